@@ -1,0 +1,214 @@
+"""What both aggregates share: a stream of events, applied, pending, and undone.
+
+The shape is the library's (``MutableAggregateProtocol``, ``collect_events``), so
+that its repository, snapshots and event store serve them. Applying an event copies
+facts into state and never refuses. Every application can be undone, so that a
+refused command leaves a cached aggregate as it was.
+
+While reversals are applied, ``known`` holds the entries at the end of their chains:
+whoever applies them puts them there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any, ClassVar, NamedTuple, TypeVar
+from uuid import UUID
+
+from seat_ledger.errors import CommandRefused, EntryRef
+from seat_ledger.events import REVERSIBLE, EntryReversed, LedgerEvent
+from seat_ledger.timeline import Mark
+from seat_ledger.values import utc
+
+E = TypeVar("E", bound=LedgerEvent)
+Step = Callable[[Any, Any], None]
+
+
+class Act(NamedTuple):
+    """What every event of one command carries: when, by whom, why (DOMAIN 2)."""
+
+    at: datetime
+    actor: str
+    reason: str | None = None
+    idempotency_key: str | None = None
+
+    def moved(self, at: datetime) -> Act:
+        """The same act, effective at another instant."""
+        return self._replace(at=at)
+
+
+class Entry(NamedTuple):
+    """An event as the state knows it: enough to let it hold, or not."""
+
+    topic: str
+    version: int
+    at: datetime
+    event: LedgerEvent | None
+
+
+class Aggregate:
+    """An event-sourced record: its version, its pending events, its reversals."""
+
+    HOLD: ClassVar[dict[str, Step]]
+    LET_GO: ClassVar[dict[str, Step]]
+
+    def __init__(self, id_: UUID) -> None:
+        self.id = id_
+        self.key = str(id_)
+        self.version = 0
+        self.pending: list[LedgerEvent] = []
+        self.reversals: dict[int, list[int]] = {}
+        self.reversed: dict[int, LedgerEvent] = {}
+        self.known: dict[int, LedgerEvent] = {}
+
+    def collect_events(self) -> Sequence[LedgerEvent]:
+        """Hand over the pending events, to be stored."""
+        collected, self.pending = self.pending, []
+        return collected
+
+    def apply(self, event: LedgerEvent) -> None:
+        """Copy the event's facts into the state."""
+        self.version = event.originator_version
+        if isinstance(event, EntryReversed):
+            self._apply_reversal(event)
+        else:
+            self.let_hold(event)
+
+    def trigger(self, event_class: type[E], act: Act, **facts: Any) -> E:
+        """Record that something happened: apply it, and keep it to be stored."""
+        event = event_class(
+            originator_id=self.id,
+            originator_version=self.version + 1,
+            v=event_class.VERSION,
+            effective_at=act.at,
+            actor=act.actor,
+            reason=act.reason,
+            idempotency_key=act.idempotency_key,
+            **facts,
+        )
+        self.apply(event)
+        self.pending.append(event)
+        return event
+
+    def roll_back(self, version: int) -> None:
+        """Undo the pending events after `version`: they never happened."""
+        while self.version > version:
+            event = self.pending.pop()
+            if isinstance(event, EntryReversed):
+                self._undo_reversal(event)
+            else:
+                self.undo(event)
+            self.version -= 1
+
+    def holds(self, version: int) -> bool:
+        """Whether an entry holds: no reversal that holds names it."""
+        return not any(map(self.holds, self.reversals.get(version, ())))
+
+    def reverse(self, entry: Entry, root: LedgerEvent, act: Act, **at: int) -> None:
+        """Let an entry hold no more, or hold again when it is a reversal (R47).
+
+        `root` is the event at the end of the chain; `at` names the positions of
+        both. Raises CommandRefused: ``not_reversible``, ``already_reversed``,
+        ``reversal_blocked``.
+        """
+        if entry.topic not in REVERSIBLE:
+            raise CommandRefused(
+                "not_reversible",
+                f"Entry {at['entry']} is {entry.topic}, which cannot be reversed.",
+                try_=INSTEAD.get(entry.topic, "record what is true now"),
+            )
+        if not self.holds(entry.version):
+            raise CommandRefused(
+                "already_reversed",
+                f"Entry {at['entry']} ({entry.topic}) is reversed already.",
+                try_="reverse the reversal to let it hold again",
+                blockers=tuple(
+                    EntryRef(self.key, version)
+                    for version in self.reversals.get(entry.version, ())
+                    if self.holds(version)
+                ),
+            )
+        self.check_reversal(root)
+        self.known = {root.originator_version: root}
+        named = self.reversals.setdefault(entry.version, [])
+        named.append(self.version + 1)
+        holds = self.holds(root.originator_version)
+        named.pop()
+        self.trigger(
+            EntryReversed,
+            act.moved(utc(root.effective_at)),
+            entry_version=entry.version,
+            root_version=root.originator_version,
+            holds=holds,
+            **at,
+            **self.own_facts(),
+        )
+
+    def _apply_reversal(self, event: EntryReversed) -> None:
+        self.reversals.setdefault(event.entry_version, []).append(
+            event.originator_version
+        )
+        self._switch(event.root_version, holds=event.holds)
+
+    def _undo_reversal(self, event: EntryReversed) -> None:
+        named = self.reversals[event.entry_version]
+        named.remove(event.originator_version)
+        if not named:
+            del self.reversals[event.entry_version]
+        self._switch(event.root_version, holds=self.holds(event.root_version))
+
+    def _switch(self, version: int, *, holds: bool) -> None:
+        if holds and version in self.reversed:
+            self.let_hold(self.reversed.pop(version))
+        elif not holds and version not in self.reversed:
+            self.reversed[version] = self.known[version]
+            self.let_go(self.known[version])
+
+    def undo(self, event: LedgerEvent) -> None:
+        """Make an event that was only pending never have been."""
+        self.let_go(event)
+
+    def own_facts(self) -> dict[str, Any]:
+        """What a reversal in this stream carries besides."""
+        return {}
+
+    def check_reversal(self, root: LedgerEvent) -> None:
+        """Refuse a reversal that the kind of entry forbids now (R47)."""
+
+    def let_hold(self, event: LedgerEvent) -> None:
+        """Let an entry hold."""
+        self.HOLD[event.TOPIC](self, event)
+
+    def let_go(self, event: LedgerEvent) -> None:
+        """Let an entry hold no more."""
+        self.LET_GO[event.TOPIC](self, event)
+
+
+INSTEAD = {
+    "AccountOpened": "open another account",
+    "TimeZoneChanged": "set the time zone again, from an instant after the last change",
+    "ContractRenewed": "reverse the seats it retired (SeatRetired)",
+    "InvoiceIssued": "record the correction: it becomes a line of the next invoice",
+}
+"""What to do where an entry cannot be reversed (R47)."""
+
+
+def nothing_to_do(message: str) -> CommandRefused:
+    """Things are that way already (R27)."""
+    return CommandRefused("nothing_to_do", message, try_="leave it as it is")
+
+
+def blocked(message: str, aggregate: Aggregate, in_way: Mark) -> CommandRefused:
+    """A reversal that the timeline does not allow (R42, R47)."""
+    return CommandRefused(
+        "reversal_blocked",
+        message,
+        try_="reverse the entry that stands in the way first",
+        blockers=(EntryRef(aggregate.key, in_way.version),),
+    )
+
+
+def mark(event: LedgerEvent) -> Mark:
+    """When an entry is effective, and its version."""
+    return Mark(utc(event.effective_at), event.originator_version)

@@ -1,0 +1,31 @@
+"""The one place that asks the system what time it is.
+
+Rules about "now" use the database's clock (R12, R36); this module answers only
+where no database is asked: to name log files, and to carry the database's clock
+forward between two questions to it.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime, timedelta
+
+
+def utc_now() -> datetime:
+    """The system's present instant, in UTC."""
+    return datetime.now(UTC)
+
+
+class CarriedClock:
+    """The database's clock, read once and carried forward by a monotonic clock.
+
+    A bulk import asks the database for the time once a chunk, not once a command.
+    """
+
+    def __init__(self, database_now: datetime) -> None:
+        self._base = database_now
+        self._started = time.monotonic()
+
+    def now(self) -> datetime:
+        """The database's present instant, as far as known here."""
+        return self._base + timedelta(seconds=time.monotonic() - self._started)

@@ -1,0 +1,389 @@
+"""The commands of a command file (CLI 4) as they are read.
+
+A command is an envelope (which account, who, under which key) around one operation;
+a batch is an envelope around several. Form is checked here and is ``invalid_input``
+where it is wrong; what needs the ledger's knowledge is refused later, by rule.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from datetime import date
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
+
+import orjson
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+)
+
+from seat_ledger.errors import InvalidInput
+from seat_ledger.events import CountingMode, Granularity
+from seat_ledger.values import MAX_SEATS_PER_COMMAND, check_key, check_text, shown
+
+Key = Annotated[
+    str,
+    StringConstraints(pattern=r"^[^\s\x00-\x1f\x7f-\x9f/#]{1,100}$"),
+]
+Text = Annotated[str, StringConstraints(max_length=2000, pattern=r"^[^\x00]*$")]
+Reference = Annotated[
+    str, StringConstraints(min_length=1, max_length=2000, pattern=r"^[^\x00]*$")
+]
+Actor = Annotated[
+    str, StringConstraints(max_length=2000, pattern=r"^(user|system):[^\x00]+$")
+]
+Seats = Annotated[int, Field(ge=1, le=MAX_SEATS_PER_COMMAND)]
+M = TypeVar("M", bound=BaseModel)
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+
+
+def _iso_date(value: object) -> date:
+    if not isinstance(value, str) or not _DATE.fullmatch(value):
+        raise ValueError("a date is written like 2025-03-05")
+    return date.fromisoformat(value)
+
+
+def _within_calendar(value: date) -> date:
+    if not 1900 <= value.year <= 2900:
+        raise ValueError("the year must lie between 1900 and 2900")
+    return value
+
+
+Date = Annotated[date, BeforeValidator(_iso_date), AfterValidator(_within_calendar)]
+
+
+class Operation(BaseModel):
+    """One operation: what is asked, from when on, and why."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    OP: ClassVar[str]
+
+    op: str
+    effective_at: Text | None = None
+    reason: Text | None = None
+
+
+class OpenAccount(Operation):
+    """Open the account under the envelope's key (R39)."""
+
+    OP: ClassVar[str] = "open_account"
+
+    name: Text
+    time_zone: Text
+    term_start: Date
+    term_months: Annotated[int, Field(ge=1, le=240)]
+    billing_cycle_months: Annotated[int, Field(ge=1, le=120)]
+
+
+class SetBillingPolicy(Operation):
+    """Count by another rule from the period that begins next (R50)."""
+
+    OP: ClassVar[str] = "set_billing_policy"
+
+    mode: CountingMode
+    granularity: Granularity | None = None
+
+
+class SetTimeZone(Operation):
+    """Move later bounds to another zone (R09)."""
+
+    OP: ClassVar[str] = "set_time_zone"
+
+    time_zone: Text
+
+
+class Renew(Operation):
+    """Process every renewal that is due (R37)."""
+
+    OP: ClassVar[str] = "renew"
+
+
+class AddUser(Operation):
+    """Add a user, with seats if asked (S6, S7)."""
+
+    OP: ClassVar[str] = "add_user"
+
+    user: Key
+    email: Text
+    name: Text
+    super_admin: bool = False
+    account_access: bool = False
+    seats: Annotated[list[Text], Field(max_length=100)] = []
+    buy_if_needed: bool = False
+
+
+class SetPermissions(Operation):
+    """Change what a user may do; what is absent stays."""
+
+    OP: ClassVar[str] = "set_permissions"
+
+    user: Reference
+    super_admin: bool | None = None
+    account_access: bool | None = None
+
+
+class GrantHubAccess(Operation):
+    """Let a user enter a hub."""
+
+    OP: ClassVar[str] = "grant_hub_access"
+
+    user: Reference
+    hub: Text
+
+
+class RevokeHubAccess(Operation):
+    """Let a user enter a hub no more."""
+
+    OP: ClassVar[str] = "revoke_hub_access"
+
+    user: Reference
+    hub: Text
+
+
+class RemoveUser(Operation):
+    """Take a user out of the account (S10)."""
+
+    OP: ClassVar[str] = "remove_user"
+
+    user: Reference
+
+
+class BuySeats(Operation):
+    """Put more seats under contract."""
+
+    OP: ClassVar[str] = "buy_seats"
+
+    seat_type: Text
+    quantity: Seats
+
+
+class ReduceSeats(Operation):
+    """Ask for fewer seats from the next renewal on (S11)."""
+
+    OP: ClassVar[str] = "reduce_seats"
+
+    seat_type: Text
+    quantity: Seats
+
+
+class CancelReduction(Operation):
+    """Take back the latest pending reduction (R18)."""
+
+    OP: ClassVar[str] = "cancel_reduction"
+
+    seat_type: Text
+
+
+class AssignSeat(Operation):
+    """Give a user a seat (S3), bought first if asked (S5, S8)."""
+
+    OP: ClassVar[str] = "assign_seat"
+
+    user: Reference
+    seat_type: Text
+    seat: Text | None = None
+    buy_if_needed: bool = False
+
+
+class UnassignSeat(Operation):
+    """Take a seat from a user; it stays purchased (S11)."""
+
+    OP: ClassVar[str] = "unassign_seat"
+
+    user: Reference
+    seat_type: Text
+
+
+class Reverse(Operation):
+    """Let an entry, or all that a command recorded, never have been (R40)."""
+
+    OP: ClassVar[str] = "reverse"
+
+    entry: Annotated[int, Field(ge=1, le=2**62)] | None = None
+    entry_key: Text | None = None
+
+
+class Batch(Operation):
+    """Several operations as one step: all of them or none (S9, R28, R29)."""
+
+    OP: ClassVar[str] = "batch"
+
+    commands: Annotated[list[dict[str, Any]], Field(min_length=1, max_length=10_000)]
+
+
+OPERATIONS: dict[str, type[Operation]] = {
+    operation.OP: operation
+    for operation in (
+        OpenAccount,
+        SetBillingPolicy,
+        SetTimeZone,
+        Renew,
+        AddUser,
+        SetPermissions,
+        GrantHubAccess,
+        RevokeHubAccess,
+        RemoveUser,
+        BuySeats,
+        ReduceSeats,
+        CancelReduction,
+        AssignSeat,
+        UnassignSeat,
+        Reverse,
+        Batch,
+    )
+}
+NOT_IN_A_BATCH = frozenset(
+    {
+        "open_account",
+        "renew",
+        "set_time_zone",
+        "set_billing_policy",
+        "issue_invoice",
+        "batch",
+    }
+)
+
+
+class Envelope(BaseModel):
+    """For which account a command is, who gives it, and under which key."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    account: Key
+    actor: Actor | None = None
+    idempotency_key: (
+        Annotated[str, StringConstraints(min_length=1, max_length=2000)] | None
+    ) = None
+    expect: Literal["refused"] | None = None
+
+
+class Command(BaseModel):
+    """A command as it was given, read."""
+
+    model_config = ConfigDict(frozen=True)
+
+    envelope: Envelope
+    operation: Operation
+    lines: tuple[Operation, ...]
+    digest: bytes
+
+    @property
+    def op(self) -> str:
+        """The word of the operation."""
+        return self.operation.op
+
+
+_ENVELOPE = frozenset(Envelope.model_fields)
+
+
+def read_command(given: Mapping[str, Any]) -> Command:
+    """Read a command from the object that was given.
+
+    Raises InvalidInput naming the field that is wrong.
+    """
+    if not isinstance(given, dict):
+        raise InvalidInput("A command is a JSON object, such as {\"op\": \"renew\", …}.")
+    envelope = {key: value for key, value in given.items() if key in _ENVELOPE}
+    rest = {key: value for key, value in given.items() if key not in _ENVELOPE}
+    operation = read_operation(rest)
+    read = _read(Envelope, envelope, operation.op)
+    if read.idempotency_key is not None:
+        check_text(read.idempotency_key, "idempotency_key")
+    lines = (operation,)
+    if isinstance(operation, Batch):
+        lines = tuple(read_line(operation, n, line) for n, line in _numbered(operation))
+    return Command.model_construct(
+        envelope=read, operation=operation, lines=lines, digest=digest_of(given)
+    )
+
+
+def digest_of(given: Mapping[str, Any]) -> bytes:
+    """What makes two commands the same: all that was given, `expect` apart (R73)."""
+    same = {key: value for key, value in given.items() if key != "expect"}
+    return hashlib.sha256(orjson.dumps(same, option=orjson.OPT_SORT_KEYS)).digest()
+
+
+def read_operation(given: Mapping[str, Any]) -> Operation:
+    """Read one operation. Raises InvalidInput."""
+    op = given.get("op")
+    operation = OPERATIONS.get(op) if isinstance(op, str) else None
+    if operation is None:
+        what = "no 'op'" if op is None else f"an unknown op {shown(op)}"
+        raise InvalidInput(
+            f"The command has {what}.", try_="use one of " + ", ".join(OPERATIONS)
+        )
+    read = _read(operation, given, operation.OP)
+    if isinstance(read, AssignSeat) and read.seat is not None and read.buy_if_needed:
+        raise InvalidInput("assign_seat: 'seat' and 'buy_if_needed' exclude each other.")
+    if isinstance(read, Reverse) and (read.entry is None) == (read.entry_key is None):
+        raise InvalidInput("reverse: give either 'entry' or 'entry_key'.")
+    if isinstance(read, SetPermissions) and read.super_admin is read.account_access:
+        if read.super_admin is None:
+            raise InvalidInput(
+                "set_permissions: give 'super_admin' or 'account_access', or both."
+            )
+    return read
+
+
+def _numbered(batch: Batch) -> enumerate[dict[str, Any]]:
+    return enumerate(batch.commands, start=1)
+
+
+def read_line(batch: Batch, number: int, given: dict[str, Any]) -> Operation:
+    """Read one line of a batch; what it does not say it takes from the batch."""
+    if given.get("op") in NOT_IN_A_BATCH:
+        raise InvalidInput(
+            f"Line {number} of the batch: {given['op']} cannot stand in a batch.",
+            try_="give it as a command of its own",
+        )
+    try:
+        line = read_operation(given)
+    except InvalidInput as error:
+        raise InvalidInput(
+            f"Line {number} of the batch: {error.message}", try_=error.try_
+        ) from error
+    taken = {
+        name: getattr(batch, name)
+        for name in ("effective_at", "reason")
+        if getattr(line, name) is None
+    }
+    return line.model_copy(update=taken) if any(taken.values()) else line
+
+
+def _read(model: type[M], given: Mapping[str, Any], op: str) -> M:
+    try:
+        return model.model_validate(given)
+    except ValidationError as error:
+        raise InvalidInput(_told(error, op)) from error
+
+
+def _told(error: ValidationError, op: str) -> str:
+    """What is wrong with a command, in one sentence for a person."""
+    told = []
+    for problem in error.errors(include_url=False, include_context=False)[:3]:
+        name = ".".join(str(part) for part in problem["loc"][:2])
+        told.append(f"'{name}' {_problem(problem, name)}")
+    return f"{op}: " + "; ".join(told) + "."
+
+
+def _problem(problem: Any, name: str) -> str:
+    kind, value = problem["type"], problem["input"]
+    if kind == "missing":
+        return "is missing"
+    if kind == "extra_forbidden":
+        return "is no field of this command"
+    if isinstance(value, str):
+        try:
+            (check_key if name in {"account", "user"} else check_text)(value, name)
+        except InvalidInput as told:
+            return "is not usable: " + told.message.rstrip(".")
+    said = problem["msg"].removeprefix("Value error, ")
+    return f"is {shown(value)}: {said[:1].lower()}{said[1:]}"

@@ -1,0 +1,163 @@
+"""What can go wrong, each with a stable code, an exit status and a way out.
+
+One root, :class:`LedgerError`, and a branch for each kind of answer a caller may
+want to tell apart. A message says what was asked and what stands in the way;
+``try_`` names the next thing to do.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, NamedTuple
+
+
+class EntryRef(NamedTuple):
+    """An entry named by its stream and its version there.
+
+    Aggregates know entries this way; the application turns such references into
+    positions before a person sees them.
+    """
+
+    stream: str
+    version: int
+
+
+class LedgerError(Exception):
+    """The ledger could not do what was asked."""
+
+    code: str = "ledger_error"
+    exit_code: ClassVar[int] = 1
+
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        try_: str | None = None,
+        **details: Any,
+    ) -> None:
+        self.message = message or (self.__doc__ or "").strip()
+        self.try_ = try_
+        self.details = details
+        super().__init__(self.message)
+
+
+class InvalidInput(LedgerError):
+    """The input cannot be read as what it should be."""
+
+    code = "invalid_input"
+    exit_code = 2
+
+
+class CommandRefused(LedgerError):
+    """A rule of the ledger refuses the command.
+
+    ``code`` is an attribute of the instance here: one of the words of
+    :data:`REFUSALS`. ``blockers`` are the entries that stand in the way.
+    """
+
+    code = "refused"
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        *,
+        try_: str | None = None,
+        blockers: tuple[EntryRef, ...] = (),
+        lines: tuple[int, ...] = (),
+        **details: Any,
+    ) -> None:
+        if code not in REFUSALS:
+            raise ValueError(f"{code} is no refusal code")
+        super().__init__(message, try_=try_, **details)
+        self.code = code
+        self.blockers = blockers
+        self.lines = lines
+
+
+class NotFound(CommandRefused):
+    """What was named is not in the ledger."""
+
+
+class Conflict(LedgerError):
+    """Somebody else changed the account first; nothing was written."""
+
+    code = "conflict"
+    exit_code = 4
+
+
+class IntegrityFailure(LedgerError):
+    """The record disagrees with itself."""
+
+    code = "integrity_failure"
+    exit_code = 3
+
+
+class Unavailable(LedgerError):
+    """The database cannot be reached."""
+
+    code = "database_unreachable"
+    exit_code = 10
+
+
+class Locked(LedgerError):
+    """Another run holds the lock."""
+
+    code = "locked"
+    exit_code = 11
+
+
+class SchemaMismatch(LedgerError):
+    """The database's schema or projections are of another version than the program."""
+
+    code = "schema_mismatch"
+    exit_code = 12
+
+
+REFUSALS: dict[str, str] = {
+    "account_exists": "an account was opened under this key already",
+    "account_not_found": "no account was opened under this key",
+    "already_reversed": "the entry does not hold: it is reversed already",
+    "access_overlap": "the user would have access to one hub twice at once (R46 c)",
+    "access_revoked": "the access ends before the holding does (R25)",
+    "ambiguous_time": "the local time comes twice (R11)",
+    "before_term": "effective before the opening, or a purchase before the term (R39)",
+    "cancellation_exists": "the reduction has a cancellation of a later date (R18)",
+    "effective_in_future": "effective more than five minutes ahead (R12)",
+    "email_taken": "another present user has this e-mail (R35)",
+    "entry_not_found": "no entry stands at this position or under this key",
+    "hub_access_held": "the user still has access to a hub (R31)",
+    "hub_seat_held": "the user holds another seat of that hub (R23)",
+    "idempotency_conflict": "the key was used for another command (R73)",
+    "invalid_email": "not an e-mail address",
+    "no_free_seat": "no seat of the type is free for the whole time (R24, R26)",
+    "no_pending_reduction": "no reduction of the type is pending then (R18)",
+    "no_seat_held": "no open-ended holding of the type is live then (R27)",
+    "nonexistent_time": "the local time does not exist (R11)",
+    "not_enough_unassigned": "fewer unassigned seats than the reduction needs (R19)",
+    "not_permitted": "the actor has no permission for account access (R36)",
+    "not_reversible": "entries of this kind cannot be reversed (R47)",
+    "nothing_to_do": "things are that way already (R27)",
+    "period_invoiced": "an invoiced period would change (R09, R47, R50)",
+    "position_beyond_head": "the ledger does not reach this position yet (R78)",
+    "reason_required": "a reversal needs a reason (R40)",
+    "renewal_due": "the period lies beyond the recorded renewals (R38)",
+    "renewal_processed": "the renewal it would change is processed (R37)",
+    "reserved_for_reduction": "a pending reduction needs the free seats (R20)",
+    "reversal_blocked": "the timeline would not be valid after it (R42, R47)",
+    "seat_held": "the user still holds a seat (R27, R31)",
+    "seat_not_found": "no seat of this number was bought",
+    "seat_not_under_contract": "the seat is not under contract all the time (R24)",
+    "seat_taken": "somebody else holds the seat at some time of it (R24)",
+    "super_admin_seats": "a super admin gets seats after being added (R34)",
+    "timeline_invalid": "the timeline would not be valid (R46)",
+    "unknown_actor": "the actor is no present user of the account (R36)",
+    "unknown_hub": "the catalogue has no such hub",
+    "unknown_period": "the account has no billing period of this label",
+    "unknown_seat_type": "the catalogue has no such seat type",
+    "unknown_time_zone": "no time zone of this name",
+    "user_key_taken": "a present user has this key (R35)",
+    "user_not_found": "the account never had a user of this key or e-mail",
+    "user_not_present": "the user is not one of the account at that time",
+    "zone_change_order": "a later zone change is recorded already (R09)",
+}
+"""Every code of a refusal by rule, with its meaning."""

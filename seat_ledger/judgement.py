@@ -1,0 +1,86 @@
+"""Whether a timeline with what was just decided is valid (R27, R42, R46).
+
+The rules stand in :mod:`seat_ledger.timeline`; this module knows which of them a
+change can touch, and asks those.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+
+from seat_ledger import timeline
+from seat_ledger.account import Account
+from seat_ledger.errors import EntryRef
+from seat_ledger.timeline import Violation
+from seat_ledger.user import User
+
+
+def judge(
+    account: Account,
+    users: Mapping[str, User],
+    namesakes: Mapping[str, Sequence[User]],
+) -> Iterator[Violation]:
+    """Every violation among what was touched.
+
+    `users` holds each touched user by id; `namesakes` the other users that ever had
+    the key or e-mail of a user whose membership was touched.
+    """
+    touched = account.touched
+    for ref, since in touched.seats.items():
+        yield from timeline.seat_violations(account.key, account.seat(ref), since)
+    for (user_id, hub), since in _touched_hubs(account, users).items():
+        user, held = users[user_id], account.held_by(user_id, hub)
+        yield from timeline.hub_violations(account.key, held, since)
+        yield from timeline.access_violations(
+            account.key, user.key, held, user.track(hub), user.membership, since
+        )
+    for user in users.values():
+        if None in user.touched:
+            yield from _membership(user, namesakes.get(user.key, ()))
+    for seat_type in touched.pools:
+        yield from _reductions(account, seat_type)
+
+
+def _touched_hubs(
+    account: Account, users: Mapping[str, User]
+) -> dict[tuple[str, str], datetime]:
+    hubs = dict(account.touched.users)
+    for user in users.values():
+        for hub, since in user.touched.items():
+            if hub is not None:
+                hubs[user.key, hub] = min(since, hubs.get((user.key, hub), since))
+    return hubs
+
+
+def _membership(user: User, namesakes: Sequence[User]) -> Iterator[Violation]:
+    life = user.membership
+    changes = [said.mark for said in user.permissions]
+    yield from timeline.membership_violations(user.key, life, changes, user.removed)
+    if life is None:
+        return
+    for other in namesakes:
+        theirs = other.membership
+        if theirs is None or not _share_an_instant(life, theirs):
+            continue
+        same_key = other.user_key == user.user_key
+        yield Violation(
+            timeline.KEY_SHARED if same_key else timeline.EMAIL_SHARED,
+            (EntryRef(other.key, theirs.opened), EntryRef(user.key, life.opened)),
+            max(life.starts, theirs.starts),
+            other.user_key if same_key else other.email,
+            user.key,
+        )
+
+
+def _share_an_instant(one: timeline.Life, other: timeline.Life) -> bool:
+    return one.starts < other.ends and other.starts < one.ends
+
+
+def _reductions(account: Account, seat_type: str) -> Iterator[Violation]:
+    pool = account.pool(seat_type)
+    if not pool.requests or account.is_enough_at_last(seat_type):
+        return
+    yield from timeline.reduction_violations(
+        account.key, seat_type, account.reductions(seat_type), pool.seats
+    )

@@ -1,0 +1,231 @@
+"""The user: membership, permissions and access to hubs.
+
+A user added again after a removal is a new holder with an id and a stream of its
+own (R35). What the user holds is the account's to know.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+from datetime import datetime
+from typing import Any, ClassVar, NamedTuple
+from uuid import UUID
+
+from seat_ledger.aggregate import Act, Aggregate, Step, blocked, mark, nothing_to_do
+from seat_ledger.errors import CommandRefused
+from seat_ledger.events import (
+    HubAccessGranted,
+    HubAccessRevoked,
+    LedgerEvent,
+    PermissionsChanged,
+    UserAdded,
+    UserRemoved,
+)
+from seat_ledger.timeline import Life, Mark, Track
+from seat_ledger.values import FOREVER, fold_email, iso, utc
+
+
+class Permissions(NamedTuple):
+    """What a change says; None leaves a permission as it was."""
+
+    mark: Mark
+    super_admin: bool | None
+    account_access: bool | None
+
+
+class User(Aggregate):
+    """One membership of a person in an account."""
+
+    account: UUID
+    user_key: str
+    email: str
+    name: str
+
+    def __init__(self, id_: UUID) -> None:
+        super().__init__(id_)
+        self.added: Mark | None = None
+        self.removed: Mark | None = None
+        self.permissions: list[Permissions] = []
+        self.access: dict[str, Track] = {}
+        self.touched: dict[str | None, datetime] = {}
+
+    # -- what it knows --------------------------------------------------------
+
+    @property
+    def membership(self) -> Life | None:
+        """From being added to being removed; None when it never was."""
+        if self.added is None:
+            return None
+        ends, closed = self.removed or (FOREVER, 0)
+        return Life(self.added.at, ends, self.added.version, closed)
+
+    @property
+    def folded_email(self) -> str:
+        """The e-mail as it is compared, without case (R35)."""
+        return fold_email(self.email)
+
+    def is_present(self, instant: datetime) -> bool:
+        """Whether the user is one of the account at an instant."""
+        life = self.membership
+        return life is not None and life.starts <= instant < life.ends
+
+    def may_administer(self, instant: datetime) -> bool:
+        """Whether `account_access` or super admin is in force at an instant (R36)."""
+        super_admin = account_access = False
+        for change in self.permissions:
+            if change.mark.at <= instant:
+                if change.super_admin is not None:
+                    super_admin = change.super_admin
+                if change.account_access is not None:
+                    account_access = change.account_access
+        return super_admin or account_access
+
+    def track(self, hub: str) -> Track:
+        """The user's access to a hub."""
+        track = self.access.get(hub)
+        if track is None:
+            track = self.access[hub] = Track(hub)
+        return track
+
+    def has_access(self, hub: str, instant: datetime) -> bool:
+        """Whether the user may enter the hub at an instant."""
+        return self.track(hub).at(instant) is not None
+
+    # -- what may happen --------------------------------------------------------
+
+    @classmethod
+    def add(cls, id_: UUID, act: Act, **facts: Any) -> User:
+        """Make somebody a user of the account."""
+        user = cls(id_)
+        user.trigger(UserAdded, act, **facts)
+        return user
+
+    def set_permissions(
+        self, act: Act, *, super_admin: bool | None, account_access: bool | None
+    ) -> None:
+        """Change what the user may do; what is None stays as it was."""
+        self._check_present(act.at)
+        self.trigger(
+            PermissionsChanged,
+            act,
+            account=self.account,
+            super_admin=super_admin,
+            account_access=account_access,
+        )
+
+    def grant(self, hub: str, act: Act) -> None:
+        """Let the user enter a hub (S7)."""
+        self._check_present(act.at)
+        if self.has_access(hub, act.at):
+            raise nothing_to_do(f"{self.user_key} has access to {hub} already.")
+        self.trigger(HubAccessGranted, act, account=self.account, hub=hub)
+
+    def revoke(self, hub: str, act: Act) -> None:
+        """Let the user enter a hub no more."""
+        if self.track(hub).live_from(act.at) is None:
+            raise nothing_to_do(
+                f"{self.user_key} has no open-ended access to {hub} at {iso(act.at)}."
+            )
+        self.trigger(HubAccessRevoked, act, account=self.account, hub=hub)
+
+    def remove(self, act: Act) -> None:
+        """Take the user out of the account (R31, R32)."""
+        self._check_present(act.at)
+        if self.removed is not None:
+            raise self._not_present(act.at)
+        self.trigger(UserRemoved, act, account=self.account)
+
+    def _check_present(self, instant: datetime) -> None:
+        if not self.is_present(instant):
+            raise self._not_present(instant)
+
+    def _not_present(self, instant: datetime) -> CommandRefused:
+        life = self.membership
+        if life is None or instant < life.starts:
+            what = "was not yet added"
+        else:
+            what = f"was removed at {iso(life.ends)}"
+        return CommandRefused(
+            "user_not_present",
+            f"{self.user_key} is no user of the account at {iso(instant)}: {what}.",
+            try_="give an effective time at which the user is one of the account",
+        )
+
+    def check_reversal(self, root: LedgerEvent) -> None:
+        """A removal cannot hold again beside a later one (R46 d)."""
+        again = root.originator_version in self.reversed
+        if isinstance(root, UserRemoved) and again and self.removed is not None:
+            raise blocked(f"{self.user_key} was removed again.", self, self.removed)
+
+    # -- letting entries hold, and not ------------------------------------------
+
+    def own_facts(self) -> dict[str, Any]:
+        """A reversal in a user's stream names the account."""
+        return {"account": self.account}
+
+    def _touch(self, hub: str | None, at: datetime) -> None:
+        known = self.touched.get(hub)
+        if known is None or at < known:
+            self.touched[hub] = at
+
+    def _member_changed(self, at: datetime) -> None:
+        self._touch(None, at)
+        for hub in self.access:
+            self._touch(hub, at)
+
+    def _added(self, event: UserAdded) -> None:
+        self.account = event.account
+        self.user_key, self.email, self.name = event.user_key, event.email, event.name
+        self.added = mark(event)
+        said = Permissions(self.added, event.super_admin, event.account_access)
+        insort(self.permissions, said)
+        self._member_changed(self.added.at)
+
+    def _not_added(self, event: UserAdded) -> None:
+        self.added = None
+        self._forget_permissions(event)
+        self._member_changed(utc(event.effective_at))
+
+    def _removed(self, event: UserRemoved) -> None:
+        self.removed = mark(event)
+        self._member_changed(self.removed.at)
+
+    def _not_removed(self, event: UserRemoved) -> None:
+        self.removed = None
+        self._member_changed(utc(event.effective_at))
+
+    def _permitted(self, event: PermissionsChanged) -> None:
+        said = Permissions(mark(event), event.super_admin, event.account_access)
+        insort(self.permissions, said)
+        self._touch(None, said.mark.at)
+
+    def _forget_permissions(self, event: LedgerEvent) -> None:
+        version = event.originator_version
+        self.permissions = [p for p in self.permissions if p.mark.version != version]
+
+    def _granted(self, event: HubAccessGranted) -> None:
+        self.track(event.hub).opening(self.key, mark(event))
+        self._touch(event.hub, utc(event.effective_at))
+
+    def _revoked(self, event: HubAccessRevoked) -> None:
+        self.track(event.hub).closing(self.key, mark(event))
+        self._touch(event.hub, utc(event.effective_at))
+
+    def _access_undone(self, event: HubAccessGranted | HubAccessRevoked) -> None:
+        self.track(event.hub).without(self.key, mark(event))
+        self._touch(event.hub, utc(event.effective_at))
+
+    HOLD: ClassVar[dict[str, Step]] = {
+        "UserAdded": _added,
+        "UserRemoved": _removed,
+        "PermissionsChanged": _permitted,
+        "HubAccessGranted": _granted,
+        "HubAccessRevoked": _revoked,
+    }
+    LET_GO: ClassVar[dict[str, Step]] = {
+        "UserAdded": _not_added,
+        "UserRemoved": _not_removed,
+        "PermissionsChanged": _forget_permissions,
+        "HubAccessGranted": _access_undone,
+        "HubAccessRevoked": _access_undone,
+    }
