@@ -124,6 +124,7 @@ class Pool:
 class Account(Aggregate):
     """A customer's account. Opened once; everything else is one method a verb."""
 
+    opening: AccountOpened
     account_key: str
     name: str
     opened_at: datetime
@@ -135,6 +136,7 @@ class Account(Aggregate):
         self.renewals: list[Mark] = []
         self.policies: list[tuple[Mark, tuple[str, str | None]]] = []
         self.touched = Touched()
+        self.snapshot_at = 0
 
     # -- what it knows --------------------------------------------------------
 
@@ -427,6 +429,7 @@ class Account(Aggregate):
     # -- letting entries hold, and not ------------------------------------------
 
     def _opened(self, event: AccountOpened) -> None:
+        self.opening = event
         self.account_key, self.name = event.account_key, event.name
         self.opened_at = utc(event.effective_at)
         self.term: tuple[date, int, int] = (
@@ -434,17 +437,18 @@ class Account(Aggregate):
             event.term_months,
             event.billing_cycle_months,
         )
-        self._set_zones(ZoneHistory(event.time_zone))
+        self.set_zones(ZoneHistory(event.time_zone))
 
-    def _set_zones(self, zones: ZoneHistory) -> None:
+    def set_zones(self, zones: ZoneHistory) -> None:
+        """Take over the zones, and the bounds that follow from them."""
         self.zones = zones
         self.calendar = BillingCalendar(*self.term, zones)
 
     def _zone_changed(self, event: TimeZoneChanged) -> None:
-        self._set_zones(self.zones.changed(utc(event.effective_at), event.time_zone))
+        self.set_zones(self.zones.changed(utc(event.effective_at), event.time_zone))
 
     def _zone_unchanged(self, _: TimeZoneChanged) -> None:
-        self._set_zones(ZoneHistory(self.zones.first, self.zones.changes[:-1]))
+        self.set_zones(ZoneHistory(self.zones.first, self.zones.changes[:-1]))
 
     def _policy(self, event: BillingPolicyChanged) -> None:
         insort(self.policies, (mark(event), (event.mode, event.granularity)))
@@ -573,6 +577,17 @@ class Account(Aggregate):
             if pool.last_change is None or pool.last_change < last:
                 pool.last_change = last
         self.touched = Touched()
+
+    def keeps_its_reductions(self, seat_type: str) -> bool:
+        """Whether pending reductions still find enough unassigned seats (R20)."""
+        pool = self.pool(seat_type)
+        if not pool.requests or self.is_enough_at_last(seat_type):
+            return True
+        reductions = self.reductions(seat_type)
+        found = timeline.reduction_violations(
+            self.key, seat_type, reductions, pool.seats
+        )
+        return next(found, None) is None
 
     def is_enough_at_last(self, seat_type: str) -> bool | None:
         """Whether enough seats stay unassigned, where only the last instant changed.

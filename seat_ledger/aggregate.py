@@ -39,12 +39,10 @@ class Act(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """An event as the state knows it: enough to let it hold, or not."""
+    """An entry that a reversal names: its topic and its version."""
 
     topic: str
     version: int
-    at: datetime
-    event: LedgerEvent | None
 
 
 class Aggregate:
@@ -105,45 +103,54 @@ class Aggregate:
         """Whether an entry holds: no reversal that holds names it."""
         return not any(map(self.holds, self.reversals.get(version, ())))
 
-    def reverse(self, entry: Entry, root: LedgerEvent, act: Act, **at: int) -> None:
+    def reverse(
+        self, named: Entry, end: LedgerEvent, act: Act, *, entry: int, root: int
+    ) -> None:
         """Let an entry hold no more, or hold again when it is a reversal (R47).
 
-        `root` is the event at the end of the chain; `at` names the positions of
-        both. Raises CommandRefused: ``not_reversible``, ``already_reversed``,
-        ``reversal_blocked``.
+        `end` is the event at the end of the chain; `entry` and `root` are the
+        positions of both. Raises CommandRefused: ``not_reversible``,
+        ``already_reversed``, ``reversal_blocked``.
         """
-        if entry.topic not in REVERSIBLE:
+        if named.topic not in REVERSIBLE:
             raise CommandRefused(
                 "not_reversible",
-                f"Entry {at['entry']} is {entry.topic}, which cannot be reversed.",
-                try_=INSTEAD.get(entry.topic, "record what is true now"),
+                f"Entry {entry} is {named.topic}, which cannot be reversed.",
+                try_=INSTEAD.get(named.topic, "record what is true now"),
             )
-        if not self.holds(entry.version):
+        if not self.holds(named.version):
             raise CommandRefused(
                 "already_reversed",
-                f"Entry {at['entry']} ({entry.topic}) is reversed already.",
+                f"Entry {entry} ({named.topic}) is reversed already.",
                 try_="reverse the reversal to let it hold again",
                 blockers=tuple(
                     EntryRef(self.key, version)
-                    for version in self.reversals.get(entry.version, ())
+                    for version in self.reversals.get(named.version, ())
                     if self.holds(version)
                 ),
             )
-        self.check_reversal(root)
-        self.known = {root.originator_version: root}
-        named = self.reversals.setdefault(entry.version, [])
-        named.append(self.version + 1)
-        holds = self.holds(root.originator_version)
-        named.pop()
+        self.check_reversal(end)
+        self.known = {end.originator_version: end}
         self.trigger(
             EntryReversed,
-            act.moved(utc(root.effective_at)),
-            entry_version=entry.version,
-            root_version=root.originator_version,
-            holds=holds,
-            **at,
+            act.moved(utc(end.effective_at)),
+            entry=entry,
+            entry_version=named.version,
+            root=root,
+            root_version=end.originator_version,
+            holds=self._holds_after(named.version, end.originator_version),
             **self.own_facts(),
         )
+
+    def _holds_after(self, named: int, end: int) -> bool:
+        """Whether the entry at the end of the chain holds once `named` is reversed."""
+        reversing = self.reversals.setdefault(named, [])
+        reversing.append(self.version + 1)
+        holds = self.holds(end)
+        reversing.pop()
+        if not reversing:
+            del self.reversals[named]
+        return holds
 
     def _apply_reversal(self, event: EntryReversed) -> None:
         self.reversals.setdefault(event.entry_version, []).append(
@@ -168,6 +175,9 @@ class Aggregate:
     def undo(self, event: LedgerEvent) -> None:
         """Make an event that was only pending never have been."""
         self.let_go(event)
+
+    def settle(self) -> None:
+        """What was touched is judged, or needs no judgement: begin anew."""
 
     def own_facts(self) -> dict[str, Any]:
         """What a reversal in this stream carries besides."""

@@ -15,11 +15,18 @@ from datetime import date
 from typing import Annotated, Any, ClassVar, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 Text = Annotated[str, Field(max_length=2000)]
 Count = Annotated[int, Field(ge=1)]
 EntryPosition = Annotated[int, Field(ge=1)]
+UserId = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
+    ),
+]
+"""A user's id as text: the id of the user's stream."""
 CountingMode = Literal[
     "contracted",
     "peak",
@@ -80,7 +87,7 @@ class SeatEvent(AccountEvent):
 class HoldingEvent(SeatEvent):
     """An event about who holds a seat; `user` is the user's id."""
 
-    user: UUID
+    user: UserId
 
 
 class UserEvent(LedgerEvent):

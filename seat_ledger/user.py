@@ -159,6 +159,11 @@ class User(Aggregate):
 
     # -- letting entries hold, and not ------------------------------------------
 
+    def settle(self) -> None:
+        """What was touched is judged, or needs no judgement: begin anew."""
+        if self.touched:
+            self.touched = {}
+
     def own_facts(self) -> dict[str, Any]:
         """A reversal in a user's stream names the account."""
         return {"account": self.account}

@@ -1,0 +1,500 @@
+"""The ledger as its users meet it: one public method per command, and no SQL.
+
+A command is decided on an account's aggregates as they were when its change number
+was read, and appended only if that number has not moved (optimistic concurrency
+over the whole account: R30, R33 and R35 span streams). Who comes too late decides
+again on what is there now; after several times it is told so (exit 4).
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID, uuid4
+
+from eventsourcing.application import AggregateNotFoundError, Application
+from eventsourcing.domain import DomainEventProtocol
+from eventsourcing.persistence import (
+    IntegrityError,
+    InterfaceError,
+    OperationalError,
+    PersistenceError,
+)
+from eventsourcing.utils import Environment, EnvType
+
+from seat_ledger.account import Account
+from seat_ledger.commands import Command, read_command
+from seat_ledger.deliberation import Decision, Deliberation, Lookup, Recorded
+from seat_ledger.errors import (
+    CommandRefused,
+    Conflict,
+    Unavailable,
+)
+from seat_ledger.events import EntryReversed, LedgerEvent
+from seat_ledger.snapshot import AccountSnapshot
+from seat_ledger.store.connection import unavailable
+from seat_ledger.store.factory import LedgerFactory, SnapshotStore
+from seat_ledger.store.mapper import LedgerMapper
+from seat_ledger.store.recorder import (
+    MOVED,
+    Append,
+    LedgerRecorder,
+    UserName,
+    sqlstate_of,
+)
+from seat_ledger.user import User
+from seat_ledger.values import account_id, fold_email
+from seat_ledger.workspace import Workspace
+
+TRIES = 20
+"""How often a command is decided anew when somebody else was first."""
+
+SNAPSHOT_EVERY = 500
+"""A big account is written down after this many events, or a tenth of its own."""
+
+MAX_WEIGHT = 300_000
+"""How many entries the cached workspaces may hold together."""
+
+
+class RecordedEvent(NamedTuple):
+    """An event as it was recorded; a dry run has neither position nor instant."""
+
+    position: int | None
+    recorded_at: datetime | None
+    topic: str
+    event: LedgerEvent
+
+
+class Result(NamedTuple):
+    """What a command recorded: its positions, and its events.
+
+    `due` are the positions of renewals that were processed first (R37). `repeated`
+    says that the same command was recorded before under this key (R73).
+    """
+
+    positions: tuple[int, ...]
+    events: tuple[RecordedEvent, ...]
+    due: tuple[RecordedEvent, ...] = ()
+    repeated: bool = False
+
+
+class SeatLedger(Application[UUID]):
+    """The write side over one database.
+
+    Use it as a context manager. Every method takes the fields of its command as
+    CLI 4 names them, and raises CommandRefused, NotFound, InvalidInput, Conflict or
+    Unavailable.
+    """
+
+    name = "stored"
+
+    def __init__(self, conninfo: str) -> None:
+        self.conninfo = conninfo
+        self.workspaces: OrderedDict[UUID, Workspace] = OrderedDict()
+        super().__init__({})
+
+    # -- how the library is set up --------------------------------------------
+
+    def construct_env(self, name: str, env: EnvType | None = None) -> Environment:
+        """Nothing comes from the environment: settings have a place of their own."""
+        return Environment(
+            name,
+            {
+                "IS_SNAPSHOTTING_ENABLED": "y",
+                "DEEPCOPY_FROM_AGGREGATE_CACHE": "n",
+                "CREATE_TABLE": "n",
+                **(env or {}),
+            },
+        )
+
+    def construct_factory(self, env: Environment) -> LedgerFactory:
+        """The factory over the whole connection string."""
+        return LedgerFactory(self.conninfo)
+
+    def construct_mapper(self) -> LedgerMapper:
+        """The mapper that validates on read and write."""
+        return LedgerMapper()
+
+    def construct_recorder(self) -> LedgerRecorder:
+        """The recorder that appends under the advisory lock."""
+        recorder = self.factory.application_recorder()
+        assert isinstance(recorder, LedgerRecorder)
+        self.ledger = recorder
+        self.snapshot_store = SnapshotStore(recorder.datastore)
+        return recorder
+
+    def construct_snapshot_store(self) -> Any:
+        """Snapshots are read by the library's repository, from our own table."""
+        return self.snapshot_store
+
+    # -- commands -------------------------------------------------------------
+
+    def execute(
+        self,
+        command: Command | Mapping[str, Any],
+        *,
+        dry_run: bool = False,
+        default_actor: str = "system:import",
+    ) -> Result:
+        """Record one command, or say why not. `dry_run` decides and records nothing.
+
+        `default_actor` stands in where the command names none, and is no part of
+        what makes two commands the same (R73).
+        """
+        if not isinstance(command, Command):
+            command = read_command(command)
+        key = command.envelope.idempotency_key or f"~{uuid4()}"
+        for attempt in range(TRIES):
+            try:
+                with self._errors():
+                    return self._attempt(command, key, dry_run, default_actor)
+            except Conflict:
+                self.workspaces.pop(account_id(command.envelope.account), None)
+                if attempt == TRIES - 1:
+                    raise
+                time.sleep(random.uniform(0, 0.002 * min(2**attempt, 64)))  # noqa: S311
+            except Unavailable:
+                self.workspaces.pop(account_id(command.envelope.account), None)
+                if attempt >= 2:
+                    raise
+                time.sleep(0.2 * (attempt + 1))
+        raise AssertionError("the last try returns or raises")
+
+    def open_account(self, account: str, **facts: Any) -> Result:
+        """Open an account under a key (R39)."""
+        return self.execute({"op": "open_account", "account": account, **facts})
+
+    def set_time_zone(self, account: str, **facts: Any) -> Result:
+        """Move the account's later bounds into another zone (R09)."""
+        return self.execute({"op": "set_time_zone", "account": account, **facts})
+
+    def set_billing_policy(self, account: str, **facts: Any) -> Result:
+        """Count the account's later periods by another rule (R50)."""
+        return self.execute({"op": "set_billing_policy", "account": account, **facts})
+
+    def renew(self, account: str, **facts: Any) -> Result:
+        """Process the account's due renewals (R37)."""
+        return self.execute({"op": "renew", "account": account, **facts})
+
+    def add_user(self, account: str, **facts: Any) -> Result:
+        """Add a user (S7)."""
+        return self.execute({"op": "add_user", "account": account, **facts})
+
+    def set_permissions(self, account: str, **facts: Any) -> Result:
+        """Change a user's permissions (R34)."""
+        return self.execute({"op": "set_permissions", "account": account, **facts})
+
+    def grant_hub_access(self, account: str, **facts: Any) -> Result:
+        """Let a user enter a hub (S7)."""
+        return self.execute({"op": "grant_hub_access", "account": account, **facts})
+
+    def revoke_hub_access(self, account: str, **facts: Any) -> Result:
+        """Let a user enter a hub no more (R27)."""
+        return self.execute({"op": "revoke_hub_access", "account": account, **facts})
+
+    def remove_user(self, account: str, **facts: Any) -> Result:
+        """Take a user out of the account (R31)."""
+        return self.execute({"op": "remove_user", "account": account, **facts})
+
+    def buy_seats(self, account: str, **facts: Any) -> Result:
+        """Put more seats under contract (R14)."""
+        return self.execute({"op": "buy_seats", "account": account, **facts})
+
+    def reduce_seats(self, account: str, **facts: Any) -> Result:
+        """Ask for fewer seats from the next renewal on (R16)."""
+        return self.execute({"op": "reduce_seats", "account": account, **facts})
+
+    def cancel_reduction(self, account: str, **facts: Any) -> Result:
+        """Take back the latest pending reduction (R18)."""
+        return self.execute({"op": "cancel_reduction", "account": account, **facts})
+
+    def assign_seat(self, account: str, **facts: Any) -> Result:
+        """Give a user a seat (R23 to R26)."""
+        return self.execute({"op": "assign_seat", "account": account, **facts})
+
+    def unassign_seat(self, account: str, **facts: Any) -> Result:
+        """Take a seat from a user (R27)."""
+        return self.execute({"op": "unassign_seat", "account": account, **facts})
+
+    def batch(self, account: str, **facts: Any) -> Result:
+        """Several operations as one step (R28, R29)."""
+        return self.execute({"op": "batch", "account": account, **facts})
+
+    def reverse(self, account: str, **facts: Any) -> Result:
+        """Let an entry never have been (R40, R47)."""
+        return self.execute({"op": "reverse", "account": account, **facts})
+
+    def import_lines(self, lines: Iterable[bytes], **options: Any) -> Iterator[Any]:
+        """Record the commands of a file; see :mod:`seat_ledger.importer`."""
+        from seat_ledger.importer import import_lines  # noqa: PLC0415
+
+        return import_lines(self, lines, **options)
+
+    # -- one attempt ------------------------------------------------------------
+
+    def _attempt(
+        self, command: Command, key: str, dry_run: bool, default_actor: str
+    ) -> Result:
+        workspace = self.workspace(command)
+        peek = self.ledger.peek(workspace.account_id, key)
+        if peek.digest is not None:
+            return self.repeated(command, peek.digest, peek.positions)
+        self.refresh(workspace, peek.changes)
+        decision = self.decide(workspace, command, peek.now, default_actor)
+        if dry_run:
+            self.workspaces.pop(workspace.account_id, None)
+            return _result(decision, (None,) * len(decision.events), {})
+        positions = self._append(workspace, command, key, decision)
+        recorded_at = {
+            position: at
+            for position, (_, at) in self.ledger.stored_at(positions[:1]).items()
+        }
+        return _result(decision, positions, recorded_at)
+
+    def decide(
+        self, workspace: Workspace, command: Command, now: datetime, default_actor: str
+    ) -> Decision:
+        """Decide a command on a fresh workspace. Raises CommandRefused."""
+        deliberation = Deliberation(
+            workspace,
+            command,
+            now=now,
+            default_actor=default_actor,
+            lookup=Lookup(
+                lambda position: self._chain(workspace, position),
+                lambda key: self.ledger.recorded_positions(workspace.account_id, key),
+            ),
+        )
+        try:
+            return deliberation.decide()
+        except CommandRefused as error:
+            self.name_positions(error)
+            raise
+
+    def _append(
+        self, workspace: Workspace, command: Command, key: str, decision: Decision
+    ) -> tuple[int, ...]:
+        append = append_of(workspace, command, key, decision)
+        account = workspace.account
+        assert account is not None
+        changed = [account, *(user for user in workspace.users.values() if user.pending)]
+        for aggregate in changed:
+            aggregate.collect_events()
+        positions = self.ledger.insert_events(
+            [self.mapper.to_stored_event(event) for event in decision.events],
+            append=append,
+        )
+        workspace.changes += 1
+        self._maybe_snapshot(account)
+        return tuple(positions or ())
+
+    def _maybe_snapshot(self, account: Account) -> None:
+        every = max(SNAPSHOT_EVERY, account.version // 10)
+        if account.version - account.snapshot_at >= every:
+            self.snapshot_store.take(account)
+            account.snapshot_at = account.version
+
+    def repeated(
+        self, command: Command, digest: bytes, positions: Sequence[int]
+    ) -> Result:
+        """The first result of a command that was recorded before (R73).
+
+        Raises CommandRefused (``idempotency_conflict``) where it was another one.
+        """
+        if digest != command.digest:
+            raise CommandRefused(
+                "idempotency_conflict",
+                f"The key {command.envelope.idempotency_key!r} was used in "
+                f"{command.envelope.account} for another command.",
+                try_="use a new key for a new command",
+            )
+        stored = self.ledger.stored_at(positions)
+        events = []
+        for position in positions:
+            row, recorded_at = stored[position]
+            event = self.mapper.to_domain_event(row)
+            assert isinstance(event, LedgerEvent)
+            events.append(RecordedEvent(position, recorded_at, event.TOPIC, event))
+        return Result(tuple(positions), tuple(events), repeated=True)
+
+    # -- aggregates -------------------------------------------------------------
+
+    def workspace(self, command: Command) -> Workspace:
+        """The workspace of a command's account, cached or new."""
+        key = account_id(command.envelope.account)
+        workspace = self.workspaces.get(key)
+        if workspace is None:
+            workspace = self.workspaces[key] = Workspace(key, self)
+            self._shed()
+        self.workspaces.move_to_end(key)
+        return workspace
+
+    def _shed(self) -> None:
+        """Drop the workspaces that were not used for longest, over a total weight."""
+        total = sum(workspace.weight for workspace in self.workspaces.values())
+        while total > MAX_WEIGHT and len(self.workspaces) > 1:
+            key, workspace = next(iter(self.workspaces.items()))
+            if workspace.account is not None and workspace.account.pending:
+                return
+            total -= workspace.weight
+            del self.workspaces[key]
+
+    def refresh(self, workspace: Workspace, changes: int) -> None:
+        """Bring a workspace up to a change number of its account."""
+        if workspace.changes == changes:
+            return
+        account = workspace.account
+        if account is None:
+            account = self._load_account(workspace.account_id)
+        else:
+            newer = self.events.get(account.id, gt=account.version)
+            account = self._project_account(account, newer)
+        fresh = Workspace(workspace.account_id, self)
+        workspace.__dict__.update(fresh.__dict__)
+        workspace.account, workspace.changes = account, changes
+
+    def _load_account(self, key: UUID) -> Account:
+        return self.repository.get(key, projector_func=self._project_account)
+
+    def load_user(self, user_id: UUID) -> User:
+        """A user as recorded."""
+        return self.repository.get(user_id, projector_func=self._project_user)
+
+    def user_ids(self, account: UUID, reference: str) -> tuple[list[UUID], list[UUID]]:
+        """The ids of all users ever called so: by key, and by folded e-mail."""
+        return self.ledger.user_ids(account, reference)
+
+    def _project_account(
+        self, account: Account | None, events: Iterable[DomainEventProtocol[UUID]]
+    ) -> Account | None:
+        for event in events:
+            if isinstance(event, AccountSnapshot):
+                account = event.restore()
+                account.snapshot_at = account.version
+                continue
+            assert isinstance(event, LedgerEvent)
+            if account is None:
+                account = Account(event.originator_id)
+            self._know_root(account, event)
+            account.apply(event)
+        if account is not None:
+            account.settle()
+        return account
+
+    def _project_user(
+        self, user: User | None, events: Iterable[DomainEventProtocol[UUID]]
+    ) -> User | None:
+        for event in events:
+            assert isinstance(event, LedgerEvent)
+            if user is None:
+                user = User(event.originator_id)
+            self._know_root(user, event)
+            user.apply(event)
+        if user is not None:
+            user.settle()
+        return user
+
+    def _know_root(self, aggregate: Account | User, event: LedgerEvent) -> None:
+        """Hand an aggregate the entry that a reversal is about."""
+        if isinstance(event, EntryReversed):
+            aggregate.known = {
+                event.root_version: self._entry(aggregate.id, event.root_version)
+            }
+
+    def _entry(self, stream: UUID, version: int) -> LedgerEvent:
+        event = next(iter(self.events.get(stream, gt=version - 1, lte=version)))
+        assert isinstance(event, LedgerEvent)
+        return event
+
+    def _chain(
+        self, workspace: Workspace, position: int
+    ) -> tuple[Recorded, Recorded] | None:
+        """The entry at a position of the account, and the end of its chain."""
+        row = self.ledger.at_position(position)
+        if row is None:
+            return None
+        event = self.mapper.to_domain_event(row)
+        assert isinstance(event, LedgerEvent)
+        account = getattr(event, "account", None) or event.originator_id
+        if account != workspace.account_id:
+            return None
+        entry = Recorded(position, event)
+        if not isinstance(event, EntryReversed):
+            return entry, entry
+        root = self._entry(event.originator_id, event.root_version)
+        return entry, Recorded(event.root, root)
+
+    def name_positions(self, error: CommandRefused) -> None:
+        """Tell a person which entries stand in the way, by position."""
+        if not error.blockers:
+            return
+        found = self.ledger.positions_of(error.blockers)
+        named = sorted(found[entry] for entry in error.blockers if entry in found)
+        if named:
+            word = "entry" if len(named) == 1 else "entries"
+            error.details["entries"] = named
+            error.message += f" In the way: {word} {', '.join(map(str, named))}."
+            error.args = (error.message,)
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        """Turn the library's failures into the ledger's."""
+        try:
+            yield
+        except (InterfaceError, OperationalError) as error:
+            raise unavailable(self.conninfo, error) from error
+        except AggregateNotFoundError as error:
+            raise Conflict from error
+        except PersistenceError as error:
+            raise failure(error) from error
+
+
+def failure(error: PersistenceError) -> Exception:
+    """What a failed append means: somebody was first, or a bug."""
+    if isinstance(error, IntegrityError) or sqlstate_of(error) == MOVED:
+        return Conflict(
+            "Somebody changed this account at the same time, again and again. "
+            "Nothing was written.",
+            try_="repeat the command",
+        )
+    return error
+
+
+def append_of(
+    workspace: Workspace, command: Command, key: str, decision: Decision
+) -> Append:
+    """What the store must write beside a decision's events."""
+    return Append(
+        workspace.account_id,
+        workspace.changes,
+        key,
+        command.digest,
+        decision.due,
+        tuple(
+            UserName(user.id, user.user_key, fold_email(user.email))
+            for user in decision.new_users
+        ),
+    )
+
+
+def _result(
+    decision: Decision,
+    positions: Sequence[int | None],
+    recorded_at: Mapping[int, datetime],
+) -> Result:
+    at = next(iter(recorded_at.values()), None)
+    events = tuple(
+        RecordedEvent(position, at, event.TOPIC, event)
+        for position, event in zip(positions, decision.events, strict=True)
+    )
+    own = events[decision.due :]
+    return Result(
+        tuple(event.position for event in own if event.position is not None),
+        own,
+        events[: decision.due],
+    )

@@ -1,0 +1,521 @@
+"""Deciding one command: what it asks, applied to the aggregates, and judged.
+
+Every command, alone, in a batch or in an import, comes through here. It is tried on
+the aggregates; when a rule refuses it, they are rolled back to what they were.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import ClassVar, NamedTuple, TypeVar
+from uuid import uuid4
+
+from seat_ledger import commands as asked
+from seat_ledger.account import Account
+from seat_ledger.aggregate import Act, Aggregate, Entry
+from seat_ledger.calendar import BillingCalendar, ZoneHistory, parse_instant, zone
+from seat_ledger.commands import Command, Operation
+from seat_ledger.email import check_email
+from seat_ledger.errors import CommandRefused, EntryRef, NotFound
+from seat_ledger.events import LedgerEvent
+from seat_ledger.judgement import judge
+from seat_ledger.refusals import explain, name_holders
+from seat_ledger.timeline import Violation
+from seat_ledger.user import User
+from seat_ledger.values import (
+    FOREVER,
+    SeatType,
+    iso,
+    parse_hub,
+    parse_seat,
+    parse_seat_type,
+    shown,
+)
+from seat_ledger.workspace import Workspace
+
+A = TypeVar("A", bound=Aggregate)
+AHEAD = timedelta(minutes=5)
+"""How far ahead of the database's clock an effective time may lie (R12)."""
+
+_CLOSING = (asked.UnassignSeat, asked.RevokeHubAccess, asked.RemoveUser)
+
+
+class Recorded(NamedTuple):
+    """An entry as the store has it, for a reversal to name."""
+
+    position: int
+    event: LedgerEvent
+
+
+class Decision(NamedTuple):
+    """What a command comes to: its new events, in the order of their positions.
+
+    The first `due` of them process renewals that were due (R37) and are no part of
+    the command's result.
+    """
+
+    events: tuple[LedgerEvent, ...]
+    due: int
+    new_users: tuple[User, ...]
+
+
+class Step(NamedTuple):
+    """One line of a command at its place in the order of application (R28)."""
+
+    number: int
+    operation: Operation
+    at: datetime
+
+
+class Lookup(NamedTuple):
+    """How a reversal finds what it names.
+
+    `chain` gives the entry at a position and the one at the end of its chain, or
+    None where the account has none there; `keyed` the positions recorded by a key.
+    """
+
+    chain: Callable[[int], tuple[Recorded, Recorded] | None]
+    keyed: Callable[[str], Sequence[int] | None]
+
+
+class Deliberation:
+    """One command over one account, at one instant of the database's clock."""
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        command: Command,
+        *,
+        now: datetime,
+        default_actor: str,
+        lookup: Lookup,
+    ) -> None:
+        self.workspace = workspace
+        self.command = command
+        self.now = now
+        self.default_actor = default_actor
+        self.lookup = lookup
+        self.events: list[LedgerEvent] = []
+        self.new_users: list[User] = []
+        self.steps: list[Step] = []
+        self._origin: dict[EntryRef, int] = {}
+        self._start: dict[str, tuple[Aggregate, int]] = {}
+        self._seen: dict[str, int] = {}
+
+    # -- the whole ------------------------------------------------------------
+
+    def decide(self) -> Decision:
+        """Apply and judge the command; leave no trace when it is refused.
+
+        Raises CommandRefused or NotFound.
+        """
+        try:
+            if isinstance(self.command.operation, asked.OpenAccount):
+                due = self._open(self.command.operation)
+            else:
+                due = self._apply()
+                self._judge()
+        except BaseException:
+            self._roll_back()
+            raise
+        self._settle()
+        return Decision(tuple(self.events), due, tuple(self.new_users))
+
+    def _apply(self) -> int:
+        account = self._involve(self._account())
+        actor = self._actor()
+        self.steps = self._in_order()
+        times = [s.at for s in self.steps if not isinstance(s.operation, asked.Reverse)]
+        due = 0
+        if times:
+            account.renew_until(max(times), Act(max(times), actor))
+            due = self._collect(0)
+        if isinstance(self.command.operation, asked.Renew):
+            due = 0
+        for place, step in enumerate(self.steps):
+            self._apply_step(step, actor, self.steps[place + 1 :])
+        return due
+
+    def _apply_step(self, step: Step, actor: str, later: Sequence[Step]) -> None:
+        key = self.command.envelope.idempotency_key
+        act = Act(step.at, actor, step.operation.reason, key)
+        try:
+            self.APPLY[type(step.operation)](self, step.operation, act, later)
+        except CommandRefused as error:
+            name_holders(error, self.workspace)
+            if len(self.steps) > 1:
+                error.lines = (step.number,)
+            raise
+        self._collect(step.number)
+
+    def _collect(self, number: int) -> int:
+        """Take the events that a step triggered; users' first. Return their count."""
+        before = len(self.events)
+        for key in reversed(self._start):
+            aggregate, seen = self._start[key][0], self._seen[key]
+            if aggregate.version > seen:
+                new = aggregate.pending[seen - aggregate.version :]
+                self.events += new
+                for event in new:
+                    self._origin[EntryRef(key, event.originator_version)] = number
+                self._seen[key] = aggregate.version
+        return len(self.events) - before
+
+    def _judge(self) -> None:
+        workspace, account = self.workspace, self._account()
+        for user_id, _ in account.touched.users:
+            self._involve(workspace.user(user_id))
+        users = {
+            key: aggregate
+            for key, (aggregate, _) in self._start.items()
+            if isinstance(aggregate, User)
+        }
+        namesakes = {
+            user.key: workspace.namesakes(user)
+            for user in users.values()
+            if None in user.touched
+        }
+        found = list(judge(account, users, namesakes))
+        if found:
+            raise self._refusal(found)
+
+    def _refusal(self, found: list[Violation]) -> CommandRefused:
+        """The first violation in words; every line that takes part is named (R29)."""
+        involved = {
+            self._origin[entry]
+            for violation in found
+            for entry in violation.entries
+            if entry in self._origin
+        }
+        asked_for = [s.operation for s in self.steps if s.number in involved]
+        operations = asked_for or [step.operation for step in self.steps]
+        error = explain(found[0], operations, self.workspace, set(self._origin))
+        if len(self.steps) > 1:
+            error.lines = tuple(sorted(involved))
+        return error
+
+    def _involve(self, aggregate: A) -> A:
+        """Remember how an aggregate was before this command."""
+        if aggregate.key not in self._start:
+            self._start[aggregate.key] = (aggregate, aggregate.version)
+            self._seen[aggregate.key] = aggregate.version
+        return aggregate
+
+    def _roll_back(self) -> None:
+        for user in self.new_users:
+            self.workspace.forget(user)
+        for aggregate, version in self._start.values():
+            aggregate.roll_back(version)
+        self._settle()
+
+    def _settle(self) -> None:
+        for aggregate, _ in self._start.values():
+            aggregate.settle()
+
+    # -- who, and when --------------------------------------------------------
+
+    def _account(self) -> Account:
+        account = self.workspace.account
+        if account is None:
+            key = self.command.envelope.account
+            raise NotFound(
+                "account_not_found",
+                f"There is no account {shown(key)}.",
+                try_="look with 'seat-ledger account list', "
+                "or open it with 'seat-ledger account open'",
+            )
+        return account
+
+    def _actor(self) -> str:
+        """The actor as it is stored; a user of the account by id (R36)."""
+        actor = self.command.envelope.actor or self.default_actor
+        kind, _, key = actor.partition(":")
+        if kind != "user":
+            return actor
+        user = self.workspace.present(key, self.now) if self.workspace.account else None
+        account = self.command.envelope.account
+        if user is None:
+            raise NotFound(
+                "unknown_actor",
+                f"The actor {shown(key)} is no present user of {account}.",
+                try_="name a user of the account, or an actor system:…",
+            )
+        if not user.may_administer(self.now):
+            raise CommandRefused(
+                "not_permitted",
+                f"{user.user_key} has no account access in {account}, "
+                "which every command needs.",
+                try_="let a user with account access or a super admin do it",
+            )
+        return f"user:{user.key}"
+
+    def _in_order(self) -> list[Step]:
+        """The lines in the order of application: reversals, then by instant, at one
+        instant closings before openings (R28)."""
+        steps = [
+            Step(number, operation, self._at(operation))
+            for number, operation in enumerate(self.command.lines, start=1)
+        ]
+        if len(steps) == 1:
+            return steps
+
+        def place(step: Step) -> tuple[bool, datetime, bool]:
+            if isinstance(step.operation, asked.Reverse):
+                return (False, self.now.min.replace(tzinfo=self.now.tzinfo), False)
+            return (True, step.at, not isinstance(step.operation, _CLOSING))
+
+        return sorted(steps, key=place)
+
+    def _at(self, operation: Operation) -> datetime:
+        """The effective time of an operation (R11, R12, R39)."""
+        account = self._account()
+        if operation.effective_at is None or isinstance(operation, asked.Reverse):
+            return self.now
+        at = parse_instant(operation.effective_at, account.zones)
+        self._check_not_ahead(at)
+        if at < account.opened_at:
+            raise CommandRefused(
+                "before_term",
+                f"{account.account_key} was opened at {iso(account.opened_at)}; "
+                f"nothing can be effective at {iso(at)}.",
+                try_="give an effective time after the opening",
+            )
+        return at
+
+    def _check_not_ahead(self, at: datetime) -> None:
+        if at > self.now + AHEAD:
+            raise CommandRefused(
+                "effective_in_future",
+                f"{iso(at)} lies more than five minutes ahead of {iso(self.now)}.",
+                try_="record it when it has happened; only a reduction is scheduled",
+            )
+
+    # -- the operations ---------------------------------------------------------
+
+    def _open(self, operation: asked.OpenAccount) -> int:
+        key = self.command.envelope.account
+        if self.workspace.account is not None:
+            raise CommandRefused(
+                "account_exists",
+                f"There is an account {shown(key)} already.",
+                try_=f"seat-ledger account show {key}",
+            )
+        zone(operation.time_zone)
+        zones = ZoneHistory(operation.time_zone)
+        term = (
+            operation.term_start,
+            operation.term_months,
+            operation.billing_cycle_months,
+        )
+        if operation.effective_at is None:
+            starts = BillingCalendar(*term, zones).renewal(0).instant
+            at = min(starts, self.now)
+        else:
+            at = parse_instant(operation.effective_at, zones)
+            self._check_not_ahead(at)
+        idempotency_key = self.command.envelope.idempotency_key
+        account = Account.open(
+            self.workspace.account_id,
+            Act(at, self._actor(), operation.reason, idempotency_key),
+            account_key=key,
+            name=operation.name,
+            time_zone=operation.time_zone,
+            term_start=operation.term_start,
+            term_months=operation.term_months,
+            billing_cycle_months=operation.billing_cycle_months,
+        )
+        self.workspace.account = account
+        self.events += account.pending
+        return 0
+
+    def _set_time_zone(self, op: asked.SetTimeZone, act: Act, _: object) -> None:
+        zone(op.time_zone)
+        self._account().set_time_zone(op.time_zone, act)
+
+    def _set_policy(self, op: asked.SetBillingPolicy, act: Act, _: object) -> None:
+        self._account().set_billing_policy(op.mode, op.granularity, act)
+
+    def _renew(self, op: asked.Renew, act: Act, _: object) -> None:
+        """Nothing is left to do: what was due is processed already."""
+
+    def _user(self, reference: str, at: datetime) -> User:
+        return self._involve(self.workspace.resolve(reference, at))
+
+    def _add_user(self, op: asked.AddUser, act: Act, later: Sequence[Step]) -> None:
+        check_email(op.email)
+        seat_types = [parse_seat_type(seat) for seat in op.seats]
+        if op.super_admin and seat_types:
+            raise CommandRefused(
+                "super_admin_seats",
+                f"{op.user} is to be a super admin; a super admin cannot be added "
+                "with seats.",
+                try_="add the user first, then assign the seats",
+            )
+        user = User.add(
+            uuid4(),
+            act,
+            account=self.workspace.account_id,
+            user_key=op.user,
+            email=op.email,
+            name=op.name,
+            super_admin=op.super_admin,
+            account_access=op.account_access,
+        )
+        self._start[user.key] = (user, 0)
+        self._seen[user.key] = 0
+        self.workspace.add(user)
+        self.new_users.append(user)
+        for seat_type in seat_types:
+            self._give(user, seat_type, act, later, buy=op.buy_if_needed)
+
+    def _permit(self, op: asked.SetPermissions, act: Act, _: object) -> None:
+        self._user(op.user, act.at).set_permissions(
+            act, super_admin=op.super_admin, account_access=op.account_access
+        )
+
+    def _grant(self, op: asked.GrantHubAccess, act: Act, _: object) -> None:
+        hub = parse_hub(op.hub)
+        self._user(op.user, act.at).grant(hub, act)
+
+    def _revoke(self, op: asked.RevokeHubAccess, act: Act, _: object) -> None:
+        hub = parse_hub(op.hub)
+        self._user(op.user, act.at).revoke(hub, act)
+
+    def _remove(self, op: asked.RemoveUser, act: Act, _: object) -> None:
+        self._user(op.user, act.at).remove(act)
+
+    def _buy(self, op: asked.BuySeats, act: Act, _: object) -> None:
+        self._account().buy(parse_seat_type(op.seat_type), op.quantity, act)
+
+    def _reduce(self, op: asked.ReduceSeats, act: Act, _: object) -> None:
+        self._account().reduce(parse_seat_type(op.seat_type), op.quantity, act)
+
+    def _cancel(self, op: asked.CancelReduction, act: Act, _: object) -> None:
+        self._account().cancel_reduction(parse_seat_type(op.seat_type), act)
+
+    def _assign(self, op: asked.AssignSeat, act: Act, later: Sequence[Step]) -> None:
+        seat_type = parse_seat_type(op.seat_type)
+        seat = parse_seat(op.seat) if op.seat is not None else None
+        if seat is not None and seat.seat_type != seat_type:
+            raise CommandRefused(
+                "seat_not_found",
+                f"{seat} is no seat of {seat_type}.",
+                try_="name a seat of the type that is assigned",
+            )
+        user = self._user(op.user, act.at)
+        if seat is None:
+            self._give(user, seat_type, act, later, buy=op.buy_if_needed)
+            return
+        self._let_in(user, seat_type, act)
+        self._account().assign(user.key, seat_type, act, seat=seat)
+
+    def _give(
+        self,
+        user: User,
+        seat_type: SeatType,
+        act: Act,
+        later: Sequence[Step],
+        *,
+        buy: bool,
+    ) -> None:
+        """Put a user in the lowest free seat; buy one where that is asked (R20)."""
+        self._let_in(user, seat_type, act)
+        account, until = self._account(), self._until(user, seat_type, act, later)
+        before = account.version
+        try:
+            account.assign(user.key, seat_type, act, until=until)
+            if not buy or account.keeps_its_reductions(seat_type):
+                return
+        except CommandRefused as error:
+            if not buy or error.code != "no_free_seat":
+                raise
+        account.roll_back(before)
+        account.buy(seat_type, 1, act)
+        account.assign(user.key, seat_type, act, until=until)
+
+    def _until(
+        self, user: User, seat_type: SeatType, act: Act, later: Sequence[Step]
+    ) -> datetime:
+        """Where the same batch ends the holding that begins (R26)."""
+        for step in later:
+            op = step.operation
+            if (
+                isinstance(op, asked.UnassignSeat)
+                and step.at > act.at
+                and op.seat_type == seat_type
+                and self.workspace.resolve(op.user, step.at) is user
+            ):
+                return step.at
+        return FOREVER
+
+    def _let_in(self, user: User, seat_type: SeatType, act: Act) -> None:
+        """Grant access to the hub where it is missing (R25)."""
+        if not user.has_access(seat_type.hub, act.at):
+            user.grant(seat_type.hub, act)
+
+    def _unassign(self, op: asked.UnassignSeat, act: Act, _: object) -> None:
+        seat_type = parse_seat_type(op.seat_type)
+        user = self._user(op.user, act.at)
+        self._account().unassign(user.key, seat_type, act)
+
+    def _reverse(self, op: asked.Reverse, act: Act, _: object) -> None:
+        if not op.reason:
+            raise CommandRefused(
+                "reason_required",
+                "A reversal needs a reason, so that an auditor can follow it.",
+                try_="give --reason",
+            )
+        for position in self._positions(op):
+            self._reverse_one(position, act)
+
+    def _positions(self, op: asked.Reverse) -> Sequence[int]:
+        if op.entry is not None:
+            return [op.entry]
+        positions = self.lookup.keyed(op.entry_key or "")
+        if not positions:
+            raise NotFound(
+                "entry_not_found",
+                f"No entries of {self._account().account_key} were recorded under "
+                f"the key {shown(op.entry_key)}.",
+                try_="look with 'seat-ledger event list'",
+            )
+        return positions
+
+    def _reverse_one(self, position: int, act: Act) -> None:
+        found = self.lookup.chain(position)
+        if found is None:
+            raise NotFound(
+                "entry_not_found",
+                f"{self._account().account_key} has no entry at position {position}.",
+                try_="look with 'seat-ledger event list'",
+            )
+        entry, root = found
+        stream = str(entry.event.originator_id)
+        aggregate: Aggregate = self._account()
+        if stream != aggregate.key:
+            aggregate = self._involve(self.workspace.user(stream))
+        aggregate.reverse(
+            Entry(entry.event.TOPIC, entry.event.originator_version),
+            root.event,
+            act,
+            entry=position,
+            root=root.position,
+        )
+
+    APPLY: ClassVar[dict[type[Operation], Callable[..., None]]] = {
+        asked.SetTimeZone: _set_time_zone,
+        asked.SetBillingPolicy: _set_policy,
+        asked.Renew: _renew,
+        asked.AddUser: _add_user,
+        asked.SetPermissions: _permit,
+        asked.GrantHubAccess: _grant,
+        asked.RevokeHubAccess: _revoke,
+        asked.RemoveUser: _remove,
+        asked.BuySeats: _buy,
+        asked.ReduceSeats: _reduce,
+        asked.CancelReduction: _cancel,
+        asked.AssignSeat: _assign,
+        asked.UnassignSeat: _unassign,
+        asked.Reverse: _reverse,
+    }

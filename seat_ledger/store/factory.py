@@ -1,0 +1,135 @@
+"""How the library is given our datastore, recorder, mapper and snapshots."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any
+from uuid import UUID
+
+import orjson
+from eventsourcing.persistence import InfrastructureFactory
+from eventsourcing.postgres import ConnectionPool, PostgresDatastore
+from psycopg import Connection
+from psycopg.conninfo import make_conninfo
+
+from seat_ledger.account import Account
+from seat_ledger.snapshot import SNAPSHOT_TOPIC, AccountSnapshot
+from seat_ledger.store.recorder import SCHEMA, LedgerRecorder
+
+for _name in ("psycopg", "psycopg.pool"):  # the library silences them at import
+    logging.getLogger(_name).setLevel(logging.NOTSET)
+
+
+class LedgerDatastore(PostgresDatastore):
+    """A pool over the whole connection string.
+
+    The library takes host, port, user, password and database name only, and drops
+    TLS settings, services and options without a word.
+    """
+
+    def __init__(self, conninfo: str, *, pool_size: int = 8) -> None:
+        super().__init__("", "", "", "", "", schema=SCHEMA)
+        self.idle_in_transaction_session_timeout = 60
+        self.pool_open_timeout = None
+        self.pool = ConnectionPool(
+            make_conninfo(conninfo, application_name="seat-ledger"),
+            connection_class=Connection[Any],
+            kwargs={"row_factory": _dict_row(), "connect_timeout": 10},
+            min_size=1,
+            max_size=pool_size,
+            open=False,
+            configure=self.after_connect_func(),
+            timeout=15,
+            num_workers=1,
+            reconnect_timeout=15,
+        )
+
+    def after_connect_func(self) -> Callable[[Connection[Any]], None]:
+        """Prepare a connection: autocommit, and a limit for idle transactions."""
+        milliseconds = int(self.idle_in_transaction_session_timeout * 1000)
+
+        def after_connect(connection: Connection[Any]) -> None:
+            connection.autocommit = True
+            connection.execute(
+                "SELECT set_config('idle_in_transaction_session_timeout', %s, false)",
+                [f"{milliseconds}ms"],
+            )
+
+        return after_connect
+
+
+def _dict_row() -> Any:
+    from psycopg.rows import dict_row  # noqa: PLC0415
+
+    return dict_row
+
+
+class LedgerFactory(InfrastructureFactory[Any]):
+    """Constructs the recorder; the schema is made by migrations alone."""
+
+    def __init__(self, conninfo: str) -> None:
+        super().__init__({})
+        self.datastore = LedgerDatastore(conninfo)
+
+    def application_recorder(self) -> LedgerRecorder:
+        """The recorder over the migrated schema."""
+        return LedgerRecorder(self.datastore)
+
+    def aggregate_recorder(self, purpose: str = "events") -> LedgerRecorder:
+        """Not used: snapshots have a store of their own."""
+        raise NotImplementedError(purpose)
+
+    def tracking_recorder(self, tracking_recorder_class: Any = None) -> Any:
+        """Not used: projections keep checkpoints of their own."""
+        raise NotImplementedError
+
+    def process_recorder(self) -> Any:
+        """Not used: projections keep checkpoints of their own."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Close the pool."""
+        self.datastore.close()
+
+
+class SnapshotStore:
+    """The latest snapshot of each account: a cache beside the events."""
+
+    def __init__(self, datastore: PostgresDatastore) -> None:
+        self.datastore = datastore
+
+    def get(self, originator_id: UUID, **_: Any) -> Iterator[AccountSnapshot]:
+        """The latest snapshot, if there is one that this program can read."""
+        with self.datastore.get_connection() as connection:
+            row = connection.execute(
+                "SELECT originator_version, topic, state FROM ledger.snapshots "
+                "WHERE originator_id = %s",
+                [originator_id],
+            ).fetchone()
+        if row is not None and row["topic"] == SNAPSHOT_TOPIC:
+            yield AccountSnapshot(
+                originator_id,
+                row["originator_version"],
+                orjson.loads(bytes(row["state"])),
+            )
+
+    def take(self, account: Account) -> None:
+        """Keep an account as it is, unless a later snapshot is kept already."""
+        snapshot = AccountSnapshot.of(account)
+        with self.datastore.get_connection() as connection:
+            connection.execute(
+                "INSERT INTO ledger.snapshots AS kept "
+                "(originator_id, originator_version, topic, state) "
+                "VALUES (%s, %s, %s, %s) "
+                "ON CONFLICT (originator_id) DO UPDATE SET "
+                "originator_version = excluded.originator_version, "
+                "topic = excluded.topic, state = excluded.state "
+                "WHERE kept.originator_version < excluded.originator_version",
+                [
+                    snapshot.originator_id,
+                    snapshot.originator_version,
+                    SNAPSHOT_TOPIC,
+                    orjson.dumps(snapshot.state),
+                ],
+            )

@@ -1,0 +1,320 @@
+"""The library's PostgreSQL recorder, with the ledger's own way of appending.
+
+Position order must equal commit order, or a reader that tails the store skips
+events for ever. Every write path takes the same advisory lock for that, in a
+transaction that then assigns positions and ``recorded_at`` and commits: an append
+here, and the bulk append of :mod:`seat_ledger.store.bulk`. The advisory lock does
+not fight with VACUUM, ANALYZE or index builds as the library's table lock does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import psycopg
+from eventsourcing.persistence import StoredEvent
+from eventsourcing.postgres import PostgresApplicationRecorder, PostgresDatastore
+from psycopg import Cursor
+from psycopg.rows import DictRow
+from psycopg.sql import SQL, Identifier
+
+APPEND_LOCK = 7365617431
+"""The advisory lock that every append holds until it commits."""
+
+SCHEMA = "ledger"
+MOVED = "SL001"
+"""SQLSTATE of ``ledger.claim_account``: somebody changed the account first."""
+
+
+class UserName(NamedTuple):
+    """What finds a user's id: written with UserAdded, in the same transaction."""
+
+    user_id: UUID
+    user_key: str
+    folded_email: str
+
+
+class Append(NamedTuple):
+    """What one command's append writes beside its events.
+
+    `seen` is the account's change number that the command was decided on; `due`
+    counts the events at the front that are no part of the command's result (R37).
+    """
+
+    account_id: UUID
+    seen: int
+    command_key: str
+    digest: bytes
+    due: int
+    new_users: tuple[UserName, ...]
+
+
+class Peek(NamedTuple):
+    """An account's change number, a recorded command, and the database's clock."""
+
+    changes: int
+    now: datetime
+    digest: bytes | None
+    positions: tuple[int, ...]
+
+
+class LedgerRecorder(PostgresApplicationRecorder):
+    """Appends under the advisory lock, with ``recorded_at`` beside each event."""
+
+    def __init__(
+        self,
+        datastore: PostgresDatastore,
+        *,
+        events_table_name: str = "stored_events",
+    ) -> None:
+        super().__init__(datastore, events_table_name=events_table_name)
+        table = Identifier(self.datastore.schema, self.events_table_name)
+        event_type = Identifier(self.datastore.schema, self.stored_event_type_name)
+        self.lock_table_statements = [
+            SQL("SET LOCAL lock_timeout = '{0}s'").format(self.datastore.lock_timeout),
+            SQL("SELECT pg_advisory_xact_lock({0})").format(APPEND_LOCK),
+        ]
+        self.insert_events_statement = SQL(
+            "WITH clock AS MATERIALIZED (SELECT ledger.next_recorded_at() AS now) "
+            "INSERT INTO {table} "
+            "(originator_id, originator_version, topic, state, recorded_at) "
+            "SELECT originator_id, originator_version, topic, state, "
+            "(SELECT now FROM clock) "
+            "FROM unnest(%s::{event_type}[]) "
+            "RETURNING notification_id"
+        ).format(table=table, event_type=event_type)
+
+    def insert_events(
+        self, stored_events: Sequence[StoredEvent], **kwargs: Any
+    ) -> Sequence[int] | None:
+        """Append events.
+
+        With an :class:`Append` the library's blind retries are off: a lost reply to
+        COMMIT is settled by asking for the command's key, not by trying again.
+        """
+        inner = PostgresApplicationRecorder.insert_events
+        if "append" in kwargs:
+            inner = inner.__wrapped__  # type: ignore[attr-defined]
+        return inner(self, stored_events, **kwargs)
+
+    def _insert_events(
+        self, curs: Cursor[DictRow], stored_events: Sequence[StoredEvent], **kw: Any
+    ) -> None:
+        """An append without events still claims its account (R37, R73)."""
+        append: Append | None = kw.get("append")
+        if append is not None and not stored_events:
+            self._lock_table(curs)
+            self._claim(curs, append)
+            self._keep_command(curs, append, stored_events)
+
+    def _insert_stored_events(
+        self, curs: Cursor[DictRow], stored_events: Sequence[StoredEvent], **kw: Any
+    ) -> None:
+        append: Append | None = kw.get("append")
+        if append is None:
+            super()._insert_stored_events(curs, stored_events, **kw)
+            return
+        self._lock_table(curs)
+        self._claim(curs, append)
+        self._keep_names(curs, append)
+        self._notify_channel(curs)
+        rows = [
+            self.construct_pg_stored_event(
+                event.originator_id, event.originator_version, event.topic, event.state
+            )
+            for event in stored_events
+        ]
+        insert = SQL(
+            "WITH stored AS ({insert}), kept AS ("
+            "INSERT INTO ledger.recorded_command "
+            "SELECT %s, %s, %s, "
+            "coalesce((array_agg(notification_id ORDER BY notification_id))[%s:], "
+            "'{{}}') "
+            "FROM (SELECT notification_id FROM stored) AS own(notification_id)) "
+            "SELECT notification_id FROM stored ORDER BY 1"
+        ).format(insert=self.insert_events_statement)
+        curs.execute(
+            insert,
+            [
+                rows,
+                append.account_id,
+                append.command_key,
+                append.digest,
+                append.due + 1,
+            ],
+        )
+
+    def _fetch_ids_after_insert_events(
+        self, curs: Cursor[DictRow], stored_events: Sequence[StoredEvent], **_: Any
+    ) -> Sequence[int] | None:
+        return [row["notification_id"] for row in curs.fetchall()]
+
+    def _claim(self, curs: Cursor[DictRow], append: Append) -> None:
+        curs.execute(
+            "SELECT ledger.claim_account(%s, %s)", [append.account_id, append.seen]
+        )
+
+    def _keep_names(self, curs: Cursor[DictRow], append: Append) -> None:
+        for name in append.new_users:
+            curs.execute(
+                "INSERT INTO ledger.user_name "
+                "(user_id, account_id, user_key, folded_email) "
+                "VALUES (%s, %s, %s, %s)",
+                [name.user_id, append.account_id, name.user_key, name.folded_email],
+            )
+
+    def _keep_command(
+        self, curs: Cursor[DictRow], append: Append, _: Sequence[StoredEvent]
+    ) -> None:
+        curs.execute(
+            "INSERT INTO ledger.recorded_command VALUES (%s, %s, %s, '{}')",
+            [append.account_id, append.command_key, append.digest],
+        )
+
+    # -- questions of the write side ------------------------------------------
+
+    def peek(self, account_id: UUID, command_key: str | None) -> Peek:
+        """What a command must know first, in one round trip."""
+        row = self._one(
+            "SELECT clock_timestamp() AS now, "
+            "coalesce((SELECT changes FROM ledger.account_head "
+            "WHERE account_id = %(account)s), 0) AS changes, "
+            "recorded.digest, recorded.positions "
+            "FROM (VALUES (1)) AS one(row) "
+            "LEFT JOIN ledger.recorded_command AS recorded "
+            "ON recorded.account_id = %(account)s AND recorded.command_key = %(key)s",
+            {"account": account_id, "key": command_key},
+        )
+        assert row is not None
+        return Peek(
+            row["changes"],
+            row["now"],
+            bytes(row["digest"]) if row["digest"] is not None else None,
+            tuple(row["positions"] or ()),
+        )
+
+    def user_ids(self, account_id: UUID, name: str) -> tuple[list[UUID], list[UUID]]:
+        """The ids of all users ever called so: by key, and by folded e-mail."""
+        rows = self._all(
+            "SELECT user_id, user_key = %(name)s AS by_key, "
+            "folded_email = %(name)s AS by_email FROM ledger.user_name "
+            "WHERE account_id = %(account)s "
+            "AND (user_key = %(name)s OR folded_email = %(name)s)",
+            {"account": account_id, "name": name},
+        )
+        return (
+            [row["user_id"] for row in rows if row["by_key"]],
+            [row["user_id"] for row in rows if row["by_email"]],
+        )
+
+    def all_user_names(self, account_id: UUID) -> list[UserName]:
+        """Every user of an account with key and folded e-mail."""
+        rows = self._all(
+            "SELECT user_id, user_key, folded_email FROM ledger.user_name "
+            "WHERE account_id = %(account)s",
+            {"account": account_id},
+        )
+        return [UserName(r["user_id"], r["user_key"], r["folded_email"]) for r in rows]
+
+    def recorded_positions(self, account_id: UUID, key: str) -> list[int] | None:
+        """The positions recorded under a key; None where nothing is."""
+        row = self._one(
+            "SELECT positions FROM ledger.recorded_command "
+            "WHERE account_id = %(account)s AND command_key = %(key)s",
+            {"account": account_id, "key": key},
+        )
+        return None if row is None else list(row["positions"])
+
+    def recorded_commands(
+        self, keys: Sequence[tuple[UUID, str]]
+    ) -> dict[tuple[UUID, str], tuple[bytes, tuple[int, ...]]]:
+        """Which of many commands are recorded already, with digest and positions."""
+        rows = self._all(
+            "SELECT recorded.account_id, recorded.command_key, digest, positions "
+            "FROM unnest(%(accounts)s::uuid[], %(keys)s::text[]) AS asked(a, k) "
+            "JOIN ledger.recorded_command AS recorded "
+            "ON recorded.account_id = asked.a AND recorded.command_key = asked.k",
+            {"accounts": [a for a, _ in keys], "keys": [k for _, k in keys]},
+        )
+        return {
+            (row["account_id"], row["command_key"]): (
+                bytes(row["digest"]),
+                tuple(row["positions"]),
+            )
+            for row in rows
+        }
+
+    def at_position(self, position: int) -> StoredEvent | None:
+        """The event at a position."""
+        row = self._one(
+            "SELECT * FROM ledger.stored_events WHERE notification_id = %(position)s",
+            {"position": position},
+        )
+        if row is None:
+            return None
+        return StoredEvent(
+            row["originator_id"],
+            row["originator_version"],
+            row["topic"],
+            bytes(row["state"]),
+        )
+
+    def stored_at(self, positions: Sequence[int]) -> dict[int, tuple[Any, datetime]]:
+        """Events and the instants of their recording, by position."""
+        rows = self._all(
+            "SELECT * FROM ledger.stored_events "
+            "WHERE notification_id = ANY(%(positions)s)",
+            {"positions": list(positions)},
+        )
+        return {
+            row["notification_id"]: (
+                StoredEvent(
+                    row["originator_id"],
+                    row["originator_version"],
+                    row["topic"],
+                    bytes(row["state"]),
+                ),
+                row["recorded_at"],
+            )
+            for row in rows
+        }
+
+    def positions_of(self, entries: Sequence[tuple[str, int]]) -> dict[tuple[str, int], int]:
+        """The positions of entries that are named by stream and version."""
+        rows = self._all(
+            "SELECT originator_id, originator_version, notification_id "
+            "FROM unnest(%(streams)s::uuid[], %(versions)s::bigint[]) AS asked(s, v) "
+            "JOIN ledger.stored_events "
+            "ON originator_id = asked.s AND originator_version = asked.v",
+            {
+                "streams": [stream for stream, _ in entries],
+                "versions": [version for _, version in entries],
+            },
+        )
+        return {
+            (str(row["originator_id"]), row["originator_version"]): row[
+                "notification_id"
+            ]
+            for row in rows
+        }
+
+    def _one(self, query: str, params: dict[str, Any]) -> DictRow | None:
+        with self.datastore.get_connection() as connection:
+            return connection.execute(query, params, prepare=True).fetchone()
+
+    def _all(self, query: str, params: dict[str, Any]) -> list[DictRow]:
+        with self.datastore.get_connection() as connection:
+            return connection.execute(query, params, prepare=True).fetchall()
+
+
+def sqlstate_of(error: BaseException) -> str | None:
+    """The SQLSTATE behind an error of the library, if a server said one."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, psycopg.Error) and cause.sqlstate:
+            return cause.sqlstate
+        cause = cause.__cause__
+    return None

@@ -1,0 +1,158 @@
+"""The schema of the write side: numbered plain-SQL migrations, and their runner.
+
+Each migration runs in one transaction together with the row that records it, and
+forward only. Migrations are never edited once they are released: their digest is
+kept, and a database that has another one is not this program's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from importlib import resources
+from typing import NamedTuple
+
+import psycopg
+
+from seat_ledger.errors import SchemaMismatch
+from seat_ledger.store.connection import connect
+
+_LOCK = 7365617430
+OLDEST_SERVER = 150000
+
+_HISTORY = """
+CREATE TABLE IF NOT EXISTS ledger.schema_migration (
+    number integer PRIMARY KEY,
+    name text NOT NULL,
+    digest text NOT NULL,
+    applied_at timestamptz NOT NULL DEFAULT clock_timestamp()
+)
+"""
+
+
+class Migration(NamedTuple):
+    """One numbered step of the schema."""
+
+    number: int
+    name: str
+    sql: str
+
+    @property
+    def digest(self) -> str:
+        """What tells this migration from an edited one."""
+        return hashlib.sha256(self.sql.encode()).hexdigest()
+
+
+class SchemaStatus(NamedTuple):
+    """How far a database's schema is, and how far this program's goes."""
+
+    applied: int
+    known: int
+
+    @property
+    def is_current(self) -> bool:
+        """Whether program and database agree."""
+        return self.applied == self.known
+
+
+def migrations() -> list[Migration]:
+    """Every migration of this program, in order."""
+    found = []
+    for file in resources.files(__package__).iterdir():
+        if file.name.endswith(".sql"):
+            number, _, name = file.name.removesuffix(".sql").partition("_")
+            found.append(Migration(int(number), name, file.read_text("utf-8")))
+    return sorted(found)
+
+
+def migrate(conninfo: str, *, up_to: int | None = None) -> list[str]:
+    """Bring the schema up to this program's; return the names of what was applied.
+
+    `up_to` stops at a number, for tests. Raises SchemaMismatch for a database that
+    is newer than the program, was migrated by another one, or is too old a server.
+    """
+    with connect(conninfo, autocommit=True) as connection:
+        _check_server(connection)
+        connection.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
+        connection.execute("SET client_min_messages = warning")
+        connection.execute("CREATE SCHEMA IF NOT EXISTS ledger")
+        connection.execute(_HISTORY)
+        applied = _applied(connection)
+        _check_history(applied)
+        done = []
+        for migration in migrations():
+            if migration.number in applied or migration.number > (up_to or 10**6):
+                continue
+            with connection.transaction():
+                connection.execute(migration.sql.encode())
+                connection.execute(
+                    "INSERT INTO ledger.schema_migration (number, name, digest) "
+                    "VALUES (%s, %s, %s)",
+                    [migration.number, migration.name, migration.digest],
+                )
+            done.append(f"{migration.number:04}_{migration.name}")
+        return done
+
+
+def status(conninfo: str) -> SchemaStatus:
+    """How far the schema is. An empty database has applied 0."""
+    with connect(conninfo, autocommit=True) as connection:
+        return status_of(connection)
+
+
+def status_of(connection: psycopg.Connection[tuple[object, ...]]) -> SchemaStatus:
+    """How far the schema is, asked on an open connection."""
+    applied = _applied(connection)
+    return SchemaStatus(max(applied, default=0), migrations()[-1].number)
+
+
+def check(connection: psycopg.Connection[tuple[object, ...]]) -> None:
+    """Raise SchemaMismatch unless the schema is this program's."""
+    found = status_of(connection)
+    if found.applied < found.known:
+        raise SchemaMismatch(
+            f"The database's schema is at {found.applied}, the program's at "
+            f"{found.known}.",
+            try_="seat-ledger db migrate",
+        )
+    if found.applied > found.known:
+        raise _newer(found.applied, found.known)
+
+
+def _newer(applied: int, known: int) -> SchemaMismatch:
+    return SchemaMismatch(
+        f"The database's schema is at {applied}, newer than the program's {known}.",
+        try_="use the newer program",
+    )
+
+
+def _applied(connection: psycopg.Connection[tuple[object, ...]]) -> dict[int, str]:
+    found = connection.execute(
+        "SELECT to_regclass('ledger.schema_migration') IS NOT NULL"
+    ).fetchone()
+    if found is None or not found[0]:
+        return {}
+    rows = connection.execute(
+        "SELECT number, digest FROM ledger.schema_migration"
+    ).fetchall()
+    return {int(str(number)): str(digest) for number, digest in rows}
+
+
+def _check_history(applied: dict[int, str]) -> None:
+    known = {migration.number: migration for migration in migrations()}
+    if applied and max(applied) > max(known):
+        raise _newer(max(applied), max(known))
+    for number, digest in applied.items():
+        if known[number].digest != digest:
+            raise SchemaMismatch(
+                f"Migration {number} of this database is not this program's.",
+                try_="use the program that migrated it, or restore a backup",
+            )
+
+
+def _check_server(connection: psycopg.Connection[tuple[object, ...]]) -> None:
+    if connection.info.server_version < OLDEST_SERVER:
+        raise SchemaMismatch(
+            f"The server is PostgreSQL {connection.info.server_version // 10000}; "
+            "15 or newer is needed.",
+            try_="name another database",
+        )

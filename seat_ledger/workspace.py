@@ -1,0 +1,137 @@
+"""One account as it is being worked on: its aggregates, and who is called what.
+
+A workspace is as fresh as the change number of its account; whoever uses it checks
+that number first (the application), and the store checks it again under its lock.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from seat_ledger.account import Account
+from seat_ledger.errors import CommandRefused, NotFound
+from seat_ledger.user import User
+from seat_ledger.values import fold_email, iso, shown
+
+
+class Source(Protocol):
+    """Where a workspace gets what it does not hold yet."""
+
+    def load_user(self, user_id: UUID) -> User:
+        """The user of an id, as recorded."""
+        ...
+
+    def user_ids(self, account: UUID, reference: str) -> tuple[list[UUID], list[UUID]]:
+        """The ids of all users ever called so: by key, and by folded e-mail."""
+        ...
+
+
+class Workspace:
+    """An account, the users that were looked at, and the names that were looked up."""
+
+    def __init__(self, account_id: UUID, source: Source) -> None:
+        self.account_id = account_id
+        self.source = source
+        self.account: Account | None = None
+        self.changes = 0
+        self.users: dict[str, User] = {}
+        self._by_key: dict[str, list[str]] = {}
+        self._by_email: dict[str, list[str]] = {}
+        self._looked_up: set[str] = set()
+
+    @property
+    def weight(self) -> int:
+        """How many entries are held in memory, roughly."""
+        events = self.account.version if self.account else 0
+        return events + 4 * len(self.users)
+
+    def user(self, user_id: str) -> User:
+        """A user by id."""
+        user = self.users.get(user_id)
+        if user is None:
+            user = self.users[user_id] = self.source.load_user(UUID(user_id))
+        return user
+
+    def add(self, user: User) -> None:
+        """Take in a user that is being added."""
+        self.users[user.key] = user
+        for name, ids in self._names(user):
+            self._look_up(name)
+            ids.setdefault(name, []).append(user.key)
+
+    def forget(self, user: User) -> None:
+        """Drop a user that was never added after all."""
+        del self.users[user.key]
+        for name, ids in self._names(user):
+            ids[name].remove(user.key)
+
+    def _names(self, user: User) -> list[tuple[str, dict[str, list[str]]]]:
+        return [
+            (user.user_key, self._by_key),
+            (user.folded_email, self._by_email),
+        ]
+
+    def _look_up(self, name: str) -> None:
+        if name in self._looked_up:
+            return
+        self._looked_up.add(name)
+        if self.changes == 0:
+            return
+        by_key, by_email = self.source.user_ids(self.account_id, name)
+        if by_key:
+            self._by_key[name] = [str(user_id) for user_id in by_key]
+        if by_email:
+            self._by_email[name] = [str(user_id) for user_id in by_email]
+
+    def called(self, reference: str) -> list[User]:
+        """Every user that ever had this key, or else this e-mail."""
+        self._look_up(reference)
+        ids = self._by_key.get(reference)
+        if not ids:
+            folded = fold_email(reference)
+            self._look_up(folded)
+            ids = self._by_email.get(folded, [])
+        return [self.user(user_id) for user_id in ids]
+
+    def namesakes(self, user: User) -> list[User]:
+        """The other users that ever had the user's key or e-mail."""
+        ids: dict[str, None] = {}
+        for name, by_name in self._names(user):
+            self._look_up(name)
+            ids.update(dict.fromkeys(by_name.get(name, ())))
+        ids.pop(user.key, None)
+        return [self.user(user_id) for user_id in ids]
+
+    def present(self, reference: str, instant: datetime) -> User | None:
+        """The user so called who is one of the account at an instant."""
+        for user in self.called(reference):
+            if user.is_present(instant):
+                return user
+        return None
+
+    def resolve(self, reference: str, instant: datetime) -> User:
+        """The user present at an instant, else the last one before (R35).
+
+        Raises NotFound (``user_not_found``), CommandRefused (``user_not_present``).
+        """
+        present = self.present(reference, instant)
+        if present is not None:
+            return present
+        members = [user for user in self.called(reference) if user.membership]
+        before = [u for u in members if u.membership.starts <= instant]  # type: ignore[union-attr]
+        if before:
+            return max(before, key=lambda user: user.membership)  # type: ignore[arg-type, return-value]
+        if members:
+            raise CommandRefused(
+                "user_not_present",
+                f"{shown(reference)} is no user of the account at {iso(instant)}: "
+                "added later.",
+                try_="give an effective time at which the user is one of the account",
+            )
+        raise NotFound(
+            "user_not_found",
+            f"The account has no user {shown(reference)}.",
+            try_="add the user, or look with 'seat-ledger user list'",
+        )
