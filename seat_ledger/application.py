@@ -151,7 +151,7 @@ class SeatLedger(Application[UUID]):
         key = command.envelope.idempotency_key or f"~{uuid4()}"
         for attempt in range(TRIES):
             try:
-                with self._errors():
+                with self.errors():
                     return self._attempt(command, key, dry_run, default_actor)
             except Conflict:
                 self.workspaces.pop(account_id(command.envelope.account), None)
@@ -245,9 +245,13 @@ class SeatLedger(Application[UUID]):
         if peek.digest is not None:
             return self.repeated(command, peek.digest, peek.positions)
         self.refresh(workspace, peek.changes)
-        decision = self.decide(workspace, command, peek.now, default_actor)
+        try:
+            decision = self.decide(workspace, command, peek.now, default_actor)
+        except CommandRefused as error:
+            self.name_positions(error)
+            raise
         if dry_run:
-            self.workspaces.pop(workspace.account_id, None)
+            self.undo(workspace, decision)
             return _result(decision, (None,) * len(decision.events), {})
         positions = self._append(workspace, command, key, decision)
         recorded_at = {
@@ -259,7 +263,10 @@ class SeatLedger(Application[UUID]):
     def decide(
         self, workspace: Workspace, command: Command, now: datetime, default_actor: str
     ) -> Decision:
-        """Decide a command on a fresh workspace. Raises CommandRefused."""
+        """Decide a command on a fresh workspace. Raises CommandRefused.
+
+        Its blockers are named by stream and version: see :meth:`name_positions`.
+        """
         deliberation = Deliberation(
             workspace,
             command,
@@ -270,27 +277,60 @@ class SeatLedger(Application[UUID]):
                 lambda key: self.ledger.recorded_positions(workspace.account_id, key),
             ),
         )
-        try:
-            return deliberation.decide()
-        except CommandRefused as error:
-            self.name_positions(error)
-            raise
+        return deliberation.decide()
+
+    def append_of(
+        self, workspace: Workspace, command: Command, key: str, decision: Decision
+    ) -> Append:
+        """What the store must write beside a decision's events."""
+        return Append(
+            workspace.account_id,
+            workspace.changes,
+            key,
+            command.digest,
+            decision.due,
+            tuple(
+                UserName(user.id, user.user_key, fold_email(user.email))
+                for user in decision.new_users
+            ),
+        )
+
+    def appended(self, workspace: Workspace) -> None:
+        """What was decided on a workspace is recorded."""
+        account = workspace.account
+        assert account is not None
+        account.collect_events()
+        for user in workspace.users.values():
+            user.collect_events()
+        workspace.changes += 1
+        workspace.waiting = False
+        self._maybe_snapshot(account)
+
+    def undo(self, workspace: Workspace, decision: Decision) -> None:
+        """Take a decision back that is not to be recorded."""
+        for user in decision.new_users:
+            workspace.forget(user)
+        for stream in {event.originator_id for event in decision.events}:
+            aggregate: Account | User | None = workspace.users.get(str(stream))
+            if stream == workspace.account_id:
+                aggregate = workspace.account
+            if aggregate is None:
+                continue
+            count = sum(1 for event in decision.events if event.originator_id == stream)
+            if count == aggregate.version and aggregate is workspace.account:
+                workspace.account = None
+                continue
+            aggregate.roll_back(aggregate.version - count)
+            aggregate.settle()
 
     def _append(
         self, workspace: Workspace, command: Command, key: str, decision: Decision
     ) -> tuple[int, ...]:
-        append = append_of(workspace, command, key, decision)
-        account = workspace.account
-        assert account is not None
-        changed = [account, *(user for user in workspace.users.values() if user.pending)]
-        for aggregate in changed:
-            aggregate.collect_events()
         positions = self.ledger.insert_events(
             [self.mapper.to_stored_event(event) for event in decision.events],
-            append=append,
+            append=self.append_of(workspace, command, key, decision),
         )
-        workspace.changes += 1
-        self._maybe_snapshot(account)
+        self.appended(workspace)
         return tuple(positions or ())
 
     def _maybe_snapshot(self, account: Account) -> None:
@@ -306,13 +346,7 @@ class SeatLedger(Application[UUID]):
 
         Raises CommandRefused (``idempotency_conflict``) where it was another one.
         """
-        if digest != command.digest:
-            raise CommandRefused(
-                "idempotency_conflict",
-                f"The key {command.envelope.idempotency_key!r} was used in "
-                f"{command.envelope.account} for another command.",
-                try_="use a new key for a new command",
-            )
+        self.check_same(command, digest)
         stored = self.ledger.stored_at(positions)
         events = []
         for position in positions:
@@ -321,6 +355,16 @@ class SeatLedger(Application[UUID]):
             assert isinstance(event, LedgerEvent)
             events.append(RecordedEvent(position, recorded_at, event.TOPIC, event))
         return Result(tuple(positions), tuple(events), repeated=True)
+
+    def check_same(self, command: Command, digest: bytes) -> None:
+        """Refuse a key that was used for another command (R73)."""
+        if digest != command.digest:
+            raise CommandRefused(
+                "idempotency_conflict",
+                f"The key {command.envelope.idempotency_key!r} was used in "
+                f"{command.envelope.account} for another command.",
+                try_="use a new key for a new command",
+            )
 
     # -- aggregates -------------------------------------------------------------
 
@@ -339,7 +383,7 @@ class SeatLedger(Application[UUID]):
         total = sum(workspace.weight for workspace in self.workspaces.values())
         while total > MAX_WEIGHT and len(self.workspaces) > 1:
             key, workspace = next(iter(self.workspaces.items()))
-            if workspace.account is not None and workspace.account.pending:
+            if workspace.waiting:
                 return
             total -= workspace.weight
             del self.workspaces[key]
@@ -442,7 +486,7 @@ class SeatLedger(Application[UUID]):
             error.args = (error.message,)
 
     @contextmanager
-    def _errors(self) -> Iterator[None]:
+    def errors(self) -> Iterator[None]:
         """Turn the library's failures into the ledger's."""
         try:
             yield
@@ -463,23 +507,6 @@ def failure(error: PersistenceError) -> Exception:
             try_="repeat the command",
         )
     return error
-
-
-def append_of(
-    workspace: Workspace, command: Command, key: str, decision: Decision
-) -> Append:
-    """What the store must write beside a decision's events."""
-    return Append(
-        workspace.account_id,
-        workspace.changes,
-        key,
-        command.digest,
-        decision.due,
-        tuple(
-            UserName(user.id, user.user_key, fold_email(user.email))
-            for user in decision.new_users
-        ),
-    )
 
 
 def _result(

@@ -125,6 +125,7 @@ REFUSALS: dict[str, str] = {
     "effective_in_future": "effective more than five minutes ahead (R12)",
     "email_taken": "another present user has this e-mail (R35)",
     "entry_not_found": "no entry stands at this position or under this key",
+    "expected_refusal": "the line was accepted, but should have been refused",
     "hub_access_held": "the user still has access to a hub (R31)",
     "hub_seat_held": "the user holds another seat of that hub (R23)",
     "idempotency_conflict": "the key was used for another command (R73)",

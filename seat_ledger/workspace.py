@@ -36,6 +36,7 @@ class Workspace:
         self.source = source
         self.account: Account | None = None
         self.changes = 0
+        self.waiting = False
         self.users: dict[str, User] = {}
         self._by_key: dict[str, list[str]] = {}
         self._by_email: dict[str, list[str]] = {}

@@ -196,6 +196,19 @@ class LedgerRecorder(PostgresApplicationRecorder):
             tuple(row["positions"] or ()),
         )
 
+    def changes_of(
+        self, accounts: Sequence[UUID]
+    ) -> tuple[dict[UUID, int], datetime]:
+        """The change numbers of many accounts, and the database's clock."""
+        rows = self._all(
+            "SELECT clock_timestamp() AS now, account_id, changes "
+            "FROM (VALUES (1)) AS one(row) LEFT JOIN ledger.account_head "
+            "ON account_id = ANY(%(accounts)s)",
+            {"accounts": list(accounts)},
+        )
+        changes = {r["account_id"]: r["changes"] for r in rows if r["account_id"]}
+        return changes, rows[0]["now"]
+
     def user_ids(self, account_id: UUID, name: str) -> tuple[list[UUID], list[UUID]]:
         """The ids of all users ever called so: by key, and by folded e-mail."""
         rows = self._all(
@@ -209,15 +222,6 @@ class LedgerRecorder(PostgresApplicationRecorder):
             [row["user_id"] for row in rows if row["by_key"]],
             [row["user_id"] for row in rows if row["by_email"]],
         )
-
-    def all_user_names(self, account_id: UUID) -> list[UserName]:
-        """Every user of an account with key and folded e-mail."""
-        rows = self._all(
-            "SELECT user_id, user_key, folded_email FROM ledger.user_name "
-            "WHERE account_id = %(account)s",
-            {"account": account_id},
-        )
-        return [UserName(r["user_id"], r["user_key"], r["folded_email"]) for r in rows]
 
     def recorded_positions(self, account_id: UUID, key: str) -> list[int] | None:
         """The positions recorded under a key; None where nothing is."""

@@ -1,0 +1,302 @@
+"""How history comes in from elsewhere: a file of commands, a line each (CLI 4).
+
+Lines are decided one by one with every rule, and appended many at a time. A line
+without an idempotency key gets one from the digest of the file up to and including
+that line: the same file again, corrected further down or made longer, repeats
+nothing. What stands before a line that stops the import is recorded and stays.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import TYPE_CHECKING, Any, NamedTuple
+from uuid import UUID
+
+import orjson
+
+from seat_ledger.clock import CarriedClock
+from seat_ledger.commands import Command, Reverse, read_command
+from seat_ledger.errors import (
+    CommandRefused,
+    Conflict,
+    InvalidInput,
+    LedgerError,
+    Unavailable,
+)
+from seat_ledger.store.bulk import Decided, append_many
+from seat_ledger.values import account_id, shown
+
+if TYPE_CHECKING:
+    from seat_ledger.application import SeatLedger
+    from seat_ledger.workspace import Workspace
+
+CHUNK = 2000
+"""Lines that are decided before they are appended together."""
+
+MAX_LINE = 1 << 20
+"""The longest line that is read, in bytes."""
+
+MAX_EVENTS = 20_000
+"""Events that wait in memory before they are appended."""
+
+TRIES = 10
+
+
+class LineOutcome(NamedTuple):
+    """What became of a line: ``recorded``, ``repeated`` or ``refused``.
+
+    `stops` says that it ends the import unless that keeps going.
+    """
+
+    line: int
+    op: str | None
+    outcome: str
+    positions: tuple[int, ...]
+    code: str | None = None
+    message: str | None = None
+    try_: str | None = None
+    stops: bool = False
+    exit_code: int = 0
+
+
+class Line(NamedTuple):
+    """A line of the file, read: a command, or why it is none."""
+
+    number: int
+    key: str
+    command: Command | None
+    error: LedgerError | None
+    op: str | None
+
+
+def import_lines(
+    ledger: SeatLedger,
+    lines: Iterable[bytes],
+    *,
+    keep_going: bool = False,
+    default_actor: str = "system:import",
+    chunk: int = CHUNK,
+) -> Iterator[LineOutcome]:
+    """Record the commands of a file, and yield what became of each line.
+
+    The last outcome has ``stops`` set when the import ends there: at an unreadable
+    line, an unexpected refusal, or an unexpected acceptance; `keep_going` goes on.
+    """
+    reading = _read(lines)
+    while batch := list(islice(reading, chunk)):
+        for outcome in _Chunk(ledger, batch, default_actor, keep_going).record():
+            yield outcome
+            if outcome.stops and not keep_going:
+                return
+
+
+def _read(lines: Iterable[bytes]) -> Iterator[Line]:
+    digest = hashlib.sha256()
+    for number, raw in enumerate(lines, start=1):
+        text = raw.rstrip(b"\r\n")
+        digest.update(text + b"\n")
+        if text.strip():
+            yield _read_line(number, text, f"import:{digest.hexdigest()[:40]}")
+
+
+def _read_line(number: int, text: bytes, key: str) -> Line:
+    op = None
+    try:
+        given = _parse(text)
+        op = given.get("op") if isinstance(given.get("op"), str) else None
+        command = read_command(given)
+    except LedgerError as error:
+        return Line(number, key, None, error, op)
+    return Line(number, command.envelope.idempotency_key or key, command, None, op)
+
+
+def _parse(text: bytes) -> dict[str, Any]:
+    if len(text) > MAX_LINE:
+        raise InvalidInput(
+            f"The line has {len(text):,} bytes; at most {MAX_LINE:,} are read.",
+            try_="write one command a line",
+        )
+    if text.startswith(b"\xef\xbb\xbf"):
+        text = text[3:]
+    try:
+        given = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        hint = "write one JSON object a line, in UTF-8"
+        if text.startswith(b"\x1f\x8b"):
+            hint = "the file is compressed: unpack it first"
+        raise InvalidInput(f"This is no JSON: {error}.", try_=hint) from error
+    if not isinstance(given, dict):
+        raise InvalidInput(f"A line is a JSON object, not {shown(given)}.")
+    return given
+
+
+class _Pending(NamedTuple):
+    """A decided line that waits to be appended."""
+
+    line: Line
+    decided: Decided
+    workspace: Workspace
+
+
+class _Chunk:
+    """Some lines of the file, decided in order and appended together."""
+
+    def __init__(
+        self,
+        ledger: SeatLedger,
+        lines: list[Line],
+        default_actor: str,
+        keep_going: bool,
+    ) -> None:
+        self.ledger = ledger
+        self.lines = lines
+        self.default_actor = default_actor
+        self.keep_going = keep_going
+        self.pending: dict[tuple[UUID, str], _Pending] = {}
+        self.sent: set[tuple[UUID, str]] = set()
+        self.outcomes: dict[int, LineOutcome] = {}
+        self.events = 0
+
+    def record(self) -> list[LineOutcome]:
+        """Decide and append the lines; return their outcomes in order.
+
+        When somebody else changed one of the accounts, or the connection was lost,
+        what is not recorded yet is decided again on what is there now.
+        """
+        for attempt in range(TRIES):
+            try:
+                with self.ledger.errors():
+                    self._try()
+                break
+            except (Conflict, Unavailable) as error:
+                self._drop()
+                last = 3 if isinstance(error, Unavailable) else TRIES
+                if attempt + 1 >= last:
+                    raise
+                time.sleep(0.05 * 2**attempt)
+        return [self.outcomes[number] for number in sorted(self.outcomes)]
+
+    def _try(self) -> None:
+        self._prepare()
+        for line in self.lines:
+            if line.number in self.outcomes:
+                continue
+            outcome = self._take(line)
+            if outcome is not None:
+                self.outcomes[line.number] = outcome
+                if outcome.stops and not self.keep_going:
+                    break
+            if self.events >= MAX_EVENTS:
+                self._flush()
+        self._flush()
+
+    def _prepare(self) -> None:
+        """Ask once which lines are recorded already, and where each account is."""
+        asked = [
+            (account_id(line.command.envelope.account), line.key)
+            for line in self.lines
+            if line.command is not None
+        ]
+        self.recorded = self.ledger.ledger.recorded_commands(asked)
+        accounts = list({account for account, _ in asked})
+        self.changes, now = self.ledger.ledger.changes_of(accounts)
+        self.clock = CarriedClock(now)
+
+    def _take(self, line: Line) -> LineOutcome | None:
+        """Decide one line; None when it waits to be appended."""
+        if line.command is None:
+            assert line.error is not None
+            return _failed(line, line.error, stops=True)
+        key = (account_id(line.command.envelope.account), line.key)
+        if key in self.pending:
+            self._flush()
+        try:
+            if key in self.recorded:
+                return self._repeated(line, key)
+            self._decide(line, key)
+        except CommandRefused as error:
+            expected = line.command.envelope.expect is not None
+            met = expected and error.code != "expected_refusal"
+            return _failed(line, error, stops=not met)
+        return None
+
+    def _repeated(self, line: Line, key: tuple[UUID, str]) -> LineOutcome:
+        assert line.command is not None
+        digest, positions = self.recorded[key]
+        self.ledger.check_same(line.command, digest)
+        outcome = "recorded" if key in self.sent else "repeated"
+        return LineOutcome(line.number, line.op, outcome, positions)
+
+    def _decide(self, line: Line, key: tuple[UUID, str]) -> None:
+        ledger, command = self.ledger, line.command
+        assert command is not None
+        if self.pending and any(isinstance(op, Reverse) for op in command.lines):
+            self._flush()
+        workspace = ledger.workspace(command)
+        if not workspace.waiting:
+            ledger.refresh(workspace, self.changes.get(key[0], 0))
+        try:
+            decision = ledger.decide(
+                workspace, command, self.clock.now(), self.default_actor
+            )
+        except CommandRefused as error:
+            if error.blockers:
+                self._flush()
+                ledger.name_positions(error)
+            raise
+        if command.envelope.expect is not None:
+            ledger.undo(workspace, decision)
+            raise CommandRefused(
+                "expected_refusal",
+                "The line was accepted, though it says that it should be refused. "
+                "Nothing of it is recorded.",
+                try_="take 'expect' out, or correct the line",
+            )
+        append = ledger.append_of(workspace, command, line.key, decision)
+        decided = Decided(append, decision.events)
+        workspace.waiting = True
+        self.pending[key] = _Pending(line, decided, workspace)
+        self.events += len(decision.events)
+
+    def _flush(self) -> None:
+        """Append what waits."""
+        if not self.pending:
+            return
+        self.sent.update(self.pending)
+        waiting = list(self.pending.values())
+        positions = append_many(self.ledger.ledger, [one.decided for one in waiting])
+        for key, one, own in zip(self.pending, waiting, positions, strict=True):
+            line = one.line
+            self.outcomes[line.number] = LineOutcome(
+                line.number, line.op, "recorded", own
+            )
+            self.recorded[key] = (one.decided.append.digest, own)
+        self.pending = {}
+        self.events = 0
+        for workspace in {one.workspace.account_id: one.workspace for one in waiting}.values():
+            self.ledger.appended(workspace)
+            self.changes[workspace.account_id] = workspace.changes
+
+    def _drop(self) -> None:
+        """Forget what waited: it was not recorded, or somebody else's was."""
+        for one in self.pending.values():
+            self.ledger.workspaces.pop(one.workspace.account_id, None)
+        self.pending = {}
+        self.events = 0
+
+
+def _failed(line: Line, error: LedgerError, *, stops: bool) -> LineOutcome:
+    return LineOutcome(
+        line.number,
+        line.op,
+        "refused",
+        (),
+        error.code,
+        error.message,
+        error.try_,
+        stops=stops,
+        exit_code=error.exit_code if stops else 0,
+    )

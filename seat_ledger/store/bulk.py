@@ -1,0 +1,174 @@
+"""Many commands appended in one transaction, by COPY into the same tables.
+
+The same advisory lock as any append is held while positions are reserved and rows
+are written, so position order equals commit order here too.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from psycopg import Connection
+
+from seat_ledger.events import LedgerEvent
+from seat_ledger.store.mapper import state_of
+from seat_ledger.store.recorder import APPEND_LOCK, Append, LedgerRecorder
+
+_SIGNATURE = b"PGCOPY\n\xff\r\n\x00" + struct.pack("!ii", 0, 0)
+_TRAILER = struct.pack("!h", -1)
+_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+_EVENT_HEAD = struct.Struct("!hi16siqi")
+_EVENT_TAIL = struct.Struct("!iqiq")
+_INT = struct.Struct("!i")
+_BIGINT = struct.Struct("!iq")
+_ARRAY = struct.Struct("!iiiii")
+_BIGINT_OID = 20
+
+
+class Decided(NamedTuple):
+    """One decided command: what to append, and its events in order."""
+
+    append: Append
+    events: Sequence[LedgerEvent]
+
+
+def append_many(
+    recorder: LedgerRecorder, decided: Sequence[Decided]
+) -> list[tuple[int, ...]]:
+    """Append many commands; return the positions of each one's own events.
+
+    Fails as a whole when any of the accounts has moved (SQLSTATE SL001).
+    """
+    count = sum(len(one.events) for one in decided)
+    seen: dict[UUID, int] = {}
+    for one in decided:
+        seen.setdefault(one.append.account_id, one.append.seen)
+    with recorder.datastore.get_connection() as connection, connection.transaction():
+        first, recorded_at = _reserve(connection, count)
+        connection.execute(
+            "SELECT ledger.claim_account(account, seen) "
+            "FROM unnest(%s::uuid[], %s::bigint[]) AS claimed(account, seen)",
+            [list(seen), list(seen.values())],
+        )
+        positions = _positions(decided, first)
+        _copy_events(connection, decided, first, recorded_at)
+        _copy_commands(connection, decided, positions)
+        _copy_names(connection, decided)
+        connection.execute("NOTIFY stored_events")
+    return positions
+
+
+def _reserve(connection: Connection[Any], count: int) -> tuple[int, datetime]:
+    """Take the append lock, and the next `count` positions with their instant."""
+    connection.execute("SELECT pg_advisory_xact_lock(%s)", [APPEND_LOCK])
+    row = connection.execute(
+        "WITH next AS MATERIALIZED (SELECT nextval(sequence) AS first, sequence "
+        "FROM pg_get_serial_sequence('ledger.stored_events', 'notification_id') "
+        "AS serial(sequence)) "
+        "SELECT first, ledger.next_recorded_at() AS recorded_at, "
+        "CASE WHEN %(count)s > 1 THEN setval(sequence, first + %(count)s - 1) END "
+        "FROM next"
+        if count
+        else "SELECT 0 AS first, ledger.next_recorded_at() AS recorded_at",
+        {"count": count} if count else None,
+    ).fetchone()
+    assert row is not None
+    return row["first"], row["recorded_at"]
+
+
+def _positions(decided: Sequence[Decided], first: int) -> list[tuple[int, ...]]:
+    positions = []
+    for one in decided:
+        following = first + len(one.events)
+        positions.append(tuple(range(first + one.append.due, following)))
+        first = following
+    return positions
+
+
+def _copy_events(
+    connection: Connection[Any],
+    decided: Sequence[Decided],
+    position: int,
+    recorded_at: datetime,
+) -> None:
+    microseconds = (recorded_at - _EPOCH) // timedelta(microseconds=1)
+    buffer = bytearray(_SIGNATURE)
+    for one in decided:
+        for event in one.events:
+            topic, state = event.TOPIC.encode(), state_of(event)
+            buffer += _EVENT_HEAD.pack(
+                6, 16, event.originator_id.bytes, 8, event.originator_version, len(topic)
+            )
+            buffer += topic
+            buffer += _INT.pack(len(state))
+            buffer += state
+            buffer += _EVENT_TAIL.pack(8, position, 8, microseconds)
+            position += 1
+    _copy(
+        connection,
+        "COPY ledger.stored_events (originator_id, originator_version, topic, state, "
+        "notification_id, recorded_at) FROM STDIN (FORMAT binary)",
+        buffer,
+    )
+
+
+def _copy_commands(
+    connection: Connection[Any],
+    decided: Sequence[Decided],
+    positions: Sequence[tuple[int, ...]],
+) -> None:
+    buffer = bytearray(_SIGNATURE)
+    for one, own in zip(decided, positions, strict=True):
+        append, key = one.append, one.append.command_key.encode()
+        buffer += struct.pack("!hi16si", 4, 16, append.account_id.bytes, len(key))
+        buffer += key
+        buffer += _INT.pack(len(append.digest)) + append.digest
+        array = _array(own)
+        buffer += _INT.pack(len(array)) + array
+    _copy(
+        connection,
+        "COPY ledger.recorded_command (account_id, command_key, digest, positions) "
+        "FROM STDIN (FORMAT binary)",
+        buffer,
+    )
+
+
+def _array(numbers: Sequence[int]) -> bytes:
+    """A bigint[] in the server's binary form."""
+    if not numbers:
+        return struct.pack("!iii", 0, 0, _BIGINT_OID)
+    head = _ARRAY.pack(1, 0, _BIGINT_OID, len(numbers), 1)
+    return head + b"".join(_BIGINT.pack(8, number) for number in numbers)
+
+
+def _copy_names(connection: Connection[Any], decided: Sequence[Decided]) -> None:
+    buffer = bytearray(_SIGNATURE)
+    for one in decided:
+        for name in one.append.new_users:
+            key, email = name.user_key.encode(), name.folded_email.encode()
+            buffer += struct.pack(
+                "!hi16si16s",
+                4,
+                16,
+                name.user_id.bytes,
+                16,
+                one.append.account_id.bytes,
+            )
+            buffer += _INT.pack(len(key)) + key + _INT.pack(len(email)) + email
+    if len(buffer) > len(_SIGNATURE):
+        _copy(
+            connection,
+            "COPY ledger.user_name (user_id, account_id, user_key, folded_email) "
+            "FROM STDIN (FORMAT binary)",
+            buffer,
+        )
+
+
+def _copy(connection: Connection[Any], statement: str, buffer: bytearray) -> None:
+    buffer += _TRAILER
+    with connection.cursor().copy(statement) as copy:
+        copy.write(buffer)
