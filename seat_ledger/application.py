@@ -96,6 +96,7 @@ class SeatLedger(Application[UUID]):
     def __init__(self, conninfo: str) -> None:
         self.conninfo = conninfo
         self.workspaces: OrderedDict[UUID, Workspace] = OrderedDict()
+        self.looked_up: dict[tuple[UUID, str], tuple[list[UUID], list[UUID]]] = {}
         super().__init__({})
 
     # -- how the library is set up --------------------------------------------
@@ -411,7 +412,22 @@ class SeatLedger(Application[UUID]):
 
     def user_ids(self, account: UUID, reference: str) -> tuple[list[UUID], list[UUID]]:
         """The ids of all users ever called so: by key, and by folded e-mail."""
-        return self.ledger.user_ids(account, reference)
+        known = self.looked_up.get((account, reference))
+        return known if known is not None else self.ledger.user_ids(account, reference)
+
+    def look_up(self, names: Iterable[tuple[UUID, str]]) -> None:
+        """Ask for many names at once, and keep the answers until asked again.
+
+        Only a bulk import may: it works on workspaces that nobody else changes,
+        or decides again from here.
+        """
+        asked = [
+            (account, name)
+            for account, name in dict.fromkeys(names)
+            if account not in self.workspaces
+            or not self.workspaces[account].knows(name)
+        ]
+        self.looked_up = self.ledger.many_user_ids(asked) if asked else {}
 
     def _project_account(
         self, account: Account | None, events: Iterable[DomainEventProtocol[UUID]]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
@@ -26,7 +26,13 @@ from pydantic import (
 
 from seat_ledger.errors import InvalidInput
 from seat_ledger.events import CountingMode, Granularity
-from seat_ledger.values import MAX_SEATS_PER_COMMAND, check_key, check_text, shown
+from seat_ledger.values import (
+    MAX_SEATS_PER_COMMAND,
+    check_key,
+    check_text,
+    fold_email,
+    shown,
+)
 
 Key = Annotated[
     str,
@@ -279,6 +285,21 @@ class Command(BaseModel):
     def op(self) -> str:
         """The word of the operation."""
         return self.operation.op
+
+
+    def names(self) -> Iterator[str]:
+        """Every key or e-mail that the command names a user by, folded or not."""
+        actor = self.envelope.actor or ""
+        if actor.startswith("user:"):
+            yield actor.removeprefix("user:")
+        for line in self.lines:
+            user = getattr(line, "user", None)
+            if user is not None:
+                yield user
+                if "@" in user:
+                    yield fold_email(user)
+            if isinstance(line, AddUser):
+                yield fold_email(line.email)
 
 
 _ENVELOPE = frozenset(Envelope.model_fields)

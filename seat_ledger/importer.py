@@ -177,6 +177,7 @@ class _Chunk:
                 if attempt + 1 >= last:
                     raise
                 time.sleep(0.05 * 2**attempt)
+        self.ledger.looked_up = {}
         return [self.outcomes[number] for number in sorted(self.outcomes)]
 
     def _try(self) -> None:
@@ -204,6 +205,17 @@ class _Chunk:
         accounts = list({account for account, _ in asked})
         self.changes, now = self.ledger.ledger.changes_of(accounts)
         self.clock = CarriedClock(now)
+        self.ledger.look_up(self._names(set(self.changes)))
+
+    def _names(self, recorded: set[UUID]) -> Iterator[tuple[UUID, str]]:
+        """The names that the lines use, in accounts that are recorded already."""
+        for line in self.lines:
+            if line.command is None:
+                continue
+            account = account_id(line.command.envelope.account)
+            if account in recorded:
+                for name in line.command.names():
+                    yield account, name
 
     def _take(self, line: Line) -> LineOutcome | None:
         """Decide one line; None when it waits to be appended."""

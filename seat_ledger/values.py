@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 from typing import NamedTuple
 from uuid import UUID, uuid5
@@ -162,6 +162,7 @@ def shown(text: object, limit: int = 60) -> str:
     return quoted if len(quoted) <= limit else quoted[: limit - 2] + "…'"
 
 
+@lru_cache(maxsize=65536)
 def account_id(key: str) -> UUID:
     """The id of the account opened under the key: a name-based UUID."""
     return uuid5(_ACCOUNTS, key)

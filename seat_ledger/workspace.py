@@ -86,6 +86,10 @@ class Workspace:
         if by_email:
             self._by_email[name] = [str(user_id) for user_id in by_email]
 
+    def knows(self, name: str) -> bool:
+        """Whether a name was looked up already."""
+        return name in self._looked_up
+
     def called(self, reference: str) -> list[User]:
         """Every user that ever had this key, or else this e-mail."""
         self._look_up(reference)

@@ -223,6 +223,30 @@ class LedgerRecorder(PostgresApplicationRecorder):
             [row["user_id"] for row in rows if row["by_email"]],
         )
 
+    def many_user_ids(
+        self, asked: Sequence[tuple[UUID, str]]
+    ) -> dict[tuple[UUID, str], tuple[list[UUID], list[UUID]]]:
+        """The same as :meth:`user_ids` for many names of many accounts."""
+        rows = self._all(
+            "SELECT asked.account, asked.name, user_id, "
+            "user_key = asked.name AS by_key, folded_email = asked.name AS by_email "
+            "FROM unnest(%(accounts)s::uuid[], %(names)s::text[]) "
+            "AS asked(account, name) "
+            "JOIN ledger.user_name ON account_id = asked.account "
+            "AND (user_key = asked.name OR folded_email = asked.name)",
+            {"accounts": [a for a, _ in asked], "names": [n for _, n in asked]},
+        )
+        found: dict[tuple[UUID, str], tuple[list[UUID], list[UUID]]] = {
+            one: ([], []) for one in asked
+        }
+        for row in rows:
+            by_key, by_email = found[row["account"], row["name"]]
+            if row["by_key"]:
+                by_key.append(row["user_id"])
+            if row["by_email"]:
+                by_email.append(row["user_id"])
+        return found
+
     def recorded_positions(self, account_id: UUID, key: str) -> list[int] | None:
         """The positions recorded under a key; None where nothing is."""
         row = self._one(
