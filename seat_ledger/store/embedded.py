@@ -321,10 +321,10 @@ class EmbeddedServer:
             time.sleep(0.05)
 
     def _awaits_another(self) -> bool:
-        """Wait for a server that works on the data already; drop a stale pid file.
+        """Wait for a server that works on the data already; drop stale lock files.
 
-        A pid file is stale when no process works in the data folder, whatever the
-        number in it belongs to now.
+        They are stale when no process works in the data folder, whatever the
+        number in them belongs to now.
         """
         pid_file = self.data / "postmaster.pid"
         deadline = time.monotonic() + START_TIMEOUT
@@ -334,6 +334,8 @@ class EmbeddedServer:
             at_work = _working_in(self.data)
             if not at_work:
                 pid_file.unlink(missing_ok=True)
+                for left in self.socket_dir.glob(".s.PGSQL.*"):
+                    left.unlink(missing_ok=True)
             time.sleep(0.05)
         return False
 
