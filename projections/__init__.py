@@ -1,0 +1,1 @@
+"""The read side: events in, tables out, questions answered."""
