@@ -17,6 +17,9 @@ from projections.queries import queries
 from seat_ledger.errors import IntegrityFailure, SchemaMismatch
 from seat_ledger.store.connection import connect
 
+APPEND_LOCK = 7365617431
+"""The lock that every append holds; the store names it too, and a test compares."""
+
 CATCH_UP_LOCK = 7365617432
 BATCH = 50_000
 

@@ -1,0 +1,257 @@
+"""Who held which seat when, who gave it and who took it: what support asks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from projections.reader import AccountFacts, Knowledge, Reader, Row, utc
+from seat_ledger.errors import NotFound
+from seat_ledger.values import SeatRef
+
+
+def who(
+    reader: Reader,
+    account: AccountFacts,
+    seat: SeatRef,
+    as_of: datetime,
+    known: Knowledge,
+) -> Row:
+    """Who held the seat at a moment. Raises NotFound (``seat_not_found``)."""
+    _check_bought(reader, account, seat)
+    named = {"account_id": account.id, "known": known.position, **_named(seat)}
+    lives = reader.ask("holdings", "life", **named)
+    held = [
+        row for row in reader.ask("holdings", "of_seat", **named) if _live(row, as_of)
+    ]
+    holders = told(reader, account, held)
+    return {
+        "account": account.key,
+        "seat": str(seat),
+        "purchased": any(_under_contract(life, as_of) for life in lives),
+        "holder": _holder(holders[0]) if holders else None,
+    }
+
+
+def held_by(
+    reader: Reader,
+    account: AccountFacts,
+    user: str,
+    as_of: datetime,
+    known: Knowledge,
+) -> list[Row]:
+    """The seats that a user held at a moment, in the shape of :func:`who`."""
+    person = reader.user_at(account, user, as_of, known)
+    if person is None:
+        return []
+    rows = reader.ask(
+        "holdings",
+        "of_users",
+        account_id=account.id,
+        known=known.position,
+        user_ids=[person["user_id"]],
+    )
+    live = [row for row in rows if _live(row, as_of)]
+    return [
+        {
+            "account": account.key,
+            "seat": row["seat"],
+            "purchased": True,
+            "holder": _holder(row),
+        }
+        for row in told(reader, account, live)
+    ]
+
+
+def history(
+    reader: Reader,
+    account: AccountFacts,
+    seat: SeatRef,
+    known: Knowledge,
+    *,
+    as_of: datetime | None = None,
+    with_reversed: bool = False,
+) -> list[Row]:
+    """Every holding of a seat, in order; with `as_of`, those that had begun by then."""
+    _check_bought(reader, account, seat)
+    rows = reader.ask(
+        "holdings",
+        "of_seat",
+        account_id=account.id,
+        known=known.position,
+        **_named(seat),
+    )
+    if with_reversed:
+        rows = rows + reversed_holdings(reader, account, known, **_named(seat))
+    return _in_order(told(reader, account, _begun(rows, as_of)))
+
+
+def user_history(
+    reader: Reader,
+    account: AccountFacts,
+    user: str,
+    known: Knowledge,
+    *,
+    as_of: datetime | None = None,
+    with_reversed: bool = False,
+) -> list[Row]:
+    """Every holding of every user ever called so, in order (R35)."""
+    people = reader.users_called(account, user, known)
+    ids = [person["user_id"] for person in people]
+    rows = reader.ask(
+        "holdings",
+        "of_users",
+        account_id=account.id,
+        known=known.position,
+        user_ids=ids,
+    )
+    if with_reversed:
+        rows = rows + reversed_holdings(reader, account, known, user_ids=ids)
+    return _in_order(told(reader, account, _begun(rows, as_of)))
+
+
+def under_contract(
+    reader: Reader, account: AccountFacts, as_of: datetime, known: Knowledge
+) -> list[Row]:
+    """Every seat under contract at a moment, with its holder."""
+    named = {"account_id": account.id, "known": known.position}
+    lives = reader.ask("holdings", "lives", **named)
+    holdings = [
+        row for row in reader.ask("holdings", "of_account", **named) if _live(row, as_of)
+    ]
+    holders = {row["seat"]: row for row in told(reader, account, holdings)}
+    rows = []
+    for life in lives:
+        if _under_contract(life, as_of):
+            seat = f"{life['seat_type']}#{life['number']}"
+            holder = holders.get(seat)
+            rows.append(
+                {
+                    "seat": seat,
+                    "seat_type": life["seat_type"],
+                    "holder": _holder(holder) if holder else None,
+                    "purchased_at": utc(life["purchased_at"]),
+                    "retires_at": utc(life["retires_at"]),
+                }
+            )
+    return rows
+
+
+def totals(
+    reader: Reader, account: AccountFacts, as_of: datetime, known: Knowledge
+) -> list[Row]:
+    """Purchased, assigned, available and pending, per type under contract."""
+    rows = reader.ask(
+        "accounts", "totals", account_id=account.id, known=known.position, as_of=as_of
+    )
+    return [
+        {
+            "seat_type": row["seat_type"],
+            "purchased": row["purchased"],
+            "assigned": row["assigned"],
+            "available": row["purchased"] - row["assigned"],
+            "pending_reduction": int(row["pending_reduction"]),
+        }
+        for row in rows
+    ]
+
+
+def told(reader: Reader, account: AccountFacts, rows: list[Row]) -> list[Row]:
+    """Holdings with names, acts and seats as people read them."""
+    people = reader.people(row["user_id"] for row in rows)
+    acts = reader.acts(
+        position for row in rows for position in (row["assigned"], row["unassigned"])
+    )
+    return [
+        {
+            "account": account.key,
+            "seat": f"{row['seat_type']}#{row['number']}",
+            **people[row["user_id"]],
+            "held_from": utc(row["held_from"]),
+            "held_until": utc(row["held_until"]),
+            "assigned_by": acts[row["assigned"]],
+            "unassigned_by": acts[row["unassigned"]],
+            "reversed": row.get("reversed", False),
+        }
+        for row in rows
+    ]
+
+
+def reversed_holdings(
+    reader: Reader,
+    account: AccountFacts,
+    known: Knowledge,
+    *,
+    seat_type: str | None = None,
+    number: int | None = None,
+    user_ids: list[UUID] | None = None,
+) -> list[Row]:
+    """Assignments and unassignments that were reversed, a row each."""
+    marks = reader.ask(
+        "holdings",
+        "reversed_marks",
+        account_id=account.id,
+        known=known.position,
+        seat_type=seat_type,
+        number=number,
+        user_ids=user_ids,
+    )
+    return [
+        {
+            **mark,
+            "held_from": mark["effective_at"] if opens else None,
+            "held_until": None if opens else mark["effective_at"],
+            "assigned": mark["position"] if opens else None,
+            "unassigned": None if opens else mark["position"],
+            "reversed": True,
+        }
+        for mark in marks
+        for opens in [mark["topic"] == "SeatAssigned"]
+    ]
+
+
+def _check_bought(reader: Reader, account: AccountFacts, seat: SeatRef) -> None:
+    found = reader.ask("holdings", "bought", account_id=account.id, **_named(seat))
+    if not found[0]["bought"]:
+        raise NotFound(
+            "seat_not_found",
+            f"{account.key} never bought {seat}.",
+            try_=f"look with 'seat-ledger seat list --account {account.key}'",
+        )
+
+
+def _named(seat: SeatRef) -> dict[str, Any]:
+    return {"seat_type": str(seat.seat_type), "number": seat.number}
+
+
+def _live(row: Row, as_of: datetime) -> bool:
+    until = row["held_until"]
+    return row["held_from"] <= as_of and (until is None or until > as_of)
+
+
+def _under_contract(life: Row, as_of: datetime) -> bool:
+    ends = life["retires_at"]
+    return life["purchased_at"] <= as_of and (ends is None or ends > as_of)
+
+
+def _begun(rows: list[Row], as_of: datetime | None) -> list[Row]:
+    if as_of is None:
+        return rows
+    return [row for row in rows if (row["held_from"] or row["held_until"]) <= as_of]
+
+
+def _in_order(rows: Iterable[Row]) -> list[Row]:
+    def place(row: Row) -> tuple[datetime, bool, int]:
+        act = row["assigned_by"] or row["unassigned_by"]
+        return (row["held_from"] or row["held_until"], row["reversed"], act["position"])
+
+    keys = ("seat", "user", "email", "name", "held_from", "held_until")
+    keys += ("assigned_by", "unassigned_by", "reversed")
+    return [{key: row[key] for key in keys} for row in sorted(rows, key=place)]
+
+
+def _holder(row: Row) -> Row:
+    keys = ("user", "email", "name", "held_from", "held_until")
+    return {key: row[key] for key in (*keys, "assigned_by", "unassigned_by")}

@@ -1,0 +1,194 @@
+"""Users of an account: who they are, what they may do, and what they hold."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from projections.reader import AccountFacts, Knowledge, Reader, Row, utc
+from seat_ledger.values import SeatType
+
+
+def listed(
+    reader: Reader, account: AccountFacts, as_of: datetime, known: Knowledge
+) -> list[Row]:
+    """Every user present at a moment, with permissions, hubs and seats."""
+    members = [
+        row
+        for row in reader.ask(
+            "users", "members", account_id=account.id, known=known.position
+        )
+        if row["added_at"] <= as_of and _open(row["removed_at"], as_of)
+    ]
+    return _described(reader, account, members, as_of, known)
+
+
+def find(reader: Reader, text: str, as_of: datetime, known: Knowledge) -> list[Row]:
+    """Users of all accounts by a part of key, e-mail or name, with what each holds."""
+    found = reader.ask("users", "find", text=text)
+    accounts = {account.id: account for account in reader.accounts(known)}
+    rows = []
+    for id_ in dict.fromkeys(row["account_id"] for row in found):
+        account = accounts.get(id_)
+        if account is None:
+            continue
+        ids = [row["user_id"] for row in found if row["account_id"] == id_]
+        members = reader.ask(
+            "users", "memberships", known=known.position, user_ids=ids
+        )
+        begun = [row for row in members if row["added_at"] <= as_of]
+        rows += _described(reader, account, begun, as_of, known)
+    return rows
+
+
+def access(
+    reader: Reader,
+    account: AccountFacts,
+    user: str,
+    seat_type: SeatType,
+    as_of: datetime,
+    known: Knowledge,
+) -> Row:
+    """Whether a user could use a seat type's paid features at a moment, and why (S4)."""
+    because = _because(reader, account, user, seat_type, as_of, known)
+    return {
+        "account": account.key,
+        "user": user,
+        "seat_type": str(seat_type),
+        "allowed": because["code"] == "holds_seat",
+        "because": because,
+    }
+
+
+def _because(
+    reader: Reader,
+    account: AccountFacts,
+    user: str,
+    seat_type: SeatType,
+    as_of: datetime,
+    known: Knowledge,
+) -> Row:
+    person = reader.user_at(account, user, as_of, known)
+    if person is None:
+        return _reason("not_a_user")
+    if not _open(person["removed_at"], as_of):
+        return _reason("not_a_user", position=person["removed"])
+    ids = [person["user_id"]]
+    held = reader.ask(
+        "holdings",
+        "of_users",
+        account_id=account.id,
+        known=known.position,
+        user_ids=ids,
+    )
+    for row in held:
+        if row["seat_type"] == seat_type and _spans(
+            row["held_from"], row["held_until"], as_of
+        ):
+            return _reason(
+                "holds_seat", f"{row['seat_type']}#{row['number']}", row["assigned"]
+            )
+    entered = [
+        row
+        for row in reader.ask("users", "access", known=known.position, user_ids=ids)
+        if row["hub"] == seat_type.hub and row["granted_at"] <= as_of
+    ]
+    if not any(_open(row["revoked_at"], as_of) for row in entered):
+        return _reason(
+            "no_hub_access", position=entered[-1]["revoked"] if entered else None
+        )
+    ended = [
+        row
+        for row in held
+        if row["seat_type"] == seat_type and not _open(row["held_until"], as_of)
+    ]
+    return _reason("no_seat", position=ended[-1]["unassigned"] if ended else None)
+
+
+def _reason(code: str, seat: str | None = None, position: int | None = None) -> Row:
+    return {"code": code, "seat": seat, "position": position}
+
+
+def _described(
+    reader: Reader,
+    account: AccountFacts,
+    members: list[Row],
+    as_of: datetime,
+    known: Knowledge,
+) -> list[Row]:
+    ids = [row["user_id"] for row in members]
+    if not ids:
+        return []
+    people = reader.people(ids)
+    may = _permissions(reader, ids, as_of, known)
+    hubs = _hubs(reader, ids, as_of, known)
+    held = _held(reader, account, ids, as_of, known)
+    return [
+        {
+            "account": account.key,
+            **people[row["user_id"]],
+            "added_at": utc(row["added_at"]),
+            "removed_at": utc(row["removed_at"]),
+            "super_admin": may[row["user_id"]]["super_admin"],
+            "account_access": may[row["user_id"]]["account_access"],
+            "hubs": hubs.get(row["user_id"], []),
+            "seats": held.get(row["user_id"], []),
+        }
+        for row in members
+    ]
+
+
+def _permissions(
+    reader: Reader, ids: list[UUID], as_of: datetime, known: Knowledge
+) -> dict[UUID, dict[str, bool]]:
+    may = {id_: {"super_admin": False, "account_access": False} for id_ in ids}
+    for row in reader.ask(
+        "users", "permissions", known=known.position, user_ids=ids
+    ):
+        if row["effective_at"] <= as_of:
+            for name in ("super_admin", "account_access"):
+                if row[name] is not None:
+                    may[row["user_id"]][name] = row[name]
+    return may
+
+
+def _hubs(
+    reader: Reader, ids: list[UUID], as_of: datetime, known: Knowledge
+) -> dict[UUID, list[str]]:
+    hubs: dict[UUID, list[str]] = {}
+    for row in reader.ask("users", "access", known=known.position, user_ids=ids):
+        if _spans(row["granted_at"], row["revoked_at"], as_of):
+            hubs.setdefault(row["user_id"], []).append(row["hub"])
+    return hubs
+
+
+def _held(
+    reader: Reader,
+    account: AccountFacts,
+    ids: list[UUID],
+    as_of: datetime,
+    known: Knowledge,
+) -> dict[UUID, list[Any]]:
+    held: dict[UUID, list[Any]] = {}
+    for row in reader.ask(
+        "holdings",
+        "of_users",
+        account_id=account.id,
+        known=known.position,
+        user_ids=ids,
+    ):
+        if _spans(row["held_from"], row["held_until"], as_of):
+            seat = f"{row['seat_type']}#{row['number']}"
+            held.setdefault(row["user_id"], []).append(seat)
+    return held
+
+
+def _open(ends: datetime | None, as_of: datetime) -> bool:
+    return ends is None or ends > as_of
+
+
+def _spans(starts: datetime, ends: datetime | None, as_of: datetime) -> bool:
+    return starts <= as_of and _open(ends, as_of)
+
+
