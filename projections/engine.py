@@ -172,3 +172,28 @@ def _one_batch(connection: _Connection, head: int) -> int:
             [reach["upto"]],
         )
     return int(reach["upto"])
+
+
+def status(connection: _Connection) -> list[dict[str, Any]]:
+    """Checkpoint against the store's real head, and how long the oldest event waits."""
+    found = progress(connection)
+    row = connection.execute(
+        "SELECT (SELECT count(*) FROM ledger.stored_events "
+        "WHERE notification_id > %(checkpoint)s), "
+        "(SELECT extract(epoch FROM clock_timestamp() - recorded_at) "
+        "FROM ledger.stored_events WHERE notification_id > %(checkpoint)s "
+        "ORDER BY notification_id LIMIT 1)",
+        {"checkpoint": found.checkpoint},
+    ).fetchone()
+    assert row is not None
+    return [
+        {
+            "projection": name,
+            "version": version(),
+            "checkpoint": found.checkpoint,
+            "head": found.head,
+            "lag_events": row[0],
+            "lag_seconds": float(row[1] or 0),
+        }
+        for name in ("journal", "user_directory")
+    ]

@@ -54,7 +54,7 @@ def show(
 
 
 def next_renewal(account: AccountFacts, as_of: datetime) -> dict[str, Any]:
-    """The first renewal after a moment: its number, local date and instant."""
-    number = account.calendar.renewal_after(as_of)
+    """The first renewal after a moment, or the one that is due already."""
+    number = min(account.calendar.renewal_after(as_of), account.renewals + 1)
     bound = account.calendar.renewal(number)
     return {"number": number, "date": bound.day, "instant": bound.instant}

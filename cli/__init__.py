@@ -1,0 +1,1 @@
+"""The people's side: words in, answers out."""

@@ -1,0 +1,154 @@
+"""Accounts: opened, renewed, moved to another zone; and what they have."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from cli import times
+from cli.render import Answer, emit
+from cli.session import (
+    Question,
+    Session,
+    default_actor,
+    option_account,
+    option_as_of,
+    reading,
+)
+from cli.writing import options_of_writing, record, writing
+
+
+@click.group(epilog="Example: seat-ledger account show acme")
+def group() -> None:
+    """Open, renew and look at accounts."""
+
+
+@group.command("open")
+@click.argument("account")
+@click.option("--name", required=True, help="The customer's name.")
+@click.option("--time-zone", required=True, metavar="ZONE", help="An IANA time zone.")
+@click.option("--term-start", required=True, metavar="DATE", help="The first term's.")
+@click.option("--term-months", required=True, type=int, help="1 to 240.")
+@click.option("--billing-cycle-months", required=True, type=int, help="1 to 120.")
+@writing("open_account")
+def open_(**fields: Any) -> dict[str, Any]:
+    """Open an account under a key."""
+    return fields
+
+
+@group.command("set-time-zone")
+@click.argument("time_zone")
+@option_account
+@writing("set_time_zone")
+def set_time_zone(**fields: Any) -> dict[str, Any]:
+    """Move the account's later bounds into another time zone."""
+    return fields
+
+
+@group.command()
+@click.option("--account", "-a", metavar="KEY", help="The account's key.")
+@click.option("--due", is_flag=True, help="Every account that has a renewal due.")
+@options_of_writing
+def renew(account: str | None, *, due: bool, dry_run: bool, **shared: Any) -> None:
+    """Process the renewals that are due, of one account or (--due) of all."""
+    given = {name: value for name, value in shared.items() if value is not None}
+    if account is not None:
+        record({"op": "renew", "account": account, **given}, dry_run)
+        return
+    if not due:
+        raise click.UsageError("Name an --account, or say --due for all.")
+    _renew_all(given, dry_run)
+
+
+def _renew_all(given: dict[str, Any], dry_run: bool) -> None:
+    session = click.get_current_context().find_object(Session)
+    assert session is not None
+    with session.reader() as reader:
+        now = reader.database_now()
+        waiting = [a for a in reader.accounts(reader.knowledge()) if a.renewal_due(now)]
+    rows = []
+    if waiting:
+        with session.ledger() as ledger:
+            for account in waiting:
+                result = ledger.execute(
+                    {"op": "renew", "account": account.key, **given},
+                    dry_run=dry_run,
+                    default_actor=default_actor(),
+                )
+                retired = [e for e in result.events if e.topic == "SeatRetired"]
+                positions = list(result.positions)
+                rows.append(
+                    {
+                        "account": account.key,
+                        "renewals": len(result.events) - len(retired),
+                        "retired": len(retired),
+                        "positions": positions,
+                    }
+                )
+    columns = [
+        ("account", lambda row: row["account"]),
+        ("renewals", lambda row: row["renewals"]),
+        ("seats retired", lambda row: row["retired"]),
+    ]
+    count = "1 account" if len(rows) == 1 else f"{len(rows)} accounts"
+    verb = "would be renewed" if dry_run else "renewed"
+    emit(Answer(rows, columns, sentence=f"{count} {verb}."), session.format)
+
+
+@group.command("list")
+@option_as_of
+@reading
+def list_(question: Question, **_: Any) -> Answer:
+    """Every account, with its totals."""
+    from projections import accounts  # noqa: PLC0415
+
+    rows = accounts.listed(question.reader, question.as_of, question.known)
+    columns = [
+        (name.replace("_", " "), lambda row, name=name: row[name])
+        for name in ("account", "name", "time_zone", "term_start", "purchased")
+    ] + [
+        (name.replace("_", " "), lambda row, name=name: row[name])
+        for name in ("assigned", "available", "next_renewal", "renewal_due")
+    ]
+    count = "1 account" if len(rows) == 1 else f"{len(rows)} accounts"
+    return question.answer(rows, columns, sentence=f"{count}.")
+
+
+@group.command()
+@click.argument("account", envvar="SEAT_LEDGER_ACCOUNT")
+@option_as_of
+@reading
+def show(question: Question, **_: Any) -> Answer:
+    """One account: contract, next renewal and what is pending for it, totals."""
+    from projections import accounts  # noqa: PLC0415
+
+    account = question.account
+    if not account.known:
+        said = f"Nothing was known of {account.key} at position {question.known[0]}."
+        return question.answer([], sentence=said)
+    row = accounts.show(question.reader, account, question.as_of, question.known)
+    renewal = row["next_renewal"]
+    sentence = (
+        f"{row['name']} ({row['account']}): terms of {row['term_months']} months from "
+        f"{row['term_start']}, billed every {row['billing_cycle_months']}; "
+        f"renewal {renewal['number']} is on {renewal['date']} "
+        f"({times.local(renewal['instant'], account.zones)})."
+    )
+    columns = [
+        (title, lambda total, name=name: total[name])
+        for title, name in (
+            ("type", "seat_type"),
+            ("purchased", "purchased"),
+            ("assigned", "assigned"),
+            ("available", "available"),
+            ("to be retired", "pending_reduction"),
+        )
+    ]
+    answer = question.answer([row], columns, sentence=sentence)
+    session = click.get_current_context().find_object(Session)
+    if session is not None and session.format == "table":
+        answer.rows = row["totals"]
+    return answer
+
+

@@ -1,0 +1,119 @@
+"""The database: the embedded server, and the schema."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from cli.render import Answer, emit
+from cli.session import Session, option_database, option_format
+
+
+@click.group(epilog="Example: seat-ledger db status")
+def group() -> None:
+    """The database: start, stop, migrate."""
+
+
+def _session() -> Session:
+    session = click.get_current_context().find_object(Session)
+    assert session is not None
+    return session
+
+
+def _server() -> Any:
+    from seat_ledger.store.embedded import EmbeddedServer  # noqa: PLC0415
+
+    return EmbeddedServer()
+
+
+@group.command()
+@option_format
+def start() -> None:
+    """Start the embedded server, made if need be."""
+    url = _server().ensure_running()
+    _session().prepare()
+    row = {"running": True, "url": url}
+    emit(Answer([row], sentence=f"Running: {url}"), _session().format)
+
+
+@group.command()
+@option_format
+def stop() -> None:
+    """Stop the embedded server."""
+    stopped = _server().stop()
+    said = "Stopped." if stopped else "It was not running."
+    emit(Answer([{"stopped": stopped}], sentence=said), _session().format)
+
+
+@group.command()
+@option_database
+@option_format
+def status() -> None:
+    """Say whether the server runs, and how far the schema is."""
+    row = _status()
+    columns = [("", lambda part: part[0]), ("", lambda part: part[1])]
+    answer = Answer([row])
+    if _session().format == "table":
+        answer = Answer(list(row.items()), columns)  # type: ignore[arg-type]
+    emit(answer, _session().format)
+
+
+def _status() -> dict[str, Any]:
+    from seat_ledger.store import schema  # noqa: PLC0415
+    from seat_ledger.store.connection import connect  # noqa: PLC0415
+
+    session, row = _session(), dict[str, Any]()
+    if not session.database:
+        found = _server().status()
+        row = {
+            "kind": "embedded",
+            "running": found.running,
+            "home": str(found.home),
+            "initialised": found.initialised,
+            "pid": found.pid,
+        }
+        if not found.running:
+            return row
+    with connect(session.conninfo(), autocommit=True) as connection:
+        applied, known = schema.status_of(connection)
+        version = connection.info.server_version // 10000
+    row.setdefault("kind", "named")
+    return {**row, "server": version, "schema": applied, "program": known}
+
+
+@group.command()
+@option_database
+def url() -> None:
+    """Print the connection string (of the embedded server, started if need be)."""
+    print(_session().conninfo())
+
+
+@group.command()
+@option_database
+@option_format
+def migrate() -> None:
+    """Bring the schema up to this program's."""
+    from projections import engine  # noqa: PLC0415
+    from seat_ledger.store import schema  # noqa: PLC0415
+
+    conninfo = _session().conninfo()
+    applied = schema.migrate(conninfo)
+    projected = engine.install(conninfo)
+    rows = [{"applied": name} for name in applied]
+    if projected:
+        rows.append({"applied": "projections"})
+    said = f"Applied {len(rows)}." if rows else "Nothing to do: the schema is current."
+    columns = [("applied", lambda row: row["applied"])]
+    emit(Answer(rows, columns, sentence=said), _session().format)
+
+
+@group.command()
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def destroy(yes: bool) -> None:
+    """Remove the embedded server with all its data. Asks first."""
+    server = _server()
+    if not yes:
+        click.confirm(f"Remove {server.home} and every event in it?", abort=True)
+    server.destroy()
+    print(f"Removed what was in {server.home}.")

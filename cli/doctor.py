@@ -1,0 +1,121 @@
+"""What works and what does not, a line each."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from cli.render import Answer, emit
+from cli.session import Session, option_database, option_format
+from seat_ledger.errors import LedgerError
+
+Check = Callable[[Session], str]
+
+
+@click.command()
+@option_database
+@option_format
+def doctor() -> None:
+    """Say what works and what does not; exit 3 where something does not."""
+    session = click.get_current_context().find_object(Session)
+    assert session is not None
+    rows = [_checked(name, check, session) for name, check in CHECKS.items()]
+    wrong = [row for row in rows if not row["ok"]]
+    columns = [
+        ("", lambda row: "OK" if row["ok"] else "WRONG"),
+        ("check", lambda row: row["check"]),
+        ("found", lambda row: row["found"]),
+        ("try", lambda row: row["try"]),
+    ]
+    said = f"{len(wrong)} of {len(rows)} checks found something." if wrong else "All well."
+    emit(Answer(rows, columns, sentence=said), session.format)
+    if wrong:
+        raise click.exceptions.Exit(3)
+
+
+def _checked(name: str, check: Check, session: Session) -> dict[str, Any]:
+    try:
+        return {"check": name, "ok": True, "found": check(session), "try": None}
+    except LedgerError as error:
+        return {"check": name, "ok": False, "found": error.message, "try": error.try_}
+
+
+def _python(_: Session) -> str:
+    return platform.python_version()
+
+
+def _packages(_: Session) -> str:
+    from importlib.metadata import version  # noqa: PLC0415
+
+    names = ("eventsourcing", "psycopg", "pydantic", "click", "tzdata")
+    return ", ".join(f"{name} {version(name)}" for name in names)
+
+
+def _server(session: Session) -> str:
+    from seat_ledger.store.connection import connect  # noqa: PLC0415
+
+    conninfo = session.conninfo()
+    with connect(conninfo, autocommit=True) as connection:
+        row = connection.execute("SHOW server_version").fetchone()
+        return f"PostgreSQL {row[0]} at {connection.info.host}"  # type: ignore[index]
+
+
+def _clock(session: Session) -> str:
+    from seat_ledger.clock import utc_now  # noqa: PLC0415
+    from seat_ledger.store.connection import connect  # noqa: PLC0415
+
+    with connect(session.conninfo(), autocommit=True) as connection:
+        row = connection.execute("SELECT clock_timestamp()").fetchone()
+        away = abs((row[0] - utc_now()).total_seconds())  # type: ignore[index]
+    if away > 60:
+        raise LedgerError(
+            f"The clocks of program and server are {away:.0f} s apart.",
+            try_="set them by NTP: effective times are judged by the server's",
+        )
+    return f"{away:.1f} s apart"
+
+
+def _schema(session: Session) -> str:
+    from seat_ledger.store import schema  # noqa: PLC0415
+
+    session.check_schema()
+    applied, known = schema.status(session.conninfo())
+    return f"{applied} of {known}"
+
+
+def _projections(session: Session) -> str:
+    from projections import engine  # noqa: PLC0415
+    from seat_ledger.store.connection import connect  # noqa: PLC0415
+
+    with connect(session.conninfo(), autocommit=True) as connection:
+        found = engine.progress(connection)
+    behind = found.head - found.checkpoint
+    return "current" if behind <= 0 else f"{behind} positions behind (read to catch up)"
+
+
+def _trust(session: Session) -> str:
+    from seat_ledger.store.connection import connect  # noqa: PLC0415
+
+    with connect(session.conninfo(), autocommit=True) as connection:
+        if connection.info.host.startswith("/"):
+            return "a Unix socket"
+        if not connection.info.password:
+            raise LedgerError(
+                "The server takes connections over a network without a password.",
+                try_="change pg_hba.conf from trust to scram-sha-256",
+            )
+    return "a password is asked for"
+
+
+CHECKS: dict[str, Check] = {
+    "python": _python,
+    "packages": _packages,
+    "database": _server,
+    "access": _trust,
+    "clock": _clock,
+    "schema": _schema,
+    "projections": _projections,
+}

@@ -1,0 +1,124 @@
+"""The journal: what was recorded, replayed, reversed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from cli import times
+from cli.render import Answer
+from cli.session import Question, option_account, reading
+from cli.writing import writing
+
+
+@click.group(epilog="Example: seat-ledger event list --account acme --late")
+def group() -> None:
+    """The journal; reversals."""
+
+
+@group.command()
+@click.argument("entry", type=int, required=False)
+@click.option("--key", "entry_key", metavar="KEY", help="All that a command recorded.")
+@option_account
+@writing("reverse")
+def reverse(**fields: Any) -> dict[str, Any]:
+    """Let an entry never have been; needs --reason."""
+    return fields
+
+
+def _columns(question: Question) -> list[Any]:
+    has_account = bool(question.given.get("account"))
+    zones = question.account.zones if has_account else times.UTC_ZONES
+    return [
+        ("entry", lambda row: row["position"]),
+        ("recorded", lambda row: times.local(row["recorded_at"], times.UTC_ZONES)),
+        ("effective", lambda row: times.local(row["effective_at"], zones)),
+        ("event", lambda row: row["event"]),
+        ("account", lambda row: row["account"]),
+        ("user", lambda row: row["user"]),
+        ("seat", lambda row: row["seat"]),
+        ("by", lambda row: row["actor"]),
+        ("reason", lambda row: row["reason"]),
+        ("reversed by", lambda row: row["reversed_by"]),
+    ]
+
+
+@group.command("list")
+@click.option("--account", "-a", metavar="KEY", help="Of one account only.")
+@click.option("--from-position", type=int, metavar="N", help="From this position on.")
+@click.option("--until-position", type=int, metavar="N", help="Up to this position.")
+@click.option("--limit", type=click.IntRange(min=0), metavar="N", help="At most so many.")
+@click.option("--late", is_flag=True, help="Only what was recorded after later facts.")
+@reading
+def list_(question: Question, account: str | None, **given: Any) -> Answer:
+    """Events in the order of recording."""
+    from projections import journal  # noqa: PLC0415
+
+    given.pop("known_at")
+    facts = question.account if account else None
+    rows = journal.listed(question.reader, question.known, account=facts, **given)
+    return question.answer(rows, _columns(question))
+
+
+@group.command()
+@click.argument("position", type=int)
+@reading
+def show(question: Question, position: int, **_: Any) -> Answer:
+    """One event, with both clocks, its data, and what reversed it."""
+    from projections import journal  # noqa: PLC0415
+
+    row = journal.show(question.reader, position, question.known)
+    lines = [
+        ("event", row["event"]),
+        ("account", row["account"]),
+        ("effective", row["effective_at"]),
+        ("recorded", row["recorded_at"]),
+        ("by", row["actor"]),
+        ("reason", row["reason"]),
+        ("user", row["user"]),
+        ("seat", row["seat"]),
+        ("reversed by", row["reversed_by"]),
+        *row["data"].items(),
+    ]
+    answer = question.answer([row], sentence=f"Entry {position}: {row['event']}.")
+    from cli.session import Session  # noqa: PLC0415
+
+    session = click.get_current_context().find_object(Session)
+    if session is not None and session.format == "table":
+        answer.rows = [{"k": k, "v": v} for k, v in lines if v is not None]
+        answer.columns = [("", lambda row: row["k"]), ("", lambda row: row["v"])]
+    return answer
+
+
+@group.command()
+@option_account
+@click.option("--until", metavar="K", help="Up to this position or moment.")
+@click.option(
+    "--order",
+    type=click.Choice(["position", "effective"]),
+    default="position",
+    show_default=True,
+    help="In the order of recording, or of application.",
+)
+@reading
+def replay(question: Question, until: str | None, order: str, **_: Any) -> Answer:
+    """Events one by one, with the totals as of each, as known after it."""
+    from projections import journal  # noqa: PLC0415
+
+    known = question.known
+    if until is not None:
+        zones = question.account.zones
+        known = question.reader.knowledge(times.knowledge(until, zones, question.now))
+    rows = journal.replay(question.reader, question.account, known, order)
+    columns = [
+        *_columns(question)[:-2],
+        (
+            "assigned of purchased",
+            lambda row: ", ".join(
+                f"{total['assigned']}/{total['purchased']} {total['seat_type']}"
+                for total in row["totals"]
+            ),
+        ),
+    ]
+    return question.answer(rows, columns)

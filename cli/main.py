@@ -1,0 +1,176 @@
+"""The program: finds the command, runs it, and says plainly what went wrong."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import json
+import os
+import sys
+import tempfile
+import traceback
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cli.session import Session, option_database
+from seat_ledger import __version__
+from seat_ledger.errors import LedgerError
+
+COMMANDS = {
+    "account": ("cli.account:group", "Open, renew and look at accounts."),
+    "batch": ("cli.batch:batch", "Record several commands as one step."),
+    "billing": ("cli.billing:group", "Billing periods and billable seats."),
+    "db": ("cli.db:group", "The database: start, stop, migrate."),
+    "doctor": ("cli.doctor:doctor", "Say what works and what does not."),
+    "event": ("cli.event:group", "The journal; reversals."),
+    "help": ("cli.topics:help_", "Topics: time, exit-codes, formats, glossary."),
+    "import": ("cli.importing:import_", "Record the commands of a file."),
+    "projection": ("cli.projection:group", "The tables that answers come from."),
+    "seat": ("cli.seat:group", "Buy, assign and look at seats."),
+    "user": ("cli.user:group", "Add, change and look at users."),
+}
+SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+EPILOG = """\b
+Examples:
+  seat-ledger account open acme --name "Acme BV" --time-zone Europe/Amsterdam \\
+      --term-start 2025-03-05 --term-months 12 --billing-cycle-months 1
+  seat-ledger seat buy sales/professional 10 --account acme
+  seat-ledger seat who 'sales/professional#7' --account acme --as-of 2026-03-14
+  seat-ledger billing counts --account acme --term
+"""
+
+
+class Commands(click.Group):
+    """Groups whose members are imported when they are called."""
+
+    def list_commands(self, _: click.Context) -> list[str]:
+        """Every command's name."""
+        return list(COMMANDS)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        """Import a command."""
+        found = COMMANDS.get(name)
+        if found is None:
+            return None
+        module, _, attribute = found[0].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def format_commands(
+        self, context: click.Context, formatter: click.HelpFormatter
+    ) -> None:
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, told) for name, (_, told) in COMMANDS.items()])
+
+    def resolve_command(
+        self, context: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command, or say which one may be meant."""
+        if args and args[0] not in COMMANDS:
+            close = difflib.get_close_matches(args[0], COMMANDS, n=1)
+            hint = f" Did you mean '{close[0]}'?" if close else ""
+            raise click.UsageError(f"There is no command '{args[0]}'.{hint}", context)
+        return super().resolve_command(context, args)
+
+
+@click.group(cls=Commands, context_settings=SETTINGS, epilog=EPILOG)
+@option_database
+@click.version_option(__version__, prog_name="seat-ledger")
+def program() -> None:
+    """An event-sourced ledger of paid-seat history.
+
+    Who held which seat when, what was billable by which rule, and what was known
+    at the time.
+    """
+
+
+def main(args: list[str] | None = None) -> int:
+    """Run the program; return its exit status (CLI 2)."""
+    session = Session()
+    arguments = sys.argv[1:] if args is None else args
+    wants_json = _wants_json(arguments)
+    try:
+        result = program.main(
+            arguments,
+            prog_name="seat-ledger",
+            standalone_mode=False,
+            obj=session,
+            auto_envvar_prefix="SEAT_LEDGER",
+        )
+        sys.stdout.flush()
+        return result if isinstance(result, int) else 0
+    except click.exceptions.Exit as stopped:
+        return stopped.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        print("Interrupted.", file=sys.stderr)
+        return 130
+    except click.ClickException as error:
+        if wants_json:
+            return _tell_json("usage", 2, error.format_message(), None)
+        error.show()
+        return 2
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except LedgerError as error:
+        return tell(error, as_json=wants_json)
+    except RecursionError as error:
+        return _bug(error)
+    except Exception as error:  # noqa: BLE001  the last resort: a bug
+        return _bug(error)
+
+
+def tell(error: LedgerError, *, as_json: bool) -> int:
+    """Say what went wrong, on stderr; return the exit status."""
+    if as_json:
+        return _tell_json(error.code, error.exit_code, error.message, error.try_)
+    from cli.render import say  # noqa: PLC0415
+
+    lines: tuple[int, ...] = getattr(error, "lines", ())
+    where = f" (line {', '.join(map(str, lines))} of the batch)" if lines else ""
+    say(f"Error: {error.message}{where}")
+    if error.try_:
+        say(f"Try: {error.try_}")
+    return error.exit_code
+
+
+def _tell_json(code: str, status: int, message: str, hint: str | None) -> int:
+    told = {"type": "error", "code": code, "exit": status, "message": message}
+    print(json.dumps({**told, "try": hint}), file=sys.stderr)
+    return status
+
+
+def _wants_json(arguments: list[str]) -> bool:
+    pairs = zip(arguments, [*arguments[1:], ""], strict=True)
+    named = os.environ.get("SEAT_LEDGER_FORMAT") in {"json", "jsonl"}
+    return named or any(
+        one in {"--format=json", "--format=jsonl"}
+        or (one == "--format" and two in {"json", "jsonl"})
+        for one, two in pairs
+    )
+
+
+def _bug(error: BaseException) -> int:
+    """Keep the traceback in a file; a bug is no answer."""
+    kept = "".join(traceback.format_exception(error))
+    handle, name = tempfile.mkstemp(prefix="seat-ledger-", suffix=".txt")
+    with os.fdopen(handle, "w", errors="backslashreplace") as file:
+        file.write(kept)
+    print(
+        f"Error: this is a bug in seat-ledger ({type(error).__name__}). "
+        f"What is known of it is in {Path(name)}.",
+        file=sys.stderr,
+    )
+    return 70
+
+
+def run() -> Any:
+    """The entry point of the installed program."""
+    sys.exit(main())
+
+
+if __name__ == "__main__":
+    run()

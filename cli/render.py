@@ -1,0 +1,198 @@
+"""One way of printing answers: as a table, JSON, JSON Lines or CSV.
+
+Data goes to stdout, messages to stderr. Texts that came from outside are shown
+without their control characters, so that none of them can drive a terminal.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
+
+from seat_ledger.values import iso
+
+Row = Mapping[str, Any]
+Column = tuple[str, Callable[[Any], object]]
+FORMATS = ("table", "json", "jsonl", "csv")
+SCHEMA_VERSION = 1
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+@dataclass
+class Answer:
+    """What a command has to say: rows, and the words around them.
+
+    `sentence` answers first, `columns` say how a table shows the rows, `notes` and
+    `next_command` stand below it.
+    """
+
+    rows: Iterable[Row]
+    columns: Sequence[Column] = ()
+    sentence: str = ""
+    notes: Sequence[str] = ()
+    next_command: str = ""
+    as_of: datetime | None = None
+    known: tuple[int, datetime | None] | None = None
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+def emit(answer: Answer, form: str) -> None:
+    """Print an answer to stdout."""
+    if form == "json":
+        _write(to_json(document(answer)) + "\n")
+    elif form == "jsonl":
+        for row in answer.rows:
+            _write(to_json(row) + "\n")
+    elif form == "csv":
+        _csv(answer.rows)
+    else:
+        _table(answer)
+    sys.stdout.flush()
+
+
+def document(answer: Answer) -> dict[str, Any]:
+    """The one JSON document of an answer (CLI 2)."""
+    position, recorded_at = answer.known or (None, None)
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "as_of": answer.as_of,
+        "known_at": {"position": position, "recorded_at": recorded_at},
+        "rows": list(answer.rows),
+        **answer.extra,
+    }
+
+
+def to_json(value: object) -> str:
+    """JSON with instants in RFC 3339, UTC."""
+    return json.dumps(value, default=_plain, ensure_ascii=False)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, datetime):
+        return iso(value)
+    if isinstance(value, date):
+        return value.isoformat()
+    return str(value)
+
+
+def harmless(text: object) -> str:
+    """A text without control characters, as a terminal may show it."""
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode()
+        for char in str(text)
+    )
+
+
+def say(message: str) -> None:
+    """Tell a person something, on stderr."""
+    print(harmless_lines(message), file=sys.stderr)
+
+
+def harmless_lines(text: str) -> str:
+    """Several lines without control characters."""
+    return "\n".join(harmless(line) for line in text.split("\n"))
+
+
+def _write(text: str) -> None:
+    sys.stdout.write(text)
+
+
+def _csv(rows: Iterable[Row]) -> None:
+    """Flat rows under one header; nested keys are joined with a dot."""
+    flat = [dict(_flat(row)) for row in rows]
+    header: dict[str, None] = {}
+    for row in flat:
+        header.update(dict.fromkeys(row))
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, list(header), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({key: _cell(cell) for key, cell in row.items()} for row in flat)
+    _write(buffer.getvalue() if header else "")
+
+
+def _flat(row: Row, prefix: str = "") -> Iterable[tuple[str, object]]:
+    for key, value in row.items():
+        if isinstance(value, Mapping) and value:
+            yield from _flat(value, f"{prefix}{key}.")
+        elif isinstance(value, list | dict):
+            yield f"{prefix}{key}", to_json(value) if value else ""
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _cell(value: object) -> object:
+    """A cell that no spreadsheet takes for a formula."""
+    if isinstance(value, datetime | date):
+        return _plain(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str) and value.startswith(_FORMULA) and not _number(value):
+        return f"'{value}"
+    return value
+
+
+def _number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def is_plain() -> bool:
+    """Whether colour and animation are off."""
+    return (
+        not sys.stdout.isatty()
+        or bool(os.environ.get("NO_COLOR"))
+        or os.environ.get("TERM") == "dumb"
+    )
+
+
+def _table(answer: Answer) -> None:
+    from rich.box import SIMPLE_HEAD  # noqa: PLC0415  only where a table is shown
+    from rich.console import Console  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    width = None if sys.stdout.isatty() else 200
+    console = Console(
+        no_color=is_plain(), highlight=False, width=width, soft_wrap=not width
+    )
+    if answer.sentence:
+        console.print(Text(harmless_lines(answer.sentence), style="bold"))
+    rows = list(answer.rows)
+    if rows and answer.columns:
+        table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="dim")
+        for title, value in answer.columns:
+            numeric = all(isinstance(value(row), int | float) for row in rows)
+            table.add_column(
+                title, justify="right" if numeric else "left", overflow="fold"
+            )
+        for row in rows:
+            table.add_row(*(Text(_shown(value(row))) for _, value in answer.columns))
+        console.print(table)
+    for note in answer.notes:
+        console.print(Text(harmless_lines(note), style="dim"))
+    if answer.next_command:
+        console.print(Text(f"Try: {harmless_lines(answer.next_command)}", style="dim"))
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}".replace(",", " ") if abs(value) >= 10_000 else str(value)
+    if isinstance(value, datetime):
+        return iso(value)
+    if isinstance(value, list):
+        return harmless(", ".join(str(part) for part in value)) or "-"
+    return harmless(value)

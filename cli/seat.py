@@ -1,0 +1,344 @@
+"""Seats: bought, reduced, assigned, unassigned; and who held them."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from typing import Any
+
+import click
+
+from cli import times
+from cli.render import Answer, emit
+from cli.session import (
+    Question,
+    Session,
+    option_account,
+    option_as_of,
+    reading,
+)
+from cli.writing import options_of_writing, record, writing
+from seat_ledger.errors import InvalidInput
+from seat_ledger.values import parse_seat, shown
+
+
+@click.group(epilog="Example: seat-ledger seat who 'sales/professional#7' -a acme")
+def group() -> None:
+    """Buy, assign and look at seats."""
+
+
+@group.command()
+@click.argument("seat_type", metavar="HUB/TIER")
+@click.argument("quantity", type=int)
+@option_account
+@writing("buy_seats")
+def buy(account: str, seat_type: str, quantity: int) -> dict[str, Any]:
+    """Put more seats under contract."""
+    return {"account": account, "seat_type": seat_type, "quantity": quantity}
+
+
+@group.command()
+@click.argument("seat_type", metavar="HUB/TIER")
+@click.argument("quantity", type=int)
+@option_account
+@writing("reduce_seats")
+def reduce(account: str, seat_type: str, quantity: int) -> dict[str, Any]:
+    """Ask for fewer seats from the next renewal on."""
+    return {"account": account, "seat_type": seat_type, "quantity": quantity}
+
+
+@group.command("cancel-reduction")
+@click.argument("seat_type", metavar="HUB/TIER")
+@option_account
+@writing("cancel_reduction")
+def cancel_reduction(account: str, seat_type: str) -> dict[str, Any]:
+    """Take back the latest reduction that is pending."""
+    return {"account": account, "seat_type": seat_type}
+
+
+@group.command()
+@click.argument("user")
+@click.argument("seat_type", metavar="HUB/TIER")
+@option_account
+@click.option("--seat", metavar="SEAT", help="This seat; else the lowest that is free.")
+@click.option(
+    "--buy-if-needed", is_flag=True, default=None, help="Buy a seat if none is free."
+)
+@writing("assign_seat")
+def assign(
+    account: str,
+    user: str,
+    seat_type: str,
+    seat: str | None,
+    buy_if_needed: bool | None,
+) -> dict[str, Any]:
+    """Give a user a seat."""
+    return {
+        "account": account,
+        "user": user,
+        "seat_type": seat_type,
+        "seat": seat,
+        "buy_if_needed": buy_if_needed or None,
+    }
+
+
+@group.command()
+@click.argument("user")
+@click.argument("seat_type", metavar="HUB/TIER")
+@option_account
+@writing("unassign_seat")
+def unassign(account: str, user: str, seat_type: str) -> dict[str, Any]:
+    """Take a seat from a user; it stays purchased and billed."""
+    return {"account": account, "user": user, "seat_type": seat_type}
+
+
+@group.command()
+@click.argument("seat", required=False)
+@click.option("--user", metavar="USER", help="The seats of a user instead of a seat.")
+@option_account
+@option_as_of
+@reading
+def who(question: Question, seat: str | None, user: str | None, **_: Any) -> Answer:
+    """Who held a seat at a moment, who gave it, who took it, and why."""
+    from projections import holdings  # noqa: PLC0415
+
+    if (seat is None) == (user is None):
+        raise click.UsageError("Name either a seat or --user.")
+    account, as_of, known = question.account, question.as_of, question.known
+    if seat is not None:
+        ref = parse_seat(seat)
+        rows = [holdings.who(question.reader, account, ref, as_of, known)]
+    else:
+        assert user is not None
+        rows = holdings.held_by(question.reader, account, user, as_of, known)
+    return question.answer(
+        rows,
+        _holder_columns(question) if any(row["holder"] for row in rows) else (),
+        sentence=_who(question, rows, seat or user or ""),
+        next_command=_next(rows, seat, question),
+    )
+
+
+def _who(question: Question, rows: list[dict[str, Any]], asked: str) -> str:
+    account = question.account
+    when = times.spelled(question.as_of, account.zones)
+    if not account.known:
+        return f"Nothing was known of {account.key} at position {question.known[0]}."
+    if not rows:
+        return f"{asked} held no seat of {account.key} on {when}."
+    told = []
+    for row in rows:
+        holder = row["holder"]
+        if holder is None:
+            under = "nobody held it" if row["purchased"] else "it was not under contract"
+            told.append(f"{row['seat']} of {account.key} on {when}: {under}.")
+        else:
+            name = f"{holder['name']} <{holder['email']}>"
+            told.append(f"{name} held {row['seat']} of {account.key} on {when}.")
+    return "\n".join(told)
+
+
+def _next(rows: list[dict[str, Any]], seat: str | None, question: Question) -> str:
+    holder = rows[0]["holder"] if rows else None
+    if holder is not None:
+        return f"seat-ledger event show {holder['assigned_by']['position']}"
+    if seat is not None:
+        return f"seat-ledger seat history '{seat}' --account {question.account.key}"
+    return ""
+
+
+def _by(act: dict[str, Any] | None) -> str:
+    return "-" if act is None else act["actor"]
+
+
+def _why(row: dict[str, Any]) -> str:
+    acts = (row["assigned_by"], row["unassigned_by"])
+    reasons = [act["reason"] for act in acts if act and act["reason"]]
+    return " / ".join(reasons) or "-"
+
+
+def _entries(row: dict[str, Any]) -> str:
+    acts = (row["assigned_by"], row["unassigned_by"])
+    return " – ".join(str(act["position"]) for act in acts if act)
+
+
+def _interval_columns(question: Question) -> list[Any]:
+    zones = question.account.zones
+    return [
+        ("from", lambda h: times.local(h["held_from"], zones) if h["held_from"] else "-"),
+        ("until", lambda h: times.local(h["held_until"], zones)),
+        ("holder", lambda h: f"{h['user']} <{h['email']}>"),
+        ("given by", lambda h: _by(h["assigned_by"])),
+        ("taken by", lambda h: _by(h["unassigned_by"])),
+        ("reason", _why),
+        ("entries", _entries),
+    ]
+
+
+def _holder_columns(question: Question) -> list[Any]:
+    def of(value: Any) -> Any:
+        return lambda row: value(row["holder"]) if row["holder"] else "-"
+
+    columns = [(title, of(value)) for title, value in _interval_columns(question)]
+    return [("seat", lambda row: row["seat"]), *columns]
+
+
+def history_columns(question: Question) -> list[Any]:
+    """Columns of a list of holdings."""
+    return [
+        ("seat", lambda row: row["seat"]),
+        *_interval_columns(question),
+        ("reversed", lambda row: row["reversed"]),
+    ]
+
+
+@group.command()
+@click.argument("seat")
+@option_account
+@option_as_of
+@click.option("--with-reversed", is_flag=True, help="Add what was reversed.")
+@reading
+def history(question: Question, seat: str, with_reversed: bool, **_: Any) -> Answer:
+    """Everybody who ever held a seat, in order."""
+    from projections import holdings  # noqa: PLC0415
+
+    as_of = question.as_of if question.given["as_of"] else None
+    rows = holdings.history(
+        question.reader,
+        question.account,
+        parse_seat(seat),
+        question.known,
+        as_of=as_of,
+        with_reversed=with_reversed,
+    )
+    held = len([row for row in rows if not row["reversed"]])
+    times_ = "once" if held == 1 else f"{held} times"
+    sentence = f"{seat} of {question.account.key} was held {times_}."
+    return question.answer(rows, history_columns(question), sentence=sentence)
+
+
+@group.command("list")
+@option_account
+@option_as_of
+@reading
+def list_(question: Question, **_: Any) -> Answer:
+    """Every seat under contract at a moment, with its holder, and the totals."""
+    from projections import holdings  # noqa: PLC0415
+
+    account, zones = question.account, question.account.zones
+    given = (question.reader, account, question.as_of, question.known)
+    rows, totals = holdings.under_contract(*given), holdings.totals(*given)
+    when = times.spelled(question.as_of, zones)
+    told = [
+        f"{row['assigned']} of {row['purchased']} {row['seat_type']} assigned, "
+        f"{row['available']} available, {row['pending_reduction']} to be retired"
+        for row in totals
+    ]
+    columns = [
+        ("seat", lambda row: row["seat"]),
+        ("holder", lambda row: row["holder"]["user"] if row["holder"] else "-"),
+        (
+            "held from",
+            lambda r: times.local(r["holder"]["held_from"], zones) if r["holder"] else "-",
+        ),
+        ("purchased", lambda row: times.local(row["purchased_at"], zones)),
+        (
+            "retires",
+            lambda r: times.local(r["retires_at"], zones) if r["retires_at"] else "-",
+        ),
+    ]
+    sentence = f"{account.key} on {when}: " + ("; ".join(told) or "no seats") + "."
+    return question.answer(rows, columns, sentence=sentence, extra={"totals": totals})
+
+
+def _wished(file: Any) -> list[tuple[str, str, bool]]:
+    """Read the file. Raises InvalidInput with the line that is wrong."""
+    try:
+        reader = csv.DictReader(file, strict=True)
+        wanted = {"user", "seat_type", "ticked"}
+        if set(reader.fieldnames or ()) != wanted:
+            raise InvalidInput(
+                "The file's header must be user,seat_type,ticked; it is "
+                f"{shown(','.join(reader.fieldnames or ['empty']))}.",
+            )
+        return [_tick(reader.line_num, row) for row in reader]
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise InvalidInput(f"The file cannot be read as CSV: {error}.") from error
+
+
+def _tick(line: int, row: dict[Any, Any]) -> tuple[str, str, bool]:
+    ticked = (row["ticked"] or "").strip().lower()
+    if ticked not in {"yes", "no"} or None in row or not row["user"]:
+        raise InvalidInput(
+            f"Line {line}: expected a user, a seat type and yes or no.",
+            try_="write a line such as ann,sales/professional,yes",
+        )
+    return row["user"].strip(), (row["seat_type"] or "").strip(), ticked == "yes"
+
+
+@group.command()
+@click.argument("file", type=click.File("r", encoding="utf-8-sig"))
+@option_account
+@options_of_writing
+def save(file: Any, account: str, *, dry_run: bool, **shared: Any) -> None:
+    """Save the wished state of a file: CSV with user, seat_type, ticked (yes or no).
+
+    Users who are not in the file stay as they are. All of it is one batch.
+    """
+    from projections import holdings  # noqa: PLC0415
+
+    session = click.get_current_context().find_object(Session)
+    assert session is not None
+    wished = _wished(file)
+    with session.reader() as reader:
+        known = reader.knowledge()
+        facts = reader.account(account, known)
+        now = reader.database_now()
+        at = shared["effective_at"]
+        as_of = times.moment(at, facts.zones, now) if at else now
+        lines = [
+            line
+            for user, seat_type, ticked in wished
+            for line in _line(reader, facts, user, seat_type, ticked, as_of, known)
+        ]
+        before = holdings.totals(reader, facts, as_of, known)
+    if not lines:
+        answer = Answer([], sentence="Nothing to do: the state is as wished.")
+        answer.extra = {"before": before, "after": before}
+        emit(answer, session.format)
+        return
+    given = {k: v for k, v in shared.items() if v is not None}
+    command = {"op": "batch", "account": account, "commands": lines, **given}
+    record(command, dry_run)
+    with session.reader() as reader:
+        known = reader.knowledge()
+        facts = reader.account(account, known)
+        after = holdings.totals(reader, facts, as_of, known)
+    for row in after:
+        was = next((b for b in before if b["seat_type"] == row["seat_type"]), None)
+        print(
+            f"{row['seat_type']}: assigned {was['assigned'] if was else 0} → "
+            f"{row['assigned']}, purchased {was['purchased'] if was else 0} → "
+            f"{row['purchased']}",
+            file=sys.stderr,
+        )
+
+
+def _line(  # noqa: PLR0913  what a tick is compared with
+    reader: Any,
+    facts: Any,
+    user: str,
+    seat_type: str,
+    ticked: bool,
+    as_of: Any,
+    known: Any,
+) -> list[dict[str, Any]]:
+    """The command that a tick asks for, if things are not that way already."""
+    from projections import holdings  # noqa: PLC0415
+
+    held = holdings.held_by(reader, facts, user, as_of, known)
+    has = any(row["seat"].startswith(f"{seat_type}#") for row in held)
+    if has == ticked:
+        return []
+    op = "assign_seat" if ticked else "unassign_seat"
+    return [{"op": op, "user": user, "seat_type": seat_type}]

@@ -1,0 +1,145 @@
+"""How commands are recorded: the options they share, and what they print."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from cli import session as shared
+from cli.render import Answer, emit
+
+if TYPE_CHECKING:
+    from seat_ledger.application import RecordedEvent, Result
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def writing(op: str) -> Callable[[F], F]:
+    """Turn a function that gives a command's own fields into a writing command.
+
+    What the user did not say stays out of the command, so that the same words from
+    the command line and from a file are the same command (R73).
+    """
+
+    def decorate(function: F) -> F:
+        @functools.wraps(function)
+        def call(**given: Any) -> None:
+            shared_fields = {
+                name: given.pop(name)
+                for name in ("effective_at", "actor", "reason", "idempotency_key")
+            }
+            dry_run = given.pop("dry_run")
+            fields = function(**given)
+            command = {"op": op, **fields, **shared_fields}
+            record({k: v for k, v in command.items() if v is not None}, dry_run)
+
+        return options_of_writing(call)  # type: ignore[return-value, type-var]
+
+    return decorate
+
+
+def options_of_writing(call: Any) -> Any:
+    """The options of every writing command."""
+    options = [
+        shared.option_database,
+        shared.option_format,
+        click.option(
+            "--effective-at",
+            metavar="T",
+            help="When it became true for the customer; now if left out.",
+        ),
+        click.option(
+            "--actor",
+            metavar="WHO",
+            envvar="SEAT_LEDGER_ACTOR",
+            show_envvar=True,
+            help="user:KEY or system:NAME; system and your login name if left out.",
+        ),
+        click.option("--reason", metavar="TEXT", help="Why."),
+        click.option(
+            "--idempotency-key",
+            metavar="KEY",
+            help="The same key with the same command records it once.",
+        ),
+        click.option(
+            "--dry-run", is_flag=True, help="Show what would be recorded, and stop."
+        ),
+    ]
+    for option in reversed(options):
+        call = option(call)
+    return call
+
+
+def record(command: dict[str, Any], dry_run: bool = False) -> None:
+    """Record a command and print its events with their positions."""
+    session = click.get_current_context().find_object(shared.Session)
+    assert session is not None
+    with session.ledger() as ledger:
+        result = ledger.execute(
+            command, dry_run=dry_run, default_actor=shared.default_actor()
+        )
+    emit(told(command, result, dry_run), session.format)
+
+
+def told(command: dict[str, Any], result: Result, dry_run: bool) -> Answer:
+    """What was recorded, as an answer."""
+    rows = [_row(event) for event in (*result.due, *result.events)]
+    return Answer(
+        rows,
+        _COLUMNS,
+        sentence=_sentence(command, result, dry_run),
+        extra={
+            "positions": list(result.positions),
+            "repeated": result.repeated,
+            "dry_run": dry_run,
+        },
+    )
+
+
+def _sentence(command: dict[str, Any], result: Result, dry_run: bool) -> str:
+    count = len(result.events)
+    events = "1 event" if count == 1 else f"{count} events"
+    where = command["account"]
+    if dry_run:
+        return f"Would record {events} in {where}. Nothing was written."
+    if result.repeated:
+        return f"Recorded before under this key: {events} in {where}."
+    if not count:
+        return f"Nothing was due in {where}."
+    return f"Recorded {events} in {where}."
+
+
+def _row(recorded: RecordedEvent) -> dict[str, Any]:
+    event = recorded.event
+    said = event.model_dump(mode="json", exclude_none=True)
+    for name in ("v", "effective_at", "actor", "reason", "idempotency_key", "account"):
+        said.pop(name, None)
+    number = said.pop("number", None)
+    seat = f"{said['seat_type']}#{number}" if number else None
+    return {
+        "position": recorded.position,
+        "recorded_at": recorded.recorded_at,
+        "effective_at": event.effective_at,
+        "event": recorded.topic,
+        "seat": seat,
+        "actor": event.actor,
+        "reason": event.reason,
+        "data": said,
+    }
+
+
+_COLUMNS = (
+    ("entry", lambda row: row["position"]),
+    ("event", lambda row: row["event"]),
+    ("effective", lambda row: row["effective_at"]),
+    ("seat", lambda row: row["seat"]),
+    (
+        "what",
+        lambda row: "  ".join(
+            f"{k}={v}" for k, v in row["data"].items() if k not in {"seat_type", "user"}
+        ),
+    ),
+)
