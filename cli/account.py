@@ -150,5 +150,3 @@ def show(question: Question, **_: Any) -> Answer:
     if session is not None and session.format == "table":
         answer.rows = row["totals"]
     return answer
-
-

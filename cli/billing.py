@@ -52,6 +52,7 @@ def periods(question: Question, **_: Any) -> Answer:
 def counts(question: Question, account: str | None, all_: bool, **given: Any) -> Answer:
     """Billable seats a period, by the account's rule, and what they cost."""
     from projections import billing  # noqa: PLC0415
+    from projections.billing.money import Currency  # noqa: PLC0415
 
     if (account is None) != all_:
         raise click.UsageError("Name an --account, or say --all.")
@@ -65,7 +66,7 @@ def counts(question: Question, account: str | None, all_: bool, **given: Any) ->
         _wanted(given),
         granularities=(granularity,) if granularity else None,
         prices=dict(_price(text) for text in given["prices"]),
-        currency=billing.Currency.named(given["currency"]),
+        currency=Currency.named(given["currency"]),
         lenient=all_,
     )
     extra = {"renewal_due": True} if found.renewal_due else {}

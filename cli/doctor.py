@@ -30,7 +30,9 @@ def doctor() -> None:
         ("found", lambda row: row["found"]),
         ("try", lambda row: row["try"]),
     ]
-    said = f"{len(wrong)} of {len(rows)} checks found something." if wrong else "All well."
+    said = (
+        f"{len(wrong)} of {len(rows)} checks found something." if wrong else "All well."
+    )
     emit(Answer(rows, columns, sentence=said), session.format)
     if wrong:
         raise click.exceptions.Exit(3)

@@ -48,7 +48,9 @@ def _columns(question: Question) -> list[Any]:
 @click.option("--account", "-a", metavar="KEY", help="Of one account only.")
 @click.option("--from-position", type=int, metavar="N", help="From this position on.")
 @click.option("--until-position", type=int, metavar="N", help="Up to this position.")
-@click.option("--limit", type=click.IntRange(min=0), metavar="N", help="At most so many.")
+@click.option(
+    "--limit", type=click.IntRange(min=0), metavar="N", help="At most so many."
+)
 @click.option("--late", is_flag=True, help="Only what was recorded after later facts.")
 @reading
 def list_(question: Question, account: str | None, **given: Any) -> Answer:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import click
 
 from cli.render import Answer, emit, harmless, say, to_json
-from cli.session import Session, default_actor, option_database, option_format
+from cli.session import Session, option_database, option_format
 from seat_ledger.errors import InvalidInput
 
 if TYPE_CHECKING:

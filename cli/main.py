@@ -49,18 +49,16 @@ class Commands(click.Group):
         """Every command's name."""
         return list(COMMANDS)
 
-    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:  # noqa: ARG002
         """Import a command."""
         found = COMMANDS.get(name)
         if found is None:
             return None
-        module, _, attribute = found[0].partition(":")
+        module, attribute = found[0].split(":")
         command: click.Command = getattr(importlib.import_module(module), attribute)
         return command
 
-    def format_commands(
-        self, context: click.Context, formatter: click.HelpFormatter
-    ) -> None:
+    def format_commands(self, _: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without importing them."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, told) for name, (_, told) in COMMANDS.items()])
@@ -87,7 +85,7 @@ def program() -> None:
     """
 
 
-def main(args: list[str] | None = None) -> int:
+def main(args: list[str] | None = None) -> int:  # noqa: PLR0911  one per outcome
     """Run the program; return its exit status (CLI 2)."""
     session = Session()
     arguments = sys.argv[1:] if args is None else args

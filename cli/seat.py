@@ -130,7 +130,9 @@ def _who(question: Question, rows: list[dict[str, Any]], asked: str) -> str:
     for row in rows:
         holder = row["holder"]
         if holder is None:
-            under = "nobody held it" if row["purchased"] else "it was not under contract"
+            under = (
+                "nobody held it" if row["purchased"] else "it was not under contract"
+            )
             told.append(f"{row['seat']} of {account.key} on {when}: {under}.")
         else:
             name = f"{holder['name']} <{holder['email']}>"
@@ -159,13 +161,16 @@ def _why(row: dict[str, Any]) -> str:
 
 def _entries(row: dict[str, Any]) -> str:
     acts = (row["assigned_by"], row["unassigned_by"])
-    return " – ".join(str(act["position"]) for act in acts if act)
+    return " - ".join(str(act["position"]) for act in acts if act)
 
 
 def _interval_columns(question: Question) -> list[Any]:
     zones = question.account.zones
     return [
-        ("from", lambda h: times.local(h["held_from"], zones) if h["held_from"] else "-"),
+        (
+            "from",
+            lambda h: times.local(h["held_from"], zones) if h["held_from"] else "-",
+        ),
         ("until", lambda h: times.local(h["held_until"], zones)),
         ("holder", lambda h: f"{h['user']} <{h['email']}>"),
         ("given by", lambda h: _by(h["assigned_by"])),
@@ -239,7 +244,9 @@ def list_(question: Question, **_: Any) -> Answer:
         ("holder", lambda row: row["holder"]["user"] if row["holder"] else "-"),
         (
             "held from",
-            lambda r: times.local(r["holder"]["held_from"], zones) if r["holder"] else "-",
+            lambda r: (
+                times.local(r["holder"]["held_from"], zones) if r["holder"] else "-"
+            ),
         ),
         ("purchased", lambda row: times.local(row["purchased_at"], zones)),
         (
@@ -324,7 +331,7 @@ def save(file: Any, account: str, *, dry_run: bool, **shared: Any) -> None:
         )
 
 
-def _line(  # noqa: PLR0913  what a tick is compared with
+def _line(  # noqa: PLR0913, PLR0917  what a tick is compared with
     reader: Any,
     facts: Any,
     user: str,

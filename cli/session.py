@@ -73,11 +73,10 @@ class Session:
         with connect(self.conninfo(), autocommit=True) as connection:
             try:
                 schema.check(connection)
-                return
             except SchemaMismatch:
                 if self.database or schema.status_of(connection).applied > 0:
                     raise
-        self.prepare()
+                self.prepare()
 
     def _is_new(self) -> bool:
         from seat_ledger.store import schema  # noqa: PLC0415
@@ -180,7 +179,7 @@ def reading(function: F) -> F:
         if code:
             raise click.exceptions.Exit(code)
 
-    return option_database(option_format(option_known_at(call)))  # type: ignore[return-value, type-var]
+    return option_database(option_format(option_known_at(call)))  # type: ignore[return-value]
 
 
 class Question:

@@ -71,7 +71,9 @@ def local(instant: datetime | None, zones: ZoneHistory) -> str:
 def spelled(instant: datetime, zones: ZoneHistory) -> str:
     """An instant in a sentence: date, time and zone."""
     wall = _wall(instant, zones)
-    time = f"{wall:%H:%M}" if not (wall.second or wall.microsecond) else f"{wall:%H:%M:%S}"
+    time = (
+        f"{wall:%H:%M}" if not (wall.second or wall.microsecond) else f"{wall:%H:%M:%S}"
+    )
     return f"{wall.day} {wall:%B} {wall.year} {time} {zones.at(instant)}"
 
 

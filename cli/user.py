@@ -37,7 +37,9 @@ def add(seats: tuple[str, ...], **fields: Any) -> dict[str, Any]:
 @group.command("set-permissions")
 @click.argument("user")
 @option_account
-@click.option("--super-admin/--no-super-admin", default=None, help="Super admin or not.")
+@click.option(
+    "--super-admin/--no-super-admin", default=None, help="Super admin or not."
+)
 @click.option("--account-access/--no-account-access", default=None, help="May or not.")
 @writing("set_permissions")
 def set_permissions(**fields: Any) -> dict[str, Any]:
@@ -117,7 +119,10 @@ def access(question: Question, user: str, seat_type: str, **_: Any) -> Answer:
         question.as_of,
         question.known,
     )
-    because, when = row["because"], times.spelled(question.as_of, question.account.zones)
+    because, when = (
+        row["because"],
+        times.spelled(question.as_of, question.account.zones),
+    )
     may = "could" if row["allowed"] else "could not"
     why = {
         "holds_seat": f"held {because['seat']}",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
@@ -36,7 +36,7 @@ def writing(op: str) -> Callable[[F], F]:
             command = {"op": op, **fields, **shared_fields}
             record({k: v for k, v in command.items() if v is not None}, dry_run)
 
-        return options_of_writing(call)  # type: ignore[return-value, type-var]
+        return cast("F", options_of_writing(call))
 
     return decorate
 

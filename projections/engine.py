@@ -81,9 +81,11 @@ def version() -> str:
 
 
 def _definitions() -> str:
-    names = [("engine.sql",)]
+    names: list[tuple[str, ...]] = [("engine.sql",)]
     names += [(room, "tables.sql") for room in ("accounts", "users", "journal")]
-    names += [(r, "definition.sql") for r in ("journal", "holdings", "users", "accounts")]
+    names += [
+        (r, "definition.sql") for r in ("journal", "holdings", "users", "accounts")
+    ]
     root = resources.files("projections")
     return "\n".join(root.joinpath(*name).read_text("utf-8") for name in names)
 
@@ -147,7 +149,9 @@ def _one_batch(connection: _Connection, head: int) -> int:
     named = queries("journal", "decode.sql")
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(%s)", [CATCH_UP_LOCK])
-        row = connection.execute("SELECT position FROM projection.checkpoint").fetchone()
+        row = connection.execute(
+            "SELECT position FROM projection.checkpoint"
+        ).fetchone()
         assert row is not None
         after = row[0]
         if after >= head:
@@ -168,7 +172,8 @@ def _one_batch(connection: _Connection, head: int) -> int:
         for step in ("decode", "latest", "directory"):
             connection.execute(named[step], reach)
         connection.execute(
-            "UPDATE projection.checkpoint SET position = %s, moved_at = clock_timestamp()",
+            "UPDATE projection.checkpoint "
+            "SET position = %s, moved_at = clock_timestamp()",
             [reach["upto"]],
         )
     return int(reach["upto"])

@@ -226,9 +226,7 @@ class Reader:
         Rows have `user_id`, `added_at` and `removed_at`. Raises NotFound
         (``user_not_found``) when nobody was ever called so, at any position.
         """
-        called = self.ask(
-            "users", "called", account_id=account.id, reference=reference
-        )
+        called = self.ask("users", "called", account_id=account.id, reference=reference)
         by_key = [row["user_id"] for row in called if row["by_key"]]
         ids = by_key or [row["user_id"] for row in called]
         if not ids:
@@ -237,9 +235,7 @@ class Reader:
                 f"{account.key} has no user {shown(reference)}.",
                 try_=f"look with 'seat-ledger user list --account {account.key}'",
             )
-        return self.ask(
-            "users", "memberships", known=known.position, user_ids=ids
-        )
+        return self.ask("users", "memberships", known=known.position, user_ids=ids)
 
     def user_at(
         self, account: AccountFacts, reference: str, as_of: datetime, known: Knowledge
@@ -251,7 +247,8 @@ class Reader:
             if row["added_at"] <= as_of
         ]
         present = [row for row in before if _contains(row, as_of)]
-        return (present or before or [None])[-1]
+        found = present or before
+        return found[-1] if found else None
 
 
 def _contains(row: Row, as_of: datetime) -> bool:

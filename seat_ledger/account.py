@@ -154,8 +154,8 @@ class Account(Aggregate):
     def policy_at(self, instant: datetime) -> tuple[str, str | None]:
         """Counting mode and granularity in force at an instant (R50)."""
         policy: tuple[str, str | None] = ("contracted", "day")
-        for mark, said in self.policies:
-            if mark.at <= instant:
+        for since, said in self.policies:
+            if since.at <= instant:
                 policy = said
         return policy
 
@@ -375,7 +375,7 @@ class Account(Aggregate):
                 try_="look with 'seat-ledger user history'; a holding that has ended "
                 "is changed by a batch of reverse and the right unassignment",
             )
-        ref = SeatRef(*held.subject)  # type: ignore[misc]  # a seat, not a hub
+        ref = SeatRef(*held.subject)
         self.trigger(
             SeatUnassigned, act, seat_type=ref.seat_type, number=ref.number, user=user
         )
@@ -394,7 +394,9 @@ class Account(Aggregate):
             in_way = self._against_retiring(root)
             if in_way is None:
                 return
-            raise blocked("The seat was retired at another renewal meanwhile.", self, in_way)
+            raise blocked(
+                "The seat was retired at another renewal meanwhile.", self, in_way
+            )
         if request.renewal <= len(self.renewals):
             in_way = self.renewals[request.renewal - 1]
         if in_way is not None:

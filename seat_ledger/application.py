@@ -36,6 +36,7 @@ from seat_ledger.errors import (
     Unavailable,
 )
 from seat_ledger.events import EntryReversed, LedgerEvent
+from seat_ledger.importer import import_lines
 from seat_ledger.snapshot import AccountSnapshot
 from seat_ledger.store.connection import unavailable
 from seat_ledger.store.factory import LedgerFactory, SnapshotStore
@@ -113,7 +114,7 @@ class SeatLedger(Application[UUID]):
             },
         )
 
-    def construct_factory(self, env: Environment) -> LedgerFactory:
+    def construct_factory(self, _: Environment) -> LedgerFactory:
         """The factory over the whole connection string."""
         return LedgerFactory(self.conninfo)
 
@@ -232,8 +233,6 @@ class SeatLedger(Application[UUID]):
 
     def import_lines(self, lines: Iterable[bytes], **options: Any) -> Iterator[Any]:
         """Record the commands of a file; see :mod:`seat_ledger.importer`."""
-        from seat_ledger.importer import import_lines  # noqa: PLC0415
-
         return import_lines(self, lines, **options)
 
     # -- one attempt ------------------------------------------------------------

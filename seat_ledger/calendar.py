@@ -25,7 +25,8 @@ TZDATA_VERSION = metadata.version("tzdata")
 _MICROSECOND = timedelta(microseconds=1)
 _WIDEST = timedelta(hours=36)
 _LOCAL = re.compile(
-    r"(\d{4})-(\d{2})(?:-(\d{2})(?:[T ](\d{2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,6}))?)?)?)?",
+    r"(\d{4})-(\d{2})(?:-(\d{2})"
+    r"(?:[T ](\d{2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,6}))?)?)?)?",
     re.ASCII,
 )
 _WITH_OFFSET = re.compile(
@@ -105,11 +106,15 @@ def _end_of_gap(wall: datetime, zone_name: str) -> datetime:
     return after
 
 
-def local_dates(first: date, until: date, zone_name: str) -> list[tuple[date, datetime]]:
+def local_dates(
+    first: date, until: date, zone_name: str
+) -> list[tuple[date, datetime]]:
     """The local dates that exist in ``[first, until)``, with their first instants."""
     days = (first + timedelta(days=n) for n in range((until - first).days))
     starts = [(day, first_instant(day, zone_name)) for day in days]
-    return [(day, start) for day, start in starts if local_date(start, zone_name) == day]
+    return [
+        (day, start) for day, start in starts if local_date(start, zone_name) == day
+    ]
 
 
 def add_months(anchor: date, months: int) -> date:
@@ -158,7 +163,7 @@ class ZoneHistory:
         yield from zip(starts, ends, names, strict=True)
 
     def changed(self, effective_at: datetime, zone_name: str) -> ZoneHistory:
-        """This history with one more change at its end."""
+        """The same history with one more change at its end."""
         return ZoneHistory(
             self.first, (*self.changes, ZoneChange(effective_at, zone_name))
         )
@@ -290,16 +295,22 @@ def parse_instant(text: str, zones: ZoneHistory) -> datetime:
             int(year), int(month), int(day or 1), int(hour or 0), int(minute or 0),
             int(second or 0), int((fraction or "0").ljust(6, "0")),
         )  # fmt: skip
-        return resolve_date(wall.date(), zones) if hour is None else resolve(wall, zones)
+        return (
+            resolve_date(wall.date(), zones) if hour is None else resolve(wall, zones)
+        )
     except (ValueError, OverflowError) as error:
-        raise InvalidInput(f"{shown(text)} is no date or time of the calendar.") from error
+        raise InvalidInput(
+            f"{shown(text)} is no date or time of the calendar."
+        ) from error
 
 
 def _with_offset(text: str) -> datetime:
     try:
         return datetime.fromisoformat(text.upper().replace(",", ".")).astimezone(UTC)
     except (ValueError, OverflowError) as error:
-        raise InvalidInput(f"{shown(text)} is no date or time of the calendar.") from error
+        raise InvalidInput(
+            f"{shown(text)} is no date or time of the calendar."
+        ) from error
 
 
 def resolve(wall: datetime, zones: ZoneHistory) -> datetime:

@@ -135,6 +135,11 @@ class SetPermissions(Operation):
     super_admin: bool | None = None
     account_access: bool | None = None
 
+    @property
+    def says_nothing(self) -> bool:
+        """Whether it leaves everything as it is."""
+        return self.super_admin is None and self.account_access is None
+
 
 class GrantHubAccess(Operation):
     """Let a user enter a hub."""
@@ -286,7 +291,6 @@ class Command(BaseModel):
         """The word of the operation."""
         return self.operation.op
 
-
     def names(self) -> Iterator[str]:
         """Every key or e-mail that the command names a user by, folded or not."""
         actor = self.envelope.actor or ""
@@ -311,14 +315,14 @@ def read_command(given: Mapping[str, Any]) -> Command:
     Raises InvalidInput naming the field that is wrong.
     """
     if not isinstance(given, dict):
-        raise InvalidInput("A command is a JSON object, such as {\"op\": \"renew\", …}.")
+        raise InvalidInput('A command is a JSON object, such as {"op": "renew", …}.')
     envelope = {key: value for key, value in given.items() if key in _ENVELOPE}
     rest = {key: value for key, value in given.items() if key not in _ENVELOPE}
     operation = read_operation(rest)
     read = _read(Envelope, envelope, operation.op)
     if read.idempotency_key is not None:
         check_text(read.idempotency_key, "idempotency_key")
-    lines = (operation,)
+    lines: tuple[Operation, ...] = (operation,)
     if isinstance(operation, Batch):
         lines = tuple(read_line(operation, n, line) for n, line in _numbered(operation))
     return Command.model_construct(
@@ -343,14 +347,15 @@ def read_operation(given: Mapping[str, Any]) -> Operation:
         )
     read = _read(operation, given, operation.OP)
     if isinstance(read, AssignSeat) and read.seat is not None and read.buy_if_needed:
-        raise InvalidInput("assign_seat: 'seat' and 'buy_if_needed' exclude each other.")
+        raise InvalidInput(
+            "assign_seat: 'seat' and 'buy_if_needed' exclude each other."
+        )
     if isinstance(read, Reverse) and (read.entry is None) == (read.entry_key is None):
         raise InvalidInput("reverse: give either 'entry' or 'entry_key'.")
-    if isinstance(read, SetPermissions) and read.super_admin is read.account_access:
-        if read.super_admin is None:
-            raise InvalidInput(
-                "set_permissions: give 'super_admin' or 'account_access', or both."
-            )
+    if isinstance(read, SetPermissions) and read.says_nothing:
+        raise InvalidInput(
+            "set_permissions: give 'super_admin' or 'account_access', or both."
+        )
     return read
 
 

@@ -252,7 +252,8 @@ class Deliberation:
 
     def _in_order(self) -> list[Step]:
         """The lines in the order of application: reversals, then by instant, at one
-        instant closings before openings (R28)."""
+        instant closings before openings (R28).
+        """
         steps = [
             Step(number, operation, self._at(operation))
             for number, operation in enumerate(self.command.lines, start=1)

@@ -68,9 +68,8 @@ class LedgerEvent(BaseModel):
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
         """Register the class under its own topic."""
         topic = cls.__dict__.get("TOPIC")
-        if topic is not None:
-            if EVENT_CLASSES.setdefault(topic, cls) is not cls:
-                raise TypeError(f"two event classes have the topic {topic}")
+        if topic is not None and EVENT_CLASSES.setdefault(topic, cls) is not cls:
+            raise TypeError(f"two event classes have the topic {topic}")
 
 
 class AccountEvent(LedgerEvent):

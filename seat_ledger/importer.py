@@ -288,7 +288,9 @@ class _Chunk:
             self.recorded[key] = (one.decided.append.digest, own)
         self.pending = {}
         self.events = 0
-        for workspace in {one.workspace.account_id: one.workspace for one in waiting}.values():
+        for workspace in {
+            one.workspace.account_id: one.workspace for one in waiting
+        }.values():
             self.ledger.appended(workspace)
             self.changes[workspace.account_id] = workspace.changes
 

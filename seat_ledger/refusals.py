@@ -28,7 +28,7 @@ _CODES = {
 
 _TOLD = {
     timeline.SEAT_OVERLAP: "{subject} would have two holders at {at}",
-    timeline.OUTSIDE_LIFE: "{user} would hold {subject} while it is not under contract",
+    timeline.OUTSIDE_LIFE: "{user} would hold {subject} outside its contract",
     timeline.HUB_OVERLAP: "{user} would hold two seats of one hub at {at} ({subject})",
     timeline.OUTSIDE_ACCESS: "{user} would hold {subject} without access to its hub "
     "all the time",
@@ -45,7 +45,7 @@ _TOLD = {
 }
 
 _TRY = {
-    "seat_taken": "leave the seat out to get the lowest that is free, or unassign first",
+    "seat_taken": "leave the seat out to get a free one, or unassign first",
     "hub_seat_held": "unassign the seat and assign the other in one batch",
     "reserved_for_reduction": "add --buy-if-needed, or cancel the reduction",
     "not_enough_unassigned": "unassign seats first, or reduce by fewer",

@@ -61,13 +61,13 @@ class AccountSnapshot(NamedTuple):
         changes = (ZoneChange(_instant(at), name) for at, name in state["zones"])
         account.set_zones(ZoneHistory(opened.time_zone, tuple(changes)))
         account.renewals = [_mark(mark) for mark in state["renewals"]]
-        account.policies = [(_mark(m), tuple(said)) for m, said in state["policies"]]  # type: ignore[misc]
+        account.policies = [(_mark(m), tuple(said)) for m, said in state["policies"]]
         for seat_type, pool in state["pools"].items():
             _restore_pool(account, SeatType(seat_type), pool, state["users"])
         for hubs in account.held.values():
             for held in hubs.values():
                 held.sort()
-        account.reversals = {version: by for version, by in state["reversals"]}
+        account.reversals = dict(state["reversals"])
         account.reversed = {
             event.originator_version: event
             for event in (
@@ -106,7 +106,9 @@ def _pool(pool: Pool, users: dict[str, int]) -> Document:
     return {
         "seats": [[seat.purchased, seat.retired] for seat in pool.seats],
         "held": held,
-        "requests": [[r.mark, r.quantity, r.renewal, r.cancelled] for r in pool.requests],
+        "requests": [
+            [r.mark, r.quantity, r.renewal, r.cancelled] for r in pool.requests
+        ],
         "last_change": pool.last_change,
     }
 

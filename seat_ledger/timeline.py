@@ -220,8 +220,11 @@ class Reduction(NamedTuple):
 class SeatLike(Protocol):
     """What the rules need to know of a seat."""
 
-    life: Life | None
     track: Track
+
+    @property
+    def life(self) -> Life | None:
+        """From when to when it is under contract."""
 
 
 def in_way(
@@ -234,8 +237,7 @@ def in_way(
     return [
         held
         for held in intervals
-        if held.starts < ends
-        and (held.ends > starts or held.starts == starts)
+        if (held.starts < ends and (held.ends > starts or held.starts == starts))
         or held.starts == starts
     ]
 
@@ -302,7 +304,7 @@ def hub_violations(
         )
 
 
-def access_violations(  # noqa: PLR0913  two streams, and what each holds
+def access_violations(  # noqa: PLR0913, PLR0917  two streams, and what each holds
     account: str,
     user: str,
     held: Sequence[Interval],
@@ -373,7 +375,10 @@ def _revoking(user: str, access: Track, holding: Interval) -> list[EntryRef]:
 
 
 def membership_violations(
-    user: str, membership: Life | None, permissions: Sequence[Mark], removed: Mark | None
+    user: str,
+    membership: Life | None,
+    permissions: Sequence[Mark],
+    removed: Mark | None,
 ) -> Iterator[Violation]:
     """R46 (c) and (d): permission changes and the removal within the membership."""
     if removed is not None and (membership is None or removed.at < membership.starts):
@@ -400,7 +405,7 @@ def reduction_violations(
         return
     short = _first_short(reductions, seats)
     if short is not None:
-        binding = [r for r in reductions if r.starts <= short and short < r.ends]
+        binding = [r for r in reductions if r.starts <= short < r.ends]
         entries = tuple(EntryRef(stream, r.version) for r in binding)
         yield Violation(REDUCTION_SHORT, entries, short, seat_type)
     due = sorted({r.renewal_at for r in reductions if r.renewal_at is not None})
@@ -415,7 +420,8 @@ def reduction_violations(
 
 def can_retire(seat: SeatLike, renewal: datetime) -> bool:
     """Whether a renewal may take the seat: under contract before it, and unassigned
-    from it on (R21)."""
+    from it on (R21).
+    """
     life = seat.life
     if life is None or life.starts >= renewal or life.closed:
         return False

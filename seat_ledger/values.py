@@ -73,7 +73,9 @@ def catalogue() -> dict[str, tuple[str, ...]]:
 def seat_types() -> tuple[SeatType, ...]:
     """Every seat type of the catalogue, in its order."""
     return tuple(
-        SeatType(f"{hub}/{tier}") for hub, tiers in catalogue().items() for tier in tiers
+        SeatType(f"{hub}/{tier}")
+        for hub, tiers in catalogue().items()
+        for tier in tiers
     )
 
 

@@ -20,7 +20,6 @@ from projections.reader import AccountFacts, Knowledge, Reader, Row, utc
 from seat_ledger.calendar import (
     BillingCalendar,
     BillingPeriod,
-
     resolve_date,
 )
 from seat_ledger.errors import CommandRefused, InvalidInput, NotFound
@@ -56,9 +55,7 @@ class Answer(NamedTuple):
     renewal_due: bool
 
 
-def periods(
-    account: AccountFacts, known: Knowledge, now: datetime
-) -> Answer:
+def periods(account: AccountFacts, known: Knowledge, now: datetime) -> Answer:
     """Every billing period of the account that has begun and exists (R38)."""
     if not account.known:
         return Answer([], renewal_due=False)
@@ -121,9 +118,11 @@ def counts(  # noqa: PLR0913  each an option of its own
                 continue
             raise
         book = Book(reader, account, known)
-        for period, labelled in found:
-            for row in book.rows(period, granularities or ("day",), upto):
-                rows.append(_priced(row, labelled, prices or {}, currency))
+        for period, has_label in found:
+            rows.extend(
+                _priced(row, has_label, prices or {}, currency)
+                for row in book.rows(period, granularities or ("day",), upto)
+            )
     return Answer(rows, due)
 
 
@@ -198,7 +197,10 @@ def _window(account: AccountFacts, first: date, until: date) -> BillingPeriod:
             f"The window from {first} until {until} is empty.",
             try_="the end is excluded: name the date after the last",
         )
-    starts, ends = resolve_date(first, account.zones), resolve_date(until, account.zones)
+    starts, ends = (
+        resolve_date(first, account.zones),
+        resolve_date(until, account.zones),
+    )
     zone = account.zones.at(starts)
     return BillingPeriod(-1, first, starts, ends, zone, until)
 
@@ -245,7 +247,10 @@ class Book:
                     "complete": period.ends <= upto,
                     "mode": "contracted",
                     "granularity": granularity,
-                    **{k: facts[k] for k in ("opening", "purchased", "retired", "closing")},
+                    **{
+                        k: facts[k]
+                        for k in ("opening", "purchased", "retired", "closing")
+                    },
                     "quantity": plain(quantity),
                     "quantity_exact": f"{quantity.numerator}/{quantity.denominator}",
                     **{k: facts[k] for k in _ASSIGNED},
@@ -264,14 +269,12 @@ _ASSIGNED = (
 def within(spans: list[Span], period: BillingPeriod) -> Iterator[Span]:
     """The non-empty spans that share an instant with the period."""
     for span in spans:
-        if span.starts < period.ends and span.starts != span.ends:
-            if span.ends is None or span.ends > period.starts:
-                yield span
+        begun = span.starts < period.ends and span.starts != span.ends
+        if begun and (span.ends is None or span.ends > period.starts):
+            yield span
 
 
-def contracted(
-    lives: list[Span], period: BillingPeriod, granularity: str
-) -> Fraction:
+def contracted(lives: list[Span], period: BillingPeriod, granularity: str) -> Fraction:
     """The sum of the shares of the period in which seats are under contract (R53)."""
     if granularity == "second":
         elapsed = sum(
@@ -284,9 +287,7 @@ def contracted(
         )
         return Fraction(elapsed // _MICROSECOND, _length(period))
     days = [start for _, start in period.days]
-    return Fraction(
-        sum(len(_dates(span, days, period)) for span in lives), len(days)
-    )
+    return Fraction(sum(len(_dates(span, days, period)) for span in lives), len(days))
 
 
 def _length(period: BillingPeriod) -> int:
@@ -346,11 +347,11 @@ def _idle(lives: list[Span], held: list[Span], period: BillingPeriod) -> int:
 
 
 def _priced(
-    row: Row, labelled_: bool, prices: Mapping[str, Fraction], currency: Currency | None
+    row: Row, has_label: bool, prices: Mapping[str, Fraction], currency: Currency | None
 ) -> Row:
     """The row with its price and amount, rounded once (R51)."""
     exact: Fraction = row.pop("exact")
-    if not labelled_:
+    if not has_label:
         row["period"] = None
     price = prices.get(row["seat_type"])
     if price is None:
@@ -361,5 +362,3 @@ def _priced(
         "unit_price": places.shown(price),
         "amount": rounded(exact * price, places.places),
     }
-
-

@@ -65,7 +65,7 @@ def held_by(
     ]
 
 
-def history(
+def history(  # noqa: PLR0913  who asks, and what
     reader: Reader,
     account: AccountFacts,
     seat: SeatRef,
@@ -88,7 +88,7 @@ def history(
     return _in_order(told(reader, account, _begun(rows, as_of)))
 
 
-def user_history(
+def user_history(  # noqa: PLR0913  who asks, and what
     reader: Reader,
     account: AccountFacts,
     user: str,
@@ -119,7 +119,9 @@ def under_contract(
     named = {"account_id": account.id, "known": known.position}
     lives = reader.ask("holdings", "lives", **named)
     holdings = [
-        row for row in reader.ask("holdings", "of_account", **named) if _live(row, as_of)
+        row
+        for row in reader.ask("holdings", "of_account", **named)
+        if _live(row, as_of)
     ]
     holders = {row["seat"]: row for row in told(reader, account, holdings)}
     rows = []
@@ -179,7 +181,7 @@ def told(reader: Reader, account: AccountFacts, rows: list[Row]) -> list[Row]:
     ]
 
 
-def reversed_holdings(
+def reversed_holdings(  # noqa: PLR0913  who asks, and what
     reader: Reader,
     account: AccountFacts,
     known: Knowledge,
@@ -247,8 +249,8 @@ def _in_order(rows: Iterable[Row]) -> list[Row]:
         act = row["assigned_by"] or row["unassigned_by"]
         return (row["held_from"] or row["held_until"], row["reversed"], act["position"])
 
-    keys = ("seat", "user", "email", "name", "held_from", "held_until")
-    keys += ("assigned_by", "unassigned_by", "reversed")
+    keys = ["seat", "user", "email", "name", "held_from", "held_until"]
+    keys += ["assigned_by", "unassigned_by", "reversed"]
     return [{key: row[key] for key in keys} for row in sorted(rows, key=place)]
 
 

@@ -40,7 +40,7 @@ def listed(  # noqa: PLR0913  each a filter of its own
             late=late,
             limit=PAGE if left is None else min(PAGE, left),
         )
-        yield from _told(reader, page, known)
+        yield from _told(reader, page)
         if len(page) < PAGE:
             return
         first = page[-1]["position"] + 1
@@ -49,14 +49,11 @@ def listed(  # noqa: PLR0913  each a filter of its own
 
 def show(reader: Reader, position: int, known: Knowledge) -> Row:
     """One event. Raises NotFound (``entry_not_found``)."""
-    rows = list(
-        listed(reader, known, from_position=position, until_position=position)
-    )
+    rows = list(listed(reader, known, from_position=position, until_position=position))
     if not rows:
         raise NotFound(
             "entry_not_found",
-            f"There is no event at position {position}, as known at "
-            f"{known.position}.",
+            f"There is no event at position {position}, as known at {known.position}.",
             try_="look with 'seat-ledger event list'",
         )
     return rows[0]
@@ -66,12 +63,13 @@ def replay(
     reader: Reader, account: AccountFacts, until: Knowledge, order: str
 ) -> Iterator[Row]:
     """An account's events, each with the totals as of its effective time, as known
-    after it."""
+    after it.
+    """
     if order == "effective":
         page = reader.ask(
             "journal", "by_effect", known=until.position, account_id=account.id
         )
-        rows: Iterator[Row] = iter(_told(reader, page, until))
+        rows: Iterator[Row] = iter(_told(reader, page))
     else:
         rows = listed(reader, until, account=account)
     for row in rows:
@@ -80,10 +78,10 @@ def replay(
         yield {**row, "totals": totals}
 
 
-def _told(reader: Reader, page: list[Row], known: Knowledge) -> list[Row]:
+def _told(reader: Reader, page: list[Row]) -> list[Row]:
     people = reader.people(row["user_id"] for row in page if row["user_id"])
     actors = reader.actors(row["actor"] for row in page)
-    accounts = _account_keys(reader, known, page)
+    accounts = _account_keys(reader, page)
     return [
         {
             "position": row["position"],
@@ -111,9 +109,7 @@ def _data(row: Row, people: dict[UUID, Row]) -> dict[str, Any]:
     return data
 
 
-def _account_keys(
-    reader: Reader, known: Knowledge, page: list[Row]
-) -> dict[UUID, str]:
+def _account_keys(reader: Reader, page: list[Row]) -> dict[UUID, str]:
     wanted = list({row["account_id"] for row in page})
     rows = reader.ask("accounts", "keys", account_ids=wanted) if wanted else []
     return {row["account_id"]: row["account_key"] for row in rows}

@@ -34,15 +34,13 @@ def find(reader: Reader, text: str, as_of: datetime, known: Knowledge) -> list[R
         if account is None:
             continue
         ids = [row["user_id"] for row in found if row["account_id"] == id_]
-        members = reader.ask(
-            "users", "memberships", known=known.position, user_ids=ids
-        )
+        members = reader.ask("users", "memberships", known=known.position, user_ids=ids)
         begun = [row for row in members if row["added_at"] <= as_of]
         rows += _described(reader, account, begun, as_of, known)
     return rows
 
 
-def access(
+def access(  # noqa: PLR0913, PLR0917  who asks, and what
     reader: Reader,
     account: AccountFacts,
     user: str,
@@ -50,7 +48,7 @@ def access(
     as_of: datetime,
     known: Knowledge,
 ) -> Row:
-    """Whether a user could use a seat type's paid features at a moment, and why (S4)."""
+    """Whether a user could use a type's paid features at a moment, and why (S4)."""
     because = _because(reader, account, user, seat_type, as_of, known)
     return {
         "account": account.key,
@@ -61,7 +59,7 @@ def access(
     }
 
 
-def _because(
+def _because(  # noqa: PLR0913, PLR0917  who asks, and what
     reader: Reader,
     account: AccountFacts,
     user: str,
@@ -143,9 +141,7 @@ def _permissions(
     reader: Reader, ids: list[UUID], as_of: datetime, known: Knowledge
 ) -> dict[UUID, dict[str, bool]]:
     may = {id_: {"super_admin": False, "account_access": False} for id_ in ids}
-    for row in reader.ask(
-        "users", "permissions", known=known.position, user_ids=ids
-    ):
+    for row in reader.ask("users", "permissions", known=known.position, user_ids=ids):
         if row["effective_at"] <= as_of:
             for name in ("super_admin", "account_access"):
                 if row[name] is not None:
@@ -190,5 +186,3 @@ def _open(ends: datetime | None, as_of: datetime) -> bool:
 
 def _spans(starts: datetime, ends: datetime | None, as_of: datetime) -> bool:
     return starts <= as_of and _open(ends, as_of)
-
-

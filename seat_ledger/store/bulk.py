@@ -101,7 +101,12 @@ def _copy_events(
         for event in one.events:
             topic, state = event.TOPIC.encode(), state_of(event)
             buffer += _EVENT_HEAD.pack(
-                6, 16, event.originator_id.bytes, 8, event.originator_version, len(topic)
+                6,
+                16,
+                event.originator_id.bytes,
+                8,
+                event.originator_version,
+                len(topic),
             )
             buffer += topic
             buffer += _INT.pack(len(state))

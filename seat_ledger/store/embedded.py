@@ -24,7 +24,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -267,7 +267,14 @@ class EmbeddedServer:
             partial.mkdir(mode=0o700)
             if user is not None:
                 os.chown(partial, user.uid, user.gid)
-            command = [binaries / "initdb", "-D", partial, "-U", ROLE, "--auth=trust"]
+            command: list[Path | str] = [
+                binaries / "initdb",
+                "-D",
+                partial,
+                "-U",
+                ROLE,
+                "--auth=trust",
+            ]
             command += ["--encoding=UTF8", "--locale=C", "--no-instructions"]
             made = _run(command, user)
             if made.returncode != 0:
@@ -308,7 +315,13 @@ class EmbeddedServer:
             return
         log = self.data / "start.log"
         options = f"-c unix_socket_directories={self.socket_dir}"
-        command = [binaries / "pg_ctl", "start", "-D", self.data, "-w"]
+        command: list[Path | str] = [
+            binaries / "pg_ctl",
+            "start",
+            "-D",
+            self.data,
+            "-w",
+        ]
         command += ["-t", str(START_TIMEOUT), "-l", log, "-o", options]
         started = _run(command, user)
         deadline = time.monotonic() + START_TIMEOUT
@@ -354,7 +367,7 @@ class EmbeddedServer:
                     ).fetchone()
                     if row is None:
                         connection.execute(f"CREATE DATABASE {DATABASE}")
-                return
+                break
             except psycopg.OperationalError as error:
                 if time.monotonic() > deadline:
                     raise EmbeddedServerError(
@@ -370,7 +383,15 @@ class EmbeddedServer:
             return False
         user = server_user()
         binaries = self._usable_binaries(user)
-        command = [binaries / "pg_ctl", "stop", "-D", self.data, "-m", "fast", "-w"]
+        command: list[Path | str] = [
+            binaries / "pg_ctl",
+            "stop",
+            "-D",
+            self.data,
+            "-m",
+            "fast",
+            "-w",
+        ]
         stopped = _run([*command, "-t", str(START_TIMEOUT)], user)
         if stopped.returncode != 0 and self.is_running():
             raise EmbeddedServerError(
@@ -541,7 +562,7 @@ def _run(
     if user is not None:
         environment["HOME"] = "/"
         options = {"user": user.uid, "group": user.gid, "extra_groups": []}
-    return subprocess.run(  # noqa: S603  our own programs, no shell
+    done: subprocess.CompletedProcess[str] = subprocess.run(  # noqa: S603  our own programs, no shell
         [os.fspath(part) for part in command],
         env=environment,
         cwd="/",
@@ -552,6 +573,7 @@ def _run(
         check=False,
         **options,  # type: ignore[call-overload]
     )
+    return done
 
 
 def _initdb_failed(made: subprocess.CompletedProcess[str]) -> tuple[str]:
@@ -572,13 +594,9 @@ def _initdb_failed(made: subprocess.CompletedProcess[str]) -> tuple[str]:
     )
 
 
-def _last_line(
-    result: subprocess.CompletedProcess[str], log: Path | None
-) -> str:
+def _last_line(result: subprocess.CompletedProcess[str], log: Path | None) -> str:
     told = (result.stderr + result.stdout).strip().splitlines()
     if log is not None:
-        try:
+        with suppress(OSError):
             told += log.read_text(errors="replace").strip().splitlines()[-2:]
-        except OSError:
-            pass
     return " / ".join(line.strip() for line in told[-2:]) or "no reason given"

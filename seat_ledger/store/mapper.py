@@ -88,12 +88,15 @@ def read_event(
             str(originator_id).encode(),
             originator_version,
         )
-        return event_class.__pydantic_validator__.validate_json(head + state[1:])
+        event: LedgerEvent = event_class.__pydantic_validator__.validate_json(
+            head + state[1:]
+        )
     except (ValidationError, ValueError, KeyError, TypeError) as error:
         raise IntegrityFailure(
             f"The event at {where} ({topic}) cannot be read: {error}",
             try_="seat-ledger doctor",
         ) from error
+    return event
 
 
 def _upcast(event_class: type[LedgerEvent], state: bytes) -> bytes:

@@ -97,8 +97,9 @@ class LedgerRecorder(PostgresApplicationRecorder):
         """
         inner = PostgresApplicationRecorder.insert_events
         if "append" in kwargs:
-            inner = inner.__wrapped__  # type: ignore[attr-defined]
-        return inner(self, stored_events, **kwargs)
+            inner = inner.__wrapped__
+        ids: Sequence[int] | None = inner(self, stored_events, **kwargs)
+        return ids
 
     def _insert_events(
         self, curs: Cursor[DictRow], stored_events: Sequence[StoredEvent], **kw: Any
@@ -108,7 +109,7 @@ class LedgerRecorder(PostgresApplicationRecorder):
         if append is not None and not stored_events:
             self._lock_table(curs)
             self._claim(curs, append)
-            self._keep_command(curs, append, stored_events)
+            self._keep_command(curs, append)
 
     def _insert_stored_events(
         self, curs: Cursor[DictRow], stored_events: Sequence[StoredEvent], **kw: Any
@@ -148,7 +149,7 @@ class LedgerRecorder(PostgresApplicationRecorder):
         )
 
     def _fetch_ids_after_insert_events(
-        self, curs: Cursor[DictRow], stored_events: Sequence[StoredEvent], **_: Any
+        self, curs: Cursor[DictRow], *_: Any, **__: Any
     ) -> Sequence[int] | None:
         return [row["notification_id"] for row in curs.fetchall()]
 
@@ -166,9 +167,7 @@ class LedgerRecorder(PostgresApplicationRecorder):
                 [name.user_id, append.account_id, name.user_key, name.folded_email],
             )
 
-    def _keep_command(
-        self, curs: Cursor[DictRow], append: Append, _: Sequence[StoredEvent]
-    ) -> None:
+    def _keep_command(self, curs: Cursor[DictRow], append: Append) -> None:
         curs.execute(
             "INSERT INTO ledger.recorded_command VALUES (%s, %s, %s, '{}')",
             [append.account_id, append.command_key, append.digest],
@@ -196,9 +195,7 @@ class LedgerRecorder(PostgresApplicationRecorder):
             tuple(row["positions"] or ()),
         )
 
-    def changes_of(
-        self, accounts: Sequence[UUID]
-    ) -> tuple[dict[UUID, int], datetime]:
+    def changes_of(self, accounts: Sequence[UUID]) -> tuple[dict[UUID, int], datetime]:
         """The change numbers of many accounts, and the database's clock."""
         rows = self._all(
             "SELECT clock_timestamp() AS now, account_id, changes "
@@ -310,7 +307,9 @@ class LedgerRecorder(PostgresApplicationRecorder):
             for row in rows
         }
 
-    def positions_of(self, entries: Sequence[tuple[str, int]]) -> dict[tuple[str, int], int]:
+    def positions_of(
+        self, entries: Sequence[tuple[str, int]]
+    ) -> dict[tuple[str, int], int]:
         """The positions of entries that are named by stream and version."""
         rows = self._all(
             "SELECT originator_id, originator_version, notification_id "

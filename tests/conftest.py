@@ -1,0 +1,125 @@
+"""Real PostgreSQL servers, one of each version, and a fresh database for each test.
+
+With several workers the first that needs a server starts it, and the process that
+started the tests stops it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from projections import engine
+from seat_ledger.application import SeatLedger
+from seat_ledger.store import schema
+from seat_ledger.store.embedded import EmbeddedServer, binaries_at_hand
+
+FIFTEEN = Path("/usr/lib/postgresql/15/bin")
+TEMPLATE = "ledger_template"
+
+
+def versions() -> dict[str, Path]:
+    """The servers that are there: the embedded one, and the distribution's 15."""
+    found = {"pg18": next(binaries_at_hand())}
+    if (FIFTEEN / "postgres").exists():
+        found["pg15"] = FIFTEEN
+    return found
+
+
+VERSIONS = versions()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        os.environ["SEAT_LEDGER_TEST_HOME"] = tempfile.mkdtemp(
+            prefix="slt-", dir="/var/tmp"
+        )
+        os.chmod(os.environ["SEAT_LEDGER_TEST_HOME"], 0o755)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if hasattr(config, "workerinput"):
+        return
+    home = Path(os.environ["SEAT_LEDGER_TEST_HOME"])
+    for version, binaries in VERSIONS.items():
+        if (home / version).exists():
+            EmbeddedServer(home / version, binaries=binaries).destroy()
+    shutil.rmtree(home, ignore_errors=True)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    terminalreporter.write_line(f"PostgreSQL: {', '.join(VERSIONS)}")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "server" in metafunc.fixturenames:
+        both = metafunc.definition.get_closest_marker("both_versions")
+        chosen = list(VERSIONS) if both else ["pg18"]
+        metafunc.parametrize("server", chosen, indirect=True)
+
+
+@pytest.fixture
+def server(request: pytest.FixtureRequest) -> str:
+    """The connection string of a server's maintenance database."""
+    version = request.param
+    home = Path(os.environ["SEAT_LEDGER_TEST_HOME"]) / version
+    found = EmbeddedServer(home, binaries=VERSIONS[version])
+    found.ensure_running()
+    conninfo = f"host={found.socket_dir} port=5432 user=seat_ledger dbname=postgres"
+    _make_template(conninfo)
+    return conninfo
+
+
+def _make_template(conninfo: str) -> None:
+    with psycopg.connect(conninfo, autocommit=True) as connection:
+        connection.execute("SELECT pg_advisory_lock(1)")
+        row = connection.execute(
+            "SELECT 1 FROM pg_database WHERE datname = %s AND datistemplate", [TEMPLATE]
+        ).fetchone()
+        if row is not None:
+            return
+        connection.execute("ALTER SYSTEM SET fsync = off")
+        connection.execute("ALTER SYSTEM SET synchronous_commit = off")
+        connection.execute("SELECT pg_reload_conf()")
+        connection.execute(f"CREATE DATABASE {TEMPLATE}")
+        template = conninfo.replace("dbname=postgres", f"dbname={TEMPLATE}")
+        schema.migrate(template)
+        engine.install(template)
+        connection.execute(f"ALTER DATABASE {TEMPLATE} IS_TEMPLATE true")
+
+
+@pytest.fixture
+def empty_database(server: str) -> Iterator[str]:
+    """A fresh database without a schema."""
+    yield from _database(server, "template1")
+
+
+@pytest.fixture
+def database(server: str) -> Iterator[str]:
+    """A fresh, migrated database."""
+    yield from _database(server, TEMPLATE)
+
+
+def _database(server: str, template: str) -> Iterator[str]:
+    name = f"t_{uuid.uuid4().hex[:12]}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute("SELECT pg_advisory_lock(2)")
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        connection.execute("SELECT pg_advisory_unlock(2)")
+    yield server.replace("dbname=postgres", f"dbname={name}")
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def ledger(database: str) -> Iterator[SeatLedger]:
+    """The write side over a fresh database."""
+    with SeatLedger(database) as opened:
+        yield opened

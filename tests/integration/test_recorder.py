@@ -1,0 +1,148 @@
+"""The store: the library's own recorder tests, and the traps that were avoided."""
+
+from __future__ import annotations
+
+import threading
+from uuid import uuid4
+
+import psycopg
+import pytest
+from eventsourcing.persistence import IntegrityError, StoredEvent
+from eventsourcing.tests.persistence import ApplicationRecorderTestCase
+
+from seat_ledger.application import SeatLedger
+from seat_ledger.errors import Unavailable
+from seat_ledger.store.factory import LedgerDatastore
+from seat_ledger.store.recorder import APPEND_LOCK, LedgerRecorder
+
+
+class TestLibraryCases(ApplicationRecorderTestCase):
+    @pytest.fixture(autouse=True)
+    def given(self, database: str) -> None:
+        self.datastore = LedgerDatastore(database)
+        yield
+        self.datastore.close()
+
+    def create_recorder(self) -> LedgerRecorder:
+        return LedgerRecorder(self.datastore)
+
+
+def some_event(version: int = 1) -> StoredEvent:
+    return StoredEvent(uuid4(), version, "Tested", b"{}")
+
+
+def test_events_are_never_changed_or_removed(database: str) -> None:
+    LedgerRecorder(LedgerDatastore(database)).insert_events([some_event()])
+    for statement in (
+        "UPDATE ledger.stored_events SET topic = 'x'",
+        "DELETE FROM ledger.stored_events",
+        "TRUNCATE ledger.stored_events",
+    ):
+        with psycopg.connect(database) as connection:
+            with pytest.raises(psycopg.errors.RestrictViolation):
+                connection.execute(statement)
+
+
+def test_r01_events_of_one_append_have_one_recorded_at(database: str) -> None:
+    recorder = LedgerRecorder(LedgerDatastore(database))
+    recorder.insert_events([some_event() for _ in range(3)])
+    with psycopg.connect(database) as connection:
+        rows = connection.execute(
+            "SELECT DISTINCT recorded_at FROM ledger.stored_events"
+        ).fetchall()
+    assert len(rows) == 1
+
+
+def test_r01_recorded_at_never_decreases_when_the_clock_steps_back(
+    database: str,
+) -> None:
+    with psycopg.connect(database) as connection:
+        connection.execute(
+            "INSERT INTO ledger.stored_events "
+            "(originator_id, originator_version, topic, state, recorded_at) "
+            "VALUES (gen_random_uuid(), 1, 'x', '', now() + interval '1 hour')"
+        )
+    recorder = LedgerRecorder(LedgerDatastore(database))
+    recorder.insert_events([some_event()])
+    with psycopg.connect(database) as connection:
+        rows = connection.execute(
+            "SELECT recorded_at FROM ledger.stored_events ORDER BY notification_id"
+        ).fetchall()
+    assert rows[0] == rows[1]
+
+
+@pytest.mark.both_versions
+def test_an_append_waits_for_the_append_lock(database: str) -> None:
+    recorder = LedgerRecorder(LedgerDatastore(database))
+    done = threading.Event()
+
+    def append() -> None:
+        recorder.insert_events([some_event()])
+        done.set()
+
+    with psycopg.connect(database, autocommit=True) as holder:
+        with holder.transaction():
+            holder.execute("SELECT pg_advisory_xact_lock(%s)", [APPEND_LOCK])
+            thread = threading.Thread(target=append)
+            thread.start()
+            assert not done.wait(0.3)
+        assert done.wait(5)
+    thread.join()
+
+
+def test_a_tailing_reader_misses_no_position(database: str) -> None:
+    recorder = LedgerRecorder(LedgerDatastore(database))
+    stop, seen = threading.Event(), []
+
+    def tail() -> None:
+        with psycopg.connect(database, autocommit=True) as connection:
+            last = 0
+            while True:
+                ended = stop.is_set()
+                rows = connection.execute(
+                    "SELECT notification_id FROM ledger.stored_events "
+                    "WHERE notification_id > %s ORDER BY 1",
+                    [last],
+                ).fetchall()
+                seen.extend(row[0] for row in rows)
+                last = seen[-1] if seen else 0
+                if ended:
+                    return
+
+    def append() -> None:
+        for _ in range(60):
+            recorder.insert_events([some_event(), some_event()])
+
+    tailing = threading.Thread(target=tail)
+    writers = [threading.Thread(target=append) for _ in range(4)]
+    for thread in (tailing, *writers):
+        thread.start()
+    for thread in writers:
+        thread.join()
+    stop.set()
+    tailing.join()
+    assert len(seen) == 480
+
+
+def test_the_librarys_database_functions_stay_off(database: str) -> None:
+    with SeatLedger(database) as ledger:
+        assert ledger.ledger.datastore.enable_db_functions is False
+
+
+def test_tls_settings_of_the_address_are_kept() -> None:
+    conninfo = "host=127.0.0.1 port=1 dbname=x user=x sslmode=verify-full"
+    assert "sslmode=verify-full" in LedgerDatastore(conninfo).pool.conninfo
+
+
+def test_an_unreachable_server_is_told_without_its_password() -> None:
+    with pytest.raises(Unavailable) as told:
+        SeatLedger("postgresql://u:s3cret@127.0.0.1:1/x").renew("acme")
+    assert "s3cret" not in str(told.value)
+
+
+def test_the_same_version_twice_is_a_conflict(database: str) -> None:
+    recorder = LedgerRecorder(LedgerDatastore(database))
+    event = some_event()
+    recorder.insert_events([event])
+    with pytest.raises(IntegrityError):
+        recorder.insert_events([event])
