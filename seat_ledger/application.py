@@ -38,7 +38,7 @@ from seat_ledger.errors import (
 from seat_ledger.events import EntryReversed, LedgerEvent
 from seat_ledger.importer import import_lines
 from seat_ledger.snapshot import AccountSnapshot
-from seat_ledger.store.connection import unavailable
+from seat_ledger.store.connection import connect, unavailable
 from seat_ledger.store.factory import LedgerFactory, SnapshotStore
 from seat_ledger.store.mapper import LedgerMapper
 from seat_ledger.store.recorder import (
@@ -98,7 +98,9 @@ class SeatLedger(Application[UUID]):
         self.conninfo = conninfo
         self.workspaces: OrderedDict[UUID, Workspace] = OrderedDict()
         self.looked_up: dict[tuple[UUID, str], tuple[list[UUID], list[UUID]]] = {}
-        super().__init__({})
+        connect(conninfo).close()  # says at once, and plainly, what is wrong
+        with self.errors():
+            super().__init__({})
 
     # -- how the library is set up --------------------------------------------
 

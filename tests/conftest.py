@@ -68,7 +68,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.fixture
 def server(request: pytest.FixtureRequest) -> str:
     """The connection string of a server's maintenance database."""
-    version = request.param
+    version = getattr(request, "param", "pg18")
     home = Path(os.environ["SEAT_LEDGER_TEST_HOME"]) / version
     found = EmbeddedServer(home, binaries=VERSIONS[version])
     found.ensure_running()

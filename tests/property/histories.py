@@ -1,0 +1,196 @@
+"""Random histories: commands that are often accepted, at instants that often meet."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import Any
+
+from tests.oracle.model import FAR, Oracle
+
+ZONES = {
+    "Europe/Amsterdam": "2025-01-31",
+    "America/Havana": "2025-01-02",
+    "Asia/Beirut": "2024-12-30",
+    "America/St_Johns": "2006-10-29",
+    "Pacific/Apia": "2011-11-30",
+    "Australia/Lord_Howe": "2025-02-28",
+    "America/Los_Angeles": "2025-01-05",
+    "Africa/Cairo": "2024-02-29",
+    "UTC": "2025-03-05",
+}
+TYPES = ("sales/professional", "sales/starter", "service/enterprise")
+KEYS = ("ann", "bob", "cas", "dee")
+US = timedelta(microseconds=1)
+
+
+def opening(random: Random, account: str) -> dict[str, Any]:
+    zone = random.choice(list(ZONES))
+    return {
+        "op": "open_account",
+        "account": account,
+        "name": account,
+        "time_zone": zone,
+        "term_start": ZONES[zone],
+        "term_months": random.choice([1, 2, 5, 12]),
+        "billing_cycle_months": random.choice([1, 1, 2, 3]),
+    }
+
+
+class Author:
+    """Writes one account's history, looking at what the oracle knows."""
+
+    def __init__(self, random: Random, account: str, oracle: Oracle) -> None:
+        self.random, self.account, self.oracle = random, account, oracle
+        self.keys: list[str] = []
+        self.commands = 0
+
+    def instants(self) -> list[datetime]:
+        """A small pool, so that entries meet: bounds, renewals, and others' instants."""
+        opened = self.oracle.opened
+        pool = [opened.at + timedelta(days=9 * n, hours=7 * n) for n in range(8)]
+        for number in (1, 2):
+            renewal = self.oracle.renewal_at(number)
+            pool += [renewal - US, renewal, renewal + timedelta(days=3)]
+        pool += [self.oracle.bound(1)[0], self.oracle.bound(1)[0] - US]
+        pool += [e.at for e in self.oracle.entries[-4:]]
+        return pool
+
+    def when(self) -> str:
+        early = self.random.random() < 0.03
+        instant = self.random.choice(self.instants())
+        if early:
+            instant = self.oracle.opened.at - timedelta(days=1)
+        return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+    def command(self) -> dict[str, Any]:
+        """The next command."""
+        self.commands += 1
+        random = self.random
+        roll = random.random()
+        if roll < 0.10:
+            lines = [self.line() for _ in range(random.randint(2, 4))]
+            for line in lines:
+                if random.random() < 0.6:
+                    line.pop("effective_at", None)
+            command = {"op": "batch", "commands": lines, "effective_at": self.when()}
+            command["reason"] = "together"
+        elif roll < 0.14:
+            command = {"op": "renew", "effective_at": self.when()}
+        elif roll < 0.17:
+            zone = random.choice(list(ZONES))
+            command = {"op": "set_time_zone", "time_zone": zone}
+            command["effective_at"] = self.when()
+        else:
+            command = self.line()
+        command["account"] = self.account
+        if random.random() < 0.3:
+            key = f"k{self.commands}"
+            self.keys.append(key)
+            command["idempotency_key"] = key
+        if random.random() < 0.1:
+            command["actor"] = f"user:{random.choice(KEYS)}"
+        return command
+
+    def line(self) -> dict[str, Any]:
+        random = self.random
+        wishes = ["buy", "add", "assign", "assign", "assign", "unassign", "unassign"]
+        wishes += ["reduce", "cancel", "grant", "revoke", "remove", "permit"]
+        wishes += ["reverse", "reverse", "reverse"]
+        wish = random.choice(wishes)
+        line = getattr(self, wish)()
+        if line["op"] != "reverse":
+            line["effective_at"] = self.when()
+        return line
+
+    def some_user(self) -> str:
+        key = self.random.choice(KEYS)
+        return f"{key.upper()}@X.example" if self.random.random() < 0.1 else key
+
+    def some_type(self) -> str:
+        return self.random.choice(TYPES[:1] * 3 + TYPES)
+
+    def buy(self) -> dict[str, Any]:
+        quantity = self.random.randint(1, 3)
+        return {"op": "buy_seats", "seat_type": self.some_type(), "quantity": quantity}
+
+    def add(self) -> dict[str, Any]:
+        random, key = self.random, self.random.choice(KEYS)
+        line = {"op": "add_user", "user": key, "name": key.title()}
+        line["email"] = f"{random.choice([key, key, 'ann'])}@x.example"
+        if random.random() < 0.3:
+            line["seats"] = random.sample(TYPES, random.randint(1, 2))
+            line["buy_if_needed"] = random.random() < 0.5
+        if random.random() < 0.2:
+            line["super_admin"] = True
+        if random.random() < 0.3:
+            line["account_access"] = True
+        return line
+
+    def assign(self) -> dict[str, Any]:
+        random, seat_type = self.random, self.some_type()
+        line = {"op": "assign_seat", "user": self.some_user(), "seat_type": seat_type}
+        if random.random() < 0.2:
+            line["seat"] = f"{seat_type}#{random.randint(1, 5)}"
+        elif random.random() < 0.3:
+            line["buy_if_needed"] = True
+        return line
+
+    def unassign(self) -> dict[str, Any]:
+        held = [h for h in self.oracle.state().holdings if h.ends is FAR]
+        if held and self.random.random() < 0.8:
+            one = self.random.choice(held)
+            user = self.oracle.people[one.user]["key"]
+            return {"op": "unassign_seat", "user": user, "seat_type": one.subject[0]}
+        return {
+            "op": "unassign_seat",
+            "user": self.some_user(),
+            "seat_type": self.some_type(),
+        }
+
+    def reduce(self) -> dict[str, Any]:
+        quantity = self.random.randint(1, 2)
+        return {
+            "op": "reduce_seats",
+            "seat_type": self.some_type(),
+            "quantity": quantity,
+        }
+
+    def cancel(self) -> dict[str, Any]:
+        return {"op": "cancel_reduction", "seat_type": self.some_type()}
+
+    def grant(self) -> dict[str, Any]:
+        hub = self.random.choice(("sales", "service"))
+        return {"op": "grant_hub_access", "user": self.some_user(), "hub": hub}
+
+    def revoke(self) -> dict[str, Any]:
+        hub = self.random.choice(("sales", "sales", "service"))
+        return {"op": "revoke_hub_access", "user": self.some_user(), "hub": hub}
+
+    def remove(self) -> dict[str, Any]:
+        return {"op": "remove_user", "user": self.some_user()}
+
+    def permit(self) -> dict[str, Any]:
+        name = self.random.choice(("super_admin", "account_access"))
+        return {
+            "op": "set_permissions",
+            "user": self.some_user(),
+            name: self.random.random() < 0.7,
+        }
+
+    def reverse(self) -> dict[str, Any]:
+        random = self.random
+        line: dict[str, Any] = {"op": "reverse"}
+        if random.random() < 0.95:
+            line["reason"] = "wrong"
+        if self.keys and random.random() < 0.2:
+            line["entry_key"] = random.choice(self.keys)
+        else:
+            likely = [
+                e.position
+                for e in self.oracle.entries
+                if e.topic not in ("AccountOpened", "ContractRenewed")
+            ]
+            recent = likely[-6:] or [1]
+            line["entry"] = random.choice(recent + likely)
+        return line

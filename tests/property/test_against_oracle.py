@@ -1,0 +1,308 @@
+"""The product and the oracle agree, command by command and answer by answer."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from datetime import UTC, datetime, timedelta
+from fractions import Fraction
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from projections import billing, holdings, users
+from projections.reader import AccountFacts, Knowledge, Reader
+from seat_ledger.application import SeatLedger
+from seat_ledger.errors import CommandRefused
+from seat_ledger.values import SeatRef, SeatType
+from tests.oracle.model import Oracle, Outcome
+from tests.property.histories import KEYS, TYPES, Author, opening
+
+EXAMPLES = int(os.environ.get("SEAT_LEDGER_EXAMPLES", "40"))
+COMMANDS = 25
+numbers = itertools.count(1)
+
+
+class Comparison:
+    """One account in the store beside one oracle."""
+
+    def __init__(self, ledger: SeatLedger, random: Random) -> None:
+        self.ledger, self.random = ledger, random
+        self.oracle = Oracle()
+        self.account = f"a{next(numbers)}"
+        self.author = Author(random, self.account, self.oracle)
+        self.users: dict[str, int] = {}
+        self.script: list[dict[str, Any]] = []
+        self.accepted = 0
+
+    def run(self, count: int) -> None:
+        self.step(opening(self.random, self.account))
+        for _ in range(count):
+            self.step(self.author.command())
+
+    def step(self, command: dict[str, Any]) -> None:
+        self.script.append(command)
+        now = self.ledger.ledger.changes_of([])[1]
+        people = dict(self.oracle.people)
+        expected = self.oracle.execute(command, now)
+        try:
+            result = self.ledger.execute(command)
+        except CommandRefused as refused:
+            self.oracle.people = people
+            assert not expected.accepted, self.told(f"refused: {refused.code} {refused}")
+            assert refused.code in expected.codes, self.told(
+                f"{refused.code} not in {expected.codes}: {refused}"
+            )
+            return
+        assert expected.accepted, self.told(f"accepted, not {expected.codes}")
+        if expected.repeated:
+            assert result.repeated, self.told("not repeated")
+            return
+        self.accepted += 1
+        events = [*result.due, *result.events]
+        self.same_events(events, expected)
+        self.oracle.record(command, expected, [e.position for e in events])
+
+    def same_events(self, events: list[Any], expected: Outcome) -> None:
+        for event in events:
+            if event.topic == "UserAdded":
+                self.users[str(event.event.originator_id)] = len(self.users) + 1
+        product = sorted(self.signature(e) for e in events)
+        model = sorted(self.model_signature(e) for e in expected.entries)
+        renumbered = self.renumber(expected)
+        model = sorted(self.model_signature(e) for e in renumbered)
+        assert product == model, self.told(f"{product} != {model}")
+        by_kind = {self.signature(e): e for e in events}
+        order = [by_kind[self.model_signature(e)] for e in renumbered]
+        expected.entries = [
+            model_entry
+            for _, model_entry in sorted(
+                zip(order, renumbered, strict=True), key=lambda p: p[0].position
+            )
+        ]
+
+    def renumber(self, expected: Outcome) -> list[Any]:
+        return expected.entries
+
+    def signature(self, recorded: Any) -> tuple[Any, ...]:
+        event = recorded.event
+        user = getattr(event, "user", None)
+        if user is None and getattr(event, "account", None):
+            user = str(event.originator_id)
+        seat = None
+        if getattr(event, "number", None):
+            seat = f"{event.seat_type}#{event.number}"
+        return (
+            recorded.topic,
+            event.effective_at.astimezone(UTC),
+            self.users.get(user, 0) if user else 0,
+            seat or "",
+            getattr(event, "renewal", 0) or 0,
+            getattr(event, "entry", 0) or 0,
+        )
+
+    def model_signature(self, entry: Any) -> tuple[Any, ...]:
+        facts = dict(entry.facts)
+        seat = f"{entry.seat[0]}#{entry.seat[1]}" if entry.seat else ""
+        renewal = facts.get("renewal", 0)
+        if entry.topic == "SeatRetired":
+            renewal = self.retired_at(entry)
+        user = entry.user or 0
+        if entry.topic == "EntryReversed" and entry.seat is None and not entry.user:
+            user = 0
+        if entry.topic == "EntryReversed" and not self.in_user_stream(facts["entry"]):
+            user = 0
+        return (
+            entry.topic,
+            entry.at,
+            user,
+            seat,
+            renewal,
+            facts.get("entry", 0),
+        )
+
+    def retired_at(self, entry: Any) -> int:
+        number = 1
+        while self.oracle.renewal_at(number) < entry.at:
+            number += 1
+        return number
+
+    def in_user_stream(self, position: int) -> bool:
+        entry = next(e for e in self.oracle.entries if e.position == position)
+        if entry.topic == "EntryReversed":
+            return self.in_user_stream(entry["entry"])
+        return entry.topic in {
+            "UserAdded",
+            "UserRemoved",
+            "PermissionsChanged",
+            "HubAccessGranted",
+            "HubAccessRevoked",
+        }
+
+    def told(self, what: str) -> str:
+        script = "\n".join(map(str, self.script))
+        return f"{what}\n{script}"
+
+    # -- answers --
+
+    def same_answers(self, reader: Reader, rounds: int) -> None:
+        positions = [e.position for e in self.oracle.entries]
+        instants = sorted({e.at for e in self.oracle.entries})
+        for _ in range(rounds):
+            known = reader.knowledge(self.random.choice(positions))
+            at = self.random.choice(instants)
+            at += self.random.choice([timedelta(), timedelta(microseconds=-1)])
+            account = reader.account(self.account, known)
+            self.same_seats(reader, account, at, known)
+            self.same_users(reader, account, at, known)
+            self.same_billing(reader, account, known)
+
+    def same_seats(
+        self, reader: Reader, account: AccountFacts, at: datetime, known: Knowledge
+    ) -> None:
+        state = self.oracle.state(known.position)
+        rows = holdings.under_contract(reader, account, at, known)
+        product = {
+            row["seat"]: row["holder"]["user"] if row["holder"] else None for row in rows
+        }
+        holders = {h.subject: h for h in state.held_at(at)}
+        model = {}
+        for seat, (starts, ends) in state.lives.items():
+            if starts <= at < ends:
+                held = holders.get(seat)
+                name = self.oracle.people[held.user]["key"] if held else None
+                model[f"{seat[0]}#{seat[1]}"] = name
+        assert product == model, self.told(f"seats at {at} as known {known}")
+        for row in rows:
+            seat_type, number = row["seat"].split("#")
+            ref = SeatRef(SeatType(seat_type), int(number))
+            who = holdings.who(reader, account, ref, at, known)
+            assert who["holder"] == row["holder"]
+            history = holdings.history(reader, account, ref, known)
+            mine = [h for h in state.holdings if h.subject == (seat_type, int(number))]
+            assert sorted(
+                (h["held_from"], h["held_until"] or FAR_KEY, h["assigned_by"]["position"])
+                for h in history
+            ) == sorted((h.starts, _end(h.ends), h.opened) for h in mine)
+        self.same_totals(reader, account, at, known, state)
+
+    def same_totals(
+        self,
+        reader: Reader,
+        account: AccountFacts,
+        at: datetime,
+        known: Knowledge,
+        state: Any,
+    ) -> None:
+        for row in holdings.totals(reader, account, at, known):
+            seat_type = row["seat_type"]
+            held = [h for h in state.held_at(at) if h.subject[0] == seat_type]
+            pending = sum(
+                e["quantity"]
+                for e in state.entries
+                if e.topic == "SeatReductionRequested"
+                and e["seat_type"] == seat_type
+                and e.at <= at
+                and not self.ended(state, e, at, known.position)
+            )
+            assert row["purchased"] == len(state.under_contract(at, seat_type))
+            assert row["assigned"] == len(held)
+            assert row["pending_reduction"] == pending, self.told(f"pending at {at}")
+
+    def ended(self, state: Any, request: Any, at: datetime, known: int) -> bool:
+        cancelled = any(
+            e.topic == "SeatReductionCancelled"
+            and e["request"] == request.position
+            and e.at <= at
+            for e in state.entries
+        )
+        return cancelled or any(
+            e["renewal"] == request["renewal"] and e.at <= at
+            for e in self.oracle.renewals(known)
+        )
+
+    def same_users(
+        self, reader: Reader, account: AccountFacts, at: datetime, known: Knowledge
+    ) -> None:
+        state = self.oracle.state(known.position)
+        listed = {r["user"] for r in users.listed(reader, account, at, known)}
+        model = {
+            self.oracle.people[user]["key"]
+            for user, (starts, ends) in state.members.items()
+            if starts <= at < ends
+        }
+        assert listed == model
+        for key in KEYS:
+            if not self.oracle.known_names(key):
+                continue
+            for seat_type in TYPES[:2]:
+                row = users.access(
+                    reader, account, key, SeatType(seat_type), at, known
+                )
+                ids = self.oracle.present(key, at, state)
+                holds = any(
+                    h.user in ids and h.subject[0] == seat_type
+                    for h in state.held_at(at)
+                )
+                assert row["allowed"] == holds, self.told(f"{key} at {at}, {known}")
+
+    def same_billing(
+        self, reader: Reader, account: AccountFacts, known: Knowledge
+    ) -> None:
+        now = reader.database_now()
+        periods = self.oracle.periods(known.position, billing.moment(known, now))[:4]
+        product = billing.periods(account, known, now).rows[:4]
+        assert [(r["period"], r["from"], r["until"], r["time_zone"]) for r in product] == [
+            (p[0].isoformat(), p[1], p[2], p[3]) for p in periods
+        ], self.told("periods")
+        state = self.oracle.state(known.position)
+        book = billing.Book(reader, account, known)
+        for period in periods[:2]:
+            wanted = billing.labelled(account, period[0].isoformat())
+            rows = list(book.rows(wanted, ("day", "second"), now))
+            for row in rows:
+                exact = Fraction(row["quantity_exact"])
+                expected = self.oracle.contracted(
+                    state, row["seat_type"], period, row["granularity"]
+                )
+                assert exact == expected, self.told(f"{row} {expected}")
+                figures = self.oracle.figures(state, row["seat_type"], period)
+                assert figures == {name: row[name] for name in figures}, self.told(
+                    f"{row}"
+                )
+
+
+FAR_KEY = datetime(9999, 1, 1, tzinfo=UTC)
+
+
+def _end(instant: datetime) -> datetime:
+    return min(instant, FAR_KEY)
+
+
+@pytest.mark.both_versions
+def test_product_and_oracle_agree(database: str) -> None:
+    accepted = tried = 0
+
+    @settings(
+        max_examples=EXAMPLES,
+        deadline=None,
+        database=None,
+        derandomize=os.environ.get("SEAT_LEDGER_EXAMPLES") is None,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(st.integers(0, 2**32))
+    def compare(seed: int) -> None:
+        nonlocal accepted, tried
+        with SeatLedger(database) as ledger:
+            one = Comparison(ledger, Random(seed))
+            one.run(COMMANDS)
+        with Reader(database) as reader:
+            one.same_answers(reader, 3)
+        accepted += one.accepted
+        tried += len(one.script)
+
+    compare()
+    assert accepted > 0.25 * tried, f"{accepted} of {tried} accepted"
