@@ -46,7 +46,7 @@ class Seat:
     def __init__(self, ref: SeatRef) -> None:
         self.ref = ref
         self.purchased: Mark | None = None
-        self.retired: Mark | None = None
+        self.retired: tuple[Mark, ...] = ()
         self.track = Track(ref)
 
     @property
@@ -54,16 +54,14 @@ class Seat:
         """From its purchase to its retirement; None when it never was."""
         if self.purchased is None:
             return None
-        ends, closed = self.retired or (FOREVER, 0)
+        ends, closed = self.retired[0] if self.retired else (FOREVER, 0)
         return Life(self.purchased.at, ends, self.purchased.version, closed)
 
     @property
     def is_free_at_last(self) -> bool:
         """Whether it is under contract and unassigned after all that is recorded."""
         return (
-            self.purchased is not None
-            and self.retired is None
-            and not self.track.open_ends
+            self.purchased is not None and not self.retired and not self.track.open_ends
         )
 
     def is_free(self, starts: datetime, ends: datetime) -> bool:
@@ -391,12 +389,7 @@ class Account(Aggregate):
             again = root.originator_version in self.reversed
             in_way = self._against_cancelling(request) if again else None
         else:
-            in_way = self._against_retiring(root)
-            if in_way is None:
-                return
-            raise blocked(
-                "The seat was retired at another renewal meanwhile.", self, in_way
-            )
+            return
         if request.renewal <= len(self.renewals):
             in_way = self.renewals[request.renewal - 1]
         if in_way is not None:
@@ -406,12 +399,6 @@ class Account(Aggregate):
                 self,
                 in_way,
             )
-
-    def _against_retiring(self, root: LedgerEvent) -> Mark | None:
-        """What forbids that a reversed retirement holds again."""
-        if isinstance(root, SeatRetired) and root.originator_version in self.reversed:
-            return self._seat_of(root).retired
-        return None
 
     def _against_cancelling(self, request: Request) -> Mark | None:
         """What forbids that a reversed cancellation holds again."""
@@ -493,12 +480,14 @@ class Account(Aggregate):
 
     def _retired(self, event: SeatRetired) -> None:
         seat = self._seat_of(event)
-        seat.retired = mark(event)
-        self._life_changed(seat, seat.retired.at)
+        retired = mark(event)
+        seat.retired = tuple(sorted((*seat.retired, retired)))
+        self._life_changed(seat, retired.at)
 
     def _not_retired(self, event: SeatRetired) -> None:
         seat = self._seat_of(event)
-        seat.retired = None
+        retired = mark(event)
+        seat.retired = tuple(held for held in seat.retired if held != retired)
         self._life_changed(seat, utc(event.effective_at))
 
     def _requested(self, event: SeatReductionRequested) -> None:
@@ -603,7 +592,7 @@ class Account(Aggregate):
         needed = sum(
             request.quantity
             for request in pool.requests
-            if request.cancelled is None and request.renewal > len(self.renewals)
+            if request.renewal > len(self.renewals) and request.pending_at(last)
         )
         return len(pool.free) >= needed
 

@@ -63,6 +63,7 @@ class Aggregate:
     def collect_events(self) -> Sequence[LedgerEvent]:
         """Hand over the pending events, to be stored."""
         collected, self.pending = self.pending, []
+        self.known.clear()
         return collected
 
     def apply(self, event: LedgerEvent) -> None:
@@ -130,7 +131,7 @@ class Aggregate:
                 ),
             )
         self.check_reversal(end)
-        self.known = {end.originator_version: end}
+        self.known[end.originator_version] = end
         self.trigger(
             EntryReversed,
             act.moved(utc(end.effective_at)),
@@ -167,7 +168,8 @@ class Aggregate:
 
     def _switch(self, version: int, *, holds: bool) -> None:
         if holds and version in self.reversed:
-            self.let_hold(self.reversed.pop(version))
+            self.known[version] = self.reversed.pop(version)
+            self.let_hold(self.known[version])
         elif not holds and version not in self.reversed:
             self.reversed[version] = self.known[version]
             self.let_go(self.known[version])

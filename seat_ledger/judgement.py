@@ -56,7 +56,7 @@ def _touched_hubs(
 def _membership(user: User, namesakes: Sequence[User]) -> Iterator[Violation]:
     life = user.membership
     changes = [said.mark for said in user.permissions]
-    yield from timeline.membership_violations(user.key, life, changes, user.removed)
+    yield from timeline.membership_violations(user.key, life, changes, user.removals)
     if life is None:
         return
     for other in namesakes:

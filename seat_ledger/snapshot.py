@@ -120,7 +120,7 @@ def _restore_pool(
     for number, (purchased, retired) in enumerate(kept["seats"], start=1):
         seat = Seat(SeatRef(seat_type, number))
         seat.purchased = _mark(purchased) if purchased else None
-        seat.retired = _mark(retired) if retired else None
+        seat.retired = tuple(map(_mark, retired))
         pool.seats.append(seat)
     for number, user_index, starts, ends, opened, closed in kept["held"]:
         track, user = pool.seats[number - 1].track, users[user_index]

@@ -221,6 +221,7 @@ class SeatLike(Protocol):
     """What the rules need to know of a seat."""
 
     track: Track
+    retired: tuple[Mark, ...]
 
     @property
     def life(self) -> Life | None:
@@ -277,6 +278,10 @@ def seat_violations(
     for user, mark in track.loose:
         yield Violation(
             DANGLING, (EntryRef(stream, mark.version),), mark.at, track.subject, user
+        )
+    for extra in seat.retired[1:]:
+        yield Violation(
+            DANGLING, (EntryRef(stream, extra.version),), extra.at, track.subject
         )
     life = seat.life
     reaching = since_index(track.intervals, since) if life is not None else 0
@@ -378,11 +383,14 @@ def membership_violations(
     user: str,
     membership: Life | None,
     permissions: Sequence[Mark],
-    removed: Mark | None,
+    removals: Sequence[Mark],
 ) -> Iterator[Violation]:
     """R46 (c) and (d): permission changes and the removal within the membership."""
-    if removed is not None and (membership is None or removed.at < membership.starts):
-        yield Violation(DANGLING, (EntryRef(user, removed.version),), removed.at)
+    for nth, removed in enumerate(removals):
+        if nth or membership is None or removed.at < membership.starts:
+            yield Violation(
+                DANGLING, (EntryRef(user, removed.version),), removed.at, None, user
+            )
     for mark in permissions:
         if membership is None or not membership.starts <= mark.at < membership.ends:
             yield Violation(

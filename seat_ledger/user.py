@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, ClassVar, NamedTuple
 from uuid import UUID
 
-from seat_ledger.aggregate import Act, Aggregate, Step, blocked, mark, nothing_to_do
+from seat_ledger.aggregate import Act, Aggregate, Step, mark, nothing_to_do
 from seat_ledger.errors import CommandRefused
 from seat_ledger.events import (
     HubAccessGranted,
@@ -44,7 +44,7 @@ class User(Aggregate):
     def __init__(self, id_: UUID) -> None:
         super().__init__(id_)
         self.added: Mark | None = None
-        self.removed: Mark | None = None
+        self.removals: list[Mark] = []
         self.permissions: list[Permissions] = []
         self.access: dict[str, Track] = {}
         self.touched: dict[str | None, datetime] = {}
@@ -56,7 +56,7 @@ class User(Aggregate):
         """From being added to being removed; None when it never was."""
         if self.added is None:
             return None
-        ends, closed = self.removed or (FOREVER, 0)
+        ends, closed = self.removals[0] if self.removals else (FOREVER, 0)
         return Life(self.added.at, ends, self.added.version, closed)
 
     @property
@@ -131,7 +131,7 @@ class User(Aggregate):
     def remove(self, act: Act) -> None:
         """Take the user out of the account (R31, R32)."""
         self._check_present(act.at)
-        if self.removed is not None:
+        if self.removals:
             raise self._not_present(act.at)
         self.trigger(UserRemoved, act, account=self.account)
 
@@ -150,12 +150,6 @@ class User(Aggregate):
             f"{self.user_key} is no user of the account at {iso(instant)}: {what}.",
             try_="give an effective time at which the user is one of the account",
         )
-
-    def check_reversal(self, root: LedgerEvent) -> None:
-        """A removal cannot hold again beside a later one (R46 d)."""
-        again = root.originator_version in self.reversed
-        if isinstance(root, UserRemoved) and again and self.removed is not None:
-            raise blocked(f"{self.user_key} was removed again.", self, self.removed)
 
     # -- letting entries hold, and not ------------------------------------------
 
@@ -192,11 +186,11 @@ class User(Aggregate):
         self._member_changed(utc(event.effective_at))
 
     def _removed(self, event: UserRemoved) -> None:
-        self.removed = mark(event)
-        self._member_changed(self.removed.at)
+        insort(self.removals, mark(event))
+        self._member_changed(utc(event.effective_at))
 
     def _not_removed(self, event: UserRemoved) -> None:
-        self.removed = None
+        self.removals.remove(mark(event))
         self._member_changed(utc(event.effective_at))
 
     def _permitted(self, event: PermissionsChanged) -> None:

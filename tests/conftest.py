@@ -38,10 +38,9 @@ VERSIONS = versions()
 
 def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
-        os.environ["SEAT_LEDGER_TEST_HOME"] = tempfile.mkdtemp(
-            prefix="slt-", dir="/var/tmp"
-        )
-        os.chmod(os.environ["SEAT_LEDGER_TEST_HOME"], 0o755)
+        home = tempfile.mkdtemp(prefix="slt-", dir="/var/tmp")
+        Path(home).chmod(0o755)
+        os.environ["SEAT_LEDGER_TEST_HOME"] = home
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

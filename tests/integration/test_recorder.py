@@ -38,9 +38,11 @@ def test_events_are_never_changed_or_removed(database: str) -> None:
         "DELETE FROM ledger.stored_events",
         "TRUNCATE ledger.stored_events",
     ):
-        with psycopg.connect(database) as connection:
-            with pytest.raises(psycopg.errors.RestrictViolation):
-                connection.execute(statement)
+        with (
+            psycopg.connect(database) as connection,
+            pytest.raises(psycopg.errors.RestrictViolation),
+        ):
+            connection.execute(statement)
 
 
 def test_r01_events_of_one_append_have_one_recorded_at(database: str) -> None:

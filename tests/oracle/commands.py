@@ -129,7 +129,10 @@ class Attempt:
             return
         state = self.oracle.state()
         ids = self.oracle.present(actor[5:], self.now, state)
-        if not ids or not state.members[ids[0]][0] <= self.now < state.members[ids[0]][1]:
+        if (
+            not ids
+            or not state.members[ids[0]][0] <= self.now < state.members[ids[0]][1]
+        ):
             self.refuse("unknown_actor", "not_permitted")
         may = {"super_admin": False, "account_access": False}
         for entry in sorted(state.entries, key=lambda e: (e.at, e.position)):
@@ -298,7 +301,7 @@ class Attempt:
         pending = [
             r
             for r in tried.requests(self.state(), line["seat_type"])
-            if r.entry.at <= at and at < r.ends and r.entry["renewal"] >= renewal
+            if r.entry.at <= at < r.ends and r.entry["renewal"] >= renewal
         ]
         if not pending:
             self.refuse("no_pending_reduction")
@@ -329,7 +332,7 @@ class Attempt:
             self.give(user, seat_type, at, later, buy=line.get("buy_if_needed"))
 
     def let_in(self, user: int, seat_type: str, at: datetime) -> None:
-        hub = seat_type.split("/")[0]
+        hub = seat_type.split("/", maxsplit=1)[0]
         if not self.live(user, hub, at):
             starts, ends = self.state().members.get(user, (at, at))
             if not starts <= at < ends:
@@ -428,9 +431,7 @@ class Attempt:
 
     def holds(self, entry: Entry) -> bool:
         reversals = [e for e in self.entries if e.topic == "EntryReversed"]
-        return not any(
-            self.holds(r) for r in reversals if r["entry"] == entry.position
-        )
+        return not any(self.holds(r) for r in reversals if r["entry"] == entry.position)
 
     def check_reduction(self, root: Entry) -> None:
         """R47: what a cancellation or a renewal was based on stays."""

@@ -6,7 +6,8 @@ sweeping over all of it. Nothing here is fast, and nothing is the product's code
 Choices where the rules leave room: an empty holding [a, a) counts as holding its seat
 at a; a holding's end is found by pairing the k-th assignment of a user to a seat with
 the k-th unassignment; a user who is known but not a member at the effective time is
-refused as `user_not_present`.
+refused as `user_not_present`; a retirement stands although its seat's purchase is
+reversed (only holdings must lie in a seat's life).
 """
 
 from __future__ import annotations
@@ -125,9 +126,9 @@ class State:
             elif entry.topic == "SeatRetired":
                 retired.setdefault(entry.seat, []).append(entry)
         for seat, ends in retired.items():
-            if seat not in self.lives or len(ends) > 1:
+            if len(ends) > 1:
                 self.odd += ends
-            else:
+            elif seat in self.lives:
                 self.lives[seat] = (self.lives[seat][0], ends[0].at)
         self.members: dict[int, tuple[datetime, datetime]] = {}
         for entry in entries:
@@ -210,7 +211,9 @@ class Oracle:
             if e.topic == "ContractRenewed" and (known is None or e.position <= known)
         ]
 
-    def bound(self, months: int, known: int | None = None) -> tuple[datetime, str, date]:
+    def bound(
+        self, months: int, known: int | None = None
+    ) -> tuple[datetime, str, date]:
         day = months_after(self.opened["term_start"], months)
         return (*self.zones(known).bound(day), day)
 
@@ -226,14 +229,20 @@ class Oracle:
     def requests(self, state: State, seat_type: str) -> list[Request]:
         found = []
         for entry in state.entries:
-            if entry.topic != "SeatReductionRequested" or entry["seat_type"] != seat_type:
+            if (
+                entry.topic != "SeatReductionRequested"
+                or entry["seat_type"] != seat_type
+            ):
                 continue
             cancelled = [
                 e.at
                 for e in state.entries
-                if e.topic == "SeatReductionCancelled" and e["request"] == entry.position
+                if e.topic == "SeatReductionCancelled"
+                and e["request"] == entry.position
             ]
-            renewed = [e.at for e in self.renewals() if e["renewal"] == entry["renewal"]]
+            renewed = [
+                e.at for e in self.renewals() if e["renewal"] == entry["renewal"]
+            ]
             if cancelled:
                 found.append(Request(entry, min(cancelled), None))
             elif renewed:
@@ -272,7 +281,9 @@ class Oracle:
                 if same and overlap(one, other):
                     found.add("access_overlap")
             member = state.members.get(one.user)
-            if member is None or not (member[0] <= one.starts and one.ends <= member[1]):
+            if member is None or not (
+                member[0] <= one.starts and one.ends <= member[1]
+            ):
                 found.add("membership")
         for entry in state.entries:
             if entry.topic in ("PermissionsChanged", "UserAdded"):
@@ -307,9 +318,7 @@ class Oracle:
         for life in state.lives.values():
             instants |= set(life)
         for instant in instants - {FAR}:
-            needed = sum(
-                r.quantity for r in requests if r.entry.at <= instant < r.ends
-            )
+            needed = sum(r.quantity for r in requests if r.entry.at <= instant < r.ends)
             free = state.under_contract(instant, seat_type) - state.occupied_at(
                 instant, seat_type
             )
@@ -358,9 +367,7 @@ class Oracle:
     ) -> None:
         """Take the entries over, under the positions that the store gave them."""
         assert len(positions) == len(outcome.entries)
-        moved = dict(
-            zip((e.position for e in outcome.entries), positions, strict=True)
-        )
+        moved = dict(zip((e.position for e in outcome.entries), positions, strict=True))
         for entry, position in zip(outcome.entries, positions, strict=True):
             facts = tuple(
                 (k, moved.get(v, v) if k == "request" else v) for k, v in entry.facts
@@ -430,9 +437,7 @@ class Oracle:
         day, starts, ends, zone, following = period
         lives = {s: v for s, v in state.lives.items() if s[0] == seat_type}
         held = [
-            h
-            for h in state.holdings
-            if h.subject[0] == seat_type and h.starts < h.ends
+            h for h in state.holdings if h.subject[0] == seat_type and h.starts < h.ends
         ]
         instants = [starts] + [h.starts for h in held if starts < h.starts < ends]
         days = dates_between(day, following, zone, ends)

@@ -22,6 +22,16 @@ ZONES = {
 TYPES = ("sales/professional", "sales/starter", "service/enterprise")
 KEYS = ("ann", "bob", "cas", "dee")
 US = timedelta(microseconds=1)
+FIRST: tuple[dict[str, Any], ...] = (
+    {"op": "buy_seats", "seat_type": TYPES[0], "quantity": 3},
+    {"op": "add_user", "user": "ann", "email": "ann@x.example", "name": "Ann"},
+    {"op": "add_user", "user": "bob", "email": "bob@x.example", "name": "Bob"},
+    {"op": "buy_seats", "seat_type": TYPES[2], "quantity": 2},
+)
+
+
+def _text(instant: datetime) -> str:
+    return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def opening(random: Random, account: str) -> dict[str, Any]:
@@ -57,18 +67,25 @@ class Author:
         return pool
 
     def when(self) -> str:
-        early = self.random.random() < 0.03
+        early = self.random.random() < 0.02
         instant = self.random.choice(self.instants())
+        latest = max(e.at for e in self.oracle.entries)
+        if self.random.random() < 0.5:
+            after = timedelta(hours=self.random.choice([0, 5]))
+            instant = max(instant, latest + after)
         if early:
             instant = self.oracle.opened.at - timedelta(days=1)
-        return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
+        return _text(instant)
 
     def command(self) -> dict[str, Any]:
         """The next command."""
         self.commands += 1
         random = self.random
         roll = random.random()
-        if roll < 0.10:
+        if self.commands <= len(FIRST):
+            command = dict(FIRST[self.commands - 1])
+            command["effective_at"] = _text(self.oracle.bound(0)[0])
+        elif roll < 0.10:
             lines = [self.line() for _ in range(random.randint(2, 4))]
             for line in lines:
                 if random.random() < 0.6:
@@ -104,7 +121,8 @@ class Author:
         return line
 
     def some_user(self) -> str:
-        key = self.random.choice(KEYS)
+        members = [p["key"] for p in self.oracle.people.values()]
+        key = self.random.choice(members * 3 + list(KEYS))
         return f"{key.upper()}@X.example" if self.random.random() < 0.1 else key
 
     def some_type(self) -> str:
