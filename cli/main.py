@@ -23,6 +23,7 @@ COMMANDS = {
     "batch": ("cli.batch:batch", "Record several commands as one step."),
     "billing": ("cli.billing:group", "Billing periods and billable seats."),
     "db": ("cli.db:group", "The database: start, stop, migrate."),
+    "demo": ("cli.demo:demo", "Import a shipped history, and ask it questions."),
     "doctor": ("cli.doctor:doctor", "Say what works and what does not."),
     "event": ("cli.event:group", "The journal; reversals."),
     "help": ("cli.topics:help_", "Topics: time, exit-codes, formats, glossary."),

@@ -42,7 +42,7 @@ class AccountSnapshot(NamedTuple):
             "renewals": account.renewals,
             "policies": account.policies,
             "pools": {
-                seat_type: _pool(pool, users)
+                str(seat_type): _pool(pool, users)
                 for seat_type, pool in account.pools.items()
             },
             "reversals": list(account.reversals.items()),

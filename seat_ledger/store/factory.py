@@ -130,6 +130,6 @@ class SnapshotStore:
                     snapshot.originator_id,
                     snapshot.originator_version,
                     SNAPSHOT_TOPIC,
-                    orjson.dumps(snapshot.state),
+                    orjson.dumps(snapshot.state, default=tuple),
                 ],
             )

@@ -58,7 +58,8 @@ class Author:
     def instants(self) -> list[datetime]:
         """A small pool, so that entries meet: bounds, renewals, and others' instants."""
         opened = self.oracle.opened
-        pool = [opened.at + timedelta(days=9 * n, hours=7 * n) for n in range(8)]
+        days = timedelta(days=9, hours=7)
+        pool = [opened.at + n * days for n in range(8)]
         for number in (1, 2):
             renewal = self.oracle.renewal_at(number)
             pool += [renewal - US, renewal, renewal + timedelta(days=3)]
