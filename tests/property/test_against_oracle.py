@@ -105,6 +105,7 @@ class Comparison:
             seat or "",
             getattr(event, "renewal", 0) or 0,
             getattr(event, "entry", 0) or 0,
+            getattr(event, "hub", ""),
         )
 
     def model_signature(self, entry: Any) -> tuple[Any, ...]:
@@ -125,6 +126,7 @@ class Comparison:
             seat,
             renewal,
             facts.get("entry", 0),
+            facts.get("hub", ""),
         )
 
     def retired_at(self, entry: Any) -> int:
