@@ -56,7 +56,7 @@ class Author:
         self.commands = 0
 
     def instants(self) -> list[datetime]:
-        """A small pool, so that entries meet: bounds, renewals, and others' instants."""
+        """A small pool, so that entries meet: bounds, renewals, others' instants."""
         opened = self.oracle.opened
         days = timedelta(days=9, hours=7)
         pool = [opened.at + n * days for n in range(8)]
