@@ -116,9 +116,9 @@ class SeatLedger(Application[UUID]):
             },
         )
 
-    def construct_factory(self, _: Environment) -> LedgerFactory:
+    def construct_factory(self, env: Environment) -> LedgerFactory:
         """The factory over the whole connection string."""
-        return LedgerFactory(self.conninfo)
+        return LedgerFactory(self.conninfo, env)
 
     def construct_mapper(self) -> LedgerMapper:
         """The mapper that validates on read and write."""
@@ -409,7 +409,10 @@ class SeatLedger(Application[UUID]):
 
     def load_user(self, user_id: UUID) -> User:
         """A user as recorded."""
-        return self.repository.get(user_id, projector_func=self._project_user)
+        user = self._project_user(None, self.events.get(user_id))
+        if user is None:
+            raise AggregateNotFoundError(user_id)
+        return user
 
     def user_ids(self, account: UUID, reference: str) -> tuple[list[UUID], list[UUID]]:
         """The ids of all users ever called so: by key, and by folded e-mail."""

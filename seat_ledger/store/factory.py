@@ -11,6 +11,7 @@ import orjson
 from eventsourcing.persistence import InfrastructureFactory
 from eventsourcing.postgres import ConnectionPool, PostgresDatastore
 from psycopg import Connection
+from eventsourcing.utils import Environment
 from psycopg.conninfo import make_conninfo
 
 from seat_ledger.account import Account
@@ -68,8 +69,8 @@ def _dict_row() -> Any:
 class LedgerFactory(InfrastructureFactory[Any]):
     """Constructs the recorder; the schema is made by migrations alone."""
 
-    def __init__(self, conninfo: str) -> None:
-        super().__init__({})
+    def __init__(self, conninfo: str, env: Environment) -> None:
+        super().__init__(env)
         self.datastore = LedgerDatastore(conninfo)
 
     def application_recorder(self) -> LedgerRecorder:
