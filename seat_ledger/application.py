@@ -96,7 +96,7 @@ class SeatLedger(Application[UUID]):
 
     def __init__(self, conninfo: str) -> None:
         self.conninfo = conninfo
-        self.workspaces: OrderedDict[UUID, Workspace] = OrderedDict()
+        self.workspaces: OrderedDict[str, Workspace] = OrderedDict()
         self.looked_up: dict[tuple[UUID, str], tuple[list[UUID], list[UUID]]] = {}
         connect(conninfo).close()  # says at once, and plainly, what is wrong
         with self.errors():
@@ -158,12 +158,12 @@ class SeatLedger(Application[UUID]):
                 with self.errors():
                     return self._attempt(command, key, dry_run, default_actor)
             except Conflict:
-                self.workspaces.pop(account_id(command.envelope.account), None)
+                self.workspaces.pop(command.envelope.account, None)
                 if attempt == TRIES - 1:
                     raise
                 time.sleep(random.uniform(0, 0.002 * min(2**attempt, 64)))  # noqa: S311
             except Unavailable:
-                self.workspaces.pop(account_id(command.envelope.account), None)
+                self.workspaces.pop(command.envelope.account, None)
                 if attempt >= 2:
                     raise
                 time.sleep(0.2 * (attempt + 1))
@@ -372,10 +372,10 @@ class SeatLedger(Application[UUID]):
 
     def workspace(self, command: Command) -> Workspace:
         """The workspace of a command's account, cached or new."""
-        key = account_id(command.envelope.account)
+        key = command.envelope.account
         workspace = self.workspaces.get(key)
         if workspace is None:
-            workspace = self.workspaces[key] = Workspace(key, self)
+            workspace = self.workspaces[key] = Workspace(account_id(key), self)
             self._shed()
         self.workspaces.move_to_end(key)
         return workspace
@@ -425,11 +425,11 @@ class SeatLedger(Application[UUID]):
         Only a bulk import may: it works on workspaces that nobody else changes,
         or decides again from here.
         """
+        known = {w.account_id: w for w in self.workspaces.values()}
         asked = [
             (account, name)
             for account, name in dict.fromkeys(names)
-            if account not in self.workspaces
-            or not self.workspaces[account].knows(name)
+            if account not in known or not known[account].knows(name)
         ]
         self.looked_up = self.ledger.many_user_ids(asked) if asked else {}
 

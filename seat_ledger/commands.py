@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
@@ -276,10 +277,9 @@ class Envelope(BaseModel):
     expect: Literal["refused"] | None = None
 
 
-class Command(BaseModel):
+@dataclass(frozen=True, slots=True)
+class Command:
     """A command as it was given, read."""
-
-    model_config = ConfigDict(frozen=True)
 
     envelope: Envelope
     operation: Operation
@@ -325,9 +325,7 @@ def read_command(given: Mapping[str, Any]) -> Command:
     lines: tuple[Operation, ...] = (operation,)
     if isinstance(operation, Batch):
         lines = tuple(read_line(operation, n, line) for n, line in _numbered(operation))
-    return Command.model_construct(
-        envelope=read, operation=operation, lines=lines, digest=digest_of(given)
-    )
+    return Command(read, operation, lines, digest_of(given))
 
 
 def digest_of(given: Mapping[str, Any]) -> bytes:

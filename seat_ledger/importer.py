@@ -8,9 +8,11 @@ nothing. What stands before a line that stops the import is recorded and stays.
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
@@ -43,6 +45,10 @@ MAX_EVENTS = 20_000
 """Events that wait in memory before they are appended."""
 
 TRIES = 10
+
+
+Key = tuple[str, str]
+"""A command in the file: the account's key, and the command's own."""
 
 
 class LineOutcome(NamedTuple):
@@ -86,11 +92,23 @@ def import_lines(
     line, an unexpected refusal, or an unexpected acceptance; `keep_going` goes on.
     """
     reading = _read(lines)
-    while batch := list(islice(reading, chunk)):
-        for outcome in _Chunk(ledger, batch, default_actor, keep_going).record():
-            yield outcome
-            if outcome.stops and not keep_going:
-                return
+    with _seldom_collecting():
+        while batch := list(islice(reading, chunk)):
+            for outcome in _Chunk(ledger, batch, default_actor, keep_going).record():
+                yield outcome
+                if outcome.stops and not keep_going:
+                    return
+
+
+@contextmanager
+def _seldom_collecting() -> Iterator[None]:
+    """Look for garbage seldom: the many entries in memory are none."""
+    usual = gc.get_threshold()
+    gc.set_threshold(100_000, 20, 50)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*usual)
 
 
 def _read(lines: Iterable[bytes]) -> Iterator[Line]:
@@ -155,8 +173,8 @@ class _Chunk:
         self.lines = lines
         self.default_actor = default_actor
         self.keep_going = keep_going
-        self.pending: dict[tuple[UUID, str], _Pending] = {}
-        self.sent: set[tuple[UUID, str]] = set()
+        self.pending: dict[Key, _Pending] = {}
+        self.sent: set[Key] = set()
         self.outcomes: dict[int, LineOutcome] = {}
         self.events = 0
 
@@ -197,32 +215,36 @@ class _Chunk:
     def _prepare(self) -> None:
         """Ask once which lines are recorded already, and where each account is."""
         asked = [
-            (account_id(line.command.envelope.account), line.key)
+            (line.command.envelope.account, line.key)
             for line in self.lines
             if line.command is not None
         ]
-        self.recorded = self.ledger.ledger.recorded_commands(asked)
-        accounts = list({account for account, _ in asked})
-        self.changes, now = self.ledger.ledger.changes_of(accounts)
+        keys = {account_id(account): account for account, _ in asked}
+        found = self.ledger.ledger.recorded_commands(
+            [(account_id(account), key) for account, key in asked]
+        )
+        self.recorded = {(keys[a], key): kept for (a, key), kept in found.items()}
+        changes, now = self.ledger.ledger.changes_of(list(keys))
+        self.changes = {keys[account]: seen for account, seen in changes.items()}
         self.clock = CarriedClock(now)
         self.ledger.look_up(self._names(set(self.changes)))
 
-    def _names(self, recorded: set[UUID]) -> Iterator[tuple[UUID, str]]:
+    def _names(self, recorded: set[str]) -> Iterator[tuple[UUID, str]]:
         """The names that the lines use, in accounts that are recorded already."""
         for line in self.lines:
             if line.command is None:
                 continue
-            account = account_id(line.command.envelope.account)
+            account = line.command.envelope.account
             if account in recorded:
                 for name in line.command.names():
-                    yield account, name
+                    yield account_id(account), name
 
     def _take(self, line: Line) -> LineOutcome | None:
         """Decide one line; None when it waits to be appended."""
         if line.command is None:
             assert line.error is not None
             return _failed(line, line.error, stops=True)
-        key = (account_id(line.command.envelope.account), line.key)
+        key = (line.command.envelope.account, line.key)
         if key in self.pending:
             self._flush()
         try:
@@ -235,14 +257,14 @@ class _Chunk:
             return _failed(line, error, stops=not met)
         return None
 
-    def _repeated(self, line: Line, key: tuple[UUID, str]) -> LineOutcome:
+    def _repeated(self, line: Line, key: Key) -> LineOutcome:
         assert line.command is not None
         digest, positions = self.recorded[key]
         self.ledger.check_same(line.command, digest)
         outcome = "recorded" if key in self.sent else "repeated"
         return LineOutcome(line.number, line.op, outcome, positions)
 
-    def _decide(self, line: Line, key: tuple[UUID, str]) -> None:
+    def _decide(self, line: Line, key: Key) -> None:
         ledger, command = self.ledger, line.command
         assert command is not None
         if self.pending and any(isinstance(op, Reverse) for op in command.lines):
@@ -288,16 +310,20 @@ class _Chunk:
             self.recorded[key] = (one.decided.append.digest, own)
         self.pending = {}
         self.events = 0
-        for workspace in {
-            one.workspace.account_id: one.workspace for one in waiting
-        }.values():
+        for account, workspace in {
+            one.line.command.envelope.account: one.workspace
+            for one in waiting
+            if one.line.command is not None
+        }.items():
             self.ledger.appended(workspace)
-            self.changes[workspace.account_id] = workspace.changes
+            self.changes[account] = workspace.changes
 
     def _drop(self) -> None:
         """Forget what waited: it was not recorded, or somebody else's was."""
         for one in self.pending.values():
-            self.ledger.workspaces.pop(one.workspace.account_id, None)
+            if one.line.command is not None:
+                account = one.line.command.envelope.account
+                self.ledger.workspaces.pop(account, None)
         self.pending = {}
         self.events = 0
 

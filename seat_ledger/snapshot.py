@@ -6,6 +6,7 @@ makes it stale; it is a cache and can be thrown away at any time.
 
 from __future__ import annotations
 
+import gc
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -53,8 +54,18 @@ class AccountSnapshot(NamedTuple):
 
     def restore(self) -> Account:
         """The account that was written down."""
-        state = self.state
         account = Account(self.originator_id)
+        collecting = gc.isenabled()
+        gc.disable()  # thousands of entries come, and no garbage
+        try:
+            self._fill(account)
+        finally:
+            if collecting:
+                gc.enable()
+        return account
+
+    def _fill(self, account: Account) -> None:
+        state = self.state
         opened = _read_event(self.originator_id, state["opened"])
         assert isinstance(opened, AccountOpened)
         account.apply(opened)
@@ -75,7 +86,6 @@ class AccountSnapshot(NamedTuple):
             )
         }
         account.version = self.originator_version
-        return account
 
 
 def _event(event: LedgerEvent) -> list[Any]:

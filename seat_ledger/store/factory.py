@@ -10,8 +10,8 @@ from uuid import UUID
 import orjson
 from eventsourcing.persistence import InfrastructureFactory
 from eventsourcing.postgres import ConnectionPool, PostgresDatastore
-from psycopg import Connection
 from eventsourcing.utils import Environment
+from psycopg import Connection
 from psycopg.conninfo import make_conninfo
 
 from seat_ledger.account import Account
