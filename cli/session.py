@@ -49,14 +49,17 @@ class Session:
     def reader(self) -> Reader:
         """A connection for questions, caught up to the head."""
         from projections.reader import Reader  # noqa: PLC0415
+        from seat_ledger.store import schema  # noqa: PLC0415
 
         try:
-            return Reader(self.conninfo())
+            reader = Reader(self.conninfo())
         except SchemaMismatch:
             if self.database or not self._is_new():
                 raise
             self.prepare()
-            return Reader(self.conninfo())
+            reader = Reader(self.conninfo())
+        schema.check(reader.connection)
+        return reader
 
     def ledger(self) -> SeatLedger:
         """The write side."""

@@ -251,6 +251,8 @@ class _Chunk:
             if key in self.recorded:
                 return self._repeated(line, key)
             self._decide(line, key)
+        except InvalidInput as error:
+            return _failed(line, error, stops=True)
         except CommandRefused as error:
             expected = line.command.envelope.expect is not None
             met = expected and error.code != "expected_refusal"
