@@ -54,6 +54,9 @@ _SETTINGS = {
 }
 
 
+_TELLING = re.compile(r"no space|fatal|error|could not", re.IGNORECASE)
+
+
 class EmbeddedServerError(Unavailable):
     """The embedded PostgreSQL cannot do what was asked."""
 
@@ -585,7 +588,7 @@ def _initdb_failed(made: subprocess.CompletedProcess[str]) -> tuple[str]:
             "database with --database.",
         )
     line = next(
-        (line for line in told.splitlines() if "error" in line.lower()),
+        (line for line in told.splitlines() if _TELLING.search(line)),
         told.splitlines()[-1] if told else "no reason given",
     )
     return (

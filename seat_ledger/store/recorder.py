@@ -86,92 +86,72 @@ class LedgerRecorder(PostgresApplicationRecorder):
             "FROM unnest(%s::{event_type}[]) "
             "RETURNING notification_id"
         ).format(table=table, event_type=event_type)
+        self.append_statement = SQL(
+            "WITH stored AS ({insert}), kept AS ("
+            "INSERT INTO ledger.recorded_command "
+            "SELECT %s, %s, %s, coalesce("
+            "(array_agg(notification_id ORDER BY notification_id))[%s:], '{{}}') "
+            "FROM stored) "
+            "SELECT notification_id FROM stored ORDER BY 1"
+        ).format(insert=self.insert_events_statement)
 
     def insert_events(
         self, stored_events: Sequence[StoredEvent], **kwargs: Any
     ) -> Sequence[int] | None:
         """Append events.
 
-        With an :class:`Append` the library's blind retries are off: a lost reply to
-        COMMIT is settled by asking for the command's key, not by trying again.
+        With an :class:`Append` everything it names is written in the same
+        transaction, and nothing is tried again blindly: a lost reply to COMMIT is
+        settled by asking for the command's key.
         """
-        inner = PostgresApplicationRecorder.insert_events
-        if "append" in kwargs:
-            inner = inner.__wrapped__
-        ids: Sequence[int] | None = inner(self, stored_events, **kwargs)
-        return ids
-
-    def _insert_events(
-        self, curs: Cursor[DictRow], stored_events: Sequence[StoredEvent], **kw: Any
-    ) -> None:
-        """An append without events still claims its account (R37, R73)."""
-        append: Append | None = kw.get("append")
-        if append is not None and not stored_events:
-            self._lock_table(curs)
-            self._claim(curs, append)
-            self._keep_command(curs, append)
-
-    def _insert_stored_events(
-        self, curs: Cursor[DictRow], stored_events: Sequence[StoredEvent], **kw: Any
-    ) -> None:
-        append: Append | None = kw.get("append")
+        append: Append | None = kwargs.get("append")
         if append is None:
-            super()._insert_stored_events(curs, stored_events, **kw)
-            return
-        self._lock_table(curs)
-        self._claim(curs, append)
-        self._keep_names(curs, append)
-        self._notify_channel(curs)
+            ids: Sequence[int] | None = super().insert_events(stored_events, **kwargs)
+            return ids
+        with (
+            self.datastore.get_connection() as connection,
+            connection.transaction(),
+            connection.cursor() as cursor,
+        ):
+            return self._append(cursor, stored_events, append)
+
+    def _append(
+        self,
+        cursor: Cursor[DictRow],
+        stored_events: Sequence[StoredEvent],
+        append: Append,
+    ) -> list[int]:
+        """Take the append lock, claim the account, and write. The order matters."""
+        cursor.execute(
+            "SELECT ledger.begin_append(%s, %s, %s)",
+            [APPEND_LOCK, append.account_id, append.seen],
+        )
+        for name in append.new_users:
+            cursor.execute(
+                "INSERT INTO ledger.user_name "
+                "(user_id, account_id, user_key, folded_email) "
+                "VALUES (%s, %s, %s, %s)",
+                [name.user_id, append.account_id, name.user_key, name.folded_email],
+            )
+        command = [append.account_id, append.command_key, append.digest]
+        if not stored_events:
+            cursor.execute(
+                "INSERT INTO ledger.recorded_command VALUES (%s, %s, %s, '{}')", command
+            )
+            return []
         rows = [
             self.construct_pg_stored_event(
                 event.originator_id, event.originator_version, event.topic, event.state
             )
             for event in stored_events
         ]
-        insert = SQL(
-            "WITH stored AS ({insert}), kept AS ("
-            "INSERT INTO ledger.recorded_command "
-            "SELECT %s, %s, %s, "
-            "coalesce((array_agg(notification_id ORDER BY notification_id))[%s:], "
-            "'{{}}') "
-            "FROM (SELECT notification_id FROM stored) AS own(notification_id)) "
-            "SELECT notification_id FROM stored ORDER BY 1"
-        ).format(insert=self.insert_events_statement)
-        curs.execute(
-            insert,
-            [
-                rows,
-                append.account_id,
-                append.command_key,
-                append.digest,
-                append.due + 1,
-            ],
-        )
+        cursor.execute(self.append_statement, [rows, *command, append.due + 1])
+        return [row["notification_id"] for row in cursor.fetchall()]
 
     def _fetch_ids_after_insert_events(
         self, curs: Cursor[DictRow], *_: Any, **__: Any
     ) -> Sequence[int] | None:
         return [row["notification_id"] for row in curs.fetchall()]
-
-    def _claim(self, curs: Cursor[DictRow], append: Append) -> None:
-        curs.execute(
-            "SELECT ledger.claim_account(%s, %s)", [append.account_id, append.seen]
-        )
-
-    def _keep_names(self, curs: Cursor[DictRow], append: Append) -> None:
-        for name in append.new_users:
-            curs.execute(
-                "INSERT INTO ledger.user_name "
-                "(user_id, account_id, user_key, folded_email) "
-                "VALUES (%s, %s, %s, %s)",
-                [name.user_id, append.account_id, name.user_key, name.folded_email],
-            )
-
-    def _keep_command(self, curs: Cursor[DictRow], append: Append) -> None:
-        curs.execute(
-            "INSERT INTO ledger.recorded_command VALUES (%s, %s, %s, '{}')",
-            [append.account_id, append.command_key, append.digest],
-        )
 
     # -- questions of the write side ------------------------------------------
 

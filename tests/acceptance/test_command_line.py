@@ -291,7 +291,7 @@ def test_a_bad_line_is_told_with_its_number(
 
 
 def test_quotes_emoji_and_line_breaks_come_back_as_given(acme: Program) -> None:
-    reason = '"it\'s" — 🎈\nsecond\tline ’'
+    reason = '"it\'s" — 🎈\nsecond\tline'
     words = ("seat", "unassign", "ann", PRO, "-a", "acme")
     acme.json(*words, "--effective-at", "2025-04-01", "--reason", reason)
     (row,) = acme.json("event", "list", "--from-position", 8)["rows"]

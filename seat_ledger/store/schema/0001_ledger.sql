@@ -90,6 +90,18 @@ BEGIN
 END;
 $$;
 
+-- Begin an append: wait for the appends before it, then claim the account. Being one
+-- call it is one round trip; being two statements, the claim sees what they committed.
+CREATE FUNCTION ledger.begin_append(append_lock bigint, claimed uuid, seen bigint)
+RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock(append_lock);
+    PERFORM ledger.claim_account(claimed, seen);
+    PERFORM pg_notify('stored_events', '');
+END;
+$$;
+
 CREATE TABLE ledger.recorded_command (
     account_id uuid NOT NULL,
     command_key text COLLATE "C" NOT NULL,

@@ -1,0 +1,265 @@
+"""Long histories for the benches of the read side, written straight into the store.
+
+The events are valid ones (R46), written by the mapper that writes every event, in the
+order of their effective times over many accounts in many zones. The same arguments
+give the same bytes. The store takes about 400 bytes an event with its indexes, the
+projections about as much again, and a rebuild twice that while it runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from random import Random
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import psycopg
+
+from seat_ledger import events as said
+from seat_ledger.calendar import BillingCalendar, ZoneHistory
+from seat_ledger.store.mapper import state_of
+from seat_ledger.store.recorder import APPEND_LOCK
+from seat_ledger.values import account_id
+
+BYTES_AN_EVENT = 400
+ZONES = (
+    "Africa/Johannesburg", "America/Argentina/Buenos_Aires", "America/Chicago",
+    "America/Havana", "America/Los_Angeles", "America/New_York",
+    "America/Sao_Paulo", "America/St_Johns", "Asia/Dubai", "Asia/Kathmandu",
+    "Asia/Kolkata", "Asia/Singapore", "Asia/Tokyo", "Australia/Adelaide",
+    "Australia/Sydney", "Europe/Amsterdam", "Europe/London", "Europe/Warsaw",
+    "Pacific/Apia", "Pacific/Auckland", "UTC",
+)  # fmt: skip
+TYPES = ("sales/professional", "sales/starter", "service/professional")
+MONTHS = 20
+FIRST = date(2024, 1, 1)
+
+
+class Written(NamedTuple):
+    """One event as the store keeps it."""
+
+    stream: UUID
+    version: int
+    topic: str
+    state: bytes
+    at: datetime
+
+
+class Person:
+    """A user of the generator: present, maybe with access, maybe with a seat."""
+
+    __slots__ = ("held", "hubs", "id", "version")
+
+    def __init__(self, id_: UUID) -> None:
+        self.id, self.version = id_, 0
+        self.hubs: set[str] = set()
+        self.held: dict[str, tuple[str, int]] = {}
+
+
+class Shop:
+    """One account of the generator, kept just well enough to stay valid."""
+
+    def __init__(self, number: int, random: Random) -> None:
+        self.key, self.random = f"shop-{number:05}", random
+        self.id, self.version, self.renewals, self.users = account_id(self.key), 0, 0, 0
+        self.zone = random.choice(ZONES)
+        self.term_start = FIRST + timedelta(days=random.randrange(180))
+        self.cycle = random.choice((1, 1, 1, 1, 3, 12))
+        self.calendar = BillingCalendar(
+            self.term_start, 12, self.cycle, ZoneHistory(self.zone)
+        )
+        self.opens = self.calendar.renewal(0).instant
+        self.renews = self.calendar.renewal(1).instant
+        self.types = TYPES[: random.choice((1, 2, 2, 3))]
+        self.bought = dict.fromkeys(self.types, 0)
+        self.free: dict[str, list[int]] = {kind: [] for kind in self.types}
+        self.pending = dict.fromkeys(self.types, 0)
+        self.people: list[Person] = []
+
+    def of_account(self, kind: type[Any], at: datetime, **fields: Any) -> Written:
+        self.version += 1
+        made = kind(
+            originator_id=self.id, originator_version=self.version,
+            effective_at=at, actor="system:import", **fields,
+        )  # fmt: skip
+        return Written(self.id, self.version, kind.TOPIC, state_of(made), at)
+
+    def of_user(
+        self, who: Person, kind: type[Any], at: datetime, **fields: Any
+    ) -> Written:
+        who.version += 1
+        made = kind(
+            originator_id=who.id, originator_version=who.version, account=self.id,
+            effective_at=at, actor="system:import", **fields,
+        )  # fmt: skip
+        return Written(who.id, who.version, kind.TOPIC, state_of(made), at)
+
+    def opening(self) -> Iterator[Written]:
+        yield self.of_account(
+            said.AccountOpened, self.opens, account_key=self.key, name=self.key,
+            time_zone=self.zone, term_start=self.term_start, term_months=12,
+            billing_cycle_months=self.cycle,
+        )  # fmt: skip
+        for kind in self.types:
+            for _ in range(self.random.randint(3, 8)):
+                yield self.buy(kind, self.opens)
+
+    def buy(self, kind: str, at: datetime) -> Written:
+        self.bought[kind] += 1
+        self.free[kind].append(self.bought[kind])
+        return self.of_account(
+            said.SeatPurchased, at, seat_type=kind, number=self.bought[kind]
+        )
+
+    def step(self, at: datetime, position: int) -> Iterator[Written]:
+        """One to four events of one command; `position` is that of the first."""
+        if at < self.opens:
+            return
+        if self.version == 0:
+            yield from self.opening()
+            return
+        if at >= self.renews:
+            yield from self.renew()
+            return
+        roll = self.random.random()
+        kind = self.random.choice(self.types)
+        if len(self.people) < 6 or roll < 0.05:
+            yield self.add(at)
+        elif roll < 0.08:
+            yield self.buy(kind, at)
+        elif roll < 0.085 and len(self.free[kind]) > self.pending[kind]:
+            self.pending[kind] += 1
+            yield self.of_account(
+                said.SeatReductionRequested, at, seat_type=kind, quantity=1,
+                renewal=self.renewals + 1,
+            )  # fmt: skip
+        elif roll < 0.10:
+            yield from self.remove(at)
+        elif roll < 0.56:
+            yield from self.assign(kind, at, position)
+        else:
+            yield from self.unassign(kind, at)
+
+    def add(self, at: datetime) -> Written:
+        who = Person(UUID(int=self.random.getrandbits(128), version=4))
+        self.users += 1
+        self.people.append(who)
+        return self.of_user(
+            who, said.UserAdded, at, user_key=f"u{self.users}", name=f"U {self.users}",
+            email=f"u{self.users}@{self.key}.example",
+        )  # fmt: skip
+
+    def remove(self, at: datetime) -> Iterator[Written]:
+        who = self.random.choice(self.people)
+        if who.held:
+            return
+        for hub in sorted(who.hubs):
+            yield self.of_user(who, said.HubAccessRevoked, at, hub=hub)
+        self.people.remove(who)
+        yield self.of_user(who, said.UserRemoved, at)
+
+    def assign(self, kind: str, at: datetime, position: int) -> Iterator[Written]:
+        hub = kind.partition("/")[0]
+        who = self.random.choice(self.people)
+        free = self.free[kind]
+        if hub in who.held or len(free) <= self.pending[kind]:
+            yield from self.unassign(kind, at)
+            return
+        if hub not in who.hubs:
+            who.hubs.add(hub)
+            yield self.of_user(who, said.HubAccessGranted, at, hub=hub)
+            position += 1
+        number = free.pop(self.random.randrange(len(free)))
+        seat = {"seat_type": kind, "number": number}
+        yield self.of_account(said.SeatAssigned, at, user=str(who.id), **seat)
+        if self.random.random() > 0.03:
+            who.held[hub] = (kind, number)
+            return
+        assigned, entry = self.version, position
+        names = {"entry": entry, "entry_version": assigned, "holds": False}
+        yield self.reversal(at, entry, assigned, names)
+        if self.random.random() < 0.3:
+            position += 1
+            names = {"entry": position, "entry_version": self.version, "holds": True}
+            yield self.reversal(at, entry, assigned, names)
+            who.held[hub] = (kind, number)
+            return
+        free.append(number)
+
+    def reversal(
+        self, at: datetime, root: int, root_version: int, names: dict[str, Any]
+    ) -> Written:
+        return self.of_account(
+            said.EntryReversed, at, reason="wrong person", root=root,
+            root_version=root_version, **names,
+        )  # fmt: skip
+
+    def unassign(self, kind: str, at: datetime) -> Iterator[Written]:
+        hub = kind.partition("/")[0]
+        for _ in range(4):
+            who = self.random.choice(self.people)
+            if hub in who.held:
+                kind, number = who.held.pop(hub)
+                self.free[kind].append(number)
+                yield self.of_account(
+                    said.SeatUnassigned, at, user=str(who.id), seat_type=kind,
+                    number=number,
+                )  # fmt: skip
+                return
+
+    def renew(self) -> Iterator[Written]:
+        at = self.renews
+        self.renewals += 1
+        self.renews = self.calendar.renewal(self.renewals + 1).instant
+        for kind in self.types:
+            for number in sorted(self.free[kind], reverse=True)[: self.pending[kind]]:
+                self.free[kind].remove(number)
+                yield self.of_account(
+                    said.SeatRetired, at, seat_type=kind, number=number,
+                    renewal=self.renewals,
+                )  # fmt: skip
+            self.pending[kind] = 0
+        yield self.of_account(said.ContractRenewed, at, renewal=self.renewals)
+
+
+def history(events: int, accounts: int, seed: int = 7) -> Iterator[Written]:
+    """At least `events` events over `accounts` accounts and twenty months."""
+    random = Random(seed)
+    shops = [Shop(number, random) for number in range(accounts)]
+    at = datetime(FIRST.year, FIRST.month, FIRST.day, tzinfo=UTC)
+    step = timedelta(days=30.4 * MONTHS) / max(1, events) * 1.1
+    written = 0
+    while written < events:
+        at += step
+        for one in random.choice(shops).step(at, written + 1):
+            written += 1
+            yield one
+
+
+def write(conninfo: str, made: Iterator[Written], *, many: int = 20_000) -> int:
+    """Append events under the append lock; return the last position."""
+    with psycopg.connect(conninfo) as connection:
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", [APPEND_LOCK])
+        row = connection.execute(
+            "SELECT coalesce(max(notification_id), 0) FROM ledger.stored_events"
+        ).fetchone()
+        assert row is not None
+        position: int = row[0]
+        with connection.cursor().copy(
+            "COPY ledger.stored_events (originator_id, originator_version, topic, "
+            "state, notification_id, recorded_at) FROM STDIN (FORMAT binary)"
+        ) as copy:
+            copy.set_types(["uuid", "int8", "text", "bytea", "int8", "timestamptz"])
+            recorded = datetime(FIRST.year, FIRST.month, FIRST.day, tzinfo=UTC)
+            for one in made:
+                position += 1
+                recorded = max(recorded, one.at + timedelta(seconds=2))
+                copy.write_row((*one[:4], position, recorded))
+        connection.execute(
+            "SELECT setval(pg_get_serial_sequence('ledger.stored_events', "
+            "'notification_id'), %s)",
+            [position],
+        )
+        connection.execute("NOTIFY stored_events")
+    return position

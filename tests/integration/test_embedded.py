@@ -1,0 +1,200 @@
+"""The embedded server: real processes, real folders, as root and as somebody else."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from seat_ledger.store.embedded import EmbeddedServer, EmbeddedServerError
+from tests.conftest import VERSIONS
+
+ROOT = os.geteuid() == 0
+REPOSITORY = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    found = Path(tempfile.mkdtemp(prefix="sle-", dir="/var/tmp"))
+    found.chmod(0o755)
+    yield found
+    for version in VERSIONS:
+        home = found / version
+        if home.exists():
+            EmbeddedServer(home, binaries=VERSIONS[version]).destroy()
+    shutil.rmtree(found, ignore_errors=True)
+
+
+def modes(path: Path) -> dict[Path, int]:
+    return {parent: parent.stat().st_mode for parent in path.parents}
+
+
+@pytest.mark.parametrize("version", list(VERSIONS))
+def test_it_starts_answers_and_stops_and_opens_no_folder(
+    folder: Path, version: str
+) -> None:
+    server = EmbeddedServer(folder / version, binaries=VERSIONS[version])
+    before = modes(folder / version)
+    url = server.ensure_running()
+    assert modes(folder / version) == before
+    with psycopg.connect(url) as connection:
+        row = connection.execute("SHOW listen_addresses").fetchone()
+        assert row == ("",)
+    assert server.status().running
+    assert server.data.stat().st_mode & 0o077 == 0
+    assert server.socket_dir.stat().st_mode & 0o077 == 0
+    assert server.stop()
+    assert not server.is_running()
+    assert not server.stop()
+
+
+def test_a_killed_server_is_started_again_with_what_it_had(folder: Path) -> None:
+    server = EmbeddedServer(folder / "pg18")
+    with psycopg.connect(server.ensure_running(), autocommit=True) as connection:
+        connection.execute("CREATE TABLE kept AS SELECT 1 AS one")
+    os.kill(server.status().pid, signal.SIGKILL)
+    while server.is_running():
+        time.sleep(0.02)
+    with psycopg.connect(server.ensure_running()) as connection:
+        assert connection.execute("SELECT one FROM kept").fetchone() == (1,)
+
+
+def test_a_stale_pid_file_with_a_number_in_use_does_not_hurt(folder: Path) -> None:
+    server = EmbeddedServer(folder / "pg18")
+    server.ensure_running()
+    server.stop()
+    pid_file = server.data / "postmaster.pid"
+    pid_file.write_text(f"{os.getpid()}\n{server.data}\n1\n5432\n\n\n0 0\n")
+    assert server.ensure_running()
+
+
+def test_two_starters_at_the_same_moment(folder: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path;"
+        "from seat_ledger.store.embedded import EmbeddedServer;"
+        "print(EmbeddedServer(Path(sys.argv[1])).ensure_running())"
+    )
+    starters = [
+        subprocess.Popen(
+            [sys.executable, "-c", code, folder / "pg18"],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(3)
+    ]
+    urls = {starter.communicate(timeout=90)[0] for starter in starters}
+    assert len(urls) == 1
+    assert [starter.returncode for starter in starters] == [0, 0, 0]
+
+
+def test_a_home_with_a_long_name_has_a_short_socket(folder: Path) -> None:
+    server = EmbeddedServer(folder / ("x" * 120) / "pg18")
+    try:
+        assert len(str(server.socket_dir)) < 90
+        server.ensure_running()
+    finally:
+        server.destroy()
+
+
+@pytest.mark.skipif(not ROOT, reason="only root runs the server as somebody else")
+def test_a_closed_home_is_refused_and_stays_closed(folder: Path) -> None:
+    closed = folder / "closed"
+    closed.mkdir(mode=0o700)
+    with pytest.raises(EmbeddedServerError, match="cannot reach"):
+        EmbeddedServer(closed / "home").ensure_running()
+    assert closed.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.skipif(not ROOT, reason="only root can mount")
+def test_a_full_disk_is_told_and_leaves_nothing_half_made(folder: Path) -> None:
+    small = folder / "small"
+    small.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=20m", "tmpfs", small], check=False
+    )
+    if mounted.returncode != 0:
+        pytest.skip("no file system can be mounted here")
+    try:
+        server = EmbeddedServer(small / "home")
+        with pytest.raises(EmbeddedServerError, match=r"(?i)space|disk"):
+            server.ensure_running()
+        assert not server.data.exists()
+        assert not (small / "home" / "data.partial").exists()
+    finally:
+        subprocess.run(["umount", small], check=True)
+
+
+@pytest.mark.skipif(not ROOT, reason="this runs as an ordinary user already")
+def test_an_ordinary_user_needs_no_rights(folder: Path) -> None:
+    python = "/usr/bin/python3.11"
+    if not Path(python).exists():
+        pytest.skip("no Python that another user can reach")
+    nobody = pwd.getpwnam("nobody")
+    home = folder / "nobody"
+    home.mkdir()
+    os.chown(home, nobody.pw_uid, nobody.pw_gid)
+    code = (
+        "from seat_ledger.store.embedded import EmbeddedServer;"
+        "server = EmbeddedServer(); server.ensure_running();"
+        "print(server.home, server.stop()); server.destroy()"
+    )
+    packages = next(path for path in sys.path if path.endswith("site-packages"))
+    done = subprocess.run(
+        [python, "-B", "-c", code],
+        user=nobody.pw_uid,
+        group=nobody.pw_gid,
+        extra_groups=[],
+        env={
+            "HOME": str(home),
+            "PATH": "/usr/bin:/bin",
+            "PYTHONPATH": f"{REPOSITORY}:{packages}",
+        },
+        cwd="/",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if "Permission" in done.stderr or "No module" in done.stderr:
+        pytest.skip("the packages lie where another user cannot reach them")
+    assert done.stdout.split() == [f"{home}/.local/share/seat-ledger", "True"]
+
+
+@pytest.mark.skipif(not ROOT, reason="only root can become somebody without a name")
+def test_a_user_without_a_name_gets_a_sentence(folder: Path) -> None:
+    home = folder / "nameless"
+    home.mkdir()
+    os.chown(home, 54321, 54321)
+    code = (
+        "from seat_ledger.store.embedded import *\n"
+        "try: EmbeddedServer().ensure_running()\n"
+        "except EmbeddedServerError as error: print(error)"
+    )
+    done = subprocess.run(
+        ["/usr/bin/python3.11", "-B", "-c", code],
+        user=54321,
+        group=54321,
+        extra_groups=[],
+        env={
+            "SEAT_LEDGER_HOME": str(home),
+            "XDG_RUNTIME_DIR": str(home),
+            "PATH": "/usr/bin:/bin",
+            "PYTHONPATH": str(REPOSITORY),
+        },
+        cwd="/",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if not done.stdout:
+        pytest.skip("no Python or package that another user can reach")
+    assert "has no name" in done.stdout or "no PostgreSQL" in done.stdout

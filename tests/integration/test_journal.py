@@ -1,0 +1,197 @@
+"""Catch-up and plans: exactly once, nothing skipped, keys pushed down."""
+
+from __future__ import annotations
+
+import json
+import threading
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from projections import engine
+from projections.reader import Reader
+from seat_ledger.application import SeatLedger
+from seat_ledger.errors import IntegrityFailure
+from seat_ledger.events import EVENT_CLASSES
+from seat_ledger.store import recorder, schema
+from seat_ledger.store.mapper import read_event, state_of
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "events"
+PRO = "sales/professional"
+
+
+def fill(ledger: SeatLedger, accounts: int = 3) -> None:
+    for n in range(accounts):
+        key = f"a{n}"
+        ledger.open_account(
+            key,
+            name=key,
+            time_zone="UTC",
+            term_start="2025-03-05",
+            term_months=12,
+            billing_cycle_months=1,
+        )
+        ledger.buy_seats(key, seat_type=PRO, quantity=5, effective_at="2025-03-05")
+        ledger.add_user(
+            key,
+            user="ann",
+            email="ann@x.example",
+            name="Ann",
+            seats=[PRO],
+            effective_at="2025-03-06",
+        )
+
+
+def journal(conninfo: str) -> list[tuple[object, ...]]:
+    with psycopg.connect(conninfo) as connection:
+        return connection.execute(
+            "SELECT position, topic, stream_id, version, late FROM projection.journal "
+            "ORDER BY position"
+        ).fetchall()
+
+
+def test_the_journal_can_decode_every_event_and_names_the_append_lock() -> None:
+    later = {"InvoiceIssued", "UserErased"}
+    assert set(engine.TOPICS) | later >= set(EVENT_CLASSES)
+    assert engine.APPEND_LOCK == recorder.APPEND_LOCK
+
+
+@pytest.mark.both_versions
+def test_catch_up_takes_each_event_once(database: str, ledger: SeatLedger) -> None:
+    fill(ledger)
+    threads = [
+        threading.Thread(target=lambda: Reader(database).connection.close())
+        for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    rows = journal(database)
+    with psycopg.connect(database) as connection:
+        count = connection.execute(
+            "SELECT count(*) FROM ledger.stored_events"
+        ).fetchone()
+    assert count == (len(rows),)
+    with Reader(database):
+        assert journal(database) == rows
+
+
+@pytest.mark.parametrize(
+    ("topic", "state"),
+    [("SeatGilded", {"v": 1}), ("SeatPurchased", {"v": 2})],
+)
+def test_r74_an_unknown_type_or_version_stops_at_its_position(
+    database: str, ledger: SeatLedger, topic: str, state: dict[str, int]
+) -> None:
+    fill(ledger, 1)
+    with psycopg.connect(database) as connection:
+        row = connection.execute(
+            "INSERT INTO ledger.stored_events "
+            "(originator_id, originator_version, topic, state, recorded_at) "
+            "VALUES (%s, 1, %s, %s, now()) RETURNING notification_id",
+            [uuid4(), topic, json.dumps(state, separators=(",", ":")).encode()],
+        ).fetchone()
+    with pytest.raises(IntegrityFailure) as told:
+        Reader(database)
+    assert str(row[0]) in told.value.message
+    assert topic in told.value.message
+    assert journal(database) == []
+
+
+@pytest.mark.both_versions
+@pytest.mark.parametrize(
+    "question",
+    [
+        "SELECT * FROM projection.holding(1000000) WHERE account_id = %(id)s "
+        "AND seat_type = 'sales/professional' AND number = 1",
+        "SELECT * FROM projection.holding(1000000) WHERE account_id = %(id)s "
+        "AND user_id = ANY (ARRAY[%(id)s::uuid])",
+        "SELECT * FROM projection.seat_life(1000000) WHERE account_id = %(id)s",
+        "SELECT * FROM projection.membership(1000000) "
+        "WHERE user_id = ANY (ARRAY[%(id)s::uuid])",
+        "SELECT * FROM projection.hub_access(1000000) "
+        "WHERE user_id = ANY (ARRAY[%(id)s::uuid])",
+        "SELECT * FROM projection.reduction(1000000) WHERE account_id = %(id)s",
+    ],
+)
+def test_definitions_are_inlined_and_keys_pushed_down(
+    database: str, question: str
+) -> None:
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute(
+            "INSERT INTO projection.journal SELECT n, now(), now(), 'SeatAssigned', "
+            "gen_random_uuid(), gen_random_uuid(), n, gen_random_uuid(), "
+            "'sales/professional', 1, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, "
+            "NULL, 'system:x', NULL, false, '{}' FROM generate_series(1, 20000) AS n"
+        )
+        connection.execute("ANALYZE projection.journal")
+        rows = connection.execute("EXPLAIN " + question, {"id": uuid4()}).fetchall()
+    plan = "\n".join(row[0] for row in rows)
+    assert "Seq Scan" not in plan, plan
+    assert "Function Scan" not in plan, plan
+
+
+@pytest.mark.parametrize("file", sorted(GOLDEN.glob("*.json")), ids=lambda f: f.stem)
+def test_stored_events_of_every_version_are_read_for_ever(file: Path) -> None:
+    topic, _ = file.stem.rsplit("-v", 1)
+    event = read_event(uuid4(), 1, topic, file.read_bytes().strip())
+    assert topic == event.TOPIC
+    assert json.loads(state_of(event))["v"] == EVENT_CLASSES[topic].VERSION
+
+
+def test_every_event_version_has_a_stored_example() -> None:
+    stems = {file.stem for file in GOLDEN.glob("*.json")}
+    for topic, event_class in EVENT_CLASSES.items():
+        for version in range(1, event_class.VERSION + 1):
+            assert f"{topic}-v{version}" in stems
+
+
+def test_migrating_twice_changes_nothing_and_an_edited_history_is_refused(
+    empty_database: str,
+) -> None:
+    assert schema.migrate(empty_database) == ["0001_ledger"]
+    assert schema.migrate(empty_database) == []
+    assert schema.status(empty_database).is_current
+    with psycopg.connect(empty_database) as connection:
+        connection.execute("UPDATE ledger.schema_migration SET digest = 'x'")
+    with pytest.raises(schema.SchemaMismatch, match="not this program's"):
+        schema.migrate(empty_database)
+
+
+def test_r78_an_instant_waits_for_appends_in_flight(
+    database: str, ledger: SeatLedger
+) -> None:
+    fill(ledger, 1)
+    answered = threading.Event()
+    found = []
+
+    def ask() -> None:
+        with Reader(database) as reader:
+            found.append(reader.knowledge(reader.database_now()))
+        answered.set()
+
+    with psycopg.connect(database, autocommit=True) as appender:
+        with appender.transaction():
+            appender.execute("SELECT pg_advisory_xact_lock(%s)", [recorder.APPEND_LOCK])
+            thread = threading.Thread(target=ask)
+            thread.start()
+            assert not answered.wait(0.3)
+        assert answered.wait(5)
+    thread.join()
+    assert found[0].position == 9
+
+
+def test_r78_an_instant_between_two_appends_never_changes_its_answer(
+    database: str, ledger: SeatLedger
+) -> None:
+    fill(ledger, 1)
+    with Reader(database) as reader:
+        instant = reader.database_now()
+        before = reader.knowledge(instant)
+    fill_more = ledger.buy_seats("a0", seat_type=PRO, quantity=1)
+    with Reader(database) as reader:
+        assert reader.knowledge(instant).position == before.position
+        assert reader.knowledge().position == fill_more.positions[-1]
