@@ -80,6 +80,10 @@ class Reader:
             self.connection.close()
             raise
 
+    def catch_up(self) -> None:
+        """Bring the tables up to the store's head as it is now."""
+        self.head = engine.catch_up(self.connection)
+
     def __enter__(self) -> Self:
         """Return the reader itself."""
         return self

@@ -37,6 +37,7 @@ from seat_ledger.errors import (
 )
 from seat_ledger.events import EntryReversed, LedgerEvent
 from seat_ledger.importer import import_lines
+from seat_ledger.settings import Settings
 from seat_ledger.snapshot import AccountSnapshot
 from seat_ledger.store.connection import connect, unavailable
 from seat_ledger.store.factory import LedgerFactory, SnapshotStore
@@ -51,15 +52,6 @@ from seat_ledger.store.recorder import (
 from seat_ledger.user import User
 from seat_ledger.values import account_id, fold_email
 from seat_ledger.workspace import Workspace
-
-TRIES = 20
-"""How often a command is decided anew when somebody else was first."""
-
-SNAPSHOT_EVERY = 500
-"""A big account is written down after this many events, or a tenth of its own."""
-
-MAX_WEIGHT = 300_000
-"""How many entries the cached workspaces may hold together."""
 
 
 class RecordedEvent(NamedTuple):
@@ -94,8 +86,9 @@ class SeatLedger(Application[UUID]):
 
     name = "stored"
 
-    def __init__(self, conninfo: str) -> None:
+    def __init__(self, conninfo: str, settings: Settings | None = None) -> None:
         self.conninfo = conninfo
+        self.settings = settings or Settings()
         self.workspaces: OrderedDict[str, Workspace] = OrderedDict()
         self.looked_up: dict[tuple[UUID, str], tuple[list[UUID], list[UUID]]] = {}
         connect(conninfo).close()  # says at once, and plainly, what is wrong
@@ -118,7 +111,7 @@ class SeatLedger(Application[UUID]):
 
     def construct_factory(self, env: Environment) -> LedgerFactory:
         """The factory over the whole connection string."""
-        return LedgerFactory(self.conninfo, env)
+        return LedgerFactory(self.conninfo, env, self.settings.pool_size)
 
     def construct_mapper(self) -> LedgerMapper:
         """The mapper that validates on read and write."""
@@ -153,13 +146,13 @@ class SeatLedger(Application[UUID]):
         if not isinstance(command, Command):
             command = read_command(command)
         key = command.envelope.idempotency_key or f"~{uuid4()}"
-        for attempt in range(TRIES):
+        for attempt in range(self.settings.tries):
             try:
                 with self.errors():
                     return self._attempt(command, key, dry_run, default_actor)
             except Conflict:
                 self.workspaces.pop(command.envelope.account, None)
-                if attempt == TRIES - 1:
+                if attempt == self.settings.tries - 1:
                     raise
                 time.sleep(random.uniform(0, 0.002 * min(2**attempt, 64)))  # noqa: S311
             except Unavailable:
@@ -235,6 +228,7 @@ class SeatLedger(Application[UUID]):
 
     def import_lines(self, lines: Iterable[bytes], **options: Any) -> Iterator[Any]:
         """Record the commands of a file; see :mod:`seat_ledger.importer`."""
+        options.setdefault("chunk", self.settings.import_chunk)
         return import_lines(self, lines, **options)
 
     # -- one attempt ------------------------------------------------------------
@@ -336,7 +330,7 @@ class SeatLedger(Application[UUID]):
         return tuple(positions or ())
 
     def _maybe_snapshot(self, account: Account) -> None:
-        every = max(SNAPSHOT_EVERY, account.version // 10)
+        every = max(self.settings.snapshot_every, account.version // 10)
         if account.version - account.snapshot_at >= every:
             self.snapshot_store.take(account)
             account.snapshot_at = account.version
@@ -383,7 +377,7 @@ class SeatLedger(Application[UUID]):
     def _shed(self) -> None:
         """Drop the workspaces that were not used for longest, over a total weight."""
         total = sum(workspace.weight for workspace in self.workspaces.values())
-        while total > MAX_WEIGHT and len(self.workspaces) > 1:
+        while total > self.settings.cache_entries and len(self.workspaces) > 1:
             key, workspace = next(iter(self.workspaces.items()))
             if workspace.waiting:
                 return

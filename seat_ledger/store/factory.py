@@ -69,9 +69,9 @@ def _dict_row() -> Any:
 class LedgerFactory(InfrastructureFactory[Any]):
     """Constructs the recorder; the schema is made by migrations alone."""
 
-    def __init__(self, conninfo: str, env: Environment) -> None:
+    def __init__(self, conninfo: str, env: Environment, pool_size: int = 8) -> None:
         super().__init__(env)
-        self.datastore = LedgerDatastore(conninfo)
+        self.datastore = LedgerDatastore(conninfo, pool_size=pool_size)
 
     def application_recorder(self) -> LedgerRecorder:
         """The recorder over the migrated schema."""

@@ -10,9 +10,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from seat_ledger import application
 from seat_ledger.application import SeatLedger
 from seat_ledger.errors import CommandRefused, Conflict
+from seat_ledger.settings import Settings
 
 PRO = "sales/professional"
 
@@ -134,7 +134,6 @@ def test_r35_one_key_cannot_be_added_twice_at_once(
 def test_who_is_always_too_late_is_told_so(
     acme: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(application, "TRIES", 3)
     original = SeatLedger.decide
 
     def decide(self: SeatLedger, *given: Any) -> Any:
@@ -144,7 +143,8 @@ def test_who_is_always_too_late_is_told_so(
         return decision
 
     monkeypatch.setattr(SeatLedger, "decide", decide)
-    with SeatLedger(acme) as ledger, pytest.raises(Conflict) as told:
+    patient = Settings(tries=3)
+    with SeatLedger(acme, patient) as ledger, pytest.raises(Conflict) as told:
         ledger.buy_seats("acme", seat_type=PRO, quantity=1)
     assert told.value.exit_code == 4
 

@@ -62,7 +62,7 @@ def test_the_journal_can_decode_every_event_and_names_the_append_lock() -> None:
 def test_catch_up_takes_each_event_once(database: str, ledger: SeatLedger) -> None:
     fill(ledger)
     threads = [
-        threading.Thread(target=lambda: Reader(database).connection.close())
+        threading.Thread(target=Reader(database, catch_up=False).catch_up)
         for _ in range(4)
     ]
     for thread in threads:

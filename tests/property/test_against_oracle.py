@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from projections import billing, holdings, users
 from projections.reader import AccountFacts, Knowledge, Reader
-from seat_ledger import application
 from seat_ledger.application import SeatLedger
 from seat_ledger.errors import CommandRefused
+from seat_ledger.settings import Settings
 from seat_ledger.values import SeatRef, SeatType
 from tests.oracle.model import Oracle, Outcome
 from tests.property.histories import KEYS, TYPES, Author, opening
@@ -293,10 +293,8 @@ def _end(instant: datetime) -> datetime:
 
 
 @pytest.mark.both_versions
-def test_product_and_oracle_agree(
-    database: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(application, "SNAPSHOT_EVERY", 5)
+def test_product_and_oracle_agree(database: str) -> None:
+    often = Settings(snapshot_every=5)
     accepted = tried = 0
 
     @settings(
@@ -309,7 +307,7 @@ def test_product_and_oracle_agree(
     @given(st.integers(0, 2**32))
     def compare(seed: int) -> None:
         nonlocal accepted, tried
-        with SeatLedger(database) as ledger:
+        with SeatLedger(database, often) as ledger:
             one = Comparison(ledger, Random(seed))
             one.run(COMMANDS)
         with Reader(database) as reader:

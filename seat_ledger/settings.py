@@ -1,0 +1,36 @@
+"""What an operator may set, each by an environment variable ``SEAT_LEDGER_…``.
+
+Where the ledger lives (``SEAT_LEDGER_DATABASE_URL``, ``SEAT_LEDGER_HOME``) is asked on
+every start, so the command line and the embedded server read that themselves.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+Count = Annotated[int, Field(ge=1)]
+
+
+class Settings(BaseSettings):
+    """How the write side works; the defaults suit one machine."""
+
+    model_config = SettingsConfigDict(env_prefix="SEAT_LEDGER_", extra="ignore")
+
+    tries: Count = Field(
+        default=20, description="How often a command is decided anew after a conflict."
+    )
+    snapshot_every: Count = Field(
+        default=500,
+        description="An account is written down after this many of its events, or a "
+        "tenth of them.",
+    )
+    cache_entries: Count = Field(
+        default=300_000, description="How many entries of accounts stay in memory."
+    )
+    pool_size: Count = Field(default=8, description="The most connections to keep.")
+    import_chunk: Count = Field(
+        default=2000, description="Lines of an import that are recorded together."
+    )

@@ -1,0 +1,34 @@
+"""Documentation under test: what the program has, its reference has."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from cli.reference import reference
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_reference_is_what_the_program_says() -> None:
+    kept = (ROOT / "cli" / "REFERENCE.md").read_text()
+    assert kept == reference(), "run scripts/reference"
+
+
+def test_every_setting_is_in_the_reference_or_the_readme() -> None:
+    told = (ROOT / "README.md").read_text() + reference()
+    for file in ROOT.glob("*/**/*.py"):
+        if file.parts[len(ROOT.parts)] in {"seat_ledger", "projections", "cli"}:
+            for name in re.findall(r'"(SEAT_LEDGER_[A-Z_]+)"', file.read_text()):
+                assert name in told, name
+
+
+def test_links_between_documents_lead_somewhere() -> None:
+    for document in [ROOT / "README.md", *ROOT.glob("*/README.md")]:
+        for target in re.findall(r"\]\(([^)#:]+)\)", document.read_text()):
+            assert (document.parent / target).exists(), (document, target)
+
+
+def test_no_address_in_the_lock_files() -> None:
+    for lock in ROOT.glob("*.lock"):
+        assert "://" not in lock.read_text()
