@@ -58,7 +58,8 @@ def _lines() -> Iterator[str]:
         yield f"| `{topic}` | {event.VERSION} | {told} |"
     yield "\n## Settings\n\n| variable | default | meaning |\n|---|---|---|"
     for name, field in Settings.model_fields.items():
-        yield f"| `SEAT_LEDGER_{name.upper()}` | {field.default} | {field.description} |"
+        variable = f"`SEAT_LEDGER_{name.upper()}`"
+        yield f"| {variable} | {field.default} | {field.description} |"
     for topic, text in TOPICS.items():
         yield f"\n## {topic}\n\n```text\n{text}```"
 

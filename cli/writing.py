@@ -86,7 +86,8 @@ def record(command: dict[str, Any], dry_run: bool = False) -> None:
 
 def told(command: dict[str, Any], result: Result, dry_run: bool) -> Answer:
     """What was recorded, as an answer."""
-    rows = [_row(event) for event in (*result.due, *result.events)]
+    actor = command.get("actor") or shared.default_actor()
+    rows = [_row(e, command["account"], actor) for e in (*result.due, *result.events)]
     return Answer(
         rows,
         _COLUMNS,
@@ -112,10 +113,22 @@ def _sentence(command: dict[str, Any], result: Result, dry_run: bool) -> str:
     return f"Recorded {events} in {where}."
 
 
-def _row(recorded: RecordedEvent) -> dict[str, Any]:
+_BESIDE = (
+    "v",
+    "effective_at",
+    "actor",
+    "reason",
+    "idempotency_key",
+    "account",
+    "user",
+    "user_key",
+)
+
+
+def _row(recorded: RecordedEvent, account: str, actor: str) -> dict[str, Any]:
     event = recorded.event
     said = event.model_dump(mode="json", exclude_none=True)
-    for name in ("v", "effective_at", "actor", "reason", "idempotency_key", "account"):
+    for name in _BESIDE:
         said.pop(name, None)
     number = said.pop("number", None)
     seat = f"{said['seat_type']}#{number}" if number else None
@@ -124,8 +137,10 @@ def _row(recorded: RecordedEvent) -> dict[str, Any]:
         "recorded_at": recorded.recorded_at,
         "effective_at": event.effective_at,
         "event": recorded.topic,
+        "account": account,
+        "user": recorded.user,
         "seat": seat,
-        "actor": event.actor,
+        "actor": actor,
         "reason": event.reason,
         "data": said,
     }
@@ -135,11 +150,12 @@ _COLUMNS = (
     ("entry", lambda row: row["position"]),
     ("event", lambda row: row["event"]),
     ("effective", lambda row: row["effective_at"]),
+    ("user", lambda row: row["user"]),
     ("seat", lambda row: row["seat"]),
     (
         "what",
         lambda row: "  ".join(
-            f"{k}={v}" for k, v in row["data"].items() if k not in {"seat_type", "user"}
+            f"{k}={v}" for k, v in row["data"].items() if k != "seat_type"
         ),
     ),
 )

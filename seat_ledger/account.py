@@ -149,14 +149,6 @@ class Account(Aggregate):
         """A user's holdings in a hub, in order."""
         return self.held.get(user, {}).get(hub, [])
 
-    def policy_at(self, instant: datetime) -> tuple[str, str | None]:
-        """Counting mode and granularity in force at an instant (R50)."""
-        policy: tuple[str, str | None] = ("contracted", "day")
-        for since, said in self.policies:
-            if since.at <= instant:
-                policy = said
-        return policy
-
     def seat(self, ref: SeatRef) -> Seat:
         """A seat by its name. Raises NotFound (``seat_not_found``)."""
         seats = self.pool(ref.seat_type).seats
@@ -191,12 +183,6 @@ class Account(Aggregate):
         if self.zones.at(act.at) == time_zone:
             raise nothing_to_do(f"The time zone of {self.account_key} is {time_zone}.")
         self.trigger(TimeZoneChanged, act, time_zone=time_zone)
-
-    def set_billing_policy(self, mode: str, granularity: str | None, act: Act) -> None:
-        """Count the periods that begin from now on by another rule (R50)."""
-        if self.policy_at(act.at) == (mode, granularity):
-            raise nothing_to_do(f"{self.account_key} is billed by {mode} already.")
-        self.trigger(BillingPolicyChanged, act, mode=mode, granularity=granularity)
 
     def renew_until(self, instant: datetime, act: Act) -> None:
         """Process each renewal that is due at an instant, in order (R21, R37)."""

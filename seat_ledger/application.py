@@ -55,12 +55,16 @@ from seat_ledger.workspace import Workspace
 
 
 class RecordedEvent(NamedTuple):
-    """An event as it was recorded; a dry run has neither position nor instant."""
+    """An event as it was recorded; a dry run has neither position nor instant.
+
+    `user` is the key of the user it is about.
+    """
 
     position: int | None
     recorded_at: datetime | None
     topic: str
     event: LedgerEvent
+    user: str | None = None
 
 
 class Result(NamedTuple):
@@ -146,10 +150,13 @@ class SeatLedger(Application[UUID]):
         if not isinstance(command, Command):
             command = read_command(command)
         key = command.envelope.idempotency_key or f"~{uuid4()}"
+        lost = False
         for attempt in range(self.settings.tries):
             try:
                 with self.errors():
-                    return self._attempt(command, key, dry_run, default_actor)
+                    result = self._attempt(command, key, dry_run, default_actor)
+                # What is found recorded after a lost reply is this very command.
+                return result._replace(repeated=result.repeated and not lost)
             except Conflict:
                 self.workspaces.pop(command.envelope.account, None)
                 if attempt == self.settings.tries - 1:
@@ -157,6 +164,7 @@ class SeatLedger(Application[UUID]):
                 time.sleep(random.uniform(0, 0.002 * min(2**attempt, 64)))  # noqa: S311
             except Unavailable:
                 self.workspaces.pop(command.envelope.account, None)
+                lost = True
                 if attempt >= 2:
                     raise
                 time.sleep(0.2 * (attempt + 1))
@@ -169,10 +177,6 @@ class SeatLedger(Application[UUID]):
     def set_time_zone(self, account: str, **facts: Any) -> Result:
         """Move the account's later bounds into another zone (R09)."""
         return self.execute({"op": "set_time_zone", "account": account, **facts})
-
-    def set_billing_policy(self, account: str, **facts: Any) -> Result:
-        """Count the account's later periods by another rule (R50)."""
-        return self.execute({"op": "set_billing_policy", "account": account, **facts})
 
     def renew(self, account: str, **facts: Any) -> Result:
         """Process the account's due renewals (R37)."""
@@ -247,14 +251,16 @@ class SeatLedger(Application[UUID]):
             self.name_positions(error)
             raise
         if dry_run:
+            nowhere = (None,) * len(decision.events)
+            result = _result(workspace, decision, nowhere, {})
             self.undo(workspace, decision)
-            return _result(decision, (None,) * len(decision.events), {})
+            return result
         positions = self._append(workspace, command, key, decision)
         recorded_at = {
             position: at
             for position, (_, at) in self.ledger.stored_at(positions[:1]).items()
         }
-        return _result(decision, positions, recorded_at)
+        return _result(workspace, decision, positions, recorded_at)
 
     def decide(
         self, workspace: Workspace, command: Command, now: datetime, default_actor: str
@@ -524,13 +530,14 @@ def failure(error: PersistenceError) -> Exception:
 
 
 def _result(
+    workspace: Workspace,
     decision: Decision,
     positions: Sequence[int | None],
     recorded_at: Mapping[int, datetime],
 ) -> Result:
     at = next(iter(recorded_at.values()), None)
     events = tuple(
-        RecordedEvent(position, at, event.TOPIC, event)
+        RecordedEvent(position, at, event.TOPIC, event, _user_key(workspace, event))
         for position, event in zip(positions, decision.events, strict=True)
     )
     own = events[decision.due :]
@@ -539,3 +546,10 @@ def _result(
         own,
         events[: decision.due],
     )
+
+
+def _user_key(workspace: Workspace, event: LedgerEvent) -> str | None:
+    """The key of the user that an event is about, where one is."""
+    user_id = getattr(event, "user", None) or str(event.originator_id)
+    user = workspace.users.get(user_id)
+    return user.user_key if user is not None else None

@@ -26,7 +26,6 @@ from pydantic import (
 )
 
 from seat_ledger.errors import InvalidInput
-from seat_ledger.events import CountingMode, Granularity
 from seat_ledger.values import (
     MAX_SEATS_PER_COMMAND,
     check_key,
@@ -88,15 +87,6 @@ class OpenAccount(Operation):
     term_start: Date
     term_months: Annotated[int, Field(ge=1, le=240)]
     billing_cycle_months: Annotated[int, Field(ge=1, le=120)]
-
-
-class SetBillingPolicy(Operation):
-    """Count by another rule from the period that begins next (R50)."""
-
-    OP: ClassVar[str] = "set_billing_policy"
-
-    mode: CountingMode
-    granularity: Granularity | None = None
 
 
 class SetTimeZone(Operation):
@@ -235,7 +225,6 @@ OPERATIONS: dict[str, type[Operation]] = {
     operation.OP: operation
     for operation in (
         OpenAccount,
-        SetBillingPolicy,
         SetTimeZone,
         Renew,
         AddUser,

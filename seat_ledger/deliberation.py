@@ -334,9 +334,6 @@ class Deliberation:
         zone(op.time_zone)
         self._account().set_time_zone(op.time_zone, act)
 
-    def _set_policy(self, op: asked.SetBillingPolicy, act: Act, _: object) -> None:
-        self._account().set_billing_policy(op.mode, op.granularity, act)
-
     def _renew(self, op: asked.Renew, act: Act, _: object) -> None:
         """Nothing is left to do: what was due is processed already."""
 
@@ -506,7 +503,6 @@ class Deliberation:
 
     APPLY: ClassVar[dict[type[Operation], Callable[..., None]]] = {
         asked.SetTimeZone: _set_time_zone,
-        asked.SetBillingPolicy: _set_policy,
         asked.Renew: _renew,
         asked.AddUser: _add_user,
         asked.SetPermissions: _permit,

@@ -16,6 +16,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from seat_ledger.application import SeatLedger
+from seat_ledger.errors import Unavailable
+from seat_ledger.store import schema
 from seat_ledger.store.embedded import EmbeddedServer, EmbeddedServerError
 from tests.conftest import VERSIONS
 
@@ -95,6 +98,22 @@ def test_two_starters_at_the_same_moment(folder: Path) -> None:
     urls = {starter.communicate(timeout=90)[0] for starter in starters}
     assert len(urls) == 1
     assert [starter.returncode for starter in starters] == [0, 0, 0]
+
+
+def test_a_server_that_goes_away_between_two_commands(folder: Path) -> None:
+    server = EmbeddedServer(folder / "pg18")
+    url = server.ensure_running()
+    schema.migrate(url)
+    opening = {"name": "A", "time_zone": "UTC", "term_start": "2025-03-05"}
+    with SeatLedger(url) as ledger:
+        ledger.open_account("a", **opening, term_months=12, billing_cycle_months=1)
+        buy = {"seat_type": "sales/starter", "quantity": 1}
+        ledger.buy_seats("a", **buy)
+        server.stop()
+        with pytest.raises(Unavailable):
+            ledger.buy_seats("a", **buy)
+        server.ensure_running()
+        assert ledger.buy_seats("a", **buy).events[0].event.number == 2
 
 
 def test_a_home_with_a_long_name_has_a_short_socket(folder: Path) -> None:

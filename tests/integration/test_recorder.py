@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from uuid import uuid4
 
 import psycopg
 import pytest
-from eventsourcing.persistence import IntegrityError, StoredEvent
+from eventsourcing.persistence import IntegrityError, OperationalError, StoredEvent
 from eventsourcing.tests.persistence import ApplicationRecorderTestCase
 
 from seat_ledger.application import SeatLedger
-from seat_ledger.errors import Unavailable
+from seat_ledger.errors import CommandRefused, Unavailable
+from seat_ledger.settings import Settings
 from seat_ledger.store.factory import LedgerDatastore
 from seat_ledger.store.recorder import APPEND_LOCK, LedgerRecorder
 
@@ -148,3 +150,76 @@ def test_the_same_version_twice_is_a_conflict(database: str) -> None:
     recorder.insert_events([event])
     with pytest.raises(IntegrityError):
         recorder.insert_events([event])
+
+
+OPEN = {
+    "op": "open_account",
+    "account": "acme",
+    "name": "Acme",
+    "time_zone": "UTC",
+    "term_start": "2025-03-05",
+    "term_months": 12,
+    "billing_cycle_months": 1,
+}
+BUY = {
+    "op": "buy_seats",
+    "account": "acme",
+    "seat_type": "sales/professional",
+    "quantity": 2,
+    "effective_at": "2025-03-05",
+}
+
+
+def test_a_lost_reply_to_commit_doubles_nothing_and_is_no_conflict(
+    ledger: SeatLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger.execute(OPEN)
+    original, lost = LedgerRecorder.insert_events, []
+
+    def insert_events(self: LedgerRecorder, *given: object, **more: object) -> object:
+        done = original(self, *given, **more)
+        if not lost:
+            lost.append(done)
+            raise OperationalError("server closed the connection unexpectedly")
+        return done
+
+    monkeypatch.setattr(LedgerRecorder, "insert_events", insert_events)
+    result = ledger.execute(BUY)
+    assert list(result.positions) == lost[0]
+    assert not result.repeated
+    assert ledger.recorder.max_notification_id() == 3
+
+
+def test_the_driver_may_log_again(database: str) -> None:
+    assert logging.getLogger("psycopg.pool").level == logging.NOTSET
+    assert database
+
+
+def test_a_refused_command_leaves_a_cached_account_as_it_was(
+    ledger: SeatLedger,
+) -> None:
+    ledger.execute(OPEN)
+    ledger.execute(BUY)
+    account = ledger.workspaces["acme"].account
+    version, free = account.version, list(account.pool(BUY["seat_type"]).free)
+    lines = [
+        {**{k: v for k, v in BUY.items() if k != "account"}, "quantity": 5},
+        {"op": "reduce_seats", "seat_type": BUY["seat_type"], "quantity": 9},
+    ]
+    with pytest.raises(CommandRefused):
+        ledger.batch("acme", effective_at="2025-04-01", commands=lines)
+    assert ledger.workspaces["acme"].account is account
+    assert account.version == version
+    assert account.pool(BUY["seat_type"]).free == free
+    assert account.pending == []
+
+
+def test_a_snapshot_restores_the_account_it_was_taken_of(database: str) -> None:
+    with SeatLedger(database, Settings(snapshot_every=1)) as ledger:
+        ledger.execute(OPEN)
+        ledger.execute(BUY)
+        before = ledger.workspaces["acme"].account
+        loaded = ledger._load_account(before.id)
+    assert loaded.snapshot_at == before.version == 3
+    assert loaded.pools.keys() == before.pools.keys()
+    assert loaded.calendar == before.calendar

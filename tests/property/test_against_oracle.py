@@ -10,8 +10,14 @@ from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    rule,
+    run_state_machine_as_test,
+)
 
 from projections import billing, holdings, users
 from projections.reader import AccountFacts, Knowledge, Reader
@@ -23,7 +29,7 @@ from tests.oracle.model import Oracle, Outcome
 from tests.property.histories import KEYS, TYPES, Author, opening
 
 EXAMPLES = int(os.environ.get("SEAT_LEDGER_EXAMPLES", "40"))
-COMMANDS = 25
+COMMANDS = 30
 numbers = itertools.count(1)
 
 
@@ -38,11 +44,6 @@ class Comparison:
         self.users: dict[str, int] = {}
         self.script: list[dict[str, Any]] = []
         self.accepted = 0
-
-    def run(self, count: int) -> None:
-        self.step(opening(self.random, self.account))
-        for _ in range(count):
-            self.step(self.author.command())
 
     def step(self, command: dict[str, Any]) -> None:
         self.script.append(command)
@@ -292,28 +293,50 @@ def _end(instant: datetime) -> datetime:
     return min(instant, FAR_KEY)
 
 
+class Machine(RuleBasedStateMachine):
+    """Hypothesis drives the commands, and shrinks what fails to a few of them."""
+
+    database = ""
+    ledger: SeatLedger
+    accepted = 0
+    tried = 0
+
+    @initialize(random=st.randoms(use_true_random=False))
+    def open(self, random: Random) -> None:
+        self.one = Comparison(self.ledger, random)
+        self.one.step(opening(random, self.one.account))
+
+    @rule(random=st.randoms(use_true_random=False))
+    def command(self, random: Random) -> None:
+        self.one.random = self.one.author.random = random
+        self.one.step(self.one.author.command())
+
+    @rule(random=st.randoms(use_true_random=False))
+    def ask(self, random: Random) -> None:
+        self.one.random = random
+        with Reader(self.database) as reader:
+            self.one.same_answers(reader, 1)
+
+    def teardown(self) -> None:
+        if hasattr(self, "one"):
+            type(self).accepted += self.one.accepted
+            type(self).tried += len(self.one.script)
+
+
 @pytest.mark.both_versions
 def test_product_and_oracle_agree(database: str) -> None:
     often = Settings(snapshot_every=5)
-    accepted = tried = 0
-
-    @settings(
-        max_examples=EXAMPLES,
-        deadline=None,
-        database=None,
-        derandomize=os.environ.get("SEAT_LEDGER_EXAMPLES") is None,
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(st.integers(0, 2**32))
-    def compare(seed: int) -> None:
-        nonlocal accepted, tried
-        with SeatLedger(database, often) as ledger:
-            one = Comparison(ledger, Random(seed))
-            one.run(COMMANDS)
-        with Reader(database) as reader:
-            one.same_answers(reader, 3)
-        accepted += one.accepted
-        tried += len(one.script)
-
-    compare()
-    assert accepted > 0.25 * tried, f"{accepted} of {tried} accepted"
+    with SeatLedger(database, often) as ledger:
+        machine = type("Machine", (Machine,), {"database": database, "ledger": ledger})
+        run_state_machine_as_test(
+            machine,
+            settings=settings(
+                max_examples=EXAMPLES,
+                stateful_step_count=COMMANDS,
+                deadline=None,
+                database=None,
+                derandomize=os.environ.get("SEAT_LEDGER_EXAMPLES") is None,
+                suppress_health_check=list(HealthCheck),
+            ),
+        )
+    assert machine.accepted > 0.25 * machine.tried
