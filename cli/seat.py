@@ -18,6 +18,7 @@ from cli.session import (
     reading,
 )
 from cli.writing import options_of_writing, record, writing
+from seat_ledger.calendar import parse_moment
 from seat_ledger.errors import InvalidInput
 from seat_ledger.values import parse_seat, shown
 
@@ -302,7 +303,7 @@ def save(file: Any, account: str, *, dry_run: bool, **shared: Any) -> None:
         facts = reader.account(account, known)
         now = reader.database_now()
         at = shared["effective_at"]
-        as_of = times.moment(at, facts.zones, now) if at else now
+        as_of = parse_moment(at, facts.zones, now) if at else now
         lines = [
             line
             for user, seat_type, ticked in wished

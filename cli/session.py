@@ -13,6 +13,7 @@ import click
 
 from cli import times
 from cli.render import FORMATS, Answer
+from seat_ledger.calendar import parse_moment
 from seat_ledger.errors import SchemaMismatch
 
 if TYPE_CHECKING:
@@ -214,7 +215,7 @@ class Question:
         if said is None:
             return self.now
         zones = self.account.zones if self.given.get("account") else times.UTC_ZONES
-        return times.moment(said, zones, self.now)
+        return parse_moment(said, zones, self.now)
 
     def _zones(self) -> Any:
         """The zones in which "known at" is read: the account's, as known now."""

@@ -3,39 +3,18 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 
 from seat_ledger.calendar import (
     ZoneHistory,
-    local_date,
     local_time,
-    parse_instant,
-    resolve_date,
+    parse_moment,
 )
 from seat_ledger.errors import InvalidInput
 from seat_ledger.values import shown
 
 UTC_ZONES = ZoneHistory("UTC")
-_QUARTER = re.compile(r"(\d{4})-?[qQ]([1-4])", re.ASCII)
 _POSITION = re.compile(r"#?(\d{1,18})", re.ASCII)
-
-
-def moment(text: str, zones: ZoneHistory, now: datetime) -> datetime:
-    """Read a moment, in the account's zones where it names none (R11).
-
-    Raises InvalidInput, CommandRefused (``nonexistent_time``, ``ambiguous_time``).
-    """
-    word = text.strip()
-    if word == "now":
-        return now
-    if word in {"today", "yesterday"}:
-        today = local_date(now, zones.at(now))
-        return resolve_date(today - timedelta(days=word == "yesterday"), zones)
-    quarter = _QUARTER.fullmatch(word)
-    if quarter:
-        first = date(max(1, int(quarter[1])), 3 * int(quarter[2]) - 2, 1)
-        return resolve_date(first, zones)
-    return parse_instant(word, zones)
 
 
 def knowledge(text: str, zones: ZoneHistory, now: datetime) -> int | datetime:
@@ -43,7 +22,7 @@ def knowledge(text: str, zones: ZoneHistory, now: datetime) -> int | datetime:
     position = _POSITION.fullmatch(text.strip())
     if position:
         return int(position[1])
-    return moment(text, zones, now)
+    return parse_moment(text, zones, now)
 
 
 def day(text: str) -> date:

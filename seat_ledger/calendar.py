@@ -29,6 +29,7 @@ _LOCAL = re.compile(
     r"(?:[T ](\d{2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,6}))?)?)?)?",
     re.ASCII,
 )
+_QUARTER = re.compile(r"(\d{4})-?[qQ]([1-4])", re.ASCII)
 _WITH_OFFSET = re.compile(
     r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}([.,]\d{1,6})?)?"
     r"(Z|z|[+-]\d{2}:?\d{2})",
@@ -302,6 +303,25 @@ def parse_instant(text: str, zones: ZoneHistory) -> datetime:
         raise InvalidInput(
             f"{shown(text)} is no date or time of the calendar."
         ) from error
+
+
+def parse_moment(text: str, zones: ZoneHistory, now: datetime) -> datetime:
+    """Read a moment as :func:`parse_instant` does, or in a friendlier word.
+
+    ``now``; ``today`` and ``yesterday`` by the account's local date; a quarter such as
+    ``2026q1``: its first instant there.
+    """
+    word = text.strip()
+    if word == "now":
+        return now
+    if word in {"today", "yesterday"}:
+        today = local_date(now, zones.at(now))
+        return resolve_date(today - timedelta(days=word == "yesterday"), zones)
+    quarter = _QUARTER.fullmatch(word)
+    if quarter:
+        first = date(max(1, int(quarter[1])), 3 * int(quarter[2]) - 2, 1)
+        return resolve_date(first, zones)
+    return parse_instant(word, zones)
 
 
 def _with_offset(text: str) -> datetime:

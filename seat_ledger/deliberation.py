@@ -14,7 +14,7 @@ from uuid import uuid4
 from seat_ledger import commands as asked
 from seat_ledger.account import Account
 from seat_ledger.aggregate import Act, Aggregate, Entry
-from seat_ledger.calendar import BillingCalendar, ZoneHistory, parse_instant, zone
+from seat_ledger.calendar import BillingCalendar, ZoneHistory, parse_moment, zone
 from seat_ledger.commands import Command, Operation
 from seat_ledger.email import check_email
 from seat_ledger.errors import CommandRefused, EntryRef, NotFound
@@ -273,7 +273,7 @@ class Deliberation:
         account = self._account()
         if operation.effective_at is None or isinstance(operation, asked.Reverse):
             return self.now
-        at = parse_instant(operation.effective_at, account.zones)
+        at = parse_moment(operation.effective_at, account.zones, self.now)
         self._check_not_ahead(at)
         if at < account.opened_at:
             raise CommandRefused(
@@ -313,7 +313,7 @@ class Deliberation:
             starts = BillingCalendar(*term, zones).renewal(0).instant
             at = min(starts, self.now)
         else:
-            at = parse_instant(operation.effective_at, zones)
+            at = parse_moment(operation.effective_at, zones, self.now)
             self._check_not_ahead(at)
         idempotency_key = self.command.envelope.idempotency_key
         account = Account.open(

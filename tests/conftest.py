@@ -87,7 +87,7 @@ def _make_template(conninfo: str) -> None:
         connection.execute("ALTER SYSTEM SET fsync = off")
         connection.execute("ALTER SYSTEM SET synchronous_commit = off")
         connection.execute("SELECT pg_reload_conf()")
-        connection.execute(f"CREATE DATABASE {TEMPLATE}")
+        connection.execute(f"CREATE DATABASE {TEMPLATE} TEMPLATE template0")
         template = conninfo.replace("dbname=postgres", f"dbname={TEMPLATE}")
         schema.migrate(template)
         engine.install(template)
@@ -97,7 +97,7 @@ def _make_template(conninfo: str) -> None:
 @pytest.fixture
 def empty_database(server: str) -> Iterator[str]:
     """A fresh database without a schema."""
-    yield from _database(server, "template1")
+    yield from _database(server, "template0")
 
 
 @pytest.fixture

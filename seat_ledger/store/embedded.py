@@ -106,6 +106,7 @@ class EmbeddedServer:
         self.home = (home or default_home()).absolute()
         self.data = self.home / "data"
         self._binaries = binaries
+        self._made = self.home / "made"  # the database is made, not only its server
 
     # -- questions --------------------------------------------------------------
 
@@ -177,11 +178,14 @@ class EmbeddedServer:
 
         Raises EmbeddedServerError with what stands in the way.
         """
-        if not self.is_running():
+        if not (self._made.exists() and self.is_running()):
             self._make_home()
             with self._lock():
                 if not self.is_running():
                     self._start()
+                if not self._made.exists():
+                    self._make_database()
+                    self._made.touch()
         return self.url()
 
     def _make_home(self) -> None:
@@ -217,12 +221,11 @@ class EmbeddedServer:
         self._check_reachable(user)
         binaries = self._usable_binaries(user)
         self._make_socket_dir(user)
-        fresh = self._data_version() is None
-        if fresh:
+        if self._data_version() is None:
+            self._made.unlink(missing_ok=True)
             self._initialise(binaries, user)
         self._check_data(binaries)
         self._launch(binaries, user)
-        self._make_database()
 
     def _check_reachable(self, user: ServerUser | None) -> None:
         if user is None:
@@ -406,7 +409,7 @@ class EmbeddedServer:
     def destroy(self) -> None:
         """Stop the server and remove what it made: data, socket folder, copies."""
         if self.home.exists() and self._data_version() is None:
-            known = {"lock", "data", "data.partial", "binaries"}
+            known = {"lock", "made", "data", "data.partial", "binaries"}
             if {child.name for child in self.home.iterdir()} - known:
                 raise EmbeddedServerError(
                     f"{self.home} does not look like a home of the seat ledger.",
@@ -416,6 +419,7 @@ class EmbeddedServer:
         for folder in ("data", "data.partial", "binaries"):
             shutil.rmtree(self.home / folder, ignore_errors=True)
         shutil.rmtree(self.socket_dir, ignore_errors=True)
+        self._made.unlink(missing_ok=True)
         (self.home / "lock").unlink(missing_ok=True)
 
     # -- binaries -------------------------------------------------------------------

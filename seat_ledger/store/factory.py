@@ -79,15 +79,15 @@ class LedgerFactory(InfrastructureFactory[Any]):
 
     def aggregate_recorder(self, purpose: str = "events") -> LedgerRecorder:
         """Not used: snapshots have a store of their own."""
-        raise NotImplementedError(purpose)
+        raise NotImplementedError("snapshots have a store of their own")
 
     def tracking_recorder(self, tracking_recorder_class: Any = None) -> Any:
         """Not used: projections keep checkpoints of their own."""
-        raise NotImplementedError
+        raise NotImplementedError("projections keep checkpoints of their own")
 
     def process_recorder(self) -> Any:
         """Not used: projections keep checkpoints of their own."""
-        raise NotImplementedError
+        raise NotImplementedError("projections keep checkpoints of their own")
 
     def close(self) -> None:
         """Close the pool."""

@@ -9,7 +9,7 @@ import pytest
 
 from cli import render, times
 from projections.billing.money import Currency, parse_price, plain, rounded
-from seat_ledger.calendar import ZoneHistory
+from seat_ledger.calendar import ZoneHistory, parse_moment
 from seat_ledger.errors import InvalidInput, NotFound
 from seat_ledger.values import check_key, check_text, parse_seat
 
@@ -28,7 +28,7 @@ AMSTERDAM = ZoneHistory("Europe/Amsterdam")
     ],
 )
 def test_friendly_moments(text: str, instant: str) -> None:
-    assert times.moment(text, AMSTERDAM, NOW) == datetime.fromisoformat(instant)
+    assert parse_moment(text, AMSTERDAM, NOW) == datetime.fromisoformat(instant)
 
 
 def test_a_position_or_a_moment() -> None:
