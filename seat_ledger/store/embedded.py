@@ -191,7 +191,7 @@ class EmbeddedServer:
     def _make_home(self) -> None:
         try:
             if not self.home.exists():
-                self.home.mkdir(parents=True, mode=0o755)
+                self.home.mkdir(parents=True, mode=0o755, exist_ok=True)
                 if os.geteuid() != 0:
                     self.home.chmod(0o700)
         except OSError as error:
