@@ -311,6 +311,8 @@ def parse_moment(text: str, zones: ZoneHistory, now: datetime) -> datetime:
     ``now``; ``today`` and ``yesterday`` by the account's local date; a quarter such as
     ``2026q1``: its first instant there.
     """
+    if _WITH_OFFSET.fullmatch(text):
+        return _with_offset(text)
     word = text.strip()
     if word == "now":
         return now
@@ -326,6 +328,8 @@ def parse_moment(text: str, zones: ZoneHistory, now: datetime) -> datetime:
 
 def _with_offset(text: str) -> datetime:
     try:
+        if text.endswith("Z") and "," not in text:
+            return datetime.fromisoformat(text)
         return datetime.fromisoformat(text.upper().replace(",", ".")).astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise InvalidInput(

@@ -276,6 +276,11 @@ class Command:
     digest: bytes
 
     @property
+    def reverses(self) -> bool:
+        """Whether a line of it names entries that are recorded already."""
+        return any(line.OP == Reverse.OP for line in self.lines)
+
+    @property
     def op(self) -> str:
         """The word of the operation."""
         return self.operation.op

@@ -20,7 +20,7 @@ from uuid import UUID
 import orjson
 
 from seat_ledger.clock import CarriedClock
-from seat_ledger.commands import Command, Reverse, read_command
+from seat_ledger.commands import Command, read_command
 from seat_ledger.errors import (
     CommandRefused,
     Conflict,
@@ -269,7 +269,7 @@ class _Chunk:
     def _decide(self, line: Line, key: Key) -> None:
         ledger, command = self.ledger, line.command
         assert command is not None
-        if self.pending and any(isinstance(op, Reverse) for op in command.lines):
+        if self.pending and command.reverses:
             self._flush()
         workspace = ledger.workspace(command)
         if not workspace.waiting:
