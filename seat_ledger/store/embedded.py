@@ -221,11 +221,16 @@ class EmbeddedServer:
         self._check_reachable(user)
         binaries = self._usable_binaries(user)
         self._make_socket_dir(user)
-        if self._data_version() is None:
-            self._made.unlink(missing_ok=True)
-            self._initialise(binaries, user)
-        self._check_data(binaries)
-        self._launch(binaries, user)
+        try:
+            if self._data_version() is None:
+                self._made.unlink(missing_ok=True)
+                self._initialise(binaries, user)
+            self._check_data(binaries)
+            self._launch(binaries, user)
+        except EmbeddedServerError:
+            with suppress(OSError):
+                self.socket_dir.rmdir()
+            raise
 
     def _check_reachable(self, user: ServerUser | None) -> None:
         if user is None:
