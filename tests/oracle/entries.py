@@ -1,0 +1,96 @@
+"""The list of entries, and which of them hold.
+
+An entry is what the ledger wrote down; entries are never changed. Whether one holds
+follows from the reversals that name it, and from those that name these, and so on.
+
+Choices where the rules leave room:
+
+- an entry holds when no reversal *that itself holds* names it (R47: reversing a
+  reversal makes the entry hold again, unless another reversal of it still holds).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+Seat = tuple[str, int]
+REVERSAL = "EntryReversed"
+
+
+@dataclass(eq=False)
+class Person:
+    """One holder: the same key added again later is another person (R35)."""
+
+    key: str
+    email: str
+    name: str
+
+    def is_called(self, reference: str) -> bool:
+        """By key exactly, by e-mail without case."""
+        return reference == self.key or reference.casefold() == self.email.casefold()
+
+    def __repr__(self) -> str:
+        return self.key
+
+
+@dataclass(eq=False)
+class Entry:
+    """One event: its place in the store, what it says, and when it was true."""
+
+    position: int
+    topic: str
+    at: datetime
+    fields: dict[str, Any] = field(default_factory=dict)
+    actor: str = "system:oracle"
+    reason: str | None = None
+    key: str | None = None
+
+    def __getitem__(self, name: str) -> Any:
+        return self.fields[name]
+
+    def __repr__(self) -> str:
+        facts = " ".join(f"{k}={v}" for k, v in self.fields.items())
+        return f"#{self.position} {self.at.isoformat()} {self.topic} {facts}"
+
+    @property
+    def order(self) -> tuple[datetime, int]:
+        """The order of application (R70)."""
+        return self.at, self.position
+
+    @property
+    def seat(self) -> Seat:
+        return self.fields["seat_type"], self.fields["number"]
+
+    @property
+    def root(self) -> Entry:
+        """The entry at the end of a chain of reversals."""
+        here = self
+        while here.topic == REVERSAL:
+            here = here["entry"]
+        return here
+
+
+def holds(entry: Entry, entries: list[Entry]) -> bool:
+    """Whether no reversal that itself holds names this entry."""
+    reversals = [other for other in entries if other.topic == REVERSAL]
+    return _stands(entry, reversals)
+
+
+def _stands(entry: Entry, reversals: list[Entry]) -> bool:
+    naming = [reversal for reversal in reversals if reversal["entry"] is entry]
+    return not any(_stands(reversal, reversals) for reversal in naming)
+
+
+def holding(entries: list[Entry]) -> list[Entry]:
+    """The entries that hold, without reversals, in the order of application."""
+    reversals = [entry for entry in entries if entry.topic == REVERSAL]
+    facts = [entry for entry in entries if entry.topic != REVERSAL]
+    found = [entry for entry in facts if _stands(entry, reversals)]
+    return sorted(found, key=lambda entry: entry.order)
+
+
+def known_at(entries: list[Entry], position: int | None) -> list[Entry]:
+    """What was recorded up to a position (R41)."""
+    return [e for e in entries if position is None or e.position <= position]

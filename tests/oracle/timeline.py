@@ -1,0 +1,267 @@
+"""What follows from the entries that hold: who held what, when.
+
+The k-th opening of a thing is ended by its k-th closing, both counted in the order of
+application (R70). Everything is an interval `[starts, ends)`; an open end is `FAR`.
+
+Choices where the rules leave room:
+
+- a seat whose purchase is reversed has no life; a retirement of it that still stands
+  means nothing (R46 d speaks of unassignments, revocations and removals only);
+- of two retirements of one seat that both hold, the second ends nothing that was open:
+  such a timeline is not valid, though R46 (d) does not name retirements;
+- a cancellation takes back a request that holds and that no other cancellation takes
+  back; every other one ends nothing that was open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from tests.oracle.dates import FAR
+from tests.oracle.entries import Entry, Person, Seat
+
+
+@dataclass(frozen=True)
+class Interval:
+    """[starts, ends), and the entries that open and close it."""
+
+    starts: datetime
+    ends: datetime
+    opened: Entry
+    closed: Entry | None
+
+    def contains(self, instant: datetime) -> bool:
+        """Half-open: at its start, not at its end (R02)."""
+        return self.starts <= instant < self.ends
+
+    def occupies(self, instant: datetime) -> bool:
+        """The same, but an empty interval occupies its instant (R46)."""
+        return self.contains(instant) or self.starts == self.ends == instant
+
+    def covers(self, other: Interval) -> bool:
+        """An empty interval may lie exactly where this one ends (R46)."""
+        return self.starts <= other.starts and other.ends <= self.ends
+
+    def meets(self, other: Interval) -> bool:
+        """Whether both occupy one instant."""
+        return self.occupies(other.starts) or other.occupies(self.starts)
+
+    def overlaps(self, other: Interval) -> bool:
+        """Whether both contain one instant."""
+        later, sooner = max(self.starts, other.starts), min(self.ends, other.ends)
+        return later < sooner
+
+    @property
+    def empty(self) -> bool:
+        return self.starts == self.ends
+
+    @property
+    def open(self) -> bool:
+        return self.closed is None
+
+    @property
+    def person(self) -> Person:
+        found: Person = self.opened["user"]
+        return found
+
+    @property
+    def seat(self) -> Seat:
+        return self.opened.seat
+
+    @property
+    def seat_type(self) -> str:
+        found: str = self.opened["seat_type"]
+        return found
+
+    @property
+    def hub(self) -> str:
+        """The hub of an access, or of the seat that is held."""
+        if "hub" in self.opened.fields:
+            return str(self.opened["hub"])
+        return self.seat_type.split("/")[0]
+
+
+@dataclass(frozen=True)
+class Request:
+    """A reduction, and until when it is pending (R16)."""
+
+    entry: Entry
+    cancelled: Entry | None
+    carried_out: Entry | None
+
+    @property
+    def quantity(self) -> int:
+        found: int = self.entry["quantity"]
+        return found
+
+    @property
+    def ends(self) -> datetime:
+        ending = [e.at for e in (self.cancelled, self.carried_out) if e is not None]
+        return min(ending, default=FAR)
+
+    def pending(self, instant: datetime) -> bool:
+        return self.entry.at <= instant < self.ends
+
+
+class Timeline:
+    """Lives of seats, holdings, accesses, memberships and reductions."""
+
+    def __init__(self, entries: list[Entry]) -> None:
+        """Take entries that hold, in the order of application."""
+        self.entries = entries
+        self.strays: list[Entry] = []  # closings that end nothing that was open
+        self.lives = self._paired(
+            "SeatPurchased", "SeatRetired", lambda e: e.seat, stray=False
+        )
+        self.holdings = self._paired(
+            "SeatAssigned", "SeatUnassigned", lambda e: (e.seat, e["user"])
+        )
+        self.accesses = self._paired(
+            "HubAccessGranted", "HubAccessRevoked", lambda e: (e["user"], e["hub"])
+        )
+        self.memberships = self._paired("UserAdded", "UserRemoved", lambda e: e["user"])
+        self.strays += self._retired_again()
+        self.requests = [
+            self._request(entry) for entry in self.of("SeatReductionRequested")
+        ]
+        self.strays += self._stray_cancellations()
+
+    def of(self, *topics: str) -> list[Entry]:
+        return [entry for entry in self.entries if entry.topic in topics]
+
+    def _paired(
+        self,
+        opens: str,
+        closes: str,
+        thing: Callable[[Entry], Any],
+        *,
+        stray: bool = True,
+    ) -> list[Interval]:
+        closings: dict[Any, list[Entry]] = {}
+        for entry in self.of(closes):
+            closings.setdefault(thing(entry), []).append(entry)
+        intervals = []
+        for entry in self.of(opens):
+            left = closings.get(thing(entry), [])
+            close = left.pop(0) if left else None
+            if close is not None and close.at < entry.at:
+                self.strays.append(close)
+            ends = FAR if close is None else max(close.at, entry.at)
+            intervals.append(Interval(entry.at, ends, entry, close))
+        if stray:
+            self.strays += [entry for left in closings.values() for entry in left]
+        return intervals
+
+    def _retired_again(self) -> list[Entry]:
+        seen, again = [], []
+        for entry in self.of("SeatRetired"):
+            if entry.seat in seen:
+                again.append(entry)
+            seen.append(entry.seat)
+        return again
+
+    def _request(self, entry: Entry) -> Request:
+        cancelled = [
+            e for e in self.of("SeatReductionCancelled") if e["request"] is entry
+        ]
+        renewed = [
+            e for e in self.of("ContractRenewed") if e["renewal"] == entry["renewal"]
+        ]
+        return Request(
+            entry,
+            cancelled[0] if cancelled else None,
+            renewed[0] if renewed else None,
+        )
+
+    def _stray_cancellations(self) -> list[Entry]:
+        used = [request.cancelled for request in self.requests]
+        return [e for e in self.of("SeatReductionCancelled") if e not in used]
+
+    # -- at one instant --
+
+    def under_contract(self, instant: datetime, seat_type: str) -> list[Interval]:
+        """The lives of the seats of a type that contain the instant."""
+        return [
+            life
+            for life in self.lives
+            if life.seat_type == seat_type and life.contains(instant)
+        ]
+
+    def held(self, instant: datetime, seat_type: str) -> list[Interval]:
+        return [
+            holding
+            for holding in self.holdings
+            if holding.seat_type == seat_type and holding.contains(instant)
+        ]
+
+    def life(self, seat: Seat) -> Interval | None:
+        return next((life for life in self.lives if life.seat == seat), None)
+
+    def membership(self, person: Person) -> Interval | None:
+        found = (m for m in self.memberships if m.person is person)
+        return next(found, None)
+
+    def member(self, person: Person, instant: datetime) -> bool:
+        membership = self.membership(person)
+        return membership is not None and membership.contains(instant)
+
+    def access(self, person: Person, hub: str, instant: datetime) -> Interval | None:
+        """The user's access to the hub that contains the instant."""
+        found = (
+            access
+            for access in self.accesses
+            if access.person is person
+            and access.hub == hub
+            and access.contains(instant)
+        )
+        return next(found, None)
+
+    def pending(self, instant: datetime, seat_type: str) -> list[Request]:
+        return [
+            request
+            for request in self.requests
+            if request.entry["seat_type"] == seat_type and request.pending(instant)
+        ]
+
+    def permissions(self, person: Person, instant: datetime) -> dict[str, bool]:
+        """Each permission as last set at or before the instant (R70)."""
+        found = {"super_admin": False, "account_access": False}
+        for entry in self.of("UserAdded", "PermissionsChanged"):
+            if entry["user"] is person and entry.at <= instant:
+                for name in found:
+                    if entry.fields.get(name) is not None:
+                        found[name] = entry[name]
+        return found
+
+    def policy(self, instant: datetime) -> tuple[str, str | None]:
+        """The billing policy in force (R50)."""
+        found: tuple[str, str | None] = ("contracted", "day")
+        for entry in self.of("BillingPolicyChanged"):
+            if entry.at <= instant:
+                found = entry["mode"], entry["granularity"]
+        return found
+
+    # -- people (R35) --
+
+    def called(self, reference: str) -> list[Person]:
+        """Whoever has this key or e-mail, in the order of their memberships."""
+        people = [membership.person for membership in self.memberships]
+        return [person for person in people if person.is_called(reference)]
+
+    def meant(self, reference: str, instant: datetime) -> Person | None:
+        """The user present at the instant, else the last one before (R35)."""
+        begun = [
+            person
+            for person in self.called(reference)
+            if self._added(person) <= instant
+        ]
+        present = [person for person in begun if self.member(person, instant)]
+        return next(iter(present or begun[::-1]), None)
+
+    def _added(self, person: Person) -> datetime:
+        membership = self.membership(person)
+        assert membership is not None
+        return membership.starts
