@@ -54,6 +54,7 @@ _SETTINGS = {
 }
 
 
+_PID, _SOCKET_DIR, _STATE = 0, 4, 7  # lines of postmaster.pid
 _TELLING = re.compile(r"no space|fatal|error|could not", re.IGNORECASE)
 
 
@@ -112,7 +113,14 @@ class EmbeddedServer:
 
     @property
     def socket_dir(self) -> Path:
-        """A short, private folder for the socket, whatever the home is called."""
+        """The folder of the server's socket: where the server that works on the data
+        says it is, else where the next one is going to be.
+        """
+        told = self._told_by_server(_SOCKET_DIR)
+        return Path(told) if told.startswith("/") else self._next_socket_dir()
+
+    def _next_socket_dir(self) -> Path:
+        """A short, private folder, whatever the home is called."""
         uid = os.geteuid()
         name = hashlib.sha256(os.fsencode(self.home)).hexdigest()[:12]
         if uid == 0 and os.access("/run", os.W_OK):
@@ -154,10 +162,16 @@ class EmbeddedServer:
         )
 
     def _pid(self) -> int | None:
+        told = self._told_by_server(_PID)
+        return int(told) if told.isdigit() else None
+
+    def _told_by_server(self, line: int) -> str:
+        """A line of the lock file that a server keeps in its data folder, or ""."""
         try:
-            return int((self.data / "postmaster.pid").read_text().split("\n", 1)[0])
+            lines = (self.data / "postmaster.pid").read_text().split("\n")
         except (OSError, ValueError):
-            return None
+            return ""
+        return lines[line].strip() if line < len(lines) else ""
 
     def _data_version(self) -> str | None:
         try:
@@ -219,6 +233,8 @@ class EmbeddedServer:
     def _start(self) -> None:
         user = server_user()
         self._check_reachable(user)
+        if self._awaits_another():
+            return
         binaries = self._usable_binaries(user)
         self._make_socket_dir(user)
         try:
@@ -321,9 +337,7 @@ class EmbeddedServer:
             )
 
     def _launch(self, binaries: Path, user: ServerUser | None) -> None:
-        """Start the server; one that is starting or recovering is waited for."""
-        if self._awaits_another():
-            return
+        """Start the server, and wait until it takes connections."""
         log = self.data / "start.log"
         options = f"-c unix_socket_directories={self.socket_dir}"
         command: list[Path | str] = [
@@ -348,20 +362,27 @@ class EmbeddedServer:
         """Wait for a server that works on the data already; drop stale lock files.
 
         They are stale when no process works in the data folder, whatever the
-        number in them belongs to now.
+        number in them belongs to now. A server whose socket was taken from it
+        (somebody cleaned the folder) can be reached by nobody, and is ended.
         """
         pid_file = self.data / "postmaster.pid"
         deadline = time.monotonic() + START_TIMEOUT
         while pid_file.exists() and time.monotonic() < deadline:
             if self.is_running():
                 return True
-            at_work = _working_in(self.data)
-            if not at_work:
-                pid_file.unlink(missing_ok=True)
+            if not _working_in(self.data):
                 for left in self.socket_dir.glob(".s.PGSQL.*"):
                     left.unlink(missing_ok=True)
+                pid_file.unlink(missing_ok=True)
+            elif self._is_cut_off():
+                self._stop_by_pid()
             time.sleep(0.05)
         return False
+
+    def _is_cut_off(self) -> bool:
+        """Whether a server is ready on a socket that is there no more."""
+        ready = self._told_by_server(_STATE) == "ready"
+        return ready and not (self.socket_dir / f".s.PGSQL.{PORT}").exists()
 
     def _make_database(self) -> None:
         import psycopg  # noqa: PLC0415  only at a start
@@ -390,26 +411,26 @@ class EmbeddedServer:
 
     def stop(self) -> bool:
         """Stop the server and wait; return whether it was running."""
-        if self._data_version() is None or not self.is_running():
+        if self._data_version() is None:
             return False
+        if not self.is_running() and not _working_in(self.data):
+            return False
+        self._stop_by_pid()
+        return True
+
+    def _stop_by_pid(self) -> None:
+        """End the server by its process id; its socket is not needed for that."""
         user = server_user()
-        binaries = self._usable_binaries(user)
-        command: list[Path | str] = [
-            binaries / "pg_ctl",
-            "stop",
-            "-D",
-            self.data,
-            "-m",
-            "fast",
-            "-w",
-        ]
-        stopped = _run([*command, "-t", str(START_TIMEOUT)], user)
-        if stopped.returncode != 0 and self.is_running():
+        folder, port_file = self.socket_dir, f".s.PGSQL.{PORT}"
+        command: list[Path | str] = [self._usable_binaries(user) / "pg_ctl", "stop"]
+        command += ["-D", self.data, "-m", "fast", "-w", "-t", str(START_TIMEOUT)]
+        stopped = _run(command, user)
+        if stopped.returncode != 0 and _working_in(self.data):
             raise EmbeddedServerError(
                 f"PostgreSQL did not stop: {_last_line(stopped, None)}",
                 try_="end the programs that use it, and try again",
             )
-        return True
+        (folder / port_file).unlink(missing_ok=True)
 
     def destroy(self) -> None:
         """Stop the server and remove what it made: data, socket folder, copies."""
@@ -420,10 +441,12 @@ class EmbeddedServer:
                     f"{self.home} does not look like a home of the seat ledger.",
                     try_="check SEAT_LEDGER_HOME",
                 )
+        sockets = self.socket_dir
         self.stop()
         for folder in ("data", "data.partial", "binaries"):
             shutil.rmtree(self.home / folder, ignore_errors=True)
-        shutil.rmtree(self.socket_dir, ignore_errors=True)
+        if sockets.name.startswith("seat-ledger-"):
+            shutil.rmtree(sockets, ignore_errors=True)
         self._made.unlink(missing_ok=True)
         (self.home / "lock").unlink(missing_ok=True)
 
@@ -544,9 +567,10 @@ def _runs(binaries: Path, user: ServerUser) -> bool:
 def _working_in(folder: Path) -> list[int]:
     """The live processes whose working folder it is, as far as one may see."""
     found = []
+    real = folder.resolve()
     for link in Path("/proc").glob("[0-9]*/cwd"):
         try:
-            if link.readlink() == folder:
+            if link.readlink() == real:
                 found.append(int(link.parent.name))
         except OSError:
             continue

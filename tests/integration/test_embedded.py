@@ -72,6 +72,42 @@ def test_a_killed_server_is_started_again_with_what_it_had(folder: Path) -> None
         assert connection.execute("SELECT one FROM kept").fetchone() == (1,)
 
 
+def test_a_server_whose_socket_folder_was_cleaned_away_is_started_anew(
+    folder: Path,
+) -> None:
+    server = EmbeddedServer(folder / "pg18", binaries=VERSIONS["pg18"])
+    server.ensure_running()
+    first = server.status().pid
+    shutil.rmtree(server.socket_dir)
+    with psycopg.connect(server.ensure_running()) as connection:
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+    assert server.status().pid != first
+
+
+def test_a_server_whose_socket_folder_was_cleaned_away_is_stopped(
+    folder: Path,
+) -> None:
+    server = EmbeddedServer(folder / "pg18", binaries=VERSIONS["pg18"])
+    server.ensure_running()
+    shutil.rmtree(server.socket_dir)
+    assert server.stop()
+    assert not (server.data / "postmaster.pid").exists()
+
+
+def test_a_server_is_found_where_it_listens_from_another_environment(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A nightly job has no XDG_RUNTIME_DIR where the login shell has one."""
+    server = EmbeddedServer(folder / "pg18", binaries=VERSIONS["pg18"])
+    first = server.ensure_running()
+    elsewhere = EmbeddedServer(folder / "pg18", binaries=VERSIONS["pg18"])
+    monkeypatch.setattr(
+        EmbeddedServer, "_next_socket_dir", lambda _: folder / "elsewhere"
+    )
+    assert elsewhere.ensure_running() == first
+    assert elsewhere.is_running()
+
+
 def test_a_stale_pid_file_with_a_number_in_use_does_not_hurt(folder: Path) -> None:
     server = EmbeddedServer(folder / "pg18")
     server.ensure_running()
