@@ -29,6 +29,7 @@ _LOCAL = re.compile(
     r"(?:[T ](\d{2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,6}))?)?)?)?",
     re.ASCII,
 )
+_LABEL = re.compile(r"\d{4}-\d{2}(-\d{2})?", re.ASCII)
 _QUARTER = re.compile(r"(\d{4})-?[qQ]([1-4])", re.ASCII)
 _WITH_OFFSET = re.compile(
     r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}([.,]\d{1,6})?)?"
@@ -247,6 +248,20 @@ class BillingCalendar:
             k, start.day, start.instant, end.instant, start.zone, end.day
         )
 
+    def period_named(self, label: str) -> BillingPeriod | None:
+        """The period of a label, or None: its first local date, or that date's month.
+
+        Raises InvalidInput for what is no label.
+        """
+        day = _labelled(label)
+        months = (day.year - self.term_start.year) * 12
+        months += day.month - self.term_start.month
+        k, rest = divmod(months, self.billing_cycle_months)
+        if rest or k < 0:
+            return None
+        period = self.period(k)
+        return period if len(label) == 7 or period.label == day else None
+
     def periods_before(self, instant: datetime) -> Iterator[BillingPeriod]:
         """Every period that begins before an instant, in order."""
         k = 0
@@ -274,6 +289,19 @@ class BillingCalendar:
         """A month count near the instant, late by at most one."""
         months = (instant.year - self.term_start.year) * 12
         return max(0, months + instant.month - self.term_start.month + 1)
+
+
+def _labelled(label: str) -> date:
+    """The date of a period's label, or the first of its month. Raises InvalidInput."""
+    if not _LABEL.fullmatch(label):
+        raise InvalidInput(
+            f"{shown(label)} is no label of a period.",
+            try_="write its first local date, such as 2025-03-05",
+        )
+    try:
+        return date.fromisoformat(label if len(label) == 10 else f"{label}-01")
+    except ValueError as error:
+        raise InvalidInput(f"{shown(label)} is no date of the calendar.") from error
 
 
 def parse_instant(text: str, zones: ZoneHistory) -> datetime:

@@ -23,8 +23,21 @@ MAX_KEY_LENGTH = 100
 MAX_TEXT_LENGTH = 2000
 MAX_SEATS_PER_COMMAND = 10_000
 
+COUNTING_MODES: dict[str, tuple[str | None, ...]] = {
+    "contracted": ("day", "second"),
+    "peak": (None,),
+    "snapshot_end": (None,),
+    "start_plus_rises": ("day", "second"),
+    "time_weighted": (None,),
+    "day_peak": (None,),
+    "day_touch": (None,),
+    "distinct": (None,),
+}
+"""Every counting mode with its granularities (R53); the first is the default."""
+
 _ACCOUNTS = UUID("5d3c1e0a-6a4e-5f0b-9d51-0f4f6f0d7a11")
 _BAD_IN_KEY = re.compile(r"[\s\x00-\x1f\x7f-\x9f/#]")
+_BAD_IN_NUMBER = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _SEAT = re.compile(r"([^#]+)#([1-9][0-9]{0,8})", re.ASCII)
 
@@ -53,6 +66,20 @@ class SeatRef(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.seat_type}#{self.number}"
+
+
+class BillingPolicy(NamedTuple):
+    """By which rule seats are counted; `granularity` None where a mode has none."""
+
+    mode: str
+    granularity: str | None
+
+    def __str__(self) -> str:
+        return f"{self.mode} by {self.granularity}" if self.granularity else self.mode
+
+
+DEFAULT_POLICY = BillingPolicy("contracted", "day")
+"""The policy of an account that was never given another (R50)."""
 
 
 class Period(NamedTuple):
@@ -137,6 +164,21 @@ def check_key(text: str, what: str = "key") -> str:
             f"The {what} {shown(text)} has a character that a key cannot have: "
             "white space, a control character, '/' or '#'."
         )
+    return text
+
+
+def check_invoice_number(text: str) -> str:
+    """An invoice's number: 1 to 100 printable characters, compared exactly.
+
+    Unlike a key it may hold ``/``, ``#`` and inner spaces. Raises InvalidInput.
+    """
+    if not 1 <= len(text) <= MAX_KEY_LENGTH or text != text.strip():
+        raise InvalidInput(
+            f"An invoice number has 1 to {MAX_KEY_LENGTH} characters, and no white "
+            "space at its ends."
+        )
+    if _BAD_IN_NUMBER.search(text) or _SURROGATE.search(text):
+        raise InvalidInput("An invoice number has no control characters.")
     return text
 
 
