@@ -40,6 +40,7 @@ TOPICS = (
     "HubAccessRevoked",
     "UserRemoved",
     "EntryReversed",
+    "InvoiceIssued",
 )
 """The events that the journal can decode; a test holds them to the write side's."""
 

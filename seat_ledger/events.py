@@ -17,6 +17,8 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
+from seat_ledger.invoice import LineKind
+
 Text = Annotated[str, Field(max_length=2000)]
 Count = Annotated[int, Field(ge=1)]
 EntryPosition = Annotated[int, Field(ge=1)]
@@ -38,6 +40,10 @@ CountingMode = Literal[
     "distinct",
 ]
 Granularity = Literal["day", "second"]
+
+ExactQuantity = Annotated[str, StringConstraints(pattern=r"^-?[0-9]+/[1-9][0-9]*$")]
+Price = Annotated[str, StringConstraints(pattern=r"^[0-9]+(\.[0-9]+)?$")]
+Money = Annotated[str, StringConstraints(pattern=r"^-?[0-9]+(\.[0-9]+)?$")]
 
 EVENT_CLASSES: dict[str, type[LedgerEvent]] = {}
 """Every event class by its topic; filled as the classes are defined."""
@@ -176,6 +182,62 @@ class SeatUnassigned(HoldingEvent):
     """The user holds the seat no more; it stays purchased and billable (S11)."""
 
     TOPIC: ClassVar[str] = "SeatUnassigned"
+
+
+class InvoiceLine(BaseModel):
+    """One line: a seat type in the period, or what a correction changed (R43).
+
+    `quantity` is exact, in lowest terms; `period` the period's first local date.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: LineKind
+    period: date
+    seat_type: str
+    quantity: ExactQuantity
+    unit_price: Price
+    amount: Money
+    entries: tuple[EntryPosition, ...] | None = None
+
+
+class InvoiceCorrection(BaseModel):
+    """A correction that changed no amount and so made no line (R44)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    period: date
+    seat_type: str
+    quantity: ExactQuantity
+    amount: Money
+    entries: tuple[EntryPosition, ...]
+
+
+class InvoiceIssued(AccountEvent):
+    """A period was invoiced, as known at the position `cut_off` (R60, R64).
+
+    `period` is the period's first local date, `from` and `until` its bounds,
+    `time_zone` the zone of the first of them, `digest` the SHA-256 of the inputs.
+    """
+
+    model_config = ConfigDict(validate_by_name=True, serialize_by_alias=True)
+
+    TOPIC: ClassVar[str] = "InvoiceIssued"
+
+    invoice: Text
+    period: date
+    from_: AwareDatetime = Field(alias="from")
+    until: AwareDatetime
+    time_zone: str
+    mode: CountingMode
+    granularity: Granularity | None = None
+    currency: str
+    unit_prices: dict[str, Price]
+    cut_off: EntryPosition
+    tzdata: str
+    digest: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+    lines: tuple[InvoiceLine, ...]
+    corrections: tuple[InvoiceCorrection, ...]
 
 
 class UserAdded(UserEvent):

@@ -16,7 +16,12 @@ from psycopg import Connection
 
 from seat_ledger.events import LedgerEvent
 from seat_ledger.store.mapper import state_of
-from seat_ledger.store.recorder import APPEND_LOCK, Append, LedgerRecorder
+from seat_ledger.store.recorder import (
+    APPEND_LOCK,
+    TAKE_NUMBER,
+    Append,
+    LedgerRecorder,
+)
 
 _SIGNATURE = b"PGCOPY\n\xff\r\n\x00" + struct.pack("!ii", 0, 0)
 _TRAILER = struct.pack("!h", -1)
@@ -58,6 +63,10 @@ def append_many(
         _copy_events(connection, decided, first, recorded_at)
         _copy_commands(connection, decided, positions)
         _copy_names(connection, decided)
+        for one, own in zip(decided, positions, strict=True):
+            if one.append.invoice is not None:
+                taken = [one.append.invoice, one.append.account_id, own[-1]]
+                connection.execute(TAKE_NUMBER, taken)
         connection.execute("NOTIFY stored_events")
     return positions
 

@@ -29,6 +29,13 @@ MOVED = "SL001"
 """SQLSTATE of ``ledger.claim_account``: somebody changed the account first."""
 
 
+TAKE_NUMBER = (
+    "INSERT INTO ledger.invoice_number (invoice, account_id, position) "
+    "VALUES (%s, %s, %s)"
+)
+"""Fails where the number is taken, and the whole append with it (R64)."""
+
+
 class UserName(NamedTuple):
     """What finds a user's id: written with UserAdded, in the same transaction."""
 
@@ -42,6 +49,7 @@ class Append(NamedTuple):
 
     `seen` is the account's change number that the command was decided on; `due`
     counts the events at the front that are no part of the command's result (R37).
+    `invoice` is the number of the invoice that its last event issues.
     """
 
     account_id: UUID
@@ -50,6 +58,7 @@ class Append(NamedTuple):
     digest: bytes
     due: int
     new_users: tuple[UserName, ...]
+    invoice: str | None = None
 
 
 class Peek(NamedTuple):
@@ -146,7 +155,12 @@ class LedgerRecorder(PostgresApplicationRecorder):
             for event in stored_events
         ]
         cursor.execute(self.append_statement, [rows, *command, append.due + 1])
-        return [row["notification_id"] for row in cursor.fetchall()]
+        positions = [row["notification_id"] for row in cursor.fetchall()]
+        if append.invoice is not None:
+            cursor.execute(
+                TAKE_NUMBER, [append.invoice, append.account_id, positions[-1]]
+            )
+        return positions
 
     def _fetch_ids_after_insert_events(
         self, curs: Cursor[DictRow], *_: Any, **__: Any
@@ -251,6 +265,28 @@ class LedgerRecorder(PostgresApplicationRecorder):
             )
             for row in rows
         }
+
+    def has_invoice(self, invoice: str) -> bool:
+        """Whether an invoice of the store has this number (R64)."""
+        query = "SELECT 1 FROM ledger.invoice_number WHERE invoice = %(invoice)s"
+        return self._one(query, {"invoice": invoice}) is not None
+
+    def standing(self, account_id: UUID) -> tuple[int, int]:
+        """An account's change number, and the last position of it or its users."""
+        row = self._one(
+            "SELECT coalesce((SELECT changes FROM ledger.account_head "
+            "WHERE account_id = %(account)s), 0) AS changes, "
+            "coalesce(max(last.position), 0) AS position FROM ("
+            "SELECT %(account)s::uuid AS stream UNION ALL "
+            "SELECT user_id FROM ledger.user_name WHERE account_id = %(account)s"
+            ") AS of_account CROSS JOIN LATERAL ("
+            "SELECT notification_id AS position FROM ledger.stored_events "
+            "WHERE originator_id = stream ORDER BY originator_version DESC LIMIT 1"
+            ") AS last",
+            {"account": account_id},
+        )
+        assert row is not None
+        return row["changes"], row["position"]
 
     def at_position(self, position: int) -> StoredEvent | None:
         """The event at a position."""

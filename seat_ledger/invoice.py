@@ -1,0 +1,102 @@
+"""What the read side hands over to be recorded as an invoice.
+
+Issuing needs both sides: figures come from the projections as known at a position,
+and the write side records them only if the account has not moved since. These are
+the words they share; neither side knows more of the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import date, datetime
+from fractions import Fraction
+from typing import Literal, NamedTuple
+
+LineKind = Literal["period", "correction"]
+
+
+class InvoiceRequest(NamedTuple):
+    """Which invoice is asked for: a period of an account, and what a seat costs.
+
+    `period` is the first local date of a period that the account has, whatever way
+    it was named; `unit_prices` are decimals as they were given, by seat type.
+    """
+
+    account: str
+    invoice: str
+    period: date
+    unit_prices: Mapping[str, str]
+    currency: str
+
+
+class Figure(NamedTuple):
+    """What one seat type comes to: in the invoiced period, or as a correction (R43).
+
+    `quantity` is exact, and of a correction what is now more or less than invoiced.
+    `unit_price` and `amount` are decimals, and None where no price is known.
+    `entries` are the positions of the entries that a correction comes from.
+    """
+
+    kind: LineKind
+    period: date
+    seat_type: str
+    quantity: Fraction
+    unit_price: str | None
+    amount: str | None
+    entries: tuple[int, ...] = ()
+
+    @property
+    def place(self) -> tuple[date, str, str]:
+        """Its place among the lines: by period, kind and type (R64)."""
+        return self.period, self.kind, self.seat_type
+
+    @property
+    def lacks_price(self) -> bool:
+        """Whether there is something to bill, and no price for it (R64)."""
+        return self.quantity != 0 and (self.unit_price is None or self.amount is None)
+
+
+class InvoiceDraft(NamedTuple):
+    """An invoice as computed, to be recorded (R60).
+
+    `cut_off` is the position up to which the ledger was known, `tzdata` the version
+    of the zone data, `digest` the SHA-256 of the inputs in hexadecimal. `figures`
+    may hold what makes no line, in any order: see :meth:`lines`.
+    """
+
+    period: date
+    starts: datetime
+    ends: datetime
+    mode: str
+    granularity: str | None
+    cut_off: int
+    tzdata: str
+    digest: str
+    figures: tuple[Figure, ...]
+
+    def lines(self) -> list[Figure]:
+        """The lines, in order. No quantity, no line (R64); no amount, none (R44)."""
+        return [figure for figure in self._in_order() if _is_line(figure)]
+
+    def corrections(self) -> list[Figure]:
+        """The corrections that make no line, because they change no amount (R44)."""
+        return [
+            figure
+            for figure in self._in_order()
+            if figure.kind == "correction" and not _is_line(figure)
+        ]
+
+    def _in_order(self) -> list[Figure]:
+        return sorted(self.figures, key=lambda figure: figure.place)
+
+
+def _is_line(figure: Figure) -> bool:
+    if figure.kind == "period":
+        return figure.quantity != 0
+    return figure.lacks_price or (
+        figure.amount is not None and Fraction(figure.amount) != 0
+    )
+
+
+ComputeInvoice = Callable[[InvoiceRequest], InvoiceDraft]
+"""Computes the figures at the store's head; may raise any error of the ledger."""
