@@ -17,13 +17,15 @@ from uuid import UUID
 
 from seat_ledger import timeline
 from seat_ledger.aggregate import Act, Aggregate, Step, blocked, mark, nothing_to_do
-from seat_ledger.calendar import BillingCalendar, ZoneHistory
+from seat_ledger.billing import Billing
+from seat_ledger.calendar import BillingCalendar, BillingPeriod, ZoneHistory
 from seat_ledger.errors import CommandRefused, EntryRef, NotFound
 from seat_ledger.events import (
     AccountOpened,
     BillingPolicyChanged,
     ContractRenewed,
     HoldingEvent,
+    InvoiceIssued,
     LedgerEvent,
     SeatAssigned,
     SeatEvent,
@@ -34,8 +36,17 @@ from seat_ledger.events import (
     SeatUnassigned,
     TimeZoneChanged,
 )
+from seat_ledger.invoice import InvoiceDraft, InvoiceRequest
 from seat_ledger.timeline import Interval, Life, Mark, Track
-from seat_ledger.values import FOREVER, SeatRef, SeatType, hub_of, iso, utc
+from seat_ledger.values import (
+    FOREVER,
+    BillingPolicy,
+    SeatRef,
+    SeatType,
+    hub_of,
+    iso,
+    utc,
+)
 
 
 class Seat:
@@ -132,7 +143,7 @@ class Account(Aggregate):
         self.pools: dict[str, Pool] = {}
         self.held: dict[str, dict[str, list[Interval]]] = {}
         self.renewals: list[Mark] = []
-        self.policies: list[tuple[Mark, tuple[str, str | None]]] = []
+        self.billing = Billing(self.key)
         self.touched = Touched()
         self.snapshot_at = 0
 
@@ -172,6 +183,7 @@ class Account(Aggregate):
 
     def set_time_zone(self, time_zone: str, act: Act) -> None:
         """Move the bounds after this instant into another zone (R09)."""
+        self.billing.check_not_invoiced(self.account_key, "The time zone", act.at)
         changes = self.zones.changes
         if changes and act.at < changes[-1].effective_at:
             raise CommandRefused(
@@ -183,6 +195,42 @@ class Account(Aggregate):
         if self.zones.at(act.at) == time_zone:
             raise nothing_to_do(f"The time zone of {self.account_key} is {time_zone}.")
         self.trigger(TimeZoneChanged, act, time_zone=time_zone)
+
+    def set_billing_policy(self, policy: BillingPolicy, act: Act) -> None:
+        """Count the periods that begin from now on by another rule (R27, R50)."""
+        self.billing.check_policy(self.account_key, policy, act.at)
+        self.trigger(
+            BillingPolicyChanged, act, mode=policy.mode, granularity=policy.granularity
+        )
+
+    def period_to_invoice(
+        self, label: str, *, at: datetime, now: datetime
+    ) -> BillingPeriod:
+        """The period of a label, if it can be invoiced (R64).
+
+        Raises InvalidInput, NotFound (``unknown_period``), CommandRefused
+        (``period_already_invoiced``, ``period_not_ended``).
+        """
+        period = self.calendar.period_named(label)
+        if period is None:
+            raise NotFound(
+                "unknown_period",
+                f"{self.account_key} has no billing period {label}.",
+                try_=f"seat-ledger billing periods --account {self.account_key}",
+            )
+        self.billing.check_period(self.account_key, period, at=at, now=now)
+        return period
+
+    def issue_invoice(
+        self,
+        request: InvoiceRequest,
+        period: BillingPeriod,
+        draft: InvoiceDraft,
+        act: Act,
+    ) -> None:
+        """Record an invoice as it was computed (R60). Raises ``price_missing``."""
+        facts = self.billing.facts(request, period, draft)
+        self.trigger(InvoiceIssued, act, **facts)
 
     def renew_until(self, instant: datetime, act: Act) -> None:
         """Process each renewal that is due at an instant, in order (R21, R37)."""
@@ -366,7 +414,12 @@ class Account(Aggregate):
         return ref
 
     def check_reversal(self, root: LedgerEvent) -> None:
-        """Refuse to touch a reduction that was cancelled or carried out (R47)."""
+        """Refuse to touch a reduction that was cancelled or carried out, or a policy
+        that an invoice used (R47).
+        """
+        if isinstance(root, BillingPolicyChanged):
+            self.billing.check_reversal(self.account_key, root)
+            return
         if isinstance(root, SeatReductionRequested):
             request = self._request(root.seat_type, root.originator_version)
             in_way = request.cancelled
@@ -426,10 +479,16 @@ class Account(Aggregate):
         self.set_zones(ZoneHistory(self.zones.first, self.zones.changes[:-1]))
 
     def _policy(self, event: BillingPolicyChanged) -> None:
-        insort(self.policies, (mark(event), (event.mode, event.granularity)))
+        self.billing.set_policy(event)
 
     def _no_policy(self, event: BillingPolicyChanged) -> None:
-        self.policies.remove((mark(event), (event.mode, event.granularity)))
+        self.billing.unset_policy(event)
+
+    def _invoiced(self, event: InvoiceIssued) -> None:
+        self.billing.issued(event)
+
+    def _not_invoiced(self, event: InvoiceIssued) -> None:
+        self.billing.not_issued(event)
 
     def _renewed(self, event: ContractRenewed) -> None:
         self.renewals.append(mark(event))
@@ -525,6 +584,7 @@ class Account(Aggregate):
         "AccountOpened": _opened,
         "TimeZoneChanged": _zone_changed,
         "BillingPolicyChanged": _policy,
+        "InvoiceIssued": _invoiced,
         "ContractRenewed": _renewed,
         "SeatPurchased": _purchased,
         "SeatRetired": _retired,
@@ -536,6 +596,7 @@ class Account(Aggregate):
     LET_GO: ClassVar[dict[str, Step]] = {
         "TimeZoneChanged": _zone_unchanged,
         "BillingPolicyChanged": _no_policy,
+        "InvoiceIssued": _not_invoiced,
         "ContractRenewed": _not_renewed,
         "SeatPurchased": _not_purchased,
         "SeatRetired": _not_retired,

@@ -29,14 +29,22 @@ from eventsourcing.utils import Environment, EnvType
 
 from seat_ledger.account import Account
 from seat_ledger.commands import Command, read_command
-from seat_ledger.deliberation import Decision, Deliberation, Lookup, Recorded
+from seat_ledger.deliberation import (
+    Caller,
+    Decision,
+    Deliberation,
+    Lookup,
+    Recorded,
+    RenewFirst,
+)
 from seat_ledger.errors import (
     CommandRefused,
     Conflict,
     Unavailable,
 )
-from seat_ledger.events import EntryReversed, LedgerEvent
+from seat_ledger.events import EntryReversed, InvoiceIssued, LedgerEvent
 from seat_ledger.importer import import_lines
+from seat_ledger.invoice import ComputeInvoice
 from seat_ledger.settings import Settings
 from seat_ledger.snapshot import AccountSnapshot
 from seat_ledger.store.connection import connect, unavailable
@@ -50,7 +58,7 @@ from seat_ledger.store.recorder import (
     sqlstate_of,
 )
 from seat_ledger.user import User
-from seat_ledger.values import account_id, fold_email
+from seat_ledger.values import account_id, fold_email, iso
 from seat_ledger.workspace import Workspace
 
 
@@ -141,20 +149,22 @@ class SeatLedger(Application[UUID]):
         *,
         dry_run: bool = False,
         default_actor: str = "system:import",
+        compute_invoice: ComputeInvoice | None = None,
     ) -> Result:
         """Record one command, or say why not. `dry_run` decides and records nothing.
 
         `default_actor` stands in where the command names none, and is no part of
-        what makes two commands the same (R73).
+        what makes two commands the same (R73). `compute_invoice` is asked for the
+        figures of an invoice, again when the account moved meanwhile.
         """
         if not isinstance(command, Command):
             command = read_command(command)
         key = command.envelope.idempotency_key or f"~{uuid4()}"
-        lost = False
+        caller, lost = Caller(default_actor, compute_invoice), False
         for attempt in range(self.settings.tries):
             try:
                 with self.errors():
-                    result = self._attempt(command, key, dry_run, default_actor)
+                    result = self._attempt(command, key, dry_run, caller)
                 # What is found recorded after a lost reply is this very command.
                 return result._replace(repeated=result.repeated and not lost)
             except Conflict:
@@ -177,6 +187,17 @@ class SeatLedger(Application[UUID]):
     def set_time_zone(self, account: str, **facts: Any) -> Result:
         """Move the account's later bounds into another zone (R09)."""
         return self.execute({"op": "set_time_zone", "account": account, **facts})
+
+    def set_billing_policy(self, account: str, **facts: Any) -> Result:
+        """Count later periods by another rule (R50)."""
+        return self.execute({"op": "set_billing_policy", "account": account, **facts})
+
+    def issue_invoice(
+        self, account: str, *, compute_invoice: ComputeInvoice, **facts: Any
+    ) -> Result:
+        """Invoice a period that has ended, from figures computed elsewhere (R64)."""
+        command = {"op": "issue_invoice", "account": account, **facts}
+        return self.execute(command, compute_invoice=compute_invoice)
 
     def renew(self, account: str, **facts: Any) -> Result:
         """Process the account's due renewals (R37)."""
@@ -238,7 +259,7 @@ class SeatLedger(Application[UUID]):
     # -- one attempt ------------------------------------------------------------
 
     def _attempt(
-        self, command: Command, key: str, dry_run: bool, default_actor: str
+        self, command: Command, key: str, dry_run: bool, caller: Caller
     ) -> Result:
         workspace = self.workspace(command)
         peek = self.ledger.peek(workspace.account_id, key)
@@ -246,7 +267,13 @@ class SeatLedger(Application[UUID]):
             return self.repeated(command, peek.digest, peek.positions)
         self.refresh(workspace, peek.changes)
         try:
-            decision = self.decide(workspace, command, peek.now, default_actor)
+            decision = self.decide(workspace, command, peek.now, caller)
+        except RenewFirst as first:
+            if dry_run:
+                raise
+            renewed = self.renew_before(command, first, caller)
+            issued = self._attempt(command, key, dry_run, caller)
+            return issued._replace(due=(*renewed.events, *issued.due))
         except CommandRefused as error:
             self.name_positions(error)
             raise
@@ -262,8 +289,22 @@ class SeatLedger(Application[UUID]):
         }
         return _result(workspace, decision, positions, recorded_at)
 
+    def renew_before(
+        self, command: Command, first: RenewFirst, caller: Caller
+    ) -> Result:
+        """Record the renewals that an invoice's figures need, in an append before.
+
+        They are due at the command's effective time, carry no idempotency key and
+        are no part of its result (R37).
+        """
+        account, actor = command.envelope.account, command.envelope.actor
+        renew = {"op": "renew", "account": account, "effective_at": iso(first.at)}
+        if actor is not None:
+            renew["actor"] = actor
+        return self.execute(renew, default_actor=caller.actor)
+
     def decide(
-        self, workspace: Workspace, command: Command, now: datetime, default_actor: str
+        self, workspace: Workspace, command: Command, now: datetime, caller: Caller
     ) -> Decision:
         """Decide a command on a fresh workspace. Raises CommandRefused.
 
@@ -273,10 +314,12 @@ class SeatLedger(Application[UUID]):
             workspace,
             command,
             now=now,
-            default_actor=default_actor,
+            caller=caller,
             lookup=Lookup(
                 lambda position: self._chain(workspace, position),
                 lambda key: self.ledger.recorded_positions(workspace.account_id, key),
+                self.ledger.has_invoice,
+                lambda: self.ledger.standing(workspace.account_id),
             ),
         )
         return deliberation.decide()
@@ -295,6 +338,7 @@ class SeatLedger(Application[UUID]):
                 UserName(user.id, user.user_key, fold_email(user.email))
                 for user in decision.new_users
             ),
+            _invoice_number(decision),
         )
 
     def appended(self, workspace: Workspace) -> None:
@@ -546,6 +590,12 @@ def _result(
         own,
         events[: decision.due],
     )
+
+
+def _invoice_number(decision: Decision) -> str | None:
+    """The number of the invoice that a decision issues; it is the last event."""
+    last = decision.events[-1] if decision.events else None
+    return last.invoice if isinstance(last, InvoiceIssued) else None
 
 
 def _user_key(workspace: Workspace, event: LedgerEvent) -> str | None:

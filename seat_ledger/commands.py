@@ -26,8 +26,13 @@ from pydantic import (
 )
 
 from seat_ledger.errors import InvalidInput
+from seat_ledger.events import CountingMode, Granularity
+from seat_ledger.money import parse_price, places_of
 from seat_ledger.values import (
+    COUNTING_MODES,
     MAX_SEATS_PER_COMMAND,
+    BillingPolicy,
+    check_invoice_number,
     check_key,
     check_text,
     fold_email,
@@ -62,6 +67,14 @@ def _within_calendar(value: date) -> date:
     return value
 
 
+def _invoice_number(value: str) -> str:
+    try:
+        return check_invoice_number(value)
+    except InvalidInput as error:
+        raise ValueError(error.message.rstrip(".")) from error
+
+
+InvoiceNumber = Annotated[str, AfterValidator(_invoice_number)]
 Date = Annotated[date, BeforeValidator(_iso_date), AfterValidator(_within_calendar)]
 
 
@@ -95,6 +108,25 @@ class SetTimeZone(Operation):
     OP: ClassVar[str] = "set_time_zone"
 
     time_zone: Text
+
+
+class SetBillingPolicy(Operation):
+    """Count the periods that begin from now on by another rule (R50).
+
+    Without a granularity the first of the mode's is meant, where it has any.
+    """
+
+    OP: ClassVar[str] = "set_billing_policy"
+
+    mode: CountingMode
+    granularity: Granularity | None = None
+
+    @property
+    def policy(self) -> BillingPolicy:
+        """The policy that is meant."""
+        return BillingPolicy(
+            self.mode, self.granularity or COUNTING_MODES[self.mode][0]
+        )
 
 
 class Renew(Operation):
@@ -213,6 +245,17 @@ class Reverse(Operation):
     entry_key: Text | None = None
 
 
+class IssueInvoice(Operation):
+    """Invoice a period that has ended, once (R60, R64)."""
+
+    OP: ClassVar[str] = "issue_invoice"
+
+    invoice: InvoiceNumber
+    period: Text
+    unit_prices: Annotated[dict[str, Text], Field(max_length=1000)]
+    currency: Text
+
+
 class Batch(Operation):
     """Several operations as one step: all of them or none (S9, R28, R29)."""
 
@@ -226,6 +269,7 @@ OPERATIONS: dict[str, type[Operation]] = {
     for operation in (
         OpenAccount,
         SetTimeZone,
+        SetBillingPolicy,
         Renew,
         AddUser,
         SetPermissions,
@@ -238,6 +282,7 @@ OPERATIONS: dict[str, type[Operation]] = {
         AssignSeat,
         UnassignSeat,
         Reverse,
+        IssueInvoice,
         Batch,
     )
 }
@@ -279,6 +324,11 @@ class Command:
     def reverses(self) -> bool:
         """Whether a line of it names entries that are recorded already."""
         return any(line.OP == Reverse.OP for line in self.lines)
+
+    @property
+    def issues(self) -> bool:
+        """Whether it needs figures of all that is recorded."""
+        return isinstance(self.operation, IssueInvoice)
 
     @property
     def op(self) -> str:
@@ -348,7 +398,29 @@ def read_operation(given: Mapping[str, Any]) -> Operation:
         raise InvalidInput(
             "set_permissions: give 'super_admin' or 'account_access', or both."
         )
+    if isinstance(read, SetBillingPolicy):
+        _check_granularity(read)
+    if isinstance(read, IssueInvoice):
+        _check_money(read)
     return read
+
+
+def _check_granularity(read: SetBillingPolicy) -> None:
+    known = COUNTING_MODES[read.mode]
+    if read.granularity is not None and read.granularity not in known:
+        raise InvalidInput(
+            f"set_billing_policy: the mode {read.mode} has no granularity.",
+            try_="leave 'granularity' out",
+        )
+
+
+def _check_money(read: IssueInvoice) -> None:
+    try:
+        places_of(read.currency)
+        for price in read.unit_prices.values():
+            parse_price(price)
+    except InvalidInput as error:
+        raise InvalidInput(f"{read.OP}: {error.message}", try_=error.try_) from error
 
 
 def _numbered(batch: Batch) -> enumerate[dict[str, Any]]:

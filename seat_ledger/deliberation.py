@@ -17,8 +17,15 @@ from seat_ledger.aggregate import Act, Aggregate, Entry
 from seat_ledger.calendar import BillingCalendar, ZoneHistory, parse_moment, zone
 from seat_ledger.commands import Command, Operation
 from seat_ledger.email import check_email
-from seat_ledger.errors import CommandRefused, EntryRef, NotFound
-from seat_ledger.events import LedgerEvent
+from seat_ledger.errors import (
+    CommandRefused,
+    Conflict,
+    EntryRef,
+    InvalidInput,
+    NotFound,
+)
+from seat_ledger.events import ContractRenewed, LedgerEvent
+from seat_ledger.invoice import ComputeInvoice, InvoiceDraft, InvoiceRequest
 from seat_ledger.judgement import judge
 from seat_ledger.refusals import explain, name_holders
 from seat_ledger.timeline import Violation
@@ -60,6 +67,23 @@ class Decision(NamedTuple):
     new_users: tuple[User, ...]
 
 
+class RenewFirst(CommandRefused):
+    """A renewal inside the period that is to be invoiced is not recorded.
+
+    What it retires is part of the figures, and those are computed from what is
+    recorded. Whoever asked may record it, as R37 has it, and ask again.
+    """
+
+    def __init__(self, account: str, renewal: ContractRenewed, at: datetime) -> None:
+        super().__init__(
+            "renewal_due",
+            f"Renewal {renewal.renewal} of {account} ({iso(renewal.effective_at)}) "
+            "lies before the end of the period, and is not recorded.",
+            try_=f"seat-ledger account renew --account {account}",
+        )
+        self.at = at
+
+
 class Step(NamedTuple):
     """One line of a command at its place in the order of application (R28)."""
 
@@ -68,15 +92,30 @@ class Step(NamedTuple):
     at: datetime
 
 
+class Caller(NamedTuple):
+    """What a caller gives beside the commands.
+
+    `actor` stands in where a command names none (R36); `compute_invoice` gives the
+    figures of invoices, where there are any.
+    """
+
+    actor: str = "system:import"
+    compute_invoice: ComputeInvoice | None = None
+
+
 class Lookup(NamedTuple):
     """How a reversal finds what it names.
 
     `chain` gives the entry at a position and the one at the end of its chain, or
     None where the account has none there; `keyed` the positions recorded by a key.
+    The others serve an invoice: whether the store `has_invoice` of a number, and
+    the account's `standing`: its change number and its last position.
     """
 
     chain: Callable[[int], tuple[Recorded, Recorded] | None]
     keyed: Callable[[str], Sequence[int] | None]
+    has_invoice: Callable[[str], bool]
+    standing: Callable[[], tuple[int, int]]
 
 
 class Deliberation:
@@ -88,13 +127,13 @@ class Deliberation:
         command: Command,
         *,
         now: datetime,
-        default_actor: str,
+        caller: Caller,
         lookup: Lookup,
     ) -> None:
         self.workspace = workspace
         self.command = command
         self.now = now
-        self.default_actor = default_actor
+        self.caller = caller
         self.lookup = lookup
         self.events: list[LedgerEvent] = []
         self.new_users: list[User] = []
@@ -229,7 +268,7 @@ class Deliberation:
 
     def _actor(self) -> str:
         """The actor as it is stored; a user of the account by id (R36)."""
-        actor = self.command.envelope.actor or self.default_actor
+        actor = self.command.envelope.actor or self.caller.actor
         kind, _, key = actor.partition(":")
         if kind != "user":
             return actor
@@ -333,6 +372,49 @@ class Deliberation:
     def _set_time_zone(self, op: asked.SetTimeZone, act: Act, _: object) -> None:
         zone(op.time_zone)
         self._account().set_time_zone(op.time_zone, act)
+
+    def _set_billing_policy(
+        self, op: asked.SetBillingPolicy, act: Act, _: object
+    ) -> None:
+        self._account().set_billing_policy(op.policy, act)
+
+    def _issue_invoice(self, op: asked.IssueInvoice, act: Act, _: object) -> None:
+        """Record the figures of a period that has ended (R60, R64)."""
+        account = self._account()
+        for seat_type in op.unit_prices:
+            parse_seat_type(seat_type)
+        period = account.period_to_invoice(op.period, at=act.at, now=self.now)
+        if self.lookup.has_invoice(op.invoice):
+            raise CommandRefused(
+                "invoice_number_taken",
+                f"There is an invoice {shown(op.invoice)} already; "
+                "a number is used once.",
+                try_="give the invoice another number",
+            )
+        for event in self.events:
+            if isinstance(event, ContractRenewed) and event.effective_at < period.ends:
+                raise RenewFirst(account.account_key, event, act.at)
+        key = account.account_key
+        prices = op.unit_prices
+        request = InvoiceRequest(key, op.invoice, period.label, prices, op.currency)
+        account.issue_invoice(request, period, self._computed(request), act)
+
+    def _computed(self, request: InvoiceRequest) -> InvoiceDraft:
+        """The figures, if they are of the very entries that are decided on here."""
+        if self.caller.compute_invoice is None:
+            raise InvalidInput(
+                "The figures of an invoice are not the write side's to compute.",
+                try_="seat-ledger invoice issue, or seat-ledger import",
+            )
+        draft = self.caller.compute_invoice(request)
+        changes, last = self.lookup.standing()
+        if changes != self.workspace.changes or last > draft.cut_off:
+            raise Conflict(
+                f"{request.account} changed while {request.invoice} was computed, as "
+                f"known at position {draft.cut_off}. Nothing was written.",
+                try_="repeat the command",
+            )
+        return draft
 
     def _renew(self, op: asked.Renew, act: Act, _: object) -> None:
         """Nothing is left to do: what was due is processed already."""
@@ -515,4 +597,6 @@ class Deliberation:
         asked.AssignSeat: _assign,
         asked.UnassignSeat: _unassign,
         asked.Reverse: _reverse,
+        asked.SetBillingPolicy: _set_billing_policy,
+        asked.IssueInvoice: _issue_invoice,
     }

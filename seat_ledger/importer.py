@@ -21,6 +21,7 @@ import orjson
 
 from seat_ledger.clock import CarriedClock
 from seat_ledger.commands import Command, read_command
+from seat_ledger.deliberation import Caller, RenewFirst
 from seat_ledger.errors import (
     CommandRefused,
     Conflict,
@@ -28,11 +29,13 @@ from seat_ledger.errors import (
     LedgerError,
     Unavailable,
 )
+from seat_ledger.invoice import ComputeInvoice
 from seat_ledger.store.bulk import Decided, append_many
 from seat_ledger.values import account_id, shown
 
 if TYPE_CHECKING:
     from seat_ledger.application import SeatLedger
+    from seat_ledger.deliberation import Decision
     from seat_ledger.workspace import Workspace
 
 CHUNK = 2000
@@ -78,23 +81,26 @@ class Line(NamedTuple):
     op: str | None
 
 
-def import_lines(
+def import_lines(  # noqa: PLR0913  each is an option of its own
     ledger: SeatLedger,
     lines: Iterable[bytes],
     *,
     keep_going: bool = False,
     default_actor: str = "system:import",
     chunk: int = CHUNK,
+    compute_invoice: ComputeInvoice | None = None,
 ) -> Iterator[LineOutcome]:
     """Record the commands of a file, and yield what became of each line.
 
     The last outcome has ``stops`` set when the import ends there: at an unreadable
     line, an unexpected refusal, or an unexpected acceptance; `keep_going` goes on.
+    `compute_invoice` is asked for the figures of each invoice, when all that stands
+    before it is recorded.
     """
-    reading = _read(lines)
+    reading, caller = _read(lines), Caller(default_actor, compute_invoice)
     with _seldom_collecting():
         while batch := list(islice(reading, chunk)):
-            for outcome in _Chunk(ledger, batch, default_actor, keep_going).record():
+            for outcome in _Chunk(ledger, batch, caller, keep_going).record():
                 yield outcome
                 if outcome.stops and not keep_going:
                     return
@@ -166,12 +172,12 @@ class _Chunk:
         self,
         ledger: SeatLedger,
         lines: list[Line],
-        default_actor: str,
+        caller: Caller,
         keep_going: bool,
     ) -> None:
         self.ledger = ledger
         self.lines = lines
-        self.default_actor = default_actor
+        self.caller = caller
         self.keep_going = keep_going
         self.pending: dict[Key, _Pending] = {}
         self.sent: set[Key] = set()
@@ -269,15 +275,13 @@ class _Chunk:
     def _decide(self, line: Line, key: Key) -> None:
         ledger, command = self.ledger, line.command
         assert command is not None
-        if self.pending and command.reverses:
+        if self.pending and (command.reverses or command.issues):
             self._flush()
         workspace = ledger.workspace(command)
         if not workspace.waiting:
             ledger.refresh(workspace, self.changes.get(key[0], 0))
         try:
-            decision = ledger.decide(
-                workspace, command, self.clock.now(), self.default_actor
-            )
+            workspace, decision = self._decision(workspace, command)
         except CommandRefused as error:
             if error.blockers:
                 self._flush()
@@ -296,6 +300,21 @@ class _Chunk:
         workspace.waiting = True
         self.pending[key] = _Pending(line, decided, workspace)
         self.events += len(decision.events)
+
+    def _decision(
+        self, workspace: Workspace, command: Command
+    ) -> tuple[Workspace, Decision]:
+        """Decide, once the renewals are recorded that an invoice's figures need."""
+        decide, clock = self.ledger.decide, self.clock
+        try:
+            return workspace, decide(workspace, command, clock.now(), self.caller)
+        except RenewFirst as first:
+            if command.envelope.expect is not None:
+                raise
+            self.ledger.renew_before(command, first, self.caller)
+        workspace = self.ledger.workspace(command)
+        self.changes[command.envelope.account] = workspace.changes
+        return workspace, decide(workspace, command, clock.now(), self.caller)
 
     def _flush(self) -> None:
         """Append what waits."""

@@ -7,18 +7,19 @@ makes it stale; it is a cache and can be thrown away at any time.
 from __future__ import annotations
 
 import gc
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from seat_ledger.account import Account, Pool, Request, Seat
+from seat_ledger.billing import Invoiced
 from seat_ledger.calendar import ZoneChange, ZoneHistory
 from seat_ledger.events import EVENT_CLASSES, AccountOpened, LedgerEvent
 from seat_ledger.timeline import Interval, Mark
-from seat_ledger.values import FOREVER, SeatRef, SeatType, hub_of
+from seat_ledger.values import FOREVER, BillingPolicy, SeatRef, SeatType, hub_of
 
 Document = dict[str, Any]
-SNAPSHOT_TOPIC = "AccountSnapshot:1"
+SNAPSHOT_TOPIC = "AccountSnapshot:2"
 
 
 class AccountSnapshot(NamedTuple):
@@ -41,7 +42,8 @@ class AccountSnapshot(NamedTuple):
             "opened": _event(account.opening),
             "zones": [[c.effective_at, c.zone] for c in account.zones.changes],
             "renewals": account.renewals,
-            "policies": account.policies,
+            "policies": account.billing.policies,
+            "invoices": account.billing.invoices,
             "pools": {
                 str(seat_type): _pool(pool, users)
                 for seat_type, pool in account.pools.items()
@@ -72,7 +74,10 @@ class AccountSnapshot(NamedTuple):
         changes = (ZoneChange(_instant(at), name) for at, name in state["zones"])
         account.set_zones(ZoneHistory(opened.time_zone, tuple(changes)))
         account.renewals = [_mark(mark) for mark in state["renewals"]]
-        account.policies = [(_mark(m), tuple(said)) for m, said in state["policies"]]
+        account.billing.policies = [
+            (_mark(kept), BillingPolicy(*said)) for kept, said in state["policies"]
+        ]
+        account.billing.invoices = [_invoiced(kept) for kept in state["invoices"]]
         for seat_type, pool in state["pools"].items():
             _restore_pool(account, SeatType(seat_type), pool, state["users"])
         for hubs in account.held.values():
@@ -150,6 +155,12 @@ def _restore_pool(
 
 def _mark(kept: list[Any]) -> Mark:
     return Mark(_instant(kept[0]), kept[1])
+
+
+def _invoiced(kept: list[Any]) -> Invoiced:
+    version, invoice, period, starts, ends, currency = kept
+    first = date.fromisoformat(period)
+    return Invoiced(version, invoice, first, _instant(starts), _instant(ends), currency)
 
 
 _instant = datetime.fromisoformat

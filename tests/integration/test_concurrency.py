@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import multiprocessing
 import threading
 from typing import Any
@@ -13,6 +14,8 @@ import pytest
 from seat_ledger.application import SeatLedger
 from seat_ledger.errors import CommandRefused, Conflict
 from seat_ledger.settings import Settings
+from seat_ledger.store.recorder import LedgerRecorder
+from tests.drafts import computed
 
 PRO = "sales/professional"
 
@@ -81,6 +84,104 @@ def test_r30_processes_compete_for_the_last_seats(acme: str) -> None:
         else:
             held.remove(number)
         assert len(held) <= 3
+
+
+def invoice(conninfo: str, account: str, number: str, done: Any, ready: Any) -> None:
+    """Issue one invoice as soon as all are ready; tell what became of it."""
+    with SeatLedger(conninfo) as ledger:
+        ready.wait(60)
+        try:
+            ledger.issue_invoice(
+                account,
+                compute_invoice=computed(conninfo),
+                invoice=number,
+                period="2025-06-05",
+                unit_prices={PRO: "90.00"},
+                currency="EUR",
+                effective_at="2025-12-05",
+            )
+        except CommandRefused as refused:
+            done.put(refused.code)
+        else:
+            done.put("issued")
+
+
+def issue_at_once(conninfo: str, wanted: list[tuple[str, str]]) -> list[str]:
+    """Issue invoices, each in a process of its own, at one time."""
+    context = multiprocessing.get_context("spawn")
+    done: Any = context.Queue()
+    ready = context.Barrier(len(wanted))
+    workers = [
+        context.Process(target=invoice, args=(conninfo, *one, done, ready))
+        for one in wanted
+    ]
+    for worker in workers:
+        worker.start()
+    told = [done.get(timeout=90) for _ in workers]
+    for worker in workers:
+        worker.join()
+    return sorted(told)
+
+
+def test_r64_one_number_in_several_accounts_at_once_is_given_once(acme: str) -> None:
+    accounts = ["acme", "b", "c", "d"]
+    with SeatLedger(acme) as ledger:
+        for key in accounts[1:]:
+            ledger.open_account(
+                key,
+                name=key,
+                time_zone="UTC",
+                term_start="2025-03-05",
+                term_months=12,
+                billing_cycle_months=1,
+            )
+    told = issue_at_once(acme, [(account, "INV-1") for account in accounts])
+    assert told == ["invoice_number_taken"] * 3 + ["issued"]
+    with psycopg.connect(acme) as connection:
+        rows = connection.execute(
+            "SELECT number.invoice, number.account_id = event.originator_id "
+            "FROM ledger.invoice_number AS number JOIN ledger.stored_events AS event "
+            "ON event.notification_id = number.position "
+            "WHERE event.topic = 'InvoiceIssued'"
+        ).fetchall()
+    assert rows == [("INV-1", True)]
+
+
+def test_r64_one_period_at_once_is_invoiced_once(acme: str) -> None:
+    told = issue_at_once(acme, [("acme", f"INV-{n}") for n in range(4)])
+    assert told == ["issued"] + ["period_already_invoiced"] * 3
+
+
+def test_r64_the_store_itself_keeps_a_number_unique(
+    acme: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = LedgerRecorder.has_invoice
+    blind = [True, True]
+
+    def has_invoice(self: LedgerRecorder, number: str) -> bool:
+        return False if blind and blind.pop() else original(self, number)
+
+    command = {
+        "op": "issue_invoice",
+        "account": "acme",
+        "invoice": "INV-1",
+        "unit_prices": {PRO: "90.00"},
+        "currency": "EUR",
+        "effective_at": "2025-12-05",
+    }
+    monkeypatch.setattr(LedgerRecorder, "has_invoice", has_invoice)
+    with SeatLedger(acme) as ledger:
+        one, other = ({**command, "period": f"2025-0{n}-05"} for n in (5, 6))
+        ledger.execute(one, compute_invoice=computed(acme))
+        with pytest.raises(CommandRefused) as refused:
+            ledger.execute(other, compute_invoice=computed(acme))
+        assert refused.value.code == "invoice_number_taken"
+        blind += [True]
+        (outcome,) = ledger.import_lines(
+            [json.dumps(other).encode()], compute_invoice=computed(acme)
+        )
+    assert outcome.code == "invoice_number_taken"
+    assert not blind
 
 
 def interleaved(
