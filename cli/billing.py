@@ -44,7 +44,7 @@ def periods(question: Question, **_: Any) -> Answer:
 @click.option("--from", "from_", metavar="DATE", help="One window from this date …")
 @click.option("--until", metavar="DATE", help="… until this date, excluded.")
 @click.option("--term", is_flag=True, help="The periods of the term in progress.")
-@click.option("--mode", type=click.Choice(["contracted"]), help="The counting mode.")
+@click.option("--mode", metavar="M", help="A counting mode, or all of them: all.")
 @click.option("--granularity", type=click.Choice(["day", "second"]), help="Of shares.")
 @click.option("--unit-price", "prices", multiple=True, metavar="HUB/TIER=90.00")
 @click.option("--currency", metavar="CODE", help="ISO 4217, for rounding.")
@@ -56,33 +56,67 @@ def counts(question: Question, account: str | None, all_: bool, **given: Any) ->
 
     if (account is None) != all_:
         raise click.UsageError("Name an --account, or say --all.")
-    reader, known = question.reader, question.known
-    granularity = given["granularity"]
     found = billing.counts(
-        reader,
-        [question.account] if account else reader.accounts(known),
-        known,
+        question.reader,
+        question.account if account else None,
+        question.known,
         question.now,
         _wanted(given),
-        granularities=(granularity,) if granularity else None,
-        prices=dict(_price(text) for text in given["prices"]),
-        currency=Currency.named(given["currency"]),
-        lenient=all_,
+        billing.Priced(
+            rules=_rules(given["mode"], given["granularity"]),
+            prices=dict(_price(text) for text in given["prices"]),
+            currency=Currency.named(given["currency"]),
+        ),
     )
     extra = {"renewal_due": True} if found.renewal_due else {}
     return question.answer(
         found.rows,
         _columns(found.rows, with_account=all_),
         sentence=_sentence(found.rows),
-        notes=[_RULE] if found.rows else [],
+        notes=_notes(found.rows),
         extra=extra,
     )
 
 
-_RULE = (
-    "Rule: contracted; a seat counts from its purchase to its renewal, held or not; "
-    "shares by whole local days unless --granularity says otherwise."
-)
+_RULES = {
+    "contracted": "a seat counts from its purchase to its renewal, held or not",
+    "peak": "the most seats that were held at once",
+    "snapshot_end": "the seats held just before the period's end",
+    "start_plus_rises": "the seats held at the start, and each rise above the highest "
+    "number so far for the rest of the period",
+    "time_weighted": "a seat counts for the time in which it was held",
+    "day_peak": "the mean of each local date's most seats held at once",
+    "day_touch": "each user counts on each local date on which they held a seat",
+    "distinct": "every user who held a seat at all",
+}
+
+
+def _notes(rows: list[dict[str, Any]]) -> list[str]:
+    """The rules that the rows were counted by, in words."""
+    rules = dict.fromkeys((row["mode"], row["granularity"]) for row in rows)
+    by = {"day": ", by whole local days", "second": ", by the second", None: ""}
+    return [f"Rule: {mode}{by[part]}; {_RULES[mode]}." for mode, part in rules]
+
+
+def _rules(mode: str | None, granularity: str | None) -> Any:
+    """The rules that were asked for; None leaves it to the account's policy."""
+    from projections.billing.figures import (  # noqa: PLC0415
+        MODES,
+        WITH_GRANULARITY,
+        every_rule,
+    )
+
+    if mode == "all":
+        return every_rule(granularity)
+    if mode is None:
+        return [("contracted", granularity)] if granularity else None
+    if mode not in MODES:
+        raise click.UsageError(f"--mode is one of {', '.join(MODES)} and all.")
+    if mode not in WITH_GRANULARITY:
+        if granularity:
+            raise click.UsageError(f"The mode {mode} has no granularity.")
+        return [(mode, None)]
+    return [(mode, granularity or "day")]
 
 
 def _wanted(given: dict[str, Any]) -> Any:
@@ -134,6 +168,8 @@ def _columns(rows: list[dict[str, Any]], *, with_account: bool) -> list[Any]:
         ("idle days", "idle_seat_days"),
         ("complete", "complete"),
     ]
+    if len({(row["mode"], row["granularity"]) for row in rows}) > 1:
+        names[3:3] = [("mode", "mode"), ("by", "granularity")]
     if with_account:
         names.insert(0, ("account", "account"))
     if any(row["amount"] for row in rows):

@@ -89,11 +89,12 @@ def _schema(session: Session) -> str:
 
 
 def _projections(session: Session) -> str:
-    from projections import engine  # noqa: PLC0415
+    from projections import generation  # noqa: PLC0415
     from seat_ledger.store.connection import connect  # noqa: PLC0415
 
     with connect(session.conninfo(), autocommit=True) as connection:
-        found = engine.progress(connection)
+        found = generation.served(connection)
+        generation.check(found)
     behind = found.head - found.checkpoint
     return "current" if behind <= 0 else f"{behind} positions behind (read to catch up)"
 

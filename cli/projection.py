@@ -1,43 +1,323 @@
-"""The tables that answers come from."""
+"""The tables that answers come from: kept, rebuilt, held against the store."""
 
 from __future__ import annotations
 
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
 import click
 
-from cli.render import Answer, emit
+from cli import times
+from cli.render import Answer, emit, is_plain, say
 from cli.session import Session, option_database, option_format
 
+RESULTS = "run_results.json"
 
-@click.group(epilog="Example: seat-ledger projection status")
+
+@click.group(epilog="Example: seat-ledger projection rebuild")
 def group() -> None:
     """The tables that answers come from."""
+
+
+def _session() -> Session:
+    session = click.get_current_context().find_object(Session)
+    assert session is not None
+    return session
 
 
 @group.command()
 @option_database
 @option_format
 def status() -> None:
-    """How far the projections are behind the store."""
+    """How far the projections are, against the store's head and the clock."""
     from projections import engine  # noqa: PLC0415
     from seat_ledger.store.connection import connect  # noqa: PLC0415
 
-    session = click.get_current_context().find_object(Session)
-    assert session is not None
+    session = _session()
     with connect(session.conninfo(), autocommit=True) as connection:
         rows = engine.status(connection)
-    names = ("projection", "version", "checkpoint", "head", "lag_events", "lag_seconds")
-    columns = [(name, lambda row, name=name: row[name]) for name in names]
-    emit(Answer(rows, columns), session.format)
+    columns: list[Any] = [
+        (name, lambda row, name=name: row[name])
+        for name in ("projection", "version", "checkpoint", "head")
+    ]
+    columns += [
+        ("behind", lambda row: row["lag_events"]),
+        ("oldest waiting", lambda row: times.span(row["lag_seconds"])),
+        ("state", _state),
+    ]
+    answer = Answer(rows, columns, sentence=_status_in_words(rows))
+    if any(row["state"] == "stuck" for row in rows):
+        answer.notes = [f"It stops at: {rows[0]['reason']}"]
+    if any(row["state"] == "stale" for row in rows):
+        answer.next_command = "seat-ledger projection rebuild"
+    emit(answer, session.format)
+
+
+def _state(row: dict[str, Any]) -> str:
+    since = row["stuck_since"]
+    if row["state"] == "stuck" and since is not None:
+        return f"stuck since {since:%Y-%m-%d %H:%M}"
+    return str(row["state"])
+
+
+def _status_in_words(rows: list[dict[str, Any]]) -> str:
+    worst = rows[0]
+    if not worst["lag_events"]:
+        return f"The projections are at the store's head, position {worst['head']}."
+    return (
+        f"The projections are {worst['lag_events']} events behind the store; the "
+        f"oldest has waited {times.span(worst['lag_seconds'])}."
+    )
 
 
 @group.command()
+@click.option("--follow", is_flag=True, help="Go on as events arrive, until stopped.")
+@click.option(
+    "--rebuild-stale",
+    is_flag=True,
+    help="Rebuild first where the definitions are not this program's.",
+)
+@click.option(
+    "--poll",
+    type=click.FloatRange(0.05, 3600),
+    default=1.0,
+    show_default=True,
+    help="Look at least this often, in seconds, whatever is notified.",
+)
 @option_database
 @option_format
-def run() -> None:
-    """Catch up to the head as it is now."""
-    session = click.get_current_context().find_object(Session)
-    assert session is not None
-    with session.reader() as reader:
-        row = {"checkpoint": reader.head}
-    said = f"Caught up to position {reader.head}."
+def run(follow: bool, rebuild_stale: bool, poll: float) -> None:
+    """Catch up to the head as it is now, or (--follow) go on."""
+    from projections import engine, generation  # noqa: PLC0415
+    from seat_ledger.store.connection import connect  # noqa: PLC0415
+
+    session = _session()
+    conninfo = session.ready()
+    if rebuild_stale:
+        with connect(conninfo, autocommit=True) as connection:
+            stale = generation.served(connection).stale
+        if stale:
+            _rebuild(session, conninfo, None, None)
+    if follow:
+        _follow(conninfo, poll)
+        return
+    with connect(conninfo, autocommit=True) as connection:
+        before = generation.served(connection).checkpoint
+        found = engine.catch_up(connection, patient=True)
+    row = {"checkpoint": found.checkpoint, "head": found.head, "before": before}
+    said = f"Caught up from position {before} to {found.checkpoint}."
+    if before == found.checkpoint:
+        said = f"Nothing to do: the projections are at position {before}."
     emit(Answer([row], sentence=said), session.format)
+
+
+def _follow(conninfo: str, poll: float) -> None:
+    """Follow until a signal comes; tell each state in a line."""
+    from projections.following import follow  # noqa: PLC0415
+
+    log = _logger()
+    follow(conninfo, poll=poll, tell=log.info)
+
+
+def _logger() -> Any:
+    """Structured lines on stderr: readable on a terminal, JSON in a log."""
+    import structlog  # noqa: PLC0415
+
+    plain = not sys.stderr.isatty()
+    renderer = (
+        structlog.processors.JSONRenderer()
+        if plain
+        else structlog.dev.ConsoleRenderer(colors=not is_plain())
+    )
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
+            renderer,
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    return structlog.get_logger()
+
+
+@group.command()
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 64),
+    help="Connections that share the work; as many as cores, at most 4, if left out.",
+)
+@click.option(
+    "--results",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=Path(RESULTS),
+    show_default=True,
+    envvar="SEAT_LEDGER_RESULTS",
+    show_envvar=True,
+    help="Where the outcome is written, on failure too.",
+)
+@click.option(
+    "--metrics",
+    type=click.Path(dir_okay=False, path_type=Path),
+    envvar="SEAT_LEDGER_METRICS",
+    show_envvar=True,
+    help="A text file for Prometheus' node exporter.",
+)
+@option_database
+@option_format
+def rebuild(workers: int | None, results: Path, metrics: Path | None) -> None:
+    """Make all projections anew beside the served ones, check them, then switch."""
+    session = _session()
+    code = _rebuild(session, session.ready(), workers, metrics, results)
+    if code:
+        raise click.exceptions.Exit(code)
+
+
+def _rebuild(
+    session: Session,
+    conninfo: str,
+    workers: int | None,
+    metrics: Path | None,
+    results: Path | None = None,
+) -> int:
+    from projections.rebuild import DEFAULT_WORKERS, Made  # noqa: PLC0415
+    from projections.rebuild import rebuild as make  # noqa: PLC0415
+
+    total = _count()
+    say(
+        f"Building {total} projections beside the served ones, "
+        f"{workers or DEFAULT_WORKERS} workers."
+    )
+    told: list[str] = []
+
+    def tell(made: Made) -> None:
+        told.append(made.projection)
+        say(
+            f"{len(told)} of {total} {made.status.upper():5} {made.projection:20} "
+            f"{made.rows:>12,} rows {made.seconds:>8.1f} s"
+        )
+
+    with _heartbeat():
+        result = make(conninfo, workers=workers, tell=tell)
+    document = result.document()
+    if results is not None:
+        _write(results, json.dumps(document, indent=1, default=str) + "\n")
+    if metrics is not None:
+        from cli.metrics import write_rebuild  # noqa: PLC0415
+
+        write_rebuild(metrics, conninfo, document)
+    return _tell_result(session, document, result.error, results)
+
+
+def _tell_result(
+    session: Session, document: dict[str, Any], error: Any, results: Path | None
+) -> int:
+    rows = document.pop("rows")
+    passed = sum(1 for row in rows if row["status"] == "ok")
+    failed = sum(1 for row in rows if row["status"] == "error")
+    tally = (
+        f"PASS={passed} ERROR={failed} SKIP={len(rows) - passed - failed} "
+        f"TOTAL={len(rows)} in {document['seconds']:.1f} s."
+    )
+    if error is None:
+        said = (
+            f"Rebuilt from {document['events']:,} events up to position "
+            f"{document['ceiling']} and serving. {tally}"
+        )
+    else:
+        said = f"Not rebuilt; the served tables are unchanged. {tally}"
+    columns = [
+        (name, lambda row, name=name: row[name])
+        for name in ("projection", "rows", "digest", "seconds", "status")
+    ]
+    notes = [f"The outcome is in {results}."] if results else []
+    emit(
+        Answer(rows, columns, sentence=said, notes=notes, extra=document),
+        session.format,
+    )
+    if error is None:
+        return 0
+    from cli.main import tell  # noqa: PLC0415
+
+    return tell(error, as_json=session.format in {"json", "jsonl"})
+
+
+def _count() -> int:
+    from projections.catalogue import PROJECTIONS  # noqa: PLC0415
+
+    return len(PROJECTIONS)
+
+
+def _heartbeat() -> Any:
+    """A line each half minute, so that a log shows life."""
+    from cli.heartbeat import heartbeat  # noqa: PLC0415
+
+    return heartbeat("Rebuilding")
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+    from seat_ledger.errors import LedgerError  # noqa: PLC0415
+
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        raise LedgerError(
+            f"{path} cannot be written: {error.strerror}.",
+            try_="name another file with --results",
+        ) from error
+
+
+@group.command()
+@click.option("--full", is_flag=True, help="Compute everything anew and compare.")
+@click.option(
+    "--sample", type=click.IntRange(1), metavar="N", help="Of N accounts only."
+)
+@click.option(
+    "--max-duration",
+    type=click.FloatRange(min=0),
+    metavar="SECONDS",
+    help="Stop after so long, and say how far it came.",
+)
+@click.option(
+    "--metrics",
+    type=click.Path(dir_okay=False, path_type=Path),
+    envvar="SEAT_LEDGER_METRICS",
+    show_envvar=True,
+    help="A text file for Prometheus' node exporter.",
+)
+@option_database
+@option_format
+def verify(
+    full: bool, sample: int | None, max_duration: float | None, metrics: Path | None
+) -> None:
+    """Hold the served tables against the store; exit 3 where they differ."""
+    from projections.verify import verify as hold  # noqa: PLC0415
+
+    session = _session()
+    conninfo = session.ready()
+    with _heartbeat():
+        found = hold(conninfo, full=full, sample=sample, max_duration=max_duration)
+    rows = [row.document() for row in found.rows]
+    wrong = sum(1 for row in rows if row["status"] == "differs")
+    if metrics is not None:
+        from cli.metrics import write_verify  # noqa: PLC0415
+
+        write_verify(metrics, conninfo, wrong, found.seconds)
+    said = found.sentence()
+    columns = [
+        (name, lambda row, name=name: row[name])
+        for name in ("projection", "check", "status", "compared", "found")
+    ]
+    extra = {"full": full, "accounts": found.accounts, "complete": found.complete}
+    answer = Answer(rows, columns, sentence=said, extra=extra)
+    answer.known = (found.position, None)
+    if wrong:
+        answer.next_command = "seat-ledger projection rebuild"
+    emit(answer, session.format)
+    if wrong:
+        raise click.exceptions.Exit(3)

@@ -47,6 +47,11 @@ class Session:
         schema.migrate(conninfo)
         engine.install(conninfo)
 
+    def ready(self) -> str:
+        """The connection string of a database whose schema is this program's."""
+        self.check_schema()
+        return self.conninfo()
+
     def reader(self) -> Reader:
         """A connection for questions, caught up to the head."""
         from projections.reader import Reader  # noqa: PLC0415

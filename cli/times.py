@@ -58,3 +58,17 @@ def spelled(instant: datetime, zones: ZoneHistory) -> str:
 
 def _wall(instant: datetime, zones: ZoneHistory) -> datetime:
     return local_time(instant.astimezone(UTC), zones.at(instant))
+
+
+def span(seconds: float) -> str:
+    """A length of time in words: ``9 h 12 min``."""
+    if seconds <= 0:
+        return "-"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes = int(seconds // 60)
+    hours, rest = divmod(minutes, 60)
+    days, left = divmod(hours, 24)
+    if days:
+        return f"{days} d {left} h"
+    return f"{hours} h {rest} min" if hours else f"{minutes} min"

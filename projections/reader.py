@@ -7,8 +7,9 @@ datetimes in UTC, and an open end is None. Every question takes what is known (a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
+from itertools import groupby
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 from uuid import UUID
@@ -16,14 +17,16 @@ from uuid import UUID
 import psycopg
 from psycopg.rows import dict_row
 
-from projections import engine
-from projections.queries import queries
-from seat_ledger.calendar import BillingCalendar, ZoneChange, ZoneHistory
+from projections import catch_up as catching_up
+from projections import generation
+from projections.contracts import AccountFacts, Row, facts_of
+from projections.locks import APPEND_LOCK
+from projections.queries import question
 from seat_ledger.errors import CommandRefused, NotFound
 from seat_ledger.store.connection import connect, unavailable
-from seat_ledger.values import account_id, shown
+from seat_ledger.values import account_id, fold_email, shown
 
-Row = dict[str, Any]
+__all__ = ["AccountFacts", "Knowledge", "Reader", "Row", "utc"]
 
 
 class Knowledge(NamedTuple):
@@ -32,36 +35,6 @@ class Knowledge(NamedTuple):
     position: int
     recorded_at: datetime | None
     is_head: bool
-
-
-class AccountFacts(NamedTuple):
-    """An account as known: its contract and its calendar.
-
-    `known` is false before its opening was recorded: nothing was known then (R79).
-    """
-
-    id: UUID
-    key: str
-    name: str
-    known: bool
-    opened_at: datetime
-    opened_position: int
-    calendar: BillingCalendar
-    renewals: int
-
-    @property
-    def zones(self) -> ZoneHistory:
-        """The account's time zones."""
-        return self.calendar.zones
-
-    @property
-    def time_zone(self) -> str:
-        """The zone in force last."""
-        return self.calendar.zones.current
-
-    def renewal_due(self, now: datetime) -> bool:
-        """Whether a renewal's instant has passed that is not recorded (R38)."""
-        return self.calendar.renewal(self.renewals + 1).instant <= now
 
 
 class Reader:
@@ -74,15 +47,25 @@ class Reader:
         self.conninfo = conninfo
         self.connection: psycopg.Connection[Any] = connect(conninfo, autocommit=True)
         try:
-            reached = engine.progress(self.connection).checkpoint
-            self.head = engine.catch_up(self.connection) if catch_up else reached
+            self._pin(catch_up=catch_up)
         except BaseException:
             self.connection.close()
             raise
 
     def catch_up(self) -> None:
         """Bring the tables up to the store's head as it is now."""
-        self.head = engine.catch_up(self.connection)
+        self.connection.execute("COMMIT")
+        self._pin(catch_up=True)
+
+    def _pin(self, *, catch_up: bool) -> None:
+        """Stay on what is served now: one snapshot for all the questions."""
+        if catch_up:
+            catching_up.catch_up(self.connection)
+        self.connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        found = generation.served(self.connection)
+        generation.check(found)
+        generation.use(self.connection, found.number)
+        self.head = found.checkpoint
 
     def __enter__(self) -> Self:
         """Return the reader itself."""
@@ -99,12 +82,26 @@ class Reader:
 
     # -- asking -------------------------------------------------------------------
 
-    def ask(self, room: str, name: str, **given: Any) -> list[Row]:
-        """The rows of a named query of a room's ``queries.sql``."""
-        sql = queries(room, "queries.sql")[name]
+    def ask(
+        self, room: str, name: str, known: Knowledge | None = None, **given: Any
+    ) -> list[Row]:
+        """The rows of a named question of a room's ``queries.sql``.
+
+        With `known` it is asked as known then; from the kept tables where that is
+        their checkpoint.
+        """
+        return list(self.stream(room, name, known, **given))
+
+    def stream(
+        self, room: str, name: str, known: Knowledge | None = None, **given: Any
+    ) -> Iterator[Row]:
+        """The same, row by row."""
+        kept = known is not None and known.position == self.head
+        if known is not None:
+            given["known"] = known.position
         try:
             with self.connection.cursor(row_factory=dict_row) as cursor:
-                return cursor.execute(sql, given).fetchall()
+                yield from cursor.execute(question(room, name, kept=kept), given)
         except psycopg.OperationalError as error:
             raise unavailable(self.conninfo, error) from error
 
@@ -135,24 +132,25 @@ class Reader:
         return self._known(known_at, is_head=known_at == self.head)
 
     def _known(self, position: int, *, is_head: bool) -> Knowledge:
-        row = self.ask("accounts", "knowledge", position=position)[0]
-        return Knowledge(position, utc(row["recorded_at"]), is_head)
+        rows = self.ask("journal", "knowledge", position=position)
+        recorded_at = utc(rows[0]["recorded_at"]) if rows else None
+        return Knowledge(position, recorded_at, is_head)
 
     def _known_at_instant(self, instant: datetime) -> Knowledge:
-        row = self.ask("accounts", "last_at", instant=instant)[0]
+        row = self.ask("journal", "last_at", instant=instant)[0]
         if not row["passed"]:
             self._wait_for_appends()
-            self.head = engine.catch_up(self.connection)
-            row = self.ask("accounts", "last_at", instant=instant)[0]
-        position = row["position"] or 0
-        return self._known(position, is_head=not row["passed"])
+            row = self.ask("journal", "last_at", instant=instant)[0]
+        return self._known(row["position"], is_head=not row["passed"])
 
     def _wait_for_appends(self) -> None:
         """Let every append end that is in flight: it could fall at the instant."""
+        self.connection.execute("COMMIT")
         with self.connection.transaction():
             self.connection.execute(
-                "SELECT pg_advisory_xact_lock_shared(%s)", [engine.APPEND_LOCK]
+                "SELECT pg_advisory_xact_lock_shared(%s)", [APPEND_LOCK]
             )
+        self._pin(catch_up=True)
 
     # -- accounts -------------------------------------------------------------------
 
@@ -165,50 +163,58 @@ class Reader:
                 f"There is no account {shown(key)}.",
                 try_="look with 'seat-ledger account list'",
             )
-        return _facts(account_id(key), rows, known.position)
+        account_no = rows[0]["account_no"]
+        return facts_of(rows, known.position, self._reversed(known, [account_no]))
 
     def accounts(self, known: Knowledge) -> list[AccountFacts]:
         """Every account that is known, by key."""
-        rows = self.ask("accounts", "contracts", known=known.position)
-        by_id: dict[UUID, list[Row]] = {}
-        for row in rows:
-            by_id.setdefault(row["account_id"], []).append(row)
-        found = [_facts(id_, said, known.position) for id_, said in by_id.items()]
+        rows = self.ask("accounts", "contracts", known)
+        by_no = groupby(rows, key=lambda row: row["account_no"])
+        contracts = [list(said) for _, said in by_no]
+        reversed_ = self._reversed(known, [said[0]["account_no"] for said in contracts])
+        found = [facts_of(said, known.position, reversed_) for said in contracts]
         return sorted(found, key=lambda account: account.key)
+
+    def account_keys(self, account_nos: Iterable[int]) -> dict[int, str]:
+        """The keys of accounts by their numbers."""
+        wanted = list(set(account_nos))
+        rows = self.ask("accounts", "keys", account_nos=wanted) if wanted else []
+        return {row["account_no"]: row["account_key"] for row in rows}
+
+    def _reversed(self, known: Knowledge, account_nos: list[int]) -> set[int]:
+        rows = self.ask("accounts", "policies_reversed", known, account_nos=account_nos)
+        return {row["position"] for row in rows}
 
     # -- people ---------------------------------------------------------------------
 
-    def people(self, user_ids: Iterable[UUID]) -> dict[UUID, Row]:
-        """Key, e-mail and name of users; a person who was erased has none of them."""
-        wanted = list(set(user_ids))
-        found = {
-            row["user_id"]: {
+    def people(self, user_nos: Iterable[int]) -> dict[int, Row]:
+        """Key, e-mail and name of users."""
+        wanted = list(set(user_nos))
+        rows = self.ask("users", "people", user_nos=wanted) if wanted else []
+        return {
+            row["user_no"]: {
                 "user": row["user_key"],
                 "email": row["email"],
                 "name": row["name"],
             }
-            for row in (self.ask("users", "people", user_ids=wanted) if wanted else ())
+            for row in rows
         }
-        for user_id in wanted:
-            if user_id not in found:
-                erased = f"erased-{str(user_id)[:8]}"
-                found[user_id] = {"user": erased, "email": None, "name": None}
-        return found
 
     def actors(self, actors: Iterable[str]) -> dict[str, str]:
         """How stored actors are shown: a user of the account by key (DOMAIN 2)."""
         stored = set(actors)
         ids = {actor: UUID(actor[5:]) for actor in stored if actor.startswith("user:")}
-        people = self.people(ids.values())
+        rows = self.ask("users", "actors", user_ids=list(ids.values())) if ids else []
+        keys = {row["user_id"]: row["user_key"] for row in rows}
         return {
-            actor: f"user:{people[ids[actor]]['user']}" if actor in ids else actor
+            actor: f"user:{keys[ids[actor]]}" if actor in ids else actor
             for actor in stored
         }
 
     def acts(self, positions: Iterable[int | None]) -> dict[int | None, Row | None]:
         """Who recorded entries, why and when, by position; None for no entry."""
         wanted = [position for position in positions if position is not None]
-        rows = self.ask("holdings", "acts", positions=wanted) if wanted else []
+        rows = self.ask("journal", "acts", positions=wanted) if wanted else []
         shown_as = self.actors(row["actor"] for row in rows)
         acts: dict[int | None, Row | None] = {
             row["position"]: {
@@ -227,19 +233,25 @@ class Reader:
     ) -> list[Row]:
         """Every holder of a key, or else of an e-mail, in order (R35).
 
-        Rows have `user_id`, `added_at` and `removed_at`. Raises NotFound
+        Rows have `user_no`, `added_at` and `removed_at`. Raises NotFound
         (``user_not_found``) when nobody was ever called so, at any position.
         """
-        called = self.ask("users", "called", account_id=account.id, reference=reference)
-        by_key = [row["user_id"] for row in called if row["by_key"]]
-        ids = by_key or [row["user_id"] for row in called]
+        called = self.ask(
+            "users",
+            "called",
+            account_no=account.no,
+            reference=reference,
+            folded=fold_email(reference),
+        )
+        by_key = [row["user_no"] for row in called if row["by_key"]]
+        ids = by_key or [row["user_no"] for row in called]
         if not ids:
             raise NotFound(
                 "user_not_found",
                 f"{account.key} has no user {shown(reference)}.",
                 try_=f"look with 'seat-ledger user list --account {account.key}'",
             )
-        return self.ask("users", "memberships", known=known.position, user_ids=ids)
+        return self.ask("users", "memberships", known, user_nos=ids)
 
     def user_at(
         self, account: AccountFacts, reference: str, as_of: datetime, known: Knowledge
@@ -257,38 +269,6 @@ class Reader:
 
 def _contains(row: Row, as_of: datetime) -> bool:
     return row["removed_at"] is None or row["removed_at"] > as_of
-
-
-def _facts(id_: UUID, rows: Sequence[Row], known: int) -> AccountFacts:
-    opened = rows[0]
-    said = opened["data"]
-    later = [row for row in rows[1:] if row["position"] <= known]
-    zones = ZoneHistory(
-        said["time_zone"],
-        tuple(
-            ZoneChange(row["effective_at"].astimezone(UTC), row["data"]["time_zone"])
-            for row in sorted(
-                (row for row in later if row["topic"] == "TimeZoneChanged"),
-                key=lambda row: (row["effective_at"], row["position"]),
-            )
-        ),
-    )
-    calendar = BillingCalendar(
-        datetime.fromisoformat(said["term_start"]).date(),
-        said["term_months"],
-        said["billing_cycle_months"],
-        zones,
-    )
-    return AccountFacts(
-        id_,
-        said["account_key"],
-        said["name"],
-        opened["position"] <= known,
-        opened["effective_at"].astimezone(UTC),
-        opened["position"],
-        calendar,
-        sum(1 for row in later if row["topic"] == "ContractRenewed"),
-    )
 
 
 def utc(instant: Any) -> Any:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from projections.reader import AccountFacts, Knowledge, Reader, Row, utc
 from seat_ledger.errors import NotFound
@@ -21,7 +20,7 @@ def who(
 ) -> Row:
     """Who held the seat at a moment. Raises NotFound (``seat_not_found``)."""
     _check_bought(reader, account, seat)
-    named = {"account_id": account.id, "known": known.position, **_named(seat)}
+    named = {"account_no": account.no, "known": known, **_named(seat)}
     lives = reader.ask("holdings", "life", **named)
     held = [
         row for row in reader.ask("holdings", "of_seat", **named) if _live(row, as_of)
@@ -49,9 +48,9 @@ def held_by(
     rows = reader.ask(
         "holdings",
         "of_users",
-        account_id=account.id,
-        known=known.position,
-        user_ids=[person["user_id"]],
+        account_no=account.no,
+        known=known,
+        user_nos=[person["user_no"]],
     )
     live = [row for row in rows if _live(row, as_of)]
     return [
@@ -77,14 +76,9 @@ def history(  # noqa: PLR0913  who asks, and what
     """Every holding of a seat, in order; with `as_of`, those that had begun by then."""
     _check_bought(reader, account, seat)
     rows = reader.ask(
-        "holdings",
-        "of_seat",
-        account_id=account.id,
-        known=known.position,
-        **_named(seat),
+        "holdings", "of_seat", known, account_no=account.no, **_named(seat)
     )
-    if with_reversed:
-        rows = rows + reversed_holdings(reader, account, known, **_named(seat))
+    rows = [row for row in rows if with_reversed or not row["reversed"]]
     return _in_order(told(reader, account, _begun(rows, as_of)))
 
 
@@ -99,16 +93,11 @@ def user_history(  # noqa: PLR0913  who asks, and what
 ) -> list[Row]:
     """Every holding of every user ever called so, in order (R35)."""
     people = reader.users_called(account, user, known)
-    ids = [person["user_id"] for person in people]
+    ids = [person["user_no"] for person in people]
     rows = reader.ask(
-        "holdings",
-        "of_users",
-        account_id=account.id,
-        known=known.position,
-        user_ids=ids,
+        "holdings", "of_users", known, account_no=account.no, user_nos=ids
     )
-    if with_reversed:
-        rows = rows + reversed_holdings(reader, account, known, user_ids=ids)
+    rows = [row for row in rows if with_reversed or not row["reversed"]]
     return _in_order(told(reader, account, _begun(rows, as_of)))
 
 
@@ -116,13 +105,10 @@ def under_contract(
     reader: Reader, account: AccountFacts, as_of: datetime, known: Knowledge
 ) -> list[Row]:
     """Every seat under contract at a moment, with its holder."""
-    named = {"account_id": account.id, "known": known.position}
-    lives = reader.ask("holdings", "lives", **named)
-    holdings = [
-        row
-        for row in reader.ask("holdings", "of_account", **named)
-        if _live(row, as_of)
-    ]
+    lives = reader.ask("holdings", "lives", known, account_no=account.no)
+    holdings = reader.ask(
+        "holdings", "of_account", known, account_no=account.no, as_of=as_of
+    )
     holders = {row["seat"]: row for row in told(reader, account, holdings)}
     rows = []
     for life in lives:
@@ -145,9 +131,7 @@ def totals(
     reader: Reader, account: AccountFacts, as_of: datetime, known: Knowledge
 ) -> list[Row]:
     """Purchased, assigned, available and pending, per type under contract."""
-    rows = reader.ask(
-        "accounts", "totals", account_id=account.id, known=known.position, as_of=as_of
-    )
+    rows = reader.ask("counts", "totals", known, account_no=account.no, as_of=as_of)
     return [
         {
             "seat_type": row["seat_type"],
@@ -162,7 +146,7 @@ def totals(
 
 def told(reader: Reader, account: AccountFacts, rows: list[Row]) -> list[Row]:
     """Holdings with names, acts and seats as people read them."""
-    people = reader.people(row["user_id"] for row in rows)
+    people = reader.people(row["user_no"] for row in rows)
     acts = reader.acts(
         position for row in rows for position in (row["assigned"], row["unassigned"])
     )
@@ -170,52 +154,19 @@ def told(reader: Reader, account: AccountFacts, rows: list[Row]) -> list[Row]:
         {
             "account": account.key,
             "seat": f"{row['seat_type']}#{row['number']}",
-            **people[row["user_id"]],
+            **people[row["user_no"]],
             "held_from": utc(row["held_from"]),
             "held_until": utc(row["held_until"]),
             "assigned_by": acts[row["assigned"]],
             "unassigned_by": acts[row["unassigned"]],
-            "reversed": row.get("reversed", False),
+            "reversed": row["reversed"],
         }
         for row in rows
     ]
 
 
-def reversed_holdings(  # noqa: PLR0913  who asks, and what
-    reader: Reader,
-    account: AccountFacts,
-    known: Knowledge,
-    *,
-    seat_type: str | None = None,
-    number: int | None = None,
-    user_ids: list[UUID] | None = None,
-) -> list[Row]:
-    """Assignments and unassignments that were reversed, a row each."""
-    marks = reader.ask(
-        "holdings",
-        "reversed_marks",
-        account_id=account.id,
-        known=known.position,
-        seat_type=seat_type,
-        number=number,
-        user_ids=user_ids,
-    )
-    return [
-        {
-            **mark,
-            "held_from": mark["effective_at"] if opens else None,
-            "held_until": None if opens else mark["effective_at"],
-            "assigned": mark["position"] if opens else None,
-            "unassigned": None if opens else mark["position"],
-            "reversed": True,
-        }
-        for mark in marks
-        for opens in [mark["topic"] == "SeatAssigned"]
-    ]
-
-
 def _check_bought(reader: Reader, account: AccountFacts, seat: SeatRef) -> None:
-    found = reader.ask("holdings", "bought", account_id=account.id, **_named(seat))
+    found = reader.ask("holdings", "bought", account_no=account.no, **_named(seat))
     if not found[0]["bought"]:
         raise NotFound(
             "seat_not_found",
@@ -229,6 +180,8 @@ def _named(seat: SeatRef) -> dict[str, Any]:
 
 
 def _live(row: Row, as_of: datetime) -> bool:
+    if row["reversed"]:
+        return False
     until = row["held_until"]
     return row["held_from"] <= as_of and (until is None or until > as_of)
 

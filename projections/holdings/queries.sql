@@ -2,9 +2,9 @@
 -- Whether a seat was ever bought, at any position up to the head.
 SELECT EXISTS (
     SELECT 1
-      FROM projection.journal
-     WHERE account_id = %(account_id)s::uuid
-       AND seat_type = %(seat_type)s::text
+      FROM journal
+     WHERE account_no = %(account_no)s::bigint
+       AND seat_type = %(seat_type)s::seat_type_name
        AND number = %(number)s::integer
        AND topic = 'SeatPurchased'
 ) AS bought;
@@ -12,63 +12,56 @@ SELECT EXISTS (
 -- life --
 -- From when to when a seat was under contract.
 SELECT purchased_at, retires_at
-  FROM projection.seat_life(%(known)s::bigint)
- WHERE account_id = %(account_id)s::uuid
-   AND seat_type = %(seat_type)s::text
+  FROM seat_at(%(known)s::bigint)
+ WHERE account_no = %(account_no)s::bigint
+   AND seat_type = %(seat_type)s::seat_type_name
    AND number = %(number)s::integer;
 
 -- lives --
 -- Every seat's life in an account.
-SELECT seat_type, number, purchased_at, retires_at, purchased, retired
-  FROM projection.seat_life(%(known)s::bigint)
- WHERE account_id = %(account_id)s::uuid
- ORDER BY seat_type COLLATE "C", number;
+SELECT seat_type::text AS seat_type, number, purchased_at, retires_at, purchased, retired
+  FROM seat_at(%(known)s::bigint)
+ WHERE account_no = %(account_no)s::bigint
+ ORDER BY seat_type::text COLLATE "C", number;
 
 -- of_seat --
--- Who held a seat, in order.
-SELECT seat_type, number, user_id, held_from, held_until, assigned, unassigned
-  FROM projection.holding(%(known)s::bigint)
- WHERE account_id = %(account_id)s::uuid
-   AND seat_type = %(seat_type)s::text
+-- Who held a seat, in order, with what was reversed.
+SELECT seat_type::text AS seat_type, number, user_no, held_from, held_until, assigned,
+       unassigned, reversed
+  FROM seat_holding_at(%(known)s::bigint)
+ WHERE account_no = %(account_no)s::bigint
+   AND seat_type = %(seat_type)s::seat_type_name
    AND number = %(number)s::integer
- ORDER BY held_from, held_until, assigned;
+ ORDER BY held_from, held_until, entry;
 
 -- of_users --
--- What some users held, in order.
-SELECT seat_type, number, user_id, held_from, held_until, assigned, unassigned
-  FROM projection.holding(%(known)s::bigint)
- WHERE account_id = %(account_id)s::uuid
-   AND user_id = ANY (%(user_ids)s::uuid[])
- ORDER BY held_from, held_until, assigned;
+-- What some users held, in order, with what was reversed.
+SELECT seat_type::text AS seat_type, number, user_no, held_from, held_until, assigned,
+       unassigned, reversed
+  FROM seat_holding_at(%(known)s::bigint)
+ WHERE account_no = %(account_no)s::bigint
+   AND user_no = ANY (%(user_nos)s::bigint[])
+ ORDER BY held_from, held_until, entry;
 
 -- of_account --
--- Every holding in an account.
-SELECT seat_type, number, user_id, held_from, held_until, assigned, unassigned
-  FROM projection.holding(%(known)s::bigint)
- WHERE account_id = %(account_id)s::uuid
- ORDER BY seat_type COLLATE "C", number, held_from, held_until, assigned;
+-- Every holding in an account at a moment.
+SELECT seat_type::text AS seat_type, number, user_no, held_from, held_until, assigned,
+       unassigned, reversed
+  FROM seat_holding_at(%(known)s::bigint)
+ WHERE account_no = %(account_no)s::bigint
+   AND NOT reversed
+   AND held_from <= %(as_of)s::timestamptz
+   AND (held_until IS NULL OR held_until > %(as_of)s::timestamptz)
+ ORDER BY seat_type::text COLLATE "C", number, held_from, held_until, entry;
 
--- reversed_marks --
--- Assignments and unassignments that do not hold, of a seat or of some users.
-SELECT said.topic, said.seat_type, said.number, said.user_id, said.effective_at,
-       said.position
-  FROM projection.journal AS said
- WHERE said.account_id = %(account_id)s::uuid
-   AND (%(seat_type)s::text IS NULL
-        OR (said.seat_type = %(seat_type)s::text
-            AND said.number = %(number)s::integer))
-   AND (%(user_ids)s::uuid[] IS NULL OR said.user_id = ANY (%(user_ids)s::uuid[]))
-   AND said.topic IN ('SeatAssigned', 'SeatUnassigned')
-   AND said.position <= %(known)s::bigint
-   AND NOT EXISTS (
-       SELECT 1
-         FROM projection.entry(%(known)s::bigint) AS held
-        WHERE held.position = said.position
-   )
- ORDER BY said.effective_at, said.position;
-
--- acts --
--- By whom, why and when some entries were recorded.
-SELECT position, actor, reason, recorded_at
-  FROM projection.journal
- WHERE position = ANY (%(positions)s::bigint[]);
+-- within --
+-- Holdings of a type that share an instant with a window, or are empty inside it.
+SELECT seat_type::text AS seat_type, number, user_no, held_from, held_until, assigned,
+       unassigned, reversed
+  FROM seat_holding_at(%(known)s::bigint)
+ WHERE account_no = %(account_no)s::bigint
+   AND seat_type = %(seat_type)s::seat_type_name
+   AND NOT reversed
+   AND held_from < %(ends)s::timestamptz
+   AND (held_until IS NULL OR held_until > %(starts)s::timestamptz)
+ ORDER BY number, held_from, held_until, entry;

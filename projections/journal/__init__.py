@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
-from uuid import UUID
 
 from projections import holdings
 from projections.reader import AccountFacts, Knowledge, Reader, Row, utc
@@ -28,23 +28,32 @@ def listed(  # noqa: PLR0913  each a filter of its own
     `late` keeps those that became effective before something recorded earlier in
     the same account.
     """
-    first, left = from_position, limit
-    while left is None or left > 0:
-        page = reader.ask(
-            "journal",
-            "events",
-            known=known.position,
-            account_id=account.id if account else None,
-            first=first,
-            last=until_position,
-            late=late,
-            limit=PAGE if left is None else min(PAGE, left),
+    given = {
+        "last": until_position if until_position is not None else known.position,
+        "account_no": account.no if account else None,
+    }
+    if late:
+        rows = reader.stream(
+            "journal", "late", known, first=from_position or 0, limit=limit, **given
         )
+        for page in _pages(rows):
+            yield from _told(reader, page)
+        return
+    name = "events_of_account" if account else "events"
+    first, left = from_position or 0, limit
+    while left is None or left > 0:
+        size = PAGE if left is None else min(PAGE, left)
+        page = reader.ask("journal", name, known, first=first, limit=size, **given)
         yield from _told(reader, page)
         if len(page) < PAGE:
             return
         first = page[-1]["position"] + 1
         left = None if left is None else left - len(page)
+
+
+def _pages(rows: Iterator[Row]) -> Iterator[list[Row]]:
+    while page := list(islice(rows, PAGE)):
+        yield page
 
 
 def show(reader: Reader, position: int, known: Knowledge) -> Row:
@@ -66,9 +75,7 @@ def replay(
     after it.
     """
     if order == "effective":
-        page = reader.ask(
-            "journal", "by_effect", known=until.position, account_id=account.id
-        )
+        page = reader.ask("journal", "by_effect", until, account_no=account.no)
         rows: Iterator[Row] = iter(_told(reader, page))
     else:
         rows = listed(reader, until, account=account)
@@ -79,17 +86,17 @@ def replay(
 
 
 def _told(reader: Reader, page: list[Row]) -> list[Row]:
-    people = reader.people(row["user_id"] for row in page if row["user_id"])
+    people = reader.people(row["user_no"] for row in page if row["user_no"])
     actors = reader.actors(row["actor"] for row in page)
-    accounts = _account_keys(reader, page)
+    accounts = reader.account_keys(row["account_no"] for row in page)
     return [
         {
             "position": row["position"],
             "recorded_at": utc(row["recorded_at"]),
             "effective_at": utc(row["effective_at"]),
             "event": row["topic"],
-            "account": accounts.get(row["account_id"]),
-            "user": people[row["user_id"]]["user"] if row["user_id"] else None,
+            "account": accounts.get(row["account_no"]),
+            "user": people[row["user_no"]]["user"] if row["user_no"] else None,
             "seat": f"{row['seat_type']}#{row['number']}" if row["number"] else None,
             "actor": actors[row["actor"]],
             "reason": row["reason"],
@@ -100,16 +107,27 @@ def _told(reader: Reader, page: list[Row]) -> list[Row]:
     ]
 
 
-def _data(row: Row, people: dict[UUID, Row]) -> dict[str, Any]:
+_FIELDS = (
+    "seat_type",
+    "number",
+    "quantity",
+    "renewal",
+    "request",
+    "entry",
+    "root",
+    "holds",
+    "super_admin",
+    "account_access",
+    "hub",
+    "idempotency_key",
+    "correlation_id",
+)
+
+
+def _data(row: Row, people: dict[int, Row]) -> dict[str, Any]:
     """The event's own fields, with the person's where it is UserAdded."""
-    data: dict[str, Any] = row["data"]
+    data = {name: row[name] for name in _FIELDS if row[name] is not None}
     if row["topic"] == "UserAdded":
-        person = people[row["user_id"]]
+        person = people[row["user_no"]]
         return {"email": person["email"], "name": person["name"], **data}
-    return data
-
-
-def _account_keys(reader: Reader, page: list[Row]) -> dict[UUID, str]:
-    wanted = list({row["account_id"] for row in page})
-    rows = reader.ask("accounts", "keys", account_ids=wanted) if wanted else []
-    return {row["account_id"]: row["account_key"] for row in rows}
+    return {**(row["details"] or {}), **data}

@@ -1,99 +1,95 @@
 -- unreadable --
--- The first event that this program cannot decode, if there is one (R74).
+-- The first event of a type or version that this program does not know (R74).
 SELECT notification_id AS position, topic
   FROM ledger.stored_events
  WHERE notification_id > %(after)s::bigint
    AND notification_id <= %(upto)s::bigint
    AND NOT (
        topic = ANY (%(topics)s::text[])
-       AND left(convert_from(state, 'UTF8'), 7) = '{"v":1,'
+       AND substr(state, 1, 7) = '{"v":1,'::bytea
    )
  ORDER BY notification_id
  LIMIT 1;
 
--- decode --
+-- stored --
+-- What an event is, and of which account, as far as can be told, for a message.
+SELECT stored.topic, stored.originator_id, stored.originator_version,
+       account.account_key
+  FROM ledger.stored_events AS stored
+  LEFT JOIN ledger.user_name AS person ON person.user_id = stored.originator_id
+  LEFT JOIN account
+    ON account.account_id IN (stored.originator_id, person.account_id)
+ WHERE stored.notification_id = %(position)s::bigint;
+
+-- journal --
 -- Every event after one position, up to another, as a row of the journal.
-INSERT INTO projection.journal
-SELECT stored.notification_id,
-       stored.recorded_at,
-       (stored.said ->> 'effective_at')::timestamptz,
-       stored.topic,
-       coalesce((stored.said ->> 'account')::uuid, stored.originator_id),
-       stored.originator_id,
-       stored.originator_version,
+INSERT INTO journal
+SELECT said.position,
+       said.recorded_at,
+       said.effective_at::timestamptz,
+       account.account_no,
+       person.user_no,
+       said.version,
+       said.topic::topic_name,
+       said.seat_type::seat_type_name,
+       said.number::integer,
+       said.quantity::integer,
+       said.renewal::integer,
+       said.request::bigint,
+       said.entry::bigint,
+       said.root::bigint,
+       said.holds::boolean,
+       said.super_admin::boolean,
+       said.account_access::boolean,
+       said.hub,
+       said.actor,
+       said.reason,
+       said.idempotency_key,
+       said.correlation_id,
        CASE
-           WHEN stored.said ->> 'account' IS NOT NULL THEN stored.originator_id
-           ELSE (stored.said ->> 'user')::uuid
-       END,
-       stored.said ->> 'seat_type',
-       (stored.said ->> 'number')::integer,
-       stored.said ->> 'hub',
-       (stored.said ->> 'quantity')::integer,
-       (stored.said ->> 'renewal')::integer,
-       (stored.said ->> 'request')::bigint,
-       (stored.said ->> 'entry')::bigint,
-       (stored.said ->> 'root')::bigint,
-       (stored.said ->> 'holds')::boolean,
-       (stored.said ->> 'super_admin')::boolean,
-       (stored.said ->> 'account_access')::boolean,
-       stored.said ->> 'actor',
-       stored.said ->> 'reason',
-       (stored.said ->> 'effective_at')::timestamptz < coalesce(
-           greatest(
-               max((stored.said ->> 'effective_at')::timestamptz) OVER (
-                   PARTITION BY coalesce(
-                       (stored.said ->> 'account')::uuid, stored.originator_id
-                   )
-                   ORDER BY stored.notification_id
-                   ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
-               ),
-               latest.effective_at
-           ),
-           '-infinity'
-       ),
-       stored.said - ARRAY[
-           'v', 'effective_at', 'actor', 'reason', 'account', 'user', 'user_key',
-           'email', CASE WHEN stored.topic = 'UserAdded' THEN 'name' END
-       ]
+           WHEN said.topic IN (
+               'AccountOpened', 'TimeZoneChanged', 'BillingPolicyChanged',
+               'InvoiceIssued'
+           )
+           THEN said.whole - ARRAY[
+               'v', 'effective_at', 'actor', 'reason', 'idempotency_key',
+               'correlation_id'
+           ]
+       END
   FROM (
-       SELECT notification_id, recorded_at, topic, originator_id, originator_version,
-              convert_from(state, 'UTF8')::jsonb AS said
-         FROM ledger.stored_events
-        WHERE notification_id > %(after)s::bigint
-          AND notification_id <= %(upto)s::bigint
+       SELECT stored.position, stored.recorded_at, stored.topic, stored.version,
+              stored.whole,
+              coalesce((stored.whole ->> 'account')::uuid, stored.stream) AS account_id,
+              CASE
+                  WHEN stored.whole ->> 'account' IS NOT NULL THEN stored.stream
+                  ELSE (stored.whole ->> 'user')::uuid
+              END AS user_id,
+              stored.whole ->> 'effective_at' AS effective_at,
+              stored.whole ->> 'seat_type' AS seat_type,
+              stored.whole ->> 'number' AS number,
+              stored.whole ->> 'quantity' AS quantity,
+              stored.whole ->> 'renewal' AS renewal,
+              stored.whole ->> 'request' AS request,
+              stored.whole ->> 'entry' AS entry,
+              stored.whole ->> 'root' AS root,
+              stored.whole ->> 'holds' AS holds,
+              stored.whole ->> 'super_admin' AS super_admin,
+              stored.whole ->> 'account_access' AS account_access,
+              stored.whole ->> 'hub' AS hub,
+              stored.whole ->> 'actor' AS actor,
+              stored.whole ->> 'reason' AS reason,
+              stored.whole ->> 'idempotency_key' AS idempotency_key,
+              stored.whole ->> 'correlation_id' AS correlation_id
+         FROM (
+              SELECT notification_id AS position, recorded_at, topic,
+                     originator_id AS stream, originator_version AS version,
+                     convert_from(state, 'UTF8')::jsonb AS whole
+                FROM ledger.stored_events
+               WHERE notification_id > %(after)s::bigint
+                 AND notification_id <= %(upto)s::bigint
+              OFFSET 0
+              ) AS stored
        OFFSET 0
-       ) AS stored
-  LEFT JOIN projection.account_latest AS latest
-    ON latest.account_id
-     = coalesce((stored.said ->> 'account')::uuid, stored.originator_id)
- ORDER BY stored.notification_id;
-
--- latest --
--- Keep the latest effective time of each account that the new rows touch.
-INSERT INTO projection.account_latest AS kept (account_id, effective_at)
-SELECT account_id, max(effective_at)
-  FROM projection.journal
- WHERE position > %(after)s::bigint
-   AND position <= %(upto)s::bigint
- GROUP BY account_id
-    ON CONFLICT (account_id) DO UPDATE
-   SET effective_at = greatest(kept.effective_at, excluded.effective_at);
-
--- directory --
--- Keep key, e-mail and name of each user that was added.
-INSERT INTO projection.user_directory (user_id, account_id, user_key, email, name, added)
-SELECT originator_id,
-       (said ->> 'account')::uuid,
-       said ->> 'user_key',
-       said ->> 'email',
-       said ->> 'name',
-       notification_id
-  FROM (
-       SELECT notification_id, originator_id, convert_from(state, 'UTF8')::jsonb AS said
-         FROM ledger.stored_events
-        WHERE notification_id > %(after)s::bigint
-          AND notification_id <= %(upto)s::bigint
-          AND topic = 'UserAdded'
-       OFFSET 0
-       ) AS stored
-    ON CONFLICT (user_id) DO NOTHING;
+       ) AS said
+  LEFT JOIN account ON account.account_id = said.account_id
+  LEFT JOIN user_directory AS person ON person.user_id = said.user_id;

@@ -1,37 +1,98 @@
 -- events --
 -- The journal in the order of recording, with who is meant and what reversed it.
-SELECT said.position, said.recorded_at, said.effective_at, said.topic,
-       said.account_id, said.user_id, said.seat_type, said.number, said.actor,
-       said.reason, said.data, said.super_admin, said.late,
+SELECT said.*,
        (SELECT reversal.position
-          FROM projection.journal AS reversal
+          FROM journal AS reversal
          WHERE reversal.topic = 'EntryReversed'
            AND reversal.entry = said.position
            AND reversal.position <= %(known)s::bigint
          ORDER BY reversal.position DESC
          LIMIT 1) AS reversed_by
-  FROM projection.journal AS said
+  FROM journal AS said
  WHERE said.position <= %(known)s::bigint
-   AND (%(account_id)s::uuid IS NULL OR said.account_id = %(account_id)s::uuid)
-   AND said.position >= coalesce(%(first)s::bigint, 0)
-   AND (%(last)s::bigint IS NULL OR said.position <= %(last)s::bigint)
-   AND (NOT %(late)s::boolean OR said.late)
+   AND said.position >= %(first)s::bigint
+   AND said.position <= %(last)s::bigint
+ ORDER BY said.position
+ LIMIT %(limit)s::bigint;
+
+-- events_of_account --
+-- The same, of one account.
+SELECT said.*,
+       (SELECT reversal.position
+          FROM journal AS reversal
+         WHERE reversal.topic = 'EntryReversed'
+           AND reversal.entry = said.position
+           AND reversal.position <= %(known)s::bigint
+         ORDER BY reversal.position DESC
+         LIMIT 1) AS reversed_by
+  FROM journal AS said
+ WHERE said.position <= %(known)s::bigint
+   AND said.account_no = %(account_no)s::bigint
+   AND said.position >= %(first)s::bigint
+   AND said.position <= %(last)s::bigint
+ ORDER BY said.position
+ LIMIT %(limit)s::bigint;
+
+-- late --
+-- What became effective before something that its account had recorded already.
+SELECT said.*,
+       (SELECT reversal.position
+          FROM journal AS reversal
+         WHERE reversal.topic = 'EntryReversed'
+           AND reversal.entry = said.position
+           AND reversal.position <= %(known)s::bigint
+         ORDER BY reversal.position DESC
+         LIMIT 1) AS reversed_by
+  FROM (
+       SELECT entry.*,
+              max(entry.effective_at) OVER (
+                  PARTITION BY entry.account_no
+                  ORDER BY entry.position
+                  ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+              ) AS latest
+         FROM journal AS entry
+        WHERE entry.position <= %(known)s::bigint
+          AND entry.position <= %(last)s::bigint
+          AND (%(account_no)s::bigint IS NULL
+               OR entry.account_no = %(account_no)s::bigint)
+       ) AS said
+ WHERE said.effective_at < said.latest
+   AND said.position >= %(first)s::bigint
  ORDER BY said.position
  LIMIT %(limit)s::bigint;
 
 -- by_effect --
--- The same in the order of application (R70).
-SELECT said.position, said.recorded_at, said.effective_at, said.topic,
-       said.account_id, said.user_id, said.seat_type, said.number, said.actor,
-       said.reason, said.data, said.super_admin, said.late,
+-- An account's events in the order of application (R70).
+SELECT said.*,
        (SELECT reversal.position
-          FROM projection.journal AS reversal
+          FROM journal AS reversal
          WHERE reversal.topic = 'EntryReversed'
            AND reversal.entry = said.position
            AND reversal.position <= %(known)s::bigint
          ORDER BY reversal.position DESC
          LIMIT 1) AS reversed_by
-  FROM projection.journal AS said
+  FROM journal AS said
  WHERE said.position <= %(known)s::bigint
-   AND said.account_id = %(account_id)s::uuid
+   AND said.account_no = %(account_no)s::bigint
  ORDER BY said.effective_at, said.position;
+
+-- acts --
+-- By whom, why and when some entries were recorded.
+SELECT position, actor, reason, recorded_at
+  FROM journal
+ WHERE position = ANY (%(positions)s::bigint[]);
+
+-- knowledge --
+-- When the last event up to a position was recorded.
+SELECT recorded_at
+  FROM journal
+ WHERE position <= %(position)s::bigint
+ ORDER BY position DESC
+ LIMIT 1;
+
+-- last_at --
+-- The last position that was recorded at or before an instant, and whether a later
+-- one is recorded too.
+SELECT found.position,
+       EXISTS (SELECT 1 FROM journal WHERE journal.position > found.position) AS passed
+  FROM (SELECT position_at(%(instant)s::timestamptz) AS position OFFSET 0) AS found;

@@ -1,17 +1,17 @@
+-- table --
 -- One row is one event, decoded once into typed columns. The only table that the
--- other definitions read. It holds no personal data.
-CREATE TABLE projection.journal (
-    position bigint PRIMARY KEY,
+-- other definitions read. It holds no personal data. People and accounts are named
+-- by the positions of the events that added and opened them.
+CREATE TABLE journal (
+    position bigint NOT NULL,
     recorded_at timestamptz NOT NULL,
     effective_at timestamptz NOT NULL,
-    topic text COLLATE "C" NOT NULL,
-    account_id uuid NOT NULL,
-    stream_id uuid NOT NULL,
+    account_no bigint NOT NULL,
+    user_no bigint,
     version bigint NOT NULL,
-    user_id uuid,
-    seat_type text COLLATE "C",
+    topic topic_name NOT NULL,
+    seat_type seat_type_name,
     number integer,
-    hub text COLLATE "C",
     quantity integer,
     renewal integer,
     request bigint,
@@ -20,43 +20,58 @@ CREATE TABLE projection.journal (
     holds boolean,
     super_admin boolean,
     account_access boolean,
+    hub text COLLATE "C",
     actor text COLLATE "C" NOT NULL,
-    reason text,
-    late boolean NOT NULL,
-    data jsonb NOT NULL
+    reason text COLLATE "C",
+    idempotency_key text COLLATE "C",
+    correlation_id text COLLATE "C",
+    details jsonb,
+    CONSTRAINT journal_is_whole CHECK (
+        CASE
+            WHEN topic IN ('SeatAssigned', 'SeatUnassigned')
+                THEN seat_type IS NOT NULL AND number > 0 AND user_no IS NOT NULL
+            WHEN topic IN ('SeatPurchased', 'SeatRetired')
+                THEN seat_type IS NOT NULL AND number > 0
+            WHEN topic = 'SeatReductionRequested'
+                THEN seat_type IS NOT NULL AND quantity > 0 AND renewal > 0
+            WHEN topic = 'SeatReductionCancelled'
+                THEN seat_type IS NOT NULL AND request IS NOT NULL
+            WHEN topic = 'ContractRenewed' THEN renewal > 0
+            WHEN topic IN ('HubAccessGranted', 'HubAccessRevoked')
+                THEN user_no IS NOT NULL AND hub IS NOT NULL
+            WHEN topic IN ('UserAdded', 'UserRemoved', 'PermissionsChanged')
+                THEN user_no IS NOT NULL
+            WHEN topic = 'EntryReversed'
+                THEN entry IS NOT NULL AND root IS NOT NULL AND holds IS NOT NULL
+            ELSE details IS NOT NULL
+        END)
 );
-COMMENT ON TABLE projection.journal IS 'One row is one event, decoded.';
-COMMENT ON COLUMN projection.journal.position IS 'The total order of the store.';
-COMMENT ON COLUMN projection.journal.effective_at IS 'When it was true for the customer.';
-COMMENT ON COLUMN projection.journal.recorded_at IS 'When the ledger wrote it down.';
-COMMENT ON COLUMN projection.journal.late IS
-    'Whether an earlier position of the account has a later effective time.';
 
+-- indexes --
+CREATE UNIQUE INDEX journal_by_position ON journal (position);
+-- Everything of an account in order: event list, contract.
+CREATE INDEX journal_by_account ON journal (account_no, position);
+-- A type's counts from an instant on.
+CREATE INDEX journal_by_type ON journal (account_no, seat_type, effective_at)
+ WHERE number IS NOT NULL;
 -- A seat's purchase, retirement and holdings.
-CREATE INDEX journal_by_seat
-    ON projection.journal (account_id, seat_type, number)
+CREATE INDEX journal_by_seat ON journal (account_no, seat_type, number)
  WHERE number IS NOT NULL;
 -- A user's membership, permissions, access and holdings.
-CREATE INDEX journal_by_user
-    ON projection.journal (user_id)
- WHERE user_id IS NOT NULL;
--- Everything of an account in order: event list, contract, reductions.
-CREATE INDEX journal_by_account ON projection.journal (account_id, position);
--- An account's contract events.
-CREATE INDEX journal_of_contract
-    ON projection.journal (account_id, topic)
- WHERE topic IN ('AccountOpened', 'TimeZoneChanged', 'ContractRenewed');
--- Reductions pending.
-CREATE INDEX journal_of_reductions
-    ON projection.journal (account_id, seat_type, topic)
+CREATE INDEX journal_by_user ON journal (user_no)
+ WHERE user_no IS NOT NULL;
+-- An account's contract.
+CREATE INDEX journal_of_contract ON journal (account_no, topic)
+ WHERE topic IN (
+           'AccountOpened', 'TimeZoneChanged', 'BillingPolicyChanged',
+           'ContractRenewed', 'InvoiceIssued'
+       );
+-- Reductions and their cancellations.
+CREATE INDEX journal_of_reductions ON journal (account_no, seat_type, topic)
  WHERE topic IN ('SeatReductionRequested', 'SeatReductionCancelled');
 -- The last reversal of an entry up to a position.
-CREATE INDEX journal_of_reversals
-    ON projection.journal (root, position DESC)
+CREATE INDEX journal_of_reversals ON journal (root, position)
  WHERE topic = 'EntryReversed';
 -- What a reversal named, for "reversed by".
-CREATE INDEX journal_by_entry
-    ON projection.journal (entry, position)
+CREATE INDEX journal_by_entry ON journal (entry, position)
  WHERE topic = 'EntryReversed';
--- The last position at or before an instant.
-CREATE INDEX journal_by_recording ON projection.journal (recorded_at, position);

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from projections.reader import AccountFacts, Knowledge, Reader, Row, utc
 from seat_ledger.values import SeatType
@@ -16,9 +15,7 @@ def listed(
     """Every user present at a moment, with permissions, hubs and seats."""
     members = [
         row
-        for row in reader.ask(
-            "users", "members", account_id=account.id, known=known.position
-        )
+        for row in reader.ask("users", "members", account_no=account.no, known=known)
         if row["added_at"] <= as_of and _open(row["removed_at"], as_of)
     ]
     return _described(reader, account, members, as_of, known)
@@ -27,14 +24,13 @@ def listed(
 def find(reader: Reader, text: str, as_of: datetime, known: Knowledge) -> list[Row]:
     """Users of all accounts by a part of key, e-mail or name, with what each holds."""
     found = reader.ask("users", "find", text=text)
-    accounts = {account.id: account for account in reader.accounts(known)}
+    wanted = list(dict.fromkeys(row["account_no"] for row in found))
+    keys = reader.account_keys(wanted)
     rows = []
-    for id_ in dict.fromkeys(row["account_id"] for row in found):
-        account = accounts.get(id_)
-        if account is None:
-            continue
-        ids = [row["user_id"] for row in found if row["account_id"] == id_]
-        members = reader.ask("users", "memberships", known=known.position, user_ids=ids)
+    for number in wanted:
+        account = reader.account(keys[number], known)
+        ids = [row["user_no"] for row in found if row["account_no"] == number]
+        members = reader.ask("users", "memberships", known=known, user_nos=ids)
         begun = [row for row in members if row["added_at"] <= as_of]
         rows += _described(reader, account, begun, as_of, known)
     return rows
@@ -72,24 +68,26 @@ def _because(  # noqa: PLR0913, PLR0917  who asks, and what
         return _reason("not_a_user")
     if not _open(person["removed_at"], as_of):
         return _reason("not_a_user", position=person["removed"])
-    ids = [person["user_id"]]
+    ids = [person["user_no"]]
     held = reader.ask(
         "holdings",
         "of_users",
-        account_id=account.id,
-        known=known.position,
-        user_ids=ids,
+        account_no=account.no,
+        known=known,
+        user_nos=ids,
     )
     for row in held:
-        if row["seat_type"] == seat_type and _spans(
-            row["held_from"], row["held_until"], as_of
+        if (
+            not row["reversed"]
+            and row["seat_type"] == seat_type
+            and _spans(row["held_from"], row["held_until"], as_of)
         ):
             return _reason(
                 "holds_seat", f"{row['seat_type']}#{row['number']}", row["assigned"]
             )
     entered = [
         row
-        for row in reader.ask("users", "access", known=known.position, user_ids=ids)
+        for row in reader.ask("users", "access", known=known, user_nos=ids)
         if row["hub"] == seat_type.hub and row["granted_at"] <= as_of
     ]
     if not any(_open(row["revoked_at"], as_of) for row in entered):
@@ -99,7 +97,9 @@ def _because(  # noqa: PLR0913, PLR0917  who asks, and what
     ended = [
         row
         for row in held
-        if row["seat_type"] == seat_type and not _open(row["held_until"], as_of)
+        if row["seat_type"] == seat_type
+        and not row["reversed"]
+        and not _open(row["held_until"], as_of)
     ]
     return _reason("no_seat", position=ended[-1]["unassigned"] if ended else None)
 
@@ -115,7 +115,7 @@ def _described(
     as_of: datetime,
     known: Knowledge,
 ) -> list[Row]:
-    ids = [row["user_id"] for row in members]
+    ids = [row["user_no"] for row in members]
     if not ids:
         return []
     people = reader.people(ids)
@@ -125,58 +125,58 @@ def _described(
     return [
         {
             "account": account.key,
-            **people[row["user_id"]],
+            **people[row["user_no"]],
             "added_at": utc(row["added_at"]),
             "removed_at": utc(row["removed_at"]),
-            "super_admin": may[row["user_id"]]["super_admin"],
-            "account_access": may[row["user_id"]]["account_access"],
-            "hubs": hubs.get(row["user_id"], []),
-            "seats": held.get(row["user_id"], []),
+            "super_admin": may[row["user_no"]]["super_admin"],
+            "account_access": may[row["user_no"]]["account_access"],
+            "hubs": hubs.get(row["user_no"], []),
+            "seats": held.get(row["user_no"], []),
         }
         for row in members
     ]
 
 
 def _permissions(
-    reader: Reader, ids: list[UUID], as_of: datetime, known: Knowledge
-) -> dict[UUID, dict[str, bool]]:
+    reader: Reader, ids: list[int], as_of: datetime, known: Knowledge
+) -> dict[int, dict[str, bool]]:
     may = {id_: {"super_admin": False, "account_access": False} for id_ in ids}
-    for row in reader.ask("users", "permissions", known=known.position, user_ids=ids):
+    for row in reader.ask("users", "permissions", known=known, user_nos=ids):
         if row["effective_at"] <= as_of:
             for name in ("super_admin", "account_access"):
                 if row[name] is not None:
-                    may[row["user_id"]][name] = row[name]
+                    may[row["user_no"]][name] = row[name]
     return may
 
 
 def _hubs(
-    reader: Reader, ids: list[UUID], as_of: datetime, known: Knowledge
-) -> dict[UUID, list[str]]:
-    hubs: dict[UUID, list[str]] = {}
-    for row in reader.ask("users", "access", known=known.position, user_ids=ids):
+    reader: Reader, ids: list[int], as_of: datetime, known: Knowledge
+) -> dict[int, list[str]]:
+    hubs: dict[int, list[str]] = {}
+    for row in reader.ask("users", "access", known=known, user_nos=ids):
         if _spans(row["granted_at"], row["revoked_at"], as_of):
-            hubs.setdefault(row["user_id"], []).append(row["hub"])
+            hubs.setdefault(row["user_no"], []).append(row["hub"])
     return hubs
 
 
 def _held(
     reader: Reader,
     account: AccountFacts,
-    ids: list[UUID],
+    ids: list[int],
     as_of: datetime,
     known: Knowledge,
-) -> dict[UUID, list[Any]]:
-    held: dict[UUID, list[Any]] = {}
+) -> dict[int, list[Any]]:
+    held: dict[int, list[Any]] = {}
     for row in reader.ask(
         "holdings",
         "of_users",
-        account_id=account.id,
-        known=known.position,
-        user_ids=ids,
+        account_no=account.no,
+        known=known,
+        user_nos=ids,
     ):
-        if _spans(row["held_from"], row["held_until"], as_of):
+        if not row["reversed"] and _spans(row["held_from"], row["held_until"], as_of):
             seat = f"{row['seat_type']}#{row['number']}"
-            held.setdefault(row["user_id"], []).append(seat)
+            held.setdefault(row["user_no"], []).append(seat)
     return held
 
 

@@ -1,15 +1,20 @@
--- One row is one user ever added. The only table with personal data.
-CREATE TABLE projection.user_directory (
-    user_id uuid PRIMARY KEY,
-    account_id uuid NOT NULL,
+-- table --
+-- One row is one user ever added; the number is the position of the adding. The only
+-- table with personal data.
+CREATE TABLE user_directory (
+    user_no bigint NOT NULL,
+    user_id uuid NOT NULL,
+    account_no bigint NOT NULL,
     user_key text COLLATE "C" NOT NULL,
     email text NOT NULL,
-    name text NOT NULL,
-    added bigint NOT NULL
+    folded_email text COLLATE "C" NOT NULL,
+    name text NOT NULL
 );
-COMMENT ON TABLE projection.user_directory IS
-    'One row is one user ever added: key, e-mail and name. Personal data.';
+
+-- indexes --
+CREATE UNIQUE INDEX user_directory_by_number ON user_directory (user_no);
+-- The decoder, and actors, find a user's number.
+CREATE UNIQUE INDEX user_directory_by_id ON user_directory (user_id);
 -- A question names a user by key, or by e-mail without case (R35).
-CREATE INDEX user_directory_by_key ON projection.user_directory (account_id, user_key);
-CREATE INDEX user_directory_by_email
-    ON projection.user_directory (account_id, lower(email));
+CREATE INDEX user_directory_by_key ON user_directory (account_no, user_key);
+CREATE INDEX user_directory_by_email ON user_directory (account_no, folded_email);

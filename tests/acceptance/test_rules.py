@@ -310,7 +310,7 @@ def test_r35_a_key_belongs_to_one_present_user(acme: Acme) -> None:
         known = reader.knowledge()
         account = reader.account("acme", known)
         found = reader.users_called(account, "Ann@X.example", known)
-    assert len({row["user_id"] for row in found}) == 2
+    assert len({row["user_no"] for row in found}) == 2
 
 
 def test_r36_an_actor_needs_permission_at_the_moment_of_recording(acme: Acme) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from projections import billing, holdings
-from projections.billing import Wanted
+from projections import billing, holdings, journal
+from projections.billing import Priced, Wanted
 from projections.billing.money import parse_price, rounded
 from projections.reader import Reader
 from seat_ledger.application import SeatLedger
@@ -67,12 +67,11 @@ class Book:
             known = reader.knowledge()
             return billing.counts(
                 reader,
-                [reader.account("e", known)],
+                reader.account("e", known),
                 known,
                 reader.database_now(),
                 Wanted(**wanted),
-                granularities=(granularity,),
-                prices={PRO: parse_price(price)},
+                Priced([("contracted", granularity)], {PRO: parse_price(price)}),
             ).rows
 
     def one(self, label: str, **given: Any) -> dict[str, Any]:
@@ -156,14 +155,9 @@ def test_e02_r17_a_request_at_the_renewal_targets_the_next(e: Book) -> None:
     e.renew("2026-03-06")
     assert e.one("2026-03-05")["quantity"] == "10"
     with Reader(e.conninfo) as reader:
-        rows = reader.ask("journal", "events", **_all(reader))
-        (request,) = [r for r in rows if r["topic"] == "SeatReductionRequested"]
+        rows = list(journal.listed(reader, reader.knowledge()))
+        (request,) = [r for r in rows if r["event"] == "SeatReductionRequested"]
     assert request["data"]["renewal"] == 2
-
-
-def _all(reader: Reader) -> dict[str, Any]:
-    everything = {"account_id": None, "first": None, "last": None, "late": False}
-    return {**everything, "known": reader.head, "limit": 1000}
 
 
 def test_e03_pending_seats_are_not_given_away(e: Book) -> None:

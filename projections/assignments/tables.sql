@@ -1,0 +1,16 @@
+-- table --
+-- One row is one holding that nothing ends: who has which seat now.
+CREATE TABLE current_assignment (
+    account_no bigint NOT NULL,
+    seat_type seat_type_name NOT NULL,
+    number integer NOT NULL,
+    user_no bigint NOT NULL,
+    held_from timestamptz NOT NULL,
+    assigned bigint NOT NULL
+);
+
+-- indexes --
+CREATE UNIQUE INDEX current_assignment_by_entry ON current_assignment (assigned);
+CREATE INDEX current_assignment_by_seat
+    ON current_assignment (account_no, seat_type, number);
+CREATE INDEX current_assignment_by_user ON current_assignment (user_no);

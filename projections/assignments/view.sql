@@ -1,0 +1,10 @@
+CREATE OR REPLACE VIEW projection.current_assignment AS
+SELECT account.account_key AS account, held.seat_type::text AS seat_type, held.number,
+       held.seat_type::text || '#' || held.number AS seat, person.user_id,
+       person.user_key, person.email, person.name, held.held_from, held.assigned
+  FROM current_assignment AS held
+  JOIN account ON account.account_no = held.account_no
+  JOIN user_directory AS person ON person.user_no = held.user_no;
+COMMENT ON VIEW projection.current_assignment IS
+    'One row is one seat that somebody has now. Names come from the user directory.';
+COMMENT ON COLUMN projection.current_assignment.assigned IS 'The position of the assignment.';

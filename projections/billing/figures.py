@@ -1,0 +1,150 @@
+"""The figures of a period, and what each counting rule makes of them (R53).
+
+A figure row holds exact whole numbers: seats, seat-days and seat-microseconds. A
+quantity is one of them over the period's length, an exact rational until output (R51).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from fractions import Fraction
+from itertools import islice
+from typing import Any
+
+from psycopg.rows import dict_row
+
+from projections.billing.statement import counting
+from projections.periods import PeriodRow, columns
+from projections.reader import Knowledge, Reader, Row, utc
+
+MODES = (
+    "contracted",
+    "peak",
+    "snapshot_end",
+    "start_plus_rises",
+    "time_weighted",
+    "day_peak",
+    "day_touch",
+    "distinct",
+)
+"""Every counting mode, in the order in which they are shown."""
+
+GRANULARITIES = ("day", "second")
+WITH_GRANULARITY = frozenset({"contracted", "start_plus_rises"})
+ACCOUNTS_AT_ONCE = 200
+
+_MICROSECOND = timedelta(microseconds=1)
+_SEATS = {
+    "peak": "assigned_peak",
+    "snapshot_end": "assigned_closing",
+    "distinct": "holders",
+}
+_SHARES = {
+    ("contracted", "day"): "contracted_days",
+    ("contracted", "second"): "contracted_time",
+    ("start_plus_rises", "day"): "rises_days",
+    ("start_plus_rises", "second"): "rises_time",
+    ("time_weighted", None): "held_time",
+    ("day_peak", None): "peak_days",
+    ("day_touch", None): "touched_days",
+}
+
+
+def every_rule(granularity: str | None = None) -> list[tuple[str, str | None]]:
+    """Each mode with each of its granularities: ten; or with one of them: eight."""
+    wanted = (granularity,) if granularity else GRANULARITIES
+    return [
+        (mode, part)
+        for mode in MODES
+        for part in (wanted if mode in WITH_GRANULARITY else (None,))
+    ]
+
+
+def quantity(row: Row, mode: str, granularity: str | None) -> Fraction:
+    """What a counting rule makes of a row of figures (R53)."""
+    if mode in _SEATS:
+        return Fraction(int(row[_SEATS[mode]]))
+    figure = _SHARES[mode, granularity]
+    whole = microseconds(row) if figure.endswith("_time") else int(row["days"])
+    return Fraction(int(row[figure]), whole)
+
+
+def microseconds(row: Row) -> int:
+    """The length of a row's period."""
+    elapsed: timedelta = row["ends"] - row["starts"]
+    return elapsed // _MICROSECOND
+
+
+def seconds(starts: datetime, ends: datetime) -> float | int:
+    """Elapsed seconds, whole where they are (R10)."""
+    elapsed = ends - starts
+    whole = elapsed.days * 86400 + elapsed.seconds
+    return whole + elapsed.microseconds / 1e6 if elapsed.microseconds else whole
+
+
+def as_known(
+    reader: Reader, wanted: Sequence[PeriodRow], known: Knowledge
+) -> list[Row]:
+    """The figures of some periods or windows, knowing the events up to a position.
+
+    The periods of one account follow each other without gaps. Rows come in the order
+    of the periods, then by seat type.
+    """
+    found: dict[tuple[int, int], list[Row]] = {}
+    rest = iter(_by_account(wanted))
+    while some := list(islice(rest, ACCOUNTS_AT_ONCE)):
+        for row in _ask(reader, [one for of in some for one in of], known):
+            found.setdefault((row["account_no"], row["period_no"]), []).append(row)
+    return [
+        {**one._asdict(), **row}
+        for one in wanted
+        for row in sorted(
+            found.get((one.account_no, one.period_no), []),
+            key=lambda row: str(row["seat_type"]),
+        )
+    ]
+
+
+def _by_account(wanted: Sequence[PeriodRow]) -> list[list[PeriodRow]]:
+    accounts: dict[int, list[PeriodRow]] = {}
+    for one in wanted:
+        accounts.setdefault(one.account_no, []).append(one)
+    return list(accounts.values())
+
+
+def _ask(reader: Reader, wanted: list[PeriodRow], known: Knowledge) -> list[Row]:
+    given = columns(wanted)
+    arrays: dict[str, Any] = {
+        "account_nos": given["account_no"],
+        "period_nos": given["period_no"],
+        "starts": given["starts"],
+        "ends": given["ends"],
+        "day_starts": given["day_starts"],
+        "wanted": list(set(given["account_no"])),
+        "known": known.position,
+    }
+    with reader.connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(counting("given", "known"), arrays).fetchall()
+
+
+def kept(
+    reader: Reader,
+    account_nos: list[int] | None,
+    *,
+    from_label: Any,
+    until_label: Any,
+    upto: datetime,
+) -> list[Row]:
+    """The kept figures of the periods whose label lies in a span."""
+    rows = reader.ask(
+        "billing",
+        "kept",
+        account_nos=account_nos,
+        from_label=from_label,
+        until_label=until_label,
+        upto=upto,
+    )
+    return [
+        {**row, "starts": utc(row["starts"]), "ends": utc(row["ends"])} for row in rows
+    ]

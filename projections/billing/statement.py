@@ -1,0 +1,16 @@
+"""The one query that counts, over its sources of periods and of events."""
+
+from __future__ import annotations
+
+from projections.queries import queries
+
+_FIGURES = queries("billing", "figures.sql")
+
+
+def counting(periods: str, source: str) -> bytes:
+    """The query that counts; `periods` are given or kept, events kept or as known."""
+    return (
+        b"WITH period AS MATERIALIZED (" + _FIGURES[f"{periods}_periods"] + b"), "
+        b"step AS (" + _FIGURES[f"{source}_steps"] + b"), "
+        b"held AS (" + _FIGURES[f"{source}_held"] + b"), " + _FIGURES["figures"]
+    )

@@ -1,0 +1,228 @@
+"""Catch-up: what a batch of new events touched is computed anew, and nothing else.
+
+Rows and checkpoint change in one transaction, under one lock, in position order: each
+event counts exactly once, whoever catches up, and however often. The definitions are
+the same as everywhere; only the keys are few.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from itertools import groupby
+from typing import Any
+
+import psycopg
+from psycopg.rows import dict_row
+
+from projections import generation, periods
+from projections.contracts import AccountFacts, facts_of
+from projections.decoding import UnreadableEvent, check_known, decode
+from projections.generation import Served
+from projections.locks import CATCH_UP_LOCK
+from projections.queries import queries
+from projections.upsert import replace
+from seat_ledger.errors import SchemaMismatch
+
+BATCH = 20_000
+REBUILD_IS_FASTER = 400_000
+"""With so many events missing, a rebuild is the shorter way."""
+
+_Connection = psycopg.Connection[Any]
+_REFRESH = queries("refresh.sql")
+_PERIODS = queries("periods", "refresh.sql")
+_FIGURES = queries("billing", "figures.sql")
+
+
+def catch_up(connection: _Connection, *, patient: bool = False) -> Served:
+    """Bring the served tables to the head as it is now; return where they are.
+
+    The connection is in autocommit mode. A role that may not write leaves the tables
+    as they are. Raises UnreadableEvent (R74); SchemaMismatch for tables of another
+    definition, or, unless `patient`, when so much is missing that a rebuild is due.
+    """
+    found = generation.served(connection)
+    generation.check(found)
+    generation.use(connection, found.number)
+    head = found.head
+    if found.checkpoint >= head or not _may_write(connection):
+        return found
+    missing = head - found.checkpoint
+    if missing > REBUILD_IS_FASTER and not patient:
+        raise SchemaMismatch(
+            f"The projections are {missing:,} events behind the store; rebuilding them "
+            "is faster than catching up.",
+            try_="seat-ledger projection rebuild",
+        )
+    position = found.checkpoint
+    while position < head:
+        position = advance(connection, found.number, head)
+    return found._replace(checkpoint=position)
+
+
+def _may_write(connection: _Connection) -> bool:
+    row = connection.execute(
+        "SELECT has_table_privilege('projection.generation', 'UPDATE') "
+        "AND NOT current_setting('transaction_read_only')::boolean"
+    ).fetchone()
+    return bool(row and row[0])
+
+
+def advance(connection: _Connection, number: int, head: int) -> int:
+    """Take the next batch of events, all of it or none; return the new checkpoint.
+
+    An event that cannot be read is noted, so that status shows what stops the
+    projections since when.
+    """
+    try:
+        with connection.transaction():
+            return locked_advance(connection, number, head)
+    except UnreadableEvent as error:
+        connection.execute(
+            "UPDATE projection.generation SET failed_position = %s, "
+            "failed_reason = %s, failed_at = clock_timestamp() "
+            "WHERE number = %s AND failed_position IS DISTINCT FROM %s",
+            [error.position, error.message, number, error.position],
+        )
+        raise
+
+
+def locked_advance(connection: _Connection, number: int, head: int) -> int:
+    """The same, inside the caller's transaction."""
+    connection.execute("SELECT pg_advisory_xact_lock(%s)", [CATCH_UP_LOCK])
+    row = connection.execute(
+        "SELECT position FROM projection.generation WHERE number = %s", [number]
+    ).fetchone()
+    assert row is not None
+    after, upto = int(row[0]), min(head, int(row[0]) + BATCH)
+    if after >= head:
+        return after
+    check_known(connection, after, upto)
+    decode(connection, after, upto)
+    refresh(connection, after, upto)
+    connection.execute(
+        "UPDATE projection.generation SET position = %s, moved_at = clock_timestamp(), "
+        "failed_position = NULL, failed_reason = NULL, failed_at = NULL "
+        "WHERE number = %s",
+        [upto, number],
+    )
+    return upto
+
+
+class Touched:
+    """What a batch of events touched, as arrays for the queries."""
+
+    def __init__(self, connection: _Connection, after: int, upto: int) -> None:
+        with connection.cursor(row_factory=dict_row) as cursor:
+            rows = cursor.execute(
+                _REFRESH["touched"], {"after": after, "upto": upto}
+            ).fetchall()
+        self.seats = [row for row in rows if row["kind"] == "seat"]
+        self.contracts = {
+            row["account_no"]: row["since"] for row in rows if row["kind"] != "seat"
+        }
+        self.types: dict[tuple[int, str], datetime] = {}
+        for row in self.seats:
+            self._touch((row["account_no"], row["seat_type"]), row["since"])
+
+    def _touch(self, key: tuple[int, str], since: datetime) -> None:
+        self.types[key] = min(self.types.get(key, since), since)
+
+    def add_contracts(self, connection: _Connection) -> None:
+        """A contract that changed touches every type of its account."""
+        if self.contracts:
+            for account_no, seat_type in connection.execute(
+                _REFRESH["types_of"], {"account_nos": list(self.contracts)}
+            ).fetchall():
+                self._touch((account_no, seat_type), self.contracts[account_no])
+
+    def given(self) -> dict[str, Any]:
+        """The arrays."""
+        return {
+            "seat_accounts": [row["account_no"] for row in self.seats],
+            "seat_types": [row["seat_type"] for row in self.seats],
+            "seat_numbers": [row["number"] for row in self.seats],
+            "type_accounts": [account for account, _ in self.types],
+            "types": [seat_type for _, seat_type in self.types],
+            "sinces": list(self.types.values()),
+            "account_nos": list(self.contracts),
+        }
+
+
+def refresh(connection: _Connection, after: int, upto: int) -> None:
+    """Compute anew what the journal's rows of ``(after, upto]`` touched."""
+    touched = Touched(connection, after, upto)
+    given = {"known": upto, **touched.given()}
+    if touched.seats:
+        for name, scope, keys in (
+            ("seat", "of_seats", "touched_seats"),
+            ("seat_holding", "of_seats", "touched_seats"),
+            ("current_assignment", "of_seats", "touched_seats"),
+            ("seat_count", "of_types", "touched_types"),
+        ):
+            replace(
+                connection,
+                name,
+                ctes=(("touched", _REFRESH[keys]),),
+                fresh=_REFRESH[name],
+                scope=_REFRESH[scope],
+                given=given,
+            )
+    if touched.contracts:
+        found = facts(connection, list(touched.contracts), upto)
+        replace_periods(connection, found)
+        touched.add_contracts(connection)
+    if touched.types:
+        _refresh_figures(connection, touched)
+
+
+def facts(
+    connection: _Connection, account_nos: list[int], known: int
+) -> list[AccountFacts]:
+    """The contracts of some accounts, from the journal."""
+    given = {"account_nos": account_nos, "known": known}
+    reversed_ = {
+        row[0] for row in connection.execute(_PERIODS["policies_reversed"], given)
+    }
+    with connection.cursor(row_factory=dict_row) as cursor:
+        rows = cursor.execute(_PERIODS["contracts"], given).fetchall()
+    return [
+        facts_of(list(of_account), known, reversed_)
+        for _, of_account in groupby(rows, key=lambda row: row["account_no"])
+    ]
+
+
+def replace_periods(connection: _Connection, accounts: Iterable[AccountFacts]) -> None:
+    """Make the kept periods of some accounts those of the calendar."""
+    found = list(accounts)
+    rows = (row for account in found for row in periods.rows_of(account))
+    given = {
+        **periods.columns(rows),
+        "account_nos": [account.no for account in found],
+    }
+    replace(
+        connection,
+        "billing_period",
+        ctes=(),
+        fresh=_PERIODS["billing_period"],
+        scope=_REFRESH["of_accounts"],
+        given=given,
+    )
+
+
+def _refresh_figures(connection: _Connection, touched: Touched) -> None:
+    """Count anew from the earliest period that was touched, account by account."""
+    given = touched.given()
+    replace(
+        connection,
+        "billable_seats",
+        ctes=(
+            ("period", _FIGURES["touched_periods"]),
+            ("touched_types", _FIGURES["touched_types"]),
+            ("step", _FIGURES["touched_steps"]),
+            ("held", _FIGURES["touched_held"]),
+        ),
+        fresh=b"WITH " + _FIGURES["figures"],
+        scope=_REFRESH["of_figures"],
+        given={**given, "account_nos": given["type_accounts"]},
+    )

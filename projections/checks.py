@@ -1,0 +1,61 @@
+"""What must be so of rebuilt tables before they are served, and their digests."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+
+class Check(NamedTuple):
+    """A query of ``checks.sql`` that finds the first row that should not be."""
+
+    name: str
+    projection: str
+    sentence: str
+
+    def told(self, row: dict[str, Any]) -> str:
+        """What is wrong, with where and when."""
+        return self.sentence.format(**row)
+
+
+_SEAT = "position {position}: {account}, {seat_type}#{number}: "
+_TYPE = "position {position}: {account}, {seat_type}: "
+CHECKS = (
+    Check(
+        "journal_is_whole",
+        "journal",
+        "the journal has {kept} of the store's {events} events up to {position}",
+    ),
+    Check(
+        "one_holder_at_once",
+        "seat_holding",
+        _SEAT + "two holders at once from {held_from} on",
+    ),
+    Check(
+        "holdings_have_both_ends",
+        "seat_holding",
+        _SEAT + "an unassignment at {held_until} that ends no holding",
+    ),
+    Check(
+        "holdings_within_seats",
+        "seat_holding",
+        _SEAT + "held from {held_from} while not under contract",
+    ),
+    Check(
+        "counts_within_contract",
+        "seat_count",
+        _TYPE + "{assigned} seats held and {purchased} under contract at {at}",
+    ),
+    Check(
+        "counts_equal_holdings",
+        "seat_count",
+        _TYPE + "the counts are not those of the holdings",
+    ),
+)
+"""Every check of a rebuild, in the order in which they are told."""
+
+
+def digest_of(parts: Iterable[str]) -> str:
+    """A short digest, for telling change and nothing more."""
+    return hashlib.sha256("\x00".join(parts).encode()).hexdigest()[:16]

@@ -1,0 +1,132 @@
+-- account_ranges --
+-- Account numbers that cut the journal in shares with about equally many events.
+SELECT percentile_disc(%(shares)s::float8[]) WITHIN GROUP (ORDER BY account_no)
+  FROM (SELECT account_no
+          FROM journal
+         WHERE position %% greatest(1, (SELECT max(position) / 20000 FROM journal)) = 0
+       ) AS sampled;
+
+-- journal_is_whole --
+-- Every event of the store up to the ceiling is in the journal.
+SELECT stored.events, kept.events AS kept, %(ceiling)s::bigint AS position
+  FROM (SELECT count(*) AS events
+          FROM ledger.stored_events
+         WHERE notification_id <= %(ceiling)s::bigint) AS stored,
+       (SELECT count(*) AS events FROM journal
+         WHERE position <= %(ceiling)s::bigint) AS kept
+ WHERE stored.events <> kept.events;
+
+-- one_holder_at_once --
+-- No two users hold one seat at one instant (R24).
+SELECT account.account_key AS account, held.seat_type::text AS seat_type, held.number,
+       held.held_from, held.assigned AS position
+  FROM (
+       SELECT account_no, seat_type, number, held_from, held_until, assigned,
+              lag(coalesce(held_until, 'infinity')) OVER (
+                  PARTITION BY account_no, seat_type, number
+                  ORDER BY held_from, held_until NULLS LAST, assigned
+              ) AS before,
+              lag(held_from) OVER (
+                  PARTITION BY account_no, seat_type, number
+                  ORDER BY held_from, held_until NULLS LAST, assigned
+              ) AS began_before
+         FROM seat_holding
+        WHERE NOT reversed
+       ) AS held
+  JOIN account ON account.account_no = held.account_no
+ WHERE held.before > held.held_from
+    OR (held.before = held.held_from AND held.began_before = held.held_from)
+ LIMIT 1;
+
+-- holdings_have_both_ends --
+-- Every unassignment ends a holding (R46 d).
+SELECT account.account_key AS account, held.seat_type::text AS seat_type, held.number,
+       held.held_until, held.unassigned AS position
+  FROM seat_holding AS held
+  JOIN account ON account.account_no = held.account_no
+ WHERE NOT held.reversed
+   AND (held.assigned IS NULL OR held.held_until < held.held_from)
+ LIMIT 1;
+
+-- holdings_within_seats --
+-- A seat is held only while it is under contract (R24).
+SELECT account.account_key AS account, held.seat_type::text AS seat_type, held.number,
+       held.held_from, held.assigned AS position
+  FROM seat_holding AS held
+  LEFT JOIN seat
+    ON seat.account_no = held.account_no
+   AND seat.seat_type = held.seat_type
+   AND seat.number = held.number
+  JOIN account ON account.account_no = held.account_no
+ WHERE NOT held.reversed
+   AND (seat.purchased_at IS NULL
+        OR held.held_from < seat.purchased_at
+        OR seat.retires_at < coalesce(held.held_until, 'infinity'))
+ LIMIT 1;
+
+-- counts_within_contract --
+-- Never are more seats held than are under contract.
+SELECT account.account_key AS account, step.seat_type::text AS seat_type, step.at,
+       step.assigned, step.purchased,
+       (SELECT max(said.position)
+          FROM journal AS said
+         WHERE said.account_no = step.account_no
+           AND said.seat_type = step.seat_type
+           AND said.number IS NOT NULL
+           AND said.effective_at = step.at) AS position
+  FROM seat_count AS step
+  JOIN account ON account.account_no = step.account_no
+ WHERE step.assigned > step.purchased
+    OR step.assigned < 0
+ LIMIT 1;
+
+-- counts_equal_holdings --
+-- The counts, which come straight from the journal, are those of the holdings and of
+-- the seats: by type, the changes add up to the same sum of hashed instants.
+SELECT account.account_key AS account, told.seat_type::text AS seat_type,
+       told.held, told.counted, told.position
+  FROM (
+       SELECT account_no, seat_type, sum(held) AS held, sum(counted) AS counted,
+              sum(bought) AS bought, sum(counted_bought) AS counted_bought,
+              max(position) AS position
+         FROM (
+              SELECT account_no, seat_type,
+                     sum(hashfloat8extended(date_part('epoch', held_from), 0)::numeric
+                         - CASE
+                               WHEN held_until IS NULL THEN 0
+                               ELSE hashfloat8extended(date_part('epoch', held_until), 0)
+                           END) AS held,
+                     0::numeric AS counted, 0::numeric AS bought,
+                     0::numeric AS counted_bought, max(assigned) AS position
+                FROM seat_holding
+               WHERE NOT reversed
+               GROUP BY account_no, seat_type
+              UNION ALL
+              SELECT account_no, seat_type, 0, 0,
+                     sum(hashfloat8extended(date_part('epoch', purchased_at), 0)::numeric
+                         - CASE
+                               WHEN retires_at IS NULL THEN 0
+                               ELSE hashfloat8extended(date_part('epoch', retires_at), 0)
+                           END), 0, max(purchased)
+                FROM seat
+               GROUP BY account_no, seat_type
+              UNION ALL
+              SELECT account_no, seat_type, 0,
+                     sum(hashfloat8extended(date_part('epoch', at), 0)::numeric * given), 0,
+                     sum(hashfloat8extended(date_part('epoch', at), 0)::numeric
+                         * (bought - retired)), 0
+                FROM (
+                     SELECT account_no, seat_type, at, bought, retired,
+                            assigned - lag(assigned, 1, 0) OVER (
+                                PARTITION BY account_no, seat_type ORDER BY at
+                            ) AS given
+                       FROM seat_count
+                     ) AS step
+               GROUP BY account_no, seat_type
+              ) AS sides
+        GROUP BY account_no, seat_type
+       ) AS told
+  JOIN account ON account.account_no = told.account_no
+ WHERE told.held <> told.counted
+    OR told.bought <> told.counted_bought
+ LIMIT 1;

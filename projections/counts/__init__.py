@@ -1,0 +1,1 @@
+"""How many seats were under contract, and how many were held, from when on."""

@@ -1,0 +1,15 @@
+-- table --
+-- One row is one step: from this instant until the type's next row, so many seats were
+-- under contract, and so many were held.
+CREATE TABLE seat_count (
+    account_no bigint NOT NULL,
+    seat_type seat_type_name NOT NULL,
+    at timestamptz NOT NULL,
+    purchased integer NOT NULL,
+    assigned integer NOT NULL,
+    bought integer NOT NULL,
+    retired integer NOT NULL
+);
+
+-- indexes --
+CREATE UNIQUE INDEX seat_count_by_instant ON seat_count (account_no, seat_type, at);

@@ -1,0 +1,117 @@
+"""The event log, decoded: the one step that reads stored states.
+
+What cannot be read stops here and is named with its position (R74): an unknown type
+or version at once, anything else by halving the range in which it fails.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg
+
+from projections.catalogue import TOPICS
+from projections.queries import queries
+from seat_ledger.errors import IntegrityFailure
+
+_Connection = psycopg.Connection[Any]
+
+STEPS = (
+    ("accounts", "account"),
+    ("users", "user_directory"),
+    ("journal", "journal"),
+)
+_UNREADABLE = (psycopg.DataError, psycopg.IntegrityError)
+
+
+class UnreadableEvent(IntegrityFailure):
+    """An event of the store cannot be read; the projections stop before it (R74)."""
+
+    code = "unreadable_event"
+    exit_code = 1
+
+    @property
+    def position(self) -> int:
+        """The event's position."""
+        return int(self.details["position"])
+
+
+def decode(
+    connection: _Connection, after: int, upto: int, steps: Any = STEPS
+) -> dict[str, int]:
+    """Decode the events of ``(after, upto]``; return the rows made by each step.
+
+    The connection's search path is the generation's, and a transaction is open.
+    Raises UnreadableEvent, leaving nothing of the range.
+    """
+    made = {}
+    for room, table in steps:
+        given = {"after": after, "upto": upto}
+        statement = queries(room, "decode.sql")[table]
+        try:
+            with connection.transaction():
+                made[table] = connection.execute(statement, given).rowcount
+        except _UNREADABLE as error:
+            position = _locate(connection, statement, after, upto)
+            raise unreadable(connection, position, _reason(error)) from error
+    return made
+
+
+def check_known(connection: _Connection, after: int, upto: int) -> None:
+    """Raise UnreadableEvent at the first event of an unknown type or version."""
+    row = connection.execute(
+        queries("journal", "decode.sql")["unreadable"],
+        {"after": after, "upto": upto, "topics": list(TOPICS)},
+    ).fetchone()
+    if row is not None:
+        raise unreadable(
+            connection, row[0], "this program does not know its type or version"
+        )
+
+
+def _locate(connection: _Connection, statement: bytes, after: int, upto: int) -> int:
+    """The first position at which a step of the decoding fails."""
+    while upto - after > 1:
+        middle = (after + upto) // 2
+        if _fails(connection, statement, after, middle):
+            upto = middle
+        else:
+            after = middle
+    return upto
+
+
+def _fails(connection: _Connection, statement: bytes, after: int, upto: int) -> bool:
+    try:
+        with connection.transaction(force_rollback=True):
+            connection.execute(statement, {"after": after, "upto": upto})
+    except _UNREADABLE:
+        return True
+    return False
+
+
+def unreadable(connection: _Connection, position: int, reason: str) -> UnreadableEvent:
+    """What to say of an event that cannot be read."""
+    row = connection.execute(
+        queries("journal", "decode.sql")["stored"], {"position": position}
+    ).fetchone()
+    topic, stream, version, account = row or ("?", "?", "?", None)
+    of = f"account {account}" if account else f"stream {stream}, version {version}"
+    return UnreadableEvent(
+        f"The event at position {position} ({topic}, {of}) cannot be read: {reason}. "
+        "The projections stop before it; nothing is skipped.",
+        try_="use the program version that wrote it, or restore the event from a "
+        "backup",
+        position=position,
+        topic=topic,
+        account=account,
+        reason=reason,
+    )
+
+
+def _reason(error: psycopg.Error) -> str:
+    told = error.diag.message_primary or str(error)
+    if isinstance(error, psycopg.errors.CheckViolation):
+        return "something that its type needs is missing"
+    if isinstance(error, psycopg.errors.NotNullViolation):
+        return f"its {error.diag.column_name} is missing or unknown"
+    return told

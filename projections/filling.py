@@ -1,0 +1,71 @@
+"""Tables filled from nothing, by the definitions themselves."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import dict_row
+
+from projections import periods
+from projections.billing.statement import counting
+from projections.contracts import facts_of
+from projections.queries import queries
+
+_Connection = psycopg.Connection[Any]
+_FROM_KEPT = {
+    "current_assignment": b"""
+        SELECT account_no, seat_type, number, user_no, held_from, assigned
+          FROM seat_holding
+         WHERE NOT reversed
+           AND held_until IS NULL
+           AND account_no >= %(first)s::bigint
+           AND account_no <= %(last)s::bigint""",
+    "billable_seats": counting("kept", "kept"),
+}
+"""Tables that are made of others of the same generation."""
+
+
+def fill(connection: _Connection, name: str, first: int, last: int, known: int) -> int:
+    """Fill a table for a range of accounts; return the number of rows."""
+    given = {"first": first, "last": last, "known": known}
+    table = sql.Identifier(name)
+    if name in _FROM_KEPT:
+        rows: Any = sql.SQL(_text(_FROM_KEPT[name]))
+    else:
+        rows = sql.SQL(
+            "SELECT * FROM {} WHERE account_no >= %(first)s AND account_no <= %(last)s"
+        ).format(sql.SQL("{}(%(known)s::bigint)").format(sql.Identifier(f"{name}_at")))
+    return connection.execute(
+        sql.SQL("INSERT INTO {} {}").format(table, rows), given
+    ).rowcount
+
+
+def fill_periods(connection: _Connection, known: int) -> int:
+    """Fill the billing periods of every account; return the number of rows."""
+    asked = queries("periods", "refresh.sql")
+    given = {"known": known}
+    reversed_ = {
+        row[0] for row in connection.execute(asked["all_policies_reversed"], given)
+    }
+    with connection.cursor(row_factory=dict_row) as cursor:
+        said = cursor.execute(asked["all_contracts"], given).fetchall()
+    rows = 0
+    names = ", ".join(periods.PeriodRow._fields)
+    with (
+        connection.cursor() as cursor,
+        cursor.copy(f"COPY billing_period ({names}) FROM STDIN".encode()) as copy,
+    ):
+        for _, of_account in groupby(said, key=lambda row: row["account_no"]):
+            account = facts_of(list(of_account), known, reversed_)
+            for row in periods.rows_of(account):
+                copy.write_row(row)
+                rows += 1
+    return rows
+
+
+def _text(query: bytes) -> Any:
+    """A query of the package's files; never anything from outside."""
+    return query.decode()

@@ -1,0 +1,135 @@
+"""Following: catch up as events arrive, until somebody stops it.
+
+A notification only wakes it; a poll backs the notification, so that nothing sleeps
+until the next event. A lost connection is made anew. Of several followers one works,
+and another takes over when it ends.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import psycopg
+
+from projections.catch_up import catch_up
+from projections.decoding import UnreadableEvent
+from projections.locks import FOLLOW_LOCK
+from seat_ledger.errors import Unavailable
+from seat_ledger.store.connection import connect
+
+CHANNEL = "stored_events"
+LONGEST_PAUSE = 30.0
+
+Tell = Callable[..., None]
+
+
+def follow(
+    conninfo: str,
+    *,
+    poll: float = 1.0,
+    tell: Tell = lambda _event, **_facts: None,
+    stop: threading.Event | None = None,
+) -> None:
+    """Keep the projections at the store's head until `stop` or a signal.
+
+    `tell` gets a word and its facts: ``following``, ``standing_by``, ``caught_up``,
+    ``disconnected``, ``stuck``, ``stopped``. Raises SchemaMismatch.
+    """
+    stopping = stop or _on_signals()
+    pause = 0.1
+    while not stopping.is_set():
+        try:
+            with connect(conninfo, autocommit=True) as connection:
+                pause = 0.1
+                _follow_on(connection, poll, tell, stopping)
+        except (Unavailable, psycopg.OperationalError) as error:
+            tell("disconnected", reason=str(error).strip(), retry_in=round(pause, 1))
+            stopping.wait(pause)
+            pause = min(pause * 2, LONGEST_PAUSE)
+    tell("stopped")
+
+
+def _on_signals() -> threading.Event:
+    """An event that the first Ctrl-C or SIGTERM sets; the second one ends at once."""
+    stopping = threading.Event()
+
+    def ask(number: int, _: Any) -> None:
+        if stopping.is_set():
+            raise KeyboardInterrupt
+        stopping.set()
+        signal.signal(number, signal.default_int_handler)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, ask)
+    return stopping
+
+
+def _follow_on(
+    connection: psycopg.Connection[Any],
+    poll: float,
+    tell: Tell,
+    stopping: threading.Event,
+) -> None:
+    if not _take_place(connection, poll, tell, stopping):
+        return
+    connection.execute(f"LISTEN {CHANNEL}".encode())
+    tell("following")
+    stuck: int | None = None
+    while not stopping.is_set():
+        began = time.monotonic()
+        try:
+            before, after = _advance(connection)
+            stuck = None
+            if after > before:
+                took = round((time.monotonic() - began) * 1000, 1)
+                tell("caught_up", events=after - before, position=after, ms=took)
+        except UnreadableEvent as error:
+            if stuck != error.position:
+                tell("stuck", position=error.position, reason=error.message)
+            stuck = error.position
+        _wait(connection, poll, stopping)
+
+
+def _take_place(
+    connection: psycopg.Connection[Any],
+    poll: float,
+    tell: Tell,
+    stopping: threading.Event,
+) -> bool:
+    """Wait until no other follower is at work."""
+    told = False
+    while not stopping.is_set():
+        row = connection.execute(
+            "SELECT pg_try_advisory_lock(%s)", [FOLLOW_LOCK]
+        ).fetchone()
+        if row and row[0]:
+            return True
+        if not told:
+            tell("standing_by", reason="another follower is at work")
+            told = True
+        stopping.wait(poll)
+    return False
+
+
+def _advance(connection: psycopg.Connection[Any]) -> tuple[int, int]:
+    from projections import generation  # noqa: PLC0415
+
+    before = generation.served(connection).checkpoint
+    return before, catch_up(connection, patient=True).checkpoint
+
+
+def _wait(
+    connection: psycopg.Connection[Any], poll: float, stopping: threading.Event
+) -> None:
+    """Wait for a notification, or for the poll's time; look for a stop meanwhile."""
+    deadline = time.monotonic() + poll
+    while not stopping.is_set():
+        left = deadline - time.monotonic()
+        if left <= 0:
+            return
+        for _ in connection.notifies(timeout=min(left, 0.5), stop_after=1):
+            return

@@ -1,0 +1,244 @@
+"""Sets of tables side by side: made, served, kept for comparison, dropped.
+
+A generation is a schema of its own, with its tables, indexes and definitions bound to
+each other when it is made. Readers name it once, by their search path, and stay on it.
+Other clients read views in the schema ``projection``; a switch points them to another
+generation, in one short transaction.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NamedTuple
+
+import psycopg
+from psycopg import sql
+
+from projections.catalogue import PROJECTIONS, ROOMS, TOPICS, indexes, versions
+from projections.locks import INSTALL_LOCK
+from projections.queries import queries, text
+from seat_ledger.errors import SchemaMismatch
+from seat_ledger.store.connection import connect
+from seat_ledger.values import seat_types
+
+READER_ROLE = "seat_ledger_reader"
+
+Connection = psycopg.Connection[Any]
+
+
+class Served(NamedTuple):
+    """The generation that answers come from, and how far it and the store are."""
+
+    number: int
+    checkpoint: int
+    head: int
+    versions: dict[str, str]
+
+    @property
+    def schema(self) -> str:
+        """The schema of its tables."""
+        return schema_of(self.number)
+
+    @property
+    def stale(self) -> list[str]:
+        """The projections whose definition is not this program's."""
+        known = versions()
+        return [name for name, own in known.items() if self.versions.get(name) != own]
+
+
+def schema_of(number: int) -> str:
+    """The schema of a generation's tables."""
+    return f"projection_{number}"
+
+
+def install(conninfo: str) -> bool:
+    """Make the first, empty generation; return whether there was none.
+
+    Tables of another definition are left as they are: they serve until a rebuild.
+    """
+    with connect(conninfo, autocommit=True) as connection:
+        if _is_installed(connection):
+            return False
+        with connection.transaction():
+            connection.execute("SELECT pg_advisory_xact_lock(%s)", [INSTALL_LOCK])
+            if _is_installed(connection):
+                return False
+            connection.execute("SET LOCAL client_min_messages = warning")
+            connection.execute("DROP SCHEMA IF EXISTS projection CASCADE")
+            connection.execute(text("control.sql").encode())
+            make_reader_role(connection)
+            number = make(connection)
+            for projection in PROJECTIONS:
+                make_indexes(connection, number, projection.name)
+            serve(connection, number)
+        return True
+
+
+def _is_installed(connection: Connection) -> bool:
+    row = connection.execute(
+        "SELECT to_regclass('projection.generation') IS NOT NULL"
+    ).fetchone()
+    return bool(row and row[0])
+
+
+def served(connection: Connection) -> Served:
+    """The generation that is served. Raises SchemaMismatch (exit 12)."""
+    missing = SchemaMismatch(
+        "The database has no schema of the seat ledger, or an older one.",
+        try_="seat-ledger db migrate",
+    )
+    try:
+        row = connection.execute(
+            "SELECT number, position, "
+            "coalesce((SELECT max(notification_id) FROM ledger.stored_events), 0), "
+            "versions FROM projection.generation WHERE state = 'served'"
+        ).fetchone()
+    except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName) as error:
+        raise missing from error
+    if row is None:
+        raise missing
+    return Served(*row)
+
+
+def check(found: Served) -> None:
+    """Raise SchemaMismatch (exit 12) for tables of another definition."""
+    if found.stale:
+        raise SchemaMismatch(
+            f"The definition of {', '.join(found.stale)} is another than the one its "
+            "table was made by. The table is left as it is.",
+            try_="seat-ledger projection rebuild",
+        )
+
+
+def use(connection: Connection, number: int) -> None:
+    """Let names without a schema mean a generation's, for the whole session."""
+    connection.execute(
+        sql.SQL("SET search_path TO {}").format(sql.Identifier(schema_of(number)))
+    )
+
+
+def make(connection: Connection) -> int:
+    """Make a generation's tables and definitions, empty; return its number."""
+    row = connection.execute(
+        "SELECT coalesce(max(number), 0) + 1 FROM projection.generation"
+    ).fetchone()
+    assert row is not None
+    number: int = row[0]
+    name = sql.Identifier(schema_of(number))
+    connection.execute(sql.SQL("CREATE SCHEMA {}").format(name))
+    connection.execute(sql.SQL("SET LOCAL search_path TO {}").format(name))
+    for kind, words in (("topic_name", TOPICS), ("seat_type_name", seat_types())):
+        connection.execute(
+            sql.SQL("CREATE TYPE {} AS ENUM ({})").format(
+                sql.Identifier(kind), sql.SQL(", ").join(map(sql.Literal, words))
+            )
+        )
+    for room in ROOMS:
+        connection.execute(queries(room, "tables.sql")["table"])
+    for room in ("journal", "holdings", "accounts", "users", "assignments", "counts"):
+        connection.execute(text(room, "definition.sql").encode())
+    connection.execute(
+        "INSERT INTO projection.generation (number, state, versions, position) "
+        "VALUES (%s, 'building', %s, 0)",
+        [number, json.dumps(versions())],
+    )
+    return number
+
+
+def make_indexes(connection: Connection, number: int, name: str) -> None:
+    """Make the indexes of one table of a generation."""
+    path = sql.Identifier(schema_of(number))
+    connection.execute(sql.SQL("SET LOCAL search_path TO {}").format(path))
+    for statement in indexes(name):
+        connection.execute(statement)
+
+
+def serve(connection: Connection, number: int) -> None:
+    """Point the views to a generation, inside the caller's transaction."""
+    path = sql.Identifier(schema_of(number))
+    connection.execute(sql.SQL("SET LOCAL search_path TO {}").format(path))
+    for room in ROOMS:
+        _replace_views(connection, text(room, "view.sql"))
+    connection.execute(
+        "UPDATE projection.generation SET state = 'kept' WHERE state = 'served'"
+    )
+    connection.execute(
+        "UPDATE projection.generation SET state = 'served' WHERE number = %s", [number]
+    )
+    _let_read(connection, number)
+
+
+def _replace_views(connection: Connection, views: str) -> None:
+    """Replace a room's views, or make them anew where their columns changed."""
+    try:
+        with connection.transaction():
+            connection.execute(views.encode())
+    except psycopg.errors.InvalidTableDefinition:
+        for line in views.splitlines():
+            if line.startswith("CREATE OR REPLACE VIEW "):
+                name = line.split()[4].removeprefix("projection.")
+                connection.execute(
+                    sql.SQL("DROP VIEW projection.{}").format(sql.Identifier(name))
+                )
+        connection.execute(views.encode())
+
+
+def make_reader_role(connection: Connection) -> bool:
+    """Make the role that may read and nothing else, where one may make roles."""
+    try:
+        with connection.transaction():
+            connection.execute(
+                sql.SQL("CREATE ROLE {} NOLOGIN").format(sql.Identifier(READER_ROLE))
+            )
+    except (psycopg.errors.DuplicateObject, psycopg.errors.UniqueViolation):
+        return True
+    except psycopg.errors.InsufficientPrivilege:
+        return False
+    return True
+
+
+def _let_read(connection: Connection, number: int) -> None:
+    """Let the reader's role read the views, and what questions are asked of."""
+    row = connection.execute(
+        "SELECT 1 FROM pg_roles WHERE rolname = %s", [READER_ROLE]
+    ).fetchone()
+    if row is None:
+        return
+    for grant in (
+        "GRANT USAGE ON SCHEMA projection, ledger, {} TO {}",
+        "GRANT SELECT ON ALL TABLES IN SCHEMA projection, {} TO {}",
+    ):
+        connection.execute(
+            sql.SQL(grant).format(
+                sql.Identifier(schema_of(number)), sql.Identifier(READER_ROLE)
+            )
+        )
+    for grant in (
+        "GRANT SELECT (notification_id, recorded_at) ON ledger.stored_events TO {}",
+        "GRANT SELECT ON ledger.schema_migration TO {}",
+    ):
+        connection.execute(sql.SQL(grant).format(sql.Identifier(READER_ROLE)))
+
+
+def drop(connection: Connection, number: int) -> None:
+    """Remove a generation that is not served."""
+    with connection.transaction():
+        connection.execute("SET LOCAL client_min_messages = warning")
+        connection.execute(
+            sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(
+                sql.Identifier(schema_of(number))
+            )
+        )
+        connection.execute(
+            "DELETE FROM projection.generation WHERE number = %s AND state <> 'served'",
+            [number],
+        )
+
+
+def numbers(connection: Connection, state: str) -> list[int]:
+    """The generations in a state, oldest first."""
+    rows = connection.execute(
+        "SELECT number FROM projection.generation WHERE state = %s ORDER BY number",
+        [state],
+    ).fetchall()
+    return [row[0] for row in rows]

@@ -1,0 +1,24 @@
+CREATE OR REPLACE VIEW projection.seat AS
+SELECT account.account_key AS account, seat.seat_type::text AS seat_type, seat.number,
+       seat.seat_type::text || '#' || seat.number AS seat, seat.purchased_at,
+       seat.retires_at, seat.purchased, seat.retired
+  FROM seat
+  JOIN account ON account.account_no = seat.account_no;
+COMMENT ON VIEW projection.seat IS
+    'One row is one seat that was bought, from when to when it is under contract.';
+COMMENT ON COLUMN projection.seat.purchased IS 'The position of the purchase.';
+COMMENT ON COLUMN projection.seat.retired IS 'The position of the retirement.';
+
+CREATE OR REPLACE VIEW projection.seat_holding AS
+SELECT account.account_key AS account, held.seat_type::text AS seat_type, held.number,
+       held.seat_type::text || '#' || held.number AS seat, person.user_id,
+       held.held_from, held.held_until, held.assigned, held.unassigned, held.reversed
+  FROM seat_holding AS held
+  JOIN account ON account.account_no = held.account_no
+  JOIN user_directory AS person ON person.user_no = held.user_no;
+COMMENT ON VIEW projection.seat_holding IS
+    'One row is one holding of a seat, or a reversed part of one.';
+COMMENT ON COLUMN projection.seat_holding.held_until IS 'The end, excluded; null while it lasts.';
+COMMENT ON COLUMN projection.seat_holding.assigned IS 'The position of the assignment.';
+COMMENT ON COLUMN projection.seat_holding.unassigned IS 'The position of the unassignment.';
+COMMENT ON COLUMN projection.seat_holding.reversed IS 'Whether the entry never held.';

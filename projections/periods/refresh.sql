@@ -1,0 +1,50 @@
+-- billing_period --
+-- The periods of the touched accounts, as the calendar has them.
+SELECT account_no, period_no, label, starts, ends, until, days, time_zone, mode,
+       granularity, day_starts::timestamptz[]
+  FROM unnest(
+       %(account_no)s::bigint[], %(period_no)s::integer[], %(label)s::date[],
+       %(starts)s::timestamptz[], %(ends)s::timestamptz[], %(until)s::date[],
+       %(days)s::integer[], %(time_zone)s::text[], %(mode)s::text[],
+       %(granularity)s::text[], %(day_starts)s::text[]
+       ) AS given(
+       account_no, period_no, label, starts, ends, until, days, time_zone, mode,
+       granularity, day_starts)
+
+-- contracts --
+-- What the calendars of some accounts are made of, knowing the events up to a position.
+SELECT said.account_no, said.topic::text AS topic, said.position, said.effective_at,
+       said.details, said.renewal
+  FROM journal AS said
+ WHERE said.account_no = ANY (%(account_nos)s::bigint[])
+   AND said.topic IN (
+           'AccountOpened', 'TimeZoneChanged', 'BillingPolicyChanged',
+           'ContractRenewed', 'InvoiceIssued'
+       )
+   AND said.position <= %(known)s::bigint
+ ORDER BY said.account_no, said.position
+
+-- policies_reversed --
+-- Policies of some accounts that do not hold, knowing the events up to a position.
+SELECT position
+  FROM reversed_entry_at(%(known)s::bigint)
+ WHERE topic = 'BillingPolicyChanged'
+   AND account_no = ANY (%(account_nos)s::bigint[])
+
+-- all_contracts --
+-- The same for every account.
+SELECT said.account_no, said.topic::text AS topic, said.position, said.effective_at,
+       said.details, said.renewal
+  FROM journal AS said
+ WHERE said.topic IN (
+           'AccountOpened', 'TimeZoneChanged', 'BillingPolicyChanged',
+           'ContractRenewed', 'InvoiceIssued'
+       )
+   AND said.position <= %(known)s::bigint
+ ORDER BY said.account_no, said.position
+
+-- all_policies_reversed --
+-- The same for every account.
+SELECT position
+  FROM reversed_entry_at(%(known)s::bigint)
+ WHERE topic = 'BillingPolicyChanged'

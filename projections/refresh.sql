@@ -1,0 +1,132 @@
+-- touched --
+-- What a batch of events touched: seats, types of accounts since an instant, and
+-- contracts since an instant. A reversal touches what its root touched.
+WITH said AS (
+    SELECT coalesce(root.topic, new.topic) AS topic, new.account_no,
+           coalesce(root.seat_type, new.seat_type) AS seat_type,
+           coalesce(root.number, new.number) AS number,
+           least(root.effective_at, new.effective_at) AS since
+      FROM journal AS new
+      LEFT JOIN journal AS root
+        ON new.topic = 'EntryReversed'
+       AND root.position = new.root
+     WHERE new.position > %(after)s::bigint
+       AND new.position <= %(upto)s::bigint
+)
+SELECT 'seat' AS kind, account_no, seat_type::text AS seat_type, number,
+       min(since) AS since
+  FROM said
+ WHERE number IS NOT NULL
+ GROUP BY account_no, seat_type, number
+UNION ALL
+SELECT 'contract', account_no, NULL, NULL, min(since)
+  FROM said
+ WHERE topic IN (
+           'AccountOpened', 'TimeZoneChanged', 'BillingPolicyChanged',
+           'ContractRenewed'
+       )
+ GROUP BY account_no;
+
+-- types_of --
+-- Every type that some accounts ever bought.
+SELECT DISTINCT account_no, seat_type::text AS seat_type
+  FROM seat
+ WHERE account_no = ANY (%(account_nos)s::bigint[]);
+
+-- touched_seats --
+SELECT account_no, seat_type, number
+  FROM unnest(
+       %(seat_accounts)s::bigint[], %(seat_types)s::seat_type_name[],
+       %(seat_numbers)s::integer[]) AS given(account_no, seat_type, number)
+
+-- touched_types --
+SELECT account_no, seat_type, since
+  FROM unnest(
+       %(type_accounts)s::bigint[], %(types)s::seat_type_name[],
+       %(sinces)s::timestamptz[]) AS given(account_no, seat_type, since)
+
+-- seat --
+SELECT fresh.*
+  FROM touched
+ CROSS JOIN LATERAL (
+       SELECT *
+         FROM seat_at(%(known)s::bigint)
+        WHERE account_no = touched.account_no
+          AND seat_type = touched.seat_type
+          AND number = touched.number
+       OFFSET 0) AS fresh
+
+-- seat_holding --
+SELECT fresh.*
+  FROM touched
+ CROSS JOIN LATERAL (
+       SELECT *
+         FROM seat_holding_at(%(known)s::bigint)
+        WHERE account_no = touched.account_no
+          AND seat_type = touched.seat_type
+          AND number = touched.number
+       OFFSET 0) AS fresh
+
+-- current_assignment --
+SELECT held.account_no, held.seat_type, held.number, held.user_no, held.held_from,
+       held.assigned
+  FROM touched
+  JOIN seat_holding AS held
+    ON held.account_no = touched.account_no
+   AND held.seat_type = touched.seat_type
+   AND held.number = touched.number
+ WHERE NOT held.reversed
+   AND held.held_until IS NULL
+
+-- seat_count --
+SELECT touched.account_no, touched.seat_type, step.at,
+       (coalesce(before.purchased, 0) + sum(step.bought - step.retired) OVER so_far)
+           ::integer AS purchased,
+       (coalesce(before.assigned, 0) + sum(step.given - step.taken) OVER so_far)
+           ::integer AS assigned,
+       step.bought, step.retired
+  FROM touched
+  LEFT JOIN LATERAL (
+       SELECT purchased, assigned
+         FROM seat_count
+        WHERE account_no = touched.account_no
+          AND seat_type = touched.seat_type
+          AND at < touched.since
+        ORDER BY at DESC
+        LIMIT 1) AS before ON true
+ CROSS JOIN LATERAL (
+       SELECT *
+         FROM seat_step_at(%(known)s::bigint)
+        WHERE account_no = touched.account_no
+          AND seat_type = touched.seat_type
+          AND at >= touched.since
+       OFFSET 0) AS step
+WINDOW so_far AS (
+       PARTITION BY touched.account_no, touched.seat_type ORDER BY step.at)
+
+-- of_seats --
+-- The kept rows of the touched seats.
+(kept.account_no, kept.seat_type, kept.number)
+    IN (SELECT account_no, seat_type, number FROM touched)
+
+-- of_types --
+-- The kept steps of the touched types.
+EXISTS (
+    SELECT 1
+      FROM touched
+     WHERE touched.account_no = kept.account_no
+       AND touched.seat_type = kept.seat_type
+       AND kept.at >= touched.since)
+
+-- of_accounts --
+-- The kept periods of the touched accounts.
+kept.account_no = ANY (%(account_nos)s::bigint[])
+
+-- of_figures --
+-- The kept figures of the touched types, in the touched periods.
+EXISTS (
+    SELECT 1
+      FROM touched_types AS touched
+     WHERE touched.account_no = kept.account_no
+       AND touched.seat_type = kept.seat_type
+       AND kept.period_no >= touched.first_no)

@@ -1,0 +1,266 @@
+"""Verify: the served tables held against the store.
+
+The cheap form compares counts, checkpoints and gaps. The full form computes every
+projection anew from the stored events, account by account, and compares row for row;
+the first row that differs is named. Both look at one snapshot, so that a follower may
+go on meanwhile.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import dict_row
+
+from projections import generation, periods
+from projections.billing.statement import counting
+from projections.catalogue import BY_NAME, PROJECTIONS
+from projections.catch_up import facts
+from projections.queries import queries
+from projections.upsert import columns_of
+from seat_ledger.store.connection import connect
+
+ACCOUNTS_AT_ONCE = 50
+SECONDS_AT_ONCE = 1.0
+
+_Connection = psycopg.Connection[Any]
+
+
+class Verdict(NamedTuple):
+    """What became of one comparison: ``same``, ``differs`` or ``not_reached``."""
+
+    projection: str
+    check: str
+    status: str
+    compared: int
+    found: str | None = None
+
+    def document(self) -> dict[str, Any]:
+        """As people and files get it."""
+        return self._asdict()
+
+
+@dataclass
+class Verified:
+    """Every comparison, and how far it came."""
+
+    position: int
+    rows: list[Verdict] = field(default_factory=list)
+    accounts: int = 0
+    complete: bool = True
+    seconds: float = 0.0
+
+    def sentence(self) -> str:
+        """The answer in words."""
+        wrong = [row for row in self.rows if row.status == "differs"]
+        if wrong:
+            told = f"{len(wrong)} comparisons found something: {wrong[0].found}"
+        else:
+            told = f"The served tables are those of the store up to {self.position}."
+        return told if self.complete else f"{told} Time ran out before the end."
+
+
+def verify(
+    conninfo: str,
+    *,
+    full: bool = False,
+    sample: int | None = None,
+    max_duration: float | None = None,
+) -> Verified:
+    """Hold the served tables against the store. Raises SchemaMismatch."""
+    began = time.monotonic()
+    with connect(conninfo, autocommit=True) as connection:
+        connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        served = generation.served(connection)
+        generation.check(served)
+        generation.use(connection, served.number)
+        result = Verified(served.checkpoint)
+        _compare_counts(connection, result)
+        if full:
+            ends = None if max_duration is None else began + max_duration
+            _Full(connection, result, sample, ends)()
+    result.seconds = time.monotonic() - began
+    return result
+
+
+def _compare_counts(connection: _Connection, result: Verified) -> None:
+    """Counts and gaps: whatever can be seen without computing anything anew."""
+    for name, statement in queries("verify.sql").items():
+        projection, _, check = name.partition("__")
+        with connection.cursor(row_factory=dict_row) as cursor:
+            row = cursor.execute(statement, {"known": result.position}).fetchone()
+        assert row is not None
+        same = row["expected"] == row["kept"]
+        told = f"{row['kept']:,} kept, {row['expected']:,} expected"
+        if row.get("position") is not None:
+            told += f", first at position {row['position']}"
+        result.rows.append(
+            Verdict(
+                projection,
+                check.replace("_", " "),
+                "same" if same else "differs",
+                row["expected"],
+                None if same else told,
+            )
+        )
+
+
+class _Full:
+    """Everything computed anew, a few accounts at a time."""
+
+    def __init__(
+        self,
+        connection: _Connection,
+        result: Verified,
+        sample: int | None,
+        ends: float | None,
+    ) -> None:
+        self.connection = connection
+        self.result = result
+        self.sample = sample
+        self.ends = ends
+        self.compared = {one.name: 0 for one in PROJECTIONS}
+        self.different: dict[str, str] = {}
+
+    def __call__(self) -> None:
+        if self.sample is None:
+            self._compare_decoded()
+        for some in self._accounts():
+            if self._is_over():
+                break
+            for one in PROJECTIONS:
+                if one.name not in {"account", "user_directory", "journal"}:
+                    self._compare(one.name, *self._fresh(one.name, some))
+            self.result.accounts += len(some)
+        for name, compared in self.compared.items():
+            found = self.different.get(name)
+            status = "differs" if found else "same" if compared else "not_reached"
+            self.result.rows.append(Verdict(name, "every row", status, compared, found))
+
+    def _is_over(self) -> bool:
+        over = self.ends is not None and time.monotonic() > self.ends
+        if over:
+            self.result.complete = False
+        return over
+
+    def _accounts(self) -> Iterator[list[int]]:
+        """The accounts to look at; a sample is spread evenly, the same each time."""
+        rows = self.connection.execute(
+            "SELECT account_no FROM account ORDER BY account_no"
+        ).fetchall()
+        numbers = [row[0] for row in rows]
+        if self.sample is not None:
+            step = max(1, len(numbers) // self.sample)
+            numbers = numbers[::step][: self.sample]
+        for first in range(0, len(numbers), ACCOUNTS_AT_ONCE):
+            yield numbers[first : first + ACCOUNTS_AT_ONCE]
+
+    # -- decoded from the store ------------------------------------------------------
+
+    def _compare_decoded(self) -> None:
+        """Accounts, users and the journal, a range of positions at a time."""
+        after = 0
+        while after < self.result.position and not self._is_over():
+            upto = min(self.result.position, after + 20_000)
+            for room, name in (
+                ("accounts", "account"),
+                ("users", "user_directory"),
+                ("journal", "journal"),
+            ):
+                decoded = queries(room, "decode.sql")[name].decode()
+                fresh = decoded[decoded.index("SELECT") :]
+                number = BY_NAME[name].key[0]
+                given = {"after": after, "upto": upto}
+                scope = f"{number} > %(after)s::bigint AND {number} <= %(upto)s::bigint"
+                self._compare(name, fresh.encode(), scope.encode(), given)
+            after = upto
+
+    # -- computed from the journal ----------------------------------------------------
+
+    def _fresh(
+        self, name: str, accounts: list[int]
+    ) -> tuple[bytes, bytes, dict[str, Any]]:
+        """The rows that some accounts should have, and which ones are kept."""
+        known = self.result.position
+        given: dict[str, Any] = {"known": known, "wanted": accounts}
+        scope = b"account_no = ANY (%(wanted)s::bigint[])"
+        if name in {"billing_period", "billable_seats"}:
+            rows = (
+                row
+                for account in facts(self.connection, accounts, known)
+                for row in periods.rows_of(account)
+            )
+            columns = periods.columns(rows)
+            if name == "billing_period":
+                fresh = queries("periods", "refresh.sql")["billing_period"]
+                return fresh, scope, {**given, **columns}
+            given |= {
+                "account_nos": columns["account_no"],
+                "period_nos": columns["period_no"],
+                **{key: columns[key] for key in ("starts", "ends", "day_starts")},
+            }
+            return counting("given", "known"), scope, given
+        function = f"FROM {BY_NAME[name].name}_at(%(known)s::bigint) WHERE "
+        return b"SELECT * " + function.encode() + scope, scope, given
+
+    def _compare(
+        self, name: str, fresh: bytes, scope: bytes, given: dict[str, Any]
+    ) -> None:
+        columns = columns_of(self.connection, name)
+        statement = _comparison(name, columns, fresh, scope)
+        with self.connection.cursor(row_factory=dict_row) as cursor:
+            row = cursor.execute(statement, given).fetchone()
+        assert row is not None
+        self.compared[name] += row["compared"]
+        if row["differs"] is not None and name not in self.different:
+            key = BY_NAME[name].key
+            where = ", ".join(f"{part} {row['differs'].get(part)}" for part in key)
+            self.different[name] = f"{name}: {row['side']} has {where}: " + ", ".join(
+                f"{column} {value}"
+                for column, value in row["differs"].items()
+                if column not in key
+            )
+
+
+def _comparison(
+    name: str, columns: list[str], fresh: bytes, scope: bytes
+) -> sql.Composed:
+    """The first row that only one of the two sides has, and how many were compared."""
+    names = sql.SQL(", ").join(map(sql.Identifier, columns))
+    return sql.SQL(
+        """
+        WITH fresh ({names}) AS MATERIALIZED ({fresh}),
+        cast_as_kept AS MATERIALIZED (
+            SELECT {names} FROM {table} WHERE false
+            UNION ALL
+            SELECT {names} FROM fresh),
+        kept AS MATERIALIZED (SELECT {names} FROM {table} WHERE {scope}),
+        apart AS (
+            (SELECT 'only the table' AS side, {names} FROM kept
+              EXCEPT ALL SELECT 'only the table', {names} FROM cast_as_kept)
+            UNION ALL
+            (SELECT 'only the fresh computation', {names} FROM cast_as_kept
+              EXCEPT ALL SELECT 'only the fresh computation', {names} FROM kept)),
+        earliest AS (
+            SELECT * FROM apart ORDER BY {key} LIMIT 1)
+        SELECT (SELECT count(*) FROM fresh) AS compared,
+               (SELECT side FROM earliest) AS side,
+               (SELECT to_jsonb(earliest) - 'side' FROM earliest) AS differs
+        """
+    ).format(
+        names=names,
+        fresh=sql.SQL(_text(fresh)),
+        table=sql.Identifier(name),
+        scope=sql.SQL(_text(scope)),
+        key=sql.SQL(", ").join(map(sql.Identifier, BY_NAME[name].key)),
+    )
+
+
+def _text(query: bytes) -> Any:
+    """A query of the package's files; never anything from outside."""
+    return query.decode()

@@ -1,0 +1,72 @@
+-- journal__checkpoint --
+-- The checkpoint is not beyond the store's head.
+SELECT least(%(known)s::bigint, head.position) AS expected, %(known)s::bigint AS kept
+  FROM (SELECT coalesce(max(notification_id), 0) AS position
+          FROM ledger.stored_events) AS head;
+
+-- journal__rows --
+-- As many rows as the store has events up to the checkpoint.
+SELECT (SELECT count(*) FROM ledger.stored_events
+         WHERE notification_id <= %(known)s::bigint) AS expected,
+       (SELECT count(*) FROM journal) AS kept;
+
+-- journal__gaps --
+-- No event of the store is missing from the journal.
+SELECT 0 AS expected, count(*) AS kept, min(stored.notification_id) AS position
+  FROM ledger.stored_events AS stored
+ WHERE stored.notification_id <= %(known)s::bigint
+   AND NOT EXISTS (
+       SELECT 1 FROM journal WHERE journal.position = stored.notification_id);
+
+-- account__rows --
+-- As many accounts as were opened.
+SELECT (SELECT count(*) FROM journal WHERE topic = 'AccountOpened') AS expected,
+       (SELECT count(*) FROM account) AS kept;
+
+-- user_directory__rows --
+-- As many users as were added.
+SELECT (SELECT count(*) FROM journal WHERE topic = 'UserAdded') AS expected,
+       (SELECT count(*) FROM user_directory) AS kept;
+
+-- seat__rows --
+-- As many seats as purchases hold.
+SELECT (SELECT count(*) FROM entry_at(%(known)s::bigint)
+         WHERE topic = 'SeatPurchased') AS expected,
+       (SELECT count(*) FROM seat) AS kept;
+
+-- seat_holding__rows --
+-- As many holdings as assignments hold.
+SELECT (SELECT count(*) FROM entry_at(%(known)s::bigint)
+         WHERE topic = 'SeatAssigned') AS expected,
+       (SELECT count(*) FROM seat_holding WHERE NOT reversed) AS kept;
+
+-- current_assignment__rows --
+-- As many current assignments as holdings that nothing ends.
+SELECT (SELECT count(*) FROM seat_holding
+         WHERE NOT reversed AND held_until IS NULL) AS expected,
+       (SELECT count(*) FROM current_assignment) AS kept;
+
+-- seat_count__last_steps --
+-- The last steps add up to the current assignments.
+SELECT (SELECT count(*) FROM current_assignment) AS expected,
+       coalesce(sum(last.assigned), 0) AS kept
+  FROM (
+       SELECT DISTINCT ON (account_no, seat_type) assigned
+         FROM seat_count
+        ORDER BY account_no, seat_type, at DESC
+       ) AS last;
+
+-- billing_period__rows --
+-- Every account has periods.
+SELECT (SELECT count(*) FROM account) AS expected,
+       (SELECT count(DISTINCT account_no) FROM billing_period) AS kept;
+
+-- billable_seats__rows --
+-- No figures without their period.
+SELECT 0 AS expected, count(*) AS kept
+  FROM billable_seats AS counted
+ WHERE NOT EXISTS (
+       SELECT 1
+         FROM billing_period AS period
+        WHERE period.account_no = counted.account_no
+          AND period.period_no = counted.period_no);
