@@ -82,7 +82,7 @@ SELECT account.account_key AS account, step.seat_type::text AS seat_type, step.a
 
 -- counts_equal_holdings --
 -- The counts, which come straight from the journal, are those of the holdings and of
--- the seats: by type, the changes add up to the same sum of hashed instants.
+-- the seats: by type, the hashed instants of all changes add up to the same sums.
 SELECT account.account_key AS account, told.seat_type::text AS seat_type,
        told.held, told.counted, told.position
   FROM (
@@ -91,11 +91,8 @@ SELECT account.account_key AS account, told.seat_type::text AS seat_type,
               max(position) AS position
          FROM (
               SELECT account_no, seat_type,
-                     sum(hashfloat8extended(date_part('epoch', held_from), 0)::numeric
-                         - CASE
-                               WHEN held_until IS NULL THEN 0
-                               ELSE hashfloat8extended(date_part('epoch', held_until), 0)
-                           END) AS held,
+                     sum(hashfloat8(date_part('epoch', held_from))::bigint
+                         - coalesce(hashfloat8(date_part('epoch', held_until))::bigint, 0)) AS held,
                      0::numeric AS counted, 0::numeric AS bought,
                      0::numeric AS counted_bought, max(assigned) AS position
                 FROM seat_holding
@@ -103,25 +100,16 @@ SELECT account.account_key AS account, told.seat_type::text AS seat_type,
                GROUP BY account_no, seat_type
               UNION ALL
               SELECT account_no, seat_type, 0, 0,
-                     sum(hashfloat8extended(date_part('epoch', purchased_at), 0)::numeric
-                         - CASE
-                               WHEN retires_at IS NULL THEN 0
-                               ELSE hashfloat8extended(date_part('epoch', retires_at), 0)
-                           END), 0, max(purchased)
+                     sum(hashfloat8(date_part('epoch', purchased_at))::bigint
+                         - coalesce(hashfloat8(date_part('epoch', retires_at))::bigint, 0)),
+                     0, max(purchased)
                 FROM seat
                GROUP BY account_no, seat_type
               UNION ALL
               SELECT account_no, seat_type, 0,
-                     sum(hashfloat8extended(date_part('epoch', at), 0)::numeric * given), 0,
-                     sum(hashfloat8extended(date_part('epoch', at), 0)::numeric
-                         * (bought - retired)), 0
-                FROM (
-                     SELECT account_no, seat_type, at, bought, retired,
-                            assigned - lag(assigned, 1, 0) OVER (
-                                PARTITION BY account_no, seat_type ORDER BY at
-                            ) AS given
-                       FROM seat_count
-                     ) AS step
+                     sum(hashfloat8(date_part('epoch', at))::bigint * (given - taken)), 0,
+                     sum(hashfloat8(date_part('epoch', at))::bigint * (bought - retired)), 0
+                FROM seat_count
                GROUP BY account_no, seat_type
               ) AS sides
         GROUP BY account_no, seat_type

@@ -10,7 +10,6 @@ from typing import Any
 
 import psycopg
 
-from projections.catalogue import TOPICS
 from projections.queries import queries
 from seat_ledger.errors import IntegrityFailure
 
@@ -53,6 +52,7 @@ def decode(
                 made[table] = connection.execute(statement, given).rowcount
         except _UNREADABLE as error:
             position = _locate(connection, statement, after, upto)
+            check_known(connection, position - 1, position)
             raise unreadable(connection, position, _reason(error)) from error
     return made
 
@@ -60,8 +60,7 @@ def decode(
 def check_known(connection: _Connection, after: int, upto: int) -> None:
     """Raise UnreadableEvent at the first event of an unknown type or version."""
     row = connection.execute(
-        queries("journal", "decode.sql")["unreadable"],
-        {"after": after, "upto": upto, "topics": list(TOPICS)},
+        queries("journal", "decode.sql")["unreadable"], {"after": after, "upto": upto}
     ).fetchone()
     if row is not None:
         raise unreadable(

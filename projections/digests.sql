@@ -39,7 +39,7 @@ SELECT count(*), sum(hash_record_extended(ROW(
 -- seat_count --
 SELECT count(*), sum(hash_record_extended(ROW(
            account_no, seat_type::text COLLATE "C", at, purchased, assigned, bought,
-           retired), 0)::numeric)
+           retired, given, taken), 0)::numeric)
   FROM seat_count;
 
 -- billing_period --

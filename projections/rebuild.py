@@ -26,7 +26,7 @@ from projections import generation
 from projections.catalogue import BY_NAME, PROJECTIONS, indexes
 from projections.catch_up import advance, locked_advance
 from projections.checks import CHECKS, digest_of
-from projections.decoding import check_known, decode
+from projections.decoding import decode
 from projections.filling import fill, fill_periods
 from projections.generation import Served
 from projections.locks import CATCH_UP_LOCK, REBUILD_LOCK
@@ -241,13 +241,20 @@ class _Rebuild:
 
     def _names(self) -> None:
         """Accounts and users, by which everything else is numbered."""
-        ceiling = self.result.ceiling
-        self.crew.one(check_known, 0, ceiling)
         for room, name in (("accounts", "account"), ("users", "user_directory")):
             began = time.monotonic()
-            made = self.crew.one(decode, 0, ceiling, ((room, name),))
+            rows = self._decode(room, name)
             self._index(name)
-            self._done(name, made[name], time.monotonic() - began)
+            self._done(name, rows, time.monotonic() - began)
+        self.crew.one(_analyze, "account", "user_directory")
+
+    def _decode(self, room: str, name: str) -> int:
+        """Decode every event that makes rows of a table, a range a worker."""
+        ranges = _split(self.result.ceiling, self.workers)
+        made = self.crew.each(
+            decode, [(after, upto, ((room, name),)) for after, upto in ranges]
+        )
+        return sum(one[name] for one in made)
 
     def _journal(self) -> None:
         """Every event decoded, a range of positions a worker; then indexed."""
@@ -258,14 +265,14 @@ class _Rebuild:
         self.result.events = sum(one["journal"] for one in made)
         self._index("journal")
         self._done("journal", self.result.events, time.monotonic() - began)
-        self.crew.one(_analyze, "journal", "account", "user_directory")
+        self.crew.one(_analyze, "journal")
 
     def _facts(self) -> None:
         """Seats, holdings, counts and periods, a range of accounts a worker."""
         self.ranges = self._account_ranges()
         names = ("seat", "seat_holding", "seat_count", "current_assignment")
         ceiling = self.result.ceiling
-        periods = self.crew.begin(fill_periods, ceiling)
+        periods = self.crew.beside(fill_periods, ceiling)
         self._fill(*names[:3])
         self._index("seat", "seat_holding", "seat_count")
         self._fill("current_assignment")
@@ -413,8 +420,10 @@ class _Crew:
 
     def __enter__(self) -> Self:
         self.connections = [self._connection() for _ in range(self.size)]
+        self.aside = self._connection()
         self.free = list(self.connections)
         self.pool = ThreadPoolExecutor(self.size)
+        self.pool_aside = ThreadPoolExecutor(1)
         return self
 
     def _connection(self) -> _Connection:
@@ -426,10 +435,11 @@ class _Crew:
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         if kind is not None:
-            for connection in self.connections:
+            for connection in (*self.connections, self.aside):
                 connection.cancel_safe(timeout=5)
         self.pool.shutdown(cancel_futures=True)
-        for connection in self.connections:
+        self.pool_aside.shutdown(cancel_futures=True)
+        for connection in (*self.connections, self.aside):
             connection.close()
 
     def begin(self, work: Callable[..., Any], *given: Any) -> Future[Any]:
@@ -444,6 +454,15 @@ class _Crew:
                 self.free.append(connection)
 
         return self.pool.submit(do)
+
+    def beside(self, work: Callable[..., Any], *given: Any) -> Future[Any]:
+        """Do something beside the workers: what the client itself is busy with."""
+
+        def do() -> Any:
+            with self.aside.transaction():
+                return work(self.aside, *given)
+
+        return self.pool_aside.submit(do)
 
     def one(self, work: Callable[..., Any], *given: Any) -> Any:
         """Let one worker do something, and wait."""

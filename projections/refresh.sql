@@ -84,7 +84,7 @@ SELECT touched.account_no, touched.seat_type, step.at,
            ::integer AS purchased,
        (coalesce(before.assigned, 0) + sum(step.given - step.taken) OVER so_far)
            ::integer AS assigned,
-       step.bought, step.retired
+       step.bought, step.retired, step.given, step.taken
   FROM touched
   LEFT JOIN LATERAL (
        SELECT purchased, assigned

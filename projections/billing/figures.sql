@@ -7,7 +7,7 @@ SELECT account_no, period_no, starts, ends, days, day_starts
 
 -- kept_steps --
 -- Their counts, as kept.
-SELECT account_no, seat_type, at, purchased, assigned, bought, retired
+SELECT account_no, seat_type, at, purchased, assigned, bought, retired, given, taken
   FROM seat_count
  WHERE account_no >= %(first)s::bigint
    AND account_no <= %(last)s::bigint
@@ -19,7 +19,6 @@ SELECT account_no, seat_type, number, user_no, held_from, held_until
  WHERE account_no >= %(first)s::bigint
    AND account_no <= %(last)s::bigint
    AND NOT reversed
-   AND held_until IS DISTINCT FROM held_from
 
 -- given_periods --
 -- Periods and windows that the caller computed.
@@ -33,7 +32,7 @@ SELECT given.account_no, given.period_no, given.starts, given.ends,
 
 -- known_steps --
 -- The counts of some accounts, knowing the events up to a position.
-SELECT account_no, seat_type, at, purchased, assigned, bought, retired
+SELECT account_no, seat_type, at, purchased, assigned, bought, retired, given, taken
   FROM seat_count_at(%(known)s::bigint)
  WHERE account_no = ANY (%(wanted)s::bigint[])
 
@@ -43,7 +42,6 @@ SELECT account_no, seat_type, number, user_no, held_from, held_until
   FROM seat_holding_at(%(known)s::bigint)
  WHERE account_no = ANY (%(wanted)s::bigint[])
    AND NOT reversed
-   AND held_until IS DISTINCT FROM held_from
 
 -- touched_periods --
 -- The periods that a batch of events may have changed: of each account, from the
@@ -73,10 +71,11 @@ SELECT given.account_no, given.seat_type, min(period.starts) AS starts,
 -- touched_steps --
 -- The counts from the start of those periods on, and the last ones before.
 SELECT step.account_no, step.seat_type, step.at, step.purchased, step.assigned,
-       step.bought, step.retired
+       step.bought, step.retired, step.given, step.taken
   FROM touched_types AS touched
  CROSS JOIN LATERAL (
-       (SELECT account_no, seat_type, at, purchased, assigned, bought, retired
+       (SELECT account_no, seat_type, at, purchased, assigned, bought, retired,
+               given, taken
           FROM seat_count
          WHERE account_no = touched.account_no
            AND seat_type = touched.seat_type
@@ -84,7 +83,8 @@ SELECT step.account_no, step.seat_type, step.at, step.purchased, step.assigned,
          ORDER BY at DESC
          LIMIT 1)
        UNION ALL
-       (SELECT account_no, seat_type, at, purchased, assigned, bought, retired
+       (SELECT account_no, seat_type, at, purchased, assigned, bought, retired,
+               given, taken
           FROM seat_count
          WHERE account_no = touched.account_no
            AND seat_type = touched.seat_type
@@ -101,17 +101,15 @@ SELECT held.account_no, held.seat_type, held.number, held.user_no, held.held_fro
          WHERE account_no = touched.account_no
            AND seat_type = touched.seat_type
            AND NOT reversed
-           AND held_from > touched.starts
-           AND held_until IS DISTINCT FROM held_from)
+           AND held_until >= touched.starts)
        UNION ALL
        (SELECT account_no, seat_type, number, user_no, held_from, held_until
           FROM seat_holding
          WHERE account_no = touched.account_no
            AND seat_type = touched.seat_type
            AND NOT reversed
-           AND held_until IS NOT NULL
-           AND held_until > touched.starts
-           AND held_from <= touched.starts)) AS held
+           AND held_until IS NULL
+           AND held_from > touched.starts)) AS held
 
 -- figures --
 -- The figures of each period and seat type, by every counting rule (R53, R55). Needs
@@ -124,17 +122,11 @@ bounds AS MATERIALIZED (
       FROM period
      GROUP BY account_no
 ),
-segment AS (
-    SELECT step.account_no, step.seat_type, step.at, step.purchased, step.assigned,
-           step.bought, step.retired,
-           lead(step.at) OVER (
-               PARTITION BY step.account_no, step.seat_type ORDER BY step.at
-           ) AS next_at
-      FROM step
-),
+-- Each step until the next one, once for each period that it reaches into.
 spread AS (
     SELECT segment.account_no, segment.seat_type, segment.at, segment.next_at,
            segment.purchased, segment.assigned, segment.bought, segment.retired,
+           segment.given, segment.taken,
            bounds.first_no - 1 + generate_series(
                greatest(1, width_bucket(segment.at, bounds.bounds)),
                CASE
@@ -143,7 +135,13 @@ spread AS (
                        segment.next_at - interval '1 microsecond', bounds.bounds))
                END
            ) AS period_no
-      FROM segment
+      FROM (
+           SELECT step.*,
+                  lead(step.at) OVER (
+                      PARTITION BY step.account_no, step.seat_type ORDER BY step.at
+                  ) AS next_at
+             FROM step
+           ) AS segment
       JOIN bounds ON bounds.account_no = segment.account_no
 ),
 piece AS (
@@ -152,37 +150,39 @@ piece AS (
            least(coalesce(spread.next_at, period.ends), period.ends) AS stops,
            spread.at > period.starts AS inside,
            spread.purchased, spread.assigned, spread.bought, spread.retired,
-           period.starts, period.ends, period.days, period.day_starts
+           spread.given, spread.taken, period.ends, period.days, period.day_starts,
+           greatest(1, width_bucket(
+               greatest(spread.at, period.starts), period.day_starts)) AS d
       FROM spread
       JOIN period
         ON period.account_no = spread.account_no
        AND period.period_no = spread.period_no
+    OFFSET 0
 ),
+-- Its date, and which of the period's dates begin before it.
 dated AS (
     SELECT piece.account_no, piece.seat_type, piece.period_no, piece.begins,
-           piece.stops, piece.inside, piece.purchased, piece.assigned, piece.bought,
-           piece.retired, piece.ends, piece.days, day.d,
-           piece.begins > piece.day_starts[day.d] AS amid_day,
-           CASE WHEN piece.inside AND piece.retired > 0 THEN width_bucket(
-               piece.begins - interval '1 microsecond', piece.day_starts)
-           END AS days_before,
+           piece.inside, piece.purchased, piece.assigned, piece.bought, piece.retired,
+           piece.given, piece.taken, piece.days, piece.d,
+           piece.stops = piece.ends AS last,
+           piece.begins > piece.day_starts[piece.d] AS amid_day,
+           CASE
+               WHEN piece.begins > piece.day_starts[piece.d] THEN piece.d
+               ELSE piece.d - 1
+           END AS before,
            round(date_part('epoch', piece.stops - piece.begins) * 1e6)::bigint AS lasts,
            round(date_part('epoch', piece.ends - piece.begins) * 1e6)::bigint AS rests
       FROM piece
-     CROSS JOIN LATERAL (
-           SELECT greatest(1, width_bucket(piece.begins, piece.day_starts)) AS d
-           OFFSET 0) AS day
+    OFFSET 0
 ),
 placed AS (
     SELECT dated.*,
-           max(assigned) OVER so_far AS top_before,
-           lag(assigned) OVER in_order AS assigned_before,
-           lead(d) OVER in_order AS next_d
+           coalesce(max(assigned) OVER so_far, 0) AS top_before,
+           lag(assigned) OVER so_far AS assigned_before,
+           lead(d) OVER so_far AS next_d
       FROM dated
-    WINDOW in_order AS (
-               PARTITION BY account_no, seat_type, period_no ORDER BY begins),
-           so_far AS (
-               PARTITION BY account_no, seat_type, period_no ORDER BY begins
+    WINDOW so_far AS (
+               PARTITION BY account_no, seat_type, period_no ORDER BY d, begins
                ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
 ),
 dates AS (
@@ -192,21 +192,24 @@ dates AS (
            max(assigned) FILTER (WHERE NOT inside) AS assigned_opening,
            sum(bought) FILTER (WHERE inside) AS bought,
            sum(retired) FILTER (WHERE inside) AS retired,
-           sum(bought * (days - d + 1)) FILTER (WHERE inside) AS bought_days,
-           sum(retired * (days - days_before)) FILTER (WHERE inside) AS retired_days,
-           max(purchased) FILTER (WHERE stops = ends) AS closing,
-           max(assigned) FILTER (WHERE stops = ends) AS assigned_closing,
+           sum(bought * (days - d + 1) - retired * (days - before))
+               FILTER (WHERE inside) AS contracted_days,
+           sum(given * (days - d + 1) - taken * (days - before))
+               FILTER (WHERE inside) AS touched_days,
+           max(purchased) FILTER (WHERE last) AS closing,
+           max(assigned) FILTER (WHERE last) AS assigned_closing,
            max(assigned) AS top,
            greatest(
                max(assigned), max(assigned_before) FILTER (WHERE amid_day)
            ) AS day_top,
            sum(CASE
-                   WHEN next_d IS NULL THEN assigned::bigint * (days - d)
-                   WHEN next_d > d THEN assigned::bigint * (next_d - d - 1)
+                   WHEN next_d IS NULL THEN assigned * (days - d)
+                   WHEN next_d > d THEN assigned * (next_d - d - 1)
                END) AS quiet_days,
-           sum(greatest(0, assigned - coalesce(top_before, 0))::bigint
-               * CASE WHEN inside THEN days - d + 1 ELSE days END) AS rises_days,
-           sum(greatest(0, assigned - coalesce(top_before, 0)) * rests) AS rises_time,
+           sum((assigned - top_before) * (CASE WHEN inside THEN days - d + 1 ELSE days END))
+               FILTER (WHERE assigned > top_before) AS rises_days,
+           sum((assigned - top_before) * rests)
+               FILTER (WHERE assigned > top_before) AS rises_time,
            sum(purchased * lasts) AS contracted_time,
            sum(assigned * lasts) AS held_time
       FROM placed
@@ -222,93 +225,78 @@ stepped AS (
            max(top) AS assigned_peak,
            max(assigned_closing) AS assigned_closing,
            coalesce(max(opening), 0)::bigint * max(days)
-               + coalesce(sum(bought_days), 0)
-               - coalesce(sum(retired_days), 0) AS contracted_days,
-           coalesce(max(assigned_opening), 0)::bigint * max(days) AS carried_days,
+               + coalesce(sum(contracted_days), 0) AS contracted_days,
+           coalesce(max(assigned_opening), 0)::bigint * max(days)
+               + coalesce(sum(touched_days), 0) AS touched_days,
            sum(contracted_time) AS contracted_time,
-           sum(rises_days) AS rises_days,
-           sum(rises_time) AS rises_time,
+           coalesce(sum(rises_days), 0) AS rises_days,
+           coalesce(sum(rises_time), 0) AS rises_time,
            sum(held_time) AS held_time,
            sum(day_top) + coalesce(sum(quiet_days), 0) AS peak_days
       FROM dates
      GROUP BY account_no, seat_type, period_no
     HAVING max(most) > 0
 ),
-spanned AS (
-    SELECT held.account_no, held.seat_type, held.held_from, held.held_until,
-           lag(held.held_until) OVER (
-               PARTITION BY held.account_no, held.seat_type, held.number
-               ORDER BY held.held_from
-           ) AS seat_before,
-           lag(held.held_until) OVER (
-               PARTITION BY held.account_no, held.seat_type, held.user_no
-               ORDER BY held.held_from
-           ) AS user_before
-      FROM held
-),
-ends_of_holdings AS (
-    SELECT spanned.account_no, spanned.seat_type,
+-- Each holding that begins inside a period, after which one of the seat and the user.
+begun AS (
+    SELECT spanned.account_no, spanned.seat_type, spanned.held_from,
+           spanned.seat_before, spanned.user_before, spanned.is_empty,
            bounds.first_no - 1 + width_bucket(spanned.held_from, bounds.bounds)
-               AS period_no,
-           spanned.held_from AS at, true AS begins, spanned.seat_before,
-           spanned.user_before
-      FROM spanned
+               AS period_no
+      FROM (
+           SELECT held.account_no, held.seat_type, held.held_from,
+                  held.held_until IS NOT DISTINCT FROM held.held_from AS is_empty,
+                  lag(held.held_until) OVER (
+                      PARTITION BY held.account_no, held.seat_type, held.user_no,
+                                   held.held_until IS NOT DISTINCT FROM held.held_from
+                      ORDER BY held.held_from
+                  ) AS user_before,
+                  lag(held.held_until) OVER (
+                      PARTITION BY held.account_no, held.seat_type, held.number,
+                                   held.held_until IS NOT DISTINCT FROM held.held_from
+                      ORDER BY held.held_from
+                  ) AS seat_before
+             FROM held
+           ) AS spanned
       JOIN bounds ON bounds.account_no = spanned.account_no
-    UNION ALL
-    SELECT spanned.account_no, spanned.seat_type,
-           bounds.first_no - 1 + width_bucket(
-               spanned.held_until - interval '1 microsecond', bounds.bounds),
-           spanned.held_until, false, NULL, NULL
-      FROM spanned
-      JOIN bounds ON bounds.account_no = spanned.account_no
-     WHERE spanned.held_until IS NOT NULL
 ),
-touching AS (
-    SELECT edge.account_no, edge.seat_type, edge.period_no,
-           sum(CASE
-                   WHEN edge.begins THEN period.days - day.d + 1
-                   ELSE day.d - period.days
-               END) AS touched,
+-- Dates that a seat or a user touches once more, and users who come for the first time.
+again AS (
+    SELECT account_no, seat_type, period_no,
+           count(*) FILTER (WHERE is_empty AND held_from > day_start) AS empties,
+           count(*) FILTER (WHERE NOT is_empty AND seat_before > since) AS by_seat,
+           count(*) FILTER (WHERE NOT is_empty AND user_before > since) AS by_user,
            count(*) FILTER (
-               WHERE edge.begins AND edge.seat_before > day.starts) AS seat_again,
-           count(*) FILTER (
-               WHERE edge.begins AND edge.user_before > day.starts) AS user_again,
-           count(*) FILTER (
-               WHERE edge.begins
-                 AND (edge.user_before IS NULL OR edge.user_before <= period.starts)
-           ) AS newcomers
-      FROM ends_of_holdings AS edge
-      JOIN period
-        ON period.account_no = edge.account_no
-       AND period.period_no = edge.period_no
-     CROSS JOIN LATERAL (
-           SELECT found.d,
-                  greatest(period.starts, period.day_starts[found.d]) AS starts
-             FROM (SELECT greatest(1, width_bucket(
-                       CASE
-                           WHEN edge.begins THEN edge.at
-                           ELSE edge.at - interval '1 microsecond'
-                       END, period.day_starts)) AS d
-                   OFFSET 0) AS found
-           OFFSET 0) AS day
-     WHERE CASE
-               WHEN edge.begins THEN edge.at > period.starts
-               ELSE edge.at < period.ends
-           END
-     GROUP BY edge.account_no, edge.seat_type, edge.period_no
+               WHERE NOT is_empty
+                 AND (user_before IS NULL OR user_before <= starts)) AS newcomers
+      FROM (
+           SELECT begun.account_no, begun.seat_type, begun.period_no, begun.held_from,
+                  begun.seat_before, begun.user_before, begun.is_empty, period.starts,
+                  day.start AS day_start, greatest(period.starts, day.start) AS since
+             FROM begun
+             JOIN period
+               ON period.account_no = begun.account_no
+              AND period.period_no = begun.period_no
+            CROSS JOIN LATERAL (
+                  SELECT period.day_starts[greatest(1, width_bucket(
+                             begun.held_from, period.day_starts))] AS start
+                  OFFSET 0) AS day
+            WHERE begun.held_from > period.starts
+           ) AS placed_holding
+     GROUP BY account_no, seat_type, period_no
 )
 SELECT stepped.account_no, stepped.seat_type, stepped.period_no,
        stepped.opening, stepped.purchased, stepped.retired, stepped.closing,
        stepped.assigned_opening, stepped.assigned_peak, stepped.assigned_closing,
-       stepped.contracted_days - stepped.carried_days
-           - coalesce(touching.touched - touching.seat_again, 0) AS idle_days,
+       stepped.contracted_days - stepped.touched_days
+           + coalesce(again.by_seat + again.empties, 0) AS idle_days,
        stepped.contracted_days, stepped.contracted_time, stepped.rises_days,
        stepped.rises_time, stepped.held_time, stepped.peak_days,
-       stepped.carried_days
-           + coalesce(touching.touched - touching.user_again, 0) AS touched_days,
-       stepped.assigned_opening + coalesce(touching.newcomers, 0) AS holders
+       stepped.touched_days - coalesce(again.by_user + again.empties, 0)
+           AS touched_days,
+       stepped.assigned_opening + coalesce(again.newcomers, 0) AS holders
   FROM stepped
-  LEFT JOIN touching
-    ON touching.account_no = stepped.account_no
-   AND touching.seat_type = stepped.seat_type
-   AND touching.period_no = stepped.period_no
+  LEFT JOIN again
+    ON again.account_no = stepped.account_no
+   AND again.seat_type = stepped.seat_type
+   AND again.period_no = stepped.period_no

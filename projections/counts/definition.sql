@@ -20,18 +20,15 @@ BEGIN ATOMIC
            count(*) FILTER (WHERE said.topic = 'SeatUnassigned')::integer
       FROM entry_at(known) AS said
      WHERE said.number IS NOT NULL
-       AND (said.topic <> 'SeatRetired' OR EXISTS (
-            SELECT 1
-              FROM entry_at(known) AS purchase
-             WHERE purchase.topic = 'SeatPurchased'
-               AND purchase.account_no = said.account_no
-               AND purchase.seat_type = said.seat_type
-               AND purchase.number = said.number
-            OFFSET 0))
-     GROUP BY said.account_no, said.seat_type, said.effective_at
-    HAVING count(*) FILTER (WHERE said.topic IN ('SeatPurchased', 'SeatRetired')) > 0
-        OR count(*) FILTER (WHERE said.topic = 'SeatAssigned')
-           <> count(*) FILTER (WHERE said.topic = 'SeatUnassigned');
+       AND NOT EXISTS (
+           SELECT 1
+             FROM reversed_entry_at(known) AS purchase
+            WHERE purchase.topic = 'SeatPurchased'
+              AND said.topic = 'SeatRetired'
+              AND purchase.account_no = said.account_no
+              AND purchase.seat_type = said.seat_type
+              AND purchase.number = said.number)
+     GROUP BY said.account_no, said.seat_type, said.effective_at;
 END;
 
 -- How many seats were under contract and held from each instant on, knowing the events
@@ -45,7 +42,9 @@ BEGIN ATOMIC
            (sum(step.bought - step.retired) OVER so_far)::integer,
            (sum(step.given - step.taken) OVER so_far)::integer,
            step.bought,
-           step.retired
+           step.retired,
+           step.given,
+           step.taken
       FROM seat_step_at(known) AS step
     WINDOW so_far AS (PARTITION BY step.account_no, step.seat_type ORDER BY step.at);
 END;

@@ -8,7 +8,9 @@ CREATE TABLE seat_count (
     purchased integer NOT NULL,
     assigned integer NOT NULL,
     bought integer NOT NULL,
-    retired integer NOT NULL
+    retired integer NOT NULL,
+    given integer NOT NULL,
+    taken integer NOT NULL
 );
 
 -- indexes --

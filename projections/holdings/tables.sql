@@ -34,8 +34,6 @@ CREATE INDEX seat_holding_by_seat
     ON seat_holding (account_no, seat_type, number, held_from);
 -- What a user held.
 CREATE INDEX seat_holding_by_user ON seat_holding (user_no);
--- Which holdings begin, and which end, after an instant: what catch-up counts anew.
-CREATE INDEX seat_holding_by_start ON seat_holding (account_no, seat_type, held_from)
- WHERE NOT reversed;
+-- Which holdings last beyond an instant: what catch-up counts anew.
 CREATE INDEX seat_holding_by_end ON seat_holding (account_no, seat_type, held_until)
- WHERE NOT reversed AND held_until IS NOT NULL;
+ WHERE NOT reversed;

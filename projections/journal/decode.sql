@@ -1,11 +1,11 @@
 -- unreadable --
 -- The first event of a type or version that this program does not know (R74).
-SELECT notification_id AS position, topic
+SELECT notification_id AS position
   FROM ledger.stored_events
  WHERE notification_id > %(after)s::bigint
    AND notification_id <= %(upto)s::bigint
    AND NOT (
-       topic = ANY (%(topics)s::text[])
+       topic = ANY (enum_range(NULL::topic_name)::text[])
        AND substr(state, 1, 7) = '{"v":1,'::bytea
    )
  ORDER BY notification_id
@@ -30,7 +30,10 @@ SELECT said.position,
        account.account_no,
        person.user_no,
        said.version,
-       said.topic::topic_name,
+       CASE
+           WHEN said.written_as = '1' THEN said.topic
+           ELSE said.topic || ' of another version'
+       END::topic_name,
        said.seat_type::seat_type_name,
        said.number::integer,
        said.quantity::integer,
@@ -64,18 +67,19 @@ SELECT said.position,
                   WHEN stored.whole ->> 'account' IS NOT NULL THEN stored.stream
                   ELSE (stored.whole ->> 'user')::uuid
               END AS user_id,
+              stored.whole ->> 'v' AS written_as,
               stored.whole ->> 'effective_at' AS effective_at,
               stored.whole ->> 'seat_type' AS seat_type,
               stored.whole ->> 'number' AS number,
-              stored.whole ->> 'quantity' AS quantity,
-              stored.whole ->> 'renewal' AS renewal,
-              stored.whole ->> 'request' AS request,
-              stored.whole ->> 'entry' AS entry,
-              stored.whole ->> 'root' AS root,
-              stored.whole ->> 'holds' AS holds,
-              stored.whole ->> 'super_admin' AS super_admin,
-              stored.whole ->> 'account_access' AS account_access,
-              stored.whole ->> 'hub' AS hub,
+              CASE WHEN NOT stored.common THEN stored.whole ->> 'quantity' END AS quantity,
+              CASE WHEN NOT stored.common THEN stored.whole ->> 'renewal' END AS renewal,
+              CASE WHEN NOT stored.common THEN stored.whole ->> 'request' END AS request,
+              CASE WHEN NOT stored.common THEN stored.whole ->> 'entry' END AS entry,
+              CASE WHEN NOT stored.common THEN stored.whole ->> 'root' END AS root,
+              CASE WHEN NOT stored.common THEN stored.whole ->> 'holds' END AS holds,
+              CASE WHEN NOT stored.common THEN stored.whole ->> 'super_admin' END AS super_admin,
+              CASE WHEN NOT stored.common THEN stored.whole ->> 'account_access' END AS account_access,
+              CASE WHEN NOT stored.common THEN stored.whole ->> 'hub' END AS hub,
               stored.whole ->> 'actor' AS actor,
               stored.whole ->> 'reason' AS reason,
               stored.whole ->> 'idempotency_key' AS idempotency_key,
@@ -83,6 +87,8 @@ SELECT said.position,
          FROM (
               SELECT notification_id AS position, recorded_at, topic,
                      originator_id AS stream, originator_version AS version,
+                     topic IN ('SeatAssigned', 'SeatUnassigned', 'SeatPurchased')
+                         AS common,
                      convert_from(state, 'UTF8')::jsonb AS whole
                 FROM ledger.stored_events
                WHERE notification_id > %(after)s::bigint

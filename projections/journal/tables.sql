@@ -49,17 +49,14 @@ CREATE TABLE journal (
 
 -- indexes --
 CREATE UNIQUE INDEX journal_by_position ON journal (position);
--- Everything of an account in order: event list, contract.
-CREATE INDEX journal_by_account ON journal (account_no, position);
--- A type's counts from an instant on.
-CREATE INDEX journal_by_type ON journal (account_no, seat_type, effective_at)
- WHERE number IS NOT NULL;
+-- Everything of an account; a type's counts from an instant on.
+CREATE INDEX journal_by_type ON journal (account_no, seat_type, effective_at);
 -- A seat's purchase, retirement and holdings.
 CREATE INDEX journal_by_seat ON journal (account_no, seat_type, number)
  WHERE number IS NOT NULL;
--- A user's membership, permissions, access and holdings.
+-- A user's membership, permissions and access.
 CREATE INDEX journal_by_user ON journal (user_no)
- WHERE user_no IS NOT NULL;
+ WHERE number IS NULL AND user_no IS NOT NULL;
 -- An account's contract.
 CREATE INDEX journal_of_contract ON journal (account_no, topic)
  WHERE topic IN (

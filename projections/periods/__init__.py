@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime
 from typing import Any, NamedTuple
 
 from projections.contracts import AccountFacts
-from seat_ledger.calendar import BillingPeriod, local_dates
+from seat_ledger.calendar import BillingPeriod, first_instant, local_dates
 
 
 class PeriodRow(NamedTuple):
@@ -56,21 +56,49 @@ def row_of(account: AccountFacts, period: BillingPeriod) -> PeriodRow:
     )
 
 
-_Dates = tuple[int, str]
-_known_dates: dict[tuple[date, date, str, datetime], _Dates] = {}
+class _ZoneDates:
+    """The first instants of a zone's local dates, as text, each computed once."""
+
+    def __init__(self, zone: str) -> None:
+        self.zone = zone
+        self.texts: dict[int, str | None] = {}
+        self.starts: dict[int, datetime] = {}
+
+    def between(self, label: date, until: date, ends: datetime) -> tuple[int, str]:
+        """How many dates begin in ``[label, until)`` and before `ends`; as an array."""
+        first, last = label.toordinal(), until.toordinal()
+        texts = self.texts
+        for ordinal in range(first, last):
+            if ordinal not in texts:
+                self._look_up(ordinal)
+        found = [text for n in range(first, last) if (text := texts[n]) is not None]
+        while last > first and self.starts[last - 1] >= ends:
+            last -= 1
+            if texts[last] is not None:
+                found.pop()
+        return len(found), f"{{{','.join(found)}}}"
+
+    def _look_up(self, ordinal: int) -> None:
+        day = date.fromordinal(ordinal)
+        dates = local_dates(day, date.fromordinal(ordinal + 1), self.zone)
+        start = first_instant(day, self.zone).astimezone(UTC)
+        self.starts[ordinal] = start
+        self.texts[ordinal] = f'"{start.isoformat(" ")}"' if dates else None
 
 
-def _dates(label: date, until: date, zone: str, ends: datetime) -> _Dates:
+_zones: dict[str, _ZoneDates] = {}
+
+
+def _dates(label: date, until: date, zone: str, ends: datetime) -> tuple[int, str]:
     """How many local dates a period has, and their first instants as an array."""
-    key = (label, until, zone, ends)
-    found = _known_dates.get(key)
-    if found is None:
-        starts = [at for _, at in local_dates(label, until, zone) if at < ends]
-        written = ",".join(f'"{at.astimezone(UTC).isoformat(" ")}"' for at in starts)
-        if len(_known_dates) > 100_000:
-            _known_dates.clear()
-        found = _known_dates[key] = (len(starts), f"{{{written}}}")
-    return found
+    if zone not in _zones:
+        _zones[zone] = _ZoneDates(zone)
+    return _zones[zone].between(label, until, ends)
+
+
+def line_of(row: PeriodRow) -> str:
+    """A row as a line of COPY's text form; none of its texts needs escaping."""
+    return "\t".join("\\N" if value is None else str(value) for value in row) + "\n"
 
 
 def columns(rows: Iterable[PeriodRow]) -> dict[str, list[Any]]:

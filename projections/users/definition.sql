@@ -17,6 +17,7 @@ BEGIN ATOMIC
            min(said.position) FILTER (WHERE said.topic = 'UserRemoved')
       FROM entry_at(known) AS said
      WHERE said.topic IN ('UserAdded', 'UserRemoved')
+       AND said.number IS NULL
        AND said.user_no IS NOT NULL
      GROUP BY said.user_no, said.account_no
     HAVING count(*) FILTER (WHERE said.topic = 'UserAdded') > 0;
@@ -52,6 +53,7 @@ BEGIN ATOMIC
                   ) AS nth
              FROM entry_at(known) AS said
             WHERE said.topic IN ('HubAccessGranted', 'HubAccessRevoked')
+              AND said.number IS NULL
               AND said.user_no IS NOT NULL
            ) AS mark
      GROUP BY mark.user_no, mark.account_no, mark.hub, mark.nth;

@@ -44,6 +44,7 @@ SELECT user_no, hub, granted_at, revoked_at, granted, revoked
 SELECT user_no, effective_at, position, super_admin, account_access
   FROM entry_at(%(known)s::bigint)
  WHERE user_no = ANY (%(user_nos)s::bigint[])
+   AND number IS NULL
    AND topic IN ('UserAdded', 'PermissionsChanged')
  ORDER BY effective_at, position;
 

@@ -42,8 +42,9 @@ _SETTINGS = {
     "unix_socket_permissions": "0700",
     "timezone": "'UTC'",
     "log_timezone": "'UTC'",
-    "shared_buffers": "'128MB'",
-    "max_wal_size": "'2GB'",
+    "max_wal_size": "'6GB'",
+    "checkpoint_timeout": "'15min'",
+    "wal_compression": "on",
     "random_page_cost": "1.1",
     "jit": "off",
     "logging_collector": "on",
@@ -579,6 +580,8 @@ def _working_in(folder: Path) -> list[int]:
 
 def _settings() -> Iterator[tuple[str, str]]:
     yield from _SETTINGS.items()
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20
+    yield "shared_buffers", f"'{max(64, min(1024, memory // 8))}MB'"
     if os.environ.get("SEAT_LEDGER_EMBEDDED_WAL") == "minimal":
         yield "wal_level", "minimal"
         yield "max_wal_senders", "0"
