@@ -51,6 +51,8 @@ _SETTINGS = {
     "idle_in_transaction_session_timeout": "0",
     "statement_timeout": "0",
     "hash_mem_multiplier": "2",
+    "random_page_cost": "4",
+    "default_statistics_target": "30",
 }
 
 _Connection = psycopg.Connection[Any]
@@ -281,7 +283,9 @@ class _Rebuild:
         rows = periods.result()
         self._index("billing_period")
         self._done("billing_period", rows, time.monotonic() - began)
-        self.crew.one(_analyze, "seat", "seat_holding", "seat_count", "billing_period")
+        self.crew.each(
+            _analyze, [("seat", "seat_holding", "billing_period"), ("seat_count",)]
+        )
 
     def _figures(self) -> None:
         """What counts of each account, period and type."""

@@ -50,7 +50,7 @@ SELECT said.position,
        said.idempotency_key,
        said.correlation_id,
        CASE
-           WHEN said.topic IN (
+           WHEN NOT said.common AND said.topic IN (
                'AccountOpened', 'TimeZoneChanged', 'BillingPolicyChanged',
                'InvoiceIssued'
            )
@@ -61,7 +61,7 @@ SELECT said.position,
        END
   FROM (
        SELECT stored.position, stored.recorded_at, stored.topic, stored.version,
-              stored.whole,
+              stored.common, CASE WHEN NOT stored.common THEN stored.whole END AS whole,
               coalesce((stored.whole ->> 'account')::uuid, stored.stream) AS account_id,
               CASE
                   WHEN stored.whole ->> 'account' IS NOT NULL THEN stored.stream

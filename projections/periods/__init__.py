@@ -5,8 +5,10 @@ SQL computes no bounds and no local dates of its own (ARCHITECTURE 3).
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterable, Iterator
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from typing import Any, NamedTuple
 
 from projections.contracts import AccountFacts
@@ -31,15 +33,19 @@ class PeriodRow(NamedTuple):
 
 def rows_of(account: AccountFacts) -> Iterator[PeriodRow]:
     """Every period that exists: those of the terms that have begun (R38)."""
-    calendar = account.calendar
-    horizon = calendar.renewal(account.renewals + 1).instant
-    for period in calendar.periods_before(horizon):
+    for period in _existing(account):
         yield row_of(account, period)
+
+
+def _existing(account: AccountFacts) -> Iterator[BillingPeriod]:
+    horizon = account.calendar.renewal(account.renewals + 1).instant
+    return account.calendar.periods_before(horizon)
 
 
 def row_of(account: AccountFacts, period: BillingPeriod) -> PeriodRow:
     """One period, or a window as if it were one."""
-    days, day_starts = _dates(period.label, period.until, period.zone, period.ends)
+    dates = _dates_of(period.zone)
+    days = dates.between(period.label, period.until, period.ends)
     mode, granularity = account.policy_at(period.starts)
     return PeriodRow(
         account.no,
@@ -48,57 +54,101 @@ def row_of(account: AccountFacts, period: BillingPeriod) -> PeriodRow:
         period.starts,
         period.ends,
         period.until,
-        days,
+        len(days),
         period.zone,
         mode,
         granularity,
-        day_starts,
+        f"{{{','.join([dates.texts[ordinal] for ordinal in days])}}}",
     )
 
 
 class _ZoneDates:
-    """The first instants of a zone's local dates, as text, each computed once."""
+    """The first instants of a zone's local dates, each computed once."""
 
     def __init__(self, zone: str) -> None:
         self.zone = zone
-        self.texts: dict[int, str | None] = {}
         self.starts: dict[int, datetime] = {}
+        self.texts: dict[int, str] = {}
+        self.items: dict[int, bytes] = {}
 
-    def between(self, label: date, until: date, ends: datetime) -> tuple[int, str]:
-        """How many dates begin in ``[label, until)`` and before `ends`; as an array."""
+    def between(self, label: date, until: date, ends: datetime) -> list[int]:
+        """The dates that exist and begin in ``[label, until)`` and before `ends`."""
         first, last = label.toordinal(), until.toordinal()
-        texts = self.texts
+        starts = self.starts
         for ordinal in range(first, last):
-            if ordinal not in texts:
+            if ordinal not in starts:
                 self._look_up(ordinal)
-        found = [text for n in range(first, last) if (text := texts[n]) is not None]
-        while last > first and self.starts[last - 1] >= ends:
+        while last > first and starts[last - 1] >= ends:
             last -= 1
-            if texts[last] is not None:
-                found.pop()
-        return len(found), f"{{{','.join(found)}}}"
+        items = self.items
+        return [ordinal for ordinal in range(first, last) if ordinal in items]
 
     def _look_up(self, ordinal: int) -> None:
         day = date.fromordinal(ordinal)
-        dates = local_dates(day, date.fromordinal(ordinal + 1), self.zone)
         start = first_instant(day, self.zone).astimezone(UTC)
         self.starts[ordinal] = start
-        self.texts[ordinal] = f'"{start.isoformat(" ")}"' if dates else None
+        if local_dates(day, date.fromordinal(ordinal + 1), self.zone):
+            self.texts[ordinal] = f'"{start.isoformat(" ")}"'
+            self.items[ordinal] = _ITEM.pack(8, _microseconds(start))
 
 
 _zones: dict[str, _ZoneDates] = {}
 
 
-def _dates(label: date, until: date, zone: str, ends: datetime) -> tuple[int, str]:
-    """How many local dates a period has, and their first instants as an array."""
+def _dates_of(zone: str) -> _ZoneDates:
     if zone not in _zones:
         _zones[zone] = _ZoneDates(zone)
-    return _zones[zone].between(label, until, ends)
+    return _zones[zone]
 
 
-def line_of(row: PeriodRow) -> str:
-    """A row as a line of COPY's text form; none of its texts needs escaping."""
-    return "\t".join("\\N" if value is None else str(value) for value in row) + "\n"
+_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+_EPOCH_DAY = date(2000, 1, 1).toordinal()
+_MICROSECOND = timedelta(microseconds=1)
+_TIMESTAMPTZ_OID = 1184
+_ITEM = struct.Struct("!iq")
+_HEAD = struct.Struct("!hiqiiiiiqiqiiii")
+_ARRAY = struct.Struct("!iiiiii")
+_INT = struct.Struct("!i")
+_NULL = _INT.pack(-1)
+
+
+def _microseconds(instant: datetime) -> int:
+    return (instant - _EPOCH) // _MICROSECOND
+
+
+@cache
+def _bytes_of(text: str | None) -> bytes:
+    if text is None:
+        return _NULL
+    encoded = text.encode()
+    return _INT.pack(len(encoded)) + encoded
+
+
+def binary_rows(account: AccountFacts) -> Iterator[bytes]:
+    """The rows of an account in COPY's binary form, in the table's order."""
+    for period in _existing(account):
+        dates = _dates_of(period.zone)
+        days = dates.between(period.label, period.until, period.ends)
+        mode, granularity = account.policy_at(period.starts)
+        items = b"".join([dates.items[ordinal] for ordinal in days])
+        head = _HEAD.pack(
+            len(PeriodRow._fields),
+            8, account.no,
+            4, period.index,
+            4, period.label.toordinal() - _EPOCH_DAY,
+            8, _microseconds(period.starts),
+            8, _microseconds(period.ends),
+            4, period.until.toordinal() - _EPOCH_DAY,
+            4, len(days),
+        )  # fmt: skip
+        yield (
+            head
+            + _bytes_of(period.zone)
+            + _bytes_of(mode)
+            + _bytes_of(granularity)
+            + _ARRAY.pack(20 + len(items), 1, 0, _TIMESTAMPTZ_OID, len(days), 1)
+            + items
+        )
 
 
 def columns(rows: Iterable[PeriodRow]) -> dict[str, list[Any]]:

@@ -581,7 +581,7 @@ def _working_in(folder: Path) -> list[int]:
 def _settings() -> Iterator[tuple[str, str]]:
     yield from _SETTINGS.items()
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20
-    yield "shared_buffers", f"'{max(64, min(1024, memory // 8))}MB'"
+    yield "shared_buffers", f"'{max(64, min(2048, memory // 8))}MB'"
     if os.environ.get("SEAT_LEDGER_EMBEDDED_WAL") == "minimal":
         yield "wal_level", "minimal"
         yield "max_wal_senders", "0"
