@@ -76,6 +76,7 @@ class Shop:
         self.free: dict[str, list[int]] = {kind: [] for kind in self.types}
         self.pending = dict.fromkeys(self.types, 0)
         self.people: list[Person] = []
+        self.seats, self.least = 0, 6
 
     def of_account(self, kind: type[Any], at: datetime, **fields: Any) -> Written:
         self.version += 1
@@ -95,6 +96,10 @@ class Shop:
         )  # fmt: skip
         return Written(who.id, who.version, kind.TOPIC, state_of(made), at)
 
+    def grow(self) -> None:
+        """Become an account of one type, 10,000 seats and 3,000 people."""
+        self.types, self.seats, self.least = TYPES[:1], 10_000, 3_000
+
     def opening(self) -> Iterator[Written]:
         yield self.of_account(
             said.AccountOpened, self.opens, account_key=self.key, name=self.key,
@@ -102,7 +107,7 @@ class Shop:
             billing_cycle_months=self.cycle,
         )  # fmt: skip
         for kind in self.types:
-            for _ in range(self.random.randint(3, 8)):
+            for _ in range(self.seats or self.random.randint(3, 8)):
                 yield self.buy(kind, self.opens)
 
     def buy(self, kind: str, at: datetime) -> Written:
@@ -124,7 +129,7 @@ class Shop:
             return
         roll = self.random.random()
         kind = self.random.choice(self.types)
-        if len(self.people) < 6 or roll < 0.05:
+        if len(self.people) < self.least or roll < 0.05:
             yield self.add(at)
         elif roll < 0.08:
             yield self.buy(kind, at)
@@ -223,16 +228,25 @@ class Shop:
         yield self.of_account(said.ContractRenewed, at, renewal=self.renewals)
 
 
-def history(events: int, accounts: int, seed: int = 7) -> Iterator[Written]:
-    """At least `events` events over `accounts` accounts and twenty months."""
+def history(
+    events: int, accounts: int, seed: int = 7, *, giant: int = 0
+) -> Iterator[Written]:
+    """At least `events` events over `accounts` accounts and twenty months.
+
+    With `giant` the first account has about so many of them, and 10,000 seats.
+    """
     random = Random(seed)
     shops = [Shop(number, random) for number in range(accounts)]
+    if giant:
+        shops[0].grow()
     at = datetime(FIRST.year, FIRST.month, FIRST.day, tzinfo=UTC)
     step = timedelta(days=30.4 * MONTHS) / max(1, events) * 1.1
     written = 0
     while written < events:
         at += step
-        for one in random.choice(shops).step(at, written + 1):
+        is_giant = giant and random.random() * events < giant
+        shop = shops[0] if is_giant else random.choice(shops)
+        for one in shop.step(at, written + 1):
             written += 1
             yield one
 
@@ -261,5 +275,22 @@ def write(conninfo: str, made: Iterator[Written], *, many: int = 20_000) -> int:
             "'notification_id'), %s)",
             [position],
         )
+        for statement in _DIRECTORIES:
+            connection.execute(statement)
         connection.execute("NOTIFY stored_events")
+    with psycopg.connect(conninfo, autocommit=True) as connection:
+        connection.execute("VACUUM (ANALYZE) ledger.stored_events")
     return position
+
+
+_DIRECTORIES = (
+    "INSERT INTO ledger.account_head (account_id, changes) "
+    "SELECT originator_id, 1 FROM ledger.stored_events "
+    "WHERE topic = 'AccountOpened' ON CONFLICT DO NOTHING",
+    "INSERT INTO ledger.user_name (user_id, account_id, user_key, folded_email) "
+    "SELECT originator_id, (said ->> 'account')::uuid, said ->> 'user_key', "
+    "lower(said ->> 'email') FROM (SELECT originator_id, "
+    "convert_from(state, 'UTF8')::jsonb AS said FROM ledger.stored_events "
+    "WHERE topic = 'UserAdded' OFFSET 0) AS added ON CONFLICT DO NOTHING",
+)
+"""What the write side keeps beside its events, so that it can go on from them."""

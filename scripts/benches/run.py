@@ -1,4 +1,4 @@
-"""The benches of the write side: figures as ratios within one run.
+"""The benches, by name: figures as ratios within one run.
 
 Each bench runs on an embedded server of its own, with durable commits, that is removed
 afterwards. Figures are medians where something is repeated.
@@ -25,6 +25,7 @@ from eventsourcing.application import Application
 from eventsourcing.domain import Aggregate, event
 
 from projections import engine
+from scripts.benches import projections
 from seat_ledger.application import SeatLedger
 from seat_ledger.store import schema
 from seat_ledger.store.embedded import EmbeddedServer
@@ -37,7 +38,7 @@ BIN = Path(sys.executable).parent
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("name", choices=["all", *BENCHES])
-    parser.add_argument("--events", type=int, default=200_000)
+    parser.add_argument("--events", type=int)
     given = parser.parse_args()
     names = list(BENCHES) if given.name == "all" else [given.name]
     with tempfile.TemporaryDirectory(dir="/var/tmp", prefix="slb-") as folder:
@@ -46,7 +47,8 @@ def main() -> None:
         try:
             for name in names:
                 conninfo = fresh(server, name)
-                figures = BENCHES[name](conninfo, given.events)
+                events = given.events or projections.EVENTS.get(name, 200_000)
+                figures = BENCHES[name](conninfo, events)
                 print(json.dumps({"bench": name, **figures}), flush=True)
         finally:
             server.destroy()
@@ -171,7 +173,14 @@ def bench_import(conninfo: str, events: int) -> dict[str, Any]:
             lines.write(json.dumps(command) + "\n")
     try:
         child = subprocess.run(
-            [sys.executable, __file__, "--import", conninfo, str(file)],
+            [
+                sys.executable,
+                "-m",
+                "scripts.benches.run",
+                "--import",
+                conninfo,
+                str(file),
+            ],
             capture_output=True,
             text=True,
             check=True,
@@ -319,6 +328,7 @@ BENCHES: dict[str, Callable[[str, int], dict[str, Any]]] = {
     "import": bench_import,
     "assign": bench_assign,
     "commands": bench_commands,
+    **projections.BENCHES,
 }
 
 if __name__ == "__main__":
