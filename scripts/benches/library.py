@@ -41,7 +41,7 @@ class Holdings(TrackingRecorder):
 
 
 class PostgresHoldings(PostgresTrackingRecorder, Holdings):
-    """One row a holding, changed event by event, with the tracking in one transaction."""
+    """One row a holding, changed event by event, tracked in one transaction."""
 
     def __init__(self, datastore: PostgresDatastore, **kwargs: Any) -> None:
         super().__init__(datastore, **kwargs)
