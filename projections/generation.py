@@ -197,6 +197,21 @@ def make_reader_role(connection: Connection) -> bool:
     return True
 
 
+def become_reader(connection: Connection) -> None:
+    """Let a session write nothing: by its setting, and by the role where there is one.
+
+    Who is the reader's role already, or may not take it, stays who they are.
+    """
+    connection.execute("SET default_transaction_read_only = on")
+    row = connection.execute(
+        "SELECT pg_has_role(current_user, oid, 'MEMBER') FROM pg_roles "
+        "WHERE rolname = %s AND rolname <> current_user",
+        [READER_ROLE],
+    ).fetchone()
+    if row and row[0]:
+        connection.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(READER_ROLE)))
+
+
 def _let_read(connection: Connection, number: int) -> None:
     """Let the reader's role read the views, and what questions are asked of."""
     row = connection.execute(

@@ -40,13 +40,18 @@ class Knowledge(NamedTuple):
 class Reader:
     """A connection for questions. `catch_up=False` answers from the tables as they are.
 
-    Raises Unavailable, SchemaMismatch or IntegrityFailure.
+    With `read_only` the connection can write nothing, and acts as the reader's role
+    where the database has it. Raises Unavailable, SchemaMismatch or IntegrityFailure.
     """
 
-    def __init__(self, conninfo: str, *, catch_up: bool = True) -> None:
+    def __init__(
+        self, conninfo: str, *, catch_up: bool = True, read_only: bool = False
+    ) -> None:
         self.conninfo = conninfo
         self.connection: psycopg.Connection[Any] = connect(conninfo, autocommit=True)
         try:
+            if read_only:
+                generation.become_reader(self.connection)
             self._pin(catch_up=catch_up)
         except BaseException:
             self.connection.close()
@@ -65,7 +70,9 @@ class Reader:
         found = generation.served(self.connection)
         generation.check(found)
         generation.use(self.connection, found.number)
+        self.generation = found.number
         self.head = found.checkpoint
+        self.store_head = found.head
 
     def __enter__(self) -> Self:
         """Return the reader itself."""

@@ -36,3 +36,35 @@ SELECT position
 SELECT account_no, account_key
   FROM account
  WHERE account_no = ANY (%(account_nos)s::bigint[]);
+
+-- containing --
+-- Accounts by a part of key or name, by key; a page.
+SELECT account_no, account_key, name
+  FROM account
+ WHERE (strpos(lower(account_key), lower(%(text)s::text)) > 0
+        OR strpos(lower(name), lower(%(text)s::text)) > 0)
+   AND (%(account_nos)s::bigint[] IS NULL
+        OR account_no = ANY (%(account_nos)s::bigint[]))
+   AND account_no <= %(known)s::bigint
+   AND account_key > %(after)s::text
+ ORDER BY account_key
+ LIMIT %(limit)s::bigint;
+
+-- numbers --
+-- The numbers of some accounts.
+SELECT account_no, account_key
+  FROM account
+ WHERE account_id = ANY (%(account_ids)s::uuid[]);
+
+-- with_seat --
+-- Accounts that have bought a seat; a page.
+SELECT bought.account_no, account.account_key
+  FROM seat AS bought
+  JOIN account ON account.account_no = bought.account_no
+ WHERE bought.seat_type = %(seat_type)s::seat_type_name
+   AND bought.number = %(number)s::integer
+   AND (%(account_nos)s::bigint[] IS NULL
+        OR bought.account_no = ANY (%(account_nos)s::bigint[]))
+   AND account.account_key > %(after)s::text
+ ORDER BY account.account_key
+ LIMIT %(limit)s::bigint;

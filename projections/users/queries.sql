@@ -56,3 +56,42 @@ SELECT person.user_no, person.account_no, person.user_key, person.email, person.
     OR strpos(lower(person.email), lower(%(text)s::text)) > 0
     OR strpos(lower(person.name), lower(%(text)s::text)) > 0
  ORDER BY person.account_no, person.user_key;
+
+-- account_of --
+-- Of which accounts some users are.
+SELECT user_no, account_no
+  FROM user_directory
+ WHERE user_no = ANY (%(user_nos)s::bigint[]);
+
+-- beginning --
+-- Users of all accounts, or of some, whose key or e-mail begins so; by two indexes.
+(SELECT account_no, user_no, user_key, email, name
+   FROM user_directory
+  WHERE user_key >= %(text)s::text
+    AND user_key < %(beyond)s::text
+    AND (%(account_nos)s::bigint[] IS NULL
+         OR account_no = ANY (%(account_nos)s::bigint[]))
+  ORDER BY user_key, user_no
+  LIMIT %(limit)s::bigint)
+UNION
+(SELECT account_no, user_no, user_key, email, name
+   FROM user_directory
+  WHERE folded_email >= %(folded)s::text
+    AND folded_email < %(folded_beyond)s::text
+    AND (%(account_nos)s::bigint[] IS NULL
+         OR account_no = ANY (%(account_nos)s::bigint[]))
+  ORDER BY folded_email, user_no
+  LIMIT %(limit)s::bigint);
+
+-- containing --
+-- Users of all accounts, or of some, by a part of key, e-mail or name; a page.
+SELECT account_no, user_no, user_key, email, name
+  FROM user_directory
+ WHERE (strpos(lower(user_key), lower(%(text)s::text)) > 0
+        OR strpos(lower(email), lower(%(text)s::text)) > 0
+        OR strpos(lower(name), lower(%(text)s::text)) > 0)
+   AND (%(account_nos)s::bigint[] IS NULL
+        OR account_no = ANY (%(account_nos)s::bigint[]))
+   AND user_no > %(after)s::bigint
+ ORDER BY user_no
+ LIMIT %(limit)s::bigint;

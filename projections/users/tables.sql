@@ -18,3 +18,6 @@ CREATE UNIQUE INDEX user_directory_by_id ON user_directory (user_id);
 -- A question names a user by key, or by e-mail without case (R35).
 CREATE INDEX user_directory_by_key ON user_directory (account_no, user_key);
 CREATE INDEX user_directory_by_email ON user_directory (account_no, folded_email);
+-- A search names a user by the beginning of a key or an e-mail, of any account.
+CREATE INDEX user_directory_by_any_key ON user_directory (user_key, user_no);
+CREATE INDEX user_directory_by_any_email ON user_directory (folded_email, user_no);
