@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from cli.render import is_plain, say
@@ -14,25 +14,29 @@ EVERY = 30.0
 
 
 @contextmanager
-def heartbeat(doing: str) -> Iterator[None]:
-    """Show that something is still being done."""
+def heartbeat(doing: str) -> Iterator[Callable[[str], None]]:
+    """Show that something is still being done; call what is given to say what."""
     if sys.stderr.isatty() and not is_plain():
         from rich.console import Console  # noqa: PLC0415
+        from rich.markup import escape  # noqa: PLC0415
 
-        with Console(stderr=True).status(f"{doing} …"):
-            yield
+        with Console(stderr=True).status(f"{doing} …") as status:
+            yield lambda what: status.update(f"{doing}: {escape(what)} …")
         return
-    done = threading.Event()
+    done, now = threading.Event(), [doing]
     began = time.monotonic()
 
     def beat() -> None:
         while not done.wait(EVERY):
-            say(f"{doing}: {time.monotonic() - began:.0f} s so far.")
+            say(f"{now[0]}: {time.monotonic() - began:.0f} s so far.")
+
+    def tell(what: str) -> None:
+        now[0] = f"{doing}: {what}"
 
     thread = threading.Thread(target=beat, daemon=True)
     thread.start()
     try:
-        yield
+        yield tell
     finally:
         done.set()
         thread.join()

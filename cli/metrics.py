@@ -10,7 +10,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry, Gauge, write_to_textfile
 from prometheus_client.parser import text_string_to_metric_families
 
-from seat_ledger.errors import LedgerError
+from seat_ledger.errors import LedgerError, SchemaMismatch, Unavailable
 
 _HELP = {
     "seat_ledger_rebuild_last_success_timestamp_seconds": "When a rebuild last served.",
@@ -20,6 +20,7 @@ _HELP = {
     "seat_ledger_rebuild_events": "Events that the last rebuild read.",
     "seat_ledger_projection_lag_events": "Events that the projections lack.",
     "seat_ledger_projection_lag_seconds": "How long the oldest of them has waited.",
+    "seat_ledger_projection_stuck": "Whether something stops the projections.",
     "seat_ledger_renewals_due": "Accounts with a renewal due.",
     "seat_ledger_verify_last_run_timestamp_seconds": "When verify last ended.",
     "seat_ledger_verify_duration_seconds": "How long the last verify took.",
@@ -51,16 +52,25 @@ def write_verify(path: Path, conninfo: str, findings: int, seconds: float) -> No
     _write(path, {**figures, **_state(conninfo)})
 
 
+def write_status(path: Path, conninfo: str) -> None:
+    """Note how far the projections are."""
+    _write(path, _state(conninfo))
+
+
 def _state(conninfo: str) -> dict[str, float]:
     from projections import engine  # noqa: PLC0415
     from projections.reader import Reader  # noqa: PLC0415
     from seat_ledger.store.connection import connect  # noqa: PLC0415
 
-    with connect(conninfo, autocommit=True) as connection:
-        row = engine.status(connection)[0]
+    try:
+        with connect(conninfo, autocommit=True) as connection:
+            row = engine.status(connection)[0]
+    except (Unavailable, SchemaMismatch):
+        return {}  # what is noted says so already
     figures = {
         "seat_ledger_projection_lag_events": float(row["lag_events"]),
         "seat_ledger_projection_lag_seconds": float(row["lag_seconds"]),
+        "seat_ledger_projection_stuck": float(row["state"] == "stuck"),
     }
     if row["state"] != "stale":
         with Reader(conninfo, catch_up=False) as reader:

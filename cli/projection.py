@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import click
 from cli import times
 from cli.render import Answer, emit, is_plain, say
 from cli.session import Session, option_database, option_format
+from seat_ledger.errors import LedgerError
 
 RESULTS = "run_results.json"
 
@@ -22,6 +24,15 @@ def group() -> None:
     """The tables that answers come from."""
 
 
+option_metrics = click.option(
+    "--metrics",
+    type=click.Path(dir_okay=False, path_type=Path),
+    envvar="SEAT_LEDGER_METRICS",
+    show_envvar=True,
+    help="A text file for Prometheus' node exporter.",
+)
+
+
 def _session() -> Session:
     session = click.get_current_context().find_object(Session)
     assert session is not None
@@ -29,16 +40,23 @@ def _session() -> Session:
 
 
 @group.command()
+@option_metrics
 @option_database
 @option_format
-def status() -> None:
+def status(metrics: Path | None) -> None:
     """How far the projections are, against the store's head and the clock."""
-    from projections import engine  # noqa: PLC0415
+    from projections.status import rebuilding  # noqa: PLC0415
+    from projections.status import status as ask  # noqa: PLC0415
     from seat_ledger.store.connection import connect  # noqa: PLC0415
 
     session = _session()
     with connect(session.conninfo(), autocommit=True) as connection:
-        rows = engine.status(connection)
+        rows = ask(connection)
+        builder = rebuilding(connection)
+    if metrics is not None:
+        from cli.metrics import write_status  # noqa: PLC0415
+
+        write_status(metrics, session.conninfo())
     columns: list[Any] = [
         (name, lambda row, name=name: row[name])
         for name in ("projection", "version", "checkpoint", "head")
@@ -48,12 +66,24 @@ def status() -> None:
         ("oldest waiting", lambda row: times.span(row["lag_seconds"])),
         ("state", _state),
     ]
-    answer = Answer(rows, columns, sentence=_status_in_words(rows))
-    if any(row["state"] == "stuck" for row in rows):
-        answer.notes = [f"It stops at: {rows[0]['reason']}"]
+    extra = {"rebuilding": None if builder is None else list(builder)}
+    answer = Answer(rows, columns, sentence=_status_in_words(rows), extra=extra)
+    answer.notes = list(_status_notes(rows[0], builder))
     if any(row["state"] == "stale" for row in rows):
         answer.next_command = "seat-ledger projection rebuild"
     emit(answer, session.format)
+
+
+def _status_notes(row: dict[str, Any], builder: Any) -> Iterator[str]:
+    if row["reason"]:
+        yield f"It stops: {row['reason']}"
+    if row["followed"] and not row["reason"]:
+        yield "A follower is at work."
+    if row["state"] == "behind" and not row["followed"]:
+        yield "Nobody follows; the next question catches up, or: projection run."
+    if builder is not None:
+        who, since = builder
+        yield f"A rebuild is at work since {since:%Y-%m-%d %H:%M:%S %Z}: {who}."
 
 
 def _state(row: dict[str, Any]) -> str:
@@ -99,10 +129,11 @@ def run(follow: bool, rebuild_stale: bool, poll: float) -> None:
     if rebuild_stale:
         with connect(conninfo, autocommit=True) as connection:
             stale = generation.served(connection).stale
-        if stale:
-            _rebuild(session, conninfo, None, None)
+        if stale and (code := _rebuild(session)):
+            raise click.exceptions.Exit(code)
     if follow:
-        _follow(conninfo, poll)
+        if _follow(conninfo, poll):
+            raise click.exceptions.Exit(130)
         return
     with connect(conninfo, autocommit=True) as connection:
         before = generation.served(connection).checkpoint
@@ -114,12 +145,19 @@ def run(follow: bool, rebuild_stale: bool, poll: float) -> None:
     emit(Answer([row], sentence=said), session.format)
 
 
-def _follow(conninfo: str, poll: float) -> None:
-    """Follow until a signal comes; tell each state in a line."""
+_LEVELS = {"stuck": "error", "disconnected": "warning"}
+
+
+def _follow(conninfo: str, poll: float) -> bool:
+    """Follow until a signal comes, a line for each state; whether it was Ctrl-C."""
     from projections.following import follow  # noqa: PLC0415
 
     log = _logger()
-    follow(conninfo, poll=poll, tell=log.info)
+
+    def tell(what: str, **facts: Any) -> None:
+        getattr(log, _LEVELS.get(what, "info"))(what, **facts)
+
+    return follow(conninfo, poll=poll, tell=tell)
 
 
 def _logger() -> Any:
@@ -158,57 +196,83 @@ def _logger() -> Any:
     show_envvar=True,
     help="Where the outcome is written, on failure too.",
 )
-@click.option(
-    "--metrics",
-    type=click.Path(dir_okay=False, path_type=Path),
-    envvar="SEAT_LEDGER_METRICS",
-    show_envvar=True,
-    help="A text file for Prometheus' node exporter.",
-)
+@option_metrics
 @option_database
 @option_format
 def rebuild(workers: int | None, results: Path, metrics: Path | None) -> None:
     """Make all projections anew beside the served ones, check them, then switch."""
-    session = _session()
-    code = _rebuild(session, session.ready(), workers, metrics, results)
+    code = _rebuild(_session(), workers, metrics, results)
     if code:
         raise click.exceptions.Exit(code)
 
 
 def _rebuild(
     session: Session,
-    conninfo: str,
-    workers: int | None,
-    metrics: Path | None,
+    workers: int | None = None,
+    metrics: Path | None = None,
     results: Path | None = None,
 ) -> int:
+    """Rebuild and tell; write the outcome down whatever it is."""
+    from projections.rebuild import Result  # noqa: PLC0415
+
+    try:
+        result = _make(session.ready(), workers)
+    except (LedgerError, KeyboardInterrupt) as error:
+        failed = Result()
+        failed.error = error if isinstance(error, LedgerError) else _interrupted()
+        _write_down(session.conninfo(), failed.document(), metrics, results)
+        raise
+    document = result.document()
+    _write_down(session.conninfo(), document, metrics, results)
+    return _tell_result(session, document, result.error, results)
+
+
+def _make(conninfo: str, workers: int | None) -> Any:
+    from projections.catalogue import PROJECTIONS  # noqa: PLC0415
     from projections.rebuild import DEFAULT_WORKERS, Made  # noqa: PLC0415
     from projections.rebuild import rebuild as make  # noqa: PLC0415
 
-    total = _count()
     say(
-        f"Building {total} projections beside the served ones, "
+        f"Building {len(PROJECTIONS)} projections beside the served ones, "
         f"{workers or DEFAULT_WORKERS} workers."
     )
     told: list[str] = []
 
     def tell(made: Made) -> None:
-        told.append(made.projection)
-        say(
-            f"{len(told)} of {total} {made.status.upper():5} {made.projection:20} "
-            f"{made.rows:>12,} rows {made.seconds:>8.1f} s"
-        )
+        if made.projection not in told:
+            told.append(made.projection)
+        number = told.index(made.projection) + 1
+        line = f"{number} of {len(PROJECTIONS)} {made.status.upper():5} "
+        line += f"{made.projection:20} "
+        if made.status == "error":
+            say(line + str(made.reason))
+        else:
+            say(f"{line}{made.rows:>12,} rows {made.seconds:>8.1f} s")
 
-    with _heartbeat():
-        result = make(conninfo, workers=workers, tell=tell)
-    document = result.document()
+    from cli.heartbeat import heartbeat  # noqa: PLC0415
+
+    with heartbeat("Rebuilding") as at:
+        return make(conninfo, workers=workers, tell=tell, at=at)
+
+
+def _interrupted() -> LedgerError:
+    error = LedgerError("The rebuild was interrupted. The served tables are unchanged.")
+    error.code = "interrupted"
+    return error
+
+
+def _write_down(
+    conninfo: str,
+    document: dict[str, Any],
+    metrics: Path | None,
+    results: Path | None,
+) -> None:
     if results is not None:
         _write(results, json.dumps(document, indent=1, default=str) + "\n")
     if metrics is not None:
         from cli.metrics import write_rebuild  # noqa: PLC0415
 
         write_rebuild(metrics, conninfo, document)
-    return _tell_result(session, document, result.error, results)
 
 
 def _tell_result(
@@ -218,7 +282,7 @@ def _tell_result(
     passed = sum(1 for row in rows if row["status"] == "ok")
     failed = sum(1 for row in rows if row["status"] == "error")
     tally = (
-        f"PASS={passed} ERROR={failed} SKIP={len(rows) - passed - failed} "
+        f"PASS={passed} WARN=0 ERROR={failed} SKIP={len(rows) - passed - failed} "
         f"TOTAL={len(rows)} in {document['seconds']:.1f} s."
     )
     if error is None:
@@ -244,23 +308,8 @@ def _tell_result(
     return tell(error, as_json=session.format in {"json", "jsonl"})
 
 
-def _count() -> int:
-    from projections.catalogue import PROJECTIONS  # noqa: PLC0415
-
-    return len(PROJECTIONS)
-
-
-def _heartbeat() -> Any:
-    """A line each half minute, so that a log shows life."""
-    from cli.heartbeat import heartbeat  # noqa: PLC0415
-
-    return heartbeat("Rebuilding")
-
-
 def _write(path: Path, text: str) -> None:
     """Write a file whole or not at all."""
-    from seat_ledger.errors import LedgerError  # noqa: PLC0415
-
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         partial.write_text(text, encoding="utf-8")
@@ -283,24 +332,19 @@ def _write(path: Path, text: str) -> None:
     metavar="SECONDS",
     help="Stop after so long, and say how far it came.",
 )
-@click.option(
-    "--metrics",
-    type=click.Path(dir_okay=False, path_type=Path),
-    envvar="SEAT_LEDGER_METRICS",
-    show_envvar=True,
-    help="A text file for Prometheus' node exporter.",
-)
+@option_metrics
 @option_database
 @option_format
 def verify(
     full: bool, sample: int | None, max_duration: float | None, metrics: Path | None
 ) -> None:
     """Hold the served tables against the store; exit 3 where they differ."""
+    from cli.heartbeat import heartbeat  # noqa: PLC0415
     from projections.verify import verify as hold  # noqa: PLC0415
 
     session = _session()
     conninfo = session.ready()
-    with _heartbeat():
+    with heartbeat("Verifying"):
         found = hold(conninfo, full=full, sample=sample, max_duration=max_duration)
     rows = [row.document() for row in found.rows]
     wrong = sum(1 for row in rows if row["status"] == "differs")

@@ -52,20 +52,22 @@ def decode(
                 made[table] = connection.execute(statement, given).rowcount
         except _UNREADABLE as error:
             position = _locate(connection, statement, after, upto)
-            check_known(connection, position - 1, position)
-            raise unreadable(connection, position, _reason(error)) from error
+            check_known(connection, position - 1, position, table)
+            reason = _reason(error)
+            raise unreadable(connection, position, reason, table) from error
     return made
 
 
-def check_known(connection: _Connection, after: int, upto: int) -> None:
+def check_known(
+    connection: _Connection, after: int, upto: int, projection: str = "journal"
+) -> None:
     """Raise UnreadableEvent at the first event of an unknown type or version."""
     row = connection.execute(
         queries("journal", "decode.sql")["unreadable"], {"after": after, "upto": upto}
     ).fetchone()
     if row is not None:
-        raise unreadable(
-            connection, row[0], "this program does not know its type or version"
-        )
+        reason = "this program does not know its type or version"
+        raise unreadable(connection, row[0], reason, projection)
 
 
 def _locate(connection: _Connection, statement: bytes, after: int, upto: int) -> int:
@@ -88,7 +90,9 @@ def _fails(connection: _Connection, statement: bytes, after: int, upto: int) -> 
     return False
 
 
-def unreadable(connection: _Connection, position: int, reason: str) -> UnreadableEvent:
+def unreadable(
+    connection: _Connection, position: int, reason: str, projection: str
+) -> UnreadableEvent:
     """What to say of an event that cannot be read."""
     row = connection.execute(
         queries("journal", "decode.sql")["stored"], {"position": position}
@@ -104,6 +108,7 @@ def unreadable(connection: _Connection, position: int, reason: str) -> Unreadabl
         topic=topic,
         account=account,
         reason=reason,
+        projection=projection,
     )
 
 

@@ -33,13 +33,15 @@ def follow(
     poll: float = 1.0,
     tell: Tell = lambda _event, **_facts: None,
     stop: threading.Event | None = None,
-) -> None:
+) -> bool:
     """Keep the projections at the store's head until `stop` or a signal.
 
+    Returns whether it was Ctrl-C that ended it; SIGTERM is a service's ordinary end.
     `tell` gets a word and its facts: ``following``, ``standing_by``, ``caught_up``,
     ``disconnected``, ``stuck``, ``stopped``. Raises SchemaMismatch.
     """
-    stopping = stop or _on_signals()
+    interrupted: list[int] = []
+    stopping = stop or _on_signals(interrupted)
     pause = 0.1
     while not stopping.is_set():
         try:
@@ -51,15 +53,17 @@ def follow(
             stopping.wait(pause)
             pause = min(pause * 2, LONGEST_PAUSE)
     tell("stopped")
+    return signal.SIGINT in interrupted
 
 
-def _on_signals() -> threading.Event:
+def _on_signals(received: list[int]) -> threading.Event:
     """An event that the first Ctrl-C or SIGTERM sets; the second one ends at once."""
     stopping = threading.Event()
 
     def ask(number: int, _: Any) -> None:
         if stopping.is_set():
             raise KeyboardInterrupt
+        received.append(number)
         stopping.set()
         signal.signal(number, signal.default_int_handler)
 

@@ -236,8 +236,12 @@ def _let_read(connection: Connection, number: int) -> None:
 
 
 def drop(connection: Connection, number: int) -> None:
-    """Remove a generation that is not served."""
+    """Remove a generation that is not served.
+
+    Raises psycopg's LockNotAvailable when somebody still reads it.
+    """
     with connection.transaction():
+        connection.execute("SET LOCAL lock_timeout = '5s'")
         connection.execute("SET LOCAL client_min_messages = warning")
         connection.execute(
             sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(

@@ -13,50 +13,39 @@ import getpass
 import os
 import socket
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import psycopg
 
 from projections import generation
 from projections.catalogue import BY_NAME, PROJECTIONS, indexes
-from projections.catch_up import advance, locked_advance
-from projections.checks import CHECKS, digest_of
+from projections.checks import CHECKS, Check, digest_of
+from projections.crew import Crew
 from projections.decoding import decode
 from projections.filling import fill, fill_periods
-from projections.generation import Served
-from projections.locks import CATCH_UP_LOCK, REBUILD_LOCK
+from projections.locks import REBUILD_LOCK
 from projections.queries import queries
+from projections.switch import switch
 from seat_ledger.errors import IntegrityFailure, LedgerError, Locked
-from seat_ledger.store.connection import connect
+from seat_ledger.store.connection import connect, is_lost, unavailable
 
 DEFAULT_WORKERS = max(1, min(4, os.cpu_count() or 1))
-SMALL_ENOUGH = 2_000
-"""So many events are caught up inside the switch at most."""
-
-SWITCH_TIMEOUT = "100ms"
-"""How long the switch may wait for a lock, and with it those behind it."""
-
-_SETTINGS = {
-    "work_mem": "256MB",
-    "maintenance_work_mem": "384MB",
-    "synchronous_commit": "off",
-    "jit": "off",
-    "max_parallel_workers_per_gather": "0",
-    "max_parallel_maintenance_workers": "0",
-    "idle_in_transaction_session_timeout": "0",
-    "statement_timeout": "0",
-    "hash_mem_multiplier": "2",
-    "random_page_cost": "4",
-    "default_statistics_target": "30",
-}
-
 _Connection = psycopg.Connection[Any]
 Tell = Callable[["Made"], None]
+At = Callable[[str], None]
+PHASES = {
+    "names": "accounts and users",
+    "journal": "the journal",
+    "facts": "seats, holdings, counts and periods",
+    "figures": "billable seats",
+    "check": "checks and digests",
+    "switch": "the switch",
+}
+"""What a rebuild does one after the other, and what people are told of it."""
 
 
 class Made(NamedTuple):
@@ -96,6 +85,15 @@ class Result:
     made: dict[str, Made] = field(default_factory=dict)
     error: LedgerError | None = None
 
+    def fail(self, error: LedgerError, tell: Tell) -> None:
+        """Note what ended the rebuild, at the projection where it did."""
+        self.error = error
+        name = str(error.details.get("projection", ""))
+        made = self.made.get(name) or Made(name, 0, None, 0.0, "skipped")
+        if name in BY_NAME and made.status != "error":
+            self.made[name] = made._replace(status="error", reason=error.message)
+            tell(self.made[name])
+
     def document(self) -> dict[str, Any]:
         """The whole outcome as plain values."""
         rows = [
@@ -123,27 +121,42 @@ class Result:
 
 
 def rebuild(
-    conninfo: str, *, workers: int | None = None, tell: Tell = lambda _: None
+    conninfo: str,
+    *,
+    workers: int | None = None,
+    tell: Tell = lambda _: None,
+    at: At = lambda _: None,
 ) -> Result:
     """Rebuild all projections and serve them; the result holds the error, if any.
 
-    `tell` is called as each projection is made. Raises Locked (exit 11) while another
-    rebuild is at work.
+    `tell` is called as each projection is made, and again when it turns out wrong; `at`
+    with what is being done. Raises Locked (exit 11) while another rebuild is at work.
     """
     result = Result()
     with connect(conninfo, autocommit=True) as connection, _alone(connection):
         try:
-            _Rebuild(conninfo, connection, workers or DEFAULT_WORKERS, result, tell)()
+            size = workers or DEFAULT_WORKERS
+            _Rebuild(conninfo, connection, size, result, (tell, at))()
         except LedgerError as error:
-            result.error = error
+            result.fail(error, tell)
         except psycopg.Error as error:
-            result.error = IntegrityFailure(
-                f"The database refused a step of the rebuild: {error}",
-                try_="read the server's log; the served tables are unchanged",
-            )
-            result.error.__cause__ = error
+            result.fail(_refused(conninfo, error), tell)
     result.seconds = time.monotonic() - result.began
     return result
+
+
+def _refused(conninfo: str, error: psycopg.Error) -> LedgerError:
+    """What a failure of the database means for a rebuild."""
+    if is_lost(error):
+        return unavailable(conninfo, error)
+    told = error.diag.message_primary or str(error).strip()
+    failed = LedgerError(
+        f"The database refused a step of the rebuild: {told}. The served tables are "
+        "unchanged.",
+        try_="read the server's log, then rebuild again",
+    )
+    failed.__cause__ = error
+    return failed
 
 
 @contextmanager
@@ -195,13 +208,13 @@ class _Rebuild:
         connection: _Connection,
         workers: int,
         result: Result,
-        tell: Tell,
+        told: tuple[Tell, At],
     ) -> None:
         self.conninfo = conninfo
         self.connection = connection
         self.workers = workers
         self.result = result
-        self.tell = tell
+        self.tell, self.at = told
         self.took: dict[str, float] = {}
 
     def __call__(self) -> None:
@@ -212,32 +225,34 @@ class _Rebuild:
             self.number = generation.make(self.connection)
         self.result.generation = self.number
         try:
-            with _Crew(self.conninfo, self.number, self.workers) as crew:
+            with Crew(self.conninfo, self.number, self.workers) as crew:
                 self.crew = crew
-                for phase in (
-                    self._names,
-                    self._journal,
-                    self._facts,
-                    self._figures,
-                    self._check,
-                ):
-                    began = time.monotonic()
-                    phase()
-                    name = phase.__name__.strip("_")
-                    self.result.phases[name] = time.monotonic() - began
-            self._mark(self.result.ceiling)
-            self._switch()
+                for name in PHASES:
+                    if name != "switch":
+                        self._phase(name)
+            self._phase("switch")
         except BaseException:
             if not self.connection.closed and not self.result.switched:
-                generation.drop(self.connection, self.number)
+                with suppress(psycopg.Error):
+                    generation.drop(self.connection, self.number)
             raise
 
+    def _phase(self, name: str) -> None:
+        began = time.monotonic()
+        self.at(PHASES[name])
+        getattr(self, f"_{name}")()
+        self.result.phases[name] = time.monotonic() - began
+
     def _clear(self) -> None:
-        """Drop what a killed rebuild left, and all but the last generation."""
-        for number in generation.numbers(self.connection, "building"):
-            generation.drop(self.connection, number)
-        for number in generation.numbers(self.connection, "kept"):
-            generation.drop(self.connection, number)
+        """Drop what a killed rebuild left, and all but the served generation.
+
+        One that somebody still reads, or a dying worker still fills, is left for the
+        next time.
+        """
+        for state in ("building", "kept"):
+            for number in generation.numbers(self.connection, state):
+                with suppress(psycopg.errors.LockNotAvailable):
+                    generation.drop(self.connection, number)
 
     # -- phases --------------------------------------------------------------------
 
@@ -304,25 +319,19 @@ class _Rebuild:
         digests = [
             (one.name, self.crew.begin(_digest, one.name)) for one in PROJECTIONS
         ]
-        for check, found in waiting:
-            row = found.result()
-            if row is not None:
-                reason = check.told(row)
-                made = self.result.made[check.projection]
-                self.result.made[check.projection] = made._replace(
-                    status="error", reason=reason
-                )
-                raise IntegrityFailure(
-                    f"{check.projection}: {reason}. The served tables are unchanged.",
-                    try_=f"seat-ledger event show {row['position']}",
-                    projection=check.projection,
-                    **{key: str(value) for key, value in row.items()},
-                )
+        found = [(check, one.result()) for check, one in waiting]
+        wrong = [(check, row) for check, row in found if row is not None]
+        for check, row in wrong:
+            made = self.result.made[check.projection]
+            if made.status != "error":
+                made = made._replace(status="error", reason=check.told(row))
+                self.result.made[check.projection] = made
+                self.tell(made)
+        if wrong:
+            raise _finding(*wrong[0])
         for name, digest in digests:
             made = self.result.made[name]
             self.result.made[name] = made._replace(digest=digest.result())
-        for one in PROJECTIONS:
-            self.tell(self.result.made[one.name])
 
     # -- parts of them ---------------------------------------------------------------
 
@@ -349,6 +358,7 @@ class _Rebuild:
 
     def _done(self, name: str, rows: int, took: float) -> None:
         self.result.made[name] = Made(name, rows, None, took, "ok")
+        self.tell(self.result.made[name])
 
     def _account_ranges(self) -> list[tuple[int, int]]:
         """Ranges of accounts with about equally many events, one a worker."""
@@ -360,124 +370,20 @@ class _Rebuild:
         bounds = [0, *(row or ()), 2**62]
         return [(low + 1, high) for low, high in pairwise(bounds)]
 
-    # -- serving -------------------------------------------------------------------
-
-    def _mark(self, position: int) -> None:
+    def _switch(self) -> None:
+        """Serve the new tables, with what was appended meanwhile."""
         self.connection.execute(
             "UPDATE projection.generation SET position = %s, "
             "moved_at = clock_timestamp() WHERE number = %s",
-            [position, self.number],
+            [self.result.ceiling, self.number],
         )
-
-    def _switch(self) -> None:
-        """Catch up until little is missing, then hand over in one transaction."""
-        began = time.monotonic()
-        generation.use(self.connection, self.number)
-        wait = 0.05
-        while not self.result.switched:
-            self._come_close()
-            try:
-                self._hand_over()
-            except psycopg.errors.LockNotAvailable:
-                time.sleep(wait)
-                wait = min(wait * 1.5, 2.0)
-        self.result.phases["switch"] = time.monotonic() - began
-
-    def _come_close(self) -> None:
-        """Catch the new tables up, while the old ones are served."""
-        while True:
-            row = self._positions()
-            if row.head - row.checkpoint <= SMALL_ENOUGH:
-                return
-            advance(self.connection, self.number, row.head)
-
-    def _positions(self) -> Served:
-        found = generation.served(self.connection)
-        row = self.connection.execute(
-            "SELECT position FROM projection.generation WHERE number = %s",
-            [self.number],
-        ).fetchone()
-        assert row is not None
-        return found._replace(checkpoint=row[0])
-
-    def _hand_over(self) -> None:
-        """Switch the views, not before the new tables are as far as the old ones."""
-        with self.connection.transaction():
-            self.connection.execute(f"SET LOCAL lock_timeout = '{SWITCH_TIMEOUT}'")
-            self.connection.execute("SELECT pg_advisory_xact_lock(%s)", [CATCH_UP_LOCK])
-            served = generation.served(self.connection)
-            position = self._positions().checkpoint
-            while position < served.checkpoint:
-                position = locked_advance(
-                    self.connection, self.number, served.checkpoint
-                )
-            generation.serve(self.connection, self.number)
+        position = switch(
+            self.connection,
+            self.number,
+            lambda who: self.at(f"{PHASES['switch']}, waiting: {who}"),
+        )
         self.result.switched = True
         self.result.handed_over = position - self.result.ceiling
-
-
-class _Crew:
-    """Connections that work side by side, each with a thread to wait for it."""
-
-    def __init__(self, conninfo: str, number: int, size: int) -> None:
-        self.conninfo, self.number, self.size = conninfo, number, size
-
-    def __enter__(self) -> Self:
-        self.connections = [self._connection() for _ in range(self.size)]
-        self.aside = self._connection()
-        self.free = list(self.connections)
-        self.pool = ThreadPoolExecutor(self.size)
-        self.pool_aside = ThreadPoolExecutor(1)
-        return self
-
-    def _connection(self) -> _Connection:
-        connection = connect(self.conninfo, autocommit=True)
-        for name, value in _SETTINGS.items():
-            connection.execute("SELECT set_config(%s, %s, false)", [name, value])
-        generation.use(connection, self.number)
-        return connection
-
-    def __exit__(self, kind: object, error: object, trace: object) -> None:
-        if kind is not None:
-            for connection in (*self.connections, self.aside):
-                connection.cancel_safe(timeout=5)
-        self.pool.shutdown(cancel_futures=True)
-        self.pool_aside.shutdown(cancel_futures=True)
-        for connection in (*self.connections, self.aside):
-            connection.close()
-
-    def begin(self, work: Callable[..., Any], *given: Any) -> Future[Any]:
-        """Let the next free worker do something, in a transaction of its own."""
-
-        def do() -> Any:
-            connection = self.free.pop()
-            try:
-                with connection.transaction():
-                    return work(connection, *given)
-            finally:
-                self.free.append(connection)
-
-        return self.pool.submit(do)
-
-    def beside(self, work: Callable[..., Any], *given: Any) -> Future[Any]:
-        """Do something beside the workers: what the client itself is busy with."""
-
-        def do() -> Any:
-            with self.aside.transaction():
-                return work(self.aside, *given)
-
-        return self.pool_aside.submit(do)
-
-    def one(self, work: Callable[..., Any], *given: Any) -> Any:
-        """Let one worker do something, and wait."""
-        return self.begin(work, *given).result()
-
-    def each(
-        self, work: Callable[..., Any], given: Sequence[tuple[Any, ...]]
-    ) -> list[Any]:
-        """Let the workers share something, and wait for all."""
-        waiting = [self.begin(work, *one) for one in given]
-        return [one.result() for one in waiting]
 
 
 def _split(ceiling: int, parts: int) -> list[tuple[int, int]]:
@@ -499,6 +405,17 @@ def _ask(connection: _Connection, statement: bytes, given: Any) -> Any:
 def _analyze(connection: _Connection, *names: str) -> None:
     for name in names:
         connection.execute(f"ANALYZE {BY_NAME[name].name}".encode())
+
+
+def _finding(check: Check, row: dict[str, Any]) -> IntegrityFailure:
+    """What to say of the first check that found something."""
+    position = row["position"]
+    return IntegrityFailure(
+        f"{check.projection}: {check.told(row)}. The served tables are unchanged.",
+        try_=f"seat-ledger event list --from-position {position} --limit 1",
+        projection=check.projection,
+        **{key: str(value) for key, value in row.items()} | {"position": position},
+    )
 
 
 def _first_finding(

@@ -2,46 +2,50 @@
 
 from __future__ import annotations
 
-from typing import Any
+from datetime import datetime
+from typing import Any, NamedTuple
 
 import psycopg
+from psycopg.rows import namedtuple_row
 
 from projections import generation
 from projections.catalogue import PROJECTIONS, versions
+from projections.locks import FOLLOW_LOCK, REBUILD_LOCK
+from projections.queries import queries
 
-_WAITING = """
-SELECT count(*) AS events,
-       coalesce(extract(epoch FROM clock_timestamp() - min(recorded_at)), 0)::float8
-           AS seconds
-  FROM ledger.stored_events
- WHERE notification_id > %(checkpoint)s
-"""
-_STOPPED = """
-SELECT failed_position, failed_reason, failed_at
-  FROM projection.generation
- WHERE number = %(number)s
-"""
+STUCK_AFTER = 60.0
+"""Seconds without a step, while events wait and a follower is at work."""
+
+_Connection = psycopg.Connection[Any]
 
 
-def status(connection: psycopg.Connection[Any]) -> list[dict[str, Any]]:
+class Standing(NamedTuple):
+    """What is the same for all projections of a generation.
+
+    `reason` says what stops them, since `stuck_since`; None where nothing does.
+    """
+
+    waiting: int
+    seconds: float
+    followed: bool
+    stuck_at: int | None
+    stuck_since: datetime | None
+    reason: str | None
+
+
+def status(connection: _Connection) -> list[dict[str, Any]]:
     """A row per projection: its checkpoint against the head, and what waits how long.
 
-    `state` is ``current``, ``behind``, ``stale`` (another definition) or ``stuck`` (an
-    event cannot be read).
+    `state` is ``current``, ``behind``, ``stale`` (another definition) or ``stuck``: an
+    event cannot be read, or a follower is at work and does not move.
     """
     found = generation.served(connection)
-    given = {"checkpoint": found.checkpoint, "number": found.number}
-    waiting = connection.execute(_WAITING, given).fetchone()
-    stopped = connection.execute(_STOPPED, given).fetchone()
-    assert waiting is not None
-    assert stopped is not None
-    events, seconds = waiting
-    position, reason, since = stopped
+    now = _standing(connection, found)
     rows = []
     for projection in PROJECTIONS:
         version = found.versions.get(projection.name)
-        state = "behind" if events else "current"
-        if position is not None:
+        state = "behind" if now.waiting else "current"
+        if now.reason is not None:
             state = "stuck"
         if version != versions()[projection.name]:
             state = "stale"
@@ -51,13 +55,47 @@ def status(connection: psycopg.Connection[Any]) -> list[dict[str, Any]]:
                 "version": version,
                 "checkpoint": found.checkpoint,
                 "head": found.head,
-                "lag_events": events,
-                "lag_seconds": round(seconds, 3) if events else 0.0,
+                "lag_events": now.waiting,
+                "lag_seconds": round(now.seconds, 3),
                 "state": state,
                 "generation": found.number,
-                "stuck_at": position,
-                "stuck_since": since,
-                "reason": reason,
+                "followed": now.followed,
+                "stuck_at": now.stuck_at,
+                "stuck_since": now.stuck_since,
+                "reason": now.reason,
             }
         )
     return rows
+
+
+def rebuilding(connection: _Connection) -> tuple[str, datetime] | None:
+    """Who rebuilds now, and since when; None while nobody does."""
+    row = connection.execute(
+        queries("status.sql")["rebuilding"], {"lock": REBUILD_LOCK}
+    ).fetchone()
+    return None if row is None else (row[0], row[1])
+
+
+def _standing(connection: _Connection, found: generation.Served) -> Standing:
+    given = {
+        "checkpoint": found.checkpoint,
+        "number": found.number,
+        "lock": FOLLOW_LOCK,
+    }
+    with connection.cursor(row_factory=namedtuple_row) as cursor:
+        row: Any = cursor.execute(queries("status.sql")["standing"], given).fetchone()
+    assert row is not None
+    waits = max(0.0, row.seconds) if row.events else 0.0
+    standing = Standing(
+        row.events, waits, row.follower is not None, None, None, row.failed_reason
+    )
+    if row.failed_position is not None:
+        stuck = {"stuck_at": row.failed_position, "stuck_since": row.failed_at}
+        return standing._replace(**stuck)
+    if row.follower is not None and min(waits, row.still) > STUCK_AFTER:
+        return standing._replace(
+            stuck_since=max(row.oldest, row.moved_at),
+            reason=f"A follower is at work (server process {row.follower}), but the "
+            f"checkpoint has not moved for {row.still:.0f} s while events wait.",
+        )
+    return standing

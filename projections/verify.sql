@@ -18,6 +18,13 @@ SELECT 0 AS expected, count(*) AS kept, min(stored.notification_id) AS position
    AND NOT EXISTS (
        SELECT 1 FROM journal WHERE journal.position = stored.notification_id);
 
+-- journal__not_stopped --
+-- No event stops the projections.
+SELECT 0 AS expected, count(*) AS kept, min(failed_position) AS position
+  FROM projection.generation
+ WHERE state = 'served'
+   AND failed_position IS NOT NULL;
+
 -- account__rows --
 -- As many accounts as were opened.
 SELECT (SELECT count(*) FROM journal WHERE topic = 'AccountOpened') AS expected,

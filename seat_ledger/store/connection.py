@@ -41,3 +41,10 @@ def unavailable(conninfo: str, error: Exception) -> Unavailable:
         f"The database at {where} cannot be reached: {reason}.",
         try_="check --database, or start the server (seat-ledger db start)",
     )
+
+
+def is_lost(error: psycopg.Error) -> bool:
+    """Whether an error means that the connection is gone, not that a step is wrong."""
+    return isinstance(error, psycopg.OperationalError) and (
+        error.sqlstate is None or error.sqlstate.startswith(("08", "57P"))
+    )
