@@ -126,6 +126,7 @@ class _Full:
         self.ends = ends
         self.compared = {one.name: 0 for one in PROJECTIONS}
         self.different: dict[str, str] = {}
+        self.reached: set[str] = set()
 
     def __call__(self) -> None:
         if self.sample is None:
@@ -137,10 +138,24 @@ class _Full:
                 if one.name not in {"account", "user_directory", "journal"}:
                     self._compare(one.name, *self._fresh(one.name, some))
             self.result.accounts += len(some)
+        if self.sample is None and self.result.complete:
+            self._find_strays()
         for name, compared in self.compared.items():
             found = self.different.get(name)
-            status = "differs" if found else "same" if compared else "not_reached"
+            reached = name in self.reached
+            status = "differs" if found else "same" if reached else "not_reached"
             self.result.rows.append(Verdict(name, "every row", status, compared, found))
+
+    def _find_strays(self) -> None:
+        """Rows of no account, or of positions that the tables do not reach."""
+        for one in PROJECTIONS:
+            scope = "account_no NOT IN (SELECT account_no FROM account)"
+            if one.name in {"account", "user_directory", "journal"}:
+                number = one.key[0]
+                scope = f"{number} <= 0 OR {number} > %(known)s::bigint"
+            given = {"known": self.result.position}
+            none = b"SELECT * FROM " + one.name.encode() + b" WHERE false"
+            self._compare(one.name, none, scope.encode(), given)
 
     def _is_over(self) -> bool:
         over = self.ends is not None and time.monotonic() > self.ends
@@ -216,6 +231,7 @@ class _Full:
         with self.connection.cursor(row_factory=dict_row) as cursor:
             row = cursor.execute(statement, given).fetchone()
         assert row is not None
+        self.reached.add(name)
         self.compared[name] += row["compared"]
         if row["differs"] is not None and name not in self.different:
             key = BY_NAME[name].key

@@ -1,0 +1,215 @@
+"""SIGKILL of the client at random moments: what was acknowledged is there, all of it.
+
+The short form is part of scripts/test; the long one is
+``scripts/test -m long -s tests/faults/test_kills.py``.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import multiprocessing
+import time
+from collections import Counter
+from contextlib import contextmanager
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import psycopg
+import pytest
+
+from projections import engine
+from projections.rebuild import rebuild
+from projections.verify import verify
+from seat_ledger.application import SeatLedger
+from seat_ledger.store.connection import connect
+from tests.conftest import TEMPLATE, _database
+from tests.faults import acts
+
+TURNS = 25
+"""Kills in one database; then a fresh one, so that each check stays quick."""
+
+LONGEST = {"append": 0.12, "import": 0.07, "invoice": 0.1, "catch-up": 0.12}
+LONGEST |= {"rebuild": 0.4, "seal": 0.1}
+"""The latest moment of a kill after the first act, in seconds."""
+
+EVENTS = """
+SELECT convert_from(state, 'UTF8')::jsonb ->> 'idempotency_key',
+       array_agg(notification_id ORDER BY notification_id),
+       array_agg(topic ORDER BY topic), count(DISTINCT recorded_at)
+  FROM ledger.stored_events
+ WHERE notification_id > %(before)s
+ GROUP BY 1
+"""
+COMMANDS = """
+SELECT command_key, positions
+  FROM ledger.recorded_command
+ WHERE command_key LIKE %(turn)s || '-%%'
+"""
+UNMATCHED = """
+SELECT (SELECT count(*) FROM ledger.stored_events
+         WHERE topic = 'UserAdded')
+       - (SELECT count(*) FROM ledger.user_name) AS names,
+       (SELECT count(*) FROM ledger.stored_events
+         WHERE topic = 'InvoiceIssued')
+       - (SELECT count(*) FROM ledger.invoice_number) AS invoices
+"""
+
+
+class Book:
+    """One database, and what was seen in it."""
+
+    def __init__(self, conninfo: str, folder: Path, random: Random) -> None:
+        self.conninfo, self.folder, self.random = conninfo, folder, random
+        self.connection = psycopg.connect(conninfo, autocommit=True)
+        self.seen: Counter[str] = Counter()
+
+    def kill(self, act: str, turn: int) -> None:
+        """Let a process work, kill it at some moment, and look what is there."""
+        if act in {"catch-up", "rebuild"}:
+            self.import_all(turn)
+        before = self.head()
+        told = self.folder / f"told-{turn}"
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(["tests.faults.acts"])
+        process = context.Process(
+            target=acts.work, args=(act, self.conninfo, turn, told)
+        )
+        process.start()
+        while not (told.exists() and told.read_bytes()):
+            assert process.is_alive()
+            time.sleep(0.001)
+        time.sleep(self.random.uniform(0, LONGEST[act]))
+        process.kill()
+        process.join()
+        self.wait_until_alone()
+        lines = [json.loads(one) for one in told.read_text().splitlines()]
+        self.seen["kills"] += "end" not in lines
+        acknowledged = dict(one for one in lines if isinstance(one, list))
+        self.seen["acknowledged"] += len(acknowledged)
+        if act in {"catch-up", "rebuild"}:
+            self.look_at_tables()
+        else:
+            self.look_at_events(turn, before, acknowledged)
+            self.repeat(act, turn, acknowledged)
+            self.look_at_events(turn, before, acknowledged, again=True)
+
+    def head(self) -> int:
+        row = self.connection.execute(
+            "SELECT coalesce(max(notification_id), 0) FROM ledger.stored_events"
+        ).fetchone()
+        return row[0]
+
+    def wait_until_alone(self) -> None:
+        """A server process may still end what the killed client had begun."""
+        others = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() "
+        others += "AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
+        while self.connection.execute(others).fetchone():
+            time.sleep(0.002)
+
+    def import_all(self, turn: int) -> list[Any]:
+        written, _ = acts.lines(turn)
+        with SeatLedger(self.conninfo) as ledger:
+            outcomes = list(ledger.import_lines(written))
+        assert not [one for one in outcomes if one.code]
+        return outcomes
+
+    def look_at_events(
+        self,
+        turn: int,
+        before: int,
+        acknowledged: dict[str, list[int]],
+        *,
+        again: bool = False,
+    ) -> None:
+        """Each command of the turn is whole or absent; the acknowledged are there."""
+        _, expected = acts.lines(turn)
+        expected |= {
+            command["idempotency_key"]: topics
+            for _, (command, topics) in zip(
+                range(len(acknowledged) + 2), acts.commands(turn), strict=False
+            )
+        }
+        recorded = dict(
+            self.connection.execute(COMMANDS, {"turn": str(turn)}).fetchall()
+        )
+        stored = {}
+        for key, positions, topics, instants in self.connection.execute(
+            EVENTS, {"before": before}
+        ):
+            stored[key] = positions
+            assert positions == list(range(positions[0], positions[-1] + 1))
+            assert topics in (expected.get(key), ["InvoiceIssued"])
+            assert instants == 1
+        assert stored == recorded
+        for key, positions in acknowledged.items():
+            assert recorded[key] == positions
+        if not again:
+            unasked = len(recorded) - len(acknowledged)
+            self.seen["whole though not acknowledged"] += unasked
+        row = self.connection.execute(UNMATCHED).fetchone()
+        assert row == (0, 0)
+
+    def repeat(self, act: str, turn: int, acknowledged: dict[str, list[int]]) -> None:
+        """The same again repeats what was acknowledged, and does the rest once."""
+        if act == "import":
+            keys = list(acts.lines(turn)[1])
+            again = [(keys[one.line - 1], one) for one in self.import_all(turn)]
+            told = {key: one.positions for key, one in again}
+        elif act == "append":
+            last = len(acknowledged)
+            some = itertools.islice(acts.commands(turn), max(0, last - 1), last + 1)
+            with SeatLedger(self.conninfo) as ledger:
+                again = [(c["idempotency_key"], ledger.execute(c)) for c, _ in some]
+            told = {key: one.positions for key, one in again}
+        else:
+            return
+        for key, positions in told.items():
+            assert list(positions) == acknowledged.get(key, list(positions))
+
+    def look_at_tables(self) -> None:
+        """The served tables are right as they were left, and can go on from there."""
+        found = verify(self.conninfo, full=True)
+        assert [row for row in found.rows if row.status != "same"] == []
+        with connect(self.conninfo, autocommit=True) as connection:
+            assert engine.catch_up(connection).checkpoint == self.head()
+
+    def end(self) -> None:
+        """The next rebuild cleans up whatever a killed one left."""
+        assert rebuild(self.conninfo).error is None
+        schemas = self.connection.execute(
+            "SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'projection\\_%'"
+        ).fetchone()
+        assert schemas == (2,)
+        self.connection.close()
+
+
+@contextmanager
+def fresh(server: str) -> Any:
+    yield from _database(server, TEMPLATE)
+
+
+@pytest.mark.parametrize("kills", [50, pytest.param(2_000, marks=pytest.mark.long)])
+def test_nothing_that_was_acknowledged_is_lost(
+    server: str, tmp_path: Path, kills: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seen: Counter[str] = Counter()
+    random, began = Random(kills), time.monotonic()
+    for block in itertools.count():
+        if seen["kills"] >= kills:
+            break
+        folder = tmp_path / str(block)
+        folder.mkdir()
+        with fresh(server) as conninfo:
+            book = Book(conninfo, folder, random)
+            for turn, act in zip(
+                range(TURNS), itertools.cycle(acts.ACTS), strict=False
+            ):
+                if seen["kills"] + book.seen["kills"] < kills:
+                    book.kill(act, turn)
+            book.end()
+            seen += book.seen
+    told = ", ".join(f"{number:,} {what}" for what, number in seen.items())
+    with capsys.disabled():
+        print(f"\n{told}; nothing lost, {time.monotonic() - began:.0f} s")
