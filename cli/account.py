@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from cli import times
-from cli.render import Answer, emit
+from cli.render import Answer, emit, say
 from cli.session import (
     Question,
     Session,
@@ -17,6 +17,7 @@ from cli.session import (
     reading,
 )
 from cli.writing import options_of_writing, record, writing
+from seat_ledger.errors import CommandRefused, Conflict
 
 
 @click.group(epilog="Example: seat-ledger account show acme")
@@ -67,33 +68,49 @@ def _renew_all(given: dict[str, Any], dry_run: bool) -> None:
     with session.reader() as reader:
         now = reader.database_now()
         waiting = [a for a in reader.accounts(reader.knowledge()) if a.renewal_due(now)]
-    rows = []
+    rows: list[dict[str, Any]] = []
     if waiting:
         with session.ledger() as ledger:
-            for account in waiting:
-                result = ledger.execute(
-                    {"op": "renew", "account": account.key, **given},
-                    dry_run=dry_run,
-                    default_actor=default_actor(),
-                )
-                retired = [e for e in result.events if e.topic == "SeatRetired"]
-                positions = list(result.positions)
-                rows.append(
-                    {
-                        "account": account.key,
-                        "renewals": len(result.events) - len(retired),
-                        "retired": len(retired),
-                        "positions": positions,
-                    }
-                )
+            rows = [_renewed(ledger, one.key, given, dry_run) for one in waiting]
     columns = [
         ("account", lambda row: row["account"]),
         ("renewals", lambda row: row["renewals"]),
         ("seats retired", lambda row: row["retired"]),
+        ("refused", lambda row: row["error"]),
     ]
-    count = "1 account" if len(rows) == 1 else f"{len(rows)} accounts"
-    verb = "would be renewed" if dry_run else "renewed"
-    emit(Answer(rows, columns, sentence=f"{count} {verb}."), session.format)
+    failed = sum(1 for row in rows if row["error"] is not None)
+    done = len(rows) - failed
+    count = "1 account" if done == 1 else f"{done} accounts"
+    said = f"{count} {'would be renewed' if dry_run else 'renewed'}."
+    if failed:
+        said += f" {failed} could not be renewed."
+    emit(Answer(rows, columns, sentence=said), session.format)
+    if failed:
+        raise click.exceptions.Exit(1)
+
+
+def _renewed(
+    ledger: Any, account: str, given: dict[str, Any], dry_run: bool
+) -> dict[str, Any]:
+    """Renew one account; what stands in its way does not stop the others."""
+    try:
+        result = ledger.execute(
+            {"op": "renew", "account": account, **given},
+            dry_run=dry_run,
+            default_actor=default_actor(),
+        )
+    except (CommandRefused, Conflict) as error:
+        say(f"{account}: {error.message}")
+        none: dict[str, Any] = {"renewals": 0, "retired": 0, "positions": []}
+        return {"account": account, **none, "error": error.code}
+    retired = sum(1 for event in result.events if event.topic == "SeatRetired")
+    return {
+        "account": account,
+        "renewals": len(result.events) - retired,
+        "retired": retired,
+        "positions": list(result.positions),
+        "error": None,
+    }
 
 
 @group.command("list")

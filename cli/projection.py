@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,11 +9,10 @@ from typing import Any
 import click
 
 from cli import times
-from cli.render import Answer, emit, is_plain, say
+from cli.logs import logger
+from cli.rebuilding import RESULTS, rebuild_and_tell
+from cli.render import Answer, emit
 from cli.session import Session, option_database, option_format
-from seat_ledger.errors import LedgerError
-
-RESULTS = "run_results.json"
 
 
 @click.group(epilog="Example: seat-ledger projection rebuild")
@@ -129,7 +125,7 @@ def run(follow: bool, rebuild_stale: bool, poll: float) -> None:
     if rebuild_stale:
         with connect(conninfo, autocommit=True) as connection:
             stale = generation.served(connection).stale
-        if stale and (code := _rebuild(session)):
+        if stale and (code := rebuild_and_tell(session)):
             raise click.exceptions.Exit(code)
     if follow:
         if _follow(conninfo, poll):
@@ -152,33 +148,12 @@ def _follow(conninfo: str, poll: float) -> bool:
     """Follow until a signal comes, a line for each state; whether it was Ctrl-C."""
     from projections.following import follow  # noqa: PLC0415
 
-    log = _logger()
+    log = logger()
 
     def tell(what: str, **facts: Any) -> None:
         getattr(log, _LEVELS.get(what, "info"))(what, **facts)
 
     return follow(conninfo, poll=poll, tell=tell)
-
-
-def _logger() -> Any:
-    """Structured lines on stderr: readable on a terminal, JSON in a log."""
-    import structlog  # noqa: PLC0415
-
-    plain = not sys.stderr.isatty()
-    renderer = (
-        structlog.processors.JSONRenderer()
-        if plain
-        else structlog.dev.ConsoleRenderer(colors=not is_plain())
-    )
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
-            renderer,
-        ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
-    return structlog.get_logger()
 
 
 @group.command()
@@ -196,129 +171,23 @@ def _logger() -> Any:
     show_envvar=True,
     help="Where the outcome is written, on failure too.",
 )
+@click.option(
+    "--log",
+    type=click.Choice(("text", "json")),
+    default="text",
+    show_default=True,
+    envvar="SEAT_LEDGER_LOG",
+    show_envvar=True,
+    help="How progress is told on stderr.",
+)
 @option_metrics
 @option_database
 @option_format
-def rebuild(workers: int | None, results: Path, metrics: Path | None) -> None:
+def rebuild(workers: int | None, results: Path, metrics: Path | None, log: str) -> None:
     """Make all projections anew beside the served ones, check them, then switch."""
-    code = _rebuild(_session(), workers, metrics, results)
+    code = rebuild_and_tell(_session(), workers, metrics, results, log=log)
     if code:
         raise click.exceptions.Exit(code)
-
-
-def _rebuild(
-    session: Session,
-    workers: int | None = None,
-    metrics: Path | None = None,
-    results: Path | None = None,
-) -> int:
-    """Rebuild and tell; write the outcome down whatever it is."""
-    from projections.rebuild import Result  # noqa: PLC0415
-
-    try:
-        result = _make(session.ready(), workers)
-    except (LedgerError, KeyboardInterrupt) as error:
-        failed = Result()
-        failed.error = error if isinstance(error, LedgerError) else _interrupted()
-        _write_down(session.conninfo(), failed.document(), metrics, results)
-        raise
-    document = result.document()
-    _write_down(session.conninfo(), document, metrics, results)
-    return _tell_result(session, document, result.error, results)
-
-
-def _make(conninfo: str, workers: int | None) -> Any:
-    from projections.catalogue import PROJECTIONS  # noqa: PLC0415
-    from projections.rebuild import DEFAULT_WORKERS, Made  # noqa: PLC0415
-    from projections.rebuild import rebuild as make  # noqa: PLC0415
-
-    say(
-        f"Building {len(PROJECTIONS)} projections beside the served ones, "
-        f"{workers or DEFAULT_WORKERS} workers."
-    )
-    told: list[str] = []
-
-    def tell(made: Made) -> None:
-        if made.projection not in told:
-            told.append(made.projection)
-        number = told.index(made.projection) + 1
-        line = f"{number} of {len(PROJECTIONS)} {made.status.upper():5} "
-        line += f"{made.projection:20} "
-        if made.status == "error":
-            say(line + str(made.reason))
-        else:
-            say(f"{line}{made.rows:>12,} rows {made.seconds:>8.1f} s")
-
-    from cli.heartbeat import heartbeat  # noqa: PLC0415
-
-    with heartbeat("Rebuilding") as at:
-        return make(conninfo, workers=workers, tell=tell, at=at)
-
-
-def _interrupted() -> LedgerError:
-    error = LedgerError("The rebuild was interrupted. The served tables are unchanged.")
-    error.code = "interrupted"
-    return error
-
-
-def _write_down(
-    conninfo: str,
-    document: dict[str, Any],
-    metrics: Path | None,
-    results: Path | None,
-) -> None:
-    if results is not None:
-        _write(results, json.dumps(document, indent=1, default=str) + "\n")
-    if metrics is not None:
-        from cli.metrics import write_rebuild  # noqa: PLC0415
-
-        write_rebuild(metrics, conninfo, document)
-
-
-def _tell_result(
-    session: Session, document: dict[str, Any], error: Any, results: Path | None
-) -> int:
-    rows = document.pop("rows")
-    passed = sum(1 for row in rows if row["status"] == "ok")
-    failed = sum(1 for row in rows if row["status"] == "error")
-    tally = (
-        f"PASS={passed} WARN=0 ERROR={failed} SKIP={len(rows) - passed - failed} "
-        f"TOTAL={len(rows)} in {document['seconds']:.1f} s."
-    )
-    if error is None:
-        said = (
-            f"Rebuilt from {document['events']:,} events up to position "
-            f"{document['ceiling']} and serving. {tally}"
-        )
-    else:
-        said = f"Not rebuilt; the served tables are unchanged. {tally}"
-    columns = [
-        (name, lambda row, name=name: row[name])
-        for name in ("projection", "rows", "digest", "seconds", "status")
-    ]
-    notes = [f"The outcome is in {results}."] if results else []
-    emit(
-        Answer(rows, columns, sentence=said, notes=notes, extra=document),
-        session.format,
-    )
-    if error is None:
-        return 0
-    from cli.main import tell  # noqa: PLC0415
-
-    return tell(error, as_json=session.format in {"json", "jsonl"})
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
-    except OSError as error:
-        raise LedgerError(
-            f"{path} cannot be written: {error.strerror}.",
-            try_="name another file with --results",
-        ) from error
 
 
 @group.command()

@@ -1,0 +1,33 @@
+"""Structured lines on stderr: readable on a terminal, JSON in a log."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from cli.render import is_plain
+
+
+def logger(*, as_json: bool | None = None) -> Any:
+    """Something with `info`, `warning` and `error`, each a word and its facts.
+
+    Lines are JSON where stderr is no terminal, unless `as_json` says otherwise.
+    """
+    import structlog  # noqa: PLC0415
+
+    if as_json is None:
+        as_json = not sys.stderr.isatty()
+    renderer = (
+        structlog.processors.JSONRenderer()
+        if as_json
+        else structlog.dev.ConsoleRenderer(colors=not is_plain())
+    )
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
+            renderer,
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    return structlog.get_logger()

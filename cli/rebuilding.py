@@ -1,0 +1,152 @@
+"""A rebuild as people, logs and files get to know of it."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from cli.render import Answer, emit, say
+from cli.session import Session
+from seat_ledger.errors import LedgerError
+
+RESULTS = "run_results.json"
+
+
+def rebuild_and_tell(
+    session: Session,
+    workers: int | None = None,
+    metrics: Path | None = None,
+    results: Path | None = None,
+    *,
+    log: str = "text",
+) -> int:
+    """Rebuild and tell; write the outcome down whatever it is; return the exit code."""
+    from projections.rebuild import DEFAULT_WORKERS, Result  # noqa: PLC0415
+
+    workers = workers or DEFAULT_WORKERS
+    make = _make_in_json if log == "json" else _make
+    try:
+        result = make(session.ready(), workers)
+    except (LedgerError, KeyboardInterrupt) as error:
+        failed = Result()
+        failed.error = error if isinstance(error, LedgerError) else _interrupted()
+        _write_down(session.conninfo(), failed.document(), metrics, results)
+        raise
+    document = result.document()
+    _write_down(session.conninfo(), document, metrics, results)
+    return _tell_result(session, document, result.error, results)
+
+
+def _make(conninfo: str, workers: int) -> Any:
+    """Rebuild, with a line for each projection."""
+    from cli.heartbeat import heartbeat  # noqa: PLC0415
+    from projections.catalogue import PROJECTIONS  # noqa: PLC0415
+    from projections.rebuild import Made, rebuild  # noqa: PLC0415
+
+    say(
+        f"Building {len(PROJECTIONS)} projections beside the served ones, "
+        f"{workers} workers."
+    )
+    told: list[str] = []
+
+    def tell(made: Made) -> None:
+        if made.projection not in told:
+            told.append(made.projection)
+        number = told.index(made.projection) + 1
+        line = f"{number} of {len(PROJECTIONS)} {made.status.upper():5} "
+        line += f"{made.projection:20} "
+        if made.status == "error":
+            say(line + str(made.reason))
+        else:
+            say(f"{line}{made.rows:>12,} rows {made.seconds:>8.1f} s")
+
+    with heartbeat("Rebuilding") as at:
+        return rebuild(conninfo, workers=workers, tell=tell, at=at)
+
+
+def _make_in_json(conninfo: str, workers: int) -> Any:
+    """Rebuild, with a line of JSON for each phase and each projection."""
+    from cli.logs import logger  # noqa: PLC0415
+    from projections.rebuild import Made, rebuild  # noqa: PLC0415
+
+    log = logger(as_json=True)
+
+    def tell(made: Made) -> None:
+        say = log.error if made.status == "error" else log.info
+        say("projection", **made.document())
+
+    log.info("rebuild", workers=workers)
+    return rebuild(
+        conninfo,
+        workers=workers,
+        tell=tell,
+        at=lambda what: log.info("phase", doing=what),
+    )
+
+
+def _interrupted() -> LedgerError:
+    error = LedgerError("The rebuild was interrupted. The served tables are unchanged.")
+    error.code = "interrupted"
+    return error
+
+
+def _write_down(
+    conninfo: str,
+    document: dict[str, Any],
+    metrics: Path | None,
+    results: Path | None,
+) -> None:
+    if results is not None:
+        _write(results, json.dumps(document, indent=1, default=str) + "\n")
+    if metrics is not None:
+        from cli.metrics import write_rebuild  # noqa: PLC0415
+
+        write_rebuild(metrics, conninfo, document)
+
+
+def _tell_result(
+    session: Session, document: dict[str, Any], error: Any, results: Path | None
+) -> int:
+    rows = document.pop("rows")
+    passed = sum(1 for row in rows if row["status"] == "ok")
+    failed = sum(1 for row in rows if row["status"] == "error")
+    tally = (
+        f"PASS={passed} WARN=0 ERROR={failed} SKIP={len(rows) - passed - failed} "
+        f"TOTAL={len(rows)} in {document['seconds']:.1f} s."
+    )
+    if error is None:
+        said = (
+            f"Rebuilt from {document['events']:,} events up to position "
+            f"{document['ceiling']} and serving. {tally}"
+        )
+    else:
+        said = f"Not rebuilt; the served tables are unchanged. {tally}"
+    columns = [
+        (name, lambda row, name=name: row[name])
+        for name in ("projection", "rows", "digest", "seconds", "status")
+    ]
+    notes = [f"The outcome is in {results}."] if results else []
+    emit(
+        Answer(rows, columns, sentence=said, notes=notes, extra=document),
+        session.format,
+    )
+    if error is None:
+        return 0
+    from cli.main import tell  # noqa: PLC0415
+
+    return tell(error, as_json=session.format in {"json", "jsonl"})
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        raise LedgerError(
+            f"{path} cannot be written: {error.strerror}.",
+            try_="name another file with --results",
+        ) from error

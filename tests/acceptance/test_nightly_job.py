@@ -1,0 +1,135 @@
+"""The nightly job as systemd would run it, and the files that it leaves."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import shutil
+import subprocess
+from pathlib import Path
+
+import psycopg
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.acceptance.test_command_line import ANN, BUY, OPEN, PROGRAM, Program
+
+ROOT = Path(__file__).parents[2]
+UNITS = ROOT / "scripts" / "systemd"
+INSTALLED = "/opt/seat-ledger/.venv/bin/seat-ledger"
+
+
+def steps() -> list[list[str]]:
+    """What the nightly service runs, in order."""
+    unit = (UNITS / "seat-ledger-nightly.service").read_text()
+    found = re.findall(r"^ExecStart=(.*)$", unit, re.MULTILINE)
+    return [shlex.split(line.removeprefix(f"{INSTALLED} ")) for line in found]
+
+
+@pytest.fixture
+def nightly(database: str, tmp_path: Path) -> Program:
+    program = Program(database)
+    program.environment["SEAT_LEDGER_RESULTS"] = str(tmp_path / "run_results.json")
+    program.environment["SEAT_LEDGER_METRICS"] = str(tmp_path / "ledger.prom")
+    program.environment["SEAT_LEDGER_LOG"] = "json"
+    assert program.lines(OPEN, BUY, ANN).returncode == 0
+    return program
+
+
+def figures(program: Program) -> dict[str, float]:
+    text = Path(program.environment["SEAT_LEDGER_METRICS"]).read_text()
+    return {
+        family.name.removeprefix("seat_ledger_"): family.samples[0].value
+        for family in text_string_to_metric_families(text)
+    }
+
+
+def outcome(program: Program) -> dict[str, object]:
+    return json.loads(Path(program.environment["SEAT_LEDGER_RESULTS"]).read_text())
+
+
+def test_the_units_are_what_systemd_understands(tmp_path: Path) -> None:
+    assert "Persistent=true" in (UNITS / "seat-ledger-nightly.timer").read_text()
+    assert [step[:2] for step in steps()] == [
+        ["account", "renew"],
+        ["projection", "rebuild"],
+        ["projection", "verify"],
+    ]
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("there is no systemd-analyze on this machine")
+    for unit in UNITS.iterdir():
+        text = unit.read_text().replace(INSTALLED, str(PROGRAM))
+        (tmp_path / unit.name).write_text(text)
+    checked = subprocess.run(
+        ["systemd-analyze", "verify", *sorted(tmp_path.iterdir())],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (checked.returncode, checked.stderr) == (0, "")
+
+
+def test_a_night_renews_rebuilds_and_checks(nightly: Program) -> None:
+    ended = [nightly.run(*step) for step in steps()]
+    assert [one.returncode for one in ended] == [0, 0, 0], ended
+    log = [json.loads(line) for line in ended[1].stderr.splitlines()]
+    assert {"projection", "phase"} <= {line["event"] for line in log}
+    assert outcome(nightly)["error"] is None
+    told = figures(nightly)
+    assert told["renewals_due"] == 0
+    assert told["rebuild_failed"] == told["verify_findings"] == 0
+    assert told["rebuild_events"] == outcome(nightly)["events"] > 0
+    assert told["rebuild_last_success_timestamp_seconds"] > 1.7e9
+    page = (ROOT / "README.md").read_text()
+    assert [name for name in told if f"`{name}`" not in page] == []
+
+
+def test_a_renewal_that_is_due_shows_until_the_night(nightly: Program) -> None:
+    metrics = nightly.environment["SEAT_LEDGER_METRICS"]
+    assert nightly.run("projection", "run").returncode == 0
+    assert nightly.run("projection", "status", "--metrics", metrics).returncode == 0
+    assert figures(nightly)["renewals_due"] == 1
+
+
+def test_a_night_with_an_event_of_tomorrow_fails_closed(
+    nightly: Program, database: str
+) -> None:
+    assert nightly.run("projection", "rebuild").returncode == 0
+    served = nightly.json("seat", "list", "--account", "acme")["rows"]
+    with psycopg.connect(database) as connection:
+        (position,) = connection.execute(
+            "INSERT INTO ledger.stored_events "
+            "(originator_id, originator_version, topic, state, recorded_at) "
+            "SELECT originator_id, 1000, 'SeatGilded', '{\"v\":1}', now() "
+            "FROM ledger.stored_events WHERE topic = 'AccountOpened' "
+            "RETURNING notification_id"
+        ).fetchone()
+    done = nightly.run("projection", "rebuild", "--format", "json")
+    assert done.returncode == 1
+    told = json.loads(done.stderr.splitlines()[-1])
+    assert told["code"] == "unreadable_event"
+    error = outcome(nightly)["error"]
+    assert error["position"] == position
+    assert (error["account"], error["topic"]) == ("acme", "SeatGilded")
+    assert "does not know its type" in error["reason"]
+    assert figures(nightly)["rebuild_failed"] == 1
+    stuck = nightly.run("projection", "run")
+    assert stuck.returncode == 1
+    assert f"position {position}" in stuck.stderr
+    state = nightly.json("projection", "status")["rows"][0]
+    assert (state["state"], state["stuck_at"]) == ("stuck", position)
+    found = nightly.run("projection", "verify")
+    assert found.returncode == 3
+    with psycopg.connect(database) as connection:
+        kept = connection.execute(
+            "SELECT seat FROM projection.seat ORDER BY number"
+        ).fetchall()
+    assert [row["seat"] for row in served] == [seat for (seat,) in kept]
+
+
+def test_a_missing_database_is_an_outcome_too(nightly: Program) -> None:
+    nightly.environment["SEAT_LEDGER_DATABASE_URL"] = "postgresql://x@127.0.0.1:1/x"
+    assert nightly.run("projection", "rebuild").returncode == 10
+    assert outcome(nightly)["error"]["code"] == "database_unreachable"
+    assert figures(nightly)["rebuild_failed"] == 1
