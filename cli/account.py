@@ -47,6 +47,20 @@ def set_time_zone(**fields: Any) -> dict[str, Any]:
     return fields
 
 
+@group.command("set-billing-policy")
+@click.argument("mode")
+@click.option("--granularity", type=click.Choice(["day", "second"]), help="Of shares.")
+@option_account
+@writing("set_billing_policy")
+def set_billing_policy(**fields: Any) -> dict[str, Any]:
+    """Count the periods that begin from now on by another rule.
+
+    Modes: contracted, peak, snapshot_end, start_plus_rises, time_weighted, day_peak,
+    day_touch, distinct.
+    """
+    return fields
+
+
 @group.command()
 @click.option("--account", "-a", metavar="KEY", help="The account's key.")
 @click.option("--due", is_flag=True, help="Every account that has a renewal due.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import click
@@ -14,6 +15,40 @@ from cli.session import Question, option_account, reading
 @click.group(epilog="Example: seat-ledger billing counts --account acme --term")
 def group() -> None:
     """Billing periods and billable seats."""
+
+
+@group.command()
+@option_account
+@reading
+def policy(question: Question, **_: Any) -> Answer:
+    """By which rule an account's periods are counted, from when on."""
+    account = question.account
+    rows = [
+        {
+            "account": account.key,
+            "from": said.effective_at,
+            "mode": said.mode,
+            "granularity": said.granularity,
+            "entry": said.position,
+        }
+        for said in account.policies
+    ]
+    mode, granularity = account.policy_at(question.now)
+    rule = mode + (f" by {granularity}" if granularity else "")
+    columns = [
+        ("from", lambda row: times.local(row["from"], account.zones)),
+        ("mode", lambda row: row["mode"]),
+        ("by", lambda row: row["granularity"]),
+        ("entry", lambda row: row["entry"]),
+    ]
+    default = "" if rows else ", the rule of an account that was given no other"
+    return question.answer(
+        rows,
+        columns,
+        sentence=f"{account.key} is counted {rule}{default}.",
+        notes=["The rule in force at a period's start applies to all of it."],
+        extra={"in_force": {"mode": mode, "granularity": granularity}},
+    )
 
 
 @group.command()
@@ -52,7 +87,6 @@ def periods(question: Question, **_: Any) -> Answer:
 def counts(question: Question, account: str | None, all_: bool, **given: Any) -> Answer:
     """Billable seats a period, by the account's rule, and what they cost."""
     from projections import billing  # noqa: PLC0415
-    from projections.billing.money import Currency  # noqa: PLC0415
 
     if (account is None) != all_:
         raise click.UsageError("Name an --account, or say --all.")
@@ -61,12 +95,8 @@ def counts(question: Question, account: str | None, all_: bool, **given: Any) ->
         question.account if account else None,
         question.known,
         question.now,
-        _wanted(given),
-        billing.Priced(
-            rules=_rules(given["mode"], given["granularity"]),
-            prices=dict(_price(text) for text in given["prices"]),
-            currency=Currency.named(given["currency"]),
-        ),
+        wanted(given),
+        priced(given),
     )
     extra = {"renewal_due": True} if found.renewal_due else {}
     return question.answer(
@@ -93,12 +123,18 @@ _RULES = {
 
 def _notes(rows: list[dict[str, Any]]) -> list[str]:
     """The rules that the rows were counted by, in words."""
-    rules = dict.fromkeys((row["mode"], row["granularity"]) for row in rows)
+    return rules_in_words(
+        dict.fromkeys((row["mode"], row["granularity"]) for row in rows)
+    )
+
+
+def rules_in_words(found: Iterable[tuple[str, str | None]]) -> list[str]:
+    """A sentence for each counting rule."""
     by = {"day": ", by whole local days", "second": ", by the second", None: ""}
-    return [f"Rule: {mode}{by[part]}; {_RULES[mode]}." for mode, part in rules]
+    return [f"Rule: {mode}{by[part]}; {_RULES[mode]}." for mode, part in found]
 
 
-def _rules(mode: str | None, granularity: str | None) -> Any:
+def rules(mode: str | None, granularity: str | None) -> Any:
     """The rules that were asked for; None leaves it to the account's policy."""
     from projections.billing.figures import (  # noqa: PLC0415
         MODES,
@@ -109,7 +145,7 @@ def _rules(mode: str | None, granularity: str | None) -> Any:
     if mode == "all":
         return every_rule(granularity)
     if mode is None:
-        return [("contracted", granularity)] if granularity else None
+        return None
     if mode not in MODES:
         raise click.UsageError(f"--mode is one of {', '.join(MODES)} and all.")
     if mode not in WITH_GRANULARITY:
@@ -119,7 +155,8 @@ def _rules(mode: str | None, granularity: str | None) -> Any:
     return [(mode, granularity or "day")]
 
 
-def _wanted(given: dict[str, Any]) -> Any:
+def wanted(given: dict[str, Any]) -> Any:
+    """Which periods the options name. Raises UsageError."""
     from projections.billing import Wanted  # noqa: PLC0415
 
     window = None
@@ -132,14 +169,34 @@ def _wanted(given: dict[str, Any]) -> Any:
     return Wanted(given["period"], window, given["term"])
 
 
-def _price(text: str) -> tuple[str, Any]:
-    from projections.billing.money import parse_price  # noqa: PLC0415
+def priced(given: dict[str, Any]) -> Any:
+    """By which rules to count, and what a seat costs, as the options say."""
+    from projections.billing import Priced  # noqa: PLC0415
+    from seat_ledger.money import Currency  # noqa: PLC0415
     from seat_ledger.values import parse_seat_type  # noqa: PLC0415
 
-    seat_type, sign, price = text.partition("=")
-    if not sign:
-        raise click.UsageError("Write a price as HUB/TIER=90.00.")
-    return str(parse_seat_type(seat_type)), parse_price(price)
+    prices = {}
+    for text in given["prices"]:
+        name, sign, price = text.partition("=")
+        if not sign:
+            raise click.UsageError("Write a price as HUB/TIER=90.00.")
+        seat_type = str(parse_seat_type(name))
+        if seat_type in prices:
+            raise click.UsageError(f"Two prices for {seat_type}.")
+        prices[seat_type] = price_of(price)
+    return Priced(
+        rules=rules(given["mode"], given["granularity"]),
+        prices=prices,
+        currency=Currency.named(given["currency"]),
+        granularity=given["granularity"],
+    )
+
+
+def price_of(text: str) -> Any:
+    """A price of one seat for a whole period. Raises InvalidInput."""
+    from seat_ledger.money import parse_price  # noqa: PLC0415
+
+    return parse_price(text)
 
 
 def _sentence(rows: list[dict[str, Any]]) -> str:
@@ -175,3 +232,14 @@ def _columns(rows: list[dict[str, Any]], *, with_account: bool) -> list[Any]:
     if any(row["amount"] for row in rows):
         names += [("price", "unit_price"), ("amount", "amount")]
     return [(title, lambda row, name=name: row[name]) for title, name in names]
+
+
+def _attach() -> None:
+    """The commands that have a file of their own."""
+    from cli import explaining  # noqa: PLC0415  it uses what stands here
+
+    for command in (explaining.explain, explaining.idle, explaining.compare):
+        group.add_command(command)
+
+
+_attach()

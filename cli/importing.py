@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -33,11 +34,20 @@ def import_(file: Path, keep_going: bool) -> None:
 
     The same file again, corrected further down or made longer, repeats nothing.
     """
+    from projections.billing.drafting import Drafting  # noqa: PLC0415
+
     session = click.get_current_context().find_object(Session)
     assert session is not None
-    with _opened(file) as stream, session.ledger() as ledger:
+    with (
+        _opened(file) as stream,
+        session.ledger() as ledger,
+        Drafting(partial(session.reader, patient=True)) as drafting,
+    ):
         outcomes = ledger.import_lines(
-            _lines(stream), keep_going=keep_going, default_actor="system:import"
+            _lines(stream),
+            keep_going=keep_going,
+            default_actor="system:import",
+            compute_invoice=drafting,
         )
         status = _tell(outcomes, str(file), session.format, keep_going)
     if status:

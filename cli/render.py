@@ -30,7 +30,7 @@ class Answer:
     """What a command has to say: rows, and the words around them.
 
     `sentence` answers first, `columns` say how a table shows the rows, `notes` and
-    `next_command` stand below it.
+    `next_command` stand below it. `exit_code` is the command's (CLI 2).
     """
 
     rows: Iterable[Row]
@@ -41,6 +41,7 @@ class Answer:
     as_of: datetime | None = None
     known: tuple[int, datetime | None] | None = None
     extra: dict[str, Any] = field(default_factory=dict)
+    exit_code: int = 0
 
 
 def emit(answer: Answer, form: str) -> None:

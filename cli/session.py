@@ -52,18 +52,21 @@ class Session:
         self.check_schema()
         return self.conninfo()
 
-    def reader(self) -> Reader:
-        """A connection for questions, caught up to the head."""
+    def reader(self, *, patient: bool = False) -> Reader:
+        """A connection for questions, caught up to the head.
+
+        `patient` catches up however much is missing.
+        """
         from projections.reader import Reader  # noqa: PLC0415
         from seat_ledger.store import schema  # noqa: PLC0415
 
         try:
-            reader = Reader(self.conninfo())
+            reader = Reader(self.conninfo(), patient=patient)
         except SchemaMismatch:
             if self.database or not self._is_new():
                 raise
             self.prepare()
-            reader = Reader(self.conninfo())
+            reader = Reader(self.conninfo(), patient=patient)
         schema.check(reader.connection)
         return reader
 
@@ -174,6 +177,11 @@ def option_as_of(function: F) -> F:
 
 def reading(function: F) -> F:
     """The options of every reading command, and the printing of its answer."""
+    return option_known_at(printing(function))
+
+
+def printing(function: F) -> F:
+    """The same for a command that takes what is known in its own way."""
 
     @functools.wraps(function)
     def call(**given: Any) -> None:
@@ -184,11 +192,11 @@ def reading(function: F) -> F:
         with session.reader() as reader:
             answer: Answer = function(Question(reader, given), **given)
             emit(answer, session.format)
-            code = answer.extra.get("exit_code", 0)
+            code = answer.exit_code
         if code:
             raise click.exceptions.Exit(code)
 
-    return option_database(option_format(option_known_at(call)))  # type: ignore[return-value]
+    return option_database(option_format(call))  # type: ignore[return-value]
 
 
 class Question:
@@ -204,8 +212,10 @@ class Question:
     def known(self) -> Knowledge:
         """What the answer may use (R41, R78)."""
         said = self.given.get("known_at")
-        if said is None:
-            return self.reader.knowledge()
+        return self.reader.knowledge() if said is None else self.knowledge_of(said)
+
+    def knowledge_of(self, said: str) -> Knowledge:
+        """What was known at a position or moment, as people write it."""
         return self.reader.knowledge(times.knowledge(said, self._zones(), self.now))
 
     @functools.cached_property

@@ -13,6 +13,7 @@ from cli.render import Answer, emit
 
 if TYPE_CHECKING:
     from seat_ledger.application import RecordedEvent, Result
+    from seat_ledger.invoice import ComputeInvoice
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -73,15 +74,26 @@ def options_of_writing(call: Any) -> Any:
     return call
 
 
-def record(command: dict[str, Any], dry_run: bool = False) -> None:
-    """Record a command and print its events with their positions."""
+def record(
+    command: dict[str, Any],
+    dry_run: bool = False,
+    compute_invoice: ComputeInvoice | None = None,
+    describe: Callable[..., Answer] | None = None,
+) -> None:
+    """Record a command and print its events with their positions.
+
+    `describe` says what was recorded in other words than :func:`told`.
+    """
     session = click.get_current_context().find_object(shared.Session)
     assert session is not None
     with session.ledger() as ledger:
         result = ledger.execute(
-            command, dry_run=dry_run, default_actor=shared.default_actor()
+            command,
+            dry_run=dry_run,
+            default_actor=shared.default_actor(),
+            compute_invoice=compute_invoice,
         )
-    emit(told(command, result, dry_run), session.format)
+    emit((describe or told)(command, result, dry_run), session.format)
 
 
 def told(command: dict[str, Any], result: Result, dry_run: bool) -> Answer:

@@ -19,6 +19,7 @@ class Policy(NamedTuple):
     effective_at: datetime
     mode: str
     granularity: str | None
+    position: int
 
 
 DEFAULT_MODE, DEFAULT_GRANULARITY = "contracted", "day"
@@ -99,6 +100,7 @@ def facts_of(
                 row["effective_at"].astimezone(UTC),
                 row["details"]["mode"],
                 row["details"].get("granularity"),
+                row["position"],
             )
             for row in in_effect
             if row["topic"] == "BillingPolicyChanged"

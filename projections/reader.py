@@ -41,13 +41,20 @@ class Reader:
     """A connection for questions. `catch_up=False` answers from the tables as they are.
 
     With `read_only` the connection can write nothing, and acts as the reader's role
-    where the database has it. Raises Unavailable, SchemaMismatch or IntegrityFailure.
+    where the database has it. `patient` catches up however much is missing. Raises
+    Unavailable, SchemaMismatch or IntegrityFailure.
     """
 
     def __init__(
-        self, conninfo: str, *, catch_up: bool = True, read_only: bool = False
+        self,
+        conninfo: str,
+        *,
+        catch_up: bool = True,
+        read_only: bool = False,
+        patient: bool = False,
     ) -> None:
         self.conninfo = conninfo
+        self.patient = patient
         self.connection: psycopg.Connection[Any] = connect(conninfo, autocommit=True)
         try:
             if read_only:
@@ -65,7 +72,7 @@ class Reader:
     def _pin(self, *, catch_up: bool) -> None:
         """Stay on what is served now: one snapshot for all the questions."""
         if catch_up:
-            catching_up.catch_up(self.connection)
+            catching_up.catch_up(self.connection, patient=self.patient)
         self.connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         found = generation.served(self.connection)
         generation.check(found)

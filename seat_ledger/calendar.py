@@ -164,6 +164,16 @@ class ZoneHistory:
         names = [self.first, *(c.zone for c in self.changes)]
         yield from zip(starts, ends, names, strict=True)
 
+    def bound(self, day: date) -> Bound:
+        """The first instant of a date that bounds something, and its zone (R09)."""
+        name = self.first
+        instant = first_instant(day, name)
+        for change in self.changes:
+            moved = first_instant(day, change.zone)
+            if instant > change.effective_at and moved > change.effective_at:
+                instant, name = moved, change.zone
+        return Bound(day, instant, name)
+
     def changed(self, effective_at: datetime, zone_name: str) -> ZoneHistory:
         """The same history with one more change at its end."""
         return ZoneHistory(
@@ -224,13 +234,7 @@ class BillingCalendar:
         if known is not None:
             return known
         day = add_months(self.term_start, months)
-        name = self.zones.first
-        instant = first_instant(day, name)
-        for change in self.zones.changes:
-            moved = first_instant(day, change.zone)
-            if instant > change.effective_at and moved > change.effective_at:
-                instant, name = moved, change.zone
-        bound = self._bounds[months] = Bound(day, instant, name)
+        bound = self._bounds[months] = self.zones.bound(day)
         return bound
 
     def bound(self, k: int) -> Bound:

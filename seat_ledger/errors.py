@@ -130,6 +130,7 @@ REFUSALS: dict[str, str] = {
     "hub_seat_held": "the user holds another seat of that hub (R23)",
     "idempotency_conflict": "the key was used for another command (R73)",
     "invoice_currency": "a correction belongs to an invoice in another currency (R43)",
+    "invoice_not_found": "no invoice of the store has this number, as known",
     "invoice_number_taken": "an invoice of the store has this number already (R64)",
     "invalid_email": "not an e-mail address",
     "no_free_seat": "no seat of the type is free for the whole time (R24, R26)",

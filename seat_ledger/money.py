@@ -1,16 +1,20 @@
-"""Prices, currencies and rounding: exact until here, rounded once, half up (R51)."""
+"""Prices, currencies, quantities as text: exact until here, rounded once (R51)."""
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from fractions import Fraction
 from functools import cache
 from importlib import resources
+from typing import Any, NamedTuple
 
 from seat_ledger.errors import InvalidInput
 from seat_ledger.values import shown
 
+DEFAULT_PLACES = 2
+QUANTITY_PLACES = 12
 _PRICE = re.compile(r"\d{1,12}(\.\d{1,6})?", re.ASCII)
 
 
@@ -36,6 +40,32 @@ def places_of(currency: str) -> int:
     return places
 
 
+class Currency(NamedTuple):
+    """A currency's code and the decimal places of its minor unit."""
+
+    code: str | None
+    places: int
+
+    @classmethod
+    def named(cls, code: str | None) -> Currency:
+        """The currency of an ISO 4217 code; two places without one.
+
+        Raises InvalidInput for a code that is none.
+        """
+        return cls(code, DEFAULT_PLACES if code is None else places_of(code))
+
+    def shown(self, price: Fraction) -> str:
+        """A price with at least the currency's places, and all that it has."""
+        places = self.places
+        while (price * 10**places).denominator != 1:
+            places += 1
+        return rounded(price, places)
+
+    def amount(self, quantity: Fraction, price: Fraction) -> str:
+        """What a quantity costs: rounded once, to the minor unit (R51)."""
+        return rounded(quantity * price, self.places)
+
+
 def parse_price(text: str) -> Fraction:
     """Read a price such as ``90.00``. Raises InvalidInput."""
     if not _PRICE.fullmatch(text):
@@ -53,3 +83,32 @@ def rounded(amount: Fraction, places: int) -> str:
     if places == 0:
         return sign + digits
     return f"{sign}{digits[:-places]}.{digits[-places:]}"
+
+
+def plain(quantity: Fraction) -> str:
+    """A quantity: half up at twelve places, no trailing zeros, no exponent."""
+    text = rounded(quantity, QUANTITY_PLACES).rstrip("0").rstrip(".")
+    return "0" if text in {"-0", ""} else text
+
+
+def exactly(quantity: Fraction) -> str:
+    """A quantity in lowest terms; whole numbers as ``10/1``."""
+    return f"{quantity.numerator}/{quantity.denominator}"
+
+
+def allotted(
+    shares: Sequence[Fraction], places: int, order: Sequence[Any]
+) -> list[str]:
+    """A rounded total allotted to its parts by largest remainder (R51).
+
+    What is left over of the total goes, a minor unit each, to the parts that lost
+    most; of equal losses to the one that comes first in `order`.
+    """
+    scaled = [share * 10**places for share in shares]
+    whole = [share.numerator // share.denominator for share in scaled]
+    total = Fraction(rounded(sum(shares, Fraction(0)), places)) * 10**places
+    left = int(total) - sum(whole)
+    lost = sorted(range(len(shares)), key=lambda n: (whole[n] - scaled[n], order[n], n))
+    for n in lost[:left]:
+        whole[n] += 1
+    return [rounded(Fraction(units, 10**places), places) for units in whole]

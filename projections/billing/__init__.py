@@ -15,14 +15,15 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from projections.billing.figures import as_known, kept, quantity, seconds
-from projections.billing.money import Currency, plain, rounded
 from projections.periods import PeriodRow, row_of
 from projections.reader import AccountFacts, Knowledge, Reader, Row
-from seat_ledger.calendar import BillingCalendar, BillingPeriod, resolve_date
+from seat_ledger.calendar import BillingPeriod
 from seat_ledger.errors import CommandRefused, InvalidInput, NotFound
+from seat_ledger.money import Currency, exactly, plain
 from seat_ledger.values import shown
 
 _MICROSECOND = timedelta(microseconds=1)
+_LONGEST = 36_525
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _MONTH = re.compile(r"\d{4}-\d{2}", re.ASCII)
 
@@ -79,13 +80,18 @@ def existing(account: AccountFacts, upto: datetime) -> Iterator[BillingPeriod]:
 class Priced:
     """By which rules to count, and what a seat costs.
 
-    Without `rules` the account's policy applies (R50). A price is for one seat and
-    one whole period or window.
+    Without `rules` the account's policy applies (R50), with `granularity` in place of
+    its own where it has one. A price is for one seat and one whole period or window.
     """
 
     rules: Sequence[tuple[str, str | None]] | None = None
     prices: Mapping[str, Fraction] = field(default_factory=dict)
     currency: Currency = field(default_factory=lambda: Currency.named(None))
+    granularity: str | None = None
+
+    def by_policy(self, mode: str, granularity: str | None) -> tuple[str, str | None]:
+        """The rule of a policy, by the granularity that was asked for."""
+        return mode, granularity and (self.granularity or granularity)
 
 
 def counts(  # noqa: PLR0913, PLR0917  who asks, and what
@@ -105,7 +111,7 @@ def counts(  # noqa: PLR0913, PLR0917  who asks, and what
     accounts = [account] if account else reader.accounts(known)
     known_accounts = [one for one in accounts if one.known]
     figures = _figures(reader, known_accounts, known, wanted, upto)
-    rows = [row for found in figures for row in _rows(found, how, upto)]
+    rows = [row for found in figures for row in figure_rows(found, how, upto)]
     due = any(one.renewal_due(upto) for one in known_accounts)
     return Answer(rows, due)
 
@@ -123,7 +129,7 @@ def _figures(
         asked = [
             (account, row)
             for account in accounts
-            for row in _wanted(account, wanted, upto, lenient=not one)
+            for row in wanted_periods(account, wanted, upto, lenient=not one)
         ]
         keys = {account.no: account.key for account, _ in asked}
         rows = as_known(reader, [row for _, row in asked], known)
@@ -147,7 +153,7 @@ def _figures(
     )
 
 
-def _wanted(
+def wanted_periods(
     account: AccountFacts, wanted: Wanted, upto: datetime, *, lenient: bool
 ) -> list[PeriodRow]:
     """The periods asked for, of one account; a window is one without a label."""
@@ -170,9 +176,9 @@ def _wanted(
     return [row_of(account, period) for period in found]
 
 
-def _rows(found: Row, how: Priced, upto: datetime) -> Iterator[Row]:
-    """A row of the answer per rule."""
-    rules = how.rules or [(found["mode"], found["granularity"])]
+def figure_rows(found: Row, how: Priced, upto: datetime) -> Iterator[Row]:
+    """A row of the answer per rule, from a row of figures."""
+    rules = how.rules or [how.by_policy(found["mode"], found["granularity"])]
     price = how.prices.get(found["seat_type"])
     for mode, granularity in rules:
         exact = quantity(found, mode, granularity)
@@ -187,19 +193,17 @@ def _rows(found: Row, how: Priced, upto: datetime) -> Iterator[Row]:
             "complete": found["ends"] <= upto,
             "mode": mode,
             "granularity": granularity,
-            **{name: found[name] for name in ("opening", "purchased")},
-            **{name: found[name] for name in ("retired", "closing")},
+            **{name: int(found[name]) for name in _CONTRACTED},
             "quantity": plain(exact),
-            "quantity_exact": f"{exact.numerator}/{exact.denominator}",
-            **{name: found[name] for name in _ASSIGNED},
-            "idle_seat_days": found["idle_days"],
+            "quantity_exact": exactly(exact),
+            **{name: int(found[name]) for name in _ASSIGNED},
+            "idle_seat_days": int(found["idle_days"]),
             "unit_price": None if price is None else how.currency.shown(price),
-            "amount": None
-            if price is None
-            else rounded(exact * price, how.currency.places),
+            "amount": None if price is None else how.currency.amount(exact, price),
         }
 
 
+_CONTRACTED = ("opening", "purchased", "retired", "closing")
 _ASSIGNED = ("assigned_opening", "assigned_peak", "assigned_closing")
 
 
@@ -227,8 +231,7 @@ def labelled(account: AccountFacts, label: str) -> BillingPeriod:
     (``renewal_due``).
     """
     calendar = account.calendar
-    day, _ = span_of(label)
-    period = _beginning_in(calendar, day, whole_month=len(label) == 7)
+    period = calendar.period_named(label)
     if period is None:
         raise NotFound(
             "unknown_period",
@@ -246,19 +249,6 @@ def labelled(account: AccountFacts, label: str) -> BillingPeriod:
     return period
 
 
-def _beginning_in(
-    calendar: BillingCalendar, day: date, *, whole_month: bool
-) -> BillingPeriod | None:
-    """The period that begins on a date, or in its month."""
-    start = calendar.term_start
-    months = (day.year - start.year) * 12 + day.month - start.month
-    k, rest = divmod(months, calendar.billing_cycle_months)
-    if rest or k < 0:
-        return None
-    period = calendar.period(k)
-    return period if whole_month or period.label == day else None
-
-
 def window(account: AccountFacts, first: date, until: date) -> BillingPeriod:
     """One window of local dates, as if it were a period."""
     if until <= first:
@@ -266,9 +256,17 @@ def window(account: AccountFacts, first: date, until: date) -> BillingPeriod:
             f"The window from {first} until {until} is empty.",
             try_="the end is excluded: name the date after the last",
         )
-    starts, ends = (
-        resolve_date(first, account.zones),
-        resolve_date(until, account.zones),
-    )
-    zone = account.zones.at(starts)
-    return BillingPeriod(-1, first, starts, ends, zone, until)
+    if (until - first).days > _LONGEST or first.year < 2 or until.year > 9998:
+        raise InvalidInput(
+            f"The window from {first} until {until} is longer than a century, or "
+            "lies outside the calendar.",
+        )
+    starts, ends = account.zones.bound(first), account.zones.bound(until)
+    found = BillingPeriod(-1, first, starts.instant, ends.instant, starts.zone, until)
+    if not found.days:
+        raise InvalidInput(
+            f"No date from {first} until {until} exists in {starts.zone}: "
+            "its clocks skipped them.",
+            try_="name a longer window",
+        )
+    return found

@@ -55,13 +55,23 @@ SELECT seat_type::text AS seat_type, number, user_no, held_from, held_until, ass
  ORDER BY seat_type::text COLLATE "C", number, held_from, held_until, entry;
 
 -- within --
--- Holdings of a type that share an instant with a window, or are empty inside it.
+-- Holdings of some types that share an instant with a window, or are empty inside it.
 SELECT seat_type::text AS seat_type, number, user_no, held_from, held_until, assigned,
        unassigned, reversed
   FROM seat_holding_at(%(known)s::bigint)
  WHERE account_no = %(account_no)s::bigint
-   AND seat_type = %(seat_type)s::seat_type_name
+   AND seat_type = ANY (%(seat_types)s::seat_type_name[])
    AND NOT reversed
    AND held_from < %(ends)s::timestamptz
    AND (held_until IS NULL OR held_until > %(starts)s::timestamptz)
- ORDER BY number, held_from, held_until, entry;
+ ORDER BY seat_type::text COLLATE "C", number, held_from, held_until, entry;
+
+-- lives_within --
+-- Seats of some types that are under contract at an instant of a window.
+SELECT seat_type::text AS seat_type, number, purchased_at, retires_at, purchased, retired
+  FROM seat_at(%(known)s::bigint)
+ WHERE account_no = %(account_no)s::bigint
+   AND seat_type = ANY (%(seat_types)s::seat_type_name[])
+   AND purchased_at < %(ends)s::timestamptz
+   AND (retires_at IS NULL OR retires_at > %(starts)s::timestamptz)
+ ORDER BY seat_type::text COLLATE "C", number;

@@ -63,6 +63,9 @@ CREATE INDEX journal_of_contract ON journal (account_no, topic)
            'AccountOpened', 'TimeZoneChanged', 'BillingPolicyChanged',
            'ContractRenewed', 'InvoiceIssued'
        );
+-- An invoice by its number.
+CREATE INDEX journal_of_invoices ON journal ((details ->> 'invoice'))
+ WHERE topic = 'InvoiceIssued';
 -- Reductions and their cancellations.
 CREATE INDEX journal_of_reductions ON journal (account_no, seat_type, topic)
  WHERE topic IN ('SeatReductionRequested', 'SeatReductionCancelled');

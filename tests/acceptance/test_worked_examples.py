@@ -10,10 +10,10 @@ import pytest
 
 from projections import billing, holdings, journal
 from projections.billing import Priced, Wanted
-from projections.billing.money import parse_price, rounded
 from projections.reader import Reader
 from seat_ledger.application import SeatLedger
 from seat_ledger.errors import CommandRefused
+from seat_ledger.money import parse_price, rounded
 
 PRO = "sales/professional"
 

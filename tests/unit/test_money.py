@@ -1,4 +1,4 @@
-"""Modes, currencies and rounding are said twice in places; they say the same."""
+"""Modes, currencies, rounding, and a total allotted to its parts (R51)."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from fractions import Fraction
 from typing import get_args
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from projections.billing import money as reading
 from seat_ledger import events, money
 from seat_ledger.errors import InvalidInput
 from seat_ledger.values import COUNTING_MODES
@@ -21,9 +22,7 @@ def test_every_counting_mode_has_its_granularities() -> None:
         assert COUNTING_MODES[mode] == get_args(events.Granularity)
 
 
-def test_both_sides_know_the_same_currencies() -> None:
-    for code, places in money.currencies().items():
-        assert reading.Currency.named(code).places == places
+def test_currencies_have_their_places_and_others_are_none() -> None:
     assert [money.places_of(code) for code in ("EUR", "JPY", "KWD")] == [2, 0, 3]
     for wrong in ("eur", "XXX", ""):
         with pytest.raises(InvalidInput):
@@ -45,4 +44,26 @@ def test_both_sides_know_the_same_currencies() -> None:
 def test_r51_a_tie_goes_up_below_zero_too(
     amount: Fraction, places: int, shown: str
 ) -> None:
-    assert money.rounded(amount, places) == shown == reading.rounded(amount, places)
+    assert money.rounded(amount, places) == shown
+
+
+def test_e25_parts_of_an_amount_go_to_the_largest_remainders() -> None:
+    thirds = [Fraction(10, 3)] * 3
+    assert money.allotted(thirds, 2, [1, 2, 3]) == ["3.34", "3.33", "3.33"]
+    assert money.allotted(thirds, 2, [2, 1, 3]) == ["3.33", "3.34", "3.33"]
+    assert money.allotted(thirds, 0, [1, 2, 3]) == ["4", "3", "3"]
+    halves = [Fraction(1, 200), Fraction(0), Fraction(1, 200)]
+    assert money.allotted(halves, 2, [3, 1, 2]) == ["0.00", "0.00", "0.01"]
+    assert money.allotted([], 2, []) == []
+
+
+@given(
+    st.lists(st.fractions(min_value=0, max_value=50, max_denominator=400)),
+    st.sampled_from([0, 2, 3]),
+)
+def test_r51_parts_add_up_to_the_amount(shares: list[Fraction], places: int) -> None:
+    parts = money.allotted(shares, places, range(len(shares)))
+    total = Fraction(money.rounded(sum(shares, Fraction(0)), places))
+    assert sum(map(Fraction, parts), Fraction(0)) == total
+    for part, share in zip(parts, shares, strict=True):
+        assert abs(Fraction(part) - share) < Fraction(1, 10**places)

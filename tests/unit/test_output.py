@@ -8,9 +8,9 @@ from fractions import Fraction
 import pytest
 
 from cli import render, times
-from projections.billing.money import Currency, parse_price, plain, rounded
 from seat_ledger.calendar import ZoneHistory, parse_moment
 from seat_ledger.errors import InvalidInput, NotFound
+from seat_ledger.money import Currency, parse_price, plain, rounded
 from seat_ledger.values import check_key, check_text, parse_seat
 
 NOW = datetime(2025, 5, 7, 22, 30, tzinfo=UTC)

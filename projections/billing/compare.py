@@ -1,0 +1,185 @@
+"""Two states of knowledge side by side: which figures differ, and by which entries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date, datetime
+from fractions import Fraction
+from typing import NamedTuple
+
+from projections.billing import Priced, Wanted, wanted_periods
+from projections.billing.figures import as_known, quantity
+from projections.billing.intervals import (
+    Interval,
+    Span,
+    changes,
+    holdings,
+    lives,
+    reversals,
+)
+from projections.periods import PeriodRow
+from projections.reader import AccountFacts, Knowledge, Reader, Row
+from seat_ledger.money import exactly, plain, rounded
+
+
+class Side(NamedTuple):
+    """An account as known at one of the two, and what its periods come to."""
+
+    known: Knowledge
+    account: AccountFacts
+    periods: dict[date, PeriodRow]
+    figures: dict[tuple[date, str], Row]
+
+
+def compare(  # noqa: PLR0913, PLR0917  whose figures, which, and when
+    reader: Reader,
+    key: str,
+    between: tuple[Knowledge, Knowledge],
+    upto: datetime,
+    wanted: Wanted,
+    how: Priced,
+) -> list[Row]:
+    """The figures that differ, a row each; `upto` is the instant that both see.
+
+    A figure of a period that did not exist as known at one of the two is null there.
+    """
+    before, after = (_side(reader, key, known, upto, wanted) for known in between)
+    rows = []
+    for label, seat_type in sorted(before.figures.keys() | after.figures.keys()):
+        found = [_rules(side, (label, seat_type), how) for side in (before, after)]
+        for rule in dict.fromkeys([*found[0], *found[1]]):
+            was, now = (side.get(rule) for side in found)
+            if was != now:
+                row = _row(after.account.key, label, seat_type, rule, was, now)
+                row |= _money(how, seat_type, was, now)
+                entries = _entries(reader, before, after, label, seat_type, rule[0])
+                rows.append({**row, "entries": entries})
+    return rows
+
+
+def _side(
+    reader: Reader, key: str, known: Knowledge, upto: datetime, wanted: Wanted
+) -> Side:
+    account = reader.account(key, known)
+    if not account.known:
+        return Side(known, account, {}, {})
+    periods = wanted_periods(account, wanted, upto, lenient=True)
+    rows = as_known(reader, periods, known)
+    return Side(
+        known,
+        account,
+        {period.label: period for period in periods},
+        {(row["label"], str(row["seat_type"])): row for row in rows},
+    )
+
+
+def _rules(
+    side: Side, figure: tuple[date, str], how: Priced
+) -> dict[tuple[str, str | None], Fraction]:
+    """What the figure comes to by each rule asked for; nothing where it is not."""
+    period = side.periods.get(figure[0])
+    if period is None:
+        return {}
+    rules = how.rules or [how.by_policy(period.mode, period.granularity)]
+    row = side.figures.get(figure)
+    return {rule: quantity(row, *rule) if row else Fraction(0) for rule in rules}
+
+
+def _row(  # noqa: PLR0913, PLR0917  the fields of a row
+    account: str,
+    label: date,
+    seat_type: str,
+    rule: tuple[str, str | None],
+    was: Fraction | None,
+    now: Fraction | None,
+) -> Row:
+    more = (now or Fraction(0)) - (was or Fraction(0))
+    return {
+        "account": account,
+        "period": label.isoformat(),
+        "seat_type": seat_type,
+        "mode": rule[0],
+        "granularity": rule[1],
+        "quantity_before": None if was is None else plain(was),
+        "quantity_after": None if now is None else plain(now),
+        "difference": plain(more),
+        "difference_exact": exactly(more),
+    }
+
+
+def _money(
+    how: Priced,
+    seat_type: str,
+    was: Fraction | None,
+    now: Fraction | None,
+) -> Row:
+    price = how.prices.get(seat_type)
+    names = ("amount_before", "amount_after", "amount_difference")
+    if price is None:
+        return dict.fromkeys(names)
+    amounts = [
+        None if exact is None else how.currency.amount(exact, price)
+        for exact in (was, now)
+    ]
+    more = Fraction(amounts[1] or 0) - Fraction(amounts[0] or 0)
+    return dict(zip(names, [*amounts, rounded(more, how.currency.places)], strict=True))
+
+
+def _entries(  # noqa: PLR0913, PLR0917  between what, and of which figure
+    reader: Reader,
+    before: Side,
+    after: Side,
+    label: date,
+    seat_type: str,
+    mode: str,
+) -> list[int]:
+    """The entries recorded between the two that make the difference."""
+    was, now = before.periods.get(label), after.periods.get(label)
+    found = set(_of_contract(reader, before, after, was, now))
+    account_no, period = after.account.no, now or was
+    assert period is not None
+    find = lives if mode == "contracted" else holdings
+
+    def seen(side: Side, row: PeriodRow | None) -> list[Interval]:
+        if row is None:
+            return []
+        span = Span(account_no, [seat_type], row.starts, row.ends)
+        return find(reader, span, side.known)
+
+    found |= changes(
+        seen(before, was),
+        seen(after, now),
+        reversals(reader, account_no, before.known, after.known),
+        (period.starts, period.ends),
+        before.known.position,
+    )
+    return sorted(found)
+
+
+def _of_contract(
+    reader: Reader,
+    before: Side,
+    after: Side,
+    was: PeriodRow | None,
+    now: PeriodRow | None,
+) -> Iterable[int]:
+    """The entries that moved the bounds, changed the rule, or made the period be."""
+    topics = []
+    if was is None or now is None:
+        topics = ["AccountOpened", "ContractRenewed"]
+    else:
+        if (was.starts, was.ends) != (now.starts, now.ends):
+            topics.append("TimeZoneChanged")
+        if (was.mode, was.granularity) != (now.mode, now.granularity):
+            topics.append("BillingPolicyChanged")
+    if not topics:
+        return []
+    rows = reader.ask(
+        "billing",
+        "contract_between",
+        account_no=after.account.no,
+        since=before.known.position,
+        upto=after.known.position,
+        topics=topics,
+    )
+    return [row["position"] for row in rows]

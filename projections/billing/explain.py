@@ -1,0 +1,174 @@
+"""Opening a figure into its parts: who, which seat, from when to when, by which events.
+
+Every part names the entries that open and close its interval, and who recorded them,
+why and when; parts add up to the figure exactly, and their amounts to the amount
+(R51, R63).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from fractions import Fraction
+from typing import NamedTuple
+
+from projections.billing import Priced, figure_rows
+from projections.billing.figures import as_known, quantity
+from projections.billing.intervals import Interval, Span, holdings, lives
+from projections.billing.parts import Part, parts_of
+from projections.periods import row_of
+from projections.reader import AccountFacts, Knowledge, Reader, Row
+from seat_ledger.calendar import BillingPeriod
+from seat_ledger.errors import IntegrityFailure
+from seat_ledger.money import Currency, allotted, exactly, plain
+from seat_ledger.values import FOREVER
+
+
+class Asked(NamedTuple):
+    """Which figure: a period or window, a seat type, a rule, and what a seat costs.
+
+    Without a rule the account's policy at the period's start applies (R50).
+    """
+
+    period: BillingPeriod
+    seat_type: str
+    rule: tuple[str, str | None] | None = None
+    price: Fraction | None = None
+    currency: Currency = Currency(None, 2)
+    window: bool = False
+
+
+class Explanation(NamedTuple):
+    """A figure, as `billing counts` shows it, and its parts.
+
+    `figure` is None where the type was neither under contract nor held. `highest` is
+    where a ``peak`` is reached: instant, number, and the entry that brought it.
+    """
+
+    figure: Row | None
+    rule: tuple[str, str | None]
+    rows: list[Row]
+    highest: Row | None
+
+
+def explain(
+    reader: Reader,
+    account: AccountFacts,
+    known: Knowledge,
+    upto: datetime,
+    asked: Asked,
+) -> Explanation:
+    """Open one figure. Raises IntegrityFailure where the parts do not add up."""
+    wanted = row_of(account, asked.period)
+    rule = asked.rule or (wanted.mode, wanted.granularity)
+    found = [
+        row
+        for row in as_known(reader, [wanted], known)
+        if str(row["seat_type"]) == asked.seat_type
+    ]
+    parts = opened(reader, account, known, asked.period, asked.seat_type, rule)
+    counted = quantity(found[0], *rule) if found else Fraction(0)
+    _check_sum(account, asked, parts, counted)
+    rows = told(reader, parts, asked)
+    if not found:
+        return Explanation(None, rule, rows, None)
+    prices = {} if asked.price is None else {asked.seat_type: asked.price}
+    label = None if asked.window else asked.period.label
+    named = {**found[0], "account_key": account.key, "label": label}
+    how = Priced([rule], prices, asked.currency)
+    figure = next(iter(figure_rows(named, how, upto)))
+    return Explanation(figure, rule, rows, _highest(rule, parts))
+
+
+def opened(  # noqa: PLR0913, PLR0917  whose figure, and which
+    reader: Reader,
+    account: AccountFacts,
+    known: Knowledge,
+    period: BillingPeriod,
+    seat_type: str,
+    rule: tuple[str, str | None],
+) -> list[Part]:
+    """The parts of a figure by a rule, as known."""
+    span = Span(account.no, [seat_type], period.starts, period.ends)
+    find = lives if rule[0] == "contracted" else holdings
+    return parts_of(find(reader, span, known), period, rule)
+
+
+def _check_sum(
+    account: AccountFacts, asked: Asked, parts: Sequence[Part], counted: Fraction
+) -> None:
+    total = sum((part.quantity for part in parts), Fraction(0))
+    if total != counted:
+        raise IntegrityFailure(
+            f"{asked.seat_type} of {account.key} in the period {asked.period.label}: "
+            f"the parts come to {exactly(total)}, the figure is {exactly(counted)}.",
+            try_="seat-ledger projection verify --full",
+        )
+
+
+def told(reader: Reader, parts: Sequence[Part], asked: Asked) -> list[Row]:
+    """Parts as rows, with people, entries and amounts."""
+    people = reader.people(
+        part.interval.user_no for part in parts if part.interval.user_no is not None
+    )
+    acts = reader.acts(
+        entry
+        for part in parts
+        for entry in (part.interval.opened, part.interval.closed)
+    )
+    amounts: Sequence[str | None] = [None] * len(parts)
+    if asked.price is not None:
+        shares = [part.quantity * asked.price for part in parts]
+        numbers = [part.interval.number for part in parts]
+        amounts = allotted(shares, asked.currency.places, numbers)
+    return [
+        _row(part, amount, people, acts)
+        for part, amount in zip(parts, amounts, strict=True)
+    ]
+
+
+def _row(
+    part: Part,
+    amount: str | None,
+    people: dict[int, Row],
+    acts: dict[int | None, Row | None],
+) -> Row:
+    one = part.interval
+    opening, closing = acts[one.opened], acts[one.closed]
+    assert opening is not None
+    user = people[one.user_no] if one.user_no is not None else {"user": None}
+    return {
+        "seat": one.seat,
+        "user": user["user"],
+        "from": part.starts,
+        "until": part.ends,
+        "opened_by": one.opened,
+        "closed_by": one.closed,
+        "quantity": plain(part.quantity),
+        "quantity_exact": exactly(part.quantity),
+        "amount": amount,
+        "actor": opening["actor"],
+        "reason": opening["reason"],
+        "recorded_at": opening["recorded_at"],
+        "opened_at": one.starts,
+        "closed_at": _end(one),
+        "closing": None
+        if closing is None
+        else {name: closing[name] for name in ("actor", "reason", "recorded_at")},
+        "at": part.at,
+        "date": part.on.isoformat() if part.on else None,
+        "dates": part.dates,
+    }
+
+
+def _end(one: Interval) -> datetime | None:
+    return None if one.ends == FOREVER else one.ends
+
+
+def _highest(rule: tuple[str, str | None], parts: Sequence[Part]) -> Row | None:
+    """Where the peak is reached, and by which entry; None where seats were held on."""
+    if rule[0] != "peak" or not parts:
+        return None
+    at = parts[0].at
+    brought = [part.interval.opened for part in parts if part.interval.starts == at]
+    return {"at": at, "held": len(parts), "entry": max(brought, default=None)}

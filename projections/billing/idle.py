@@ -1,0 +1,136 @@
+"""Seats that are paid for and held by nobody: since when, and who freed them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from itertools import groupby
+from typing import NamedTuple
+
+from projections.billing.intervals import Interval, Span, holdings, lives
+from projections.billing.parts import Days
+from projections.reader import AccountFacts, Knowledge, Reader, Row
+from seat_ledger.calendar import BillingPeriod, local_date
+from seat_ledger.values import FOREVER, seat_types
+
+
+class Stretch(NamedTuple):
+    """A time in which a seat is under contract and nobody holds it.
+
+    `freed` is the holding that ended as it began, `taken` the one that begins as it
+    ends; both None at the ends of the seat's own life.
+    """
+
+    life: Interval
+    starts: datetime
+    ends: datetime
+    freed: Interval | None
+    taken: Interval | None
+
+
+def idle_within(
+    reader: Reader, account: AccountFacts, period: BillingPeriod, known: Knowledge
+) -> list[Row]:
+    """The stretches that lie in a period; `idle_days` add up to R55's figure.
+
+    A local date is idle if the seat was under contract on it and held at no instant.
+    """
+    days = Days(period)
+    found = _stretches(reader, account, (period.starts, period.ends), known)
+    rows = []
+    for stretch, held in found:
+        starts, ends = (
+            max(stretch.starts, period.starts),
+            min(stretch.ends, period.ends),
+        )
+        idle = [
+            day
+            for day in days.touched(starts, ends)
+            if not any(one.touches(*days.spans[day]) for one in held)
+        ]
+        rows.append((stretch, starts, ends, len(idle)))
+    return _told(reader, rows)
+
+
+def idle_at(
+    reader: Reader, account: AccountFacts, as_of: datetime, known: Knowledge
+) -> list[Row]:
+    """The seats that nobody held at a moment; `idle_days` are local dates until then.
+
+    `until` is when somebody took the seat, or it was retired; None while it lasts.
+    """
+    around = (datetime.min.replace(tzinfo=as_of.tzinfo), FOREVER)
+    rows = []
+    for stretch, _ in _stretches(reader, account, around, known):
+        if stretch.starts <= as_of < stretch.ends:
+            zone = account.zones.at(as_of)
+            since = local_date(stretch.starts, zone)
+            days = (local_date(as_of, zone) - since).days
+            rows.append((stretch, stretch.starts, stretch.ends, days))
+    return _told(reader, rows)
+
+
+def _stretches(
+    reader: Reader,
+    account: AccountFacts,
+    within: tuple[datetime, datetime],
+    known: Knowledge,
+) -> Iterator[tuple[Stretch, list[Interval]]]:
+    """Each idle stretch that shares time with `within`, and its seat's holdings."""
+    span = Span(account.no, seat_types(), *within)
+    by_seat = {
+        seat: [one for one in held if not one.is_empty]
+        for seat, held in groupby(holdings(reader, span, known), lambda one: one.seat)
+    }
+    for life in lives(reader, span, known):
+        held = by_seat.get(life.seat, [])
+        for stretch in _between(life, held):
+            if max(stretch.starts, within[0]) < min(stretch.ends, within[1]):
+                yield stretch, held
+
+
+def _between(life: Interval, held: Sequence[Interval]) -> Iterator[Stretch]:
+    """The times of a life between its holdings, which come in order."""
+    before: Interval | None = None
+    for one in held:
+        starts = before.ends if before else life.starts
+        if starts < one.starts:
+            yield Stretch(life, starts, one.starts, before, one)
+        before = one
+    starts = before.ends if before else life.starts
+    if starts < life.ends:
+        yield Stretch(life, starts, life.ends, before, None)
+
+
+def _told(
+    reader: Reader, found: list[tuple[Stretch, datetime, datetime, int]]
+) -> list[Row]:
+    held = [
+        one for stretch, *_ in found for one in (stretch.freed, stretch.taken) if one
+    ]
+    people = reader.people(one.user_no for one in held if one.user_no is not None)
+    acts = reader.acts(
+        entry
+        for one in [*held, *(stretch.life for stretch, *_ in found)]
+        for entry in (one.opened, one.closed)
+    )
+
+    def user(one: Interval | None) -> object:
+        return people[one.user_no]["user"] if one and one.user_no else None
+
+    return [
+        {
+            "seat": stretch.life.seat,
+            "seat_type": stretch.life.seat_type,
+            "from": starts,
+            "until": None if ends == FOREVER else ends,
+            "idle_days": days,
+            "last_user": user(stretch.freed),
+            "freed_by": acts[stretch.freed.closed if stretch.freed else None],
+            "next_user": user(stretch.taken),
+            "taken_by": acts[stretch.taken.opened if stretch.taken else None],
+            "purchased_by": acts[stretch.life.opened],
+            "idle_since": stretch.starts,
+        }
+        for stretch, starts, ends, days in found
+    ]

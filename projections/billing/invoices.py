@@ -1,0 +1,264 @@
+"""Invoices as recorded: what each says, and what was issued for a period so far."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date, datetime
+from fractions import Fraction
+from typing import NamedTuple
+
+from projections.billing.figures import as_known, quantity
+from projections.periods import row_of
+from projections.reader import AccountFacts, Knowledge, Reader, Row, utc
+from seat_ledger.calendar import BillingPeriod
+from seat_ledger.errors import NotFound
+from seat_ledger.money import Currency, exactly, plain
+from seat_ledger.values import shown
+
+
+class Line(NamedTuple):
+    """One line of an invoice: of its own period, or a correction of an earlier one.
+
+    Price and amount are None only where a recomputation finds none.
+    """
+
+    kind: str
+    period: date
+    seat_type: str
+    quantity: Fraction
+    unit_price: str | None
+    amount: str | None
+    entries: tuple[int, ...]
+
+
+class Issued(NamedTuple):
+    """An invoice as it was recorded. `period` has the bounds it was issued with."""
+
+    invoice: str
+    account: str
+    account_no: int
+    position: int
+    recorded_at: datetime
+    effective_at: datetime
+    actor: str
+    reason: str | None
+    period: BillingPeriod
+    mode: str
+    granularity: str | None
+    currency: Currency
+    unit_prices: dict[str, str]
+    cut_off: int
+    tzdata: str
+    digest: str
+    lines: tuple[Line, ...]
+    corrections: tuple[Row, ...]
+
+    @property
+    def rule(self) -> tuple[str, str | None]:
+        """How its period was counted."""
+        return self.mode, self.granularity
+
+    @property
+    def total(self) -> str:
+        """What its lines come to."""
+        total = sum(Fraction(line.amount or 0) for line in self.lines)
+        return self.currency.amount(Fraction(total), Fraction(1))
+
+
+class Balance(NamedTuple):
+    """What was issued so far for a period and seat type, and at which price."""
+
+    quantity: Fraction
+    amount: Fraction
+    unit_price: str
+
+
+def issued(reader: Reader, account: AccountFacts, upto: int) -> list[Issued]:
+    """The account's invoices up to a position, in the order of recording."""
+    rows = reader.ask("billing", "issued", account_no=account.no, upto=upto)
+    return _read(reader, rows, {account.no: account})
+
+
+def issued_everywhere(reader: Reader, known: Knowledge) -> list[Issued]:
+    """The invoices of every account, as known, in the order of recording."""
+    rows = reader.ask("billing", "issued_everywhere", upto=known.position)
+    accounts = {one.no: one for one in reader.accounts(known)} if rows else {}
+    return _read(reader, rows, accounts)
+
+
+def find(reader: Reader, invoice: str, known: Knowledge) -> Issued:
+    """The invoice of a number. Raises NotFound (``invoice_not_found``)."""
+    rows = reader.ask("billing", "issued_as", invoice=invoice, upto=known.position)
+    if not rows:
+        raise NotFound(
+            "invoice_not_found",
+            f"There is no invoice {shown(invoice)}, as known at {known.position}.",
+            try_="seat-ledger invoice list",
+        )
+    account = reader.account(rows[0]["account_key"], known)
+    return _read(reader, rows, {account.no: account})[0]
+
+
+def _read(
+    reader: Reader, rows: list[Row], accounts: dict[int, AccountFacts]
+) -> list[Issued]:
+    actors = reader.actors(row["actor"] for row in rows)
+    return [_issued(row, accounts[row["account_no"]], actors) for row in rows]
+
+
+def _issued(row: Row, account: AccountFacts, actors: dict[str, str]) -> Issued:
+    said = row["details"]
+    label = date.fromisoformat(said["period"])
+    named = account.calendar.period_named(said["period"])
+    assert named is not None
+    return Issued(
+        invoice=said["invoice"],
+        account=row["account_key"],
+        account_no=row["account_no"],
+        position=row["position"],
+        recorded_at=utc(row["recorded_at"]),
+        effective_at=utc(row["effective_at"]),
+        actor=actors[row["actor"]],
+        reason=row["reason"],
+        period=BillingPeriod(
+            named.index,
+            label,
+            utc(datetime.fromisoformat(said["from"])),
+            utc(datetime.fromisoformat(said["until"])),
+            said["time_zone"],
+            named.until,
+        ),
+        mode=said["mode"],
+        granularity=said.get("granularity"),
+        currency=Currency.named(said["currency"]),
+        unit_prices=said["unit_prices"],
+        cut_off=said["cut_off"],
+        tzdata=said["tzdata"],
+        digest=said["digest"],
+        lines=tuple(_line(line) for line in said["lines"]),
+        corrections=tuple(said["corrections"]),
+    )
+
+
+def _line(said: Row) -> Line:
+    return Line(
+        said["kind"],
+        date.fromisoformat(said["period"]),
+        said["seat_type"],
+        Fraction(said["quantity"]),
+        said["unit_price"],
+        said["amount"],
+        tuple(said.get("entries") or ()),
+    )
+
+
+def balances(invoices: Iterable[Issued]) -> dict[tuple[date, str], Balance]:
+    """What was issued for each period and type: its invoice and the deltas (R43).
+
+    The price is that of the first line, which later corrections keep.
+    """
+    found: dict[tuple[date, str], Balance] = {}
+    for invoice in invoices:
+        for line in invoice.lines:
+            key = line.period, line.seat_type
+            before = found.get(key)
+            found[key] = Balance(
+                line.quantity + (before.quantity if before else 0),
+                Fraction(line.amount or 0) + (before.amount if before else 0),
+                before.unit_price if before else str(line.unit_price),
+            )
+    return found
+
+
+def figures_at(
+    reader: Reader, account: AccountFacts, of: Issued, known: Knowledge
+) -> dict[str, Fraction]:
+    """What an invoiced period comes to as known, by type, as it was invoiced (R43).
+
+    The bounds and the rule are those of the invoice.
+    """
+    rows = as_known(reader, [row_of(account, of.period)], known)
+    return {str(row["seat_type"]): quantity(row, *of.rule) for row in rows}
+
+
+def listed(found: Iterable[Issued]) -> list[Row]:
+    """Invoices as rows, one each."""
+    return [
+        {
+            "invoice": one.invoice,
+            "account": one.account,
+            "period": one.period.label.isoformat(),
+            "from": one.period.starts,
+            "until": one.period.ends,
+            "mode": one.mode,
+            "granularity": one.granularity,
+            "lines": len(one.lines),
+            "currency": one.currency.code,
+            "amount": one.total,
+            "corrections": len(one.corrections)
+            + sum(line.kind == "correction" for line in one.lines),
+            "cut_off": one.cut_off,
+            "position": one.position,
+            "issued_at": one.effective_at,
+            "recorded_at": one.recorded_at,
+            "actor": one.actor,
+            "reason": one.reason,
+        }
+        for one in found
+    ]
+
+
+def document(one: Issued) -> tuple[list[Row], Row]:
+    """An invoice's lines as rows, and what else its document says (CLI 5).
+
+    The same invoice gives the same document, whatever was recorded later (R61).
+    """
+    rows = [
+        {
+            "kind": line.kind,
+            "period": line.period.isoformat(),
+            "seat_type": line.seat_type,
+            "quantity": plain(line.quantity),
+            "unit_price": line.unit_price,
+            "amount": line.amount,
+            "quantity_exact": exactly(line.quantity),
+            "entries": list(line.entries),
+        }
+        for line in one.lines
+    ]
+    return rows, {
+        "invoice": one.invoice,
+        "account": one.account,
+        "period": one.period.label.isoformat(),
+        "from": one.period.starts,
+        "until": one.period.ends,
+        "time_zone": one.period.zone,
+        "days": len(one.period.days),
+        "seconds": one.period.seconds,
+        "mode": one.mode,
+        "granularity": one.granularity,
+        "currency": one.currency.code,
+        "amount": one.total,
+        "unit_prices": dict(sorted(one.unit_prices.items())),
+        "corrections": [_left_out(correction) for correction in one.corrections],
+        "cut_off": one.cut_off,
+        "tzdata": one.tzdata,
+        "digest": one.digest,
+        "position": one.position,
+        "issued_at": one.effective_at,
+        "recorded_at": one.recorded_at,
+        "actor": one.actor,
+        "reason": one.reason,
+    }
+
+
+def _left_out(said: Row) -> Row:
+    exact = Fraction(said["quantity"])
+    return {
+        "period": said["period"],
+        "seat_type": said["seat_type"],
+        "quantity": plain(exact),
+        "amount": said["amount"],
+        "entries": list(said["entries"]),
+        "quantity_exact": exactly(exact),
+    }
