@@ -133,7 +133,8 @@ _BESIDE = (
     "idempotency_key",
     "account",
     "user",
-    "user_key",
+    "nonce",
+    "sealed",
 )
 
 
@@ -142,6 +143,8 @@ def _row(recorded: RecordedEvent, account: str, actor: str) -> dict[str, Any]:
     said = event.model_dump(mode="json", exclude_none=True)
     for name in _BESIDE:
         said.pop(name, None)
+    if recorded.topic == "UserAdded":  # kept sealed; shown to whoever gave it
+        said = {"email": event.email, "name": event.name, **said}  # type: ignore[attr-defined]
     number = said.pop("number", None)
     seat = f"{said['seat_type']}#{number}" if number else None
     return {

@@ -34,6 +34,7 @@ TOPICS = (
     "UserRemoved",
     "EntryReversed",
     "InvoiceIssued",
+    "UserErased",
 )
 """The events that the journal can decode; a test holds them to the write side's."""
 
@@ -49,8 +50,9 @@ class Projection(NamedTuple):
 
 PROJECTIONS = (
     Projection("account", "accounts", ("account_no",)),
-    Projection("user_directory", "users", ("user_no",), ("account",)),
-    Projection("journal", "journal", ("position",), ("account", "user_directory")),
+    Projection("person", "users", ("user_no",), ("account",)),
+    Projection("user_directory", "users", ("user_no",), ("person",)),
+    Projection("journal", "journal", ("position",), ("account", "person")),
     Projection("seat", "holdings", ("account_no", "seat_type", "number"), ("journal",)),
     Projection("seat_holding", "holdings", ("entry",), ("journal",)),
     Projection("current_assignment", "assignments", ("assigned",), ("seat_holding",)),

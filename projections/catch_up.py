@@ -17,9 +17,15 @@ from psycopg.rows import dict_row
 
 from projections import generation, periods
 from projections.contracts import AccountFacts, facts_of
-from projections.decoding import UnreadableEvent, check_known, decode
+from projections.decoding import (
+    UnreadableEvent,
+    check_known,
+    decode,
+    open_persons,
+)
 from projections.generation import Served
 from projections.locks import CATCH_UP_LOCK
+from projections.persons import erase_recorded
 from projections.queries import queries
 from projections.upsert import replace
 from seat_ledger.errors import SchemaMismatch
@@ -98,7 +104,10 @@ def locked_advance(connection: _Connection, number: int, head: int) -> int:
     if after >= head:
         return after
     check_known(connection, after, upto)
-    decode(connection, after, upto)
+    made = decode(connection, after, upto)
+    if made["person"]:
+        open_persons(connection, after, upto)
+    erase_recorded(connection, after, upto)
     refresh(connection, after, upto)
     connection.execute(
         "UPDATE projection.generation SET position = %s, moved_at = clock_timestamp(), "

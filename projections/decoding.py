@@ -10,6 +10,12 @@ from typing import Any
 
 import psycopg
 
+from projections.persons import (
+    Entry,
+    Unreadable,
+    entries,
+    fill_directory,
+)
 from projections.queries import queries
 from seat_ledger.errors import IntegrityFailure
 
@@ -17,7 +23,7 @@ _Connection = psycopg.Connection[Any]
 
 STEPS = (
     ("accounts", "account"),
-    ("users", "user_directory"),
+    ("users", "person"),
     ("journal", "journal"),
 )
 _UNREADABLE = (psycopg.DataError, psycopg.IntegrityError)
@@ -56,6 +62,27 @@ def decode(
             reason = _reason(error)
             raise unreadable(connection, position, reason, table) from error
     return made
+
+
+def open_persons(connection: _Connection, after: int, upto: int) -> int:
+    """Fill the directory with who was added in ``(after, upto]``; how many.
+
+    The persons themselves are decoded already. Raises UnreadableEvent.
+    """
+    try:
+        return fill_directory(connection, after, upto)
+    except Unreadable as error:
+        told = (error.position, str(error), "user_directory")
+        raise unreadable(connection, *told) from error
+
+
+def persons(connection: _Connection, after: int, upto: int) -> list[Entry]:
+    """Who was added in ``(after, upto]``, opened. Raises UnreadableEvent."""
+    try:
+        return entries(connection, after, upto, upto - after)
+    except Unreadable as error:
+        told = (error.position, str(error), "user_directory")
+        raise unreadable(connection, *told) from error
 
 
 def check_known(

@@ -4,6 +4,10 @@ SELECT count(*), sum(hash_record_extended(ROW(
            account_no, account_id, account_key, name, opened_at), 0)::numeric)
   FROM account;
 
+-- person --
+SELECT count(*), sum(hash_record_extended(ROW(user_no, user_id, account_no), 0)::numeric)
+  FROM person;
+
 -- user_directory --
 SELECT count(*), sum(hash_record_extended(ROW(
            user_no, user_id, account_no, user_key, email, folded_email, name),
@@ -11,12 +15,14 @@ SELECT count(*), sum(hash_record_extended(ROW(
   FROM user_directory;
 
 -- journal --
+-- An erasure says nothing of seats, and leaves this as it was; the directory shows it.
 SELECT count(*), sum(hash_record_extended(ROW(
            position, recorded_at, effective_at, account_no, user_no, version,
            topic::text COLLATE "C", seat_type::text COLLATE "C", number, quantity,
            renewal, request, entry, root, holds, super_admin, account_access, hub,
            actor, reason, idempotency_key, correlation_id, details), 0)::numeric)
-  FROM journal;
+  FROM journal
+ WHERE topic <> 'UserErased';
 
 -- seat --
 SELECT count(*), sum(hash_record_extended(ROW(

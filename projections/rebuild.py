@@ -25,7 +25,7 @@ from projections import generation
 from projections.catalogue import BY_NAME, PROJECTIONS, indexes
 from projections.checks import CHECKS, Check, digest_of
 from projections.crew import Crew
-from projections.decoding import decode
+from projections.decoding import decode, open_persons
 from projections.filling import fill, fill_periods
 from projections.locks import REBUILD_LOCK
 from projections.queries import queries
@@ -257,13 +257,17 @@ class _Rebuild:
     # -- phases --------------------------------------------------------------------
 
     def _names(self) -> None:
-        """Accounts and users, by which everything else is numbered."""
-        for room, name in (("accounts", "account"), ("users", "user_directory")):
+        """Accounts and users, by which everything else is numbered.
+
+        Who the users are is opened beside what follows: nothing else needs it.
+        """
+        for room, name in (("accounts", "account"), ("users", "person")):
             began = time.monotonic()
             rows = self._decode(room, name)
             self._index(name)
             self._done(name, rows, time.monotonic() - began)
-        self.crew.one(_analyze, "account", "user_directory")
+        self.crew.one(_analyze, "account", "person")
+        self.directory = self.crew.beside(_timed, open_persons, 0, self.result.ceiling)
 
     def _decode(self, room: str, name: str) -> int:
         """Decode every event that makes rows of a table, a range a worker."""
@@ -294,6 +298,9 @@ class _Rebuild:
         self._index("seat", "seat_holding", "seat_count")
         self._fill("current_assignment")
         self._index("current_assignment")
+        rows, took = self.directory.result()
+        self._index("user_directory")
+        self._done("user_directory", rows, took)
         began = time.monotonic()
         rows = periods.result()
         self._index("billing_period")
@@ -306,7 +313,8 @@ class _Rebuild:
         """What counts of each account, period and type."""
         self._fill("billable_seats")
         self._index("billable_seats")
-        self.crew.one(_analyze, "billable_seats", "current_assignment")
+        tables = ("billable_seats", "current_assignment", "user_directory")
+        self.crew.one(_analyze, *tables)
 
     def _check(self) -> None:
         """Hold the new tables against each other and the store; digest them."""
@@ -389,6 +397,13 @@ class _Rebuild:
 def _split(ceiling: int, parts: int) -> list[tuple[int, int]]:
     bounds = [ceiling * n // parts for n in range(parts + 1)]
     return list(pairwise(bounds))
+
+
+def _timed(
+    connection: _Connection, work: Callable[..., int], *given: Any
+) -> tuple[int, float]:
+    began = time.monotonic()
+    return work(connection, *given), time.monotonic() - began
 
 
 def _execute(connection: _Connection, statement: bytes) -> float:

@@ -30,6 +30,11 @@ SELECT 0 AS expected, count(*) AS kept, min(failed_position) AS position
 SELECT (SELECT count(*) FROM journal WHERE topic = 'AccountOpened') AS expected,
        (SELECT count(*) FROM account) AS kept;
 
+-- person__rows --
+-- As many persons as were added.
+SELECT (SELECT count(*) FROM journal WHERE topic = 'UserAdded') AS expected,
+       (SELECT count(*) FROM person) AS kept;
+
 -- user_directory__rows --
 -- As many users as were added.
 SELECT (SELECT count(*) FROM journal WHERE topic = 'UserAdded') AS expected,

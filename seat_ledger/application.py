@@ -8,6 +8,7 @@ again on what is there now; after several times it is told so (exit 4).
 
 from __future__ import annotations
 
+import hashlib
 import random
 import time
 from collections import OrderedDict
@@ -45,20 +46,22 @@ from seat_ledger.errors import (
 from seat_ledger.events import EntryReversed, InvoiceIssued, LedgerEvent
 from seat_ledger.importer import import_lines
 from seat_ledger.invoice import ComputeInvoice
+from seat_ledger.sealing import erased
 from seat_ledger.settings import Settings
 from seat_ledger.snapshot import AccountSnapshot
 from seat_ledger.store.connection import connect, unavailable
 from seat_ledger.store.factory import LedgerFactory, SnapshotStore
-from seat_ledger.store.mapper import LedgerMapper
+from seat_ledger.store.mapper import LedgerMapper, read_event
 from seat_ledger.store.recorder import (
     MOVED,
     Append,
+    Erasure,
     LedgerRecorder,
     UserName,
     sqlstate_of,
 )
 from seat_ledger.user import User
-from seat_ledger.values import account_id, fold_email, iso
+from seat_ledger.values import account_id, iso
 from seat_ledger.workspace import Workspace
 
 
@@ -127,7 +130,7 @@ class SeatLedger(Application[UUID]):
 
     def construct_mapper(self) -> LedgerMapper:
         """The mapper that validates on read and write."""
-        return LedgerMapper()
+        return LedgerMapper(lambda user_id: self.ledger.person_key(user_id))  # noqa: PLW0108  the recorder comes later
 
     def construct_recorder(self) -> LedgerRecorder:
         """The recorder that appends under the advisory lock."""
@@ -222,6 +225,10 @@ class SeatLedger(Application[UUID]):
     def remove_user(self, account: str, **facts: Any) -> Result:
         """Take a user out of the account (R31)."""
         return self.execute({"op": "remove_user", "account": account, **facts})
+
+    def erase_user(self, account: str, **facts: Any) -> Result:
+        """Let nobody read any more who a user was."""
+        return self.execute({"op": "erase_user", "account": account, **facts})
 
     def buy_seats(self, account: str, **facts: Any) -> Result:
         """Put more seats under contract (R14)."""
@@ -332,14 +339,19 @@ class SeatLedger(Application[UUID]):
             workspace.account_id,
             workspace.changes,
             key,
-            command.digest,
+            b"" if command.erases else self.digest_of(command),
             decision.due,
-            tuple(
-                UserName(user.id, user.user_key, fold_email(user.email))
-                for user in decision.new_users
-            ),
+            tuple(_user_name(user) for user in decision.new_users),
             _invoice_number(decision),
+            _erasure(decision),
         )
+
+    def digest_of(self, command: Command) -> bytes:
+        """What makes two commands the same, with a secret in it (R73).
+
+        Commands name people, and a digest of a name could be guessed back.
+        """
+        return hashlib.sha256(self.ledger.digest_key + command.digest).digest()
 
     def appended(self, workspace: Workspace) -> None:
         """What was decided on a workspace is recorded."""
@@ -377,6 +389,8 @@ class SeatLedger(Application[UUID]):
             append=self.append_of(workspace, command, key, decision),
         )
         self.appended(workspace)
+        if decision.erased is not None:
+            self.workspaces.pop(command.envelope.account, None)
         return tuple(positions or ())
 
     def _maybe_snapshot(self, account: Account) -> None:
@@ -403,8 +417,12 @@ class SeatLedger(Application[UUID]):
         return Result(tuple(positions), tuple(events), repeated=True)
 
     def check_same(self, command: Command, digest: bytes) -> None:
-        """Refuse a key that was used for another command (R73)."""
-        if digest != command.digest:
+        """Refuse a key that was used for another command (R73).
+
+        After an erasure there is nothing to compare with: the command is taken for
+        the one that was recorded, and records nothing.
+        """
+        if digest and digest != self.digest_of(command):
             raise CommandRefused(
                 "idempotency_conflict",
                 f"The key {command.envelope.idempotency_key!r} was used in "
@@ -453,7 +471,14 @@ class SeatLedger(Application[UUID]):
 
     def load_user(self, user_id: UUID) -> User:
         """A user as recorded."""
-        user = self._project_user(None, self.events.get(user_id))
+        stored, key = self.ledger.stream_of(user_id)
+        user = self._project_user(
+            None,
+            (
+                read_event(user_id, one.originator_version, one.topic, one.state, key)
+                for one in stored
+            ),
+        )
         if user is None:
             raise AggregateNotFoundError(user_id)
         return user
@@ -462,6 +487,10 @@ class SeatLedger(Application[UUID]):
         """The ids of all users ever called so: by key, and by folded e-mail."""
         known = self.looked_up.get((account, reference))
         return known if known is not None else self.ledger.user_ids(account, reference)
+
+    def is_of_account(self, account: UUID, user_id: UUID) -> bool:
+        """Whether the account ever had a user of this id."""
+        return self.ledger.is_of_account(account, user_id)
 
     def look_up(self, names: Iterable[tuple[UUID, str]]) -> None:
         """Ask for many names at once, and keep the answers until asked again.
@@ -596,6 +625,18 @@ def _invoice_number(decision: Decision) -> str | None:
     """The number of the invoice that a decision issues; it is the last event."""
     last = decision.events[-1] if decision.events else None
     return last.invoice if isinstance(last, InvoiceIssued) else None
+
+
+def _user_name(user: User) -> UserName:
+    """What finds and opens a new user."""
+    assert user.person_key is not None
+    return UserName(user.id, user.user_key, user.folded_email, user.person_key)
+
+
+def _erasure(decision: Decision) -> Erasure | None:
+    """The person whose key is destroyed, where that was decided."""
+    user = decision.erased
+    return None if user is None else Erasure(user.id, erased(user.id).user_key)
 
 
 def _user_key(workspace: Workspace, event: LedgerEvent) -> str | None:

@@ -190,6 +190,14 @@ class RemoveUser(Operation):
     user: Reference
 
 
+class EraseUser(Operation):
+    """Let nobody read any more who a user was; `user` may be an id too."""
+
+    OP: ClassVar[str] = "erase_user"
+
+    user: Reference
+
+
 class BuySeats(Operation):
     """Put more seats under contract."""
 
@@ -276,6 +284,7 @@ OPERATIONS: dict[str, type[Operation]] = {
         GrantHubAccess,
         RevokeHubAccess,
         RemoveUser,
+        EraseUser,
         BuySeats,
         ReduceSeats,
         CancelReduction,
@@ -293,6 +302,7 @@ NOT_IN_A_BATCH = frozenset(
         "set_time_zone",
         "set_billing_policy",
         "issue_invoice",
+        "erase_user",
         "batch",
     }
 )
@@ -324,6 +334,11 @@ class Command:
     def reverses(self) -> bool:
         """Whether a line of it names entries that are recorded already."""
         return any(line.OP == Reverse.OP for line in self.lines)
+
+    @property
+    def erases(self) -> bool:
+        """Whether it destroys what tells who somebody was."""
+        return isinstance(self.operation, EraseUser)
 
     @property
     def issues(self) -> bool:
@@ -402,6 +417,8 @@ def read_operation(given: Mapping[str, Any]) -> Operation:
         _check_granularity(read)
     if isinstance(read, IssueInvoice):
         _check_money(read)
+    if isinstance(read, EraseUser) and read.effective_at is not None:
+        raise InvalidInput("erase_user: an erasure is effective when it is recorded.")
     return read
 
 

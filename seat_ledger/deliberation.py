@@ -28,6 +28,7 @@ from seat_ledger.events import ContractRenewed, LedgerEvent
 from seat_ledger.invoice import ComputeInvoice, InvoiceDraft, InvoiceRequest
 from seat_ledger.judgement import judge
 from seat_ledger.refusals import explain, name_holders
+from seat_ledger.sealing import Person
 from seat_ledger.timeline import Violation
 from seat_ledger.user import User
 from seat_ledger.values import (
@@ -44,6 +45,9 @@ from seat_ledger.workspace import Workspace
 A = TypeVar("A", bound=Aggregate)
 AHEAD = timedelta(minutes=5)
 """How far ahead of the database's clock an effective time may lie (R12)."""
+
+_TIMELESS = (asked.Reverse, asked.EraseUser)
+"""Operations without an effective time of their own: no renewal is due for them."""
 
 _CLOSING = (asked.UnassignSeat, asked.RevokeHubAccess, asked.RemoveUser)
 
@@ -65,6 +69,7 @@ class Decision(NamedTuple):
     events: tuple[LedgerEvent, ...]
     due: int
     new_users: tuple[User, ...]
+    erased: User | None = None
 
 
 class RenewFirst(CommandRefused):
@@ -137,6 +142,7 @@ class Deliberation:
         self.lookup = lookup
         self.events: list[LedgerEvent] = []
         self.new_users: list[User] = []
+        self.erased: User | None = None
         self.steps: list[Step] = []
         self._origin: dict[EntryRef, int] = {}
         self._start: dict[str, tuple[Aggregate, int]] = {}
@@ -159,13 +165,13 @@ class Deliberation:
             self._roll_back()
             raise
         self._settle()
-        return Decision(tuple(self.events), due, tuple(self.new_users))
+        return Decision(tuple(self.events), due, tuple(self.new_users), self.erased)
 
     def _apply(self) -> int:
         account = self._involve(self._account())
         actor = self._actor()
         self.steps = self._in_order()
-        times = [s.at for s in self.steps if not isinstance(s.operation, asked.Reverse)]
+        times = [s.at for s in self.steps if not isinstance(s.operation, _TIMELESS)]
         due = 0
         if times:
             account.renew_until(max(times), Act(max(times), actor))
@@ -310,7 +316,7 @@ class Deliberation:
     def _at(self, operation: Operation) -> datetime:
         """The effective time of an operation (R11, R12, R39)."""
         account = self._account()
-        if operation.effective_at is None or isinstance(operation, asked.Reverse):
+        if operation.effective_at is None or isinstance(operation, _TIMELESS):
             return self.now
         at = parse_moment(operation.effective_at, account.zones, self.now)
         self._check_not_ahead(at)
@@ -435,10 +441,8 @@ class Deliberation:
         user = User.add(
             uuid4(),
             act,
+            Person(op.user, op.email, op.name),
             account=self.workspace.account_id,
-            user_key=op.user,
-            email=op.email,
-            name=op.name,
             super_admin=op.super_admin,
             account_access=op.account_access,
         )
@@ -464,6 +468,31 @@ class Deliberation:
 
     def _remove(self, op: asked.RemoveUser, act: Act, _: object) -> None:
         self._user(op.user, act.at).remove(act)
+
+    def _erase(self, op: asked.EraseUser, act: Act, _: object) -> None:
+        """Let nobody read any more who a user was; again, where that is so already."""
+        if not op.reason:
+            raise CommandRefused(
+                "reason_required",
+                "An erasure needs a reason, so that an auditor can follow it.",
+                try_="give --reason",
+            )
+        user = self._involve(
+            self.workspace.by_id(op.user) or self._user(op.user, act.at)
+        )
+        held = self._account().held.get(user.key, {}).values()
+        for one in (some[-1] for some in held if some):
+            if one.ends > act.at:
+                raise CommandRefused(
+                    "seat_held",
+                    f"{user.user_key} holds {one.subject}; an erasure waits until the "
+                    "seat is free.",
+                    try_="unassign the seat first",
+                    blockers=(EntryRef(self._account().key, one.opened),),
+                )
+        if not user.is_erased:
+            user.erase(act)
+        self.erased = user
 
     def _buy(self, op: asked.BuySeats, act: Act, _: object) -> None:
         self._account().buy(parse_seat_type(op.seat_type), op.quantity, act)
@@ -591,6 +620,7 @@ class Deliberation:
         asked.GrantHubAccess: _grant,
         asked.RevokeHubAccess: _revoke,
         asked.RemoveUser: _remove,
+        asked.EraseUser: _erase,
         asked.BuySeats: _buy,
         asked.ReduceSeats: _reduce,
         asked.CancelReduction: _cancel,

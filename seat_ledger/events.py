@@ -6,7 +6,7 @@ where given, why (``reason``). The instant at which the ledger wrote it down
 (``recorded_at``) is set by the database and is no part of the event.
 
 Events name a person by the user's id. Key, e-mail and name stand in
-:class:`UserAdded` alone.
+:class:`UserAdded` alone, and are stored only sealed (:mod:`seat_ledger.sealing`).
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class LedgerEvent(BaseModel):
     the store keeps them beside the state. ``v`` is the version of the state's form.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     TOPIC: ClassVar[str]  # stored in every row: never renamed
     VERSION: ClassVar[int] = 1  # raised only together with an upcaster
@@ -241,15 +241,23 @@ class InvoiceIssued(AccountEvent):
 
 
 class UserAdded(UserEvent):
-    """The account has one more user. The only event with personal data."""
+    """The account has one more user. The only event with personal data.
+
+    The store keeps `sealed` and its `nonce` (base64), which hold the user's key,
+    e-mail and name under a key of the person's own; the three are in plain here, and
+    read as ``erased-…`` when that key is gone. Version 1 held them in plain.
+    """
 
     TOPIC: ClassVar[str] = "UserAdded"
+    VERSION: ClassVar[int] = 2
 
-    user_key: str
-    email: Text
-    name: Text
+    user_key: str = Field(exclude=True)
+    email: Text = Field(exclude=True)
+    name: Text = Field(exclude=True)
     super_admin: bool = False
     account_access: bool = False
+    nonce: str | None = None
+    sealed: str | None = None
 
 
 class PermissionsChanged(UserEvent):
@@ -281,6 +289,15 @@ class UserRemoved(UserEvent):
     """The account has the user no more; its history stays (R32)."""
 
     TOPIC: ClassVar[str] = "UserRemoved"
+
+
+class UserErased(UserEvent):
+    """The person's key was destroyed: nobody can read any more who it was.
+
+    It changes no interval and no figure, and cannot be reversed.
+    """
+
+    TOPIC: ClassVar[str] = "UserErased"
 
 
 class EntryReversed(LedgerEvent):

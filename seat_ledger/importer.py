@@ -132,6 +132,12 @@ def _read_line(number: int, text: bytes, key: str) -> Line:
         given = _parse(text)
         op = given.get("op") if isinstance(given.get("op"), str) else None
         command = read_command(given)
+        if command.erases:
+            raise InvalidInput(
+                "erase_user cannot stand in a file: it cannot be undone, and the file "
+                "would keep who was erased.",
+                try_="seat-ledger user erase",
+            )
     except LedgerError as error:
         return Line(number, key, None, error, op)
     return Line(number, command.envelope.idempotency_key or key, command, None, op)

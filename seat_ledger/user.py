@@ -19,8 +19,10 @@ from seat_ledger.events import (
     LedgerEvent,
     PermissionsChanged,
     UserAdded,
+    UserErased,
     UserRemoved,
 )
+from seat_ledger.sealing import Person, erased, new_key, seal
 from seat_ledger.timeline import Life, Mark, Track
 from seat_ledger.values import FOREVER, fold_email, iso, utc
 
@@ -37,9 +39,7 @@ class User(Aggregate):
     """One membership of a person in an account."""
 
     account: UUID
-    user_key: str
-    email: str
-    name: str
+    person: Person
 
     def __init__(self, id_: UUID) -> None:
         super().__init__(id_)
@@ -48,6 +48,8 @@ class User(Aggregate):
         self.permissions: list[Permissions] = []
         self.access: dict[str, Track] = {}
         self.touched: dict[str | None, datetime] = {}
+        self.known_as: Person | None = None
+        self.person_key: bytes | None = None
 
     # -- what it knows --------------------------------------------------------
 
@@ -58,6 +60,21 @@ class User(Aggregate):
             return None
         ends, closed = self.removals[0] if self.removals else (FOREVER, 0)
         return Life(self.added.at, ends, self.added.version, closed)
+
+    @property
+    def user_key(self) -> str:
+        """The key that the user is called by."""
+        return self.person.user_key
+
+    @property
+    def email(self) -> str:
+        """The e-mail address, as it was given."""
+        return self.person.email
+
+    @property
+    def is_erased(self) -> bool:
+        """Whether an erasure is recorded: nobody can say any more who it was."""
+        return self.known_as is not None
 
     @property
     def folded_email(self) -> str:
@@ -94,10 +111,15 @@ class User(Aggregate):
     # -- what may happen --------------------------------------------------------
 
     @classmethod
-    def add(cls, id_: UUID, act: Act, **facts: Any) -> User:
-        """Make somebody a user of the account."""
+    def add(
+        cls, id_: UUID, act: Act, person: Person, *, account: UUID, **facts: Any
+    ) -> User:
+        """Make somebody a user of the account, sealed under a new key."""
         user = cls(id_)
-        user.trigger(UserAdded, act, **facts)
+        user.person_key = new_key()
+        sealed = seal(person, user.person_key, user_id=id_, account=account)
+        said = {**person._asdict(), **sealed._asdict(), **facts}
+        user.trigger(UserAdded, act, account=account, **said)
         return user
 
     def set_permissions(
@@ -134,6 +156,10 @@ class User(Aggregate):
         if self.removals:
             raise self._not_present(act.at)
         self.trigger(UserRemoved, act, account=self.account)
+
+    def erase(self, act: Act) -> None:
+        """Let nobody read any more who it was."""
+        self.trigger(UserErased, act, account=self.account)
 
     def _check_present(self, instant: datetime) -> None:
         if not self.is_present(instant):
@@ -174,7 +200,8 @@ class User(Aggregate):
 
     def _added(self, event: UserAdded) -> None:
         self.account = event.account
-        self.user_key, self.email, self.name = event.user_key, event.email, event.name
+        if self.known_as is None:
+            self.person = Person(event.user_key, event.email, event.name)
         self.added = mark(event)
         said = Permissions(self.added, event.super_admin, event.account_access)
         insort(self.permissions, said)
@@ -214,12 +241,20 @@ class User(Aggregate):
         self.track(event.hub).without(self.key, mark(event))
         self._touch(event.hub, utc(event.effective_at))
 
+    def _erased(self, _: UserErased) -> None:
+        self.known_as, self.person = self.person, erased(self.id)
+
+    def _not_erased(self, _: UserErased) -> None:
+        assert self.known_as is not None
+        self.person, self.known_as = self.known_as, None
+
     HOLD: ClassVar[dict[str, Step]] = {
         "UserAdded": _added,
         "UserRemoved": _removed,
         "PermissionsChanged": _permitted,
         "HubAccessGranted": _granted,
         "HubAccessRevoked": _revoked,
+        "UserErased": _erased,
     }
     LET_GO: ClassVar[dict[str, Step]] = {
         "UserAdded": _not_added,
@@ -227,4 +262,5 @@ class User(Aggregate):
         "PermissionsChanged": _forget_permissions,
         "HubAccessGranted": _access_undone,
         "HubAccessRevoked": _access_undone,
+        "UserErased": _not_erased,
     }

@@ -6,6 +6,7 @@ that number first (the application), and the store checks it again under its loc
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
@@ -14,6 +15,8 @@ from seat_ledger.account import Account
 from seat_ledger.errors import CommandRefused, NotFound
 from seat_ledger.user import User
 from seat_ledger.values import fold_email, iso, shown
+
+_ID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class Source(Protocol):
@@ -25,6 +28,10 @@ class Source(Protocol):
 
     def user_ids(self, account: UUID, reference: str) -> tuple[list[UUID], list[UUID]]:
         """The ids of all users ever called so: by key, and by folded e-mail."""
+        ...
+
+    def is_of_account(self, account: UUID, user_id: UUID) -> bool:
+        """Whether the account ever had a user of this id."""
         ...
 
 
@@ -54,6 +61,16 @@ class Workspace:
         if user is None:
             user = self.users[user_id] = self.source.load_user(UUID(user_id))
         return user
+
+    def by_id(self, text: str) -> User | None:
+        """The account's user of an id, where the text is one."""
+        if not _ID.fullmatch(text):
+            return None
+        if text not in self.users and not self.source.is_of_account(
+            self.account_id, UUID(text)
+        ):
+            return None
+        return self.user(text)
 
     def add(self, user: User) -> None:
         """Take in a user that is being added."""

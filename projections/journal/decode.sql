@@ -6,7 +6,8 @@ SELECT notification_id AS position
    AND notification_id <= %(upto)s::bigint
    AND NOT (
        topic = ANY (enum_range(NULL::topic_name)::text[])
-       AND substr(state, 1, 7) = '{"v":1,'::bytea
+       AND (substr(state, 1, 7) = '{"v":1,'::bytea
+            OR (topic = 'UserAdded' AND substr(state, 1, 7) = '{"v":2,'::bytea))
    )
  ORDER BY notification_id
  LIMIT 1;
@@ -32,6 +33,7 @@ SELECT said.position,
        said.version,
        CASE
            WHEN said.written_as = '1' THEN said.topic
+           WHEN said.written_as = '2' AND said.topic = 'UserAdded' THEN said.topic
            ELSE said.topic || ' of another version'
        END::topic_name,
        said.seat_type::seat_type_name,
@@ -98,4 +100,4 @@ SELECT said.position,
        OFFSET 0
        ) AS said
   LEFT JOIN account ON account.account_id = said.account_id
-  LEFT JOIN user_directory AS person ON person.user_id = said.user_id;
+  LEFT JOIN person ON person.user_id = said.user_id;

@@ -8,7 +8,7 @@ SELECT said.position, said.recorded_at, said.effective_at, said.topic::text AS e
        said.idempotency_key, said.correlation_id, said.details
   FROM journal AS said
   JOIN account ON account.account_no = said.account_no
-  LEFT JOIN user_directory AS person ON person.user_no = said.user_no;
+  LEFT JOIN person ON person.user_no = said.user_no;
 COMMENT ON VIEW projection.journal IS 'One row is one event, decoded.';
 COMMENT ON COLUMN projection.journal.position IS 'The total order of the store; gaps are possible.';
 COMMENT ON COLUMN projection.journal.effective_at IS 'When it was true for the customer.';

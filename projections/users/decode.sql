@@ -1,13 +1,9 @@
--- user_directory --
--- Key, e-mail and name of each user that was added after one position, up to another.
-INSERT INTO user_directory
+-- person --
+-- Each user that was added after one position, up to another.
+INSERT INTO person
 SELECT stored.position,
        stored.stream,
-       account.account_no,
-       stored.whole ->> 'user_key',
-       stored.whole ->> 'email',
-       coalesce(known.folded_email, lower(stored.whole ->> 'email')),
-       stored.whole ->> 'name'
+       account.account_no
   FROM (
        SELECT notification_id AS position, originator_id AS stream,
               convert_from(state, 'UTF8')::jsonb AS whole
@@ -17,5 +13,60 @@ SELECT stored.position,
           AND topic = 'UserAdded'
        OFFSET 0
        ) AS stored
-  LEFT JOIN account ON account.account_id = (stored.whole ->> 'account')::uuid
-  LEFT JOIN ledger.user_name AS known ON known.user_id = stored.stream;
+  LEFT JOIN account ON account.account_id = (stored.whole ->> 'account')::uuid;
+
+-- sealed --
+-- The next persons of a range, each with the event that says who it is, with the key
+-- that opens it, and whether it is erased.
+SELECT person.user_no, person.user_id, person.account_no, stored.state, held.key,
+       EXISTS (
+           SELECT 1
+             FROM ledger.stored_events AS erasure
+            WHERE erasure.topic = 'UserErased'
+              AND erasure.originator_id = person.user_id) AS erased
+  FROM (
+       SELECT user_no, user_id, account_no
+         FROM person
+        WHERE user_no > %(after)s::bigint
+          AND user_no <= %(upto)s::bigint
+        ORDER BY user_no
+        LIMIT %(many)s::integer
+       ) AS person
+  JOIN ledger.stored_events AS stored ON stored.notification_id = person.user_no
+  LEFT JOIN ledger.person_key AS held ON held.user_id = person.user_id
+ ORDER BY person.user_no;
+
+-- erased --
+-- What a range of positions erases.
+UPDATE user_directory AS person
+   SET user_key = erased.label,
+       email = erased.label,
+       folded_email = erased.label,
+       name = erased.label
+  FROM (SELECT originator_id AS user_id,
+               'erased-' || left(replace(originator_id::text, '-', ''), 12) AS label
+          FROM ledger.stored_events
+         WHERE topic = 'UserErased'
+           AND notification_id > %(after)s::bigint
+           AND notification_id <= %(upto)s::bigint
+       ) AS erased
+ WHERE person.user_id = erased.user_id
+   AND person.user_key <> erased.label;
+
+-- opened --
+-- Persons that were opened in the client, as rows of the directory.
+SELECT user_no, user_id, account_no, user_key, email, folded_email, name
+  FROM unnest(
+       %(user_no)s::bigint[], %(user_id)s::uuid[], %(account_no)s::bigint[],
+       %(user_key)s::text[], %(email)s::text[], %(folded_email)s::text[],
+       %(name)s::text[]
+       ) AS opened (
+       user_no, user_id, account_no, user_key, email, folded_email, name);
+
+-- not_erased_later --
+-- A condition: the person's erasure is not beyond what is known.
+user_id NOT IN (
+    SELECT originator_id
+      FROM ledger.stored_events
+     WHERE topic = 'UserErased'
+       AND notification_id > %(known)s::bigint);

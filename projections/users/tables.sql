@@ -1,6 +1,12 @@
 -- table --
--- One row is one user ever added; the number is the position of the adding. The only
--- table with personal data.
+-- One row is one user ever added; the number is the position of the adding.
+CREATE TABLE person (
+    user_no bigint NOT NULL,
+    user_id uuid NOT NULL,
+    account_no bigint NOT NULL
+);
+-- One row is one user ever added, with what tells who it is; `erased-…` stands there
+-- for a person whose key was destroyed. The only table with personal data.
 CREATE TABLE user_directory (
     user_no bigint NOT NULL,
     user_id uuid NOT NULL,
@@ -12,8 +18,11 @@ CREATE TABLE user_directory (
 );
 
 -- indexes --
-CREATE UNIQUE INDEX user_directory_by_number ON user_directory (user_no);
+CREATE UNIQUE INDEX person_by_number ON person (user_no);
 -- The decoder, and actors, find a user's number.
+CREATE UNIQUE INDEX person_by_id ON person (user_id);
+CREATE UNIQUE INDEX user_directory_by_number ON user_directory (user_no);
+-- Actors are shown by key; an erasure finds its row.
 CREATE UNIQUE INDEX user_directory_by_id ON user_directory (user_id);
 -- A question names a user by key, or by e-mail without case (R35).
 CREATE INDEX user_directory_by_key ON user_directory (account_no, user_key);

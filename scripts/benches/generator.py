@@ -18,8 +18,9 @@ import psycopg
 
 from seat_ledger import events as said
 from seat_ledger.calendar import BillingCalendar, ZoneHistory
+from seat_ledger.sealing import KEY_BYTES, NONCE_BYTES, Person, seal
 from seat_ledger.store.mapper import state_of
-from seat_ledger.store.recorder import APPEND_LOCK
+from seat_ledger.store.recorder import APPEND_LOCK, UserName
 from seat_ledger.values import account_id
 
 BYTES_AN_EVENT = 400
@@ -44,9 +45,10 @@ class Written(NamedTuple):
     topic: str
     state: bytes
     at: datetime
+    name: UserName | None = None
 
 
-class Person:
+class Somebody:
     """A user of the generator: present, maybe with access, maybe with a seat."""
 
     __slots__ = ("held", "hubs", "id", "version")
@@ -75,7 +77,7 @@ class Shop:
         self.bought = dict.fromkeys(self.types, 0)
         self.free: dict[str, list[int]] = {kind: [] for kind in self.types}
         self.pending = dict.fromkeys(self.types, 0)
-        self.people: list[Person] = []
+        self.people: list[Somebody] = []
         self.seats, self.least = 0, 6
 
     def of_account(self, kind: type[Any], at: datetime, **fields: Any) -> Written:
@@ -87,7 +89,7 @@ class Shop:
         return Written(self.id, self.version, kind.TOPIC, state_of(made), at)
 
     def of_user(
-        self, who: Person, kind: type[Any], at: datetime, **fields: Any
+        self, who: Somebody, kind: type[Any], at: datetime, **fields: Any
     ) -> Written:
         who.version += 1
         made = kind(
@@ -147,13 +149,22 @@ class Shop:
             yield from self.unassign(kind, at)
 
     def add(self, at: datetime) -> Written:
-        who = Person(UUID(int=self.random.getrandbits(128), version=4))
+        who = Somebody(UUID(int=self.random.getrandbits(128), version=4))
         self.users += 1
         self.people.append(who)
-        return self.of_user(
-            who, said.UserAdded, at, user_key=f"u{self.users}", name=f"U {self.users}",
-            email=f"u{self.users}@{self.key}.example",
+        key = self.random.randbytes(KEY_BYTES)
+        person = Person(
+            f"u{self.users}", f"u{self.users}@{self.key}.example", f"U {self.users}"
+        )
+        sealed = seal(
+            person, key, user_id=who.id, account=self.id,
+            nonce=self.random.randbytes(NONCE_BYTES),
         )  # fmt: skip
+        made = self.of_user(
+            who, said.UserAdded, at, v=2, **person._asdict(), **sealed._asdict()
+        )
+        name = UserName(who.id, person.user_key, person.email, key)
+        return made._replace(name=name)
 
     def remove(self, at: datetime) -> Iterator[Written]:
         who = self.random.choice(self.people)
@@ -266,31 +277,41 @@ def write(conninfo: str, made: Iterator[Written], *, many: int = 20_000) -> int:
         ) as copy:
             copy.set_types(["uuid", "int8", "text", "bytea", "int8", "timestamptz"])
             recorded = datetime(FIRST.year, FIRST.month, FIRST.day, tzinfo=UTC)
+            names = []
             for one in made:
                 position += 1
                 recorded = max(recorded, one.at + timedelta(seconds=2))
                 copy.write_row((*one[:4], position, recorded))
+                if one.name is not None:
+                    names.append(one.name)
         connection.execute(
             "SELECT setval(pg_get_serial_sequence('ledger.stored_events', "
             "'notification_id'), %s)",
             [position],
         )
-        for statement in _DIRECTORIES:
-            connection.execute(statement)
+        _keep_names(connection, names)
         connection.execute("NOTIFY stored_events")
     with psycopg.connect(conninfo, autocommit=True) as connection:
         connection.execute("VACUUM (ANALYZE) ledger.stored_events")
     return position
 
 
-_DIRECTORIES = (
-    "INSERT INTO ledger.account_head (account_id, changes) "
-    "SELECT originator_id, 1 FROM ledger.stored_events "
-    "WHERE topic = 'AccountOpened' ON CONFLICT DO NOTHING",
-    "INSERT INTO ledger.user_name (user_id, account_id, user_key, folded_email) "
-    "SELECT originator_id, (said ->> 'account')::uuid, said ->> 'user_key', "
-    "lower(said ->> 'email') FROM (SELECT originator_id, "
-    "convert_from(state, 'UTF8')::jsonb AS said FROM ledger.stored_events "
-    "WHERE topic = 'UserAdded' OFFSET 0) AS added ON CONFLICT DO NOTHING",
-)
-"""What the write side keeps beside its events, so that it can go on from them."""
+def _keep_names(connection: psycopg.Connection[Any], names: list[UserName]) -> None:
+    """What the write side keeps beside its events, so that it can go on from them."""
+    connection.execute(
+        "INSERT INTO ledger.account_head (account_id, changes) "
+        "SELECT originator_id, 1 FROM ledger.stored_events "
+        "WHERE topic = 'AccountOpened' ON CONFLICT DO NOTHING"
+    )
+    keys = "COPY ledger.person_key (user_id, key) FROM STDIN"
+    with connection.cursor().copy(keys) as copy:
+        for name in names:
+            copy.write_row((name.user_id, name.person_key))
+    with connection.cursor().copy(
+        "COPY ledger.user_name (user_id, account_id, user_key, folded_email) FROM STDIN"
+    ) as copy:
+        for name in names:
+            account = account_id(
+                name.folded_email.partition("@")[2][: -len(".example")]
+            )
+            copy.write_row((name.user_id, account, name.user_key, name.folded_email))

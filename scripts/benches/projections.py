@@ -220,7 +220,8 @@ def bench_scaling(conninfo: str, events: int) -> dict[str, Any]:
             connection.execute(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
         connection.execute("ALTER TABLE ledger.stored_events DISABLE TRIGGER ALL")
         connection.execute(
-            "TRUNCATE ledger.stored_events, ledger.user_name, ledger.account_head"
+            "TRUNCATE ledger.stored_events, ledger.user_name, ledger.person_key, "
+            "ledger.account_head"
         )
         connection.execute("ALTER TABLE ledger.stored_events ENABLE TRIGGER ALL")
     engine.install(conninfo)

@@ -160,9 +160,11 @@ def _array(numbers: Sequence[int]) -> bytes:
 
 
 def _copy_names(connection: Connection[Any], decided: Sequence[Decided]) -> None:
-    buffer = bytearray(_SIGNATURE)
+    buffer, keys = bytearray(_SIGNATURE), bytearray(_SIGNATURE)
     for one in decided:
         for name in one.append.new_users:
+            keys += struct.pack("!hi16si", 2, 16, name.user_id.bytes, 32)
+            keys += name.person_key
             key, email = name.user_key.encode(), name.folded_email.encode()
             buffer += struct.pack(
                 "!hi16si16s",
@@ -179,6 +181,11 @@ def _copy_names(connection: Connection[Any], decided: Sequence[Decided]) -> None
             "COPY ledger.user_name (user_id, account_id, user_key, folded_email) "
             "FROM STDIN (FORMAT binary)",
             buffer,
+        )
+        _copy(
+            connection,
+            "COPY ledger.person_key (user_id, key) FROM STDIN (FORMAT binary)",
+            keys,
         )
 
 

@@ -18,10 +18,22 @@ from eventsourcing.persistence import Mapper, StoredEvent
 from pydantic import ValidationError
 
 from seat_ledger.errors import IntegrityFailure
-from seat_ledger.events import EVENT_CLASSES, LedgerEvent
+from seat_ledger.events import EVENT_CLASSES, LedgerEvent, UserAdded
+from seat_ledger.sealing import CannotOpen, Sealed, erased, unseal
 
 State = dict[str, Any]
-UPCASTERS: dict[tuple[str, int], Callable[[State], State]] = {}
+KeyOf = Callable[[UUID], bytes | None]
+"""Finds the key of a person by the user's id; None where it was destroyed."""
+
+
+def _in_plain(state: State) -> State:
+    """UserAdded 1 held key, e-mail and name in plain; they are read as they are."""
+    return state
+
+
+UPCASTERS: dict[tuple[str, int], Callable[[State], State]] = {
+    (UserAdded.TOPIC, 1): _in_plain,
+}
 """From (topic, version) to the function that makes the next version's state."""
 
 
@@ -40,10 +52,14 @@ check_upcasters()
 
 
 class LedgerMapper(Mapper[UUID]):
-    """Maps between :class:`LedgerEvent` and the library's StoredEvent."""
+    """Maps between :class:`LedgerEvent` and the library's StoredEvent.
 
-    def __init__(self) -> None:
-        """Needs no transcoder, cipher or compressor."""
+    `key_of` finds the key of a person. No transcoder, cipher or compressor of the
+    library is used.
+    """
+
+    def __init__(self, key_of: KeyOf) -> None:
+        self.key_of = key_of
 
     def to_stored_event(self, domain_event: DomainEventProtocol[UUID]) -> StoredEvent:
         """Write an event's state."""
@@ -57,11 +73,16 @@ class LedgerMapper(Mapper[UUID]):
 
     def to_domain_event(self, stored_event: StoredEvent) -> LedgerEvent:
         """Read an event back, validated. Raises IntegrityFailure."""
+        stream = UUID(str(stored_event.originator_id))
+        key = None
+        if stored_event.topic == UserAdded.TOPIC:
+            key = self.key_of(stream)
         return read_event(
-            UUID(str(stored_event.originator_id)),
+            stream,
             stored_event.originator_version,
             stored_event.topic,
             stored_event.state,
+            key,
         )
 
 
@@ -71,9 +92,16 @@ def state_of(event: LedgerEvent) -> bytes:
 
 
 def read_event(
-    originator_id: UUID, originator_version: int, topic: str, state: bytes
+    originator_id: UUID,
+    originator_version: int,
+    topic: str,
+    state: bytes,
+    person_key: bytes | None = None,
 ) -> LedgerEvent:
-    """The event of a stored row. Raises IntegrityFailure."""
+    """The event of a stored row. Raises IntegrityFailure.
+
+    `person_key` opens what is sealed in it; without it the person reads as erased.
+    """
     event_class = EVENT_CLASSES.get(topic)
     where = f"version {originator_version} of stream {originator_id}"
     if event_class is None:
@@ -84,6 +112,8 @@ def read_event(
     try:
         if not state.startswith(b'{"v":%d,' % event_class.VERSION):
             state = _upcast(event_class, state)
+        elif topic == UserAdded.TOPIC:
+            state = _opened(originator_id, state, person_key)
         head = b'{"originator_id":"%s","originator_version":%d,' % (
             str(originator_id).encode(),
             originator_version,
@@ -92,11 +122,32 @@ def read_event(
             head + state[1:]
         )
     except (ValidationError, ValueError, KeyError, TypeError) as error:
+        reason = f"{error}" if isinstance(error, CannotOpen) else _reason(error)
         raise IntegrityFailure(
-            f"The event at {where} ({topic}) cannot be read: {error}",
+            f"The event at {where} ({topic}) cannot be read: {reason}",
             try_="seat-ledger doctor",
         ) from error
     return event
+
+
+def _reason(error: Exception) -> str:
+    """What is wrong with a state, without anything that stands in it."""
+    if isinstance(error, ValidationError):
+        told = error.errors(include_url=False, include_input=False)
+        return "; ".join(f"{'.'.join(map(str, p['loc']))}: {p['type']}" for p in told)
+    return str(error) if type(error) is ValueError else "it is no state of a version"
+
+
+def _opened(user_id: UUID, state: bytes, key: bytes | None) -> bytes:
+    """The state of a UserAdded with the person's texts in it. Raises CannotOpen."""
+    if key is None:
+        person = erased(user_id)
+    else:
+        said = orjson.loads(state)
+        account = UUID(said["account"])
+        sealed = Sealed(said["nonce"], said["sealed"])
+        person = unseal(sealed, key, user_id=user_id, account=account)
+    return state[:-1] + b"," + orjson.dumps(person._asdict())[1:]
 
 
 def _upcast(event_class: type[LedgerEvent], state: bytes) -> bytes:

@@ -9,8 +9,10 @@ not fight with VACUUM, ANALYZE or index builds as the library's table lock does.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 from datetime import datetime
+from functools import cached_property
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -37,11 +39,29 @@ TAKE_NUMBER = (
 
 
 class UserName(NamedTuple):
-    """What finds a user's id: written with UserAdded, in the same transaction."""
+    """What finds a user's id, and the key that opens who it is.
+
+    Written with UserAdded, in the same transaction.
+    """
 
     user_id: UUID
     user_key: str
     folded_email: str
+    person_key: bytes
+
+
+ADD_NAME = (
+    "WITH kept AS (INSERT INTO ledger.person_key (user_id, key) VALUES (%s, %s)) "
+    "INSERT INTO ledger.user_name (user_id, account_id, user_key, folded_email) "
+    "VALUES (%s, %s, %s, %s)"
+)
+
+
+class Erasure(NamedTuple):
+    """A user whose key is destroyed with the append, and what is read instead."""
+
+    user_id: UUID
+    reads_as: str
 
 
 class Append(NamedTuple):
@@ -49,7 +69,8 @@ class Append(NamedTuple):
 
     `seen` is the account's change number that the command was decided on; `due`
     counts the events at the front that are no part of the command's result (R37).
-    `invoice` is the number of the invoice that its last event issues.
+    `invoice` is the number of the invoice that its last event issues. An `erasure`
+    leaves no digest of the command that asked for it, which named the person.
     """
 
     account_id: UUID
@@ -59,6 +80,7 @@ class Append(NamedTuple):
     due: int
     new_users: tuple[UserName, ...]
     invoice: str | None = None
+    erasure: Erasure | None = None
 
 
 class Peek(NamedTuple):
@@ -137,16 +159,19 @@ class LedgerRecorder(PostgresApplicationRecorder):
         )
         for name in append.new_users:
             cursor.execute(
-                "INSERT INTO ledger.user_name "
-                "(user_id, account_id, user_key, folded_email) "
-                "VALUES (%s, %s, %s, %s)",
-                [name.user_id, append.account_id, name.user_key, name.folded_email],
+                ADD_NAME,
+                [
+                    *(name.user_id, name.person_key),
+                    *(name.user_id, append.account_id),
+                    *(name.user_key, name.folded_email),
+                ],
             )
         command = [append.account_id, append.command_key, append.digest]
         if not stored_events:
             cursor.execute(
                 "INSERT INTO ledger.recorded_command VALUES (%s, %s, %s, '{}')", command
             )
+            self._erase(cursor, append)
             return []
         rows = [
             self.construct_pg_stored_event(
@@ -160,7 +185,17 @@ class LedgerRecorder(PostgresApplicationRecorder):
             cursor.execute(
                 TAKE_NUMBER, [append.invoice, append.account_id, positions[-1]]
             )
+        self._erase(cursor, append)
         return positions
+
+    def _erase(self, cursor: Cursor[DictRow], append: Append) -> None:
+        """Destroy a person's key, where that is what the command asks."""
+        if append.erasure is not None:
+            user_id, reads_as = append.erasure
+            cursor.execute(
+                "SELECT ledger.erase_person(%s, %s, %s)",
+                [user_id, append.account_id, reads_as],
+            )
 
     def _fetch_ids_after_insert_events(
         self, curs: Cursor[DictRow], *_: Any, **__: Any
@@ -238,6 +273,47 @@ class LedgerRecorder(PostgresApplicationRecorder):
                 by_email.append(row["user_id"])
         return found
 
+    def is_of_account(self, account_id: UUID, user_id: UUID) -> bool:
+        """Whether the account ever had a user of this id."""
+        query = (
+            "SELECT 1 FROM ledger.user_name "
+            "WHERE user_id = %(user)s AND account_id = %(account)s"
+        )
+        return self._one(query, {"user": user_id, "account": account_id}) is not None
+
+    def person_key(self, user_id: UUID) -> bytes | None:
+        """The key that opens a user's key, e-mail and name; None when destroyed."""
+        query = "SELECT key FROM ledger.person_key WHERE user_id = %(user)s"
+        row = self._one(query, {"user": user_id})
+        return None if row is None else bytes(row["key"])
+
+    def stream_of(self, user_id: UUID) -> tuple[list[StoredEvent], bytes | None]:
+        """A user's events, and the key to them."""
+        rows = self._all(
+            "SELECT stored.*, held.key AS person_key "
+            "FROM ledger.stored_events AS stored "
+            "LEFT JOIN ledger.person_key AS held ON held.user_id = %(user)s "
+            "WHERE stored.originator_id = %(user)s ORDER BY originator_version",
+            {"user": user_id},
+        )
+        key = rows[0]["person_key"] if rows else None
+        return [_stored(row) for row in rows], None if key is None else bytes(key)
+
+    @cached_property
+    def digest_key(self) -> bytes:
+        """The secret in the digests of commands; made anew where it was lost."""
+        query = "SELECT key FROM ledger.digest_key"
+        row = self._one(query, {})
+        while row is None:
+            with self.datastore.get_connection() as connection:
+                connection.execute(
+                    "INSERT INTO ledger.digest_key (key) VALUES (%s) "
+                    "ON CONFLICT DO NOTHING",
+                    [secrets.token_bytes(32)],
+                )
+            row = self._one(query, {})
+        return bytes(row["key"])
+
     def recorded_positions(self, account_id: UUID, key: str) -> list[int] | None:
         """The positions recorded under a key; None where nothing is."""
         row = self._one(
@@ -294,14 +370,7 @@ class LedgerRecorder(PostgresApplicationRecorder):
             "SELECT * FROM ledger.stored_events WHERE notification_id = %(position)s",
             {"position": position},
         )
-        if row is None:
-            return None
-        return StoredEvent(
-            row["originator_id"],
-            row["originator_version"],
-            row["topic"],
-            bytes(row["state"]),
-        )
+        return None if row is None else _stored(row)
 
     def stored_at(self, positions: Sequence[int]) -> dict[int, tuple[Any, datetime]]:
         """Events and the instants of their recording, by position."""
@@ -311,16 +380,7 @@ class LedgerRecorder(PostgresApplicationRecorder):
             {"positions": list(positions)},
         )
         return {
-            row["notification_id"]: (
-                StoredEvent(
-                    row["originator_id"],
-                    row["originator_version"],
-                    row["topic"],
-                    bytes(row["state"]),
-                ),
-                row["recorded_at"],
-            )
-            for row in rows
+            row["notification_id"]: (_stored(row), row["recorded_at"]) for row in rows
         }
 
     def positions_of(
@@ -351,6 +411,16 @@ class LedgerRecorder(PostgresApplicationRecorder):
     def _all(self, query: str, params: dict[str, Any]) -> list[DictRow]:
         with self.datastore.get_connection() as connection:
             return connection.execute(query, params, prepare=True).fetchall()
+
+
+def _stored(row: DictRow) -> StoredEvent:
+    """A row of the store as the library has it."""
+    return StoredEvent(
+        row["originator_id"],
+        row["originator_version"],
+        row["topic"],
+        bytes(row["state"]),
+    )
 
 
 def sqlstate_of(error: BaseException) -> str | None:

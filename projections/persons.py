@@ -1,0 +1,152 @@
+"""Who is who: the one table with personal data, filled by opening what is sealed.
+
+The server cannot open what a person's key seals; so the key, e-mail and name of each
+user are opened here, and copied into the table. A person whose key is gone, or whose
+erasure is recorded, reads as ``erased-…``, whatever a restored backup may hold.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import psycopg
+from psycopg import sql
+
+from projections.queries import queries
+from seat_ledger.sealing import CannotOpen, Person, Sealed, erased, unseal
+from seat_ledger.values import fold_email
+
+MANY = 20_000
+"""Persons that are opened before they are copied."""
+
+_Connection = psycopg.Connection[Any]
+_DECODE = queries("users", "decode.sql")
+COLUMNS = (
+    ("user_no", "int8"),
+    ("user_id", "uuid"),
+    ("account_no", "int8"),
+    ("user_key", "text"),
+    ("email", "text"),
+    ("folded_email", "text"),
+    ("name", "text"),
+)
+
+
+class Entry(NamedTuple):
+    """One row of the directory."""
+
+    user_no: int
+    user_id: UUID
+    account_no: int
+    user_key: str
+    email: str
+    folded_email: str
+    name: str
+
+
+class Unreadable(ValueError):
+    """The event that adds a user cannot be opened or read; `position` says which."""
+
+    def __init__(self, position: int, reason: str) -> None:
+        super().__init__(reason)
+        self.position = position
+
+
+def entries(
+    connection: _Connection, after: int, upto: int, many: int = MANY
+) -> list[Entry]:
+    """The first `many` users added in ``(after, upto]``, opened. Raises Unreadable."""
+    given = {"after": after, "upto": upto, "many": many}
+    return [
+        _entry(*row) for row in connection.execute(_DECODE["sealed"], given).fetchall()
+    ]
+
+
+def fill_directory(connection: _Connection, after: int, upto: int) -> int:
+    """Copy the users added in ``(after, upto]`` into the directory; how many.
+
+    The table `person` holds them already. Raises Unreadable.
+    """
+    made = 0
+    names = sql.SQL(", ").join(sql.Identifier(name) for name, _ in COLUMNS)
+    copying = sql.SQL("COPY user_directory ({}) FROM STDIN (FORMAT binary)").format(
+        names
+    )
+    while some := entries(connection, after, upto):
+        with connection.cursor().copy(copying) as copy:
+            copy.set_types([kind for _, kind in COLUMNS])
+            for entry in some:
+                copy.write_row(entry)
+        made += len(some)
+        after = some[-1].user_no
+    return made
+
+
+def erase_recorded(connection: _Connection, after: int, upto: int) -> int:
+    """Let those who are erased in ``(after, upto]`` read so; how many did not."""
+    return connection.execute(
+        _DECODE["erased"], {"after": after, "upto": upto}
+    ).rowcount
+
+
+def forget(connection: _Connection, user_id: UUID) -> None:
+    """Take a person out of every generation's directory, the kept ones too.
+
+    Catching up does the same to the served one; a kept one is never caught up.
+    """
+    label = erased(user_id).user_key
+    found = connection.execute(
+        "SELECT 'projection_' || number FROM projection.generation "
+        "WHERE state IN ('served', 'kept')"
+    ).fetchall()
+    for (schema,) in found:
+        connection.execute(
+            sql.SQL(
+                "UPDATE {}.user_directory SET user_key = %(label)s, email = %(label)s, "
+                "folded_email = %(label)s, name = %(label)s WHERE user_id = %(id)s"
+            ).format(sql.Identifier(schema)),
+            {"label": label, "id": user_id},
+        )
+
+
+def _entry(  # noqa: PLR0913, PLR0917  the columns of a row
+    user_no: int,
+    user_id: UUID,
+    account_no: int,
+    state: bytes,
+    key: bytes | None,
+    is_erased: bool,
+) -> Entry:
+    try:
+        person = _person(user_id, json.loads(bytes(state)), key, is_erased)
+    except CannotOpen as error:
+        raise Unreadable(user_no, str(error)) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise Unreadable(user_no, "its key, e-mail or name is missing") from error
+    folded = fold_email(person.email)
+    return Entry(
+        user_no, user_id, account_no, person.user_key, person.email, folded, person.name
+    )
+
+
+def _person(
+    user_id: UUID, said: dict[str, Any], key: bytes | None, is_erased: bool
+) -> Person:
+    """Who was added; version 1 of the event says it in plain."""
+    if is_erased:
+        return erased(user_id)
+    if said["v"] == 1:
+        return Person(*(_text(said[name]) for name in Person._fields))
+    if key is None:
+        return erased(user_id)
+    sealed = Sealed(said["nonce"], said["sealed"])
+    account = UUID(said["account"])
+    return unseal(sealed, bytes(key), user_id=user_id, account=account)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError("no text")
+    return value

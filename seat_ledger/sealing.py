@@ -1,0 +1,107 @@
+"""Personal data, sealed under a key of the person's own, and what is left without it.
+
+Key, e-mail and name of a user stand in one event, encrypted by AES-256-GCM. The
+person's key is made when the user is added, seals this one event, and is kept apart
+from it. When the key is destroyed nobody can read the three again, and the person
+reads as ``erased-…`` wherever they stood.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+from functools import cache
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import orjson
+
+KEY_BYTES = 32
+NONCE_BYTES = 12
+_BLOCK = 32
+"""Sealed texts are padded to a multiple of this, so that their length tells little."""
+
+
+class Person(NamedTuple):
+    """What the ledger knows of a user by name: key, e-mail and full name."""
+
+    user_key: str
+    email: str
+    name: str
+
+
+class Sealed(NamedTuple):
+    """A person as an event holds them: both texts are base64."""
+
+    nonce: str
+    sealed: str
+
+
+class CannotOpen(ValueError):
+    """The sealed texts do not belong to this key, user and account."""
+
+
+def new_key() -> bytes:
+    """A key for one person."""
+    return os.urandom(KEY_BYTES)
+
+
+def seal(
+    person: Person,
+    key: bytes,
+    *,
+    user_id: UUID,
+    account: UUID,
+    nonce: bytes | None = None,
+) -> Sealed:
+    """Seal a person's texts for the event that adds the user `user_id`.
+
+    A key seals one event, so any nonce is fresh; one is given only to get the same
+    bytes again.
+    """
+    nonce = nonce or os.urandom(NONCE_BYTES)
+    plain = orjson.dumps([*person])
+    plain += b" " * (-len(plain) % _BLOCK)
+    sealed = _cipher()(key).encrypt(nonce, plain, _bound(user_id, account))
+    return Sealed(base64.b64encode(nonce).decode(), base64.b64encode(sealed).decode())
+
+
+def unseal(sealed: Sealed, key: bytes, *, user_id: UUID, account: UUID) -> Person:
+    """The person's texts. Raises CannotOpen where anything is not as it was sealed."""
+    from cryptography.exceptions import InvalidTag  # noqa: PLC0415  not for erased ones
+
+    try:
+        plain = _cipher()(key).decrypt(
+            base64.b64decode(sealed.nonce, validate=True),
+            base64.b64decode(sealed.sealed, validate=True),
+            _bound(user_id, account),
+        )
+        return Person(*orjson.loads(plain))
+    except (InvalidTag, ValueError, TypeError) as error:
+        raise CannotOpen(
+            "its key, e-mail and name were not sealed under this person's key, for "
+            "this user and account"
+        ) from error
+
+
+def erased(user_id: UUID) -> Person:
+    """How a person reads whose key is gone: stable, and from the random id alone."""
+    label = f"{ERASED}{user_id.hex[:12]}"
+    return Person(label, label, label)
+
+
+ERASED = "erased-"
+"""How every such label begins."""
+
+
+def _bound(user_id: UUID, account: UUID) -> bytes:
+    """What binds the sealed texts to their place: the user's stream, the account."""
+    return b"seat-ledger UserAdded 2 " + user_id.bytes + account.bytes
+
+
+@cache
+def _cipher() -> Any:
+    """AES-GCM, imported when the first person is met."""
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415
+
+    return AESGCM
