@@ -110,7 +110,9 @@ def span_chart(lanes: Sequence[Lane], frame: Frame) -> str:
     for number, lane in enumerate(lanes):
         top = _TOP + _LANE * number
         parts += _lane(lane, frame, top)
-    return _svg(frame, base + _FOOT, [*parts, *_mark(frame, base)])
+    linked = any(span.href for lane in lanes for span in lane.spans)
+    role = "group" if linked else "img"
+    return _svg(frame, base + _FOOT, [*parts, *_mark(frame, base)], role)
 
 
 def _lane(lane: Lane, frame: Frame, top: int) -> Iterator[str]:
@@ -211,9 +213,9 @@ def _text(x: float, y: float, text: str, anchor: str) -> str:
     )
 
 
-def _svg(frame: Frame, height: float, parts: Sequence[str]) -> str:
+def _svg(frame: Frame, height: float, parts: Sequence[str], role: str = "img") -> str:
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="chart" role="img" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="chart" role="{role}" '
         f'viewBox="0 0 {WIDTH} {height:g}" width="{WIDTH}" height="{height:g}" '
         f'font-family="sans-serif" '
         f"aria-label={_attribute(f'{frame.title}. {frame.description}')}>"

@@ -31,6 +31,7 @@ COMMANDS = {
     "invoice": ("cli.invoice:group", "Issue, show and reproduce invoices."),
     "projection": ("cli.projection:group", "The tables that answers come from."),
     "seat": ("cli.seat:group", "Buy, assign and look at seats."),
+    "serve": ("cli.console.command:serve", "The console: answers in a browser."),
     "user": ("cli.user:group", "Add, change and look at users."),
 }
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -154,17 +155,22 @@ def _wants_json(arguments: list[str]) -> bool:
 
 
 def _bug(error: BaseException) -> int:
-    """Keep the traceback in a file; a bug is no answer."""
+    """A bug is no answer."""
+    print(
+        f"Error: this is a bug in seat-ledger ({type(error).__name__}). "
+        f"What is known of it is in {keep_traceback(error)}.",
+        file=sys.stderr,
+    )
+    return 70
+
+
+def keep_traceback(error: BaseException) -> Path:
+    """Keep a bug's traceback in a file of its own; return where."""
     kept = "".join(traceback.format_exception(error))
     handle, name = tempfile.mkstemp(prefix="seat-ledger-", suffix=".txt")
     with os.fdopen(handle, "w", errors="backslashreplace") as file:
         file.write(kept)
-    print(
-        f"Error: this is a bug in seat-ledger ({type(error).__name__}). "
-        f"What is known of it is in {Path(name)}.",
-        file=sys.stderr,
-    )
-    return 70
+    return Path(name)
 
 
 def run() -> Any:

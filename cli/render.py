@@ -11,7 +11,7 @@ import io
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
@@ -47,12 +47,12 @@ class Answer:
 def emit(answer: Answer, form: str) -> None:
     """Print an answer to stdout."""
     if form == "json":
-        _write(to_json(document(answer)) + "\n")
+        _write("".join(json_chunks(answer)))
     elif form == "jsonl":
         for row in answer.rows:
             _write(to_json(row) + "\n")
     elif form == "csv":
-        _csv(answer.rows)
+        _write("".join(csv_chunks(answer)))
     else:
         _table(answer)
     sys.stdout.flush()
@@ -105,9 +105,14 @@ def _write(text: str) -> None:
     sys.stdout.write(text)
 
 
-def _csv(rows: Iterable[Row]) -> None:
+def json_chunks(answer: Answer) -> Iterator[str]:
+    """The JSON document of an answer, as text."""
+    yield to_json(document(answer)) + "\n"
+
+
+def csv_chunks(answer: Answer) -> Iterator[str]:
     """Flat rows under one header; nested keys are joined with a dot."""
-    flat = [dict(_flat(row)) for row in rows]
+    flat = [dict(_flat(row)) for row in answer.rows]
     header: dict[str, None] = {}
     for row in flat:
         header.update(dict.fromkeys(row))
@@ -115,7 +120,7 @@ def _csv(rows: Iterable[Row]) -> None:
     writer = csv.DictWriter(buffer, list(header), lineterminator="\n")
     writer.writeheader()
     writer.writerows({key: _cell(cell) for key, cell in row.items()} for row in flat)
-    _write(buffer.getvalue() if header else "")
+    yield buffer.getvalue() if header else ""
 
 
 def _flat(row: Row, prefix: str = "") -> Iterable[tuple[str, object]]:

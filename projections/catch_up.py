@@ -51,7 +51,7 @@ def catch_up(connection: _Connection, *, patient: bool = False) -> Served:
     generation.check(found)
     generation.use(connection, found.number)
     head = found.head
-    if found.checkpoint >= head or not _may_write(connection):
+    if found.checkpoint >= head or not may_write(connection):
         return found
     missing = head - found.checkpoint
     if missing > REBUILD_IS_FASTER and not patient:
@@ -66,7 +66,8 @@ def catch_up(connection: _Connection, *, patient: bool = False) -> Served:
     return found._replace(checkpoint=position)
 
 
-def _may_write(connection: _Connection) -> bool:
+def may_write(connection: _Connection) -> bool:
+    """Whether the session may move the checkpoint."""
     row = connection.execute(
         "SELECT has_table_privilege('projection.generation', 'UPDATE') "
         "AND NOT current_setting('transaction_read_only')::boolean"

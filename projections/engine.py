@@ -6,6 +6,6 @@ from projections.catalogue import TOPICS
 from projections.catch_up import catch_up
 from projections.generation import install
 from projections.locks import APPEND_LOCK
-from projections.status import status
+from projections.status import made_at, status
 
-__all__ = ["APPEND_LOCK", "TOPICS", "catch_up", "install", "status"]
+__all__ = ["APPEND_LOCK", "TOPICS", "catch_up", "install", "made_at", "status"]

@@ -15,7 +15,7 @@ from typing import Any
 
 import psycopg
 
-from projections.catch_up import catch_up
+from projections.catch_up import catch_up, may_write
 from projections.decoding import UnreadableEvent
 from projections.locks import FOLLOW_LOCK
 from seat_ledger.errors import Unavailable
@@ -25,6 +25,12 @@ CHANNEL = "stored_events"
 LONGEST_PAUSE = 30.0
 
 Tell = Callable[..., None]
+
+
+def may_follow(conninfo: str) -> bool:
+    """Whether this database lets us move the projections on. Raises Unavailable."""
+    with connect(conninfo, autocommit=True) as connection:
+        return may_write(connection)
 
 
 def follow(

@@ -99,3 +99,12 @@ def _standing(connection: _Connection, found: generation.Served) -> Standing:
             f"checkpoint has not moved for {row.still:.0f} s while events wait.",
         )
     return standing
+
+
+def made_at(connection: _Connection) -> dict[str, Any]:
+    """When the served tables were made (the last rebuild), and when they last moved."""
+    row = connection.execute(
+        "SELECT made_at, moved_at FROM projection.generation WHERE state = 'served'"
+    ).fetchone()
+    assert row is not None
+    return {"made_at": row[0], "moved_at": row[1]}

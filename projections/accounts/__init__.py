@@ -2,34 +2,79 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
 from projections import holdings
-from projections.reader import AccountFacts, Knowledge, Reader, Row
+from projections.reader import AccountFacts, Knowledge, Reader, Row, utc
+from seat_ledger.values import account_id
 
 
 def listed(reader: Reader, as_of: datetime, known: Knowledge) -> list[Row]:
     """Every account that was open at a moment, with its totals over all types."""
-    rows = []
-    for account in reader.accounts(known):
-        if account.opened_at > as_of:
-            continue
-        totals = holdings.totals(reader, account, as_of, known)
-        rows.append(
-            {
-                "account": account.key,
-                "name": account.name,
-                "time_zone": account.zones.at(as_of),
-                "term_start": account.calendar.term_start,
-                "purchased": sum(row["purchased"] for row in totals),
-                "assigned": sum(row["assigned"] for row in totals),
-                "available": sum(row["available"] for row in totals),
-                "next_renewal": next_renewal(account, as_of)["instant"],
-                "renewal_due": account.renewal_due(as_of),
-            }
-        )
-    return rows
+    return [
+        _in_list(reader, account, as_of, known)
+        for account in reader.accounts(known)
+        if account.opened_at <= as_of
+    ]
+
+
+def page(  # noqa: PLR0913  where to look, and how far
+    reader: Reader,
+    as_of: datetime,
+    known: Knowledge,
+    *,
+    only: Collection[str] | None = None,
+    after: str = "",
+    limit: int = 50,
+) -> tuple[list[Row], str | None]:
+    """Accounts as :func:`listed`, from a key on; and the key that the rest follows."""
+    numbers = None
+    if only is not None:
+        ids = [account_id(key) for key in only]
+        rows = reader.ask("accounts", "numbers", account_ids=ids)
+        numbers = [row["account_no"] for row in rows]
+    found = reader.ask(
+        "accounts",
+        "containing",
+        known,
+        text="",
+        account_nos=numbers,
+        after=after,
+        limit=limit + 1,
+    )
+    keys = [row["account_key"] for row in found]
+    accounts = [reader.account(key, known) for key in keys[:limit]]
+    rows = [
+        _in_list(reader, account, as_of, known)
+        for account in accounts
+        if account.opened_at <= as_of
+    ]
+    return rows, keys[limit - 1] if len(keys) > limit else None
+
+
+def _in_list(
+    reader: Reader, account: AccountFacts, as_of: datetime, known: Knowledge
+) -> Row:
+    totals = holdings.totals(reader, account, as_of, known)
+    return {
+        "account": account.key,
+        "name": account.name,
+        "time_zone": account.zones.at(as_of),
+        "term_start": account.calendar.term_start,
+        "purchased": sum(row["purchased"] for row in totals),
+        "assigned": sum(row["assigned"] for row in totals),
+        "available": sum(row["available"] for row in totals),
+        "next_renewal": next_renewal(account, as_of)["instant"],
+        "renewal_due": account.renewal_due(as_of),
+    }
+
+
+def steps(reader: Reader, account: AccountFacts, known: Knowledge) -> list[Row]:
+    """From each instant on, how many seats of a type were purchased and assigned."""
+    rows = reader.ask("counts", "steps", known, account_no=account.no)
+    return [{**row, "at": utc(row["at"])} for row in rows]
 
 
 def show(

@@ -51,8 +51,8 @@ SELECT account_no, account_key, name
  LIMIT %(limit)s::bigint;
 
 -- numbers --
--- The numbers of some accounts.
-SELECT account_no, account_key
+-- The numbers and names of some accounts.
+SELECT account_no, account_key, name
   FROM account
  WHERE account_id = ANY (%(account_ids)s::uuid[]);
 

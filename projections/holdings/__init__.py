@@ -101,29 +101,38 @@ def user_history(  # noqa: PLR0913  who asks, and what
     return _in_order(told(reader, account, _begun(rows, as_of)))
 
 
-def under_contract(
-    reader: Reader, account: AccountFacts, as_of: datetime, known: Knowledge
+def under_contract(  # noqa: PLR0913  who asks, and what
+    reader: Reader,
+    account: AccountFacts,
+    as_of: datetime,
+    known: Knowledge,
+    *,
+    skip: int = 0,
+    limit: int | None = None,
 ) -> list[Row]:
-    """Every seat under contract at a moment, with its holder."""
-    lives = reader.ask("holdings", "lives", known, account_no=account.no)
-    holdings = reader.ask(
+    """Every seat under contract at a moment, with its holder; or a page of them."""
+    every = reader.ask("holdings", "lives", known, account_no=account.no)
+    lives = [life for life in every if _under_contract(life, as_of)][skip:]
+    lives = lives[:limit]
+    shown = {(life["seat_type"], life["number"]) for life in lives}
+    held = reader.ask(
         "holdings", "of_account", known, account_no=account.no, as_of=as_of
     )
-    holders = {row["seat"]: row for row in told(reader, account, holdings)}
+    held = [row for row in held if (row["seat_type"], row["number"]) in shown]
+    holders = {row["seat"]: row for row in told(reader, account, held)}
     rows = []
     for life in lives:
-        if _under_contract(life, as_of):
-            seat = f"{life['seat_type']}#{life['number']}"
-            holder = holders.get(seat)
-            rows.append(
-                {
-                    "seat": seat,
-                    "seat_type": life["seat_type"],
-                    "holder": _holder(holder) if holder else None,
-                    "purchased_at": utc(life["purchased_at"]),
-                    "retires_at": utc(life["retires_at"]),
-                }
-            )
+        seat = f"{life['seat_type']}#{life['number']}"
+        holder = holders.get(seat)
+        rows.append(
+            {
+                "seat": seat,
+                "seat_type": life["seat_type"],
+                "holder": _holder(holder) if holder else None,
+                "purchased_at": utc(life["purchased_at"]),
+                "retires_at": utc(life["retires_at"]),
+            }
+        )
     return rows
 
 

@@ -36,6 +36,22 @@ def find(reader: Reader, text: str, as_of: datetime, known: Knowledge) -> list[R
     return rows
 
 
+def called(
+    reader: Reader,
+    account: AccountFacts,
+    user: str,
+    as_of: datetime,
+    known: Knowledge,
+) -> list[Row]:
+    """Every user so called that had been added by then, in order (R35).
+
+    Raises NotFound (``user_not_found``).
+    """
+    members = reader.users_called(account, user, known)
+    begun = [row for row in members if row["added_at"] <= as_of]
+    return _described(reader, account, begun, as_of, known)
+
+
 def access(  # noqa: PLR0913, PLR0917  who asks, and what
     reader: Reader,
     account: AccountFacts,

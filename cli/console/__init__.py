@@ -1,0 +1,1 @@
+"""The console: read-only pages that answer support and auditors in a browser."""

@@ -1,0 +1,213 @@
+"""``seat-ledger serve``: the console on a port of this machine, or behind a proxy."""
+
+from __future__ import annotations
+
+import ipaddress
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+from cli.render import say
+from cli.session import Session, option_database
+from seat_ledger.errors import LedgerError
+
+_EXTRA = "pip install 'seat-ledger[web]'"
+
+
+class _Networks(click.ParamType[Any]):
+    """An address, or a network with its prefix."""
+
+    name = "address"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        """Read it. Wrong usage where it is none."""
+        try:
+            return ipaddress.ip_network(value)
+        except ValueError:
+            self.fail(f"'{value}' is no address or network.", param, ctx)
+
+
+@click.command(epilog="Example: seat-ledger serve --port 8000")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Listen here.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8000,
+    show_default=True,
+    help="And on this port; 0 takes a free one.",
+)
+@click.option(
+    "--trusted-proxy",
+    "proxies",
+    multiple=True,
+    type=_Networks(),
+    metavar="ADDRESS",
+    help="Serve this address (or network) alone: a proxy that knows who asks.",
+)
+@click.option(
+    "--actor-header",
+    default="X-Forwarded-User",
+    show_default=True,
+    metavar="NAME",
+    help="Where the proxy writes who asks; without it nobody is let in.",
+)
+@click.option(
+    "--accounts-header",
+    metavar="NAME",
+    help="Where the proxy writes which accounts may be seen: keys, percent-encoded, "
+    "with spaces between; * for all.",
+)
+@click.option("--redact", is_flag=True, help="Hide keys, e-mails and names of people.")
+@click.option(
+    "--catch-up/--no-catch-up",
+    default=True,
+    show_default=True,
+    help="Keep the tables at the store's head, by a connection apart.",
+)
+@click.option(
+    "--readers",
+    type=click.IntRange(1, 64),
+    default=4,
+    show_default=True,
+    help="Connections to the database that pages share.",
+)
+@click.option("--quiet", is_flag=True, help="No line for each request.")
+@option_database
+def serve(host: str, port: int, proxies: tuple[Any, ...], **given: Any) -> None:
+    """Serve the console: read-only pages for support and auditors.
+
+    Without --trusted-proxy it listens on this machine alone. The pages need no
+    script, load nothing from elsewhere, and each has a .json and a .csv twin.
+    """
+    if not proxies:
+        if given["accounts_header"]:
+            raise click.UsageError("--accounts-header needs a --trusted-proxy.")
+        if not _is_loopback(host):
+            raise click.UsageError(
+                f"On {host} anybody could read the ledger. Name the --trusted-proxy "
+                "that says who asks, or leave --host out."
+            )
+    session = click.get_current_context().find_object(Session)
+    assert session is not None
+    conninfo = session.ready()
+    log = _logger(quiet=given["quiet"])
+    with _listening(host, port) as listening, _kept_up(conninfo, log, given):
+        _run(conninfo, log, listening, proxies, given)
+
+
+def _run(
+    conninfo: str,
+    log: Any,
+    listening: socket.socket,
+    proxies: tuple[Any, ...],
+    given: dict[str, Any],
+) -> None:
+    try:
+        import uvicorn  # noqa: PLC0415  an extra
+
+        from cli.console.application import Console  # noqa: PLC0415  with it
+        from cli.console.gate import Gate  # noqa: PLC0415  with it
+    except ImportError as error:
+        raise LedgerError(
+            f"The console needs the package {error.name}, which is not here.",
+            try_=_EXTRA,
+        ) from error
+    gate = Gate(proxies, given["actor_header"], given["accounts_header"])
+    console = Console(conninfo, gate, given["redact"], given["readers"], log)
+    server = uvicorn.Server(
+        uvicorn.Config(
+            console.application(),
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            lifespan="off",
+            timeout_graceful_shutdown=5,
+        )
+    )
+    address, port = listening.getsockname()[:2]
+    shown = f"[{address}]" if ":" in address else address
+    signal.signal(signal.SIGTERM, _end)
+    say(f"Serving on http://{shown}:{port}/ (Ctrl-C stops it).")
+    server.run(sockets=[listening])
+    console.close()
+
+
+def _end(_number: int, _frame: object) -> None:
+    """SIGTERM is a service's ordinary end."""
+    raise SystemExit(0)
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+@contextmanager
+def _listening(host: str, port: int) -> Iterator[socket.socket]:
+    """The port, taken before anything is started. Raises LedgerError."""
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        listening = socket.create_server((host, port), family=family, backlog=128)
+    except OSError as error:
+        raise LedgerError(
+            f"Port {port} of {host} cannot be taken: {error.strerror or error}.",
+            try_="name another with --port",
+        ) from error
+    with listening:
+        yield listening
+
+
+@contextmanager
+def _kept_up(conninfo: str, log: Any, given: dict[str, Any]) -> Iterator[None]:
+    """Follow the store beside the server, where that is wanted and allowed."""
+    from projections import following  # noqa: PLC0415  a server needs it
+
+    if not given["catch_up"] or not following.may_follow(conninfo):
+        log("as_they_are", reason="the tables are shown as far as they are")
+        yield
+        return
+    stop = threading.Event()
+    thread = threading.Thread(
+        target=_follow, args=(conninfo, log, stop), name="catch-up", daemon=True
+    )
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(timeout=5)
+
+
+def _follow(conninfo: str, log: Any, stop: threading.Event) -> None:
+    """Follow until `stop`; what ends it early is told, and pages say how far it is."""
+    from projections.following import follow  # noqa: PLC0415
+
+    try:
+        follow(conninfo, poll=1.0, tell=log, stop=stop)
+    except LedgerError as error:
+        log("catch_up_stopped", reason=error.message, hint=error.try_)
+
+
+def _logger(*, quiet: bool) -> Any:
+    """A line an event on stderr: JSON where nobody watches."""
+    from cli.logs import logger  # noqa: PLC0415  only where one is told
+
+    log = logger()
+
+    def tell(event: str, **facts: Any) -> None:
+        if not (quiet and event == "answered"):
+            log.info(event, **facts)
+            sys.stderr.flush()
+
+    return tell

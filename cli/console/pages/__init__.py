@@ -1,0 +1,23 @@
+"""The pages of the console: each a function of what is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from cli.console.asking import Asked, Page
+from cli.console.pages import account, event, operations, search, seat, user
+
+PAGES: dict[str, Callable[[Asked], Page]] = {
+    "search": search.search,
+    "accounts": account.accounts,
+    "account": account.account,
+    "seats": account.seats,
+    "seat": seat.seat,
+    "who": seat.who,
+    "users": user.users,
+    "user": user.user,
+    "events": event.events,
+    "event": event.event,
+    "projections": operations.projections,
+}
+"""By the first word of the address."""

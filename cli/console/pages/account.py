@@ -1,0 +1,128 @@
+"""Accounts: their contract, their seats, and how many there were over time."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from cli import charts
+from cli.console.asking import PAGE, Asked, Page
+from projections import accounts as rows_of
+from projections import holdings
+from projections.billing import moment
+from projections.reader import Row
+
+LONGEST_CHART = 2000
+
+
+def accounts(asked: Asked) -> Page:
+    """Every account that one may see, by key, a page at a time."""
+    after = asked.params.get("after", "")
+    rows, following = rows_of.page(
+        asked.reader,
+        asked.as_of,
+        asked.known,
+        only=asked.visitor.accounts,
+        after=after,
+        limit=PAGE,
+    )
+    answer = asked.answer(rows, extra={"next_after": following})
+    title = asked.words("accounts")
+    identity = {"after": after} if after else {}
+
+    def fill() -> dict[str, Any]:
+        onward = asked.url("accounts", after=following) if following else None
+        return {"rows": rows, "onward": onward}
+
+    return Page("accounts", title, answer, fill, identity, whole=not following)
+
+
+def account(asked: Asked) -> Page:
+    """Contract, totals, a chart of them, and the seats as of the moment."""
+    facts = asked.account
+    identity = {"account": facts.key}
+    if not facts.known:
+        return Page("unknown", facts.key, asked.answer([]), dict, identity)
+    given = (asked.reader, facts, asked.as_of, asked.known)
+    shown = rows_of.show(*given)
+
+    def fill() -> dict[str, Any]:
+        rows = holdings.under_contract(*given, limit=PAGE)
+        return {
+            "shown": shown,
+            "rows": rows,
+            "purchased": sum(total["purchased"] for total in shown["totals"]),
+            "chart": _chart(asked),
+            "renewal_due": shown["renewal_due"],
+        }
+
+    return Page("account", facts.key, asked.answer([shown]), fill, identity)
+
+
+def _chart(asked: Asked) -> str:
+    """Purchased against assigned, over all types; the contract's whole life."""
+    facts, words = asked.account, asked.words
+    now = moment(asked.known, asked.now)
+    steps = _summed(rows_of.steps(asked.reader, facts, asked.known))
+    if not steps:
+        return ""
+    instants = [at for at, _, _ in steps]
+    starts, ends = charts.reach([*instants, asked.as_of], now)
+    last = steps[-1]
+    frame = charts.Frame(
+        starts,
+        ends,
+        words("chart_account", account=facts.key),
+        words(
+            "chart_account_told",
+            start=words.spelled(instants[0], facts.zones),
+            purchased=words.number(last[1]),
+            assigned=words.number(last[2]),
+            most=words.number(max(purchased for _, purchased, _ in steps)),
+        ),
+        charts.ticks_of(starts, ends, facts.zones, words.month),
+        asked.as_of,
+        words.spelled(asked.as_of, facts.zones),
+    )
+    series = [
+        charts.Series(words("purchased"), [(at, bought) for at, bought, _ in steps]),
+        charts.Series(words("assigned"), [(at, held) for at, _, held in steps]),
+    ]
+    return charts.step_chart(series, frame)
+
+
+def _summed(rows: list[Row]) -> list[tuple[datetime, int, int]]:
+    """The steps of all types as one step function, thinned where they are many."""
+    current: dict[str, tuple[int, int]] = {}
+    summed: dict[datetime, tuple[int, int]] = {}
+    for row in sorted(rows, key=lambda row: row["at"]):
+        current[row["seat_type"]] = (row["purchased"], row["assigned"])
+        purchased = sum(one for one, _ in current.values())
+        summed[row["at"]] = (purchased, sum(two for _, two in current.values()))
+    steps = [(at, purchased, held) for at, (purchased, held) in summed.items()]
+    every = max(1, len(steps) // LONGEST_CHART)
+    return [*steps[:-1:every], *steps[-1:]]
+
+
+def seats(asked: Asked) -> Page:
+    """Every seat under contract at the moment, with its holder."""
+    facts = asked.account
+    identity = {"account": facts.key}
+    if not facts.known:
+        return Page("unknown", facts.key, asked.answer([]), dict, identity)
+    given = (asked.reader, facts, asked.as_of, asked.known)
+    totals = holdings.totals(*given)
+    skip = asked.count("skip")
+    page = asked.wants_page
+    rows = holdings.under_contract(
+        *given, skip=skip if page else 0, limit=PAGE if page else None
+    )
+    total = sum(row["purchased"] for row in totals)
+    answer = asked.answer(rows, extra={"totals": totals})
+    title = asked.words("seats_of", account=facts.key)
+
+    def fill() -> dict[str, Any]:
+        onward = asked.paged("seats", skip, total, account=facts.key)
+        return {"rows": rows, "totals": totals, "total": total, **onward}
+
+    return Page("seats", title, answer, fill, identity)

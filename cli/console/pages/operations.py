@@ -1,0 +1,20 @@
+"""How far the tables are that answers come from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cli.console.asking import Asked, Page
+from projections import engine
+
+
+def projections(asked: Asked) -> Page:
+    """Checkpoint, lag and last rebuild of each projection."""
+    rows = engine.status(asked.reader.connection)
+    made = engine.made_at(asked.reader.connection)
+    answer = asked.answer(rows, extra={"rebuilt_at": made["made_at"]})
+
+    def fill() -> dict[str, Any]:
+        return {"rows": rows, **made}
+
+    return Page("projections", asked.words("projections"), answer, fill)

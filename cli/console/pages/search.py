@@ -1,0 +1,78 @@
+"""The search box: what it finds, and where that leads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cli.console.asking import Asked, Page
+from projections import finding
+
+MOST = 50
+SUGGESTED = 8
+
+
+def search(asked: Asked) -> Page:
+    """Accounts, users, seats, invoices and entries that a text may mean."""
+    text = asked.params.get("q", "")
+    quick = "quick" in asked.params
+    rows = finding.find(asked.reader, _sought(asked, text, quick=quick))
+    shown, whole = [], True
+    for kind in dict.fromkeys(row["kind"] for row in rows):
+        same = [row for row in rows if row["kind"] == kind]
+        whole = whole and len(same) <= MOST
+        shown += same[: SUGGESTED if quick else MOST]
+    links = [{**row, "url": url_of(asked, row), "text": text_of(row)} for row in shown]
+    answer = asked.answer(shown if not quick else links, extra={"complete": whole})
+
+    def fill() -> dict[str, Any]:
+        return {"found": links, "text": text, "whole": whole, "most": MOST}
+
+    return Page("search", text, answer, fill, {"q": text})
+
+
+def only_hit(page: Page) -> str | None:
+    """Where to go at once: the one thing found."""
+    filled = page.fill()
+    found = filled["found"]
+    exact = [row for row in found if filled["text"] in {row["text"], row["account"]}]
+    best = [row for row in exact if row["kind"] != "account"] or exact
+    if len(found) == 1:
+        return str(found[0]["url"])
+    return str(best[0]["url"]) if len(best) == 1 else None
+
+
+def _sought(asked: Asked, text: str, *, quick: bool) -> finding.Sought:
+    return finding.Sought(
+        text,
+        asked.known,
+        asked.visitor.accounts,
+        SUGGESTED if quick else MOST + 1,
+        quick=quick,
+        hidden=asked.hides_people,
+    )
+
+
+def url_of(asked: Asked, row: dict[str, Any]) -> str:
+    """The page of something found."""
+    account = row["account"]
+    if row["kind"] == "user":
+        return asked.url("user", account=account, user=row["user"])
+    if row["kind"] == "seat":
+        return asked.url("seat", account=account, seat=row["seat"])
+    if row["kind"] == "entry":
+        return asked.url("event", position=row["position"])
+    if row["kind"] == "invoice":
+        return asked.url("invoice", account=account, invoice=row["invoice"])
+    return asked.url("account", account=account)
+
+
+def text_of(row: dict[str, Any]) -> str:
+    """What finds just this when it is typed."""
+    account = row["account"]
+    if row["kind"] == "user":
+        return f"{account}/{row['user']}"
+    if row["kind"] == "seat":
+        return f"{account}/{row['seat']}"
+    if row["kind"] == "entry":
+        return f"#{row['position']}"
+    return str(row["invoice"] or account)

@@ -1,0 +1,134 @@
+"""Pages as HTML: the templates, and what they may call. All text is escaped."""
+
+from __future__ import annotations
+
+import hashlib
+from base64 import b64encode
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Any
+from urllib.parse import urlencode
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from cli.console.asking import Asked, Page
+from cli.console.words import LANGUAGES, Words
+from cli.render import to_json
+from seat_ledger.calendar import ZoneHistory
+from seat_ledger.errors import LedgerError
+from seat_ledger.values import iso
+
+_UTC = ZoneHistory("UTC")
+
+
+class Sheet:
+    """The templates, and the digests of the files that pages load."""
+
+    def __init__(self, files: Mapping[str, bytes]) -> None:
+        self.templates = Environment(
+            loader=PackageLoader("cli.console"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            auto_reload=False,
+        )
+        digests = {name: hashlib.sha256(file) for name, file in files.items()}
+        self.templates.globals["digests"] = {
+            name: digest.hexdigest() for name, digest in digests.items()
+        }
+        self.templates.globals["integrity"] = {
+            name: f"sha256-{b64encode(digest.digest()).decode()}"
+            for name, digest in digests.items()
+        }
+        self.templates.filters["as_json"] = to_json
+
+    def page(self, asked: Asked, page: Page, path: str) -> str:
+        """A page, filled in."""
+        context = page.fill()
+        pinned = {form: _pinned(asked, page, form) for form in ("", "json", "csv")}
+        context = {key: _marked(value) for key, value in context.items()}
+        return self.templates.get_template(f"{page.name}.html").render(
+            asked=asked,
+            page=page,
+            t=asked.words,
+            when=_Moments(asked),
+            path=path,
+            pinned=pinned,
+            languages=_languages(asked.words, asked.params, path),
+            behind=asked.reader.store_head - asked.reader.head,
+            **context,
+        )
+
+    def failure(
+        self, words: Words, error: LedgerError, params: Mapping[str, str], path: str
+    ) -> str:
+        """What went wrong, as a page with the same frame."""
+        key = f"error_{error.code}"
+        return self.templates.get_template("failure.html").render(
+            t=words,
+            told=words(key) if words.has(key) else words("error_other"),
+            error=error,
+            params=params,
+            path=path,
+            languages=_languages(words, params, path),
+        )
+
+
+def _pinned(asked: Asked, page: Page, form: str) -> str:
+    extra = {"with_reversed": "1"} if asked.shows_reversed else {}
+    return asked.pinned(page.name, form, **page.identity, **extra)
+
+
+def _marked(value: Any) -> Any:
+    """A chart is markup of our own; everything else is escaped."""
+    if isinstance(value, str) and value.startswith("<svg "):
+        return Markup(value)  # noqa: S704  drawn by cli.charts, which escapes
+    return value
+
+
+def _languages(
+    words: Words, params: Mapping[str, str], path: str
+) -> list[tuple[str, str, str]]:
+    """The other languages: code, own name, and this address in it."""
+    return [
+        (
+            code,
+            words(f"language_{code}"),
+            f"{path}?{urlencode({**params, 'lang': code})}",
+        )
+        for code in LANGUAGES
+        if code != words.language
+    ]
+
+
+class _Moments:
+    """Dates and times of the account, with the exact instant beside them."""
+
+    def __init__(self, asked: Asked) -> None:
+        self.asked = asked
+
+    def __call__(self, value: datetime | date | None) -> Markup:
+        """A moment as local time; the instant in UTC stands in its attribute."""
+        words = self.asked.words
+        if value is None:
+            return Markup('<span class="open">{}</span>').format(words("present"))
+        if not isinstance(value, datetime):
+            told, exact = words.day(value), value.isoformat()
+        else:
+            told, exact = self.asked.moment(value), iso(value)
+        return Markup('<time datetime="{}" title="{}">{}</time>').format(
+            exact, exact, told
+        )
+
+    def utc(self, value: datetime | None) -> Markup:
+        """A moment of the store, in UTC."""
+        if value is None:
+            return Markup("&ndash;")
+        told = self.asked.words.moment(value, _UTC)
+        return Markup('<time datetime="{}">{} UTC</time>').format(iso(value), told)
+
+    def iso_day(self, text: str) -> str:
+        """A date written in digits, spelled out."""
+        return self.asked.words.day(date.fromisoformat(text))

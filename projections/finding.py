@@ -1,0 +1,195 @@
+"""One search for accounts, users, seats, invoices and entries: what support types.
+
+Rows are dictionaries with the keys of the command line; `kind` says what was found:
+``account``, ``user``, ``seat``, ``invoice`` or ``entry``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from projections.reader import Knowledge, Reader, Row
+from seat_ledger.errors import LedgerError
+from seat_ledger.values import SeatRef, account_id, fold_email, parse_seat
+
+_POSITION = re.compile(r"#?([0-9]{1,18})", re.ASCII)
+_LAST = chr(0x10FFFF)
+
+
+@dataclass(frozen=True)
+class Sought:
+    """What is looked for: where one may look, how many, and what is known.
+
+    `accounts` None means all. `quick` looks at beginnings only, by indexes.
+    """
+
+    text: str
+    known: Knowledge
+    accounts: Collection[str] | None = None
+    limit: int = 20
+    quick: bool = False
+    hidden: bool = False
+
+
+def find(reader: Reader, sought: Sought) -> list[Row]:
+    """What the text may mean, the likeliest first; at most `limit` of each kind."""
+    text = sought.text.strip()
+    if not text:
+        return []
+    numbers = _numbers(reader, sought.accounts)
+    found = [*_entries(reader, sought, text, numbers)]
+    account, _, rest = text.partition("/") if _named(reader, text) else ("", "", text)
+    words = text.split()
+    if len(words) == 2 and not account:
+        account, rest = (words[0], words[1]) if _is(reader, words[0]) else ("", text)
+    found += _seats(reader, sought, account, rest or text, numbers)
+    if not account:
+        found += _accounts(reader, sought, text, numbers)
+    if not sought.hidden:
+        within = _one(reader, account, numbers) if account else numbers
+        found += _users(reader, sought, rest if account else text, within)
+    return found
+
+
+def _numbers(reader: Reader, keys: Collection[str] | None) -> list[int] | None:
+    if keys is None:
+        return None
+    ids = [account_id(key) for key in keys]
+    rows = reader.ask("accounts", "numbers", account_ids=ids)
+    return [row["account_no"] for row in rows]
+
+
+def _is(reader: Reader, key: str) -> bool:
+    return bool(reader.ask("accounts", "numbers", account_ids=[account_id(key)]))
+
+
+def _named(reader: Reader, text: str) -> bool:
+    """Whether the text begins with an account's key and a slash."""
+    key, slash, _ = text.partition("/")
+    return bool(slash and key) and _is(reader, key)
+
+
+def _one(reader: Reader, key: str, numbers: list[int] | None) -> list[int]:
+    rows = reader.ask("accounts", "numbers", account_ids=[account_id(key)])
+    return [
+        row["account_no"]
+        for row in rows
+        if numbers is None or row["account_no"] in numbers
+    ]
+
+
+def _row(kind: str, account: str, **said: Any) -> Row:
+    empty = dict.fromkeys(("user", "email", "name", "seat", "invoice", "position"))
+    return {"kind": kind, "account": account, **empty, **said}
+
+
+def _entries(
+    reader: Reader, sought: Sought, text: str, numbers: list[int] | None
+) -> Iterator[Row]:
+    position = _POSITION.fullmatch(text)
+    if position is None:
+        return
+    for row in reader.ask(
+        "journal",
+        "events",
+        sought.known,
+        first=int(position[1]),
+        last=int(position[1]),
+        limit=1,
+    ):
+        if numbers is None or row["account_no"] in numbers:
+            key = reader.account_keys([row["account_no"]])[row["account_no"]]
+            told = str(row["topic"])
+            yield _row("entry", key, name=told, position=row["position"])
+
+
+def _seats(
+    reader: Reader, sought: Sought, account: str, text: str, numbers: list[int] | None
+) -> Iterator[Row]:
+    seat = _seat(text)
+    if seat is None:
+        return
+    within = _one(reader, account, numbers) if account else numbers
+    for row in reader.ask(
+        "accounts",
+        "with_seat",
+        seat_type=str(seat.seat_type),
+        number=seat.number,
+        account_nos=within,
+        after="",
+        limit=sought.limit,
+    ):
+        yield _row("seat", row["account_key"], seat=str(seat))
+
+
+def _seat(text: str) -> SeatRef | None:
+    try:
+        return parse_seat(text)
+    except LedgerError:
+        return None
+
+
+def _accounts(
+    reader: Reader, sought: Sought, text: str, numbers: list[int] | None
+) -> list[Row]:
+    rows = reader.ask(
+        "accounts",
+        "containing",
+        sought.known,
+        text=text,
+        account_nos=numbers,
+        after="",
+        limit=sought.limit,
+    )
+    exact = reader.ask("accounts", "numbers", account_ids=[account_id(text)])
+    allowed = [row for row in exact if numbers is None or row["account_no"] in numbers]
+    rest = [row for row in rows if row["account_key"] != text]
+    return [
+        _row("account", row["account_key"], name=row["name"])
+        for row in [*allowed, *rest][: sought.limit]
+    ]
+
+
+def _users(
+    reader: Reader, sought: Sought, text: str, numbers: list[int] | None
+) -> list[Row]:
+    folded = fold_email(text)
+    found = reader.ask(
+        "users",
+        "beginning",
+        text=text,
+        beyond=text + _LAST,
+        folded=folded,
+        folded_beyond=folded + _LAST,
+        account_nos=numbers,
+        limit=sought.limit,
+    )
+    if not sought.quick:
+        seen = {row["user_no"] for row in found}
+        more = reader.ask(
+            "users",
+            "containing",
+            text=text,
+            account_nos=numbers,
+            after=0,
+            limit=sought.limit,
+        )
+        found += [row for row in more if row["user_no"] not in seen]
+    exact = [row for row in found if text in {row["user_key"], row["email"]}]
+    rest = [row for row in found if row not in exact]
+    chosen = [*exact, *rest][: sought.limit]
+    chosen = [row for row in chosen if row["user_no"] <= sought.known.position]
+    keys = reader.account_keys(row["account_no"] for row in chosen)
+    return [
+        _row(
+            "user",
+            keys[row["account_no"]],
+            user=row["user_key"],
+            email=row["email"],
+            name=row["name"],
+        )
+        for row in chosen
+    ]
