@@ -123,11 +123,13 @@ class _Moments:
         )
 
     def utc(self, value: datetime | None) -> Markup:
-        """A moment of the store, in UTC."""
+        """A moment of the store in UTC, to the second; exactly in its attribute."""
         if value is None:
             return Markup("&ndash;")
-        told = self.asked.words.moment(value, _UTC)
-        return Markup('<time datetime="{}">{} UTC</time>').format(iso(value), told)
+        told = self.asked.words.moment(value.replace(microsecond=0), _UTC)
+        return Markup('<time datetime="{0}" title="{0}">{1} UTC</time>').format(
+            iso(value), told
+        )
 
     def iso_day(self, text: str) -> str:
         """A date written in digits, spelled out."""

@@ -31,14 +31,18 @@ def search(asked: Asked) -> Page:
 
 
 def only_hit(page: Page) -> str | None:
-    """Where to go at once: the one thing found."""
+    """Where to go at once: the one thing found, or the one that is named exactly."""
     filled = page.fill()
-    found = filled["found"]
-    exact = [row for row in found if filled["text"] in {row["text"], row["account"]}]
-    best = [row for row in exact if row["kind"] != "account"] or exact
-    if len(found) == 1:
-        return str(found[0]["url"])
+    found, text = filled["found"], filled["text"].casefold()
+    exact = [row for row in found if text in _names_of(row)]
+    best = found if len(found) == 1 else exact
     return str(best[0]["url"]) if len(best) == 1 else None
+
+
+def _names_of(row: dict[str, Any]) -> set[str]:
+    """What names a thing exactly, compared without case."""
+    names = (row["text"], row["user"], row["email"], row["seat"], row["invoice"])
+    return {str(name).casefold() for name in names if name}
 
 
 def _sought(asked: Asked, text: str, *, quick: bool) -> finding.Sought:
