@@ -28,6 +28,10 @@ COMMANDS = {
     "event": ("cli.event:group", "The journal; reversals."),
     "help": ("cli.topics:help_", "Topics: time, exit-codes, formats, glossary."),
     "import": ("cli.importing:import_", "Record the commands of a file."),
+    "integrity": (
+        "cli.integrity:group",
+        "Tamper evidence: seal, verify, prove, check a proof.",
+    ),
     "invoice": ("cli.invoice:group", "Issue, show and reproduce invoices."),
     "projection": ("cli.projection:group", "The tables that answers come from."),
     "seat": ("cli.seat:group", "Buy, assign and look at seats."),

@@ -140,6 +140,8 @@ REFUSALS: dict[str, str] = {
     "not_enough_unassigned": "fewer unassigned seats than the reduction needs (R19)",
     "not_permitted": "the actor has no permission for account access (R36)",
     "not_reversible": "entries of this kind cannot be reversed (R47)",
+    "not_sealed": "the event is in no checkpoint yet",
+    "nothing_sealed": "there is no checkpoint, or no key, to check with",
     "nothing_to_do": "things are that way already (R27)",
     "period_invoiced": "an invoiced period would change (R09, R47, R50)",
     "period_already_invoiced": "the account has an invoice for the period (R64)",

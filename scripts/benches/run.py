@@ -25,7 +25,7 @@ from eventsourcing.application import Application
 from eventsourcing.domain import Aggregate, event
 
 from projections import engine
-from scripts.benches import projections
+from scripts.benches import integrity, projections
 from seat_ledger.application import SeatLedger
 from seat_ledger.store import schema
 from seat_ledger.store.embedded import EmbeddedServer
@@ -47,7 +47,7 @@ def main() -> None:
         try:
             for name in names:
                 conninfo = fresh(server, name)
-                events = given.events or projections.EVENTS.get(name, 200_000)
+                events = given.events or EVENTS.get(name, 200_000)
                 figures = BENCHES[name](conninfo, events)
                 print(json.dumps({"bench": name, **figures}), flush=True)
         finally:
@@ -329,7 +329,9 @@ BENCHES: dict[str, Callable[[str, int], dict[str, Any]]] = {
     "assign": bench_assign,
     "commands": bench_commands,
     **projections.BENCHES,
+    **integrity.BENCHES,
 }
+EVENTS = {**projections.EVENTS, **integrity.EVENTS}
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--import"]:

@@ -1,0 +1,361 @@
+"""Tamper evidence: seal, verify, prove, check a proof."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from cli.files import write_whole
+from cli.render import Answer, emit
+from cli.session import Session, option_database, option_format
+from seat_ledger.values import iso
+
+if TYPE_CHECKING:
+    from seat_ledger.evidence import Keys, Sealed, Verified
+
+F = TypeVar("F", bound=Callable[..., Any])
+_FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+@click.group(
+    epilog="Example: seat-ledger integrity seal --witness /mnt/elsewhere/checkpoints"
+)
+def group() -> None:
+    """Tamper evidence: seal the events, verify, prove that one stands there."""
+
+
+def _session() -> Session:
+    session = click.get_current_context().find_object(Session)
+    assert session is not None
+    return session
+
+
+def _option_key(function: F) -> F:
+    return click.option(
+        "--key",
+        type=_FILE,
+        envvar="SEAT_LEDGER_INTEGRITY_KEY",
+        show_envvar=True,
+        help="The private key's file, with the public one beside it (.pub); in the "
+        "home folder if left out.",
+    )(function)
+
+
+def _option_public_key(function: F) -> F:
+    return click.option(
+        "--public-key",
+        metavar="KEY|FILE",
+        envvar="SEAT_LEDGER_PUBLIC_KEY",
+        show_envvar=True,
+        help="The public key to check with: itself, or its file.",
+    )(function)
+
+
+def _option_witness(function: F) -> F:
+    return click.option(
+        "--witness",
+        "places",
+        multiple=True,
+        type=click.Path(path_type=Path),
+        envvar="SEAT_LEDGER_WITNESS",
+        show_envvar=True,
+        help="A folder or file of checkpoints, best on another machine; may be given "
+        "several times. In the home folder if left out.",
+    )(function)
+
+
+def _option_size(function: F) -> F:
+    return click.option(
+        "--checkpoint",
+        "size",
+        type=click.IntRange(1),
+        metavar="EVENTS",
+        help="In the checkpoint of so many events; the last one if left out.",
+    )(function)
+
+
+def _option_processes(function: F) -> F:
+    return click.option(
+        "--processes",
+        type=click.IntRange(1, 64),
+        help="Processes that share the work; as many as cores if left out.",
+    )(function)
+
+
+def _option_output(function: F) -> F:
+    return click.option(
+        "--output",
+        "-o",
+        type=_FILE,
+        help="Write the proof here; to stdout if left out.",
+    )(function)
+
+
+def _keys(named: Path | None) -> Keys:
+    from seat_ledger.evidence import Keys  # noqa: PLC0415
+
+    return Keys(named) if named else Keys.default()
+
+
+def _places(given: tuple[Path, ...]) -> list[Path]:
+    from seat_ledger.evidence import default_witness  # noqa: PLC0415
+
+    return list(given) or [default_witness()]
+
+
+@group.command()
+@_option_key
+@_option_witness
+@click.option("--name", help="Of the log, for a new key: ledger.example.com/seats.")
+@_option_processes
+@option_database
+@option_format
+def seal(
+    key: Path | None,
+    places: tuple[Path, ...],
+    name: str | None,
+    processes: int | None,
+) -> None:
+    """Add the new events to the sealed tree, and sign a checkpoint.
+
+    Run it every night, and keep the checkpoints where the database's administrator
+    cannot change them. The key is made at the first call.
+    """
+    from seat_ledger import evidence  # noqa: PLC0415
+
+    session, keys = _session(), _keys(key)
+    conninfo = session.ready()
+    is_new = not keys.private.exists()
+    signer, kept = keys.signer(name), _places(places)
+    with _heartbeat("Sealing"):
+        sealed = evidence.seal(conninfo, signer, kept, processes=processes)
+    notes = [f"Kept in {place}." for place in kept] if sealed else []
+    if is_new:
+        notes += [
+            f"A new key is in {keys.private}. Keep a copy of it, and give the public "
+            "one to whoever shall check:",
+            str(signer.verifier),
+        ]
+    rows = [_sealed_row(sealed)] if sealed else []
+    emit(Answer(rows, sentence=_sealed_in_words(sealed), notes=notes), session.format)
+
+
+def _sealed_in_words(sealed: Sealed | None) -> str:
+    if sealed is None:
+        return "There is no event to seal."
+    found = sealed.checkpoint
+    upto = f"{found.size:,} events, up to position {found.position}"
+    if not sealed.added:
+        return f"Nothing is new: {upto}, are sealed."
+    return f"Sealed {sealed.added:,} more: {upto}, root {found.root.hex()}."
+
+
+def _sealed_row(sealed: Sealed) -> dict[str, Any]:
+    found = sealed.checkpoint
+    return {
+        "added": sealed.added,
+        "events": found.size,
+        "position": found.position,
+        "root": found.root.hex(),
+        "sealed_at": found.sealed_at,
+        "seconds": round(sealed.seconds, 3),
+        "checkpoint": sealed.note,
+    }
+
+
+def _heartbeat(what: str) -> Any:
+    from cli.heartbeat import heartbeat  # noqa: PLC0415
+
+    return heartbeat(what)
+
+
+@group.command()
+@_option_key
+@_option_public_key
+@_option_witness
+@_option_processes
+@option_database
+@option_format
+def verify(
+    key: Path | None,
+    public_key: str | None,
+    places: tuple[Path, ...],
+    processes: int | None,
+) -> None:
+    """Compute the tree anew from the stored events; exit 3 where something differs.
+
+    Names the first position that was altered, is missing, was inserted or changed
+    places; and what is missing at the end, by the checkpoints kept elsewhere.
+    """
+    from seat_ledger import evidence  # noqa: PLC0415
+
+    session = _session()
+    conninfo = session.ready()
+    given = places or tuple(p for p in _places(()) if p.exists())
+    verifier = evidence.read_public(public_key) if public_key else _keys(key).verifier()
+    kept = evidence.witnesses(given)
+    with _heartbeat("Verifying"):
+        found = evidence.verify(conninfo, verifier, kept, processes=processes)
+    rows = [
+        {
+            "kind": one.kind,
+            "position": one.position,
+            "events": one.events,
+            "found": one.told,
+        }
+        for one in found.findings
+    ]
+    answer = Answer(rows, _FINDINGS, sentence=_verified_in_words(found))
+    answer.extra = _verified_document(found)
+    answer.notes = _verified_notes(found)
+    answer.known = (found.position, None)
+    emit(answer, session.format)
+    if found.findings:
+        raise click.exceptions.Exit(3)
+
+
+_FINDINGS: list[Any] = [
+    ("what", lambda row: row["kind"]),
+    ("position", lambda row: row["position"]),
+    ("found", lambda row: row["found"]),
+]
+
+
+def _verified_in_words(found: Verified) -> str:
+    if found.findings:
+        return f"Something is not as it was sealed. {found.findings[0].told}"
+    return (
+        f"{found.events:,} events are as they were sealed, by {found.checkpoints:,} "
+        f"checkpoints ({found.elsewhere:,} of them kept elsewhere)."
+    )
+
+
+def _verified_notes(found: Verified) -> list[str]:
+    notes = []
+    if found.more:
+        notes.append(f"{found.more:,} more findings are not shown.")
+    later = found.events - found.sealed
+    if later > 0:
+        notes.append(f"{later:,} later events are not sealed yet.")
+    if not found.elsewhere:
+        notes.append("No checkpoint is kept elsewhere: see --witness.")
+    rate = found.events / found.seconds if found.seconds else 0
+    notes.append(f"{found.seconds:.1f} s, {rate:,.0f} events a second.")
+    return notes
+
+
+def _verified_document(found: Verified) -> dict[str, Any]:
+    return {
+        "events": found.events,
+        "sealed": found.sealed,
+        "checkpoints": found.checkpoints,
+        "elsewhere": found.elsewhere,
+        "more_findings": found.more,
+        "seconds": round(found.seconds, 3),
+    }
+
+
+@group.command()
+@click.argument("position", type=click.IntRange(1), required=False)
+@click.option(
+    "--since",
+    metavar="EVENTS|FILE",
+    help="Prove instead that the checkpoint only added to this earlier one.",
+)
+@_option_size
+@_option_output
+@option_database
+def prove(
+    position: int | None, since: str | None, size: int | None, output: Path | None
+) -> None:
+    """Write a proof that stands alone: of an event, or (--since) of growth."""
+    from seat_ledger import evidence  # noqa: PLC0415
+
+    if (position is None) == (since is None):
+        raise click.UsageError("Name a POSITION, or an earlier checkpoint: --since.")
+    conninfo = _session().ready()
+    if position is not None:
+        document = evidence.prove(conninfo, position, size)
+    else:
+        document = evidence.prove_growth(conninfo, _earlier(str(since)), size)
+    text = json.dumps(document, ensure_ascii=False, indent=1) + "\n"
+    if output is None:
+        print(text, end="")
+        return
+    write_whole(output, text)
+    print(f"The proof is in {output}. Check it: seat-ledger integrity check-proof")
+
+
+def _earlier(since: str) -> str | int:
+    return int(since) if since.isdecimal() else _text(Path(since))
+
+
+def _text(path: Path) -> str:
+    from seat_ledger.errors import InvalidInput  # noqa: PLC0415
+
+    try:
+        with click.open_file(str(path), encoding="utf-8") as file:
+            return str(file.read(50_000_000))
+    except (OSError, UnicodeError) as error:
+        raise InvalidInput(
+            f"{path} cannot be read: {error}.", try_="name the file of a proof"
+        ) from error
+
+
+@group.command("check-proof")
+@click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
+@_option_key
+@_option_public_key
+@option_format
+def check_proof(file: Path, key: Path | None, public_key: str | None) -> None:
+    """Check a proof with the public key alone: no database, no network.
+
+    Exit 3 where it does not hold.
+    """
+    from seat_ledger import evidence  # noqa: PLC0415
+
+    verifier = evidence.read_public(public_key) if public_key else _keys(key).verifier()
+    shown = evidence.check_proof(_text(file), verifier)
+    found, event = shown.checkpoint, shown.event
+    row: dict[str, Any] = {
+        "holds": True,
+        "origin": found.origin,
+        "events": found.size,
+        "sealed_at": found.sealed_at,
+        "root": found.root.hex(),
+    }
+    if event is not None:
+        told = (
+            f"The proof holds: {event.topic} stands at position {event.position}, "
+            f"recorded at {iso(event.recorded_at)}, as sealed"
+        )
+        row |= {
+            "position": event.position,
+            "stream": str(event.stream),
+            "version": event.version,
+            "topic": event.topic,
+            "recorded_at": event.recorded_at,
+            "state": event.state.decode(errors="backslashreplace"),
+        }
+    else:
+        assert shown.earlier is not None
+        told = f"The proof holds: the {shown.earlier.size:,} events are continued"
+        row["earlier_events"] = shown.earlier.size
+    when = f" at {iso(found.sealed_at)}" if found.sealed_at else ""
+    told += f" in the checkpoint of {found.size:,} events of {found.origin}{when}."
+    columns: list[Any] = [("", lambda part: part[0]), ("", lambda part: part[1])]
+    answer = Answer([row], sentence=told)
+    if _session().format == "table":
+        answer = Answer(list(row.items()), columns, sentence=told)  # type: ignore[arg-type]
+    emit(answer, _session().format)
+
+
+@group.command()
+@_option_key
+def key(key: Path | None) -> None:
+    """Print the public key, to be given to whoever shall check."""
+    print(_keys(key).verifier())

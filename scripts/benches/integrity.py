@@ -1,0 +1,98 @@
+"""The benches of tamper evidence: sealing beside a rebuild, verifying, proving."""
+
+from __future__ import annotations
+
+import json
+import resource
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from scripts.benches.generator import history, write
+from scripts.benches.projections import filled, rebuilt
+from seat_ledger import evidence
+from seat_ledger.integrity import leaf, merkle, proof
+from seat_ledger.integrity.note import Checkpoint, Signer
+
+NEW = 10_000
+DEEP = 10_000_000
+
+
+def bench_integrity(conninfo: str, events: int) -> dict[str, Any]:
+    """Seal from nothing, 10,000 more, verify, prove, and check the proof."""
+    filled(conninfo, events)
+    document, _ = rebuilt(conninfo)
+    signer = Signer.generate("bench.example.com/seats")
+    with tempfile.TemporaryDirectory() as folder:
+        elsewhere = [Path(folder)]
+        first = evidence.seal(conninfo, signer, elsewhere)
+        write(conninfo, history(NEW, 25))
+        more = evidence.seal(conninfo, signer, elsewhere)
+        assert first is not None
+        assert more is not None
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        found = evidence.verify(
+            conninfo, signer.verifier, evidence.witnesses(elsewhere)
+        )
+        after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert not found.findings
+    position = more.checkpoint.position or 1
+    began = time.perf_counter()
+    own = json.dumps(evidence.prove(conninfo, position // 2), ensure_ascii=False)
+    prove = time.perf_counter() - began
+    deep, check = _deep_proof(signer)
+    workers = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    return {
+        "events": found.events,
+        "rebuild_seconds": document["seconds"],
+        "seal_from_nothing_seconds": round(first.seconds, 2),
+        "seal_times_rebuild": round(first.seconds / document["seconds"], 2),
+        "new_events": more.added,
+        "seal_new_seconds": round(more.seconds, 3),
+        "verify_seconds": round(found.seconds, 2),
+        "verify_events_per_second": round(found.events / found.seconds),
+        "verify_grows_mib": round((after - before) / 1024, 1),
+        "largest_process_mib": round(workers / 1024, 1),
+        "prove_ms": round(prove * 1000, 1),
+        "proof_bytes": len(own.encode()),
+        "proof_bytes_at_10_million": len(deep.encode()),
+        "check_proof_ms": round(check * 1000, 2),
+    }
+
+
+def _deep_proof(signer: Signer) -> tuple[str, float]:
+    """A proof in a tree of ten million leaves, and the seconds to check it."""
+    event = leaf.Event(
+        DEEP // 2,
+        leaf.UUID(int=7),
+        17,
+        "SeatAssigned",
+        leaf.datetime.now(leaf.UTC),
+        b'{"v":1,"effective_at":"2026-03-14T09:30:00Z","actor":"user:'
+        b'41cffb4c-e939-4c04-a951-61fe524b73b7","reason":"onboarding","seat_type":'
+        b'"sales/professional","number":7,"user":"5f0c9a77-7f4e-4a3c-9a55-0c1c6a1b1d2e"}',
+    )
+    path = [
+        bytes([n]) * 32 for n, _ in enumerate(merkle.inclusion_path(DEEP // 2, DEEP))
+    ]
+    root = merkle.root_from_inclusion(
+        merkle.leaf_hash(leaf.encode(event)), DEEP // 2, DEEP, path
+    )
+    assert root is not None
+    note = signer.sign(
+        Checkpoint(signer.name, DEEP, root, DEEP, event.recorded_at).text()
+    )
+    text = json.dumps(
+        proof.inclusion(event, DEEP // 2, path, note), ensure_ascii=False, indent=1
+    )
+    seconds = []
+    for _ in range(20):
+        began = time.perf_counter()
+        assert evidence.check_proof(text, signer.verifier).event == event
+        seconds.append(time.perf_counter() - began)
+    return text, sorted(seconds)[10]
+
+
+BENCHES = {"integrity": bench_integrity}
+EVENTS = {"integrity": 400_000}

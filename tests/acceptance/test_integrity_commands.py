@@ -1,0 +1,142 @@
+"""The real command seals, finds tampering, and proves without a database."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from seat_ledger.application import SeatLedger
+
+PROGRAM = Path(sys.executable).parent / "seat-ledger"
+
+
+class Auditor:
+    """Runs the program with a home of its own."""
+
+    def __init__(self, home: Path, conninfo: str | None) -> None:
+        self.home = home
+        self.environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": "/nonexistent",
+            "SEAT_LEDGER_HOME": str(home),
+        }
+        if conninfo:
+            self.environment["SEAT_LEDGER_DATABASE_URL"] = conninfo
+
+    def run(self, *words: Any) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [PROGRAM, "integrity", *map(str, words)],
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    def json(self, *words: Any, status: int = 0) -> dict[str, Any]:
+        done = self.run(*words, "--format", "json")
+        assert done.returncode == status, done.stderr
+        return json.loads(done.stdout)
+
+
+@pytest.fixture
+def auditor(ledger: SeatLedger, tmp_path: Path) -> Auditor:
+    ledger.open_account(
+        "acme",
+        name="Acme BV",
+        time_zone="Europe/Amsterdam",
+        term_start="2025-03-05",
+        term_months=12,
+        billing_cycle_months=1,
+    )
+    ledger.buy_seats(
+        "acme",
+        seat_type="sales/professional",
+        quantity=9,
+        effective_at="2025-03-05T12:00:00Z",
+    )
+    return Auditor(tmp_path / "home", ledger.conninfo)
+
+
+def test_seal_verify_tamper_verify(auditor: Auditor) -> None:
+    refused = auditor.run("verify")
+    assert (refused.returncode, "integrity seal" in refused.stderr) == (1, True)
+    first = auditor.run("seal", "--name", "ledger.example.com/seats")
+    assert "Sealed 10 more: 10 events, up to position 10" in first.stdout
+    key = auditor.home / "integrity.key"
+    assert key.stat().st_mode & 0o777 == 0o600
+    assert key.read_text().split("+")[-1] not in first.stdout + first.stderr
+    assert auditor.json("seal")["rows"][0]["added"] == 0
+    found = auditor.json("verify")
+    assert (found["events"], found["sealed"], found["elsewhere"]) == (10, 10, 1)
+    with psycopg.connect(auditor.environment["SEAT_LEDGER_DATABASE_URL"]) as connection:
+        connection.execute("SET session_replication_role = replica")
+        connection.execute(
+            "UPDATE ledger.stored_events SET recorded_at = recorded_at - interval "
+            "'1 day' WHERE notification_id = 4"
+        )
+    found = auditor.json("verify", status=3)
+    assert [(row["kind"], row["position"]) for row in found["rows"]] == [
+        ("altered", 4),
+        ("checkpoint", 1),
+    ]
+    assert auditor.run("prove", 4).returncode == 3
+
+
+def test_a_proof_is_checked_with_the_public_key_and_nothing_else(
+    auditor: Auditor, tmp_path: Path
+) -> None:
+    auditor.run("seal")
+    public = auditor.run("key").stdout.strip()
+    file, growth = tmp_path / "proof.json", tmp_path / "growth.json"
+    assert auditor.run("prove", 7, "--output", file).returncode == 0
+    kept = auditor.home / "checkpoints" / "checkpoint"
+    assert auditor.run("prove", "--since", kept, "--output", growth).returncode == 0
+    stranger = Auditor(tmp_path / "stranger", None)
+    shown = stranger.json("check-proof", file, "--public-key", public)["rows"][0]
+    assert (shown["position"], shown["topic"], shown["events"]) == (
+        7,
+        "SeatPurchased",
+        10,
+    )
+    assert json.loads(shown["state"])["number"] == 6
+    assert stranger.run("check-proof", growth, "--public-key", public).returncode == 0
+    file.write_text(file.read_text().replace("sales", "other"))
+    broken = stranger.run("check-proof", file, "--public-key", public)
+    assert (broken.returncode, "not the one that was sealed" in broken.stderr) == (
+        3,
+        True,
+    )
+    assert not (tmp_path / "stranger").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [
+        (["check-proof", "/nonexistent", "--public-key", "x+00000000+AAAA"], 2),
+        (["check-proof", "/dev/null", "--public-key", "x+00000000+AAAA"], 2),
+        (["check-proof", "/dev/null", "--public-key", "/nonexistent"], 2),
+        (["check-proof", "/dev/null"], 1),
+        (["prove"], 2),
+        (["prove", "0"], 2),
+        (["prove", "3", "--since", "4"], 2),
+        (["prove", "--since", "/dev/null"], 1),
+        (["seal", "--name", "two words"], 2),
+        (["seal", "--key", "/proc/nowhere/key"], 1),
+        (["verify", "--witness", "/nonexistent", "--public-key", "/nonexistent"], 2),
+    ],
+)
+def test_bad_input_is_told_in_a_sentence(
+    auditor: Auditor, words: list[str], status: int
+) -> None:
+    done = auditor.run(*words)
+    assert done.returncode == status, done.stderr
+    assert "Traceback" not in done.stderr
+    assert "bug" not in done.stderr
