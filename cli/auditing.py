@@ -27,7 +27,7 @@ IN_A_TABLE = 60
     help="Write a report to pass on: out.html or out.xlsx.",
 )
 @reading
-def audit(question: Question, file: Path, **given: Any) -> Answer:
+def audit(question: Question, file: Path, **_: Any) -> Answer:
     """Hold the lines of a CSV file of invoices against the ledger.
 
     The file has the columns account, invoice, issued_at, period, seat_type, quantity,
@@ -53,7 +53,7 @@ def audit(question: Question, file: Path, **given: Any) -> Answer:
 def _answer(question: Question, file: Path, spool: Spool, found: Summary) -> Answer:
     session = click.get_current_context().find_object(Session)
     as_table = session is not None and session.format == "table"
-    extra = {**found.document(), "exit_code": 3 if found.findings else 0}
+    extra = found.document()
     if found.renewal_due:
         extra["renewal_due"] = True
     return question.answer(
@@ -63,6 +63,7 @@ def _answer(question: Question, file: Path, spool: Spool, found: Summary) -> Ans
         notes=_notes(found),
         extra=extra,
         flat=True,
+        exit_code=3 if found.findings else 0,
     )
 
 
@@ -76,9 +77,11 @@ COLUMNS = [
     ("ledger", lambda row: row["ledger_quantity"]),
     (
         "at issue",
-        lambda row: None
-        if row["cause"] == "not_known_at_issue"
-        else row["ledger_quantity_at_issue"],
+        lambda row: (
+            None
+            if row["cause"] == "not_known_at_issue"
+            else row["ledger_quantity_at_issue"]
+        ),
     ),
     ("amount", lambda row: row["invoiced_amount"]),
     ("difference", lambda row: row["difference"]),

@@ -88,7 +88,7 @@ class _Lines:
             except csv.Error as error:
                 raise self.refused(
                     f"the line cannot be read as CSV ({error}).",
-                    "quote cells with \" and write a quote inside as \"\"",
+                    'quote cells with " and write a quote inside as ""',
                 ) from error
             if cells is None:
                 break
@@ -110,7 +110,7 @@ class _Lines:
             )
         if b"\x00" in raw:
             raise self.refused(
-                "the line holds a NUL; the file is no text in UTF-8.",
+                "the line holds a NUL, so the file is not UTF-8 text.",
                 "save it as CSV in UTF-8",
             )
         try:
@@ -175,7 +175,9 @@ class _Lines:
         for name in REQUIRED:
             if not named[name]:
                 raise self.refused(
-                    f"the cell {name} is empty.", "fill it, or leave the line out", began
+                    f"the cell {name} is empty.",
+                    "fill it, or leave the line out",
+                    began,
                 )
         quantity, price, amount = (
             self.numbers.read(name, named[name], began)
@@ -184,7 +186,9 @@ class _Lines:
         try:
             return InvoiceLine.checked(began, named, quantity, price, amount)
         except InvalidInput as error:
-            raise self.refused(error.message, error.try_ or "", began) from error
+            raise self.refused(
+                error.message, error.try_ or "correct the cell", began
+            ) from error
 
 
 def _names(text: str, delimiter: str) -> list[str]:
@@ -262,7 +266,7 @@ class _Numbers:
             )
 
     def check(self) -> None:
-        """At the end: was a point among decimal commas one of thousands?"""
+        """Refuse a point that may be one of thousands, where decimals have a comma."""
         if self.comma and self.three:
             whole, part = self.example.split(".")
             raise self._refuse(

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from itertools import islice
 
-from projections.billing.audit.contracts import Contract, contracts
+from projections.billing.audit.contracts import UNKNOWN, Contract, contracts
 from projections.billing.audit.figures import Touched, figures_now
 from projections.billing.audit.lines import InvoiceLine, Written, issued_at
 from projections.billing.audit.spool import Spool
@@ -25,7 +25,6 @@ __all__ = ["InvoiceLine", "Spool", "Summary", "Written", "audit", "settle"]
 ACCOUNTS_AT_ONCE = 200
 LINES_AT_ONCE = 500
 _UTC = ZoneHistory("UTC")
-_UNKNOWN = "?"
 
 
 def settle(reader: Reader, spool: Spool) -> None:
@@ -96,7 +95,7 @@ def _meanings(
     for kind, text, no in said:
         if kind == "period":
             period = contract.period(text, known.position) if contract else None
-            label = period.label.isoformat() if period else _UNKNOWN + text
+            label = period.label.isoformat() if period else UNKNOWN + text
             means.append((key, kind, text, label))
             continue
         issued = _issued(text, zones, no)

@@ -13,6 +13,9 @@ from projections.reader import Reader, Row
 from seat_ledger.errors import CommandRefused, NotFound
 from seat_ledger.values import account_id
 
+UNKNOWN = "?"
+"""Marks a label that is no period of its account."""
+
 _POLICY = "BillingPolicyChanged"
 
 
@@ -49,6 +52,8 @@ class Contract:
 
     def period(self, label: str, known: int) -> PeriodRow | None:
         """The period of a label as known at a position, or None."""
+        if label.startswith(UNKNOWN):
+            return None
         key = (self.state(known), label)
         if key not in self._periods:
             facts = self.facts(known)
@@ -83,7 +88,9 @@ def contracts(reader: Reader, keys: Iterable[str]) -> dict[str, Contract]:
     reversals: dict[int, list[Row]] = {}
     if policies:
         of_policy = {
-            row["position"]: row["account_no"] for row in rows if row["topic"] == _POLICY
+            row["position"]: row["account_no"]
+            for row in rows
+            if row["topic"] == _POLICY
         }
         for row in reader.ask("billing/audit", "reversals", roots=policies):
             reversals.setdefault(of_policy[row["root"]], []).append(row)

@@ -1,4 +1,4 @@
-"""The entries that explain a finding: what changed since, or what makes up the figure."""
+"""The entries behind a finding: what changed since, or what makes up the figure."""
 
 from __future__ import annotations
 
@@ -106,9 +106,7 @@ def _by_family(
 ) -> Iterable[tuple[str, list[tuple[int, Question]]]]:
     kinds = dict.fromkeys(one.family for one in questions)
     for kind in kinds:
-        yield kind, [
-            (n, one) for n, one in enumerate(questions) if one.family == kind
-        ]
+        yield kind, [(n, one) for n, one in enumerate(questions) if one.family == kind]
 
 
 def _arrays(some: Sequence[tuple[int, Question]]) -> dict[str, Any]:

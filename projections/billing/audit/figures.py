@@ -127,7 +127,9 @@ class Touched:
                 self.order[contract.no, row.period_no] = place
             self.sizes[contract.no] = len(rows)
             account_nos.append(contract.no)
-            ends.append("{" + ",".join(f'"{row.ends.isoformat()}"' for row in rows) + "}")
+            ends.append(
+                "{" + ",".join(f'"{row.ends.isoformat()}"' for row in rows) + "}"
+            )
         self.lasts: dict[tuple[int, str, str], list[int]] = {}
         found = reader.ask(
             "billing/audit",
@@ -137,8 +139,8 @@ class Touched:
             after=after,
             upto=upto,
         )
-        for row in found:
-            self._add(row)
+        for told in found:
+            self._add(told)
         for key, lasts in self.lasts.items():
             self.lasts[key] = list(accumulate(lasts, max))
 

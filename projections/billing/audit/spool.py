@@ -159,9 +159,11 @@ def _flat(line: InvoiceLine) -> tuple[Any, ...]:
 
 
 def _line(row: sqlite3.Row) -> InvoiceLine:
-    written = {name: Written(row[name]) for name in ("quantity", "unit_price", "amount")}
-    rest = {name: row[name] for name in InvoiceLine._fields if name not in written}
-    return InvoiceLine(**rest, **written)
+    written = {
+        name: Written(row[name]) for name in ("quantity", "unit_price", "amount")
+    }
+    rest: Row = {name: row[name] for name in InvoiceLine._fields if name not in written}
+    return InvoiceLine(**{**rest, **written})
 
 
 def _plain(value: Any) -> str:

@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 from projections.billing.audit.verdict import ZERO, money
-from projections.billing.money import Currency
+from seat_ledger.money import Currency
 from projections.reader import Row
 
 VERDICTS = ("match", "over", "under", "missing", "unexpected")

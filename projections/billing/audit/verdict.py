@@ -12,7 +12,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from projections.billing.audit.lines import Written
-from projections.billing.money import Currency, plain, rounded
+from seat_ledger.money import Currency, plain, rounded
 
 ZERO = Fraction(0)
 
@@ -50,7 +50,7 @@ def judge(
 
 
 def cause_of(verdict: Verdict, then: Verdict | None) -> str:
-    """Whether a line was wrong with what was known at issue (R62); None: nothing was."""
+    """Whether a line was wrong with what was known at issue (R62), if anything was."""
     if verdict.matches:
         return "none"
     if then is None:

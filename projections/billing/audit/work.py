@@ -27,7 +27,7 @@ from projections.billing.audit.verdict import (
     money,
 )
 from projections.billing.figures import quantity
-from projections.billing.money import Currency, plain
+from seat_ledger.money import Currency, plain
 from projections.periods import PeriodRow
 from projections.reader import Knowledge, Reader, Row
 from seat_ledger.values import seat_types
@@ -127,9 +127,7 @@ class Desk:
                 line = self._absent(account, seat_type, row)
                 rule = line.rule((period.mode, period.granularity))
                 if quantity(found[seat_type], *rule) != 0:
-                    yield Billed(
-                        line, contract, period, row["label"], row["position"]
-                    )
+                    yield Billed(line, contract, period, row["label"], row["position"])
 
     def _absent(self, account: str, seat_type: str, invoiced: Row) -> InvoiceLine:
         price, currency = self.spool.price(account, seat_type)
