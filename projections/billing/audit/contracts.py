@@ -65,10 +65,14 @@ class Contract:
             self._periods[key] = found
         return self._periods[key]
 
-    def entries_between(self, since: int, upto: int) -> Iterator[int]:
-        """The entries of the contract, reversals included, in ``(since, upto]``."""
-        first = bisect_right(self.turns, since)
-        yield from self.turns[first : bisect_right(self.turns, upto)]
+    def between(self, since: int, upto: int, *topics: str) -> Iterator[int]:
+        """The entries of some kinds in ``(since, upto]``, reversals of policies too."""
+        rows = list(self.rows)
+        if _POLICY in topics:
+            rows += self.reversals
+        for row in rows:
+            if since < row["position"] <= upto and row.get("topic", _POLICY) in topics:
+                yield row["position"]
 
     def _reversed(self, known: int) -> set[int]:
         """Its policies that did not hold: the last reversal decides (DOMAIN 2)."""

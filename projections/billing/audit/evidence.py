@@ -6,8 +6,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from projections.billing.audit.figures import CONTRACT
+from projections.billing.intervals import Interval, Reversal, changes
 from projections.periods import PeriodRow
-from projections.reader import Knowledge, Reader, Row
+from projections.reader import Knowledge, Reader, Row, utc
+from seat_ledger.values import FOREVER
 
 _TOPICS = {
     True: ["SeatPurchased", "SeatRetired"],
@@ -43,62 +45,72 @@ def since(
 ) -> list[list[int]]:
     """What was recorded after issue, up to what is known, and changes each figure.
 
-    Of each seat that was touched, the stretches inside the period are compared as known
-    then and now: what opens, closes or reverses one that differs is told.
+    Of each seat that was touched since, the intervals are compared as known then and
+    now.
     """
     found: list[list[int]] = [[] for _ in questions]
     for kind, some in _by_family(questions):
         given = _arrays(some)
         del given["starts"]
-        recorded = reader.ask(
+        recorded: dict[int, list[Row]] = {n: [] for n, _ in some}
+        for row in reader.ask(
             "billing/audit",
             "recorded_since",
             topics=_TOPICS[kind == CONTRACT],
             upto=known.position,
             **given,
-        )
-        touched = {(row["n"], row["number"]) for row in recorded}
-        changed = _changed(reader, kind, dict(some), touched, known)
-        for row in recorded:
-            if changed.get(row["n"], set()) & {row["position"], row["root"]}:
-                found[row["n"]].append(row["position"])
-    return [sorted(set(entries)) for entries in found]
+        ):
+            recorded[row["n"]].append(row)
+        states = _states(reader, kind, dict(some), recorded, known)
+        for n, one in some:
+            turned = [
+                Reversal(row["position"], row["root"])
+                for row in recorded[n]
+                if row["root"] is not None
+            ]
+            within = (one.period.starts, one.period.ends)
+            was, now = (states.get((n, at), []) for at in (one.issued, known.position))
+            found[n] = sorted(changes(was, now, turned, within, one.issued))
+    return found
 
 
-def _changed(
+def _states(
     reader: Reader,
     kind: str,
     questions: dict[int, Question],
-    touched: set[tuple[int, int]],
+    recorded: dict[int, list[Row]],
     known: Knowledge,
-) -> dict[int, set[int]]:
-    """The entries around each stretch that is not the same then and now."""
+) -> dict[tuple[int, int], list[Interval]]:
+    """The intervals of the seats that were touched, as known at issue and now."""
     asked = [
         (n, number, position)
-        for n, number in sorted(touched)
+        for n, rows in recorded.items()
+        for number in sorted({row["number"] for row in rows})
         for position in {questions[n].issued, known.position}
     ]
     given: dict[str, Any] = {
         "ns": [n for n, _, _ in asked],
         "account_nos": [questions[n].period.account_no for n, _, _ in asked],
         "seat_types": [questions[n].seat_type for n, _, _ in asked],
-        "starts": [questions[n].period.starts for n, _, _ in asked],
-        "ends": [questions[n].period.ends for n, _, _ in asked],
         "numbers": [number for _, number, _ in asked],
         "knowns": [position for _, _, position in asked],
     }
     name = "lives_known" if kind == CONTRACT else "held_known"
-    states: dict[tuple[Any, ...], list[Row]] = {}
-    for row in reader.ask("billing/audit", name, **given):
-        stretch = (row["n"], row["number"], row["user_no"], row["since"], row["until"])
-        states.setdefault(stretch, []).append(row)
-    changed: dict[int, set[int]] = {}
-    for (n, *_), rows in states.items():
-        if len({row["known"] for row in rows}) == 1:
-            entries = changed.setdefault(n, set())
-            for row in rows:
-                entries.update(filter(None, (row["opened"], row["closed"])))
-    return changed
+    states: dict[tuple[int, int], list[Interval]] = {}
+    for row in reader.ask("billing/audit", name, **given) if asked else ():
+        one = questions[row["n"]]
+        found = Interval(
+            one.seat_type,
+            row["number"],
+            row["user_no"],
+            utc(row["since"]),
+            utc(row["until"]) or FOREVER,
+            row["opened"],
+            row["closed"],
+        )
+        if found.touches(one.period.starts, one.period.ends):
+            states.setdefault((row["n"], row["known"]), []).append(found)
+    return states
 
 
 def _by_family(

@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 from projections.billing import span_of
 from projections.billing.figures import MODES, WITH_GRANULARITY
-from seat_ledger.money import Currency
 from seat_ledger.calendar import ZoneHistory, parse_instant
 from seat_ledger.errors import InvalidInput
+from seat_ledger.money import Currency
 from seat_ledger.values import shown
 
 _POSITION = re.compile(r"#?(\d{1,18})", re.ASCII)

@@ -132,38 +132,31 @@ SELECT asked.n, said.position, coalesce(root.number, said.number) AS number, sai
  ORDER BY said.position;
 
 -- lives_known --
--- From when to when some seats were under contract inside a period, each as known at a
--- position of its own.
+-- From when to when some seats were under contract, each as known at a position.
 SELECT asked.n, asked.known, asked.number, NULL::bigint AS user_no,
-       greatest(life.purchased_at, asked.starts) AS since,
-       least(life.retires_at, asked.ends) AS until,
+       life.purchased_at AS since, life.retires_at AS until,
        life.purchased AS opened, life.retired AS closed
   FROM unnest(
        %(ns)s::bigint[], %(account_nos)s::bigint[], %(seat_types)s::seat_type_name[],
-       %(starts)s::timestamptz[], %(ends)s::timestamptz[], %(numbers)s::integer[],
-       %(knowns)s::bigint[]
-       ) AS asked(n, account_no, seat_type, starts, ends, number, known)
+       %(numbers)s::integer[], %(knowns)s::bigint[]
+       ) AS asked(n, account_no, seat_type, number, known)
  CROSS JOIN LATERAL (
        SELECT purchased_at, retires_at, purchased, retired
          FROM seat_at(asked.known)
         WHERE account_no = asked.account_no
           AND seat_type = asked.seat_type
           AND number = asked.number
-       OFFSET 0) AS life
- WHERE life.purchased_at < asked.ends
-   AND (life.retires_at IS NULL OR life.retires_at > asked.starts);
+       OFFSET 0) AS life;
 
 -- held_known --
--- Who held some seats inside a period, each as known at a position of its own.
+-- Who held some seats, each as known at a position.
 SELECT asked.n, asked.known, asked.number, held.user_no,
-       greatest(held.held_from, asked.starts) AS since,
-       least(held.held_until, asked.ends) AS until,
+       held.held_from AS since, held.held_until AS until,
        held.assigned AS opened, held.unassigned AS closed
   FROM unnest(
        %(ns)s::bigint[], %(account_nos)s::bigint[], %(seat_types)s::seat_type_name[],
-       %(starts)s::timestamptz[], %(ends)s::timestamptz[], %(numbers)s::integer[],
-       %(knowns)s::bigint[]
-       ) AS asked(n, account_no, seat_type, starts, ends, number, known)
+       %(numbers)s::integer[], %(knowns)s::bigint[]
+       ) AS asked(n, account_no, seat_type, number, known)
  CROSS JOIN LATERAL (
        SELECT user_no, held_from, held_until, assigned, unassigned
          FROM seat_holding_at(asked.known)
@@ -171,7 +164,4 @@ SELECT asked.n, asked.known, asked.number, held.user_no,
           AND seat_type = asked.seat_type
           AND number = asked.number
           AND NOT reversed
-       OFFSET 0) AS held
- WHERE held.held_from < asked.ends
-   AND (held.held_until IS NULL OR held.held_until > asked.starts)
-   AND held.held_until IS DISTINCT FROM held.held_from;
+       OFFSET 0) AS held;

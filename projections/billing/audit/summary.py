@@ -8,8 +8,8 @@ from fractions import Fraction
 from typing import Any
 
 from projections.billing.audit.verdict import ZERO, money
-from seat_ledger.money import Currency
 from projections.reader import Row
+from seat_ledger.money import Currency
 
 VERDICTS = ("match", "over", "under", "missing", "unexpected")
 CAUSES = ("wrong_at_issue", "corrected_later", "not_known_at_issue")

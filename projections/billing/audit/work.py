@@ -27,9 +27,9 @@ from projections.billing.audit.verdict import (
     money,
 )
 from projections.billing.figures import quantity
-from seat_ledger.money import Currency, plain
 from projections.periods import PeriodRow
 from projections.reader import Knowledge, Reader, Row
+from seat_ledger.money import Currency, plain
 from seat_ledger.values import seat_types
 
 Rule = tuple[str, str | None]
@@ -258,12 +258,15 @@ class Desk:
         contract, now, then = one.billed.contract, one.billed.period, one.then
         if contract is None:
             return
-        same = now is not None and then.period is not None
-        same = same and _bounds(now) == _bounds(then.period) and one.rule == then.rule
-        if not same:
-            yield from contract.entries_between(
-                one.billed.position, self.known.position
-            )
+        topics = []
+        if now is None or then.period is None:
+            topics = ["AccountOpened", "ContractRenewed"]
+        else:
+            if _bounds(now) != _bounds(then.period):
+                topics.append("TimeZoneChanged")
+            if one.rule != then.rule:
+                topics.append("BillingPolicyChanged")
+        yield from contract.between(one.billed.position, self.known.position, *topics)
 
     # -- the row ----------------------------------------------------------------------
 
