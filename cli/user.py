@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from cli import times
+from cli.erasing import erase
 from cli.render import Answer
 from cli.seat import history_columns
 from cli.session import Question, option_account, option_as_of, reading
@@ -74,6 +75,9 @@ def revoke(**fields: Any) -> dict[str, Any]:
 def remove(**fields: Any) -> dict[str, Any]:
     """Take a user out of the account; the history stays."""
     return fields
+
+
+group.add_command(erase)
 
 
 @group.command()

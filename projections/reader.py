@@ -7,6 +7,7 @@ datetimes in UTC, and an open end is None. Every question takes what is known (a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from itertools import groupby
@@ -27,6 +28,9 @@ from seat_ledger.store.connection import connect, unavailable
 from seat_ledger.values import account_id, fold_email, shown
 
 __all__ = ["AccountFacts", "Knowledge", "Reader", "Row", "utc"]
+
+
+_ID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class Knowledge(NamedTuple):
@@ -256,6 +260,7 @@ class Reader:
             account_no=account.no,
             reference=reference,
             folded=fold_email(reference),
+            id=reference if _ID.fullmatch(reference) else None,
         )
         by_key = [row["user_no"] for row in called if row["by_key"]]
         ids = by_key or [row["user_no"] for row in called]

@@ -43,7 +43,7 @@ from seat_ledger.errors import (
     Conflict,
     Unavailable,
 )
-from seat_ledger.events import EntryReversed, InvoiceIssued, LedgerEvent
+from seat_ledger.events import EntryReversed, InvoiceIssued, LedgerEvent, UserErased
 from seat_ledger.importer import import_lines
 from seat_ledger.invoice import ComputeInvoice
 from seat_ledger.sealing import erased
@@ -82,13 +82,15 @@ class Result(NamedTuple):
     """What a command recorded: its positions, and its events.
 
     `due` are the positions of renewals that were processed first (R37). `repeated`
-    says that the same command was recorded before under this key (R73).
+    says that the same command was recorded before under this key (R73); `erased` is
+    what a person reads as who was erased.
     """
 
     positions: tuple[int, ...]
     events: tuple[RecordedEvent, ...]
     due: tuple[RecordedEvent, ...] = ()
     repeated: bool = False
+    erased: str | None = None
 
 
 class SeatLedger(Application[UUID]):
@@ -414,7 +416,9 @@ class SeatLedger(Application[UUID]):
             event = self.mapper.to_domain_event(row)
             assert isinstance(event, LedgerEvent)
             events.append(RecordedEvent(position, recorded_at, event.TOPIC, event))
-        return Result(tuple(positions), tuple(events), repeated=True)
+        gone = [one.event for one in events if one.topic == UserErased.TOPIC]
+        label = erased(gone[0].originator_id).user_key if gone else None
+        return Result(tuple(positions), tuple(events), repeated=True, erased=label)
 
     def check_same(self, command: Command, digest: bytes) -> None:
         """Refuse a key that was used for another command (R73).
@@ -487,6 +491,10 @@ class SeatLedger(Application[UUID]):
         """The ids of all users ever called so: by key, and by folded e-mail."""
         known = self.looked_up.get((account, reference))
         return known if known is not None else self.ledger.user_ids(account, reference)
+
+    def plain_entry(self, user_id: UUID) -> int | None:
+        """Where a user was added before persons were sealed; None where sealed."""
+        return self.ledger.plain_entry(user_id)
 
     def is_of_account(self, account: UUID, user_id: UUID) -> bool:
         """Whether the account ever had a user of this id."""
@@ -618,6 +626,7 @@ def _result(
         tuple(event.position for event in own if event.position is not None),
         own,
         events[: decision.due],
+        erased=decision.erased.user_key if decision.erased is not None else None,
     )
 
 

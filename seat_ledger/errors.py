@@ -138,6 +138,7 @@ REFUSALS: dict[str, str] = {
     "no_seat_held": "no open-ended holding of the type is live then (R27)",
     "nonexistent_time": "the local time does not exist (R11)",
     "not_enough_unassigned": "fewer unassigned seats than the reduction needs (R19)",
+    "not_confirmed": "an erasure was asked about, and not meant",
     "not_permitted": "the actor has no permission for account access (R36)",
     "not_reversible": "entries of this kind cannot be reversed (R47)",
     "not_sealed": "the event is in no checkpoint yet",

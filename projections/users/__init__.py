@@ -21,6 +21,28 @@ def listed(
     return _described(reader, account, members, as_of, known)
 
 
+def ever_called(
+    reader: Reader, account: AccountFacts, reference: str, known: Knowledge
+) -> list[Row]:
+    """Every user ever called so, in order, with the id that nobody else has."""
+    rows = reader.users_called(account, reference, known)
+    ids = [row["user_no"] for row in rows]
+    people = reader.people(ids)
+    names = {
+        row["user_no"]: row["user_id"]
+        for row in reader.ask("users", "ids", user_nos=ids)
+    }
+    return [
+        {
+            "id": str(names[row["user_no"]]),
+            **people[row["user_no"]],
+            "added_at": utc(row["added_at"]),
+            "removed_at": utc(row["removed_at"]),
+        }
+        for row in rows
+    ]
+
+
 def find(reader: Reader, text: str, as_of: datetime, known: Knowledge) -> list[Row]:
     """Users of all accounts by a part of key, e-mail or name, with what each holds."""
     found = reader.ask("users", "find", text=text)

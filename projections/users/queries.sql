@@ -1,10 +1,18 @@
 -- called --
--- Every user that ever had a key, or an e-mail without case.
+-- Every user that ever had a key, or an e-mail without case; or has an id.
 SELECT user_no, user_key = %(reference)s::text AS by_key
   FROM user_directory
  WHERE account_no = %(account_no)s::bigint
-   AND (user_key = %(reference)s::text OR folded_email = %(folded)s::text)
+   AND (user_key = %(reference)s::text
+        OR folded_email = %(folded)s::text
+        OR user_id = %(id)s::uuid)
  ORDER BY user_no;
+
+-- ids --
+-- The ids of some users.
+SELECT user_no, user_id
+  FROM person
+ WHERE user_no = ANY (%(user_nos)s::bigint[]);
 
 -- people --
 -- Key, e-mail and name of some users.

@@ -287,6 +287,16 @@ class LedgerRecorder(PostgresApplicationRecorder):
         row = self._one(query, {"user": user_id})
         return None if row is None else bytes(row["key"])
 
+    def plain_entry(self, user_id: UUID) -> int | None:
+        """The position of a user's UserAdded of version 1, which holds it in plain."""
+        query = (
+            "SELECT notification_id AS position FROM ledger.stored_events "
+            "WHERE originator_id = %(user)s AND topic = 'UserAdded' "
+            """AND substr(state, 1, 7) = '{"v":1,'::bytea"""
+        )
+        row = self._one(query, {"user": user_id})
+        return None if row is None else row["position"]
+
     def stream_of(self, user_id: UUID) -> tuple[list[StoredEvent], bytes | None]:
         """A user's events, and the key to them."""
         rows = self._all(

@@ -456,3 +456,24 @@ def test_r78_a_position_beyond_the_head_is_refused(acme: Program) -> None:
     done = acme.run(*words)
     assert done.returncode == 1
     assert json.loads(done.stderr)["code"] == "position_beyond_head"
+
+
+def test_an_erasure_asks_first_and_leaves_nobody_to_be_read(program: Program) -> None:
+    assert program.lines(OPEN, BUY, ANN).returncode == 0
+    erase = ("user", "erase", "ann", "-a", "acme", "--reason", "asked for")
+    unanswered = program.run(*erase, input="")
+    assert (unanswered.returncode, "--yes" in unanswered.stderr) == (2, True)
+    declined = program.run(*erase, input="n\n")
+    assert (declined.returncode, "Ann" in declined.stderr) == (1, True)
+    dry = program.run(*erase, "--dry-run")
+    assert (dry.returncode, "Would record 1 event" in dry.stdout) == (0, True)
+    done = program.json(*erase, "--yes")
+    assert done["erased"].startswith("erased-")
+    assert [row["user"] for row in done["rows"]] == [done["erased"]]
+    assert program.run(*erase, "--yes").returncode == 1
+    again = program.json("user", "erase", done["erased"], *erase[3:], "--yes")
+    assert (again["rows"], again["erased"]) == ([], done["erased"])
+    listed = program.json("event", "list")["rows"]
+    assert {row["user"] for row in listed if row["user"]} == {done["erased"]}
+    in_file = program.lines({"op": "erase_user", "account": "acme", "user": "ann"})
+    assert (in_file.returncode, "user erase" in in_file.stderr) == (2, True)

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID, uuid4
 
 import psycopg
 import pytest
 
-from projections import generation
+from projections import engine, generation, holdings
 from projections.reader import Reader
 from projections.rebuild import rebuild
 from projections.verify import verify
 from seat_ledger.application import SeatLedger
-from seat_ledger.errors import IntegrityFailure
+from seat_ledger.errors import CommandRefused, IntegrityFailure
 from seat_ledger.events import UserAdded
 from seat_ledger.sealing import CannotOpen, Person, erased, new_key, seal, unseal
 from seat_ledger.store.mapper import read_event
+from seat_ledger.values import parse_seat
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "events"
 PRO = "sales/professional"
@@ -107,3 +109,177 @@ def directory(conninfo: str) -> list[tuple[object, ...]]:
             "SELECT user_no, user_key, email, folded_email, name "
             "FROM user_directory ORDER BY user_no"
         ).fetchall()
+
+
+# -- erased ------------------------------------------------------------------------
+
+
+def everything(conninfo: str) -> str:
+    """Every text of every table of the store and of the projections, as one."""
+    with psycopg.connect(conninfo) as connection:
+        tables = connection.execute(
+            "SELECT format('%I.%I', schemaname, tablename) FROM pg_tables "
+            "WHERE schemaname = 'ledger' OR schemaname LIKE 'projection%'"
+        ).fetchall()
+        found = [
+            connection.execute(f"SELECT string_agg(t::text, E'\n') FROM {table} AS t")
+            for (table,) in tables
+        ]
+        states = connection.execute(
+            "SELECT convert_from(state, 'UTF8') FROM ledger.stored_events"
+        )
+        return "\n".join(str(row) for one in (*found, states) for row in one.fetchall())
+
+
+def digests(conninfo: str) -> dict[str, object]:
+    rebuilt = rebuild(conninfo)
+    assert rebuilt.error is None
+    return {name: (one.rows, one.digest) for name, one in rebuilt.made.items()}
+
+
+def without_seat(ledger: SeatLedger) -> None:
+    open_acme(ledger)
+    ledger.unassign_seat("acme", user="grace", seat_type=PRO, effective_at="2025-04-01")
+
+
+def test_an_erased_person_stands_in_no_table_and_no_other_digest_changes(
+    database: str, ledger: SeatLedger
+) -> None:
+    without_seat(ledger)
+    before = digests(database)
+    result = ledger.erase_user("acme", user="grace", reason="asked for")
+    (erasure,) = result.events
+    label = erased(erasure.event.originator_id).user_key
+    assert engine.forget(database, erasure.event.originator_id)
+    for text in (*GRACE, "hopper"):
+        assert text.lower() not in everything(database).lower()
+    caught_up = directory(database)
+    assert [row[1] for row in caught_up] == [label, "ann"]
+    assert {one.status for one in verify(database, full=True).rows} == {"same"}
+    after = digests(database)
+    assert directory(database) == caught_up
+    changed = {name for name in before if before[name][1] != after[name][1]}
+    assert changed == {"user_directory"}
+    with Reader(database) as reader:
+        known = reader.knowledge(result.positions[0] - 1)
+        row = holdings.who(
+            reader,
+            reader.account("acme", known),
+            parse_seat(f"{PRO}#1"),
+            datetime(2025, 3, 20, tzinfo=UTC),
+            known,
+        )
+    assert row["holder"]["user"] == row["holder"]["name"] == label
+
+
+def test_a_command_that_named_the_person_is_still_recorded_once(
+    database: str, ledger: SeatLedger
+) -> None:
+    without_seat(ledger)
+    bob = {"user": "bob", "email": "bob@acme.example", "name": "Bob"}
+    given = {**bob, "actor": "user:grace", "idempotency_key": "k-1"}
+    first = ledger.add_user("acme", **given)
+    other = ledger.grant_hub_access(
+        "acme", user="bob", hub="sales", idempotency_key="k-2"
+    )
+    ledger.erase_user("acme", user="grace", reason="asked for", idempotency_key="k-3")
+    with psycopg.connect(database) as connection:
+        kept = dict(
+            connection.execute(
+                "SELECT command_key, octet_length(digest) FROM ledger.recorded_command "
+                "WHERE command_key LIKE 'k-_'"
+            ).fetchall()
+        )
+    assert kept == {"k-1": 0, "k-2": 32, "k-3": 0}
+    again = ledger.add_user("acme", **given)
+    assert (again.positions, again.repeated) == (first.positions, True)
+    with pytest.raises(CommandRefused) as told:
+        ledger.grant_hub_access(
+            "acme", user="bob", hub="service", idempotency_key="k-2"
+        )
+    assert told.value.code == "idempotency_conflict"
+    assert other.positions
+
+
+def test_an_erasure_waits_for_the_seat_wants_a_reason_and_repeats_nothing(
+    ledger: SeatLedger,
+) -> None:
+    open_acme(ledger)
+
+    def refused(**fields: str) -> str:
+        with pytest.raises(CommandRefused) as told:
+            ledger.erase_user("acme", **{"reason": "asked for", **fields})
+        return told.value.code
+
+    assert refused(user="grace") == "seat_held"
+    ledger.unassign_seat("acme", user="grace", seat_type=PRO)
+    assert refused(user="grace", reason="") == "reason_required"
+    first = ledger.erase_user("acme", user="Grace.hopper@acme.example", reason="so")
+    assert refused(user="grace") == "user_not_found"
+    for reference in (first.erased, str(first.events[0].event.originator_id)):
+        again = ledger.erase_user("acme", user=reference, reason="again")
+        assert (again.positions, again.erased) == ((), first.erased)
+    with pytest.raises(CommandRefused) as told:
+        ledger.reverse("acme", entry=first.positions[0], reason="regretted")
+    assert told.value.code == "not_reversible"
+
+
+def test_an_earlier_holder_of_a_key_is_erased_by_id_and_the_key_lives_on(
+    ledger: SeatLedger,
+) -> None:
+    without_seat(ledger)
+    first = ledger.workspaces["acme"].resolve("grace", datetime.now(UTC))
+    ledger.revoke_hub_access("acme", user="grace", hub="sales")
+    ledger.remove_user("acme", user="grace")
+    again = {"user": "grace", "email": "grace@other.example", "name": "Grace"}
+    second = ledger.add_user("acme", **again).events[0].event.originator_id
+    done = ledger.erase_user("acme", user=str(first.id), reason="asked for")
+    assert done.events[0].event.originator_id == first.id
+    assert ledger.load_user(second).person.name == "Grace"
+
+
+def test_an_event_in_plain_reads_erased_though_it_stays(
+    database: str, ledger: SeatLedger
+) -> None:
+    without_seat(ledger)
+    with psycopg.connect(database) as connection:
+        connection.execute("ALTER TABLE ledger.stored_events DISABLE TRIGGER USER")
+        connection.execute("DELETE FROM ledger.person_key")
+        position, her, state = connection.execute(
+            "SELECT notification_id, originator_id, state FROM ledger.stored_events "
+            "WHERE topic = 'UserAdded' ORDER BY notification_id LIMIT 1"
+        ).fetchone()
+        said = {**json.loads(state), **GRACE._asdict(), "v": 1}
+        del said["nonce"], said["sealed"]
+        connection.execute(
+            "UPDATE ledger.stored_events SET state = %s WHERE notification_id = %s",
+            [json.dumps(said, separators=(",", ":")).encode(), position],
+        )
+    with SeatLedger(database) as fresh:
+        assert fresh.load_user(her).person == GRACE
+        assert fresh.plain_entry(her) == position
+        result = fresh.erase_user("acme", user=str(her), reason="asked for")
+        assert fresh.load_user(her).person.name == result.erased
+    assert directory(database)[0][1] == result.erased
+    assert rebuild(database).error is None
+    assert directory(database)[0][1] == result.erased
+
+
+def test_a_key_that_a_backup_brings_back_opens_nothing(
+    database: str, ledger: SeatLedger
+) -> None:
+    without_seat(ledger)
+    with psycopg.connect(database, autocommit=True) as connection:
+        kept = connection.execute("SELECT user_id, key FROM ledger.person_key")
+        kept = kept.fetchall()
+        done = ledger.erase_user("acme", user="grace", reason="asked for")
+        for row in kept:
+            connection.execute(
+                "INSERT INTO ledger.person_key VALUES (%s, %s) ON CONFLICT DO NOTHING",
+                row,
+            )
+        assert rebuild(database).error is None
+        assert directory(database)[0][1] == done.erased
+        ledger.erase_user("acme", user=done.erased, reason="restored from a backup")
+        left = connection.execute("SELECT user_id FROM ledger.person_key").fetchall()
+    assert done.events[0].event.originator_id not in {row[0] for row in left}

@@ -1,0 +1,123 @@
+"""A person erased: who it was can be read nowhere any more, and no figure changes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cli import session as shared
+from cli.render import emit, harmless
+from cli.writing import options_of_writing, told
+from seat_ledger.errors import CommandRefused, InvalidInput, LedgerError
+from seat_ledger.values import iso
+
+if TYPE_CHECKING:
+    from seat_ledger.application import Result, SeatLedger
+
+
+def command(call: Any) -> click.Command:
+    """The options of ``user erase`` around the function that does it."""
+    yes = click.option("--yes", is_flag=True, help="Do not ask.")
+    options = yes(options_of_writing(call))
+    options = shared.option_account(options)
+    return click.command("erase")(click.argument("user")(options))
+
+
+@command
+def erase(user: str, account: str, yes: bool, dry_run: bool, **given: Any) -> None:
+    """Erase who a user was, for ever; USER is a key, an e-mail or an id.
+
+    Destroys the key that key, e-mail and name are sealed under. The person reads as
+    erased-… wherever they stood; counts, intervals and invoices stay as they are.
+    Needs --reason, and that the user holds no seat. See the README, 'Erasure'.
+    """
+    asked = {"op": "erase_user", "account": account, "user": user, **given}
+    asked = {name: value for name, value in asked.items() if value is not None}
+    session = click.get_current_context().find_object(shared.Session)
+    assert session is not None
+    with session.ledger() as ledger:
+        actor = shared.default_actor()
+        if not yes and not dry_run:
+            ledger.execute(asked, dry_run=True, default_actor=actor)
+            _confirm(session, account, user)
+        result = ledger.execute(asked, dry_run=dry_run, default_actor=actor)
+        notes = [] if dry_run else _afterwards(session, ledger, result)
+    answer = told(asked, result, dry_run)
+    if not dry_run:
+        answer.sentence = _sentence(account, result)
+        answer.extra["erased"] = result.erased
+    answer.notes = notes
+    emit(answer, session.format)
+
+
+def _confirm(session: shared.Session, account: str, user: str) -> None:
+    """Ask on stderr whether it is meant; raise InvalidInput or CommandRefused."""
+    for line in _who(session, account, user):
+        click.echo(line, err=True)
+    try:
+        meant = click.confirm(
+            f"Erase {harmless(user)} of {harmless(account)}? This cannot be undone",
+            err=True,
+        )
+    except click.Abort as error:
+        raise InvalidInput(
+            "An erasure cannot be undone, so it asks first. Nothing was erased.",
+            try_="answer y, or add --yes",
+        ) from error
+    if not meant:
+        raise CommandRefused("not_confirmed", "Nothing was erased.")
+
+
+def _who(session: shared.Session, account: str, user: str) -> list[str]:
+    """Everybody who was ever called so, by id; nothing where no table can say it."""
+    from projections import users  # noqa: PLC0415
+
+    try:
+        with session.reader() as reader:
+            known = reader.knowledge()
+            rows = users.ever_called(
+                reader, reader.account(account, known), user, known
+            )
+    except LedgerError:
+        return []
+    lines = [
+        f"  {row['id']}  {row['name']} <{row['email']}>  from {iso(row['added_at'])}"
+        + (f" to {iso(row['removed_at'])}" if row["removed_at"] else "")
+        for row in rows
+    ]
+    if len(lines) > 1:
+        lines.append("The last of them is meant; the others have ids to name them by.")
+    return [harmless(line) for line in lines]
+
+
+def _afterwards(
+    session: shared.Session, ledger: SeatLedger, result: Result
+) -> list[str]:
+    """Take the person out of the tables too, and say what could not be destroyed."""
+    from projections import engine  # noqa: PLC0415
+
+    notes = []
+    for recorded in result.events:
+        user_id = recorded.event.originator_id
+        if not engine.forget(session.conninfo(), user_id):
+            notes.append(
+                "The tables of answers hold the person until a role that may write "
+                "catches up: seat-ledger projection run"
+            )
+        plain = ledger.plain_entry(user_id)
+        if plain is not None:
+            notes.append(
+                f"Entry {plain} is of a version that was not sealed: the stored event "
+                "still holds key, e-mail and name, which no answer shows."
+            )
+    notes.append(
+        "Backups made before this still hold the key. See the README, 'Erasure'."
+    )
+    return notes
+
+
+def _sentence(account: str, result: Result) -> str:
+    if not result.events or result.repeated:
+        return f"Erased already in {account}: {result.erased}."
+    return f"Erased: this user of {account} reads as {result.erased} from now on."
