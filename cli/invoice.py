@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cli import times
+from cli.auditing import audit
 from cli.render import Answer, document, say, to_json
 from cli.session import Question, Session, option_account, reading
 from cli.writing import options_of_writing, record, told
@@ -22,7 +23,10 @@ if TYPE_CHECKING:
     "--unit-price sales/professional=90.00 --currency EUR"
 )
 def group() -> None:
-    """Issue, show and reproduce invoices."""
+    """Issue, show, reproduce and audit invoices."""
+
+
+group.add_command(audit)
 
 
 @group.command()

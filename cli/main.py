@@ -32,7 +32,7 @@ COMMANDS = {
         "cli.integrity:group",
         "Tamper evidence: seal, verify, prove, check a proof.",
     ),
-    "invoice": ("cli.invoice:group", "Issue, show and reproduce invoices."),
+    "invoice": ("cli.invoice:group", "Issue, show, reproduce and audit invoices."),
     "projection": ("cli.projection:group", "The tables that answers come from."),
     "seat": ("cli.seat:group", "Buy, assign and look at seats."),
     "serve": ("cli.console.command:serve", "The console: answers in a browser."),

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from itertools import chain
 from typing import Any
 
 from seat_ledger.values import iso
@@ -22,6 +23,7 @@ Row = Mapping[str, Any]
 Column = tuple[str, Callable[[Any], object]]
 FORMATS = ("table", "json", "jsonl", "csv")
 SCHEMA_VERSION = 1
+_CHUNK = 1 << 16
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -31,6 +33,8 @@ class Answer:
 
     `sentence` answers first, `columns` say how a table shows the rows, `notes` and
     `next_command` stand below it. `exit_code` is the command's (CLI 2).
+    `flat`: every row has the keys of the first, so that CSV need not see them all
+    before it writes.
     """
 
     rows: Iterable[Row]
@@ -42,17 +46,20 @@ class Answer:
     known: tuple[int, datetime | None] | None = None
     extra: dict[str, Any] = field(default_factory=dict)
     exit_code: int = 0
+    flat: bool = False
 
 
 def emit(answer: Answer, form: str) -> None:
     """Print an answer to stdout."""
     if form == "json":
-        _write("".join(json_chunks(answer)))
+        for chunk in json_chunks(answer):
+            _write(chunk)
     elif form == "jsonl":
         for row in answer.rows:
             _write(to_json(row) + "\n")
     elif form == "csv":
-        _write("".join(csv_chunks(answer)))
+        for chunk in csv_chunks(answer):
+            _write(chunk)
     else:
         _table(answer)
     sys.stdout.flush()
@@ -106,21 +113,42 @@ def _write(text: str) -> None:
 
 
 def json_chunks(answer: Answer) -> Iterator[str]:
-    """The JSON document of an answer, as text."""
-    yield to_json(document(answer)) + "\n"
+    """The JSON document of an answer, row by row; the text of :func:`document`."""
+    position, recorded_at = answer.known or (None, None)
+    head = {
+        "schema_version": SCHEMA_VERSION,
+        "as_of": answer.as_of,
+        "known_at": {"position": position, "recorded_at": recorded_at},
+    }
+    yield to_json(head)[:-1] + ', "rows": ['
+    for n, row in enumerate(answer.rows):
+        yield (", " if n else "") + to_json(row)
+    rest = to_json(answer.extra)[1:-1]
+    yield f"], {rest}}}\n" if rest else "]}\n"
 
 
 def csv_chunks(answer: Answer) -> Iterator[str]:
     """Flat rows under one header; nested keys are joined with a dot."""
-    flat = [dict(_flat(row)) for row in answer.rows]
-    header: dict[str, None] = {}
-    for row in flat:
-        header.update(dict.fromkeys(row))
+    rows: Iterable[dict[str, object]] = (dict(_flat(row)) for row in answer.rows)
+    header: dict[str, object] = {}
+    if answer.flat:
+        header = next(iter(rows), {})
+        rows = chain([header] if header else (), rows)
+    else:
+        rows = list(rows)
+        for row in rows:
+            header.update(dict.fromkeys(row))
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, list(header), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({key: _cell(cell) for key, cell in row.items()} for row in flat)
-    yield buffer.getvalue() if header else ""
+    if header:
+        writer.writeheader()
+    for row in rows:
+        writer.writerow({key: cell_of(cell) for key, cell in row.items()})
+        if buffer.tell() > _CHUNK:
+            yield buffer.getvalue()
+            buffer.seek(0)
+            buffer.truncate()
+    yield buffer.getvalue()
 
 
 def _flat(row: Row, prefix: str = "") -> Iterable[tuple[str, object]]:
@@ -133,7 +161,7 @@ def _flat(row: Row, prefix: str = "") -> Iterable[tuple[str, object]]:
             yield f"{prefix}{key}", value
 
 
-def _cell(value: object) -> object:
+def cell_of(value: object) -> object:
     """A cell that no spreadsheet takes for a formula."""
     if isinstance(value, datetime | date):
         return _plain(value)

@@ -41,6 +41,7 @@ def find(reader: Reader, sought: Sought) -> list[Row]:
         return []
     numbers = _numbers(reader, sought.accounts)
     found = [*_entries(reader, sought, text, numbers)]
+    found += _invoices(reader, sought, text, numbers)
     account, _, rest = text.partition("/") if _named(reader, text) else ("", "", text)
     words = text.split()
     if len(words) == 2 and not account:
@@ -104,6 +105,16 @@ def _entries(
             key = reader.account_keys([row["account_no"]])[row["account_no"]]
             told = str(row["topic"])
             yield _row("entry", key, name=told, position=row["position"])
+
+
+def _invoices(
+    reader: Reader, sought: Sought, text: str, numbers: list[int] | None
+) -> Iterator[Row]:
+    """The invoice of this very number."""
+    upto = sought.known.position
+    for row in reader.ask("billing", "issued_as", invoice=text, upto=upto):
+        if numbers is None or row["account_no"] in numbers:
+            yield _row("invoice", row["account_key"], invoice=text)
 
 
 def _seats(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from projections.queries import queries
 
-_FIGURES = queries("billing", "figures.sql")
+_FIGURES = queries("billing", "figures.sql") | queries("billing/audit", "sources.sql")
 
 
 def counting(periods: str, source: str) -> bytes:

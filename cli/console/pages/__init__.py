@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from cli.console.asking import Asked, Page
-from cli.console.pages import account, event, operations, search, seat, user
+from cli.console.pages import (
+    account,
+    billing,
+    event,
+    invoice,
+    operations,
+    search,
+    seat,
+    user,
+)
 
 PAGES: dict[str, Callable[[Asked], Page]] = {
     "search": search.search,
@@ -18,6 +27,11 @@ PAGES: dict[str, Callable[[Asked], Page]] = {
     "user": user.user,
     "events": event.events,
     "event": event.event,
+    "periods": billing.periods,
+    "period": billing.period,
+    "explain": billing.explain,
+    "invoices": invoice.invoices,
+    "invoice": invoice.invoice,
     "projections": operations.projections,
 }
 """By the first word of the address."""

@@ -66,7 +66,7 @@ def url_of(asked: Asked, row: dict[str, Any]) -> str:
     if row["kind"] == "entry":
         return asked.url("event", position=row["position"])
     if row["kind"] == "invoice":
-        return asked.url("invoice", account=account, invoice=row["invoice"])
+        return asked.url("invoice", invoice=row["invoice"])
     return asked.url("account", account=account)
 
 

@@ -1,0 +1,156 @@
+"""Audits of invoices that were issued elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cli.heartbeat import heartbeat
+from cli.render import Answer, say
+from cli.session import Question, Session, reading
+
+if TYPE_CHECKING:
+    from projections.billing.audit import Spool, Summary
+
+IN_A_TABLE = 60
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--report",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Write a report to pass on: out.html or out.xlsx.",
+)
+@reading
+def audit(question: Question, file: Path, **_: Any) -> Answer:
+    """Hold the lines of a CSV file of invoices against the ledger.
+
+    The file has the columns account, invoice, issued_at, period, seat_type, quantity,
+    unit_price and amount, and optionally mode, granularity and currency; issued_at is
+    an instant or a position. Ends with 3 when a line does not match.
+    """
+    from cli.invoice_file import InvoiceFile  # noqa: PLC0415
+    from projections import billing  # noqa: PLC0415
+    from projections.billing import audit as auditing  # noqa: PLC0415
+
+    spool = click.get_current_context().with_resource(auditing.Spool())
+    invoices = InvoiceFile(file)
+    spool.keep(invoices.lines())
+    if invoices.ignored:
+        say(f"Columns not used: {', '.join(invoices.ignored)}.")
+    auditing.settle(question.reader, spool)
+    upto = billing.moment(question.known, question.now)
+    with heartbeat("Auditing"):
+        found = auditing.audit(question.reader, spool, question.known, upto)
+    return _answer(question, file, spool, found)
+
+
+def _answer(question: Question, file: Path, spool: Spool, found: Summary) -> Answer:
+    session = click.get_current_context().find_object(Session)
+    as_table = session is not None and session.format == "table"
+    extra = found.document()
+    if found.renewal_due:
+        extra["renewal_due"] = True
+    return question.answer(
+        _some(spool, found) if as_table else spool.answers(),
+        COLUMNS,
+        sentence=sentence(found, file.name),
+        notes=_notes(found),
+        extra=extra,
+        flat=True,
+        exit_code=3 if found.findings else 0,
+    )
+
+
+COLUMNS = [
+    ("line", lambda row: row["line"]),
+    ("invoice", lambda row: row["invoice"]),
+    ("account", lambda row: row["account"]),
+    ("period", lambda row: row["period"]),
+    ("type", lambda row: row["seat_type"]),
+    ("invoiced", lambda row: row["invoiced_quantity"]),
+    ("ledger", lambda row: row["ledger_quantity"]),
+    (
+        "at issue",
+        lambda row: (
+            None
+            if row["cause"] == "not_known_at_issue"
+            else row["ledger_quantity_at_issue"]
+        ),
+    ),
+    ("amount", lambda row: row["invoiced_amount"]),
+    ("difference", lambda row: row["difference"]),
+    ("verdict", lambda row: row["verdict"]),
+    ("cause", lambda row: row["cause"].replace("_", " ")),
+    ("entries", lambda row: short(row["events"])),
+]
+
+
+def short(events: list[int], most: int = 6) -> str:
+    """Positions as a table shows them: the first ones, and how many more."""
+    told = " ".join(map(str, events[:most]))
+    return f"{told} and {len(events) - most} more" if len(events) > most else told
+
+
+def _some(spool: Spool, found: Summary) -> Iterator[Any]:
+    """The rows that a table shows: all of a few, else what was found."""
+    few = sum(found.verdicts.values()) <= IN_A_TABLE
+    for n, row in enumerate(spool.answers(findings=not few)):
+        if n == IN_A_TABLE:
+            break
+        yield row
+
+
+def sentence(found: Summary, name: str) -> str:
+    """The answer: how many lines are right, and what the others come to."""
+    lines = "The one line" if found.lines == 1 else f"{found.lines:,} lines"
+    if not found.findings:
+        verb = "matches" if found.lines == 1 else "match"
+        return f"{lines} of {name} {verb} the ledger."
+    words = [
+        f"{count:,} {word}"
+        for word, count in found.verdicts.items()
+        if count and word != "match"
+    ]
+    return (
+        f"{found.verdicts['match']:,} of {lines} of {name} match; "
+        f"{', '.join(words)}. {balance(found)}"
+    )
+
+
+def balance(found: Summary) -> str:
+    """What was invoiced beside what the ledger bills."""
+    told = []
+    for total in found.totals():
+        code = f" {total['currency']}" if total["currency"] else ""
+        told.append(
+            f"Invoiced {total['invoiced_amount']}{code}, by the ledger "
+            f"{total['ledger_amount']}{code}: a difference of "
+            f"{total['difference']}{code}."
+        )
+    return " ".join(told)
+
+
+def _notes(found: Summary) -> list[str]:
+    notes = [
+        f"{count:,} {_CAUSES[cause]}." for cause, count in found.causes.items() if count
+    ]
+    if found.unpriced:
+        notes.append(f"{found.unpriced:,} missing without a price in the file.")
+    if sum(found.verdicts.values()) > IN_A_TABLE:
+        notes.append(
+            f"At most {IN_A_TABLE} findings are shown; --format csv gives every line."
+        )
+    return notes
+
+
+_CAUSES = {
+    "wrong_at_issue": "wrong with what was known when the invoice was issued",
+    "corrected_later": "right then, and corrected later",
+    "not_known_at_issue": "issued before the ledger's first record of the account",
+}

@@ -1,0 +1,126 @@
+"""Billing periods: the figures in every mode, opened down to the parts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cli.console.asking import PAGE, Asked, Page
+from projections import billing as counting
+from projections.billing import explain as opening
+from projections.billing import invoices as issuing
+from projections.billing.figures import every_rule
+from projections.billing.invoices import Issued
+from projections.reader import Row
+from seat_ledger.errors import InvalidInput
+from seat_ledger.money import Currency, parse_price
+from seat_ledger.values import COUNTING_MODES, parse_seat_type, shown
+
+
+def periods(asked: Asked) -> Page:
+    """The billing periods that have begun, from the one calendar."""
+    facts = asked.account
+    identity = {"account": facts.key}
+    found = counting.periods(facts, asked.known, asked.now)
+    skip = asked.count("skip")
+    newest = found.rows[::-1]
+
+    def fill() -> dict[str, Any]:
+        onward = asked.paged("periods", skip, len(newest), account=facts.key)
+        return {"rows": newest[skip : skip + PAGE], "total": len(newest), **onward}
+
+    extra = {"renewal_due": True} if found.renewal_due else {}
+    title = asked.words("periods_of", account=facts.key)
+    return Page("periods", title, asked.answer(found.rows, extra=extra), fill, identity)
+
+
+def period(asked: Asked) -> Page:
+    """What counts in a period, by every rule; priced as it was invoiced."""
+    facts, label = asked.account, asked["period"]
+    named = counting.labelled(facts, label)
+    invoice = _invoice_of(asked, named.label.isoformat())
+    how = counting.Priced(every_rule(None))
+    if invoice is not None:
+        prices = {kind: parse_price(said) for kind, said in invoice.unit_prices.items()}
+        how = counting.Priced(every_rule(None), prices, invoice.currency)
+    wanted = counting.Wanted(named.label.isoformat())
+    found = counting.counts(asked.reader, facts, asked.known, asked.now, wanted, how)
+    own = facts.policy_at(named.starts)
+    answer = asked.answer(found.rows)
+    identity = {"account": facts.key, "period": named.label.isoformat()}
+
+    def fill() -> dict[str, Any]:
+        by_type: dict[str, list[Row]] = {}
+        for row in found.rows:
+            by_type.setdefault(row["seat_type"], []).append(row)
+        return {
+            "account": facts.key,
+            "period": named,
+            "by_type": by_type,
+            "own": own,
+            "invoice": invoice,
+            "upto": counting.moment(asked.known, asked.now),
+        }
+
+    title = asked.words(
+        "period_of", day=asked.words.day(named.label), account=facts.key
+    )
+    return Page("period", title, answer, fill, identity)
+
+
+def _invoice_of(asked: Asked, label: str) -> Issued | None:
+    """The invoice of a period, as known."""
+    found = issuing.issued(asked.reader, asked.account, asked.known.position)
+    own = [one for one in found if one.period.label.isoformat() == label]
+    return own[-1] if own else None
+
+
+def explain(asked: Asked) -> Page:
+    """One figure opened: each part with the entries that open and close it."""
+    facts = asked.account
+    named = counting.labelled(facts, asked["period"])
+    label = named.label.isoformat()
+    seat_type = str(parse_seat_type(asked["seat_type"]))
+    rule = _rule(asked)
+    invoice = _invoice_of(asked, label)
+    price, currency = None, Currency(None, 2)
+    if invoice is not None and seat_type in invoice.unit_prices:
+        price, currency = parse_price(invoice.unit_prices[seat_type]), invoice.currency
+    upto = counting.moment(asked.known, asked.now)
+    wanted = opening.Asked(named, seat_type, rule, price, currency)
+    found = opening.explain(asked.reader, facts, asked.known, upto, wanted)
+    identity = {"account": facts.key, "period": label, "seat_type": seat_type}
+    if rule:
+        identity |= {"mode": rule[0], "granularity": rule[1] or ""}
+    skip = asked.count("skip")
+
+    def fill() -> dict[str, Any]:
+        rows = found.rows[skip : skip + PAGE]
+        total = len(found.rows)
+        onward = asked.paged("explain", skip, total, **identity)
+        return {
+            "account": facts.key,
+            "period": named,
+            "label": label,
+            "seat_type": seat_type,
+            "found": found,
+            "rows": rows,
+            "total": total,
+            **onward,
+        }
+
+    extra = {"figure": found.figure, "highest": found.highest}
+    title = asked.words("explain_of", seat_type=seat_type, account=facts.key)
+    return Page("explain", title, asked.answer(found.rows, extra=extra), fill, identity)
+
+
+def _rule(asked: Asked) -> tuple[str, str | None] | None:
+    """The rule of the address; None leaves it to the account's policy."""
+    mode = asked.params.get("mode")
+    if mode is None:
+        return None
+    granularity = asked.params.get("granularity")
+    if mode not in COUNTING_MODES or granularity not in COUNTING_MODES[mode]:
+        raise InvalidInput(
+            f"There is no counting rule {shown(mode)} by {shown(granularity)}."
+        )
+    return mode, granularity

@@ -1,0 +1,115 @@
+"""Invoices: their lines and deltas, computed again, and held against what is known."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+from cli.console.asking import Asked, Page
+from cli.render import Answer, document, to_json
+from projections.billing import drafting
+from projections.billing import invoices as issuing
+from projections.billing.invoices import Issued
+from projections.reader import Row
+from seat_ledger.errors import NotFound
+from seat_ledger.money import parse_price, plain
+from seat_ledger.values import shown
+
+
+def invoices(asked: Asked) -> Page:
+    """Invoices in the order of recording, of one account or of all."""
+    if "account" in asked.params:
+        facts = asked.account
+        found = issuing.issued(asked.reader, facts, asked.known.position)
+        title = asked.words("invoices_of", account=facts.key)
+        identity = {"account": facts.key}
+    else:
+        every = issuing.issued_everywhere(asked.reader, asked.known)
+        found = [one for one in every if asked.may_see(one.account)]
+        title, identity = asked.words("invoices"), {}
+    rows = issuing.listed(found)
+    skip = asked.count("skip")
+    newest = rows[::-1]
+
+    def fill() -> dict[str, Any]:
+        onward = asked.paged("invoices", skip, len(rows), **identity)
+        return {"rows": newest[skip : skip + 50], "total": len(rows), **onward}
+
+    return Page("invoices", title, asked.answer(rows), fill, identity)
+
+
+def invoice(asked: Asked) -> Page:
+    """An invoice as recorded; whether it comes out again; what it would be now."""
+    found = _found(asked, asked["invoice"])
+    asked.given["account"] = found.account
+    rows, said = issuing.document(found)
+
+    def fill() -> dict[str, Any]:
+        again = drafting.reproduced(asked.reader, found)
+        recorded = to_json(document(_answer(asked, found)))
+        computed = to_json(document(_answer(asked, again)))
+        return {
+            "said": said,
+            "rows": rows,
+            "found": found,
+            "same": recorded == computed,
+            "bytes": len(recorded.encode()),
+            "differs": drafting.differences(found, again),
+            "held": _held_against(asked, found),
+            "price_text": asked.words.number,
+        }
+
+    title = asked.words("invoice_titled", invoice=found.invoice)
+    identity = {"invoice": found.invoice}
+    return Page("invoice", title, _answer(asked, found), fill, identity)
+
+
+def _found(asked: Asked, number: str) -> Issued:
+    """The invoice, if it may be seen; else it is not there."""
+    found = issuing.find(asked.reader, number, asked.known)
+    if not asked.may_see(found.account):
+        raise NotFound(
+            "invoice_not_found",
+            f"There is no invoice {shown(number)}, as known at {asked.known.position}.",
+            try_="seat-ledger invoice list",
+        )
+    return found
+
+
+def _answer(asked: Asked, found: Issued) -> Answer:
+    """The document of ``invoice show``: the same whenever it is asked for (R61)."""
+    rows, said = issuing.document(found)
+    cut_off = asked.reader.knowledge(found.cut_off)
+    return Answer(rows, known=(cut_off.position, cut_off.recorded_at), extra=said)
+
+
+def _held_against(asked: Asked, found: Issued) -> list[Row]:
+    """By type: what was issued for the period so far, and what it comes to as known."""
+    facts = asked.account
+    issued = issuing.issued(asked.reader, facts, asked.known.position)
+    balances = issuing.balances(issued)
+    now = issuing.figures_at(asked.reader, facts, found, asked.known)
+    label = found.period.label
+    own = {kind for day, kind in balances if day == label}
+    rows = []
+    for kind in sorted(own | {kind for kind, count in now.items() if count}):
+        balance = balances.get((label, kind))
+        count = now.get(kind, Fraction(0))
+        price = balance.unit_price if balance else found.unit_prices.get(kind)
+        worth = (
+            None if price is None else found.currency.amount(count, parse_price(price))
+        )
+        amount = balance.amount if balance else Fraction(0)
+        rows.append(
+            {
+                "seat_type": kind,
+                "issued_quantity": plain(balance.quantity) if balance else "0",
+                "issued_amount": found.currency.amount(amount, Fraction(1)),
+                "quantity": plain(count),
+                "amount": worth,
+                "difference": None
+                if worth is None
+                else found.currency.amount(Fraction(worth) - amount, Fraction(1)),
+            }
+        )
+    return rows

@@ -1,0 +1,163 @@
+"""Audits of invoices that were issued elsewhere: a verdict and a cause for each line.
+
+Lines are put aside on the disk and worked through account by account, some hundreds at
+a time, so that a file of any size takes the same memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from itertools import islice
+
+from projections.billing.audit.contracts import UNKNOWN, Contract, contracts
+from projections.billing.audit.figures import Touched, figures_now
+from projections.billing.audit.lines import InvoiceLine, Written, issued_at
+from projections.billing.audit.spool import Spool
+from projections.billing.audit.summary import Summary
+from projections.billing.audit.work import Billed, Desk
+from projections.reader import Knowledge, Reader
+from seat_ledger.calendar import ZoneHistory
+from seat_ledger.errors import CommandRefused
+
+__all__ = ["InvoiceLine", "Spool", "Summary", "Written", "audit", "settle"]
+
+ACCOUNTS_AT_ONCE = 200
+LINES_AT_ONCE = 500
+_UTC = ZoneHistory("UTC")
+
+
+def settle(reader: Reader, spool: Spool) -> None:
+    """Let appends end that could still fall at or before an invoice's issue (R78).
+
+    To be called before "known at" is resolved: the reader may move on to a later head.
+    """
+    latest = None
+    for text in spool.issues():
+        issued = issued_at(text, _UTC)
+        if isinstance(issued, datetime) and (latest is None or issued > latest):
+            latest = issued
+    if latest is not None:
+        reader.knowledge(latest + timedelta(hours=14))
+
+
+def audit(reader: Reader, spool: Spool, known: Knowledge, upto: datetime) -> Summary:
+    """Hold every line of the spool against the ledger; the rows stand there after.
+
+    `upto` is the instant of what is known. Raises CommandRefused
+    (``position_beyond_head``) and InvalidInput, naming the line.
+    """
+    summary = Summary()
+    accounts = spool.accounts()
+    while keys := list(islice(accounts, ACCOUNTS_AT_ONCE)):
+        found = contracts(reader, keys)
+        _understand(reader, spool, keys, found, known)
+        desk = _desk(reader, spool, found, known, upto)
+        for key in keys:
+            for billed in _batches(_billed(desk, key, found.get(key))):
+                rows = desk.judged(billed)
+                summary.count(rows)
+                spool.tell(rows)
+        summary.renewal_due |= any(one.renewal_due for one in found.values())
+    return summary
+
+
+def _batches(billed: Iterator[Billed]) -> Iterator[list[Billed]]:
+    while some := list(islice(billed, LINES_AT_ONCE)):
+        yield some
+
+
+def _understand(
+    reader: Reader,
+    spool: Spool,
+    keys: list[str],
+    found: dict[str, Contract],
+    known: Knowledge,
+) -> None:
+    """Say what the accounts' lines mean by their periods and times of issue."""
+    spool.forget()
+    for key in keys:
+        said = spool.said(key)
+        while some := list(islice(said, 2 * LINES_AT_ONCE)):
+            spool.mean(_meanings(reader, key, found.get(key), some, known))
+
+
+def _meanings(
+    reader: Reader,
+    key: str,
+    contract: Contract | None,
+    said: list[tuple[str, str, int]],
+    known: Knowledge,
+) -> list[tuple[str, str, str, str | int]]:
+    means: list[tuple[str, str, str, str | int]] = []
+    instants: list[tuple[str, datetime]] = []
+    zones = contract.facts(reader.head).zones if contract else _UTC
+    for kind, text, no in said:
+        if kind == "period":
+            period = contract.period(text, known.position) if contract else None
+            label = period.label.isoformat() if period else UNKNOWN + text
+            means.append((key, kind, text, label))
+            continue
+        issued = _issued(text, zones, no)
+        if isinstance(issued, datetime):
+            instants.append((text, issued))
+        else:
+            _check_head(issued, reader.head, no)
+            means.append((key, kind, text, min(issued, known.position)))
+    if instants:
+        given = [instant for _, instant in instants]
+        rows = reader.ask("billing/audit", "positions", instants=given)
+        for (text, _), row in zip(
+            instants, sorted(rows, key=lambda row: int(row["n"])), strict=True
+        ):
+            position = min(row["position"], known.position)
+            means.append((key, "issued", text, position))
+    return means
+
+
+def _issued(text: str, zones: ZoneHistory, no: int) -> int | datetime:
+    try:
+        return issued_at(text, zones)
+    except CommandRefused as error:
+        raise CommandRefused(
+            error.code, f"Line {no}: {error.message}", try_=error.try_, line=no
+        ) from error
+
+
+def _check_head(position: int, head: int, no: int) -> None:
+    if position > head:
+        raise CommandRefused(
+            "position_beyond_head",
+            f"Line {no} was issued at position {position}; the ledger is at {head}.",
+            try_="write the instant at which the invoice was issued, or a position up "
+            f"to {head}",
+            line=no,
+        )
+
+
+def _desk(
+    reader: Reader,
+    spool: Spool,
+    found: dict[str, Contract],
+    known: Knowledge,
+    upto: datetime,
+) -> Desk:
+    """What the lines of some accounts are held against."""
+    wanted = []
+    first = known.position
+    for key, contract in found.items():
+        for row in spool.invoiced(key):
+            first = min(first, row["first_position"])
+            period = contract.period(row["label"], known.position)
+            if period is not None:
+                wanted.append((contract, period))
+    figures = figures_now(reader, wanted, known) if wanted else {}
+    touched = Touched(reader, wanted, first, known.position)
+    return Desk(reader, spool, known, upto, figures, touched)
+
+
+def _billed(desk: Desk, key: str, contract: Contract | None) -> Iterator[Billed]:
+    """An account's lines, from each figure's last one back, then what is missing."""
+    yield from desk.lines(key, contract)
+    if contract is not None:
+        yield from desk.missing(key, contract)

@@ -1,0 +1,105 @@
+"""Some accounts' contracts, and each of them as it was known at any position."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+
+from projections.billing import labelled
+from projections.contracts import AccountFacts, facts_of
+from projections.periods import PeriodRow, row_of
+from projections.reader import Reader, Row
+from seat_ledger.errors import CommandRefused, NotFound
+from seat_ledger.values import account_id
+
+UNKNOWN = "?"
+"""Marks a label that is no period of its account."""
+
+_POLICY = "BillingPolicyChanged"
+
+
+class Contract:
+    """What was said of one account's contract, and when it became known."""
+
+    def __init__(self, rows: list[Row], reversals: list[Row]) -> None:
+        self.rows, self.reversals = rows, reversals
+        self.turns = sorted(
+            row["position"]
+            for row in (*rows, *reversals)
+            if row.get("topic") != "InvoiceIssued"
+        )
+        self.renewal_due = False
+        self._facts: dict[int, AccountFacts] = {}
+        self._periods: dict[tuple[int, str], PeriodRow | None] = {}
+
+    @property
+    def no(self) -> int:
+        """The account's number: the position of its opening."""
+        position: int = self.rows[0]["position"]
+        return position
+
+    def state(self, known: int) -> int:
+        """Which of its states the contract was in, as known at a position."""
+        return bisect_right(self.turns, known)
+
+    def facts(self, known: int) -> AccountFacts:
+        """The account as known at a position."""
+        state = self.state(known)
+        if state not in self._facts:
+            self._facts[state] = facts_of(self.rows, known, self._reversed(known))
+        return self._facts[state]
+
+    def period(self, label: str, known: int) -> PeriodRow | None:
+        """The period of a label as known at a position, or None."""
+        if label.startswith(UNKNOWN):
+            return None
+        key = (self.state(known), label)
+        if key not in self._periods:
+            facts = self.facts(known)
+            try:
+                found = row_of(facts, labelled(facts, label)) if facts.known else None
+            except (NotFound, CommandRefused) as error:
+                self.renewal_due |= error.code == "renewal_due"
+                found = None
+            self._periods[key] = found
+        return self._periods[key]
+
+    def between(self, since: int, upto: int, *topics: str) -> Iterator[int]:
+        """The entries of some kinds in ``(since, upto]``, reversals of policies too."""
+        rows = list(self.rows)
+        if _POLICY in topics:
+            rows += self.reversals
+        for row in rows:
+            if since < row["position"] <= upto and row.get("topic", _POLICY) in topics:
+                yield row["position"]
+
+    def _reversed(self, known: int) -> set[int]:
+        """Its policies that did not hold: the last reversal decides (DOMAIN 2)."""
+        holds = {
+            row["root"]: row["holds"]
+            for row in self.reversals
+            if row["position"] <= known
+        }
+        return {root for root, held in holds.items() if not held}
+
+
+def contracts(reader: Reader, keys: Iterable[str]) -> dict[str, Contract]:
+    """The contracts of some accounts by key; what was never opened is left out."""
+    ids = [account_id(key) for key in keys]
+    rows = reader.ask("billing/audit", "contracts", account_ids=ids)
+    policies = [row["position"] for row in rows if row["topic"] == _POLICY]
+    reversals: dict[int, list[Row]] = {}
+    if policies:
+        of_policy = {
+            row["position"]: row["account_no"]
+            for row in rows
+            if row["topic"] == _POLICY
+        }
+        for row in reader.ask("billing/audit", "reversals", roots=policies):
+            reversals.setdefault(of_policy[row["root"]], []).append(row)
+    found = {}
+    for number, said in groupby(rows, key=lambda row: int(row["account_no"])):
+        contract = Contract(list(said), reversals.get(number, []))
+        found[contract.rows[0]["details"]["account_key"]] = contract
+    return found

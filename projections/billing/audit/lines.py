@@ -1,0 +1,133 @@
+"""A line of an invoice that was issued elsewhere, as its file says it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from fractions import Fraction
+from functools import lru_cache
+from typing import NamedTuple
+
+from projections.billing import span_of
+from projections.billing.figures import MODES, WITH_GRANULARITY
+from seat_ledger.calendar import ZoneHistory, parse_instant
+from seat_ledger.errors import InvalidInput
+from seat_ledger.money import Currency
+from seat_ledger.values import shown
+
+_POSITION = re.compile(r"#?(\d{1,18})", re.ASCII)
+_UTC = ZoneHistory("UTC")
+
+
+class Written(NamedTuple):
+    """A decimal as it was written, with a point."""
+
+    text: str
+
+    @property
+    def value(self) -> Fraction:
+        """What it says, exactly."""
+        return Fraction(self.text)
+
+    @property
+    def places(self) -> int:
+        """The decimal places that it shows."""
+        return len(self.text.partition(".")[2])
+
+
+class InvoiceLine(NamedTuple):
+    """One line: what was billed, when it was issued, and by which rule, if it says.
+
+    `no` is its line in the file. `period` is a label as given, `issued` a position or
+    an instant as given.
+    """
+
+    no: int
+    account: str
+    invoice: str
+    issued: str
+    period: str
+    seat_type: str
+    quantity: Written
+    unit_price: Written
+    amount: Written
+    mode: str | None
+    granularity: str | None
+    currency: str | None
+
+    @classmethod
+    def checked(
+        cls,
+        no: int,
+        named: Mapping[str, str],
+        quantity: Written,
+        unit_price: Written,
+        amount: Written,
+    ) -> InvoiceLine:
+        """A line whose cells can be read. Raises InvalidInput.
+
+        What the ledger does not know (an account, a period, a type) is no fault of
+        the file: it is a finding (R65).
+        """
+        span_of(named["period"])
+        issued_at(named["issued_at"], _UTC)
+        if unit_price.text.startswith("-"):
+            raise InvalidInput(
+                f"the unit_price {unit_price.text} is below zero.",
+                try_="write a credit with a negative quantity and amount",
+            )
+        mode, granularity = _rule(named.get("mode"), named.get("granularity"))
+        currency = named.get("currency") or None
+        Currency.named(currency)
+        return cls(
+            no,
+            named["account"],
+            named["invoice"],
+            named["issued_at"],
+            named["period"],
+            named["seat_type"],
+            quantity,
+            unit_price,
+            amount,
+            mode,
+            granularity,
+            currency,
+        )
+
+    def rule(self, policy: tuple[str, str | None]) -> tuple[str, str | None]:
+        """By which rule the line is counted, where the account has this policy."""
+        mode = self.mode or policy[0]
+        if mode not in WITH_GRANULARITY:
+            return mode, None
+        inherited = policy[1] if mode == policy[0] else None
+        return mode, self.granularity or inherited or "day"
+
+
+def _rule(mode: str | None, granularity: str | None) -> tuple[str | None, str | None]:
+    if mode and mode not in MODES:
+        raise InvalidInput(
+            f"there is no counting mode {shown(mode)}.",
+            try_=f"use one of {', '.join(MODES)}",
+        )
+    if granularity and granularity not in {"day", "second"}:
+        raise InvalidInput(
+            f"there is no granularity {shown(granularity)}.", try_="use day or second"
+        )
+    if mode and granularity and mode not in WITH_GRANULARITY:
+        raise InvalidInput(
+            f"the mode {mode} has no granularity.", try_="leave the cell empty"
+        )
+    return mode or None, granularity or None
+
+
+@lru_cache(maxsize=4096)
+def issued_at(text: str, zones: ZoneHistory) -> int | datetime:
+    """When an invoice was issued: a position, or an instant, local without an offset.
+
+    Raises InvalidInput, or CommandRefused for a local time that is none or two (R11).
+    """
+    position = _POSITION.fullmatch(text)
+    if position:
+        return int(position[1])
+    return parse_instant(text, zones)

@@ -1,0 +1,76 @@
+"""What an audit comes to: how many lines of each verdict, and what they add up to."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from fractions import Fraction
+from typing import Any
+
+from projections.billing.audit.verdict import ZERO, money
+from projections.reader import Row
+from seat_ledger.money import Currency
+
+VERDICTS = ("match", "over", "under", "missing", "unexpected")
+CAUSES = ("wrong_at_issue", "corrected_later", "not_known_at_issue")
+
+
+class Summary:
+    """Counted row by row; `renewal_due` where a period waits for one (R38)."""
+
+    def __init__(self) -> None:
+        self.verdicts: Counter[str] = Counter(dict.fromkeys(VERDICTS, 0))
+        self.causes: Counter[str] = Counter(dict.fromkeys(CAUSES, 0))
+        self.sums: dict[str | None, list[Fraction]] = {}
+        self.unpriced = 0
+        self.renewal_due = False
+
+    def count(self, rows: Iterable[Row]) -> None:
+        """Add some rows of the answer."""
+        for row in rows:
+            self.verdicts[row["verdict"]] += 1
+            if row["cause"] != "none":
+                self.causes[row["cause"]] += 1
+            sums = self.sums.setdefault(row["currency"], [ZERO, ZERO])
+            sums[0] += Fraction(row["invoiced_amount"])
+            if row["ledger_amount"] is None:
+                self.unpriced += 1
+            else:
+                sums[1] += Fraction(row["ledger_amount"])
+
+    @property
+    def lines(self) -> int:
+        """How many lines the file has."""
+        return self.verdicts.total() - self.verdicts["missing"]
+
+    @property
+    def findings(self) -> int:
+        """How many rows are not a match."""
+        return self.verdicts.total() - self.verdicts["match"]
+
+    def totals(self) -> list[dict[str, Any]]:
+        """What was invoiced, what the ledger bills, and the difference, by currency."""
+        rows = []
+        for code in sorted(self.sums, key=lambda code: code or ""):
+            invoiced, ledger = self.sums[code]
+            currency = Currency.named(code)
+            rows.append(
+                {
+                    "currency": code,
+                    "invoiced_amount": money(invoiced, currency),
+                    "ledger_amount": money(ledger, currency),
+                    "difference": money(invoiced - ledger, currency),
+                }
+            )
+        return rows
+
+    def document(self) -> dict[str, Any]:
+        """What stands in the document beside the rows."""
+        return {
+            "lines": self.lines,
+            "findings": self.findings,
+            "verdicts": dict(self.verdicts),
+            "causes": dict(self.causes),
+            "totals": self.totals(),
+            "unpriced": self.unpriced,
+        }

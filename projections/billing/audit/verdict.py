@@ -1,0 +1,117 @@
+"""What the ledger says of an invoice line: pure arithmetic over exact quantities.
+
+A figure that has one line owes it everything. Where several lines bill one figure,
+each is held against what the others left: the last of them should have put right what
+the earlier ones said, as a correction does (R43).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from fractions import Fraction
+from typing import NamedTuple
+
+from projections.billing.audit.lines import Written
+from seat_ledger.money import Currency, plain, rounded
+
+ZERO = Fraction(0)
+
+
+class Verdict(NamedTuple):
+    """A line's verdict, the ledger's amount and the difference to it (R65)."""
+
+    word: str
+    ledger_amount: Fraction
+    difference: Fraction
+
+    @property
+    def matches(self) -> bool:
+        """Whether there is nothing to say of the line."""
+        return self.word == "match"
+
+
+def judge(
+    invoiced: Written,
+    unit_price: Fraction,
+    amount: Fraction,
+    owed: Fraction,
+    places: int,
+) -> Verdict:
+    """Hold a line against the quantity that the ledger owes it (R65)."""
+    ledger_amount = Fraction(rounded(owed * unit_price, places))
+    difference = amount - ledger_amount
+    if owed == 0:
+        return Verdict("unexpected", ledger_amount, difference)
+    sign = difference
+    if not sign and Fraction(rounded(owed, invoiced.places)) != invoiced.value:
+        sign = invoiced.value - owed
+    word = "over" if sign > 0 else "under" if sign < 0 else "match"
+    return Verdict(word, ledger_amount, difference)
+
+
+def cause_of(verdict: Verdict, then: Verdict | None) -> str:
+    """Whether a line was wrong with what was known at issue (R62), if anything was."""
+    if verdict.matches:
+        return "none"
+    if then is None:
+        return "not_known_at_issue"
+    return "corrected_later" if then.matches else "wrong_at_issue"
+
+
+class Shares:
+    """What is owed to each line of one figure, asked from the last line to the first.
+
+    `lines` are the quantities of every line. What they say too much is taken from the
+    last ones, what they say too little is owed to the last.
+    """
+
+    def __init__(self, lines: Iterable[Written]) -> None:
+        self.before = self.slack = ZERO
+        for line in lines:
+            self.before += line.value
+            self.slack += slack_of(line)
+        self.rest: Fraction | None = None
+
+    def owed(self, line: Written, figure: Fraction, *, first: bool) -> Fraction:
+        """What the ledger owes the line as known now: the next one towards the first.
+
+        `figure` is the ledger's quantity by the line's rule.
+        """
+        said = line.value
+        if self.rest is None:
+            self.rest = self.before - figure
+        rest, slack = self.rest, self.slack
+        self.before -= said
+        if abs(rest) <= slack or first or rest < 0 or said <= 0:
+            self.rest = ZERO
+            return said - rest
+        if abs(rest - said) <= slack:
+            self.rest = rest - said
+            return ZERO
+        taken = min(rest, said)
+        self.rest = rest - taken
+        return said - taken
+
+    def owed_at_issue(self, line: Written, figure: Fraction) -> Fraction:
+        """What was left of the figure as known at issue; asked after :meth:`owed`.
+
+        It is the figure less what the earlier lines had billed (R43).
+        """
+        left = figure - self.before
+        if line.value > 0 and self.before and left <= self.slack:
+            return ZERO
+        return left
+
+
+def slack_of(line: Written) -> Fraction:
+    """How far a shown quantity may lie from the exact one."""
+    return Fraction(1, 2 * 10**line.places) if line.places else ZERO
+
+
+def money(amount: Fraction, currency: Currency) -> str:
+    """An amount with the currency's places, and all that it has."""
+    sign = "-" if amount < 0 else ""
+    return sign + currency.shown(abs(amount))
+
+
+__all__ = ["Shares", "Verdict", "cause_of", "judge", "money", "plain", "slack_of"]

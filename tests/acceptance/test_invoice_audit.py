@@ -1,0 +1,329 @@
+"""Audits of invoices issued elsewhere, by the real command (R62, R65, R79)."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.acceptance.test_command_line import Program
+
+PRO, START = "sales/professional", "sales/starter"
+HEADER = "account,invoice,issued_at,period,seat_type,quantity,unit_price,amount"
+PRICE = "30.00"
+
+
+def said(op: str, at: str, **fields: Any) -> dict[str, Any]:
+    return {"op": op, "account": "e", "effective_at": at, **fields}
+
+
+OPENED = said(
+    "open_account", "2025-05-01T00:00:00Z", name="E", time_zone="UTC",
+    term_start="2025-05-01", term_months=12, billing_cycle_months=1,
+)  # fmt: skip
+BOUGHT = said("buy_seats", "2025-06-01", seat_type=PRO, quantity=1)
+A = said("add_user", "2025-06-01", user="a", email="a@e.example", name="A")
+GIVEN = said("assign_seat", "2025-06-01", user="a", seat_type=PRO)
+TRULY_LEFT = {
+    "op": "unassign_seat",
+    "user": "a",
+    "seat_type": PRO,
+    "effective_at": "2025-06-21",
+}
+LEFT = said("unassign_seat", "2025-06-16", user="a", seat_type=PRO)
+
+
+@pytest.fixture
+def book(database: str, tmp_path: Path) -> Book:
+    return Book(Program(database), tmp_path)
+
+
+class Book:
+    """The ledger of E21: ann holds the one seat from June on; and files to audit."""
+
+    def __init__(self, program: Program, folder: Path) -> None:
+        self.program, self.folder = program, folder
+        self.say(OPENED, BOUGHT, A, GIVEN)
+
+    def say(self, *commands: dict[str, Any]) -> int:
+        """Record commands; return the last position."""
+        done = self.program.lines(*commands)
+        assert done.returncode == 0, done.stderr
+        rows = json.loads(done.stdout)["rows"]
+        return max(position for row in rows for position in row["positions"])
+
+    def file(self, *lines: str, header: str = HEADER) -> Path:
+        path = self.folder / "invoices.csv"
+        path.write_text("\n".join([header, *lines]) + "\n")
+        return path
+
+    def audit(
+        self, *lines: str, header: str = HEADER, words: tuple[str, ...] = ()
+    ) -> list[dict[str, Any]]:
+        return self.document(*lines, header=header, words=words)["rows"]
+
+    def document(
+        self, *lines: str, header: str = HEADER, words: tuple[str, ...] = ()
+    ) -> dict[str, Any]:
+        path = self.file(*lines, header=header)
+        done = self.program.run("invoice", "audit", path, "--format", "json", *words)
+        document = json.loads(done.stdout)
+        wrong = any(row["verdict"] != "match" for row in document["rows"])
+        assert done.returncode == (3 if wrong else 0), done.stderr
+        return document
+
+    def refusal(self, content: bytes) -> dict[str, Any]:
+        path = self.folder / "bad.csv"
+        path.write_bytes(content)
+        report = self.folder / "out.html"
+        done = self.program.run(
+            "invoice", "audit", path, "--report", report, "--format", "json"
+        )
+        assert (done.returncode, done.stdout) == (2, "")
+        assert not report.exists()
+        assert "Traceback" not in done.stderr
+        return json.loads(done.stderr.splitlines()[-1])
+
+
+TIMED = f"{HEADER},mode"
+
+
+def june(quantity: str, amount: str, issued: Any, invoice: str = "INV-6") -> str:
+    return f"e,{invoice},{issued},2025-06-01,{PRO},{quantity},30.00,{amount}"
+
+
+def verdicts(rows: list[dict[str, Any]]) -> list[tuple[str, str]]:
+    return [(row["verdict"], row["cause"]) for row in rows]
+
+
+def test_a_right_line_matches_in_the_contracts_shape(book: Book) -> None:
+    (row,) = book.audit(june("1", "30.00", 5))
+    assert list(row)[:13] == [
+        "invoice",
+        "account",
+        "period",
+        "seat_type",
+        "invoiced_quantity",
+        "ledger_quantity",
+        "ledger_quantity_at_issue",
+        "invoiced_amount",
+        "ledger_amount",
+        "difference",
+        "verdict",
+        "cause",
+        "events",
+    ]
+    assert verdicts([row]) == [("match", "none")]
+    assert (row["ledger_quantity"], row["difference"], row["events"]) == (
+        "1",
+        "0.00",
+        [],
+    )
+
+
+def test_e21_right_at_issue_and_corrected_later(book: Book) -> None:
+    left = book.say(LEFT)
+    (row,) = book.audit(f"{june('1', '30.00', 5)},time_weighted", header=TIMED)
+    assert verdicts([row]) == [("over", "corrected_later")]
+    assert (row["ledger_quantity"], row["ledger_quantity_at_issue"]) == ("0.5", "1")
+    assert (row["ledger_amount"], row["difference"]) == ("15.00", "15.00")
+    assert row["events"] == [left]
+
+
+def test_e21_in_contracted_the_correction_changes_nothing(book: Book) -> None:
+    book.say(LEFT)
+    assert verdicts(book.audit(june("1", "30.00", 5))) == [("match", "none")]
+
+
+def test_e22_a_correction_of_a_correction_is_explained_by_all_its_entries(
+    book: Book,
+) -> None:
+    first = book.say(LEFT)
+    last = book.say(
+        {
+            "op": "batch",
+            "account": "e",
+            "reason": "the 21st",
+            "commands": [
+                {"op": "reverse", "entry": first},
+                TRULY_LEFT,
+            ],
+        }
+    )
+    (row,) = book.audit(f"{june('1', '30.00', 5)},time_weighted", header=TIMED)
+    assert row["ledger_quantity"] == "0.666666666667"
+    assert row["events"] == [last]
+    (row,) = book.audit(f"{june('0.5', '15.00', first)},time_weighted", header=TIMED)
+    assert verdicts([row]) == [("under", "corrected_later")]
+    assert row["events"] == [last - 1, last]
+
+
+def test_a_credit_on_a_later_invoice_settles_the_correction(book: Book) -> None:
+    left = book.say(LEFT)
+    lines = (
+        f"{june('1', '30.00', 5)},time_weighted",
+        f"{june('-0.5', '-15.00', left, 'INV-7')},time_weighted",
+    )
+    assert verdicts(book.audit(*lines, header=TIMED)) == [("match", "none")] * 2
+
+
+def test_wrong_at_issue_shows_the_figures_own_entries(book: Book) -> None:
+    (row,) = book.audit(june("3", "90.00", 5))
+    assert verdicts([row]) == [("over", "wrong_at_issue")]
+    assert (row["difference"], row["events"]) == ("60.00", [2])
+
+
+def test_the_same_line_twice_is_billed_once(book: Book) -> None:
+    rows = book.audit(june("1", "30.00", 5), june("1", "30.00", 5))
+    assert verdicts(rows) == [("match", "none"), ("unexpected", "wrong_at_issue")]
+    assert rows[1]["difference"] == "30.00"
+
+
+def test_two_lines_that_share_a_figure_match_together(book: Book) -> None:
+    book.say(said("buy_seats", "2025-06-21", seat_type=PRO, quantity=2))
+    lines = (june("1", "30.00", 7), june("0.666667", "20.00", 7))
+    assert verdicts(book.audit(*lines)) == [("match", "none")] * 2
+
+
+def test_r65_quantity_decides_where_the_amounts_agree(book: Book) -> None:
+    book.say(said("buy_seats", "2025-06-21", seat_type=PRO, quantity=1))
+    for quantity, word in (("1.33", "match"), ("1.3", "match"), ("1.34", "over")):
+        (row,) = book.audit(june(quantity, "40.00", 6))
+        assert row["verdict"] == word, quantity
+
+
+def test_missing_and_unexpected_are_found_from_both_sides(book: Book) -> None:
+    book.say(said("buy_seats", "2025-06-11", seat_type=START, quantity=3))
+    document = book.document(
+        june("1", "30.00", 8),
+        "e,INV-6,8,2025-06-01,sales/enterprise,1,9.00,9.00",
+        "e,INV-6,8,2025-06-01,sales/pro,1,9.00,9.00",
+        f"e,INV-6,8,2025-06-07,{PRO},1,9.00,9.00",
+        f"e,INV-6,8,2031-01,{PRO},1,9.00,9.00",
+        f"nobody,INV-6,8,2025-06-01,{PRO},1,9.00,9.00",
+    )
+    rows = document["rows"]
+    assert [row["verdict"] for row in rows] == [
+        "match",
+        *["unexpected"] * 5,
+        "missing",
+    ]
+    missing = rows[-1]
+    assert (missing["invoice"], missing["seat_type"]) == ("INV-6", START)
+    assert (missing["ledger_quantity"], missing["difference"]) == ("2", None)
+    assert missing["events"] == [6, 7, 8]
+    assert document["verdicts"]["unexpected"] == 5
+    assert document["renewal_due"] is True
+
+
+def test_a_missing_line_is_priced_by_another_line_of_its_type(book: Book) -> None:
+    book.say(said("buy_seats", "2025-06-01", seat_type=START, quantity=3))
+    rows = book.audit(
+        june("1", "30.00", 8), f"e,INV-7,8,2025-07,{PRO},1,30.00,30.00",
+        f"e,INV-7,8,2025-07,{START},3,10.00,30.00",
+    )  # fmt: skip
+    assert rows[-1]["verdict"] == "missing"
+    assert (rows[-1]["period"], rows[-1]["difference"]) == ("2025-06-01", "-30.00")
+
+
+def test_r79_issued_before_the_first_record_of_the_account(book: Book) -> None:
+    (row,) = book.audit(june("2", "60.00", "2025-07-01T00:00:00Z"))
+    assert verdicts([row]) == [("over", "not_known_at_issue")]
+    assert row["ledger_quantity_at_issue"] == "0"
+    (row,) = book.audit(june("1", "30.00", "2025-07-01"))
+    assert verdicts([row]) == [("match", "none")]
+
+
+def test_known_at_replaces_now(book: Book) -> None:
+    book.say(LEFT)
+    line = f"{june('1', '30.00', 5)},time_weighted"
+    (row,) = book.audit(line, header=TIMED, words=("--known-at", "5"))
+    assert verdicts([row]) == [("match", "none")]
+
+
+def test_a_policy_set_later_for_the_period_is_the_cause(book: Book) -> None:
+    book.say(said("buy_seats", "2025-06-01", seat_type=PRO, quantity=1))
+    policy = book.say(said("set_billing_policy", "2025-05-15", mode="peak"))
+    (row,) = book.audit(june("2", "60.00", 6))
+    assert verdicts([row]) == [("over", "corrected_later")]
+    assert (row["mode"], row["events"]) == ("peak", [policy])
+    (row,) = book.audit(june("2", "60.00", policy))
+    assert verdicts([row]) == [("over", "wrong_at_issue")]
+
+
+def test_currencies_with_no_and_three_decimals(book: Book) -> None:
+    header = f"{HEADER},currency"
+    book.say(said("buy_seats", "2025-06-21", seat_type=PRO, quantity=1))
+    yen = f"e,I,6,2025-06-01,{PRO},1.33,101,135,JPY"
+    dinar = f"e,I,6,2025-06-01,{PRO},1.33,101,134.667,KWD"
+    (row,) = book.audit(yen, header=header)
+    assert (row["verdict"], row["ledger_amount"], row["difference"]) == (
+        "match",
+        "135",
+        "0",
+    )
+    (row,) = book.audit(dinar, header=header)
+    assert (row["verdict"], row["difference"]) == ("match", "0.000")
+
+
+def test_what_cannot_be_read_is_refused_whole(book: Book) -> None:
+    good = june("1", "30.00", 5)
+    error = book.refusal(f"{HEADER}\n{good}\n{good}x\n".encode())
+    assert error["code"] == "invalid_input"
+    assert error["message"] == "bad.csv:3: amount '30.00x' is no number."
+    assert "write a decimal" in error["try"]
+
+
+def test_a_position_beyond_the_head_is_refused(book: Book) -> None:
+    done = book.program.run("invoice", "audit", book.file(june("1", "30.00", 999)))
+    assert done.returncode == 1
+    assert "Line 2 was issued at position 999; the ledger is at 5." in done.stderr
+
+
+def test_a_cell_that_looks_like_a_formula_stays_a_text(book: Book) -> None:
+    line = june("1", "30.00", 5, "=HYPERLINK(0)")
+    (row,) = book.audit(line)
+    assert (row["invoice"], row["verdict"]) == ("=HYPERLINK(0)", "match")
+    done = book.program.run("invoice", "audit", book.file(line), "--format", "csv")
+    assert "'=HYPERLINK(0)" in done.stdout
+
+
+def test_a_file_that_is_not_there(book: Book) -> None:
+    done = book.program.run("invoice", "audit", book.folder / "none.csv")
+    assert (done.returncode, "cannot be read" in done.stderr) == (2, True)
+
+
+def test_many_lines_agree_with_the_counts_of_each_knowledge(book: Book) -> None:
+    """Every quantity now and at issue is what `billing counts` says as known then."""
+    draw = random.Random(5)
+    for day in range(2, 28, 5):
+        book.say(said("buy_seats", f"2025-06-{day:02}", seat_type=PRO, quantity=1))
+        key = f"u{day}"
+        book.say(
+            said(
+                "add_user", "2025-06-01", user=key, email=f"{key}@e.example", name="U"
+            ),
+            said("assign_seat", f"2025-06-{day:02}", user=key, seat_type=PRO),
+        )
+    head = book.say(LEFT)
+    modes = ("contracted", "peak", "time_weighted", "day_touch", "distinct")
+    lines = [
+        f"{june('1', '30.00', draw.randint(1, head))},{mode}"
+        for mode in modes
+        for _ in range(3)
+    ]
+    for line in lines:
+        (row,) = book.audit(line, header=TIMED)
+        mode, issued = line.split(",")[-1], line.split(",")[2]
+        for known, name in (
+            (head, "ledger_quantity"),
+            (issued, "ledger_quantity_at_issue"),
+        ):
+            found = book.program.json(
+                "billing", "counts", "-a", "e", "--period", "2025-06", "--mode", mode,
+                "--known-at", known,
+            )["rows"]  # fmt: skip
+            assert row[name] == (found[0]["quantity"] if found else "0"), line
