@@ -32,7 +32,10 @@ def rebuild_and_tell(
     except (LedgerError, KeyboardInterrupt) as error:
         failed = Result()
         failed.error = error if isinstance(error, LedgerError) else _interrupted()
-        _write_down(session.conninfo(), failed.document(), metrics, results)
+        try:
+            _write_down(session.conninfo(), failed.document(), metrics, results)
+        except LedgerError as unwritten:
+            say(f"Error: {unwritten.message}")
         raise
     document = result.document()
     _write_down(session.conninfo(), document, metrics, results)

@@ -78,20 +78,35 @@ def may_write(connection: _Connection) -> bool:
 def advance(connection: _Connection, number: int, head: int) -> int:
     """Take the next batch of events, all of it or none; return the new checkpoint.
 
-    An event that cannot be read is noted, so that status shows what stops the
-    projections since when.
+    An event that cannot be read stops it: what stands before is taken, and the event
+    is noted, so that status shows what stops the projections since when.
     """
     try:
         with connection.transaction():
             return locked_advance(connection, number, head)
     except UnreadableEvent as error:
+        first = _go_up_to(connection, number, error)
         connection.execute(
             "UPDATE projection.generation SET failed_position = %s, "
             "failed_reason = %s, failed_at = clock_timestamp() "
             "WHERE number = %s AND failed_position IS DISTINCT FROM %s",
-            [error.position, error.message, number, error.position],
+            [first.position, first.message, number, first.position],
         )
-        raise
+        raise first from error
+
+
+def _go_up_to(
+    connection: _Connection, number: int, stopped: UnreadableEvent
+) -> UnreadableEvent:
+    """Take what stands before an event that cannot be read; return the first such."""
+    while True:
+        try:
+            with connection.transaction():
+                locked_advance(connection, number, stopped.position - 1)
+        except UnreadableEvent as earlier:
+            stopped = earlier
+        else:
+            return stopped
 
 
 def locked_advance(connection: _Connection, number: int, head: int) -> int:

@@ -26,7 +26,12 @@ STEPS = (
     ("users", "person"),
     ("journal", "journal"),
 )
-_UNREADABLE = (psycopg.DataError, psycopg.IntegrityError)
+_UNREADABLE = (
+    psycopg.DataError,
+    psycopg.IntegrityError,
+    psycopg.errors.ProgramLimitExceeded,
+    psycopg.errors.StatementTooComplex,
+)
 
 
 class UnreadableEvent(IntegrityFailure):

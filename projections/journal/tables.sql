@@ -26,7 +26,7 @@ CREATE TABLE journal (
     idempotency_key text COLLATE "C",
     correlation_id text COLLATE "C",
     details jsonb,
-    CONSTRAINT journal_is_whole CHECK (
+    CONSTRAINT journal_is_whole CHECK ((
         CASE
             WHEN topic IN ('SeatAssigned', 'SeatUnassigned')
                 THEN seat_type IS NOT NULL AND number > 0 AND user_no IS NOT NULL
@@ -45,7 +45,7 @@ CREATE TABLE journal (
             WHEN topic = 'EntryReversed'
                 THEN entry IS NOT NULL AND root IS NOT NULL AND holds IS NOT NULL
             ELSE details IS NOT NULL
-        END)
+        END) IS TRUE)
 );
 
 -- indexes --

@@ -13,7 +13,6 @@ import pytest
 from projections import engine, generation
 from projections.reader import Reader
 from seat_ledger.application import SeatLedger
-from seat_ledger.errors import IntegrityFailure
 from seat_ledger.events import EVENT_CLASSES
 from seat_ledger.store import recorder, schema
 from seat_ledger.store.mapper import read_event, state_of
@@ -76,28 +75,6 @@ def test_catch_up_takes_each_event_once(database: str, ledger: SeatLedger) -> No
     assert count == (len(rows),)
     with Reader(database):
         assert journal(database) == rows
-
-
-@pytest.mark.parametrize(
-    ("topic", "state"),
-    [("SeatGilded", {"v": 1}), ("SeatPurchased", {"v": 2})],
-)
-def test_r74_an_unknown_type_or_version_stops_at_its_position(
-    database: str, ledger: SeatLedger, topic: str, state: dict[str, int]
-) -> None:
-    fill(ledger, 1)
-    with psycopg.connect(database) as connection:
-        row = connection.execute(
-            "INSERT INTO ledger.stored_events "
-            "(originator_id, originator_version, topic, state, recorded_at) "
-            "VALUES (%s, 1, %s, %s, now()) RETURNING notification_id",
-            [uuid4(), topic, json.dumps(state, separators=(",", ":")).encode()],
-        ).fetchone()
-    with pytest.raises(IntegrityFailure) as told:
-        Reader(database)
-    assert str(row[0]) in told.value.message
-    assert topic in told.value.message
-    assert journal(database) == []
 
 
 @pytest.mark.both_versions

@@ -1,0 +1,57 @@
+"""Processes that kill themselves at a given step of a catch-up or a rebuild."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import Any
+
+from projections import catch_up as catching_up
+from projections import generation
+from projections import rebuild as rebuilding
+from projections import switch as switching
+from seat_ledger.store.connection import connect
+
+REBUILD = (*rebuilding.PHASES, "inside the switch", "after the switch")
+CATCH_UP = ("checked", "decoded", "computed", "committed")
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def then_die(module: Any, name: str) -> None:
+    """Let a function of a module do its work, and die when it is done."""
+    original = getattr(module, name)
+
+    def call(*given: Any, **more: Any) -> None:
+        original(*given, **more)
+        die()
+
+    setattr(module, name, call)
+
+
+def rebuild(conninfo: str, step: str) -> None:
+    """Rebuild until a phase begins, or the switch is reached."""
+    if step == "inside the switch":
+        then_die(generation, "serve")
+    if step == "after the switch":
+        then_die(switching, "_hand_over")
+
+    def at(what: str) -> None:
+        if what == rebuilding.PHASES.get(step):
+            die()
+
+    rebuilding.rebuild(conninfo, at=at)
+
+
+def catch_up(conninfo: str, step: str) -> None:
+    """Catch up until a step is done."""
+    if step == "committed":
+        then_die(catching_up, "advance")
+    else:
+        names = {"checked": "check_known", "decoded": "decode", "computed": "refresh"}
+        then_die(catching_up, names[step])
+    catching_up.BATCH = 7
+    with connect(conninfo, autocommit=True) as connection:
+        catching_up.catch_up(connection)

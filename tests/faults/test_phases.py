@@ -1,0 +1,78 @@
+"""SIGKILL at each step of a catch-up and of a rebuild, then compared."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable
+
+import pytest
+
+from projections import engine
+from projections.rebuild import rebuild
+from seat_ledger.application import SeatLedger
+from seat_ledger.store.connection import connect
+from tests.faults import phases
+from tests.integration.tables import (
+    PRO,
+    clients,
+    differences,
+    digests,
+    fill,
+    generations,
+    head,
+    wait_for_the_killed,
+)
+
+
+def run_until_killed(
+    work: Callable[[str, str], None], conninfo: str, step: str
+) -> None:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.faults.acts", "tests.faults.phases"])
+    process = context.Process(target=work, args=(conninfo, step))
+    others = clients(conninfo)
+    process.start()
+    process.join(60)
+    assert process.exitcode == -9
+    wait_for_the_killed(conninfo, others)
+
+
+def test_a_rebuild_killed_at_any_phase_leaves_the_served_tables_right(
+    database: str, ledger: SeatLedger
+) -> None:
+    fill(ledger, "acme", "boats")
+    with connect(database, autocommit=True) as connection:
+        engine.catch_up(connection)
+    for step in phases.REBUILD:
+        before = digests(database)
+        run_until_killed(phases.rebuild, database, step)
+        assert (digests(database), differences(database)) == (before, []), step
+        rows, _ = generations(database)
+        left = [number for state, number in rows if state == "building"]
+        assert len(left) == (0 if step == "after the switch" else 1), step
+        ledger.buy_seats("acme", seat_type=PRO, quantity=1)
+        result = rebuild(database)
+        assert result.error is None
+        rows, schemas = generations(database)
+        assert [state for state, _ in rows] == ["kept", "served"], step
+        assert schemas == [number for _, number in rows], step
+        assert result.ceiling == head(database)
+        assert differences(database) == [], step
+
+
+@pytest.mark.parametrize("step", phases.CATCH_UP)
+def test_a_catch_up_killed_at_any_step_goes_on_as_if_nothing_were(
+    database: str, ledger: SeatLedger, step: str
+) -> None:
+    fill(ledger, "acme", "boats")
+    for _ in range(3):
+        run_until_killed(phases.catch_up, database, step)
+        assert differences(database) == []
+    with connect(database, autocommit=True) as connection:
+        found = engine.catch_up(connection)
+    expected = 3 * 7 if step == "committed" else 0
+    assert found.checkpoint == head(database) > expected
+    assert differences(database) == []
+    kept = digests(database)
+    assert rebuild(database).error is None
+    assert digests(database) == kept

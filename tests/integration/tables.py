@@ -1,0 +1,119 @@
+"""A store to look at, and what its served tables are."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import psycopg
+
+from projections import generation
+from projections.checks import digest_of
+from projections.queries import queries
+from projections.verify import verify
+from seat_ledger.application import SeatLedger
+
+PRO = "sales/professional"
+
+
+def fill(ledger: SeatLedger, *accounts: str) -> None:
+    """Accounts with a history of every kind: late facts, reversals, a renewal."""
+    for key in accounts:
+        ledger.open_account(
+            key,
+            name=key,
+            time_zone="Europe/Amsterdam",
+            term_start="2025-03-05",
+            term_months=12,
+            billing_cycle_months=1,
+        )
+        ledger.buy_seats(key, seat_type=PRO, quantity=4, effective_at="2025-03-05")
+        for user in ("ann", "bob"):
+            ledger.add_user(
+                key,
+                user=user,
+                email=f"{user}@x.example",
+                name=user,
+                seats=[PRO],
+                effective_at="2025-03-06",
+            )
+        ledger.unassign_seat(
+            key,
+            user="bob",
+            seat_type=PRO,
+            effective_at="2025-06-18",
+            idempotency_key="u",
+        )
+        ledger.reduce_seats(key, seat_type=PRO, quantity=1, effective_at="2025-07-01")
+        ledger.set_billing_policy(key, mode="peak", effective_at="2025-05-01")
+        ledger.reverse(key, entry_key="u", reason="wrong")
+        ledger.renew(key, effective_at="2026-03-06")
+
+
+def head(conninfo: str) -> int:
+    with psycopg.connect(conninfo) as connection:
+        row = connection.execute(
+            "SELECT coalesce(max(notification_id), 0) FROM ledger.stored_events"
+        ).fetchone()
+    return row[0]
+
+
+def digests(conninfo: str) -> dict[str, str]:
+    """By projection: the digest of the served table."""
+    with psycopg.connect(conninfo, autocommit=True) as connection:
+        generation.use(connection, generation.served(connection).number)
+        return {
+            name: digest_of(map(str, connection.execute(query).fetchone()))
+            for name, query in queries("digests.sql").items()
+        }
+
+
+def differences(conninfo: str) -> list[Any]:
+    """What a full verification finds."""
+    found = verify(conninfo, full=True)
+    return [row for row in found.rows if row.status != "same"]
+
+
+def clients(conninfo: str) -> set[int]:
+    """The server processes that work for somebody else."""
+    with psycopg.connect(conninfo, autocommit=True) as connection:
+        rows = connection.execute(
+            "SELECT pid FROM pg_stat_activity WHERE datname = current_database() "
+            "AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
+        ).fetchall()
+    return {pid for (pid,) in rows}
+
+
+def wait_for_the_killed(conninfo: str, others: set[int]) -> None:
+    """Wait for the server to end what killed clients had begun."""
+    deadline = time.monotonic() + 60
+    while clients(conninfo) - others:
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def generations(conninfo: str) -> tuple[list[tuple[str, int]], list[int]]:
+    """The generations by state, and the schemas that are there."""
+    with psycopg.connect(conninfo) as connection:
+        rows = connection.execute(
+            "SELECT state, number FROM projection.generation ORDER BY number"
+        ).fetchall()
+        schemas = connection.execute(
+            "SELECT substr(nspname, 12)::integer FROM pg_namespace "
+            "WHERE nspname LIKE 'projection\\_%' ORDER BY 1"
+        ).fetchall()
+    return rows, [number for (number,) in schemas]
+
+
+def poison(conninfo: str, topic: str, state: bytes) -> int:
+    """Store an event of the first account as nobody of ours would; its position."""
+    with psycopg.connect(conninfo) as connection:
+        (position,) = connection.execute(
+            "INSERT INTO ledger.stored_events "
+            "(originator_id, originator_version, topic, state, recorded_at) "
+            "SELECT originator_id, 1000000, %s, %s, now() FROM ledger.stored_events "
+            "WHERE topic = 'AccountOpened' ORDER BY notification_id LIMIT 1 "
+            "RETURNING notification_id",
+            [topic, state],
+        ).fetchone()
+    return position

@@ -1,0 +1,405 @@
+"""A rebuild: complete or not at all, with everybody else at work meanwhile."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from typing import Any
+
+import psycopg
+import pytest
+
+from projections import engine, generation, switch
+from projections import rebuild as rebuilding
+from projections.decoding import UnreadableEvent
+from projections.reader import Reader
+from projections.rebuild import rebuild
+from seat_ledger.application import SeatLedger
+from seat_ledger.errors import Locked
+from seat_ledger.store.connection import connect
+from tests.acceptance.test_command_line import Program
+from tests.integration.tables import (
+    PRO,
+    differences,
+    digests,
+    fill,
+    generations,
+    head,
+    poison,
+)
+
+
+def catch_up(conninfo: str) -> int:
+    with connect(conninfo, autocommit=True) as connection:
+        return engine.catch_up(connection).checkpoint
+
+
+@pytest.mark.both_versions
+def test_r71_a_rebuild_gives_the_tables_that_were_kept(
+    database: str, ledger: SeatLedger
+) -> None:
+    fill(ledger, "acme", "boats")
+    catch_up(database)
+    kept = digests(database)
+    result = rebuild(database)
+    assert result.error is None
+    assert digests(database) == kept
+    assert {name: made.digest for name, made in result.made.items()} == kept
+    again = rebuild(database, workers=1)
+    assert again.document()["digest"] == result.document()["digest"]
+
+
+@pytest.mark.both_versions
+def test_r72_commands_and_questions_go_on_through_a_rebuild_and_its_switch(
+    database: str, ledger: SeatLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(ledger, "acme", "boats")
+    catch_up(database)
+    seen: list[int] = []
+
+    def go_on(_: Any = None) -> None:
+        ledger.buy_seats("acme", seat_type=PRO, quantity=1)
+        with Reader(database) as reader:
+            assert reader.head == head(database)
+            seen.append(reader.head)
+
+    original, served = switch._hand_over, generation.serve
+
+    def hand_over(*given: Any) -> int:
+        go_on()
+        return original(*given)
+
+    def serve(connection: Any, number: int) -> None:
+        served(connection, number)
+        ledger.buy_seats("boats", seat_type=PRO, quantity=1)  # in the switch itself
+
+    monkeypatch.setattr(switch, "_hand_over", hand_over)
+    monkeypatch.setattr(generation, "serve", serve)
+    result = rebuild(database, at=go_on, tell=go_on)
+    assert result.error is None
+    assert result.switched
+    assert seen == sorted(seen)
+    assert result.ceiling < result.ceiling + result.handed_over == seen[-1]
+    assert differences(database) == []
+    assert catch_up(database) == head(database) == seen[-1] + 1
+    assert differences(database) == []
+
+
+def test_an_appender_and_a_follower_race_with_rebuilds(database: str) -> None:
+    stop, failed = threading.Event(), []
+
+    def append() -> None:
+        try:
+            with SeatLedger(database) as ledger:
+                fill(ledger, "acme")
+                while not stop.is_set():
+                    ledger.buy_seats("acme", seat_type=PRO, quantity=1)
+        except Exception as error:  # noqa: BLE001  whatever it is, the test tells
+            failed.append(error)
+
+    def ask() -> None:
+        try:
+            last = 0
+            while not stop.is_set():
+                with Reader(database) as reader:
+                    rows = reader.ask("journal", "knowledge", position=reader.head)
+                    assert bool(rows) == (reader.head > 0)
+                    assert reader.head >= last
+                    last = reader.head
+        except Exception as error:  # noqa: BLE001  as above
+            failed.append(error)
+
+    threads = [threading.Thread(target=append), threading.Thread(target=ask)]
+    for thread in threads:
+        thread.start()
+    results = [rebuild(database, workers=2) for _ in range(4)]
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert [result.error for result in results] == [None] * 4
+    assert failed == []
+    assert catch_up(database) == head(database)
+    assert differences(database) == []
+
+
+WHOLE = {"effective_at": "2025-04-01T00:00:00Z", "actor": "system:x"}
+POISONS = {
+    "an unknown type": ("SeatGilded", b'{"v":1,"actor":"system:x"}', "type"),
+    "an unknown version": ("SeatPurchased", b'{"v":9,"actor":"system:x"}', "version"),
+    "no JSON": ("SeatPurchased", b'{"v":1,"effective_at', "json"),
+    "no UTF-8": ("SeatPurchased", b'{"v":1,"actor":"\xff"}', "UTF8"),
+    "a NUL": ("SeatPurchased", b'{"v":1,"actor":"\\u0000"}', "Unicode"),
+    "no instant": (
+        "SeatPurchased",
+        {**WHOLE, "effective_at": "then", "seat_type": PRO, "number": 90},
+        "timestamp",
+    ),
+    "no number": ("SeatPurchased", {**WHOLE, "seat_type": PRO}, "missing"),
+    "a number beyond all": (
+        "SeatPurchased",
+        {**WHOLE, "seat_type": PRO, "number": 10**30},
+        "out of range",
+    ),
+    "an unknown seat type": (
+        "SeatPurchased",
+        {**WHOLE, "seat_type": "sales/golden", "number": 90},
+        "golden",
+    ),
+    "a depth beyond all": (
+        "SeatPurchased",
+        b'{"v":1,"actor":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+        "stack",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", POISONS)
+def test_r74_what_cannot_be_read_stops_everything_at_its_position(
+    database: str, ledger: SeatLedger, kind: str
+) -> None:
+    topic, state, reason = POISONS[kind]
+    if isinstance(state, dict):
+        state = json.dumps({"v": 1, **state}, separators=(",", ":")).encode()
+    fill(ledger, "acme")
+    catch_up(database)
+    ledger.buy_seats("acme", seat_type=PRO, quantity=2)
+    position = poison(database, topic, state)
+    other = SeatLedger(database)
+    with other:
+        fill(other, "boats")
+    for _ in range(2):  # asked again, it says the same
+        with pytest.raises(UnreadableEvent, match=f"position {position} ") as told:
+            catch_up(database)
+    assert told.value.details["topic"] == topic
+    assert told.value.details["account"] == "acme"
+    assert reason.lower() in told.value.details["reason"].lower()
+    with psycopg.connect(database) as connection:
+        state_row = engine.status(connection)[0]
+        last = connection.execute(
+            "SELECT max(position) FROM projection.journal"
+        ).fetchone()
+    assert (state_row["state"], state_row["stuck_at"]) == ("stuck", position)
+    assert last == (position - 1,)
+    before = digests(database)
+    result = rebuild(database)
+    assert isinstance(result.error, UnreadableEvent)
+    assert result.error.position == position
+    assert result.made["journal"].status == "error"
+    assert [state for state, _ in generations(database)[0]] == ["served"]
+    assert digests(database) == before
+
+
+def test_a_failed_check_is_told_with_its_position_and_serves_nothing(
+    database: str, ledger: SeatLedger, tmp_path: Any
+) -> None:
+    fill(ledger, "acme")
+    catch_up(database)
+    before = digests(database)
+    twice = {**WHOLE, "v": 1, "seat_type": PRO, "number": 1}
+    with psycopg.connect(database) as connection:
+        (twice["user"],) = connection.execute(
+            "SELECT user_id::text FROM projection.seat_holding WHERE number = 2"
+        ).fetchone()
+    state = json.dumps({"v": twice.pop("v"), **twice}, separators=(",", ":")).encode()
+    position = poison(database, "SeatAssigned", state)
+    program = Program(database)
+    results = tmp_path / "run_results.json"
+    done = program.run("projection", "rebuild", "--results", results)
+    assert done.returncode == 3
+    assert re.search(
+        rf"ERROR seat_holding .*position {position}: acme, {PRO}#1", done.stderr
+    ), done.stderr
+    document = json.loads(results.read_text())
+    assert document["error"]["position"] == position
+    assert document["error"]["account"] == "acme"
+    by_name = {row["projection"]: row for row in document["rows"]}
+    assert by_name["seat_holding"]["status"] == "error"
+    assert "two holders at once" in by_name["seat_holding"]["reason"]
+    assert digests(database) == before
+
+
+def test_a_second_rebuild_is_told_who_is_at_work_and_since_when(
+    database: str, ledger: SeatLedger
+) -> None:
+    fill(ledger, "acme")
+    told: list[Any] = []
+    program = Program(database)
+
+    def ask(_: str) -> None:
+        if not told:
+            told.append(
+                program.run("projection", "rebuild", "--results", "/dev/null/x")
+            )
+            told.append(program.run("projection", "status"))
+            with pytest.raises(Locked):
+                rebuild(database)
+
+    assert rebuild(database, at=ask).error is None
+    second, status = told
+    assert re.search(
+        r"since 20\d\d-\d\d-\d\d \d\d:\d\d:\d\d UTC: .+, process \d+", second.stderr
+    ), second.stderr
+    assert "A rebuild is at work since 20" in status.stdout
+
+
+def test_a_reader_who_holds_the_switch_up_is_named_and_waited_for(
+    database: str, ledger: SeatLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(ledger, "acme")
+    told: list[str] = []
+    with psycopg.connect(database, application_name="a report") as reader:
+        reader.execute("SELECT count(*) FROM projection.seat")
+        monkeypatch.setattr(switch, "PATIENCE", 0.0)
+        result = rebuild(database)
+        assert isinstance(result.error, Locked)
+        assert "a report" in result.error.message
+        assert [state for state, _ in generations(database)[0]] == ["served"]
+        monkeypatch.setattr(switch, "PATIENCE", 60.0)
+
+        def at(what: str) -> None:
+            if "waiting" in what:
+                told.append(what)
+                reader.rollback()
+
+        assert rebuild(database, at=at).error is None
+    assert "a report" in told[0]
+
+
+def test_the_last_generation_is_kept_and_older_ones_are_dropped(
+    database: str, ledger: SeatLedger
+) -> None:
+    fill(ledger, "acme")
+    for number in (2, 3, 4):
+        assert rebuild(database).error is None
+        rows, schemas = generations(database)
+        assert rows == [("kept", number - 1), ("served", number)]
+        assert schemas == [number - 1, number]
+
+
+def test_a_stale_definition_is_told_and_rebuilt_when_asked(
+    database: str, ledger: SeatLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(ledger, "acme")
+    catch_up(database)
+    with psycopg.connect(database) as connection:
+        connection.execute(
+            "UPDATE projection.generation "
+            "SET versions = jsonb_set(versions, '{seat_count}', '\"older\"')"
+        )
+    program = Program(database)
+    for words in (
+        ("seat", "list", "--account", "acme"),
+        ("projection", "run"),
+        ("projection", "run", "--follow"),
+        ("projection", "verify"),
+    ):
+        done = program.run(*words)
+        assert done.returncode == 12, words
+        assert "seat_count" in done.stderr
+        assert "projection rebuild" in done.stderr
+    rows = program.json("projection", "status")["rows"]
+    stale = [row["projection"] for row in rows if row["state"] == "stale"]
+    assert stale == ["seat_count"]
+    side_by_side: list[Any] = []
+    serve = rebuilding.switch
+
+    def look(*given: Any) -> int:
+        side_by_side.append([state for state, _ in generations(database)[0]])
+        return serve(*given)
+
+    monkeypatch.setattr(rebuilding, "switch", look)
+    assert rebuild(database).error is None
+    assert side_by_side == [["served", "building"]]
+    with psycopg.connect(database) as connection:
+        connection.execute(
+            "UPDATE projection.generation "
+            "SET versions = jsonb_set(versions, '{journal}', '\"older\"')"
+        )
+    assert program.run("projection", "run", "--rebuild-stale").returncode == 0
+    assert program.run("seat", "list", "--account", "acme").returncode == 0
+
+
+def test_catching_up_twice_or_from_several_places_changes_nothing(
+    database: str, ledger: SeatLedger
+) -> None:
+    fill(ledger, "acme")
+    catch_up(database)
+    kept = digests(database)
+    written = (
+        "SELECT sum(n_tup_ins + n_tup_upd + n_tup_del) FROM pg_stat_xact_all_tables"
+    )
+    with connect(database, autocommit=True) as connection, connection.transaction():
+        engine.catch_up(connection)
+        assert connection.execute(written).fetchone()[0] == 0
+    assert digests(database) == kept
+
+
+def test_verify_names_the_first_row_that_differs(
+    database: str, ledger: SeatLedger
+) -> None:
+    fill(ledger, "acme", "boats")
+    catch_up(database)
+    program = Program(database)
+    assert program.run("projection", "verify", "--full").returncode == 0
+    with connect(database, autocommit=True) as connection:
+        generation.use(connection, generation.served(connection).number)
+        connection.execute("UPDATE seat SET retires_at = NULL WHERE number = 4")
+        connection.execute("DELETE FROM seat_count WHERE purchased = 4")
+        connection.execute(
+            "INSERT INTO current_assignment SELECT 999, seat_type, number, user_no, "
+            "held_from, 999 FROM current_assignment LIMIT 1"
+        )
+    done = program.run("projection", "verify", "--full", "--format", "json")
+    assert done.returncode == 3
+    found = {
+        row["projection"]: row["found"]
+        for row in json.loads(done.stdout)["rows"]
+        if row["status"] == "differs" and row["check"] == "every row"
+    }
+    assert found.keys() == {"seat", "seat_count", "current_assignment"}
+    assert "number 4" in found["seat"]
+    assert "assigned 999" in found["current_assignment"]
+    sampled = program.run("projection", "verify", "--full", "--sample", "1")
+    assert sampled.returncode == 3
+    short = program.run(
+        "projection", "verify", "--full", "--max-duration", "0", "--format", "json"
+    )
+    assert json.loads(short.stdout)["complete"] is False
+
+
+def test_other_clients_read_views_with_comments_and_nothing_else(
+    database: str, ledger: SeatLedger
+) -> None:
+    fill(ledger, "acme")
+    catch_up(database)
+    assert rebuild(database).error is None
+    with psycopg.connect(database, autocommit=True) as connection:
+        views = connection.execute(
+            "SELECT relname, obj_description(oid) FROM pg_class "
+            "WHERE relnamespace = 'projection'::regnamespace AND relkind = 'v'"
+        ).fetchall()
+        names = {name for name, _ in views}
+        assert names >= {
+            "journal", "seat_holding", "current_assignment", "seat_count",
+            "billing_period", "billable_seats", "user_directory",
+        }  # fmt: skip
+        assert [name for name, comment in views if not comment] == []
+        connection.execute(f"SET ROLE {generation.READER_ROLE}")
+        for name in names:
+            assert connection.execute(f"SELECT * FROM projection.{name}").fetchone()
+        for forbidden in (
+            "DELETE FROM projection.seat",
+            "UPDATE projection.generation SET position = 0",
+            "CREATE TABLE projection.mine (n integer)",
+            "SELECT state FROM ledger.stored_events",
+            "SELECT email FROM ledger.user_name",
+        ):
+            with pytest.raises(
+                (
+                    psycopg.errors.InsufficientPrivilege,
+                    psycopg.errors.UndefinedColumn,
+                    psycopg.errors.ObjectNotInPrerequisiteState,
+                )
+            ):
+                connection.execute(forbidden)
