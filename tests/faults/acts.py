@@ -17,7 +17,9 @@ from typing import Any
 
 from projections import catch_up as catching_up
 from projections.rebuild import rebuild
+from seat_ledger import evidence
 from seat_ledger.application import SeatLedger
+from seat_ledger.evidence import Keys
 from seat_ledger.store.connection import connect
 from tests.drafts import computed
 
@@ -126,17 +128,34 @@ def rebuild_(conninfo: str, _: int, tell: Tell) -> None:
         tell(["generation", [result.generation]])
 
 
+def seal(conninfo: str, turn: int, tell: Tell) -> None:
+    """Seal after each command, with the checkpoint kept elsewhere too."""
+    signer = Keys(FOLDER[0] / "key").signer("faults.example/seats")
+    with SeatLedger(conninfo) as ledger:
+        tell("go")
+        for command, _ in commands(turn):
+            ledger.execute(command)
+            sealed = evidence.seal(conninfo, signer, [FOLDER[0] / "kept"], processes=1)
+            assert sealed is not None
+            tell(["sealed", [sealed.checkpoint.size]])
+
+
+FOLDER: list[Path] = []
+"""Where a process may keep files beside what it tells."""
+
 ACTS: dict[str, Callable[[str, int, Tell], None]] = {
     "append": append,
     "import": import_,
     "invoice": issue_invoices,
     "catch-up": catch_up,
     "rebuild": rebuild_,
+    "seal": seal,
 }
 
 
 def work(act: str, conninfo: str, turn: int, told: Path) -> None:
     """What the process runs: an act, telling what was acknowledged."""
+    FOLDER[:] = [told.parent]
     descriptor = os.open(told, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 
     def tell(what: Any) -> None:

@@ -214,15 +214,57 @@ def attempt(ledger: SeatLedger, command: dict[str, Any]) -> str:
     return "done"
 
 
-def test_r33_a_seat_and_a_removal_cannot_pass_each_other(
-    acme: str, monkeypatch: pytest.MonkeyPatch
+TAKE = {"op": "assign_seat", "user": "u1", "seat_type": PRO}
+LEAVE = {"op": "remove_user", "user": "u1"}
+LAST = {"op": "assign_seat", "user": "u2", "seat_type": PRO}
+GRANT = {"op": "grant_hub_access", "user": "u1", "hub": "sales"}
+FEWER = {"op": "reduce_seats", "seat_type": PRO, "quantity": 1}
+SHARED = {"op": "batch", "commands": [GRANT, TAKE]}
+UNBUY = {"op": "reverse", "entry_key": "one", "reason": "wrong"}
+UNADD = {"op": "reverse", "entry_key": "eve", "reason": "wrong"}
+EVE = {"op": "assign_seat", "user": "eve", "seat_type": PRO}
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "outcome"),
+    [
+        (TAKE, LAST, "no_free_seat"),
+        (LAST, TAKE, "no_free_seat"),
+        (TAKE, LEAVE, "user_not_present"),
+        (LEAVE, TAKE, "seat_held"),
+        (GRANT, LEAVE, "user_not_present"),
+        (LEAVE, GRANT, "hub_access_held"),
+        (SHARED, LEAVE, "user_not_present"),
+        (FEWER, TAKE, "not_enough_unassigned"),
+        (TAKE, FEWER, "reserved_for_reduction"),
+        (UNBUY, TAKE, "reversal_blocked"),
+        (TAKE, UNBUY, "no_free_seat"),
+        (UNADD, EVE, "reversal_blocked"),
+        (EVE, UNADD, "user_not_found"),
+    ],
+    ids=lambda given: given if isinstance(given, str) else given["op"],
+)
+def test_r30_r33_of_two_commands_that_exclude_each_other_one_is_refused(
+    acme: str,
+    monkeypatch: pytest.MonkeyPatch,
+    first: dict[str, Any],
+    second: dict[str, Any],
+    outcome: str,
 ) -> None:
-    assign = {"op": "assign_seat", "user": "u1", "seat_type": PRO}
-    remove = {"op": "remove_user", "user": "u1"}
-    assert interleaved(acme, monkeypatch, assign, remove) == [
-        "done",
-        "user_not_present",
-    ]
+    """The second runs wholly between the decision and the append of the first."""
+    with SeatLedger(acme) as ledger:
+        for user in ("u6", "u7"):
+            ledger.assign_seat("acme", user=user, seat_type=PRO)
+        ledger.reverse("acme", entry=4, reason="only the last is free")
+        ledger.buy_seats("acme", seat_type=PRO, quantity=1, idempotency_key="one")
+        ledger.add_user(
+            "acme", user="eve", email="e@x.example", name="E", idempotency_key="eve"
+        )
+    told = interleaved(acme, monkeypatch, first, second)
+    assert told[0] == "done"
+    assert told[1] == outcome, told
+    with SeatLedger(acme) as ledger:  # and it stays so for whoever comes later
+        assert attempt(ledger, {**first, "idempotency_key": "again"}) == outcome
 
 
 def test_r35_one_key_cannot_be_added_twice_at_once(

@@ -1,0 +1,175 @@
+"""Following the store: woken, backed by a poll, connected anew, one at a time."""
+
+from __future__ import annotations
+
+import os
+import queue
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+
+from projections import engine, following, generation, status
+from projections.rebuild import rebuild
+from seat_ledger.application import SeatLedger
+from seat_ledger.store.connection import connect
+from tests.acceptance.test_command_line import PROGRAM, Program
+from tests.integration.tables import PRO, differences, fill, head
+
+
+class Follower:
+    """A follower in a thread, and what it tells."""
+
+    def __init__(self, conninfo: str, poll: float) -> None:
+        self.told: queue.Queue[tuple[str, dict[str, Any]]] = queue.Queue()
+        self.stop = threading.Event()
+        self.thread = threading.Thread(
+            target=following.follow,
+            args=(conninfo,),
+            kwargs={"poll": poll, "tell": self.tell, "stop": self.stop},
+        )
+        self.thread.start()
+
+    def tell(self, word: str, **facts: Any) -> None:
+        self.told.put((word, facts))
+
+    def wait(self, word: str, **wanted: Any) -> dict[str, Any]:
+        """Wait until it tells something."""
+        while True:
+            said, facts = self.told.get(timeout=30)
+            if said == word and wanted.items() <= facts.items():
+                return facts
+
+    def end(self) -> None:
+        self.stop.set()
+        self.thread.join(30)
+        assert not self.thread.is_alive()
+
+
+@pytest.fixture
+def followers(database: str) -> Iterator[Any]:
+    made: list[Follower] = []
+
+    def follow(poll: float) -> Follower:
+        made.append(Follower(database, poll))
+        return made[-1]
+
+    yield follow
+    for one in made:
+        one.end()
+
+
+def test_a_follower_is_woken_by_the_append(
+    database: str, ledger: SeatLedger, followers: Any
+) -> None:
+    one = followers(3600.0)  # the poll alone would never see it
+    one.wait("following")
+    fill(ledger, "acme")
+    one.wait("caught_up", position=head(database))
+    assert differences(database) == []
+
+
+def test_the_poll_backs_the_notification(
+    database: str, ledger: SeatLedger, followers: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(following, "CHANNEL", "nobody_notifies_this")
+    one = followers(0.05)
+    one.wait("following")
+    fill(ledger, "acme")
+    one.wait("caught_up", position=head(database))
+
+
+def test_of_two_followers_one_works_and_the_other_takes_over(
+    database: str, ledger: SeatLedger, followers: Any
+) -> None:
+    one = followers(3600.0)
+    one.wait("following")
+    other = followers(0.05)
+    other.wait("standing_by")
+    fill(ledger, "acme")
+    one.wait("caught_up", position=head(database))
+    one.end()
+    other.wait("following")
+    ledger.buy_seats("acme", seat_type=PRO, quantity=1)
+    other.wait("caught_up", position=head(database))
+    assert differences(database) == []
+
+
+def test_a_follower_connects_anew_and_goes_on_after_a_rebuild(
+    database: str, followers: Any
+) -> None:
+    one = followers(3600.0)
+    one.wait("following")
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND query LIKE 'LISTEN%' "
+            "OR datname = current_database() AND wait_event = 'ClientRead' "
+            "AND pid <> pg_backend_pid() AND application_name = 'seat-ledger'"
+        )
+    one.wait("disconnected")
+    one.wait("following")
+    assert rebuild(database).error is None
+    with SeatLedger(database) as writer:
+        fill(writer, "acme")
+    one.wait("caught_up", position=head(database))
+    assert differences(database) == []
+
+
+def test_a_follower_stopped_by_its_machine_cannot_look_healthy(
+    database: str, ledger: SeatLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(ledger, "acme")
+    program = Program(database)
+    process = subprocess.Popen(
+        [PROGRAM, "projection", "run", "--follow"],
+        env=program.environment,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        while '"caught_up"' not in process.stderr.readline():
+            pass
+        process.send_signal(signal.SIGSTOP)
+        ledger.buy_seats("acme", seat_type=PRO, quantity=1)
+        monkeypatch.setattr(status, "STUCK_AFTER", 0.2)
+        with connect(database, autocommit=True) as connection:
+            while engine.status(connection)[0]["state"] == "behind":
+                time.sleep(0.02)
+            row = engine.status(connection)[0]
+        assert (row["state"], row["followed"]) == ("stuck", True)
+        assert row["lag_events"] == 1
+        assert "A follower is at work" in row["reason"]
+    finally:
+        process.send_signal(signal.SIGCONT)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(30) == 0
+    with connect(database, autocommit=True) as connection:
+        row = engine.status(connection)[0]
+    assert row["followed"] is False
+    assert row["state"] in {"behind", "current"}
+
+
+def test_nobody_follows_and_nothing_waits(database: str) -> None:
+    with connect(database, autocommit=True) as connection:
+        row = engine.status(connection)[0]
+        served = generation.served(connection)
+    assert (row["state"], row["lag_seconds"]) == ("current", 0.0)
+    assert served.head == 0
+
+
+def test_ctrl_c_ends_a_follower_with_130(database: str) -> None:
+    process = subprocess.Popen(
+        [PROGRAM, "projection", "run", "--follow"],
+        env={**os.environ, "SEAT_LEDGER_DATABASE_URL": database},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert '"following"' in process.stderr.readline()
+    process.send_signal(signal.SIGINT)
+    assert process.wait(30) == 130
