@@ -26,6 +26,7 @@ from eventsourcing.domain import Aggregate, event
 
 from projections import engine
 from scripts.benches import integrity, projections
+from scripts.benches.sealing import bench_sealing
 from seat_ledger.application import SeatLedger
 from seat_ledger.store import schema
 from seat_ledger.store.embedded import EmbeddedServer
@@ -328,6 +329,7 @@ BENCHES: dict[str, Callable[[str, int], dict[str, Any]]] = {
     "import": bench_import,
     "assign": bench_assign,
     "commands": bench_commands,
+    "sealing": bench_sealing,
     **projections.BENCHES,
     **integrity.BENCHES,
 }
