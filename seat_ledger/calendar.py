@@ -328,13 +328,11 @@ def parse_instant(text: str, zones: ZoneHistory) -> datetime:
             int(year), int(month), int(day or 1), int(hour or 0), int(minute or 0),
             int(second or 0), int((fraction or "0").ljust(6, "0")),
         )  # fmt: skip
-        return (
+        return _within(
             resolve_date(wall.date(), zones) if hour is None else resolve(wall, zones)
         )
     except (ValueError, OverflowError) as error:
-        raise InvalidInput(
-            f"{shown(text)} is no date or time of the calendar."
-        ) from error
+        raise _beyond(text) from error
 
 
 def parse_moment(text: str, zones: ZoneHistory, now: datetime) -> datetime:
@@ -353,20 +351,33 @@ def parse_moment(text: str, zones: ZoneHistory, now: datetime) -> datetime:
         return resolve_date(today - timedelta(days=word == "yesterday"), zones)
     quarter = _QUARTER.fullmatch(word)
     if quarter:
-        first = date(max(1, int(quarter[1])), 3 * int(quarter[2]) - 2, 1)
-        return resolve_date(first, zones)
+        try:
+            first = date(int(quarter[1]), 3 * int(quarter[2]) - 2, 1)
+            return _within(resolve_date(first, zones))
+        except (ValueError, OverflowError) as error:
+            raise _beyond(text) from error
     return parse_instant(word, zones)
 
 
 def _with_offset(text: str) -> datetime:
     try:
         if text.endswith("Z") and "," not in text:
-            return datetime.fromisoformat(text)
-        return datetime.fromisoformat(text.upper().replace(",", ".")).astimezone(UTC)
+            return _within(datetime.fromisoformat(text))
+        read = datetime.fromisoformat(text.upper().replace(",", "."))
+        return _within(read.astimezone(UTC))
     except (ValueError, OverflowError) as error:
-        raise InvalidInput(
-            f"{shown(text)} is no date or time of the calendar."
-        ) from error
+        raise _beyond(text) from error
+
+
+def _within(instant: datetime) -> datetime:
+    """An instant that has a local time in every zone. Raises ValueError."""
+    if not 2 <= instant.year <= 9998:
+        raise ValueError("at the edge of the calendar")
+    return instant
+
+
+def _beyond(text: str) -> InvalidInput:
+    return InvalidInput(f"{shown(text)} is no date or time of the calendar.")
 
 
 def resolve(wall: datetime, zones: ZoneHistory) -> datetime:

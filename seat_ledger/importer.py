@@ -97,7 +97,7 @@ def import_lines(  # noqa: PLR0913  each is an option of its own
     `compute_invoice` is asked for the figures of each invoice, when all that stands
     before it is recorded.
     """
-    reading, caller = _read(lines), Caller(default_actor, compute_invoice)
+    reading, caller = read_lines(lines), Caller(default_actor, compute_invoice)
     with _seldom_collecting():
         while batch := list(islice(reading, chunk)):
             for outcome in _Chunk(ledger, batch, caller, keep_going).record():
@@ -117,7 +117,8 @@ def _seldom_collecting() -> Iterator[None]:
         gc.set_threshold(*usual)
 
 
-def _read(lines: Iterable[bytes]) -> Iterator[Line]:
+def read_lines(lines: Iterable[bytes]) -> Iterator[Line]:
+    """The lines of a file, read; empty ones are left out."""
     digest = hashlib.sha256()
     for number, raw in enumerate(lines, start=1):
         text = raw.rstrip(b"\r\n")

@@ -1,0 +1,240 @@
+"""Whatever is handed to a reader is read, or refused in words: nothing else happens."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from cli import times
+from cli.invoice_file import InvoiceFile
+from seat_ledger.calendar import ZoneHistory, parse_moment
+from seat_ledger.commands import OPERATIONS, read_command
+from seat_ledger.errors import InvalidInput, LedgerError
+from seat_ledger.importer import MAX_LINE, read_lines
+from seat_ledger.money import Currency, parse_price
+from seat_ledger.values import (
+    check_invoice_number,
+    check_key,
+    check_text,
+    parse_hub,
+    parse_seat,
+    parse_seat_type,
+    shown,
+)
+
+NOW = datetime(2025, 5, 7, 22, 30, tzinfo=UTC)
+ZONES = [
+    ZoneHistory(name)
+    for name in ("UTC", "Pacific/Apia", "America/Havana", "Asia/Kolkata", "Etc/GMT+12")
+]
+FUZZ = settings(
+    max_examples=300, deadline=timedelta(seconds=2), derandomize=True, database=None
+)
+texts = st.text(st.characters(codec=None), max_size=60)
+"""Any text, lone surrogates too: a command line can hold them."""
+
+# -- moments -----------------------------------------------------------------------
+
+numbers = st.integers(0, 99999).map(str) | st.sampled_from(["00", "01", "9999", "0001"])
+moments = st.one_of(
+    texts,
+    st.lists(
+        numbers | st.sampled_from([*"-:TZ+. ,q#", "today", "now", "+14:00", "-23:59"]),
+        max_size=12,
+    ).map("".join),
+    st.from_regex(
+        r"[0-9]{4}-[0-9]{2}(-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,7})?)?"
+        r"(Z|[+-][0-9]{2}:[0-9]{2})?)?)?",
+        fullmatch=True,
+    ),
+    st.from_regex(r"[0-9]{4}q[0-9]", fullmatch=True),
+)
+
+
+@FUZZ
+@given(moments, st.sampled_from(ZONES))
+@example("0001-01-01", ZoneHistory("Asia/Kolkata"))
+@example("0001q1", ZoneHistory("Asia/Kolkata"))
+@example("0000q1", ZoneHistory("UTC"))
+@example("9999-12-31T23:59:59-12:00", ZoneHistory("UTC"))
+@example("9999-12-31", ZoneHistory("Etc/GMT+12"))
+def test_a_moment_is_an_instant_in_utc_or_refused(
+    text: str, zones: ZoneHistory
+) -> None:
+    for read in (parse_moment, times.knowledge):
+        try:
+            found = read(text, zones, NOW)
+        except LedgerError as error:
+            assert_plain(error)
+            continue
+        if isinstance(found, datetime):
+            assert found.utcoffset() == timedelta(0)
+        else:
+            assert found >= 0
+
+
+@FUZZ
+@given(moments)
+def test_a_date_is_a_date_or_refused(text: str) -> None:
+    try:
+        times.day(text)
+    except LedgerError as error:
+        assert_plain(error)
+
+
+# -- references --------------------------------------------------------------------
+
+READERS = (
+    check_key,
+    check_text,
+    check_invoice_number,
+    parse_hub,
+    parse_seat,
+    parse_seat_type,
+    parse_price,
+    Currency.named,
+)
+references = texts | st.lists(
+    st.sampled_from(["sales", "/", "professional", "#", "7", "0", "٣", "-", ".", "e9"])
+).map("".join)
+
+
+@FUZZ
+@given(references)
+@example("sales/professional#" + "9" * 5000)
+@example("9" * 5000)
+def test_a_reference_is_read_or_refused(text: str) -> None:
+    for read in READERS:
+        try:
+            read(text)
+        except LedgerError as error:
+            assert_plain(error)
+
+
+def assert_plain(error: LedgerError) -> None:
+    """A message that a terminal may show, of a length that a person reads."""
+    assert error.message.isprintable(), error.message
+    assert len(error.message) < 1000
+
+
+# -- commands ----------------------------------------------------------------------
+
+scalars = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=30),
+    st.sampled_from(["acme", "ann", "sales/professional", "2025-03-05", "x" * 3000]),
+)  # fmt: skip
+anything = st.recursive(
+    scalars,
+    lambda some: (
+        st.lists(some, max_size=3) | st.dictionaries(st.text(max_size=9), some)
+    ),
+    max_leaves=8,
+)
+FIELDS = sorted({name for op in OPERATIONS.values() for name in op.model_fields} | {
+    "account", "actor", "idempotency_key", "expect", "nobody"})  # fmt: skip
+GOOD = {
+    "account": "acme", "name": "Acme", "time_zone": "UTC", "term_start": "2025-03-05",
+    "term_months": 12, "billing_cycle_months": 1, "user": "ann", "hub": "sales",
+    "email": "ann@acme.example", "seat_type": "sales/professional", "quantity": 1,
+    "mode": "peak", "entry": 1, "reason": "why", "invoice": "I-1", "period": "2025-03",
+    "unit_prices": {"sales/professional": "9.00"}, "currency": "EUR",
+}  # fmt: skip
+
+
+@st.composite
+def commands(draw: st.DrawFn) -> Any:
+    """A command with everything it needs, some of it changed to anything at all."""
+    op = draw(st.sampled_from(sorted(OPERATIONS)))
+    needed = {"account", *OPERATIONS[op].model_fields}
+    given: dict[str, Any] = {name: GOOD[name] for name in needed if name in GOOD}
+    given["op"] = op
+    if op == "batch":
+        given["commands"] = draw(st.lists(commands(), max_size=2) | anything)
+    for name in draw(st.lists(st.sampled_from(FIELDS), max_size=3)):
+        given[name] = draw(anything)
+    return given
+
+
+@FUZZ
+@given(commands() | anything)
+def test_a_command_is_read_or_refused_in_words(given_: Any) -> None:
+    try:
+        command = read_command(given_)
+    except InvalidInput as error:
+        assert_plain(error)
+        return
+    assert len(command.digest) == 32
+    assert list(command.names()) is not None
+
+
+@FUZZ
+@given(
+    st.lists(
+        st.binary(max_size=200)
+        | commands().map(lambda c: json.dumps(c, default=str).encode())
+        | anything.map(lambda c: json.dumps(c).encode("utf-8", "surrogatepass"))
+    )
+)
+@example([b"[" * 100_000])
+@example([b'{"op":' * 50_000])
+@example([b'{"op": "renew", "account": "acme", "n": ' + b"9" * 5000 + b"}"])
+@example([b"\xef\xbb\xbf{}", b"\x1f\x8b\x08", b"\x00", b'"\\ud800"', b"NaN"])
+@example([b" " * (MAX_LINE + 1), b"{}"])
+def test_every_line_of_a_file_is_a_command_or_refused(raw: list[bytes]) -> None:
+    for line in read_lines(raw):
+        assert (line.command is None) != (line.error is None)
+        if line.error is not None:
+            assert_plain(line.error)
+
+
+# -- invoices from elsewhere -------------------------------------------------------
+
+HEADER = "account,invoice,issued_at,period,seat_type,quantity,unit_price,amount"
+CELLS = ["acme", "I-1", "5", "2025-03-05", "sales/professional", "1", "30.00", "30.00"]
+cells = st.one_of(
+    st.sampled_from(
+        [*CELLS, "", '"', '""', "1e9", "-", "1,0", "9" * 3000, "#1", "NaN"]
+    ),
+    st.text(max_size=20),
+)
+rows = st.lists(cells, max_size=10).map(",".join)
+files = st.one_of(
+    st.binary(max_size=400),
+    st.lists(st.text(max_size=40)).map(lambda lines: "\n".join(lines).encode()),
+    st.lists(rows, max_size=5).map(lambda said: "\n".join([HEADER, *said]).encode()),
+    st.lists(st.tuples(st.integers(0, 7), cells), max_size=3).map(
+        lambda changes: _changed(dict(changes))
+    ),
+)
+
+
+def _changed(changes: dict[int, str]) -> bytes:
+    row = [changes.get(place, cell) for place, cell in enumerate(CELLS)]
+    return "\n".join([HEADER, ",".join(CELLS), ",".join(row)]).encode()
+
+
+@settings(FUZZ, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(files)
+@example(b'"' + b"a\n" * 200_000)
+@example((HEADER + '\n"').encode() + b"x\n" * 200_000)
+@example(HEADER.encode() + b"\n" + b"," * 500_000)
+def test_a_file_of_invoice_lines_is_read_or_refused(content: bytes) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "lines.csv"
+        path.write_bytes(content)
+        try:
+            list(InvoiceFile(path).lines())
+        except LedgerError as error:
+            assert_plain(error)
+
+
+@pytest.mark.parametrize("text", ["\x1b[2J", "\x9b31m", "\u202e", "a\nb", "\ud800"])
+def test_a_foreign_text_is_shown_harmless_in_messages(text: str) -> None:
+    assert shown(text).isprintable()
