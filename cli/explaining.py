@@ -10,6 +10,7 @@ from cli import times
 from cli.billing import price_of, priced, rules, rules_in_words, wanted
 from cli.render import Answer
 from cli.session import Question, option_account, option_as_of, printing, reading
+from seat_ledger.values import as_word
 
 if TYPE_CHECKING:
     from projections.billing.explain import Asked, Explanation
@@ -269,7 +270,8 @@ def _history(question: Question, rows: list[dict[str, Any]]) -> str:
     if not rows:
         return ""
     longest = max(rows, key=lambda row: row["idle_days"])
-    return f"seat-ledger seat history '{longest['seat']}' -a {question.account.key}"
+    account = as_word(question.account.key)
+    return f"seat-ledger seat history '{longest['seat']}' -a {account}"
 
 
 @click.command()

@@ -12,6 +12,7 @@ from cli.render import Answer, document, say, to_json
 from cli.session import Question, Session, option_account, reading
 from cli.writing import options_of_writing, record, told
 from seat_ledger.calendar import ZoneHistory
+from seat_ledger.values import as_word
 
 if TYPE_CHECKING:
     from projections.billing.invoices import Issued
@@ -99,7 +100,7 @@ def _issued(command: dict[str, Any], result: Result, dry_run: bool) -> Answer:
     if dry_run:
         answer.notes = [*answer.notes, "Nothing was written."]
     else:
-        answer.next_command = f"seat-ledger invoice show '{said['invoice']}'"
+        answer.next_command = f"seat-ledger invoice show {as_word(said['invoice'])}"
     if session.format == "table":
         answer.rows, answer.columns = lines, _COLUMNS
     return answer
@@ -176,7 +177,7 @@ def _shown(question: Question, found: Issued) -> Answer:
             f"As known at position {found.cut_off}; recorded at position "
             f"{found.position} by {found.actor}. Digest {found.digest}.",
         ],
-        next_command=f"seat-ledger invoice reproduce '{found.invoice}'",
+        next_command=f"seat-ledger invoice reproduce {as_word(found.invoice)}",
         known=(cut_off.position, cut_off.recorded_at),
         extra=said,
     )
@@ -202,7 +203,7 @@ def reproduce(question: Question, invoice: str, **_: Any) -> Answer:
             f"{found.invoice} is reproduced: the same {len(recorded.encode()):,} "
             f"bytes, from what was known at position {found.cut_off}."
         )
-        anew.next_command = f"seat-ledger invoice show '{found.invoice}'"
+        anew.next_command = f"seat-ledger invoice show {as_word(found.invoice)}"
         return anew
     differs = drafting.differences(found, again)
     anew.sentence = (
@@ -234,7 +235,7 @@ def list_(question: Question, account: str | None, **_: Any) -> Answer:
         (name.replace("_", " "), lambda row, name=name: row[name]) for name in names
     ]
     count = "1 invoice" if len(found) == 1 else f"{len(found)} invoices"
-    next_ = f"seat-ledger invoice show '{found[-1].invoice}'" if found else ""
+    next_ = f"seat-ledger invoice show {as_word(found[-1].invoice)}" if found else ""
     return question.answer(
         invoices.listed(found),
         columns,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import io
 import json
 import os
 import sys
@@ -115,8 +116,7 @@ def main(args: list[str] | None = None) -> int:  # noqa: PLR0911  one per outcom
     except click.ClickException as error:
         if wants_json:
             return _tell_json("usage", 2, error.format_message(), None)
-        error.show()
-        return 2
+        return _tell_usage(error)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -140,6 +140,16 @@ def tell(error: LedgerError, *, as_json: bool) -> int:
     if error.try_:
         say(f"Try: {error.try_}")
     return error.exit_code
+
+
+def _tell_usage(error: click.ClickException) -> int:
+    """Say how a command is used, and what of it was typed wrongly."""
+    from cli.render import say  # noqa: PLC0415
+
+    told = io.StringIO()
+    error.show(told)
+    say(told.getvalue().rstrip("\n"))
+    return 2
 
 
 def _tell_json(code: str, status: int, message: str, hint: str | None) -> int:

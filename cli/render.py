@@ -10,6 +10,7 @@ import csv
 import io
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,7 +25,12 @@ Column = tuple[str, Callable[[Any], object]]
 FORMATS = ("table", "json", "jsonl", "csv")
 SCHEMA_VERSION = 1
 _CHUNK = 1 << 16
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")  # the last are wide forms
+_DECIMAL = re.compile(r"[+-]?\d+(\.\d+)?", re.ASCII)
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]"
+)
+"""What drives a terminal or turns the order of a text; line breaks and tabs do not."""
 
 
 @dataclass
@@ -78,8 +84,16 @@ def document(answer: Answer) -> dict[str, Any]:
 
 
 def to_json(value: object) -> str:
-    """JSON with instants in RFC 3339, UTC."""
-    return json.dumps(value, default=_plain, ensure_ascii=False)
+    """JSON with instants in RFC 3339, UTC.
+
+    What could drive a terminal is escaped, which changes no value.
+    """
+    text = json.dumps(value, default=_plain, ensure_ascii=False)
+    return _UNSEEN.sub(_as_json_escape, text)
+
+
+def _as_json_escape(found: re.Match[str]) -> str:
+    return f"\\u{ord(found[0]):04x}"
 
 
 def _plain(value: object) -> object:
@@ -167,17 +181,12 @@ def cell_of(value: object) -> object:
         return _plain(value)
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, str) and value.startswith(_FORMULA) and not _number(value):
-        return f"'{value}"
+    if isinstance(value, str):
+        text = _UNSEEN.sub(lambda found: harmless(found[0]), value)
+        if value.startswith(_FORMULA) and not _DECIMAL.fullmatch(value):
+            return f"'{text}"
+        return text
     return value
-
-
-def _number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def is_plain() -> bool:

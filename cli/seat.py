@@ -20,7 +20,7 @@ from cli.session import (
 from cli.writing import options_of_writing, record, writing
 from seat_ledger.calendar import parse_moment
 from seat_ledger.errors import InvalidInput
-from seat_ledger.values import parse_seat, shown
+from seat_ledger.values import as_word, parse_seat, shown
 
 
 @click.group(epilog="Example: seat-ledger seat who 'sales/professional#7' -a acme")
@@ -146,7 +146,8 @@ def _next(rows: list[dict[str, Any]], seat: str | None, question: Question) -> s
     if holder is not None:
         return f"seat-ledger event show {holder['assigned_by']['position']}"
     if seat is not None:
-        return f"seat-ledger seat history '{seat}' --account {question.account.key}"
+        account = as_word(question.account.key)
+        return f"seat-ledger seat history '{seat}' --account {account}"
     return ""
 
 

@@ -25,7 +25,7 @@ from projections.locks import APPEND_LOCK
 from projections.queries import question
 from seat_ledger.errors import CommandRefused, NotFound
 from seat_ledger.store.connection import connect, unavailable
-from seat_ledger.values import account_id, fold_email, shown
+from seat_ledger.values import account_id, as_word, fold_email, shown
 
 __all__ = ["AccountFacts", "Knowledge", "Reader", "Row", "utc"]
 
@@ -268,7 +268,7 @@ class Reader:
             raise NotFound(
                 "user_not_found",
                 f"{account.key} has no user {shown(reference)}.",
-                try_=f"look with 'seat-ledger user list --account {account.key}'",
+                try_=f"seat-ledger user list --account {as_word(account.key)}",
             )
         return self.ask("users", "memberships", known, user_nos=ids)
 

@@ -43,6 +43,7 @@ from seat_ledger.values import (
     BillingPolicy,
     SeatRef,
     SeatType,
+    as_word,
     hub_of,
     iso,
     utc,
@@ -168,7 +169,7 @@ class Account(Aggregate):
                 "seat_not_found",
                 f"{self.account_key} never bought {ref}; "
                 f"{len(seats)} of that type were bought.",
-                try_=f"seat-ledger seat list --account {self.account_key}",
+                try_=f"seat-ledger seat list --account {as_word(self.account_key)}",
             )
         return seats[ref.number - 1]
 
@@ -216,7 +217,8 @@ class Account(Aggregate):
             raise NotFound(
                 "unknown_period",
                 f"{self.account_key} has no billing period {label}.",
-                try_=f"seat-ledger billing periods --account {self.account_key}",
+                try_="seat-ledger billing periods --account "
+                + as_word(self.account_key),
             )
         self.billing.check_period(self.account_key, period, at=at, now=now)
         return period
@@ -305,7 +307,7 @@ class Account(Aggregate):
                 "no_pending_reduction",
                 f"{self.account_key} has no pending reduction of {seat_type} "
                 f"at {iso(act.at)}.",
-                try_=f"seat-ledger account show {self.account_key}",
+                try_=f"seat-ledger account show {as_word(self.account_key)}",
             )
         latest = max(pending, key=lambda request: request.mark)
         if latest.cancelled is not None:

@@ -34,6 +34,7 @@ from seat_ledger.user import User
 from seat_ledger.values import (
     FOREVER,
     SeatType,
+    as_word,
     iso,
     parse_hub,
     parse_seat,
@@ -84,7 +85,7 @@ class RenewFirst(CommandRefused):
             "renewal_due",
             f"Renewal {renewal.renewal} of {account} ({iso(renewal.effective_at)}) "
             "lies before the end of the period, and is not recorded.",
-            try_=f"seat-ledger account renew --account {account}",
+            try_=f"seat-ledger account renew --account {as_word(account)}",
         )
         self.at = at
 
@@ -345,7 +346,7 @@ class Deliberation:
             raise CommandRefused(
                 "account_exists",
                 f"There is an account {shown(key)} already.",
-                try_=f"seat-ledger account show {key}",
+                try_=f"seat-ledger account show {as_word(key)}",
             )
         zone(operation.time_zone)
         zones = ZoneHistory(operation.time_zone)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from datetime import UTC, datetime
 from functools import cache, lru_cache
 from importlib import resources
@@ -204,6 +205,11 @@ def shown(text: object, limit: int = 60) -> str:
     """A foreign text as a message may show it: quoted, escaped, not too long."""
     quoted = ascii(str(text)) if not str(text).isprintable() else f"'{text}'"
     return quoted if len(quoted) <= limit else quoted[: limit - 2] + "…'"
+
+
+def as_word(text: str) -> str:
+    """A foreign text as one word of a command to try, whatever a shell sees in it."""
+    return shlex.quote(text)
 
 
 @lru_cache(maxsize=65536)

@@ -20,7 +20,7 @@ from projections.reader import AccountFacts, Knowledge, Reader, Row
 from seat_ledger.calendar import BillingPeriod
 from seat_ledger.errors import CommandRefused, InvalidInput, NotFound
 from seat_ledger.money import Currency, exactly, plain
-from seat_ledger.values import shown
+from seat_ledger.values import as_word, shown
 
 _MICROSECOND = timedelta(microseconds=1)
 _LONGEST = 36_525
@@ -236,7 +236,7 @@ def labelled(account: AccountFacts, label: str) -> BillingPeriod:
         raise NotFound(
             "unknown_period",
             f"{account.key} has no billing period {label}.",
-            try_=f"seat-ledger billing periods --account {account.key}",
+            try_=f"seat-ledger billing periods --account {as_word(account.key)}",
         )
     horizon = calendar.renewal(account.renewals + 1)
     if period.starts >= horizon.instant:
@@ -244,7 +244,7 @@ def labelled(account: AccountFacts, label: str) -> BillingPeriod:
             "renewal_due",
             f"The period {label} of {account.key} lies beyond the renewal of "
             f"{horizon.day}, which is not recorded.",
-            try_=f"seat-ledger account renew --account {account.key}",
+            try_=f"seat-ledger account renew --account {as_word(account.key)}",
         )
     return period
 

@@ -38,7 +38,7 @@ from seat_ledger.calendar import TZDATA_VERSION, BillingPeriod
 from seat_ledger.errors import NotFound
 from seat_ledger.invoice import Figure, InvoiceDraft, InvoiceRequest
 from seat_ledger.money import exactly, places_of, rounded
-from seat_ledger.values import FOREVER, iso, seat_types
+from seat_ledger.values import FOREVER, as_word, iso, seat_types
 
 
 class Basis(NamedTuple):
@@ -59,7 +59,7 @@ def draft(reader: Reader, request: InvoiceRequest) -> InvoiceDraft:
         raise NotFound(
             "unknown_period",
             f"{account.key} has no billing period {request.period}.",
-            try_=f"seat-ledger billing periods --account {account.key}",
+            try_=f"seat-ledger billing periods --account {as_word(account.key)}",
         )
     policy = account.policy_at(period.starts)
     basis = Basis(period, *policy, TZDATA_VERSION)

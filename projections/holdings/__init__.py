@@ -8,7 +8,7 @@ from typing import Any
 
 from projections.reader import AccountFacts, Knowledge, Reader, Row, utc
 from seat_ledger.errors import NotFound
-from seat_ledger.values import SeatRef
+from seat_ledger.values import SeatRef, as_word
 
 
 def who(
@@ -180,7 +180,7 @@ def _check_bought(reader: Reader, account: AccountFacts, seat: SeatRef) -> None:
         raise NotFound(
             "seat_not_found",
             f"{account.key} never bought {seat}.",
-            try_=f"look with 'seat-ledger seat list --account {account.key}'",
+            try_=f"seat-ledger seat list --account {as_word(account.key)}",
         )
 
 

@@ -1,0 +1,230 @@
+"""Texts that an enemy would give, in every field: shown harmless in every output."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import shlex
+import subprocess
+import sys
+import unicodedata
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from cli.main import main
+from seat_ledger.application import SeatLedger
+
+PRO = "sales/professional"
+TEXTS = (
+    "'; DROP TABLE ledger.stored_events; --",
+    "=cmd|' /C calc'!A0",
+    "-2+3+cmd|x",
+    "@SUM(A1)",
+    "\t=1+1",
+    "\uff1d1+1",
+    "\x1b[2J\x1b]0;owned\x07",
+    "\x9b31mred\x9d0;owned\x9c",
+    "\u202efdp.exe\u2066",
+    "first\u2028second\u0085third\nfourth",
+    '<script>alert(1)</script>"><img src=x onerror=alert(1)>',
+    "%s %(x)s {0} {{7*7}} [red]${jndi:x}`id`$(id)",
+)
+KEYS = (
+    "=1+1",
+    "<b>k</b>".replace("/", ""),
+    "$(id)",
+    "';--",
+    "a\u202eb",
+    "-x",
+    "%s{{}}",
+)
+ADDED = ("-a", "acme", "--email", "a@x.example", "--name")
+VISIBLE = {"\n", "\t"}
+
+
+def harmless(text: str) -> bool:
+    """Whether nothing of it drives a terminal or turns the order of a text."""
+    return not [
+        char
+        for char in text
+        if (unicodedata.category(char) == "Cc" and char not in VISIBLE)
+        or unicodedata.category(char) in {"Zl", "Zp"}
+        or unicodedata.bidirectional(char)
+        in {"LRE", "RLE", "PDF", "LRO", "RLO", "LRI", "RLI", "FSI", "PDI"}
+    ]
+
+
+@pytest.fixture
+def shops(database: str, ledger: SeatLedger) -> str:
+    """An account per key, and a user per text in each."""
+    at = {"effective_at": "2025-03-05"}
+    for key, text in zip(KEYS, TEXTS, strict=False):
+        ledger.open_account(
+            key, name=text, time_zone="UTC", term_start="2025-03-05", term_months=12,
+            billing_cycle_months=1, actor=f"system:{text}", reason=text,
+        )  # fmt: skip
+        ledger.buy_seats(key, seat_type=PRO, quantity=2, reason=text, **at)
+    for n, text in enumerate(TEXTS):
+        key = KEYS[n % len(KEYS)]
+        ledger.add_user(
+            key, user=KEYS[(n + 1) % len(KEYS)] + str(n), email=f"u{n}@x.example",
+            name=text, seats=[PRO] if n < len(KEYS) else [], reason=text,
+            idempotency_key=text, **at,
+        )  # fmt: skip
+    return database
+
+
+def questions() -> list[list[str]]:
+    asked = [
+        ["account", "list"],
+        ["event", "list"],
+        ["event", "show", "1"],
+        ["user", "find", "="],
+        ["user", "find", "<script>"],
+        ["billing", "counts", "--all", "--period", "2025-03"],
+    ]
+    for key in KEYS:
+        account = ["-a", key]
+        asked += [
+            ["account", "show", "--", key],
+            ["user", "list", *account],
+            ["seat", "list", *account],
+            ["seat", "who", f"{PRO}#1", *account, "--as-of", "2025-03-06"],
+            ["seat", "history", f"{PRO}#1", *account],
+            ["event", "replay", *account],
+        ]
+    return asked
+
+
+def test_hostile_texts_are_shown_harmless_and_come_back_as_given(
+    shops: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seen = ""
+    for words in questions():
+        for form in ("table", "json", "jsonl", "csv"):
+            options = ["--database", shops, "--format", form]
+            assert main([words[0], words[1], *options, *words[2:]]) == 0, words
+            out = capsys.readouterr().out
+            assert harmless(out), (words, form, out)
+            if form == "json":
+                seen += str(list(texts_of(json.loads(out))))
+            if form == "csv":
+                assert_no_formula(out)
+    for text in (*TEXTS, *KEYS):
+        assert repr(text)[1:-1] in seen, text
+    with psycopg.connect(shops) as connection:
+        (count,) = connection.execute("SELECT count(*) FROM ledger.stored_events")
+    assert count[0] > 40
+
+
+def texts_of(value: Any) -> Any:
+    if isinstance(value, dict):
+        for one in value.values():
+            yield from texts_of(one)
+    elif isinstance(value, list):
+        for one in value:
+            yield from texts_of(one)
+    elif isinstance(value, str):
+        yield value
+
+
+def assert_no_formula(out: str) -> None:
+    for row in csv.reader(io.StringIO(out)):
+        for cell in row:
+            if cell[:1] and cell[0] in "=+-@\t\r\n\uff1d\uff0b\uff0d\uff20":
+                assert re.fullmatch(r"[+-]?\d+(\.\d+)?", cell), cell
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["\x1b[31mseat"],
+        ["seat", "\x9b31m"],
+        ["seat", "list", "--\x1b[31m"],
+        ["seat", "list", "-a", "\x1b[31m\u202e"],
+        ["seat", "who", "\x1b[31m#1", "-a", "acme"],
+        ["seat", "who", f"{PRO}#1", "-a", "acme", "--as-of", "\x1b[31m"],
+        ["event", "list", "--limit", "\x1b[31m"],
+        ["event", "list", "--known-at", "9" * 5000],
+        [
+            "user",
+            "add",
+            "\udcff",
+            "-a",
+            "acme",
+            "--email",
+            "a@x.example",
+            "--name",
+            "A",
+        ],
+        [
+            "user",
+            "add",
+            "a",
+            "-a",
+            "acme",
+            "--email",
+            "a@x.example",
+            "--name",
+            "\udcff",
+        ],
+        ["seat", "assign", "a\x00", PRO, "-a", "acme"],
+        ["user", "erase", "\x1b[31m", "-a", "acme", "--reason", "x", "--yes"],
+        ["import", "/nowhere/\x1b[31m"],
+        ["invoice", "audit", "/nowhere/\x1b[31m\udcff"],
+    ],
+)
+def test_hostile_words_get_an_answer_in_plain_words(
+    database: str,
+    ledger: SeatLedger,
+    capsys: pytest.CaptureFixture[str],
+    words: list[str],
+) -> None:
+    ledger.open_account(
+        "acme", name="Acme", time_zone="UTC", term_start="2025-03-05", term_months=12,
+        billing_cycle_months=1,
+    )  # fmt: skip
+    for form in ([], ["--format", "json"]):
+        status = main(["--database", database, *words, *form])
+        told = capsys.readouterr()
+        assert status in {0, 1, 2}, (words, told.err)
+        assert harmless(told.out + told.err), told
+        assert len(told.err) < 2000
+
+
+def test_a_command_to_try_is_one_that_a_shell_takes_literally(
+    shops: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for key in KEYS:
+        assert main(["--database", shops, "seat", "who", f"{PRO}#99", "-a", key]) == 1
+        tried = capsys.readouterr().err.strip().splitlines()[-1]
+        words = shlex.split(tried.removeprefix("Try: "))
+        shown = key.encode("unicode_escape").decode() if "\u202e" in key else key
+        assert words[-1] == shown, tried
+
+
+def test_a_line_without_end_takes_no_memory(tmp_path: Path, database: str) -> None:
+    code = (
+        "import resource, sys; from cli.main import main; "
+        "status = main(sys.argv[1:]); "
+        "print(status, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)"
+    )
+    long = tmp_path / "long"
+    with long.open("wb") as file:
+        file.truncate(1 << 30)
+    for words in (["import", str(long)], ["invoice", "audit", str(long)]):
+        done = subprocess.run(
+            [sys.executable, "-c", code, "--database", database, *words],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
+        status, mebibytes = map(int, done.stdout.splitlines()[-1].split())
+        assert status == 2, done.stderr
+        assert mebibytes < 250
