@@ -15,7 +15,7 @@ from datetime import date, datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
-from seat_ledger import timeline
+from seat_ledger import intervals, timeline
 from seat_ledger.aggregate import Act, Aggregate, Step, blocked, mark, nothing_to_do
 from seat_ledger.billing import Billing
 from seat_ledger.calendar import BillingCalendar, BillingPeriod, ZoneHistory
@@ -36,8 +36,8 @@ from seat_ledger.events import (
     SeatUnassigned,
     TimeZoneChanged,
 )
+from seat_ledger.intervals import Interval, Life, Mark, Track
 from seat_ledger.invoice import InvoiceDraft, InvoiceRequest
-from seat_ledger.timeline import Interval, Life, Mark, Track
 from seat_ledger.values import (
     FOREVER,
     BillingPolicy,
@@ -48,6 +48,9 @@ from seat_ledger.values import (
     iso,
     utc,
 )
+
+MOST_NAMED = 5
+"""How many holders a refusal names at most."""
 
 
 class Seat:
@@ -84,7 +87,7 @@ class Seat:
         held = self.track.intervals
         if not held or held[-1].ends <= starts > held[-1].starts:
             return True
-        return not timeline.in_way(held, starts, ends)
+        return not intervals.in_way(held, starts, ends)
 
 
 @dataclass
@@ -375,26 +378,29 @@ class Account(Aggregate):
         holders = [
             held
             for seat in alive
-            for held in timeline.in_way(seat.track.intervals, starts, ends)[:1]
+            for held in intervals.in_way(seat.track.intervals, starts, ends)[:1]
         ]
+        named = holders[:MOST_NAMED]
         return CommandRefused(
             "no_free_seat",
             f"No seat of {seat_type} in {self.account_key} is free from {iso(starts)} "
             f"on: {len(alive)} under contract, none unassigned all the time.",
             try_="buy one with --buy-if-needed, or unassign somebody first",
-            blockers=tuple(EntryRef(self.key, held.opened) for held in holders[:5]),
-            holders=tuple(holders[:5]),
+            blockers=tuple(EntryRef(self.key, held.opened) for held in named),
+            holders=tuple(named),
         )
 
-    def unassign(self, user: str, seat_type: SeatType, act: Act) -> SeatRef:
+    def unassign(
+        self, user: str, seat_type: SeatType, act: Act, *, called: str
+    ) -> SeatRef:
         """End the user's open-ended holding of that type (R27).
 
-        Raises CommandRefused (``no_seat_held``).
+        `called` is the user's key. Raises CommandRefused (``no_seat_held``).
         """
         held = next(
             (
                 held
-                for held in self.held_by(user, seat_type.hub)
+                for held in reversed(self.held_by(user, seat_type.hub))
                 if held.ends is FOREVER
                 and held.starts <= act.at
                 and held.subject[0] == seat_type
@@ -404,10 +410,11 @@ class Account(Aggregate):
         if held is None:
             raise CommandRefused(
                 "no_seat_held",
-                f"The user holds no seat of {seat_type} that is open-ended at "
-                f"{iso(act.at)}.",
-                try_="look with 'seat-ledger user history'; a holding that has ended "
-                "is changed by a batch of reverse and the right unassignment",
+                f"{called} of {self.account_key} holds no seat of {seat_type} at "
+                f"{iso(act.at)} that is still open-ended.",
+                try_=f"look with 'seat-ledger user history {called} --account "
+                f"{self.account_key}'; a holding that has ended is changed by a batch "
+                "of reverse and the right unassignment",
             )
         ref = SeatRef(*held.subject)
         self.trigger(
@@ -566,7 +573,7 @@ class Account(Aggregate):
         self._moved(seat, event, seat.track.without(event.user, mark(event)))
 
     def _moved(
-        self, seat: Seat, event: HoldingEvent, changed: timeline.Changed
+        self, seat: Seat, event: HoldingEvent, changed: intervals.Changed
     ) -> None:
         """Keep the user's list, the free seats and what was touched in step."""
         seat_type = seat.ref.seat_type
@@ -574,9 +581,9 @@ class Account(Aggregate):
         held = hubs.setdefault(hub_of(seat_type), [])
         gone, come = changed
         for old in gone:
-            timeline.remove(held, old)
+            intervals.remove(held, old)
         for new in come:
-            timeline.insert(held, new)
+            intervals.insert(held, new)
         self.pools[seat_type].refresh(seat)
         at = utc(event.effective_at)
         self.touched.seat(seat.ref, at)

@@ -18,7 +18,7 @@ from uuid import UUID
 
 from seat_ledger.errors import CommandRefused, EntryRef
 from seat_ledger.events import REVERSIBLE, EntryReversed, LedgerEvent
-from seat_ledger.timeline import Mark
+from seat_ledger.intervals import Mark
 from seat_ledger.values import utc
 
 E = TypeVar("E", bound=LedgerEvent)

@@ -582,8 +582,12 @@ class SeatLedger(Application[UUID]):
         named = sorted(found[entry] for entry in error.blockers if entry in found)
         if named:
             word = "entry" if len(named) == 1 else "entries"
+            told = f"{word} {', '.join(map(str, named))}"
             error.details["entries"] = named
-            error.message += f" In the way: {word} {', '.join(map(str, named))}."
+            if " In the way: " in error.message:
+                error.message = f"{error.message.rstrip('.')} ({told})."
+            else:
+                error.message += f" In the way: {told}."
             error.args = (error.message,)
 
     @contextmanager

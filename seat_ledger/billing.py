@@ -16,9 +16,9 @@ from seat_ledger.aggregate import mark, nothing_to_do
 from seat_ledger.calendar import BillingPeriod
 from seat_ledger.errors import CommandRefused, EntryRef, IntegrityFailure
 from seat_ledger.events import BillingPolicyChanged, InvoiceIssued
+from seat_ledger.intervals import Mark
 from seat_ledger.invoice import Figure, InvoiceDraft, InvoiceRequest
 from seat_ledger.money import places_of, rounded
-from seat_ledger.timeline import Mark
 from seat_ledger.values import DEFAULT_POLICY, BillingPolicy, iso, utc
 
 

@@ -394,18 +394,30 @@ def resolve(wall: datetime, zones: ZoneHistory) -> datetime:
     if not found:
         raise CommandRefused(
             "nonexistent_time",
-            f"The local time {wall} does not exist in {zones.current}: "
-            "clocks went forward over it.",
+            f"The local time {wall} does not exist in {_where(wall, zones)}: the "
+            "clocks jumped over it.",
             try_="write the instant with its offset",
         )
     if len(found) > 1:
         offsets = " or ".join(instant.isoformat() for instant in found)
         raise CommandRefused(
             "ambiguous_time",
-            f"The local time {wall} comes twice in {zones.current}: {offsets}.",
+            f"The local time {wall} comes twice in {_where(wall, zones)}: {offsets}.",
             try_="write the instant with its offset",
         )
     return found[0]
+
+
+def _where(wall: datetime, zones: ZoneHistory) -> str:
+    """The zones whose clocks a local time may be read from, in words."""
+    near = wall.replace(tzinfo=UTC)
+    names = [
+        name
+        for starts, ends, name in zones.pieces()
+        if (starts is None or starts <= near + _WIDEST)
+        and (ends is None or near - _WIDEST < ends)
+    ]
+    return " and ".join(dict.fromkeys(names))
 
 
 def resolve_date(day: date, zones: ZoneHistory) -> datetime:

@@ -8,6 +8,7 @@ where it is wrong; what needs the ledger's knowledge is refused later, by rule.
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -492,5 +493,27 @@ def _problem(problem: Any, name: str) -> str:
             (check_key if name in {"account", "user"} else check_text)(value, name)
         except InvalidInput as told:
             return "is not usable: " + told.message.rstrip(".")
+    given = shown(value if isinstance(value, str) else _json(value))
+    if kind in _WANTED:
+        return f"is {given}: {_WANTED[kind]}"
     said = problem["msg"].removeprefix("Value error, ")
-    return f"is {shown(value)}: {said[:1].lower()}{said[1:]}"
+    return f"is {given}: {said[:1].lower()}{said[1:]}"
+
+
+_WANTED = {
+    "string_pattern_mismatch": "write user:KEY or system:NAME",  # only actors come here
+    "string_too_short": "it must not be empty",
+    "too_short": "it must not be empty",
+    "int_type": "a whole number is wanted",
+    "int_from_float": "a whole number is wanted",
+    "string_type": "a text is wanted",
+    "bool_type": "true or false is wanted",
+    "dict_type": "an object is wanted",
+    "list_type": "a list is wanted",
+}
+"""What is wanted instead, where the library's own words are not a person's."""
+
+
+def _json(value: object) -> str:
+    """A value as it stands in a command file."""
+    return json.dumps(value, default=str)

@@ -6,7 +6,7 @@ the aggregates; when a rule refuses it, they are rolled back to what they were.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import ClassVar, NamedTuple, TypeVar
 from uuid import uuid4
@@ -24,7 +24,7 @@ from seat_ledger.errors import (
     InvalidInput,
     NotFound,
 )
-from seat_ledger.events import ContractRenewed, LedgerEvent
+from seat_ledger.events import ContractRenewed, EntryReversed, LedgerEvent
 from seat_ledger.invoice import ComputeInvoice, InvoiceDraft, InvoiceRequest
 from seat_ledger.judgement import judge
 from seat_ledger.refusals import explain, name_holders
@@ -191,7 +191,7 @@ class Deliberation:
         except CommandRefused as error:
             name_holders(error, self.workspace)
             if len(self.steps) > 1:
-                error.lines = (step.number,)
+                error.lines = self._lines_of(error.blockers, step.number)
             raise
         self._collect(step.number)
 
@@ -205,6 +205,8 @@ class Deliberation:
                 self.events += new
                 for event in new:
                     self._origin[EntryRef(key, event.originator_version)] = number
+                    if isinstance(event, EntryReversed) and event.holds:
+                        self._origin[EntryRef(key, event.root_version)] = number
                 self._seen[key] = aggregate.version
         return len(self.events) - before
 
@@ -228,18 +230,30 @@ class Deliberation:
 
     def _refusal(self, found: list[Violation]) -> CommandRefused:
         """The first violation in words; every line that takes part is named (R29)."""
-        involved = {
-            self._origin[entry]
-            for violation in found
-            for entry in violation.entries
-            if entry in self._origin
-        }
+        named = [entry for violation in found for entry in violation.entries]
+        involved = self._lines_of(named) or self._reversing() or self._numbers()
         asked_for = [s.operation for s in self.steps if s.number in involved]
         operations = asked_for or [step.operation for step in self.steps]
         error = explain(found[0], operations, self.workspace, set(self._origin))
         if len(self.steps) > 1:
-            error.lines = tuple(sorted(involved))
+            error.lines = involved
         return error
+
+    def _lines_of(self, entries: Iterable[EntryRef], *also: int) -> tuple[int, ...]:
+        """The lines that recorded the entries, or let them hold again."""
+        lines = {self._origin[entry] for entry in entries if entry in self._origin}
+        return tuple(sorted(lines.union(also) - {0}))
+
+    def _numbers(self) -> tuple[int, ...]:
+        return tuple(range(1, len(self.steps) + 1))
+
+    def _reversing(self) -> tuple[int, ...]:
+        """Every line that lets entries hold no more: what is left of them is wrong."""
+        return tuple(
+            step.number
+            for step in sorted(self.steps)
+            if isinstance(step.operation, asked.Reverse)
+        )
 
     def _involve(self, aggregate: A) -> A:
         """Remember how an aggregate was before this command."""
@@ -567,7 +581,7 @@ class Deliberation:
     def _unassign(self, op: asked.UnassignSeat, act: Act, _: object) -> None:
         seat_type = parse_seat_type(op.seat_type)
         user = self._user(op.user, act.at)
-        self._account().unassign(user.key, seat_type, act)
+        self._account().unassign(user.key, seat_type, act, called=user.user_key)
 
     def _reverse(self, op: asked.Reverse, act: Act, _: object) -> None:
         if not op.reason:

@@ -12,6 +12,7 @@ from datetime import datetime
 from seat_ledger import timeline
 from seat_ledger.account import Account
 from seat_ledger.errors import EntryRef
+from seat_ledger.intervals import Life
 from seat_ledger.timeline import Violation
 from seat_ledger.user import User
 
@@ -73,7 +74,7 @@ def _membership(user: User, namesakes: Sequence[User]) -> Iterator[Violation]:
         )
 
 
-def _share_an_instant(one: timeline.Life, other: timeline.Life) -> bool:
+def _share_an_instant(one: Life, other: Life) -> bool:
     return one.starts < other.ends and other.starts < one.ends
 
 

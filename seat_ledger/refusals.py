@@ -6,9 +6,11 @@ from collections.abc import Collection, Sequence
 
 from seat_ledger import commands as asked
 from seat_ledger import timeline
+from seat_ledger.account import MOST_NAMED
 from seat_ledger.commands import Operation
 from seat_ledger.errors import CommandRefused, EntryRef
-from seat_ledger.timeline import Interval, Violation
+from seat_ledger.intervals import Interval
+from seat_ledger.timeline import Violation
 from seat_ledger.values import FOREVER, iso
 from seat_ledger.workspace import Workspace
 
@@ -27,9 +29,10 @@ _CODES = {
 }
 
 _TOLD = {
-    timeline.SEAT_OVERLAP: "{subject} would have two holders at {at}",
+    timeline.SEAT_OVERLAP: "{subject} would be held by {user} and {other} at {at}",
     timeline.OUTSIDE_LIFE: "{user} would hold {subject} outside its contract",
-    timeline.HUB_OVERLAP: "{user} would hold two seats of one hub at {at} ({subject})",
+    timeline.HUB_OVERLAP: "{user} would hold two seats of one hub at {at}: {subject} "
+    "and {other}",
     timeline.OUTSIDE_ACCESS: "{user} would hold {subject} without access to its hub "
     "all the time",
     timeline.ACCESS_OVERLAP: "{user} would have access to {subject} twice at {at}",
@@ -38,20 +41,29 @@ _TOLD = {
     timeline.PERMISSION_OUTSIDE: "{user} has a change of permissions at {at} that "
     "would lie outside the membership",
     timeline.DANGLING: "an ending at {at} would end nothing",
-    timeline.REDUCTION_SHORT: "fewer seats of {subject} would be unassigned at {at} "
-    "than pending reductions need",
+    timeline.REDUCTION_SHORT: "pending reductions need {needed} unassigned "
+    "{subject} at {at}, and {left} would be left",
     timeline.KEY_SHARED: "two users would be called {subject} at {at}",
     timeline.EMAIL_SHARED: "two users would have the e-mail {subject} at {at}",
 }
 
 _TRY = {
-    "seat_taken": "leave the seat out to get a free one, or unassign first",
-    "hub_seat_held": "unassign the seat and assign the other in one batch",
-    "reserved_for_reduction": "add --buy-if-needed, or cancel the reduction",
-    "not_enough_unassigned": "unassign seats first, or reduce by fewer",
-    "seat_held": "unassign the seat first",
+    "access_overlap": "reverse the later access in the same batch (event reverse)",
+    "access_revoked": "reverse the revocation in the same batch, or end the holding "
+    "before it",
+    "email_taken": "give the e-mail of this person, or remove the other user first",
     "hub_access_held": "revoke all hub access first",
+    "hub_seat_held": "unassign the seat and assign the other in one batch",
+    "not_enough_unassigned": "unassign seats first, or reduce by fewer",
+    "reserved_for_reduction": "add --buy-if-needed, or cancel the reduction",
     "reversal_blocked": "reverse the entries that stand in the way in the same batch",
+    "seat_held": "unassign the seat first",
+    "seat_not_under_contract": "choose a seat that is under contract all the time, or "
+    "leave the seat out",
+    "seat_taken": "leave the seat out to get a free one, or unassign first",
+    "timeline_invalid": "reverse the entries that stand in the way in the same batch",
+    "user_key_taken": "give another key, or remove the present user first",
+    "user_not_present": "give an effective time at which the user is present",
 }
 
 
@@ -84,35 +96,77 @@ def explain(
     new: Collection[EntryRef],
 ) -> CommandRefused:
     """A violation as the refusal of what was asked; `new` are the command's own."""
-    user, account = violation.user, workspace.account
-    held = account.held.get(user, {}) if account is not None and user else {}
-    holds_seat = any(some and some[-1].ends is FOREVER for some in held.values())
-    code = code_of(violation, operations, holds_seat=holds_seat)
-    told = _TOLD[violation.kind].format(
-        subject=violation.subject,
-        at=iso(violation.at),
-        user=workspace.user(user).user_key if user else "the user",
-    )
+    account = workspace.account
+    open_ended = _open_ended(violation.user, workspace)
+    code = code_of(violation, operations, holds_seat=bool(open_ended))
     where = f" in {account.account_key}" if account is not None else ""
     asked_for = " and ".join(dict.fromkeys(op.OP for op in operations))
+    told, entries = _told(violation, workspace), violation.entries
+    holdings: tuple[Interval, ...] = ()
+    if violation.kind == timeline.REDUCTION_SHORT:
+        entries = entries[: len(entries) - len(violation.holdings)]
+        if code != "reserved_for_reduction":
+            short = min(violation.needed - violation.left, MOST_NAMED)
+            holdings = violation.holdings[:short]
+    elif code == "seat_held" and violation.kind == timeline.OUTSIDE_MEMBERSHIP:
+        told = f"{_called(violation.user, workspace)} still holds a seat"
+        entries, holdings = (), open_ended[:MOST_NAMED]
+    if account is not None:
+        entries += tuple(EntryRef(account.key, one.opened) for one in holdings)
     return CommandRefused(
         code,
-        f"{asked_for}{where}: {told}.",
+        f"{asked_for}{where}: {told}.{_in_the_way(holdings, workspace)}",
         try_=_TRY.get(code),
-        blockers=tuple(entry for entry in violation.entries if entry not in new),
+        blockers=tuple(entry for entry in entries if entry not in new) or entries,
+    )
+
+
+def _told(violation: Violation, workspace: Workspace) -> str:
+    """What would be wrong, in words."""
+    other = violation.other
+    if violation.kind == timeline.SEAT_OVERLAP:
+        other = _called(violation.other, workspace)
+    return _TOLD[violation.kind].format(
+        subject=violation.subject,
+        at=iso(violation.at),
+        user=_called(violation.user, workspace),
+        other=other,
+        needed=violation.needed,
+        left=violation.left,
+    )
+
+
+def _called(user: str | None, workspace: Workspace) -> str:
+    return workspace.user(user).user_key if user else "the user"
+
+
+def _open_ended(user: str | None, workspace: Workspace) -> tuple[Interval, ...]:
+    """The holdings of a user that have no end."""
+    account = workspace.account
+    if account is None or user is None:
+        return ()
+    return tuple(
+        held[-1]
+        for held in account.held.get(user, {}).values()
+        if held and held[-1].ends is FOREVER
     )
 
 
 def name_holders(error: CommandRefused, workspace: Workspace) -> None:
     """Say who holds the seats that stand in the way, by key."""
     holders: Sequence[Interval] = error.details.pop("holders", ())
-    if holders:
-        told = ", ".join(_held(held, workspace) for held in holders)
-        error.message += f" In the way: {told}."
-        error.args = (error.message,)
+    error.message += _in_the_way(holders, workspace)
+    error.args = (error.message,)
+
+
+def _in_the_way(holdings: Sequence[Interval], workspace: Workspace) -> str:
+    if not holdings:
+        return ""
+    told = ", ".join(_held(held, workspace) for held in holdings)
+    return f" In the way: {told}."
 
 
 def _held(held: Interval, workspace: Workspace) -> str:
     until = "on" if held.ends is FOREVER else f"until {iso(held.ends)}"
-    key = workspace.user(held.user).user_key
+    key = _called(held.user, workspace)
     return f"{key} holds {held.subject} from {iso(held.starts)} {until}"

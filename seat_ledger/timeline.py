@@ -1,61 +1,30 @@
 """What a valid timeline is (R46): the one place that says so.
 
-A timeline is made of intervals, and an interval of an opening and a closing entry.
-The k-th opening pairs with the k-th closing, both in the order of their instants;
-so two entries at one instant need no order between them. An open end is
-:data:`~seat_ledger.values.FOREVER`.
-
-Everything here is about one account. The functions that judge look only at what
-lies at or after the first changed instant: before it the timeline was valid.
+A timeline is made of intervals (:mod:`seat_ledger.intervals`). Everything here is
+about one account. The functions that judge look only at what lies at or after the
+first changed instant: before it the timeline was valid.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
 from seat_ledger.errors import EntryRef
-from seat_ledger.values import FOREVER, SeatRef
-
-
-class Interval(NamedTuple):
-    """``[starts, ends)``, opened and closed by entries of these versions.
-
-    `closed` is 0 while the end is open. `user` is the holder's id, `subject` the
-    seat that is held or the hub that is entered.
-    """
-
-    starts: datetime
-    ends: datetime
-    opened: int
-    closed: int
-    user: str
-    subject: SeatRef | str
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether it opens and closes at one instant (R03)."""
-        return self.starts == self.ends
-
-    def covers(self, other: Interval) -> bool:
-        """Whether `other` lies within; an empty one may lie exactly at the end."""
-        return self.starts <= other.starts and other.ends <= self.ends
-
-
-class Mark(NamedTuple):
-    """One entry that opens or closes something: its instant and its version."""
-
-    at: datetime
-    version: int
+from seat_ledger.intervals import Interval, Life, Mark, Track
+from seat_ledger.values import FOREVER
 
 
 class Violation(NamedTuple):
     """One way in which a timeline is not valid.
 
     `kind` is one of the words below; `entries` are the entries that take part,
-    `at` an instant at which it shows, `subject` the seat, hub or seat type.
+    `at` an instant at which it shows, `subject` the seat, hub or seat type. `user` is
+    whom it is about, `other` the second holder, or the second seat. Where seats are
+    short, `needed` and `left` say how many, and `holdings` who has them, the latest
+    first.
     """
 
     kind: str
@@ -63,6 +32,10 @@ class Violation(NamedTuple):
     at: datetime
     subject: object = None
     user: str | None = None
+    other: str | None = None
+    needed: int = 0
+    left: int = 0
+    holdings: tuple[Interval, ...] = ()
 
 
 SEAT_OVERLAP = "seat_overlap"  # R46 a: two holdings of a seat at one instant
@@ -76,131 +49,6 @@ DANGLING = "dangling"  # R46 d: an ending that ends nothing
 REDUCTION_SHORT = "reduction_short"  # R46 e: too few unassigned seats
 KEY_SHARED = "key_shared"  # R35: two present users with one key
 EMAIL_SHARED = "email_shared"  # R35: two present users with one e-mail
-
-
-class Track:
-    """The intervals of one seat, or of one user's access to one hub, in order.
-
-    Openings and closings come and go (an entry may be reversed); `loose` keeps the
-    closings that close nothing, which no valid timeline has.
-    """
-
-    __slots__ = ("intervals", "loose", "open_ends", "subject")
-
-    def __init__(self, subject: SeatRef | str) -> None:
-        self.subject = subject
-        self.intervals: list[Interval] = []
-        self.loose: list[tuple[str, Mark]] = []
-        self.open_ends = 0
-
-    def opening(self, user: str, mark: Mark) -> Changed:
-        """Let an opening entry hold; return what it changed."""
-        last = self.intervals[-1] if self.intervals else None
-        if not self.loose and (last is None or last.ends <= mark.at > last.starts):
-            new = Interval(mark.at, FOREVER, mark.version, 0, user, self.subject)
-            self.intervals.append(new)
-            self.open_ends += 1
-            return (), (new,)
-        opens, closes = self._marks(user)
-        return self._pair(user, [*opens, mark], closes)
-
-    def closing(self, user: str, mark: Mark) -> Changed:
-        """Let a closing entry hold; return what it changed."""
-        last = self.intervals[-1] if self.intervals else None
-        if (
-            last is not None
-            and last.ends is FOREVER
-            and last.user == user
-            and last.starts <= mark.at
-            and self.open_ends == 1
-            and not self.loose
-        ):
-            new = Interval(
-                last.starts, mark.at, last.opened, mark.version, user, self.subject
-            )
-            self.intervals[-1] = new
-            self.open_ends = 0
-            return (last,), (new,)
-        opens, closes = self._marks(user)
-        return self._pair(user, opens, [*closes, mark])
-
-    def without(self, user: str, mark: Mark) -> Changed:
-        """Let an entry hold no more; return what it changed."""
-        last = self.intervals[-1] if self.intervals else None
-        if last is not None and last.opened == mark.version and not last.closed:
-            self.intervals.pop()
-            self.open_ends -= 1
-            return (last,), ()
-        opens, closes = self._marks(user)
-        return self._pair(
-            user,
-            [held for held in opens if held.version != mark.version],
-            [held for held in closes if held.version != mark.version],
-        )
-
-    def _marks(self, user: str) -> tuple[list[Mark], list[Mark]]:
-        mine = [held for held in self.intervals if held.user == user]
-        opens = [Mark(held.starts, held.opened) for held in mine]
-        closes = [Mark(held.ends, held.closed) for held in mine if held.closed]
-        closes += [mark for owner, mark in self.loose if owner == user]
-        return opens, closes
-
-    def _pair(self, user: str, opens: list[Mark], closes: list[Mark]) -> Changed:
-        """Pair the k-th opening with the k-th closing, and replace the user's part."""
-        before = tuple(held for held in self.intervals if held.user == user)
-        others = [held for held in self.intervals if held.user != user]
-        loose = [(owner, mark) for owner, mark in self.loose if owner != user]
-        after: list[Interval] = []
-        left = iter(sorted(closes))
-        close = next(left, None)
-        for mark in sorted(opens):
-            while close is not None and close.at < mark.at:
-                loose.append((user, close))
-                close = next(left, None)
-            ends, closed = close if close is not None else (FOREVER, 0)
-            after.append(
-                Interval(mark.at, ends, mark.version, closed, user, self.subject)
-            )
-            close = next(left, None) if close is not None else None
-        loose += [(user, mark) for mark in ([close, *left] if close else [])]
-        self.intervals = sorted([*others, *after])
-        self.loose = loose
-        self.open_ends = sum(1 for held in self.intervals if not held.closed)
-        return before, tuple(after)
-
-    def at(self, instant: datetime) -> Interval | None:
-        """The interval that contains an instant, if there is one."""
-        for held in reversed(self.intervals):
-            if held.starts <= instant < held.ends:
-                return held
-        return None
-
-    def live_from(self, instant: datetime) -> Interval | None:
-        """The first open-ended interval that is live at an instant."""
-        for held in self.intervals[-2:]:
-            if held.ends is FOREVER and held.starts <= instant:
-                return held
-        return next(
-            (
-                held
-                for held in self.intervals
-                if held.ends is FOREVER and held.starts <= instant
-            ),
-            None,
-        )
-
-
-Changed = tuple[tuple[Interval, ...], tuple[Interval, ...]]
-"""The intervals that went, and those that came."""
-
-
-class Life(NamedTuple):
-    """From when to when something exists, by which entries; open end FOREVER."""
-
-    starts: datetime
-    ends: datetime
-    opened: int
-    closed: int
 
 
 class Reduction(NamedTuple):
@@ -226,21 +74,6 @@ class SeatLike(Protocol):
     @property
     def life(self) -> Life | None:
         """From when to when it is under contract."""
-
-
-def in_way(
-    intervals: Sequence[Interval], starts: datetime, ends: datetime
-) -> list[Interval]:
-    """The intervals that ``[starts, ends)`` would overlap, in order.
-
-    An empty interval occupies its instant (R46).
-    """
-    return [
-        held
-        for held in intervals
-        if (held.starts < ends and (held.ends > starts or held.starts == starts))
-        or held.starts == starts
-    ]
 
 
 def overlaps(
@@ -274,6 +107,7 @@ def seat_violations(
             after.starts,
             track.subject,
             before.user,
+            after.user,
         )
     for user, mark in track.loose:
         yield Violation(
@@ -306,6 +140,7 @@ def hub_violations(
             after.starts,
             before.subject,
             before.user,
+            str(after.subject),
         )
 
 
@@ -409,21 +244,32 @@ def reduction_violations(
     seats: Sequence[SeatLike],
 ) -> Iterator[Violation]:
     """R46 (e): pending reductions leave enough seats unassigned, at every instant."""
-    if not reductions:
+    short = _first_short(reductions, seats) or _short_at_renewal(reductions, seats)
+    if short is None:
         return
-    short = _first_short(reductions, seats)
-    if short is not None:
-        binding = [r for r in reductions if r.starts <= short < r.ends]
-        entries = tuple(EntryRef(stream, r.version) for r in binding)
-        yield Violation(REDUCTION_SHORT, entries, short, seat_type)
-    due = sorted({r.renewal_at for r in reductions if r.renewal_at is not None})
-    for instant in due:
-        binding = [r for r in reductions if r.renewal_at and r.renewal_at <= instant]
-        needed = sum(r.quantity for r in binding)
-        if sum(1 for seat in seats if can_retire(seat, instant)) < needed:
-            entries = tuple(EntryRef(stream, r.version) for r in binding)
-            yield Violation(REDUCTION_SHORT, entries, instant, seat_type)
-            return
+    held = tuple(sorted(short.holdings, reverse=True))
+    entries = (
+        *(EntryRef(stream, reduction.version) for reduction in short.binding),
+        *(EntryRef(stream, holding.opened) for holding in held),
+    )
+    yield Violation(
+        REDUCTION_SHORT,
+        entries,
+        short.at,
+        seat_type,
+        needed=sum(reduction.quantity for reduction in short.binding),
+        left=short.left,
+        holdings=held,
+    )
+
+
+class _Short(NamedTuple):
+    """An instant at which the binding reductions find only `left` seats."""
+
+    at: datetime
+    binding: list[Reduction]
+    left: int
+    holdings: Iterable[Interval]
 
 
 def can_retire(seat: SeatLike, renewal: datetime) -> bool:
@@ -437,9 +283,27 @@ def can_retire(seat: SeatLike, renewal: datetime) -> bool:
     return not held or (held[-1].ends <= renewal and held[-1].starts < renewal)
 
 
+def _short_at_renewal(
+    reductions: Sequence[Reduction], seats: Sequence[SeatLike]
+) -> _Short | None:
+    """The first unprocessed renewal that finds too few seats to retire."""
+    for instant in sorted({r.renewal_at for r in reductions if r.renewal_at}):
+        binding = [r for r in reductions if r.renewal_at and r.renewal_at <= instant]
+        left = sum(1 for seat in seats if can_retire(seat, instant))
+        if left < sum(r.quantity for r in binding):
+            held = (
+                holding
+                for seat in seats
+                for holding in seat.track.intervals[-1:]
+                if holding.ends > instant or holding.starts >= instant
+            )
+            return _Short(instant, binding, left, held)
+    return None
+
+
 def _first_short(
     reductions: Sequence[Reduction], seats: Sequence[SeatLike]
-) -> datetime | None:
+) -> _Short | None:
     """The first instant with fewer unassigned seats than are pending."""
     steps: dict[datetime, list[int]] = {}  # [unassigned, pending, at this instant only]
 
@@ -465,21 +329,17 @@ def _first_short(
         unassigned += more
         pending += binding
         if at is not FOREVER and pending and unassigned + here < pending:
-            return at
+            return _Short(
+                at,
+                [r for r in reductions if r.starts <= at < r.ends],
+                max(0, unassigned + here),
+                (held for seat in seats for held in _held_at(seat.track, at)),
+            )
     return None
 
 
-def insert(intervals: list[Interval], new: Interval) -> None:
-    """Put an interval into a list that is in order."""
-    if not intervals or intervals[-1] <= new:
-        intervals.append(new)
-    else:
-        insort(intervals, new)
-
-
-def remove(intervals: list[Interval], old: Interval) -> None:
-    """Take an interval out of a list that is in order."""
-    if intervals[-1] == old:
-        intervals.pop()
-    else:
-        del intervals[bisect_left(intervals, old)]
+def _held_at(track: Track, at: datetime) -> Iterator[Interval]:
+    """The holdings that contain an instant; an empty one occupies its own."""
+    for held in track.intervals:
+        if held.starts <= at < held.ends or held.starts == at:
+            yield held

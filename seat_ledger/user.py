@@ -22,8 +22,8 @@ from seat_ledger.events import (
     UserErased,
     UserRemoved,
 )
+from seat_ledger.intervals import Life, Mark, Track
 from seat_ledger.sealing import Person, erased, new_key, seal
-from seat_ledger.timeline import Life, Mark, Track
 from seat_ledger.values import FOREVER, fold_email, iso, utc
 
 

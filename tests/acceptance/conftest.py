@@ -1,0 +1,14 @@
+"""An account that rules are tried on."""
+
+from __future__ import annotations
+
+import pytest
+
+from seat_ledger.application import SeatLedger
+from tests.acme import Acme
+
+
+@pytest.fixture
+def acme(database: str, ledger: SeatLedger) -> Acme:
+    """An open account in UTC: terms of twelve months from 5 March 2025."""
+    return Acme(database, ledger)
