@@ -67,7 +67,9 @@ def emit(answer: Answer, form: str) -> None:
         for chunk in csv_chunks(answer):
             _write(chunk)
     else:
-        _table(answer)
+        from cli.tables import draw  # noqa: PLC0415  only where a table is shown
+
+        draw(answer)
     sys.stdout.flush()
 
 
@@ -196,46 +198,3 @@ def is_plain() -> bool:
         or bool(os.environ.get("NO_COLOR"))
         or os.environ.get("TERM") == "dumb"
     )
-
-
-def _table(answer: Answer) -> None:
-    from rich.box import SIMPLE_HEAD  # noqa: PLC0415  only where a table is shown
-    from rich.console import Console  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
-
-    width = None if sys.stdout.isatty() else 200
-    console = Console(
-        no_color=is_plain(), highlight=False, width=width, soft_wrap=not width
-    )
-    if answer.sentence:
-        console.print(Text(harmless_lines(answer.sentence), style="bold"))
-    rows = list(answer.rows)
-    if rows and answer.columns:
-        table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="dim")
-        for title, value in answer.columns:
-            numeric = all(isinstance(value(row), int | float) for row in rows)
-            table.add_column(
-                title, justify="right" if numeric else "left", overflow="fold"
-            )
-        for row in rows:
-            table.add_row(*(Text(_shown(value(row))) for _, value in answer.columns))
-        console.print(table)
-    for note in answer.notes:
-        console.print(Text(harmless_lines(note), style="dim"))
-    if answer.next_command:
-        console.print(Text(f"Try: {harmless_lines(answer.next_command)}", style="dim"))
-
-
-def _shown(value: object) -> str:
-    if value is None:
-        return "-"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int):
-        return f"{value:,}".replace(",", " ") if abs(value) >= 10_000 else str(value)
-    if isinstance(value, datetime):
-        return iso(value)
-    if isinstance(value, list):
-        return harmless(", ".join(str(part) for part in value)) or "-"
-    return harmless(value)
