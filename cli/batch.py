@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import click
 
+from cli.importing import lines_of
 from cli.session import option_account
 from cli.writing import options_of_writing, record
+from seat_ledger.commands import parse_line
 from seat_ledger.errors import InvalidInput
 
 
 @click.command()
-@click.argument("file", type=click.File("r", encoding="utf-8-sig"))
+@click.argument("file", type=click.File("rb"))
 @option_account
 @options_of_writing
 def batch(file: Any, account: str, *, dry_run: bool, **shared: Any) -> None:
@@ -22,16 +23,21 @@ def batch(file: Any, account: str, *, dry_run: bool, **shared: Any) -> None:
     FILE is JSON Lines, a command a line without its account, or - for stdin.
     """
     given = {name: value for name, value in shared.items() if value is not None}
-    command = {"op": "batch", "account": account, "commands": _lines(file), **given}
+    command = {"op": "batch", "account": account, "commands": _commands(file), **given}
     record(command, dry_run)
 
 
-def _lines(file: Any) -> list[Any]:
-    lines = []
-    for number, text in enumerate(file, start=1):
+def _commands(file: Any) -> list[dict[str, Any]]:
+    """The lines of the file. Raises InvalidInput with the line that is wrong."""
+    commands = []
+    for number, text in enumerate(lines_of(file), start=1):
         if text.strip():
             try:
-                lines.append(json.loads(text))
-            except json.JSONDecodeError as error:
-                raise InvalidInput(f"Line {number} is no JSON: {error}.") from error
-    return lines
+                commands.append(parse_line(text.rstrip(b"\r\n")))
+            except InvalidInput as error:
+                raise InvalidInput(
+                    f"Line {number}: {error.message}", try_=error.try_
+                ) from error
+    if not commands:
+        raise InvalidInput("The file is empty: it holds no command.")
+    return commands

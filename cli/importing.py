@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
-from cli.render import Answer, emit, harmless, say, to_json
+from cli.render import Answer, emit, harmless, say
 from cli.session import Session, option_database, option_format
-from seat_ledger.errors import InvalidInput
+from seat_ledger.commands import MAX_LINE
+from seat_ledger.errors import InvalidInput, LedgerError, LinesRefused, OutputClosed
 
 if TYPE_CHECKING:
     from seat_ledger.importer import LineOutcome
 
-LONGEST = 1 << 20
 EVERY = 30.0
 
 
@@ -38,20 +38,24 @@ def import_(file: Path, keep_going: bool) -> None:
 
     session = click.get_current_context().find_object(Session)
     assert session is not None
+    report = _Report(harmless(str(file)), keep_going)
     with (
         _opened(file) as stream,
         session.ledger() as ledger,
         Drafting(partial(session.reader, patient=True)) as drafting,
     ):
         outcomes = ledger.import_lines(
-            _lines(stream),
+            lines_of(stream, past_long_ones=keep_going),
             keep_going=keep_going,
             default_actor="system:import",
             compute_invoice=drafting,
         )
-        status = _tell(outcomes, str(file), session.format, keep_going)
-    if status:
-        raise click.exceptions.Exit(status)
+        report.emit(outcomes, session.format)
+    if report.stopped is None:
+        return
+    if session.format in {"json", "jsonl"}:
+        raise report.failure(report.stopped)
+    raise click.exceptions.Exit(1 if keep_going else report.stopped.exit_code)
 
 
 @contextmanager
@@ -70,63 +74,97 @@ def _opened(file: Path) -> Iterator[BinaryIO]:
         yield stream
 
 
-def _lines(stream: BinaryIO) -> Iterator[bytes]:
-    """The lines of a stream of any size; one that is too long is cut, and refused."""
-    head = stream.readline(LONGEST + 2)
-    if head.startswith(b"\x1f\x8b"):
+def lines_of(stream: BinaryIO, *, past_long_ones: bool = False) -> Iterator[bytes]:
+    """The lines of a stream of any size; one that is too long is cut, and refused.
+
+    What follows such a line is read only if `past_long_ones` says so.
+    """
+    line = stream.readline(MAX_LINE + 2)
+    if line.startswith(b"\x1f\x8b"):
         raise InvalidInput("The file is compressed (gzip).", try_="unpack it first")
-    line = head
     while line:
         yield line
-        if len(line) > LONGEST + 1 and not line.endswith(b"\n"):
-            return
-        line = stream.readline(LONGEST + 2)
+        if len(line) > MAX_LINE + 1 and not line.endswith(b"\n"):
+            if not past_long_ones:
+                return
+            while line and not line.endswith(b"\n"):
+                line = stream.readline(MAX_LINE)
+        line = stream.readline(MAX_LINE + 2)
 
 
-def _tell(
-    outcomes: Iterator[LineOutcome], file: str, form: str, keep_going: bool
-) -> int:
-    """Print what became of the lines as they come; return the exit status."""
-    counted: Counter[str] = Counter()
-    rows: list[dict[str, Any]] = []
-    status, shown_at = 0, time.monotonic()
-    for outcome in outcomes:
-        counted[outcome.outcome] += 1
-        row = _row(outcome)
-        if form == "jsonl":
-            sys.stdout.write(to_json(row) + "\n")
-        elif form != "table":
-            rows.append(row)
-        if outcome.stops:
-            _refused(outcome, file)
-            status = 1 if keep_going else outcome.exit_code
-        if time.monotonic() - shown_at > EVERY:
-            shown_at = time.monotonic()
-            say(f"Line {outcome.line:,}: {_counts(counted)}.")
-    if form in {"json", "csv"}:
-        emit(Answer(rows), form)
-    if not sum(counted.values()):
-        say(f"{file} is empty: nothing was recorded.")
-    elif form == "table":
-        stopped = "Stopped. What stands before is recorded. " if status else ""
-        emit(Answer([], sentence=f"{stopped}{_counts(counted)}."), form)
-    return status
+class _Report:
+    """What became of the lines, told as they come."""
 
+    def __init__(self, file: str, keep_going: bool) -> None:
+        self.file, self.keep_going = file, keep_going
+        self.counted: Counter[str] = Counter()
+        self.stopped: LineOutcome | None = None
 
-def _counts(counted: Counter[str]) -> str:
-    lines = sum(counted.values())
-    told = [f"{counted[word]:,} {word}" for word in sorted(counted)]
-    return f"{lines:,} lines: {', '.join(told)}"
+    def emit(self, outcomes: Iterator[LineOutcome], form: str) -> None:
+        """Print the lines in a format. Raises InvalidInput where there are none."""
+        rows = self._rows(outcomes)
+        try:
+            if form == "table":
+                for _ in rows:
+                    pass
+            else:
+                emit(Answer(rows), form)
+        except BrokenPipeError as error:
+            raise OutputClosed(
+                f"The output of the import of {self.file} was closed before its end. "
+                "What is recorded stays.",
+                try_="import the same file again: it repeats nothing",
+            ) from error
+        if not self.counted:
+            raise InvalidInput(f"{self.file} is empty: it holds no command.")
+        if form == "table":
+            emit(Answer([], sentence=self._sentence()), form)
 
+    def _rows(self, outcomes: Iterator[LineOutcome]) -> Iterator[dict[str, Any]]:
+        told_at = time.monotonic()
+        for outcome in outcomes:
+            self.counted[outcome.outcome] += 1
+            if outcome.stops:
+                self.stopped = outcome
+                self._refused(outcome)
+            if time.monotonic() - told_at > EVERY:
+                told_at = time.monotonic()
+                say(f"Line {outcome.line:,}: {self._counts()}.")
+            yield _row(outcome)
 
-def _refused(outcome: LineOutcome, file: str) -> None:
-    op = f" {outcome.op}" if outcome.op else ""
-    say(
-        f"{harmless(file)}:{outcome.line}:{op} refused ({outcome.code}): "
-        f"{outcome.message}"
-    )
-    if outcome.try_:
-        say(f"Try: {outcome.try_}")
+    def _sentence(self) -> str:
+        if self.stopped is None:
+            return f"{self._counts()}."
+        if self.keep_going:
+            return f"{self._counts()}. What was refused is not recorded."
+        return f"Stopped. What stands before is recorded. {self._counts()}."
+
+    def _counts(self) -> str:
+        lines = sum(self.counted.values())
+        told = [f"{self.counted[word]:,} {word}" for word in sorted(self.counted)]
+        word = "line" if lines == 1 else "lines"
+        return f"{lines:,} {word}: {', '.join(told)}"
+
+    def _refused(self, outcome: LineOutcome) -> None:
+        op = f" {outcome.op}" if outcome.op else ""
+        say(
+            f"{self.file}:{outcome.line}:{op} refused ({outcome.code}): "
+            f"{outcome.message}"
+        )
+        if outcome.try_:
+            say(f"Try: {outcome.try_}")
+
+    def failure(self, stopped: LineOutcome) -> LedgerError:
+        """Why the import did not record all of the file."""
+        if self.keep_going:
+            lines, refused = sum(self.counted.values()), self.counted["refused"]
+            return LinesRefused(f"{refused:,} of {lines:,} lines were refused.")
+        failed = LedgerError(
+            f"{self.file}:{stopped.line}: {stopped.message}", try_=stopped.try_
+        )
+        failed.code = stopped.code or failed.code
+        failed.exit_code = stopped.exit_code
+        return failed
 
 
 def _row(outcome: LineOutcome) -> dict[str, Any]:

@@ -17,7 +17,7 @@ import click
 
 from cli.session import Session, option_database
 from seat_ledger import __version__
-from seat_ledger.errors import LedgerError
+from seat_ledger.errors import LedgerError, OutputClosed, SystemRefused
 
 COMMANDS = {
     "account": ("cli.account:group", "Open, renew and look at accounts."),
@@ -117,15 +117,24 @@ def main(args: list[str] | None = None) -> int:  # noqa: PLR0911  one per outcom
         if wants_json:
             return _tell_json("usage", 2, error.format_message(), None)
         return _tell_usage(error)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (BrokenPipeError, SystemExit):
+        _let_output_go()  # click turns a broken pipe into SystemExit
         return 0
     except LedgerError as error:
+        if isinstance(error, OutputClosed):
+            _let_output_go()
         return tell(error, as_json=wants_json)
-    except RecursionError as error:
-        return _bug(error)
+    except OSError as error:
+        _let_output_go()
+        what = f"{error.filename}: " if error.filename else ""
+        return tell(SystemRefused(f"{what}{error.strerror}."), as_json=wants_json)
     except Exception as error:  # noqa: BLE001  the last resort: a bug
         return _bug(error)
+
+
+def _let_output_go() -> None:
+    """What is still to be written can be written nowhere: say nothing more of it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def tell(error: LedgerError, *, as_json: bool) -> int:
@@ -187,8 +196,19 @@ def keep_traceback(error: BaseException) -> Path:
     return Path(name)
 
 
+def _open_what_is_closed() -> None:
+    """Give a program that was started without an input or outputs empty ones."""
+    if sys.stdin is None:
+        sys.stdin = os.fdopen(os.open(os.devnull, os.O_RDONLY))
+    if sys.stdout is None:
+        sys.stdout = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
+    if sys.stderr is None:
+        sys.stderr = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
+
+
 def run() -> Any:
     """The entry point of the installed program."""
+    _open_what_is_closed()
     sys.exit(main())
 
 

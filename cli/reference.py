@@ -14,18 +14,26 @@ from seat_ledger.errors import (
     IntegrityFailure,
     InvalidInput,
     LedgerError,
+    LinesRefused,
     Locked,
+    OutputClosed,
     SchemaMismatch,
+    SystemRefused,
     Unavailable,
 )
 from seat_ledger.events import EVENT_CLASSES
 from seat_ledger.settings import Settings
+from seat_ledger.store.embedded import EmbeddedServerError
 
-_FAILURES: tuple[type[LedgerError], ...] = (
+FAILURES: tuple[type[LedgerError], ...] = (
+    LinesRefused,
+    OutputClosed,
+    SystemRefused,
     InvalidInput,
-    Conflict,
     IntegrityFailure,
+    Conflict,
     Unavailable,
+    EmbeddedServerError,
     Locked,
     SchemaMismatch,
 )
@@ -49,7 +57,7 @@ def _lines() -> Iterator[str]:
     for code, meaning in sorted(REFUSALS.items()):
         yield f"| `{code}` | {meaning} |"
     yield "\n## Failures\n\n| code | exit | meaning |\n|---|---|---|"
-    for failure in _FAILURES:
+    for failure in FAILURES:
         told = (failure.__doc__ or "").splitlines()[0]
         yield f"| `{failure.code}` | {failure.exit_code} | {told} |"
     yield "\n## Events\n\n| event | version | meaning |\n|---|---|---|"

@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import sys
 from typing import Any
 
 import click
 
 from cli import times
-from cli.render import Answer, emit
-from cli.session import (
-    Question,
-    Session,
-    option_account,
-    option_as_of,
-    reading,
-)
-from cli.writing import options_of_writing, record, writing
-from seat_ledger.calendar import parse_moment
-from seat_ledger.errors import InvalidInput
-from seat_ledger.values import as_word, parse_seat, shown
+from cli.render import Answer
+from cli.saving import save
+from cli.session import Question, option_account, option_as_of, reading
+from cli.writing import writing
+from seat_ledger.values import as_word, parse_seat
 
 
 @click.group(epilog="Example: seat-ledger seat who 'sales/professional#7' -a acme")
@@ -260,94 +251,4 @@ def list_(question: Question, **_: Any) -> Answer:
     return question.answer(rows, columns, sentence=sentence, extra={"totals": totals})
 
 
-def _wished(file: Any) -> list[tuple[str, str, bool]]:
-    """Read the file. Raises InvalidInput with the line that is wrong."""
-    try:
-        reader = csv.DictReader(file, strict=True)
-        wanted = {"user", "seat_type", "ticked"}
-        if set(reader.fieldnames or ()) != wanted:
-            raise InvalidInput(
-                "The file's header must be user,seat_type,ticked; it is "
-                f"{shown(','.join(reader.fieldnames or ['empty']))}.",
-            )
-        return [_tick(reader.line_num, row) for row in reader]
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise InvalidInput(f"The file cannot be read as CSV: {error}.") from error
-
-
-def _tick(line: int, row: dict[Any, Any]) -> tuple[str, str, bool]:
-    ticked = (row["ticked"] or "").strip().lower()
-    if ticked not in {"yes", "no"} or None in row or not row["user"]:
-        raise InvalidInput(
-            f"Line {line}: expected a user, a seat type and yes or no.",
-            try_="write a line such as ann,sales/professional,yes",
-        )
-    return row["user"].strip(), (row["seat_type"] or "").strip(), ticked == "yes"
-
-
-@group.command()
-@click.argument("file", type=click.File("r", encoding="utf-8-sig"))
-@option_account
-@options_of_writing
-def save(file: Any, account: str, *, dry_run: bool, **shared: Any) -> None:
-    """Save the wished state of a file: CSV with user, seat_type, ticked (yes or no).
-
-    Users who are not in the file stay as they are. All of it is one batch.
-    """
-    from projections import holdings  # noqa: PLC0415
-
-    session = click.get_current_context().find_object(Session)
-    assert session is not None
-    wished = _wished(file)
-    with session.reader() as reader:
-        known = reader.knowledge()
-        facts = reader.account(account, known)
-        now = reader.database_now()
-        at = shared["effective_at"]
-        as_of = parse_moment(at, facts.zones, now) if at else now
-        lines = [
-            line
-            for user, seat_type, ticked in wished
-            for line in _line(reader, facts, user, seat_type, ticked, as_of, known)
-        ]
-        before = holdings.totals(reader, facts, as_of, known)
-    if not lines:
-        answer = Answer([], sentence="Nothing to do: the state is as wished.")
-        answer.extra = {"before": before, "after": before}
-        emit(answer, session.format)
-        return
-    given = {k: v for k, v in shared.items() if v is not None}
-    command = {"op": "batch", "account": account, "commands": lines, **given}
-    record(command, dry_run)
-    with session.reader() as reader:
-        known = reader.knowledge()
-        facts = reader.account(account, known)
-        after = holdings.totals(reader, facts, as_of, known)
-    for row in after:
-        was = next((b for b in before if b["seat_type"] == row["seat_type"]), None)
-        print(
-            f"{row['seat_type']}: assigned {was['assigned'] if was else 0} → "
-            f"{row['assigned']}, purchased {was['purchased'] if was else 0} → "
-            f"{row['purchased']}",
-            file=sys.stderr,
-        )
-
-
-def _line(  # noqa: PLR0913, PLR0917  what a tick is compared with
-    reader: Any,
-    facts: Any,
-    user: str,
-    seat_type: str,
-    ticked: bool,
-    as_of: Any,
-    known: Any,
-) -> list[dict[str, Any]]:
-    """The command that a tick asks for, if things are not that way already."""
-    from projections import holdings  # noqa: PLC0415
-
-    held = holdings.held_by(reader, facts, user, as_of, known)
-    has = any(row["seat"].startswith(f"{seat_type}#") for row in held)
-    if has == ticked:
-        return []
-    op = "assign_seat" if ticked else "unassign_seat"
-    return [{"op": op, "user": user, "seat_type": seat_type}]
+group.add_command(save)

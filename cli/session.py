@@ -15,6 +15,7 @@ from cli import times
 from cli.render import FORMATS, Answer
 from seat_ledger.calendar import parse_moment
 from seat_ledger.errors import SchemaMismatch
+from seat_ledger.values import check_text
 
 if TYPE_CHECKING:
     from projections.reader import AccountFacts, Knowledge, Reader
@@ -189,6 +190,9 @@ def printing(function: F) -> F:
 
         session = click.get_current_context().find_object(Session)
         assert session is not None
+        for name, value in given.items():
+            if isinstance(value, str):
+                check_text(value, name)
         with session.reader() as reader:
             answer: Answer = function(Question(reader, given), **given)
             emit(answer, session.format)

@@ -53,6 +53,9 @@ Actor = Annotated[
 ]
 Seats = Annotated[int, Field(ge=1, le=MAX_SEATS_PER_COMMAND)]
 M = TypeVar("M", bound=BaseModel)
+MAX_LINE = 1 << 20
+"""The longest line of a command file that is read, in bytes."""
+
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 
@@ -367,6 +370,28 @@ class Command:
 
 
 _ENVELOPE = frozenset(Envelope.model_fields)
+
+
+def parse_line(text: bytes) -> dict[str, Any]:
+    """The object that a line of a command file is. Raises InvalidInput."""
+    if len(text) > MAX_LINE:
+        raise InvalidInput(
+            f"The line has {len(text):,} bytes; at most {MAX_LINE:,} are read.",
+            try_="write one command a line",
+        )
+    try:
+        given = orjson.loads(text.removeprefix(b"\xef\xbb\xbf"))
+    except orjson.JSONDecodeError as error:
+        hint = "write one JSON object a line, in UTF-8"
+        if text.startswith(b"\x1f\x8b"):
+            hint = "the file is compressed: unpack it first"
+        raise InvalidInput(f"This is no JSON: {error}.", try_=hint) from error
+    if not isinstance(given, dict):
+        raise InvalidInput(
+            f"A line is a JSON object, not {shown(_json(given))}.",
+            try_='write one command a line, such as {"op": "renew", "account": "acme"}',
+        )
+    return given
 
 
 def read_command(given: Mapping[str, Any]) -> Command:

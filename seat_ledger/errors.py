@@ -7,7 +7,7 @@ want to tell apart. A message says what was asked and what stands in the way;
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 
 class EntryRef(NamedTuple):
@@ -25,7 +25,7 @@ class LedgerError(Exception):
     """The ledger could not do what was asked."""
 
     code: str = "ledger_error"
-    exit_code: ClassVar[int] = 1
+    exit_code: int = 1
 
     def __init__(
         self,
@@ -111,6 +111,24 @@ class SchemaMismatch(LedgerError):
 
     code = "schema_mismatch"
     exit_code = 12
+
+
+class LinesRefused(LedgerError):
+    """Lines of a file were refused; those before and after them are recorded."""
+
+    code = "lines_refused"
+
+
+class OutputClosed(LedgerError):
+    """Whoever read the output went away before the work was done."""
+
+    code = "output_closed"
+
+
+class SystemRefused(LedgerError):
+    """The operating system refused something: no space, no permission."""
+
+    code = "system_refused"
 
 
 REFUSALS: dict[str, str] = {

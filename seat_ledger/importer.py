@@ -14,13 +14,11 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from uuid import UUID
 
-import orjson
-
 from seat_ledger.clock import CarriedClock
-from seat_ledger.commands import Command, read_command
+from seat_ledger.commands import Command, parse_line, read_command
 from seat_ledger.deliberation import Caller, RenewFirst
 from seat_ledger.errors import (
     CommandRefused,
@@ -31,7 +29,7 @@ from seat_ledger.errors import (
 )
 from seat_ledger.invoice import ComputeInvoice
 from seat_ledger.store.bulk import Decided, append_many
-from seat_ledger.values import account_id, shown
+from seat_ledger.values import account_id
 
 if TYPE_CHECKING:
     from seat_ledger.application import SeatLedger
@@ -40,9 +38,6 @@ if TYPE_CHECKING:
 
 CHUNK = 2000
 """Lines that are decided before they are appended together."""
-
-MAX_LINE = 1 << 20
-"""The longest line that is read, in bytes."""
 
 MAX_EVENTS = 20_000
 """Events that wait in memory before they are appended."""
@@ -130,7 +125,7 @@ def read_lines(lines: Iterable[bytes]) -> Iterator[Line]:
 def _read_line(number: int, text: bytes, key: str) -> Line:
     op = None
     try:
-        given = _parse(text)
+        given = parse_line(text)
         op = given.get("op") if isinstance(given.get("op"), str) else None
         command = read_command(given)
         if command.erases:
@@ -142,26 +137,6 @@ def _read_line(number: int, text: bytes, key: str) -> Line:
     except LedgerError as error:
         return Line(number, key, None, error, op)
     return Line(number, command.envelope.idempotency_key or key, command, None, op)
-
-
-def _parse(text: bytes) -> dict[str, Any]:
-    if len(text) > MAX_LINE:
-        raise InvalidInput(
-            f"The line has {len(text):,} bytes; at most {MAX_LINE:,} are read.",
-            try_="write one command a line",
-        )
-    if text.startswith(b"\xef\xbb\xbf"):
-        text = text[3:]
-    try:
-        given = orjson.loads(text)
-    except orjson.JSONDecodeError as error:
-        hint = "write one JSON object a line, in UTF-8"
-        if text.startswith(b"\x1f\x8b"):
-            hint = "the file is compressed: unpack it first"
-        raise InvalidInput(f"This is no JSON: {error}.", try_=hint) from error
-    if not isinstance(given, dict):
-        raise InvalidInput(f"A line is a JSON object, not {shown(given)}.")
-    return given
 
 
 class _Pending(NamedTuple):

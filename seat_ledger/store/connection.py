@@ -28,7 +28,7 @@ def unavailable(conninfo: str, error: Exception) -> Unavailable:
     reason = told[-1].strip() if told else type(error).__name__
     try:
         named = conninfo_to_dict(conninfo)
-    except psycopg.Error:
+    except (psycopg.Error, UnicodeError):
         return Unavailable(
             "The database's address cannot be read.",
             try_="write postgresql://user@host:port/database",
@@ -36,9 +36,10 @@ def unavailable(conninfo: str, error: Exception) -> Unavailable:
     password = named.pop("password", None)
     if password:
         reason = reason.replace(str(password), "…")
-    where = f"{named.get('host') or 'the local server'}/{named.get('dbname') or ''}"
+    host, port = named.get("host") or "the local server", named.get("port")
+    where = f"{host}{f':{port}' if port else ''}/{named.get('dbname') or ''}"
     return Unavailable(
-        f"The database at {where} cannot be reached: {reason}.",
+        f"The database at {where} cannot be reached: {reason.rstrip('.')}.",
         try_="check --database, or start the server (seat-ledger db start)",
     )
 
