@@ -13,7 +13,7 @@ import psycopg
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.acceptance.test_command_line import ANN, BUY, OPEN, PROGRAM, Program
+from tests.program import ANN, BUY, OPEN, PROGRAM, Program
 
 ROOT = Path(__file__).parents[2]
 UNITS = ROOT / "scripts" / "systemd"

@@ -18,7 +18,6 @@ from projections.rebuild import rebuild
 from seat_ledger.application import SeatLedger
 from seat_ledger.errors import Locked
 from seat_ledger.store.connection import connect
-from tests.acceptance.test_command_line import Program
 from tests.integration.tables import (
     PRO,
     differences,
@@ -28,6 +27,7 @@ from tests.integration.tables import (
     head,
     poison,
 )
+from tests.program import Program
 
 
 def catch_up(conninfo: str) -> int:

@@ -1,0 +1,398 @@
+"""Bad input: a clear error, nothing half written, never a traceback."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from tests.program import ANN, BUY, GIVE, OPEN, PRO, PROGRAM, Program
+
+
+@pytest.fixture
+def program(database: str) -> Program:
+    return Program(database)
+
+
+@pytest.fixture
+def acme(program: Program) -> Program:
+    done = program.lines(OPEN, BUY, ANN, GIVE)
+    assert done.returncode == 0, done.stderr
+    return program
+
+
+def head(program: Program) -> int:
+    conninfo = program.environment["SEAT_LEDGER_DATABASE_URL"]
+    with psycopg.connect(conninfo) as connection:
+        row = connection.execute("SELECT count(*) FROM ledger.stored_events").fetchone()
+    return row[0]
+
+
+def field(**fields: Any) -> dict[str, Any]:
+    return {**GIVE, **fields}
+
+
+@pytest.mark.parametrize(
+    ("line", "status"),
+    [
+        ('{"op": "buy_se', 2),
+        ("[1, 2]", 2),
+        ({"op": "fly", "account": "acme"}, 2),
+        ({**BUY, "colour": "red"}, 2),
+        ({**BUY, "quantity": 0}, 2),
+        ({**BUY, "quantity": -1}, 2),
+        ({**BUY, "quantity": 10**9}, 2),
+        ({**BUY, "quantity": 1.5}, 2),
+        ({**BUY, "account": "nobody"}, 1),
+        ({**BUY, "seat_type": "sales/gold"}, 1),
+        ({**BUY, "effective_at": "2999-01-01"}, 1),
+        ({**BUY, "effective_at": "2025-03-30 02:30"}, 1),
+        ({**BUY, "effective_at": "tomorrow-ish"}, 2),
+        ({**GIVE, "user": "nobody"}, 1),
+        ({**GIVE, "actor": "user:nobody"}, 1),
+        ({**GIVE, "actor": "ann"}, 2),
+        ({**OPEN, "account": "b", "time_zone": "Europe/Atlantis"}, 1),
+        ({**ANN, "user": "bob", "email": "not an address"}, 1),
+        ({**ANN, "user": "b b", "email": "b@acme.example"}, 2),
+        ({**ANN, "user": "bob", "email": "b@acme.example", "name": "B\x00b"}, 2),
+        ({**ANN, "user": "bob", "email": "b@acme.example", "name": "B" * 2001}, 2),
+        ('{"op": "renew", "account": "acme", "reason": "\\ud800"}', 2),
+        ({**GIVE, "reason": "x\x00"}, 2),
+        ({**GIVE, "idempotency_key": "x\x00"}, 2),
+        ({"op": "reverse", "account": "acme", "entry": 2**70, "reason": "x"}, 2),
+    ],
+)
+def test_a_bad_line_is_told_with_its_number(
+    acme: Program, line: Any, status: int
+) -> None:
+    before = head(acme)
+    done = acme.lines(line)
+    assert done.returncode == status, done.stderr
+    assert ":1:" in done.stderr
+    assert "Traceback" not in done.stderr
+    row = json.loads(done.stdout)["rows"][0]
+    assert row["outcome"] == "refused"
+    assert row["message"]
+    assert head(acme) == before
+
+
+def test_quotes_emoji_and_line_breaks_come_back_as_given(acme: Program) -> None:
+    reason = '"it\'s" — 🎈\nsecond\tline'
+    words = ("seat", "unassign", "ann", PRO, "-a", "acme")
+    acme.json(*words, "--effective-at", "2025-04-01", "--reason", reason)
+    (row,) = acme.json("event", "list", "--from-position", 8)["rows"]
+    assert row["reason"] == reason
+    table = acme.run("event", "list", "--from-position", 8)
+    assert "\tline" not in table.stdout
+
+
+def test_terminal_escapes_are_shown_harmless(acme: Program) -> None:
+    words = ("seat", "unassign", "ann", PRO, "-a", "acme", "--reason", "\x1b[31mred")
+    done = acme.run(*words, "--effective-at", "2025-04-01")
+    assert done.returncode == 0, done.stderr
+    assert "\x1b" not in acme.run("event", "list").stdout
+
+
+def test_an_expected_refusal_is_met(acme: Program) -> None:
+    taken = {**GIVE, "seat": f"{PRO}#1", "expect": "refused"}
+    assert acme.lines(taken).returncode == 0
+    done = acme.lines({**BUY, "expect": "refused"})
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["rows"][0]["code"] == "expected_refusal"
+
+
+def test_an_import_stops_at_a_refusal_or_keeps_going(acme: Program) -> None:
+    lines = (BUY, {**GIVE, "user": "nobody"}, BUY)
+    text = "".join(json.dumps(line) + "\n" for line in lines)
+    done = acme.run("import", "-", "--format", "json", input=text)
+    assert done.returncode == 1
+    assert len(json.loads(done.stdout)["rows"]) == 2
+    done = acme.run("import", "-", "--format", "json", "--keep-going", input=text)
+    assert done.returncode == 1
+    outcomes = [row["outcome"] for row in json.loads(done.stdout)["rows"]]
+    assert outcomes == ["repeated", "refused", "recorded"]
+
+
+def test_files_that_are_no_command_files(acme: Program, tmp_path: Path) -> None:
+    assert acme.run("import", tmp_path).returncode == 2
+    empty = tmp_path / "empty"
+    empty.write_bytes(b"")
+    done = acme.run("import", empty)
+    assert (done.returncode, "empty" in done.stderr) == (2, True)
+    packed = tmp_path / "x.gz"
+    packed.write_bytes(gzip.compress(b"{}"))
+    done = acme.run("import", packed)
+    assert done.returncode == 2
+    assert "compressed" in done.stderr
+    assert acme.run("import", tmp_path / "none").returncode == 2
+    long = tmp_path / "long"
+    long.write_bytes(b"x" * 3_000_000)
+    done = acme.run("import", long)
+    assert done.returncode == 2
+    assert len(done.stderr) < 1000
+
+
+def test_a_huge_file_is_streamed(acme: Program) -> None:
+    def endless() -> Iterator[bytes]:
+        renew = {"op": "renew", "account": "acme", "effective_at": "2025-03-07"}
+        line = json.dumps(renew).encode() + b" " * 1000 + b"\n"
+        for _ in range(30_000):
+            yield line
+
+    child = subprocess.Popen(
+        [PROGRAM, "import", "-"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=acme.environment,
+    )
+    for line in endless():
+        child.stdin.write(line)
+    peak = int(
+        next(
+            line.split()[1]
+            for line in Path(f"/proc/{child.pid}/status").read_text().splitlines()
+            if line.startswith("VmHWM")
+        )
+    )
+    out, _ = child.communicate(timeout=60)
+    assert b"30,000 recorded" in out
+    assert peak < 300_000
+
+
+def test_a_broken_pipe_is_quiet(acme: Program) -> None:
+    acme.lines(*[{**BUY, "quantity": 3000}])
+    command = f"{PROGRAM} event list --format jsonl | head -n 1"
+    done = subprocess.run(
+        ["bash", "-c", command],
+        env=acme.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.count("\n") == 1
+    assert done.stderr == ""
+
+
+def test_an_interrupted_import_resumes(acme: Program, tmp_path: Path) -> None:
+    file = tmp_path / "long.jsonl"
+    file.write_text("".join(json.dumps(BUY) + "\n" for _ in range(40_000)))
+    child = subprocess.Popen(
+        [PROGRAM, "import", file],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=acme.environment,
+    )
+    while head(acme) < 2000:
+        time.sleep(0.05)
+    child.send_signal(signal.SIGINT)
+    _, told = child.communicate(timeout=60)
+    assert child.returncode == 130
+    assert b"Traceback" not in told
+    assert (head(acme) - 7) % 3 == 0
+    file.write_text("".join(json.dumps(BUY) + "\n" for _ in range(4000)))
+    rows = acme.json("import", file)["rows"]
+    assert rows[0]["outcome"] == "repeated"
+
+
+def test_errors_as_json_stand_last_on_stderr(acme: Program) -> None:
+    done = acme.run("seat", "who", f"{PRO}#99", "-a", "acme", "--format", "json")
+    told = json.loads(done.stderr.splitlines()[-1])
+    assert told["type"] == "error"
+    assert (told["code"], told["exit"]) == ("seat_not_found", 1)
+    assert done.returncode == 1
+
+
+def test_an_unreachable_database_is_exit_10(program: Program) -> None:
+    url = "postgresql://u:s3cret@127.0.0.1:1/x"
+    program.environment["SEAT_LEDGER_DATABASE_URL"] = url
+    for words in (("account", "list"), ("account", "renew", "-a", "x")):
+        done = program.run(*words)
+        assert done.returncode == 10
+        assert "s3cret" not in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_a_named_database_is_migrated_only_when_asked(empty_database: str) -> None:
+    program = Program(empty_database)
+    assert program.run("account", "list").returncode == 12
+    assert program.run("account", "renew", "-a", "x").returncode == 12
+    assert program.run("db", "migrate").returncode == 0
+    assert program.run("account", "list").returncode == 0
+
+
+def test_a_newer_schema_is_told(program: Program, database: str) -> None:
+    with psycopg.connect(database) as connection:
+        connection.execute(
+            "INSERT INTO ledger.schema_migration (number, name, digest) "
+            "VALUES (999, 'later', 'x')"
+        )
+    done = program.run("seat", "buy", PRO, 1, "-a", "acme")
+    assert done.returncode == 12
+    assert "newer" in done.stderr
+    assert program.run("account", "list").returncode == 12
+
+
+def test_usage_errors_are_exit_2(program: Program) -> None:
+    for words in (("seat",), ("seat", "bbuy"), ("seat", "buy", PRO, "many", "-a", "x")):
+        assert program.run(*words).returncode == 2
+
+
+def test_r78_a_position_beyond_the_head_is_refused(acme: Program) -> None:
+    words = ("seat", "list", "-a", "acme", "--known-at", "999", "--format", "json")
+    done = acme.run(*words)
+    assert done.returncode == 1
+    assert json.loads(done.stderr)["code"] == "position_beyond_head"
+
+
+def test_an_erasure_asks_first_and_leaves_nobody_to_be_read(program: Program) -> None:
+    assert program.lines(OPEN, BUY, ANN).returncode == 0
+    erase = ("user", "erase", "ann", "-a", "acme", "--reason", "asked for")
+    unanswered = program.run(*erase, input="")
+    assert (unanswered.returncode, "--yes" in unanswered.stderr) == (2, True)
+    declined = program.run(*erase, input="n\n")
+    assert (declined.returncode, "Ann" in declined.stderr) == (1, True)
+    dry = program.run(*erase, "--dry-run")
+    assert (dry.returncode, "Would record 1 event" in dry.stdout) == (0, True)
+    done = program.json(*erase, "--yes")
+    assert done["erased"].startswith("erased-")
+    assert [row["user"] for row in done["rows"]] == [done["erased"]]
+    assert program.run(*erase, "--yes").returncode == 1
+    again = program.json("user", "erase", done["erased"], *erase[3:], "--yes")
+    assert (again["rows"], again["erased"]) == ([], done["erased"])
+    listed = program.json("event", "list")["rows"]
+    assert {row["user"] for row in listed if row["user"]} == {done["erased"]}
+    in_file = program.lines({"op": "erase_user", "account": "acme", "user": "ann"})
+    assert (in_file.returncode, "user erase" in in_file.stderr) == (2, True)
+
+
+SURROGATE = os.fsdecode(b"a\xffb")
+LONG = "x" * 2001
+TERM = (
+    "--time-zone=UTC",
+    "--term-start=2025-03-05",
+    "--term-months=12",
+    "--billing-cycle-months=1",
+)
+TEXTS = {
+    "name": ("account", "open", "b", *TERM, "--name"),
+    "account": ("account", "renew", "--account"),
+    "reason": ("account", "renew", "-a", "acme", "--reason"),
+    "actor": ("account", "renew", "-a", "acme", "--actor"),
+    "key": ("account", "renew", "-a", "acme", "--idempotency-key"),
+    "at": ("account", "renew", "-a", "acme", "--effective-at"),
+    "e-mail": ("user", "add", "b", "-a", "acme", "--name", "B", "--email"),
+    "user": ("user", "remove", "-a", "acme"),
+    "hub": ("user", "grant", "ann", "-a", "acme"),
+    "seat": ("seat", "assign", "ann", PRO, "-a", "acme", "--seat"),
+    "entry key": ("event", "reverse", "-a", "acme", "--reason", "x", "--key"),
+    "who": ("seat", "who", "-a", "acme", "--user"),
+    "whose": ("seat", "list", "--account"),
+    "find": ("user", "find"),
+    "history": ("user", "history", "-a", "acme"),
+    "as-of": ("seat", "list", "-a", "acme", "--as-of"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("field", TEXTS)
+def test_no_way_in_takes_a_surrogate_or_an_over_long_text(
+    acme: Program, field: str
+) -> None:
+    before = head(acme)
+    for text in (SURROGATE, LONG):
+        done = acme.run(*TEXTS[field], text)
+        assert done.returncode == 2, done.stderr
+        assert len(done.stderr) < 500
+    assert head(acme) == before
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"", "empty"),
+        (b"\xff\xfe\n", "Line 1"),
+        (b"[" * 100_000, "Line 1"),
+        (gzip.compress(b"{}"), "compressed"),
+        (b'{"op": "buy_seats", "seat_type": "x", "quantity": NaN}\n', "Line 1"),
+        (b'{"op": "renew"}\n', "cannot stand in a batch"),
+        (b'{"op": "grant_hub_access", "user": "\\ud800", "hub": "sales"}\n', "Line 1"),
+    ],
+)
+def test_a_batch_file_that_cannot_be_read(
+    acme: Program, tmp_path: Path, content: bytes, told: str
+) -> None:
+    file = tmp_path / "batch.jsonl"
+    file.write_bytes(content)
+    done = acme.run("batch", file, "-a", "acme")
+    assert done.returncode == 2, done.stderr
+    assert told in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("content", "status", "told"),
+    [
+        ("", 2, "missing"),
+        ("user,seat_type\nann,x\n", 2, "header"),
+        (f"user,seat_type,ticked\nann,{PRO},maybe\n", 2, "Line 2"),
+        (f"user,seat_type,ticked\nann,{PRO}\n", 2, "Line 2"),
+        (f"user,seat_type,ticked\na\0n,{PRO},yes\n", 2, "NUL"),
+        (f"user,seat_type,ticked\nann,{PRO},no\nann,{PRO},yes\n", 2, "Lines 2 and 3"),
+        ("user,seat_type,ticked\nann,sales/gold,no\n", 1, "seat type"),
+        (f"user,seat_type,ticked\nnobody,{PRO},no\n", 1, "nobody"),
+    ],
+)
+def test_a_file_of_ticks_that_cannot_be_saved(
+    acme: Program, tmp_path: Path, content: str, status: int, told: str
+) -> None:
+    file = tmp_path / "ticks.csv"
+    file.write_text(content)
+    done = acme.run("seat", "save", file, "-a", "acme")
+    assert (done.returncode, told in done.stderr) == (status, True), done.stderr
+
+
+def test_an_import_that_failed_says_so_as_json_at_the_end(acme: Program) -> None:
+    done = acme.lines("x")
+    told = json.loads(done.stderr.splitlines()[-1])
+    assert (told["code"], told["exit"]) == ("invalid_input", 2)
+    assert "-:1:" in told["message"]
+    words = ("import", "-", "--keep-going", "--format", "jsonl")
+    done = acme.run(*words, input=f"x\n{json.dumps(BUY)}\n")
+    told = json.loads(done.stderr.splitlines()[-1])
+    assert (told["code"], told["exit"]) == ("lines_refused", 1)
+    assert len(done.stdout.splitlines()) == 2
+
+
+def in_a_shell(program: Program, script: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["bash", "-c", script.replace("PROGRAM", str(PROGRAM))],
+        env=program.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_an_import_whose_output_is_closed_says_that_it_stopped(acme: Program) -> None:
+    script = (
+        f"for n in $(seq 6000); do echo '{json.dumps(BUY)}'; done > \"$TMP\"; "
+        'PROGRAM import "$TMP" --format jsonl | head -n 1; echo "${PIPESTATUS[0]}"'
+    )
+    done = in_a_shell(acme, f"TMP=$(mktemp); {script}; rm $TMP")
+    assert done.stdout.splitlines()[-1] == "1"
+    assert "output_closed" in done.stderr
+    assert "repeats nothing" in done.stderr
+
+
+def test_an_output_that_is_full_or_closed_is_no_bug(acme: Program) -> None:
+    done = in_a_shell(acme, "PROGRAM event list --format json > /dev/full")
+    assert (done.returncode, "No space left" in done.stderr) == (1, True)
+    done = in_a_shell(acme, "PROGRAM event list >&- 2>&-")
+    assert done.returncode == 0

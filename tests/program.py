@@ -1,0 +1,79 @@
+"""The real command over one database, and a few lines of a command file."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+PROGRAM = Path(sys.executable).parent / "seat-ledger"
+PRO = "sales/professional"
+
+
+class Program:
+    """The program over one database."""
+
+    def __init__(self, conninfo: str) -> None:
+        self.environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": "/nonexistent",
+            "SEAT_LEDGER_DATABASE_URL": conninfo,
+        }
+
+    def run(self, *words: Any, **options: Any) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [PROGRAM, *map(str, words)],
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+            **options,
+        )
+
+    def json(self, *words: Any) -> dict[str, Any]:
+        done = self.run(*words, "--format", "json")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    def lines(self, *commands: dict[str, Any] | str) -> Any:
+        text = "".join(
+            (c if isinstance(c, str) else json.dumps(c)) + "\n" for c in commands
+        )
+        return self.run("import", "-", "--format", "json", input=text)
+
+
+OPEN = {
+    "op": "open_account",
+    "account": "acme",
+    "name": "Acme BV",
+    "time_zone": "Europe/Amsterdam",
+    "term_start": "2025-03-05",
+    "term_months": 12,
+    "billing_cycle_months": 1,
+}
+BUY = {
+    "op": "buy_seats",
+    "account": "acme",
+    "seat_type": PRO,
+    "quantity": 3,
+    "effective_at": "2025-03-05",
+}
+ANN = {
+    "op": "add_user",
+    "account": "acme",
+    "user": "ann",
+    "email": "ann@acme.example",
+    "name": "Ann",
+    "effective_at": "2025-03-05",
+}
+GIVE = {
+    "op": "assign_seat",
+    "account": "acme",
+    "user": "ann",
+    "seat_type": PRO,
+    "effective_at": "2025-03-06",
+}
