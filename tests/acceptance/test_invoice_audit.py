@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.test_command_line import Program
+from tests.program import Program
 
 PRO, START = "sales/professional", "sales/starter"
 HEADER = "account,invoice,issued_at,period,seat_type,quantity,unit_price,amount"

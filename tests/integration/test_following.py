@@ -18,8 +18,8 @@ from projections import engine, following, generation, status
 from projections.rebuild import rebuild
 from seat_ledger.application import SeatLedger
 from seat_ledger.store.connection import connect
-from tests.acceptance.test_command_line import PROGRAM, Program
 from tests.integration.tables import PRO, differences, fill, head
+from tests.program import PROGRAM, Program
 
 
 class Follower:
