@@ -67,7 +67,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.fixture
 def server(request: pytest.FixtureRequest) -> str:
     """The connection string of a server's maintenance database."""
-    version = getattr(request, "param", "pg18")
+    return _serving(getattr(request, "param", "pg18"))
+
+
+def _serving(version: str) -> str:
     home = Path(os.environ["SEAT_LEDGER_TEST_HOME"]) / version
     found = EmbeddedServer(home, binaries=VERSIONS[version])
     found.ensure_running()
@@ -104,6 +107,12 @@ def empty_database(server: str) -> Iterator[str]:
 def database(server: str) -> Iterator[str]:
     """A fresh, migrated database."""
     yield from _database(server, TEMPLATE)
+
+
+@pytest.fixture(scope="module")
+def shared_database() -> Iterator[str]:
+    """One migrated database for all the tests of a file."""
+    yield from _database(_serving("pg18"), TEMPLATE)
 
 
 def _database(server: str, template: str) -> Iterator[str]:

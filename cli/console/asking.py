@@ -8,6 +8,7 @@ colleague says the same there.
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -28,6 +29,7 @@ from seat_ledger.values import iso, shown
 PAGE = 50
 Pages = dict[str, Any]
 LONGEST_WORD = 400
+_CONTROL = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 
 
 @dataclass
@@ -61,7 +63,7 @@ class Asked(Question):
         given = {name: said[name] for name in _MOMENTS if said.get(name)}
         super().__init__(reader, {"as_of": None, "known_at": None, **given})
         for name, text in said.items():
-            if len(text) > LONGEST_WORD or not text.isprintable():
+            if len(text) > LONGEST_WORD or _CONTROL.search(text):
                 raise InvalidInput(f"The value of {shown(name)} cannot be read.")
         self.params = {name: text for name, text in said.items() if text}
         self.words = words

@@ -1,0 +1,199 @@
+"""A console over a small ledger with friendly and hostile names, and its address."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from seat_ledger.application import SeatLedger
+
+PROGRAM = Path(sys.executable).parent / "seat-ledger"
+PRO = "sales/professional"
+HOSTILE = "<img src=x onerror=\"document.title='taken'\">'&{{7*7}}\u202e"
+HOSTILE_KEY = "<b>'\"&?;=+%2F..\u202e"
+PRICES = {PRO: "90.00", "service/starter": "18.00"}
+
+
+def story() -> list[dict[str, Any]]:
+    """Facts of two accounts; what is recorded last comes late."""
+
+    def said(op: str, at: str, account: str = "acme", **fields: Any) -> dict[str, Any]:
+        return {"op": op, "account": account, **fields, "effective_at": at}
+
+    def opened(account: str, name: str) -> dict[str, Any]:
+        zone = {"time_zone": "Europe/Amsterdam", "term_start": "2025-03-05"}
+        terms = {"term_months": 12, "billing_cycle_months": 1}
+        return {"op": "open_account", "account": account, "name": name, **zone, **terms}
+
+    def person(user: str, name: str, account: str = "acme") -> dict[str, Any]:
+        domain = account if account.isalnum() else "elsewhere"
+        mail = f"{user if user.isalnum() else 'odd'}@{domain}.test"
+        return said("add_user", "2025-03-05", account, user=user, email=mail, name=name)
+
+    def seat(op: str, at: str, user: str, account: str = "acme", **rest: Any) -> Any:
+        return said(op, at, account, user=user, seat_type=PRO, **rest)
+
+    return [
+        opened("acme", "Acme BV"),
+        opened(HOSTILE_KEY, HOSTILE),
+        said("buy_seats", "2025-03-05", seat_type=PRO, quantity=60),
+        said("buy_seats", "2025-03-20", seat_type="service/starter", quantity=2),
+        person("ann", "Ann Jansen"),
+        person("grace", "Grace Hopper"),
+        person(HOSTILE_KEY, HOSTILE),
+        seat("assign_seat", "2025-03-06 09:00", "ann", reason="onboarding"),
+        seat("unassign_seat", "2025-06-18 14:00", "ann", reason="left the team"),
+        seat("assign_seat", "2025-07-01 09:00", "grace", reason=f"{HOSTILE} rehire"),
+        seat("assign_seat", "2025-07-02 09:00", HOSTILE_KEY),
+        said("reduce_seats", "2025-08-01", seat_type=PRO, quantity=3),
+        said("buy_seats", "2025-03-05", HOSTILE_KEY, seat_type=PRO, quantity=1),
+        person("zed", HOSTILE, HOSTILE_KEY),
+        seat("assign_seat", "2025-03-07", "zed", HOSTILE_KEY),
+        {
+            "op": "issue_invoice",
+            "account": "acme",
+            "invoice": "INV/7 <i>",
+            "period": "2025-03-05",
+            "unit_prices": PRICES,
+            "currency": "EUR",
+        },
+    ]
+
+
+LATE = {
+    "op": "batch",
+    "account": "acme",
+    "reason": "the first day was a Monday",
+    "commands": [
+        {"op": "assign_seat", "user": "ann", "seat_type": "service/starter"},
+        {"op": "unassign_seat", "user": "ann", "seat_type": "service/starter"},
+    ],
+}
+"""Recorded after all else, and effective long before: at two dates given below."""
+
+
+def late() -> dict[str, Any]:
+    first, second = LATE["commands"]
+    return {
+        **LATE,
+        "commands": [
+            {**first, "effective_at": "2025-04-01"},
+            {**second, "effective_at": "2025-04-03"},
+        ],
+    }
+
+
+class Filled(NamedTuple):
+    """A ledger with the story in it, and the position that it ends at."""
+
+    conninfo: str
+    head: int
+
+
+def filled(conninfo: str) -> Filled:
+    """Record the story."""
+    environment = {**os.environ, "SEAT_LEDGER_DATABASE_URL": conninfo}
+    text = "".join(json.dumps(command) + "\n" for command in story())
+    done = subprocess.run(
+        [PROGRAM, "import", "-", "--format", "json"],
+        input=text,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    last = json.loads(done.stdout)["rows"][-1]
+    return Filled(conninfo, last["positions"][-1])
+
+
+def record(conninfo: str, command: dict[str, Any]) -> list[int]:
+    with SeatLedger(conninfo) as ledger:
+        return list(ledger.execute(command, default_actor="system:test").positions)
+
+
+class Answered(NamedTuple):
+    status: int
+    text: str
+    headers: Any
+
+    def json(self) -> Any:
+        return json.loads(self.text)
+
+
+class Console:
+    """A running console: its address, its log, and the ledger's connection string."""
+
+    def __init__(self, url: str, conninfo: str, log: list[str]) -> None:
+        self.url, self.conninfo, self.log = url, conninfo, log
+
+    def address(self, page: str, **params: object) -> str:
+        query = urllib.parse.urlencode(params)
+        return f"{self.url}/{page}" + (f"?{query}" if query else "")
+
+    def get(
+        self,
+        page: str,
+        *,
+        headers: dict[str, str] | None = None,
+        method: str = "GET",
+        **params: object,
+    ) -> Answered:
+        return self.open(self.address(page, **params), headers, method)
+
+    def open(
+        self, url: str, headers: dict[str, str] | None = None, method: str = "GET"
+    ) -> Answered:
+        request = urllib.request.Request(url, headers=headers or {}, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                return Answered(answer.status, answer.read().decode(), answer.headers)
+        except urllib.error.HTTPError as error:
+            return Answered(error.code, error.read().decode(), error.headers)
+
+    def said(self, *words: Any) -> dict[str, Any]:
+        """What the command line says to the same question."""
+        done = subprocess.run(
+            [PROGRAM, *map(str, words), "--format", "json"],
+            env={**os.environ, "SEAT_LEDGER_DATABASE_URL": self.conninfo},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+
+@contextmanager
+def serving(conninfo: str, *options: str) -> Iterator[Console]:
+    """The real command on a free port; stopped at the end."""
+    command = [PROGRAM, "serve", "--port", "0", "--database", conninfo, *options]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    log: list[str] = []
+    url = ""
+    for line in process.stderr:
+        log.append(line)
+        if line.startswith("Serving on "):
+            url = line.split()[2].rstrip("/")
+            break
+    assert url, log
+    reading = threading.Thread(target=log.extend, args=(process.stderr,), daemon=True)
+    reading.start()
+    try:
+        yield Console(url, conninfo, log)
+    finally:
+        process.terminate()
+        process.wait(10)
+        reading.join(5)
+        process.stderr.close()

@@ -1,0 +1,411 @@
+"""The console as a program meets it: pages, twins, the gate, and what it never does."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import http.client
+import json
+import re
+import time
+import urllib.parse
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+from served import (
+    HOSTILE,
+    HOSTILE_KEY,
+    PRO,
+    Answered,
+    Console,
+    Filled,
+    filled,
+    late,
+    record,
+    serving,
+)
+
+from projections.pool import PooledReader
+
+INVOICE = "INV/7 <i>"
+PAGES: dict[str, dict[str, Any]] = {
+    "search": {"q": "ann"},
+    "accounts": {},
+    "account": {"account": "acme"},
+    "seats": {"account": "acme"},
+    "seat": {"account": "acme", "seat": f"{PRO}#1"},
+    "who": {"account": "acme", "seat": f"{PRO}#1"},
+    "users": {"account": "acme"},
+    "user": {"account": "acme", "user": "ann"},
+    "events": {"account": "acme"},
+    "event": {"position": 70},
+    "periods": {"account": "acme"},
+    "period": {"account": "acme", "period": "2025-03-05"},
+    "explain": {"account": "acme", "period": "2025-03-05", "seat_type": PRO},
+    "invoices": {},
+    "invoice": {"invoice": INVOICE},
+    "projections": {},
+}
+
+
+@pytest.fixture(scope="module")
+def written(shared_database: str) -> Filled:
+    return filled(shared_database)
+
+
+@pytest.fixture(scope="module")
+def console(written: Filled) -> Iterator[Console]:
+    with serving(written.conninfo) as found:
+        yield found
+
+
+def words_of(page: Answered) -> str:
+    return " ".join(re.sub(r"<[^>]*>", " ", page.text).split())
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_page_answers_in_both_languages_and_as_json_and_csv(
+    console: Console, page: str
+) -> None:
+    for language in ("en", "nl"):
+        accept = {"Accept-Language": f"{language}-XX,xx;q=0.5"}
+        found = console.get(page, headers=accept, **PAGES[page])
+        assert found.status == 200, found.text
+        assert f'<html lang="{language}">' in found.text
+        assert found.headers["Content-Language"] == language
+    document = console.get(f"{page}.json", **PAGES[page]).json()
+    assert document["schema_version"] == 1
+    assert document["rows"]
+    table = console.get(f"{page}.csv", **PAGES[page])
+    assert table.headers["Content-Type"].startswith("text/csv")
+    key = next(iter(document["rows"][0]))
+    assert table.text.startswith(key)
+
+
+AS_COMMANDS = {
+    "account": ("account", "show", "acme", "--as-of"),
+    "seats": ("seat", "list", "-a", "acme", "--as-of"),
+    "seat": ("seat", "history", f"{PRO}#1", "-a", "acme", "--as-of"),
+    "who": ("seat", "who", f"{PRO}#1", "-a", "acme", "--as-of"),
+    "users": ("user", "list", "-a", "acme", "--as-of"),
+    "user": ("user", "history", "ann", "-a", "acme", "--as-of"),
+    "accounts": ("account", "list", "--as-of"),
+    "events": ("event", "list", "-a", "acme"),
+    "event": ("event", "show", "70"),
+    "periods": ("billing", "periods", "-a", "acme"),
+    "explain": (
+        *("billing", "explain", "-a", "acme", "--period", "2025-03-05"),
+        *("--seat-type", PRO, "--unit-price", "90.00", "--currency", "EUR"),
+    ),
+    "invoices": ("invoice", "list"),
+    "invoice": ("invoice", "show", INVOICE),
+}
+
+
+@pytest.mark.parametrize("page", AS_COMMANDS)
+def test_a_twin_says_what_the_command_says(
+    console: Console, written: Filled, page: str
+) -> None:
+    moment = "2025-07-01T12:00:00Z"
+    words = [*AS_COMMANDS[page]]
+    if words[-1] == "--as-of":
+        words.append(moment)
+    told = console.said(*words, "--known-at", written.head)
+    given = {**PAGES[page], "as_of": moment, "known_at": written.head}
+    found = console.get(f"{page}.json", **given).json()
+    assert found["rows"] == told["rows"]
+    assert found["known_at"] == told["known_at"]
+    assert told.keys() - found.keys() <= {"quantity", "mode", "granularity"}
+
+
+def test_both_moments_are_spelled_out_and_go_into_every_link(console: Console) -> None:
+    page = console.get("seat", account="acme", seat=f"{PRO}#1", as_of="2025-03-10",
+                       known_at="80")  # fmt: skip
+    told = words_of(page)
+    assert "As it was on 10 March 2025 00:00 (Europe/Amsterdam), with what was" in told
+    assert "Ann Jansen ann@acme.test held it on 10 March 2025" in told
+    links = re.findall(r'<a [^>]*href="(/[^"#]+)"[^>]*>(?!Back|Show)', page.text)
+    assert len(links) > 8
+    for link in links:
+        assert "as_of=2025-03-" in link, link
+        assert "known_at=80" in link, link
+
+
+def test_a_link_answers_the_same_after_a_late_fact(
+    written: Filled, console: Console
+) -> None:
+    asked = {"account": "acme", "seat": "service/starter#1"}
+    before = console.get("seat", **asked)
+    assert "Nobody held it." in words_of(before)
+    pinned = re.search(r'<a href="(/seat\.json[^"]+)"', before.text)
+    assert pinned is not None
+    link = console.url + pinned[1].replace("&amp;", "&")
+    first = console.open(link)
+    record(written.conninfo, late())
+    second = console.open(link)
+    assert second.text == first.text
+    caught_up = wait_for(lambda: console.get("seat.json", **asked).json()["rows"])
+    assert caught_up[0]["user"] == "ann"
+
+
+def wait_for(ask: Any) -> Any:
+    for _ in range(100):
+        if found := ask():
+            return found
+        time.sleep(0.1)
+    raise AssertionError("it never came")
+
+
+BAD = {
+    "nothing": ("nowhere", {}, 404),
+    "ending": ("seat.xml", {"account": "acme"}, 404),
+    "account": ("account", {"account": "nope"}, 404),
+    "no account": ("account", {}, 400),
+    "seat": ("seat", {"account": "acme", "seat": f"{PRO}#999"}, 404),
+    "no seat": ("seat", {"account": "acme", "seat": "'; DROP TABLE"}, 400),
+    "type": ("seat", {"account": "acme", "seat": "sales/golden#1"}, 404),
+    "user": ("user", {"account": "acme", "user": "nobody"}, 404),
+    "position": ("event", {"position": "x"}, 400),
+    "far position": ("event", {"position": "9" * 18}, 404),
+    "moment": ("account", {"account": "acme", "as_of": "soon"}, 400),
+    "gap": ("account", {"account": "acme", "as_of": "2025-03-30 02:30"}, 409),
+    "beyond": ("account", {"account": "acme", "known_at": "99999999"}, 409),
+    "period": ("period", {"account": "acme", "period": "2025-03-06"}, 404),
+    "mode": ("explain", {**PAGES["explain"], "mode": "best"}, 400),
+    "invoice": ("invoice", {"invoice": "none"}, 404),
+    "long": ("search", {"q": "x" * 401}, 400),
+    "control": ("search", {"q": "a\x00b"}, 400),
+    "skip": ("seats", {"account": "acme", "skip": "-1"}, 400),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_gets_a_clear_answer(console: Console, case: str) -> None:
+    page, params, status = BAD[case]
+    found = console.get(page, **params)
+    assert found.status == status, found.text
+    assert "Traceback" not in found.text
+    assert "<h1>" in found.text
+    if page != "seat.xml":
+        twin = console.get(f"{page}.json", **params)
+        assert twin.status == status
+        assert twin.json()["type"] == "error"
+
+
+def test_every_answer_is_locked_down(console: Console) -> None:
+    for page in ("search", "seat.json", "nowhere", "static/console.css"):
+        headers = console.get(page, **PAGES.get(page.removesuffix(".json"), {})).headers
+        assert "default-src 'none'" in headers["Content-Security-Policy"]
+        assert "unsafe" not in headers["Content-Security-Policy"]
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert headers["Referrer-Policy"] == "no-referrer"
+        fixed = page.startswith("static/")
+        assert (headers["Cache-Control"] == "no-store") is not fixed
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
+def test_nothing_can_be_written(console: Console, method: str) -> None:
+    assert console.get("account", account="acme", method=method).status == 405
+
+
+def test_the_readers_session_can_write_nothing(shared_database: str) -> None:
+    reader = PooledReader(shared_database)
+    reader.rest()
+    connection = reader.connection
+    with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
+        connection.execute("UPDATE projection.generation SET position = 0")
+    connection.execute("SET default_transaction_read_only = off")
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        connection.execute("UPDATE projection.generation SET position = 0")
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        connection.execute("SELECT state FROM ledger.stored_events")
+    connection.close()
+
+
+def test_another_sites_name_for_this_machine_is_refused(console: Console) -> None:
+    port = urllib.parse.urlsplit(console.url).port
+    connection = http.client.HTTPConnection("127.0.0.1", port)
+    connection.request("GET", "/accounts.json", headers={"Host": "evil.example"})
+    answer = connection.getresponse()
+    assert answer.status == 403
+    assert b"acme" not in answer.read()
+    connection.close()
+
+
+def test_hostile_names_are_shown_as_text(console: Console) -> None:
+    asked = {"account": HOSTILE_KEY, "user": "zed"}
+    page = console.get("user", **asked)
+    assert page.status == 200
+    assert "<img" not in page.text
+    assert "{{7*7}}" in page.text
+    found = console.get("user.json", **asked).json()["rows"][0]
+    assert found["name"] == HOSTILE
+    sheet = console.get("seats.csv", account="acme").text
+    assert not re.search(r"(^|,)\"?[=+@]", sheet, re.MULTILINE)
+
+
+def test_what_the_search_finds(console: Console) -> None:
+    def first(text: str) -> dict[str, Any]:
+        return console.get("search.json", q=text).json()["rows"][0]
+
+    assert first("acme")["kind"] == "account"
+    assert first("ann@ACME.test")["user"] == "ann"
+    assert first("hopper")["user"] == "grace"
+    assert first("acme/grace")["user"] == "grace"
+    assert first(f"acme/{PRO}#7")["seat"] == f"{PRO}#7"
+    assert first(f"acme {PRO}#7")["seat"] == f"{PRO}#7"
+    assert first("#70")["position"] == 70
+    assert first(INVOICE)["kind"] == "invoice"
+    assert console.get("search.json", q="nobody at all").json()["rows"] == []
+
+
+def test_one_thing_found_is_gone_to_at_once(console: Console) -> None:
+    port = urllib.parse.urlsplit(console.url).port
+    connection = http.client.HTTPConnection("127.0.0.1", port)
+    query = urllib.parse.urlencode({"q": "ann@acme.test", "go": 1, "known_at": 80})
+    connection.request("GET", f"/search?{query}")
+    answer = connection.getresponse()
+    assert answer.status == 303
+    to = answer.headers["Location"]
+    assert to == "/user?account=acme&user=ann&known_at=80"
+    connection.close()
+
+
+def test_long_lists_are_paged_and_say_so_and_twins_are_whole(console: Console) -> None:
+    first = console.get("seats", account="acme")
+    assert "Rows 1 to 50 of 59" in words_of(first)
+    second = console.get("seats", account="acme", skip=50)
+    assert "Rows 51 to 59 of 59" in words_of(second)
+    assert len(console.get("seats.json", account="acme").json()["rows"]) == 59
+    events = console.get("events", account="acme")
+    assert "Further rows" in words_of(events)
+    assert len(console.get("events.json", account="acme").json()["rows"]) > 70
+
+
+def test_the_period_opens_to_parts_that_add_up(console: Console) -> None:
+    rows = console.get("period.json", **PAGES["period"]).json()["rows"]
+    assert {row["mode"] for row in rows} >= {"contracted", "peak", "distinct"}
+    for row in rows:
+        named = {"seat_type": row["seat_type"], "mode": row["mode"]}
+        if row["granularity"]:
+            named["granularity"] = row["granularity"]
+        asked = {"account": "acme", "period": row["period"], **named}
+        found = console.get("explain.json", **asked).json()
+        assert found["figure"]["quantity_exact"] == row["quantity_exact"]
+
+
+def test_an_invoice_says_that_it_comes_out_again(console: Console) -> None:
+    told = words_of(console.get("invoice", invoice=INVOICE))
+    assert "bytes come out again" in told
+
+
+@pytest.fixture(scope="module")
+def guarded(written: Filled) -> Iterator[Console]:
+    options = ("--trusted-proxy", "127.0.0.1", "--accounts-header", "X-Accounts")
+    with serving(written.conninfo, *options) as found:
+        yield found
+
+
+ANN = {"X-Forwarded-User": "ann.support", "X-Accounts": "acme"}
+ALL = {"X-Forwarded-User": "auditor", "X-Accounts": "*"}
+
+
+def test_a_visitor_sees_their_accounts_and_no_sign_of_others(guarded: Console) -> None:
+    other = {"account": HOSTILE_KEY}
+    assert guarded.get("account", headers=ALL, **other).status == 200
+    hidden = guarded.get("account.json", headers=ANN, **other)
+    absent = guarded.get("account.json", headers=ANN, account="nope")
+    assert (hidden.status, absent.status) == (404, 404)
+    assert hidden.json()["code"] == absent.json()["code"]
+    rows = guarded.get("accounts.json", headers=ANN).json()["rows"]
+    assert [row["account"] for row in rows] == ["acme"]
+    assert guarded.get("search.json", headers=ANN, q="zed").json()["rows"] == []
+    zed = guarded.get("search.json", headers=ALL, q="zed").json()["rows"][0]
+    asked = {"account": zed["account"], "user": "zed"}
+    assert guarded.get("user", headers=ANN, **asked).status == 404
+    assert guarded.get("events", headers=ANN).status == 404
+    every = guarded.get("events.json", headers=ALL).json()["rows"]
+    theirs = next(r["position"] for r in every if r["account"] == HOSTILE_KEY)
+    assert guarded.get("event", headers=ANN, position=theirs).status == 404
+    assert guarded.get("search.json", headers=ANN, q=f"#{theirs}").json()["rows"] == []
+
+
+def test_accounts_are_named_percent_encoded(guarded: Console) -> None:
+    named = {**ANN, "X-Accounts": f"nope {urllib.parse.quote(HOSTILE_KEY)}"}
+    assert guarded.get("account", headers=named, account=HOSTILE_KEY).status == 200
+    assert guarded.get("account", headers=named, account="acme").status == 404
+
+
+@pytest.mark.parametrize(
+    "headers", [{}, {"X-Forwarded-User": " "}, {"X-Accounts": "*"}]
+)
+def test_without_a_name_nobody_is_let_in(
+    guarded: Console, headers: dict[str, str]
+) -> None:
+    found = guarded.get("accounts.json", headers=headers)
+    assert found.status == 403
+    assert "acme" not in found.text
+
+
+def test_without_accounts_nothing_is_seen(guarded: Console) -> None:
+    named = {"X-Forwarded-User": "ann"}
+    assert guarded.get("accounts.json", headers=named).json()["rows"] == []
+    assert guarded.get("account", headers=named, account="acme").status == 404
+
+
+def test_the_log_names_who_asked_and_not_what_about(guarded: Console) -> None:
+    named = {**ANN, "X-Forwarded-User": "judy"}
+    guarded.get("search", headers=named, q="ann@acme.test")
+    line = wait_for(lambda: [told for told in guarded.log if "judy" in told])[0]
+    told = json.loads(line)
+    assert (told["path"], told["status"]) == ("/search", 200)
+    assert not any("ann@" in told for told in guarded.log)
+    assert not any("password" in told for told in guarded.log)
+
+
+def test_from_elsewhere_than_the_proxy_nobody_is_let_in(
+    written: Filled,
+) -> None:
+    with serving(written.conninfo, "--trusted-proxy", "192.0.2.0/24") as found:
+        assert found.get("accounts", headers=ALL).status == 403
+
+
+def test_redacted_pages_name_nobody(written: Filled) -> None:
+    with serving(written.conninfo, "--redact", "--no-catch-up") as found:
+        users = found.get("users.json", account="acme").json()["rows"]
+        pages = {**PAGES, "user": {"account": "acme", "user": users[0]["user"]}}
+        for page, params in pages.items():
+            for ending in ("", ".json", ".csv"):
+                answer = found.get(page + ending, **params)
+                assert answer.status == 200, (page, answer.text)
+                for name in ("Jansen", "Hopper", "@acme.test"):
+                    assert name not in answer.text, (page, ending, name)
+        assert found.get("search.json", q="jansen").json()["rows"] == []
+        assert found.get("user", account="acme", user="ann").status == 404
+        assert users[0]["email"] is None
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--host", "0.0.0.0"], "anybody could read"),
+        (["--accounts-header", "X-A"], "needs a --trusted-proxy"),
+        (["--trusted-proxy", "here"], "no address or network"),
+    ],
+)
+def test_an_unsafe_start_is_refused(
+    written: Filled, options: list[str], told: str
+) -> None:
+    with pytest.raises(AssertionError, match=told), serving(written.conninfo, *options):
+        pass
+
+
+def test_what_pages_load_has_the_digest_that_they_name(console: Console) -> None:
+    page = console.get("search").text
+    named = dict(re.findall(r'="(/static/[^"]+)" integrity="sha256-([^"]+)"', page))
+    assert len(named) == 2
+    for address, digest in named.items():
+        found = console.open(console.url + address).text.encode()
+        assert base64.b64encode(hashlib.sha256(found).digest()).decode() == digest

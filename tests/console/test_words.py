@@ -1,0 +1,78 @@
+"""The console's languages: nothing missing in either, figures as people write them."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import pytest
+
+from cli.console.words import LANGUAGES, catalogue, chosen, words_of
+from projections.catalogue import TOPICS
+from seat_ledger.calendar import ZoneHistory
+from seat_ledger.values import COUNTING_MODES
+
+CONSOLE = Path(__file__).parents[2] / "cli" / "console"
+AMSTERDAM = ZoneHistory("Europe/Amsterdam")
+
+
+def test_both_languages_have_the_same_texts_with_the_same_gaps() -> None:
+    first, *others = [catalogue(language) for language in LANGUAGES]
+    for other in others:
+        assert other.keys() == first.keys()
+        for key, text in first.items():
+            gaps = [sorted(set(re.findall(r"{(\w+)}", t))) for t in (text, other[key])]
+            assert gaps[0] == gaps[1], key
+
+
+def test_every_text_that_a_page_names_is_there_and_none_is_idle() -> None:
+    sources = [*CONSOLE.glob("templates/*.html"), *CONSOLE.glob("**/*.py")]
+    said = "\n".join(file.read_text() for file in sources)
+    plain = set(re.findall(r'(?:\bt|words)\(\s*[\'"]([a-z_]+)[\'"]\s*[,)]', said))
+    counted = set(re.findall(r'\.some\(\s*[\'"]([a-z_]+)[\'"]', said))
+    kinds = ["account", "user", "seat", "invoice", "entry"]
+    made = {f"event_{topic}" for topic in TOPICS}
+    made |= {f"rule_{mode}" for mode in COUNTING_MODES}
+    made |= {f"state_{state}" for state in ("current", "behind", "stale", "stuck")}
+    made |= {f"kind_{kind}" for kind in kinds}
+    made |= {f"refused_{why}" for why in re.findall(r'Refused\("(\w+)"\)', said)}
+    wanted = plain | made | {f"{key}.{n}" for key in counted for n in ("one", "many")}
+    known = set(catalogue("en"))
+    assert wanted <= known, wanted - known
+    conditional = {"as_of_then", "as_of_now", "late_told", "yes", "no"}
+    derived = re.compile(r"(error|language|by|kind_of|event)_|months|thousands|decimal")
+    idle = {key for key in known - wanted - conditional if not derived.match(key)}
+    spoken = {key for key in idle if f'"{key}"' in said}
+    assert idle == spoken
+
+
+@pytest.mark.parametrize(
+    ("accepted", "language"),
+    [
+        ("nl", "nl"),
+        ("nl-BE,nl;q=0.9,en;q=0.5", "nl"),
+        ("en-GB,nl;q=0.8", "en"),
+        ("fr,de;q=0.9", "en"),
+        ("fr, nl;q=0.1", "nl"),
+        ("nl;q=0, en", "en"),
+        ("", "en"),
+        (";;q=,,*", "en"),
+    ],
+)
+def test_the_browser_chooses_the_language(accepted: str, language: str) -> None:
+    assert chosen(accepted) == language
+
+
+def test_numbers_and_dates_by_locale() -> None:
+    en, nl = words_of("en"), words_of("nl")
+    assert (en.number(1204113), nl.number(1204113)) == ("1,204,113", "1.204.113")
+    assert (en.number("11.5484"), nl.number("11.5484")) == ("11.5484", "11,5484")
+    assert nl.number("-1039.35") == "\N{MINUS SIGN}1.039,35"
+    assert nl.number("INV-7") == "INV-7"
+    day = date(2026, 3, 14)
+    assert (en.day(day), nl.day(day)) == ("14 March 2026", "14 maart 2026")
+    instant = datetime(2026, 3, 14, 9, 30, tzinfo=UTC)
+    assert nl.spelled(instant, AMSTERDAM) == "14 maart 2026 10:30 (Europe/Amsterdam)"
+    assert en.moment(None, AMSTERDAM) == "present"
+    assert nl.span(33_120) == "9 u 12 min"
