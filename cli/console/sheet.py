@@ -10,11 +10,11 @@ from typing import Any
 from urllib.parse import urlencode
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from cli.console.asking import Asked, Page
 from cli.console.words import LANGUAGES, Words
-from cli.render import to_json
+from cli.render import harmless, to_json
 from seat_ledger.calendar import ZoneHistory
 from seat_ledger.errors import LedgerError
 from seat_ledger.values import iso
@@ -33,6 +33,7 @@ class Sheet:
             trim_blocks=True,
             lstrip_blocks=True,
             auto_reload=False,
+            finalize=_harmless,
         )
         digests = {name: hashlib.sha256(file) for name, file in files.items()}
         self.templates.globals["digests"] = {
@@ -43,6 +44,7 @@ class Sheet:
             for name, digest in digests.items()
         }
         self.templates.filters["as_json"] = to_json
+        self.templates.filters["as_given"] = escape
 
     def page(self, asked: Asked, page: Page, path: str) -> str:
         """A page, filled in."""
@@ -74,6 +76,16 @@ class Sheet:
             path=path,
             languages=_languages(words, params, path),
         )
+
+
+def _harmless(value: Any) -> Any:
+    """A text without control characters, which could turn what stands beside it.
+
+    What a form sends back is kept as it was given, by a filter.
+    """
+    if isinstance(value, Markup) or not isinstance(value, str):
+        return value
+    return value if value.isprintable() else harmless(value)
 
 
 def _pinned(asked: Asked, page: Page, form: str) -> str:

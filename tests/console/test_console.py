@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import html
 import http.client
 import json
 import re
@@ -239,7 +240,9 @@ def test_hostile_names_are_shown_as_text(console: Console) -> None:
     page = console.get("user", **asked)
     assert page.status == 200
     assert "<img" not in page.text
-    assert "{{7*7}}" in page.text
+    assert "{{7*7}}\\u202e" in page.text
+    form = f'name="account" value="{html.escape(HOSTILE_KEY)}"'
+    assert form in page.text.replace("&#34;", "&quot;").replace("&#39;", "&#x27;")
     found = console.get("user.json", **asked).json()["rows"][0]
     assert found["name"] == HOSTILE
     sheet = console.get("seats.csv", account="acme").text

