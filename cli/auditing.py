@@ -27,17 +27,20 @@ IN_A_TABLE = 60
     help="Write a report to pass on: out.html or out.xlsx.",
 )
 @reading
-def audit(question: Question, file: Path, **_: Any) -> Answer:
+def audit(question: Question, file: Path, report: Path | None, **_: Any) -> Answer:
     """Hold the lines of a CSV file of invoices against the ledger.
 
     The file has the columns account, invoice, issued_at, period, seat_type, quantity,
     unit_price and amount, and optionally mode, granularity and currency; issued_at is
     an instant or a position. Ends with 3 when a line does not match.
     """
+    from cli import reports  # noqa: PLC0415
     from cli.invoice_file import InvoiceFile  # noqa: PLC0415
     from projections import billing  # noqa: PLC0415
     from projections.billing import audit as auditing  # noqa: PLC0415
 
+    if report is not None:
+        reports.check(report)
     spool = click.get_current_context().with_resource(auditing.Spool())
     invoices = InvoiceFile(file)
     spool.keep(invoices.lines())
@@ -47,7 +50,22 @@ def audit(question: Question, file: Path, **_: Any) -> Answer:
     upto = billing.moment(question.known, question.now)
     with heartbeat("Auditing"):
         found = auditing.audit(question.reader, spool, question.known, upto)
+        if report is not None:
+            _report(question, file, report, spool, found)
     return _answer(question, file, spool, found)
+
+
+def _report(
+    question: Question, file: Path, report: Path, spool: Spool, found: Summary
+) -> None:
+    from cli.reports.of_audit import of_audit  # noqa: PLC0415
+    from cli.reports.written import MANIFEST, write_report  # noqa: PLC0415
+
+    content = of_audit(question.reader, spool, found, question.known, file.name)
+    known = ["--known-at", str(question.known.position)]
+    command = ["seat-ledger", "invoice", "audit", file.name, *known]
+    write_report(content, report, [*command, "--report", report.name], [file])
+    say(f"Report: {report} and {report.with_name(MANIFEST)}.")
 
 
 def _answer(question: Question, file: Path, spool: Spool, found: Summary) -> Answer:
@@ -138,7 +156,7 @@ def balance(found: Summary) -> str:
 
 def _notes(found: Summary) -> list[str]:
     notes = [
-        f"{count:,} {_CAUSES[cause]}." for cause, count in found.causes.items() if count
+        f"{count:,} {CAUSES[cause]}." for cause, count in found.causes.items() if count
     ]
     if found.unpriced:
         notes.append(f"{found.unpriced:,} missing without a price in the file.")
@@ -149,7 +167,7 @@ def _notes(found: Summary) -> list[str]:
     return notes
 
 
-_CAUSES = {
+CAUSES = {
     "wrong_at_issue": "wrong with what was known when the invoice was issued",
     "corrected_later": "right then, and corrected later",
     "not_known_at_issue": "issued before the ledger's first record of the account",

@@ -35,6 +35,7 @@ COMMANDS = {
     ),
     "invoice": ("cli.invoice:group", "Issue, show, reproduce and audit invoices."),
     "projection": ("cli.projection:group", "The tables that answers come from."),
+    "report": ("cli.reporting:report", "A report of an account, to pass on."),
     "seat": ("cli.seat:group", "Buy, assign and look at seats."),
     "serve": ("cli.console.command:serve", "The console: answers in a browser."),
     "user": ("cli.user:group", "Add, change and look at users."),

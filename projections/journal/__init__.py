@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
 
@@ -66,6 +66,15 @@ def show(reader: Reader, position: int, known: Knowledge) -> Row:
             try_="look with 'seat-ledger event list'",
         )
     return rows[0]
+
+
+def entries(
+    reader: Reader, positions: Iterable[int], known: Knowledge
+) -> dict[int, Row]:
+    """Some events by position."""
+    wanted = sorted(set(positions))
+    page = reader.ask("journal", "entries", known, positions=wanted) if wanted else []
+    return {row["position"]: row for row in _told(reader, page)}
 
 
 def replay(

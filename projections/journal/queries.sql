@@ -76,6 +76,20 @@ SELECT said.*,
    AND said.account_no = %(account_no)s::bigint
  ORDER BY said.effective_at, said.position;
 
+-- entries --
+-- Some entries, with what reversed them.
+SELECT said.*,
+       (SELECT reversal.position
+          FROM journal AS reversal
+         WHERE reversal.topic = 'EntryReversed'
+           AND reversal.entry = said.position
+           AND reversal.position <= %(known)s::bigint
+         ORDER BY reversal.position DESC
+         LIMIT 1) AS reversed_by
+  FROM journal AS said
+ WHERE said.position = ANY (%(positions)s::bigint[])
+   AND said.position <= %(known)s::bigint;
+
 -- acts --
 -- By whom, why and when some entries were recorded.
 SELECT position, actor, reason, recorded_at

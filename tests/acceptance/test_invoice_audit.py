@@ -2,97 +2,28 @@
 
 from __future__ import annotations
 
-import json
 import random
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.program import Program
-
-PRO, START = "sales/professional", "sales/starter"
-HEADER = "account,invoice,issued_at,period,seat_type,quantity,unit_price,amount"
-PRICE = "30.00"
-
-
-def said(op: str, at: str, **fields: Any) -> dict[str, Any]:
-    return {"op": op, "account": "e", "effective_at": at, **fields}
-
-
-OPENED = said(
-    "open_account", "2025-05-01T00:00:00Z", name="E", time_zone="UTC",
-    term_start="2025-05-01", term_months=12, billing_cycle_months=1,
-)  # fmt: skip
-BOUGHT = said("buy_seats", "2025-06-01", seat_type=PRO, quantity=1)
-A = said("add_user", "2025-06-01", user="a", email="a@e.example", name="A")
-GIVEN = said("assign_seat", "2025-06-01", user="a", seat_type=PRO)
-TRULY_LEFT = {
-    "op": "unassign_seat",
-    "user": "a",
-    "seat_type": PRO,
-    "effective_at": "2025-06-21",
-}
-LEFT = said("unassign_seat", "2025-06-16", user="a", seat_type=PRO)
+from tests.audits import (
+    HEADER,
+    LEFT,
+    START,
+    TIMED,
+    TRULY_LEFT,
+    Book,
+    june,
+    said,
+)
+from tests.program import PRO, Program
 
 
 @pytest.fixture
 def book(database: str, tmp_path: Path) -> Book:
     return Book(Program(database), tmp_path)
-
-
-class Book:
-    """The ledger of E21: ann holds the one seat from June on; and files to audit."""
-
-    def __init__(self, program: Program, folder: Path) -> None:
-        self.program, self.folder = program, folder
-        self.say(OPENED, BOUGHT, A, GIVEN)
-
-    def say(self, *commands: dict[str, Any]) -> int:
-        """Record commands; return the last position."""
-        done = self.program.lines(*commands)
-        assert done.returncode == 0, done.stderr
-        rows = json.loads(done.stdout)["rows"]
-        return max(position for row in rows for position in row["positions"])
-
-    def file(self, *lines: str, header: str = HEADER) -> Path:
-        path = self.folder / "invoices.csv"
-        path.write_text("\n".join([header, *lines]) + "\n")
-        return path
-
-    def audit(
-        self, *lines: str, header: str = HEADER, words: tuple[str, ...] = ()
-    ) -> list[dict[str, Any]]:
-        return self.document(*lines, header=header, words=words)["rows"]
-
-    def document(
-        self, *lines: str, header: str = HEADER, words: tuple[str, ...] = ()
-    ) -> dict[str, Any]:
-        path = self.file(*lines, header=header)
-        done = self.program.run("invoice", "audit", path, "--format", "json", *words)
-        document = json.loads(done.stdout)
-        wrong = any(row["verdict"] != "match" for row in document["rows"])
-        assert done.returncode == (3 if wrong else 0), done.stderr
-        return document
-
-    def refusal(self, content: bytes) -> dict[str, Any]:
-        path = self.folder / "bad.csv"
-        path.write_bytes(content)
-        report = self.folder / "out.html"
-        done = self.program.run(
-            "invoice", "audit", path, "--report", report, "--format", "json"
-        )
-        assert (done.returncode, done.stdout) == (2, "")
-        assert not report.exists()
-        assert "Traceback" not in done.stderr
-        return json.loads(done.stderr.splitlines()[-1])
-
-
-TIMED = f"{HEADER},mode"
-
-
-def june(quantity: str, amount: str, issued: Any, invoice: str = "INV-6") -> str:
-    return f"e,{invoice},{issued},2025-06-01,{PRO},{quantity},30.00,{amount}"
 
 
 def verdicts(rows: list[dict[str, Any]]) -> list[tuple[str, str]]:
@@ -180,6 +111,30 @@ def test_the_same_line_twice_is_billed_once(book: Book) -> None:
     rows = book.audit(june("1", "30.00", 5), june("1", "30.00", 5))
     assert verdicts(rows) == [("match", "none"), ("unexpected", "wrong_at_issue")]
     assert rows[1]["difference"] == "30.00"
+
+
+def test_a_figure_that_two_invoices_bill_in_full_is_billed_once(book: Book) -> None:
+    rows = book.audit(june("1", "30.00", 5), june("1", "30.00", 5, "INV-7"))
+    assert verdicts(rows) == [("match", "none"), ("unexpected", "wrong_at_issue")]
+
+
+def test_invoices_of_one_figure_are_held_against_it_each(book: Book) -> None:
+    left = book.say(LEFT)
+    rows = book.audit(
+        f"{june('1', '30.00', '2025-07-01', 'A')},time_weighted",
+        f"{june('1', '30.00', 5, 'B')},time_weighted",
+        f"{june('1', '30.00', left, 'C')},time_weighted",
+        f"{june('0.5', '15.00', left, 'D')},time_weighted",
+        f"{june('1', '30.00', left, 'E')},peak",
+        header=TIMED,
+    )
+    assert verdicts(rows) == [
+        ("over", "not_known_at_issue"),
+        ("over", "corrected_later"),
+        ("over", "wrong_at_issue"),
+        ("match", "none"),
+        ("match", "none"),
+    ]
 
 
 def test_two_lines_that_share_a_figure_match_together(book: Book) -> None:
@@ -310,20 +265,14 @@ def test_many_lines_agree_with_the_counts_of_each_knowledge(book: Book) -> None:
         )
     head = book.say(LEFT)
     modes = ("contracted", "peak", "time_weighted", "day_touch", "distinct")
-    lines = [
-        f"{june('1', '30.00', draw.randint(1, head))},{mode}"
-        for mode in modes
-        for _ in range(3)
-    ]
-    for line in lines:
-        (row,) = book.audit(line, header=TIMED)
-        mode, issued = line.split(",")[-1], line.split(",")[2]
-        for known, name in (
-            (head, "ledger_quantity"),
-            (issued, "ledger_quantity_at_issue"),
-        ):
-            found = book.program.json(
-                "billing", "counts", "-a", "e", "--period", "2025-06", "--mode", mode,
-                "--known-at", known,
-            )["rows"]  # fmt: skip
-            assert row[name] == (found[0]["quantity"] if found else "0"), line
+    asked = [(draw.randint(1, head), mode) for mode in modes for _ in range(4)]
+    rows = book.audit(
+        *(
+            f"{june('77', '30.00', issued, f'INV-{n}')},{mode}"
+            for n, (issued, mode) in enumerate(asked)
+        ),
+        header=TIMED,
+    )
+    for row, (issued, mode) in zip(rows, asked, strict=True):
+        assert row["ledger_quantity"] == book.quantity(mode, head)
+        assert row["ledger_quantity_at_issue"] == book.quantity(mode, issued)

@@ -98,19 +98,31 @@ class Spool:
         self.database.execute("COMMIT")
 
     def lines(self, account: str) -> Iterator[tuple[InvoiceLine, Row]]:
-        """An account's lines: those of one figure together, from the last back.
+        """An account's lines: of one figure and rule together, from the last back.
 
-        Beside each its `label`, `position` of issue, and how many lines its figure has
-        (`of_figure`).
+        Beside each its `label`, `position` of issue, and how many lines bill its figure
+        (`of_figure`), and in the same invoice (`of_invoice`).
         """
         for row in self._ask("lines", account=account):
             yield _line(row), {key: row[key] for key in _PLACE}
 
-    def quantities(self, account: str, label: str, seat_type: str) -> Iterator[Written]:
-        """The quantities of the lines of one figure."""
-        given = {"account": account, "label": label, "seat_type": seat_type}
-        for row in self._ask("quantities", **given):
-            yield Written(row["quantity"])
+    def quantities(
+        self, line: InvoiceLine, label: str
+    ) -> Iterator[tuple[tuple[int, str], Written]]:
+        """What the lines of a line's figure bill, from the first, by invoice.
+
+        An invoice is told by its position of issue and its number.
+        """
+        rows = self._ask(
+            "quantities",
+            account=line.account,
+            label=label,
+            seat_type=line.seat_type,
+            mode=line.mode,
+            granularity=line.granularity,
+        )
+        for row in rows:
+            yield (row["position"], row["invoice"]), Written(row["quantity"])
 
     def invoiced(self, account: str) -> list[Row]:
         """The periods of an account that were invoiced, each with its first invoice."""
@@ -151,7 +163,7 @@ class Spool:
             yield json.loads(row["told"])
 
 
-_PLACE = ("label", "position", "of_figure")
+_PLACE = ("label", "position", "of_figure", "of_invoice")
 
 
 def _flat(line: InvoiceLine) -> tuple[Any, ...]:

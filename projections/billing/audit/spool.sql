@@ -62,12 +62,16 @@ DELETE FROM meaning;
 INSERT OR REPLACE INTO meaning VALUES (?, ?, ?, ?);
 
 -- lines --
--- The lines of an account, those of one figure together, from the last to the first.
+-- The lines of an account, those of one figure and rule together, from the last back.
 SELECT line.no, line.account, line.invoice, line.issued, line.period, line.seat_type,
        line.quantity, line.unit_price, line.amount, line.mode, line.granularity,
        line.currency, label.means AS label, issue.means AS position,
        count(*) OVER (
-           PARTITION BY label.means, line.seat_type) AS of_figure
+           PARTITION BY label.means, line.seat_type, line.mode, line.granularity
+           ) AS of_figure,
+       count(*) OVER (
+           PARTITION BY label.means, line.seat_type, line.mode, line.granularity,
+                        issue.means, line.invoice) AS of_invoice
   FROM line
   JOIN meaning AS label
     ON label.account = line.account
@@ -78,19 +82,27 @@ SELECT line.no, line.account, line.invoice, line.issued, line.period, line.seat_
    AND issue.kind = 'issued'
    AND issue.said = line.issued
  WHERE line.account = :account
- ORDER BY label.means, line.seat_type, issue.means DESC, line.no DESC;
+ ORDER BY label.means, line.seat_type, line.mode, line.granularity,
+          issue.means DESC, line.invoice DESC, line.no DESC;
 
 -- quantities --
--- The quantities of the lines of one figure.
-SELECT line.quantity
+-- What the lines of one figure bill, from the first to the last.
+SELECT issue.means AS position, line.invoice, line.quantity
   FROM line
   JOIN meaning AS label
     ON label.account = line.account
    AND label.kind = 'period'
    AND label.said = line.period
+  JOIN meaning AS issue
+    ON issue.account = line.account
+   AND issue.kind = 'issued'
+   AND issue.said = line.issued
  WHERE line.account = :account
    AND line.seat_type = :seat_type
-   AND label.means = :label;
+   AND label.means = :label
+   AND line.mode IS :mode
+   AND line.granularity IS :granularity
+ ORDER BY issue.means, line.invoice, line.no;
 
 -- invoiced --
 -- The periods that an account was invoiced for: their types, and the first invoice.

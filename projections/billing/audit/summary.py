@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
 from projections.billing.audit.verdict import ZERO, money
 from projections.reader import Row
@@ -13,6 +13,14 @@ from seat_ledger.money import Currency
 
 VERDICTS = ("match", "over", "under", "missing", "unexpected")
 CAUSES = ("wrong_at_issue", "corrected_later", "not_known_at_issue")
+
+
+class Audited(NamedTuple):
+    """An account's first and last period in the file, and how much was found."""
+
+    first: str
+    last: str
+    findings: int
 
 
 class Summary:
@@ -23,6 +31,7 @@ class Summary:
         self.causes: Counter[str] = Counter(dict.fromkeys(CAUSES, 0))
         self.sums: dict[str | None, list[Fraction]] = {}
         self.unpriced = 0
+        self.accounts: dict[str, Audited] = {}
         self.renewal_due = False
 
     def count(self, rows: Iterable[Row]) -> None:
@@ -31,12 +40,21 @@ class Summary:
             self.verdicts[row["verdict"]] += 1
             if row["cause"] != "none":
                 self.causes[row["cause"]] += 1
+            if row["complete"] is not None:
+                self._count_account(row)
             sums = self.sums.setdefault(row["currency"], [ZERO, ZERO])
             sums[0] += Fraction(row["invoiced_amount"])
             if row["ledger_amount"] is None:
                 self.unpriced += 1
             else:
                 sums[1] += Fraction(row["ledger_amount"])
+
+    def _count_account(self, row: Row) -> None:
+        label, found = row["period"], row["verdict"] != "match"
+        seen = self.accounts.get(row["account"], Audited(label, label, 0))
+        self.accounts[row["account"]] = Audited(
+            min(seen.first, label), max(seen.last, label), seen.findings + found
+        )
 
     @property
     def lines(self) -> int:

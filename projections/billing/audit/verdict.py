@@ -1,14 +1,16 @@
 """What the ledger says of an invoice line: pure arithmetic over exact quantities.
 
-A figure that has one line owes it everything. Where several lines bill one figure,
-each is held against what the others left: the last of them should have put right what
-the earlier ones said, as a correction does (R43).
+A figure owes a line everything. Lines of one invoice, and credits with what they
+correct, are held against it together: each against what the others left, so that the
+last should have put right what the earlier ones said, as a correction does (R43). Of
+several invoices that bill a figure in full, the first is right.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from fractions import Fraction
+from itertools import groupby
 from typing import NamedTuple
 
 from projections.billing.audit.lines import Written
@@ -58,18 +60,52 @@ def cause_of(verdict: Verdict, then: Verdict | None) -> str:
     return "corrected_later" if then.matches else "wrong_at_issue"
 
 
+Invoice = tuple[int, str]
+"""An invoice by its position of issue and its number."""
+
+
+class Tally(NamedTuple):
+    """What several lines of one figure bill together.
+
+    `together`: they are to be held against the figure as one, because they stand in one
+    invoice, one of them is a credit, or they come to the figure. `paid_by` is the first
+    invoice that bills the figure alone.
+    """
+
+    total: Fraction
+    slack: Fraction
+    together: bool
+    paid_by: Invoice | None
+
+
+def tally(lines: Iterable[tuple[Invoice, Written]], figure: Fraction) -> Tally:
+    """Add up the lines of a figure, given from the first to the last."""
+    total = slack = ZERO
+    invoices, has_credit = 0, False
+    paid_by = None
+    for invoice, some in groupby(lines, key=lambda line: line[0]):
+        part = part_slack = ZERO
+        for _, written in some:
+            part += written.value
+            part_slack += slack_of(written)
+            has_credit |= written.value < 0
+        invoices += 1
+        total, slack = total + part, slack + part_slack
+        if paid_by is None and abs(part - figure) <= part_slack:
+            paid_by = invoice
+    fits = abs(total - figure) <= slack
+    return Tally(total, slack, invoices == 1 or has_credit or fits, paid_by)
+
+
 class Shares:
     """What is owed to each line of one figure, asked from the last line to the first.
 
-    `lines` are the quantities of every line. What they say too much is taken from the
-    last ones, what they say too little is owed to the last.
+    What the lines say too much is taken from the last ones, what they say too little is
+    owed to the last.
     """
 
-    def __init__(self, lines: Iterable[Written]) -> None:
-        self.before = self.slack = ZERO
-        for line in lines:
-            self.before += line.value
-            self.slack += slack_of(line)
+    def __init__(self, total: Fraction, slack: Fraction) -> None:
+        self.before, self.slack = total, slack
         self.rest: Fraction | None = None
 
     def owed(self, line: Written, figure: Fraction, *, first: bool) -> Fraction:

@@ -21,10 +21,12 @@ from projections.billing.audit.spool import Spool
 from projections.billing.audit.verdict import (
     ZERO,
     Shares,
+    Tally,
     Verdict,
     cause_of,
     judge,
     money,
+    tally,
 )
 from projections.billing.figures import quantity
 from projections.periods import PeriodRow
@@ -39,7 +41,9 @@ class Billed(NamedTuple):
     """A line with the period that it bills; without a number, one that is missing.
 
     `period` is None where the ledger knows none of this label. `position` is that of
-    the issue. A line that is not the figure's only one has `shares` in it.
+    the issue. A line that bills its figure together with others has `shares` in it;
+    `is_first` is the last of them to be asked for. `is_paid`: an earlier invoice bills
+    the figure in full.
     """
 
     line: InvoiceLine
@@ -49,6 +53,7 @@ class Billed(NamedTuple):
     position: int
     shares: Shares | None = None
     is_first: bool = True
+    is_paid: bool = False
 
     @property
     def is_missing(self) -> bool:
@@ -95,25 +100,53 @@ class Desk:
     def lines(self, account: str, contract: Contract | None) -> Iterator[Billed]:
         """An account's lines, those of one figure together from the last one back."""
         shares: Shares | None = None
-        left = 0
+        found: Tally | None = None
+        of_figure = of_invoice = 0
         for line, place in self.spool.lines(account):
-            label, of_figure = place["label"], place["of_figure"]
-            if not left:
-                left = of_figure
-                shares = None
-                if left > 1:
-                    every = self.spool.quantities(account, label, line.seat_type)
-                    shares = Shares(every)
-            left -= 1
-            yield Billed(
-                line,
-                contract,
-                contract.period(label, self.known.position) if contract else None,
-                label,
-                place["position"],
-                shares,
-                is_first=left == 0,
+            label = place["label"]
+            period = contract.period(label, self.known.position) if contract else None
+            billed = Billed(line, contract, period, label, place["position"])
+            if not of_figure:
+                of_figure, of_invoice, found, shares = place["of_figure"], 0, None, None
+                if of_figure > 1:
+                    every = self.spool.quantities(line, label)
+                    found = tally(every, self._whole(billed))
+            if found and not of_invoice:
+                of_invoice = place["of_invoice"]
+                if found.together:
+                    of_invoice = of_figure
+                    shares = Shares(found.total, found.slack)
+                elif of_invoice > 1:
+                    shares = self._shares_of_invoice(billed)
+                else:
+                    shares = None
+            of_figure, of_invoice = of_figure - 1, max(0, of_invoice - 1)
+            yield billed._replace(
+                shares=shares,
+                is_first=of_invoice == 0,
+                is_paid=found is not None and self._is_paid(billed, found),
             )
+
+    def _whole(self, billed: Billed) -> Fraction:
+        """The figure that a line bills, by the line's rule."""
+        figure = self._figure(billed)
+        if figure is None:
+            return ZERO
+        return quantity(figure, *billed.line.rule(_policy(billed.period)))
+
+    def _shares_of_invoice(self, billed: Billed) -> Shares:
+        mine = (billed.position, billed.line.invoice)
+        every = self.spool.quantities(billed.line, billed.label)
+        alone = ((invoice, said) for invoice, said in every if invoice == mine)
+        found = tally(alone, ZERO)
+        return Shares(found.total, found.slack)
+
+    @staticmethod
+    def _is_paid(billed: Billed, found: Tally) -> bool:
+        """Whether an earlier invoice bills the figure in full."""
+        if found.together or found.paid_by is None:
+            return False
+        return found.paid_by < (billed.position, billed.line.invoice)
 
     def missing(self, account: str, contract: Contract) -> Iterator[Billed]:
         """What the ledger bills in the audited periods of an account without a line."""
@@ -190,7 +223,7 @@ class Desk:
         line = billed.line
         rule = line.rule(_policy(billed.period))
         figure = self._figure(billed)
-        whole = quantity(figure, *rule) if figure else ZERO
+        whole = self._whole(billed)
         then = self._owed_then(billed, figure, counted)
         owed, was = whole, then.owed
         if billed.shares is not None:
@@ -198,6 +231,10 @@ class Desk:
             if was is not None:
                 was = billed.shares.owed_at_issue(line.quantity, was)
         verdict = self._verdict(line, owed)
+        if billed.is_paid and verdict.matches:
+            owed = ZERO
+            was = None if was is None else ZERO
+            verdict = self._verdict(line, owed)
         before = None if was is None else self._verdict(line, was)
         if billed.is_missing and before is not None:
             right = before.ledger_amount == 0 and was == 0

@@ -1,0 +1,76 @@
+"""A report of one account, to pass on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cli.billing import priced, wanted
+from cli.heartbeat import heartbeat
+from cli.render import Answer
+from cli.session import Question, option_account, reading
+
+_SAID = ("period", "from_", "until", "term", "mode", "granularity", "currency")
+
+
+@click.command(
+    epilog="Example: seat-ledger report --account acme --term --output acme.html"
+)
+@option_account
+@click.option("--period", metavar="LABEL", help="A period by its first date or month.")
+@click.option("--from", "from_", metavar="DATE", help="One window from this date …")
+@click.option("--until", metavar="DATE", help="… until this date, excluded.")
+@click.option("--term", is_flag=True, help="The periods of the term in progress.")
+@click.option("--mode", metavar="M", help="A counting mode, or all of them: all.")
+@click.option("--granularity", type=click.Choice(["day", "second"]), help="Of shares.")
+@click.option("--unit-price", "prices", multiple=True, metavar="HUB/TIER=90.00")
+@click.option("--currency", metavar="CODE", help="ISO 4217, for rounding.")
+@click.option(
+    "--output",
+    "-o",
+    required=True,
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="The report: an .html or an .xlsx file.",
+)
+@reading
+def report(question: Question, output: Path, **given: Any) -> Answer:
+    """Write what was billable of an account, with charts and every event behind it."""
+    from cli import reports  # noqa: PLC0415
+
+    reports.check(output)
+    from cli.reports.of_account import of_account  # noqa: PLC0415
+    from cli.reports.written import MANIFEST, write_report  # noqa: PLC0415
+
+    with heartbeat("Writing the report"):
+        content = of_account(
+            question.reader,
+            question.account,
+            question.known,
+            question.now,
+            wanted(given),
+            priced(given),
+        )
+        write_report(content, output, _command(question, output, given))
+    manifest = output.with_name(MANIFEST)
+    rows = [{"report": str(output), "manifest": str(manifest)}]
+    columns = [(name, lambda row, name=name: row[name]) for name in rows[0]]
+    return question.answer(rows, columns, sentence=content.sentence)
+
+
+def _command(question: Question, output: Path, given: dict[str, Any]) -> list[str]:
+    """The command that makes the same report again."""
+    words = ["seat-ledger", "report", "--account", question.account.key]
+    for name in _SAID:
+        value = given[name]
+        option = f"--{name.strip('_')}"
+        if value is True:
+            words.append(option)
+        elif value:
+            words += [option, value]
+    for price in given["prices"]:
+        words += ["--unit-price", price]
+    known = str(question.known.position)
+    return [*words, "--known-at", known, "--output", output.name]

@@ -1,0 +1,49 @@
+"""Reports to pass on: one file that says what was asked, answered and known.
+
+``of_audit`` and ``of_account`` say what stands in a report, ``page`` and ``workbook``
+how it looks, ``written`` puts it on the disk with its manifest, whole or not at all.
+"""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+
+from seat_ledger.errors import InvalidInput, LedgerError
+
+_NEEDS = {".html": "jinja2", ".xlsx": "xlsxwriter"}
+
+
+class MissingExtra(LedgerError):
+    """A package that this needs is not installed."""
+
+    code = "missing_extra"
+
+
+def need(package: str, extra: str, what: str) -> None:
+    """Make sure of a package of an extra. Raises MissingExtra."""
+    if find_spec(package) is None:
+        raise MissingExtra(
+            f"{what} needs the package {package}, which is not installed.",
+            try_=f"install seat-ledger with its extra: seat-ledger[{extra}]",
+        )
+
+
+def check(path: Path) -> None:
+    """Make sure that a report can be written there, before anything is computed.
+
+    Raises InvalidInput, MissingExtra.
+    """
+    kind = path.suffix.lower()
+    if kind not in _NEEDS:
+        raise InvalidInput(
+            f"A report is an .html or an .xlsx file, not {path.name}.",
+            try_="name it out.html or out.xlsx",
+        )
+    if path.is_dir() or not path.parent.is_dir():
+        raise InvalidInput(
+            f"{path} cannot be written: "
+            + ("it is a folder." if path.is_dir() else "there is no such folder."),
+            try_="name a file in a folder that exists",
+        )
+    need(_NEEDS[kind], "reports", f"A report as {kind}")

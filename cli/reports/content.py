@@ -1,0 +1,99 @@
+"""What stands in a report, whatever it looks like."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from seat_ledger.calendar import ZoneHistory
+
+
+class Column(NamedTuple):
+    """A column: its title, and whether its cells are texts, numbers, dates, instants.
+
+    A number may come as a decimal string; an instant is aware. What a page says in
+    another place is no column there.
+    """
+
+    title: str
+    kind: str = "text"
+    on_page: bool = True
+
+
+@dataclass(frozen=True)
+class Table:
+    """A small table with a title."""
+
+    title: str
+    columns: Sequence[Column]
+    rows: Sequence[Sequence[Any]]
+
+
+class Line(NamedTuple):
+    """A line of the report: its cells, its tone, and what it opens into.
+
+    `tone` is "" for what is in order, and `remark` says then what is not. `source` is
+    what the line was made from.
+    """
+
+    cells: Sequence[Any]
+    tone: str
+    source: Any
+    remark: str = ""
+
+
+class Chart(NamedTuple):
+    """One seat type of an account: purchased against assigned, and who held what."""
+
+    seat_type: str
+    steps: str
+    holders: str
+    lanes: int
+
+
+class Holding(NamedTuple):
+    """Who held a seat from when to when."""
+
+    account: str
+    seat: str
+    user: str
+    name: str
+    starts: datetime
+    ends: datetime | None
+    assigned: int
+    unassigned: int | None
+
+
+@dataclass
+class Pictured:
+    """An account with its charts; `zones` are those that its times are shown in."""
+
+    account: str
+    zones: ZoneHistory
+    charts: list[Chart]
+    holdings: list[Holding]
+
+
+@dataclass
+class Content:
+    """A report: the answer in a sentence, then what it is made of.
+
+    `lines` are asked for anew by each reader of them; `opened` says what some lines
+    open into, as rows of the columns `parts`; `part` is what one of them is called.
+    """
+
+    title: str
+    sentence: str
+    facts: Sequence[tuple[str, str]]
+    summary: Sequence[Table]
+    columns: Sequence[Column]
+    lines: Callable[[], Iterator[Line]]
+    parts: Sequence[Column]
+    opened: Callable[[Sequence[Line]], list[list[Sequence[Any]]]]
+    pictured: Sequence[Pictured]
+    known: tuple[int, datetime | None]
+    notes: Sequence[str] = field(default_factory=tuple)
+    left_out: str = ""
+    part: tuple[str, str] = ("entry", "entries")

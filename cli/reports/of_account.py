@@ -1,0 +1,244 @@
+"""The report of an account: what was billable in some periods, opened into parts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from fractions import Fraction
+from typing import Any
+
+from cli import times
+from cli.reports.content import Column, Content, Line, Table
+from cli.reports.of_audit import rules_told
+from cli.reports.pictures import pictured
+from projections import billing
+from projections.billing import explain
+from projections.reader import AccountFacts, Knowledge, Reader
+from seat_ledger.calendar import TZDATA_VERSION, BillingPeriod
+from seat_ledger.money import rounded
+from seat_ledger.values import iso
+
+Row = dict[str, Any]
+COLUMNS = (
+    Column("period", "date"),
+    Column("seat type"),
+    Column("days", "number"),
+    Column("opening", "number"),
+    Column("bought", "number"),
+    Column("retired", "number"),
+    Column("closing", "number"),
+    Column("quantity", "number"),
+    Column("peak held", "number"),
+    Column("idle seat days", "number"),
+    Column("unit price", "money"),
+    Column("amount", "money"),
+    Column("rule"),
+    Column("complete"),
+    Column("from", "instant", on_page=False),
+    Column("until", "instant", on_page=False),
+    Column("quantity exactly", on_page=False),
+)
+PARTS = (
+    Column("seat"),
+    Column("user"),
+    Column("from", "instant"),
+    Column("until", "instant"),
+    Column("quantity", "number"),
+    Column("amount", "money"),
+    Column("opened by", "number"),
+    Column("closed by", "number"),
+    Column("by"),
+    Column("reason"),
+    Column("recorded", "instant"),
+)
+
+
+class _Account:
+    """An account with the figures that were asked for."""
+
+    def __init__(  # noqa: PLR0913, PLR0917  who asks, and what
+        self,
+        reader: Reader,
+        account: AccountFacts,
+        known: Knowledge,
+        now: datetime,
+        wanted: billing.Wanted,
+        how: billing.Priced,
+    ) -> None:
+        self.reader, self.account, self.known = reader, account, known
+        self.wanted, self.how = wanted, how
+        self.rows = billing.counts(reader, account, known, now, wanted, how).rows
+
+    def lines(self) -> Iterator[Line]:
+        """A line for each figure."""
+        for row in self.rows:
+            yield Line(_cells(row), "", row)
+
+    def opened(self, lines: Sequence[Line]) -> list[list[Sequence[Any]]]:
+        """The parts of some figures."""
+        return [self._parts(line.source) for line in lines]
+
+    def _parts(self, row: Row) -> list[Sequence[Any]]:
+        rule = (row["mode"], row["granularity"])
+        period = self._period(row)
+        asked = explain.Asked(
+            period,
+            row["seat_type"],
+            rule,
+            self.how.prices.get(row["seat_type"]),
+            self.how.currency,
+        )
+        found = explain.opened(
+            self.reader, self.account, self.known, period, row["seat_type"], rule
+        )
+        return [
+            (
+                part["seat"],
+                part["user"],
+                part["from"],
+                part["until"],
+                part["quantity"],
+                part["amount"],
+                part["opened_by"],
+                part["closed_by"],
+                part["actor"],
+                part["reason"],
+                part["recorded_at"],
+            )
+            for part in explain.told(self.reader, found, asked)
+        ]
+
+    def _period(self, row: Row) -> BillingPeriod:
+        if self.wanted.window is not None:
+            return billing.window(self.account, *self.wanted.window)
+        return billing.labelled(self.account, row["period"])
+
+
+def of_account(  # noqa: PLR0913, PLR0917  who asks, and what
+    reader: Reader,
+    account: AccountFacts,
+    known: Knowledge,
+    now: datetime,
+    wanted: billing.Wanted,
+    how: billing.Priced,
+) -> Content:
+    """What the report of an account says."""
+    asked = _Account(reader, account, known, now, wanted, how)
+    rows = asked.rows
+    starts = min((row["from"] for row in rows), default=account.opened_at)
+    ends = max((row["until"] for row in rows), default=None)
+    pictures = [pictured(reader, account, known, starts, ends)] if ends else []
+    return Content(
+        title=f"Billable seats of {account.name} ({account.key})",
+        sentence=_sentence(account, rows, how),
+        facts=_facts(account, known, rows, starts, ends),
+        summary=_totals(rows, how),
+        columns=COLUMNS,
+        lines=asked.lines,
+        parts=PARTS,
+        opened=asked.opened,
+        pictured=pictures,
+        known=(known.position, known.recorded_at),
+        notes=_NOTES,
+        part=("part", "parts"),
+    )
+
+
+_NOTES = (
+    "The parts of a line add up to its quantity exactly, and to its amount.",
+    "Complete: no means that the period has not ended; it is counted as if nothing "
+    "more happened.",
+)
+
+
+def _cells(row: Row) -> Sequence[Any]:
+    return (
+        row["period"],
+        row["seat_type"],
+        row["days"],
+        row["opening"],
+        row["purchased"],
+        row["retired"],
+        row["closing"],
+        row["quantity"],
+        row["assigned_peak"],
+        row["idle_seat_days"],
+        row["unit_price"],
+        row["amount"],
+        row["mode"] + (f" by {row['granularity']}" if row["granularity"] else ""),
+        "yes" if row["complete"] else "no",
+        row["from"],
+        row["until"],
+        row["quantity_exact"],
+    )
+
+
+def _sentence(account: AccountFacts, rows: list[Row], how: billing.Priced) -> str:
+    if not rows:
+        return f"Nothing is billable of {account.key} there."
+    rules = len({(row["mode"], row["granularity"]) for row in rows})
+    if rules > 1:
+        return (
+            f"What {account.key} is billed for by {rules} counting rules, side by "
+            f"side: the same history, {len(rows)} figures."
+        )
+    last = rows[-1]["from"]
+    now = [row for row in rows if row["from"] == last]
+    told = ", ".join(f"{row['quantity']} {row['seat_type']}" for row in now[:6])
+    periods = len({row["from"] for row in rows})
+    when = "in the one period" if periods == 1 else f"in the last of {periods} periods"
+    amount = _amount(rows, how)
+    total = f" Altogether {amount}." if amount else ""
+    return f"{account.key} is billed for {told} {when}.{total}"
+
+
+def _amount(rows: list[Row], how: billing.Priced) -> str:
+    priced = [Fraction(row["amount"]) for row in rows if row["amount"] is not None]
+    if not priced or len({(row["mode"], row["granularity"]) for row in rows}) > 1:
+        return ""
+    total = rounded(sum(priced, Fraction(0)), how.currency.places)
+    return f"{total} {how.currency.code}" if how.currency.code else total
+
+
+def _facts(
+    account: AccountFacts,
+    known: Knowledge,
+    rows: list[Row],
+    starts: datetime,
+    ends: datetime | None,
+) -> list[tuple[str, str]]:
+    rules = dict.fromkeys((row["mode"], row["granularity"]) for row in rows)
+    zones = dict.fromkeys(account.zones.at(row["from"]) for row in rows)
+    span = "none"
+    if ends is not None:
+        from_, until = (times.spelled(at, account.zones) for at in (starts, ends))
+        span = f"from {from_} until {until}"
+    recorded = iso(known.recorded_at) if known.recorded_at else "nothing recorded"
+    return [
+        ("Rule", rules_told(rules)),
+        ("Time zone", ", ".join(zones) or account.zones.current),
+        ("Effective time", span),
+        ("Known at", f"position {known.position}, recorded {recorded}"),
+        ("Time zone data", TZDATA_VERSION),
+    ]
+
+
+def _totals(rows: list[Row], how: billing.Priced) -> list[Table]:
+    """What each type comes to over the periods."""
+    columns = (
+        Column("seat type"),
+        Column("periods", "number"),
+        Column("idle seat days", "number"),
+        Column("amount", "money"),
+    )
+    rules = {(row["mode"], row["granularity"]) for row in rows}
+    if len(rules) > 1:
+        return []
+    cells = []
+    for seat_type in sorted({row["seat_type"] for row in rows}):
+        mine = [row for row in rows if row["seat_type"] == seat_type]
+        priced = [Fraction(row["amount"]) for row in mine if row["amount"] is not None]
+        amount = rounded(sum(priced, Fraction(0)), how.currency.places)
+        idle = sum(row["idle_seat_days"] for row in mine)
+        cells.append((seat_type, len(mine), idle, amount if priced else None))
+    return [Table("By seat type", columns, cells)]

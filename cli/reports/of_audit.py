@@ -1,0 +1,232 @@
+"""The report of an audit: every line with its verdict, and the entries behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+from cli.auditing import CAUSES, sentence
+from cli.billing import rules_in_words
+from cli.reports.content import Column, Content, Line, Pictured, Table
+from cli.reports.pictures import pictured
+from projections import billing, journal
+from projections.billing.audit import Spool, Summary
+from projections.billing.audit.summary import Audited
+from projections.reader import Knowledge, Reader
+from seat_ledger.calendar import TZDATA_VERSION
+from seat_ledger.values import iso
+
+ACCOUNTS_PICTURED = 12
+COLUMNS = (
+    Column("line", "number"),
+    Column("invoice"),
+    Column("account"),
+    Column("period", "date"),
+    Column("seat type"),
+    Column("invoiced", "number"),
+    Column("ledger", "number"),
+    Column("ledger at issue", "number"),
+    Column("invoiced amount", "money"),
+    Column("ledger amount", "money"),
+    Column("difference", "money"),
+    Column("currency", on_page=False),
+    Column("verdict"),
+    Column("cause", on_page=False),
+    Column("rule", on_page=False),
+    Column("known at issue", "number", on_page=False),
+)
+ENTRIES = (
+    Column("position", "number"),
+    Column("event"),
+    Column("effective", "instant"),
+    Column("recorded", "instant"),
+    Column("seat"),
+    Column("user"),
+    Column("by"),
+    Column("reason"),
+)
+
+
+def of_audit(
+    reader: Reader, spool: Spool, found: Summary, known: Knowledge, name: str
+) -> Content:
+    """What the report of an audit says."""
+    rules: dict[tuple[str, str | None], None] = {}
+    zones: dict[str, None] = {}
+    pictures = list(_pictures(reader, found, known))
+    for row in _first(spool):
+        rules[row["mode"], row["granularity"]] = None
+    for one in pictures:
+        zones[one.zones.current] = None
+    return Content(
+        title=f"Audit of {name}",
+        sentence=sentence(found, name),
+        facts=_facts(found, known, rules_told(rules), list(zones)),
+        summary=[_verdicts(found), _causes(found), _totals(found)],
+        columns=COLUMNS,
+        lines=lambda: (_line(row) for row in spool.answers()),
+        parts=ENTRIES,
+        opened=lambda lines: _entries(reader, lines, known),
+        pictured=pictures,
+        known=(known.position, known.recorded_at),
+        notes=_NOTES,
+        left_out=_left_out(found),
+    )
+
+
+_NOTES = (
+    "The difference is what was invoiced less what the ledger bills at the line's own "
+    "price. Where several lines bill one figure, each is held against what the others "
+    "leave of it.",
+    "Not known at issue: the invoice was issued before the ledger's first record of "
+    "the account; imported history is known from its import on.",
+    "A missing line is something that the ledger bills, in a period that was "
+    "invoiced, and that no line bills.",
+)
+
+
+def _first(spool: Spool, most: int = 5_000) -> Iterator[dict[str, Any]]:
+    for n, row in enumerate(spool.answers()):
+        if n == most:
+            return
+        yield row
+
+
+def _facts(
+    found: Summary, known: Knowledge, rules: str, zones: list[str]
+) -> list[tuple[str, str]]:
+    spans = found.accounts.values()
+    first = min((one.first for one in spans), default="-")
+    last = max((one.last for one in spans), default="-")
+    recorded = iso(known.recorded_at) if known.recorded_at else "nothing recorded"
+    return [
+        ("Rule", rules),
+        ("Time zone", ", ".join(zones) or "UTC"),
+        ("Effective time", f"the periods that begin from {first} to {last}"),
+        ("Known at", f"position {known.position}, recorded {recorded}"),
+        ("Known at issue", "for each line the position of its issue"),
+        ("Accounts", f"{len(found.accounts):,}"),
+        ("Time zone data", TZDATA_VERSION),
+    ]
+
+
+def rules_told(rules: Iterable[tuple[str, str | None]]) -> str:
+    """The counting rules of a report, in words."""
+    told = [text.removeprefix("Rule: ") for text in rules_in_words(rules)]
+    return " ".join(told) or "none"
+
+
+def _verdicts(found: Summary) -> Table:
+    rows = list(found.verdicts.items())
+    return Table("Verdicts", (Column("verdict"), Column("lines", "number")), rows)
+
+
+def _causes(found: Summary) -> Table:
+    rows = [(CAUSES[cause], count) for cause, count in found.causes.items()]
+    return Table("Causes", (Column("cause"), Column("lines", "number")), rows)
+
+
+def _totals(found: Summary) -> Table:
+    columns = (
+        Column("currency"),
+        Column("invoiced", "money"),
+        Column("by the ledger", "money"),
+        Column("difference", "money"),
+    )
+    rows = [
+        (
+            total["currency"] or "not said",
+            total["invoiced_amount"],
+            total["ledger_amount"],
+            total["difference"],
+        )
+        for total in found.totals()
+    ]
+    return Table("Amounts", columns, rows)
+
+
+def _line(row: dict[str, Any]) -> Line:
+    rule = row["mode"] + (f" by {row['granularity']}" if row["granularity"] else "")
+    then = row["ledger_quantity_at_issue"]
+    if row["cause"] == "not_known_at_issue":
+        then = None
+    cells = (
+        row["line"],
+        row["invoice"],
+        row["account"],
+        row["period"],
+        row["seat_type"],
+        row["invoiced_quantity"],
+        row["ledger_quantity"],
+        then,
+        row["invoiced_amount"],
+        row["ledger_amount"],
+        row["difference"],
+        row["currency"],
+        row["verdict"],
+        row["cause"].replace("_", " "),
+        rule,
+        row["issued_position"],
+    )
+    if row["verdict"] == "match":
+        return Line(cells, "", row)
+    told = CAUSES[row["cause"]]
+    remark = (
+        f"{told[0].upper()}{told[1:]} (issued at position {row['issued_position']}, "
+        f"counted {rule})."
+    )
+    return Line(cells, row["verdict"], row, remark)
+
+
+def _entries(
+    reader: Reader, lines: Sequence[Line], known: Knowledge
+) -> list[list[Sequence[Any]]]:
+    positions = {position for line in lines for position in line.source["events"]}
+    told = journal.entries(reader, positions, known)
+    return [
+        [entry_cells(told[position]) for position in line.source["events"]]
+        for line in lines
+    ]
+
+
+def entry_cells(entry: dict[str, Any]) -> Sequence[Any]:
+    """An entry as a row: what, when, by whom and why."""
+    reverses = entry["data"].get("entry")
+    event = entry["event"] + (f" of {reverses}" if reverses else "")
+    return (
+        entry["position"],
+        event,
+        entry["effective_at"],
+        entry["recorded_at"],
+        entry["seat"],
+        entry["user"],
+        entry["actor"],
+        entry["reason"],
+    )
+
+
+def _pictures(reader: Reader, found: Summary, known: Knowledge) -> Iterator[Pictured]:
+    """The accounts with most findings, at most so many."""
+    chosen = sorted(
+        found.accounts.items(), key=lambda pair: (-pair[1].findings, pair[0])
+    )
+    for key, audited in chosen[:ACCOUNTS_PICTURED]:
+        account = reader.account(key, known)
+        yield pictured(reader, account, known, *_span(account, audited))
+
+
+def _span(account: Any, audited: Audited) -> tuple[datetime, datetime]:
+    first = billing.labelled(account, audited.first)
+    last = billing.labelled(account, audited.last)
+    return first.starts, last.ends
+
+
+def _left_out(found: Summary) -> str:
+    more = len(found.accounts) - ACCOUNTS_PICTURED
+    if more <= 0:
+        return ""
+    return (
+        f"The {ACCOUNTS_PICTURED} accounts with most findings are pictured; "
+        f"{more:,} more are in the lines."
+    )

@@ -1,0 +1,95 @@
+"""A report as one HTML page: no script, nothing fetched, readable and printable."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from importlib import resources
+from itertools import islice
+from typing import IO, Any
+
+from cli import times
+from cli.reports.content import Content, Line, Pictured
+from seat_ledger.calendar import ZoneHistory
+
+LINES = 2_000
+"""As many lines as a page shows; the workbook has all of them."""
+PARTS = 300
+LANES_OPEN = 40
+_AT_ONCE = 200
+_UTC = ZoneHistory("UTC")
+
+
+def write_page(content: Content, file: IO[bytes]) -> None:
+    """Write the page as it is made, piece by piece."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415
+    from markupsafe import Markup  # noqa: PLC0415
+
+    environment = Environment(
+        loader=PackageLoader("cli.reports", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["cell"] = _cell
+    environment.filters["svg"] = Markup
+    style = resources.files("cli.reports").joinpath("templates", "report.css")
+    stream = environment.get_template("report.html").stream(
+        content=content,
+        style=Markup(style.read_text("utf-8")),  # noqa: S704  our own
+        shown=_Shown(content),
+        lanes_open=LANES_OPEN,
+    )
+    stream.enable_buffering(200)
+    for text in stream:
+        file.write(text.encode())
+
+
+class _Shown:
+    """The lines that fit on a page, in groups, with what they open into."""
+
+    def __init__(self, content: Content) -> None:
+        self.content = content
+        self.zones: dict[str, ZoneHistory] = {
+            one.account: one.zones for one in content.pictured
+        }
+        self.left_out = 0
+
+    def lines(self) -> Iterator[tuple[Line, list[Any], int]]:
+        """Each line with its parts, and how many of those are left out."""
+        lines = self._some()
+        while group := list(islice(lines, _AT_ONCE)):
+            for line, parts in zip(group, self.content.opened(group), strict=True):
+                yield line, parts[:PARTS], max(0, len(parts) - PARTS)
+
+    def _some(self) -> Iterator[Line]:
+        """All lines where they fit; else what was found, and then the first others."""
+        total = sum(1 for _ in self.content.lines())
+        self.left_out = max(0, total - LINES)
+        if not self.left_out:
+            yield from self.content.lines()
+            return
+        found = islice((one for one in self.content.lines() if one.tone), LINES)
+        room = LINES
+        for line in found:
+            room -= 1
+            yield line
+        yield from islice((one for one in self.content.lines() if not one.tone), room)
+
+    def zones_of(self, line: Line) -> ZoneHistory:
+        """The zones of a line's account."""
+        return self.zones.get(line.source["account"], _UTC)
+
+    @staticmethod
+    def held(one: Pictured, seat_type: str) -> list[Any]:
+        """The holdings of a type, to be listed below its chart."""
+        return [row for row in one.holdings if row.seat.startswith(f"{seat_type}#")]
+
+
+def _cell(value: Any, kind: str = "text", zones: ZoneHistory = _UTC) -> str:
+    if value is None:
+        return "-"
+    if kind == "instant" or isinstance(value, datetime):
+        return times.local(value, zones)
+    return str(value)

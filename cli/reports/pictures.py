@@ -1,0 +1,143 @@
+"""The charts of an account: purchased against assigned, and who held which seat."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime
+
+from cli import charts, times
+from cli.reports.content import Chart, Holding, Pictured
+from projections import accounts
+from projections.billing import intervals
+from projections.reader import AccountFacts, Knowledge, Reader
+from seat_ledger.values import FOREVER, seat_types
+
+MONTHS = [
+    "Jan",
+    "Feb",
+    "Mar",
+    "Apr",
+    "May",
+    "Jun",
+    "Jul",
+    "Aug",
+    "Sep",
+    "Oct",
+    "Nov",
+    "Dec",
+]
+
+
+def month(day: date) -> str:
+    """A month as a chart's axis says it, in no locale."""
+    return f"{MONTHS[day.month - 1]} {day.year}"
+
+
+def pictured(
+    reader: Reader,
+    account: AccountFacts,
+    known: Knowledge,
+    starts: datetime,
+    ends: datetime,
+) -> Pictured:
+    """An account's charts over a span of time, a pair for each type."""
+    span = intervals.Span(account.no, list(seat_types()), starts, ends)
+    lives = intervals.lives(reader, span, known)
+    held = intervals.holdings(reader, span, known)
+    people = reader.people(one.user_no for one in held if one.user_no is not None)
+    holdings = [
+        Holding(
+            account.key,
+            one.seat,
+            people[one.user_no]["user"],
+            people[one.user_no]["name"],
+            one.starts,
+            None if one.ends == FOREVER else one.ends,
+            one.opened,
+            one.closed,
+        )
+        for one in held
+        if one.user_no is not None
+    ]
+    steps = accounts.steps(reader, account, known)
+    found = []
+    for seat_type in dict.fromkeys(one.seat_type for one in lives):
+        points = [
+            (row["at"], row["purchased"], row["assigned"])
+            for row in steps
+            if row["seat_type"] == seat_type and row["at"] < ends
+        ]
+        of_type = [one for one in lives if one.seat_type == seat_type]
+        mine = [one for one in holdings if one.seat.startswith(f"{seat_type}#")]
+        frame = _frame(account, seat_type, starts, ends, points)
+        found.append(
+            Chart(
+                seat_type,
+                _steps(points, frame),
+                _holders(account, seat_type, of_type, mine, frame),
+                len({one.number for one in of_type}),
+            )
+        )
+    return Pictured(account.key, account.zones, found, holdings)
+
+
+def _frame(
+    account: AccountFacts,
+    seat_type: str,
+    starts: datetime,
+    ends: datetime,
+    points: Sequence[tuple[datetime, int, int]],
+) -> charts.Frame:
+    inside = [point for point in points if point[0] >= starts] or points[-1:]
+    most = max((point[2] for point in inside), default=0)
+    last = points[-1] if points else (starts, 0, 0)
+    return charts.Frame(
+        starts,
+        ends,
+        f"{account.key}, {seat_type}: purchased and assigned seats",
+        f"From {times.spelled(starts, account.zones)} until "
+        f"{times.spelled(ends, account.zones)}; at most {most} assigned at once; "
+        f"at the end {last[1]} purchased and {last[2]} assigned.",
+        charts.ticks_of(starts, ends, account.zones, month),
+    )
+
+
+def _steps(points: Sequence[tuple[datetime, int, int]], frame: charts.Frame) -> str:
+    return charts.step_chart(
+        [
+            charts.Series("purchased", [(at, bought) for at, bought, _ in points]),
+            charts.Series("assigned", [(at, held) for at, _, held in points]),
+        ],
+        frame,
+    )
+
+
+def _holders(
+    account: AccountFacts,
+    seat_type: str,
+    lives: Sequence[intervals.Interval],
+    held: Sequence[Holding],
+    frame: charts.Frame,
+) -> str:
+    """A lane for each seat: pale while it is under contract, dark while it is held."""
+    spans: dict[int, list[charts.Span]] = {}
+    for life in lives:
+        lane = spans.setdefault(life.number, [])
+        ends = None if life.ends >= frame.ends else life.ends
+        lane.append(charts.Span(max(life.starts, frame.starts), ends, "", "", "idle"))
+    for one in held:
+        ends = None if one.ends is None or one.ends >= frame.ends else one.ends
+        told = (
+            f"{one.name} ({one.user}): {times.local(one.starts, account.zones)} to "
+            f"{times.local(one.ends, account.zones)}"
+        )
+        number = int(one.seat.partition("#")[2])
+        starts = max(one.starts, frame.starts)
+        spans.setdefault(number, []).append(charts.Span(starts, ends, told))
+    lanes = [charts.Lane(f"#{number}", spans[number]) for number in sorted(spans)]
+    words = (
+        f"{account.key}, {seat_type}: who held which seat",
+        f"{len(lanes)} seats, {len(held)} holdings; each is listed below.",
+    )
+    whole = charts.Frame(frame.starts, frame.ends, *words, frame.ticks)
+    return charts.span_chart(lanes, whole)

@@ -1,0 +1,192 @@
+"""A report as a workbook: real dates and numbers, and no cell that is a formula."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, date, datetime
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from cli.reports.content import Column, Content
+
+_ROWS = 1_000_000
+_AT_ONCE = 500
+_EPOCH = datetime(2000, 1, 1)  # noqa: DTZ001  a workbook's times have no zone
+_SETTINGS = {
+    "strings_to_formulas": False,
+    "strings_to_numbers": False,
+    "strings_to_urls": False,
+    "constant_memory": True,
+}
+_FORMATS = {
+    "text": {},
+    "number": {"num_format": "0.############"},
+    "money": {"num_format": "0.00####"},
+    "date": {"num_format": "yyyy-mm-dd"},
+    "instant": {"num_format": "yyyy-mm-dd hh:mm:ss"},
+}
+_HOLDERS = (
+    Column("account"),
+    Column("seat"),
+    Column("user"),
+    Column("name"),
+    Column("held from", "instant"),
+    Column("held until", "instant"),
+    Column("assigned by entry", "number"),
+    Column("unassigned by entry", "number"),
+)
+
+
+def write_workbook(content: Content, path: Path, provenance: Iterable[Any]) -> None:
+    """Write the workbook. The same content gives the same bytes."""
+    import xlsxwriter  # noqa: PLC0415
+
+    recorded = content.known[1]
+    created = recorded.astimezone(UTC).replace(tzinfo=None) if recorded else _EPOCH
+    with xlsxwriter.Workbook(str(path), _SETTINGS) as book:
+        book.set_properties({"title": content.title, "created": created})
+        sheets = _Sheets(book)
+        _cover(sheets, content)
+        for table in content.summary:
+            sheets.below("Summary", table.title, table.columns, table.rows)
+        cells = (line.cells for line in content.lines())
+        sheets.table("Lines", content.columns, cells)
+        sheets.table("Holders", _HOLDERS, _holdings(content))
+        first = (Column("line or period"), Column("invoice or account"))
+        columns = (*first, Column("seat type"), *content.parts)
+        sheets.table("Events", columns, _parts(content))
+        columns = (Column("what"), Column("value"))
+        sheets.table("Provenance", columns, provenance)
+
+
+def _cover(sheets: _Sheets, content: Content) -> None:
+    rows = [("Report", content.title), ("Answer", content.sentence)]
+    rows += [*content.facts, *(("Note", note) for note in content.notes)]
+    if content.left_out:
+        rows.append(("Note", content.left_out))
+    rows.append(("Times", "UTC; intervals exclude their end"))
+    sheets.table("Cover", (Column("Seat Ledger report"), Column("")), rows)
+
+
+def _holdings(content: Content) -> Iterator[Sequence[Any]]:
+    for one in content.pictured:
+        yield from one.holdings
+
+
+def _parts(content: Content) -> Iterator[Sequence[Any]]:
+    lines = content.lines()
+    while group := list(islice(lines, _AT_ONCE)):
+        for line, parts in zip(group, content.opened(group), strict=True):
+            source = line.source
+            named = (
+                source.get("line") or source["period"],
+                source.get("invoice") or source["account"],
+                source["seat_type"],
+            )
+            for part in parts:
+                yield (*named, *part)
+
+
+class _Sheets:
+    """The sheets of a workbook, written row by row."""
+
+    def __init__(self, book: Any) -> None:
+        self.book = book
+        self.formats = {kind: book.add_format(look) for kind, look in _FORMATS.items()}
+        self.head = book.add_format({"bold": True, "bottom": 1, "bg_color": "#EEF3F9"})
+        self.wrapped = book.add_format({"text_wrap": True, "valign": "top"})
+        self.places: dict[str, tuple[Any, int]] = {}
+
+    def table(
+        self, name: str, columns: Sequence[Column], rows: Iterable[Sequence[Any]]
+    ) -> None:
+        """A sheet with a frozen header; what does not fit goes on to another."""
+        rest = iter(rows)
+        number = 0
+        while True:
+            number += 1
+            some = islice(rest, _ROWS)
+            first = next(some, None)
+            if first is None and number > 1:
+                return
+            sheet = self.book.add_worksheet(name if number == 1 else f"{name} {number}")
+            self._header(sheet, 0, columns)
+            sheet.freeze_panes(1, 0)
+            if name == "Cover":
+                sheet.set_column(0, 0, 22)
+                sheet.set_column(1, 1, 110, self.wrapped)
+            else:
+                sheet.set_column(0, len(columns) - 1, 19)
+            row = 0
+            for row, cells in enumerate(_all(first, some), 1):
+                self._row(sheet, row, columns, cells)
+            if row and name not in {"Cover", "Provenance"}:
+                sheet.autofilter(0, 0, row, len(columns) - 1)
+
+    def below(
+        self,
+        name: str,
+        title: str,
+        columns: Sequence[Column],
+        rows: Sequence[Sequence[Any]],
+    ) -> None:
+        """A table below the others of a sheet."""
+        if name not in self.places:
+            sheet = self.book.add_worksheet(name)
+            sheet.set_column(0, 0, 60)
+            sheet.set_column(1, 8, 19)
+            sheet.write_string(0, 0, name, self.head)
+            sheet.freeze_panes(1, 0)
+            self.places[name] = (sheet, 2)
+        sheet, at = self.places[name]
+        sheet.write_string(at, 0, title, self.head)
+        self._header(sheet, at + 1, columns)
+        for n, cells in enumerate(rows, at + 2):
+            self._row(sheet, n, columns, cells)
+        self.places[name] = (sheet, at + len(rows) + 4)
+
+    def _header(self, sheet: Any, row: int, columns: Sequence[Column]) -> None:
+        for n, column in enumerate(columns):
+            zone = " (UTC)" if column.kind == "instant" else ""
+            sheet.write_string(row, n, column.title + zone, self.head)
+
+    def _row(
+        self, sheet: Any, row: int, columns: Sequence[Column], cells: Sequence[Any]
+    ) -> None:
+        for n, (column, cell) in enumerate(zip(columns, cells, strict=True)):
+            if cell is not None:
+                self._cell(sheet, row, n, column.kind, cell)
+
+    def _cell(self, sheet: Any, row: int, n: int, kind: str, cell: Any) -> None:
+        look = self.formats[kind]
+        if kind in {"number", "money"} and _is_number(cell):
+            sheet.write_number(row, n, float(cell), look)
+        elif kind == "date" and _is_date(cell):
+            day = date.fromisoformat(cell)
+            at = datetime(day.year, day.month, day.day)  # noqa: DTZ001  a date
+            sheet.write_datetime(row, n, at, look)
+        elif isinstance(cell, datetime) and cell.year >= 1900:
+            naive = cell.astimezone(UTC).replace(tzinfo=None)
+            sheet.write_datetime(row, n, naive, look)
+        else:
+            sheet.write_string(row, n, str(cell))
+
+
+def _all(first: Any, rest: Iterable[Any]) -> Iterator[Any]:
+    if first is not None:
+        yield first
+        yield from rest
+
+
+def _is_number(cell: Any) -> bool:
+    """Whether a cell is a number that a workbook keeps to the last digit."""
+    digits = str(cell).strip("-").replace(".", "")
+    return digits.isdigit() and len(digits.strip("0")) <= 15
+
+
+def _is_date(cell: Any) -> bool:
+    try:
+        return date.fromisoformat(str(cell)).year >= 1900
+    except ValueError:
+        return False

@@ -1,0 +1,103 @@
+"""Reports on the disk, each with a manifest: both appear whole, or nothing does."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from cli.reports.content import Content
+from cli.reports.page import write_page
+from cli.reports.workbook import write_workbook
+from seat_ledger import __version__
+from seat_ledger.calendar import TZDATA_VERSION
+from seat_ledger.errors import LedgerError
+from seat_ledger.values import iso
+
+MANIFEST = "manifest.json"
+
+
+def write_report(
+    content: Content, path: Path, command: Sequence[str], inputs: Sequence[Path] = ()
+) -> None:
+    """Write a report, and ``manifest.json`` beside it. Raises LedgerError.
+
+    `command` is what made it, without secrets; `inputs` are the files it was made from.
+    """
+    manifest = {
+        "schema_version": 1,
+        "program": "seat-ledger",
+        "version": __version__,
+        "command": list(command),
+        "known_at": {
+            "position": content.known[0],
+            "recorded_at": iso(content.known[1]) if content.known[1] else None,
+        },
+        "tzdata": TZDATA_VERSION,
+        "inputs": [_described(file, file.name) for file in inputs],
+    }
+    with ExitStack() as stack:
+        report = stack.enter_context(_Partial(path))
+        beside = stack.enter_context(_Partial(path.with_name(MANIFEST)))
+        if path.suffix.lower() == ".html":
+            with report.path.open("wb") as file:
+                write_page(content, file)
+        else:
+            write_workbook(content, report.path, _provenance(manifest))
+        manifest["files"] = [_described(report.path, path.name)]
+        text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
+        beside.path.write_text(text, encoding="utf-8")
+        report.place()
+        beside.place()
+
+
+class _Partial:
+    """A file beside its place until it is whole."""
+
+    def __init__(self, target: Path) -> None:
+        self.target = target
+        self.path = target.with_name(f".{target.name}.{os.getpid()}")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def place(self) -> None:
+        """Move it to its place."""
+        self.path.replace(self.target)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        with suppress(OSError):
+            self.path.unlink()
+        if isinstance(error, OSError):
+            raise LedgerError(
+                f"{self.target} cannot be written: {error.strerror or error}.",
+                try_="name another file",
+            ) from error
+
+
+def _described(file: Path, name: str) -> dict[str, Any]:
+    with file.open("rb") as content:
+        digest = hashlib.file_digest(content, "sha256").hexdigest()
+    return {"name": name, "sha256": digest, "bytes": file.stat().st_size}
+
+
+def _provenance(manifest: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """The manifest as it is known before the workbook itself is written."""
+    yield "program", f"{manifest['program']} {manifest['version']}"
+    yield "command", " ".join(manifest["command"])
+    yield "known at position", str(manifest["known_at"]["position"])
+    yield "recorded at", manifest["known_at"]["recorded_at"] or "nothing recorded"
+    yield "time zone data", manifest["tzdata"]
+    for file in manifest["inputs"]:
+        yield f"SHA-256 of {file['name']}", file["sha256"]
+    yield "digest of this file", "in manifest.json beside it"
