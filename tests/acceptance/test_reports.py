@@ -53,7 +53,7 @@ class Page(HTMLParser):
         self.fetched += [value for name, value in attrs if name in {"src", "href"}]
 
     def handle_data(self, data: str) -> None:
-        self.text += data
+        self.text += f"{data} "
 
 
 def test_a_page_answers_first_and_needs_nothing_else(book: Book) -> None:
