@@ -7,7 +7,7 @@ users hold them. Both are of the entries that hold, as known (R53, R63).
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from projections.reader import Knowledge, Reader, Row, utc
@@ -112,6 +112,24 @@ def reversals(
     return [Reversal(row["position"], row["root"]) for row in rows]
 
 
+def reach(
+    reader: Reader, account_no: int, since: Knowledge, known: Knowledge
+) -> datetime | None:
+    """The last instant before all that was recorded between two states of knowledge.
+
+    What differs between them lasts beyond it; None where nothing was recorded.
+    """
+    rows = reader.ask(
+        "billing",
+        "earliest_change",
+        account_no=account_no,
+        since=since.position,
+        upto=known.position,
+    )
+    earliest: datetime | None = utc(rows[0]["since"])
+    return None if earliest is None else earliest - timedelta(microseconds=1)
+
+
 def changes(
     before: Iterable[Interval],
     after: Iterable[Interval],
@@ -122,16 +140,23 @@ def changes(
     """The entries by which intervals differ inside a period, recorded after `since`.
 
     What differs outside the period only, such as an end that comes later, is no
-    difference.
+    difference; but both sides hold what ends before the period, from :func:`reach`
+    on, since an end that comes too early to show is what makes one.
     """
-    was = {_inside(one, within): one for one in before}
-    now = {_inside(one, within): one for one in after}
-    gone = _entries((was[key] for key in was.keys() - now.keys()), within)
-    come = _entries((now[key] for key in now.keys() - was.keys()), within)
+    before, after = list(before), list(after)
+    was, now = ({_inside(one, within): one for one in side if _shows(one, within)}
+                for side in (before, after))  # fmt: skip
+    differs = {was[key].opened for key in was.keys() - now.keys()}
+    differs |= {now[key].opened for key in now.keys() - was.keys()}
+    gone, come = (_entries(side, differs, within[1]) for side in (before, after))
     turned = gone ^ come
     return {position for position in come if position > since} | {
         reversal.position for reversal in between if reversal.root in turned
     }
+
+
+def _shows(one: Interval, within: tuple[datetime, datetime]) -> bool:
+    return one.starts < within[1] and one.ends > within[0]
 
 
 def _inside(one: Interval, within: tuple[datetime, datetime]) -> tuple[object, ...]:
@@ -148,10 +173,12 @@ def _inside(one: Interval, within: tuple[datetime, datetime]) -> tuple[object, .
     )
 
 
-def _entries(found: Iterable[Interval], within: tuple[datetime, datetime]) -> set[int]:
+def _entries(found: Iterable[Interval], differs: set[int], until: datetime) -> set[int]:
+    """The entries of the intervals that differ, as far as they lie before an end."""
     entries: set[int] = set()
     for one in found:
-        entries.add(one.opened)
-        if one.closed is not None and one.ends < within[1]:
-            entries.add(one.closed)
+        if one.opened in differs:
+            entries.add(one.opened)
+            if one.closed is not None and one.ends < until:
+                entries.add(one.closed)
     return entries

@@ -1,0 +1,64 @@
+"""The program as tests run it in their own process: words in, output and status out."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from cli.main import main
+from tests.oracle.worked_examples import Example
+
+
+class Done(NamedTuple):
+    status: int
+    out: str
+    err: str
+
+
+class Program:
+    """The program over one database; it remembers what labelled steps recorded."""
+
+    def __init__(self, conninfo: str, folder: Path) -> None:
+        self.conninfo, self.folder = conninfo, folder
+        self.labels: dict[str, int] = {}
+
+    def run(self, *words: Any) -> Done:
+        out, err = io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            status = main([*map(str, words), "--database", self.conninfo])
+        return Done(status, out.getvalue(), err.getvalue())
+
+    def json(self, *words: Any) -> dict[str, Any]:
+        done = self.run(*words, "--format", "json")
+        assert done.status == 0, done.err
+        found: dict[str, Any] = json.loads(done.out)
+        return found
+
+    def record(self, *commands: dict[str, Any]) -> list[int]:
+        """Import commands; the positions of the last one."""
+        file = self.folder / "commands.jsonl"
+        file.write_text("".join(json.dumps(one) + "\n" for one in commands))
+        done = self.run("import", file, "--format", "json")
+        assert done.status == 0, done.err
+        positions: list[int] = json.loads(done.out)["rows"][-1]["positions"]
+        return positions
+
+    def play(self, example: Example) -> None:
+        for step in example.steps:
+            text = json.dumps(step.command)
+            for label, position in self.labels.items():
+                text = text.replace(f'"@{label}"', str(position))
+            command = json.loads(text) | ({"expect": "refused"} if step.code else {})
+            positions = self.record(command)
+            if step.label is not None:
+                self.labels[step.label] = positions[-1]
+
+    def refused(self, code: str, *words: Any, status: int = 1) -> dict[str, Any]:
+        done = self.run(*words, "--format", "json")
+        said: dict[str, Any] = json.loads(done.err.splitlines()[-1])
+        assert (done.status, said["code"]) == (status, code), done.err
+        assert done.out == ""
+        return said
