@@ -15,6 +15,7 @@ from projections.billing.intervals import (
     changes,
     holdings,
     lives,
+    reach,
     reversals,
 )
 from projections.periods import PeriodRow
@@ -139,11 +140,12 @@ def _entries(  # noqa: PLR0913, PLR0917  between what, and of which figure
     account_no, period = after.account.no, now or was
     assert period is not None
     find = lives if mode == "contracted" else holdings
+    earliest = reach(reader, account_no, before.known, after.known) or period.starts
 
     def seen(side: Side, row: PeriodRow | None) -> list[Interval]:
         if row is None:
             return []
-        span = Span(account_no, [seat_type], row.starts, row.ends)
+        span = Span(account_no, [seat_type], min(row.starts, earliest), row.ends)
         return find(reader, span, side.known)
 
     found |= changes(

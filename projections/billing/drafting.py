@@ -22,6 +22,7 @@ from projections.billing.intervals import (
     changes,
     holdings,
     lives,
+    reach,
     reversals,
 )
 from projections.billing.invoices import (
@@ -33,7 +34,7 @@ from projections.billing.invoices import (
     issued,
 )
 from projections.periods import row_of
-from projections.reader import AccountFacts, Knowledge, Reader, Row, utc
+from projections.reader import AccountFacts, Knowledge, Reader, Row
 from seat_ledger.calendar import TZDATA_VERSION, BillingPeriod
 from seat_ledger.errors import NotFound
 from seat_ledger.invoice import Figure, InvoiceDraft, InvoiceRequest
@@ -246,12 +247,7 @@ def touched(
     The last invoice saw all that was known at its cut-off, of every earlier one too.
     """
     since = reader.knowledge(before[-1].cut_off)
-    asked: Row = {
-        "account_no": account.no,
-        "since": since.position,
-        "upto": known.position,
-    }
-    earliest = utc(reader.ask("billing", "earliest_change", **asked)[0]["since"])
+    earliest = reach(reader, account.no, since, known)
     if earliest is None:
         return
     reached = sorted(
@@ -260,12 +256,9 @@ def touched(
     )
     if not reached:
         return
-    span = Span(
-        account.no,
-        seat_types(),
-        reached[0].period.starts,
-        max(one.period.ends for one in reached),
-    )
+    ends = max(one.period.ends for one in reached)
+    starts = min(earliest, reached[0].period.starts)
+    span = Span(account.no, seat_types(), starts, ends)
     was = [find(reader, span, since) for find in (lives, holdings)]
     now = [find(reader, span, known) for find in (lives, holdings)]
     between = reversals(reader, account.no, since, known)
@@ -288,26 +281,14 @@ def _changed(
     for seat_type in sorted(map(str, seat_types())):
 
         def shows(kind: int, seat_type: str = seat_type) -> set[int]:
-            before = _within(was[kind], seat_type, period)
-            after = _within(now[kind], seat_type, period)
-            return changes(before, after, between, within, since)
+            sides = (was[kind], now[kind])
+            mine = [[one for one in s if one.seat_type == seat_type] for s in sides]
+            return changes(mine[0], mine[1], between, within, since)
 
         changed = Changed(of_lives=shows(0), of_holdings=shows(1))
         if changed.entries:
             found[seat_type] = changed
     return found
-
-
-def _within(
-    found: list[Interval], seat_type: str, period: BillingPeriod
-) -> list[Interval]:
-    return [
-        one
-        for one in found
-        if one.seat_type == seat_type
-        and one.starts < period.ends
-        and one.ends > period.starts
-    ]
 
 
 def _digest(  # noqa: PLR0913, PLR0917  all that an invoice is computed from
