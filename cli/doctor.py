@@ -113,6 +113,35 @@ def _trust(session: Session) -> str:
     return "a password is asked for"
 
 
+def _persons(session: Session) -> str:
+    """Whether keys are where the record says: a restore may bring too many, or few."""
+    from projections import generation, persons  # noqa: PLC0415
+    from seat_ledger.store.connection import connect  # noqa: PLC0415
+
+    with connect(session.conninfo(), autocommit=True) as connection:
+        generation.use(connection, generation.served(connection).number)
+        found = persons.keys(connection)
+    if found.locked:
+        raise LedgerError(
+            f"{found.locked:,} of {found.users:,} users read as erased though nothing "
+            "erased them: their keys are missing.",
+            try_="restore the table ledger.person_key from its own backup",
+        )
+    if found.opened:
+        raise LedgerError(
+            f"{found.opened:,} erased users have a key again, which a restore brought "
+            f"back: {', '.join(found.again or [])}{' …' * (found.opened > 3)}.",
+            try_="erase each again: seat-ledger user erase erased-… -a ACCOUNT",
+        )
+    if found.unnamed:
+        raise LedgerError(
+            f"{found.unnamed:,} of {found.users:,} users are found by no key or "
+            "e-mail.",
+            try_="restore the table ledger.user_name from its own backup",
+        )
+    return f"{found.users:,} users, {found.erased:,} of them erased"
+
+
 CHECKS: dict[str, Check] = {
     "python": _python,
     "packages": _packages,
@@ -121,4 +150,5 @@ CHECKS: dict[str, Check] = {
     "clock": _clock,
     "schema": _schema,
     "projections": _projections,
+    "persons": _persons,
 }

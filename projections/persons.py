@@ -91,6 +91,29 @@ def erase_recorded(connection: _Connection, after: int, upto: int) -> int:
     ).rowcount
 
 
+class Keys(NamedTuple):
+    """How the keys of persons stand beside the record.
+
+    Of `locked` users the key is missing though nothing erased them; `opened` are
+    erased, and have a key again (`again`: the first of them); `unnamed` are found by
+    no key or e-mail.
+    """
+
+    users: int
+    erased: int
+    unnamed: int
+    opened: int
+    again: list[str] | None
+    locked: int
+
+
+def keys(connection: _Connection) -> Keys:
+    """Hold the keys against what is recorded of users."""
+    row = connection.execute(_DECODE["keys"]).fetchone()
+    assert row is not None
+    return Keys(*row)
+
+
 def forget(connection: _Connection, user_id: UUID) -> None:
     """Take a person out of every generation's directory, the kept ones too.
 

@@ -28,19 +28,21 @@ def ever_called(
     rows = reader.users_called(account, reference, known)
     ids = [row["user_no"] for row in rows]
     people = reader.people(ids)
-    names = {
-        row["user_no"]: row["user_id"]
-        for row in reader.ask("users", "ids", user_nos=ids)
-    }
+    names = _ids(reader, ids)
     return [
         {
-            "id": str(names[row["user_no"]]),
+            "id": names[row["user_no"]],
             **people[row["user_no"]],
             "added_at": utc(row["added_at"]),
             "removed_at": utc(row["removed_at"]),
         }
         for row in rows
     ]
+
+
+def _ids(reader: Reader, user_nos: list[int]) -> dict[int, str]:
+    rows = reader.ask("users", "ids", user_nos=user_nos)
+    return {row["user_no"]: str(row["user_id"]) for row in rows}
 
 
 def find(reader: Reader, text: str, as_of: datetime, known: Knowledge) -> list[Row]:
@@ -156,7 +158,7 @@ def _described(
     ids = [row["user_no"] for row in members]
     if not ids:
         return []
-    people = reader.people(ids)
+    people, names = reader.people(ids), _ids(reader, ids)
     may = _permissions(reader, ids, as_of, known)
     hubs = _hubs(reader, ids, as_of, known)
     held = _held(reader, account, ids, as_of, known)
@@ -164,6 +166,7 @@ def _described(
         {
             "account": account.key,
             **people[row["user_no"]],
+            "id": names[row["user_no"]],
             "added_at": utc(row["added_at"]),
             "removed_at": utc(row["removed_at"]),
             "super_admin": may[row["user_no"]]["super_admin"],

@@ -70,3 +70,36 @@ user_id NOT IN (
       FROM ledger.stored_events
      WHERE topic = 'UserErased'
        AND notification_id > %(known)s::bigint);
+
+-- keys --
+-- How many users there are, and of how many the key is where it should not be, or is
+-- not where it should; of those with a key too many the first three by name.
+SELECT count(*) AS users,
+       count(*) FILTER (WHERE erased) AS erased,
+       count(*) FILTER (WHERE NOT named) AS unnamed,
+       count(*) FILTER (WHERE erased AND opens) AS opened,
+       (array_agg('erased-' || left(replace(user_id::text, '-', ''), 12) || ' of '
+                  || account_key) FILTER (WHERE erased AND opens))[1:3] AS again,
+       count(*) FILTER (
+           WHERE NOT erased
+             AND NOT opens
+             AND EXISTS (
+                 SELECT 1
+                   FROM ledger.stored_events AS added
+                  WHERE added.notification_id = user_no
+                    AND substr(added.state, 1, 7) <> '{"v":1,'::bytea)) AS locked
+  FROM (
+       SELECT person.user_no, person.user_id, account.account_key,
+              erasure.user_id IS NOT NULL AS erased,
+              held.user_id IS NOT NULL AS opens,
+              called.user_id IS NOT NULL AS named
+         FROM person
+         JOIN account ON account.account_no = person.account_no
+         LEFT JOIN ledger.person_key AS held ON held.user_id = person.user_id
+         LEFT JOIN ledger.user_name AS called ON called.user_id = person.user_id
+         LEFT JOIN (
+              SELECT DISTINCT originator_id AS user_id
+                FROM ledger.stored_events
+               WHERE topic = 'UserErased'
+              ) AS erasure ON erasure.user_id = person.user_id
+       ) AS one;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -10,6 +11,7 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
+from cli.main import main
 from projections import engine, generation, holdings
 from projections.reader import Reader
 from projections.rebuild import rebuild
@@ -265,8 +267,16 @@ def test_an_event_in_plain_reads_erased_though_it_stays(
     assert directory(database)[0][1] == result.erased
 
 
+def persons_told(conninfo: str, capsys: pytest.CaptureFixture[str]) -> str:
+    """What doctor says of the keys, in short."""
+    main(["doctor", "--database", conninfo, "--format", "json"])
+    rows = json.loads(capsys.readouterr().out)["rows"]
+    (found,) = [row["found"] for row in rows if row["check"] == "persons"]
+    return re.sub(r".*: |\.$", "", found)
+
+
 def test_a_key_that_a_backup_brings_back_opens_nothing(
-    database: str, ledger: SeatLedger
+    database: str, ledger: SeatLedger, capsys: pytest.CaptureFixture[str]
 ) -> None:
     without_seat(ledger)
     with psycopg.connect(database, autocommit=True) as connection:
@@ -280,6 +290,8 @@ def test_a_key_that_a_backup_brings_back_opens_nothing(
             )
         assert rebuild(database).error is None
         assert directory(database)[0][1] == done.erased
+        assert persons_told(database, capsys) == f"{done.erased} of acme"
         ledger.erase_user("acme", user=done.erased, reason="restored from a backup")
-        left = connection.execute("SELECT user_id FROM ledger.person_key").fetchall()
-    assert done.events[0].event.originator_id not in {row[0] for row in left}
+        assert persons_told(database, capsys) == "2 users, 1 of them erased"
+        connection.execute("DELETE FROM ledger.person_key")
+        assert persons_told(database, capsys) == "their keys are missing"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,13 @@ from hypothesis import strategies as st
 
 from cli import times
 from cli.invoice_file import InvoiceFile
+from projections.reader import Reader
+from projections.verify import verify
+from seat_ledger.application import SeatLedger
 from seat_ledger.calendar import ZoneHistory, parse_moment
-from seat_ledger.commands import OPERATIONS, read_command
-from seat_ledger.errors import InvalidInput, LedgerError
-from seat_ledger.importer import MAX_LINE, read_lines
+from seat_ledger.commands import MAX_LINE, OPERATIONS, read_command
+from seat_ledger.errors import REFUSALS, InvalidInput, LedgerError
+from seat_ledger.importer import read_lines
 from seat_ledger.money import Currency, parse_price
 from seat_ledger.values import (
     check_invoice_number,
@@ -147,6 +151,15 @@ GOOD = {
     "unit_prices": {"sales/professional": "9.00"}, "currency": "EUR",
 }  # fmt: skip
 
+OTHERS = {
+    "user": ["ann", "bob", "cyd"],
+    "email": ["ann@acme.example", "bob@acme.example", "cyd@acme.example"],
+    "hub": ["sales", "service"],
+    "seat_type": ["sales/professional", "service/starter"],
+    "entry": [1, 2, 5, 9],
+    "mode": ["peak", "distinct"],
+}  # fmt: skip
+
 
 @st.composite
 def commands(draw: st.DrawFn) -> Any:
@@ -154,10 +167,13 @@ def commands(draw: st.DrawFn) -> Any:
     op = draw(st.sampled_from(sorted(OPERATIONS)))
     needed = {"account", *OPERATIONS[op].model_fields}
     given: dict[str, Any] = {name: GOOD[name] for name in needed if name in GOOD}
+    for name in needed & set(OTHERS):
+        given[name] = draw(st.sampled_from(OTHERS[name]))
     given["op"] = op
     if op == "batch":
         given["commands"] = draw(st.lists(commands(), max_size=2) | anything)
-    for name in draw(st.lists(st.sampled_from(FIELDS), max_size=3)):
+    spoilt = st.lists(st.sampled_from(FIELDS), min_size=1, max_size=3)
+    for name in draw(st.just([]) | spoilt):
         given[name] = draw(anything)
     return given
 
@@ -174,7 +190,7 @@ def test_a_command_is_read_or_refused_in_words(given_: Any) -> None:
     assert list(command.names()) is not None
 
 
-@FUZZ
+@settings(FUZZ, max_examples=100)
 @given(
     st.lists(
         st.binary(max_size=200)
@@ -192,6 +208,37 @@ def test_every_line_of_a_file_is_a_command_or_refused(raw: list[bytes]) -> None:
         assert (line.command is None) != (line.error is None)
         if line.error is not None:
             assert_plain(line.error)
+
+
+def test_a_file_of_anything_leaves_a_ledger_that_is_whole(
+    database: str, ledger: SeatLedger
+) -> None:
+    """Commands that are almost right, many of them right, one file after another."""
+    counted: Counter[str] = Counter()
+
+    @settings(FUZZ, max_examples=50, deadline=None)
+    @given(st.lists(commands(), min_size=1, max_size=12))
+    def fuzz(said: list[Any]) -> None:
+        lines = [json.dumps(one).encode("utf-8", "surrogatepass") for one in said]
+        for outcome in ledger.import_lines([OPENING, *lines], keep_going=True):
+            counted[outcome.outcome] += 1
+            counted[outcome.code or outcome.op or ""] += 1
+
+    fuzz()
+    assert counted["recorded"] > 5
+    assert len([code for code in counted if code in REFUSALS]) > 4, counted
+    with Reader(database):
+        assert {one.status for one in verify(database, full=True).rows} == {"same"}
+
+
+OPENING = json.dumps(
+    {
+        "op": "open_account",
+        **{name: GOOD[name] for name in OPERATIONS["open_account"].model_fields
+           if name in GOOD and name != "reason"},
+        "account": "acme",
+    }
+).encode()  # fmt: skip
 
 
 # -- invoices from elsewhere -------------------------------------------------------
