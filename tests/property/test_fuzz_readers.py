@@ -39,7 +39,11 @@ ZONES = [
     for name in ("UTC", "Pacific/Apia", "America/Havana", "Asia/Kolkata", "Etc/GMT+12")
 ]
 FUZZ = settings(
-    max_examples=300, deadline=timedelta(seconds=2), derandomize=True, database=None
+    max_examples=300,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow],
 )
 texts = st.text(st.characters(codec=None), max_size=60)
 """Any text, lone surrogates too: a command line can hold them."""
@@ -216,7 +220,7 @@ def test_a_file_of_anything_leaves_a_ledger_that_is_whole(
     """Commands that are almost right, many of them right, one file after another."""
     counted: Counter[str] = Counter()
 
-    @settings(FUZZ, max_examples=50, deadline=None)
+    @settings(FUZZ, max_examples=50)
     @given(st.lists(commands(), min_size=1, max_size=12))
     def fuzz(said: list[Any]) -> None:
         lines = [json.dumps(one).encode("utf-8", "surrogatepass") for one in said]
@@ -267,7 +271,7 @@ def _changed(changes: dict[int, str]) -> bytes:
     return "\n".join([HEADER, ",".join(CELLS), ",".join(row)]).encode()
 
 
-@settings(FUZZ, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@FUZZ
 @given(files)
 @example(b'"' + b"a\n" * 200_000)
 @example((HEADER + '\n"').encode() + b"x\n" * 200_000)
