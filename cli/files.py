@@ -10,9 +10,16 @@ from seat_ledger.errors import LedgerError
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write a file beside its place, and move it there. Raises LedgerError."""
+    """Write a file beside its place, and move it there. Raises LedgerError.
+
+    What is there and is no file (a pipe, a terminal, /dev/null) is written to, and
+    never replaced.
+    """
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
+        if path.exists() and not path.is_file():
+            path.write_text(text, encoding="utf-8")
+            return
         partial.write_text(text, encoding="utf-8")
         partial.replace(path)
     except OSError as error:

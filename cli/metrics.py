@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Gauge, write_to_textfile
+from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from cli.files import write_whole
 from seat_ledger.errors import LedgerError, SchemaMismatch, Unavailable
 
 _HELP = {
@@ -85,7 +85,7 @@ def _write(path: Path, figures: dict[str, float]) -> None:
     """Write the file anew, keeping the figures that are not among these."""
     kept: dict[str, float] = {}
     try:
-        if path.exists():
+        if path.is_file():
             for family in text_string_to_metric_families(path.read_text("utf-8")):
                 for sample in family.samples:
                     kept[sample.name] = sample.value
@@ -93,9 +93,9 @@ def _write(path: Path, figures: dict[str, float]) -> None:
         for name, value in {**kept, **figures}.items():
             if name in _HELP:
                 Gauge(name, _HELP[name], registry=registry).set(value)
-        write_to_textfile(os.fspath(path), registry)
     except (OSError, ValueError) as error:
         raise LedgerError(
-            f"The metrics cannot be written to {path}: {error}.",
+            f"The metrics in {path} cannot be read: {error}.",
             try_="name another file with --metrics",
         ) from error
+    write_whole(path, generate_latest(registry).decode())

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
+from cli.files import write_whole
 from cli.render import Answer, emit, say
 from cli.session import Session
 from seat_ledger.errors import LedgerError
@@ -102,7 +102,7 @@ def _write_down(
     results: Path | None,
 ) -> None:
     if results is not None:
-        _write(results, json.dumps(document, indent=1, default=str) + "\n")
+        write_whole(results, json.dumps(document, indent=1, default=str) + "\n")
     if metrics is not None:
         from cli.metrics import write_rebuild  # noqa: PLC0415
 
@@ -140,16 +140,3 @@ def _tell_result(
     from cli.main import tell  # noqa: PLC0415
 
     return tell(error, as_json=session.format in {"json", "jsonl"})
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
-    except OSError as error:
-        raise LedgerError(
-            f"{path} cannot be written: {error.strerror}.",
-            try_="name another file with --results",
-        ) from error

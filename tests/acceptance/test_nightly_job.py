@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 import shutil
@@ -133,3 +134,14 @@ def test_a_missing_database_is_an_outcome_too(nightly: Program) -> None:
     assert nightly.run("projection", "rebuild").returncode == 10
     assert outcome(nightly)["error"]["code"] == "database_unreachable"
     assert figures(nightly)["rebuild_failed"] == 1
+
+
+def test_an_outcome_may_go_to_what_is_no_file(nightly: Program, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reading = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    done = nightly.run("projection", "rebuild", "--results", pipe)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(os.read(reading, 1 << 16))["error"] is None
+    os.close(reading)
+    assert pipe.is_fifo()
