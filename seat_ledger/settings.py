@@ -20,7 +20,9 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="SEAT_LEDGER_", extra="ignore")
 
     tries: Count = Field(
-        default=20, description="How often a command is decided anew after a conflict."
+        default=100,
+        description="How often a command is decided anew after a conflict, which takes "
+        "some seconds; then it is told so (exit 4).",
     )
     snapshot_every: Count = Field(
         default=500,
