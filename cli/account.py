@@ -146,6 +146,14 @@ def list_(question: Question, **_: Any) -> Answer:
     return question.answer(rows, columns, sentence=f"{count}.")
 
 
+def _months(count: int) -> str:
+    return "1 month" if count == 1 else f"{count} months"
+
+
+def _cycle(row: dict[str, Any]) -> str:
+    return _months(row["billing_cycle_months"]).removeprefix("1 ")
+
+
 @group.command()
 @click.argument("account", envvar="SEAT_LEDGER_ACCOUNT")
 @option_as_of
@@ -161,10 +169,10 @@ def show(question: Question, **_: Any) -> Answer:
     row = accounts.show(question.reader, account, question.as_of, question.known)
     renewal = row["next_renewal"]
     sentence = (
-        f"{row['name']} ({row['account']}): terms of {row['term_months']} months from "
-        f"{row['term_start']}, billed every {row['billing_cycle_months']}; "
-        f"renewal {renewal['number']} is on {renewal['date']} "
-        f"({times.local(renewal['instant'], account.zones)})."
+        f"{row['name']} ({row['account']}): terms of {_months(row['term_months'])} "
+        f"from {row['term_start']}, billed every {_cycle(row)}; "
+        f"renewal {renewal['number']} is on "
+        f"{times.spelled(renewal['instant'], account.zones)}."
     )
     columns = [
         (title, lambda total, name=name: total[name])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 import click
@@ -10,6 +11,7 @@ import click
 from cli import times
 from cli.render import Answer
 from cli.session import Question, option_account, reading
+from seat_ledger.values import as_word
 
 
 @click.group(epilog="Example: seat-ledger billing counts --account acme --term")
@@ -69,7 +71,19 @@ def periods(question: Question, **_: Any) -> Answer:
         ("time zone", lambda row: row["time_zone"]),
     ]
     extra = {"renewal_due": True} if found.renewal_due else {}
-    return question.answer(found.rows, columns, extra=extra)
+    return question.answer(
+        found.rows,
+        columns,
+        sentence=_begun(question.account.key, found.rows),
+        extra=extra,
+    )
+
+
+def _begun(account: str, rows: list[dict[str, Any]]) -> str:
+    if not rows:
+        return f"No billing period of {account} has begun."
+    count = "1 billing period" if len(rows) == 1 else f"{len(rows)} billing periods"
+    return f"{account} has {count}; the last is that from {rows[-1]['period']}."
 
 
 @group.command()
@@ -104,6 +118,7 @@ def counts(question: Question, account: str | None, all_: bool, **given: Any) ->
         _columns(found.rows, with_account=all_),
         sentence=_sentence(found.rows),
         notes=_notes(found.rows),
+        next_command=_why(found.rows),
         extra=extra,
     )
 
@@ -200,15 +215,49 @@ def price_of(text: str) -> Any:
 
 
 def _sentence(rows: list[dict[str, Any]]) -> str:
+    """What is billed in the last period shown, over all types."""
     if not rows:
         return "Nothing is billable there."
+    accounts = {row["account"] for row in rows}
+    if len(accounts) > 1:
+        return f"{len(accounts)} accounts have billable seats there."
     last = rows[-1]
-    told = (
-        f"{last['account']} is billed for {last['quantity']} {last['seat_type']} seats "
-        f"in the last period shown"
+    same = [row for row in rows if _bill(row) == _bill(last)]
+    told = " and ".join(
+        f"{_short(row['quantity'])} {row['seat_type']} seats" for row in same
     )
-    idle = last["closing"] - last["assigned_closing"]
-    return f"{told}; {idle} of them have no holder at its end." if idle else f"{told}."
+    if len(same) > 2:
+        total = sum(Decimal(row["quantity"]) for row in same)
+        told = f"{_short(total)} seats of {len(same)} types"
+    when = f"the period from {last['period']}" if last["period"] else "the window"
+    idle = sum(row["closing"] - row["assigned_closing"] for row in same)
+    rest = f"; {idle} have no holder at its end"
+    if not idle or last["mode"] != "contracted":
+        rest = ""
+    return f"{last['account']} is billed for {told} in {when}{rest}."
+
+
+def _bill(row: dict[str, Any]) -> tuple[Any, ...]:
+    """What rows have in common that are billed together."""
+    return row["from"], row["mode"], row["granularity"]
+
+
+def _short(quantity: str | Decimal) -> str:
+    """A quantity as people read it: to four places, half up."""
+    rounded = Decimal(quantity).quantize(Decimal("0.0001"), ROUND_HALF_UP)
+    return f"{rounded.normalize():f}"
+
+
+def _why(rows: list[dict[str, Any]]) -> str:
+    """How to see where the first figure comes from that is no whole number."""
+    for row in rows:
+        if row["period"] and "." in row["quantity"]:
+            account, by = as_word(row["account"]), f" --mode {row['mode']}"
+            return (
+                f"seat-ledger billing explain --account {account} --period "
+                f"{row['period']} --seat-type {row['seat_type']}{by}"
+            )
+    return ""
 
 
 def _columns(rows: list[dict[str, Any]], *, with_account: bool) -> list[Any]:
@@ -223,15 +272,24 @@ def _columns(rows: list[dict[str, Any]], *, with_account: bool) -> list[Any]:
         ("quantity", "quantity"),
         ("peak held", "assigned_peak"),
         ("idle days", "idle_seat_days"),
-        ("complete", "complete"),
     ]
+    if not all(row["complete"] for row in rows):
+        names.append(("complete", "complete"))
     if len({(row["mode"], row["granularity"]) for row in rows}) > 1:
         names[3:3] = [("mode", "mode"), ("by", "granularity")]
     if with_account:
         names.insert(0, ("account", "account"))
     if any(row["amount"] for row in rows):
         names += [("price", "unit_price"), ("amount", "amount")]
-    return [(title, lambda row, name=name: row[name]) for title, name in names]
+    shown = {"quantity": _short}
+    return [
+        (title, lambda row, name=name: shown.get(name, _as_is)(row[name]))
+        for title, name in names
+    ]
+
+
+def _as_is(value: Any) -> Any:
+    return value
 
 
 def _attach() -> None:

@@ -52,7 +52,7 @@ def stop() -> None:
 def status() -> None:
     """Say whether the server runs, and how far the schema is."""
     row = _status()
-    columns = [("", lambda part: part[0]), ("", lambda part: str(part[1]))]
+    columns = [("", lambda part: part[0]), ("", lambda part: part[1])]
     answer = Answer([row])
     if _session().format == "table":
         answer = Answer(list(row.items()), columns)  # type: ignore[arg-type]

@@ -60,7 +60,10 @@ def list_(question: Question, account: str | None, **given: Any) -> Answer:
     given.pop("known_at")
     facts = question.account if account else None
     rows = journal.listed(question.reader, question.known, account=facts, **given)
-    return question.answer(rows, _columns(question))
+    which = "Late events" if given["late"] else "Events"
+    of = f" of {account}" if account else ""
+    sentence = f"{which}{of}, in the order of recording."
+    return question.answer(rows, _columns(question), sentence=sentence)
 
 
 @group.command()
@@ -123,4 +126,9 @@ def replay(question: Question, until: str | None, order: str, **_: Any) -> Answe
             ),
         ),
     ]
-    return question.answer(rows, columns)
+    by = "recording" if order == "position" else "application"
+    sentence = (
+        f"Events of {question.account.key} in the order of {by}, each with the totals "
+        "as known after it."
+    )
+    return question.answer(rows, columns, sentence=sentence)

@@ -12,7 +12,7 @@ from cli.render import Answer
 from cli.seat import history_columns
 from cli.session import Question, option_account, option_as_of, reading
 from cli.writing import writing
-from seat_ledger.values import parse_seat_type
+from seat_ledger.values import parse_seat_type, shown
 
 
 @click.group(epilog="Example: seat-ledger user history ann --account acme")
@@ -162,7 +162,8 @@ def list_(question: Question, **_: Any) -> Answer:
         question.reader, question.account, question.as_of, question.known
     )
     when = times.spelled(question.as_of, question.account.zones)
-    sentence = f"{question.account.key} had {len(rows)} users on {when}."
+    count = "1 user" if len(rows) == 1 else f"{len(rows)} users"
+    sentence = f"{question.account.key} had {count} on {when}."
     return question.answer(rows, _COLUMNS, sentence=sentence)
 
 
@@ -175,6 +176,6 @@ def find(question: Question, text: str, **_: Any) -> Answer:
     from projections import users  # noqa: PLC0415
 
     rows = users.find(question.reader, text, question.as_of, question.known)
-    count = "1 user" if len(rows) == 1 else f"{len(rows)} users"
+    count = "1 user matches" if len(rows) == 1 else f"{len(rows)} users match"
     columns = [("account", lambda row: row["account"]), *_COLUMNS]
-    return question.answer(rows, columns, sentence=f"{count} match '{text}'.")
+    return question.answer(rows, columns, sentence=f"{count} {shown(text)}.")

@@ -146,6 +146,8 @@ def _row(recorded: RecordedEvent, account: str, actor: str) -> dict[str, Any]:
     if recorded.topic == "UserAdded":  # kept sealed; shown to whoever gave it
         said = {"email": event.email, "name": event.name, **said}  # type: ignore[attr-defined]
     number = said.pop("number", None)
+    if "request" in said:  # known by its version here, elsewhere by its position
+        said["request_version"] = said.pop("request")
     seat = f"{said['seat_type']}#{number}" if number else None
     return {
         "position": recorded.position,

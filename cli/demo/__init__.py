@@ -21,8 +21,8 @@ QUESTIONS = (
         "seat history 'service/starter#2' --account acme --with-reversed",
     ),
     (
-        "The billing auditor: what was billable in the last periods of the first term?",
-        "billing counts --account acme --from 2026-01-05 --until 2026-03-05 "
+        "The billing auditor: what was billable in the last period of the first term?",
+        "billing counts --account acme --period 2026-02-05 "
         "--unit-price sales/enterprise=120.00 --currency EUR",
     ),
     (

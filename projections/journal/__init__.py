@@ -37,14 +37,14 @@ def listed(  # noqa: PLR0913  each a filter of its own
             "journal", "late", known, first=from_position or 0, limit=limit, **given
         )
         for page in _pages(rows):
-            yield from _told(reader, page)
+            yield from _told(reader, page, known)
         return
     name = "events_of_account" if account else "events"
     first, left = from_position or 0, limit
     while left is None or left > 0:
         size = PAGE if left is None else min(PAGE, left)
         page = reader.ask("journal", name, known, first=first, limit=size, **given)
-        yield from _told(reader, page)
+        yield from _told(reader, page, known)
         if len(page) < PAGE:
             return
         first = page[-1]["position"] + 1
@@ -85,7 +85,7 @@ def replay(
     """
     if order == "effective":
         page = reader.ask("journal", "by_effect", until, account_no=account.no)
-        rows: Iterator[Row] = iter(_told(reader, page))
+        rows: Iterator[Row] = iter(_told(reader, page, until))
     else:
         rows = listed(reader, until, account=account)
     for row in rows:
@@ -94,7 +94,9 @@ def replay(
         yield {**row, "totals": totals}
 
 
-def _told(reader: Reader, page: list[Row]) -> list[Row]:
+def _told(reader: Reader, page: list[Row], known: Knowledge) -> list[Row]:
+    reversed_by = _reversed_by(reader, page, known)
+    requests = _requests(reader, page)
     people = reader.people(row["user_no"] for row in page if row["user_no"])
     actors = reader.actors(row["actor"] for row in page)
     accounts = reader.account_keys(row["account_no"] for row in page)
@@ -109,8 +111,8 @@ def _told(reader: Reader, page: list[Row]) -> list[Row]:
             "seat": f"{row['seat_type']}#{row['number']}" if row["number"] else None,
             "actor": actors[row["actor"]],
             "reason": row["reason"],
-            "reversed_by": row["reversed_by"],
-            "data": _data(row, people),
+            "reversed_by": reversed_by.get(row["position"]),
+            "data": _data(row, people, requests),
         }
         for row in page
     ]
@@ -121,7 +123,6 @@ _FIELDS = (
     "number",
     "quantity",
     "renewal",
-    "request",
     "entry",
     "root",
     "holds",
@@ -133,9 +134,46 @@ _FIELDS = (
 )
 
 
-def _data(row: Row, people: dict[int, Row]) -> dict[str, Any]:
-    """The event's own fields, with the person's where it is UserAdded."""
+def _reversed_by(reader: Reader, page: list[Row], known: Knowledge) -> dict[int, int]:
+    """By which entry each is reversed: the last that names it and holds (R41, R47)."""
+    naming: dict[int, list[int]] = {}
+    asked = [row["position"] for row in page if row["reversed_by"]]
+    while asked:
+        found = reader.ask("journal", "reversals", known, entries=asked)
+        for row in found:
+            naming.setdefault(row["entry"], []).append(row["position"])
+        asked = [row["position"] for row in found]
+    reversed_by: dict[int, int] = {}
+    for entry in sorted(naming, reverse=True):  # a reversal lies after what it names
+        holding = [by for by in naming[entry] if by not in reversed_by]
+        if holding:
+            reversed_by[entry] = max(holding)
+    return reversed_by
+
+
+def _requests(reader: Reader, page: list[Row]) -> dict[tuple[int, int], int]:
+    """The position of each reduction that a cancellation names by its version."""
+    named = [row for row in page if row["request"] is not None]
+    if not named:
+        return {}
+    found = reader.ask(
+        "journal",
+        "requests",
+        accounts=list({row["account_no"] for row in named}),
+        versions=[row["request"] for row in named],
+    )
+    return {(row["account_no"], row["version"]): row["position"] for row in found}
+
+
+def _data(
+    row: Row, people: dict[int, Row], requests: dict[tuple[int, int], int]
+) -> dict[str, Any]:
+    """The event's own fields, with the person's where it is UserAdded; entries are
+    named by position.
+    """
     data = {name: row[name] for name in _FIELDS if row[name] is not None}
+    if row["request"] is not None:
+        data["request"] = requests[row["account_no"], row["request"]]
     if row["topic"] == "UserAdded":
         person = people[row["user_no"]]
         return {"email": person["email"], "name": person["name"], **data}

@@ -90,6 +90,22 @@ SELECT said.*,
  WHERE said.position = ANY (%(positions)s::bigint[])
    AND said.position <= %(known)s::bigint;
 
+-- reversals --
+-- What reversed some entries, by position.
+SELECT reversal.entry, reversal.position
+  FROM journal AS reversal
+ WHERE reversal.topic = 'EntryReversed'
+   AND reversal.entry = ANY (%(entries)s::bigint[])
+   AND reversal.position <= %(known)s::bigint;
+
+-- requests --
+-- The positions of reductions that cancellations name by their version.
+SELECT asked.account_no, asked.version, asked.position
+  FROM journal AS asked
+ WHERE asked.topic = 'SeatReductionRequested'
+   AND asked.account_no = ANY (%(accounts)s::bigint[])
+   AND asked.version = ANY (%(versions)s::bigint[]);
+
 -- acts --
 -- By whom, why and when some entries were recorded.
 SELECT position, actor, reason, recorded_at

@@ -437,3 +437,28 @@ def test_s4_without_a_seat_there_are_no_paid_features(acme: Acme) -> None:
         ("ann", 40): "no_seat",
         ("bob", 10): "no_hub_access",
     }
+
+
+def test_r47_what_is_reversed_is_told_by_the_reversal_that_holds(acme: Acme) -> None:
+    (bought,) = acme.buy()
+    first = acme.reverse(bought)
+    again = acme.reverse(first)
+    assert reversed_by(acme) == {first: again}
+    third = acme.reverse(again)
+    assert reversed_by(acme) == {bought: first, again: third}
+
+
+def test_r18_a_cancellation_names_its_request_by_position(acme: Acme) -> None:
+    acme.buy(2)
+    acme.add("ann")
+    (asked,) = acme.do(
+        "reduce_seats", seat_type=PRO, quantity=1, effective_at="2025-04-01"
+    )
+    acme.do("cancel_reduction", seat_type=PRO, effective_at="2025-04-02")
+    (cancelled,) = [e for e in acme.events() if e["event"] == "SeatReductionCancelled"]
+    assert cancelled["data"]["request"] == asked
+
+
+def reversed_by(acme: Acme) -> dict[int, int]:
+    """By which entry each is reversed, of those that are."""
+    return {e["position"]: e["reversed_by"] for e in acme.events() if e["reversed_by"]}
