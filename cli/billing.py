@@ -95,7 +95,13 @@ def _begun(account: str, rows: list[dict[str, Any]]) -> str:
 @click.option("--term", is_flag=True, help="The periods of the term in progress.")
 @click.option("--mode", metavar="M", help="A counting mode, or all of them: all.")
 @click.option("--granularity", type=click.Choice(["day", "second"]), help="Of shares.")
-@click.option("--unit-price", "prices", multiple=True, metavar="HUB/TIER=90.00")
+@click.option(
+    "--unit-price",
+    "prices",
+    multiple=True,
+    metavar="HUB/TIER=90.00",
+    help="For one seat and one whole period; may be given for each type.",
+)
 @click.option("--currency", metavar="CODE", help="ISO 4217, for rounding.")
 @reading
 def counts(question: Question, account: str | None, all_: bool, **given: Any) -> Answer:
@@ -227,7 +233,7 @@ def _sentence(rows: list[dict[str, Any]]) -> str:
         f"{_short(row['quantity'])} {row['seat_type']} seats" for row in same
     )
     if len(same) > 2:
-        total = sum(Decimal(row["quantity"]) for row in same)
+        total = sum((Decimal(row["quantity"]) for row in same), Decimal(0))
         told = f"{_short(total)} seats of {len(same)} types"
     when = f"the period from {last['period']}" if last["period"] else "the window"
     idle = sum(row["closing"] - row["assigned_closing"] for row in same)

@@ -286,7 +286,13 @@ def _history(question: Question, rows: list[dict[str, Any]]) -> str:
 @option_periods
 @click.option("--term", is_flag=True, help="The periods of the term in progress.")
 @option_rule
-@click.option("--unit-price", "prices", multiple=True, metavar="HUB/TIER=90.00")
+@click.option(
+    "--unit-price",
+    "prices",
+    multiple=True,
+    metavar="HUB/TIER=90.00",
+    help="For one seat and one whole period; may be given for each type.",
+)
 @click.option("--currency", metavar="CODE", help="ISO 4217, for rounding.")
 @printing
 def compare(question: Question, known_ats: tuple[str, ...], **given: Any) -> Answer:

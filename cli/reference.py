@@ -8,6 +8,8 @@ import click
 
 from cli.main import COMMANDS, program
 from cli.topics import TOPICS
+from projections.decoding import UnreadableEvent
+from projections.pool import Behind
 from seat_ledger.errors import (
     REFUSALS,
     Conflict,
@@ -31,11 +33,13 @@ FAILURES: tuple[type[LedgerError], ...] = (
     SystemRefused,
     InvalidInput,
     IntegrityFailure,
+    UnreadableEvent,
     Conflict,
     Unavailable,
     EmbeddedServerError,
     Locked,
     SchemaMismatch,
+    Behind,
 )
 
 

@@ -83,7 +83,7 @@ def draw(answer: Answer) -> None:
             _column(title, [value(row) for row in rows])
             for title, value in answer.columns
         ]
-        _print(console, _fitting(columns, console.width))
+        _print(console, fitting(columns, console.width))
     for note in answer.notes:
         console.print(Text(harmless_lines(note), style="dim"))
     if answer.next_command:
@@ -98,7 +98,7 @@ def _print(console: Console, table: Table) -> None:
     console.file.write("\n".join(line.rstrip() for line in lines) + "\n")
 
 
-def _fitting(columns: Sequence[Column], width: int) -> Table:
+def fitting(columns: Sequence[Column], width: int) -> Table:
     """The columns as a table where they fit, else as records."""
     if _sum([column.width for column in columns], WIDE) <= width:
         return _table(columns, WIDE)

@@ -119,7 +119,7 @@ def four_left(book: Book) -> None:
 
 
 @pytest.mark.both_versions
-def test_e01_ten_seats_are_billed_all_term_held_or_not(e: Book) -> None:
+def test_e01_r13_r14_ten_seats_are_billed_all_term_held_or_not(e: Book) -> None:
     four_left(e)
     rows = e.counts(term=True)
     days = [31, 30, 31, 30, 31, 31, 30, 31, 30, 31, 31, 28]
@@ -130,7 +130,7 @@ def test_e01_ten_seats_are_billed_all_term_held_or_not(e: Book) -> None:
     assert (totals["assigned"], totals["available"]) == (6, 4)
 
 
-def test_e02_a_reduction_waits_for_the_renewal(e: Book) -> None:
+def test_e02_r16_a_reduction_waits_for_the_renewal(e: Book) -> None:
     four_left(e)
     e.reduce(3, "2025-06-20")
     assert e.totals("2025-07-01T00:00:00+00:00")["pending_reduction"] == 3
@@ -141,7 +141,7 @@ def test_e02_a_reduction_waits_for_the_renewal(e: Book) -> None:
     assert row["opening"] == 7
 
 
-def test_e02_a_cancelled_reduction_restores_the_plan(e: Book) -> None:
+def test_e02_r18_a_cancelled_reduction_restores_the_plan(e: Book) -> None:
     four_left(e)
     e.reduce(3, "2025-06-20")
     e.ledger.cancel_reduction("e", seat_type=PRO, effective_at="2026-02-01")
@@ -160,7 +160,7 @@ def test_e02_r17_a_request_at_the_renewal_targets_the_next(e: Book) -> None:
     assert request["data"]["renewal"] == 2
 
 
-def test_e03_pending_seats_are_not_given_away(e: Book) -> None:
+def test_e03_r19_r20_pending_seats_are_not_given_away(e: Book) -> None:
     ten_assigned(e)
     e.unassign("u9", "2025-04-01")
     with pytest.raises(CommandRefused) as refused:
@@ -175,7 +175,7 @@ def test_e03_pending_seats_are_not_given_away(e: Book) -> None:
     assert str(position) in refused.value.message
 
 
-def test_e04_shares_by_day_and_by_second_across_dst(e: Book) -> None:
+def test_e04_r10_shares_by_day_and_by_second_across_dst(e: Book) -> None:
     e.buy(10, "2025-03-05")
     e.buy(3, "2025-03-20 10:00")
     row = e.one("2025-03-05")
@@ -199,7 +199,7 @@ def test_e07_a_microsecond_before_the_bound(e: Book) -> None:
     assert e.one("2025-03-05", granularity="second")["amount"] == "0.00"
 
 
-def test_e07_exactly_at_the_bound(e: Book) -> None:
+def test_e07_r14_exactly_at_the_bound(e: Book) -> None:
     e.buy(1, "2025-04-05T00:00:00+02:00")
     assert e.counts(label="2025-03-05") == []
     assert e.one("2025-04-05")["amount"] == "90.00"
@@ -216,7 +216,7 @@ def test_e18_an_empty_holding_is_history_and_counts_nowhere(e: Book) -> None:
     assert e.who(1, "2025-03-10T10:00:00Z") is None
 
 
-def test_e19_a_handover_is_one_batch(e: Book) -> None:
+def test_e19_r28_a_handover_is_one_batch(e: Book) -> None:
     e.buy(1, "2025-03-05")
     e.add("a", "b")
     e.assign("a", "2025-03-06")
@@ -235,7 +235,9 @@ def test_e19_a_handover_is_one_batch(e: Book) -> None:
     assert (e.who(1, "2025-03-19 23:59"), e.who(1, "2025-03-20")) == ("a", "b")
 
 
-def test_e21_a_correction_changes_the_answer_but_not_the_old_one(e: Book) -> None:
+def test_e21_r41_r45_a_correction_changes_only_the_new_answer(
+    e: Book,
+) -> None:
     e.buy(1, "2025-03-05")
     e.add("a")
     before = e.assign("a", "2025-06-01")[-1]
@@ -266,13 +268,15 @@ def test_e22_a_correction_of_the_correction(e: Book) -> None:
     assert e.who(1, "2025-06-20 12:00", wrong) is None
 
 
-def test_e25_a_ratio_is_never_rounded_first(database: str, ledger: SeatLedger) -> None:
+def test_e25_r51_a_ratio_is_not_rounded_first(
+    database: str, ledger: SeatLedger
+) -> None:
     book = Book(database, ledger)
     book.buy(1000, "2025-04-04T12:00:00+02:00")
     assert book.one("2025-03-05", price="9.00")["amount"] == "290.32"
 
 
-def test_e26_a_past_holding_with_an_end_is_one_batch(e: Book) -> None:
+def test_e26_r27_a_past_holding_with_an_end_is_one_batch(e: Book) -> None:
     e.buy(1, "2025-03-05")
     e.add("ann", "bob")
     e.ledger.batch(
@@ -316,7 +320,16 @@ def test_e26_a_past_holding_with_an_end_is_one_batch(e: Book) -> None:
     assert e.who(1, "2025-04-04") == "bob"
 
 
-def test_e28_a_period_runs_across_a_renewal(database: str, ledger: SeatLedger) -> None:
+def test_r15_a_seat_ends_at_a_renewal_whatever_its_purchase_date(e: Book) -> None:
+    e.buy(1, "2025-03-05")
+    e.buy(1, "2026-03-04 23:59")
+    e.reduce(2, "2026-03-04 23:59:30")
+    assert e.one("2026-02-05")["closing"] == 2
+    e.renew("2026-03-05")
+    assert e.counts(label="2026-03-05") == []
+
+
+def test_e28_r22_a_period_across_a_renewal(database: str, ledger: SeatLedger) -> None:
     book = Book(database, ledger, time_zone="UTC", billing_cycle_months=5)
     book.buy(10, "2025-03-05")
     book.reduce(3, "2025-06-01")
@@ -333,7 +346,7 @@ def test_r38_a_period_beyond_the_recorded_renewal_is_refused(e: Book) -> None:
     assert refused.value.code == "renewal_due"
 
 
-def test_e13_a_zone_change_moves_the_next_bound(
+def test_e13_r04_r09_a_zone_change_moves_the_next_bound(
     database: str, ledger: SeatLedger
 ) -> None:
     book = Book(

@@ -18,7 +18,7 @@ import pytest
 
 from seat_ledger.application import SeatLedger
 from seat_ledger.errors import Unavailable
-from seat_ledger.store import schema
+from seat_ledger.store import embedded, schema
 from seat_ledger.store.embedded import EmbeddedServer, EmbeddedServerError
 from tests.conftest import VERSIONS
 
@@ -253,3 +253,14 @@ def test_a_user_without_a_name_gets_a_sentence(folder: Path) -> None:
     if not done.stdout:
         pytest.skip("no Python or package that another user can reach")
     assert "has no name" in done.stdout or "no PostgreSQL" in done.stdout
+
+
+def test_where_there_are_no_binaries_a_sentence_says_what_to_do(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedded, "binaries_at_hand", lambda: iter(()))
+    with pytest.raises(EmbeddedServerError) as refused:
+        EmbeddedServer(folder / "pg18").ensure_running()
+    assert "no PostgreSQL for this platform" in refused.value.message
+    assert "--database" in refused.value.try_
+    assert not (folder / "pg18" / "data").exists()
