@@ -2,45 +2,36 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 from collections.abc import Iterator
 
 import click
 
+import cli
+import projections
+import seat_ledger
 from cli.main import COMMANDS, program
 from cli.topics import TOPICS
-from projections.decoding import UnreadableEvent
-from projections.pool import Behind
-from seat_ledger.errors import (
-    REFUSALS,
-    Conflict,
-    IntegrityFailure,
-    InvalidInput,
-    LedgerError,
-    LinesRefused,
-    Locked,
-    OutputClosed,
-    SchemaMismatch,
-    SystemRefused,
-    Unavailable,
-)
+from seat_ledger.errors import REFUSALS, CommandRefused, LedgerError
 from seat_ledger.events import EVENT_CLASSES
 from seat_ledger.settings import Settings
-from seat_ledger.store.embedded import EmbeddedServerError
 
-FAILURES: tuple[type[LedgerError], ...] = (
-    LinesRefused,
-    OutputClosed,
-    SystemRefused,
-    InvalidInput,
-    IntegrityFailure,
-    UnreadableEvent,
-    Conflict,
-    Unavailable,
-    EmbeddedServerError,
-    Locked,
-    SchemaMismatch,
-    Behind,
-)
+
+def failures() -> list[type[LedgerError]]:
+    """Every kind of failure that has a code of its own, by exit status."""
+    for package in (seat_ledger, projections, cli):
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            importlib.import_module(module.name)
+    found = [kind for kind in _kinds_of(LedgerError) if "code" in vars(kind)]
+    found.remove(CommandRefused)
+    return sorted(found, key=lambda kind: (kind.exit_code, kind.code))
+
+
+def _kinds_of(kind: type[LedgerError]) -> Iterator[type[LedgerError]]:
+    for inner in kind.__subclasses__():
+        yield inner
+        yield from _kinds_of(inner)
 
 
 def reference() -> str:
@@ -61,7 +52,7 @@ def _lines() -> Iterator[str]:
     for code, meaning in sorted(REFUSALS.items()):
         yield f"| `{code}` | {meaning} |"
     yield "\n## Failures\n\n| code | exit | meaning |\n|---|---|---|"
-    for failure in FAILURES:
+    for failure in failures():
         told = (failure.__doc__ or "").splitlines()[0]
         yield f"| `{failure.code}` | {failure.exit_code} | {told} |"
     yield "\n## Events\n\n| event | version | meaning |\n|---|---|---|"
