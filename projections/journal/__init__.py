@@ -74,7 +74,7 @@ def entries(
     """Some events by position."""
     wanted = sorted(set(positions))
     page = reader.ask("journal", "entries", known, positions=wanted) if wanted else []
-    return {row["position"]: row for row in _told(reader, page)}
+    return {row["position"]: row for row in _told(reader, page, known)}
 
 
 def replay(
