@@ -25,7 +25,13 @@ _SAID = ("period", "from_", "until", "term", "mode", "granularity", "currency")
 @click.option("--term", is_flag=True, help="The periods of the term in progress.")
 @click.option("--mode", metavar="M", help="A counting mode, or all of them: all.")
 @click.option("--granularity", type=click.Choice(["day", "second"]), help="Of shares.")
-@click.option("--unit-price", "prices", multiple=True, metavar="HUB/TIER=90.00")
+@click.option(
+    "--unit-price",
+    "prices",
+    multiple=True,
+    metavar="HUB/TIER=90.00",
+    help="For one seat and one whole period; may be given for each type.",
+)
 @click.option("--currency", metavar="CODE", help="ISO 4217, for rounding.")
 @click.option(
     "--output",
