@@ -79,10 +79,27 @@ def _answer(question: Question, file: Path, spool: Spool, found: Summary) -> Ans
         COLUMNS,
         sentence=sentence(found, file.name),
         notes=_notes(found),
+        next_command=_next(spool) if as_table else "",
         extra=extra,
         flat=True,
         exit_code=3 if found.findings else 0,
     )
+
+
+def _next(spool: Spool) -> str:
+    """What opens the first finding that has a figure behind it."""
+    from seat_ledger.values import as_word  # noqa: PLC0415
+
+    for row in spool.answers(findings=True):
+        if row["events"]:
+            rule = f" --mode {row['mode']}"
+            if row["granularity"]:
+                rule += f" --granularity {row['granularity']}"
+            return (
+                f"seat-ledger billing explain --account {as_word(row['account'])} "
+                f"--period {row['period']} --seat-type {row['seat_type']}{rule}"
+            )
+    return ""
 
 
 COLUMNS = [

@@ -27,6 +27,10 @@ COMMANDS = {
     "demo": ("cli.demo:demo", "Import a shipped history, and ask it questions."),
     "doctor": ("cli.doctor:doctor", "Say what works and what does not."),
     "event": ("cli.event:group", "The journal; reversals."),
+    "export": (
+        "cli.exporting:export",
+        "Whole tables as CSV, JSON Lines or Parquet.",
+    ),
     "help": ("cli.topics:help_", "Topics: time, exit-codes, formats, glossary."),
     "import": ("cli.importing:import_", "Record the commands of a file."),
     "integrity": (

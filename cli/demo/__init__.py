@@ -36,6 +36,12 @@ QUESTIONS = (
     ),
 )
 
+_AUDIT = (
+    "The billing auditor: were these invoices right, when they were issued and now?"
+)
+HEAD = 3380
+"""The last position of the history in a ledger that has no other."""
+
 
 @click.command()
 @option_database
@@ -46,32 +52,36 @@ def demo() -> None:
     context = click.get_current_context()
     session = context.find_object(Session)
     assert session is not None
-    with resources.as_file(_history()) as history:
-        count = _import(session, history)
+    count, last = _import(session, _shipped("history.jsonl"))
     told = f"{count:,} commands are new" if count else "everything was in place"
     print(f"Three accounts with fourteen months of history: {told}.\n")
-    for question, command in QUESTIONS:
+    audit = (_AUDIT, shlex.join(["invoice", "audit", str(_shipped("invoices.csv"))]))
+    for question, command in (*QUESTIONS, *([audit] if last == HEAD else [])):
         print(f"# {question}\n$ seat-ledger {command}")
         program.main(shlex.split(command), standalone_mode=False, obj=session)
         print()
+    if last != HEAD:
+        print(f"The sample invoices ({_shipped('invoices.csv')}) name positions of a")
+        print("ledger that has only this history; this one has more before it.\n")
     if not session.database:
         print("The embedded server still runs; it takes the next command at once.")
         print("  seat-ledger db stop      ends it")
         print("  seat-ledger db destroy   removes it with all its data")
 
 
-def _history() -> Path:
-    found = resources.files("cli.demo").joinpath("history.jsonl")
+def _shipped(name: str) -> Path:
+    found = resources.files("cli.demo").joinpath(name)
     assert isinstance(found, Path)
     return found
 
 
-def _import(session: Session, history: Path) -> int:
-    """Import the history; return how many commands were not there before."""
-    recorded = 0
+def _import(session: Session, history: Path) -> tuple[int, int]:
+    """Import the history; return how many commands are new, and the last position."""
+    recorded = last = 0
     with session.ledger() as ledger, history.open("rb") as lines:
         for outcome in ledger.import_lines(lines):
             recorded += outcome.outcome == "recorded"
+            last = max((last, *outcome.positions))
             if outcome.stops:
                 say(f"history.jsonl:{outcome.line}: {outcome.message}")
-    return recorded
+    return recorded, last

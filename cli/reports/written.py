@@ -42,8 +42,8 @@ def write_report(
         "inputs": [_described(file, file.name) for file in inputs],
     }
     with ExitStack() as stack:
-        report = stack.enter_context(_Partial(path))
-        beside = stack.enter_context(_Partial(path.with_name(MANIFEST)))
+        report = stack.enter_context(Partial(path))
+        beside = stack.enter_context(Partial(path.with_name(MANIFEST)))
         if path.suffix.lower() == ".html":
             with report.path.open("wb") as file:
                 write_page(content, file)
@@ -56,7 +56,7 @@ def write_report(
         beside.place()
 
 
-class _Partial:
+class Partial:
     """A file beside its place until it is whole."""
 
     def __init__(self, target: Path) -> None:

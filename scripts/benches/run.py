@@ -25,7 +25,7 @@ from eventsourcing.application import Application
 from eventsourcing.domain import Aggregate, event
 
 from projections import engine
-from scripts.benches import console, integrity, projections
+from scripts.benches import billing, console, integrity, projections
 from scripts.benches.sealing import bench_sealing
 from seat_ledger.application import SeatLedger
 from seat_ledger.store import schema
@@ -331,10 +331,16 @@ BENCHES: dict[str, Callable[[str, int], dict[str, Any]]] = {
     "commands": bench_commands,
     "sealing": bench_sealing,
     **projections.BENCHES,
+    **billing.BENCHES,
     **integrity.BENCHES,
     **console.BENCHES,
 }
-EVENTS = {**projections.EVENTS, **integrity.EVENTS, **console.EVENTS}
+EVENTS = {
+    **projections.EVENTS,
+    **billing.EVENTS,
+    **integrity.EVENTS,
+    **console.EVENTS,
+}
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--import"]:

@@ -1,0 +1,138 @@
+"""Whole tables to take away, as known: flat rows with the same keys, as a stream.
+
+Accounts are asked for some at a time, in the order of their keys, so that an export of
+any size takes the same memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from itertools import islice
+from typing import NamedTuple
+
+from projections import billing, journal
+from projections.reader import AccountFacts, Knowledge, Reader, Row, utc
+
+ACCOUNTS_AT_ONCE = 100
+
+
+class Field(NamedTuple):
+    """A column of an export: its name, and the kind of its values."""
+
+    name: str
+    kind: str
+
+
+def _fields(**kinds: str) -> tuple[Field, ...]:
+    return tuple(Field(name, kind) for name, kind in kinds.items())
+
+
+FIELDS = {
+    "journal": _fields(
+        position="integer", recorded_at="instant", effective_at="instant", event="text",
+        account="text", user="text", seat="text", actor="text", reason="text",
+        reversed_by="integer", data="json",
+    ),
+    "holdings": _fields(
+        account="text", seat="text", seat_type="text", number="integer", user="text",
+        held_from="instant", held_until="instant", assigned="integer",
+        unassigned="integer", reversed="flag",
+    ),
+    "counts": _fields(
+        account="text", seat_type="text", at="instant", purchased="integer",
+        assigned="integer", available="integer",
+    ),
+    "periods": (
+        Field("account", "text"), Field("period", "date"), Field("from", "instant"),
+        Field("until", "instant"), Field("days", "integer"),
+        Field("seconds", "integer"), Field("time_zone", "text"),
+        Field("mode", "text"), Field("granularity", "text"),
+    ),
+}  # fmt: skip
+"""What can be exported, and the columns of each."""
+
+
+def exported(
+    name: str,
+    reader: Reader,
+    account: AccountFacts | None,
+    known: Knowledge,
+    now: datetime,
+) -> Iterator[Row]:
+    """The rows of an export, of one account or of all."""
+    if name == "journal":
+        yield from journal.listed(reader, known, account=account)
+        return
+    accounts = [account] if account else reader.accounts(known)
+    rest = iter([one for one in accounts if one.known])
+    while some := list(islice(rest, ACCOUNTS_AT_ONCE)):
+        if name == "holdings":
+            yield from _holdings(reader, some, known)
+        elif name == "counts":
+            yield from _counts(reader, some, known)
+        else:
+            for one in some:
+                yield from _periods(one, billing.moment(known, now))
+
+
+def _by_account(
+    reader: Reader, name: str, accounts: Sequence[AccountFacts], known: Knowledge
+) -> Iterator[tuple[AccountFacts, list[Row]]]:
+    numbers = [one.no for one in accounts]
+    found: dict[int, list[Row]] = {number: [] for number in numbers}
+    for row in reader.ask("exports", name, known, account_nos=numbers):
+        found[row["account_no"]].append(row)
+    for one in accounts:
+        yield one, found[one.no]
+
+
+def _holdings(
+    reader: Reader, accounts: Sequence[AccountFacts], known: Knowledge
+) -> Iterator[Row]:
+    for account, rows in _by_account(reader, "holdings", accounts, known):
+        people = reader.people(row["user_no"] for row in rows)
+        for row in rows:
+            yield {
+                "account": account.key,
+                "seat": f"{row['seat_type']}#{row['number']}",
+                "seat_type": row["seat_type"],
+                "number": row["number"],
+                "user": people[row["user_no"]]["user"],
+                "held_from": utc(row["held_from"]),
+                "held_until": utc(row["held_until"]),
+                "assigned": row["assigned"],
+                "unassigned": row["unassigned"],
+                "reversed": row["reversed"],
+            }
+
+
+def _counts(
+    reader: Reader, accounts: Sequence[AccountFacts], known: Knowledge
+) -> Iterator[Row]:
+    for account, rows in _by_account(reader, "counts", accounts, known):
+        for row in rows:
+            yield {
+                "account": account.key,
+                "seat_type": row["seat_type"],
+                "at": utc(row["at"]),
+                "purchased": row["purchased"],
+                "assigned": row["assigned"],
+                "available": row["purchased"] - row["assigned"],
+            }
+
+
+def _periods(account: AccountFacts, upto: datetime) -> Iterator[Row]:
+    for period in billing.existing(account, upto):
+        mode, granularity = account.policy_at(period.starts)
+        yield {
+            "account": account.key,
+            "period": period.label,
+            "from": period.starts,
+            "until": period.ends,
+            "days": len(period.days),
+            "seconds": period.seconds,
+            "time_zone": period.zone,
+            "mode": mode,
+            "granularity": granularity,
+        }

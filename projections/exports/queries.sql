@@ -1,0 +1,14 @@
+-- holdings --
+-- Every holding of some accounts, with what was reversed.
+SELECT account_no, seat_type::text AS seat_type, number, user_no, held_from, held_until,
+       assigned, unassigned, reversed
+  FROM seat_holding_at(%(known)s::bigint)
+ WHERE account_no = ANY (%(account_nos)s::bigint[])
+ ORDER BY account_no, seat_type::text COLLATE "C", number, held_from, held_until, entry;
+
+-- counts --
+-- The step functions of some accounts.
+SELECT account_no, seat_type::text AS seat_type, at, purchased, assigned
+  FROM seat_count_at(%(known)s::bigint)
+ WHERE account_no = ANY (%(account_nos)s::bigint[])
+ ORDER BY account_no, seat_type::text COLLATE "C", at;

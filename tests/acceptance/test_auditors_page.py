@@ -1,0 +1,96 @@
+"""The auditors' page shows what the demo's invoices give; and exports."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import shlex
+from pathlib import Path
+
+from pyarrow import parquet
+
+from tests.audits import BOUGHT, GIVEN, OPENED, A
+from tests.program import Program
+
+ROOT = Path(__file__).parents[2]
+DEMO = ROOT / "cli" / "demo"
+FACTS = (BOUGHT, A, GIVEN)
+
+
+def shown() -> list[tuple[list[str], list[str]]]:
+    """The commands of the page, each with the lines that it is said to print."""
+    page = (ROOT / "README.md").read_text().partition("## Auditing an invoice\n")[2]
+    page = page.partition("\n## ")[0]
+    found = []
+    for block in re.findall(r"```text\n\$ seat-ledger (.*?)```", page, re.DOTALL):
+        command, _, told = block.replace("\\\n", " ").partition("\n")
+        lines = [line for line in told.splitlines() if line.strip(" ─")]
+        found.append((shlex.split(command), lines))
+    return found
+
+
+def is_within(words: list[str], told: list[str]) -> bool:
+    """Whether the words come in this order, others between them or not."""
+    rest = iter(told)
+    return all(word in rest for word in words)
+
+
+def test_the_auditors_page_shows_what_the_program_prints(database: str) -> None:
+    program = Program(database)
+    assert program.run("import", DEMO / "history.jsonl").returncode == 0
+    pages = shown()
+    assert [words[:2] for words, _ in pages] == [
+        ["invoice", "audit"],
+        ["billing", "explain"],
+        ["event", "show"],
+    ]
+    for words, lines in pages:
+        done = program.run(*words, cwd=ROOT)
+        assert done.returncode == (3 if words[0] == "invoice" else 0), done.stderr
+        told = [line.split() for line in done.stdout.splitlines()]
+        every = done.stdout.split()
+        for line in lines:
+            inside = any(is_within(line.split(), one) for one in told)
+            assert inside or is_within(line.split(), every), line
+
+
+def test_exports_hold_the_same_rows_in_every_form(
+    database: str, tmp_path: Path
+) -> None:
+    program = Program(database)
+    order = {
+        "op": "open_account", "account": "=e", "name": "=1+1", "time_zone": "UTC",
+        "term_start": "2025-05-01", "term_months": 12, "billing_cycle_months": 1,
+    }  # fmt: skip
+    assert program.lines(order, OPENED, *FACTS).returncode == 0
+    for what in ("journal", "holdings", "counts", "periods"):
+        known = ("--known-at", "6")
+        exact = program.run("export", what, *known, "--format", "jsonl").stdout
+        rows = [json.loads(line) for line in exact.splitlines()]
+        for form in ("csv", "jsonl", "parquet"):
+            target = tmp_path / f"{what}.{form}"
+            done = program.run("export", what, "--output", target, *known)
+            assert done.returncode == 0, done.stderr
+        assert (tmp_path / f"{what}.jsonl").read_text() == exact
+        with (tmp_path / f"{what}.csv").open(newline="") as file:
+            read = list(csv.DictReader(file))
+        table = parquet.read_table(tmp_path / f"{what}.parquet")
+        assert len(read) == table.num_rows == len(rows) > 0
+        assert list(read[0]) == table.column_names == list(rows[0])
+        keys = [row["account"] for row in rows]
+        assert table["account"].to_pylist() == keys
+        assert [row["account"].removeprefix("'") for row in read] == keys
+    assert {row["account"] for row in rows} == {"=e", "e"}
+    assert any(row["account"] == "'=e" for row in read)
+
+
+def test_a_refused_export_leaves_nothing(database: str, tmp_path: Path) -> None:
+    program = Program(database)
+    for words in (
+        ("journal", "--output", tmp_path / "journal.doc"),
+        ("journal", "--output", tmp_path / "no" / "journal.csv"),
+        ("journal",),
+    ):
+        assert program.run("export", *words).returncode == 2
+    assert list(tmp_path.iterdir()) == []
