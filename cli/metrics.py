@@ -63,7 +63,7 @@ def _state(conninfo: str) -> dict[str, float]:
     from seat_ledger.store.connection import connect  # noqa: PLC0415
 
     try:
-        with connect(conninfo, autocommit=True) as connection:
+        with connect(conninfo, role="reader", autocommit=True) as connection:
             row = engine.status(connection)[0]
     except (Unavailable, SchemaMismatch):
         return {}  # what is noted says so already

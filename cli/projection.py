@@ -46,7 +46,7 @@ def status(metrics: Path | None) -> None:
     from seat_ledger.store.connection import connect  # noqa: PLC0415
 
     session = _session()
-    with connect(session.conninfo(), autocommit=True) as connection:
+    with connect(session.conninfo(), role="reader", autocommit=True) as connection:
         rows = ask(connection)
         builder = rebuilding(connection)
     if metrics is not None:
@@ -123,7 +123,7 @@ def run(follow: bool, rebuild_stale: bool, poll: float) -> None:
     session = _session()
     conninfo = session.ready()
     if rebuild_stale:
-        with connect(conninfo, autocommit=True) as connection:
+        with connect(conninfo, role="projector", autocommit=True) as connection:
             stale = generation.served(connection).stale
         if stale and (code := rebuild_and_tell(session)):
             raise click.exceptions.Exit(code)
@@ -131,7 +131,7 @@ def run(follow: bool, rebuild_stale: bool, poll: float) -> None:
         if _follow(conninfo, poll):
             raise click.exceptions.Exit(130)
         return
-    with connect(conninfo, autocommit=True) as connection:
+    with connect(conninfo, role="projector", autocommit=True) as connection:
         before = generation.served(connection).checkpoint
         found = engine.catch_up(connection, patient=True)
     row = {"checkpoint": found.checkpoint, "head": found.head, "before": before}

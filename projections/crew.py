@@ -41,7 +41,7 @@ class Crew:
         return self
 
     def _connect(self) -> Connection:
-        connection = connect(self.conninfo, autocommit=True)
+        connection = connect(self.conninfo, role="projector", autocommit=True)
         for name, value in _SETTINGS.items():
             connection.execute("SELECT set_config(%s, %s, false)", [name, value])
         generation.use(connection, self.number)

@@ -29,7 +29,7 @@ Tell = Callable[..., None]
 
 def may_follow(conninfo: str) -> bool:
     """Whether this database lets us move the projections on. Raises Unavailable."""
-    with connect(conninfo, autocommit=True) as connection:
+    with connect(conninfo, role="projector", autocommit=True) as connection:
         return may_write(connection)
 
 
@@ -51,7 +51,7 @@ def follow(
     pause = 0.1
     while not stopping.is_set():
         try:
-            with connect(conninfo, autocommit=True) as connection:
+            with connect(conninfo, role="projector", autocommit=True) as connection:
                 pause = 0.1
                 _follow_on(connection, poll, tell, stopping)
         except (Unavailable, psycopg.OperationalError) as error:

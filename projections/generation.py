@@ -56,7 +56,7 @@ def install(conninfo: str) -> bool:
 
     Tables of another definition are left as they are: they serve until a rebuild.
     """
-    with connect(conninfo, autocommit=True) as connection:
+    with connect(conninfo, role="projector", autocommit=True) as connection:
         if _is_installed(connection):
             return False
         with connection.transaction():
@@ -66,7 +66,6 @@ def install(conninfo: str) -> bool:
             connection.execute("SET LOCAL client_min_messages = warning")
             connection.execute("DROP SCHEMA IF EXISTS projection CASCADE")
             connection.execute(text("control.sql").encode())
-            make_reader_role(connection)
             number = make(connection)
             for projection in PROJECTIONS:
                 make_indexes(connection, number, projection.name)
@@ -183,35 +182,6 @@ def _replace_views(connection: Connection, views: str) -> None:
         connection.execute(views.encode())
 
 
-def make_reader_role(connection: Connection) -> bool:
-    """Make the role that may read and nothing else, where one may make roles."""
-    try:
-        with connection.transaction():
-            connection.execute(
-                sql.SQL("CREATE ROLE {} NOLOGIN").format(sql.Identifier(READER_ROLE))
-            )
-    except (psycopg.errors.DuplicateObject, psycopg.errors.UniqueViolation):
-        return True
-    except psycopg.errors.InsufficientPrivilege:
-        return False
-    return True
-
-
-def become_reader(connection: Connection) -> None:
-    """Let a session write nothing: by its setting, and by the role where there is one.
-
-    Who is the reader's role already, or may not take it, stays who they are.
-    """
-    connection.execute("SET default_transaction_read_only = on")
-    row = connection.execute(
-        "SELECT pg_has_role(current_user, oid, 'MEMBER') FROM pg_roles "
-        "WHERE rolname = %s AND rolname <> current_user",
-        [READER_ROLE],
-    ).fetchone()
-    if row and row[0]:
-        connection.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(READER_ROLE)))
-
-
 def _let_read(connection: Connection, number: int) -> None:
     """Let the reader's role read the views, and what questions are asked of."""
     row = connection.execute(
@@ -220,7 +190,7 @@ def _let_read(connection: Connection, number: int) -> None:
     if row is None:
         return
     for grant in (
-        "GRANT USAGE ON SCHEMA projection, ledger, {} TO {}",
+        "GRANT USAGE ON SCHEMA projection, {} TO {}",
         "GRANT SELECT ON ALL TABLES IN SCHEMA projection, {} TO {}",
     ):
         connection.execute(
@@ -228,11 +198,6 @@ def _let_read(connection: Connection, number: int) -> None:
                 sql.Identifier(schema_of(number)), sql.Identifier(READER_ROLE)
             )
         )
-    for grant in (
-        "GRANT SELECT (notification_id, recorded_at) ON ledger.stored_events TO {}",
-        "GRANT SELECT ON ledger.schema_migration TO {}",
-    ):
-        connection.execute(sql.SQL(grant).format(sql.Identifier(READER_ROLE)))
 
 
 def drop(connection: Connection, number: int) -> None:

@@ -24,7 +24,7 @@ from projections.contracts import AccountFacts, Row, facts_of
 from projections.locks import APPEND_LOCK
 from projections.queries import question
 from seat_ledger.errors import CommandRefused, NotFound
-from seat_ledger.store.connection import connect, unavailable
+from seat_ledger.store.connection import become, connect, unavailable
 from seat_ledger.values import account_id, as_word, fold_email, shown
 
 __all__ = ["AccountFacts", "Knowledge", "Reader", "Row", "utc"]
@@ -62,7 +62,8 @@ class Reader:
         self.connection: psycopg.Connection[Any] = connect(conninfo, autocommit=True)
         try:
             if read_only:
-                generation.become_reader(self.connection)
+                self.connection.execute("SET default_transaction_read_only = on")
+            become(self.connection, "reader")
             self._pin(catch_up=catch_up)
         except BaseException:
             self.connection.close()
@@ -76,7 +77,9 @@ class Reader:
     def _pin(self, *, catch_up: bool) -> None:
         """Stay on what is served now: one snapshot for all the questions."""
         if catch_up:
+            become(self.connection, "projector")
             catching_up.catch_up(self.connection, patient=self.patient)
+            become(self.connection, "reader")
         self.connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         found = generation.served(self.connection)
         generation.check(found)

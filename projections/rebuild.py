@@ -133,7 +133,8 @@ def rebuild(
     with what is being done. Raises Locked (exit 11) while another rebuild is at work.
     """
     result = Result()
-    with connect(conninfo, autocommit=True) as connection, _alone(connection):
+    connecting = connect(conninfo, role="projector", autocommit=True)
+    with connecting as connection, _alone(connection):
         try:
             size = workers or DEFAULT_WORKERS
             _Rebuild(conninfo, connection, size, result, (tell, at))()

@@ -78,7 +78,7 @@ def verify(
 ) -> Verified:
     """Hold the served tables against the store. Raises SchemaMismatch."""
     began = time.monotonic()
-    with connect(conninfo, autocommit=True) as connection:
+    with connect(conninfo, role="projector", autocommit=True) as connection:
         connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         served = generation.served(connection)
         generation.check(served)

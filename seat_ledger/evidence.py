@@ -309,7 +309,7 @@ def prove(conninfo: str, position: int, size: int | None = None) -> dict[str, An
 
     Raises NotFound, CommandRefused (``not_sealed``) and IntegrityFailure.
     """
-    with connect(conninfo) as connection:
+    with connect(conninfo, role="writer") as connection:
         kept = _checkpoint(connection, size)
         stored = next(rows(connection, position - 1, position), None)
         tile = seals.tile_of(connection, position)
@@ -363,7 +363,7 @@ def prove_growth(
 
     The earlier one is named by its size, or given as the note that was kept.
     """
-    with connect(conninfo) as connection:
+    with connect(conninfo, role="writer") as connection:
         kept = _checkpoint(connection, size)
         if isinstance(earlier, int):
             earlier = _checkpoint(connection, earlier).note

@@ -23,6 +23,7 @@ from seat_ledger.store.embedded import EmbeddedServer, binaries_at_hand
 
 FIFTEEN = Path("/usr/lib/postgresql/15/bin")
 TEMPLATE = "ledger_template"
+PROJECTOR = "seat_ledger_projector"
 
 
 def versions() -> dict[str, Path]:
@@ -120,6 +121,8 @@ def _database(server: str, template: str) -> Iterator[str]:
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute("SELECT pg_advisory_lock(2)")
         connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        if template == TEMPLATE:  # rights on a database are not copied
+            connection.execute(f"GRANT CREATE ON DATABASE {name} TO {PROJECTOR}")
         connection.execute("SELECT pg_advisory_unlock(2)")
     yield server.replace("dbname=postgres", f"dbname={name}")
     with psycopg.connect(server, autocommit=True) as connection:

@@ -1,4 +1,4 @@
-CREATE OR REPLACE VIEW projection.current_assignment AS
+CREATE OR REPLACE VIEW projection.current_assignment WITH (security_invoker = true) AS
 SELECT account.account_key AS account, held.seat_type::text AS seat_type, held.number,
        held.seat_type::text || '#' || held.number AS seat, person.user_id,
        person.user_key, person.email, person.name, held.held_from, held.assigned

@@ -1,4 +1,4 @@
-CREATE OR REPLACE VIEW projection.seat_count AS
+CREATE OR REPLACE VIEW projection.seat_count WITH (security_invoker = true) AS
 SELECT account.account_key AS account, step.seat_type::text AS seat_type, step.at,
        step.purchased, step.assigned, step.purchased - step.assigned AS available
   FROM seat_count AS step

@@ -1,4 +1,4 @@
-CREATE OR REPLACE VIEW projection.seat AS
+CREATE OR REPLACE VIEW projection.seat WITH (security_invoker = true) AS
 SELECT account.account_key AS account, seat.seat_type::text AS seat_type, seat.number,
        seat.seat_type::text || '#' || seat.number AS seat, seat.purchased_at,
        seat.retires_at, seat.purchased, seat.retired
@@ -9,7 +9,7 @@ COMMENT ON VIEW projection.seat IS
 COMMENT ON COLUMN projection.seat.purchased IS 'The position of the purchase.';
 COMMENT ON COLUMN projection.seat.retired IS 'The position of the retirement.';
 
-CREATE OR REPLACE VIEW projection.seat_holding AS
+CREATE OR REPLACE VIEW projection.seat_holding WITH (security_invoker = true) AS
 SELECT account.account_key AS account, held.seat_type::text AS seat_type, held.number,
        held.seat_type::text || '#' || held.number AS seat, person.user_id,
        held.held_from, held.held_until, held.assigned, held.unassigned, held.reversed

@@ -1,4 +1,4 @@
-CREATE OR REPLACE VIEW projection.journal AS
+CREATE OR REPLACE VIEW projection.journal WITH (security_invoker = true) AS
 SELECT said.position, said.recorded_at, said.effective_at, said.topic::text AS event,
        account.account_key AS account, account.account_id, person.user_id,
        said.seat_type::text AS seat_type, said.number,

@@ -1,4 +1,4 @@
-CREATE OR REPLACE VIEW projection.billing_period AS
+CREATE OR REPLACE VIEW projection.billing_period WITH (security_invoker = true) AS
 SELECT account.account_key AS account, period.label AS period, period.starts,
        period.ends, period.days,
        extract(epoch FROM period.ends - period.starts) AS seconds, period.time_zone,

@@ -1,4 +1,4 @@
-CREATE OR REPLACE VIEW projection.user_directory AS
+CREATE OR REPLACE VIEW projection.user_directory WITH (security_invoker = true) AS
 SELECT person.user_id, account.account_key AS account, person.user_key, person.email,
        person.name, person.user_no AS added
   FROM user_directory AS person

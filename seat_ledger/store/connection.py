@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
@@ -12,14 +12,44 @@ from seat_ledger.errors import Unavailable
 CONNECT_TIMEOUT = 10
 
 
-def connect(conninfo: str, **options: Any) -> psycopg.Connection[Any]:
-    """Open a connection. Raises Unavailable, without any secret in its message."""
+Role = Literal["writer", "projector", "reader"]
+
+_BECOME = (
+    "SELECT set_config('role', coalesce(("
+    "SELECT rolname FROM pg_roles WHERE rolname = %(role)s "
+    "AND pg_has_role(session_user, oid, 'MEMBER') "
+    "AND has_schema_privilege(oid, to_regnamespace('ledger'), 'USAGE') "
+    "AND (rolname <> 'seat_ledger_projector' "
+    "OR has_database_privilege(oid, current_database(), 'CREATE'))"
+    "), 'none'), false)"
+)
+
+
+def connect(
+    conninfo: str, *, role: Role | None = None, **options: Any
+) -> psycopg.Connection[Any]:
+    """Open a connection, as one of the ledger's roles where that can be.
+
+    Raises Unavailable, without any secret in its message.
+    """
     try:
         options.setdefault("application_name", "seat-ledger")
         options.setdefault("connect_timeout", CONNECT_TIMEOUT)
-        return psycopg.connect(conninfo, **options)
+        connection = psycopg.connect(conninfo, **options)
+        if role is not None:
+            become(connection, role)
     except (psycopg.Error, UnicodeError) as error:
         raise unavailable(conninfo, error) from None
+    return connection
+
+
+def become(connection: psycopg.Connection[Any], role: Role) -> None:
+    """Take on a role for the session, with fewer rights than the login.
+
+    Where the login is no member of it, or this database does not know it, the login
+    keeps its own. Nothing that a transaction holds may depend on it.
+    """
+    connection.execute(_BECOME, {"role": f"seat_ledger_{role}"})
 
 
 def unavailable(conninfo: str, error: Exception) -> Unavailable:

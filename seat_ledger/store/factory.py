@@ -16,6 +16,7 @@ from psycopg.conninfo import make_conninfo
 
 from seat_ledger.account import Account
 from seat_ledger.snapshot import SNAPSHOT_TOPIC, AccountSnapshot
+from seat_ledger.store.connection import become
 from seat_ledger.store.recorder import SCHEMA, LedgerRecorder
 
 for _name in ("psycopg", "psycopg.pool"):  # the library silences them at import
@@ -52,6 +53,7 @@ class LedgerDatastore(PostgresDatastore):
 
         def after_connect(connection: Connection[Any]) -> None:
             connection.autocommit = True
+            become(connection, "writer")
             connection.execute(
                 "SELECT set_config('idle_in_transaction_session_timeout', %s, false)",
                 [f"{milliseconds}ms"],

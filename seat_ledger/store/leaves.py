@@ -100,7 +100,7 @@ class Hashed(NamedTuple):
 
 def open_for_reading(conninfo: str) -> Connection:
     """A connection on which leaves are read."""
-    connection = connect(conninfo, autocommit=True)
+    connection = connect(conninfo, role="writer", autocommit=True)
     for name, value in _SETTINGS.items():
         connection.execute("SELECT set_config(%s, %s, false)", [name, value])
     return connection

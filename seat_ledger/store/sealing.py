@@ -54,7 +54,10 @@ def seal(
     the one that was signed last.
     """
     began = time.monotonic()
-    with connect(conninfo, autocommit=True) as connection, connection.transaction():
+    with (
+        connect(conninfo, role="writer", autocommit=True) as connection,
+        connection.transaction(),
+    ):
         _take_lock(connection)
         kept = seals.checkpoint(connection)
         size, position = (kept.size, kept.position) if kept else (0, FIRST)

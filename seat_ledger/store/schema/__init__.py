@@ -14,6 +14,7 @@ from typing import NamedTuple
 import psycopg
 
 from seat_ledger.errors import SchemaMismatch
+from seat_ledger.store import access
 from seat_ledger.store.connection import connect
 
 _LOCK = 7365617430
@@ -90,6 +91,8 @@ def migrate(conninfo: str, *, up_to: int | None = None) -> list[str]:
                     [migration.number, migration.name, migration.digest],
                 )
             done.append(f"{migration.number:04}_{migration.name}")
+        if up_to is None:
+            access.grant(connection)
         return done
 
 

@@ -1,0 +1,97 @@
+"""Roles with as few rights as their work needs.
+
+``owner`` has the tables of the write side, ``writer`` appends and reads, ``projector``
+keeps the read side, ``reader`` reads what is served. Commands take on the smallest role
+that suffices, where the login is a member of it (:mod:`seat_ledger.store.connection`).
+Where the login may not make roles everything works as the login itself.
+"""
+
+from __future__ import annotations
+
+import re
+from importlib import resources
+from typing import Any, NamedTuple
+
+import psycopg
+
+ROLES = ("owner", "writer", "projector", "reader")
+_PART = re.compile(r"^-- ([a-z]+) --$", re.MULTILINE)
+_OWN = """
+CREATE FUNCTION pg_temp.own(space oid, schema name, owner name) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    one record;
+BEGIN
+    FOR one IN
+        SELECT 'TABLE' AS kind, oid::regclass::text AS name
+          FROM pg_class
+         WHERE relnamespace = space AND relkind IN ('r', 'v', 'm', 'p')
+           AND relowner <> owner::text::regrole
+         UNION ALL
+        SELECT 'ROUTINE', oid::regprocedure::text
+          FROM pg_proc
+         WHERE pronamespace = space AND proowner <> owner::text::regrole
+         UNION ALL
+        SELECT 'TYPE', kind.oid::regtype::text
+          FROM pg_type AS kind
+          LEFT JOIN pg_class AS of ON of.oid = kind.typrelid
+         WHERE kind.typnamespace = space AND kind.typowner <> owner::text::regrole
+           AND (kind.typtype IN ('e', 'd') OR of.relkind = 'c')
+    LOOP
+        EXECUTE format('ALTER %s %s OWNER TO %I', one.kind, one.name, owner);
+    END LOOP;
+END;
+$$;
+"""
+
+
+class Access(NamedTuple):
+    """What could be set up, and in words what could not."""
+
+    granted: bool
+    told: tuple[str, ...] = ()
+
+
+def grant(connection: psycopg.Connection[Any]) -> Access:
+    """Make the roles and give them their rights, as far as the login may.
+
+    Nothing is half granted: each part is done or left out, and told.
+    """
+    parts = _parts()
+    told = []
+    try:
+        with connection.transaction():
+            connection.execute("SET LOCAL client_min_messages = warning")
+            connection.execute(parts["roles"])
+            connection.execute(_OWN)
+            connection.execute(parts["owners"])
+            connection.execute(parts["grants"])
+            connection.execute("DROP FUNCTION pg_temp.own(oid, name, name)")
+    except psycopg.errors.InsufficientPrivilege:
+        return Access(granted=False, told=(_NO_ROLES,))
+    for part, lacking in _OPTIONAL.items():
+        try:
+            with connection.transaction():
+                connection.execute(parts[part])
+        except psycopg.errors.InsufficientPrivilege:
+            told.append(lacking)
+    return Access(granted=True, told=tuple(told))
+
+
+_NO_ROLES = (
+    "This login may not make the roles of the seat ledger, so commands work with all "
+    "of its rights. Let somebody with CREATEROLE run 'seat-ledger db migrate'."
+)
+_OPTIONAL = {
+    "making": "This login may not let the projector make schemas in this database, so "
+    "a rebuild works with the login's own rights.",
+    "watching": "The projector may not see who holds a switch up (pg_read_all_stats).",
+}
+
+
+def _parts() -> dict[str, bytes]:
+    text = resources.files(__package__).joinpath("access.sql").read_text("utf-8")
+    found = _PART.split(text)[1:]
+    return {
+        name: sql.encode() for name, sql in zip(found[::2], found[1::2], strict=True)
+    }

@@ -1,0 +1,83 @@
+-- Who may do what. Run after the migrations, each time: what stands here is what holds.
+-- The roles cannot log in; give them to whoever does: GRANT seat_ledger_reader TO ann;
+
+-- roles --
+-- The four roles, for all databases of the server, and the present login among them.
+DO $$
+DECLARE
+    name text;
+BEGIN
+    FOREACH name IN ARRAY ARRAY['seat_ledger_owner', 'seat_ledger_writer',
+                                'seat_ledger_projector', 'seat_ledger_reader']
+    LOOP
+        IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = name) THEN
+            BEGIN
+                EXECUTE format('CREATE ROLE %I NOLOGIN', name);
+            EXCEPTION WHEN duplicate_object OR unique_violation THEN
+                NULL;  -- somebody made it at the same moment
+            END;
+        END IF;
+        IF NOT pg_has_role(name, 'MEMBER') THEN
+            EXECUTE format('GRANT %I TO CURRENT_USER', name);
+        END IF;
+    END LOOP;
+END;
+$$;
+
+-- owners --
+-- The write side belongs to the owner, the read side to the projector.
+DO $$
+DECLARE
+    one record;
+BEGIN
+    FOR one IN
+        SELECT space.oid, space.nspname,
+               CASE space.nspname WHEN 'ledger' THEN 'seat_ledger_owner'
+                                  ELSE 'seat_ledger_projector' END AS owner
+          FROM pg_namespace AS space
+         WHERE space.nspname = 'ledger' OR space.nspname ~ '^projection(_[0-9]+)?$'
+    LOOP
+        EXECUTE format('ALTER SCHEMA %I OWNER TO %I', one.nspname, one.owner);
+        PERFORM pg_temp.own(one.oid, one.nspname, one.owner);
+    END LOOP;
+END;
+$$;
+
+-- grants --
+-- What each role may do in the schema of the write side.
+REVOKE ALL ON SCHEMA ledger FROM PUBLIC;
+REVOKE ALL ON ALL TABLES IN SCHEMA ledger
+    FROM PUBLIC, seat_ledger_writer, seat_ledger_projector, seat_ledger_reader;
+GRANT USAGE ON SCHEMA ledger
+    TO seat_ledger_writer, seat_ledger_projector, seat_ledger_reader;
+
+GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA ledger TO seat_ledger_writer;
+REVOKE INSERT ON ledger.schema_migration, ledger.digest_key FROM seat_ledger_writer;
+GRANT SELECT, USAGE, UPDATE ON ALL SEQUENCES IN SCHEMA ledger TO seat_ledger_writer;
+GRANT UPDATE ON ledger.account_head, ledger.snapshots TO seat_ledger_writer;
+GRANT DELETE ON ledger.sealed_tile TO seat_ledger_writer;
+-- An erasure destroys a key, a name and a digest; the events stay.
+GRANT DELETE ON ledger.person_key TO seat_ledger_writer;
+GRANT UPDATE (user_key, folded_email) ON ledger.user_name TO seat_ledger_writer;
+GRANT UPDATE (digest) ON ledger.recorded_command TO seat_ledger_writer;
+
+GRANT SELECT ON ledger.stored_events, ledger.schema_migration, ledger.person_key,
+                ledger.user_name, ledger.sealed_checkpoint, ledger.sealed_tile
+   TO seat_ledger_projector;
+
+GRANT SELECT ON ledger.schema_migration TO seat_ledger_reader;
+GRANT SELECT (notification_id, recorded_at) ON ledger.stored_events
+   TO seat_ledger_reader;
+
+-- making --
+-- The projector makes generations, each a schema of its own.
+DO $$
+BEGIN
+    EXECUTE format('GRANT CREATE ON DATABASE %I TO seat_ledger_projector',
+                   current_database());
+END;
+$$;
+
+-- watching --
+-- The projector tells who holds a switch up.
+GRANT pg_read_all_stats TO seat_ledger_projector;
