@@ -30,7 +30,7 @@ def forget(conninfo: str, user_id: UUID) -> bool:
 
     Catching up does it too, but not in the tables that a rebuild left behind.
     """
-    with connect(conninfo, autocommit=True) as connection:
+    with connect(conninfo, role="projector", autocommit=True) as connection:
         try:
             persons.forget(connection, user_id)
         except psycopg.errors.InsufficientPrivilege:

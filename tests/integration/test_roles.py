@@ -1,0 +1,265 @@
+"""What each role cannot do, and that commands work under the smallest of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from projections import engine
+from seat_ledger import evidence
+from seat_ledger.application import SeatLedger
+from seat_ledger.integrity.note import Signer
+from seat_ledger.store import access, schema
+from seat_ledger.store.connection import connect
+
+PROGRAM = Path(sys.executable).parent / "seat-ledger"
+DENIED = psycopg.errors.InsufficientPrivilege
+EVENTS = "ledger.stored_events"
+NEW = (
+    f"INSERT INTO {EVENTS} (originator_id, originator_version, topic, state, "
+    "recorded_at) VALUES (gen_random_uuid(), 1, 'X', '', now())"
+)
+KEY = "INSERT INTO ledger.person_key VALUES (gen_random_uuid(), ''::bytea)"
+
+MAY_NOT = {
+    "reader": [
+        f"SELECT state FROM {EVENTS}",
+        "SELECT * FROM ledger.person_key",
+        "SELECT * FROM ledger.user_name",
+        "SELECT * FROM ledger.recorded_command",
+        "SELECT * FROM ledger.snapshots",
+        "SELECT * FROM ledger.sealed_checkpoint",
+        NEW,
+        "UPDATE projection.generation SET position = 0",
+        "DELETE FROM {served}.journal",
+        "TRUNCATE {served}.user_directory",
+        "CREATE TABLE projection.mine (n int)",
+        "CREATE SCHEMA mine",
+    ],
+    "projector": [
+        NEW,
+        f"UPDATE {EVENTS} SET topic = 'X'",
+        f"DELETE FROM {EVENTS}",
+        f"TRUNCATE {EVENTS}",
+        KEY,
+        "DELETE FROM ledger.person_key",
+        "UPDATE ledger.user_name SET user_key = 'x'",
+        "SELECT * FROM ledger.digest_key",
+        "DELETE FROM ledger.sealed_checkpoint",
+        "SELECT nextval('ledger.stored_events_notification_id_seq')",
+        "CREATE TABLE ledger.mine (n int)",
+    ],
+    "writer": [
+        f"UPDATE {EVENTS} SET topic = 'X'",
+        f"DELETE FROM {EVENTS}",
+        f"TRUNCATE {EVENTS}",
+        f"ALTER TABLE {EVENTS} DISABLE TRIGGER ALL",
+        "DELETE FROM ledger.user_name",
+        "UPDATE ledger.person_key SET key = ''",
+        "DELETE FROM ledger.recorded_command",
+        "UPDATE ledger.recorded_command SET positions = '{{}}'",
+        "DELETE FROM ledger.invoice_number",
+        "UPDATE ledger.sealed_checkpoint SET note = ''",
+        "DELETE FROM ledger.sealed_checkpoint",
+        "UPDATE ledger.digest_key SET key = ''",
+        "INSERT INTO ledger.schema_migration VALUES (99, 'x', 'x')",
+        "SELECT * FROM projection.journal",
+        "DROP TABLE ledger.snapshots",
+        "CREATE SCHEMA mine",
+    ],
+    "owner": [
+        "CREATE ROLE mine",
+        "SELECT * FROM projection.journal",
+        "CREATE SCHEMA mine",
+        "SET session_replication_role = replica",
+    ],
+}
+MAY = {
+    "reader": ["SELECT * FROM projection.journal", "SELECT * FROM projection.seat"],
+    "projector": [f"SELECT state FROM {EVENTS}", "CREATE SCHEMA mine"],
+    "writer": [f"SELECT state FROM {EVENTS}", NEW],
+    "owner": ["CREATE TABLE ledger.mine (n int)"],
+}
+CASES = [(role, one) for role, statements in MAY_NOT.items() for one in statements]
+
+
+def run_as(conninfo: str, role: str, statement: str) -> None:
+    """Run a statement as a role, and take it back."""
+    with psycopg.connect(conninfo) as connection:
+        row = connection.execute("SELECT max(number) FROM projection.generation")
+        served = f"projection_{row.fetchone()[0]}"  # type: ignore[index]
+        connection.execute(f"SET ROLE seat_ledger_{role}")
+        try:
+            connection.execute(statement.format(served=served))
+        finally:
+            connection.rollback()
+
+
+@pytest.mark.both_versions
+def test_what_each_role_cannot_do(database: str) -> None:
+    for role, statements in MAY.items():
+        for statement in statements:
+            run_as(database, role, statement)
+    let_through = []
+    for role, statement in CASES:
+        try:
+            run_as(database, role, statement)
+        except DENIED:
+            continue
+        let_through.append((role, statement))
+    assert let_through == []
+
+
+@pytest.mark.parametrize("role", ["writer", "owner"])
+@pytest.mark.parametrize("change", ["UPDATE {} SET topic = 'X'", "TRUNCATE {}"])
+def test_nobody_changes_events_by_an_ordinary_statement(
+    database: str, role: str, change: str
+) -> None:
+    """The owner has the right; a trigger still refuses it."""
+    with pytest.raises((DENIED, psycopg.errors.RestrictViolation)):
+        run_as(database, role, change.format(EVENTS))
+
+
+class Login:
+    """A login of the server that is a member of some roles, and runs the program."""
+
+    def __init__(self, conninfo: str, name: str) -> None:
+        self.name = name
+        self.conninfo = conninfo.replace("user=seat_ledger", f"user={name}")
+
+    def run(self, *words: Any) -> dict[str, Any]:
+        done = subprocess.run(
+            [PROGRAM, *map(str, words), "--format", "json"],
+            env={
+                "PATH": os.environ["PATH"],
+                "HOME": "/nonexistent",
+                "SEAT_LEDGER_DATABASE_URL": self.conninfo,
+            },
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+
+@pytest.fixture
+def login(server: str) -> Iterator[Any]:
+    """Makes logins that are members of roles."""
+    made = []
+
+    def make(conninfo: str, *roles: str, options: str = "") -> Login:
+        name = f"t_{uuid.uuid4().hex[:12]}"
+        with psycopg.connect(server, autocommit=True) as connection:
+            connection.execute(f"CREATE ROLE {name} LOGIN {options}")
+            made.append(name)
+            for role in roles:
+                connection.execute(f"GRANT seat_ledger_{role} TO {name}")
+        return Login(conninfo, name)
+
+    yield make
+    with psycopg.connect(server, autocommit=True) as connection:
+        for name in made:
+            connection.execute(f"DROP ROLE {name}")
+
+
+OPEN = ("account", "open", "acme", "--name", "Acme", "--time-zone", "UTC")
+TERMS = ("--term-start", "2025-03-05", "--term-months", 240)
+CYCLE = ("--billing-cycle-months", 1)
+
+
+@pytest.mark.both_versions
+def test_commands_work_under_the_smallest_role(
+    database: str, login: Any, tmp_path: Path
+) -> None:
+    results = tmp_path / "results.json"
+    writer = login(database, "writer")
+    writer.run(*OPEN, *TERMS, *CYCLE)
+    writer.run("seat", "buy", "sales/professional", 2, "-a", "acme")
+    lines = [{"op": "buy_seats", "account": "acme", "seat_type": "sales/starter"}]
+    with SeatLedger(writer.conninfo) as ledger:
+        raw = (json.dumps({**one, "quantity": 1}).encode() for one in lines)
+        assert [one.outcome for one in ledger.import_lines(raw)] == ["recorded"]
+    signer = Signer.generate("log")
+    assert evidence.seal(writer.conninfo, signer) is not None
+    assert evidence.verify(writer.conninfo, signer.verifier).findings == []
+    evidence.prove(writer.conninfo, 2)
+
+    reader = login(database, "reader")
+    seats = ("seat", "list", "-a", "acme")
+    assert reader.run("account", "list")["known_at"]["position"] == 0
+    projector = login(database, "projector")
+    assert projector.run("projection", "run")["rows"][0]["checkpoint"] == 4
+    assert projector.run("projection", "rebuild", "--results", results)["switched"]
+    assert len(reader.run(*seats)["rows"]) == 3
+    assert len(reader.run(*seats, "--known-at", "2")["rows"]) == 1
+    assert reader.run("event", "list")["rows"][-1]["position"] == 4
+    assert reader.run("projection", "status")["rows"][0]["state"] == "current"
+    assert projector.run("projection", "verify", "--full")["complete"]
+
+
+def test_a_login_with_every_role_uses_the_one_that_the_work_needs(
+    database: str, login: Any
+) -> None:
+    everybody = login(database, *access.ROLES)
+    for role in ("writer", "projector", "reader"):
+        with connect(everybody.conninfo, role=role) as connection:
+            row = connection.execute("SELECT current_user, session_user").fetchone()
+            assert row == (f"seat_ledger_{role}", everybody.name)
+    everybody.run(*OPEN, *TERMS, *CYCLE)
+    assert everybody.run("account", "list")["rows"][0]["account"] == "acme"
+
+
+def test_a_login_that_may_not_make_roles_goes_on_with_a_sentence(
+    empty_database: str, server: str, login: Any
+) -> None:
+    """Roles of other databases of the server are there; this login is in none."""
+    alone = login(empty_database)
+    with psycopg.connect(server, autocommit=True) as connection:
+        name = empty_database.rpartition("dbname=")[2]
+        connection.execute(f"ALTER DATABASE {name} OWNER TO {alone.name}")
+    schema.migrate(alone.conninfo)
+    engine.install(alone.conninfo)
+    with connect(alone.conninfo, autocommit=True) as connection:
+        found = access.grant(connection)
+        assert (found.granted, len(found.told)) == (False, 1)
+        assert "CREATEROLE" in found.told[0]
+    alone.run(*OPEN, *TERMS, *CYCLE)
+    assert alone.run("account", "list")["rows"][0]["account"] == "acme"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def test_a_login_that_is_a_member_of_the_roles_migrates(
+    empty_database: str, server: str, login: Any
+) -> None:
+    """As on a server of somebody else's, where nobody of ours is a superuser."""
+    owner = login(empty_database, *access.ROLES)
+    name = empty_database.rpartition("dbname=")[2]
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"ALTER DATABASE {name} OWNER TO {owner.name}")
+    schema.migrate(owner.conninfo)
+    engine.install(owner.conninfo)
+    run_as(empty_database, "writer", NEW)
+    with pytest.raises(DENIED):
+        run_as(empty_database, "writer", f"DELETE FROM {EVENTS}")
+    owner.run(*OPEN, *TERMS, *CYCLE)
+    assert owner.run("account", "list")["rows"][0]["account"] == "acme"
+    with psycopg.connect(empty_database) as connection:
+        row = connection.execute(
+            "SELECT count(*) FROM pg_class WHERE relnamespace = 'ledger'::regnamespace "
+            "AND relkind = 'r' AND relowner <> 'seat_ledger_owner'::regrole"
+        ).fetchone()
+        assert row == (0,)
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
