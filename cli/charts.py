@@ -18,7 +18,11 @@ from seat_ledger.calendar import ZoneHistory, add_months, local_date, resolve_da
 WIDTH = 720
 _LEFT, _RIGHT, _TOP, _FOOT = 44, 12, 12, 26
 _LANE = 26
-_BANNED = dict.fromkeys([*range(9), 11, 12, *range(14, 32), 0x7F, 0xFFFE, 0xFFFF])
+_TURNING = (0x61C, 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A))
+_BANNED = dict.fromkeys(
+    [*range(9), 11, 12, *range(14, 32), *range(0x7F, 0xA0), 0xFFFE, 0xFFFF, *_TURNING]
+)
+"""What XML cannot hold, and what would turn the text around it."""
 COLOURS = ("#1f5fa8", "#b34a00", "#35705a", "#7a3b8f", "#8a6d00", "#5b5b5b")
 """Dark enough on white for text of any size, and told apart by dashes as well."""
 _DASHES = ("", "6 3", "2 2", "8 2 2 2", "1 3", "10 4")

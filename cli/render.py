@@ -114,6 +114,16 @@ def harmless(text: object) -> str:
     )
 
 
+def harmless_in_page(value: Any) -> Any:
+    """What a template shows: a text without what could turn what stands beside it.
+
+    Markup of our own, and what is no text, is left as it is.
+    """
+    if hasattr(value, "__html__") or not isinstance(value, str):
+        return value
+    return value if value.isprintable() else harmless_lines(value)
+
+
 def say(message: str) -> None:
     """Tell a person something, on stderr."""
     print(harmless_lines(message), file=sys.stderr)

@@ -14,7 +14,7 @@ from markupsafe import Markup, escape
 
 from cli.console.asking import Asked, Page
 from cli.console.words import LANGUAGES, Words
-from cli.render import harmless, to_json
+from cli.render import harmless_in_page, to_json
 from seat_ledger.calendar import ZoneHistory
 from seat_ledger.errors import LedgerError
 from seat_ledger.values import iso
@@ -33,7 +33,7 @@ class Sheet:
             trim_blocks=True,
             lstrip_blocks=True,
             auto_reload=False,
-            finalize=_harmless,
+            finalize=harmless_in_page,
         )
         digests = {name: hashlib.sha256(file) for name, file in files.items()}
         self.templates.globals["digests"] = {
@@ -76,16 +76,6 @@ class Sheet:
             path=path,
             languages=_languages(words, params, path),
         )
-
-
-def _harmless(value: Any) -> Any:
-    """A text without control characters, which could turn what stands beside it.
-
-    What a form sends back is kept as it was given, by a filter.
-    """
-    if isinstance(value, Markup) or not isinstance(value, str):
-        return value
-    return value if value.isprintable() else harmless(value)
 
 
 def _pinned(asked: Asked, page: Page, form: str) -> str:

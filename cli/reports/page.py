@@ -9,6 +9,7 @@ from itertools import islice
 from typing import IO, Any
 
 from cli import times
+from cli.render import harmless_in_page
 from cli.reports.content import Content, Line, Pictured
 from seat_ledger.calendar import ZoneHistory
 
@@ -31,6 +32,7 @@ def write_page(content: Content, file: IO[bytes]) -> None:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=harmless_in_page,
     )
     environment.filters["cell"] = _cell
     environment.filters["svg"] = Markup

@@ -10,9 +10,11 @@ import shlex
 import subprocess
 import sys
 import unicodedata
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import openpyxl
 import psycopg
 import pytest
 
@@ -30,6 +32,7 @@ TEXTS = (
     "\x1b[2J\x1b]0;owned\x07",
     "\x9b31mred\x9d0;owned\x9c",
     "\u202efdp.exe\u2066",
+    "\ufffe\uffff\ud7ff\U0001f469\u200d\U0001f4bb",
     "first\u2028second\u0085third\nfourth",
     '<script>alert(1)</script>"><img src=x onerror=alert(1)>',
     "%s %(x)s {0} {{7*7}} [red]${jndi:x}`id`$(id)",
@@ -49,9 +52,14 @@ VISIBLE = {"\n", "\t"}
 
 def harmless(text: str) -> bool:
     """Whether nothing of it drives a terminal or turns the order of a text."""
-    return not [
-        char
-        for char in text
+    return not harmful(text)
+
+
+def harmful(text: str) -> list[str]:
+    """What does, with what stands before it."""
+    return [
+        text[max(0, place - 60) : place + 1]
+        for place, char in enumerate(text)
         if (unicodedata.category(char) == "Cc" and char not in VISIBLE)
         or unicodedata.category(char) in {"Zl", "Zp"}
         or unicodedata.bidirectional(char)
@@ -138,6 +146,40 @@ def assert_no_formula(out: str) -> None:
         for cell in row:
             if cell[:1] and cell[0] in "=+-@\t\r\n\uff1d\uff0b\uff0d\uff20":
                 assert re.fullmatch(r"[+-]?\d+(\.\d+)?", cell), cell
+
+
+class Page(HTMLParser):
+    """The tags and attributes of a page, and its text."""
+
+    def __init__(self, content: str) -> None:
+        super().__init__()
+        self.found: set[str] = set()
+        self.text = ""
+        self.feed(content)
+
+    def handle_starttag(self, tag: str, attrs: list[Any]) -> None:
+        self.found |= {tag, *(name for name, _ in attrs)}
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def test_reports_show_hostile_texts_as_text(shops: str, tmp_path: Path) -> None:
+    shown = ""
+    for key in KEYS:
+        for name in ("out.html", "out.xlsx"):
+            words = ["report", "--database", shops, "-a", key, "--period", "2025-03"]
+            assert main([*words, "--output", str(tmp_path / name)]) == 0
+        content = (tmp_path / "out.html").read_text()
+        page = Page(content)
+        assert not harmful(content), key
+        assert not page.found & {"script", "img", "onerror", "onload", "href", "src"}
+        shown += page.text
+        for sheet in openpyxl.load_workbook(tmp_path / "out.xlsx"):
+            for row in sheet.iter_rows():
+                assert "f" not in {cell.data_type for cell in row}
+    assert TEXTS[0] in shown
+    assert KEYS[1] in shown
 
 
 @pytest.mark.parametrize(
