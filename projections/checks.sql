@@ -36,6 +36,7 @@ SELECT account.account_key AS account, held.seat_type::text AS seat_type, held.n
   JOIN account ON account.account_no = held.account_no
  WHERE held.before > held.held_from
     OR (held.before = held.held_from AND held.began_before = held.held_from)
+ ORDER BY position
  LIMIT 1;
 
 -- holdings_have_both_ends --
@@ -46,6 +47,7 @@ SELECT account.account_key AS account, held.seat_type::text AS seat_type, held.n
   JOIN account ON account.account_no = held.account_no
  WHERE NOT held.reversed
    AND (held.assigned IS NULL OR held.held_until < held.held_from)
+ ORDER BY position
  LIMIT 1;
 
 -- holdings_within_seats --
@@ -62,6 +64,7 @@ SELECT account.account_key AS account, held.seat_type::text AS seat_type, held.n
    AND (seat.purchased_at IS NULL
         OR held.held_from < seat.purchased_at
         OR seat.retires_at < coalesce(held.held_until, 'infinity'))
+ ORDER BY position
  LIMIT 1;
 
 -- counts_within_contract --
@@ -78,6 +81,7 @@ SELECT account.account_key AS account, step.seat_type::text AS seat_type, step.a
   JOIN account ON account.account_no = step.account_no
  WHERE step.assigned > step.purchased
     OR step.assigned < 0
+ ORDER BY position
  LIMIT 1;
 
 -- counts_equal_holdings --
@@ -117,4 +121,5 @@ SELECT account.account_key AS account, told.seat_type::text AS seat_type,
   JOIN account ON account.account_no = told.account_no
  WHERE told.held <> told.counted
     OR told.bought <> told.counted_bought
+ ORDER BY position
  LIMIT 1;

@@ -24,6 +24,8 @@ _SETTINGS = {
     "default_statistics_target": "30",
     "client_connection_check_interval": "2s",
 }
+_SETTINGS_OF_SUPERUSERS = {"wal_compression": "off"}
+"""Index builds log whole pages; compressing them takes longer than the build."""
 
 
 class Crew:
@@ -44,6 +46,12 @@ class Crew:
         connection = connect(self.conninfo, role="projector", autocommit=True)
         for name, value in _SETTINGS.items():
             connection.execute("SELECT set_config(%s, %s, false)", [name, value])
+        for name, value in _SETTINGS_OF_SUPERUSERS.items():
+            connection.execute(
+                "SELECT set_config(name, %s, false) FROM pg_settings WHERE name = %s "
+                "AND has_parameter_privilege(name, 'SET')",
+                [value, name],
+            )
         generation.use(connection, self.number)
         return connection
 

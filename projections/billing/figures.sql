@@ -1,6 +1,8 @@
 -- kept_periods --
--- The periods of a range of accounts, as kept.
-SELECT account_no, period_no, starts, ends, days, day_starts
+-- The periods of a range of accounts, as kept; long arrays unpacked once, not for each
+-- step that looks into them.
+SELECT account_no, period_no, starts, ends, days,
+       day_starts || '{}'::timestamptz[] AS day_starts
   FROM billing_period
  WHERE account_no >= %(first)s::bigint
    AND account_no <= %(last)s::bigint
@@ -47,7 +49,7 @@ SELECT account_no, seat_type, number, user_no, held_from, held_until
 -- The periods that a batch of events may have changed: of each account, from the
 -- earliest instant that was touched on.
 SELECT period.account_no, period.period_no, period.starts, period.ends, period.days,
-       period.day_starts
+       period.day_starts || '{}'::timestamptz[] AS day_starts
   FROM (SELECT account_no, min(since) AS since
           FROM unnest(%(account_nos)s::bigint[], %(sinces)s::timestamptz[])
                AS touched(account_no, since)
@@ -117,125 +119,132 @@ SELECT held.account_no, held.seat_type, held.number, held.user_no, held.held_fro
 -- Everything is linear in the steps and holdings: what spans a whole period is counted
 -- from the opening, and only what begins or ends inside it is looked at.
 bounds AS MATERIALIZED (
-    SELECT account_no, min(period_no) AS first_no, count(*)::integer AS periods,
-           array_agg(starts ORDER BY period_no) || max(ends) AS bounds
+    SELECT account_no, min(period_no) AS first_no, max(period_no) AS last_no,
+           max(ends) AS until, array_agg(starts ORDER BY period_no) AS bounds
       FROM period
      GROUP BY account_no
 ),
--- Each step until the next one, once for each period that it reaches into.
-spread AS (
-    SELECT segment.account_no, segment.seat_type, segment.at, segment.next_at,
-           segment.purchased, segment.assigned, segment.bought, segment.retired,
-           segment.given, segment.taken,
-           bounds.first_no - 1 + generate_series(
-               greatest(1, width_bucket(segment.at, bounds.bounds)),
-               CASE
-                   WHEN segment.next_at IS NULL THEN bounds.periods
-                   ELSE least(bounds.periods, width_bucket(
-                       segment.next_at - interval '1 microsecond', bounds.bounds))
-               END
-           ) AS period_no
-      FROM (
-           SELECT step.*,
-                  lead(step.at) OVER (
-                      PARTITION BY step.account_no, step.seat_type ORDER BY step.at
-                  ) AS next_at
-             FROM step
-           ) AS segment
-      JOIN bounds ON bounds.account_no = segment.account_no
-),
-piece AS (
-    SELECT spread.account_no, spread.seat_type, spread.period_no,
-           greatest(spread.at, period.starts) AS begins,
-           least(coalesce(spread.next_at, period.ends), period.ends) AS stops,
-           spread.at > period.starts AS inside,
-           spread.purchased, spread.assigned, spread.bought, spread.retired,
-           spread.given, spread.taken, period.ends, period.days, period.day_starts,
-           greatest(1, width_bucket(
-               greatest(spread.at, period.starts), period.day_starts)) AS d
-      FROM spread
-      JOIN period
-        ON period.account_no = spread.account_no
-       AND period.period_no = spread.period_no
+-- Each step with its period and date, and what is left of the period from it on. Steps
+-- before the first period have the number before it, and tell with what that one opens.
+located AS (
+    SELECT step.account_no, step.seat_type, step.at, step.purchased, step.assigned,
+           step.bought, step.retired, step.given, step.taken,
+           bounds.first_no - 1 + width_bucket(step.at, bounds.bounds) AS period_no
+      FROM step
+      JOIN bounds ON bounds.account_no = step.account_no
+     WHERE step.at < bounds.until
     OFFSET 0
 ),
--- Its date, and which of the period's dates begin before it.
 dated AS (
-    SELECT piece.account_no, piece.seat_type, piece.period_no, piece.begins,
-           piece.inside, piece.purchased, piece.assigned, piece.bought, piece.retired,
-           piece.given, piece.taken, piece.days, piece.d,
-           piece.stops = piece.ends AS last,
-           piece.begins > piece.day_starts[piece.d] AS amid_day,
-           CASE
-               WHEN piece.begins > piece.day_starts[piece.d] THEN piece.d
-               ELSE piece.d - 1
-           END AS before,
-           round(date_part('epoch', piece.stops - piece.begins) * 1e6)::bigint AS lasts,
-           round(date_part('epoch', piece.ends - piece.begins) * 1e6)::bigint AS rests
-      FROM piece
+    SELECT located.account_no, located.seat_type, located.period_no, located.at,
+           located.purchased, located.assigned, located.bought, located.retired,
+           located.given, located.taken, period.days, period.day_starts,
+           located.at > period.starts AS inside, period.ends - located.at AS rest,
+           coalesce(
+               greatest(1, width_bucket(located.at, period.day_starts)), 0) AS d
+      FROM located
+      LEFT JOIN period
+        ON period.account_no = located.account_no
+       AND period.period_no = located.period_no
+    OFFSET 0
+),
+-- What begins and ends with a step that lies inside its period, and not at its start.
+moved AS (
+    SELECT dated.account_no, dated.seat_type, dated.period_no, dated.at, dated.d,
+           dated.days, dated.inside, dated.purchased, dated.assigned,
+           CASE WHEN inside THEN bought ELSE 0 END AS bought,
+           CASE WHEN inside THEN retired ELSE 0 END AS retired,
+           CASE WHEN inside THEN given ELSE 0 END AS given,
+           CASE WHEN inside THEN taken ELSE 0 END AS taken,
+           inside AND at > day_starts[d] AS amid_day,
+           round(date_part('epoch', rest) * 1e6)::bigint AS rests
+      FROM dated
     OFFSET 0
 ),
 placed AS (
-    SELECT dated.*,
-           coalesce(max(assigned) OVER so_far, 0) AS top_before,
-           lag(assigned) OVER so_far AS assigned_before,
-           lead(d) OVER so_far AS next_d
-      FROM dated
+    SELECT moved.*,
+           greatest(0, assigned - max(
+               CASE WHEN inside THEN assigned - given + taken END
+           ) OVER so_far) AS record,
+           lead(d) OVER so_far AS next_d,
+           max(CASE
+                   WHEN amid_day OR d = 1
+                   THEN greatest(assigned, assigned - given + taken)
+                   ELSE assigned
+               END) OVER (
+               PARTITION BY account_no, seat_type, period_no, d) AS day_top
+      FROM moved
     WINDOW so_far AS (
-               PARTITION BY account_no, seat_type, period_no ORDER BY d, begins
-               ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
-),
-dates AS (
-    SELECT account_no, seat_type, period_no, d, max(days) AS days,
-           max(purchased) AS most,
-           max(purchased) FILTER (WHERE NOT inside) AS opening,
-           max(assigned) FILTER (WHERE NOT inside) AS assigned_opening,
-           sum(bought) FILTER (WHERE inside) AS bought,
-           sum(retired) FILTER (WHERE inside) AS retired,
-           sum(bought * (days - d + 1) - retired * (days - before))
-               FILTER (WHERE inside) AS contracted_days,
-           sum(given * (days - d + 1) - taken * (days - before))
-               FILTER (WHERE inside) AS touched_days,
-           max(purchased) FILTER (WHERE last) AS closing,
-           max(assigned) FILTER (WHERE last) AS assigned_closing,
-           max(assigned) AS top,
-           greatest(
-               max(assigned), max(assigned_before) FILTER (WHERE amid_day)
-           ) AS day_top,
-           sum(CASE
-                   WHEN next_d IS NULL THEN assigned * (days - d)
-                   WHEN next_d > d THEN assigned * (next_d - d - 1)
-               END) AS quiet_days,
-           sum((assigned - top_before) * (CASE WHEN inside THEN days - d + 1 ELSE days END))
-               FILTER (WHERE assigned > top_before) AS rises_days,
-           sum((assigned - top_before) * rests)
-               FILTER (WHERE assigned > top_before) AS rises_time,
-           sum(purchased * lasts) AS contracted_time,
-           sum(assigned * lasts) AS held_time
-      FROM placed
-     GROUP BY account_no, seat_type, period_no, d
+               PARTITION BY account_no, seat_type, period_no ORDER BY d, at
+               ROWS UNBOUNDED PRECEDING)
 ),
 stepped AS (
     SELECT account_no, seat_type, period_no,
-           coalesce(max(opening), 0) AS opening,
-           coalesce(sum(bought), 0) AS purchased,
-           coalesce(sum(retired), 0) AS retired,
-           max(closing) AS closing,
-           coalesce(max(assigned_opening), 0) AS assigned_opening,
-           max(top) AS assigned_peak,
-           max(assigned_closing) AS assigned_closing,
-           coalesce(max(opening), 0)::bigint * max(days)
-               + coalesce(sum(contracted_days), 0) AS contracted_days,
-           coalesce(max(assigned_opening), 0)::bigint * max(days)
-               + coalesce(sum(touched_days), 0) AS touched_days,
-           sum(contracted_time) AS contracted_time,
-           coalesce(sum(rises_days), 0) AS rises_days,
-           coalesce(sum(rises_time), 0) AS rises_time,
-           sum(held_time) AS held_time,
-           sum(day_top) + coalesce(sum(quiet_days), 0) AS peak_days
-      FROM dates
+           max(purchased) AS most,
+           max(assigned) AS top,
+           max(purchased) FILTER (WHERE NOT inside) AS opening,
+           max(assigned) FILTER (WHERE NOT inside) AS assigned_opening,
+           max(purchased) FILTER (WHERE next_d IS NULL) AS closing,
+           max(assigned) FILTER (WHERE next_d IS NULL) AS assigned_closing,
+           sum(bought) AS purchased,
+           sum(retired) AS retired,
+           sum((bought - retired) * (days - d + 1)
+               + CASE WHEN amid_day THEN retired ELSE 0 END) AS contracted_days,
+           sum((given - taken) * (days - d + 1)
+               + CASE WHEN amid_day THEN taken ELSE 0 END) AS touched_days,
+           sum((bought - retired) * rests) AS contracted_time,
+           sum((given - taken) * rests) AS held_time,
+           sum(record * (days - d + 1)) AS rises_days,
+           sum(record * rests) AS rises_time,
+           sum(day_top + assigned * (coalesce(next_d, days + 1) - d - 1))
+               FILTER (WHERE next_d IS DISTINCT FROM d) AS peak_days,
+           min(d) AS first_d
+      FROM placed
      GROUP BY account_no, seat_type, period_no
-    HAVING max(most) > 0
+),
+-- With what each opens, and until which period nothing more happens.
+runs AS (
+    SELECT stepped.account_no, stepped.seat_type, stepped.period_no, stepped.most,
+           stepped.top, stepped.closing, stepped.assigned_closing, stepped.purchased,
+           stepped.retired, stepped.contracted_days, stepped.touched_days,
+           stepped.contracted_time, stepped.held_time, stepped.rises_days,
+           stepped.rises_time, stepped.peak_days, stepped.first_d,
+           coalesce(opening, lag(closing) OVER in_order, 0) AS opening,
+           coalesce(assigned_opening, lag(assigned_closing) OVER in_order, 0)
+               AS assigned_opening,
+           coalesce(lead(period_no) OVER in_order - 1, bounds.last_no) AS quiet_until
+      FROM stepped
+      JOIN bounds ON bounds.account_no = stepped.account_no
+    WINDOW in_order AS (
+               PARTITION BY stepped.account_no, stepped.seat_type ORDER BY period_no)
+),
+counted AS (
+    SELECT runs.account_no, runs.seat_type, period.period_no, period.days,
+           round(date_part('epoch', period.ends - period.starts) * 1e6)::bigint::numeric
+               AS lasts,
+           runs.most, runs.opening, runs.purchased, runs.retired, runs.closing,
+           runs.assigned_opening, greatest(runs.assigned_opening, runs.top) AS top,
+           runs.assigned_closing, runs.contracted_days, runs.touched_days,
+           runs.contracted_time, runs.held_time, runs.rises_days, runs.rises_time,
+           runs.peak_days + runs.assigned_opening * (runs.first_d - 1) AS peak_days
+      FROM runs
+      JOIN period
+        ON period.account_no = runs.account_no
+       AND period.period_no = runs.period_no
+     WHERE greatest(runs.opening, runs.most) > 0
+    UNION ALL
+    SELECT runs.account_no, runs.seat_type, period.period_no, period.days,
+           round(date_part('epoch', period.ends - period.starts) * 1e6)::bigint::numeric,
+           0, runs.closing, 0, 0, runs.closing, runs.assigned_closing,
+           runs.assigned_closing, runs.assigned_closing, 0, 0, 0, 0, 0, 0,
+           runs.assigned_closing * period.days
+      FROM runs
+     CROSS JOIN LATERAL generate_series(runs.period_no + 1, runs.quiet_until)
+           AS quiet(period_no)
+      JOIN period
+        ON period.account_no = runs.account_no
+       AND period.period_no = quiet.period_no
+     WHERE runs.closing > 0
 ),
 -- Each holding that begins inside a period, after which one of the seat and the user.
 begun AS (
@@ -259,44 +268,57 @@ begun AS (
              FROM held
            ) AS spanned
       JOIN bounds ON bounds.account_no = spanned.account_no
+    OFFSET 0
 ),
 -- Dates that a seat or a user touches once more, and users who come for the first time.
 again AS (
     SELECT account_no, seat_type, period_no,
            count(*) FILTER (WHERE is_empty AND held_from > day_start) AS empties,
-           count(*) FILTER (WHERE NOT is_empty AND seat_before > since) AS by_seat,
-           count(*) FILTER (WHERE NOT is_empty AND user_before > since) AS by_user,
+           count(*) FILTER (
+               WHERE NOT is_empty
+                 AND seat_before > greatest(starts, day_start)) AS by_seat,
+           count(*) FILTER (
+               WHERE NOT is_empty
+                 AND user_before > greatest(starts, day_start)) AS by_user,
            count(*) FILTER (
                WHERE NOT is_empty
                  AND (user_before IS NULL OR user_before <= starts)) AS newcomers
       FROM (
            SELECT begun.account_no, begun.seat_type, begun.period_no, begun.held_from,
                   begun.seat_before, begun.user_before, begun.is_empty, period.starts,
-                  day.start AS day_start, greatest(period.starts, day.start) AS since
+                  period.day_starts[greatest(1, width_bucket(
+                      begun.held_from, period.day_starts))] AS day_start
              FROM begun
              JOIN period
                ON period.account_no = begun.account_no
               AND period.period_no = begun.period_no
-            CROSS JOIN LATERAL (
-                  SELECT period.day_starts[greatest(1, width_bucket(
-                             begun.held_from, period.day_starts))] AS start
-                  OFFSET 0) AS day
             WHERE begun.held_from > period.starts
+           OFFSET 0
            ) AS placed_holding
      GROUP BY account_no, seat_type, period_no
 )
-SELECT stepped.account_no, stepped.seat_type, stepped.period_no,
-       stepped.opening, stepped.purchased, stepped.retired, stepped.closing,
-       stepped.assigned_opening, stepped.assigned_peak, stepped.assigned_closing,
-       stepped.contracted_days - stepped.touched_days
+SELECT counted.account_no, counted.seat_type, counted.period_no,
+       counted.opening, counted.purchased, counted.retired, counted.closing,
+       counted.assigned_opening, counted.top AS assigned_peak, counted.assigned_closing,
+       length.contracted_days - length.touched_days
            + coalesce(again.by_seat + again.empties, 0) AS idle_days,
-       stepped.contracted_days, stepped.contracted_time, stepped.rises_days,
-       stepped.rises_time, stepped.held_time, stepped.peak_days,
-       stepped.touched_days - coalesce(again.by_user + again.empties, 0)
+       length.contracted_days,
+       counted.contracted_time + counted.opening * counted.lasts AS contracted_time,
+       counted.rises_days + counted.assigned_opening * counted.days AS rises_days,
+       counted.rises_time + counted.assigned_opening * counted.lasts AS rises_time,
+       counted.held_time + counted.assigned_opening * counted.lasts AS held_time,
+       counted.peak_days,
+       length.touched_days - coalesce(again.by_user + again.empties, 0)
            AS touched_days,
-       stepped.assigned_opening + coalesce(again.newcomers, 0) AS holders
-  FROM stepped
+       counted.assigned_opening + coalesce(again.newcomers, 0) AS holders
+  FROM counted
+ CROSS JOIN LATERAL (
+       SELECT counted.contracted_days + counted.opening::bigint * counted.days
+                  AS contracted_days,
+              counted.touched_days + counted.assigned_opening::bigint * counted.days
+                  AS touched_days
+       ) AS length
   LEFT JOIN again
-    ON again.account_no = stepped.account_no
-   AND again.seat_type = stepped.seat_type
-   AND again.period_no = stepped.period_no
+    ON again.account_no = counted.account_no
+   AND again.seat_type = counted.seat_type
+   AND again.period_no = counted.period_no

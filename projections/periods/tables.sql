@@ -1,6 +1,7 @@
 -- table --
 -- One row is one billing period that exists (R38), from the one calendar: its bounds,
--- its local dates, and the policy in force at its start (R50).
+-- its local dates, and the policy in force at its start (R50). The dates of a year stay
+-- in the row, unpacked: every step and holding looks into them.
 CREATE TABLE billing_period (
     account_no bigint NOT NULL,
     period_no integer NOT NULL,
@@ -13,7 +14,7 @@ CREATE TABLE billing_period (
     mode text COLLATE "C" NOT NULL,
     granularity text COLLATE "C",
     day_starts timestamptz[] NOT NULL
-);
+) WITH (toast_tuple_target = 8160);
 
 -- indexes --
 CREATE UNIQUE INDEX billing_period_by_number ON billing_period (account_no, period_no);
