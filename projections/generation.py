@@ -153,11 +153,12 @@ def make_indexes(connection: Connection, number: int, name: str) -> None:
 
 
 def serve(connection: Connection, number: int) -> None:
-    """Point the views to a generation, inside the caller's transaction."""
+    """Point the views to a generation, inside the caller's transaction.
+
+    The views come last, in one statement: whoever reads them waits for nothing else.
+    """
     path = sql.Identifier(schema_of(number))
     connection.execute(sql.SQL("SET LOCAL search_path TO {}").format(path))
-    for room in ROOMS:
-        _replace_views(connection, text(room, "view.sql"))
     connection.execute(
         "UPDATE projection.generation SET state = 'kept' WHERE state = 'served'"
     )
@@ -165,6 +166,14 @@ def serve(connection: Connection, number: int) -> None:
         "UPDATE projection.generation SET state = 'served' WHERE number = %s", [number]
     )
     _let_read(connection, number)
+    rooms = [text(room, "view.sql") for room in ROOMS]
+    try:
+        with connection.transaction():
+            connection.execute("".join(rooms).encode())
+    except psycopg.errors.InvalidTableDefinition:
+        for views in rooms:
+            _replace_views(connection, views)
+        _let_read(connection, number)
 
 
 def _replace_views(connection: Connection, views: str) -> None:

@@ -7,10 +7,10 @@ erasure is recorded, reads as ``erased-…``, whatever a restored backup may hol
 
 from __future__ import annotations
 
-import json
 from typing import Any, NamedTuple
 from uuid import UUID
 
+import orjson
 import psycopg
 from psycopg import sql
 
@@ -143,7 +143,7 @@ def _entry(  # noqa: PLR0913, PLR0917  the columns of a row
     is_erased: bool,
 ) -> Entry:
     try:
-        person = _person(user_id, json.loads(bytes(state)), key, is_erased)
+        person = _person(user_id, orjson.loads(state), key, is_erased)
     except CannotOpen as error:
         raise Unreadable(user_no, str(error)) from error
     except (ValueError, KeyError, TypeError) as error:

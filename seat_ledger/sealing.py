@@ -9,6 +9,7 @@ reads as ``erased-…`` wherever they stood.
 from __future__ import annotations
 
 import base64
+import binascii
 import os
 from functools import cache
 from typing import Any, NamedTuple
@@ -72,8 +73,8 @@ def unseal(sealed: Sealed, key: bytes, *, user_id: UUID, account: UUID) -> Perso
 
     try:
         plain = _cipher()(key).decrypt(
-            base64.b64decode(sealed.nonce, validate=True),
-            base64.b64decode(sealed.sealed, validate=True),
+            binascii.a2b_base64(sealed.nonce, strict_mode=True),
+            binascii.a2b_base64(sealed.sealed, strict_mode=True),
             _bound(user_id, account),
         )
         return Person(*orjson.loads(plain))

@@ -70,18 +70,38 @@ class _ZoneDates:
         self.starts: dict[int, datetime] = {}
         self.texts: dict[int, str] = {}
         self.items: dict[int, bytes] = {}
+        self.arrays: dict[tuple[int, int], tuple[int, bytes]] = {}
 
     def between(self, label: date, until: date, ends: datetime) -> list[int]:
         """The dates that exist and begin in ``[label, until)`` and before `ends`."""
-        first, last = label.toordinal(), until.toordinal()
-        starts = self.starts
+        first, last = self._ordinals(label, until, ends)
         for ordinal in range(first, last):
-            if ordinal not in starts:
+            if ordinal not in self.starts:
                 self._look_up(ordinal)
-        while last > first and starts[last - 1] >= ends:
-            last -= 1
         items = self.items
         return [ordinal for ordinal in range(first, last) if ordinal in items]
+
+    def packed(self, label: date, until: date, ends: datetime) -> tuple[int, bytes]:
+        """How many these are, and their first instants as elements of an array."""
+        key = self._ordinals(label, until, ends)
+        found = self.arrays.get(key)
+        if found is None:
+            days = self.between(label, until, ends)
+            found = len(days), b"".join([self.items[ordinal] for ordinal in days])
+            self.arrays[key] = found
+        return found
+
+    def _ordinals(self, label: date, until: date, ends: datetime) -> tuple[int, int]:
+        """The dates from `label` on that begin before `until` and before `ends`."""
+        first, last = label.toordinal(), until.toordinal()
+        while last > first and self._start(last - 1) >= ends:
+            last -= 1
+        return first, last
+
+    def _start(self, ordinal: int) -> datetime:
+        if ordinal not in self.starts:
+            self._look_up(ordinal)
+        return self.starts[ordinal]
 
     def _look_up(self, ordinal: int) -> None:
         day = date.fromordinal(ordinal)
@@ -128,9 +148,8 @@ def binary_rows(account: AccountFacts) -> Iterator[bytes]:
     """The rows of an account in COPY's binary form, in the table's order."""
     for period in _existing(account):
         dates = _dates_of(period.zone)
-        days = dates.between(period.label, period.until, period.ends)
+        days, items = dates.packed(period.label, period.until, period.ends)
         mode, granularity = account.policy_at(period.starts)
-        items = b"".join([dates.items[ordinal] for ordinal in days])
         head = _HEAD.pack(
             len(PeriodRow._fields),
             8, account.no,
@@ -139,14 +158,14 @@ def binary_rows(account: AccountFacts) -> Iterator[bytes]:
             8, _microseconds(period.starts),
             8, _microseconds(period.ends),
             4, period.until.toordinal() - _EPOCH_DAY,
-            4, len(days),
+            4, days,
         )  # fmt: skip
         yield (
             head
             + _bytes_of(period.zone)
             + _bytes_of(mode)
             + _bytes_of(granularity)
-            + _ARRAY.pack(20 + len(items), 1, 0, _TIMESTAMPTZ_OID, len(days), 1)
+            + _ARRAY.pack(20 + len(items), 1, 0, _TIMESTAMPTZ_OID, days, 1)
             + items
         )
 

@@ -19,11 +19,10 @@ SELECT stored.position,
 -- The next persons of a range, each with the event that says who it is, with the key
 -- that opens it, and whether it is erased.
 SELECT person.user_no, person.user_id, person.account_no, stored.state, held.key,
-       EXISTS (
-           SELECT 1
-             FROM ledger.stored_events AS erasure
-            WHERE erasure.topic = 'UserErased'
-              AND erasure.originator_id = person.user_id) AS erased
+       person.user_id IN (
+           SELECT originator_id
+             FROM ledger.stored_events
+            WHERE topic = 'UserErased') AS erased
   FROM (
        SELECT user_no, user_id, account_no
          FROM person

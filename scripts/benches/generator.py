@@ -8,10 +8,10 @@ projections about as much again, and a rebuild twice that while it runs.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from random import Random
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
 import psycopg
@@ -35,6 +35,7 @@ ZONES = (
 TYPES = ("sales/professional", "sales/starter", "service/professional")
 MONTHS = 20
 FIRST = date(2024, 1, 1)
+_T = TypeVar("_T")
 
 
 class Written(NamedTuple):
@@ -51,10 +52,10 @@ class Written(NamedTuple):
 class Somebody:
     """A user of the generator: present, maybe with access, maybe with a seat."""
 
-    __slots__ = ("held", "hubs", "id", "version")
+    __slots__ = ("held", "hubs", "id", "text", "version")
 
     def __init__(self, id_: UUID) -> None:
-        self.id, self.version = id_, 0
+        self.id, self.text, self.version = id_, str(id_), 0
         self.hubs: set[str] = set()
         self.held: dict[str, tuple[str, int]] = {}
 
@@ -62,8 +63,8 @@ class Somebody:
 class Shop:
     """One account of the generator, kept just well enough to stay valid."""
 
-    def __init__(self, number: int, random: Random) -> None:
-        self.key, self.random = f"shop-{number:05}", random
+    def __init__(self, key: str, random: Random) -> None:
+        self.key, self.random = key, random
         self.id, self.version, self.renewals, self.users = account_id(self.key), 0, 0, 0
         self.zone = random.choice(ZONES)
         self.term_start = FIRST + timedelta(days=random.randrange(180))
@@ -78,7 +79,12 @@ class Shop:
         self.free: dict[str, list[int]] = {kind: [] for kind in self.types}
         self.pending = dict.fromkeys(self.types, 0)
         self.people: list[Somebody] = []
+        self.holders: dict[str, list[Somebody]] = {}
         self.seats, self.least = 0, 6
+
+    def one_of(self, some: Sequence[_T]) -> _T:
+        """Any of them: three times as fast as the library's choice."""
+        return some[int(self.random.random() * len(some))]
 
     def of_account(self, kind: type[Any], at: datetime, **fields: Any) -> Written:
         self.version += 1
@@ -130,7 +136,7 @@ class Shop:
             yield from self.renew()
             return
         roll = self.random.random()
-        kind = self.random.choice(self.types)
+        kind = self.one_of(self.types)
         if len(self.people) < self.least or roll < 0.05:
             yield self.add(at)
         elif roll < 0.08:
@@ -167,7 +173,7 @@ class Shop:
         return made._replace(name=name)
 
     def remove(self, at: datetime) -> Iterator[Written]:
-        who = self.random.choice(self.people)
+        who = self.one_of(self.people)
         if who.held:
             return
         for hub in sorted(who.hubs):
@@ -177,7 +183,7 @@ class Shop:
 
     def assign(self, kind: str, at: datetime, position: int) -> Iterator[Written]:
         hub = kind.partition("/")[0]
-        who = self.random.choice(self.people)
+        who = self.one_of(self.people)
         free = self.free[kind]
         if hub in who.held or len(free) <= self.pending[kind]:
             yield from self.unassign(kind, at)
@@ -186,11 +192,11 @@ class Shop:
             who.hubs.add(hub)
             yield self.of_user(who, said.HubAccessGranted, at, hub=hub)
             position += 1
-        number = free.pop(self.random.randrange(len(free)))
+        number = free.pop(int(self.random.random() * len(free)))
         seat = {"seat_type": kind, "number": number}
-        yield self.of_account(said.SeatAssigned, at, user=str(who.id), **seat)
+        yield self.of_account(said.SeatAssigned, at, user=who.text, **seat)
         if self.random.random() > 0.03:
-            who.held[hub] = (kind, number)
+            self.give(who, hub, kind, number)
             return
         assigned, entry = self.version, position
         names = {"entry": entry, "entry_version": assigned, "holds": False}
@@ -199,7 +205,7 @@ class Shop:
             position += 1
             names = {"entry": position, "entry_version": self.version, "holds": True}
             yield self.reversal(at, entry, assigned, names)
-            who.held[hub] = (kind, number)
+            self.give(who, hub, kind, number)
             return
         free.append(number)
 
@@ -211,18 +217,23 @@ class Shop:
             root_version=root_version, **names,
         )  # fmt: skip
 
+    def give(self, who: Somebody, hub: str, kind: str, number: int) -> None:
+        who.held[hub] = (kind, number)
+        self.holders.setdefault(hub, []).append(who)
+
     def unassign(self, kind: str, at: datetime) -> Iterator[Written]:
         hub = kind.partition("/")[0]
-        for _ in range(4):
-            who = self.random.choice(self.people)
-            if hub in who.held:
-                kind, number = who.held.pop(hub)
-                self.free[kind].append(number)
-                yield self.of_account(
-                    said.SeatUnassigned, at, user=str(who.id), seat_type=kind,
-                    number=number,
-                )  # fmt: skip
-                return
+        holders = self.holders.get(hub)
+        if not holders:
+            return
+        n = int(self.random.random() * len(holders))
+        who, holders[n] = holders[n], holders[-1]
+        holders.pop()
+        kind, number = who.held.pop(hub)
+        self.free[kind].append(number)
+        yield self.of_account(
+            said.SeatUnassigned, at, user=who.text, seat_type=kind, number=number
+        )
 
     def renew(self) -> Iterator[Written]:
         at = self.renews
@@ -239,45 +250,60 @@ class Shop:
         yield self.of_account(said.ContractRenewed, at, renewal=self.renewals)
 
 
-def history(
-    events: int, accounts: int, seed: int = 7, *, giant: int = 0
+def history(  # noqa: PLR0913  each with a meaning of its own
+    events: int,
+    accounts: int,
+    seed: int = 7,
+    *,
+    giant: bool = False,
+    prefix: str = "shop",
+    after: int = 0,
 ) -> Iterator[Written]:
     """At least `events` events over `accounts` accounts and twenty months.
 
-    With `giant` the first account has about so many of them, and 10,000 seats.
+    They stand behind the position `after`. A `giant` is an account of 10,000 seats.
     """
     random = Random(seed)
-    shops = [Shop(number, random) for number in range(accounts)]
+    shops = [Shop(f"{prefix}-{number:05}", random) for number in range(accounts)]
     if giant:
-        shops[0].grow()
+        for shop in shops:
+            shop.grow()
     at = datetime(FIRST.year, FIRST.month, FIRST.day, tzinfo=UTC)
     step = timedelta(days=30.4 * MONTHS) / max(1, events) * 1.1
     written = 0
     while written < events:
         at += step
-        is_giant = giant and random.random() * events < giant
-        shop = shops[0] if is_giant else random.choice(shops)
-        for one in shop.step(at, written + 1):
+        shop = shops[int(random.random() * accounts)]
+        for one in shop.step(at, after + written + 1):
             written += 1
             yield one
 
 
-def write(conninfo: str, made: Iterator[Written], *, many: int = 20_000) -> int:
+def head(conninfo: str) -> int:
+    """The last position of a store."""
+    with psycopg.connect(conninfo) as connection:
+        return _last(connection)[0]
+
+
+def _last(connection: psycopg.Connection[Any]) -> tuple[int, datetime]:
+    row = connection.execute(
+        "SELECT notification_id, recorded_at FROM ledger.stored_events "
+        "ORDER BY notification_id DESC LIMIT 1"
+    ).fetchone()
+    return row or (0, datetime(FIRST.year, FIRST.month, FIRST.day, tzinfo=UTC))
+
+
+def write(conninfo: str, made: Iterator[Written]) -> int:
     """Append events under the append lock; return the last position."""
     with psycopg.connect(conninfo) as connection:
         connection.execute("SELECT pg_advisory_xact_lock(%s)", [APPEND_LOCK])
-        row = connection.execute(
-            "SELECT coalesce(max(notification_id), 0) FROM ledger.stored_events"
-        ).fetchone()
-        assert row is not None
-        position: int = row[0]
+        position, recorded = _last(connection)
+        names = []
         with connection.cursor().copy(
             "COPY ledger.stored_events (originator_id, originator_version, topic, "
             "state, notification_id, recorded_at) FROM STDIN (FORMAT binary)"
         ) as copy:
             copy.set_types(["uuid", "int8", "text", "bytea", "int8", "timestamptz"])
-            recorded = datetime(FIRST.year, FIRST.month, FIRST.day, tzinfo=UTC)
-            names = []
             for one in made:
                 position += 1
                 recorded = max(recorded, one.at + timedelta(seconds=2))

@@ -23,7 +23,7 @@ DEEP = 10_000_000
 def bench_integrity(conninfo: str, events: int) -> dict[str, Any]:
     """Seal from nothing, 10,000 more, verify, prove, and check the proof."""
     filled(conninfo, events)
-    document, _ = rebuilt(conninfo)
+    document = rebuilt(conninfo)
     signer = Signer.generate("bench.example.com/seats")
     with tempfile.TemporaryDirectory() as folder:
         elsewhere = [Path(folder)]

@@ -14,6 +14,7 @@ from eventsourcing.domain import Aggregate, event
 from eventsourcing.persistence import Tracking, TrackingRecorder
 from eventsourcing.postgres import PostgresDatastore, PostgresTrackingRecorder
 from eventsourcing.projection import Projection, ProjectionRunner
+from psycopg import sql
 
 
 class Account(Aggregate):
@@ -45,21 +46,24 @@ class PostgresHoldings(PostgresTrackingRecorder, Holdings):
 
     def __init__(self, datastore: PostgresDatastore, **kwargs: Any) -> None:
         super().__init__(datastore, **kwargs)
-        table = f"{self.datastore.schema}.holdings"
-        self.table = table
+        self.table = sql.Identifier(self.datastore.schema, "holdings")
         self.sql_create_statements.append(
-            f"CREATE TABLE IF NOT EXISTS {table} (account text, seat_type text, "
-            "number int, holder text, held_from text, held_until text)"
+            sql.SQL(
+                "CREATE TABLE IF NOT EXISTS {} (account text, seat_type text, "
+                "number int, holder text, held_from text, held_until text)"
+            ).format(self.table)
         )
         self.sql_create_statements.append(
-            f"CREATE INDEX IF NOT EXISTS holdings_by_seat ON {table} "
-            "(account, seat_type, number)"
+            sql.SQL(
+                "CREATE INDEX IF NOT EXISTS holdings_by_seat ON {} "
+                "(account, seat_type, number)"
+            ).format(self.table)
         )
 
-    def change(self, statement: str, values: list[Any], tracking: Tracking) -> None:
+    def change(self, statement: Any, values: list[Any], tracking: Tracking) -> None:
         with self.datastore.transaction(commit=True) as cursor:
             self._insert_tracking(cursor, tracking)
-            cursor.execute(statement, values)
+            cursor.execute(sql.SQL(statement).format(self.table), values)
 
     def skip(self, tracking: Tracking) -> None:
         with self.datastore.transaction(commit=True) as cursor:
@@ -76,7 +80,7 @@ class HoldingsProjection(Projection[Holdings]):
     @process_event.register
     def _(self, domain_event: Account.Assigned, tracking: Tracking) -> None:
         self.view.change(
-            f"INSERT INTO {self.view.table} VALUES (%s, %s, %s, %s, %s, NULL)",
+            "INSERT INTO {} VALUES (%s, %s, %s, %s, %s, NULL)",
             [
                 str(domain_event.originator_id), domain_event.seat_type,
                 domain_event.number, domain_event.user, domain_event.at,
@@ -87,7 +91,7 @@ class HoldingsProjection(Projection[Holdings]):
     @process_event.register
     def _(self, domain_event: Account.Unassigned, tracking: Tracking) -> None:
         self.view.change(
-            f"UPDATE {self.view.table} SET held_until = %s WHERE account = %s "
+            "UPDATE {} SET held_until = %s WHERE account = %s "
             "AND seat_type = %s AND number = %s AND held_until IS NULL",
             [
                 domain_event.at, str(domain_event.originator_id),
@@ -119,7 +123,8 @@ def library_runner(conninfo: str, events: int) -> float:
         said = json.loads(state)
         facts = (said["seat_type"], said["number"], said["user"], said["effective_at"])
         (account.assign if topic == "SeatAssigned" else account.unassign)(*facts)
-    application.save(*accounts.values())
+    for account in accounts.values():
+        application.save(account)
     head = application.recorder.max_notification_id()
     began = time.perf_counter()
     with ProjectionRunner(

@@ -38,16 +38,18 @@ BIN = Path(sys.executable).parent
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("name", choices=["all", *BENCHES])
+    parser.add_argument("name", choices=["all", "projections", *BENCHES])
     parser.add_argument("--events", type=int)
     given = parser.parse_args()
-    names = list(BENCHES) if given.name == "all" else [given.name]
+    groups = {"all": list(BENCHES), "projections": list(projections.SHARED)}
+    names = groups.get(given.name, [given.name])
     with tempfile.TemporaryDirectory(dir="/var/tmp", prefix="slb-") as folder:
         Path(folder).chmod(0o755)
         server = EmbeddedServer(Path(folder) / "home")
         try:
             for name in names:
-                conninfo = fresh(server, name)
+                shared = len(names) > 1 and name in projections.SHARED
+                conninfo = fresh(server, "projections" if shared else name)
                 events = given.events or EVENTS.get(name, 200_000)
                 figures = BENCHES[name](conninfo, events)
                 print(json.dumps({"bench": name, **figures}), flush=True)
@@ -58,7 +60,11 @@ def main() -> None:
 def fresh(server: EmbeddedServer, name: str) -> str:
     url = server.ensure_running()
     with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE bench_{name}")
+        there = connection.execute(
+            "SELECT 1 FROM pg_database WHERE datname = %s", [f"bench_{name}"]
+        ).fetchone()
+        if not there:
+            connection.execute(f"CREATE DATABASE bench_{name}")
     conninfo = url.replace("/seat_ledger?", f"/bench_{name}?")
     schema.migrate(conninfo)
     engine.install(conninfo)
