@@ -173,7 +173,8 @@ def serve(connection: Connection, number: int) -> None:
     except psycopg.errors.InvalidTableDefinition:
         for views in rooms:
             _replace_views(connection, views)
-        _let_read(connection, number)
+    if _has_reader(connection):
+        _let_read_schema(connection, "projection")
 
 
 def _replace_views(connection: Connection, views: str) -> None:
@@ -191,22 +192,32 @@ def _replace_views(connection: Connection, views: str) -> None:
         connection.execute(views.encode())
 
 
-def _let_read(connection: Connection, number: int) -> None:
-    """Let the reader's role read the views, and what questions are asked of."""
+def _has_reader(connection: Connection) -> bool:
     row = connection.execute(
         "SELECT 1 FROM pg_roles WHERE rolname = %s", [READER_ROLE]
     ).fetchone()
-    if row is None:
+    return row is not None
+
+
+def _let_read(connection: Connection, number: int) -> None:
+    """Let the reader's role read what questions are asked of."""
+    if not _has_reader(connection):
         return
-    for grant in (
-        "GRANT USAGE ON SCHEMA projection, {} TO {}",
-        "GRANT SELECT ON ALL TABLES IN SCHEMA projection, {} TO {}",
-    ):
+    for schema in ("projection", schema_of(number)):
         connection.execute(
-            sql.SQL(grant).format(
-                sql.Identifier(schema_of(number)), sql.Identifier(READER_ROLE)
+            sql.SQL("GRANT USAGE ON SCHEMA {} TO {}").format(
+                sql.Identifier(schema), sql.Identifier(READER_ROLE)
             )
         )
+    _let_read_schema(connection, schema_of(number))
+
+
+def _let_read_schema(connection: Connection, schema: str) -> None:
+    connection.execute(
+        sql.SQL("GRANT SELECT ON ALL TABLES IN SCHEMA {} TO {}").format(
+            sql.Identifier(schema), sql.Identifier(READER_ROLE)
+        )
+    )
 
 
 def drop(connection: Connection, number: int) -> None:

@@ -9,9 +9,9 @@ store: what one filled, the next ones find.
 from __future__ import annotations
 
 from scripts.benches import asking, catching_up, rebuilding
-from scripts.benches.stores import filled, ready, rebuilt
+from scripts.benches.stores import BIN, filled, ready, rebuilt
 
-__all__ = ["BENCHES", "EVENTS", "SHARED", "filled", "ready", "rebuilt"]
+__all__ = ["BENCHES", "BIN", "EVENTS", "SHARED", "filled", "ready", "rebuilt"]
 
 BENCHES = {
     "rebuild": rebuilding.bench_rebuild,
