@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from projections import generation
 from projections.generation import Connection
-from seat_ledger.store.connection import connect
+from seat_ledger.store.connection import become, connect
 
 _SETTINGS = {
     "work_mem": "256MB",
@@ -43,15 +43,16 @@ class Crew:
         return self
 
     def _connect(self) -> Connection:
-        connection = connect(self.conninfo, role="projector", autocommit=True)
-        for name, value in _SETTINGS.items():
-            connection.execute("SELECT set_config(%s, %s, false)", [name, value])
+        connection = connect(self.conninfo, autocommit=True)
         for name, value in _SETTINGS_OF_SUPERUSERS.items():
             connection.execute(
                 "SELECT set_config(name, %s, false) FROM pg_settings WHERE name = %s "
                 "AND has_parameter_privilege(name, 'SET')",
                 [value, name],
             )
+        become(connection, "projector")
+        for name, value in _SETTINGS.items():
+            connection.execute("SELECT set_config(%s, %s, false)", [name, value])
         generation.use(connection, self.number)
         return connection
 
