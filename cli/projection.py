@@ -46,7 +46,7 @@ def status(metrics: Path | None) -> None:
     from seat_ledger.store.connection import connect  # noqa: PLC0415
 
     session = _session()
-    with connect(session.conninfo(), role="reader", autocommit=True) as connection:
+    with connect(session.ready(), role="reader", autocommit=True) as connection:
         rows = ask(connection)
         builder = rebuilding(connection)
     if metrics is not None:

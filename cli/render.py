@@ -164,17 +164,26 @@ def csv_chunks(answer: Answer) -> Iterator[str]:
         rows = list(rows)
         for row in rows:
             header.update(dict.fromkeys(row))
+        header = _without_parents(header)
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, list(header), lineterminator="\n")
     if header:
         writer.writeheader()
     for row in rows:
-        writer.writerow({key: cell_of(cell) for key, cell in row.items()})
+        writer.writerow({key: cell_of(row.get(key)) for key in header})
         if buffer.tell() > _CHUNK:
             yield buffer.getvalue()
             buffer.seek(0)
             buffer.truncate()
     yield buffer.getvalue()
+
+
+def _without_parents(header: dict[str, object]) -> dict[str, object]:
+    """The keys but those that are nested in one row and empty in another."""
+    parents = {key.rpartition(".")[0] for key in header if "." in key}
+    while more := {key.rpartition(".")[0] for key in parents if "." in key} - parents:
+        parents |= more
+    return {key: None for key in header if key not in parents}
 
 
 def _flat(row: Row, prefix: str = "") -> Iterable[tuple[str, object]]:

@@ -14,7 +14,7 @@ from seat_ledger.errors import InvalidInput
 from seat_ledger.values import shown
 
 UTC_ZONES = ZoneHistory("UTC")
-_POSITION = re.compile(r"#?(\d{1,18})", re.ASCII)
+_POSITION = re.compile(r"#?(\d{1,40})", re.ASCII)
 
 
 def knowledge(text: str, zones: ZoneHistory, now: datetime) -> int | datetime:

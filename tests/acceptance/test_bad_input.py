@@ -219,6 +219,10 @@ def test_an_unreachable_database_is_exit_10(program: Program) -> None:
         assert done.returncode == 10
         assert "s3cret" not in done.stderr
         assert "Traceback" not in done.stderr
+    done = program.run("doctor")
+    assert done.returncode == 3
+    assert done.stdout.count("127.0.0.1:1/x") == 1
+    assert "s3cret" not in done.stdout
 
 
 def test_a_named_database_is_migrated_only_when_asked(empty_database: str) -> None:
@@ -238,7 +242,8 @@ def test_a_newer_schema_is_told(program: Program, database: str) -> None:
     done = program.run("seat", "buy", PRO, 1, "-a", "acme")
     assert done.returncode == 12
     assert "newer" in done.stderr
-    assert program.run("account", "list").returncode == 12
+    for words in (("account", "list"), ("projection", "status"), ("db", "migrate")):
+        assert program.run(*words).returncode == 12
 
 
 def test_usage_errors_are_exit_2(program: Program) -> None:

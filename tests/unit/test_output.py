@@ -96,3 +96,9 @@ def test_texts_and_seats() -> None:
     for wrong in ("sales/professional", "sales/professional#0", "x#1#2"):
         with pytest.raises((InvalidInput, NotFound)):
             parse_seat(wrong)
+
+
+def test_csv_has_no_column_for_what_is_nested_elsewhere() -> None:
+    rows = [{"seat": "a#1", "holder": None}, {"seat": "a#2", "holder": {"user": "ann"}}]
+    text = "".join(render.csv_chunks(render.Answer(rows)))
+    assert text.splitlines() == ["seat,holder.user", "a#1,", "a#2,ann"]
