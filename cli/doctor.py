@@ -133,7 +133,8 @@ def _persons(session: Session) -> str:
         raise LedgerError(
             f"{found.locked:,} of {found.users:,} users read as erased though nothing "
             "erased them: their keys are missing.",
-            try_="restore the table ledger.person_key from its own backup",
+            try_="restore the table ledger.person_key from its own backup, then: "
+            "seat-ledger projection rebuild",
         )
     if found.opened:
         raise LedgerError(

@@ -127,7 +127,7 @@ def _who(question: Question, rows: list[dict[str, Any]], asked: str) -> str:
             )
             told.append(f"{row['seat']} of {account.key} on {when}: {under}.")
         else:
-            name = f"{holder['name']} <{holder['email']}>"
+            name = _called(holder["name"], holder["email"])
             told.append(f"{name} held {row['seat']} of {account.key} on {when}.")
     return "\n".join(told)
 
@@ -157,6 +157,11 @@ def _entries(row: dict[str, Any]) -> str:
     return " - ".join(str(act["position"]) for act in acts if act)
 
 
+def _called(name: str, email: str) -> str:
+    """A person with the e-mail; of an erased one there is only one word left."""
+    return name if name == email else f"{name} <{email}>"
+
+
 def _interval_columns(question: Question) -> list[Any]:
     zones = question.account.zones
     return [
@@ -165,7 +170,7 @@ def _interval_columns(question: Question) -> list[Any]:
             lambda h: times.local(h["held_from"], zones) if h["held_from"] else "-",
         ),
         ("until", lambda h: times.local(h["held_until"], zones)),
-        ("holder", lambda h: f"{h['user']} <{h['email']}>"),
+        ("holder", lambda h: _called(h["user"], h["email"])),
         ("given by", lambda h: _by(h["assigned_by"])),
         ("taken by", lambda h: _by(h["unassigned_by"])),
         ("reason", _why),

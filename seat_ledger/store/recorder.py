@@ -17,11 +17,13 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 import psycopg
-from eventsourcing.persistence import StoredEvent
+from eventsourcing.persistence import ProgrammingError, StoredEvent
 from eventsourcing.postgres import PostgresApplicationRecorder, PostgresDatastore
 from psycopg import Cursor
 from psycopg.rows import DictRow
 from psycopg.sql import SQL, Identifier
+
+from seat_ledger.errors import SchemaMismatch
 
 APPEND_LOCK = 7365617431
 """The advisory lock that every append holds until it commits."""
@@ -315,14 +317,24 @@ class LedgerRecorder(PostgresApplicationRecorder):
         query = "SELECT key FROM ledger.digest_key"
         row = self._one(query, {})
         while row is None:
+            self._make_digest_key()
+            row = self._one(query, {})
+        return bytes(row["key"])
+
+    def _make_digest_key(self) -> None:
+        """Make the secret anew. Raises SchemaMismatch without the right to."""
+        try:
             with self.datastore.get_connection() as connection:
                 connection.execute(
                     "INSERT INTO ledger.digest_key (key) VALUES (%s) "
                     "ON CONFLICT DO NOTHING",
                     [secrets.token_bytes(32)],
                 )
-            row = self._one(query, {})
-        return bytes(row["key"])
+        except ProgrammingError as error:
+            raise SchemaMismatch(
+                "The secret in the digests of commands (ledger.digest_key) is missing.",
+                try_="restore the table from its own backup",
+            ) from error
 
     def recorded_positions(self, account_id: UUID, key: str) -> list[int] | None:
         """The positions recorded under a key; None where nothing is."""

@@ -174,6 +174,44 @@ def test_an_erased_person_stands_in_no_table_and_no_other_digest_changes(
     assert row["holder"]["user"] == row["holder"]["name"] == label
 
 
+def test_an_erased_person_stands_in_no_answer_export_or_report(
+    database: str,
+    ledger: SeatLedger,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    without_seat(ledger)
+    done = ledger.erase_user("acme", user="grace", reason="asked for")
+    page = tmp_path / "acme.html"
+    asked = [
+        ["account", "show", "acme"],
+        ["seat", "list", "-a", "acme", "--as-of", "2025-03-20"],
+        ["seat", "who", f"{PRO}#1", "-a", "acme", "--as-of", "2025-03-20"],
+        ["seat", "history", f"{PRO}#1", "-a", "acme", "--known-at", "11"],
+        ["user", "list", "-a", "acme", "--known-at", "9"],
+        ["user", "find", done.erased],
+        ["user", "history", done.erased, "-a", "acme"],
+        ["user", "history", str(done.events[0].event.originator_id), "-a", "acme"],
+        ["event", "list"],
+        ["event", "replay", "-a", "acme"],
+        ["report", "-a", "acme", "--period", "2025-03-05", "-o", str(page)],
+        *(["export", what] for what in ("journal", "holdings")),
+    ]
+    whole = ""
+    for words in asked:
+        for form in ("jsonl", "csv", *(["table"] if words[0] != "export" else [])):
+            assert main([*words, "--database", database, "--format", form]) == 0
+            told = capsys.readouterr()
+            whole += told.out + told.err
+    whole += page.read_text()
+    assert whole.count(done.erased) > 30
+    for text in (*GRACE, "hopper"):
+        assert text.lower() not in whole.lower()
+    for reference in ("grace", GRACE.email):
+        words = ["user", "history", reference, "-a", "acme", "--database", database]
+        assert main(words) == 1
+
+
 def test_a_command_that_named_the_person_is_still_recorded_once(
     database: str, ledger: SeatLedger
 ) -> None:
@@ -295,3 +333,18 @@ def test_a_key_that_a_backup_brings_back_opens_nothing(
         assert persons_told(database, capsys) == "2 users, 1 of them erased"
         connection.execute("DELETE FROM ledger.person_key")
         assert persons_told(database, capsys) == "their keys are missing"
+
+
+def test_without_its_secret_a_repeated_key_is_refused_and_nothing_doubled(
+    database: str, ledger: SeatLedger
+) -> None:
+    open_acme(ledger)
+    buying = {"seat_type": PRO, "quantity": 1, "idempotency_key": "k-1"}
+    ledger.buy_seats("acme", **buying)
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("DELETE FROM ledger.digest_key")
+    with SeatLedger(database) as fresh:
+        with pytest.raises(CommandRefused) as told:
+            fresh.buy_seats("acme", **buying)
+        assert told.value.code == "idempotency_conflict"
+        assert fresh.buy_seats("acme", **{**buying, "idempotency_key": "k-2"}).positions
