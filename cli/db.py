@@ -108,6 +108,22 @@ def migrate() -> None:
     emit(Answer(rows, columns, sentence=said), _session().format)
 
 
+@group.command(context_settings={"ignore_unknown_options": True})
+@click.argument("program")
+@click.argument("words", metavar="[WORD]...", nargs=-1, type=click.UNPROCESSED)
+@option_database
+def tool(program: str, words: tuple[str, ...]) -> None:
+    """Run a program of PostgreSQL's on this database: pg_dump, pg_basebackup, psql.
+
+    It is told by the environment where the database is.
+    """
+    from seat_ledger.store import tools  # noqa: PLC0415
+
+    status = tools.run(_session().conninfo(), program, words)
+    if status:
+        raise click.exceptions.Exit(1)
+
+
 @group.command()
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def destroy(yes: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -108,17 +109,58 @@ def _projections(session: Session) -> str:
 
 
 def _trust(session: Session) -> str:
-    from seat_ledger.store.connection import connect  # noqa: PLC0415
+    from seat_ledger.store.connection import connect, is_trusted  # noqa: PLC0415
 
     with connect(session.conninfo(), autocommit=True) as connection:
         if connection.info.host.startswith("/"):
             return "a Unix socket"
-        if not connection.info.password:
+        if is_trusted(connection):
             raise LedgerError(
-                "The server takes connections over a network without a password.",
+                f"The server at {connection.info.host} lets this login in over a "
+                "network without asking who it is (trust).",
                 try_="change pg_hba.conf from trust to scram-sha-256",
             )
-    return "a password is asked for"
+        told = "over TLS" if connection.pgconn.ssl_in_use else "without TLS"
+    return f"the server asks who it is, {told}"
+
+
+def _secrets(_: Session) -> str:
+    """A password among a program's arguments is shown to every user of the machine."""
+    from seat_ledger.store.connection import password_of  # noqa: PLC0415
+
+    words = (word.removeprefix("--database=") for word in sys.argv[1:])
+    if any(password_of(word) for word in words):
+        raise LedgerError(
+            "The database's password stands on the command line, where every user of "
+            "this machine can read it.",
+            try_="put it into ~/.pgpass, or the address into SEAT_LEDGER_DATABASE_URL",
+        )
+    return "none on the command line"
+
+
+def _roles(session: Session) -> str:
+    from seat_ledger.store.access import standing  # noqa: PLC0415
+    from seat_ledger.store.connection import connect  # noqa: PLC0415
+
+    with connect(session.conninfo(), autocommit=True) as connection:
+        found = standing(connection)
+    if found.lacking:
+        raise LedgerError(
+            f"{found.lacking} Commands work with all the rights of {found.login}.",
+            try_="let somebody who may make roles run 'seat-ledger db migrate', then "
+            "GRANT the roles to the login",
+        )
+    return f"{found.login} acts as {', '.join(found.roles)}"
+
+
+def _seals(session: Session) -> str:
+    """Whether what is sealed and what is kept elsewhere is all there."""
+    from seat_ledger import evidence  # noqa: PLC0415
+
+    found = evidence.standing(session.conninfo(), session.database)
+    if found.lacking:
+        raise LedgerError(found.lacking, try_="seat-ledger integrity verify")
+    return found.told
 
 
 def _persons(session: Session) -> str:
@@ -159,5 +201,8 @@ CHECKS: dict[str, Check] = {
     "clock": _clock,
     "schema": _schema,
     "projections": _projections,
+    "roles": _roles,
+    "secrets": _secrets,
+    "seals": _seals,
     "persons": _persons,
 }

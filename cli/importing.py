@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
+from cli.invoice_seal import sealing
 from cli.render import Answer, emit, harmless, say
 from cli.session import Session, option_database, option_format
 from seat_ledger.commands import MAX_LINE
@@ -48,7 +49,7 @@ def import_(file: Path, keep_going: bool) -> None:
             lines_of(stream, past_long_ones=keep_going),
             keep_going=keep_going,
             default_actor="system:import",
-            compute_invoice=drafting,
+            compute_invoice=sealing(session, drafting),
         )
         report.emit(outcomes, session.format)
     if report.stopped is None:

@@ -98,13 +98,13 @@ def _option_output(function: F) -> F:
 def _keys(named: Path | None) -> Keys:
     from seat_ledger.evidence import Keys  # noqa: PLC0415
 
-    return Keys(named) if named else Keys.default()
+    return Keys(named) if named else Keys.default(_session().database)
 
 
 def _places(given: tuple[Path, ...]) -> list[Path]:
-    from seat_ledger.evidence import default_witness  # noqa: PLC0415
+    from seat_ledger.evidence import default_witnesses  # noqa: PLC0415
 
-    return list(given) or [default_witness()]
+    return list(given) or default_witnesses(_session().database)
 
 
 @group.command()
@@ -310,6 +310,7 @@ def _text(path: Path) -> str:
 @click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
 @_option_key
 @_option_public_key
+@option_database
 @option_format
 def check_proof(file: Path, key: Path | None, public_key: str | None) -> None:
     """Check a proof with the public key alone: no database, no network.
@@ -356,6 +357,7 @@ def check_proof(file: Path, key: Path | None, public_key: str | None) -> None:
 
 @group.command()
 @_option_key
+@option_database
 def key(key: Path | None) -> None:
     """Print the public key, to be given to whoever shall check."""
     print(_keys(key).verifier())

@@ -8,6 +8,7 @@ import click
 
 from cli import times
 from cli.auditing import audit
+from cli.invoice_seal import sealing
 from cli.render import Answer, document, say, to_json
 from cli.session import Question, Session, option_account, reading
 from cli.writing import options_of_writing, record, told
@@ -68,7 +69,8 @@ def issue(  # noqa: PLR0913  an option each
         **{name: value for name, value in shared.items() if value is not None},
     }
     with Drafting(session.reader) as drafting:
-        record(command, dry_run, drafting, _issued)
+        compute = drafting if dry_run else sealing(session, drafting)
+        record(command, dry_run, compute, _issued)
 
 
 def _prices(given: tuple[str, ...]) -> dict[str, str]:

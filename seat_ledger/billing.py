@@ -157,6 +157,8 @@ class Billing:
             "unit_prices": dict(sorted(request.unit_prices.items())),
             "cut_off": draft.cut_off,
             "tzdata": draft.tzdata,
+            "tree_size": draft.tree_size,
+            "tree_root": draft.tree_root,
             "digest": draft.digest,
             "lines": [
                 {

@@ -218,6 +218,8 @@ class InvoiceIssued(AccountEvent):
 
     `period` is the period's first local date, `from` and `until` its bounds,
     `time_zone` the zone of the first of them, `digest` the SHA-256 of the inputs.
+    `tree_size` and `tree_root` name a signed checkpoint that covers the cut-off: how
+    many events were sealed, and the root hash over them.
     """
 
     model_config = ConfigDict(validate_by_name=True, serialize_by_alias=True)
@@ -238,6 +240,10 @@ class InvoiceIssued(AccountEvent):
     digest: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
     lines: tuple[InvoiceLine, ...]
     corrections: tuple[InvoiceCorrection, ...]
+    tree_size: EntryPosition | None = None
+    tree_root: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = (
+        None
+    )
 
 
 class UserAdded(UserEvent):

@@ -16,9 +16,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict
 
 from seat_ledger.errors import (
     CommandRefused,
@@ -36,7 +37,7 @@ from seat_ledger.integrity.note import (
     open_checkpoint,
 )
 from seat_ledger.store import sealing, seals, verifying
-from seat_ledger.store.connection import connect
+from seat_ledger.store.connection import connect, unavailable
 from seat_ledger.store.embedded import default_home
 from seat_ledger.store.leaves import rows
 from seat_ledger.store.sealing import Sealed
@@ -55,9 +56,10 @@ class Keys:
     private: Path
 
     @classmethod
-    def default(cls) -> Keys:
-        """In the home folder."""
-        return cls(default_home() / "integrity.key")
+    def default(cls, database: str | None = None) -> Keys:
+        """In the home folder, of a database that is named in one of its own."""
+        named = os.environ.get("SEAT_LEDGER_INTEGRITY_KEY")
+        return cls(Path(named) if named else _place_of(database) / "integrity.key")
 
     @property
     def public(self) -> Path:
@@ -160,9 +162,23 @@ def read_public(given: str) -> Verifier:
 # -- checkpoints kept elsewhere -----------------------------------------------------
 
 
-def default_witness() -> Path:
-    """The folder of checkpoints in the home folder: better than none."""
-    return default_home() / "checkpoints"
+def default_witnesses(database: str | None = None) -> list[Path]:
+    """Where checkpoints are kept when nothing else is said: better than nowhere."""
+    named = os.environ.get("SEAT_LEDGER_WITNESS", "").split()
+    return [Path(one) for one in named] or [_place_of(database) / "checkpoints"]
+
+
+def _place_of(database: str | None) -> Path:
+    """The home folder, or a folder in it for a database that is named."""
+    if database is None:
+        return default_home()
+    try:
+        said = conninfo_to_dict(database)
+    except psycopg.Error as error:
+        raise unavailable(database, error) from None
+    place = [said.get("host") or "local", said.get("port") or "5432"]
+    name = "_".join(map(str, [*place, said.get("dbname") or "default"]))
+    return default_home() / "named" / re.sub(r"[^A-Za-z0-9.-]+", "_", name).strip("_.")
 
 
 def witnesses(places: Sequence[Path]) -> list[Witness]:
@@ -218,6 +234,21 @@ def _keep_in(place: Path, sealed: Sealed) -> None:
         finally:
             with suppress(OSError):
                 partial.unlink()
+
+
+def seal_at_home(conninfo: str, database: str | None) -> Sealed | None:
+    """Seal with the key that is at home here, made where nobody has sealed before.
+
+    None where this is not the place to seal: another key does. Raises as :func:`seal`.
+    """
+    keys = Keys.default(database)
+    if not keys.private.exists():
+        with connect(conninfo, role="writer") as connection:
+            if seals.checkpoint(connection) is not None:
+                raise LedgerError(
+                    f"this ledger is sealed with a key that is not in {keys.private}."
+                )
+    return seal(conninfo, keys.signer(), default_witnesses(database))
 
 
 # -- commands -------------------------------------------------------------------------
@@ -302,6 +333,53 @@ def verify(
             try_="seat-ledger integrity seal",
         )
     return found
+
+
+class Standing(NamedTuple):
+    """How the seals are at a glance, and what is lacking, in words."""
+
+    told: str
+    lacking: str | None = None
+
+
+def standing(conninfo: str, database: str | None) -> Standing:
+    """Hold the last checkpoints, here and elsewhere, against the store's end.
+
+    A glance: `verify` reads every event.
+    """
+    with connect(conninfo, role="writer") as connection:
+        try:
+            kept = seals.checkpoint(connection)
+            size, head = seals.reached(connection)
+        except psycopg.errors.InsufficientPrivilege:
+            return Standing("not shown to this login")
+    latest = [
+        (place, Checkpoint.read(note.partition("\n\n")[0] + "\n"))
+        for place in default_witnesses(database)
+        if (note := _latest_in(place)) is not None
+    ]
+    for place, found in latest:
+        if found.position is not None and found.position > head:
+            at = f"{found.sealed_at:%Y-%m-%d %H:%M} UTC" if found.sealed_at else "once"
+            return Standing(
+                "",
+                f"The store ends at position {head} with {size:,} events; the "
+                f"checkpoint kept in {place}, sealed {at}, has {found.size:,} events, "
+                f"up to position {found.position}: this is an older copy, or its end "
+                "was cut off.",
+            )
+    if kept is None:
+        return Standing("nothing is sealed yet (seat-ledger integrity seal)")
+    if kept.position > head:
+        return Standing(
+            "",
+            f"The store ends at position {head}, but is sealed up to {kept.position}: "
+            "its end was cut off.",
+        )
+    places = ", ".join(str(place) for place, _ in latest) or "nowhere else"
+    return Standing(
+        f"{kept.size:,} of {size:,} events are sealed, checkpoints in {places}"
+    )
 
 
 def prove(conninfo: str, position: int, size: int | None = None) -> dict[str, Any]:

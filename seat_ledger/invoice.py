@@ -61,7 +61,8 @@ class InvoiceDraft(NamedTuple):
 
     `cut_off` is the position up to which the ledger was known, `tzdata` the version
     of the zone data, `digest` the SHA-256 of the inputs in hexadecimal. `figures`
-    may hold what makes no line, in any order: see :meth:`lines`.
+    may hold what makes no line, in any order: see :meth:`lines`. `tree_size` and
+    `tree_root` name the checkpoint that the cut-off is sealed in, if it is.
     """
 
     period: date
@@ -73,6 +74,8 @@ class InvoiceDraft(NamedTuple):
     tzdata: str
     digest: str
     figures: tuple[Figure, ...]
+    tree_size: int | None = None
+    tree_root: str | None = None
 
     def lines(self) -> list[Figure]:
         """The lines, in order. No quantity, no line (R64); no amount, none (R44)."""

@@ -21,6 +21,7 @@ class Program:
             "PATH": os.environ["PATH"],
             "HOME": "/nonexistent",
             "SEAT_LEDGER_DATABASE_URL": conninfo,
+            "SEAT_LEDGER_HOME": os.environ["SEAT_LEDGER_TEST_HOME"] + "/keys",
         }
 
     def run(self, *words: Any, **options: Any) -> subprocess.CompletedProcess[str]:
@@ -37,6 +38,10 @@ class Program:
     def json(self, *words: Any) -> dict[str, Any]:
         done = self.run(*words, "--format", "json")
         assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    def parse(self, done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+        """The document of a command that ended in whatever way."""
         return json.loads(done.stdout)
 
     def lines(self, *commands: dict[str, Any] | str) -> Any:

@@ -52,6 +52,8 @@ class Issued(NamedTuple):
     digest: str
     lines: tuple[Line, ...]
     corrections: tuple[Row, ...]
+    tree_size: int | None = None
+    tree_root: str | None = None
 
     @property
     def rule(self) -> tuple[str, str | None]:
@@ -137,6 +139,8 @@ def _issued(row: Row, account: AccountFacts, actors: dict[str, str]) -> Issued:
         digest=said["digest"],
         lines=tuple(_line(line) for line in said["lines"]),
         corrections=tuple(said["corrections"]),
+        tree_size=said.get("tree_size"),
+        tree_root=said.get("tree_root"),
     )
 
 
@@ -244,6 +248,9 @@ def document(one: Issued) -> tuple[list[Row], Row]:
         "cut_off": one.cut_off,
         "tzdata": one.tzdata,
         "digest": one.digest,
+        "checkpoint": None
+        if one.tree_size is None
+        else {"events": one.tree_size, "root": one.tree_root},
         "position": one.position,
         "issued_at": one.effective_at,
         "recorded_at": one.recorded_at,

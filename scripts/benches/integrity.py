@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import resource
+import statistics
 import tempfile
 import time
 from pathlib import Path
@@ -13,8 +14,13 @@ import psycopg
 
 from scripts.benches.projections import filled, rebuilt
 from seat_ledger import evidence
+from seat_ledger.application import SeatLedger
 from seat_ledger.integrity import leaf, merkle, proof
 from seat_ledger.integrity.note import Checkpoint, Signer
+from seat_ledger.store import factory
+
+PRO = "sales/professional"
+START = "2025-01-05T00:00:00Z"
 
 NEW = 10_000
 DEEP = 10_000_000
@@ -107,5 +113,54 @@ def _deep_proof(signer: Signer) -> tuple[str, float]:
     return text, sorted(seconds)[10]
 
 
-BENCHES = {"integrity": bench_integrity}
-EVENTS = {"integrity": 400_000}
+def bench_roles(conninfo: str, events: int) -> dict[str, Any]:
+    """Seats assigned as the writer with triggers, and as the login without, in turn."""
+    account = {"time_zone": "UTC", "term_start": "2025-01-05", "term_months": 120}
+    ledgers = {}
+    for key in ("guarded", "bare"):
+        usual = factory.become
+        if key == "bare":
+            factory.become = lambda *_: None
+        ledgers[key] = SeatLedger(conninfo)
+        ledgers[key].open_account(key, name=key, billing_cycle_months=1, **account)
+        factory.become = usual
+        ledgers[key].buy_seats(key, seat_type=PRO, quantity=1, effective_at=START)
+        person = {"email": "u@x.example", "name": "U", "effective_at": START}
+        ledgers[key].add_user(key, user="u", **person)
+    times: dict[str, list[float]] = {"guarded": [], "bare": []}
+    for n in range(max(200, min(events, 2_000))):
+        for key in sorted(times, reverse=bool(n % 2)):
+            _guard(conninfo, on=key == "guarded")
+            times[key].append(_assign(ledgers[key], key, n))
+    _guard(conninfo, on=True)
+    for ledger in ledgers.values():
+        ledger.close()
+    guarded, bare = (statistics.median(times[key]) for key in ("guarded", "bare"))
+    return {
+        "events": sum(map(len, times.values())),
+        "with_roles_and_triggers_ms": round(guarded * 1000, 3),
+        "without_ms": round(bare * 1000, 3),
+        "times_without": round(bare / guarded, 3),
+    }
+
+
+def _guard(conninfo: str, *, on: bool) -> None:
+    """Switch the triggers on events on or off."""
+    what = b"ENABLE" if on else b"DISABLE"
+    with psycopg.connect(conninfo) as connection:
+        connection.execute(
+            b"ALTER TABLE ledger.stored_events " + what + b" TRIGGER USER"
+        )
+
+
+def _assign(ledger: SeatLedger, key: str, n: int) -> float:
+    op = "assign_seat" if n % 2 == 0 else "unassign_seat"
+    at = f"2025-{2 + n // 672:02}-{1 + n // 24 % 28:02}T{n % 24:02}:00:00Z"
+    fields = {"account": key, "user": "u", "seat_type": PRO, "effective_at": at}
+    began = time.perf_counter()
+    ledger.execute({"op": op, **fields})
+    return time.perf_counter() - began
+
+
+BENCHES = {"integrity": bench_integrity, "roles": bench_roles}
+EVENTS = {"integrity": 400_000, "roles": 500}

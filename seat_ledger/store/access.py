@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 
 import psycopg
 
+from seat_ledger.store.connection import become
+
 ROLES = ("owner", "writer", "projector", "reader")
 _PART = re.compile(r"^-- ([a-z]+) --$", re.MULTILINE)
 _OWN = """
@@ -76,6 +78,31 @@ def grant(connection: psycopg.Connection[Any]) -> Access:
         except psycopg.errors.InsufficientPrivilege:
             told.append(lacking)
     return Access(granted=True, told=tuple(told))
+
+
+class Standing(NamedTuple):
+    """As which roles a login can act here, and what it lacks, in words."""
+
+    login: str
+    roles: tuple[str, ...]
+    lacking: str | None
+
+
+def standing(connection: psycopg.Connection[Any]) -> Standing:
+    """As which roles the login of a connection can act."""
+    row = connection.execute("SELECT session_user").fetchone()
+    assert row is not None
+    acting = []
+    for role in ("writer", "projector", "reader"):
+        become(connection, role)
+        found = connection.execute("SELECT current_user").fetchone()
+        if found == (f"seat_ledger_{role}",):
+            acting.append(role)
+    connection.execute("RESET ROLE")
+    lacking = None
+    if not acting:
+        lacking = "The login is a member of none of the ledger's roles."
+    return Standing(row[0], tuple(acting), lacking)
 
 
 _NO_ROLES = (

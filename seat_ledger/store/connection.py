@@ -52,6 +52,27 @@ def become(connection: psycopg.Connection[Any], role: Role) -> None:
     connection.execute(_BECOME, {"role": f"seat_ledger_{role}"})
 
 
+def is_trusted(connection: psycopg.Connection[Any]) -> bool:
+    """Whether the server let the login in without asking for anything.
+
+    From version 16 on the server says how; before, all that is known is whether it
+    asked for a password.
+    """
+    if connection.info.server_version >= 160000:
+        row = connection.execute("SELECT system_user").fetchone()
+        return row is None or row[0] is None
+    return not connection.pgconn.used_password
+
+
+def password_of(conninfo: str | None) -> str | None:
+    """The password in a connection string, if there is one."""
+    try:
+        found = conninfo_to_dict(conninfo or "").get("password")
+    except psycopg.Error:
+        return None
+    return None if found is None else str(found)
+
+
 def unavailable(conninfo: str, error: Exception) -> Unavailable:
     """The failure to reach a database, in words that hold no password."""
     told = str(error).strip().splitlines()

@@ -46,6 +46,15 @@ def checkpoint(connection: Connection, size: int | None = None) -> Kept | None:
     return None if row is None else Kept(*row)
 
 
+def reached(connection: Connection) -> tuple[int, int]:
+    """How many events are stored, and the last position."""
+    row = connection.execute(
+        "SELECT count(*), coalesce(max(notification_id), 0) FROM ledger.stored_events"
+    ).fetchone()
+    assert row is not None
+    return row[0], row[1]
+
+
 def keep(connection: Connection, kept: Kept) -> None:
     """Keep a checkpoint."""
     connection.execute(

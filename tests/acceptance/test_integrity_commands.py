@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import subprocess
@@ -31,8 +32,11 @@ class Auditor:
             self.environment["SEAT_LEDGER_DATABASE_URL"] = conninfo
 
     def run(self, *words: Any) -> subprocess.CompletedProcess[str]:
+        return self.any("integrity", *words)
+
+    def any(self, *words: Any) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [PROGRAM, "integrity", *map(str, words)],
+            [PROGRAM, *map(str, words)],
             env=self.environment,
             capture_output=True,
             text=True,
@@ -70,7 +74,7 @@ def test_seal_verify_tamper_verify(auditor: Auditor) -> None:
     assert (refused.returncode, "integrity seal" in refused.stderr) == (1, True)
     first = auditor.run("seal", "--name", "ledger.example.com/seats")
     assert "Sealed 10 more: 10 events, up to position 10" in first.stdout
-    key = auditor.home / "integrity.key"
+    (key,) = auditor.home.rglob("integrity.key")
     assert key.stat().st_mode & 0o777 == 0o600
     assert key.read_text().split("+")[-1] not in first.stdout + first.stderr
     assert auditor.json("seal")["rows"][0]["added"] == 0
@@ -97,7 +101,7 @@ def test_a_proof_is_checked_with_the_public_key_and_nothing_else(
     public = auditor.run("key").stdout.strip()
     file, growth = tmp_path / "proof.json", tmp_path / "growth.json"
     assert auditor.run("prove", 7, "--output", file).returncode == 0
-    kept = auditor.home / "checkpoints" / "checkpoint"
+    (kept,) = auditor.home.rglob("checkpoint")
     assert auditor.run("prove", "--since", kept, "--output", growth).returncode == 0
     stranger = Auditor(tmp_path / "stranger", None)
     shown = stranger.json("check-proof", file, "--public-key", public)["rows"][0]
@@ -140,3 +144,70 @@ def test_bad_input_is_told_in_a_sentence(
     assert done.returncode == status, done.stderr
     assert "Traceback" not in done.stderr
     assert "bug" not in done.stderr
+
+
+ISSUE = ("invoice", "issue", "INV-7", "-a", "acme", "--period", "2025-03-05")
+PRICE = ("--unit-price", "sales/professional=90.00", "--currency", "EUR")
+SHOW = ("invoice", "show", "INV-7", "--format", "json")
+
+
+def test_an_invoice_carries_the_checkpoint_that_its_knowledge_is_sealed_in(
+    auditor: Auditor,
+) -> None:
+    done = auditor.any(*ISSUE, *PRICE)
+    assert done.returncode == 0, done.stderr
+    shown = auditor.any(*SHOW).stdout
+    said = json.loads(shown)
+    assert said["cut_off"] <= said["checkpoint"]["events"] < said["position"]
+    (kept,) = auditor.home.rglob("checkpoint-*")
+    assert kept.read_text().split("\n")[1] == str(said["checkpoint"]["events"])
+    root = base64.b64decode(kept.read_text().split("\n")[2])
+    assert said["checkpoint"]["root"] == root.hex()
+    assert auditor.any("invoice", "reproduce", "INV-7").returncode == 0
+    auditor.run("seal")
+    grown = auditor.run("prove", "--since", said["checkpoint"]["events"])
+    assert grown.returncode == 0, grown.stderr
+
+
+def test_an_invoice_is_issued_without_a_checkpoint_where_another_key_seals(
+    auditor: Auditor, tmp_path: Path
+) -> None:
+    auditor.run("seal", "--key", tmp_path / "other.key")
+    done = auditor.any(*ISSUE, *PRICE)
+    assert (done.returncode, "carries no checkpoint" in done.stderr) == (0, True)
+    assert json.loads(auditor.any(*SHOW).stdout)["checkpoint"] is None
+    assert not list(auditor.home.rglob("integrity.key"))
+
+
+def test_no_invoice_is_issued_from_a_ledger_that_does_not_continue_what_was_sealed(
+    auditor: Auditor,
+) -> None:
+    auditor.run("seal")
+    for kept in auditor.home.rglob("checkpoint"):
+        kept.write_text(kept.read_text().replace("\n10\n", "\n11\n"))
+    done = auditor.any(*ISSUE, *PRICE)
+    assert (done.returncode, "Nothing was sealed" in done.stderr) == (3, True)
+    assert auditor.any(*SHOW).returncode == 1
+
+
+def test_a_wrong_password_is_never_shown() -> None:
+    secret = "hu%2Fnter2-very-secret"
+    url = f"postgresql://ann:{secret}@127.0.0.1:1/ledger"
+    stranger = Auditor(Path("/nonexistent"), url)
+    for words in (
+        ("account", "list"),
+        ("doctor", "--format", "json"),
+        ("db", "status"),
+        ("integrity", "verify"),
+        ("db", "tool", "psql", "-c", "SELECT 1"),
+        ("account", "list", "--database", url.replace("1:1", "1:x")),
+    ):
+        done = stranger.any(*words)
+        assert done.returncode not in {0, 70}, done.stderr
+        told = done.stdout + done.stderr
+        assert "nter2" not in told
+    warned = json.loads(
+        stranger.any("doctor", "--format", "json", "--database", url).stdout
+    )
+    found = {row["check"]: row["ok"] for row in warned["rows"]}
+    assert found["secrets"] is False

@@ -1,0 +1,58 @@
+"""PostgreSQL's own programs, run on the ledger's database: backups, mostly.
+
+They are told where it is by the environment, so that no address and no password stands
+on a command line.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+import psycopg
+from psycopg.pq import Conninfo
+
+from seat_ledger.errors import InvalidInput
+from seat_ledger.store.connection import unavailable
+from seat_ledger.store.embedded import binaries_at_hand
+
+
+def run(conninfo: str, program: str, words: Sequence[str]) -> int:
+    """Run a program of PostgreSQL's; return its exit status. Raises InvalidInput."""
+    found = _find(program)
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith("PG")
+    }
+    done = subprocess.run(  # noqa: S603  a program of PostgreSQL's, no shell
+        [os.fspath(found), *words],
+        env={**environment, **_address(conninfo)},
+        check=False,
+    )
+    return done.returncode
+
+
+def _find(program: str) -> Path:
+    if re.fullmatch(r"[a-z_]+", program):
+        for folder in binaries_at_hand():
+            if (folder / program).exists():
+                return folder / program
+    raise InvalidInput(
+        f"There is no program {program!r} of PostgreSQL's here.",
+        try_="pg_dump, pg_restore, pg_basebackup, pg_verifybackup or psql",
+    )
+
+
+def _address(conninfo: str) -> dict[str, str]:
+    """A connection string as variables of the environment."""
+    try:
+        options = Conninfo.parse(conninfo.encode())
+    except psycopg.Error as error:
+        raise unavailable(conninfo, error) from None
+    return {
+        one.envvar.decode(): one.val.decode()
+        for one in options
+        if one.envvar and one.val
+    }
