@@ -51,6 +51,9 @@ class PooledReader(Reader):
         """Hold nothing."""
         self.connection.execute("COMMIT")
 
+    def _pin(self, *, catch_up: bool) -> None:  # noqa: ARG002  somebody else does
+        super()._pin(catch_up=False)
+
     def _wait_for_appends(self) -> None:
         """Let the appends in flight end, and the tables reach them (R78)."""
         super()._wait_for_appends()

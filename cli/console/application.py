@@ -220,7 +220,7 @@ class Around:
         async def sending(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status, scope["begun"] = message["status"], True
                 message["headers"] = _headers(scope, message["headers"])
             await send(message)
 
@@ -255,6 +255,8 @@ class Around:
             await answer(scope, receive, send)
         except Exception as error:  # noqa: BLE001  the last resort: a bug
             self.console.tell("bug", kind=type(error).__name__, kept=_kept(error))
+            if "begun" in scope:
+                return
             await PlainTextResponse("Something went wrong here.", 500)(
                 scope, receive, send
             )

@@ -45,7 +45,6 @@ class Page:
     answer: Answer
     fill: Callable[[], dict[str, Any]] = dict
     identity: dict[str, str] = field(default_factory=dict)
-    whole: bool = True
 
 
 class Asked(Question):

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 import urllib.error
 import urllib.parse
@@ -165,6 +166,7 @@ class Console:
         """What the command line says to the same question."""
         done = subprocess.run(
             [PROGRAM, *map(str, words), "--format", "json"],
+            cwd=tempfile.gettempdir(),
             env={**os.environ, "SEAT_LEDGER_DATABASE_URL": self.conninfo},
             capture_output=True,
             text=True,

@@ -304,6 +304,17 @@ def test_an_invoice_says_that_it_comes_out_again(console: Console) -> None:
     assert "bytes come out again" in told
 
 
+def test_a_rebuild_goes_on_beside_and_is_served_then(console: Console) -> None:
+    asked = {"account": "acme", "seat": f"{PRO}#1", "known_at": 80}
+    before = console.get("seat.json", as_of="2025-07-01", **asked)
+    rebuilt = console.said("projection", "rebuild")
+    assert rebuilt["rows"]
+    after = console.get("seat.json", as_of="2025-07-01", **asked)
+    assert after.text == before.text
+    told = console.get("projections.json").json()
+    assert told["rows"][0]["generation"] > 1
+
+
 @pytest.fixture(scope="module")
 def guarded(written: Filled) -> Iterator[Console]:
     options = ("--trusted-proxy", "127.0.0.1", "--accounts-header", "X-Accounts")

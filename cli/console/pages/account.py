@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
@@ -18,23 +19,32 @@ LONGEST_CHART = 2000
 def accounts(asked: Asked) -> Page:
     """Every account that one may see, by key, a page at a time."""
     after = asked.params.get("after", "")
-    rows, following = rows_of.page(
-        asked.reader,
-        asked.as_of,
-        asked.known,
-        only=asked.visitor.accounts,
-        after=after,
-        limit=PAGE,
-    )
-    answer = asked.answer(rows, extra={"next_after": following})
     title = asked.words("accounts")
     identity = {"after": after} if after else {}
+    if not asked.wants_page:
+        return Page("accounts", title, asked.answer(_every(asked, after)))
+    rows, following = _some(asked, after)
 
     def fill() -> dict[str, Any]:
         onward = asked.url("accounts", after=following) if following else None
         return {"rows": rows, "onward": onward}
 
-    return Page("accounts", title, answer, fill, identity, whole=not following)
+    return Page("accounts", title, asked.answer(rows), fill, identity)
+
+
+def _some(asked: Asked, after: str) -> tuple[list[Row], str | None]:
+    """A page of accounts, and the key that the rest follows."""
+    only = asked.visitor.accounts
+    given = (asked.reader, asked.as_of, asked.known)
+    return rows_of.page(*given, only=only, after=after, limit=PAGE)
+
+
+def _every(asked: Asked, after: str) -> Iterator[Row]:
+    """All accounts from a key on, a page at a time."""
+    following: str | None = after
+    while following is not None:
+        rows, following = _some(asked, following)
+        yield from rows
 
 
 def account(asked: Asked) -> Page:

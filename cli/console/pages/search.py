@@ -6,8 +6,10 @@ from typing import Any
 
 from cli.console.asking import Asked, Page
 from projections import finding
+from seat_ledger.errors import InvalidInput
 
 MOST = 50
+MOST_IN_A_TWIN = 5000
 SUGGESTED = 8
 
 
@@ -15,12 +17,17 @@ def search(asked: Asked) -> Page:
     """Accounts, users, seats, invoices and entries that a text may mean."""
     text = asked.params.get("q", "")
     quick = "quick" in asked.params
-    rows = finding.find(asked.reader, _sought(asked, text, quick=quick))
+    most = SUGGESTED if quick else MOST if asked.wants_page else MOST_IN_A_TWIN
+    rows = finding.find(asked.reader, _sought(asked, text, most + 1, quick=quick))
     shown, whole = [], True
     for kind in dict.fromkeys(row["kind"] for row in rows):
         same = [row for row in rows if row["kind"] == kind]
-        whole = whole and len(same) <= MOST
-        shown += same[: SUGGESTED if quick else MOST]
+        whole = whole and len(same) <= most
+        shown += same[:most]
+    if not whole and most == MOST_IN_A_TWIN:
+        raise InvalidInput(
+            f"More than {most:,} of a kind are called so.", try_="write more of it"
+        )
     links = [{**row, "url": url_of(asked, row), "text": text_of(row)} for row in shown]
     answer = asked.answer(shown if not quick else links, extra={"complete": whole})
 
@@ -45,12 +52,12 @@ def _names_of(row: dict[str, Any]) -> set[str]:
     return {str(name).casefold() for name in names if name}
 
 
-def _sought(asked: Asked, text: str, *, quick: bool) -> finding.Sought:
+def _sought(asked: Asked, text: str, limit: int, *, quick: bool) -> finding.Sought:
     return finding.Sought(
         text,
         asked.known,
         asked.visitor.accounts,
-        SUGGESTED if quick else MOST + 1,
+        limit,
         quick=quick,
         hidden=asked.hides_people,
     )
