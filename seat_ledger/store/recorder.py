@@ -9,7 +9,6 @@ not fight with VACUUM, ANALYZE or index builds as the library's table lock does.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
 from datetime import datetime
 from functools import cached_property
@@ -17,7 +16,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 import psycopg
-from eventsourcing.persistence import ProgrammingError, StoredEvent
+from eventsourcing.persistence import StoredEvent
 from eventsourcing.postgres import PostgresApplicationRecorder, PostgresDatastore
 from psycopg import Cursor
 from psycopg.rows import DictRow
@@ -313,28 +312,16 @@ class LedgerRecorder(PostgresApplicationRecorder):
 
     @cached_property
     def digest_key(self) -> bytes:
-        """The secret in the digests of commands; made anew where it was lost."""
-        query = "SELECT key FROM ledger.digest_key"
-        row = self._one(query, {})
-        while row is None:
-            self._make_digest_key()
-            row = self._one(query, {})
-        return bytes(row["key"])
-
-    def _make_digest_key(self) -> None:
-        """Make the secret anew. Raises SchemaMismatch without the right to."""
-        try:
-            with self.datastore.get_connection() as connection:
-                connection.execute(
-                    "INSERT INTO ledger.digest_key (key) VALUES (%s) "
-                    "ON CONFLICT DO NOTHING",
-                    [secrets.token_bytes(32)],
-                )
-        except ProgrammingError as error:
+        """The secret in the digests of commands. Raises SchemaMismatch where lost."""
+        row = self._one("SELECT key FROM ledger.digest_key", {})
+        if row is None:
             raise SchemaMismatch(
-                "The secret in the digests of commands (ledger.digest_key) is missing.",
-                try_="restore the table from its own backup",
-            ) from error
+                "The secret in the digests of commands (ledger.digest_key) is missing. "
+                "Nothing was written.",
+                try_="restore the table from its own backup; where that is lost, "
+                "seat-ledger db migrate makes another",
+            )
+        return bytes(row["key"])
 
     def recorded_positions(self, account_id: UUID, key: str) -> list[int] | None:
         """The positions recorded under a key; None where nothing is."""

@@ -17,9 +17,10 @@ from projections.reader import Reader
 from projections.rebuild import rebuild
 from projections.verify import verify
 from seat_ledger.application import SeatLedger
-from seat_ledger.errors import CommandRefused, IntegrityFailure
+from seat_ledger.errors import CommandRefused, IntegrityFailure, SchemaMismatch
 from seat_ledger.events import UserAdded
 from seat_ledger.sealing import CannotOpen, Person, erased, new_key, seal, unseal
+from seat_ledger.store import schema
 from seat_ledger.store.mapper import read_event
 from seat_ledger.values import parse_seat
 
@@ -343,6 +344,9 @@ def test_without_its_secret_a_repeated_key_is_refused_and_nothing_doubled(
     ledger.buy_seats("acme", **buying)
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute("DELETE FROM ledger.digest_key")
+    with SeatLedger(database) as fresh, pytest.raises(SchemaMismatch):
+        fresh.buy_seats("acme", **buying)
+    schema.migrate(database)
     with SeatLedger(database) as fresh:
         with pytest.raises(CommandRefused) as told:
             fresh.buy_seats("acme", **buying)

@@ -65,6 +65,15 @@ def migrations() -> list[Migration]:
     return sorted(found)
 
 
+_DIGEST_KEY = """
+INSERT INTO ledger.digest_key (key)
+SELECT sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())
+              || uuid_send(gen_random_uuid()))
+    ON CONFLICT DO NOTHING
+"""
+"""Makes the secret of the commands' digests anew where a restore left it out."""
+
+
 def migrate(conninfo: str, *, up_to: int | None = None) -> list[str]:
     """Bring the schema up to this program's; return the names of what was applied.
 
@@ -93,6 +102,7 @@ def migrate(conninfo: str, *, up_to: int | None = None) -> list[str]:
             done.append(f"{migration.number:04}_{migration.name}")
         if up_to is None:
             access.grant(connection)
+            connection.execute(_DIGEST_KEY)
         return done
 
 
