@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from projections.billing.audit import Spool, Summary
 
 IN_A_TABLE = 60
+STDIN = Path("-")
 
 
 @click.command()
@@ -28,7 +29,7 @@ IN_A_TABLE = 60
 )
 @reading
 def audit(question: Question, file: Path, report: Path | None, **_: Any) -> Answer:
-    """Hold the lines of a CSV file of invoices against the ledger.
+    """Hold the lines of a CSV file of invoices (or of '-') against the ledger.
 
     The file has the columns account, invoice, issued_at, period, seat_type, quantity,
     unit_price and amount, and optionally mode, granularity and currency; issued_at is
@@ -41,14 +42,16 @@ def audit(question: Question, file: Path, report: Path | None, **_: Any) -> Answ
 
     if report is not None:
         reports.check(report)
+        if file == STDIN:
+            raise click.UsageError("A report needs a file with a name, not '-'.")
     spool = click.get_current_context().with_resource(auditing.Spool())
     invoices = InvoiceFile(file)
-    spool.keep(invoices.lines())
-    if invoices.ignored:
-        say(f"Columns not used: {', '.join(invoices.ignored)}.")
-    auditing.settle(question.reader, spool)
-    upto = billing.moment(question.known, question.now)
     with heartbeat("Auditing"):
+        spool.keep(invoices.lines())
+        if invoices.ignored:
+            say(f"Columns not used: {', '.join(invoices.ignored)}.")
+        auditing.settle(question.reader, spool)
+        upto = billing.moment(question.known, question.now)
         found = auditing.audit(question.reader, spool, question.known, upto)
         if report is not None:
             _report(question, file, report, spool, found)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import re
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -54,6 +55,8 @@ class InvoiceFile:
 
 
 def _opened(path: Path) -> BinaryIO:
+    if path == Path("-"):
+        return sys.stdin.buffer
     try:
         return path.open("rb")
     except OSError as error:

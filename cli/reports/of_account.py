@@ -128,12 +128,16 @@ def of_account(  # noqa: PLR0913, PLR0917  who asks, and what
     starts = min((row["from"] for row in rows), default=account.opened_at)
     ends = max((row["until"] for row in rows), default=None)
     pictures = [pictured(reader, account, known, starts, ends)] if ends else []
+    alike = "rule" if len({_rule(row) for row in rows}) == 1 else ""
     return Content(
         title=f"Billable seats of {account.name} ({account.key})",
         sentence=_sentence(account, rows, how),
         facts=_facts(account, known, rows, starts, ends),
         summary=_totals(rows, how),
-        columns=COLUMNS,
+        columns=[
+            column._replace(on_page=column.on_page and column.title != alike)
+            for column in COLUMNS
+        ],
         lines=asked.lines,
         parts=PARTS,
         opened=asked.opened,
@@ -165,12 +169,17 @@ def _cells(row: Row) -> Sequence[Any]:
         row["idle_seat_days"],
         row["unit_price"],
         row["amount"],
-        row["mode"] + (f" by {row['granularity']}" if row["granularity"] else ""),
+        _rule(row),
         "yes" if row["complete"] else "no",
         row["from"],
         row["until"],
         row["quantity_exact"],
     )
+
+
+def _rule(row: Row) -> str:
+    by = f" by {row['granularity']}" if row["granularity"] else ""
+    return f"{row['mode']}{by}"
 
 
 def _sentence(account: AccountFacts, rows: list[Row], how: billing.Priced) -> str:

@@ -15,8 +15,9 @@ from seat_ledger.calendar import ZoneHistory
 
 LINES = 2_000
 """As many lines as a page shows; the workbook has all of them."""
-PARTS = 300
-LANES_OPEN = 40
+PARTS = 1_000
+"""As many as a line opens into."""
+LANES_OPEN = 15
 _AT_ONCE = 200
 _UTC = ZoneHistory("UTC")
 

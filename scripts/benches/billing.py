@@ -27,7 +27,8 @@ _CHILD = """
 import resource, subprocess, sys
 with open(sys.argv[1], "w") as out:
     done = subprocess.run(sys.argv[2:], stdout=out, stderr=subprocess.PIPE, text=True)
-print(done.returncode, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024)
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(done.returncode, used.ru_maxrss / 1024, used.ru_utime + used.ru_stime)
 sys.stderr.write(done.stderr)
 """
 
@@ -50,10 +51,11 @@ def bench_audit(conninfo: str, events: int) -> dict[str, Any]:
             ("audit_million_lines", False, 10),
         ):
             made = _invoices(conninfo, path / "invoices.csv", random_issue, times)
-            seconds, peak, found = _audited(conninfo, path)
+            seconds, peak, cpu, found = _audited(conninfo, path)
             assert found[0] == made, (found, made)
             figures[f"{name}_findings"] = found[1]
             figures[f"{name}_peak_mib"] = round(peak, 1)
+            figures[f"{name}_cpu_seconds"] = round(cpu, 2)
             figures[f"{name}_seconds"] = round(seconds, 2)
     return figures
 
@@ -101,8 +103,10 @@ def _invoices(conninfo: str, path: Path, random_issue: bool, times: int) -> int:
     return made
 
 
-def _audited(conninfo: str, folder: Path) -> tuple[float, float, tuple[int, int]]:
-    """Seconds and peak MiB of the real command; its lines and findings."""
+def _audited(
+    conninfo: str, folder: Path
+) -> tuple[float, float, float, tuple[int, int]]:
+    """Seconds, peak MiB and CPU of the real command; its lines and findings."""
     command = [BIN / "seat-ledger", "--database", conninfo, "invoice", "audit"]
     command += [folder / "invoices.csv", "--format", "jsonl"]
     out = folder / "audit.jsonl"
@@ -112,7 +116,7 @@ def _audited(conninfo: str, folder: Path) -> tuple[float, float, tuple[int, int]
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     seconds = time.perf_counter() - began
-    status, peak = done.stdout.split()
+    status, peak, cpu = done.stdout.split()
     assert status == "3", done.stderr
     lines = findings = 0
     with out.open() as rows:
@@ -120,7 +124,7 @@ def _audited(conninfo: str, folder: Path) -> tuple[float, float, tuple[int, int]
             row = json.loads(text)
             lines += row["line"] is not None
             findings += row["verdict"] != "match"
-    return seconds, float(peak), (lines, findings)
+    return seconds, float(peak), float(cpu), (lines, findings)
 
 
 def bench_report(conninfo: str, _: int) -> dict[str, Any]:
