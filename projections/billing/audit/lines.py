@@ -28,12 +28,18 @@ class Written(NamedTuple):
     @property
     def value(self) -> Fraction:
         """What it says, exactly."""
-        return Fraction(self.text)
+        return _exact(self.text)
 
     @property
     def places(self) -> int:
         """The decimal places that it shows."""
         return len(self.text.partition(".")[2])
+
+
+@lru_cache(maxsize=16384)
+def _exact(text: str) -> Fraction:
+    whole, _, part = text.partition(".")
+    return Fraction(int(whole + part), 10 ** len(part))
 
 
 class InvoiceLine(NamedTuple):

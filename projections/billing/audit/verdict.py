@@ -40,12 +40,12 @@ def judge(
     places: int,
 ) -> Verdict:
     """Hold a line against the quantity that the ledger owes it (R65)."""
-    ledger_amount = Fraction(rounded(owed * unit_price, places))
+    ledger_amount = half_up(owed * unit_price, places)
     difference = amount - ledger_amount
     if owed == 0:
         return Verdict("unexpected", ledger_amount, difference)
     sign = difference
-    if not sign and Fraction(rounded(owed, invoiced.places)) != invoiced.value:
+    if not sign and half_up(owed, invoiced.places) != invoiced.value:
         sign = invoiced.value - owed
     word = "over" if sign > 0 else "under" if sign < 0 else "match"
     return Verdict(word, ledger_amount, difference)
@@ -144,8 +144,18 @@ def slack_of(line: Written) -> Fraction:
     return Fraction(1, 2 * 10**line.places) if line.places else ZERO
 
 
+def half_up(exact: Fraction, places: int) -> Fraction:
+    """An exact value rounded as money is (R51)."""
+    scale = 10**places
+    below = 2 * exact.denominator
+    whole = (2 * exact.numerator * scale + exact.denominator) // below
+    return Fraction(whole, scale)
+
+
 def money(amount: Fraction, currency: Currency) -> str:
     """An amount with the currency's places, and all that it has."""
+    if 10**currency.places % amount.denominator == 0:
+        return rounded(amount, currency.places)
     sign = "-" if amount < 0 else ""
     return sign + currency.shown(abs(amount))
 

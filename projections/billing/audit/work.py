@@ -224,7 +224,7 @@ class Desk:
         rule = line.rule(_policy(billed.period))
         figure = self._figure(billed)
         whole = self._whole(billed)
-        then = self._owed_then(billed, figure, counted)
+        then = self._owed_then(billed, figure, (rule, whole), counted)
         owed, was = whole, then.owed
         if billed.shares is not None:
             owed = billed.shares.owed(line.quantity, whole, first=billed.is_first)
@@ -235,7 +235,9 @@ class Desk:
             owed = ZERO
             was = None if was is None else ZERO
             verdict = self._verdict(line, owed)
-        before = None if was is None else self._verdict(line, was)
+        before: Verdict | None = verdict
+        if was != owed:
+            before = None if was is None else self._verdict(line, was)
         if billed.is_missing and before is not None:
             right = before.ledger_amount == 0 and was == 0
             before = before._replace(word="match" if right else "missing")
@@ -246,6 +248,7 @@ class Desk:
         self,
         billed: Billed,
         figure: Row | None,
+        now: tuple[Rule, Fraction],
         counted: dict[tuple[int, str, int], ByType],
     ) -> Then:
         """The figure as known at issue."""
@@ -259,6 +262,8 @@ class Desk:
             return Then(ZERO, None, None)
         rule = billed.line.rule(_policy(then))
         key = _key(billed)
+        if key not in counted and rule == now[0]:
+            return Then(now[1], rule, then)
         row = counted[key].get(billed.line.seat_type) if key in counted else figure
         return Then(quantity(row, *rule) if row else ZERO, rule, then)
 
@@ -330,7 +335,7 @@ class Desk:
             "issued_position": billed.position,
             "mode": one.rule[0],
             "granularity": one.rule[1],
-            "unit_price": currency.shown(line.unit_price.value) if priced else None,
+            "unit_price": money(line.unit_price.value, currency) if priced else None,
             "currency": line.currency,
             "complete": period.ends <= self.upto if period else None,
         }
