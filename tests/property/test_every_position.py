@@ -1,0 +1,88 @@
+"""served == rebuilt == oracle, at every position of random histories (R71)."""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+from random import Random
+from typing import Any
+
+import psycopg
+import pytest
+
+from projections import generation
+from projections import rebuild as rebuilding
+from projections.reader import Reader
+from seat_ledger.application import SeatLedger
+from tests.integration.tables import differences, digests, head
+from tests.property.histories import opening
+from tests.property.test_against_oracle import Comparison
+
+HISTORIES = max(1, int(os.environ.get("SEAT_LEDGER_EXAMPLES", "40")) // 40)
+COMMANDS = 34
+
+
+class Clipped:
+    """A store that ends at a position: what its head was once."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.head = 0
+        original = generation.served
+
+        def served(connection: Any) -> Any:
+            found = original(connection)
+            return found._replace(head=min(found.head, self.head))
+
+        def keep(_: Any, __: int, *___: Any) -> int:
+            return self.head
+
+        monkeypatch.setattr(generation, "served", served)
+        monkeypatch.setattr(rebuilding, "switch", keep)
+
+
+@pytest.mark.both_versions
+def test_r71_served_equals_rebuilt_equals_the_oracle_at_every_position(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clipped = Clipped(monkeypatch)
+    for seed in range(HISTORIES):
+        random = Random(seed)
+        before = head(database)
+        with SeatLedger(database) as ledger:
+            one = Comparison(ledger, random)
+            one.step(opening(random, one.account))
+            while len(one.script) < COMMANDS:
+                one.step(one.author.command())
+        ends = ends_of_commands(database)
+        added = [e.position for e in one.oracle.entries if e.topic == "UserAdded"]
+        for position in range(before + 1, head(database) + 1):
+            clipped.head = position
+            with Reader(database) as reader:  # catches up by this one event
+                known = reader.knowledge()
+                assert (known.position, known.is_head) == (position, True)
+                at = random.choice(one.oracle.entries).at
+                at -= random.choice([timedelta(), timedelta(microseconds=1)])
+                account = reader.account(one.account, known)
+                one.same_seats(reader, account, at, known)
+                if position >= max(added):  # before, some of them are unheard of
+                    one.same_users(reader, account, at, known)
+                one.same_billing(reader, account, known)
+            rebuilt = rebuilding.rebuild(database, workers=1)
+            # Between the events of one command the rules may be broken for a moment;
+            # a rebuild never stops there, so its checks may find what is no fault.
+            if rebuilt.error is None:
+                made = {name: each.digest for name, each in rebuilt.made.items()}
+                assert made == digests(database), one.told(f"at {position}")
+            else:
+                assert position not in ends, rebuilt.error.message
+        assert rebuilt.error is None
+        assert differences(database) == []
+
+
+def ends_of_commands(conninfo: str) -> set[int]:
+    """The last position of each command."""
+    with psycopg.connect(conninfo) as connection:
+        rows = connection.execute(
+            "SELECT positions[cardinality(positions)] FROM ledger.recorded_command"
+        ).fetchall()
+    return {position for (position,) in rows}
