@@ -124,7 +124,7 @@ def run(follow: bool, rebuild_stale: bool, poll: float) -> None:
     conninfo = session.ready()
     if rebuild_stale:
         with connect(conninfo, role="projector", autocommit=True) as connection:
-            stale = generation.served(connection).stale
+            stale = generation.served(connection).is_stale
         if stale and (code := rebuild_and_tell(session)):
             raise click.exceptions.Exit(code)
     if follow:

@@ -45,6 +45,11 @@ class Served(NamedTuple):
         known = versions()
         return [name for name, own in known.items() if self.versions.get(name) != own]
 
+    @property
+    def is_stale(self) -> bool:
+        """Whether a rebuild is the way to tables that answer."""
+        return bool(self.stale) or self.checkpoint > self.head
+
 
 def schema_of(number: int) -> str:
     """The schema of a generation's tables."""
@@ -100,7 +105,13 @@ def served(connection: Connection) -> Served:
 
 
 def check(found: Served) -> None:
-    """Raise SchemaMismatch (exit 12) for tables of another definition."""
+    """Raise SchemaMismatch (exit 12) for tables of another definition or store."""
+    if found.checkpoint > found.head:
+        raise SchemaMismatch(
+            f"The projections are at position {found.checkpoint}, beyond the store's "
+            f"head {found.head}: an older store was restored without them.",
+            try_="seat-ledger projection rebuild",
+        )
     if found.stale:
         raise SchemaMismatch(
             f"The definition of {', '.join(found.stale)} is another than the one its "

@@ -81,8 +81,9 @@ def _hand_over(connection: Connection, number: int) -> int:
         connection.execute("SELECT pg_advisory_xact_lock(%s)", [CATCH_UP_LOCK])
         served = generation.served(connection)
         position = _positions(connection, number).checkpoint
-        while position < served.checkpoint:
-            position = locked_advance(connection, number, served.checkpoint)
+        goal = min(served.checkpoint, served.head)
+        while position < goal:
+            position = locked_advance(connection, number, goal)
         generation.serve(connection, number)
     return position
 

@@ -49,7 +49,12 @@ from seat_ledger.invoice import ComputeInvoice
 from seat_ledger.sealing import erased
 from seat_ledger.settings import Settings
 from seat_ledger.snapshot import AccountSnapshot
-from seat_ledger.store.connection import connect, unavailable
+from seat_ledger.store.connection import (
+    connect,
+    is_refusal,
+    sqlstate_of,
+    unavailable,
+)
 from seat_ledger.store.factory import LedgerFactory, SnapshotStore
 from seat_ledger.store.mapper import LedgerMapper, read_event
 from seat_ledger.store.recorder import (
@@ -58,7 +63,6 @@ from seat_ledger.store.recorder import (
     Erasure,
     LedgerRecorder,
     UserName,
-    sqlstate_of,
 )
 from seat_ledger.user import User
 from seat_ledger.values import account_id, iso
@@ -461,8 +465,10 @@ class SeatLedger(Application[UUID]):
         if workspace.changes == changes:
             return
         account = workspace.account
+        if changes < workspace.changes:  # an older backup was restored meanwhile
+            account = None
         if account is None:
-            account = self._load_account(workspace.account_id)
+            account = self._load_account(workspace.account_id) if changes else None
         else:
             newer = self.events.get(account.id, gt=account.version)
             account = self._project_account(account, newer)
@@ -600,6 +606,8 @@ class SeatLedger(Application[UUID]):
         except AggregateNotFoundError as error:
             raise Conflict from error
         except PersistenceError as error:
+            if is_refusal(error):
+                raise unavailable(self.conninfo, error) from error
             raise failure(error) from error
 
 

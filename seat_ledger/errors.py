@@ -99,6 +99,13 @@ class Unavailable(LedgerError):
     exit_code = 10
 
 
+class DatabaseRefused(Unavailable):
+    """The database was reached, but did not do it: a time limit, a full disk."""
+
+    code = "database_refused"
+    exit_code = 1
+
+
 class Locked(LedgerError):
     """Another run holds the lock."""
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
-from seat_ledger.errors import Unavailable
+from seat_ledger.errors import DatabaseRefused, Unavailable
 
 CONNECT_TIMEOUT = 10
 
@@ -73,9 +73,38 @@ def password_of(conninfo: str | None) -> str | None:
     return None if found is None else str(found)
 
 
+_REFUSING = ("25P03", "531", "532", "534", "54", "55", "57014", "58")
+"""SQLSTATEs of a server that is there: time limits, disk or memory full, limits."""
+
+
+def sqlstate_of(error: BaseException) -> str | None:
+    """The SQLSTATE behind an error, if a server said one."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, psycopg.Error) and cause.sqlstate:
+            return cause.sqlstate
+        cause = cause.__cause__
+    return None
+
+
+def _primary(error: BaseException) -> str | None:
+    """What the server said first, without the lines that say where."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, psycopg.Error) and cause.diag.message_primary:
+            return cause.diag.message_primary
+        cause = cause.__cause__
+    return None
+
+
+def is_refusal(error: BaseException) -> bool:
+    """Whether the server is there, but could not or would not do it."""
+    return (sqlstate_of(error) or "").startswith(_REFUSING)
+
+
 def unavailable(conninfo: str, error: Exception) -> Unavailable:
     """The failure to reach a database, in words that hold no password."""
-    told = str(error).strip().splitlines()
+    told = (_primary(error) or str(error)).strip().splitlines()
     reason = told[-1].strip() if told else type(error).__name__
     try:
         named = conninfo_to_dict(conninfo)
@@ -89,6 +118,12 @@ def unavailable(conninfo: str, error: Exception) -> Unavailable:
         reason = reason.replace(str(password), "…")
     host, port = named.get("host") or "the local server", named.get("port")
     where = f"{host}{f':{port}' if port else ''}/{named.get('dbname') or ''}"
+    if is_refusal(error):
+        return DatabaseRefused(
+            f"The database at {where} did not do it: {reason.rstrip('.')}. "
+            "Nothing of it was written.",
+            try_="repeat the command when the cause is gone; see the server's log",
+        )
     return Unavailable(
         f"The database at {where} cannot be reached: {reason.rstrip('.')}.",
         try_="check --database, or start the server (seat-ledger db start)",

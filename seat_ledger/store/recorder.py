@@ -15,7 +15,6 @@ from functools import cached_property
 from typing import Any, NamedTuple
 from uuid import UUID
 
-import psycopg
 from eventsourcing.persistence import StoredEvent
 from eventsourcing.postgres import PostgresApplicationRecorder, PostgresDatastore
 from psycopg import Cursor
@@ -430,13 +429,3 @@ def _stored(row: DictRow) -> StoredEvent:
         row["topic"],
         bytes(row["state"]),
     )
-
-
-def sqlstate_of(error: BaseException) -> str | None:
-    """The SQLSTATE behind an error of the library, if a server said one."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, psycopg.Error) and cause.sqlstate:
-            return cause.sqlstate
-        cause = cause.__cause__
-    return None

@@ -1,0 +1,82 @@
+"""A proxy between a client and its server that can lose a COMMIT, or its reply."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from pathlib import Path
+from typing import Self
+
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+
+class Proxy:
+    """Listens on TCP; `lose` says which of the next COMMITs is cut off, and where."""
+
+    def __init__(self, conninfo: str) -> None:
+        given = conninfo_to_dict(conninfo)
+        self.server = Path(str(given["host"])) / f".s.PGSQL.{given['port']}"
+        self.listening = socket.create_server(("127.0.0.1", 0))
+        port = self.listening.getsockname()[1]
+        self.conninfo = make_conninfo(conninfo, host="127.0.0.1", port=port)
+        self.lose: str | None = None
+        self.lost = 0
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.listening.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self.listening.accept()
+            except OSError:
+                return
+            server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            server.connect(str(self.server))
+            cut = threading.Event()
+            for work in (self._to_server, self._to_client):
+                threading.Thread(
+                    target=work, args=(client, server, cut), daemon=True
+                ).start()
+
+    def _to_server(
+        self, client: socket.socket, server: socket.socket, cut: threading.Event
+    ) -> None:
+        while data := _receive(client):
+            if self.lose is not None and b"COMMIT" in data:
+                what, self.lose = self.lose, None
+                self.lost += 1
+                if what == "the reply":
+                    cut.set()
+                else:
+                    break
+            server.sendall(data)
+        _close(client, server)
+
+    def _to_client(
+        self, client: socket.socket, server: socket.socket, cut: threading.Event
+    ) -> None:
+        while data := _receive(server):
+            if cut.is_set():  # it is committed, and the client never hears of it
+                break
+            client.sendall(data)
+        _close(client, server)
+
+
+def _receive(one: socket.socket) -> bytes:
+    try:
+        return one.recv(1 << 16)
+    except OSError:
+        return b""
+
+
+def _close(*both: socket.socket) -> None:
+    for one in both:
+        try:
+            one.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            continue

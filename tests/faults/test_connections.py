@@ -1,0 +1,277 @@
+"""Replies lost, servers refusing and out of places, time limits, clocks, restores."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg.conninfo import make_conninfo
+
+from projections import engine
+from projections.reader import Reader
+from projections.rebuild import rebuild
+from seat_ledger.application import SeatLedger
+from seat_ledger.errors import CommandRefused, Unavailable
+from seat_ledger.settings import Settings
+from seat_ledger.store.connection import connect
+from seat_ledger.store.recorder import APPEND_LOCK, LedgerRecorder
+from tests.acceptance.test_command_line import Program
+from tests.drafts import computed
+from tests.faults.proxy import Proxy
+from tests.integration.tables import PRO, differences, fill, head
+
+BUY = {"op": "buy_seats", "account": "acme", "seat_type": PRO, "quantity": 2}
+INVOICE = {
+    "op": "issue_invoice",
+    "account": "shop",
+    "invoice": "INV-1",
+    "period": "2025-03-05",
+    "unit_prices": {PRO: "90.00"},
+    "currency": "EUR",
+}
+
+
+@pytest.fixture
+def acme(database: str) -> str:
+    with SeatLedger(database) as ledger:
+        fill(ledger, "acme")
+        ledger.open_account(
+            "shop",
+            name="shop",
+            time_zone="UTC",
+            term_start="2025-03-05",
+            term_months=24,
+            billing_cycle_months=1,
+        )
+    return database
+
+
+@pytest.fixture
+def proxy(acme: str) -> Iterator[Proxy]:
+    with Proxy(acme) as found:
+        yield found
+
+
+def command(ledger: SeatLedger, _: str) -> tuple[int, bool]:
+    result = ledger.execute(BUY)
+    return len(result.positions), result.repeated
+
+
+def imported(ledger: SeatLedger, _: str) -> tuple[int, bool]:
+    (outcome,) = ledger.import_lines([json.dumps(BUY).encode()])
+    return len(outcome.positions), outcome.outcome == "repeated"
+
+
+def invoiced(ledger: SeatLedger, conninfo: str) -> tuple[int, bool]:
+    given = {**INVOICE, "effective_at": "2026-03-06"}
+    result = ledger.execute(given, compute_invoice=computed(conninfo))
+    return len(result.positions), result.repeated
+
+
+@pytest.mark.parametrize("what", ["the reply", "the request"])
+@pytest.mark.parametrize(
+    ("path", "events"), [(command, 2), (imported, 2), (invoiced, 1)]
+)
+def test_a_lost_commit_is_no_false_conflict_and_doubles_nothing(
+    acme: str,
+    proxy: Proxy,
+    path: Callable[[SeatLedger, str], tuple[int, bool]],
+    events: int,
+    what: str,
+) -> None:
+    with SeatLedger(proxy.conninfo) as ledger:
+        ledger.renew("acme")  # so that nothing else comes with the command
+        before = head(acme)
+        proxy.lose = what
+        assert path(ledger, acme) == (events, False)
+    assert proxy.lost == 1
+    assert head(acme) - before >= events
+    with psycopg.connect(acme) as connection:
+        stored = connection.execute(
+            "SELECT count(*) FROM ledger.stored_events WHERE notification_id > %s",
+            [before],
+        ).fetchone()
+    assert stored == (events,)
+
+
+def test_a_catch_up_and_a_rebuild_survive_a_lost_commit(
+    acme: str, proxy: Proxy
+) -> None:
+    for what in ("the reply", "the request"):
+        proxy.lose = what
+        with (
+            pytest.raises((Unavailable, psycopg.OperationalError)),
+            connect(proxy.conninfo, autocommit=True) as connection,
+        ):
+            engine.catch_up(connection)
+        assert differences(acme) == []
+        proxy.lose = what
+        result = rebuild(proxy.conninfo)
+        assert isinstance(result.error, Unavailable)
+        with SeatLedger(acme) as ledger:
+            ledger.execute(BUY)
+    assert rebuild(acme).error is None
+    assert differences(acme) == []
+
+
+def test_a_refused_connection_is_exit_10(acme: str) -> None:
+    program = Program(make_conninfo(acme, port=1))
+    for words in (
+        ("seat", "list", "--account", "acme"),
+        ("seat", "buy", PRO, "1", "--account", "acme"),
+        ("projection", "run"),
+    ):
+        done = program.run(*words)
+        assert done.returncode == 10, done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_a_server_without_a_free_place_is_exit_10(acme: str, server: str) -> None:
+    name = "one_place_only"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"CREATE ROLE {name} LOGIN CONNECTION LIMIT 0")
+        try:
+            program = Program(make_conninfo(acme, user=name))
+            done = program.run("seat", "list", "--account", "acme")
+        finally:
+            connection.execute(f"DROP ROLE {name}")
+    assert done.returncode == 10
+    assert "too many connections" in done.stderr
+
+
+def test_an_exhausted_pool_waits_and_then_says_so(acme: str) -> None:
+    with SeatLedger(acme, Settings(pool_size=1)) as ledger:
+        pool = ledger.recorder.datastore.pool
+        pool.timeout = 0.05
+        before = head(acme)
+        with (
+            ledger.recorder.datastore.get_connection(),
+            pytest.raises(Unavailable) as told,
+        ):
+            ledger.execute(BUY)
+        assert head(acme) == before
+        assert told.value.exit_code in {1, 10}
+        assert ledger.execute(BUY).positions
+
+
+def test_a_statement_time_limit_is_told_and_nothing_is_written(acme: str) -> None:
+    before = head(acme)
+    limited = make_conninfo(acme, options="-c statement_timeout=100ms")
+    with psycopg.connect(acme) as holder:
+        holder.execute("SELECT pg_advisory_lock(%s)", [APPEND_LOCK])
+        done = Program(limited).run("seat", "buy", PRO, "1", "--account", "acme")
+    assert done.returncode == 1
+    assert "statement timeout" in done.stderr
+    assert head(acme) == before
+
+
+def test_an_idle_time_limit_is_told_and_nothing_is_written(
+    acme: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client that is held up inside its append is cut off, and says so."""
+    original, held_up = LedgerRecorder._append, []
+    with SeatLedger(acme) as ledger:
+        datastore = ledger.recorder.datastore
+        datastore.idle_in_transaction_session_timeout = 0.05
+
+        def slow(self: Any, cursor: Any, *given: Any) -> Any:
+            cursor.execute("SET LOCAL idle_in_transaction_session_timeout = '50ms'")
+            held_up.append(threading.Event().wait(0.4))
+            return original(self, cursor, *given)
+
+        monkeypatch.setattr(LedgerRecorder, "_append", slow)
+        before = head(acme)
+        with pytest.raises(Unavailable):
+            ledger.execute(BUY)
+        monkeypatch.setattr(LedgerRecorder, "_append", original)
+        assert held_up
+        assert head(acme) == before
+        assert len(ledger.execute(BUY).positions) == 2
+
+
+def test_r01_r78_a_clock_that_leaps_ahead_and_steps_back(acme: str) -> None:
+    """After a leap every append is recorded at the leap's instant, until it is over."""
+    with connect(acme, autocommit=True) as connection:
+        engine.catch_up(connection)
+        connection.execute(
+            "CREATE OR REPLACE FUNCTION ledger.leapt() RETURNS void LANGUAGE sql AS $$ "
+            "INSERT INTO ledger.stored_events SELECT gen_random_uuid(), 1, topic, "
+            "state, nextval(pg_get_serial_sequence('ledger.stored_events', "
+            "'notification_id')), now() + interval '1 hour' FROM ledger.stored_events "
+            "WHERE topic = 'AccountOpened' LIMIT 1 $$"
+        )
+        connection.execute("SELECT ledger.leapt()")
+    leap = head(acme)
+    with SeatLedger(acme) as ledger:
+        ledger.execute(BUY)
+        list(ledger.import_lines([json.dumps(BUY).encode()]))
+    with psycopg.connect(acme) as connection:
+        recorded = connection.execute(
+            "SELECT recorded_at FROM ledger.stored_events ORDER BY notification_id"
+        ).fetchall()
+        status = engine.status(connection)[0]
+    assert recorded == sorted(recorded)
+    assert len(set(recorded[leap - 1 :])) == 1
+    assert status["lag_seconds"] == 0
+    now = datetime.now(UTC)
+    with Reader(acme) as reader:
+        assert reader.knowledge(now).position == leap - 1
+        later = reader.knowledge(now + timedelta(hours=2)).position
+        assert later == reader.head == head(acme)
+
+
+def test_an_older_backup_restored_under_a_running_program(
+    acme: str, server: str
+) -> None:
+    """What was recorded since is gone, and is not mistaken for being there."""
+    name = acme.split("dbname=")[1]
+    with SeatLedger(acme) as ledger, psycopg.connect(server, autocommit=True) as admin:
+        ledger.execute({**BUY, "quantity": 3})
+        with connect(acme, autocommit=True) as connection:
+            engine.catch_up(connection)
+        restore(admin, name, f"{name}_backup")
+        ledger.execute({**BUY, "idempotency_key": "since"})
+        ledger.add_user("acme", user="eve", email="e@x.example", name="E")
+        restore(admin, f"{name}_backup", name)
+        with pytest.raises(CommandRefused) as refused:
+            ledger.assign_seat("acme", user="eve", seat_type=PRO)
+        assert refused.value.code == "user_not_found"
+        again = ledger.execute({**BUY, "idempotency_key": "since"})
+        assert not again.repeated
+        admin.execute(f"DROP DATABASE {name}_backup WITH (FORCE)")
+    with connect(acme, autocommit=True) as connection:
+        engine.catch_up(connection)
+        gaps = connection.execute(
+            "SELECT count(*) FROM (SELECT max(originator_version) - count(*) AS gap "
+            "FROM ledger.stored_events GROUP BY originator_id) AS stream WHERE gap <> 0"
+        ).fetchone()
+    assert gaps == (0,)
+    assert differences(acme) == []
+
+
+def restore(admin: psycopg.Connection[Any], source: str, target: str) -> None:
+    """Make a database what another one is now, whoever is connected."""
+    admin.execute(f"DROP DATABASE IF EXISTS {target} WITH (FORCE)")
+    admin.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s",
+        [source],
+    )
+    admin.execute(f"CREATE DATABASE {target} TEMPLATE {source}")
+
+
+def test_projections_beyond_the_store_answer_nothing(acme: str) -> None:
+    """The tables were kept, and the store restored to what it was before."""
+    with connect(acme, autocommit=True) as connection:
+        engine.catch_up(connection)
+        connection.execute("UPDATE projection.generation SET position = 9999")
+    program = Program(acme)
+    done = program.run("seat", "list", "--account", "acme")
+    assert done.returncode == 12
+    assert "beyond the store's head" in done.stderr
+    assert program.run("projection", "run", "--rebuild-stale").returncode == 0
+    assert program.run("seat", "list", "--account", "acme").returncode == 0
