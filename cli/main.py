@@ -133,8 +133,11 @@ def main(args: list[str] | None = None) -> int:  # noqa: PLR0911  one per outcom
         _let_output_go()
         what = f"{error.filename}: " if error.filename else ""
         return tell(SystemRefused(f"{what}{error.strerror}."), as_json=wants_json)
-    except Exception as error:  # noqa: BLE001  the last resort: a bug
-        return _bug(error)
+    except Exception as error:  # noqa: BLE001  the server, or the last resort: a bug
+        from seat_ledger.store.connection import explained  # noqa: PLC0415
+
+        told = explained(session.database or "", error)
+        return _bug(error) if told is None else tell(told, as_json=wants_json)
 
 
 def _let_output_go() -> None:

@@ -134,14 +134,15 @@ def rebuild(
     """
     result = Result()
     connecting = connect(conninfo, role="projector", autocommit=True)
-    with connecting as connection, _alone(connection):
-        try:
-            size = workers or DEFAULT_WORKERS
-            _Rebuild(conninfo, connection, size, result, (tell, at))()
-        except LedgerError as error:
-            result.fail(error, tell)
-        except psycopg.Error as error:
-            result.fail(_refused(conninfo, error), tell)
+    try:
+        with connecting as connection, _alone(connection):
+            try:
+                size = workers or DEFAULT_WORKERS
+                _Rebuild(conninfo, connection, size, result, (tell, at))()
+            except LedgerError as error:
+                result.fail(error, tell)
+    except psycopg.Error as error:
+        result.fail(_refused(conninfo, error), tell)
     result.seconds = time.monotonic() - result.began
     return result
 
@@ -179,8 +180,10 @@ def _alone(connection: _Connection) -> Iterator[None]:
         yield
     finally:
         if not connection.closed:
-            connection.execute("DELETE FROM projection.rebuild")
-            connection.execute("SELECT pg_advisory_unlock(%s)", [REBUILD_LOCK])
+            with suppress(psycopg.Error):  # who rebuilds is told by the lock as well
+                connection.execute("DELETE FROM projection.rebuild")
+            with suppress(psycopg.Error):
+                connection.execute("SELECT pg_advisory_unlock(%s)", [REBUILD_LOCK])
 
 
 def _taken(connection: _Connection) -> Locked:

@@ -135,3 +135,13 @@ def is_lost(error: psycopg.Error) -> bool:
     return isinstance(error, psycopg.OperationalError) and (
         error.sqlstate is None or error.sqlstate.startswith(("08", "57P"))
     )
+
+
+def explained(conninfo: str, error: BaseException) -> Unavailable | None:
+    """What an error says of the server: lost, or unwilling; None for a bug."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, psycopg.Error) and (is_lost(cause) or is_refusal(cause)):
+            return unavailable(conninfo, cause)
+        cause = cause.__cause__
+    return None

@@ -1,0 +1,163 @@
+"""The server killed, and its disk full: what was acknowledged is there afterwards."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from projections import engine
+from projections.rebuild import rebuild
+from seat_ledger.application import SeatLedger
+from seat_ledger.errors import Unavailable
+from seat_ledger.store import schema
+from seat_ledger.store.connection import connect
+from seat_ledger.store.embedded import EmbeddedServer
+from tests.conftest import VERSIONS
+from tests.faults import acts
+from tests.integration.tables import PRO, differences, fill, head
+from tests.program import Program
+
+SMALL = "220m"
+"""A disk for an empty server and little more."""
+
+
+@pytest.fixture(params=list(VERSIONS))
+def durable(request: pytest.FixtureRequest) -> Iterator[EmbeddedServer]:
+    """A server with the settings of the product, not those of the tests."""
+    folder = Path(tempfile.mkdtemp(prefix="slf-", dir="/var/tmp"))
+    folder.chmod(0o755)
+    server = EmbeddedServer(folder / "home", binaries=VERSIONS[request.param])
+    install(server.ensure_running())
+    yield server
+    server.destroy()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def install(conninfo: str) -> None:
+    schema.migrate(conninfo)
+    engine.install(conninfo)
+
+
+def kill(server: EmbeddedServer) -> None:
+    """SIGKILL of the server and all that it is made of, at once."""
+    pid = server.status().pid
+    assert pid is not None
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    for one in (pid, *map(int, children)):
+        try:
+            os.kill(one, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+    while server.is_running():
+        time.sleep(0.01)
+
+
+def test_a_killed_server_has_every_acknowledged_command(
+    durable: EmbeddedServer,
+) -> None:
+    conninfo = durable.ensure_running()
+    acknowledged: dict[str, tuple[int, ...]] = {}
+    for turn in range(2):
+        enough, stop = threading.Event(), threading.Event()
+
+        def work(turn: int, enough: threading.Event, stop: threading.Event) -> None:
+            with SeatLedger(conninfo) as ledger:
+                for command, _ in acts.commands(turn):
+                    try:
+                        result = ledger.execute(command)
+                    except Unavailable:  # not acknowledged
+                        continue
+                    acknowledged[command["idempotency_key"]] = result.positions
+                    if len(acknowledged) % 8 == 0:
+                        enough.set()
+                    if stop.is_set():
+                        return
+
+        thread = threading.Thread(target=work, args=(turn, enough, stop))
+        thread.start()
+        assert enough.wait(60)
+        kill(durable)
+        assert durable.ensure_running() == conninfo
+        stop.set()
+        thread.join(60)
+        assert not thread.is_alive()
+        with psycopg.connect(conninfo) as connection:
+            recorded = dict(
+                connection.execute(
+                    "SELECT command_key, positions FROM ledger.recorded_command"
+                ).fetchall()
+            )
+            stored = connection.execute(
+                "SELECT array_agg(notification_id) FROM ledger.stored_events"
+            ).fetchone()
+        for key, positions in acknowledged.items():
+            assert recorded[key] == list(positions)
+        assert sorted(itertools.chain(*recorded.values())) == sorted(stored[0])
+        with connect(conninfo, autocommit=True) as connection:
+            engine.catch_up(connection)
+        assert differences(conninfo) == []
+
+
+@pytest.fixture
+def small_disk() -> Iterator[Path]:
+    """A file system of its own, that can be filled."""
+    folder = Path(tempfile.mkdtemp(prefix="sld-", dir="/var/tmp"))
+    folder.chmod(0o755)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={SMALL},mode=755", "tmpfs", folder],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if mounted.returncode != 0:
+        folder.rmdir()
+        pytest.skip(f"no file system can be mounted here: {mounted.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", "-l", folder], check=True)
+    folder.rmdir()
+
+
+def test_a_full_disk_refuses_in_words_and_loses_nothing(small_disk: Path) -> None:
+    server = EmbeddedServer(small_disk / "home", binaries=VERSIONS["pg18"])
+    try:
+        conninfo = server.ensure_running()
+        install(conninfo)
+        with SeatLedger(conninfo) as ledger:
+            fill(ledger, "acme")
+        with connect(conninfo, autocommit=True) as connection:
+            engine.catch_up(connection)
+        program, before = Program(conninfo), head(conninfo)
+        ballast = small_disk / "ballast"
+        free = os.statvfs(small_disk)
+        ballast.write_bytes(bytes(free.f_bavail * free.f_frsize))
+        results = small_disk.parent / f"{small_disk.name}.json"
+        for words in (
+            ("seat", "buy", PRO, "10000", "--account", "acme"),
+            ("projection", "rebuild", "--results", results),
+        ):
+            done = program.run(*words)
+            assert done.returncode in {1, 10}, done.stderr
+            assert "Traceback" not in done.stderr
+        results.unlink()
+        ballast.unlink()
+        conninfo = server.ensure_running()
+        kept = head(conninfo)
+        assert kept == before
+        assert differences(conninfo) == []
+        done = program.run("seat", "buy", PRO, "3", "--account", "acme")
+        assert done.returncode == 0, done.stderr
+        assert rebuild(conninfo).error is None
+        assert differences(conninfo) == []
+    finally:
+        server.destroy()
