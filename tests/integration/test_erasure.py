@@ -23,6 +23,7 @@ from seat_ledger.sealing import CannotOpen, Person, erased, new_key, seal, unsea
 from seat_ledger.store import schema
 from seat_ledger.store.mapper import read_event
 from seat_ledger.values import parse_seat
+from tests.in_process import Program
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "events"
 PRO = "sales/professional"
@@ -211,6 +212,47 @@ def test_an_erased_person_stands_in_no_answer_export_or_report(
     for reference in ("grace", GRACE.email):
         words = ["user", "history", reference, "-a", "acme", "--database", database]
         assert main(words) == 1
+
+
+def test_invoices_figures_and_proofs_stay_bit_for_bit(
+    database: str, ledger: SeatLedger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SEAT_LEDGER_HOME", str(tmp_path / "home"))
+    without_seat(ledger)
+    program = Program(database, tmp_path)
+    issue = ("invoice", "issue", "INV-1", "-a", "acme", "--period", "2025-03-05")
+    price = ("--unit-price", f"{PRO}=90.00", "--currency", "EUR")
+    assert program.run(*issue, *price).status == 0
+    assert program.run("integrity", "seal").status == 0
+    proof = tmp_path / "proof"
+    prove = ("integrity", "prove", "5", "--output", proof)
+    assert program.run(*prove).status == 0
+    known = ("--known-at", "12", "--format", "json")
+    asked = (
+        ("invoice", "show", "INV-1", *known),
+        ("billing", "counts", "-a", "acme", "--mode", "all", *known),
+        (
+            "billing",
+            "explain",
+            "-a",
+            "acme",
+            "--period",
+            "2025-03-05",
+            "--seat-type",
+            PRO,
+            "--mode",
+            "contracted",
+            *known,
+        ),
+    )
+    before = [program.run(*words) for words in asked]
+    assert [one.status for one in before] == [0, 0, 0]
+    ledger.erase_user("acme", user="grace", reason="asked for")
+    assert rebuild(database).error is None
+    assert [program.run(*words) for words in asked] == before
+    assert program.run("invoice", "reproduce", "INV-1").status == 0
+    assert program.run("integrity", "verify").status == 0
+    assert program.run("integrity", "check-proof", proof).status == 0
 
 
 def test_a_command_that_named_the_person_is_still_recorded_once(
