@@ -69,6 +69,14 @@ def test_e21_in_contracted_the_correction_changes_nothing(book: Book) -> None:
     assert verdicts(book.audit(june("1", "30.00", 5))) == [("match", "none")]
 
 
+def test_an_end_recorded_late_explains_the_periods_after_it(book: Book) -> None:
+    left = book.say(LEFT)
+    line = june("1", "30.00", 5).replace("2025-06", "2025-07")
+    (row,) = book.audit(f"{line},time_weighted", header=TIMED)
+    assert verdicts([row]) == [("unexpected", "corrected_later")]
+    assert row["events"] == [left]
+
+
 def test_e22_a_correction_of_a_correction_is_explained_by_all_its_entries(
     book: Book,
 ) -> None:

@@ -108,8 +108,7 @@ def _states(
             row["opened"],
             row["closed"],
         )
-        if found.touches(one.period.starts, one.period.ends):
-            states.setdefault((row["n"], row["known"]), []).append(found)
+        states.setdefault((row["n"], row["known"]), []).append(found)
     return states
 
 
