@@ -164,8 +164,8 @@ def read_public(given: str) -> Verifier:
 
 def default_witnesses(database: str | None = None) -> list[Path]:
     """Where checkpoints are kept when nothing else is said: better than nowhere."""
-    named = os.environ.get("SEAT_LEDGER_WITNESS", "").split()
-    return [Path(one) for one in named] or [_place_of(database) / "checkpoints"]
+    named = os.environ.get("SEAT_LEDGER_WITNESS", "").split(os.pathsep)
+    return [Path(one) for one in named if one] or [_place_of(database) / "checkpoints"]
 
 
 def _place_of(database: str | None) -> Path:

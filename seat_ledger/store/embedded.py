@@ -434,10 +434,17 @@ class EmbeddedServer:
         (folder / port_file).unlink(missing_ok=True)
 
     def destroy(self) -> None:
-        """Stop the server and remove what it made: data, socket folder, copies."""
+        """Stop the server and remove what it made: data, socket folder, copies.
+
+        Signed checkpoints are set aside, not removed: they are of another ledger than
+        the next one here, and prove what this one was.
+        """
         if self.home.exists() and self._data_version() is None:
-            known = {"lock", "made", "data", "data.partial", "binaries"}
-            if {child.name for child in self.home.iterdir()} - known:
+            known = {"lock", "made", "data", "data.partial", "binaries", "named"}
+            names = {child.name for child in self.home.iterdir()} - known
+            if any(
+                not name.startswith(("integrity.", "checkpoints")) for name in names
+            ):
                 raise EmbeddedServerError(
                     f"{self.home} does not look like a home of the seat ledger.",
                     try_="check SEAT_LEDGER_HOME",
@@ -448,6 +455,9 @@ class EmbeddedServer:
             shutil.rmtree(self.home / folder, ignore_errors=True)
         if sockets.name.startswith("seat-ledger-"):
             shutil.rmtree(sockets, ignore_errors=True)
+        kept = self.home / "checkpoints"
+        if kept.exists():
+            kept.rename(f"{kept}.{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}")
         self._made.unlink(missing_ok=True)
         (self.home / "lock").unlink(missing_ok=True)
 

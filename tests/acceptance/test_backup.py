@@ -117,3 +117,17 @@ def test_a_base_backup_of_the_embedded_server_is_restored(homes: Path) -> None:
     elsewhere, key = (homes / "first" / one for one in ("checkpoints", "integrity.pub"))
     assert len(second.json("seat", "list", "-a", "acme")["rows"]) == 3
     assert missing(second, elsewhere, key) == [("truncated", 2)]
+
+
+def test_after_a_ledger_is_destroyed_the_next_one_in_its_home_is_sealed(
+    homes: Path,
+) -> None:
+    program = Program("")
+    del program.environment["SEAT_LEDGER_DATABASE_URL"]
+    program.environment["SEAT_LEDGER_HOME"] = str(homes / "first")
+    for _ in range(2):
+        recorded(program, OPEN, BUY)
+        program.json("integrity", "seal")
+        assert program.run("db", "destroy", "--yes").returncode == 0
+    assert len(list((homes / "first").glob("checkpoints.*/checkpoint"))) > 0
+    assert program.run("db", "destroy", "--yes").returncode == 0
