@@ -124,5 +124,5 @@ SELECT recorded_at
 -- The last position that was recorded at or before an instant, and whether a later
 -- one is recorded too.
 SELECT found.position,
-       EXISTS (SELECT 1 FROM journal WHERE journal.position > found.position) AS passed
+       coalesce((SELECT max(position) FROM journal) > found.position, false) AS passed
   FROM (SELECT position_at(%(instant)s::timestamptz) AS position OFFSET 0) AS found;
