@@ -228,6 +228,9 @@ def _sentence(rows: list[dict[str, Any]]) -> str:
     if len(accounts) > 1:
         return f"{len(accounts)} accounts have billable seats there."
     last = rows[-1]
+    rules = dict.fromkeys(_bill(row) for row in rows if row["from"] == last["from"])
+    if len(rules) > 1:
+        return _by_rules([row for row in rows if row["from"] == last["from"]])
     same = [row for row in rows if _bill(row) == _bill(last)]
     told = " and ".join(
         f"{_short(row['quantity'])} {row['seat_type']} seats" for row in same
@@ -243,6 +246,24 @@ def _sentence(rows: list[dict[str, Any]]) -> str:
     return f"{last['account']} is billed for {told} in {when}{rest}."
 
 
+def _by_rules(rows: list[dict[str, Any]]) -> str:
+    """From what to what a period comes, by several rules."""
+    types = dict.fromkeys(row["seat_type"] for row in rows)
+    told = " and ".join(f"{_range(rows, one)} {one} seats" for one in types)
+    period = rows[0]["period"]
+    when = f"the period from {period}" if period else "the window"
+    return f"{rows[0]['account']} comes to {told} in {when}, by the rule."
+
+
+def _range(rows: list[dict[str, Any]], seat_type: str) -> str:
+    """From which to which quantity a type comes, by the rules shown."""
+    of_type = [row for row in rows if row["seat_type"] == seat_type]
+    least, most = (
+        find(of_type, key=lambda row: Decimal(row["quantity"])) for find in (min, max)
+    )
+    return f"{_short(least['quantity'])} ({least['mode']}) to {_short(most['quantity'])} ({most['mode']})"
+
+
 def _bill(row: dict[str, Any]) -> tuple[Any, ...]:
     """What rows have in common that are billed together."""
     return row["from"], row["mode"], row["granularity"]
@@ -256,14 +277,19 @@ def _short(quantity: str | Decimal) -> str:
 
 def _why(rows: list[dict[str, Any]]) -> str:
     """How to see where the first figure comes from that is no whole number."""
-    for row in rows:
-        if row["period"] and "." in row["quantity"]:
-            account, by = as_word(row["account"]), f" --mode {row['mode']}"
-            return (
-                f"seat-ledger billing explain --account {account} --period "
-                f"{row['period']} --seat-type {row['seat_type']}{by}"
-            )
-    return ""
+    if not rows:
+        return ""
+    row = next((row for row in rows if "." in row["quantity"]), rows[-1])
+    words = ["seat-ledger billing explain --account", as_word(row["account"])]
+    if row["period"]:
+        words += ["--period", row["period"]]
+    else:
+        given = click.get_current_context().params
+        words += ["--from", given["from_"], "--until", given["until"]]
+    words += ["--seat-type", row["seat_type"], "--mode", row["mode"]]
+    if row["granularity"] == "second":
+        words += ["--granularity", "second"]
+    return " ".join(words)
 
 
 def _columns(rows: list[dict[str, Any]], *, with_account: bool) -> list[Any]:

@@ -313,13 +313,12 @@ def compare(question: Question, known_ats: tuple[str, ...], **given: Any) -> Ans
         wanted(given),
         priced(given),
     )
-    count = {0: "No figure differs", 1: "1 figure differs"}.get(
-        len(rows), f"{len(rows)} figures differ"
-    )
+    count = {0: "No figure", 1: "1 figure"}.get(len(rows), f"{len(rows)} figures")
+    verb = "differ" if len(rows) > 1 else "differs"
     return question.answer(
         rows,
         _difference_columns(rows),
-        sentence=f"{count} of {question.account.key} between what was known at "
+        sentence=f"{count} of {question.account.key} {verb} between what was known at "
         f"position {first.position} and at {second.position}.",
         next_command=_first_entry(rows),
         extra={

@@ -8,12 +8,12 @@ why and when; parts add up to the figure exactly, and their amounts to the amoun
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from fractions import Fraction
 from typing import NamedTuple
 
 from projections.billing import Priced, figure_rows
-from projections.billing.figures import as_known, quantity
+from projections.billing.figures import as_known, kept, quantity
 from projections.billing.intervals import Interval, Span, holdings, lives
 from projections.billing.parts import Part, parts_of
 from projections.periods import row_of
@@ -59,11 +59,10 @@ def explain(
     asked: Asked,
 ) -> Explanation:
     """Open one figure. Raises IntegrityFailure where the parts do not add up."""
-    wanted = row_of(account, asked.period)
-    rule = asked.rule or (wanted.mode, wanted.granularity)
+    rule = asked.rule or account.policy_at(asked.period.starts)
     found = [
         row
-        for row in as_known(reader, [wanted], known)
+        for row in _figures(reader, account, known, asked)
         if str(row["seat_type"]) == asked.seat_type
     ]
     parts = opened(reader, account, known, asked.period, asked.seat_type, rule)
@@ -78,6 +77,22 @@ def explain(
     how = Priced([rule], prices, asked.currency)
     figure = next(iter(figure_rows(named, how, upto)))
     return Explanation(figure, rule, rows, _highest(rule, parts))
+
+
+def _figures(
+    reader: Reader, account: AccountFacts, known: Knowledge, asked: Asked
+) -> list[Row]:
+    """The figures of the period: kept where they are, else counted as known."""
+    period = asked.period
+    if asked.window or known.position != reader.head:
+        return as_known(reader, [row_of(account, period)], known)
+    return kept(
+        reader,
+        [account.no],
+        from_label=period.label,
+        until_label=period.label + timedelta(days=1),
+        upto=period.starts,
+    )
 
 
 def opened(  # noqa: PLR0913, PLR0917  whose figure, and which

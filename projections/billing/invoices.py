@@ -215,7 +215,8 @@ def listed(found: Iterable[Issued]) -> list[Row]:
 def document(one: Issued) -> tuple[list[Row], Row]:
     """An invoice's lines as rows, and what else its document says (CLI 5).
 
-    The same invoice gives the same document, whatever was recorded later (R61).
+    The same invoice gives the same document, whatever was recorded later (R61); who
+    issued it stands in the journal, since an erasure changes how people are shown.
     """
     rows = [
         {
@@ -254,8 +255,6 @@ def document(one: Issued) -> tuple[list[Row], Row]:
         "position": one.position,
         "issued_at": one.effective_at,
         "recorded_at": one.recorded_at,
-        "actor": one.actor,
-        "reason": one.reason,
     }
 
 
