@@ -258,10 +258,10 @@ def _by_rules(rows: list[dict[str, Any]]) -> str:
 def _range(rows: list[dict[str, Any]], seat_type: str) -> str:
     """From which to which quantity a type comes, by the rules shown."""
     of_type = [row for row in rows if row["seat_type"] == seat_type]
-    least, most = (
+    ends = (
         find(of_type, key=lambda row: Decimal(row["quantity"])) for find in (min, max)
     )
-    return f"{_short(least['quantity'])} ({least['mode']}) to {_short(most['quantity'])} ({most['mode']})"
+    return " to ".join(f"{_short(row['quantity'])} ({row['mode']})" for row in ends)
 
 
 def _bill(row: dict[str, Any]) -> tuple[Any, ...]:

@@ -56,6 +56,9 @@ Words
   recorded     when the ledger wrote it down
   position     the total order of the store; an entry is named by its position
   reversal     an event that says that an earlier entry never held
+  correction   a line of the next invoice: what an invoiced period comes to now, less
+               what was issued for it
+  cut-off      the position up to which an invoice knew the ledger
 """,
 }
 
