@@ -34,6 +34,11 @@ BATCH = 20_000
 REBUILD_IS_FASTER = 400_000
 """With so many events missing, a rebuild is the shorter way."""
 
+_LOCK = (
+    "SELECT pg_advisory_xact_lock(%s), set_config('enable_mergejoin', 'off', true)"
+)
+"""A merge with all reversals looks cheap to the planner, because it hopes to end soon."""
+
 _Connection = psycopg.Connection[Any]
 _REFRESH = queries("refresh.sql")
 _PERIODS = queries("periods", "refresh.sql")
@@ -111,7 +116,7 @@ def _go_up_to(
 
 def locked_advance(connection: _Connection, number: int, head: int) -> int:
     """The same, inside the caller's transaction."""
-    connection.execute("SELECT pg_advisory_xact_lock(%s)", [CATCH_UP_LOCK])
+    connection.execute(_LOCK, [CATCH_UP_LOCK])
     row = connection.execute(
         "SELECT position FROM projection.generation WHERE number = %s", [number]
     ).fetchone()

@@ -110,13 +110,17 @@ WINDOW so_far AS (
     IN (SELECT account_no, seat_type, number FROM touched)
 
 -- of_types --
--- The kept steps of the touched types.
-EXISTS (
-    SELECT 1
+-- The kept steps of the touched types, found by index, however few accounts there are.
+kept.ctid = ANY (ARRAY(
+    SELECT old.place
       FROM touched
-     WHERE touched.account_no = kept.account_no
-       AND touched.seat_type = kept.seat_type
-       AND kept.at >= touched.since)
+     CROSS JOIN LATERAL (
+           SELECT ctid AS place
+             FROM seat_count
+            WHERE account_no = touched.account_no
+              AND seat_type = touched.seat_type
+              AND at >= touched.since
+           OFFSET 0) AS old))
 
 -- of_accounts --
 -- The kept periods of the touched accounts.
@@ -124,9 +128,13 @@ kept.account_no = ANY (%(account_nos)s::bigint[])
 
 -- of_figures --
 -- The kept figures of the touched types, in the touched periods.
-EXISTS (
-    SELECT 1
+kept.ctid = ANY (ARRAY(
+    SELECT old.place
       FROM touched_types AS touched
-     WHERE touched.account_no = kept.account_no
-       AND touched.seat_type = kept.seat_type
-       AND kept.period_no >= touched.first_no)
+     CROSS JOIN LATERAL (
+           SELECT ctid AS place
+             FROM billable_seats
+            WHERE account_no = touched.account_no
+              AND seat_type = touched.seat_type
+              AND period_no >= touched.first_no
+           OFFSET 0) AS old))

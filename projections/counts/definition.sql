@@ -20,14 +20,14 @@ BEGIN ATOMIC
            count(*) FILTER (WHERE said.topic = 'SeatUnassigned')::integer
       FROM entry_at(known) AS said
      WHERE said.number IS NOT NULL
-       AND NOT EXISTS (
-           SELECT 1
-             FROM reversed_entry_at(known) AS purchase
-            WHERE purchase.topic = 'SeatPurchased'
-              AND said.topic = 'SeatRetired'
-              AND purchase.account_no = said.account_no
-              AND purchase.seat_type = said.seat_type
-              AND purchase.number = said.number)
+       AND (said.topic <> 'SeatRetired'
+            OR NOT EXISTS (
+               SELECT 1
+                 FROM reversed_entry_at(known) AS purchase
+                WHERE purchase.topic = 'SeatPurchased'
+                  AND purchase.account_no = said.account_no
+                  AND purchase.seat_type = said.seat_type
+                  AND purchase.number = said.number))
      GROUP BY said.account_no, said.seat_type, said.effective_at;
 END;
 

@@ -51,7 +51,7 @@ CREATE TABLE journal (
 -- indexes --
 CREATE UNIQUE INDEX journal_by_position ON journal (position);
 -- Everything of an account; a type's counts from an instant on.
-CREATE INDEX journal_by_account ON journal (account_no, effective_at);
+CREATE INDEX journal_by_account ON journal (account_no, seat_type, effective_at);
 -- A seat's purchase, retirement and holdings.
 CREATE INDEX journal_by_seat ON journal (account_no, seat_type, number)
  WHERE number IS NOT NULL;
