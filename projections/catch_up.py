@@ -37,7 +37,7 @@ REBUILD_IS_FASTER = 400_000
 _LOCK = (
     "SELECT pg_advisory_xact_lock(%s), set_config('enable_mergejoin', 'off', true)"
 )
-"""A merge with all reversals looks cheap to the planner, because it hopes to end soon."""
+"""A merge with all reversals looks cheap to the planner: it hopes to end early."""
 
 _Connection = psycopg.Connection[Any]
 _REFRESH = queries("refresh.sql")
