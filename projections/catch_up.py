@@ -34,9 +34,7 @@ BATCH = 20_000
 REBUILD_IS_FASTER = 400_000
 """With so many events missing, a rebuild is the shorter way."""
 
-_LOCK = (
-    "SELECT pg_advisory_xact_lock(%s), set_config('enable_mergejoin', 'off', true)"
-)
+_LOCK = "SELECT pg_advisory_xact_lock(%s), set_config('enable_mergejoin', 'off', true)"
 """A merge with all reversals looks cheap to the planner: it hopes to end early."""
 
 _Connection = psycopg.Connection[Any]
