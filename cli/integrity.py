@@ -229,8 +229,8 @@ def _verified_in_words(found: Verified) -> str:
     if found.findings:
         return f"Something is not as it was sealed. {found.findings[0].told}"
     return (
-        f"{found.events:,} events are as they were sealed, by {found.checkpoints:,} "
-        f"checkpoints ({found.elsewhere:,} of them kept elsewhere)."
+        f"{found.sealed or found.events:,} events are as they were sealed, by "
+        f"{found.checkpoints:,} checkpoints ({found.elsewhere:,} kept elsewhere)."
     )
 
 

@@ -136,6 +136,15 @@ _COLUMNS = [
 ]
 
 
+def _checkpoint(found: Issued) -> list[str]:
+    """In which checkpoint its knowledge is sealed, in words."""
+    if found.tree_size is None:
+        return []
+    return [
+        f"Sealed in the checkpoint of {found.tree_size:,} events: {found.tree_root}."
+    ]
+
+
 def _left_out(corrections: list[dict[str, Any]]) -> list[str]:
     """The late facts that changed no amount, in words (R44, R45)."""
     return [
@@ -178,6 +187,7 @@ def _shown(question: Question, found: Issued) -> Answer:
             f"Rule: {rule}; from {starts} until {ends} {found.period.zone}.",
             f"As known at position {found.cut_off}; recorded at position "
             f"{found.position} by {found.actor}. Digest {found.digest}.",
+            *_checkpoint(found),
         ],
         next_command=f"seat-ledger invoice reproduce {as_word(found.invoice)}",
         known=(cut_off.position, cut_off.recorded_at),
