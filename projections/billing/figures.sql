@@ -268,6 +268,7 @@ begun AS (
              FROM held
            ) AS spanned
       JOIN bounds ON bounds.account_no = spanned.account_no
+     WHERE spanned.held_from < bounds.until
     OFFSET 0
 ),
 -- Dates that a seat or a user touches once more, and users who come for the first time.

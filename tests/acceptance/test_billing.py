@@ -374,3 +374,35 @@ def test_every_format_has_the_same_parts(june: Program) -> None:
     table = list(csv.DictReader(io.StringIO(june.run(*words, "--format", "csv").out)))
     assert [row["user"] for row in table] == [row["user"] for row in rows]
     assert "closing.actor" in table[0] or "closing" in table[0]
+
+
+def test_what_begins_after_a_period_counts_for_nothing_in_it(program: Program) -> None:
+    def user(key: str, begins: str) -> list[dict[str, Any]]:
+        who = {"account": "shop", "user": key, "effective_at": begins}
+        mail = {"email": f"{key}@shop.example", "name": key}
+        return [
+            {"op": "add_user", **who, **mail},
+            {"op": "assign_seat", **who, "seat_type": PRO},
+        ]
+
+    program.record(
+        {
+            "op": "open_account", "account": "shop", "name": "Shop", "time_zone": "UTC",
+            "term_start": "2025-03-01", "term_months": 12, "billing_cycle_months": 1,
+        },
+        {
+            "op": "buy_seats", "account": "shop", "seat_type": PRO, "quantity": 3,
+            "effective_at": "2025-03-01",
+        },
+        *user("ann", "2025-03-10"),
+        *user("bob", "2025-04-10"),
+        *user("cleo", "2025-05-10"),
+        {"op": "set_billing_policy", "account": "shop", "mode": "distinct"},
+    )  # fmt: skip
+    words = ["-a", "shop", "--period", "2025-03-01", "--mode", "all"]
+    now = program.json("billing", "counts", *words)
+    before = now["known_at"]["position"] - 1
+    then = program.json("billing", "counts", *words, "--known-at", before)
+    assert then["rows"] == now["rows"]
+    figures = {row["mode"]: row["quantity"] for row in then["rows"]}
+    assert (figures["distinct"], figures["day_touch"]) == ("1", "0.709677419355")

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
-import tempfile
 import threading
 import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, NamedTuple
+
+from program import PRO, PROGRAM, Program
 
 from seat_ledger.application import SeatLedger
 
-PROGRAM = Path(sys.executable).parent / "seat-ledger"
-PRO = "sales/professional"
 HOSTILE = "<img src=x onerror=\"document.title='taken'\">'&{{7*7}}\u202e"
 HOSTILE_KEY = "<b>'\"&?;=+%2F..\u202e"
 PRICES = {PRO: "90.00", "service/starter": "18.00"}
@@ -103,16 +99,7 @@ class Filled(NamedTuple):
 
 def filled(conninfo: str) -> Filled:
     """Record the story."""
-    environment = {**os.environ, "SEAT_LEDGER_DATABASE_URL": conninfo}
-    text = "".join(json.dumps(command) + "\n" for command in story())
-    done = subprocess.run(
-        [PROGRAM, "import", "-", "--format", "json"],
-        input=text,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = Program(conninfo).lines(*story())
     assert done.returncode == 0, done.stderr
     last = json.loads(done.stdout)["rows"][-1]
     return Filled(conninfo, last["positions"][-1])
@@ -164,16 +151,7 @@ class Console:
 
     def said(self, *words: Any) -> dict[str, Any]:
         """What the command line says to the same question."""
-        done = subprocess.run(
-            [PROGRAM, *map(str, words), "--format", "json"],
-            cwd=tempfile.gettempdir(),
-            env={**os.environ, "SEAT_LEDGER_DATABASE_URL": self.conninfo},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout)
+        return Program(self.conninfo).json(*words)
 
 
 @contextmanager

@@ -11,14 +11,15 @@ import re
 import time
 import urllib.parse
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
+from program import PRO
 from served import (
     HOSTILE,
     HOSTILE_KEY,
-    PRO,
     Answered,
     Console,
     Filled,
@@ -304,10 +305,12 @@ def test_an_invoice_says_that_it_comes_out_again(console: Console) -> None:
     assert "bytes come out again" in told
 
 
-def test_a_rebuild_goes_on_beside_and_is_served_then(console: Console) -> None:
+def test_a_rebuild_goes_on_beside_and_is_served_then(
+    console: Console, tmp_path: Path
+) -> None:
     asked = {"account": "acme", "seat": f"{PRO}#1", "known_at": 80}
     before = console.get("seat.json", as_of="2025-07-01", **asked)
-    rebuilt = console.said("projection", "rebuild")
+    rebuilt = console.said("projection", "rebuild", "--results", tmp_path / "r.json")
     assert rebuilt["rows"]
     after = console.get("seat.json", as_of="2025-07-01", **asked)
     assert after.text == before.text

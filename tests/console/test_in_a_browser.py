@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect, sync_playwright
-from served import HOSTILE, HOSTILE_KEY, PRO, Console, filled, serving
+from program import PRO
+from served import HOSTILE, HOSTILE_KEY, Console, filled, serving
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 PICTURES = Path(__file__).parent / "pictures"
