@@ -59,6 +59,7 @@ Words
   correction   a line of the next invoice: what an invoiced period comes to now, less
                what was issued for it
   cut-off      the position up to which an invoice knew the ledger
+  erased-…     a person whose key was destroyed: nobody can say any more who it was
 """,
 }
 

@@ -254,12 +254,15 @@ class LedgerRecorder(PostgresApplicationRecorder):
     ) -> dict[tuple[UUID, str], tuple[list[UUID], list[UUID]]]:
         """The same as :meth:`user_ids` for many names of many accounts."""
         rows = self._all(
-            "SELECT asked.account, asked.name, user_id, "
-            "user_key = asked.name AS by_key, folded_email = asked.name AS by_email "
-            "FROM unnest(%(accounts)s::uuid[], %(names)s::text[]) "
-            "AS asked(account, name) "
-            "JOIN ledger.user_name ON account_id = asked.account "
-            "AND (user_key = asked.name OR folded_email = asked.name)",
+            "WITH asked AS MATERIALIZED ("
+            "SELECT * FROM unnest(%(accounts)s::uuid[], %(names)s::text[]) "
+            "AS asked(account, name)) "
+            "SELECT account, name, user_id, true AS by_key, false AS by_email "
+            "FROM asked JOIN ledger.user_name "
+            "ON account_id = account AND user_key = name UNION ALL "
+            "SELECT account, name, user_id, false, true "
+            "FROM asked JOIN ledger.user_name "
+            "ON account_id = account AND folded_email = name",
             {"accounts": [a for a, _ in asked], "names": [n for _, n in asked]},
         )
         found: dict[tuple[UUID, str], tuple[list[UUID], list[UUID]]] = {
