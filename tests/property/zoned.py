@@ -96,7 +96,7 @@ class History:
         near = midnight + random.choice([timedelta(), US, timedelta(hours=7)])
         instant = random.choice([self.now, near, near])
         self.now = instant
-        if random.random() < 0.2:  # late
+        if random.random() < (0.5 if self.settled else 0.2):  # late
             instant = self.at(random.randrange(1, 40))
             instant += random.choice([-US, timedelta(), timedelta(minutes=90)])
         return text(instant)
