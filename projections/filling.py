@@ -29,11 +29,15 @@ _FROM_KEPT = {
 
 
 _SETTINGS = {
-    "seat_count": (b"SET LOCAL enable_hashagg = off",),
+    "seat_count": (
+        b"SET LOCAL enable_hashagg = off",
+        b"SET LOCAL enable_indexscan = off",
+    ),
     "seat_holding": (b"SET LOCAL enable_hashagg = off",),
 }
 """What the planner is told where it misjudges: one sort serves grouping and window, and
-leaves the rows in the order in which indexes and checks want them."""
+leaves the rows in the order in which indexes and checks want them; the whole journal is
+read as it lies, not by an index."""
 
 
 def fill(connection: _Connection, name: str, first: int, last: int, known: int) -> int:
