@@ -57,15 +57,18 @@ SELECT given.account_no, coalesce(root.seat_type, said.seat_type)::text AS seat_
        SELECT position, effective_at, seat_type, topic, root
          FROM journal
         WHERE account_no = given.account_no
-          AND position > %(after)s::bigint
-          AND position <= %(upto)s::bigint
-          AND topic IN ('SeatPurchased', 'SeatRetired', 'SeatAssigned',
-                        'SeatUnassigned', 'EntryReversed')
        OFFSET 0) AS said
-  LEFT JOIN journal AS root
-    ON root.position = said.root
-   AND said.topic = 'EntryReversed'
- WHERE coalesce(root.seat_type, said.seat_type) IS NOT NULL
+  LEFT JOIN LATERAL (
+       SELECT seat_type, topic
+         FROM journal
+        WHERE position = said.root
+       OFFSET 0) AS root
+    ON said.topic = 'EntryReversed'
+ WHERE said.position > %(after)s::bigint
+   AND said.position <= %(upto)s::bigint
+   AND said.topic IN ('SeatPurchased', 'SeatRetired', 'SeatAssigned',
+                      'SeatUnassigned', 'EntryReversed')
+   AND coalesce(root.seat_type, said.seat_type) IS NOT NULL
  GROUP BY 1, 2, 3;
 
 -- own_contract --
@@ -121,13 +124,16 @@ SELECT asked.n, said.position, coalesce(root.number, said.number) AS number, sai
          FROM journal
         WHERE account_no = asked.account_no
           AND effective_at < asked.ends
-          AND position > asked.issued
-          AND position <= %(upto)s::bigint
        OFFSET 0) AS said
-  LEFT JOIN journal AS root
-    ON root.position = said.root
-   AND said.topic = 'EntryReversed'
- WHERE coalesce(root.seat_type, said.seat_type) = asked.seat_type
+  LEFT JOIN LATERAL (
+       SELECT seat_type, number, topic
+         FROM journal
+        WHERE position = said.root
+       OFFSET 0) AS root
+    ON said.topic = 'EntryReversed'
+ WHERE said.position > asked.issued
+   AND said.position <= %(upto)s::bigint
+   AND coalesce(root.seat_type, said.seat_type) = asked.seat_type
    AND coalesce(root.topic, said.topic) = ANY (%(topics)s::topic_name[])
  ORDER BY said.position;
 
