@@ -15,7 +15,15 @@ import psycopg
 
 from projections import engine, generation
 from scripts.benches.generator import history, write
-from scripts.benches.stores import BIN, PRO, beside, ready, rebuilt, removed
+from scripts.benches.stores import (
+    BIN,
+    PRO,
+    beside,
+    ready,
+    rebuilt,
+    removed,
+    this_month,
+)
 from seat_ledger.application import SeatLedger
 
 GIANT = "giant-00000"
@@ -214,8 +222,8 @@ def _tick(conninfo: str, per_second: int, events: int) -> list[tuple[int, float]
         keys = [f"tick-{time.time_ns()}-{n}" for n in range(20)]
         for key in keys:
             ledger.open_account(
-                key, name=key, time_zone="UTC", term_start="2026-01-05",
-                term_months=240, billing_cycle_months=1,
+                key, name=key, time_zone="UTC", term_start=this_month(),
+                term_months=12, billing_cycle_months=1,
             )  # fmt: skip
         began = time.perf_counter()
         for n in range(events):

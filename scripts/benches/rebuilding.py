@@ -19,6 +19,7 @@ from scripts.benches.stores import (
     number,
     rebuilt,
     removed,
+    this_month,
 )
 from seat_ledger.application import SeatLedger
 
@@ -148,7 +149,7 @@ def appended(
     with SeatLedger(conninfo) as ledger:
         key = f"clock-{time.time_ns()}"
         ledger.open_account(
-            key, name=key, time_zone="UTC", term_start="2026-01-05", term_months=240,
+            key, name=key, time_zone="UTC", term_start=this_month(), term_months=12,
             billing_cycle_months=1,
         )  # fmt: skip
         while not stop.is_set() if stop else time.perf_counter() < ends:

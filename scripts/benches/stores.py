@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,11 @@ from seat_ledger.store import schema
 BIN = Path(sys.executable).parent
 PRO = "sales/professional"
 EVENTS_AN_ACCOUNT = 400
+
+
+def this_month() -> str:
+    """The first of this month: where the term of a new account begins."""
+    return f"{datetime.now(UTC):%Y-%m}-01"
 
 
 def filled(conninfo: str, events: int) -> int:
