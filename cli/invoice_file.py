@@ -97,7 +97,7 @@ class _Lines:
                 break
             if any(cell.strip() for cell in cells):
                 yield self._line(began, cells, header, places)
-        self.numbers.check()
+        self.numbers.check(delimiter)
 
     def _texts(self) -> Iterator[str]:
         while text := self._text():
@@ -268,16 +268,26 @@ class _Numbers:
                 line,
             )
 
-    def check(self) -> None:
-        """Refuse a point that may be one of thousands, where decimals have a comma."""
-        if self.comma and self.three:
-            whole, part = self.example.split(".")
-            raise self._refuse(
-                f"{shown(self.example)} can mean {whole}{part} or {whole}.{part} in a "
-                f"file with decimal commas (line {self.comma}).",
-                "write decimals with a point, or thousands without one",
-                self.three,
-            )
+    def check(self, delimiter: str) -> None:
+        """Refuse a point that may be one of thousands: where decimals have a comma,
+        or where cells end with ``;``, as they do where a comma is the decimal sign,
+        and no other number shows what the point means.
+        """
+        if not self.three:
+            return
+        if self.comma:
+            where = f"with decimal commas (line {self.comma})"
+        elif delimiter == ";" and not self.point:
+            where = "with semicolons, which mostly has decimal commas"
+        else:
+            return
+        whole, part = self.example.split(".")
+        raise self._refuse(
+            f"{shown(self.example)} can mean {whole}{part} or {whole}.{part} in a "
+            f"file {where}.",
+            "write one more decimal (1.0390), or thousands without a point",
+            self.three,
+        )
 
     def _refuse(self, told: str, expected: str, line: int) -> InvalidInput:
         error = self.refused(told, expected, line)  # type: ignore[operator]

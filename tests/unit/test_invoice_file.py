@@ -87,6 +87,12 @@ def with_cell(name: str, cell: str) -> bytes:
             with_cell("quantity", "1.250").replace(b"30.00", b'"30,00"'),
             "can mean 1250 or 1.250",
         ),
+        (
+            with_cell("quantity", "1.000")
+            .replace(b"30.00", b"30.000")
+            .replace(b",", b";"),
+            "can mean 1000 or 1.000",
+        ),
     ],
 )  # fmt: skip
 def test_what_cannot_be_read_is_refused_with_its_line(
