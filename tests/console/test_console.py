@@ -236,6 +236,16 @@ def test_another_sites_name_for_this_machine_is_refused(console: Console) -> Non
     connection.close()
 
 
+def test_only_the_charts_are_markup(console: Console) -> None:
+    hostile = "<svg onload=alert(1)>"
+    page = console.get("search", q=hostile)
+    assert page.status == 200
+    assert hostile not in page.text
+    assert html.escape(hostile) in page.text
+    chart = console.get("account", account="acme")
+    assert "<svg " in chart.text
+
+
 def test_hostile_names_are_shown_as_text(console: Console) -> None:
     asked = {"account": HOSTILE_KEY, "user": "zed"}
     page = console.get("user", **asked)
