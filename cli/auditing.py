@@ -180,6 +180,8 @@ def _notes(found: Summary) -> list[str]:
     ]
     if found.unpriced:
         notes.append(f"{found.unpriced:,} missing without a price in the file.")
+    if None in found.sums:
+        notes.append("No currency is said: amounts are compared to two places.")
     if sum(found.verdicts.values()) > IN_A_TABLE:
         notes.append(
             f"At most {IN_A_TABLE} findings are shown; --format csv gives every line."

@@ -70,7 +70,7 @@ class _Lines:
     """The lines of one open file, counted as an editor counts them."""
 
     def __init__(self, of: InvoiceFile, file: BinaryIO) -> None:
-        self.of, self.file, self.number = of, file, 0
+        self.of, self.file, self.number, self.last = of, file, 0, ""
         self.numbers = _Numbers(self.refused)
 
     def refused(self, told: str, expected: str, line: int = 0) -> InvalidInput:
@@ -84,11 +84,14 @@ class _Lines:
         delimiter, header = self._header(first)
         places = {name: header.index(name) for name in header if name}
         reader = csv.reader(self._texts(), delimiter=delimiter, strict=True)
+        empty = True
         while True:
             began = self.number + 1
             try:
                 cells = next(reader, None)
             except csv.Error as error:
+                if "\r" in self.last.rstrip("\r\n"):
+                    raise self._ended_by_cr() from error
                 raise self.refused(
                     f"the line cannot be read as CSV ({error}).",
                     'quote cells with " and write a quote inside as ""',
@@ -96,8 +99,20 @@ class _Lines:
             if cells is None:
                 break
             if any(cell.strip() for cell in cells):
+                empty = False
                 yield self._line(began, cells, header, places)
+        if empty:
+            raise InvalidInput(
+                f"{self.of.path.name} names its columns and has no lines.",
+                try_="nothing would be audited: look at how the file was made",
+            )
         self.numbers.check(delimiter)
+
+    def _ended_by_cr(self) -> InvalidInput:
+        return self.refused(
+            "lines end with a carriage return (CR) alone.",
+            "save the file with line breaks of LF or CRLF",
+        )
 
     def _texts(self) -> Iterator[str]:
         while text := self._text():
@@ -106,6 +121,8 @@ class _Lines:
     def _text(self) -> str:
         raw = self.file.readline(MAX_LINE + 1)
         self.number += bool(raw)
+        if self.number == 1 and b"\r" in raw.rstrip(b"\r\n") and b"\0" not in raw:
+            raise self._ended_by_cr()
         if len(raw) > MAX_LINE:
             raise self.refused(
                 f"the line has more than {MAX_LINE:,} bytes.",
@@ -117,12 +134,13 @@ class _Lines:
                 "save it as CSV in UTF-8",
             )
         try:
-            return raw.decode("utf-8-sig" if self.number == 1 else "utf-8")
+            self.last = raw.decode("utf-8-sig" if self.number == 1 else "utf-8")
         except UnicodeDecodeError as error:
             raise self.refused(
                 f"byte {error.start + 1} of the line is not UTF-8.",
                 "save it as CSV in UTF-8",
             ) from error
+        return self.last
 
     def _first(self) -> str:
         while text := self._text():

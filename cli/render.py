@@ -204,10 +204,15 @@ def cell_of(value: object) -> object:
         return "true" if value else "false"
     if isinstance(value, str):
         text = _UNSEEN.sub(lambda found: harmless(found[0]), value)
-        if value.startswith(_FORMULA) and not _DECIMAL.fullmatch(value):
+        if starts_as_formula(value) and not _DECIMAL.fullmatch(value):
             return f"'{text}"
         return text
     return value
+
+
+def starts_as_formula(text: str) -> bool:
+    """Whether a spreadsheet could take a text for a formula, now or once edited."""
+    return text.startswith(_FORMULA)
 
 
 def is_plain() -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from cli.billing import priced, wanted
 from cli.heartbeat import heartbeat
 from cli.render import Answer
 from cli.session import Question, option_account, reading
+from seat_ledger.values import iso
 
 _SAID = ("period", "from_", "until", "term", "mode", "granularity", "currency")
 
@@ -49,25 +51,25 @@ def report(question: Question, output: Path, **given: Any) -> Answer:
     reports.check(output)
     from cli.reports.of_account import of_account  # noqa: PLC0415
     from cli.reports.written import MANIFEST, write_report  # noqa: PLC0415
+    from projections import billing  # noqa: PLC0415
 
+    account, known, asked = question.account, question.known, wanted(given)
     with heartbeat("Writing the report"):
+        upto = billing.settled(account, known, question.now, asked)
         content = of_account(
-            question.reader,
-            question.account,
-            question.known,
-            question.now,
-            wanted(given),
-            priced(given),
+            question.reader, account, known, upto, asked, priced(given)
         )
-        write_report(content, output, _command(question, output, given))
+        write_report(content, output, _command(question, output, given, upto))
     manifest = output.with_name(MANIFEST)
     rows = [{"report": str(output), "manifest": str(manifest)}]
     columns = [(name, lambda row, name=name: row[name]) for name in rows[0]]
     return question.answer(rows, columns, sentence=content.sentence)
 
 
-def _command(question: Question, output: Path, given: dict[str, Any]) -> list[str]:
-    """The command that makes the same report again."""
+def _command(
+    question: Question, output: Path, given: dict[str, Any], upto: datetime
+) -> list[str]:
+    """The command that makes the same report again, whenever it is given."""
     words = ["seat-ledger", "report", "--account", question.account.key]
     for name in _SAID:
         value = given[name]
@@ -78,5 +80,6 @@ def _command(question: Question, output: Path, given: dict[str, Any]) -> list[st
             words += [option, value]
     for price in given["prices"]:
         words += ["--unit-price", price]
-    known = str(question.known.position)
-    return [*words, "--known-at", known, "--output", output.name]
+    known = question.known
+    at = iso(upto) if upto != known.recorded_at else str(known.position)
+    return [*words, "--known-at", at, "--output", output.name]

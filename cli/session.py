@@ -243,6 +243,11 @@ class Question:
         head = self.reader.knowledge()
         return self.reader.account(self.given["account"], head).zones
 
+    def _renewal_due(self) -> bool:
+        """Whether the account waits for a renewal, as known (R38)."""
+        now = self.now if self.known.upto is None else min(self.known.upto, self.now)
+        return self.account.renewal_due(now)
+
     def footer(self) -> str:
         """Both clocks of the answer, in words."""
         zones = self.account.zones if self.given.get("account") else times.UTC_ZONES
@@ -255,7 +260,7 @@ class Question:
     def answer(self, rows: Any, columns: Any = (), **words: Any) -> Answer:
         """An answer with both clocks filled in."""
         extra = words.pop("extra", {})
-        if self.given.get("account") and self.account.renewal_due(self.now):
+        if self.given.get("account") and self._renewal_due():
             extra = {**extra, "renewal_due": True}
         notes = [*words.pop("notes", ()), self.footer()]
         if extra.get("renewal_due"):

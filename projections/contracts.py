@@ -49,7 +49,7 @@ class AccountFacts(NamedTuple):
 
     def renewal_due(self, now: datetime) -> bool:
         """Whether a renewal's instant has passed that is not recorded (R38)."""
-        return self.calendar.renewal(self.renewals + 1).instant <= now
+        return self.known and self.calendar.renewal(self.renewals + 1).instant <= now
 
     def policy_at(self, instant: datetime) -> tuple[str, str | None]:
         """Mode and granularity in force at an instant (R50, R70)."""

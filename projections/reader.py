@@ -34,11 +34,16 @@ _ID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class Knowledge(NamedTuple):
-    """Up to which position is known, when that was recorded, and if it is the head."""
+    """Up to which position is known, when that was recorded, and if it is the head.
+
+    `upto` is the instant that was named, that of the position where one was named, and
+    None for now: what is asked with it never changes (R78).
+    """
 
     position: int
     recorded_at: datetime | None
     is_head: bool
+    upto: datetime | None = None
 
 
 class Reader:
@@ -150,7 +155,8 @@ class Reader:
                 f"The ledger is at position {self.head}; {known_at} lies beyond.",
                 try_="leave --known-at out to ask with all that is known",
             )
-        return self._known(known_at, is_head=known_at == self.head)
+        found = self._known(known_at, is_head=known_at == self.head)
+        return found._replace(upto=found.recorded_at)
 
     def _known(self, position: int, *, is_head: bool) -> Knowledge:
         rows = self.ask("journal", "knowledge", position=position)
@@ -162,7 +168,8 @@ class Reader:
         if not row["passed"]:
             self._wait_for_appends()
             row = self.ask("journal", "last_at", instant=instant)[0]
-        return self._known(row["position"], is_head=not row["passed"])
+        found = self._known(row["position"], is_head=not row["passed"])
+        return found._replace(upto=instant)
 
     def _wait_for_appends(self) -> None:
         """Let every append end that is in flight: it could fall at the instant."""

@@ -82,6 +82,7 @@ class Content:
 
     `lines` are asked for anew by each reader of them; `opened` says what some lines
     open into, as rows of the columns `parts`; `part` is what one of them is called.
+    `named_by` are the titles of the columns that tell lines apart.
     """
 
     title: str
@@ -94,6 +95,7 @@ class Content:
     opened: Callable[[Sequence[Line]], list[list[Sequence[Any]]]]
     pictured: Sequence[Pictured]
     known: tuple[int, datetime | None]
+    named_by: Sequence[str]
     notes: Sequence[str] = field(default_factory=tuple)
     left_out: str = ""
     part: tuple[str, str] = ("entry", "entries")

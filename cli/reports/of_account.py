@@ -132,7 +132,7 @@ def of_account(  # noqa: PLR0913, PLR0917  who asks, and what
     return Content(
         title=f"Billable seats of {account.name} ({account.key})",
         sentence=_sentence(account, rows, how),
-        facts=_facts(account, known, rows, starts, ends),
+        facts=_facts(account, known, now, rows, (starts, ends)),
         summary=_totals(rows, how),
         columns=[
             column._replace(on_page=column.on_page and column.title != alike)
@@ -143,6 +143,7 @@ def of_account(  # noqa: PLR0913, PLR0917  who asks, and what
         opened=asked.opened,
         pictured=pictures,
         known=(known.position, known.recorded_at),
+        named_by=("period", "seat type", "rule"),
         notes=_NOTES,
         part=("part", "parts"),
     )
@@ -212,17 +213,19 @@ def _amount(rows: list[Row], how: billing.Priced) -> str:
 def _facts(
     account: AccountFacts,
     known: Knowledge,
+    now: datetime,
     rows: list[Row],
-    starts: datetime,
-    ends: datetime | None,
+    within: tuple[datetime, datetime | None],
 ) -> list[tuple[str, str]]:
     rules = dict.fromkeys((row["mode"], row["granularity"]) for row in rows)
     zones = dict.fromkeys(account.zones.at(row["from"]) for row in rows)
     span = "none"
-    if ends is not None:
-        from_, until = (times.spelled(at, account.zones) for at in (starts, ends))
+    if within[1] is not None:
+        from_, until = (times.spelled(at, account.zones) for at in within if at)
         span = f"from {from_} until {until}"
     recorded = iso(known.recorded_at) if known.recorded_at else "nothing recorded"
+    if known.recorded_at and now > known.recorded_at:
+        recorded += f"; nothing more by {iso(now)}"
     return [
         ("Rule", rules_told(rules)),
         ("Time zone", ", ".join(zones) or account.zones.current),

@@ -70,6 +70,7 @@ def of_audit(
         opened=lambda lines: _entries(reader, lines, known),
         pictured=pictures,
         known=(known.position, known.recorded_at),
+        named_by=("line", "invoice", "account", "period", "seat type"),
         notes=_NOTES,
         left_out=_left_out(found),
     )

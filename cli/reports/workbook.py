@@ -8,7 +8,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from cli.render import starts_as_formula
 from cli.reports.content import Column, Content
+from seat_ledger.values import iso
 
 _ROWS = 1_000_000
 _AT_ONCE = 500
@@ -53,9 +55,10 @@ def write_workbook(content: Content, path: Path, provenance: Iterable[Any]) -> N
         cells = (line.cells for line in content.lines())
         sheets.table("Lines", content.columns, cells)
         sheets.table("Holders", _HOLDERS, _holdings(content))
-        first = (Column("line or period"), Column("invoice or account"))
-        columns = (*first, Column("seat type"), *content.parts)
-        sheets.table("Events", columns, _parts(content))
+        titles = [column.title for column in content.columns]
+        places = [titles.index(title) for title in content.named_by]
+        columns = (*(content.columns[place] for place in places), *content.parts)
+        sheets.table("Events", columns, _parts(content, places))
         columns = (Column("what"), Column("value"))
         sheets.table("Provenance", columns, provenance)
 
@@ -74,18 +77,13 @@ def _holdings(content: Content) -> Iterator[Sequence[Any]]:
         yield from one.holdings
 
 
-def _parts(content: Content) -> Iterator[Sequence[Any]]:
+def _parts(content: Content, places: Sequence[int]) -> Iterator[Sequence[Any]]:
+    """What the lines open into, each with what tells its line apart."""
     lines = content.lines()
     while group := list(islice(lines, _AT_ONCE)):
         for line, parts in zip(group, content.opened(group), strict=True):
-            source = line.source
-            named = (
-                source.get("line") or source["period"],
-                source.get("invoice") or source["account"],
-                source["seat_type"],
-            )
             for part in parts:
-                yield (*named, *part)
+                yield (*(line.cells[place] for place in places), *part)
 
 
 class _Sheets:
@@ -94,6 +92,10 @@ class _Sheets:
     def __init__(self, book: Any) -> None:
         self.book = book
         self.formats = {kind: book.add_format(look) for kind, look in _FORMATS.items()}
+        self.quoted = book.add_format({"quote_prefix": True})
+        self.quoted_wrapped = book.add_format(
+            {"quote_prefix": True, "text_wrap": True, "valign": "top"}
+        )
         self.head = book.add_format({"bold": True, "bottom": 1, "bg_color": "#EEF3F9"})
         self.wrapped = book.add_format({"text_wrap": True, "valign": "top"})
         self.places: dict[str, tuple[Any, int]] = {}
@@ -117,12 +119,12 @@ class _Sheets:
                 sheet.set_column(0, 0, 22)
                 sheet.set_column(1, 1, 110, self.wrapped)
             else:
-                sheet.set_column(0, len(columns) - 1, 19)
+                sheet.set_column(0, _width(columns) - 1, 19)
             row = 0
             for row, cells in enumerate(_all(first, some), 1):
                 self._row(sheet, row, columns, cells)
             if row and name not in {"Cover", "Provenance"}:
-                sheet.autofilter(0, 0, row, len(columns) - 1)
+                sheet.autofilter(0, 0, row, _width(columns) - 1)
 
     def below(
         self,
@@ -147,16 +149,28 @@ class _Sheets:
         self.places[name] = (sheet, at + len(rows) + 4)
 
     def _header(self, sheet: Any, row: int, columns: Sequence[Column]) -> None:
-        for n, column in enumerate(columns):
-            zone = " (UTC)" if column.kind == "instant" else ""
-            sheet.write_string(row, n, column.title + zone, self.head)
+        titles = []
+        for column in columns:
+            if column.kind == "instant":
+                titles += [f"{column.title} (UTC)", f"{column.title}, exactly"]
+            else:
+                titles.append(column.title)
+        for n, title in enumerate(titles):
+            sheet.write_string(row, n, title, self.head)
 
     def _row(
         self, sheet: Any, row: int, columns: Sequence[Column], cells: Sequence[Any]
     ) -> None:
-        for n, (column, cell) in enumerate(zip(columns, cells, strict=True)):
+        """A row; beside an instant its text, since a date holds no microseconds."""
+        n = 0
+        for column, cell in zip(columns, cells, strict=True):
             if cell is not None:
                 self._cell(sheet, row, n, column.kind, cell)
+            n += 1
+            if column.kind == "instant":
+                if cell is not None:
+                    sheet.write_string(row, n, iso(cell))
+                n += 1
 
     def _cell(self, sheet: Any, row: int, n: int, kind: str, cell: Any) -> None:
         look = self.formats[kind]
@@ -170,7 +184,21 @@ class _Sheets:
             naive = cell.astimezone(UTC).replace(tzinfo=None)
             sheet.write_datetime(row, n, naive, look)
         else:
-            sheet.write_string(row, n, str(cell))
+            self._text(sheet, row, n, str(cell))
+
+    def _text(self, sheet: Any, row: int, n: int, text: str) -> None:
+        """A text; one that would be a formula once it is edited keeps its mark."""
+        if not starts_as_formula(text):
+            sheet.write_string(row, n, text)
+        elif sheet.name == "Cover":
+            sheet.write_string(row, n, text, self.quoted_wrapped)
+        else:
+            sheet.write_string(row, n, text, self.quoted)
+
+
+def _width(columns: Sequence[Column]) -> int:
+    """How many columns of a sheet they take."""
+    return len(columns) + sum(column.kind == "instant" for column in columns)
 
 
 def _all(first: Any, rest: Iterable[Any]) -> Iterator[Any]:

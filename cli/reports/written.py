@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -16,16 +17,17 @@ from cli.reports.page import write_page
 from cli.reports.workbook import write_workbook
 from seat_ledger import __version__
 from seat_ledger.calendar import TZDATA_VERSION
-from seat_ledger.errors import LedgerError
+from seat_ledger.errors import InvalidInput, LedgerError
 from seat_ledger.values import iso
 
 MANIFEST = "manifest.json"
+_OF_REPORT = ("version", "command", "known_at", "tzdata", "inputs")
 
 
 def write_report(
     content: Content, path: Path, command: Sequence[str], inputs: Sequence[Path] = ()
 ) -> None:
-    """Write a report, and ``manifest.json`` beside it. Raises LedgerError.
+    """Write a report, and tell of it in ``manifest.json``. Raises LedgerError.
 
     `command` is what made it, without secrets; `inputs` are the files it was made from.
     """
@@ -49,11 +51,51 @@ def write_report(
                 write_page(content, file)
         else:
             write_workbook(content, report.path, _provenance(manifest))
-        manifest["files"] = [_described(report.path, path.name)]
+        stack.enter_context(_alone(path.parent))
+        manifest["files"] = _files(manifest, _described(report.path, path.name), beside)
         text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
         beside.path.write_text(text, encoding="utf-8")
         report.place()
         beside.place()
+
+
+def _files(
+    manifest: dict[str, Any], written: dict[str, Any], beside: Partial
+) -> list[dict[str, Any]]:
+    """The reports of a folder by name, each with what made it: this one, and others."""
+    told = {one["name"]: one for one in manifest_at(beside.target)["files"]}
+    told[written["name"]] = written | {name: manifest[name] for name in _OF_REPORT}
+    return [told[name] for name in sorted(told)]
+
+
+def manifest_at(path: Path) -> dict[str, Any]:
+    """The manifest that stands there, or one of no files. Raises InvalidInput."""
+    try:
+        found: dict[str, Any] = json.loads(path.read_bytes())
+        if found["program"] == "seat-ledger" and all(
+            isinstance(one["name"], str) for one in found["files"]
+        ):
+            return found
+    except FileNotFoundError:
+        return {"files": []}
+    except (OSError, ValueError, TypeError, LookupError, RecursionError):
+        pass
+    raise InvalidInput(
+        f"{path} stands in the way: it is no manifest of reports.",
+        try_="write the report into another folder, or move that file away",
+    )
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Let nobody else change the manifest of a folder meanwhile."""
+    place = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # not every file system has locks
+            fcntl.flock(place, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(place)
 
 
 class Partial:

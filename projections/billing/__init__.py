@@ -65,9 +65,23 @@ def periods(account: AccountFacts, known: Knowledge, now: datetime) -> Answer:
 
 def moment(known: Knowledge, now: datetime) -> datetime:
     """The instant that stands for "now" in an answer: that of the knowledge."""
-    if known.is_head or known.recorded_at is None:
-        return now
-    return known.recorded_at
+    return now if known.upto is None else min(known.upto, now)
+
+
+def settled(
+    account: AccountFacts, known: Knowledge, now: datetime, wanted: Wanted
+) -> datetime:
+    """The instant from which on an answer about periods is what it is now.
+
+    It is the last bound before now, or the last record; as known at it, the same is
+    answered for ever.
+    """
+    upto = moment(known, now)
+    bounds = [period.starts for period in existing(account, upto)]
+    if wanted.window is not None:
+        bounds.append(window(account, *wanted.window).ends)
+    last = [bound for bound in bounds if bound <= upto]
+    return max([*last, known.recorded_at or upto])
 
 
 def existing(account: AccountFacts, upto: datetime) -> Iterator[BillingPeriod]:

@@ -115,15 +115,55 @@ def test_wrong_at_issue_shows_the_figures_own_entries(book: Book) -> None:
     assert (row["difference"], row["events"]) == ("60.00", [2])
 
 
-def test_the_same_line_twice_is_billed_once(book: Book) -> None:
+def shares(rows: list[dict[str, Any]]) -> list[tuple[str, str]]:
+    """What the ledger owes to each line now, and owed at issue."""
+    return [(row["ledger_quantity"], row["ledger_quantity_at_issue"]) for row in rows]
+
+
+def test_r65_the_same_line_twice_is_over_by_all_of_it(book: Book) -> None:
     rows = book.audit(june("1", "30.00", 5), june("1", "30.00", 5))
-    assert verdicts(rows) == [("match", "none"), ("unexpected", "wrong_at_issue")]
-    assert rows[1]["difference"] == "30.00"
+    assert verdicts(rows) == [("match", "none"), ("over", "wrong_at_issue")]
+    assert [row["difference"] for row in rows] == ["0.00", "30.00"]
+    assert shares(rows) == [("1", "1"), ("0", "0")]
 
 
-def test_a_figure_that_two_invoices_bill_in_full_is_billed_once(book: Book) -> None:
+def test_r65_a_figure_that_two_invoices_bill_in_full_is_billed_once(book: Book) -> None:
     rows = book.audit(june("1", "30.00", 5), june("1", "30.00", 5, "INV-7"))
-    assert verdicts(rows) == [("match", "none"), ("unexpected", "wrong_at_issue")]
+    assert verdicts(rows) == [("match", "none"), ("over", "wrong_at_issue")]
+    assert [row["difference"] for row in rows] == ["0.00", "30.00"]
+
+
+def test_r65_lines_of_what_the_ledger_bills_nothing_for_are_unexpected(
+    book: Book,
+) -> None:
+    line = june("1", "30.00", 5).replace("2025-06", "2025-05")
+    rows = book.audit(line, line)
+    assert verdicts(rows) == [("unexpected", "wrong_at_issue")] * 2
+
+
+def test_r62_lines_of_one_figure_share_it_as_known_at_issue_too(book: Book) -> None:
+    bought = book.say(said("buy_seats", "2025-06-21", seat_type=PRO, quantity=2))
+    split = (june("1", "30.00", bought), june("0.666667", "20.00", bought))
+    rows = book.audit(*split)
+    assert shares(rows) == [("1", "1"), ("0.666666666667", "0.666666666667")]
+    later = book.say(
+        {"op": "reverse", "account": "e", "entry": bought, "reason": "one only"}
+    )
+    rows = book.audit(*split)
+    assert verdicts(rows) == [("match", "none"), ("over", "corrected_later")]
+    assert shares(rows) == [("1", "1"), ("0.333333333333", "0.666666666667")]
+    assert rows[1]["events"] == [later]
+    rows = book.audit(
+        june("2", "60.00", bought), june("1", "30.00", bought),
+        june("-1.333333", "-40.00", later, "INV-7"),
+        june("-0.333333", "-10.00", later, "INV-7"),
+    )  # fmt: skip
+    assert shares(rows) == [
+        ("2", "1.666666666667"),
+        ("1", "0"),
+        ("-1.333333", "-1.333333"),
+        ("-0.333333666667", "-0.333333666667"),
+    ]
 
 
 def test_invoices_of_one_figure_are_held_against_it_each(book: Book) -> None:
@@ -230,6 +270,32 @@ def test_currencies_with_no_and_three_decimals(book: Book) -> None:
     )
     (row,) = book.audit(dinar, header=header)
     assert (row["verdict"], row["difference"]) == ("match", "0.000")
+
+
+def test_the_currency_of_the_ledgers_own_invoices_is_that_of_the_file(
+    book: Book,
+) -> None:
+    book.say(said("buy_seats", "2025-06-21", seat_type=PRO, quantity=1))
+    line = f"e,I,6,2025-06-01,{PRO},1.33,101,135"
+    (row,) = book.audit(line)
+    assert (row["verdict"], row["currency"], row["difference"]) == (
+        "over",
+        None,
+        "0.33",
+    )
+    done = book.program.run(
+        "invoice", "issue", "Y", "-a", "e", "--period", "2025-05", "--currency", "JPY"
+    )
+    assert done.returncode == 0, done.stderr
+    (row,) = book.audit(line)
+    assert (row["verdict"], row["currency"], row["difference"]) == ("match", "JPY", "0")
+
+
+def test_r38_nothing_is_due_of_what_was_not_known(book: Book) -> None:
+    words = ("billing", "periods", "-a", "e")
+    assert book.program.json(*words)["renewal_due"] is True
+    document = book.program.json(*words, "--known-at", 0)
+    assert (document["rows"], "renewal_due" in document) == ([], False)
 
 
 def test_what_cannot_be_read_is_refused_whole(book: Book) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 import openpyxl
 import pytest
 
-from tests.audits import HEADER, LEFT, TIMED, Book, june
+from tests.audits import HEADER, LEFT, OPENED, TIMED, Book, june, said
 from tests.program import PRO, Program
 
 
@@ -98,6 +98,10 @@ def test_a_manifest_has_the_digests_the_cut_off_and_the_command(book: Book) -> N
             "name": "out.html",
             "sha256": hashlib.sha256(content).hexdigest(),
             "bytes": len(content),
+            **{
+                name: manifest[name]
+                for name in ("version", "command", "known_at", "tzdata", "inputs")
+            },
         }
     ]
     assert manifest["inputs"][0]["name"] == "invoices.csv"
@@ -131,15 +135,81 @@ def test_a_workbook_has_real_dates_and_numbers_and_no_formula(book: Book) -> Non
     assert second["invoice"] == "=cmd|<b>&"
     holders = list(sheets["Holders"].values)
     assert holders[1][1:4] == (f"{PRO}#1", "a", "A")
-    assert holders[1][5] == datetime(2025, 6, 16)  # noqa: DTZ001
-    events = list(sheets["Events"].values)
-    assert events[1][:5] == (
-        "2",
-        "INV-6",
-        PRO,
-        6,
-        "SeatUnassigned",
+    assert holders[1][6:8] == (
+        datetime(2025, 6, 16),  # noqa: DTZ001
+        "2025-06-16T00:00:00Z",
     )
+    events = sheets["Events"]
+    assert [cell.value for cell in events[1]][:9] == [
+        "line", "invoice", "account", "period", "seat type", "position", "event",
+        "effective (UTC)", "effective, exactly",
+    ]  # fmt: skip
+    assert [cell.value for cell in events[2]][:7] == [
+        2, "INV-6", "e", datetime(2025, 6, 1), PRO, 6, "SeatUnassigned",  # noqa: DTZ001
+    ]  # fmt: skip
+
+
+def test_a_workbook_keeps_microseconds_beside_its_dates(book: Book) -> None:
+    report(book, "out.xlsx")
+    (entry,) = book.program.json("event", "show", 6)["rows"]
+    sheets = openpyxl.load_workbook(book.folder / "out.xlsx")
+    header, first = list(sheets["Events"].values)[:2]
+    told = dict(zip(header, first, strict=True))
+    assert told["recorded, exactly"] == entry["recorded_at"]
+    date = told["recorded (UTC)"].replace(tzinfo=UTC)
+    assert abs(date - datetime.fromisoformat(entry["recorded_at"])).total_seconds() < 1
+
+
+def test_no_text_becomes_a_formula_when_its_cell_is_edited(book: Book) -> None:
+    for text in ("=1+1", "+1", "-1", "@x", "'=quoted"):
+        book.say(
+            {**OPENED, "account": text, "name": text},
+            said(
+                "buy_seats", "2025-06-01", account=text, seat_type=PRO, quantity=1,
+                reason=text,
+            ),
+        )  # fmt: skip
+        target = book.folder / "out.xlsx"
+        words = ("report", "-a", text, "--period", "2025-06", "-o", target)
+        done = book.program.run(*words)
+        assert done.returncode == 0, done.stderr
+        marked = set()
+        for sheet in openpyxl.load_workbook(target):
+            for cell in (cell for row in sheet.iter_rows() for cell in row):
+                assert cell.data_type != "f"
+                if str(cell.value).startswith(("=", "+", "-", "@")):
+                    assert cell.quotePrefix, (sheet.title, cell.value)
+                    marked.add(sheet.title)
+        assert marked == ({"Cover", "Events"} if text[0] != "'" else set())
+
+
+def test_each_report_of_a_folder_stands_in_its_manifest(book: Book) -> None:
+    report(book, "out.html")
+    report(book, "out.xlsx")
+    words = ("report", "-a", "e", "--period", "2025-06", "--known-at", 5)
+    assert book.program.run(*words, "-o", book.folder / "e.html").returncode == 0
+    told = json.loads((book.folder / "manifest.json").read_text())
+    assert [one["name"] for one in told["files"]] == ["e.html", "out.html", "out.xlsx"]
+    for one in told["files"]:
+        content = (book.folder / one["name"]).read_bytes()
+        assert one["sha256"] == hashlib.sha256(content).hexdigest()
+        assert one["command"][-1] == one["name"]
+    assert [one["known_at"]["position"] for one in told["files"]] == [5, 6, 6]
+    assert told["command"] == told["files"][0]["command"]
+    before = (book.folder / "manifest.json").read_bytes()
+    assert book.program.run(*words, "-o", book.folder / "e.html").returncode == 0
+    assert (book.folder / "manifest.json").read_bytes() == before
+
+
+def test_what_is_no_manifest_is_not_overwritten(book: Book) -> None:
+    other = book.folder / "manifest.json"
+    other.write_text('{"name": "a web page"}')
+    words = ("invoice", "audit", book.folder / "invoices.csv", "--report")
+    done = book.program.run(*words, book.folder / "out.html")
+    assert done.returncode == 2
+    assert "it is no manifest of reports" in done.stderr
+    assert other.read_text() == '{"name": "a web page"}'
+    assert not (book.folder / "out.html").exists()
 
 
 def test_a_refused_audit_leaves_nothing(book: Book) -> None:
@@ -163,12 +233,24 @@ def test_a_report_of_an_account_opens_into_parts_that_add_up(book: Book) -> None
     sheets = openpyxl.load_workbook(target)
     line = list(sheets["Lines"].values)[1]
     assert line[7] == 0.5
-    parts = list(sheets["Events"].values)[1:]
-    assert [(row[3], row[4], row[7], row[8]) for row in parts] == [
-        (f"{PRO}#1", "a", 0.5, 15)
-    ]
+    header, *parts = list(sheets["Events"].values)
+    (part,) = (dict(zip(header, row, strict=True)) for row in parts)
+    assert [part[name] for name in ("rule", "seat", "user", "quantity", "amount")] == [
+        "time_weighted", f"{PRO}#1", "a", 0.5, 15,
+    ]  # fmt: skip
     assert json.loads((book.folder / "manifest.json").read_text())["command"] == [
         "seat-ledger", "report", "--account", "e", "--period", "2025-06", "--mode",
         "time_weighted", "--currency", "EUR", "--unit-price", f"{PRO}=30.00",
         "--known-at", "6", "--output", "e.xlsx",
     ]  # fmt: skip
+
+
+def test_the_command_in_the_manifest_makes_the_report_again(book: Book) -> None:
+    target = book.folder / "e.html"
+    assert book.program.run("report", "-a", "e", "-o", target).returncode == 0
+    first = target.read_bytes()
+    told = json.loads((book.folder / "manifest.json").read_text())["command"]
+    book.say(said("buy_seats", "2025-06-03", seat_type=PRO, quantity=1))
+    done = book.program.run(*told[1:-1], target)
+    assert done.returncode == 0, done.stderr
+    assert target.read_bytes() == first

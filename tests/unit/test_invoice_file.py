@@ -54,6 +54,9 @@ def with_cell(name: str, cell: str) -> bytes:
     [
         (b"", "is empty"),
         (b"\n\n", "is empty"),
+        (f"{HEADER}\n\n,,,,,,,\n".encode(), "has no lines"),
+        (f"{HEADER}\r{GOOD}\r".encode(), "bad.csv:1: lines end with a carriage"),
+        (f"{HEADER}\n{GOOD}\r{GOOD}\r".encode(), "bad.csv:2: lines end with a"),
         (HEADER.replace(",amount", "").encode(), "column amount is missing"),
         (f"{HEADER},period\n".encode(), "comes twice"),
         (with_cell("quantity", "=1+1"), "bad.csv:2: quantity '=1+1' is a formula"),

@@ -10,12 +10,13 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from itertools import islice
 
+from projections.billing.audit.billed import Billed
 from projections.billing.audit.contracts import UNKNOWN, Contract, contracts
 from projections.billing.audit.figures import Touched, figures_now
 from projections.billing.audit.lines import InvoiceLine, Written, issued_at
 from projections.billing.audit.spool import Spool
 from projections.billing.audit.summary import Summary
-from projections.billing.audit.work import Billed, Desk
+from projections.billing.audit.work import Desk
 from projections.reader import Knowledge, Reader
 from seat_ledger.calendar import ZoneHistory
 from seat_ledger.errors import CommandRefused

@@ -65,6 +65,15 @@ class Contract:
             self._periods[key] = found
         return self._periods[key]
 
+    def currency(self, known: int) -> str | None:
+        """The currency of the account's own invoices, where they have but one."""
+        said = {
+            str(row["details"]["currency"])
+            for row in self.rows
+            if row["topic"] == "InvoiceIssued" and row["position"] <= known
+        }
+        return said.pop() if len(said) == 1 else None
+
     def between(self, since: int, upto: int, *topics: str) -> Iterator[int]:
         """The entries of some kinds in ``(since, upto]``, reversals of policies too."""
         rows = list(self.rows)

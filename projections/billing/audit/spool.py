@@ -107,11 +107,14 @@ class Spool:
             yield _line(row), {key: row[key] for key in _PLACE}
 
     def quantities(
-        self, line: InvoiceLine, label: str
+        self,
+        line: InvoiceLine,
+        label: str,
+        alone: tuple[int, str] | tuple[None, None] = (None, None),
     ) -> Iterator[tuple[tuple[int, str], Written]]:
         """What the lines of a line's figure bill, from the first, by invoice.
 
-        An invoice is told by its position of issue and its number.
+        An invoice is told by its position of issue and its number; `alone` names one.
         """
         rows = self._ask(
             "quantities",
@@ -120,6 +123,8 @@ class Spool:
             seat_type=line.seat_type,
             mode=line.mode,
             granularity=line.granularity,
+            position=alone[0],
+            invoice=alone[1],
         )
         for row in rows:
             yield (row["position"], row["invoice"]), Written(row["quantity"])

@@ -86,7 +86,7 @@ SELECT line.no, line.account, line.invoice, line.issued, line.period, line.seat_
           issue.means DESC, line.invoice DESC, line.no DESC;
 
 -- quantities --
--- What the lines of one figure bill, from the first to the last.
+-- What the lines of one figure bill, from the first to the last; or those of one invoice.
 SELECT issue.means AS position, line.invoice, line.quantity
   FROM line
   JOIN meaning AS label
@@ -102,6 +102,7 @@ SELECT issue.means AS position, line.invoice, line.quantity
    AND label.means = :label
    AND line.mode IS :mode
    AND line.granularity IS :granularity
+   AND (:invoice IS NULL OR (line.invoice = :invoice AND issue.means = :position))
  ORDER BY issue.means, line.invoice, line.no;
 
 -- invoiced --

@@ -3,7 +3,9 @@
 A figure owes a line everything. Lines of one invoice, and credits with what they
 correct, are held against it together: each against what the others left, so that the
 last should have put right what the earlier ones said, as a correction does (R43). Of
-several invoices that bill a figure in full, the first is right.
+several invoices that bill a figure in full, the first is right. What a line bills of a
+figure that others bill in full is `over` by all of it; `unexpected` is only what the
+ledger bills nothing for (R65).
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from fractions import Fraction
 from itertools import groupby
 from typing import NamedTuple
 
-from projections.billing.audit.lines import Written
+from projections.billing.audit.lines import InvoiceLine, Written
 from seat_ledger.money import Currency, plain, rounded
 
 ZERO = Fraction(0)
@@ -33,16 +35,17 @@ class Verdict(NamedTuple):
 
 
 def judge(
-    invoiced: Written,
-    unit_price: Fraction,
-    amount: Fraction,
-    owed: Fraction,
-    places: int,
+    line: InvoiceLine, owed: Fraction, places: int, *, is_billed: bool
 ) -> Verdict:
-    """Hold a line against the quantity that the ledger owes it (R65)."""
-    ledger_amount = half_up(owed * unit_price, places)
-    difference = amount - ledger_amount
-    if owed == 0:
+    """Hold a line against the quantity that the ledger owes it (R65).
+
+    `is_billed`: the ledger bills something of the line's figure, to it or to others.
+    """
+    invoiced = line.quantity
+    price = line.unit_price.value if line.unit_price.text else ZERO
+    ledger_amount = half_up(owed * price, places)
+    difference = line.amount.value - ledger_amount
+    if owed == 0 and not is_billed:
         return Verdict("unexpected", ledger_amount, difference)
     sign = difference
     if not sign and half_up(owed, invoiced.places) != invoiced.value:
@@ -101,23 +104,24 @@ class Shares:
     """What is owed to each line of one figure, asked from the last line to the first.
 
     What the lines say too much is taken from the last ones, what they say too little is
-    owed to the last.
+    owed to the last. `earlier` is what was billed of the figure before them.
     """
 
-    def __init__(self, total: Fraction, slack: Fraction) -> None:
-        self.before, self.slack = total, slack
+    def __init__(
+        self, total: Fraction, slack: Fraction, earlier: Fraction = ZERO
+    ) -> None:
+        self.total, self.slack, self.earlier = total, slack, earlier
         self.rest: Fraction | None = None
 
     def owed(self, line: Written, figure: Fraction, *, first: bool) -> Fraction:
-        """What the ledger owes the line as known now: the next one towards the first.
+        """What the ledger owes the next line towards the first.
 
         `figure` is the ledger's quantity by the line's rule.
         """
         said = line.value
         if self.rest is None:
-            self.rest = self.before - figure
+            self.rest = self.total - self._left(figure)
         rest, slack = self.rest, self.slack
-        self.before -= said
         if abs(rest) <= slack or first or rest < 0 or said <= 0:
             self.rest = ZERO
             return said - rest
@@ -128,15 +132,11 @@ class Shares:
         self.rest = rest - taken
         return said - taken
 
-    def owed_at_issue(self, line: Written, figure: Fraction) -> Fraction:
-        """What was left of the figure as known at issue; asked after :meth:`owed`.
-
-        It is the figure less what the earlier lines had billed (R43).
-        """
-        left = figure - self.before
-        if line.value > 0 and self.before and left <= self.slack:
-            return ZERO
-        return left
+    def _left(self, figure: Fraction) -> Fraction:
+        """What the lines can bill: nothing of a figure that was billed in full."""
+        left = figure - self.earlier
+        billed_in_full = self.earlier != 0 and left <= self.slack
+        return ZERO if billed_in_full and self.total > 0 else left
 
 
 def slack_of(line: Written) -> Fraction:

@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import Any, NamedTuple
 
 from projections.billing.audit import evidence
+from projections.billing.audit.billed import Billed, Bundle
 from projections.billing.audit.contracts import Contract
 from projections.billing.audit.figures import (
     Asked,
@@ -20,8 +21,6 @@ from projections.billing.audit.lines import InvoiceLine, Written
 from projections.billing.audit.spool import Spool
 from projections.billing.audit.verdict import (
     ZERO,
-    Shares,
-    Tally,
     Verdict,
     cause_of,
     judge,
@@ -35,30 +34,6 @@ from seat_ledger.money import Currency, plain
 from seat_ledger.values import seat_types
 
 Rule = tuple[str, str | None]
-
-
-class Billed(NamedTuple):
-    """A line with the period that it bills; without a number, one that is missing.
-
-    `period` is None where the ledger knows none of this label. `position` is that of
-    the issue. A line that bills its figure together with others has `shares` in it;
-    `is_first` is the last of them to be asked for. `is_paid`: an earlier invoice bills
-    the figure in full.
-    """
-
-    line: InvoiceLine
-    contract: Contract | None
-    period: PeriodRow | None
-    label: str
-    position: int
-    shares: Shares | None = None
-    is_first: bool = True
-    is_paid: bool = False
-
-    @property
-    def is_missing(self) -> bool:
-        """Whether the ledger bills what no line does."""
-        return self.line.no == 0
 
 
 class Then(NamedTuple):
@@ -99,33 +74,21 @@ class Desk:
 
     def lines(self, account: str, contract: Contract | None) -> Iterator[Billed]:
         """An account's lines, those of one figure together from the last one back."""
-        shares: Shares | None = None
-        found: Tally | None = None
-        of_figure = of_invoice = 0
+        told = contract.currency(self.known.position) if contract else None
+        bundle: Bundle | None = None
         for line, place in self.spool.lines(account):
             label = place["label"]
             period = contract.period(label, self.known.position) if contract else None
-            billed = Billed(line, contract, period, label, place["position"])
-            if not of_figure:
-                of_figure, of_invoice, found, shares = place["of_figure"], 0, None, None
-                if of_figure > 1:
-                    every = self.spool.quantities(line, label)
-                    found = tally(every, self._whole(billed))
-            if found and not of_invoice:
-                of_invoice = place["of_invoice"]
-                if found.together:
-                    of_invoice = of_figure
-                    shares = Shares(found.total, found.slack)
-                elif of_invoice > 1:
-                    shares = self._shares_of_invoice(billed)
-                else:
-                    shares = None
-            of_figure, of_invoice = of_figure - 1, max(0, of_invoice - 1)
-            yield billed._replace(
-                shares=shares,
-                is_first=of_invoice == 0,
-                is_paid=found is not None and self._is_paid(billed, found),
-            )
+            said = line._replace(currency=line.currency or told)
+            billed = Billed(said, contract, period, label, place["position"])
+            if bundle is None and place["of_figure"] > 1:
+                every = self.spool.quantities(line, label)
+                found = tally(every, self._whole(billed))
+                bundle = Bundle(self.spool, found, place["of_figure"])
+            if bundle is not None:
+                billed = bundle.next(billed, place["of_invoice"])
+                bundle = bundle if bundle.lines else None
+            yield billed
 
     def _whole(self, billed: Billed) -> Fraction:
         """The figure that a line bills, by the line's rule."""
@@ -133,20 +96,6 @@ class Desk:
         if figure is None:
             return ZERO
         return quantity(figure, *billed.line.rule(_policy(billed.period)))
-
-    def _shares_of_invoice(self, billed: Billed) -> Shares:
-        mine = (billed.position, billed.line.invoice)
-        every = self.spool.quantities(billed.line, billed.label)
-        alone = ((invoice, said) for invoice, said in every if invoice == mine)
-        found = tally(alone, ZERO)
-        return Shares(found.total, found.slack)
-
-    @staticmethod
-    def _is_paid(billed: Billed, found: Tally) -> bool:
-        """Whether an earlier invoice bills the figure in full."""
-        if found.together or found.paid_by is None:
-            return False
-        return found.paid_by < (billed.position, billed.line.invoice)
 
     def missing(self, account: str, contract: Contract) -> Iterator[Billed]:
         """What the ledger bills in the audited periods of an account without a line."""
@@ -158,6 +107,8 @@ class Desk:
             invoiced = set(row["seat_types"].split(","))
             for seat_type in sorted(set(found) - invoiced):
                 line = self._absent(account, seat_type, row)
+                told = line.currency or contract.currency(self.known.position)
+                line = line._replace(currency=told)
                 rule = line.rule((period.mode, period.granularity))
                 if quantity(found[seat_type], *rule) != 0:
                     yield Billed(line, contract, period, row["label"], row["position"])
@@ -228,16 +179,19 @@ class Desk:
         owed, was = whole, then.owed
         if billed.shares is not None:
             owed = billed.shares.owed(line.quantity, whole, first=billed.is_first)
-            if was is not None:
-                was = billed.shares.owed_at_issue(line.quantity, was)
-        verdict = self._verdict(line, owed)
+        if billed.shares_then is not None and was is not None:
+            first = billed.is_first_then
+            was = billed.shares_then.owed(line.quantity, was, first=first)
+        verdict = self._verdict(line, owed, whole)
         if billed.is_paid and verdict.matches:
             owed = ZERO
             was = None if was is None else ZERO
-            verdict = self._verdict(line, owed)
+            verdict = self._verdict(line, owed, whole)
         before: Verdict | None = verdict
         if was != owed:
-            before = None if was is None else self._verdict(line, was)
+            before = None
+            if was is not None:
+                before = self._verdict(line, was, then.owed or ZERO)
         if billed.is_missing and before is not None:
             right = before.ledger_amount == 0 and was == 0
             before = before._replace(word="match" if right else "missing")
@@ -268,10 +222,10 @@ class Desk:
         return Then(quantity(row, *rule) if row else ZERO, rule, then)
 
     @staticmethod
-    def _verdict(line: InvoiceLine, owed: Fraction) -> Verdict:
+    def _verdict(line: InvoiceLine, owed: Fraction, whole: Fraction) -> Verdict:
+        """Hold a line against its share of a whole figure."""
         places = Currency.named(line.currency).places
-        price = line.unit_price.value if line.unit_price.text else ZERO
-        verdict = judge(line.quantity, price, line.amount.value, owed, places)
+        verdict = judge(line, owed, places, is_billed=whole != 0)
         return verdict._replace(word="missing") if line.no == 0 else verdict
 
     # -- what explains it -------------------------------------------------------------
