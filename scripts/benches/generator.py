@@ -192,7 +192,7 @@ class Shop:
             who.hubs.add(hub)
             yield self.of_user(who, said.HubAccessGranted, at, hub=hub)
             position += 1
-        number = free.pop(int(self.random.random() * len(free)))
+        number = self.taken(free)
         seat = {"seat_type": kind, "number": number}
         yield self.of_account(said.SeatAssigned, at, user=who.text, **seat)
         if self.random.random() > 0.03:
@@ -208,6 +208,10 @@ class Shop:
             self.give(who, hub, kind, number)
             return
         free.append(number)
+
+    def taken(self, free: list[int]) -> int:
+        """A free seat, no longer free."""
+        return free.pop(int(self.random.random() * len(free)))
 
     def reversal(
         self, at: datetime, root: int, root_version: int, names: dict[str, Any]
@@ -226,7 +230,7 @@ class Shop:
         holders = self.holders.get(hub)
         if not holders:
             return
-        n = int(self.random.random() * len(holders))
+        n = self.leaving(holders)
         who, holders[n] = holders[n], holders[-1]
         holders.pop()
         kind, number = who.held.pop(hub)
@@ -234,6 +238,10 @@ class Shop:
         yield self.of_account(
             said.SeatUnassigned, at, user=who.text, seat_type=kind, number=number
         )
+
+    def leaving(self, holders: list[Somebody]) -> int:
+        """Which of the holders gives a seat back."""
+        return int(self.random.random() * len(holders))
 
     def renew(self) -> Iterator[Written]:
         at = self.renews

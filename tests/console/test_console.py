@@ -48,6 +48,7 @@ PAGES: dict[str, dict[str, Any]] = {
     "explain": {"account": "acme", "period": "2025-03-05", "seat_type": PRO},
     "invoices": {},
     "invoice": {"invoice": INVOICE},
+    "audit": {"invoice": INVOICE},
     "projections": {},
 }
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from cli.console.words import LANGUAGES, catalogue, chosen, words_of
+from projections.billing.audit.summary import CAUSES, VERDICTS
 from projections.catalogue import TOPICS
 from seat_ledger.calendar import ZoneHistory
 from seat_ledger.values import COUNTING_MODES
@@ -36,6 +37,8 @@ def test_every_text_that_a_page_names_is_there_and_none_is_idle() -> None:
     made |= {f"rule_{mode}" for mode in COUNTING_MODES}
     made |= {f"state_{state}" for state in ("current", "behind", "stale", "stuck")}
     made |= {f"kind_{kind}" for kind in kinds}
+    made |= {f"verdict_{word}" for word in VERDICTS}
+    made |= {f"cause_{cause}" for cause in CAUSES}
     made |= {f"refused_{why}" for why in re.findall(r'Refused\("(\w+)"\)', said)}
     wanted = plain | made | {f"{key}.{n}" for key in counted for n in ("one", "many")}
     known = set(catalogue("en"))

@@ -32,6 +32,7 @@ PAGES: dict[str, Callable[[Asked], Page]] = {
     "explain": billing.explain,
     "invoices": invoice.invoices,
     "invoice": invoice.invoice,
+    "audit": invoice.audit,
     "projections": operations.projections,
 }
 """By the first word of the address."""

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
 from typing import Any
 
 from cli.console.asking import Asked, Page
+from cli.console.pages.audit import audited
 from cli.render import Answer, document, to_json
 from projections.billing import drafting
 from projections.billing import invoices as issuing
 from projections.billing.invoices import Issued
-from projections.reader import Row
 from seat_ledger.errors import NotFound
-from seat_ledger.money import parse_price, plain
 from seat_ledger.values import shown
 
 
@@ -47,6 +45,7 @@ def invoice(asked: Asked) -> Page:
     def fill() -> dict[str, Any]:
         again = drafting.reproduced(asked.reader, found)
         recorded = to_json(document(_answer(asked, found)))
+        held, summary = audited(asked, found)
         computed = to_json(document(_answer(asked, again)))
         return {
             "said": said,
@@ -55,13 +54,23 @@ def invoice(asked: Asked) -> Page:
             "same": recorded == computed,
             "bytes": len(recorded.encode()),
             "differs": drafting.differences(found, again),
-            "held": _held_against(asked, found),
-            "price_text": asked.words.number,
+            "held": held,
+            "summary": summary,
         }
 
     title = asked.words("invoice_titled", invoice=found.invoice)
     identity = {"invoice": found.invoice}
     return Page("invoice", title, _answer(asked, found), fill, identity)
+
+
+def audit(asked: Asked) -> Page:
+    """The rows that ``invoice audit`` gives for the invoice."""
+    found = _found(asked, asked["invoice"])
+    page = invoice(asked)
+    if not asked.wants_page:
+        rows, summary = audited(asked, found)
+        page.answer = asked.answer(rows, extra=summary.document())
+    return page
 
 
 def _found(asked: Asked, number: str) -> Issued:
@@ -81,35 +90,3 @@ def _answer(asked: Asked, found: Issued) -> Answer:
     rows, said = issuing.document(found)
     cut_off = asked.reader.knowledge(found.cut_off)
     return Answer(rows, known=(cut_off.position, cut_off.recorded_at), extra=said)
-
-
-def _held_against(asked: Asked, found: Issued) -> list[Row]:
-    """By type: what was issued for the period so far, and what it comes to as known."""
-    facts = asked.account
-    issued = issuing.issued(asked.reader, facts, asked.known.position)
-    balances = issuing.balances(issued)
-    now = issuing.figures_at(asked.reader, facts, found, asked.known)
-    label = found.period.label
-    own = {kind for day, kind in balances if day == label}
-    rows = []
-    for kind in sorted(own | {kind for kind, count in now.items() if count}):
-        balance = balances.get((label, kind))
-        count = now.get(kind, Fraction(0))
-        price = balance.unit_price if balance else found.unit_prices.get(kind)
-        worth = (
-            None if price is None else found.currency.amount(count, parse_price(price))
-        )
-        amount = balance.amount if balance else Fraction(0)
-        rows.append(
-            {
-                "seat_type": kind,
-                "issued_quantity": plain(balance.quantity) if balance else "0",
-                "issued_amount": found.currency.amount(amount, Fraction(1)),
-                "quantity": plain(count),
-                "amount": worth,
-                "difference": None
-                if worth is None
-                else found.currency.amount(Fraction(worth) - amount, Fraction(1)),
-            }
-        )
-    return rows
