@@ -119,6 +119,11 @@ class Asked(Question):
         return "with_reversed" in self.params
 
     @property
+    def kept(self) -> dict[str, str]:
+        """What a page is asked for besides its thing and its moments."""
+        return {"with_reversed": "1"} if self.shows_reversed else {}
+
+    @property
     def hides_people(self) -> bool:
         """Whether keys, e-mails and names are hidden."""
         return isinstance(self.reader, RedactedReader)
@@ -201,12 +206,26 @@ class Asked(Question):
         position = self.known.position if self.has_known_at else None
         return self._address(page, "", {**params, "known_at": position})
 
+    def start(self, total: int, *, at_end: bool = False) -> int:
+        """The row that this page of a list begins after; `at_end`: its last page."""
+        last = max(0, total - PAGE)
+        if "skip" not in self.params:
+            return last if at_end else 0
+        return min(self.count("skip"), last if at_end else max(0, total - 1))
+
     def paged(self, page: str, skip: int, total: int, **params: object) -> Pages:
         """Where one is in a list, with the addresses before and after."""
         before, after = max(0, skip - PAGE), skip + PAGE
-        back = self.url(page, **params, skip=before or None) if skip else None
+        back = self.url(page, **params, skip=before) if skip else None
         on = self.url(page, **params, skip=after) if after < total else None
-        return {"first": skip + 1, "last": min(after, total), "back": back, "on": on}
+        last = min(after, total)
+        return {
+            "first": skip + 1,
+            "last": last,
+            "total": total,
+            "back": back,
+            "on": on,
+        }
 
     def _address(self, page: str, form: str, params: Mapping[str, object]) -> str:
         said = {k: v for k, v in params.items() if v is not None and v != ""}

@@ -78,8 +78,14 @@ class Sheet:
 
 
 def _pinned(asked: Asked, page: Page, form: str) -> str:
-    extra = {"with_reversed": "1"} if asked.shows_reversed else {}
-    return asked.pinned(page.name, form, **page.identity, **extra)
+    """The address of the very answer; a twin is whole, a page begins where it does."""
+    said = {**page.identity, **asked.kept}
+    if not form:
+        said |= {name: asked.params[name] for name in _PLACES if name in asked.params}
+    return asked.pinned(page.name, form, **said)
+
+
+_PLACES = ("skip", "after")
 
 
 def _languages(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -74,6 +74,29 @@ def _in_list(
 def steps(reader: Reader, account: AccountFacts, known: Knowledge) -> list[Row]:
     """From each instant on, how many seats of a type were purchased and assigned."""
     rows = reader.ask("counts", "steps", known, account_no=account.no)
+    return [{**row, "at": utc(row["at"])} for row in rows]
+
+
+def is_restless(reader: Reader, account: AccountFacts, most: int) -> bool:
+    """Whether an account has more steps than so many."""
+    rows = reader.ask("counts", "many", account_no=account.no, limit=most + 1)
+    return bool(rows[0]["many"] > most)
+
+
+def steps_at(
+    reader: Reader,
+    account: AccountFacts,
+    known: Knowledge,
+    instants: Sequence[datetime],
+) -> list[Row]:
+    """What was purchased and assigned of each type just before some instants.
+
+    Rows as of :func:`steps`; with nothing before an instant, or nothing new since the
+    one before it, a type may have no row of it.
+    """
+    name = "steps_before" if known.position == reader.head else "steps_between"
+    given = {"account_no": account.no, "instants": list(instants)}
+    rows = reader.ask("counts", name, known, **given)
     return [{**row, "at": utc(row["at"])} for row in rows]
 
 

@@ -10,13 +10,15 @@ SELECT step.seat_type::text AS seat_type, step.purchased, step.assigned,
                 OR asked.cancelled_at > %(as_of)s::timestamptz)
            AND (asked.renewed_at IS NULL OR asked.renewed_at > %(as_of)s::timestamptz)
        ) AS pending_reduction
-  FROM (
-       SELECT DISTINCT ON (seat_type) seat_type, purchased, assigned
-         FROM seat_count_at(%(known)s::bigint)
-        WHERE account_no = %(account_no)s::bigint
-          AND at <= %(as_of)s::timestamptz
-        ORDER BY seat_type, at DESC
-       ) AS step
+  FROM unnest(enum_range(NULL::seat_type_name)) AS kind(seat_type)
+ CROSS JOIN LATERAL (
+       SELECT counted.seat_type, counted.purchased, counted.assigned
+         FROM seat_count_at(%(known)s::bigint) AS counted
+        WHERE counted.account_no = %(account_no)s::bigint
+          AND counted.seat_type = kind.seat_type
+          AND counted.at <= %(as_of)s::timestamptz
+        ORDER BY counted.at DESC
+        LIMIT 1) AS step
  WHERE step.purchased > 0
  ORDER BY step.seat_type::text COLLATE "C";
 
@@ -26,3 +28,45 @@ SELECT seat_type::text AS seat_type, at, purchased, assigned
   FROM seat_count_at(%(known)s::bigint)
  WHERE account_no = %(account_no)s::bigint
  ORDER BY seat_type::text COLLATE "C", at;
+
+-- many --
+-- How many steps an account has, counted up to a limit.
+SELECT count(*) AS many
+  FROM (
+       SELECT at
+         FROM seat_count
+        WHERE account_no = %(account_no)s::bigint
+        LIMIT %(limit)s::bigint) AS step;
+
+-- steps_before --
+-- The last step of each type before each of some instants; by the index.
+SELECT kind.seat_type::text AS seat_type, wanted.at, step.purchased, step.assigned
+  FROM unnest(%(instants)s::timestamptz[]) AS wanted(at)
+ CROSS JOIN unnest(enum_range(NULL::seat_type_name)) AS kind(seat_type)
+ CROSS JOIN LATERAL (
+       SELECT counted.purchased, counted.assigned
+         FROM seat_count_at(%(known)s::bigint) AS counted
+        WHERE counted.account_no = %(account_no)s::bigint
+          AND counted.seat_type = kind.seat_type
+          AND counted.at < wanted.at
+        ORDER BY counted.at DESC
+        LIMIT 1) AS step
+ ORDER BY wanted.at;
+
+-- steps_between --
+-- The last step of each type in each of the spans between some instants; in one pass.
+SELECT step.seat_type::text AS seat_type,
+       (%(instants)s::timestamptz[])[step.span + 1] AS at,
+       step.purchased, step.assigned
+  FROM (
+       SELECT DISTINCT ON (counted.seat_type, counted.span)
+              counted.seat_type, counted.span, counted.purchased, counted.assigned
+         FROM (
+              SELECT seat_type, at, purchased, assigned,
+                     width_bucket(at, %(instants)s::timestamptz[]) AS span
+                FROM seat_count_at(%(known)s::bigint)
+               WHERE account_no = %(account_no)s::bigint) AS counted
+        ORDER BY counted.seat_type, counted.span, counted.at DESC
+       ) AS step
+ WHERE step.span < cardinality(%(instants)s::timestamptz[])
+ ORDER BY at;

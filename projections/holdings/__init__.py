@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
 from projections.reader import AccountFacts, Knowledge, Reader, Row, utc
 from seat_ledger.errors import NotFound
 from seat_ledger.values import SeatRef, as_word
+
+_FEW = 100
 
 
 def who(
@@ -22,10 +24,8 @@ def who(
     _check_bought(reader, account, seat)
     named = {"account_no": account.no, "known": known, **_named(seat)}
     lives = reader.ask("holdings", "life", **named)
-    held = [
-        row for row in reader.ask("holdings", "of_seat", **named) if _live(row, as_of)
-    ]
-    holders = told(reader, account, held)
+    pair = (str(seat.seat_type), seat.number)
+    holders = told(reader, account, _held(reader, account, as_of, known, [pair]))
     return {
         "account": account.key,
         "seat": str(seat),
@@ -45,13 +45,7 @@ def held_by(
     person = reader.user_at(account, user, as_of, known)
     if person is None:
         return []
-    rows = reader.ask(
-        "holdings",
-        "of_users",
-        account_no=account.no,
-        known=known,
-        user_nos=[person["user_no"]],
-    )
+    rows = of_users(reader, account, [person["user_no"]], known)
     live = [row for row in rows if _live(row, as_of)]
     return [
         {
@@ -74,12 +68,9 @@ def history(  # noqa: PLR0913  who asks, and what
     with_reversed: bool = False,
 ) -> list[Row]:
     """Every holding of a seat, in order; with `as_of`, those that had begun by then."""
-    _check_bought(reader, account, seat)
-    rows = reader.ask(
-        "holdings", "of_seat", known, account_no=account.no, **_named(seat)
-    )
+    rows = of_seat(reader, account, seat, known)
     rows = [row for row in rows if with_reversed or not row["reversed"]]
-    return _in_order(told(reader, account, _begun(rows, as_of)))
+    return described(reader, account, _begun(rows, as_of))
 
 
 def user_history(  # noqa: PLR0913  who asks, and what
@@ -92,13 +83,42 @@ def user_history(  # noqa: PLR0913  who asks, and what
     with_reversed: bool = False,
 ) -> list[Row]:
     """Every holding of every user ever called so, in order (R35)."""
+    rows = of_user(reader, account, user, known)
+    rows = [row for row in rows if with_reversed or not row["reversed"]]
+    return described(reader, account, _begun(rows, as_of))
+
+
+def of_seat(
+    reader: Reader, account: AccountFacts, seat: SeatRef, known: Knowledge
+) -> list[Row]:
+    """Every holding of a seat in order, reversed ones too; bare, for `described`.
+
+    Raises NotFound (``seat_not_found``).
+    """
+    _check_bought(reader, account, seat)
+    named = {"account_no": account.no, **_named(seat)}
+    return _in_order(reader.ask("holdings", "of_seat", known, **named))
+
+
+def of_user(
+    reader: Reader, account: AccountFacts, user: str, known: Knowledge
+) -> list[Row]:
+    """The same for every user ever called so (R35).
+
+    Raises NotFound (``user_not_found``).
+    """
     people = reader.users_called(account, user, known)
     ids = [person["user_no"] for person in people]
-    rows = reader.ask(
-        "holdings", "of_users", known, account_no=account.no, user_nos=ids
-    )
-    rows = [row for row in rows if with_reversed or not row["reversed"]]
-    return _in_order(told(reader, account, _begun(rows, as_of)))
+    return _in_order(of_users(reader, account, ids, known))
+
+
+def of_users(
+    reader: Reader, account: AccountFacts, user_nos: Sequence[int], known: Knowledge
+) -> list[Row]:
+    """What some users held, with what was reversed; bare."""
+    given = {"account_no": account.no, "user_nos": list(user_nos)}
+    few = known.position != reader.head and len(user_nos) <= _FEW
+    return reader.ask("holdings", "of_few_users" if few else "of_users", known, **given)
 
 
 def under_contract(  # noqa: PLR0913  who asks, and what
@@ -110,15 +130,16 @@ def under_contract(  # noqa: PLR0913  who asks, and what
     skip: int = 0,
     limit: int | None = None,
 ) -> list[Row]:
-    """Every seat under contract at a moment, with its holder; or a page of them."""
-    every = reader.ask("holdings", "lives", known, account_no=account.no)
-    lives = [life for life in every if _under_contract(life, as_of)][skip:]
-    lives = lives[:limit]
-    shown = {(life["seat_type"], life["number"]) for life in lives}
-    held = reader.ask(
-        "holdings", "of_account", known, account_no=account.no, as_of=as_of
+    """Every seat under contract at a moment, with its holder; or `limit` of them."""
+    given = {"account_no": account.no, "as_of": as_of}
+    lives = reader.ask(
+        "holdings", "under_contract", known, skip=skip, limit=limit, **given
     )
-    held = [row for row in held if (row["seat_type"], row["number"]) in shown]
+    if limit is None:
+        held = reader.ask("holdings", "of_account", known, **given)
+    else:
+        seats = [(life["seat_type"], life["number"]) for life in lives]
+        held = _held(reader, account, as_of, known, seats)
     holders = {row["seat"]: row for row in told(reader, account, held)}
     rows = []
     for life in lives:
@@ -174,6 +195,25 @@ def told(reader: Reader, account: AccountFacts, rows: list[Row]) -> list[Row]:
     ]
 
 
+def _held(
+    reader: Reader,
+    account: AccountFacts,
+    as_of: datetime,
+    known: Knowledge,
+    seats: Sequence[tuple[str, int]],
+) -> list[Row]:
+    """What was held of some seats, by type and number, at a moment; bare."""
+    return reader.ask(
+        "holdings",
+        "of_seats",
+        known,
+        account_no=account.no,
+        as_of=as_of,
+        seat_types=[seat_type for seat_type, _ in seats],
+        numbers=[number for _, number in seats],
+    )
+
+
 def _check_bought(reader: Reader, account: AccountFacts, seat: SeatRef) -> None:
     found = reader.ask("holdings", "bought", account_no=account.no, **_named(seat))
     if not found[0]["bought"]:
@@ -208,12 +248,17 @@ def _begun(rows: list[Row], as_of: datetime | None) -> list[Row]:
 
 def _in_order(rows: Iterable[Row]) -> list[Row]:
     def place(row: Row) -> tuple[datetime, bool, int]:
-        act = row["assigned_by"] or row["unassigned_by"]
-        return (row["held_from"] or row["held_until"], row["reversed"], act["position"])
+        begins = row["held_from"] or row["held_until"]
+        return begins, row["reversed"], row["assigned"] or row["unassigned"]
 
+    return sorted(rows, key=place)
+
+
+def described(reader: Reader, account: AccountFacts, rows: list[Row]) -> list[Row]:
+    """Bare holdings as rows of a history, in the order given."""
     keys = ["seat", "user", "email", "name", "held_from", "held_until"]
     keys += ["assigned_by", "unassigned_by", "reversed"]
-    return [{key: row[key] for key in keys} for row in sorted(rows, key=place)]
+    return [{key: row[key] for key in keys} for row in told(reader, account, rows)]
 
 
 def _holder(row: Row) -> Row:

@@ -17,12 +17,16 @@ SELECT purchased_at, retires_at
    AND seat_type = %(seat_type)s::seat_type_name
    AND number = %(number)s::integer;
 
--- lives --
--- Every seat's life in an account.
+-- under_contract --
+-- Seats under contract at a moment in an account; a page.
 SELECT seat_type::text AS seat_type, number, purchased_at, retires_at, purchased, retired
   FROM seat_at(%(known)s::bigint)
  WHERE account_no = %(account_no)s::bigint
- ORDER BY seat_type::text COLLATE "C", number;
+   AND purchased_at <= %(as_of)s::timestamptz
+   AND (retires_at IS NULL OR retires_at > %(as_of)s::timestamptz)
+ ORDER BY seat_type::text COLLATE "C", number
+OFFSET %(skip)s::bigint
+ LIMIT %(limit)s::bigint;
 
 -- of_seat --
 -- Who held a seat, in order, with what was reversed.
@@ -42,6 +46,45 @@ SELECT seat_type::text AS seat_type, number, user_no, held_from, held_until, ass
  WHERE account_no = %(account_no)s::bigint
    AND user_no = ANY (%(user_nos)s::bigint[])
  ORDER BY held_from, held_until, entry;
+
+-- of_few_users --
+-- The same as known earlier. The seats that they ever had come from what is kept, so
+-- that no other seat of the account is looked at.
+SELECT seat_type::text AS seat_type, number, user_no, held_from, held_until, assigned,
+       unassigned, reversed
+  FROM (
+       SELECT DISTINCT seat_type AS touched_type, number AS touched_number
+         FROM seat_holding
+        WHERE account_no = %(account_no)s::bigint
+          AND user_no = ANY (%(user_nos)s::bigint[])
+       OFFSET 0) AS touched
+ CROSS JOIN LATERAL (
+       SELECT entry, seat_type, number, user_no, held_from, held_until, assigned,
+              unassigned, reversed
+         FROM seat_holding_at(%(known)s::bigint)
+        WHERE account_no = %(account_no)s::bigint
+          AND seat_type = touched_type
+          AND number = touched_number
+          AND user_no = ANY (%(user_nos)s::bigint[])
+       OFFSET 0) AS held
+ ORDER BY held_from, held_until, entry;
+
+-- of_seats --
+-- Who held some seats of an account at a moment.
+SELECT held.*
+  FROM unnest(%(seat_types)s::seat_type_name[], %(numbers)s::integer[])
+       AS wanted(seat_type, number)
+ CROSS JOIN LATERAL (
+       SELECT seat_type::text AS seat_type, number, user_no, held_from, held_until,
+              assigned, unassigned, reversed
+         FROM seat_holding_at(%(known)s::bigint)
+        WHERE account_no = %(account_no)s::bigint
+          AND seat_type = wanted.seat_type
+          AND number = wanted.number
+          AND NOT reversed
+          AND held_from <= %(as_of)s::timestamptz
+          AND (held_until IS NULL OR held_until > %(as_of)s::timestamptz)
+       OFFSET 0) AS held;
 
 -- of_account --
 -- Every holding in an account at a moment.

@@ -5,8 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from projections import holdings
 from projections.reader import AccountFacts, Knowledge, Reader, Row, utc
 from seat_ledger.values import SeatType
+
+_AT_ONCE = 200
 
 
 def listed(
@@ -19,6 +22,34 @@ def listed(
         if row["added_at"] <= as_of and _open(row["removed_at"], as_of)
     ]
     return _described(reader, account, members, as_of, known)
+
+
+def page(  # noqa: PLR0913  where to look, and how far
+    reader: Reader,
+    account: AccountFacts,
+    as_of: datetime,
+    known: Knowledge,
+    *,
+    after: int = 0,
+    limit: int = 50,
+) -> tuple[list[Row], int | None]:
+    """Users as :func:`listed`, after the entry that added one of them.
+
+    And the entry after which the rest follows; None where there is no more.
+    """
+    present: list[Row] = []
+    given = {"account_no": account.no, "as_of": as_of, "limit": _AT_ONCE}
+    while len(present) <= limit:
+        joined = reader.ask("users", "joined", known, after=after, **given)
+        if not joined:
+            break
+        after = joined[-1]["user_no"]
+        ids = [row["user_no"] for row in joined]
+        members = reader.ask("users", "memberships", known, user_nos=ids)
+        present += [row for row in members if _open(row["removed_at"], as_of)]
+    shown = present[:limit]
+    following = shown[-1]["user_no"] if len(present) > limit else None
+    return _described(reader, account, shown, as_of, known), following
 
 
 def ever_called(
@@ -109,13 +140,7 @@ def _because(  # noqa: PLR0913, PLR0917  who asks, and what
     if not _open(person["removed_at"], as_of):
         return _reason("not_a_user", position=person["removed"])
     ids = [person["user_no"]]
-    held = reader.ask(
-        "holdings",
-        "of_users",
-        account_no=account.no,
-        known=known,
-        user_nos=ids,
-    )
+    held = holdings.of_users(reader, account, ids, known)
     for row in held:
         if (
             not row["reversed"]
@@ -208,13 +233,7 @@ def _held(
     known: Knowledge,
 ) -> dict[int, list[Any]]:
     held: dict[int, list[Any]] = {}
-    for row in reader.ask(
-        "holdings",
-        "of_users",
-        account_no=account.no,
-        known=known,
-        user_nos=ids,
-    ):
+    for row in holdings.of_users(reader, account, ids, known):
         if not row["reversed"] and _spans(row["held_from"], row["held_until"], as_of):
             seat = f"{row['seat_type']}#{row['number']}"
             held.setdefault(row["user_no"], []).append(seat)

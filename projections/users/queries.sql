@@ -40,6 +40,25 @@ SELECT user_no, added_at, removed_at, added, removed
  WHERE account_no = %(account_no)s::bigint
  ORDER BY added_at, added;
 
+-- joined --
+-- Who was added to an account by a moment, in order, after the adding of one; a page.
+-- The order is that of an index, in which users stand together without a seat type.
+SELECT said.user_no, said.effective_at
+  FROM entry_at(%(known)s::bigint) AS said
+ WHERE said.account_no = %(account_no)s::bigint
+   AND said.seat_type IS NULL
+   AND said.number IS NULL
+   AND said.topic = 'UserAdded'
+   AND said.effective_at <= %(as_of)s::timestamptz
+   AND said.effective_at >= coalesce(
+           (SELECT effective_at FROM journal WHERE position = %(after)s::bigint),
+           '-infinity')
+   AND (said.effective_at, said.position) > (coalesce(
+           (SELECT effective_at FROM journal WHERE position = %(after)s::bigint),
+           '-infinity'), %(after)s::bigint)
+ ORDER BY said.seat_type, said.effective_at, said.position
+ LIMIT %(limit)s::bigint;
+
 -- access --
 -- Some users' access to hubs.
 SELECT user_no, hub, granted_at, revoked_at, granted, revoked

@@ -47,13 +47,13 @@ class Giant(Shop):
             yield from self.renew()
             return
         roll, kind = self.random.random(), self.one_of(self.types)
-        if self.users < 10 or (roll < 0.16 and self.users < self.most):
+        if self.users < 10 or (roll > 0.84 and self.users < self.most):
             yield self.add(at)
-        elif roll < 0.1605:
+        elif roll < 0.0005:
             yield self.buy(kind, at)
-        elif roll < 0.165:
+        elif roll < 0.005:
             yield from self.remove(at)
-        elif roll < 0.59:
+        elif roll < 0.52:
             yield from self.assign(kind, at, position)
         else:
             yield from self.unassign(kind, at)

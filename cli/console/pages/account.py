@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from cli import charts
 from cli.console.asking import PAGE, Asked, Page
@@ -13,7 +13,9 @@ from projections import holdings
 from projections.billing import moment
 from projections.reader import Row
 
-LONGEST_CHART = 2000
+MOST_STEPS = 2000
+"""An account with more is drawn at moments spread evenly over its life."""
+MOMENTS = 220
 
 
 def accounts(asked: Asked) -> Page:
@@ -58,38 +60,64 @@ def account(asked: Asked) -> Page:
 
     def fill() -> dict[str, Any]:
         rows = holdings.under_contract(*given, limit=PAGE)
+        chart, left_out = _chart(asked)
         return {
             "shown": shown,
             "rows": rows,
             "purchased": sum(total["purchased"] for total in shown["totals"]),
-            "chart": _chart(asked),
+            "pending": sum(total["pending_reduction"] for total in shown["totals"]),
+            "chart": chart,
+            "left_out": left_out,
             "renewal_due": shown["renewal_due"],
         }
 
     return Page("account", facts.key, asked.answer([shown]), fill, identity)
 
 
-def _chart(asked: Asked) -> str:
-    """Purchased against assigned, over all types; the contract's whole life."""
+class _Steps(NamedTuple):
+    """Purchased and assigned over time, over all types; and at how many moments of it.
+
+    `moments` is None where every step is there.
+    """
+
+    points: list[tuple[datetime, int, int]]
+    moments: int | None
+
+
+def _steps(asked: Asked, now: datetime) -> _Steps:
+    """Every step of an account, or what is true at moments spread over its life."""
+    reader, facts, known = asked.reader, asked.account, asked.known
+    if not rows_of.is_restless(reader, facts, MOST_STEPS):
+        return _Steps(_summed(rows_of.steps(reader, facts, known)), None)
+    starts, ends = charts.reach([facts.opened_at, asked.as_of], now)
+    part = (ends - starts) / MOMENTS
+    instants = [starts + part * n for n in range(1, MOMENTS + 1)]
+    return _Steps(_summed(rows_of.steps_at(reader, facts, known, instants)), MOMENTS)
+
+
+def _chart(asked: Asked) -> tuple[str, str]:
+    """Purchased against assigned, over all types; and what the picture leaves out."""
     facts, words = asked.account, asked.words
     now = moment(asked.known, asked.now)
-    steps = _summed(rows_of.steps(asked.reader, facts, asked.known))
+    steps, moments = _steps(asked, now)
     if not steps:
-        return ""
+        return "", ""
     instants = [at for at, _, _ in steps]
     starts, ends = charts.reach([*instants, asked.as_of], now)
     last = steps[-1]
+    left_out = words("chart_thinned", count=words.number(moments)) if moments else ""
+    told = words(
+        "chart_account_told",
+        start=words.spelled(instants[0], facts.zones),
+        purchased=words.number(last[1]),
+        assigned=words.number(last[2]),
+        most=words.number(max(purchased for _, purchased, _ in steps)),
+    )
     frame = charts.Frame(
         starts,
         ends,
         words("chart_account", account=facts.key),
-        words(
-            "chart_account_told",
-            start=words.spelled(instants[0], facts.zones),
-            purchased=words.number(last[1]),
-            assigned=words.number(last[2]),
-            most=words.number(max(purchased for _, purchased, _ in steps)),
-        ),
+        f"{told}. {left_out}".strip(),
         charts.ticks_of(starts, ends, facts.zones, words.month),
         asked.as_of,
         words.spelled(asked.as_of, facts.zones),
@@ -98,20 +126,18 @@ def _chart(asked: Asked) -> str:
         charts.Series(words("purchased"), [(at, bought) for at, bought, _ in steps]),
         charts.Series(words("assigned"), [(at, held) for at, _, held in steps]),
     ]
-    return charts.step_chart(series, frame)
+    return charts.step_chart(series, frame), left_out
 
 
 def _summed(rows: list[Row]) -> list[tuple[datetime, int, int]]:
-    """The steps of all types as one step function, thinned where they are many."""
+    """The steps of all types as one step function."""
     current: dict[str, tuple[int, int]] = {}
     summed: dict[datetime, tuple[int, int]] = {}
     for row in sorted(rows, key=lambda row: row["at"]):
         current[row["seat_type"]] = (row["purchased"], row["assigned"])
         purchased = sum(one for one, _ in current.values())
         summed[row["at"]] = (purchased, sum(two for _, two in current.values()))
-    steps = [(at, purchased, held) for at, (purchased, held) in summed.items()]
-    every = max(1, len(steps) // LONGEST_CHART)
-    return [*steps[:-1:every], *steps[-1:]]
+    return [(at, purchased, held) for at, (purchased, held) in summed.items()]
 
 
 def seats(asked: Asked) -> Page:
@@ -122,17 +148,15 @@ def seats(asked: Asked) -> Page:
         return Page("unknown", facts.key, asked.answer([]), dict, identity)
     given = (asked.reader, facts, asked.as_of, asked.known)
     totals = holdings.totals(*given)
-    skip = asked.count("skip")
-    page = asked.wants_page
-    rows = holdings.under_contract(
-        *given, skip=skip if page else 0, limit=PAGE if page else None
-    )
     total = sum(row["purchased"] for row in totals)
+    skip = asked.start(total)
+    first, most = (skip, PAGE) if asked.wants_page else (0, None)
+    rows = holdings.under_contract(*given, skip=first, limit=most)
     answer = asked.answer(rows, extra={"totals": totals})
     title = asked.words("seats_of", account=facts.key)
 
     def fill() -> dict[str, Any]:
         onward = asked.paged("seats", skip, total, account=facts.key)
-        return {"rows": rows, "totals": totals, "total": total, **onward}
+        return {"rows": rows, "totals": totals, **onward}
 
     return Page("seats", title, answer, fill, identity)

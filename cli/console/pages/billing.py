@@ -21,12 +21,12 @@ def periods(asked: Asked) -> Page:
     facts = asked.account
     identity = {"account": facts.key}
     found = counting.periods(facts, asked.known, asked.now)
-    skip = asked.count("skip")
     newest = found.rows[::-1]
+    skip = asked.start(len(newest))
 
     def fill() -> dict[str, Any]:
         onward = asked.paged("periods", skip, len(newest), account=facts.key)
-        return {"rows": newest[skip : skip + PAGE], "total": len(newest), **onward}
+        return {"rows": newest[skip : skip + PAGE], **onward}
 
     extra = {"renewal_due": True} if found.renewal_due else {}
     title = asked.words("periods_of", account=facts.key)
@@ -91,12 +91,11 @@ def explain(asked: Asked) -> Page:
     identity = {"account": facts.key, "period": label, "seat_type": seat_type}
     if rule:
         identity |= {"mode": rule[0], "granularity": rule[1] or ""}
-    skip = asked.count("skip")
+    skip = asked.start(len(found.rows))
 
     def fill() -> dict[str, Any]:
         rows = found.rows[skip : skip + PAGE]
-        total = len(found.rows)
-        onward = asked.paged("explain", skip, total, **identity)
+        onward = asked.paged("explain", skip, len(found.rows), **identity)
         return {
             "account": facts.key,
             "period": named,
@@ -104,7 +103,6 @@ def explain(asked: Asked) -> Page:
             "seat_type": seat_type,
             "found": found,
             "rows": rows,
-            "total": total,
             **onward,
         }
 

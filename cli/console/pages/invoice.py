@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cli.console.asking import Asked, Page
+from cli.console.asking import PAGE, Asked, Page
 from cli.console.pages.audit import audited
 from cli.render import Answer, document, to_json
 from projections.billing import drafting
@@ -26,12 +26,12 @@ def invoices(asked: Asked) -> Page:
         found = [one for one in every if asked.may_see(one.account)]
         title, identity = asked.words("invoices"), {}
     rows = issuing.listed(found)
-    skip = asked.count("skip")
     newest = rows[::-1]
+    skip = asked.start(len(rows))
 
     def fill() -> dict[str, Any]:
         onward = asked.paged("invoices", skip, len(rows), **identity)
-        return {"rows": newest[skip : skip + 50], "total": len(rows), **onward}
+        return {"rows": newest[skip : skip + PAGE], **onward}
 
     return Page("invoices", title, asked.answer(rows), fill, identity)
 

@@ -6,26 +6,28 @@ from typing import Any
 
 from cli import charts
 from cli.console.asking import PAGE, Asked, Page
+from cli.console.history import History
 from projections import holdings
 from projections import users as people
-from projections.billing import moment
-from projections.reader import Row
 
 
 def users(asked: Asked) -> Page:
-    """Every user present at the moment."""
+    """Every user present at the moment, in the order of adding, a page at a time."""
     facts = asked.account
     identity = {"account": facts.key}
     if not facts.known:
         return Page("unknown", facts.key, asked.answer([]), dict, identity)
-    rows = people.listed(asked.reader, facts, asked.as_of, asked.known)
-    skip = asked.count("skip")
+    title = asked.words("users_of", account=facts.key)
+    given = (asked.reader, facts, asked.as_of, asked.known)
+    if not asked.wants_page:
+        return Page("users", title, asked.answer(people.listed(*given)), dict, identity)
+    after = asked.count("after")
+    rows, following = people.page(*given, after=after, limit=PAGE)
 
     def fill() -> dict[str, Any]:
-        onward = asked.paged("users", skip, len(rows), account=facts.key)
-        return {"rows": rows[skip : skip + PAGE], "total": len(rows), **onward}
+        said = {**identity, "after": following}
+        return {"rows": rows, "onward": asked.url("users", **said) if following else ""}
 
-    title = asked.words("users_of", account=facts.key)
     return Page("users", title, asked.answer(rows), fill, identity)
 
 
@@ -34,49 +36,49 @@ def user(asked: Asked) -> Page:
     facts, reference = asked.account, asked["user"]
     identity = {"account": facts.key, "user": reference}
     as_of = asked.as_of if asked.has_as_of else None
-    every = holdings.user_history(
-        asked.reader, facts, reference, asked.known, as_of=as_of, with_reversed=True
-    )
-    rows = [row for row in every if not row["reversed"] or asked.shows_reversed]
+    every = holdings.of_user(asked.reader, facts, reference, asked.known)
+    found = History(asked, every, as_of)
     given = (asked.reader, facts, reference, asked.as_of, asked.known)
 
     def fill() -> dict[str, Any]:
         return {
             "called": people.called(*given),
-            "rows": rows,
-            "hidden": len(every) - len(rows),
-            "chart": _chart(asked, reference, rows),
+            "rows": found.rows,
+            "held": sum(1 for row in found.wanted if not row["reversed"]),
+            "later": found.later,
+            "hidden": found.hidden,
+            "chart": _chart(asked, reference, found),
+            "part": found.part_told().strip(),
+            "pages": found.pages("user", identity),
         }
 
     title = asked.words("user_of", user=reference, account=facts.key)
-    return Page("user", title, asked.answer(rows), fill, identity)
+    return Page("user", title, asked.answer(found.rows), fill, identity)
 
 
-def _chart(asked: Asked, reference: str, rows: list[Row]) -> str:
+def _chart(asked: Asked, reference: str, found: History) -> str:
     """A line a seat; the user's holdings on it."""
     facts, words = asked.account, asked.words
-    held = [row for row in rows if not row["reversed"]][:200]
+    held = [row for row in found.drawn if not row["reversed"]]
     if not held:
         return ""
-    now = moment(asked.known, asked.now)
-    ends = [row["held_until"] for row in held if row["held_until"]]
-    starts, until = charts.reach(
-        [*(row["held_from"] for row in held), *ends, asked.as_of], now
-    )
     lanes: dict[str, list[charts.Span]] = {}
     for row in held:
         url = asked.url("seat", account=facts.key, seat=row["seat"])
         span = charts.Span(row["held_from"], row["held_until"], row["seat"], url)
         lanes.setdefault(row["seat"], []).append(span)
-    kept = list(lanes.values())[-20:]
+    starts, until = found.reach(held)
     told = words.some("holdings", len(held))
     frame = charts.Frame(
         starts,
         until,
         words("chart_user", user=reference, account=facts.key),
-        words("chart_user_told", told=told, seats=words.some("seats", len(lanes))),
+        words("chart_user_told", told=told, seats=words.some("seats", len(lanes)))
+        + found.part_told(),
         charts.ticks_of(starts, until, facts.zones, words.month),
         asked.as_of,
         words.spelled(asked.as_of, facts.zones),
     )
-    return charts.span_chart([charts.Lane("", spans) for spans in kept], frame)
+    return charts.span_chart(
+        [charts.Lane("", spans) for spans in lanes.values()], frame
+    )

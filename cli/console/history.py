@@ -1,0 +1,99 @@
+"""A history of holdings: which of them a page lists, and which its chart shows.
+
+Names and acts are looked up for what is shown alone, so that a seat with thousands of
+holders is answered as fast as one with two.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import cached_property
+
+from cli import charts
+from cli.console.asking import PAGE, Asked, Pages
+from projections import holdings
+from projections.billing import moment
+from projections.reader import Row
+
+
+class History:
+    """Bare holdings in order, and what a page or a twin wants of them.
+
+    With `as_of` those that had begun by then; reversed ones where they are asked for.
+    """
+
+    def __init__(self, asked: Asked, every: list[Row], as_of: datetime | None) -> None:
+        self.asked, self.every, self.as_of = asked, every, as_of
+        begun = [row for row in every if not self._is_later(row)]
+        self.wanted = [row for row in begun if self._is_wanted(row)]
+        self.later = sum(
+            1 for row in every if not row["reversed"] and self._is_later(row)
+        )
+        self.hidden = len(begun) - len(self.wanted)
+        self.skip = asked.start(len(self.wanted), at_end=True)
+
+    @property
+    def is_long(self) -> bool:
+        """Whether it is more than a page."""
+        return len(self.every) > PAGE
+
+    @cached_property
+    def drawn(self) -> list[Row]:
+        """What the chart shows: the whole of a short history, else what the page does.
+
+        A short one is drawn beyond the moment too, which is marked in it.
+        """
+        shown = self.wanted[self.skip : self.skip + PAGE]
+        return self._described(shown if self.is_long else self.every)
+
+    @cached_property
+    def rows(self) -> list[Row]:
+        """What is answered: every row in a twin, a page of them on a page."""
+        if not self.asked.wants_page:
+            return self._described(self.wanted)
+        if self.is_long:
+            return self.drawn
+        return [
+            row
+            for row in self.drawn
+            if self._is_wanted(row) and not self._is_later(row)
+        ]
+
+    def pages(self, page: str, identity: dict[str, str]) -> Pages | None:
+        """Where one is in a history of more than a page."""
+        if len(self.wanted) <= PAGE:
+            return None
+        said = {**identity, **self.asked.kept}
+        return self.asked.paged(page, self.skip, len(self.wanted), **said)
+
+    def reach(self, held: list[Row]) -> tuple[datetime, datetime]:
+        """The time that a chart of some rows covers."""
+        now = moment(self.asked.known, self.asked.now)
+        ends = [row["held_until"] for row in held if row["held_until"]]
+        points = [*(row["held_from"] for row in held), *ends]
+        if not self.is_long:
+            return charts.reach([*points, self.asked.as_of], now)
+        is_open = any(row["held_until"] is None for row in held)
+        return charts.reach(points, now if is_open else max(points))
+
+    def part_told(self) -> str:
+        """That a chart shows a part, where it does."""
+        if not self.is_long:
+            return ""
+        number, last = self.asked.words.number, self.skip + len(self.rows)
+        total = number(len(self.wanted))
+        first = number(self.skip + 1)
+        return " " + self.asked.words(
+            "chart_part", first=first, last=number(last), total=total
+        )
+
+    def _described(self, rows: list[Row]) -> list[Row]:
+        return holdings.described(self.asked.reader, self.asked.account, rows)
+
+    def _is_wanted(self, row: Row) -> bool:
+        return not row["reversed"] or self.asked.shows_reversed
+
+    def _is_later(self, row: Row) -> bool:
+        """Whether a holding begins after the moment, if there is one."""
+        begins: datetime = row["held_from"] or row["held_until"]
+        return self.as_of is not None and begins > self.as_of

@@ -1,0 +1,145 @@
+"""Pages of a large account: nothing left out in silence, and twins with everything."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from program import PRO
+from served import Answered, Console, serving
+
+from projections import accounts
+from projections.pool import PooledReader
+from projections.rebuild import rebuild
+from scripts.benches.generator import write
+from scripts.benches.giant import KEY, giant_history
+
+EVENTS = 8_000
+SEAT = {"account": KEY, "seat": f"{PRO}#1"}
+ROWS = re.compile(r"Rows ([\d,]+) to ([\d,]+) of ([\d,]+)")
+
+
+@pytest.fixture(scope="module")
+def console(shared_database: str) -> Iterator[Console]:
+    write(shared_database, giant_history(EVENTS, 0))
+    assert rebuild(shared_database).error is None
+    with serving(shared_database, "--quiet") as found:
+        yield found
+
+
+def table_of(page: Answered) -> list[str]:
+    """The first link of each row of the last table."""
+    body = page.text.rpartition("<tbody>")[2].partition("</tbody>")[0]
+    rows = re.findall(r"<tr.*?</tr>", body, re.DOTALL)
+    links = [re.search(r'<a [^>]*href="([^"]+)"', row) for row in rows]
+    return [html.unescape(link[1]) for link in links if link]
+
+
+def turned(console: Console, page: Answered, rel: str) -> Iterator[Answered]:
+    """This page, and those that one turns to."""
+    yield page
+    while link := re.search(rf'rel="{rel}" href="([^"]+)"', page.text):
+        page = console.open(console.url + html.unescape(link[1]))
+        yield page
+
+
+@pytest.mark.parametrize(
+    ("page", "asked"),
+    [
+        ("seat", SEAT),
+        ("seat", {**SEAT, "with_reversed": "1", "known_at": EVENTS - 500}),
+        ("seat", {**SEAT, "as_of": "2015-01-01"}),
+        ("user", {"account": KEY, "user": "u1"}),
+    ],
+)
+def test_a_long_history_begins_at_its_end_and_is_all_there(
+    console: Console, page: str, asked: dict[str, Any]
+) -> None:
+    whole = console.get(f"{page}.json", **asked).json()["rows"]
+    pages = list(turned(console, console.get(page, **asked), "prev"))
+    assert len(pages) > (page == "seat")
+    seen = [len(re.findall(r"<tr", p.text)) - 1 for p in pages]
+    counted = [ROWS.search(p.text) for p in pages]
+    if len(pages) > 1:
+        spans = [
+            [int(n.replace(",", "")) for n in one.groups()] for one in counted if one
+        ]
+        assert spans[0][1:] == [len(whole), len(whole)]
+        assert spans[-1][0] == 1
+        assert [last - first + 1 for first, last, _ in spans] == seen
+        told = f"The chart shows rows {spans[0][0]:,} to {spans[0][1]:,}"
+        assert told in pages[0].text
+        assert max(len(p.text) for p in pages) < 120_000
+    assert sum(seen) >= len(whole)
+
+
+def test_users_come_a_page_at_a_time_in_the_order_of_the_command(
+    console: Console,
+) -> None:
+    for moments in ({}, {"as_of": "2014-06-01", "known_at": EVENTS - 900}):
+        asked = {"account": KEY, **moments}
+        whole = console.get("users.json", **asked).json()["rows"]
+        pages = list(turned(console, console.get("users", **asked), "next"))
+        shown = [link for page in pages for link in table_of(page)]
+        users = [re.search(r"user=([^&]+)", link) for link in shown]
+        assert [user[1] for user in users if user] == [row["user"] for row in whole]
+        assert len(pages) > 5
+
+
+def test_seats_come_a_page_at_a_time_with_their_holders(console: Console) -> None:
+    for moments in ({}, {"as_of": "2014-06-01", "known_at": EVENTS - 900}):
+        asked = {"account": KEY, **moments}
+        whole = console.get("seats.json", **asked).json()["rows"]
+        pages = list(turned(console, console.get("seats", **asked), "next"))
+        assert len(pages) > 10
+        bodies = [p.text.rpartition("<tbody>")[2] for p in pages]
+        holders = [re.findall(r"/user\?[^\"]*user=([^&\"]+)", body) for body in bodies]
+        assert [user for some in holders for user in some] == [
+            row["holder"]["user"] for row in whole if row["holder"]
+        ]
+
+
+def test_a_link_to_a_page_is_a_link_to_that_page(console: Console) -> None:
+    second = console.get("seats", account=KEY, skip=50)
+    link = re.search(r'<a href="(/seats\?[^"]+)">Link', second.text)
+    assert link is not None
+    again = console.open(console.url + html.unescape(link[1]))
+    assert "Rows 51 to 100 of" in second.text
+    assert ROWS.findall(again.text) == ROWS.findall(second.text)
+
+
+def test_a_restless_account_is_drawn_at_moments_and_says_so(console: Console) -> None:
+    page = console.get("account", account=KEY)
+    told = "Drawn at 220 moments, evenly spread"
+    assert page.text.count(told) >= 2
+    assert len(page.text) < 60_000
+
+
+def test_both_ways_to_thin_a_chart_show_what_the_steps_say(console: Console) -> None:
+    reader = PooledReader(console.conninfo)
+    known = reader.knowledge()
+    account = reader.account(KEY, known)
+    steps = accounts.steps(reader, account, known)
+    span = (max(row["at"] for row in steps) - account.opened_at) / 50
+    instants = [account.opened_at + span * n for n in range(1, 60)]
+    given = {"account_no": account.no, "instants": instants}
+    wanted = {
+        (kind, at): before[-1]
+        for kind in {row["seat_type"] for row in steps}
+        for at in instants
+        if (before := [r for r in steps if r["seat_type"] == kind and r["at"] < at])
+    }
+    for name in ("steps_before", "steps_between"):
+        found: dict[Any, Any] = {}
+        rows = reader.ask("counts", name, known, **given)
+        last: dict[str, Any] = {}
+        for at in instants:
+            last |= {row["seat_type"]: row for row in rows if row["at"] == at}
+            found |= {(kind, at): row for kind, row in last.items()}
+        for place, row in wanted.items():
+            for figure in ("purchased", "assigned"):
+                assert found[place][figure] == row[figure], (name, place)
+    reader.connection.close()
