@@ -47,6 +47,9 @@ PHASES = {
 }
 """What a rebuild does one after the other, and what people are told of it."""
 
+_SIDE_BY_SIDE = ("seat_count", "seat_holding")
+"""What is filled from the journal at the same time, the longest first."""
+
 
 class Made(NamedTuple):
     """What became of one projection: ``ok``, ``error`` or ``skipped``."""
@@ -219,7 +222,6 @@ class _Rebuild:
         self.workers = workers
         self.result = result
         self.tell, self.at = told
-        self.took: dict[str, float] = {}
 
     def __call__(self) -> None:
         self._clear()
@@ -294,12 +296,11 @@ class _Rebuild:
 
     def _facts(self) -> None:
         """Seats, holdings, counts and periods, a range of accounts a worker."""
-        self.ranges = self._account_ranges()
-        names = ("seat", "seat_holding", "seat_count", "current_assignment")
+        self.ranges = self._account_ranges(self.workers)
         ceiling = self.result.ceiling
         periods = self.crew.beside(fill_periods, ceiling)
-        self._fill(*names[:3])
-        self._index("seat", "seat_holding", "seat_count")
+        shares = self._account_ranges(max(1, self.workers // len(_SIDE_BY_SIDE)))
+        self._fill_indexed(shares)
         self._fill("current_assignment")
         self._index("current_assignment")
         rows, took = self.directory.result()
@@ -347,37 +348,47 @@ class _Rebuild:
 
     # -- parts of them ---------------------------------------------------------------
 
-    def _fill(self, *names: str) -> None:
-        """Fill tables, each worker its accounts."""
-        for name in names:
-            began = time.monotonic()
-            given = [
-                (name, first, last, self.result.ceiling) for first, last in self.ranges
-            ]
-            rows = sum(self.crew.each(fill, given))
-            self._done(name, rows, time.monotonic() - began)
+    def _fill_indexed(self, shares: list[tuple[int, int]]) -> None:
+        """Fill what comes from the journal, and index it.
 
-    def _index(self, *names: str) -> None:
-        """Make the indexes of tables, shared among the workers."""
-        waiting = []
-        for name in names:
-            waiting += [
-                (name, self.crew.begin(_execute, statement))
-                for statement in indexes(name)
+        Table beside table: each share reads the whole journal.
+        """
+        ceiling = self.result.ceiling
+        filled = {
+            name: [
+                self.crew.begin(_timed, fill, name, first, last, ceiling)
+                for first, last in shares
             ]
-        for name, made in waiting:
-            self.took[name] = self.took.get(name, 0.0) + made.result()
+            for name in (*_SIDE_BY_SIDE, "seat")
+        }
+        for name in reversed(filled):
+            parts = [one.result() for one in filled[name]]
+            self._index(name)
+            self._done(name, sum(rows for rows, _ in parts), sum(t for _, t in parts))
+
+    def _fill(self, name: str) -> None:
+        """Fill a table, each worker its accounts."""
+        began = time.monotonic()
+        given = [
+            (name, first, last, self.result.ceiling) for first, last in self.ranges
+        ]
+        rows = sum(self.crew.each(fill, given))
+        self._done(name, rows, time.monotonic() - began)
+
+    def _index(self, name: str) -> None:
+        """Make the indexes of a table, shared among the workers."""
+        self.crew.each(_execute, [(statement,) for statement in indexes(name)])
 
     def _done(self, name: str, rows: int, took: float) -> None:
         self.result.made[name] = Made(name, rows, None, took, "ok")
         self.tell(self.result.made[name])
 
-    def _account_ranges(self) -> list[tuple[int, int]]:
-        """Ranges of accounts with about equally many events, one a worker."""
+    def _account_ranges(self, parts: int) -> list[tuple[int, int]]:
+        """Ranges of accounts with about equally many events."""
         row = self.crew.one(
             _ask,
             queries("checks.sql")["account_ranges"],
-            {"shares": [n / self.workers for n in range(1, self.workers)]},
+            {"shares": [n / parts for n in range(1, parts)]},
         )
         bounds = [0, *(row or ()), 2**62]
         return [(low + 1, high) for low, high in pairwise(bounds)]
@@ -410,10 +421,8 @@ def _timed(
     return work(connection, *given), time.monotonic() - began
 
 
-def _execute(connection: _Connection, statement: bytes) -> float:
-    began = time.monotonic()
+def _execute(connection: _Connection, statement: bytes) -> None:
     connection.execute(statement)
-    return time.monotonic() - began
 
 
 def _ask(connection: _Connection, statement: bytes, given: Any) -> Any:
