@@ -7,4 +7,14 @@ SELECT account.account_key AS account, held.seat_type::text AS seat_type, held.n
   JOIN user_directory AS person ON person.user_no = held.user_no;
 COMMENT ON VIEW projection.current_assignment IS
     'One row is one seat that somebody has now. Names come from the user directory.';
+COMMENT ON COLUMN projection.current_assignment.account IS 'The account''s key.';
+COMMENT ON COLUMN projection.current_assignment.seat_type IS 'Family and tier.';
+COMMENT ON COLUMN projection.current_assignment.number IS
+    'The seats number within account and type.';
+COMMENT ON COLUMN projection.current_assignment.seat IS 'Type and number, as people write it.';
+COMMENT ON COLUMN projection.current_assignment.user_id IS 'Who has it.';
+COMMENT ON COLUMN projection.current_assignment.user_key IS 'The users key; personal data.';
+COMMENT ON COLUMN projection.current_assignment.email IS 'Personal data.';
+COMMENT ON COLUMN projection.current_assignment.name IS 'Personal data.';
+COMMENT ON COLUMN projection.current_assignment.held_from IS 'Since when it is held.';
 COMMENT ON COLUMN projection.current_assignment.assigned IS 'The position of the assignment.';

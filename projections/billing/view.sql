@@ -35,6 +35,25 @@ SELECT account.account_key AS account, counted.seat_type::text AS seat_type,
        ) AS length;
 COMMENT ON VIEW projection.billable_seats IS
     'One row is what counts of one account, billing period and seat type.';
+COMMENT ON COLUMN projection.billable_seats.account IS 'The account''s key.';
+COMMENT ON COLUMN projection.billable_seats.seat_type IS 'Family and tier.';
+COMMENT ON COLUMN projection.billable_seats.period IS 'The period''s first local date.';
+COMMENT ON COLUMN projection.billable_seats.starts IS 'The period''s first instant.';
+COMMENT ON COLUMN projection.billable_seats.ends IS 'The period''s end, excluded.';
+COMMENT ON COLUMN projection.billable_seats.days IS 'How many local dates begin in the period.';
+COMMENT ON COLUMN projection.billable_seats.mode IS
+    'The counting rule in force at the period''s start.';
+COMMENT ON COLUMN projection.billable_seats.granularity IS
+    'Of that rule, where it has one: day or second.';
+COMMENT ON COLUMN projection.billable_seats.opening IS
+    'Seats under contract when the period begins.';
+COMMENT ON COLUMN projection.billable_seats.purchased IS 'Seats bought in it.';
+COMMENT ON COLUMN projection.billable_seats.retired IS 'Seats retired in it.';
+COMMENT ON COLUMN projection.billable_seats.closing IS 'Seats under contract when it ends.';
+COMMENT ON COLUMN projection.billable_seats.assigned_opening IS
+    'Seats held when the period begins.';
+COMMENT ON COLUMN projection.billable_seats.assigned_peak IS 'The most seats held at one instant.';
+COMMENT ON COLUMN projection.billable_seats.assigned_closing IS 'Seats held when it ends.';
 COMMENT ON COLUMN projection.billable_seats.quantity IS
     'By the rule in force at the period''s start; shown to twelve places, kept exactly.';
 COMMENT ON COLUMN projection.billable_seats.idle_seat_days IS

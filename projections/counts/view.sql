@@ -5,3 +5,9 @@ SELECT account.account_key AS account, step.seat_type::text AS seat_type, step.a
   JOIN account ON account.account_no = step.account_no;
 COMMENT ON VIEW projection.seat_count IS
     'One row is one step: the counts from this instant until the type''s next row.';
+COMMENT ON COLUMN projection.seat_count.account IS 'The account''s key.';
+COMMENT ON COLUMN projection.seat_count.seat_type IS 'Family and tier.';
+COMMENT ON COLUMN projection.seat_count.at IS 'From this instant on.';
+COMMENT ON COLUMN projection.seat_count.purchased IS 'Seats under contract.';
+COMMENT ON COLUMN projection.seat_count.assigned IS 'Seats held by somebody.';
+COMMENT ON COLUMN projection.seat_count.available IS 'Seats under contract that nobody holds.';

@@ -6,6 +6,12 @@ SELECT account.account_key AS account, seat.seat_type::text AS seat_type, seat.n
   JOIN account ON account.account_no = seat.account_no;
 COMMENT ON VIEW projection.seat IS
     'One row is one seat that was bought, from when to when it is under contract.';
+COMMENT ON COLUMN projection.seat.account IS 'The account''s key.';
+COMMENT ON COLUMN projection.seat.seat_type IS 'Family and tier.';
+COMMENT ON COLUMN projection.seat.number IS 'The number within account and type; never used twice.';
+COMMENT ON COLUMN projection.seat.seat IS 'Type and number, as people write it.';
+COMMENT ON COLUMN projection.seat.purchased_at IS 'From when on it is under contract.';
+COMMENT ON COLUMN projection.seat.retires_at IS 'Until when, excluded; null while nothing ends it.';
 COMMENT ON COLUMN projection.seat.purchased IS 'The position of the purchase.';
 COMMENT ON COLUMN projection.seat.retired IS 'The position of the retirement.';
 
@@ -18,6 +24,13 @@ SELECT account.account_key AS account, held.seat_type::text AS seat_type, held.n
   JOIN user_directory AS person ON person.user_no = held.user_no;
 COMMENT ON VIEW projection.seat_holding IS
     'One row is one holding of a seat, or a reversed part of one.';
+COMMENT ON COLUMN projection.seat_holding.account IS 'The account''s key.';
+COMMENT ON COLUMN projection.seat_holding.seat_type IS 'Family and tier.';
+COMMENT ON COLUMN projection.seat_holding.number IS 'The seat''s number within account and type.';
+COMMENT ON COLUMN projection.seat_holding.seat IS 'Type and number, as people write it.';
+COMMENT ON COLUMN projection.seat_holding.user_id IS 'Who held it.';
+COMMENT ON COLUMN projection.seat_holding.held_from IS
+    'The start, included; null for an unassignment that was reversed.';
 COMMENT ON COLUMN projection.seat_holding.held_until IS 'The end, excluded; null while it lasts.';
 COMMENT ON COLUMN projection.seat_holding.assigned IS 'The position of the assignment.';
 COMMENT ON COLUMN projection.seat_holding.unassigned IS 'The position of the unassignment.';

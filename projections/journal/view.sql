@@ -10,6 +10,31 @@ SELECT said.position, said.recorded_at, said.effective_at, said.topic::text AS e
   JOIN account ON account.account_no = said.account_no
   LEFT JOIN person ON person.user_no = said.user_no;
 COMMENT ON VIEW projection.journal IS 'One row is one event, decoded.';
+COMMENT ON COLUMN projection.journal.event IS 'What happened.';
+COMMENT ON COLUMN projection.journal.account IS 'The account''s key.';
+COMMENT ON COLUMN projection.journal.account_id IS 'The account''s id.';
+COMMENT ON COLUMN projection.journal.user_id IS 'The user that it is about, if any.';
+COMMENT ON COLUMN projection.journal.seat_type IS 'Family and tier.';
+COMMENT ON COLUMN projection.journal.number IS 'The seat''s number within account and type.';
+COMMENT ON COLUMN projection.journal.seat IS 'Type and number, as people write it.';
+COMMENT ON COLUMN projection.journal.hub IS 'Of an access: to which hub.';
+COMMENT ON COLUMN projection.journal.quantity IS 'Of a reduction: how many seats.';
+COMMENT ON COLUMN projection.journal.renewal IS
+    'Of a reduction or renewal: the number of the renewal.';
+COMMENT ON COLUMN projection.journal.request IS
+    'Of a cancelled reduction: the version of what it cancels.';
+COMMENT ON COLUMN projection.journal.super_admin IS
+    'Of permissions: whether the user administers the account.';
+COMMENT ON COLUMN projection.journal.account_access IS
+    'Of permissions: whether the user may see the account.';
+COMMENT ON COLUMN projection.journal.actor IS
+    'Who recorded it: a user''s id, or the name of a system.';
+COMMENT ON COLUMN projection.journal.reason IS 'Why, in the words of the actor.';
+COMMENT ON COLUMN projection.journal.idempotency_key IS
+    'The key of the command; a command with the same key is taken once.';
+COMMENT ON COLUMN projection.journal.correlation_id IS 'What ties it to records elsewhere.';
+COMMENT ON COLUMN projection.journal.details IS
+    'What only few kinds of events say, as it was recorded.';
 COMMENT ON COLUMN projection.journal.position IS 'The total order of the store; gaps are possible.';
 COMMENT ON COLUMN projection.journal.effective_at IS 'When it was true for the customer.';
 COMMENT ON COLUMN projection.journal.recorded_at IS 'When the ledger wrote it down.';

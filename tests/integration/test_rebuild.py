@@ -385,6 +385,15 @@ def test_other_clients_read_views_with_comments_and_nothing_else(
             "billing_period", "billable_seats", "user_directory",
         }  # fmt: skip
         assert [name for name, comment in views if not comment] == []
+        silent = connection.execute(
+            "SELECT view.relname, part.attname "
+            "FROM pg_class AS view JOIN pg_attribute AS part "
+            "ON part.attrelid = view.oid "
+            "WHERE view.relnamespace = 'projection'::regnamespace "
+            "AND view.relkind = 'v' AND part.attnum > 0 "
+            "AND col_description(view.oid, part.attnum) IS NULL"
+        ).fetchall()
+        assert silent == []
         connection.execute(f"SET ROLE {generation.READER_ROLE}")
         for name in names:
             assert connection.execute(f"SELECT * FROM projection.{name}").fetchone()
