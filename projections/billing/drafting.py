@@ -259,8 +259,8 @@ def touched(
     ends = max(one.period.ends for one in reached)
     starts = min(earliest, reached[0].period.starts)
     span = Span(account.no, seat_types(), starts, ends)
-    was = [find(reader, span, since) for find in (lives, holdings)]
-    now = [find(reader, span, known) for find in (lives, holdings)]
+    was = [_by_type(find(reader, span, since)) for find in (lives, holdings)]
+    now = [_by_type(find(reader, span, known)) for find in (lives, holdings)]
     between = reversals(reader, account.no, since, known)
     for one in reached:
         found = _changed(was, now, between, one.period, since.position)
@@ -268,9 +268,19 @@ def touched(
             yield Late(one, found)
 
 
+_ByType = dict[str, list[Interval]]
+
+
+def _by_type(found: Sequence[Interval]) -> _ByType:
+    of_type: _ByType = {}
+    for one in found:
+        of_type.setdefault(one.seat_type, []).append(one)
+    return of_type
+
+
 def _changed(
-    was: list[list[Interval]],
-    now: list[list[Interval]],
+    was: list[_ByType],
+    now: list[_ByType],
     between: Sequence[Reversal],
     period: BillingPeriod,
     since: int,
@@ -278,14 +288,15 @@ def _changed(
     """By type: what shows inside a period, of lives and of holdings."""
     found = {}
     within = period.starts, period.ends
-    for seat_type in sorted(map(str, seat_types())):
-
-        def shows(kind: int, seat_type: str = seat_type) -> set[int]:
-            sides = (was[kind], now[kind])
-            mine = [[one for one in s if one.seat_type == seat_type] for s in sides]
-            return changes(mine[0], mine[1], between, within, since)
-
-        changed = Changed(of_lives=shows(0), of_holdings=shows(1))
+    for seat_type in sorted({one for side in (*was, *now) for one in side}):
+        of_lives, of_holdings = (
+            changes(
+                before.get(seat_type, ()), after.get(seat_type, ()), between, within,
+                since,
+            )
+            for before, after in zip(was, now, strict=True)
+        )  # fmt: skip
+        changed = Changed(of_lives, of_holdings)
         if changed.entries:
             found[seat_type] = changed
     return found

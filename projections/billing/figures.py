@@ -17,6 +17,7 @@ from psycopg.rows import dict_row
 from projections.billing.statement import counting
 from projections.periods import PeriodRow, columns
 from projections.reader import Knowledge, Reader, Row, utc
+from seat_ledger.values import seat_types
 
 MODES = (
     "contracted",
@@ -92,10 +93,15 @@ def as_known(
     of the periods, then by seat type.
     """
     found: dict[tuple[int, int], list[Row]] = {}
-    rest = iter(_by_account(wanted))
-    while some := list(islice(rest, ACCOUNTS_AT_ONCE)):
-        for row in _ask(reader, [one for of in some for one in of], known):
-            found.setdefault((row["account_no"], row["period_no"]), []).append(row)
+    accounts = _by_account(wanted)
+    as_now, as_then = _apart(reader, accounts, known)
+    for source, of in (("touched", as_now), ("known", as_then)):
+        rest = iter(of)
+        while some := list(islice(rest, ACCOUNTS_AT_ONCE)):
+            periods = [period for number in some for period in accounts[number]]
+            for row in _ask(reader, source, periods, known):
+                key = row["account_no"], row["period_no"]
+                found.setdefault(key, []).append(row)
     return [
         {**one._asdict(), **row}
         for one in wanted
@@ -106,26 +112,58 @@ def as_known(
     ]
 
 
-def _by_account(wanted: Sequence[PeriodRow]) -> list[list[PeriodRow]]:
+def _by_account(wanted: Sequence[PeriodRow]) -> dict[int, list[PeriodRow]]:
     accounts: dict[int, list[PeriodRow]] = {}
     for one in wanted:
         accounts.setdefault(one.account_no, []).append(one)
-    return list(accounts.values())
+    return accounts
 
 
-def _ask(reader: Reader, wanted: list[PeriodRow], known: Knowledge) -> list[Row]:
+def _apart(
+    reader: Reader, accounts: dict[int, list[PeriodRow]], known: Knowledge
+) -> tuple[list[int], list[int]]:
+    """The accounts whose periods nothing recorded later reaches, and the others.
+
+    The figures of the first are what they are now, and read from what is kept.
+    """
+    since: dict[int, datetime] = {}
+    if known.position < reader.head:
+        rows = reader.ask(
+            "billing",
+            "earliest_change",
+            account_nos=list(accounts),
+            since=known.position,
+            upto=reader.head,
+        )
+        since = {row["account_no"]: row["since"] for row in rows}
+    as_now: list[int] = []
+    as_then: list[int] = []
+    for number, periods in accounts.items():
+        ends = max(period.ends for period in periods)
+        reached = number in since and since[number] < ends
+        (as_then if reached else as_now).append(number)
+    return as_now, as_then
+
+
+def _ask(
+    reader: Reader, source: str, wanted: list[PeriodRow], known: Knowledge
+) -> list[Row]:
     given = columns(wanted)
+    accounts = list(set(given["account_no"]))
+    types = list(map(str, seat_types()))
     arrays: dict[str, Any] = {
         "account_nos": given["account_no"],
         "period_nos": given["period_no"],
         "starts": given["starts"],
         "ends": given["ends"],
         "day_starts": given["day_starts"],
-        "wanted": list(set(given["account_no"])),
+        "wanted": accounts,
         "known": known.position,
+        "type_accounts": [number for number in accounts for _ in types],
+        "types": types * len(accounts),
     }
     with reader.connection.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(counting("given", "known"), arrays).fetchall()
+        return cursor.execute(counting("given", source), arrays).fetchall()
 
 
 def kept(

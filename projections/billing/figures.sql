@@ -62,16 +62,16 @@ SELECT period.account_no, period.period_no, period.starts, period.ends, period.d
        OFFSET 0) AS period
 
 -- touched_types --
--- The touched types, and from where on they are counted anew.
+-- The touched types, and from where to where they are counted.
 SELECT given.account_no, given.seat_type, min(period.starts) AS starts,
-       min(period.period_no) AS first_no
+       max(period.ends) AS ends, min(period.period_no) AS first_no
   FROM unnest(%(type_accounts)s::bigint[], %(types)s::seat_type_name[])
        AS given(account_no, seat_type)
   JOIN period ON period.account_no = given.account_no
  GROUP BY given.account_no, given.seat_type
 
 -- touched_steps --
--- The counts from the start of those periods on, and the last ones before.
+-- The counts in those periods, and the last ones before.
 SELECT step.account_no, step.seat_type, step.at, step.purchased, step.assigned,
        step.bought, step.retired, step.given, step.taken
   FROM touched_types AS touched
@@ -90,10 +90,11 @@ SELECT step.account_no, step.seat_type, step.at, step.purchased, step.assigned,
           FROM seat_count
          WHERE account_no = touched.account_no
            AND seat_type = touched.seat_type
-           AND at > touched.starts)) AS step
+           AND at > touched.starts
+           AND at < touched.ends)) AS step
 
 -- touched_held --
--- The holdings that begin or end after the start of those periods.
+-- The holdings that begin in those periods, or before and end after their start.
 SELECT held.account_no, held.seat_type, held.number, held.user_no, held.held_from,
        held.held_until
   FROM touched_types AS touched
@@ -103,7 +104,8 @@ SELECT held.account_no, held.seat_type, held.number, held.user_no, held.held_fro
          WHERE account_no = touched.account_no
            AND seat_type = touched.seat_type
            AND NOT reversed
-           AND held_until >= touched.starts)
+           AND held_until >= touched.starts
+           AND held_from < touched.ends)
        UNION ALL
        (SELECT account_no, seat_type, number, user_no, held_from, held_until
           FROM seat_holding
@@ -111,7 +113,8 @@ SELECT held.account_no, held.seat_type, held.number, held.user_no, held.held_fro
            AND seat_type = touched.seat_type
            AND NOT reversed
            AND held_until IS NULL
-           AND held_from > touched.starts)) AS held
+           AND held_from > touched.starts
+           AND held_from < touched.ends)) AS held
 
 -- figures --
 -- The figures of each period and seat type, by every counting rule (R53, R55). Needs

@@ -122,12 +122,11 @@ def reach(
     rows = reader.ask(
         "billing",
         "earliest_change",
-        account_no=account_no,
+        account_nos=[account_no],
         since=since.position,
         upto=known.position,
     )
-    earliest: datetime | None = utc(rows[0]["since"])
-    return None if earliest is None else earliest - timedelta(microseconds=1)
+    return utc(rows[0]["since"]) - timedelta(microseconds=1) if rows else None
 
 
 def changes(

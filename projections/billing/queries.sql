@@ -57,14 +57,15 @@ SELECT account.account_key, said.account_no, said.position, said.recorded_at,
    AND said.position <= %(upto)s::bigint;
 
 -- earliest_change --
--- The earliest instant that was said something of, of an account's seats, between two
+-- The earliest instant that was said something of, of some accounts' seats, between two
 -- states of knowledge.
-SELECT min(effective_at) AS since
+SELECT account_no, min(effective_at) AS since
   FROM journal
- WHERE account_no = %(account_no)s::bigint
+ WHERE account_no = ANY (%(account_nos)s::bigint[])
    AND position > %(since)s::bigint
    AND position <= %(upto)s::bigint
-   AND (number IS NOT NULL OR topic = 'EntryReversed');
+   AND (number IS NOT NULL OR topic = 'EntryReversed')
+ GROUP BY account_no;
 
 -- contract_between --
 -- What was said of an account's contract after one position, up to another, with the

@@ -68,8 +68,9 @@ def bench_counts(conninfo: str, events: int) -> dict[str, Any]:
     for mode in MODES:
         figures[f"{mode}_seconds"] = _counted(conninfo, "--mode", mode)
     with Reader(conninfo) as reader:
-        position = str(reader.head - 1)
-    figures["known_at_seconds"] = _counted(conninfo, "--known-at", position)
+        head = reader.head
+    for name, position in (("known_at", head - 1), ("known_at_half", head // 2)):
+        figures[f"{name}_seconds"] = _counted(conninfo, "--known-at", str(position))
     return figures
 
 

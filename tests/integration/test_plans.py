@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -11,10 +11,14 @@ import psycopg
 import pytest
 
 from projections import engine, generation
+from projections.billing import drafting
 from projections.queries import queries, question
+from projections.reader import Reader
 from projections.rebuild import rebuild
 from scripts.benches.generator import history, write
+from seat_ledger.invoice import InvoiceRequest
 from seat_ledger.store.connection import connect
+from tests.program import ANN, BUY, GIVE, OPEN, PRO, Program
 
 EVENTS, ACCOUNTS = 12_000, 120
 BIG = {
@@ -96,6 +100,52 @@ def test_no_question_or_catch_up_reads_a_whole_table(database: str) -> None:
         assert asked > 40
         assert wrong == []
         catch_up_of_one_event(connection)
+
+
+def test_an_invoice_reads_its_period_and_not_the_accounts_history(
+    database: str,
+) -> None:
+    """Eight months in which a seat goes to and fro, then a quiet one to invoice."""
+    hours = [
+        f"2025-{month:02}-{day:02}T{hour:02}:00:00Z"
+        for month in range(1, 9) for day in range(1, 26) for hour in range(0, 20, 2)
+    ]  # fmt: skip
+    words = ("unassign_seat", "assign_seat")
+    moves = [
+        {"op": words[n % 2], "user": "ann", "seat_type": PRO, "effective_at": at}
+        for n, at in enumerate(hours[1:])
+    ]
+    commands = (
+        OPEN | {"term_start": "2025-01-01", "time_zone": "UTC"},
+        BUY | {"effective_at": "2025-01-01"},
+        ANN | {"effective_at": "2025-01-01"},
+        GIVE | {"effective_at": "2025-01-01"},
+        *({"account": "acme"} | one for one in moves),
+    )
+    done = Program(database).lines(*commands)
+    assert done.returncode == 0, done.stderr
+    prices = {PRO: "90.00"}
+    asked = InvoiceRequest("acme", "I", date(2025, 10, 1), prices, "EUR")
+    with Reader(database) as reader:
+        reader.connection.execute("COMMIT")
+        reader.connection.execute("ANALYZE")
+        reader.catch_up()
+        before = rows_read(reader)
+        draft = drafting.draft(reader, asked)
+        read = {name: rows - before[name] for name, rows in rows_read(reader).items()}
+    assert [line.amount for line in draft.lines()] == ["270.00"]
+    assert len(commands) > 1_500
+    assert (read["journal"] < 50, read["seat_count"] < 50) == (True, True), read
+
+
+def rows_read(reader: Reader) -> dict[str, int]:
+    """How many rows of each big table this connection has read."""
+    rows = reader.connection.execute(
+        "SELECT relname, sum(seq_tup_read + coalesce(idx_tup_fetch, 0))::bigint "
+        "FROM pg_stat_xact_user_tables WHERE relname = ANY(%s) GROUP BY 1",
+        [sorted(BIG)],
+    )
+    return dict(rows.fetchall())
 
 
 def catch_up_of_one_event(connection: psycopg.Connection[Any]) -> None:
