@@ -27,10 +27,19 @@ from seat_ledger.errors import CommandRefused, NotFound
 from seat_ledger.store.connection import become, connect, unavailable
 from seat_ledger.values import account_id, as_word, fold_email, shown
 
-__all__ = ["AccountFacts", "Knowledge", "Reader", "Row", "utc"]
+__all__ = ["AccountFacts", "Knowledge", "Reader", "Row", "no_such_account", "utc"]
 
 
 _ID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+def no_such_account(key: str) -> NotFound:
+    """What is said of an account that is not there, or may not be seen."""
+    return NotFound(
+        "account_not_found",
+        f"There is no account {shown(key)}.",
+        try_="look with 'seat-ledger account list'",
+    )
 
 
 class Knowledge(NamedTuple):
@@ -186,11 +195,7 @@ class Reader:
         """An account by its key. Raises NotFound (``account_not_found``)."""
         rows = self.ask("accounts", "contract", account_id=account_id(key))
         if not rows:
-            raise NotFound(
-                "account_not_found",
-                f"There is no account {shown(key)}.",
-                try_="look with 'seat-ledger account list'",
-            )
+            raise no_such_account(key)
         account_no = rows[0]["account_no"]
         return facts_of(rows, known.position, self._reversed(known, [account_no]))
 

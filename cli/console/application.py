@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from http import HTTPStatus
 from importlib import resources
 from itertools import chain
 from typing import Any
@@ -44,7 +45,11 @@ HEADERS = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
 TYPES = {"json": "application/json", "csv": "text/csv; charset=utf-8"}
-STATIC = {"console.css": "text/css", "console.js": "text/javascript"}
+STATIC = {
+    "console.css": "text/css",
+    "console.js": "text/javascript",
+    "icon.svg": "image/svg+xml",
+}
 LONGEST_ADDRESS = 8000
 
 Tell = Callable[..., None]
@@ -221,7 +226,7 @@ class Around:
             nonlocal status
             if message["type"] == "http.response.start":
                 status, scope["begun"] = message["status"], True
-                message["headers"] = _headers(scope, message["headers"])
+                message["headers"] = _headers(scope, status, message["headers"])
             await send(message)
 
         request = Request(scope)
@@ -238,7 +243,9 @@ class Around:
         scope = request.scope
         answer: ASGIApp = self.inner
         if request.method not in {"GET", "HEAD"}:
-            answer = PlainTextResponse("The console only reads.", 405, {"Allow": "GET"})
+            answer = PlainTextResponse(
+                "The console only reads.", 405, {"Allow": "GET, HEAD"}
+            )
         elif len(scope["query_string"]) > LONGEST_ADDRESS:
             answer = PlainTextResponse("The address is too long.", 414)
         else:
@@ -262,8 +269,9 @@ class Around:
             )
 
 
-def _headers(scope: Scope, headers: Any) -> list[tuple[bytes, bytes]]:
-    fixed = scope["path"].startswith("/static/")
+def _headers(scope: Scope, status: int, headers: Any) -> list[tuple[bytes, bytes]]:
+    """An answer's headers with those that all have; only our own files may be kept."""
+    fixed = scope["path"].startswith("/static/") and status == HTTPStatus.OK
     cache = "public, max-age=31536000, immutable" if fixed else "no-store"
     own = {**HEADERS, "Cache-Control": cache}
     return [

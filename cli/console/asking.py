@@ -21,9 +21,9 @@ from cli.console.words import Words
 from cli.render import Answer
 from cli.session import Question
 from projections.pool import PooledReader, RedactedReader
-from projections.reader import AccountFacts
+from projections.reader import AccountFacts, no_such_account
 from seat_ledger.calendar import ZoneHistory, local_time, parse_moment
-from seat_ledger.errors import InvalidInput, LedgerError, NotFound
+from seat_ledger.errors import InvalidInput, LedgerError
 from seat_ledger.values import iso, shown
 
 PAGE = 50
@@ -93,7 +93,7 @@ class Asked(Question):
         """The account asked about; one that may not be seen is not there."""
         key = self.given.get("account") or self["account"]
         if not self.may_see(key):
-            raise NotFound("account_not_found", f"There is no account {shown(key)}.")
+            raise no_such_account(key)
         return super().account
 
     @functools.cached_property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from base64 import b64encode
 from collections.abc import Mapping
 from datetime import date, datetime
@@ -15,10 +16,12 @@ from cli.console.asking import Asked, Page
 from cli.console.words import LANGUAGES, Words
 from cli.render import harmless_in_page, to_json
 from seat_ledger.calendar import ZoneHistory
-from seat_ledger.errors import LedgerError
+from seat_ledger.errors import LedgerError, NotFound
 from seat_ledger.values import iso
 
 _UTC = ZoneHistory("UTC")
+_FIXED = re.compile(r"[0-9T:. -]+(?:Z|[+-][0-9]{2}:[0-9]{2})|[0-9]{1,18}", re.ASCII)
+"""An instant, or a position; not a local time, which an account reads its own way."""
 
 
 class Sheet:
@@ -67,14 +70,30 @@ class Sheet:
     ) -> str:
         """What went wrong, as a page with the same frame."""
         key = f"error_{error.code}"
+        carried = _carried(error, params)
+        query = f"?{urlencode(carried)}" if carried else ""
         return self.templates.get_template("failure.html").render(
             t=words,
             told=words(key) if words.has(key) else words("error_other"),
             error=error,
             params=params,
             path=path,
+            carried=carried,
+            link=lambda page: f"/{page}{query}",
             languages=_languages(words, params, path),
         )
+
+
+def _carried(error: LedgerError, params: Mapping[str, str]) -> dict[str, str]:
+    """What stays of an address that failed: the language, and the moments.
+
+    Moments stay where they were not the matter, and say the same for any account.
+    """
+    kept = {"lang": params["lang"]} if params.get("lang") in LANGUAGES else {}
+    if isinstance(error, NotFound):
+        given = {name: params.get(name, "").strip() for name in ("as_of", "known_at")}
+        kept |= {name: text for name, text in given.items() if _FIXED.fullmatch(text)}
+    return kept
 
 
 def _pinned(asked: Asked, page: Page, form: str) -> str:

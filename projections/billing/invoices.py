@@ -92,13 +92,18 @@ def find(reader: Reader, invoice: str, known: Knowledge) -> Issued:
     """The invoice of a number. Raises NotFound (``invoice_not_found``)."""
     rows = reader.ask("billing", "issued_as", invoice=invoice, upto=known.position)
     if not rows:
-        raise NotFound(
-            "invoice_not_found",
-            f"There is no invoice {shown(invoice)}, as known at {known.position}.",
-            try_="seat-ledger invoice list",
-        )
+        raise no_such_invoice(invoice, known)
     account = reader.account(rows[0]["account_key"], known)
     return _read(reader, rows, {account.no: account})[0]
+
+
+def no_such_invoice(invoice: str, known: Knowledge) -> NotFound:
+    """What is said of an invoice that is not there, or may not be seen."""
+    return NotFound(
+        "invoice_not_found",
+        f"There is no invoice {shown(invoice)}, as known at {known.position}.",
+        try_="seat-ledger invoice list",
+    )
 
 
 def _read(

@@ -60,12 +60,17 @@ def show(reader: Reader, position: int, known: Knowledge) -> Row:
     """One event. Raises NotFound (``entry_not_found``)."""
     rows = list(listed(reader, known, from_position=position, until_position=position))
     if not rows:
-        raise NotFound(
-            "entry_not_found",
-            f"There is no event at position {position}, as known at {known.position}.",
-            try_="look with 'seat-ledger event list'",
-        )
+        raise no_such_entry(position, known)
     return rows[0]
+
+
+def no_such_entry(position: int, known: Knowledge) -> NotFound:
+    """What is said of an entry that is not there, or may not be seen."""
+    return NotFound(
+        "entry_not_found",
+        f"There is no event at position {position}, as known at {known.position}.",
+        try_="look with 'seat-ledger event list'",
+    )
 
 
 def entries(

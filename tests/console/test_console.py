@@ -30,6 +30,7 @@ from served import (
 )
 
 from projections.pool import PooledReader
+from seat_ledger.values import shown
 
 INVOICE = "INV/7 <i>"
 PAGES: dict[str, dict[str, Any]] = {
@@ -434,6 +435,59 @@ def test_what_pages_load_has_the_digest_that_they_name(console: Console) -> None
     page = console.get("search").text
     named = dict(re.findall(r'="(/static/[^"]+)" integrity="sha256-([^"]+)"', page))
     assert len(named) == 2
+    icon = re.search(r'<link rel="icon"[^>]*href="([^"]+)"', page)
+    assert icon is not None
+    assert (
+        console.open(console.url + icon[1]).headers["Content-Type"] == "image/svg+xml"
+    )
     for address, digest in named.items():
         found = console.open(console.url + address).text.encode()
         assert base64.b64encode(hashlib.sha256(found).digest()).decode() == digest
+
+
+def test_what_may_not_be_seen_is_answered_as_if_it_were_not_there(
+    guarded: Console,
+) -> None:
+    every = guarded.get("events.json", headers=ALL).json()["rows"]
+    theirs = next(r["position"] for r in every if r["account"] == HOSTILE_KEY)
+    cases = [
+        ("account", {"account": HOSTILE_KEY}, {"account": "nobody"}),
+        ("users", {"account": HOSTILE_KEY}, {"account": "nobody"}),
+        ("event", {"position": theirs}, {"position": 10**17}),
+        ("invoice", {"invoice": INVOICE}, {"invoice": "nothing"}),
+    ]
+    other = {**ANN, "X-Accounts": "else"}
+    for page, hidden, absent in cases:
+        told = []
+        for asked in (hidden, absent):
+            headers = other if page == "invoice" else ANN
+            found = guarded.get(f"{page}.json", headers=headers, **asked)
+            (name,) = asked.values()
+            message = found.json()["message"].replace(shown(name).strip("'"), "…")
+            told.append((found.status, {**found.json(), "message": message}))
+        assert told[0] == told[1]
+        assert told[0][0] == 404
+
+
+def test_a_page_that_is_not_there_keeps_the_moments_and_the_language(
+    console: Console,
+) -> None:
+    kept = {"as_of": "2025-03-10T12:00:00Z", "known_at": "80", "lang": "nl"}
+    page = console.get("account", account="nope", **kept)
+    assert page.status == 404
+    links = re.findall(r'<a class="brand" href="([^"]+)"|<a href="(/[^"]+)"', page.text)
+    addresses = [html.unescape(one or two) for one, two in links]
+    assert len(addresses) >= 3
+    for address in addresses:
+        query = urllib.parse.urlsplit(address).query
+        assert {"as_of", "known_at"} <= urllib.parse.parse_qs(query).keys(), address
+    assert page.text.count('<input type="hidden" name="as_of"') == 1
+    unread = console.get("account", account="acme", as_of="soon", lang="nl")
+    assert '<a class="brand" href="/search?lang=nl">' in unread.text
+    assert 'href="/accounts?lang=nl"' in unread.text
+
+
+def test_only_what_is_there_may_be_kept_by_a_browser(console: Console) -> None:
+    assert console.get("static/nowhere").headers["Cache-Control"] == "no-store"
+    assert console.get("search", method="HEAD").status == 200
+    assert console.get("search", method="PUT").headers["Allow"] == "GET, HEAD"

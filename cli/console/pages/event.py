@@ -53,7 +53,7 @@ def event(asked: Asked) -> Page:
     position = asked.count("position")
     row = journal.show(asked.reader, position, asked.known)
     if not asked.may_see(row["account"]):
-        raise NotFound("entry_not_found", f"There is no event at position {position}.")
+        raise journal.no_such_entry(position, asked.known)
     asked.given["account"] = row["account"]
     title = asked.words("entry_titled", position=asked.words.number(position))
 

@@ -10,8 +10,6 @@ from cli.render import Answer, document, to_json
 from projections.billing import drafting
 from projections.billing import invoices as issuing
 from projections.billing.invoices import Issued
-from seat_ledger.errors import NotFound
-from seat_ledger.values import shown
 
 
 def invoices(asked: Asked) -> Page:
@@ -77,11 +75,7 @@ def _found(asked: Asked, number: str) -> Issued:
     """The invoice, if it may be seen; else it is not there."""
     found = issuing.find(asked.reader, number, asked.known)
     if not asked.may_see(found.account):
-        raise NotFound(
-            "invoice_not_found",
-            f"There is no invoice {shown(number)}, as known at {asked.known.position}.",
-            try_="seat-ledger invoice list",
-        )
+        raise issuing.no_such_invoice(number, asked.known)
     return found
 
 
