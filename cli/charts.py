@@ -18,6 +18,7 @@ from seat_ledger.calendar import ZoneHistory, add_months, local_date, resolve_da
 WIDTH = 720
 _LEFT, _RIGHT, _TOP, _FOOT = 44, 12, 12, 26
 _LANE = 26
+_LEAST_ROOM = 3
 _TURNING = (0x61C, 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A))
 _BANNED = dict.fromkeys(
     [*range(9), 11, 12, *range(14, 32), *range(0x7F, 0xA0), 0xFFFE, 0xFFFF, *_TURNING]
@@ -122,16 +123,15 @@ def span_chart(lanes: Sequence[Lane], frame: Frame) -> str:
 def _lane(lane: Lane, frame: Frame, top: int) -> Iterator[str]:
     if lane.name:
         yield _text(_LEFT - 4, top + 17, lane.name, "end")
+    yield from _beside(lane, frame, top)
     for span in lane.spans:
-        starts = frame.x(span.starts)
-        ends = frame.x(frame.ends if span.ends is None else span.ends)
-        width = max(ends - starts, 2)
+        starts, width = _extent(span, frame)
         bar = (
             f'<rect class="bar {span.kind}" x="{starts}" y="{top + 3}" '
             f'width="{width:.1f}" height="{_LANE - 6}" rx="3" fill="{COLOURS[0]}"/>'
         )
         room = int(width / 7)
-        if room >= 3:
+        if room >= _LEAST_ROOM:
             short = span.text if len(span.text) <= room else span.text[: room - 1] + "…"
             bar += (
                 f'<text class="on-bar" x="{starts + 5}" y="{top + 17}" '
@@ -142,6 +142,28 @@ def _lane(lane: Lane, frame: Frame, top: int) -> Iterator[str]:
             yield f'<a href={_attribute(span.href)} tabindex="-1">{told}</a>'
         else:
             yield f"<g>{told}</g>"
+
+
+def _extent(span: Span, frame: Frame) -> tuple[float, float]:
+    """Where a bar begins, and how wide it is."""
+    starts = frame.x(span.starts)
+    ends = frame.x(frame.ends if span.ends is None else span.ends)
+    return starts, max(ends - starts, 2)
+
+
+def _beside(lane: Lane, frame: Frame, top: int) -> Iterator[str]:
+    """The text of a lane's bars beside them, where none of them has room for it."""
+    extents = [_extent(span, frame) for span in lane.spans]
+    texts = {span.text for span in lane.spans}
+    if len(texts) != 1 or any(width >= 7 * _LEAST_ROOM for _, width in extents):
+        return
+    (text,) = texts
+    ends = max(starts + width for starts, width in extents)
+    if ends + 7 * len(text) < WIDTH - _RIGHT:
+        yield _text(ends + 5, top + 17, text, "start")
+    else:
+        begins = min(starts for starts, _ in extents)
+        yield _text(begins - 5, top + 17, text, "end")
 
 
 def _steps(

@@ -117,7 +117,7 @@ class Words:
 
 def _clock(wall: datetime) -> str:
     if wall.microsecond:
-        return f"{wall:%H:%M:%S.%f}"
+        return f"{wall:%H:%M:%S.%f}".rstrip("0")
     return f"{wall:%H:%M:%S}" if wall.second else f"{wall:%H:%M}"
 
 

@@ -1,13 +1,16 @@
 """The bench of the console: its pages at a steady rate, its start, and its memory.
 
 The server runs on one core of its own; requests come at fixed instants, and each is
-timed from its instant on, so that a slow answer is not hidden by the wait for it.
+timed from its instant on, so that a slow answer is not hidden by the wait for it. A
+table on stderr sets the figures beside what is asked of them. Nothing waits for ever:
+an answer that does not come in `PATIENCE` seconds ends the bench.
 """
 
 from __future__ import annotations
 
 import http.client
 import os
+import select
 import subprocess
 import sys
 import threading
@@ -15,49 +18,131 @@ import time
 import urllib.parse
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import cycle, islice
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg
 
+from scripts.benches import giant
+from scripts.benches.generator import write
 from scripts.benches.projections import BIN, filled, rebuilt
 
 RATE = 20
 SECONDS = 30
 CLIENTS = 8
 MANY = 10_000
+PATIENCE = 60.0
+KINDS = ("seat", "user", "account")
+GIANTS = 100
+"""Times that each page of the giant account is asked for, one after the other."""
 
 
 def bench_console(conninfo: str, events: int) -> dict[str, Any]:
     """Seat, user and account pages, as known now and as known before."""
-    filled(conninfo, events)
+    head = filled(conninfo, events)
+    size = min(giant.EVENTS, events)
+    write(conninfo, giant.giant_history(size, head))
+    told("filled; rebuilding")
     rebuilt(conninfo)
     asked = addresses(conninfo)
+    figures: dict[str, Any] = {"events": events, "requests_per_second": RATE}
     with serving(conninfo) as (port, process, first):
-        figures: dict[str, Any] = {
-            "events": events,
-            "first_answer_seconds": round(first, 3),
-            "requests_per_second": RATE,
-        }
-        ask(port, [one for kind in asked.values() for one in kind[:50]])
-        for kind, paths in asked.items():
-            took = steadily(port, paths[: RATE * SECONDS])
-            for part in (50, 95, 99):
-                at = took[min(len(took) - 1, len(took) * part // 100)]
-                figures[f"{kind}_p{part}_ms"] = round(at, 1)
-        mixed = [path for paths in zip(*asked.values(), strict=True) for path in paths]
-        ask(port, (mixed * MANY)[: MANY // 10])
-        before = resident(process.pid)
-        began = time.perf_counter()
-        ask(port, (mixed * MANY)[:MANY])
-        figures["requests"] = MANY
-        figures["most_requests_per_second"] = round(
-            MANY / (time.perf_counter() - began), 1
-        )
-        figures["memory_before_mib"] = round(before, 1)
-        figures["memory_after_mib"] = round(resident(process.pid), 1)
+        figures["first_answer_seconds"] = round(first, 3)
+        told("pages at a steady rate")
+        figures |= paced(port, asked)
+        told(f"{MANY:,} requests as fast as they go")
+        figures |= many(port, process.pid, asked)
+        told("pages of the giant account")
+        figures |= of_giant(port, size)
+    table(figures)
     return figures
+
+
+def paced(port: int, asked: dict[str, list[str]]) -> dict[str, float]:
+    """Each kind of page at a fixed rate: parts of the times, in milliseconds."""
+    figures = {}
+    ask(port, [one for kind in asked.values() for one in kind[:50]])
+    for kind, paths in asked.items():
+        took = steadily(port, list(islice(cycle(paths), RATE * SECONDS)))
+        for part in (50, 95, 99):
+            figures[f"{kind}_p{part}_ms"] = part_of(took, part)
+    return figures
+
+
+def many(port: int, pid: int, asked: dict[str, list[str]]) -> dict[str, float]:
+    """All kinds, one after the other: the rate, and the memory before and after."""
+    mixed = [path for paths in zip(*asked.values(), strict=True) for path in paths]
+    ask(port, list(islice(cycle(mixed), MANY // 10)))
+    before, began = resident(pid), time.perf_counter()
+    ask(port, list(islice(cycle(mixed), MANY)))
+    return {
+        "requests": MANY,
+        "most_requests_per_second": round(MANY / (time.perf_counter() - began), 1),
+        "memory_before_mib": round(before, 1),
+        "memory_after_mib": round(resident(pid), 1),
+    }
+
+
+def of_giant(port: int, size: int) -> dict[str, Any]:
+    """Pages of the giant account: time to the first byte, and the largest of them."""
+    seat = f"{giant.TYPES[0]}#{giant.WANTED}"
+    pages = {
+        "account": {},
+        "seat": {"seat": seat},
+        "user": {"user": "u1"},
+        "seats": {},
+        "users": {},
+        "periods": {},
+    }
+    figures: dict[str, Any] = {"giant_events": size}
+    largest = 0
+    for page, params in pages.items():
+        query = urllib.parse.urlencode({"account": giant.KEY, **params})
+        found = [
+            (took, size) for took, size in ask(port, [f"/{page}?{query}"] * GIANTS)
+        ]
+        figures[f"giant_{page}_p95_ms"] = part_of(sorted(t for t, _ in found), 95)
+        largest = max(largest, *(size for _, size in found))
+    return {**figures, "giant_largest_page_kib": round(largest / 1024, 1)}
+
+
+def part_of(took: list[float], part: int) -> float:
+    """The time within which so many of a hundred answers came, of sorted times."""
+    return round(took[min(len(took) - 1, len(took) * part // 100)], 1)
+
+
+class Asked(NamedTuple):
+    """What is asked of a figure: to be below it."""
+
+    figure: str
+    below: float
+
+
+ASKED = (
+    *(
+        Asked(f"{kind}{then}_p95_ms", 50)
+        for kind in KINDS
+        for then in ("", "_known_at")
+    ),
+    Asked("first_answer_seconds", 1),
+)
+
+
+def table(figures: dict[str, Any]) -> None:
+    """The figures beside what is asked of them, for people, on stderr."""
+    for figure, below in ASKED:
+        verdict = "kept" if figures[figure] < below else "MISSED"
+        told(f"  {figure:28} {figures[figure]:9} below {below:4}  {verdict}")
+    grown = figures["memory_after_mib"] - figures["memory_before_mib"]
+    verdict = "kept" if grown < figures["memory_before_mib"] / 10 else "MISSED"
+    told(f"  {'memory_growth_mib':28} {grown:9.1f} flat        {verdict}")
+
+
+def told(text: str) -> None:
+    """Say how far it is."""
+    print(f"console: {text}", file=sys.stderr, flush=True)
 
 
 def addresses(conninfo: str) -> dict[str, list[str]]:
@@ -98,7 +183,7 @@ def addresses(conninfo: str) -> dict[str, list[str]]:
 @contextmanager
 def serving(
     conninfo: str,
-) -> Iterator[tuple[int, subprocess.Popen[str], float]]:
+) -> Iterator[tuple[int, subprocess.Popen[bytes], float]]:
     """The real command on the last core: its port, and seconds to its first answer."""
     core = max(os.sched_getaffinity(0))
     command = [BIN / "seat-ledger", "serve", "--port", "0", "--quiet"]
@@ -107,19 +192,39 @@ def serving(
         [sys.executable, "-c", _ON_CORE, str(core), *map(str, command)],
         env={**os.environ, "SEAT_LEDGER_DATABASE_URL": conninfo},
         stderr=subprocess.PIPE,
-        text=True,
     )
     assert process.stderr is not None
     try:
-        told = next(line for line in process.stderr if line.startswith("Serving"))
+        port = _port_of(process)
         threading.Thread(target=process.stderr.read, daemon=True).start()
-        port = urllib.parse.urlsplit(told.split()[2]).port
-        assert port is not None
         ask(port, ["/"])
         yield port, process, time.perf_counter() - began
     finally:
         process.terminate()
-        process.wait(10)
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(10)
+
+
+def _port_of(process: subprocess.Popen[bytes]) -> int:
+    """The port that it says it serves on. Ends the bench where it says none."""
+    assert process.stderr is not None
+    said, until = b"", time.monotonic() + PATIENCE
+    while (left := until - time.monotonic()) > 0:
+        if not select.select([process.stderr], [], [], left)[0]:
+            break
+        some = os.read(process.stderr.fileno(), 4096)
+        said += some
+        for line in said.decode(errors="replace").splitlines():
+            if line.startswith("Serving on") and line.endswith(")."):
+                port = urllib.parse.urlsplit(line.split()[2]).port
+                assert port is not None
+                return port
+        if not some:
+            break
+    raise SystemExit(f"The console does not serve: {said.decode(errors='replace')}")
 
 
 _ON_CORE = """
@@ -129,33 +234,46 @@ os.execv(sys.argv[2], sys.argv[2:])
 """
 
 
-def _get(connection: http.client.HTTPConnection, path: str) -> None:
+def _connected(port: int) -> http.client.HTTPConnection:
+    return http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+
+
+def _get(connection: http.client.HTTPConnection, path: str) -> tuple[float, int]:
+    """Milliseconds to the first byte of an answer, and how many bytes it has."""
+    began = time.perf_counter()
     connection.request("GET", path)
     answer = connection.getresponse()
-    told = answer.read()
-    assert answer.status == 200, (path, told)
+    first = (time.perf_counter() - began) * 1000
+    text = answer.read()
+    if answer.status != 200:
+        raise SystemExit(f"{path} was answered with {answer.status}: {text[:500]!r}")
+    return first, len(text)
 
 
-def ask(port: int, paths: list[str]) -> None:
-    """Ask for all, one after the other."""
-    connection = http.client.HTTPConnection("127.0.0.1", port)
-    for path in paths:
-        _get(connection, path)
+def ask(port: int, paths: list[str]) -> list[tuple[float, int]]:
+    """Ask for all, one after the other: first byte in milliseconds, and size."""
+    connection = _connected(port)
+    found = [_get(connection, path) for path in paths]
     connection.close()
+    return found
 
 
 def steadily(port: int, paths: list[str]) -> list[float]:
     """Ask at a fixed rate; the milliseconds of each from its instant on, sorted."""
     took: list[float] = []
+    wrong: list[BaseException] = []
     begins = time.perf_counter() + 0.2
 
     def client(number: int) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", port)
-        for place in range(number, len(paths), CLIENTS):
-            due = begins + place / RATE
-            time.sleep(max(0.0, due - time.perf_counter()))
-            _get(connection, paths[place])
-            took.append((time.perf_counter() - due) * 1000)
+        connection = _connected(port)
+        try:
+            for place in range(number, len(paths), CLIENTS):
+                due = begins + place / RATE
+                time.sleep(max(0.0, due - time.perf_counter()))
+                _get(connection, paths[place])
+                took.append((time.perf_counter() - due) * 1000)
+        except (OSError, http.client.HTTPException, SystemExit) as error:
+            wrong.append(error)
         connection.close()
 
     threads = [threading.Thread(target=client, args=(n,)) for n in range(CLIENTS)]
@@ -163,7 +281,8 @@ def steadily(port: int, paths: list[str]) -> list[float]:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(took) == len(paths)
+    if wrong:
+        raise SystemExit(f"At a steady rate: {wrong[0]!r}")
     return sorted(took)
 
 

@@ -143,3 +143,13 @@ def test_both_ways_to_thin_a_chart_show_what_the_steps_say(console: Console) -> 
             for figure in ("purchased", "assigned"):
                 assert found[place][figure] == row[figure], (name, place)
     reader.connection.close()
+
+
+def test_a_bar_without_room_has_its_text_beside_it(console: Console) -> None:
+    asked = {"account": KEY, "user": "u1"}
+    page = console.get("user", **asked)
+    chart = page.text[page.text.index("<svg") : page.text.index("</svg>")]
+    named = set(re.findall(r">([a-z]+/[a-z]+#\d+)</text>", chart))
+    rows = console.get("user.json", **asked).json()["rows"]
+    assert len({row["seat"] for row in rows}) > 1
+    assert named == {row["seat"] for row in rows}

@@ -77,5 +77,7 @@ def test_numbers_and_dates_by_locale() -> None:
     assert (en.day(day), nl.day(day)) == ("14 March 2026", "14 maart 2026")
     instant = datetime(2026, 3, 14, 9, 30, tzinfo=UTC)
     assert nl.spelled(instant, AMSTERDAM) == "14 maart 2026 10:30 (Europe/Amsterdam)"
+    finer = instant.replace(second=5, microsecond=250_000)
+    assert en.moment(finer, AMSTERDAM) == "14 Mar 2026 10:30:05.25"
     assert en.moment(None, AMSTERDAM) == "present"
     assert nl.span(33_120) == "9 u 12 min"

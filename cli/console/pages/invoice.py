@@ -54,6 +54,10 @@ def invoice(asked: Asked) -> Page:
             "differs": drafting.differences(found, again),
             "held": held,
             "summary": summary,
+            "others": any(
+                (row["invoice"], row["period"]) != (found.invoice, said["period"])
+                for row in held
+            ),
         }
 
     title = asked.words("invoice_titled", invoice=found.invoice)
