@@ -164,21 +164,22 @@ moved AS (
       FROM dated
     OFFSET 0
 ),
+-- The date's highest count so far is a maximum in whose key the date comes first: one
+-- pass serves both; what counts is that of the date's last step.
 placed AS (
     SELECT moved.*,
            greatest(0, assigned - max(
                CASE WHEN inside THEN assigned - given + taken END
            ) OVER so_far) AS record,
            lead(d) OVER so_far AS next_d,
-           max(CASE
+           (max(d * 4294967296 + CASE
                    WHEN amid_day OR d = 1
                    THEN greatest(assigned, assigned - given + taken)
                    ELSE assigned
-               END) OVER (
-               PARTITION BY account_no, seat_type, period_no, d) AS day_top
+               END) OVER so_far - d * 4294967296)::integer AS day_top
       FROM moved
     WINDOW so_far AS (
-               PARTITION BY account_no, seat_type, period_no ORDER BY d, at
+               PARTITION BY account_no, seat_type, period_no ORDER BY at
                ROWS UNBOUNDED PRECEDING)
 ),
 stepped AS (
