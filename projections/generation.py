@@ -22,8 +22,22 @@ from seat_ledger.store.connection import connect
 from seat_ledger.values import seat_types
 
 READER_ROLE = "seat_ledger_reader"
+ACCOUNT_READER_ROLE = "seat_ledger_account_reader"
 
 Connection = psycopg.Connection[Any]
+
+_DEFINING = ("journal", "holdings", "accounts", "users", "assignments", "counts")
+"""The rooms that define functions of the knowledge position, in order."""
+
+_SERVED = (
+    "SELECT number, position, "
+    "coalesce((SELECT max(notification_id) FROM ledger.stored_events), 0), "
+    "versions FROM projection.generation WHERE state = 'served'"
+)
+_SERVED_ALONE = (
+    "SELECT number, position, position, versions "
+    "FROM projection.generation WHERE state = 'served'"
+)
 
 
 class Served(NamedTuple):
@@ -51,9 +65,9 @@ class Served(NamedTuple):
         return bool(self.stale) or self.checkpoint > self.head
 
 
-def schema_of(number: int) -> str:
-    """The schema of a generation's tables."""
-    return f"projection_{number}"
+def schema_of(number: int, *, own: bool = False) -> str:
+    """The schema of a generation's tables, or of those for an account's reader."""
+    return f"projection_{number}_own" if own else f"projection_{number}"
 
 
 def install(conninfo: str) -> bool:
@@ -69,7 +83,9 @@ def install(conninfo: str) -> bool:
             if _is_installed(connection):
                 return False
             connection.execute("SET LOCAL client_min_messages = warning")
-            connection.execute("DROP SCHEMA IF EXISTS projection CASCADE")
+            connection.execute(
+                "DROP SCHEMA IF EXISTS projection, projection_own CASCADE"
+            )
             connection.execute(text("control.sql").encode())
             number = make(connection)
             for projection in PROJECTIONS:
@@ -85,18 +101,17 @@ def _is_installed(connection: Connection) -> bool:
     return bool(row and row[0])
 
 
-def served(connection: Connection) -> Served:
-    """The generation that is served. Raises SchemaMismatch (exit 12)."""
+def served(connection: Connection, *, sees_store: bool = True) -> Served:
+    """The generation that is served. Raises SchemaMismatch (exit 12).
+
+    Without `sees_store` its checkpoint stands for the store's head.
+    """
     missing = SchemaMismatch(
         "The database has no schema of the seat ledger, or an older one.",
         try_="seat-ledger db migrate",
     )
     try:
-        row = connection.execute(
-            "SELECT number, position, "
-            "coalesce((SELECT max(notification_id) FROM ledger.stored_events), 0), "
-            "versions FROM projection.generation WHERE state = 'served'"
-        ).fetchone()
+        row = connection.execute(_SERVED if sees_store else _SERVED_ALONE).fetchone()
     except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName) as error:
         raise missing from error
     if row is None:
@@ -120,10 +135,16 @@ def check(found: Served) -> None:
         )
 
 
-def use(connection: Connection, number: int) -> None:
-    """Let names without a schema mean a generation's, for the whole session."""
+def use(connection: Connection, number: int, *, own: bool = False) -> None:
+    """Let names without a schema mean a generation's, for the whole session.
+
+    With `own` they mean what a reader of single accounts may see of it.
+    """
+    path = [schema_of(number, own=True)] * own + [schema_of(number)]
     connection.execute(
-        sql.SQL("SET search_path TO {}").format(sql.Identifier(schema_of(number)))
+        sql.SQL("SET search_path TO {}").format(
+            sql.SQL(", ").join(map(sql.Identifier, path))
+        )
     )
 
 
@@ -145,14 +166,27 @@ def make(connection: Connection) -> int:
         )
     for room in ROOMS:
         connection.execute(queries(room, "tables.sql")["table"])
-    for room in ("journal", "holdings", "accounts", "users", "assignments", "counts"):
+    for room in _DEFINING:
         connection.execute(text(room, "definition.sql").encode())
+    if _has_role(connection, ACCOUNT_READER_ROLE):
+        _make_own(connection, number)
     connection.execute(
         "INSERT INTO projection.generation (number, state, versions, position) "
         "VALUES (%s, 'building', %s, 0)",
         [number, json.dumps(versions())],
     )
     return number
+
+
+def _make_own(connection: Connection, number: int) -> None:
+    """Make what readers of single accounts ask: the same names in a schema apart."""
+    own, kept = (sql.Identifier(schema_of(number, own=one)) for one in (True, False))
+    connection.execute(sql.SQL("CREATE SCHEMA {}").format(own))
+    connection.execute(sql.SQL("SET LOCAL search_path TO {}, {}").format(own, kept))
+    connection.execute(text("own.sql").encode())
+    for room in _DEFINING:
+        connection.execute(text(room, "definition.sql").encode())
+    connection.execute(sql.SQL("SET LOCAL search_path TO {}").format(kept))
 
 
 def make_indexes(connection: Connection, number: int, name: str) -> None:
@@ -176,16 +210,35 @@ def serve(connection: Connection, number: int) -> None:
     connection.execute(
         "UPDATE projection.generation SET state = 'served' WHERE number = %s", [number]
     )
-    _let_read(connection, number)
+    if _has_role(connection, READER_ROLE):
+        _let_read(connection, READER_ROLE, schema_of(number))
+    if _is_there(connection, schema_of(number, own=True)):
+        use_own = sql.SQL("SET LOCAL search_path TO {}, {}").format(
+            sql.Identifier(schema_of(number, own=True)), path
+        )
+        connection.execute("CREATE SCHEMA IF NOT EXISTS projection_own")
+        connection.execute(use_own)
+        _let_read(connection, ACCOUNT_READER_ROLE, schema_of(number, own=True))
+        _let_use(connection, ACCOUNT_READER_ROLE, schema_of(number))
+        _point_views(connection, "projection_own")
+        _let_read(connection, ACCOUNT_READER_ROLE, "projection_own")
+        _let_see_checkpoint(connection)
+        connection.execute(sql.SQL("SET LOCAL search_path TO {}").format(path))
+    _point_views(connection, "projection")
+    if _has_role(connection, READER_ROLE):
+        _let_read(connection, READER_ROLE, "projection")
+
+
+def _point_views(connection: Connection, schema: str) -> None:
+    """Make the views of a schema over the tables of the search path."""
     rooms = [text(room, "view.sql") for room in ROOMS]
+    rooms = [views.replace(" projection.", f" {schema}.") for views in rooms]
     try:
         with connection.transaction():
             connection.execute("".join(rooms).encode())
     except psycopg.errors.InvalidTableDefinition:
         for views in rooms:
             _replace_views(connection, views)
-    if _has_reader(connection):
-        _let_read_schema(connection, "projection")
 
 
 def _replace_views(connection: Connection, views: str) -> None:
@@ -196,38 +249,56 @@ def _replace_views(connection: Connection, views: str) -> None:
     except psycopg.errors.InvalidTableDefinition:
         for line in views.splitlines():
             if line.startswith("CREATE OR REPLACE VIEW "):
-                name = line.split()[4].removeprefix("projection.")
+                schema, name = line.split()[4].split(".")
                 connection.execute(
-                    sql.SQL("DROP VIEW projection.{}").format(sql.Identifier(name))
+                    sql.SQL("DROP VIEW {}").format(sql.Identifier(schema, name))
                 )
         connection.execute(views.encode())
 
 
-def _has_reader(connection: Connection) -> bool:
+def _has_role(connection: Connection, role: str) -> bool:
     row = connection.execute(
-        "SELECT 1 FROM pg_roles WHERE rolname = %s", [READER_ROLE]
+        "SELECT 1 FROM pg_roles WHERE rolname = %s", [role]
     ).fetchone()
     return row is not None
 
 
-def _let_read(connection: Connection, number: int) -> None:
-    """Let the reader's role read what questions are asked of."""
-    if not _has_reader(connection):
-        return
-    for schema in ("projection", schema_of(number)):
-        connection.execute(
-            sql.SQL("GRANT USAGE ON SCHEMA {} TO {}").format(
-                sql.Identifier(schema), sql.Identifier(READER_ROLE)
-            )
+def _is_there(connection: Connection, schema: str) -> bool:
+    row = connection.execute(
+        "SELECT 1 FROM pg_namespace WHERE nspname = %s", [schema]
+    ).fetchone()
+    return row is not None
+
+
+def _let_use(connection: Connection, role: str, schema: str) -> None:
+    connection.execute(
+        sql.SQL("GRANT USAGE ON SCHEMA {} TO {}").format(
+            sql.Identifier(schema), sql.Identifier(role)
         )
-    _let_read_schema(connection, schema_of(number))
+    )
 
 
-def _let_read_schema(connection: Connection, schema: str) -> None:
+def _let_read(connection: Connection, role: str, schema: str) -> None:
+    """Let a role read all that stands in a schema."""
+    _let_use(connection, role, schema)
     connection.execute(
         sql.SQL("GRANT SELECT ON ALL TABLES IN SCHEMA {} TO {}").format(
-            sql.Identifier(schema), sql.Identifier(READER_ROLE)
+            sql.Identifier(schema), sql.Identifier(role)
         )
+    )
+
+
+def _let_see_checkpoint(connection: Connection) -> None:
+    """Let readers of single accounts see how far the tables are.
+
+    What stops them, and who rebuilds, may name other accounts.
+    """
+    _let_use(connection, ACCOUNT_READER_ROLE, "projection")
+    connection.execute(
+        sql.SQL(
+            "GRANT SELECT (number, state, versions, position) "
+            "ON projection.generation TO {}"
+        ).format(sql.Identifier(ACCOUNT_READER_ROLE))
     )
 
 
@@ -239,11 +310,12 @@ def drop(connection: Connection, number: int) -> None:
     with connection.transaction():
         connection.execute("SET LOCAL lock_timeout = '5s'")
         connection.execute("SET LOCAL client_min_messages = warning")
-        connection.execute(
-            sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(
-                sql.Identifier(schema_of(number))
+        for own in (True, False):
+            connection.execute(
+                sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(
+                    sql.Identifier(schema_of(number, own=own))
+                )
             )
-        )
         connection.execute(
             "DELETE FROM projection.generation WHERE number = %s AND state <> 'served'",
             [number],

@@ -24,7 +24,7 @@ from projections.contracts import AccountFacts, Row, facts_of
 from projections.locks import APPEND_LOCK
 from projections.queries import question
 from seat_ledger.errors import CommandRefused, NotFound
-from seat_ledger.store.connection import become, connect, unavailable
+from seat_ledger.store.connection import become, connect, sees_store, unavailable
 from seat_ledger.values import account_id, as_word, fold_email, shown
 
 __all__ = ["AccountFacts", "Knowledge", "Reader", "Row", "no_such_account", "utc"]
@@ -77,7 +77,8 @@ class Reader:
         try:
             if read_only:
                 self.connection.execute("SET default_transaction_read_only = on")
-            become(self.connection, "reader")
+            acts = become(self.connection, "reader")
+            self.sees_store = acts or sees_store(self.connection)
             self._pin(catch_up=catch_up)
         except BaseException:
             self.connection.close()
@@ -90,14 +91,14 @@ class Reader:
 
     def _pin(self, *, catch_up: bool) -> None:
         """Stay on what is served now: one snapshot for all the questions."""
-        if catch_up:
+        if catch_up and self.sees_store:
             become(self.connection, "projector")
             catching_up.catch_up(self.connection, patient=self.patient)
             become(self.connection, "reader")
         self.connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        found = generation.served(self.connection)
+        found = generation.served(self.connection, sees_store=self.sees_store)
         generation.check(found)
-        generation.use(self.connection, found.number)
+        generation.use(self.connection, found.number, own=not self.sees_store)
         self.generation = found.number
         self.head = found.checkpoint
         self.store_head = found.head

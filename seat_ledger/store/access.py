@@ -1,7 +1,8 @@
 """Roles with as few rights as their work needs.
 
 ``owner`` has the tables of the write side, ``writer`` appends and reads, ``projector``
-keeps the read side, ``reader`` reads what is served. Commands take on the smallest role
+keeps the read side, ``reader`` reads what is served; ``account_reader`` reads it of the
+accounts that :mod:`seat_ledger.store.account_readers` lets it. Commands take on the smallest role
 that suffices, where the login is a member of it (:mod:`seat_ledger.store.connection`).
 Where the login may not make roles everything works as the login itself.
 """
@@ -110,6 +111,7 @@ _NO_ROLES = (
     "of its rights. Let somebody with CREATEROLE run 'seat-ledger db migrate'."
 )
 _OPTIONAL = {
+    "single": "This login may not make the role of readers of single accounts.",
     "making": "This login may not let the projector make schemas in this database, so "
     "a rebuild works with the login's own rights.",
     "watching": "The projector may not see who holds a switch up (pg_read_all_stats).",

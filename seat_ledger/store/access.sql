@@ -35,7 +35,7 @@ BEGIN
                CASE space.nspname WHEN 'ledger' THEN 'seat_ledger_owner'
                                   ELSE 'seat_ledger_projector' END AS owner
           FROM pg_namespace AS space
-         WHERE space.nspname = 'ledger' OR space.nspname ~ '^projection(_[0-9]+)?$'
+         WHERE space.nspname = 'ledger' OR space.nspname ~ '^projection(_[0-9]+)?(_own)?$'
     LOOP
         EXECUTE format('ALTER SCHEMA %I OWNER TO %I', one.nspname, one.owner);
         PERFORM pg_temp.own(one.oid, one.nspname, one.owner);
@@ -53,6 +53,7 @@ GRANT USAGE ON SCHEMA ledger
 
 GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA ledger TO seat_ledger_writer;
 REVOKE INSERT ON ledger.schema_migration, ledger.digest_key FROM seat_ledger_writer;
+REVOKE ALL ON ledger.account_reader FROM seat_ledger_writer;
 GRANT SELECT, USAGE, UPDATE ON ALL SEQUENCES IN SCHEMA ledger TO seat_ledger_writer;
 GRANT UPDATE ON ledger.account_head, ledger.snapshots TO seat_ledger_writer;
 GRANT DELETE ON ledger.sealed_tile TO seat_ledger_writer;
@@ -68,6 +69,26 @@ GRANT SELECT ON ledger.stored_events, ledger.schema_migration, ledger.person_key
 GRANT SELECT ON ledger.schema_migration TO seat_ledger_reader;
 GRANT SELECT (notification_id, recorded_at) ON ledger.stored_events
    TO seat_ledger_reader;
+
+-- single --
+-- The reader of single accounts: the rows of ledger.account_reader say of which.
+DO $$
+BEGIN
+    IF NOT EXISTS (
+        SELECT FROM pg_roles WHERE rolname = 'seat_ledger_account_reader')
+    THEN
+        CREATE ROLE seat_ledger_account_reader NOLOGIN;
+    END IF;
+EXCEPTION WHEN duplicate_object OR unique_violation THEN
+    NULL;  -- somebody made it at the same moment
+END;
+$$;
+REVOKE ALL ON ALL TABLES IN SCHEMA ledger FROM seat_ledger_account_reader;
+GRANT USAGE ON SCHEMA ledger TO seat_ledger_account_reader;
+GRANT SELECT ON ledger.schema_migration TO seat_ledger_account_reader;
+-- A policy shows what concerns the login, and no more.
+GRANT SELECT (login, account_id) ON ledger.account_reader
+   TO seat_ledger_account_reader;
 
 -- making --
 -- The projector makes generations, each a schema of its own.

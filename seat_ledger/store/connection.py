@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.rows import tuple_row
 
 from seat_ledger.errors import DatabaseRefused, Unavailable
 
@@ -43,13 +44,25 @@ def connect(
     return connection
 
 
-def become(connection: psycopg.Connection[Any], role: Role) -> None:
+def become(connection: psycopg.Connection[Any], role: Role) -> bool:
     """Take on a role for the session, with fewer rights than the login.
 
     Where the login is no member of it, or this database does not know it, the login
-    keeps its own. Nothing that a transaction holds may depend on it.
+    keeps its own, and False is returned. Nothing that a transaction holds may depend
+    on it.
     """
-    connection.execute(_BECOME, {"role": f"seat_ledger_{role}"})
+    with connection.cursor(row_factory=tuple_row) as cursor:
+        row = cursor.execute(_BECOME, {"role": f"seat_ledger_{role}"}).fetchone()
+    return row is not None and row[0] != "none"
+
+
+def sees_store(connection: psycopg.Connection[Any]) -> bool:
+    """Whether the session may see how far the store is; the schema has to be there."""
+    row = connection.execute(
+        "SELECT has_column_privilege("
+        "to_regclass('ledger.stored_events'), 'notification_id', 'SELECT')"
+    ).fetchone()
+    return row is None or row[0] is not False
 
 
 def is_trusted(connection: psycopg.Connection[Any]) -> bool:

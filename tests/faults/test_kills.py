@@ -200,7 +200,7 @@ class Book:
         """The next rebuild cleans up whatever a killed one left."""
         assert rebuild(self.conninfo).error is None
         schemas = self.connection.execute(
-            "SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'projection\\_%'"
+            "SELECT count(*) FROM pg_namespace WHERE nspname ~ '^projection_[0-9]+$'"
         ).fetchone()
         assert schemas == (2,)
         self.connection.close()

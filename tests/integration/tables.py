@@ -100,7 +100,7 @@ def generations(conninfo: str) -> tuple[list[tuple[str, int]], list[int]]:
         ).fetchall()
         schemas = connection.execute(
             "SELECT substr(nspname, 12)::integer FROM pg_namespace "
-            "WHERE nspname LIKE 'projection\\_%' ORDER BY 1"
+            "WHERE nspname ~ '^projection_[0-9]+$' ORDER BY 1"
         ).fetchall()
     return rows, [number for (number,) in schemas]
 
