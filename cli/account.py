@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from cli import times
+from cli import account_readers, times
 from cli.render import Answer, emit, say
 from cli.session import (
     Question,
@@ -189,3 +189,11 @@ def show(question: Question, **_: Any) -> Answer:
     if session is not None and session.format == "table":
         answer.rows = row["totals"]
     return answer
+
+
+for _command in (
+    account_readers.readers,
+    account_readers.let_read,
+    account_readers.stop_reading,
+):
+    group.add_command(_command)

@@ -47,7 +47,18 @@ def _checked(name: str, check: Check, session: Session) -> dict[str, Any]:
     try:
         return {"check": name, "ok": True, "found": check(session), "try": None}
     except LedgerError as error:
-        return {"check": name, "ok": False, "found": error.message, "try": error.try_}
+        return _wrong(name, error)
+    except Exception as error:  # a check goes on, whatever the login may not see
+        from seat_ledger.store.connection import explained  # noqa: PLC0415
+
+        told = explained(session.database or "", error)
+        if told is None:
+            raise
+        return _wrong(name, told)
+
+
+def _wrong(name: str, error: LedgerError) -> dict[str, Any]:
+    return {"check": name, "ok": False, "found": error.message, "try": error.try_}
 
 
 def _unasked(_: Session) -> str:

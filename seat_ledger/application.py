@@ -51,7 +51,7 @@ from seat_ledger.settings import Settings
 from seat_ledger.snapshot import AccountSnapshot
 from seat_ledger.store.connection import (
     connect,
-    is_refusal,
+    explained,
     sqlstate_of,
     unavailable,
 )
@@ -606,20 +606,21 @@ class SeatLedger(Application[UUID]):
         except AggregateNotFoundError as error:
             raise Conflict from error
         except PersistenceError as error:
-            if is_refusal(error):
-                raise unavailable(self.conninfo, error) from error
-            raise failure(error) from error
+            told = explained(self.conninfo, error) or failure(error)
+            if told is None:
+                raise
+            raise told from error
 
 
-def failure(error: PersistenceError) -> Exception:
-    """What a failed append means: somebody was first, or a bug."""
+def failure(error: PersistenceError) -> Conflict | None:
+    """What a failed append means: somebody was first; None for a bug."""
     if isinstance(error, IntegrityError) or sqlstate_of(error) == MOVED:
         return Conflict(
             "Somebody changed this account at the same time, again and again. "
             "Nothing was written.",
             try_="repeat the command",
         )
-    return error
+    return None
 
 
 def _result(

@@ -106,6 +106,12 @@ class DatabaseRefused(Unavailable):
     exit_code = 1
 
 
+class NotAllowed(LedgerError):
+    """The login may not do this in the database."""
+
+    code = "not_allowed"
+
+
 class Locked(LedgerError):
     """Another run holds the lock."""
 

@@ -1,9 +1,10 @@
 """Roles with as few rights as their work needs.
 
 ``owner`` has the tables of the write side, ``writer`` appends and reads, ``projector``
-keeps the read side, ``reader`` reads what is served; ``account_reader`` reads it of the
-accounts that :mod:`seat_ledger.store.account_readers` lets it. Commands take on the smallest role
-that suffices, where the login is a member of it (:mod:`seat_ledger.store.connection`).
+keeps the read side, ``reader`` reads what is served, ``account_reader`` reads it of
+single accounts (:mod:`seat_ledger.store.account_readers`). Commands take on the
+smallest role that suffices, where the login is a member of it
+(:mod:`seat_ledger.store.connection`).
 Where the login may not make roles everything works as the login itself.
 """
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Literal
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import tuple_row
 
-from seat_ledger.errors import DatabaseRefused, Unavailable
+from seat_ledger.errors import DatabaseRefused, LedgerError, NotAllowed, Unavailable
 
 CONNECT_TIMEOUT = 10
 
@@ -90,23 +91,29 @@ _REFUSING = ("25P03", "531", "532", "534", "54", "55", "57014", "58")
 """SQLSTATEs of a server that is there: time limits, disk or memory full, limits."""
 
 
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """An error and what it was raised from, each once."""
+    seen: set[int] = set()
+    cause: BaseException | None = error
+    while cause is not None and id(cause) not in seen:
+        seen.add(id(cause))
+        yield cause
+        cause = cause.__cause__
+
+
 def sqlstate_of(error: BaseException) -> str | None:
     """The SQLSTATE behind an error, if a server said one."""
-    cause: BaseException | None = error
-    while cause is not None:
+    for cause in _causes(error):
         if isinstance(cause, psycopg.Error) and cause.sqlstate:
             return cause.sqlstate
-        cause = cause.__cause__
     return None
 
 
 def _primary(error: BaseException) -> str | None:
     """What the server said first, without the lines that say where."""
-    cause: BaseException | None = error
-    while cause is not None:
+    for cause in _causes(error):
         if isinstance(cause, psycopg.Error) and cause.diag.message_primary:
             return cause.diag.message_primary
-        cause = cause.__cause__
     return None
 
 
@@ -150,11 +157,21 @@ def is_lost(error: psycopg.Error) -> bool:
     )
 
 
-def explained(conninfo: str, error: BaseException) -> Unavailable | None:
+def not_allowed(error: psycopg.Error) -> NotAllowed:
+    """The failure of a login to do what it has no right to."""
+    told = (error.diag.message_primary or "permission denied").rstrip(".")
+    return NotAllowed(
+        f"This login may not do that in the database: {told}. Nothing of it was done.",
+        try_="let the login be given the role that the work needs; see 'Who may do "
+        "what' in the README, and 'seat-ledger doctor'",
+    )
+
+
+def explained(conninfo: str, error: BaseException) -> LedgerError | None:
     """What an error says of the server: lost, or unwilling; None for a bug."""
-    cause: BaseException | None = error
-    while cause is not None:
+    for cause in _causes(error):
+        if isinstance(cause, psycopg.errors.InsufficientPrivilege):
+            return not_allowed(cause)
         if isinstance(cause, psycopg.Error) and (is_lost(cause) or is_refusal(cause)):
             return unavailable(conninfo, cause)
-        cause = cause.__cause__
     return None

@@ -14,6 +14,7 @@ from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
 from random import Random
+from signal import SIGKILL
 from typing import Any
 
 import psycopg
@@ -90,7 +91,8 @@ class Book:
         process.join()
         self.wait_until_alone()
         lines = [json.loads(one) for one in told.read_text().splitlines()]
-        self.seen["kills"] += "end" not in lines
+        assert process.exitcode in (0, -SIGKILL)
+        self.seen["kills"] += process.exitcode == -SIGKILL
         acknowledged = dict(one for one in lines if isinstance(one, list))
         self.seen["acknowledged"] += len(acknowledged)
         if act in {"catch-up", "rebuild"}:

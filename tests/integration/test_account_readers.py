@@ -1,0 +1,285 @@
+"""Readers of single accounts: what they see, and that they see nothing else.
+
+Three accounts; the login may read two of them. What anybody else is allowed is what
+it was: the real tables have no row-level security at all.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+
+from projections import engine, generation
+from projections.catalogue import PROJECTIONS
+from projections.rebuild import rebuild
+from seat_ledger.application import SeatLedger
+from seat_ledger.store import account_readers
+from seat_ledger.store.connection import connect
+from tests.integration.tables import PRO, fill
+from tests.integration.test_roles import DENIED, PROGRAM
+
+OWN, OTHER = ("acme", "bolt"), "other"
+EVERY_VIEW = """
+SELECT view.relname, 'security_invoker=true' = ANY (view.reloptions)
+  FROM pg_class AS view
+ WHERE view.relnamespace = %s::regnamespace AND view.relkind = 'v'
+"""
+FUNCTIONS = """
+SELECT made.proname
+  FROM pg_proc AS made
+ WHERE made.pronamespace = %s::regnamespace
+   AND made.proretset
+   AND pg_get_function_identity_arguments(made.oid) = 'known bigint'
+"""
+
+
+@pytest.fixture
+def login(database: str, server: str) -> Iterator[str]:
+    """The connection string of a login that may read two of three accounts."""
+    with SeatLedger(database) as ledger:
+        fill(ledger, *OWN, OTHER)
+    with connect(database, role="projector", autocommit=True) as connection:
+        engine.catch_up(connection)
+    name = f"t_{uuid.uuid4().hex[:12]}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"CREATE ROLE {name} LOGIN")
+    for account in OWN:
+        assert account_readers.let_read(database, name, account).is_new
+    yield database.replace("user=seat_ledger", f"user={name}")
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"DROP ROLE {name}")
+
+
+def served(conninfo: str) -> int:
+    with psycopg.connect(conninfo) as connection:
+        return generation.served(connection).number
+
+
+def ask(conninfo: str, statement: str, *given: Any) -> list[Any]:
+    with psycopg.connect(conninfo) as connection:
+        return connection.execute(statement, given or None).fetchall()
+
+
+def names(conninfo: str, kind: str, schema: str) -> list[str]:
+    return [row[0] for row in ask(conninfo, kind, schema)]
+
+
+@pytest.mark.both_versions
+def test_it_sees_its_accounts_in_every_view_table_and_function(
+    database: str, login: str
+) -> None:
+    again = rebuild(database)
+    assert again.error is None
+    number = served(database)
+    own, real = f"projection_{number}_own", f"projection_{number}"
+    views = dict(ask(database, EVERY_VIEW, "projection_own"))
+    assert set(views) == set(dict(ask(database, EVERY_VIEW, "projection")))
+    assert all(views.values())
+    for view in views:
+        rows = f"SELECT account FROM projection_own.{view}"
+        assert {row[0] for row in ask(login, rows)} == set(OWN), view
+        every = f"SELECT count(*) FROM projection.{view} WHERE account = ANY (%s)"
+        (expected,) = ask(database, every, list(OWN))
+        (seen,) = ask(login, f"SELECT count(*) FROM projection_own.{view}")
+        assert seen == expected
+    mine = "SELECT account_no FROM projection_{}.account WHERE account_key = ANY (%s)"
+    numbers = {row[0] for row in ask(database, mine.format(number), list(OWN))}
+    tables = [projection.name for projection in PROJECTIONS]
+    functions = [f"{one}(1000000)" for one in names(database, FUNCTIONS, own)]
+    assert len(functions) >= 8
+    for one in [*tables, *functions]:
+        rows = f"SELECT DISTINCT account_no FROM {own}.{one}"
+        assert {row[0] for row in ask(login, rows)} <= numbers, one
+        (seen,) = ask(login, f"SELECT count(*) FROM {own}.{one}")
+        every = f"SELECT count(*) FROM {real}.{one} WHERE account_no = ANY (%s)"
+        assert [seen] == ask(database, every, list(numbers)), one
+
+
+@pytest.mark.both_versions
+def test_it_sees_nothing_else(database: str, login: str) -> None:
+    number = served(database)
+    denied = [
+        *(f"SELECT * FROM projection_{number}.{one.name}" for one in PROJECTIONS),
+        *(
+            f"SELECT * FROM projection.{view}"
+            for view, _ in ask(database, EVERY_VIEW, "projection")
+        ),
+        *(
+            f"SELECT * FROM projection_{number}.{one}(1000000)"
+            for one in names(database, FUNCTIONS, f"projection_{number}")
+        ),
+        *(
+            f"SELECT * FROM ledger.{table}"
+            for (table,) in ask(
+                database,
+                "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace "
+                "= 'ledger'::regnamespace AND relname <> 'schema_migration'",
+            )
+        ),
+        "SELECT ledger.next_recorded_at()",
+        "SELECT last_value FROM ledger.stored_events_notification_id_seq",
+        "SELECT nextval('ledger.stored_events_notification_id_seq')",
+        "SELECT moved_at, failed_reason FROM projection.generation",
+        "SELECT * FROM projection.rebuild",
+        "INSERT INTO ledger.account_reader SELECT session_user, account_id "
+        f"FROM projection_{number}_own.account",
+        "DELETE FROM ledger.account_reader",
+        f"INSERT INTO projection_{number}_own.account SELECT * "
+        f"FROM projection_{number}_own.account",
+        f"DELETE FROM projection_{number}_own.journal",
+        f"TRUNCATE projection_{number}_own.journal",
+        f"ALTER TABLE projection_{number}_own.journal DISABLE ROW LEVEL SECURITY",
+        f"CREATE POLICY mine ON projection_{number}_own.journal USING (true)",
+        "SET ROLE seat_ledger_reader",
+        "SET ROLE seat_ledger_projector",
+        "CREATE SCHEMA mine",
+    ]
+    let_through = []
+    for statement in denied:
+        try:
+            ask(login, statement)
+        except DENIED:
+            continue
+        let_through.append(statement)
+    assert let_through == []
+    with pytest.raises(DENIED, match="row-level security"):
+        ask(
+            login,
+            "SET row_security = off; "
+            f"SELECT account_key FROM projection_{number}_own.account",
+        )
+    logins = ask(login, "SELECT DISTINCT login FROM ledger.account_reader")
+    assert len(logins) == 1
+
+
+@pytest.mark.both_versions
+def test_no_function_of_its_own_sees_what_is_hidden(database: str, login: str) -> None:
+    """A cheap function that tells what it is given sees no row of another account."""
+    number = served(database)
+    told = []
+    with psycopg.connect(login, autocommit=True) as connection:
+        connection.add_notice_handler(lambda said: told.append(said.message_primary))
+        connection.execute(
+            "CREATE FUNCTION pg_temp.peek(anyelement) RETURNS boolean "
+            "LANGUAGE plpgsql COST 0.0000001 AS "
+            "$$ BEGIN RAISE NOTICE '%', $1; RETURN true; END $$"
+        )
+        for where in (
+            f"projection_{number}_own.account WHERE pg_temp.peek(account_key)",
+            "projection_own.journal WHERE pg_temp.peek(account)",
+            "projection_own.user_directory WHERE pg_temp.peek(account) "
+            "AND pg_temp.peek(user_id)",
+            f"projection_{number}_own.entry_at(1000) WHERE pg_temp.peek(account_no)",
+            f"projection_{number}_own.journal AS one JOIN "
+            f"projection_{number}_own.journal AS two USING (position) "
+            "WHERE pg_temp.peek(one.account_no) OR pg_temp.peek(two.details)",
+        ):
+            connection.execute(f"SELECT 1 FROM {where}")
+            connection.execute(f"SELECT 1 / (count(*) + 1) FROM {where}")
+        statistics = connection.execute(
+            "SELECT count(*) FROM pg_stats WHERE schemaname LIKE 'projection%'"
+        ).fetchone()
+        assert statistics == (0,)
+        number_of = f"SELECT account_no FROM projection_{number}.account "
+        number_of += "WHERE account_key = %s"
+        (hidden,) = ask(database, number_of, OTHER)[0]
+        ids = "SELECT user_id FROM projection.user_directory WHERE account = %s"
+        secret = {
+            OTHER,
+            str(hidden),
+            *(str(one[0]) for one in ask(database, ids, OTHER)),
+        }
+    assert len(told) > 20
+    assert secret & set(told) == set()
+
+
+def test_nobody_elses_tables_know_of_it(database: str) -> None:
+    """The planner goes by policies where there are some, so there are none."""
+    number = served(database)
+    guarded = "SELECT count(*) FILTER (WHERE relrowsecurity), count(*) FROM pg_class "
+    guarded += "WHERE relkind = 'r' AND relnamespace = %s::regnamespace"
+    many = len(PROJECTIONS)
+    assert ask(database, guarded, f"projection_{number}") == [(0, many)]
+    assert ask(database, guarded, f"projection_{number}_own") == [(many, many)]
+    assert ask(database, f"SELECT count(*) FROM ONLY projection_{number}_own.journal")[
+        0
+    ] == (0,)
+
+
+def test_a_right_that_is_taken_back_is_gone_at_once(database: str, login: str) -> None:
+    name = login.rpartition("user=")[2].split()[0]
+    with psycopg.connect(login, autocommit=True) as connection:
+        seen = "SELECT account FROM projection_own.account ORDER BY 1"
+        assert connection.execute(seen).fetchall() == [("acme",), ("bolt",)]
+        assert account_readers.stop_reading(database, name, "bolt")
+        assert connection.execute(seen).fetchall() == [("acme",)]
+        assert not account_readers.stop_reading(database, name, "bolt")
+    left = account_readers.granted(database)
+    assert [(one.login, one.account, one.works) for one in left] == [
+        (name, "acme", True)
+    ]
+
+
+def run(conninfo: str, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [PROGRAM, *words, "--format", "json"],
+        env={
+            "PATH": os.environ["PATH"],
+            "HOME": "/nonexistent",
+            "SEAT_LEDGER_DATABASE_URL": conninfo,
+        },
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_reading_commands_answer_of_its_accounts_and_others_say_why_not(
+    database: str, login: str
+) -> None:
+    for words in (
+        ("account", "show", "acme"),
+        ("account", "show", "acme", "--known-at", "3"),
+        ("seat", "list", "-a", "acme"),
+        ("seat", "who", f"{PRO}#1", "-a", "acme", "--as-of", "2025-04-01"),
+        ("user", "history", "ann", "-a", "bolt"),
+        ("event", "list", "-a", "acme"),
+        ("billing", "counts", "-a", "acme", "--mode", "all"),
+        ("billing", "counts", "-a", "acme", "--known-at", "2100-01-01T00:00:00Z"),
+    ):
+        mine, everybodys = run(login, *words), run(database, *words)
+        assert mine.returncode == 0, mine.stderr
+        theirs = json.loads(everybodys.stdout)["rows"]
+        assert json.loads(mine.stdout)["rows"] == theirs
+    keys = [
+        row["account"]
+        for row in json.loads(run(login, "account", "list").stdout)["rows"]
+    ]
+    assert keys == ["acme", "bolt"]
+    found = json.loads(run(login, "user", "find", "ann").stdout)["rows"]
+    assert {row["account"] for row in found} == set(OWN)
+    every = json.loads(run(login, "event", "list").stdout)["rows"]
+    assert {row["account"] for row in every} == set(OWN)
+    for words, code in (
+        (("account", "show", OTHER), "account_not_found"),
+        (("seat", "list", "-a", OTHER), "account_not_found"),
+        (("seat", "buy", PRO, "1", "-a", "acme"), "not_allowed"),
+        (("projection", "status"), "not_allowed"),
+        (("projection", "rebuild", "--results", os.devnull), "ledger_error"),
+        (
+            ("user", "erase", "ann", "-a", "acme", "--yes", "--reason", "x"),
+            "not_allowed",
+        ),
+        (("account", "let-read", "me", "-a", OTHER), "ledger_error"),
+    ):
+        refused = run(login, *words)
+        told = json.loads(refused.stderr.splitlines()[-1])
+        assert (refused.returncode, told["code"]) == (1, code), (words, told)
