@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
 from typing import Any, Self
 
 from projections import generation
@@ -28,6 +31,23 @@ _SETTINGS_OF_SUPERUSERS = {"wal_compression": "off"}
 """Index builds log whole pages; compressing them takes longer than the build."""
 
 
+_NICENESS = 10
+
+
+def _step_aside(connection: Connection) -> None:
+    """Let everybody else go first, on a server of this machine.
+
+    A rebuild takes all the processor time that it gets; who appends or asks meanwhile
+    should not have to wait for it. Where that is not to be had, nothing changes.
+    """
+    if not connection.info.host.startswith("/"):
+        return
+    backend = connection.info.backend_pid
+    with suppress(OSError):
+        if Path(f"/proc/{backend}/cmdline").read_bytes().startswith(b"postgres: "):
+            os.setpriority(os.PRIO_PROCESS, backend, _NICENESS)
+
+
 class Crew:
     """Connections that work side by side, each with a thread to wait for it."""
 
@@ -50,6 +70,7 @@ class Crew:
                 "AND has_parameter_privilege(name, 'SET')",
                 [value, name],
             )
+        _step_aside(connection)
         become(connection, "projector")
         for name, value in _SETTINGS.items():
             connection.execute("SELECT set_config(%s, %s, false)", [name, value])
