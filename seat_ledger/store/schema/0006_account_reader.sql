@@ -1,5 +1,5 @@
 -- Who may read single accounts, and nothing of the others. What is served has policies
--- that look here (projections/guard.sql); the role is seat_ledger_account_reader.
+-- that look here (projections/own.sql); the role is seat_ledger_account_reader.
 CREATE TABLE ledger.account_reader (
     login name NOT NULL,
     account_id uuid NOT NULL,
