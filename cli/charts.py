@@ -123,7 +123,8 @@ def span_chart(lanes: Sequence[Lane], frame: Frame) -> str:
 def _lane(lane: Lane, frame: Frame, top: int) -> Iterator[str]:
     if lane.name:
         yield _text(_LEFT - 4, top + 17, lane.name, "end")
-    yield from _beside(lane, frame, top)
+    beside = list(_beside(lane, frame, top))
+    yield from beside
     for span in lane.spans:
         starts, width = _extent(span, frame)
         bar = (
@@ -131,7 +132,7 @@ def _lane(lane: Lane, frame: Frame, top: int) -> Iterator[str]:
             f'width="{width:.1f}" height="{_LANE - 6}" rx="3" fill="{COLOURS[0]}"/>'
         )
         room = int(width / 7)
-        if room >= _LEAST_ROOM:
+        if room >= _LEAST_ROOM and not beside:
             short = span.text if len(span.text) <= room else span.text[: room - 1] + "…"
             bar += (
                 f'<text class="on-bar" x="{starts + 5}" y="{top + 17}" '
@@ -155,14 +156,17 @@ def _beside(lane: Lane, frame: Frame, top: int) -> Iterator[str]:
     """The text of a lane's bars beside them, where none of them has room for it."""
     extents = [_extent(span, frame) for span in lane.spans]
     texts = {span.text for span in lane.spans}
-    if len(texts) != 1 or any(width >= 7 * _LEAST_ROOM for _, width in extents):
+    if len(texts) != 1:
         return
     (text,) = texts
+    room = 7 * len(text)
+    if any(width >= room for _, width in extents):
+        return
+    begins = min(starts for starts, _ in extents)
     ends = max(starts + width for starts, width in extents)
-    if ends + 7 * len(text) < WIDTH - _RIGHT:
+    if ends + room < WIDTH - _RIGHT:
         yield _text(ends + 5, top + 17, text, "start")
-    else:
-        begins = min(starts for starts, _ in extents)
+    elif begins > room + 5:
         yield _text(begins - 5, top + 17, text, "end")
 
 
