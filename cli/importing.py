@@ -20,7 +20,7 @@ from seat_ledger.commands import MAX_LINE
 from seat_ledger.errors import InvalidInput, LedgerError, LinesRefused, OutputClosed
 
 if TYPE_CHECKING:
-    from seat_ledger.importer import LineOutcome
+    from seat_ledger.chunk import LineOutcome
 
 EVERY = 30.0
 

@@ -56,21 +56,22 @@ MOST_NAMED = 5
 class Seat:
     """One purchased place: its life under contract and its holdings."""
 
-    __slots__ = ("purchased", "ref", "retired", "track")
+    __slots__ = ("life", "purchased", "ref", "retired", "track")
 
     def __init__(self, ref: SeatRef) -> None:
         self.ref = ref
         self.purchased: Mark | None = None
         self.retired: tuple[Mark, ...] = ()
+        self.life: Life | None = None
         self.track = Track(ref)
 
-    @property
-    def life(self) -> Life | None:
-        """From its purchase to its retirement; None when it never was."""
-        if self.purchased is None:
-            return None
-        ends, closed = self.retired[0] if self.retired else (FOREVER, 0)
-        return Life(self.purchased.at, ends, self.purchased.version, closed)
+    def live(self, purchased: Mark | None, retired: tuple[Mark, ...]) -> None:
+        """Take over its `life`: from its purchase to its retirement; None when it
+        never was.
+        """
+        self.purchased, self.retired = purchased, retired
+        ends, closed = retired[0] if retired else (FOREVER, 0)
+        self.life = purchased and Life(purchased.at, ends, purchased.version, closed)
 
     @property
     def is_free_at_last(self) -> bool:
@@ -237,13 +238,20 @@ class Account(Aggregate):
         facts = self.billing.facts(request, period, draft)
         self.trigger(InvoiceIssued, act, **facts)
 
+    def is_renewal_due(self, instant: datetime) -> bool:
+        """Whether the next renewal lies at or before an instant."""
+        return self._next_renewal() <= instant
+
+    def _next_renewal(self) -> datetime:
+        return self.calendar.renewal(len(self.renewals) + 1).instant
+
     def renew_until(self, instant: datetime, act: Act) -> None:
         """Process each renewal that is due at an instant, in order (R21, R37)."""
-        while (due := self.calendar.renewal(len(self.renewals) + 1)).instant <= instant:
+        while (due := self._next_renewal()) <= instant:
             number = len(self.renewals) + 1
-            at_renewal = act.moved(due.instant)
+            at_renewal = act.moved(due)
             self.trigger(ContractRenewed, at_renewal, renewal=number)
-            for seat in self._retiring(number, due.instant):
+            for seat in self._retiring(number, due):
                 self.trigger(
                     SeatRetired,
                     at_renewal,
@@ -518,12 +526,13 @@ class Account(Aggregate):
 
     def _purchased(self, event: SeatPurchased) -> None:
         seat = self._seat_of(event)
-        seat.purchased = mark(event)
-        self._life_changed(seat, seat.purchased.at)
+        purchased = mark(event)
+        seat.live(purchased, seat.retired)
+        self._life_changed(seat, purchased.at)
 
     def _not_purchased(self, event: SeatPurchased) -> None:
         seat = self._seat_of(event)
-        seat.purchased = None
+        seat.live(None, seat.retired)
         self._life_changed(seat, utc(event.effective_at))
 
     def undo(self, event: LedgerEvent) -> None:
@@ -535,13 +544,14 @@ class Account(Aggregate):
     def _retired(self, event: SeatRetired) -> None:
         seat = self._seat_of(event)
         retired = mark(event)
-        seat.retired = tuple(sorted((*seat.retired, retired)))
+        seat.live(seat.purchased, tuple(sorted((*seat.retired, retired))))
         self._life_changed(seat, retired.at)
 
     def _not_retired(self, event: SeatRetired) -> None:
         seat = self._seat_of(event)
         retired = mark(event)
-        seat.retired = tuple(held for held in seat.retired if held != retired)
+        left = tuple(held for held in seat.retired if held != retired)
+        seat.live(seat.purchased, left)
         self._life_changed(seat, utc(event.effective_at))
 
     def _requested(self, event: SeatReductionRequested) -> None:

@@ -76,15 +76,17 @@ class Aggregate:
 
     def trigger(self, event_class: type[E], act: Act, **facts: Any) -> E:
         """Record that something happened: apply it, and keep it to be stored."""
-        event = event_class(
-            originator_id=self.id,
-            originator_version=self.version + 1,
-            v=event_class.VERSION,
-            effective_at=act.at,
-            actor=act.actor,
-            reason=act.reason,
-            idempotency_key=act.idempotency_key,
-            **facts,
+        event: E = event_class.__pydantic_validator__.validate_python(
+            {
+                "originator_id": self.id,
+                "originator_version": self.version + 1,
+                "v": event_class.VERSION,
+                "effective_at": act.at,
+                "actor": act.actor,
+                "reason": act.reason,
+                "idempotency_key": act.idempotency_key,
+                **facts,
+            }
         )
         self.apply(event)
         self.pending.append(event)

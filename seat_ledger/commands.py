@@ -11,9 +11,8 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import date
-from typing import Annotated, Any, ClassVar, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, TypeVar
 
 import orjson
 from pydantic import (
@@ -93,6 +92,9 @@ class Operation(BaseModel):
     effective_at: Text | None = None
     reason: Text | None = None
 
+    def check(self) -> None:
+        """Refuse what no field alone shows. Raises InvalidInput."""
+
 
 class OpenAccount(Operation):
     """Open the account under the envelope's key (R39)."""
@@ -124,6 +126,15 @@ class SetBillingPolicy(Operation):
 
     mode: CountingMode
     granularity: Granularity | None = None
+
+    def check(self) -> None:
+        """Refuse a granularity that the mode has not."""
+        known = COUNTING_MODES[self.mode]
+        if self.granularity is not None and self.granularity not in known:
+            raise InvalidInput(
+                f"set_billing_policy: the mode {self.mode} has no granularity.",
+                try_="leave 'granularity' out",
+            )
 
     @property
     def policy(self) -> BillingPolicy:
@@ -162,10 +173,12 @@ class SetPermissions(Operation):
     super_admin: bool | None = None
     account_access: bool | None = None
 
-    @property
-    def says_nothing(self) -> bool:
-        """Whether it leaves everything as it is."""
-        return self.super_admin is None and self.account_access is None
+    def check(self) -> None:
+        """Refuse a change that leaves everything as it is."""
+        if self.super_admin is None and self.account_access is None:
+            raise InvalidInput(
+                "set_permissions: give 'super_admin' or 'account_access', or both."
+            )
 
 
 class GrantHubAccess(Operation):
@@ -200,6 +213,13 @@ class EraseUser(Operation):
     OP: ClassVar[str] = "erase_user"
 
     user: Reference
+
+    def check(self) -> None:
+        """Refuse an instant: an erasure has none of its own."""
+        if self.effective_at is not None:
+            raise InvalidInput(
+                "erase_user: an erasure is effective when it is recorded."
+            )
 
 
 class BuySeats(Operation):
@@ -238,6 +258,13 @@ class AssignSeat(Operation):
     seat: Text | None = None
     buy_if_needed: bool = False
 
+    def check(self) -> None:
+        """Refuse a named seat that may be another one."""
+        if self.seat is not None and self.buy_if_needed:
+            raise InvalidInput(
+                "assign_seat: 'seat' and 'buy_if_needed' exclude each other."
+            )
+
 
 class UnassignSeat(Operation):
     """Take a seat from a user; it stays purchased (S11)."""
@@ -256,6 +283,11 @@ class Reverse(Operation):
     entry: Annotated[int, Field(ge=1, le=2**62)] | None = None
     entry_key: Text | None = None
 
+    def check(self) -> None:
+        """Refuse none or two of both ways to name entries."""
+        if (self.entry is None) == (self.entry_key is None):
+            raise InvalidInput("reverse: give either 'entry' or 'entry_key'.")
+
 
 class IssueInvoice(Operation):
     """Invoice a period that has ended, once (R60, R64)."""
@@ -266,6 +298,17 @@ class IssueInvoice(Operation):
     period: Text
     unit_prices: Annotated[dict[str, Text], Field(max_length=1000)]
     currency: Text
+
+    def check(self) -> None:
+        """Refuse an unknown currency, and a price that is none."""
+        try:
+            places_of(self.currency)
+            for price in self.unit_prices.values():
+                parse_price(price)
+        except InvalidInput as error:
+            raise InvalidInput(
+                f"{self.OP}: {error.message}", try_=error.try_
+            ) from error
 
 
 class Batch(Operation):
@@ -325,8 +368,7 @@ class Envelope(BaseModel):
     expect: Literal["refused"] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(NamedTuple):
     """A command as it was given, read."""
 
     envelope: Envelope
@@ -337,7 +379,10 @@ class Command:
     @property
     def reverses(self) -> bool:
         """Whether a line of it names entries that are recorded already."""
-        return any(line.OP == Reverse.OP for line in self.lines)
+        kind = type(self.operation)
+        if kind is Batch:
+            return any(isinstance(line, Reverse) for line in self.lines)
+        return kind is Reverse
 
     @property
     def erases(self) -> bool:
@@ -369,7 +414,7 @@ class Command:
                 yield fold_email(line.email)
 
 
-_ENVELOPE = frozenset(Envelope.model_fields)
+_ENVELOPE = tuple(Envelope.model_fields)
 
 
 def parse_line(text: bytes) -> dict[str, Any]:
@@ -401,8 +446,8 @@ def read_command(given: Mapping[str, Any]) -> Command:
     """
     if not isinstance(given, dict):
         raise InvalidInput('A command is a JSON object, such as {"op": "renew", …}.')
-    envelope = {key: value for key, value in given.items() if key in _ENVELOPE}
-    rest = {key: value for key, value in given.items() if key not in _ENVELOPE}
+    rest = dict(given)
+    envelope = {key: rest.pop(key) for key in _ENVELOPE if key in rest}
     operation = read_operation(rest)
     read = _read(Envelope, envelope, operation.op)
     if read.idempotency_key is not None:
@@ -415,7 +460,9 @@ def read_command(given: Mapping[str, Any]) -> Command:
 
 def digest_of(given: Mapping[str, Any]) -> bytes:
     """What makes two commands the same: all that was given, `expect` apart (R73)."""
-    same = {key: value for key, value in given.items() if key != "expect"}
+    same = given
+    if "expect" in given:
+        same = {key: value for key, value in given.items() if key != "expect"}
     return hashlib.sha256(orjson.dumps(same, option=orjson.OPT_SORT_KEYS)).digest()
 
 
@@ -429,41 +476,8 @@ def read_operation(given: Mapping[str, Any]) -> Operation:
             f"The command has {what}.", try_="use one of " + ", ".join(OPERATIONS)
         )
     read = _read(operation, given, operation.OP)
-    if isinstance(read, AssignSeat) and read.seat is not None and read.buy_if_needed:
-        raise InvalidInput(
-            "assign_seat: 'seat' and 'buy_if_needed' exclude each other."
-        )
-    if isinstance(read, Reverse) and (read.entry is None) == (read.entry_key is None):
-        raise InvalidInput("reverse: give either 'entry' or 'entry_key'.")
-    if isinstance(read, SetPermissions) and read.says_nothing:
-        raise InvalidInput(
-            "set_permissions: give 'super_admin' or 'account_access', or both."
-        )
-    if isinstance(read, SetBillingPolicy):
-        _check_granularity(read)
-    if isinstance(read, IssueInvoice):
-        _check_money(read)
-    if isinstance(read, EraseUser) and read.effective_at is not None:
-        raise InvalidInput("erase_user: an erasure is effective when it is recorded.")
+    read.check()
     return read
-
-
-def _check_granularity(read: SetBillingPolicy) -> None:
-    known = COUNTING_MODES[read.mode]
-    if read.granularity is not None and read.granularity not in known:
-        raise InvalidInput(
-            f"set_billing_policy: the mode {read.mode} has no granularity.",
-            try_="leave 'granularity' out",
-        )
-
-
-def _check_money(read: IssueInvoice) -> None:
-    try:
-        places_of(read.currency)
-        for price in read.unit_prices.values():
-            parse_price(price)
-    except InvalidInput as error:
-        raise InvalidInput(f"{read.OP}: {error.message}", try_=error.try_) from error
 
 
 def _numbered(batch: Batch) -> enumerate[dict[str, Any]]:
@@ -493,9 +507,10 @@ def read_line(batch: Batch, number: int, given: dict[str, Any]) -> Operation:
 
 def _read(model: type[M], given: Mapping[str, Any], op: str) -> M:
     try:
-        return model.model_validate(given)
+        read: M = model.__pydantic_validator__.validate_python(given)
     except ValidationError as error:
         raise InvalidInput(_told(error, op)) from error
+    return read
 
 
 def _told(error: ValidationError, op: str) -> str:

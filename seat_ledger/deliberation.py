@@ -53,23 +53,17 @@ _TIMELESS = (asked.Reverse, asked.EraseUser)
 _CLOSING = (asked.UnassignSeat, asked.RevokeHubAccess, asked.RemoveUser)
 
 
-class Recorded(NamedTuple):
-    """An entry as the store has it, for a reversal to name."""
-
-    position: int
-    event: LedgerEvent
-
-
 class Decision(NamedTuple):
     """What a command comes to: its new events, in the order of their positions.
 
     The first `due` of them process renewals that were due (R37) and are no part of
-    the command's result.
+    the command's result. `changed` are the aggregates whose events they are.
     """
 
     events: tuple[LedgerEvent, ...]
     due: int
     new_users: tuple[User, ...]
+    changed: tuple[Aggregate, ...]
     erased: User | None = None
 
 
@@ -109,21 +103,6 @@ class Caller(NamedTuple):
     compute_invoice: ComputeInvoice | None = None
 
 
-class Lookup(NamedTuple):
-    """How a reversal finds what it names.
-
-    `chain` gives the entry at a position and the one at the end of its chain, or
-    None where the account has none there; `keyed` the positions recorded by a key.
-    The others serve an invoice: whether the store `has_invoice` of a number, and
-    the account's `standing`: its change number and its last position.
-    """
-
-    chain: Callable[[int], tuple[Recorded, Recorded] | None]
-    keyed: Callable[[str], Sequence[int] | None]
-    has_invoice: Callable[[str], bool]
-    standing: Callable[[], tuple[int, int]]
-
-
 class Deliberation:
     """One command over one account, at one instant of the database's clock."""
 
@@ -134,18 +113,16 @@ class Deliberation:
         *,
         now: datetime,
         caller: Caller,
-        lookup: Lookup,
     ) -> None:
         self.workspace = workspace
         self.command = command
         self.now = now
         self.caller = caller
-        self.lookup = lookup
         self.events: list[LedgerEvent] = []
         self.new_users: list[User] = []
         self.erased: User | None = None
         self.steps: list[Step] = []
-        self._origin: dict[EntryRef, int] = {}
+        self._by_line: list[int] = []  # which line triggered each event
         self._start: dict[str, tuple[Aggregate, int]] = {}
         self._seen: dict[str, int] = {}
 
@@ -166,7 +143,10 @@ class Deliberation:
             self._roll_back()
             raise
         self._settle()
-        return Decision(tuple(self.events), due, tuple(self.new_users), self.erased)
+        changed = tuple(one for one, was in self._start.values() if one.version > was)
+        return Decision(
+            tuple(self.events), due, tuple(self.new_users), changed, self.erased
+        )
 
     def _apply(self) -> int:
         account = self._involve(self._account())
@@ -174,8 +154,8 @@ class Deliberation:
         self.steps = self._in_order()
         times = [s.at for s in self.steps if not isinstance(s.operation, _TIMELESS)]
         due = 0
-        if times:
-            account.renew_until(max(times), Act(max(times), actor))
+        if times and account.is_renewal_due(latest := max(times)):
+            account.renew_until(latest, Act(latest, actor))
             due = self._collect(0)
         if isinstance(self.command.operation, asked.Renew):
             due = 0
@@ -198,17 +178,24 @@ class Deliberation:
     def _collect(self, number: int) -> int:
         """Take the events that a step triggered; users' first. Return their count."""
         before = len(self.events)
-        for key in reversed(self._start):
-            aggregate, seen = self._start[key][0], self._seen[key]
-            if aggregate.version > seen:
-                new = aggregate.pending[seen - aggregate.version :]
-                self.events += new
-                for event in new:
-                    self._origin[EntryRef(key, event.originator_version)] = number
-                    if isinstance(event, EntryReversed) and event.holds:
-                        self._origin[EntryRef(key, event.root_version)] = number
+        for key, (aggregate, _) in reversed(self._start.items()):
+            new = aggregate.version - self._seen[key]
+            if new:
+                self.events += aggregate.pending[-new:]
                 self._seen[key] = aggregate.version
-        return len(self.events) - before
+        count = len(self.events) - before
+        self._by_line += [number] * count
+        return count
+
+    def _origin(self) -> dict[EntryRef, int]:
+        """By which line each entry was recorded, or holds again."""
+        origin: dict[EntryRef, int] = {}
+        for event, number in zip(self.events, self._by_line, strict=True):
+            key = str(event.originator_id)
+            origin[EntryRef(key, event.originator_version)] = number
+            if isinstance(event, EntryReversed) and event.holds:
+                origin[EntryRef(key, event.root_version)] = number
+        return origin
 
     def _judge(self) -> None:
         workspace, account = self.workspace, self._account()
@@ -234,14 +221,15 @@ class Deliberation:
         involved = self._lines_of(named) or self._reversing() or self._numbers()
         asked_for = [s.operation for s in self.steps if s.number in involved]
         operations = asked_for or [step.operation for step in self.steps]
-        error = explain(found[0], operations, self.workspace, set(self._origin))
+        error = explain(found[0], operations, self.workspace, set(self._origin()))
         if len(self.steps) > 1:
             error.lines = involved
         return error
 
     def _lines_of(self, entries: Iterable[EntryRef], *also: int) -> tuple[int, ...]:
         """The lines that recorded the entries, or let them hold again."""
-        lines = {self._origin[entry] for entry in entries if entry in self._origin}
+        origin = self._origin()
+        lines = {origin[entry] for entry in entries if entry in origin}
         return tuple(sorted(lines.union(also) - {0}))
 
     def _numbers(self) -> tuple[int, ...]:
@@ -405,7 +393,7 @@ class Deliberation:
         for seat_type in op.unit_prices:
             parse_seat_type(seat_type)
         period = account.period_to_invoice(op.period, at=act.at, now=self.now)
-        if self.lookup.has_invoice(op.invoice):
+        if self.workspace.source.has_invoice(op.invoice):
             raise CommandRefused(
                 "invoice_number_taken",
                 f"There is an invoice {shown(op.invoice)} already; "
@@ -428,8 +416,9 @@ class Deliberation:
                 try_="seat-ledger invoice issue, or seat-ledger import",
             )
         draft = self.caller.compute_invoice(request)
-        changes, last = self.lookup.standing()
-        if changes != self.workspace.changes or last > draft.cut_off:
+        workspace = self.workspace
+        changes, last = workspace.source.standing(workspace.account_id)
+        if changes != workspace.changes or last > draft.cut_off:
             raise Conflict(
                 f"{request.account} changed while {request.invoice} was computed, as "
                 f"known at position {draft.cut_off}. Nothing was written.",
@@ -596,7 +585,8 @@ class Deliberation:
     def _positions(self, op: asked.Reverse) -> Sequence[int]:
         if op.entry is not None:
             return [op.entry]
-        positions = self.lookup.keyed(op.entry_key or "")
+        workspace, key = self.workspace, op.entry_key or ""
+        positions = workspace.source.positions_under(workspace.account_id, key)
         if not positions:
             raise NotFound(
                 "entry_not_found",
@@ -607,7 +597,8 @@ class Deliberation:
         return positions
 
     def _reverse_one(self, position: int, act: Act) -> None:
-        found = self.lookup.chain(position)
+        workspace = self.workspace
+        found = workspace.source.entry_at(workspace.account_id, position)
         if found is None:
             raise NotFound(
                 "entry_not_found",

@@ -4,82 +4,44 @@ Lines are decided one by one with every rule, and appended many at a time. A lin
 without an idempotency key gets one from the digest of the file up to and including
 that line: the same file again, corrected further down or made longer, repeats
 nothing. What stands before a line that stops the import is recorded and stays.
+
+While one chunk of lines is being written by the server, the next is read and decided.
+Never more than one append is under way, and its lines are told when it is recorded.
 """
 
 from __future__ import annotations
 
 import gc
 import hashlib
-import time
-from collections.abc import Iterable, Iterator
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
-from itertools import islice
-from typing import TYPE_CHECKING, NamedTuple
-from uuid import UUID
+from queue import SimpleQueue
+from threading import Thread
+from typing import TypeVar
 
-from seat_ledger.clock import CarriedClock
-from seat_ledger.commands import Command, parse_line, read_command
-from seat_ledger.deliberation import Caller, RenewFirst
-from seat_ledger.errors import (
-    CommandRefused,
-    Conflict,
-    InvalidInput,
-    LedgerError,
-    Unavailable,
-)
+from seat_ledger.chunk import Chunk, Import, Line, LineOutcome, RenewBefore
+from seat_ledger.commands import parse_line, read_command
+from seat_ledger.deliberation import Caller
+from seat_ledger.desk import Desk
+from seat_ledger.errors import Conflict, InvalidInput, LedgerError, Unavailable
 from seat_ledger.invoice import ComputeInvoice
-from seat_ledger.store.bulk import Decided, append_many
-from seat_ledger.values import account_id
-
-if TYPE_CHECKING:
-    from seat_ledger.application import SeatLedger
-    from seat_ledger.deliberation import Decision
-    from seat_ledger.workspace import Workspace
 
 CHUNK = 2000
 """Lines that are decided before they are appended together."""
 
-MAX_EVENTS = 20_000
-"""Events that wait in memory before they are appended."""
+MAX_OPERATIONS = 20_000
+"""Operations of a chunk: a line may be a batch of many."""
 
-TRIES = 10
-
-
-Key = tuple[str, str]
-"""A command in the file: the account's key, and the command's own."""
-
-
-class LineOutcome(NamedTuple):
-    """What became of a line: ``recorded``, ``repeated`` or ``refused``.
-
-    `stops` says that it ends the import unless that keeps going.
-    """
-
-    line: int
-    op: str | None
-    outcome: str
-    positions: tuple[int, ...]
-    code: str | None = None
-    message: str | None = None
-    try_: str | None = None
-    stops: bool = False
-    exit_code: int = 0
-
-
-class Line(NamedTuple):
-    """A line of the file, read: a command, or why it is none."""
-
-    number: int
-    key: str
-    command: Command | None
-    error: LedgerError | None
-    op: str | None
+T = TypeVar("T")
 
 
 def import_lines(  # noqa: PLR0913  each is an option of its own
-    ledger: SeatLedger,
+    desk: Desk,
     lines: Iterable[bytes],
     *,
+    renew_before: RenewBefore,
     keep_going: bool = False,
     default_actor: str = "system:import",
     chunk: int = CHUNK,
@@ -90,26 +52,154 @@ def import_lines(  # noqa: PLR0913  each is an option of its own
     The last outcome has ``stops`` set when the import ends there: at an unreadable
     line, an unexpected refusal, or an unexpected acceptance; `keep_going` goes on.
     `compute_invoice` is asked for the figures of each invoice, when all that stands
-    before it is recorded.
+    before it is recorded; `renew_before` for a renewal that they need.
     """
-    reading, caller = read_lines(lines), Caller(default_actor, compute_invoice)
-    with _seldom_collecting():
-        while batch := list(islice(reading, chunk)):
-            for outcome in _Chunk(ledger, batch, caller, keep_going).record():
-                yield outcome
-                if outcome.stops and not keep_going:
-                    return
+    clerk, caller = _Thread(), Caller(default_actor, compute_invoice)
+    importing = _Importing(Import(desk, clerk, caller, keep_going, renew_before))
+    with _undisturbed():
+        try:
+            yield from importing.record(_batches(read_lines(lines), chunk))
+        finally:
+            clerk.close()
+            importing.let_go()
+
+
+class _Importing:
+    """The chunks of one import, the next always asked about while one is decided."""
+
+    def __init__(self, of: Import) -> None:
+        self.of = of
+        self._before: Chunk | None = None  # recorded, or under way
+        self._chunk: Chunk | None = None  # being decided
+        self._coming: Chunk | None = None
+
+    def record(self, batches: Iterator[list[Line]]) -> Iterator[LineOutcome]:
+        """Record the lines; yield what became of them, in order."""
+        self._coming = self._ask(batches)
+        while self._coming is not None:
+            self._chunk, self._coming = self._coming, self._ask(batches)
+            if not self._decided(self._chunk):
+                yield from self._again()
+            if self._before is not None:
+                self._before.release(self._chunk)
+                yield from self._before.told()
+            self._before, self._chunk = self._chunk, None
+            if self._before.has_stopped:
+                break
+        if self._before is not None:
+            yield from self._ended(self._before)
+
+    def _ask(self, batches: Iterator[list[Line]]) -> Chunk | None:
+        lines = next(batches, None)
+        if lines is None:
+            return None
+        chunk = Chunk(lines, self.of)
+        chunk.ask()
+        return chunk
+
+    def _decided(self, chunk: Chunk) -> bool:
+        """Decide a chunk, and have it written when the one before it is."""
+        try:
+            with self.of.desk.errors():
+                self.of.desk.shed()
+                chunk.decide(self._before)
+                if self._before is not None:
+                    self._before.settle()
+                chunk.send()
+        except (Conflict, Unavailable):
+            return False
+        return True
+
+    def _again(self) -> Iterator[LineOutcome]:
+        """What is not recorded is decided again, one chunk after the other."""
+        waiting = [one for one in (self._before, self._chunk) if one is not None]
+        for chunk in waiting:
+            chunk.drop()
+        for chunk in waiting:
+            try:
+                chunk.alone()
+            finally:
+                told = list(chunk.told())
+            yield from told
+        if self._coming is not None:
+            self._coming.ask()
+
+    def _ended(self, chunk: Chunk) -> Iterator[LineOutcome]:
+        """The outcomes of the last chunk."""
+        try:
+            with self.of.desk.errors():
+                chunk.settle()
+        except (Conflict, Unavailable):
+            yield from self._again()
+        yield from chunk.told()
+
+    def let_go(self) -> None:
+        """Keep no account in memory that holds what may not be recorded."""
+        for chunk in (self._before, self._chunk):
+            if chunk is not None:
+                chunk.let_go()
+        self.of.desk.looked_up = {}
+
+
+def _batches(lines: Iterator[Line], most: int) -> Iterator[list[Line]]:
+    """The lines in chunks of so many, or of fewer long ones."""
+    batch: list[Line] = []
+    operations = 0
+    for line in lines:
+        batch.append(line)
+        operations += 1 if line.command is None else len(line.command.lines)
+        if len(batch) >= most or operations >= MAX_OPERATIONS:
+            yield batch
+            batch, operations = [], 0
+    if batch:
+        yield batch
 
 
 @contextmanager
-def _seldom_collecting() -> Iterator[None]:
-    """Look for garbage seldom: the many entries in memory are none."""
-    usual = gc.get_threshold()
+def _undisturbed() -> Iterator[None]:
+    """Look for garbage seldom: the many entries in memory are none.
+
+    And let the thread that writes have its turn at once when the server answers.
+    """
+    usual, turn = gc.get_threshold(), sys.getswitchinterval()
     gc.set_threshold(100_000, 20, 50)
+    sys.setswitchinterval(0.001)
     try:
         yield
     finally:
         gc.set_threshold(*usual)
+        sys.setswitchinterval(turn)
+
+
+class _Thread:
+    """Does one job after the other, beside whoever gave them."""
+
+    def __init__(self) -> None:
+        self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._thread = Thread(target=self._work, name="import", daemon=True)
+        self._thread.start()
+
+    def do(self, job: Callable[[], T]) -> Future[T]:
+        """What the job will give."""
+        future: Future[T] = Future()
+
+        def work() -> None:
+            try:
+                future.set_result(job())
+            except BaseException as error:  # noqa: BLE001  whoever waits is told
+                future.set_exception(error)
+
+        self._jobs.put(work)
+        return future
+
+    def close(self) -> None:
+        """Wait until all that was given is done."""
+        self._jobs.put(None)
+        self._thread.join()
+
+    def _work(self) -> None:
+        while (work := self._jobs.get()) is not None:
+            work()
 
 
 def read_lines(lines: Iterable[bytes]) -> Iterator[Line]:
@@ -137,209 +227,3 @@ def _read_line(number: int, text: bytes, key: str) -> Line:
     except LedgerError as error:
         return Line(number, key, None, error, op)
     return Line(number, command.envelope.idempotency_key or key, command, None, op)
-
-
-class _Pending(NamedTuple):
-    """A decided line that waits to be appended."""
-
-    line: Line
-    decided: Decided
-    workspace: Workspace
-
-
-class _Chunk:
-    """Some lines of the file, decided in order and appended together."""
-
-    def __init__(
-        self,
-        ledger: SeatLedger,
-        lines: list[Line],
-        caller: Caller,
-        keep_going: bool,
-    ) -> None:
-        self.ledger = ledger
-        self.lines = lines
-        self.caller = caller
-        self.keep_going = keep_going
-        self.pending: dict[Key, _Pending] = {}
-        self.sent: set[Key] = set()
-        self.outcomes: dict[int, LineOutcome] = {}
-        self.events = 0
-
-    def record(self) -> list[LineOutcome]:
-        """Decide and append the lines; return their outcomes in order.
-
-        When somebody else changed one of the accounts, or the connection was lost,
-        what is not recorded yet is decided again on what is there now.
-        """
-        for attempt in range(TRIES):
-            try:
-                with self.ledger.errors():
-                    self._try()
-                break
-            except (Conflict, Unavailable) as error:
-                self._drop()
-                last = 3 if isinstance(error, Unavailable) else TRIES
-                if attempt + 1 >= last:
-                    raise
-                time.sleep(0.05 * 2**attempt)
-        self.ledger.looked_up = {}
-        return [self.outcomes[number] for number in sorted(self.outcomes)]
-
-    def _try(self) -> None:
-        self._prepare()
-        for line in self.lines:
-            if line.number in self.outcomes:
-                continue
-            outcome = self._take(line)
-            if outcome is not None:
-                self.outcomes[line.number] = outcome
-                if outcome.stops and not self.keep_going:
-                    break
-            if self.events >= MAX_EVENTS:
-                self._flush()
-        self._flush()
-
-    def _prepare(self) -> None:
-        """Ask once which lines are recorded already, and where each account is."""
-        asked = [
-            (line.command.envelope.account, line.key)
-            for line in self.lines
-            if line.command is not None
-        ]
-        keys = {account_id(account): account for account, _ in asked}
-        found = self.ledger.ledger.recorded_commands(
-            [(account_id(account), key) for account, key in asked]
-        )
-        self.recorded = {(keys[a], key): kept for (a, key), kept in found.items()}
-        changes, now = self.ledger.ledger.changes_of(list(keys))
-        self.changes = {keys[account]: seen for account, seen in changes.items()}
-        self.clock = CarriedClock(now)
-        self.ledger.look_up(self._names(set(self.changes)))
-
-    def _names(self, recorded: set[str]) -> Iterator[tuple[UUID, str]]:
-        """The names that the lines use, in accounts that are recorded already."""
-        for line in self.lines:
-            if line.command is None:
-                continue
-            account = line.command.envelope.account
-            if account in recorded:
-                for name in line.command.names():
-                    yield account_id(account), name
-
-    def _take(self, line: Line) -> LineOutcome | None:
-        """Decide one line; None when it waits to be appended."""
-        if line.command is None:
-            assert line.error is not None
-            return _failed(line, line.error, stops=True)
-        key = (line.command.envelope.account, line.key)
-        if key in self.pending:
-            self._flush()
-        try:
-            if key in self.recorded:
-                return self._repeated(line, key)
-            self._decide(line, key)
-        except InvalidInput as error:
-            return _failed(line, error, stops=True)
-        except CommandRefused as error:
-            expected = line.command.envelope.expect is not None
-            met = expected and error.code != "expected_refusal"
-            return _failed(line, error, stops=not met)
-        return None
-
-    def _repeated(self, line: Line, key: Key) -> LineOutcome:
-        assert line.command is not None
-        digest, positions = self.recorded[key]
-        self.ledger.check_same(line.command, digest)
-        outcome = "recorded" if key in self.sent else "repeated"
-        return LineOutcome(line.number, line.op, outcome, positions)
-
-    def _decide(self, line: Line, key: Key) -> None:
-        ledger, command = self.ledger, line.command
-        assert command is not None
-        if self.pending and (command.reverses or command.issues):
-            self._flush()
-        workspace = ledger.workspace(command)
-        if not workspace.waiting:
-            ledger.refresh(workspace, self.changes.get(key[0], 0))
-        try:
-            workspace, decision = self._decision(workspace, command)
-        except CommandRefused as error:
-            if error.blockers:
-                self._flush()
-                ledger.name_positions(error)
-            raise
-        if command.envelope.expect is not None:
-            ledger.undo(workspace, decision)
-            raise CommandRefused(
-                "expected_refusal",
-                "The line was accepted, though it says that it should be refused. "
-                "Nothing of it is recorded.",
-                try_="take 'expect' out, or correct the line",
-            )
-        append = ledger.append_of(workspace, command, line.key, decision)
-        decided = Decided(append, decision.events)
-        workspace.waiting = True
-        self.pending[key] = _Pending(line, decided, workspace)
-        self.events += len(decision.events)
-
-    def _decision(
-        self, workspace: Workspace, command: Command
-    ) -> tuple[Workspace, Decision]:
-        """Decide, once the renewals are recorded that an invoice's figures need."""
-        decide, clock = self.ledger.decide, self.clock
-        try:
-            return workspace, decide(workspace, command, clock.now(), self.caller)
-        except RenewFirst as first:
-            if command.envelope.expect is not None:
-                raise
-            self.ledger.renew_before(command, first, self.caller)
-        workspace = self.ledger.workspace(command)
-        self.changes[command.envelope.account] = workspace.changes
-        return workspace, decide(workspace, command, clock.now(), self.caller)
-
-    def _flush(self) -> None:
-        """Append what waits."""
-        if not self.pending:
-            return
-        self.sent.update(self.pending)
-        waiting = list(self.pending.values())
-        positions = append_many(self.ledger.ledger, [one.decided for one in waiting])
-        for key, one, own in zip(self.pending, waiting, positions, strict=True):
-            line = one.line
-            self.outcomes[line.number] = LineOutcome(
-                line.number, line.op, "recorded", own
-            )
-            self.recorded[key] = (one.decided.append.digest, own)
-        self.pending = {}
-        self.events = 0
-        for account, workspace in {
-            one.line.command.envelope.account: one.workspace
-            for one in waiting
-            if one.line.command is not None
-        }.items():
-            self.ledger.appended(workspace)
-            self.changes[account] = workspace.changes
-
-    def _drop(self) -> None:
-        """Forget what waited: it was not recorded, or somebody else's was."""
-        for one in self.pending.values():
-            if one.line.command is not None:
-                account = one.line.command.envelope.account
-                self.ledger.workspaces.pop(account, None)
-        self.pending = {}
-        self.events = 0
-
-
-def _failed(line: Line, error: LedgerError, *, stops: bool) -> LineOutcome:
-    return LineOutcome(
-        line.number,
-        line.op,
-        "refused",
-        (),
-        error.code,
-        error.message,
-        error.try_,
-        stops=stops,
-        exit_code=error.exit_code if stops else 0,
-    )

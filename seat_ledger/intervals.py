@@ -34,9 +34,9 @@ class Interval(NamedTuple):
         """Whether it opens and closes at one instant (R03)."""
         return self.starts == self.ends
 
-    def covers(self, other: Interval) -> bool:
-        """Whether `other` lies within; an empty one may lie exactly at the end."""
-        return self.starts <= other.starts and other.ends <= self.ends
+    def is_within(self, other: Interval) -> bool:
+        """Whether it lies within `other`; an empty one may lie exactly at its end."""
+        return other.starts <= self.starts and self.ends <= other.ends
 
 
 class Mark(NamedTuple):

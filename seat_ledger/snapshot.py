@@ -11,6 +11,8 @@ from datetime import date, datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
+import orjson
+
 from seat_ledger.account import Account, Pool, Request, Seat
 from seat_ledger.billing import Invoiced
 from seat_ledger.calendar import ZoneChange, ZoneHistory
@@ -20,6 +22,14 @@ from seat_ledger.values import FOREVER, BillingPolicy, SeatRef, SeatType, hub_of
 
 Document = dict[str, Any]
 SNAPSHOT_TOPIC = "AccountSnapshot:2"
+
+
+class WrittenSnapshot(NamedTuple):
+    """A snapshot as the store keeps it; later changes of the account change it not."""
+
+    originator_id: UUID
+    originator_version: int
+    state: bytes
 
 
 class AccountSnapshot(NamedTuple):
@@ -53,6 +63,11 @@ class AccountSnapshot(NamedTuple):
         }
         document["users"] = list(users)
         return cls(account.id, account.version, document)
+
+    def written(self) -> WrittenSnapshot:
+        """The snapshot as it is kept."""
+        state = orjson.dumps(self.state, default=tuple)
+        return WrittenSnapshot(self.originator_id, self.originator_version, state)
 
     def restore(self) -> Account:
         """The account that was written down."""
@@ -134,8 +149,8 @@ def _restore_pool(
     pool, hub = account.pool(seat_type), hub_of(seat_type)
     for number, (purchased, retired) in enumerate(kept["seats"], start=1):
         seat = Seat(SeatRef(seat_type, number))
-        seat.purchased = _mark(purchased) if purchased else None
-        seat.retired = tuple(map(_mark, retired))
+        bought = _mark(purchased) if purchased else None
+        seat.live(bought, tuple(map(_mark, retired)))
         pool.seats.append(seat)
     for number, user_index, starts, ends, opened, closed in kept["held"]:
         track, user = pool.seats[number - 1].track, users[user_index]

@@ -70,29 +70,30 @@ class SeatLike(Protocol):
 
     track: Track
     retired: tuple[Mark, ...]
-
-    @property
-    def life(self) -> Life | None:
-        """From when to when it is under contract."""
+    life: Life | None
 
 
 def overlaps(
     intervals: Sequence[Interval], since: datetime
-) -> Iterator[tuple[Interval, Interval]]:
+) -> Sequence[tuple[Interval, Interval]]:
     """Neighbours that share an instant, from the interval before `since` on."""
+    if len(intervals) < 2:
+        return ()
     first = max(0, bisect_left(intervals, (since,)) - 1)
-    for n in range(first + 1, len(intervals)):
-        before, after = intervals[n - 1], intervals[n]
+    before, found = intervals[first], []
+    for after in intervals[first + 1 :]:
         if after.starts < before.ends or after.starts == before.starts:
-            yield before, after
+            found.append((before, after))
+        before = after
+    return found
 
 
-def since_index(intervals: Sequence[Interval], since: datetime) -> int:
-    """Where the intervals begin that reach `since` or lie after it."""
+def reaching(intervals: Sequence[Interval], since: datetime) -> Sequence[Interval]:
+    """The intervals that reach `since` or lie after it."""
     first = bisect_left(intervals, (since,))
     while first and intervals[first - 1].ends >= since:
         first -= 1
-    return first
+    return intervals[first:]
 
 
 def seat_violations(
@@ -118,8 +119,8 @@ def seat_violations(
             DANGLING, (EntryRef(stream, extra.version),), extra.at, track.subject
         )
     life = seat.life
-    reaching = since_index(track.intervals, since) if life is not None else 0
-    for held in track.intervals[reaching:]:
+    whole = track.intervals
+    for held in whole if life is None else reaching(whole, since):
         if life is None or not (life.starts <= held.starts and held.ends <= life.ends):
             entries = [EntryRef(stream, held.opened)]
             if life is not None and life.closed and held.ends > life.ends:
@@ -165,7 +166,7 @@ def access_violations(  # noqa: PLR0913, PLR0917  two streams, and what each hol
         yield Violation(
             DANGLING, (EntryRef(user, mark.version),), mark.at, access.subject, user
         )
-    for entered in access.intervals[since_index(access.intervals, since) :]:
+    for entered in reaching(access.intervals, since):
         if not _within(entered, membership):
             yield Violation(
                 OUTSIDE_MEMBERSHIP,
@@ -174,8 +175,8 @@ def access_violations(  # noqa: PLR0913, PLR0917  two streams, and what each hol
                 access.subject,
                 user,
             )
-    for holding in held[since_index(held, since) :]:
-        if not any(entered.covers(holding) for entered in _near(access, holding)):
+    for holding in reaching(held, since):
+        if not _lets_in(access, holding):
             yield Violation(
                 OUTSIDE_ACCESS,
                 (EntryRef(account, holding.opened), *_revoking(user, access, holding)),
@@ -185,10 +186,10 @@ def access_violations(  # noqa: PLR0913, PLR0917  two streams, and what each hol
             )
 
 
-def _near(access: Track, holding: Interval) -> Iterable[Interval]:
-    """The accesses that begin at or before the holding, the last ones first."""
-    first = bisect_left(access.intervals, (holding.starts, FOREVER, 1 << 62))
-    return reversed(access.intervals[:first])
+def _lets_in(access: Track, holding: Interval) -> bool:
+    """Whether an access covers the holding: one that begins at or before it."""
+    after = bisect_left(access.intervals, (holding.starts, FOREVER, 1 << 62))
+    return any(map(holding.is_within, reversed(access.intervals[:after])))
 
 
 def _within(entered: Interval, membership: Life | None) -> bool:

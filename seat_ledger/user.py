@@ -45,6 +45,7 @@ class User(Aggregate):
         super().__init__(id_)
         self.added: Mark | None = None
         self.removals: list[Mark] = []
+        self.membership: Life | None = None
         self.permissions: list[Permissions] = []
         self.access: dict[str, Track] = {}
         self.touched: dict[str | None, datetime] = {}
@@ -52,14 +53,6 @@ class User(Aggregate):
         self.person_key: bytes | None = None
 
     # -- what it knows --------------------------------------------------------
-
-    @property
-    def membership(self) -> Life | None:
-        """From being added to being removed; None when it never was."""
-        if self.added is None:
-            return None
-        ends, closed = self.removals[0] if self.removals else (FOREVER, 0)
-        return Life(self.added.at, ends, self.added.version, closed)
 
     @property
     def user_key(self) -> str:
@@ -194,6 +187,12 @@ class User(Aggregate):
             self.touched[hub] = at
 
     def _member_changed(self, at: datetime) -> None:
+        """Take over the `membership`: from being added to being removed; None when
+        it never was.
+        """
+        added = self.added
+        ends, closed = self.removals[0] if self.removals else (FOREVER, 0)
+        self.membership = added and Life(added.at, ends, added.version, closed)
         self._touch(None, at)
         for hub in self.access:
             self._touch(hub, at)

@@ -7,16 +7,25 @@ that number first (the application), and the store checks it again under its loc
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 from uuid import UUID
 
 from seat_ledger.account import Account
 from seat_ledger.errors import CommandRefused, NotFound
+from seat_ledger.events import LedgerEvent
 from seat_ledger.user import User
 from seat_ledger.values import fold_email, iso, shown
 
 _ID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+class Recorded(NamedTuple):
+    """An entry as the store has it, for a reversal to name."""
+
+    position: int
+    event: LedgerEvent
 
 
 class Source(Protocol):
@@ -34,15 +43,38 @@ class Source(Protocol):
         """Whether the account ever had a user of this id."""
         ...
 
+    def entry_at(
+        self, account: UUID, position: int
+    ) -> tuple[Recorded, Recorded] | None:
+        """The account's entry at a position, and the one at the end of its chain."""
+        ...
+
+    def positions_under(self, account: UUID, key: str) -> Sequence[int] | None:
+        """The positions that were recorded under a command's key."""
+        ...
+
+    def has_invoice(self, invoice: str) -> bool:
+        """Whether an invoice of the store has this number (R64)."""
+        ...
+
+    def standing(self, account: UUID) -> tuple[int, int]:
+        """The account's change number, and its last position."""
+        ...
+
 
 class Workspace:
-    """An account, the users that were looked at, and the names that were looked up."""
+    """An account, the users that were looked at, and the names that were looked up.
+
+    `whole` says that nothing is recorded but what was decided here: then all users
+    are in memory. While it is `waiting` it holds more than is known to be recorded.
+    """
 
     def __init__(self, account_id: UUID, source: Source) -> None:
         self.account_id = account_id
         self.source = source
         self.account: Account | None = None
         self.changes = 0
+        self.whole = True
         self.waiting = False
         self.users: dict[str, User] = {}
         self._by_key: dict[str, list[str]] = {}
@@ -95,7 +127,7 @@ class Workspace:
         if name in self._looked_up:
             return
         self._looked_up.add(name)
-        if self.changes == 0:
+        if self.whole:
             return
         by_key, by_email = self.source.user_ids(self.account_id, name)
         if by_key:
@@ -104,8 +136,8 @@ class Workspace:
             self._by_email[name] = [str(user_id) for user_id in by_email]
 
     def knows(self, name: str) -> bool:
-        """Whether a name was looked up already."""
-        return name in self._looked_up
+        """Whether a name need not be looked up."""
+        return self.whole or name in self._looked_up
 
     def called(self, reference: str) -> list[User]:
         """Every user that ever had this key, or else this e-mail."""

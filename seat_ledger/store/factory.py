@@ -14,8 +14,7 @@ from eventsourcing.utils import Environment
 from psycopg import Connection
 from psycopg.conninfo import make_conninfo
 
-from seat_ledger.account import Account
-from seat_ledger.snapshot import SNAPSHOT_TOPIC, AccountSnapshot
+from seat_ledger.snapshot import SNAPSHOT_TOPIC, AccountSnapshot, WrittenSnapshot
 from seat_ledger.store.connection import become
 from seat_ledger.store.recorder import SCHEMA, LedgerRecorder
 
@@ -117,9 +116,8 @@ class SnapshotStore:
                 orjson.loads(bytes(row["state"])),
             )
 
-    def take(self, account: Account) -> None:
-        """Keep an account as it is, unless a later snapshot is kept already."""
-        snapshot = AccountSnapshot.of(account)
+    def keep(self, snapshot: WrittenSnapshot) -> None:
+        """Keep an account as it was, unless a later snapshot is kept already."""
         with self.datastore.get_connection() as connection:
             connection.execute(
                 "INSERT INTO ledger.snapshots AS kept "
@@ -133,6 +131,6 @@ class SnapshotStore:
                     snapshot.originator_id,
                     snapshot.originator_version,
                     SNAPSHOT_TOPIC,
-                    orjson.dumps(snapshot.state, default=tuple),
+                    snapshot.state,
                 ],
             )

@@ -1,0 +1,397 @@
+"""Some lines of a command file: decided in order, and appended together.
+
+A chunk asks the store once what it must know of all its lines. Then each line is
+decided with every rule, on accounts in memory that hold the lines before it. What is
+decided is appended by a clerk: a thread, so that the next chunk can be decided while
+the server writes this one.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from typing import Any, NamedTuple, Protocol, TypeVar
+from uuid import UUID
+
+from seat_ledger.clock import CarriedClock
+from seat_ledger.commands import Command
+from seat_ledger.deliberation import Caller, Decision, RenewFirst
+from seat_ledger.desk import Desk, Names
+from seat_ledger.errors import (
+    CommandRefused,
+    Conflict,
+    InvalidInput,
+    LedgerError,
+    Unavailable,
+)
+from seat_ledger.store.bulk import Decided, append_many
+from seat_ledger.values import account_id
+from seat_ledger.workspace import Workspace
+
+MAX_EVENTS = 20_000
+"""Events that wait in memory before they are appended."""
+
+TRIES = 10
+
+T = TypeVar("T")
+Key = tuple[str, str]
+"""A command in the file: the account's key, and the command's own."""
+
+Kept = tuple[bytes, tuple[int, ...]]
+"""A command in the store: its digest, and what it recorded."""
+
+RenewBefore = Callable[[Command, RenewFirst, Caller], Any]
+"""Records the renewals that an invoice's figures need."""
+
+
+class Line(NamedTuple):
+    """A line of the file, read: a command, or why it is none."""
+
+    number: int
+    key: str
+    command: Command | None
+    error: LedgerError | None
+    op: str | None
+
+
+class LineOutcome(NamedTuple):
+    """What became of a line: ``recorded``, ``repeated`` or ``refused``.
+
+    `stops` says that it ends the import unless that keeps going.
+    """
+
+    line: int
+    op: str | None
+    outcome: str
+    positions: tuple[int, ...]
+    code: str | None = None
+    message: str | None = None
+    try_: str | None = None
+    stops: bool = False
+    exit_code: int = 0
+
+
+class Clerk(Protocol):
+    """Does one job after the other, in the order in which they are given."""
+
+    def do(self, job: Callable[[], T]) -> Future[T]:
+        """What the job will give."""
+        ...
+
+
+class Import(NamedTuple):
+    """What all chunks of one import share."""
+
+    desk: Desk
+    clerk: Clerk
+    caller: Caller
+    keep_going: bool
+    renew_before: RenewBefore
+
+
+class _Answers(NamedTuple):
+    """What the store said of the lines: which are recorded, and where accounts are."""
+
+    recorded: dict[Key, Kept]
+    changes: dict[str, int]
+    clock: CarriedClock
+    names: Names
+
+
+class _Pending(NamedTuple):
+    """A decided line that waits to be appended."""
+
+    line: Line
+    decided: Decided
+    decision: Decision
+    workspace: Workspace
+
+
+class Chunk:
+    """Some lines of the file.
+
+    `kept` are the commands that it recorded, `moved` the change numbers that its
+    accounts have then: the next chunk asked before it could be told of them.
+    """
+
+    def __init__(self, lines: list[Line], of: Import) -> None:
+        self.lines = lines
+        self.of = of
+        self.desk = of.desk
+        self.outcomes: dict[int, LineOutcome] = {}
+        self.has_stopped = False
+        self.kept: dict[Key, Kept] = {}
+        self.moved: dict[str, int] = {}
+        self._told = 0
+        self._pending: dict[Key, _Pending] = {}
+        self._events = 0
+        self._sent: set[Key] = set()
+        self._under_way: tuple[dict[Key, _Pending], Future[Any]] | None = None
+        self.touched: dict[str, Workspace] = {}
+
+    # -- asking -------------------------------------------------------------------
+
+    def ask(self) -> None:
+        """Let the clerk ask what is to be known of the lines that are left."""
+        keys = {}
+        names: dict[tuple[UUID, str], None] = {}
+        for line in self.lines:
+            if line.command is None or line.number in self.outcomes:
+                continue
+            account = line.command.envelope.account
+            id_ = account_id(account)
+            keys[id_, line.key] = (account, line.key)
+            known = self.desk.workspaces.get(account)
+            if known is None or not known.whole:
+                for name in line.command.names():
+                    if known is None or not known.knows(name):
+                        names[id_, name] = None
+        self._answers = self.of.clerk.do(lambda: self._asked(keys, list(names)))
+
+    def _asked(
+        self, keys: dict[tuple[UUID, str], Key], names: list[tuple[UUID, str]]
+    ) -> _Answers:
+        ledger = self.desk.ledger
+        found = ledger.recorded_commands(list(keys))
+        accounts = {id_: account for (id_, _), (account, _) in keys.items()}
+        changes, now = ledger.changes_of(list(accounts))
+        known = [one for one in names if one[0] in changes]
+        return _Answers(
+            {keys[one]: kept for one, kept in found.items()},
+            {accounts[id_]: seen for id_, seen in changes.items()},
+            CarriedClock(now),
+            ledger.many_user_ids(known) if known else {},
+        )
+
+    # -- deciding -------------------------------------------------------------------
+
+    def decide(self, before: Chunk | None) -> None:
+        """Decide the lines in order, on what `before` leaves, recorded or not.
+
+        `before` may still be under way; it is waited for where a line needs it.
+        """
+        self._before = before
+        recorded, changes, self._clock, self.desk.looked_up = self._answers.result()
+        if before is not None:
+            recorded |= before.kept
+            changes |= before.moved
+        self._recorded, self._changes = recorded, changes
+        for line in self.lines:
+            if line.number in self.outcomes:
+                continue
+            outcome = self._take(line)
+            if outcome is not None:
+                self.outcomes[line.number] = outcome
+                if outcome.stops and not self.of.keep_going:
+                    self.has_stopped = True
+                    break
+            if self._events >= MAX_EVENTS:
+                self._flush()
+        self._before = None
+
+    def _take(self, line: Line) -> LineOutcome | None:
+        """Decide one line; None when it waits to be appended."""
+        command = line.command
+        if command is None:
+            assert line.error is not None
+            return _failed(line, line.error, stops=True)
+        key = (command.envelope.account, line.key)
+        if key in self._pending or (self._before and self._before.is_sending(key)):
+            self._flush()
+        try:
+            if key in self._recorded:
+                return self._repeated(line, command, key)
+            self._decide(line, command, key)
+        except InvalidInput as error:
+            return _failed(line, error, stops=True)
+        except CommandRefused as error:
+            expected = command.envelope.expect is not None
+            met = expected and error.code != "expected_refusal"
+            return _failed(line, error, stops=not met)
+        return None
+
+    def _repeated(self, line: Line, command: Command, key: Key) -> LineOutcome:
+        digest, positions = self._recorded[key]
+        self.desk.check_same(command, digest)
+        outcome = "recorded" if key in self._sent else "repeated"
+        return LineOutcome(line.number, line.op, outcome, positions)
+
+    def _decide(self, line: Line, command: Command, key: Key) -> None:
+        desk = self.desk
+        if command.reverses or command.issues:
+            self._flush()
+        workspace = desk.workspace(command)
+        desk.refresh(workspace, self._changes.get(key[0], 0))
+        try:
+            workspace, decision = self._decision(workspace, command)
+        except CommandRefused as error:
+            if error.blockers:
+                self._flush()
+                desk.name_positions(error)
+            raise
+        if command.envelope.expect is not None:
+            desk.undo(workspace, decision)
+            raise CommandRefused(
+                "expected_refusal",
+                "The line was accepted, though it says that it should be refused. "
+                "Nothing of it is recorded.",
+                try_="take 'expect' out, or correct the line",
+            )
+        append = desk.append_of(workspace, command, line.key, decision)
+        decided = Decided(append, decision.events)
+        workspace.waiting = True
+        self.touched[key[0]] = workspace
+        self._pending[key] = _Pending(line, decided, decision, workspace)
+        self._events += len(decision.events)
+
+    def _decision(
+        self, workspace: Workspace, command: Command
+    ) -> tuple[Workspace, Decision]:
+        """Decide, once the renewals are recorded that an invoice's figures need."""
+        decide, clock, caller = self.desk.decide, self._clock, self.of.caller
+        try:
+            return workspace, decide(workspace, command, clock.now(), caller)
+        except RenewFirst as first:
+            if command.envelope.expect is not None:
+                raise
+            self.of.renew_before(command, first, caller)
+        workspace = self.desk.workspace(command)
+        self._changes[command.envelope.account] = workspace.changes
+        self.touched[command.envelope.account] = workspace
+        return workspace, decide(workspace, command, clock.now(), caller)
+
+    # -- appending ------------------------------------------------------------------
+
+    def _flush(self) -> None:
+        """See that all that was decided so far is recorded."""
+        if self._before is not None:
+            self._before.settle()
+            self._recorded |= self._before.kept
+        self.send()
+        self.settle()
+
+    def is_sending(self, key: Key) -> bool:
+        """Whether a command is on its way to the store."""
+        return self._under_way is not None and key in self._under_way[0]
+
+    def send(self) -> None:
+        """Hand what was decided to the clerk; nothing else may be under way."""
+        if not self._pending:
+            return
+        sending, self._pending, self._events = self._pending, {}, 0
+        self._sent.update(sending)
+        workspaces = {}
+        for (account, _), one in sending.items():
+            workspaces[account] = one.workspace
+            for aggregate in one.decision.changed:
+                aggregate.collect_events()
+        snapshots = []
+        for account, workspace in workspaces.items():
+            self.desk.hand_over(workspace, ())
+            self._changes[account] = self.moved[account] = workspace.changes
+            snapshot = self.desk.snapshot_due(workspace.account)
+            if snapshot is not None:
+                snapshots.append(snapshot)
+        decided = [one.decided for one in sending.values()]
+
+        def append() -> Sequence[tuple[int, ...]]:
+            positions = append_many(self.desk.ledger, decided)
+            for snapshot in snapshots:
+                self.desk.snapshot_store.keep(snapshot)
+            return positions
+
+        self._under_way = sending, self.of.clerk.do(append)
+
+    def settle(self) -> None:
+        """Wait for what is under way, and note what it recorded."""
+        if self._under_way is None:
+            return
+        sending, appending = self._under_way
+        positions = appending.result()
+        self._under_way = None
+        for (key, one), own in zip(sending.items(), positions, strict=True):
+            number, _, _, _, op = one.line
+            self.outcomes[number] = LineOutcome(number, op, "recorded", own)
+            self.kept[key] = (one.decided.append.digest, own)
+        self._recorded |= self.kept
+
+    def told(self) -> Iterator[LineOutcome]:
+        """The outcomes not told yet, up to the first line that has none."""
+        for line in self.lines[self._told :]:
+            outcome = self.outcomes.get(line.number)
+            if outcome is None:
+                return
+            self._told += 1
+            yield outcome
+
+    # -- when something fails ---------------------------------------------------------
+
+    def release(self, after: Chunk | None) -> None:
+        """Let go of the accounts that the chunk after this one did not change too."""
+        for account, workspace in self.touched.items():
+            if after is None or account not in after.touched:
+                workspace.waiting = False
+
+    def let_go(self) -> None:
+        """Keep no account in memory that holds what may not be recorded."""
+        left = [one.workspace for one in self._pending.values()]
+        if self._under_way is not None and self._under_way[1].exception() is not None:
+            left += [one.workspace for one in self._under_way[0].values()]
+        for account, workspace in self.touched.items():
+            workspace.waiting = False
+            if workspace in left:
+                self.desk.workspaces.pop(account, None)
+
+    def drop(self) -> None:
+        """Forget what was not recorded: it was decided on what is no more, or not yet.
+
+        So were refusals behind the last recorded line.
+        """
+        for account in self.touched:
+            self.desk.workspaces.pop(account, None)
+        self.touched, self._pending, self._events = {}, {}, 0
+        self._under_way, self._before, self.has_stopped = None, None, False
+        stored = [n for n, one in self.outcomes.items() if one.outcome != "refused"]
+        last = max(stored, default=0)
+        self.outcomes = {
+            number: one
+            for number, one in self.outcomes.items()
+            if number <= last or one.outcome != "refused"
+        }
+
+    def alone(self) -> None:
+        """Decide and append what has no outcome yet, while nothing else is under way.
+
+        When somebody else changed one of the accounts, or the connection was lost, it
+        is decided again on what is there then. Raises Conflict, Unavailable.
+        """
+        for attempt in range(TRIES):
+            try:
+                with self.desk.errors():
+                    self.ask()
+                    self.decide(None)
+                    self.send()
+                    self.settle()
+            except (Conflict, Unavailable) as error:
+                self.drop()
+                last = 3 if isinstance(error, Unavailable) else TRIES
+                if attempt + 1 >= last:
+                    raise
+                time.sleep(0.05 * 2**attempt)
+            else:
+                return
+
+
+def _failed(line: Line, error: LedgerError, *, stops: bool) -> LineOutcome:
+    return LineOutcome(
+        line.number,
+        line.op,
+        "refused",
+        (),
+        error.code,
+        error.message,
+        error.try_,
+        stops=stops,
+        exit_code=error.exit_code if stops else 0,
+    )
