@@ -629,6 +629,8 @@ class Account(Aggregate):
 
     def settle(self) -> None:
         """What was touched is judged, or needs no judgement: begin anew."""
+        if not self.touched.pools:
+            return
         for seat_type, (_, last) in self.touched.pools.items():
             pool = self.pool(seat_type)
             if pool.last_change is None or pool.last_change < last:

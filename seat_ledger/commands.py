@@ -387,12 +387,12 @@ class Command(NamedTuple):
     @property
     def erases(self) -> bool:
         """Whether it destroys what tells who somebody was."""
-        return isinstance(self.operation, EraseUser)
+        return type(self.operation) is EraseUser
 
     @property
     def issues(self) -> bool:
         """Whether it needs figures of all that is recorded."""
-        return isinstance(self.operation, IssueInvoice)
+        return type(self.operation) is IssueInvoice
 
     @property
     def op(self) -> str:

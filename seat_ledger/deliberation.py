@@ -152,7 +152,7 @@ class Deliberation:
         account = self._involve(self._account())
         actor = self._actor()
         self.steps = self._in_order()
-        times = [s.at for s in self.steps if not isinstance(s.operation, _TIMELESS)]
+        times = [s.at for s in self.steps if type(s.operation) not in _TIMELESS]
         due = 0
         if times and account.is_renewal_due(latest := max(times)):
             account.renew_until(latest, Act(latest, actor))
@@ -201,16 +201,12 @@ class Deliberation:
         workspace, account = self.workspace, self._account()
         for user_id, _ in account.touched.users:
             self._involve(workspace.user(user_id))
-        users = {
-            key: aggregate
-            for key, (aggregate, _) in self._start.items()
-            if isinstance(aggregate, User)
-        }
-        namesakes = {
-            user.key: workspace.namesakes(user)
-            for user in users.values()
-            if None in user.touched
-        }
+        users, namesakes = {}, {}
+        for key, (aggregate, _) in self._start.items():
+            if isinstance(aggregate, User):
+                users[key] = aggregate
+                if None in aggregate.touched:
+                    namesakes[key] = workspace.namesakes(aggregate)
         found = list(judge(account, users, namesakes))
         if found:
             raise self._refusal(found)

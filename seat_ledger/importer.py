@@ -162,7 +162,7 @@ def _undisturbed() -> Iterator[None]:
     And let the thread that writes have its turn at once when the server answers.
     """
     usual, turn = gc.get_threshold(), sys.getswitchinterval()
-    gc.set_threshold(100_000, 20, 50)
+    gc.set_threshold(500_000, 20, 50)
     sys.setswitchinterval(0.001)
     try:
         yield

@@ -37,7 +37,7 @@ def judge(
             account.key, user.key, held, user.track(hub), user.membership, since
         )
     for user in users.values():
-        if None in user.touched:
+        if user.touched and None in user.touched:
             yield from _membership(user, namesakes.get(user.key, ()))
     for seat_type in touched.pools:
         yield from _reductions(account, seat_type)
@@ -46,7 +46,10 @@ def judge(
 def _touched_hubs(
     account: Account, users: Mapping[str, User]
 ) -> dict[tuple[str, str], datetime]:
-    hubs = dict(account.touched.users)
+    hubs = account.touched.users
+    if not any(user.touched for user in users.values()):
+        return hubs
+    hubs = dict(hubs)
     for user in users.values():
         for hub, since in user.touched.items():
             if hub is not None:

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from psycopg import Connection
 
-from seat_ledger.events import LedgerEvent
+from seat_ledger.events import EVENT_CLASSES, LedgerEvent
 from seat_ledger.store.mapper import state_of
 from seat_ledger.store.recorder import (
     APPEND_LOCK,
@@ -32,6 +32,7 @@ _INT = struct.Struct("!i")
 _BIGINT = struct.Struct("!iq")
 _ARRAY = struct.Struct("!iiiii")
 _BIGINT_OID = 20
+_TOPICS = {topic: topic.encode() for topic in EVENT_CLASSES}
 
 
 class Decided(NamedTuple):
@@ -108,7 +109,7 @@ def _copy_events(
     buffer = bytearray(_SIGNATURE)
     for one in decided:
         for event in one.events:
-            topic, state = event.TOPIC.encode(), state_of(event)
+            topic, state = _TOPICS[event.TOPIC], state_of(event)
             buffer += _EVENT_HEAD.pack(
                 6,
                 16,

@@ -15,6 +15,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 from uuid import UUID
 
+import orjson
 from eventsourcing.persistence import StoredEvent
 from eventsourcing.postgres import PostgresApplicationRecorder, PostgresDatastore
 from psycopg import Cursor
@@ -340,10 +341,15 @@ class LedgerRecorder(PostgresApplicationRecorder):
         """Which of many commands are recorded already, with digest and positions."""
         rows = self._all(
             "SELECT recorded.account_id, recorded.command_key, digest, positions "
-            "FROM unnest(%(accounts)s::uuid[], %(keys)s::text[]) AS asked(a, k) "
+            "FROM ROWS FROM (json_array_elements_text(%(accounts)s::json), "
+            "json_array_elements_text(%(keys)s::json)) AS asked(a, k) "
             "JOIN ledger.recorded_command AS recorded "
-            "ON recorded.account_id = asked.a AND recorded.command_key = asked.k",
-            {"accounts": [a for a, _ in keys], "keys": [k for _, k in keys]},
+            "ON recorded.account_id = asked.a::uuid "
+            "AND recorded.command_key = asked.k",
+            {  # as JSON: thousands of them are written ten times as fast
+                "accounts": orjson.dumps([account for account, _ in keys]).decode(),
+                "keys": orjson.dumps([key for _, key in keys]).decode(),
+            },
         )
         return {
             (row["account_id"], row["command_key"]): (
