@@ -126,7 +126,7 @@ class Chunk:
         self._told = 0
         self._pending: dict[Key, _Pending] = {}
         self._events = 0
-        self._sent: set[Key] = set()
+        self._sent: dict[Key, int] = {}
         self._under_way: tuple[dict[Key, _Pending], Future[Any]] | None = None
         self.touched: dict[str, Workspace] = {}
 
@@ -214,7 +214,7 @@ class Chunk:
     def _repeated(self, line: Line, command: Command, key: Key) -> LineOutcome:
         digest, positions = self._recorded[key]
         self.desk.check_same(command, digest)
-        outcome = "recorded" if key in self._sent else "repeated"
+        outcome = "recorded" if self._sent.get(key) == line.number else "repeated"
         return LineOutcome(line.number, line.op, outcome, positions)
 
     def _decide(self, line: Line, command: Command, key: Key) -> None:
@@ -280,7 +280,7 @@ class Chunk:
         if not self._pending:
             return
         sending, self._pending, self._events = self._pending, {}, 0
-        self._sent.update(sending)
+        self._sent.update((key, one.line.number) for key, one in sending.items())
         workspaces = {}
         for (account, _), one in sending.items():
             workspaces[account] = one.workspace

@@ -436,7 +436,48 @@ def parse_line(text: bytes) -> dict[str, Any]:
             f"A line is a JSON object, not {shown(_json(given))}.",
             try_='write one command a line, such as {"op": "renew", "account": "acme"}',
         )
+    try:
+        if b"\\" in text or 2 * _texts_in(given) != text.count(b'"'):
+            _check_said_once(text)
+    except RecursionError as error:
+        raise InvalidInput(
+            "The line is nested too deeply to be a command.",
+            try_="write one command a line",
+        ) from error
     return given
+
+
+def _texts_in(value: Any) -> int:
+    """How many texts a JSON value holds, names of fields among them.
+
+    Without an escape each is written with two quotation marks, and a field that was
+    given twice leaves two too many: so the second reading is seldom needed.
+    """
+    if isinstance(value, str):
+        return 1
+    if isinstance(value, dict):
+        count = len(value)
+        for one in value.values():
+            count += 1 if type(one) is str else _texts_in(one)
+        return count
+    return sum(map(_texts_in, value)) if isinstance(value, list) else 0
+
+
+def _check_said_once(text: bytes) -> None:
+    """Refuse an object that gives a field twice: nobody knows which is meant."""
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        read = dict(pairs)
+        if len(read) < len(pairs):
+            names = [name for name, _ in pairs]
+            twice = next(name for name in names if names.count(name) > 1)
+            raise InvalidInput(
+                f"The field {shown(twice)} is given twice in one command.",
+                try_="give each field once",
+            )
+        return read
+
+    json.loads(text, object_pairs_hook=once)
 
 
 def read_command(given: Mapping[str, Any]) -> Command:

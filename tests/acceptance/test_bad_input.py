@@ -46,6 +46,9 @@ def field(**fields: Any) -> dict[str, Any]:
     [
         ('{"op": "buy_se', 2),
         ("[1, 2]", 2),
+        (json.dumps(BUY)[:-1] + ', "quantity": 3}', 2),
+        (json.dumps({**BUY, "reason": 'a "b"'})[:-1] + ', "reas\\u006fn": "c"}', 2),
+        ('{"op": "batch", "account": "acme", "commands": [{"op": 1, "op": 2}]}', 2),
         ({"op": "fly", "account": "acme"}, 2),
         ({**BUY, "colour": "red"}, 2),
         ({**BUY, "quantity": 0}, 2),

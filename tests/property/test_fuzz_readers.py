@@ -19,7 +19,7 @@ from projections.reader import Reader
 from projections.verify import verify
 from seat_ledger.application import SeatLedger
 from seat_ledger.calendar import ZoneHistory, parse_moment
-from seat_ledger.commands import MAX_LINE, OPERATIONS, read_command
+from seat_ledger.commands import MAX_LINE, OPERATIONS, parse_line, read_command
 from seat_ledger.errors import REFUSALS, InvalidInput, LedgerError
 from seat_ledger.importer import read_lines
 from seat_ledger.money import Currency, parse_price
@@ -212,6 +212,39 @@ def test_every_line_of_a_file_is_a_command_or_refused(raw: list[bytes]) -> None:
         assert (line.command is None) != (line.error is None)
         if line.error is not None:
             assert_plain(line.error)
+
+
+fields = st.sampled_from(['"a"', '"b"', r'"\\u0061"', '"c:"', '" "', r'"\""'])
+values = st.recursive(
+    st.sampled_from(["1", "null", '"x"', '""', r'"\\"', r'"a\": 1, \"a"', '"{"']),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3).map(lambda some: f"[{','.join(some)}]"),
+        st.lists(st.tuples(fields, inner), max_size=3).map(
+            lambda some: "{" + " , ".join(f"{n} : {v}" for n, v in some) + "}"
+        ),
+    ),
+    max_leaves=6,
+)
+
+
+@FUZZ
+@given(st.lists(st.tuples(fields, values), max_size=3))
+def test_a_field_given_twice_is_refused_and_nothing_else_is(
+    said: list[tuple[str, str]],
+) -> None:
+    text = "{" + ",".join(f"{name}:{value}" for name, value in said) + "}"
+    twice = []
+
+    def note(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        twice.append(len(dict(pairs)) < len(pairs))
+        return dict(pairs)
+
+    read = json.loads(text, object_pairs_hook=note)
+    if any(twice):
+        with pytest.raises(InvalidInput, match="is given twice in one command"):
+            parse_line(text.encode())
+    else:
+        assert parse_line(text.encode()) == read
 
 
 def test_a_file_of_anything_leaves_a_ledger_that_is_whole(

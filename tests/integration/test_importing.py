@@ -1,0 +1,148 @@
+"""A file is recorded the same in whatever chunks, and whatever comes between them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+
+from projections.verify import verify
+from seat_ledger import chunk as chunks
+from seat_ledger.application import SeatLedger
+from seat_ledger.chunk import LineOutcome
+from seat_ledger.errors import Conflict
+from tests.drafts import PRO
+
+OPEN = {
+    "op": "open_account",
+    "name": "Acme",
+    "time_zone": "UTC",
+    "term_start": "2025-03-05",
+    "term_months": 12,
+    "billing_cycle_months": 1,
+}
+ANN = {"op": "add_user", "user": "ann", "email": "ann@x.example", "name": "Ann"}
+BUY = {"op": "buy_seats", "seat_type": PRO, "quantity": 1}
+GIVE = {"op": "assign_seat", "user": "ann", "seat_type": PRO}
+SEAT = {"seat_type": PRO}
+TAKE = {"op": "unassign_seat", "user": "ann", "seat_type": PRO}
+WRONG = {"expect": "refused"}
+UNBUY = {"op": "reverse", "entry_key": "two", "reason": "one too many"}
+
+HISTORY = [
+    OPEN,
+    ANN,
+    {**GIVE, **WRONG},
+    BUY,
+    {**BUY, "idempotency_key": "two"},
+    GIVE,
+    {**GIVE, **WRONG},
+    {**BUY, "idempotency_key": "two"},
+    TAKE,
+    UNBUY,
+    GIVE,
+    {**ANN, "user": "bob", "email": "bob@x.example"},
+    {**GIVE, "user": "bob"},
+    BUY,
+]
+"""The last but one is refused: Ann has the only seat, and bob was added just before."""
+
+
+def lines(*commands: dict[str, Any]) -> Iterator[bytes]:
+    for n, one in enumerate(commands):
+        at = {} if one["op"] == "reverse" else {"effective_at": f"2025-04-{n + 1:02}"}
+        if one.get("idempotency_key"):
+            at = {"effective_at": "2025-04-01"}
+        yield json.dumps({"account": "acme", **at, **one}).encode()
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 100])
+def test_a_file_is_told_line_by_line_up_to_the_refused_one(
+    database: str, size: int
+) -> None:
+    with SeatLedger(database) as ledger:
+        told = list(ledger.import_lines(lines(*HISTORY), chunk=size))
+        again = list(ledger.import_lines(lines(*HISTORY), chunk=size))
+    assert [one.line for one in told] == list(range(1, 14))
+    refused = ["no_free_seat", "hub_seat_held", "no_free_seat"]
+    assert [one.code for one in told if one.code] == refused
+    assert told[-1].stops
+    assert told[7].outcome == "repeated"
+    assert told[7].positions == told[4].positions
+    positions = [one.positions for one in told if one.outcome == "recorded"]
+    assert sum(positions, ()) == tuple(range(1, 11))
+    assert {one.outcome for one in again} == {"repeated", "refused"}
+    assert [one.positions for one in again] == [one.positions for one in told]
+
+
+def test_a_change_from_elsewhere_is_decided_on_and_nothing_is_lost(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another takes the seat when a line is on its way, and the next is decided."""
+    original, other = chunks.append_many, []
+
+    def append_many(*given: Any) -> Any:
+        if not other:
+            with SeatLedger(database) as ledger:
+                taken = {**SEAT, "user": "eve", "effective_at": "2025-05-01"}
+                other.append(ledger.assign_seat("acme", **taken))
+        return original(*given)
+
+    eve = {**ANN, "user": "eve", "email": "eve@x.example"}
+    with SeatLedger(database) as ledger:
+        list(ledger.import_lines(lines(OPEN, BUY, ANN, eve)))
+        monkeypatch.setattr(chunks, "append_many", append_many)
+        may, taken = {"effective_at": "2025-05-02"}, {**GIVE, "seat": f"{PRO}#1"}
+        said = [{**one, **may} for one in (BUY, taken, BUY, GIVE)]
+        told = [
+            (one.outcome, one.code)
+            for one in ledger.import_lines(lines(*said), chunk=1, keep_going=True)
+        ]
+    assert told == [
+        ("recorded", None),
+        ("refused", "seat_taken"),
+        ("recorded", None),
+        ("recorded", None),
+    ]
+    assert {row.status for row in verify(database, full=True).rows} == {"same"}
+
+
+def test_what_fails_for_good_is_told_up_to_there_and_stays_in_no_memory(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original, asked = chunks.append_many, []
+
+    def append_many(*given: Any) -> Any:
+        asked.append(given)
+        if len(asked) > 2:
+            raise Conflict
+        return original(*given)
+
+    told: list[LineOutcome] = []
+    monkeypatch.setattr(chunks, "TRIES", 2)
+    with SeatLedger(database) as ledger:
+        monkeypatch.setattr(chunks, "append_many", append_many)
+        with pytest.raises(Conflict):
+            told.extend(ledger.import_lines(lines(OPEN, BUY, ANN, GIVE), chunk=1))
+        monkeypatch.undo()
+        ann, give = ({**one, "effective_at": "2025-05-01"} for one in (ANN, GIVE))
+        recorded = [ledger.execute({"account": "acme", **one}) for one in (ann, give)]
+    assert [one.positions for one in told] == [(1,), (2,)]
+    assert [one.positions for one in recorded] == [(3,), (4, 5)]
+
+
+def test_who_listens_no_longer_finds_what_was_recorded(database: str) -> None:
+    with SeatLedger(database) as ledger:
+        telling = ledger.import_lines(lines(OPEN, BUY, ANN, GIVE, TAKE), chunk=1)
+        assert next(telling).positions == (1,)
+        telling.close()
+        whole = list(ledger.import_lines(lines(OPEN, BUY, ANN, GIVE, TAKE)))
+    with psycopg.connect(database) as connection:
+        row = connection.execute("SELECT count(*) FROM ledger.stored_events").fetchone()
+    assert row == (6,)
+    assert sum([one.positions for one in whole], ()) == (1, 2, 3, 4, 5, 6)
+    assert whole[0].outcome == "repeated"
+    assert whole[-1].outcome == "recorded"
