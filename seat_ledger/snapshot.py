@@ -13,11 +13,12 @@ from uuid import UUID
 
 import orjson
 
-from seat_ledger.account import Account, Pool, Request, Seat
+from seat_ledger.account import Account
 from seat_ledger.billing import Invoiced
 from seat_ledger.calendar import ZoneChange, ZoneHistory
 from seat_ledger.events import EVENT_CLASSES, AccountOpened, LedgerEvent
 from seat_ledger.intervals import Interval, Mark
+from seat_ledger.seats import Pool, Request, Seat
 from seat_ledger.values import FOREVER, BillingPolicy, SeatRef, SeatType, hub_of
 
 Document = dict[str, Any]
