@@ -35,7 +35,7 @@ from seat_ledger.events import EntryReversed, InvoiceIssued, LedgerEvent
 from seat_ledger.sealing import erased
 from seat_ledger.settings import Settings
 from seat_ledger.snapshot import AccountSnapshot, WrittenSnapshot
-from seat_ledger.store.connection import connect, is_refusal, sqlstate_of, unavailable
+from seat_ledger.store.connection import connect, explained, sqlstate_of, unavailable
 from seat_ledger.store.factory import LedgerFactory, SnapshotStore
 from seat_ledger.store.mapper import LedgerMapper, read_event
 from seat_ledger.store.recorder import (
@@ -351,20 +351,21 @@ class Desk(Application[UUID]):
         except AggregateNotFoundError as error:
             raise Conflict from error
         except PersistenceError as error:
-            if is_refusal(error):
-                raise unavailable(self.conninfo, error) from error
-            raise failure(error) from error
+            told = explained(self.conninfo, error) or failure(error)
+            if told is None:
+                raise
+            raise told from error
 
 
-def failure(error: PersistenceError) -> Exception:
-    """What a failed append means: somebody was first, or a bug."""
+def failure(error: PersistenceError) -> Conflict | None:
+    """What a failed append means: somebody was first; None for a bug."""
     if isinstance(error, IntegrityError) or sqlstate_of(error) == MOVED:
         return Conflict(
             "Somebody changed this account at the same time, again and again. "
             "Nothing was written.",
             try_="repeat the command",
         )
-    return error
+    return None
 
 
 def _invoice_number(decision: Decision) -> str | None:
