@@ -18,7 +18,7 @@ from uuid import UUID
 import orjson
 from eventsourcing.persistence import StoredEvent
 from eventsourcing.postgres import PostgresApplicationRecorder, PostgresDatastore
-from psycopg import Cursor
+from psycopg import Connection, Cursor
 from psycopg.rows import DictRow
 from psycopg.sql import SQL, Identifier
 
@@ -140,18 +140,32 @@ class LedgerRecorder(PostgresApplicationRecorder):
         if append is None:
             ids: Sequence[int] | None = super().insert_events(stored_events, **kwargs)
             return ids
-        with (
-            self.datastore.get_connection() as connection,
-            connection.transaction(),
-            connection.cursor() as cursor,
-        ):
-            return self._append(cursor, stored_events, append)
+        with self.datastore.get_connection() as connection:
+            naming = self._commands_naming(connection, append)
+            with connection.transaction(), connection.cursor() as cursor:
+                return self._append(cursor, stored_events, append, naming)
+
+    def _commands_naming(
+        self, connection: Connection[DictRow], append: Append
+    ) -> list[str]:
+        """The commands that named a person who is to be erased, this one with them.
+
+        Asked before the lock. If the account moves meanwhile the append is refused.
+        """
+        if append.erasure is None:
+            return []
+        found = connection.execute(
+            "SELECT command_key FROM ledger.commands_naming(%s, %s)",
+            [append.erasure.user_id, append.account_id],
+        )
+        return [append.command_key, *(row["command_key"] for row in found)]
 
     def _append(
         self,
         cursor: Cursor[DictRow],
         stored_events: Sequence[StoredEvent],
         append: Append,
+        naming: Sequence[str],
     ) -> list[int]:
         """Take the append lock, claim the account, and write. The order matters."""
         cursor.execute(
@@ -172,7 +186,7 @@ class LedgerRecorder(PostgresApplicationRecorder):
             cursor.execute(
                 "INSERT INTO ledger.recorded_command VALUES (%s, %s, %s, '{}')", command
             )
-            self._erase(cursor, append)
+            self._erase(cursor, append, naming)
             return []
         rows = [
             self.construct_pg_stored_event(
@@ -186,16 +200,18 @@ class LedgerRecorder(PostgresApplicationRecorder):
             cursor.execute(
                 TAKE_NUMBER, [append.invoice, append.account_id, positions[-1]]
             )
-        self._erase(cursor, append)
+        self._erase(cursor, append, naming)
         return positions
 
-    def _erase(self, cursor: Cursor[DictRow], append: Append) -> None:
+    def _erase(
+        self, cursor: Cursor[DictRow], append: Append, naming: Sequence[str]
+    ) -> None:
         """Destroy a person's key, where that is what the command asks."""
         if append.erasure is not None:
             user_id, reads_as = append.erasure
             cursor.execute(
-                "SELECT ledger.erase_person(%s, %s, %s)",
-                [user_id, append.account_id, reads_as],
+                "SELECT ledger.erase_person(%s, %s, %s, %s)",
+                [user_id, append.account_id, reads_as, list(naming)],
             )
 
     def _fetch_ids_after_insert_events(

@@ -79,7 +79,8 @@ class Attempt:
             for line in lines
         ]
         timed = [(self.when(line), line) for line in lines]
-        self.renew([at for at, line in timed if line["op"] != "reverse"])
+        calm = {"reverse", "erase_user"}  # no renewal is processed by these
+        self.renew([at for at, line in timed if line["op"] not in calm])
         if command["op"] != "renew":
             for place, (at, line) in enumerate(ordered := self.order(timed)):
                 getattr(self, line["op"])(line, at, ordered[place + 1 :])
@@ -255,6 +256,16 @@ class Attempt:
         if not any(a.ends is FAR for a in self.live(user, line["hub"], at)):
             self.refuse("nothing_to_do")
         self.add("HubAccessRevoked", at, user=user, hub=line["hub"])
+
+    def erase_user(self, line: dict[str, Any], at: datetime, _: Any) -> None:
+        """The person reads as erased, at any position; once is enough."""
+        if not line.get("reason"):
+            self.refuse("reason_required")
+        user = self.user(line["user"], at)
+        if any(h.user == user and h.ends > at for h in self.state().holdings):
+            self.refuse("seat_held")
+        if not any(e.topic == "UserErased" and e.user == user for e in self.entries):
+            self.add("UserErased", at, user=user)
 
     def remove_user(self, line: dict[str, Any], at: datetime, _: Any) -> None:
         from tests.oracle.model import FAR

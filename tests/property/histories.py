@@ -64,13 +64,17 @@ class Author:
             renewal = self.oracle.renewal_at(number)
             pool += [renewal - US, renewal, renewal + timedelta(days=3)]
         pool += [self.oracle.bound(1)[0], self.oracle.bound(1)[0] - US]
-        pool += [e.at for e in self.oracle.entries[-4:]]
+        pool += [e.at for e in self.told()[-4:]]
         return pool
+
+    def told(self) -> list[Any]:
+        """The entries that somebody dates; erasures have the store's own time."""
+        return [e for e in self.oracle.entries if e.topic != "UserErased"]
 
     def when(self) -> str:
         early = self.random.random() < 0.02
         instant = self.random.choice(self.instants())
-        latest = max(e.at for e in self.oracle.entries)
+        latest = max(e.at for e in self.told())
         if self.random.random() < 0.5:
             after = timedelta(hours=self.random.choice([0, 5]))
             instant = max(instant, latest + after)
@@ -99,6 +103,8 @@ class Author:
             zone = random.choice(list(ZONES))
             command = {"op": "set_time_zone", "time_zone": zone}
             command["effective_at"] = self.when()
+        elif roll < 0.21:
+            command = self.erase()
         else:
             command = self.line()
         command["account"] = self.account
@@ -188,6 +194,19 @@ class Author:
 
     def remove(self) -> dict[str, Any]:
         return {"op": "remove_user", "user": self.some_user()}
+
+    def erase(self) -> dict[str, Any]:
+        """Mostly of somebody without a seat, sometimes of somebody erased already."""
+        holders = {h.user for h in self.oracle.state().holdings if h.ends is FAR}
+        people = self.oracle.people.items()
+        free = [person["key"] for user, person in people if user not in holders]
+        user = self.some_user()
+        if free and self.random.random() < 0.8:
+            user = self.random.choice(free)
+        command = {"op": "erase_user", "user": user}
+        if self.random.random() < 0.9:
+            command["reason"] = "asked for"
+        return command
 
     def permit(self) -> dict[str, Any]:
         name = self.random.choice(("super_admin", "account_access"))

@@ -29,8 +29,8 @@ class Clipped:
         self.head = 0
         original = generation.served
 
-        def served(connection: Any) -> Any:
-            found = original(connection)
+        def served(connection: Any, **given: Any) -> Any:
+            found = original(connection, **given)
             return found._replace(head=min(found.head, self.head))
 
         def keep(_: Any, __: int, *___: Any) -> int:
