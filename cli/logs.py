@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from cli.render import is_plain
@@ -31,3 +32,23 @@ def logger(*, as_json: bool | None = None) -> Any:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
     return structlog.get_logger()
+
+
+_LEVELS = {
+    "stuck": "error",
+    "bug": "error",
+    "catch_up_stopped": "error",
+    "disconnected": "warning",
+}
+
+
+def teller(*silent: str) -> Callable[..., None]:
+    """What tells a word and its facts, each word at its level; `silent` ones never."""
+    log = logger()
+
+    def tell(what: str, **facts: Any) -> None:
+        if what not in silent:
+            getattr(log, _LEVELS.get(what, "info"))(what, **facts)
+            sys.stderr.flush()
+
+    return tell

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from cli import times
-from cli.logs import logger
+from cli.logs import teller
 from cli.rebuilding import RESULTS, rebuild_and_tell
 from cli.render import Answer, emit
 from cli.session import Session, option_database, option_format
@@ -141,19 +141,11 @@ def run(follow: bool, rebuild_stale: bool, poll: float) -> None:
     emit(Answer([row], sentence=said), session.format)
 
 
-_LEVELS = {"stuck": "error", "disconnected": "warning"}
-
-
 def _follow(conninfo: str, poll: float) -> bool:
     """Follow until a signal comes, a line for each state; whether it was Ctrl-C."""
     from projections.following import follow  # noqa: PLC0415
 
-    log = logger()
-
-    def tell(what: str, **facts: Any) -> None:
-        getattr(log, _LEVELS.get(what, "info"))(what, **facts)
-
-    return follow(conninfo, poll=poll, tell=tell)
+    return follow(conninfo, poll=poll, tell=teller())
 
 
 @group.command()

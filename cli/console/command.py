@@ -5,7 +5,6 @@ from __future__ import annotations
 import ipaddress
 import signal
 import socket
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from typing import Any
 
 import click
 
+from cli.logs import teller
 from cli.render import say
 from cli.session import Session, option_database
 from seat_ledger.errors import LedgerError
@@ -96,7 +96,7 @@ def serve(host: str, port: int, proxies: tuple[Any, ...], **given: Any) -> None:
     session = click.get_current_context().find_object(Session)
     assert session is not None
     conninfo = session.ready()
-    log = _logger(quiet=given["quiet"])
+    log = teller("answered") if given["quiet"] else teller()
     with _listening(host, port) as listening, _kept_up(conninfo, log, given):
         _run(conninfo, log, listening, proxies, given)
 
@@ -197,17 +197,3 @@ def _follow(conninfo: str, log: Any, stop: threading.Event) -> None:
         follow(conninfo, poll=1.0, tell=log, stop=stop)
     except LedgerError as error:
         log("catch_up_stopped", reason=error.message, hint=error.try_)
-
-
-def _logger(*, quiet: bool) -> Any:
-    """A line an event on stderr: JSON where nobody watches."""
-    from cli.logs import logger  # noqa: PLC0415  only where one is told
-
-    log = logger()
-
-    def tell(event: str, **facts: Any) -> None:
-        if not (quiet and event == "answered"):
-            log.info(event, **facts)
-            sys.stderr.flush()
-
-    return tell

@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import resource
+import signal
 import statistics
 import subprocess
 import sys
@@ -41,6 +42,7 @@ def main() -> None:
     parser.add_argument("name", choices=["all", "projections", *BENCHES])
     parser.add_argument("--events", type=int)
     given = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # let servers be stopped
     groups = {"all": list(BENCHES), "projections": list(projections.SHARED)}
     names = groups.get(given.name, [given.name])
     with tempfile.TemporaryDirectory(dir="/var/tmp", prefix="slb-") as folder:

@@ -18,7 +18,29 @@ from seat_ledger.application import SeatLedger
 
 HOSTILE = "<img src=x onerror=\"document.title='taken'\">'&{{7*7}}\u202e"
 HOSTILE_KEY = "<b>'\"&?;=+%2F..\u202e"
+INVOICE = "INV/7 <i>"
 PRICES = {PRO: "90.00", "service/starter": "18.00"}
+
+PAGES: dict[str, dict[str, Any]] = {
+    "search": {"q": "ann"},
+    "accounts": {},
+    "account": {"account": "acme"},
+    "seats": {"account": "acme"},
+    "seat": {"account": "acme", "seat": f"{PRO}#1"},
+    "who": {"account": "acme", "seat": f"{PRO}#1"},
+    "users": {"account": "acme"},
+    "user": {"account": "acme", "user": "ann"},
+    "events": {"account": "acme"},
+    "event": {"position": 70},
+    "periods": {"account": "acme"},
+    "period": {"account": "acme", "period": "2025-03-05"},
+    "explain": {"account": "acme", "period": "2025-03-05", "seat_type": PRO},
+    "invoices": {},
+    "invoice": {"invoice": INVOICE},
+    "audit": {"invoice": INVOICE},
+    "projections": {},
+}
+"""Something to ask of each page about the story."""
 
 
 def story() -> list[dict[str, Any]]:
@@ -59,7 +81,7 @@ def story() -> list[dict[str, Any]]:
         {
             "op": "issue_invoice",
             "account": "acme",
-            "invoice": "INV/7 <i>",
+            "invoice": INVOICE,
             "period": "2025-03-05",
             "unit_prices": PRICES,
             "currency": "EUR",

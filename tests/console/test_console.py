@@ -20,6 +20,8 @@ from program import PRO
 from served import (
     HOSTILE,
     HOSTILE_KEY,
+    INVOICE,
+    PAGES,
     Answered,
     Console,
     Filled,
@@ -31,27 +33,6 @@ from served import (
 
 from projections.pool import PooledReader
 from seat_ledger.values import shown
-
-INVOICE = "INV/7 <i>"
-PAGES: dict[str, dict[str, Any]] = {
-    "search": {"q": "ann"},
-    "accounts": {},
-    "account": {"account": "acme"},
-    "seats": {"account": "acme"},
-    "seat": {"account": "acme", "seat": f"{PRO}#1"},
-    "who": {"account": "acme", "seat": f"{PRO}#1"},
-    "users": {"account": "acme"},
-    "user": {"account": "acme", "user": "ann"},
-    "events": {"account": "acme"},
-    "event": {"position": 70},
-    "periods": {"account": "acme"},
-    "period": {"account": "acme", "period": "2025-03-05"},
-    "explain": {"account": "acme", "period": "2025-03-05", "seat_type": PRO},
-    "invoices": {},
-    "invoice": {"invoice": INVOICE},
-    "audit": {"invoice": INVOICE},
-    "projections": {},
-}
 
 
 @pytest.fixture(scope="module")

@@ -11,9 +11,8 @@ from typing import Any
 
 import pytest
 from program import PRO, Program
-from served import Console, filled, serving
+from served import INVOICE, Console, filled, serving
 
-INVOICE = "INV/7 <i>"
 COLUMNS = (
     *("account", "invoice", "issued_at", "period", "seat_type", "quantity"),
     *("unit_price", "amount", "mode", "granularity", "currency"),
