@@ -214,10 +214,33 @@ def history(question: Question, seat: str, with_reversed: bool, **_: Any) -> Ans
         as_of=as_of,
         with_reversed=with_reversed,
     )
+    life = holdings.life(
+        question.reader, question.account, parse_seat(seat), question.known
+    )
     held = len([row for row in rows if not row["reversed"]])
-    times_ = "once" if held == 1 else f"{held} times"
-    sentence = f"{seat} of {question.account.key} was held {times_}."
-    return question.answer(rows, history_columns(question), sentence=sentence)
+    told = {0: "never held", 1: "held once"}.get(held, f"held {held} times")
+    return question.answer(
+        rows,
+        history_columns(question),
+        sentence=f"{seat} of {question.account.key} was {told}.",
+        notes=[_life(question, life)],
+        extra={"life": life},
+    )
+
+
+def _life(question: Question, life: dict[str, Any] | None) -> str:
+    """From when to when a seat is under contract, in words."""
+    if life is None:
+        return "It was not under contract, as known."
+    zones = question.account.zones
+    told = (
+        f"Under contract from {times.local(life['purchased_at'], zones)} "
+        f"(entry {life['purchased_by']})"
+    )
+    if life["retires_at"] is None:
+        return f"{told}."
+    until = times.local(life["retires_at"], zones)
+    return f"{told} until {until} (retired by entry {life['retired_by']})."
 
 
 @group.command("list")

@@ -207,7 +207,9 @@ def _amount(rows: list[Row], how: billing.Priced) -> str:
     if not priced or len({(row["mode"], row["granularity"]) for row in rows}) > 1:
         return ""
     total = rounded(sum(priced, Fraction(0)), how.currency.places)
-    return f"{total} {how.currency.code}" if how.currency.code else total
+    told = f"{total} {how.currency.code}" if how.currency.code else total
+    free = dict.fromkeys(row["seat_type"] for row in rows if row["amount"] is None)
+    return f"{told}, without {', '.join(free)}, which have no price" if free else told
 
 
 def _facts(

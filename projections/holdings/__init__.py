@@ -73,6 +73,21 @@ def history(  # noqa: PLR0913  who asks, and what
     return described(reader, account, _begun(rows, as_of))
 
 
+def life(
+    reader: Reader, account: AccountFacts, seat: SeatRef, known: Knowledge
+) -> Row | None:
+    """From when to when a seat is under contract, and by which entries; None: never."""
+    named = {"account_no": account.no, **_named(seat)}
+    for row in reader.ask("holdings", "life", known, **named):
+        return {
+            "purchased_at": utc(row["purchased_at"]),
+            "purchased_by": row["purchased"],
+            "retires_at": utc(row["retires_at"]),
+            "retired_by": row["retired"],
+        }
+    return None
+
+
 def user_history(  # noqa: PLR0913  who asks, and what
     reader: Reader,
     account: AccountFacts,

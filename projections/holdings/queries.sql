@@ -10,8 +10,8 @@ SELECT EXISTS (
 ) AS bought;
 
 -- life --
--- From when to when a seat was under contract.
-SELECT purchased_at, retires_at
+-- From when to when a seat was under contract, and by which entries.
+SELECT purchased_at, retires_at, purchased, retired
   FROM seat_at(%(known)s::bigint)
  WHERE account_no = %(account_no)s::bigint
    AND seat_type = %(seat_type)s::seat_type_name

@@ -43,6 +43,7 @@ def test_the_auditors_page_shows_what_the_program_prints(database: str) -> None:
     assert [words[:2] for words, _ in pages] == [
         ["invoice", "audit"],
         ["billing", "explain"],
+        ["seat", "history"],
         ["event", "show"],
     ]
     for words, lines in pages:

@@ -13,7 +13,7 @@ from typing import Any
 import openpyxl
 import pytest
 
-from tests.audits import HEADER, LEFT, OPENED, TIMED, Book, june, said
+from tests.audits import HEADER, LEFT, OPENED, START, TIMED, Book, june, said
 from tests.program import PRO, Program
 
 
@@ -254,3 +254,13 @@ def test_the_command_in_the_manifest_makes_the_report_again(book: Book) -> None:
     done = book.program.run(*told[1:-1], target)
     assert done.returncode == 0, done.stderr
     assert target.read_bytes() == first
+
+
+def test_a_total_says_what_has_no_price(book: Book) -> None:
+    book.say(said("buy_seats", "2025-06-01", seat_type=START, quantity=1))
+    done = book.program.run(
+        "report", "-a", "e", "--period", "2025-06", "--unit-price", f"{PRO}=30.00",
+        "-o", book.folder / "e.html",
+    )  # fmt: skip
+    told = "Altogether 30.00, without sales/starter, which have no price."
+    assert told in done.stdout
