@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cli import times
-from cli.billing import price_of, priced, rules, rules_in_words, wanted
+from cli.counting import (
+    option_currency,
+    option_periods,
+    option_rule,
+    options_of_counting,
+    price_of,
+    priced,
+    rules,
+    rules_in_words,
+    wanted,
+)
 from cli.render import Answer
 from cli.session import Question, option_account, option_as_of, printing, reading
 from seat_ledger.values import as_word
@@ -16,36 +26,13 @@ if TYPE_CHECKING:
     from projections.billing.explain import Asked, Explanation
 
 
-def option_rule(function: Any) -> Any:
-    """``--mode`` and ``--granularity``."""
-    function = click.option(
-        "--granularity", type=click.Choice(["day", "second"]), help="Of shares."
-    )(function)
-    return click.option(
-        "--mode",
-        metavar="M",
-        help="A counting mode; the account's policy if left out.",
-    )(function)
-
-
-def option_periods(function: Any) -> Any:
-    """``--period``, ``--from`` and ``--until``."""
-    for option in (
-        click.option("--until", metavar="DATE", help="… until this date, excluded."),
-        click.option("--from", "from_", metavar="DATE", help="One window from here …"),
-        click.option("--period", metavar="LABEL", help="By its first date or month."),
-    ):
-        function = option(function)
-    return function
-
-
 @click.command()
 @option_account
 @option_periods
 @click.option("--seat-type", required=True, metavar="HUB/TIER", help="Of this type.")
 @option_rule
 @click.option("--unit-price", metavar="90.00", help="For one seat, the whole period.")
-@click.option("--currency", metavar="CODE", help="ISO 4217, for rounding.")
+@option_currency
 @reading
 def explain(question: Question, **given: Any) -> Answer:
     """One figure opened into its parts: seats, users, times, and entries."""
@@ -283,17 +270,7 @@ def _history(question: Question, rows: list[dict[str, Any]]) -> str:
     metavar="K",
     help="Given twice: the two states of knowledge.",
 )
-@option_periods
-@click.option("--term", is_flag=True, help="The periods of the term in progress.")
-@option_rule
-@click.option(
-    "--unit-price",
-    "prices",
-    multiple=True,
-    metavar="HUB/TIER=90.00",
-    help="For one seat and one whole period; may be given for each type.",
-)
-@click.option("--currency", metavar="CODE", help="ISO 4217, for rounding.")
+@options_of_counting
 @printing
 def compare(question: Question, known_ats: tuple[str, ...], **given: Any) -> Answer:
     """Which figures differ between two states of knowledge, and by which entries."""

@@ -8,6 +8,7 @@ import click
 
 from cli import times
 from cli.auditing import audit
+from cli.counting import option_prices
 from cli.invoice_seal import sealing
 from cli.render import Answer, document, say, to_json
 from cli.session import Question, Session, option_account, reading
@@ -35,13 +36,7 @@ group.add_command(audit)
 @click.argument("invoice", metavar="NUMBER")
 @option_account
 @click.option("--period", required=True, metavar="LABEL", help="Its first local date.")
-@click.option(
-    "--unit-price",
-    "prices",
-    multiple=True,
-    metavar="HUB/TIER=90.00",
-    help="For a seat and the whole period; once for each type.",
-)
+@option_prices
 @click.option("--currency", required=True, metavar="CODE", help="ISO 4217.")
 @options_of_writing
 def issue(  # noqa: PLR0913  an option each

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from cli.billing import priced, wanted
+from cli.counting import options_of_counting, priced, wanted
 from cli.heartbeat import heartbeat
 from cli.render import Answer
 from cli.session import Question, option_account, reading
@@ -21,20 +21,7 @@ _SAID = ("period", "from_", "until", "term", "mode", "granularity", "currency")
     epilog="Example: seat-ledger report --account acme --term --output acme.html"
 )
 @option_account
-@click.option("--period", metavar="LABEL", help="A period by its first date or month.")
-@click.option("--from", "from_", metavar="DATE", help="One window from this date …")
-@click.option("--until", metavar="DATE", help="… until this date, excluded.")
-@click.option("--term", is_flag=True, help="The periods of the term in progress.")
-@click.option("--mode", metavar="M", help="A counting mode, or all of them: all.")
-@click.option("--granularity", type=click.Choice(["day", "second"]), help="Of shares.")
-@click.option(
-    "--unit-price",
-    "prices",
-    multiple=True,
-    metavar="HUB/TIER=90.00",
-    help="For one seat and one whole period; may be given for each type.",
-)
-@click.option("--currency", metavar="CODE", help="ISO 4217, for rounding.")
+@options_of_counting
 @click.option(
     "--output",
     "-o",

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from cli.auditing import CAUSES, sentence
-from cli.billing import rules_in_words
+from cli.counting import rules_in_words
 from cli.reports.content import Column, Content, Line, Pictured, Table
 from cli.reports.pictures import pictured
 from projections import billing, journal

@@ -142,7 +142,7 @@ _FIELDS = (
 def _reversed_by(reader: Reader, page: list[Row], known: Knowledge) -> dict[int, int]:
     """By which entry each is reversed: the last that names it and holds (R41, R47)."""
     naming: dict[int, list[int]] = {}
-    asked = [row["position"] for row in page if row["reversed_by"]]
+    asked = [row["position"] for row in page]
     while asked:
         found = reader.ask("journal", "reversals", known, entries=asked)
         for row in found:

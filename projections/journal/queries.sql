@@ -1,13 +1,6 @@
 -- events --
--- The journal in the order of recording, with who is meant and what reversed it.
-SELECT said.*,
-       (SELECT reversal.position
-          FROM journal AS reversal
-         WHERE reversal.topic = 'EntryReversed'
-           AND reversal.entry = said.position
-           AND reversal.position <= %(known)s::bigint
-         ORDER BY reversal.position DESC
-         LIMIT 1) AS reversed_by
+-- The journal in the order of recording.
+SELECT said.*
   FROM journal AS said
  WHERE said.position <= %(known)s::bigint
    AND said.position >= %(first)s::bigint
@@ -17,14 +10,7 @@ SELECT said.*,
 
 -- events_of_account --
 -- The same, of one account.
-SELECT said.*,
-       (SELECT reversal.position
-          FROM journal AS reversal
-         WHERE reversal.topic = 'EntryReversed'
-           AND reversal.entry = said.position
-           AND reversal.position <= %(known)s::bigint
-         ORDER BY reversal.position DESC
-         LIMIT 1) AS reversed_by
+SELECT said.*
   FROM journal AS said
  WHERE said.position <= %(known)s::bigint
    AND said.account_no = %(account_no)s::bigint
@@ -35,14 +21,7 @@ SELECT said.*,
 
 -- late --
 -- What became effective before something that its account had recorded already.
-SELECT said.*,
-       (SELECT reversal.position
-          FROM journal AS reversal
-         WHERE reversal.topic = 'EntryReversed'
-           AND reversal.entry = said.position
-           AND reversal.position <= %(known)s::bigint
-         ORDER BY reversal.position DESC
-         LIMIT 1) AS reversed_by
+SELECT said.*
   FROM (
        SELECT entry.*,
               max(entry.effective_at) OVER (
@@ -63,29 +42,15 @@ SELECT said.*,
 
 -- by_effect --
 -- An account's events in the order of application (R70).
-SELECT said.*,
-       (SELECT reversal.position
-          FROM journal AS reversal
-         WHERE reversal.topic = 'EntryReversed'
-           AND reversal.entry = said.position
-           AND reversal.position <= %(known)s::bigint
-         ORDER BY reversal.position DESC
-         LIMIT 1) AS reversed_by
+SELECT said.*
   FROM journal AS said
  WHERE said.position <= %(known)s::bigint
    AND said.account_no = %(account_no)s::bigint
  ORDER BY said.effective_at, said.position;
 
 -- entries --
--- Some entries, with what reversed them.
-SELECT said.*,
-       (SELECT reversal.position
-          FROM journal AS reversal
-         WHERE reversal.topic = 'EntryReversed'
-           AND reversal.entry = said.position
-           AND reversal.position <= %(known)s::bigint
-         ORDER BY reversal.position DESC
-         LIMIT 1) AS reversed_by
+-- Some entries.
+SELECT said.*
   FROM journal AS said
  WHERE said.position = ANY (%(positions)s::bigint[])
    AND said.position <= %(known)s::bigint;

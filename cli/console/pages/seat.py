@@ -39,7 +39,9 @@ def seat(asked: Asked) -> Page:
         }
 
     title = asked.words("seat_of", seat=str(ref), account=facts.key)
-    return Page("seat", title, asked.answer(rows), fill, identity)
+    life = holdings.life(asked.reader, facts, ref, asked.known)
+    answer = asked.answer(rows, extra={"life": life})
+    return Page("seat", title, answer, fill, identity)
 
 
 def who(asked: Asked) -> Page:
