@@ -46,7 +46,7 @@ from seat_ledger.store.recorder import (
     UserName,
 )
 from seat_ledger.user import User
-from seat_ledger.values import account_id
+from seat_ledger.values import account_id, shown
 from seat_ledger.workspace import Recorded, Workspace
 
 Names = Mapping[tuple[UUID, str], tuple[list[UUID], list[UUID]]]
@@ -176,13 +176,21 @@ class Desk(Application[UUID]):
         After an erasure there is nothing to compare with: the command is taken for
         the one that was recorded, and records nothing.
         """
-        if digest and digest != self.digest_of(command):
+        key, account = command.envelope.idempotency_key, command.envelope.account
+        if not digest or digest == self.digest_of(command):
+            return
+        if key is None:  # the key was made from the very bytes of the file
             raise CommandRefused(
                 "idempotency_conflict",
-                f"The key {command.envelope.idempotency_key!r} was used in "
-                f"{command.envelope.account} for another command.",
-                try_="use a new key for a new command",
+                f"The line is recorded in {shown(account)} already, but by another "
+                "secret than the one in ledger.digest_key.",
+                try_="restore that table from its own backup: README, 'Erasure'",
             )
+        raise CommandRefused(
+            "idempotency_conflict",
+            f"The key {key!r} was used in {account} for another command.",
+            try_="use a new key for a new command",
+        )
 
     def name_positions(self, error: CommandRefused) -> None:
         """Tell a person which entries stand in the way, by position."""

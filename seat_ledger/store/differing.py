@@ -100,10 +100,12 @@ def _merged(
 def _missing(run: _Run, head: int) -> Finding:
     first, last, events = run.first.position, run.last, run.events
     if first > head:
-        told = (
-            f"The end is cut off: {events:,} events are missing, from position "
-            f"{first} to {last}."
-        )
+        told = f"The end is cut off: the event at position {first} is missing."
+        if events > 1:
+            told = (
+                f"The end is cut off: {events:,} events are missing, from position "
+                f"{first} to {last}."
+            )
         return Finding("truncated", first, told, events)
     told = f"The event at position {first} is missing."
     if events > 1:

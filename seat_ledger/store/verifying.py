@@ -215,11 +215,12 @@ class _Verification:
         longest = max(short, key=lambda one: one.checkpoint.size)
         checkpoint = longest.checkpoint
         lacking = checkpoint.size - self.tree.size
+        count = "1 event is" if lacking == 1 else f"{lacking:,} events are"
         when = f", signed {checkpoint.sealed_at:%Y-%m-%d %H:%M:%S} UTC"
         return Finding(
             "truncated",
             self.head,
-            f"{lacking:,} events are missing after position {self.head}: the "
+            f"{count} missing after position {self.head}: the "
             f"checkpoint of {checkpoint.size:,} events kept in {longest.place}"
             f"{when if checkpoint.sealed_at else ''}, reaches to position "
             f"{checkpoint.position}. The end was cut off, or this is an older copy.",

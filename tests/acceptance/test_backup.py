@@ -79,6 +79,49 @@ def test_a_dump_is_restored_and_what_it_lacks_is_told(
             connection.execute("DELETE FROM ledger.stored_events")
 
 
+LONG = [f"--exclude-table-data=ledger.{one}" for one in ("person_key", "user_name")]
+LONG += ["--exclude-schema=projection*", "--exclude-table-data=ledger.digest_key"]
+KEYS = [f"--table=ledger.{one}" for one in ("person_key", "user_name", "digest_key")]
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_of_two_backups_the_long_one_names_nobody_without_the_other(
+    database: str, copy: Program, tmp_path: Path, late: bool
+) -> None:
+    program = Program(database)
+    long, keys = tmp_path / "long.dump", tmp_path / "keys.dump"
+    ann = {**ANN, **AT, "idempotency_key": "k-1"}
+    recorded(program, OPEN, ann)
+    for words in (["-f", long, *LONG], ["--data-only", "-f", keys, *KEYS]):
+        done = program.run("db", "tool", "pg_dump", "-Fc", *words)
+        assert done.returncode == 0, done.stderr
+    name = copy.environment["SEAT_LEDGER_DATABASE_URL"].rpartition("dbname=")[2]
+    restore = ("pg_restore", "--no-owner", "--no-privileges", "-d", name)
+    people = ("user", "list", "-a", "acme", "--as-of", "2025-05-01")
+
+    def restored(dump: Path) -> None:
+        done = copy.run("db", "tool", *restore, dump)
+        assert (done.returncode, done.stderr) == (0, "")
+
+    def standing() -> tuple[str, bool, str]:
+        assert copy.run("db", "migrate").returncode == 0
+        assert copy.run(*REBUILD, tmp_path / "results.json").returncode == 0
+        (user,) = copy.json(*people)["rows"]
+        doctor = copy.parse(copy.run("doctor", "--format", "json"))["rows"]
+        wrong = {row["check"] for row in doctor if not row["ok"]}
+        again = copy.parse(copy.lines(ann))["rows"][0]
+        return user["user"], "persons" in wrong, again["outcome"]
+
+    restored(long)
+    if late:
+        user, told, again = standing()
+        assert (user[:7], told, again) == ("erased-", True, "refused")
+        with psycopg.connect(copy.environment["SEAT_LEDGER_DATABASE_URL"]) as one:
+            one.execute("DELETE FROM ledger.digest_key")
+    restored(keys)
+    assert standing() == ("ann", False, "repeated")
+
+
 @pytest.fixture
 def homes() -> Iterator[Path]:
     """A folder for two homes of embedded servers, which are ended."""
