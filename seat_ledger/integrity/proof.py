@@ -70,7 +70,7 @@ def check(text: str, verifier: Verifier) -> Proven:
         raise
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise BadProof("The file is no proof of a seat ledger.") from error
-    raise BadProof(f"The proof has the unknown format {given['format']!r}.")
+    raise BadProof(f"The proof has the unknown format {str(given['format'])[:40]!r}.")
 
 
 def _check_inclusion(given: dict[str, Any], verifier: Verifier) -> Proven:

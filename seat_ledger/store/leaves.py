@@ -90,7 +90,8 @@ class Hashed(NamedTuple):
         """Add the events from `start` to `stop` to a tree, tile by tile if it can."""
         while start < stop:
             tile, beside = divmod(start - self.span.skip, TILE)
-            if not beside and not tree.size % TILE and stop - start >= TILE:
+            whole = not beside and not tree.size % TILE and stop - start >= TILE
+            if whole and self.roots:  # hashes from elsewhere come without roots
                 tree.add(self.roots[tile * 32 : tile * 32 + 32], 8)
                 start += TILE
             else:
