@@ -22,6 +22,10 @@ from seat_ledger.values import shown
 
 LONGEST_QUESTION = "30s"
 LONGEST_WAIT = 3.0
+LONGEST_PAUSE = "60s"
+"""How long an answer that nobody reads on may hold a snapshot, and a rebuild up."""
+PATIENCE = 20.0
+"""Seconds that a question waits for a reader."""
 _HIDDEN = re.compile(r"user-([0-9]{1,18})", re.ASCII)
 _EMAIL = re.compile(r"[^\s<>@]+@[^\s<>@]+")
 
@@ -33,12 +37,24 @@ class Behind(LedgerError):
     exit_code = 12
 
 
+_LOST = (psycopg.OperationalError, psycopg.errors.IdleInTransactionSessionTimeout)
+
+
+class Busy(Unavailable):
+    """Too many answers are being given at once: ask again in a moment."""
+
+    code = "busy"
+
+
 class PooledReader(Reader):
     """A reader that is used again and again, and never writes."""
 
     def __init__(self, conninfo: str) -> None:
         super().__init__(conninfo, catch_up=False, read_only=True)
         self.connection.execute(f"SET statement_timeout = '{LONGEST_QUESTION}'")
+        self.connection.execute(
+            f"SET idle_in_transaction_session_timeout = '{LONGEST_PAUSE}'"
+        )
         schema.check(self.connection)
 
     def renew(self) -> bool:
@@ -130,10 +146,21 @@ def hide_emails(text: str | None) -> str | None:
 
 
 class Pool:
-    """At most `size` readers at once; who comes later waits. Raises Unavailable."""
+    """At most `size` readers at once; who comes later waits, `patience` seconds.
 
-    def __init__(self, conninfo: str, size: int = 4, *, redact: bool = False) -> None:
+    Raises Busy, Unavailable.
+    """
+
+    def __init__(
+        self,
+        conninfo: str,
+        size: int = 4,
+        *,
+        redact: bool = False,
+        patience: float = PATIENCE,
+    ) -> None:
         self.conninfo = conninfo
+        self.patience = patience
         self.redact = redact
         self._make: type[PooledReader] = RedactedReader if redact else PooledReader
         self._free = threading.BoundedSemaphore(size)
@@ -142,21 +169,28 @@ class Pool:
     @contextmanager
     def reader(self) -> Iterator[PooledReader]:
         """Borrow a reader that is on what is served now."""
-        with self._free:
-            found = self._take()
-            try:
-                yield found
-                found.rest()
-            except psycopg.OperationalError as error:
-                found.connection.close()
-                raise unavailable(self.conninfo, error) from error
-            except LedgerError:
-                self._give_back(found)
-                raise
-            except BaseException:
-                found.connection.close()
-                raise
-            self._idle.append(found)
+        if not self._free.acquire(timeout=self.patience):
+            raise Busy
+        try:
+            yield from self._lent()
+        finally:
+            self._free.release()
+
+    def _lent(self) -> Iterator[PooledReader]:
+        found = self._take()
+        try:
+            yield found
+            found.rest()
+        except _LOST as error:
+            found.connection.close()
+            raise unavailable(self.conninfo, error) from error
+        except LedgerError:
+            self._give_back(found)
+            raise
+        except BaseException:
+            found.connection.close()
+            raise
+        self._idle.append(found)
 
     def _give_back(self, reader: PooledReader) -> None:
         """Keep a reader whose question was refused, if it is still well."""

@@ -260,6 +260,8 @@ class Around:
                 answer = PlainTextResponse(told, 403)
         try:
             await answer(scope, receive, send)
+        except LedgerError as error:  # after the answer had begun
+            self.console.tell("cut_off", reason=error.message)
         except Exception as error:  # noqa: BLE001  the last resort: a bug
             self.console.tell("bug", kind=type(error).__name__, kept=_kept(error))
             if "begun" in scope:

@@ -16,7 +16,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from program import PRO
+from program import PRO, Program
 from served import (
     HOSTILE,
     HOSTILE_KEY,
@@ -31,7 +31,8 @@ from served import (
     serving,
 )
 
-from projections.pool import PooledReader
+from projections.pool import Busy, Pool, PooledReader
+from seat_ledger.errors import Unavailable
 from seat_ledger.values import shown
 
 
@@ -80,6 +81,11 @@ AS_COMMANDS = {
     "events": ("event", "list", "-a", "acme"),
     "event": ("event", "show", "70"),
     "periods": ("billing", "periods", "-a", "acme"),
+    "period": (
+        *("billing", "counts", "-a", "acme", "--period", "2025-03-05"),
+        *("--mode", "all", "--currency", "EUR", "--unit-price", f"{PRO}=90.00"),
+        *("--unit-price", "service/starter=18.00"),
+    ),
     "explain": (
         *("billing", "explain", "-a", "acme", "--period", "2025-03-05"),
         *("--seat-type", PRO, "--unit-price", "90.00", "--currency", "EUR"),
@@ -103,6 +109,20 @@ def test_a_twin_says_what_the_command_says(
     assert found["rows"] == told["rows"]
     assert found["known_at"] == told["known_at"]
     assert told.keys() - found.keys() <= {"quantity", "mode", "granularity"}
+
+
+@pytest.mark.parametrize("page", ["account", "seats", "seat", "who", "users", "events"])
+def test_a_csv_twin_is_what_the_command_prints(
+    console: Console, written: Filled, page: str
+) -> None:
+    moment = "2025-07-01T12:00:00Z"
+    words = [*AS_COMMANDS[page]]
+    if words[-1] == "--as-of":
+        words.append(moment)
+    known = ("--known-at", written.head, "--format", "csv")
+    told = Program(console.conninfo).run(*words, *known)
+    given = {**PAGES[page], "as_of": moment, "known_at": written.head}
+    assert console.get(f"{page}.csv", **given).text == told.stdout
 
 
 def test_both_moments_are_spelled_out_and_go_into_every_link(console: Console) -> None:
@@ -207,6 +227,28 @@ def test_the_readers_session_can_write_nothing(shared_database: str) -> None:
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         connection.execute("SELECT state FROM ledger.stored_events")
     connection.close()
+
+
+def slowly(pool: Pool) -> None:
+    """Borrow the only reader; let another wait for it, and the server for us."""
+    with pool.reader() as reader:
+        with pytest.raises(Busy), pool.reader():
+            pass
+        reader.connection.execute("SET idle_in_transaction_session_timeout = '50ms'")
+        time.sleep(0.5)
+        reader.ask("journal", "knowledge", position=1)
+
+
+def test_who_comes_too_late_is_told_so_and_who_reads_too_slowly_is_cut_off(
+    shared_database: str,
+) -> None:
+    pool = Pool(shared_database, 1, patience=0.05)
+    with pytest.raises(Unavailable, match="idle"):
+        slowly(pool)
+    with pool.reader() as reader:
+        timeout = "SHOW idle_in_transaction_session_timeout"
+        assert reader.connection.execute(timeout).fetchone() == ("1min",)
+    pool.close()
 
 
 def test_another_sites_name_for_this_machine_is_refused(console: Console) -> None:
