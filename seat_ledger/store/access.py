@@ -101,10 +101,20 @@ def standing(connection: psycopg.Connection[Any]) -> Standing:
         if found == (f"seat_ledger_{role}",):
             acting.append(role)
     connection.execute("RESET ROLE")
+    if not acting and _reads_single_accounts(connection):
+        acting.append("reader of single accounts")
     lacking = None
     if not acting:
         lacking = "The login is a member of none of the ledger's roles."
     return Standing(row[0], tuple(acting), lacking)
+
+
+def _reads_single_accounts(connection: psycopg.Connection[Any]) -> bool:
+    row = connection.execute(
+        "SELECT FROM pg_roles WHERE rolname = 'seat_ledger_account_reader' "
+        "AND pg_has_role(session_user, oid, 'USAGE')"
+    ).fetchone()
+    return row is not None
 
 
 _NO_ROLES = (

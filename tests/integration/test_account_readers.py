@@ -268,6 +268,9 @@ def test_reading_commands_answer_of_its_accounts_and_others_say_why_not(
     assert {row["account"] for row in found} == set(OWN)
     every = json.loads(run(login, "event", "list").stdout)["rows"]
     assert {row["account"] for row in every} == set(OWN)
+    doctor = json.loads(run(login, "doctor").stdout)["rows"]
+    assert [row for row in doctor if not row["ok"]] == []
+    assert "reader of single accounts" in str(doctor)
     for words, code in (
         (("account", "show", OTHER), "account_not_found"),
         (("seat", "list", "-a", OTHER), "account_not_found"),
