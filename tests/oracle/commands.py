@@ -23,6 +23,7 @@ WORDS = {
     "email": {"email_taken", "user_key_taken"},
 }
 FIXED = {"AccountOpened", "TimeZoneChanged", "ContractRenewed", "InvoiceIssued"}
+FIXED |= {"UserErased"}  # nothing could bring back what it destroyed
 
 
 class Attempt:
