@@ -228,7 +228,7 @@ def reproduce(question: Question, invoice: str, **_: Any) -> Answer:
 @click.option("--account", "-a", metavar="KEY", help="Of one account only.")
 @reading
 def list_(question: Question, account: str | None, **_: Any) -> Answer:
-    """Invoices in the order of recording."""
+    """Invoices in the order of recording; corrections without a line count too."""
     from projections.billing import invoices  # noqa: PLC0415
 
     reader, known = question.reader, question.known
