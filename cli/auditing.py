@@ -146,19 +146,20 @@ def _some(spool: Spool, found: Summary) -> Iterator[Any]:
 
 def sentence(found: Summary, name: str) -> str:
     """The answer: how many lines are right, and what the others come to."""
-    lines = "The one line" if found.lines == 1 else f"{found.lines:,} lines"
+    one = found.lines == 1
+    lines = f"{'The one line' if one else f'{found.lines:,} lines'} of {name}"
     if not found.findings:
-        verb = "matches" if found.lines == 1 else "match"
-        return f"{lines} of {name} {verb} the ledger."
+        return f"{lines} {'matches' if one else 'match'} the ledger."
     words = [
         f"{count:,} {word}"
         for word, count in found.verdicts.items()
         if count and word != "match"
     ]
-    return (
-        f"{found.verdicts['match']:,} of {lines} of {name} match; "
-        f"{', '.join(words)}. {balance(found)}"
-    )
+    right = found.verdicts["match"]
+    told = f"{right:,} of {lines} match"
+    if one:
+        told = f"{lines} {'matches' if right else 'does not match'}"
+    return f"{told}; {', '.join(words)}. {balance(found)}"
 
 
 def balance(found: Summary) -> str:
@@ -180,6 +181,11 @@ def _notes(found: Summary) -> list[str]:
     ]
     if found.unpriced:
         notes.append(f"{found.unpriced:,} missing without a price in the file.")
+    if found.incomplete:
+        notes.append(
+            f"{found.incomplete:,} of a period that has not ended: counted as if "
+            "nothing more happened."
+        )
     if None in found.sums:
         notes.append("No currency is said: amounts are compared to two places.")
     if sum(found.verdicts.values()) > IN_A_TABLE:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from tests.audits import (
     HEADER,
     LEFT,
+    OPENED,
     START,
     TIMED,
     TRULY_LEFT,
@@ -350,3 +352,27 @@ def test_many_lines_agree_with_the_counts_of_each_knowledge(book: Book) -> None:
     for row, (issued, mode) in zip(rows, asked, strict=True):
         assert row["ledger_quantity"] == book.quantity(mode, head)
         assert row["ledger_quantity_at_issue"] == book.quantity(mode, issued)
+
+
+def test_the_answer_is_a_sentence_for_one_line_too(book: Book) -> None:
+    def told(line: str) -> str:
+        done = book.program.run("invoice", "audit", book.file(line))
+        return done.stdout.splitlines()[0]
+
+    right = june("1", "30.00", 5)
+    assert told(right) == "The one line of invoices.csv matches the ledger."
+    wrong = told(june("2", "60.00", 5))
+    assert wrong.startswith("The one line of invoices.csv does not match; 1 over. ")
+
+
+def test_r54_a_period_that_has_not_ended_is_told(book: Book) -> None:
+    month = f"{datetime.now(UTC):%Y-%m}-01"
+    opened = {**OPENED, "account": "n", "term_start": month}
+    book.say(
+        {**opened, "effective_at": f"{month}T00:00:00Z"},
+        said("buy_seats", month, account="n", seat_type=PRO, quantity=1),
+    )
+    line = f"n,I,7,{month},{PRO},1,30.00,30.00"
+    done = book.program.run("invoice", "audit", book.file(line))
+    assert done.returncode == 0, done.stderr
+    assert "1 of a period that has not ended" in done.stdout

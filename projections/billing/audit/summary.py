@@ -30,7 +30,7 @@ class Summary:
         self.verdicts: Counter[str] = Counter(dict.fromkeys(VERDICTS, 0))
         self.causes: Counter[str] = Counter(dict.fromkeys(CAUSES, 0))
         self.sums: dict[str | None, list[Fraction]] = {}
-        self.unpriced = 0
+        self.unpriced = self.incomplete = 0
         self.accounts: dict[str, Audited] = {}
         self.renewal_due = False
 
@@ -40,6 +40,7 @@ class Summary:
             self.verdicts[row["verdict"]] += 1
             if row["cause"] != "none":
                 self.causes[row["cause"]] += 1
+            self.incomplete += row["complete"] is False
             if row["complete"] is not None:
                 self._count_account(row)
             sums = self.sums.setdefault(row["currency"], [ZERO, ZERO])
@@ -91,4 +92,5 @@ class Summary:
             "causes": dict(self.causes),
             "totals": self.totals(),
             "unpriced": self.unpriced,
+            "incomplete": self.incomplete,
         }
