@@ -8,6 +8,7 @@ import click
 
 from cli.render import Answer, emit
 from cli.session import Session, option_database, option_format
+from seat_ledger.errors import CommandRefused, InvalidInput
 
 
 @click.group(epilog="Example: seat-ledger db status")
@@ -130,6 +131,19 @@ def destroy(yes: bool) -> None:
     """Remove the embedded server with all its data. Asks first."""
     server = _server()
     if not yes:
-        click.confirm(f"Remove {server.home} and every event in it?", abort=True)
+        _confirm(f"Remove {server.home} and every event in it?")
     server.destroy()
     print(f"Removed what was in {server.home}.")
+
+
+def _confirm(question: str) -> None:
+    """Ask whether it is meant; raise CommandRefused, or InvalidInput without answer."""
+    try:
+        meant = click.confirm(question, err=True)
+    except click.Abort as error:
+        raise InvalidInput(
+            "This cannot be undone, so it asks first. Nothing was removed.",
+            try_="answer y, or add --yes",
+        ) from error
+    if not meant:
+        raise CommandRefused("not_confirmed", "Nothing was removed.")

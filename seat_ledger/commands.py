@@ -342,6 +342,7 @@ OPERATIONS: dict[str, type[Operation]] = {
         Batch,
     )
 }
+_IN_A_FILE = tuple(op for op in OPERATIONS if op != EraseUser.OP)
 NOT_IN_A_BATCH = frozenset(
     {
         "open_account",
@@ -500,7 +501,7 @@ def read_operation(given: Mapping[str, Any]) -> Operation:
     if operation is None:
         what = "no 'op'" if op is None else f"an unknown op {shown(op)}"
         raise InvalidInput(
-            f"The command has {what}.", try_="use one of " + ", ".join(OPERATIONS)
+            f"The command has {what}.", try_="use one of " + ", ".join(_IN_A_FILE)
         )
     read = _read(operation, given, operation.OP)
     read.check()

@@ -171,6 +171,8 @@ def test_after_a_ledger_is_destroyed_the_next_one_in_its_home_is_sealed(
     for _ in range(2):
         recorded(program, OPEN, BUY)
         program.json("integrity", "seal")
+        assert program.run("db", "destroy", input="n\n").returncode == 1
+        assert program.json("account", "list")["rows"]
         assert program.run("db", "destroy", "--yes").returncode == 0
     assert len(list((homes / "first").glob("checkpoints.*/checkpoint"))) > 0
     assert program.run("db", "destroy", "--yes").returncode == 0
