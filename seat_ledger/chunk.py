@@ -134,32 +134,42 @@ class Chunk:
 
     def ask(self) -> None:
         """Let the clerk ask what is to be known of the lines that are left."""
-        keys = {}
+        keys, accounts = [], {}
         names: dict[tuple[UUID, str], None] = {}
         for line in self.lines:
             if line.command is None or line.number in self.outcomes:
                 continue
             account = line.command.envelope.account
-            id_ = account_id(account)
-            keys[id_, line.key] = (account, line.key)
+            accounts[account] = id_ = account_id(account)
+            keys.append((account, line.key))
             known = self.desk.workspaces.get(account)
             if known is None or not known.whole:
                 for name in line.command.names():
                     if known is None or not known.knows(name):
                         names[id_, name] = None
-        self._answers = self.of.clerk.do(lambda: self._asked(keys, list(names)))
+        self._answers = self.of.clerk.do(
+            lambda: self._asked(keys, accounts, list(names))
+        )
 
     def _asked(
-        self, keys: dict[tuple[UUID, str], Key], names: list[tuple[UUID, str]]
+        self,
+        keys: list[Key],
+        accounts: dict[str, UUID],
+        names: list[tuple[UUID, str]],
     ) -> _Answers:
         ledger = self.desk.ledger
-        found = ledger.recorded_commands(list(keys))
-        accounts = {id_: account for (id_, _), (account, _) in keys.items()}
-        changes, now = ledger.changes_of(list(accounts))
+        found = ledger.recorded_commands(
+            [accounts[account] for account, _ in keys], [key for _, key in keys]
+        )
+        changes, now = ledger.changes_of(list(accounts.values()))
         known = [one for one in names if one[0] in changes]
         return _Answers(
-            {keys[one]: kept for one, kept in found.items()},
-            {accounts[id_]: seen for id_, seen in changes.items()},
+            {keys[place - 1]: kept for place, kept in found.items()},
+            {
+                account: changes[id_]
+                for account, id_ in accounts.items()
+                if id_ in changes
+            },
             CarriedClock(now),
             ledger.many_user_ids(known) if known else {},
         )

@@ -10,7 +10,6 @@ import struct
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
-from uuid import UUID
 
 from psycopg import Connection
 
@@ -50,15 +49,18 @@ def append_many(
     Fails as a whole when any of the accounts has moved (SQLSTATE SL001).
     """
     count = sum(len(one.events) for one in decided)
-    seen: dict[UUID, int] = {}
+    firsts: dict[int, Append] = {}  # by the id as a number, which hashes fast
     for one in decided:
-        seen.setdefault(one.append.account_id, one.append.seen)
+        firsts.setdefault(one.append.account_id.int, one.append)
     with recorder.datastore.get_connection() as connection, connection.transaction():
         first, recorded_at = _reserve(connection, count)
         connection.execute(
             "SELECT ledger.claim_account(account, seen) "
             "FROM unnest(%s::uuid[], %s::bigint[]) AS claimed(account, seen)",
-            [list(seen), list(seen.values())],
+            [
+                [first.account_id for first in firsts.values()],
+                [first.seen for first in firsts.values()],
+            ],
         )
         positions = _positions(decided, first)
         _copy_events(connection, decided, first, recorded_at)
