@@ -440,7 +440,7 @@ def _finding(check: Check, row: dict[str, Any]) -> IntegrityFailure:
     position = row["position"]
     return IntegrityFailure(
         f"{check.projection}: {check.told(row)}. The served tables are unchanged.",
-        try_=f"seat-ledger event list --from-position {position} --limit 1",
+        try_=f"seat-ledger event show {position}",
         projection=check.projection,
         **{key: str(value) for key, value in row.items()} | {"position": position},
     )
