@@ -66,13 +66,15 @@ class Bundle:
         """An invoice's lines: what they bill, and what earlier ones billed before."""
         self.of_invoice = lines
         total, slack = billed.line.quantity.value, slack_of(billed.line.quantity)
-        if lines > 1:
+        if self.found.together and lines == self.lines:
+            total, slack = self.before, self.found.slack
+        elif lines > 1:
             invoice = (billed.position, billed.line.invoice)
             every = self.spool.quantities(billed.line, billed.label, invoice)
             alone = tally(every, ZERO)
             total, slack = alone.total, alone.slack
+        self.before -= total
         if self.found.together:
-            self.before -= total
             self.then = Shares(total, self.found.slack, self.before)
         else:
             self.now = Shares(total, slack) if lines > 1 else None
