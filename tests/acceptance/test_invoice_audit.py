@@ -291,6 +291,8 @@ def test_the_currency_of_the_ledgers_own_invoices_is_that_of_the_file(
     assert done.returncode == 0, done.stderr
     (row,) = book.audit(line)
     assert (row["verdict"], row["currency"], row["difference"]) == ("match", "JPY", "0")
+    rows = book.audit(line, f"e,I,6,2025-06-01,{PRO},1.33,101,134.67")
+    assert {row["currency"] for row in rows} == {None}
 
 
 def test_r38_nothing_is_due_of_what_was_not_known(book: Book) -> None:

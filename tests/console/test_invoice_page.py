@@ -107,3 +107,24 @@ def test_what_a_later_invoice_put_right_is_right(
     path = as_file(console, tmp_path / "all.csv", "INV-8", "INV-9")
     told = audited(console, path, head)
     assert {row["verdict"] for row in told} == {"match"}
+
+
+def test_a_correction_that_was_not_the_last_word_is_under_by_the_rest(
+    console: Console,
+) -> None:
+    """Another seat of March is told once INV-10 has billed a first one."""
+    told = {"op": "buy_seats", "account": "acme", "quantity": 1, "seat_type": PRO,
+            "effective_at": "2025-03-10"}  # fmt: skip
+    tenth = {"op": "issue_invoice", "account": "acme", "invoice": "INV-10",
+             "period": "2025-06-05", "currency": "EUR",
+             "unit_prices": {PRO: "90.00", "service/starter": "18.00"}}  # fmt: skip
+    head = imported(console.conninfo, told, tenth, told)
+    found = console.get("audit.json", invoice=INVOICE, known_at=head).json()
+    assert [
+        (row["invoice"], row["verdict"], row["cause"])
+        for row in found["rows"]
+        if (row["period"], row["seat_type"]) == ("2025-03-05", PRO)
+    ] == [
+        (INVOICE, "match", "none"),
+        ("INV-10", "under", "corrected_later"),
+    ]

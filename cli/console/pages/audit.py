@@ -1,7 +1,8 @@
 """An issued invoice held against the ledger, as ``invoice audit`` does it with a file.
 
 Later invoices may have put a line right: what they say of the same periods is held
-against the ledger together with it.
+against the ledger together with it. Which lines are corrections is known here; of a
+file only credits tell.
 """
 
 from __future__ import annotations
@@ -68,4 +69,5 @@ def _line(
         mode,
         granularity,
         one.currency.code,
+        corrects=line.kind == "correction",
     )

@@ -69,9 +69,8 @@ class Bundle:
         if self.found.together and lines == self.lines:
             total, slack = self.before, self.found.slack
         elif lines > 1:
-            invoice = (billed.position, billed.line.invoice)
-            every = self.spool.quantities(billed.line, billed.label, invoice)
-            alone = tally(every, ZERO)
+            parts = self.spool.of_invoice(billed.line, billed.label, billed.position)
+            alone = tally(parts, ZERO)
             total, slack = alone.total, alone.slack
         self.before -= total
         if self.found.together:

@@ -42,11 +42,23 @@ def _exact(text: str) -> Fraction:
     return Fraction(int(whole + part), 10 ** len(part))
 
 
+Invoice = tuple[int, str]
+"""An invoice by its position of issue and its number."""
+
+
+class Part(NamedTuple):
+    """What a line bills of a figure, and whether it is known to correct another."""
+
+    invoice: Invoice
+    quantity: Written
+    corrects: bool
+
+
 class InvoiceLine(NamedTuple):
     """One line: what was billed, when it was issued, and by which rule, if it says.
 
     `no` is its line in the file. `period` is a label as given, `issued` a position or
-    an instant as given.
+    an instant as given. `corrects`: the line is known to correct an earlier one.
     """
 
     no: int
@@ -61,6 +73,7 @@ class InvoiceLine(NamedTuple):
     mode: str | None
     granularity: str | None
     currency: str | None
+    corrects: bool = False
 
     @classmethod
     def checked(

@@ -12,7 +12,7 @@ from itertools import count
 from types import TracebackType
 from typing import Any, Self
 
-from projections.billing.audit.lines import InvoiceLine, Written
+from projections.billing.audit.lines import InvoiceLine, Part, Written
 from projections.queries import queries
 from projections.reader import Row
 from seat_ledger.errors import LedgerError
@@ -106,28 +106,26 @@ class Spool:
         for row in self._ask("lines", account=account):
             yield _line(row), {key: row[key] for key in _PLACE}
 
-    def quantities(
-        self,
-        line: InvoiceLine,
-        label: str,
-        alone: tuple[int, str] | tuple[None, None] = (None, None),
-    ) -> Iterator[tuple[tuple[int, str], Written]]:
-        """What the lines of a line's figure bill, from the first, by invoice.
+    def of_figure(self, line: InvoiceLine, label: str) -> Iterator[Part]:
+        """What the lines of a line's figure bill, from the first, by invoice."""
+        yield from self._parts("of_figure", line, label=label)
 
-        An invoice is told by its position of issue and its number; `alone` names one.
-        """
-        rows = self._ask(
-            "quantities",
-            account=line.account,
-            label=label,
-            seat_type=line.seat_type,
-            mode=line.mode,
-            granularity=line.granularity,
-            position=alone[0],
-            invoice=alone[1],
-        )
-        for row in rows:
-            yield (row["position"], row["invoice"]), Written(row["quantity"])
+    def of_invoice(
+        self, line: InvoiceLine, label: str, position: int
+    ) -> Iterator[Part]:
+        """The same of the line's invoice alone, issued at a position."""
+        alone = {"label": label, "position": position, "invoice": line.invoice}
+        yield from self._parts("of_invoice", line, **alone)
+
+    def _parts(self, name: str, line: InvoiceLine, **given: Any) -> Iterator[Part]:
+        same = {key: getattr(line, key) for key in _SAME}
+        for row in self._ask(name, **same, **given):
+            invoice = row["position"], row["invoice"]
+            yield Part(invoice, Written(row["quantity"]), bool(row["corrects"]))
+
+    def places(self, account: str) -> int:
+        """The most places that an account's amounts without a currency need."""
+        return max(int(row["places"]) for row in self._ask("places", account=account))
 
     def invoiced(self, account: str) -> list[Row]:
         """The periods of an account that were invoiced, each with its first invoice."""
@@ -169,6 +167,7 @@ class Spool:
 
 
 _PLACE = ("label", "position", "of_figure", "of_invoice")
+_SAME = ("account", "seat_type", "mode", "granularity")
 
 
 def _flat(line: InvoiceLine) -> tuple[Any, ...]:
@@ -180,6 +179,7 @@ def _line(row: sqlite3.Row) -> InvoiceLine:
         name: Written(row[name]) for name in ("quantity", "unit_price", "amount")
     }
     rest: Row = {name: row[name] for name in InvoiceLine._fields if name not in written}
+    rest["corrects"] = bool(rest["corrects"])
     return InvoiceLine(**{**rest, **written})
 
 

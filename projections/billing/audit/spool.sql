@@ -1,6 +1,7 @@
 -- tables --
--- A line of the file; what its period and its time of issue stand for, by account; and
--- a row of the answer, in the order of the file, with what is missing behind.
+-- A line of the file; what its period and its time of issue stand for, by account, and
+-- lines with both; and a row of the answer, in the order of the file, with what is
+-- missing behind.
 CREATE TABLE line (
     no INTEGER PRIMARY KEY,
     account TEXT NOT NULL,
@@ -13,7 +14,8 @@ CREATE TABLE line (
     amount TEXT NOT NULL,
     mode TEXT,
     granularity TEXT,
-    currency TEXT
+    currency TEXT,
+    corrects INTEGER NOT NULL
 );
 CREATE TABLE meaning (
     account TEXT NOT NULL,
@@ -22,6 +24,17 @@ CREATE TABLE meaning (
     means NOT NULL,
     PRIMARY KEY (account, kind, said)
 ) WITHOUT ROWID;
+CREATE VIEW meant AS
+SELECT line.*, label.means AS label, issue.means AS position
+  FROM line
+  JOIN meaning AS label
+    ON label.account = line.account
+   AND label.kind = 'period'
+   AND label.said = line.period
+  JOIN meaning AS issue
+    ON issue.account = line.account
+   AND issue.kind = 'issued'
+   AND issue.said = line.issued;
 CREATE TABLE answer (
     place INTEGER PRIMARY KEY,
     account TEXT NOT NULL,
@@ -30,10 +43,10 @@ CREATE TABLE answer (
 );
 
 -- keep --
-INSERT INTO line VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+INSERT INTO line VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- indexes --
-CREATE INDEX line_by_account ON line (account, seat_type);
+CREATE INDEX line_by_account ON line (account, seat_type, invoice);
 
 -- accounts --
 -- The accounts of the file.
@@ -63,65 +76,58 @@ INSERT OR REPLACE INTO meaning VALUES (?, ?, ?, ?);
 
 -- lines --
 -- The lines of an account, those of one figure and rule together, from the last back.
-SELECT line.no, line.account, line.invoice, line.issued, line.period, line.seat_type,
-       line.quantity, line.unit_price, line.amount, line.mode, line.granularity,
-       line.currency, label.means AS label, issue.means AS position,
+SELECT no, account, invoice, issued, period, seat_type, quantity, unit_price, amount,
+       mode, granularity, currency, corrects, label, position,
        count(*) OVER (
-           PARTITION BY label.means, line.seat_type, line.mode, line.granularity
-           ) AS of_figure,
+           PARTITION BY label, seat_type, mode, granularity) AS of_figure,
        count(*) OVER (
-           PARTITION BY label.means, line.seat_type, line.mode, line.granularity,
-                        issue.means, line.invoice) AS of_invoice
-  FROM line
-  JOIN meaning AS label
-    ON label.account = line.account
-   AND label.kind = 'period'
-   AND label.said = line.period
-  JOIN meaning AS issue
-    ON issue.account = line.account
-   AND issue.kind = 'issued'
-   AND issue.said = line.issued
- WHERE line.account = :account
- ORDER BY label.means, line.seat_type, line.mode, line.granularity,
-          issue.means DESC, line.invoice DESC, line.no DESC;
+           PARTITION BY label, seat_type, mode, granularity, position, invoice
+           ) AS of_invoice
+  FROM meant
+ WHERE account = :account
+ ORDER BY label, seat_type, mode, granularity, position DESC, invoice DESC, no DESC;
 
--- quantities --
--- What the lines of one figure bill, from the first to the last; or those of one invoice.
-SELECT issue.means AS position, line.invoice, line.quantity
-  FROM line
-  JOIN meaning AS label
-    ON label.account = line.account
-   AND label.kind = 'period'
-   AND label.said = line.period
-  JOIN meaning AS issue
-    ON issue.account = line.account
-   AND issue.kind = 'issued'
-   AND issue.said = line.issued
- WHERE line.account = :account
-   AND line.seat_type = :seat_type
-   AND label.means = :label
-   AND line.mode IS :mode
-   AND line.granularity IS :granularity
-   AND (:invoice IS NULL OR (line.invoice = :invoice AND issue.means = :position))
- ORDER BY issue.means, line.invoice, line.no;
+-- of_figure --
+-- What the lines of one figure bill, from the first to the last.
+SELECT position, invoice, quantity, corrects
+  FROM meant
+ WHERE account = :account
+   AND seat_type = :seat_type
+   AND label = :label
+   AND mode IS :mode
+   AND granularity IS :granularity
+ ORDER BY position, invoice, no;
+
+-- of_invoice --
+-- The same of one invoice.
+SELECT position, invoice, quantity, corrects
+  FROM meant
+ WHERE account = :account
+   AND seat_type = :seat_type
+   AND invoice = :invoice
+   AND position = :position
+   AND label = :label
+   AND mode IS :mode
+   AND granularity IS :granularity
+ ORDER BY no;
 
 -- invoiced --
 -- The periods that an account was invoiced for: their types, and the first invoice.
-SELECT label.means AS label, group_concat(DISTINCT line.seat_type) AS seat_types,
-       line.invoice, line.mode, line.granularity,
-       issue.means AS position, min(issue.means) AS first_position
+SELECT label, group_concat(DISTINCT seat_type) AS seat_types, invoice, mode, granularity,
+       position, min(position) AS first_position
+  FROM meant
+ WHERE account = :account
+ GROUP BY label
+ ORDER BY label;
+
+-- places --
+-- The most decimal places that an account's amounts need, where no currency is said.
+SELECT coalesce(max(length(rtrim(substr(amount, instr(amount, '.') + 1), '0'))), 0)
+       AS places
   FROM line
-  JOIN meaning AS label
-    ON label.account = line.account
-   AND label.kind = 'period'
-   AND label.said = line.period
-  JOIN meaning AS issue
-    ON issue.account = line.account
-   AND issue.kind = 'issued'
-   AND issue.said = line.issued
- WHERE line.account = :account
- GROUP BY label.means
- ORDER BY label.means;
+ WHERE account = :account
+   AND currency IS NULL
+   AND instr(amount, '.') > 0;
 
 -- price --
 -- What a type costs by another line of the same account.

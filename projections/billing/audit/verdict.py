@@ -1,6 +1,6 @@
 """What the ledger says of an invoice line: pure arithmetic over exact quantities.
 
-A figure owes a line everything. Lines of one invoice, and credits with what they
+A figure owes a line everything. Lines of one invoice, and corrections with what they
 correct, are held against it together: each against what the others left, so that the
 last should have put right what the earlier ones said, as a correction does (R43). Of
 several invoices that bill a figure in full, the first is right. What a line bills of a
@@ -15,7 +15,7 @@ from fractions import Fraction
 from itertools import groupby
 from typing import NamedTuple
 
-from projections.billing.audit.lines import InvoiceLine, Written
+from projections.billing.audit.lines import Invoice, InvoiceLine, Part, Written
 from seat_ledger.money import Currency, plain, rounded
 
 ZERO = Fraction(0)
@@ -63,16 +63,12 @@ def cause_of(verdict: Verdict, then: Verdict | None) -> str:
     return "corrected_later" if then.matches else "wrong_at_issue"
 
 
-Invoice = tuple[int, str]
-"""An invoice by its position of issue and its number."""
-
-
 class Tally(NamedTuple):
     """What several lines of one figure bill together.
 
     `together`: they are to be held against the figure as one, because they stand in one
-    invoice, one of them is a credit, or they come to the figure. `paid_by` is the first
-    invoice that bills the figure alone.
+    invoice, one of them is a credit or known to correct another, or they come to the
+    figure. `paid_by` is the first invoice that bills the figure alone.
     """
 
     total: Fraction
@@ -81,23 +77,23 @@ class Tally(NamedTuple):
     paid_by: Invoice | None
 
 
-def tally(lines: Iterable[tuple[Invoice, Written]], figure: Fraction) -> Tally:
+def tally(lines: Iterable[Part], figure: Fraction) -> Tally:
     """Add up the lines of a figure, given from the first to the last."""
     total = slack = ZERO
-    invoices, has_credit = 0, False
+    invoices, corrects = 0, False
     paid_by = None
-    for invoice, some in groupby(lines, key=lambda line: line[0]):
+    for invoice, some in groupby(lines, key=lambda line: line.invoice):
         part = part_slack = ZERO
-        for _, written in some:
-            part += written.value
-            part_slack += slack_of(written)
-            has_credit |= written.value < 0
+        for line in some:
+            part += line.quantity.value
+            part_slack += slack_of(line.quantity)
+            corrects |= line.corrects or line.quantity.value < 0
         invoices += 1
         total, slack = total + part, slack + part_slack
         if paid_by is None and abs(part - figure) <= part_slack:
             paid_by = invoice
     fits = abs(total - figure) <= slack
-    return Tally(total, slack, invoices == 1 or has_credit or fits, paid_by)
+    return Tally(total, slack, invoices == 1 or corrects or fits, paid_by)
 
 
 class Shares:

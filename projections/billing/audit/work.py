@@ -74,7 +74,7 @@ class Desk:
 
     def lines(self, account: str, contract: Contract | None) -> Iterator[Billed]:
         """An account's lines, those of one figure together from the last one back."""
-        told = contract.currency(self.known.position) if contract else None
+        told = self._currency(account, contract) if contract else None
         bundle: Bundle | None = None
         for line, place in self.spool.lines(account):
             label = place["label"]
@@ -82,7 +82,7 @@ class Desk:
             said = line._replace(currency=line.currency or told)
             billed = Billed(said, contract, period, label, place["position"])
             if bundle is None and place["of_figure"] > 1:
-                every = self.spool.quantities(line, label)
+                every = self.spool.of_figure(line, label)
                 found = tally(every, self._whole(billed))
                 bundle = Bundle(self.spool, found, place["of_figure"])
             if bundle is not None:
@@ -97,8 +97,15 @@ class Desk:
             return ZERO
         return quantity(figure, *billed.line.rule(_policy(billed.period)))
 
+    def _currency(self, account: str, contract: Contract) -> str | None:
+        """That of lines that say none: of the account's own invoices, if it can be."""
+        told = contract.currency(self.known.position)
+        fits = told and self.spool.places(account) <= Currency.named(told).places
+        return told if fits else None
+
     def missing(self, account: str, contract: Contract) -> Iterator[Billed]:
         """What the ledger bills in the audited periods of an account without a line."""
+        told = self._currency(account, contract)
         for row in self.spool.invoiced(account):
             period = contract.period(row["label"], self.known.position)
             if period is None:
@@ -107,8 +114,7 @@ class Desk:
             invoiced = set(row["seat_types"].split(","))
             for seat_type in sorted(set(found) - invoiced):
                 line = self._absent(account, seat_type, row)
-                told = line.currency or contract.currency(self.known.position)
-                line = line._replace(currency=told)
+                line = line._replace(currency=line.currency or told)
                 rule = line.rule((period.mode, period.granularity))
                 if quantity(found[seat_type], *rule) != 0:
                     yield Billed(line, contract, period, row["label"], row["position"])
