@@ -77,7 +77,8 @@ def settled(
     answered for ever.
     """
     upto = moment(known, now)
-    bounds = [period.starts for period in existing(account, upto)]
+    begun = existing(account, upto)
+    bounds = [at for period in begun for at in (period.starts, period.ends)]
     if wanted.window is not None:
         bounds.append(window(account, *wanted.window).ends)
     last = [bound for bound in bounds if bound <= upto]
@@ -124,26 +125,29 @@ def counts(  # noqa: PLR0913, PLR0917  who asks, and what
     upto = moment(known, now)
     accounts = [account] if account else reader.accounts(known)
     known_accounts = [one for one in accounts if one.known]
-    figures = _figures(reader, known_accounts, known, wanted, upto)
+    figures = _figures(reader, known_accounts, known, wanted, upto, account)
     rows = [row for found in figures for row in figure_rows(found, how, upto)]
     due = any(one.renewal_due(upto) for one in known_accounts)
     return Answer(rows, due)
 
 
-def _figures(
+def _figures(  # noqa: PLR0913, PLR0917  what is asked of, and how far
     reader: Reader,
     accounts: list[AccountFacts],
     known: Knowledge,
     wanted: Wanted,
     upto: datetime,
+    one: AccountFacts | None,
 ) -> Iterator[Row]:
-    """The figures asked for: kept where they are, else counted as known."""
-    one = len(accounts) == 1
+    """The figures asked for: kept where they are, else counted as known.
+
+    Of `one` account a period that it does not have is refused.
+    """
     if wanted.window or wanted.term or known.position != reader.head:
         asked = [
             (account, row)
             for account in accounts
-            for row in wanted_periods(account, wanted, upto, lenient=not one)
+            for row in wanted_periods(account, wanted, upto, lenient=one is None)
         ]
         keys = {account.no: account.key for account, _ in asked}
         rows = as_known(reader, [row for _, row in asked], known)
@@ -154,13 +158,13 @@ def _figures(
     first, until = date.min, date.max
     if wanted.label is not None:
         first, until = span_of(wanted.label)
-        if one:
-            period = labelled(accounts[0], wanted.label)
+        if one is not None:
+            period = labelled(one, wanted.label)
             first, until = period.label, period.label + timedelta(days=1)
             upto = max(upto, period.starts)
     yield from kept(
         reader,
-        [account.no for account in accounts] if one else None,
+        None if one is None else [one.no],
         from_label=first,
         until_label=until,
         upto=upto,

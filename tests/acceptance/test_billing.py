@@ -85,6 +85,14 @@ def explain(program: Program, *words: Any) -> dict[str, Any]:
     return program.json("billing", "explain", *JUNE, *words)
 
 
+def test_of_all_accounts_those_without_a_period_are_passed_over(june: Program) -> None:
+    """Also where there is but one."""
+    words = ["billing", "counts", "--period", "2020-01"]
+    for known in ([], ["--known-at", 1]):
+        assert june.json(*words, "--all", *known)["rows"] == []
+        june.refused("unknown_period", *words, "-a", "e", *known)
+
+
 def test_all_modes_are_ten_rows_and_eight_with_a_granularity(june: Program) -> None:
     words = ["billing", "counts", "-a", "e", "--period", "2025-06", "--mode", "all"]
     rows = june.json(*words)["rows"]
