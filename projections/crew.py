@@ -38,14 +38,19 @@ def _step_aside(connection: Connection) -> None:
     """Let everybody else go first, on a server of this machine.
 
     A rebuild takes all the processor time that it gets; who appends or asks meanwhile
-    should not have to wait for it. Where that is not to be had, nothing changes.
+    should not have to wait for it. Where that is not to be had, or where the number
+    means another process here than on the server, nothing changes.
     """
-    if not connection.info.host.startswith("/"):
+    info = connection.info
+    if not info.host.startswith("/"):
         return
-    backend = connection.info.backend_pid
+    backend = info.backend_pid
     with suppress(OSError):
-        if Path(f"/proc/{backend}/cmdline").read_bytes().startswith(b"postgres: "):
-            os.setpriority(os.PRIO_PROCESS, backend, _NICENESS)
+        title = Path(f"/proc/{backend}/cmdline").read_bytes()
+        serves = f" {info.user} {info.dbname} [local]".encode()
+        if title.startswith(b"postgres: ") and serves in title:
+            now = os.getpriority(os.PRIO_PROCESS, backend)
+            os.setpriority(os.PRIO_PROCESS, backend, max(now, _NICENESS))
 
 
 class Crew:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import threading
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 
 from projections import engine, generation, switch
 from projections import rebuild as rebuilding
+from projections.crew import Crew
 from projections.decoding import UnreadableEvent
 from projections.reader import Reader
 from projections.rebuild import rebuild
@@ -264,6 +266,17 @@ def test_a_reader_who_holds_the_switch_up_is_named_and_waited_for(
 
         assert rebuild(database, at=at).error is None
     assert "a report" in told[0]
+
+
+def test_workers_stand_back_and_never_come_forward(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a server that stands further back already they stay there."""
+    set_: list[int] = []
+    monkeypatch.setattr(os, "getpriority", lambda _kind, _pid: 15)
+    monkeypatch.setattr(os, "setpriority", lambda _kind, _pid, to: set_.append(to))
+    with Crew(database, 1, 1):
+        assert set(set_) == {15}
 
 
 def test_the_last_generation_is_kept_and_older_ones_are_dropped(
