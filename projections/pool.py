@@ -180,7 +180,6 @@ class Pool:
         found = self._take()
         try:
             yield found
-            found.rest()
         except _LOST as error:
             found.connection.close()
             raise unavailable(self.conninfo, error) from error
@@ -190,10 +189,10 @@ class Pool:
         except BaseException:
             found.connection.close()
             raise
-        self._idle.append(found)
+        self._give_back(found)
 
     def _give_back(self, reader: PooledReader) -> None:
-        """Keep a reader whose question was refused, if it is still well."""
+        """Keep a reader, if it is still well: its answer was given, or was no."""
         try:
             reader.connection.execute("ROLLBACK")
             self._idle.append(reader)

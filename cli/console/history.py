@@ -78,7 +78,7 @@ class History:
 
     def part_told(self) -> str:
         """That a chart shows a part, where it does."""
-        if not self.is_long:
+        if not self.is_long or len(self.wanted) <= PAGE:
             return ""
         number, last = self.asked.words.number, self.skip + len(self.rows)
         total = number(len(self.wanted))

@@ -51,10 +51,16 @@ SELECT said.user_no, said.effective_at
    AND said.topic = 'UserAdded'
    AND said.effective_at <= %(as_of)s::timestamptz
    AND said.effective_at >= coalesce(
-           (SELECT effective_at FROM journal WHERE position = %(after)s::bigint),
+           (SELECT effective_at
+              FROM journal
+             WHERE position = %(after)s::bigint
+               AND account_no = %(account_no)s::bigint),
            '-infinity')
    AND (said.effective_at, said.position) > (coalesce(
-           (SELECT effective_at FROM journal WHERE position = %(after)s::bigint),
+           (SELECT effective_at
+              FROM journal
+             WHERE position = %(after)s::bigint
+               AND account_no = %(account_no)s::bigint),
            '-infinity'), %(after)s::bigint)
  ORDER BY said.seat_type, said.effective_at, said.position
  LIMIT %(limit)s::bigint;

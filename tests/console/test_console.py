@@ -251,6 +251,18 @@ def test_who_comes_too_late_is_told_so_and_who_reads_too_slowly_is_cut_off(
     pool.close()
 
 
+def test_an_answer_that_was_given_whole_stays_one(shared_database: str) -> None:
+    """What ends the session after it is noticed by the next to ask."""
+    pool = Pool(shared_database, 1)
+    with pool.reader() as reader:
+        ended = reader.connection.info.backend_pid
+        with psycopg.connect(shared_database) as other:
+            other.execute("SELECT pg_terminate_backend(%s, 5000)", [ended])
+    with pool.reader() as reader:
+        assert reader.connection.info.backend_pid != ended
+    pool.close()
+
+
 def test_another_sites_name_for_this_machine_is_refused(console: Console) -> None:
     port = urllib.parse.urlsplit(console.url).port
     connection = http.client.HTTPConnection("127.0.0.1", port)
@@ -382,6 +394,16 @@ def test_a_visitor_sees_their_accounts_and_no_sign_of_others(guarded: Console) -
     theirs = next(r["position"] for r in every if r["account"] == HOSTILE_KEY)
     assert guarded.get("event", headers=ANN, position=theirs).status == 404
     assert guarded.get("search.json", headers=ANN, q=f"#{theirs}").json()["rows"] == []
+
+
+def test_a_page_of_users_begins_nowhere_by_an_entry_of_others(guarded: Console) -> None:
+    theirs = {"account": HOSTILE_KEY}
+    every = guarded.get("events.json", headers=ALL, **theirs).json()["rows"]
+    last = max(every, key=lambda row: row["effective_at"])["position"]
+    own = guarded.get("users", headers=ANN, account="acme")
+    after = guarded.get("users", headers=ANN, account="acme", after=last)
+    assert "grace@acme.test" in own.text
+    assert "grace@acme.test" in after.text
 
 
 def test_accounts_are_named_percent_encoded(guarded: Console) -> None:
