@@ -23,7 +23,8 @@ def rebuild_and_tell(
     log: str = "text",
 ) -> int:
     """Rebuild and tell; write the outcome down whatever it is; return the exit code."""
-    from projections.rebuild import DEFAULT_WORKERS, Result  # noqa: PLC0415
+    from projections.outcome import Result  # noqa: PLC0415
+    from projections.rebuild import DEFAULT_WORKERS  # noqa: PLC0415
 
     workers = workers or DEFAULT_WORKERS
     make = _make_in_json if log == "json" else _make
@@ -46,7 +47,8 @@ def _make(conninfo: str, workers: int) -> Any:
     """Rebuild, with a line for each projection."""
     from cli.heartbeat import heartbeat  # noqa: PLC0415
     from projections.catalogue import PROJECTIONS  # noqa: PLC0415
-    from projections.rebuild import Made, rebuild  # noqa: PLC0415
+    from projections.outcome import Made  # noqa: PLC0415
+    from projections.rebuild import rebuild  # noqa: PLC0415
 
     say(
         f"Building {len(PROJECTIONS)} projections beside the served ones, "
@@ -72,7 +74,8 @@ def _make(conninfo: str, workers: int) -> Any:
 def _make_in_json(conninfo: str, workers: int) -> Any:
     """Rebuild, with a line of JSON for each phase and each projection."""
     from cli.logs import logger  # noqa: PLC0415
-    from projections.rebuild import Made, rebuild  # noqa: PLC0415
+    from projections.outcome import Made  # noqa: PLC0415
+    from projections.rebuild import rebuild  # noqa: PLC0415
 
     log = logger(as_json=True)
 

@@ -15,9 +15,8 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
 import psycopg
 
@@ -28,6 +27,7 @@ from projections.crew import Crew
 from projections.decoding import decode, open_persons
 from projections.filling import fill, fill_periods
 from projections.locks import REBUILD_LOCK
+from projections.outcome import Made, Result, Tell
 from projections.queries import queries
 from projections.switch import switch
 from seat_ledger.errors import IntegrityFailure, LedgerError, Locked
@@ -35,7 +35,6 @@ from seat_ledger.store.connection import connect, is_lost, unavailable
 
 DEFAULT_WORKERS = max(1, min(4, os.cpu_count() or 1))
 _Connection = psycopg.Connection[Any]
-Tell = Callable[["Made"], None]
 At = Callable[[str], None]
 PHASES = {
     "names": "accounts and users",
@@ -49,78 +48,6 @@ PHASES = {
 
 _SIDE_BY_SIDE = ("seat_count", "seat_holding")
 """What is filled from the journal at the same time, the longest first."""
-
-
-class Made(NamedTuple):
-    """What became of one projection: ``ok``, ``error`` or ``skipped``."""
-
-    projection: str
-    rows: int
-    digest: str | None
-    seconds: float
-    status: str
-    reason: str | None = None
-
-    def document(self) -> dict[str, Any]:
-        """As people and files get it."""
-        return {
-            "projection": self.projection,
-            "rows": self.rows,
-            "digest": self.digest,
-            "seconds": round(self.seconds, 3),
-            "status": self.status,
-            "reason": self.reason,
-        }
-
-
-@dataclass
-class Result:
-    """A rebuild, whole or failed; `document()` is what ``run_results.json`` holds."""
-
-    generation: int = 0
-    ceiling: int = 0
-    events: int = 0
-    began: float = field(default_factory=time.monotonic)
-    seconds: float = 0.0
-    switched: bool = False
-    handed_over: int = 0
-    phases: dict[str, float] = field(default_factory=dict)
-    made: dict[str, Made] = field(default_factory=dict)
-    error: LedgerError | None = None
-
-    def fail(self, error: LedgerError, tell: Tell) -> None:
-        """Note what ended the rebuild, at the projection where it did."""
-        self.error = error
-        name = str(error.details.get("projection", ""))
-        made = self.made.get(name) or Made(name, 0, None, 0.0, "skipped")
-        if name in BY_NAME and made.status != "error":
-            self.made[name] = made._replace(status="error", reason=error.message)
-            tell(self.made[name])
-
-    def document(self) -> dict[str, Any]:
-        """The whole outcome as plain values."""
-        rows = [
-            self.made.get(one.name, Made(one.name, 0, None, 0.0, "skipped"))
-            for one in PROJECTIONS
-        ]
-        per_second = self.events / self.seconds if self.seconds else 0.0
-        whole = "".join(row.digest or "" for row in rows)
-        error = self.error
-        return {
-            "events": self.events,
-            "seconds": round(self.seconds, 3),
-            "events_per_second": round(per_second),
-            "ceiling": self.ceiling,
-            "digest": digest_of([whole]) if error is None else None,
-            "generation": self.generation,
-            "switched": self.switched,
-            "handed_over": self.handed_over,
-            "phases": {name: round(took, 3) for name, took in self.phases.items()},
-            "rows": [row.document() for row in rows],
-            "error": None
-            if error is None
-            else {"code": error.code, "message": error.message, **error.details},
-        }
 
 
 def rebuild(
