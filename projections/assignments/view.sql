@@ -10,10 +10,10 @@ COMMENT ON VIEW projection.current_assignment IS
 COMMENT ON COLUMN projection.current_assignment.account IS 'The account''s key.';
 COMMENT ON COLUMN projection.current_assignment.seat_type IS 'Family and tier.';
 COMMENT ON COLUMN projection.current_assignment.number IS
-    'The seats number within account and type.';
+    'The seat''s number within account and type.';
 COMMENT ON COLUMN projection.current_assignment.seat IS 'Type and number, as people write it.';
 COMMENT ON COLUMN projection.current_assignment.user_id IS 'Who has it.';
-COMMENT ON COLUMN projection.current_assignment.user_key IS 'The users key; personal data.';
+COMMENT ON COLUMN projection.current_assignment.user_key IS 'The user''s key; personal data.';
 COMMENT ON COLUMN projection.current_assignment.email IS 'Personal data.';
 COMMENT ON COLUMN projection.current_assignment.name IS 'Personal data.';
 COMMENT ON COLUMN projection.current_assignment.held_from IS 'Since when it is held.';
