@@ -37,7 +37,6 @@ def audit(question: Question, file: Path, report: Path | None, **_: Any) -> Answ
     """
     from cli import reports  # noqa: PLC0415
     from cli.invoice_file import InvoiceFile  # noqa: PLC0415
-    from projections import billing  # noqa: PLC0415
     from projections.billing import audit as auditing  # noqa: PLC0415
 
     if report is not None:
@@ -51,7 +50,7 @@ def audit(question: Question, file: Path, report: Path | None, **_: Any) -> Answ
         if invoices.ignored:
             say(f"Columns not used: {', '.join(invoices.ignored)}.")
         auditing.settle(question.reader, spool)
-        upto = billing.moment(question.known, question.now)
+        upto = question.known.moment(question.now)
         found = auditing.audit(question.reader, spool, question.known, upto)
         if report is not None:
             _report(question, file, report, spool, found)

@@ -36,11 +36,10 @@ if TYPE_CHECKING:
 @reading
 def explain(question: Question, **given: Any) -> Answer:
     """One figure opened into its parts: seats, users, times, and entries."""
-    from projections import billing  # noqa: PLC0415
     from projections.billing.explain import explain as explained  # noqa: PLC0415
 
     asked = _asked(question, given)
-    upto = billing.moment(question.known, question.now)
+    upto = question.known.moment(question.now)
     found = explained(question.reader, question.account, question.known, upto, asked)
     return question.answer(
         found.rows,

@@ -245,8 +245,7 @@ class Question:
 
     def _renewal_due(self) -> bool:
         """Whether the account waits for a renewal, as known (R38)."""
-        now = self.now if self.known.upto is None else min(self.known.upto, self.now)
-        return self.account.renewal_due(now)
+        return self.account.renewal_due(self.known.moment(self.now))
 
     def footer(self) -> str:
         """Both clocks of the answer, in words."""

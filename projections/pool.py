@@ -206,7 +206,7 @@ class Pool:
             try:
                 if reader.renew():
                     return reader
-            except (psycopg.Error, Unavailable):
+            except (psycopg.Error, LedgerError):
                 pass
             reader.connection.close()
         return self._make(self.conninfo)

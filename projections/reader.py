@@ -54,6 +54,10 @@ class Knowledge(NamedTuple):
     is_head: bool
     upto: datetime | None = None
 
+    def moment(self, now: datetime) -> datetime:
+        """The instant that stands for "now" in an answer: that of the knowledge."""
+        return now if self.upto is None else min(self.upto, now)
+
 
 class Reader:
     """A connection for questions. `catch_up=False` answers from the tables as they are.

@@ -12,7 +12,6 @@ from functools import cached_property
 from cli import charts
 from cli.console.asking import PAGE, Asked, Pages
 from projections import holdings
-from projections.billing import moment
 from projections.reader import Row
 
 
@@ -68,7 +67,7 @@ class History:
 
     def reach(self, held: list[Row]) -> tuple[datetime, datetime]:
         """The time that a chart of some rows covers."""
-        now = moment(self.asked.known, self.asked.now)
+        now = self.asked.known.moment(self.asked.now)
         ends = [row["held_until"] for row in held if row["held_until"]]
         points = [*(row["held_from"] for row in held), *ends]
         if not self.is_long:

@@ -48,7 +48,7 @@ def periods(account: AccountFacts, known: Knowledge, now: datetime) -> Answer:
     """Every billing period of the account that has begun and exists (R38)."""
     if not account.known:
         return Answer([], renewal_due=False)
-    upto = moment(known, now)
+    upto = known.moment(now)
     rows = [
         {
             "period": period.label.isoformat(),
@@ -63,11 +63,6 @@ def periods(account: AccountFacts, known: Knowledge, now: datetime) -> Answer:
     return Answer(rows, account.renewal_due(upto))
 
 
-def moment(known: Knowledge, now: datetime) -> datetime:
-    """The instant that stands for "now" in an answer: that of the knowledge."""
-    return now if known.upto is None else min(known.upto, now)
-
-
 def settled(
     account: AccountFacts, known: Knowledge, now: datetime, wanted: Wanted
 ) -> datetime:
@@ -76,7 +71,7 @@ def settled(
     It is the last bound before now, or the last record; as known at it, the same is
     answered for ever.
     """
-    upto = moment(known, now)
+    upto = known.moment(now)
     begun = existing(account, upto)
     bounds = [at for period in begun for at in (period.starts, period.ends)]
     if wanted.window is not None:
@@ -122,7 +117,7 @@ def counts(  # noqa: PLR0913, PLR0917  who asks, and what
     Of one account, or of every account, where those without such a period are passed
     over. Raises NotFound (``unknown_period``), CommandRefused (``renewal_due``).
     """
-    upto = moment(known, now)
+    upto = known.moment(now)
     accounts = [account] if account else reader.accounts(known)
     known_accounts = [one for one in accounts if one.known]
     figures = _figures(reader, known_accounts, known, wanted, upto, account)

@@ -73,7 +73,7 @@ def exported(
             yield from _counts(reader, some, known)
         else:
             for one in some:
-                yield from _periods(one, billing.moment(known, now))
+                yield from _periods(one, known.moment(now))
 
 
 def _by_account(

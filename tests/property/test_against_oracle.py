@@ -279,7 +279,7 @@ class Comparison:
         self, reader: Reader, account: AccountFacts, known: Knowledge
     ) -> None:
         now = reader.database_now()
-        periods = self.oracle.periods(known.position, billing.moment(known, now))[:4]
+        periods = self.oracle.periods(known.position, known.moment(now))[:4]
         product = billing.periods(account, known, now).rows[:4]
         assert [
             (r["period"], r["from"], r["until"], r["time_zone"]) for r in product

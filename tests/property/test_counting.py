@@ -38,7 +38,7 @@ class Comparison:
         self.now = reader.database_now()
 
     def same(self) -> None:
-        upto = billing.moment(self.known, self.now)
+        upto = self.known.moment(self.now)
         for period in self.view.periods(upto)[:4]:
             self.same_counts(Wanted(period.label.isoformat()), period)
             self.laws(period)
@@ -79,7 +79,7 @@ class Comparison:
         """Explaining adds up: it refuses where it does not."""
         assert wanted.label is not None
         found = billing.labelled(self.account, wanted.label)
-        upto = billing.moment(self.known, self.now)
+        upto = self.known.moment(self.now)
         for row in model:
             rule = row["mode"], row["granularity"]
             asked = Asked(found, row["seat_type"], rule, Fraction("33.333"))

@@ -10,7 +10,6 @@ from cli import charts
 from cli.console.asking import PAGE, Asked, Page
 from projections import accounts as rows_of
 from projections import holdings
-from projections.billing import moment
 from projections.reader import Row
 
 MOST_STEPS = 2000
@@ -98,7 +97,7 @@ def _steps(asked: Asked, now: datetime) -> _Steps:
 def _chart(asked: Asked) -> tuple[str, str]:
     """Purchased against assigned, over all types; and what the picture leaves out."""
     facts, words = asked.account, asked.words
-    now = moment(asked.known, asked.now)
+    now = asked.known.moment(asked.now)
     steps, moments = _steps(asked, now)
     if not steps:
         return "", ""

@@ -13,7 +13,6 @@ from datetime import date
 from cli.console.asking import Asked
 from projections.billing import audit as auditing
 from projections.billing import invoices as issuing
-from projections.billing import moment
 from projections.billing.audit import InvoiceLine, Spool, Summary, Written
 from projections.billing.invoices import Issued, Line
 from projections.reader import Row
@@ -26,7 +25,7 @@ def audited(asked: Asked, found: Issued) -> tuple[list[Row], Summary]:
     own = found.period.label.isoformat()
     with Spool() as spool:
         spool.keep(lines_of(found, issued))
-        upto = moment(asked.known, asked.now)
+        upto = asked.known.moment(asked.now)
         auditing.audit(asked.reader, spool, asked.known, upto)
         rows = [
             row

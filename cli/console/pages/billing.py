@@ -58,7 +58,7 @@ def period(asked: Asked) -> Page:
             "by_type": by_type,
             "own": own,
             "invoice": invoice,
-            "upto": counting.moment(asked.known, asked.now),
+            "upto": asked.known.moment(asked.now),
         }
 
     title = asked.words(
@@ -85,7 +85,7 @@ def explain(asked: Asked) -> Page:
     price, currency = None, Currency(None, 2)
     if invoice is not None and seat_type in invoice.unit_prices:
         price, currency = parse_price(invoice.unit_prices[seat_type]), invoice.currency
-    upto = counting.moment(asked.known, asked.now)
+    upto = asked.known.moment(asked.now)
     wanted = opening.Asked(named, seat_type, rule, price, currency)
     found = opening.explain(asked.reader, facts, asked.known, upto, wanted)
     identity = {"account": facts.key, "period": label, "seat_type": seat_type}
