@@ -20,7 +20,7 @@ from projections.reader import AccountFacts, Knowledge, Reader, Row
 from seat_ledger.calendar import BillingPeriod
 from seat_ledger.errors import CommandRefused, InvalidInput, NotFound
 from seat_ledger.money import Currency, exactly, plain
-from seat_ledger.values import as_word, shown
+from seat_ledger.values import FOREVER, as_word, shown
 
 _MICROSECOND = timedelta(microseconds=1)
 _LONGEST = 36_525
@@ -153,10 +153,10 @@ def _figures(  # noqa: PLR0913, PLR0917  what is asked of, and how far
     first, until = date.min, date.max
     if wanted.label is not None:
         first, until = span_of(wanted.label)
+        upto = FOREVER
         if one is not None:
             period = labelled(one, wanted.label)
             first, until = period.label, period.label + timedelta(days=1)
-            upto = max(upto, period.starts)
     yield from kept(
         reader,
         None if one is None else [one.no],

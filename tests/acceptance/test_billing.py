@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -91,6 +92,27 @@ def test_of_all_accounts_those_without_a_period_are_passed_over(june: Program) -
     for known in ([], ["--known-at", 1]):
         assert june.json(*words, "--all", *known)["rows"] == []
         june.refused("unknown_period", *words, "-a", "e", *known)
+
+
+def test_a_period_ahead_is_counted_alike_of_one_account_and_of_all(
+    program: Program,
+) -> None:
+    now = datetime.now(UTC)
+    ahead = f"{now + timedelta(days=32 - now.day):%Y-%m}"
+    program.record(
+        {
+            "op": "open_account", "account": "shop", "name": "Shop", "time_zone": "UTC",
+            "term_start": f"{now:%Y-%m}-01", "term_months": 12,
+            "billing_cycle_months": 1,
+        },
+        {"op": "buy_seats", "account": "shop", "seat_type": PRO, "quantity": 3},
+        {"op": "buy_seats", "account": "shop", "seat_type": PRO, "quantity": 1},
+    )  # fmt: skip
+    words = ["billing", "counts", "--period", ahead]
+    for known in ([], ["--known-at", 4]):
+        (row,) = program.json(*words, "-a", "shop", *known)["rows"]
+        assert (row["quantity"], row["complete"]) == ("3" if known else "4", False)
+        assert program.json(*words, "--all", *known)["rows"] == [row]
 
 
 def test_all_modes_are_ten_rows_and_eight_with_a_granularity(june: Program) -> None:
