@@ -209,7 +209,10 @@ class Pool:
             except (psycopg.Error, LedgerError):
                 pass
             reader.connection.close()
-        return self._make(self.conninfo)
+        try:
+            return self._make(self.conninfo)
+        except _LOST as error:
+            raise unavailable(self.conninfo, error) from error
 
     def close(self) -> None:
         """Close what rests."""

@@ -31,7 +31,13 @@ from cli.console.sheet import Sheet
 from cli.console.words import LANGUAGES, Words, chosen, words_of
 from cli.render import csv_chunks, json_chunks, to_json
 from projections.pool import Pool
-from seat_ledger.errors import InvalidInput, LedgerError, NotFound
+from seat_ledger.errors import (
+    CommandRefused,
+    InvalidInput,
+    LedgerError,
+    NotFound,
+    Unavailable,
+)
 
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src "
@@ -169,7 +175,11 @@ def _status_of(error: LedgerError) -> int:
         return 404
     if isinstance(error, InvalidInput):
         return 400
-    return {1: 409, 10: 503, 11: 503, 12: 503}.get(error.exit_code, 500)
+    if isinstance(error, CommandRefused):
+        return 409
+    if isinstance(error, Unavailable):  # a question that took too long, too
+        return 503
+    return 503 if error.exit_code in {11, 12} else 500
 
 
 def _html(text: str, words: Words, status: int = 200) -> Response:

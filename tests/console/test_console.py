@@ -17,6 +17,7 @@ from typing import Any
 import psycopg
 import pytest
 from program import PRO, Program
+from psycopg.conninfo import make_conninfo
 from served import (
     HOSTILE,
     HOSTILE_KEY,
@@ -261,6 +262,21 @@ def test_an_answer_that_was_given_whole_stays_one(shared_database: str) -> None:
     with pool.reader() as reader:
         assert reader.connection.info.backend_pid != ended
     pool.close()
+
+
+def test_a_database_that_does_not_answer_in_time_is_no_fault_of_the_question(
+    shared_database: str,
+) -> None:
+    hasty = make_conninfo(shared_database, options="-c lock_timeout=50ms")
+    with (
+        serving(hasty, "--quiet", "--no-catch-up") as found,
+        psycopg.connect(shared_database) as other,
+    ):
+        other.execute("LOCK TABLE projection.generation")
+        page, twin = found.get("accounts"), found.get("accounts.json")
+    assert (page.status, twin.status) == (503, 503)
+    assert "The database did not answer that" in page.text
+    assert twin.json()["code"] == "database_refused"
 
 
 def test_another_sites_name_for_this_machine_is_refused(console: Console) -> None:
