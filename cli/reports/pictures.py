@@ -88,8 +88,8 @@ def _frame(
     ends: datetime,
     points: Sequence[tuple[datetime, int, int]],
 ) -> charts.Frame:
-    inside = [point for point in points if point[0] >= starts] or points[-1:]
-    most = max((point[2] for point in inside), default=0)
+    before = [point for point in points if point[0] <= starts]
+    most = max((point[2] for point in points[max(0, len(before) - 1) :]), default=0)
     last = points[-1] if points else (starts, 0, 0)
     return charts.Frame(
         starts,

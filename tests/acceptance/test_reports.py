@@ -264,3 +264,12 @@ def test_a_total_says_what_has_no_price(book: Book) -> None:
     )  # fmt: skip
     told = "Altogether 30.00, without sales/starter, which have no price."
     assert told in done.stdout
+
+
+def test_a_chart_counts_those_that_held_seats_before_it_begins(book: Book) -> None:
+    target = book.folder / "window.html"
+    window = ("--from", "2025-06-10", "--until", "2025-07-01")
+    done = book.program.run("report", "-a", "e", *window, "--output", target)
+    assert done.returncode == 0, done.stderr
+    told = "at most 1 assigned at once; at the end 1 purchased and 0 assigned."
+    assert told in target.read_text()
