@@ -38,10 +38,14 @@ def erase(user: str, account: str, yes: bool, dry_run: bool, **given: Any) -> No
     assert session is not None
     with session.ledger() as ledger:
         actor = shared.default_actor()
+        meant = asked
         if not yes and not dry_run:
-            ledger.execute(asked, dry_run=True, default_actor=actor)
+            found = ledger.execute(asked, dry_run=True, default_actor=actor)
             _confirm(session, account, user)
-        result = ledger.execute(asked, dry_run=dry_run, default_actor=actor)
+            # Somebody else may be called so while the question waits for its answer.
+            ids = [str(one.event.originator_id) for one in found.events]
+            meant = {**asked, "user": ids[0]} if ids else asked
+        result = ledger.execute(meant, dry_run=dry_run, default_actor=actor)
         notes = [] if dry_run else _afterwards(session, ledger, result)
     answer = told(asked, result, dry_run)
     if not dry_run:

@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
+from cli import erasing
 from cli.main import main
 from projections import engine, generation, holdings
 from projections.reader import Reader
@@ -212,6 +213,23 @@ def test_an_erased_person_stands_in_no_answer_export_or_report(
     for reference in ("grace", GRACE.email):
         words = ["user", "history", reference, "-a", "acme", "--database", database]
         assert main(words) == 1
+
+
+def test_who_gets_the_key_while_an_erasure_asks_is_not_erased(
+    database: str, ledger: SeatLedger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without_seat(ledger)
+
+    def meanwhile(*_: object) -> None:
+        with SeatLedger(database) as other:
+            other.revoke_hub_access("acme", user="grace", hub="sales")
+            other.remove_user("acme", user="grace")
+            other.add_user("acme", user="grace", email="g@x.example", name="Another")
+
+    monkeypatch.setattr(erasing, "_confirm", meanwhile)
+    words = ("user", "erase", "grace", "-a", "acme", "--reason", "asked for")
+    label = Program(database, tmp_path).json(*words)["erased"]
+    assert [row[-1] for row in directory(database)] == [label, "Ann", "Another"]
 
 
 def test_invoices_figures_and_proofs_stay_bit_for_bit(
