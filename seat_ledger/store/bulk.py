@@ -46,14 +46,15 @@ def append_many(
 ) -> list[tuple[int, ...]]:
     """Append many commands; return the positions of each one's own events.
 
+    What can be made before the lock is: all other appends wait for it.
     Fails as a whole when any of the accounts has moved (SQLSTATE SL001).
     """
-    count = sum(len(one.events) for one in decided)
+    states = [state_of(event) for one in decided for event in one.events]
     firsts: dict[int, Append] = {}  # by the id as a number, which hashes fast
     for one in decided:
         firsts.setdefault(one.append.account_id.int, one.append)
     with recorder.datastore.get_connection() as connection, connection.transaction():
-        first, recorded_at = _reserve(connection, count)
+        first, recorded_at = _reserve(connection, len(states))
         connection.execute(
             "SELECT ledger.claim_account(account, seen) "
             "FROM unnest(%s::uuid[], %s::bigint[]) AS claimed(account, seen)",
@@ -63,7 +64,7 @@ def append_many(
             ],
         )
         positions = _positions(decided, first)
-        _copy_events(connection, decided, first, recorded_at)
+        _copy_events(connection, decided, states, (first, recorded_at))
         _copy_commands(connection, decided, positions)
         _copy_names(connection, decided)
         for one, own in zip(decided, positions, strict=True):
@@ -104,27 +105,28 @@ def _positions(decided: Sequence[Decided], first: int) -> list[tuple[int, ...]]:
 def _copy_events(
     connection: Connection[Any],
     decided: Sequence[Decided],
-    position: int,
-    recorded_at: datetime,
+    states: Sequence[bytes],
+    reserved: tuple[int, datetime],
 ) -> None:
+    position, recorded_at = reserved
     microseconds = (recorded_at - _EPOCH) // timedelta(microseconds=1)
     buffer = bytearray(_SIGNATURE)
-    for one in decided:
-        for event in one.events:
-            topic, state = _TOPICS[event.TOPIC], state_of(event)
-            buffer += _EVENT_HEAD.pack(
-                6,
-                16,
-                event.originator_id.bytes,
-                8,
-                event.originator_version,
-                len(topic),
-            )
-            buffer += topic
-            buffer += _INT.pack(len(state))
-            buffer += state
-            buffer += _EVENT_TAIL.pack(8, position, 8, microseconds)
-            position += 1
+    events = (event for one in decided for event in one.events)
+    for event, state in zip(events, states, strict=True):
+        topic = _TOPICS[event.TOPIC]
+        buffer += _EVENT_HEAD.pack(
+            6,
+            16,
+            event.originator_id.bytes,
+            8,
+            event.originator_version,
+            len(topic),
+        )
+        buffer += topic
+        buffer += _INT.pack(len(state))
+        buffer += state
+        buffer += _EVENT_TAIL.pack(8, position, 8, microseconds)
+        position += 1
     _copy(
         connection,
         "COPY ledger.stored_events (originator_id, originator_version, topic, state, "
