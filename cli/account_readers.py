@@ -8,13 +8,18 @@ import click
 
 from cli.render import Answer, emit, harmless
 from cli.session import Session, option_account, option_database, option_format
-from seat_ledger.values import iso
+from seat_ledger.values import check_text, iso
 
 
 def _session() -> Session:
     session = click.get_current_context().find_object(Session)
     assert session is not None
     return session
+
+
+def _check(login: str, account: str) -> None:
+    check_text(login, "login")
+    check_text(account, "account")
 
 
 @click.command("let-read")
@@ -31,13 +36,14 @@ def let_read(login: str, account: str) -> None:
     """
     from seat_ledger.store import account_readers  # noqa: PLC0415
 
+    _check(login, account)
     found = account_readers.let_read(_session().ready(), login, account)
     may = "may read" if found.is_new else "could read already"
     notes = []
     if found.sees_all:
         notes.append(
-            f"{harmless(login)} sees every account all the same: it is a superuser, or "
-            "a member of a role that does."
+            f"{harmless(login)} sees every account all the same: it is a superuser, "
+            "bypasses row-level security, or is a member of a role that sees them."
         )
     if not found.can_be_asked:
         notes.append(
@@ -59,6 +65,7 @@ def stop_reading(login: str, account: str) -> None:
     """Let a login read this account no longer; sessions that are open feel it too."""
     from seat_ledger.store import account_readers  # noqa: PLC0415
 
+    _check(login, account)
     could = account_readers.stop_reading(_session().ready(), login, account)
     row = {"login": login, "account": account, "could": could}
     no_longer = "may no longer read" if could else "was not let read"
@@ -74,6 +81,7 @@ def readers(account: str | None) -> None:
     """Which logins may read single accounts, since when, and who let them."""
     from seat_ledger.store import account_readers  # noqa: PLC0415
 
+    check_text(account or "", "account")
     found = account_readers.granted(_session().ready(), account)
     rows = [one._asdict() | {"granted_at": iso(one.granted_at)} for one in found]
     lost = [one.login for one in found if not one.works]

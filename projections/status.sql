@@ -38,12 +38,14 @@ SELECT rebuild.who, rebuild.began_at
           AND held.classid::bigint << 32 | held.objid::bigint = %(lock)s::bigint);
 
 -- readers --
--- Who has had a lock on a served view for longest.
+-- Who has had a lock on a served view for longest; readers of single accounts have views
+-- of their own.
 SELECT held.pid, activity.usename, activity.application_name, activity.xact_start
   FROM pg_locks AS held
   JOIN pg_class AS view
     ON view.oid = held.relation
-   AND view.relnamespace = 'projection'::regnamespace
+   AND view.relnamespace IN (
+       to_regnamespace('projection'), to_regnamespace('projection_own'))
    AND view.relkind = 'v'
   JOIN pg_stat_activity AS activity ON activity.pid = held.pid
  WHERE held.granted

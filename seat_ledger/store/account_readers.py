@@ -24,12 +24,14 @@ ROLE = "seat_ledger_account_reader"
 
 _WHO = """
 SELECT pg_has_role(who.oid, %(role)s, 'MEMBER') AS is_member,
-       who.rolsuper OR pg_has_role(who.oid, 'seat_ledger_reader', 'MEMBER')
+       who.rolsuper OR who.rolbypassrls
+           OR pg_has_role(who.oid, 'seat_ledger_owner', 'MEMBER')
+           OR pg_has_role(who.oid, 'seat_ledger_reader', 'MEMBER')
            OR pg_has_role(who.oid, 'seat_ledger_writer', 'MEMBER')
            OR pg_has_role(who.oid, 'seat_ledger_projector', 'MEMBER') AS sees_all,
        to_regnamespace('projection_own') IS NOT NULL AS can_be_asked
   FROM pg_roles AS who
- WHERE who.rolname = %(login)s
+ WHERE who.rolname = %(login)s::text
 """
 _OPENED = """
 SELECT FROM ledger.stored_events
@@ -42,7 +44,7 @@ VALUES (%(login)s, %(account_id)s)
 """
 _STOP = """
 DELETE FROM ledger.account_reader
- WHERE login = %(login)s AND account_id = %(account_id)s
+ WHERE login = %(login)s::text AND account_id = %(account_id)s
 """
 _LISTED = """
 SELECT granted.login, opened.account, granted.granted_at, granted.granted_by,
@@ -113,7 +115,8 @@ def stop_reading(conninfo: str, login: str, account: str) -> bool:
 
 def granted(conninfo: str, account: str | None = None) -> list[Granted]:
     """Who may read which single account."""
-    given = {"account_id": account and account_id(account), "role": ROLE}
+    own = None if account is None else account_id(account)
+    given = {"account_id": own, "role": ROLE}
     with connect(conninfo) as connection, _as_owner():
         if account is not None:
             _check_opened(connection, account, given)

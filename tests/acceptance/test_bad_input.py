@@ -307,6 +307,9 @@ TEXTS = {
     "find": ("user", "find"),
     "history": ("user", "history", "-a", "acme"),
     "as-of": ("seat", "list", "-a", "acme", "--as-of"),
+    "login": ("account", "let-read", "-a", "acme"),
+    "no reader": ("account", "stop-reading", "-a", "acme"),
+    "readers": ("account", "readers", "--account"),
 }  # fmt: skip
 
 

@@ -245,13 +245,14 @@ def test_a_second_rebuild_is_told_who_is_at_work_and_since_when(
     assert "A rebuild is at work since 20" in status.stdout
 
 
+@pytest.mark.parametrize("views", ["projection", "projection_own"])
 def test_a_reader_who_holds_the_switch_up_is_named_and_waited_for(
-    database: str, ledger: SeatLedger, monkeypatch: pytest.MonkeyPatch
+    database: str, ledger: SeatLedger, monkeypatch: pytest.MonkeyPatch, views: str
 ) -> None:
     fill(ledger, "acme")
     told: list[str] = []
     with psycopg.connect(database, application_name="a report") as reader:
-        reader.execute("SELECT count(*) FROM projection.seat")
+        reader.execute(f"SELECT count(*) FROM {views}.seat")
         monkeypatch.setattr(switch, "PATIENCE", 0.0)
         result = rebuild(database)
         assert isinstance(result.error, Locked)
