@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from cli.importing import lines_of
+from cli.arriving import lines_of
 from cli.session import option_account
 from cli.writing import options_of_writing, record
 from seat_ledger.commands import parse_line
@@ -31,7 +31,7 @@ def _commands(file: Any) -> list[dict[str, Any]]:
     """The lines of the file. Raises InvalidInput with the line that is wrong."""
     commands = []
     for number, text in enumerate(lines_of(file), start=1):
-        if text.strip():
+        if text and text.strip():
             try:
                 commands.append(parse_line(text.rstrip(b"\r\n")))
             except InvalidInput as error:

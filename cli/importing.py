@@ -6,21 +6,21 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
+from cli.arriving import arriving, lines_of
 from cli.invoice_seal import sealing
 from cli.render import Answer, emit, harmless, say
 from cli.session import Session, option_database, option_format
-from seat_ledger.commands import MAX_LINE
 from seat_ledger.errors import InvalidInput, LedgerError, LinesRefused, OutputClosed
 
 if TYPE_CHECKING:
-    from seat_ledger.chunk import LineOutcome
+    from seat_ledger.lines import LineOutcome
 
 EVERY = 30.0
 
@@ -33,7 +33,8 @@ EVERY = 30.0
 def import_(file: Path, keep_going: bool) -> None:
     """Record the commands of a file: JSON Lines, or - for stdin.
 
-    The same file again, corrected further down or made longer, repeats nothing.
+    The same file again, corrected further down or made longer, repeats nothing. Lines
+    that come slowly are recorded as they come.
     """
     from projections.billing.drafting import Drafting  # noqa: PLC0415
 
@@ -44,13 +45,15 @@ def import_(file: Path, keep_going: bool) -> None:
         _opened(file) as stream,
         session.ledger() as ledger,
         Drafting(partial(session.reader, patient=True)) as drafting,
+        closing(
+            ledger.import_lines(
+                lines_of(arriving(stream), past_long_ones=keep_going),
+                keep_going=keep_going,
+                default_actor="system:import",
+                compute_invoice=sealing(session, drafting),
+            )
+        ) as outcomes,
     ):
-        outcomes = ledger.import_lines(
-            lines_of(stream, past_long_ones=keep_going),
-            keep_going=keep_going,
-            default_actor="system:import",
-            compute_invoice=sealing(session, drafting),
-        )
         report.emit(outcomes, session.format)
     if report.stopped is None:
         return
@@ -75,24 +78,6 @@ def _opened(file: Path) -> Iterator[BinaryIO]:
         yield stream
 
 
-def lines_of(stream: BinaryIO, *, past_long_ones: bool = False) -> Iterator[bytes]:
-    """The lines of a stream of any size; one that is too long is cut, and refused.
-
-    What follows such a line is read only if `past_long_ones` says so.
-    """
-    line = stream.readline(MAX_LINE + 2)
-    if line.startswith(b"\x1f\x8b"):
-        raise InvalidInput("The file is compressed (gzip).", try_="unpack it first")
-    while line:
-        yield line
-        if len(line) > MAX_LINE + 1 and not line.endswith(b"\n"):
-            if not past_long_ones:
-                return
-            while line and not line.endswith(b"\n"):
-                line = stream.readline(MAX_LINE)
-        line = stream.readline(MAX_LINE + 2)
-
-
 class _Report:
     """What became of the lines, told as they come."""
 
@@ -109,7 +94,7 @@ class _Report:
                 for _ in rows:
                     pass
             else:
-                emit(Answer(rows), form)
+                emit(Answer(rows, flat=True), form)
         except BrokenPipeError as error:
             raise OutputClosed(
                 f"The output of the import of {self.file} was closed before its end. "

@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import uuid4
 
-from seat_ledger.chunk import LineOutcome
 from seat_ledger.commands import Command, read_command
 from seat_ledger.deliberation import Caller, Decision, RenewFirst
 from seat_ledger.desk import Desk
@@ -23,6 +22,7 @@ from seat_ledger.errors import CommandRefused, Conflict, Unavailable
 from seat_ledger.events import LedgerEvent, UserErased
 from seat_ledger.importer import import_lines
 from seat_ledger.invoice import ComputeInvoice
+from seat_ledger.lines import LineOutcome
 from seat_ledger.sealing import erased
 from seat_ledger.values import iso
 from seat_ledger.workspace import Workspace
@@ -181,8 +181,8 @@ class SeatLedger(Desk):
         return self.execute({"op": "reverse", "account": account, **facts})
 
     def import_lines(
-        self, lines: Iterable[bytes], **options: Any
-    ) -> Iterator[LineOutcome]:
+        self, lines: Iterable[bytes | None], **options: Any
+    ) -> Generator[LineOutcome]:
         """Record the commands of a file; see :mod:`seat_ledger.importer`."""
         options.setdefault("chunk", self.settings.import_chunk)
         return import_lines(self, lines, renew_before=self.renew_before, **options)

@@ -22,9 +22,9 @@ from seat_ledger.errors import (
     CommandRefused,
     Conflict,
     InvalidInput,
-    LedgerError,
     Unavailable,
 )
+from seat_ledger.lines import Batch, Line, LineOutcome, failed
 from seat_ledger.store.bulk import Decided, append_many
 from seat_ledger.values import account_id
 from seat_ledger.workspace import Workspace
@@ -43,33 +43,6 @@ Kept = tuple[bytes, tuple[int, ...]]
 
 RenewBefore = Callable[[Command, RenewFirst, Caller], Any]
 """Records the renewals that an invoice's figures need."""
-
-
-class Line(NamedTuple):
-    """A line of the file, read: a command, or why it is none."""
-
-    number: int
-    key: str
-    command: Command | None
-    error: LedgerError | None
-    op: str | None
-
-
-class LineOutcome(NamedTuple):
-    """What became of a line: ``recorded``, ``repeated`` or ``refused``.
-
-    `stops` says that it ends the import unless that keeps going.
-    """
-
-    line: int
-    op: str | None
-    outcome: str
-    positions: tuple[int, ...]
-    code: str | None = None
-    message: str | None = None
-    try_: str | None = None
-    stops: bool = False
-    exit_code: int = 0
 
 
 class Clerk(Protocol):
@@ -115,8 +88,8 @@ class Chunk:
     accounts have then: the next chunk asked before it could be told of them.
     """
 
-    def __init__(self, lines: list[Line], of: Import) -> None:
-        self.lines = lines
+    def __init__(self, batch: Batch, of: Import) -> None:
+        self.lines, self.is_last_for_now = batch
         self.of = of
         self.desk = of.desk
         self.outcomes: dict[int, LineOutcome] = {}
@@ -205,7 +178,7 @@ class Chunk:
         command = line.command
         if command is None:
             assert line.error is not None
-            return _failed(line, line.error, stops=True)
+            return failed(line, line.error, stops=True)
         key = (command.envelope.account, line.key)
         if key in self._pending or (self._before and self._before.is_sending(key)):
             self._flush()
@@ -214,11 +187,11 @@ class Chunk:
                 return self._repeated(line, command, key)
             self._decide(line, command, key)
         except InvalidInput as error:
-            return _failed(line, error, stops=True)
+            return failed(line, error, stops=True)
         except CommandRefused as error:
             expected = command.envelope.expect is not None
             met = expected and error.code != "expected_refusal"
-            return _failed(line, error, stops=not met)
+            return failed(line, error, stops=not met)
         return None
 
     def _repeated(self, line: Line, command: Command, key: Key) -> LineOutcome:
@@ -266,6 +239,7 @@ class Chunk:
             if command.envelope.expect is not None:
                 raise
             self.of.renew_before(command, first, caller)
+        self.desk.looked_up = {}  # asked before the lines that are recorded now
         workspace = self.desk.workspace(command)
         self._changes[command.envelope.account] = workspace.changes
         self.touched[command.envelope.account] = workspace
@@ -321,10 +295,15 @@ class Chunk:
         positions = appending.result()
         self._under_way = None
         for (key, one), own in zip(sending.items(), positions, strict=True):
-            number, _, _, _, op = one.line
-            self.outcomes[number] = LineOutcome(number, op, "recorded", own)
+            number = one.line.number
+            self.outcomes[number] = LineOutcome(number, one.line.op, "recorded", own)
             self.kept[key] = (one.decided.append.digest, own)
         self._recorded |= self.kept
+
+    @property
+    def is_told(self) -> bool:
+        """Whether the outcome of every line is told."""
+        return self._told == len(self.lines)
 
     def told(self) -> Iterator[LineOutcome]:
         """The outcomes not told yet, up to the first line that has none."""
@@ -360,7 +339,7 @@ class Chunk:
         """
         for account in self.touched:
             self.desk.workspaces.pop(account, None)
-        self.touched, self._pending, self._events = {}, {}, 0
+        self.touched, self.moved, self._pending, self._events = {}, {}, {}, 0
         self._under_way, self._before, self.has_stopped = None, None, False
         stored = [n for n, one in self.outcomes.items() if one.outcome != "refused"]
         last = max(stored, default=0)
@@ -391,17 +370,3 @@ class Chunk:
                 time.sleep(0.05 * 2**attempt)
             else:
                 return
-
-
-def _failed(line: Line, error: LedgerError, *, stops: bool) -> LineOutcome:
-    return LineOutcome(
-        line.number,
-        line.op,
-        "refused",
-        (),
-        error.code,
-        error.message,
-        error.try_,
-        stops=stops,
-        exit_code=error.exit_code if stops else 0,
-    )

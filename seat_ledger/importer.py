@@ -1,56 +1,54 @@
 """How history comes in from elsewhere: a file of commands, a line each (CLI 4).
 
-Lines are decided one by one with every rule, and appended many at a time. A line
-without an idempotency key gets one from the digest of the file up to and including
-that line: the same file again, corrected further down or made longer, repeats
-nothing. What stands before a line that stops the import is recorded and stays.
+Lines are decided one by one with every rule, and appended many at a time. The same
+file again, corrected further down or made longer, repeats nothing. What stands before
+a line that stops the import is recorded and stays.
 
 While one chunk of lines is being written by the server, the next is read and decided.
 Never more than one append is under way, and its lines are told when it is recorded.
+Where the next lines are not there yet, those before them wait for nothing.
 """
 
 from __future__ import annotations
 
 import gc
-import hashlib
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from queue import SimpleQueue
 from threading import Thread
 from typing import TypeVar
 
-from seat_ledger.chunk import Chunk, Import, Line, LineOutcome, RenewBefore
-from seat_ledger.commands import parse_line, read_command
+from seat_ledger.chunk import Chunk, Import, RenewBefore
 from seat_ledger.deliberation import Caller
 from seat_ledger.desk import Desk
-from seat_ledger.errors import Conflict, InvalidInput, LedgerError, Unavailable
+from seat_ledger.errors import Conflict, LedgerError, Unavailable
 from seat_ledger.invoice import ComputeInvoice
+from seat_ledger.lines import Batch, LineOutcome, batches_of, read_lines
 
 CHUNK = 2000
 """Lines that are decided before they are appended together."""
-
-MAX_OPERATIONS = 20_000
-"""Operations of a chunk: a line may be a batch of many."""
 
 T = TypeVar("T")
 
 
 def import_lines(  # noqa: PLR0913  each is an option of its own
     desk: Desk,
-    lines: Iterable[bytes],
+    lines: Iterable[bytes | None],
     *,
     renew_before: RenewBefore,
     keep_going: bool = False,
     default_actor: str = "system:import",
     chunk: int = CHUNK,
     compute_invoice: ComputeInvoice | None = None,
-) -> Iterator[LineOutcome]:
+) -> Generator[LineOutcome]:
     """Record the commands of a file, and yield what became of each line.
 
     The last outcome has ``stops`` set when the import ends there: at an unreadable
     line, an unexpected refusal, or an unexpected acceptance; `keep_going` goes on.
+    None among `lines` says that the next is not there yet: what stands before is then
+    recorded and told first. What is recorded is told before an error is raised, too.
     `compute_invoice` is asked for the figures of each invoice, when all that stands
     before it is recorded; `renew_before` for a renewal that they need.
     """
@@ -58,7 +56,7 @@ def import_lines(  # noqa: PLR0913  each is an option of its own
     importing = _Importing(Import(desk, clerk, caller, keep_going, renew_before))
     with _undisturbed():
         try:
-            yield from importing.record(_batches(read_lines(lines), chunk))
+            yield from importing.record(batches_of(read_lines(lines), chunk))
         finally:
             clerk.close()
             importing.let_go()
@@ -72,30 +70,46 @@ class _Importing:
         self._before: Chunk | None = None  # recorded, or under way
         self._chunk: Chunk | None = None  # being decided
         self._coming: Chunk | None = None
+        self._has_stopped = False
 
-    def record(self, batches: Iterator[list[Line]]) -> Iterator[LineOutcome]:
+    def record(self, batches: Iterator[Batch]) -> Iterator[LineOutcome]:
         """Record the lines; yield what became of them, in order."""
-        self._coming = self._ask(batches)
-        while self._coming is not None:
-            self._chunk, self._coming = self._coming, self._ask(batches)
+        try:
+            yield from self._record(batches)
+        except LedgerError:
+            yield from self._recorded_all_the_same()
+            raise
+
+    def _record(self, batches: Iterator[Batch]) -> Iterator[LineOutcome]:
+        while self._has_more(batches):
+            self._chunk, self._coming = self._coming, None
+            assert self._chunk is not None
+            if not self._chunk.is_last_for_now:
+                self._has_more(batches)
             if not self._decided(self._chunk):
                 yield from self._again()
+            if self._has_stopped:
+                return
             if self._before is not None:
                 self._before.release(self._chunk)
                 yield from self._before.told()
             self._before, self._chunk = self._chunk, None
-            if self._before.has_stopped:
-                break
+            if self._before.is_last_for_now or self._before.has_stopped:
+                yield from self._ended(self._before)
+            if self._has_stopped:
+                return
         if self._before is not None:
             yield from self._ended(self._before)
 
-    def _ask(self, batches: Iterator[list[Line]]) -> Chunk | None:
-        lines = next(batches, None)
-        if lines is None:
-            return None
-        chunk = Chunk(lines, self.of)
-        chunk.ask()
-        return chunk
+    def _has_more(self, batches: Iterator[Batch]) -> bool:
+        """Whether lines are left; then it is asked what is to be known of them."""
+        if self._coming is None:
+            batch = next(batches, None)
+            if batch is None:
+                return False
+            self._coming = Chunk(batch, self.of)
+            self._coming.ask()
+        return True
 
     def _decided(self, chunk: Chunk) -> bool:
         """Decide a chunk, and have it written when the one before it is."""
@@ -111,27 +125,42 @@ class _Importing:
         return True
 
     def _again(self) -> Iterator[LineOutcome]:
-        """What is not recorded is decided again, one chunk after the other."""
+        """What is not recorded is decided again, one chunk after the other.
+
+        It may stop elsewhere then: what was refused may be accepted, and the reverse.
+        """
         waiting = [one for one in (self._before, self._chunk) if one is not None]
         for chunk in waiting:
             chunk.drop()
         for chunk in waiting:
-            try:
-                chunk.alone()
-            finally:
-                told = list(chunk.told())
-            yield from told
+            chunk.alone()
+            yield from chunk.told()
+            if chunk.has_stopped:
+                self._has_stopped = True
+                return
         if self._coming is not None:
             self._coming.ask()
 
     def _ended(self, chunk: Chunk) -> Iterator[LineOutcome]:
-        """The outcomes of the last chunk."""
+        """The outcomes of a chunk that nothing is decided after, for now."""
         try:
             with self.of.desk.errors():
                 chunk.settle()
         except (Conflict, Unavailable):
             yield from self._again()
         yield from chunk.told()
+        chunk.release(None)
+        self._has_stopped, self._before = chunk.has_stopped, None
+
+    def _recorded_all_the_same(self) -> Iterator[LineOutcome]:
+        """The outcomes of what is recorded, though the import failed."""
+        for chunk in (self._before, self._chunk):
+            if chunk is not None:
+                with suppress(Exception):
+                    chunk.settle()
+                yield from chunk.told()
+                if not chunk.is_told:
+                    return
 
     def let_go(self) -> None:
         """Keep no account in memory that holds what may not be recorded."""
@@ -139,20 +168,6 @@ class _Importing:
             if chunk is not None:
                 chunk.let_go()
         self.of.desk.looked_up = {}
-
-
-def _batches(lines: Iterator[Line], most: int) -> Iterator[list[Line]]:
-    """The lines in chunks of so many, or of fewer long ones."""
-    batch: list[Line] = []
-    operations = 0
-    for line in lines:
-        batch.append(line)
-        operations += 1 if line.command is None else len(line.command.lines)
-        if len(batch) >= most or operations >= MAX_OPERATIONS:
-            yield batch
-            batch, operations = [], 0
-    if batch:
-        yield batch
 
 
 @contextmanager
@@ -200,30 +215,3 @@ class _Thread:
     def _work(self) -> None:
         while (work := self._jobs.get()) is not None:
             work()
-
-
-def read_lines(lines: Iterable[bytes]) -> Iterator[Line]:
-    """The lines of a file, read; empty ones are left out."""
-    digest = hashlib.sha256()
-    for number, raw in enumerate(lines, start=1):
-        text = raw.rstrip(b"\r\n")
-        digest.update(text + b"\n")
-        if text.strip():
-            yield _read_line(number, text, f"import:{digest.hexdigest()[:40]}")
-
-
-def _read_line(number: int, text: bytes, key: str) -> Line:
-    op = None
-    try:
-        given = parse_line(text)
-        op = given.get("op") if isinstance(given.get("op"), str) else None
-        command = read_command(given)
-        if command.erases:
-            raise InvalidInput(
-                "erase_user cannot stand in a file: it cannot be undone, and the file "
-                "would keep who was erased.",
-                try_="seat-ledger user erase",
-            )
-    except LedgerError as error:
-        return Line(number, key, None, error, op)
-    return Line(number, command.envelope.idempotency_key or key, command, None, op)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import threading
 from pathlib import Path
 
 import pytest
 
-from tests.program import ANN, BUY, GIVE, OPEN, PRO, Program
+from tests.program import ANN, BUY, GIVE, OPEN, PRO, PROGRAM, Program
 
 
 @pytest.fixture
@@ -41,6 +43,25 @@ def test_the_same_file_again_longer_repeats_nothing(program: Program) -> None:
     rows = json.loads(program.lines(OPEN, BUY, ANN).stdout)["rows"]
     assert [row["outcome"] for row in rows] == ["repeated", "repeated", "recorded"]
     assert rows[1]["positions"] == [2, 3, 4]
+
+
+def test_who_writes_lines_as_they_come_hears_of_each(program: Program) -> None:
+    child = subprocess.Popen(
+        [PROGRAM, "import", "-", "--format", "jsonl"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=program.environment,
+    )
+    watchdog = threading.Timer(60, child.kill)
+    watchdog.start()
+    told = []
+    for command in (OPEN, BUY):
+        child.stdin.write(json.dumps(command).encode() + b"\n")
+        child.stdin.flush()
+        told.append(json.loads(child.stdout.readline())["positions"])
+    child.communicate()
+    watchdog.cancel()
+    assert (child.returncode, told) == (0, [[1], [2, 3, 4]])
 
 
 def test_seat_who_answers_in_the_contracts_shape(acme: Program) -> None:

@@ -11,9 +11,10 @@ import pytest
 
 from projections.verify import verify
 from seat_ledger import chunk as chunks
+from seat_ledger import lines as reading
 from seat_ledger.application import SeatLedger
-from seat_ledger.chunk import LineOutcome
-from seat_ledger.errors import Conflict
+from seat_ledger.errors import Conflict, NotAllowed
+from seat_ledger.lines import LineOutcome
 from tests.drafts import PRO
 
 OPEN = {
@@ -78,36 +79,56 @@ def test_a_file_is_told_line_by_line_up_to_the_refused_one(
     assert [one.positions for one in again] == [one.positions for one in told]
 
 
-def test_a_change_from_elsewhere_is_decided_on_and_nothing_is_lost(
-    database: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Another takes the seat when a line is on its way, and the next is decided."""
+def elsewhere(database: str, monkeypatch: pytest.MonkeyPatch, **command: Any) -> None:
+    """Let another record a command when the first lines are on their way."""
     original, other = chunks.append_many, []
 
     def append_many(*given: Any) -> Any:
         if not other:
             with SeatLedger(database) as ledger:
-                taken = {**SEAT, "user": "eve", "effective_at": "2025-05-01"}
-                other.append(ledger.assign_seat("acme", **taken))
+                done = {"account": "acme", "effective_at": "2025-05-01", **command}
+                other.append(ledger.execute(done))
         return original(*given)
 
+    monkeypatch.setattr(chunks, "append_many", append_many)
+
+
+@pytest.mark.parametrize("keep_going", [True, False])
+def test_a_change_from_elsewhere_is_decided_on_and_nothing_is_lost(
+    database: str, monkeypatch: pytest.MonkeyPatch, keep_going: bool
+) -> None:
+    """Another takes the seat when a line is on its way, and the next is decided."""
     eve = {**ANN, "user": "eve", "email": "eve@x.example"}
     with SeatLedger(database) as ledger:
         list(ledger.import_lines(lines(OPEN, BUY, ANN, eve)))
-        monkeypatch.setattr(chunks, "append_many", append_many)
+        elsewhere(database, monkeypatch, **{**GIVE, "user": "eve"})
         may, taken = {"effective_at": "2025-05-02"}, {**GIVE, "seat": f"{PRO}#1"}
         said = [{**one, **may} for one in (BUY, taken, BUY, GIVE)]
         told = [
             (one.outcome, one.code)
-            for one in ledger.import_lines(lines(*said), chunk=1, keep_going=True)
+            for one in ledger.import_lines(lines(*said), chunk=1, keep_going=keep_going)
         ]
-    assert told == [
-        ("recorded", None),
-        ("refused", "seat_taken"),
-        ("recorded", None),
-        ("recorded", None),
-    ]
+    refused, recorded = ("refused", "seat_taken"), ("recorded", None)
+    behind = [recorded, recorded] if keep_going else []
+    assert told == [recorded, refused, *behind]
+    with psycopg.connect(database) as connection:
+        row = connection.execute("SELECT count(*) FROM ledger.stored_events").fetchone()
+    assert row == (4 + 2 + 1 + (1 + 2 if keep_going else 0),)
     assert {row.status for row in verify(database, full=True).rows} == {"same"}
+
+
+def test_a_line_that_is_accepted_after_all_does_not_end_the_import(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another adds the user whom the second line names; the third is not forgotten."""
+    zoe = {"user": "zoe", "email": "zoe@x.example"}
+    with SeatLedger(database) as ledger:
+        list(ledger.import_lines(lines(OPEN, BUY)))
+        elsewhere(database, monkeypatch, **{**ANN, **zoe})
+        give = {**GIVE, "user": "zoe"}
+        said = [{**one, "effective_at": "2025-05-02"} for one in (ANN, give, BUY)]
+        told = ledger.import_lines(lines(*said), chunk=2)
+        assert [one.outcome for one in told] == ["recorded"] * 3
 
 
 def test_what_fails_for_good_is_told_up_to_there_and_stays_in_no_memory(
@@ -146,3 +167,52 @@ def test_who_listens_no_longer_finds_what_was_recorded(database: str) -> None:
     assert sum([one.positions for one in whole], ()) == (1, 2, 3, 4, 5, 6)
     assert whole[0].outcome == "repeated"
     assert whole[-1].outcome == "recorded"
+
+
+def test_what_is_recorded_is_told_before_the_import_fails(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original, asked = chunks.append_many, []
+
+    def append_many(*given: Any) -> Any:
+        asked.append(given)
+        if len(asked) > 2:
+            raise NotAllowed
+        return original(*given)
+
+    two = {**BUY, "idempotency_key": "two"}
+    told: list[LineOutcome] = []
+    with SeatLedger(database) as ledger:
+        monkeypatch.setattr(chunks, "append_many", append_many)
+        with pytest.raises(NotAllowed):
+            told.extend(ledger.import_lines(lines(OPEN, ANN, two, UNBUY), chunk=2))
+    assert [one.positions for one in told] == [(1,), (2,), (3,)]
+
+
+def one_by_one(quiet: bool, told: list[LineOutcome]) -> Iterator[bytes | None]:
+    """Lines of somebody who waits for what becomes of each."""
+    for n, line in enumerate(lines(OPEN, BUY, ANN, GIVE), start=1):
+        yield line
+        if quiet:
+            yield None
+            yield None
+        assert len(told) == n
+
+
+@pytest.mark.parametrize("quiet", [True, False])
+def test_lines_that_come_slowly_are_told_before_more_is_read(
+    database: str, monkeypatch: pytest.MonkeyPatch, quiet: bool
+) -> None:
+    if not quiet:
+        monkeypatch.setattr(reading, "LONGEST", -1.0)
+    told: list[LineOutcome] = []
+    with SeatLedger(database) as ledger:
+        told.extend(ledger.import_lines(one_by_one(quiet, told)))
+    assert [one.line for one in told] == [1, 2, 3, 4]
+
+
+def test_long_lines_wait_together_in_small_numbers() -> None:
+    padding = b" " * 1_000_000
+    read = reading.read_lines(padding + one for one in lines(*[BUY] * 20))
+    batches = reading.batches_of(read, 2000)
+    assert [len(one.lines) for one in batches] == [5, 5, 5, 5]

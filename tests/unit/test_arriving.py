@@ -1,0 +1,51 @@
+"""Lines of a pipe: given when they are whole, and it is said when none comes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from cli import arriving
+from cli.arriving import lines_of
+from seat_ledger.commands import MAX_LINE
+
+
+@pytest.fixture
+def pipe(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[int, arriving.Lines]]:
+    monkeypatch.setattr(arriving, "QUIET", 0.0)
+    reading, writing = os.pipe()
+    with os.fdopen(reading, "rb") as stream:
+        yield writing, arriving.arriving(stream)
+
+
+def test_a_line_is_given_when_all_of_it_is_there(
+    pipe: tuple[int, arriving.Lines],
+) -> None:
+    end, stream = pipe
+    lines = lines_of(stream)
+    os.write(end, b"one\ntw")
+    assert [next(lines), next(lines)] == [b"one\n", None]
+    os.write(end, b"o\n")
+    assert [next(lines), next(lines)] == [b"two\n", None]
+    os.write(end, b"three")
+    os.close(end)
+    assert list(lines) == [b"three"]
+
+
+def test_a_long_line_is_cut_wherever_it_pauses(
+    pipe: tuple[int, arriving.Lines],
+) -> None:
+    end, stream = pipe
+    lines = lines_of(stream, past_long_ones=True)
+    for _ in range(MAX_LINE // 30_000 + 2):
+        os.write(end, b"x" * 30_000)
+        line = next(lines)
+        if line is not None:
+            break
+    assert line == b"x" * (MAX_LINE + 2)
+    assert next(lines) is None
+    os.write(end, b"x\nshort\n")
+    os.close(end)
+    assert list(lines) == [b"short\n"]
