@@ -7,6 +7,7 @@ erasure is recorded, reads as ``erased-…``, whatever a restored backup may hol
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -117,21 +118,23 @@ def keys(connection: _Connection) -> Keys:
 def forget(connection: _Connection, user_id: UUID) -> None:
     """Take a person out of every generation's directory, the kept ones too.
 
-    Catching up does the same to the served one; a kept one is never caught up.
+    Catching up does the same to the served one; a kept one is never caught up, nor is
+    what a killed rebuild left.
     """
     label = erased(user_id).user_key
     found = connection.execute(
-        "SELECT 'projection_' || number FROM projection.generation "
-        "WHERE state IN ('served', 'kept')"
+        "SELECT 'projection_' || number FROM projection.generation"
     ).fetchall()
     for (schema,) in found:
-        connection.execute(
-            sql.SQL(
-                "UPDATE {}.user_directory SET user_key = %(label)s, email = %(label)s, "
-                "folded_email = %(label)s, name = %(label)s WHERE user_id = %(id)s"
-            ).format(sql.Identifier(schema)),
-            {"label": label, "id": user_id},
-        )
+        with suppress(psycopg.errors.UndefinedTable):  # dropped by a rebuild meanwhile
+            connection.execute(
+                sql.SQL(
+                    "UPDATE {}.user_directory SET user_key = %(label)s, "
+                    "email = %(label)s, folded_email = %(label)s, name = %(label)s "
+                    "WHERE user_id = %(id)s"
+                ).format(sql.Identifier(schema)),
+                {"label": label, "id": user_id},
+            )
 
 
 def _entry(  # noqa: PLR0913, PLR0917  the columns of a row

@@ -215,6 +215,22 @@ def test_an_erased_person_stands_in_no_answer_export_or_report(
         assert main(words) == 1
 
 
+def test_what_a_killed_rebuild_left_holds_nobody_who_is_erased(
+    database: str, ledger: SeatLedger
+) -> None:
+    without_seat(ledger)
+    with Reader(database):
+        assert rebuild(database).error is None
+    with psycopg.connect(database) as connection:
+        connection.execute(
+            "UPDATE projection.generation SET state = 'building' WHERE state = 'kept'"
+        )
+    assert "hopper" in everything(database).lower()
+    (erasure,) = ledger.erase_user("acme", user="grace", reason="asked for").events
+    assert engine.forget(database, erasure.event.originator_id)
+    assert "hopper" not in everything(database).lower()
+
+
 def test_who_gets_the_key_while_an_erasure_asks_is_not_erased(
     database: str, ledger: SeatLedger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
