@@ -9,6 +9,7 @@ generation, in one short transaction.
 from __future__ import annotations
 
 import json
+import time
 from typing import Any, NamedTuple
 
 import psycopg
@@ -25,6 +26,12 @@ READER_ROLE = "seat_ledger_reader"
 ACCOUNT_READER_ROLE = "seat_ledger_account_reader"
 
 Connection = psycopg.Connection[Any]
+
+PATIENCE = 5.0
+"""Seconds in which whoever reads a generation may let go of it, to be dropped."""
+
+LOCK_PAUSE = 0.1
+"""Seconds in which that reader goes on undisturbed."""
 
 _DEFINING = ("journal", "holdings", "accounts", "users", "assignments", "counts")
 """The rooms that define functions of the knowledge position, in order."""
@@ -305,10 +312,24 @@ def _let_see_checkpoint(connection: Connection) -> None:
 def drop(connection: Connection, number: int) -> None:
     """Remove a generation that is not served.
 
-    Raises psycopg's LockNotAvailable when somebody still reads it.
+    Raises psycopg's LockNotAvailable when somebody still reads it. It never waits long
+    for one table while it holds another that the reader may want next.
     """
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            _drop(connection, number)
+        except psycopg.errors.LockNotAvailable:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(LOCK_PAUSE)
+        else:
+            return
+
+
+def _drop(connection: Connection, number: int) -> None:
     with connection.transaction():
-        connection.execute("SET LOCAL lock_timeout = '5s'")
+        connection.execute("SET LOCAL lock_timeout = '100ms'")
         connection.execute("SET LOCAL client_min_messages = warning")
         for own in (True, False):
             connection.execute(

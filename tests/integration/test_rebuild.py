@@ -13,6 +13,7 @@ import pytest
 
 from projections import engine, generation, switch
 from projections import rebuild as rebuilding
+from projections.catalogue import PROJECTIONS
 from projections.crew import Crew
 from projections.decoding import UnreadableEvent
 from projections.reader import Reader
@@ -289,6 +290,29 @@ def test_the_last_generation_is_kept_and_older_ones_are_dropped(
         rows, schemas = generations(database)
         assert rows == [("kept", number - 1), ("served", number)]
         assert schemas == [number - 1, number]
+
+
+WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'relation'"
+
+
+def test_who_reads_on_in_a_kept_generation_and_its_drop_never_wait_for_each_other(
+    database: str, ledger: SeatLedger
+) -> None:
+    fill(ledger, "acme")
+    assert rebuild(database).error is None
+    connecting = connect(database, role="projector", autocommit=True)
+    with psycopg.connect(database) as reader, connecting as other:
+        reader.execute("SELECT FROM projection_1.seat_count")
+        dropping = threading.Thread(target=generation.drop, args=(other, 1))
+        dropping.start()
+        with psycopg.connect(database, autocommit=True) as watching:
+            while watching.execute(WAITING).fetchone() == (0,):
+                pass
+        for projection in PROJECTIONS:
+            reader.execute(f"SELECT FROM projection_1.{projection.name}")
+        reader.rollback()
+        dropping.join()
+    assert generations(database)[1] == [2]
 
 
 def test_a_stale_definition_is_told_and_rebuilt_when_asked(
