@@ -50,9 +50,7 @@ def catch_up(connection: _Connection, *, patient: bool = False) -> Served:
     as they are. Raises UnreadableEvent (R74); SchemaMismatch for tables of another
     definition, or, unless `patient`, when so much is missing that a rebuild is due.
     """
-    found = generation.served(connection)
-    generation.check(found)
-    generation.use(connection, found.number)
+    found = _served(connection)
     head = found.head
     if found.checkpoint >= head or not may_write(connection):
         return found
@@ -60,8 +58,24 @@ def catch_up(connection: _Connection, *, patient: bool = False) -> Served:
         _check_few_are_missing(connection, found.checkpoint)
     position = found.checkpoint
     while position < head:
-        position = advance(connection, found.number, head)
+        try:
+            position = advance(connection, found.number, head)
+        except Superseded:
+            found = _served(connection)
+            position = found.checkpoint
     return found._replace(checkpoint=position)
+
+
+class Superseded(Exception):
+    """The tables are not served any more; others are, and these may be dropped."""
+
+
+def _served(connection: _Connection) -> Served:
+    """The served tables, which names mean from now on. Raises SchemaMismatch."""
+    found = generation.served(connection)
+    generation.check(found)
+    generation.use(connection, found.number)
+    return found
 
 
 def _check_few_are_missing(connection: _Connection, checkpoint: int) -> None:
@@ -123,12 +137,19 @@ def _go_up_to(
 
 
 def locked_advance(connection: _Connection, number: int, head: int) -> int:
-    """The same, inside the caller's transaction."""
+    """The same, inside the caller's transaction.
+
+    A switch takes the same lock: what is served now is so until the end. Raises
+    Superseded where another generation is.
+    """
     connection.execute(_LOCK, [CATCH_UP_LOCK])
     row = connection.execute(
-        "SELECT position FROM projection.generation WHERE number = %s", [number]
+        "SELECT position FROM projection.generation "
+        "WHERE number = %s AND state <> 'kept'",
+        [number],
     ).fetchone()
-    assert row is not None
+    if row is None:
+        raise Superseded
     after, upto = int(row[0]), min(head, int(row[0]) + BATCH)
     if after >= head:
         return after

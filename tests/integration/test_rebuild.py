@@ -126,6 +126,26 @@ def test_an_appender_and_a_follower_race_with_rebuilds(database: str) -> None:
     assert differences(database) == []
 
 
+def test_who_catches_up_goes_on_in_what_a_rebuild_serves_meanwhile(
+    database: str, ledger: SeatLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(ledger, "acme")
+    catch_up(database)
+    with psycopg.connect(database, autocommit=True) as connection:
+        before = generation.served(connection)
+    for _ in range(2):
+        assert rebuild(database).error is None
+    ledger.buy_seats("acme", seat_type=PRO, quantity=1)
+    looks = [before._replace(head=head(database))]
+    look = generation.served
+    monkeypatch.setattr(
+        generation, "served", lambda *given: looks.pop() if looks else look(*given)
+    )
+    assert catch_up(database) == head(database)
+    assert looks == []
+    assert differences(database) == []
+
+
 WHOLE = {"effective_at": "2025-04-01T00:00:00Z", "actor": "system:x"}
 POISONS = {
     "an unknown type": ("SeatGilded", b'{"v":1,"actor":"system:x"}', "type"),
