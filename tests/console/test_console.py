@@ -96,16 +96,22 @@ AS_COMMANDS = {
 }
 
 
+MOMENT = "2025-07-01T12:00:00Z"
+
+
+def as_command(page: str) -> list[str]:
+    """The words of the command that a page is the twin of."""
+    words = [*AS_COMMANDS[page]]
+    return [*words, MOMENT] if words[-1] == "--as-of" else words
+
+
 @pytest.mark.parametrize("page", AS_COMMANDS)
 def test_a_twin_says_what_the_command_says(
     console: Console, written: Filled, page: str
 ) -> None:
-    moment = "2025-07-01T12:00:00Z"
-    words = [*AS_COMMANDS[page]]
-    if words[-1] == "--as-of":
-        words.append(moment)
+    words = as_command(page)
     told = console.said(*words, "--known-at", written.head)
-    given = {**PAGES[page], "as_of": moment, "known_at": written.head}
+    given = {**PAGES[page], "as_of": MOMENT, "known_at": written.head}
     found = console.get(f"{page}.json", **given).json()
     assert found["rows"] == told["rows"]
     assert found["known_at"] == told["known_at"]
@@ -116,13 +122,10 @@ def test_a_twin_says_what_the_command_says(
 def test_a_csv_twin_is_what_the_command_prints(
     console: Console, written: Filled, page: str
 ) -> None:
-    moment = "2025-07-01T12:00:00Z"
-    words = [*AS_COMMANDS[page]]
-    if words[-1] == "--as-of":
-        words.append(moment)
+    words = as_command(page)
     known = ("--known-at", written.head, "--format", "csv")
     told = Program(console.conninfo).run(*words, *known)
-    given = {**PAGES[page], "as_of": moment, "known_at": written.head}
+    given = {**PAGES[page], "as_of": MOMENT, "known_at": written.head}
     assert console.get(f"{page}.csv", **given).text == told.stdout
 
 

@@ -131,21 +131,26 @@ def test_a_line_that_is_accepted_after_all_does_not_end_the_import(
         assert [one.outcome for one in told] == ["recorded"] * 3
 
 
-def test_what_fails_for_good_is_told_up_to_there_and_stays_in_no_memory(
-    database: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def fails_after_two(monkeypatch: pytest.MonkeyPatch, failure: type[Exception]) -> None:
+    """Let every append but the first two fail."""
     original, asked = chunks.append_many, []
 
     def append_many(*given: Any) -> Any:
         asked.append(given)
         if len(asked) > 2:
-            raise Conflict
+            raise failure
         return original(*given)
 
+    monkeypatch.setattr(chunks, "append_many", append_many)
+
+
+def test_what_fails_for_good_is_told_up_to_there_and_stays_in_no_memory(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     told: list[LineOutcome] = []
     monkeypatch.setattr(chunks, "TRIES", 2)
     with SeatLedger(database) as ledger:
-        monkeypatch.setattr(chunks, "append_many", append_many)
+        fails_after_two(monkeypatch, Conflict)
         with pytest.raises(Conflict):
             told.extend(ledger.import_lines(lines(OPEN, BUY, ANN, GIVE), chunk=1))
         monkeypatch.undo()
@@ -172,18 +177,10 @@ def test_who_listens_no_longer_finds_what_was_recorded(database: str) -> None:
 def test_what_is_recorded_is_told_before_the_import_fails(
     database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original, asked = chunks.append_many, []
-
-    def append_many(*given: Any) -> Any:
-        asked.append(given)
-        if len(asked) > 2:
-            raise NotAllowed
-        return original(*given)
-
     two = {**BUY, "idempotency_key": "two"}
     told: list[LineOutcome] = []
     with SeatLedger(database) as ledger:
-        monkeypatch.setattr(chunks, "append_many", append_many)
+        fails_after_two(monkeypatch, NotAllowed)
         with pytest.raises(NotAllowed):
             told.extend(ledger.import_lines(lines(OPEN, ANN, two, UNBUY), chunk=2))
     assert [one.positions for one in told] == [(1,), (2,), (3,)]
