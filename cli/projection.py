@@ -93,9 +93,10 @@ def _status_in_words(rows: list[dict[str, Any]]) -> str:
     worst = rows[0]
     if not worst["lag_events"]:
         return f"The projections are at the store's head, position {worst['head']}."
+    many = worst["lag_events"]
     return (
-        f"The projections are {worst['lag_events']} events behind the store; the "
-        f"oldest has waited {times.span(worst['lag_seconds'])}."
+        f"The projections are {many:,} event{'' if many == 1 else 's'} behind the "
+        f"store; the oldest has waited {times.span(worst['lag_seconds'])}."
     )
 
 
@@ -185,13 +186,16 @@ def rebuild(workers: int | None, results: Path, metrics: Path | None, log: str) 
 @group.command()
 @click.option("--full", is_flag=True, help="Compute everything anew and compare.")
 @click.option(
-    "--sample", type=click.IntRange(1), metavar="N", help="Of N accounts only."
+    "--sample",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Compute N accounts anew and compare.",
 )
 @click.option(
     "--max-duration",
     type=click.FloatRange(min=0),
     metavar="SECONDS",
-    help="Stop after so long, and say how far it came.",
+    help="Compute anew for so long, and say how far it came.",
 )
 @option_metrics
 @option_database
@@ -205,6 +209,7 @@ def verify(
 
     session = _session()
     conninfo = session.ready()
+    full = full or sample is not None or max_duration is not None
     with heartbeat("Verifying"):
         found = hold(conninfo, full=full, sample=sample, max_duration=max_duration)
     rows = [row.document() for row in found.rows]
@@ -219,6 +224,7 @@ def verify(
         for name in ("projection", "check", "status", "compared", "found")
     ]
     extra = {"full": full, "accounts": found.accounts, "complete": found.complete}
+    extra["of_accounts"] = found.of_accounts
     answer = Answer(rows, columns, sentence=said, extra=extra)
     answer.known = (found.position, None)
     if wrong:

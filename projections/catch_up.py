@@ -7,7 +7,7 @@ the same as everywhere; only the keys are few.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from itertools import groupby
 from typing import Any
@@ -22,6 +22,7 @@ from projections.decoding import (
     check_known,
     decode,
     open_persons,
+    unreadable,
 )
 from projections.generation import Served
 from projections.locks import CATCH_UP_LOCK
@@ -36,6 +37,9 @@ REBUILD_IS_FASTER = 400_000
 
 _LOCK = "SELECT pg_advisory_xact_lock(%s), set_config('enable_mergejoin', 'off', true)"
 """A merge with all reversals looks cheap to the planner: it hopes to end early."""
+
+_REFUSED = (psycopg.DataError, psycopg.IntegrityError)
+"""What the tables say of events that decode, and make no rows all the same."""
 
 _Connection = psycopg.Connection[Any]
 _REFRESH = queries("refresh.sql")
@@ -105,21 +109,75 @@ def may_write(connection: _Connection) -> bool:
 def advance(connection: _Connection, number: int, head: int) -> int:
     """Take the next batch of events, all of it or none; return the new checkpoint.
 
-    An event that cannot be read stops it: what stands before is taken, and the event
-    is noted, so that status shows what stops the projections since when.
+    An event that cannot be read, or whose rows the tables refuse, stops it: what stands
+    before is taken, and the event is noted, so that status shows what stops the
+    projections since when.
     """
     try:
         with connection.transaction():
             return locked_advance(connection, number, head)
     except UnreadableEvent as error:
-        first = _go_up_to(connection, number, error)
-        connection.execute(
-            "UPDATE projection.generation SET failed_position = %s, "
-            "failed_reason = %s, failed_at = clock_timestamp() "
-            "WHERE number = %s AND failed_position IS DISTINCT FROM %s",
-            [first.position, first.message, number, first.position],
-        )
-        raise first from error
+        stopped = error
+    except _REFUSED as error:
+        stopped = _first_refused(connection, number, head, error)
+    first = _go_up_to(connection, number, stopped)
+    connection.execute(
+        "UPDATE projection.generation SET failed_position = %s, "
+        "failed_reason = %s, failed_at = clock_timestamp() "
+        "WHERE number = %s AND failed_position IS DISTINCT FROM %s",
+        [first.position, first.message, number, first.position],
+    )
+    raise first
+
+
+def _first_refused(
+    connection: _Connection, number: int, head: int, error: Exception
+) -> UnreadableEvent:
+    """The first event whose rows the tables refuse, by halving.
+
+    First the command is found, then the event: inside a command that is right the
+    tables may refuse what its end makes good.
+    """
+    after = _position(connection, number)
+    ends = _whole(connection, after + BATCH, head)
+
+    def refusal(upto: int) -> Exception | None:
+        return _refusal(connection, number, upto)
+
+    def refusal_of_command(upto: int) -> Exception | None:
+        return refusal(_whole(connection, upto, ends))
+
+    upto, error = _halve(after, ends, refusal_of_command, error)
+    upto, error = _halve(upto - 1, _whole(connection, upto, ends), refusal, error)
+    if isinstance(error, UnreadableEvent):
+        return error
+    told = error.diag.message_primary if isinstance(error, psycopg.Error) else None
+    reason = f"its rows are refused: {told or error}"
+    return unreadable(connection, upto, reason, "journal")
+
+
+def _halve(
+    after: int, upto: int, refusal: Callable[[int], Exception | None], error: Exception
+) -> tuple[int, Exception]:
+    """The first position after one that is refused, and why; `upto` is, by `error`."""
+    while upto - after > 1:
+        middle = (after + upto) // 2
+        found = refusal(middle)
+        if found is None:
+            after = middle
+        else:
+            upto, error = middle, found
+    return upto, error
+
+
+def _refusal(connection: _Connection, number: int, upto: int) -> Exception | None:
+    """What stops the events up to a position, if anything does; nothing is kept."""
+    try:
+        with connection.transaction(force_rollback=True):
+            locked_advance(connection, number, upto)
+    except (UnreadableEvent, *_REFUSED) as refused:
+        return refused
+    return None
 
 
 def _go_up_to(
@@ -132,6 +190,8 @@ def _go_up_to(
                 locked_advance(connection, number, stopped.position - 1)
         except UnreadableEvent as earlier:
             stopped = earlier
+        except _REFUSED:  # it stands inside a command
+            return stopped
         else:
             return stopped
 
@@ -143,16 +203,10 @@ def locked_advance(connection: _Connection, number: int, head: int) -> int:
     Superseded where another generation is.
     """
     connection.execute(_LOCK, [CATCH_UP_LOCK])
-    row = connection.execute(
-        "SELECT position FROM projection.generation "
-        "WHERE number = %s AND state <> 'kept'",
-        [number],
-    ).fetchone()
-    if row is None:
-        raise Superseded
-    after, upto = int(row[0]), min(head, int(row[0]) + BATCH)
+    after = _position(connection, number)
     if after >= head:
         return after
+    upto = _whole(connection, after + BATCH, head)
     check_known(connection, after, upto)
     made = decode(connection, after, upto)
     if made["person"]:
@@ -166,6 +220,30 @@ def locked_advance(connection: _Connection, number: int, head: int) -> int:
         [upto, number],
     )
     return upto
+
+
+def _position(connection: _Connection, number: int) -> int:
+    """How far a generation is. Raises Superseded where it is not served any more."""
+    row = connection.execute(
+        "SELECT position FROM projection.generation "
+        "WHERE number = %s AND state <> 'kept'",
+        [number],
+    ).fetchone()
+    if row is None:
+        raise Superseded
+    return int(row[0])
+
+
+def _whole(connection: _Connection, upto: int, head: int) -> int:
+    """Where a batch ends: not inside a command, the events of which belong together.
+
+    Those of one command were recorded at one instant (R01).
+    """
+    if upto >= head:
+        return head
+    given = {"upto": upto, "furthest": min(head, upto + BATCH)}
+    row = connection.execute(_REFRESH["recorded_later"], given).fetchone()
+    return given["furthest"] if row is None else int(row[0]) - 1
 
 
 class Touched:

@@ -6,6 +6,8 @@ or version at once, anything else by halving the range in which it fails.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
@@ -58,15 +60,27 @@ def decode(
     for room, table in steps:
         given = {"after": after, "upto": upto}
         statement = queries(room, "decode.sql")[table]
-        try:
-            with connection.transaction():
-                made[table] = connection.execute(statement, given).rowcount
-        except _UNREADABLE as error:
-            position = _locate(connection, statement, after, upto)
-            check_known(connection, position - 1, position, table)
-            reason = _reason(error)
-            raise unreadable(connection, position, reason, table) from error
+        with naming_unreadable(connection, statement, after, upto, table):
+            made[table] = connection.execute(statement, given).rowcount
     return made
+
+
+@contextmanager
+def naming_unreadable(
+    connection: _Connection, statement: bytes, after: int, upto: int, table: str
+) -> Iterator[None]:
+    """Where what is done of ``(after, upto]`` fails, say at which event.
+
+    `statement` is what fails, and is tried on parts of the range. Raises
+    UnreadableEvent.
+    """
+    try:
+        with connection.transaction():
+            yield
+    except _UNREADABLE as error:
+        position = _locate(connection, statement, after, upto)
+        check_known(connection, position - 1, position, table)
+        raise unreadable(connection, position, _reason(error), table) from error
 
 
 def open_persons(connection: _Connection, after: int, upto: int) -> int:
@@ -130,7 +144,27 @@ def unreadable(
         queries("journal", "decode.sql")["stored"], {"position": position}
     ).fetchone()
     topic, stream, version, account = row or ("?", "?", "?", None)
-    of = f"account {account}" if account else f"stream {stream}, version {version}"
+    return not_readable(
+        position,
+        topic,
+        reason,
+        account=account,
+        stream=f"stream {stream}, version {version}",
+        projection=projection,
+    )
+
+
+def not_readable(  # noqa: PLR0913  what there is to say of an event
+    position: int,
+    topic: str,
+    reason: str,
+    *,
+    account: str | None,
+    stream: str,
+    projection: str,
+) -> UnreadableEvent:
+    """The same of an event that is known; `stream` stands for a nameless account."""
+    of = f"account {account}" if account else stream
     return UnreadableEvent(
         f"The event at position {position} ({topic}, {of}) cannot be read: {reason}. "
         "The projections stop before it; nothing is skipped.",

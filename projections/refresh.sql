@@ -1,3 +1,18 @@
+-- recorded_later --
+-- The first event after a position that was recorded later than the event there.
+SELECT notification_id
+  FROM ledger.stored_events
+ WHERE notification_id > %(upto)s::bigint
+   AND notification_id <= %(furthest)s::bigint
+   AND recorded_at > (
+       SELECT recorded_at
+         FROM ledger.stored_events
+        WHERE notification_id <= %(upto)s::bigint
+        ORDER BY notification_id DESC
+        LIMIT 1)
+ ORDER BY notification_id
+ LIMIT 1;
+
 -- touched --
 -- What a batch of events touched: seats, types of accounts since an instant, and
 -- contracts since an instant. A reversal touches what its root touched.

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -21,7 +22,7 @@ from projections import generation, periods
 from projections.billing.statement import counting
 from projections.catalogue import BY_NAME, PROJECTIONS
 from projections.catch_up import facts
-from projections.decoding import STEPS, persons
+from projections.decoding import STEPS, UnreadableEvent, naming_unreadable, persons
 from projections.persons import COLUMNS
 from projections.queries import queries
 from projections.upsert import columns_of
@@ -29,6 +30,8 @@ from seat_ledger.store.connection import connect
 
 ACCOUNTS_AT_ONCE = 50
 SECONDS_AT_ONCE = 1.0
+_TABLE = "the table"
+_PERSONAL = {"user_key", "email", "folded_email", "name"}
 DECODED = {"account", "person", "user_directory", "journal"}
 """What comes from the store itself; all else is computed from the journal."""
 
@@ -56,17 +59,25 @@ class Verified:
     position: int
     rows: list[Verdict] = field(default_factory=list)
     accounts: int = 0
+    of_accounts: int = 0
     complete: bool = True
     seconds: float = 0.0
 
     def sentence(self) -> str:
-        """The answer in words."""
+        """The answer in words, claiming no more than was compared."""
         wrong = [row for row in self.rows if row.status == "differs"]
+        looked_at = f"{self.accounts:,} of {self.of_accounts:,} accounts"
         if wrong:
-            told = f"{len(wrong)} comparisons found something: {wrong[0].found}"
+            many = "1 comparison" if len(wrong) == 1 else f"{len(wrong)} comparisons"
+            told = f"{many} found something: {wrong[0].found}"
+        elif self.accounts < self.of_accounts:
+            told = f"What was compared, with {looked_at}, is that of the store up to "
+            told += f"{self.position}."
         else:
             told = f"The served tables are those of the store up to {self.position}."
-        return told if self.complete else f"{told} Time ran out before the end."
+        if self.complete:
+            return told
+        return f"{told} Time ran out before the end, after {looked_at}."
 
 
 def verify(
@@ -140,7 +151,8 @@ class _Full:
                 break
             for one in PROJECTIONS:
                 if one.name not in DECODED:
-                    self._compare(one.name, *self._fresh(one.name, some))
+                    with self._noting(one.name):
+                        self._compare(one.name, *self._fresh(one.name, some))
             self.result.accounts += len(some)
         if self.sample is None and self.result.complete:
             self._find_strays()
@@ -173,6 +185,7 @@ class _Full:
             "SELECT account_no FROM account ORDER BY account_no"
         ).fetchall()
         numbers = [row[0] for row in rows]
+        self.result.of_accounts = len(numbers)
         if self.sample is not None:
             step = max(1, len(numbers) // self.sample)
             numbers = numbers[::step][: self.sample]
@@ -192,9 +205,36 @@ class _Full:
                 number = BY_NAME[name].key[0]
                 given = {"after": after, "upto": upto}
                 scope = f"{number} > %(after)s::bigint AND {number} <= %(upto)s::bigint"
-                self._compare(name, fresh.encode(), scope.encode(), given)
-            self._compare_directory(after, upto)
+                alone = b"SELECT count(fresh) FROM (" + fresh.encode() + b") AS fresh"
+                with (
+                    self._noting(name),
+                    naming_unreadable(self.connection, alone, after, upto, name),
+                ):
+                    self._compare(name, fresh.encode(), scope.encode(), given)
+            with self._noting("user_directory"):
+                self._compare_directory(after, upto)
             after = upto
+
+    @contextmanager
+    def _noting(self, name: str) -> Iterator[None]:
+        """Go on where the rows cannot be computed anew: that is a finding as well."""
+        try:
+            with self.connection.transaction():
+                yield
+        except UnreadableEvent as error:
+            told = "the event at position {position} ({topic}, account {account}) "
+            told += "cannot be read: {reason}"
+            if name == "user_directory" and "person" in self.different:
+                told = "cannot be computed, as person differs"
+            self._note(name, told.format(**error.details))
+        except (psycopg.DataError, psycopg.IntegrityError) as error:
+            self._note(
+                name, f"cannot be computed: {error.diag.message_primary or error}"
+            )
+
+    def _note(self, name: str, told: str) -> None:
+        self.reached.add(name)
+        self.different.setdefault(name, f"{name}: {told}")
 
     def _compare_directory(self, after: int, upto: int) -> None:
         """Who was added in a range of positions, opened anew.
@@ -252,20 +292,44 @@ class _Full:
         assert row is not None
         self.reached.add(name)
         self.compared[name] += row["compared"]
-        if row["differs"] is not None and name not in self.different:
-            key = BY_NAME[name].key
-            where = ", ".join(f"{part} {row['differs'].get(part)}" for part in key)
-            self.different[name] = f"{name}: {row['side']} has {where}: " + ", ".join(
-                f"{column} {value}"
-                for column, value in row["differs"].items()
-                if column not in key
-            )
+        if row["apart"] is not None:
+            self._note(name, _in_words(name, *row["apart"]))
+
+
+def _in_words(name: str, first: dict[str, Any], *second: dict[str, Any]) -> str:
+    """The first difference: what the table has, and what it should.
+
+    What tells who somebody is stays untold: this goes into logs.
+    """
+    key = BY_NAME[name].key
+    where = ", ".join(f"{part} {_value(first, part)}" for part in key)
+    others = [part for part in first if part not in {*key, "side"}]
+    untold = _PERSONAL if name == "user_directory" else set()
+    if not second or any(first[part] != second[0][part] for part in key):
+        told = [
+            f"{part} {_value(first, part)}" for part in others if part not in untold
+        ]
+        return f"only {first['side']} has {where}: {', '.join(told)}"
+    (kept,) = (one for one in (first, *second) if one["side"] == _TABLE)
+    (fresh,) = (one for one in (first, *second) if one["side"] != _TABLE)
+    told = [
+        f"{part} is another"
+        if part in untold
+        else f"{part} is {_value(kept, part)}, computed {_value(fresh, part)}"
+        for part in others
+        if kept[part] != fresh[part]
+    ]
+    return f"{where}: {'; '.join(told)}"
+
+
+def _value(row: dict[str, Any], part: str) -> Any:
+    return "null" if row[part] is None else row[part]
 
 
 def _comparison(
     name: str, columns: list[str], fresh: bytes, scope: bytes
 ) -> sql.Composed:
-    """The first row that only one of the two sides has, and how many were compared."""
+    """The first two rows that only one side has, and how many were compared."""
     names = sql.SQL(", ").join(map(sql.Identifier, columns))
     return sql.SQL(
         """
@@ -276,16 +340,15 @@ def _comparison(
             SELECT {names} FROM fresh),
         kept AS MATERIALIZED (SELECT {names} FROM {table} WHERE {scope}),
         apart AS (
-            (SELECT 'only the table' AS side, {names} FROM kept
-              EXCEPT ALL SELECT 'only the table', {names} FROM cast_as_kept)
+            (SELECT 'the table' AS side, {names} FROM kept
+              EXCEPT ALL SELECT 'the table', {names} FROM cast_as_kept)
             UNION ALL
-            (SELECT 'only the fresh computation', {names} FROM cast_as_kept
-              EXCEPT ALL SELECT 'only the fresh computation', {names} FROM kept)),
+            (SELECT 'the fresh computation', {names} FROM cast_as_kept
+              EXCEPT ALL SELECT 'the fresh computation', {names} FROM kept)),
         earliest AS (
-            SELECT * FROM apart ORDER BY {key} LIMIT 1)
+            SELECT * FROM apart ORDER BY {key}, side LIMIT 2)
         SELECT (SELECT count(*) FROM fresh) AS compared,
-               (SELECT side FROM earliest) AS side,
-               (SELECT to_jsonb(earliest) - 'side' FROM earliest) AS differs
+               (SELECT json_agg(earliest ORDER BY {key}, side) FROM earliest) AS apart
         """
     ).format(
         names=names,

@@ -7,13 +7,16 @@ from typing import Any
 
 import psycopg
 
-from projections import generation
+from projections import engine, generation
 from projections.checks import digest_of
 from projections.queries import queries
 from projections.verify import verify
 from seat_ledger.application import SeatLedger
+from seat_ledger.store.connection import connect
 
 PRO = "sales/professional"
+WHOLE = {"effective_at": "2025-04-01T00:00:00Z", "actor": "system:x"}
+"""What every event says."""
 
 
 def fill(ledger: SeatLedger, *accounts: str) -> None:
@@ -56,6 +59,11 @@ def head(conninfo: str) -> int:
             "SELECT coalesce(max(notification_id), 0) FROM ledger.stored_events"
         ).fetchone()
     return row[0]
+
+
+def catch_up(conninfo: str) -> int:
+    with connect(conninfo, autocommit=True) as connection:
+        return engine.catch_up(connection).checkpoint
 
 
 def digests(conninfo: str) -> dict[str, str]:
@@ -105,15 +113,16 @@ def generations(conninfo: str) -> tuple[list[tuple[str, int]], list[int]]:
     return rows, [number for (number,) in schemas]
 
 
-def poison(conninfo: str, topic: str, state: bytes) -> int:
-    """Store an event of the first account as nobody of ours would; its position."""
+def poison(conninfo: str, topic: str, state: bytes, *, new: bool = False) -> int:
+    """Store an event as nobody of ours would, of the first or a new stream."""
     with psycopg.connect(conninfo) as connection:
         (position,) = connection.execute(
             "INSERT INTO ledger.stored_events "
             "(originator_id, originator_version, topic, state, recorded_at) "
-            "SELECT originator_id, 1000000, %s, %s, now() FROM ledger.stored_events "
+            "SELECT CASE WHEN %s THEN gen_random_uuid() ELSE originator_id END, "
+            "1000000, %s, %s, now() FROM ledger.stored_events "
             "WHERE topic = 'AccountOpened' ORDER BY notification_id LIMIT 1 "
             "RETURNING notification_id",
-            [topic, state],
+            [new, topic, state],
         ).fetchone()
     return position

@@ -15,7 +15,6 @@ from projections import engine, generation, switch
 from projections import rebuild as rebuilding
 from projections.catalogue import PROJECTIONS
 from projections.crew import Crew
-from projections.decoding import UnreadableEvent
 from projections.reader import Reader
 from projections.rebuild import rebuild
 from seat_ledger.application import SeatLedger
@@ -23,6 +22,8 @@ from seat_ledger.errors import Locked
 from seat_ledger.store.connection import connect
 from tests.integration.tables import (
     PRO,
+    WHOLE,
+    catch_up,
     differences,
     digests,
     fill,
@@ -31,11 +32,6 @@ from tests.integration.tables import (
     poison,
 )
 from tests.program import Program
-
-
-def catch_up(conninfo: str) -> int:
-    with connect(conninfo, autocommit=True) as connection:
-        return engine.catch_up(connection).checkpoint
 
 
 @pytest.mark.both_versions
@@ -144,73 +140,6 @@ def test_who_catches_up_goes_on_in_what_a_rebuild_serves_meanwhile(
     assert catch_up(database) == head(database)
     assert looks == []
     assert differences(database) == []
-
-
-WHOLE = {"effective_at": "2025-04-01T00:00:00Z", "actor": "system:x"}
-POISONS = {
-    "an unknown type": ("SeatGilded", b'{"v":1,"actor":"system:x"}', "type"),
-    "an unknown version": ("SeatPurchased", b'{"v":9,"actor":"system:x"}', "version"),
-    "no JSON": ("SeatPurchased", b'{"v":1,"effective_at', "json"),
-    "no UTF-8": ("SeatPurchased", b'{"v":1,"actor":"\xff"}', "UTF8"),
-    "a NUL": ("SeatPurchased", b'{"v":1,"actor":"\\u0000"}', "Unicode"),
-    "no instant": (
-        "SeatPurchased",
-        {**WHOLE, "effective_at": "then", "seat_type": PRO, "number": 90},
-        "timestamp",
-    ),
-    "no number": ("SeatPurchased", {**WHOLE, "seat_type": PRO}, "missing"),
-    "a number beyond all": (
-        "SeatPurchased",
-        {**WHOLE, "seat_type": PRO, "number": 10**30},
-        "out of range",
-    ),
-    "an unknown seat type": (
-        "SeatPurchased",
-        {**WHOLE, "seat_type": "sales/golden", "number": 90},
-        "golden",
-    ),
-    "a depth beyond all": (
-        "SeatPurchased",
-        b'{"v":1,"actor":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
-        "stack",
-    ),
-}
-
-
-@pytest.mark.parametrize("kind", POISONS)
-def test_r74_what_cannot_be_read_stops_everything_at_its_position(
-    database: str, ledger: SeatLedger, kind: str
-) -> None:
-    topic, state, reason = POISONS[kind]
-    if isinstance(state, dict):
-        state = json.dumps({"v": 1, **state}, separators=(",", ":")).encode()
-    fill(ledger, "acme")
-    catch_up(database)
-    ledger.buy_seats("acme", seat_type=PRO, quantity=2)
-    position = poison(database, topic, state)
-    other = SeatLedger(database)
-    with other:
-        fill(other, "boats")
-    for _ in range(2):  # asked again, it says the same
-        with pytest.raises(UnreadableEvent, match=f"position {position} ") as told:
-            catch_up(database)
-    assert told.value.details["topic"] == topic
-    assert told.value.details["account"] == "acme"
-    assert reason.lower() in told.value.details["reason"].lower()
-    with psycopg.connect(database) as connection:
-        state_row = engine.status(connection)[0]
-        last = connection.execute(
-            "SELECT max(position) FROM projection.journal"
-        ).fetchone()
-    assert (state_row["state"], state_row["stuck_at"]) == ("stuck", position)
-    assert last == (position - 1,)
-    before = digests(database)
-    result = rebuild(database)
-    assert isinstance(result.error, UnreadableEvent)
-    assert result.error.position == position
-    assert result.made["journal"].status == "error"
-    assert [state for state, _ in generations(database)[0]] == ["served"]
-    assert digests(database) == before
 
 
 def test_a_failed_check_is_told_with_its_position_and_serves_nothing(
@@ -391,39 +320,6 @@ def test_catching_up_twice_or_from_several_places_changes_nothing(
         engine.catch_up(connection)
         assert connection.execute(written).fetchone()[0] == 0
     assert digests(database) == kept
-
-
-def test_verify_names_the_first_row_that_differs(
-    database: str, ledger: SeatLedger
-) -> None:
-    fill(ledger, "acme", "boats")
-    catch_up(database)
-    program = Program(database)
-    assert program.run("projection", "verify", "--full").returncode == 0
-    with connect(database, autocommit=True) as connection:
-        generation.use(connection, generation.served(connection).number)
-        connection.execute("UPDATE seat SET retires_at = NULL WHERE number = 4")
-        connection.execute("DELETE FROM seat_count WHERE purchased = 4")
-        connection.execute(
-            "INSERT INTO current_assignment SELECT 999, seat_type, number, user_no, "
-            "held_from, 999 FROM current_assignment LIMIT 1"
-        )
-    done = program.run("projection", "verify", "--full", "--format", "json")
-    assert done.returncode == 3
-    found = {
-        row["projection"]: row["found"]
-        for row in json.loads(done.stdout)["rows"]
-        if row["status"] == "differs" and row["check"] == "every row"
-    }
-    assert found.keys() == {"seat", "seat_count", "current_assignment"}
-    assert "number 4" in found["seat"]
-    assert "assigned 999" in found["current_assignment"]
-    sampled = program.run("projection", "verify", "--full", "--sample", "1")
-    assert sampled.returncode == 3
-    short = program.run(
-        "projection", "verify", "--full", "--max-duration", "0", "--format", "json"
-    )
-    assert json.loads(short.stdout)["complete"] is False
 
 
 def test_other_clients_read_views_with_comments_and_nothing_else(

@@ -1,0 +1,126 @@
+"""Verify: the served tables held against the store, and what differs named."""
+
+from __future__ import annotations
+
+import json
+
+import psycopg
+import pytest
+
+from projections import generation
+from projections.catalogue import BY_NAME
+from projections.verify import verify
+from seat_ledger.application import SeatLedger
+from seat_ledger.store.connection import connect
+from tests.integration.tables import catch_up, differences, fill
+from tests.program import Program
+
+
+def test_verify_names_the_first_row_that_differs(
+    database: str, ledger: SeatLedger
+) -> None:
+    fill(ledger, "acme", "boats")
+    catch_up(database)
+    program = Program(database)
+    assert program.run("projection", "verify", "--full").returncode == 0
+    with connect(database, autocommit=True) as connection:
+        generation.use(connection, generation.served(connection).number)
+        connection.execute("UPDATE seat SET retires_at = NULL WHERE number = 4")
+        connection.execute("DELETE FROM seat_count WHERE purchased = 4")
+        connection.execute(
+            "INSERT INTO current_assignment SELECT 999, seat_type, number, user_no, "
+            "held_from, 999 FROM current_assignment LIMIT 1"
+        )
+    done = program.run("projection", "verify", "--full", "--format", "json")
+    assert done.returncode == 3
+    found = {
+        row["projection"]: row["found"]
+        for row in json.loads(done.stdout)["rows"]
+        if row["status"] == "differs" and row["check"] == "every row"
+    }
+    assert found.keys() == {"seat", "seat_count", "current_assignment"}
+    assert "number 4" in found["seat"]
+    assert "assigned 999" in found["current_assignment"]
+    assert "retires_at is null, computed 2026-03-04T23:00:00+00:00" in found["seat"]
+    sampled = program.run("projection", "verify", "--sample", "1")
+    assert sampled.returncode == 3
+    short = program.run("projection", "verify", "--max-duration", "0")
+    assert "ran out before the end, after 0 of 2 accounts." in short.stdout
+
+
+def test_verify_claims_no_more_than_it_compared(
+    database: str, ledger: SeatLedger
+) -> None:
+    fill(ledger, "acme", "boats")
+    catch_up(database)
+    program = Program(database)
+    told = program.run("projection", "verify", "--sample", "1").stdout
+    assert "What was compared, with 1 of 2 accounts, is that of the store" in told
+    said = program.json("projection", "verify", "--max-duration", "0")
+    assert (said["full"], said["complete"]) == (True, False)
+    assert (said["accounts"], said["of_accounts"]) == (0, 2)
+
+
+TAMPERED = {
+    "account": "name = name || '!'",
+    "person": "user_no = user_no + 1000",
+    "user_directory": "email = 'somebody@else.example'",
+    "journal": "recorded_at = recorded_at + interval '1 second'",
+    "seat": "purchased = purchased + 1",
+    "seat_holding": "user_no = user_no + 1",
+    "current_assignment": "held_from = held_from - interval '1 second'",
+    "seat_count": "taken = taken + 1",
+    "billing_period": "days = days + 1",
+    "billable_seats": "holders = holders + 1",
+}
+
+
+def test_verify_names_the_first_differing_row_of_each_projection(
+    database: str, ledger: SeatLedger
+) -> None:
+    fill(ledger, "acme")
+    catch_up(database)
+    assert TAMPERED.keys() == BY_NAME.keys()
+    with connect(database, autocommit=True) as connection:
+        generation.use(connection, generation.served(connection).number)
+        for name, change in TAMPERED.items():
+            key = ", ".join(BY_NAME[name].key)
+            first = connection.execute(
+                f"SELECT {key} FROM {name} ORDER BY {key} LIMIT 1"
+            ).fetchone()
+            where = " AND ".join(f"{part} = %s" for part in BY_NAME[name].key)
+            connection.execute(f"CREATE TEMP TABLE kept AS TABLE {name}")
+            connection.execute(f"UPDATE {name} SET {change} WHERE {where}", first)
+            found = {
+                row.projection: row.found
+                for row in verify(database, full=True).rows
+                if row.check == "every row" and row.status == "differs"
+            }
+            assert name in found
+            assert str(first[0]) in found[name], found[name]
+            assert "somebody" not in found[name]
+            connection.execute(f"TRUNCATE {name}")
+            connection.execute(f"INSERT INTO {name} TABLE kept")
+            connection.execute("DROP TABLE kept")
+    assert differences(database) == []
+
+
+@pytest.mark.parametrize("state", [b'{"v":1,"effe', b'{"v":9}'])
+def test_verify_finds_an_event_that_cannot_be_read_any_more(
+    database: str, ledger: SeatLedger, state: bytes
+) -> None:
+    fill(ledger, "acme")
+    catch_up(database)
+    with psycopg.connect(database) as connection:
+        connection.execute("SET session_replication_role = replica")
+        connection.execute(
+            "UPDATE ledger.stored_events SET state = %s WHERE notification_id = 3",
+            [state],
+        )
+    program = Program(database)
+    done = program.run("projection", "verify", "--full", "--format", "json")
+    assert done.returncode == 3, done.stderr
+    (row,) = [one for one in program.parse(done)["rows"] if one["status"] == "differs"]
+    assert row["projection"] == "journal"
+    told = "the event at position 3 (SeatPurchased, account acme) cannot be read"
+    assert told in row["found"]
