@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,19 +33,39 @@ def rebuild_and_tell(
 
     workers = workers or DEFAULT_WORKERS
     make = _make_in_json if log == "json" else _make
+    failed = Result()
     try:
-        result = make(session.ready(), workers)
+        with _ended_by_signals():
+            result = make(session.ready(), workers)
     except (LedgerError, KeyboardInterrupt) as error:
-        failed = Result()
         failed.error = error if isinstance(error, LedgerError) else _interrupted()
+        failed.seconds = time.monotonic() - failed.began
         try:
             _write_down(session.conninfo(), failed.document(), metrics, results)
         except LedgerError as unwritten:
             say(f"Error: {unwritten.message}")
-        raise
+        raise failed.error from None
     document = result.document()
     _write_down(session.conninfo(), document, metrics, results)
     return _tell_result(session, document, result.error, results)
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """Let SIGTERM and a closed terminal end a rebuild as Ctrl-C does: cleaned up."""
+    ending = [
+        number
+        for number in (signal.SIGTERM, signal.SIGHUP)
+        if threading.current_thread() is threading.main_thread()
+        and signal.getsignal(number) is signal.SIG_DFL
+    ]
+    for number in ending:
+        signal.signal(number, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for number in ending:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _make(conninfo: str, workers: int) -> Any:
@@ -94,7 +119,7 @@ def _make_in_json(conninfo: str, workers: int) -> Any:
 
 def _interrupted() -> LedgerError:
     error = LedgerError("The rebuild was interrupted. The served tables are unchanged.")
-    error.code = "interrupted"
+    error.code, error.exit_code = "interrupted", 130
     return error
 
 

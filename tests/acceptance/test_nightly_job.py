@@ -7,6 +7,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
@@ -148,3 +149,33 @@ def test_an_outcome_may_go_to_what_is_no_file(nightly: Program, tmp_path: Path) 
     assert json.loads(os.read(reading, 1 << 16))["error"] is None
     os.close(reading)
     assert pipe.is_fifo()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_rebuild_that_a_signal_ends_cleans_up_and_tells(
+    nightly: Program, database: str, number: signal.Signals
+) -> None:
+    assert nightly.run("projection", "rebuild").returncode == 0
+    with psycopg.connect(database, autocommit=True) as reader, reader.transaction():
+        reader.execute("SELECT FROM projection.journal")  # it waits to switch
+        process = subprocess.Popen(
+            [PROGRAM, "projection", "rebuild", "--format", "json"],
+            env=nightly.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        while "waiting" not in (line := process.stderr.readline()):
+            assert line
+        process.send_signal(number)
+        _, stderr = process.communicate(timeout=30)
+        states = reader.execute(
+            "SELECT state FROM projection.generation ORDER BY number"
+        ).fetchall()
+    assert process.returncode == 130
+    told = json.loads(stderr.splitlines()[-1])
+    assert (told["code"], told["exit"]) == ("interrupted", 130)
+    assert "served tables are unchanged" in told["message"]
+    assert outcome(nightly)["error"]["code"] == "interrupted"
+    assert figures(nightly)["rebuild_failed"] == 1
+    assert states == [("served",)]
