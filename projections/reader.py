@@ -19,9 +19,9 @@ import psycopg
 from psycopg.rows import dict_row
 
 from projections import catch_up as catching_up
-from projections import generation
 from projections.contracts import AccountFacts, Row, facts_of
 from projections.locks import APPEND_LOCK
+from projections.pinning import pin
 from projections.queries import question
 from seat_ledger.errors import CommandRefused, NotFound
 from seat_ledger.store.connection import become, connect, sees_store, unavailable
@@ -99,10 +99,7 @@ class Reader:
             become(self.connection, "projector")
             catching_up.catch_up(self.connection, patient=self.patient)
             become(self.connection, "reader")
-        self.connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        found = generation.served(self.connection, sees_store=self.sees_store)
-        generation.check(found)
-        generation.use(self.connection, found.number, own=not self.sees_store)
+        found = pin(self.connection, sees_store=self.sees_store)
         self.generation = found.number
         self.head = found.checkpoint
         self.store_head = found.head

@@ -18,12 +18,13 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
 
-from projections import generation, periods
+from projections import periods
 from projections.billing.statement import counting
 from projections.catalogue import BY_NAME, PROJECTIONS
 from projections.catch_up import facts
 from projections.decoding import STEPS, UnreadableEvent, naming_unreadable, persons
 from projections.persons import COLUMNS
+from projections.pinning import pin
 from projections.queries import queries
 from projections.upsert import columns_of
 from seat_ledger.store.connection import connect
@@ -90,11 +91,7 @@ def verify(
     """Hold the served tables against the store. Raises SchemaMismatch."""
     began = time.monotonic()
     with connect(conninfo, role="projector", autocommit=True) as connection:
-        connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        served = generation.served(connection)
-        generation.check(served)
-        generation.use(connection, served.number)
-        result = Verified(served.checkpoint)
+        result = Verified(pin(connection).checkpoint)
         _compare_counts(connection, result)
         if full:
             ends = None if max_duration is None else began + max_duration

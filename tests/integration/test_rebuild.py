@@ -241,6 +241,34 @@ def test_the_last_generation_is_kept_and_older_ones_are_dropped(
         assert schemas == [number - 1, number]
 
 
+@pytest.mark.parametrize("begun", [True, False])
+def test_who_has_begun_to_read_keeps_the_tables_whatever_is_rebuilt_meanwhile(
+    database: str, ledger: SeatLedger, monkeypatch: pytest.MonkeyPatch, begun: bool
+) -> None:
+    fill(ledger, "acme")
+    catch_up(database)
+    monkeypatch.setattr(generation, "PATIENCE", 0.0)
+    use = generation.use
+
+    def rebuild_twice() -> None:
+        monkeypatch.setattr(generation, "use", use)
+        assert [rebuild(database).error for _ in range(2)] == [None] * 2
+
+    def use_late(*given: Any, **more: Any) -> None:
+        rebuild_twice()  # between the look at what is served and the first question
+        use(*given, **more)
+
+    if not begun:
+        monkeypatch.setattr(generation, "use", use_late)
+    with Reader(database, catch_up=False) as reader:
+        if begun:
+            rebuild_twice()
+        assert [one.key for one in reader.accounts(reader.knowledge())] == ["acme"]
+        assert reader.generation == (1 if begun else 3)
+    assert rebuild(database).error is None
+    assert generations(database)[1] == [3, 4]
+
+
 WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'relation'"
 
 

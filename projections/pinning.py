@@ -1,0 +1,28 @@
+"""What is served, as one snapshot that no rebuild takes away while it is read."""
+
+from __future__ import annotations
+
+import psycopg
+
+from projections import generation
+from projections.generation import Connection, Served
+
+
+def pin(connection: Connection, *, sees_store: bool = True) -> Served:
+    """Begin a transaction that reads what is served; return what that is.
+
+    Names mean its tables from now on. One of them is touched at once: a rebuild drops
+    no tables of which somebody reads one, and would drop the others before they are
+    asked. Raises SchemaMismatch.
+    """
+    while True:
+        connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        found = generation.served(connection, sees_store=sees_store)
+        generation.check(found)
+        generation.use(connection, found.number, own=not sees_store)
+        try:
+            connection.execute("SELECT FROM account LIMIT 0")
+        except psycopg.errors.UndefinedTable:  # two rebuilds were faster
+            connection.execute("ROLLBACK")
+        else:
+            return found
