@@ -135,7 +135,9 @@ def test_who_catches_up_goes_on_in_what_a_rebuild_serves_meanwhile(
     looks = [before._replace(head=head(database))]
     look = generation.served
     monkeypatch.setattr(
-        generation, "served", lambda *given: looks.pop() if looks else look(*given)
+        generation,
+        "served",
+        lambda *given, **more: looks.pop() if looks else look(*given, **more),
     )
     assert catch_up(database) == head(database)
     assert looks == []
