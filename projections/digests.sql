@@ -1,17 +1,17 @@
 -- account --
 -- Rows, and the sum of their hashes: equal for equal rows in any order and generation.
 SELECT count(*), sum(hash_record_extended(ROW(
-           account_no, account_id, account_key, name, opened_at), 0)::numeric)
+           account_no, account_id, account_key, name, opened_at), 0))
   FROM account;
 
 -- person --
-SELECT count(*), sum(hash_record_extended(ROW(user_no, user_id, account_no), 0)::numeric)
+SELECT count(*), sum(hash_record_extended(ROW(user_no, user_id, account_no), 0))
   FROM person;
 
 -- user_directory --
 SELECT count(*), sum(hash_record_extended(ROW(
            user_no, user_id, account_no, user_key, email, folded_email, name),
-           0)::numeric)
+           0))
   FROM user_directory;
 
 -- journal --
@@ -20,38 +20,38 @@ SELECT count(*), sum(hash_record_extended(ROW(
            position, recorded_at, effective_at, account_no, user_no, version,
            topic::text COLLATE "C", seat_type::text COLLATE "C", number, quantity,
            renewal, request, entry, root, holds, super_admin, account_access, hub,
-           actor, reason, idempotency_key, correlation_id, details), 0)::numeric)
+           actor, reason, idempotency_key, correlation_id, details), 0))
   FROM journal
  WHERE topic <> 'UserErased';
 
 -- seat --
 SELECT count(*), sum(hash_record_extended(ROW(
            account_no, seat_type::text COLLATE "C", number, purchased_at, retires_at,
-           purchased, retired), 0)::numeric)
+           purchased, retired), 0))
   FROM seat;
 
 -- seat_holding --
 SELECT count(*), sum(hash_record_extended(ROW(
            entry, account_no, seat_type::text COLLATE "C", number, user_no, held_from,
-           held_until, assigned, unassigned, reversed), 0)::numeric)
+           held_until, assigned, unassigned, reversed), 0))
   FROM seat_holding;
 
 -- current_assignment --
 SELECT count(*), sum(hash_record_extended(ROW(
            account_no, seat_type::text COLLATE "C", number, user_no, held_from,
-           assigned), 0)::numeric)
+           assigned), 0))
   FROM current_assignment;
 
 -- seat_count --
 SELECT count(*), sum(hash_record_extended(ROW(
            account_no, seat_type::text COLLATE "C", at, purchased, assigned, bought,
-           retired, given, taken), 0)::numeric)
+           retired, given, taken), 0))
   FROM seat_count;
 
 -- billing_period --
 SELECT count(*), sum(hash_record_extended(ROW(
            account_no, period_no, label, starts, ends, until, days, time_zone, mode,
-           granularity, day_starts), 0)::numeric)
+           granularity, day_starts), 0))
   FROM billing_period;
 
 -- billable_seats --
@@ -59,5 +59,5 @@ SELECT count(*), sum(hash_record_extended(ROW(
            account_no, seat_type::text COLLATE "C", period_no, opening, purchased,
            retired, closing, assigned_opening, assigned_peak, assigned_closing,
            idle_days, contracted_days, contracted_time, rises_days, rises_time,
-           held_time, peak_days, touched_days, holders), 0)::numeric)
+           held_time, peak_days, touched_days, holders), 0))
   FROM billable_seats;

@@ -33,8 +33,16 @@ PATIENCE = 5.0
 LOCK_PAUSE = 0.1
 """Seconds in which that reader goes on undisturbed."""
 
-_DEFINING = ("journal", "holdings", "accounts", "users", "assignments", "counts")
-"""The rooms that define functions of the knowledge position, in order."""
+_DEFINING = (
+    "journal",
+    "holdings",
+    "accounts",
+    "users",
+    "assignments",
+    "counts",
+    "periods",
+)
+"""The rooms that define functions, of the knowledge position above all, in order."""
 
 _SERVED = (
     "SELECT number, position, "
@@ -173,6 +181,7 @@ def make(connection: Connection) -> int:
         )
     for room in ROOMS:
         connection.execute(queries(room, "tables.sql")["table"])
+    _vacuum(connection, "SET (autovacuum_enabled = off)")
     for room in _DEFINING:
         connection.execute(text(room, "definition.sql").encode())
     if _has_role(connection, ACCOUNT_READER_ROLE):
@@ -183,6 +192,16 @@ def make(connection: Connection) -> int:
         [number, json.dumps(versions())],
     )
     return number
+
+
+def _vacuum(connection: Connection, change: str) -> None:
+    """Have the tables of the search path vacuumed by the server, or not.
+
+    While they are filled a vacuum reads and logs for nothing what changes next.
+    """
+    for projection in PROJECTIONS:
+        statement = f"ALTER TABLE {projection.name} {change}"
+        connection.execute(statement.encode())
 
 
 def _make_own(connection: Connection, number: int) -> None:
@@ -211,6 +230,7 @@ def serve(connection: Connection, number: int) -> None:
     """
     path = sql.Identifier(schema_of(number))
     connection.execute(sql.SQL("SET LOCAL search_path TO {}").format(path))
+    _vacuum(connection, "RESET (autovacuum_enabled)")
     connection.execute(
         "UPDATE projection.generation SET state = 'kept' WHERE state = 'served'"
     )

@@ -121,65 +121,92 @@ SELECT held.account_no, held.seat_type, held.number, held.user_no, held.held_fro
 -- `period`, `step` and `held`; periods of one account follow each other without gaps.
 -- Everything is linear in the steps and holdings: what spans a whole period is counted
 -- from the opening, and only what begins or ends inside it is looked at.
+-- An account's periods and dates, in order, as arrays: what is to be found in them is
+-- found without a join, and leaves the steps in their order. A date that began before
+-- its period (another time zone) begins with it.
 bounds AS MATERIALIZED (
     SELECT account_no, min(period_no) AS first_no, max(period_no) AS last_no,
-           max(ends) AS until, array_agg(starts ORDER BY period_no) AS bounds
-      FROM period
+           max(ends) AS until,
+           array_agg(starts ORDER BY period_no) AS starts,
+           array_agg(ends ORDER BY period_no) AS ends,
+           array_agg(dates_upto - days ORDER BY period_no) || max(dates_upto)
+               AS dates_before,
+           dates_of(dates ORDER BY period_no) AS dates
+      FROM (
+           SELECT account_no, period_no, starts, ends, days,
+                  (sum(days) OVER (
+                      PARTITION BY account_no ORDER BY period_no))::integer
+                      AS dates_upto,
+                  CASE
+                      WHEN day_starts[1] >= starts THEN day_starts
+                      ELSE ARRAY (SELECT greatest(begins, starts)
+                                    FROM unnest(day_starts) AS begins)
+                  END AS dates
+             FROM period
+           ) AS summed
      GROUP BY account_no
+     ORDER BY account_no
 ),
--- Each step with its period and date, and what is left of the period from it on. Steps
--- before the first period have the number before it, and tell with what that one opens.
+-- Each step with its period and date, by their places among those of the account.
+-- Steps before the first period have place 0, and tell with what that one opens.
 located AS (
     SELECT step.account_no, step.seat_type, step.at, step.purchased, step.assigned,
            step.bought, step.retired, step.given, step.taken,
-           bounds.first_no - 1 + width_bucket(step.at, bounds.bounds) AS period_no
-      FROM step
+           bounds.first_no, bounds.starts, bounds.ends, bounds.dates_before,
+           bounds.dates, width_bucket(step.at, bounds.starts) AS place,
+           width_bucket(step.at, bounds.dates) AS date_no
+      FROM (SELECT * FROM step ORDER BY account_no, seat_type, at) AS step
       JOIN bounds ON bounds.account_no = step.account_no
      WHERE step.at < bounds.until
-    OFFSET 0
+     ORDER BY step.account_no, step.seat_type, step.at
 ),
+-- And what is left of the period from it on. What precedes a period's first date (it
+-- may begin after the period) counts to it.
 dated AS (
-    SELECT located.account_no, located.seat_type, located.period_no, located.at,
-           located.purchased, located.assigned, located.bought, located.retired,
-           located.given, located.taken, period.days, period.day_starts,
-           located.at > period.starts AS inside, period.ends - located.at AS rest,
-           coalesce(
-               greatest(1, width_bucket(located.at, period.day_starts)), 0) AS d
+    SELECT located.account_no, located.seat_type, first_no - 1 + place AS period_no,
+           located.at, located.purchased, located.assigned, located.bought,
+           located.retired, located.given, located.taken, dates,
+           at > starts[place] AS inside, ends[place] - at AS rest,
+           dates_before[place] AS before,
+           dates_before[place + 1] - dates_before[place] AS days,
+           greatest(date_no, dates_before[place] + 1) AS date_no
       FROM located
-      LEFT JOIN period
-        ON period.account_no = located.account_no
-       AND period.period_no = located.period_no
-    OFFSET 0
+     ORDER BY account_no, seat_type, at
 ),
 -- What begins and ends with a step that lies inside its period, and not at its start.
 moved AS (
-    SELECT dated.account_no, dated.seat_type, dated.period_no, dated.at, dated.d,
-           dated.days, dated.inside, dated.purchased, dated.assigned,
+    SELECT dated.account_no, dated.seat_type, dated.period_no, dated.at, dated.days,
+           dated.date_no, coalesce(date_no - before, 0) AS d,
+           dated.inside, dated.purchased, dated.assigned,
            CASE WHEN inside THEN bought ELSE 0 END AS bought,
            CASE WHEN inside THEN retired ELSE 0 END AS retired,
            CASE WHEN inside THEN given ELSE 0 END AS given,
            CASE WHEN inside THEN taken ELSE 0 END AS taken,
-           inside AND at > day_starts[d] AS amid_day,
+           inside AND at > dates[date_no] AS amid_day,
            round(date_part('epoch', rest) * 1e6)::bigint AS rests
       FROM dated
-    OFFSET 0
+     ORDER BY account_no, seat_type, at
 ),
--- The date's highest count so far is a maximum in whose key the date comes first: one
--- pass serves both; what counts is that of the date's last step.
+-- Periods and dates follow each other in the order of the steps: the highest count so
+-- far of a period, or of a date, is a maximum in whose key its number comes first. What
+-- counts of a date is that of its last step.
 placed AS (
     SELECT moved.*,
-           greatest(0, assigned - max(
-               CASE WHEN inside THEN assigned - given + taken END
-           ) OVER so_far) AS record,
-           lead(d) OVER so_far AS next_d,
-           (max(d * 4294967296 + CASE
+           greatest(0, assigned - (max(
+               period_no * 4294967296
+               + CASE WHEN inside THEN assigned - given + taken ELSE assigned END
+           ) OVER so_far - period_no * 4294967296))::integer AS record,
+           CASE WHEN lead(period_no) OVER so_far = period_no
+                THEN lead(d) OVER so_far
+           END AS next_d,
+           (max(date_no * 4294967296 + CASE
                    WHEN amid_day OR d = 1
                    THEN greatest(assigned, assigned - given + taken)
                    ELSE assigned
-               END) OVER so_far - d * 4294967296)::integer AS day_top
+               END) OVER so_far - date_no * 4294967296)::integer AS day_top
       FROM moved
     WINDOW so_far AS (
-               PARTITION BY account_no, seat_type, period_no ORDER BY at
+               PARTITION BY account_no, seat_type ORDER BY at
                ROWS UNBOUNDED PRECEDING)
 ),
 stepped AS (
@@ -243,19 +270,20 @@ counted AS (
            runs.assigned_closing, runs.assigned_closing, 0, 0, 0, 0, 0, 0,
            runs.assigned_closing * period.days
       FROM runs
-     CROSS JOIN LATERAL generate_series(runs.period_no + 1, runs.quiet_until)
-           AS quiet(period_no)
       JOIN period
         ON period.account_no = runs.account_no
-       AND period.period_no = quiet.period_no
+       AND period.period_no > runs.period_no
+       AND period.period_no <= runs.quiet_until
      WHERE runs.closing > 0
+       AND runs.quiet_until > runs.period_no
 ),
--- Each holding that begins inside a period, after which one of the seat and the user.
+-- Each holding with those before it of the seat and of the user, and its period.
 begun AS (
     SELECT spanned.account_no, spanned.seat_type, spanned.held_from,
            spanned.seat_before, spanned.user_before, spanned.is_empty,
-           bounds.first_no - 1 + width_bucket(spanned.held_from, bounds.bounds)
-               AS period_no
+           bounds.first_no, bounds.starts, bounds.dates_before, bounds.dates,
+           width_bucket(spanned.held_from, bounds.starts) AS place,
+           width_bucket(spanned.held_from, bounds.dates) AS date_no
       FROM (
            SELECT held.account_no, held.seat_type, held.held_from,
                   held.held_until IS NOT DISTINCT FROM held.held_from AS is_empty,
@@ -275,29 +303,23 @@ begun AS (
      WHERE spanned.held_from < bounds.until
     OFFSET 0
 ),
--- Dates that a seat or a user touches once more, and users who come for the first time.
+-- Dates that a seat or a user touches once more, and users who come for the first time,
+-- by holdings that begin inside a period.
 again AS (
     SELECT account_no, seat_type, period_no,
            count(*) FILTER (WHERE is_empty AND held_from > day_start) AS empties,
-           count(*) FILTER (
-               WHERE NOT is_empty
-                 AND seat_before > greatest(starts, day_start)) AS by_seat,
-           count(*) FILTER (
-               WHERE NOT is_empty
-                 AND user_before > greatest(starts, day_start)) AS by_user,
+           count(*) FILTER (WHERE NOT is_empty AND seat_before > day_start) AS by_seat,
+           count(*) FILTER (WHERE NOT is_empty AND user_before > day_start) AS by_user,
            count(*) FILTER (
                WHERE NOT is_empty
                  AND (user_before IS NULL OR user_before <= starts)) AS newcomers
       FROM (
-           SELECT begun.account_no, begun.seat_type, begun.period_no, begun.held_from,
-                  begun.seat_before, begun.user_before, begun.is_empty, period.starts,
-                  period.day_starts[greatest(1, width_bucket(
-                      begun.held_from, period.day_starts))] AS day_start
+           SELECT begun.account_no, begun.seat_type, begun.held_from,
+                  begun.seat_before, begun.user_before, begun.is_empty,
+                  first_no - 1 + place AS period_no, starts[place] AS starts,
+                  dates[greatest(date_no, dates_before[place] + 1)] AS day_start
              FROM begun
-             JOIN period
-               ON period.account_no = begun.account_no
-              AND period.period_no = begun.period_no
-            WHERE begun.held_from > period.starts
+            WHERE held_from > starts[place]
            OFFSET 0
            ) AS placed_holding
      GROUP BY account_no, seat_type, period_no

@@ -58,18 +58,16 @@ CREATE INDEX journal_by_seat ON journal (account_no, seat_type, number)
 -- A user's membership, permissions and access.
 CREATE INDEX journal_by_user ON journal (user_no)
  WHERE number IS NULL AND user_no IS NOT NULL;
--- An account's contract.
+-- An account's contract, and the reductions of it.
 CREATE INDEX journal_of_contract ON journal (account_no, topic)
  WHERE topic IN (
            'AccountOpened', 'TimeZoneChanged', 'BillingPolicyChanged',
-           'ContractRenewed', 'InvoiceIssued'
+           'ContractRenewed', 'InvoiceIssued', 'SeatReductionRequested',
+           'SeatReductionCancelled'
        );
 -- An invoice by its number.
 CREATE INDEX journal_of_invoices ON journal ((details ->> 'invoice'))
  WHERE topic = 'InvoiceIssued';
--- Reductions and their cancellations.
-CREATE INDEX journal_of_reductions ON journal (account_no, seat_type, topic)
- WHERE topic IN ('SeatReductionRequested', 'SeatReductionCancelled');
 -- The last reversal of an entry up to a position.
 CREATE INDEX journal_of_reversals ON journal (root, position)
  WHERE topic = 'EntryReversed';
