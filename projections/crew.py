@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -38,8 +39,10 @@ def _step_aside(connection: Connection) -> None:
     """Let everybody else go first, on a server of this machine.
 
     A rebuild takes all the processor time that it gets; who appends or asks meanwhile
-    should not have to wait for it. Where that is not to be had, or where the number
-    means another process here than on the server, nothing changes.
+    should not have to wait for it. Each process of a server is a session of its own,
+    and where Linux groups processes by session (autogroup) only the group's niceness
+    tells against others. Where that is not to be had, or where the number means
+    another process here than on the server, nothing changes.
     """
     info = connection.info
     if not info.host.startswith("/"):
@@ -51,6 +54,15 @@ def _step_aside(connection: Connection) -> None:
         if title.startswith(b"postgres: ") and serves in title:
             now = os.getpriority(os.PRIO_PROCESS, backend)
             os.setpriority(os.PRIO_PROCESS, backend, max(now, _NICENESS))
+            Path(f"/proc/{backend}/autogroup").write_text(f"{_NICENESS}", "ascii")
+
+
+def _step_aside_too() -> None:
+    """Let the rest of this process and its neighbours go before the calling thread."""
+    if sys.platform == "linux":  # elsewhere this is of the whole process
+        with suppress(OSError):
+            now = os.getpriority(os.PRIO_PROCESS, 0)
+            os.setpriority(os.PRIO_PROCESS, 0, max(now, _NICENESS))
 
 
 class Crew:
@@ -63,8 +75,8 @@ class Crew:
         self.connections = [self._connect() for _ in range(self.size)]
         self.aside = self._connect()
         self.free = list(self.connections)
-        self.pool = ThreadPoolExecutor(self.size)
-        self.pool_aside = ThreadPoolExecutor(1)
+        self.pool = ThreadPoolExecutor(self.size, initializer=_step_aside_too)
+        self.pool_aside = ThreadPoolExecutor(1, initializer=_step_aside_too)
         return self
 
     def _connect(self) -> Connection:

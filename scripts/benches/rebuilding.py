@@ -10,21 +10,11 @@ from typing import Any
 
 import psycopg
 
+from scripts.benches.appending import appending
 from scripts.benches.library import library_runner
-from scripts.benches.stores import (
-    PRO,
-    beside,
-    filled,
-    floor,
-    number,
-    rebuilt,
-    removed,
-    this_month,
-)
-from seat_ledger.application import SeatLedger
+from scripts.benches.stores import beside, filled, floor, number, rebuilt, removed
 
 SAMPLE = 10_000
-LONGEST_QUIET = 60.0
 
 
 def bench_rebuild(conninfo: str, events: int) -> dict[str, Any]:
@@ -36,8 +26,9 @@ def bench_rebuild(conninfo: str, events: int) -> dict[str, Any]:
     floor_wall, floor_cpu = floor(conninfo)
     document = rebuilt(conninfo)
     floor_after, _ = floor(conninfo)
-    quiet = appended(conninfo, min(LONGEST_QUIET, max(10.0, document["seconds"])))
-    with _watching(conninfo) as seen, _appending(conninfo) as busy:
+    with _watching(conninfo), appending(conninfo) as quiet:
+        time.sleep(max(10.0, document["seconds"]))
+    with _watching(conninfo) as seen, appending(conninfo) as busy:
         rebuilt(conninfo)
     library = library_runner(conninfo, min(SAMPLE, events))
     floor_seconds = min(floor_wall, floor_after)
@@ -125,40 +116,6 @@ def _watch(conninfo: str, seen: dict[str, float], done: threading.Event) -> None
                 sizes = connection.execute(_DISK).fetchone()
                 for name, size, old in zip(("disk", "wal"), sizes, before, strict=True):
                     seen[name] = max(seen[name], float(size - old))
-
-
-@contextmanager
-def _appending(conninfo: str) -> Iterator[dict[str, float]]:
-    """Append while something runs; the latencies are there when it has ended."""
-    stop, busy = threading.Event(), dict[str, float]()
-    thread = threading.Thread(target=lambda: busy.update(appended(conninfo, stop=stop)))
-    thread.start()
-    try:
-        yield busy
-    finally:
-        stop.set()
-        thread.join()
-
-
-def appended(
-    conninfo: str, seconds: float = 0.0, *, stop: threading.Event | None = None
-) -> dict[str, float]:
-    """Append commands one by one, a hundred a second; latencies in milliseconds."""
-    took: list[float] = []
-    ends = time.perf_counter() + seconds
-    with SeatLedger(conninfo) as ledger:
-        key = f"clock-{time.time_ns()}"
-        ledger.open_account(
-            key, name=key, time_zone="UTC", term_start=this_month(), term_months=12,
-            billing_cycle_months=1,
-        )  # fmt: skip
-        while not stop.is_set() if stop else time.perf_counter() < ends:
-            began = time.perf_counter()
-            ledger.buy_seats(key, seat_type=PRO, quantity=1)
-            took.append((time.perf_counter() - began) * 1000)
-            time.sleep(0.01)
-    took.sort()
-    return {"p50": took[len(took) // 2], "p999": took[int(len(took) * 0.999)]}
 
 
 def bench_scaling(conninfo: str, events: int) -> dict[str, Any]:
