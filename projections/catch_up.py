@@ -27,6 +27,7 @@ from projections.decoding import (
 from projections.generation import Served
 from projections.locks import CATCH_UP_LOCK
 from projections.persons import erase_recorded
+from projections.pinning import settle
 from projections.queries import queries
 from projections.upsert import replace
 from seat_ledger.errors import SchemaMismatch
@@ -78,7 +79,7 @@ def _served(connection: _Connection) -> Served:
     """The served tables, which names mean from now on. Raises SchemaMismatch."""
     found = generation.served(connection)
     generation.check(found)
-    generation.use(connection, found.number)
+    settle(connection, found.number)
     return found
 
 

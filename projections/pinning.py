@@ -19,10 +19,24 @@ def pin(connection: Connection, *, sees_store: bool = True) -> Served:
         connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         found = generation.served(connection, sees_store=sees_store)
         generation.check(found)
-        generation.use(connection, found.number, own=not sees_store)
+        settle(connection, found.number, own=not sees_store)
         try:
             connection.execute("SELECT FROM account LIMIT 0")
         except psycopg.errors.UndefinedTable:  # two rebuilds were faster
             connection.execute("ROLLBACK")
         else:
             return found
+
+
+def settle(connection: Connection, number: int, *, own: bool = False) -> None:
+    """Let names mean a generation's tables, on a connection that may know another's.
+
+    What was prepared for those names their types, and would fail on these. The driver
+    forgets it too, for a text that it sees for the first time.
+    """
+    row = connection.execute("SELECT current_setting('search_path')").fetchone()
+    path = [generation.schema_of(number, own=True)] * own
+    path.append(generation.schema_of(number))
+    if row != (", ".join(path),):
+        generation.use(connection, number, own=own)
+        connection.execute(f"DEALLOCATE ALL -- {', '.join(path)}".encode())

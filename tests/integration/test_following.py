@@ -15,6 +15,7 @@ import psycopg
 import pytest
 
 from projections import engine, following, generation, status
+from projections.reader import Reader
 from projections.rebuild import rebuild
 from seat_ledger.application import SeatLedger
 from seat_ledger.store.connection import connect
@@ -118,6 +119,28 @@ def test_a_follower_connects_anew_and_goes_on_after_a_rebuild(
     with SeatLedger(database) as writer:
         fill(writer, "acme")
     one.wait("caught_up", position=head(database))
+    assert differences(database) == []
+
+
+def test_who_has_worked_for_long_goes_on_after_a_rebuild(
+    database: str, ledger: SeatLedger, followers: Any
+) -> None:
+    """Statements that were prepared for the tables of before are not used again."""
+    fill(ledger, "acme")
+    one = followers(3600.0)
+    given = {"seat_type": PRO, "number": 1}
+    with Reader(database) as reader:
+        account = reader.account("acme", reader.knowledge())
+        for turn in range(24):
+            ledger.buy_seats("acme", seat_type=PRO, quantity=1)
+            one.wait("caught_up", position=head(database))
+            reader.catch_up()
+            known = reader.knowledge()
+            rows = reader.ask("holdings", "life", known, account_no=account.no, **given)
+            assert rows[0]["purchased"] == 2
+            if turn % 8 == 7:
+                reader.connection.execute("COMMIT")
+                assert rebuild(database).error is None
     assert differences(database) == []
 
 
