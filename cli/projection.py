@@ -119,6 +119,7 @@ def _status_in_words(rows: list[dict[str, Any]]) -> str:
 def run(follow: bool, rebuild_stale: bool, poll: float) -> None:
     """Catch up to the head as it is now, or (--follow) go on."""
     from projections import engine, generation  # noqa: PLC0415
+    from projections.catch_up import may_not_write  # noqa: PLC0415
     from seat_ledger.store.connection import connect  # noqa: PLC0415
 
     session = _session()
@@ -135,6 +136,8 @@ def run(follow: bool, rebuild_stale: bool, poll: float) -> None:
     with connect(conninfo, role="projector", autocommit=True) as connection:
         before = generation.served(connection).checkpoint
         found = engine.catch_up(connection, patient=True)
+    if found.checkpoint < found.head:
+        raise may_not_write()
     row = {"checkpoint": found.checkpoint, "head": found.head, "before": before}
     said = f"Caught up from position {before} to {found.checkpoint}."
     if before == found.checkpoint:

@@ -30,7 +30,7 @@ from projections.persons import erase_recorded
 from projections.pinning import settle
 from projections.queries import queries
 from projections.upsert import replace
-from seat_ledger.errors import SchemaMismatch
+from seat_ledger.errors import NotAllowed, SchemaMismatch
 
 BATCH = 20_000
 REBUILD_IS_FASTER = 400_000
@@ -105,6 +105,15 @@ def may_write(connection: _Connection) -> bool:
         "AND NOT current_setting('transaction_read_only')::boolean"
     ).fetchone()
     return bool(row and row[0])
+
+
+def may_not_write() -> NotAllowed:
+    """What to say to who asked for nothing but to move the checkpoint."""
+    return NotAllowed(
+        "This login may read the projections, not move them on. Nothing was done.",
+        try_="let the login be given the role seat_ledger_projector; see 'Who may do "
+        "what' in the README",
+    )
 
 
 def advance(connection: _Connection, number: int, head: int) -> int:

@@ -15,7 +15,8 @@ from typing import Any
 
 import psycopg
 
-from projections.catch_up import catch_up, may_write
+from projections import generation
+from projections.catch_up import catch_up, may_not_write, may_write
 from projections.decoding import UnreadableEvent
 from projections.locks import FOLLOW_LOCK
 from seat_ledger.errors import Unavailable
@@ -44,7 +45,7 @@ def follow(
 
     Returns whether it was Ctrl-C that ended it; SIGTERM is a service's ordinary end.
     `tell` gets a word and its facts: ``following``, ``standing_by``, ``caught_up``,
-    ``disconnected``, ``stuck``, ``stopped``. Raises SchemaMismatch.
+    ``disconnected``, ``stuck``, ``stopped``. Raises SchemaMismatch, NotAllowed.
     """
     interrupted: list[int] = []
     stopping = stop or _on_signals(interrupted)
@@ -84,6 +85,9 @@ def _follow_on(
     tell: Tell,
     stopping: threading.Event,
 ) -> None:
+    generation.served(connection)
+    if not may_write(connection):  # nor take the place of who may
+        raise may_not_write()
     if not _take_place(connection, poll, tell, stopping):
         return
     connection.execute(f"LISTEN {CHANNEL}".encode())
@@ -126,8 +130,6 @@ def _take_place(
 
 
 def _advance(connection: psycopg.Connection[Any]) -> tuple[int, int]:
-    from projections import generation  # noqa: PLC0415
-
     before = generation.served(connection).checkpoint
     return before, catch_up(connection, patient=True).checkpoint
 

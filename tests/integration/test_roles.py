@@ -137,7 +137,12 @@ class Login:
         self.conninfo = conninfo.replace("user=seat_ledger", f"user={name}")
 
     def run(self, *words: Any) -> dict[str, Any]:
-        done = subprocess.run(
+        done = self.try_(*words)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    def try_(self, *words: Any) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
             [PROGRAM, *map(str, words), "--format", "json"],
             env={
                 "PATH": os.environ["PATH"],
@@ -149,8 +154,6 @@ class Login:
             timeout=60,
             check=False,
         )
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout)
 
 
 @pytest.fixture
@@ -206,6 +209,22 @@ def test_commands_work_under_the_smallest_role(
     assert reader.run("event", "list")["rows"][-1]["position"] == 4
     assert reader.run("projection", "status")["rows"][0]["state"] == "current"
     assert projector.run("projection", "verify", "--full")["complete"]
+
+
+@pytest.mark.parametrize("words", [("run",), ("run", "--follow")])
+def test_who_may_only_read_is_told_that_nothing_was_caught_up(
+    database: str, login: Any, words: tuple[str, ...]
+) -> None:
+    """Nor does it take the place of a follower that could."""
+    login(database, "writer").run(*OPEN, *TERMS, *CYCLE)
+    done = login(database, "reader").try_("projection", *words)
+    assert done.returncode == 1
+    told = json.loads(done.stderr.splitlines()[-1])
+    assert told["code"] == "not_allowed"
+    assert "seat_ledger_projector" in told["try"]
+    assert (
+        login(database, "projector").run("projection", "run")["rows"][0]["before"] == 0
+    )
 
 
 def test_a_login_with_every_role_uses_the_one_that_the_work_needs(
