@@ -1,0 +1,89 @@
+"""Each check of a rebuild finds what it is there for, and says where."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import psycopg
+import pytest
+
+from projections.checks import CHECKS
+from projections.rebuild import PHASES, rebuild
+from seat_ledger.application import SeatLedger
+from seat_ledger.errors import IntegrityFailure
+from tests.integration.tables import (
+    PRO,
+    WHOLE,
+    catch_up,
+    digests,
+    fill,
+    generations,
+    poison,
+)
+
+EARLY = {"effective_at": "2025-03-01T00:00:00Z"}
+BROKEN: dict[str, tuple[str, dict[str, Any]]] = {
+    "one_holder_at_once": ("SeatAssigned", {"number": 1}),
+    "holdings_have_both_ends": ("SeatUnassigned", {"number": 1, **EARLY}),
+    "holdings_within_seats": ("SeatAssigned", {"number": 90}),
+    "counts_within_contract": ("SeatRetired", {"number": 3, "renewal": 1, **EARLY}),
+    "counts_equal_holdings": ("SeatPurchased", {"number": 1}),
+}
+"""By check: an event that nobody of ours would record."""
+
+
+def broken(conninfo: str, name: str) -> int:
+    """Store what a check is there for; return its position."""
+    topic, said = BROKEN[name]
+    with psycopg.connect(conninfo) as connection:
+        (user,) = connection.execute(
+            "SELECT user_id::text FROM projection.seat_holding WHERE number = 1"
+        ).fetchone()
+    whole = {"v": 1, **WHOLE, "seat_type": PRO, "user": user, **said}
+    return poison(conninfo, topic, json.dumps(whole, separators=(",", ":")).encode())
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_check_finds_what_the_events_contradict(
+    database: str, ledger: SeatLedger, name: str
+) -> None:
+    fill(ledger, "acme")
+    catch_up(database)
+    before = digests(database)
+    broken(database, name)
+    result = rebuild(database)
+    check = next(one for one in CHECKS if one.name == name)
+    assert isinstance(result.error, IntegrityFailure)
+    assert result.error.details["position"]
+    assert result.made[check.projection].status == "error"
+    told = check.sentence.rpartition("}: ")[2].partition("{")[0]
+    assert told in str(result.made[check.projection].reason)
+    assert f"acme, {PRO}" in str(result.made[check.projection].reason)
+    assert not result.switched
+    assert digests(database) == before
+    assert [state for state, _ in generations(database)[0]] == ["served"]
+
+
+def test_a_journal_that_lacks_an_event_is_not_served(
+    database: str, ledger: SeatLedger
+) -> None:
+    fill(ledger, "acme")
+    catch_up(database)
+
+    def lose_one(what: str) -> None:
+        if what == PHASES["check"]:
+            with psycopg.connect(database) as connection:
+                connection.execute(
+                    "DELETE FROM projection_2.journal WHERE position = 3"
+                )
+
+    result = rebuild(database, at=lose_one)
+    assert isinstance(result.error, IntegrityFailure)
+    assert result.made["journal"].status == "error"
+    assert "of the store's" in str(result.made["journal"].reason)
+    assert [state for state, _ in generations(database)[0]] == ["served"]
+
+
+def test_every_check_is_tried() -> None:
+    assert {check.name for check in CHECKS} == {*BROKEN, "journal_is_whole"}
