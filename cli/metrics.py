@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import time
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,20 @@ def _state(conninfo: str) -> dict[str, float]:
 
 def _write(path: Path, figures: dict[str, float]) -> None:
     """Write the file anew, keeping the figures that are not among these."""
+    if path.exists() and not path.is_file():
+        _write_alone(path, figures)
+        return
+    try:
+        with path.with_name(f".{path.name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # who keeps what others note meanwhile
+            _write_alone(path, figures)
+    except OSError as error:
+        raise LedgerError(
+            f"{path} cannot be written: {error.strerror}.", try_="name another file"
+        ) from error
+
+
+def _write_alone(path: Path, figures: dict[str, float]) -> None:
     kept: dict[str, float] = {}
     try:
         if path.is_file():

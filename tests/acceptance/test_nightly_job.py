@@ -9,12 +9,14 @@ import shlex
 import shutil
 import signal
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psycopg
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from cli.metrics import _HELP, _write
 from tests.program import ANN, BUY, OPEN, PROGRAM, Program
 
 ROOT = Path(__file__).parents[2]
@@ -131,6 +133,14 @@ def test_a_night_with_an_event_of_tomorrow_fails_closed(
             "SELECT seat FROM projection.seat ORDER BY number"
         ).fetchall()
     assert [row["seat"] for row in served] == [seat for (seat,) in kept]
+
+
+def test_figures_that_are_noted_at_once_are_all_there(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.prom"
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda name: _write(path, {name: 1.0}), _HELP))
+    families = text_string_to_metric_families(path.read_text())
+    assert {family.name for family in families} == _HELP.keys()
 
 
 def test_a_missing_database_is_an_outcome_too(nightly: Program) -> None:
