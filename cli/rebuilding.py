@@ -37,17 +37,25 @@ def rebuild_and_tell(
     try:
         with _ended_by_signals():
             result = make(session.ready(), workers)
-    except (LedgerError, KeyboardInterrupt) as error:
-        failed.error = error if isinstance(error, LedgerError) else _interrupted()
+    except BaseException as error:  # whatever it is, the outcome tells
+        failed.error = _outcome_of(error)
         failed.seconds = time.monotonic() - failed.began
-        try:
-            _write_down(session.conninfo(), failed.document(), metrics, results)
-        except LedgerError as unwritten:
-            say(f"Error: {unwritten.message}")
-        raise failed.error from None
+        for one in _write_down(session.conninfo(), failed.document(), metrics, results):
+            say(f"Error: {one.message}")
+        if isinstance(error, LedgerError | KeyboardInterrupt):
+            raise failed.error from None
+        raise
     document = result.document()
-    _write_down(session.conninfo(), document, metrics, results)
-    return _tell_result(session, document, result.error, results)
+    unwritten = _write_down(session.conninfo(), document, metrics, results)
+    if result.error is not None:
+        for one in unwritten:
+            say(f"Error: {one.message}")
+    code = _tell_result(
+        session, document, result.error, results if not unwritten else None
+    )
+    if unwritten and not code:
+        raise unwritten[0]
+    return code
 
 
 @contextmanager
@@ -117,10 +125,16 @@ def _make_in_json(conninfo: str, workers: int) -> Any:
     )
 
 
-def _interrupted() -> LedgerError:
-    error = LedgerError("The rebuild was interrupted. The served tables are unchanged.")
-    error.code, error.exit_code = "interrupted", 130
-    return error
+def _outcome_of(error: BaseException) -> LedgerError:
+    """What ended a rebuild, as files and people are told."""
+    if isinstance(error, LedgerError):
+        return error
+    told = LedgerError("The rebuild was interrupted. The served tables are unchanged.")
+    told.code, told.exit_code = "interrupted", 130
+    if not isinstance(error, KeyboardInterrupt):
+        told.message = f"The rebuild ended with a bug ({type(error).__name__})."
+        told.code, told.exit_code = "bug", 70
+    return told
 
 
 def _write_down(
@@ -128,13 +142,22 @@ def _write_down(
     document: dict[str, Any],
     metrics: Path | None,
     results: Path | None,
-) -> None:
+) -> list[LedgerError]:
+    """Write the outcome wherever it goes; return what could not be written."""
+    unwritten = []
     if results is not None:
-        write_whole(results, json.dumps(document, indent=1, default=str) + "\n")
+        try:
+            write_whole(results, json.dumps(document, indent=1, default=str) + "\n")
+        except LedgerError as error:
+            unwritten.append(error)
     if metrics is not None:
         from cli.metrics import write_rebuild  # noqa: PLC0415
 
-        write_rebuild(metrics, conninfo, document)
+        try:
+            write_rebuild(metrics, conninfo, document)
+        except LedgerError as error:
+            unwritten.append(error)
+    return unwritten
 
 
 def _tell_result(

@@ -143,6 +143,21 @@ def test_figures_that_are_noted_at_once_are_all_there(tmp_path: Path) -> None:
     assert {family.name for family in families} == _HELP.keys()
 
 
+@pytest.mark.parametrize("option", ["--results", "--metrics"])
+def test_an_outcome_that_cannot_be_written_hides_nothing(
+    nightly: Program, tmp_path: Path, option: str
+) -> None:
+    nowhere = tmp_path / "none" / "file"
+    done = nightly.run("projection", "rebuild", "--format", "json", option, nowhere)
+    assert done.returncode == 1
+    assert nightly.parse(done)["switched"] is True
+    assert f"{nowhere} cannot be written" in done.stderr.splitlines()[-1]
+    if option == "--results":
+        assert figures(nightly)["rebuild_failed"] == 0
+    else:
+        assert outcome(nightly)["switched"] is True
+
+
 def test_a_missing_database_is_an_outcome_too(nightly: Program) -> None:
     nightly.environment["SEAT_LEDGER_DATABASE_URL"] = "postgresql://x@127.0.0.1:1/x"
     assert nightly.run("projection", "rebuild").returncode == 10

@@ -10,7 +10,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from projections import engine, generation
+from projections import catch_up, engine, generation
 from projections.reader import Reader
 from seat_ledger.application import SeatLedger
 from seat_ledger.events import EVENT_CLASSES
@@ -75,6 +75,25 @@ def test_catch_up_takes_each_event_once(database: str, ledger: SeatLedger) -> No
     assert count == (len(rows),)
     with Reader(database):
         assert journal(database) == rows
+
+
+def test_a_question_says_so_when_a_rebuild_is_the_shorter_way(
+    database: str, ledger: SeatLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(ledger)
+    with Reader(database, catch_up=False) as reader:
+        missing = reader.store_head
+    monkeypatch.setattr(catch_up, "REBUILD_IS_FASTER", missing - 1)
+    with pytest.raises(
+        schema.SchemaMismatch, match=f"are {missing} events behind"
+    ) as told:
+        Reader(database)
+    assert "projection rebuild" in (told.value.try_ or "")
+    with Reader(database, patient=True) as reader:
+        assert reader.head == missing
+    ledger.buy_seats("a0", seat_type=PRO, quantity=2)
+    with Reader(database) as reader:
+        assert reader.head == reader.store_head > missing
 
 
 @pytest.mark.both_versions
