@@ -81,7 +81,12 @@ class Result:
             "handed_over": self.handed_over,
             "phases": {name: round(took, 3) for name, took in self.phases.items()},
             "rows": [row.document() for row in rows],
-            "error": None
-            if error is None
-            else {"code": error.code, "message": error.message, **error.details},
+            "error": None if error is None else self._told(error),
         }
+
+    def _told(self, error: LedgerError) -> dict[str, Any]:
+        """What ended the rebuild: always with a reason, and a position if it has one."""
+        made = self.made.get(str(error.details.get("projection", "")))
+        reason = (made and made.reason) or error.message
+        told = {"code": error.code, "message": error.message, "reason": reason}
+        return {**told, **error.details}

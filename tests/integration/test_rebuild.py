@@ -167,6 +167,7 @@ def test_a_failed_check_is_told_with_its_position_and_serves_nothing(
     document = json.loads(results.read_text())
     assert document["error"]["position"] == position
     assert document["error"]["account"] == "acme"
+    assert "two holders at once" in document["error"]["reason"]
     by_name = {row["projection"]: row for row in document["rows"]}
     assert by_name["seat_holding"]["status"] == "error"
     assert "two holders at once" in by_name["seat_holding"]["reason"]
