@@ -85,7 +85,7 @@ class Result:
         }
 
     def _told(self, error: LedgerError) -> dict[str, Any]:
-        """What ended the rebuild: always with a reason, and a position if it has one."""
+        """What ended the rebuild: with a reason, and where there is one a position."""
         made = self.made.get(str(error.details.get("projection", "")))
         reason = (made and made.reason) or error.message
         told = {"code": error.code, "message": error.message, "reason": reason}
