@@ -112,14 +112,16 @@ def _schema(session: Session) -> str:
 
 
 def _projections(session: Session) -> str:
-    from projections import generation  # noqa: PLC0415
+    from projections import engine, generation  # noqa: PLC0415
     from seat_ledger.store.connection import connect  # noqa: PLC0415
 
     with connect(session.conninfo(), autocommit=True) as connection:
-        found = generation.served(connection)
-        generation.check(found)
-    behind = found.head - found.checkpoint
-    return "current" if behind <= 0 else f"{behind} positions behind (read to catch up)"
+        generation.check(generation.served(connection))
+        row = engine.status(connection)[0]
+    if row["reason"]:
+        raise LedgerError(row["reason"], try_="seat-ledger projection status")
+    behind = row["lag_events"]
+    return f"{behind:,} behind (read to catch up)" if behind else "current"
 
 
 def _trust(session: Session) -> str:

@@ -128,6 +128,9 @@ def test_a_night_with_an_event_of_tomorrow_fails_closed(
     assert (state["state"], state["stuck_at"]) == ("stuck", position)
     found = nightly.run("projection", "verify")
     assert found.returncode == 3
+    doctor = nightly.run("doctor")
+    assert doctor.returncode == 3
+    assert f"position {position} " in " ".join(doctor.stdout.split())
     with psycopg.connect(database) as connection:
         kept = connection.execute(
             "SELECT seat FROM projection.seat ORDER BY number"
