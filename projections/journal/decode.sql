@@ -64,10 +64,14 @@ SELECT said.position,
   FROM (
        SELECT stored.position, stored.recorded_at, stored.topic, stored.version,
               stored.common, CASE WHEN NOT stored.common THEN stored.whole END AS whole,
-              coalesce((stored.whole ->> 'account')::uuid, stored.stream) AS account_id,
               CASE
-                  WHEN stored.whole ->> 'account' IS NOT NULL THEN stored.stream
-                  ELSE (stored.whole ->> 'user')::uuid
+                  WHEN stored.common THEN stored.stream
+                  ELSE coalesce((stored.whole ->> 'account')::uuid, stored.stream)
+              END AS account_id,
+              CASE
+                  WHEN stored.common OR stored.whole ->> 'account' IS NULL
+                  THEN (stored.whole ->> 'user')::uuid
+                  ELSE stored.stream
               END AS user_id,
               stored.whole ->> 'v' AS written_as,
               stored.whole ->> 'effective_at' AS effective_at,
