@@ -55,6 +55,8 @@ CHECKS = (
 )
 """Every check of a rebuild, in the order in which they are told."""
 
+BY_CHECK = {check.name: check for check in CHECKS}
+
 
 def digest_of(parts: Iterable[str]) -> str:
     """A short digest, for telling change and nothing more."""

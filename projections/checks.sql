@@ -50,6 +50,16 @@ SELECT account.account_key AS account, held.seat_type::text AS seat_type, held.n
  ORDER BY position
  LIMIT 1;
 
+-- unpaired --
+-- An unassignment that has nothing at all to end makes no row that the table takes.
+SELECT account.account_key AS account, held.seat_type::text AS seat_type, held.number,
+       held.held_until, held.unassigned AS position
+  FROM seat_holding_at(%(ceiling)s::bigint) AS held
+  JOIN account ON account.account_no = held.account_no
+ WHERE held.entry IS NULL
+ ORDER BY position
+ LIMIT 1;
+
 -- holdings_within_seats --
 -- A seat is held only while it is under contract (R24).
 SELECT account.account_key AS account, held.seat_type::text AS seat_type, held.number,
@@ -86,19 +96,25 @@ SELECT account.account_key AS account, step.seat_type::text AS seat_type, step.a
 
 -- counts_equal_holdings --
 -- The counts, which come straight from the journal, are those of the holdings and of
--- the seats: by type, the hashed instants of all changes add up to the same sums.
+-- the seats: by type, the hashed instants of all changes add up to the same sums. Where
+-- they do not, the first instant at which something else changed is looked for.
 SELECT account.account_key AS account, told.seat_type::text AS seat_type,
-       told.held, told.counted, told.position
+       told.held, told.counted,
+       (SELECT max(said.position)
+          FROM journal AS said
+         WHERE said.account_no = told.account_no
+           AND said.seat_type = told.seat_type
+           AND said.number IS NOT NULL
+           AND said.effective_at = differing.since) AS position
   FROM (
        SELECT account_no, seat_type, sum(held) AS held, sum(counted) AS counted,
-              sum(bought) AS bought, sum(counted_bought) AS counted_bought,
-              max(position) AS position
+              sum(bought) AS bought, sum(counted_bought) AS counted_bought
          FROM (
               SELECT account_no, seat_type,
                      sum(hashfloat8(date_part('epoch', held_from))::bigint
                          - coalesce(hashfloat8(date_part('epoch', held_until))::bigint, 0)) AS held,
                      0::numeric AS counted, 0::numeric AS bought,
-                     0::numeric AS counted_bought, max(assigned) AS position
+                     0::numeric AS counted_bought
                 FROM seat_holding
                WHERE NOT reversed
                GROUP BY account_no, seat_type
@@ -106,19 +122,61 @@ SELECT account.account_key AS account, told.seat_type::text AS seat_type,
               SELECT account_no, seat_type, 0, 0,
                      sum(hashfloat8(date_part('epoch', purchased_at))::bigint
                          - coalesce(hashfloat8(date_part('epoch', retires_at))::bigint, 0)),
-                     0, max(purchased)
+                     0
                 FROM seat
                GROUP BY account_no, seat_type
               UNION ALL
               SELECT account_no, seat_type, 0,
                      sum(hashfloat8(date_part('epoch', at))::bigint * (given - taken)), 0,
-                     sum(hashfloat8(date_part('epoch', at))::bigint * (bought - retired)), 0
+                     sum(hashfloat8(date_part('epoch', at))::bigint * (bought - retired))
                 FROM seat_count
                GROUP BY account_no, seat_type
               ) AS sides
         GROUP BY account_no, seat_type
        ) AS told
   JOIN account ON account.account_no = told.account_no
+ CROSS JOIN LATERAL (
+       SELECT min(at) AS since
+         FROM (
+              SELECT at
+                FROM (
+                     SELECT held_from AS at, 1 AS given, 0 AS taken, 0 AS bought,
+                            0 AS retired
+                       FROM seat_holding
+                      WHERE account_no = told.account_no
+                        AND seat_type = told.seat_type
+                        AND NOT reversed
+                     UNION ALL
+                     SELECT held_until, 0, 1, 0, 0
+                       FROM seat_holding
+                      WHERE account_no = told.account_no
+                        AND seat_type = told.seat_type
+                        AND NOT reversed
+                        AND held_until IS NOT NULL
+                     UNION ALL
+                     SELECT purchased_at, 0, 0, 1, 0
+                       FROM seat
+                      WHERE account_no = told.account_no
+                        AND seat_type = told.seat_type
+                     UNION ALL
+                     SELECT retires_at, 0, 0, 0, 1
+                       FROM seat
+                      WHERE account_no = told.account_no
+                        AND seat_type = told.seat_type
+                        AND retires_at IS NOT NULL
+                     UNION ALL
+                     SELECT at, -given, -taken, -bought, -retired
+                       FROM seat_count
+                      WHERE account_no = told.account_no
+                        AND seat_type = told.seat_type
+                     ) AS changes
+               GROUP BY at
+              HAVING sum(given) <> 0
+                  OR sum(taken) <> 0
+                  OR sum(bought) <> 0
+                  OR sum(retired) <> 0
+              ) AS instants
+       ) AS differing
  WHERE told.held <> told.counted
     OR told.bought <> told.counted_bought
  ORDER BY position

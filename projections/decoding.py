@@ -181,6 +181,8 @@ def not_readable(  # noqa: PLR0913  what there is to say of an event
 def _reason(error: psycopg.Error) -> str:
     told = error.diag.message_primary or str(error)
     if isinstance(error, psycopg.errors.CheckViolation):
+        if error.diag.constraint_name == "journal_is_in_time":
+            return "its effective time lies beyond the calendar"
         return "something that its type needs is missing"
     if isinstance(error, psycopg.errors.NotNullViolation):
         return f"its {error.diag.column_name} is missing or unknown"

@@ -9,12 +9,10 @@ the served tables as they were.
 
 from __future__ import annotations
 
-import getpass
 import os
-import socket
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from itertools import pairwise
 from typing import Any
 
@@ -22,15 +20,16 @@ import psycopg
 
 from projections import generation
 from projections.catalogue import BY_NAME, PROJECTIONS, indexes
-from projections.checks import CHECKS, Check, digest_of
+from projections.catch_up import may_not_write
+from projections.checks import BY_CHECK, CHECKS, Check, digest_of
 from projections.crew import Crew
 from projections.decoding import decode, open_persons
 from projections.filling import fill, fill_periods
-from projections.locks import REBUILD_LOCK
+from projections.locks import alone
 from projections.outcome import Made, Result, Tell
 from projections.queries import queries
 from projections.switch import switch
-from seat_ledger.errors import IntegrityFailure, LedgerError, Locked
+from seat_ledger.errors import IntegrityFailure, LedgerError
 from seat_ledger.store.connection import connect, is_lost, unavailable
 
 DEFAULT_WORKERS = max(1, min(4, os.cpu_count() or 1))
@@ -65,7 +64,7 @@ def rebuild(
     result = Result()
     connecting = connect(conninfo, role="projector", autocommit=True)
     try:
-        with connecting as connection, _alone(connection):
+        with connecting as connection, alone(connection):
             try:
                 size = workers or DEFAULT_WORKERS
                 _Rebuild(conninfo, connection, size, result, (tell, at))()
@@ -81,6 +80,8 @@ def _refused(conninfo: str, error: psycopg.Error) -> LedgerError:
     """What a failure of the database means for a rebuild."""
     if is_lost(error):
         return unavailable(conninfo, error)
+    if isinstance(error, psycopg.errors.InsufficientPrivilege):
+        return may_not_write()
     told = error.diag.message_primary or str(error).strip()
     failed = LedgerError(
         f"The database refused a step of the rebuild: {told}. The served tables are "
@@ -89,48 +90,6 @@ def _refused(conninfo: str, error: psycopg.Error) -> LedgerError:
     )
     failed.__cause__ = error
     return failed
-
-
-@contextmanager
-def _alone(connection: _Connection) -> Iterator[None]:
-    """Hold the one place for a rebuild, and say who does. Raises Locked."""
-    row = connection.execute(
-        "SELECT pg_try_advisory_lock(%s)", [REBUILD_LOCK]
-    ).fetchone()
-    if not (row and row[0]):
-        raise _taken(connection)
-    who = f"{_login()}@{socket.gethostname()}, process {os.getpid()}"
-    connection.execute(
-        "INSERT INTO projection.rebuild (backend, who) VALUES (pg_backend_pid(), %s) "
-        "ON CONFLICT (single) DO UPDATE SET backend = excluded.backend, "
-        "who = excluded.who, began_at = excluded.began_at",
-        [who],
-    )
-    try:
-        yield
-    finally:
-        if not connection.closed:
-            with suppress(psycopg.Error):  # who rebuilds is told by the lock as well
-                connection.execute("DELETE FROM projection.rebuild")
-            with suppress(psycopg.Error):
-                connection.execute("SELECT pg_advisory_unlock(%s)", [REBUILD_LOCK])
-
-
-def _taken(connection: _Connection) -> Locked:
-    row = connection.execute("SELECT who, began_at FROM projection.rebuild").fetchone()
-    who, since = row or ("somebody", None)
-    began = f" since {since:%Y-%m-%d %H:%M:%S %Z}" if since else ""
-    return Locked(
-        f"A rebuild is at work{began}: {who}. Nothing was begun.",
-        try_="wait for it, or look with 'seat-ledger projection status'",
-    )
-
-
-def _login() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return f"uid {os.geteuid()}"
 
 
 class _Rebuild:
@@ -227,7 +186,11 @@ class _Rebuild:
         ceiling = self.result.ceiling
         periods = self.crew.beside(fill_periods, ceiling)
         shares = self._account_ranges(max(1, self.workers // len(_SIDE_BY_SIDE)))
-        self._fill_indexed(shares)
+        try:
+            self._fill_indexed(shares)
+        except psycopg.errors.NotNullViolation:
+            self._find_unpaired()
+            raise
         self._fill("current_assignment")
         self._index("current_assignment")
         rows, took = self.directory.result()
@@ -268,7 +231,7 @@ class _Rebuild:
                 self.result.made[check.projection] = made
                 self.tell(made)
         if wrong:
-            raise _finding(*wrong[0])
+            raise self._finding(*wrong[0])
         for name, digest in digests:
             made = self.result.made[name]
             self.result.made[name] = made._replace(digest=digest.result())
@@ -292,6 +255,27 @@ class _Rebuild:
             parts = [one.result() for one in filled[name]]
             self._index(name)
             self._done(name, sum(rows for rows, _ in parts), sum(t for _, t in parts))
+
+    def _find_unpaired(self) -> None:
+        """Raise IntegrityFailure for an unassignment that nothing precedes."""
+        statement = queries("checks.sql")["unpaired"]
+        given = {"ceiling": self.result.ceiling}
+        row = self.crew.one(_first_finding, statement, given)
+        if row is not None:
+            raise self._finding(BY_CHECK["holdings_have_both_ends"], row)
+
+    def _finding(self, check: Check, row: dict[str, Any]) -> IntegrityFailure:
+        """What to say of the first row that should not be."""
+        position = row["position"]
+        stored = queries("journal", "decode.sql")["stored"]
+        topic = self.crew.one(_ask, stored, {"position": position})
+        details = {key: str(value) for key, value in row.items()}
+        return IntegrityFailure(
+            f"{check.projection}: {check.told(row)}. The served tables are unchanged.",
+            try_=f"seat-ledger event show {position}",
+            **details
+            | {"projection": check.projection, "topic": topic, "position": position},
+        )
 
     def _fill(self, name: str) -> None:
         """Fill a table, each worker its accounts."""
@@ -360,17 +344,6 @@ def _ask(connection: _Connection, statement: bytes, given: Any) -> Any:
 def _analyze(connection: _Connection, *names: str) -> None:
     for name in names:
         connection.execute(f"ANALYZE {BY_NAME[name].name}".encode())
-
-
-def _finding(check: Check, row: dict[str, Any]) -> IntegrityFailure:
-    """What to say of the first check that found something."""
-    position = row["position"]
-    return IntegrityFailure(
-        f"{check.projection}: {check.told(row)}. The served tables are unchanged.",
-        try_=f"seat-ledger event show {position}",
-        projection=check.projection,
-        **{key: str(value) for key, value in row.items()} | {"position": position},
-    )
 
 
 def _first_finding(

@@ -36,7 +36,7 @@ SELECT account.account_key AS account, counted.seat_type::text AS seat_type,
 COMMENT ON VIEW projection.billable_seats IS
     'One row is what counts of one account, billing period and seat type.';
 COMMENT ON COLUMN projection.billable_seats.account IS 'The account''s key.';
-COMMENT ON COLUMN projection.billable_seats.seat_type IS 'Family and tier.';
+COMMENT ON COLUMN projection.billable_seats.seat_type IS 'Hub and tier.';
 COMMENT ON COLUMN projection.billable_seats.period IS 'The period''s first local date.';
 COMMENT ON COLUMN projection.billable_seats.starts IS 'The period''s first instant.';
 COMMENT ON COLUMN projection.billable_seats.ends IS 'The period''s end, excluded.';

@@ -6,7 +6,7 @@ SELECT account.account_key AS account, step.seat_type::text AS seat_type, step.a
 COMMENT ON VIEW projection.seat_count IS
     'One row is one step: the counts from this instant until the type''s next row.';
 COMMENT ON COLUMN projection.seat_count.account IS 'The account''s key.';
-COMMENT ON COLUMN projection.seat_count.seat_type IS 'Family and tier.';
+COMMENT ON COLUMN projection.seat_count.seat_type IS 'Hub and tier.';
 COMMENT ON COLUMN projection.seat_count.at IS 'From this instant on.';
 COMMENT ON COLUMN projection.seat_count.purchased IS 'Seats under contract.';
 COMMENT ON COLUMN projection.seat_count.assigned IS 'Seats held by somebody.';

@@ -30,8 +30,9 @@ CREATE TABLE journal (
         CASE
             WHEN topic IN ('SeatAssigned', 'SeatUnassigned')
                 THEN seat_type IS NOT NULL AND number > 0 AND user_no IS NOT NULL
-            WHEN topic IN ('SeatPurchased', 'SeatRetired')
-                THEN seat_type IS NOT NULL AND number > 0
+            WHEN topic = 'SeatPurchased' THEN seat_type IS NOT NULL AND number > 0
+            WHEN topic = 'SeatRetired'
+                THEN seat_type IS NOT NULL AND number > 0 AND renewal > 0
             WHEN topic = 'SeatReductionRequested'
                 THEN seat_type IS NOT NULL AND quantity > 0 AND renewal > 0
             WHEN topic = 'SeatReductionCancelled'
@@ -45,7 +46,10 @@ CREATE TABLE journal (
             WHEN topic = 'EntryReversed'
                 THEN entry IS NOT NULL AND root IS NOT NULL AND holds IS NOT NULL
             ELSE details IS NOT NULL
-        END) IS TRUE)
+        END) IS TRUE),
+    -- What has a local date in every zone.
+    CONSTRAINT journal_is_in_time CHECK (
+        effective_at > '0002-01-01Z' AND effective_at < '9999-01-01Z')
 );
 
 -- indexes --

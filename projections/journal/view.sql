@@ -14,7 +14,7 @@ COMMENT ON COLUMN projection.journal.event IS 'What happened.';
 COMMENT ON COLUMN projection.journal.account IS 'The account''s key.';
 COMMENT ON COLUMN projection.journal.account_id IS 'The account''s id.';
 COMMENT ON COLUMN projection.journal.user_id IS 'The user that it is about, if any.';
-COMMENT ON COLUMN projection.journal.seat_type IS 'Family and tier.';
+COMMENT ON COLUMN projection.journal.seat_type IS 'Hub and tier.';
 COMMENT ON COLUMN projection.journal.number IS 'The seat''s number within account and type.';
 COMMENT ON COLUMN projection.journal.seat IS 'Type and number, as people write it.';
 COMMENT ON COLUMN projection.journal.hub IS 'Of an access: to which hub.';

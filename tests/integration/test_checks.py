@@ -51,11 +51,12 @@ def test_a_check_finds_what_the_events_contradict(
     fill(ledger, "acme")
     catch_up(database)
     before = digests(database)
-    broken(database, name)
+    position = broken(database, name)
     result = rebuild(database)
     check = next(one for one in CHECKS if one.name == name)
     assert isinstance(result.error, IntegrityFailure)
-    assert result.error.details["position"]
+    assert result.error.details["position"] == position
+    assert result.error.details["topic"] == BROKEN[name][0]
     assert result.made[check.projection].status == "error"
     told = check.sentence.rpartition("}: ")[2].partition("{")[0]
     assert told in str(result.made[check.projection].reason)
@@ -63,6 +64,27 @@ def test_a_check_finds_what_the_events_contradict(
     assert not result.switched
     assert digests(database) == before
     assert [state for state, _ in generations(database)[0]] == ["served"]
+
+
+def test_an_unassignment_that_nothing_precedes_is_named(
+    database: str, ledger: SeatLedger
+) -> None:
+    fill(ledger, "acme")
+    with psycopg.connect(database) as connection:
+        (user,) = connection.execute(
+            "SELECT user_id::text FROM ledger.user_name LIMIT 1"
+        ).fetchone()
+    whole = {"v": 1, **WHOLE, "seat_type": PRO, "user": user, "number": 90}
+    position = poison(
+        database, "SeatUnassigned", json.dumps(whole, separators=(",", ":")).encode()
+    )
+    result = rebuild(database)
+    assert isinstance(result.error, IntegrityFailure)
+    assert result.error.details["position"] == position
+    assert result.error.details["projection"] == "seat_holding"
+    assert result.error.details["topic"] == "SeatUnassigned"
+    assert "ends no holding" in str(result.made["seat_holding"].reason)
+    assert not result.switched
 
 
 def test_a_journal_that_lacks_an_event_is_not_served(

@@ -43,6 +43,17 @@ POISONS = {
         {**WHOLE, "seat_type": PRO, "number": 10**30},
         "out of range",
     ),
+    "an instant beyond the calendar": (
+        "SeatPurchased",
+        {**WHOLE, "effective_at": "infinity", "seat_type": PRO, "number": 90},
+        "calendar",
+    ),
+    "an instant before the calendar": (
+        "SeatPurchased",
+        {**WHOLE, "effective_at": "0044-03-15 BC", "seat_type": PRO, "number": 90},
+        "calendar",
+    ),
+    "no renewal": ("SeatRetired", {**WHOLE, "seat_type": PRO, "number": 1}, "missing"),
     "an unknown seat type": (
         "SeatPurchased",
         {**WHOLE, "seat_type": "sales/golden", "number": 90},
@@ -107,11 +118,6 @@ def test_r74_a_contract_without_a_calendar_stops_everything_at_its_position(
 
 REFUSED = {
     "an end of no holding": ("SeatUnassigned", {"number": 4}, "seat_holding"),
-    "an instant beyond all": (
-        "SeatPurchased",
-        {"number": 90, "effective_at": "infinity"},
-        "timestamp",
-    ),
 }
 
 
