@@ -49,7 +49,7 @@ CREATE TABLE journal (
         END) IS TRUE),
     -- What has a local date in every zone.
     CONSTRAINT journal_is_in_time CHECK (
-        effective_at > '0002-01-01Z' AND effective_at < '9999-01-01Z')
+        effective_at >= '0002-01-01Z' AND effective_at < '9999-01-01Z')
 );
 
 -- indexes --
