@@ -6,6 +6,7 @@ import json
 import os
 import re
 import threading
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -231,6 +232,44 @@ def test_workers_stand_back_and_never_come_forward(
     monkeypatch.setattr(os, "setpriority", lambda _kind, _pid, to: set_.append(to))
     with Crew(database, 1, 1):
         assert set(set_) == {15}
+
+
+def test_a_worker_s_session_stands_back_where_sessions_share_the_processors(
+    database: str,
+) -> None:
+    """Niceness alone tells nothing across sessions, each in a group of its own."""
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    with Crew(database, 1, 1) as crew:
+        grouped = Path(f"/proc/{crew.connections[0].info.backend_pid}/autogroup")
+        told = grouped.read_text("ascii") if grouped.exists() else ""
+        if os.geteuid() == 0 and told:
+            assert told.split()[-1] == "10"
+        mine = crew.pool.submit(lambda: os.getpriority(os.PRIO_PROCESS, 0)).result()
+        assert mine == max(10, own)
+    assert os.getpriority(os.PRIO_PROCESS, 0) == own
+
+
+def test_tables_are_vacuumed_when_they_are_served_and_not_while_they_are_filled(
+    database: str, ledger: SeatLedger
+) -> None:
+    fill(ledger, "acme")
+    seen: dict[str, set[str]] = {}
+
+    def look(what: str) -> None:
+        with psycopg.connect(database) as connection:
+            seen[what] = {
+                name
+                for (name,) in connection.execute(
+                    "SELECT relname FROM pg_class "
+                    "WHERE relnamespace = 'projection_2'::regnamespace "
+                    "AND 'autovacuum_enabled=off' = ANY (reloptions)"
+                )
+            }
+
+    assert rebuild(database, at=look).error is None
+    look("served")
+    assert seen["checks and digests"] == {one.name for one in PROJECTIONS}
+    assert seen["served"] == set()
 
 
 def test_the_last_generation_is_kept_and_older_ones_are_dropped(
