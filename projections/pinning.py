@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import count
+
 import psycopg
 
 from projections import generation
 from projections.generation import Connection, Served
+
+_TIMES = count()
 
 
 def pin(connection: Connection, *, sees_store: bool = True) -> Served:
@@ -32,11 +36,11 @@ def settle(connection: Connection, number: int, *, own: bool = False) -> None:
     """Let names mean a generation's tables, on a connection that may know another's.
 
     What was prepared for those names their types, and would fail on these. The driver
-    forgets it too, for a text that it sees for the first time.
+    forgets it too, but only for a text that it sees for the first time: hence a number.
     """
     row = connection.execute("SELECT current_setting('search_path')").fetchone()
     path = [generation.schema_of(number, own=True)] * own
     path.append(generation.schema_of(number))
     if row != (", ".join(path),):
         generation.use(connection, number, own=own)
-        connection.execute(f"DEALLOCATE ALL -- {', '.join(path)}".encode())
+        connection.execute(f"DEALLOCATE ALL -- {next(_TIMES)}".encode())

@@ -194,7 +194,7 @@ class Pool:
     def _give_back(self, reader: PooledReader) -> None:
         """Keep a reader, if it is still well: its answer was given, or was no."""
         try:
-            reader.connection.execute("ROLLBACK")
+            reader.rest()  # what its names mean is kept, and what is prepared
             self._idle.append(reader)
         except psycopg.Error:
             reader.connection.close()

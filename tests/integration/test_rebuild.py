@@ -16,6 +16,7 @@ from projections import engine, generation, switch
 from projections import rebuild as rebuilding
 from projections.catalogue import PROJECTIONS
 from projections.crew import Crew
+from projections.pinning import pin
 from projections.reader import Reader
 from projections.rebuild import rebuild
 from seat_ledger.application import SeatLedger
@@ -312,6 +313,21 @@ def test_who_has_begun_to_read_keeps_the_tables_whatever_is_rebuilt_meanwhile(
 
 
 WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'relation'"
+
+
+def test_a_reader_whose_transaction_was_undone_goes_on(
+    database: str, ledger: SeatLedger
+) -> None:
+    """What it had prepared is gone with the names that it knew, for both sides."""
+    fill(ledger, "acme")
+    catch_up(database)
+    with connect(database, autocommit=True) as connection:
+        for times in (1, 1, 8, 8):
+            pin(connection)
+            for _ in range(times):
+                row = connection.execute("SELECT count(*) FROM account").fetchone()
+                assert row == (1,)
+            connection.execute("ROLLBACK")
 
 
 def test_who_reads_on_in_a_kept_generation_and_its_drop_never_wait_for_each_other(
