@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 
@@ -113,8 +114,15 @@ def generations(conninfo: str) -> tuple[list[tuple[str, int]], list[int]]:
     return rows, [number for (number,) in schemas]
 
 
-def poison(conninfo: str, topic: str, state: bytes, *, new: bool = False) -> int:
-    """Store an event as nobody of ours would, of the first or a new stream."""
+def poison(
+    conninfo: str, topic: str, state: bytes | dict[str, Any], *, new: bool = False
+) -> int:
+    """Store an event as nobody of ours would, of the first or a new stream.
+
+    What it says is given as it is stored, or by name.
+    """
+    if isinstance(state, dict):
+        state = json.dumps({"v": 1, **state}, separators=(",", ":")).encode()
     with psycopg.connect(conninfo) as connection:
         (position,) = connection.execute(
             "INSERT INTO ledger.stored_events "

@@ -152,13 +152,12 @@ def test_a_failed_check_is_told_with_its_position_and_serves_nothing(
     fill(ledger, "acme")
     catch_up(database)
     before = digests(database)
-    twice = {**WHOLE, "v": 1, "seat_type": PRO, "number": 1}
+    twice = {**WHOLE, "seat_type": PRO, "number": 1}
     with psycopg.connect(database) as connection:
         (twice["user"],) = connection.execute(
             "SELECT user_id::text FROM projection.seat_holding WHERE number = 2"
         ).fetchone()
-    state = json.dumps({"v": twice.pop("v"), **twice}, separators=(",", ":")).encode()
-    position = poison(database, "SeatAssigned", state)
+    position = poison(database, "SeatAssigned", twice)
     program = Program(database)
     results = tmp_path / "run_results.json"
     done = program.run("projection", "rebuild", "--results", results)
