@@ -31,7 +31,7 @@ COMMANDS = {
         "cli.exporting:export",
         "Whole tables as CSV, JSON Lines or Parquet.",
     ),
-    "help": ("cli.topics:help_", "Topics: time, exit-codes, formats, glossary."),
+    "help": ("cli.topics:help_", "Concepts, audits, operations, formats."),
     "import": ("cli.importing:import_", "Record the commands of a file."),
     "integrity": (
         "cli.integrity:group",

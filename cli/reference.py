@@ -12,7 +12,7 @@ import cli
 import projections
 import seat_ledger
 from cli.main import COMMANDS, program
-from cli.topics import TOPICS
+from cli.topics import TOPICS, title_of
 from seat_ledger.errors import REFUSALS, CommandRefused, LedgerError
 from seat_ledger.events import EVENT_CLASSES
 from seat_ledger.settings import Settings
@@ -63,8 +63,9 @@ def _lines() -> Iterator[str]:
     for name, field in Settings.model_fields.items():
         variable = f"`SEAT_LEDGER_{name.upper()}`"
         yield f"| {variable} | {field.default} | {field.description} |"
-    for topic, text in TOPICS.items():
-        yield f"\n## {topic}\n\n```text\n{text}```"
+    yield "\n## Help topics\n"
+    for topic in TOPICS:
+        yield f"- `seat-ledger help {topic}`: [{title_of(topic)}](topics/{topic}.md)"
 
 
 def _command(command: click.Command, path: str) -> Iterator[str]:
