@@ -413,11 +413,11 @@ class Deliberation:
             )
         draft = self.caller.compute_invoice(request)
         workspace = self.workspace
-        changes, last = workspace.source.standing(workspace.account_id)
-        if changes != workspace.changes or last > draft.cut_off:
+        head, last = workspace.source.standing(workspace.account_id)
+        if head != workspace.head or last > draft.cut_off:
             raise Conflict(
                 f"{request.account} changed while {request.invoice} was computed, as "
-                f"known at position {draft.cut_off}. Nothing was written.",
+                f"known at position {draft.cut_off}.",
                 try_="repeat the command",
             )
         return draft

@@ -99,6 +99,12 @@ class Unavailable(LedgerError):
     exit_code = 10
 
 
+class OutcomeUnknown(Unavailable):
+    """The connection was lost while a command was being committed."""
+
+    code = "outcome_unknown"
+
+
 class DatabaseRefused(Unavailable):
     """The database was reached, but did not do it: a time limit, a full disk."""
 
