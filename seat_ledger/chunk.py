@@ -25,9 +25,9 @@ from seat_ledger.errors import (
     OutcomeUnknown,
     Unavailable,
 )
+from seat_ledger.head import NO_HEAD, Head
 from seat_ledger.lines import Batch, Line, LineOutcome, failed
 from seat_ledger.store.bulk import Decided, append_many
-from seat_ledger.store.recorder import NO_HEAD, Head
 from seat_ledger.values import account_id
 from seat_ledger.workspace import Workspace
 

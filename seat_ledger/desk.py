@@ -38,6 +38,7 @@ from seat_ledger.errors import (
     LedgerError,
 )
 from seat_ledger.events import EntryReversed, InvoiceIssued, LedgerEvent
+from seat_ledger.head import Head
 from seat_ledger.sealing import erased
 from seat_ledger.settings import Settings
 from seat_ledger.snapshot import AccountSnapshot, WrittenSnapshot
@@ -57,7 +58,6 @@ from seat_ledger.store.recorder import (
     POSITION_INDEX,
     Append,
     Erasure,
-    Head,
     LedgerRecorder,
     UserName,
 )

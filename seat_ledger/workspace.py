@@ -15,7 +15,7 @@ from uuid import UUID
 from seat_ledger.account import Account
 from seat_ledger.errors import CommandRefused, NotFound
 from seat_ledger.events import LedgerEvent
-from seat_ledger.store.recorder import NO_HEAD, Head
+from seat_ledger.head import NO_HEAD, Head
 from seat_ledger.user import User
 from seat_ledger.values import fold_email, iso, shown
 

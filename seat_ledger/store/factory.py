@@ -20,9 +20,10 @@ from psycopg import Connection
 from psycopg.conninfo import make_conninfo
 from psycopg.rows import DictRow, dict_row
 
+from seat_ledger.head import Head
 from seat_ledger.snapshot import SNAPSHOT_TOPIC, AccountSnapshot, WrittenSnapshot
 from seat_ledger.store.connection import become
-from seat_ledger.store.recorder import SCHEMA, Head, LedgerRecorder
+from seat_ledger.store.recorder import SCHEMA, LedgerRecorder
 
 for _name in ("psycopg", "psycopg.pool"):  # the library silences them at import
     logging.getLogger(_name).setLevel(logging.NOTSET)

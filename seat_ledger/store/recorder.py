@@ -9,7 +9,6 @@ not fight with VACUUM, ANALYZE or index builds as the library's table lock does.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -25,10 +24,9 @@ from psycopg.rows import DictRow
 from psycopg.sql import SQL, Identifier
 
 from seat_ledger.errors import OutcomeUnknown, SchemaMismatch
+from seat_ledger.head import Head
 from seat_ledger.store.connection import is_lost
-
-APPEND_LOCK = 7365617431
-"""The advisory lock that every append holds until it commits."""
+from seat_ledger.store.standing import APPEND_LOCK
 
 SCHEMA = "ledger"
 MOVED = "SL001"
@@ -77,33 +75,13 @@ class Erasure(NamedTuple):
     reads_as: str
 
 
-class Head(NamedTuple):
-    """Where an account is: how many appends it has seen, and the mark of the last.
-
-    The number alone is no identity: others count up to it too, once an older backup
-    was restored. The mark is random, and chosen by who appends.
-    """
-
-    changes: int
-    mark: int
-
-    def following(self) -> Head:
-        """Where the account will be after an append of ours."""
-        return Head(self.changes + 1, secrets.randbits(62))
-
-
-NO_HEAD = Head(0, 0)
-"""Where an account is that nothing was recorded of."""
-
-
 class Append(NamedTuple):
     """What one command's append writes beside its events.
 
     `seen` is where the account was that the command was decided on, and `next` where
-    it will be; `due`
-    counts the events at the front that are no part of the command's result (R37).
-    `invoice` is the number of the invoice that its last event issues. An `erasure`
-    leaves no digest of the command that asked for it, which named the person.
+    it will be. `due` counts the events at the front that are no part of the command's
+    result (R37). `invoice` is the number of the invoice that its last event issues. An
+    `erasure` leaves no digest of the command that asked for it, which named the person.
     """
 
     account_id: UUID

@@ -19,7 +19,8 @@ from seat_ledger.application import SeatLedger
 from seat_ledger.errors import CommandRefused, OutcomeUnknown, Unavailable
 from seat_ledger.settings import Settings
 from seat_ledger.store.factory import LedgerDatastore
-from seat_ledger.store.recorder import APPEND_LOCK, Appended, LedgerRecorder
+from seat_ledger.store.recorder import Appended, LedgerRecorder
+from seat_ledger.store.standing import APPEND_LOCK
 
 
 class TestLibraryCases(ApplicationRecorderTestCase):
