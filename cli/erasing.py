@@ -51,7 +51,7 @@ def erase(user: str, account: str, yes: bool, dry_run: bool, **given: Any) -> No
         if not dry_run:
             try:
                 notes = _afterwards(session, ledger, result)
-            except Exception as error:  # the erasure is recorded, whatever fails now
+            except Exception as error:  # noqa: BLE001  the erasure itself is recorded
                 failed = _unfinished(session, error)
     answer = told(asked, result, dry_run)
     if not dry_run:

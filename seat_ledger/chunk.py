@@ -35,6 +35,8 @@ MAX_EVENTS = 20_000
 """Events that wait in memory before they are appended."""
 
 TRIES = 10
+PAUSE = 0.05
+"""Seconds before the first of them; twice as long before each next."""
 
 T = TypeVar("T")
 Key = tuple[str, str]
@@ -372,6 +374,6 @@ class Chunk:
                     raise (
                         OutcomeUnknown(error.message) if is_unknown else error
                     ) from error
-                time.sleep(0.05 * 2**attempt)
+                time.sleep(PAUSE * 2**attempt)
             else:
                 return
