@@ -52,7 +52,8 @@ GRANT USAGE ON SCHEMA ledger
     TO seat_ledger_writer, seat_ledger_projector, seat_ledger_reader;
 
 GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA ledger TO seat_ledger_writer;
-REVOKE INSERT ON ledger.schema_migration, ledger.digest_key FROM seat_ledger_writer;
+REVOKE INSERT ON ledger.schema_migration, ledger.digest_key, ledger.answered
+  FROM seat_ledger_writer;
 REVOKE ALL ON ledger.account_reader FROM seat_ledger_writer;
 GRANT SELECT, USAGE, UPDATE ON ALL SEQUENCES IN SCHEMA ledger TO seat_ledger_writer;
 GRANT UPDATE ON ledger.account_head, ledger.snapshots TO seat_ledger_writer;
@@ -69,6 +70,11 @@ GRANT SELECT ON ledger.stored_events, ledger.schema_migration, ledger.person_key
 GRANT SELECT ON ledger.schema_migration TO seat_ledger_reader;
 GRANT SELECT (notification_id, recorded_at) ON ledger.stored_events
    TO seat_ledger_reader;
+GRANT SELECT ON SEQUENCE ledger.stored_events_notification_id_seq
+   TO seat_ledger_projector, seat_ledger_reader;
+-- Whoever answers for an instant notes it.
+GRANT EXECUTE ON FUNCTION ledger.note_answered(timestamptz)
+   TO seat_ledger_writer, seat_ledger_projector, seat_ledger_reader;
 
 -- single --
 -- The reader of single accounts: the rows of ledger.account_reader say of which.
@@ -86,6 +92,8 @@ $$;
 REVOKE ALL ON ALL TABLES IN SCHEMA ledger FROM seat_ledger_account_reader;
 GRANT USAGE ON SCHEMA ledger TO seat_ledger_account_reader;
 GRANT SELECT ON ledger.schema_migration TO seat_ledger_account_reader;
+GRANT EXECUTE ON FUNCTION ledger.note_answered(timestamptz)
+   TO seat_ledger_account_reader;
 -- A policy shows what concerns the login, and no more.
 GRANT SELECT (login, account_id) ON ledger.account_reader
    TO seat_ledger_account_reader;

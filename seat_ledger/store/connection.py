@@ -109,6 +109,14 @@ def sqlstate_of(error: BaseException) -> str | None:
     return None
 
 
+def constraint_of(error: BaseException) -> str | None:
+    """The name of the constraint or index behind an error, if a server said one."""
+    for cause in _causes(error):
+        if isinstance(cause, psycopg.Error) and cause.diag.constraint_name:
+            return cause.diag.constraint_name
+    return None
+
+
 def _primary(error: BaseException) -> str | None:
     """What the server said first, without the lines that say where."""
     for cause in _causes(error):
@@ -140,8 +148,7 @@ def unavailable(conninfo: str, error: Exception) -> Unavailable:
     where = f"{host}{f':{port}' if port else ''}/{named.get('dbname') or ''}"
     if is_refusal(error):
         return DatabaseRefused(
-            f"The database at {where} did not do it: {reason.rstrip('.')}. "
-            "Nothing of it was written.",
+            f"The database at {where} did not do it: {reason.rstrip('.')}.",
             try_="repeat the command when the cause is gone; see the server's log",
         )
     return Unavailable(
@@ -161,7 +168,7 @@ def not_allowed(error: psycopg.Error) -> NotAllowed:
     """The failure of a login to do what it has no right to."""
     told = (error.diag.message_primary or "permission denied").rstrip(".")
     return NotAllowed(
-        f"This login may not do that in the database: {told}. Nothing of it was done.",
+        f"This login may not do that in the database: {told}.",
         try_="let the login be given the role that the work needs; see 'Who may do "
         "what' in the README, and 'seat-ledger doctor'",
     )

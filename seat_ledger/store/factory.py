@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
 import orjson
-from eventsourcing.persistence import InfrastructureFactory
+from eventsourcing.persistence import (
+    InfrastructureFactory,
+    InterfaceError,
+    OperationalError,
+)
 from eventsourcing.postgres import ConnectionPool, PostgresDatastore
 from eventsourcing.utils import Environment
 from psycopg import Connection
 from psycopg.conninfo import make_conninfo
+from psycopg.rows import DictRow, dict_row
 
+from seat_ledger.head import Head
 from seat_ledger.snapshot import SNAPSHOT_TOPIC, AccountSnapshot, WrittenSnapshot
 from seat_ledger.store.connection import become
 from seat_ledger.store.recorder import SCHEMA, LedgerRecorder
@@ -31,12 +38,13 @@ class LedgerDatastore(PostgresDatastore):
 
     def __init__(self, conninfo: str, *, pool_size: int = 8) -> None:
         super().__init__("", "", "", "", "", schema=SCHEMA)
+        self.losses = 0
         self.idle_in_transaction_session_timeout = 60
         self.pool_open_timeout = None
         self.pool = ConnectionPool(
             make_conninfo(conninfo, application_name="seat-ledger"),
             connection_class=Connection[Any],
-            kwargs={"row_factory": _dict_row(), "connect_timeout": 10},
+            kwargs={"row_factory": dict_row, "connect_timeout": 10},
             min_size=1,
             max_size=pool_size,
             open=False,
@@ -45,6 +53,20 @@ class LedgerDatastore(PostgresDatastore):
             num_workers=1,
             reconnect_timeout=15,
         )
+
+    @contextmanager
+    def get_connection(self) -> Iterator[Connection[DictRow]]:
+        """A connection of the pool; what failed on the way is counted.
+
+        The library asks again by itself in places: who holds on to what was read must
+        learn of it all the same.
+        """
+        try:
+            with super().get_connection() as connection:
+                yield connection
+        except (InterfaceError, OperationalError):
+            self.losses += 1
+            raise
 
     def after_connect_func(self) -> Callable[[Connection[Any]], None]:
         """Prepare a connection: autocommit, and a limit for idle transactions."""
@@ -59,12 +81,6 @@ class LedgerDatastore(PostgresDatastore):
             )
 
         return after_connect
-
-
-def _dict_row() -> Any:
-    from psycopg.rows import dict_row  # noqa: PLC0415
-
-    return dict_row
 
 
 class LedgerFactory(InfrastructureFactory[Any]):
@@ -116,13 +132,18 @@ class SnapshotStore:
                 orjson.loads(bytes(row["state"])),
             )
 
-    def keep(self, snapshot: WrittenSnapshot) -> None:
-        """Keep an account as it was, unless a later snapshot is kept already."""
+    def keep(self, snapshot: WrittenSnapshot, head: Head) -> None:
+        """Keep an account as it was at a head, if it still is there.
+
+        Not over a later snapshot, and not where the account moved: if that is by an
+        older backup that was restored, what is to be kept never was.
+        """
         with self.datastore.get_connection() as connection:
             connection.execute(
                 "INSERT INTO ledger.snapshots AS kept "
                 "(originator_id, originator_version, topic, state) "
-                "VALUES (%s, %s, %s, %s) "
+                "SELECT %s, %s, %s, %s FROM ledger.account_head "
+                "WHERE account_id = %s AND changes = %s AND marks[1] = %s "
                 "ON CONFLICT (originator_id) DO UPDATE SET "
                 "originator_version = excluded.originator_version, "
                 "topic = excluded.topic, state = excluded.state "
@@ -132,5 +153,7 @@ class SnapshotStore:
                     snapshot.originator_version,
                     SNAPSHOT_TOPIC,
                     snapshot.state,
+                    snapshot.originator_id,
+                    *head,
                 ],
             )

@@ -16,6 +16,7 @@ import psycopg
 from seat_ledger.errors import SchemaMismatch
 from seat_ledger.store import access
 from seat_ledger.store.connection import connect
+from seat_ledger.store.standing import APPEND_LOCK
 
 _LOCK = 7365617430
 OLDEST_SERVER = 150000
@@ -74,6 +75,16 @@ SELECT sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())
 """Makes the secret of the commands' digests anew where a restore left it out."""
 
 
+_POSITIONS = """
+SELECT pg_catalog.setval('ledger.stored_events_notification_id_seq', stored.last)
+  FROM (SELECT max(notification_id) AS last FROM ledger.stored_events) AS stored,
+       ledger.stored_events_notification_id_seq AS sequence
+ WHERE stored.last > sequence.last_value
+    OR (stored.last = sequence.last_value AND NOT sequence.is_called)
+"""
+"""Sets the sequence of positions behind the last event, where it was set back."""
+
+
 def migrate(conninfo: str, *, up_to: int | None = None) -> list[str]:
     """Bring the schema up to this program's; return the names of what was applied.
 
@@ -103,6 +114,11 @@ def migrate(conninfo: str, *, up_to: int | None = None) -> list[str]:
         if up_to is None:
             access.grant(connection)
             connection.execute(_DIGEST_KEY)
+            with connection.transaction():
+                connection.execute(
+                    "SELECT pg_catalog.pg_advisory_xact_lock(%s)", [APPEND_LOCK]
+                )
+                connection.execute(_POSITIONS)
         return done
 
 
