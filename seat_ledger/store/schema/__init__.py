@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from importlib import resources
 from typing import NamedTuple
+from uuid import UUID
 
 import psycopg
 
@@ -116,6 +117,17 @@ def status_of(connection: psycopg.Connection[tuple[object, ...]]) -> SchemaStatu
     """How far the schema is, asked on an open connection."""
     applied = _applied(connection)
     return SchemaStatus(max(applied, default=0), migrations()[-1].number)
+
+
+def ledger_id(connection: psycopg.Connection[tuple[object, ...]]) -> UUID:
+    """Which ledger this is, whatever its address; a copy of it has the same."""
+    row = connection.execute("SELECT ledger_id FROM ledger.identity").fetchone()
+    if row is None:
+        raise SchemaMismatch(
+            "The ledger's identity (ledger.identity) is missing.",
+            try_="restore the table from a backup",
+        )
+    return UUID(str(row[0]))
 
 
 def check(connection: psycopg.Connection[tuple[object, ...]]) -> None:
