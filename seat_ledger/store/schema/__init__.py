@@ -19,7 +19,6 @@ from seat_ledger.store import access
 from seat_ledger.store.connection import connect
 
 _LOCK = 7365617430
-OLDEST_SERVER = 150000
 
 _HISTORY = """
 CREATE TABLE IF NOT EXISTS ledger.schema_migration (
@@ -82,7 +81,6 @@ def migrate(conninfo: str, *, up_to: int | None = None) -> list[str]:
     is newer than the program, was migrated by another one, or is too old a server.
     """
     with connect(conninfo, autocommit=True) as connection:
-        _check_server(connection)
         connection.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
         connection.execute("SET client_min_messages = warning")
         connection.execute("CREATE SCHEMA IF NOT EXISTS ledger")
@@ -172,12 +170,3 @@ def _check_history(applied: dict[int, str]) -> None:
                 f"Migration {number} of this database is not this program's.",
                 try_="use the program that migrated it, or restore a backup",
             )
-
-
-def _check_server(connection: psycopg.Connection[tuple[object, ...]]) -> None:
-    if connection.info.server_version < OLDEST_SERVER:
-        raise SchemaMismatch(
-            f"The server is PostgreSQL {connection.info.server_version // 10000}; "
-            "15 or newer is needed.",
-            try_="name another database",
-        )
