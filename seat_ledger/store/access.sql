@@ -35,7 +35,8 @@ BEGIN
                CASE space.nspname WHEN 'ledger' THEN 'seat_ledger_owner'
                                   ELSE 'seat_ledger_projector' END AS owner
           FROM pg_namespace AS space
-         WHERE space.nspname = 'ledger' OR space.nspname ~ '^projection(_[0-9]+)?(_own)?$'
+         WHERE space.nspname = ANY (
+               string_to_array(current_setting('seat_ledger.schemas'), ','))
     LOOP
         EXECUTE format('ALTER SCHEMA %I OWNER TO %I', one.nspname, one.owner);
         PERFORM pg_temp.own(one.oid, one.nspname, one.owner);

@@ -78,7 +78,8 @@ WORDS = {
 VARIABLES = {
     "PGOPTIONS": "-c search_path=evil,pg_catalog -c datestyle=German "
     "-c role=an_odd_role -c client_encoding=LATIN1 -c array_nulls=off "
-    "-c default_transaction_isolation=serializable -c extra_float_digits=-15 -c transform_null_equals=on",
+    "-c default_transaction_isolation=serializable -c extra_float_digits=-15 "
+    "-c transform_null_equals=on",
     "PGCLIENTENCODING": "SQL_ASCII",
     "PGDATESTYLE": "SQL, DMY",
     "PGTZ": "Asia/Kathmandu",
@@ -117,7 +118,9 @@ def odd(server: str, database: str, tmp_path: Path) -> Iterator[Odd]:
     program = Program(make_conninfo(database, user=login), tmp_path)
     plain = Program(database, tmp_path)
     plain.record(OPEN, BUY, ANN | {"name": "Zoë Łuk“\\x\\"}, GIVE)
-    yield Odd(program, plain, login, database)
+    odd = Odd(program, plain, login, database)
+    yield odd
+    odd.alter("database", None)
     with (
         psycopg.connect(server, autocommit=True) as connection,
         psycopg.connect(database, autocommit=True) as inside,
@@ -141,9 +144,14 @@ class Odd(NamedTuple):
         try:
             self.program.record(line)
         except AssertionError as error:
-            return None if may_refuse and _is_refusal(str(error)) else f"write {error}"
-        for words in QUESTIONS:
-            odd, plain = self.program.run(*words), self.plain.run(*words)
+            self.alter("database", None)
+            if not (may_refuse and _is_refusal(str(error))):
+                return f"write {error}"
+            key = "ann"
+        answers = [self.program.run(*words) for words in QUESTIONS]
+        self.alter("database", None)
+        for words, odd in zip(QUESTIONS, answers, strict=True):
+            plain = self.plain.run(*words)
             assert plain.status == 0, plain.err
             if odd.status == 0 and odd.out != plain.out:
                 return f"{words}: {odd.out!r} and not {plain.out!r}"
@@ -168,7 +176,8 @@ class Odd(NamedTuple):
     def alter(self, of: str, setting: Setting | None) -> bool:
         """Set or take back a setting of the role or of the database."""
         kind, name = ("ROLE", self.login) if of == "role" else ("DATABASE", None)
-        with psycopg.connect(self.database, autocommit=True) as connection:
+        admin = make_conninfo(self.database, options="-c role=none")
+        with psycopg.connect(admin, autocommit=True) as connection:
             who = sql.Identifier(name or connection.info.dbname)
             head = sql.SQL(f"ALTER {kind} {{}} ").format(who)
             if setting is None:

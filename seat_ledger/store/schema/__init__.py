@@ -15,7 +15,7 @@ from uuid import UUID
 import psycopg
 
 from seat_ledger.errors import SchemaMismatch
-from seat_ledger.store import access
+from seat_ledger.store import access, ownership
 from seat_ledger.store.connection import connect
 
 _LOCK = 7365617430
@@ -83,8 +83,10 @@ def migrate(conninfo: str, *, up_to: int | None = None) -> list[str]:
     with connect(conninfo, autocommit=True) as connection:
         connection.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
         connection.execute("SET client_min_messages = warning")
-        connection.execute("CREATE SCHEMA IF NOT EXISTS ledger")
-        connection.execute(_HISTORY)
+        ownership.check(connection, tuple(one.sql for one in migrations()))
+        with connection.transaction():
+            connection.execute("CREATE SCHEMA IF NOT EXISTS ledger")
+            connection.execute(_HISTORY)
         applied = _applied(connection)
         _check_history(applied)
         done = []
@@ -154,9 +156,12 @@ def _applied(connection: psycopg.Connection[tuple[object, ...]]) -> dict[int, st
     ).fetchone()
     if found is None or not found[0]:
         return {}
-    rows = connection.execute(
-        "SELECT number, digest FROM ledger.schema_migration"
-    ).fetchall()
+    try:
+        rows = connection.execute(
+            "SELECT number, digest FROM ledger.schema_migration"
+        ).fetchall()
+    except psycopg.errors.UndefinedColumn:  # somebody else's: `migrate` says of whose
+        return {}
     return {int(str(number)): str(digest) for number, digest in rows}
 
 
