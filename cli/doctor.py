@@ -51,7 +51,7 @@ def _checked(name: str, check: Check, session: Session) -> dict[str, Any]:
     except Exception as error:  # a check goes on, whatever the login may not see
         from seat_ledger.store.connection import explained  # noqa: PLC0415
 
-        told = explained(session.database or "", error)
+        told = explained(session.database or session.embedded, error)
         if told is None:
             raise
         if isinstance(told, NotAllowed):  # what it may not see is no fault

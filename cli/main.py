@@ -136,7 +136,7 @@ def main(args: list[str] | None = None) -> int:  # noqa: PLR0911  one per outcom
     except Exception as error:  # noqa: BLE001  the server, or the last resort: a bug
         from seat_ledger.store.connection import explained  # noqa: PLC0415
 
-        told = explained(session.database or "", error)
+        told = explained(session.database or session.embedded, error)
         return _bug(error) if told is None else tell(told, as_json=wants_json)
 
 

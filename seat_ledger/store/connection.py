@@ -10,21 +10,23 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import tuple_row
 
 from seat_ledger.errors import DatabaseRefused, LedgerError, NotAllowed, Unavailable
-
-CONNECT_TIMEOUT = 10
-
+from seat_ledger.store.holders import holder
+from seat_ledger.store.session import LedgerConnection
 
 Role = Literal["writer", "projector", "reader"]
 
 _BECOME = (
-    "SELECT set_config('role', coalesce(("
-    "SELECT rolname FROM pg_roles WHERE rolname = %(role)s "
-    "AND pg_has_role(session_user, oid, 'MEMBER') "
-    "AND has_schema_privilege(oid, to_regnamespace('ledger'), 'USAGE') "
-    "AND (rolname <> 'seat_ledger_projector' "
-    "OR has_database_privilege(oid, current_database(), 'CREATE'))"
+    "SELECT pg_catalog.set_config('role', coalesce(("
+    "SELECT rolname FROM pg_catalog.pg_roles WHERE rolname = %(role)s "
+    "AND pg_catalog.pg_has_role(session_user, oid, %(may)s) "
+    "AND pg_catalog.has_schema_privilege("
+    "oid, pg_catalog.to_regnamespace('ledger'), 'USAGE') "
+    "AND (rolname <> 'seat_ledger_projector' OR pg_catalog.has_database_privilege("
+    "oid, pg_catalog.current_database(), 'CREATE'))"
     "), 'none'), false)"
 )
+SETTABLE_ROLES = 160000
+"""From this version on a member may be one that cannot take the role on."""
 
 
 def connect(
@@ -32,14 +34,16 @@ def connect(
 ) -> psycopg.Connection[Any]:
     """Open a connection, as one of the ledger's roles where that can be.
 
-    Raises Unavailable, without any secret in its message.
+    Its session is the ledger's own (:mod:`seat_ledger.store.session`). Raises
+    Unavailable, without any secret in its message; SchemaMismatch for a server or a
+    database that cannot hold a ledger.
     """
+    autocommit = options.pop("autocommit", False)
     try:
-        options.setdefault("application_name", "seat-ledger")
-        options.setdefault("connect_timeout", CONNECT_TIMEOUT)
-        connection = psycopg.connect(conninfo, **options)
+        connection = LedgerConnection.connect(conninfo, autocommit=True, **options)
         if role is not None:
             become(connection, role)
+        connection.autocommit = autocommit
     except (psycopg.Error, UnicodeError) as error:
         raise unavailable(conninfo, error) from None
     return connection
@@ -53,7 +57,9 @@ def become(connection: psycopg.Connection[Any], role: Role) -> bool:
     on it.
     """
     with connection.cursor(row_factory=tuple_row) as cursor:
-        row = cursor.execute(_BECOME, {"role": f"seat_ledger_{role}"}).fetchone()
+        may = "SET" if connection.info.server_version >= SETTABLE_ROLES else "MEMBER"
+        given = {"role": f"seat_ledger_{role}", "may": may}
+        row = cursor.execute(_BECOME, given).fetchone()
     return row is not None and row[0] != "none"
 
 
@@ -89,6 +95,9 @@ def password_of(conninfo: str | None) -> str | None:
 
 _REFUSING = ("25P03", "531", "532", "534", "54", "55", "57014", "58")
 """SQLSTATEs of a server that is there: time limits, disk or memory full, limits."""
+
+
+_READ_ONLY, _LOCKED = "25006", "55P03"
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
@@ -127,7 +136,7 @@ def _primary(error: BaseException) -> str | None:
 
 def is_refusal(error: BaseException) -> bool:
     """Whether the server is there, but could not or would not do it."""
-    return (sqlstate_of(error) or "").startswith(_REFUSING)
+    return (sqlstate_of(error) or "").startswith((*_REFUSING, _READ_ONLY))
 
 
 def unavailable(conninfo: str, error: Exception) -> Unavailable:
@@ -146,6 +155,20 @@ def unavailable(conninfo: str, error: Exception) -> Unavailable:
         reason = reason.replace(str(password), "…")
     host, port = named.get("host") or "the local server", named.get("port")
     where = f"{host}{f':{port}' if port else ''}/{named.get('dbname') or ''}"
+    if sqlstate_of(error) == _READ_ONLY:
+        return DatabaseRefused(
+            f"The database at {where} can only be read: it is a standby server, or "
+            "set to be read only. Nothing was written.",
+            try_="name the primary server; where the database was set to be read only, "
+            "see why: SHOW default_transaction_read_only",
+        )
+    if sqlstate_of(error) == _LOCKED and (found := holder(conninfo)):
+        return DatabaseRefused(
+            f"The database at {where} did not do it: what it needs is held by {found}. "
+            "Nothing of it was written.",
+            try_="repeat the command when that program is done; where it is stuck, end "
+            f"it: SELECT pg_terminate_backend({found.pid})",
+        )
     if is_refusal(error):
         return DatabaseRefused(
             f"The database at {where} did not do it: {reason.rstrip('.')}.",

@@ -17,13 +17,13 @@ from eventsourcing.persistence import (
 from eventsourcing.postgres import ConnectionPool, PostgresDatastore
 from eventsourcing.utils import Environment
 from psycopg import Connection
-from psycopg.conninfo import make_conninfo
 from psycopg.rows import DictRow, dict_row
 
 from seat_ledger.head import Head
 from seat_ledger.snapshot import SNAPSHOT_TOPIC, AccountSnapshot, WrittenSnapshot
 from seat_ledger.store.connection import become
 from seat_ledger.store.recorder import SCHEMA, LedgerRecorder
+from seat_ledger.store.session import LedgerConnection
 
 for _name in ("psycopg", "psycopg.pool"):  # the library silences them at import
     logging.getLogger(_name).setLevel(logging.NOTSET)
@@ -42,9 +42,9 @@ class LedgerDatastore(PostgresDatastore):
         self.idle_in_transaction_session_timeout = 60
         self.pool_open_timeout = None
         self.pool = ConnectionPool(
-            make_conninfo(conninfo, application_name="seat-ledger"),
-            connection_class=Connection[Any],
-            kwargs={"row_factory": dict_row, "connect_timeout": 10},
+            conninfo,
+            connection_class=LedgerConnection,
+            kwargs={"row_factory": dict_row},
             min_size=1,
             max_size=pool_size,
             open=False,

@@ -15,6 +15,7 @@ from seat_ledger.commands import read_command
 from seat_ledger.deliberation import Caller, Deliberation
 from seat_ledger.errors import CommandRefused, EntryRef
 from seat_ledger.events import EntryReversed, InvoiceIssued, LedgerEvent
+from seat_ledger.head import NO_HEAD, Head
 from seat_ledger.user import User
 from seat_ledger.values import account_id
 from seat_ledger.workspace import Recorded, Workspace
@@ -52,7 +53,7 @@ class InMemoryLedger:
             raise
         for aggregate in decision.changed:
             aggregate.collect_events()
-        unit.changes += 1
+        unit.move(unit.next)
         self.units[key] = unit
         self.events += decision.events
         last = len(self.events)
@@ -118,7 +119,7 @@ class InMemoryLedger:
             for event in self.events
         )
 
-    def standing(self, account: UUID) -> tuple[int, int]:
-        """The account's change number, and the last position."""
-        changes = [u.changes for u in self.units.values() if u.account_id == account]
-        return sum(changes), len(self.events)
+    def standing(self, account: UUID) -> tuple[Head, int]:
+        """Where the account is, and the last position."""
+        heads = [u.head for u in self.units.values() if u.account_id == account]
+        return (heads or [NO_HEAD])[0], len(self.events)

@@ -10,16 +10,16 @@ from __future__ import annotations
 import hashlib
 from importlib import resources
 from typing import NamedTuple
+from uuid import UUID
 
 import psycopg
 
 from seat_ledger.errors import SchemaMismatch
-from seat_ledger.store import access
+from seat_ledger.store import access, ownership
 from seat_ledger.store.connection import connect
 from seat_ledger.store.standing import APPEND_LOCK
 
 _LOCK = 7365617430
-OLDEST_SERVER = 150000
 
 _HISTORY = """
 CREATE TABLE IF NOT EXISTS ledger.schema_migration (
@@ -92,11 +92,12 @@ def migrate(conninfo: str, *, up_to: int | None = None) -> list[str]:
     is newer than the program, was migrated by another one, or is too old a server.
     """
     with connect(conninfo, autocommit=True) as connection:
-        _check_server(connection)
         connection.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
         connection.execute("SET client_min_messages = warning")
-        connection.execute("CREATE SCHEMA IF NOT EXISTS ledger")
-        connection.execute(_HISTORY)
+        ownership.check(connection, tuple(one.sql for one in migrations()))
+        with connection.transaction():
+            connection.execute("CREATE SCHEMA IF NOT EXISTS ledger")
+            connection.execute(_HISTORY)
         applied = _applied(connection)
         _check_history(applied)
         done = []
@@ -134,6 +135,17 @@ def status_of(connection: psycopg.Connection[tuple[object, ...]]) -> SchemaStatu
     return SchemaStatus(max(applied, default=0), migrations()[-1].number)
 
 
+def ledger_id(connection: psycopg.Connection[tuple[object, ...]]) -> UUID:
+    """Which ledger this is, whatever its address; a copy of it has the same."""
+    row = connection.execute("SELECT ledger_id FROM ledger.identity").fetchone()
+    if row is None:
+        raise SchemaMismatch(
+            "The ledger's identity (ledger.identity) is missing.",
+            try_="restore the table from a backup",
+        )
+    return UUID(str(row[0]))
+
+
 def check(connection: psycopg.Connection[tuple[object, ...]]) -> None:
     """Raise SchemaMismatch unless the schema is this program's."""
     found = status_of(connection)
@@ -160,9 +172,12 @@ def _applied(connection: psycopg.Connection[tuple[object, ...]]) -> dict[int, st
     ).fetchone()
     if found is None or not found[0]:
         return {}
-    rows = connection.execute(
-        "SELECT number, digest FROM ledger.schema_migration"
-    ).fetchall()
+    try:
+        rows = connection.execute(
+            "SELECT number, digest FROM ledger.schema_migration"
+        ).fetchall()
+    except psycopg.errors.UndefinedColumn:  # somebody else's: `migrate` says of whose
+        return {}
     return {int(str(number)): str(digest) for number, digest in rows}
 
 
@@ -176,12 +191,3 @@ def _check_history(applied: dict[int, str]) -> None:
                 f"Migration {number} of this database is not this program's.",
                 try_="use the program that migrated it, or restore a backup",
             )
-
-
-def _check_server(connection: psycopg.Connection[tuple[object, ...]]) -> None:
-    if connection.info.server_version < OLDEST_SERVER:
-        raise SchemaMismatch(
-            f"The server is PostgreSQL {connection.info.server_version // 10000}; "
-            "15 or newer is needed.",
-            try_="name another database",
-        )
