@@ -17,7 +17,8 @@ SELECT stored.events, kept.events AS kept, %(ceiling)s::bigint AS position
  WHERE stored.events <> kept.events;
 
 -- one_holder_at_once --
--- No two users hold one seat at one instant (R24).
+-- No two holdings of a seat overlap (R24). An empty one may lie where others begin or
+-- end, but not strictly inside (R46).
 SELECT account.account_key AS account, held.seat_type::text AS seat_type, held.number,
        held.held_from, held.assigned AS position
   FROM (
@@ -35,7 +36,7 @@ SELECT account.account_key AS account, held.seat_type::text AS seat_type, held.n
        ) AS held
   JOIN account ON account.account_no = held.account_no
  WHERE held.before > held.held_from
-    OR (held.before = held.held_from AND held.began_before = held.held_from)
+   AND held.began_before < coalesce(held.held_until, 'infinity')
  ORDER BY position
  LIMIT 1;
 

@@ -29,10 +29,11 @@ class Interval(NamedTuple):
     user: str
     subject: SeatRef | str
 
-    @property
-    def is_empty(self) -> bool:
-        """Whether it opens and closes at one instant (R03)."""
-        return self.starts == self.ends
+    def overlaps(self, starts: datetime, ends: datetime) -> bool:
+        """Whether it overlaps ``[starts, ends)``; an empty one does where it lies
+        strictly inside the other, and stands in nobody's way elsewhere (R46).
+        """
+        return self.starts < ends and starts < self.ends
 
     def is_within(self, other: Interval) -> bool:
         """Whether it lies within `other`; an empty one may lie exactly at its end."""
@@ -57,6 +58,9 @@ class Life(NamedTuple):
 
 class Track:
     """The intervals of one seat, or of one user's access to one hub, in order.
+
+    Several entries at one instant pair in the order of their versions, so the short
+    ways below are for entries that lie after all others.
 
     Openings and closings come and go (an entry may be reversed); `loose` keeps the
     closings that close nothing, which no valid timeline has.
@@ -88,7 +92,7 @@ class Track:
             last is not None
             and last.ends is FOREVER
             and last.user == user
-            and last.starts <= mark.at
+            and last.starts < mark.at
             and self.open_ends == 1
             and not self.loose
         ):
@@ -174,16 +178,8 @@ Changed = tuple[tuple[Interval, ...], tuple[Interval, ...]]
 def in_way(
     intervals: Sequence[Interval], starts: datetime, ends: datetime
 ) -> list[Interval]:
-    """The intervals that ``[starts, ends)`` would overlap, in order.
-
-    An empty interval occupies its instant (R46).
-    """
-    return [
-        held
-        for held in intervals
-        if (held.starts < ends and (held.ends > starts or held.starts == starts))
-        or held.starts == starts
-    ]
+    """The intervals that ``[starts, ends)`` would overlap, in order."""
+    return [held for held in intervals if held.overlaps(starts, ends)]
 
 
 def insert(intervals: list[Interval], new: Interval) -> None:

@@ -78,7 +78,8 @@ def _membership(user: User, namesakes: Sequence[User]) -> Iterator[Violation]:
 
 
 def _share_an_instant(one: Life, other: Life) -> bool:
-    return one.starts < other.ends and other.starts < one.ends
+    """Whether both are present at one instant; an empty membership is at none."""
+    return max(one.starts, other.starts) < min(one.ends, other.ends)
 
 
 def _reductions(account: Account, seat_type: str) -> Iterator[Violation]:

@@ -49,7 +49,7 @@ class Seat:
         if life is None or not (life.starts <= starts and ends <= life.ends):
             return False
         held = self.track.intervals
-        if not held or held[-1].ends <= starts > held[-1].starts:
+        if not held or held[-1].ends <= starts:
             return True
         return not intervals.in_way(held, starts, ends)
 

@@ -76,16 +76,19 @@ class SeatLike(Protocol):
 def overlaps(
     intervals: Sequence[Interval], since: datetime
 ) -> Sequence[tuple[Interval, Interval]]:
-    """Neighbours that share an instant, from the interval before `since` on."""
+    """Pairs that overlap, from the interval before `since` on: each with the one
+    before it that reaches furthest. An empty one only if it lies strictly inside.
+    """
     if len(intervals) < 2:
         return ()
     first = max(0, bisect_left(intervals, (since,)) - 1)
-    before, found = intervals[first], []
+    furthest, pairs = intervals[first], []
     for after in intervals[first + 1 :]:
-        if after.starts < before.ends or after.starts == before.starts:
-            found.append((before, after))
-        before = after
-    return found
+        if after.overlaps(furthest.starts, furthest.ends):
+            pairs.append((furthest, after))
+        if after.ends > furthest.ends:
+            furthest = after
+    return pairs
 
 
 def reaching(intervals: Sequence[Interval], since: datetime) -> Sequence[Interval]:
@@ -221,14 +224,16 @@ def membership_violations(
     permissions: Sequence[Mark],
     removals: Sequence[Mark],
 ) -> Iterator[Violation]:
-    """R46 (c) and (d): permission changes and the removal within the membership."""
+    """R46 (c) and (d): permission changes and the removal within the membership; a
+    change may lie at the instant of the removal.
+    """
     for nth, removed in enumerate(removals):
         if nth or membership is None or removed.at < membership.starts:
             yield Violation(
                 DANGLING, (EntryRef(user, removed.version),), removed.at, None, user
             )
     for mark in permissions:
-        if membership is None or not membership.starts <= mark.at < membership.ends:
+        if membership is None or not membership.starts <= mark.at <= membership.ends:
             yield Violation(
                 PERMISSION_OUTSIDE,
                 (EntryRef(user, mark.version), *_ends_of(user, membership)),
@@ -281,7 +286,7 @@ def can_retire(seat: SeatLike, renewal: datetime) -> bool:
     if life is None or life.starts >= renewal or life.closed:
         return False
     held = seat.track.intervals
-    return not held or (held[-1].ends <= renewal and held[-1].starts < renewal)
+    return not held or held[-1].ends <= renewal
 
 
 def _short_at_renewal(
@@ -296,7 +301,7 @@ def _short_at_renewal(
                 holding
                 for seat in seats
                 for holding in seat.track.intervals[-1:]
-                if holding.ends > instant or holding.starts >= instant
+                if holding.ends > instant
             )
             return _Short(instant, binding, left, held)
     return None
@@ -306,10 +311,10 @@ def _first_short(
     reductions: Sequence[Reduction], seats: Sequence[SeatLike]
 ) -> _Short | None:
     """The first instant with fewer unassigned seats than are pending."""
-    steps: dict[datetime, list[int]] = {}  # [unassigned, pending, at this instant only]
+    steps: dict[datetime, list[int]] = {}  # [unassigned, pending]
 
     def step(at: datetime, kind: int, by: int) -> None:
-        steps.setdefault(at, [0, 0, 0])[kind] += by
+        steps.setdefault(at, [0, 0])[kind] += by
 
     for reduction in reductions:
         step(reduction.starts, 1, reduction.quantity)
@@ -319,28 +324,25 @@ def _first_short(
             step(seat.life.starts, 0, 1)
             step(seat.life.ends, 0, -1)
         for held in seat.track.intervals:
-            if held.is_empty:
-                step(held.starts, 2, -1)
-            else:
-                step(held.starts, 0, -1)
-                step(held.ends, 0, 1)
+            step(held.starts, 0, -1)
+            step(held.ends, 0, 1)
     unassigned = pending = 0
     for at in sorted(steps):
-        more, binding, here = steps[at]
+        more, binding = steps[at]
         unassigned += more
         pending += binding
-        if at is not FOREVER and pending and unassigned + here < pending:
+        if at is not FOREVER and pending and unassigned < pending:
             return _Short(
                 at,
                 [r for r in reductions if r.starts <= at < r.ends],
-                max(0, unassigned + here),
+                max(0, unassigned),
                 (held for seat in seats for held in _held_at(seat.track, at)),
             )
     return None
 
 
 def _held_at(track: Track, at: datetime) -> Iterator[Interval]:
-    """The holdings that contain an instant; an empty one occupies its own."""
+    """The holdings that contain an instant; an empty one contains none (R53)."""
     for held in track.intervals:
-        if held.starts <= at < held.ends or held.starts == at:
+        if held.starts <= at < held.ends:
             yield held

@@ -118,8 +118,12 @@ class User(Aggregate):
     def set_permissions(
         self, act: Act, *, super_admin: bool | None, account_access: bool | None
     ) -> None:
-        """Change what the user may do; what is None stays as it was."""
-        self._check_present(act.at)
+        """Change what the user may do; what is None stays as it was.
+
+        At the instant of the removal too: the two have no order (R46).
+        """
+        if self.membership is None or act.at != self.membership.ends:
+            self._check_present(act.at)
         self.trigger(
             PermissionsChanged,
             act,

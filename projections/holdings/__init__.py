@@ -8,7 +8,7 @@ from typing import Any
 
 from projections.reader import AccountFacts, Knowledge, Reader, Row, utc
 from seat_ledger.errors import NotFound
-from seat_ledger.values import SeatRef, as_word
+from seat_ledger.values import FOREVER, SeatRef, as_word
 
 _FEW = 100
 
@@ -262,9 +262,10 @@ def _begun(rows: list[Row], as_of: datetime | None) -> list[Row]:
 
 
 def _in_order(rows: Iterable[Row]) -> list[Row]:
-    def place(row: Row) -> tuple[datetime, bool, int]:
+    def place(row: Row) -> tuple[datetime, bool, datetime, int]:
         begins = row["held_from"] or row["held_until"]
-        return begins, row["reversed"], row["assigned"] or row["unassigned"]
+        ends = row["held_until"] or FOREVER
+        return begins, row["reversed"], ends, row["assigned"] or row["unassigned"]
 
     return sorted(rows, key=place)
 

@@ -31,7 +31,7 @@ SELECT user_id, user_no, user_key
 SELECT user_no, added_at, removed_at, added, removed
   FROM membership_at(%(known)s::bigint)
  WHERE user_no = ANY (%(user_nos)s::bigint[])
- ORDER BY added_at, added;
+ ORDER BY added_at, removed_at, added;
 
 -- members --
 -- Every user that an account ever had.

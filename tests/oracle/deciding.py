@@ -352,7 +352,11 @@ class Attempt:
             self.give(line, person, seat_type)
 
     def set_permissions(self, line: Line) -> None:
-        person = self.member(line.given["user"], line.at)
+        """R46: at the instant of the removal too."""
+        person = self.someone(line.given["user"], line.at)
+        membership = self.timeline.membership(person)
+        if membership is None or line.at > membership.ends:
+            raise Refused("user_not_present")
         fields = {
             name: line.given[name]
             for name in ("super_admin", "account_access")

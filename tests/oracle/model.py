@@ -3,8 +3,7 @@
 Entries are a list. Every question and every check starts again from that list, by
 sweeping over all of it. Nothing here is fast, and nothing is the product's code.
 
-Choices where the rules leave room: an empty holding [a, a) counts as holding its seat
-at a; a holding's end is found by pairing the k-th assignment of a user to a seat with
+Choices where the rules leave room: a holding's end is found by pairing the k-th assignment of a user to a seat with
 the k-th unassignment; a user who is known but not a member at the effective time is
 refused as `user_not_present`; a retirement stands although its seat's purchase is
 reversed (only holdings must lie in a seat's life).
@@ -152,12 +151,7 @@ class State:
         return [h for h in self.holdings if h.starts <= instant < h.ends]
 
     def occupied_at(self, instant: datetime, seat_type: str) -> set[tuple[str, int]]:
-        return {
-            h.subject
-            for h in self.holdings
-            if h.subject[0] == seat_type
-            and (h.starts <= instant < h.ends or h.starts == h.ends == instant)
-        }
+        return {h.subject for h in self.held_at(instant) if h.subject[0] == seat_type}
 
     def under_contract(self, instant: datetime, seat_type: str) -> set[Any]:
         return {
@@ -168,10 +162,12 @@ class State:
 
 
 def overlap(one: Interval, other: Interval) -> bool:
-    if one.starts == other.starts:
-        return True
-    first, second = sorted((one, other), key=lambda i: (i.starts, i.ends))
-    return second.starts < first.ends
+    """R46: two that share an instant, or an empty one strictly inside the other."""
+    if one.starts == one.ends:
+        return other.starts < one.starts < other.ends
+    if other.starts == other.ends:
+        return one.starts < other.starts < one.ends
+    return max(one.starts, other.starts) < min(one.ends, other.ends)
 
 
 @dataclass
@@ -288,7 +284,7 @@ class Oracle:
         for entry in state.entries:
             if entry.topic in ("PermissionsChanged", "UserAdded"):
                 member = state.members.get(entry.user)
-                if member is None or not member[0] <= entry.at < member[1]:
+                if member is None or not member[0] <= entry.at <= member[1]:
                     found.add("permission")
         asked = [e for e in state.entries if e.topic == "SeatReductionRequested"]
         for seat_type in {e["seat_type"] for e in asked}:
@@ -302,7 +298,7 @@ class Oracle:
         members = list(state.members.items())
         for n, (one, (a, b)) in enumerate(members):
             for other, (c, d) in members[n + 1 :]:
-                if a < d and c < b:
+                if max(a, c) < min(b, d):  # present at one time
                     if self.people[one]["key"] == self.people[other]["key"]:
                         found.add("key")
                     mails = {self.people[u]["email"].casefold() for u in (one, other)}
@@ -341,7 +337,7 @@ class Oracle:
             and starts < at
             and ends is FAR
             and not any(
-                h.subject == seat and (h.ends > at or h.starts == h.ends == at)
+                h.subject == seat and h.ends > at
                 for h in state.holdings
             )
         )

@@ -37,17 +37,19 @@ class Interval:
         """Half-open: at its start, not at its end (R02)."""
         return self.starts <= instant < self.ends
 
-    def occupies(self, instant: datetime) -> bool:
-        """The same, but an empty interval occupies its instant (R46)."""
-        return self.contains(instant) or self.starts == self.ends == instant
-
     def covers(self, other: Interval) -> bool:
         """An empty interval may lie exactly where this one ends (R46)."""
         return self.starts <= other.starts and other.ends <= self.ends
 
     def meets(self, other: Interval) -> bool:
-        """Whether both occupy one instant."""
-        return self.occupies(other.starts) or other.occupies(self.starts)
+        """Whether both contain one instant, or an empty one lies strictly inside the
+        other (R46)."""
+        if self.empty or other.empty:
+            return self.strictly_inside(other) or other.strictly_inside(self)
+        return self.overlaps(other)
+
+    def strictly_inside(self, other: Interval) -> bool:
+        return other.starts < self.starts and self.ends < other.ends
 
     def overlaps(self, other: Interval) -> bool:
         """Whether both contain one instant."""
@@ -259,7 +261,13 @@ class Timeline:
             if self._added(person) <= instant
         ]
         present = [person for person in begun if self.member(person, instant)]
-        return next(iter(present or begun[::-1]), None)
+        return next(iter(present or sorted(begun, key=self._stay)[::-1]), None)
+
+    def _stay(self, person: Person) -> tuple[datetime, datetime]:
+        """Of two who were added at one instant, the last is who stayed longer."""
+        membership = self.membership(person)
+        assert membership is not None
+        return membership.starts, membership.ends
 
     def _added(self, person: Person) -> datetime:
         membership = self.membership(person)

@@ -2,10 +2,10 @@
 
 Choices where the rules leave room:
 
-- "occupies its instant" is said of empty *holdings* only: empty accesses and empty
-  memberships contain nothing and collide with nothing;
+- only of empty *holdings* it is said that they may not lie strictly inside another:
+  empty accesses and empty memberships contain nothing and collide with nothing;
 - accesses and holdings lie within what they need as intervals do (an empty one may lie
-  at the very end); a permission change is an instant and does not;
+  at the very end), and a permission change may lie at the instant of the removal;
 - "the same n from that instant on" is asked of every reduction that is neither
   cancelled nor carried out: before its renewal it asks for nothing new.
 """
@@ -115,7 +115,8 @@ def outside_membership(timeline: Timeline) -> Iterator[Violation]:
         if membership is None or not membership.covers(holding):
             yield broken("R31", "user_not_present seat_held", holding)
     for entry in timeline.of("PermissionsChanged"):
-        if not timeline.member(entry["user"], entry.at):
+        membership = timeline.membership(entry["user"])
+        if membership is None or not membership.starts <= entry.at <= membership.ends:
             yield broken("R46c", "user_not_present timeline_invalid", entry)
 
 
@@ -161,10 +162,10 @@ def instants(timeline: Timeline, seat_type: str) -> list[datetime]:
 
 
 def unassigned(timeline: Timeline, instant: datetime, seat_type: str) -> list[Interval]:
-    """The seats under contract that nobody occupies."""
-    occupied = {h.seat for h in timeline.holdings if h.occupies(instant)}
+    """The seats under contract that nobody holds."""
+    held = {h.seat for h in timeline.holdings if h.contains(instant)}
     lives = timeline.under_contract(instant, seat_type)
-    return [life for life in lives if life.seat not in occupied]
+    return [life for life in lives if life.seat not in held]
 
 
 def too_few_to_retire(
@@ -190,7 +191,7 @@ def retirable(timeline: Timeline, renewal: datetime, seat_type: str) -> list[Int
     held_on = {
         holding.seat
         for holding in timeline.holdings
-        if holding.ends > renewal or (holding.empty and holding.starts == renewal)
+        if holding.ends > renewal
     }
     return [
         life

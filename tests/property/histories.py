@@ -22,6 +22,8 @@ ZONES = {
 TYPES = ("sales/professional", "sales/starter", "service/enterprise")
 KEYS = ("ann", "bob", "cas", "dee")
 US = timedelta(microseconds=1)
+TOGETHER = (0.0, 0.0, 0.6, 0.9)
+"""How often, by history, a command falls on the instant of the one before it."""
 FIRST: tuple[dict[str, Any], ...] = (
     {"op": "buy_seats", "seat_type": TYPES[0], "quantity": 3},
     {"op": "add_user", "user": "ann", "email": "ann@x.example", "name": "Ann"},
@@ -54,6 +56,7 @@ class Author:
         self.random, self.account, self.oracle = random, account, oracle
         self.keys: list[str] = []
         self.commands = 0
+        self.together = random.choice(TOGETHER)
 
     def instants(self) -> list[datetime]:
         """A small pool, so that entries meet: bounds, renewals, others' instants."""
@@ -75,6 +78,8 @@ class Author:
         early = self.random.random() < 0.02
         instant = self.random.choice(self.instants())
         latest = max(e.at for e in self.told())
+        if self.random.random() < self.together:
+            return _text(self.told()[-1].at)
         if self.random.random() < 0.5:
             after = timedelta(hours=self.random.choice([0, 5]))
             instant = max(instant, latest + after)

@@ -45,6 +45,7 @@ class Comparison:
         self.users: dict[str, int] = {}
         self.script: list[dict[str, Any]] = []
         self.accepted = 0
+        self.questions = 0
 
     def step(self, command: dict[str, Any]) -> None:
         self.script.append(command)
@@ -198,6 +199,7 @@ class Comparison:
                 name = self.oracle.people[held.user]["key"] if held else None
                 model[f"{seat[0]}#{seat[1]}"] = name
         assert product == model, self.told(f"seats at {at} as known {known}")
+        self.questions += 1 + 2 * len(rows)
         for row in rows:
             seat_type, number = row["seat"].split("#")
             ref = SeatRef(SeatType(seat_type), int(number))
@@ -224,6 +226,7 @@ class Comparison:
         state: Any,
     ) -> None:
         for row in holdings.totals(reader, account, at, known):
+            self.questions += 1
             seat_type = row["seat_type"]
             held = [h for h in state.held_at(at) if h.subject[0] == seat_type]
             pending = sum(
@@ -261,12 +264,14 @@ class Comparison:
             if starts <= at < ends
         }
         assert listed == model
+        self.questions += 1
         for key in KEYS:
             if not self.oracle.known_names(key):
                 with pytest.raises(NotFound):
                     users.access(reader, account, key, SeatType(TYPES[0]), at, known)
                 continue
             for seat_type in TYPES[:2]:
+                self.questions += 1
                 row = users.access(reader, account, key, SeatType(seat_type), at, known)
                 ids = self.oracle.present(key, at, state)
                 holds = any(
@@ -298,6 +303,7 @@ class Comparison:
                 upto=now,
             )
             assert [figures(row) for row in same] == [figures(row) for row in rows]
+        self.questions += len(rows)
         for row in rows:
             period = periods[wanted.index(labels(wanted)[row["label"]])]
             seat_type = str(row["seat_type"])
@@ -339,6 +345,7 @@ class Machine(RuleBasedStateMachine):
     ledger: SeatLedger
     accepted = 0
     tried = 0
+    questions = 0
 
     @initialize(random=st.randoms(use_true_random=False))
     def open(self, random: Random) -> None:
@@ -360,6 +367,7 @@ class Machine(RuleBasedStateMachine):
         if hasattr(self, "one"):
             type(self).accepted += self.one.accepted
             type(self).tried += len(self.one.script)
+            type(self).questions += self.one.questions
 
 
 @pytest.mark.both_versions
@@ -378,4 +386,5 @@ def test_product_and_oracle_agree(database: str) -> None:
                 suppress_health_check=list(HealthCheck),
             ),
         )
+    print(f"{machine.tried} commands, {machine.questions} questions, no difference")
     assert machine.accepted > 0.25 * machine.tried

@@ -48,6 +48,7 @@ class History:
     ) -> None:
         self.ledger, self.random, self.oracle = ledger, random, Oracle()
         self.settled = settled
+        self.together = random.choice([0, 0, 0.7])
         self.account = f"c{next(numbers)}"
         self.zone = random.choice(list(ZONES))
         self.start = date.fromisoformat(ZONES[self.zone])
@@ -78,7 +79,8 @@ class History:
 
     def go_on(self, commands: int) -> None:
         for _ in range(commands):
-            self.now += timedelta(hours=self.random.choice([0, 0, 1, 30, 90]))
+            if self.random.random() >= self.together:
+                self.now += timedelta(hours=self.random.choice([0, 0, 1, 30, 90]))
             self.run(self.command())
 
     def at(self, days: int) -> datetime:
@@ -91,6 +93,8 @@ class History:
     def when(self) -> str:
         """Now, or a local midnight soon after, or not quite."""
         random = self.random
+        if random.random() < self.together:  # many things at one instant
+            return text(self.now)
         days = (self.now - self.at(0)) // timedelta(days=1) + random.choice([0, 1, 2])
         midnight = max(self.now, self.at(days))
         near = midnight + random.choice([timedelta(), US, timedelta(hours=7)])
