@@ -30,6 +30,12 @@ class Acme(AcmeCommands):
             row = holdings.who(reader, account, parse_seat(seat), moment, known)
         return row["holder"]["user"] if row["holder"] else None
 
+    def history(self, seat: str) -> list[dict[str, Any]]:
+        with Reader(self.conninfo) as reader:
+            known = reader.knowledge()
+            account = reader.account("acme", known)
+            return holdings.history(reader, account, parse_seat(seat), known)
+
     def events(self) -> list[dict[str, Any]]:
         with Reader(self.conninfo) as reader:
             return list(journal.listed(reader, reader.knowledge()))

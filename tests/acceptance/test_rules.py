@@ -37,8 +37,6 @@ def test_r03_an_empty_holding_is_visible_in_history(acme: Acme) -> None:
         account = reader.account("acme", known)
         rows = holdings.history(reader, account, parse_seat(f"{PRO}#1"), known)
     assert [row["held_from"] for row in rows] == [row["held_until"] for row in rows]
-    acme.no("hub_seat_held", "assign_seat", user="ann", seat_type=PRO,
-            effective_at="2025-04-01", buy_if_needed=True)  # fmt: skip
 
 
 def test_r28_at_one_instant_closings_come_first(acme: Acme) -> None:

@@ -336,10 +336,7 @@ class Oracle:
             if seat[0] == seat_type
             and starts < at
             and ends is FAR
-            and not any(
-                h.subject == seat and h.ends > at
-                for h in state.holdings
-            )
+            and not any(h.subject == seat and h.ends > at for h in state.holdings)
         )
 
     # -- commands --

@@ -188,11 +188,7 @@ def too_few_to_retire(
 
 def retirable(timeline: Timeline, renewal: datetime, seat_type: str) -> list[Interval]:
     """Under contract before the renewal and unassigned from it on (R21)."""
-    held_on = {
-        holding.seat
-        for holding in timeline.holdings
-        if holding.ends > renewal
-    }
+    held_on = {holding.seat for holding in timeline.holdings if holding.ends > renewal}
     return [
         life
         for life in timeline.lives
