@@ -121,7 +121,7 @@ COLUMNS = [
         ),
     ),
     ("amount", lambda row: row["invoiced_amount"]),
-    ("difference", lambda row: row["difference"]),
+    ("difference", lambda row: row["difference"] or "not priced"),
     ("verdict", lambda row: row["verdict"]),
     ("cause", lambda row: row["cause"].replace("_", " ")),
     ("entries", lambda row: short(row["events"])),
@@ -169,9 +169,20 @@ def balance(found: Summary) -> str:
         told.append(
             f"Invoiced {total['invoiced_amount']}{code}, by the ledger "
             f"{total['ledger_amount']}{code}: a difference of "
-            f"{total['difference']}{code}."
+            f"{total['difference']}{code}"
+            f"{_without(total['not_priced'])}."
         )
     return " ".join(told)
+
+
+def _without(count: int) -> str:
+    """That what is not priced is in no amount (R93)."""
+    if not count:
+        return ""
+    lines = (
+        "1 missing line that is" if count == 1 else f"{count:,} missing lines that are"
+    )
+    return f", without {lines} not priced"
 
 
 def _notes(found: Summary) -> list[str]:
@@ -179,7 +190,11 @@ def _notes(found: Summary) -> list[str]:
         f"{count:,} {CAUSES[cause]}." for cause, count in found.causes.items() if count
     ]
     if found.unpriced:
-        notes.append(f"{found.unpriced:,} missing without a price in the file.")
+        are = "is" if found.unpriced == 1 else "are"
+        notes.append(
+            f"{found.unpriced:,} missing {are} not priced: the file has no price for "
+            "the type, so what the ledger bills is in no amount."
+        )
     if found.incomplete:
         notes.append(
             f"{found.incomplete:,} of a period that has not ended: counted as if "

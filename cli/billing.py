@@ -117,10 +117,24 @@ def counts(question: Question, account: str | None, all_: bool, **given: Any) ->
 
 
 def _notes(rows: list[dict[str, Any]]) -> list[str]:
-    """The rules that the rows were counted by, in words."""
-    return rules_in_words(
-        dict.fromkeys((row["mode"], row["granularity"]) for row in rows)
-    )
+    """The rules that the rows were counted by, and what prices are for, in words."""
+    rules = dict.fromkeys((row["mode"], row["granularity"]) for row in rows)
+    priced = dict.fromkeys(row["price_for"] for row in rows if row["price_for"])
+    notes = [*rules_in_words(rules), *(_PRICED[one] for one in priced)]
+    if any(row["forecast"] for row in rows):
+        notes.append(
+            "A forecast is of a period that has not begun; nobody is billed for it."
+        )
+    return notes
+
+
+_PRICED = {
+    "period": "Amounts: by the given price, for one seat and one whole period.",
+    "window": "Amounts: by the given price, for one seat and the whole window.",
+    "periods": "Amounts: by the given price for one seat and one whole period. The "
+    "window touches several periods: each part is priced by its share of its period "
+    "and rounded, then they are added (--price-for window prices it as one).",
+}
 
 
 def _sentence(rows: list[dict[str, Any]]) -> str:
@@ -130,7 +144,10 @@ def _sentence(rows: list[dict[str, Any]]) -> str:
     accounts = {row["account"] for row in rows}
     if len(accounts) > 1:
         return f"{len(accounts)} accounts have billable seats there."
-    last = rows[-1]
+    begun = [row for row in rows if not row["forecast"]]
+    if not begun:
+        return _forecast(rows)
+    rows, last = begun, begun[-1]
     rules = dict.fromkeys(_bill(row) for row in rows if row["from"] == last["from"])
     if len(rules) > 1:
         return _by_rules([row for row in rows if row["from"] == last["from"]])
@@ -143,10 +160,20 @@ def _sentence(rows: list[dict[str, Any]]) -> str:
         told = f"{_short(total)} seats of {len(same)} types"
     when = f"the period from {last['period']}" if last["period"] else "the window"
     idle = sum(row["closing"] - row["assigned_closing"] for row in same)
-    rest = f"; {idle} have no holder at its end"
+    have = "has" if idle == 1 else "have"
+    rest = f"; {idle} {have} no holder at its end"
     if not idle or last["mode"] != "contracted":
         rest = ""
     return f"{last['account']} is billed for {told} in {when}{rest}."
+
+
+def _forecast(rows: list[dict[str, Any]]) -> str:
+    """What is foreseen where no period has begun: nobody is billed for it (R92)."""
+    first = rows[0]
+    same = [row for row in rows if _bill(row) == _bill(first)]
+    told = " and ".join(f"{_short(row['quantity'])} {row['seat_type']}" for row in same)
+    when = f"The period from {first['period']}" if first["period"] else "The window"
+    return f"{when} of {first['account']} has not begun; the forecast is {told} seats."
 
 
 def _by_rules(rows: list[dict[str, Any]]) -> str:
@@ -210,6 +237,8 @@ def _columns(rows: list[dict[str, Any]], *, with_account: bool) -> list[Any]:
     ]
     if not all(row["complete"] for row in rows):
         names.append(("complete", "complete"))
+    if any(row["forecast"] for row in rows):
+        names.append(("forecast", "forecast"))
     if len({(row["mode"], row["granularity"]) for row in rows}) > 1:
         names[3:3] = [("mode", "mode"), ("by", "granularity")]
     if with_account:

@@ -54,8 +54,32 @@ def option_prices(function: Command) -> Command:
         "--unit-price",
         "prices",
         multiple=True,
+        metavar="[HUB/TIER=]90.00",
+        help="For one seat and one whole period; once for each type. The type may be "
+        "left out where one alone is asked about.",
+    )(function)
+
+
+def option_typed_prices(function: Command) -> Command:
+    """``--unit-price`` where types are always named."""
+    return click.option(
+        "--unit-price",
+        "prices",
+        multiple=True,
         metavar="HUB/TIER=90.00",
         help="For one seat and one whole period; once for each type.",
+    )(function)
+
+
+def option_price_for(function: Command) -> Command:
+    """``--price-for``."""
+    return click.option(
+        "--price-for",
+        type=click.Choice(["period", "window"]),
+        default="period",
+        show_default=True,
+        help="For what a price is meant: a window over several periods is priced "
+        "period by period unless it is for the whole window.",
     )(function)
 
 
@@ -70,6 +94,7 @@ def options_of_counting(function: Command) -> Command:
     """All of them: which periods, by which rules, at which prices."""
     for option in (
         option_currency,
+        option_price_for,
         option_prices,
         option_rules,
         option_term,
@@ -114,7 +139,9 @@ def rules(mode: str | None, granularity: str | None) -> Any:
         raise click.UsageError(f"--mode is one of {', '.join(MODES)} and all.")
     if mode not in WITH_GRANULARITY:
         if granularity:
-            raise click.UsageError(f"The mode {mode} has no granularity.")
+            raise click.UsageError(
+                f"The mode {mode} has no granularity: leave --granularity out."
+            )
         return [(mode, None)]
     return [(mode, granularity or "day")]
 
@@ -137,23 +164,49 @@ def priced(given: dict[str, Any]) -> Any:
     """By which rules to count, and what a seat costs, as the options say."""
     from projections.billing import Priced  # noqa: PLC0415
     from seat_ledger.money import Currency  # noqa: PLC0415
-    from seat_ledger.values import parse_seat_type  # noqa: PLC0415
 
-    prices = {}
-    for text in given["prices"]:
-        name, sign, price = text.partition("=")
-        if not sign:
-            raise click.UsageError("Write a price as HUB/TIER=90.00.")
-        seat_type = str(parse_seat_type(name))
-        if seat_type in prices:
-            raise click.UsageError(f"Two prices for {seat_type}.")
-        prices[seat_type] = price_of(price)
+    prices = prices_of(given["prices"])
     return Priced(
         rules=rules(given["mode"], given["granularity"]),
+        single=prices.pop(None, None),
         prices=prices,
         currency=Currency.named(given["currency"]),
         granularity=given["granularity"],
+        price_for=given["price_for"],
     )
+
+
+def prices_of(texts: Iterable[str]) -> dict[Any, Any]:
+    """Prices by seat type; under None the one that names no type.
+
+    Raises UsageError and InvalidInput.
+    """
+    from seat_ledger.values import parse_seat_type  # noqa: PLC0415
+
+    prices: dict[Any, Any] = {}
+    for text in texts:
+        name, sign, price = text.rpartition("=")
+        seat_type = str(parse_seat_type(name)) if sign else None
+        if seat_type in prices:
+            raise click.UsageError(f"Two prices for {seat_type or 'the one type'}.")
+        prices[seat_type] = price_of(price)
+    if None in prices and len(prices) > 1:
+        raise click.UsageError("Write each of several prices as HUB/TIER=90.00.")
+    return prices
+
+
+def price_of_type(texts: Iterable[str], seat_type: str) -> Any:
+    """The price of the one seat type that is asked about; None without any.
+
+    Raises UsageError where the prices are all of other types.
+    """
+    prices = prices_of(texts)
+    if prices and not {seat_type, None} & prices.keys():
+        raise click.UsageError(
+            f"--unit-price names {', '.join(prices)}, and the question is about "
+            f"{seat_type}: write --unit-price {seat_type}=90.00, or 90.00 alone."
+        )
+    return prices.get(seat_type, prices.get(None))
 
 
 def price_of(text: str) -> Any:

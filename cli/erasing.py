@@ -8,7 +8,7 @@ import click
 
 from cli import session as shared
 from cli.render import emit, harmless
-from cli.writing import options_of_writing, told
+from cli.writing import clock_of, options_of_writing, told
 from seat_ledger.errors import CommandRefused, InvalidInput, LedgerError
 from seat_ledger.values import iso
 
@@ -46,6 +46,7 @@ def erase(user: str, account: str, yes: bool, dry_run: bool, **given: Any) -> No
             ids = [str(one.event.originator_id) for one in found.events]
             meant = {**asked, "user": ids[0]} if ids else asked
         result = ledger.execute(meant, dry_run=dry_run, default_actor=actor)
+        zones = clock_of(ledger, account, result)
         failed: Exception | None = None
         notes: list[str] = []
         if not dry_run:
@@ -53,11 +54,11 @@ def erase(user: str, account: str, yes: bool, dry_run: bool, **given: Any) -> No
                 notes = _afterwards(session, ledger, result)
             except Exception as error:  # noqa: BLE001  the erasure itself is recorded
                 failed = _unfinished(session, error)
-    answer = told(asked, result, dry_run)
+    answer = told(asked, result, dry_run, zones)
     if not dry_run:
         answer.sentence = _sentence(account, result)
         answer.extra["erased"] = result.erased
-    answer.notes = notes
+    answer.notes = [*answer.notes, *notes]
     emit(answer, session.format)
     if failed is not None:
         raise failed

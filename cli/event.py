@@ -27,21 +27,18 @@ def reverse(**fields: Any) -> dict[str, Any]:
     return fields
 
 
-def _columns(question: Question) -> list[Any]:
-    has_account = bool(question.given.get("account"))
-    zones = question.account.zones if has_account else times.UTC_ZONES
-    return [
-        ("entry", lambda row: row["position"]),
-        ("recorded", lambda row: times.local(row["recorded_at"], times.UTC_ZONES)),
-        ("effective", lambda row: times.local(row["effective_at"], zones)),
-        ("event", lambda row: row["event"]),
-        ("account", lambda row: row["account"]),
-        ("user", lambda row: row["user"]),
-        ("seat", lambda row: row["seat"]),
-        ("by", lambda row: row["actor"]),
-        ("reason", lambda row: row["reason"]),
-        ("reversed by", lambda row: row["reversed_by"]),
-    ]
+_COLUMNS: list[Any] = [
+    ("entry", lambda row: row["position"]),
+    ("recorded", lambda row: row["recorded_at"]),
+    ("effective", lambda row: row["effective_at"]),
+    ("event", lambda row: row["event"]),
+    ("account", lambda row: row["account"]),
+    ("user", lambda row: row["user"]),
+    ("seat", lambda row: row["seat"]),
+    ("by", lambda row: row["actor"]),
+    ("reason", lambda row: row["reason"]),
+    ("reversed by", lambda row: row["reversed_by"]),
+]
 
 
 @group.command("list")
@@ -63,7 +60,7 @@ def list_(question: Question, account: str | None, **given: Any) -> Answer:
     which = "Late events" if given["late"] else "Events"
     of = f" of {account}" if account else ""
     sentence = f"{which}{of}, in the order of recording."
-    return question.answer(rows, _columns(question), sentence=sentence)
+    return question.answer(rows, _COLUMNS, sentence=sentence)
 
 
 @group.command()
@@ -117,7 +114,7 @@ def replay(question: Question, until: str | None, order: str, **_: Any) -> Answe
         known = question.reader.knowledge(times.knowledge(until, zones, question.now))
     rows = journal.replay(question.reader, question.account, known, order)
     columns = [
-        *_columns(question)[:-2],
+        *_COLUMNS[:-2],
         (
             "assigned of purchased",
             lambda row: ", ".join(

@@ -10,9 +10,11 @@ from cli import times
 from cli.counting import (
     option_currency,
     option_periods,
+    option_price_for,
+    option_prices,
     option_rule,
     options_of_counting,
-    price_of,
+    price_of_type,
     priced,
     rules,
     rules_in_words,
@@ -31,7 +33,8 @@ if TYPE_CHECKING:
 @option_periods
 @click.option("--seat-type", required=True, metavar="HUB/TIER", help="Of this type.")
 @option_rule
-@click.option("--unit-price", metavar="90.00", help="For one seat, the whole period.")
+@option_prices
+@option_price_for
 @option_currency
 @reading
 def explain(question: Question, **given: Any) -> Answer:
@@ -67,18 +70,21 @@ def _asked(question: Question, given: dict[str, Any]) -> Asked:
     else:
         period = billing.labelled(question.account, which.label)
     policy = question.account.policy_at(period.starts)
-    found = rules(given["mode"], given["granularity"]) or [
-        billing.Priced(granularity=given["granularity"]).by_policy(*policy)
-    ]
+    by = billing.Priced(granularity=given["granularity"])
+    found = rules(given["mode"], given["granularity"])
+    if found is None:
+        by.check_granularity([policy[1]])
+        found = [by.by_policy(*policy)]
     if len(found) > 1:
         raise click.UsageError("One figure has one --mode.")
     return Asked(
         period,
         seat_type,
         found[0],
-        price_of(given["unit_price"]) if given["unit_price"] else None,
+        price_of_type(given["prices"], seat_type),
         Currency.named(given["currency"]),
         window=which.window is not None,
+        price_for=given["price_for"],
     )
 
 

@@ -8,7 +8,7 @@ import click
 
 from cli import times
 from cli.auditing import audit
-from cli.counting import option_prices
+from cli.counting import option_typed_prices
 from cli.invoice_seal import sealing
 from cli.render import Answer, document, say, to_json
 from cli.session import Question, Session, option_account, reading
@@ -36,7 +36,7 @@ group.add_command(audit)
 @click.argument("invoice", metavar="NUMBER")
 @option_account
 @click.option("--period", required=True, metavar="LABEL", help="Its first local date.")
-@option_prices
+@option_typed_prices
 @click.option("--currency", required=True, metavar="CODE", help="ISO 4217.")
 @options_of_writing
 def issue(  # noqa: PLR0913  an option each
@@ -80,9 +80,11 @@ def _prices(given: tuple[str, ...]) -> dict[str, str]:
     return prices
 
 
-def _issued(command: dict[str, Any], result: Result, dry_run: bool) -> Answer:
+def _issued(
+    command: dict[str, Any], result: Result, dry_run: bool, zones: ZoneHistory
+) -> Answer:
     """What was recorded, with the invoice's lines in the table."""
-    answer = told(command, result, dry_run)
+    answer = told(command, result, dry_run, zones)
     session = click.get_current_context().find_object(Session)
     assert session is not None
     said = answer.rows[-1]["data"]  # type: ignore[index]

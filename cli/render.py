@@ -16,9 +16,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from seat_ledger.values import iso
+
+if TYPE_CHECKING:
+    from seat_ledger.calendar import ZoneHistory
 
 Row = Mapping[str, Any]
 Column = tuple[str, Callable[[Any], object]]
@@ -39,6 +42,8 @@ class Answer:
 
     `sentence` answers first, `columns` say how a table shows the rows, `notes` and
     `next_command` stand below it. `exit_code` is the command's (CLI 2).
+    `zones` are the one clock of a table: instants in its cells are shown in it, and a
+    note says which it is; without it they are in UTC, with a Z.
     `flat`: every row has the keys of the first, so that CSV need not see them all
     before it writes.
     """
@@ -53,6 +58,7 @@ class Answer:
     extra: dict[str, Any] = field(default_factory=dict)
     exit_code: int = 0
     flat: bool = False
+    zones: ZoneHistory | None = None
 
 
 def emit(answer: Answer, form: str) -> None:

@@ -67,6 +67,8 @@ def _command(
             words += [option, value]
     for price in given["prices"]:
         words += ["--unit-price", price]
+    if given["price_for"] != "period":
+        words += ["--price-for", given["price_for"]]
     known = question.known
     at = iso(upto) if upto != known.recorded_at else str(known.position)
     return [*words, "--known-at", at, "--output", output.name]

@@ -21,6 +21,7 @@ from seat_ledger.values import check_text, parse_seat_type, shown
 
 if TYPE_CHECKING:
     from seat_ledger.application import RecordedEvent, Result
+    from seat_ledger.calendar import ZoneHistory
 
 HEADER = {"user", "seat_type", "ticked"}
 _EFFECT = {
@@ -64,10 +65,14 @@ def save(file: Any, account: str, *, dry_run: bool, **shared: Any) -> None:
 
 
 def _saved(
-    before: list[dict[str, Any]], command: dict[str, Any], result: Result, dry_run: bool
+    before: list[dict[str, Any]],
+    command: dict[str, Any],
+    result: Result,
+    dry_run: bool,
+    zones: ZoneHistory,
 ) -> Answer:
     """What was recorded, with the totals before and after."""
-    answer = told(command, result, dry_run)
+    answer = told(command, result, dry_run, zones)
     new = () if result.repeated else (*result.due, *result.events)
     after = _after(before, new)
     answer.extra = {**answer.extra, "before": before, "after": after}

@@ -20,6 +20,7 @@ from seat_ledger.values import check_text
 if TYPE_CHECKING:
     from projections.reader import AccountFacts, Knowledge, Reader
     from seat_ledger.application import SeatLedger
+    from seat_ledger.calendar import ZoneHistory
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -212,7 +213,6 @@ class Question:
         self.reader = reader
         self.given = given
         self.now = reader.database_now()
-        self.zones = times.UTC_ZONES
 
     @functools.cached_property
     def known(self) -> Knowledge:
@@ -235,8 +235,12 @@ class Question:
         said = self.given.get("as_of")
         if said is None:
             return self.now
-        zones = self.account.zones if self.given.get("account") else times.UTC_ZONES
-        return parse_moment(said, zones, self.now)
+        return parse_moment(said, self.zones, self.now)
+
+    @property
+    def zones(self) -> ZoneHistory:
+        """The one clock of the answer: the account's, or UTC where it is of several."""
+        return self.account.zones if self.given.get("account") else times.UTC_ZONES
 
     def _zones(self) -> Any:
         """The zones in which "known at" is read: the account's, as known now."""
@@ -251,11 +255,10 @@ class Question:
 
     def footer(self) -> str:
         """Both clocks of the answer, in words."""
-        zones = self.account.zones if self.given.get("account") else times.UTC_ZONES
         which = "now" if self.known.is_head else "then"
         return (
             f"As known at position {self.known.position} ({which}).   "
-            f"Times in {zones.current}."
+            f"{times.clock(self.zones)}"
         )
 
     def answer(self, rows: Any, columns: Any = (), **words: Any) -> Answer:
@@ -273,5 +276,6 @@ class Question:
             known=(self.known.position, self.known.recorded_at),
             extra=extra,
             notes=notes,
+            zones=self.zones,
             **words,
         )

@@ -18,11 +18,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from cli import times
 from cli.render import harmless, harmless_lines, is_plain
 from seat_ledger.values import iso
 
 if TYPE_CHECKING:
     from cli.render import Answer
+    from seat_ledger.calendar import ZoneHistory
 
 WIDE, TIGHT = 3, 2
 """Between two columns, in characters: as a rule, and where room is short."""
@@ -80,7 +82,7 @@ def draw(answer: Answer) -> None:
     rows = list(answer.rows)
     if rows and answer.columns:
         columns = [
-            _column(title, [value(row) for row in rows])
+            _column(title, [_on_clock(value(row), answer.zones) for row in rows])
             for title, value in answer.columns
         ]
         _print(console, fitting(columns, console.width))
@@ -88,6 +90,13 @@ def draw(answer: Answer) -> None:
         console.print(Text(harmless_lines(note), style="dim"))
     if answer.next_command:
         console.print(Text(f"Try: {harmless_lines(answer.next_command)}", style="dim"))
+
+
+def _on_clock(value: object, zones: ZoneHistory | None) -> object:
+    """An instant on the clock of the answer; all else as it is."""
+    if isinstance(value, datetime) and zones is not None:
+        return times.local(value, zones)
+    return value
 
 
 def _print(console: Console, table: Table) -> None:

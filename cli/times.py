@@ -56,6 +56,15 @@ def spelled(instant: datetime, zones: ZoneHistory) -> str:
     return f"{wall.day} {wall:%B} {wall.year} {time} {zones.at(instant)}"
 
 
+def clock(zones: ZoneHistory) -> str:
+    """In which zones the times of an answer are, said once below it."""
+    later = [
+        f"from {_wall(change.effective_at, zones):%Y-%m-%d} in {change.zone}"
+        for change in zones.changes
+    ]
+    return f"Times in {', '.join([zones.first, *later])}."
+
+
 def _wall(instant: datetime, zones: ZoneHistory) -> datetime:
     return local_time(instant.astimezone(UTC), zones.at(instant))
 

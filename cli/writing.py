@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import click
 
 from cli import session as shared
+from cli import times
 from cli.render import Answer, emit
 
 if TYPE_CHECKING:
-    from seat_ledger.application import RecordedEvent, Result
+    from seat_ledger.application import RecordedEvent, Result, SeatLedger
+    from seat_ledger.calendar import ZoneHistory
     from seat_ledger.invoice import ComputeInvoice
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -93,17 +95,35 @@ def record(
             default_actor=shared.default_actor(),
             compute_invoice=compute_invoice,
         )
-    emit((describe or told)(command, result, dry_run), session.format)
+        zones = clock_of(ledger, command["account"], result)
+    emit((describe or told)(command, result, dry_run, zones), session.format)
 
 
-def told(command: dict[str, Any], result: Result, dry_run: bool) -> Answer:
-    """What was recorded, as an answer."""
+def clock_of(ledger: SeatLedger, account: str, result: Result) -> ZoneHistory:
+    """The account's own clock, on which a table shows what was recorded in it."""
+    from seat_ledger.calendar import ZoneHistory  # noqa: PLC0415
+
+    for recorded in result.events:
+        if recorded.topic == "AccountOpened":
+            return ZoneHistory(recorded.event.time_zone)  # type: ignore[attr-defined]
+    workspace = ledger.workspaces.get(account)
+    if workspace is None or workspace.account is None:
+        return ZoneHistory("UTC")
+    return workspace.account.zones
+
+
+def told(
+    command: dict[str, Any], result: Result, dry_run: bool, zones: ZoneHistory
+) -> Answer:
+    """What was recorded, as an answer on the account's clock."""
     actor = command.get("actor") or shared.default_actor()
     rows = [_row(e, command["account"], actor) for e in (*result.due, *result.events)]
     return Answer(
         rows,
         _COLUMNS,
         sentence=_sentence(command, result, dry_run),
+        notes=[times.clock(zones)] if rows else [],
+        zones=zones,
         extra={
             "positions": list(result.positions),
             "repeated": result.repeated,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bisect import insort
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import date, datetime
 from fractions import Fraction
 from typing import Any, NamedTuple
@@ -157,6 +158,7 @@ class Billing:
             "unit_prices": dict(sorted(request.unit_prices.items())),
             "cut_off": draft.cut_off,
             "tzdata": draft.tzdata,
+            "dates": tuple(asdict(run) for run in period.in_runs()),
             "tree_size": draft.tree_size,
             "tree_root": draft.tree_root,
             "digest": draft.digest,

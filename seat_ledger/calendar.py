@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from functools import cache, lru_cache
 from importlib import metadata, resources
@@ -23,6 +23,7 @@ TZDATA_VERSION = metadata.version("tzdata")
 """The version of the zone data: an input of every bound."""
 
 _MICROSECOND = timedelta(microseconds=1)
+_DAY = timedelta(days=1)
 _WIDEST = timedelta(hours=36)
 _LOCAL = re.compile(
     r"(\d{4})-(\d{2})(?:-(\d{2})"
@@ -190,11 +191,21 @@ class Bound(NamedTuple):
 
 
 @dataclass(frozen=True)
+class DateRun:
+    """Local dates in a row that begin 24 hours apart: the first, and how many."""
+
+    day: date
+    starts: datetime
+    count: int
+
+
+@dataclass(frozen=True)
 class BillingPeriod:
     """One period ``[starts, ends)``; `label` is its first local date.
 
     `days` are the local dates of the zone of the first bound with their first
-    instants; the last of them ends with the period (R09).
+    instants; the last of them ends with the period (R09). They are those of `runs`
+    where these are given, as an invoice keeps them, else of today's zone data.
     """
 
     index: int
@@ -203,12 +214,31 @@ class BillingPeriod:
     ends: datetime
     zone: str
     until: date
+    runs: tuple[DateRun, ...] | None = None
 
     @property
     def days(self) -> list[tuple[date, datetime]]:
         """Local dates of the period with their first instants, in order."""
+        if self.runs is not None:
+            return [
+                (run.day + n * _DAY, run.starts + n * _DAY)
+                for run in self.runs
+                for n in range(run.count)
+            ]
         dates = local_dates(self.label, self.until, self.zone)
         return [(day, start) for day, start in dates if start < self.ends]
+
+    def in_runs(self) -> tuple[DateRun, ...]:
+        """Its local dates as an invoice keeps them (R61)."""
+        runs: list[DateRun] = []
+        for day, starts in self.days:
+            if runs:
+                first, at, count = astuple(runs[-1])
+                if (day - first, starts - at) == (count * _DAY,) * 2:
+                    runs[-1] = DateRun(first, at, count + 1)
+                    continue
+            runs.append(DateRun(day, starts, 1))
+        return tuple(runs)
 
     @property
     def seconds(self) -> float | int:

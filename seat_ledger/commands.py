@@ -132,7 +132,8 @@ class SetBillingPolicy(Operation):
         known = COUNTING_MODES[self.mode]
         if self.granularity is not None and self.granularity not in known:
             raise InvalidInput(
-                f"set_billing_policy: the mode {self.mode} has no granularity.",
+                f"set_billing_policy: the mode {self.mode} has no granularity; leave "
+                "it out.",
                 try_="leave 'granularity' out",
             )
 

@@ -27,6 +27,7 @@ from seat_ledger.errors import (
 from seat_ledger.events import ContractRenewed, EntryReversed, LedgerEvent
 from seat_ledger.invoice import ComputeInvoice, InvoiceDraft, InvoiceRequest
 from seat_ledger.judgement import judge
+from seat_ledger.money import Currency
 from seat_ledger.refusals import explain, name_holders
 from seat_ledger.sealing import Person
 from seat_ledger.timeline import Violation
@@ -434,7 +435,11 @@ class Deliberation:
             if isinstance(event, ContractRenewed) and event.effective_at < period.ends:
                 raise RenewFirst(account.account_key, event, act.at)
         key = account.account_key
-        prices = op.unit_prices
+        currency = Currency.named(op.currency)
+        prices = {
+            seat_type: currency.as_price(price)
+            for seat_type, price in op.unit_prices.items()
+        }
         request = InvoiceRequest(key, op.invoice, period.label, prices, op.currency)
         account.issue_invoice(request, period, self._computed(request), act)
 

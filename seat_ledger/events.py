@@ -201,6 +201,16 @@ class InvoiceLine(BaseModel):
     entries: tuple[EntryPosition, ...] | None = None
 
 
+class InvoiceDates(BaseModel):
+    """Local dates in a row that begin 24 hours apart: the first, and how many."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    day: date
+    starts: AwareDatetime
+    count: Annotated[int, Field(ge=1)]
+
+
 class InvoiceCorrection(BaseModel):
     """A correction that changed no amount and so made no line (R44)."""
 
@@ -219,7 +229,8 @@ class InvoiceIssued(AccountEvent):
     `period` is the period's first local date, `from` and `until` its bounds,
     `time_zone` the zone of the first of them, `digest` the SHA-256 of the inputs.
     `tree_size` and `tree_root` name a signed checkpoint that covers the cut-off: how
-    many events were sealed, and the root hash over them.
+    many events were sealed, and the root hash over them. `dates` are the period's
+    local dates as the zone data of `tzdata` had them: later zone data changes nothing.
     """
 
     model_config = ConfigDict(validate_by_name=True, serialize_by_alias=True)
@@ -240,6 +251,7 @@ class InvoiceIssued(AccountEvent):
     digest: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
     lines: tuple[InvoiceLine, ...]
     corrections: tuple[InvoiceCorrection, ...]
+    dates: tuple[InvoiceDates, ...] | None = None
     tree_size: EntryPosition | None = None
     tree_root: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = (
         None

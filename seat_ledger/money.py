@@ -61,6 +61,10 @@ class Currency(NamedTuple):
             places += 1
         return rounded(price, places)
 
+    def as_price(self, text: str) -> str:
+        """The same of a price as it was written: ``90`` is ``90.00``."""
+        return self.shown(Fraction(text))
+
     def amount(self, quantity: Fraction, price: Fraction) -> str:
         """What a quantity costs: rounded once, to the minor unit (R51)."""
         return rounded(quantity * price, self.places)

@@ -85,7 +85,7 @@ class _Account:
             period,
             row["seat_type"],
             rule,
-            self.how.prices.get(row["seat_type"]),
+            None if row["price_for"] == "periods" else self.how.price(row["seat_type"]),
             self.how.currency,
         )
         found = explain.opened(
@@ -152,7 +152,9 @@ def of_account(  # noqa: PLR0913, PLR0917  who asks, and what
 _NOTES = (
     "The parts of a line add up to its quantity exactly, and to its amount.",
     "Complete: no means that the period has not ended; it is counted as if nothing "
-    "more happened.",
+    "more happened. A forecast is of a period that has not begun, and in no total.",
+    "A window over several periods is priced period by period: each part by its share "
+    "of its period, rounded, then added; its parts then show no amounts.",
 )
 
 
@@ -171,7 +173,7 @@ def _cells(row: Row) -> Sequence[Any]:
         row["unit_price"],
         row["amount"],
         _rule(row),
-        "yes" if row["complete"] else "no",
+        "forecast" if row["forecast"] else "yes" if row["complete"] else "no",
         row["from"],
         row["until"],
         row["quantity_exact"],
@@ -192,6 +194,12 @@ def _sentence(account: AccountFacts, rows: list[Row], how: billing.Priced) -> st
             f"What {account.key} is billed for by {rules} counting rules, side by "
             f"side: the same history, {len(rows)} figures."
         )
+    begun = [row for row in rows if not row["forecast"]]
+    if not begun:
+        return (
+            f"No period there of {account.key} has begun: every figure is a forecast."
+        )
+    rows = begun
     last = rows[-1]["from"]
     now = [row for row in rows if row["from"] == last]
     told = ", ".join(f"{row['quantity']} {row['seat_type']}" for row in now[:6])
@@ -249,6 +257,7 @@ def _totals(rows: list[Row], how: billing.Priced) -> list[Table]:
     if len(rules) > 1:
         return []
     cells = []
+    rows = [row for row in rows if not row["forecast"]]
     for seat_type in sorted({row["seat_type"] for row in rows}):
         mine = [row for row in rows if row["seat_type"] == seat_type]
         priced = [Fraction(row["amount"]) for row in mine if row["amount"] is not None]

@@ -134,6 +134,7 @@ def _totals(found: Summary) -> Table:
         Column("invoiced", "money"),
         Column("by the ledger", "money"),
         Column("difference", "money"),
+        Column("rows not priced", "number"),
     )
     rows = [
         (
@@ -141,6 +142,7 @@ def _totals(found: Summary) -> Table:
             total["invoiced_amount"],
             total["ledger_amount"],
             total["difference"],
+            total["not_priced"],
         )
         for total in found.totals()
     ]
@@ -162,8 +164,8 @@ def _line(row: dict[str, Any]) -> Line:
         row["ledger_quantity"],
         then,
         row["invoiced_amount"],
-        row["ledger_amount"],
-        row["difference"],
+        row["ledger_amount"] or "not priced",
+        row["difference"] or "not priced",
         row["currency"],
         row["verdict"],
         row["cause"].replace("_", " "),

@@ -8,19 +8,21 @@ definitions of counts and holdings, the bounds and local dates from
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from fractions import Fraction
 from typing import NamedTuple
 
 from projections.billing.figures import as_known, kept, quantity, seconds
+from projections.billing.prices import Priced, amounts_by_period
 from projections.periods import PeriodRow, row_of
 from projections.reader import AccountFacts, Knowledge, Reader, Row
 from seat_ledger.calendar import BillingPeriod
 from seat_ledger.errors import CommandRefused, InvalidInput, NotFound
-from seat_ledger.money import Currency, exactly, plain
+from seat_ledger.money import exactly, plain
 from seat_ledger.values import FOREVER, as_word, shown
+
+__all__ = ["Priced"]
 
 _MICROSECOND = timedelta(microseconds=1)
 _LONGEST = 36_525
@@ -86,24 +88,6 @@ def existing(account: AccountFacts, upto: datetime) -> Iterator[BillingPeriod]:
     yield from account.calendar.periods_before(min(horizon, upto + _MICROSECOND))
 
 
-@dataclass(frozen=True)
-class Priced:
-    """By which rules to count, and what a seat costs.
-
-    Without `rules` the account's policy applies (R50), with `granularity` in place of
-    its own where it has one. A price is for one seat and one whole period or window.
-    """
-
-    rules: Sequence[tuple[str, str | None]] | None = None
-    prices: Mapping[str, Fraction] = field(default_factory=dict)
-    currency: Currency = field(default_factory=lambda: Currency.named(None))
-    granularity: str | None = None
-
-    def by_policy(self, mode: str, granularity: str | None) -> tuple[str, str | None]:
-        """The rule of a policy, by the granularity that was asked for."""
-        return mode, granularity and (self.granularity or granularity)
-
-
 def counts(  # noqa: PLR0913, PLR0917  who asks, and what
     reader: Reader,
     account: AccountFacts | None,
@@ -115,15 +99,40 @@ def counts(  # noqa: PLR0913, PLR0917  who asks, and what
     """Billable seats, a row per account, period, seat type and rule.
 
     Of one account, or of every account, where those without such a period are passed
-    over. Raises NotFound (``unknown_period``), CommandRefused (``renewal_due``).
+    over. Raises NotFound (``unknown_period``), CommandRefused (``renewal_due``), and
+    InvalidInput for a price or granularity that cannot be meant.
     """
     upto = known.moment(now)
     accounts = [account] if account else reader.accounts(known)
     known_accounts = [one for one in accounts if one.known]
-    figures = _figures(reader, known_accounts, known, wanted, upto, account)
+    figures = list(_figures(reader, known_accounts, known, wanted, upto, account))
+    how.check_types(str(found["seat_type"]) for found in figures)
+    if figures:
+        how.check_granularity(found["granularity"] for found in figures)
     rows = [row for found in figures for row in figure_rows(found, how, upto)]
+    if wanted.window is not None:
+        for one in known_accounts:
+            _price_periods(reader, one, known, wanted.window, how, rows)
     due = any(one.renewal_due(upto) for one in known_accounts)
     return Answer(rows, due)
+
+
+def _price_periods(  # noqa: PLR0913, PLR0917  whose window, how, and the rows
+    reader: Reader,
+    account: AccountFacts,
+    known: Knowledge,
+    dates: tuple[date, date],
+    how: Priced,
+    rows: list[Row],
+) -> None:
+    """Price a window over several periods period by period, in its rows (R91)."""
+    whole = window(account, *dates)
+    amounts = amounts_by_period(reader, account, known, whole, how)
+    for row in rows:
+        rule = row["mode"], row["granularity"]
+        amount = amounts.get((str(row["seat_type"]), rule))
+        if amount is not None and row["account"] == account.key:
+            row |= {"amount": amount, "price_for": "periods"}
 
 
 def _figures(  # noqa: PLR0913, PLR0917  what is asked of, and how far
@@ -192,7 +201,8 @@ def wanted_periods(
 def figure_rows(found: Row, how: Priced, upto: datetime) -> Iterator[Row]:
     """A row of the answer per rule, from a row of figures."""
     rules = how.rules or [how.by_policy(found["mode"], found["granularity"])]
-    price = how.prices.get(found["seat_type"])
+    price = how.price(str(found["seat_type"]))
+    price_for = "window" if found["label"] is None else "period"
     for mode, granularity in rules:
         exact = quantity(found, mode, granularity)
         yield {
@@ -213,6 +223,8 @@ def figure_rows(found: Row, how: Priced, upto: datetime) -> Iterator[Row]:
             "idle_seat_days": int(found["idle_days"]),
             "unit_price": None if price is None else how.currency.shown(price),
             "amount": None if price is None else how.currency.amount(exact, price),
+            "forecast": found["starts"] > upto,
+            "price_for": None if price is None else price_for,
         }
 
 

@@ -7,7 +7,7 @@ from datetime import date, datetime
 from fractions import Fraction
 from typing import NamedTuple
 
-from projections.billing import Priced, Wanted, wanted_periods
+from projections.billing import Priced, Wanted, wanted_periods, window
 from projections.billing.figures import as_known, quantity
 from projections.billing.intervals import (
     Interval,
@@ -18,6 +18,7 @@ from projections.billing.intervals import (
     reach,
     reversals,
 )
+from projections.billing.prices import check_one_period
 from projections.periods import PeriodRow
 from projections.reader import AccountFacts, Knowledge, Reader, Row
 from seat_ledger.money import exactly, plain, rounded
@@ -45,8 +46,13 @@ def compare(  # noqa: PLR0913, PLR0917  whose figures, which, and when
     A figure of a period that did not exist as known at one of the two is null there.
     """
     before, after = (_side(reader, key, known, upto, wanted) for known in between)
+    figures = before.figures.keys() | after.figures.keys()
+    how.check_types(seat_type for _, seat_type in figures)
+    if wanted.window is not None and how.is_priced and after.account.known:
+        whole = window(after.account, *wanted.window)
+        check_one_period(after.account, whole, how.price_for)
     rows = []
-    for label, seat_type in sorted(before.figures.keys() | after.figures.keys()):
+    for label, seat_type in sorted(figures):
         found = [_rules(side, (label, seat_type), how) for side in (before, after)]
         for rule in dict.fromkeys([*found[0], *found[1]]):
             was, now = (side.get(rule) for side in found)
@@ -114,7 +120,7 @@ def _money(
     was: Fraction | None,
     now: Fraction | None,
 ) -> Row:
-    price = how.prices.get(seat_type)
+    price = how.price(seat_type)
     names = ("amount_before", "amount_after", "amount_difference")
     if price is None:
         return dict.fromkeys(names)

@@ -71,8 +71,9 @@ def draft(reader: Reader, request: InvoiceRequest) -> InvoiceDraft:
 def reproduced(reader: Reader, one: Issued) -> Issued:
     """An issued invoice, computed anew from what was known at its cut-off (R61).
 
-    By the policy that it names; its bounds are computed anew too, unless they came
-    from other zone data than the program has now.
+    By the policy that it names, in the bounds and local dates that it keeps: zone data
+    of today has no part in it. Of an invoice that keeps no dates the bounds are
+    computed anew, unless they came from other zone data than the program has now.
     """
     known = reader.knowledge(one.cut_off)
     account = reader.account(one.account, known)
@@ -80,7 +81,7 @@ def reproduced(reader: Reader, one: Issued) -> Issued:
     assert currency is not None
     request = InvoiceRequest(one.account, one.invoice, label, one.unit_prices, currency)
     period = one.period
-    if one.tzdata == TZDATA_VERSION:
+    if period.runs is None and one.tzdata == TZDATA_VERSION:
         period = account.calendar.period_named(label.isoformat()) or period
     basis = Basis(period, one.mode, one.granularity, one.tzdata)
     before = issued(reader, account, one.position - 1)

@@ -16,6 +16,7 @@ from projections.billing import Priced, figure_rows
 from projections.billing.figures import as_known, kept, quantity
 from projections.billing.intervals import Interval, Span, holdings, lives
 from projections.billing.parts import Part, parts_of
+from projections.billing.prices import PriceFor, check_one_period
 from projections.periods import row_of
 from projections.reader import AccountFacts, Knowledge, Reader, Row
 from seat_ledger.calendar import BillingPeriod
@@ -36,6 +37,7 @@ class Asked(NamedTuple):
     price: Fraction | None = None
     currency: Currency = Currency(None, 2)
     window: bool = False
+    price_for: PriceFor = "period"
 
 
 class Explanation(NamedTuple):
@@ -58,7 +60,11 @@ def explain(
     upto: datetime,
     asked: Asked,
 ) -> Explanation:
-    """Open one figure. Raises IntegrityFailure where the parts do not add up."""
+    """Open one figure. Raises IntegrityFailure where the parts do not add up, and
+    InvalidInput for a price that cannot be meant.
+    """
+    if asked.window and asked.price is not None:
+        check_one_period(account, asked.period, asked.price_for)
     rule = asked.rule or account.policy_at(asked.period.starts)
     found = [
         row

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import NamedTuple
 
@@ -12,6 +12,8 @@ from projections.billing.parts import Days
 from projections.reader import AccountFacts, Knowledge, Reader, Row
 from seat_ledger.calendar import BillingPeriod, local_date
 from seat_ledger.values import FOREVER, seat_types
+
+_BEGINNING = datetime.min.replace(tzinfo=UTC)
 
 
 class Stretch(NamedTuple):
@@ -59,9 +61,9 @@ def idle_at(
 
     `until` is when somebody took the seat, or it was retired; None while it lasts.
     """
-    around = (datetime.min.replace(tzinfo=as_of.tzinfo), FOREVER)
+    moment = (as_of, as_of + timedelta(microseconds=1))
     rows = []
-    for stretch, _ in _stretches(reader, account, around, known):
+    for stretch, _ in _stretches(reader, account, moment, known):
         if stretch.starts <= as_of < stretch.ends:
             zone = account.zones.at(as_of)
             since = local_date(stretch.starts, zone)
@@ -76,13 +78,17 @@ def _stretches(
     within: tuple[datetime, datetime],
     known: Knowledge,
 ) -> Iterator[tuple[Stretch, list[Interval]]]:
-    """Each idle stretch that shares time with `within`, and its seat's holdings."""
-    span = Span(account.no, seat_types(), *within)
+    """Each idle stretch that shares time with `within`, and its seat's holdings.
+
+    Who held the seat before, and who takes it after, may lie far outside: all that
+    was ever held is looked at, whatever the time that is asked about.
+    """
+    ever = Span(account.no, seat_types(), _BEGINNING, FOREVER)
     by_seat = {
         seat: [one for one in held if not one.is_empty]
-        for seat, held in groupby(holdings(reader, span, known), lambda one: one.seat)
+        for seat, held in groupby(holdings(reader, ever, known), lambda one: one.seat)
     }
-    for life in lives(reader, span, known):
+    for life in lives(reader, ever._replace(starts=within[0], ends=within[1]), known):
         held = by_seat.get(life.seat, [])
         for stretch in _between(life, held):
             if max(stretch.starts, within[0]) < min(stretch.ends, within[1]):

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from projections.billing.figures import as_known, quantity
 from projections.periods import row_of
 from projections.reader import AccountFacts, Knowledge, Reader, Row, utc
-from seat_ledger.calendar import BillingPeriod
+from seat_ledger.calendar import BillingPeriod, DateRun
 from seat_ledger.errors import NotFound
 from seat_ledger.money import Currency, exactly, plain
 from seat_ledger.values import shown
@@ -134,6 +134,7 @@ def _issued(row: Row, account: AccountFacts, actors: dict[str, str]) -> Issued:
             utc(datetime.fromisoformat(said["until"])),
             said["time_zone"],
             named.until,
+            _runs(said.get("dates")),
         ),
         mode=said["mode"],
         granularity=said.get("granularity"),
@@ -146,6 +147,20 @@ def _issued(row: Row, account: AccountFacts, actors: dict[str, str]) -> Issued:
         corrections=tuple(said["corrections"]),
         tree_size=said.get("tree_size"),
         tree_root=said.get("tree_root"),
+    )
+
+
+def _runs(dates: list[Row] | None) -> tuple[DateRun, ...] | None:
+    """The local dates that an invoice keeps; None of one from before they were."""
+    if dates is None:
+        return None
+    return tuple(
+        DateRun(
+            date.fromisoformat(run["day"]),
+            utc(datetime.fromisoformat(run["starts"])),
+            run["count"],
+        )
+        for run in dates
     )
 
 
@@ -223,13 +238,14 @@ def document(one: Issued) -> tuple[list[Row], Row]:
     The same invoice gives the same document, whatever was recorded later (R61); who
     issued it stands in the journal, since an erasure changes how people are shown.
     """
+    price = one.currency.as_price
     rows = [
         {
             "kind": line.kind,
             "period": line.period.isoformat(),
             "seat_type": line.seat_type,
             "quantity": plain(line.quantity),
-            "unit_price": line.unit_price,
+            "unit_price": line.unit_price and price(line.unit_price),
             "amount": line.amount,
             "quantity_exact": exactly(line.quantity),
             "entries": list(line.entries),
@@ -249,7 +265,10 @@ def document(one: Issued) -> tuple[list[Row], Row]:
         "granularity": one.granularity,
         "currency": one.currency.code,
         "amount": one.total,
-        "unit_prices": dict(sorted(one.unit_prices.items())),
+        "unit_prices": {
+            seat_type: price(text)
+            for seat_type, text in sorted(one.unit_prices.items())
+        },
         "corrections": [_left_out(correction) for correction in one.corrections],
         "cut_off": one.cut_off,
         "tzdata": one.tzdata,

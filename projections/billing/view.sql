@@ -23,7 +23,9 @@ SELECT account.account_key AS account, counted.seat_type::text AS seat_type,
                WHEN 'distinct' THEN counted.holders
            END, 12) AS quantity,
        counted.assigned_opening, counted.assigned_peak, counted.assigned_closing,
-       counted.idle_days AS idle_seat_days
+       counted.idle_days AS idle_seat_days,
+       period.ends <= pg_catalog.now() AS complete,
+       period.starts > pg_catalog.now() AS forecast
   FROM billable_seats AS counted
   JOIN account ON account.account_no = counted.account_no
   JOIN billing_period AS period
@@ -58,3 +60,7 @@ COMMENT ON COLUMN projection.billable_seats.quantity IS
     'By the rule in force at the period''s start; shown to twelve places, kept exactly.';
 COMMENT ON COLUMN projection.billable_seats.idle_seat_days IS
     'Local dates on which seats were under contract and held by nobody, summed.';
+COMMENT ON COLUMN projection.billable_seats.complete IS
+    'Whether the period has ended; else it is counted as if nothing more happened.';
+COMMENT ON COLUMN projection.billable_seats.forecast IS
+    'Whether the period has not begun: nobody is billed for it.';

@@ -44,8 +44,7 @@ def _existing(account: AccountFacts) -> Iterator[BillingPeriod]:
 
 def row_of(account: AccountFacts, period: BillingPeriod) -> PeriodRow:
     """One period, or a window as if it were one."""
-    dates = _dates_of(period.zone)
-    days = dates.between(period.label, period.until, period.ends)
+    texts = _starts_of(period)
     mode, granularity = account.policy_at(period.starts)
     return PeriodRow(
         account.no,
@@ -54,12 +53,21 @@ def row_of(account: AccountFacts, period: BillingPeriod) -> PeriodRow:
         period.starts,
         period.ends,
         period.until,
-        len(days),
+        len(texts),
         period.zone,
         mode,
         granularity,
-        f"{{{','.join([dates.texts[ordinal] for ordinal in days])}}}",
+        f"{{{','.join(texts)}}}",
     )
+
+
+def _starts_of(period: BillingPeriod) -> list[str]:
+    """The first instants of a period's local dates, as an array has them."""
+    if period.runs is not None:
+        return [_element(starts) for _, starts in period.days]
+    dates = _dates_of(period.zone)
+    days = dates.between(period.label, period.until, period.ends)
+    return [dates.texts[ordinal] for ordinal in days]
 
 
 class _ZoneDates:
@@ -108,8 +116,13 @@ class _ZoneDates:
         start = first_instant(day, self.zone).astimezone(UTC)
         self.starts[ordinal] = start
         if local_dates(day, date.fromordinal(ordinal + 1), self.zone):
-            self.texts[ordinal] = f'"{start.isoformat(" ")}"'
+            self.texts[ordinal] = _element(start)
             self.items[ordinal] = _ITEM.pack(8, _microseconds(start))
+
+
+def _element(start: datetime) -> str:
+    """An instant as an array in text has it."""
+    return f'"{start.isoformat(" ")}"'
 
 
 _zones: dict[str, _ZoneDates] = {}

@@ -117,6 +117,11 @@ def _rule(asked: Asked) -> tuple[str, str | None] | None:
     if mode is None:
         return None
     granularity = asked.params.get("granularity")
+    if mode in COUNTING_MODES and granularity and COUNTING_MODES[mode] == (None,):
+        raise InvalidInput(
+            f"The mode {mode} has no granularity: leave it out.",
+            try_="take granularity out of the address",
+        )
     if mode not in COUNTING_MODES or granularity not in COUNTING_MODES[mode]:
         raise InvalidInput(
             f"There is no counting rule {shown(mode)} by {shown(granularity)}."

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+from functools import partial
 from typing import NamedTuple
 
 from projections.billing.audit.contracts import Contract
 from projections.billing.audit.lines import InvoiceLine
 from projections.billing.audit.spool import Spool
-from projections.billing.audit.verdict import ZERO, Shares, Tally, slack_of, tally
+from projections.billing.audit.verdict import ZERO, Shares, slack_of, tally
 from projections.periods import PeriodRow
 
 
@@ -41,11 +43,18 @@ class Billed(NamedTuple):
 class Bundle:
     """The lines of one figure, met from the last one back."""
 
-    def __init__(self, spool: Spool, found: Tally, lines: int) -> None:
-        self.spool, self.found, self.lines = spool, found, lines
+    def __init__(
+        self, spool: Spool, billed: Billed, figure: Fraction, lines: int
+    ) -> None:
+        self.spool, self.lines = spool, lines
+        line, label = billed.line, billed.label
+        self.parts = partial(spool.of_figure, line, label)
+        self.found = found = tally(self.parts(), figure)
         self.of_invoice = 0
         self.before = found.total
-        self.now = Shares(found.total, found.slack) if found.together else None
+        self.now: Shares | None = None
+        if found.together:
+            self.now = Shares(self.parts, found.total, found.slack)
         self.then: Shares | None = None
 
     def next(self, billed: Billed, of_invoice: int) -> Billed:
@@ -66,18 +75,20 @@ class Bundle:
         """An invoice's lines: what they bill, and what earlier ones billed before."""
         self.of_invoice = lines
         total, slack = billed.line.quantity.value, slack_of(billed.line.quantity)
+        parts = partial(
+            self.spool.of_invoice, billed.line, billed.label, billed.position
+        )
         if self.found.together and lines == self.lines:
             total, slack = self.before, self.found.slack
         elif lines > 1:
-            parts = self.spool.of_invoice(billed.line, billed.label, billed.position)
-            alone = tally(parts, ZERO)
+            alone = tally(parts(), ZERO)
             total, slack = alone.total, alone.slack
         self.before -= total
         if self.found.together:
-            self.then = Shares(total, self.found.slack, self.before)
+            self.then = Shares(parts, total, self.found.slack, self.before)
         else:
-            self.now = Shares(total, slack) if lines > 1 else None
-            self.then = Shares(total, slack) if lines > 1 else None
+            self.now = Shares(parts, total, slack) if lines > 1 else None
+            self.then = Shares(parts, total, slack) if lines > 1 else None
 
     def _is_paid(self, billed: Billed) -> bool:
         """Whether an earlier invoice bills the figure in full."""

@@ -51,6 +51,8 @@ class Part(NamedTuple):
 
     invoice: Invoice
     quantity: Written
+    unit_price: Written
+    amount: Written
     corrects: bool
 
 
@@ -135,7 +137,8 @@ def _rule(mode: str | None, granularity: str | None) -> tuple[str | None, str | 
         )
     if mode and granularity and mode not in WITH_GRANULARITY:
         raise InvalidInput(
-            f"the mode {mode} has no granularity.", try_="leave the cell empty"
+            f"the mode {mode} has no granularity; leave it out.",
+            try_="leave the cell empty",
         )
     return mode or None, granularity or None
 

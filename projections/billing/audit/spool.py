@@ -107,7 +107,7 @@ class Spool:
             yield _line(row), {key: row[key] for key in _PLACE}
 
     def of_figure(self, line: InvoiceLine, label: str) -> Iterator[Part]:
-        """What the lines of a line's figure bill, from the first, by invoice."""
+        """What the lines of a line's figure bill, from the last, by invoice."""
         yield from self._parts("of_figure", line, label=label)
 
     def of_invoice(
@@ -121,7 +121,13 @@ class Spool:
         same = {key: getattr(line, key) for key in _SAME}
         for row in self._ask(name, **same, **given):
             invoice = row["position"], row["invoice"]
-            yield Part(invoice, Written(row["quantity"]), bool(row["corrects"]))
+            yield Part(
+                invoice,
+                Written(row["quantity"]),
+                Written(row["unit_price"]),
+                Written(row["amount"]),
+                bool(row["corrects"]),
+            )
 
     def places(self, account: str) -> int:
         """The most places that an account's amounts without a currency need."""

@@ -88,19 +88,19 @@ SELECT no, account, invoice, issued, period, seat_type, quantity, unit_price, am
  ORDER BY label, seat_type, mode, granularity, position DESC, invoice DESC, no DESC;
 
 -- of_figure --
--- What the lines of one figure bill, from the first to the last.
-SELECT position, invoice, quantity, corrects
+-- What the lines of one figure bill, from the last to the first.
+SELECT position, invoice, quantity, unit_price, amount, corrects
   FROM meant
  WHERE account = :account
    AND seat_type = :seat_type
    AND label = :label
    AND mode IS :mode
    AND granularity IS :granularity
- ORDER BY position, invoice, no;
+ ORDER BY position DESC, invoice DESC, no DESC;
 
 -- of_invoice --
 -- The same of one invoice.
-SELECT position, invoice, quantity, corrects
+SELECT position, invoice, quantity, unit_price, amount, corrects
   FROM meant
  WHERE account = :account
    AND seat_type = :seat_type
@@ -109,7 +109,7 @@ SELECT position, invoice, quantity, corrects
    AND label = :label
    AND mode IS :mode
    AND granularity IS :granularity
- ORDER BY no;
+ ORDER BY no DESC;
 
 -- invoiced --
 -- The periods that an account was invoiced for: their types, and the first invoice.

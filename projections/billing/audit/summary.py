@@ -30,7 +30,8 @@ class Summary:
         self.verdicts: Counter[str] = Counter(dict.fromkeys(VERDICTS, 0))
         self.causes: Counter[str] = Counter(dict.fromkeys(CAUSES, 0))
         self.sums: dict[str | None, list[Fraction]] = {}
-        self.unpriced = self.incomplete = 0
+        self.not_priced: Counter[str | None] = Counter()
+        self.incomplete = 0
         self.accounts: dict[str, Audited] = {}
         self.renewal_due = False
 
@@ -46,7 +47,7 @@ class Summary:
             sums = self.sums.setdefault(row["currency"], [ZERO, ZERO])
             sums[0] += Fraction(row["invoiced_amount"])
             if row["ledger_amount"] is None:
-                self.unpriced += 1
+                self.not_priced[row["currency"]] += 1
             else:
                 sums[1] += Fraction(row["ledger_amount"])
 
@@ -63,12 +64,20 @@ class Summary:
         return self.verdicts.total() - self.verdicts["missing"]
 
     @property
+    def unpriced(self) -> int:
+        """How many rows are not priced: what the ledger bills for them is unknown."""
+        return self.not_priced.total()
+
+    @property
     def findings(self) -> int:
         """How many rows are not a match."""
         return self.verdicts.total() - self.verdicts["match"]
 
     def totals(self) -> list[dict[str, Any]]:
-        """What was invoiced, what the ledger bills, and the difference, by currency."""
+        """What was invoiced, what the ledger bills, and the difference, by currency.
+
+        What is not priced is in no amount: `not_priced` says of how many rows (R93).
+        """
         rows = []
         for code in sorted(self.sums, key=lambda code: code or ""):
             invoiced, ledger = self.sums[code]
@@ -79,6 +88,7 @@ class Summary:
                     "invoiced_amount": money(invoiced, currency),
                     "ledger_amount": money(ledger, currency),
                     "difference": money(invoiced - ledger, currency),
+                    "not_priced": self.not_priced[code],
                 }
             )
         return rows

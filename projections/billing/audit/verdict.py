@@ -2,7 +2,8 @@
 
 A figure owes a line everything. Lines of one invoice, and corrections with what they
 correct, are held against it together: each against what the others left, so that the
-last should have put right what the earlier ones said, as a correction does (R43). Of
+last should have put right what the earlier ones said, as a correction does (R43).
+Their amounts too: the figure's is rounded once, and the lines' parts add up to it. Of
 several invoices that bill a figure in full, the first is right. What a line bills of a
 figure that others bill in full is `over` by all of it; `unexpected` is only what the
 ledger bills nothing for (R65).
@@ -10,7 +11,7 @@ ledger bills nothing for (R65).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from fractions import Fraction
 from itertools import groupby
 from typing import NamedTuple
@@ -19,6 +20,17 @@ from projections.billing.audit.lines import Invoice, InvoiceLine, Part, Written
 from seat_ledger.money import Currency, plain, rounded
 
 ZERO = Fraction(0)
+
+
+class Share(NamedTuple):
+    """What the ledger owes a line: a quantity and, of lines that are held against a
+    figure together, an amount. `is_shown`: the line shows that quantity, as far as
+    the lines together show theirs.
+    """
+
+    owed: Fraction
+    amount: Fraction | None = None
+    is_shown: bool = False
 
 
 class Verdict(NamedTuple):
@@ -34,21 +46,22 @@ class Verdict(NamedTuple):
         return self.word == "match"
 
 
-def judge(
-    line: InvoiceLine, owed: Fraction, places: int, *, is_billed: bool
-) -> Verdict:
-    """Hold a line against the quantity that the ledger owes it (R65).
+def judge(line: InvoiceLine, share: Share, places: int, *, is_billed: bool) -> Verdict:
+    """Hold a line against what the ledger owes it (R65).
 
     `is_billed`: the ledger bills something of the line's figure, to it or to others.
     """
-    invoiced = line.quantity
+    invoiced, owed = line.quantity, share.owed
     price = line.unit_price.value if line.unit_price.text else ZERO
-    ledger_amount = half_up(owed * price, places)
+    ledger_amount = share.amount
+    if ledger_amount is None:
+        ledger_amount = half_up(owed * price, places)
     difference = line.amount.value - ledger_amount
     if owed == 0 and not is_billed:
         return Verdict("unexpected", ledger_amount, difference)
     sign = difference
-    if not sign and half_up(owed, invoiced.places) != invoiced.value:
+    agrees = share.is_shown or half_up(owed, invoiced.places) == invoiced.value
+    if not sign and not agrees:
         sign = invoiced.value - owed
     word = "over" if sign > 0 else "under" if sign < 0 else "match"
     return Verdict(word, ledger_amount, difference)
@@ -78,7 +91,7 @@ class Tally(NamedTuple):
 
 
 def tally(lines: Iterable[Part], figure: Fraction) -> Tally:
-    """Add up the lines of a figure, given from the first to the last."""
+    """Add up the lines of a figure, given from the last to the first."""
     total = slack = ZERO
     invoices, corrects = 0, False
     paid_by = None
@@ -90,7 +103,7 @@ def tally(lines: Iterable[Part], figure: Fraction) -> Tally:
             corrects |= line.corrects or line.quantity.value < 0
         invoices += 1
         total, slack = total + part, slack + part_slack
-        if paid_by is None and abs(part - figure) <= part_slack:
+        if abs(part - figure) <= part_slack:
             paid_by = invoice
     fits = abs(total - figure) <= slack
     return Tally(total, slack, invoices == 1 or corrects or fits, paid_by)
@@ -100,33 +113,85 @@ class Shares:
     """What is owed to each line of one figure, asked from the last line to the first.
 
     What the lines say too much is taken from the last ones, what they say too little is
-    owed to the last. `earlier` is what was billed of the figure before them.
+    owed to the last. `earlier` is what was billed of the figure before them. Their
+    amounts come to the figure's, rounded once (R51): as they bill it where that adds
+    up, else so that what a line's rounding leaves is carried to the next.
     """
 
     def __init__(
-        self, total: Fraction, slack: Fraction, earlier: Fraction = ZERO
+        self,
+        lines: Callable[[], Iterable[Part]],
+        total: Fraction,
+        slack: Fraction,
+        earlier: Fraction = ZERO,
     ) -> None:
+        self.lines = lines
         self.total, self.slack, self.earlier = total, slack, earlier
         self.rest: Fraction | None = None
+        self.carry = ZERO
+        self.fits = self.is_as_billed = False
 
-    def owed(self, line: Written, figure: Fraction, *, first: bool) -> Fraction:
+    def share(
+        self, line: Part | InvoiceLine, figure: Fraction, places: int, *, first: bool
+    ) -> Share:
         """What the ledger owes the next line towards the first.
 
         `figure` is the ledger's quantity by the line's rule.
         """
-        said = line.value
         if self.rest is None:
             self.rest = self.total - self._left(figure)
-        rest, slack = self.rest, self.slack
-        if abs(rest) <= slack or first or rest < 0 or said <= 0:
+            self.fits = abs(self.rest) <= self.slack
+            self.is_as_billed = self._adds_up(places)
+        quantity = line.quantity
+        owed = self._owed(quantity, self.rest, first=first)
+        amount = self._amount(line, owed, places, first=first)
+        shown = self.fits and abs(quantity.value - owed) <= self.slack
+        return Share(owed, amount, shown)
+
+    def _owed(self, line: Written, rest: Fraction, *, first: bool) -> Fraction:
+        billed, slack = line.value, self.slack
+        if abs(rest) <= slack or first or rest < 0 or billed <= 0:
             self.rest = ZERO
-            return said - rest
-        if abs(rest - said) <= slack:
-            self.rest = rest - said
+            return billed - rest
+        if abs(rest - billed) <= slack:
+            self.rest = rest - billed
             return ZERO
-        taken = min(rest, said)
+        taken = min(rest, billed)
         self.rest = rest - taken
-        return said - taken
+        return billed - taken
+
+    def _amount(
+        self, line: Part | InvoiceLine, owed: Fraction, places: int, *, first: bool
+    ) -> Fraction:
+        """The line's part of the amount that the ledger bills, in whole units."""
+        price, billed = line.unit_price.value, line.amount.value
+        exact = owed * price
+        due, nearly = exact - self.carry, Fraction(1, 10**places)
+        off = billed - due
+        if self.is_as_billed:
+            off = billed - exact
+            nearly += 2 * price * slack_of(line.quantity)
+        amount = half_up(due, places)
+        if not first and abs(off) < nearly and half_up(billed, places) == billed:
+            amount = billed
+        self.carry = amount - due
+        return amount
+
+    def _adds_up(self, places: int) -> bool:
+        """Whether the lines, each near its part, bill together what the ledger does."""
+        trial = Shares(self.lines, self.total, self.slack, self.earlier)
+        trial.rest, trial.is_as_billed = self.rest, True
+        before: Part | None = None
+        for line in self.lines():
+            if before is not None:
+                assert trial.rest is not None
+                owed = trial._owed(before.quantity, trial.rest, first=False)
+                trial._amount(before, owed, places, first=False)
+            before = line
+        assert before is not None
+        assert trial.rest is not None
+        owed = trial._owed(before.quantity, trial.rest, first=True)
+        return trial._amount(before, owed, places, first=True) == before.amount.value
 
     def _left(self, figure: Fraction) -> Fraction:
         """What the lines can bill: nothing of a figure that was billed in full."""
@@ -156,4 +221,13 @@ def money(amount: Fraction, currency: Currency) -> str:
     return sign + currency.shown(abs(amount))
 
 
-__all__ = ["Shares", "Verdict", "cause_of", "judge", "money", "plain", "slack_of"]
+__all__ = [
+    "Share",
+    "Shares",
+    "Verdict",
+    "cause_of",
+    "judge",
+    "money",
+    "plain",
+    "slack_of",
+]

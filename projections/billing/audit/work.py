@@ -21,11 +21,11 @@ from projections.billing.audit.lines import InvoiceLine, Written
 from projections.billing.audit.spool import Spool
 from projections.billing.audit.verdict import (
     ZERO,
+    Share,
     Verdict,
     cause_of,
     judge,
     money,
-    tally,
 )
 from projections.billing.figures import quantity
 from projections.periods import PeriodRow
@@ -34,6 +34,7 @@ from seat_ledger.money import Currency, plain
 from seat_ledger.values import seat_types
 
 Rule = tuple[str, str | None]
+NOTHING = Share(ZERO)
 
 
 class Then(NamedTuple):
@@ -82,9 +83,8 @@ class Desk:
             said = line._replace(currency=line.currency or told)
             billed = Billed(said, contract, period, label, place["position"])
             if bundle is None and place["of_figure"] > 1:
-                every = self.spool.of_figure(line, label)
-                found = tally(every, self._whole(billed))
-                bundle = Bundle(self.spool, found, place["of_figure"])
+                whole = self._whole(billed)
+                bundle = Bundle(self.spool, billed, whole, place["of_figure"])
             if bundle is not None:
                 billed = bundle.next(billed, place["of_invoice"])
                 bundle = bundle if bundle.lines else None
@@ -182,27 +182,38 @@ class Desk:
         figure = self._figure(billed)
         whole = self._whole(billed)
         then = self._owed_then(billed, figure, (rule, whole), counted)
-        owed, was = whole, then.owed
-        if billed.shares is not None:
-            owed = billed.shares.owed(line.quantity, whole, first=billed.is_first)
-        if billed.shares_then is not None and was is not None:
-            first = billed.is_first_then
-            was = billed.shares_then.owed(line.quantity, was, first=first)
-        verdict = self._verdict(line, owed, whole)
+        now, was = self._shares(billed, whole, then.owed)
+        verdict = self._verdict(line, now, whole)
         if billed.is_paid and verdict.matches:
-            owed = ZERO
-            was = None if was is None else ZERO
-            verdict = self._verdict(line, owed, whole)
+            now, was = NOTHING, was and NOTHING
+            verdict = self._verdict(line, now, whole)
         before: Verdict | None = verdict
-        if was != owed:
+        if was is None:
             before = None
-            if was is not None:
-                before = self._verdict(line, was, then.owed or ZERO)
-        if billed.is_missing and before is not None:
-            right = before.ledger_amount == 0 and was == 0
+        elif was.owed != now.owed:
+            before = self._verdict(line, was, then.owed or ZERO)
+        if billed.is_missing and before is not None and was is not None:
+            right = before.ledger_amount == 0 and was.owed == 0
             before = before._replace(word="match" if right else "missing")
         cause = cause_of(verdict, before)
-        return Judged(billed, rule, owed, then._replace(owed=was), verdict, cause)
+        at_issue = then._replace(owed=was and was.owed)
+        return Judged(billed, rule, now.owed, at_issue, verdict, cause)
+
+    @staticmethod
+    def _shares(
+        billed: Billed, whole: Fraction, whole_then: Fraction | None
+    ) -> tuple[Share, Share | None]:
+        """What the ledger owes a line now, and owed it as known at issue."""
+        line = billed.line
+        places = Currency.named(line.currency).places
+        now = Share(whole)
+        if billed.shares is not None:
+            now = billed.shares.share(line, whole, places, first=billed.is_first)
+        if whole_then is None or billed.shares_then is None:
+            return now, None if whole_then is None else Share(whole_then)
+        first = billed.is_first_then
+        then = billed.shares_then.share(line, whole_then, places, first=first)
+        return now, then
 
     def _owed_then(
         self,
@@ -228,10 +239,10 @@ class Desk:
         return Then(quantity(row, *rule) if row else ZERO, rule, then)
 
     @staticmethod
-    def _verdict(line: InvoiceLine, owed: Fraction, whole: Fraction) -> Verdict:
+    def _verdict(line: InvoiceLine, share: Share, whole: Fraction) -> Verdict:
         """Hold a line against its share of a whole figure."""
         places = Currency.named(line.currency).places
-        verdict = judge(line, owed, places, is_billed=whole != 0)
+        verdict = judge(line, share, places, is_billed=whole != 0)
         return verdict._replace(word="missing") if line.no == 0 else verdict
 
     # -- what explains it -------------------------------------------------------------

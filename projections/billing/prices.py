@@ -1,0 +1,147 @@
+"""What a price is for: a period, a whole window, or each period of a window (R91)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Literal
+
+from projections.billing.figures import as_known, microseconds, quantity
+from projections.periods import row_of
+from projections.reader import AccountFacts, Knowledge, Reader, Row
+from seat_ledger.calendar import BillingPeriod
+from seat_ledger.errors import InvalidInput
+from seat_ledger.money import Currency, rounded
+
+Rule = tuple[str, str | None]
+PriceFor = Literal["period", "window"]
+
+
+@dataclass(frozen=True)
+class Priced:
+    """By which rules to count, and what a seat costs.
+
+    Without `rules` the account's policy applies (R50), with `granularity` in place of
+    its own where it has one. A price is for one seat and one whole period: by seat
+    type, or `single` where one type alone is asked about. `price_for` says that it is
+    meant for a window as a whole.
+    """
+
+    rules: Sequence[Rule] | None = None
+    prices: Mapping[str, Fraction] = field(default_factory=dict)
+    currency: Currency = field(default_factory=lambda: Currency.named(None))
+    granularity: str | None = None
+    single: Fraction | None = None
+    price_for: PriceFor = "period"
+
+    def by_policy(self, mode: str, granularity: str | None) -> Rule:
+        """The rule of a policy, by the granularity that was asked for."""
+        return mode, granularity and (self.granularity or granularity)
+
+    def price(self, seat_type: str) -> Fraction | None:
+        """What a seat of a type costs."""
+        return self.prices.get(seat_type, self.single)
+
+    @property
+    def is_priced(self) -> bool:
+        """Whether anything has a price."""
+        return bool(self.prices) or self.single is not None
+
+    def check_types(self, seat_types: Iterable[str]) -> None:
+        """Refuse a price without a type where there is more than one.
+
+        Raises InvalidInput.
+        """
+        several = sorted(set(seat_types) - set(self.prices))
+        if self.single is not None and len(several) > 1:
+            price = self.currency.shown(self.single)
+            raise InvalidInput(
+                f"The price {price} names no seat type, and the answer has "
+                f"{', '.join(several)}.",
+                try_=" ".join(f"--unit-price {one}={price}" for one in several),
+            )
+
+    def check_granularity(self, modes: Iterable[str | None]) -> None:
+        """Refuse a granularity where no rule of the policy has one (R50).
+
+        Raises InvalidInput.
+        """
+        if self.rules is None and self.granularity and not any(modes):
+            raise InvalidInput(
+                "The account's policy counts by a mode that has no granularity: leave "
+                "--granularity out.",
+                try_="name a --mode that has one: contracted or start_plus_rises",
+            )
+
+
+def periods_in(account: AccountFacts, window: BillingPeriod) -> list[BillingPeriod]:
+    """The billing periods that share time with a window, in order."""
+    every = account.calendar.periods_before(window.ends)
+    return [period for period in every if period.ends > window.starts]
+
+
+def check_one_period(
+    account: AccountFacts, window: BillingPeriod, price_for: PriceFor
+) -> None:
+    """Refuse one price for a window over several periods. Raises InvalidInput."""
+    touched = periods_in(account, window)
+    if len(touched) > 1 and price_for == "period":
+        raise InvalidInput(
+            f"The window from {window.label} until {window.until} touches "
+            f"{len(touched)} billing periods, and a price is for one.",
+            try_=f"--period {touched[0].label} and each other period by itself, or "
+            "--price-for window where the price is meant for the whole window",
+        )
+
+
+def amounts_by_period(
+    reader: Reader,
+    account: AccountFacts,
+    known: Knowledge,
+    window: BillingPeriod,
+    how: Priced,
+) -> dict[tuple[str, Rule], str]:
+    """What a window over several periods costs, by seat type and rule (R91).
+
+    Each period's part is priced by its share of that period, and rounded; then they
+    are added. Nothing where the window lies in one period.
+    """
+    touched = {period.index: period for period in periods_in(account, window)}
+    if len(touched) < 2 or how.price_for == "window" or not how.is_priced:
+        return {}
+    parts = [_part(period, window) for period in touched.values()]
+    rows = as_known(reader, [row_of(account, part) for part in parts], known)
+    policy = account.policy_at(window.starts)
+    totals: dict[tuple[str, Rule], Fraction] = {}
+    for row in rows:
+        whole = touched[row["period_no"]]
+        price = how.price(str(row["seat_type"]))
+        for rule in how.rules or [how.by_policy(*policy)]:
+            if price is not None:
+                due = quantity(row, *rule) * _share(row, whole, rule) * price
+                amount = Fraction(rounded(due, how.currency.places))
+                key = str(row["seat_type"]), rule
+                totals[key] = totals.get(key, Fraction(0)) + amount
+    places = how.currency.places
+    return {key: rounded(total, places) for key, total in totals.items()}
+
+
+def _part(period: BillingPeriod, window: BillingPeriod) -> BillingPeriod:
+    """What of a period lies in a window, as if it were a period."""
+    return BillingPeriod(
+        period.index,
+        max(period.label, window.label),
+        max(period.starts, window.starts),
+        min(period.ends, window.ends),
+        period.zone,
+        min(period.until, window.until),
+    )
+
+
+def _share(row: Row, whole: BillingPeriod, rule: Rule) -> Fraction:
+    """Which share of its period a part is: in the rule's dates, or in time."""
+    if rule[1] == "second" or rule[0] == "time_weighted":
+        length = {"starts": whole.starts, "ends": whole.ends}
+        return Fraction(microseconds(row), microseconds(length))
+    return Fraction(int(row["days"]), len(whole.days))
