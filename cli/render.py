@@ -18,6 +18,8 @@ from datetime import date, datetime
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+import click
+
 from seat_ledger.values import iso
 
 if TYPE_CHECKING:
@@ -44,8 +46,9 @@ class Answer:
     `next_command` stand below it. `exit_code` is the command's (CLI 2).
     `zones` are the one clock of a table: instants in its cells are shown in it, and a
     note says which it is; without it they are in UTC, with a Z.
-    `flat`: every row has the keys of the first, so that CSV need not see them all
-    before it writes.
+    `header` is that of CSV; without it, and where the command has none of its own,
+    it is taken from the rows. `flat`: every row has the keys of the first, so that CSV
+    need not see them all before it writes.
     """
 
     rows: Iterable[Row]
@@ -59,6 +62,7 @@ class Answer:
     exit_code: int = 0
     flat: bool = False
     zones: ZoneHistory | None = None
+    header: Sequence[str] = ()
 
 
 def emit(answer: Answer, form: str) -> None:
@@ -161,6 +165,12 @@ def json_chunks(answer: Answer) -> Iterator[str]:
 
 def csv_chunks(answer: Answer) -> Iterator[str]:
     """Flat rows under one header; nested keys are joined with a dot."""
+    fixed = answer.header or _header_of_the_command()
+    if fixed:
+        yield from _written(
+            fixed, ({n: at(row, n) for n in fixed} for row in answer.rows)
+        )
+        return
     rows: Iterable[dict[str, object]] = (dict(_flat(row)) for row in answer.rows)
     header: dict[str, object] = {}
     if answer.flat:
@@ -171,8 +181,34 @@ def csv_chunks(answer: Answer) -> Iterator[str]:
         for row in rows:
             header.update(dict.fromkeys(row))
         header = _without_parents(header)
+    yield from _written(list(header), rows)
+
+
+def _header_of_the_command() -> Sequence[str]:
+    """The header of the command that runs, the same whatever its data."""
+    context = click.get_current_context(silent=True)
+    if context is None:
+        return ()
+    from cli.headers import header_of  # noqa: PLC0415  only where CSV is written
+
+    return header_of(context.command_path.partition(" ")[2])
+
+
+def at(row: Row, name: str) -> object:
+    """The value of a dotted name in a row; what is nested deeper as JSON."""
+    value: Any = row
+    for part in name.split("."):
+        value = value.get(part) if isinstance(value, Mapping) else None
+    if isinstance(value, list | Mapping):
+        return to_json(value) if value else ""
+    return value
+
+
+def _written(
+    header: Sequence[str], rows: Iterable[Mapping[str, object]]
+) -> Iterator[str]:
     buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, list(header), lineterminator="\n")
+    writer = csv.DictWriter(buffer, header, lineterminator="\n")
     if header:
         writer.writeheader()
     for row in rows:

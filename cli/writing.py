@@ -10,6 +10,7 @@ import click
 
 from cli import session as shared
 from cli import times
+from cli.headers import RECORDED
 from cli.render import Answer, emit
 
 if TYPE_CHECKING:
@@ -124,6 +125,7 @@ def told(
         sentence=_sentence(command, result, dry_run),
         notes=[times.clock(zones)] if rows else [],
         zones=zones,
+        header=RECORDED,
         extra={
             "positions": list(result.positions),
             "repeated": result.repeated,

@@ -10,8 +10,8 @@ SELECT count(*), sum(hash_record_extended(ROW(user_no, user_id, account_no), 0))
 
 -- user_directory --
 SELECT count(*), sum(hash_record_extended(ROW(
-           user_no, user_id, account_no, user_key, email, folded_email, name),
-           0))
+           user_no, user_id, account_no, user_key, email, folded_key, folded_email,
+           folded_name, name), 0))
   FROM user_directory;
 
 -- journal --

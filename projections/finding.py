@@ -13,7 +13,7 @@ from typing import Any
 
 from projections.reader import Knowledge, Reader, Row
 from seat_ledger.errors import LedgerError
-from seat_ledger.values import SeatRef, account_id, fold_email, parse_seat
+from seat_ledger.values import SeatRef, account_id, fold, parse_seat
 
 _POSITION = re.compile(r"#?([0-9]{1,18})", re.ASCII)
 _LAST = chr(0x10FFFF)
@@ -167,12 +167,10 @@ def _accounts(
 def _users(
     reader: Reader, sought: Sought, text: str, numbers: list[int] | None
 ) -> list[Row]:
-    folded = fold_email(text)
+    folded = fold(text)
     found = reader.ask(
         "users",
         "beginning",
-        text=text,
-        beyond=text + _LAST,
         folded=folded,
         folded_beyond=folded + _LAST,
         account_nos=numbers,
@@ -183,13 +181,15 @@ def _users(
         more = reader.ask(
             "users",
             "containing",
-            text=text,
+            folded=folded,
             account_nos=numbers,
             after=0,
             limit=sought.limit,
         )
         found += [row for row in more if row["user_no"] not in seen]
-    exact = [row for row in found if text in {row["user_key"], row["email"]}]
+    exact = [
+        row for row in found if folded in {fold(row["user_key"]), fold(row["email"])}
+    ]
     rest = [row for row in found if row not in exact]
     chosen = [*exact, *rest][: sought.limit]
     chosen = [row for row in chosen if row["user_no"] <= sought.known.position]

@@ -17,7 +17,7 @@ from psycopg import sql
 
 from projections.queries import queries
 from seat_ledger.sealing import CannotOpen, Person, Sealed, erased, unseal
-from seat_ledger.values import fold_email
+from seat_ledger.values import fold
 
 MANY = 20_000
 """Persons that are opened before they are copied."""
@@ -30,7 +30,9 @@ COLUMNS = (
     ("account_no", "int8"),
     ("user_key", "text"),
     ("email", "text"),
+    ("folded_key", "text"),
     ("folded_email", "text"),
+    ("folded_name", "text"),
     ("name", "text"),
 )
 
@@ -43,7 +45,9 @@ class Entry(NamedTuple):
     account_no: int
     user_key: str
     email: str
+    folded_key: str
     folded_email: str
+    folded_name: str
     name: str
 
 
@@ -130,7 +134,9 @@ def forget(connection: _Connection, user_id: UUID) -> None:
             connection.execute(
                 sql.SQL(
                     "UPDATE {}.user_directory SET user_key = %(label)s, "
-                    "email = %(label)s, folded_email = %(label)s, name = %(label)s "
+                    "email = %(label)s, folded_key = %(label)s, "
+                    "folded_email = %(label)s, folded_name = %(label)s, "
+                    "name = %(label)s "
                     "WHERE user_id = %(id)s"
                 ).format(sql.Identifier(schema)),
                 {"label": label, "id": user_id},
@@ -151,9 +157,16 @@ def _entry(  # noqa: PLR0913, PLR0917  the columns of a row
         raise Unreadable(user_no, str(error)) from error
     except (ValueError, KeyError, TypeError) as error:
         raise Unreadable(user_no, "its key, e-mail or name is missing") from error
-    folded = fold_email(person.email)
     return Entry(
-        user_no, user_id, account_no, person.user_key, person.email, folded, person.name
+        user_no,
+        user_id,
+        account_no,
+        person.user_key,
+        person.email,
+        fold(person.user_key),
+        fold(person.email),
+        fold(person.name),
+        person.name,
     )
 
 

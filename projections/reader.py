@@ -24,8 +24,9 @@ from projections.locks import APPEND_LOCK
 from projections.pinning import pin
 from projections.queries import question
 from seat_ledger.errors import CommandRefused, NotFound
+from seat_ledger.references import Called, ambiguous, meant
 from seat_ledger.store.connection import become, connect, sees_store, unavailable
-from seat_ledger.values import account_id, as_word, fold_email, shown
+from seat_ledger.values import FOREVER, account_id, as_word, fold, shown
 
 __all__ = ["AccountFacts", "Knowledge", "Reader", "Row", "no_such_account", "utc"]
 
@@ -278,41 +279,87 @@ class Reader:
     def users_called(
         self, account: AccountFacts, reference: str, known: Knowledge
     ) -> list[Row]:
-        """Every holder of a key, or else of an e-mail, in order (R35).
+        """Every holder of a key or e-mail, in order (R35).
 
         Rows have `user_no`, `added_at` and `removed_at`. Raises NotFound
-        (``user_not_found``) when nobody was ever called so, at any position.
+        (``user_not_found``) when nobody was ever called so, at any position, and
+        CommandRefused (``ambiguous_user``) where it was one user's key and another's
+        e-mail at one time.
         """
-        called = self.ask(
+        called = self._called(account, reference, known)
+        for keyed in (*called.keyed, *called.rivals):
+            for mailed in called.mailed:
+                if keyed != mailed and _share_a_time(keyed, mailed):
+                    raise ambiguous(reference, [_names(keyed), _names(mailed)])
+        return sorted(called.people, key=_stay)
+
+    def _called(
+        self, account: AccountFacts, reference: str, known: Knowledge
+    ) -> Called[Row]:
+        """Who was ever called so, with their memberships as known."""
+        rows = self.ask(
             "users",
             "called",
             account_no=account.no,
-            reference=reference,
-            folded=fold_email(reference),
+            folded=fold(reference),
             id=reference if _ID.fullmatch(reference) else None,
         )
-        by_key = [row["user_no"] for row in called if row["by_key"]]
-        ids = by_key or [row["user_no"] for row in called]
-        if not ids:
+        if not rows:
             raise NotFound(
                 "user_not_found",
                 f"{account.key} has no user {shown(reference)}.",
                 try_=f"seat-ledger user list --account {as_word(account.key)}",
             )
-        return self.ask("users", "memberships", known, user_nos=ids)
+        names = {row["user_no"]: row for row in rows}
+        members = self.ask("users", "memberships", known, user_nos=list(names))
+        people = [{**names[member["user_no"]], **member} for member in members]
+        keyed = [one for one in people if _is_keyed(one, reference)]
+        if not keyed and not any(one["by_email"] for one in people):
+            nobody = all(not _is_keyed(row, reference) for row in rows)
+            if nobody and not any(row["by_email"] for row in rows):
+                raise NotFound(
+                    "user_not_found",
+                    f"{account.key} has no user {shown(reference)}.",
+                    try_=f"seat-ledger user list --account {as_word(account.key)}",
+                )
+        return Called(
+            keyed,
+            [one for one in people if one["by_email"]],
+            [one for one in people if one["by_key"] and one not in keyed],
+        )
 
     def user_at(
         self, account: AccountFacts, reference: str, as_of: datetime, known: Knowledge
     ) -> Row | None:
         """The user so called who was present, else the last one before (R35)."""
-        before = [
-            row
-            for row in self.users_called(account, reference, known)
-            if row["added_at"] <= as_of
-        ]
-        present = [row for row in before if _contains(row, as_of)]
-        found = present or before
-        return found[-1] if found else None
+        return meant(
+            reference,
+            self._called(account, reference, known),
+            present=lambda row: row["added_at"] <= as_of and _contains(row, as_of),
+            stay=lambda row: _stay(row) if row["added_at"] <= as_of else None,
+            name=_names,
+        )
+
+
+def _is_keyed(row: Row, reference: str) -> bool:
+    """By this very key, or by the id."""
+    by_neither = not row["by_key"] and not row["by_email"]
+    return row["user_key"] == reference or by_neither
+
+
+def _names(row: Row) -> tuple[str, str]:
+    return row["user_key"], row["email"]
+
+
+def _share_a_time(one: Row, other: Row) -> bool:
+    """Whether two were of the account at one time."""
+    (starts, ends, _), (begins, until, _) = _stay(one), _stay(other)
+    return max(starts, begins) < min(ends, until)
+
+
+def _stay(row: Row) -> tuple[datetime, datetime, int]:
+    """When a user was of the account; of two added at once who stayed is the last."""
+    return row["added_at"], row["removed_at"] or FOREVER, row["added"]
 
 
 def _contains(row: Row, as_of: datetime) -> bool:

@@ -32,7 +32,11 @@ from seat_ledger.store.connection import connect
 ACCOUNTS_AT_ONCE = 50
 SECONDS_AT_ONCE = 1.0
 _TABLE = "the table"
-_PERSONAL = {"user_key", "email", "folded_email", "name"}
+_PERSONAL = {"user_key", "email", "name"} | {
+    "folded_key",
+    "folded_email",
+    "folded_name",
+}
 DECODED = {"account", "person", "user_directory", "journal"}
 """What comes from the store itself; all else is computed from the journal."""
 

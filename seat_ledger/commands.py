@@ -35,7 +35,7 @@ from seat_ledger.values import (
     check_invoice_number,
     check_key,
     check_text,
-    fold_email,
+    fold,
     shown,
 )
 
@@ -402,18 +402,16 @@ class Command(NamedTuple):
         return self.operation.op
 
     def names(self) -> Iterator[str]:
-        """Every key or e-mail that the command names a user by, folded or not."""
+        """Every key or e-mail that the command names a user by, folded."""
         actor = self.envelope.actor or ""
         if actor.startswith("user:"):
-            yield actor.removeprefix("user:")
+            yield fold(actor.removeprefix("user:"))
         for line in self.lines:
             user = getattr(line, "user", None)
             if user is not None:
-                yield user
-                if "@" in user:
-                    yield fold_email(user)
+                yield fold(user)
             if isinstance(line, AddUser):
-                yield fold_email(line.email)
+                yield fold(line.email)
 
 
 _ENVELOPE = tuple(Envelope.model_fields)

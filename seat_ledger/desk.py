@@ -298,7 +298,7 @@ class Desk(Application[UUID]):
         return user
 
     def user_ids(self, account: UUID, reference: str) -> tuple[list[UUID], list[UUID]]:
-        """The ids of all users ever called so: by key, and by folded e-mail."""
+        """The ids of all users ever called so: by folded key, and by folded e-mail."""
         known = self.looked_up.get((account, reference))
         return known if known is not None else self.ledger.user_ids(account, reference)
 
@@ -455,7 +455,9 @@ def _invoice_number(decision: Decision) -> str | None:
 def _user_name(user: User) -> UserName:
     """What finds and opens a new user."""
     assert user.person_key is not None
-    return UserName(user.id, user.user_key, user.folded_email, user.person_key)
+    return UserName(
+        user.id, user.user_key, user.folded_key, user.folded_email, user.person_key
+    )
 
 
 def _erasure(decision: Decision) -> Erasure | None:

@@ -157,6 +157,7 @@ REFUSALS: dict[str, str] = {
     "access_overlap": "the user would have access to one hub twice at once (R46 c)",
     "access_revoked": "the access ends before the holding does (R25)",
     "ambiguous_time": "the local time comes twice (R11)",
+    "ambiguous_user": "one user's key and another's e-mail are called so (R35)",
     "before_term": "effective before the opening, or a purchase before the term (R39)",
     "cancellation_exists": "the reduction has a cancellation of a later date (R18)",
     "effective_in_future": "effective more than five minutes ahead (R12)",

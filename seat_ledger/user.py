@@ -24,7 +24,7 @@ from seat_ledger.events import (
 )
 from seat_ledger.intervals import Life, Mark, Track
 from seat_ledger.sealing import Person, erased, new_key, seal
-from seat_ledger.values import FOREVER, fold_email, iso, utc
+from seat_ledger.values import FOREVER, fold, iso, utc
 
 
 class Permissions(NamedTuple):
@@ -70,9 +70,14 @@ class User(Aggregate):
         return self.known_as is not None
 
     @property
+    def folded_key(self) -> str:
+        """The key as references are compared with it."""
+        return fold(self.user_key)
+
+    @property
     def folded_email(self) -> str:
         """The e-mail as it is compared, without case (R35)."""
-        return fold_email(self.email)
+        return fold(self.email)
 
     def is_present(self, instant: datetime) -> bool:
         """Whether the user is one of the account at an instant."""

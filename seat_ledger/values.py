@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import unicodedata
 from datetime import UTC, datetime
 from functools import cache, lru_cache
 from importlib import resources
@@ -221,9 +222,16 @@ def account_id(key: str) -> UUID:
     return uuid5(_ACCOUNTS, key)
 
 
-def fold_email(email: str) -> str:
-    """An e-mail address as it is compared: without case (R35)."""
-    return email.casefold()
+def fold(text: str) -> str:
+    """A text as it is compared: without case, and however it is composed (R35).
+
+    The one folding: full case folding of the canonical form. What SQL compares is
+    folded here first, and kept so.
+    """
+    if text.isascii():
+        return text.lower()
+    folded = unicodedata.normalize("NFD", text).casefold()
+    return unicodedata.normalize("NFC", folded)
 
 
 def utc(instant: datetime) -> datetime:

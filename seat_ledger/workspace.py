@@ -16,8 +16,9 @@ from seat_ledger.account import Account
 from seat_ledger.errors import CommandRefused, NotFound
 from seat_ledger.events import LedgerEvent
 from seat_ledger.head import NO_HEAD, Head
+from seat_ledger.references import Called, meant
 from seat_ledger.user import User
-from seat_ledger.values import fold_email, iso, shown
+from seat_ledger.values import fold, iso, shown
 
 _ID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -37,7 +38,7 @@ class Source(Protocol):
         ...
 
     def user_ids(self, account: UUID, reference: str) -> tuple[list[UUID], list[UUID]]:
-        """The ids of all users ever called so: by key, and by folded e-mail."""
+        """The ids of all users ever called so: by folded key, and by folded e-mail."""
         ...
 
     def is_of_account(self, account: UUID, user_id: UUID) -> bool:
@@ -125,7 +126,7 @@ class Workspace:
 
     def _names(self, user: User) -> list[tuple[str, dict[str, list[str]]]]:
         return [
-            (user.user_key, self._by_key),
+            (user.folded_key, self._by_key),
             (user.folded_email, self._by_email),
         ]
 
@@ -141,18 +142,17 @@ class Workspace:
         self._looked_up.add(name)
 
     def knows(self, name: str) -> bool:
-        """Whether a name need not be looked up."""
+        """Whether a folded name need not be looked up."""
         return self.whole or name in self._looked_up
 
-    def called(self, reference: str) -> list[User]:
-        """Every user that ever had this key, or else this e-mail."""
-        self._look_up(reference)
-        ids = self._by_key.get(reference)
-        if not ids:
-            folded = fold_email(reference)
-            self._look_up(folded)
-            ids = self._by_email.get(folded, [])
-        return [self.user(user_id) for user_id in ids]
+    def called(self, reference: str) -> Called[User]:
+        """Every user that ever had this key or e-mail."""
+        folded = fold(reference)
+        self._look_up(folded)
+        keyed = [self.user(user_id) for user_id in self._by_key.get(folded, ())]
+        mailed = [self.user(user_id) for user_id in self._by_email.get(folded, ())]
+        exact = [user for user in keyed if user.user_key == reference]
+        return Called(exact, mailed, [user for user in keyed if user not in exact])
 
     def namesakes(self, user: User) -> list[User]:
         """The other users that ever had the user's key or e-mail."""
@@ -161,28 +161,46 @@ class Workspace:
             self._look_up(name)
             ids.update(dict.fromkeys(by_name.get(name, ())))
         ids.pop(user.key, None)
-        return [self.user(user_id) for user_id in ids]
+        others = [self.user(user_id) for user_id in ids]
+        return [
+            other
+            for other in others
+            if other.user_key == user.user_key
+            or other.folded_email == user.folded_email
+        ]
 
     def present(self, reference: str, instant: datetime) -> User | None:
-        """The user so called who is one of the account at an instant."""
-        for user in self.called(reference):
-            if user.is_present(instant):
-                return user
-        return None
+        """The user so called who is one of the account at an instant.
+
+        Raises CommandRefused (``ambiguous_user``).
+        """
+        user = self._meant(reference, instant)
+        return user if user is not None and user.is_present(instant) else None
+
+    def _meant(self, reference: str, instant: datetime) -> User | None:
+        """The user present at an instant, else the last one before (R35)."""
+        return meant(
+            reference,
+            self.called(reference),
+            present=lambda user: user.is_present(instant),
+            stay=lambda user: (
+                user.membership
+                if user.membership and user.membership.starts <= instant
+                else None
+            ),
+            name=lambda user: (user.user_key, user.email),
+        )
 
     def resolve(self, reference: str, instant: datetime) -> User:
         """The user present at an instant, else the last one before (R35).
 
-        Raises NotFound (``user_not_found``), CommandRefused (``user_not_present``).
+        Raises NotFound (``user_not_found``), CommandRefused (``user_not_present``,
+        ``ambiguous_user``).
         """
-        present = self.present(reference, instant)
-        if present is not None:
-            return present
-        members = [user for user in self.called(reference) if user.membership]
-        before = [u for u in members if u.membership.starts <= instant]  # type: ignore[union-attr]
-        if before:
-            return max(before, key=lambda user: user.membership)  # type: ignore[arg-type, return-value]
-        if members:
+        user = self._meant(reference, instant)
+        if user is not None:
+            return user
+        if any(user.membership for user in self.called(reference).people):
             raise CommandRefused(
                 "user_not_present",
                 f"{shown(reference)} is no user of the account at {iso(instant)}: "

@@ -40,7 +40,9 @@ SELECT person.user_no, person.user_id, person.account_no, stored.state, held.key
 UPDATE user_directory AS person
    SET user_key = erased.label,
        email = erased.label,
+       folded_key = erased.label,
        folded_email = erased.label,
+       folded_name = erased.label,
        name = erased.label
   FROM (SELECT originator_id AS user_id,
                'erased-' || left(replace(originator_id::text, '-', ''), 12) AS label
@@ -54,13 +56,15 @@ UPDATE user_directory AS person
 
 -- opened --
 -- Persons that were opened in the client, as rows of the directory.
-SELECT user_no, user_id, account_no, user_key, email, folded_email, name
+SELECT user_no, user_id, account_no, user_key, email, folded_key, folded_email,
+       folded_name, name
   FROM unnest(
        %(user_no)s::bigint[], %(user_id)s::uuid[], %(account_no)s::bigint[],
-       %(user_key)s::text[], %(email)s::text[], %(folded_email)s::text[],
-       %(name)s::text[]
+       %(user_key)s::text[], %(email)s::text[], %(folded_key)s::text[],
+       %(folded_email)s::text[], %(folded_name)s::text[], %(name)s::text[]
        ) AS opened (
-       user_no, user_id, account_no, user_key, email, folded_email, name);
+       user_no, user_id, account_no, user_key, email, folded_key, folded_email,
+       folded_name, name);
 
 -- not_erased_later --
 -- A condition: the person's erasure is not beyond what is known.

@@ -1,9 +1,10 @@
 -- called --
--- Every user that ever had a key, or an e-mail without case; or has an id.
-SELECT user_no, user_key = %(reference)s::text AS by_key
+-- Every user that ever had a key or an e-mail, compared as folded; or has an id.
+SELECT user_no, user_key, email, folded_key = %(folded)s::text AS by_key,
+       folded_email = %(folded)s::text AS by_email
   FROM user_directory
  WHERE account_no = %(account_no)s::bigint
-   AND (user_key = %(reference)s::text
+   AND (folded_key = %(folded)s::text
         OR folded_email = %(folded)s::text
         OR user_id = %(id)s::uuid)
  ORDER BY user_no;
@@ -85,9 +86,9 @@ SELECT user_no, effective_at, position, super_admin, account_access
 -- Users of all accounts by a part of key, e-mail or name.
 SELECT person.user_no, person.account_no, person.user_key, person.email, person.name
   FROM user_directory AS person
- WHERE strpos(lower(person.user_key), lower(%(text)s::text)) > 0
-    OR strpos(lower(person.email), lower(%(text)s::text)) > 0
-    OR strpos(lower(person.name), lower(%(text)s::text)) > 0
+ WHERE strpos(person.folded_key, %(folded)s::text) > 0
+    OR strpos(person.folded_email, %(folded)s::text) > 0
+    OR strpos(person.folded_name, %(folded)s::text) > 0
  ORDER BY person.account_no, person.user_key;
 
 -- account_of --
@@ -100,11 +101,11 @@ SELECT user_no, account_no
 -- Users of all accounts, or of some, whose key or e-mail begins so; by two indexes.
 (SELECT account_no, user_no, user_key, email, name
    FROM user_directory
-  WHERE user_key >= %(text)s::text
-    AND user_key < %(beyond)s::text
+  WHERE folded_key >= %(folded)s::text
+    AND folded_key < %(folded_beyond)s::text
     AND (%(account_nos)s::bigint[] IS NULL
          OR account_no = ANY (%(account_nos)s::bigint[]))
-  ORDER BY user_key, user_no
+  ORDER BY folded_key, user_no
   LIMIT %(limit)s::bigint)
 UNION
 (SELECT account_no, user_no, user_key, email, name
@@ -120,9 +121,9 @@ UNION
 -- Users of all accounts, or of some, by a part of key, e-mail or name; a page.
 SELECT account_no, user_no, user_key, email, name
   FROM user_directory
- WHERE (strpos(lower(user_key), lower(%(text)s::text)) > 0
-        OR strpos(lower(email), lower(%(text)s::text)) > 0
-        OR strpos(lower(name), lower(%(text)s::text)) > 0)
+ WHERE (strpos(folded_key, %(folded)s::text) > 0
+        OR strpos(folded_email, %(folded)s::text) > 0
+        OR strpos(folded_name, %(folded)s::text) > 0)
    AND (%(account_nos)s::bigint[] IS NULL
         OR account_no = ANY (%(account_nos)s::bigint[]))
    AND user_no > %(after)s::bigint

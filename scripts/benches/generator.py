@@ -343,10 +343,12 @@ def _keep_names(connection: psycopg.Connection[Any], names: list[UserName]) -> N
         for name in names:
             copy.write_row((name.user_id, name.person_key))
     with connection.cursor().copy(
-        "COPY ledger.user_name (user_id, account_id, user_key, folded_email) FROM STDIN"
+        "COPY ledger.user_name "
+        "(user_id, account_id, user_key, folded_key, folded_email) FROM STDIN"
     ) as copy:
         for name in names:
             account = account_id(
                 name.folded_email.partition("@")[2][: -len(".example")]
             )
-            copy.write_row((name.user_id, account, name.user_key, name.folded_email))
+            texts = name.user_key, name.folded_key, name.folded_email
+            copy.write_row((name.user_id, account, *texts))

@@ -177,20 +177,22 @@ def _copy_names(connection: Connection[Any], decided: Sequence[Decided]) -> None
         for name in one.append.new_users:
             keys += struct.pack("!hi16si", 2, 16, name.user_id.bytes, 32)
             keys += name.person_key
-            key, email = name.user_key.encode(), name.folded_email.encode()
+            texts = (name.user_key, name.folded_key, name.folded_email)
             buffer += struct.pack(
                 "!hi16si16s",
-                4,
+                5,
                 16,
                 name.user_id.bytes,
                 16,
                 one.append.account_id.bytes,
             )
-            buffer += _INT.pack(len(key)) + key + _INT.pack(len(email)) + email
+            for text in map(str.encode, texts):
+                buffer += _INT.pack(len(text)) + text
     if len(buffer) > len(_SIGNATURE):
         _copy(
             connection,
-            "COPY ledger.user_name (user_id, account_id, user_key, folded_email) "
+            "COPY ledger.user_name "
+            "(user_id, account_id, user_key, folded_key, folded_email) "
             "FROM STDIN (FORMAT binary)",
             buffer,
         )

@@ -57,14 +57,16 @@ class UserName(NamedTuple):
 
     user_id: UUID
     user_key: str
+    folded_key: str
     folded_email: str
     person_key: bytes
 
 
 ADD_NAME = (
     "WITH kept AS (INSERT INTO ledger.person_key (user_id, key) VALUES (%s, %s)) "
-    "INSERT INTO ledger.user_name (user_id, account_id, user_key, folded_email) "
-    "VALUES (%s, %s, %s, %s)"
+    "INSERT INTO ledger.user_name "
+    "(user_id, account_id, user_key, folded_key, folded_email) "
+    "VALUES (%s, %s, %s, %s, %s)"
 )
 
 
@@ -214,7 +216,7 @@ class LedgerRecorder(PostgresApplicationRecorder):
                 [
                     *(name.user_id, name.person_key),
                     *(name.user_id, append.account_id),
-                    *(name.user_key, name.folded_email),
+                    *(name.user_key, name.folded_key, name.folded_email),
                 ],
             )
         command = [append.account_id, append.command_key, append.digest]
@@ -311,12 +313,12 @@ class LedgerRecorder(PostgresApplicationRecorder):
         return heads, rows[0]["now"], _digest_key(rows[0]["digest_key"])
 
     def user_ids(self, account_id: UUID, name: str) -> tuple[list[UUID], list[UUID]]:
-        """The ids of all users ever called so: by key, and by folded e-mail."""
+        """The ids of all users ever called so, folded: by key, and by e-mail."""
         rows = self._all(
-            "SELECT user_id, user_key = %(name)s AS by_key, "
+            "SELECT user_id, folded_key = %(name)s AS by_key, "
             "folded_email = %(name)s AS by_email FROM ledger.user_name "
             "WHERE account_id = %(account)s "
-            "AND (user_key = %(name)s OR folded_email = %(name)s)",
+            "AND (folded_key = %(name)s OR folded_email = %(name)s)",
             {"account": account_id, "name": name},
         )
         return (
@@ -334,7 +336,7 @@ class LedgerRecorder(PostgresApplicationRecorder):
             "AS asked(account, name)) "
             "SELECT account, name, user_id, true AS by_key, false AS by_email "
             "FROM asked JOIN ledger.user_name "
-            "ON account_id = account AND user_key = name UNION ALL "
+            "ON account_id = account AND folded_key = name UNION ALL "
             "SELECT account, name, user_id, false, true "
             "FROM asked JOIN ledger.user_name "
             "ON account_id = account AND folded_email = name",

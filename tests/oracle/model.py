@@ -4,9 +4,9 @@ Entries are a list. Every question and every check starts again from that list, 
 sweeping over all of it. Nothing here is fast, and nothing is the product's code.
 
 Choices where the rules leave room: a holding's end is found by pairing the k-th
-assignment of a user to a seat with the k-th unassignment; a user who is known but not a member at the effective time is
-refused as `user_not_present`; a retirement stands although its seat's purchase is
-reversed (only holdings must lie in a seat's life).
+assignment of a user to a seat with the k-th unassignment; a user who is known but not a
+member at the effective time is refused as `user_not_present`; a retirement stands
+although its seat's purchase is reversed (only holdings must lie in a seat's life).
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ from typing import Any
 from cli.console.asking import Asked, Page
 from projections import finding
 from seat_ledger.errors import InvalidInput
+from seat_ledger.values import fold
 
 MOST = 50
 MOST_IN_A_TWIN = 5000
@@ -40,7 +41,7 @@ def search(asked: Asked) -> Page:
 def only_hit(page: Page) -> str | None:
     """Where to go at once: the one thing found, or the one that is named exactly."""
     filled = page.fill()
-    found, text = filled["found"], filled["text"].casefold()
+    found, text = filled["found"], fold(filled["text"])
     exact = [row for row in found if text in _names_of(row)]
     best = found if len(found) == 1 else exact
     return str(best[0]["url"]) if len(best) == 1 else None
@@ -49,7 +50,7 @@ def only_hit(page: Page) -> str | None:
 def _names_of(row: dict[str, Any]) -> set[str]:
     """What names a thing exactly, compared without case."""
     names = (row["text"], row["user"], row["email"], row["seat"], row["invoice"])
-    return {str(name).casefold() for name in names if name}
+    return {fold(str(name)) for name in names if name}
 
 
 def _sought(asked: Asked, text: str, limit: int, *, quick: bool) -> finding.Sought:

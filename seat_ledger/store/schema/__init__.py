@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from importlib import resources
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import psycopg
@@ -18,6 +18,7 @@ from seat_ledger.errors import SchemaMismatch
 from seat_ledger.store import access, ownership
 from seat_ledger.store.connection import connect
 from seat_ledger.store.standing import APPEND_LOCK
+from seat_ledger.values import fold
 
 _LOCK = 7365617430
 
@@ -106,6 +107,8 @@ def migrate(conninfo: str, *, up_to: int | None = None) -> list[str]:
                 continue
             with connection.transaction():
                 connection.execute(migration.sql.encode())
+                if migration.name in _BY_PROGRAM:
+                    _BY_PROGRAM[migration.name](connection)
                 connection.execute(
                     "INSERT INTO ledger.schema_migration (number, name, digest) "
                     "VALUES (%s, %s, %s)",
@@ -121,6 +124,25 @@ def migrate(conninfo: str, *, up_to: int | None = None) -> list[str]:
                 )
                 connection.execute(_POSITIONS)
         return done
+
+
+def _fold_names(connection: psycopg.Connection[Any]) -> None:
+    """Fold the keys and e-mails that are recorded already, in the program's way."""
+    rows = connection.execute(
+        "SELECT user_id, user_key, folded_email FROM ledger.user_name"
+    )
+    folded = [(fold(key), fold(email), user_id) for user_id, key, email in rows]
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            "UPDATE ledger.user_name SET folded_key = %s, folded_email = %s "
+            "WHERE user_id = %s",
+            folded,
+        )
+    connection.execute("ALTER TABLE ledger.user_name ALTER folded_key SET NOT NULL")
+
+
+_BY_PROGRAM = {"folded_names": _fold_names}
+"""What a migration leaves to the program, after its SQL and in its transaction."""
 
 
 def status(conninfo: str) -> SchemaStatus:

@@ -1,0 +1,104 @@
+"""The header of each command's CSV: the same whatever the data (CLI 2).
+
+A name with a dot is a value inside a nested one; what has keys of its own in each row,
+such as an event's data, is one cell of JSON. A test holds these against the rows.
+"""
+
+from __future__ import annotations
+
+
+def _within(prefix: str, names: str) -> tuple[str, ...]:
+    return tuple(f"{prefix}.{name}" for name in names.split())
+
+
+_ACT = "position actor reason recorded_at"
+_PERSON = "user email name"
+_ENTRY = tuple(
+    ["position", "recorded_at", "effective_at", "event", "account", "user", "seat", "actor", "reason"]
+)
+_EVENT = (*_ENTRY, "reversed_by", "data")
+_RECORDED = (*_ENTRY, "data")
+_HELD = (
+    *_PERSON.split(),
+    "held_from",
+    "held_until",
+    *_within("assigned_by", _ACT),
+    *_within("unassigned_by", _ACT),
+)
+_USER = tuple(
+    ["account", "user", "email", "name", "id", "added_at", "removed_at", "super_admin", "account_access", "hubs", "seats"]
+)
+_LINE = tuple(
+    ["kind", "period", "seat_type", "quantity", "unit_price", "amount", "quantity_exact", "entries"]
+)
+
+HEADERS: dict[str, tuple[str, ...]] = {
+    "account list": tuple(
+        ["account", "name", "time_zone", "term_start", "purchased", "assigned", "available", "next_renewal", "renewal_due"]
+    ),
+    "account show": (
+        *["account", "name", "opened_at", "time_zone", "term_start", "term_months"],
+        *("billing_cycle_months", "renewals_processed"),
+        *_within("next_renewal", "number date instant"),
+        *("renewal_due", "totals"),
+    ),
+    "billing compare": tuple(
+        ["account", "period", "seat_type", "mode", "granularity", "quantity_before", "quantity_after", "difference", "difference_exact", "amount_before", "amount_after", "amount_difference", "entries"]
+    ),
+    "billing counts": tuple(
+        ["account", "seat_type", "period", "from", "until", "days", "seconds", "complete", "mode", "granularity", "opening", "purchased", "retired", "closing", "quantity", "quantity_exact", "assigned_opening", "assigned_peak", "assigned_closing", "idle_seat_days", "unit_price", "amount", "forecast", "price_for"]
+    ),
+    "billing explain": (
+        *["seat", "user", "from", "until", "opened_by", "closed_by", "quantity", "quantity_exact"],
+        *["amount", "actor", "reason", "recorded_at", "opened_at", "closed_at"],
+        *_within("closing", "actor reason recorded_at"),
+        *("at", "date", "dates"),
+    ),
+    "billing idle": (
+        *["seat", "seat_type", "from", "until", "idle_days", "last_user"],
+        *_within("freed_by", _ACT),
+        "next_user",
+        *_within("taken_by", _ACT),
+        *_within("purchased_by", _ACT),
+        "idle_since",
+    ),
+    "billing periods": tuple(["period", "from", "until", "days", "seconds", "time_zone"]),
+    "billing policy": tuple(["account", "from", "mode", "granularity", "entry"]),
+    "event list": _EVENT,
+    "event replay": (*_EVENT, "totals"),
+    "event show": _EVENT,
+    "invoice audit": tuple(
+        ["invoice", "account", "period", "seat_type", "invoiced_quantity", "ledger_quantity", "ledger_quantity_at_issue", "invoiced_amount", "ledger_amount", "difference", "verdict", "cause", "events", "line", "issued_position", "mode", "granularity", "unit_price", "currency", "complete"]
+    ),
+    "invoice list": tuple(
+        ["invoice", "account", "period", "from", "until", "mode", "granularity", "lines", "currency", "amount", "corrections", "cut_off", "position", "issued_at", "recorded_at", "actor", "reason"]
+    ),
+    "invoice reproduce": _LINE,
+    "invoice show": _LINE,
+    "import": tuple(["line", "op", "outcome", "positions", "code", "message"]),
+    "seat history": ("seat", *_HELD, "reversed"),
+    "seat list": (
+        *("seat", "seat_type"),
+        *_within("holder", " ".join(_HELD)),
+        *("purchased_at", "retires_at"),
+    ),
+    "seat who": (
+        *("account", "seat", "purchased"),
+        *_within("holder", " ".join(_HELD)),
+    ),
+    "user access": (
+        *["account", "user", "seat_type", "allowed"],
+        *_within("because", "code seat position"),
+    ),
+    "user find": _USER,
+    "user history": ("seat", *_HELD, "reversed"),
+    "user list": _USER,
+}
+"""By the words of a command. Writing commands all have :data:`RECORDED`."""
+
+RECORDED = _RECORDED
+
+
+def header_of(command: str) -> tuple[str, ...]:
+    """The header of a command's rows; empty where they have no fixed one."""
+    return HEADERS.get(command, ())

@@ -1,0 +1,136 @@
+"""The header of every CSV is the same whatever the data, also where there is none."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import click
+import pytest
+
+from cli.headers import HEADERS
+from cli.main import COMMANDS, program
+from tests.audits import BOUGHT, GIVEN, OPENED, A
+from tests.program import PRO, Program
+
+ACCOUNT = ("-a", "e")
+FIGURE = (*ACCOUNT, "--period", "2025-06", "--seat-type", PRO)
+QUESTIONS: dict[str, list[tuple[str, ...]]] = {
+    "account list": [()],
+    "account show": [("e",)],
+    "billing compare": [
+        (*ACCOUNT, "--known-at", "2", "--known-at", "4", "--mode", "peak"),
+        (*ACCOUNT, "--known-at", "4", "--known-at", "4"),
+    ],
+    "billing counts": [
+        (*ACCOUNT, "--period", "2025-06", "--unit-price", "90"),
+        (*ACCOUNT, "--period", "2025-05"),
+    ],
+    "billing explain": [FIGURE, (*FIGURE, "--mode", "day_peak"), (
+        *ACCOUNT, "--period", "2025-05", "--seat-type", PRO)],
+    "billing idle": [(*ACCOUNT, "--period", "2025-06"), ACCOUNT],
+    "billing periods": [ACCOUNT],
+    "billing policy": [ACCOUNT],
+    "event list": [(), (*ACCOUNT, "--limit", "0"), (*ACCOUNT, "--late")],
+    "event replay": [ACCOUNT],
+    "event show": [("1",), ("3",)],
+    "invoice list": [()],
+    "seat history": [(f"{PRO}#1", *ACCOUNT)],
+    "seat list": [ACCOUNT, (*ACCOUNT, "--as-of", "2025-05-02")],
+    "seat who": [
+        (f"{PRO}#1", *ACCOUNT), (f"{PRO}#1", *ACCOUNT, "--as-of", "2025-05-02"),
+    ],
+    "user access": [("a", PRO, *ACCOUNT)],
+    "user find": [("a@",), ("nobody",)],
+    "user history": [("a", *ACCOUNT)],
+    "user list": [ACCOUNT, (*ACCOUNT, "--as-of", "2025-05-02")],
+}  # fmt: skip
+BESIDE = {"import", "invoice audit", "invoice show", "invoice reproduce"}
+"""Held against their rows below, or by the tests of their own."""
+
+
+@pytest.fixture(scope="module")
+def known(shared_database: str) -> Program:
+    found = Program(shared_database)
+    done = found.lines(OPENED, BOUGHT, A, GIVEN)
+    assert done.returncode == 0, done.stderr
+    return found
+
+
+def header(text: str) -> tuple[str, ...]:
+    return tuple(next(csv.reader(io.StringIO(text))))
+
+
+@pytest.mark.parametrize("command", QUESTIONS)
+def test_a_header_is_the_same_whatever_the_data(known: Program, command: str) -> None:
+    for words in QUESTIONS[command]:
+        done = known.run(*command.split(), *words, "--format", "csv")
+        assert done.returncode == 0, done.stderr
+        assert header(done.stdout) == HEADERS[command], words
+
+
+@pytest.mark.parametrize("command", QUESTIONS)
+def test_a_header_names_all_that_the_rows_say(known: Program, command: str) -> None:
+    for words in QUESTIONS[command]:
+        rows = known.json(*command.split(), *words)["rows"]
+        names = [name for row in rows for name in flat(row)]
+        assert set(names) <= set(HEADERS[command]), words
+
+
+def flat(row: dict[str, Any], prefix: str = "") -> Iterator[str]:
+    """The dotted names of a row's values; an event's data is one, and so is nothing."""
+    for key, value in row.items():
+        if isinstance(value, dict) and value and key != "data":
+            yield from flat(value, f"{prefix}{key}.")
+        elif value is not None or not prefix:
+            nested = {"holder", "assigned_by", "unassigned_by", "freed_by", "taken_by"}
+            if value is not None or key not in {*nested, "closing"}:
+                yield f"{prefix}{key}"
+
+
+def test_an_invoice_has_the_header_of_its_lines(known: Program) -> None:
+    done = known.run("invoice", "issue", "INV-1", *ACCOUNT, "--period", "2025-06",
+                     "--unit-price", f"{PRO}=90", "--currency", "EUR")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    for command in ("invoice show", "invoice reproduce"):
+        text = known.run(*command.split(), "INV-1", "--format", "csv").stdout
+        assert header(text) == HEADERS[command]
+        row = next(csv.DictReader(io.StringIO(text)))
+        assert (row["unit_price"], row["amount"]) == ("90.00", "90.00")
+    (row,) = known.json("invoice", "list")["rows"]
+    assert tuple(row) == HEADERS["invoice list"]
+
+
+def test_recorded_events_have_one_header(known: Program) -> None:
+    words = ("seat", "buy", PRO, "1", *ACCOUNT, "--dry-run")
+    bought = known.run(*words, "--format", "csv").stdout
+    none = known.run("account", "renew", *ACCOUNT, "--effective-at", "2025-06-01",
+                     "--format", "csv").stdout  # fmt: skip
+    assert header(bought) == header(none)
+    (row,) = csv.DictReader(io.StringIO(bought))
+    assert json.loads(row["data"]) == {"seat_type": PRO}
+
+
+def leaves(command: click.Command, path: str) -> Iterator[tuple[str, click.Command]]:
+    if isinstance(command, click.Group):
+        for name, inner in command.commands.items():
+            yield from leaves(inner, f"{path} {name}".strip())
+    else:
+        yield path, command
+
+
+def test_every_reading_command_has_a_header_of_its_own() -> None:
+    context = click.Context(program)
+    reading = set()
+    for name in COMMANDS:
+        command = program.get_command(context, name)
+        assert command is not None
+        for path, leaf in leaves(command, name):
+            options = {option for one in leaf.params for option in one.opts}
+            if "--known-at" in options and "--format" in options and path != "report":
+                reading.add(path)
+    assert reading <= {*QUESTIONS, *BESIDE}
+    assert {*QUESTIONS, *BESIDE} == set(HEADERS)
