@@ -13,8 +13,16 @@ def _within(prefix: str, names: str) -> tuple[str, ...]:
 
 _ACT = "position actor reason recorded_at"
 _PERSON = "user email name"
-_ENTRY = tuple(
-    ["position", "recorded_at", "effective_at", "event", "account", "user", "seat", "actor", "reason"]
+_ENTRY = (
+    "position",
+    "recorded_at",
+    "effective_at",
+    "event",
+    "account",
+    "user",
+    "seat",
+    "actor",
+    "reason",
 )
 _EVENT = (*_ENTRY, "reversed_by", "data")
 _RECORDED = (*_ENTRY, "data")
@@ -25,16 +33,41 @@ _HELD = (
     *_within("assigned_by", _ACT),
     *_within("unassigned_by", _ACT),
 )
-_USER = tuple(
-    ["account", "user", "email", "name", "id", "added_at", "removed_at", "super_admin", "account_access", "hubs", "seats"]
+_USER = (
+    "account",
+    "user",
+    "email",
+    "name",
+    "id",
+    "added_at",
+    "removed_at",
+    "super_admin",
+    "account_access",
+    "hubs",
+    "seats",
 )
-_LINE = tuple(
-    ["kind", "period", "seat_type", "quantity", "unit_price", "amount", "quantity_exact", "entries"]
+_LINE = (
+    "kind",
+    "period",
+    "seat_type",
+    "quantity",
+    "unit_price",
+    "amount",
+    "quantity_exact",
+    "entries",
 )
 
 HEADERS: dict[str, tuple[str, ...]] = {
-    "account list": tuple(
-        ["account", "name", "time_zone", "term_start", "purchased", "assigned", "available", "next_renewal", "renewal_due"]
+    "account list": (
+        "account",
+        "name",
+        "time_zone",
+        "term_start",
+        "purchased",
+        "assigned",
+        "available",
+        "next_renewal",
+        "renewal_due",
     ),
     "account show": (
         *["account", "name", "opened_at", "time_zone", "term_start", "term_months"],
@@ -42,14 +75,58 @@ HEADERS: dict[str, tuple[str, ...]] = {
         *_within("next_renewal", "number date instant"),
         *("renewal_due", "totals"),
     ),
-    "billing compare": tuple(
-        ["account", "period", "seat_type", "mode", "granularity", "quantity_before", "quantity_after", "difference", "difference_exact", "amount_before", "amount_after", "amount_difference", "entries"]
+    "billing compare": (
+        "account",
+        "period",
+        "seat_type",
+        "mode",
+        "granularity",
+        "quantity_before",
+        "quantity_after",
+        "difference",
+        "difference_exact",
+        "amount_before",
+        "amount_after",
+        "amount_difference",
+        "entries",
     ),
-    "billing counts": tuple(
-        ["account", "seat_type", "period", "from", "until", "days", "seconds", "complete", "mode", "granularity", "opening", "purchased", "retired", "closing", "quantity", "quantity_exact", "assigned_opening", "assigned_peak", "assigned_closing", "idle_seat_days", "unit_price", "amount", "forecast", "price_for"]
+    "billing counts": (
+        "account",
+        "seat_type",
+        "period",
+        "from",
+        "until",
+        "days",
+        "seconds",
+        "complete",
+        "mode",
+        "granularity",
+        "opening",
+        "purchased",
+        "retired",
+        "closing",
+        "quantity",
+        "quantity_exact",
+        "assigned_opening",
+        "assigned_peak",
+        "assigned_closing",
+        "idle_seat_days",
+        "unit_price",
+        "amount",
+        "forecast",
+        "price_for",
     ),
     "billing explain": (
-        *["seat", "user", "from", "until", "opened_by", "closed_by", "quantity", "quantity_exact"],
+        *[
+            "seat",
+            "user",
+            "from",
+            "until",
+            "opened_by",
+            "closed_by",
+            "quantity",
+            "quantity_exact",
+        ],
         *["amount", "actor", "reason", "recorded_at", "opened_at", "closed_at"],
         *_within("closing", "actor reason recorded_at"),
         *("at", "date", "dates"),
@@ -62,20 +139,55 @@ HEADERS: dict[str, tuple[str, ...]] = {
         *_within("purchased_by", _ACT),
         "idle_since",
     ),
-    "billing periods": tuple(["period", "from", "until", "days", "seconds", "time_zone"]),
-    "billing policy": tuple(["account", "from", "mode", "granularity", "entry"]),
+    "billing periods": ("period", "from", "until", "days", "seconds", "time_zone"),
+    "billing policy": ("account", "from", "mode", "granularity", "entry"),
     "event list": _EVENT,
     "event replay": (*_EVENT, "totals"),
     "event show": _EVENT,
-    "invoice audit": tuple(
-        ["invoice", "account", "period", "seat_type", "invoiced_quantity", "ledger_quantity", "ledger_quantity_at_issue", "invoiced_amount", "ledger_amount", "difference", "verdict", "cause", "events", "line", "issued_position", "mode", "granularity", "unit_price", "currency", "complete"]
+    "invoice audit": (
+        "invoice",
+        "account",
+        "period",
+        "seat_type",
+        "invoiced_quantity",
+        "ledger_quantity",
+        "ledger_quantity_at_issue",
+        "invoiced_amount",
+        "ledger_amount",
+        "difference",
+        "verdict",
+        "cause",
+        "events",
+        "line",
+        "issued_position",
+        "mode",
+        "granularity",
+        "unit_price",
+        "currency",
+        "complete",
     ),
-    "invoice list": tuple(
-        ["invoice", "account", "period", "from", "until", "mode", "granularity", "lines", "currency", "amount", "corrections", "cut_off", "position", "issued_at", "recorded_at", "actor", "reason"]
+    "invoice list": (
+        "invoice",
+        "account",
+        "period",
+        "from",
+        "until",
+        "mode",
+        "granularity",
+        "lines",
+        "currency",
+        "amount",
+        "corrections",
+        "cut_off",
+        "position",
+        "issued_at",
+        "recorded_at",
+        "actor",
+        "reason",
     ),
     "invoice reproduce": _LINE,
     "invoice show": _LINE,
-    "import": tuple(["line", "op", "outcome", "positions", "code", "message"]),
+    "import": ("line", "op", "outcome", "positions", "code", "message"),
     "seat history": ("seat", *_HELD, "reversed"),
     "seat list": (
         *("seat", "seat_type"),

@@ -1,0 +1,85 @@
+"""A table has one clock, and says once which it is."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.program import PRO, Program
+
+ZONED = {
+    "op": "open_account", "account": "z", "name": "Z", "time_zone": "Europe/Amsterdam",
+    "term_start": "2025-03-05", "term_months": 12, "billing_cycle_months": 1,
+}  # fmt: skip
+UTC_TIME = re.compile(r"\d\d:\d\d(:\d\d(\.\d+)?)?Z")
+TABLES = [
+    "account show z",
+    "billing counts -a z --period 2025-03",
+    f"billing explain -a z --period 2025-03 --seat-type {PRO}",
+    "billing idle -a z --period 2025-03",
+    "billing idle -a z",
+    "billing periods -a z",
+    "billing policy -a z",
+    "event list -a z",
+    "event replay -a z",
+    f"seat history {PRO}#1 -a z",
+    "seat list -a z",
+    f"seat who {PRO}#1 -a z --as-of 2025-04-01",
+    "user history u -a z",
+    "user list -a z",
+    f"user access u {PRO} -a z",
+]
+
+
+@pytest.fixture(scope="module")
+def program(shared_database: str) -> Program:
+    found = Program(shared_database)
+    at = {"account": "z", "effective_at": "2025-03-05T09:00:00+01:00"}
+    done = found.lines(
+        ZONED,
+        {"op": "buy_seats", "seat_type": PRO, "quantity": 1, **at},
+        {"op": "add_user", "user": "u", "email": "u@z.example", "name": "U", **at},
+        {"op": "assign_seat", "user": "u", "seat_type": PRO, **at},
+    )
+    assert done.returncode == 0, done.stderr
+    return found
+
+
+@pytest.mark.parametrize("words", TABLES)
+def test_a_table_is_on_the_accounts_clock(program: Program, words: str) -> None:
+    done = program.run(*words.split())
+    assert done.returncode == 0, done.stderr
+    assert not UTC_TIME.search(done.stdout), done.stdout
+    assert done.stdout.count("Times in ") == 1
+    assert "Times in Europe/Amsterdam." in done.stdout
+
+
+def test_the_journal_shows_local_times_and_json_stays_utc(program: Program) -> None:
+    words = ("event", "list", "-a", "z", "--from-position", "4")
+    assert "2025-03-05 09:00" in program.run(*words).stdout
+    (row,) = [
+        row for row in program.json(*words)["rows"] if row["event"] == "SeatAssigned"
+    ]
+    assert row["effective_at"] == "2025-03-05T08:00:00Z"
+    assert row["recorded_at"].endswith("Z")
+
+
+def test_a_command_echoes_on_the_accounts_clock(program: Program) -> None:
+    words = ("seat", "buy", PRO, "1", "-a", "z", "--effective-at", "2025-06-01 10:00")
+    for more in ((), ("--dry-run",)):
+        told = program.run(*words, *more).stdout
+        assert "2025-06-01 10:00" in told
+        assert "Times in Europe/Amsterdam." in told
+        assert not UTC_TIME.search(told)
+    events = program.json(*words, "--dry-run")["rows"]
+    assert events[0]["effective_at"] == "2025-06-01T08:00:00Z"
+    assert not UTC_TIME.search(program.run("event", "show", "2").stdout)
+
+
+def test_a_change_of_zone_is_said(program: Program) -> None:
+    words = ("account", "set-time-zone", "Asia/Tokyo", "-a", "z", "--effective-at",
+             "2025-10-01")  # fmt: skip
+    assert "Times in Europe/Amsterdam, from 2025-10-01 in Asia/Tokyo." in (
+        program.run(*words).stdout
+    )

@@ -1,0 +1,227 @@
+"""Prices and what they are for (R91), forecasts (R92), what is not priced (R93), and
+periods that know what was before them.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from projections.billing import idle, labelled
+from projections.reader import Reader
+from tests.audits import START, Book, june, said
+from tests.program import PRO, Program
+
+ACCOUNT = ("-a", "e")
+YEAR = ("--from", "2025-06-01", "--until", "2026-06-01")
+
+
+@pytest.fixture
+def book(database: str, tmp_path: Path) -> Book:
+    """One seat of a type from 1 June 2025 on, held by a; monthly, in UTC."""
+    return Book(Program(database), tmp_path)
+
+
+def counts(book: Book, *words: str) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = book.program.json(
+        "billing", "counts", *ACCOUNT, *words
+    )["rows"]
+    return rows
+
+
+def refused(book: Book, *words: str) -> str:
+    done = book.program.run(*words)
+    assert done.returncode == 2, done.stdout + done.stderr
+    return done.stderr
+
+
+def test_r91_a_year_at_a_monthly_price_is_twelve_months(book: Book) -> None:
+    (row,) = counts(book, *YEAR, "--unit-price", "90.00")
+    assert (row["amount"], row["price_for"]) == ("1080.00", "periods")
+    (row,) = counts(book, *YEAR, "--unit-price", "90.00", "--price-for", "window")
+    assert (row["amount"], row["price_for"]) == ("90.00", "window")
+    told = book.program.run(
+        "billing", "counts", *ACCOUNT, *YEAR, "--unit-price", "90"
+    ).stdout
+    assert "touches several periods" in told
+
+
+def test_r91_parts_of_periods_are_rounded_each_and_added(book: Book) -> None:
+    book.say(said("buy_seats", "2025-07-10", seat_type=PRO, quantity=1))
+    window = ("--from", "2025-06-16", "--until", "2025-07-11")
+    (row,) = counts(book, *window, "--unit-price", "10.00")
+    june_part = Fraction(15, 30) * 10  # 5.00
+    july_part = Fraction(11, 31) * 10  # one seat for ten days, and one for a day
+    assert july_part == Fraction(110, 31)
+    assert row["amount"] == f"{june_part + Fraction(355, 100):.2f}" == "8.55"
+
+
+def test_r91_a_window_in_one_period_takes_the_price_for_it(book: Book) -> None:
+    (row,) = counts(
+        book, "--from", "2025-06-01", "--until", "2025-06-16", "--unit-price", "90"
+    )
+    assert (row["amount"], row["price_for"]) == ("90.00", "window")
+
+
+def test_r91_explain_and_compare_ask_for_what_the_price_is_meant(book: Book) -> None:
+    words = ("billing", "explain", *ACCOUNT, *YEAR, "--seat-type", PRO)
+    assert "--price-for window" in refused(book, *words, "--unit-price", "90.00")
+    found = book.program.json(*words, "--unit-price", "90.00", "--price-for", "window")
+    assert found["figure"]["amount"] == "90.00"
+    words = (
+        "billing",
+        "compare",
+        *ACCOUNT,
+        *YEAR,
+        "--known-at",
+        "3",
+        "--known-at",
+        "4",
+    )
+    assert "--price-for window" in refused(book, *words, "--unit-price", f"{PRO}=9")
+
+
+@pytest.mark.parametrize("price", ["90.00", "90", f"{PRO}=90.00", f"{PRO}=90"])
+def test_a_price_has_two_forms_in_both_commands(book: Book, price: str) -> None:
+    (row,) = counts(book, "--period", "2025-06", "--unit-price", price)
+    assert (row["unit_price"], row["amount"]) == ("90.00", "90.00")
+    words = ("--period", "2025-06", "--seat-type", PRO, "--unit-price", price)
+    found = book.program.json("billing", "explain", *ACCOUNT, *words)
+    assert found["figure"]["amount"] == "90.00"
+    assert found["figure"]["unit_price"] == "90.00"
+
+
+def test_a_price_without_a_type_is_refused_where_there_are_several(book: Book) -> None:
+    book.say(said("buy_seats", "2025-06-01", seat_type=START, quantity=1))
+    words = ("billing", "counts", *ACCOUNT, "--period", "2025-06")
+    error = refused(book, *words, "--unit-price", "90.00")
+    assert f"--unit-price {PRO}=90.00" in error
+    assert f"--unit-price {START}=90.00" in error
+    words = ("billing", "explain", *ACCOUNT, "--period", "2025-06", "--seat-type", PRO)
+    assert PRO in refused(book, *words, "--unit-price", f"{START}=90.00")
+
+
+def test_a_currency_has_its_places_on_invoices_too(book: Book) -> None:
+    for number, period, code, price in (
+        ("A", "2025-06", "EUR", "90.00"), ("B", "2025-07", "JPY", "90"),
+        ("C", "2025-08", "BHD", "90.000"),
+    ):  # fmt: skip
+        done = book.program.run(
+            "invoice", "issue", number, *ACCOUNT, "--period", period,
+            "--unit-price", f"{PRO}=90", "--currency", code,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        found = book.program.json("invoice", "show", number)
+        (line,) = found["rows"]
+        assert (line["unit_price"], line["amount"]) == (price, price)
+        assert found["unit_prices"] == {PRO: price}
+        assert book.program.json("invoice", "reproduce", number) == found
+
+
+@pytest.mark.parametrize("command", ["counts", "explain", "compare"])
+def test_r50_a_granularity_that_a_mode_has_not_is_to_be_left_out(
+    book: Book, command: str
+) -> None:
+    words = ["billing", command, *ACCOUNT, "--period", "2025-06"]
+    words += ["--seat-type", PRO] if command == "explain" else []
+    words += ["--known-at", "3", "--known-at", "4"] if command == "compare" else []
+    error = refused(book, *words, "--mode", "peak", "--granularity", "day")
+    assert "leave --granularity out" in error
+
+
+def test_r50_a_policy_without_granularity_refuses_one_too(book: Book) -> None:
+    book.say(said("set_billing_policy", "2025-05-01", mode="peak"))
+    words = ("--period", "2025-06", "--granularity", "day")
+    for more in (("counts",), ("explain", "--seat-type", PRO)):
+        error = refused(book, "billing", *more, *ACCOUNT, *words)
+        assert "leave --granularity out" in error
+    line = said("set_billing_policy", "2025-05-02", mode="distinct", granularity="day")
+    done = book.program.lines(line)
+    assert "leave" in done.stderr
+    assert "out" in done.stderr
+
+
+def test_r92_a_period_ahead_is_a_forecast(database: str) -> None:
+    program = Program(database)
+    now = datetime.now(UTC)
+    start = now.replace(day=1).date().isoformat()
+    done = program.lines(
+        {"op": "open_account", "account": "f", "name": "F", "time_zone": "UTC",
+         "term_start": start, "term_months": 12, "billing_cycle_months": 1},
+        {"op": "buy_seats", "account": "f", "seat_type": PRO, "quantity": 2},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    words = ("billing", "counts", "-a", "f", "--term")
+    rows = program.json(*words)["rows"]
+    assert [row["forecast"] for row in rows] == [False, *[True] * 11]
+    told = program.run(*words).stdout
+    sentence = told.splitlines()[0]
+    assert f"is billed for 2 {PRO} seats in the period from {start}" in sentence
+    assert "A forecast is of a period that has not begun" in told
+    ahead = program.run("billing", "counts", "-a", "f", "--period", rows[1]["period"])
+    assert "billed for" not in ahead.stdout.splitlines()[0]
+    assert "has not begun; the forecast is" in ahead.stdout.splitlines()[0]
+    with Reader(database) as reader:
+        view = reader.connection.execute(
+            "SELECT period, complete, forecast FROM projection.billable_seats "
+            "WHERE account = 'f' ORDER BY period"
+        ).fetchall()
+    assert [(str(day), forecast) for day, _, forecast in view] == [
+        (row["period"], row["forecast"]) for row in rows
+    ]
+    assert not any(complete for _, complete, _ in view)
+
+
+def test_r93_missing_lines_without_a_price_are_not_priced(book: Book) -> None:
+    book.say(said("buy_seats", "2025-06-01", seat_type=START, quantity=3))
+    path = book.file(june("1", "30.00", "2025-07-01"))
+    done = book.program.run("invoice", "audit", path)
+    assert done.returncode == 3
+    sentence = done.stdout.splitlines()[0]
+    assert "without 1 missing line that is not priced" in sentence
+    assert (
+        "not priced" in done.stdout.splitlines()[-8:][0] or "not priced" in done.stdout
+    )
+    document = json.loads(
+        book.program.run("invoice", "audit", path, "--format", "json").stdout
+    )
+    assert document["unpriced"] == 1
+    (total,) = document["totals"]
+    assert total["not_priced"] == 1
+    missing = document["rows"][-1]
+    assert (missing["verdict"], missing["ledger_amount"]) == ("missing", None)
+
+
+def stretches(conninfo: str, period: str) -> list[tuple[Any, ...]]:
+    """What each idle stretch of a period says, beside what is said as of inside it."""
+    names = ("seat", "last_user", "freed_by", "next_user", "taken_by", "idle_since")
+    with Reader(conninfo) as reader:
+        known = reader.knowledge()
+        account = reader.account("e", known)
+        within = idle.idle_within(reader, account, labelled(account, period), known)
+        assert within
+        pairs = []
+        for row in within:
+            as_of = idle.idle_at(reader, account, row["from"], known)
+            (same,) = [one for one in as_of if one["seat"] == row["seat"]]
+            pairs.append((tuple(row[n] for n in names), tuple(same[n] for n in names)))
+    return pairs
+
+
+def test_idle_seats_know_who_held_them_before_the_period(book: Book) -> None:
+    book.say(
+        said("unassign_seat", "2025-06-16", user="a", seat_type=PRO, reason="left"),
+        said("assign_seat", "2025-09-10", user="a", seat_type=PRO),
+    )
+    conninfo = book.program.environment["SEAT_LEDGER_DATABASE_URL"]
+    for period in ("2025-06", "2025-07", "2025-08", "2025-09"):
+        for row, same in stretches(conninfo, period):
+            assert row == same
+            assert (row[1], row[3]) == ("a", "a")
+    told = book.program.run("billing", "idle", *ACCOUNT, "--period", "2025-08").stdout
+    assert "never held" not in told

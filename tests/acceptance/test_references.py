@@ -1,0 +1,141 @@
+"""Whom a reference means (R35): one folding on both sides, and never a guess."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import Any
+
+import psycopg
+import pytest
+
+from projections import users
+from projections.reader import Reader
+from seat_ledger.errors import CommandRefused
+from seat_ledger.store import schema
+from seat_ledger.values import fold
+from tests.acme import PRO, Acme
+
+COMPOSED, APART = (unicodedata.normalize(form, "é") for form in ("NFC", "NFD"))
+SAME = [
+    ("ann@x.example", "ANN@X.example"),
+    ("strasse@x.example", "STRASSE@x.example"),
+    ("straße@x.example", "STRASSE@x.example"),
+    (f"andr{COMPOSED}@x.example", f"ANDR{APART.upper()}@x.example"),
+    ("ΣΊΣΥΦΟΣ@x.example".lower(), "ΣΊΣΥΦΟΣ@x.example"),
+]
+
+
+def add(acme: Acme, key: str, email: str, **more: Any) -> None:
+    acme.add(key, email=email, **more)
+
+
+def meant(acme: Acme, reference: str, at: str = "2025-06-01") -> str:
+    """The user that both sides take the reference for."""
+    acme.do("grant_hub_access", user=reference, hub="sales", effective_at=at)
+    event = [e for e in acme.events() if e["event"] == "HubAccessGranted"][-1]
+    acme.do("revoke_hub_access", user=reference, hub="sales", effective_at=at)
+    with Reader(acme.conninfo) as reader:
+        known = reader.knowledge()
+        account = reader.account("acme", known)
+        as_of = event["effective_at"]
+        row = reader.user_at(account, reference, as_of, known)
+        assert row is not None
+        key = reader.people([row["user_no"]])[row["user_no"]]["user"]
+    assert key == event["user"]
+    return str(key)
+
+
+@pytest.mark.parametrize(("email", "reference"), SAME)
+def test_r35_an_e_mail_is_one_however_it_is_written(
+    acme: Acme, email: str, reference: str
+) -> None:
+    add(acme, "u", email)
+    assert fold(email) == fold(reference)
+    assert meant(acme, reference) == "u"
+    acme.no("email_taken", "add_user", user="v", email=reference, name="V",
+            effective_at="2025-06-01")  # fmt: skip
+    with Reader(acme.conninfo) as reader:
+        known = reader.knowledge()
+        now = reader.database_now()
+        for text in (reference, reference.partition("@")[0]):
+            (row,) = users.find(reader, text, now, known)
+            assert row["user"] == "u"
+
+
+@pytest.mark.parametrize("key", ["bob@x.example", "BOB@x.example", "Bob@X.Example"])
+def test_r35_a_key_that_is_anothers_e_mail_is_refused_with_both_named(
+    acme: Acme, key: str
+) -> None:
+    add(acme, key, "a@x.example")
+    add(acme, "b", "bob@x.example")
+    for reference in ("bob@x.example", "BOB@x.example", "Bob@X.Example"):
+        grant = {"op": "grant_hub_access", "hub": "sales", "user": reference}
+        error = acme.no("ambiguous_user", **grant, effective_at="2025-06-01")
+        assert key in error.message
+        assert "'b'" in error.message
+        with Reader(acme.conninfo) as reader:
+            known = reader.knowledge()
+            account = reader.account("acme", known)
+            now = reader.database_now()
+            for ask in (
+                lambda: reader.user_at(account, reference, now, known),
+                lambda: reader.users_called(account, reference, known),
+            ):
+                with pytest.raises(CommandRefused) as refused:
+                    ask()
+                assert refused.value.code == "ambiguous_user"
+                assert key in refused.value.message
+
+
+def test_r35_keys_are_compared_exactly(acme: Acme) -> None:
+    add(acme, "ann", "one@x.example")
+    add(acme, "Ann", "two@x.example")
+    assert meant(acme, "ann") == "ann"
+    assert meant(acme, "Ann") == "Ann"
+    acme.no("user_not_found", "grant_hub_access", user="ANN", hub="sales")
+
+
+def test_r35_a_person_who_comes_back_under_another_key_is_no_riddle(acme: Acme) -> None:
+    add(acme, "ann@x.example", "ann@x.example")
+    acme.do("remove_user", user="ann@x.example", effective_at="2025-05-01")
+    add(acme, "ann", "ann@x.example", at="2025-05-02")
+    assert meant(acme, "ANN@x.example") == "ann"
+    assert meant(acme, "ann@x.example") == "ann"
+    assert meant(acme, "ann@x.example", "2025-04-01") == "ann@x.example"
+
+
+def test_names_that_are_recorded_already_are_folded_anew(empty_database: str) -> None:
+    schema.migrate(empty_database, up_to=9)
+    with psycopg.connect(empty_database, autocommit=True) as connection:
+        connection.execute(
+            "INSERT INTO ledger.user_name (user_id, account_id, user_key, folded_email)"
+            " VALUES (gen_random_uuid(), gen_random_uuid(), %s, %s)",
+            [f"Andr{APART}", f"andr{APART}@x.example"],
+        )
+    schema.migrate(empty_database)
+    with psycopg.connect(empty_database, autocommit=True) as connection:
+        row = connection.execute(
+            "SELECT user_key, folded_key, folded_email FROM ledger.user_name"
+        ).fetchone()
+        assert row == (
+            f"Andr{APART}", f"andr{COMPOSED}", f"andr{COMPOSED}@x.example"
+        )  # fmt: skip
+        connection.execute("UPDATE ledger.user_name SET user_key = 'erased-1'")
+        row = connection.execute("SELECT folded_key FROM ledger.user_name").fetchone()
+        assert row == ("erased-1",)
+
+
+def test_an_erasure_takes_the_folded_forms_too(acme: Acme) -> None:
+    acme.buy()
+    add(acme, "Zoë", "Zoë@x.example", seats=[PRO])
+    acme.take("Zoë", "2025-06-01")
+    with Reader(acme.conninfo):
+        pass  # caught up, so that the name is in the tables
+    acme.do("erase_user", user="zoë@x.example", reason="asked for")
+    with Reader(acme.conninfo) as reader:
+        rows = reader.connection.execute(
+            "SELECT folded_key || folded_email || folded_name FROM user_directory "
+            "UNION ALL SELECT folded_key || folded_email FROM ledger.user_name"
+        ).fetchall()
+    assert rows
+    assert not any("zo" in text for (text,) in rows)
