@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
 from functools import partial
-from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -76,10 +75,11 @@ def new_rule(
 BEFORE: list[str] = []
 
 
+@pytest.mark.usefixtures("new_rule")
 @pytest.mark.parametrize("new_rule", OTHERS, indirect=True)
 @pytest.mark.parametrize("version", [calendar.TZDATA_VERSION, "2099.1"])
 def test_r61_new_zone_data_change_no_invoice(
-    issued: str, new_rule: None, version: str, monkeypatch: pytest.MonkeyPatch
+    issued: str, version: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(drafting, "TZDATA_VERSION", version)
     day, start = calendar.local_dates(*_A_DAY, ZONE)[0]
@@ -104,9 +104,3 @@ def test_local_dates_are_kept_in_few_runs() -> None:
         assert len(period.in_runs()) == runs
         kept: Any = replace(period, runs=period.in_runs())
         assert kept.days == period.days
-
-
-def test_an_invoice_without_dates_of_its_own_is_still_read(issued: str) -> None:
-    golden = Path(__file__).parents[1] / "golden" / "events" / "InvoiceIssued-v1.json"
-    assert b'"dates"' not in golden.read_bytes()
-    assert invoices._runs(None) is None
