@@ -113,8 +113,11 @@ def _texts(
     kind: str, rows: Iterable[dict[str, Any]], fields: Iterable[Field]
 ) -> Iterator[str]:
     if kind == ".csv":
+        fields = list(fields)
         names = [field.name for field in fields if field.kind == "json"]
-        yield from csv_chunks(Answer((_as_text(row, names) for row in rows), flat=True))
+        header = [field.name for field in fields]
+        texts = (_as_text(row, names) for row in rows)
+        yield from csv_chunks(Answer(texts, header=header))
         return
     for row in rows:
         yield to_json(row) + "\n"

@@ -141,6 +141,7 @@ HEADERS: dict[str, tuple[str, ...]] = {
     ),
     "billing periods": ("period", "from", "until", "days", "seconds", "time_zone"),
     "billing policy": ("account", "from", "mode", "granularity", "entry"),
+    "export": ("export", "rows", "file"),
     "event list": _EVENT,
     "event replay": (*_EVENT, "totals"),
     "event show": _EVENT,

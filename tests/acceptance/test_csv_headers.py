@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import click
@@ -13,6 +14,7 @@ import pytest
 
 from cli.headers import HEADERS
 from cli.main import COMMANDS, program
+from projections.exports import FIELDS
 from tests.audits import BOUGHT, GIVEN, OPENED, A
 from tests.program import PRO, Program
 
@@ -48,7 +50,7 @@ QUESTIONS: dict[str, list[tuple[str, ...]]] = {
     "user history": [("a", *ACCOUNT)],
     "user list": [ACCOUNT, (*ACCOUNT, "--as-of", "2025-05-02")],
 }  # fmt: skip
-BESIDE = {"import", "invoice audit", "invoice show", "invoice reproduce"}
+BESIDE = {"export", "import", "invoice audit", "invoice show", "invoice reproduce"}
 """Held against their rows below, or by the tests of their own."""
 
 
@@ -102,6 +104,19 @@ def test_an_invoice_has_the_header_of_its_lines(known: Program) -> None:
         assert (row["unit_price"], row["amount"]) == ("90.00", "90.00")
     (row,) = known.json("invoice", "list")["rows"]
     assert tuple(row) == HEADERS["invoice list"]
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_an_export_has_its_header_without_rows_too(
+    known: Program, tmp_path: Path, name: str
+) -> None:
+    file = tmp_path / "out.csv"
+    for known_at in ("0", "4"):
+        words = ("--known-at", known_at, "--output", file, "--format", "csv")
+        done = known.run("export", name, *words)
+        assert done.returncode == 0, done.stderr
+        assert header(done.stdout) == HEADERS["export"]
+        assert header(file.read_text()) == tuple(f.name for f in FIELDS[name])
 
 
 def test_recorded_events_have_one_header(known: Program) -> None:
