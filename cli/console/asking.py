@@ -20,8 +20,10 @@ from cli.console.gate import Visitor
 from cli.console.words import Words
 from cli.render import Answer
 from cli.session import Question
-from projections.pool import PooledReader, RedactedReader
+from projections import finding
+from projections.pool import PooledReader
 from projections.reader import AccountFacts, no_such_account
+from projections.redaction import RedactedReader
 from seat_ledger.calendar import ZoneHistory, local_time, parse_moment
 from seat_ledger.errors import InvalidInput, LedgerError
 from seat_ledger.values import iso, shown
@@ -87,6 +89,11 @@ class Asked(Question):
     def may_see(self, account: str | None) -> bool:
         """Whether the visitor may see an account at all."""
         return self.visitor.accounts is None or account in self.visitor.accounts
+
+    @functools.cached_property
+    def account_nos(self) -> list[int] | None:
+        """The numbers of the accounts that the visitor may see; None for all."""
+        return finding.numbers_of(self.reader, self.visitor.accounts)
 
     @functools.cached_property
     def account(self) -> AccountFacts:
