@@ -107,7 +107,7 @@ def _invoices(
 ) -> Iterator[Row]:
     """The invoice of this very number."""
     upto = sought.known.position
-    named = {"invoice": text, "upto": upto, "account_nos": numbers}
+    named: dict[str, Any] = {"invoice": text, "upto": upto, "account_nos": numbers}
     for row in reader.ask("billing", "issued_as", **named):
         yield _row("invoice", row["account_key"], invoice=text)
 

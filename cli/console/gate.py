@@ -16,9 +16,7 @@ _HOST = re.compile(
     r"(?:\[([0-9A-Fa-f:.]{2,45})\]|([A-Za-z0-9._-]{1,253}))(?::[0-9]{1,5})?", re.ASCII
 )
 """A host's name or address, with or without a port, and nothing else."""
-_ENCODED_KEY = re.compile(
-    r"(?:[A-Za-z0-9._~!$'()+,/:;=@&?-]|%[0-9A-Fa-f]{2})+", re.ASCII
-)
+_ENCODED_KEY = re.compile(r"(?:[!-$&-)+-~]|%[0-9A-Fa-f]{2})+", re.ASCII)
 """A key as it stands in a header: what is not of this has to be percent-encoded."""
 _ALL = "*"
 

@@ -98,8 +98,13 @@ def find(
 
     Raises NotFound (``invoice_not_found``); of one elsewhere nothing is read (R76).
     """
-    named = {"invoice": invoice, "upto": known.position, "account_nos": account_nos}
-    rows = reader.ask("billing", "issued_as", **named)
+    rows = reader.ask(
+        "billing",
+        "issued_as",
+        invoice=invoice,
+        upto=known.position,
+        account_nos=account_nos,
+    )
     if not rows:
         raise NotFound(
             "invoice_not_found",
