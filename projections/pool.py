@@ -17,7 +17,7 @@ import psycopg
 from projections.reader import Reader
 from seat_ledger.errors import LedgerError, Unavailable
 from seat_ledger.store import schema
-from seat_ledger.store.connection import explained
+from seat_ledger.store.connection import explained, is_refusal
 
 LONGEST_QUESTION = "30s"
 LONGEST_LOCK = "5s"
@@ -154,8 +154,10 @@ class Pool:
             try:
                 if reader.renew():
                     return reader
-            except (psycopg.Error, LedgerError):
-                pass
+            except (psycopg.Error, LedgerError) as error:
+                reader.connection.close()
+                if is_refusal(error):  # another reader would wait as long
+                    self._explain(error)
             reader.connection.close()
         try:
             return self._make(self.conninfo)
