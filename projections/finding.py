@@ -42,12 +42,12 @@ def find(reader: Reader, sought: Sought) -> list[Row]:
     numbers = numbers_of(reader, sought.accounts)
     found = [*_entries(reader, sought, text, numbers)]
     found += _invoices(reader, sought, text, numbers)
-    account, rest = _addressed(reader, text, numbers)
+    account, rest = _addressed(reader, sought, text)
     found += _seats(reader, sought, account, rest or text, numbers)
     if not account:
         found += _accounts(reader, sought, text, numbers)
     if not sought.hidden:
-        within = _one(reader, account, numbers) if account else numbers
+        within = _one(reader, sought, account) if account else numbers
         found += _users(reader, sought, rest if account else text, within)
     return found
 
@@ -61,27 +61,26 @@ def numbers_of(reader: Reader, keys: Collection[str] | None) -> list[int] | None
     return [row["account_no"] for row in rows]
 
 
-def _addressed(reader: Reader, text: str, numbers: list[int] | None) -> tuple[str, str]:
-    """The account that a text begins with, and what follows a slash or a space.
-
-    One that may not be looked at is as one that is not there (R76).
-    """
+def _addressed(reader: Reader, sought: Sought, text: str) -> tuple[str, str]:
+    """The account that a text begins with, and what follows a slash or a space."""
     key, _, rest = text.partition("/")
-    if rest and _one(reader, key, numbers):
+    if rest and _called(reader, sought, key):
         return key, rest
     words = text.split()
-    if len(words) == 2 and _one(reader, words[0], numbers):
+    if len(words) == 2 and _called(reader, sought, words[0]):
         return words[0], words[1]
     return "", text
 
 
-def _one(reader: Reader, key: str, numbers: list[int] | None) -> list[int]:
-    rows = reader.ask("accounts", "numbers", account_ids=[account_id(key)])
-    return [
-        row["account_no"]
-        for row in rows
-        if numbers is None or row["account_no"] in numbers
-    ]
+def _called(reader: Reader, sought: Sought, key: str) -> list[Row]:
+    """The account of a key; one that may not be looked at is not asked for (R76)."""
+    if sought.accounts is not None and key not in sought.accounts:
+        return []
+    return reader.ask("accounts", "numbers", account_ids=[account_id(key)])
+
+
+def _one(reader: Reader, sought: Sought, key: str) -> list[int]:
+    return [row["account_no"] for row in _called(reader, sought, key)]
 
 
 def _row(kind: str, account: str, **said: Any) -> Row:
@@ -118,7 +117,7 @@ def _seats(
     seat = _seat(text)
     if seat is None:
         return
-    within = _one(reader, account, numbers) if account else numbers
+    within = _one(reader, sought, account) if account else numbers
     for row in reader.ask(
         "accounts",
         "with_seat",
@@ -151,12 +150,11 @@ def _accounts(
         after="",
         limit=sought.limit,
     )
-    exact = reader.ask("accounts", "numbers", account_ids=[account_id(text)])
-    allowed = [row for row in exact if numbers is None or row["account_no"] in numbers]
+    exact = _called(reader, sought, text)
     rest = [row for row in rows if row["account_key"] != text]
     return [
         _row("account", row["account_key"], name=None if sought.hidden else row["name"])
-        for row in [*allowed, *rest][: sought.limit]
+        for row in [*exact, *rest][: sought.limit]
     ]
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Generator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from functools import cached_property
 from importlib import resources
 
 from starlette.requests import Request
@@ -30,6 +29,7 @@ from cli.render import csv_chunks, json_chunks, to_json
 from projections.pool import Pool, PooledReader
 from projections.redaction import RedactedReader
 from seat_ledger.errors import LedgerError, NotFound
+from seat_ledger.lazy import lazy
 
 TYPES = {"json": "application/json", "csv": "text/csv; charset=utf-8"}
 STATIC = {
@@ -65,13 +65,13 @@ class Console:
         self.page_lane = Lane(self.size, PAGE_QUEUE, PAGE_PATIENCE)
         self.twin_lane = Lane(DOWNLOADS, DOWNLOAD_QUEUE, DOWNLOAD_PATIENCE)
 
-    @cached_property
+    @lazy
     def files(self) -> dict[str, bytes]:
         """The stylesheet, the script and the icon, as they are."""
         folder = resources.files("cli.console").joinpath("static")
         return {name: folder.joinpath(name).read_bytes() for name in STATIC}
 
-    @cached_property
+    @lazy
     def sheet(self) -> Sheet:
         """The templates."""
         return Sheet(self.files)

@@ -13,15 +13,17 @@ from typing import Any
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-REQUEST_PATIENCE = 10.0
-"""Seconds within which a request has to be there, from its first byte to its last."""
-READING_PATIENCE = 30.0
-"""Seconds within which a client has to take what is waiting for it."""
-MOST_CONNECTIONS = 200
-
 
 class HastyProtocol(H11Protocol):
-    """HTTP/1.1 with an end to every wait for the other side."""
+    """HTTP/1.1 with an end to every wait for the other side.
+
+    A request has to be there within `request_patience` seconds, from its first byte to
+    its last; what waits for a client has to be taken within `reading_patience`.
+    """
+
+    request_patience = 10.0
+    reading_patience = 30.0
+    most_connections = 200
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -32,7 +34,7 @@ class HastyProtocol(H11Protocol):
         """Begin to wait for a request, and end another's wait where there are many."""
         super().connection_made(transport)
         self._start_request_clock()
-        if len(self.connections) > MOST_CONNECTIONS:
+        if len(self.connections) > self.most_connections:
             self._make_room()
 
     def data_received(self, data: bytes) -> None:
@@ -97,11 +99,13 @@ class HastyProtocol(H11Protocol):
         return self.conn.their_state is h11.IDLE and not self.conn.trailing_data[0]
 
     def _start_request_clock(self) -> None:
-        self._request_clock = self.loop.call_later(REQUEST_PATIENCE, self.give_up)
+        self._request_clock = self.loop.call_later(self.request_patience, self.give_up)
 
     def _start_reading_clock(self) -> None:
         if self._reading_clock is None:
-            self._reading_clock = self.loop.call_later(READING_PATIENCE, self.give_up)
+            self._reading_clock = self.loop.call_later(
+                self.reading_patience, self.give_up
+            )
 
     def _stop_clocks(self) -> None:
         for clock in (self._request_clock, self._reading_clock):
