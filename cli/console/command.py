@@ -61,7 +61,7 @@ class _Networks(click.ParamType[Any]):
     "--accounts-header",
     metavar="NAME",
     help="Where the proxy writes which accounts may be seen: keys, percent-encoded, "
-    "with spaces between; * for all.",
+    "with one space between; * for all (a key's own * is %2A).",
 )
 @click.option(
     "--allowed-host",
@@ -71,7 +71,11 @@ class _Networks(click.ParamType[Any]):
     help="A name that the console is reached by, as a browser shows it. This machine's "
     "own are allowed; a request for any other is refused.",
 )
-@click.option("--redact", is_flag=True, help="Hide keys, e-mails and names of people.")
+@click.option(
+    "--redact",
+    is_flag=True,
+    help="Hide keys, e-mails and names of people, and every text that may hold one.",
+)
 @click.option(
     "--catch-up/--no-catch-up",
     default=True,

@@ -50,7 +50,7 @@ def for_visitor(error: LedgerError, tell: Tell, *, redact: bool) -> LedgerError:
     if not hidden and not (redact and isinstance(error, IntegrityFailure)):
         return error
     tell("failed", code=error.code, reason=error.message, hint=error.try_)
-    plain = type(error)()
+    plain = LedgerError((type(error).__doc__ or "").strip().partition("\n")[0])
     plain.code, plain.exit_code = error.code, error.exit_code
     return plain
 
