@@ -26,6 +26,8 @@ _BANNED = dict.fromkeys(
 """What XML cannot hold, and what would turn the text around it."""
 COLOURS = ("#1f5fa8", "#b34a00", "#35705a", "#7a3b8f", "#8a6d00", "#5b5b5b")
 """Dark enough on white for text of any size, and told apart by dashes as well."""
+GRID = "#868e98"
+"""Seen on white, at three to one."""
 _DASHES = ("", "6 3", "2 2", "8 2 2 2", "1 3", "10 4")
 
 Tick = tuple[datetime, str]
@@ -36,6 +38,22 @@ class Series(NamedTuple):
 
     name: str
     points: Sequence[tuple[datetime, int]]
+
+
+class _Look(NamedTuple):
+    """How a line is drawn: by its class where a stylesheet is, else by its colour."""
+
+    kind: str
+    colour: str
+    dash: str
+
+    def path(self, course: str) -> str:
+        """The line of a course."""
+        dashes = f' stroke-dasharray="{self.dash}"' if self.dash else ""
+        return (
+            f'<path class="{self.kind}" d="{course}" fill="none" '
+            f'stroke="{self.colour}" stroke-width="2"{dashes}/>'
+        )
 
 
 class Span(NamedTuple):
@@ -103,8 +121,9 @@ def step_chart(series: Sequence[Series], frame: Frame, height: int = 220) -> str
     parts = [*_grid(frame, base, ((y(count), str(count)) for count in scale))]
     for number, one in enumerate(series):
         colour, dash = COLOURS[number % 6], _DASHES[number % 6]
-        parts += _steps(one, frame, y, colour, dash)
-        parts += _legend(one.name, number, len(series), height, (colour, dash))
+        look = _Look(f"series s{number % 6}", colour, dash)
+        parts += _steps(one, frame, y, look)
+        parts += _legend(one.name, number, len(series), height, look)
     return _svg(frame, height, [*parts, *_mark(frame, base)])
 
 
@@ -171,7 +190,7 @@ def _beside(lane: Lane, frame: Frame, top: int) -> Iterator[str]:
 
 
 def _steps(
-    one: Series, frame: Frame, y: Callable[[int], float], colour: str, dash: str
+    one: Series, frame: Frame, y: Callable[[int], float], look: _Look
 ) -> Iterator[str]:
     before = [point for point in one.points if point[0] <= frame.starts]
     inside = [point for point in one.points if frame.starts < point[0] < frame.ends]
@@ -180,23 +199,15 @@ def _steps(
     for at, count in inside:
         path += [f"H{frame.x(at)}", f"V{y(count)}"]
     path.append(f"H{frame.x(frame.ends)}")
-    dashes = f' stroke-dasharray="{dash}"' if dash else ""
-    yield (
-        f'<path class="series" d="{"".join(path)}" fill="none" stroke="{colour}" '
-        f'stroke-width="2"{dashes}/>'
-    )
+    yield look.path("".join(path))
 
 
 def _legend(
-    name: str, number: int, many: int, height: int, look: tuple[str, str]
+    name: str, number: int, many: int, height: int, look: _Look
 ) -> Iterator[str]:
     room = (WIDTH - _LEFT - _RIGHT) / max(many, 1)
     x, y = round(_LEFT + room * number, 1), height - 8
-    dashes = f' stroke-dasharray="{look[1]}"' if look[1] else ""
-    yield (
-        f'<path class="series" d="M{x} {y - 4}h24" stroke="{look[0]}" '
-        f'stroke-width="2"{dashes}/>'
-    )
+    yield look.path(f"M{x} {y - 4}h24")
     yield _text(x + 30, y, name, "start")
 
 
@@ -205,12 +216,12 @@ def _grid(
 ) -> Iterator[str]:
     for y, told in lines:
         yield (
-            f'<path class="grid" d="M{_LEFT} {y}H{WIDTH - _RIGHT}" stroke="#d5d9de"/>'
+            f'<path class="grid" d="M{_LEFT} {y}H{WIDTH - _RIGHT}" stroke="{GRID}"/>'
         )
         yield _text(_LEFT - 6, y + 4, told, "end")
     for at, told in frame.ticks:
         x = frame.x(at)
-        yield f'<path class="grid" d="M{x} {_TOP}V{base}" stroke="#d5d9de"/>'
+        yield f'<path class="grid" d="M{x} {_TOP}V{base}" stroke="{GRID}"/>'
         near_end = x > WIDTH - _RIGHT - 40
         yield _text(x, base + 16, told, "end" if near_end else "middle")
     yield f'<path class="axis" d="M{_LEFT} {base}H{WIDTH - _RIGHT}" stroke="#5f6772"/>'

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from cli.render import is_plain
+from cli.render import harmless, is_plain
 
 
 def logger(*, as_json: bool | None = None) -> Any:
@@ -18,25 +18,34 @@ def logger(*, as_json: bool | None = None) -> Any:
 
     if as_json is None:
         as_json = not sys.stderr.isatty()
-    renderer = (
-        structlog.processors.JSONRenderer()
+    renderers = (
+        [structlog.processors.JSONRenderer()]
         if as_json
-        else structlog.dev.ConsoleRenderer(colors=not is_plain())
+        else [_harmless, structlog.dev.ConsoleRenderer(colors=not is_plain())]
     )
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
-            renderer,
+            *renderers,
         ],
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
     return structlog.get_logger()
 
 
+def _harmless(_log: Any, _method: str, facts: dict[str, Any]) -> dict[str, Any]:
+    """Facts as a terminal may show them: without what would drive it."""
+    return {
+        name: harmless(value) if isinstance(value, str) else value
+        for name, value in facts.items()
+    }
+
+
 _LEVELS = {
     "stuck": "error",
     "bug": "error",
+    "failed": "warning",
     "catch_up_stopped": "error",
     "cut_off": "warning",
     "disconnected": "warning",

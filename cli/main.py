@@ -195,9 +195,15 @@ def _bug(error: BaseException) -> int:
     return 70
 
 
+_LONGEST_TRACEBACK = 100_000
+
+
 def keep_traceback(error: BaseException) -> Path:
     """Keep a bug's traceback in a file of its own; return where."""
     kept = "".join(traceback.format_exception(error))
+    if len(kept) > _LONGEST_TRACEBACK:
+        half = _LONGEST_TRACEBACK // 2
+        kept = f"{kept[:half]}\n[…]\n{kept[-half:]}"
     handle, name = tempfile.mkstemp(prefix="seat-ledger-", suffix=".txt")
     with os.fdopen(handle, "w", errors="backslashreplace") as file:
         file.write(kept)

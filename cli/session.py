@@ -15,6 +15,7 @@ from cli import times
 from cli.render import FORMATS, Answer
 from seat_ledger.calendar import parse_moment
 from seat_ledger.errors import SchemaMismatch
+from seat_ledger.lazy import lazy
 from seat_ledger.values import check_text
 
 if TYPE_CHECKING:
@@ -214,7 +215,7 @@ class Question:
         self.given = given
         self.now = reader.database_now()
 
-    @functools.cached_property
+    @lazy
     def known(self) -> Knowledge:
         """What the answer may use (R41, R78)."""
         said = self.given.get("known_at")
@@ -224,12 +225,12 @@ class Question:
         """What was known at a position or moment, as people write it."""
         return self.reader.knowledge(times.knowledge(said, self._zones(), self.now))
 
-    @functools.cached_property
+    @lazy
     def account(self) -> AccountFacts:
         """The account asked about, as known."""
         return self.reader.account(self.given["account"], self.known)
 
-    @functools.cached_property
+    @lazy
     def as_of(self) -> datetime:
         """The moment asked about."""
         said = self.given.get("as_of")

@@ -39,23 +39,21 @@ def find(reader: Reader, sought: Sought) -> list[Row]:
     text = sought.text.strip()
     if not text:
         return []
-    numbers = _numbers(reader, sought.accounts)
+    numbers = numbers_of(reader, sought.accounts)
     found = [*_entries(reader, sought, text, numbers)]
     found += _invoices(reader, sought, text, numbers)
-    account, _, rest = text.partition("/") if _named(reader, text) else ("", "", text)
-    words = text.split()
-    if len(words) == 2 and not account:
-        account, rest = (words[0], words[1]) if _is(reader, words[0]) else ("", text)
+    account, rest = _addressed(reader, sought, text)
     found += _seats(reader, sought, account, rest or text, numbers)
     if not account:
         found += _accounts(reader, sought, text, numbers)
     if not sought.hidden:
-        within = _one(reader, account, numbers) if account else numbers
+        within = _one(reader, sought, account) if account else numbers
         found += _users(reader, sought, rest if account else text, within)
     return found
 
 
-def _numbers(reader: Reader, keys: Collection[str] | None) -> list[int] | None:
+def numbers_of(reader: Reader, keys: Collection[str] | None) -> list[int] | None:
+    """The numbers of the accounts that may be seen; None for all."""
     if keys is None:
         return None
     ids = [account_id(key) for key in keys]
@@ -63,23 +61,26 @@ def _numbers(reader: Reader, keys: Collection[str] | None) -> list[int] | None:
     return [row["account_no"] for row in rows]
 
 
-def _is(reader: Reader, key: str) -> bool:
-    return bool(reader.ask("accounts", "numbers", account_ids=[account_id(key)]))
+def _addressed(reader: Reader, sought: Sought, text: str) -> tuple[str, str]:
+    """The account that a text begins with, and what follows a slash or a space."""
+    key, _, rest = text.partition("/")
+    if rest and _called(reader, sought, key):
+        return key, rest
+    words = text.split()
+    if len(words) == 2 and _called(reader, sought, words[0]):
+        return words[0], words[1]
+    return "", text
 
 
-def _named(reader: Reader, text: str) -> bool:
-    """Whether the text begins with an account's key and a slash."""
-    key, slash, _ = text.partition("/")
-    return bool(slash and key) and _is(reader, key)
+def _called(reader: Reader, sought: Sought, key: str) -> list[Row]:
+    """The account of a key; one that may not be looked at is not asked for (R76)."""
+    if sought.accounts is not None and key not in sought.accounts:
+        return []
+    return reader.ask("accounts", "numbers", account_ids=[account_id(key)])
 
 
-def _one(reader: Reader, key: str, numbers: list[int] | None) -> list[int]:
-    rows = reader.ask("accounts", "numbers", account_ids=[account_id(key)])
-    return [
-        row["account_no"]
-        for row in rows
-        if numbers is None or row["account_no"] in numbers
-    ]
+def _one(reader: Reader, sought: Sought, key: str) -> list[int]:
+    return [row["account_no"] for row in _called(reader, sought, key)]
 
 
 def _row(kind: str, account: str, **said: Any) -> Row:
@@ -93,18 +94,11 @@ def _entries(
     position = _POSITION.fullmatch(text)
     if position is None:
         return
-    for row in reader.ask(
-        "journal",
-        "events",
-        sought.known,
-        first=int(position[1]),
-        last=int(position[1]),
-        limit=1,
-    ):
-        if numbers is None or row["account_no"] in numbers:
-            key = reader.account_keys([row["account_no"]])[row["account_no"]]
-            told = str(row["topic"])
-            yield _row("entry", key, name=told, position=row["position"])
+    only = {"positions": [int(position[1])], "account_nos": numbers}
+    for row in reader.ask("journal", "entries", sought.known, **only):
+        key = reader.account_keys([row["account_no"]])[row["account_no"]]
+        told = str(row["topic"])
+        yield _row("entry", key, name=told, position=row["position"])
 
 
 def _invoices(
@@ -112,9 +106,9 @@ def _invoices(
 ) -> Iterator[Row]:
     """The invoice of this very number."""
     upto = sought.known.position
-    for row in reader.ask("billing", "issued_as", invoice=text, upto=upto):
-        if numbers is None or row["account_no"] in numbers:
-            yield _row("invoice", row["account_key"], invoice=text)
+    named: dict[str, Any] = {"invoice": text, "upto": upto, "account_nos": numbers}
+    for row in reader.ask("billing", "issued_as", **named):
+        yield _row("invoice", row["account_key"], invoice=text)
 
 
 def _seats(
@@ -123,7 +117,7 @@ def _seats(
     seat = _seat(text)
     if seat is None:
         return
-    within = _one(reader, account, numbers) if account else numbers
+    within = _one(reader, sought, account) if account else numbers
     for row in reader.ask(
         "accounts",
         "with_seat",
@@ -151,16 +145,16 @@ def _accounts(
         "containing",
         sought.known,
         text=text,
+        by_name=not sought.hidden,
         account_nos=numbers,
         after="",
         limit=sought.limit,
     )
-    exact = reader.ask("accounts", "numbers", account_ids=[account_id(text)])
-    allowed = [row for row in exact if numbers is None or row["account_no"] in numbers]
+    exact = _called(reader, sought, text)
     rest = [row for row in rows if row["account_key"] != text]
     return [
-        _row("account", row["account_key"], name=row["name"])
-        for row in [*allowed, *rest][: sought.limit]
+        _row("account", row["account_key"], name=None if sought.hidden else row["name"])
+        for row in [*exact, *rest][: sought.limit]
     ]
 
 

@@ -6,29 +6,39 @@ waits for it.
 
 from __future__ import annotations
 
-import re
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 
 import psycopg
 
-from projections.reader import AccountFacts, Knowledge, Reader, Row
-from seat_ledger.errors import LedgerError, NotFound, Unavailable
+from projections.reader import Reader
+from seat_ledger.errors import LedgerError, Unavailable
 from seat_ledger.store import schema
-from seat_ledger.store.connection import unavailable
-from seat_ledger.values import shown
+from seat_ledger.store.connection import explained, is_refusal
 
 LONGEST_QUESTION = "30s"
+LONGEST_LOCK = "5s"
+"""How long a question waits for a table that somebody holds."""
 LONGEST_WAIT = 3.0
 LONGEST_PAUSE = "60s"
 """How long an answer that nobody reads on may hold a snapshot, and a rebuild up."""
 PATIENCE = 20.0
 """Seconds that a question waits for a reader."""
-_HIDDEN = re.compile(r"user-([0-9]{1,18})", re.ASCII)
-_EMAIL = re.compile(r"[^\s<>@]+@[^\s<>@]+")
+_LIMITS = {
+    "statement_timeout": LONGEST_QUESTION,
+    "lock_timeout": LONGEST_LOCK,
+    "idle_in_transaction_session_timeout": LONGEST_PAUSE,
+}
+_LIMIT = """
+SELECT pg_catalog.set_config(limits.name, limits.most, false)
+  FROM unnest(%(names)s::text[], %(most)s::text[]) AS limits(name, most)
+  JOIN pg_catalog.pg_settings AS present ON present.name = limits.name
+ WHERE present.setting = '0'
+    OR present.setting::bigint * interval '1 ms' > limits.most::interval
+"""
 
 
 class Behind(LedgerError):
@@ -36,9 +46,6 @@ class Behind(LedgerError):
 
     code = "projections_behind"
     exit_code = 12
-
-
-_LOST = (psycopg.OperationalError, psycopg.errors.IdleInTransactionSessionTimeout)
 
 
 class Busy(Unavailable):
@@ -52,11 +59,13 @@ class PooledReader(Reader):
 
     def __init__(self, conninfo: str) -> None:
         super().__init__(conninfo, catch_up=False, read_only=True)
-        self.connection.execute(f"SET statement_timeout = '{LONGEST_QUESTION}'")
-        self.connection.execute(
-            f"SET idle_in_transaction_session_timeout = '{LONGEST_PAUSE}'"
-        )
         schema.check(self.connection)
+
+    def _prepare(self) -> None:
+        """Set limits before anything is read: a stricter one of the login stays."""
+        self.connection.execute(
+            _LIMIT, {"names": list(_LIMITS), "most": list(_LIMITS.values())}
+        )
 
     def renew(self) -> bool:
         """Stay on what is served now; false if that is another set of tables."""
@@ -87,65 +96,6 @@ class PooledReader(Reader):
             self._pin(catch_up=False)
 
 
-class RedactedReader(PooledReader):
-    """A reader that tells nobody's key, e-mail or name.
-
-    A person is ``user-`` and the position of the event that added them.
-    """
-
-    def people(self, user_nos: Iterable[int]) -> dict[int, Row]:
-        """A number in place of key, e-mail and name."""
-        return {
-            number: {"user": f"user-{number}", "email": None, "name": None}
-            for number in set(user_nos)
-        }
-
-    def actors(self, actors: Iterable[str]) -> dict[str, str]:
-        """Users among the actors by their numbers."""
-        stored = set(actors)
-        ids = [actor[5:] for actor in stored if actor.startswith("user:")]
-        rows = self.ask("users", "actors", user_ids=ids) if ids else []
-        numbers = {f"user:{row['user_id']}": row["user_no"] for row in rows}
-        return {
-            actor: f"user:user-{numbers[actor]}" if actor in numbers else actor
-            for actor in stored
-        }
-
-    def acts(self, positions: Iterable[int | None]) -> dict[int | None, Row | None]:
-        """Acts, with e-mail addresses in reasons hidden."""
-        return {
-            position: act and {**act, "reason": hide_emails(act["reason"])}
-            for position, act in super().acts(positions).items()
-        }
-
-    def users_called(
-        self, account: AccountFacts, reference: str, known: Knowledge
-    ) -> list[Row]:
-        """The user of a number, if it is one of the account."""
-        found = _HIDDEN.fullmatch(reference)
-        rows = (
-            self.ask("users", "memberships", known, user_nos=[int(found[1])])
-            if found and self._is_of(account, int(found[1]))
-            else []
-        )
-        if not rows:
-            raise NotFound(
-                "user_not_found",
-                f"{account.key} has no user {shown(reference)}.",
-                try_="names are hidden here: write user- and a number",
-            )
-        return rows
-
-    def _is_of(self, account: AccountFacts, user_no: int) -> bool:
-        rows = self.ask("users", "account_of", user_nos=[user_no])
-        return any(row["account_no"] == account.no for row in rows)
-
-
-def hide_emails(text: str | None) -> str | None:
-    """A free text without e-mail addresses."""
-    return None if text is None else _EMAIL.sub("…", text)
-
-
 class Pool:
     """At most `size` readers at once; who comes later waits, `patience` seconds.
 
@@ -157,13 +107,12 @@ class Pool:
         conninfo: str,
         size: int = 4,
         *,
-        redact: bool = False,
+        reader: type[PooledReader] = PooledReader,
         patience: float = PATIENCE,
     ) -> None:
         self.conninfo = conninfo
         self.patience = patience
-        self.redact = redact
-        self._make: type[PooledReader] = RedactedReader if redact else PooledReader
+        self._make = reader
         self._free = threading.BoundedSemaphore(size)
         self._idle: list[PooledReader] = []
 
@@ -181,14 +130,12 @@ class Pool:
         found = self._take()
         try:
             yield found
-        except _LOST as error:
-            found.connection.close()
-            raise unavailable(self.conninfo, error) from error
         except LedgerError:
             self._give_back(found)
             raise
-        except BaseException:
+        except BaseException as error:
             found.connection.close()
+            self._explain(error)
             raise
         self._give_back(found)
 
@@ -207,13 +154,22 @@ class Pool:
             try:
                 if reader.renew():
                     return reader
-            except (psycopg.Error, LedgerError):
-                pass
+            except (psycopg.Error, LedgerError) as error:
+                reader.connection.close()
+                if is_refusal(error):  # another reader would wait as long
+                    self._explain(error)
             reader.connection.close()
         try:
             return self._make(self.conninfo)
-        except _LOST as error:
-            raise unavailable(self.conninfo, error) from error
+        except psycopg.Error as error:
+            self._explain(error)
+            raise
+
+    def _explain(self, error: BaseException) -> None:
+        """Raise in words what the database said, if it is no fault of the program."""
+        told = explained(self.conninfo, error)
+        if told is not None:
+            raise told from error
 
     def close(self) -> None:
         """Close what rests."""

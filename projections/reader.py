@@ -8,7 +8,7 @@ datetimes in UTC, and an open end is None. Every question takes what is known (a
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from itertools import groupby
 from types import TracebackType
@@ -80,6 +80,7 @@ class Reader:
         self.patient = patient
         self.connection: psycopg.Connection[Any] = connect(conninfo, autocommit=True)
         try:
+            self._prepare()
             if read_only:
                 self.connection.execute("SET default_transaction_read_only = on")
             acts = become(self.connection, "reader")
@@ -88,6 +89,9 @@ class Reader:
         except BaseException:
             self.connection.close()
             raise
+
+    def _prepare(self) -> None:
+        """What a session needs before its first question; nothing here."""
 
     def catch_up(self) -> None:
         """Bring the tables up to the store's head as it is now."""
@@ -137,9 +141,13 @@ class Reader:
         kept = known is not None and known.position == self.head
         if known is not None:
             given["known"] = known.position
+        return self.run(question(room, name, kept=kept), given)
+
+    def run(self, statement: bytes, given: Mapping[str, Any]) -> Iterator[Row]:
+        """The rows of a statement: the one way that texts of the ledger come in."""
         try:
             with self.connection.cursor(row_factory=dict_row) as cursor:
-                yield from cursor.execute(question(room, name, kept=kept), given)
+                yield from cursor.execute(statement, given)
         except psycopg.OperationalError as error:
             raise unavailable(self.conninfo, error) from error
 

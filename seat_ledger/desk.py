@@ -408,7 +408,7 @@ class Desk(Application[UUID]):
         except AggregateNotFoundError as error:
             raise Conflict(_MOVED_MESSAGE, try_="repeat the command") from error
         except PersistenceError as error:
-            told = explained(self.conninfo, error) or failure(error)
+            told = failure(error) or explained(self.conninfo, error)
             if told is None:
                 raise
             raise told from error

@@ -7,7 +7,6 @@ colleague says the same there.
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -20,10 +19,13 @@ from cli.console.gate import Visitor
 from cli.console.words import Words
 from cli.render import Answer
 from cli.session import Question
-from projections.pool import PooledReader, RedactedReader
+from projections import finding
+from projections.pool import PooledReader
 from projections.reader import AccountFacts, no_such_account
+from projections.redaction import RedactedReader
 from seat_ledger.calendar import ZoneHistory, local_time, parse_moment
 from seat_ledger.errors import InvalidInput, LedgerError
+from seat_ledger.lazy import lazy
 from seat_ledger.values import iso, shown
 
 PAGE = 50
@@ -88,7 +90,12 @@ class Asked(Question):
         """Whether the visitor may see an account at all."""
         return self.visitor.accounts is None or account in self.visitor.accounts
 
-    @functools.cached_property
+    @lazy
+    def account_nos(self) -> list[int] | None:
+        """The numbers of the accounts that the visitor may see; None for all."""
+        return finding.numbers_of(self.reader, self.visitor.accounts)
+
+    @lazy
     def account(self) -> AccountFacts:
         """The account asked about; one that may not be seen is not there."""
         key = self.given.get("account") or self["account"]
@@ -96,7 +103,7 @@ class Asked(Question):
             raise no_such_account(key)
         return super().account
 
-    @functools.cached_property
+    @lazy
     def clocks(self) -> ZoneHistory:
         """The account's zones, or UTC where no account is meant."""
         return self.account.zones if self.given.get("account") else times.UTC_ZONES

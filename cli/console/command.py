@@ -61,9 +61,21 @@ class _Networks(click.ParamType[Any]):
     "--accounts-header",
     metavar="NAME",
     help="Where the proxy writes which accounts may be seen: keys, percent-encoded, "
-    "with spaces between; * for all.",
+    "with one space between; * for all (a key's own * is %2A).",
 )
-@click.option("--redact", is_flag=True, help="Hide keys, e-mails and names of people.")
+@click.option(
+    "--allowed-host",
+    "hosts",
+    multiple=True,
+    metavar="NAME",
+    help="A name that the console is reached by, as a browser shows it. This machine's "
+    "own are allowed; a request for any other is refused.",
+)
+@click.option(
+    "--redact",
+    is_flag=True,
+    help="Hide keys, e-mails and names of people, and every text that may hold one.",
+)
 @click.option(
     "--catch-up/--no-catch-up",
     default=True,
@@ -93,6 +105,7 @@ def serve(host: str, port: int, proxies: tuple[Any, ...], **given: Any) -> None:
                 f"On {host} anybody could read the ledger. Name the --trusted-proxy "
                 "that says who asks, or leave --host out."
             )
+    given["hosts"] = frozenset(map(_host, given["hosts"]))
     session = click.get_current_context().find_object(Session)
     assert session is not None
     conninfo = session.ready()
@@ -112,17 +125,21 @@ def _run(
         import uvicorn  # noqa: PLC0415  an extra
 
         from cli.console.application import Console  # noqa: PLC0415  with it
+        from cli.console.connections import HastyProtocol  # noqa: PLC0415  with it
         from cli.console.gate import Gate  # noqa: PLC0415  with it
     except ImportError as error:
         raise LedgerError(
             f"The console needs the package {error.name}, which is not here.",
             try_=_EXTRA,
         ) from error
-    gate = Gate(proxies, given["actor_header"], given["accounts_header"])
+    headers = given["actor_header"], given["accounts_header"]
+    gate = Gate(proxies, *headers, given["hosts"])
     console = Console(conninfo, gate, given["redact"], given["readers"], log)
     server = uvicorn.Server(
         uvicorn.Config(
             console.application(),
+            http=HastyProtocol,
+            ws="none",
             log_config=None,
             access_log=False,
             proxy_headers=False,
@@ -142,6 +159,16 @@ def _run(
 def _end(_number: int, _frame: object) -> None:
     """SIGTERM is a service's ordinary end."""
     raise SystemExit(0)
+
+
+def _host(name: str) -> str:
+    """A host's name in one spelling. Wrong usage where it has a port, or is none."""
+    from cli.console.gate import host_of  # noqa: PLC0415  with the server
+
+    found = host_of(name)
+    if found is None:
+        raise click.UsageError(f"--allowed-host: '{name}' is no host's name.")
+    return found
 
 
 def _is_loopback(host: str) -> bool:

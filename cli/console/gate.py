@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -10,7 +11,14 @@ from urllib.parse import unquote
 
 Headers = Callable[[str], list[str]]
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-_LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
+LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+_HOST = re.compile(
+    r"(?:\[([0-9A-Fa-f:.]{2,45})\]|([A-Za-z0-9._-]{1,253}))(?::[0-9]{1,5})?", re.ASCII
+)
+"""A host's name or address, with or without a port, and nothing else."""
+_ENCODED_KEY = re.compile(r"(?:[!-$&-)+-~]|%[0-9A-Fa-f]{2})+", re.ASCII)
+"""A key as it stands in a header: what is not of this has to be percent-encoded."""
+_ALL = "*"
 
 
 class Visitor(NamedTuple):
@@ -32,24 +40,30 @@ class Refused(Exception):
 class Gate:
     """The rules of entry.
 
-    Without `proxies` only this machine is served, under its own names. With them,
-    only they are: the actor's name stands in `actor_header`, and the accounts it may
-    see in `accounts_header`, separated by spaces and percent-encoded, ``*`` for all.
+    Without `proxies` only this machine is served. With them, only they are: the actor's
+    name stands in `actor_header`, and the accounts it may see in `accounts_header`,
+    with spaces between and percent-encoded, ``*`` for all. Either way a request has to
+    name this machine, or one of `hosts`: any other name is another site's.
     """
 
     proxies: tuple[Network, ...] = ()
     actor_header: str = "X-Forwarded-User"
     accounts_header: str | None = None
+    hosts: frozenset[str] = frozenset()
 
-    def admit(self, peer: str | None, headers: Headers) -> Visitor:
-        """Who this is; `headers` gives every value of a name. Raises Refused."""
-        if not self.proxies:
-            hosts = headers("host")
-            if len(hosts) != 1 or _host_of(hosts[0]) not in _LOCAL_NAMES:
-                raise Refused("host")
-            return Visitor("local", None)
-        if not self._is_proxy(peer):
+    def admit(self, peer: str | None, headers: Headers, here: str = "") -> Visitor:
+        """Who this is; `headers` gives every value of a name. Raises Refused.
+
+        `here` is the address that the request came in at.
+        """
+        if self.proxies and not self._is_proxy(peer):
             raise Refused("proxy")
+        names = headers("host")
+        host = host_of(names[0]) if len(names) == 1 else None
+        if host is None or host not in LOCAL_NAMES | self.hosts | {host_of(here)}:
+            raise Refused("host")
+        if not self.proxies:
+            return Visitor("local", None)
         actors = headers(self.actor_header)
         if len(actors) != 1 or not actors[0].strip():
             raise Refused("actor")
@@ -67,12 +81,37 @@ class Gate:
         if self.accounts_header is None:
             return None
         values = headers(self.accounts_header)
-        said = values[0].split() if len(values) == 1 else []
-        return None if said == ["*"] else frozenset(map(unquote, said))
+        if len(values) != 1:
+            return frozenset()
+        if values[0] == _ALL:
+            return None
+        return frozenset(_key_of(part) for part in values[0].split(" ") if part)
 
 
-def _host_of(header: str) -> str:
-    """The host's name without its port and brackets."""
-    if header.startswith("["):
-        return header[1:].partition("]")[0]
-    return header.partition(":")[0].lower()
+def _key_of(encoded: str) -> str:
+    """An account's key as a header has it. Raises Refused unless it is encoded."""
+    if not _ENCODED_KEY.fullmatch(encoded):
+        raise Refused("accounts")
+    try:
+        return unquote(encoded, errors="strict")
+    except UnicodeDecodeError:
+        raise Refused("accounts") from None
+
+
+def host_of(header: str) -> str | None:
+    """The host without its port and brackets, in one spelling; None if it is none."""
+    if ":" in header and _is_address(header):
+        return str(ipaddress.ip_address(header))
+    match = _HOST.fullmatch(header)
+    if match is None:
+        return None
+    if match[1] is None:
+        return match[2].lower()
+    return str(ipaddress.ip_address(match[1])) if _is_address(match[1]) else None
+
+
+def _is_address(text: str) -> bool:
+    try:
+        return ipaddress.ip_address(text) is not None
+    except ValueError:
+        return False

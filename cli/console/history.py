@@ -7,12 +7,12 @@ holders is answered as fast as one with two.
 from __future__ import annotations
 
 from datetime import datetime
-from functools import cached_property
 
 from cli import charts
 from cli.console.asking import PAGE, Asked, Pages
 from projections import holdings
 from projections.reader import Row
+from seat_ledger.lazy import lazy
 
 
 class History:
@@ -36,7 +36,7 @@ class History:
         """Whether it is more than a page."""
         return len(self.every) > PAGE
 
-    @cached_property
+    @lazy
     def drawn(self) -> list[Row]:
         """What the chart shows: the whole of a short history, else what the page does.
 
@@ -45,7 +45,7 @@ class History:
         shown = self.wanted[self.skip : self.skip + PAGE]
         return self._described(shown if self.is_long else self.every)
 
-    @cached_property
+    @lazy
     def rows(self) -> list[Row]:
         """What is answered: every row in a twin, a page of them on a page."""
         if not self.asked.wants_page:

@@ -40,6 +40,7 @@ def page(  # noqa: PLR0913  where to look, and how far
         "containing",
         known,
         text="",
+        by_name=False,
         account_nos=numbers,
         after=after,
         limit=limit + 1,

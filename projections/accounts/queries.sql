@@ -42,7 +42,7 @@ SELECT account_no, account_key
 SELECT account_no, account_key, name
   FROM account
  WHERE (strpos(lower(account_key), lower(%(text)s::text)) > 0
-        OR strpos(lower(name), lower(%(text)s::text)) > 0)
+        OR (%(by_name)s::boolean AND strpos(lower(name), lower(%(text)s::text)) > 0))
    AND (%(account_nos)s::bigint[] IS NULL
         OR account_no = ANY (%(account_nos)s::bigint[]))
    AND account_no <= %(known)s::bigint

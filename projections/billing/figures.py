@@ -12,8 +12,6 @@ from fractions import Fraction
 from itertools import islice
 from typing import Any
 
-from psycopg.rows import dict_row
-
 from projections.billing.statement import counting
 from projections.periods import PeriodRow, columns
 from projections.reader import Knowledge, Reader, Row, utc
@@ -162,8 +160,7 @@ def _ask(
         "type_accounts": [number for number in accounts for _ in types],
         "types": types * len(accounts),
     }
-    with reader.connection.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(counting("given", source), arrays).fetchall()
+    return list(reader.run(counting("given", source), arrays))
 
 
 def kept(

@@ -88,22 +88,31 @@ def issued_everywhere(reader: Reader, known: Knowledge) -> list[Issued]:
     return _read(reader, rows, accounts)
 
 
-def find(reader: Reader, invoice: str, known: Knowledge) -> Issued:
-    """The invoice of a number. Raises NotFound (``invoice_not_found``)."""
-    rows = reader.ask("billing", "issued_as", invoice=invoice, upto=known.position)
+def find(
+    reader: Reader,
+    invoice: str,
+    known: Knowledge,
+    account_nos: list[int] | None = None,
+) -> Issued:
+    """The invoice of a number, in some accounts or in all.
+
+    Raises NotFound (``invoice_not_found``); of one elsewhere nothing is read (R76).
+    """
+    rows = reader.ask(
+        "billing",
+        "issued_as",
+        invoice=invoice,
+        upto=known.position,
+        account_nos=account_nos,
+    )
     if not rows:
-        raise no_such_invoice(invoice, known)
+        raise NotFound(
+            "invoice_not_found",
+            f"There is no invoice {shown(invoice)}, as known at {known.position}.",
+            try_="seat-ledger invoice list",
+        )
     account = reader.account(rows[0]["account_key"], known)
     return _read(reader, rows, {account.no: account})[0]
-
-
-def no_such_invoice(invoice: str, known: Knowledge) -> NotFound:
-    """What is said of an invoice that is not there, or may not be seen."""
-    return NotFound(
-        "invoice_not_found",
-        f"There is no invoice {shown(invoice)}, as known at {known.position}.",
-        try_="seat-ledger invoice list",
-    )
 
 
 def _read(

@@ -11,12 +11,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date, datetime, timedelta
 from fractions import Fraction
-from functools import cached_property
 from itertools import pairwise
 from typing import NamedTuple
 
 from projections.billing.intervals import Interval
 from seat_ledger.calendar import BillingPeriod
+from seat_ledger.lazy import lazy
 
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -50,7 +50,7 @@ class Days:
     def __len__(self) -> int:
         return len(self.starts)
 
-    @cached_property
+    @lazy
     def spans(self) -> list[tuple[datetime, datetime]]:
         """Each date, clipped to the period."""
         bounds = [self.starts_at, *self.starts[1:], self.ends_at]

@@ -54,6 +54,8 @@ SELECT account.account_key, said.account_no, said.position, said.recorded_at,
   JOIN account ON account.account_no = said.account_no
  WHERE said.topic = 'InvoiceIssued'
    AND said.details ->> 'invoice' = %(invoice)s::text
+   AND (%(account_nos)s::bigint[] IS NULL
+        OR said.account_no = ANY (%(account_nos)s::bigint[]))
    AND said.position <= %(upto)s::bigint;
 
 -- earliest_change --

@@ -56,29 +56,36 @@ def _pages(rows: Iterator[Row]) -> Iterator[list[Row]]:
         yield page
 
 
-def show(reader: Reader, position: int, known: Knowledge) -> Row:
-    """One event. Raises NotFound (``entry_not_found``)."""
-    rows = list(listed(reader, known, from_position=position, until_position=position))
+def show(
+    reader: Reader,
+    position: int,
+    known: Knowledge,
+    account_nos: list[int] | None = None,
+) -> Row:
+    """One event, of some accounts or of all.
+
+    Raises NotFound (``entry_not_found``); of one elsewhere nothing is read (R76).
+    """
+    rows = entries(reader, [position], known, account_nos)
     if not rows:
-        raise no_such_entry(position, known)
-    return rows[0]
-
-
-def no_such_entry(position: int, known: Knowledge) -> NotFound:
-    """What is said of an entry that is not there, or may not be seen."""
-    return NotFound(
-        "entry_not_found",
-        f"There is no event at position {position}, as known at {known.position}.",
-        try_="look with 'seat-ledger event list'",
-    )
+        raise NotFound(
+            "entry_not_found",
+            f"There is no event at position {position}, as known at {known.position}.",
+            try_="look with 'seat-ledger event list'",
+        )
+    return rows[position]
 
 
 def entries(
-    reader: Reader, positions: Iterable[int], known: Knowledge
+    reader: Reader,
+    positions: Iterable[int],
+    known: Knowledge,
+    account_nos: list[int] | None = None,
 ) -> dict[int, Row]:
-    """Some events by position."""
+    """Some events by position, of some accounts or of all."""
     wanted = sorted(set(positions))
-    page = reader.ask("journal", "entries", known, positions=wanted) if wanted else []
+    only = {"positions": wanted, "account_nos": account_nos}
+    page = reader.ask("journal", "entries", known, **only) if wanted else []
     return {row["position"]: row for row in _told(reader, page, known)}
 
 

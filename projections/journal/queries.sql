@@ -49,10 +49,12 @@ SELECT said.*
  ORDER BY said.effective_at, said.position;
 
 -- entries --
--- Some entries.
+-- Some entries, of some accounts or of all.
 SELECT said.*
   FROM journal AS said
  WHERE said.position = ANY (%(positions)s::bigint[])
+   AND (%(account_nos)s::bigint[] IS NULL
+        OR said.account_no = ANY (%(account_nos)s::bigint[]))
    AND said.position <= %(known)s::bigint;
 
 -- reversals --

@@ -9,7 +9,15 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import tuple_row
 
-from seat_ledger.errors import DatabaseRefused, LedgerError, NotAllowed, Unavailable
+from seat_ledger.errors import (
+    Conflict,
+    DatabaseRefused,
+    IntegrityFailure,
+    LedgerError,
+    NotAllowed,
+    SchemaMismatch,
+    Unavailable,
+)
 from seat_ledger.store.holders import holder
 from seat_ledger.store.session import LedgerConnection
 
@@ -93,8 +101,15 @@ def password_of(conninfo: str | None) -> str | None:
     return None if found is None else str(found)
 
 
-_REFUSING = ("25P03", "531", "532", "534", "54", "55", "57014", "58")
-"""SQLSTATEs of a server that is there: time limits, disk or memory full, limits."""
+_OURS = ("2", "07", "09", "0B", "0L", "0P", "34", "38", "39", "3B", "42", "44")
+"""SQLSTATE classes of a statement or a value that is wrong: a fault of the program."""
+_ELSEWHERE = ("25006", "25P03", "25P04", "22021", "22P05", "26000", "28", "2BP01")
+"""What begins like those, and is the server's, the login's or another session's."""
+_LACKING = ("3F000", "42703", "42704", "42883", "42P01")
+"""Something that the program needs is not there, or not any more."""
+_DAMAGED = ("XX001", "XX002")
+_UNREACHED = ("08", "57P", "28", "3D")
+"""The connection was not made, or is gone."""
 
 
 _READ_ONLY, _LOCKED = "25006", "55P03"
@@ -134,9 +149,15 @@ def _primary(error: BaseException) -> str | None:
     return None
 
 
+def _is_ours(state: str) -> bool:
+    """Whether an SQLSTATE says that the program asked for something wrong."""
+    return state.startswith(_OURS) and not state.startswith(_ELSEWHERE)
+
+
 def is_refusal(error: BaseException) -> bool:
     """Whether the server is there, but could not or would not do it."""
-    return (sqlstate_of(error) or "").startswith((*_REFUSING, _READ_ONLY))
+    state = sqlstate_of(error) or ""
+    return bool(state) and not (_is_ours(state) or state.startswith(_UNREACHED))
 
 
 def unavailable(conninfo: str, error: Exception) -> Unavailable:
@@ -198,10 +219,52 @@ def not_allowed(error: psycopg.Error) -> NotAllowed:
 
 
 def explained(conninfo: str, error: BaseException) -> LedgerError | None:
-    """What an error says of the server: lost, or unwilling; None for a bug."""
+    """What an error says of the server; None where the fault is the program's.
+
+    Every error of the database is a sentence, those that this program has never heard
+    of too: only what says that a statement or a value is wrong remains a bug.
+    """
     for cause in _causes(error):
-        if isinstance(cause, psycopg.errors.InsufficientPrivilege):
-            return not_allowed(cause)
-        if isinstance(cause, psycopg.Error) and (is_lost(cause) or is_refusal(cause)):
-            return unavailable(conninfo, cause)
+        if isinstance(cause, psycopg.Error):
+            found = _explained(conninfo, cause)
+            if found is not None:
+                return found
     return None
+
+
+def _explained(conninfo: str, error: psycopg.Error) -> LedgerError | None:
+    state = error.sqlstate or ""
+    if isinstance(error, psycopg.errors.InsufficientPrivilege):
+        return not_allowed(error)
+    if state.startswith("40"):  # a deadlock, or two that cannot both be
+        return Conflict(
+            f"The database gave this up for another's work: {_reason_of(error)}.",
+            try_="repeat it",
+        )
+    if state in _LACKING:
+        return SchemaMismatch(
+            "The database lacks something that this program needs: "
+            f"{_reason_of(error)}.",
+            try_="see what 'seat-ledger doctor' says of the schema, then "
+            "'seat-ledger db migrate'",
+        )
+    if state in _DAMAGED:
+        return IntegrityFailure(
+            f"The database says that it is damaged: {_reason_of(error)}.",
+            try_="see the server's log, and keep a copy of its folder before repairing",
+        )
+    if _is_without_connection(error) or is_refusal(error):
+        return unavailable(conninfo, error)
+    return None
+
+
+def _is_without_connection(error: psycopg.Error) -> bool:
+    """Whether there is no connection, as the server or the driver says it."""
+    if isinstance(error, psycopg.InterfaceError) and error.sqlstate is None:
+        return True  # closed, or lost between two statements
+    state = error.sqlstate
+    return is_lost(error) or (state is not None and state.startswith(_UNREACHED))
+
+
+def _reason_of(error: psycopg.Error) -> str:
+    return (error.diag.message_primary or str(error)).strip().rstrip(".")

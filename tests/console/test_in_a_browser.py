@@ -6,6 +6,7 @@ The pictures of the README are these pages: SEAT_LEDGER_PICTURES=1 takes them an
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import urllib.parse
 from collections.abc import Iterator
@@ -17,6 +18,8 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from program import PRO
 from served import HOSTILE, HOSTILE_KEY, PAGES, Console, filled, serving
+
+from cli import charts
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 PICTURES = Path(__file__).parent / "pictures"
@@ -171,6 +174,105 @@ def test_hostile_names_do_nothing(visit: Any, console: Console) -> None:
         assert page.locator("main img, main script, main b").count() == 0
         expect(page.locator("main")).to_contain_text("<img src=x onerror=")
         assert Axe().run(page).response["violations"] == []
+
+
+NARROW = {"width": 390, "height": 800}
+
+
+@pytest.mark.parametrize("language", ["en-GB", "nl-NL"])
+def test_no_page_is_wider_than_a_narrow_screen(
+    browser: Browser, console: Console, language: str
+) -> None:
+    hostile = {"account": HOSTILE_KEY, "as_of": "2025-09-01"}
+    context = browser.new_context(locale=language, viewport=NARROW)
+    page = context.new_page()
+    addresses = [console.address(name, **asked) for name, asked in LOOKED_AT.items()]
+    addresses += [
+        console.address("account", **hostile),
+        console.address("user", **hostile, user="zed"),
+        console.address("search", q="x" * 400),
+        console.address("account", account="y" * 300),
+        *(console.address("event", position=position) for position in (1, 3, 66, 84)),
+    ]
+    wide = {}
+    for address in addresses:
+        page.goto(address)
+        width = page.evaluate("document.documentElement.scrollWidth")
+        if width > NARROW["width"]:
+            wide[address] = width
+    context.close()
+    assert wide == {}
+
+
+SEEN = """
+() => {
+  const canvas = document.createElement("canvas").getContext("2d");
+  const rgb = (colour) => {
+    canvas.clearRect(0, 0, 1, 1);
+    canvas.fillStyle = colour;
+    canvas.fillRect(0, 0, 1, 1);
+    return [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3);
+  };
+  const paper = rgb(getComputedStyle(document.body).backgroundColor);
+  const found = [];
+  for (const one of document.querySelectorAll("svg path, svg rect, svg text")) {
+    const style = getComputedStyle(one);
+    const is_text = one.tagName === "text";
+    const colour = one.tagName === "path" ? style.stroke : style.fill;
+    const bar = one.classList.contains("on-bar")
+      ? rgb(getComputedStyle(one.parentNode.querySelector("rect")).fill) : paper;
+    found.push([one.outerHTML.slice(0, 90), is_text, rgb(colour), bar]);
+  }
+  return found;
+}
+"""
+
+
+def contrast(one: list[int], two: list[int]) -> float:
+    """How far two colours are apart (WCAG 2.2)."""
+
+    def luminance(rgb: list[int]) -> float:
+        parts = [value / 255 for value in rgb]
+        linear = [
+            part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4
+            for part in parts
+        ]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    dark, light = sorted((luminance(one), luminance(two)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_part_of_a_chart_stands_out_from_what_is_behind_it(
+    visit: Any, console: Console, scheme: str
+) -> None:
+    page = visit(color_scheme=scheme)
+    kinds = set()
+    for name in ("account", "seat", "user"):
+        page.goto(console.address(name, **LOOKED_AT[name]))
+        for part, is_text, colour, behind in page.evaluate(SEEN):
+            least = 4.5 if is_text else 3.0
+            assert contrast(colour, behind) >= least, (part, colour, behind)
+            kinds.add(part.partition('class="')[2].partition('"')[0].split()[0])
+    assert kinds >= {"series", "grid", "axis", "mark", "bar", "label"}
+
+
+def test_every_series_has_a_colour_that_is_seen() -> None:
+    """Each of the six, in both schemes, as the stylesheet and the charts have them."""
+    sheet = Path("cli/console/static/console.css").read_text()
+    light, dark = sheet.split("@media (prefers-color-scheme: dark)", 1)
+    for rules, attributes in ((light, True), (dark, False)):
+        colours = dict(re.findall(r"--([a-z0-9-]+): (#[0-9a-f]{6})", rules))
+        paper = hexadecimal(colours["paper"])
+        for number, colour in enumerate(charts.COLOURS):
+            own = hexadecimal(colours[f"s{number}"])
+            assert contrast(own, paper) >= 3
+            assert not attributes or own == hexadecimal(colour)
+
+
+def hexadecimal(colour: str) -> list[int]:
+    return [int(colour[start : start + 2], 16) for start in (1, 3, 5)]
 
 
 def test_the_charts_say_in_words_what_they_show(visit: Any, console: Console) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from cli.console.asking import PAGE, Asked, Page
@@ -10,6 +11,7 @@ from cli.render import Answer, document, to_json
 from projections.billing import drafting
 from projections.billing import invoices as issuing
 from projections.billing.invoices import Issued
+from seat_ledger.errors import NotFound
 
 
 def invoices(asked: Asked) -> Page:
@@ -20,8 +22,7 @@ def invoices(asked: Asked) -> Page:
         title = asked.words("invoices_of", account=facts.key)
         identity = {"account": facts.key}
     else:
-        every = issuing.issued_everywhere(asked.reader, asked.known)
-        found = [one for one in every if asked.may_see(one.account)]
+        found = _every(asked)
         title, identity = asked.words("invoices"), {}
     rows = issuing.listed(found)
     newest = rows[::-1]
@@ -75,12 +76,22 @@ def audit(asked: Asked) -> Page:
     return page
 
 
+def _every(asked: Asked) -> list[Issued]:
+    """The invoices of every account that may be seen; no other is read."""
+    only = asked.visitor.accounts
+    if only is None:
+        return issuing.issued_everywhere(asked.reader, asked.known)
+    found: list[Issued] = []
+    for key in only:
+        with suppress(NotFound):
+            facts = asked.reader.account(key, asked.known)
+            found += issuing.issued(asked.reader, facts, asked.known.position)
+    return sorted(found, key=lambda one: one.position)
+
+
 def _found(asked: Asked, number: str) -> Issued:
     """The invoice, if it may be seen; else it is not there."""
-    found = issuing.find(asked.reader, number, asked.known)
-    if not asked.may_see(found.account):
-        raise issuing.no_such_invoice(number, asked.known)
-    return found
+    return issuing.find(asked.reader, number, asked.known, asked.account_nos)
 
 
 def _answer(asked: Asked, found: Issued) -> Answer:

@@ -11,7 +11,8 @@ from projections import engine
 def projections(asked: Asked) -> Page:
     """Checkpoint, lag and last rebuild of each projection."""
     rows = engine.status(asked.reader.connection)
-    if asked.visitor.accounts is not None:  # what stops them may name an account
+    if asked.visitor.accounts is not None or asked.hides_people:
+        # what stops them may name an account, or quote an event
         rows = [{**row, "reason": None} for row in rows]
     made = engine.made_at(asked.reader.connection)
     answer = asked.answer(rows, extra={"rebuilt_at": made["made_at"]})

@@ -10,8 +10,6 @@ from collections.abc import Iterable, Sequence
 from itertools import accumulate, groupby
 from typing import Any, NamedTuple
 
-from psycopg.rows import dict_row
-
 from projections.billing.audit.contracts import Contract
 from projections.billing.figures import as_known
 from projections.billing.statement import counting
@@ -100,11 +98,10 @@ def figures_then(reader: Reader, asked: Sequence[Asked]) -> list[ByType]:
         "pair_knowns": [one.known for one in asked],
     }
     found: list[ByType] = [{} for _ in asked]
-    with reader.connection.cursor(row_factory=dict_row) as cursor:
-        for row in cursor.execute(counting("given", "paired"), arrays):
-            period = asked[row["account_no"]].period
-            whole = {"days": period.days, "starts": period.starts, "ends": period.ends}
-            found[row["account_no"]][row["seat_type"]] = {**row, **whole}
+    for row in reader.run(counting("given", "paired"), arrays):
+        period = asked[row["account_no"]].period
+        whole = {"days": period.days, "starts": period.starts, "ends": period.ends}
+        found[row["account_no"]][row["seat_type"]] = {**row, **whole}
     return found
 
 

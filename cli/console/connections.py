@@ -1,0 +1,127 @@
+"""HTTP connections that nobody can keep open by being slow.
+
+Uvicorn's own protocol waits without end for the rest of a request, and for a client to
+read its answer. Here both have a limit, and of too many connections the one goes that
+has waited longest for a request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import h11
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+
+class HastyProtocol(H11Protocol):
+    """HTTP/1.1 with an end to every wait for the other side.
+
+    A request has to be there within `request_patience` seconds, from its first byte to
+    its last; what waits for a client has to be taken within `reading_patience`.
+    """
+
+    request_patience = 10.0
+    reading_patience = 30.0
+    most_connections = 200
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._request_clock: asyncio.TimerHandle | None = None
+        self._reading_clock: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait for a request, and end another's wait where there are many."""
+        super().connection_made(transport)
+        self._start_request_clock()
+        if len(self.connections) > self.most_connections:
+            self._make_room()
+
+    def data_received(self, data: bytes) -> None:
+        """Take a part of a request."""
+        super().data_received(data)
+        self._mind_request()
+
+    def on_response_complete(self) -> None:
+        """Wait for the next request."""
+        super().on_response_complete()
+        self._mind_request()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop waiting."""
+        self._stop_clocks()
+        super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Wait for the client to read."""
+        super().pause_writing()
+        self._start_reading_clock()
+
+    def resume_writing(self) -> None:
+        """The client has read."""
+        super().resume_writing()
+        if self._reading_clock is not None:
+            self._reading_clock.cancel()
+            self._reading_clock = None
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close, also where the client does not read the rest."""
+        super().timeout_keep_alive_handler()
+        self._start_reading_clock()
+
+    @property
+    def waits_since(self) -> float | None:
+        """Since when a request is waited for; None while one is answered."""
+        if self._request_clock is not None:
+            return self._request_clock.when()
+        if self.timeout_keep_alive_task is not None:
+            return self.timeout_keep_alive_task.when()
+        return None
+
+    # -- clocks ---------------------------------------------------------------------
+
+    def _mind_request(self) -> None:
+        """Let the clock run while a request has begun and is not whole."""
+        if self._is_answering() or self._is_between_requests():
+            if self._request_clock is not None:
+                self._request_clock.cancel()
+                self._request_clock = None
+        elif self._request_clock is None:
+            self._start_request_clock()
+
+    def _is_answering(self) -> bool:
+        """Whether a request is there as a whole, and not yet answered."""
+        cycle = self.cycle
+        return cycle is not None and not (cycle.response_complete or cycle.more_body)
+
+    def _is_between_requests(self) -> bool:
+        """Whether nothing of a request is there; the keep-alive's own clock runs."""
+        return self.conn.their_state is h11.IDLE and not self.conn.trailing_data[0]
+
+    def _start_request_clock(self) -> None:
+        self._request_clock = self.loop.call_later(self.request_patience, self.give_up)
+
+    def _start_reading_clock(self) -> None:
+        if self._reading_clock is None:
+            self._reading_clock = self.loop.call_later(
+                self.reading_patience, self.give_up
+            )
+
+    def _stop_clocks(self) -> None:
+        for clock in (self._request_clock, self._reading_clock):
+            if clock is not None:
+                clock.cancel()
+        self._request_clock = self._reading_clock = None
+
+    def give_up(self) -> None:
+        """End the connection, whatever is still to be sent."""
+        self.transport.abort()
+
+    def _make_room(self) -> None:
+        """End the connection that has waited longest for a request, or else this."""
+        waiting = [
+            other
+            for other in self.connections
+            if isinstance(other, HastyProtocol) and other.waits_since is not None
+        ]
+        min(waiting, key=lambda other: other.waits_since or 0, default=self).give_up()

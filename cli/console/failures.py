@@ -1,0 +1,89 @@
+"""What a visitor is told of a failure, and what the operator is."""
+
+from __future__ import annotations
+
+import threading
+import traceback
+from collections.abc import Callable
+
+from projections.pool import Busy
+from seat_ledger.errors import (
+    CommandRefused,
+    Conflict,
+    IntegrityFailure,
+    InvalidInput,
+    LedgerError,
+    Locked,
+    NotAllowed,
+    NotFound,
+    SchemaMismatch,
+    Unavailable,
+)
+
+Tell = Callable[..., None]
+RETRY_AFTER = 5
+MOST_FILES = 20
+_OF_THE_SERVER = (Unavailable, NotAllowed, SchemaMismatch, Conflict, Locked)
+"""Failures of the database or its set-up: nothing that a visitor asked is wrong."""
+
+
+def status_of(error: LedgerError) -> int:
+    """The status of an answer that says no."""
+    if isinstance(error, NotFound):
+        return 404
+    if isinstance(error, InvalidInput):
+        return 400
+    if isinstance(error, CommandRefused):
+        return 409
+    if isinstance(error, _OF_THE_SERVER):
+        return 503
+    return 503 if error.exit_code in {11, 12} else 500
+
+
+def for_visitor(error: LedgerError, tell: Tell, *, redact: bool) -> LedgerError:
+    """The failure without what is the operator's alone, who is told it.
+
+    What the database said may name hosts, logins and values; a record that disagrees
+    with itself may be quoted.
+    """
+    hidden = isinstance(error, _OF_THE_SERVER) and not isinstance(error, Busy)
+    if not hidden and not (redact and isinstance(error, IntegrityFailure)):
+        return error
+    tell("failed", code=error.code, reason=error.message, hint=error.try_)
+    plain = LedgerError((type(error).__doc__ or "").strip().partition("\n")[0])
+    plain.code, plain.exit_code = error.code, error.exit_code
+    return plain
+
+
+class BugFiles:
+    """Tracebacks of bugs: a file for each that is new, and not many."""
+
+    def __init__(self, tell: Tell) -> None:
+        self.tell = tell
+        self._files: dict[tuple[str, str, int], str] = {}
+        self._lock = threading.Lock()
+
+    def keep(self, error: BaseException) -> None:
+        """Tell of a bug, and of the file that its traceback stands in."""
+        kind, where = type(error).__name__, _place(error)
+        with self._lock:
+            file = self._files.get((kind, *where))
+            if file is None and len(self._files) < MOST_FILES:
+                file = _traceback_file(error)
+                self._files[(kind, *where)] = file
+        self.tell("bug", kind=kind, kept=file, place=f"{where[0]}:{where[1]}")
+
+
+def _place(error: BaseException) -> tuple[str, int]:
+    """Where an error was raised."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return (frames[-1].filename, frames[-1].lineno or 0) if frames else ("", 0)
+
+
+def _traceback_file(error: BaseException) -> str:
+    from cli.main import keep_traceback  # noqa: PLC0415  only where there is a bug
+
+    try:
+        return str(keep_traceback(error))
+    except OSError as failure:  # no room for it
+        return f"not kept: {failure.strerror}"

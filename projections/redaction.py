@@ -1,0 +1,118 @@
+"""A reader that tells nobody's key, e-mail or name, wherever they may stand.
+
+Everything that a page, a twin or a chart shows was read by it: so this is the one door.
+A text passes it where its name is one of :data:`SHOWN`; every other is hidden, those of
+events that are invented later too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from projections.pool import PooledReader
+from projections.reader import AccountFacts, Knowledge, Row
+from seat_ledger.errors import NotFound
+from seat_ledger.values import shown
+
+HIDDEN = "…"
+_HIDDEN_USER = re.compile(r"user-([0-9]{1,18})", re.ASCII)
+_USER_ID = re.compile(r"user:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_OWN_ACTORS = frozenset({"system:import"})
+"""Actors that the program itself writes; any other may be called like a person."""
+
+SHOWN = frozenset(
+    {
+        *("topic", "seat_type", "hub", "account_key", "mode", "granularity"),
+        *("time_zone", "term_start", "invoice", "period", "from", "until", "kind"),
+        *("currency", "quantity", "quantity_exact", "unit_price", "amount", "digest"),
+        *("tzdata", "tree_root", "label"),
+    }
+)
+"""Texts that name things and amounts, never people: columns, and fields of details."""
+_BY_THING = frozenset({"unit_prices"})
+"""What maps things, as they are shown, to amounts."""
+
+
+class RedactedReader(PooledReader):
+    """A reader for those who may not know whom a seat belonged to.
+
+    A person is ``user-`` and the position of the event that added them, in links too.
+    """
+
+    def run(self, statement: bytes, given: Mapping[str, Any]) -> Iterator[Row]:
+        """The rows of a statement without any text that may tell of a person."""
+        for row in super().run(statement, given):
+            yield _redacted(row)
+
+    def account(self, key: str, known: Knowledge) -> AccountFacts:
+        """An account, called as its key."""
+        facts = super().account(key, known)
+        return facts._replace(name=facts.key)
+
+    def accounts(self, known: Knowledge) -> list[AccountFacts]:
+        """Every account that is known, called as its key."""
+        return [one._replace(name=one.key) for one in super().accounts(known)]
+
+    def people(self, user_nos: Iterable[int]) -> dict[int, Row]:
+        """A number in place of key, e-mail and name."""
+        return {
+            number: {"user": f"user-{number}", "email": None, "name": None}
+            for number in set(user_nos)
+        }
+
+    def actors(self, actors: Iterable[str]) -> dict[str, str]:
+        """Users among the actors by their numbers; the others as they came in."""
+        stored = set(actors)
+        ids = [actor[5:] for actor in stored if actor.startswith("user:")]
+        rows = self.ask("users", "actors", user_ids=ids) if ids else []
+        numbers = {f"user:{row['user_id']}": row["user_no"] for row in rows}
+        return {
+            actor: f"user:user-{numbers[actor]}" if actor in numbers else actor
+            for actor in stored
+        }
+
+    def users_called(
+        self, account: AccountFacts, reference: str, known: Knowledge
+    ) -> list[Row]:
+        """The user of a number, if it is one of the account."""
+        match = _HIDDEN_USER.fullmatch(reference)
+        rows = (
+            self.ask("users", "memberships", known, user_nos=[int(match[1])])
+            if match and self._is_of(account, int(match[1]))
+            else []
+        )
+        if not rows:
+            raise NotFound(
+                "user_not_found",
+                f"{account.key} has no user {shown(reference)}.",
+                try_="names are hidden here: write user- and a number",
+            )
+        return rows
+
+    def _is_of(self, account: AccountFacts, user_no: int) -> bool:
+        rows = self.ask("users", "account_of", user_nos=[user_no])
+        return any(row["account_no"] == account.no for row in rows)
+
+
+def _actor(actor: str) -> str:
+    """An actor as it is stored: users by their ids, of others the program's own."""
+    if actor in _OWN_ACTORS or _USER_ID.fullmatch(actor):
+        return actor
+    return f"system:{HIDDEN}"
+
+
+def _redacted(value: Any, name: str = "") -> Any:
+    """A value without its texts, but those of a name that is shown."""
+    if isinstance(value, str):
+        if name == "actor":
+            return _actor(value)
+        return value if name in SHOWN else HIDDEN
+    if isinstance(value, dict):
+        if name in _BY_THING:
+            return value
+        return {key: _redacted(part, key) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_redacted(part, name) for part in value]
+    return value

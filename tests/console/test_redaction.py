@@ -1,0 +1,278 @@
+"""A redacted console, crawled: no text that may tell of a person leaves it."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+import urllib.parse
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import psycopg
+import pytest
+from program import PRO, Program
+from served import PAGES, Answered, Console, serving
+
+from projections.redaction import HIDDEN, RedactedReader
+
+MARK = "marker"
+INVOICE = "INV-1"
+
+
+def marked(place: str) -> str:
+    """A text that tells where it came from, in forms that people have."""
+    return f"{MARK}-{place} Ann {MARK}.{place}@{MARK}.test"
+
+
+def person(user: str, at: str = "2025-03-05", **fields: Any) -> dict[str, Any]:
+    return {
+        "op": "add_user",
+        "account": "acme",
+        "user": f"{MARK}-{user}",
+        "email": f"{MARK}.{user}@{MARK}.test",
+        "name": f"{MARK} {user}",
+        "effective_at": at,
+        **fields,
+    }
+
+
+def said(op: str, at: str, **fields: Any) -> dict[str, Any]:
+    """A command with a mark in every text that may be written freely."""
+    place = f"{op}-{at}"
+    return {
+        "op": op,
+        "account": "acme",
+        "effective_at": at,
+        "reason": marked(f"reason-{place}"),
+        "idempotency_key": marked(f"key-{place}"),
+        "actor": f"system:{marked(f'actor-{place}')}",
+        **fields,
+    }
+
+
+def story() -> list[dict[str, Any]]:
+    ann, bob = f"{MARK}-ann", f"{MARK}-bob"
+    seat = {"seat_type": PRO}
+    own = {"op": "open_account", "account": "acme", "name": marked("account-name")}
+    terms = {
+        "time_zone": "Europe/Amsterdam",
+        "term_start": "2025-03-05",
+        "term_months": 12,
+        "billing_cycle_months": 1,
+    }
+    said_of_account = said("open_account", "2025-03-05")
+    del said_of_account["effective_at"]
+    policy = {"mode": "peak"}
+    return [
+        {**said_of_account, **own, **terms},
+        said("buy_seats", "2025-03-05", **seat, quantity=3),
+        {**said("add_user", "2025-03-05"), **person("ann", super_admin=True)},
+        {**said("add_user", "2025-03-06"), **person("bob", "2025-03-06")},
+        said("grant_hub_access", "2025-03-07", user=bob, hub="sales"),
+        said("grant_hub_access", "2025-03-08", user=bob, hub="service"),
+        said("set_permissions", "2025-03-07", user=bob, account_access=True),
+        {**said("assign_seat", "2025-03-08", **seat, user=ann), "actor": f"user:{ann}"},
+        said("unassign_seat", "2025-03-20", **seat, user=ann),
+        said("assign_seat", "2025-03-21", **seat, user=bob),
+        said("reduce_seats", "2025-03-22", **seat, quantity=1),
+        said("cancel_reduction", "2025-03-23", **seat),
+        {**said("set_time_zone", "2025-03-24"), "time_zone": "Europe/Paris"},
+        {**said("set_billing_policy", "2025-04-05"), **policy},
+        {
+            **said("issue_invoice", "2025-04-06"),
+            "invoice": INVOICE,
+            "period": "2025-03-05",
+            "unit_prices": {PRO: "90.00"},
+            "currency": "EUR",
+        },
+        said("revoke_hub_access", "2025-05-02", user=bob, hub="service"),
+    ]
+
+
+def without_time(command: dict[str, Any]) -> dict[str, Any]:
+    timeless = {"issue_invoice", "set_billing_policy", "set_time_zone"}
+    if command["op"] not in timeless:
+        return command
+    return {name: value for name, value in command.items() if name != "effective_at"}
+
+
+class Marked(NamedTuple):
+    plain: Console
+    redacted: Console
+
+
+@pytest.fixture(scope="module")
+def consoles(shared_database: str) -> Iterator[Marked]:
+    program = Program(shared_database)
+    done = program.lines(*map(without_time, story()))
+    assert done.returncode == 0, done.stderr
+    revoked = json.loads(done.stdout)["rows"][-1]["positions"][0]
+    entry = {"op": "reverse", "account": "acme", "entry": revoked}
+    done = program.lines({**entry, "reason": marked("reason-reverse")})
+    assert done.returncode == 0, done.stderr
+    with (
+        serving(shared_database, "--no-catch-up", "--quiet") as plain,
+        serving(shared_database, "--no-catch-up", "--redact") as redacted,
+    ):
+        yield Marked(plain, redacted)
+
+
+_ADDRESS = re.compile(r"(?:href|src)=(\"[^\"]*\"|'[^']*')")
+
+
+def addresses_in(page: str) -> set[str]:
+    """The addresses of a page, of its charts too, on this site."""
+    links = {html.unescape(link[1:-1]) for link in _ADDRESS.findall(page)}
+    return {link for link in links if link.startswith("/")}
+
+
+_SAME = {"as_of", "known_at", "v", "lang"}
+"""What a crawl does not go through."""
+
+
+def bare(address: str) -> str:
+    """An address without its moments and language, so that a crawl ends."""
+    parts = urllib.parse.urlsplit(address)
+    query = urllib.parse.parse_qsl(parts.query)
+    kept = [pair for pair in query if pair[0] not in _SAME]
+    return f"{parts.path}?{urllib.parse.urlencode(kept)}"
+
+
+def crawled(console: Console) -> dict[str, Answered]:
+    """Every address that can be reached, in every form, and what it answers."""
+    invoiced = {"invoice": INVOICE}
+    first = {
+        "invoice": invoiced,
+        "audit": invoiced,
+        "event": {"position": 1},
+        "user": {"account": "acme", "user": "user-6"},
+        "search": {"q": "acme"},
+    }
+    waiting = {
+        console.address(page, **first.get(page, params)).removeprefix(console.url)
+        for page, params in PAGES.items()
+    }
+    waiting |= {"/nowhere", "/user?account=acme&user=nobody", "/seat?account=acme"}
+    waiting |= {f"/search?go=1&q={word}" for word in ("acme", "1", "acme/", f"{PRO}#1")}
+    seen: dict[str, Answered] = {}
+    while waiting:
+        address = waiting.pop()
+        path, _, query = address.partition("?")
+        for form in ("", ".json", ".csv"):
+            one = f"{path}{form}?{query}" if "." not in path else address
+            if one not in seen:
+                seen[one] = console.open(console.url + one)
+        page = seen.get(address) or console.open(console.url + address)
+        found = {bare(link) for link in addresses_in(page.text)}
+        waiting |= {link for link in found if link not in seen}
+    return seen
+
+
+def test_no_answer_of_a_redacted_console_holds_a_text_of_a_person(
+    consoles: Marked,
+) -> None:
+    answers = crawled(consoles.redacted)
+    assert len(answers) > 150
+    for address, answer in answers.items():
+        whole = f"{address}\n{answer.headers}\n{html.unescape(answer.text)}"
+        assert MARK not in whole.casefold(), address
+        if answer.status == 200:
+            for link in map(bare, addresses_in(answer.text)):
+                assert answers[link].status == 200, (address, link)
+    assert not any(MARK in line for line in consoles.redacted.log)
+
+
+def test_the_marks_are_there_where_nothing_is_hidden(consoles: Marked) -> None:
+    """What the crawl above does not find is there to be found."""
+    asked = {"account": "acme"}
+    texts = consoles.plain.get("events.json", **asked).text
+    texts += consoles.plain.get("users.json", **asked).text
+    texts += consoles.plain.get("accounts.json").text
+    for place in ("reason-", "key-", "actor-", "account-name", "bob", "ann@"):
+        found = f"{MARK}-{place}" in texts or f"{MARK}.{place}" in texts
+        assert found, place
+
+
+HIDDEN_FIELDS = {"name", "reason", "actor", "user", "email", "idempotency_key"}
+
+
+def differing(one: Any, two: Any, name: str = "") -> set[str]:
+    """The names of the fields in which two answers differ."""
+    if isinstance(one, dict) and isinstance(two, dict):
+        assert one.keys() == two.keys()
+        return set().union(*(differing(one[key], two[key], key) for key in one))
+    if isinstance(one, list) and isinstance(two, list) and len(one) == len(two):
+        parts = zip(one, two, strict=True)
+        return set().union(*(differing(*pair, name) for pair in parts))
+    return set() if one == two else {name}
+
+
+@pytest.mark.parametrize("page", sorted(PAGES.keys() - {"search", "user"}))
+def test_what_tells_nothing_of_a_person_is_shown_as_it_is(
+    consoles: Marked, page: str
+) -> None:
+    invoiced = page in {"invoice", "audit"}
+    params = {"invoice": INVOICE} if invoiced else PAGES[page]
+    given = {"position": 6} if page == "event" else params
+    params = {**given, "as_of": "2025-04-10", "known_at": 20}
+    plain = consoles.plain.get(f"{page}.json", **params)
+    redacted = consoles.redacted.get(f"{page}.json", **params)
+    assert plain.status == redacted.status
+    assert differing(plain.json(), redacted.json()) <= HIDDEN_FIELDS
+
+
+def test_a_hidden_person_is_followed_by_a_number_that_stays(consoles: Marked) -> None:
+    console = consoles.redacted
+    users = console.get("users.json", account="acme").json()["rows"]
+    for row in users:
+        assert re.fullmatch("user-[0-9]+", row["user"])
+        history = console.get("user.json", account="acme", user=row["user"]).json()
+        assert all(held["user"] == row["user"] for held in history["rows"])
+    rows = console.get("events.json", account="acme").json()["rows"]
+    assert {row["actor"] for row in rows} <= {
+        *(f"user:{row['user']}" for row in users),
+        *(f"system:{HIDDEN}", "system:import"),
+    }
+    assert any(row["actor"].startswith("user:user-") for row in rows)
+
+
+@pytest.mark.parametrize(
+    "text", [f"{MARK}-ann", f"{MARK}.ann@{MARK}.test", f"{MARK} ann", MARK]
+)
+def test_a_hidden_person_cannot_be_found_by_guessing(
+    consoles: Marked, text: str
+) -> None:
+    console = consoles.redacted
+    assert consoles.plain.get("search.json", q=text).json()["rows"]
+    assert console.get("search.json", q=text).json()["rows"] == []
+    assert console.get("search.json", q=text, quick=1).json()["rows"] == []
+    assert console.get("user", account="acme", user=text).status == 404
+
+
+def test_a_text_of_a_name_that_nobody_knows_is_hidden(shared_database: str) -> None:
+    """A column or a field of an event that is invented later is hidden until shown."""
+    reader = RedactedReader(shared_database)
+    statement = b"""
+        SELECT 'someone' AS invented, 3 AS number, 'Account' AS topic,
+               '{"fresh": {"deep": ["someone"]}, "time_zone": "UTC"}'::jsonb AS details
+    """
+    (row,) = reader.run(statement, {})
+    assert row == {
+        "invented": HIDDEN,
+        "number": 3,
+        "topic": "Account",
+        "details": {"fresh": {"deep": [HIDDEN]}, "time_zone": "UTC"},
+    }
+    reader.connection.close()
+
+
+def test_what_a_damaged_database_says_is_for_the_operator(consoles: Marked) -> None:
+    """An error's words may quote what is stored: they go into the log alone."""
+    console = consoles.redacted
+    with psycopg.connect(console.conninfo) as other:
+        other.execute("LOCK TABLE projection.generation")
+        answer = console.get("accounts.json")
+    assert answer.status == 503
+    assert "lock" not in answer.text
+    assert any('"failed"' in line and "lock timeout" in line for line in console.log)
