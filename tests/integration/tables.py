@@ -14,6 +14,7 @@ from projections.queries import queries
 from projections.verify import verify
 from seat_ledger.application import SeatLedger
 from seat_ledger.store.connection import connect
+from seat_ledger.values import account_id
 
 PRO = "sales/professional"
 WHOLE = {"effective_at": "2025-04-01T00:00:00Z", "actor": "system:x"}
@@ -115,22 +116,41 @@ def generations(conninfo: str) -> tuple[list[tuple[str, int]], list[int]]:
 
 
 def poison(
-    conninfo: str, topic: str, state: bytes | dict[str, Any], *, new: bool = False
+    conninfo: str,
+    topic: str,
+    state: bytes | dict[str, Any],
+    *,
+    new: bool = False,
+    account: str | None = None,
+    skip: int = 0,
 ) -> int:
-    """Store an event as nobody of ours would, of the first or a new stream.
+    """Store an event as nobody of ours would, of an account's stream or a new one.
 
-    What it says is given as it is stored, or by name.
+    It is that of the first account where none is named. What it says is given as it is
+    stored, or by name; `skip` leaves versions out before it.
     """
     if isinstance(state, dict):
         state = json.dumps({"v": 1, **state}, separators=(",", ":")).encode()
     with psycopg.connect(conninfo) as connection:
+        (stream,) = connection.execute(
+            "SELECT originator_id FROM ledger.stored_events "
+            "WHERE topic = 'AccountOpened' AND (%(id)s::uuid IS NULL "
+            "OR originator_id = %(id)s) ORDER BY notification_id LIMIT 1",
+            {"id": account_id(account) if account else None},
+        ).fetchone()
         (position,) = connection.execute(
             "INSERT INTO ledger.stored_events "
             "(originator_id, originator_version, topic, state, recorded_at) "
-            "SELECT CASE WHEN %s THEN gen_random_uuid() ELSE originator_id END, "
-            "1000000, %s, %s, now() FROM ledger.stored_events "
-            "WHERE topic = 'AccountOpened' ORDER BY notification_id LIMIT 1 "
-            "RETURNING notification_id",
-            [new, topic, state],
+            "SELECT stream, 1 + %(skip)s + "
+            "(SELECT coalesce(max(originator_version), 0) FROM "
+            "ledger.stored_events WHERE originator_id = stream), "
+            "%(topic)s, %(state)s, now() FROM (SELECT coalesce(%(stream)s::uuid, "
+            "gen_random_uuid()) AS stream) AS its RETURNING notification_id",
+            {
+                "stream": None if new else stream,
+                "topic": topic,
+                "state": state,
+                "skip": skip,
+            },
         ).fetchone()
     return position
