@@ -7,7 +7,14 @@ from itertools import islice
 from typing import Any
 
 from projections import holdings
-from projections.reader import AccountFacts, Knowledge, Reader, Row, utc
+from projections.reader import (
+    AccountFacts,
+    AccountSetAside,
+    Knowledge,
+    Reader,
+    Row,
+    utc,
+)
 from seat_ledger.errors import NotFound
 
 PAGE = 2000
@@ -57,10 +64,14 @@ def _pages(rows: Iterator[Row]) -> Iterator[list[Row]]:
 
 
 def show(reader: Reader, position: int, known: Knowledge) -> Row:
-    """One event. Raises NotFound (``entry_not_found``)."""
+    """One event.
+
+    Raises NotFound (``entry_not_found``); AccountSetAside where it cannot be read.
+    """
     rows = list(listed(reader, known, from_position=position, until_position=position))
     if not rows:
-        raise no_such_entry(position, known)
+        aside = [one for one in reader.aside_at(known) if one.position == position]
+        raise AccountSetAside(*aside) if aside else no_such_entry(position, known)
     return rows[0]
 
 

@@ -507,8 +507,8 @@ def _stored(row: DictRow) -> StoredEvent:
     return StoredEvent(
         row["originator_id"],
         row["originator_version"],
-        row["topic"],
-        bytes(row["state"]),
+        row["topic"] or "",
+        bytes(row["state"] or b""),
     )
 
 
