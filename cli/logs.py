@@ -38,6 +38,7 @@ _LEVELS = {
     "stuck": "error",
     "bug": "error",
     "catch_up_stopped": "error",
+    "set_aside": "error",
     "cut_off": "warning",
     "disconnected": "warning",
 }

@@ -276,6 +276,10 @@ class Question:
         for aside in self.reader.aside_at(self.known):
             self.aside[aside.account_id] = aside
 
+    def aside_documents(self) -> list[dict[str, Any]]:
+        """What the answer lacks, as its document says it."""
+        return [one.document() for one in self.aside.values()]
+
     def check_whole(self) -> None:
         """Raise AccountSetAside where the answer lacks what cannot be read (R74)."""
         if self.aside:
@@ -326,8 +330,12 @@ class Question:
         if extra.get("renewal_due"):
             notes.append("A renewal is due: seat-ledger account renew --due")
         if self.aside:
-            extra = {**extra, "set_aside": [a.document() for a in self.aside.values()]}
-            notes += [aside.sentence() for aside in self.aside.values()]
+            extra = {**extra, "set_aside": self.aside_documents()}
+            notes += [
+                f"Set aside at position {one.position}: what is known of "
+                f"{one.account_key} ends before it."
+                for one in self.aside.values()
+            ]
         return Answer(
             rows,
             columns,

@@ -186,12 +186,8 @@ def not_readable(
     of = f"account {account}" if account else f"{stream}, of no account"
     return UnreadableEvent(
         f"The event at position {position} ({origin.topic}, {of}) cannot be read: "
-        f"{reason}. "
-        + (
-            "Nothing of the account is read from there on."
-            if account
-            else "The projections stop before it; nothing is skipped."
-        ),
+        f"{reason}."
+        + ("" if account else " The projections stop before it; nothing is skipped."),
         try_="use the program version that wrote it, or restore the event from a "
         "backup",
         position=position,

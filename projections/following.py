@@ -46,7 +46,8 @@ def follow(
 
     Returns whether it was Ctrl-C that ended it; SIGTERM is a service's ordinary end.
     `tell` gets a word and its facts: ``following``, ``standing_by``, ``caught_up``,
-    ``disconnected``, ``stuck``, ``set_aside``, ``stopped``. Raises SchemaMismatch, NotAllowed.
+    ``disconnected``, ``stuck``, ``set_aside``, ``stopped``. Raises SchemaMismatch,
+    NotAllowed.
     """
     interrupted: list[int] = []
     stopping = stop or _on_signals(interrupted)

@@ -137,7 +137,8 @@ def _reason(error: Exception) -> str:
     """What is wrong with a state, without anything that stands in it."""
     if isinstance(error, ValidationError):
         told = error.errors(include_url=False, include_input=False)
-        return "; ".join(f"{'.'.join(map(str, p['loc']))}: {p['type']}" for p in told)
+        named = ((".".join(map(str, one["loc"])), one["type"]) for one in told)
+        return "; ".join(f"{where}: {kind}" if where else kind for where, kind in named)
     return str(error) if type(error) is ValueError else "it is no state of a version"
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from cli.console.asking import PAGE, Asked, Page
 from projections import journal
-from projections.reader import Row
+from projections.reader import AccountSetAside, Row
 from seat_ledger.errors import NotFound
 
 
@@ -23,6 +23,8 @@ def events(asked: Asked) -> Page:
         identity["from_position"] = str(first)
     if facts is None and asked.visitor.accounts is not None:
         raise NotFound("account_not_found", "Name one of your accounts.")
+    if facts is None:
+        asked.is_about_all()
     limit = PAGE + 1 if asked.wants_page else None
     rows: Iterator[Row] = journal.listed(
         asked.reader,
@@ -51,10 +53,16 @@ def events(asked: Asked) -> Page:
 def event(asked: Asked) -> Page:
     """One entry: both clocks, its data, what reversed it."""
     position = asked.count("position")
-    row = journal.show(asked.reader, position, asked.known)
+    try:
+        row = journal.show(asked.reader, position, asked.known)
+    except AccountSetAside as error:
+        if all(asked.may_see(one.account_key) for one in error.aside):
+            raise
+        raise journal.no_such_entry(position, asked.known) from error
     if not asked.may_see(row["account"]):
         raise journal.no_such_entry(position, asked.known)
     asked.given["account"] = row["account"]
+    asked.is_about([row["account"]])
     title = asked.words("entry_titled", position=asked.words.number(position))
 
     def fill() -> dict[str, Any]:

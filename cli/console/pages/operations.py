@@ -13,6 +13,7 @@ def projections(asked: Asked) -> Page:
     rows = engine.status(asked.reader.connection)
     if asked.visitor.accounts is not None:  # what stops them may name an account
         rows = [{**row, "reason": None} for row in rows]
+    asked.is_about_all()
     made = engine.made_at(asked.reader.connection)
     answer = asked.answer(rows, extra={"rebuilt_at": made["made_at"]})
 
