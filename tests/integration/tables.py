@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from typing import Any
+from uuid import UUID
 
 import psycopg
 
@@ -115,16 +116,16 @@ def generations(conninfo: str) -> tuple[list[tuple[str, int]], list[int]]:
     return rows, [number for (number,) in schemas]
 
 
-def poison(
+def poison(  # noqa: PLR0913  what, and where
     conninfo: str,
-    topic: str,
-    state: bytes | dict[str, Any],
+    topic: str | None,
+    state: bytes | dict[str, Any] | None,
     *,
-    new: bool = False,
     account: str | None = None,
+    stream: UUID | None = None,
     skip: int = 0,
 ) -> int:
-    """Store an event as nobody of ours would, of an account's stream or a new one.
+    """Store an event as nobody of ours would, in an account's stream or another.
 
     It is that of the first account where none is named. What it says is given as it is
     stored, or by name; `skip` leaves versions out before it.
@@ -132,25 +133,17 @@ def poison(
     if isinstance(state, dict):
         state = json.dumps({"v": 1, **state}, separators=(",", ":")).encode()
     with psycopg.connect(conninfo) as connection:
-        (stream,) = connection.execute(
+        (first,) = connection.execute(
             "SELECT originator_id FROM ledger.stored_events "
-            "WHERE topic = 'AccountOpened' AND (%(id)s::uuid IS NULL "
-            "OR originator_id = %(id)s) ORDER BY notification_id LIMIT 1",
-            {"id": account_id(account) if account else None},
+            "WHERE topic = 'AccountOpened' ORDER BY notification_id LIMIT 1"
         ).fetchone()
+        chosen = stream or (account_id(account) if account else first)
         (position,) = connection.execute(
             "INSERT INTO ledger.stored_events "
             "(originator_id, originator_version, topic, state, recorded_at) "
-            "SELECT stream, 1 + %(skip)s + "
-            "(SELECT coalesce(max(originator_version), 0) FROM "
-            "ledger.stored_events WHERE originator_id = stream), "
-            "%(topic)s, %(state)s, now() FROM (SELECT coalesce(%(stream)s::uuid, "
-            "gen_random_uuid()) AS stream) AS its RETURNING notification_id",
-            {
-                "stream": None if new else stream,
-                "topic": topic,
-                "state": state,
-                "skip": skip,
-            },
+            "SELECT %(stream)s, 1 + %(skip)s + coalesce(max(originator_version), 0), "
+            "%(topic)s, %(state)s, now() FROM ledger.stored_events "
+            "WHERE originator_id = %(stream)s RETURNING notification_id",
+            {"stream": chosen, "topic": topic, "state": state, "skip": skip},
         ).fetchone()
     return position
