@@ -80,6 +80,22 @@ SELECT account.account_key AS account, said.seat_type::text AS seat_type, said.n
  ORDER BY said.position
  LIMIT 1;
 
+-- account_twice --
+-- The first second opening of an account.
+SELECT min(account_no)
+  FROM (SELECT account_no,
+               row_number() OVER (PARTITION BY account_id ORDER BY account_no) AS nth
+          FROM account) AS opened
+ WHERE nth > 1;
+
+-- person_twice --
+-- The first second beginning of a user.
+SELECT min(user_no)
+  FROM (SELECT user_no,
+               row_number() OVER (PARTITION BY user_id ORDER BY user_no) AS nth
+          FROM person) AS added
+ WHERE nth > 1;
+
 -- astray --
 -- A reversal of what is no entry of its account.
 SELECT min(reversal.position) AS position

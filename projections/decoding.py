@@ -38,6 +38,7 @@ _UNREADABLE = (
 )
 
 
+BEGUN_BEFORE = "its stream has begun before"
 Scope = Mapping[str, Any]
 """What of a range is decoded: see :mod:`projections.set_aside`."""
 
@@ -204,6 +205,8 @@ def _reason(error: psycopg.Error) -> str:
         if error.diag.constraint_name == "journal_is_in_time":
             return "its effective time lies beyond the calendar"
         return "something that its type needs is missing"
+    if isinstance(error, psycopg.errors.UniqueViolation):
+        return BEGUN_BEFORE
     if isinstance(error, psycopg.errors.NotNullViolation):
         return f"its {error.diag.column_name} is missing or unknown"
     return told

@@ -29,6 +29,7 @@ from projections.catch_up import may_not_write
 from projections.checks import BY_CHECK, CHECKS, Check, digest_of
 from projections.crew import Crew
 from projections.decoding import (
+    BEGUN_BEFORE,
     UnreadableEvent,
     check_readable,
     decode,
@@ -258,7 +259,13 @@ class _Rebuild:
         for room, name in (("accounts", "account"), ("users", "person")):
             began = time.monotonic()
             rows = self._decode(room, name)
-            self._index(name)
+            try:
+                self._index(name)
+            except psycopg.errors.UniqueViolation:
+                twice = queries("checks.sql")[f"{name}_twice"]
+                position = self.crew.one(_ask, twice, {})
+                told = (position, BEGUN_BEFORE, name)
+                raise self.crew.one(unreadable, *told) from None
             self._done(name, rows, time.monotonic() - began)
         self.crew.one(_analyze, "account", "person")
         self.directory = self.crew.beside(_timed, open_persons, 0, self.result.ceiling)

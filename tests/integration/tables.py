@@ -116,7 +116,7 @@ def generations(conninfo: str) -> tuple[list[tuple[str, int]], list[int]]:
     return rows, [number for (number,) in schemas]
 
 
-def poison(  # noqa: PLR0913  what, and where
+def poison(
     conninfo: str,
     topic: str | None,
     state: bytes | dict[str, Any] | None,

@@ -107,7 +107,7 @@ POISONS = {
             "term_months": 12,
             "billing_cycle_months": 1,
         },
-        "duplicate key",
+        "begun before",
     ),
     "an unknown zone": ("TimeZoneChanged", {**WHOLE, "time_zone": "Mars/Base"}, "Mars"),
     "no zone": ("TimeZoneChanged", WHOLE, "time_zone is no text"),
@@ -329,13 +329,10 @@ def test_r74_a_command_for_a_damaged_account_is_refused_by_the_write_side_itself
     with psycopg.connect(database) as connection:
         connection.execute("TRUNCATE ledger.snapshots")
     with SeatLedger(database) as fresh:
-        try:
-            fresh.grant_hub_access("acme", user="ann", hub="service")
-        except CommandRefused as error:
-            assert error.code == "account_set_aside"
-            assert f"position {position}" in error.message or "never" in error.message
-        else:
-            assert kind in UNSEEN
+        if kind not in UNSEEN:
+            with pytest.raises(CommandRefused, match=f"position {position}") as told:
+                fresh.grant_hub_access("acme", user="ann", hub="service")
+            assert told.value.code == "account_set_aside"
         fresh.grant_hub_access("boats", user="ann", hub="service")
 
 
@@ -520,7 +517,7 @@ def test_r74_an_account_is_taken_back_when_its_events_can_be_read_again(
     assert program.run("seat", "buy", PRO, "1", "-a", "acme").status == 0
     caught_up = digests(database)
     assert rebuild(database).error is None
-    assert digests(database) != {} and set(digests(database)) == set(caught_up)
+    assert set(digests(database)) == set(caught_up)
     assert program.run("projection", "verify", "--full").status == 0
 
 
