@@ -94,7 +94,8 @@ def naming_unreadable(
         with connection.transaction():
             yield
     except _UNREADABLE as error:
-        position = _locate(connection, statement, given)
+        depends = isinstance(error, psycopg.errors.UniqueViolation)
+        position = _locate(connection, statement, given, whole=depends)
         alone = {**given, "after": position - 1, "upto": position}
         check_readable(connection, alone, table, versions=False)
         raise unreadable(connection, position, _reason(error), table) from error
@@ -149,12 +150,18 @@ def check_readable(
         raise unreadable(connection, position, reason, projection)
 
 
-def _locate(connection: _Connection, statement: bytes, given: dict[str, Any]) -> int:
-    """The first position at which a step of the decoding fails."""
+def _locate(
+    connection: _Connection, statement: bytes, given: dict[str, Any], *, whole: bool
+) -> int:
+    """The first position at which a step of the decoding fails.
+
+    Where it depends on what stands before, the `whole` range is tried from its start.
+    """
     after, upto = given["after"], given["upto"]
     while upto - after > 1:
         middle = (after + upto) // 2
-        if _fails(connection, statement, {**given, "after": after, "upto": middle}):
+        begins = given["after"] if whole else after
+        if _fails(connection, statement, {**given, "after": begins, "upto": middle}):
             upto = middle
         else:
             after = middle

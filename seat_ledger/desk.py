@@ -38,7 +38,13 @@ from seat_ledger.errors import (
     InvalidInput,
     LedgerError,
 )
-from seat_ledger.events import EntryReversed, InvoiceIssued, LedgerEvent
+from seat_ledger.events import (
+    AccountOpened,
+    EntryReversed,
+    InvoiceIssued,
+    LedgerEvent,
+    UserAdded,
+)
 from seat_ledger.head import Head
 from seat_ledger.sealing import erased
 from seat_ledger.settings import Settings
@@ -408,6 +414,15 @@ class Desk(Application[UUID]):
     def _take_in(self, aggregate: Account | User, event: LedgerEvent) -> None:
         """Apply an event as recorded. Raises DamagedStream where it does not follow."""
         version = event.originator_version
+        if (event.TOPIC in _BEGINNINGS) != (version == 1):
+            begins = "begins the stream again" if version > 1 else "begins no stream"
+            raise DamagedStream(
+                f"The event at version {version} of stream {aggregate.key} "
+                f"({event.TOPIC}) {begins}.",
+                try_="seat-ledger doctor",
+                stream=aggregate.key,
+                version=version,
+            )
         if version != aggregate.version + 1:
             raise DamagedStream(
                 f"The event at version {version} of stream {aggregate.key} does not "
@@ -464,7 +479,10 @@ class Desk(Application[UUID]):
             raise told from error
 
 
+_BEGINNINGS = {AccountOpened.TOPIC, UserAdded.TOPIC}
 _DOES_NOT_FIT = (
+    CommandRefused,
+    InvalidInput,
     ArithmeticError,
     AssertionError,
     AttributeError,

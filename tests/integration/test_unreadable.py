@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
 import psycopg
 import pytest
 
 from projections import catch_up as catching_up
-from projections import engine
+from projections import engine, generation
+from projections.catalogue import PROJECTIONS
 from projections.decoding import UnreadableEvent
 from projections.rebuild import rebuild
 from projections.resuming import resume
@@ -28,7 +30,6 @@ from tests.integration.tables import (
     differences,
     digests,
     fill,
-    generations,
     head,
     poison,
 )
@@ -100,7 +101,7 @@ POISONS = {
         "AccountOpened",
         {
             **WHOLE,
-            "account_key": "acme",
+            "account_key": "a-second-opening",
             "name": "Acme",
             "time_zone": "UTC",
             "term_start": "2025-03-05",
@@ -128,49 +129,55 @@ POISONS = {
 SOUND = {**WHOLE, "seat_type": PRO, "number": 5}
 
 
-def hole(conninfo: str) -> int:
+def hole(conninfo: str, account: str) -> int:
     """An event that leaves a version out."""
-    return poison(conninfo, "SeatPurchased", SOUND, skip=1)
+    return poison(conninfo, "SeatPurchased", SOUND, account=account, skip=1)
 
 
-def repeat(conninfo: str) -> int:
+def repeat(conninfo: str, account: str) -> int:
     """An event with the version of the one before it, where nothing forbids it."""
     with psycopg.connect(conninfo) as connection:
         connection.execute(
-            "ALTER TABLE ledger.stored_events DROP CONSTRAINT stored_events_pkey"
+            "ALTER TABLE ledger.stored_events "
+            "DROP CONSTRAINT IF EXISTS stored_events_pkey"
         )
-    return poison(conninfo, "SeatPurchased", SOUND, skip=-1)
+        connection.execute(
+            "CREATE INDEX IF NOT EXISTS stored_events_streams "
+            "ON ledger.stored_events (originator_id, originator_version)"
+        )
+    return poison(conninfo, "SeatPurchased", SOUND, account=account, skip=-1)
 
 
-def end_of_nothing(conninfo: str) -> int:
-    """An unassignment of a seat that the user never held."""
-    said = {**WHOLE, "seat_type": PRO, "number": 1, "user": user_of(conninfo, "bob")}
-    return poison(conninfo, "SeatUnassigned", said)
+def end_of_nothing(conninfo: str, account: str) -> int:
+    """An unassignment of a seat that the user does not hold."""
+    user = user_of(conninfo, "bob", account)
+    said = {**WHOLE, "seat_type": PRO, "number": 1, "user": user}
+    return poison(conninfo, "SeatUnassigned", said, account=account)
 
 
-def user_of_another(conninfo: str) -> int:
+def user_of_another(conninfo: str, account: str) -> int:
     """A seat that is given to a user of another account."""
-    said = {**WHOLE, "seat_type": PRO, "number": 4}
-    said["user"] = user_of(conninfo, "ann", "boats")
-    return poison(conninfo, "SeatAssigned", said)
+    user = user_of(conninfo, "ann", HEALTHY)
+    said = {**WHOLE, "seat_type": PRO, "number": 4, "user": user}
+    return poison(conninfo, "SeatAssigned", said, account=account)
 
 
-def reversal_of_another(conninfo: str) -> int:
+def reversal_of_another(conninfo: str, account: str) -> int:
     """A reversal of another account's purchase."""
     with psycopg.connect(conninfo) as connection:
         entry, version = connection.execute(
             "SELECT notification_id, originator_version FROM ledger.stored_events "
             "WHERE originator_id = %s AND topic = 'SeatPurchased' LIMIT 1",
-            [account_id("boats")],
+            [account_id(HEALTHY)],
         ).fetchone()
-    named = {"entry": entry, "entry_version": version}
-    named |= {"root": entry, "root_version": version}
-    return poison(conninfo, "EntryReversed", {**WHOLE, **named, "holds": False})
+    named = {"entry": entry, "entry_version": version, "holds": False}
+    said = {**WHOLE, **named, "root": entry, "root_version": version}
+    return poison(conninfo, "EntryReversed", said, account=account)
 
 
-def damaged_user(conninfo: str) -> int:
+def damaged_user(conninfo: str, account: str) -> int:
     """An event of a user's own stream."""
-    stream = UUID(user_of(conninfo, "ann"))
+    stream = UUID(user_of(conninfo, "ann", account))
     return poison(conninfo, "HubAccessRevoked", b'{"v":1,', stream=stream)
 
 
@@ -183,9 +190,15 @@ DAMAGES = {
     "damage in a user's stream": (damaged_user, "json"),
 }
 KINDS = [*POISONS, *DAMAGES]
+HEALTHY = "healthy"
 
 
-def user_of(conninfo: str, key: str, account: str = "acme") -> str:
+def key_of(kind: str) -> str:
+    """The account that a kind of damage is done to."""
+    return re.sub("[^a-z]+", "-", kind.lower())
+
+
+def user_of(conninfo: str, key: str, account: str) -> str:
     with psycopg.connect(conninfo) as connection:
         (found,) = connection.execute(
             "SELECT user_id::text FROM ledger.user_name "
@@ -195,19 +208,82 @@ def user_of(conninfo: str, key: str, account: str = "acme") -> str:
     return str(found)
 
 
-def damage(conninfo: str, kind: str) -> tuple[int, str]:
-    """Store an event of a kind in acme; where it stands, and what is said of it."""
+def damage(conninfo: str, kind: str, account: str) -> int:
+    """Store an event of a kind in an account; where it stands."""
     if kind in POISONS:
-        topic, state, reason = POISONS[kind]
-        return poison(conninfo, topic, state), reason
-    store, reason = DAMAGES[kind]
-    return store(conninfo), reason
+        topic, state, _ = POISONS[kind]
+        return poison(conninfo, topic, state, account=account)
+    return DAMAGES[kind][0](conninfo, account)
+
+
+def reason_of(kind: str) -> str:
+    return (POISONS[kind][2] if kind in POISONS else DAMAGES[kind][1]).lower()
+
+
+def histories(conninfo: str, *accounts: str) -> None:
+    """Accounts of four seats, two of them held."""
+    term = {"term_start": "2025-03-05", "term_months": 12, "billing_cycle_months": 1}
+    at = {"effective_at": "2025-03-05"}
+    commands = []
+    for key in accounts:
+        named = {"account": key, "name": key, "time_zone": "UTC"}
+        commands.append({"op": "open_account", **named, **term})
+        bought = {"account": key, "seat_type": PRO, "quantity": 4}
+        commands.append({"op": "buy_seats", **bought, **at})
+        commands += [
+            {
+                "op": "add_user",
+                "account": key,
+                "user": user,
+                "email": f"{user}@{key}.example",
+                "name": user,
+                "seats": [PRO],
+                **at,
+            }
+            for user in ("ann", "bob")
+        ]
+    with SeatLedger(conninfo) as ledger:
+        lines = [json.dumps(command).encode() for command in commands]
+        outcomes = list(ledger.import_lines(lines))
+    assert {one.outcome for one in outcomes} == {"recorded"}
+
+
+class Damaged(NamedTuple):
+    """A store with an account for each kind of damage, and a healthy one."""
+
+    conninfo: str
+    positions: dict[str, int]
+
+
+@pytest.fixture(scope="module")
+def damaged(shared_database: str) -> Damaged:
+    """All kinds of damage in one store, none of them read yet."""
+    histories(shared_database, *map(key_of, KINDS), HEALTHY)
+    positions = {kind: damage(shared_database, kind, key_of(kind)) for kind in KINDS}
+    histories(shared_database, "later")
+    return Damaged(shared_database, positions)
+
+
+@pytest.fixture(scope="module")
+def caught_up(damaged: Damaged) -> Damaged:
+    """The same, caught up."""
+    assert catch_up(damaged.conninfo) == head(damaged.conninfo)
+    return damaged
 
 
 @pytest.fixture
-def program(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Program:
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("SEAT_LEDGER_HOME", str(tmp_path))
-    return Program(database, tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def program(database: str, home: Path) -> Program:
+    return Program(database, home)
+
+
+def over(damaged: Damaged, home: Path) -> Program:
+    return Program(damaged.conninfo, home)
 
 
 def aside(conninfo: str) -> Any:
@@ -215,50 +291,147 @@ def aside(conninfo: str) -> Any:
         return engine.aside(connection)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_r74_an_event_that_cannot_be_read_sets_its_account_aside_alone(
-    database: str, ledger: SeatLedger, program: Program, kind: str
-) -> None:
-    fill(ledger, "acme", "boats")
-    catch_up(database)
-    before = program.json("seat", "list", "-a", "acme", "--as-of", "2026-04-01")
-    position, reason = damage(database, kind)
-    with SeatLedger(database) as other:
-        other.buy_seats("boats", seat_type=PRO, quantity=2)
-        fill(other, "cars")
-    assert catch_up(database) == head(database)
-    (found,) = aside(database)
-    assert (found.account_key, found.position) == ("acme", position)
-    assert reason.lower() in found.reason.lower()
-    assert [row.found for row in differences(database)] == [found.sentence()]
+# -- each kind of damage: one store, an account a kind, in this order ---------------
 
-    done = program.run("seat", "list", "-a", "acme", "--as-of", "2026-04-01")
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_r74_the_write_side_itself_refuses_what_it_cannot_load(
+    damaged: Damaged, kind: str
+) -> None:
+    """Before any reader has seen it; other accounts go on."""
+    with SeatLedger(damaged.conninfo) as fresh:
+        if kind not in UNSEEN:
+            position = damaged.positions[kind]
+            with pytest.raises(CommandRefused, match=f"position {position}") as told:
+                fresh.grant_hub_access(key_of(kind), user="ann", hub="service")
+            assert told.value.code == "account_set_aside"
+        fresh.grant_hub_access(HEALTHY, user="ann", hub="service")
+        fresh.revoke_hub_access(HEALTHY, user="ann", hub="service")
+
+
+UNSEEN = {
+    "a reversal of nothing",
+    "a user of another account",
+    "a user who was never added",
+    "a granularity too many",
+    "a number beyond all",
+    "an unknown seat type",
+    "an end of no holding",
+}
+"""What an account can be decided on all the same, until somebody has read it."""
+
+
+def test_r74_every_kind_is_met_by_a_rebuild_of_a_store_that_nobody_has_read(
+    damaged: Damaged,
+) -> None:
+    first = min(damaged.positions.values())
+    refused = rebuild(damaged.conninfo)
+    assert refused.error is not None
+    assert not refused.switched
+    assert "--set-aside" in refused.error.try_
+    assert refused.error.details["position"] >= first
+    assert rebuild(damaged.conninfo, named=[HEALTHY]).error is not None
+    named = rebuild(damaged.conninfo, named=[key_of(kind) for kind in KINDS])
+    assert named.error is None, named.error
+    assert {one.account_key: one.position for one in named.aside} == {
+        key_of(kind): position for kind, position in damaged.positions.items()
+    }
+    reasons = {one.account_key: one.reason.lower() for one in named.aside}
+    for kind in KINDS:
+        assert reason_of(kind) in reasons[key_of(kind)], kind
+    (found,) = differences(damaged.conninfo)
+    assert found.check == "no account set aside"
+
+
+def test_r74_every_kind_sets_its_account_aside_when_it_is_caught_up(
+    damaged: Damaged,
+) -> None:
+    """The tables are made anew, empty, and caught up from nothing."""
+    rebuilt = digests(damaged.conninfo)
+    with connect(damaged.conninfo, role="projector") as connection:
+        number = generation.make(connection)
+        for projection in PROJECTIONS:
+            generation.make_indexes(connection, number, projection.name)
+        generation.serve(connection, number)
+    assert catch_up(damaged.conninfo) == head(damaged.conninfo)
+    found = {one.account_key: one for one in aside(damaged.conninfo)}
+    assert found.keys() == set(map(key_of, KINDS))
+    for kind, position in damaged.positions.items():
+        assert found[key_of(kind)].position == position, kind
+        assert reason_of(kind) in found[key_of(kind)].reason.lower(), kind
+    (row,) = differences(damaged.conninfo)
+    assert row.check == "no account set aside"
+    assert digests(damaged.conninfo) == rebuilt
+    assert catch_up(damaged.conninfo) == head(damaged.conninfo)
+
+
+def test_r74_a_rebuild_sets_aside_again_what_was_set_aside_before(
+    caught_up: Damaged,
+) -> None:
+    before, rows = digests(caught_up.conninfo), aside(caught_up.conninfo)
+    again = rebuild(caught_up.conninfo)
+    assert again.error is None, again.error
+    assert again.resumed == []
+    assert digests(caught_up.conninfo) == before
+    assert aside(caught_up.conninfo) == rows
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_r74_answers_about_a_damaged_account_are_what_was_known_before(
+    caught_up: Damaged, home: Path, kind: str
+) -> None:
+    program, position = over(caught_up, home), caught_up.positions[kind]
+    asked = ("seat", "list", "-a", key_of(kind), "--as-of", "2025-04-05")
+    before = program.json(*asked, "--known-at", position - 1)
+    done = as_json(program, *asked)
     assert done.status == 12
-    assert f"position {position} " in done.err
-    done = as_json(program, "seat", "list", "-a", "acme", "--as-of", "2026-04-01")
     document = json.loads(done.out)
     assert document["rows"] == before["rows"]
+    assert len(document["rows"]) == 4
     assert document["known_at"]["position"] == position - 1
-    assert [one["account"] for one in document["set_aside"]] == ["acme"]
-    earlier = ("--known-at", position - 1, "--as-of", "2026-04-01")
-    assert (
-        program.json("seat", "list", "-a", "acme", *earlier)["rows"] == before["rows"]
-    )
-    for account, seats in (("boats", 5), ("cars", 3)):
-        rows = program.json("seat", "list", "-a", account)["rows"]
-        assert len(rows) == seats
-
-    refused = program.run("seat", "buy", PRO, "1", "-a", "acme")
+    assert [one["position"] for one in document["set_aside"]] == [position]
+    told = json.loads(done.err.splitlines()[-1])
+    assert (told["code"], told["exit"]) == ("account_set_aside", 12)
+    assert f"position {position} " in told["message"]
+    refused = program.run("seat", "buy", PRO, "1", "-a", key_of(kind))
     assert refused.status == 1
     assert f"position {position} " in refused.err
-    assert program.run("seat", "buy", PRO, "1", "-a", "boats").status == 0
-    for words in (("status",), ("run",), ("verify",)):
+
+
+def test_r74_other_accounts_go_on_beside_every_kind_of_damage(
+    caught_up: Damaged, home: Path
+) -> None:
+    program = over(caught_up, home)
+    for account in (HEALTHY, "later"):
+        rows = program.json("seat", "list", "-a", account)["rows"]
+        held = [row["holder"]["user"] for row in rows if row["holder"]]
+        assert (len(rows), held) == (4, ["ann", "bob"])
+    assert program.run("seat", "buy", PRO, "1", "-a", "later").status == 0
+    assert len(program.json("seat", "list", "-a", "later")["rows"]) == 5
+    assert program.run("billing", "counts", "-a", HEALTHY).status == 0
+
+
+def test_r74_whoever_looks_at_the_tables_names_every_kind_of_damage(
+    caught_up: Damaged, home: Path
+) -> None:
+    program = over(caught_up, home)
+    for words in (("status",), ("run",), ("verify",), ("verify", "--full")):
         done = program.run("projection", *words)
         assert done.status == 3, words
-        assert f"position {position} " in flat(done.out), words
-    done = program.run("doctor")
+        for kind, position in caught_up.positions.items():
+            assert f"position {position} " in flat(done.out), (words, kind)
+    done = as_json(program, "doctor")
     assert done.status == 3
-    assert f"position {position} " in flat(done.out)
+    wrong = {row["check"]: row for row in json.loads(done.out)["rows"] if not row["ok"]}
+    assert {"events", "streams"} <= wrong.keys()
+    for kind, position in caught_up.positions.items():
+        assert f"position {position} " in wrong["events"]["found"], kind
+    for kind in ("a hole in the versions", "a version twice"):
+        position = caught_up.positions[kind]
+        assert f"position {position} " in wrong["streams"]["found"]
+
+
+# -- the rest: stores of their own ---------------------------------------------------
 
 
 def as_json(program: Program, *words: Any) -> Any:
@@ -269,90 +442,11 @@ def flat(text: str) -> str:
     return " ".join(text.split())
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_r74_a_rebuild_fails_closed_unless_the_account_is_named_or_was_set_aside(
-    database: str, ledger: SeatLedger, kind: str
-) -> None:
-    fill(ledger, "acme", "boats")
-    catch_up(database)
-    position, reason = damage(database, kind)
-    with SeatLedger(database) as other:
-        fill(other, "cars")
-    before = digests(database)
-    refused = rebuild(database)
-    assert refused.error is not None
-    assert refused.error.details["position"] == position
-    assert reason.lower() in str(refused.error.details["reason"]).lower()
-    assert "--set-aside acme" in refused.error.try_
-    assert [state for state, _ in generations(database)[0]] == ["served"]
-    assert digests(database) == before
-    assert rebuild(database, named=["boats"]).error is not None
-
-    named = rebuild(database, named=["acme"])
-    assert named.error is None, named.error
-    assert [one.position for one in named.aside] == [position]
-    rebuilt = digests(database)
-    assert differences(database)[0].check == "no account set aside"
-    assert len(differences(database)) == 1
-    again = rebuild(database)
-    assert again.error is None
-    assert [(one.account_key, one.position) for one in again.aside] == [
-        ("acme", position)
-    ]
-    assert again.aside[0].since == named.aside[0].since
-    assert digests(database) == rebuilt
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_r71_what_is_caught_up_beside_damage_is_what_is_rebuilt(
-    database: str, ledger: SeatLedger, kind: str
-) -> None:
-    fill(ledger, "acme")
-    position, _ = damage(database, kind) if "another" not in kind else (0, "")
-    fill(ledger, "boats")
-    if not position:
-        position, _ = damage(database, kind)
-    catch_up(database)
-    caught_up = digests(database)
-    assert rebuild(database).error is None
-    assert digests(database) == caught_up
-    assert [one.position for one in aside(database)] == [position]
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_r74_a_command_for_a_damaged_account_is_refused_by_the_write_side_itself(
-    database: str, ledger: SeatLedger, kind: str
-) -> None:
-    """Before any reader has seen it; whoever loads what is damaged is told."""
-    fill(ledger, "acme", "boats")
-    position, _ = damage(database, kind)
-    with psycopg.connect(database) as connection:
-        connection.execute("TRUNCATE ledger.snapshots")
-    with SeatLedger(database) as fresh:
-        if kind not in UNSEEN:
-            with pytest.raises(CommandRefused, match=f"position {position}") as told:
-                fresh.grant_hub_access("acme", user="ann", hub="service")
-            assert told.value.code == "account_set_aside"
-        fresh.grant_hub_access("boats", user="ann", hub="service")
-
-
-UNSEEN = {
-    "a user of another account",
-    "a user who was never added",
-    "a reversal of nothing",
-    "a reversal in another account",
-    "an unknown seat type",
-    "a number beyond all",
-    "an end of no holding",
-}
-"""What an account can be decided on all the same, as long as nobody has read it."""
-
-
 def test_r74_an_import_goes_on_with_other_accounts(
     database: str, ledger: SeatLedger
 ) -> None:
     fill(ledger, "acme", "boats")
-    damage(database, "no JSON")
+    damage(database, "no JSON", "acme")
     lines = [
         json.dumps(
             {"op": "buy_seats", "account": key, "seat_type": PRO, "quantity": 1}
@@ -597,7 +691,7 @@ def test_r74_holes_are_found_by_whoever_looks_before_anybody_reads(
     fill(ledger, "acme", "boats")
     catch_up(database)
     assert program.run("integrity", "seal").status == 0
-    position = hole(database)
+    position = hole(database, "acme")
     found = [row for row in verify(database).rows if row.status == "differs"]
     assert [row.check for row in found] == ["events are readable"]
     assert f"position {position} " in found[0].found
