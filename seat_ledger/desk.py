@@ -28,6 +28,7 @@ from eventsourcing.utils import Environment, EnvType
 
 from seat_ledger.account import Account
 from seat_ledger.aggregate import Aggregate
+from seat_ledger.calendar import zone
 from seat_ledger.commands import Command
 from seat_ledger.deliberation import Caller, Decision, Deliberation
 from seat_ledger.errors import (
@@ -43,6 +44,7 @@ from seat_ledger.events import (
     EntryReversed,
     InvoiceIssued,
     LedgerEvent,
+    TimeZoneChanged,
     UserAdded,
 )
 from seat_ledger.head import Head
@@ -431,6 +433,8 @@ class Desk(Application[UUID]):
                 stream=aggregate.key,
                 version=version,
             )
+        if isinstance(event, AccountOpened | TimeZoneChanged):
+            zone(event.time_zone)  # known here, and not only where it is needed
         self._know_root(aggregate, event)
         aggregate.apply(event)
 

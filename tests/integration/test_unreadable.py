@@ -235,7 +235,7 @@ def histories(conninfo: str, *accounts: str) -> None:
                 "op": "add_user",
                 "account": key,
                 "user": user,
-                "email": f"{user}@{key}.example",
+                "email": f"{user}@x.example",
                 "name": user,
                 "seats": [PRO],
                 **at,
@@ -315,6 +315,7 @@ UNSEEN = {
     "a user who was never added",
     "a granularity too many",
     "a number beyond all",
+    "a reversal in another account",
     "an unknown seat type",
     "an end of no holding",
 }
