@@ -96,9 +96,12 @@ def naming_unreadable(
     except _UNREADABLE as error:
         depends = isinstance(error, psycopg.errors.UniqueViolation)
         position = _locate(connection, statement, given, whole=depends)
+        first = given["after"] if depends else position - 1
+        own = {**given, "after": first, "upto": position}
+        cause = _failure(connection, statement, own) or error
         alone = {**given, "after": position - 1, "upto": position}
         check_readable(connection, alone, table, versions=False)
-        raise unreadable(connection, position, _reason(error), table) from error
+        raise unreadable(connection, position, _reason(cause), table) from error
 
 
 def open_persons(
@@ -161,20 +164,23 @@ def _locate(
     while upto - after > 1:
         middle = (after + upto) // 2
         begins = given["after"] if whole else after
-        if _fails(connection, statement, {**given, "after": begins, "upto": middle}):
+        part = {**given, "after": begins, "upto": middle}
+        if _failure(connection, statement, part) is not None:
             upto = middle
         else:
             after = middle
     return int(upto)
 
 
-def _fails(connection: _Connection, statement: bytes, given: dict[str, Any]) -> bool:
+def _failure(
+    connection: _Connection, statement: bytes, given: dict[str, Any]
+) -> psycopg.Error | None:
     try:
         with connection.transaction(force_rollback=True):
             connection.execute(statement, given)
-    except _UNREADABLE:
-        return True
-    return False
+    except _UNREADABLE as error:
+        return error
+    return None
 
 
 def unreadable(
