@@ -143,19 +143,19 @@ class Desk(Application[UUID]):
 
         Its blockers are named by stream and version: see :meth:`name_positions`.
         """
-        with self._refusing_damage(command.envelope.account):
-            return Deliberation(workspace, command, now=now, caller=caller).decide()
-
-    @contextmanager
-    def _refusing_damage(self, account: str) -> Iterator[None]:
-        """Refuse a command for an account of which an event cannot be read (R74)."""
         try:
-            yield
+            return Deliberation(workspace, command, now=now, caller=caller).decide()
         except DamagedStream as error:
-            entry = (error.details["stream"], error.details["version"])
-            position = self.ledger.positions_of([entry]).get(entry)
-            at = f" It stands at position {position}." if position else ""
-            raise _damaged(account, f"{error.message}{at}") from error
+            raise self._refused(workspace, error) from error
+
+    def _refused(self, workspace: Workspace, error: DamagedStream) -> CommandRefused:
+        """The refusal of a command for an account that cannot be read whole (R74)."""
+        entry = (error.details["stream"], error.details["version"])
+        position = self.ledger.positions_of([entry]).get(entry)
+        at = f" It stands at position {position}." if position else ""
+        keys = (key for key, one in self.workspaces.items() if one is workspace)
+        account = next(keys, str(workspace.account_id))
+        return _damaged(account, f"{error.message}{at}")
 
     def append_of(
         self, workspace: Workspace, key: str, digest: bytes, decision: Decision
@@ -301,22 +301,19 @@ class Desk(Application[UUID]):
         if workspace.head == head:
             return
         account = workspace.account if continues else None
-        with self._refusing_damage(self._key_of(workspace)):
+        try:
             if account is None:
                 stored = head.changes > 0
                 account = self._load_account(workspace.account_id) if stored else None
             else:
                 newer = self.events.get(account.id, gt=account.version)
                 account = self._project_account(account, newer)
+        except DamagedStream as error:
+            raise self._refused(workspace, error) from error
         fresh = Workspace(workspace.account_id, self)
         workspace.__dict__.update(fresh.__dict__)
         workspace.account, workspace.whole = account, head.changes == 0
         workspace.move(head)
-
-    def _key_of(self, workspace: Workspace) -> str:
-        """What people call the account of a workspace in memory."""
-        keys = (key for key, one in self.workspaces.items() if one is workspace)
-        return next(keys, str(workspace.account_id))
 
     def _load_account(self, key: UUID) -> Account:
         return self.repository.get(key, projector_func=self._project_account)
