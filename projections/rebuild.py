@@ -346,8 +346,7 @@ class _Rebuild:
                 else:
                     self.aside[account_id] = left
         self.result.aside = sorted(self.aside.values(), key=lambda one: one.position)
-        if self.aside:
-            self.scope = self.crew.one(scope_of)
+        self.scope = self.crew.one(scope_of) if self.aside else EVERYTHING
 
     def _check(self) -> None:
         """Hold the new tables against each other and the store; digest them."""

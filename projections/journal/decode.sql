@@ -145,10 +145,11 @@ SELECT said.position,
               ) AS stored
        OFFSET 0
        ) AS said
-  LEFT JOIN account ON account.account_id = said.account_id
+  LEFT JOIN account
+    ON account.account_id = said.account_id
+   AND (said.account_id <> ALL (%(aside)s::uuid[])
+        OR said.position < (%(aside_from)s::bigint[])[
+            array_position(%(aside)s::uuid[], said.account_id)])
   LEFT JOIN person
     ON person.user_id = said.user_id
-   AND person.account_no = account.account_no
- WHERE said.account_id <> ALL (%(aside)s::uuid[])
-    OR said.position < (%(aside_from)s::bigint[])[
-        array_position(%(aside)s::uuid[], said.account_id)];
+   AND person.account_no = account.account_no;

@@ -17,11 +17,11 @@ SELECT stored.position,
           AND (%(only)s::uuid[] IS NULL OR originator_id = ANY (%(only)s::uuid[]))
        OFFSET 0
        ) AS stored
-  LEFT JOIN account ON account.account_id = (stored.whole ->> 'account')::uuid
- WHERE (stored.whole ->> 'account')::uuid <> ALL (%(aside)s::uuid[])
-    OR stored.whole ->> 'account' IS NULL
-    OR stored.position < (%(aside_from)s::bigint[])[
-        array_position(%(aside)s::uuid[], (stored.whole ->> 'account')::uuid)];
+  LEFT JOIN account
+    ON account.account_id = (stored.whole ->> 'account')::uuid
+   AND (account.account_id <> ALL (%(aside)s::uuid[])
+        OR stored.position < (%(aside_from)s::bigint[])[
+            array_position(%(aside)s::uuid[], account.account_id)]);
 
 -- sealed --
 -- The next persons of a range, each with the event that says who it is, with the key

@@ -89,7 +89,7 @@ def test_a_night_renews_rebuilds_and_checks(nightly: Program) -> None:
     assert told["rebuild_failed"] == told["verify_findings"] == 0
     assert told["rebuild_events"] == outcome(nightly)["events"] > 0
     assert told["rebuild_last_success_timestamp_seconds"] > 1.7e9
-    page = (ROOT / "README.md").read_text()
+    page = (ROOT / "cli" / "topics" / "nightly.md").read_text()
     assert [name for name in told if f"`{name}`" not in page] == []
 
 
