@@ -66,7 +66,11 @@ def set_billing_policy(**fields: Any) -> dict[str, Any]:
 @click.option("--due", is_flag=True, help="Every account that has a renewal due.")
 @options_of_writing
 def renew(account: str | None, *, due: bool, dry_run: bool, **shared: Any) -> None:
-    """Process the renewals that are due, of one account or (--due) of all."""
+    """Process the renewals that are due, of one account or (--due) of all.
+
+    An account that is set aside, because an event of it cannot be read, is passed over
+    by --due, and said so.
+    """
     given = {name: value for name, value in shared.items() if value is not None}
     if account is not None:
         record({"op": "renew", "account": account, **given}, dry_run)
@@ -92,12 +96,16 @@ def _renew_all(given: dict[str, Any], dry_run: bool) -> None:
         ("seats retired", lambda row: row["retired"]),
         ("refused", lambda row: row["error"]),
     ]
-    failed = sum(1 for row in rows if row["error"] is not None)
-    done = len(rows) - failed
+    aside = sum(1 for row in rows if row["error"] == "account_set_aside")
+    failed = sum(1 for row in rows if row["error"] is not None) - aside
+    done = len(rows) - failed - aside
     count = "1 account" if done == 1 else f"{done} accounts"
     said = f"{count} {'would be renewed' if dry_run else 'renewed'}."
     if failed:
         said += f" {failed} could not be renewed."
+    if aside:
+        count = "1 account is" if aside == 1 else f"{aside} accounts are"
+        said += f" {count} set aside and were passed over."
     emit(Answer(rows, columns, sentence=said), session.format)
     if failed:
         raise click.exceptions.Exit(1)

@@ -10,7 +10,7 @@ import click
 
 from cli.heartbeat import heartbeat
 from cli.render import Answer, say
-from cli.session import Question, Session, reading
+from cli.session import Question, Session, reading_some
 
 if TYPE_CHECKING:
     from projections.billing.audit import Spool, Summary
@@ -27,7 +27,7 @@ STDIN = Path("-")
     type=click.Path(path_type=Path),
     help="Write a report to pass on: out.html or out.xlsx.",
 )
-@reading
+@reading_some
 def audit(question: Question, file: Path, report: Path | None, **_: Any) -> Answer:
     """Hold the lines of a CSV file of invoices (or of '-') against the ledger.
 
@@ -50,6 +50,7 @@ def audit(question: Question, file: Path, report: Path | None, **_: Any) -> Answ
         if invoices.ignored:
             say(f"Columns not used: {', '.join(invoices.ignored)}.")
         auditing.settle(question.reader, spool)
+        question.is_about(spool.accounts())
         upto = question.known.moment(question.now)
         found = auditing.audit(question.reader, spool, question.known, upto)
         if report is not None:

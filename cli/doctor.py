@@ -12,6 +12,7 @@ import click
 from cli.render import Answer, emit
 from cli.session import Session, option_database, option_format
 from seat_ledger.errors import LedgerError, NotAllowed
+from seat_ledger.values import as_word
 
 Check = Callable[[Session], str]
 
@@ -148,6 +149,37 @@ def _projections(session: Session) -> str:
     return f"{behind:,} behind (read to catch up)" if behind else "current"
 
 
+def _readable(session: Session) -> str:
+    """Whether every event can be read, and no account is set aside (R74)."""
+    with session.reader(patient=True) as reader:
+        aside = reader.aside
+    if aside:
+        keys = " ".join(as_word(one.account_key) for one in aside)
+        raise LedgerError(
+            " ".join(one.sentence() for one in aside),
+            try_="use the program version that wrote the event, or restore it from a "
+            f"backup; then: seat-ledger projection resume {keys}",
+        )
+    return "every event, of every account"
+
+
+def _streams(session: Session) -> str:
+    """Whether the versions of each stream follow one another."""
+    from seat_ledger.store.connection import connect  # noqa: PLC0415
+    from seat_ledger.store.streams import breaks  # noqa: PLC0415
+
+    with connect(session.conninfo(), autocommit=True) as connection:
+        found = breaks(connection)
+    if found:
+        named = "; ".join(one.sentence() for one in found[:3])
+        raise LedgerError(
+            f"{len(found):,} events do not follow the last of their stream: {named}"
+            f"{' …' * (len(found) > 3)}.",
+            try_="restore the store from a backup",
+        )
+    return "every version follows the one before it"
+
+
 def _trust(session: Session) -> str:
     from seat_ledger.store.connection import connect, is_trusted  # noqa: PLC0415
 
@@ -241,6 +273,8 @@ CHECKS: dict[str, Check] = {
     "clock": _clock,
     "schema": _schema,
     "positions": _positions,
+    "events": _readable,
+    "streams": _streams,
     "projections": _projections,
     "roles": _roles,
     "secrets": _secrets,

@@ -8,7 +8,7 @@ import click
 
 from cli import times
 from cli.render import Answer
-from cli.session import Question, option_account, reading
+from cli.session import Question, option_account, reading, reading_some
 from cli.writing import writing
 
 
@@ -65,12 +65,13 @@ def list_(question: Question, account: str | None, **given: Any) -> Answer:
 
 @group.command()
 @click.argument("position", type=int)
-@reading
+@reading_some
 def show(question: Question, position: int, **_: Any) -> Answer:
     """One event, with both clocks, its data, and what reversed it."""
     from projections import journal  # noqa: PLC0415
 
     row = journal.show(question.reader, position, question.known)
+    question.is_about([row["account"]])
     lines = [
         ("event", row["event"]),
         ("account", row["account"]),

@@ -189,7 +189,8 @@ def verify(
     """Compute the tree anew from the stored events; exit 3 where something differs.
 
     Names the first position that was altered, is missing, was inserted or changed
-    places; and what is missing at the end, by the checkpoints kept elsewhere.
+    places; and what is missing at the end, by the checkpoints kept elsewhere. Names
+    also events with a version that does not follow the last of their stream.
     """
     from seat_ledger import evidence  # noqa: PLC0415
 

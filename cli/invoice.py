@@ -11,7 +11,7 @@ from cli.auditing import audit
 from cli.counting import option_typed_prices
 from cli.invoice_seal import sealing
 from cli.render import Answer, document, say, to_json
-from cli.session import Question, Session, option_account, reading
+from cli.session import Question, Session, option_account, reading, reading_some
 from cli.writing import options_of_writing, record, told
 from seat_ledger.calendar import ZoneHistory
 from seat_ledger.values import as_word
@@ -154,12 +154,13 @@ def _left_out(corrections: list[dict[str, Any]]) -> list[str]:
 
 @group.command()
 @click.argument("invoice", metavar="NUMBER")
-@reading
+@reading_some
 def show(question: Question, invoice: str, **_: Any) -> Answer:
     """An invoice as it was recorded."""
     from projections.billing import invoices  # noqa: PLC0415
 
     found = invoices.find(question.reader, invoice, question.known)
+    question.is_about([found.account])
     return _shown(question, found)
 
 
@@ -194,7 +195,7 @@ def _shown(question: Question, found: Issued) -> Answer:
 
 @group.command()
 @click.argument("invoice", metavar="NUMBER")
-@reading
+@reading_some
 def reproduce(question: Question, invoice: str, **_: Any) -> Answer:
     """Compute an invoice again from what was known then; exit 3 if it differs.
 
@@ -204,6 +205,7 @@ def reproduce(question: Question, invoice: str, **_: Any) -> Answer:
     from projections.billing import drafting, invoices  # noqa: PLC0415
 
     found = invoices.find(question.reader, invoice, question.known)
+    question.is_about([found.account])
     again = drafting.reproduced(question.reader, found)
     shown, anew = _shown(question, found), _shown(question, again)
     recorded, computed = (to_json(document(one)) for one in (shown, anew))

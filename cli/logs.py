@@ -47,6 +47,7 @@ _LEVELS = {
     "bug": "error",
     "failed": "warning",
     "catch_up_stopped": "error",
+    "set_aside": "error",
     "cut_off": "warning",
     "disconnected": "warning",
 }

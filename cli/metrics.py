@@ -22,6 +22,7 @@ _HELP = {
     "seat_ledger_projection_lag_events": "Events that the projections lack.",
     "seat_ledger_projection_lag_seconds": "How long the oldest of them has waited.",
     "seat_ledger_projection_stuck": "Whether something stops the projections.",
+    "seat_ledger_accounts_set_aside": "Accounts with an event that cannot be read.",
     "seat_ledger_renewals_due": "Accounts with a renewal due.",
     "seat_ledger_verify_last_run_timestamp_seconds": "When verify last ended.",
     "seat_ledger_verify_duration_seconds": "How long the last verify took.",
@@ -76,8 +77,10 @@ def _state(conninfo: str) -> dict[str, float]:
     if row["state"] != "stale":
         with Reader(conninfo, catch_up=False) as reader:
             now = reader.database_now()
+            aside = len(reader.aside)
             accounts = reader.accounts(reader.knowledge())
             due = sum(1 for account in accounts if account.renewal_due(now))
+        figures["seat_ledger_accounts_set_aside"] = float(aside)
         figures["seat_ledger_renewals_due"] = float(due)
     return figures
 

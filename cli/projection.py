@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from cli import times
 from cli.logs import teller
 from cli.rebuilding import RESULTS, rebuild_and_tell
-from cli.render import Answer, emit
+from cli.render import Answer, emit, say
 from cli.session import Session, option_database, option_format
+from seat_ledger.values import as_word
+
+if TYPE_CHECKING:
+    from projections.set_aside import SetAside
 
 
 @click.group(epilog="Example: seat-ledger projection rebuild")
@@ -40,7 +44,12 @@ def _session() -> Session:
 @option_database
 @option_format
 def status(metrics: Path | None) -> None:
-    """How far the projections are, against the store's head and the clock."""
+    """How far the projections are; exit 3 where an event cannot be read.
+
+    An event that cannot be read sets its account aside; one of no account stops the
+    projections.
+    """
+    from projections.status import aside as ask_aside  # noqa: PLC0415
     from projections.status import rebuilding  # noqa: PLC0415
     from projections.status import status as ask  # noqa: PLC0415
     from seat_ledger.store.connection import connect  # noqa: PLC0415
@@ -49,6 +58,7 @@ def status(metrics: Path | None) -> None:
     with connect(session.ready(), role="reader", autocommit=True) as connection:
         rows = ask(connection)
         builder = rebuilding(connection)
+        aside = ask_aside(connection)
     if metrics is not None:
         from cli.metrics import write_status  # noqa: PLC0415
 
@@ -62,12 +72,33 @@ def status(metrics: Path | None) -> None:
         ("oldest waiting", lambda row: times.span(row["lag_seconds"])),
         ("state", _state),
     ]
-    extra = {"rebuilding": None if builder is None else list(builder)}
+    extra: dict[str, Any] = {"rebuilding": None if builder is None else list(builder)}
+    extra["set_aside"] = [one.document() for one in aside]
     answer = Answer(rows, columns, sentence=_status_in_words(rows), extra=extra)
-    answer.notes = list(_status_notes(rows[0], builder))
+    answer.notes = [*_status_notes(rows[0], builder), *_sentences(aside)]
     if any(row["state"] == "stale" for row in rows):
         answer.next_command = "seat-ledger projection rebuild"
+    elif aside:
+        answer.next_command = f"seat-ledger projection resume {_keys(aside)}"
     emit(answer, session.format)
+    if aside or rows[0]["stuck_at"] is not None:
+        _say_beside(session, aside)
+        raise click.exceptions.Exit(3)
+
+
+def _sentences(aside: Iterable[SetAside]) -> list[str]:
+    return [one.sentence() for one in aside]
+
+
+def _keys(aside: Iterable[SetAside]) -> str:
+    return " ".join(as_word(one.account_key) for one in aside)
+
+
+def _say_beside(session: Session, aside: Iterable[SetAside]) -> None:
+    """Name on stderr what a form of rows alone does not show."""
+    if session.format != "table":
+        for sentence in _sentences(aside):
+            say(sentence)
 
 
 def _status_notes(row: dict[str, Any], builder: Any) -> Iterator[str]:
@@ -117,7 +148,10 @@ def _status_in_words(rows: list[dict[str, Any]]) -> str:
 @option_database
 @option_format
 def run(follow: bool, rebuild_stale: bool, poll: float) -> None:
-    """Catch up to the head as it is now, or (--follow) go on."""
+    """Catch up to the head as it is now, or (--follow) go on.
+
+    Ends with 3 where an account is set aside: one of its events cannot be read.
+    """
     from projections import engine, generation  # noqa: PLC0415
     from projections.catch_up import may_not_write  # noqa: PLC0415
     from seat_ledger.store.connection import connect  # noqa: PLC0415
@@ -136,13 +170,19 @@ def run(follow: bool, rebuild_stale: bool, poll: float) -> None:
     with connect(conninfo, role="projector", autocommit=True) as connection:
         before = generation.served(connection).checkpoint
         found = engine.catch_up(connection, patient=True)
+        aside = engine.aside(connection)
     if found.checkpoint < found.head:
         raise may_not_write()
     row = {"checkpoint": found.checkpoint, "head": found.head, "before": before}
     said = f"Caught up from position {before} to {found.checkpoint}."
     if before == found.checkpoint:
         said = f"Nothing to do: the projections are at position {before}."
-    emit(Answer([row], sentence=said), session.format)
+    answer = Answer([row], sentence=said, notes=_sentences(aside))
+    answer.extra = {"set_aside": [one.document() for one in aside]}
+    emit(answer, session.format)
+    if aside:
+        _say_beside(session, aside)
+        raise click.exceptions.Exit(3)
 
 
 def _follow(conninfo: str, poll: float) -> bool:
@@ -176,14 +216,76 @@ def _follow(conninfo: str, poll: float) -> bool:
     show_envvar=True,
     help="How progress is told on stderr.",
 )
+@click.option(
+    "--set-aside",
+    "named",
+    multiple=True,
+    metavar="ACCOUNT",
+    help="Go on without the later events of this account, where one cannot be read; "
+    "its key, or the event's position. Can be repeated.",
+)
 @option_metrics
 @option_database
 @option_format
-def rebuild(workers: int | None, results: Path, metrics: Path | None, log: str) -> None:
-    """Make all projections anew beside the served ones, check them, then switch."""
-    code = rebuild_and_tell(_session(), workers, metrics, results, log=log)
+def rebuild(
+    workers: int | None,
+    results: Path,
+    metrics: Path | None,
+    log: str,
+    named: tuple[str, ...],
+) -> None:
+    """Make all projections anew beside the served ones, check them, then switch.
+
+    An event that cannot be read ends it, unless its account was set aside before or is
+    named with --set-aside. An account of which all can be read again is taken back.
+    """
+    code = rebuild_and_tell(_session(), workers, metrics, results, log=log, named=named)
     if code:
         raise click.exceptions.Exit(code)
+
+
+@group.command()
+@click.argument("accounts", nargs=-1, metavar="[ACCOUNT]...")
+@option_database
+@option_format
+def resume(accounts: tuple[str, ...]) -> None:
+    """Take accounts back that are set aside, all if none is named.
+
+    To be run when the event can be read again: with a newer program, or once it is
+    restored. What was left out is read, up to what still cannot be read; ends with 3
+    where something is left.
+    """
+    from projections.resuming import resume as take_back  # noqa: PLC0415
+
+    session = _session()
+    taken = take_back(session.ready(), list(accounts))
+    left = [after for _, after in taken if after is not None]
+    rows = [
+        {
+            "account": before.account_key,
+            "from_position": before.position,
+            "outcome": "resumed" if after is None else "set_aside",
+            "position": None if after is None else after.position,
+            "reason": None if after is None else after.reason,
+        }
+        for before, after in taken
+    ]
+    columns = [
+        (name.replace("_", " "), lambda row, name=name: row[name])
+        for name in ("account", "from_position", "outcome", "position", "reason")
+    ]
+    done = len(rows) - len(left)
+    said = "1 account is" if done == 1 else f"{done} accounts are"
+    said += " taken back into service."
+    if not rows:
+        said = "No account is set aside."
+    elif left:
+        many = "1 stays" if len(left) == 1 else f"{len(left)} stay"
+        said += f" {many} set aside."
+    answer = Answer(rows, columns, sentence=said, notes=_sentences(left))
+    emit(answer, session.format)
+    if left:
+        raise click.exceptions.Exit(3)
 
 
 @group.command()
@@ -226,12 +328,17 @@ def verify(
         (name, lambda row, name=name: row[name])
         for name in ("projection", "check", "status", "compared", "found")
     ]
-    extra = {"full": full, "accounts": found.accounts, "complete": found.complete}
+    extra: dict[str, Any] = {"full": full, "accounts": found.accounts}
+    extra["complete"] = found.complete
     extra["of_accounts"] = found.of_accounts
+    extra["set_aside"] = [one.document() for one in found.aside]
     answer = Answer(rows, columns, sentence=said, extra=extra)
     answer.known = (found.position, None)
-    if wrong:
+    if found.aside:
+        answer.next_command = f"seat-ledger projection resume {_keys(found.aside)}"
+    elif wrong:
         answer.next_command = "seat-ledger projection rebuild"
     emit(answer, session.format)
     if wrong:
+        _say_beside(session, found.aside)
         raise click.exceptions.Exit(3)

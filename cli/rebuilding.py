@@ -6,26 +6,30 @@ import json
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cli.files import write_whole
 from cli.render import Answer, emit, say
 from cli.session import Session
 from seat_ledger.errors import LedgerError
 
+if TYPE_CHECKING:
+    from projections.outcome import Result
+
 RESULTS = "run_results.json"
 
 
-def rebuild_and_tell(
+def rebuild_and_tell(  # noqa: PLR0913  an option each
     session: Session,
     workers: int | None = None,
     metrics: Path | None = None,
     results: Path | None = None,
     *,
     log: str = "text",
+    named: Collection[str] = (),
 ) -> int:
     """Rebuild and tell; write the outcome down whatever it is; return the exit code."""
     from projections.outcome import Result  # noqa: PLC0415
@@ -36,7 +40,7 @@ def rebuild_and_tell(
     failed = Result()
     try:
         with _ended_by_signals():
-            result = make(session.ready(), workers)
+            result = make(session.ready(), workers, named)
     except BaseException as error:  # whatever it is, the outcome tells
         failed.error = _outcome_of(error)
         failed.seconds = time.monotonic() - failed.began
@@ -50,9 +54,7 @@ def rebuild_and_tell(
     if result.error is not None:
         for one in unwritten:
             say(f"Error: {one.message}")
-    code = _tell_result(
-        session, document, result.error, results if not unwritten else None
-    )
+    code = _tell_result(session, document, result, results if not unwritten else None)
     if unwritten and not code:
         raise unwritten[0]
     return code
@@ -76,7 +78,7 @@ def _ended_by_signals() -> Iterator[None]:
             signal.signal(number, signal.SIG_DFL)
 
 
-def _make(conninfo: str, workers: int) -> Any:
+def _make(conninfo: str, workers: int, named: Collection[str]) -> Any:
     """Rebuild, with a line for each projection."""
     from cli.heartbeat import heartbeat  # noqa: PLC0415
     from projections.catalogue import PROJECTIONS  # noqa: PLC0415
@@ -101,10 +103,10 @@ def _make(conninfo: str, workers: int) -> Any:
             say(f"{line}{made.rows:>12,} rows {made.seconds:>8.1f} s")
 
     with heartbeat("Rebuilding") as at:
-        return rebuild(conninfo, workers=workers, tell=tell, at=at)
+        return rebuild(conninfo, workers=workers, tell=tell, at=at, named=named)
 
 
-def _make_in_json(conninfo: str, workers: int) -> Any:
+def _make_in_json(conninfo: str, workers: int, named: Collection[str]) -> Any:
     """Rebuild, with a line of JSON for each phase and each projection."""
     from cli.logs import logger  # noqa: PLC0415
     from projections.outcome import Made  # noqa: PLC0415
@@ -121,6 +123,7 @@ def _make_in_json(conninfo: str, workers: int) -> Any:
         conninfo,
         workers=workers,
         tell=tell,
+        named=named,
         at=lambda what: log.info("phase", doing=what),
     )
 
@@ -161,8 +164,9 @@ def _write_down(
 
 
 def _tell_result(
-    session: Session, document: dict[str, Any], error: Any, results: Path | None
+    session: Session, document: dict[str, Any], result: Result, results: Path | None
 ) -> int:
+    error = result.error
     rows = document.pop("rows")
     passed = sum(1 for row in rows if row["status"] == "ok")
     failed = sum(1 for row in rows if row["status"] == "error")
@@ -182,6 +186,8 @@ def _tell_result(
         for name in ("projection", "rows", "digest", "seconds", "status")
     ]
     notes = [f"The outcome is in {results}."] if results else []
+    notes += [f"Account {one.account_key} is taken back." for one in result.resumed]
+    notes += [one.sentence() for one in result.aside]
     emit(
         Answer(rows, columns, sentence=said, notes=notes, extra=document),
         session.format,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import getpass
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -19,7 +19,10 @@ from seat_ledger.lazy import lazy
 from seat_ledger.values import check_text
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from projections.reader import AccountFacts, Knowledge, Reader
+    from projections.set_aside import SetAside
     from seat_ledger.application import SeatLedger
     from seat_ledger.calendar import ZoneHistory
 
@@ -80,7 +83,18 @@ class Session:
         from seat_ledger.application import SeatLedger  # noqa: PLC0415
 
         self.check_schema()
-        return SeatLedger(self.conninfo())
+        ledger = SeatLedger(self.conninfo())
+        ledger.set_aside = self._set_aside()
+        return ledger
+
+    def _set_aside(self) -> dict[UUID, str]:
+        """Why nothing is to be recorded in some accounts, as far as one may see it."""
+        from projections.status import aside_as_seen  # noqa: PLC0415
+        from seat_ledger.store.connection import connect  # noqa: PLC0415
+
+        with connect(self.conninfo(), role="reader", autocommit=True) as connection:
+            found = aside_as_seen(connection)
+        return {one.account_id: one.sentence() for one in found}
 
     def check_schema(self) -> None:
         """Make sure of the schema, or make it where the embedded server is ours."""
@@ -185,8 +199,16 @@ def reading(function: F) -> F:
     return option_known_at(printing(function))
 
 
-def printing(function: F) -> F:
-    """The same for a command that takes what is known in its own way."""
+def reading_some(function: F) -> F:
+    """The same for an answer that finds out itself which accounts it is about."""
+    return option_known_at(printing(function, of_all=False))
+
+
+def printing(function: F, *, of_all: bool = True) -> F:
+    """The same for a command that takes what is known in its own way.
+
+    One that is not given an account is about all of them; `of_all` says otherwise.
+    """
 
     @functools.wraps(function)
     def call(**given: Any) -> None:
@@ -198,8 +220,12 @@ def printing(function: F) -> F:
             if isinstance(value, str):
                 check_text(value, name)
         with session.reader() as reader:
-            answer: Answer = function(Question(reader, given), **given)
+            question = Question(reader, given)
+            if reader.aside and of_all and not given.get("account"):
+                question.is_about_all()
+            answer: Answer = function(question, **given)
             emit(answer, session.format)
+            question.check_whole()
             code = answer.exit_code
         if code:
             raise click.exceptions.Exit(code)
@@ -214,16 +240,53 @@ class Question:
         self.reader = reader
         self.given = given
         self.now = reader.database_now()
+        self.aside: dict[UUID, SetAside] = {}
 
     @lazy
     def known(self) -> Knowledge:
-        """What the answer may use (R41, R78)."""
+        """What the answer may use (R41, R78); of an account set aside, what is read."""
         said = self.given.get("known_at")
-        return self.reader.knowledge() if said is None else self.knowledge_of(said)
+        found = self.reader.knowledge() if said is None else self.knowledge_of(said)
+        return self._readable(found)
 
     def knowledge_of(self, said: str) -> Knowledge:
         """What was known at a position or moment, as people write it."""
         return self.reader.knowledge(times.knowledge(said, self._zones(), self.now))
+
+    def _readable(self, known: Knowledge) -> Knowledge:
+        """The same, but not beyond what can be read of the one account (R74)."""
+        key = self.given.get("account")
+        if not key:
+            return known
+        aside = self.reader.aside_of(key)
+        if aside is None or aside.position > known.position:
+            return known
+        self.aside[aside.account_id] = aside
+        before = self.reader.knowledge(aside.position - 1)
+        return before._replace(is_head=False, upto=known.upto)
+
+    def is_about(self, keys: Iterable[str]) -> None:
+        """Note accounts that the answer is about, where they are set aside."""
+        for key in keys if self.reader.aside else ():
+            aside = self.reader.aside_of(key)
+            if aside is not None and aside.position <= self.known.position:
+                self.aside[aside.account_id] = aside
+
+    def is_about_all(self) -> None:
+        """Note all accounts that are set aside, for an answer about every account."""
+        for aside in self.reader.aside_at(self.known):
+            self.aside[aside.account_id] = aside
+
+    def aside_documents(self) -> list[dict[str, Any]]:
+        """What the answer lacks, as its document says it."""
+        return [one.document() for one in self.aside.values()]
+
+    def check_whole(self) -> None:
+        """Raise AccountSetAside where the answer lacks what cannot be read (R74)."""
+        if self.aside:
+            from projections.reader import AccountSetAside  # noqa: PLC0415
+
+            raise AccountSetAside(*self.aside.values())
 
     @lazy
     def account(self) -> AccountFacts:
@@ -270,6 +333,13 @@ class Question:
         notes = [*words.pop("notes", ()), self.footer()]
         if extra.get("renewal_due"):
             notes.append("A renewal is due: seat-ledger account renew --due")
+        if self.aside:
+            extra = {**extra, "set_aside": self.aside_documents()}
+            notes += [
+                f"Set aside at position {one.position}: what is known of "
+                f"{one.account_key} ends before it."
+                for one in self.aside.values()
+            ]
         return Answer(
             rows,
             columns,

@@ -10,16 +10,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg
 from psycopg.rows import dict_row
 
-from projections import generation, periods
+from projections import generation, periods, set_aside
 from projections.contracts import AccountFacts, facts_of
 from projections.decoding import (
+    Scope,
     UnreadableEvent,
-    check_known,
+    check_readable,
     decode,
     open_persons,
     unreadable,
@@ -29,6 +30,7 @@ from projections.locks import CATCH_UP_LOCK
 from projections.persons import erase_recorded
 from projections.pinning import settle
 from projections.queries import queries
+from projections.set_aside import EVERYTHING, scope_of
 from projections.upsert import replace
 from seat_ledger.errors import NotAllowed, SchemaMismatch
 
@@ -44,7 +46,7 @@ _LOCK = (
 holds the lock and does nothing with it is cut off.
 """
 
-_REFUSED = (psycopg.DataError, psycopg.IntegrityError)
+REFUSED = (psycopg.DataError, psycopg.IntegrityError)
 """What the tables say of events that decode, and make no rows all the same."""
 
 _Connection = psycopg.Connection[Any]
@@ -57,8 +59,9 @@ def catch_up(connection: _Connection, *, patient: bool = False) -> Served:
     """Bring the served tables to the head as it is now; return where they are.
 
     The connection is in autocommit mode. A role that may not write leaves the tables
-    as they are. Raises UnreadableEvent (R74); SchemaMismatch for tables of another
-    definition, or, unless `patient`, when so much is missing that a rebuild is due.
+    as they are. Raises UnreadableEvent for an event of no account (R74);
+    SchemaMismatch for tables of another definition, or, unless `patient`, when so much
+    is missing that a rebuild is due.
     """
     found = _served(connection)
     head = found.head
@@ -124,37 +127,72 @@ def may_not_write() -> NotAllowed:
 def advance(connection: _Connection, number: int, head: int) -> int:
     """Take the next batch of events, all of it or none; return the new checkpoint.
 
-    An event that cannot be read, or whose rows the tables refuse, stops it: what stands
-    before is taken, and the event is noted, so that status shows what stops the
-    projections since when.
+    An event that cannot be read, or whose rows the tables refuse, sets its account
+    aside, and the others go on (R74). Where its account is not known it stops
+    everything: what stands before is taken, and the event is noted, so that status
+    shows what stops the projections since when.
     """
-    try:
-        with connection.transaction():
-            return locked_advance(connection, number, head)
-    except UnreadableEvent as error:
-        stopped = error
-    except _REFUSED as error:
-        stopped = _first_refused(connection, number, head, error)
-    first = _go_up_to(connection, number, stopped)
+    while True:
+        try:
+            with connection.transaction():
+                return locked_advance(connection, number, head)
+        except UnreadableEvent as error:
+            stopped = error
+        except REFUSED as error:
+            stopped = _first_refused(connection, number, head, error)
+        if not set_account_aside(connection, number, stopped):
+            _stop(connection, number, stopped)
+
+
+def set_account_aside(
+    connection: _Connection, number: int, stopped: UnreadableEvent
+) -> bool:
+    """Set the account of an event aside; False where nobody can tell whose it is.
+
+    False too where the account is set aside there already, and the event should not
+    have been met.
+    """
+    with connection.transaction():
+        connection.execute(_LOCK, [CATCH_UP_LOCK])
+        if _position(connection, number).position >= stopped.position:
+            return True  # somebody else came past it meanwhile
+        origin = set_aside.origin_of(connection, stopped.position)
+        if origin.account_id is None:
+            return False
+        return set_aside.note(connection, origin, stopped.position, stopped.reason)
+
+
+def _stop(connection: _Connection, number: int, stopped: UnreadableEvent) -> None:
+    """Take what was recorded before an event of no account, and raise it."""
+    after = _position(connection, number).position
+    given = {"after": after, "position": stopped.position}
+    row = connection.execute(_REFRESH["boundary"], given).fetchone()
+    boundary = max(after, row[0] if row else 0)
+    while _position(connection, number).position < boundary:
+        advance(connection, number, boundary)
     connection.execute(
         "UPDATE projection.generation SET failed_position = %s, "
         "failed_reason = %s, failed_at = clock_timestamp() "
         "WHERE number = %s AND failed_position IS DISTINCT FROM %s",
-        [first.position, first.message, number, first.position],
+        [stopped.position, stopped.message, number, stopped.position],
     )
-    raise first
+    raise stopped
 
 
 def _first_refused(
     connection: _Connection, number: int, head: int, error: Exception
 ) -> UnreadableEvent:
-    """The first event whose rows the tables refuse, by halving.
+    """The first event whose rows the tables refuse.
 
-    First the command is found, then the event: inside a command that is right the
-    tables may refuse what its end makes good.
+    Mostly it is an unassignment that ends nothing. Else it is found by halving: first
+    the command, then the event; inside a command that is right the tables may refuse
+    what its end makes good.
     """
-    after = _position(connection, number)
+    after = _position(connection, number).position
     ends = _whole(connection, after + BATCH, head)
+    position = _first_unpaired(connection, number, ends)
+    if position is not None and position > after:
+        return unreadable(connection, position, "it ends no holding", "seat_holding")
 
     def refusal(upto: int) -> Exception | None:
         return _refusal(connection, number, upto)
@@ -169,6 +207,21 @@ def _first_refused(
     told = error.diag.message_primary if isinstance(error, psycopg.Error) else None
     reason = f"its rows are refused: {told or error}"
     return unreadable(connection, upto, reason, "journal")
+
+
+def _first_unpaired(connection: _Connection, number: int, upto: int) -> int | None:
+    """The first unassignment of the next batch that ends nothing, if one does."""
+    with connection.transaction(force_rollback=True):
+        try:
+            after, _, scope = _begin(connection, number, upto)
+            decode(connection, after, upto, scope=scope)
+        except UnreadableEvent:
+            return None
+        touched = Touched(connection, after, upto)
+        row = connection.execute(
+            _REFRESH["unpaired"], {"known": upto, **touched.given()}
+        ).fetchone()
+    return None if row is None else int(row[1])
 
 
 def _halve(
@@ -190,25 +243,9 @@ def _refusal(connection: _Connection, number: int, upto: int) -> Exception | Non
     try:
         with connection.transaction(force_rollback=True):
             locked_advance(connection, number, upto)
-    except (UnreadableEvent, *_REFUSED) as refused:
+    except (UnreadableEvent, *REFUSED) as refused:
         return refused
     return None
-
-
-def _go_up_to(
-    connection: _Connection, number: int, stopped: UnreadableEvent
-) -> UnreadableEvent:
-    """Take what stands before an event that cannot be read; return the first such."""
-    while True:
-        try:
-            with connection.transaction():
-                locked_advance(connection, number, stopped.position - 1)
-        except UnreadableEvent as earlier:
-            stopped = earlier
-        except _REFUSED:  # it stands inside a command
-            return stopped
-        else:
-            return stopped
 
 
 def locked_advance(connection: _Connection, number: int, head: int) -> int:
@@ -217,13 +254,11 @@ def locked_advance(connection: _Connection, number: int, head: int) -> int:
     A switch takes the same lock: what is served now is so until the end. Raises
     Superseded where another generation is.
     """
-    connection.execute(_LOCK, [CATCH_UP_LOCK])
-    after = _position(connection, number)
-    if after >= head:
+    after, upto, scope = _begin(connection, number, head)
+    if after >= upto:
         return after
-    upto = _whole(connection, after + BATCH, head)
-    check_known(connection, after, upto)
-    made = decode(connection, after, upto)
+    check_readable(connection, {**scope, "after": after, "upto": upto})
+    made = decode(connection, after, upto, scope=scope)
     if made["person"]:
         open_persons(connection, after, upto)
     erase_recorded(connection, after, upto)
@@ -237,16 +272,39 @@ def locked_advance(connection: _Connection, number: int, head: int) -> int:
     return upto
 
 
-def _position(connection: _Connection, number: int) -> int:
+def _begin(connection: _Connection, number: int, head: int) -> tuple[int, int, Scope]:
+    """Lock out whoever else catches up: where the next batch begins and ends, of what.
+
+    The transaction ends the lock.
+    """
+    connection.execute(_LOCK, [CATCH_UP_LOCK])
+    after, leaves_out = _position(connection, number)
+    if after >= head:
+        return after, after, EVERYTHING
+    upto = _whole(connection, after + BATCH, head)
+    return after, upto, scope_of(connection) if leaves_out else EVERYTHING
+
+
+class _Place(NamedTuple):
+    """How far a generation is, and whether accounts of it are set aside."""
+
+    position: int
+    leaves_out: bool
+
+
+def _position(connection: _Connection, number: int) -> _Place:
     """How far a generation is. Raises Superseded where it is not served any more."""
-    row = connection.execute(
-        "SELECT position FROM projection.generation "
-        "WHERE number = %s AND state <> 'kept'",
-        [number],
-    ).fetchone()
+    try:
+        row = connection.execute(
+            "SELECT position, EXISTS (SELECT FROM set_aside) "
+            "FROM projection.generation WHERE number = %s AND state <> 'kept'",
+            [number],
+        ).fetchone()
+    except psycopg.errors.UndefinedTable as error:  # dropped since
+        raise Superseded from error
     if row is None:
         raise Superseded
-    return int(row[0])
+    return _Place(*row)
 
 
 def _whole(connection: _Connection, upto: int, head: int) -> int:
@@ -264,14 +322,20 @@ def _whole(connection: _Connection, upto: int, head: int) -> int:
 class Touched:
     """What a batch of events touched, as arrays for the queries."""
 
-    def __init__(self, connection: _Connection, after: int, upto: int) -> None:
+    def __init__(
+        self,
+        connection: _Connection,
+        after: int,
+        upto: int,
+        account_no: int | None = None,
+    ) -> None:
+        given = {"after": after, "upto": upto, "account_no": account_no}
         with connection.cursor(row_factory=dict_row) as cursor:
-            rows = cursor.execute(
-                _REFRESH["touched"], {"after": after, "upto": upto}
-            ).fetchall()
+            rows = cursor.execute(_REFRESH["touched"], given).fetchall()
+        self.astray = [row["position"] for row in rows if row["kind"] == "astray"]
         self.seats = [row for row in rows if row["kind"] == "seat"]
         self.contracts = {
-            row["account_no"]: row["since"] for row in rows if row["kind"] != "seat"
+            row["account_no"]: row["since"] for row in rows if row["kind"] == "contract"
         }
         self.types: dict[tuple[int, str], datetime] = {}
         for row in self.seats:
@@ -301,9 +365,17 @@ class Touched:
         }
 
 
-def refresh(connection: _Connection, after: int, upto: int) -> None:
-    """Compute anew what the journal's rows of ``(after, upto]`` touched."""
-    touched = Touched(connection, after, upto)
+def refresh(
+    connection: _Connection, after: int, upto: int, account_no: int | None = None
+) -> None:
+    """Compute anew what the journal's rows of ``(after, upto]`` touched.
+
+    Of one account, where it is named. Raises UnreadableEvent.
+    """
+    touched = Touched(connection, after, upto, account_no)
+    if touched.astray:
+        reason = "what it reverses is no entry of its account"
+        raise unreadable(connection, min(touched.astray), reason, "journal")
     given = {"known": upto, **touched.given()}
     if touched.seats:
         for name, scope, keys in (

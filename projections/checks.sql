@@ -7,11 +7,16 @@ SELECT percentile_disc(%(shares)s::float8[]) WITHIN GROUP (ORDER BY account_no)
        ) AS sampled;
 
 -- journal_is_whole --
--- Every event of the store up to the ceiling is in the journal.
+-- Every event of the store up to the ceiling is in the journal, but for those of accounts
+-- that are set aside.
 SELECT stored.events, kept.events AS kept, %(ceiling)s::bigint AS position
   FROM (SELECT count(*) AS events
           FROM ledger.stored_events
-         WHERE notification_id <= %(ceiling)s::bigint) AS stored,
+         WHERE notification_id <= %(ceiling)s::bigint
+           AND (originator_id <> ALL (%(aside)s::uuid[])
+                OR notification_id < (%(aside_from)s::bigint[])[
+                    array_position(%(aside)s::uuid[], originator_id)])
+       ) AS stored,
        (SELECT count(*) AS events FROM journal
          WHERE position <= %(ceiling)s::bigint) AS kept
  WHERE stored.events <> kept.events;
@@ -52,14 +57,69 @@ SELECT account.account_key AS account, held.seat_type::text AS seat_type, held.n
  LIMIT 1;
 
 -- unpaired --
--- An unassignment that has nothing at all to end makes no row that the table takes.
-SELECT account.account_key AS account, held.seat_type::text AS seat_type, held.number,
-       held.held_until, held.unassigned AS position
-  FROM seat_holding_at(%(ceiling)s::bigint) AS held
-  JOIN account ON account.account_no = held.account_no
- WHERE held.entry IS NULL
- ORDER BY position
+-- An unassignment that has nothing at all to end makes no row that the table takes: the
+-- first from which on a seat has more of them than assignments.
+SELECT account.account_key AS account, said.seat_type::text AS seat_type, said.number,
+       said.effective_at AS held_until, said.position
+  FROM (
+       SELECT position, excess,
+              max(position) FILTER (WHERE excess <= 0) OVER (
+                  PARTITION BY account_no, seat_type, number, user_no) AS last_right
+         FROM (
+              SELECT account_no, seat_type, number, user_no, position,
+                     sum(CASE topic WHEN 'SeatUnassigned' THEN 1 ELSE -1 END) OVER (
+                         PARTITION BY account_no, seat_type, number, user_no
+                         ORDER BY position) AS excess
+                FROM entry_at(%(ceiling)s::bigint)
+               WHERE topic IN ('SeatAssigned', 'SeatUnassigned')
+              ) AS counted
+       ) AS known
+  JOIN journal AS said ON said.position = known.position
+  JOIN account ON account.account_no = said.account_no
+ WHERE known.excess > 0
+   AND known.position > coalesce(known.last_right, 0)
+ ORDER BY said.position
  LIMIT 1;
+
+-- account_twice --
+-- The first second opening of an account.
+SELECT min(account_no)
+  FROM (SELECT account_no,
+               row_number() OVER (PARTITION BY account_id ORDER BY account_no) AS nth
+          FROM account) AS opened
+ WHERE nth > 1;
+
+-- person_twice --
+-- The first second beginning of a user.
+SELECT min(user_no)
+  FROM (SELECT user_no,
+               row_number() OVER (PARTITION BY user_id ORDER BY user_no) AS nth
+          FROM person) AS added
+ WHERE nth > 1;
+
+-- astray --
+-- A reversal of what is no entry of its account.
+SELECT min(reversal.position) AS position
+  FROM journal AS reversal
+ WHERE reversal.topic = 'EntryReversed'
+   AND NOT EXISTS (
+       SELECT 1
+         FROM journal AS root
+        WHERE root.position = reversal.root
+          AND root.account_no = reversal.account_no);
+
+-- broken_streams --
+-- Streams in which versions are missing or come twice (R74).
+SELECT originator_id
+  FROM ledger.stored_events
+ WHERE notification_id <= %(ceiling)s::bigint
+   AND (originator_id <> ALL (%(aside)s::uuid[])
+        OR notification_id < (%(aside_from)s::bigint[])[
+            array_position(%(aside)s::uuid[], originator_id)])
+ GROUP BY originator_id
+HAVING count(*) <> max(originator_version)
+    OR min(originator_version) <> 1
+    OR sum(originator_version) * 2 <> count(*) * (count(*) + 1);
 
 -- holdings_within_seats --
 -- A seat is held only while it is under contract (R24).

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from projections.decoding import UnreadableEvent, not_readable
+from projections.set_aside import StoredOrigin
 from seat_ledger.calendar import BillingCalendar, ZoneChange, ZoneHistory, zone
 from seat_ledger.errors import NotFound
 from seat_ledger.values import COUNTING_MODES, account_id
@@ -129,13 +130,12 @@ def _check(row: Row, opened: Row) -> None:
 def _unreadable(row: Row, opened: Row, reason: str) -> UnreadableEvent:
     said = opened["details"]
     key = said.get("account_key") if isinstance(said, dict) else None
+    account = key if isinstance(key, str) else f"number {opened['position']}"
+    origin = StoredOrigin(
+        row["topic"], UUID(int=0), 0, opened["position"], None, account
+    )
     return not_readable(
-        row["position"],
-        row["topic"],
-        reason.rstrip("."),
-        account=key if isinstance(key, str) else None,
-        stream=f"account number {opened['position']}",
-        projection="billing_period",
+        row["position"], reason.rstrip("."), origin, projection="billing_period"
     )
 
 

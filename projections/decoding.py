@@ -1,12 +1,13 @@
 """The event log, decoded: the one step that reads stored states.
 
-What cannot be read stops here and is named with its position (R74): an unknown type
-or version at once, anything else by halving the range in which it fails.
+What cannot be read is named with its position (R74): an unknown type or version, and a
+version that does not follow its stream's last, at once; anything else by halving the
+range in which it fails. Accounts that are set aside are left out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,6 +20,7 @@ from projections.persons import (
     fill_directory,
 )
 from projections.queries import queries
+from projections.set_aside import EVERYTHING, StoredOrigin, origin_of
 from seat_ledger.errors import IntegrityFailure
 
 _Connection = psycopg.Connection[Any]
@@ -36,8 +38,13 @@ _UNREADABLE = (
 )
 
 
+BEGUN_BEFORE = "its stream has begun before"
+Scope = Mapping[str, Any]
+"""What of a range is decoded: see :mod:`projections.set_aside`."""
+
+
 class UnreadableEvent(IntegrityFailure):
-    """An event of the store cannot be read; the projections stop before it (R74)."""
+    """An event of the store cannot be read (R74)."""
 
     code = "unreadable_event"
     exit_code = 1
@@ -47,9 +54,18 @@ class UnreadableEvent(IntegrityFailure):
         """The event's position."""
         return int(self.details["position"])
 
+    @property
+    def reason(self) -> str:
+        """Why it cannot be read."""
+        return str(self.details["reason"])
+
 
 def decode(
-    connection: _Connection, after: int, upto: int, steps: Any = STEPS
+    connection: _Connection,
+    after: int,
+    upto: int,
+    steps: Any = STEPS,
+    scope: Scope = EVERYTHING,
 ) -> dict[str, int]:
     """Decode the events of ``(after, upto]``; return the rows made by each step.
 
@@ -57,39 +73,47 @@ def decode(
     Raises UnreadableEvent, leaving nothing of the range.
     """
     made = {}
+    given = {**scope, "after": after, "upto": upto}
     for room, table in steps:
-        given = {"after": after, "upto": upto}
         statement = queries(room, "decode.sql")[table]
-        with naming_unreadable(connection, statement, after, upto, table):
+        with naming_unreadable(connection, statement, given, table):
             made[table] = connection.execute(statement, given).rowcount
     return made
 
 
 @contextmanager
 def naming_unreadable(
-    connection: _Connection, statement: bytes, after: int, upto: int, table: str
+    connection: _Connection, statement: bytes, given: dict[str, Any], table: str
 ) -> Iterator[None]:
-    """Where what is done of ``(after, upto]`` fails, say at which event.
+    """Where what is done of a range fails, say at which event.
 
-    `statement` is what fails, and is tried on parts of the range. Raises
-    UnreadableEvent.
+    `statement` is what fails, and is tried on parts of the range that is `given`.
+    Raises UnreadableEvent.
     """
     try:
         with connection.transaction():
             yield
     except _UNREADABLE as error:
-        position = _locate(connection, statement, after, upto)
-        check_known(connection, position - 1, position, table)
-        raise unreadable(connection, position, _reason(error), table) from error
+        depends = isinstance(error, psycopg.errors.UniqueViolation)
+        position = _locate(connection, statement, given, whole=depends)
+        first = given["after"] if depends else position - 1
+        own = {**given, "after": first, "upto": position}
+        cause = _failure(connection, statement, own) or error
+        alone = {**given, "after": position - 1, "upto": position}
+        check_readable(connection, alone, table, versions=False)
+        raise unreadable(connection, position, _reason(cause), table) from error
 
 
-def open_persons(connection: _Connection, after: int, upto: int) -> int:
+def open_persons(
+    connection: _Connection, after: int, upto: int, account_no: int | None = None
+) -> int:
     """Fill the directory with who was added in ``(after, upto]``; how many.
 
-    The persons themselves are decoded already. Raises UnreadableEvent.
+    Of one account, where it is named. The persons themselves are decoded already.
+    Raises UnreadableEvent.
     """
     try:
-        return fill_directory(connection, after, upto)
+        return fill_directory(connection, after, upto, account_no)
     except Unreadable as error:
         told = (error.position, str(error), "user_directory")
         raise unreadable(connection, *told) from error
@@ -104,74 +128,84 @@ def persons(connection: _Connection, after: int, upto: int) -> list[Entry]:
         raise unreadable(connection, *told) from error
 
 
-def check_known(
-    connection: _Connection, after: int, upto: int, projection: str = "journal"
+def check_readable(
+    connection: _Connection,
+    given: Mapping[str, Any],
+    projection: str = "journal",
+    *,
+    versions: bool = True,
 ) -> None:
-    """Raise UnreadableEvent at the first event of an unknown type or version."""
-    row = connection.execute(
-        queries("journal", "decode.sql")["unreadable"], {"after": after, "upto": upto}
-    ).fetchone()
-    if row is not None:
-        reason = "this program does not know its type or version"
-        raise unreadable(connection, row[0], reason, projection)
+    """Raise UnreadableEvent at the first event of an unknown type or version.
+
+    With `versions` also at the first with a version that does not follow.
+    """
+    rows = connection.execute(queries("journal", "decode.sql")["unreadable"], given)
+    for position, known, version, last_version in rows:
+        if not known:
+            reason = "this program does not know its type or version"
+        elif versions:
+            reason = (
+                f"its version in the stream is {version}, which does not follow "
+                f"{last_version}, the version before it"
+            )
+        else:
+            continue
+        raise unreadable(connection, position, reason, projection)
 
 
-def _locate(connection: _Connection, statement: bytes, after: int, upto: int) -> int:
-    """The first position at which a step of the decoding fails."""
+def _locate(
+    connection: _Connection, statement: bytes, given: dict[str, Any], *, whole: bool
+) -> int:
+    """The first position at which a step of the decoding fails.
+
+    Where it depends on what stands before, the `whole` range is tried from its start.
+    """
+    after, upto = given["after"], given["upto"]
     while upto - after > 1:
         middle = (after + upto) // 2
-        if _fails(connection, statement, after, middle):
+        begins = given["after"] if whole else after
+        part = {**given, "after": begins, "upto": middle}
+        if _failure(connection, statement, part) is not None:
             upto = middle
         else:
             after = middle
-    return upto
+    return int(upto)
 
 
-def _fails(connection: _Connection, statement: bytes, after: int, upto: int) -> bool:
+def _failure(
+    connection: _Connection, statement: bytes, given: dict[str, Any]
+) -> psycopg.Error | None:
     try:
         with connection.transaction(force_rollback=True):
-            connection.execute(statement, {"after": after, "upto": upto})
-    except _UNREADABLE:
-        return True
-    return False
+            connection.execute(statement, given)
+    except _UNREADABLE as error:
+        return error
+    return None
 
 
 def unreadable(
     connection: _Connection, position: int, reason: str, projection: str
 ) -> UnreadableEvent:
     """What to say of an event that cannot be read."""
-    row = connection.execute(
-        queries("journal", "decode.sql")["stored"], {"position": position}
-    ).fetchone()
-    topic, stream, version, account = row or ("?", "?", "?", None)
-    return not_readable(
-        position,
-        topic,
-        reason,
-        account=account,
-        stream=f"stream {stream}, version {version}",
-        projection=projection,
-    )
+    origin = origin_of(connection, position)
+    return not_readable(position, reason, origin, projection=projection)
 
 
-def not_readable(  # noqa: PLR0913  what there is to say of an event
-    position: int,
-    topic: str,
-    reason: str,
-    *,
-    account: str | None,
-    stream: str,
-    projection: str,
+def not_readable(
+    position: int, reason: str, origin: StoredOrigin, *, projection: str
 ) -> UnreadableEvent:
-    """The same of an event that is known; `stream` stands for a nameless account."""
-    of = f"account {account}" if account else stream
+    """The same of an event whose origin is known."""
+    account = origin.account_key
+    stream = f"stream {origin.stream}, version {origin.version}"
+    of = f"account {account}" if account else f"{stream}, of no account"
     return UnreadableEvent(
-        f"The event at position {position} ({topic}, {of}) cannot be read: {reason}. "
-        "The projections stop before it; nothing is skipped.",
+        f"The event at position {position} ({origin.topic}, {of}) cannot be read: "
+        f"{reason}."
+        + ("" if account else " The projections stop before it; nothing is skipped."),
         try_="use the program version that wrote it, or restore the event from a "
         "backup",
         position=position,
-        topic=topic,
+        topic=origin.topic,
         account=account,
         reason=reason,
         projection=projection,
@@ -184,6 +218,8 @@ def _reason(error: psycopg.Error) -> str:
         if error.diag.constraint_name == "journal_is_in_time":
             return "its effective time lies beyond the calendar"
         return "something that its type needs is missing"
+    if isinstance(error, psycopg.errors.UniqueViolation):
+        return BEGUN_BEFORE
     if isinstance(error, psycopg.errors.NotNullViolation):
         return f"its {error.diag.column_name} is missing or unknown"
     return told

@@ -11,12 +11,13 @@ from projections.catalogue import TOPICS
 from projections.catch_up import catch_up
 from projections.generation import install
 from projections.locks import APPEND_LOCK
-from projections.status import made_at, status
+from projections.status import aside, made_at, status
 from seat_ledger.store.connection import connect
 
 __all__ = [
     "APPEND_LOCK",
     "TOPICS",
+    "aside",
     "catch_up",
     "forget",
     "install",

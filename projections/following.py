@@ -19,6 +19,7 @@ from projections import generation
 from projections.catch_up import catch_up, may_not_write, may_write
 from projections.decoding import UnreadableEvent
 from projections.locks import FOLLOW_LOCK
+from projections.status import aside
 from seat_ledger.errors import Unavailable
 from seat_ledger.store.connection import connect
 
@@ -45,7 +46,8 @@ def follow(
 
     Returns whether it was Ctrl-C that ended it; SIGTERM is a service's ordinary end.
     `tell` gets a word and its facts: ``following``, ``standing_by``, ``caught_up``,
-    ``disconnected``, ``stuck``, ``stopped``. Raises SchemaMismatch, NotAllowed.
+    ``disconnected``, ``stuck``, ``set_aside``, ``stopped``. Raises SchemaMismatch,
+    NotAllowed.
     """
     interrupted: list[int] = []
     stopping = stop or _on_signals(interrupted)
@@ -93,6 +95,7 @@ def _follow_on(
     connection.execute(f"LISTEN {CHANNEL}".encode())
     tell("following")
     stuck: int | None = None
+    told: set[int] = set()
     while not stopping.is_set():
         began = time.monotonic()
         try:
@@ -105,7 +108,20 @@ def _follow_on(
             if stuck != error.position:
                 tell("stuck", position=error.position, reason=error.message)
             stuck = error.position
+        told = _tell_set_aside(connection, told, tell)
         _wait(connection, poll, stopping)
+
+
+def _tell_set_aside(
+    connection: psycopg.Connection[Any], known: set[int], tell: Tell
+) -> set[int]:
+    """Say once of each account that it is set aside; return where they are."""
+    found = aside(connection)
+    for one in found:
+        if one.position not in known:
+            facts = {"account": one.account_key, "position": one.position}
+            tell("set_aside", **facts, reason=one.sentence())
+    return {one.position for one in found}
 
 
 def _take_place(

@@ -18,6 +18,7 @@ from psycopg import sql
 from projections.catalogue import PROJECTIONS, ROOMS, TOPICS, indexes, versions
 from projections.locks import INSTALL_LOCK
 from projections.queries import queries, text
+from projections.set_aside import SetAside
 from seat_ledger.errors import SchemaMismatch
 from seat_ledger.store import ownership
 from seat_ledger.store.connection import connect
@@ -59,12 +60,16 @@ _SERVED_ALONE = (
 
 
 class Served(NamedTuple):
-    """The generation that answers come from, and how far it and the store are."""
+    """The generation that answers come from, and how far it and the store are.
+
+    Whoever reads it knows which accounts are set aside in it, or of its own whether.
+    """
 
     number: int
     checkpoint: int
     head: int
     versions: dict[str, str]
+    aside: tuple[SetAside, ...] = ()
 
     @property
     def schema(self) -> str:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from projections.catalogue import BY_NAME, PROJECTIONS
 from projections.checks import digest_of
+from projections.set_aside import SetAside
 from seat_ledger.errors import LedgerError
 
 
@@ -50,6 +51,8 @@ class Result:
     handed_over: int = 0
     phases: dict[str, float] = field(default_factory=dict)
     made: dict[str, Made] = field(default_factory=dict)
+    aside: list[SetAside] = field(default_factory=list)
+    resumed: list[SetAside] = field(default_factory=list)
     error: LedgerError | None = None
 
     def fail(self, error: LedgerError, tell: Tell) -> None:
@@ -80,6 +83,8 @@ class Result:
             "switched": self.switched,
             "handed_over": self.handed_over,
             "phases": {name: round(took, 3) for name, took in self.phases.items()},
+            "set_aside": [one.document() for one in self.aside],
+            "resumed": [one.account_key for one in self.resumed],
             "rows": [row.document() for row in rows],
             "error": None if error is None else self._told(error),
         }

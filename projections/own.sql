@@ -17,11 +17,11 @@ BEGIN
         EXECUTE format('CREATE TABLE %I.%I (LIKE %I.%I)', own, one, kept, one);
         EXECUTE format('ALTER TABLE %I.%I INHERIT %I.%I', kept, one, own, one);
         EXECUTE format('ALTER TABLE %I.%I ENABLE ROW LEVEL SECURITY', own, one);
-        IF one = 'account' THEN
-            EXECUTE format('CREATE POLICY own ON %I.account FOR SELECT '
+        IF one IN ('account', 'set_aside') THEN
+            EXECUTE format('CREATE POLICY own ON %I.%I FOR SELECT '
                            'USING (account_id = ANY (ARRAY('
                            'SELECT granted.account_id '
-                           'FROM ledger.account_reader AS granted)))', own);
+                           'FROM ledger.account_reader AS granted)))', own, one);
         END IF;
     END LOOP;
     FOR one IN
@@ -32,7 +32,7 @@ BEGIN
            AND its.attname = 'account_no'
          WHERE made.relnamespace = own::regnamespace
            AND made.relkind = 'r'
-           AND made.relname <> 'account'
+           AND made.relname NOT IN ('account', 'set_aside')
     LOOP
         EXECUTE format('CREATE POLICY own ON %I.%I FOR SELECT '
                        'USING (account_no = ANY (ARRAY('

@@ -60,26 +60,33 @@ class Unreadable(ValueError):
 
 
 def entries(
-    connection: _Connection, after: int, upto: int, many: int = MANY
+    connection: _Connection,
+    after: int,
+    upto: int,
+    many: int = MANY,
+    account_no: int | None = None,
 ) -> list[Entry]:
     """The first `many` users added in ``(after, upto]``, opened. Raises Unreadable."""
-    given = {"after": after, "upto": upto, "many": many}
+    given = {"after": after, "upto": upto, "many": many, "account_no": account_no}
     return [
         _entry(*row) for row in connection.execute(_DECODE["sealed"], given).fetchall()
     ]
 
 
-def fill_directory(connection: _Connection, after: int, upto: int) -> int:
+def fill_directory(
+    connection: _Connection, after: int, upto: int, account_no: int | None = None
+) -> int:
     """Copy the users added in ``(after, upto]`` into the directory; how many.
 
-    The table `person` holds them already. Raises Unreadable.
+    Those of one account, where it is named. The table `person` holds them already.
+    Raises Unreadable.
     """
     made = 0
     names = sql.SQL(", ").join(sql.Identifier(name) for name, _ in COLUMNS)
     copying = sql.SQL("COPY user_directory ({}) FROM STDIN (FORMAT binary)").format(
         names
     )
-    while some := entries(connection, after, upto):
+    while some := entries(connection, after, upto, account_no=account_no):
         with connection.cursor().copy(copying) as copy:
             copy.set_types([kind for _, kind in COLUMNS])
             for entry in some:

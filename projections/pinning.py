@@ -8,6 +8,7 @@ import psycopg
 
 from projections import generation
 from projections.generation import Connection, Served
+from projections.set_aside import listed
 
 _TIMES = count()
 
@@ -15,9 +16,9 @@ _TIMES = count()
 def pin(connection: Connection, *, sees_store: bool = True) -> Served:
     """Begin a transaction that reads what is served; return what that is.
 
-    Names mean its tables from now on. One of them is touched at once: a rebuild drops
-    no tables of which somebody reads one, and would drop the others before they are
-    asked. Raises SchemaMismatch.
+    Names mean its tables from now on. One of them is read at once, that of the accounts
+    that are set aside: a rebuild drops no tables of which somebody reads one, and would
+    drop the others before they are asked. Raises SchemaMismatch.
     """
     while True:
         connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
@@ -25,11 +26,9 @@ def pin(connection: Connection, *, sees_store: bool = True) -> Served:
         generation.check(found)
         settle(connection, found.number, own=not sees_store)
         try:
-            connection.execute("SELECT FROM account LIMIT 0")
+            return found._replace(aside=listed(connection))
         except psycopg.errors.UndefinedTable:  # two rebuilds were faster
             connection.execute("ROLLBACK")
-        else:
-            return found
 
 
 def settle(connection: Connection, number: int, *, own: bool = False) -> None:

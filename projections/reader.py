@@ -23,15 +23,39 @@ from projections.contracts import AccountFacts, Row, facts_of
 from projections.locks import APPEND_LOCK
 from projections.pinning import pin
 from projections.queries import question
-from seat_ledger.errors import CommandRefused, NotFound
+from projections.set_aside import SetAside
+from seat_ledger.errors import CommandRefused, NotFound, SchemaMismatch
 from seat_ledger.references import Called, ambiguous, meant
 from seat_ledger.store.connection import become, connect, sees_store, unavailable
 from seat_ledger.values import FOREVER, account_id, as_word, fold, shown
 
-__all__ = ["AccountFacts", "Knowledge", "Reader", "Row", "no_such_account", "utc"]
+__all__ = [
+    "AccountFacts",
+    "AccountSetAside",
+    "Knowledge",
+    "Reader",
+    "Row",
+    "no_such_account",
+    "utc",
+]
 
 
 _ID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+class AccountSetAside(SchemaMismatch):
+    """An account's events cannot all be read; what was known before is told (R74)."""
+
+    code = "account_set_aside"
+
+    def __init__(self, *aside: SetAside) -> None:
+        self.aside = aside
+        super().__init__(
+            " ".join(one.sentence() for one in aside),
+            try_="use the program version that wrote the event, or restore it from a "
+            "backup; then: seat-ledger projection resume "
+            + " ".join(as_word(one.account_key) for one in aside),
+        )
 
 
 def no_such_account(key: str) -> NotFound:
@@ -108,6 +132,7 @@ class Reader:
         self.generation = found.number
         self.head = found.checkpoint
         self.store_head = found.head
+        self.aside = found.aside
 
     def __enter__(self) -> Self:
         """Return the reader itself."""
@@ -215,12 +240,26 @@ class Reader:
     # -- accounts -------------------------------------------------------------------
 
     def account(self, key: str, known: Knowledge) -> AccountFacts:
-        """An account by its key. Raises NotFound (``account_not_found``)."""
+        """An account by its key.
+
+        Raises NotFound (``account_not_found``), AccountSetAside where its opening is
+        what cannot be read.
+        """
         rows = self.ask("accounts", "contract", account_id=account_id(key))
         if not rows:
-            raise no_such_account(key)
+            aside = self.aside_of(key)
+            raise no_such_account(key) if aside is None else AccountSetAside(aside)
         account_no = rows[0]["account_no"]
         return facts_of(rows, known.position, self._reversed(known, [account_no]))
+
+    def aside_of(self, key: str) -> SetAside | None:
+        """What stands in the way of an account, where it is set aside (R74)."""
+        id_ = account_id(key)
+        return next((one for one in self.aside if one.account_id == id_), None)
+
+    def aside_at(self, known: Knowledge) -> list[SetAside]:
+        """The accounts of which an answer as known then has not everything."""
+        return [one for one in self.aside if one.position <= known.position]
 
     def accounts(self, known: Knowledge) -> list[AccountFacts]:
         """Every account that is known, by key."""

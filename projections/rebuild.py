@@ -5,16 +5,21 @@ commit order. Workers share the accounts between them. Nothing that is served is
 touched until everything is made, indexed and checked; what was appended meanwhile is
 caught up in the new tables before and inside the switch. Whatever goes wrong leaves
 the served tables as they were.
+
+Accounts that were set aside before, or are named, may be set aside in the new tables
+too, where they have to be; any other event that cannot be read ends the rebuild (R74).
 """
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
+from datetime import datetime
 from itertools import pairwise
 from typing import Any
+from uuid import UUID
 
 import psycopg
 
@@ -23,14 +28,31 @@ from projections.catalogue import BY_NAME, PROJECTIONS, indexes
 from projections.catch_up import may_not_write
 from projections.checks import BY_CHECK, CHECKS, Check, digest_of
 from projections.crew import Crew
-from projections.decoding import decode, open_persons
+from projections.decoding import (
+    BEGUN_BEFORE,
+    UnreadableEvent,
+    check_readable,
+    decode,
+    open_persons,
+    unreadable,
+)
 from projections.filling import fill, fill_periods
 from projections.locks import alone
 from projections.outcome import Made, Result, Tell
 from projections.queries import queries
+from projections.resuming import take_back
+from projections.set_aside import (
+    EVERYTHING,
+    SetAside,
+    listed,
+    note_again,
+    origin_of,
+    scope_of,
+)
 from projections.switch import switch
 from seat_ledger.errors import IntegrityFailure, LedgerError
 from seat_ledger.store.connection import connect, is_lost, unavailable
+from seat_ledger.values import as_word
 
 DEFAULT_WORKERS = max(1, min(4, os.cpu_count() or 1))
 _Connection = psycopg.Connection[Any]
@@ -40,6 +62,7 @@ PHASES = {
     "journal": "the journal",
     "facts": "seats, holdings, counts and periods",
     "figures": "billable seats",
+    "resume": "accounts that were set aside",
     "check": "checks and digests",
     "switch": "the switch",
 }
@@ -55,9 +78,11 @@ def rebuild(
     workers: int | None = None,
     tell: Tell = lambda _: None,
     at: At = lambda _: None,
+    named: Collection[str] = (),
 ) -> Result:
     """Rebuild all projections and serve them; the result holds the error, if any.
 
+    `named` are accounts, or positions of events, that may be set aside (R74).
     `tell` is called as each projection is made, and again when it turns out wrong; `at`
     with what is being done. Raises Locked (exit 11) while another rebuild is at work.
     """
@@ -67,7 +92,9 @@ def rebuild(
         with connecting as connection, alone(connection):
             try:
                 size = workers or DEFAULT_WORKERS
-                _Rebuild(conninfo, connection, size, result, (tell, at))()
+                of = _Rebuild(conninfo, connection, size, result, (tell, at))
+                of.named = frozenset(named)
+                of()
             except LedgerError as error:
                 result.fail(error, tell)
     except psycopg.Error as error:
@@ -108,13 +135,36 @@ class _Rebuild:
         self.workers = workers
         self.result = result
         self.tell, self.at = told
+        self.named: frozenset[str] = frozenset()
+        self.aside: dict[UUID, SetAside] = {}
+        self.before: dict[UUID, SetAside] = {}
+        self.stays: set[UUID] = set()
+        self.resumed: set[UUID] = set()
 
     def __call__(self) -> None:
         self._clear()
         served = generation.served(self.connection)
         self.result.ceiling = served.head
+        self.before = {
+            one.account_id: one for one in _aside_in(self.connection, served.number)
+        }
+        self.aside = dict(self.before)
+        while not self._is_made():
+            self.at("once more, with an account set aside")
+        try:
+            self._phase("switch")
+        except BaseException:
+            self._drop_made()
+            raise
+
+    def _is_made(self) -> bool:
+        """Make the new tables; False where an account has to be set aside first."""
+        self.result.made.clear()
+        self.result.resumed, self.resumed = [], set()
         with self.connection.transaction():
             self.number = generation.make(self.connection)
+            note_again(self.connection, self.aside.values())
+        generation.use(self.connection, self.number)
         self.result.generation = self.number
         try:
             with Crew(self.conninfo, self.number, self.workers) as crew:
@@ -122,12 +172,62 @@ class _Rebuild:
                 for name in PHASES:
                     if name != "switch":
                         self._phase(name)
-            self._phase("switch")
+        except IntegrityFailure as error:
+            may = self._may_set_aside(error)
+            self._drop_made()
+            if not may:
+                raise
+            return False
         except BaseException:
-            if not self.connection.closed and not self.result.switched:
-                with suppress(psycopg.Error):
-                    generation.drop(self.connection, self.number)
+            self._drop_made()
             raise
+        return True
+
+    def _drop_made(self) -> None:
+        if not self.connection.closed and not self.result.switched:
+            with suppress(psycopg.Error):
+                generation.drop(self.connection, self.number)
+
+    def _may_set_aside(self, error: IntegrityFailure) -> bool:
+        """Whether the account of an event is one that may be set aside; then it is.
+
+        Else the error says how to name it.
+        """
+        position = error.details.get("position")
+        if not isinstance(position, int) or "events" in error.details:
+            return False
+        origin = origin_of(self.connection, position)
+        if origin.account_id is None or origin.account_key is None:
+            return False
+        known = self.before.get(origin.account_id)
+        words = {origin.account_key, str(origin.account_id), str(position)}
+        if known is None and not words & self.named:
+            key = as_word(origin.account_key)
+            error.try_ = (
+                "use the program version that wrote the event, or restore it from a "
+                "backup; or go on without the account's later events: seat-ledger "
+                f"projection rebuild --set-aside {key}"
+            )
+            return False
+        reason = str(error.details.get("reason", error.message))
+        if not isinstance(error, UnreadableEvent) or origin.account_id in self.resumed:
+            self.stays.add(origin.account_id)  # reading on does not show what is wrong
+        last = self.aside.get(origin.account_id)
+        if last is None:
+            now = _clock(self.connection)
+            streams = [origin.stream]
+            facts = {"position": position, "reason": reason, "streams": streams}
+            last = SetAside(**{**origin._asdict(), **facts, "since": now})
+            if known is not None:
+                last = last._replace(since=known.since)
+        elif position < last.position:
+            last = last.moved_to(position, reason, origin)
+        elif origin.stream not in last.streams:
+            last = last._replace(streams=[*last.streams, origin.stream])
+        else:
+            return False
+        self.aside[origin.account_id] = last
+        return True
 
     def _phase(self, name: str) -> None:
         began = time.monotonic()
@@ -153,10 +253,19 @@ class _Rebuild:
 
         Who the users are is opened beside what follows: nothing else needs it.
         """
+        self.scope = self.crew.one(scope_of) if self.aside else EVERYTHING
+        given = {**self.scope, "ceiling": self.result.ceiling}
+        self.versions = self.crew.beside(_check_versions, given)
         for room, name in (("accounts", "account"), ("users", "person")):
             began = time.monotonic()
             rows = self._decode(room, name)
-            self._index(name)
+            try:
+                self._index(name)
+            except psycopg.errors.UniqueViolation:
+                twice = queries("checks.sql")[f"{name}_twice"]
+                position = self.crew.one(_ask, twice, {})
+                told = (position, BEGUN_BEFORE, name)
+                raise self.crew.one(unreadable, *told) from None
             self._done(name, rows, time.monotonic() - began)
         self.crew.one(_analyze, "account", "person")
         self.directory = self.crew.beside(_timed, open_persons, 0, self.result.ceiling)
@@ -164,8 +273,9 @@ class _Rebuild:
     def _decode(self, room: str, name: str) -> int:
         """Decode every event that makes rows of a table, a range a worker."""
         ranges = _split(self.result.ceiling, self.workers)
+        step = ((room, name),)
         made = self.crew.each(
-            decode, [(after, upto, ((room, name),)) for after, upto in ranges]
+            decode, [(after, upto, step, self.scope) for after, upto in ranges]
         )
         return sum(one[name] for one in made)
 
@@ -174,11 +284,20 @@ class _Rebuild:
         began = time.monotonic()
         ranges = _split(self.result.ceiling, self.workers)
         step = (("journal", "journal"),)
-        made = self.crew.each(decode, [(after, upto, step) for after, upto in ranges])
+        if self.aside:
+            self.scope = self.crew.one(scope_of)  # with the users that are known now
+        made = self.crew.each(
+            decode, [(after, upto, step, self.scope) for after, upto in ranges]
+        )
+        self.versions.result()
         self.result.events = sum(one["journal"] for one in made)
         self._index("journal")
         self._done("journal", self.result.events, time.monotonic() - began)
         self.crew.one(_analyze, "journal")
+        astray = self.crew.one(_ask, queries("checks.sql")["astray"], {})
+        if astray is not None:
+            reason = "what it reverses is no entry of its account"
+            raise self.crew.one(unreadable, astray, reason, "journal")
 
     def _facts(self) -> None:
         """Seats, holdings, counts and periods, a range of accounts a worker."""
@@ -211,9 +330,27 @@ class _Rebuild:
         tables = ("billable_seats", "current_assignment", "user_directory")
         self.crew.one(_analyze, *tables)
 
+    def _resume(self) -> None:
+        """Take accounts back that were set aside before, where nothing hinders now."""
+        self.connection.execute(
+            "UPDATE projection.generation SET position = %s WHERE number = %s",
+            [self.result.ceiling, self.number],
+        )
+        for account_id, one in list(self.aside.items()):
+            if account_id not in self.stays:
+                left = take_back(self.connection, self.number, one)
+                if left is None:
+                    self.result.resumed.append(one)
+                    self.resumed.add(account_id)
+                    del self.aside[account_id]
+                else:
+                    self.aside[account_id] = left
+        self.result.aside = sorted(self.aside.values(), key=lambda one: one.position)
+        self.scope = self.crew.one(scope_of) if self.aside else EVERYTHING
+
     def _check(self) -> None:
         """Hold the new tables against each other and the store; digest them."""
-        given = {"ceiling": self.result.ceiling}
+        given = {**self.scope, "ceiling": self.result.ceiling}
         checks = queries("checks.sql")
         waiting = [
             (check, self.crew.begin(_first_finding, checks[check.name], given))
@@ -262,13 +399,13 @@ class _Rebuild:
         given = {"ceiling": self.result.ceiling}
         row = self.crew.one(_first_finding, statement, given)
         if row is not None:
+            row["reason"] = "it ends no holding"
             raise self._finding(BY_CHECK["holdings_have_both_ends"], row)
 
     def _finding(self, check: Check, row: dict[str, Any]) -> IntegrityFailure:
         """What to say of the first row that should not be."""
         position = row["position"]
-        stored = queries("journal", "decode.sql")["stored"]
-        topic = self.crew.one(_ask, stored, {"position": position})
+        topic = self.crew.one(origin_of, position).topic
         details = {key: str(value) for key, value in row.items()}
         return IntegrityFailure(
             f"{check.projection}: {check.told(row)}. The served tables are unchanged.",
@@ -318,6 +455,33 @@ class _Rebuild:
         )
         self.result.switched = True
         self.result.handed_over = position - self.result.ceiling
+
+
+def _aside_in(connection: _Connection, number: int) -> tuple[SetAside, ...]:
+    """What is set aside in a generation, which may be of an older definition."""
+    try:
+        with connection.transaction():
+            generation.use(connection, number)
+            return listed(connection)
+    except psycopg.errors.UndefinedTable:
+        return ()
+
+
+def _check_versions(connection: _Connection, given: dict[str, Any]) -> None:
+    """Raise UnreadableEvent at the first event that does not follow its stream."""
+    statement = queries("checks.sql")["broken_streams"]
+    rows = connection.execute(statement, given).fetchall()
+    if rows:
+        broken = [row[0] for row in rows]
+        everything = {**given, "after": 0, "upto": given["ceiling"], "only": broken}
+        check_readable(connection, everything)
+
+
+def _clock(connection: _Connection) -> datetime:
+    row = connection.execute("SELECT clock_timestamp()").fetchone()
+    assert row is not None
+    now: datetime = row[0]
+    return now
 
 
 def _split(ceiling: int, parts: int) -> list[tuple[int, int]]:

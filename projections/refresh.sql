@@ -15,9 +15,12 @@ SELECT notification_id
 
 -- touched --
 -- What a batch of events touched: seats, types of accounts since an instant, and
--- contracts since an instant. A reversal touches what its root touched.
+-- contracts since an instant. A reversal touches what its root touched; one whose root
+-- is no entry of its account is `astray`. Of one account, where it is named.
 WITH said AS (
-    SELECT coalesce(root.topic, new.topic) AS topic, new.account_no,
+    SELECT coalesce(root.topic, new.topic) AS topic, new.account_no, new.position,
+           new.topic = 'EntryReversed'
+               AND root.account_no IS DISTINCT FROM new.account_no AS astray,
            coalesce(root.seat_type, new.seat_type) AS seat_type,
            coalesce(root.number, new.number) AS number,
            least(root.effective_at, new.effective_at) AS since
@@ -27,20 +30,72 @@ WITH said AS (
        AND root.position = new.root
      WHERE new.position > %(after)s::bigint
        AND new.position <= %(upto)s::bigint
+       AND (%(account_no)s::bigint IS NULL
+            OR new.account_no = %(account_no)s::bigint)
 )
 SELECT 'seat' AS kind, account_no, seat_type::text AS seat_type, number,
-       min(since) AS since
+       min(since) AS since, NULL::bigint AS position
   FROM said
  WHERE number IS NOT NULL
  GROUP BY account_no, seat_type, number
 UNION ALL
-SELECT 'contract', account_no, NULL, NULL, min(since)
+SELECT 'astray', account_no, NULL, NULL, NULL, min(position)
+  FROM said
+ WHERE astray
+ GROUP BY account_no
+UNION ALL
+SELECT 'contract', account_no, NULL, NULL, min(since), NULL
   FROM said
  WHERE topic IN (
            'AccountOpened', 'TimeZoneChanged', 'BillingPolicyChanged',
            'ContractRenewed'
        )
  GROUP BY account_no;
+
+-- unpaired --
+-- Where touched seats have more unassignments than assignments: by account the first
+-- event from which on it is so (R46 d).
+SELECT account_no, min(position) AS position
+  FROM (
+       SELECT account_no, position, excess,
+              max(position) FILTER (WHERE excess <= 0) OVER (
+                  PARTITION BY account_no, seat_type, number, user_no) AS last_right
+         FROM (
+              SELECT held.account_no, held.seat_type, held.number, held.user_no,
+                     held.position,
+                     sum(CASE held.topic WHEN 'SeatUnassigned' THEN 1 ELSE -1 END) OVER (
+                         PARTITION BY held.account_no, held.seat_type, held.number,
+                                      held.user_no
+                         ORDER BY held.position) AS excess
+                FROM unnest(
+                     %(seat_accounts)s::bigint[], %(seat_types)s::seat_type_name[],
+                     %(seat_numbers)s::integer[]) AS touched(
+                     account_no, seat_type, number)
+               CROSS JOIN LATERAL (
+                     SELECT *
+                       FROM entry_at(%(known)s::bigint)
+                      WHERE account_no = touched.account_no
+                        AND seat_type = touched.seat_type
+                        AND number = touched.number
+                        AND topic IN ('SeatAssigned', 'SeatUnassigned')
+                     OFFSET 0) AS held
+              ) AS counted
+       ) AS known
+ WHERE excess > 0
+   AND position > coalesce(last_right, 0)
+ GROUP BY account_no
+ ORDER BY position;
+
+-- boundary --
+-- The last position before an event that was recorded earlier than it.
+SELECT coalesce(max(earlier.notification_id), 0)
+  FROM ledger.stored_events AS earlier
+ WHERE earlier.notification_id < %(position)s::bigint
+   AND earlier.notification_id > %(after)s::bigint
+   AND earlier.recorded_at < (
+       SELECT recorded_at
+         FROM ledger.stored_events
+        WHERE notification_id = %(position)s::bigint);
 
 -- types_of --
 -- Every type that some accounts ever bought.

@@ -12,6 +12,8 @@ from projections import generation
 from projections.catalogue import PROJECTIONS, versions
 from projections.locks import FOLLOW_LOCK, REBUILD_LOCK
 from projections.queries import queries
+from projections.set_aside import SetAside, listed
+from seat_ledger.errors import SchemaMismatch
 
 STUCK_AFTER = 60.0
 """Seconds without a step, while events wait and a follower is at work."""
@@ -66,6 +68,23 @@ def status(connection: _Connection) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def aside(connection: _Connection) -> tuple[SetAside, ...]:
+    """The accounts that are set aside in the served tables (R74)."""
+    found = generation.served(connection)
+    if found.stale:  # tables of another definition may have no such list
+        return ()
+    generation.use(connection, found.number)
+    return listed(connection)
+
+
+def aside_as_seen(connection: _Connection) -> tuple[SetAside, ...]:
+    """The same as far as the login may see it, and there are tables to see."""
+    try:
+        return aside(connection)
+    except (SchemaMismatch, psycopg.errors.InsufficientPrivilege):
+        return ()
 
 
 def rebuilding(connection: _Connection) -> tuple[str, datetime] | None:

@@ -13,7 +13,8 @@ from collections.abc import Callable
 import psycopg
 
 from projections import generation
-from projections.catch_up import advance, locked_advance
+from projections.catch_up import advance, locked_advance, set_account_aside
+from projections.decoding import UnreadableEvent
 from projections.generation import Connection, Served
 from projections.locks import CATCH_UP_LOCK
 from projections.queries import queries
@@ -43,6 +44,9 @@ def switch(
         _come_close(connection, number)
         try:
             return _hand_over(connection, number)
+        except UnreadableEvent as error:  # it was recorded just now
+            if not set_account_aside(connection, number, error):
+                raise
         except psycopg.errors.LockNotAvailable as error:
             reader = _who_reads(connection)
             if time.monotonic() > deadline:

@@ -22,10 +22,18 @@ from projections import periods
 from projections.billing.statement import counting
 from projections.catalogue import BY_NAME, PROJECTIONS
 from projections.catch_up import facts
-from projections.decoding import STEPS, UnreadableEvent, naming_unreadable, persons
+from projections.decoding import (
+    STEPS,
+    Scope,
+    UnreadableEvent,
+    check_readable,
+    naming_unreadable,
+    persons,
+)
 from projections.persons import COLUMNS
 from projections.pinning import pin
 from projections.queries import queries
+from projections.set_aside import EVERYTHING, SetAside, scope_of
 from projections.upsert import columns_of
 from seat_ledger.store.connection import connect
 
@@ -62,6 +70,8 @@ class Verified:
     """Every comparison, and how far it came."""
 
     position: int
+    aside: tuple[SetAside, ...] = ()
+    scope: Scope = field(default_factory=lambda: EVERYTHING)
     rows: list[Verdict] = field(default_factory=list)
     accounts: int = 0
     of_accounts: int = 0
@@ -95,8 +105,11 @@ def verify(
     """Hold the served tables against the store. Raises SchemaMismatch."""
     began = time.monotonic()
     with connect(conninfo, role="projector", autocommit=True) as connection:
-        result = Verified(pin(connection).checkpoint)
+        found = pin(connection)
+        result = Verified(found.checkpoint, found.aside)
+        result.scope = scope_of(connection) if found.aside else EVERYTHING
         _compare_counts(connection, result)
+        _look_for_unreadable(connection, result)
         if full:
             ends = None if max_duration is None else began + max_duration
             _Full(connection, result, sample, ends)()
@@ -109,12 +122,15 @@ def _compare_counts(connection: _Connection, result: Verified) -> None:
     for name, statement in queries("verify.sql").items():
         projection, _, check = name.partition("__")
         with connection.cursor(row_factory=dict_row) as cursor:
-            row = cursor.execute(statement, {"known": result.position}).fetchone()
+            given = {**result.scope, "known": result.position}
+            row = cursor.execute(statement, given).fetchone()
         assert row is not None
         same = row["expected"] == row["kept"]
         told = f"{row['kept']:,} kept, {row['expected']:,} expected"
         if row.get("position") is not None:
             told += f", first at position {row['position']}"
+        if check == "no_account_set_aside":
+            told = " ".join(one.sentence() for one in result.aside)
         result.rows.append(
             Verdict(
                 projection,
@@ -124,6 +140,24 @@ def _compare_counts(connection: _Connection, result: Verified) -> None:
                 None if same else told,
             )
         )
+
+
+def _look_for_unreadable(connection: _Connection, result: Verified) -> None:
+    """Types, versions and the order of versions in the whole store, taken or not yet.
+
+    What is set aside already is told by itself.
+    """
+    head = connection.execute(
+        "SELECT coalesce(max(notification_id), 0) FROM ledger.stored_events"
+    ).fetchone()
+    upto = head[0] if head else 0
+    found = None
+    try:
+        check_readable(connection, {**result.scope, "after": 0, "upto": upto})
+    except UnreadableEvent as error:
+        found = error.message
+    status = "same" if found is None else "differs"
+    result.rows.append(Verdict("journal", "events are readable", status, upto, found))
 
 
 class _Full:
@@ -204,12 +238,12 @@ class _Full:
                 decoded = queries(room, "decode.sql")[name].decode()
                 fresh = decoded[decoded.index("SELECT") :]
                 number = BY_NAME[name].key[0]
-                given = {"after": after, "upto": upto}
+                given = {**self.result.scope, "after": after, "upto": upto}
                 scope = f"{number} > %(after)s::bigint AND {number} <= %(upto)s::bigint"
                 alone = b"SELECT count(fresh) FROM (" + fresh.encode() + b") AS fresh"
                 with (
                     self._noting(name),
-                    naming_unreadable(self.connection, alone, after, upto, name),
+                    naming_unreadable(self.connection, alone, given, name),
                 ):
                     self._compare(name, fresh.encode(), scope.encode(), given)
             with self._noting("user_directory"):

@@ -5,16 +5,23 @@ SELECT least(%(known)s::bigint, head.position) AS expected, %(known)s::bigint AS
           FROM ledger.stored_events) AS head;
 
 -- journal__rows --
--- As many rows as the store has events up to the checkpoint.
+-- As many rows as the store has events up to the checkpoint, but for those of accounts
+-- that are set aside.
 SELECT (SELECT count(*) FROM ledger.stored_events
-         WHERE notification_id <= %(known)s::bigint) AS expected,
+         WHERE notification_id <= %(known)s::bigint
+           AND (originator_id <> ALL (%(aside)s::uuid[])
+                OR notification_id < (%(aside_from)s::bigint[])[
+                    array_position(%(aside)s::uuid[], originator_id)])) AS expected,
        (SELECT count(*) FROM journal) AS kept;
 
 -- journal__gaps --
--- No event of the store is missing from the journal.
+-- No event of the store is missing from the journal, but those.
 SELECT 0 AS expected, count(*) AS kept, min(stored.notification_id) AS position
   FROM ledger.stored_events AS stored
  WHERE stored.notification_id <= %(known)s::bigint
+   AND (stored.originator_id <> ALL (%(aside)s::uuid[])
+        OR stored.notification_id < (%(aside_from)s::bigint[])[
+            array_position(%(aside)s::uuid[], stored.originator_id)])
    AND NOT EXISTS (
        SELECT 1 FROM journal WHERE journal.position = stored.notification_id);
 
@@ -24,6 +31,11 @@ SELECT 0 AS expected, count(*) AS kept, min(failed_position) AS position
   FROM projection.generation
  WHERE state = 'served'
    AND failed_position IS NOT NULL;
+
+-- journal__no_account_set_aside --
+-- No account is set aside (R74).
+SELECT 0 AS expected, count(*) AS kept, min(position) AS position
+  FROM set_aside;
 
 -- account__rows --
 -- As many accounts as were opened.

@@ -67,6 +67,10 @@ class Import(NamedTuple):
     renew_before: RenewBefore
 
 
+_NOT_EXPECTED = {"expected_refusal", "account_set_aside"}
+"""Refusals that are none by the rules of the domain."""
+
+
 class _Answers(NamedTuple):
     """What the store said of the lines: which are recorded, and where accounts are."""
 
@@ -198,7 +202,7 @@ class Chunk:
             return failed(line, error, stops=True)
         except CommandRefused as error:
             expected = command.envelope.expect is not None
-            met = expected and error.code != "expected_refusal"
+            met = expected and error.code not in _NOT_EXPECTED
             return failed(line, error, stops=not met)
         return None
 

@@ -28,16 +28,25 @@ from eventsourcing.utils import Environment, EnvType
 
 from seat_ledger.account import Account
 from seat_ledger.aggregate import Aggregate
+from seat_ledger.calendar import zone
 from seat_ledger.commands import Command
 from seat_ledger.deliberation import Caller, Decision, Deliberation
 from seat_ledger.errors import (
     CommandRefused,
     Conflict,
+    DamagedStream,
     IntegrityFailure,
     InvalidInput,
     LedgerError,
 )
-from seat_ledger.events import EntryReversed, InvoiceIssued, LedgerEvent
+from seat_ledger.events import (
+    AccountOpened,
+    EntryReversed,
+    InvoiceIssued,
+    LedgerEvent,
+    TimeZoneChanged,
+    UserAdded,
+)
 from seat_ledger.head import Head
 from seat_ledger.sealing import erased
 from seat_ledger.settings import Settings
@@ -70,7 +79,11 @@ Names = Mapping[tuple[UUID, str], tuple[list[UUID], list[UUID]]]
 
 
 class Desk(Application[UUID]):
-    """Accounts in memory over one database. Use it as a context manager."""
+    """Accounts in memory over one database. Use it as a context manager.
+
+    `set_aside` says of accounts, by id, why nothing is recorded in them: one of their
+    events cannot be read, as whoever reads them found (R74).
+    """
 
     name = "stored"
 
@@ -79,6 +92,7 @@ class Desk(Application[UUID]):
         self.settings = settings or Settings()
         self.workspaces: OrderedDict[str, Workspace] = OrderedDict()
         self.looked_up: Names = {}
+        self.set_aside: Mapping[UUID, str] = {}
         connect(conninfo).close()  # says at once, and plainly, what is wrong
         with self.errors():
             super().__init__({})
@@ -129,7 +143,19 @@ class Desk(Application[UUID]):
 
         Its blockers are named by stream and version: see :meth:`name_positions`.
         """
-        return Deliberation(workspace, command, now=now, caller=caller).decide()
+        try:
+            return Deliberation(workspace, command, now=now, caller=caller).decide()
+        except DamagedStream as error:
+            raise self._refused(workspace, error) from error
+
+    def _refused(self, workspace: Workspace, error: DamagedStream) -> CommandRefused:
+        """The refusal of a command for an account that cannot be read whole (R74)."""
+        entry = (error.details["stream"], error.details["version"])
+        position = self.ledger.positions_of([entry]).get(entry)
+        at = f" It stands at position {position}." if position else ""
+        keys = (key for key, one in self.workspaces.items() if one is workspace)
+        account = next(keys, str(workspace.account_id))
+        return _damaged(account, f"{error.message}{at}")
 
     def append_of(
         self, workspace: Workspace, key: str, digest: bytes, decision: Decision
@@ -229,10 +255,15 @@ class Desk(Application[UUID]):
     # -- accounts in memory -------------------------------------------------------
 
     def workspace(self, command: Command) -> Workspace:
-        """The workspace of a command's account, cached or new."""
+        """The workspace of a command's account, cached or new.
+
+        Raises CommandRefused (``account_set_aside``).
+        """
         if self._losses != self.datastore.losses:
             self.forget()
         key = command.envelope.account
+        if self.set_aside and account_id(key) in self.set_aside:
+            raise _damaged(key, self.set_aside[account_id(key)])
         workspace = self.workspaces.get(key)
         if workspace is None:
             workspace = self.workspaces[key] = Workspace(account_id(key), self)
@@ -270,11 +301,15 @@ class Desk(Application[UUID]):
         if workspace.head == head:
             return
         account = workspace.account if continues else None
-        if account is None:
-            account = self._load_account(workspace.account_id) if head.changes else None
-        else:
-            newer = self.events.get(account.id, gt=account.version)
-            account = self._project_account(account, newer)
+        try:
+            if account is None:
+                stored = head.changes > 0
+                account = self._load_account(workspace.account_id) if stored else None
+            else:
+                newer = self.events.get(account.id, gt=account.version)
+                account = self._project_account(account, newer)
+        except DamagedStream as error:
+            raise self._refused(workspace, error) from error
         fresh = Workspace(workspace.account_id, self)
         workspace.__dict__.update(fresh.__dict__)
         workspace.account, workspace.whole = account, head.changes == 0
@@ -294,7 +329,11 @@ class Desk(Application[UUID]):
             ),
         )
         if user is None:
-            raise AggregateNotFoundError(user_id)
+            raise DamagedStream(
+                f"The account names a user that was never added: {user_id}.",
+                stream=str(user_id),
+                version=1,
+            )
         return user
 
     def user_ids(self, account: UUID, reference: str) -> tuple[list[UUID], list[UUID]]:
@@ -342,16 +381,17 @@ class Desk(Application[UUID]):
     def _project_account(
         self, account: Account | None, events: Iterable[DomainEventProtocol[UUID]]
     ) -> Account | None:
-        for event in events:
-            if isinstance(event, AccountSnapshot):
-                account = event.restore()
-                account.snapshot_at = account.version
-                continue
-            assert isinstance(event, LedgerEvent)
-            if account is None:
-                account = Account(event.originator_id)
-            self._know_root(account, event)
-            account.apply(event)
+        with _whole_stream() as last:
+            for event in events:
+                if isinstance(event, AccountSnapshot):
+                    account = event.restore()
+                    account.snapshot_at = account.version
+                    continue
+                assert isinstance(event, LedgerEvent)
+                last[:] = [event]
+                if account is None:
+                    account = Account(event.originator_id)
+                self._take_in(account, event)
         if account is not None:
             account.settle()
         return account
@@ -359,15 +399,41 @@ class Desk(Application[UUID]):
     def _project_user(
         self, user: User | None, events: Iterable[DomainEventProtocol[UUID]]
     ) -> User | None:
-        for event in events:
-            assert isinstance(event, LedgerEvent)
-            if user is None:
-                user = User(event.originator_id)
-            self._know_root(user, event)
-            user.apply(event)
+        with _whole_stream() as last:
+            for event in events:
+                assert isinstance(event, LedgerEvent)
+                last[:] = [event]
+                if user is None:
+                    user = User(event.originator_id)
+                self._take_in(user, event)
         if user is not None:
             user.settle()
         return user
+
+    def _take_in(self, aggregate: Account | User, event: LedgerEvent) -> None:
+        """Apply an event as recorded. Raises DamagedStream where it does not follow."""
+        version = event.originator_version
+        if (event.TOPIC in _BEGINNINGS) != (version == 1):
+            begins = "begins the stream again" if version > 1 else "begins no stream"
+            raise DamagedStream(
+                f"The event at version {version} of stream {aggregate.key} "
+                f"({event.TOPIC}) {begins}.",
+                try_="seat-ledger doctor",
+                stream=aggregate.key,
+                version=version,
+            )
+        if version != aggregate.version + 1:
+            raise DamagedStream(
+                f"The event at version {version} of stream {aggregate.key} does not "
+                f"follow version {aggregate.version}, the last before it.",
+                try_="seat-ledger doctor",
+                stream=aggregate.key,
+                version=version,
+            )
+        if isinstance(event, AccountOpened | TimeZoneChanged):
+            zone(event.time_zone)  # known here, and not only where it is needed
+        self._know_root(aggregate, event)
+        aggregate.apply(event)
 
     def _know_root(self, aggregate: Account | User, event: LedgerEvent) -> None:
         """Hand an aggregate the entry that a reversal is about."""
@@ -412,6 +478,55 @@ class Desk(Application[UUID]):
             if told is None:
                 raise
             raise told from error
+
+
+_BEGINNINGS = {AccountOpened.TOPIC, UserAdded.TOPIC}
+_DOES_NOT_FIT = (
+    CommandRefused,
+    InvalidInput,
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    RuntimeError,
+    StopIteration,
+    TypeError,
+    ValueError,
+)
+
+
+@contextmanager
+def _whole_stream() -> Iterator[list[LedgerEvent]]:
+    """Raise DamagedStream where an event does not fit what stands before it.
+
+    The event is the last one of the list.
+    """
+    last: list[LedgerEvent] = []
+    try:
+        yield last
+    except _DOES_NOT_FIT as error:
+        if not last:
+            raise
+        event = last[0]
+        raise DamagedStream(
+            f"The event at version {event.originator_version} of stream "
+            f"{event.originator_id} ({event.TOPIC}), or the one after it, does not fit "
+            "what stands before it.",
+            try_="seat-ledger doctor",
+            stream=str(event.originator_id),
+            version=event.originator_version,
+        ) from error
+
+
+def _damaged(account: str, reason: str) -> CommandRefused:
+    """What is said of a command for an account that is set aside (R74)."""
+    return CommandRefused(
+        "account_set_aside",
+        f"Nothing is recorded in {shown(account)}, because not all of it can be read. "
+        f"{reason} Other accounts are not affected.",
+        try_="use the program version that wrote the event, or restore it from a "
+        "backup; look with 'seat-ledger doctor'",
+    )
 
 
 _MOVED_MESSAGE = "Somebody changed this account at the same time, again and again."

@@ -92,6 +92,13 @@ class IntegrityFailure(LedgerError):
     exit_code = 3
 
 
+class DamagedStream(IntegrityFailure):
+    """An event of a stream cannot be read, or does not follow the one before it.
+
+    `stream` and `version` in the details name it (R74).
+    """
+
+
 class Unavailable(LedgerError):
     """The database cannot be reached."""
 
@@ -152,6 +159,7 @@ class SystemRefused(LedgerError):
 
 REFUSALS: dict[str, str] = {
     "account_exists": "an account was opened under this key already",
+    "account_set_aside": "one of the account's events cannot be read (R74)",
     "account_not_found": "no account was opened under this key",
     "already_reversed": "the entry does not hold: it is reversed already",
     "access_overlap": "the user would have access to one hub twice at once (R46 c)",

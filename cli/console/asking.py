@@ -21,7 +21,7 @@ from cli.render import Answer
 from cli.session import Question
 from projections import finding
 from projections.pool import PooledReader
-from projections.reader import AccountFacts, no_such_account
+from projections.reader import AccountFacts, Knowledge, no_such_account
 from projections.redaction import RedactedReader
 from seat_ledger.calendar import ZoneHistory, local_time, parse_moment
 from seat_ledger.errors import InvalidInput, LedgerError
@@ -102,6 +102,20 @@ class Asked(Question):
         if not self.may_see(key):
             raise no_such_account(key)
         return super().account
+
+    def _readable(self, known: Knowledge) -> Knowledge:
+        key = self.given.get("account")
+        return super()._readable(known) if key and self.may_see(key) else known
+
+    def is_about_all(self) -> None:
+        """The same of the accounts that the visitor may see."""
+        keys = [one.account_key for one in self.reader.aside_at(self.known)]
+        self.is_about(key for key in keys if self.may_see(key))
+
+    def aside_documents(self) -> list[dict[str, Any]]:
+        """The same; a reason may quote the event, and with it a person."""
+        hidden = {"reason": None} if self.hides_people else {}
+        return [{**one, **hidden} for one in super().aside_documents()]
 
     @lazy
     def clocks(self) -> ZoneHistory:

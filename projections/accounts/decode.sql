@@ -1,5 +1,7 @@
 -- account --
--- Every account that was opened after one position, up to another.
+-- Every account that was opened after one position, up to another. Of a stream of
+-- `aside` only what stands before its position in `aside_from` is read (R74); where
+-- there is an `only`, its streams alone.
 INSERT INTO account
 SELECT stored.position,
        stored.stream,
@@ -13,5 +15,9 @@ SELECT stored.position,
         WHERE notification_id > %(after)s::bigint
           AND notification_id <= %(upto)s::bigint
           AND topic = 'AccountOpened'
+          AND (originator_id <> ALL (%(aside)s::uuid[])
+               OR notification_id < (%(aside_from)s::bigint[])[
+                   array_position(%(aside)s::uuid[], originator_id)])
+          AND (%(only)s::uuid[] IS NULL OR originator_id = ANY (%(only)s::uuid[]))
        OFFSET 0
        ) AS stored;

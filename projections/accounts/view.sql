@@ -7,3 +7,18 @@ COMMENT ON COLUMN projection.account.account IS 'The key that people call it by.
 COMMENT ON COLUMN projection.account.name IS 'What it was called at its opening.';
 COMMENT ON COLUMN projection.account.opened_at IS 'When it was opened, for the customer.';
 COMMENT ON COLUMN projection.account.opened IS 'The position of its opening.';
+
+CREATE OR REPLACE VIEW projection.set_aside WITH (security_invoker = true) AS
+SELECT account_id, account_key AS account, position, stream, version, topic AS event,
+       reason, since
+  FROM set_aside;
+COMMENT ON VIEW projection.set_aside IS
+    'One row is one account whose tables end before an event that cannot be read.';
+COMMENT ON COLUMN projection.set_aside.account_id IS 'The name-based UUID of its key.';
+COMMENT ON COLUMN projection.set_aside.account IS 'The key that people call it by.';
+COMMENT ON COLUMN projection.set_aside.position IS 'Where the event stands in the store.';
+COMMENT ON COLUMN projection.set_aside.stream IS 'The stream of the event.';
+COMMENT ON COLUMN projection.set_aside.version IS 'The version of the event in its stream.';
+COMMENT ON COLUMN projection.set_aside.event IS 'What its type says it is.';
+COMMENT ON COLUMN projection.set_aside.reason IS 'Why it cannot be read.';
+COMMENT ON COLUMN projection.set_aside.since IS 'When the account was set aside.';

@@ -7,7 +7,14 @@ from itertools import islice
 from typing import Any
 
 from projections import holdings
-from projections.reader import AccountFacts, Knowledge, Reader, Row, utc
+from projections.reader import (
+    AccountFacts,
+    AccountSetAside,
+    Knowledge,
+    Reader,
+    Row,
+    utc,
+)
 from seat_ledger.errors import NotFound
 
 PAGE = 2000
@@ -64,16 +71,23 @@ def show(
 ) -> Row:
     """One event, of some accounts or of all.
 
-    Raises NotFound (``entry_not_found``); of one elsewhere nothing is read (R76).
+    Raises NotFound (``entry_not_found``), of one elsewhere without reading it (R76);
+    AccountSetAside where it cannot be read.
     """
     rows = entries(reader, [position], known, account_nos)
     if not rows:
-        raise NotFound(
-            "entry_not_found",
-            f"There is no event at position {position}, as known at {known.position}.",
-            try_="look with 'seat-ledger event list'",
-        )
+        aside = [one for one in reader.aside_at(known) if one.position == position]
+        raise AccountSetAside(*aside) if aside else no_such_entry(position, known)
     return rows[position]
+
+
+def no_such_entry(position: int, known: Knowledge) -> NotFound:
+    """What is said of an entry that is not there, or may not be seen."""
+    return NotFound(
+        "entry_not_found",
+        f"There is no event at position {position}, as known at {known.position}.",
+        try_="look with 'seat-ledger event list'",
+    )
 
 
 def entries(

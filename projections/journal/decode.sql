@@ -1,26 +1,63 @@
 -- unreadable --
--- The first event of a type or version that this program does not know (R74).
-SELECT notification_id AS position
-  FROM ledger.stored_events
- WHERE notification_id > %(after)s::bigint
-   AND notification_id <= %(upto)s::bigint
-   AND NOT (
-       topic = ANY (enum_range(NULL::topic_name)::text[])
-       AND (substr(state, 1, 7) = '{"v":1,'::bytea
-            OR (topic = 'UserAdded' AND substr(state, 1, 7) = '{"v":2,'::bytea))
-   )
- ORDER BY notification_id
- LIMIT 1;
+-- The events of a range that cannot be read whatever they say (R74): of a type or
+-- version that this program does not know (`known` is false), or with a version in the
+-- stream that does not follow its last.
+SELECT ranked.position, ranked.known, ranked.version,
+       coalesce(ranked.last_version, earlier.last_version, 0) AS last_version
+  FROM (
+       SELECT notification_id AS position, originator_id AS stream,
+              originator_version AS version,
+              lag(originator_version) OVER (
+                  PARTITION BY originator_id ORDER BY notification_id
+              ) AS last_version,
+              topic = ANY (enum_range(NULL::topic_name)::text[])
+                  AND (substr(state, 1, 7) = '{"v":1,'::bytea
+                       OR (topic = 'UserAdded'
+                           AND substr(state, 1, 7) = '{"v":2,'::bytea)) AS known
+         FROM ledger.stored_events
+        WHERE notification_id > %(after)s::bigint
+          AND notification_id <= %(upto)s::bigint
+          AND (originator_id <> ALL (%(aside)s::uuid[])
+               OR notification_id < (%(aside_from)s::bigint[])[
+                   array_position(%(aside)s::uuid[], originator_id)])
+          AND (%(only)s::uuid[] IS NULL OR originator_id = ANY (%(only)s::uuid[]))
+       ) AS ranked
+  LEFT JOIN LATERAL (
+       SELECT before.originator_version AS last_version
+         FROM ledger.stored_events AS before
+        WHERE ranked.last_version IS NULL
+          AND before.originator_id = ranked.stream
+          AND before.notification_id <= %(after)s::bigint
+        ORDER BY before.originator_version DESC
+        LIMIT 1) AS earlier ON true
+ WHERE ranked.known IS NOT TRUE
+    OR ranked.version <> 1 + coalesce(ranked.last_version, earlier.last_version, 0)
+ ORDER BY ranked.position;
 
 -- stored --
--- What an event is, and of which account, as far as can be told, for a message.
-SELECT stored.topic, stored.originator_id, stored.originator_version,
-       account.account_key
+-- What an event is, and of which account, as far as can be told without reading what it
+-- says: by its stream, or by who is known to be a user of the account.
+SELECT stored.topic, stored.originator_id AS stream,
+       stored.originator_version AS version, stored.state,
+       coalesce(
+           called.account_id,
+           (SELECT of_person.account_id
+              FROM person
+              JOIN account AS of_person ON of_person.account_no = person.account_no
+             WHERE person.user_id = stored.originator_id)) AS account_id
   FROM ledger.stored_events AS stored
-  LEFT JOIN ledger.user_name AS person ON person.user_id = stored.originator_id
-  LEFT JOIN account
-    ON account.account_id IN (stored.originator_id, person.account_id)
+  LEFT JOIN ledger.user_name AS called ON called.user_id = stored.originator_id
  WHERE stored.notification_id = %(position)s::bigint;
+
+-- opening --
+-- The event that opened the account of a stream, whatever it says.
+SELECT opened.notification_id AS account_no, opened.state, account.account_key
+  FROM ledger.stored_events AS opened
+  LEFT JOIN account ON account.account_id = opened.originator_id
+ WHERE opened.originator_id = %(account_id)s::uuid
+   AND opened.topic = 'AccountOpened'
+ ORDER BY opened.notification_id
+ LIMIT 1;
 
 -- journal --
 -- Every event after one position, up to another, as a row of the journal.
@@ -99,9 +136,20 @@ SELECT said.position,
                 FROM ledger.stored_events
                WHERE notification_id > %(after)s::bigint
                  AND notification_id <= %(upto)s::bigint
+                 AND (originator_id <> ALL (%(aside)s::uuid[])
+                      OR notification_id < (%(aside_from)s::bigint[])[
+                          array_position(%(aside)s::uuid[], originator_id)])
+                 AND (%(only)s::uuid[] IS NULL
+                      OR originator_id = ANY (%(only)s::uuid[]))
               OFFSET 0
               ) AS stored
        OFFSET 0
        ) AS said
-  LEFT JOIN account ON account.account_id = said.account_id
-  LEFT JOIN person ON person.user_id = said.user_id;
+  LEFT JOIN account
+    ON account.account_id = said.account_id
+   AND (said.account_id <> ALL (%(aside)s::uuid[])
+        OR said.position < (%(aside_from)s::bigint[])[
+            array_position(%(aside)s::uuid[], said.account_id)])
+  LEFT JOIN person
+    ON person.user_id = said.user_id
+   AND person.account_no = account.account_no;

@@ -11,13 +11,21 @@ SELECT stored.position,
         WHERE notification_id > %(after)s::bigint
           AND notification_id <= %(upto)s::bigint
           AND topic = 'UserAdded'
+          AND (originator_id <> ALL (%(aside)s::uuid[])
+               OR notification_id < (%(aside_from)s::bigint[])[
+                   array_position(%(aside)s::uuid[], originator_id)])
+          AND (%(only)s::uuid[] IS NULL OR originator_id = ANY (%(only)s::uuid[]))
        OFFSET 0
        ) AS stored
-  LEFT JOIN account ON account.account_id = (stored.whole ->> 'account')::uuid;
+  LEFT JOIN account
+    ON account.account_id = (stored.whole ->> 'account')::uuid
+   AND (account.account_id <> ALL (%(aside)s::uuid[])
+        OR stored.position < (%(aside_from)s::bigint[])[
+            array_position(%(aside)s::uuid[], account.account_id)]);
 
 -- sealed --
 -- The next persons of a range, each with the event that says who it is, with the key
--- that opens it, and whether it is erased.
+-- that opens it, and whether it is erased. Of one account, where it is named.
 SELECT person.user_no, person.user_id, person.account_no, stored.state, held.key,
        person.user_id IN (
            SELECT originator_id
@@ -28,6 +36,8 @@ SELECT person.user_no, person.user_id, person.account_no, stored.state, held.key
          FROM person
         WHERE user_no > %(after)s::bigint
           AND user_no <= %(upto)s::bigint
+          AND (%(account_no)s::bigint IS NULL
+               OR account_no = %(account_no)s::bigint)
         ORDER BY user_no
         LIMIT %(many)s::integer
        ) AS person

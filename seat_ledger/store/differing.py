@@ -21,7 +21,7 @@ class Finding(NamedTuple):
     """Something that should not be.
 
     `kind` is ``altered``, ``missing``, ``inserted``, ``reordered``, ``truncated``,
-    ``checkpoint`` or ``seals``; `events` how many it is about.
+    ``checkpoint``, ``seals`` or ``stream``; `events` how many it is about.
     """
 
     kind: str

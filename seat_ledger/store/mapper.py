@@ -2,7 +2,7 @@
 
 The state is one flat JSON object without cipher or compressor, so that SQL and
 people can read it. Topics are the classes' own words; an older version of a state
-goes through its upcasters first. What cannot be read is an IntegrityFailure that
+goes through its upcasters first. What cannot be read is a DamagedStream that
 names the stream and version, never skipped (R74).
 """
 
@@ -17,7 +17,7 @@ from eventsourcing.domain import DomainEventProtocol
 from eventsourcing.persistence import Mapper, StoredEvent
 from pydantic import ValidationError
 
-from seat_ledger.errors import IntegrityFailure
+from seat_ledger.errors import DamagedStream
 from seat_ledger.events import EVENT_CLASSES, LedgerEvent, UserAdded
 from seat_ledger.sealing import CannotOpen, Sealed, erased, unseal
 
@@ -72,7 +72,7 @@ class LedgerMapper(Mapper[UUID]):
         )
 
     def to_domain_event(self, stored_event: StoredEvent) -> LedgerEvent:
-        """Read an event back, validated. Raises IntegrityFailure."""
+        """Read an event back, validated. Raises DamagedStream."""
         stream = UUID(str(stored_event.originator_id))
         key = None
         if stored_event.topic == UserAdded.TOPIC:
@@ -98,16 +98,18 @@ def read_event(
     state: bytes,
     person_key: bytes | None = None,
 ) -> LedgerEvent:
-    """The event of a stored row. Raises IntegrityFailure.
+    """The event of a stored row. Raises DamagedStream.
 
     `person_key` opens what is sealed in it; without it the person reads as erased.
     """
     event_class = EVENT_CLASSES.get(topic)
     where = f"version {originator_version} of stream {originator_id}"
+    named = {"stream": str(originator_id), "version": originator_version}
     if event_class is None:
-        raise IntegrityFailure(
+        raise DamagedStream(
             f"The event at {where} has the unknown type {topic!r}.",
             try_="use the program version that wrote it",
+            **named,
         )
     try:
         if not state.startswith(b'{"v":%d,' % event_class.VERSION):
@@ -123,9 +125,10 @@ def read_event(
         )
     except (ValidationError, ValueError, KeyError, TypeError) as error:
         reason = f"{error}" if isinstance(error, CannotOpen) else _reason(error)
-        raise IntegrityFailure(
-            f"The event at {where} ({topic}) cannot be read: {reason}",
+        raise DamagedStream(
+            f"The event at {where} ({topic}) cannot be read: {reason}.",
             try_="seat-ledger doctor",
+            **named,
         ) from error
     return event
 
@@ -134,7 +137,8 @@ def _reason(error: Exception) -> str:
     """What is wrong with a state, without anything that stands in it."""
     if isinstance(error, ValidationError):
         told = error.errors(include_url=False, include_input=False)
-        return "; ".join(f"{'.'.join(map(str, p['loc']))}: {p['type']}" for p in told)
+        named = ((".".join(map(str, one["loc"])), one["type"]) for one in told)
+        return "; ".join(f"{where}: {kind}" if where else kind for where, kind in named)
     return str(error) if type(error) is ValueError else "it is no state of a version"
 
 

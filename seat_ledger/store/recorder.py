@@ -162,6 +162,10 @@ class LedgerRecorder(PostgresApplicationRecorder):
             "FROM unnest(%s::{event_type}[]) "
             "RETURNING notification_id, recorded_at"
         ).format(table=table, event_type=event_type)
+        self.select_events_statement = SQL(  # what lacks either is named, not a bug
+            "SELECT originator_id, originator_version, coalesce(topic, '') AS topic, "
+            "coalesce(state, '') AS state FROM {table} WHERE originator_id = %s"
+        ).format(table=table)
         self.append_statement = SQL(
             "WITH stored AS ({insert}), kept AS ("
             "INSERT INTO ledger.recorded_command "
@@ -509,8 +513,8 @@ def _stored(row: DictRow) -> StoredEvent:
     return StoredEvent(
         row["originator_id"],
         row["originator_version"],
-        row["topic"],
-        bytes(row["state"]),
+        row["topic"] or "",
+        bytes(row["state"] or b""),
     )
 
 

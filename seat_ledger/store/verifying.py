@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from seat_ledger.integrity import merkle
 from seat_ledger.integrity.note import BadNote, Checkpoint, Verifier, open_checkpoint
 from seat_ledger.store import seals
-from seat_ledger.store.differing import Differences, Finding
+from seat_ledger.store.differing import MOST, Differences, Finding
 from seat_ledger.store.leaves import (
     CHUNK,
     FIRST,
@@ -28,6 +28,7 @@ from seat_ledger.store.leaves import (
     open_for_reading,
     spans,
 )
+from seat_ledger.store.streams import breaks
 
 
 class Witness(NamedTuple):
@@ -108,7 +109,16 @@ class _Verification:
         self.result.findings[:0] = self.differences.findings(self.head)
         self.result.more = self.differences.more
         self._judge(len(own), len(witnesses))
+        self._look_for_breaks()
         return self.result
+
+    def _look_for_breaks(self) -> None:
+        """Versions that do not follow their stream's last, sealed or not (R74)."""
+        found = breaks(self.connection, until=self.head, limit=MOST + 1)
+        for one in found[:MOST]:
+            told = f"An event does not follow its stream's last: {one.sentence()}."
+            self.result.findings.append(Finding("stream", one.position, told))
+        self.result.more += len(found[MOST:])
 
     def _opened(self, notes: Sequence[Witness]) -> list[Held]:
         """The checkpoints that the key signed; the others are findings."""

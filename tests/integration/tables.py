@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from typing import Any
+from uuid import UUID
 
 import psycopg
 
@@ -14,6 +15,7 @@ from projections.queries import queries
 from projections.verify import verify
 from seat_ledger.application import SeatLedger
 from seat_ledger.store.connection import connect
+from seat_ledger.values import account_id
 
 PRO = "sales/professional"
 WHOLE = {"effective_at": "2025-04-01T00:00:00Z", "actor": "system:x"}
@@ -115,22 +117,34 @@ def generations(conninfo: str) -> tuple[list[tuple[str, int]], list[int]]:
 
 
 def poison(
-    conninfo: str, topic: str, state: bytes | dict[str, Any], *, new: bool = False
+    conninfo: str,
+    topic: str | None,
+    state: bytes | dict[str, Any] | None,
+    *,
+    account: str | None = None,
+    stream: UUID | None = None,
+    skip: int = 0,
 ) -> int:
-    """Store an event as nobody of ours would, of the first or a new stream.
+    """Store an event as nobody of ours would, in an account's stream or another.
 
-    What it says is given as it is stored, or by name.
+    It is that of the first account where none is named. What it says is given as it is
+    stored, or by name; `skip` leaves versions out before it.
     """
     if isinstance(state, dict):
         state = json.dumps({"v": 1, **state}, separators=(",", ":")).encode()
     with psycopg.connect(conninfo) as connection:
+        connection.execute("SET session_replication_role = replica")  # past all checks
+        (first,) = connection.execute(
+            "SELECT originator_id FROM ledger.stored_events "
+            "WHERE topic = 'AccountOpened' ORDER BY notification_id LIMIT 1"
+        ).fetchone()
+        chosen = stream or (account_id(account) if account else first)
         (position,) = connection.execute(
             "INSERT INTO ledger.stored_events "
             "(originator_id, originator_version, topic, state, recorded_at) "
-            "SELECT CASE WHEN %s THEN gen_random_uuid() ELSE originator_id END, "
-            "1000000, %s, %s, now() FROM ledger.stored_events "
-            "WHERE topic = 'AccountOpened' ORDER BY notification_id LIMIT 1 "
-            "RETURNING notification_id",
-            [new, topic, state],
+            "SELECT %(stream)s, 1 + %(skip)s + coalesce(max(originator_version), 0), "
+            "%(topic)s, %(state)s, now() FROM ledger.stored_events "
+            "WHERE originator_id = %(stream)s RETURNING notification_id",
+            {"stream": chosen, "topic": topic, "state": state, "skip": skip},
         ).fetchone()
     return position

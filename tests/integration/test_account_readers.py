@@ -22,7 +22,7 @@ from projections.rebuild import rebuild
 from seat_ledger.application import SeatLedger
 from seat_ledger.store import account_readers
 from seat_ledger.store.connection import connect
-from tests.integration.tables import PRO, fill
+from tests.integration.tables import PRO, fill, poison
 from tests.integration.test_roles import DENIED, PROGRAM
 
 OWN, OTHER = ("acme", "bolt"), "other"
@@ -286,3 +286,23 @@ def test_reading_commands_answer_of_its_accounts_and_others_say_why_not(
         refused = run(login, *words)
         told = json.loads(refused.stderr.splitlines()[-1])
         assert (refused.returncode, told["code"]) == (1, code), (words, told)
+
+
+def test_r74_it_is_told_of_its_own_accounts_that_are_set_aside_and_of_no_other(
+    database: str, login: str
+) -> None:
+    own = poison(database, "SeatPurchased", b'{"v":1,', account=OWN[0])
+    hidden = poison(database, "SeatPurchased", b'{"v":1,', account=OTHER)
+    with connect(database, role="projector", autocommit=True) as connection:
+        engine.catch_up(connection)
+        assert len(engine.aside(connection)) == 2
+    seen = ask(login, "SELECT account, position FROM projection_own.set_aside")
+    assert seen == [(OWN[0], own)]
+    assert run(login, "seat", "list", "-a", OWN[1]).returncode == 0
+    for words in (("seat", "list", "-a", OWN[0]), ("account", "list")):
+        done = run(login, *words)
+        assert done.returncode == 12, done.stderr
+        told = json.loads(done.stdout)["set_aside"]
+        assert [(one["account"], one["position"]) for one in told] == [(OWN[0], own)]
+        assert f"position {hidden}" not in done.stdout + done.stderr
+        assert f'"{OTHER}"' not in done.stdout

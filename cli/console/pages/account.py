@@ -20,6 +20,7 @@ MOMENTS = 220
 def accounts(asked: Asked) -> Page:
     """Every account that one may see, by key, a page at a time."""
     after = asked.params.get("after", "")
+    asked.is_about_all()
     title = asked.words("accounts")
     identity = {"after": after} if after else {}
     if not asked.wants_page:

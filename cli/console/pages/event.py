@@ -7,7 +7,7 @@ from typing import Any
 
 from cli.console.asking import PAGE, Asked, Page
 from projections import journal
-from projections.reader import Row
+from projections.reader import AccountSetAside, Row
 from seat_ledger.errors import NotFound
 
 
@@ -23,6 +23,8 @@ def events(asked: Asked) -> Page:
         identity["from_position"] = str(first)
     if facts is None and asked.visitor.accounts is not None:
         raise NotFound("account_not_found", "Name one of your accounts.")
+    if facts is None:
+        asked.is_about_all()
     limit = PAGE + 1 if asked.wants_page else None
     rows: Iterator[Row] = journal.listed(
         asked.reader,
@@ -51,16 +53,21 @@ def events(asked: Asked) -> Page:
 def event(asked: Asked) -> Page:
     """One entry: both clocks, its data, what reversed it."""
     position = asked.count("position")
-    only = asked.account_nos
-    row = journal.show(asked.reader, position, asked.known, only)
+    try:
+        row = journal.show(asked.reader, position, asked.known, asked.account_nos)
+    except AccountSetAside as error:
+        if all(asked.may_see(one.account_key) for one in error.aside):
+            raise
+        raise journal.no_such_entry(position, asked.known) from error
     asked.given["account"] = row["account"]
+    asked.is_about([row["account"]])
     title = asked.words("entry_titled", position=asked.words.number(position))
 
     def fill() -> dict[str, Any]:
         reversal = row["reversed_by"]
         by = None
         if reversal:
-            by = journal.show(asked.reader, reversal, asked.known, only)
+            by = journal.show(asked.reader, reversal, asked.known, asked.account_nos)
         return {"row": row, "by": by}
 
     identity = {"position": str(position)}

@@ -39,6 +39,7 @@ def invoice(asked: Asked) -> Page:
     """An invoice as recorded; whether it comes out again; what it would be now."""
     found = _found(asked, asked["invoice"])
     asked.given["account"] = found.account
+    asked.is_about([found.account])
     rows, said = issuing.document(found)
 
     def fill() -> dict[str, Any]:

@@ -14,6 +14,7 @@ def projections(asked: Asked) -> Page:
     if asked.visitor.accounts is not None or asked.hides_people:
         # what stops them may name an account, or quote an event
         rows = [{**row, "reason": None} for row in rows]
+    asked.is_about_all()
     made = engine.made_at(asked.reader.connection)
     answer = asked.answer(rows, extra={"rebuilt_at": made["made_at"]})
 

@@ -29,6 +29,7 @@ def search(asked: Asked) -> Page:
         raise InvalidInput(
             f"More than {most:,} of a kind are called so.", try_="write more of it"
         )
+    asked.is_about(dict.fromkeys(row["account"] for row in shown))
     links = [{**row, "url": url_of(asked, row), "text": text_of(row)} for row in shown]
     answer = asked.answer(shown if not quick else links, extra={"complete": whole})
 
