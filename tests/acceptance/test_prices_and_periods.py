@@ -151,7 +151,8 @@ def test_r92_a_period_ahead_is_a_forecast(database: str) -> None:
     done = program.lines(
         {"op": "open_account", "account": "f", "name": "F", "time_zone": "UTC",
          "term_start": start, "term_months": 12, "billing_cycle_months": 1},
-        {"op": "buy_seats", "account": "f", "seat_type": PRO, "quantity": 2},
+        {"op": "buy_seats", "account": "f", "seat_type": PRO, "quantity": 2,
+         "effective_at": start},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     words = ("billing", "counts", "-a", "f", "--term")
