@@ -17,7 +17,7 @@ from projections.billing import drafting, invoices
 from projections.reader import Reader
 from seat_ledger import calendar
 from seat_ledger.application import SeatLedger
-from tests.acme import PRO
+from tests.support.acme import PRO
 
 ZONE = "Europe/Amsterdam"
 OTHERS = ["Europe/Kyiv", "Pacific/Apia", "America/Havana"]

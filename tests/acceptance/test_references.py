@@ -13,7 +13,8 @@ from projections.reader import Reader
 from seat_ledger.errors import CommandRefused
 from seat_ledger.store import schema
 from seat_ledger.values import fold
-from tests.acme import PRO, Acme
+from tests.acme import Acme
+from tests.support.acme import PRO
 
 COMPOSED, APART = (unicodedata.normalize(form, "é") for form in ("NFC", "NFD"))
 SAME = [

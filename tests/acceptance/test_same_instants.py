@@ -12,7 +12,8 @@ import pytest
 
 from projections import rebuild
 from projections.reader import Reader
-from tests.acme import PRO, STARTER, Acme
+from tests.acme import Acme
+from tests.support.acme import PRO, STARTER
 
 DAY = "2026-02-01"
 SEAT = f"{PRO}#1"
