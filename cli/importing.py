@@ -17,6 +17,7 @@ from cli.arriving import arriving, lines_of
 from cli.invoice_seal import sealing
 from cli.render import Answer, emit, harmless, say
 from cli.session import Session, option_database, option_format
+from cli.streams import ReaderLeft
 from seat_ledger.errors import InvalidInput, LedgerError, LinesRefused, OutputClosed
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ class _Report:
                     pass
             else:
                 emit(Answer(rows, flat=True), form)
-        except BrokenPipeError as error:
+        except ReaderLeft as error:
             raise OutputClosed(
                 f"The output of the import of {self.file} was closed before its end. "
                 "What is recorded stays.",

@@ -338,7 +338,7 @@ def verify(
         answer.next_command = f"seat-ledger projection resume {_keys(found.aside)}"
     elif wrong:
         answer.next_command = "seat-ledger projection rebuild"
-    emit(answer, session.format)
     if wrong:
+        answer.exit_code = 3
         _say_beside(session, found.aside)
-        raise click.exceptions.Exit(3)
+    emit(answer, session.format)

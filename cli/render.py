@@ -20,6 +20,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+import click
+
+from cli.streams import write_data
 from seat_ledger.values import iso
 
 if TYPE_CHECKING:
@@ -66,21 +69,31 @@ class Answer:
 
 
 def emit(answer: Answer, form: str) -> None:
-    """Print an answer to stdout."""
+    """Print an answer to stdout, and end with its exit code where that is not 0.
+
+    What was found is known before anything is printed, and stays found when whoever
+    reads the answer leaves before its end.
+    """
+    context = click.get_current_context(silent=True)
+    session = context.obj if context is not None else None
+    if session is not None and answer.exit_code:
+        session.exit_code = answer.exit_code
     if form == "json":
         for chunk in json_chunks(answer):
-            _write(chunk)
+            write_data(chunk, is_json=True)
     elif form == "jsonl":
         for row in answer.rows:
-            _write(to_json(row) + "\n")
+            write_data(to_json(row) + "\n", is_json=True)
     elif form == "csv":
         for chunk in csv_chunks(answer):
-            _write(chunk)
+            write_data(chunk, is_json=False)
     else:
         from cli.tables import draw  # noqa: PLC0415  only where a table is shown
 
         draw(answer)
     sys.stdout.flush()
+    if answer.exit_code:
+        raise click.exceptions.Exit(answer.exit_code)
 
 
 def document(answer: Answer) -> dict[str, Any]:
@@ -142,10 +155,6 @@ def say(message: str) -> None:
 def harmless_lines(text: str) -> str:
     """Several lines without control characters."""
     return "\n".join(harmless(line) for line in text.split("\n"))
-
-
-def _write(text: str) -> None:
-    sys.stdout.write(text)
 
 
 def json_chunks(answer: Answer) -> Iterator[str]:

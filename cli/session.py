@@ -36,6 +36,7 @@ class Session:
         self.database: str | None = None
         self.embedded = ""
         self.format = "table"
+        self.exit_code = 0
 
     def conninfo(self) -> str:
         """The database that was named, or the embedded server, made if need be."""
@@ -224,11 +225,12 @@ def printing(function: F, *, of_all: bool = True) -> F:
             if reader.aside and of_all and not given.get("account"):
                 question.is_about_all()
             answer: Answer = function(question, **given)
-            emit(answer, session.format)
+            try:
+                emit(answer, session.format)
+            except click.exceptions.Exit:
+                question.check_whole()
+                raise
             question.check_whole()
-            code = answer.exit_code
-        if code:
-            raise click.exceptions.Exit(code)
 
     return option_database(option_format(call))  # type: ignore[return-value]
 

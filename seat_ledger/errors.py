@@ -154,6 +154,12 @@ class OutputClosed(LedgerError):
     code = "output_closed"
 
 
+class OutputNotWritten(LedgerError):
+    """Standard output cannot be written: a full disk, or no permission."""
+
+    code = "output_not_written"
+
+
 class SystemRefused(LedgerError):
     """The operating system refused something: no space, no permission."""
 
