@@ -12,7 +12,8 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from itertools import chain
@@ -78,22 +79,30 @@ def emit(answer: Answer, form: str) -> None:
     session = context.obj if context is not None else None
     if session is not None and answer.exit_code:
         session.exit_code = answer.exit_code
-    if form == "json":
-        for chunk in json_chunks(answer):
-            write_data(chunk, is_json=True)
-    elif form == "jsonl":
-        for row in answer.rows:
-            write_data(to_json(row) + "\n", is_json=True)
-    elif form == "csv":
-        for chunk in csv_chunks(answer):
-            write_data(chunk, is_json=False)
-    else:
+    try:
+        _print(answer, form)
+    finally:  # what the rows come from is closed after them
+        close = getattr(answer.rows, "close", None)
+        if close is not None:
+            close()
+    if answer.exit_code:
+        raise click.exceptions.Exit(answer.exit_code)
+
+
+def _print(answer: Answer, form: str) -> None:
+    if form == "table":
         from cli.tables import draw  # noqa: PLC0415  only where a table is shown
 
         draw(answer)
+    elif form == "jsonl":
+        for row in answer.rows:
+            write_data(to_json(row) + "\n", is_json=True)
+    else:
+        as_json = form == "json"
+        with closing((json_chunks if as_json else csv_chunks)(answer)) as chunks:
+            for chunk in chunks:
+                write_data(chunk, is_json=as_json)
     sys.stdout.flush()
-    if answer.exit_code:
-        raise click.exceptions.Exit(answer.exit_code)
 
 
 def document(answer: Answer) -> dict[str, Any]:
@@ -157,7 +166,7 @@ def harmless_lines(text: str) -> str:
     return "\n".join(harmless(line) for line in text.split("\n"))
 
 
-def json_chunks(answer: Answer) -> Iterator[str]:
+def json_chunks(answer: Answer) -> Generator[str, None, None]:
     """The JSON document of an answer, row by row; the text of :func:`document`."""
     position, recorded_at = answer.known or (None, None)
     head = {
@@ -172,7 +181,7 @@ def json_chunks(answer: Answer) -> Iterator[str]:
     yield f"], {rest}}}\n" if rest else "]}\n"
 
 
-def csv_chunks(answer: Answer) -> Iterator[str]:
+def csv_chunks(answer: Answer) -> Generator[str, None, None]:
     """Flat rows under one header; nested keys are joined with a dot."""
     fixed = answer.header or _header_of_the_command()
     if fixed:

@@ -14,7 +14,7 @@ import click
 from cli import times
 from cli.render import FORMATS, Answer
 from seat_ledger.calendar import parse_moment
-from seat_ledger.errors import SchemaMismatch
+from seat_ledger.errors import InvalidInput, SchemaMismatch
 from seat_ledger.lazy import lazy
 from seat_ledger.values import check_text
 
@@ -119,9 +119,11 @@ class Session:
 def default_actor() -> str:
     """Who acts where nobody is named: the login name (R36)."""
     try:
-        return f"system:{getpass.getuser()}"
-    except (KeyError, OSError):
-        return f"system:uid-{os.geteuid()}"
+        name = check_text(getpass.getuser(), "login name")
+    except (KeyError, OSError, ImportError, InvalidInput):
+        name = ""
+    is_plain = name.isprintable() and len(name) <= 100
+    return f"system:{name}" if name and is_plain else f"system:uid-{os.geteuid()}"
 
 
 def option_database(function: F) -> F:

@@ -49,7 +49,7 @@ from seat_ledger.events import (
 )
 from seat_ledger.head import Head
 from seat_ledger.sealing import erased
-from seat_ledger.settings import Settings
+from seat_ledger.settings import Settings, read_settings
 from seat_ledger.snapshot import AccountSnapshot, WrittenSnapshot
 from seat_ledger.store.connection import (
     connect,
@@ -89,7 +89,7 @@ class Desk(Application[UUID]):
 
     def __init__(self, conninfo: str, settings: Settings | None = None) -> None:
         self.conninfo = conninfo
-        self.settings = settings or Settings()
+        self.settings = settings or read_settings()
         self.workspaces: OrderedDict[str, Workspace] = OrderedDict()
         self.looked_up: Names = {}
         self.set_aside: Mapping[UUID, str] = {}
