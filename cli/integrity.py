@@ -11,7 +11,7 @@ import click
 
 from cli.files import write_whole
 from cli.render import Answer, emit
-from cli.session import Session, option_database, option_format
+from cli.session import SIZE, Session, option_database, option_format
 from seat_ledger.values import iso
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def _option_size(function: F) -> F:
     return click.option(
         "--checkpoint",
         "size",
-        type=click.IntRange(1),
+        type=SIZE,
         metavar="EVENTS",
         help="In the checkpoint of so many events; the last one if left out.",
     )(function)
@@ -260,7 +260,7 @@ def _verified_document(found: Verified) -> dict[str, Any]:
 
 
 @group.command()
-@click.argument("position", type=click.IntRange(1), required=False)
+@click.argument("position", type=SIZE, required=False)
 @click.option(
     "--since",
     metavar="EVENTS|FILE",
@@ -291,7 +291,8 @@ def prove(
 
 
 def _earlier(since: str) -> str | int:
-    return int(since) if since.isdecimal() else _text(Path(since))
+    is_size = since.isascii() and since.isdecimal()
+    return SIZE.convert(since, None, None) if is_size else _text(Path(since))
 
 
 def _text(path: Path) -> str:

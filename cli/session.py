@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import getpass
+import math
 import os
 from collections.abc import Callable, Iterable
 from datetime import datetime
@@ -27,6 +28,24 @@ if TYPE_CHECKING:
     from seat_ledger.calendar import ZoneHistory
 
 F = TypeVar("F", bound=Callable[..., Any])
+_FURTHEST = 2**62
+POSITION = click.IntRange(-_FURTHEST, _FURTHEST)
+"""A place in the journal, there or not; what no store can count to is wrong usage."""
+COUNT = click.IntRange(0, _FURTHEST)
+SIZE = click.IntRange(1, _FURTHEST)
+
+
+class Seconds(click.FloatRange):
+    """A length of time: a number, and a finite one."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Read it, or fail as click does."""
+        seconds: float = super().convert(value, param, ctx)
+        if not math.isfinite(seconds):
+            self.fail(f"{value!r} is no length of time.", param, ctx)
+        return seconds
 
 
 class Session:
