@@ -119,7 +119,7 @@ class _Report:
                 self._refused(outcome)
             if time.monotonic() - told_at > EVERY:
                 told_at = time.monotonic()
-                say(f"Line {outcome.line:,}: {self._counts()}.")
+                say(f"Line {outcome.line}: {self._counts()}.")
             yield _row(outcome)
 
     def _until_it_fails(self, outcomes: Iterator[LineOutcome]) -> Iterator[LineOutcome]:
@@ -152,10 +152,10 @@ class _Report:
         op = f" {outcome.op}" if outcome.op else ""
         say(
             f"{self.file}:{outcome.line}:{op} refused ({outcome.code}): "
-            f"{outcome.message}"
+            f"{harmless(outcome.message)}"
         )
         if outcome.try_:
-            say(f"Try: {outcome.try_}")
+            say(f"Try: {harmless(outcome.try_)}")
 
     def failure(self, stopped: LineOutcome) -> LedgerError:
         """Why the import did not record all of the file."""

@@ -155,13 +155,13 @@ def tell(error: LedgerError, *, as_json: bool) -> int:
     """Say what went wrong, on stderr; return the exit status."""
     if as_json:
         return _tell_json(error.code, error.exit_code, error.message, error.try_)
-    from cli.render import say  # noqa: PLC0415
+    from cli.render import harmless, say  # noqa: PLC0415
 
     lines: tuple[int, ...] = getattr(error, "lines", ())
     where = f" (line {', '.join(map(str, lines))} of the batch)" if lines else ""
-    say(f"Error: {error.message}{where}")
+    say(f"Error: {harmless(error.message)}{where}")
     if error.try_:
-        say(f"Try: {error.try_}")
+        say(f"Try: {harmless(error.try_)}")
     return error.exit_code
 
 
