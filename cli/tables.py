@@ -30,11 +30,11 @@ WIDE, TIGHT = 3, 2
 """Between two columns, in characters: as a rule, and where room is short."""
 TEXT_WIDTH = 20
 """To how many characters a column of texts may shrink before rows become records."""
-_NAMES_OF_THINGS = frozenset(
-    "entry|entries|position|positions|line|pid|port|head|checkpoint|number|cut off|"
-    "cut_off|reversed by|server|version|before|ceiling|stuck_at|request_version|"
-    "root|term_months".split("|")
-)
+_NAMES_OF_THINGS = {
+    *("entry", "entries", "position", "positions", "line", "number", "root", "until"),
+    *("head", "checkpoint", "before", "ceiling", "cut off", "cut_off", "reversed by"),
+    *("stuck_at", "pid", "port", "server", "version", "request_version"),
+}
 """Columns and fields whose numbers name a thing, and are no quantities: not grouped."""
 UNBOUNDED = 10_000
 """How wide a table may be that no terminal shows: as wide as it wants."""

@@ -1,4 +1,4 @@
-"""Files that a command writes: whole, private, and never through what others planted."""
+"""Files that a command writes: whole, private, never through what others planted."""
 
 from __future__ import annotations
 

@@ -292,7 +292,8 @@ def fuzz_lines(folder: Path, seed: int, count: int) -> Counter[str]:
         check(
             status, err[-2000:], lines[reached : reached + 40] if status == 70 else ""
         )
-        assert len(told) == sum(1 for line in lines if line.strip())
+        read = [line for line in lines if line.strip()]
+        assert len(told) == len(read), (status, err[-900:], read[len(told) :][:2])
         outcomes.update(row["outcome"] for row in told)
         left -= len(lines)
     return outcomes
