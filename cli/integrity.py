@@ -11,14 +11,14 @@ import click
 
 from cli.files import write_whole
 from cli.render import Answer, emit
-from cli.session import SIZE, Session, option_database, option_format
-from seat_ledger.values import iso
+from cli.session import SIZE, FilePath, Session, option_database, option_format
+from seat_ledger.values import as_word, iso
 
 if TYPE_CHECKING:
     from seat_ledger.evidence import Keys, Sealed, Verified
 
 F = TypeVar("F", bound=Callable[..., Any])
-_FILE = click.Path(dir_okay=False, path_type=Path)
+_FILE = FilePath(dir_okay=False, path_type=Path)
 
 
 @click.group(
@@ -287,7 +287,10 @@ def prove(
         print(text, end="")
         return
     write_whole(output, text)
-    print(f"The proof is in {output}. Check it: seat-ledger integrity check-proof")
+    word = as_word(str(output))
+    print(
+        f"The proof is in {output}. Check it: seat-ledger integrity check-proof {word}"
+    )
 
 
 def _earlier(since: str) -> str | int:

@@ -35,6 +35,16 @@ COUNT = click.IntRange(0, _FURTHEST)
 SIZE = click.IntRange(1, _FURTHEST)
 
 
+class FilePath(click.Path):
+    """The name of a file: at least one character."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        """Read it, or fail as click does."""
+        if not os.fspath(value):
+            self.fail("A file has a name; this one is empty.", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 class Seconds(click.FloatRange):
     """A length of time: a number, and a finite one."""
 
