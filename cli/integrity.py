@@ -295,7 +295,7 @@ def prove(
 
 def _earlier(since: str) -> str | int:
     is_size = since.isascii() and since.isdecimal()
-    return SIZE.convert(since, None, None) if is_size else _text(Path(since))
+    return SIZE.convert(int(since[:40]), None, None) if is_size else _text(Path(since))
 
 
 def _text(path: Path) -> str:
