@@ -122,9 +122,9 @@ def mutated(chance: random.Random, command: dict[str, Any]) -> dict[str, Any]:
             if act < 0.1:
                 del holder[place]
             elif act < 0.2 and isinstance(holder, dict):
-                holder[chance.choice(TEXTS)] = chance.choice(VALUES)
+                holder[chance.choice(TEXTS)] = copy.deepcopy(chance.choice(VALUES))
             else:
-                holder[place] = chance.choice(VALUES)
+                holder[place] = copy.deepcopy(chance.choice(VALUES))
             break
     return changed
 
