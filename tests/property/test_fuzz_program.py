@@ -351,7 +351,7 @@ async def answer_of(
         sent.append(message)
 
     async def receive() -> dict[str, Any]:
-        return {"type": "http.request", "body": b"", "more_body": False}
+        return await asyncio.get_running_loop().create_future()  # says nothing more
 
     scope = {
         "type": "http",
