@@ -98,8 +98,10 @@ def _binary(stream: Any) -> Any:
 
 def drop_output() -> None:
     """What is still to be written can be written nowhere: say nothing more of it."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
     with suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
 
 
 def write_data(text: str, *, is_json: bool) -> None:

@@ -138,10 +138,9 @@ def files(folder: Path) -> list[str]:
             "",
             "no/such/file",
             "/dev/null",
-            "/dev/full",
             "/proc/self/mem",
         ),
-        *("x" * 300, "\udcff", "new.xlsx", "new.parquet", "/dev/full.csv"),
+        *("x" * 300, "\udcff", "new.xlsx", "new.parquet"),
     ]
 
 
