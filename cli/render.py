@@ -21,8 +21,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-import click
-
 from cli.streams import write_data
 from seat_ledger.values import iso
 
@@ -224,7 +222,7 @@ def at(row: Row, name: str) -> object:
 
 def _written(
     header: Sequence[str], rows: Iterable[Mapping[str, object]]
-) -> Iterator[str]:
+) -> Generator[str, None, None]:
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, header, lineterminator="\n")
     if header:

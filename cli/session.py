@@ -14,6 +14,7 @@ import click
 
 from cli import times
 from cli.render import FORMATS, Answer
+from cli.streams import ReaderLeft
 from seat_ledger.calendar import parse_moment
 from seat_ledger.errors import InvalidInput, SchemaMismatch
 from seat_ledger.lazy import lazy
@@ -258,7 +259,7 @@ def printing(function: F, *, of_all: bool = True) -> F:
             answer: Answer = function(question, **given)
             try:
                 emit(answer, session.format)
-            except click.exceptions.Exit:
+            except (click.exceptions.Exit, ReaderLeft):
                 question.check_whole()
                 raise
             question.check_whole()

@@ -546,8 +546,8 @@ def failure(error: PersistenceError) -> LedgerError | None:
         return Conflict(
             "The account is not as this program has it in memory, again and again: "
             "an event would not be the next of its stream.",
-            try_="look with 'seat-ledger doctor' and 'seat-ledger projection verify', then "
-            "repeat the command",
+            try_="look with 'seat-ledger doctor' and "
+            "'seat-ledger projection verify', then repeat the command",
         )
     if isinstance(error, IntegrityError) or state == MOVED:
         return Conflict(_MOVED_MESSAGE, try_="repeat the command")
