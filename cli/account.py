@@ -106,9 +106,8 @@ def _renew_all(given: dict[str, Any], dry_run: bool) -> None:
     if aside:
         count = "1 account is" if aside == 1 else f"{aside} accounts are"
         said += f" {count} set aside and were passed over."
-    emit(Answer(rows, columns, sentence=said), session.format)
-    if failed:
-        raise click.exceptions.Exit(1)
+    code = 1 if failed else 0
+    emit(Answer(rows, columns, sentence=said, exit_code=code), session.format)
 
 
 def _renewed(

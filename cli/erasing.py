@@ -76,7 +76,7 @@ def _unfinished(session: shared.Session, error: Exception) -> Exception:
         "The erasure is recorded and the key destroyed, but the tables of answers "
         f"may still hold the person: {failed.message}"
     )
-    failed.try_ = "seat-ledger projection run, when the cause is gone"
+    failed.try_ = "when the cause is gone: seat-ledger projection run"
     return failed
 
 

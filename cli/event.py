@@ -8,7 +8,14 @@ import click
 
 from cli import times
 from cli.render import Answer
-from cli.session import Question, option_account, reading, reading_some
+from cli.session import (
+    COUNT,
+    POSITION,
+    Question,
+    option_account,
+    reading,
+    reading_some,
+)
 from cli.writing import writing
 
 
@@ -18,7 +25,7 @@ def group() -> None:
 
 
 @group.command()
-@click.argument("entry", type=int, required=False)
+@click.argument("entry", type=POSITION, required=False)
 @click.option("--key", "entry_key", metavar="KEY", help="All that a command recorded.")
 @option_account
 @writing("reverse")
@@ -43,11 +50,13 @@ _COLUMNS: list[Any] = [
 
 @group.command("list")
 @click.option("--account", "-a", metavar="KEY", help="Of one account only.")
-@click.option("--from-position", type=int, metavar="N", help="From this position on.")
-@click.option("--until-position", type=int, metavar="N", help="Up to this position.")
 @click.option(
-    "--limit", type=click.IntRange(min=0), metavar="N", help="At most so many."
+    "--from-position", type=POSITION, metavar="N", help="From this position on."
 )
+@click.option(
+    "--until-position", type=POSITION, metavar="N", help="Up to this position."
+)
+@click.option("--limit", type=COUNT, metavar="N", help="At most so many.")
 @click.option("--late", is_flag=True, help="Only what was recorded after later facts.")
 @reading
 def list_(question: Question, account: str | None, **given: Any) -> Answer:
@@ -64,7 +73,7 @@ def list_(question: Question, account: str | None, **given: Any) -> Answer:
 
 
 @group.command()
-@click.argument("position", type=int)
+@click.argument("position", type=POSITION)
 @reading_some
 def show(question: Question, position: int, **_: Any) -> Answer:
     """One event, with both clocks, its data, and what reversed it."""

@@ -97,7 +97,7 @@ class _Counted:
 
 def _write(rows: Iterable[dict[str, Any]], fields: Iterable[Field], to: Path) -> None:
     """Write the file whole, or nothing."""
-    from cli.reports.written import Partial  # noqa: PLC0415
+    from cli.files import Partial  # noqa: PLC0415
 
     kind = to.suffix.lower()
     with Partial(to) as partial:

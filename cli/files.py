@@ -1,30 +1,106 @@
-"""Files that are written whole or not at all."""
+"""Files that are written whole or not at all, whoever else writes into their folder.
+
+What is written lies beside its place under a name that nobody can foresee, made by us
+and by nobody else (a link that was planted is never followed), and is moved there when
+it is whole. New files are for their owner alone; a file that is there keeps its mode.
+"""
 
 from __future__ import annotations
 
+import fcntl
 import os
-from contextlib import suppress
+import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
-from seat_ledger.errors import LedgerError
+from seat_ledger.errors import LedgerError, system_reason
+
+PRIVATE, PUBLIC = 0o600, 0o644
 
 
-def write_whole(path: Path, text: str) -> None:
+def write_whole(path: Path, text: str, mode: int = PRIVATE) -> None:
     """Write a file beside its place, and move it there. Raises LedgerError.
 
     What is there and is no file (a pipe, a terminal, /dev/null) is written to, and
     never replaced.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        if path.exists() and not path.is_file():
+    with Partial(path, mode) as partial:
+        if _is_no_file(path):
             path.write_text(text, encoding="utf-8")
             return
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            partial.unlink()
-        raise LedgerError(
-            f"{path} cannot be written: {error.strerror}.", try_="name another file"
-        ) from error
+        partial.path.write_text(text, encoding="utf-8")
+        partial.place()
+
+
+def _is_no_file(path: Path) -> bool:
+    return path.exists() and not path.is_file()
+
+
+class Partial:
+    """A file beside its place until it is whole."""
+
+    def __init__(self, target: Path, mode: int = PRIVATE) -> None:
+        self.target = target
+        self.mode = mode
+        self.path = target
+
+    def __enter__(self) -> Self:
+        try:
+            if not _is_no_file(self.target):
+                self.path = self._made()
+        except (OSError, ValueError) as error:
+            raise self._failed(error) from error
+        return self
+
+    def _made(self) -> Path:
+        with suppress(FileNotFoundError):
+            self.mode = stat.S_IMODE(self.target.stat().st_mode)
+        # Twenty characters of the name: the whole of a long one would be too long.
+        prefix = f".{os.fsdecode(os.fsencode(self.target.name)[:20])}."
+        handle, name = tempfile.mkstemp(prefix=prefix, dir=self.target.parent)
+        try:
+            os.fchmod(handle, self.mode)
+        finally:
+            os.close(handle)
+        return Path(name)
+
+    def place(self) -> None:
+        """Move it to its place."""
+        self.path.replace(self.target)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self.path != self.target:
+            with suppress(OSError):
+                self.path.unlink()
+        if isinstance(error, OSError):
+            raise self._failed(error) from error
+
+    def _failed(self, error: OSError | ValueError) -> LedgerError:
+        reason = system_reason(error) if isinstance(error, OSError) else str(error)
+        return LedgerError(
+            f"{self.target} cannot be written: {reason}.", try_="name another file"
+        )
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Let nobody else change a file meanwhile: its folder is locked.
+
+    No file is made for it, so that nobody can plant one.
+    """
+    place = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        with suppress(OSError):  # not every file system has locks
+            fcntl.flock(place, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(place)

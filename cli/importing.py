@@ -17,6 +17,7 @@ from cli.arriving import arriving, lines_of
 from cli.invoice_seal import sealing
 from cli.render import Answer, emit, harmless, say
 from cli.session import Session, option_database, option_format
+from cli.streams import ReaderLeft
 from seat_ledger.errors import InvalidInput, LedgerError, LinesRefused, OutputClosed
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ class _Report:
                     pass
             else:
                 emit(Answer(rows, flat=True), form)
-        except BrokenPipeError as error:
+        except ReaderLeft as error:
             raise OutputClosed(
                 f"The output of the import of {self.file} was closed before its end. "
                 "What is recorded stays.",
@@ -118,7 +119,7 @@ class _Report:
                 self._refused(outcome)
             if time.monotonic() - told_at > EVERY:
                 told_at = time.monotonic()
-                say(f"Line {outcome.line:,}: {self._counts()}.")
+                say(f"Line {outcome.line}: {self._counts()}.")
             yield _row(outcome)
 
     def _until_it_fails(self, outcomes: Iterator[LineOutcome]) -> Iterator[LineOutcome]:
@@ -151,10 +152,10 @@ class _Report:
         op = f" {outcome.op}" if outcome.op else ""
         say(
             f"{self.file}:{outcome.line}:{op} refused ({outcome.code}): "
-            f"{outcome.message}"
+            f"{harmless(outcome.message)}"
         )
         if outcome.try_:
-            say(f"Try: {outcome.try_}")
+            say(f"Try: {harmless(outcome.try_)}")
 
     def failure(self, stopped: LineOutcome) -> LedgerError:
         """Why the import did not record all of the file."""

@@ -11,14 +11,14 @@ import click
 
 from cli.files import write_whole
 from cli.render import Answer, emit
-from cli.session import Session, option_database, option_format
-from seat_ledger.values import iso
+from cli.session import SIZE, FilePath, Session, option_database, option_format
+from seat_ledger.values import as_word, iso
 
 if TYPE_CHECKING:
     from seat_ledger.evidence import Keys, Sealed, Verified
 
 F = TypeVar("F", bound=Callable[..., Any])
-_FILE = click.Path(dir_okay=False, path_type=Path)
+_FILE = FilePath(dir_okay=False, path_type=Path)
 
 
 @click.group(
@@ -72,7 +72,7 @@ def _option_size(function: F) -> F:
     return click.option(
         "--checkpoint",
         "size",
-        type=click.IntRange(1),
+        type=SIZE,
         metavar="EVENTS",
         help="In the checkpoint of so many events; the last one if left out.",
     )(function)
@@ -214,9 +214,8 @@ def verify(
     answer.extra = _verified_document(found)
     answer.notes = _verified_notes(found)
     answer.known = (found.position, None)
+    answer.exit_code = 3 if found.findings else 0
     emit(answer, session.format)
-    if found.findings:
-        raise click.exceptions.Exit(3)
 
 
 _FINDINGS: list[Any] = [
@@ -261,7 +260,7 @@ def _verified_document(found: Verified) -> dict[str, Any]:
 
 
 @group.command()
-@click.argument("position", type=click.IntRange(1), required=False)
+@click.argument("position", type=SIZE, required=False)
 @click.option(
     "--since",
     metavar="EVENTS|FILE",
@@ -288,11 +287,15 @@ def prove(
         print(text, end="")
         return
     write_whole(output, text)
-    print(f"The proof is in {output}. Check it: seat-ledger integrity check-proof")
+    word = as_word(str(output))
+    print(
+        f"The proof is in {output}. Check it: seat-ledger integrity check-proof {word}"
+    )
 
 
 def _earlier(since: str) -> str | int:
-    return int(since) if since.isdecimal() else _text(Path(since))
+    is_size = since.isascii() and since.isdecimal()
+    return SIZE.convert(int(since[:40]), None, None) if is_size else _text(Path(since))
 
 
 def _text(path: Path) -> str:

@@ -10,14 +10,22 @@ import os
 import sys
 import tempfile
 import traceback
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import click
 
 from cli.session import Session, option_database
+from cli.streams import ReaderLeft, drop_output, prepare
 from seat_ledger import __version__
-from seat_ledger.errors import LedgerError, OutputClosed, SystemRefused
+from seat_ledger.errors import (
+    LedgerError,
+    OutputClosed,
+    OutputNotWritten,
+    SystemRefused,
+    system_reason,
+)
 
 COMMANDS = {
     "account": ("cli.account:group", "Open, renew and look at accounts."),
@@ -80,7 +88,7 @@ class Commands(click.Group):
         self, context: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command, or say which one may be meant."""
-        if args and args[0] not in COMMANDS:
+        if args and args[0] not in COMMANDS and not context.resilient_parsing:
             close = difflib.get_close_matches(args[0], COMMANDS, n=1)
             hint = f" Did you mean '{close[0]}'?" if close else ""
             raise click.UsageError(f"There is no command '{args[0]}'.{hint}", context)
@@ -105,11 +113,7 @@ def main(args: list[str] | None = None) -> int:  # noqa: PLR0911  one per outcom
     wants_json = _wants_json(arguments)
     try:
         result = program.main(
-            arguments,
-            prog_name="seat-ledger",
-            standalone_mode=False,
-            obj=session,
-            auto_envvar_prefix="SEAT_LEDGER",
+            arguments, prog_name="seat-ledger", standalone_mode=False, obj=session
         )
         sys.stdout.flush()
         return result if isinstance(result, int) else 0
@@ -122,40 +126,42 @@ def main(args: list[str] | None = None) -> int:  # noqa: PLR0911  one per outcom
         if wants_json:
             return _tell_json("usage", 2, error.format_message(), None)
         return _tell_usage(error)
-    except (BrokenPipeError, SystemExit):
-        _let_output_go()  # click turns a broken pipe into SystemExit
-        return 0
-    except LedgerError as error:
-        if isinstance(error, OutputClosed):
-            _let_output_go()
-        return tell(error, as_json=wants_json)
-    except OSError as error:
-        _let_output_go()
+    except ReaderLeft:  # what was found is found all the same
+        drop_output()
+        return session.exit_code
+    except SystemExit as ended:  # click's way out of completion
+        return ended.code if isinstance(ended.code, int) else 0
+    except Exception as error:  # noqa: BLE001  whatever it is, it is told in words
+        return _tell_failure(error, session, as_json=wants_json)
+
+
+def _tell_failure(error: Exception, session: Session, *, as_json: bool) -> int:
+    """Say what ended a command; a bug is what nothing here has words for."""
+    if isinstance(error, LedgerError):
+        if isinstance(error, OutputClosed | OutputNotWritten):
+            drop_output()
+        return tell(error, as_json=as_json)
+    if isinstance(error, OSError):
+        drop_output()
         what = f"{error.filename}: " if error.filename else ""
-        return tell(SystemRefused(f"{what}{error.strerror}."), as_json=wants_json)
-    except Exception as error:  # noqa: BLE001  the server, or the last resort: a bug
-        from seat_ledger.store.connection import explained  # noqa: PLC0415
+        return tell(SystemRefused(f"{what}{system_reason(error)}."), as_json=as_json)
+    from seat_ledger.store.connection import explained  # noqa: PLC0415
 
-        told = explained(session.database or session.embedded, error)
-        return _bug(error) if told is None else tell(told, as_json=wants_json)
-
-
-def _let_output_go() -> None:
-    """What is still to be written can be written nowhere: say nothing more of it."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    failure = explained(session.database or session.embedded, error)
+    return _bug(error) if failure is None else tell(failure, as_json=as_json)
 
 
 def tell(error: LedgerError, *, as_json: bool) -> int:
     """Say what went wrong, on stderr; return the exit status."""
     if as_json:
         return _tell_json(error.code, error.exit_code, error.message, error.try_)
-    from cli.render import say  # noqa: PLC0415
+    from cli.render import harmless, say  # noqa: PLC0415
 
     lines: tuple[int, ...] = getattr(error, "lines", ())
     where = f" (line {', '.join(map(str, lines))} of the batch)" if lines else ""
-    say(f"Error: {error.message}{where}")
+    say(f"Error: {harmless(error.message)}{where}")
     if error.try_:
-        say(f"Try: {error.try_}")
+        say(f"Try: {harmless(error.try_)}")
     return error.exit_code
 
 
@@ -176,13 +182,11 @@ def _tell_json(code: str, status: int, message: str, hint: str | None) -> int:
 
 
 def _wants_json(arguments: list[str]) -> bool:
-    pairs = zip(arguments, [*arguments[1:], ""], strict=True)
-    named = os.environ.get("SEAT_LEDGER_FORMAT") in {"json", "jsonl"}
-    return named or any(
-        one in {"--format=json", "--format=jsonl"}
-        or (one == "--format" and two in {"json", "jsonl"})
-        for one, two in pairs
-    )
+    if os.environ.get("SEAT_LEDGER_FORMAT") in {"json", "jsonl"}:
+        return True
+    named = [one.partition("=")[2] for one in arguments if one.startswith("--format=")]
+    named += [two for one, two in pairwise(arguments) if one == "--format"]
+    return not {"json", "jsonl"}.isdisjoint(named)
 
 
 def _bug(error: BaseException) -> int:
@@ -210,20 +214,18 @@ def keep_traceback(error: BaseException) -> Path:
     return Path(name)
 
 
-def _open_what_is_closed() -> None:
-    """Give a program that was started without an input or outputs empty ones."""
-    if sys.stdin is None:
-        sys.stdin = os.fdopen(os.open(os.devnull, os.O_RDONLY))
-    if sys.stdout is None:
-        sys.stdout = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
-    if sys.stderr is None:
-        sys.stderr = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
-
-
 def run() -> Any:
     """The entry point of the installed program."""
-    _open_what_is_closed()
-    sys.exit(main())
+    prepare()
+    status = main()
+    try:
+        sys.stdout.flush()
+    except ReaderLeft:
+        drop_output()
+    except OutputNotWritten as error:
+        drop_output()
+        status = status or tell(error, as_json=False)
+    sys.exit(status)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import time
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from cli.files import write_whole
+from cli.files import PUBLIC, alone, write_whole
 from seat_ledger.errors import LedgerError, SchemaMismatch, Unavailable
 
 _HELP = {
@@ -91,8 +90,7 @@ def _write(path: Path, figures: dict[str, float]) -> None:
         _write_alone(path, figures)
         return
     try:
-        with path.with_name(f".{path.name}.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)  # who keeps what others note meanwhile
+        with alone(path):  # who keeps what others note meanwhile
             _write_alone(path, figures)
     except OSError as error:
         raise LedgerError(
@@ -116,4 +114,5 @@ def _write_alone(path: Path, figures: dict[str, float]) -> None:
             f"The metrics in {path} cannot be read: {error}.",
             try_="name another file with --metrics",
         ) from error
-    write_whole(path, generate_latest(registry).decode())
+    # The node exporter reads it, as a user of its own; it holds no keys or names.
+    write_whole(path, generate_latest(registry).decode(), PUBLIC)

@@ -12,7 +12,7 @@ from cli import times
 from cli.logs import teller
 from cli.rebuilding import RESULTS, rebuild_and_tell
 from cli.render import Answer, emit, say
-from cli.session import Session, option_database, option_format
+from cli.session import SIZE, Seconds, Session, option_database, option_format
 from seat_ledger.values import as_word
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ def _status_in_words(rows: list[dict[str, Any]]) -> str:
 )
 @click.option(
     "--poll",
-    type=click.FloatRange(0.05, 3600),
+    type=Seconds(0.05, 3600),
     default=1.0,
     show_default=True,
     help="Look at least this often, in seconds, whatever is notified.",
@@ -292,13 +292,13 @@ def resume(accounts: tuple[str, ...]) -> None:
 @click.option("--full", is_flag=True, help="Compute everything anew and compare.")
 @click.option(
     "--sample",
-    type=click.IntRange(1),
+    type=SIZE,
     metavar="N",
     help="Compute N accounts anew and compare.",
 )
 @click.option(
     "--max-duration",
-    type=click.FloatRange(min=0),
+    type=Seconds(min=0),
     metavar="SECONDS",
     help="Compute anew for so long, and say how far it came.",
 )
@@ -338,7 +338,7 @@ def verify(
         answer.next_command = f"seat-ledger projection resume {_keys(found.aside)}"
     elif wrong:
         answer.next_command = "seat-ledger projection rebuild"
-    emit(answer, session.format)
     if wrong:
+        answer.exit_code = 3
         _say_beside(session, found.aside)
-        raise click.exceptions.Exit(3)
+    emit(answer, session.format)

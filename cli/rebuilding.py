@@ -52,8 +52,11 @@ def rebuild_and_tell(  # noqa: PLR0913  an option each
     document = result.document()
     unwritten = _write_down(session.conninfo(), document, metrics, results)
     if result.error is not None:
+        session.exit_code = result.error.exit_code
         for one in unwritten:
             say(f"Error: {one.message}")
+    elif unwritten:
+        session.exit_code = unwritten[0].exit_code
     code = _tell_result(session, document, result, results if not unwritten else None)
     if unwritten and not code:
         raise unwritten[0]

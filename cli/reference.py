@@ -69,9 +69,11 @@ def _lines() -> Iterator[str]:
     yield from _views()
     yield "\n## Help topics\n"
     for topic in TOPICS:
-        yield f"- `seat-ledger help {topic}`: [{title_of(topic)}](topics/{topic}.md)"
+        link = f"[{title_of(topic)}](topics/{topic}.md)"
+        yield f"- `{_HELP} {topic}`: {link}"
 
 
+_HELP = "seat-ledger help"
 _COMMENT = re.compile(
     r"COMMENT ON (VIEW|COLUMN) projection\.([a-z_.]+) IS\s+'((?:[^']|'')*)';"
 )

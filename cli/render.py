@@ -12,7 +12,8 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from itertools import chain
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from cli.streams import write_data
 from seat_ledger.values import iso
 
 if TYPE_CHECKING:
@@ -66,20 +68,38 @@ class Answer:
 
 
 def emit(answer: Answer, form: str) -> None:
-    """Print an answer to stdout."""
-    if form == "json":
-        for chunk in json_chunks(answer):
-            _write(chunk)
-    elif form == "jsonl":
-        for row in answer.rows:
-            _write(to_json(row) + "\n")
-    elif form == "csv":
-        for chunk in csv_chunks(answer):
-            _write(chunk)
-    else:
+    """Print an answer to stdout, and end with its exit code where that is not 0.
+
+    What was found is known before anything is printed, and stays found when whoever
+    reads the answer leaves before its end.
+    """
+    context = click.get_current_context(silent=True)
+    session = context.obj if context is not None else None
+    if session is not None and answer.exit_code:
+        session.exit_code = answer.exit_code
+    try:
+        _print(answer, form)
+    finally:  # what the rows come from is closed after them
+        close = getattr(answer.rows, "close", None)
+        if close is not None:
+            close()
+    if answer.exit_code:
+        raise click.exceptions.Exit(answer.exit_code)
+
+
+def _print(answer: Answer, form: str) -> None:
+    if form == "table":
         from cli.tables import draw  # noqa: PLC0415  only where a table is shown
 
         draw(answer)
+    elif form == "jsonl":
+        for row in answer.rows:
+            write_data(to_json(row) + "\n", is_json=True)
+    else:
+        as_json = form == "json"
+        with closing((json_chunks if as_json else csv_chunks)(answer)) as chunks:
+            for chunk in chunks:
+                write_data(chunk, is_json=as_json)
     sys.stdout.flush()
 
 
@@ -144,11 +164,7 @@ def harmless_lines(text: str) -> str:
     return "\n".join(harmless(line) for line in text.split("\n"))
 
 
-def _write(text: str) -> None:
-    sys.stdout.write(text)
-
-
-def json_chunks(answer: Answer) -> Iterator[str]:
+def json_chunks(answer: Answer) -> Generator[str, None, None]:
     """The JSON document of an answer, row by row; the text of :func:`document`."""
     position, recorded_at = answer.known or (None, None)
     head = {
@@ -163,7 +179,7 @@ def json_chunks(answer: Answer) -> Iterator[str]:
     yield f"], {rest}}}\n" if rest else "]}\n"
 
 
-def csv_chunks(answer: Answer) -> Iterator[str]:
+def csv_chunks(answer: Answer) -> Generator[str, None, None]:
     """Flat rows under one header; nested keys are joined with a dot."""
     fixed = answer.header or _header_of_the_command()
     if fixed:
@@ -206,7 +222,7 @@ def at(row: Row, name: str) -> object:
 
 def _written(
     header: Sequence[str], rows: Iterable[Mapping[str, object]]
-) -> Iterator[str]:
+) -> Generator[str, None, None]:
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, header, lineterminator="\n")
     if header:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import getpass
+import math
 import os
 from collections.abc import Callable, Iterable
 from datetime import datetime
@@ -13,8 +14,9 @@ import click
 
 from cli import times
 from cli.render import FORMATS, Answer
+from cli.streams import ReaderLeft
 from seat_ledger.calendar import parse_moment
-from seat_ledger.errors import SchemaMismatch
+from seat_ledger.errors import InvalidInput, SchemaMismatch
 from seat_ledger.lazy import lazy
 from seat_ledger.values import check_text
 
@@ -27,6 +29,34 @@ if TYPE_CHECKING:
     from seat_ledger.calendar import ZoneHistory
 
 F = TypeVar("F", bound=Callable[..., Any])
+_FURTHEST = 2**62
+POSITION = click.IntRange(-_FURTHEST, _FURTHEST)
+"""A place in the journal, there or not; what no store can count to is wrong usage."""
+COUNT = click.IntRange(0, _FURTHEST)
+SIZE = click.IntRange(1, _FURTHEST)
+
+
+class FilePath(click.Path):
+    """The name of a file: at least one character."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        """Read it, or fail as click does."""
+        if not os.fspath(value):
+            self.fail("A file has a name; this one is empty.", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+class Seconds(click.FloatRange):
+    """A length of time: a number, and a finite one."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Read it, or fail as click does."""
+        seconds: float = super().convert(value, param, ctx)
+        if not math.isfinite(seconds):
+            self.fail(f"{value!r} is no length of time.", param, ctx)
+        return seconds
 
 
 class Session:
@@ -36,6 +66,7 @@ class Session:
         self.database: str | None = None
         self.embedded = ""
         self.format = "table"
+        self.exit_code = 0
 
     def conninfo(self) -> str:
         """The database that was named, or the embedded server, made if need be."""
@@ -118,9 +149,11 @@ class Session:
 def default_actor() -> str:
     """Who acts where nobody is named: the login name (R36)."""
     try:
-        return f"system:{getpass.getuser()}"
-    except (KeyError, OSError):
-        return f"system:uid-{os.geteuid()}"
+        name = check_text(getpass.getuser(), "login name")
+    except (KeyError, OSError, ImportError, InvalidInput):
+        name = ""
+    is_plain = name.isprintable() and len(name) <= 100
+    return f"system:{name}" if name and is_plain else f"system:uid-{os.geteuid()}"
 
 
 def option_database(function: F) -> F:
@@ -224,11 +257,12 @@ def printing(function: F, *, of_all: bool = True) -> F:
             if reader.aside and of_all and not given.get("account"):
                 question.is_about_all()
             answer: Answer = function(question, **given)
-            emit(answer, session.format)
+            try:
+                emit(answer, session.format)
+            except (click.exceptions.Exit, ReaderLeft):
+                question.check_whole()
+                raise
             question.check_whole()
-            code = answer.exit_code
-        if code:
-            raise click.exceptions.Exit(code)
 
     return option_database(option_format(call))  # type: ignore[return-value]
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -19,7 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cli import times
-from cli.render import harmless, harmless_lines, is_plain
+from cli.render import harmless, is_plain
 from seat_ledger.values import iso
 
 if TYPE_CHECKING:
@@ -30,6 +30,12 @@ WIDE, TIGHT = 3, 2
 """Between two columns, in characters: as a rule, and where room is short."""
 TEXT_WIDTH = 20
 """To how many characters a column of texts may shrink before rows become records."""
+_NAMES_OF_THINGS = {
+    *("entry", "entries", "position", "positions", "line", "number", "root", "until"),
+    *("head", "checkpoint", "before", "ceiling", "cut off", "cut_off", "reversed by"),
+    *("stuck_at", "pid", "port", "server", "version", "request_version"),
+}
+"""Columns and fields whose numbers name a thing, and are no quantities: not grouped."""
 UNBOUNDED = 10_000
 """How wide a table may be that no terminal shows: as wide as it wants."""
 
@@ -78,18 +84,15 @@ def draw(answer: Answer) -> None:
         soft_wrap=terminal,
     )
     if answer.sentence:
-        console.print(Text(harmless_lines(answer.sentence), style="bold"))
+        console.print(Text(harmless(answer.sentence), style="bold"))
     rows = list(answer.rows)
     if rows and answer.columns:
-        columns = [
-            _column(title, [_on_clock(value(row), answer.zones) for row in rows])
-            for title, value in answer.columns
-        ]
+        columns = _columns(answer, rows)
         _print(console, fitting(columns, console.width))
     for note in answer.notes:
-        console.print(Text(harmless_lines(note), style="dim"))
+        console.print(Text(harmless(note), style="dim"))
     if answer.next_command:
-        console.print(Text(f"Try: {harmless_lines(answer.next_command)}", style="dim"))
+        console.print(Text(f"Try: {harmless(answer.next_command)}", style="dim"))
 
 
 def _on_clock(value: object, zones: ZoneHistory | None) -> object:
@@ -156,8 +159,24 @@ def _records(columns: Sequence[Column]) -> Table:
     return table
 
 
-def _column(title: str, values: list[object]) -> Column:
-    return Column(title, [_shown(value) for value in values], _is_numeric(values))
+def _columns(answer: Answer, rows: Sequence[Any]) -> list[Column]:
+    """The columns; in a list of fields each number stands under its field's name."""
+    cells = [
+        [_on_clock(value(row), answer.zones) for row in rows]
+        for _, value in answer.columns
+    ]
+    titles = [title for title, _ in answer.columns]
+    if titles == ["", ""]:
+        names = [str(name) for name in cells[0]]
+        shown = [_shown(v, name) for v, name in zip(cells[1], names, strict=True)]
+        return [
+            Column("", [_shown(name, "") for name in names], is_numeric=False),
+            Column("", shown, _is_numeric(cells[1])),
+        ]
+    return [
+        Column(title, [_shown(value, title) for value in values], _is_numeric(values))
+        for title, values in zip(titles, cells, strict=True)
+    ]
 
 
 def _is_numeric(values: list[object]) -> bool:
@@ -173,13 +192,14 @@ def _figure(text: str) -> bool:
     return text.lstrip("-").replace(".", "", 1).isdigit()
 
 
-def _shown(value: object) -> str:
+def _shown(value: object, name: str) -> str:
     if value is None:
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int):
-        return f"{value:,}".replace(",", " ") if abs(value) >= 10_000 else str(value)
+        is_quantity = abs(value) >= 10_000 and name not in _NAMES_OF_THINGS
+        return f"{value:,}".replace(",", " ") if is_quantity else str(value)
     if isinstance(value, datetime):
         return iso(value)
     if isinstance(value, list):

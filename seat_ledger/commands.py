@@ -513,9 +513,10 @@ def _numbered(batch: Batch) -> enumerate[dict[str, Any]]:
 
 def read_line(batch: Batch, number: int, given: dict[str, Any]) -> Operation:
     """Read one line of a batch; what it does not say it takes from the batch."""
-    if given.get("op") in NOT_IN_A_BATCH:
+    op = given.get("op")
+    if isinstance(op, str) and op in NOT_IN_A_BATCH:
         raise InvalidInput(
-            f"Line {number} of the batch: {given['op']} cannot stand in a batch.",
+            f"Line {number} of the batch: {op} cannot stand in a batch.",
             try_="give it as a command of its own",
         )
     try:

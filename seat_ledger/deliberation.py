@@ -302,7 +302,7 @@ class Deliberation:
                 "account_not_found",
                 f"There is no account {shown(key)}.",
                 try_="look with 'seat-ledger account list', "
-                "or open it with 'seat-ledger account open'",
+                "or open it: 'seat-ledger account open --help' says how",
             )
         return account
 
@@ -448,7 +448,7 @@ class Deliberation:
         if self.caller.compute_invoice is None:
             raise InvalidInput(
                 "The figures of an invoice are not the write side's to compute.",
-                try_="seat-ledger invoice issue, or seat-ledger import",
+                try_="issue it by the command line: 'seat-ledger invoice issue --help'",
             )
         draft = self.caller.compute_invoice(request)
         workspace = self.workspace

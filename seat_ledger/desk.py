@@ -49,7 +49,7 @@ from seat_ledger.events import (
 )
 from seat_ledger.head import Head
 from seat_ledger.sealing import erased
-from seat_ledger.settings import Settings
+from seat_ledger.settings import Settings, read_settings
 from seat_ledger.snapshot import AccountSnapshot, WrittenSnapshot
 from seat_ledger.store.connection import (
     connect,
@@ -89,7 +89,7 @@ class Desk(Application[UUID]):
 
     def __init__(self, conninfo: str, settings: Settings | None = None) -> None:
         self.conninfo = conninfo
-        self.settings = settings or Settings()
+        self.settings = settings or read_settings()
         self.workspaces: OrderedDict[str, Workspace] = OrderedDict()
         self.looked_up: Names = {}
         self.set_aside: Mapping[UUID, str] = {}
@@ -540,13 +540,14 @@ def failure(error: PersistenceError) -> LedgerError | None:
             "The store's next position lies before its last event: the sequence of "
             "positions was set back, as a failover or a restore may do. What would be "
             "recorded there is passed over by everything that reads in order.",
-            try_="seat-ledger db migrate sets it behind the last event",
+            try_="set it behind the last event: seat-ledger db migrate",
         )
     if state == NOT_NEXT:
         return Conflict(
             "The account is not as this program has it in memory, again and again: "
             "an event would not be the next of its stream.",
-            try_="seat-ledger doctor, and projection verify; then repeat the command",
+            try_="look with 'seat-ledger doctor' and "
+            "'seat-ledger projection verify', then repeat the command",
         )
     if isinstance(error, IntegrityError) or state == MOVED:
         return Conflict(_MOVED_MESSAGE, try_="repeat the command")

@@ -7,6 +7,9 @@ want to tell apart. A message says what was asked and what stands in the way;
 
 from __future__ import annotations
 
+import errno
+import os
+import re
 from typing import Any, NamedTuple
 
 
@@ -151,6 +154,12 @@ class OutputClosed(LedgerError):
     code = "output_closed"
 
 
+class OutputNotWritten(LedgerError):
+    """Standard output cannot be written: a full disk, or no permission."""
+
+    code = "output_not_written"
+
+
 class SystemRefused(LedgerError):
     """The operating system refused something: no space, no permission."""
 
@@ -218,3 +227,19 @@ REFUSALS: dict[str, str] = {
     "zone_change_order": "a later zone change is recorded already (R09)",
 }
 """Every code of a refusal by rule, with its meaning."""
+
+
+_PREFERRED_REASONS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
+
+
+def system_reason(error: OSError) -> str:
+    """Why the operating system refused something, in a few words.
+
+    A failure to copy a tree carries one reason for each of its files: the one that
+    explains the others is chosen.
+    """
+    if error.strerror:
+        return error.strerror
+    numbers = [int(n) for n in re.findall(r"\[Errno (\d+)\]", str(error))]
+    chosen = [n for n in _PREFERRED_REASONS if n in numbers] + numbers
+    return os.strerror(chosen[0]) if chosen else type(error).__name__

@@ -105,7 +105,9 @@ class Keys:
 
     def _make(self, name: str | None) -> Signer:
         try:
-            signer = Signer.generate(name or f"seat-ledger/{secrets.token_hex(8)}")
+            signer = Signer.generate(
+                f"seat-ledger/{secrets.token_hex(8)}" if name is None else name
+            )
         except BadNote as error:
             raise InvalidInput(f"The name cannot be used: {error}.") from error
         try:

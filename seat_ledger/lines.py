@@ -125,7 +125,7 @@ def _read_line(
             raise InvalidInput(
                 "erase_user cannot stand in a file: it cannot be undone, and the file "
                 "would keep who was erased.",
-                try_="seat-ledger user erase",
+                try_="seat-ledger user erase --help",
             )
     except LedgerError as error:
         # Where it was raised, all that was read of the line is still held.

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-Count = Annotated[int, Field(ge=1)]
+from seat_ledger.errors import InvalidInput
+from seat_ledger.values import shown
+
+Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
 
 
 class Settings(BaseSettings):
@@ -36,3 +39,17 @@ class Settings(BaseSettings):
     import_chunk: Count = Field(
         default=2000, description="Lines of an import that are recorded together."
     )
+
+
+def read_settings() -> Settings:
+    """The settings of the environment. Raises InvalidInput with the variable's name."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        problem = error.errors(include_url=False, include_context=False)[0]
+        variable = f"SEAT_LEDGER_{problem['loc'][0]}".upper()
+        raise InvalidInput(
+            f"{variable} is {shown(str(problem['input']))}: a whole number of at least "
+            "1 is needed.",
+            try_=f"unset {variable}",
+        ) from error

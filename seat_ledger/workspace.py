@@ -18,7 +18,7 @@ from seat_ledger.events import LedgerEvent
 from seat_ledger.head import NO_HEAD, Head
 from seat_ledger.references import Called, meant
 from seat_ledger.user import User
-from seat_ledger.values import fold, iso, shown
+from seat_ledger.values import as_word, fold, iso, shown
 
 _ID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -169,6 +169,10 @@ class Workspace:
             or other.folded_email == user.folded_email
         ]
 
+    def _list_of_users(self) -> str:
+        key = self.account.account_key if self.account else ""
+        return f"seat-ledger user list --account {as_word(key)}"
+
     def present(self, reference: str, instant: datetime) -> User | None:
         """The user so called who is one of the account at an instant.
 
@@ -210,5 +214,5 @@ class Workspace:
         raise NotFound(
             "user_not_found",
             f"The account has no user {shown(reference)}.",
-            try_="add the user, or look with 'seat-ledger user list'",
+            try_=f"add the user, or look with '{self._list_of_users()}'",
         )

@@ -175,12 +175,12 @@ class Asked(Question):
         when = self.spelled()
         first = words("as_of_then" if self.has_as_of else "as_of_now", when=when)
         if not self.has_known_at:
-            second = words("known_now", position=words.number(known.position))
+            second = words("known_now", position=known.position)
         elif known.recorded_at is None:
-            second = words("known_nothing", position=words.number(known.position))
+            second = words("known_nothing", position=known.position)
         else:
             recorded = words.spelled(known.recorded_at, self.clocks)
-            position = words.number(known.position)
+            position = known.position
             second = words("known_then", when=recorded, position=position)
         return f"{first}, {second}."
 

@@ -25,7 +25,7 @@ def need(package: str, extra: str, what: str) -> None:
     if find_spec(package) is None:
         raise MissingExtra(
             f"{what} needs the package {package}, which is not installed.",
-            try_=f"install seat-ledger with its extra: seat-ledger[{extra}]",
+            try_=f"install its extra: pip install 'seat-ledger[{extra}]'",
         )
 
 

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
-import os
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
+from cli.files import Partial, alone
 from cli.reports.content import Content
 from cli.reports.page import write_page
 from cli.reports.workbook import write_workbook
 from seat_ledger import __version__
 from seat_ledger.calendar import TZDATA_VERSION
-from seat_ledger.errors import InvalidInput, LedgerError
+from seat_ledger.errors import InvalidInput
 from seat_ledger.values import iso
 
 MANIFEST = "manifest.json"
@@ -51,7 +49,7 @@ def write_report(
                 write_page(content, file)
         else:
             write_workbook(content, report.path, _provenance(manifest))
-        stack.enter_context(_alone(path.parent))
+        stack.enter_context(alone(path))
         manifest["files"] = _files(manifest, _described(report.path, path.name), beside)
         text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
         beside.path.write_text(text, encoding="utf-8")
@@ -84,47 +82,6 @@ def manifest_at(path: Path) -> dict[str, Any]:
         f"{path} stands in the way: it is no manifest of reports.",
         try_="write the report into another folder, or move that file away",
     )
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Let nobody else change the manifest of a folder meanwhile."""
-    place = os.open(folder, os.O_RDONLY)
-    try:
-        with suppress(OSError):  # not every file system has locks
-            fcntl.flock(place, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(place)
-
-
-class Partial:
-    """A file beside its place until it is whole."""
-
-    def __init__(self, target: Path) -> None:
-        self.target = target
-        self.path = target.with_name(f".{target.name}.{os.getpid()}")
-
-    def __enter__(self) -> Self:
-        return self
-
-    def place(self) -> None:
-        """Move it to its place."""
-        self.path.replace(self.target)
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        with suppress(OSError):
-            self.path.unlink()
-        if isinstance(error, OSError):
-            raise LedgerError(
-                f"{self.target} cannot be written: {error.strerror or error}.",
-                try_="name another file",
-            ) from error
 
 
 def _described(file: Path, name: str) -> dict[str, Any]:

@@ -45,6 +45,6 @@ def help_(topic: str | None) -> None:
         _print(text_of(topic))
         return
     width = max(map(len, TOPICS)) + 2
-    print("Topics (seat-ledger help TOPIC):\n")
+    print("Topics, such as 'seat-ledger help concepts':\n")
     for name in [*TOPICS, RULES]:
         print(f"  {name:{width}}{title_of(name)}")

