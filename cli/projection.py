@@ -172,7 +172,7 @@ def run(follow: bool, rebuild_stale: bool, poll: float) -> None:
         found = engine.catch_up(connection, patient=True)
         aside = engine.aside(connection)
     if found.checkpoint < found.head:
-        raise may_not_write()
+        raise may_not_write(connection)
     row = {"checkpoint": found.checkpoint, "head": found.head, "before": before}
     said = f"Caught up from position {before} to {found.checkpoint}."
     if before == found.checkpoint:

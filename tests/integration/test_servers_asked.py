@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+import subprocess
+import tempfile
+import time
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
 import pytest
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from projections.locks import APPEND_LOCK
 from seat_ledger.store import schema
+from seat_ledger.store.embedded import server_user
+from seat_ledger.store.session import LIMITS
 from tests.in_process import Program
 from tests.program import ANN, BUY, GIVE, OPEN
 
@@ -101,3 +110,164 @@ def test_who_has_no_role_may_not_connect_to_a_database_of_the_ledgers_alone(
     run(server, f"GRANT seat_ledger_reader TO {name}")
     assert fetch(stranger, "SELECT 1") == [(1,)]
     run(server, f"DROP ROLE {name}")
+
+
+def test_a_publication_of_all_tables_stops_nothing(
+    database: str, tmp_path: Path
+) -> None:
+    program = Program(database, tmp_path)
+    program.record(OPEN, BUY, ANN, GIVE)
+    program.json("seat", "list", "-a", "acme")
+    run(database, "CREATE PUBLICATION everything FOR ALL TABLES")
+    program.record({**ANN, "user": "bob", "email": "bob@acme.example"})
+    assert len(program.json("user", "list", "-a", "acme")["rows"]) == 2
+    assert program.json("projection", "rebuild")["switched"]
+    erase = ("user", "erase", "bob", "-a", "acme", "--yes", "--reason", "asked to")
+    assert program.run(*erase).status == 0
+    assert program.json("projection", "verify")["complete"]
+    told = program.run("doctor")
+    assert "everything" in told.out
+    assert "person_key" in told.out
+
+
+def test_tables_of_before_are_let_published_by_migrating(
+    database: str, tmp_path: Path
+) -> None:
+    program = Program(database, tmp_path)
+    program.record(OPEN)
+    tables = fetch(
+        database,
+        "SELECT oid::regclass::text FROM pg_class WHERE relreplident = 'f'",
+    )
+    run(database, *(f"ALTER TABLE {one} REPLICA IDENTITY DEFAULT" for (one,) in tables))
+    run(database, "CREATE PUBLICATION everything FOR ALL TABLES")
+    assert "db migrate" in program.run("doctor").out
+    assert program.run("db", "migrate").status == 0
+    program.record(BUY, ANN, GIVE)
+    assert program.json("seat", "list", "-a", "acme")["rows"]
+
+
+def test_what_can_only_be_read_says_so_and_answers_what_it_knows(
+    server: str, database: str, tmp_path: Path
+) -> None:
+    program, name = Program(database, tmp_path), database.rpartition("dbname=")[2]
+    program.record(OPEN, BUY, ANN, GIVE)
+    program.json("seat", "list", "-a", "acme")
+    program.record({**ANN, "user": "bob", "email": "bob@acme.example"})
+    run(server, f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    file = tmp_path / "more.jsonl"
+    file.write_text(json.dumps({**BUY, "quantity": 7}))
+    for words in (
+        ("seat", "buy", "sales/starter", "1", "-a", "acme"),
+        ("import", file),
+        ("projection", "run"),
+        ("projection", "run", "--follow"),
+        ("projection", "rebuild"),
+        ("integrity", "seal"),
+        ("db", "migrate"),
+    ):
+        done = program.run(*words)
+        assert done.status == 1, (words, done.err)
+        assert "only be read" in done.err, words
+        assert "seat_ledger_projector" not in done.err, words
+    users = program.run("user", "list", "-a", "acme")
+    assert users.status == 0
+    assert "not now" in users.out
+    assert "bob" not in users.out
+    assert program.json("user", "list", "-a", "acme")["store_head"] == 5
+    assert "read only" in program.run("doctor").out
+    run(server, f"ALTER DATABASE {name} RESET default_transaction_read_only")
+    assert "(now)" in program.run("user", "list", "-a", "acme").out
+
+
+@pytest.mark.parametrize("lock", [7365617431, 7365617432])
+def test_who_holds_a_lock_is_named(
+    database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lock: int
+) -> None:
+    monkeypatch.setitem(LIMITS, "lock_timeout", "200ms")
+    program = Program(database, tmp_path)
+    program.record(OPEN, BUY)
+    with psycopg.connect(
+        database, application_name="a forgotten one", autocommit=True
+    ) as holder:
+        holder.execute("SELECT pg_advisory_lock(%s)", [lock])
+        pid = holder.info.backend_pid
+        words = ("seat", "list", "-a", "acme")
+        if lock == APPEND_LOCK:
+            words = ("seat", "buy", "sales/starter", "1", "-a", "acme")
+        done = program.run(*words)
+        assert done.status == 1
+        assert f"a forgotten one, server process {pid}, since 20" in done.err
+        assert f"pg_terminate_backend({pid})" in done.err
+    assert program.run(*words).status == 0
+
+
+@pytest.mark.parametrize(
+    "table", ["ledger.stored_events", "ledger.digest_key", "projection.generation"]
+)
+def test_who_locks_a_table_is_named(
+    database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, table: str
+) -> None:
+    monkeypatch.setitem(LIMITS, "lock_timeout", "200ms")
+    program = Program(database, tmp_path)
+    program.record(OPEN)
+    with psycopg.connect(database, application_name="an admin") as holder:
+        holder.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE".encode())
+        buying = program.run("seat", "buy", "sales/starter", "1", "-a", "acme")
+        asking = program.run("seat", "list", "-a", "acme")
+        for done in (buying, asking):
+            if done.status:
+                assert "an admin, server process" in done.err
+        assert buying.status or asking.status
+
+
+POOLER = shutil.which("pgbouncer") or "/usr/sbin/pgbouncer"
+
+
+@pytest.mark.skipif(not Path(POOLER).exists(), reason="no pgbouncer is here")
+@pytest.mark.parametrize(("mode", "status"), [("transaction", 1), ("session", 0)])
+def test_a_pooler_that_lends_server_processes_by_transactions_is_refused(
+    database: str, tmp_path: Path, mode: str, status: int
+) -> None:
+    """Through one by sessions, everything is as without."""
+    Program(database, tmp_path).record(OPEN, BUY)
+    with pooler(database, mode) as address:
+        done = Program(address, tmp_path).run("account", "list")
+        assert done.status == status, done.err
+        if status:
+            assert "pooler" in done.err
+            assert "session mode" in done.err
+
+
+@contextmanager
+def pooler(database: str, mode: str) -> Iterator[str]:
+    named = conninfo_to_dict(database)
+    folder = Path(tempfile.mkdtemp(prefix="slp-", dir="/var/tmp"))
+    folder.chmod(0o755)
+    (folder / "users.txt").write_text('"seat_ledger" ""\n')
+    (folder / "pooler.ini").write_text(
+        f"[databases]\n* = host={named['host']} port={named['port']}\n"
+        f"[pgbouncer]\nlisten_addr =\nlisten_port = 6432\nauth_type = trust\n"
+        f"unix_socket_dir = {folder}\npool_mode = {mode}\nmax_client_conn = 20\n"
+        f"auth_file = {folder}/users.txt\n"
+    )
+    user = server_user()
+    whom = {} if user is None else {"user": user.uid, "group": user.gid}
+    if user is not None:
+        shutil.chown(folder, user.uid, user.gid)
+    process = subprocess.Popen(
+        [POOLER, "-q", folder / "pooler.ini"],
+        cwd="/",
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        **whom,
+    )
+    try:
+        while not (folder / ".s.PGSQL.6432").exists():
+            assert process.poll() is None
+            time.sleep(0.02)
+        yield make_conninfo(database, host=str(folder), port=6432)
+    finally:
+        process.terminate()
+        process.wait()
+        shutil.rmtree(folder, ignore_errors=True)
