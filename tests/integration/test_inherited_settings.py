@@ -176,7 +176,9 @@ class Odd(NamedTuple):
     def alter(self, of: str, setting: Setting | None) -> bool:
         """Set or take back a setting of the role or of the database."""
         kind, name = ("ROLE", self.login) if of == "role" else ("DATABASE", None)
-        admin = make_conninfo(self.database, options="-c role=none")
+        admin = make_conninfo(
+            self.database, options="-c role=none -c default_transaction_read_only=off"
+        )
         with psycopg.connect(admin, autocommit=True) as connection:
             who = sql.Identifier(name or connection.info.dbname)
             head = sql.SQL(f"ALTER {kind} {{}} ").format(who)
@@ -249,6 +251,7 @@ def test_all_that_is_pinned_at_odd_values_changes_no_answer(odd: Odd) -> None:
         Setting("session_replication_role", "replica"),
         Setting("zero_damaged_pages", "on"),
         Setting("ignore_checksum_failure", "on"),
+        Setting("dynamic_library_path", "odd"),
     ],
 )
 def test_a_setting_that_the_login_may_not_set_right_is_refused(

@@ -168,7 +168,6 @@ def test_what_can_only_be_read_says_so_and_answers_what_it_knows(
         ("seat", "buy", "sales/starter", "1", "-a", "acme"),
         ("import", file),
         ("projection", "run"),
-        ("projection", "run", "--follow"),
         ("projection", "rebuild"),
         ("integrity", "seal"),
         ("db", "migrate"),
