@@ -231,12 +231,12 @@ def make(connection: Connection) -> int:
         )
     for room in ROOMS:
         connection.execute(queries(room, "tables.sql")["table"])
-    _let_publish(connection)
     _vacuum(connection, "SET (autovacuum_enabled = off)")
     for room in _DEFINING:
         connection.execute(text(room, "definition.sql").encode())
     if _has_role(connection, ACCOUNT_READER_ROLE):
         _make_own(connection, number)
+    _let_publish(connection)
     connection.execute(
         "INSERT INTO projection.generation (number, state, versions, position) "
         "VALUES (%s, 'building', %s, 0)",

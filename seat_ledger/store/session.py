@@ -55,7 +55,6 @@ PINNED: dict[str, str] = {
     "quote_all_identifiers": "off",
     "row_security": "on",
     "check_function_bodies": "on",
-    "dynamic_library_path": "$libdir",
     "restrict_nonsystem_relation_kind": "",
     "session_replication_role": "origin",
     "lo_compat_privileges": "off",

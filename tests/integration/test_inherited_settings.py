@@ -251,7 +251,6 @@ def test_all_that_is_pinned_at_odd_values_changes_no_answer(odd: Odd) -> None:
         Setting("session_replication_role", "replica"),
         Setting("zero_damaged_pages", "on"),
         Setting("ignore_checksum_failure", "on"),
-        Setting("dynamic_library_path", "odd"),
     ],
 )
 def test_a_setting_that_the_login_may_not_set_right_is_refused(

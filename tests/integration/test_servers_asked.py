@@ -180,7 +180,8 @@ def test_what_can_only_be_read_says_so_and_answers_what_it_knows(
     assert users.status == 0
     assert "not now" in users.out
     assert "bob" not in users.out
-    assert program.json("user", "list", "-a", "acme")["store_head"] == 5
+    told = program.json("user", "list", "-a", "acme")
+    assert told["store_head"] > told["known_at"]["position"]
     assert "read only" in doctor(program)["server"]["found"]
     run(server, f"ALTER DATABASE {name} RESET default_transaction_read_only")
     assert "(now)" in program.run("user", "list", "-a", "acme").out
