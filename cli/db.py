@@ -22,6 +22,17 @@ def _session() -> Session:
     return session
 
 
+def _check_embedded(word: str) -> None:
+    """Raise InvalidInput where another database is named: its server is not ours."""
+    if _session().database:
+        raise InvalidInput(
+            f"'db {word}' is for the embedded server alone, and another database is "
+            "named. Nothing was done.",
+            try_="leave --database out and unset SEAT_LEDGER_DATABASE_URL for the "
+            "embedded server; use its own tools for a server of your own",
+        )
+
+
 def _server() -> Any:
     from seat_ledger.store.embedded import EmbeddedServer  # noqa: PLC0415
 
@@ -29,9 +40,11 @@ def _server() -> Any:
 
 
 @group.command()
+@option_database
 @option_format
 def start() -> None:
     """Start the embedded server, made if need be."""
+    _check_embedded("start")
     url = _server().ensure_running()
     _session().prepare()
     row = {"running": True, "url": url}
@@ -39,9 +52,11 @@ def start() -> None:
 
 
 @group.command()
+@option_database
 @option_format
 def stop() -> None:
     """Stop the embedded server."""
+    _check_embedded("stop")
     stopped = _server().stop()
     said = "Stopped." if stopped else "It was not running."
     emit(Answer([{"stopped": stopped}], sentence=said), _session().format)
@@ -99,14 +114,18 @@ def migrate() -> None:
     from seat_ledger.store import schema  # noqa: PLC0415
 
     conninfo = _session().conninfo()
-    applied = schema.migrate(conninfo)
+    lacking: list[str] = []
+    applied = schema.migrate(conninfo, tell=lacking.append)
     projected = engine.install(conninfo)
     rows = [{"applied": name} for name in applied]
     if projected:
         rows.append({"applied": "projections"})
     said = f"Applied {len(rows)}." if rows else "Nothing to do: the schema is current."
     columns = [("applied", lambda row: row["applied"])]
-    emit(Answer(rows, columns, sentence=said), _session().format)
+    answer = Answer(
+        rows, columns, sentence=said, extra={"lacking": lacking}, notes=lacking
+    )
+    emit(answer, _session().format)
 
 
 @group.command(context_settings={"ignore_unknown_options": True})
@@ -127,8 +146,10 @@ def tool(program: str, words: tuple[str, ...]) -> None:
 
 @group.command()
 @click.option("--yes", is_flag=True, help="Do not ask.")
+@option_database
 def destroy(yes: bool) -> None:
     """Remove the embedded server with all its data. Asks first."""
+    _check_embedded("destroy")
     server = _server()
     if not yes:
         _confirm(f"Remove {server.home} and every event in it?")

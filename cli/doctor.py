@@ -9,12 +9,18 @@ from typing import Any
 
 import click
 
+from cli import server_checks
 from cli.render import Answer, emit
 from cli.session import Session, option_database, option_format
 from seat_ledger.errors import LedgerError, NotAllowed
 from seat_ledger.values import as_word
 
 Check = Callable[[Session], str]
+_OUTCOMES = {True: "OK", False: "WRONG", None: "NOT ASKED"}
+
+
+class NotAsked(LedgerError):
+    """The database cannot be reached, so this could not be asked."""
 
 
 @click.command()
@@ -26,12 +32,13 @@ def doctor() -> None:
     assert session is not None
     rows: list[dict[str, Any]] = []
     for name, check in CHECKS.items():
-        if any(row["check"] == "database" and not row["ok"] for row in rows):
-            check = _unasked  # noqa: PLW2901  all that follow need the database
+        lost = any(row["check"] == "database" and not row["ok"] for row in rows)
+        if lost and name not in WITHOUT_DATABASE:
+            check = _unasked  # noqa: PLW2901
         rows.append(_checked(name, check, session))
-    wrong = [row for row in rows if not row["ok"]]
+    wrong = [row for row in rows if row["ok"] is False]
     columns = [
-        ("", lambda row: "OK" if row["ok"] else "WRONG"),
+        ("", lambda row: _OUTCOMES[row["ok"]]),
         ("check", lambda row: row["check"]),
         ("found", lambda row: row["found"]),
         ("try", lambda row: row["try"]),
@@ -46,6 +53,8 @@ def doctor() -> None:
 def _checked(name: str, check: Check, session: Session) -> dict[str, Any]:
     try:
         return {"check": name, "ok": True, "found": check(session), "try": None}
+    except NotAsked as error:
+        return {"check": name, "ok": None, "found": error.message, "try": None}
     except LedgerError as error:
         return _wrong(name, error)
     except Exception as error:  # a check goes on, whatever the login may not see
@@ -65,7 +74,7 @@ def _wrong(name: str, error: LedgerError) -> dict[str, Any]:
 
 
 def _unasked(_: Session) -> str:
-    raise LedgerError("Not asked: the database cannot be reached.")
+    raise NotAsked
 
 
 def _python(_: Session) -> str:
@@ -264,16 +273,21 @@ def _persons(session: Session) -> str:
     return f"{found.users:,} users, {found.erased:,} of them erased"
 
 
+WITHOUT_DATABASE = {"python", "packages", "database", "secrets"}
+
 CHECKS: dict[str, Check] = {
     "python": _python,
     "packages": _packages,
     "database": _server,
     "access": _trust,
     "clock": _clock,
+    "server": server_checks.writable,
     "schema": _schema,
     "positions": _positions,
     "events": _readable,
     "streams": _streams,
+    "ownership": server_checks.owned,
+    "publications": server_checks.published,
     "projections": _projections,
     "roles": _roles,
     "secrets": _secrets,

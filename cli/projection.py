@@ -170,9 +170,9 @@ def run(follow: bool, rebuild_stale: bool, poll: float) -> None:
     with connect(conninfo, role="projector", autocommit=True) as connection:
         before = generation.served(connection).checkpoint
         found = engine.catch_up(connection, patient=True)
+        if found.checkpoint < found.head:
+            raise may_not_write(connection)
         aside = engine.aside(connection)
-    if found.checkpoint < found.head:
-        raise may_not_write()
     row = {"checkpoint": found.checkpoint, "head": found.head, "before": before}
     said = f"Caught up from position {before} to {found.checkpoint}."
     if before == found.checkpoint:

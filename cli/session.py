@@ -353,17 +353,27 @@ class Question:
 
     def footer(self) -> str:
         """Both clocks of the answer, in words."""
-        which = "now" if self.known.is_head else "then"
+        which = self._head() if self.known.is_head else "then"
         return (
             f"As known at position {self.known.position} ({which}).   "
             f"{times.clock(self.zones)}"
         )
+
+    def _head(self) -> str:
+        """What the last that is known is: now, or how far this server has come."""
+        if self.reader.is_behind:
+            return f"not now: the store is at {self.reader.store_head}"
+        if self.reader.is_standby:
+            return "as far as this standby server has followed"
+        return "now"
 
     def answer(self, rows: Any, columns: Any = (), **words: Any) -> Answer:
         """An answer with both clocks filled in."""
         extra = words.pop("extra", {})
         if self.given.get("account") and self._renewal_due():
             extra = {**extra, "renewal_due": True}
+        if self.known.is_head and self.reader.is_behind:
+            extra = {**extra, "store_head": self.reader.store_head}
         notes = [*words.pop("notes", ()), self.footer()]
         if extra.get("renewal_due"):
             notes.append("A renewal is due: seat-ledger account renew --due")

@@ -32,7 +32,12 @@ from projections.pinning import settle
 from projections.queries import queries
 from projections.set_aside import EVERYTHING, scope_of
 from projections.upsert import replace
-from seat_ledger.errors import NotAllowed, SchemaMismatch
+from seat_ledger.errors import (
+    DatabaseRefused,
+    LedgerError,
+    NotAllowed,
+    SchemaMismatch,
+)
 
 BATCH = 20_000
 REBUILD_IS_FASTER = 400_000
@@ -115,8 +120,22 @@ def may_write(connection: _Connection) -> bool:
     return bool(row and row[0])
 
 
-def may_not_write() -> NotAllowed:
+def is_read_only(connection: _Connection) -> bool:
+    """Whether nobody may write in the session, whatever the role."""
+    row = connection.execute(
+        "SELECT current_setting('transaction_read_only')::boolean"
+    ).fetchone()
+    return bool(row and row[0])
+
+
+def may_not_write(connection: _Connection | None = None) -> LedgerError:
     """What to say to who asked for nothing but to move the checkpoint."""
+    if connection is not None and is_read_only(connection):
+        return DatabaseRefused(
+            "This server can only be read: it is a standby, or set to be read only. "
+            "Nothing was done.",
+            try_="name the primary server",
+        )
     return NotAllowed(
         "This login may read the projections, not move them on. Nothing was done.",
         try_="let the login be given the role seat_ledger_projector; see 'Who may do "

@@ -89,7 +89,7 @@ def _follow_on(
 ) -> None:
     generation.served(connection)
     if not may_write(connection):  # nor take the place of who may
-        raise may_not_write()
+        raise may_not_write(connection)
     if not _take_place(connection, poll, tell, stopping):
         return
     connection.execute(f"LISTEN {CHANNEL}".encode())

@@ -100,6 +100,7 @@ def install(conninfo: str) -> bool:
     """
     with connect(conninfo, role="projector", autocommit=True) as connection:
         if _is_installed(connection):
+            _let_publish(connection)
             return False
         with connection.transaction():
             connection.execute("SELECT pg_advisory_xact_lock(%s)", [INSTALL_LOCK])
@@ -113,6 +114,26 @@ def install(conninfo: str) -> bool:
                 make_indexes(connection, number, projection.name)
             serve(connection, number)
         return True
+
+
+def _let_publish(connection: Connection) -> None:
+    """Give every table what tells its rows apart in a publication.
+
+    One FOR ALL TABLES, whoever made it, would refuse every change of the others.
+    """
+    rows = connection.execute(
+        "SELECT space.nspname, class.relname FROM pg_catalog.pg_class AS class "
+        "JOIN pg_catalog.pg_namespace AS space ON space.oid = class.relnamespace "
+        "WHERE space.nspname = ANY (%s) AND class.relkind = 'r' "
+        "AND class.relreplident = 'd' AND NOT EXISTS (SELECT "
+        "FROM pg_catalog.pg_index WHERE indrelid = class.oid AND indisprimary)",
+        [[name for name in ownership.ours(connection) if name != "ledger"]],
+    ).fetchall()
+    for row in rows:
+        table = sql.Identifier(*row)
+        connection.execute(
+            sql.SQL("ALTER TABLE {} REPLICA IDENTITY FULL").format(table)
+        )
 
 
 def _clear_the_way(connection: Connection) -> None:
@@ -215,6 +236,7 @@ def make(connection: Connection) -> int:
         connection.execute(text(room, "definition.sql").encode())
     if _has_role(connection, ACCOUNT_READER_ROLE):
         _make_own(connection, number)
+    _let_publish(connection)
     connection.execute(
         "INSERT INTO projection.generation (number, state, versions, position) "
         "VALUES (%s, 'building', %s, 0)",

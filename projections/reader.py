@@ -24,7 +24,12 @@ from projections.locks import APPEND_LOCK
 from projections.pinning import pin
 from projections.queries import question
 from projections.set_aside import SetAside
-from seat_ledger.errors import CommandRefused, NotFound, SchemaMismatch
+from seat_ledger.errors import (
+    CommandRefused,
+    LedgerError,
+    NotFound,
+    SchemaMismatch,
+)
 from seat_ledger.references import Called, ambiguous, meant
 from seat_ledger.store.connection import become, connect, sees_store, unavailable
 from seat_ledger.values import FOREVER, account_id, as_word, fold, shown
@@ -67,6 +72,13 @@ def no_such_account(key: str) -> NotFound:
     )
 
 
+class NotFollowed(LedgerError):
+    """A standby server has not followed so far yet."""
+
+    code = "projections_behind"
+    exit_code = 12
+
+
 class Knowledge(NamedTuple):
     """Up to which position is known, when that was recorded, and if it is the head.
 
@@ -102,6 +114,7 @@ class Reader:
     ) -> None:
         self.conninfo = conninfo
         self.patient = patient
+        self.is_behind = False  # and may not catch up
         self.connection: psycopg.Connection[Any] = connect(conninfo, autocommit=True)
         try:
             self._prepare()
@@ -126,13 +139,19 @@ class Reader:
         """Stay on what is served now: one snapshot for all the questions."""
         if catch_up and self.sees_store:
             become(self.connection, "projector")
-            catching_up.catch_up(self.connection, patient=self.patient)
+            reached = catching_up.catch_up(self.connection, patient=self.patient)
+            self.is_behind = reached.checkpoint < reached.head
             become(self.connection, "reader")
         found = pin(self.connection, sees_store=self.sees_store)
         self.generation = found.number
         self.head = found.checkpoint
         self.store_head = found.head
         self.aside = found.aside
+
+    @property
+    def is_standby(self) -> bool:
+        """Whether the server follows another one, and knows what that sent so far."""
+        return self.connection.info.parameter_status("in_hot_standby") == "on"
 
     def __enter__(self) -> Self:
         """Return the reader itself."""
@@ -210,6 +229,12 @@ class Reader:
 
     def _known_at_instant(self, instant: datetime) -> Knowledge:
         row = self.ask("journal", "last_at", instant=instant)[0]
+        if not row["passed"] and self.is_standby:
+            raise NotFollowed(
+                "This is a standby server, and it has not followed so far yet: what "
+                "was known at that instant cannot be said for good (R78).",
+                try_="name a position, ask for an earlier instant, or ask the primary",
+            )
         if not row["passed"]:
             self._wait_for_appends(instant)
             row = self.ask("journal", "last_at", instant=instant)[0]

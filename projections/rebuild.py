@@ -105,7 +105,7 @@ def rebuild(
 
 def _refused(conninfo: str, error: psycopg.Error) -> LedgerError:
     """What a failure of the database means for a rebuild."""
-    if is_lost(error):
+    if is_lost(error) or isinstance(error, psycopg.errors.ReadOnlySqlTransaction):
         return unavailable(conninfo, error)
     if isinstance(error, psycopg.errors.InsufficientPrivilege):
         return may_not_write()

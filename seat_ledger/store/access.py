@@ -69,10 +69,7 @@ def grant(connection: psycopg.Connection[Any]) -> Access:
             connection.execute("SET LOCAL client_min_messages = warning")
             connection.execute(parts["roles"])
             connection.execute(_OWN)
-            connection.execute(
-                "SELECT pg_catalog.set_config('seat_ledger.schemas', %s, true)",
-                [",".join(ownership.ours(connection))],
-            )
+            _name_schemas(connection)
             connection.execute(parts["owners"])
             connection.execute(parts["grants"])
             connection.execute("DROP FUNCTION pg_temp.own(oid, name, name)")
@@ -81,10 +78,19 @@ def grant(connection: psycopg.Connection[Any]) -> Access:
     for part, lacking in _OPTIONAL.items():
         try:
             with connection.transaction():
+                _name_schemas(connection)
                 connection.execute(parts[part])
         except psycopg.errors.InsufficientPrivilege:
             told.append(lacking)
     return Access(granted=True, told=tuple(told))
+
+
+def _name_schemas(connection: psycopg.Connection[Any]) -> None:
+    """Tell what follows in the transaction which schemas are the ledger's."""
+    connection.execute(
+        "SELECT pg_catalog.set_config('seat_ledger.schemas', %s, true)",
+        [",".join(ownership.ours(connection))],
+    )
 
 
 class Standing(NamedTuple):
@@ -130,6 +136,8 @@ _OPTIONAL = {
     "single": "This login may not make the role of readers of single accounts.",
     "making": "This login may not let the projector make schemas in this database, so "
     "a rebuild works with the login's own rights.",
+    "connecting": "This login does not own the database, so everybody who may log in "
+    "to the server may connect to it, and can hold up every append by a lock.",
     "watching": "The projector may not see who holds a switch up (pg_read_all_stats).",
 }
 

@@ -6,6 +6,8 @@
 DO $$
 DECLARE
     name text;
+    held text := CASE WHEN current_setting('server_version_num')::integer >= 160000
+                      THEN 'SET' ELSE 'MEMBER' END;
 BEGIN
     FOREACH name IN ARRAY ARRAY['seat_ledger_owner', 'seat_ledger_writer',
                                 'seat_ledger_projector', 'seat_ledger_reader']
@@ -17,7 +19,8 @@ BEGIN
                 NULL;  -- somebody made it at the same moment
             END;
         END IF;
-        IF NOT pg_has_role(name, 'MEMBER') THEN
+        -- From 16 on who makes a role is a member that may not take it on.
+        IF NOT pg_has_role(name, held) THEN
             EXECUTE format('GRANT %I TO CURRENT_USER', name);
         END IF;
     END LOOP;
@@ -107,9 +110,53 @@ DO $$
 BEGIN
     EXECUTE format('GRANT CREATE ON DATABASE %I TO seat_ledger_projector',
                    current_database());
+    IF NOT has_database_privilege(
+        'seat_ledger_projector', current_database(), 'CREATE')
+    THEN  -- without the right to, only a warning says so
+        RAISE insufficient_privilege;
+    END IF;
 END;
 $$;
 
 -- watching --
 -- The projector tells who holds a switch up.
 GRANT pg_read_all_stats TO seat_ledger_projector;
+
+-- connecting --
+-- Who has none of the roles has no business here: it could hold up every append and
+-- every question by a lock alone. Not where others keep tables of theirs as well.
+DO $$
+DECLARE
+    one record;
+BEGIN
+    IF EXISTS (
+        SELECT
+          FROM pg_class AS class
+          JOIN pg_namespace AS space ON space.oid = class.relnamespace
+         WHERE class.relkind IN ('r', 'p', 'm', 'v', 'f')
+           AND space.nspname <> ALL (
+               string_to_array(current_setting('seat_ledger.schemas'), ','))
+           AND space.nspname <> 'information_schema'
+           AND space.nspname !~ '^pg_')
+    THEN
+        RETURN;
+    END IF;
+    EXECUTE format('REVOKE CONNECT, TEMPORARY ON DATABASE %I FROM PUBLIC',
+                   current_database());
+    IF has_database_privilege('public', current_database(), 'CONNECT') THEN
+        RAISE insufficient_privilege;
+    END IF;
+    FOR one IN  -- whoever was given anything of the ledger's, by name
+        SELECT DISTINCT role.rolname
+          FROM pg_namespace AS space
+         CROSS JOIN LATERAL aclexplode(space.nspacl) AS given
+          JOIN pg_roles AS role ON role.oid = given.grantee
+         WHERE space.nspname = ANY (
+               string_to_array(current_setting('seat_ledger.schemas'), ','))
+           OR role.rolname IN ('seat_ledger_owner', 'seat_ledger_projector')
+    LOOP
+        EXECUTE format('GRANT CONNECT ON DATABASE %I TO %I',
+                       current_database(), one.rolname);
+    END LOOP;
+END;
+$$;

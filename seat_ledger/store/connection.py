@@ -103,7 +103,10 @@ def password_of(conninfo: str | None) -> str | None:
 
 _OURS = ("2", "07", "09", "0B", "0L", "0P", "34", "38", "39", "3B", "42", "44")
 """SQLSTATE classes of a statement or a value that is wrong: a fault of the program."""
-_ELSEWHERE = ("25006", "25P03", "25P04", "22021", "22P05", "26000", "28", "2BP01")
+_ELSEWHERE = (
+    *("25006", "25P03", "25P04", "22021", "22P05", "26000", "28", "2BP01"),
+    "42602",
+)
 """What begins like those, and is the server's, the login's or another session's."""
 _LACKING = ("3F000", "42703", "42704", "42883", "42P01")
 """Something that the program needs is not there, or not any more."""

@@ -97,8 +97,7 @@ LIMITS: dict[str, str] = {
 """Limits of time. One that the address itself names holds instead."""
 
 _PIN = """
-SELECT pg_catalog.pg_backend_pid(),
-       pg_catalog.count(pg_catalog.set_config(pin.name, pin.value, false))
+SELECT pg_catalog.count(pg_catalog.set_config(pin.name, pin.value, false))
   FROM ROWS FROM (pg_catalog.unnest(%(names)s::pg_catalog.text[]),
                   pg_catalog.unnest(%(values)s::pg_catalog.text[])) AS pin(name, value)
  WHERE pg_catalog.current_setting(pin.name, true) OPERATOR(pg_catalog.<>) pin.value
@@ -177,6 +176,9 @@ def begin(connection: psycopg.Connection[Any], said: str = "") -> None:
     limits = {name: value for name, value in LIMITS.items() if name not in said}
     pins = {**PINNED, **limits}
     with connection.cursor(row_factory=tuple_row) as cursor:
+        row = cursor.execute(_PROCESS, prepare=False).fetchone()
+        if row != (connection.info.backend_pid,):  # before anything of it is changed
+            _check_own(connection)
         try:
             cursor.execute(_PIN, {"names": [*pins], "values": [*pins.values()]})
         except psycopg.errors.InsufficientPrivilege as error:
@@ -186,9 +188,6 @@ def begin(connection: psycopg.Connection[Any], said: str = "") -> None:
                 try_="take it back where it was set: ALTER ROLE … RESET …, or "
                 "ALTER DATABASE … RESET …",
             ) from error
-        row = cursor.fetchone()
-    if row is not None and row[0] != connection.info.backend_pid:
-        _check_own(connection)
 
 
 def _check_server(connection: psycopg.Connection[Any]) -> None:
@@ -220,7 +219,9 @@ def _check_own(connection: psycopg.Connection[Any]) -> None:
     ) as other:
         pair = [one.cursor(row_factory=tuple_row) for one in (connection, other)]
         seen = [
-            asked.execute(_PROCESS).fetchone() for _ in range(_ROUNDS) for asked in pair
+            asked.execute(_PROCESS, prepare=False).fetchone()
+            for _ in range(_ROUNDS)
+            for asked in pair
         ]
     if len({*seen[::2]}) > 1 or len({*seen[1::2]}) > 1 or seen[0] == seen[1]:
         raise DatabaseRefused(

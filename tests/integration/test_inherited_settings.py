@@ -176,7 +176,9 @@ class Odd(NamedTuple):
     def alter(self, of: str, setting: Setting | None) -> bool:
         """Set or take back a setting of the role or of the database."""
         kind, name = ("ROLE", self.login) if of == "role" else ("DATABASE", None)
-        admin = make_conninfo(self.database, options="-c role=none")
+        admin = make_conninfo(
+            self.database, options="-c role=none -c default_transaction_read_only=off"
+        )
         with psycopg.connect(admin, autocommit=True) as connection:
             who = sql.Identifier(name or connection.info.dbname)
             head = sql.SQL(f"ALTER {kind} {{}} ").format(who)

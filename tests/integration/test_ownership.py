@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+import psycopg
 import pytest
 
-from seat_ledger.store import marks
+from seat_ledger.store import marks, ownership
 from seat_ledger.store.embedded import (
     EmbeddedServer,
     EmbeddedServerError,
@@ -112,3 +113,90 @@ def test_a_data_folder_of_before_there_were_marks_is_known(folder: Path) -> None
     finally:
         server.destroy()
     assert not server.data.exists()
+
+
+FOREIGN = {
+    "ledger": "CREATE SCHEMA ledger; CREATE TABLE ledger.book (n integer)",
+    "projection": "CREATE SCHEMA projection; CREATE TABLE projection.slide (n integer)",
+    "projection_own": "CREATE SCHEMA projection_own; "
+    "CREATE TABLE projection_own.slide (n integer)",
+}
+EVERYTHING = """
+SELECT space.nspname, space.nspowner, space.nspacl::text, class.relname,
+       class.relowner, class.relacl::text
+  FROM pg_namespace AS space
+  LEFT JOIN pg_class AS class ON class.relnamespace = space.oid
+ WHERE space.nspname !~ '^pg_' AND space.nspname <> 'information_schema'
+ ORDER BY 1, 4
+"""
+
+
+@pytest.mark.both_versions
+@pytest.mark.parametrize("name", list(FOREIGN))
+def test_another_applications_schema_is_refused_by_name_and_left(
+    empty_database: str, name: str
+) -> None:
+    with psycopg.connect(empty_database, autocommit=True) as connection:
+        connection.execute(FOREIGN[name].encode())
+        connection.execute("CREATE SCHEMA report")
+        table = FOREIGN[name].rpartition("TABLE ")[2].split()[0]
+        connection.execute(f"CREATE VIEW report.all AS SELECT * FROM {table}".encode())
+        before = connection.execute(EVERYTHING.encode()).fetchall()
+        program = Program(empty_database)
+        for words in (("db", "migrate"), ("account", "list"), ("db", "migrate")):
+            done = program.run(*words)
+            assert done.returncode == 12, done.stderr
+        assert f"'{name}' that is not the seat ledger's" in done.stderr
+        assert table.split(".")[1] in done.stderr
+        assert connection.execute(EVERYTHING.encode()).fetchall() == before
+
+
+@pytest.mark.both_versions
+def test_schemas_that_look_like_generations_are_left_alone(
+    empty_database: str,
+) -> None:
+    with psycopg.connect(empty_database, autocommit=True) as connection:
+        for number in (1, 2):
+            connection.execute(f"CREATE SCHEMA projection_{number}".encode())
+            connection.execute(f"CREATE TABLE projection_{number}.n (n int)".encode())
+        before = connection.execute(EVERYTHING.encode()).fetchall()
+        program = Program(empty_database)
+        assert program.run("db", "migrate").returncode == 0
+        assert program.run("db", "migrate").returncode == 0
+        assert program.run("projection", "rebuild").returncode == 0
+        assert program.run("projection", "rebuild").returncode == 0
+        after = connection.execute(EVERYTHING.encode()).fetchall()
+    assert set(before) <= set(after)
+
+
+def test_a_view_of_somebody_elses_over_a_generation_survives_rebuilds(
+    database: str,
+) -> None:
+    with psycopg.connect(database, autocommit=True) as connection:
+        row = connection.execute("SELECT number FROM projection.generation").fetchone()
+        assert row is not None
+        connection.execute("CREATE SCHEMA report")
+        seat = f"projection_{row[0]}.seat"
+        connection.execute(f"CREATE VIEW report.seats AS TABLE {seat}".encode())
+        program = Program(database)
+        for _ in range(3):
+            assert program.run("projection", "rebuild").returncode == 0
+        assert connection.execute("SELECT * FROM report.seats").fetchall() == []
+    assert "report.seats" in program.run("doctor", "--format", "json").stdout
+
+
+@pytest.mark.both_versions
+def test_a_ledger_of_before_there_were_marks_is_known(database: str) -> None:
+    with psycopg.connect(database, autocommit=True) as connection:
+        names = connection.execute(
+            "SELECT nspname FROM pg_namespace WHERE nspname ~ '^(ledger|projection)'"
+        ).fetchall()
+        for (name,) in names:
+            connection.execute(f"COMMENT ON SCHEMA {name} IS NULL".encode())
+        assert {space for (space,) in names} == {*ownership.ours(connection)}
+        connection.execute("CREATE TABLE ledger.theirs (n integer)")
+        done = Program(database).run("db", "migrate")
+        assert done.returncode == 12
+        assert "table theirs" in done.stderr
+        connection.execute("DROP TABLE ledger.theirs")
+        assert Program(database).run("db", "migrate").returncode == 0

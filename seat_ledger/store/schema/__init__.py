@@ -8,6 +8,7 @@ kept, and a database that has another one is not this program's.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from importlib import resources
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -86,10 +87,16 @@ SELECT pg_catalog.setval('ledger.stored_events_notification_id_seq', stored.last
 """Sets the sequence of positions behind the last event, where it was set back."""
 
 
-def migrate(conninfo: str, *, up_to: int | None = None) -> list[str]:
+def migrate(
+    conninfo: str,
+    *,
+    up_to: int | None = None,
+    tell: Callable[[str], None] = lambda _: None,
+) -> list[str]:
     """Bring the schema up to this program's; return the names of what was applied.
 
-    `up_to` stops at a number, for tests. Raises SchemaMismatch for a database that
+    `up_to` stops at a number, for tests. `tell` is told, in sentences, which rights the
+    login could not give. Raises SchemaMismatch for a database that
     is newer than the program, was migrated by another one, or is too old a server.
     """
     with connect(conninfo, autocommit=True) as connection:
@@ -116,7 +123,8 @@ def migrate(conninfo: str, *, up_to: int | None = None) -> list[str]:
                 )
             done.append(f"{migration.number:04}_{migration.name}")
         if up_to is None:
-            access.grant(connection)
+            for lacking in access.grant(connection).told:
+                tell(lacking)
             connection.execute(_DIGEST_KEY)
             with connection.transaction():
                 connection.execute(
