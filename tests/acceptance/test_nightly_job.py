@@ -105,14 +105,7 @@ def test_a_night_with_an_event_of_tomorrow_fails_closed(
 ) -> None:
     assert nightly.run("projection", "rebuild").returncode == 0
     served = nightly.json("seat", "list", "--account", "acme")["rows"]
-    with psycopg.connect(database) as connection:
-        (position,) = connection.execute(
-            "INSERT INTO ledger.stored_events "
-            "(originator_id, originator_version, topic, state, recorded_at) "
-            "SELECT originator_id, 1000, 'SeatGilded', '{\"v\":1}', now() "
-            "FROM ledger.stored_events WHERE topic = 'AccountOpened' "
-            "RETURNING notification_id"
-        ).fetchone()
+    position = poison(database, "SeatGilded", b'{"v":1}', account="acme")
     done = nightly.run("projection", "rebuild", "--format", "json")
     assert done.returncode == 1
     told = json.loads(done.stderr.splitlines()[-1])
@@ -148,7 +141,7 @@ def test_a_night_with_an_account_set_aside_does_all_else_and_ends_with_3(
     assert f"position {position} " in " ".join(ended[-1].stdout.split())
     assert outcome(nightly)["set_aside"][0]["position"] == position
     assert figures(nightly)["accounts_set_aside"] == 1
-    rows = nightly.json("account", "show", "--account", "boats")["rows"]
+    rows = nightly.json("account", "show", "boats")["rows"]
     assert rows[0]["renewals_processed"] == 1
 
 
