@@ -105,6 +105,7 @@ def test_a_night_with_an_event_of_tomorrow_fails_closed(
     assert nightly.run("projection", "rebuild").returncode == 0
     served = nightly.json("seat", "list", "--account", "acme")["rows"]
     with psycopg.connect(database) as connection:
+        connection.execute("SET session_replication_role = replica")  # unchecked
         (position,) = connection.execute(
             "INSERT INTO ledger.stored_events "
             "(originator_id, originator_version, topic, state, recorded_at) "

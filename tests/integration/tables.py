@@ -124,6 +124,7 @@ def poison(
     if isinstance(state, dict):
         state = json.dumps({"v": 1, **state}, separators=(",", ":")).encode()
     with psycopg.connect(conninfo) as connection:
+        connection.execute("SET session_replication_role = replica")  # unchecked
         (position,) = connection.execute(
             "INSERT INTO ledger.stored_events "
             "(originator_id, originator_version, topic, state, recorded_at) "
