@@ -117,6 +117,7 @@ class Chunk:
     def ask(self) -> None:
         """Let the clerk ask what is to be known of the lines that are left."""
         keys: list[tuple[Key, str]] = []
+        of_bytes: list[tuple[Key, str]] = []
         accounts: dict[str, UUID] = {}
         names: dict[tuple[UUID, str], None] = {}
         for line in self.lines:
@@ -126,23 +127,26 @@ class Chunk:
             accounts[account] = id_ = account_id(account)
             keys.append(((account, line.key), line.key))
             if line.key_of_bytes is not None:
-                keys.append(((account, line.key), line.key_of_bytes))
+                of_bytes.append(((account, line.key), line.key_of_bytes))
             known = self.desk.workspaces.get(account)
             if known is None or not known.whole:
                 for name in line.command.names():
                     if known is None or not known.knows(name):
                         names[id_, name] = None
         self._answers = self.of.clerk.do(
-            lambda: self._asked(keys, accounts, list(names))
+            lambda: self._asked(keys, of_bytes, accounts, list(names))
         )
 
     def _asked(
         self,
         keys: list[tuple[Key, str]],
+        of_bytes: list[tuple[Key, str]],
         accounts: dict[str, UUID],
         names: list[tuple[UUID, str]],
     ) -> _Answers:
         ledger = self.desk.ledger
+        if of_bytes and ledger.has_keys_of_bytes():
+            keys = keys + of_bytes
         found = ledger.recorded_commands(
             [accounts[account] for (account, _), _ in keys],
             [stored for _, stored in keys],

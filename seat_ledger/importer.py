@@ -54,14 +54,11 @@ def import_lines(  # noqa: PLR0913  each is an option of its own
     `compute_invoice` is asked for the figures of each invoice, when all that stands
     before it is recorded; `renew_before` for a renewal that they need.
     """
-    with desk.errors():
-        of_bytes = desk.ledger.has_keys_of_bytes()
     clerk, caller = _Thread(), Caller(default_actor, compute_invoice)
     importing = _Importing(Import(desk, clerk, caller, keep_going, renew_before))
     with _undisturbed():
         try:
-            read = read_lines(lines, of_bytes=of_bytes)
-            yield from importing.record(batches_of(read, chunk))
+            yield from importing.record(batches_of(read_lines(lines), chunk))
         finally:
             clerk.close()
             importing.let_go()

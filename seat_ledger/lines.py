@@ -30,7 +30,7 @@ LONGEST = 1.0
 class Line(NamedTuple):
     """A line of the file, read: a command, or why it is none; and its length.
 
-    `key_of_bytes` is what it was recorded under once, where that may still be.
+    `key_of_bytes` is what an earlier program recorded it under.
     """
 
     number: int
@@ -84,24 +84,18 @@ def failed(line: Line, error: LedgerError, *, stops: bool) -> LineOutcome:
     )
 
 
-def read_lines(
-    lines: Iterable[bytes | None], *, of_bytes: bool = False
-) -> Iterator[Line | None]:
+def read_lines(lines: Iterable[bytes | None]) -> Iterator[Line | None]:
     """The lines of a file, read; empty ones are left out.
 
-    None stands where the next line is not there yet, and is handed on. `of_bytes`:
-    lines may be recorded under the digest of the bytes up to them.
+    None stands where the next line is not there yet, and is handed on.
     """
-    digest, digest_of_bytes = hashlib.sha256(), hashlib.sha256()
-    number, key_of_bytes = 0, None
+    digest, digest_of_bytes, number = hashlib.sha256(), hashlib.sha256(), 0
     for raw in lines:
         if raw is None:
             yield None
             continue
         number += 1
-        if of_bytes:
-            digest_of_bytes.update(raw.rstrip(b"\r\n") + b"\n")
-            key_of_bytes = f"import:{digest_of_bytes.hexdigest()[:40]}"
+        digest_of_bytes.update(raw.rstrip(b"\r\n") + b"\n")
         text = raw.removeprefix(_BYTE_ORDER_MARK).strip()
         if text:
             command, error, op = _read_line(text)
@@ -109,8 +103,8 @@ def read_lines(
             digest.update(command.digest if command else hashlib.sha256(text).digest())
             own = command.envelope.idempotency_key if command else None
             key = own or f"lines:{digest.hexdigest()[:40]}"
-            old = None if own else key_of_bytes
-            yield Line(number, key, old, command, error, op, len(raw))
+            of_bytes = None if own else f"import:{digest_of_bytes.hexdigest()[:40]}"
+            yield Line(number, key, of_bytes, command, error, op, len(raw))
 
 
 def _read_line(

@@ -42,6 +42,15 @@ POSITION_INDEX = "stored_events_notification_id_idx"
 """The index that refuses a position that is taken."""
 
 
+_ROWS = (
+    "ROWS FROM (pg_catalog.unnest(%s::uuid[]), pg_catalog.unnest(%s::bigint[]), "
+    "pg_catalog.unnest(%s::text[]), pg_catalog.unnest(%b::bytea[])) "
+    "AS event(originator_id, originator_version, topic, state)"
+)
+"""The events of an append. The library's type has another number in each database, and
+a restored one may take the place of the one that a program began with.
+"""
+
 TAKE_NUMBER = (
     "INSERT INTO ledger.invoice_number (invoice, account_id, position) "
     "VALUES (%s, %s, %s)"
@@ -153,19 +162,21 @@ class LedgerRecorder(PostgresApplicationRecorder):
             SQL("SET LOCAL lock_timeout = '{0}s'").format(self.datastore.lock_timeout),
             SQL("SELECT pg_advisory_xact_lock({0})").format(APPEND_LOCK),
         ]
-        self.insert_events_statement = SQL(
+        insert = (
             "WITH clock AS MATERIALIZED (SELECT ledger.next_recorded_at() AS now) "
             "INSERT INTO {table} "
             "(originator_id, originator_version, topic, state, recorded_at) "
             "SELECT originator_id, originator_version, topic, state, "
-            "(SELECT now FROM clock) "
-            "FROM unnest(%s::{event_type}[]) "
+            "(SELECT now FROM clock) FROM {rows} "
             "RETURNING notification_id, recorded_at"
-        ).format(table=table, event_type=event_type)
+        )
         self.select_events_statement = SQL(  # what lacks either is named, not a bug
             "SELECT originator_id, originator_version, coalesce(topic, '') AS topic, "
             "coalesce(state, '') AS state FROM {table} WHERE originator_id = %s"
         ).format(table=table)
+        self.insert_events_statement = SQL(insert).format(
+            table=table, rows=SQL("unnest(%s::{0}[])").format(event_type)
+        )
         self.append_statement = SQL(
             "WITH stored AS ({insert}), kept AS ("
             "INSERT INTO ledger.recorded_command "
@@ -173,7 +184,7 @@ class LedgerRecorder(PostgresApplicationRecorder):
             "(array_agg(notification_id ORDER BY notification_id))[%s:], '{{}}') "
             "FROM stored) "
             "SELECT notification_id, recorded_at FROM stored ORDER BY 1"
-        ).format(insert=self.insert_events_statement)
+        ).format(insert=SQL(insert).format(table=table, rows=SQL(_ROWS)))
 
     def append(self, stored_events: Sequence[StoredEvent], append: Append) -> Appended:
         """Append the events of a command, and what belongs to it.
@@ -230,13 +241,13 @@ class LedgerRecorder(PostgresApplicationRecorder):
             )
             self._erase(cursor, append, naming)
             return Appended((), None)
-        rows = [
-            self.construct_pg_stored_event(
-                event.originator_id, event.originator_version, event.topic, event.state
-            )
-            for event in stored_events
+        events = [
+            [event.originator_id for event in stored_events],
+            [event.originator_version for event in stored_events],
+            [event.topic for event in stored_events],
+            [event.state for event in stored_events],
         ]
-        cursor.execute(self.append_statement, [rows, *command, append.due + 1])
+        cursor.execute(self.append_statement, [*events, *command, append.due + 1])
         stored = cursor.fetchall()
         positions = tuple(row["notification_id"] for row in stored)
         if append.invoice is not None:

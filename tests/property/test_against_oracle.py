@@ -49,7 +49,7 @@ class Comparison:
 
     def step(self, command: dict[str, Any]) -> None:
         self.script.append(command)
-        now = self.ledger.ledger.changes_of([])[1]
+        now = self.ledger.ledger.heads_of([])[1]
         people = dict(self.oracle.people)
         expected = self.oracle.execute(command, now)
         if self.random.random() < 0.3:

@@ -1,0 +1,283 @@
+"""What is said of a failure follows from where it happened, and no more is claimed."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from projections import persons
+from seat_ledger import application as deciding
+from seat_ledger import chunk as chunks
+from seat_ledger.application import SeatLedger
+from seat_ledger.errors import LedgerError, OutcomeUnknown, Unavailable
+from seat_ledger.store.recorder import LedgerRecorder
+from seat_ledger.workspace import Workspace
+from tests.checker import damage
+from tests.in_process import Done, Program
+from tests.program import ANN, BUY, GIVE, OPEN, PRO
+
+BOB = {**ANN, "user": "bob", "email": "bob@acme.example"}
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deciding, "_pause", lambda *_: 0.0)
+    monkeypatch.setattr(chunks, "PAUSE", 0.0)
+
+
+@pytest.fixture
+def acme(database: str) -> str:
+    with SeatLedger(database) as ledger:
+        for one in (OPEN, BUY, ANN, BOB):
+            ledger.execute(one)
+    return database
+
+
+def unreachable(*_: Any) -> Any:
+    raise psycopg.OperationalError("server closed the connection unexpectedly")
+
+
+def test_a_lost_commit_that_cannot_be_settled_is_told_as_unknown(
+    acme: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The reply to COMMIT is lost, and the database is not reached again."""
+    original = LedgerRecorder.append
+
+    def append(self: LedgerRecorder, *given: Any) -> Any:
+        original(self, *given)
+        monkeypatch.setattr(LedgerRecorder, "peek", lambda *_: fail())
+        raise OutcomeUnknown
+
+    def fail() -> None:
+        raise Unavailable("The database cannot be reached.")
+
+    monkeypatch.setattr(LedgerRecorder, "append", append)
+    with SeatLedger(acme) as ledger, pytest.raises(OutcomeUnknown) as told:
+        ledger.execute({**BUY, "idempotency_key": "k"})
+    assert "Nothing" not in told.value.message
+    assert "recorded whole, or not at all" in told.value.message
+    assert "the same idempotency key" in str(told.value.try_)
+    monkeypatch.undo()
+    with SeatLedger(acme) as ledger:
+        assert ledger.execute({**BUY, "idempotency_key": "k"}).repeated
+    assert damage(acme) == []
+
+
+def test_nothing_of_it_was_written_is_said_where_that_is_known(acme: str) -> None:
+    limited = f"{acme} options='-c lock_timeout=50ms'"
+    with psycopg.connect(acme) as holder, SeatLedger(limited) as ledger:
+        holder.execute("LOCK TABLE ledger.recorded_command")
+        with pytest.raises(Unavailable) as told:
+            ledger.execute(BUY)
+    assert told.value.message.endswith("Nothing of it was written.")
+
+
+def test_a_question_that_fails_claims_nothing(acme: str, tmp_path: Path) -> None:
+    with psycopg.connect(acme) as holder:
+        holder.execute("LOCK TABLE ledger.stored_events IN ACCESS EXCLUSIVE MODE")
+        program = Program(f"{acme} options='-c lock_timeout=50ms'", tmp_path)
+        done = program.run("seat", "list", "-a", "acme")
+    assert done.status == 1
+    assert "lock timeout" in done.err
+    assert "Nothing" not in done.err
+
+
+def test_an_erasure_whose_tables_cannot_follow_says_that_it_is_recorded(
+    acme: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(persons, "forget", unreachable)
+    words = ("-a", "acme", "--yes", "--reason", "asked", "--format", "json")
+    done = Program(acme, tmp_path).run("user", "erase", "bob", *words)
+    assert done.status == 10
+    erased = json.loads(done.out)["erased"]
+    assert erased.startswith("erased-")
+    told = json.loads(done.err.splitlines()[-1])
+    assert "The erasure is recorded" in told["message"]
+    assert "Nothing" not in done.err
+    with psycopg.connect(acme) as connection:
+        row = connection.execute("SELECT count(*) FROM ledger.person_key").fetchone()
+    assert row == (1,)
+    monkeypatch.undo()
+    assert Program(acme, tmp_path).run("user", "erase", erased, *words).status == 0
+
+
+@pytest.mark.parametrize("form", ["json", "jsonl", "csv", "table"])
+def test_an_import_that_fails_tells_whole_what_is_recorded_and_names_the_line(
+    acme: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    """The server refuses from the third append on."""
+    original, appends = chunks.append_many, []
+
+    def append_many(*given: Any) -> Any:
+        appends.append(given)
+        if len(appends) > 2:
+            raise Unavailable("The database cannot be reached.")
+        return original(*given)
+
+    monkeypatch.setattr(chunks, "append_many", append_many)
+    monkeypatch.setenv("SEAT_LEDGER_IMPORT_CHUNK", "2")
+    file = tmp_path / "file.jsonl"
+    file.write_text("".join(json.dumps(BUY) + "\n" for _ in range(8)))
+    done = Program(acme, tmp_path).run("import", file, "--format", form)
+    assert done.status == 10
+    assert "Line 5 and those after it are not recorded" in done.err
+    assert "it repeats nothing" in done.err
+    assert rows(done, form) == [1, 2, 3, 4]
+    monkeypatch.undo()
+    again = Program(acme, tmp_path).run("import", file, "--format", "json")
+    outcomes = [row["outcome"] for row in json.loads(again.out)["rows"]]
+    assert outcomes == ["repeated"] * 4 + ["recorded"] * 4
+
+
+def rows(done: Done, form: str) -> list[int]:
+    """The lines that an import told of; in words it counts them."""
+    if form == "json":
+        return [row["line"] for row in json.loads(done.out)["rows"]]
+    if form == "jsonl":
+        return [json.loads(line)["line"] for line in done.out.splitlines()]
+    if form == "csv":
+        return [int(line.partition(",")[0]) for line in done.out.splitlines()[1:]]
+    assert "4 lines: 4 recorded" in done.out
+    return [1, 2, 3, 4]
+
+
+class Failing:
+    """A step that fails once, wherever it stands between deciding and recording."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, of: type, name: str) -> None:
+        self.has_failed = False
+        original: Callable[..., Any] = getattr(of, name)
+
+        def step(*given: Any, **named: Any) -> Any:
+            if not self.has_failed:
+                self.has_failed = True
+                raise Unavailable("The database cannot be reached.")
+            return original(*given, **named)
+
+        monkeypatch.setattr(of, name, step)
+
+
+STEPS = [
+    (SeatLedger, name)
+    for name in (
+        "decide",
+        "append_of",
+        "hand_over",
+        "snapshot_due",
+        "refresh",
+        "user_ids",
+        "load_user",
+        "workspace",
+        "shed",
+    )
+]
+STEPS += [
+    (LedgerRecorder, name)
+    for name in ("peek", "heads_of", "user_ids", "many_user_ids", "recorded_commands")
+]
+STEPS += [(Workspace, "user"), (Workspace, "move"), (chunks.Chunk, "settle")]
+
+
+@pytest.mark.parametrize(("of", "name"), STEPS)
+def test_whatever_step_fails_nothing_stays_in_memory(
+    acme: str, monkeypatch: pytest.MonkeyPatch, of: type, name: str
+) -> None:
+    """A command, and a file, that meet it; and what is decided after it."""
+    eve = {**ANN, "user": "eve", "email": "eve@acme.example"}
+    lines = [BUY, {**BOB, "user": "bo", "email": "bo@acme.example"}, eve]
+    with SeatLedger(acme) as ledger:
+        ledger.execute({**BUY, "quantity": 1}, dry_run=True)
+        Failing(monkeypatch, of, name)
+        attempt(lambda: ledger.execute(GIVE))
+        attempt(lambda: ledger.execute({**BOB, "user": "ann"}))
+        Failing(monkeypatch, of, name)
+        files = (json.dumps(one).encode() for one in lines)
+        attempt(lambda: list(ledger.import_lines(files, chunk=1, keep_going=True)))
+        monkeypatch.undo()
+        attempt(lambda: ledger.execute(GIVE))
+        attempt(lambda: ledger.execute({**eve, "idempotency_key": "eve"}))
+        ledger.execute({**GIVE, "user": "bob", "idempotency_key": "bob"})
+    assert damage(acme) == []
+
+
+def attempt(act: Callable[[], Any]) -> None:
+    """Do something that may be refused, or fail."""
+    try:
+        act()
+    except LedgerError:
+        return
+
+
+def test_an_import_survives_its_first_append_being_terminated(database: str) -> None:
+    """The secret of the digests is locked, and the waiting process terminated."""
+    lines = [json.dumps(one).encode() for one in (OPEN, BUY, ANN, GIVE, BOB)]
+    told: list[str] = []
+    with SeatLedger(database) as ledger, psycopg.connect(database) as holder:
+        holder.execute("LOCK TABLE ledger.digest_key IN ACCESS EXCLUSIVE MODE")
+
+        def import_() -> None:
+            told.extend(
+                one.outcome for one in ledger.import_lines(lines, keep_going=True)
+            )
+
+        thread = threading.Thread(target=import_)
+        thread.start()
+        for _ in terminated(database):
+            holder.rollback()
+        thread.join()
+    assert told == ["recorded"] * 5
+    assert damage(database) == []
+
+
+def terminated(conninfo: str) -> Iterator[None]:
+    """Terminate the process that waits for a table, as soon as there is one."""
+    with psycopg.connect(conninfo, autocommit=True) as connection:
+        while not connection.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_locks "
+            "WHERE NOT granted AND relation = 'ledger.digest_key'::regclass"
+        ).fetchall():
+            threading.Event().wait(0.01)
+    yield
+
+
+def test_the_checker_finds_what_is_wrong(acme: str) -> None:
+    """Each kind of damage is told, and an undamaged store has none."""
+    assert damage(acme) == []
+    with psycopg.connect(acme) as connection:
+        (account, user) = connection.execute(
+            "SELECT (SELECT originator_id FROM ledger.stored_events "
+            "WHERE topic = 'AccountOpened'), (SELECT originator_id "
+            "FROM ledger.stored_events WHERE topic = 'UserAdded' LIMIT 1)"
+        ).fetchone() or ("", "")
+        connection.execute("SET session_replication_role = replica")
+        held = {"seat_type": PRO, "number": 1, "user": str(user)}
+        nobody = {**held, "user": str(account)}
+        for version, topic, facts, word in (
+            (9, "SeatAssigned", held, "version 9"),
+            (5, "SeatAssigned", nobody, "never added"),
+            (5, "SeatAssigned", held, "lies outside"),
+            (5, "SeatUnassigned", held, "ended more often"),
+            (5, "SeatPurchased", {"seat_type": PRO, "number": 9}, "seat 9"),
+            (5, "SeatPurchased", {"seat_type": PRO, "number": 4}, "by no command"),
+        ):
+            connection.execute("SAVEPOINT before")
+            state = {"effective_at": "2025-04-01T00:00:00Z", "actor": "system:x"}
+            connection.execute(
+                "INSERT INTO ledger.stored_events (originator_id, originator_version, "
+                "topic, state, recorded_at) VALUES (%s, %s, %s, %s, clock_timestamp())",
+                [account, version, topic, json.dumps(state | facts).encode()],
+            )
+            connection.commit()
+            assert any(word in one for one in damage(acme)), (word, damage(acme))
+            connection.execute(
+                "DELETE FROM ledger.stored_events WHERE originator_id = %s "
+                "AND originator_version IN (5, 9)",
+                [account],
+            )
+            connection.commit()

@@ -1,0 +1,364 @@
+"""Every way into the store refuses what does not go on from what is there."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+from eventsourcing.persistence import PersistenceError, StoredEvent
+
+from projections.reader import Reader
+from seat_ledger.application import SeatLedger
+from seat_ledger.errors import CommandRefused
+from seat_ledger.events import SeatPurchased
+from seat_ledger.head import NO_HEAD
+from seat_ledger.lines import LineOutcome
+from seat_ledger.settings import Settings
+from seat_ledger.store import schema
+from seat_ledger.store.bulk import Decided, append_many
+from seat_ledger.store.connection import sqlstate_of
+from seat_ledger.store.factory import LedgerDatastore
+from seat_ledger.store.recorder import BEHIND, NOT_NEXT, Append, LedgerRecorder
+from tests.checker import damage
+from tests.program import ANN, BUY, GIVE, OPEN, PRO, Program
+
+Write = Callable[[str, UUID, Sequence[int]], None]
+COLUMNS = "originator_id, originator_version, topic, state, recorded_at"
+
+
+def event(stream: UUID, version: int) -> SeatPurchased:
+    return SeatPurchased(
+        originator_id=stream,
+        originator_version=version,
+        effective_at=datetime(2025, 3, 5, tzinfo=UTC),
+        actor="system:test",
+        seat_type=PRO,
+        number=1,
+    )
+
+
+def rows(stream: UUID, versions: Sequence[int]) -> list[StoredEvent]:
+    return [StoredEvent(stream, version, "x", b"{}") for version in versions]
+
+
+def of_new_account() -> Append:
+    account = uuid4()
+    return Append(account, NO_HEAD, NO_HEAD.following(), "key", b"x", 0, ())
+
+
+def by_command(conninfo: str, stream: UUID, versions: Sequence[int]) -> None:
+    recorder = LedgerRecorder(LedgerDatastore(conninfo))
+    recorder.append(rows(stream, versions), of_new_account())
+
+
+def by_file(conninfo: str, stream: UUID, versions: Sequence[int]) -> None:
+    events = [event(stream, version) for version in versions]
+    recorder = LedgerRecorder(LedgerDatastore(conninfo))
+    append_many(recorder, [Decided(of_new_account(), events)])
+
+
+def by_library(conninfo: str, stream: UUID, versions: Sequence[int]) -> None:
+    recorder = LedgerRecorder(LedgerDatastore(conninfo))
+    recorder.insert_events(rows(stream, versions))
+
+
+def by_insert(conninfo: str, stream: UUID, versions: Sequence[int]) -> None:
+    with psycopg.connect(conninfo) as connection:
+        connection.execute(
+            f"INSERT INTO ledger.stored_events ({COLUMNS}) "
+            "SELECT %s, version, 'x', '{}', now() FROM unnest(%s::bigint[]) AS version",
+            [stream, list(versions)],
+        )
+
+
+def by_copy(conninfo: str, stream: UUID, versions: Sequence[int]) -> None:
+    statement = f"COPY ledger.stored_events ({COLUMNS}) FROM STDIN"
+    with (
+        psycopg.connect(conninfo) as connection,
+        connection.cursor().copy(statement) as copy,
+    ):
+        for version in versions:
+            copy.write_row((stream, version, "x", b"{}", datetime.now(UTC)))
+
+
+PATHS = [by_command, by_file, by_library, by_insert, by_copy]
+
+
+def stored(conninfo: str) -> int:
+    with psycopg.connect(conninfo) as connection:
+        row = connection.execute("SELECT count(*) FROM ledger.stored_events").fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+@pytest.mark.both_versions
+@pytest.mark.parametrize("path", PATHS)
+def test_a_version_that_is_not_the_next_of_its_stream_is_refused(
+    database: str, path: Write
+) -> None:
+    stream = uuid4()
+    path(database, stream, [1, 2])
+    path(database, stream, [3])
+    # The classes of events know no version below 1.
+    below = [] if path is by_file else [[0], [-1]]
+    for versions in ([5], [4, 6], [5, 6], [4, 5, 7], *below):
+        with pytest.raises((PersistenceError, psycopg.Error)) as refused:
+            path(database, stream, versions)
+        assert sqlstate_of(refused.value) == NOT_NEXT
+    with pytest.raises((PersistenceError, psycopg.Error)):
+        path(database, uuid4(), [2])
+    assert stored(database) == 3
+
+
+@pytest.mark.both_versions
+@pytest.mark.parametrize("path", PATHS)
+def test_a_position_before_the_last_event_is_refused(
+    database: str, path: Write
+) -> None:
+    for _ in range(5):
+        path(database, uuid4(), [1, 2])
+    set_back(database, 3)
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("SET session_replication_role = replica")
+        connection.execute(
+            "DELETE FROM ledger.stored_events WHERE notification_id IN (4, 5, 6)"
+        )
+    with pytest.raises((PersistenceError, psycopg.Error)) as refused:
+        path(database, uuid4(), [1])
+    assert sqlstate_of(refused.value) == BEHIND
+    assert stored(database) == 7
+
+
+def set_back(conninfo: str, position: int) -> None:
+    with psycopg.connect(conninfo) as connection:
+        connection.execute(
+            "SELECT setval('ledger.stored_events_notification_id_seq', %s)", [position]
+        )
+
+
+def test_positions_that_were_set_back_are_told_found_and_put_right(
+    database: str,
+) -> None:
+    program = Program(database)
+    with SeatLedger(database) as ledger:
+        ledger.execute(OPEN)
+        ledger.execute(BUY)
+        set_back(database, 2)
+        done = program.run("seat", "buy", PRO, "1", "-a", "acme")
+        assert done.returncode == 3
+        assert "was set back" in done.stderr
+        assert "Nothing of it was written" in done.stderr
+        assert "db migrate" in done.stderr
+        set_back(database, 2)
+        assert program.lines({**BUY, "quantity": 1}).returncode == 3
+        set_back(database, 2)
+        found = program.run("doctor")
+        assert found.returncode == 3
+        assert "positions" in found.stdout
+        assert stored(database) == 4
+        schema.migrate(database)
+        assert ledger.buy_seats("acme", seat_type=PRO, quantity=1).positions > (4,)
+    assert damage(database) == []
+
+
+def test_r78_an_instant_that_had_an_answer_keeps_it_when_the_clock_steps_back(
+    database: str,
+) -> None:
+    with SeatLedger(database) as ledger:
+        ledger.execute(OPEN)
+        with Reader(database) as reader:
+            instant = reader.database_now()
+            assert reader.knowledge(instant).position == 1
+        # The same as if the clock had been an hour ahead when it was asked.
+        with psycopg.connect(database) as connection:
+            noted = connection.execute(
+                "UPDATE ledger.answered SET until = until + interval '1 hour' "
+                "RETURNING until"
+            ).fetchone()
+        assert noted == (instant + timedelta(hours=1),)
+        ledger.execute(BUY)
+        list(ledger.import_lines([json.dumps({**BUY, "quantity": 1}).encode()]))
+    with Reader(database) as reader:
+        assert reader.knowledge(noted[0]).position == 1
+        assert reader.knowledge(noted[0] + timedelta(microseconds=1)).position == 4
+    assert Program(database).run("doctor").returncode == 3
+
+
+def test_r78_nobody_pushes_the_clock_on_by_asking(database: str) -> None:
+    with SeatLedger(database) as ledger, Reader(database) as reader:
+        ledger.execute(OPEN)
+        reader.knowledge(reader.database_now() + timedelta(days=1000))
+        with psycopg.connect(database) as connection:
+            row = connection.execute(
+                "SELECT until <= clock_timestamp() FROM ledger.answered"
+            ).fetchone()
+    assert row == (True,)
+
+
+def test_r78_who_may_only_read_notes_what_was_answered(database: str) -> None:
+    with SeatLedger(database) as ledger:
+        ledger.execute(OPEN)
+    with Reader(database, read_only=True) as reader:
+        instant = reader.database_now()
+        reader.knowledge(instant)
+    with psycopg.connect(database) as connection:
+        row = connection.execute("SELECT until FROM ledger.answered").fetchone()
+    assert row == (instant,)
+
+
+def copied(admin: psycopg.Connection[Any], source: str, target: str) -> None:
+    """Make a database what another one is now, whoever is connected."""
+    admin.execute(f"DROP DATABASE IF EXISTS {target} WITH (FORCE)")
+    admin.execute(
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
+        "WHERE datname = %s",
+        [source],
+    )
+    admin.execute(f"CREATE DATABASE {target} TEMPLATE {source}")
+
+
+@pytest.mark.parametrize("by_lines", [False, True])
+def test_others_who_count_on_from_an_older_backup_are_noticed(
+    database: str, server: str, by_lines: bool
+) -> None:
+    """As many appends as before, and other ones: the number says nothing."""
+    name = database.split("dbname=")[1]
+    bob = {**ANN, "user": "bob", "email": "bob@x.example"}
+    buy = {**BUY, "quantity": 1}
+
+    def give(ledger: SeatLedger, command: dict[str, Any]) -> None:
+        if by_lines:
+            (outcome,) = ledger.import_lines([json.dumps(command).encode()])
+            if outcome.outcome == "refused":
+                raise CommandRefused(str(outcome.code), str(outcome.message))
+        else:
+            ledger.execute(command)
+
+    with SeatLedger(database) as ledger, psycopg.connect(server) as admin:
+        admin.autocommit = True
+        for one in (OPEN, buy, ANN, bob):
+            ledger.execute(one)
+        copied(admin, name, f"{name}_backup")
+        ledger.execute({**ANN, "user": "eve", "email": "eve@x.example"})
+        copied(admin, f"{name}_backup", name)
+        with psycopg.connect(database) as connection:  # as a restore makes it anew
+            connection.execute("DROP TYPE ledger.stored_event_uuid")
+            connection.execute(
+                "CREATE TYPE ledger.stored_event_uuid AS (originator_id uuid, "
+                "originator_version bigint, topic text, state bytea)"
+            )
+        with SeatLedger(database) as other:
+            other.execute({**GIVE, "user": "bob"})
+        with pytest.raises(CommandRefused) as refused:
+            give(ledger, GIVE)
+        assert refused.value.code == "no_free_seat"
+        give(ledger, buy)
+        admin.execute(f"DROP DATABASE {name}_backup WITH (FORCE)")
+    assert damage(database) == []
+
+
+def test_a_snapshot_is_kept_only_of_an_account_that_is_there(database: str) -> None:
+    with SeatLedger(database, Settings(snapshot_every=1)) as ledger:
+        ledger.execute(OPEN)
+        workspace = ledger.workspaces["acme"]
+        assert workspace.account is not None
+        workspace.account.snapshot_at = 0
+        snapshot = ledger.snapshot_due(workspace.account)
+        assert snapshot is not None
+        with psycopg.connect(database) as connection:
+            connection.execute("DELETE FROM ledger.snapshots")
+        ledger.keep(snapshot, workspace.head._replace(mark=1))
+        ledger.keep(snapshot, workspace.next)
+        with psycopg.connect(database) as connection:
+            row = connection.execute("SELECT count(*) FROM ledger.snapshots").fetchone()
+            assert row == (0,)
+        ledger.keep(snapshot, workspace.head)
+        with psycopg.connect(database) as connection:
+            row = connection.execute("SELECT count(*) FROM ledger.snapshots").fetchone()
+            assert row == (1,)
+
+
+def test_one_command_records_at_most_so_many_events(database: str) -> None:
+    many = {"op": "buy_seats", "seat_type": PRO, "quantity": 10_000}
+    reduce = {**BUY, "op": "reduce_seats", "quantity": 10_000}
+    batch = {"op": "batch", "account": "acme", "effective_at": "2025-03-05"}
+    with SeatLedger(database) as ledger:
+        ledger.execute(OPEN)
+        for commands in ([many] * 40, [many, many, {**many, "quantity": 1}]):
+            with pytest.raises(CommandRefused) as refused:
+                ledger.execute({**batch, "commands": commands})
+            assert refused.value.code == "too_many_events"
+        (outcome,) = ledger.import_lines(
+            [json.dumps({**batch, "commands": [many] * 3}).encode()]
+        )
+        assert outcome.code == "too_many_events"
+        assert stored(database) == 1
+        ledger.execute({**batch, "commands": [many, many]})
+        ledger.execute({**BUY, "quantity": 10_000})
+        ledger.execute(reduce)
+        ledger.execute(reduce)
+        with pytest.raises(CommandRefused) as refused:
+            ledger.execute({**reduce, "quantity": 1})
+        assert refused.value.code == "too_many_events"
+
+
+FILE = [json.dumps(one).encode() + b"\n" for one in (OPEN, BUY, ANN, GIVE)]
+FORMS = {
+    "a byte order mark": [b"\xef\xbb\xbf" + FILE[0], *FILE[1:]],
+    "a byte order mark alone": [b"\xef\xbb\xbf\n", *FILE],
+    "empty lines": [b"\n", FILE[0], b"  \t\n", *FILE[1:], b"\n"],
+    "carriage returns": [one.replace(b"\n", b"\r\n") for one in FILE],
+    "white space": [b" " + one.replace(b", ", b" ,\t") for one in FILE],
+    "another order of fields": [
+        json.dumps(dict(reversed(one.items()))).encode()
+        for one in (OPEN, BUY, ANN, GIVE)
+    ],
+    "escapes": [one.replace(b"acme", b"\\u0061cme") for one in FILE],
+    "no line end": [*FILE[:-1], FILE[-1].rstrip(b"\n")],
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_same_lines_written_otherwise_repeat_nothing(
+    ledger: SeatLedger, form: str
+) -> None:
+    first = list(ledger.import_lines(FILE))
+    again = list(ledger.import_lines(FORMS[form]))
+    assert [one.outcome for one in again] == ["repeated"] * 4
+    assert positions(again) == positions(first)
+
+
+def test_lines_recorded_under_the_bytes_before_them_are_known(database: str) -> None:
+    """As an earlier program recorded them."""
+    digest = hashlib.sha256()
+    with SeatLedger(database) as ledger:
+        first = list(ledger.import_lines(FILE))
+        for line, outcome in zip(FILE, first, strict=True):
+            digest.update(line)
+            with psycopg.connect(database) as connection:
+                connection.execute(
+                    "UPDATE ledger.recorded_command SET command_key = %s "
+                    "WHERE positions = %s::bigint[]",
+                    [f"import:{digest.hexdigest()[:40]}", list(outcome.positions)],
+                )
+        again = list(ledger.import_lines(FILE))
+    assert [one.outcome for one in again] == ["repeated"] * 4
+    assert positions(again) == positions(first)
+
+
+def test_another_line_before_makes_the_same_line_another(ledger: SeatLedger) -> None:
+    plain = [json.dumps(one).encode() for one in (OPEN, BUY, BUY)]
+    list(ledger.import_lines(plain))
+    more = [plain[0], plain[1], json.dumps({**BUY, "quantity": 1}).encode(), plain[2]]
+    again = list(ledger.import_lines(more))
+    assert [one.outcome for one in again] == ["repeated"] * 2 + ["recorded"] * 2
+
+
+def positions(outcomes: Sequence[LineOutcome]) -> list[tuple[int, ...]]:
+    return [one.positions for one in outcomes]
