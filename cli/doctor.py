@@ -16,6 +16,10 @@ from seat_ledger.errors import LedgerError, NotAllowed
 Check = Callable[[Session], str]
 
 
+class DoctorWarning(LedgerError):
+    """What works, and should be otherwise all the same: told, and no failure."""
+
+
 @click.command()
 @option_database
 @option_format
@@ -30,22 +34,29 @@ def doctor() -> None:
         rows.append(_checked(name, check, session))
     wrong = [row for row in rows if not row["ok"]]
     columns = [
-        ("", lambda row: "OK" if row["ok"] else "WRONG"),
+        ("", _state),
         ("check", lambda row: row["check"]),
         ("found", lambda row: row["found"]),
         ("try", lambda row: row["try"]),
     ]
-    said = (
-        f"{len(wrong)} of {len(rows)} checks found something." if wrong else "All well."
-    )
+    said = _summary(rows, wrong)
     emit(Answer(rows, columns, sentence=said), session.format)
     if wrong:
         raise click.exceptions.Exit(3)
 
 
+def _summary(rows: list[dict[str, Any]], wrong: list[dict[str, Any]]) -> str:
+    if wrong:
+        return f"{len(wrong)} of {len(rows)} checks found something."
+    warnings = sum(_state(row) == "WARNING" for row in rows)
+    return f"All works; see the warnings ({warnings})." if warnings else "All well."
+
+
 def _checked(name: str, check: Check, session: Session) -> dict[str, Any]:
     try:
         return {"check": name, "ok": True, "found": check(session), "try": None}
+    except DoctorWarning as error:
+        return {**_wrong(name, error), "ok": True}
     except LedgerError as error:
         return _wrong(name, error)
     except Exception as error:  # a check goes on, whatever the login may not see
@@ -58,6 +69,12 @@ def _checked(name: str, check: Check, session: Session) -> dict[str, Any]:
             found = "not shown to this login"
             return {"check": name, "ok": True, "found": found, "try": None}
         return _wrong(name, told)
+
+
+def _state(row: dict[str, Any]) -> str:
+    if not row["ok"]:
+        return "WRONG"
+    return "WARNING" if row["try"] else "OK"
 
 
 def _wrong(name: str, error: LedgerError) -> dict[str, Any]:
@@ -195,11 +212,24 @@ def _roles(session: Session) -> str:
 
 def _seals(session: Session) -> str:
     """Whether what is sealed and what is kept elsewhere is all there."""
-    from seat_ledger import evidence  # noqa: PLC0415
+    from seat_ledger.integrity import service  # noqa: PLC0415
 
-    found = evidence.standing(session.conninfo(), session.database)
+    found = service.status(session.conninfo(), session.database)
     if found.lacking:
         raise LedgerError(found.lacking, try_="seat-ledger integrity verify")
+    return found.told
+
+
+def _witnesses(session: Session) -> str:
+    """Whether checkpoints are kept where neither the data nor the key is."""
+    from seat_ledger.integrity import service  # noqa: PLC0415
+
+    found = service.kept_elsewhere(session.conninfo(), session.database)
+    if found.lacking:
+        raise DoctorWarning(
+            found.lacking,
+            try_="name a folder on another machine in SEAT_LEDGER_WITNESS",
+        )
     return found.told
 
 
@@ -245,5 +275,6 @@ CHECKS: dict[str, Check] = {
     "roles": _roles,
     "secrets": _secrets,
     "seals": _seals,
+    "witnesses": _witnesses,
     "persons": _persons,
 }

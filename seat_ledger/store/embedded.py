@@ -472,7 +472,7 @@ class EmbeddedServer:
         """
         self._check_ours()
         if self.home.exists() and self._data_version() is None:
-            known = {"lock", "made", "data.partial", "binaries", "named"}
+            known = {"lock", "made", "data.partial", "binaries", "named", "ledgers"}
             names = {child.name for child in self.home.iterdir()} - known
             if any(
                 not name.startswith(("integrity.", "checkpoints")) for name in names

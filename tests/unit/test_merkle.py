@@ -8,7 +8,6 @@ hashing RFC 9162 keeps). Notes: the example of Go's ``sumdb/note``, which C2SP's
 from __future__ import annotations
 
 import base64
-import json
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -179,10 +178,10 @@ def test_signatures_are_those_of_the_standard(
 def test_keys_are_read_back_and_never_shown() -> None:
     signer = note.Signer.generate("ledger.example.com/seats")
     assert note.Signer.read(signer.secret()) == signer
-    assert signer.secret().rpartition("+")[2] not in repr(signer)
+    assert signer.secret().split("+", 4)[4] not in repr(signer)
     with pytest.raises(note.BadNote):
         note.Signer.generate("two words")
-    with pytest.raises(note.BadNote, match="id does not fit"):
+    with pytest.raises(note.BadNote, match="id does not match"):
         note.Verifier.read(str(signer.verifier).replace("seats", "other"))
 
 
@@ -256,7 +255,7 @@ def test_a_checkpoint_reads_as_it_was_signed() -> None:
 def test_a_proof_stands_alone_and_any_change_breaks_it(index: int) -> None:
     path = nodes(ENCODED, merkle.inclusion_path(index, 11))
     document = proof.inclusion(EVENTS[index], index, path, signed(11))
-    text = json.dumps(document)
+    text = proof.text(document)
     shown = proof.check(text, SIGNER.verifier)
     assert (shown.event, shown.leaf_index) == (EVENTS[index], index)
     other = {**document["event"], "topic": "SeatRetired"}
@@ -271,7 +270,7 @@ def test_a_proof_stands_alone_and_any_change_breaks_it(index: int) -> None:
         {**document, "index": None},
     ):
         with pytest.raises(proof.BadProof):
-            proof.check(json.dumps(altered), SIGNER.verifier)
+            proof.check(proof.text(altered), SIGNER.verifier)
     with pytest.raises(proof.BadProof):
         proof.check(text, note.Signer.generate(SIGNER.name).verifier)
 
@@ -279,11 +278,11 @@ def test_a_proof_stands_alone_and_any_change_breaks_it(index: int) -> None:
 def test_a_later_checkpoint_is_proven_to_continue_an_earlier_one() -> None:
     path = nodes(ENCODED, merkle.consistency_path(6, 11))
     document = proof.consistency(path, signed(6), signed(11))
-    shown = proof.check(json.dumps(document), SIGNER.verifier)
+    shown = proof.check(proof.text(document), SIGNER.verifier)
     assert shown.earlier is not None
     assert (shown.earlier.size, shown.checkpoint.size) == (6, 11)
     with pytest.raises(proof.BadProof, match="does not continue"):
-        proof.check(json.dumps({**document, "earlier": signed(5)}), SIGNER.verifier)
+        proof.check(proof.text({**document, "earlier": signed(5)}), SIGNER.verifier)
 
 
 @given(st.text() | st.binary().map(lambda data: data.decode("latin-1")))

@@ -1,14 +1,19 @@
-"""Where stored events differ from what was sealed, event by event."""
+"""Where stored events differ from what was sealed, event by event.
+
+Two lists are laid side by side: the hashes of the stored events, and those that were
+kept when they were sealed. What both have is as it was, whatever the kept positions
+say, for an event's position is part of its hash. Who is right about the others, only
+a signed root can tell.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from seat_ledger.integrity import merkle
-from seat_ledger.integrity.leaf import at_position, decode, position_of
-from seat_ledger.store.leaves import Connection, Span, rows
-from seat_ledger.store.seals import Tile
+from seat_ledger.integrity.leaf import at_position, decode
+from seat_ledger.store.hashing import Connection, rows
 
 MOST = 100
 """So many differences are told; the rest is counted."""
@@ -16,12 +21,15 @@ MOST = 100
 SEARCHED = 300
 """Among so many differing events it is tried whether they changed places."""
 
+REMEMBERED = 200_000
+"""So many unmatched hashes of each side are remembered; the rest is counted."""
+
 
 class Finding(NamedTuple):
     """Something that should not be.
 
     `kind` is ``altered``, ``missing``, ``inserted``, ``reordered``, ``truncated``,
-    ``checkpoint`` or ``seals``; `events` how many it is about.
+    ``checkpoint``, ``seals`` or ``witness``; `events` how many it is about.
     """
 
     kind: str
@@ -30,7 +38,7 @@ class Finding(NamedTuple):
     events: int = 1
 
 
-class _Difference(NamedTuple):
+class Difference(NamedTuple):
     """A position where the sealed hash and the leaf are not a pair."""
 
     position: int
@@ -38,26 +46,74 @@ class _Difference(NamedTuple):
     leaf: bytes | None
 
 
+class Unmatched:
+    """Hashes that only one side has, so far."""
+
+    def __init__(self) -> None:
+        self.stored: dict[bytes, int] = {}
+        self.sealed: dict[bytes, int] = {}
+        self.more = 0
+
+    def add_stored(self, position: int, hashed: bytes) -> None:
+        """An event as it is stored now."""
+        self._add(position, hashed, self.stored, self.sealed)
+
+    def add_sealed(self, position: int, hashed: bytes) -> None:
+        """An event as it was sealed."""
+        self._add(position, hashed, self.sealed, self.stored)
+
+    def _add(
+        self,
+        position: int,
+        hashed: bytes,
+        own: dict[bytes, int],
+        other: dict[bytes, int],
+    ) -> None:
+        if other.pop(hashed, None) is not None:
+            return
+        if len(own) < REMEMBERED:
+            own[hashed] = position
+        else:
+            self.more += 1
+
+    def __len__(self) -> int:
+        return max(len(self.stored), len(self.sealed)) + self.more
+
+    def positions(self) -> tuple[int, int]:
+        """The first and the last position that are touched."""
+        touched = list(self.stored.values()) or list(self.sealed.values())
+        return min(touched, default=0), max(touched, default=0)
+
+    def differences(self, connection: Connection) -> Iterator[Difference]:
+        """By position: a sealed hash without its event, or the other way, or both."""
+        sealed = {position: hashed for hashed, position in self.sealed.items()}
+        stored = set(self.stored.values())
+        for position in sorted(stored | set(sealed)):
+            leaf = None
+            if position in stored:
+                leaf = next(rows(connection, position - 1, position), None)
+            yield Difference(position, sealed.get(position), leaf)
+
+
 class _Run(NamedTuple):
     """Events that are missing one after the other, or one that differs."""
 
-    first: _Difference
+    first: Difference
     last: int
     events: int
 
 
 class Differences:
-    """What differs, span by span, in the order of positions."""
+    """What differs, in the order of positions."""
 
     def __init__(self) -> None:
         self.runs: list[_Run] = []
-        self.searched: list[_Difference] = []
+        self.searched: list[Difference] = []
         self.more = 0
 
-    def take(self, connection: Connection, span: Span, tiles: list[Tile]) -> None:
-        """Compare a span with its tiles, event by event."""
-        sealed = [entry for tile in tiles for entry in tile.entries()]
-        for one in _merged(sealed, rows(connection, span.after, span.upto)):
+    def take(self, differences: Iterable[Difference]) -> None:
+        """Take up what differs, in the order of positions."""
+        for one in differences:
             if len(self.searched) < SEARCHED:
                 self.searched.append(one)
             last = self.runs[-1] if self.runs else None
@@ -77,26 +133,6 @@ class Differences:
                 yield _told(run.first, self.searched)
 
 
-def _merged(
-    sealed: list[tuple[int, bytes]], leaves: Iterator[bytes]
-) -> Iterator[_Difference]:
-    """Both lists side by side, by position; only what differs."""
-    at = 0
-    for leaf in leaves:
-        position = position_of(leaf)
-        while at < len(sealed) and sealed[at][0] < position:
-            yield _Difference(*sealed[at], None)
-            at += 1
-        if at < len(sealed) and sealed[at][0] == position:
-            if merkle.leaf_hash(leaf) != sealed[at][1]:
-                yield _Difference(position, sealed[at][1], leaf)
-            at += 1
-        else:
-            yield _Difference(position, None, leaf)
-    for one in sealed[at:]:
-        yield _Difference(*one, None)
-
-
 def _missing(run: _Run, head: int) -> Finding:
     first, last, events = run.first.position, run.last, run.events
     if first > head:
@@ -113,7 +149,7 @@ def _missing(run: _Run, head: int) -> Finding:
     return Finding("missing", first, told, events)
 
 
-def _told(one: _Difference, others: list[_Difference]) -> Finding:
+def _told(one: Difference, others: list[Difference]) -> Finding:
     """An event that is altered, inserted, or was sealed at another position."""
     assert one.leaf is not None
     place, name = one.position, _named(one.leaf)
