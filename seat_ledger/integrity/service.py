@@ -226,9 +226,19 @@ def _check_continues(
     """The database's last checkpoint continues the last one that a place keeps."""
     if content.latest is None:
         return
-    ledger = schema.ledger_id(connection)
+    ledger, latest = schema.ledger_id(connection), content.latest.checkpoint.size
     try:
-        kept = open_checkpoint(content.latest.note, verifier, ledger)
+        kept, *others = [
+            open_checkpoint(one.note, verifier, ledger)
+            for one in content.notes
+            if one.checkpoint.size == latest
+        ]
+        if any(other.root != kept.root for other in others):
+            raise IntegrityFailure(
+                f"{content.place} keeps two checkpoints of {latest:,} events that "
+                "differ. Nothing was sealed.",
+                try_="seat-ledger integrity verify",
+            )
     except BadNote as error:
         raise IntegrityFailure(
             f"The last checkpoint in {content.place} is not of this key and ledger: "

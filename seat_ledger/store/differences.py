@@ -46,33 +46,40 @@ class Difference(NamedTuple):
     leaf: bytes | None
 
 
+class Place(NamedTuple):
+    """Where a hash stands: the event's position, and the index among the leaves."""
+
+    position: int
+    leaf_index: int
+
+
 class Unmatched:
     """Hashes that only one side has, so far."""
 
     def __init__(self) -> None:
-        self.stored: dict[bytes, int] = {}
-        self.sealed: dict[bytes, int] = {}
+        self.stored: dict[bytes, Place] = {}
+        self.sealed: dict[bytes, Place] = {}
         self.more = 0
 
-    def add_stored(self, position: int, hashed: bytes) -> None:
+    def add_stored(self, place: Place, hashed: bytes) -> None:
         """An event as it is stored now."""
-        self._add(position, hashed, self.stored, self.sealed)
+        self._add(place, hashed, self.stored, self.sealed)
 
-    def add_sealed(self, position: int, hashed: bytes) -> None:
-        """An event as it was sealed."""
-        self._add(position, hashed, self.sealed, self.stored)
+    def add_sealed(self, place: Place, hashed: bytes) -> None:
+        """An event as it was sealed; nobody has signed the position."""
+        self._add(place, hashed, self.sealed, self.stored)
 
     def _add(
         self,
-        position: int,
+        place: Place,
         hashed: bytes,
-        own: dict[bytes, int],
-        other: dict[bytes, int],
+        own: dict[bytes, Place],
+        other: dict[bytes, Place],
     ) -> None:
         if other.pop(hashed, None) is not None:
             return
         if len(own) < REMEMBERED:
-            own[hashed] = position
+            own[hashed] = place
         else:
             self.more += 1
 
@@ -81,13 +88,21 @@ class Unmatched:
 
     def positions(self) -> tuple[int, int]:
         """The first and the last position that are touched."""
-        touched = list(self.stored.values()) or list(self.sealed.values())
-        return min(touched, default=0), max(touched, default=0)
+        places = list(self.stored.values()) or list(self.sealed.values())
+        touched = [place.position for place in places] or [0]
+        return min(touched), max(touched)
 
     def differences(self, connection: Connection) -> Iterator[Difference]:
-        """By position: a sealed hash without its event, or the other way, or both."""
-        sealed = {position: hashed for hashed, position in self.sealed.items()}
-        stored = set(self.stored.values())
+        """By position: a sealed hash without its event, or the other way, or both.
+
+        A pair stands at one position, or, where positions were forged, at one index.
+        """
+        stored = {place.position for place in self.stored.values()}
+        by_index = {place.leaf_index: place.position for place in self.stored.values()}
+        sealed = {}
+        for hashed, (position, index) in self.sealed.items():
+            pairs = position in stored or index not in by_index
+            sealed[position if pairs else by_index[index]] = hashed
         for position in sorted(stored | set(sealed)):
             leaf = None
             if position in stored:

@@ -18,7 +18,7 @@ from seat_ledger.integrity import merkle
 from seat_ledger.integrity.leaf import position_of
 from seat_ledger.integrity.note import BadNote, Checkpoint, Verifier, open_checkpoint
 from seat_ledger.store import schema, tiles
-from seat_ledger.store.differences import Differences, Finding, Unmatched
+from seat_ledger.store.differences import Differences, Finding, Place, Unmatched
 from seat_ledger.store.hashing import (
     CHUNK,
     FIRST,
@@ -338,7 +338,7 @@ class _KeptTiles:
             return True
         row = self.connection.execute(
             "SELECT count(*) FROM (SELECT FROM ledger.stored_events WHERE "
-            "notification_id > %s AND notification_id <= %s LIMIT %s) AS some",
+            "notification_id > %s AND notification_id <= %s LIMIT %s) AS portion",
             [after, upto, 4 * CHUNK],
         ).fetchone()
         return row is not None and row[0] < 4 * CHUNK
@@ -369,9 +369,17 @@ class _KeptTiles:
             if tiles.assembled(found, 0) != hashes or count != len(hashes):
                 return False
             if not hashes:
-                return True
+                return not self._has_levels_outside(level)
             full = len(hashes) // (TILE * merkle.HASH) * TILE * merkle.HASH
             level, hashes = level + 1, merkle.fold(hashes[:full], 8)
+
+    def _has_levels_outside(self, level: int) -> bool:
+        row = self.connection.execute(
+            "SELECT EXISTS (SELECT FROM ledger.sealed_tile WHERE level < 0 "
+            "OR level >= %s)",
+            [level],
+        ).fetchone()
+        return row is not None and bool(row[0])
 
     def has_more_than(self, size: int) -> bool:
         """Whether hashes are kept beyond the last event that was signed for."""
@@ -465,14 +473,14 @@ class _Judged:
         while leaf is not None or entry is not None:
             if entry is None or (leaf is not None and leaf[0] <= entry[1]):
                 assert leaf is not None
+                unmatched.add_stored(Place(leaf[0], stored.size), leaf[1])
                 stored.add(leaf[1])
-                unmatched.add_stored(*leaf)
                 leaf = next(leaves, None)
             else:
                 at, label, hashed = entry
                 whole &= at == sealed.size
                 sealed.add(hashed)
-                unmatched.add_sealed(label, hashed)
+                unmatched.add_sealed(Place(label, at), hashed)
                 entry = next(entries, None)
         return whole
 
