@@ -189,11 +189,12 @@ def rebuild_tiles(
     notes: Sequence[str],
     *,
     processes: int | None = None,
-) -> Checkpoint:
+) -> Checkpoint | None:
     """Make the tiles anew from the events, and hold them against every signed root.
 
     `notes` are kept elsewhere; those that the database lacks come back, and rows that
     no note bears out go. Nothing is changed unless the events lead to every root.
+    Where no checkpoint is left anywhere, hashes without one go, and None is returned.
     Raises IntegrityFailure. For the owner of the tables.
     """
     with (
@@ -204,6 +205,9 @@ def rebuild_tiles(
         ledger = schema.ledger_id(connection)
         rows = tiles.checkpoints(connection)
         signed = _signed([row.note for row in rows] + list(notes), verifier, ledger)
+        if not rows and not notes:
+            tiles.replace_all(connection, [])
+            return None
         if not signed:
             raise IntegrityFailure(
                 f"There is no checkpoint that the key {verifier.label} signed for this "

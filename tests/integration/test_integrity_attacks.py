@@ -381,3 +381,13 @@ def test_notes_of_the_version_before_are_held_and_continued(log: Log) -> None:
     log.record(100)
     assert log.seal().checkpoint.root == log.root()
     assert log.verify().findings == []
+
+
+def test_hashes_that_no_checkpoint_is_left_of_are_no_dead_end(log: Log) -> None:
+    log.run(f"DELETE FROM {C}")
+    emptied(log.folder)
+    with pytest.raises(IntegrityFailure, match="no checkpoint of them"):
+        log.seal()
+    service.rebuild_tiles(log.conninfo, SIGNER.verifier, [log.folder])
+    assert log.seal().checkpoint.root == log.root()
+    assert log.verify().findings == []
