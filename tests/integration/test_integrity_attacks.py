@@ -364,7 +364,7 @@ def test_a_ledger_that_says_it_is_another_is_not_sealed(log: Log) -> None:
 
 
 def test_notes_of_the_version_before_are_held_and_continued(log: Log) -> None:
-    """They name no ledger, and their last tile stands in one row."""
+    """They name no ledger."""
     with psycopg.connect(log.conninfo) as connection:
         ledger = schema.ledger_id(connection)
         rows = tiles.checkpoints(connection)
