@@ -16,11 +16,14 @@ from seat_ledger.errors import LedgerError, NotAllowed
 from seat_ledger.values import as_word
 
 Check = Callable[[Session], str]
-_OUTCOMES = {True: "OK", False: "WRONG", None: "NOT ASKED"}
 
 
 class NotAsked(LedgerError):
     """The database cannot be reached, so this could not be asked."""
+
+
+class DoctorWarning(LedgerError):
+    """What works, and should be otherwise all the same: told, and no failure."""
 
 
 @click.command()
@@ -38,16 +41,21 @@ def doctor() -> None:
         rows.append(_checked(name, check, session))
     wrong = [row for row in rows if row["ok"] is False]
     columns = [
-        ("", lambda row: _OUTCOMES[row["ok"]]),
+        ("", _state),
         ("check", lambda row: row["check"]),
         ("found", lambda row: row["found"]),
         ("try", lambda row: row["try"]),
     ]
-    said = (
-        f"{len(wrong)} of {len(rows)} checks found something." if wrong else "All well."
-    )
     code = 3 if wrong else 0
-    emit(Answer(rows, columns, sentence=said, exit_code=code), session.format)
+    sentence = _summary(rows, wrong)
+    emit(Answer(rows, columns, sentence=sentence, exit_code=code), session.format)
+
+
+def _summary(rows: list[dict[str, Any]], wrong: list[dict[str, Any]]) -> str:
+    if wrong:
+        return f"{len(wrong)} of {len(rows)} checks found something."
+    warnings = sum(_state(row) == "WARNING" for row in rows)
+    return f"All works; see the warnings ({warnings})." if warnings else "All well."
 
 
 def _checked(name: str, check: Check, session: Session) -> dict[str, Any]:
@@ -55,6 +63,8 @@ def _checked(name: str, check: Check, session: Session) -> dict[str, Any]:
         return {"check": name, "ok": True, "found": check(session), "try": None}
     except NotAsked as error:
         return {"check": name, "ok": None, "found": error.message, "try": None}
+    except DoctorWarning as error:
+        return {**_wrong(name, error), "ok": True}
     except LedgerError as error:
         return _wrong(name, error)
     except Exception as error:  # a check goes on, whatever the login may not see
@@ -67,6 +77,14 @@ def _checked(name: str, check: Check, session: Session) -> dict[str, Any]:
             found = "not shown to this login"
             return {"check": name, "ok": True, "found": found, "try": None}
         return _wrong(name, told)
+
+
+def _state(row: dict[str, Any]) -> str:
+    if row["ok"] is None:
+        return "NOT ASKED"
+    if not row["ok"]:
+        return "WRONG"
+    return "WARNING" if row["try"] else "OK"
 
 
 def _wrong(name: str, error: LedgerError) -> dict[str, Any]:
@@ -235,11 +253,24 @@ def _roles(session: Session) -> str:
 
 def _seals(session: Session) -> str:
     """Whether what is sealed and what is kept elsewhere is all there."""
-    from seat_ledger import evidence  # noqa: PLC0415
+    from seat_ledger.integrity import service  # noqa: PLC0415
 
-    found = evidence.standing(session.conninfo(), session.database)
+    found = service.status(session.conninfo(), session.database)
     if found.lacking:
         raise LedgerError(found.lacking, try_="seat-ledger integrity verify")
+    return found.told
+
+
+def _witnesses(session: Session) -> str:
+    """Whether checkpoints are kept where neither the data nor the key is."""
+    from seat_ledger.integrity import service  # noqa: PLC0415
+
+    found = service.kept_elsewhere(session.conninfo(), session.database)
+    if found.lacking:
+        raise DoctorWarning(
+            found.lacking,
+            try_="name a folder on another machine in SEAT_LEDGER_WITNESS",
+        )
     return found.told
 
 
@@ -292,5 +323,6 @@ CHECKS: dict[str, Check] = {
     "roles": _roles,
     "secrets": _secrets,
     "seals": _seals,
+    "witnesses": _witnesses,
     "persons": _persons,
 }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -15,10 +14,11 @@ from cli.session import SIZE, FilePath, Session, option_database, option_format
 from seat_ledger.values import as_word, iso
 
 if TYPE_CHECKING:
-    from seat_ledger.evidence import Keys, Sealed, Verified
+    from seat_ledger.integrity.service import Sealed, SealedHere, Verified
 
 F = TypeVar("F", bound=Callable[..., Any])
 _FILE = FilePath(dir_okay=False, path_type=Path)
+_LARGEST = 50_000_000
 
 
 @click.group(
@@ -41,7 +41,7 @@ def _option_key(function: F) -> F:
         envvar="SEAT_LEDGER_INTEGRITY_KEY",
         show_envvar=True,
         help="The private key's file, with the public one beside it (.pub); in the "
-        "home folder if left out.",
+        "ledger's folder at home if left out.",
     )(function)
 
 
@@ -64,7 +64,7 @@ def _option_witness(function: F) -> F:
         envvar="SEAT_LEDGER_WITNESS",
         show_envvar=True,
         help="A folder or file of checkpoints, best on another machine; may be given "
-        "several times. In the home folder if left out.",
+        "several times. The ledger's folder at home keeps them too.",
     )(function)
 
 
@@ -95,22 +95,16 @@ def _option_output(function: F) -> F:
     )(function)
 
 
-def _keys(named: Path | None) -> Keys:
-    from seat_ledger.evidence import Keys  # noqa: PLC0415
-
-    return Keys(named) if named else Keys.default(_session().database)
-
-
-def _places(given: tuple[Path, ...]) -> list[Path]:
-    from seat_ledger.evidence import default_witnesses  # noqa: PLC0415
-
-    return list(given) or default_witnesses(_session().database)
-
-
 @group.command()
 @_option_key
 @_option_witness
 @click.option("--name", help="Of the log, for a new key: ledger.example.com/seats.")
+@click.option(
+    "--rebuild-tiles",
+    is_flag=True,
+    help="First make the kept hashes anew from the events, if those lead to every "
+    "signed checkpoint.",
+)
 @_option_processes
 @option_database
 @option_format
@@ -118,30 +112,45 @@ def seal(
     key: Path | None,
     places: tuple[Path, ...],
     name: str | None,
+    rebuild_tiles: bool,
     processes: int | None,
 ) -> None:
     """Add the new events to the sealed tree, and sign a checkpoint.
 
     Run it every night, and keep the checkpoints where the database's administrator
-    cannot change them. The key is made at the first call.
+    cannot change them. The key is made at the first call. The folder that a witness
+    stands in must be there.
     """
-    from seat_ledger import evidence  # noqa: PLC0415
+    from seat_ledger.integrity import service  # noqa: PLC0415
 
-    session, keys = _session(), _keys(key)
+    session = _session()
+    options = service.SealOptions(key, name, processes, rebuild_tiles)
     conninfo = session.ready()
-    is_new = not keys.private.exists()
-    signer, kept = keys.signer(name), _places(places)
     with _heartbeat("Sealing"):
-        sealed = evidence.seal(conninfo, signer, kept, processes=processes)
-    notes = [f"Kept in {place}." for place in kept] if sealed else []
-    if is_new:
+        done = service.seal_here(conninfo, session.database, places, options)
+    rows = [_sealed_row(done.sealed)] if done.sealed else []
+    sentence = _sealed_in_words(done.sealed)
+    emit(Answer(rows, sentence=sentence, notes=_sealed_notes(done)), session.format)
+
+
+def _sealed_notes(done: SealedHere) -> list[str]:
+    sealed = done.sealed
+    if sealed is None:
+        return []
+    notes = [f"Kept in {place}." for place in done.places]
+    if sealed.checkpoint.size > sealed.added:
         notes += [
-            f"A new key is in {keys.private}. Keep a copy of it, and give the public "
-            "one to whoever shall check:",
-            str(signer.verifier),
+            f"{place} held no checkpoint before: if it is not new, look what became "
+            "of them."
+            for place in done.new_places
         ]
-    rows = [_sealed_row(sealed)] if sealed else []
-    emit(Answer(rows, sentence=_sealed_in_words(sealed), notes=notes), session.format)
+    if done.new_key is not None and done.signer is not None:
+        notes += [
+            f"A new key is in {done.new_key}. Keep a copy of it, and give the public "
+            "one to whoever shall check:",
+            str(done.signer.verifier),
+        ]
+    return notes
 
 
 def _sealed_in_words(sealed: Sealed | None) -> str:
@@ -189,18 +198,22 @@ def verify(
     """Compute the tree anew from the stored events; exit 3 where something differs.
 
     Names the first position that was altered, is missing, was inserted or changed
-    places; and what is missing at the end, by the checkpoints kept elsewhere. Names
-    also events with a version that does not follow the last of their stream.
+    places; and what is missing at the end, by the checkpoints kept elsewhere. An event
+    with a version that does not follow the last of its stream is a finding, and so is
+    a witness that is named and holds no checkpoint, or a damaged one.
     """
-    from seat_ledger import evidence  # noqa: PLC0415
+    from seat_ledger.integrity import service  # noqa: PLC0415
 
     session = _session()
     conninfo = session.ready()
-    given = places or tuple(p for p in _places(()) if p.exists())
-    verifier = evidence.read_public(public_key) if public_key else _keys(key).verifier()
-    kept = evidence.witnesses(given)
     with _heartbeat("Verifying"):
-        found = evidence.verify(conninfo, verifier, kept, processes=processes)
+        found = service.verify_here(
+            conninfo,
+            session.database,
+            places,
+            keys=service.KeyOptions(key, public_key),
+            processes=processes,
+        )
     rows = [
         {
             "kind": one.kind,
@@ -241,11 +254,25 @@ def _verified_notes(found: Verified) -> list[str]:
     later = found.events - found.sealed
     if later > 0:
         notes.append(f"{later:,} later events are not sealed yet.")
-    if not found.elsewhere:
-        notes.append("No checkpoint is kept elsewhere: see --witness.")
+    notes += _witness_notes(found)
     rate = found.events / found.seconds if found.seconds else 0
     notes.append(f"{found.seconds:.1f} s, {rate:,.0f} events a second.")
     return notes
+
+
+def _witness_notes(found: Verified) -> list[str]:
+    """How far the checkpoints reach that are kept elsewhere."""
+    if not found.elsewhere:
+        return [
+            "No checkpoint is kept elsewhere, so an older copy of all that is here "
+            "would pass: see --witness."
+        ]
+    if found.witnessed < found.sealed:
+        return [
+            f"The checkpoints kept elsewhere reach to {found.witnessed:,} events: a "
+            "copy of the ledger that ends there would pass. Seal with that --witness."
+        ]
+    return []
 
 
 def _verified_document(found: Verified) -> dict[str, Any]:
@@ -254,6 +281,7 @@ def _verified_document(found: Verified) -> dict[str, Any]:
         "sealed": found.sealed,
         "checkpoints": found.checkpoints,
         "elsewhere": found.elsewhere,
+        "witnessed": found.witnessed,
         "more_findings": found.more,
         "seconds": round(found.seconds, 3),
     }
@@ -268,21 +296,36 @@ def _verified_document(found: Verified) -> dict[str, Any]:
 )
 @_option_size
 @_option_output
+@_option_key
+@_option_public_key
 @option_database
-def prove(
-    position: int | None, since: str | None, size: int | None, output: Path | None
+def prove(  # noqa: PLR0913, PLR0917  one for each option
+    position: int | None,
+    since: str | None,
+    size: int | None,
+    output: Path | None,
+    key: Path | None,
+    public_key: str | None,
 ) -> None:
-    """Write a proof that stands alone: of an event, or (--since) of growth."""
-    from seat_ledger import evidence  # noqa: PLC0415
+    """Write a proof that stands alone: of an event, or (--since) of growth.
+
+    It is checked with the public key before it is written.
+    """
+    from seat_ledger.integrity import proof, service  # noqa: PLC0415
 
     if (position is None) == (since is None):
         raise click.UsageError("Name a POSITION, or an earlier checkpoint: --since.")
-    conninfo = _session().ready()
+    session = _session()
+    conninfo = session.ready()
+    verifier = service.verifier_for(
+        conninfo, session.database, service.KeyOptions(key, public_key)
+    )
     if position is not None:
-        document = evidence.prove(conninfo, position, size)
+        document = service.prove(conninfo, verifier, position, size)
     else:
-        document = evidence.prove_growth(conninfo, _earlier(str(since)), size)
-    text = json.dumps(document, ensure_ascii=False, indent=1) + "\n"
+        earlier = _earlier(str(since))
+        document = service.prove_growth(conninfo, verifier, earlier, size)
+    text = proof.text(document)
     if output is None:
         print(text, end="")
         return
@@ -302,8 +345,8 @@ def _text(path: Path) -> str:
     from seat_ledger.errors import InvalidInput  # noqa: PLC0415
 
     try:
-        with click.open_file(str(path), encoding="utf-8") as file:
-            return str(file.read(50_000_000))
+        with click.open_file(str(path), "rb") as file:
+            return bytes(file.read(_LARGEST)).decode()
     except (OSError, UnicodeError) as error:
         raise InvalidInput(
             f"{path} cannot be read: {error}.", try_="name the file of a proof"
@@ -321,10 +364,11 @@ def check_proof(file: Path, key: Path | None, public_key: str | None) -> None:
 
     Exit 3 where it does not hold.
     """
-    from seat_ledger import evidence  # noqa: PLC0415
+    from seat_ledger.integrity import service  # noqa: PLC0415
 
-    verifier = evidence.read_public(public_key) if public_key else _keys(key).verifier()
-    shown = evidence.check_proof(_text(file), verifier)
+    text = _text(file)
+    verifier = service.verifier_of_proof(text, service.KeyOptions(key, public_key))
+    shown = service.check_proof(text, verifier)
     found, event = shown.checkpoint, shown.event
     row: dict[str, Any] = {
         "holds": True,
@@ -364,4 +408,8 @@ def check_proof(file: Path, key: Path | None, public_key: str | None) -> None:
 @option_database
 def key(key: Path | None) -> None:
     """Print the public key, to be given to whoever shall check."""
-    print(_keys(key).verifier())
+    from seat_ledger.integrity import service  # noqa: PLC0415
+
+    session = _session()
+    keys = service.KeyOptions(key)
+    print(service.verifier_for(session.ready(), session.database, keys))

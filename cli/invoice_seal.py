@@ -33,11 +33,13 @@ def _sealed(session: Session) -> tuple[int, str] | None:
 
     Raises IntegrityFailure where the ledger is not the one that was sealed.
     """
-    from seat_ledger import evidence  # noqa: PLC0415
     from seat_ledger.errors import IntegrityFailure, LedgerError, Locked  # noqa: PLC0415
+    from seat_ledger.integrity import service  # noqa: PLC0415
 
     try:
-        sealed = evidence.seal_at_home(session.conninfo(), session.database)
+        sealed = service.seal_here(
+            session.conninfo(), session.database, service.named_witnesses()
+        ).sealed
     except (IntegrityFailure, Locked):
         raise
     except LedgerError as error:

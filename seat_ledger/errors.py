@@ -196,6 +196,7 @@ REFUSALS: dict[str, str] = {
     "not_confirmed": "an erasure was asked about, and not meant",
     "not_permitted": "the actor has no permission for account access (R36)",
     "not_reversible": "entries of this kind cannot be reversed (R47)",
+    "key_missing": "the key that sealed this ledger is not on this machine",
     "not_sealed": "the event is in no checkpoint yet",
     "nothing_sealed": "there is no checkpoint, or no key, to check with",
     "nothing_to_do": "things are that way already (R27)",

@@ -124,7 +124,13 @@ def _database(server: str, template: str) -> Iterator[str]:
         if template == TEMPLATE:  # rights on a database are not copied
             connection.execute(f"GRANT CREATE ON DATABASE {name} TO {PROJECTOR}")
         connection.execute("SELECT pg_advisory_unlock(2)")
-    yield server.replace("dbname=postgres", f"dbname={name}")
+    conninfo = server.replace("dbname=postgres", f"dbname={name}")
+    if template == TEMPLATE:  # a copy is the same ledger, and each test has its own
+        with psycopg.connect(conninfo) as connection:
+            connection.execute(
+                "UPDATE ledger.identity SET ledger_id = gen_random_uuid()"
+            )
+    yield conninfo
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import resource
 import statistics
 import tempfile
@@ -13,9 +12,8 @@ from typing import Any
 import psycopg
 
 from scripts.benches.projections import filled, rebuilt
-from seat_ledger import evidence
 from seat_ledger.application import SeatLedger
-from seat_ledger.integrity import leaf, merkle, proof
+from seat_ledger.integrity import leaf, merkle, proof, service
 from seat_ledger.integrity.note import Checkpoint, Signer
 from seat_ledger.store import factory
 
@@ -33,20 +31,18 @@ def bench_integrity(conninfo: str, events: int) -> dict[str, Any]:
     signer = Signer.generate("bench.example.com/seats")
     with tempfile.TemporaryDirectory() as folder:
         elsewhere = [Path(folder)]
-        first = evidence.seal(conninfo, signer, elsewhere)
+        first = service.seal(conninfo, signer, elsewhere)
         _record(conninfo)
-        more = evidence.seal(conninfo, signer, elsewhere)
+        more = service.seal(conninfo, signer, elsewhere)
         assert first is not None
         assert more is not None
         before, cpu = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, _cpu()
-        found = evidence.verify(
-            conninfo, signer.verifier, evidence.witnesses(elsewhere)
-        )
+        found = service.verify(conninfo, signer.verifier, elsewhere)
         after, cpu = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, _cpu() - cpu
     assert not found.findings
     position = more.checkpoint.position or 1
     began = time.perf_counter()
-    own = json.dumps(evidence.prove(conninfo, position // 2), ensure_ascii=False)
+    own = proof.text(service.prove(conninfo, signer.verifier, position // 2))
     prove = time.perf_counter() - began
     deep, check = _deep_proof(signer)
     workers = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
@@ -109,13 +105,11 @@ def _deep_proof(signer: Signer) -> tuple[str, float]:
     note = signer.sign(
         Checkpoint(signer.name, DEEP, root, DEEP, event.recorded_at).text()
     )
-    text = json.dumps(
-        proof.inclusion(event, DEEP // 2, path, note), ensure_ascii=False, indent=1
-    )
+    text = proof.text(proof.inclusion(event, DEEP // 2, path, note))
     seconds = []
     for _ in range(20):
         began = time.perf_counter()
-        assert evidence.check_proof(text, signer.verifier).event == event
+        assert service.check_proof(text, signer.verifier).event == event
         seconds.append(time.perf_counter() - began)
     return text, sorted(seconds)[10]
 

@@ -1,16 +1,20 @@
 """Signed notes and checkpoints, as C2SP ``signed-note`` and ``tlog-checkpoint`` say.
 
-A note is text, an empty line, and a line for each signature::
+A note is text, an empty line, and the line of its one signature::
 
     ledger.example.com/seats          the log's name
     60233                             how many events are sealed
     2kC7…=                            the root hash, in base64
     position 60241                    where the last of them stands
-    sealed 2026-03-14T01:00:00Z       when
+    sealed 2026-03-14T01:00:00.000000Z       when
+    ledger 41cffb4c-e939-4c04-a951-61fe524b73b7   which ledger; not in older notes
 
     — ledger.example.com/seats b0hX…=
 
-The last two lines of the text are ours; other programs skip what they do not know.
+The last three lines of the text are ours; other programs skip what they do not know.
+
+Reading is strict: a note, a checkpoint or a key has one spelling, and any other is
+refused, so that nobody can pass on two files that differ and both hold.
 """
 
 from __future__ import annotations
@@ -21,6 +25,7 @@ import hashlib
 import re
 from datetime import UTC, datetime
 from typing import NamedTuple
+from uuid import UUID
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
@@ -32,6 +37,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import (
 _ED25519 = b"\x01"
 _DASH = "\N{EM DASH}"
 _NAME = re.compile(r"[^\s+\x00-\x1f\x7f-\x9f]{1,200}")
+_SIGNATURE = re.compile(rf"{_DASH} ([^\s+]{{1,200}}) ([A-Za-z0-9+/=]{{1,400}})\n")
+_NUMBER = r"(0|[1-9][0-9]{0,18})"
+_TEXT = re.compile(
+    rf"([^\s+]{{1,200}})\n{_NUMBER}\n([A-Za-z0-9+/=]{{1,100}})\n"
+    r"(?:position (-?[0-9]{1,19})\n)?"
+    r"(?:sealed ([0-9T:.Z-]{1,40})\n)?"
+    r"(?:ledger ([0-9a-f-]{36})\n)?"
+)
 _PRIVATE = "PRIVATE+KEY"
 _RAW = serialization.Encoding.Raw
 
@@ -40,11 +53,15 @@ class BadNote(ValueError):
     """The text is no note, no checkpoint, no key, or not signed by this key."""
 
 
-def _unbase64(text: str) -> bytes:
+def unbase64(text: str) -> bytes:
+    """Decode base64 in its one canonical spelling. Raises BadNote."""
     try:
-        return base64.b64decode(text, validate=True)
+        data = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
         raise BadNote("a part that should be base64 is not") from error
+    if _base64(data) != text:
+        raise BadNote("a part in base64 is not in its canonical form")
+    return data
 
 
 def _base64(data: bytes) -> str:
@@ -62,6 +79,21 @@ def check_name(name: str) -> str:
     return name
 
 
+def _parts(note: str) -> tuple[str, str, bytes]:
+    """A note's text, the label of the key, and its signature. Raises BadNote."""
+    text, gap, line = note.rpartition("\n\n")
+    match = _SIGNATURE.fullmatch(line)
+    if not gap or match is None:
+        raise BadNote("it is no note with exactly one signature")
+    data = unbase64(match[2])
+    return f"{text}\n", f"{match[1]}+{data[:4].hex()}", data[4:]
+
+
+def signed_by(note: str) -> str:
+    """The label of the key by which a note claims to be signed. Raises BadNote."""
+    return _parts(note)[1]
+
+
 class Verifier(NamedTuple):
     """A public key and the name it signs under; as text ``NAME+ID+KEY``."""
 
@@ -75,12 +107,12 @@ class Verifier(NamedTuple):
         if len(parts) != 3:
             raise BadNote("a public key reads NAME+ID+KEY")
         name, key_id, key = parts
-        data = _unbase64(key)
+        data = unbase64(key)
         if data[:1] != _ED25519 or len(data) != 33:
             raise BadNote("the public key is none of Ed25519")
         found = cls(check_name(name), data[1:])
         if found.key_id.hex() != key_id:
-            raise BadNote("the public key was altered: its id does not fit")
+            raise BadNote("the public key was altered: its id does not match")
         return found
 
     @property
@@ -89,22 +121,20 @@ class Verifier(NamedTuple):
         return _key_id(self.name, self.public)
 
     def __str__(self) -> str:
-        return f"{self.name}+{self.key_id.hex()}+{_base64(_ED25519 + self.public)}"
+        return f"{self.label}+{_base64(_ED25519 + self.public)}"
+
+    @property
+    def label(self) -> str:
+        """The name and the id, by which a note names the key that signed it."""
+        return f"{self.name}+{self.key_id.hex()}"
 
     def text_of(self, note: str) -> str:
         """The text of a note that this key signed. Raises BadNote."""
-        text, gap, signatures = note.rpartition("\n\n")
-        if not gap:
-            raise BadNote("it is no signed note")
-        text += "\n"
-        for line in signatures.splitlines():
-            dash, _, rest = line.partition(" ")
-            name, _, signature = rest.rpartition(" ")
-            data = _unbase64(signature) if dash == _DASH else b""
-            if name == self.name and data[:4] == self.key_id:
-                self._check(text, data[4:])
-                return text
-        raise BadNote(f"it is not signed by {self.name}+{self.key_id.hex()}")
+        text, label, signature = _parts(note)
+        if label != self.label:
+            raise BadNote(f"it is not signed by {self.label}, but by {label}")
+        self._check(text, signature)
+        return text
 
     def _check(self, text: str, signature: bytes) -> None:
         key = Ed25519PublicKey.from_public_bytes(self.public)
@@ -132,12 +162,12 @@ class Signer(NamedTuple):
         parts = text.strip().split("+", 4)
         if len(parts) != 5 or "+".join(parts[:2]) != _PRIVATE:
             raise BadNote("the file holds no private key")
-        data = _unbase64(parts[4])
+        data = unbase64(parts[4])
         if data[:1] != _ED25519 or len(data) != 33:
             raise BadNote("the private key is none of Ed25519")
         found = cls(check_name(parts[2]), data[1:])
         if found.verifier.key_id.hex() != parts[3]:
-            raise BadNote("the private key was altered: its id does not fit")
+            raise BadNote("the private key was altered: its id does not match")
         return found
 
     def __repr__(self) -> str:
@@ -168,7 +198,8 @@ class Signer(NamedTuple):
 class Checkpoint(NamedTuple):
     """What a log says of itself: so many leaves, and this root hash.
 
-    `position` is where the last of them stands, `sealed_at` when that was said.
+    `position` is where the last of them stands, `sealed_at` when that was said,
+    `ledger` of which ledger.
     """
 
     origin: str
@@ -176,6 +207,7 @@ class Checkpoint(NamedTuple):
     root: bytes
     position: int | None = None
     sealed_at: datetime | None = None
+    ledger: UUID | None = None
 
     def text(self) -> str:
         """The text to be signed."""
@@ -185,42 +217,54 @@ class Checkpoint(NamedTuple):
         if self.sealed_at is not None:
             moment = self.sealed_at.astimezone(UTC).isoformat(timespec="microseconds")
             lines.append(f"sealed {moment.removesuffix('+00:00')}Z")
+        if self.ledger is not None:
+            lines.append(f"ledger {self.ledger}")
         return "\n".join(lines) + "\n"
 
     @classmethod
     def read(cls, text: str) -> Checkpoint:
         """Read a note's text. Raises BadNote."""
-        lines = text.split("\n")
-        if (
-            len(lines) < 4
-            or lines[-1]
-            or not re.match(r"^(0|[1-9]\d{0,18})$", lines[1])
-        ):
+        match = _TEXT.fullmatch(text)
+        if match is None:
             raise BadNote("it is no checkpoint")
-        root = _unbase64(lines[2])
-        if len(root) != 32:
-            raise BadNote("its root hash is none of SHA-256")
-        said = dict(line.split(" ", 1) for line in lines[3:-1] if " " in line)
-        position, sealed = said.get("position", ""), said.get("sealed")
+        origin, size, root, position, sealed, ledger = match.groups()
         try:
-            sealed_at = datetime.fromisoformat(sealed) if sealed else None
-        except ValueError as error:
-            raise BadNote("its time cannot be read") from error
-        return cls(
-            lines[0],
-            int(lines[1]),
-            root,
-            int(position) if position.isdecimal() else None,
-            sealed_at,
-        )
+            checkpoint = cls(
+                origin,
+                int(size),
+                unbase64(root),
+                None if position is None else int(position),
+                None if sealed is None else datetime.fromisoformat(sealed),
+                None if ledger is None else UUID(ledger),
+            )
+        except BadNote:
+            raise
+        except (ValueError, OverflowError) as error:
+            raise BadNote("a line of it cannot be read") from error
+        if checkpoint.text() != text:
+            raise BadNote("it is not in its canonical form")
+        if len(checkpoint.root) != 32:
+            raise BadNote("its root hash is none of SHA-256")
+        return checkpoint
 
 
-def open_checkpoint(note: str, verifier: Verifier) -> Checkpoint:
+def read_unverified(note: str) -> Checkpoint:
+    """What a note claims; whether a key signed it is not looked at. Raises BadNote."""
+    return Checkpoint.read(_parts(note)[0])
+
+
+def open_checkpoint(
+    note: str, verifier: Verifier, ledger: UUID | None = None
+) -> Checkpoint:
     """The checkpoint of a note that the key signed under its own name.
 
-    Raises BadNote.
+    Raises BadNote; also where the note names another ledger than the one expected.
     """
-    found = Checkpoint.read(verifier.text_of(note))
-    if found.origin != verifier.name:
-        raise BadNote(f"it is a checkpoint of {found.origin}, not of {verifier.name}")
-    return found
+    checkpoint = Checkpoint.read(verifier.text_of(note))
+    if checkpoint.origin != verifier.name:
+        raise BadNote(
+            f"it is a checkpoint of {checkpoint.origin}, not of {verifier.name}"
+        )
+    if None not in {ledger, checkpoint.ledger} and checkpoint.ledger != ledger:
+        raise BadNote(f"it is of the ledger {checkpoint.ledger}, not of {ledger}")
+    return checkpoint

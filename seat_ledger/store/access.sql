@@ -62,7 +62,6 @@ REVOKE INSERT ON ledger.schema_migration, ledger.digest_key, ledger.identity,
 REVOKE ALL ON ledger.account_reader FROM seat_ledger_writer;
 GRANT SELECT, USAGE, UPDATE ON ALL SEQUENCES IN SCHEMA ledger TO seat_ledger_writer;
 GRANT UPDATE ON ledger.account_head, ledger.snapshots TO seat_ledger_writer;
-GRANT DELETE ON ledger.sealed_tile TO seat_ledger_writer;
 -- An erasure destroys a key, a name and a digest; the events stay.
 GRANT DELETE ON ledger.person_key TO seat_ledger_writer;
 GRANT UPDATE (user_key, folded_email) ON ledger.user_name TO seat_ledger_writer;

@@ -157,7 +157,8 @@ def test_a_base_backup_of_the_embedded_server_is_restored(homes: Path) -> None:
     if (user := server_user()) is not None:
         for path in (data, *data.rglob("*")):
             shutil.chown(path, user.uid, user.gid)
-    elsewhere, key = (homes / "first" / one for one in ("checkpoints", "integrity.pub"))
+    (key,) = homes.glob("first/ledgers/*/integrity.pub")
+    elsewhere = key.parent / "checkpoints"
     assert len(second.json("seat", "list", "-a", "acme")["rows"]) == 3
     assert missing(second, elsewhere, key) == [("truncated", 2)]
 
@@ -174,5 +175,5 @@ def test_after_a_ledger_is_destroyed_the_next_one_in_its_home_is_sealed(
         assert program.run("db", "destroy", input="n\n").returncode == 1
         assert program.json("account", "list")["rows"]
         assert program.run("db", "destroy", "--yes").returncode == 0
-    assert len(list((homes / "first").glob("checkpoints.*/checkpoint"))) > 0
+    assert len(list(homes.glob("first/ledgers/*/checkpoints/checkpoint"))) == 2
     assert program.run("db", "destroy", "--yes").returncode == 0

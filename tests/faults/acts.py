@@ -17,9 +17,9 @@ from typing import Any
 
 from projections import catch_up as catching_up
 from projections.rebuild import rebuild
-from seat_ledger import evidence
 from seat_ledger.application import SeatLedger
-from seat_ledger.evidence import Keys
+from seat_ledger.integrity import service
+from seat_ledger.integrity.keys import Keys
 from seat_ledger.store.connection import connect
 from tests.drafts import computed
 
@@ -135,7 +135,7 @@ def seal(conninfo: str, turn: int, tell: Tell) -> None:
         tell("go")
         for command, _ in commands(turn):
             ledger.execute(command)
-            sealed = evidence.seal(conninfo, signer, [FOLDER[0] / "kept"], processes=1)
+            sealed = service.seal(conninfo, signer, [FOLDER[0] / "kept"], processes=1)
             assert sealed is not None
             tell(["sealed", [sealed.checkpoint.size]])
 

@@ -23,9 +23,9 @@ import pytest
 from projections import engine
 from projections.rebuild import rebuild
 from projections.verify import verify
-from seat_ledger import evidence
 from seat_ledger.application import SeatLedger
-from seat_ledger.evidence import Keys
+from seat_ledger.integrity import service
+from seat_ledger.integrity.keys import Keys, read_public
 from seat_ledger.store.connection import connect
 from tests.conftest import TEMPLATE, _database
 from tests.faults import acts
@@ -188,11 +188,11 @@ class Book:
         """The events are as sealed, here and elsewhere, up to the acknowledged one."""
         place = self.folder / "kept"
         public = (self.folder / "key.pub").read_text().strip()
-        evidence.seal(self.conninfo, Keys(self.folder / "key").signer(), [place])
-        found = evidence.verify(
+        service.seal(self.conninfo, Keys(self.folder / "key").signer(), [place])
+        found = service.verify(
             self.conninfo,
-            evidence.read_public(public),
-            evidence.witnesses([place]),
+            read_public(public),
+            [place],
             processes=1,
         )
         assert found.findings == []

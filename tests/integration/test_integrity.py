@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -10,11 +9,11 @@ from typing import Any
 import psycopg
 import pytest
 
-from seat_ledger import evidence
 from seat_ledger.errors import IntegrityFailure, LedgerError, NotFound
-from seat_ledger.integrity import merkle
+from seat_ledger.integrity import merkle, proof, service, witnesses
+from seat_ledger.integrity.keys import Keys
 from seat_ledger.integrity.note import Signer
-from seat_ledger.store import leaves, seals, verifying
+from seat_ledger.store import hashing, tiles, verification
 
 SIGNER = Signer.generate("ledger.example.com/seats")
 RECORD = """
@@ -30,8 +29,8 @@ UNGUARDED = "SET session_replication_role = replica"
 
 @pytest.fixture(autouse=True)
 def _small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(leaves, "CHUNK", 512)
-    monkeypatch.setattr(verifying, "CHUNK", 512)
+    monkeypatch.setattr(hashing, "CHUNK", 512)
+    monkeypatch.setattr(verification, "CHUNK", 512)
 
 
 class Log:
@@ -49,14 +48,14 @@ class Log:
             connection.execute(UNGUARDED)
             connection.execute(statement, given)
 
-    def seal(self) -> evidence.Sealed:
-        sealed = evidence.seal(self.conninfo, SIGNER, [self.folder])
+    def seal(self) -> service.Sealed:
+        sealed = service.seal(self.conninfo, SIGNER, [self.folder])
         assert sealed is not None
         return sealed
 
-    def verify(self, *, elsewhere: bool = True) -> verifying.Verified:
-        kept = evidence.witnesses([self.folder]) if elsewhere else []
-        return evidence.verify(self.conninfo, SIGNER.verifier, kept)
+    def verify(self, *, elsewhere: bool = True) -> verification.Verified:
+        places = [self.folder] if elsewhere else []
+        return service.verify(self.conninfo, SIGNER.verifier, places)
 
     def found(self, *, elsewhere: bool = True) -> list[tuple[str, int | None]]:
         findings = self.verify(elsewhere=elsewhere).findings
@@ -64,8 +63,8 @@ class Log:
 
     def root(self) -> bytes:
         tree = merkle.Frontier()
-        with leaves.open_for_reading(self.conninfo) as connection:
-            for leaf in leaves.rows(connection, leaves.FIRST, 2**62):
+        with hashing.open_for_reading(self.conninfo) as connection:
+            for leaf in hashing.rows(connection, hashing.FIRST, 2**62):
                 tree.add(merkle.leaf_hash(leaf))
         return tree.root()
 
@@ -91,18 +90,13 @@ def test_a_tree_that_grew_by_any_steps_is_the_tree_of_its_events(log: Log) -> No
 def test_processes_side_by_side_make_the_same_tree(
     log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(leaves, "WORTH_PROCESSES", 0)
+    monkeypatch.setattr(hashing, "WORTH_PROCESSES", 0)
     log.record(2_000)
-    sealed = evidence.seal(log.conninfo, SIGNER, [log.folder], processes=2)
+    sealed = service.seal(log.conninfo, SIGNER, [log.folder], processes=2)
     assert sealed is not None
     assert sealed.checkpoint.root == log.root()
     log.record(10)
-    found = evidence.verify(
-        log.conninfo,
-        SIGNER.verifier,
-        evidence.witnesses([log.folder]),
-        processes=2,
-    )
+    found = service.verify(log.conninfo, SIGNER.verifier, [log.folder], processes=2)
     assert (found.findings, found.events, found.sealed) == ([], 2_010, 2_000)
 
 
@@ -112,17 +106,17 @@ def test_every_position_is_proven_in_the_checkpoint_that_is_asked_for(log: Log) 
         log.seal()
     for n, size in ((1, 300), (257, 300), (300, 300), (1, None), (777, None)):
         position = n + n // 100 * 3
-        document = evidence.prove(log.conninfo, position, size)
-        shown = evidence.check_proof(json.dumps(document), SIGNER.verifier)
+        document = service.prove(log.conninfo, SIGNER.verifier, position, size)
+        shown = service.check_proof(proof.text(document), SIGNER.verifier)
         assert shown.event is not None
         assert (shown.event.position, shown.leaf_index) == (position, n - 1)
         assert shown.checkpoint.size == size or log.last
     with pytest.raises(LedgerError, match="is not in the checkpoint"):
-        evidence.prove(log.conninfo, 301 + 9, 300)
+        service.prove(log.conninfo, SIGNER.verifier, 301 + 9, 300)
     with pytest.raises(NotFound, match="No event stands"):
-        evidence.prove(log.conninfo, 101)
-    document = evidence.prove_growth(log.conninfo, 300)
-    shown = evidence.check_proof(json.dumps(document), SIGNER.verifier)
+        service.prove(log.conninfo, SIGNER.verifier, 101)
+    document = service.prove_growth(log.conninfo, SIGNER.verifier, 300)
+    shown = service.check_proof(proof.text(document), SIGNER.verifier)
     assert shown.earlier is not None
     assert (shown.earlier.size, shown.checkpoint.size) == (300, 1000)
 
@@ -130,7 +124,7 @@ def test_every_position_is_proven_in_the_checkpoint_that_is_asked_for(log: Log) 
 def test_what_is_recorded_after_a_seal_is_told_and_no_finding(log: Log) -> None:
     with pytest.raises(NotFound, match="no checkpoint"):
         log.verify(elsewhere=False)
-    assert evidence.seal(log.conninfo, SIGNER) is None
+    assert service.seal(log.conninfo, SIGNER) is None
     log.record(600)
     log.seal()
     log.record(50)
@@ -198,7 +192,7 @@ def forge(log: Log) -> None:
     stranger = Signer.generate(SIGNER.name)
     log.run("CREATE TABLE notes AS SELECT * FROM ledger.sealed_checkpoint")
     log.run("TRUNCATE ledger.sealed_tile, ledger.sealed_checkpoint")
-    evidence.seal(log.conninfo, stranger)
+    service.seal(log.conninfo, stranger)
     log.run("TRUNCATE ledger.sealed_checkpoint")
     log.run("INSERT INTO ledger.sealed_checkpoint SELECT * FROM notes")
 
@@ -223,7 +217,7 @@ def test_a_checkpoint_signed_by_another_key_is_a_finding(log: Log) -> None:
     log.record(100)
     log.seal()
     log.run("TRUNCATE ledger.sealed_tile, ledger.sealed_checkpoint")
-    evidence.seal(log.conninfo, Signer.generate(SIGNER.name))
+    service.seal(log.conninfo, Signer.generate(SIGNER.name))
     assert log.found() == [("checkpoint", None)]
 
 
@@ -248,7 +242,7 @@ def test_an_older_copy_is_told_by_the_checkpoints_elsewhere(log: Log) -> None:
     # The copy goes on, and is sealed without the folder: it stays another history.
     log.last = 1000
     log.record(300)
-    assert evidence.seal(log.conninfo, SIGNER) is not None
+    assert service.seal(log.conninfo, SIGNER) is not None
     found = log.verify().findings[0]
     assert (found.kind, found.position) == ("checkpoint", 516)
 
@@ -267,10 +261,10 @@ def test_a_damaged_event_or_tree_is_not_proven(log: Log) -> None:
     log.seal()
     log.run(f"{ALTERED} notification_id = 20")
     with pytest.raises(IntegrityFailure, match="not the one that was sealed"):
-        evidence.prove(log.conninfo, 20)
+        service.prove(log.conninfo, SIGNER.verifier, 20)
     log.run("DELETE FROM ledger.sealed_tile WHERE level = 1")
     with pytest.raises(IntegrityFailure, match="not whole"):
-        evidence.prove(log.conninfo, 21)
+        service.prove(log.conninfo, SIGNER.verifier, 21)
 
 
 def test_a_file_elsewhere_takes_one_checkpoint_after_the_other(
@@ -281,9 +275,9 @@ def test_a_file_elsewhere_takes_one_checkpoint_after_the_other(
         log.record(more)
         log.seal()
     log.seal()
-    notes = [one.note for one in evidence.witnesses([log.folder])]
+    notes = [one.note for one in witnesses.read(log.folder).notes]
     with psycopg.connect(log.conninfo) as connection:
-        assert notes == [kept.note for kept in seals.checkpoints(connection)]
+        assert notes == [kept.note for kept in tiles.checkpoints(connection)]
     assert log.verify().elsewhere == 2
 
 
@@ -296,7 +290,7 @@ def test_the_last_checkpoint_reaches_a_folder_that_missed_it(log: Log) -> None:
 
 
 def test_a_private_key_is_for_its_owner_alone(tmp_path: Path) -> None:
-    keys = evidence.Keys(tmp_path / "new" / "integrity.key")
+    keys = Keys(tmp_path / "new" / "integrity.key")
     signer = keys.signer("ledger.example.com/seats")
     assert keys.private.stat().st_mode & 0o777 == 0o600
     assert keys.signer() == signer

@@ -15,8 +15,8 @@ import psycopg
 import pytest
 
 from projections import engine
-from seat_ledger import evidence
 from seat_ledger.application import SeatLedger
+from seat_ledger.integrity import service
 from seat_ledger.integrity.note import Signer
 from seat_ledger.store import access, schema
 from seat_ledger.store.connection import connect
@@ -194,9 +194,9 @@ def test_commands_work_under_the_smallest_role(
         raw = (json.dumps({**one, "quantity": 1}).encode() for one in lines)
         assert [one.outcome for one in ledger.import_lines(raw)] == ["recorded"]
     signer = Signer.generate("log")
-    assert evidence.seal(writer.conninfo, signer) is not None
-    assert evidence.verify(writer.conninfo, signer.verifier).findings == []
-    evidence.prove(writer.conninfo, 2)
+    assert service.seal(writer.conninfo, signer) is not None
+    assert service.verify(writer.conninfo, signer.verifier).findings == []
+    service.prove(writer.conninfo, signer.verifier, 2)
 
     reader = login(database, "reader")
     seats = ("seat", "list", "-a", "acme")

@@ -54,7 +54,7 @@ EMBEDDED = "seat-ledger-embedded"
 """In its address: variables of the environment (PG…) do not reach this server."""
 START_TIMEOUT = 60
 _OWN_NAMES = {
-    *("lock", "made", "data.partial", "binaries", "named", "socket"),
+    *("lock", "made", "data.partial", "binaries", "named", "ledgers", "socket"),
 }
 _SETTINGS = {
     "listen_addresses": "''",

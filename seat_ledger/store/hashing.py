@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 import signal
+from bisect import bisect_right
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from hashlib import sha256
@@ -211,3 +212,17 @@ def crew(conninfo: str, events: int, processes: int | None = None) -> Iterator[C
         if pool is not None:
             pool.shutdown(cancel_futures=True)
         connection.close()
+
+
+def advance(
+    tree: merkle.Frontier, hashed: Hashed, sizes: Sequence[int], roots: dict[int, bytes]
+) -> None:
+    """Grow a tree by a span, and note its root at every size that is asked for."""
+    base, done = tree.size, 0
+    for size in sizes[bisect_right(sizes, base) :]:
+        if size > base + hashed.events:
+            break
+        hashed.feed(tree, done, size - base)
+        done = size - base
+        roots[size] = tree.root()
+    hashed.feed(tree, done, hashed.events)

@@ -1,0 +1,124 @@
+"""The keys' files: a private key for its owner alone, and a public one beside it."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from seat_ledger.errors import InvalidInput, LedgerError, NotFound
+from seat_ledger.integrity.note import BadNote, Signer, Verifier
+
+
+@dataclass(frozen=True)
+class Keys:
+    """Where the keys are: a private one, and the public one beside it."""
+
+    private: Path
+
+    @property
+    def public(self) -> Path:
+        """The public key's file."""
+        return self.private.with_suffix(".pub")
+
+    @property
+    def exist(self) -> bool:
+        """Whether there is any of them."""
+        return self.private.exists() or self.public.exists()
+
+    def signer(self, name: str | None = None) -> Signer:
+        """The private key; made, under `name`, where there is none.
+
+        Raises LedgerError, which never holds the key.
+        """
+        try:
+            text = self._read_private()
+        except FileNotFoundError:
+            return self._make(name)
+        except OSError as error:
+            raise _unusable(self.private, error) from error
+        try:
+            signer = Signer.read(text)
+        except BadNote as error:
+            raise LedgerError(
+                f"The key in {self.private} cannot be used: {error}.",
+                try_="restore the file from its backup, or name another with --key",
+            ) from None
+        if name is not None and name != signer.name:
+            raise LedgerError(
+                f"The key in {self.private} signs as {signer.name}, not as {name}.",
+                try_="leave --name out, or name another --key",
+            )
+        return signer
+
+    def _read_private(self) -> str:
+        with self.private.open(encoding="utf-8", errors="replace") as file:
+            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+            if mode & 0o077:
+                raise LedgerError(
+                    f"The private key {self.private} can be read by others "
+                    f"(mode {mode:03o}).",
+                    try_=f"chmod 600 {self.private}; if others could read it, make a "
+                    "new key",
+                )
+            return file.read(4096)
+
+    def _make(self, name: str | None) -> Signer:
+        try:
+            signer = Signer.generate(
+                f"seat-ledger/{secrets.token_hex(8)}" if name is None else name
+            )
+        except BadNote as error:
+            raise InvalidInput(f"The name cannot be used: {error}.") from error
+        try:
+            self.private.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+            write(os.open(self.private, flags, 0o600), f"{signer.secret()}\n")
+            self.public.write_text(f"{signer.verifier}\n")
+        except FileExistsError:
+            return self.signer(name)
+        except OSError as error:
+            raise _unusable(self.private, error) from error
+        return signer
+
+    def verifier(self) -> Verifier:
+        """The public key. Raises NotFound where there is none."""
+        if not self.public.exists() and self.private.exists():
+            return self.signer().verifier
+        if not self.public.exists():
+            raise NotFound(
+                "nothing_sealed",
+                f"There is no public key at {self.public}.",
+                try_="name it with --public-key, or seal first: seat-ledger integrity "
+                "seal",
+            )
+        return read_public(os.fspath(self.public))
+
+
+def _unusable(path: Path, error: OSError) -> LedgerError:
+    return LedgerError(
+        f"The key file {path} cannot be used: {error.strerror}.",
+        try_="name another with --key (SEAT_LEDGER_INTEGRITY_KEY)",
+    )
+
+
+def write(descriptor: int, text: str) -> None:
+    """Write a file so that it is there after a power cut."""
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read_public(value: str) -> Verifier:
+    """A public key, as text or as the name of its file. Raises InvalidInput."""
+    try:
+        if "+" not in value or Path(value).is_file():
+            value = Path(value).read_text("utf-8")
+        return Verifier.read(value)
+    except (OSError, ValueError) as error:
+        if isinstance(error, BadNote):
+            raise InvalidInput(f"The public key cannot be read: {error}.") from error
+        raise InvalidInput(f"There is no public key at {value}: {error}.") from error

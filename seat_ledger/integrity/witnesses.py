@@ -1,0 +1,189 @@
+"""Checkpoints kept outside the database: folders or files that the operator names.
+
+A folder holds ``checkpoint-SIZE`` for every checkpoint, and ``checkpoint``, the last
+one; a file holds one note after the other. Whatever stands there must be readable:
+evidence that is absent or damaged is told, never passed over.
+
+An older copy of the store is told by the last note alone, as long as that is held where
+nobody who can change the database can change it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from seat_ledger.errors import IntegrityFailure, LedgerError
+from seat_ledger.integrity.keys import write
+from seat_ledger.integrity.note import BadNote, Checkpoint, read_unverified
+
+_NOTE = re.compile(r"(?:[^\n]+\n)+\n\N{EM DASH} [^\n]+\n")
+_LATEST = "checkpoint"
+_LARGEST = 50_000_000
+
+
+@dataclass(frozen=True)
+class KeptNote:
+    """A note, the file that holds it, and what it claims; nobody has checked it."""
+
+    file: str
+    note: str
+    checkpoint: Checkpoint
+
+
+@dataclass
+class WitnessContent:
+    """What a place holds: its notes, and in words what is wrong with it."""
+
+    place: Path
+    notes: list[KeptNote] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+
+    @property
+    def latest(self) -> KeptNote | None:
+        """The note of the largest tree."""
+        return max(self.notes, key=lambda one: one.checkpoint.size, default=None)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing at all stands there, as in a place that is new."""
+        return not self.notes and not self.damage
+
+    @property
+    def damage(self) -> list[str]:
+        """What is wrong, but for being empty or not there yet."""
+        return [one for one in self.faults if one not in {_NOT_THERE, _NO_NOTE}]
+
+
+_NOT_THERE = "it is not there; is it mounted?"
+_NO_NOTE = "it holds no checkpoint; is it mounted?"
+
+
+def read(place: Path) -> WitnessContent:
+    """Everything that a place holds. What cannot be read is among its faults."""
+    content = WitnessContent(place)
+    try:
+        if place.is_dir():
+            _read_folder(content)
+        elif place.is_file():
+            _read_file(content)
+        elif place.exists():
+            content.faults.append("it is neither a folder nor a file")
+        else:
+            content.faults.append(_NOT_THERE)
+    except OSError as error:
+        content.faults.append(f"it cannot be read: {error.strerror}")
+    if not content.notes and not content.faults:
+        content.faults.append(_NO_NOTE)
+    return content
+
+
+def _read_folder(content: WitnessContent) -> None:
+    for file in sorted(content.place.iterdir()):
+        if file.name != _LATEST and not file.name.startswith(f"{_LATEST}-"):
+            continue
+        try:
+            kept = _kept_note(file, _text(file))
+            size = file.name.removeprefix(f"{_LATEST}-")
+            if size not in {_LATEST, f"{kept.checkpoint.size:012}"}:
+                raise BadNote(
+                    f"it holds the checkpoint of {kept.checkpoint.size:,} events"
+                )
+        except (OSError, ValueError) as error:
+            content.faults.append(f"{file.name} cannot be used: {_reason(error)}")
+        else:
+            content.notes.append(kept)
+    _drop_repeated(content.notes)
+
+
+def _drop_repeated(notes: list[KeptNote]) -> None:
+    """The last checkpoint stands in a folder twice; it is one."""
+    if len(notes) > 1 and notes[0].note in {one.note for one in notes[1:]}:
+        del notes[0]
+
+
+def _read_file(content: WitnessContent) -> None:
+    try:
+        for note in _notes(_text(content.place)):
+            content.notes.append(_kept_note(content.place, note))
+    except (OSError, ValueError) as error:
+        content.faults.append(f"it is damaged: {_reason(error)}")
+
+
+def _notes(text: str) -> Iterator[str]:
+    at = 0
+    while at < len(text):
+        match = _NOTE.match(text, at)
+        if match is None:
+            raise BadNote(f"after {at:,} characters no note follows")
+        yield match[0]
+        at = match.end() + text.startswith("\n", match.end())
+
+
+def _text(file: Path) -> str:
+    if not file.is_file():
+        raise BadNote("it is no file")
+    with file.open("rb") as stream:
+        return stream.read(_LARGEST).decode()
+
+
+def _kept_note(file: Path, note: str) -> KeptNote:
+    return KeptNote(os.fspath(file), note, read_unverified(note))
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError):
+        return error.strerror or type(error).__name__
+    return str(error) if isinstance(error, BadNote) else "it is no text"
+
+
+def prepare(place: Path) -> WitnessContent:
+    """What a named place holds, before anything is signed.
+
+    Raises LedgerError where it cannot be written to, and IntegrityFailure where what
+    it holds is damaged.
+    """
+    content = read(place)
+    if content.damage:
+        raise IntegrityFailure(
+            f"The witness {place} is damaged: {content.damage[0]}. Nothing was sealed.",
+            try_="restore it from its backup; or set it aside for evidence, and name a "
+            "new --witness",
+        )
+    folder = place if place.is_dir() else place.parent
+    if not folder.is_dir():
+        raise LedgerError(
+            f"The witness {place} cannot be kept: the folder {folder} is not there. "
+            "Nothing was sealed.",
+            try_=f"mount what belongs there, or make {folder}",
+        )
+    if not os.access(place if place.exists() else folder, os.W_OK):
+        raise LedgerError(
+            f"The witness {place} cannot be written. Nothing was sealed.",
+            try_="give this user the right to write there, or name another --witness",
+        )
+    return content
+
+
+def keep(place: Path, note: str, size: int) -> None:
+    """Keep a checkpoint: a file of its own in a folder, or appended to a file."""
+    if place.is_file() or (not place.exists() and place.suffix):
+        latest = read(place).latest
+        if latest is None or latest.note != note:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+            write(os.open(place, flags, 0o644), f"{note}\n")
+        return
+    place.mkdir(exist_ok=True)
+    for file in (place / f"{_LATEST}-{size:012}", place / _LATEST):
+        partial = place / f".{file.name}.{os.getpid()}"
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+        try:
+            write(os.open(partial, flags, 0o644), note)
+            partial.replace(file)
+        finally:
+            with suppress(OSError):
+                partial.unlink()

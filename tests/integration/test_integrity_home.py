@@ -1,0 +1,252 @@
+"""Keys and checkpoints hang on the ledger, whatever its address; none is made twice."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from seat_ledger.errors import IntegrityFailure, NotFound
+from seat_ledger.integrity import service
+from seat_ledger.integrity.keys import Keys
+from seat_ledger.integrity.note import Signer
+from seat_ledger.integrity.service import KeyOptions, SealOptions
+from seat_ledger.store import schema
+from tests.conftest import TEMPLATE, _database
+from tests.integration.test_integrity import RECORD
+
+LOCALHOST = "host=localhost dbname=seats"
+LOOPBACK = "host=127.0.0.1 dbname=seats"
+ASKED = KeyOptions()
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("SEAT_LEDGER_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def other(server: str) -> Iterator[str]:
+    """Another ledger on the same server."""
+    yield from _database(server, TEMPLATE)
+
+
+def record(conninfo: str, first: int, last: int) -> None:
+    with psycopg.connect(conninfo) as connection:
+        connection.execute(RECORD, [first, last])
+
+
+def folder(home: Path, conninfo: str) -> Path:
+    with psycopg.connect(conninfo) as connection:
+        return home / "ledgers" / str(schema.ledger_id(connection))
+
+
+def findings(conninfo: str, address: str | None, *places: Path) -> list[str]:
+    result = service.verify_here(conninfo, address, places, keys=ASKED)
+    return [one.kind for one in result.findings]
+
+
+def label(done: service.SealedHere) -> str:
+    assert done.signer is not None
+    return done.signer.verifier.label
+
+
+def test_one_ledger_under_two_addresses_has_one_key(home: Path, database: str) -> None:
+    record(database, 1, 9)
+    first = service.seal_here(database, LOCALHOST)
+    record(database, 10, 12)
+    second = service.seal_here(database, LOOPBACK)
+    assert (first.new_key is None, second.new_key) == (False, None)
+    assert label(first) == label(second)
+    assert [one.parent for one in home.rglob("integrity.key")] == [
+        folder(home, database)
+    ]
+    assert findings(database, LOCALHOST) == findings(database, LOOPBACK) == []
+
+
+def test_two_ledgers_under_one_address_have_two_keys(
+    home: Path, database: str, other: str
+) -> None:
+    """As with `service=`, or when a database is remade under its name."""
+    record(database, 1, 9)
+    record(other, 1, 5)
+    first = service.seal_here(database, "service=seats")
+    second = service.seal_here(other, "service=seats")
+    assert label(first) != label(second)
+    assert findings(database, "service=seats") == findings(other, "service=seats") == []
+    assert len(list(home.rglob("integrity.key"))) == 2
+
+
+@pytest.mark.parametrize("named", [None, "other.key"])
+def test_no_key_is_made_for_what_another_key_has_sealed(
+    home: Path,
+    database: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    named: str | None,
+) -> None:
+    record(database, 1, 9)
+    done = service.seal_here(database, LOCALHOST)
+    monkeypatch.setenv("SEAT_LEDGER_HOME", str(tmp_path / "second"))
+    record(database, 10, 12)
+    options = SealOptions(key=tmp_path / named if named else None)
+    with pytest.raises(NotFound, match="No other key is made") as refused:
+        service.seal_here(database, LOCALHOST, options=options)
+    assert label(done) in refused.value.message
+    assert str(folder(tmp_path / "second", database)) in (refused.value.try_ or "")
+    with pytest.raises(NotFound, match="is sealed with the key"):
+        findings(database, LOCALHOST)
+    assert not (tmp_path / "second").exists()
+    assert not (tmp_path / "other.key").exists()
+    shutil.copytree(folder(home, database), folder(tmp_path / "second", database))
+    assert label(service.seal_here(database, LOCALHOST)) == label(done)
+
+
+def test_no_key_is_made_where_a_witness_knows_another(
+    home: Path, database: str, tmp_path: Path
+) -> None:
+    """The seals of the database were removed, and the home folder is a new one."""
+    record(database, 1, 9)
+    stranger = Signer.generate("log")
+    place = tmp_path / "elsewhere"
+    service.seal(database, stranger, [place])
+    with psycopg.connect(database) as connection:
+        connection.execute("SET session_replication_role = replica")
+        connection.execute("TRUNCATE ledger.sealed_tile, ledger.sealed_checkpoint")
+    with pytest.raises(NotFound, match="No other key is made") as refused:
+        service.seal_here(database, LOCALHOST, [place])
+    assert stranger.verifier.label in refused.value.message
+    assert not list(home.rglob("integrity.key"))
+
+
+def test_no_key_is_made_where_the_private_one_was_lost(
+    home: Path, database: str
+) -> None:
+    record(database, 1, 9)
+    done = service.seal_here(database, None)
+    folder(home, database).joinpath("integrity.key").unlink()
+    with psycopg.connect(database) as connection:
+        connection.execute("SET session_replication_role = replica")
+        connection.execute("TRUNCATE ledger.sealed_tile, ledger.sealed_checkpoint")
+    with pytest.raises(NotFound) as refused:
+        service.seal_here(database, None)
+    assert label(done) in refused.value.message
+
+
+@pytest.mark.parametrize(
+    ("former", "address"),
+    [
+        ("named/localhost_5432_seats", LOCALHOST),
+        ("named/127.0.0.1_5432_seats", LOCALHOST),
+        (".", None),
+        (".", LOCALHOST),
+    ],
+)
+def test_what_was_filed_by_address_is_found_and_moved(
+    home: Path, database: str, former: str, address: str | None
+) -> None:
+    record(database, 1, 9)
+    old = home / former
+    signer = Keys(old / "integrity.key").signer("ledger.example.com/seats")
+    service.seal(database, signer, [old / "checkpoints"])
+    assert findings(database, address) == []
+    record(database, 10, 12)
+    done = service.seal_here(database, address)
+    own = folder(home, database)
+    assert label(done) == signer.verifier.label
+    assert sorted(one.name for one in own.iterdir()) == [
+        "checkpoints",
+        "integrity.key",
+        "integrity.pub",
+    ]
+    assert not (old / "integrity.key").exists()
+    assert len(list((own / "checkpoints").glob("checkpoint-*"))) == 2
+    result = service.verify_here(database, address, keys=ASKED)
+    assert (result.findings, result.checkpoints, result.elsewhere) == ([], 4, 0)
+
+
+def test_a_ledger_remade_where_the_former_version_sealed_is_not_called_altered(
+    home: Path, database: str, other: str
+) -> None:
+    record(database, 1, 9)
+    old = home / "named" / "localhost_5432_seats"
+    signer = Keys(old / "integrity.key").signer("log")
+    service.seal(database, signer, [old / "checkpoints"])
+    record(other, 1, 5)
+    with pytest.raises(IntegrityFailure, match="this database has no seals") as refused:
+        service.seal_here(other, LOCALHOST)
+    assert "move that folder away" in (refused.value.try_ or "")
+    old.rename(home / "set-aside")
+    assert service.seal_here(other, LOCALHOST).new_key is not None
+    assert findings(other, LOCALHOST) == []
+
+
+def test_checkpoints_that_are_gone_from_beside_the_key_are_a_finding(
+    home: Path, database: str
+) -> None:
+    record(database, 1, 9)
+    service.seal_here(database, None)
+    assert service.status(database, None).lacking is None
+    shutil.rmtree(folder(home, database) / "checkpoints")
+    assert findings(database, None) == ["witness"]
+    assert "are not there" in str(service.status(database, None).lacking)
+    service.seal_here(database, None)
+    assert findings(database, None) == []
+
+
+@pytest.mark.usefixtures("home")
+def test_seals_that_are_gone_are_seen_at_a_glance(database: str) -> None:
+    record(database, 1, 9)
+    service.seal_here(database, None)
+    with psycopg.connect(database) as connection:
+        connection.execute("SET session_replication_role = replica")
+        connection.execute("TRUNCATE ledger.sealed_tile, ledger.sealed_checkpoint")
+    assert "seals were lost" in str(service.status(database, None).lacking)
+    assert findings(database, None) == ["seals"]
+    with pytest.raises(IntegrityFailure, match="has lost"):
+        service.seal_here(database, None)
+    options = SealOptions(rebuild_tiles=True)
+    assert service.seal_here(database, None, options=options).new_key is None
+    assert findings(database, None) == []
+
+
+@pytest.mark.usefixtures("home")
+def test_a_named_witness_is_looked_at_a_glance(
+    database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "elsewhere"
+    monkeypatch.setenv("SEAT_LEDGER_WITNESS", str(place))
+    record(database, 1, 9)
+    service.seal_here(database, None)
+    assert "is it mounted" in str(service.status(database, None).lacking)
+    service.seal_here(database, None, [place])
+    assert service.status(database, None).lacking is None
+    record(database, 10, 12)
+    service.seal_here(database, None)
+    assert "An older copy would pass" in str(service.status(database, None).lacking)
+    (place / "checkpoint").write_text("x")
+    assert "cannot be used" in str(service.status(database, None).lacking)
+
+
+def test_checkpoints_beside_data_and_key_are_not_elsewhere(
+    home: Path, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record(database, 1, 9)
+    assert service.kept_elsewhere(database, None).lacking is None
+    home.mkdir()
+    service.seal_here(database, None, [home / "copies"])
+    result = service.verify_here(database, None, [home / "copies"], keys=ASKED)
+    assert (result.checkpoints, result.elsewhere) == (3, 0)
+    for place in (home / "copies", folder(home, database) / "checkpoints"):
+        monkeypatch.setenv("SEAT_LEDGER_WITNESS", str(place))
+        assert "only beside" in str(service.kept_elsewhere(database, None).lacking)
+    place = tmp_path / "elsewhere"
+    service.seal_here(database, None, [place])
+    monkeypatch.setenv("SEAT_LEDGER_WITNESS", str(place))
+    assert "same disk" in str(service.kept_elsewhere(database, None).lacking)
+    result = service.verify_here(database, None, [place], keys=ASKED)
+    assert (result.elsewhere, result.witnessed) == (1, 9)
