@@ -13,6 +13,7 @@ from typing import Any
 
 from projections.reader import Knowledge, Reader, Row
 from seat_ledger.errors import LedgerError
+from seat_ledger.store.wrapping import Secret
 from seat_ledger.values import SeatRef, account_id, fold_email, parse_seat
 
 _POSITION = re.compile(r"#?([0-9]{1,18})", re.ASCII)
@@ -59,12 +60,12 @@ def _numbers(reader: Reader, keys: Collection[str] | None) -> list[int] | None:
     if keys is None:
         return None
     ids = [account_id(key) for key in keys]
-    rows = reader.ask("accounts", "numbers", account_ids=ids)
+    rows = reader.ask("accounts", "numbers", account_ids=Secret.ids(ids))
     return [row["account_no"] for row in rows]
 
 
 def _is(reader: Reader, key: str) -> bool:
-    return bool(reader.ask("accounts", "numbers", account_ids=[account_id(key)]))
+    return bool(reader.ask("accounts", "numbers", account_ids=Secret.ids([account_id(key)])))
 
 
 def _named(reader: Reader, text: str) -> bool:
@@ -74,7 +75,7 @@ def _named(reader: Reader, text: str) -> bool:
 
 
 def _one(reader: Reader, key: str, numbers: list[int] | None) -> list[int]:
-    rows = reader.ask("accounts", "numbers", account_ids=[account_id(key)])
+    rows = reader.ask("accounts", "numbers", account_ids=Secret.ids([account_id(key)]))
     return [
         row["account_no"]
         for row in rows
@@ -112,7 +113,7 @@ def _invoices(
 ) -> Iterator[Row]:
     """The invoice of this very number."""
     upto = sought.known.position
-    for row in reader.ask("billing", "issued_as", invoice=text, upto=upto):
+    for row in reader.ask("billing", "issued_as", invoice=Secret(text), upto=upto):
         if numbers is None or row["account_no"] in numbers:
             yield _row("invoice", row["account_key"], invoice=text)
 
@@ -150,12 +151,12 @@ def _accounts(
         "accounts",
         "containing",
         sought.known,
-        text=text,
+        text=Secret(text),
         account_nos=numbers,
         after="",
         limit=sought.limit,
     )
-    exact = reader.ask("accounts", "numbers", account_ids=[account_id(text)])
+    exact = reader.ask("accounts", "numbers", account_ids=Secret.ids([account_id(text)]))
     allowed = [row for row in exact if numbers is None or row["account_no"] in numbers]
     rest = [row for row in rows if row["account_key"] != text]
     return [
@@ -171,10 +172,10 @@ def _users(
     found = reader.ask(
         "users",
         "beginning",
-        text=text,
-        beyond=text + _LAST,
-        folded=folded,
-        folded_beyond=folded + _LAST,
+        text=Secret(text),
+        beyond=Secret(text + _LAST),
+        folded=Secret(folded),
+        folded_beyond=Secret(folded + _LAST),
         account_nos=numbers,
         limit=sought.limit,
     )
@@ -183,7 +184,7 @@ def _users(
         more = reader.ask(
             "users",
             "containing",
-            text=text,
+            text=Secret(text),
             account_nos=numbers,
             after=0,
             limit=sought.limit,

@@ -17,6 +17,7 @@ from psycopg import sql
 
 from projections.catalogue import PROJECTIONS, ROOMS, TOPICS, indexes, versions
 from projections.locks import INSTALL_LOCK
+from projections.persons import quiet
 from projections.queries import queries, text
 from seat_ledger.errors import SchemaMismatch
 from seat_ledger.store.connection import connect
@@ -181,6 +182,7 @@ def make(connection: Connection) -> int:
         )
     for room in ROOMS:
         connection.execute(queries(room, "tables.sql")["table"])
+    quiet(connection, sql.Identifier(schema_of(number), "user_directory"))
     _vacuum(connection, "SET (autovacuum_enabled = off)")
     for room in _DEFINING:
         connection.execute(text(room, "definition.sql").encode())

@@ -25,6 +25,7 @@ from projections.pinning import pin
 from projections.queries import question
 from seat_ledger.errors import CommandRefused, NotFound
 from seat_ledger.store.connection import become, connect, sees_store, unavailable
+from seat_ledger.store.wrapping import Secret, open_wrapping
 from seat_ledger.values import account_id, as_word, fold_email, shown
 
 __all__ = ["AccountFacts", "Knowledge", "Reader", "Row", "no_such_account", "utc"]
@@ -82,6 +83,7 @@ class Reader:
             if read_only:
                 self.connection.execute("SET default_transaction_read_only = on")
             acts = become(self.connection, "reader")
+            open_wrapping(self.connection)
             self.sees_store = acts or sees_store(self.connection)
             self._pin(catch_up=catch_up)
         except BaseException:
@@ -275,8 +277,8 @@ class Reader:
             "users",
             "called",
             account_no=account.no,
-            reference=reference,
-            folded=fold_email(reference),
+            reference=Secret(reference),
+            folded=Secret(fold_email(reference)),
             id=reference if _ID.fullmatch(reference) else None,
         )
         by_key = [row["user_no"] for row in called if row["by_key"]]

@@ -46,7 +46,8 @@ class Result(NamedTuple):
 
     `due` are the positions of renewals that were processed first (R37). `repeated`
     says that the same command was recorded before under this key (R73); `erased` is
-    what a person reads as who was erased.
+    what a person reads as who was erased. `cleared` is false where older versions of
+    the person's rows are still in the tables' files: the same erasure tries again.
     """
 
     positions: tuple[int, ...]
@@ -54,6 +55,7 @@ class Result(NamedTuple):
     due: tuple[RecordedEvent, ...] = ()
     repeated: bool = False
     erased: str | None = None
+    cleared: bool = True
 
 
 class SeatLedger(Desk):
@@ -214,11 +216,13 @@ class SeatLedger(Desk):
             self.undo(workspace, decision)
             return result
         positions = self._append(workspace, command, key, decision)
+        cleared = decision.erased is None or self.ledger.rewrite_persons()
         recorded_at = {
             position: at
             for position, (_, at) in self.ledger.stored_at(positions[:1]).items()
         }
-        return _result(workspace, decision, positions, recorded_at)
+        result = _result(workspace, decision, positions, recorded_at)
+        return result._replace(cleared=cleared)
 
     def renew_before(
         self, command: Command, first: RenewFirst, caller: Caller
@@ -270,7 +274,14 @@ class SeatLedger(Desk):
             events.append(RecordedEvent(position, recorded_at, event.TOPIC, event))
         gone = [one.event for one in events if one.topic == UserErased.TOPIC]
         label = erased(gone[0].originator_id).user_key if gone else None
-        return Result(tuple(positions), tuple(events), repeated=True, erased=label)
+        cleared = not command.erases or self.ledger.rewrite_persons()
+        return Result(
+            tuple(positions),
+            tuple(events),
+            repeated=True,
+            erased=label,
+            cleared=cleared,
+        )
 
 
 def _result(

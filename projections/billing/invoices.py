@@ -13,6 +13,7 @@ from projections.reader import AccountFacts, Knowledge, Reader, Row, utc
 from seat_ledger.calendar import BillingPeriod
 from seat_ledger.errors import NotFound
 from seat_ledger.money import Currency, exactly, plain
+from seat_ledger.store.wrapping import Secret
 from seat_ledger.values import shown
 
 
@@ -90,7 +91,7 @@ def issued_everywhere(reader: Reader, known: Knowledge) -> list[Issued]:
 
 def find(reader: Reader, invoice: str, known: Knowledge) -> Issued:
     """The invoice of a number. Raises NotFound (``invoice_not_found``)."""
-    rows = reader.ask("billing", "issued_as", invoice=invoice, upto=known.position)
+    rows = reader.ask("billing", "issued_as", invoice=Secret(invoice), upto=known.position)
     if not rows:
         raise no_such_invoice(invoice, known)
     account = reader.account(rows[0]["account_key"], known)

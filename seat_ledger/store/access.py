@@ -20,6 +20,9 @@ from seat_ledger.store.connection import become
 
 ROLES = ("owner", "writer", "projector", "reader")
 _PART = re.compile(r"^-- ([a-z]+) --$", re.MULTILINE)
+_PATH = "SET LOCAL search_path = pg_catalog, pg_temp"
+"""Nobody who may make objects elsewhere decides what a name means here."""
+
 _OWN = """
 CREATE FUNCTION pg_temp.own(space oid, schema name, owner name) RETURNS void
 LANGUAGE plpgsql AS $$
@@ -66,6 +69,7 @@ def grant(connection: psycopg.Connection[Any]) -> Access:
     try:
         with connection.transaction():
             connection.execute("SET LOCAL client_min_messages = warning")
+            connection.execute(_PATH)
             connection.execute(parts["roles"])
             connection.execute(_OWN)
             connection.execute(parts["owners"])
@@ -76,6 +80,7 @@ def grant(connection: psycopg.Connection[Any]) -> Access:
     for part, lacking in _OPTIONAL.items():
         try:
             with connection.transaction():
+                connection.execute(_PATH)
                 connection.execute(parts[part])
         except psycopg.errors.InsufficientPrivilege:
             told.append(lacking)

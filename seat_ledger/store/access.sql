@@ -62,6 +62,9 @@ GRANT DELETE ON ledger.person_key TO seat_ledger_writer;
 GRANT UPDATE (user_key, folded_email) ON ledger.user_name TO seat_ledger_writer;
 GRANT UPDATE (digest) ON ledger.recorded_command TO seat_ledger_writer;
 
+GRANT EXECUTE ON FUNCTION ledger.rewrite_person_keys(), ledger.rewrite_user_names()
+   TO seat_ledger_writer;
+
 GRANT SELECT ON ledger.stored_events, ledger.schema_migration, ledger.person_key,
                 ledger.user_name, ledger.sealed_checkpoint, ledger.sealed_tile
    TO seat_ledger_projector;

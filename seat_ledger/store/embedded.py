@@ -340,7 +340,8 @@ class EmbeddedServer:
     def _launch(self, binaries: Path, user: ServerUser | None) -> None:
         """Start the server, and wait until it takes connections."""
         log = self.data / "start.log"
-        options = f"-c unix_socket_directories={self.socket_dir}"
+        # A recycled segment holds what it logged, erased persons too, until it is used.
+        options = f"-c unix_socket_directories={self.socket_dir} -c wal_recycle=off"
         command: list[Path | str] = [
             binaries / "pg_ctl",
             "start",

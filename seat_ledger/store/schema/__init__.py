@@ -16,6 +16,7 @@ import psycopg
 from seat_ledger.errors import SchemaMismatch
 from seat_ledger.store import access
 from seat_ledger.store.connection import connect
+from seat_ledger.store.statistics import rewrite_statistics
 
 _LOCK = 7365617430
 OLDEST_SERVER = 150000
@@ -82,6 +83,7 @@ def migrate(conninfo: str, *, up_to: int | None = None) -> list[str]:
     """
     with connect(conninfo, autocommit=True) as connection:
         _check_server(connection)
+        connection.execute("SET search_path = pg_catalog, pg_temp")
         connection.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
         connection.execute("SET client_min_messages = warning")
         connection.execute("CREATE SCHEMA IF NOT EXISTS ledger")
@@ -100,6 +102,8 @@ def migrate(conninfo: str, *, up_to: int | None = None) -> list[str]:
                     [migration.number, migration.name, migration.digest],
                 )
             done.append(f"{migration.number:04}_{migration.name}")
+        if done and applied:
+            rewrite_statistics(connection)
         if up_to is None:
             access.grant(connection)
             connection.execute(_DIGEST_KEY)
