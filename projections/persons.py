@@ -14,6 +14,7 @@ from uuid import UUID
 import orjson
 import psycopg
 from psycopg import sql
+from psycopg.pq import TransactionStatus
 
 from projections.queries import queries
 from seat_ledger.sealing import CannotOpen, Person, Sealed, erased, unseal
@@ -161,10 +162,12 @@ def directories(connection: _Connection) -> list[sql.Identifier]:
 def rewrite(connection: _Connection) -> bool:
     """Leave no older version of a row in the directories' files.
 
-    VACUUM frees a row's place without clearing it. The connection is in autocommit
-    mode. False where somebody reads for longer than it may be waited for.
+    VACUUM frees a row's place without clearing it. False where somebody reads for
+    longer than it may be waited for, or inside a transaction, where it cannot be done.
     """
-    done = True
+    done = connection.info.transaction_status == TransactionStatus.IDLE
+    if not done:
+        return False
     connection.execute("SET lock_timeout = '1s'")
     try:
         for directory in directories(connection):

@@ -53,7 +53,7 @@ SELECT account.account_key, said.account_no, said.position, said.recorded_at,
   FROM journal AS said
   JOIN account ON account.account_no = said.account_no
  WHERE said.topic = 'InvoiceIssued'
-   AND said.details ->> 'invoice' = (SELECT ledger.unwrapped(%(invoice)s))
+   AND said.details ->> 'invoice' = (SELECT ledger.unwrapped(%(invoice)s::bytea))
    AND said.position <= %(upto)s::bigint;
 
 -- earliest_change --

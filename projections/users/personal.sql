@@ -26,6 +26,6 @@ UPDATE {} AS person
 -- opened --
 -- Persons that were opened in the client, as rows of the directory.
 SELECT user_no, user_id, account_no, user_key, email, folded_email, name
-  FROM json_to_recordset((SELECT ledger.unwrapped(%(persons)s))::json) AS opened (
+  FROM json_to_recordset((SELECT ledger.unwrapped(%(persons)s::bytea))::json) AS opened (
        user_no bigint, user_id uuid, account_no bigint, user_key text, email text,
        folded_email text, name text);

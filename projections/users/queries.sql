@@ -1,10 +1,10 @@
 -- called --
 -- Every user that ever had a key, or an e-mail without case; or has an id.
-SELECT user_no, user_key = (SELECT ledger.unwrapped(%(reference)s)) AS by_key
+SELECT user_no, user_key = (SELECT ledger.unwrapped(%(reference)s::bytea)) AS by_key
   FROM user_directory
  WHERE account_no = %(account_no)s::bigint
-   AND (user_key = (SELECT ledger.unwrapped(%(reference)s))
-        OR folded_email = (SELECT ledger.unwrapped(%(folded)s))
+   AND (user_key = (SELECT ledger.unwrapped(%(reference)s::bytea))
+        OR folded_email = (SELECT ledger.unwrapped(%(folded)s::bytea))
         OR user_id = %(id)s::uuid)
  ORDER BY user_no;
 
@@ -85,9 +85,9 @@ SELECT user_no, effective_at, position, super_admin, account_access
 -- Users of all accounts by a part of key, e-mail or name.
 SELECT person.user_no, person.account_no, person.user_key, person.email, person.name
   FROM user_directory AS person
- WHERE strpos(lower(person.user_key), (SELECT lower(ledger.unwrapped(%(text)s)))) > 0
-    OR strpos(lower(person.email), (SELECT lower(ledger.unwrapped(%(text)s)))) > 0
-    OR strpos(lower(person.name), (SELECT lower(ledger.unwrapped(%(text)s)))) > 0
+ WHERE strpos(lower(person.user_key), (SELECT lower(ledger.unwrapped(%(text)s::bytea)))) > 0
+    OR strpos(lower(person.email), (SELECT lower(ledger.unwrapped(%(text)s::bytea)))) > 0
+    OR strpos(lower(person.name), (SELECT lower(ledger.unwrapped(%(text)s::bytea)))) > 0
  ORDER BY person.account_no, person.user_key;
 
 -- account_of --
@@ -100,8 +100,8 @@ SELECT user_no, account_no
 -- Users of all accounts, or of some, whose key or e-mail begins so; by two indexes.
 (SELECT account_no, user_no, user_key, email, name
    FROM user_directory
-  WHERE user_key >= (SELECT ledger.unwrapped(%(text)s))
-    AND user_key < (SELECT ledger.unwrapped(%(beyond)s))
+  WHERE user_key >= (SELECT ledger.unwrapped(%(text)s::bytea))
+    AND user_key < (SELECT ledger.unwrapped(%(beyond)s::bytea))
     AND (%(account_nos)s::bigint[] IS NULL
          OR account_no = ANY (%(account_nos)s::bigint[]))
   ORDER BY user_key, user_no
@@ -109,8 +109,8 @@ SELECT user_no, account_no
 UNION
 (SELECT account_no, user_no, user_key, email, name
    FROM user_directory
-  WHERE folded_email >= (SELECT ledger.unwrapped(%(folded)s))
-    AND folded_email < (SELECT ledger.unwrapped(%(folded_beyond)s))
+  WHERE folded_email >= (SELECT ledger.unwrapped(%(folded)s::bytea))
+    AND folded_email < (SELECT ledger.unwrapped(%(folded_beyond)s::bytea))
     AND (%(account_nos)s::bigint[] IS NULL
          OR account_no = ANY (%(account_nos)s::bigint[]))
   ORDER BY folded_email, user_no
@@ -120,9 +120,9 @@ UNION
 -- Users of all accounts, or of some, by a part of key, e-mail or name; a page.
 SELECT account_no, user_no, user_key, email, name
   FROM user_directory
- WHERE (strpos(lower(user_key), (SELECT lower(ledger.unwrapped(%(text)s)))) > 0
-        OR strpos(lower(email), (SELECT lower(ledger.unwrapped(%(text)s)))) > 0
-        OR strpos(lower(name), (SELECT lower(ledger.unwrapped(%(text)s)))) > 0)
+ WHERE (strpos(lower(user_key), (SELECT lower(ledger.unwrapped(%(text)s::bytea)))) > 0
+        OR strpos(lower(email), (SELECT lower(ledger.unwrapped(%(text)s::bytea)))) > 0
+        OR strpos(lower(name), (SELECT lower(ledger.unwrapped(%(text)s::bytea)))) > 0)
    AND (%(account_nos)s::bigint[] IS NULL
         OR account_no = ANY (%(account_nos)s::bigint[]))
    AND user_no > %(after)s::bigint
