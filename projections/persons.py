@@ -18,6 +18,7 @@ from psycopg.pq import TransactionStatus
 
 from projections.queries import queries
 from seat_ledger.sealing import CannotOpen, Person, Sealed, erased, unseal
+from seat_ledger.store.statistics import waiting_at_most
 from seat_ledger.values import fold_email
 
 PERSONAL = ("user_key", "email", "folded_email", "name")
@@ -168,12 +169,9 @@ def rewrite(connection: _Connection) -> bool:
     done = connection.info.transaction_status == TransactionStatus.IDLE
     if not done:
         return False
-    connection.execute("SET lock_timeout = '1s'")
-    try:
+    with waiting_at_most(connection, "1s"):
         for directory in directories(connection):
             done &= _rewrite(connection, directory)
-    finally:
-        connection.execute("RESET lock_timeout")
     return done
 
 

@@ -52,7 +52,8 @@ GRANT USAGE ON SCHEMA ledger
     TO seat_ledger_writer, seat_ledger_projector, seat_ledger_reader;
 
 GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA ledger TO seat_ledger_writer;
-REVOKE INSERT ON ledger.schema_migration, ledger.digest_key FROM seat_ledger_writer;
+REVOKE INSERT ON ledger.schema_migration, ledger.digest_key, ledger.identity
+  FROM seat_ledger_writer;
 REVOKE ALL ON ledger.account_reader FROM seat_ledger_writer;
 GRANT SELECT, USAGE, UPDATE ON ALL SEQUENCES IN SCHEMA ledger TO seat_ledger_writer;
 GRANT UPDATE ON ledger.account_head, ledger.snapshots TO seat_ledger_writer;
@@ -66,10 +67,11 @@ GRANT EXECUTE ON FUNCTION ledger.rewrite_person_keys(), ledger.rewrite_user_name
    TO seat_ledger_writer;
 
 GRANT SELECT ON ledger.stored_events, ledger.schema_migration, ledger.person_key,
-                ledger.user_name, ledger.sealed_checkpoint, ledger.sealed_tile
+                ledger.user_name, ledger.sealed_checkpoint, ledger.sealed_tile,
+                ledger.identity
    TO seat_ledger_projector;
 
-GRANT SELECT ON ledger.schema_migration TO seat_ledger_reader;
+GRANT SELECT ON ledger.schema_migration, ledger.identity TO seat_ledger_reader;
 GRANT SELECT (notification_id, recorded_at) ON ledger.stored_events
    TO seat_ledger_reader;
 

@@ -10,21 +10,22 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import tuple_row
 
 from seat_ledger.errors import DatabaseRefused, LedgerError, NotAllowed, Unavailable
-
-CONNECT_TIMEOUT = 10
-
+from seat_ledger.store.session import LedgerConnection
 
 Role = Literal["writer", "projector", "reader"]
 
 _BECOME = (
-    "SELECT set_config('role', coalesce(("
-    "SELECT rolname FROM pg_roles WHERE rolname = %(role)s "
-    "AND pg_has_role(session_user, oid, 'MEMBER') "
-    "AND has_schema_privilege(oid, to_regnamespace('ledger'), 'USAGE') "
-    "AND (rolname <> 'seat_ledger_projector' "
-    "OR has_database_privilege(oid, current_database(), 'CREATE'))"
+    "SELECT pg_catalog.set_config('role', coalesce(("
+    "SELECT rolname FROM pg_catalog.pg_roles WHERE rolname = %(role)s "
+    "AND pg_catalog.pg_has_role(session_user, oid, %(may)s) "
+    "AND pg_catalog.has_schema_privilege("
+    "oid, pg_catalog.to_regnamespace('ledger'), 'USAGE') "
+    "AND (rolname <> 'seat_ledger_projector' OR pg_catalog.has_database_privilege("
+    "oid, pg_catalog.current_database(), 'CREATE'))"
     "), 'none'), false)"
 )
+SETTABLE_ROLES = 160000
+"""From this version on a member may be one that cannot take the role on."""
 
 
 def connect(
@@ -32,14 +33,16 @@ def connect(
 ) -> psycopg.Connection[Any]:
     """Open a connection, as one of the ledger's roles where that can be.
 
-    Raises Unavailable, without any secret in its message.
+    Its session is the ledger's own (:mod:`seat_ledger.store.session`). Raises
+    Unavailable, without any secret in its message; SchemaMismatch for a server or a
+    database that cannot hold a ledger.
     """
+    autocommit = options.pop("autocommit", False)
     try:
-        options.setdefault("application_name", "seat-ledger")
-        options.setdefault("connect_timeout", CONNECT_TIMEOUT)
-        connection = psycopg.connect(conninfo, **options)
+        connection = LedgerConnection.connect(conninfo, autocommit=True, **options)
         if role is not None:
             become(connection, role)
+        connection.autocommit = autocommit
     except (psycopg.Error, UnicodeError) as error:
         raise unavailable(conninfo, error) from None
     return connection
@@ -53,7 +56,9 @@ def become(connection: psycopg.Connection[Any], role: Role) -> bool:
     on it.
     """
     with connection.cursor(row_factory=tuple_row) as cursor:
-        row = cursor.execute(_BECOME, {"role": f"seat_ledger_{role}"}).fetchone()
+        may = "SET" if connection.info.server_version >= SETTABLE_ROLES else "MEMBER"
+        given = {"role": f"seat_ledger_{role}", "may": may}
+        row = cursor.execute(_BECOME, given).fetchone()
     return row is not None and row[0] != "none"
 
 

@@ -32,6 +32,8 @@ from typing import NamedTuple
 from seat_ledger.errors import Unavailable
 
 ROLE = DATABASE = "seat_ledger"
+EMBEDDED = "seat-ledger-embedded"
+"""In its address: variables of the environment (PG…) do not reach this server."""
 PORT = 5432
 OLDEST_MAJOR = 15
 START_TIMEOUT = 60
@@ -135,7 +137,10 @@ class EmbeddedServer:
 
     def url(self) -> str:
         """The connection string of the ledger's database."""
-        return f"postgresql://{ROLE}@/{DATABASE}?host={self.socket_dir}&port={PORT}"
+        return (
+            f"postgresql://{ROLE}@/{DATABASE}?host={self.socket_dir}&port={PORT}"
+            f"&fallback_application_name={EMBEDDED}"
+        )
 
     def is_running(self) -> bool:
         """Whether the server takes connections now."""
@@ -389,11 +394,14 @@ class EmbeddedServer:
     def _make_database(self) -> None:
         import psycopg  # noqa: PLC0415  only at a start
 
+        from seat_ledger.store.session import LedgerConnection  # noqa: PLC0415
+
         deadline = time.monotonic() + START_TIMEOUT
         while True:
             try:
-                with psycopg.connect(
-                    f"host={self.socket_dir} port={PORT} user={ROLE} dbname=postgres",
+                with LedgerConnection.connect(
+                    f"host={self.socket_dir} port={PORT} user={ROLE} dbname=postgres "
+                    f"fallback_application_name={EMBEDDED}",
                     autocommit=True,
                 ) as connection:
                     row = connection.execute(

@@ -12,11 +12,11 @@ from eventsourcing.persistence import InfrastructureFactory
 from eventsourcing.postgres import ConnectionPool, PostgresDatastore
 from eventsourcing.utils import Environment
 from psycopg import Connection
-from psycopg.conninfo import make_conninfo
 
 from seat_ledger.snapshot import SNAPSHOT_TOPIC, AccountSnapshot, WrittenSnapshot
 from seat_ledger.store.connection import become
 from seat_ledger.store.recorder import SCHEMA, LedgerRecorder
+from seat_ledger.store.session import LedgerConnection
 from seat_ledger.store.wrapping import open_wrapping
 
 for _name in ("psycopg", "psycopg.pool"):  # the library silences them at import
@@ -35,9 +35,9 @@ class LedgerDatastore(PostgresDatastore):
         self.idle_in_transaction_session_timeout = 60
         self.pool_open_timeout = None
         self.pool = ConnectionPool(
-            make_conninfo(conninfo, application_name="seat-ledger"),
-            connection_class=Connection[Any],
-            kwargs={"row_factory": _dict_row(), "connect_timeout": 10},
+            conninfo,
+            connection_class=LedgerConnection,
+            kwargs={"row_factory": _dict_row()},
             min_size=1,
             max_size=pool_size,
             open=False,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import psycopg
@@ -59,7 +60,22 @@ def rewrite_statistics(connection: psycopg.Connection[Any]) -> None:
     The owner of the database may; others are passed over by the server. The connection
     is in autocommit mode.
     """
-    connection.execute("SET lock_timeout = '2s'")
-    with suppress(psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
+    with (
+        suppress(psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected),
+        waiting_at_most(connection, "2s"),
+    ):
         connection.execute("VACUUM (FULL) pg_catalog.pg_statistic")
-    connection.execute("RESET lock_timeout")
+
+
+@contextmanager
+def waiting_at_most(connection: psycopg.Connection[Any], limit: str) -> Iterator[None]:
+    """Let the statements of a connection in autocommit mode wait so long for a lock."""
+    row = connection.execute("SELECT current_setting('lock_timeout')").fetchone()
+    assert row is not None
+    setting = "SELECT set_config('lock_timeout', %s, false)"
+    connection.execute(setting, [limit])
+    try:
+        yield
+    finally:
+        if not connection.closed:
+            connection.execute(setting, [row[0]])

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from importlib import resources
 from typing import NamedTuple
+from uuid import UUID
 
 import psycopg
 
@@ -19,7 +20,6 @@ from seat_ledger.store.connection import connect
 from seat_ledger.store.statistics import rewrite_statistics
 
 _LOCK = 7365617430
-OLDEST_SERVER = 150000
 
 _HISTORY = """
 CREATE TABLE IF NOT EXISTS ledger.schema_migration (
@@ -82,8 +82,6 @@ def migrate(conninfo: str, *, up_to: int | None = None) -> list[str]:
     is newer than the program, was migrated by another one, or is too old a server.
     """
     with connect(conninfo, autocommit=True) as connection:
-        _check_server(connection)
-        connection.execute("SET search_path = pg_catalog, pg_temp")
         connection.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
         connection.execute("SET client_min_messages = warning")
         connection.execute("CREATE SCHEMA IF NOT EXISTS ledger")
@@ -120,6 +118,17 @@ def status_of(connection: psycopg.Connection[tuple[object, ...]]) -> SchemaStatu
     """How far the schema is, asked on an open connection."""
     applied = _applied(connection)
     return SchemaStatus(max(applied, default=0), migrations()[-1].number)
+
+
+def ledger_id(connection: psycopg.Connection[tuple[object, ...]]) -> UUID:
+    """Which ledger this is, whatever its address; a copy of it has the same."""
+    row = connection.execute("SELECT ledger_id FROM ledger.identity").fetchone()
+    if row is None:
+        raise SchemaMismatch(
+            "The ledger's identity (ledger.identity) is missing.",
+            try_="restore the table from a backup",
+        )
+    return UUID(str(row[0]))
 
 
 def check(connection: psycopg.Connection[tuple[object, ...]]) -> None:
@@ -164,12 +173,3 @@ def _check_history(applied: dict[int, str]) -> None:
                 f"Migration {number} of this database is not this program's.",
                 try_="use the program that migrated it, or restore a backup",
             )
-
-
-def _check_server(connection: psycopg.Connection[tuple[object, ...]]) -> None:
-    if connection.info.server_version < OLDEST_SERVER:
-        raise SchemaMismatch(
-            f"The server is PostgreSQL {connection.info.server_version // 10000}; "
-            "15 or newer is needed.",
-            try_="name another database",
-        )

@@ -1,0 +1,233 @@
+"""What a session is like, whatever role, database and environment would make of it.
+
+Every setting on which a result depends is set once, when a connection is opened: an
+answer is the same whoever asks, from wherever. What a login may not set right, and a
+server that cannot give a session of its own, are refused there.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+from psycopg.rows import tuple_row
+
+from seat_ledger.errors import DatabaseRefused, SchemaMismatch
+from seat_ledger.store.embedded import EMBEDDED
+
+OLDEST_SERVER = 150000
+
+LONGEST_WAIT = "30s"
+"""How long a statement waits for a lock before it is told who holds it."""
+
+_PLANNING = (
+    *("bitmapscan", "gathermerge", "hashagg", "hashjoin", "incremental_sort"),
+    *("indexonlyscan", "indexscan", "material", "memoize", "mergejoin", "nestloop"),
+    *("parallel_append", "parallel_hash", "partition_pruning", "seqscan", "sort"),
+    "tidscan",
+)
+
+PINNED: dict[str, str] = {
+    "role": "none",
+    # how values are written and read
+    "DateStyle": "ISO, MDY",
+    "IntervalStyle": "postgres",
+    "TimeZone": "UTC",
+    "timezone_abbreviations": "Default",
+    "extra_float_digits": "1",
+    "bytea_output": "hex",
+    "xmlbinary": "base64",
+    "xmloption": "content",
+    "lc_monetary": "C",
+    "lc_numeric": "C",
+    "lc_time": "C",
+    # what a statement means
+    "search_path": "pg_catalog, pg_temp",
+    "array_nulls": "on",
+    "backslash_quote": "safe_encoding",
+    "standard_conforming_strings": "on",
+    "transform_null_equals": "off",
+    "quote_all_identifiers": "off",
+    "row_security": "on",
+    "check_function_bodies": "on",
+    "restrict_nonsystem_relation_kind": "",
+    "session_replication_role": "origin",
+    "lo_compat_privileges": "off",
+    "zero_damaged_pages": "off",
+    "ignore_checksum_failure": "off",
+    "createrole_self_grant": "",
+    "default_table_access_method": "heap",
+    "default_tablespace": "",
+    "temp_tablespaces": "",
+    # what a transaction is
+    "default_transaction_isolation": "read committed",
+    "default_transaction_deferrable": "off",
+    "synchronous_commit": "on",
+    "exit_on_error": "off",
+    # how it is planned
+    **{f"enable_{name}": "on" for name in _PLANNING},
+    "plan_cache_mode": "auto",
+    "constraint_exclusion": "partition",
+    "cursor_tuple_fraction": "0.1",
+    "from_collapse_limit": "8",
+    "join_collapse_limit": "8",
+    "geqo": "on",
+    "force_parallel_mode": "off",
+    "debug_parallel_query": "off",
+    "debug_discard_caches": "0",
+}
+"""Settings of every session; those that a server does not have are left out."""
+
+LIMITS: dict[str, str] = {
+    "statement_timeout": "0",
+    "lock_timeout": LONGEST_WAIT,
+    "transaction_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
+    "idle_session_timeout": "0",
+    "tcp_keepalives_idle": "60",
+    "tcp_keepalives_interval": "10",
+    "tcp_keepalives_count": "6",
+    "tcp_user_timeout": "120s",
+}
+"""Limits of time. One that the address itself names holds instead."""
+
+_PIN = """
+SELECT pg_catalog.pg_backend_pid(),
+       pg_catalog.count(pg_catalog.set_config(pin.name, pin.value, false))
+  FROM ROWS FROM (pg_catalog.unnest(%(names)s::pg_catalog.text[]),
+                  pg_catalog.unnest(%(values)s::pg_catalog.text[])) AS pin(name, value)
+ WHERE pg_catalog.current_setting(pin.name, true) OPERATOR(pg_catalog.<>) pin.value
+   AND (pin.name OPERATOR(pg_catalog.<>) 'synchronous_commit'
+        OR pg_catalog.current_setting(pin.name) OPERATOR(pg_catalog.=) 'off')
+"""
+"""Sets what is not so already: not every login may set every one of them.
+
+A server that waits for its standbys at each commit goes on to do so.
+"""
+_PROCESS = "SELECT pg_catalog.pg_backend_pid()"
+_LIBPQ = {
+    "connect_timeout": 10,
+    "keepalives": 1,
+    "keepalives_idle": 60,
+    "keepalives_interval": 10,
+    "keepalives_count": 6,
+    "tcp_user_timeout": 120_000,
+}
+"""What the client's side does; all but the encoding may be said otherwise."""
+
+_ROUNDS = 6
+_environment = threading.Lock()
+
+
+class LedgerConnection(psycopg.Connection[Any]):
+    """A connection whose session is the ledger's own. The one way to open one."""
+
+    @classmethod
+    def connect(
+        cls, conninfo: str = "", *, autocommit: bool = False, **options: Any
+    ) -> LedgerConnection:
+        """Open a connection, and set its session right.
+
+        Raises psycopg's errors, and DatabaseRefused or SchemaMismatch for a server
+        that cannot give the session that is needed.
+        """
+        named = conninfo_to_dict(conninfo)
+        for name, value in _LIBPQ.items():
+            if name not in named:
+                options.setdefault(name, value)
+        if named.get("host") and not named.get("hostaddr"):
+            options["hostaddr"] = ""  # PGHOSTADDR would lead elsewhere
+        options.setdefault("application_name", "seat-ledger")
+        options["client_encoding"] = "UTF8"
+        with _own_environment(named):
+            connection = super().connect(conninfo, autocommit=True, **options)
+        try:
+            begin(connection, str(named.get("options") or ""))
+            connection.autocommit = autocommit
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
+@contextmanager
+def _own_environment(named: dict[str, Any]) -> Iterator[None]:
+    """Keep the variables of PostgreSQL's clients from the embedded server."""
+    if named.get("fallback_application_name") != EMBEDDED:
+        yield
+        return
+    with _environment:
+        hidden = {name: os.environ[name] for name in os.environ if name[:2] == "PG"}
+        for name in hidden:
+            del os.environ[name]
+        try:
+            yield
+        finally:
+            os.environ.update(hidden)
+
+
+def begin(connection: psycopg.Connection[Any], said: str = "") -> None:
+    """Set a session right. `said` are the options that the address itself names."""
+    _check_server(connection)
+    limits = {name: value for name, value in LIMITS.items() if name not in said}
+    pins = {**PINNED, **limits}
+    with connection.cursor(row_factory=tuple_row) as cursor:
+        try:
+            cursor.execute(_PIN, {"names": [*pins], "values": [*pins.values()]})
+        except psycopg.errors.InsufficientPrivilege as error:
+            raise DatabaseRefused(
+                "The sessions of this login begin with a setting that results depend "
+                f"on and that it may not set right: {error.diag.message_primary}.",
+                try_="take it back where it was set: ALTER ROLE … RESET …, or "
+                "ALTER DATABASE … RESET …",
+            ) from error
+        row = cursor.fetchone()
+    if row is not None and row[0] != connection.info.backend_pid:
+        _check_own(connection)
+
+
+def _check_server(connection: psycopg.Connection[Any]) -> None:
+    """Raise SchemaMismatch for an old server, or a database that is not UTF-8."""
+    version = connection.info.server_version
+    if version < OLDEST_SERVER:
+        raise SchemaMismatch(
+            f"The server is PostgreSQL {version // 10000}; 15 or newer is needed.",
+            try_="name another database",
+        )
+    encoding = connection.info.parameter_status("server_encoding")
+    if encoding != "UTF8":
+        raise SchemaMismatch(
+            f"The database {connection.info.dbname} is in {encoding}; the ledger needs "
+            "one in UTF-8, in which every name can be written. Nothing was done.",
+            try_="CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0, and name that",
+        )
+
+
+def _check_own(connection: psycopg.Connection[Any]) -> None:
+    """Raise DatabaseRefused where a pooler lends server processes by transactions.
+
+    Behind a pooler the process that answers is not the one that greeted. One that lends
+    it for a whole session is as good as none; else two clients meet in one process.
+    """
+    info = connection.info
+    with psycopg.connect(
+        info.dsn, password=info.password, autocommit=True, connect_timeout=10
+    ) as other:
+        pair = [one.cursor(row_factory=tuple_row) for one in (connection, other)]
+        seen = [
+            asked.execute(_PROCESS).fetchone()
+            for _ in range(_ROUNDS)
+            for asked in pair
+        ]
+    if len({*seen[::2]}) > 1 or len({*seen[1::2]}) > 1 or seen[0] == seen[1]:
+        raise DatabaseRefused(
+            "Between this program and the server stands a connection pooler that lends "
+            "server processes by transactions. Roles, locks and settings would pass to "
+            "its other clients. Nothing was done.",
+            try_="name the server's own address, or a pool in session mode",
+        )
