@@ -10,6 +10,7 @@ from projections import persons
 from projections.catalogue import TOPICS
 from projections.catch_up import catch_up
 from projections.generation import install as install_generation
+from projections.generation import renew_own
 from projections.locks import APPEND_LOCK
 from projections.statistics import remove_personal
 from projections.status import made_at, status
@@ -34,6 +35,7 @@ def install(conninfo: str) -> bool:
     """
     is_new = install_generation(conninfo)
     if not is_new:
+        renew_own(conninfo)
         remove_personal(conninfo)
     return is_new
 

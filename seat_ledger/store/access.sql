@@ -91,9 +91,10 @@ $$;
 REVOKE ALL ON ALL TABLES IN SCHEMA ledger FROM seat_ledger_account_reader;
 GRANT USAGE ON SCHEMA ledger TO seat_ledger_account_reader;
 GRANT SELECT ON ledger.schema_migration TO seat_ledger_account_reader;
--- A policy shows what concerns the login, and no more.
-GRANT SELECT (login, account_id) ON ledger.account_reader
-   TO seat_ledger_account_reader;
+-- Its own, by a function that runs as the tables' owner (projections/own.sql).
+REVOKE ALL ON FUNCTION ledger.readable_accounts() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION ledger.readable_accounts()
+   TO seat_ledger_account_reader, seat_ledger_projector;
 
 -- making --
 -- The projector makes generations, each a schema of its own.

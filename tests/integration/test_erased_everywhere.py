@@ -37,7 +37,7 @@ LOGGED = {
     "auto_explain.log_settings": "on",
     "auto_explain.log_nested_statements": "on",
 }
-BY_COMMAND, BY_LIBRARY, ALIVE = 4, 40, 60
+BY_COMMAND, BY_LIBRARY, ALIVE = 4, 12, 60
 
 
 class Marked:
