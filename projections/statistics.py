@@ -18,13 +18,15 @@ from seat_ledger.store.statistics import rewrite_statistics
 
 _Connection = psycopg.Connection[Any]
 _COLUMNS = """
-SELECT space.nspname, made.relname, its.attname, kept.stainherit, its.attrelid,
+SELECT space.nspname, made.relname, its.attname, kept.inherited, its.attrelid,
        its.attnum, its.attstattarget IS NOT DISTINCT FROM 0 AS is_quiet
   FROM pg_catalog.pg_attribute AS its
   JOIN pg_catalog.pg_class AS made ON made.oid = its.attrelid
   JOIN pg_catalog.pg_namespace AS space ON space.oid = made.relnamespace
-  LEFT JOIN pg_catalog.pg_statistic AS kept
-    ON kept.starelid = its.attrelid AND kept.staattnum = its.attnum
+  LEFT JOIN pg_catalog.pg_stats AS kept
+    ON kept.schemaname = space.nspname
+   AND kept.tablename = made.relname
+   AND kept.attname = its.attname
  WHERE space.nspname ~ '^projection_[0-9]+(_own)?$'
    AND made.relname = 'user_directory'
    AND made.relkind = 'r'
