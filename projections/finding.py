@@ -65,7 +65,9 @@ def _numbers(reader: Reader, keys: Collection[str] | None) -> list[int] | None:
 
 
 def _is(reader: Reader, key: str) -> bool:
-    return bool(reader.ask("accounts", "numbers", account_ids=Secret.ids([account_id(key)])))
+    return bool(
+        reader.ask("accounts", "numbers", account_ids=Secret.ids([account_id(key)]))
+    )
 
 
 def _named(reader: Reader, text: str) -> bool:
@@ -156,7 +158,9 @@ def _accounts(
         after="",
         limit=sought.limit,
     )
-    exact = reader.ask("accounts", "numbers", account_ids=Secret.ids([account_id(text)]))
+    exact = reader.ask(
+        "accounts", "numbers", account_ids=Secret.ids([account_id(text)])
+    )
     allowed = [row for row in exact if numbers is None or row["account_no"] in numbers]
     rest = [row for row in rows if row["account_key"] != text]
     return [

@@ -91,7 +91,9 @@ def issued_everywhere(reader: Reader, known: Knowledge) -> list[Issued]:
 
 def find(reader: Reader, invoice: str, known: Knowledge) -> Issued:
     """The invoice of a number. Raises NotFound (``invoice_not_found``)."""
-    rows = reader.ask("billing", "issued_as", invoice=Secret(invoice), upto=known.position)
+    rows = reader.ask(
+        "billing", "issued_as", invoice=Secret(invoice), upto=known.position
+    )
     if not rows:
         raise no_such_invoice(invoice, known)
     account = reader.account(rows[0]["account_key"], known)

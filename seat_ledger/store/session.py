@@ -220,9 +220,7 @@ def _check_own(connection: psycopg.Connection[Any]) -> None:
     ) as other:
         pair = [one.cursor(row_factory=tuple_row) for one in (connection, other)]
         seen = [
-            asked.execute(_PROCESS).fetchone()
-            for _ in range(_ROUNDS)
-            for asked in pair
+            asked.execute(_PROCESS).fetchone() for _ in range(_ROUNDS) for asked in pair
         ]
     if len({*seen[::2]}) > 1 or len({*seen[1::2]}) > 1 or seen[0] == seen[1]:
         raise DatabaseRefused(

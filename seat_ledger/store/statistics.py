@@ -15,7 +15,7 @@ SECRET_COLUMNS = (
     ("ledger", "user_name", "folded_email"),
     ("ledger", "recorded_command", "digest"),
 )
-"""The columns of the write side that an erasure clears, or that would help to undo it."""
+"""The columns of the write side that an erasure clears, or that help to undo it."""
 
 _KEPT = """
 SELECT DISTINCT format('%%I.%%I.%%I', space.nspname, made.relname, its.attname)

@@ -329,7 +329,9 @@ def test_no_statistic_and_no_message_of_a_plan_reaches_it(
     with psycopg.connect(login, autocommit=True) as connection:
         connection.add_notice_handler(lambda one: messages.append(str(one)))
         for view in ("pg_stats", "pg_stats_ext", "pg_stats_ext_exprs"):
-            seen = f"SELECT count(*) FROM {view} WHERE schemaname ~ '^(ledger|projection)'"
+            seen = (
+                f"SELECT count(*) FROM {view} WHERE schemaname ~ '^(ledger|projection)'"
+            )
             seen += " AND tablename NOT IN ('generation', 'schema_migration')"
             assert connection.execute(seen).fetchone() == (0,), view
         for setting in ("debug_print_plan", "debug_print_rewritten"):

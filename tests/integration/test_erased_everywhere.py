@@ -189,4 +189,3 @@ def test_an_erased_person_stands_in_no_file_of_the_server(
     assert tools.run(database, "pg_dump", ("-f", os.fspath(dump / "all.sql"))) == 0
     assert holding(dump, marks) == {}
     assert holding(folder, [alive.mark.encode()])  # the search finds what is there
-

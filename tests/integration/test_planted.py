@@ -2,8 +2,8 @@
 
 For each role, objects are made in every place where it may make them: schemas named
 like logins, like `public` and like the ledger's own, with functions, operators, casts
-and types that answer to the names which statements of the ledger use. Each of them notes
-as whom it ran. Then every command runs as every greater role.
+and types that answer to the names which statements of the ledger use. Each of them
+notes as whom it ran. Then every command runs as every greater role.
 """
 
 from __future__ import annotations
@@ -25,7 +25,17 @@ from tests.integration.test_roles import CYCLE, OPEN, TERMS, Login
 
 SEES = "SELECT rolname FROM pg_roles WHERE rolname = current_user"
 CALLED = re.compile(r"\b([a-z_]+)\s*\(", re.IGNORECASE)
-TYPES = ("text", "name", "integer", "bigint", "bytea", "jsonb", "uuid", "oid", "unknown")
+TYPES = (
+    "text",
+    "name",
+    "integer",
+    "bigint",
+    "bytea",
+    "jsonb",
+    "uuid",
+    "oid",
+    "unknown",
+)
 OPERATORS = ("=", "<>", "<", ">", "||", "->>", "->", "~", "+", "-")
 
 
@@ -72,18 +82,24 @@ class Planter:
     def _functions(self, name: str) -> None:
         for function, given in builtins(self.connection):
             self._try(
-                f'CREATE FUNCTION "{name}"."{function}"({given}) RETURNS pg_catalog.text '
-                f"LANGUAGE plpgsql AS $trap$ {self._note()} $trap$"
+                f'CREATE FUNCTION "{name}"."{function}"({given}) '
+                f"RETURNS pg_catalog.text LANGUAGE plpgsql AS $trap$ {self.note()} $trap$"
             )
-        for kinds in (["text"], ["text", "name"], ["text", "text"], ["text", "text", "text"]):
+        for kinds in (
+            ["text"],
+            ["text", "name"],
+            ["text", "text"],
+            ["text", "text", "text"],
+        ):
             for function in ("format", "concat", "coalesce", "greatest", "count"):
                 arguments = ", ".join(kinds)
                 self._try(
                     f'CREATE FUNCTION "{name}"."{function}"({arguments}) RETURNS '
-                    f"pg_catalog.text LANGUAGE plpgsql AS $trap$ {self._note()} $trap$"
+                    f"pg_catalog.text LANGUAGE plpgsql AS $trap$ {self.note()} $trap$"
                 )
 
-    def _note(self) -> str:
+    def note(self) -> str:
+        """The body of a function that tells who runs it, and takes roles back."""
         return (
             f"BEGIN RAISE WARNING '{self.mark} %', current_user; "
             f"PERFORM set_config('role', 'none', false); "
@@ -95,12 +111,12 @@ class Planter:
             self._try(
                 f'CREATE FUNCTION "{name}".trap_{kind}(pg_catalog.{kind}, '
                 f"pg_catalog.{kind}) RETURNS pg_catalog.bool LANGUAGE plpgsql AS "
-                f"$trap$ {self._note()} $trap$"
+                f"$trap$ {self.note()} $trap$"
             )
             for operator in OPERATORS:
                 self._try(
-                    f'CREATE OPERATOR "{name}".{operator} (LEFTARG = pg_catalog.{kind}, '
-                    f"RIGHTARG = pg_catalog.{kind}, "
+                    f'CREATE OPERATOR "{name}".{operator} ('
+                    f"LEFTARG = pg_catalog.{kind}, RIGHTARG = pg_catalog.{kind}, "
                     f'FUNCTION = "{name}".trap_{kind})'
                 )
 
@@ -170,12 +186,17 @@ def test_what_a_role_plants_runs_with_nobody_elses_rights(
     greater = [who for who in ("superuser", "writer") if who != role]
     for who, words in COMMANDS:
         if who in greater:
-            login = logins["writer"] if who == "writer" else as_superuser(empty_database)
+            login = (
+                logins["writer"] if who == "writer" else as_superuser(empty_database)
+            )
             done = login.try_(*words)
             assert mark not in done.stderr, (role, who, words, done.stderr)
             assert "Traceback" not in done.stderr, done.stderr
             if role in {"projector", "reader"}:
-                assert done.returncode in {0, 3}, (words, json.loads(done.stderr.splitlines()[-1]))
+                assert done.returncode in {0, 3}, (
+                    words,
+                    json.loads(done.stderr.splitlines()[-1]),
+                )
     planter.connection.close()
 
 
@@ -187,6 +208,49 @@ def reset_migration(conninfo: str) -> None:
     """Let `db migrate` have everything to do that it does at each run."""
     with psycopg.connect(conninfo, autocommit=True) as connection:
         connection.execute("DELETE FROM ledger.digest_key")
+
+
+TABLES = """
+SELECT format('%I.%I', space.nspname, made.relname)
+  FROM pg_class AS made
+  JOIN pg_namespace AS space ON space.oid = made.relnamespace
+ WHERE space.nspname ~ '^projection' AND made.relkind = 'r'
+"""
+
+
+@pytest.mark.both_versions
+def test_code_in_the_projectors_tables_never_meets_a_writer(
+    empty_database: str, logins: dict[str, Login]
+) -> None:
+    """A writer's login reads no projection; doctor names a login that does both."""
+    mark = f"trap{uuid4().hex[:8]}"
+    planter = Planter(logins["projector"].conninfo, mark)
+    connection = planter.connection
+    connection.execute("SET ROLE seat_ledger_projector")
+    connection.execute(
+        "CREATE FUNCTION projection.trap() RETURNS trigger LANGUAGE plpgsql AS "
+        f"$trap$ {planter.note()} $trap$".encode()
+    )
+    for (table,) in connection.execute(TABLES).fetchall():
+        connection.execute(
+            f"CREATE TRIGGER trap BEFORE INSERT OR UPDATE OR DELETE ON {table} "
+            "FOR EACH STATEMENT EXECUTE FUNCTION projection.trap()".encode()
+        )
+    connection.close()
+    for who, words in COMMANDS:
+        if who == "writer":
+            done = logins["writer"].try_(*words)
+            assert done.returncode == 0, (words, done.stderr)
+            assert mark not in done.stderr
+    for login, is_exposed in (
+        (as_superuser(empty_database), True),
+        (logins["writer"], False),
+        (logins["projector"], False),
+        (logins["reader"], False),
+    ):
+        rows = json.loads(login.try_("doctor").stdout)["rows"]
+        (found,) = [row for row in rows if row["check"] == "boundaries"]
+        assert found["ok"] is not is_exposed, found
 
 
 @pytest.mark.both_versions
@@ -220,5 +284,3 @@ def test_only_three_functions_run_with_their_owners_rights(database: str) -> Non
         ("rewrite_person_keys", False),
         ("rewrite_user_names", False),
     ]
-
-
