@@ -17,9 +17,6 @@ from uuid import UUID
 
 import orjson
 
-from seat_ledger.errors import CommandRefused
-from seat_ledger.values import shown
-
 KEY_BYTES = 32
 NONCE_BYTES = 12
 _BLOCK = 32
@@ -96,20 +93,6 @@ def erased(user_id: UUID) -> Person:
 
 ERASED = "erased-"
 """How every such label begins."""
-
-
-def check_not_reserved(user_key: str) -> None:
-    """Refuse a new user's key that reads as somebody erased. Raises CommandRefused.
-
-    Such a word names one person who was erased, and nobody else may answer to it.
-    """
-    if user_key.casefold().startswith(ERASED):
-        raise CommandRefused(
-            "key_reserved",
-            f"A key that begins with {ERASED!r} names somebody who was erased; "
-            f"{shown(user_key)} cannot be a user's.",
-            try_="choose another key",
-        )
 
 
 def _bound(user_id: UUID, account: UUID) -> bytes:

@@ -83,7 +83,8 @@ class Planter:
         for function, given in builtins(self.connection):
             self._try(
                 f'CREATE FUNCTION "{name}"."{function}"({given}) '
-                f"RETURNS pg_catalog.text LANGUAGE plpgsql AS $trap$ {self.note()} $trap$"
+                "RETURNS pg_catalog.text LANGUAGE plpgsql AS "
+                f"$trap$ {self.note()} $trap$"
             )
         for kinds in (
             ["text"],
