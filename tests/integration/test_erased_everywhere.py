@@ -17,10 +17,12 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from projections import engine, persons
 from projections.rebuild import rebuild
 from projections.verify import verify
 from seat_ledger.application import SeatLedger
-from seat_ledger.store import tools
+from seat_ledger.errors import CommandRefused
+from seat_ledger.store import schema, statistics, tools
 from tests.in_process import Program
 
 LOGGED = {
@@ -189,3 +191,91 @@ def test_an_erased_person_stands_in_no_file_of_the_server(
     assert tools.run(database, "pg_dump", ("-f", os.fspath(dump / "all.sql"))) == 0
     assert holding(dump, marks) == {}
     assert holding(folder, [alive.mark.encode()])  # the search finds what is there
+
+
+@pytest.mark.both_versions
+def test_an_upgrade_removes_what_analyze_copied_before(empty_database: str) -> None:
+    schema.migrate(empty_database, up_to=10)
+    mark = f"zq{uuid4().hex[:10]}"
+    with psycopg.connect(empty_database, autocommit=True) as connection:
+        connection.execute(
+            "INSERT INTO ledger.user_name SELECT gen_random_uuid(), "
+            "gen_random_uuid(), %(mark)s || n, %(mark)s || n || '@x.example' "
+            "FROM generate_series(1, 50) AS n",
+            {"mark": mark},
+        )
+        connection.execute(
+            "INSERT INTO ledger.person_key SELECT user_id, "
+            "sha256(user_key::bytea) FROM ledger.user_name"
+        )
+        connection.execute("ANALYZE")
+        assert statistics.columns_with_statistics(connection, persons.PERSONAL)
+        folder = folder_of(empty_database)
+        schema.migrate(empty_database)
+        engine.install(empty_database)
+        connection.execute("DELETE FROM ledger.user_name")
+        connection.execute("ANALYZE")
+        assert not statistics.columns_with_statistics(connection, persons.PERSONAL)
+        connection.execute("CHECKPOINT")
+        row = connection.execute("SELECT pg_relation_filepath('pg_statistic')")
+        (path,) = row.fetchone() or (None,)
+    assert mark.encode() not in (folder / str(path)).read_bytes()
+
+
+@pytest.mark.both_versions
+def test_generations_of_before_are_kept_from_copying_persons(
+    database: str, ledger: SeatLedger
+) -> None:
+    open_account(ledger, "acme")
+    for person in Marked(3).persons:
+        ledger.add_user("acme", **person)
+    with psycopg.connect(database, autocommit=True) as connection:
+        assert rebuild(database).error is None
+        for (number,) in connection.execute(
+            "SELECT number FROM projection.generation"
+        ).fetchall():
+            for column in persons.PERSONAL:
+                connection.execute(
+                    f"ALTER TABLE projection_{number}.user_directory "
+                    f"ALTER COLUMN {column} SET STATISTICS -1".encode()
+                )
+        connection.execute("ANALYZE")
+        assert len(statistics.columns_with_statistics(connection, persons.PERSONAL)) > 4
+        assert not engine.install(database)
+        assert not statistics.columns_with_statistics(connection, persons.PERSONAL)
+
+
+def test_an_erasure_that_was_cut_off_after_its_append_is_completed_by_repeating(
+    database: str, ledger: SeatLedger, tmp_path: Path
+) -> None:
+    open_account(ledger, "acme")
+    marked, program = Marked(2), Program(database, tmp_path)
+    for person in marked.persons:
+        ledger.add_user("acme", **person)
+    assert program.run("projection", "run").status == 0
+    assert rebuild(database).error is None
+    done = ledger.erase_user("acme", user=marked.persons[0]["user"], reason="asked")
+    erased_name, other = (one["name"] for one in marked.persons)
+    assert names_in_generations(database) == {erased_name: 2, other: 2}
+    words = ("user", "erase", str(done.erased), "-a", "acme", "--reason", "again")
+    assert program.run(*words, "--yes").status == 0
+    assert names_in_generations(database) == {str(done.erased): 2, other: 2}
+
+
+def names_in_generations(conninfo: str) -> dict[str, int]:
+    """How many generations call a person so."""
+    found: dict[str, int] = {}
+    with psycopg.connect(conninfo) as connection:
+        for directory in persons.directories(connection):
+            statement = sql.SQL("SELECT name FROM {}").format(directory)
+            for (name,) in connection.execute(statement).fetchall():
+                found[name] = found.get(name, 0) + 1
+    return found
+
+
+@pytest.mark.parametrize("key", ["erased-41cffb4ce939", "Erased-x"])
+def test_nobody_is_called_like_somebody_erased(ledger: SeatLedger, key: str) -> None:
+    open_account(ledger, "acme")
+    with pytest.raises(CommandRefused) as refused:
+        ledger.add_user("acme", user=key, email="x@x.example", name="X")
+    assert refused.value.code == "key_reserved"
