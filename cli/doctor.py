@@ -51,7 +51,7 @@ def _checked(name: str, check: Check, session: Session) -> dict[str, Any]:
     except Exception as error:  # a check goes on, whatever the login may not see
         from seat_ledger.store.connection import explained  # noqa: PLC0415
 
-        told = explained(session.database or "", error)
+        told = explained(session.database or session.embedded, error)
         if told is None:
             raise
         if isinstance(told, NotAllowed):  # what it may not see is no fault
@@ -101,6 +101,30 @@ def _clock(session: Session) -> str:
             try_="set them by NTP: effective times are judged by the server's",
         )
     return f"{away:.1f} s apart"
+
+
+def _positions(session: Session) -> str:
+    """Whether the next event will stand behind the last, by position and by clock."""
+    from seat_ledger.store.connection import connect  # noqa: PLC0415
+    from seat_ledger.store.standing import store_standing  # noqa: PLC0415
+
+    with connect(session.conninfo(), autocommit=True) as connection:
+        found = store_standing(connection)
+    if found.is_set_back:
+        raise LedgerError(
+            f"The next position is {found.next_position}, and the last event stands at "
+            f"{found.last_position}: the sequence of positions was set back, as a "
+            "failover or a restore may do. Nothing can be recorded.",
+            try_="seat-ledger db migrate",
+        )
+    if found.clock_behind.total_seconds() > 1:
+        raise LedgerError(
+            f"The last event was recorded {found.clock_behind.total_seconds():,.0f} s "
+            "ahead of the server's clock, which leapt ahead before or stepped back "
+            "since. Until it gets there, events are recorded right after that one.",
+            try_="set the server's clock by NTP; see 'seat-ledger help time'",
+        )
+    return f"the next is {found.next_position}"
 
 
 def _schema(session: Session) -> str:
@@ -269,6 +293,7 @@ CHECKS: dict[str, Check] = {
     "access": _trust,
     "clock": _clock,
     "schema": _schema,
+    "positions": _positions,
     "projections": _projections,
     "roles": _roles,
     "boundaries": _boundaries,

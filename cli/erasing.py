@@ -46,13 +46,37 @@ def erase(user: str, account: str, yes: bool, dry_run: bool, **given: Any) -> No
             ids = [str(one.event.originator_id) for one in found.events]
             meant = {**asked, "user": ids[0]} if ids else asked
         result = ledger.execute(meant, dry_run=dry_run, default_actor=actor)
-        notes = [] if dry_run else _afterwards(session, ledger, result)
+        failed: Exception | None = None
+        notes: list[str] = []
+        if not dry_run:
+            try:
+                notes = _afterwards(session, ledger, result)
+            except Exception as error:  # noqa: BLE001  the erasure itself is recorded
+                failed = _unfinished(session, error)
     answer = told(asked, result, dry_run)
     if not dry_run:
         answer.sentence = _sentence(account, result)
         answer.extra["erased"] = result.erased
     answer.notes = notes
     emit(answer, session.format)
+    if failed is not None:
+        raise failed
+
+
+def _unfinished(session: shared.Session, error: Exception) -> Exception:
+    """What to say where the erasure is recorded, and what follows on it failed."""
+    from seat_ledger.store.connection import explained  # noqa: PLC0415
+
+    failed = error if isinstance(error, LedgerError) else None
+    failed = failed or explained(session.database or "", error)
+    if failed is None:
+        return error
+    failed.message = (
+        "The erasure is recorded and the key destroyed, but the tables of answers "
+        f"may still hold the person: {failed.message}"
+    )
+    failed.try_ = "seat-ledger projection run, when the cause is gone"
+    return failed
 
 
 def _confirm(session: shared.Session, account: str, user: str) -> None:

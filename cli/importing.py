@@ -55,6 +55,8 @@ def import_(file: Path, keep_going: bool) -> None:
         ) as outcomes,
     ):
         report.emit(outcomes, session.format)
+    if report.failed is not None:
+        raise report.failed
     if report.stopped is None:
         return
     if session.format in {"json", "jsonl"}:
@@ -85,6 +87,7 @@ class _Report:
         self.file, self.keep_going = file, keep_going
         self.counted: Counter[str] = Counter()
         self.stopped: LineOutcome | None = None
+        self.failed: Exception | None = None
 
     def emit(self, outcomes: Iterator[LineOutcome], form: str) -> None:
         """Print the lines in a format. Raises InvalidInput where there are none."""
@@ -101,14 +104,14 @@ class _Report:
                 "What is recorded stays.",
                 try_="import the same file again: it repeats nothing",
             ) from error
-        if not self.counted:
+        if not self.counted and self.failed is None:
             raise InvalidInput(f"{self.file} is empty: it holds no command.")
         if form == "table":
             emit(Answer([], sentence=self._sentence()), form)
 
     def _rows(self, outcomes: Iterator[LineOutcome]) -> Iterator[dict[str, Any]]:
         told_at = time.monotonic()
-        for outcome in outcomes:
+        for outcome in self._until_it_fails(outcomes):
             self.counted[outcome.outcome] += 1
             if outcome.stops:
                 self.stopped = outcome
@@ -118,7 +121,20 @@ class _Report:
                 say(f"Line {outcome.line:,}: {self._counts()}.")
             yield _row(outcome)
 
+    def _until_it_fails(self, outcomes: Iterator[LineOutcome]) -> Iterator[LineOutcome]:
+        """The outcomes; a failure waits until what is recorded is told whole."""
+        try:
+            yield from outcomes
+        except BrokenPipeError:
+            raise
+        except Exception as error:  # noqa: BLE001  raised again by the command
+            if isinstance(error, LedgerError):
+                error.message = f"{self.file}: {error.message}"
+            self.failed = error
+
     def _sentence(self) -> str:
+        if self.failed is not None:
+            return f"Failed. What is told here is recorded. {self._counts()}."
         if self.stopped is None:
             return f"{self._counts()}."
         if self.keep_going:

@@ -31,7 +31,7 @@ COMMANDS = {
         "cli.exporting:export",
         "Whole tables as CSV, JSON Lines or Parquet.",
     ),
-    "help": ("cli.topics:help_", "Topics: time, exit-codes, formats, glossary."),
+    "help": ("cli.topics:help_", "Concepts, audits, operations, formats."),
     "import": ("cli.importing:import_", "Record the commands of a file."),
     "integrity": (
         "cli.integrity:group",
@@ -136,7 +136,7 @@ def main(args: list[str] | None = None) -> int:  # noqa: PLR0911  one per outcom
     except Exception as error:  # noqa: BLE001  the server, or the last resort: a bug
         from seat_ledger.store.connection import explained  # noqa: PLC0415
 
-        told = explained(session.database or "", error)
+        told = explained(session.database or session.embedded, error)
         return _bug(error) if told is None else tell(told, as_json=wants_json)
 
 

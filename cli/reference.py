@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import re
 from collections.abc import Iterator
 
 import click
@@ -12,7 +13,9 @@ import cli
 import projections
 import seat_ledger
 from cli.main import COMMANDS, program
-from cli.topics import TOPICS
+from cli.topics import TOPICS, title_of
+from projections.catalogue import ROOMS
+from projections.queries import text
 from seat_ledger.errors import REFUSALS, CommandRefused, LedgerError
 from seat_ledger.events import EVENT_CLASSES
 from seat_ledger.settings import Settings
@@ -63,8 +66,33 @@ def _lines() -> Iterator[str]:
     for name, field in Settings.model_fields.items():
         variable = f"`SEAT_LEDGER_{name.upper()}`"
         yield f"| {variable} | {field.default} | {field.description} |"
-    for topic, text in TOPICS.items():
-        yield f"\n## {topic}\n\n```text\n{text}```"
+    yield from _views()
+    yield "\n## Help topics\n"
+    for topic in TOPICS:
+        yield f"- `seat-ledger help {topic}`: [{title_of(topic)}](topics/{topic}.md)"
+
+
+_COMMENT = re.compile(
+    r"COMMENT ON (VIEW|COLUMN) projection\.([a-z_.]+) IS\s+'((?:[^']|'')*)';"
+)
+
+
+def _views() -> Iterator[str]:
+    """The served views and their columns, from the comments that the database has."""
+    yield "\n## Views of the schema `projection`"
+    for room in ROOMS:
+        comments = _COMMENT.findall(text(room, "view.sql"))
+        for _, name, meaning in (c for c in comments if c[0] == "VIEW"):
+            yield f"\n### `projection.{name}`\n\n{_plain(meaning)}\n"
+            yield "| column | meaning |\n|---|---|"
+            for _, column, about in (c for c in comments if c[0] == "COLUMN"):
+                view, _, short = column.partition(".")
+                if view == name:
+                    yield f"| `{short}` | {_plain(about)} |"
+
+
+def _plain(comment: str) -> str:
+    return " ".join(comment.replace("''", "'").split())
 
 
 def _command(command: click.Command, path: str) -> Iterator[str]:

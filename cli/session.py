@@ -29,6 +29,7 @@ class Session:
 
     def __init__(self) -> None:
         self.database: str | None = None
+        self.embedded = ""
         self.format = "table"
 
     def conninfo(self) -> str:
@@ -37,7 +38,8 @@ class Session:
             return self.database
         from seat_ledger.store.embedded import EmbeddedServer  # noqa: PLC0415
 
-        return EmbeddedServer().ensure_running()
+        self.embedded = EmbeddedServer().ensure_running()
+        return self.embedded
 
     def prepare(self) -> None:
         """Make the schema of the embedded database at first use."""

@@ -36,8 +36,13 @@ BATCH = 20_000
 REBUILD_IS_FASTER = 400_000
 """With so many events missing, a rebuild is the shorter way."""
 
-_LOCK = "SELECT pg_advisory_xact_lock(%s), set_config('enable_mergejoin', 'off', true)"
-"""A merge with all reversals looks cheap to the planner: it hopes to end early."""
+_LOCK = (
+    "SELECT pg_advisory_xact_lock(%s), set_config('enable_mergejoin', 'off', true), "
+    "set_config('idle_in_transaction_session_timeout', '60s', true)"
+)
+"""A merge with all reversals looks cheap to the planner: it hopes to end early. And who
+holds the lock and does nothing with it is cut off.
+"""
 
 _REFUSED = (psycopg.DataError, psycopg.IntegrityError)
 """What the tables say of events that decode, and make no rows all the same."""

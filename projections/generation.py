@@ -20,6 +20,7 @@ from projections.locks import INSTALL_LOCK
 from projections.persons import quiet
 from projections.queries import queries, text
 from seat_ledger.errors import SchemaMismatch
+from seat_ledger.store import ownership
 from seat_ledger.store.connection import connect
 from seat_ledger.values import seat_types
 
@@ -30,6 +31,8 @@ Connection = psycopg.Connection[Any]
 
 PATIENCE = 5.0
 """Seconds in which whoever reads a generation may let go of it, to be dropped."""
+
+OWN = (True, False)
 
 LOCK_PAUSE = 0.1
 """Seconds in which that reader goes on undisturbed."""
@@ -99,15 +102,36 @@ def install(conninfo: str) -> bool:
             if _is_installed(connection):
                 return False
             connection.execute("SET LOCAL client_min_messages = warning")
-            connection.execute(
-                "DROP SCHEMA IF EXISTS projection, projection_own CASCADE"
-            )
+            _clear_the_way(connection)
             connection.execute(text("control.sql").encode())
             number = make(connection)
             for projection in PROJECTIONS:
                 make_indexes(connection, number, projection.name)
             serve(connection, number)
         return True
+
+
+def _clear_the_way(connection: Connection) -> None:
+    """Drop what is left of views of ours that are served no more.
+
+    Raises SchemaMismatch where anything is there, or depends on it, that is not.
+    """
+    known = {f"{kind} {one.name}" for one in PROJECTIONS for kind in ("v", "r")}
+    known |= {"r rebuild"}
+    for space in ownership.spaces(connection):
+        if space.name not in {"projection", "projection_own"}:
+            continue
+        theirs = [one for one in space.holds if one not in known]
+        theirs += ownership.dependents(connection, space.name)
+        if theirs or not (space.ours or space.is_free):
+            raise SchemaMismatch(
+                f"The database has a schema {space.name!r} that is not the seat "
+                f"ledger's alone: {', '.join(theirs[:5] or space.holds[:5])}. Nothing "
+                "was changed.",
+                try_="name another database, or rename that schema",
+            )
+        name = sql.Identifier(space.name)
+        connection.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(name))
 
 
 def _is_installed(connection: Connection) -> bool:
@@ -128,7 +152,11 @@ def served(connection: Connection, *, sees_store: bool = True) -> Served:
     )
     try:
         row = connection.execute(_SERVED if sees_store else _SERVED_ALONE).fetchone()
-    except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName) as error:
+    except (
+        psycopg.errors.UndefinedTable,
+        psycopg.errors.UndefinedColumn,
+        psycopg.errors.InvalidSchemaName,
+    ) as error:
         raise missing from error
     if row is None:
         raise missing
@@ -166,13 +194,9 @@ def use(connection: Connection, number: int, *, own: bool = False) -> None:
 
 def make(connection: Connection) -> int:
     """Make a generation's tables and definitions, empty; return its number."""
-    row = connection.execute(
-        "SELECT coalesce(max(number), 0) + 1 FROM projection.generation"
-    ).fetchone()
-    assert row is not None
-    number: int = row[0]
+    number = _next_number(connection)
     name = sql.Identifier(schema_of(number))
-    connection.execute(sql.SQL("CREATE SCHEMA {}").format(name))
+    _make_schema(connection, schema_of(number), ownership.GENERATION_MARK)
     connection.execute(sql.SQL("SET LOCAL search_path TO {}").format(name))
     for kind, words in (("topic_name", TOPICS), ("seat_type_name", seat_types())):
         connection.execute(
@@ -196,6 +220,28 @@ def make(connection: Connection) -> int:
     return number
 
 
+def _next_number(connection: Connection) -> int:
+    """A number that no generation has, and no schema of that name, whosever it is."""
+    row = connection.execute(
+        "SELECT 1 + greatest("
+        "(SELECT coalesce(max(number), 0) FROM projection.generation), "
+        "(SELECT coalesce(max(substring(nspname from '[0-9]{1,8}')::integer), 0) "
+        "FROM pg_catalog.pg_namespace "
+        "WHERE nspname ~ '^projection_[0-9]{1,8}(_own)?$'))"
+    ).fetchone()
+    assert row is not None
+    found: int = row[0]
+    return found
+
+
+def _make_schema(connection: Connection, schema: str, mark: str) -> None:
+    name = sql.Identifier(schema)
+    connection.execute(sql.SQL("CREATE SCHEMA {}").format(name))
+    connection.execute(
+        sql.SQL("COMMENT ON SCHEMA {} IS {}").format(name, sql.Literal(mark))
+    )
+
+
 def _vacuum(connection: Connection, change: str) -> None:
     """Have the tables of the search path vacuumed by the server, or not.
 
@@ -209,7 +255,7 @@ def _vacuum(connection: Connection, change: str) -> None:
 def _make_own(connection: Connection, number: int) -> None:
     """Make what readers of single accounts ask: the same names in a schema apart."""
     own, kept = (sql.Identifier(schema_of(number, own=one)) for one in (True, False))
-    connection.execute(sql.SQL("CREATE SCHEMA {}").format(own))
+    _make_schema(connection, schema_of(number, own=True), ownership.GENERATION_MARK)
     connection.execute(sql.SQL("SET LOCAL search_path TO {}, {}").format(own, kept))
     connection.execute(text("own.sql").encode())
     for room in _DEFINING:
@@ -251,7 +297,8 @@ def serve(connection: Connection, number: int) -> None:
 def _serve_own(connection: Connection, number: int) -> None:
     """Point the views of readers of single accounts to a generation."""
     own, path = (sql.Identifier(schema_of(number, own=one)) for one in (True, False))
-    connection.execute("CREATE SCHEMA IF NOT EXISTS projection_own")
+    if not _is_there(connection, "projection_own"):
+        _make_schema(connection, "projection_own", ownership.SERVED_MARK)
     connection.execute(sql.SQL("SET LOCAL search_path TO {}, {}").format(own, path))
     _let_read(connection, ACCOUNT_READER_ROLE, schema_of(number, own=True))
     _let_use(connection, ACCOUNT_READER_ROLE, schema_of(number))
@@ -373,8 +420,11 @@ def drop(connection: Connection, number: int) -> None:
     """Remove a generation that is not served.
 
     Raises psycopg's LockNotAvailable when somebody still reads it. It never waits long
-    for one table while it holds another that the reader may want next.
+    for one table while it holds another that the reader may want next. One that views
+    of somebody else's read is left: they would go with it.
     """
+    if any(ownership.dependents(connection, schema_of(number, own=own)) for own in OWN):
+        return
     deadline = time.monotonic() + PATIENCE
     while True:
         try:
@@ -391,11 +441,10 @@ def _drop(connection: Connection, number: int) -> None:
     with connection.transaction():
         connection.execute("SET LOCAL lock_timeout = '100ms'")
         connection.execute("SET LOCAL client_min_messages = warning")
-        for own in (True, False):
+        names = {schema_of(number, own=own) for own in OWN}
+        for name in sorted(names & {*ownership.ours(connection)}, reverse=True):
             connection.execute(
-                sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(
-                    sql.Identifier(schema_of(number, own=own))
-                )
+                sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(name))
             )
         connection.execute(
             "DELETE FROM projection.generation WHERE number = %s AND state <> 'served'",

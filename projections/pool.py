@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 
 import psycopg
 
@@ -70,9 +71,9 @@ class PooledReader(Reader):
     def _pin(self, *, catch_up: bool) -> None:  # noqa: ARG002  somebody else does
         super()._pin(catch_up=False)
 
-    def _wait_for_appends(self) -> None:
+    def _wait_for_appends(self, instant: datetime) -> None:
         """Let the appends in flight end, and the tables reach them (R78)."""
-        super()._wait_for_appends()
+        super()._wait_for_appends(instant)
         wanted, until = self.store_head, time.monotonic() + LONGEST_WAIT
         while self.head < wanted:
             if time.monotonic() > until:

@@ -179,18 +179,30 @@ class Reader:
     def _known_at_instant(self, instant: datetime) -> Knowledge:
         row = self.ask("journal", "last_at", instant=instant)[0]
         if not row["passed"]:
-            self._wait_for_appends()
+            self._wait_for_appends(instant)
             row = self.ask("journal", "last_at", instant=instant)[0]
         found = self._known(row["position"], is_head=not row["passed"])
         return found._replace(upto=instant)
 
-    def _wait_for_appends(self) -> None:
-        """Let every append end that is in flight: it could fall at the instant."""
+    def _wait_for_appends(self, instant: datetime) -> None:
+        """Let every append end that is in flight: it could fall at the instant.
+
+        That it is answered for is noted, so that none falls there later either, even
+        if the clock steps back. A standby can note nothing.
+        """
         self.connection.execute("COMMIT")
+        row = self.connection.execute(
+            "SELECT pg_catalog.pg_is_in_recovery()"
+        ).fetchone()
+        is_standby = row is not None and row[0]
         with self.connection.transaction():
+            if not is_standby:
+                self.connection.execute("SET TRANSACTION READ WRITE")
             self.connection.execute(
-                "SELECT pg_advisory_xact_lock_shared(%s)", [APPEND_LOCK]
+                "SELECT pg_catalog.pg_advisory_xact_lock_shared(%s)", [APPEND_LOCK]
             )
+            if not is_standby:
+                self.connection.execute("SELECT ledger.note_answered(%s)", [instant])
         self._pin(catch_up=True)
 
     # -- accounts -------------------------------------------------------------------

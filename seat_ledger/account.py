@@ -36,7 +36,15 @@ from seat_ledger.events import (
 from seat_ledger.intervals import Mark
 from seat_ledger.invoice import InvoiceDraft, InvoiceRequest
 from seat_ledger.seats import Request, Seat
-from seat_ledger.values import FOREVER, BillingPolicy, SeatRef, SeatType, as_word, iso
+from seat_ledger.values import (
+    FOREVER,
+    MAX_EVENTS_PER_COMMAND,
+    BillingPolicy,
+    SeatRef,
+    SeatType,
+    as_word,
+    iso,
+)
 
 MOST_NAMED = 5
 """How many holders a refusal names at most."""
@@ -164,6 +172,7 @@ class Account(AccountState):
         """Ask for fewer seats from the next renewal on (R16, R17, R37)."""
         renewal = self.calendar.renewal_after(act.at)
         self._check_unprocessed(renewal, "A reduction", act.at)
+        self._check_retired_at_once(renewal, quantity)
         self.trigger(
             SeatReductionRequested,
             act,
@@ -171,6 +180,23 @@ class Account(AccountState):
             quantity=quantity,
             renewal=renewal,
         )
+
+    def _check_retired_at_once(self, renewal: int, quantity: int) -> None:
+        """Refuse a reduction where one renewal would retire too many seats."""
+        pending = sum(
+            request.quantity
+            for pool in self.pools.values()
+            for request in pool.requests
+            if request.renewal == renewal and request.cancelled is None
+        )
+        if pending + quantity > MAX_EVENTS_PER_COMMAND:
+            raise CommandRefused(
+                "too_many_events",
+                f"Renewal {renewal} of {self.account_key} would retire "
+                f"{pending + quantity:,} seats; at most {MAX_EVENTS_PER_COMMAND:,} are "
+                "retired at once.",
+                try_="ask for the rest at a later renewal",
+            )
 
     def cancel_reduction(self, seat_type: SeatType, act: Act) -> None:
         """Take back the latest reduction that is still pending (R18)."""

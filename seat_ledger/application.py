@@ -17,14 +17,24 @@ from uuid import uuid4
 
 from seat_ledger.commands import Command, read_command
 from seat_ledger.deliberation import Caller, Decision, RenewFirst
-from seat_ledger.desk import Desk
-from seat_ledger.errors import CommandRefused, Conflict, Unavailable
+from seat_ledger.desk import Desk, with_secret
+from seat_ledger.errors import (
+    CommandRefused,
+    Conflict,
+    IntegrityFailure,
+    LedgerError,
+    NotAllowed,
+    OutcomeUnknown,
+    SchemaMismatch,
+    Unavailable,
+)
 from seat_ledger.events import LedgerEvent, UserErased
 from seat_ledger.importer import import_lines
 from seat_ledger.invoice import ComputeInvoice
 from seat_ledger.lines import LineOutcome
 from seat_ledger.sealing import erased
-from seat_ledger.values import iso
+from seat_ledger.store.recorder import Append, Appended
+from seat_ledger.values import as_word, iso
 from seat_ledger.workspace import Workspace
 
 
@@ -85,27 +95,28 @@ class SeatLedger(Desk):
         if not isinstance(command, Command):
             command = read_command(command)
         key = command.envelope.idempotency_key or f"~{uuid4()}"
-        caller, lost = Caller(default_actor, compute_invoice), False
+        caller = Caller(default_actor, compute_invoice)
         if command.envelope.account not in self.workspaces:
             self.shed()
+        is_unknown = False
         for attempt in range(self.settings.tries):
             try:
                 with self.errors():
                     result = self._attempt(command, key, dry_run, caller)
-                # What is found recorded after a lost reply is this very command.
-                return result._replace(repeated=result.repeated and not lost)
-            except Conflict:
-                self.workspaces.pop(command.envelope.account, None)
-                if attempt == self.settings.tries - 1:
-                    raise
-                time.sleep(random.uniform(0, 0.002 * min(2**attempt, 64)))  # noqa: S311
-            except Unavailable:
-                self.workspaces.pop(command.envelope.account, None)
-                lost = True
-                if attempt >= 2:
-                    raise
-                time.sleep(0.2 * (attempt + 1))
+            except (Conflict, Unavailable) as error:
+                is_unknown = is_unknown or isinstance(error, OutcomeUnknown)
+                if attempt + 1 >= self._tries(error):
+                    raise outcome_of(error, command, is_unknown) from error
+                time.sleep(_pause(error, attempt))
+            except (NotAllowed, SchemaMismatch, IntegrityFailure) as error:
+                raise outcome_of(error, command, is_unknown) from error
+            else:
+                # What is recorded after a lost reply is this very command.
+                return result._replace(repeated=result.repeated and not is_unknown)
         raise AssertionError("the last try returns or raises")
+
+    def _tries(self, error: Conflict | Unavailable) -> int:
+        return 3 if isinstance(error, Unavailable) else self.settings.tries
 
     def open_account(self, account: str, **facts: Any) -> Result:
         """Open an account under a key (R39)."""
@@ -195,10 +206,11 @@ class SeatLedger(Desk):
         self, command: Command, key: str, dry_run: bool, caller: Caller
     ) -> Result:
         workspace = self.workspace(command)
-        peek = self.ledger.peek(workspace.account_id, key)
+        peek = self.ledger.peek(workspace.account_id, key, workspace.head)
+        digest = with_secret(peek.digest_key, command)
         if peek.digest is not None:
-            return self.repeated(command, peek.digest, peek.positions)
-        self.refresh(workspace, peek.changes)
+            return self.repeated(command, digest, peek.digest, peek.positions)
+        self.refresh(workspace, peek.head, continues=peek.continues)
         try:
             decision = self.decide(workspace, command, peek.now, caller)
         except RenewFirst as first:
@@ -212,16 +224,16 @@ class SeatLedger(Desk):
             raise
         if dry_run:
             nowhere = (None,) * len(decision.events)
-            result = _result(workspace, decision, nowhere, {})
+            result = _result(workspace, decision, nowhere, None)
             self.undo(workspace, decision)
             return result
-        positions = self._append(workspace, command, key, decision)
+        append = self.append_of(
+            workspace, key, b"" if command.erases else digest, decision
+        )
+        result = _result(
+            workspace, decision, *self._append(workspace, append, decision)
+        )
         cleared = decision.erased is None or self.ledger.rewrite_persons()
-        recorded_at = {
-            position: at
-            for position, (_, at) in self.ledger.stored_at(positions[:1]).items()
-        }
-        result = _result(workspace, decision, positions, recorded_at)
         return result._replace(cleared=cleared)
 
     def renew_before(
@@ -239,32 +251,33 @@ class SeatLedger(Desk):
         return self.execute(renew, default_actor=caller.actor)
 
     def _append(
-        self, workspace: Workspace, command: Command, key: str, decision: Decision
-    ) -> tuple[int, ...]:
-        try:
-            positions = self.ledger.insert_events(
-                [self.mapper.to_stored_event(event) for event in decision.events],
-                append=self.append_of(workspace, command, key, decision),
-            )
-        except BaseException:
-            self.workspaces.pop(command.envelope.account, None)
-            raise
+        self, workspace: Workspace, append: Append, decision: Decision
+    ) -> Appended:
+        """Append a decision. What follows on it can undo nothing, and may fail."""
+        appended = self.ledger.append(
+            [self.mapper.to_stored_event(event) for event in decision.events], append
+        )
         self.hand_over(workspace, decision.changed)
+        if decision.erased is not None:
+            self.forget()
+            return appended
         snapshot = self.snapshot_due(workspace.account)
         if snapshot is not None:
-            self.snapshot_store.keep(snapshot)
-        if decision.erased is not None:
-            self.workspaces.pop(command.envelope.account, None)
-        return tuple(positions or ())
+            self.keep(snapshot, workspace.head)
+        return appended
 
     def repeated(
-        self, command: Command, digest: bytes, positions: Sequence[int]
+        self,
+        command: Command,
+        digest: bytes,
+        recorded: bytes,
+        positions: Sequence[int],
     ) -> Result:
         """The first result of a command that was recorded before (R73).
 
         Raises CommandRefused (``idempotency_conflict``) where it was another one.
         """
-        self.check_same(command, digest)
+        self.check_same(command, digest, recorded)
         stored = self.ledger.stored_at(positions)
         events = []
         for position in positions:
@@ -288,12 +301,11 @@ def _result(
     workspace: Workspace,
     decision: Decision,
     positions: Sequence[int | None],
-    recorded_at: Mapping[int, datetime],
+    recorded_at: datetime | None,
 ) -> Result:
-    at = next(iter(recorded_at.values()), None)
     events = tuple(
-        RecordedEvent(position, at, event.TOPIC, event, _user_key(workspace, event))
-        for position, event in zip(positions, decision.events, strict=True)
+        RecordedEvent(position, recorded_at, one.TOPIC, one, _user_key(workspace, one))
+        for position, one in zip(positions, decision.events, strict=True)
     )
     own = events[decision.due :]
     return Result(
@@ -309,3 +321,30 @@ def _user_key(workspace: Workspace, event: LedgerEvent) -> str | None:
     user_id = getattr(event, "user", None) or str(event.originator_id)
     user = workspace.users.get(user_id)
     return user.user_key if user is not None else None
+
+
+def outcome_of(error: LedgerError, command: Command, is_unknown: bool) -> LedgerError:
+    """The failure of a command, with what became of the command.
+
+    What failed before COMMIT is not recorded; of what was lost during it nobody can
+    tell until the database answers again. Nothing that follows on a commit fails.
+    """
+    if not is_unknown:
+        error.message = f"{error.message.rstrip('.')}. Nothing of it was written."
+        error.args = (error.message,)
+        return error
+    account, key = command.envelope.account, command.envelope.idempotency_key
+    again = "repeat it with the same idempotency key, which records it once"
+    look = f"see whether it is in 'seat-ledger event list -a {as_word(account)}'"
+    return OutcomeUnknown(
+        f"The connection was lost while the command was being recorded in {account}: "
+        f"it is recorded whole, or not at all. Then: {error.message}",
+        try_=again if key else f"{look} before you repeat it",
+    )
+
+
+def _pause(error: LedgerError, attempt: int) -> float:
+    """How long to wait before the next attempt, in seconds."""
+    if isinstance(error, Unavailable):
+        return 0.2 * (attempt + 1)
+    return random.uniform(0, 0.002 * min(2**attempt, 64))  # noqa: S311

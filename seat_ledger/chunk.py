@@ -17,13 +17,15 @@ from uuid import UUID
 from seat_ledger.clock import CarriedClock
 from seat_ledger.commands import Command
 from seat_ledger.deliberation import Caller, Decision, RenewFirst
-from seat_ledger.desk import Desk, Names
+from seat_ledger.desk import Desk, Names, with_secret
 from seat_ledger.errors import (
     CommandRefused,
     Conflict,
     InvalidInput,
+    OutcomeUnknown,
     Unavailable,
 )
+from seat_ledger.head import NO_HEAD, Head
 from seat_ledger.lines import Batch, Line, LineOutcome, failed
 from seat_ledger.store.bulk import Decided, append_many
 from seat_ledger.values import account_id
@@ -33,6 +35,8 @@ MAX_EVENTS = 20_000
 """Events that wait in memory before they are appended."""
 
 TRIES = 10
+PAUSE = 0.05
+"""Seconds before the first of them; twice as long before each next."""
 
 T = TypeVar("T")
 Key = tuple[str, str]
@@ -67,7 +71,8 @@ class _Answers(NamedTuple):
     """What the store said of the lines: which are recorded, and where accounts are."""
 
     recorded: dict[Key, Kept]
-    changes: dict[str, int]
+    heads: dict[str, Head]
+    secret: bytes
     clock: CarriedClock
     names: Names
 
@@ -84,8 +89,8 @@ class _Pending(NamedTuple):
 class Chunk:
     """Some lines of the file.
 
-    `kept` are the commands that it recorded, `moved` the change numbers that its
-    accounts have then: the next chunk asked before it could be told of them.
+    `kept` are the commands that it recorded, `moved` the heads that its accounts have
+    then: the next chunk asked before it could be told of them.
     """
 
     def __init__(self, batch: Batch, of: Import) -> None:
@@ -95,7 +100,7 @@ class Chunk:
         self.outcomes: dict[int, LineOutcome] = {}
         self.has_stopped = False
         self.kept: dict[Key, Kept] = {}
-        self.moved: dict[str, int] = {}
+        self.moved: dict[str, Head] = {}
         self._told = 0
         self._pending: dict[Key, _Pending] = {}
         self._events = 0
@@ -107,14 +112,17 @@ class Chunk:
 
     def ask(self) -> None:
         """Let the clerk ask what is to be known of the lines that are left."""
-        keys, accounts = [], {}
+        keys: list[tuple[Key, str]] = []
+        accounts: dict[str, UUID] = {}
         names: dict[tuple[UUID, str], None] = {}
         for line in self.lines:
             if line.command is None or line.number in self.outcomes:
                 continue
             account = line.command.envelope.account
             accounts[account] = id_ = account_id(account)
-            keys.append((account, line.key))
+            keys.append(((account, line.key), line.key))
+            if line.key_of_bytes is not None:
+                keys.append(((account, line.key), line.key_of_bytes))
             known = self.desk.workspaces.get(account)
             if known is None or not known.whole:
                 for name in line.command.names():
@@ -126,23 +134,21 @@ class Chunk:
 
     def _asked(
         self,
-        keys: list[Key],
+        keys: list[tuple[Key, str]],
         accounts: dict[str, UUID],
         names: list[tuple[UUID, str]],
     ) -> _Answers:
         ledger = self.desk.ledger
         found = ledger.recorded_commands(
-            [accounts[account] for account, _ in keys], [key for _, key in keys]
+            [accounts[account] for (account, _), _ in keys],
+            [stored for _, stored in keys],
         )
-        changes, now = ledger.changes_of(list(accounts.values()))
-        known = [one for one in names if one[0] in changes]
+        heads, now, secret = ledger.heads_of(list(accounts.values()))
+        known = [one for one in names if one[0] in heads]
         return _Answers(
-            {keys[place - 1]: kept for place, kept in found.items()},
-            {
-                account: changes[id_]
-                for account, id_ in accounts.items()
-                if id_ in changes
-            },
+            {keys[place - 1][0]: kept for place, kept in found.items()},
+            {account: heads[id_] for account, id_ in accounts.items() if id_ in heads},
+            secret,
             CarriedClock(now),
             ledger.many_user_ids(known) if known else {},
         )
@@ -155,11 +161,13 @@ class Chunk:
         `before` may still be under way; it is waited for where a line needs it.
         """
         self._before = before
-        recorded, changes, self._clock, self.desk.looked_up = self._answers.result()
+        answers = self._answers.result()
+        self._recorded, self._heads = answers.recorded, answers.heads
+        self._secret, self._clock = answers.secret, answers.clock
+        self.desk.looked_up = answers.names
         if before is not None:
-            recorded |= before.kept
-            changes |= before.moved
-        self._recorded, self._changes = recorded, changes
+            self._recorded |= before.kept
+            self._heads |= before.moved
         for line in self.lines:
             if line.number in self.outcomes:
                 continue
@@ -195,8 +203,8 @@ class Chunk:
         return None
 
     def _repeated(self, line: Line, command: Command, key: Key) -> LineOutcome:
-        digest, positions = self._recorded[key]
-        self.desk.check_same(command, digest)
+        recorded, positions = self._recorded[key]
+        self.desk.check_same(command, with_secret(self._secret, command), recorded)
         outcome = "recorded" if self._sent.get(key) == line.number else "repeated"
         return LineOutcome(line.number, line.op, outcome, positions)
 
@@ -204,8 +212,9 @@ class Chunk:
         desk = self.desk
         if command.reverses or command.issues:
             self._flush()
+        digest = with_secret(self._secret, command)
         workspace = desk.workspace(command)
-        desk.refresh(workspace, self._changes.get(key[0], 0))
+        desk.refresh(workspace, self._heads.get(key[0], NO_HEAD))
         try:
             workspace, decision = self._decision(workspace, command)
         except CommandRefused as error:
@@ -221,7 +230,7 @@ class Chunk:
                 "Nothing of it is recorded.",
                 try_="take 'expect' out, or correct the line",
             )
-        append = desk.append_of(workspace, command, line.key, decision)
+        append = desk.append_of(workspace, line.key, digest, decision)
         decided = Decided(append, decision.events)
         workspace.waiting = True
         self.touched[key[0]] = workspace
@@ -241,7 +250,7 @@ class Chunk:
             self.of.renew_before(command, first, caller)
         self.desk.looked_up = {}  # asked before the lines that are recorded now
         workspace = self.desk.workspace(command)
-        self._changes[command.envelope.account] = workspace.changes
+        self._heads[command.envelope.account] = workspace.head
         self.touched[command.envelope.account] = workspace
         return workspace, decide(workspace, command, clock.now(), caller)
 
@@ -273,16 +282,16 @@ class Chunk:
         snapshots = []
         for account, workspace in workspaces.items():
             self.desk.hand_over(workspace, ())
-            self._changes[account] = self.moved[account] = workspace.changes
+            self._heads[account] = self.moved[account] = workspace.head
             snapshot = self.desk.snapshot_due(workspace.account)
             if snapshot is not None:
-                snapshots.append(snapshot)
+                snapshots.append((snapshot, workspace.head))
         decided = [one.decided for one in sending.values()]
 
         def append() -> Sequence[tuple[int, ...]]:
             positions = append_many(self.desk.ledger, decided)
-            for snapshot in snapshots:
-                self.desk.snapshot_store.keep(snapshot)
+            for snapshot, head in snapshots:
+                self.desk.keep(snapshot, head)
             return positions
 
         self._under_way = sending, self.of.clerk.do(append)
@@ -305,6 +314,11 @@ class Chunk:
         """Whether the outcome of every line is told."""
         return self._told == len(self.lines)
 
+    @property
+    def first_untold(self) -> int | None:
+        """The number of the first line whose outcome is not told."""
+        return None if self.is_told else self.lines[self._told].number
+
     def told(self) -> Iterator[LineOutcome]:
         """The outcomes not told yet, up to the first line that has none."""
         for line in self.lines[self._told :]:
@@ -322,23 +336,12 @@ class Chunk:
             if after is None or account not in after.touched:
                 workspace.waiting = False
 
-    def let_go(self) -> None:
-        """Keep no account in memory that holds what may not be recorded."""
-        left = [one.workspace for one in self._pending.values()]
-        if self._under_way is not None and self._under_way[1].exception() is not None:
-            left += [one.workspace for one in self._under_way[0].values()]
-        for account, workspace in self.touched.items():
-            workspace.waiting = False
-            if workspace in left:
-                self.desk.workspaces.pop(account, None)
-
     def drop(self) -> None:
         """Forget what was not recorded: it was decided on what is no more, or not yet.
 
         So were refusals behind the last recorded line.
         """
-        for account in self.touched:
-            self.desk.workspaces.pop(account, None)
+        self.desk.forget()
         self.touched, self.moved, self._pending, self._events = {}, {}, {}, 0
         self._under_way, self._before, self.has_stopped = None, None, False
         stored = [n for n, one in self.outcomes.items() if one.outcome != "refused"]
@@ -355,6 +358,7 @@ class Chunk:
         When somebody else changed one of the accounts, or the connection was lost, it
         is decided again on what is there then. Raises Conflict, Unavailable.
         """
+        is_unknown = False
         for attempt in range(TRIES):
             try:
                 with self.desk.errors():
@@ -364,9 +368,12 @@ class Chunk:
                     self.settle()
             except (Conflict, Unavailable) as error:
                 self.drop()
+                is_unknown = is_unknown or isinstance(error, OutcomeUnknown)
                 last = 3 if isinstance(error, Unavailable) else TRIES
                 if attempt + 1 >= last:
-                    raise
-                time.sleep(0.05 * 2**attempt)
+                    raise (
+                        OutcomeUnknown(error.message) if is_unknown else error
+                    ) from error
+                time.sleep(PAUSE * 2**attempt)
             else:
                 return

@@ -33,6 +33,7 @@ from seat_ledger.timeline import Violation
 from seat_ledger.user import User
 from seat_ledger.values import (
     FOREVER,
+    MAX_EVENTS_PER_COMMAND,
     SeatType,
     as_word,
     iso,
@@ -123,6 +124,7 @@ class Deliberation:
         self.erased: User | None = None
         self.steps: list[Step] = []
         self._by_line: list[int] = []  # which line triggered each event
+        self._due = 0  # events of renewals, at the front
         self._start: dict[str, tuple[Aggregate, int]] = {}
         self._seen: dict[str, int] = {}
 
@@ -185,7 +187,39 @@ class Deliberation:
                 self._seen[key] = aggregate.version
         count = len(self.events) - before
         self._by_line += [number] * count
+        if number:
+            self._check_size(len(self.events) - self._due)
+        else:
+            self._due = count
+            self._check_renewals()
         return count
+
+    def _check_size(self, count: int) -> None:
+        """Refuse a command of too many events: all others wait while it is appended."""
+        if count > MAX_EVENTS_PER_COMMAND:
+            raise CommandRefused(
+                "too_many_events",
+                f"The command would record {count:,} events or more; at most "
+                f"{MAX_EVENTS_PER_COMMAND:,} are recorded at once.",
+                try_="make several commands of it",
+            )
+
+    def _check_renewals(self) -> None:
+        """Have renewals of too many events recorded one after the other.
+
+        A single one is recorded whole: what it retires was limited when it was asked.
+        """
+        renewals = [one for one in self.events if isinstance(one, ContractRenewed)]
+        if self._due <= MAX_EVENTS_PER_COMMAND or len(renewals) == 1:
+            return
+        raise CommandRefused(
+            "too_many_events",
+            f"{len(renewals)} renewals are due, of {self._due:,} events together; at "
+            f"most {MAX_EVENTS_PER_COMMAND:,} are recorded at once.",
+            try_=f"seat-ledger account renew -a "
+            f"{as_word(self.command.envelope.account)} "
+            f"--effective-at {iso(renewals[0].effective_at)}",
+        )
 
     def _origin(self) -> dict[EntryRef, int]:
         """By which line each entry was recorded, or holds again."""
@@ -413,11 +447,11 @@ class Deliberation:
             )
         draft = self.caller.compute_invoice(request)
         workspace = self.workspace
-        changes, last = workspace.source.standing(workspace.account_id)
-        if changes != workspace.changes or last > draft.cut_off:
+        head, last = workspace.source.standing(workspace.account_id)
+        if head != workspace.head or last > draft.cut_off:
             raise Conflict(
                 f"{request.account} changed while {request.invoice} was computed, as "
-                f"known at position {draft.cut_off}. Nothing was written.",
+                f"known at position {draft.cut_off}.",
                 try_="repeat the command",
             )
         return draft
@@ -576,7 +610,9 @@ class Deliberation:
                 "A reversal needs a reason, so that an auditor can follow it.",
                 try_="give --reason",
             )
-        for position in self._positions(op):
+        positions = self._positions(op)
+        self._check_size(len(positions))
+        for position in positions:
             self._reverse_one(position, act)
 
     def _positions(self, op: asked.Reverse) -> Sequence[int]:

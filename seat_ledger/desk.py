@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -30,16 +30,32 @@ from seat_ledger.account import Account
 from seat_ledger.aggregate import Aggregate
 from seat_ledger.commands import Command
 from seat_ledger.deliberation import Caller, Decision, Deliberation
-from seat_ledger.errors import CommandRefused, Conflict
+from seat_ledger.errors import (
+    CommandRefused,
+    Conflict,
+    IntegrityFailure,
+    InvalidInput,
+    LedgerError,
+)
 from seat_ledger.events import EntryReversed, InvoiceIssued, LedgerEvent
+from seat_ledger.head import Head
 from seat_ledger.sealing import erased
 from seat_ledger.settings import Settings
 from seat_ledger.snapshot import AccountSnapshot, WrittenSnapshot
-from seat_ledger.store.connection import connect, explained, sqlstate_of, unavailable
-from seat_ledger.store.factory import LedgerFactory, SnapshotStore
+from seat_ledger.store.connection import (
+    connect,
+    constraint_of,
+    explained,
+    sqlstate_of,
+    unavailable,
+)
+from seat_ledger.store.factory import LedgerDatastore, LedgerFactory, SnapshotStore
 from seat_ledger.store.mapper import LedgerMapper, read_event
 from seat_ledger.store.recorder import (
+    BEHIND,
     MOVED,
+    NOT_NEXT,
+    POSITION_INDEX,
     Append,
     Erasure,
     LedgerRecorder,
@@ -94,6 +110,9 @@ class Desk(Application[UUID]):
         recorder = self.factory.application_recorder()
         assert isinstance(recorder, LedgerRecorder)
         self.ledger = recorder
+        assert isinstance(recorder.datastore, LedgerDatastore)
+        self.datastore = recorder.datastore
+        self._losses = self.datastore.losses
         self.snapshot_store = SnapshotStore(recorder.datastore)
         return recorder
 
@@ -113,32 +132,26 @@ class Desk(Application[UUID]):
         return Deliberation(workspace, command, now=now, caller=caller).decide()
 
     def append_of(
-        self, workspace: Workspace, command: Command, key: str, decision: Decision
+        self, workspace: Workspace, key: str, digest: bytes, decision: Decision
     ) -> Append:
         """What the store must write beside a decision's events."""
         return Append(
             workspace.account_id,
-            workspace.changes,
+            workspace.head,
+            workspace.next,
             key,
-            b"" if command.erases else self.digest_of(command),
+            digest,
             decision.due,
             tuple(_user_name(user) for user in decision.new_users),
             _invoice_number(decision),
             _erasure(decision),
         )
 
-    def digest_of(self, command: Command) -> bytes:
-        """What makes two commands the same, with a secret in it (R73).
-
-        Commands name people, and a digest of a name could be guessed back.
-        """
-        return hashlib.sha256(self.ledger.digest_key + command.digest).digest()
-
     def hand_over(self, workspace: Workspace, changed: Iterable[Aggregate]) -> None:
         """Take what was decided off the aggregates: it is being appended."""
         for aggregate in changed:
             aggregate.collect_events()
-        workspace.changes += 1
+        workspace.move(workspace.next)
 
     def snapshot_due(self, account: Account | None) -> WrittenSnapshot | None:
         """The account as it is, where it is time to keep that.
@@ -170,14 +183,19 @@ class Desk(Application[UUID]):
             aggregate.roll_back(aggregate.version - count)
             aggregate.settle()
 
-    def check_same(self, command: Command, digest: bytes) -> None:
+    def keep(self, snapshot: WrittenSnapshot, head: Head) -> None:
+        """Keep an account as it is at a head; it is a cache, which may fail."""
+        with suppress(PersistenceError):
+            self.snapshot_store.keep(snapshot, head)
+
+    def check_same(self, command: Command, digest: bytes, recorded: bytes) -> None:
         """Refuse a key that was used for another command (R73).
 
         After an erasure there is nothing to compare with: the command is taken for
         the one that was recorded, and records nothing.
         """
         key, account = command.envelope.idempotency_key, command.envelope.account
-        if not digest or digest == self.digest_of(command):
+        if not recorded or digest == recorded:
             return
         if key is None:  # the key was made from the very bytes of the file
             raise CommandRefused(
@@ -212,6 +230,8 @@ class Desk(Application[UUID]):
 
     def workspace(self, command: Command) -> Workspace:
         """The workspace of a command's account, cached or new."""
+        if self._losses != self.datastore.losses:
+            self.forget()
         key = command.envelope.account
         workspace = self.workspaces.get(key)
         if workspace is None:
@@ -229,22 +249,36 @@ class Desk(Application[UUID]):
             total -= workspace.weight
             del self.workspaces[key]
 
-    def refresh(self, workspace: Workspace, changes: int) -> None:
-        """Bring a workspace up to a change number of its account."""
-        if workspace.changes == changes:
+    def forget(self) -> None:
+        """Keep nothing in memory that was read of the database, or decided on it.
+
+        After any failure it may hold what is not recorded, and after a lost connection
+        the database may be another one.
+        """
+        self.workspaces.clear()
+        self.looked_up = {}
+        self._losses = self.datastore.losses
+
+    def refresh(
+        self, workspace: Workspace, head: Head, *, continues: bool = False
+    ) -> None:
+        """Bring a workspace up to a head of its account.
+
+        `continues` says that what it holds is a part of what is there; else nothing
+        of it is used: an older backup may have been restored meanwhile.
+        """
+        if workspace.head == head:
             return
-        account = workspace.account
-        if changes < workspace.changes:  # an older backup was restored meanwhile
-            account = None
+        account = workspace.account if continues else None
         if account is None:
-            account = self._load_account(workspace.account_id) if changes else None
+            account = self._load_account(workspace.account_id) if head.changes else None
         else:
             newer = self.events.get(account.id, gt=account.version)
             account = self._project_account(account, newer)
         fresh = Workspace(workspace.account_id, self)
         workspace.__dict__.update(fresh.__dict__)
-        workspace.account, workspace.changes = account, changes
-        workspace.whole = changes == 0
+        workspace.account, workspace.whole = account, head.changes == 0
+        workspace.move(head)
 
     def _load_account(self, key: UUID) -> Account:
         return self.repository.get(key, projector_func=self._project_account)
@@ -301,8 +335,8 @@ class Desk(Application[UUID]):
         """Whether an invoice of the store has this number (R64)."""
         return self.ledger.has_invoice(invoice)
 
-    def standing(self, account: UUID) -> tuple[int, int]:
-        """The account's change number, and its last position."""
+    def standing(self, account: UUID) -> tuple[Head, int]:
+        """Where the account is, and its last position."""
         return self.ledger.standing(account)
 
     def _project_account(
@@ -351,13 +385,28 @@ class Desk(Application[UUID]):
 
     @contextmanager
     def errors(self) -> Iterator[None]:
-        """Turn the library's failures into the ledger's."""
+        """Turn the library's failures into the ledger's.
+
+        Whatever fails, no account stays in memory: only what a rule refuses has left
+        no trace there.
+        """
+        try:
+            with self._explained():
+                yield
+        except (CommandRefused, InvalidInput):
+            raise
+        except BaseException:
+            self.forget()
+            raise
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
         try:
             yield
         except (InterfaceError, OperationalError) as error:
             raise unavailable(self.conninfo, error) from error
         except AggregateNotFoundError as error:
-            raise Conflict from error
+            raise Conflict(_MOVED_MESSAGE, try_="repeat the command") from error
         except PersistenceError as error:
             told = explained(self.conninfo, error) or failure(error)
             if told is None:
@@ -365,15 +414,36 @@ class Desk(Application[UUID]):
             raise told from error
 
 
-def failure(error: PersistenceError) -> Conflict | None:
+_MOVED_MESSAGE = "Somebody changed this account at the same time, again and again."
+
+
+def failure(error: PersistenceError) -> LedgerError | None:
     """What a failed append means: somebody was first; None for a bug."""
-    if isinstance(error, IntegrityError) or sqlstate_of(error) == MOVED:
-        return Conflict(
-            "Somebody changed this account at the same time, again and again. "
-            "Nothing was written.",
-            try_="repeat the command",
+    state = sqlstate_of(error)
+    if state == BEHIND or constraint_of(error) == POSITION_INDEX:
+        return IntegrityFailure(
+            "The store's next position lies before its last event: the sequence of "
+            "positions was set back, as a failover or a restore may do. What would be "
+            "recorded there is passed over by everything that reads in order.",
+            try_="seat-ledger db migrate sets it behind the last event",
         )
+    if state == NOT_NEXT:
+        return Conflict(
+            "The account is not as this program has it in memory, again and again: "
+            "an event would not be the next of its stream.",
+            try_="seat-ledger doctor, and projection verify; then repeat the command",
+        )
+    if isinstance(error, IntegrityError) or state == MOVED:
+        return Conflict(_MOVED_MESSAGE, try_="repeat the command")
     return None
+
+
+def with_secret(secret: bytes, command: Command) -> bytes:
+    """What makes two commands the same, with a secret in it (R73).
+
+    Commands name people, and a digest of a name could be guessed back.
+    """
+    return hashlib.sha256(secret + command.digest).digest()
 
 
 def _invoice_number(decision: Decision) -> str | None:

@@ -99,6 +99,12 @@ class Unavailable(LedgerError):
     exit_code = 10
 
 
+class OutcomeUnknown(Unavailable):
+    """The connection was lost while a command was being committed."""
+
+    code = "outcome_unknown"
+
+
 class DatabaseRefused(Unavailable):
     """The database was reached, but did not do it: a time limit, a full disk."""
 
@@ -192,6 +198,7 @@ REFUSALS: dict[str, str] = {
     "seat_taken": "somebody else holds the seat at some time of it (R24)",
     "super_admin_seats": "a super admin gets seats after being added (R34)",
     "timeline_invalid": "the timeline would not be valid (R46)",
+    "too_many_events": "the command would record more events than one append takes",
     "unknown_actor": "the actor is no present user of the account (R36)",
     "unknown_hub": "the catalogue has no such hub",
     "unknown_period": "the account has no billing period of this label",

@@ -23,12 +23,14 @@ from typing import TypeVar
 from seat_ledger.chunk import Chunk, Import, RenewBefore
 from seat_ledger.deliberation import Caller
 from seat_ledger.desk import Desk
-from seat_ledger.errors import Conflict, LedgerError, Unavailable
+from seat_ledger.errors import Conflict, LedgerError, OutcomeUnknown, Unavailable
 from seat_ledger.invoice import ComputeInvoice
 from seat_ledger.lines import Batch, LineOutcome, batches_of, read_lines
 
 CHUNK = 2000
 """Lines that are decided before they are appended together."""
+
+_AGAIN = "import the same file again when the cause is gone: it repeats nothing"
 
 T = TypeVar("T")
 
@@ -52,11 +54,14 @@ def import_lines(  # noqa: PLR0913  each is an option of its own
     `compute_invoice` is asked for the figures of each invoice, when all that stands
     before it is recorded; `renew_before` for a renewal that they need.
     """
+    with desk.errors():
+        of_bytes = desk.ledger.has_keys_of_bytes()
     clerk, caller = _Thread(), Caller(default_actor, compute_invoice)
     importing = _Importing(Import(desk, clerk, caller, keep_going, renew_before))
     with _undisturbed():
         try:
-            yield from importing.record(batches_of(read_lines(lines), chunk))
+            read = read_lines(lines, of_bytes=of_bytes)
+            yield from importing.record(batches_of(read, chunk))
         finally:
             clerk.close()
             importing.let_go()
@@ -71,12 +76,16 @@ class _Importing:
         self._chunk: Chunk | None = None  # being decided
         self._coming: Chunk | None = None
         self._has_stopped = False
+        self._is_unknown = False  # what became of the append that was under way
 
     def record(self, batches: Iterator[Batch]) -> Iterator[LineOutcome]:
         """Record the lines; yield what became of them, in order."""
         try:
             yield from self._record(batches)
-        except LedgerError:
+        except LedgerError as error:
+            yield from self._recorded_all_the_same()
+            raise self._failure(error) from error
+        except Exception:
             yield from self._recorded_all_the_same()
             raise
 
@@ -120,7 +129,8 @@ class _Importing:
                 if self._before is not None:
                     self._before.settle()
                 chunk.send()
-        except (Conflict, Unavailable):
+        except (Conflict, Unavailable) as error:
+            self._is_unknown = isinstance(error, OutcomeUnknown)
             return False
         return True
 
@@ -138,6 +148,7 @@ class _Importing:
             if chunk.has_stopped:
                 self._has_stopped = True
                 return
+        self._is_unknown = False
         if self._coming is not None:
             self._coming.ask()
 
@@ -146,7 +157,8 @@ class _Importing:
         try:
             with self.of.desk.errors():
                 chunk.settle()
-        except (Conflict, Unavailable):
+        except (Conflict, Unavailable) as error:
+            self._is_unknown = isinstance(error, OutcomeUnknown)
             yield from self._again()
         yield from chunk.told()
         chunk.release(None)
@@ -162,11 +174,29 @@ class _Importing:
                 if not chunk.is_told:
                     return
 
+    def _failure(self, error: LedgerError) -> LedgerError:
+        """The failure, with the first line that is not known to be recorded."""
+        chunks = (self._before, self._chunk, self._coming)
+        lines = (one.first_untold for one in chunks if one is not None)
+        line = next((number for number in lines if number is not None), None)
+        if line is None:
+            return error
+        is_unknown = self._is_unknown or isinstance(error, OutcomeUnknown)
+        what = (
+            f"Whether line {line} and some after it are recorded is not known."
+            if is_unknown
+            else f"Line {line} and those after it are not recorded."
+        )
+        error.message = f"{error.message.rstrip('.')}. {what}"
+        error.args = (error.message,)
+        error.details["line"] = line
+        error.try_ = error.try_ if not isinstance(error, Unavailable) else _AGAIN
+        return error
+
     def let_go(self) -> None:
         """Keep no account in memory that holds what may not be recorded."""
-        for chunk in (self._before, self._chunk):
-            if chunk is not None:
-                chunk.let_go()
+        if self._before is not None or self._chunk is not None:
+            self.of.desk.forget()
         self.of.desk.looked_up = {}
 
 

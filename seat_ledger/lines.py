@@ -1,7 +1,8 @@
 """The lines of a command file: read, put together in batches, and what became of them.
 
-A line without an idempotency key gets one from the digest of the file up to and
-including that line.
+A line without an idempotency key gets one from the digest of what the lines up to and
+including it say: white space, a byte order mark, line ends, the order of a line's
+fields and empty lines say nothing.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from typing import NamedTuple
 from seat_ledger.commands import Command, parse_line, read_command
 from seat_ledger.errors import InvalidInput, LedgerError
 
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
 MAX_OPERATIONS = 20_000
 """Operations of a batch: a line may be a command of many."""
 
@@ -25,10 +28,14 @@ LONGEST = 1.0
 
 
 class Line(NamedTuple):
-    """A line of the file, read: a command, or why it is none; and its length."""
+    """A line of the file, read: a command, or why it is none; and its length.
+
+    `key_of_bytes` is what it was recorded under once, where that may still be.
+    """
 
     number: int
     key: str
+    key_of_bytes: str | None
     command: Command | None
     error: LedgerError | None
     op: str | None
@@ -77,24 +84,38 @@ def failed(line: Line, error: LedgerError, *, stops: bool) -> LineOutcome:
     )
 
 
-def read_lines(lines: Iterable[bytes | None]) -> Iterator[Line | None]:
+def read_lines(
+    lines: Iterable[bytes | None], *, of_bytes: bool = False
+) -> Iterator[Line | None]:
     """The lines of a file, read; empty ones are left out.
 
-    None stands where the next line is not there yet, and is handed on.
+    None stands where the next line is not there yet, and is handed on. `of_bytes`:
+    lines may be recorded under the digest of the bytes up to them.
     """
-    digest, number = hashlib.sha256(), 0
+    digest, digest_of_bytes = hashlib.sha256(), hashlib.sha256()
+    number, key_of_bytes = 0, None
     for raw in lines:
         if raw is None:
             yield None
             continue
         number += 1
-        text = raw.rstrip(b"\r\n")
-        digest.update(text + b"\n")
-        if text.strip():
-            yield _read_line(number, text, f"import:{digest.hexdigest()[:40]}")
+        if of_bytes:
+            digest_of_bytes.update(raw.rstrip(b"\r\n") + b"\n")
+            key_of_bytes = f"import:{digest_of_bytes.hexdigest()[:40]}"
+        text = raw.removeprefix(_BYTE_ORDER_MARK).strip()
+        if text:
+            command, error, op = _read_line(text)
+            # What a line says is as long for each, so that nothing can be shifted.
+            digest.update(command.digest if command else hashlib.sha256(text).digest())
+            own = command.envelope.idempotency_key if command else None
+            key = own or f"lines:{digest.hexdigest()[:40]}"
+            old = None if own else key_of_bytes
+            yield Line(number, key, old, command, error, op, len(raw))
 
 
-def _read_line(number: int, text: bytes, key: str) -> Line:
+def _read_line(
+    text: bytes,
+) -> tuple[Command | None, LedgerError | None, str | None]:
     op = None
     try:
         given = parse_line(text)
@@ -109,9 +130,8 @@ def _read_line(number: int, text: bytes, key: str) -> Line:
     except LedgerError as error:
         # Where it was raised, all that was read of the line is still held.
         error.__traceback__ = error.__cause__ = error.__context__ = None
-        return Line(number, key, None, error, op, len(text))
-    key = command.envelope.idempotency_key or key
-    return Line(number, key, command, None, op, len(text))
+        return None, error, op
+    return command, None, op
 
 
 def batches_of(lines: Iterable[Line | None], most: int) -> Iterator[Batch]:

@@ -23,6 +23,9 @@ FOREVER = datetime.max.replace(tzinfo=UTC)
 MAX_KEY_LENGTH = 100
 MAX_TEXT_LENGTH = 2000
 MAX_SEATS_PER_COMMAND = 10_000
+MAX_EVENTS_PER_COMMAND = 20_000
+"""All other appends wait while one is written."""
+
 
 COUNTING_MODES: dict[str, tuple[str | None, ...]] = {
     "contracted": ("day", "second"),

@@ -1,7 +1,7 @@
 """One account as it is being worked on: its aggregates, and who is called what.
 
-A workspace is as fresh as the change number of its account; whoever uses it checks
-that number first (the application), and the store checks it again under its lock.
+A workspace is as fresh as the head that it was read at; whoever uses it checks that
+first (the application), and the store checks it again under its lock.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from uuid import UUID
 from seat_ledger.account import Account
 from seat_ledger.errors import CommandRefused, NotFound
 from seat_ledger.events import LedgerEvent
+from seat_ledger.head import NO_HEAD, Head
 from seat_ledger.user import User
 from seat_ledger.values import fold_email, iso, shown
 
@@ -57,8 +58,8 @@ class Source(Protocol):
         """Whether an invoice of the store has this number (R64)."""
         ...
 
-    def standing(self, account: UUID) -> tuple[int, int]:
-        """The account's change number, and its last position."""
+    def standing(self, account: UUID) -> tuple[Head, int]:
+        """Where the account is, and its last position."""
         ...
 
 
@@ -73,13 +74,18 @@ class Workspace:
         self.account_id = account_id
         self.source = source
         self.account: Account | None = None
-        self.changes = 0
+        self.head = NO_HEAD
+        self.next = NO_HEAD.following()
         self.whole = True
         self.waiting = False
         self.users: dict[str, User] = {}
         self._by_key: dict[str, list[str]] = {}
         self._by_email: dict[str, list[str]] = {}
         self._looked_up: set[str] = set()
+
+    def move(self, head: Head) -> None:
+        """Be as fresh as a head."""
+        self.head, self.next = head, head.following()
 
     @property
     def weight(self) -> int:
@@ -126,14 +132,13 @@ class Workspace:
     def _look_up(self, name: str) -> None:
         if name in self._looked_up:
             return
+        if not self.whole:
+            by_key, by_email = self.source.user_ids(self.account_id, name)
+            if by_key:
+                self._by_key[name] = [str(user_id) for user_id in by_key]
+            if by_email:
+                self._by_email[name] = [str(user_id) for user_id in by_email]
         self._looked_up.add(name)
-        if self.whole:
-            return
-        by_key, by_email = self.source.user_ids(self.account_id, name)
-        if by_key:
-            self._by_key[name] = [str(user_id) for user_id in by_key]
-        if by_email:
-            self._by_email[name] = [str(user_id) for user_id in by_email]
 
     def knows(self, name: str) -> bool:
         """Whether a name need not be looked up."""

@@ -20,7 +20,8 @@ from seat_ledger import events as said
 from seat_ledger.calendar import BillingCalendar, ZoneHistory
 from seat_ledger.sealing import KEY_BYTES, NONCE_BYTES, Person, seal
 from seat_ledger.store.mapper import state_of
-from seat_ledger.store.recorder import APPEND_LOCK, UserName
+from seat_ledger.store.recorder import UserName
+from seat_ledger.store.standing import APPEND_LOCK
 from seat_ledger.values import account_id
 
 BYTES_AN_EVENT = 400

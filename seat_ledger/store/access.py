@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import psycopg
 
+from seat_ledger.store import ownership
 from seat_ledger.store.connection import become
 
 ROLES = ("owner", "writer", "projector", "reader")
@@ -72,6 +73,10 @@ def grant(connection: psycopg.Connection[Any]) -> Access:
             connection.execute(_PATH)
             connection.execute(parts["roles"])
             connection.execute(_OWN)
+            connection.execute(
+                "SELECT pg_catalog.set_config('seat_ledger.schemas', %s, true)",
+                [",".join(ownership.ours(connection))],
+            )
             connection.execute(parts["owners"])
             connection.execute(parts["grants"])
             connection.execute("DROP FUNCTION pg_temp.own(oid, name, name)")

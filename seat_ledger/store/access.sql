@@ -35,7 +35,8 @@ BEGIN
                CASE space.nspname WHEN 'ledger' THEN 'seat_ledger_owner'
                                   ELSE 'seat_ledger_projector' END AS owner
           FROM pg_namespace AS space
-         WHERE space.nspname = 'ledger' OR space.nspname ~ '^projection(_[0-9]+)?(_own)?$'
+         WHERE space.nspname = ANY (
+               string_to_array(current_setting('seat_ledger.schemas'), ','))
     LOOP
         EXECUTE format('ALTER SCHEMA %I OWNER TO %I', one.nspname, one.owner);
         PERFORM pg_temp.own(one.oid, one.nspname, one.owner);
@@ -52,7 +53,8 @@ GRANT USAGE ON SCHEMA ledger
     TO seat_ledger_writer, seat_ledger_projector, seat_ledger_reader;
 
 GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA ledger TO seat_ledger_writer;
-REVOKE INSERT ON ledger.schema_migration, ledger.digest_key, ledger.identity
+REVOKE INSERT ON ledger.schema_migration, ledger.digest_key, ledger.identity,
+                 ledger.answered
   FROM seat_ledger_writer;
 REVOKE ALL ON ledger.account_reader FROM seat_ledger_writer;
 GRANT SELECT, USAGE, UPDATE ON ALL SEQUENCES IN SCHEMA ledger TO seat_ledger_writer;
@@ -74,6 +76,11 @@ GRANT SELECT ON ledger.stored_events, ledger.schema_migration, ledger.person_key
 GRANT SELECT ON ledger.schema_migration, ledger.identity TO seat_ledger_reader;
 GRANT SELECT (notification_id, recorded_at) ON ledger.stored_events
    TO seat_ledger_reader;
+GRANT SELECT ON SEQUENCE ledger.stored_events_notification_id_seq
+   TO seat_ledger_projector, seat_ledger_reader;
+-- Whoever answers for an instant notes it.
+GRANT EXECUTE ON FUNCTION ledger.note_answered(timestamptz)
+   TO seat_ledger_writer, seat_ledger_projector, seat_ledger_reader;
 
 -- single --
 -- The reader of single accounts: the rows of ledger.account_reader say of which.
@@ -95,6 +102,8 @@ GRANT SELECT ON ledger.schema_migration TO seat_ledger_account_reader;
 REVOKE ALL ON FUNCTION ledger.readable_accounts() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION ledger.readable_accounts()
    TO seat_ledger_account_reader, seat_ledger_projector;
+GRANT EXECUTE ON FUNCTION ledger.note_answered(timestamptz)
+   TO seat_ledger_account_reader;
 
 -- making --
 -- The projector makes generations, each a schema of its own.

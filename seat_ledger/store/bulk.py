@@ -16,11 +16,12 @@ from psycopg import Connection
 from seat_ledger.events import EVENT_CLASSES, LedgerEvent
 from seat_ledger.store.mapper import state_of
 from seat_ledger.store.recorder import (
-    APPEND_LOCK,
     TAKE_NUMBER,
     Append,
     LedgerRecorder,
+    committing,
 )
+from seat_ledger.store.standing import APPEND_LOCK
 
 _SIGNATURE = b"PGCOPY\n\xff\r\n\x00" + struct.pack("!ii", 0, 0)
 _TRAILER = struct.pack("!h", -1)
@@ -47,20 +48,26 @@ def append_many(
     """Append many commands; return the positions of each one's own events.
 
     What can be made before the lock is: all other appends wait for it.
-    Fails as a whole when any of the accounts has moved (SQLSTATE SL001).
+    Fails as a whole when any of the accounts has moved (SQLSTATE SL001). Raises
+    OutcomeUnknown where the connection is lost while it commits.
     """
     states = [state_of(event) for one in decided for event in one.events]
     firsts: dict[int, Append] = {}  # by the id as a number, which hashes fast
     for one in decided:
         firsts.setdefault(one.append.account_id.int, one.append)
-    with recorder.datastore.get_connection() as connection, connection.transaction():
+    with recorder.datastore.get_connection() as connection, committing(connection):
         first, recorded_at = _reserve(connection, len(states))
         connection.execute(
-            "SELECT ledger.claim_account(account, seen) "
-            "FROM unnest(%s::uuid[], %s::bigint[]) AS claimed(account, seen)",
+            "SELECT ledger.claim_account(account, seen, seen_mark, next_mark) "
+            "FROM ROWS FROM (pg_catalog.unnest(%s::uuid[]), "
+            "pg_catalog.unnest(%s::bigint[]), pg_catalog.unnest(%s::bigint[]), "
+            "pg_catalog.unnest(%s::bigint[])) "
+            "AS claimed(account, seen, seen_mark, next_mark)",
             [
                 [first.account_id for first in firsts.values()],
-                [first.seen for first in firsts.values()],
+                [first.seen.changes for first in firsts.values()],
+                [first.seen.mark for first in firsts.values()],
+                [first.next.mark for first in firsts.values()],
             ],
         )
         positions = _positions(decided, first)

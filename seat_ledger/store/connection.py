@@ -10,6 +10,7 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import tuple_row
 
 from seat_ledger.errors import DatabaseRefused, LedgerError, NotAllowed, Unavailable
+from seat_ledger.store.holders import holder
 from seat_ledger.store.session import LedgerConnection
 
 Role = Literal["writer", "projector", "reader"]
@@ -96,6 +97,9 @@ _REFUSING = ("25P03", "531", "532", "534", "54", "55", "57014", "58")
 """SQLSTATEs of a server that is there: time limits, disk or memory full, limits."""
 
 
+_READ_ONLY, _LOCKED = "25006", "55P03"
+
+
 def _causes(error: BaseException) -> Iterator[BaseException]:
     """An error and what it was raised from, each once."""
     seen: set[int] = set()
@@ -114,6 +118,14 @@ def sqlstate_of(error: BaseException) -> str | None:
     return None
 
 
+def constraint_of(error: BaseException) -> str | None:
+    """The name of the constraint or index behind an error, if a server said one."""
+    for cause in _causes(error):
+        if isinstance(cause, psycopg.Error) and cause.diag.constraint_name:
+            return cause.diag.constraint_name
+    return None
+
+
 def _primary(error: BaseException) -> str | None:
     """What the server said first, without the lines that say where."""
     for cause in _causes(error):
@@ -124,7 +136,7 @@ def _primary(error: BaseException) -> str | None:
 
 def is_refusal(error: BaseException) -> bool:
     """Whether the server is there, but could not or would not do it."""
-    return (sqlstate_of(error) or "").startswith(_REFUSING)
+    return (sqlstate_of(error) or "").startswith((*_REFUSING, _READ_ONLY))
 
 
 def unavailable(conninfo: str, error: Exception) -> Unavailable:
@@ -143,10 +155,23 @@ def unavailable(conninfo: str, error: Exception) -> Unavailable:
         reason = reason.replace(str(password), "…")
     host, port = named.get("host") or "the local server", named.get("port")
     where = f"{host}{f':{port}' if port else ''}/{named.get('dbname') or ''}"
+    if sqlstate_of(error) == _READ_ONLY:
+        return DatabaseRefused(
+            f"The database at {where} can only be read: it is a standby server, or "
+            "set to be read only. Nothing was written.",
+            try_="name the primary server; where the database was set to be read only, "
+            "see why: SHOW default_transaction_read_only",
+        )
+    if sqlstate_of(error) == _LOCKED and (found := holder(conninfo)):
+        return DatabaseRefused(
+            f"The database at {where} did not do it: what it needs is held by {found}. "
+            "Nothing of it was written.",
+            try_="repeat the command when that program is done; where it is stuck, end "
+            f"it: SELECT pg_terminate_backend({found.pid})",
+        )
     if is_refusal(error):
         return DatabaseRefused(
-            f"The database at {where} did not do it: {reason.rstrip('.')}. "
-            "Nothing of it was written.",
+            f"The database at {where} did not do it: {reason.rstrip('.')}.",
             try_="repeat the command when the cause is gone; see the server's log",
         )
     return Unavailable(
@@ -166,7 +191,7 @@ def not_allowed(error: psycopg.Error) -> NotAllowed:
     """The failure of a login to do what it has no right to."""
     told = (error.diag.message_primary or "permission denied").rstrip(".")
     return NotAllowed(
-        f"This login may not do that in the database: {told}. Nothing of it was done.",
+        f"This login may not do that in the database: {told}.",
         try_="let the login be given the role that the work needs; see 'Who may do "
         "what' in the README, and 'seat-ledger doctor'",
     )

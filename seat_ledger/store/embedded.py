@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from seat_ledger.errors import Unavailable
+from seat_ledger.store import marks
 
 ROLE = DATABASE = "seat_ledger"
 EMBEDDED = "seat-ledger-embedded"
@@ -155,6 +156,7 @@ class EmbeddedServer:
 
     def status(self) -> EmbeddedStatus:
         """What is known without starting anything."""
+        self._check_ours()
         running = self.is_running()
         return EmbeddedStatus(
             running=running,
@@ -198,6 +200,7 @@ class EmbeddedServer:
 
         Raises EmbeddedServerError with what stands in the way.
         """
+        self._check_ours()
         if not (self._made.exists() and self.is_running()):
             self._make_home()
             with self._lock():
@@ -207,6 +210,16 @@ class EmbeddedServer:
                     self._make_database()
                     self._made.touch()
         return self.url()
+
+    def _check_ours(self) -> None:
+        """Raise EmbeddedServerError where somebody else's data stand in the place."""
+        self._data_version()  # says so where they cannot be read at all
+        if marks.is_there(self.data) and not marks.is_ours(self.data):
+            raise EmbeddedServerError(
+                f"The folder {self.data} was not made by the seat ledger: its data are "
+                "somebody else's. Nothing was started, stopped or removed.",
+                try_="set SEAT_LEDGER_HOME to a folder of the ledger's own",
+            )
 
     def _make_home(self) -> None:
         try:
@@ -294,9 +307,17 @@ class EmbeddedServer:
 
     def _initialise(self, binaries: Path, user: ServerUser | None) -> None:
         """Make the data folder beside its place, and move it there when whole."""
-        partial = self.home / "data.partial"
-        shutil.rmtree(partial, ignore_errors=True)
+        making = self.home / "data.partial"
+        marks.remove(making)
+        if marks.is_there(making):
+            raise EmbeddedServerError(
+                f"{making} was not made by the seat ledger, and stands in the way.",
+                try_="move it, or set SEAT_LEDGER_HOME to a folder of the ledger's own",
+            )
         try:
+            making.mkdir(mode=0o755)
+            marks.mark(making)
+            partial = making / "data"
             partial.mkdir(mode=0o700)
             if user is not None:
                 os.chown(partial, user.uid, user.gid)
@@ -315,6 +336,7 @@ class EmbeddedServer:
             settings = "".join(f"{name} = {to}\n" for name, to in _settings())
             with (partial / "postgresql.conf").open("a") as file:
                 file.write(f"\n# Of the seat ledger.\n{settings}")
+            marks.mark(partial)
             partial.rename(self.data)
         except OSError as error:
             raise EmbeddedServerError(
@@ -322,7 +344,7 @@ class EmbeddedServer:
                 try_="make room on the disk, or set SEAT_LEDGER_HOME to another folder",
             ) from error
         finally:
-            shutil.rmtree(partial, ignore_errors=True)
+            marks.remove(making)
 
     def _check_data(self, binaries: Path) -> None:
         version, program = self._data_version(), _major(binaries)
@@ -421,6 +443,7 @@ class EmbeddedServer:
 
     def stop(self) -> bool:
         """Stop the server and wait; return whether it was running."""
+        self._check_ours()
         if self._data_version() is None:
             return False
         if not self.is_running() and not _working_in(self.data):
@@ -448,22 +471,24 @@ class EmbeddedServer:
         Signed checkpoints are set aside, not removed: they are of another ledger than
         the next one here, and prove what this one was.
         """
+        self._check_ours()
         if self.home.exists() and self._data_version() is None:
-            known = {"lock", "made", "data", "data.partial", "binaries", "named"}
+            known = {"lock", "made", "data.partial", "binaries", "named"}
             names = {child.name for child in self.home.iterdir()} - known
             if any(
                 not name.startswith(("integrity.", "checkpoints")) for name in names
             ):
                 raise EmbeddedServerError(
-                    f"{self.home} does not look like a home of the seat ledger.",
+                    f"{self.home} does not look like a home of the seat ledger. "
+                    "Nothing was removed.",
                     try_="check SEAT_LEDGER_HOME",
                 )
         sockets = self.socket_dir
         self.stop()
         for folder in ("data", "data.partial", "binaries"):
-            shutil.rmtree(self.home / folder, ignore_errors=True)
-        if sockets.name.startswith("seat-ledger-"):
-            shutil.rmtree(sockets, ignore_errors=True)
+            marks.remove(self.home / folder)
+        with suppress(OSError):  # empty it is ours; what else is in it is not
+            sockets.rmdir()
         kept = self.home / "checkpoints"
         if kept.exists():
             kept.rename(f"{kept}.{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}")
@@ -575,6 +600,7 @@ def _copy_binaries(root: Path, copy: Path) -> None:
             runs = path.is_dir() or path.stat().st_mode & 0o100
             path.chmod(0o755 if runs else 0o644)
     half.rename(copy)
+    marks.mark(copy.parent)
 
 
 def _runs(binaries: Path, user: ServerUser) -> bool:

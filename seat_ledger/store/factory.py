@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
 import orjson
-from eventsourcing.persistence import InfrastructureFactory
+from eventsourcing.persistence import (
+    InfrastructureFactory,
+    InterfaceError,
+    OperationalError,
+)
 from eventsourcing.postgres import ConnectionPool, PostgresDatastore
 from eventsourcing.utils import Environment
 from psycopg import Connection
+from psycopg.rows import DictRow, dict_row
 
+from seat_ledger.head import Head
 from seat_ledger.snapshot import SNAPSHOT_TOPIC, AccountSnapshot, WrittenSnapshot
 from seat_ledger.store.connection import become
 from seat_ledger.store.recorder import SCHEMA, LedgerRecorder
@@ -32,12 +39,13 @@ class LedgerDatastore(PostgresDatastore):
 
     def __init__(self, conninfo: str, *, pool_size: int = 8) -> None:
         super().__init__("", "", "", "", "", schema=SCHEMA)
+        self.losses = 0
         self.idle_in_transaction_session_timeout = 60
         self.pool_open_timeout = None
         self.pool = ConnectionPool(
             conninfo,
             connection_class=LedgerConnection,
-            kwargs={"row_factory": _dict_row()},
+            kwargs={"row_factory": dict_row},
             min_size=1,
             max_size=pool_size,
             open=False,
@@ -46,6 +54,20 @@ class LedgerDatastore(PostgresDatastore):
             num_workers=1,
             reconnect_timeout=15,
         )
+
+    @contextmanager
+    def get_connection(self) -> Iterator[Connection[DictRow]]:
+        """A connection of the pool; what failed on the way is counted.
+
+        The library asks again by itself in places: who holds on to what was read must
+        learn of it all the same.
+        """
+        try:
+            with super().get_connection() as connection:
+                yield connection
+        except (InterfaceError, OperationalError):
+            self.losses += 1
+            raise
 
     def after_connect_func(self) -> Callable[[Connection[Any]], None]:
         """Prepare a connection: autocommit, and a limit for idle transactions."""
@@ -61,12 +83,6 @@ class LedgerDatastore(PostgresDatastore):
             )
 
         return after_connect
-
-
-def _dict_row() -> Any:
-    from psycopg.rows import dict_row  # noqa: PLC0415
-
-    return dict_row
 
 
 class LedgerFactory(InfrastructureFactory[Any]):
@@ -118,13 +134,18 @@ class SnapshotStore:
                 orjson.loads(bytes(row["state"])),
             )
 
-    def keep(self, snapshot: WrittenSnapshot) -> None:
-        """Keep an account as it was, unless a later snapshot is kept already."""
+    def keep(self, snapshot: WrittenSnapshot, head: Head) -> None:
+        """Keep an account as it was at a head, if it still is there.
+
+        Not over a later snapshot, and not where the account moved: if that is by an
+        older backup that was restored, what is to be kept never was.
+        """
         with self.datastore.get_connection() as connection:
             connection.execute(
                 "INSERT INTO ledger.snapshots AS kept "
                 "(originator_id, originator_version, topic, state) "
-                "VALUES (%s, %s, %s, %s) "
+                "SELECT %s, %s, %s, %s FROM ledger.account_head "
+                "WHERE account_id = %s AND changes = %s AND marks[1] = %s "
                 "ON CONFLICT (originator_id) DO UPDATE SET "
                 "originator_version = excluded.originator_version, "
                 "topic = excluded.topic, state = excluded.state "
@@ -134,5 +155,7 @@ class SnapshotStore:
                     snapshot.originator_version,
                     SNAPSHOT_TOPIC,
                     snapshot.state,
+                    snapshot.originator_id,
+                    *head,
                 ],
             )

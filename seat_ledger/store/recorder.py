@@ -10,9 +10,9 @@ not fight with VACUUM, ANALYZE or index builds as the library's table lock does.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
-from functools import cached_property
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -24,11 +24,11 @@ from psycopg import Connection, Cursor
 from psycopg.rows import DictRow
 from psycopg.sql import SQL, Identifier
 
-from seat_ledger.errors import SchemaMismatch
+from seat_ledger.errors import OutcomeUnknown, SchemaMismatch
+from seat_ledger.head import Head
+from seat_ledger.store.connection import is_lost
+from seat_ledger.store.standing import APPEND_LOCK
 from seat_ledger.store.wrapping import Secret, SecretBytes
-
-APPEND_LOCK = 7365617431
-"""The advisory lock that every append holds until it commits."""
 
 REWRITE_TRIES = 5
 """How often a table is tried to be rewritten, a second each, after an erasure."""
@@ -36,6 +36,15 @@ REWRITE_TRIES = 5
 SCHEMA = "ledger"
 MOVED = "SL001"
 """SQLSTATE of ``ledger.claim_account``: somebody changed the account first."""
+
+NOT_NEXT = "SL002"
+"""SQLSTATE of an append whose version is not the next of its stream."""
+
+BEHIND = "SL003"
+"""SQLSTATE of an append that would stand before the last event."""
+
+POSITION_INDEX = "stored_events_notification_id_idx"
+"""The index that refuses a position that is taken."""
 
 
 TAKE_NUMBER = (
@@ -79,14 +88,15 @@ class Erasure(NamedTuple):
 class Append(NamedTuple):
     """What one command's append writes beside its events.
 
-    `seen` is the account's change number that the command was decided on; `due`
-    counts the events at the front that are no part of the command's result (R37).
-    `invoice` is the number of the invoice that its last event issues. An `erasure`
-    leaves no digest of the command that asked for it, which named the person.
+    `seen` is where the account was that the command was decided on, and `next` where
+    it will be. `due` counts the events at the front that are no part of the command's
+    result (R37). `invoice` is the number of the invoice that its last event issues. An
+    `erasure` leaves no digest of the command that asked for it, which named the person.
     """
 
     account_id: UUID
-    seen: int
+    seen: Head
+    next: Head
     command_key: str
     digest: bytes
     due: int
@@ -95,13 +105,44 @@ class Append(NamedTuple):
     erasure: Erasure | None = None
 
 
-class Peek(NamedTuple):
-    """An account's change number, a recorded command, and the database's clock."""
+class Appended(NamedTuple):
+    """What an append recorded: the positions of all its events, and when."""
 
-    changes: int
+    positions: tuple[int, ...]
+    recorded_at: datetime | None
+
+
+class Peek(NamedTuple):
+    """Where an account is, a recorded command, and the database's clock.
+
+    `continues` says that what was known of the account before is a part of what is
+    there now; `digest_key` is the secret of the commands' digests.
+    """
+
+    head: Head
+    continues: bool
     now: datetime
+    digest_key: bytes
     digest: bytes | None
     positions: tuple[int, ...]
+
+
+@contextmanager
+def committing(connection: Connection[Any]) -> Iterator[None]:
+    """A transaction in which all that is left at the end is to commit.
+
+    Raises OutcomeUnknown where the connection is lost then: the server may have
+    committed, or may yet. Lost before, nothing is written.
+    """
+    is_done = False
+    try:
+        with connection.transaction():
+            yield
+            is_done = True
+    except psycopg.Error as error:
+        if is_done and is_lost(error):
+            raise OutcomeUnknown from error
+        raise
 
 
 class LedgerRecorder(PostgresApplicationRecorder):
@@ -127,7 +168,7 @@ class LedgerRecorder(PostgresApplicationRecorder):
             "SELECT originator_id, originator_version, topic, state, "
             "(SELECT now FROM clock) "
             "FROM unnest(%s::{event_type}[]) "
-            "RETURNING notification_id"
+            "RETURNING notification_id, recorded_at"
         ).format(table=table, event_type=event_type)
         self.append_statement = SQL(
             "WITH stored AS ({insert}), kept AS ("
@@ -135,25 +176,19 @@ class LedgerRecorder(PostgresApplicationRecorder):
             "SELECT %s, %s, ledger.unwrapped_bytes(%s), coalesce("
             "(array_agg(notification_id ORDER BY notification_id))[%s:], '{{}}') "
             "FROM stored) "
-            "SELECT notification_id FROM stored ORDER BY 1"
+            "SELECT notification_id, recorded_at FROM stored ORDER BY 1"
         ).format(insert=self.insert_events_statement)
 
-    def insert_events(
-        self, stored_events: Sequence[StoredEvent], **kwargs: Any
-    ) -> Sequence[int] | None:
-        """Append events.
+    def append(self, stored_events: Sequence[StoredEvent], append: Append) -> Appended:
+        """Append the events of a command, and what belongs to it.
 
-        With an :class:`Append` everything it names is written in the same
-        transaction, and nothing is tried again blindly: a lost reply to COMMIT is
-        settled by asking for the command's key.
+        Everything is written in one transaction, and nothing is tried again blindly:
+        a lost reply to COMMIT is settled by asking for the command's key. Raises
+        OutcomeUnknown then; whatever else is raised, nothing is written.
         """
-        append: Append | None = kwargs.get("append")
-        if append is None:
-            ids: Sequence[int] | None = super().insert_events(stored_events, **kwargs)
-            return ids
         with self.datastore.get_connection() as connection:
             naming = self._commands_naming(connection, append)
-            with connection.transaction(), connection.cursor() as cursor:
+            with committing(connection), connection.cursor() as cursor:
                 return self._append(cursor, stored_events, append, naming)
 
     def _commands_naming(
@@ -177,11 +212,11 @@ class LedgerRecorder(PostgresApplicationRecorder):
         stored_events: Sequence[StoredEvent],
         append: Append,
         naming: Sequence[str],
-    ) -> list[int]:
+    ) -> Appended:
         """Take the append lock, claim the account, and write. The order matters."""
         cursor.execute(
-            "SELECT ledger.begin_append(%s, %s, %s)",
-            [APPEND_LOCK, append.account_id, append.seen],
+            "SELECT ledger.begin_append(%s, %s, %s, %s, %s)",
+            [APPEND_LOCK, append.account_id, *append.seen, append.next.mark],
         )
         for name in append.new_users:
             cursor.execute(
@@ -197,7 +232,7 @@ class LedgerRecorder(PostgresApplicationRecorder):
         if not stored_events:
             cursor.execute(_ADD_COMMAND, command)
             self._erase(cursor, append, naming)
-            return []
+            return Appended((), None)
         rows = [
             self.construct_pg_stored_event(
                 event.originator_id, event.originator_version, event.topic, event.state
@@ -205,13 +240,14 @@ class LedgerRecorder(PostgresApplicationRecorder):
             for event in stored_events
         ]
         cursor.execute(self.append_statement, [rows, *command, append.due + 1])
-        positions = [row["notification_id"] for row in cursor.fetchall()]
+        stored = cursor.fetchall()
+        positions = tuple(row["notification_id"] for row in stored)
         if append.invoice is not None:
             cursor.execute(
                 TAKE_NUMBER, [append.invoice, append.account_id, positions[-1]]
             )
         self._erase(cursor, append, naming)
-        return positions
+        return Appended(positions, stored[0]["recorded_at"])
 
     def _erase(
         self, cursor: Cursor[DictRow], append: Append, naming: Sequence[str]
@@ -254,36 +290,57 @@ class LedgerRecorder(PostgresApplicationRecorder):
 
     # -- questions of the write side ------------------------------------------
 
-    def peek(self, account_id: UUID, command_key: str | None) -> Peek:
-        """What a command must know first, in one round trip."""
+    def peek(self, account_id: UUID, command_key: str | None, known: Head) -> Peek:
+        """What a command must know first, in one round trip.
+
+        `known` is where the account was when it was read. Raises SchemaMismatch where
+        the secret of the digests is lost.
+        """
         row = self._one(
-            "SELECT clock_timestamp() AS now, "
-            "coalesce((SELECT changes FROM ledger.account_head "
-            "WHERE account_id = %(account)s), 0) AS changes, "
-            "recorded.digest, recorded.positions "
+            "SELECT pg_catalog.clock_timestamp() AS now, "
+            "(SELECT key FROM ledger.digest_key) AS digest_key, "
+            "coalesce(head.changes, 0) AS changes, coalesce(head.marks[1], 0) AS mark, "
+            "coalesce(head.marks[1 + head.changes - %(changes)s] = %(mark)s, false) "
+            "AS continues, recorded.digest, recorded.positions "
             "FROM (VALUES (1)) AS one(row) "
+            "LEFT JOIN ledger.account_head AS head ON head.account_id = %(account)s "
             "LEFT JOIN ledger.recorded_command AS recorded "
             "ON recorded.account_id = %(account)s AND recorded.command_key = %(key)s",
-            {"account": account_id, "key": command_key},
+            {
+                "account": account_id,
+                "key": command_key,
+                "changes": known.changes,
+                "mark": known.mark,
+            },
         )
         assert row is not None
         return Peek(
-            row["changes"],
+            Head(row["changes"], row["mark"]),
+            row["continues"],
             row["now"],
+            _digest_key(row["digest_key"]),
             bytes(row["digest"]) if row["digest"] is not None else None,
             tuple(row["positions"] or ()),
         )
 
-    def changes_of(self, accounts: Sequence[UUID]) -> tuple[dict[UUID, int], datetime]:
-        """The change numbers of many accounts, and the database's clock."""
+    def heads_of(
+        self, accounts: Sequence[UUID]
+    ) -> tuple[dict[UUID, Head], datetime, bytes]:
+        """Where many accounts are, the database's clock, and the digests' secret."""
         rows = self._all(
-            "SELECT clock_timestamp() AS now, account_id, changes "
+            "SELECT pg_catalog.clock_timestamp() AS now, "
+            "(SELECT key FROM ledger.digest_key) AS digest_key, "
+            "account_id, changes, coalesce(marks[1], 0) AS mark "
             "FROM (VALUES (1)) AS one(row) LEFT JOIN ledger.account_head "
             "ON account_id = ANY(%(accounts)s)",
             {"accounts": list(accounts)},
         )
-        changes = {r["account_id"]: r["changes"] for r in rows if r["account_id"]}
-        return changes, rows[0]["now"]
+        heads = {
+            row["account_id"]: Head(row["changes"], row["mark"])
+            for row in rows
+            if row["account_id"]
+        }
+        return heads, rows[0]["now"], _digest_key(rows[0]["digest_key"])
 
     def user_ids(self, account_id: UUID, name: str) -> tuple[list[UUID], list[UUID]]:
         """The ids of all users ever called so: by key, and by folded e-mail."""
@@ -369,19 +426,6 @@ class LedgerRecorder(PostgresApplicationRecorder):
         key = rows[0]["person_key"] if rows else None
         return [_stored(row) for row in rows], None if key is None else bytes(key)
 
-    @cached_property
-    def digest_key(self) -> bytes:
-        """The secret in the digests of commands. Raises SchemaMismatch where lost."""
-        row = self._one("SELECT key FROM ledger.digest_key", {})
-        if row is None:
-            raise SchemaMismatch(
-                "The secret in the digests of commands (ledger.digest_key) is missing. "
-                "Nothing was written.",
-                try_="restore the table from its own backup; where that is lost, "
-                "seat-ledger db migrate makes another",
-            )
-        return bytes(row["key"])
-
     def recorded_positions(self, account_id: UUID, key: str) -> list[int] | None:
         """The positions recorded under a key; None where nothing is."""
         row = self._one(
@@ -416,16 +460,26 @@ class LedgerRecorder(PostgresApplicationRecorder):
             for row in rows
         }
 
+    def has_keys_of_bytes(self) -> bool:
+        """Whether lines of files are recorded under the bytes of what stood before."""
+        query = (
+            "SELECT FROM ledger.recorded_command "
+            "WHERE command_key >= 'import:' AND command_key < 'import;' LIMIT 1"
+        )
+        return self._one(query, {}) is not None
+
     def has_invoice(self, invoice: str) -> bool:
         """Whether an invoice of the store has this number (R64)."""
         query = "SELECT 1 FROM ledger.invoice_number WHERE invoice = %(invoice)s"
         return self._one(query, {"invoice": invoice}) is not None
 
-    def standing(self, account_id: UUID) -> tuple[int, int]:
-        """An account's change number, and the last position of it or its users."""
+    def standing(self, account_id: UUID) -> tuple[Head, int]:
+        """Where an account is, and the last position of it or its users."""
         row = self._one(
             "SELECT coalesce((SELECT changes FROM ledger.account_head "
             "WHERE account_id = %(account)s), 0) AS changes, "
+            "coalesce((SELECT marks[1] FROM ledger.account_head "
+            "WHERE account_id = %(account)s), 0) AS mark, "
             "coalesce(max(last.position), 0) AS position FROM ("
             "SELECT %(account)s::uuid AS stream UNION ALL "
             "SELECT user_id FROM ledger.user_name WHERE account_id = %(account)s"
@@ -436,7 +490,7 @@ class LedgerRecorder(PostgresApplicationRecorder):
             {"account": account_id},
         )
         assert row is not None
-        return row["changes"], row["position"]
+        return Head(row["changes"], row["mark"]), row["position"]
 
     def at_position(self, position: int) -> StoredEvent | None:
         """The event at a position."""
@@ -495,3 +549,14 @@ def _stored(row: DictRow) -> StoredEvent:
         row["topic"],
         bytes(row["state"]),
     )
+
+
+def _digest_key(key: bytes | None) -> bytes:
+    """The secret in the digests of commands. Raises SchemaMismatch where lost."""
+    if key is None:
+        raise SchemaMismatch(
+            "The secret in the digests of commands (ledger.digest_key) is missing.",
+            try_="restore the table from its own backup; where that is lost, "
+            "seat-ledger db migrate makes another",
+        )
+    return bytes(key)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tests.acme import PRO, Acme
+from tests.acme import Acme
+from tests.support.acme import PRO
 
 
 def test_r19_a_reduction_beyond_what_is_unassigned_says_how_many_and_who(

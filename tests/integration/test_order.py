@@ -22,7 +22,8 @@ from projections.reader import Reader
 from seat_ledger.application import SeatLedger
 from seat_ledger.store.connection import connect
 from seat_ledger.store.factory import LedgerDatastore
-from seat_ledger.store.recorder import APPEND_LOCK, LedgerRecorder
+from seat_ledger.store.recorder import LedgerRecorder
+from seat_ledger.store.standing import APPEND_LOCK
 from tests.drafts import PRO, computed
 from tests.integration.tables import head
 

@@ -272,7 +272,7 @@ def test_every_function_of_the_ledger_says_what_its_names_mean(
 
 
 @pytest.mark.both_versions
-def test_only_three_functions_run_with_their_owners_rights(database: str) -> None:
+def test_only_four_functions_run_with_their_owners_rights(database: str) -> None:
     """And none of those is for everybody."""
     with psycopg.connect(database) as connection:
         rows = connection.execute(
@@ -281,6 +281,7 @@ def test_only_three_functions_run_with_their_owners_rights(database: str) -> Non
             "ORDER BY 1"
         ).fetchall()
     assert rows == [
+        ("note_answered", False),
         ("readable_accounts", False),
         ("rewrite_person_keys", False),
         ("rewrite_user_names", False),

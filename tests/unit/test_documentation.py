@@ -6,11 +6,18 @@ import re
 from pathlib import Path
 
 import click
+from click.testing import CliRunner
 
 from cli.main import COMMANDS, program
 from cli.reference import reference
+from cli.topics import TOPICS
 
 ROOT = Path(__file__).parents[2]
+DOCUMENTS = [
+    *ROOT.glob("*.md"),
+    *ROOT.glob("*/*.md"),
+    *ROOT.glob("cli/topics/*.md"),
+]
 
 
 def test_the_reference_is_what_the_program_says() -> None:
@@ -19,11 +26,11 @@ def test_the_reference_is_what_the_program_says() -> None:
 
 
 def test_every_setting_is_in_the_reference_or_the_readme() -> None:
-    told = (ROOT / "README.md").read_text() + reference()
+    documented = reference() + "".join(text.read_text() for text in DOCUMENTS)
     for file in ROOT.glob("*/**/*.py"):
         if file.parts[len(ROOT.parts)] in {"seat_ledger", "projections", "cli"}:
             for name in re.findall(r'"(SEAT_LEDGER_[A-Z_]+)"', file.read_text()):
-                assert name in told, name
+                assert name in documented, name
 
 
 def test_every_option_says_what_it_does() -> None:
@@ -42,9 +49,17 @@ def test_every_option_says_what_it_does() -> None:
 
 
 def test_links_between_documents_lead_somewhere() -> None:
-    for document in [ROOT / "README.md", *ROOT.glob("*/README.md")]:
+    for document in DOCUMENTS:
         for target in re.findall(r"\]\(([^)#:]+)\)", document.read_text()):
             assert (document.parent / target).exists(), (document, target)
+
+
+def test_every_topic_is_linked_from_the_readme_and_shown_by_help() -> None:
+    readme = (ROOT / "README.md").read_text()
+    for topic in TOPICS:
+        assert f"(cli/topics/{topic}.md)" in readme, topic
+        shown = CliRunner().invoke(program, ["help", topic])
+        assert shown.output == (ROOT / "cli" / "topics" / f"{topic}.md").read_text()
 
 
 def test_no_address_in_the_lock_files() -> None:

@@ -25,16 +25,25 @@ ALTER TABLE ledger.person_key CLUSTER ON person_key_pkey;
 ALTER TABLE ledger.user_name CLUSTER ON user_name_pkey;
 
 -- Names in functions mean what they meant here, whatever the caller's path says.
-ALTER FUNCTION ledger.refuse_change() SET search_path = pg_catalog, pg_temp;
-ALTER FUNCTION ledger.next_recorded_at() SET search_path = pg_catalog, pg_temp;
-ALTER FUNCTION ledger.claim_account(uuid, bigint)
-    SET search_path = pg_catalog, pg_temp;
-ALTER FUNCTION ledger.begin_append(bigint, uuid, bigint)
-    SET search_path = pg_catalog, pg_temp;
-ALTER FUNCTION ledger.commands_naming(uuid, uuid)
-    SET search_path = pg_catalog, pg_temp;
-ALTER FUNCTION ledger.erase_person(uuid, uuid, text, text[])
-    SET search_path = pg_catalog, pg_temp;
+DO $$
+DECLARE
+    made record;
+BEGIN
+    FOR made IN
+        SELECT its.oid::regprocedure AS signature, its.prosecdef AS runs_as_owner
+          FROM pg_catalog.pg_proc AS its
+         WHERE its.pronamespace = 'ledger'::regnamespace
+           AND its.prokind = 'f'
+    LOOP
+        EXECUTE pg_catalog.format(
+            'ALTER FUNCTION %s SET search_path = pg_catalog, pg_temp', made.signature);
+        IF made.runs_as_owner THEN
+            EXECUTE pg_catalog.format(
+                'REVOKE ALL ON FUNCTION %s FROM PUBLIC', made.signature);
+        END IF;
+    END LOOP;
+END;
+$$;
 
 -- A row that is deleted or overwritten stays in its page, and VACUUM frees its place
 -- without clearing it. A table that is rewritten has pages of what is there alone.

@@ -15,8 +15,9 @@ from uuid import UUID
 import psycopg
 
 from seat_ledger.errors import SchemaMismatch
-from seat_ledger.store import access
+from seat_ledger.store import access, ownership
 from seat_ledger.store.connection import connect
+from seat_ledger.store.standing import APPEND_LOCK
 from seat_ledger.store.statistics import rewrite_statistics
 
 _LOCK = 7365617430
@@ -75,6 +76,16 @@ SELECT sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())
 """Makes the secret of the commands' digests anew where a restore left it out."""
 
 
+_POSITIONS = """
+SELECT pg_catalog.setval('ledger.stored_events_notification_id_seq', stored.last)
+  FROM (SELECT max(notification_id) AS last FROM ledger.stored_events) AS stored,
+       ledger.stored_events_notification_id_seq AS sequence
+ WHERE stored.last > sequence.last_value
+    OR (stored.last = sequence.last_value AND NOT sequence.is_called)
+"""
+"""Sets the sequence of positions behind the last event, where it was set back."""
+
+
 def migrate(conninfo: str, *, up_to: int | None = None) -> list[str]:
     """Bring the schema up to this program's; return the names of what was applied.
 
@@ -84,8 +95,10 @@ def migrate(conninfo: str, *, up_to: int | None = None) -> list[str]:
     with connect(conninfo, autocommit=True) as connection:
         connection.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
         connection.execute("SET client_min_messages = warning")
-        connection.execute("CREATE SCHEMA IF NOT EXISTS ledger")
-        connection.execute(_HISTORY)
+        ownership.check(connection, tuple(one.sql for one in migrations()))
+        with connection.transaction():
+            connection.execute("CREATE SCHEMA IF NOT EXISTS ledger")
+            connection.execute(_HISTORY)
         applied = _applied(connection)
         _check_history(applied)
         done = []
@@ -105,6 +118,11 @@ def migrate(conninfo: str, *, up_to: int | None = None) -> list[str]:
         if up_to is None:
             access.grant(connection)
             connection.execute(_DIGEST_KEY)
+            with connection.transaction():
+                connection.execute(
+                    "SELECT pg_catalog.pg_advisory_xact_lock(%s)", [APPEND_LOCK]
+                )
+                connection.execute(_POSITIONS)
         return done
 
 
@@ -157,9 +175,12 @@ def _applied(connection: psycopg.Connection[tuple[object, ...]]) -> dict[int, st
     ).fetchone()
     if found is None or not found[0]:
         return {}
-    rows = connection.execute(
-        "SELECT number, digest FROM ledger.schema_migration"
-    ).fetchall()
+    try:
+        rows = connection.execute(
+            "SELECT number, digest FROM ledger.schema_migration"
+        ).fetchall()
+    except psycopg.errors.UndefinedColumn:  # somebody else's: `migrate` says of whose
+        return {}
     return {int(str(number)): str(digest) for number, digest in rows}
 
 

@@ -1,0 +1,229 @@
+"""A connection lost at each message of each command: no damage, nothing lost.
+
+The short form takes a few messages of every command, each time others of them; the
+long form takes all: ``scripts/test -m long tests/faults/test_every_message.py``.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from seat_ledger import application as deciding
+from seat_ledger import chunk as chunks
+from seat_ledger.application import SeatLedger
+from seat_ledger.errors import LedgerError, OutcomeUnknown
+from seat_ledger.lines import LineOutcome
+from tests.checker import damage
+from tests.drafts import computed
+from tests.faults.cutting import Cutter, Way, settled
+
+PRO, STARTER = "sales/professional", "sales/starter"
+
+EFFECTIVE = "2025-04-01"
+OPEN = {
+    "op": "open_account",
+    "name": "Any",
+    "time_zone": "UTC",
+    "term_start": "2025-03-05",
+    "term_months": 12,
+    "billing_cycle_months": 1,
+}
+ANN = {"op": "add_user", "user": "ann", "email": "ann@x.example", "name": "Ann"}
+BOB = {"op": "add_user", "user": "bob", "email": "bob@x.example", "name": "Bob"}
+BUY = {"op": "buy_seats", "seat_type": PRO, "quantity": 3}
+GIVE = {"op": "assign_seat", "user": "ann", "seat_type": PRO}
+TAKE = {"op": "unassign_seat", "user": "ann", "seat_type": PRO}
+REDUCE = {"op": "reduce_seats", "seat_type": PRO, "quantity": 1}
+LET_IN = {"op": "grant_hub_access", "user": "bob", "hub": "service"}
+BASE = [OPEN, BUY, ANN, BOB, GIVE]
+INVOICE = {
+    "op": "issue_invoice",
+    "period": "2025-03-05",
+    "unit_prices": {PRO: "90.00"},
+    "currency": "EUR",
+}
+STEP = {
+    "op": "batch",
+    "commands": [TAKE, {**GIVE, "user": "bob"}, {**BUY, "quantity": 2}],
+}
+
+COMMANDS: dict[str, tuple[list[dict[str, Any]], dict[str, Any]]] = {
+    "open": ([], OPEN),
+    "zone": (BASE, {"op": "set_time_zone", "time_zone": "Europe/Amsterdam"}),
+    "policy": (BASE, {"op": "set_billing_policy", "mode": "peak"}),
+    "renew": ([*BASE, REDUCE], {"op": "renew", "effective_at": "2026-04-01"}),
+    "add": (
+        BASE,
+        {**ANN, "user": "eve", "email": "eve@x.example"}
+        | {"seats": [STARTER], "buy_if_needed": True},
+    ),
+    "permit": (
+        BASE,
+        {"op": "set_permissions", "user": "bob", "account_access": True},
+    ),
+    "grant": (BASE, LET_IN),
+    "revoke": ([*BASE, LET_IN], {**LET_IN, "op": "revoke_hub_access"}),
+    "remove": (BASE, {"op": "remove_user", "user": "bob"}),
+    "erase": (BASE, {"op": "erase_user", "user": "bob", "reason": "asked"}),
+    "buy": (BASE, BUY),
+    "reduce": (BASE, REDUCE),
+    "cancel": ([*BASE, REDUCE], {"op": "cancel_reduction", "seat_type": PRO}),
+    "assign": (BASE, {**GIVE, "user": "bob"}),
+    "unassign": (BASE, TAKE),
+    "reverse": (BASE, {"op": "reverse", "entry_key": "setup-4", "reason": "wrong"}),
+    "batch": (BASE, STEP),
+    "invoice": (BASE, {**INVOICE, "effective_at": "2025-05-01"}),
+    "invoice after a renewal": (
+        [*BASE, REDUCE],
+        {**INVOICE, "period": "2026-03-05", "effective_at": "2026-05-01"},
+    ),
+}
+LINES = [OPEN, BUY, ANN, GIVE, TAKE, BOB, {**GIVE, "user": "bob"}, LET_IN, REDUCE, BUY]
+LATE = {"op": "add_user", "user": "zoe", "email": "zoe@x.example", "name": "Zoe"}
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits before trying again."""
+    monkeypatch.setattr(deciding, "_pause", lambda *_: 0.0)
+    monkeypatch.setattr(chunks, "PAUSE", 0.0)
+
+
+@pytest.fixture(params=["cut", "terminate"])
+def cutter(shared_database: str, request: pytest.FixtureRequest) -> Iterator[Cutter]:
+    way: Way = request.param
+    with Cutter(shared_database, way) as found:
+        yield found
+
+
+def at(command: dict[str, Any]) -> dict[str, Any]:
+    """A command with an instant, unless it has one."""
+    if command["op"] in {"reverse", "erase_user"}:
+        return command
+    return {"effective_at": EFFECTIVE, **command}
+
+
+def prepared(conninfo: str, account: str, setup: list[dict[str, Any]]) -> None:
+    """Record what a command needs, undisturbed."""
+    with SeatLedger(conninfo) as ledger:
+        for n, one in enumerate(setup):
+            key = f"setup-{n}"
+            ledger.execute(
+                {**one, "effective_at": "2025-03-06", "account": account}
+                | {"idempotency_key": key}
+                | ({"effective_at": "2025-03-05"} if one is OPEN else {})
+            )
+
+
+def tried(
+    ledger: SeatLedger, command: dict[str, Any], conninfo: str
+) -> tuple[int, ...] | LedgerError:
+    """What a command recorded, or how it failed."""
+    compute = computed(conninfo, {PRO: 2})
+    try:
+        return ledger.execute(command, compute_invoice=compute).positions
+    except LedgerError as error:
+        return error
+
+
+def disturbed(cutter: Cutter, name: str, number: int, *, is_warm: bool) -> bool:
+    """Do a command, lose the connection at a message, and do it again.
+
+    False where the command has fewer messages.
+    """
+    account = f"{cutter.way}-{name}-{number}-{is_warm}".replace(" ", "-")
+    setup, command = COMMANDS[name]
+    command = {**at(command), "account": account, "idempotency_key": "this"}
+    if command["op"] == "issue_invoice":
+        command["invoice"] = account
+    prepared(cutter.direct, account, setup)
+    with SeatLedger(cutter.conninfo) as ledger:
+        if is_warm and setup:
+            ledger.execute({**at(LATE), "account": account}, dry_run=True)
+        cutter.arm(number)
+        first = tried(ledger, command, cutter.direct)
+        has_cut = cutter.disarm()
+        settled(cutter.direct)
+        again = ledger.execute(command, compute_invoice=computed(cutter.direct))
+        late = ledger.execute({**at(LATE), "account": account})
+        assert late.positions
+    if isinstance(first, LedgerError):
+        assert first.exit_code in {1, 10}, first
+        assert again.positions or name == "renew"
+        if not isinstance(first, OutcomeUnknown):
+            assert first.message.endswith("Nothing of it was written.")
+            assert not again.repeated
+    else:
+        assert (again.positions, again.repeated) == (first, True)
+    return has_cut
+
+
+def disturbed_file(cutter: Cutter, number: int) -> bool:
+    """The same with a file, two lines an append."""
+    account = f"{cutter.way}-file-{number}"
+    lines = [json.dumps({**at(one), "account": account}).encode() for one in LINES]
+    told: list[LineOutcome] = []
+    failed: LedgerError | None = None
+    with SeatLedger(cutter.conninfo) as ledger:
+        cutter.arm(number)
+        try:
+            told.extend(ledger.import_lines(lines, chunk=2))
+        except LedgerError as error:
+            failed = error
+        has_cut = cutter.disarm()
+        settled(cutter.direct)
+        again = list(ledger.import_lines(lines, chunk=3))
+    assert [one.line for one in again] == list(range(1, len(LINES) + 1))
+    for before, after in zip(told, again, strict=False):
+        assert before.outcome == "recorded"
+        assert (after.outcome, after.positions) == ("repeated", before.positions)
+    if failed is None:
+        assert len(told) == len(LINES)
+    elif told or "line" in failed.details:
+        assert failed.details["line"] == len(told) + 1
+        if "is not known" not in failed.message:
+            assert {one.outcome for one in again[len(told) :]} == {"recorded"}
+    return has_cut
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_survives_a_connection_lost_at_some_messages(
+    cutter: Cutter, name: str
+) -> None:
+    stride = 17 if cutter.way == "cut" else 5
+    for number in range(1 + list(COMMANDS).index(name) % stride, 10**6, stride):
+        if not disturbed(cutter, name, number, is_warm=True):
+            break
+    assert damage(cutter.direct) == []
+
+
+def test_a_file_survives_a_connection_lost_at_some_messages(cutter: Cutter) -> None:
+    for number in range(3, 10**6, 29 if cutter.way == "cut" else 7):
+        if not disturbed_file(cutter, number):
+            break
+    assert damage(cutter.direct) == []
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("is_warm", [True, False])
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_survives_a_connection_lost_at_any_message(
+    cutter: Cutter, name: str, is_warm: bool
+) -> None:
+    for number in itertools.count(1):
+        if not disturbed(cutter, name, number, is_warm=is_warm):
+            break
+    assert damage(cutter.direct) == []
+
+
+@pytest.mark.long
+def test_a_file_survives_a_connection_lost_at_any_message(cutter: Cutter) -> None:
+    for number in itertools.count(1):
+        if not disturbed_file(cutter, number):
+            break
+    assert damage(cutter.direct) == []
