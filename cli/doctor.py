@@ -304,6 +304,59 @@ def _persons(session: Session) -> str:
     return f"{found.users:,} users, {found.erased:,} of them erased"
 
 
+def _copies(session: Session) -> str:
+    """Whether values that an erasure must reach are copied where it does not reach."""
+    from projections.persons import PERSONAL  # noqa: PLC0415
+    from seat_ledger.store import statistics  # noqa: PLC0415
+    from seat_ledger.store.connection import connect  # noqa: PLC0415
+
+    with connect(session.conninfo(), autocommit=True) as connection:
+        found = statistics.columns_with_statistics(connection, PERSONAL)
+    if found:
+        raise LedgerError(
+            f"The server's statistics hold, or will hold, values of {found[0]}"
+            f"{f' and {len(found) - 1} columns more' if found[1:] else ''}, where no "
+            "erasure reaches them.",
+            try_="seat-ledger db migrate, as a superuser; or twice: seat-ledger "
+            "projection rebuild",
+        )
+    return "no statistics of keys, e-mails and names"
+
+
+def _logging(session: Session) -> str:
+    """What the server's log holds of what it is sent."""
+    from seat_ledger.store.connection import connect  # noqa: PLC0415
+    from seat_ledger.store.logging_settings import logged_values  # noqa: PLC0415
+
+    with connect(session.conninfo(), autocommit=True) as connection:
+        found = logged_values(connection)
+    if not found:
+        return "statements are logged without what they are given, or not at all"
+    return (
+        f"{', '.join(found)}: the server's log gets reasons, references and keys of "
+        "accounts; of persons only what is encrypted for the session"
+    )
+
+
+def _boundaries(session: Session) -> str:
+    """Whether this login could run code that a login of fewer rights has planted."""
+    from seat_ledger.store.access import exposed_to  # noqa: PLC0415
+    from seat_ledger.store.connection import connect  # noqa: PLC0415
+
+    with connect(session.conninfo(), autocommit=True) as connection:
+        login, may, others = exposed_to(connection)
+    if not others:
+        return f"nobody of fewer rights can plant code where {login} would run it"
+    raise LedgerError(
+        f"{login} can {may}, and reads tables that {', '.join(others[:3])} "
+        f"can put code into (triggers, views): SET ROLE "
+        "does not hold it back.",
+        try_="use a login for each work: one that migrates, one of seat_ledger_writer, "
+        "one of seat_ledger_projector, one of seat_ledger_reader; and no superuser for "
+        "any but the first",
+    )
+
+
 WITHOUT_DATABASE = {"python", "packages", "database", "secrets"}
 
 CHECKS: dict[str, Check] = {
@@ -321,7 +374,10 @@ CHECKS: dict[str, Check] = {
     "publications": server_checks.published,
     "projections": _projections,
     "roles": _roles,
+    "boundaries": _boundaries,
     "secrets": _secrets,
+    "copies": _copies,
+    "logging": _logging,
     "seals": _seals,
     "witnesses": _witnesses,
     "persons": _persons,

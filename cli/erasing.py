@@ -127,14 +127,19 @@ def _afterwards(
     from projections import engine  # noqa: PLC0415
 
     notes = []
+    forgotten = engine.forget(session.conninfo())
+    if not forgotten.tables:
+        notes.append(
+            "The tables of answers hold the person until a role that may write "
+            "catches up: seat-ledger projection run"
+        )
+    elif not (forgotten.files and result.cleared):
+        notes.append(
+            "Somebody holds a table, so old pages of its file still hold the person; "
+            "erase once more when it is free."
+        )
     for recorded in result.events:
-        user_id = recorded.event.originator_id
-        if not engine.forget(session.conninfo(), user_id):
-            notes.append(
-                "The tables of answers hold the person until a role that may write "
-                "catches up: seat-ledger projection run"
-            )
-        plain = ledger.plain_entry(user_id)
+        plain = ledger.plain_entry(recorded.event.originator_id)
         if plain is not None:
             notes.append(
                 f"Entry {plain} is of a version that was not sealed: the stored event "

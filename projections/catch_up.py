@@ -27,7 +27,7 @@ from projections.decoding import (
 )
 from projections.generation import Served
 from projections.locks import CATCH_UP_LOCK
-from projections.persons import erase_recorded
+from projections.persons import erase_recorded, erases, forget, rewrite
 from projections.pinning import settle
 from projections.queries import queries
 from projections.set_aside import EVERYTHING, scope_of
@@ -74,13 +74,15 @@ def catch_up(connection: _Connection, *, patient: bool = False) -> Served:
         return found
     if head - found.checkpoint > REBUILD_IS_FASTER and not patient:
         _check_few_are_missing(connection, found.checkpoint)
-    position = found.checkpoint
+    position, any_erased = found.checkpoint, erases(connection, found.checkpoint, head)
     while position < head:
         try:
             position = advance(connection, found.number, head)
         except Superseded:
             found = _served(connection)
             position = found.checkpoint
+    if any_erased:
+        rewrite(connection)
     return found._replace(checkpoint=position)
 
 
@@ -281,6 +283,8 @@ def locked_advance(connection: _Connection, number: int, head: int) -> int:
     if made["person"]:
         open_persons(connection, after, upto)
     erase_recorded(connection, after, upto)
+    if erases(connection, after, upto):
+        forget(connection)
     refresh(connection, after, upto)
     connection.execute(
         "UPDATE projection.generation SET position = %s, moved_at = clock_timestamp(), "

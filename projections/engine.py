@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from uuid import UUID
+from typing import NamedTuple
 
 import psycopg
 
 from projections import persons
 from projections.catalogue import TOPICS
 from projections.catch_up import catch_up
-from projections.generation import install
+from projections.generation import install as install_generation
+from projections.generation import renew_own
 from projections.locks import APPEND_LOCK
+from projections.statistics import remove_personal
 from projections.status import aside, made_at, status
 from seat_ledger.store.connection import connect
 
 __all__ = [
     "APPEND_LOCK",
     "TOPICS",
+    "Forgotten",
     "aside",
     "catch_up",
     "forget",
@@ -26,14 +29,33 @@ __all__ = [
 ]
 
 
-def forget(conninfo: str, user_id: UUID) -> bool:
-    """Take an erased person out of every table at once; False without the right to.
+def install(conninfo: str) -> bool:
+    """Make the first, empty generation; return whether there was none.
 
-    Catching up does it too, but not in the tables that a rebuild left behind.
+    Generations that are there are kept from copying persons into the statistics.
+    """
+    is_new = install_generation(conninfo)
+    if not is_new:
+        renew_own(conninfo)
+        remove_personal(conninfo)
+    return is_new
+
+
+class Forgotten(NamedTuple):
+    """Whether the tables hold nobody who is erased, and their files neither."""
+
+    tables: bool
+    files: bool
+
+
+def forget(conninfo: str) -> Forgotten:
+    """Take everybody who is erased out of every generation's tables, and their files.
+
+    Catching up takes them out of the tables; their files it leaves to VACUUM.
     """
     with connect(conninfo, role="projector", autocommit=True) as connection:
         try:
-            persons.forget(connection, user_id)
+            persons.forget(connection)
         except psycopg.errors.InsufficientPrivilege:
-            return False
-    return True
+            return Forgotten(tables=False, files=False)
+        return Forgotten(tables=True, files=persons.rewrite(connection))

@@ -13,6 +13,7 @@ from typing import Any
 
 from projections.reader import Knowledge, Reader, Row
 from seat_ledger.errors import LedgerError
+from seat_ledger.store.wrapping import Secret
 from seat_ledger.values import SeatRef, account_id, fold, parse_seat
 
 _POSITION = re.compile(r"#?([0-9]{1,18})", re.ASCII)
@@ -57,7 +58,7 @@ def numbers_of(reader: Reader, keys: Collection[str] | None) -> list[int] | None
     if keys is None:
         return None
     ids = [account_id(key) for key in keys]
-    rows = reader.ask("accounts", "numbers", account_ids=ids)
+    rows = reader.ask("accounts", "numbers", account_ids=Secret.ids(ids))
     return [row["account_no"] for row in rows]
 
 
@@ -76,7 +77,8 @@ def _called(reader: Reader, sought: Sought, key: str) -> list[Row]:
     """The account of a key; one that may not be looked at is not asked for (R76)."""
     if sought.accounts is not None and key not in sought.accounts:
         return []
-    return reader.ask("accounts", "numbers", account_ids=[account_id(key)])
+    ids = Secret.ids([account_id(key)])
+    return reader.ask("accounts", "numbers", account_ids=ids)
 
 
 def _one(reader: Reader, sought: Sought, key: str) -> list[int]:
@@ -106,8 +108,8 @@ def _invoices(
 ) -> Iterator[Row]:
     """The invoice of this very number."""
     upto = sought.known.position
-    named: dict[str, Any] = {"invoice": text, "upto": upto, "account_nos": numbers}
-    for row in reader.ask("billing", "issued_as", **named):
+    named: dict[str, Any] = {"invoice": Secret(text), "upto": upto}
+    for row in reader.ask("billing", "issued_as", **named, account_nos=numbers):
         yield _row("invoice", row["account_key"], invoice=text)
 
 
@@ -144,7 +146,7 @@ def _accounts(
         "accounts",
         "containing",
         sought.known,
-        text=text,
+        text=Secret(text),
         by_name=not sought.hidden,
         account_nos=numbers,
         after="",
@@ -165,8 +167,8 @@ def _users(
     found = reader.ask(
         "users",
         "beginning",
-        folded=folded,
-        folded_beyond=folded + _LAST,
+        folded=Secret(folded),
+        folded_beyond=Secret(folded + _LAST),
         account_nos=numbers,
         limit=sought.limit,
     )
@@ -175,7 +177,7 @@ def _users(
         more = reader.ask(
             "users",
             "containing",
-            folded=folded,
+            folded=Secret(folded),
             account_nos=numbers,
             after=0,
             limit=sought.limit,

@@ -17,6 +17,7 @@ from psycopg import sql
 
 from projections.catalogue import PROJECTIONS, ROOMS, TOPICS, indexes, versions
 from projections.locks import INSTALL_LOCK
+from projections.persons import quiet
 from projections.queries import queries, text
 from projections.set_aside import SetAside
 from seat_ledger.errors import SchemaMismatch
@@ -231,6 +232,7 @@ def make(connection: Connection) -> int:
         )
     for room in ROOMS:
         connection.execute(queries(room, "tables.sql")["table"])
+    quiet(connection, sql.Identifier(schema_of(number), "user_directory"))
     _vacuum(connection, "SET (autovacuum_enabled = off)")
     for room in _DEFINING:
         connection.execute(text(room, "definition.sql").encode())
@@ -313,21 +315,59 @@ def serve(connection: Connection, number: int) -> None:
     if _has_role(connection, READER_ROLE):
         _let_read(connection, READER_ROLE, schema_of(number))
     if _is_there(connection, schema_of(number, own=True)):
-        use_own = sql.SQL("SET LOCAL search_path TO {}, {}").format(
-            sql.Identifier(schema_of(number, own=True)), path
-        )
-        if not _is_there(connection, "projection_own"):
-            _make_schema(connection, "projection_own", ownership.SERVED_MARK)
-        connection.execute(use_own)
-        _let_read(connection, ACCOUNT_READER_ROLE, schema_of(number, own=True))
-        _let_use(connection, ACCOUNT_READER_ROLE, schema_of(number))
-        _point_views(connection, "projection_own")
-        _let_read(connection, ACCOUNT_READER_ROLE, "projection_own")
-        _let_see_checkpoint(connection)
-        connection.execute(sql.SQL("SET LOCAL search_path TO {}").format(path))
+        _serve_own(connection, number)
     _point_views(connection, "projection")
     if _has_role(connection, READER_ROLE):
         _let_read(connection, READER_ROLE, "projection")
+
+
+def _serve_own(connection: Connection, number: int) -> None:
+    """Point the views of readers of single accounts to a generation."""
+    own, path = (sql.Identifier(schema_of(number, own=one)) for one in (True, False))
+    if not _is_there(connection, "projection_own"):
+        _make_schema(connection, "projection_own", ownership.SERVED_MARK)
+    connection.execute(sql.SQL("SET LOCAL search_path TO {}, {}").format(own, path))
+    _let_read(connection, ACCOUNT_READER_ROLE, schema_of(number, own=True))
+    _let_use(connection, ACCOUNT_READER_ROLE, schema_of(number))
+    _point_views(connection, "projection_own")
+    _let_read(connection, ACCOUNT_READER_ROLE, "projection_own")
+    _let_see_checkpoint(connection)
+    connection.execute(sql.SQL("SET LOCAL search_path TO {}").format(path))
+
+
+_INHERITED = """
+SELECT space.nspname, parent.relname
+  FROM pg_catalog.pg_class AS parent
+  JOIN pg_catalog.pg_namespace AS space ON space.oid = parent.relnamespace
+ WHERE space.nspname ~ '^projection_[0-9]+_own$'
+   AND parent.relkind = 'r'
+"""
+
+
+def renew_own(conninfo: str) -> None:
+    """Replace what earlier versions made for readers of single accounts.
+
+    Those were parents of the tables with policies: a plan over them told how many rows
+    of others a condition met.
+    """
+    with (
+        connect(conninfo, role="projector", autocommit=True) as connection,
+        connection.transaction(),
+    ):
+        found = connection.execute(_INHERITED).fetchall()
+        for schema, table in found:
+            child = sql.Identifier(schema.removesuffix("_own"), table)
+            parent = sql.Identifier(schema, table)
+            change = sql.SQL("ALTER TABLE {} NO INHERIT {}")
+            connection.execute(change.format(child, parent))
+        for schema in {schema for schema, _ in found}:
+            drop_own = sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(schema))
+            connection.execute("SET LOCAL client_min_messages = warning")
+            connection.execute(drop_own)
+            number = int(schema.split("_")[1])
+            _make_own(connection, number)
+            if number in numbers(connection, "served"):
+                _serve_own(connection, number)
 
 
 def _point_views(connection: Connection, schema: str) -> None:

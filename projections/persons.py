@@ -14,16 +14,22 @@ from uuid import UUID
 import orjson
 import psycopg
 from psycopg import sql
+from psycopg.pq import TransactionStatus
 
 from projections.queries import queries
 from seat_ledger.sealing import CannotOpen, Person, Sealed, erased, unseal
+from seat_ledger.store.statistics import waiting_at_most
 from seat_ledger.values import fold
+
+PERSONAL = ("user_key", "email", "folded_key", "folded_email", "folded_name", "name")
+"""The columns of the directory that an erasure overwrites."""
 
 MANY = 20_000
 """Persons that are opened before they are copied."""
 
 _Connection = psycopg.Connection[Any]
 _DECODE = queries("users", "decode.sql")
+_PERSONAL = queries("users", "personal.sql")
 COLUMNS = (
     ("user_no", "int8"),
     ("user_id", "uuid"),
@@ -126,28 +132,83 @@ def keys(connection: _Connection) -> Keys:
     return Keys(*row)
 
 
-def forget(connection: _Connection, user_id: UUID) -> None:
-    """Take a person out of every generation's directory, the kept ones too.
+def forget(connection: _Connection) -> int:
+    """Take everybody who is erased out of every generation's directory; how many rows.
 
-    Catching up does the same to the served one; a kept one is never caught up, nor is
-    what a killed rebuild left.
+    Catching up does the same of what it takes to the one that is served; a kept one is
+    never caught up, nor is what a killed rebuild left. One whose table is being indexed
+    is left out: it is caught up before it is served.
     """
-    label = erased(user_id).user_key
-    found = connection.execute(
-        "SELECT 'projection_' || number FROM projection.generation"
-    ).fetchall()
-    for (schema,) in found:
-        with suppress(psycopg.errors.UndefinedTable):  # dropped by a rebuild meanwhile
+    changed = 0
+    for directory in directories(connection):
+        with suppress(*_NOT_NOW), connection.transaction():
             connection.execute(
-                sql.SQL(
-                    "UPDATE {}.user_directory SET user_key = %(label)s, "
-                    "email = %(label)s, folded_key = %(label)s, "
-                    "folded_email = %(label)s, folded_name = %(label)s, "
-                    "name = %(label)s "
-                    "WHERE user_id = %(id)s"
-                ).format(sql.Identifier(schema)),
-                {"label": label, "id": user_id},
+                sql.SQL("LOCK TABLE {} IN ROW EXCLUSIVE MODE NOWAIT").format(directory)
             )
+            changed += connection.execute(
+                sql.SQL(_PERSONAL["forget"].decode()).format(directory)
+            ).rowcount
+    return changed
+
+
+_NOT_NOW = (psycopg.errors.UndefinedTable, psycopg.errors.LockNotAvailable)
+"""A table that a rebuild drops meanwhile, or is at work on."""
+
+
+def erases(connection: _Connection, after: int, upto: int) -> bool:
+    """Whether anybody is erased in ``(after, upto]``."""
+    row = connection.execute(
+        _PERSONAL["erases"], {"after": after, "upto": upto}
+    ).fetchone()
+    return row is not None and bool(row[0])
+
+
+def directories(connection: _Connection) -> list[sql.Identifier]:
+    """The directory of every generation."""
+    rows = connection.execute(
+        "SELECT number FROM projection.generation ORDER BY number"
+    ).fetchall()
+    return [sql.Identifier(f"projection_{row[0]}", "user_directory") for row in rows]
+
+
+def rewrite(connection: _Connection) -> bool:
+    """Leave no older version of a row in the directories' files.
+
+    VACUUM frees a row's place without clearing it. False where somebody reads for
+    longer than it may be waited for, or inside a transaction, where it cannot be done.
+    """
+    done = connection.info.transaction_status == TransactionStatus.IDLE
+    if not done:
+        return False
+    with waiting_at_most(connection, "1s"):
+        for directory in directories(connection):
+            done &= _rewrite(connection, directory)
+    return done
+
+
+def _rewrite(connection: _Connection, directory: sql.Identifier) -> bool:
+    for _ in range(_TRIES):
+        with suppress(psycopg.errors.UndefinedTable):
+            try:
+                connection.execute(sql.SQL("VACUUM (FULL) {}").format(directory))
+            except psycopg.errors.LockNotAvailable:
+                continue
+        return True
+    return False
+
+
+_TRIES = 5
+
+
+def quiet(connection: _Connection, directory: sql.Identifier) -> None:
+    """Keep ANALYZE from copying personal data into the statistics."""
+    changes = [
+        sql.SQL("ALTER COLUMN {} SET STATISTICS 0").format(sql.Identifier(name))
+        for name in PERSONAL
+    ]
+    connection.execute(
+        sql.SQL("ALTER TABLE {} {}").format(directory, sql.SQL(", ").join(changes))
+    )
 
 
 def _entry(  # noqa: PLR0913, PLR0917  the columns of a row

@@ -32,6 +32,7 @@ from seat_ledger.errors import (
 )
 from seat_ledger.references import Called, ambiguous, meant
 from seat_ledger.store.connection import become, connect, sees_store, unavailable
+from seat_ledger.store.wrapping import Secret, open_wrapping
 from seat_ledger.values import FOREVER, account_id, as_word, fold, shown
 
 __all__ = [
@@ -121,6 +122,7 @@ class Reader:
             if read_only:
                 self.connection.execute("SET default_transaction_read_only = on")
             acts = become(self.connection, "reader")
+            open_wrapping(self.connection)
             self.sees_store = acts or sees_store(self.connection)
             self._pin(catch_up=catch_up)
         except BaseException:
@@ -373,7 +375,7 @@ class Reader:
             "users",
             "called",
             account_no=account.no,
-            folded=fold(reference),
+            folded=Secret(fold(reference)),
             id=reference if _ID.fullmatch(reference) else None,
         )
         if not rows:

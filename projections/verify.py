@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+import orjson
 import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
@@ -30,12 +31,12 @@ from projections.decoding import (
     naming_unreadable,
     persons,
 )
-from projections.persons import COLUMNS
 from projections.pinning import pin
 from projections.queries import queries
 from projections.set_aside import EVERYTHING, SetAside, scope_of
 from projections.upsert import columns_of
 from seat_ledger.store.connection import connect
+from seat_ledger.store.wrapping import Secret, open_wrapping
 
 ACCOUNTS_AT_ONCE = 50
 SECONDS_AT_ONCE = 1.0
@@ -105,6 +106,7 @@ def verify(
     """Hold the served tables against the store. Raises SchemaMismatch."""
     began = time.monotonic()
     with connect(conninfo, role="projector", autocommit=True) as connection:
+        open_wrapping(connection)
         found = pin(connection)
         result = Verified(found.checkpoint, found.aside)
         result.scope = scope_of(connection) if found.aside else EVERYTHING
@@ -276,13 +278,13 @@ class _Full:
 
         Whose erasure is not caught up yet is left out: the key is gone already.
         """
-        asked = queries("users", "decode.sql")
+        asked = queries("users", "decode.sql") | queries("users", "personal.sql")
         found = persons(self.connection, after, upto)
         given = {
             "after": after,
             "upto": upto,
             "known": self.result.position,
-            **{name: [getattr(entry, name) for entry in found] for name, _ in COLUMNS},
+            "persons": Secret(orjson.dumps([one._asdict() for one in found]).decode()),
         }
         scope = b"user_no > %(after)s::bigint AND user_no <= %(upto)s::bigint AND "
         scope += asked["not_erased_later"]

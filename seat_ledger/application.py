@@ -56,7 +56,8 @@ class Result(NamedTuple):
 
     `due` are the positions of renewals that were processed first (R37). `repeated`
     says that the same command was recorded before under this key (R73); `erased` is
-    what a person reads as who was erased.
+    what a person reads as who was erased. `cleared` is false where older versions of
+    the person's rows are still in the tables' files: the same erasure tries again.
     """
 
     positions: tuple[int, ...]
@@ -64,6 +65,7 @@ class Result(NamedTuple):
     due: tuple[RecordedEvent, ...] = ()
     repeated: bool = False
     erased: str | None = None
+    cleared: bool = True
 
 
 class SeatLedger(Desk):
@@ -228,7 +230,11 @@ class SeatLedger(Desk):
         append = self.append_of(
             workspace, key, b"" if command.erases else digest, decision
         )
-        return _result(workspace, decision, *self._append(workspace, append, decision))
+        result = _result(
+            workspace, decision, *self._append(workspace, append, decision)
+        )
+        cleared = decision.erased is None or self.ledger.rewrite_persons()
+        return result._replace(cleared=cleared)
 
     def renew_before(
         self, command: Command, first: RenewFirst, caller: Caller
@@ -281,7 +287,14 @@ class SeatLedger(Desk):
             events.append(RecordedEvent(position, recorded_at, event.TOPIC, event))
         gone = [one.event for one in events if one.topic == UserErased.TOPIC]
         label = erased(gone[0].originator_id).user_key if gone else None
-        return Result(tuple(positions), tuple(events), repeated=True, erased=label)
+        cleared = not command.erases or self.ledger.rewrite_persons()
+        return Result(
+            tuple(positions),
+            tuple(events),
+            repeated=True,
+            erased=label,
+            cleared=cleared,
+        )
 
 
 def _result(

@@ -29,7 +29,7 @@ from seat_ledger.invoice import ComputeInvoice, InvoiceDraft, InvoiceRequest
 from seat_ledger.judgement import judge
 from seat_ledger.money import Currency
 from seat_ledger.refusals import explain, name_holders
-from seat_ledger.sealing import Person
+from seat_ledger.sealing import ERASED, Person
 from seat_ledger.timeline import Violation
 from seat_ledger.user import User
 from seat_ledger.values import (
@@ -469,6 +469,7 @@ class Deliberation:
 
     def _add_user(self, op: asked.AddUser, act: Act, later: Sequence[Step]) -> None:
         check_email(op.email)
+        _check_not_reserved(op.user)
         seat_types = [parse_seat_type(seat) for seat in op.seats]
         if op.super_admin and seat_types:
             raise CommandRefused(
@@ -673,3 +674,17 @@ class Deliberation:
         asked.SetBillingPolicy: _set_billing_policy,
         asked.IssueInvoice: _issue_invoice,
     }
+
+
+def _check_not_reserved(user_key: str) -> None:
+    """Refuse a new user's key that reads as somebody erased. Raises CommandRefused.
+
+    Such a word names one person who was erased, and nobody else may answer to it.
+    """
+    if user_key.casefold().startswith(ERASED):
+        raise CommandRefused(
+            "key_reserved",
+            f"A key that begins with {ERASED!r} names somebody who was erased; "
+            f"{shown(user_key)} cannot be a user's.",
+            try_="choose another key",
+        )

@@ -188,6 +188,7 @@ REFUSALS: dict[str, str] = {
     "invoice_not_found": "no invoice of the store has this number, as known",
     "invoice_number_taken": "an invoice of the store has this number already (R64)",
     "invalid_email": "not an e-mail address",
+    "key_reserved": "the key reads as somebody who was erased",
     "no_free_seat": "no seat of the type is free for the whole time (R24, R26)",
     "no_pending_reduction": "no reduction of the type is pending then (R18)",
     "no_seat_held": "no open-ended holding of the type is live then (R27)",

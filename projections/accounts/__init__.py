@@ -8,6 +8,7 @@ from typing import Any
 
 from projections import holdings
 from projections.reader import AccountFacts, Knowledge, Reader, Row, utc
+from seat_ledger.store.wrapping import Secret
 from seat_ledger.values import account_id
 
 
@@ -33,13 +34,13 @@ def page(  # noqa: PLR0913  where to look, and how far
     numbers = None
     if only is not None:
         ids = [account_id(key) for key in only]
-        rows = reader.ask("accounts", "numbers", account_ids=ids)
+        rows = reader.ask("accounts", "numbers", account_ids=Secret.ids(ids))
         numbers = [row["account_no"] for row in rows]
     found = reader.ask(
         "accounts",
         "containing",
         known,
-        text="",
+        text=Secret(""),
         by_name=False,
         account_nos=numbers,
         after=after,

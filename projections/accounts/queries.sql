@@ -41,8 +41,9 @@ SELECT account_no, account_key
 -- Accounts by a part of key or name, by key; a page.
 SELECT account_no, account_key, name
   FROM account
- WHERE (strpos(lower(account_key), lower(%(text)s::text)) > 0
-        OR (%(by_name)s::boolean AND strpos(lower(name), lower(%(text)s::text)) > 0))
+ WHERE (strpos(lower(account_key), (SELECT lower(ledger.unwrapped(%(text)s::bytea)))) > 0
+        OR (%(by_name)s::boolean
+            AND strpos(lower(name), (SELECT lower(ledger.unwrapped(%(text)s::bytea)))) > 0))
    AND (%(account_nos)s::bigint[] IS NULL
         OR account_no = ANY (%(account_nos)s::bigint[]))
    AND account_no <= %(known)s::bigint
@@ -54,7 +55,8 @@ SELECT account_no, account_key, name
 -- The numbers and names of some accounts.
 SELECT account_no, account_key, name
   FROM account
- WHERE account_id = ANY (%(account_ids)s::uuid[]);
+ WHERE account_id = ANY (
+       CAST((SELECT ledger.unwrapped(%(account_ids)s::bytea)) AS uuid[]));
 
 -- with_seat --
 -- Accounts that have bought a seat; a page.

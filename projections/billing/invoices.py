@@ -13,6 +13,7 @@ from projections.reader import AccountFacts, Knowledge, Reader, Row, utc
 from seat_ledger.calendar import BillingPeriod, DateRun
 from seat_ledger.errors import NotFound
 from seat_ledger.money import Currency, exactly, plain
+from seat_ledger.store.wrapping import Secret
 from seat_ledger.values import shown
 
 
@@ -101,7 +102,7 @@ def find(
     rows = reader.ask(
         "billing",
         "issued_as",
-        invoice=invoice,
+        invoice=Secret(invoice),
         upto=known.position,
         account_nos=account_nos,
     )

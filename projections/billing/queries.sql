@@ -53,7 +53,7 @@ SELECT account.account_key, said.account_no, said.position, said.recorded_at,
   FROM journal AS said
   JOIN account ON account.account_no = said.account_no
  WHERE said.topic = 'InvoiceIssued'
-   AND said.details ->> 'invoice' = %(invoice)s::text
+   AND said.details ->> 'invoice' = (SELECT ledger.unwrapped(%(invoice)s::bytea))
    AND (%(account_nos)s::bigint[] IS NULL
         OR said.account_no = ANY (%(account_nos)s::bigint[]))
    AND said.position <= %(upto)s::bigint;

@@ -7,6 +7,7 @@ from typing import Any
 
 from projections import holdings
 from projections.reader import AccountFacts, Knowledge, Reader, Row, utc
+from seat_ledger.store.wrapping import Secret
 from seat_ledger.values import SeatType, fold
 
 _AT_ONCE = 200
@@ -78,7 +79,7 @@ def _ids(reader: Reader, user_nos: list[int]) -> dict[int, str]:
 
 def find(reader: Reader, text: str, as_of: datetime, known: Knowledge) -> list[Row]:
     """Users of all accounts by a part of key, e-mail or name, with what each holds."""
-    found = reader.ask("users", "find", folded=fold(text))
+    found = reader.ask("users", "find", folded=Secret(fold(text)))
     wanted = list(dict.fromkeys(row["account_no"] for row in found))
     keys = reader.account_keys(wanted)
     rows = []

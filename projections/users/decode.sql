@@ -64,18 +64,6 @@ UPDATE user_directory AS person
  WHERE person.user_id = erased.user_id
    AND person.user_key <> erased.label;
 
--- opened --
--- Persons that were opened in the client, as rows of the directory.
-SELECT user_no, user_id, account_no, user_key, email, folded_key, folded_email,
-       folded_name, name
-  FROM unnest(
-       %(user_no)s::bigint[], %(user_id)s::uuid[], %(account_no)s::bigint[],
-       %(user_key)s::text[], %(email)s::text[], %(folded_key)s::text[],
-       %(folded_email)s::text[], %(folded_name)s::text[], %(name)s::text[]
-       ) AS opened (
-       user_no, user_id, account_no, user_key, email, folded_key, folded_email,
-       folded_name, name);
-
 -- not_erased_later --
 -- A condition: the person's erasure is not beyond what is known.
 user_id NOT IN (

@@ -1,11 +1,11 @@
 -- called --
 -- Every user that ever had a key or an e-mail, compared as folded; or has an id.
-SELECT user_no, user_key, email, folded_key = %(folded)s::text AS by_key,
-       folded_email = %(folded)s::text AS by_email
+SELECT user_no, user_key, email, folded_key = (SELECT ledger.unwrapped(%(folded)s::bytea)) AS by_key,
+       folded_email = (SELECT ledger.unwrapped(%(folded)s::bytea)) AS by_email
   FROM user_directory
  WHERE account_no = %(account_no)s::bigint
-   AND (folded_key = %(folded)s::text
-        OR folded_email = %(folded)s::text
+   AND (folded_key = (SELECT ledger.unwrapped(%(folded)s::bytea))
+        OR folded_email = (SELECT ledger.unwrapped(%(folded)s::bytea))
         OR user_id = %(id)s::uuid)
  ORDER BY user_no;
 
@@ -86,9 +86,9 @@ SELECT user_no, effective_at, position, super_admin, account_access
 -- Users of all accounts by a part of key, e-mail or name.
 SELECT person.user_no, person.account_no, person.user_key, person.email, person.name
   FROM user_directory AS person
- WHERE strpos(person.folded_key, %(folded)s::text) > 0
-    OR strpos(person.folded_email, %(folded)s::text) > 0
-    OR strpos(person.folded_name, %(folded)s::text) > 0
+ WHERE strpos(person.folded_key, (SELECT ledger.unwrapped(%(folded)s::bytea))) > 0
+    OR strpos(person.folded_email, (SELECT ledger.unwrapped(%(folded)s::bytea))) > 0
+    OR strpos(person.folded_name, (SELECT ledger.unwrapped(%(folded)s::bytea))) > 0
  ORDER BY person.account_no, person.user_key;
 
 -- account_of --
@@ -101,8 +101,8 @@ SELECT user_no, account_no
 -- Users of all accounts, or of some, whose key or e-mail begins so; by two indexes.
 (SELECT account_no, user_no, user_key, email, name
    FROM user_directory
-  WHERE folded_key >= %(folded)s::text
-    AND folded_key < %(folded_beyond)s::text
+  WHERE folded_key >= (SELECT ledger.unwrapped(%(folded)s::bytea))
+    AND folded_key < (SELECT ledger.unwrapped(%(folded_beyond)s::bytea))
     AND (%(account_nos)s::bigint[] IS NULL
          OR account_no = ANY (%(account_nos)s::bigint[]))
   ORDER BY folded_key, user_no
@@ -110,8 +110,8 @@ SELECT user_no, account_no
 UNION
 (SELECT account_no, user_no, user_key, email, name
    FROM user_directory
-  WHERE folded_email >= %(folded)s::text
-    AND folded_email < %(folded_beyond)s::text
+  WHERE folded_email >= (SELECT ledger.unwrapped(%(folded)s::bytea))
+    AND folded_email < (SELECT ledger.unwrapped(%(folded_beyond)s::bytea))
     AND (%(account_nos)s::bigint[] IS NULL
          OR account_no = ANY (%(account_nos)s::bigint[]))
   ORDER BY folded_email, user_no
@@ -121,9 +121,9 @@ UNION
 -- Users of all accounts, or of some, by a part of key, e-mail or name; a page.
 SELECT account_no, user_no, user_key, email, name
   FROM user_directory
- WHERE (strpos(folded_key, %(folded)s::text) > 0
-        OR strpos(folded_email, %(folded)s::text) > 0
-        OR strpos(folded_name, %(folded)s::text) > 0)
+ WHERE (strpos(folded_key, (SELECT ledger.unwrapped(%(folded)s::bytea))) > 0
+        OR strpos(folded_email, (SELECT ledger.unwrapped(%(folded)s::bytea))) > 0
+        OR strpos(folded_name, (SELECT ledger.unwrapped(%(folded)s::bytea))) > 0)
    AND (%(account_nos)s::bigint[] IS NULL
         OR account_no = ANY (%(account_nos)s::bigint[]))
    AND user_no > %(after)s::bigint

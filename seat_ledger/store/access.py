@@ -21,6 +21,9 @@ from seat_ledger.store.connection import become
 
 ROLES = ("owner", "writer", "projector", "reader")
 _PART = re.compile(r"^-- ([a-z]+) --$", re.MULTILINE)
+_PATH = "SET LOCAL search_path = pg_catalog, pg_temp"
+"""Nobody who may make objects elsewhere decides what a name means here."""
+
 _OWN = """
 CREATE FUNCTION pg_temp.own(space oid, schema name, owner name) RETURNS void
 LANGUAGE plpgsql AS $$
@@ -67,6 +70,7 @@ def grant(connection: psycopg.Connection[Any]) -> Access:
     try:
         with connection.transaction():
             connection.execute("SET LOCAL client_min_messages = warning")
+            connection.execute(_PATH)
             connection.execute(parts["roles"])
             connection.execute(_OWN)
             _name_schemas(connection)
@@ -79,6 +83,7 @@ def grant(connection: psycopg.Connection[Any]) -> Access:
         try:
             with connection.transaction():
                 _name_schemas(connection)
+                connection.execute(_PATH)
                 connection.execute(parts[part])
         except psycopg.errors.InsufficientPrivilege:
             told.append(lacking)
@@ -118,6 +123,46 @@ def standing(connection: psycopg.Connection[Any]) -> Standing:
     if not acting:
         lacking = "The login is a member of none of the ledger's roles."
     return Standing(row[0], tuple(acting), lacking)
+
+
+_EXPOSED = """
+SELECT session_user,
+       CASE WHEN own.rolsuper THEN 'do everything'
+            WHEN pg_has_role(own.oid, 'seat_ledger_owner', 'MEMBER')
+            THEN 'change the tables of the write side'
+            WHEN pg_has_role(own.oid, 'seat_ledger_writer', 'MEMBER')
+            THEN 'append' END AS may,
+       ARRAY(SELECT other.rolname::text
+               FROM pg_catalog.pg_roles AS other
+              WHERE other.rolcanlogin
+                AND NOT other.rolsuper
+                AND other.oid <> own.oid
+                AND NOT pg_has_role(other.oid, own.oid, 'MEMBER')
+                AND pg_has_role(other.oid, 'seat_ledger_projector', 'MEMBER')
+              ORDER BY 1) AS others
+  FROM pg_catalog.pg_roles AS own
+ WHERE own.rolname = session_user
+   AND EXISTS (SELECT FROM pg_catalog.pg_roles
+                WHERE rolname = 'seat_ledger_projector')
+   AND EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'seat_ledger_owner')
+   AND EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'seat_ledger_writer')
+   AND (pg_has_role(own.oid, 'seat_ledger_projector', 'MEMBER')
+        OR pg_has_role(own.oid, 'seat_ledger_reader', 'MEMBER'))
+"""
+
+
+def exposed_to(connection: psycopg.Connection[Any]) -> tuple[str, str, list[str]]:
+    """The login, what it may do, and which logins could make it do that for them.
+
+    Whoever is of the projector's role owns the tables that are read, and may put code
+    there, which runs in the session of whoever reads or fills them. SET ROLE does not
+    hold such code back: it can be taken back. So a login that may more than the
+    projector should not read there while others are of that role.
+    """
+    row = connection.execute(_EXPOSED).fetchone()
+    if row is None or row[1] is None:
+        return str(row[0] if row else "this login"), "", []
+    return row[0], row[1], list(row[2])
 
 
 def _reads_single_accounts(connection: psycopg.Connection[Any]) -> bool:

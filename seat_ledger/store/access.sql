@@ -67,6 +67,9 @@ GRANT DELETE ON ledger.person_key TO seat_ledger_writer;
 GRANT UPDATE (user_key, folded_email) ON ledger.user_name TO seat_ledger_writer;
 GRANT UPDATE (digest) ON ledger.recorded_command TO seat_ledger_writer;
 
+GRANT EXECUTE ON FUNCTION ledger.rewrite_person_keys(), ledger.rewrite_user_names()
+   TO seat_ledger_writer;
+
 GRANT SELECT ON ledger.stored_events, ledger.schema_migration, ledger.person_key,
                 ledger.user_name, ledger.sealed_checkpoint, ledger.sealed_tile,
                 ledger.identity
@@ -97,10 +100,11 @@ $$;
 REVOKE ALL ON ALL TABLES IN SCHEMA ledger FROM seat_ledger_account_reader;
 GRANT USAGE ON SCHEMA ledger TO seat_ledger_account_reader;
 GRANT SELECT ON ledger.schema_migration TO seat_ledger_account_reader;
+-- Its own, by a function that runs as the tables' owner (projections/own.sql).
+REVOKE ALL ON FUNCTION ledger.readable_accounts() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION ledger.readable_accounts()
+   TO seat_ledger_account_reader, seat_ledger_projector;
 GRANT EXECUTE ON FUNCTION ledger.note_answered(timestamptz)
-   TO seat_ledger_account_reader;
--- A policy shows what concerns the login, and no more.
-GRANT SELECT (login, account_id) ON ledger.account_reader
    TO seat_ledger_account_reader;
 
 -- making --

@@ -24,6 +24,7 @@ from seat_ledger.snapshot import SNAPSHOT_TOPIC, AccountSnapshot, WrittenSnapsho
 from seat_ledger.store.connection import become
 from seat_ledger.store.recorder import SCHEMA, LedgerRecorder
 from seat_ledger.store.session import LedgerConnection
+from seat_ledger.store.wrapping import open_wrapping
 
 for _name in ("psycopg", "psycopg.pool"):  # the library silences them at import
     logging.getLogger(_name).setLevel(logging.NOTSET)
@@ -75,6 +76,7 @@ class LedgerDatastore(PostgresDatastore):
         def after_connect(connection: Connection[Any]) -> None:
             connection.autocommit = True
             become(connection, "writer")
+            open_wrapping(connection)
             connection.execute(
                 "SELECT set_config('idle_in_transaction_session_timeout', %s, false)",
                 [f"{milliseconds}ms"],

@@ -9,6 +9,7 @@ not fight with VACUUM, ANALYZE or index builds as the library's table lock does.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -17,7 +18,7 @@ from uuid import UUID
 
 import orjson
 import psycopg
-from eventsourcing.persistence import StoredEvent
+from eventsourcing.persistence import PersistenceError, StoredEvent
 from eventsourcing.postgres import PostgresApplicationRecorder, PostgresDatastore
 from psycopg import Connection, Cursor
 from psycopg.rows import DictRow
@@ -27,6 +28,10 @@ from seat_ledger.errors import OutcomeUnknown, SchemaMismatch
 from seat_ledger.head import Head
 from seat_ledger.store.connection import is_lost
 from seat_ledger.store.standing import APPEND_LOCK
+from seat_ledger.store.wrapping import Secret, SecretBytes
+
+REWRITE_TRIES = 5
+"""How often a table is tried to be rewritten, a second each, after an erasure."""
 
 SCHEMA = "ledger"
 MOVED = "SL001"
@@ -72,10 +77,16 @@ class UserName(NamedTuple):
 
 
 ADD_NAME = (
-    "WITH kept AS (INSERT INTO ledger.person_key (user_id, key) VALUES (%s, %s)) "
+    "WITH kept AS (INSERT INTO ledger.person_key (user_id, key) "
+    "VALUES (%s, ledger.unwrapped_bytes(%s))) "
     "INSERT INTO ledger.user_name "
     "(user_id, account_id, user_key, folded_key, folded_email) "
-    "VALUES (%s, %s, %s, %s, %s)"
+    "VALUES (%s, %s, ledger.unwrapped(%s), ledger.unwrapped(%s), "
+    "ledger.unwrapped(%s))"
+)
+_ADD_COMMAND = (
+    "INSERT INTO ledger.recorded_command "
+    "VALUES (%s, %s, ledger.unwrapped_bytes(%s), '{}')"
 )
 
 
@@ -180,7 +191,7 @@ class LedgerRecorder(PostgresApplicationRecorder):
         self.append_statement = SQL(
             "WITH stored AS ({insert}), kept AS ("
             "INSERT INTO ledger.recorded_command "
-            "SELECT %s, %s, %s, coalesce("
+            "SELECT %s, %s, ledger.unwrapped_bytes(%s), coalesce("
             "(array_agg(notification_id ORDER BY notification_id))[%s:], '{{}}') "
             "FROM stored) "
             "SELECT notification_id, recorded_at FROM stored ORDER BY 1"
@@ -229,16 +240,15 @@ class LedgerRecorder(PostgresApplicationRecorder):
             cursor.execute(
                 ADD_NAME,
                 [
-                    *(name.user_id, name.person_key),
+                    *(name.user_id, SecretBytes(name.person_key)),
                     *(name.user_id, append.account_id),
-                    *(name.user_key, name.folded_key, name.folded_email),
+                    *map(Secret, (name.user_key, name.folded_key, name.folded_email)),
                 ],
             )
-        command = [append.account_id, append.command_key, append.digest]
+        digest = SecretBytes(append.digest)
+        command = [append.account_id, append.command_key, digest]
         if not stored_events:
-            cursor.execute(
-                "INSERT INTO ledger.recorded_command VALUES (%s, %s, %s, '{}')", command
-            )
+            cursor.execute(_ADD_COMMAND, command)
             self._erase(cursor, append, naming)
             return Appended((), None)
         events = [
@@ -267,6 +277,29 @@ class LedgerRecorder(PostgresApplicationRecorder):
                 "SELECT ledger.erase_person(%s, %s, %s, %s)",
                 [user_id, append.account_id, reads_as, list(naming)],
             )
+
+    def rewrite_persons(self) -> bool:
+        """Leave no older version of a person's key or names in the tables' files.
+
+        False where somebody holds a table for longer than it may be waited for; what
+        is erased is erased all the same, and only its old pages remain.
+        """
+        for table in ("person_keys", "user_names"):
+            if not self._rewrite(SQL(f"SELECT ledger.rewrite_{table}()")):
+                return False
+        return True
+
+    def _rewrite(self, statement: SQL) -> bool:
+        """Run a rewriting statement, a few times where the table is in use."""
+        for _ in range(REWRITE_TRIES):
+            try:
+                with self.datastore.get_connection() as connection:
+                    connection.execute(statement)
+            except (PersistenceError, psycopg.Error):
+                time.sleep(0.1)
+            else:
+                return True
+        return False
 
     def _fetch_ids_after_insert_events(
         self, curs: Cursor[DictRow], *_: Any, **__: Any
@@ -330,11 +363,14 @@ class LedgerRecorder(PostgresApplicationRecorder):
     def user_ids(self, account_id: UUID, name: str) -> tuple[list[UUID], list[UUID]]:
         """The ids of all users ever called so, folded: by key, and by e-mail."""
         rows = self._all(
-            "SELECT user_id, folded_key = %(name)s AS by_key, "
-            "folded_email = %(name)s AS by_email FROM ledger.user_name "
-            "WHERE account_id = %(account)s "
-            "AND (folded_key = %(name)s OR folded_email = %(name)s)",
-            {"account": account_id, "name": name},
+            "WITH reference AS MATERIALIZED ("
+            "SELECT ledger.unwrapped(%(name)s) AS name) "
+            "SELECT user_id, folded_key = (SELECT name FROM reference) AS by_key, "
+            "folded_email = (SELECT name FROM reference) AS by_email "
+            "FROM ledger.user_name WHERE account_id = %(account)s "
+            "AND (folded_key = (SELECT name FROM reference) "
+            "OR folded_email = (SELECT name FROM reference))",
+            {"account": account_id, "name": Secret(name)},
         )
         return (
             [row["user_id"] for row in rows if row["by_key"]],
@@ -347,15 +383,19 @@ class LedgerRecorder(PostgresApplicationRecorder):
         """The same as :meth:`user_ids` for many names of many accounts."""
         rows = self._all(
             "WITH asked AS MATERIALIZED ("
-            "SELECT * FROM unnest(%(accounts)s::uuid[], %(names)s::text[]) "
-            "AS asked(account, name)) "
+            "SELECT * FROM unnest(%(accounts)s::uuid[], "
+            "ARRAY(SELECT json_array_elements_text("
+            "ledger.unwrapped(%(names)s)::json))) AS asked(account, name)) "
             "SELECT account, name, user_id, true AS by_key, false AS by_email "
             "FROM asked JOIN ledger.user_name "
             "ON account_id = account AND folded_key = name UNION ALL "
             "SELECT account, name, user_id, false, true "
             "FROM asked JOIN ledger.user_name "
             "ON account_id = account AND folded_email = name",
-            {"accounts": [a for a, _ in asked], "names": [n for _, n in asked]},
+            {
+                "accounts": [account for account, _ in asked],
+                "names": Secret(orjson.dumps([name for _, name in asked]).decode()),
+            },
         )
         found: dict[tuple[UUID, str], tuple[list[UUID], list[UUID]]] = {
             one: ([], []) for one in asked

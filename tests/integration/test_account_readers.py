@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import uuid
 from collections.abc import Iterator
@@ -26,6 +27,12 @@ from tests.integration.tables import PRO, catch_up, fill, poison
 from tests.integration.test_roles import DENIED, PROGRAM
 
 OWN, OTHER = ("acme", "bolt"), "other"
+REFUSED = (
+    DENIED,
+    psycopg.errors.ObjectNotInPrerequisiteState,
+    psycopg.errors.WrongObjectType,
+)
+"""No right to it, or a view over a function, which takes neither rows nor policies."""
 EVERY_VIEW = """
 SELECT view.relname, 'security_invoker=true' = ANY (view.reloptions)
   FROM pg_class AS view
@@ -148,18 +155,17 @@ def test_it_sees_nothing_else(database: str, login: str) -> None:
     for statement in denied:
         try:
             ask(login, statement)
-        except DENIED:
+        except REFUSED:
             continue
         let_through.append(statement)
     assert let_through == []
-    with pytest.raises(DENIED, match="row-level security"):
-        ask(
-            login,
-            "SET row_security = off; "
-            f"SELECT account_key FROM projection_{number}_own.account",
-        )
-    logins = ask(login, "SELECT DISTINCT login FROM ledger.account_reader")
-    assert len(logins) == 1
+    keys = f"SELECT account_key FROM projection_{number}_own.account"
+    with psycopg.connect(login) as connection:
+        connection.execute("SET row_security = off")
+        assert {row[0] for row in connection.execute(keys).fetchall()} == set(OWN)
+    for table in ("ledger.account_reader", "pg_catalog.pg_statistic"):
+        with pytest.raises(DENIED):
+            ask(login, f"SELECT count(*) FROM {table}")
 
 
 @pytest.mark.both_versions
@@ -204,16 +210,146 @@ def test_no_function_of_its_own_sees_what_is_hidden(database: str, login: str) -
 
 
 def test_nobody_elses_tables_know_of_it(database: str) -> None:
-    """The planner goes by policies where there are some, so there are none."""
+    """The planner goes by policies and parents where there are some: there are none."""
     number = served(database)
     guarded = "SELECT count(*) FILTER (WHERE relrowsecurity), count(*) FROM pg_class "
-    guarded += "WHERE relkind = 'r' AND relnamespace = %s::regnamespace"
+    guarded += "WHERE relkind = %s AND relnamespace = %s::regnamespace"
     many = len(PROJECTIONS) + 1  # and the accounts set aside
-    assert ask(database, guarded, f"projection_{number}") == [(0, many)]
-    assert ask(database, guarded, f"projection_{number}_own") == [(many, many)]
-    assert ask(database, f"SELECT count(*) FROM ONLY projection_{number}_own.journal")[
-        0
-    ] == (0,)
+    assert ask(database, guarded, "r", f"projection_{number}") == [(0, many)]
+    assert ask(database, guarded, "r", f"projection_{number}_own") == [(0, 0)]
+    assert ask(database, guarded, "v", f"projection_{number}_own") == [(0, many)]
+    assert ask(database, "SELECT count(*) FROM pg_inherits") == [(0,)]
+
+
+RELATIONS = """
+SELECT space.nspname, made.relname, its.attname, its.atttypid::regtype::text
+  FROM pg_class AS made
+  JOIN pg_namespace AS space ON space.oid = made.relnamespace
+  JOIN pg_attribute AS its ON its.attrelid = made.oid
+ WHERE (space.nspname = 'ledger' OR space.nspname LIKE 'projection%%')
+   AND made.relkind IN ('r', 'v', 'm', 'p')
+   AND its.attnum > 0
+   AND NOT its.attisdropped
+   AND has_schema_privilege(space.oid, 'USAGE')
+   AND has_column_privilege(made.oid, its.attnum, 'SELECT')
+ ORDER BY 1, 2, its.attnum
+"""
+CALLED = """
+SELECT space.nspname || '.' || made.proname
+       || CASE made.pronargs WHEN 0 THEN '()' ELSE '(1000000)' END
+  FROM pg_proc AS made
+  JOIN pg_namespace AS space ON space.oid = made.pronamespace
+ WHERE space.nspname LIKE 'projection%_own'
+   AND made.proretset
+   AND has_function_privilege(made.oid, 'EXECUTE')
+"""
+PLANNERS = (
+    "",
+    "SET enable_seqscan = off",
+    "SET enable_indexscan = off; SET enable_bitmapscan = off",
+    "SET enable_hashjoin = off; SET enable_mergejoin = off",
+)
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for part in plan.get("Plans", ()):
+        yield from nodes(part)
+
+
+def plan_of(connection: Any, statement: str, *given: Any) -> list[dict[str, Any]]:
+    explain = f"EXPLAIN (ANALYZE, VERBOSE, BUFFERS, FORMAT JSON) {statement}"
+    row = connection.execute(explain, given or None).fetchone()
+    return list(nodes(row[0][0]["Plan"]))
+
+
+@pytest.mark.both_versions
+def test_no_plan_tells_of_rows_that_it_does_not_see(database: str, login: str) -> None:
+    """What a plan counts and estimates is the same whatever others hold."""
+    others = [
+        {"user": f"zoe{n}", "email": f"zoe{n}@other.example", "name": f"Zoe {n}"}
+        for n in range(2)
+    ]
+    with SeatLedger(database) as ledger:
+        for one in others:
+            ledger.add_user(OTHER, **one)
+    assert run(database, "user", "list", "-a", OTHER).returncode == 0
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("ANALYZE")
+    guesses = {OTHER} | {value for one in others for value in one.values()}
+    for planner in PLANNERS:
+        with psycopg.connect(login, autocommit=True) as connection:
+            connection.execute(planner)
+            columns = connection.execute(RELATIONS).fetchall()
+            functions = [row[0] for row in connection.execute(CALLED).fetchall()]
+            assert len({row[:2] for row in columns}) > 20
+            assert len(functions) > 15
+            for schema, table, column, _ in columns:
+                wrong = guessed(connection, f"{schema}.{table}", column, guesses)
+                assert wrong == [], (planner, schema, table, column, wrong)
+            for function in functions:
+                assert reads(plan_of(connection, f"SELECT * FROM {function}")) == set()
+
+
+def guessed(connection: Any, table: str, column: str, guesses: set[str]) -> list[Any]:
+    """Guesses of others' values that a plan tells from a value that nobody has."""
+    statement = f"SELECT 1 FROM {table} WHERE {column}::text = %s"
+    nobody = told_by(plan_of(connection, statement, "nobody has this"))
+    return [
+        (guess, found)
+        for guess in sorted(guesses)
+        if (found := told_by(plan_of(connection, statement, guess))) != nobody
+    ]
+
+
+_COUNTED = re.compile("Rows|Loops|Node Type|Heap Fetches|Workers|Batches")
+
+
+def told_by(plan: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What the nodes of a plan count and estimate."""
+    return [
+        {name: value for name, value in node.items() if _COUNTED.search(name)}
+        for node in plan
+    ]
+
+
+def reads(plan: list[dict[str, Any]]) -> set[str]:
+    """The tables that a plan reads, but for the catalog."""
+    return {
+        f"{node['Schema']}.{node['Relation Name']}"
+        for node in plan
+        if "Relation Name" in node and node["Schema"] != "pg_catalog"
+    }
+
+
+@pytest.mark.both_versions
+def test_no_statistic_and_no_message_of_a_plan_reaches_it(
+    database: str, login: str
+) -> None:
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("ANALYZE")
+    messages: list[str] = []
+    with psycopg.connect(login, autocommit=True) as connection:
+        connection.add_notice_handler(lambda one: messages.append(str(one)))
+        for view in ("pg_stats", "pg_stats_ext", "pg_stats_ext_exprs"):
+            seen = (
+                f"SELECT count(*) FROM {view} WHERE schemaname ~ '^(ledger|projection)'"
+            )
+            seen += " AND tablename NOT IN ('generation', 'schema_migration')"
+            assert connection.execute(seen).fetchone() == (0,), view
+        for setting in ("debug_print_plan", "debug_print_rewritten"):
+            connection.execute(f"SET {setting} = on")
+        connection.execute("SET client_min_messages = log")
+        connection.execute("SELECT account FROM projection_own.user_directory")
+        tables = "SELECT oid::text FROM pg_class WHERE relkind IN ('r', 'i') "
+        tables += "AND relnamespace = %s::regnamespace"
+        connection.execute("SET client_min_messages = warning")
+        hidden = [
+            row[0]
+            for row in connection.execute(tables, [f"projection_{served(database)}"])
+        ]
+        relations = re.findall(r":relid (\d+)", " ".join(messages))
+        assert set(relations) & set(hidden) == set()
 
 
 def test_a_right_that_is_taken_back_is_gone_at_once(database: str, login: str) -> None:

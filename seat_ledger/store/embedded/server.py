@@ -322,7 +322,8 @@ class EmbeddedServer:
     def _launch(self, binaries: Path, user: ServerUser | None, folder: Path) -> None:
         """Start the server, and wait until it takes connections."""
         log = self.data / "start.log"
-        options = f"-c unix_socket_directories={folder}"
+        # A recycled segment holds what it logged, erased persons too, until it is used.
+        options = f"-c unix_socket_directories={folder} -c wal_recycle=off"
         command: list[Path | str] = [
             binaries / "pg_ctl",
             "start",

@@ -19,6 +19,7 @@ from seat_ledger.errors import SchemaMismatch
 from seat_ledger.store import access, ownership
 from seat_ledger.store.connection import connect
 from seat_ledger.store.standing import APPEND_LOCK
+from seat_ledger.store.statistics import rewrite_statistics
 from seat_ledger.values import fold
 
 _LOCK = 7365617430
@@ -122,6 +123,8 @@ def migrate(
                     [migration.number, migration.name, migration.digest],
                 )
             done.append(f"{migration.number:04}_{migration.name}")
+        if done and applied:
+            rewrite_statistics(connection)
         if up_to is None:
             for lacking in access.grant(connection).told:
                 tell(lacking)

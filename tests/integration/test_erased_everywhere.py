@@ -1,0 +1,281 @@
+"""After an erasure the whole data folder holds nobody who was erased.
+
+The server logs every statement with all that it is given, as an operator may have it
+do; persons are asked for by key, e-mail and name, analysed, rebuilt into a second
+generation, and erased by the command and by the library. Then every file is searched.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from projections import engine, persons
+from projections.rebuild import rebuild
+from projections.verify import verify
+from seat_ledger.application import SeatLedger
+from seat_ledger.errors import CommandRefused
+from seat_ledger.store import schema, statistics, tools
+from tests.in_process import Program
+
+LOGGED = {
+    "log_statement": "all",
+    "log_min_duration_statement": "0",
+    "log_parameter_max_length": "-1",
+    "log_parameter_max_length_on_error": "-1",
+    "log_error_verbosity": "verbose",
+    "log_temp_files": "0",
+    "session_preload_libraries": "auto_explain",
+    "auto_explain.log_min_duration": "0",
+    "auto_explain.log_analyze": "on",
+    "auto_explain.log_verbose": "on",
+    "auto_explain.log_settings": "on",
+    "auto_explain.log_nested_statements": "on",
+}
+BY_COMMAND, BY_LIBRARY, ALIVE = 4, 12, 60
+
+
+class Marked:
+    """Persons whose key, e-mail and name can be found wherever they stand."""
+
+    def __init__(self, count: int) -> None:
+        self.mark = f"zq{uuid4().hex[:10]}"
+        self.persons = [
+            {
+                "user": f"{self.mark}k{n}",
+                "email": f"{self.mark}E{n}@x.example",
+                "name": f"Name {self.mark}n{n}",
+            }
+            for n in range(count)
+        ]
+
+
+@pytest.fixture
+def logged_database(database: str, server: str) -> Iterator[str]:
+    """A database whose server logs all that it is sent."""
+    name = database.rpartition("dbname=")[2]
+    with psycopg.connect(server, autocommit=True) as connection:
+        for setting, value in LOGGED.items():
+            connection.execute(
+                sql.SQL("ALTER DATABASE {} SET {} = {}").format(
+                    sql.Identifier(name),
+                    sql.SQL(".").join(map(sql.Identifier, setting.split("."))),
+                    sql.Literal(value),
+                )
+            )
+        try:
+            yield database
+        finally:
+            connection.execute(
+                sql.SQL("ALTER DATABASE {} RESET ALL").format(sql.Identifier(name))
+            )
+
+
+def open_account(ledger: SeatLedger, key: str) -> None:
+    ledger.open_account(
+        key,
+        name="Acme BV",
+        time_zone="UTC",
+        term_start="2025-03-05",
+        term_months=12,
+        billing_cycle_months=1,
+    )
+
+
+def folder_of(conninfo: str) -> Path:
+    with psycopg.connect(conninfo) as connection:
+        row = connection.execute("SHOW data_directory").fetchone()
+    assert row is not None
+    return Path(row[0])
+
+
+def settle(conninfo: str) -> None:
+    """What an operator does: VACUUM, and the checkpoints after which WAL is gone."""
+    with psycopg.connect(conninfo, autocommit=True) as connection:
+        connection.execute("VACUUM")
+        for _ in range(2):
+            connection.execute("SELECT pg_switch_wal()")
+            connection.execute("CHECKPOINT")
+
+
+def holding(folder: Path, marks: list[bytes]) -> dict[str, list[bytes]]:
+    """Every file of a folder that holds one of the marks, in any case."""
+    found: dict[str, list[bytes]] = {}
+    for file in sorted(folder.rglob("*")):
+        if not file.is_file():
+            continue
+        whole = file.read_bytes()
+        lower = whole.lower()
+        own = [mark for mark in marks if mark in whole or mark.lower() in lower]
+        if own:
+            found[str(file.relative_to(folder))] = own[:3]
+    return found
+
+
+def ask_for_everybody(program: Program, account: str, marked: Marked) -> None:
+    for person in marked.persons[:3]:
+        for reference in (person["user"], person["email"]):
+            words = ("user", "history", reference, "-a", account)
+            program.json(*words)
+            assert program.json("user", "find", reference)["rows"]
+        assert program.json("user", "find", person["name"])["rows"]
+
+
+def keys_of(conninfo: str) -> dict[str, bytes]:
+    with psycopg.connect(conninfo) as connection:
+        rows = connection.execute(
+            "SELECT name.user_key, held.key FROM ledger.person_key AS held "
+            "JOIN ledger.user_name AS name USING (user_id)"
+        ).fetchall()
+    return {key: bytes(secret) for key, secret in rows}
+
+
+def analyze(conninfo: str) -> None:
+    with psycopg.connect(conninfo, autocommit=True) as connection:
+        connection.execute("ANALYZE")
+
+
+@pytest.mark.both_versions
+def test_an_erased_person_stands_in_no_file_of_the_server(
+    logged_database: str, tmp_path: Path
+) -> None:
+    database, program = logged_database, Program(logged_database, tmp_path)
+    gone, alive = Marked(BY_COMMAND + BY_LIBRARY), Marked(ALIVE)
+    with SeatLedger(database) as ledger:
+        open_account(ledger, "acme")
+        lines = [
+            json.dumps({"op": "add_user", "account": "acme", **person}).encode()
+            for person in [*gone.persons[5:], *alive.persons]
+        ]
+        outcomes = {one.outcome for one in ledger.import_lines(lines)}
+        assert outcomes == {"recorded"}
+        for person in gone.persons[:5]:
+            ledger.add_user("acme", **person)
+        ledger.grant_hub_access(
+            "acme", user=alive.persons[0]["user"], hub="sales",
+            idempotency_key="k-1",
+        )  # fmt: skip
+        ask_for_everybody(program, "acme", gone)
+        analyze(database)
+        assert rebuild(database).error is None
+        analyze(database)
+        assert {one.status for one in verify(database, full=True).rows} == {"same"}
+        keys = keys_of(database)
+        for n, person in enumerate(gone.persons):
+            if n < BY_COMMAND:
+                reference = person["email"] if n % 2 else person["user"]
+                words = ("user", "erase", reference, "-a", "acme", "--reason", "asked")
+                assert program.run(*words, "--yes").status == 0
+            else:
+                done = ledger.erase_user("acme", user=person["user"], reason="asked")
+                assert done.cleared
+    assert program.run("projection", "run").status == 0
+    settle(database)
+    marks = [gone.mark.encode()]
+    for person in gone.persons:
+        secret = keys[person["user"]]
+        marks += [secret, secret.hex().encode()]
+    folder = folder_of(database)
+    assert holding(folder, marks) == {}
+    logged = [file.read_bytes() for file in (folder / "log").iterdir()]
+    assert any(b"ledger.unwrapped" in whole for whole in logged)
+    dump = tmp_path / "dump"
+    dump.mkdir()
+    assert tools.run(database, "pg_dump", ("-f", os.fspath(dump / "all.sql"))) == 0
+    assert holding(dump, marks) == {}
+    assert holding(folder, [alive.mark.encode()])  # the search finds what is there
+
+
+@pytest.mark.both_versions
+def test_an_upgrade_removes_what_analyze_copied_before(empty_database: str) -> None:
+    schema.migrate(empty_database, up_to=10)
+    mark = f"zq{uuid4().hex[:10]}"
+    with psycopg.connect(empty_database, autocommit=True) as connection:
+        connection.execute(
+            "INSERT INTO ledger.user_name SELECT gen_random_uuid(), "
+            "gen_random_uuid(), %(mark)s || n, %(mark)s || n || '@x.example' "
+            "FROM generate_series(1, 50) AS n",
+            {"mark": mark},
+        )
+        connection.execute(
+            "INSERT INTO ledger.person_key SELECT user_id, "
+            "sha256(user_key::bytea) FROM ledger.user_name"
+        )
+        connection.execute("ANALYZE")
+        assert statistics.columns_with_statistics(connection, persons.PERSONAL)
+        folder = folder_of(empty_database)
+        schema.migrate(empty_database)
+        engine.install(empty_database)
+        connection.execute("DELETE FROM ledger.user_name")
+        connection.execute("ANALYZE")
+        assert not statistics.columns_with_statistics(connection, persons.PERSONAL)
+        connection.execute("CHECKPOINT")
+        row = connection.execute("SELECT pg_relation_filepath('pg_statistic')")
+        (path,) = row.fetchone() or (None,)
+    assert mark.encode() not in (folder / str(path)).read_bytes()
+
+
+@pytest.mark.both_versions
+def test_generations_of_before_are_kept_from_copying_persons(
+    database: str, ledger: SeatLedger
+) -> None:
+    open_account(ledger, "acme")
+    for person in Marked(3).persons:
+        ledger.add_user("acme", **person)
+    with psycopg.connect(database, autocommit=True) as connection:
+        assert rebuild(database).error is None
+        for (number,) in connection.execute(
+            "SELECT number FROM projection.generation"
+        ).fetchall():
+            for column in persons.PERSONAL:
+                connection.execute(
+                    f"ALTER TABLE projection_{number}.user_directory "
+                    f"ALTER COLUMN {column} SET STATISTICS -1".encode()
+                )
+        connection.execute("ANALYZE")
+        assert len(statistics.columns_with_statistics(connection, persons.PERSONAL)) > 4
+        assert not engine.install(database)
+        assert not statistics.columns_with_statistics(connection, persons.PERSONAL)
+
+
+def test_an_erasure_that_was_cut_off_after_its_append_is_completed_by_repeating(
+    database: str, ledger: SeatLedger, tmp_path: Path
+) -> None:
+    open_account(ledger, "acme")
+    marked, program = Marked(2), Program(database, tmp_path)
+    for person in marked.persons:
+        ledger.add_user("acme", **person)
+    assert program.run("projection", "run").status == 0
+    assert rebuild(database).error is None
+    done = ledger.erase_user("acme", user=marked.persons[0]["user"], reason="asked")
+    erased_name, other = (one["name"] for one in marked.persons)
+    assert names_in_generations(database) == {erased_name: 2, other: 2}
+    words = ("user", "erase", str(done.erased), "-a", "acme", "--reason", "again")
+    assert program.run(*words, "--yes").status == 0
+    assert names_in_generations(database) == {str(done.erased): 2, other: 2}
+
+
+def names_in_generations(conninfo: str) -> dict[str, int]:
+    """How many generations call a person so."""
+    found: dict[str, int] = {}
+    with psycopg.connect(conninfo) as connection:
+        for directory in persons.directories(connection):
+            statement = sql.SQL("SELECT name FROM {}").format(directory)
+            for (name,) in connection.execute(statement).fetchall():
+                found[name] = found.get(name, 0) + 1
+    return found
+
+
+@pytest.mark.parametrize("key", ["erased-41cffb4ce939", "Erased-x"])
+def test_nobody_is_called_like_somebody_erased(ledger: SeatLedger, key: str) -> None:
+    open_account(ledger, "acme")
+    with pytest.raises(CommandRefused) as refused:
+        ledger.add_user("acme", user=key, email="x@x.example", name="X")
+    assert refused.value.code == "key_reserved"
