@@ -317,8 +317,8 @@ def _copies(session: Session) -> str:
             f"The server's statistics hold, or will hold, values of {found[0]}"
             f"{f' and {len(found) - 1} columns more' if found[1:] else ''}, where no "
             "erasure reaches them.",
-            try_="seat-ledger db migrate, as a superuser; or twice: seat-ledger "
-            "projection rebuild",
+            try_="'seat-ledger db migrate' as a superuser; or twice "
+            "'seat-ledger projection rebuild'",
         )
     return "no statistics of keys, e-mails and names"
 
