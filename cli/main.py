@@ -5,20 +5,21 @@ from __future__ import annotations
 import difflib
 import importlib
 import io
-import json
 import os
 import sys
-import tempfile
-import traceback
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import click
 
-from cli.session import Session, option_database
-from cli.streams import ReaderLeft, drop_output, prepare
 from seat_ledger import __version__
+from seat_ledger.cli.options.session import Session, option_database
+from seat_ledger.cli.output.failures import (
+    keep_traceback,
+    print_failure,
+    print_json_failure,
+)
+from seat_ledger.cli.output.streams import ReaderLeft, drop_output, prepare
 from seat_ledger.errors import (
     LedgerError,
     OutputClosed,
@@ -28,29 +29,29 @@ from seat_ledger.errors import (
 )
 
 COMMANDS = {
-    "account": ("cli.account:group", "Open, renew and look at accounts."),
-    "batch": ("cli.batch:batch", "Record several commands as one step."),
-    "billing": ("cli.billing:group", "Periods, billable seats, and why."),
-    "db": ("cli.db:group", "The database: start, stop, migrate."),
-    "demo": ("cli.demo:demo", "Import a shipped history, and ask it questions."),
-    "doctor": ("cli.doctor:doctor", "Say what works and what does not."),
-    "event": ("cli.event:group", "The journal; reversals."),
+    "account": ("commands.account:group", "Open, renew and look at accounts."),
+    "batch": ("commands.batch:batch", "Record several commands as one step."),
+    "billing": ("commands.billing:group", "Periods, billable seats, and why."),
+    "db": ("commands.db:group", "The database: start, stop, migrate."),
+    "demo": ("commands.demo:demo", "Import a shipped history, and ask it questions."),
+    "doctor": ("commands.doctor:doctor", "Say what works and what does not."),
+    "event": ("commands.event:group", "The journal; reversals."),
     "export": (
-        "cli.exporting:export",
+        "commands.export:export",
         "Whole tables as CSV, JSON Lines or Parquet.",
     ),
-    "help": ("cli.topics:help_", "Concepts, audits, operations, formats."),
-    "import": ("cli.importing:import_", "Record the commands of a file."),
+    "help": ("topics:help_", "Concepts, audits, operations, formats."),
+    "import": ("commands.import_file:import_", "Record the commands of a file."),
     "integrity": (
-        "cli.integrity:group",
+        "commands.integrity:group",
         "Tamper evidence: seal, verify, prove, check a proof.",
     ),
-    "invoice": ("cli.invoice:group", "Issue, show, reproduce and audit invoices."),
-    "projection": ("cli.projection:group", "The tables that answers come from."),
-    "report": ("cli.reporting:report", "A report of an account, to pass on."),
-    "seat": ("cli.seat:group", "Buy, assign and look at seats."),
-    "serve": ("cli.console.command:serve", "The console: answers in a browser."),
-    "user": ("cli.user:group", "Add, change and look at users."),
+    "invoice": ("commands.invoice:group", "Issue, show, reproduce and audit invoices."),
+    "projection": ("commands.projection:group", "The tables that answers come from."),
+    "report": ("commands.report:report", "A report of an account, to pass on."),
+    "seat": ("commands.seat:group", "Buy, assign and look at seats."),
+    "serve": ("console.command:serve", "The console: answers in a browser."),
+    "user": ("commands.user:group", "Add, change and look at users."),
 }
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 EPILOG = """\b
@@ -76,7 +77,8 @@ class Commands(click.Group):
         if found is None:
             return None
         module, attribute = found[0].split(":")
-        command: click.Command = getattr(importlib.import_module(module), attribute)
+        imported = importlib.import_module(f"seat_ledger.cli.{module}")
+        command: click.Command = getattr(imported, attribute)
         return command
 
     def format_commands(self, _: click.Context, formatter: click.HelpFormatter) -> None:
@@ -124,61 +126,43 @@ def main(args: list[str] | None = None) -> int:  # noqa: PLR0911  one per outcom
         return 130
     except click.ClickException as error:
         if wants_json:
-            return _tell_json("usage", 2, error.format_message(), None)
-        return _tell_usage(error)
+            return print_json_failure("usage", 2, error.format_message(), None)
+        return _usage(error)
     except ReaderLeft:  # what was found is found all the same
         drop_output()
         return session.exit_code
     except SystemExit as ended:  # click's way out of completion
         return ended.code if isinstance(ended.code, int) else 0
     except Exception as error:  # noqa: BLE001  whatever it is, it is told in words
-        return _tell_failure(error, session, as_json=wants_json)
+        return _failed(error, session, as_json=wants_json)
 
 
-def _tell_failure(error: Exception, session: Session, *, as_json: bool) -> int:
+def _failed(error: Exception, session: Session, *, as_json: bool) -> int:
     """Say what ended a command; a bug is what nothing here has words for."""
     if isinstance(error, LedgerError):
         if isinstance(error, OutputClosed | OutputNotWritten):
             drop_output()
-        return tell(error, as_json=as_json)
+        return print_failure(error, as_json=as_json)
     if isinstance(error, OSError):
         drop_output()
         what = f"{error.filename}: " if error.filename else ""
-        return tell(SystemRefused(f"{what}{system_reason(error)}."), as_json=as_json)
+        return print_failure(
+            SystemRefused(f"{what}{system_reason(error)}."), as_json=as_json
+        )
     from seat_ledger.store.connection import explained  # noqa: PLC0415
 
     failure = explained(session.database or session.embedded, error)
-    return _bug(error) if failure is None else tell(failure, as_json=as_json)
+    return _bug(error) if failure is None else print_failure(failure, as_json=as_json)
 
 
-def tell(error: LedgerError, *, as_json: bool) -> int:
-    """Say what went wrong, on stderr; return the exit status."""
-    if as_json:
-        return _tell_json(error.code, error.exit_code, error.message, error.try_)
-    from cli.render import harmless, say  # noqa: PLC0415
-
-    lines: tuple[int, ...] = getattr(error, "lines", ())
-    where = f" (line {', '.join(map(str, lines))} of the batch)" if lines else ""
-    say(f"Error: {harmless(error.message)}{where}")
-    if error.try_:
-        say(f"Try: {harmless(error.try_)}")
-    return error.exit_code
-
-
-def _tell_usage(error: click.ClickException) -> int:
+def _usage(error: click.ClickException) -> int:
     """Say how a command is used, and what of it was typed wrongly."""
-    from cli.render import say  # noqa: PLC0415
+    from seat_ledger.cli.output.render import say  # noqa: PLC0415
 
     told = io.StringIO()
     error.show(told)
     say(told.getvalue().rstrip("\n"))
     return 2
-
-
-def _tell_json(code: str, status: int, message: str, hint: str | None) -> int:
-    told = {"type": "error", "code": code, "exit": status, "message": message}
-    print(json.dumps({**told, "try": hint}), file=sys.stderr)
-    return status
 
 
 def _wants_json(arguments: list[str]) -> bool:
@@ -199,21 +183,6 @@ def _bug(error: BaseException) -> int:
     return 70
 
 
-_LONGEST_TRACEBACK = 100_000
-
-
-def keep_traceback(error: BaseException) -> Path:
-    """Keep a bug's traceback in a file of its own; return where."""
-    kept = "".join(traceback.format_exception(error))
-    if len(kept) > _LONGEST_TRACEBACK:
-        half = _LONGEST_TRACEBACK // 2
-        kept = f"{kept[:half]}\n[…]\n{kept[-half:]}"
-    handle, name = tempfile.mkstemp(prefix="seat-ledger-", suffix=".txt")
-    with os.fdopen(handle, "w", errors="backslashreplace") as file:
-        file.write(kept)
-    return Path(name)
-
-
 def run() -> Any:
     """The entry point of the installed program."""
     prepare()
@@ -224,7 +193,7 @@ def run() -> Any:
         drop_output()
     except OutputNotWritten as error:
         drop_output()
-        status = status or tell(error, as_json=False)
+        status = status or print_failure(error, as_json=False)
     sys.exit(status)
 
 

@@ -9,23 +9,20 @@ from collections.abc import Iterator
 
 import click
 
-import cli
-import projections
 import seat_ledger
-from cli.main import COMMANDS, program
-from cli.topics import TOPICS, title_of
-from projections.catalogue import ROOMS
-from projections.queries import text
+from seat_ledger.cli.main import COMMANDS, program
+from seat_ledger.cli.topics import TOPICS, title_of
+from seat_ledger.domain.events import EVENT_CLASSES
 from seat_ledger.errors import REFUSALS, CommandRefused, LedgerError
-from seat_ledger.events import EVENT_CLASSES
+from seat_ledger.projections.engine.registry import ROOMS
+from seat_ledger.projections.engine.sql_files import text
 from seat_ledger.settings import Settings
 
 
 def failures() -> list[type[LedgerError]]:
     """Every kind of failure that has a code of its own, by exit status."""
-    for package in (seat_ledger, projections, cli):
-        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
-            importlib.import_module(module.name)
+    for module in pkgutil.walk_packages(seat_ledger.__path__, "seat_ledger."):
+        importlib.import_module(module.name)
     found = [kind for kind in _kinds_of(LedgerError) if "code" in vars(kind)]
     found.remove(CommandRefused)
     return sorted(found, key=lambda kind: (kind.exit_code, kind.code))

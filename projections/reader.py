@@ -18,22 +18,18 @@ from uuid import UUID
 import psycopg
 from psycopg.rows import dict_row
 
-from projections import catch_up as catching_up
-from projections.contracts import AccountFacts, Row, facts_of
-from projections.locks import APPEND_LOCK
-from projections.pinning import pin
-from projections.queries import question
-from projections.set_aside import SetAside
-from seat_ledger.errors import (
-    CommandRefused,
-    LedgerError,
-    NotFound,
-    SchemaMismatch,
-)
-from seat_ledger.references import Called, ambiguous, meant
+from seat_ledger.domain.references import Called, ambiguous, meant
+from seat_ledger.domain.values import FOREVER, account_id, as_word, fold, shown
+from seat_ledger.errors import CommandRefused, LedgerError, NotFound, SchemaMismatch
+from seat_ledger.projections.contracts import AccountFacts, Row
+from seat_ledger.projections.engine import catch_up as catching_up
+from seat_ledger.projections.engine.contracts import facts_of
+from seat_ledger.projections.engine.locks import APPEND_LOCK
+from seat_ledger.projections.engine.set_aside import SetAside
+from seat_ledger.projections.engine.snapshot import pin
+from seat_ledger.projections.engine.sql_files import question
 from seat_ledger.store.connection import become, connect, sees_store, unavailable
 from seat_ledger.store.wrapping import Secret, open_wrapping
-from seat_ledger.values import FOREVER, account_id, as_word, fold, shown
 
 __all__ = [
     "AccountFacts",

@@ -11,10 +11,10 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from projections.pool import PooledReader
-from projections.reader import AccountFacts, Knowledge, Row
+from seat_ledger.domain.values import shown
 from seat_ledger.errors import NotFound
-from seat_ledger.values import shown
+from seat_ledger.projections.reader import AccountFacts, Knowledge, Row
+from seat_ledger.projections.reader_pool import PooledReader
 
 HIDDEN = "…"
 _HIDDEN_USER = re.compile(r"user-([0-9]{1,18})", re.ASCII)

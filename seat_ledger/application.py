@@ -15,9 +15,14 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import uuid4
 
-from seat_ledger.commands import Command, read_command
-from seat_ledger.deliberation import Caller, Decision, RenewFirst
-from seat_ledger.desk import Desk, with_secret
+from seat_ledger.commands.handler import Caller, Decision, RenewFirst
+from seat_ledger.commands.messages import Command, read_command
+from seat_ledger.commands.repository import Desk, with_secret
+from seat_ledger.commands.unit_of_work import Workspace
+from seat_ledger.domain.events import LedgerEvent, UserErased
+from seat_ledger.domain.invoice_draft import ComputeInvoice
+from seat_ledger.domain.personal_data import erased
+from seat_ledger.domain.values import as_word, iso
 from seat_ledger.errors import (
     CommandRefused,
     Conflict,
@@ -28,14 +33,9 @@ from seat_ledger.errors import (
     SchemaMismatch,
     Unavailable,
 )
-from seat_ledger.events import LedgerEvent, UserErased
-from seat_ledger.importer import import_lines
-from seat_ledger.invoice import ComputeInvoice
-from seat_ledger.lines import LineOutcome
-from seat_ledger.sealing import erased
+from seat_ledger.importing.importer import import_lines
+from seat_ledger.importing.lines import LineOutcome
 from seat_ledger.store.recorder import Append, Appended
-from seat_ledger.values import as_word, iso
-from seat_ledger.workspace import Workspace
 
 
 class RecordedEvent(NamedTuple):
@@ -196,7 +196,7 @@ class SeatLedger(Desk):
     def import_lines(
         self, lines: Iterable[bytes | None], **options: Any
     ) -> Generator[LineOutcome]:
-        """Record the commands of a file; see :mod:`seat_ledger.importer`."""
+        """Record the commands of a file; see :mod:`seat_ledger.importing.importer`."""
         options.setdefault("chunk", self.settings.import_chunk)
         return import_lines(self, lines, renew_before=self.renew_before, **options)
 

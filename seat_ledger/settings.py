@@ -11,8 +11,8 @@ from typing import Annotated
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from seat_ledger.domain.values import shown
 from seat_ledger.errors import InvalidInput
-from seat_ledger.values import shown
 
 Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
 

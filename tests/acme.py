@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from projections import holdings, journal
-from projections.reader import Reader
 from seat_ledger.application import SeatLedger
-from seat_ledger.values import parse_seat
+from seat_ledger.domain.values import parse_seat
+from seat_ledger.projections import holdings, journal
+from seat_ledger.projections.reader import Reader
 from tests.support.acme import TERMS, AcmeCommands
 
 

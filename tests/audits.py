@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from projections import billing
-from projections.billing import Priced, Wanted
-from projections.reader import Reader
+from seat_ledger.projections import billing
+from seat_ledger.projections.billing import Priced, Wanted
+from seat_ledger.projections.reader import Reader
 from tests.program import PRO, Program
 
 START = "sales/starter"

@@ -16,8 +16,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from projections import engine
 from seat_ledger.application import SeatLedger
+from seat_ledger.projections.engine import installation
 from seat_ledger.store import schema
 from seat_ledger.store.embedded import EmbeddedServer, binaries_at_hand
 
@@ -94,7 +94,7 @@ def _make_template(conninfo: str) -> None:
         connection.execute(f"CREATE DATABASE {TEMPLATE} TEMPLATE template0")
         template = conninfo.replace("dbname=postgres", f"dbname={TEMPLATE}")
         schema.migrate(template)
-        engine.install(template)
+        installation.install(template)
         connection.execute(f"ALTER DATABASE {TEMPLATE} IS_TEMPLATE true")
 
 

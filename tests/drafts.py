@@ -9,9 +9,14 @@ from fractions import Fraction
 
 import psycopg
 
-from seat_ledger.calendar import TZDATA_VERSION, BillingCalendar, ZoneHistory
-from seat_ledger.invoice import ComputeInvoice, Figure, InvoiceDraft, InvoiceRequest
-from seat_ledger.money import places_of, rounded
+from seat_ledger.domain.calendar import TZDATA_VERSION, BillingCalendar, ZoneHistory
+from seat_ledger.domain.invoice_draft import (
+    ComputeInvoice,
+    Figure,
+    InvoiceDraft,
+    InvoiceRequest,
+)
+from seat_ledger.domain.money import places_of, rounded
 
 PRO = "sales/professional"
 MONTHLY = BillingCalendar(date(2025, 3, 5), 12, 1, ZoneHistory("UTC"))

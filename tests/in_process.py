@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from cli.main import main
+from seat_ledger.cli.main import main
 from tests.oracle.worked_examples import Example
 
 

@@ -16,20 +16,26 @@ from starlette.responses import (
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp
 
-from cli.console import pages
-from cli.console.asking import Asked
-from cli.console.downloads import Download
-from cli.console.envelope import Envelope, params_of, who, words_for
-from cli.console.failures import RETRY_AFTER, BugFiles, Tell, for_visitor, status_of
-from cli.console.gate import Gate
-from cli.console.queueing import Lane
-from cli.console.sheet import Sheet
-from cli.console.words import Words
-from cli.render import csv_chunks, json_chunks, to_json
-from projections.pool import Pool, PooledReader
-from projections.redaction import RedactedReader
+from seat_ledger.cli.console import pages
+from seat_ledger.cli.console.access import Gate
+from seat_ledger.cli.console.downloads import Download
+from seat_ledger.cli.console.envelope import Envelope, params_of, who, words_for
+from seat_ledger.cli.console.failures import (
+    RETRY_AFTER,
+    BugFiles,
+    Tell,
+    for_visitor,
+    status_of,
+)
+from seat_ledger.cli.console.i18n import Words
+from seat_ledger.cli.console.queueing import Lane
+from seat_ledger.cli.console.request import Asked
+from seat_ledger.cli.console.templating import Sheet
+from seat_ledger.cli.output.render import csv_chunks, json_chunks, to_json
 from seat_ledger.errors import LedgerError, NotFound
 from seat_ledger.lazy import lazy
+from seat_ledger.projections.reader_pool import Pool, PooledReader
+from seat_ledger.projections.redaction import RedactedReader
 
 TYPES = {"json": "application/json", "csv": "text/csv; charset=utf-8"}
 STATIC = {
@@ -68,7 +74,7 @@ class Console:
     @lazy
     def files(self) -> dict[str, bytes]:
         """The stylesheet, the script and the icon, as they are."""
-        folder = resources.files("cli.console").joinpath("static")
+        folder = resources.files(__package__).joinpath("static")
         return {name: folder.joinpath(name).read_bytes() for name in STATIC}
 
     @lazy

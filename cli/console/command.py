@@ -12,9 +12,9 @@ from typing import Any
 
 import click
 
-from cli.logs import teller
-from cli.render import say
-from cli.session import Session, option_database
+from seat_ledger.cli.options.session import Session, option_database
+from seat_ledger.cli.output.logs import teller
+from seat_ledger.cli.output.render import say
 from seat_ledger.errors import LedgerError
 
 _EXTRA = "pip install 'seat-ledger[web]'"
@@ -124,9 +124,9 @@ def _run(
     try:
         import uvicorn  # noqa: PLC0415  an extra
 
-        from cli.console.application import Console  # noqa: PLC0415  with it
-        from cli.console.connections import HastyProtocol  # noqa: PLC0415  with it
-        from cli.console.gate import Gate  # noqa: PLC0415  with it
+        from seat_ledger.cli.console.access import Gate  # noqa: PLC0415  with it
+        from seat_ledger.cli.console.application import Console  # noqa: PLC0415  with it
+        from seat_ledger.cli.console.connections import HastyProtocol  # noqa: PLC0415  with it
     except ImportError as error:
         raise LedgerError(
             f"The console needs the package {error.name}, which is not here.",
@@ -163,7 +163,7 @@ def _end(_number: int, _frame: object) -> None:
 
 def _host(name: str) -> str:
     """A host's name in one spelling. Wrong usage where it has a port, or is none."""
-    from cli.console.gate import host_of  # noqa: PLC0415  with the server
+    from seat_ledger.cli.console.access import host_of  # noqa: PLC0415  with the server
 
     found = host_of(name)
     if found is None:
@@ -198,9 +198,9 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
 @contextmanager
 def _kept_up(conninfo: str, log: Any, given: dict[str, Any]) -> Iterator[None]:
     """Follow the store beside the server, where that is wanted and allowed."""
-    from projections import following  # noqa: PLC0415  a server needs it
+    from seat_ledger.projections.engine import follow  # noqa: PLC0415  a server needs it
 
-    if not given["catch_up"] or not following.may_follow(conninfo):
+    if not given["catch_up"] or not follow.may_follow(conninfo):
         log("as_they_are", reason="the tables are shown as far as they are")
         yield
         return
@@ -218,7 +218,7 @@ def _kept_up(conninfo: str, log: Any, given: dict[str, Any]) -> Iterator[None]:
 
 def _follow(conninfo: str, log: Any, stop: threading.Event) -> None:
     """Follow until `stop`; what ends it early is told, and pages say how far it is."""
-    from projections.following import follow  # noqa: PLC0415
+    from seat_ledger.projections.engine.follow import follow  # noqa: PLC0415
 
     try:
         follow(conninfo, poll=1.0, tell=log, stop=stop)

@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack, closing
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from cli.console.queueing import Lane
+from seat_ledger.cli.console.queueing import Lane
 
 CHUNK = 1 << 16
 

@@ -11,9 +11,9 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from cli.console.failures import BugFiles, Tell
-from cli.console.gate import Gate, Refused, Visitor
-from cli.console.words import LANGUAGES, Words, chosen, words_of
+from seat_ledger.cli.console.access import Gate, Refused, Visitor
+from seat_ledger.cli.console.failures import BugFiles, Tell
+from seat_ledger.cli.console.i18n import LANGUAGES, Words, chosen, words_of
 from seat_ledger.errors import LedgerError
 
 HEADERS = {

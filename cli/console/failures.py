@@ -6,7 +6,7 @@ import threading
 import traceback
 from collections.abc import Callable
 
-from projections.pool import Busy
+from seat_ledger.cli.output.failures import keep_traceback
 from seat_ledger.errors import (
     CommandRefused,
     Conflict,
@@ -19,6 +19,7 @@ from seat_ledger.errors import (
     SchemaMismatch,
     Unavailable,
 )
+from seat_ledger.projections.reader_pool import Busy
 
 Tell = Callable[..., None]
 RETRY_AFTER = 5
@@ -81,8 +82,6 @@ def _place(error: BaseException) -> tuple[str, int]:
 
 
 def _traceback_file(error: BaseException) -> str:
-    from cli.main import keep_traceback  # noqa: PLC0415  only where there is a bug
-
     try:
         return str(keep_traceback(error))
     except OSError as failure:  # no room for it

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from cli import charts
-from cli.console.asking import PAGE, Asked, Pages
-from projections import holdings
-from projections.reader import Row
+from seat_ledger.cli.console.request import PAGE, Asked, Pages
+from seat_ledger.cli.output import charts
 from seat_ledger.lazy import lazy
+from seat_ledger.projections import holdings
+from seat_ledger.projections.reader import Row
 
 
 class History:

@@ -47,6 +47,6 @@ def check(path: Path) -> None:
             try_="name a file in a folder that exists",
         )
     need(_NEEDS[kind], "reports", f"A report as {kind}")
-    from cli.reports.written import MANIFEST, manifest_at  # noqa: PLC0415
+    from seat_ledger.cli.reports.written import MANIFEST, manifest_at  # noqa: PLC0415
 
     manifest_at(path.with_name(MANIFEST))

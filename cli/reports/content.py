@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from seat_ledger.calendar import ZoneHistory
+from seat_ledger.domain.calendar import ZoneHistory
 
 
 class Column(NamedTuple):

@@ -7,16 +7,16 @@ from datetime import datetime
 from fractions import Fraction
 from typing import Any
 
-from cli import times
-from cli.reports.content import Column, Content, Line, Table
-from cli.reports.of_audit import rules_told
-from cli.reports.pictures import pictured
-from projections import billing
-from projections.billing import explain
-from projections.reader import AccountFacts, Knowledge, Reader
-from seat_ledger.calendar import TZDATA_VERSION, BillingPeriod
-from seat_ledger.money import rounded
-from seat_ledger.values import iso
+from seat_ledger.cli.output import times
+from seat_ledger.cli.reports.content import Column, Content, Line, Table
+from seat_ledger.cli.reports.of_audit import rules_told
+from seat_ledger.cli.reports.pictures import pictured
+from seat_ledger.domain.calendar import TZDATA_VERSION, BillingPeriod
+from seat_ledger.domain.money import rounded
+from seat_ledger.domain.values import iso
+from seat_ledger.projections import billing
+from seat_ledger.projections.billing import explain
+from seat_ledger.projections.reader import AccountFacts, Knowledge, Reader
 
 Row = dict[str, Any]
 COLUMNS = (

@@ -6,16 +6,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from cli.auditing import CAUSES, sentence
-from cli.counting import rules_in_words
-from cli.reports.content import Column, Content, Line, Pictured, Table
-from cli.reports.pictures import pictured
-from projections import billing, journal
-from projections.billing.audit import Spool, Summary
-from projections.billing.audit.summary import Audited
-from projections.reader import Knowledge, Reader
-from seat_ledger.calendar import TZDATA_VERSION
-from seat_ledger.values import iso
+from seat_ledger.cli.options.counting import rules_in_words
+from seat_ledger.cli.output.audit_words import CAUSES, sentence
+from seat_ledger.cli.reports.content import Column, Content, Line, Pictured, Table
+from seat_ledger.cli.reports.pictures import pictured
+from seat_ledger.domain.calendar import TZDATA_VERSION
+from seat_ledger.domain.values import iso
+from seat_ledger.projections import billing, journal
+from seat_ledger.projections.billing.audit import Spool, Summary
+from seat_ledger.projections.billing.audit.summary import Audited
+from seat_ledger.projections.reader import Knowledge, Reader
 
 ACCOUNTS_PICTURED = 12
 COLUMNS = (

@@ -8,10 +8,10 @@ from importlib import resources
 from itertools import islice
 from typing import IO, Any
 
-from cli import times
-from cli.render import harmless_in_page
-from cli.reports.content import Content, Line, Pictured
-from seat_ledger.calendar import ZoneHistory
+from seat_ledger.cli.output import times
+from seat_ledger.cli.output.render import harmless_in_page
+from seat_ledger.cli.reports.content import Content, Line, Pictured
+from seat_ledger.domain.calendar import ZoneHistory
 
 LINES = 2_000
 """As many lines as a page shows; the workbook has all of them."""
@@ -28,7 +28,7 @@ def write_page(content: Content, file: IO[bytes]) -> None:
     from markupsafe import Markup  # noqa: PLC0415
 
     environment = Environment(
-        loader=PackageLoader("cli.reports", "templates"),
+        loader=PackageLoader("seat_ledger.cli.reports", "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -37,7 +37,7 @@ def write_page(content: Content, file: IO[bytes]) -> None:
     )
     environment.filters["cell"] = _cell
     environment.filters["svg"] = Markup
-    style = resources.files("cli.reports").joinpath("templates", "report.css")
+    style = resources.files(__package__).joinpath("templates", "report.css")
     stream = environment.get_template("report.html").stream(
         content=content,
         style=Markup(style.read_text("utf-8")),  # noqa: S704  our own

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date, datetime
 
-from cli import charts, times
-from cli.reports.content import Chart, Holding, Pictured
-from projections import accounts
-from projections.billing import intervals
-from projections.reader import AccountFacts, Knowledge, Reader
-from seat_ledger.values import FOREVER, seat_types
+from seat_ledger.cli.output import charts, times
+from seat_ledger.cli.reports.content import Chart, Holding, Pictured
+from seat_ledger.domain.values import FOREVER, seat_types
+from seat_ledger.projections import accounts
+from seat_ledger.projections.billing import intervals
+from seat_ledger.projections.reader import AccountFacts, Knowledge, Reader
 
 MONTHS = [
     "Jan",

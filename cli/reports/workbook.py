@@ -8,9 +8,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from cli.render import starts_as_formula
-from cli.reports.content import Column, Content
-from seat_ledger.values import iso
+from seat_ledger.cli.output.render import starts_as_formula
+from seat_ledger.cli.reports.content import Column, Content
+from seat_ledger.domain.values import iso
 
 _ROWS = 1_000_000
 _AT_ONCE = 500

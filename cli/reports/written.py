@@ -9,14 +9,14 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from cli.files import Partial, alone
-from cli.reports.content import Content
-from cli.reports.page import write_page
-from cli.reports.workbook import write_workbook
 from seat_ledger import __version__
-from seat_ledger.calendar import TZDATA_VERSION
+from seat_ledger.cli.output.files import Partial, alone
+from seat_ledger.cli.reports.content import Content
+from seat_ledger.cli.reports.page import write_page
+from seat_ledger.cli.reports.workbook import write_workbook
+from seat_ledger.domain.calendar import TZDATA_VERSION
+from seat_ledger.domain.values import iso
 from seat_ledger.errors import InvalidInput
-from seat_ledger.values import iso
 
 MANIFEST = "manifest.json"
 _OF_REPORT = ("version", "command", "known_at", "tzdata", "inputs")

@@ -6,10 +6,10 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from projections import holdings
-from projections.reader import AccountFacts, Knowledge, Reader, Row, utc
+from seat_ledger.domain.values import account_id
+from seat_ledger.projections import holdings
+from seat_ledger.projections.reader import AccountFacts, Knowledge, Reader, Row, utc
 from seat_ledger.store.wrapping import Secret
-from seat_ledger.values import account_id
 
 
 def listed(reader: Reader, as_of: datetime, known: Knowledge) -> list[Row]:

@@ -2,7 +2,7 @@
 
 Quantities are exact rationals until output (R51). The figures come from the
 definitions of counts and holdings, the bounds and local dates from
-:mod:`seat_ledger.calendar`; no figure depends on a clock (R75).
+:mod:`seat_ledger.domain.calendar`; no figure depends on a clock (R75).
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
-from projections.billing.figures import as_known, kept, quantity, seconds
-from projections.billing.prices import Priced, amounts_by_period
-from projections.periods import PeriodRow, row_of
-from projections.reader import AccountFacts, Knowledge, Reader, Row
-from seat_ledger.calendar import BillingPeriod
+from seat_ledger.domain.calendar import BillingPeriod
+from seat_ledger.domain.money import exactly, plain
+from seat_ledger.domain.values import FOREVER, as_word, shown
 from seat_ledger.errors import CommandRefused, InvalidInput, NotFound
-from seat_ledger.money import exactly, plain
-from seat_ledger.values import FOREVER, as_word, shown
+from seat_ledger.projections.billing.figures import as_known, kept, quantity, seconds
+from seat_ledger.projections.billing.prices import Priced, amounts_by_period
+from seat_ledger.projections.periods import PeriodRow, row_of
+from seat_ledger.projections.reader import AccountFacts, Knowledge, Reader, Row
 
 __all__ = ["Priced"]
 

@@ -7,9 +7,10 @@ from datetime import date, datetime
 from fractions import Fraction
 from typing import NamedTuple
 
-from projections.billing import Priced, Wanted, wanted_periods, window
-from projections.billing.figures import as_known, quantity
-from projections.billing.intervals import (
+from seat_ledger.domain.money import exactly, plain, rounded
+from seat_ledger.projections.billing import Priced, Wanted, wanted_periods, window
+from seat_ledger.projections.billing.figures import as_known, quantity
+from seat_ledger.projections.billing.intervals import (
     Interval,
     Span,
     changes,
@@ -18,10 +19,9 @@ from projections.billing.intervals import (
     reach,
     reversals,
 )
-from projections.billing.prices import check_one_period
-from projections.periods import PeriodRow
-from projections.reader import AccountFacts, Knowledge, Reader, Row
-from seat_ledger.money import exactly, plain, rounded
+from seat_ledger.projections.billing.prices import check_one_period
+from seat_ledger.projections.periods import PeriodRow
+from seat_ledger.projections.reader import AccountFacts, Knowledge, Reader, Row
 
 
 class Side(NamedTuple):

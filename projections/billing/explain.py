@@ -12,17 +12,17 @@ from datetime import datetime, timedelta
 from fractions import Fraction
 from typing import NamedTuple
 
-from projections.billing import Priced, figure_rows
-from projections.billing.figures import as_known, kept, quantity
-from projections.billing.intervals import Interval, Span, holdings, lives
-from projections.billing.parts import Part, parts_of
-from projections.billing.prices import PriceFor, check_one_period
-from projections.periods import row_of
-from projections.reader import AccountFacts, Knowledge, Reader, Row
-from seat_ledger.calendar import BillingPeriod
+from seat_ledger.domain.calendar import BillingPeriod
+from seat_ledger.domain.money import Currency, allotted, exactly, plain
+from seat_ledger.domain.values import FOREVER
 from seat_ledger.errors import IntegrityFailure
-from seat_ledger.money import Currency, allotted, exactly, plain
-from seat_ledger.values import FOREVER
+from seat_ledger.projections.billing import Priced, figure_rows
+from seat_ledger.projections.billing.breakdown import Part, parts_of
+from seat_ledger.projections.billing.figures import as_known, kept, quantity
+from seat_ledger.projections.billing.intervals import Interval, Span, holdings, lives
+from seat_ledger.projections.billing.prices import PriceFor, check_one_period
+from seat_ledger.projections.periods import row_of
+from seat_ledger.projections.reader import AccountFacts, Knowledge, Reader, Row
 
 
 class Asked(NamedTuple):

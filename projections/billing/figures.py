@@ -12,10 +12,10 @@ from fractions import Fraction
 from itertools import islice
 from typing import Any
 
-from projections.billing.statement import counting
-from projections.periods import PeriodRow, columns
-from projections.reader import Knowledge, Reader, Row, utc
-from seat_ledger.values import seat_types
+from seat_ledger.domain.values import seat_types
+from seat_ledger.projections.engine.figures_query import counting
+from seat_ledger.projections.periods import PeriodRow, columns
+from seat_ledger.projections.reader import Knowledge, Reader, Row, utc
 
 MODES = (
     "contracted",

@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import NamedTuple
 
-from projections.billing.intervals import Interval, Span, holdings, lives
-from projections.billing.parts import Days
-from projections.reader import AccountFacts, Knowledge, Reader, Row
-from seat_ledger.calendar import BillingPeriod, local_date
-from seat_ledger.values import FOREVER, seat_types
+from seat_ledger.domain.calendar import BillingPeriod, local_date
+from seat_ledger.domain.values import FOREVER, seat_types
+from seat_ledger.projections.billing.breakdown import Days
+from seat_ledger.projections.billing.intervals import Interval, Span, holdings, lives
+from seat_ledger.projections.reader import AccountFacts, Knowledge, Reader, Row
 
 _BEGINNING = datetime.min.replace(tzinfo=UTC)
 

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from projections.reader import Knowledge, Reader, Row, utc
-from seat_ledger.values import FOREVER
+from seat_ledger.domain.values import FOREVER
+from seat_ledger.projections.reader import Knowledge, Reader, Row, utc
 
 
 class Interval(NamedTuple):

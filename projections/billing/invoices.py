@@ -7,14 +7,14 @@ from datetime import date, datetime
 from fractions import Fraction
 from typing import NamedTuple
 
-from projections.billing.figures import as_known, quantity
-from projections.periods import row_of
-from projections.reader import AccountFacts, Knowledge, Reader, Row, utc
-from seat_ledger.calendar import BillingPeriod, DateRun
+from seat_ledger.domain.calendar import BillingPeriod, DateRun
+from seat_ledger.domain.money import Currency, exactly, plain
+from seat_ledger.domain.values import shown
 from seat_ledger.errors import NotFound
-from seat_ledger.money import Currency, exactly, plain
+from seat_ledger.projections.billing.figures import as_known, quantity
+from seat_ledger.projections.periods import row_of
+from seat_ledger.projections.reader import AccountFacts, Knowledge, Reader, Row, utc
 from seat_ledger.store.wrapping import Secret
-from seat_ledger.values import shown
 
 
 class Line(NamedTuple):

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Literal
 
-from projections.billing.figures import as_known, microseconds, quantity
-from projections.periods import row_of
-from projections.reader import AccountFacts, Knowledge, Reader, Row
-from seat_ledger.calendar import BillingPeriod
+from seat_ledger.domain.calendar import BillingPeriod
+from seat_ledger.domain.money import Currency, rounded
 from seat_ledger.errors import InvalidInput
-from seat_ledger.money import Currency, rounded
+from seat_ledger.projections.billing.figures import as_known, microseconds, quantity
+from seat_ledger.projections.periods import row_of
+from seat_ledger.projections.reader import AccountFacts, Knowledge, Reader, Row
 
 Rule = tuple[str, str | None]
 PriceFor = Literal["period", "window"]

@@ -11,8 +11,8 @@ from datetime import datetime
 from itertools import islice
 from typing import NamedTuple
 
-from projections import billing, journal
-from projections.reader import AccountFacts, Knowledge, Reader, Row, utc
+from seat_ledger.projections import billing, journal
+from seat_ledger.projections.reader import AccountFacts, Knowledge, Reader, Row, utc
 
 ACCOUNTS_AT_ONCE = 100
 

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from projections.reader import AccountFacts, Knowledge, Reader, Row, utc
+from seat_ledger.domain.values import FOREVER, SeatRef, as_word
 from seat_ledger.errors import NotFound
-from seat_ledger.values import FOREVER, SeatRef, as_word
+from seat_ledger.projections.reader import AccountFacts, Knowledge, Reader, Row, utc
 
 _FEW = 100
 

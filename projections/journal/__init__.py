@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
 
-from projections import holdings
-from projections.reader import (
+from seat_ledger.errors import NotFound
+from seat_ledger.projections import holdings
+from seat_ledger.projections.reader import (
     AccountFacts,
     AccountSetAside,
     Knowledge,
@@ -15,7 +16,6 @@ from projections.reader import (
     Row,
     utc,
 )
-from seat_ledger.errors import NotFound
 
 PAGE = 2000
 

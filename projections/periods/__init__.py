@@ -11,8 +11,8 @@ from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from typing import Any, NamedTuple
 
-from projections.contracts import AccountFacts
-from seat_ledger.calendar import BillingPeriod, first_instant, local_dates
+from seat_ledger.domain.calendar import BillingPeriod, first_instant, local_dates
+from seat_ledger.projections.contracts import AccountFacts
 
 
 class PeriodRow(NamedTuple):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from projections import holdings
-from projections.reader import AccountFacts, Knowledge, Reader, Row, utc
+from seat_ledger.domain.values import SeatType, fold
+from seat_ledger.projections import holdings
+from seat_ledger.projections.reader import AccountFacts, Knowledge, Reader, Row, utc
 from seat_ledger.store.wrapping import Secret
-from seat_ledger.values import SeatType, fold
 
 _AT_ONCE = 200
 

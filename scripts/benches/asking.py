@@ -8,8 +8,8 @@ from datetime import timedelta
 from random import Random
 from typing import Any
 
-from projections.reader import Reader
 from scripts.benches.stores import BIN, ready
+from seat_ledger.projections.reader import Reader
 
 ASKED = 2_000
 PERIOD = "2025-06"

@@ -15,11 +15,11 @@ from typing import Any
 
 import psycopg
 
-from projections.billing.figures import quantity
-from projections.reader import Reader
 from scripts.benches.projections import BIN, filled, rebuilt
 from seat_ledger.application import SeatLedger
-from seat_ledger.money import rounded
+from seat_ledger.domain.money import rounded
+from seat_ledger.projections.billing.figures import quantity
+from seat_ledger.projections.reader import Reader
 
 HEADER = "account,invoice,issued_at,period,seat_type,quantity,unit_price,amount"
 PRO = "sales/professional"

@@ -13,18 +13,10 @@ from typing import Any
 
 import psycopg
 
-from projections import engine, generation
 from scripts.benches.generator import history, write
-from scripts.benches.stores import (
-    BIN,
-    PRO,
-    beside,
-    ready,
-    rebuilt,
-    removed,
-    this_month,
-)
+from scripts.benches.stores import BIN, PRO, beside, ready, rebuilt, removed, this_month
 from seat_ledger.application import SeatLedger
+from seat_ledger.projections.engine import generations, installation
 
 GIANT = "giant-00000"
 TURNS = 25
@@ -80,7 +72,7 @@ def _one_of_giant(
     conninfo: str, connection: _Connection, events: int
 ) -> tuple[float, int]:
     """One event on an account of very many: milliseconds, and rows written at most."""
-    head = engine.catch_up(connection, patient=True).head
+    head = installation.catch_up(connection, patient=True).head
     made = history(events, 1, 9, giant=True, prefix="giant", after=head)
     write(conninfo, made)
     rebuilt(conninfo)
@@ -93,7 +85,7 @@ def _median_ms(seconds: list[float]) -> float:
 
 
 def _busy_accounts(connection: _Connection, many: int) -> list[str]:
-    generation.use(connection, generation.served(connection).number)
+    generations.use(connection, generations.served(connection).number)
     rows = connection.execute(
         "SELECT account_key FROM account WHERE account_key LIKE 'shop-%%' "
         "ORDER BY account_no OFFSET 10 LIMIT %s",
@@ -117,7 +109,7 @@ def _burst(conninfo: str, keys: list[str], events: int) -> None:
     with SeatLedger(conninfo) as ledger, _connected(conninfo) as connection:
         for key in keys:
             ledger.execute({"op": "renew", "account": key})
-        engine.catch_up(connection, patient=True)
+        installation.catch_up(connection, patient=True)
         for outcome in ledger.import_lines(lines()):
             assert outcome.outcome == "recorded", outcome
 
@@ -134,7 +126,7 @@ def _caught_up(connection: _Connection) -> tuple[float, int]:
     """Seconds of a catch-up, and rows that it wrote or removed."""
     before = _written(connection)
     began = time.perf_counter()
-    engine.catch_up(connection, patient=True)
+    installation.catch_up(connection, patient=True)
     took = time.perf_counter() - began
     return took, _written(connection) - before
 

@@ -16,13 +16,13 @@ from uuid import UUID
 
 import psycopg
 
-from seat_ledger import events as said
-from seat_ledger.calendar import BillingCalendar, ZoneHistory
-from seat_ledger.sealing import KEY_BYTES, NONCE_BYTES, Person, seal
+from seat_ledger.domain import events as said
+from seat_ledger.domain.calendar import BillingCalendar, ZoneHistory
+from seat_ledger.domain.personal_data import KEY_BYTES, NONCE_BYTES, Person, seal
+from seat_ledger.domain.values import account_id
 from seat_ledger.store.mapper import state_of
 from seat_ledger.store.recorder import UserName
 from seat_ledger.store.standing import APPEND_LOCK
-from seat_ledger.values import account_id
 
 BYTES_AN_EVENT = 400
 ZONES = (

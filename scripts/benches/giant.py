@@ -10,7 +10,7 @@ from datetime import date, datetime, timedelta
 from random import Random
 
 from scripts.benches.generator import TYPES, Shop, Somebody, Written
-from seat_ledger.calendar import BillingCalendar, ZoneHistory
+from seat_ledger.domain.calendar import BillingCalendar, ZoneHistory
 
 KEY = "giant"
 EVENTS = 400_000

@@ -25,10 +25,10 @@ import psycopg
 from eventsourcing.application import Application
 from eventsourcing.domain import Aggregate, event
 
-from projections import engine
 from scripts.benches import billing, console, integrity, projections
 from scripts.benches.sealing import bench_sealing
 from seat_ledger.application import SeatLedger
+from seat_ledger.projections.engine import installation
 from seat_ledger.store import schema
 from seat_ledger.store.embedded import EmbeddedServer
 
@@ -69,7 +69,7 @@ def fresh(server: EmbeddedServer, name: str) -> str:
             connection.execute(f"CREATE DATABASE bench_{name}")
     conninfo = url.replace("/seat_ledger?", f"/bench_{name}?")
     schema.migrate(conninfo)
-    engine.install(conninfo)
+    installation.install(conninfo)
     return conninfo
 
 

@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from typing import Any
 from unittest import mock
 
-from seat_ledger import user as users
 from seat_ledger.application import SeatLedger
-from seat_ledger.sealing import Sealed
+from seat_ledger.domain import user as users
+from seat_ledger.domain.personal_data import Sealed
 from seat_ledger.store import bulk, recorder
 
 ROUNDS = 300

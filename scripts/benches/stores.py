@@ -13,8 +13,8 @@ from typing import Any
 
 import psycopg
 
-from projections import engine
 from scripts.benches.generator import BYTES_AN_EVENT, head, history, write
+from seat_ledger.projections.engine import installation
 from seat_ledger.store import schema
 
 BIN = Path(sys.executable).parent
@@ -51,7 +51,7 @@ def ready(conninfo: str, events: int) -> None:
         rebuilt(conninfo)
         return
     with psycopg.connect(conninfo, autocommit=True) as connection:
-        engine.catch_up(connection, patient=True)
+        installation.catch_up(connection, patient=True)
 
 
 def beside(conninfo: str, name: str) -> str:
@@ -62,7 +62,7 @@ def beside(conninfo: str, name: str) -> str:
         connection.execute(f"CREATE DATABASE {own}_{name}".encode())
     other = conninfo.replace(f"/{own}?", f"/{own}_{name}?")
     schema.migrate(other)
-    engine.install(other)
+    installation.install(other)
     return other
 
 

@@ -19,9 +19,10 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from seat_ledger.errors import LedgerError, NotFound
+from seat_ledger.integrity import tiles
 from seat_ledger.integrity.keys import Keys
 from seat_ledger.integrity.note import BadNote, signed_by
-from seat_ledger.store import schema, tiles
+from seat_ledger.store import schema
 from seat_ledger.store.connection import connect, unavailable
 from seat_ledger.store.embedded import default_home
 

@@ -24,7 +24,19 @@ from seat_ledger.errors import (
     LedgerError,
     NotFound,
 )
-from seat_ledger.integrity import home, leaf, merkle, proof, witnesses
+from seat_ledger.integrity import (
+    checkpointing,
+    home,
+    leaf,
+    merkle,
+    proof,
+    tiles,
+    verification,
+    witnesses,
+)
+from seat_ledger.integrity.checkpointing import Sealed
+from seat_ledger.integrity.differences import Finding
+from seat_ledger.integrity.hashing import rows
 from seat_ledger.integrity.home import Home, open_home
 from seat_ledger.integrity.keys import Keys, read_public
 from seat_ledger.integrity.note import (
@@ -36,14 +48,11 @@ from seat_ledger.integrity.note import (
     read_unverified,
     signed_by,
 )
-from seat_ledger.store import checkpointing, schema, tiles, verification
-from seat_ledger.store.checkpointing import Sealed
+from seat_ledger.integrity.tiles import REBUILD, StoredCheckpoint
+from seat_ledger.integrity.verification import Verified, Witness
+from seat_ledger.store import schema
 from seat_ledger.store.connection import connect
-from seat_ledger.store.differences import Finding
 from seat_ledger.store.embedded import default_home
-from seat_ledger.store.hashing import rows
-from seat_ledger.store.tiles import REBUILD, StoredCheckpoint
-from seat_ledger.store.verification import Verified, Witness
 
 __all__ = ["Home", "Keys", "Sealed", "Verified", "open_home", "read_public"]
 

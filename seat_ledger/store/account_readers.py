@@ -16,9 +16,9 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import class_row
 
+from seat_ledger.domain.values import account_id, shown
 from seat_ledger.errors import LedgerError, NotFound
 from seat_ledger.store.connection import connect
-from seat_ledger.values import account_id, shown
 
 ROLE = "seat_ledger_account_reader"
 

@@ -13,14 +13,9 @@ from typing import Any, NamedTuple
 
 from psycopg import Connection
 
-from seat_ledger.events import EVENT_CLASSES, LedgerEvent
+from seat_ledger.domain.events import EVENT_CLASSES, LedgerEvent
 from seat_ledger.store.mapper import state_of
-from seat_ledger.store.recorder import (
-    TAKE_NUMBER,
-    Append,
-    LedgerRecorder,
-    committing,
-)
+from seat_ledger.store.recorder import TAKE_NUMBER, Append, LedgerRecorder, committing
 from seat_ledger.store.standing import APPEND_LOCK
 
 _SIGNATURE = b"PGCOPY\n\xff\r\n\x00" + struct.pack("!ii", 0, 0)

@@ -19,8 +19,8 @@ from eventsourcing.utils import Environment
 from psycopg import Connection
 from psycopg.rows import DictRow, dict_row
 
-from seat_ledger.head import Head
-from seat_ledger.snapshot import SNAPSHOT_TOPIC, AccountSnapshot, WrittenSnapshot
+from seat_ledger.domain.head import Head
+from seat_ledger.domain.snapshot import SNAPSHOT_TOPIC, AccountSnapshot, WrittenSnapshot
 from seat_ledger.store.connection import become
 from seat_ledger.store.recorder import SCHEMA, LedgerRecorder
 from seat_ledger.store.session import LedgerConnection

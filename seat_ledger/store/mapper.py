@@ -17,9 +17,9 @@ from eventsourcing.domain import DomainEventProtocol
 from eventsourcing.persistence import Mapper, StoredEvent
 from pydantic import ValidationError
 
+from seat_ledger.domain.events import EVENT_CLASSES, LedgerEvent, UserAdded
+from seat_ledger.domain.personal_data import CannotOpen, Sealed, erased, unseal
 from seat_ledger.errors import DamagedStream
-from seat_ledger.events import EVENT_CLASSES, LedgerEvent, UserAdded
-from seat_ledger.sealing import CannotOpen, Sealed, erased, unseal
 
 State = dict[str, Any]
 KeyOf = Callable[[UUID], bytes | None]

@@ -24,8 +24,8 @@ from psycopg import Connection, Cursor
 from psycopg.rows import DictRow
 from psycopg.sql import SQL, Identifier
 
+from seat_ledger.domain.head import Head
 from seat_ledger.errors import OutcomeUnknown, SchemaMismatch
-from seat_ledger.head import Head
 from seat_ledger.store.connection import is_lost
 from seat_ledger.store.standing import APPEND_LOCK
 from seat_ledger.store.wrapping import Secret, SecretBytes

@@ -9,9 +9,9 @@ from pathlib import Path
 import click
 import pytest
 
-from cli import logs
-from cli.main import program as tree
-from cli.render import Answer, emit
+from seat_ledger.cli.main import program as tree
+from seat_ledger.cli.output import logs
+from seat_ledger.cli.output.render import Answer, emit
 from tests.program import ANN, BUY, OPEN, Program
 from tests.property.test_fuzz_program import leaves
 

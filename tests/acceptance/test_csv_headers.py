@@ -12,9 +12,9 @@ from typing import Any
 import click
 import pytest
 
-from cli.headers import HEADERS
-from cli.main import COMMANDS, program
-from projections.exports import FIELDS
+from seat_ledger.cli.main import COMMANDS, program
+from seat_ledger.cli.output.csv_headers import HEADERS
+from seat_ledger.projections.exports import FIELDS
 from tests.audits import BOUGHT, GIVEN, OPENED, A
 from tests.program import PRO, Program
 

@@ -51,7 +51,7 @@ def run(
     private: Path, home: Path, *words: str, **environment: str
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", "from cli.main import run; run()", *words],
+        [sys.executable, "-c", "from seat_ledger.cli.main import run; run()", *words],
         env={
             "PATH": os.environ["PATH"],
             "PYTHONPATH": str(private),

@@ -18,8 +18,8 @@ import openpyxl
 import psycopg
 import pytest
 
-from cli.main import main
 from seat_ledger.application import SeatLedger
+from seat_ledger.cli.main import main
 
 PRO = "sales/professional"
 TEXTS = (
@@ -256,7 +256,7 @@ def test_a_command_to_try_is_one_that_a_shell_takes_literally(
 
 def test_a_line_without_end_takes_no_memory(tmp_path: Path, database: str) -> None:
     code = (
-        "import resource, sys; from cli.main import main; "
+        "import resource, sys; from seat_ledger.cli.main import main; "
         "status = main(sys.argv[1:]); "
         "print(status, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)"
     )

@@ -13,12 +13,16 @@ from typing import Any
 import psycopg
 import pytest
 
-from projections import journal
-from projections.reader import Reader
 from seat_ledger.application import Result, SeatLedger
-from seat_ledger.calendar import BillingCalendar
+from seat_ledger.domain.calendar import BillingCalendar
+from seat_ledger.domain.invoice_draft import (
+    ComputeInvoice,
+    InvoiceDraft,
+    InvoiceRequest,
+)
 from seat_ledger.errors import CommandRefused, Conflict, IntegrityFailure, InvalidInput
-from seat_ledger.invoice import ComputeInvoice, InvoiceDraft, InvoiceRequest
+from seat_ledger.projections import journal
+from seat_ledger.projections.reader import Reader
 from seat_ledger.settings import Settings
 from tests.drafts import MONTHLY, PRO, computed, correction, head_of
 

@@ -11,12 +11,12 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from cli.render import to_json
-from projections import periods
-from projections.billing import drafting, invoices
-from projections.reader import Reader
-from seat_ledger import calendar
 from seat_ledger.application import SeatLedger
+from seat_ledger.cli.output.render import to_json
+from seat_ledger.domain import calendar
+from seat_ledger.projections import periods
+from seat_ledger.projections.billing import invoice_computation, invoices
+from seat_ledger.projections.reader import Reader
 from tests.support.acme import PRO
 
 ZONE = "Europe/Amsterdam"
@@ -33,7 +33,7 @@ def issued(database: str) -> str:
         )  # fmt: skip
         for day, quantity in (("2025-03-05", 10), ("2025-03-20 10:00", 3)):
             ledger.buy_seats("z", seat_type=PRO, quantity=quantity, effective_at=day)
-        with drafting.Drafting(partial(Reader, database)) as compute:
+        with invoice_computation.Drafting(partial(Reader, database)) as compute:
             ledger.issue_invoice(
                 "z", compute_invoice=compute, invoice="INV-1", period="2025-03-05",
                 unit_prices={PRO: "90"}, currency="EUR",
@@ -45,7 +45,7 @@ def documents(conninfo: str) -> list[str]:
     """The invoice as it is shown, and computed again: the bytes of both."""
     with Reader(conninfo) as reader:
         found = invoices.find(reader, "INV-1", reader.knowledge())
-        again = drafting.reproduced(reader, found)
+        again = invoice_computation.reproduced(reader, found)
         return [to_json(invoices.document(one)) for one in (found, again)]
 
 
@@ -81,7 +81,7 @@ BEFORE: list[str] = []
 def test_r61_new_zone_data_change_no_invoice(
     issued: str, version: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(drafting, "TZDATA_VERSION", version)
+    monkeypatch.setattr(invoice_computation, "TZDATA_VERSION", version)
     day, start = calendar.local_dates(*_A_DAY, ZONE)[0]
     assert start.isoformat() != "2025-03-30T23:00:00+00:00", day
     shown, again = documents(issued)

@@ -16,7 +16,7 @@ import psycopg
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from cli.metrics import _HELP, _write
+from seat_ledger.cli.output.metrics import _HELP, _write
 from tests.integration.tables import poison
 from tests.program import ANN, BUY, OPEN, PROGRAM, Program
 

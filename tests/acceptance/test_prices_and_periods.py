@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from projections.billing import idle, labelled
-from projections.reader import Reader
+from seat_ledger.projections.billing import idle, labelled
+from seat_ledger.projections.reader import Reader
 from tests.audits import START, Book, june, said
 from tests.program import PRO, Program
 

@@ -8,11 +8,11 @@ from typing import Any
 import psycopg
 import pytest
 
-from projections import users
-from projections.reader import Reader
+from seat_ledger.domain.values import fold
 from seat_ledger.errors import CommandRefused
+from seat_ledger.projections import users
+from seat_ledger.projections.reader import Reader
 from seat_ledger.store import schema
-from seat_ledger.values import fold
 from tests.acme import Acme
 from tests.support.acme import PRO
 

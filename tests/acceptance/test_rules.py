@@ -9,11 +9,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from projections import holdings, users
-from projections.reader import Reader
 from seat_ledger.application import SeatLedger
+from seat_ledger.domain.values import SeatType, parse_seat
 from seat_ledger.errors import CommandRefused, NotFound
-from seat_ledger.values import SeatType, parse_seat
+from seat_ledger.projections import holdings, users
+from seat_ledger.projections.reader import Reader
 from tests.acme import Acme
 from tests.support.acme import PRO
 

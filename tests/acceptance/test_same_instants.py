@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from projections import rebuild
-from projections.reader import Reader
+from seat_ledger.projections.engine import rebuild
+from seat_ledger.projections.reader import Reader
 from tests.acme import Acme
 from tests.support.acme import PRO, STARTER
 

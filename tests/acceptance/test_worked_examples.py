@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from projections import billing, holdings, journal
-from projections.billing import Priced, Wanted
-from projections.reader import Reader
 from seat_ledger.application import SeatLedger
+from seat_ledger.domain.money import parse_price, rounded
 from seat_ledger.errors import CommandRefused
-from seat_ledger.money import parse_price, rounded
+from seat_ledger.projections import billing, holdings, journal
+from seat_ledger.projections.billing import Priced, Wanted
+from seat_ledger.projections.reader import Reader
 
 PRO = "sales/professional"
 
@@ -79,8 +79,8 @@ class Book:
         return row
 
     def who(self, number: int, at: str, known_at: int | None = None) -> str | None:
-        from seat_ledger.calendar import parse_instant
-        from seat_ledger.values import parse_seat
+        from seat_ledger.domain.calendar import parse_instant
+        from seat_ledger.domain.values import parse_seat
 
         with Reader(self.conninfo) as reader:
             known = reader.knowledge(known_at)

@@ -32,9 +32,9 @@ from served import (
     serving,
 )
 
-from projections.pool import Busy, Pool, PooledReader
+from seat_ledger.domain.values import shown
 from seat_ledger.errors import Unavailable
-from seat_ledger.values import shown
+from seat_ledger.projections.reader_pool import Busy, Pool, PooledReader
 
 
 @pytest.fixture(scope="module")

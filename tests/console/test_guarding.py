@@ -22,18 +22,18 @@ import uvicorn
 from program import PRO, Program
 from served import HOSTILE_KEY, INVOICE, Answered, Console, Filled, filled, serving
 
-from cli.console.asking import Asked
-from cli.console.connections import HastyProtocol
-from cli.console.failures import MOST_FILES, BugFiles
-from cli.console.gate import Gate, Refused, Visitor, host_of
-from cli.console.pages import PAGES
-from cli.console.queueing import Lane
-from cli.console.words import words_of
-from cli.logs import logger
-from projections.locks import APPEND_LOCK
-from projections.pool import Busy, PooledReader
-from projections.reader import Row
+from seat_ledger.cli.console.access import Gate, Refused, Visitor, host_of
+from seat_ledger.cli.console.connections import HastyProtocol
+from seat_ledger.cli.console.failures import MOST_FILES, BugFiles
+from seat_ledger.cli.console.i18n import words_of
+from seat_ledger.cli.console.pages import PAGES
+from seat_ledger.cli.console.queueing import Lane
+from seat_ledger.cli.console.request import Asked
+from seat_ledger.cli.output.logs import logger
 from seat_ledger.errors import NotFound
+from seat_ledger.projections.engine.locks import APPEND_LOCK
+from seat_ledger.projections.reader import Row
+from seat_ledger.projections.reader_pool import Busy, PooledReader
 from seat_ledger.store.connection import explained
 
 

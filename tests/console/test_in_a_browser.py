@@ -19,7 +19,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from program import PRO
 from served import HOSTILE, HOSTILE_KEY, PAGES, Console, filled, serving
 
-from cli import charts
+from seat_ledger.cli.output import charts
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 PICTURES = Path(__file__).parent / "pictures"

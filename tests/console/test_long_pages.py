@@ -11,11 +11,11 @@ import pytest
 from program import PRO
 from served import Answered, Console, serving
 
-from projections import accounts
-from projections.pool import PooledReader
-from projections.rebuild import rebuild
 from scripts.benches.generator import write
 from scripts.benches.giant import KEY, giant_history
+from seat_ledger.projections import accounts
+from seat_ledger.projections.engine.rebuild import rebuild
+from seat_ledger.projections.reader_pool import PooledReader
 
 EVENTS = 8_000
 SEAT = {"account": KEY, "seat": f"{PRO}#1"}

@@ -14,7 +14,7 @@ import pytest
 from program import PRO, Program
 from served import PAGES, Answered, Console, serving
 
-from projections.redaction import HIDDEN, RedactedReader
+from seat_ledger.projections.redaction import HIDDEN, RedactedReader
 
 MARK = "marker"
 INVOICE = "INV-1"

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from cli.console.words import LANGUAGES, catalogue, chosen, words_of
-from projections.billing.audit.summary import CAUSES, VERDICTS
-from projections.catalogue import TOPICS
-from seat_ledger.calendar import ZoneHistory
-from seat_ledger.values import COUNTING_MODES
+from seat_ledger.cli.console.i18n import LANGUAGES, catalogue, chosen, words_of
+from seat_ledger.domain.calendar import ZoneHistory
+from seat_ledger.domain.values import COUNTING_MODES
+from seat_ledger.projections.billing.audit.summary import CAUSES, VERDICTS
+from seat_ledger.projections.engine.registry import TOPICS
 
 CONSOLE = Path(__file__).parents[2] / "cli" / "console"
 AMSTERDAM = ZoneHistory("Europe/Amsterdam")

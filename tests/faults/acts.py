@@ -15,11 +15,11 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from projections import catch_up as catching_up
-from projections.rebuild import rebuild
 from seat_ledger.application import SeatLedger
 from seat_ledger.integrity import service
 from seat_ledger.integrity.keys import Keys
+from seat_ledger.projections.engine import catch_up as catching_up
+from seat_ledger.projections.engine.rebuild import rebuild
 from seat_ledger.store.connection import connect
 from tests.drafts import computed
 

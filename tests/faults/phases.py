@@ -6,10 +6,10 @@ import os
 import signal
 from typing import Any
 
-from projections import catch_up as catching_up
-from projections import generation
-from projections import rebuild as rebuilding
-from projections import switch as switching
+from seat_ledger.projections.engine import catch_up as catching_up
+from seat_ledger.projections.engine import generations
+from seat_ledger.projections.engine import rebuild as rebuilding
+from seat_ledger.projections.engine import switch as switching
 from seat_ledger.store.connection import connect
 
 REBUILD = (*rebuilding.PHASES, "inside the switch", "after the switch")
@@ -34,7 +34,7 @@ def then_die(module: Any, name: str) -> None:
 def rebuild(conninfo: str, step: str) -> None:
     """Rebuild until a phase begins, or the switch is reached."""
     if step == "inside the switch":
-        then_die(generation, "serve")
+        then_die(generations, "serve")
     if step == "after the switch":
         then_die(switching, "_hand_over")
 

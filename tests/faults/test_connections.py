@@ -12,11 +12,11 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from projections import engine
-from projections.reader import Reader
-from projections.rebuild import rebuild
 from seat_ledger.application import SeatLedger
 from seat_ledger.errors import CommandRefused, Unavailable
+from seat_ledger.projections.engine import installation
+from seat_ledger.projections.engine.rebuild import rebuild
+from seat_ledger.projections.reader import Reader
 from seat_ledger.settings import Settings
 from seat_ledger.store.connection import connect
 from seat_ledger.store.recorder import LedgerRecorder
@@ -109,7 +109,7 @@ def test_a_catch_up_and_a_rebuild_survive_a_lost_commit(
             pytest.raises((Unavailable, psycopg.OperationalError)),
             connect(proxy.conninfo, autocommit=True) as connection,
         ):
-            engine.catch_up(connection)
+            installation.catch_up(connection)
         assert differences(acme) == []
         proxy.lose = what
         result = rebuild(proxy.conninfo)
@@ -198,7 +198,7 @@ def test_an_idle_time_limit_is_told_and_nothing_is_written(
 def test_r01_r78_a_clock_that_leaps_ahead_and_steps_back(acme: str) -> None:
     """After a leap appends are recorded right after its instant, until it is over."""
     with connect(acme, autocommit=True) as connection:
-        engine.catch_up(connection)
+        installation.catch_up(connection)
         connection.execute(
             "CREATE OR REPLACE FUNCTION ledger.leapt() RETURNS void LANGUAGE sql AS $$ "
             "INSERT INTO ledger.stored_events SELECT gen_random_uuid(), 1, topic, "
@@ -215,7 +215,7 @@ def test_r01_r78_a_clock_that_leaps_ahead_and_steps_back(acme: str) -> None:
         recorded = connection.execute(
             "SELECT recorded_at FROM ledger.stored_events ORDER BY notification_id"
         ).fetchall()
-        status = engine.status(connection)[0]
+        status = installation.status(connection)[0]
     assert recorded == sorted(recorded)
     (leapt,), (command,), *_, (last,) = recorded[leap - 1 :]
     assert command - leapt == timedelta(microseconds=1)
@@ -236,7 +236,7 @@ def test_an_older_backup_restored_under_a_running_program(
     with SeatLedger(acme) as ledger, psycopg.connect(server, autocommit=True) as admin:
         ledger.execute({**BUY, "quantity": 3})
         with connect(acme, autocommit=True) as connection:
-            engine.catch_up(connection)
+            installation.catch_up(connection)
         restore(admin, name, f"{name}_backup")
         ledger.execute({**BUY, "idempotency_key": "since"})
         ledger.add_user("acme", user="eve", email="e@x.example", name="E")
@@ -248,7 +248,7 @@ def test_an_older_backup_restored_under_a_running_program(
         assert not again.repeated
         admin.execute(f"DROP DATABASE {name}_backup WITH (FORCE)")
     with connect(acme, autocommit=True) as connection:
-        engine.catch_up(connection)
+        installation.catch_up(connection)
         gaps = connection.execute(
             "SELECT count(*) FROM (SELECT max(originator_version) - count(*) AS gap "
             "FROM ledger.stored_events GROUP BY originator_id) AS stream WHERE gap <> 0"
@@ -270,7 +270,7 @@ def restore(admin: psycopg.Connection[Any], source: str, target: str) -> None:
 def test_projections_beyond_the_store_answer_nothing(acme: str) -> None:
     """The tables were kept, and the store restored to what it was before."""
     with connect(acme, autocommit=True) as connection:
-        engine.catch_up(connection)
+        installation.catch_up(connection)
         connection.execute("UPDATE projection.generation SET position = 9999")
     program = Program(acme)
     done = program.run("seat", "list", "--account", "acme")

@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 
 from seat_ledger import application as deciding
-from seat_ledger import chunk as chunks
 from seat_ledger.application import SeatLedger
 from seat_ledger.errors import LedgerError, OutcomeUnknown
-from seat_ledger.lines import LineOutcome
+from seat_ledger.importing import chunk as chunks
+from seat_ledger.importing.lines import LineOutcome
 from tests.checker import damage
 from tests.drafts import computed
 from tests.faults.cutting import Cutter, Way, settled

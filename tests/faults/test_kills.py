@@ -20,12 +20,12 @@ from typing import Any
 import psycopg
 import pytest
 
-from projections import engine
-from projections.rebuild import rebuild
-from projections.verify import verify
 from seat_ledger.application import SeatLedger
 from seat_ledger.integrity import service
 from seat_ledger.integrity.keys import Keys, read_public
+from seat_ledger.projections.engine import installation
+from seat_ledger.projections.engine.rebuild import rebuild
+from seat_ledger.projections.engine.verify import verify
 from seat_ledger.store.connection import connect
 from tests.conftest import TEMPLATE, _database
 from tests.faults import acts
@@ -182,7 +182,7 @@ class Book:
         found = verify(self.conninfo, full=True)
         assert [row for row in found.rows if row.status != "same"] == []
         with connect(self.conninfo, autocommit=True) as connection:
-            assert engine.catch_up(connection).checkpoint == self.head()
+            assert installation.catch_up(connection).checkpoint == self.head()
 
     def look_at_seals(self, size: int) -> None:
         """The events are as sealed, here and elsewhere, up to the acknowledged one."""

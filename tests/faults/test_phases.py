@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import pytest
 
-from projections import engine
-from projections.rebuild import rebuild
 from seat_ledger.application import SeatLedger
+from seat_ledger.projections.engine import installation
+from seat_ledger.projections.engine.rebuild import rebuild
 from seat_ledger.store.connection import connect
 from tests.faults import phases
 from tests.integration.tables import (
@@ -42,7 +42,7 @@ def test_a_rebuild_killed_at_any_phase_leaves_the_served_tables_right(
 ) -> None:
     fill(ledger, "acme", "boats")
     with connect(database, autocommit=True) as connection:
-        engine.catch_up(connection)
+        installation.catch_up(connection)
     for step in phases.REBUILD:
         before = digests(database)
         run_until_killed(phases.rebuild, database, step)
@@ -69,7 +69,7 @@ def test_a_catch_up_killed_at_any_step_goes_on_as_if_nothing_were(
         run_until_killed(phases.catch_up, database, step)
         assert differences(database) == []
     with connect(database, autocommit=True) as connection:
-        found = engine.catch_up(connection)
+        found = installation.catch_up(connection)
     expected = 3 * 7 if step == "committed" else 0
     assert found.checkpoint == head(database) > expected
     assert differences(database) == []

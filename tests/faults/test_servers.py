@@ -16,10 +16,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from projections import engine
-from projections.rebuild import rebuild
 from seat_ledger.application import SeatLedger
 from seat_ledger.errors import Unavailable
+from seat_ledger.projections.engine import installation
+from seat_ledger.projections.engine.rebuild import rebuild
 from seat_ledger.store import schema
 from seat_ledger.store.connection import connect
 from seat_ledger.store.embedded import EmbeddedServer
@@ -46,7 +46,7 @@ def durable(request: pytest.FixtureRequest) -> Iterator[EmbeddedServer]:
 
 def install(conninfo: str) -> None:
     schema.migrate(conninfo)
-    engine.install(conninfo)
+    installation.install(conninfo)
 
 
 def kill(server: EmbeddedServer) -> None:
@@ -105,7 +105,7 @@ def test_a_killed_server_has_every_acknowledged_command(
             assert recorded[key] == list(positions)
         assert sorted(itertools.chain(*recorded.values())) == sorted(stored[0])
         with connect(conninfo, autocommit=True) as connection:
-            engine.catch_up(connection)
+            installation.catch_up(connection)
         assert differences(conninfo) == []
 
 
@@ -136,7 +136,7 @@ def test_a_full_disk_refuses_in_words_and_loses_nothing(small_disk: Path) -> Non
         with SeatLedger(conninfo) as ledger:
             fill(ledger, "acme")
         with connect(conninfo, autocommit=True) as connection:
-            engine.catch_up(connection)
+            installation.catch_up(connection)
         program, before = Program(conninfo), head(conninfo)
         ballast = small_disk / "ballast"
         free = os.statvfs(small_disk)

@@ -16,9 +16,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from projections import engine
 from seat_ledger.application import SeatLedger
 from seat_ledger.errors import CommandRefused, Conflict
+from seat_ledger.projections.engine import installation
 from seat_ledger.store.connection import connect
 from tests.integration.tables import differences
 from tests.oracle.oracle import Oracle
@@ -155,7 +155,7 @@ def test_r30_r33_no_process_breaks_a_rule_or_loses_a_command(
         assert len(outcome.entries) == len(positions)
         oracle.recorded(positions)
     with connect(database, autocommit=True) as connection:
-        engine.catch_up(connection)
+        installation.catch_up(connection)
     assert differences(database) == []
     assert counted["recorded"] > commands // 20
     if commands > 1_000:

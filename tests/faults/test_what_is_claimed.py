@@ -11,13 +11,13 @@ from typing import Any
 import psycopg
 import pytest
 
-from projections import persons
 from seat_ledger import application as deciding
-from seat_ledger import chunk as chunks
 from seat_ledger.application import SeatLedger
+from seat_ledger.commands.unit_of_work import Workspace
 from seat_ledger.errors import LedgerError, OutcomeUnknown, Unavailable
+from seat_ledger.importing import chunk as chunks
+from seat_ledger.projections.engine import user_directory
 from seat_ledger.store.recorder import LedgerRecorder
-from seat_ledger.workspace import Workspace
 from tests.checker import damage
 from tests.in_process import Done, Program
 from tests.program import ANN, BUY, GIVE, OPEN, PRO
@@ -91,7 +91,7 @@ def test_a_question_that_fails_claims_nothing(acme: str, tmp_path: Path) -> None
 def test_an_erasure_whose_tables_cannot_follow_says_that_it_is_recorded(
     acme: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(persons, "forget", unreachable)
+    monkeypatch.setattr(user_directory, "forget", unreachable)
     words = ("-a", "acme", "--yes", "--reason", "asked", "--format", "json")
     done = Program(acme, tmp_path).run("user", "erase", "bob", *words)
     assert done.status == 10

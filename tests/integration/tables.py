@@ -9,13 +9,13 @@ from uuid import UUID
 
 import psycopg
 
-from projections import engine, generation
-from projections.checks import digest_of
-from projections.queries import queries
-from projections.verify import verify
 from seat_ledger.application import SeatLedger
+from seat_ledger.domain.values import account_id
+from seat_ledger.projections.engine import generations, installation
+from seat_ledger.projections.engine.checks import digest_of
+from seat_ledger.projections.engine.sql_files import queries
+from seat_ledger.projections.engine.verify import verify
 from seat_ledger.store.connection import connect
-from seat_ledger.values import account_id
 
 PRO = "sales/professional"
 WHOLE = {"effective_at": "2025-04-01T00:00:00Z", "actor": "system:x"}
@@ -66,16 +66,16 @@ def head(conninfo: str) -> int:
 
 def catch_up(conninfo: str) -> int:
     with connect(conninfo, autocommit=True) as connection:
-        return engine.catch_up(connection).checkpoint
+        return installation.catch_up(connection).checkpoint
 
 
 def digests(conninfo: str) -> dict[str, str]:
     """By projection: the digest of the served table."""
     with psycopg.connect(conninfo, autocommit=True) as connection:
-        generation.use(connection, generation.served(connection).number)
+        generations.use(connection, generations.served(connection).number)
         return {
             name: digest_of(map(str, connection.execute(query).fetchone()))
-            for name, query in queries("digests.sql").items()
+            for name, query in queries("engine", "digests.sql").items()
         }
 
 
@@ -103,7 +103,7 @@ def wait_for_the_killed(conninfo: str, others: set[int]) -> None:
         time.sleep(0.005)
 
 
-def generations(conninfo: str) -> tuple[list[tuple[str, int]], list[int]]:
+def states_and_schemas(conninfo: str) -> tuple[list[tuple[str, int]], list[int]]:
     """The generations by state, and the schemas that are there."""
     with psycopg.connect(conninfo) as connection:
         rows = connection.execute(

@@ -17,10 +17,10 @@ from typing import Any
 import psycopg
 import pytest
 
-from projections import engine, generation
-from projections.catalogue import PROJECTIONS
-from projections.rebuild import rebuild
 from seat_ledger.application import SeatLedger
+from seat_ledger.projections.engine import generations, installation
+from seat_ledger.projections.engine.rebuild import rebuild
+from seat_ledger.projections.engine.registry import PROJECTIONS
 from seat_ledger.store import account_readers
 from seat_ledger.store.connection import connect
 from tests.integration.tables import PRO, catch_up, fill, poison
@@ -53,7 +53,7 @@ def login(database: str, server: str) -> Iterator[str]:
     with SeatLedger(database) as ledger:
         fill(ledger, *OWN, OTHER)
     with connect(database, role="projector", autocommit=True) as connection:
-        engine.catch_up(connection)
+        installation.catch_up(connection)
     name = f"t_{uuid.uuid4().hex[:12]}"
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(f"CREATE ROLE {name} LOGIN")
@@ -66,7 +66,7 @@ def login(database: str, server: str) -> Iterator[str]:
 
 def served(conninfo: str) -> int:
     with psycopg.connect(conninfo) as connection:
-        return generation.served(connection).number
+        return generations.served(connection).number
 
 
 def ask(conninfo: str, statement: str, *given: Any) -> list[Any]:
@@ -433,8 +433,8 @@ def test_r74_it_is_told_of_its_own_accounts_that_are_set_aside_and_of_no_other(
     own = poison(database, "SeatPurchased", b'{"v":1,', account=OWN[0])
     hidden = poison(database, "SeatPurchased", b'{"v":1,', account=OTHER)
     with connect(database, role="projector", autocommit=True) as connection:
-        engine.catch_up(connection)
-        assert len(engine.aside(connection)) == 2
+        installation.catch_up(connection)
+        assert len(installation.aside(connection)) == 2
     seen = ask(login, "SELECT account, position FROM projection_own.set_aside")
     assert seen == [(OWN[0], own)]
     assert run(login, "seat", "list", "-a", OWN[1]).returncode == 0

@@ -13,12 +13,12 @@ import psycopg
 import pytest
 from eventsourcing.persistence import PersistenceError, StoredEvent
 
-from projections.reader import Reader
 from seat_ledger.application import SeatLedger
+from seat_ledger.domain.events import SeatPurchased
+from seat_ledger.domain.head import NO_HEAD
 from seat_ledger.errors import CommandRefused
-from seat_ledger.events import SeatPurchased
-from seat_ledger.head import NO_HEAD
-from seat_ledger.lines import LineOutcome
+from seat_ledger.importing.lines import LineOutcome
+from seat_ledger.projections.reader import Reader
 from seat_ledger.settings import Settings
 from seat_ledger.store import schema
 from seat_ledger.store.bulk import Decided, append_many

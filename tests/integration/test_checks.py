@@ -7,10 +7,10 @@ from typing import Any
 import psycopg
 import pytest
 
-from projections.checks import BY_CHECK
-from projections.rebuild import PHASES, rebuild
 from seat_ledger.application import SeatLedger
 from seat_ledger.errors import IntegrityFailure
+from seat_ledger.projections.engine.checks import BY_CHECK
+from seat_ledger.projections.engine.rebuild import PHASES, rebuild
 from tests.integration.tables import (
     PRO,
     WHOLE,

@@ -17,12 +17,14 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from projections import engine, persons
-from projections.rebuild import rebuild
-from projections.verify import verify
 from seat_ledger.application import SeatLedger
 from seat_ledger.errors import CommandRefused
-from seat_ledger.store import schema, statistics, tools
+from seat_ledger.projections.engine import installation, user_directory
+from seat_ledger.projections.engine.rebuild import rebuild
+from seat_ledger.projections.engine.user_directory import PERSONAL
+from seat_ledger.projections.engine.verify import verify
+from seat_ledger.store import schema, tools
+from seat_ledger.store.statistics import columns_with_statistics
 from tests.in_process import Program
 
 LOGGED = {
@@ -209,13 +211,13 @@ def test_an_upgrade_removes_what_analyze_copied_before(empty_database: str) -> N
             "sha256(user_key::bytea) FROM ledger.user_name"
         )
         connection.execute("ANALYZE")
-        assert statistics.columns_with_statistics(connection, persons.PERSONAL)
+        assert columns_with_statistics(connection, PERSONAL)
         folder = folder_of(empty_database)
         schema.migrate(empty_database)
-        engine.install(empty_database)
+        installation.install(empty_database)
         connection.execute("DELETE FROM ledger.user_name")
         connection.execute("ANALYZE")
-        assert not statistics.columns_with_statistics(connection, persons.PERSONAL)
+        assert not columns_with_statistics(connection, PERSONAL)
         connection.execute("CHECKPOINT")
         row = connection.execute("SELECT pg_relation_filepath('pg_statistic')")
         (path,) = row.fetchone() or (None,)
@@ -234,15 +236,15 @@ def test_generations_of_before_are_kept_from_copying_persons(
         for (number,) in connection.execute(
             "SELECT number FROM projection.generation"
         ).fetchall():
-            for column in persons.PERSONAL:
+            for column in PERSONAL:
                 connection.execute(
                     f"ALTER TABLE projection_{number}.user_directory "
                     f"ALTER COLUMN {column} SET STATISTICS -1".encode()
                 )
         connection.execute("ANALYZE")
-        assert len(statistics.columns_with_statistics(connection, persons.PERSONAL)) > 4
-        assert not engine.install(database)
-        assert not statistics.columns_with_statistics(connection, persons.PERSONAL)
+        assert len(columns_with_statistics(connection, PERSONAL)) > 4
+        assert not installation.install(database)
+        assert not columns_with_statistics(connection, PERSONAL)
 
 
 def test_an_erasure_that_was_cut_off_after_its_append_is_completed_by_repeating(
@@ -266,7 +268,7 @@ def names_in_generations(conninfo: str) -> dict[str, int]:
     """How many generations call a person so."""
     found: dict[str, int] = {}
     with psycopg.connect(conninfo) as connection:
-        for directory in persons.directories(connection):
+        for directory in user_directory.directories(connection):
             statement = sql.SQL("SELECT name FROM {}").format(directory)
             for (name,) in connection.execute(statement).fetchall():
                 found[name] = found.get(name, 0) + 1

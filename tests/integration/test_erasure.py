@@ -11,19 +11,27 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from cli import erasing
-from cli.main import main
-from projections import engine, generation, holdings
-from projections.reader import Reader
-from projections.rebuild import rebuild
-from projections.verify import verify
 from seat_ledger.application import SeatLedger
+from seat_ledger.cli.commands import user_erase
+from seat_ledger.cli.main import main
+from seat_ledger.domain.events import UserAdded
+from seat_ledger.domain.personal_data import (
+    CannotOpen,
+    Person,
+    erased,
+    new_key,
+    seal,
+    unseal,
+)
+from seat_ledger.domain.values import parse_seat
 from seat_ledger.errors import CommandRefused, IntegrityFailure, SchemaMismatch
-from seat_ledger.events import UserAdded
-from seat_ledger.sealing import CannotOpen, Person, erased, new_key, seal, unseal
+from seat_ledger.projections import holdings
+from seat_ledger.projections.engine import generations, installation
+from seat_ledger.projections.engine.rebuild import rebuild
+from seat_ledger.projections.engine.verify import verify
+from seat_ledger.projections.reader import Reader
 from seat_ledger.store import schema
 from seat_ledger.store.mapper import read_event
-from seat_ledger.values import parse_seat
 from tests.in_process import Program
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "events"
@@ -109,7 +117,7 @@ def directory(conninfo: str) -> list[tuple[object, ...]]:
     with Reader(conninfo):
         pass
     with psycopg.connect(conninfo, autocommit=True) as connection:
-        generation.use(connection, generation.served(connection).number)
+        generations.use(connection, generations.served(connection).number)
         return connection.execute(
             "SELECT user_no, user_key, email, folded_email, name "
             "FROM user_directory ORDER BY user_no"
@@ -155,7 +163,7 @@ def test_an_erased_person_stands_in_no_table_and_no_other_digest_changes(
     result = ledger.erase_user("acme", user="grace", reason="asked for")
     (erasure,) = result.events
     label = erased(erasure.event.originator_id).user_key
-    assert engine.forget(database).tables
+    assert installation.forget(database).tables
     for text in (*GRACE, "hopper"):
         assert text.lower() not in everything(database).lower()
     caught_up = directory(database)
@@ -227,7 +235,7 @@ def test_what_a_killed_rebuild_left_holds_nobody_who_is_erased(
         )
     assert "hopper" in everything(database).lower()
     ledger.erase_user("acme", user="grace", reason="asked for")
-    assert engine.forget(database).tables
+    assert installation.forget(database).tables
     assert "hopper" not in everything(database).lower()
 
 
@@ -242,7 +250,7 @@ def test_who_gets_the_key_while_an_erasure_asks_is_not_erased(
             other.remove_user("acme", user="grace")
             other.add_user("acme", user="grace", email="g@x.example", name="Another")
 
-    monkeypatch.setattr(erasing, "_confirm", meanwhile)
+    monkeypatch.setattr(user_erase, "_confirm", meanwhile)
     words = ("user", "erase", "grace", "-a", "acme", "--reason", "asked for")
     label = Program(database, tmp_path).json(*words)["erased"]
     assert [row[-1] for row in directory(database)] == [label, "Ann", "Another"]

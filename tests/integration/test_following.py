@@ -14,10 +14,10 @@ from typing import Any
 import psycopg
 import pytest
 
-from projections import engine, following, generation, status
-from projections.reader import Reader
-from projections.rebuild import rebuild
 from seat_ledger.application import SeatLedger
+from seat_ledger.projections.engine import follow, generations, installation, status
+from seat_ledger.projections.engine.rebuild import rebuild
+from seat_ledger.projections.reader import Reader
 from seat_ledger.store.connection import connect
 from tests.integration.tables import PRO, differences, fill, head
 from tests.program import PROGRAM, Program
@@ -30,7 +30,7 @@ class Follower:
         self.told: queue.Queue[tuple[str, dict[str, Any]]] = queue.Queue()
         self.stop = threading.Event()
         self.thread = threading.Thread(
-            target=following.follow,
+            target=follow.follow,
             args=(conninfo,),
             kwargs={"poll": poll, "tell": self.tell, "stop": self.stop},
         )
@@ -78,7 +78,7 @@ def test_a_follower_is_woken_by_the_append(
 def test_the_poll_backs_the_notification(
     database: str, ledger: SeatLedger, followers: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(following, "CHANNEL", "nobody_notifies_this")
+    monkeypatch.setattr(follow, "CHANNEL", "nobody_notifies_this")
     one = followers(0.05)
     one.wait("following")
     fill(ledger, "acme")
@@ -162,9 +162,9 @@ def test_a_follower_stopped_by_its_machine_cannot_look_healthy(
         ledger.buy_seats("acme", seat_type=PRO, quantity=1)
         monkeypatch.setattr(status, "STUCK_AFTER", 0.2)
         with connect(database, autocommit=True) as connection:
-            while engine.status(connection)[0]["state"] == "behind":
+            while installation.status(connection)[0]["state"] == "behind":
                 time.sleep(0.02)
-            row = engine.status(connection)[0]
+            row = installation.status(connection)[0]
         assert (row["state"], row["followed"]) == ("stuck", True)
         assert row["lag_events"] == 1
         assert "A follower is at work" in row["reason"]
@@ -173,15 +173,15 @@ def test_a_follower_stopped_by_its_machine_cannot_look_healthy(
     process.send_signal(signal.SIGTERM)
     assert process.wait(30) == 0
     with connect(database, autocommit=True) as connection:
-        row = engine.status(connection)[0]
+        row = installation.status(connection)[0]
     assert row["followed"] is False
     assert row["state"] in {"behind", "current"}
 
 
 def test_nobody_follows_and_nothing_waits(database: str) -> None:
     with connect(database, autocommit=True) as connection:
-        row = engine.status(connection)[0]
-        served = generation.served(connection)
+        row = installation.status(connection)[0]
+        served = generations.served(connection)
     assert (row["state"], row["lag_seconds"]) == ("current", 0.0)
     assert served.head == 0
 

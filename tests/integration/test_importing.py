@@ -9,12 +9,12 @@ from typing import Any
 import psycopg
 import pytest
 
-from projections.verify import verify
-from seat_ledger import chunk as chunks
-from seat_ledger import lines as reading
 from seat_ledger.application import SeatLedger
 from seat_ledger.errors import Conflict, NotAllowed
-from seat_ledger.lines import LineOutcome
+from seat_ledger.importing import chunk as chunks
+from seat_ledger.importing import lines as reading
+from seat_ledger.importing.lines import LineOutcome
+from seat_ledger.projections.engine.verify import verify
 from tests.drafts import PRO
 
 OPEN = {

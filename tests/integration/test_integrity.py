@@ -10,10 +10,17 @@ import psycopg
 import pytest
 
 from seat_ledger.errors import IntegrityFailure, LedgerError, NotFound
-from seat_ledger.integrity import merkle, proof, service, witnesses
+from seat_ledger.integrity import (
+    hashing,
+    merkle,
+    proof,
+    service,
+    tiles,
+    verification,
+    witnesses,
+)
 from seat_ledger.integrity.keys import Keys
 from seat_ledger.integrity.note import Signer
-from seat_ledger.store import hashing, tiles, verification
 
 SIGNER = Signer.generate("ledger.example.com/seats")
 RECORD = """

@@ -17,9 +17,9 @@ import psycopg
 import pytest
 
 from seat_ledger.errors import IntegrityFailure, LedgerError
-from seat_ledger.integrity import proof, service
+from seat_ledger.integrity import hashing, proof, service, tiles, verification
 from seat_ledger.integrity.note import Checkpoint, Signer, read_unverified
-from seat_ledger.store import hashing, schema, tiles, verification
+from seat_ledger.store import schema
 from tests.integration.test_integrity import ALTERED, SIGNER, E, Log
 
 ACCUSATIONS = {"altered", "missing", "inserted", "reordered", "truncated"}

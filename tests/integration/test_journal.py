@@ -10,10 +10,10 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from projections import catch_up, engine, generation
-from projections.reader import Reader
 from seat_ledger.application import SeatLedger
-from seat_ledger.events import EVENT_CLASSES
+from seat_ledger.domain.events import EVENT_CLASSES
+from seat_ledger.projections.engine import catch_up, generations, installation
+from seat_ledger.projections.reader import Reader
 from seat_ledger.store import recorder, schema
 from seat_ledger.store.mapper import read_event, state_of
 
@@ -52,8 +52,8 @@ def journal(conninfo: str) -> list[tuple[object, ...]]:
 
 
 def test_the_journal_can_decode_every_event_and_names_the_append_lock() -> None:
-    assert set(engine.TOPICS) >= set(EVENT_CLASSES)
-    assert engine.APPEND_LOCK == recorder.APPEND_LOCK
+    assert set(installation.TOPICS) >= set(EVENT_CLASSES)
+    assert installation.APPEND_LOCK == recorder.APPEND_LOCK
 
 
 @pytest.mark.both_versions
@@ -116,7 +116,7 @@ def test_definitions_are_inlined_and_keys_pushed_down(
     database: str, question: str
 ) -> None:
     with psycopg.connect(database, autocommit=True) as connection:
-        generation.use(connection, generation.served(connection).number)
+        generations.use(connection, generations.served(connection).number)
         connection.execute(
             "INSERT INTO journal (position, recorded_at, effective_at, account_no, "
             "user_no, version, topic, seat_type, number, actor) "

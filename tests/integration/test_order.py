@@ -17,9 +17,9 @@ import psycopg
 import pytest
 from eventsourcing.persistence import StoredEvent
 
-from projections import engine
-from projections.reader import Reader
 from seat_ledger.application import SeatLedger
+from seat_ledger.projections.engine import installation
+from seat_ledger.projections.reader import Reader
 from seat_ledger.store.connection import connect
 from seat_ledger.store.factory import LedgerDatastore
 from seat_ledger.store.recorder import LedgerRecorder
@@ -156,11 +156,11 @@ def test_a_reader_that_tails_the_store_skips_nothing(
     second.start()
     wait_for(gate, (1, 1))
     with connect(conninfo, autocommit=True) as connection:
-        early = engine.catch_up(connection).checkpoint
+        early = installation.catch_up(connection).checkpoint
         gate.execute("SELECT pg_advisory_unlock(%s)", [GATE])
         first.join()
         second.join()
-        late = engine.catch_up(connection).checkpoint
+        late = installation.catch_up(connection).checkpoint
     assert early < late == head(conninfo)
     counted = gate.execute(
         "SELECT (SELECT count(*) FROM ledger.stored_events), "

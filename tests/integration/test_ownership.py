@@ -13,11 +13,7 @@ import psycopg
 import pytest
 
 from seat_ledger.store import marks, ownership
-from seat_ledger.store.embedded import (
-    EmbeddedServer,
-    EmbeddedServerError,
-    server_user,
-)
+from seat_ledger.store.embedded import EmbeddedServer, EmbeddedServerError, server_user
 from tests.conftest import VERSIONS
 from tests.program import Program
 

@@ -12,16 +12,16 @@ from uuid import UUID
 import psycopg
 import pytest
 
-import projections
-from projections import engine, generation
-from projections.billing import drafting
-from projections.billing.statement import counting
-from projections.queries import queries, question
-from projections.reader import Reader
-from projections.rebuild import rebuild
 from scripts.benches.generator import history, write
+from seat_ledger import projections
 from seat_ledger.application import SeatLedger
-from seat_ledger.invoice import InvoiceRequest
+from seat_ledger.domain.invoice_draft import InvoiceRequest
+from seat_ledger.projections.billing import invoice_computation
+from seat_ledger.projections.engine import generations, installation
+from seat_ledger.projections.engine.figures_query import counting
+from seat_ledger.projections.engine.rebuild import rebuild
+from seat_ledger.projections.engine.sql_files import queries, question
+from seat_ledger.projections.reader import Reader
 from seat_ledger.store.connection import connect
 from seat_ledger.store.wrapping import Secret, open_wrapping
 from tests.integration.tables import fill
@@ -122,7 +122,7 @@ def test_no_question_or_catch_up_reads_a_whole_table(database: str) -> None:
     assert rebuild(database).error is None
     with connect(database, autocommit=True) as connection:
         open_wrapping(connection)
-        generation.use(connection, generation.served(connection).number)
+        generations.use(connection, generations.served(connection).number)
         connection.execute("ANALYZE")
         keys = connection.execute(
             "SELECT account_no, user_no FROM seat_holding LIMIT 1"
@@ -185,7 +185,7 @@ def test_an_invoice_reads_its_period_and_not_the_accounts_history(
         reader.connection.execute("ANALYZE")
         reader.catch_up()
         before = rows_read(reader.connection)
-        draft = drafting.draft(reader, asked)
+        draft = invoice_computation.draft(reader, asked)
         after = rows_read(reader.connection)
         read = {name: rows - before[name] for name, rows in after.items()}
     assert [line.amount for line in draft.lines()] == ["270.00"]
@@ -223,5 +223,5 @@ def catch_up_of_every_kind(
         ledger.erase_user("acme", user="ann", reason="asked")
     with connection.transaction():
         connection.execute("SET LOCAL enable_seqscan = off")
-        engine.catch_up(connection)
+        installation.catch_up(connection)
         return rows_read(connection)

@@ -19,7 +19,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from projections import engine
+from seat_ledger.projections.engine import installation
 from seat_ledger.store import access, schema
 from tests.integration.test_roles import CYCLE, OPEN, TERMS, Login
 
@@ -139,7 +139,7 @@ def logins(empty_database: str, server: str) -> Iterator[dict[str, Login]]:
             connection.execute(f"CREATE ROLE {name} LOGIN".encode())
             made[role] = Login(empty_database, name)
     schema.migrate(empty_database)
-    engine.install(empty_database)
+    installation.install(empty_database)
     with psycopg.connect(server, autocommit=True) as connection:
         for role in access.ROLES:
             connection.execute(

@@ -12,15 +12,15 @@ from typing import Any
 import psycopg
 import pytest
 
-from projections import engine, generation, switch
-from projections import rebuild as rebuilding
-from projections.catalogue import PROJECTIONS
-from projections.crew import Crew
-from projections.pinning import pin
-from projections.reader import Reader
-from projections.rebuild import rebuild
 from seat_ledger.application import SeatLedger
 from seat_ledger.errors import Locked
+from seat_ledger.projections.engine import generations, installation, switch
+from seat_ledger.projections.engine import rebuild as rebuilding
+from seat_ledger.projections.engine.rebuild import rebuild
+from seat_ledger.projections.engine.registry import PROJECTIONS
+from seat_ledger.projections.engine.snapshot import pin
+from seat_ledger.projections.engine.worker_pool import Crew
+from seat_ledger.projections.reader import Reader
 from seat_ledger.store.connection import connect
 from tests.integration.tables import (
     PRO,
@@ -29,9 +29,9 @@ from tests.integration.tables import (
     differences,
     digests,
     fill,
-    generations,
     head,
     poison,
+    states_and_schemas,
 )
 from tests.program import Program
 
@@ -65,7 +65,7 @@ def test_r72_commands_and_questions_go_on_through_a_rebuild_and_its_switch(
             assert reader.head == head(database)
             seen.append(reader.head)
 
-    original, served = switch._hand_over, generation.serve
+    original, served = switch._hand_over, generations.serve
 
     def hand_over(*given: Any) -> int:
         go_on()
@@ -76,7 +76,7 @@ def test_r72_commands_and_questions_go_on_through_a_rebuild_and_its_switch(
         ledger.buy_seats("boats", seat_type=PRO, quantity=1)  # in the switch itself
 
     monkeypatch.setattr(switch, "_hand_over", hand_over)
-    monkeypatch.setattr(generation, "serve", serve)
+    monkeypatch.setattr(generations, "serve", serve)
     result = rebuild(database, at=go_on, tell=go_on)
     assert result.error is None
     assert result.switched
@@ -130,14 +130,14 @@ def test_who_catches_up_goes_on_in_what_a_rebuild_serves_meanwhile(
     fill(ledger, "acme")
     catch_up(database)
     with psycopg.connect(database, autocommit=True) as connection:
-        before = generation.served(connection)
+        before = generations.served(connection)
     for _ in range(2):
         assert rebuild(database).error is None
     ledger.buy_seats("acme", seat_type=PRO, quantity=1)
     looks = [before._replace(head=head(database))]
-    look = generation.served
+    look = generations.served
     monkeypatch.setattr(
-        generation,
+        generations,
         "served",
         lambda *given, **more: looks.pop() if looks else look(*given, **more),
     )
@@ -211,7 +211,7 @@ def test_a_reader_who_holds_the_switch_up_is_named_and_waited_for(
         result = rebuild(database)
         assert isinstance(result.error, Locked)
         assert "a report" in result.error.message
-        assert [state for state, _ in generations(database)[0]] == ["served"]
+        assert [state for state, _ in states_and_schemas(database)[0]] == ["served"]
         monkeypatch.setattr(switch, "PATIENCE", 60.0)
 
         def at(what: str) -> None:
@@ -278,7 +278,7 @@ def test_the_last_generation_is_kept_and_older_ones_are_dropped(
     fill(ledger, "acme")
     for number in (2, 3, 4):
         assert rebuild(database).error is None
-        rows, schemas = generations(database)
+        rows, schemas = states_and_schemas(database)
         assert rows == [("kept", number - 1), ("served", number)]
         assert schemas == [number - 1, number]
 
@@ -289,11 +289,11 @@ def test_who_has_begun_to_read_keeps_the_tables_whatever_is_rebuilt_meanwhile(
 ) -> None:
     fill(ledger, "acme")
     catch_up(database)
-    monkeypatch.setattr(generation, "PATIENCE", 0.0)
-    use = generation.use
+    monkeypatch.setattr(generations, "PATIENCE", 0.0)
+    use = generations.use
 
     def rebuild_twice() -> None:
-        monkeypatch.setattr(generation, "use", use)
+        monkeypatch.setattr(generations, "use", use)
         assert [rebuild(database).error for _ in range(2)] == [None] * 2
 
     def use_late(*given: Any, **more: Any) -> None:
@@ -301,14 +301,14 @@ def test_who_has_begun_to_read_keeps_the_tables_whatever_is_rebuilt_meanwhile(
         use(*given, **more)
 
     if not begun:
-        monkeypatch.setattr(generation, "use", use_late)
+        monkeypatch.setattr(generations, "use", use_late)
     with Reader(database, catch_up=False) as reader:
         if begun:
             rebuild_twice()
         assert [one.key for one in reader.accounts(reader.knowledge())] == ["acme"]
         assert reader.generation == (1 if begun else 3)
     assert rebuild(database).error is None
-    assert generations(database)[1] == [3, 4]
+    assert states_and_schemas(database)[1] == [3, 4]
 
 
 WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'relation'"
@@ -337,7 +337,7 @@ def test_who_reads_on_in_a_kept_generation_and_its_drop_never_wait_for_each_othe
     connecting = connect(database, role="projector", autocommit=True)
     with psycopg.connect(database) as reader, connecting as other:
         reader.execute("SELECT FROM projection_1.seat_count")
-        dropping = threading.Thread(target=generation.drop, args=(other, 1))
+        dropping = threading.Thread(target=generations.drop, args=(other, 1))
         dropping.start()
         with psycopg.connect(database, autocommit=True) as watching:
             while watching.execute(WAITING).fetchone() == (0,):
@@ -346,7 +346,7 @@ def test_who_reads_on_in_a_kept_generation_and_its_drop_never_wait_for_each_othe
             reader.execute(f"SELECT FROM projection_1.{projection.name}")
         reader.rollback()
         dropping.join()
-    assert generations(database)[1] == [2]
+    assert states_and_schemas(database)[1] == [2]
 
 
 def test_a_stale_definition_is_told_and_rebuilt_when_asked(
@@ -377,7 +377,7 @@ def test_a_stale_definition_is_told_and_rebuilt_when_asked(
     serve = rebuilding.switch
 
     def look(*given: Any) -> int:
-        side_by_side.append([state for state, _ in generations(database)[0]])
+        side_by_side.append([state for state, _ in states_and_schemas(database)[0]])
         return serve(*given)
 
     monkeypatch.setattr(rebuilding, "switch", look)
@@ -402,7 +402,7 @@ def test_catching_up_twice_or_from_several_places_changes_nothing(
         "SELECT sum(n_tup_ins + n_tup_upd + n_tup_del) FROM pg_stat_xact_all_tables"
     )
     with connect(database, autocommit=True) as connection, connection.transaction():
-        engine.catch_up(connection)
+        installation.catch_up(connection)
         assert connection.execute(written).fetchone()[0] == 0
     assert digests(database) == kept
 
@@ -434,7 +434,7 @@ def test_other_clients_read_views_with_comments_and_nothing_else(
             "AND col_description(view.oid, part.attnum) IS NULL"
         ).fetchall()
         assert silent == []
-        connection.execute(f"SET ROLE {generation.READER_ROLE}")
+        connection.execute(f"SET ROLE {generations.READER_ROLE}")
         for name in names:
             assert connection.execute(f"SELECT * FROM projection.{name}").fetchone()
         for forbidden in (

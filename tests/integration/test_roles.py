@@ -14,10 +14,10 @@ from typing import Any
 import psycopg
 import pytest
 
-from projections import engine
 from seat_ledger.application import SeatLedger
 from seat_ledger.integrity import service
 from seat_ledger.integrity.note import Signer
+from seat_ledger.projections.engine import installation
 from seat_ledger.store import access, schema
 from seat_ledger.store.connection import connect
 
@@ -248,7 +248,7 @@ def test_a_login_that_may_not_make_roles_goes_on_with_a_sentence(
         name = empty_database.rpartition("dbname=")[2]
         connection.execute(f"ALTER DATABASE {name} OWNER TO {alone.name}")
     schema.migrate(alone.conninfo)
-    engine.install(alone.conninfo)
+    installation.install(alone.conninfo)
     with connect(alone.conninfo, autocommit=True) as connection:
         found = access.grant(connection)
         assert (found.granted, len(found.told)) == (False, 1)
@@ -268,7 +268,7 @@ def test_a_login_that_is_a_member_of_the_roles_migrates(
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(f"ALTER DATABASE {name} OWNER TO {owner.name}")
     schema.migrate(owner.conninfo)
-    engine.install(owner.conninfo)
+    installation.install(owner.conninfo)
     run_as(empty_database, "writer", NEW)
     with pytest.raises(DENIED):
         run_as(empty_database, "writer", f"DELETE FROM {EVENTS}")

@@ -17,7 +17,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from projections.locks import APPEND_LOCK
+from seat_ledger.projections.engine.locks import APPEND_LOCK
 from seat_ledger.store import schema
 from seat_ledger.store.embedded import server_user
 from seat_ledger.store.session import LIMITS

@@ -11,17 +11,17 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from projections import catch_up as catching_up
-from projections import engine, generation
-from projections.catalogue import PROJECTIONS
-from projections.decoding import UnreadableEvent
-from projections.rebuild import rebuild
-from projections.resuming import resume
-from projections.verify import verify
 from seat_ledger.application import SeatLedger
+from seat_ledger.domain.values import account_id
 from seat_ledger.errors import CommandRefused
+from seat_ledger.projections.engine import catch_up as catching_up
+from seat_ledger.projections.engine import generations, installation
+from seat_ledger.projections.engine.decode import UnreadableEvent
+from seat_ledger.projections.engine.rebuild import rebuild
+from seat_ledger.projections.engine.registry import PROJECTIONS
+from seat_ledger.projections.engine.resume import resume
+from seat_ledger.projections.engine.verify import verify
 from seat_ledger.store.connection import connect
-from seat_ledger.values import account_id
 from tests.in_process import Program
 from tests.integration.tables import (
     PRO,
@@ -288,7 +288,7 @@ def over(damaged: Damaged, home: Path) -> Program:
 
 def aside(conninfo: str) -> Any:
     with connect(conninfo, autocommit=True) as connection:
-        return engine.aside(connection)
+        return installation.aside(connection)
 
 
 # -- each kind of damage: one store, an account a kind, in this order ---------------
@@ -350,10 +350,10 @@ def test_r74_every_kind_sets_its_account_aside_when_it_is_caught_up(
     """The tables are made anew, empty, and caught up from nothing."""
     rebuilt = digests(damaged.conninfo)
     with connect(damaged.conninfo, role="projector") as connection:
-        number = generation.make(connection)
+        number = generations.make(connection)
         for projection in PROJECTIONS:
-            generation.make_indexes(connection, number, projection.name)
-        generation.serve(connection, number)
+            generations.make_indexes(connection, number, projection.name)
+        generations.serve(connection, number)
     assert catch_up(damaged.conninfo) == head(damaged.conninfo)
     found = {one.account_key: one for one in aside(damaged.conninfo)}
     assert found.keys() == set(map(key_of, KINDS))
@@ -558,7 +558,7 @@ def test_r74_an_event_of_no_account_stops_everything_at_its_position(
             catch_up(database)
         assert told.value.details["account"] is None
     with psycopg.connect(database) as connection:
-        row = engine.status(connection)[0]
+        row = installation.status(connection)[0]
     assert (row["state"], row["stuck_at"]) == ("stuck", position)
     assert row["checkpoint"] == position - 1
     assert program.run("seat", "list", "-a", "acme").status == 1

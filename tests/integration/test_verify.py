@@ -7,10 +7,10 @@ import json
 import psycopg
 import pytest
 
-from projections import generation
-from projections.catalogue import BY_NAME
-from projections.verify import verify
 from seat_ledger.application import SeatLedger
+from seat_ledger.projections.engine import generations
+from seat_ledger.projections.engine.registry import BY_NAME
+from seat_ledger.projections.engine.verify import verify
 from seat_ledger.store.connection import connect
 from tests.integration.tables import catch_up, differences, fill
 from tests.program import Program
@@ -24,7 +24,7 @@ def test_verify_names_the_first_row_that_differs(
     program = Program(database)
     assert program.run("projection", "verify", "--full").returncode == 0
     with connect(database, autocommit=True) as connection:
-        generation.use(connection, generation.served(connection).number)
+        generations.use(connection, generations.served(connection).number)
         connection.execute("UPDATE seat SET retires_at = NULL WHERE number = 4")
         connection.execute("DELETE FROM seat_count WHERE purchased = 4")
         connection.execute(
@@ -82,7 +82,7 @@ def test_verify_names_the_first_differing_row_of_each_projection(
     catch_up(database)
     assert TAMPERED.keys() == BY_NAME.keys()
     with connect(database, autocommit=True) as connection:
-        generation.use(connection, generation.served(connection).number)
+        generations.use(connection, generations.served(connection).number)
         for name, change in TAMPERED.items():
             key = ", ".join(BY_NAME[name].key)
             first = connection.execute(

@@ -18,14 +18,14 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from projections import billing, holdings, users
-from projections.billing.figures import as_known, kept, quantity
-from projections.periods import row_of
-from projections.reader import AccountFacts, Knowledge, Reader
 from seat_ledger.application import SeatLedger
+from seat_ledger.domain.values import SeatRef, SeatType
 from seat_ledger.errors import CommandRefused, NotFound
+from seat_ledger.projections import billing, holdings, users
+from seat_ledger.projections.billing.figures import as_known, kept, quantity
+from seat_ledger.projections.periods import row_of
+from seat_ledger.projections.reader import AccountFacts, Knowledge, Reader
 from seat_ledger.settings import Settings
-from seat_ledger.values import SeatRef, SeatType
 from tests.oracle.model import Oracle, Outcome
 from tests.property.histories import KEYS, TYPES, Author, opening
 

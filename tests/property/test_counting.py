@@ -15,12 +15,12 @@ from typing import Any
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from projections import billing
-from projections.billing import Priced, Wanted, idle
-from projections.billing.explain import Asked, explain
-from projections.billing.figures import every_rule
-from projections.reader import AccountFacts, Knowledge, Reader
 from seat_ledger.application import SeatLedger
+from seat_ledger.projections import billing
+from seat_ledger.projections.billing import Priced, Wanted, idle
+from seat_ledger.projections.billing.explain import Asked, explain
+from seat_ledger.projections.billing.figures import every_rule
+from seat_ledger.projections.reader import AccountFacts, Knowledge, Reader
 from tests.oracle.answers import View
 from tests.oracle.dates import Period
 from tests.property.zoned import History

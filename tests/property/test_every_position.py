@@ -10,10 +10,10 @@ from typing import Any
 import psycopg
 import pytest
 
-from projections import generation
-from projections import rebuild as rebuilding
-from projections.reader import Reader
 from seat_ledger.application import SeatLedger
+from seat_ledger.projections.engine import generations
+from seat_ledger.projections.engine import rebuild as rebuilding
+from seat_ledger.projections.reader import Reader
 from tests.integration.tables import differences, digests, head
 from tests.property.histories import opening
 from tests.property.test_against_oracle import Comparison
@@ -27,7 +27,7 @@ class Clipped:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.head = 0
-        original = generation.served
+        original = generations.served
 
         def served(connection: Any, **given: Any) -> Any:
             found = original(connection, **given)
@@ -36,7 +36,7 @@ class Clipped:
         def keep(_: Any, __: int, *___: Any) -> int:
             return self.head
 
-        monkeypatch.setattr(generation, "served", served)
+        monkeypatch.setattr(generations, "served", served)
         monkeypatch.setattr(rebuilding, "switch", keep)
 
 

@@ -26,11 +26,11 @@ from urllib.parse import quote_from_bytes
 import click
 import pytest
 
-from cli.console import pages
-from cli.console.application import Console
-from cli.console.gate import Gate
-from cli.main import main, program
-from seat_ledger.commands import OPERATIONS, Envelope
+from seat_ledger.cli.console import pages
+from seat_ledger.cli.console.access import Gate
+from seat_ledger.cli.console.application import Console
+from seat_ledger.cli.main import main, program
+from seat_ledger.commands.messages import OPERATIONS, Envelope
 from tests.program import ANN, BUY, GIVE, OPEN, PRO
 from tests.property import hostile
 

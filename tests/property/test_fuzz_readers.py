@@ -13,17 +13,13 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from cli import times
-from cli.invoice_file import InvoiceFile
-from projections.reader import Reader
-from projections.verify import verify
 from seat_ledger.application import SeatLedger
-from seat_ledger.calendar import ZoneHistory, parse_moment
-from seat_ledger.commands import MAX_LINE, OPERATIONS, parse_line, read_command
-from seat_ledger.errors import REFUSALS, InvalidInput, LedgerError
-from seat_ledger.importer import read_lines
-from seat_ledger.money import Currency, parse_price
-from seat_ledger.values import (
+from seat_ledger.cli.inputs.invoice_file import InvoiceFile
+from seat_ledger.cli.output import times
+from seat_ledger.commands.messages import MAX_LINE, OPERATIONS, parse_line, read_command
+from seat_ledger.domain.calendar import ZoneHistory, parse_moment
+from seat_ledger.domain.money import Currency, parse_price
+from seat_ledger.domain.values import (
     check_invoice_number,
     check_key,
     check_text,
@@ -32,6 +28,10 @@ from seat_ledger.values import (
     parse_seat_type,
     shown,
 )
+from seat_ledger.errors import REFUSALS, InvalidInput, LedgerError
+from seat_ledger.importing.importer import read_lines
+from seat_ledger.projections.engine.verify import verify
+from seat_ledger.projections.reader import Reader
 
 NOW = datetime(2025, 5, 7, 22, 30, tzinfo=UTC)
 ZONES = [

@@ -16,10 +16,11 @@ from random import Random
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from projections.billing import drafting, invoices
-from projections.billing.invoices import Issued
-from projections.reader import Reader
 from seat_ledger.application import SeatLedger
+from seat_ledger.projections.billing import invoices
+from seat_ledger.projections.billing.invoice_computation import Drafting, reproduced
+from seat_ledger.projections.billing.invoices import Issued
+from seat_ledger.projections.reader import Reader
 from tests.oracle.counting import money
 from tests.oracle.dates import Period
 from tests.property.zoned import PRO, STARTER, History, text
@@ -59,7 +60,7 @@ class Billed:
         left = [one for one in ended if one not in self.invoiced]
         if left:
             period = self.random.choice(left)
-            with drafting.Drafting(partial(Reader, self.conninfo)) as compute:
+            with Drafting(partial(Reader, self.conninfo)) as compute:
                 self.ledger.issue_invoice(
                     self.account,
                     compute_invoice=compute,
@@ -78,7 +79,7 @@ class Billed:
             self.balance(found)
             self.evidence(found)
             for one in found:
-                assert drafting.reproduced(reader, one) == one
+                assert reproduced(reader, one) == one
         return sum(line.kind == "correction" for one in found for line in one.lines)
 
     def balance(self, found: list[Issued]) -> None:

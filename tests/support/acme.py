@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from seat_ledger.account import Account
+from seat_ledger.domain.account import Account
+from seat_ledger.domain.events import EntryReversed, LedgerEvent
+from seat_ledger.domain.values import account_id, parse_seat
 from seat_ledger.errors import CommandRefused
-from seat_ledger.events import EntryReversed, LedgerEvent
-from seat_ledger.values import account_id, parse_seat
 from tests.support.in_memory import InMemoryLedger
 
 PRO, STARTER, SERVICE = "sales/professional", "sales/starter", "service/enterprise"

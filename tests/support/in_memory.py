@@ -11,14 +11,14 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from seat_ledger.commands import read_command
-from seat_ledger.deliberation import Caller, Deliberation
+from seat_ledger.commands.handler import Caller, Deliberation
+from seat_ledger.commands.messages import read_command
+from seat_ledger.commands.unit_of_work import Recorded, Workspace
+from seat_ledger.domain.events import EntryReversed, InvoiceIssued, LedgerEvent
+from seat_ledger.domain.head import NO_HEAD, Head
+from seat_ledger.domain.user import User
+from seat_ledger.domain.values import account_id
 from seat_ledger.errors import CommandRefused, EntryRef
-from seat_ledger.events import EntryReversed, InvoiceIssued, LedgerEvent
-from seat_ledger.head import NO_HEAD, Head
-from seat_ledger.user import User
-from seat_ledger.values import account_id
-from seat_ledger.workspace import Recorded, Workspace
 
 NOW = datetime(2026, 10, 1, tzinfo=UTC)
 

@@ -7,21 +7,21 @@ from collections.abc import Iterator
 
 import pytest
 
-from cli import arriving
-from cli.arriving import lines_of
-from seat_ledger.commands import MAX_LINE
+from seat_ledger.cli.inputs import lines
+from seat_ledger.cli.inputs.lines import lines_of
+from seat_ledger.commands.messages import MAX_LINE
 
 
 @pytest.fixture
-def pipe(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[int, arriving.Lines]]:
-    monkeypatch.setattr(arriving, "QUIET", 0.0)
+def pipe(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[int, lines.Lines]]:
+    monkeypatch.setattr(lines, "QUIET", 0.0)
     reading, writing = os.pipe()
     with os.fdopen(reading, "rb") as stream:
-        yield writing, arriving.arriving(stream)
+        yield writing, lines.arriving(stream)
 
 
 def test_a_line_is_given_when_all_of_it_is_there(
-    pipe: tuple[int, arriving.Lines],
+    pipe: tuple[int, lines.Lines],
 ) -> None:
     end, stream = pipe
     lines = lines_of(stream)
@@ -35,7 +35,7 @@ def test_a_line_is_given_when_all_of_it_is_there(
 
 
 def test_a_long_line_is_cut_wherever_it_pauses(
-    pipe: tuple[int, arriving.Lines],
+    pipe: tuple[int, lines.Lines],
 ) -> None:
     end, stream = pipe
     lines = lines_of(stream, past_long_ones=True)

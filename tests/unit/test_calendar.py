@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from seat_ledger.calendar import (
+from seat_ledger.domain.calendar import (
     BillingCalendar,
     ZoneChange,
     ZoneHistory,

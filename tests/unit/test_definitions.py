@@ -18,7 +18,7 @@ STATEMENTS = [
     *PROJECTIONS.glob("*/definition.sql"),
     *PROJECTIONS.glob("*/decode.sql"),
     *PROJECTIONS.glob("*/refresh.sql"),
-    PROJECTIONS / "refresh.sql",
+    PROJECTIONS / "engine" / "refresh.sql",
     PROJECTIONS / "billing" / "figures.sql",
 ]
 

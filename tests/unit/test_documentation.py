@@ -8,9 +8,9 @@ from pathlib import Path
 import click
 from click.testing import CliRunner
 
-from cli.main import COMMANDS, program
-from cli.reference import reference
-from cli.topics import TOPICS
+from seat_ledger.cli.main import COMMANDS, program
+from seat_ledger.cli.reference import reference
+from seat_ledger.cli.topics import TOPICS
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from cli.invoice_file import InvoiceFile
-from projections.billing.audit.lines import InvoiceLine, Written
+from seat_ledger.cli.inputs.invoice_file import InvoiceFile
 from seat_ledger.errors import InvalidInput
+from seat_ledger.projections.billing.audit.lines import InvoiceLine, Written
 
 PRO = "sales/professional"
 HEADER = "account,invoice,issued_at,period,seat_type,quantity,unit_price,amount"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from projections.billing import Wanted, settled
-from projections.contracts import facts_of
-from projections.reader import Knowledge
+from seat_ledger.projections.billing import Wanted, settled
+from seat_ledger.projections.engine.contracts import facts_of
+from seat_ledger.projections.reader import Knowledge
 
 
 def test_the_end_of_the_last_period_of_a_term_settles_its_figures() -> None:

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seat_ledger import events, money
+from seat_ledger.domain import events, money
+from seat_ledger.domain.values import COUNTING_MODES
 from seat_ledger.errors import InvalidInput
-from seat_ledger.values import COUNTING_MODES
 
 
 def test_every_counting_mode_has_its_granularities() -> None:

@@ -7,11 +7,11 @@ from fractions import Fraction
 
 import pytest
 
-from cli import render, times
-from seat_ledger.calendar import ZoneHistory, parse_moment
+from seat_ledger.cli.output import render, times
+from seat_ledger.domain.calendar import ZoneHistory, parse_moment
+from seat_ledger.domain.money import Currency, parse_price, plain, rounded
+from seat_ledger.domain.values import check_key, check_text, parse_seat
 from seat_ledger.errors import InvalidInput, NotFound
-from seat_ledger.money import Currency, parse_price, plain, rounded
-from seat_ledger.values import check_key, check_text, parse_seat
 
 NOW = datetime(2025, 5, 7, 22, 30, tzinfo=UTC)
 AMSTERDAM = ZoneHistory("Europe/Amsterdam")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from rich.console import Console
 
-from cli.tables import Column, fitting
+from seat_ledger.cli.output.tables import Column, fitting
 
 SEATS = Column("seat", ["sales/professional#1", "sales/professional#12"], False)
 FROM = Column("held from", ["2025-03-05 00:00", "2025-03-06 09:00"], False)

@@ -17,8 +17,8 @@ from pathlib import Path
 import click
 import pytest
 
-from cli.main import program
-from cli.session import Session
+from seat_ledger.cli.main import program
+from seat_ledger.cli.options.session import Session
 
 ROOT = Path(__file__).parents[2]
 SOURCES = [

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from cli.console.asking import Asked, Page
-from cli.console.pages import (
+from seat_ledger.cli.console.pages import (
     account,
     billing,
     event,
@@ -15,6 +14,7 @@ from cli.console.pages import (
     seat,
     user,
 )
+from seat_ledger.cli.console.request import Asked, Page
 
 PAGES: dict[str, Callable[[Asked], Page]] = {
     "search": search.search,

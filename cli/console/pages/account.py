@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from cli import charts
-from cli.console.asking import PAGE, Asked, Page
-from projections import accounts as rows_of
-from projections import holdings
-from projections.reader import Row
+from seat_ledger.cli.console.request import PAGE, Asked, Page
+from seat_ledger.cli.output import charts
+from seat_ledger.projections import accounts as rows_of
+from seat_ledger.projections import holdings
+from seat_ledger.projections.reader import Row
 
 MOST_STEPS = 2000
 """An account with more is drawn at moments spread evenly over its life."""

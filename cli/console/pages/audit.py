@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import date
 
-from cli.console.asking import Asked
-from projections.billing import audit as auditing
-from projections.billing import invoices as issuing
-from projections.billing.audit import InvoiceLine, Spool, Summary, Written
-from projections.billing.invoices import Issued, Line
-from projections.reader import Row
-from seat_ledger.money import plain
+from seat_ledger.cli.console.request import Asked
+from seat_ledger.domain.money import plain
+from seat_ledger.projections.billing import audit as auditing
+from seat_ledger.projections.billing import invoices as issuing
+from seat_ledger.projections.billing.audit import InvoiceLine, Spool, Summary, Written
+from seat_ledger.projections.billing.invoices import Issued, Line
+from seat_ledger.projections.reader import Row
 
 
 def audited(asked: Asked, found: Issued) -> tuple[list[Row], Summary]:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from cli.console.asking import PAGE, Asked, Page
-from projections import billing as counting
-from projections.billing import explain as opening
-from projections.billing import invoices as issuing
-from projections.billing.figures import every_rule
-from projections.billing.invoices import Issued
-from projections.reader import Row
+from seat_ledger.cli.console.request import PAGE, Asked, Page
+from seat_ledger.domain.money import Currency, parse_price
+from seat_ledger.domain.values import COUNTING_MODES, parse_seat_type, shown
 from seat_ledger.errors import InvalidInput
-from seat_ledger.money import Currency, parse_price
-from seat_ledger.values import COUNTING_MODES, parse_seat_type, shown
+from seat_ledger.projections import billing as counting
+from seat_ledger.projections.billing import explain as opening
+from seat_ledger.projections.billing import invoices as issuing
+from seat_ledger.projections.billing.figures import every_rule
+from seat_ledger.projections.billing.invoices import Issued
+from seat_ledger.projections.reader import Row
 
 
 def periods(asked: Asked) -> Page:

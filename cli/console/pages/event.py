@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from cli.console.asking import PAGE, Asked, Page
-from projections import journal
-from projections.reader import AccountSetAside, Row
+from seat_ledger.cli.console.request import PAGE, Asked, Page
 from seat_ledger.errors import NotFound
+from seat_ledger.projections import journal
+from seat_ledger.projections.reader import AccountSetAside, Row
 
 
 def events(asked: Asked) -> Page:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Any
 
-from cli.console.asking import PAGE, Asked, Page
-from cli.console.pages.audit import audited
-from cli.render import Answer, document, to_json
-from projections.billing import drafting
-from projections.billing import invoices as issuing
-from projections.billing.invoices import Issued
+from seat_ledger.cli.console.pages.audit import audited
+from seat_ledger.cli.console.request import PAGE, Asked, Page
+from seat_ledger.cli.output.render import Answer, document, to_json
 from seat_ledger.errors import NotFound
+from seat_ledger.projections.billing import invoice_computation
+from seat_ledger.projections.billing import invoices as issuing
+from seat_ledger.projections.billing.invoices import Issued
 
 
 def invoices(asked: Asked) -> Page:
@@ -43,7 +43,7 @@ def invoice(asked: Asked) -> Page:
     rows, said = issuing.document(found)
 
     def fill() -> dict[str, Any]:
-        again = drafting.reproduced(asked.reader, found)
+        again = invoice_computation.reproduced(asked.reader, found)
         recorded = to_json(document(_answer(asked, found)))
         held, summary = audited(asked, found)
         computed = to_json(document(_answer(asked, again)))
@@ -53,7 +53,7 @@ def invoice(asked: Asked) -> Page:
             "found": found,
             "same": recorded == computed,
             "bytes": len(recorded.encode()),
-            "differs": drafting.differences(found, again),
+            "differs": invoice_computation.differences(found, again),
             "held": held,
             "summary": summary,
             "others": any(

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from cli.console.asking import Asked, Page
-from projections import engine
+from seat_ledger.cli.console.request import Asked, Page
+from seat_ledger.projections.engine import installation
 
 
 def projections(asked: Asked) -> Page:
     """Checkpoint, lag and last rebuild of each projection."""
-    rows = engine.status(asked.reader.connection)
+    rows = installation.status(asked.reader.connection)
     if asked.visitor.accounts is not None or asked.hides_people:
         # what stops them may name an account, or quote an event
         rows = [{**row, "reason": None} for row in rows]
     asked.is_about_all()
-    made = engine.made_at(asked.reader.connection)
+    made = installation.made_at(asked.reader.connection)
     answer = asked.answer(rows, extra={"rebuilt_at": made["made_at"]})
 
     def fill() -> dict[str, Any]:

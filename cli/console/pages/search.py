@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from cli.console.asking import Asked, Page
-from projections import finding
+from seat_ledger.cli.console.request import Asked, Page
+from seat_ledger.domain.values import fold
 from seat_ledger.errors import InvalidInput
-from seat_ledger.values import fold
+from seat_ledger.projections.search import Sought, find
 
 MOST = 50
 MOST_IN_A_TWIN = 5000
@@ -19,7 +19,7 @@ def search(asked: Asked) -> Page:
     text = asked.params.get("q", "")
     quick = "quick" in asked.params
     most = SUGGESTED if quick else MOST if asked.wants_page else MOST_IN_A_TWIN
-    rows = finding.find(asked.reader, _sought(asked, text, most + 1, quick=quick))
+    rows = find(asked.reader, _sought(asked, text, most + 1, quick=quick))
     shown, whole = [], True
     for kind in dict.fromkeys(row["kind"] for row in rows):
         same = [row for row in rows if row["kind"] == kind]
@@ -54,8 +54,8 @@ def _names_of(row: dict[str, Any]) -> set[str]:
     return {fold(str(name)) for name in names if name}
 
 
-def _sought(asked: Asked, text: str, limit: int, *, quick: bool) -> finding.Sought:
-    return finding.Sought(
+def _sought(asked: Asked, text: str, limit: int, *, quick: bool) -> Sought:
+    return Sought(
         text,
         asked.known,
         asked.visitor.accounts,

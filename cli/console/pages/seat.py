@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from cli import charts
-from cli.console.asking import Asked, Page, wall_text
-from cli.console.history import History
-from projections import holdings
-from seat_ledger.values import parse_seat
+from seat_ledger.cli.console.history import History
+from seat_ledger.cli.console.request import Asked, Page, wall_text
+from seat_ledger.cli.output import charts
+from seat_ledger.domain.values import parse_seat
+from seat_ledger.projections import holdings
 
 
 def seat(asked: Asked) -> Page:

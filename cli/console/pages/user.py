@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from cli import charts
-from cli.console.asking import PAGE, Asked, Page
-from cli.console.history import History
-from projections import holdings
-from projections import users as people
+from seat_ledger.cli.console.history import History
+from seat_ledger.cli.console.request import PAGE, Asked, Page
+from seat_ledger.cli.output import charts
+from seat_ledger.projections import holdings
+from seat_ledger.projections import users as people
 
 
 def users(asked: Asked) -> Page:

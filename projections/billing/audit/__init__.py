@@ -10,16 +10,16 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from itertools import islice
 
-from projections.billing.audit.billed import Billed
-from projections.billing.audit.contracts import UNKNOWN, Contract, contracts
-from projections.billing.audit.figures import Touched, figures_now
-from projections.billing.audit.lines import InvoiceLine, Written, issued_at
-from projections.billing.audit.spool import Spool
-from projections.billing.audit.summary import Summary
-from projections.billing.audit.work import Desk
-from projections.reader import Knowledge, Reader
-from seat_ledger.calendar import ZoneHistory
+from seat_ledger.domain.calendar import ZoneHistory
 from seat_ledger.errors import CommandRefused
+from seat_ledger.projections.billing.audit.auditor import Desk
+from seat_ledger.projections.billing.audit.contracts import UNKNOWN, Contract, contracts
+from seat_ledger.projections.billing.audit.figures import Touched, figures_now
+from seat_ledger.projections.billing.audit.line_store import Spool
+from seat_ledger.projections.billing.audit.lines import InvoiceLine, Written, issued_at
+from seat_ledger.projections.billing.audit.matching import Billed
+from seat_ledger.projections.billing.audit.summary import Summary
+from seat_ledger.projections.reader import Knowledge, Reader
 
 __all__ = ["InvoiceLine", "Spool", "Summary", "Written", "audit", "settle"]
 

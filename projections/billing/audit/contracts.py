@@ -6,12 +6,13 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 
-from projections.billing import labelled
-from projections.contracts import AccountFacts, facts_of
-from projections.periods import PeriodRow, row_of
-from projections.reader import Reader, Row
+from seat_ledger.domain.values import account_id
 from seat_ledger.errors import CommandRefused, NotFound
-from seat_ledger.values import account_id
+from seat_ledger.projections.billing import labelled
+from seat_ledger.projections.contracts import AccountFacts
+from seat_ledger.projections.engine.contracts import facts_of
+from seat_ledger.projections.periods import PeriodRow, row_of
+from seat_ledger.projections.reader import Reader, Row
 
 UNKNOWN = "?"
 """Marks a label that is no period of its account."""

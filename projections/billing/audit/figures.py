@@ -10,11 +10,11 @@ from collections.abc import Iterable, Sequence
 from itertools import accumulate, groupby
 from typing import Any, NamedTuple
 
-from projections.billing.audit.contracts import Contract
-from projections.billing.figures import as_known
-from projections.billing.statement import counting
-from projections.periods import PeriodRow, columns, row_of
-from projections.reader import Knowledge, Reader, Row
+from seat_ledger.projections.billing.audit.contracts import Contract
+from seat_ledger.projections.billing.figures import as_known
+from seat_ledger.projections.engine.figures_query import counting
+from seat_ledger.projections.periods import PeriodRow, columns, row_of
+from seat_ledger.projections.reader import Knowledge, Reader, Row
 
 ByType = dict[str, Row]
 CONTRACT, HELD = "contract", "held"

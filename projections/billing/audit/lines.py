@@ -9,12 +9,12 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import NamedTuple
 
-from projections.billing import span_of
-from projections.billing.figures import MODES, WITH_GRANULARITY
-from seat_ledger.calendar import ZoneHistory, parse_instant
+from seat_ledger.domain.calendar import ZoneHistory, parse_instant
+from seat_ledger.domain.money import Currency
+from seat_ledger.domain.values import shown
 from seat_ledger.errors import InvalidInput
-from seat_ledger.money import Currency
-from seat_ledger.values import shown
+from seat_ledger.projections.billing import span_of
+from seat_ledger.projections.billing.figures import MODES, WITH_GRANULARITY
 
 _POSITION = re.compile(r"#?(\d{1,18})", re.ASCII)
 _UTC = ZoneHistory("UTC")

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from fractions import Fraction
 from typing import Any, NamedTuple
 
-from projections.billing.audit.verdict import ZERO, money
-from projections.reader import Row
-from seat_ledger.money import Currency
+from seat_ledger.domain.money import Currency
+from seat_ledger.projections.billing.audit.verdict import ZERO, money
+from seat_ledger.projections.reader import Row
 
 VERDICTS = ("match", "over", "under", "missing", "unexpected")
 CAUSES = ("wrong_at_issue", "corrected_later", "not_known_at_issue")

@@ -16,8 +16,13 @@ from fractions import Fraction
 from itertools import groupby
 from typing import NamedTuple
 
-from projections.billing.audit.lines import Invoice, InvoiceLine, Part, Written
-from seat_ledger.money import Currency, plain, rounded
+from seat_ledger.domain.money import Currency, plain, rounded
+from seat_ledger.projections.billing.audit.lines import (
+    Invoice,
+    InvoiceLine,
+    Part,
+    Written,
+)
 
 ZERO = Fraction(0)
 

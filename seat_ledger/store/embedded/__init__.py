@@ -11,11 +11,7 @@ from seat_ledger.store.embedded.folders import (
     default_home,
     server_user,
 )
-from seat_ledger.store.embedded.server import (
-    EMBEDDED,
-    EmbeddedServer,
-    EmbeddedStatus,
-)
+from seat_ledger.store.embedded.server import EMBEDDED, EmbeddedServer, EmbeddedStatus
 
 __all__ = [
     "EMBEDDED",

@@ -15,12 +15,12 @@ from uuid import UUID
 
 import psycopg
 
+from seat_ledger.domain.values import fold
 from seat_ledger.errors import SchemaMismatch
 from seat_ledger.store import access, ownership
 from seat_ledger.store.connection import connect
 from seat_ledger.store.standing import APPEND_LOCK
 from seat_ledger.store.statistics import rewrite_statistics
-from seat_ledger.values import fold
 
 _LOCK = 7365617430
 

@@ -1,0 +1,207 @@
+"""Accounts: opened, renewed, moved to another zone; and what they have."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from seat_ledger.cli.commands import account_readers
+from seat_ledger.cli.options.session import (
+    Question,
+    Session,
+    default_actor,
+    option_account,
+    option_as_of,
+    reading,
+)
+from seat_ledger.cli.options.writing import options_of_writing, record, writing
+from seat_ledger.cli.output import times
+from seat_ledger.cli.output.render import Answer, emit, say
+from seat_ledger.errors import CommandRefused, Conflict
+
+
+@click.group(epilog="Example: seat-ledger account show acme")
+def group() -> None:
+    """Open, renew and look at accounts."""
+
+
+@group.command("open")
+@click.argument("account")
+@click.option("--name", required=True, help="The customer's name.")
+@click.option("--time-zone", required=True, metavar="ZONE", help="An IANA time zone.")
+@click.option("--term-start", required=True, metavar="DATE", help="The first term's.")
+@click.option("--term-months", required=True, type=int, help="1 to 240.")
+@click.option("--billing-cycle-months", required=True, type=int, help="1 to 120.")
+@writing("open_account")
+def open_(**fields: Any) -> dict[str, Any]:
+    """Open an account under a key."""
+    return fields
+
+
+@group.command("set-time-zone")
+@click.argument("time_zone")
+@option_account
+@writing("set_time_zone")
+def set_time_zone(**fields: Any) -> dict[str, Any]:
+    """Move the account's later bounds into another time zone."""
+    return fields
+
+
+@group.command("set-billing-policy")
+@click.argument("mode")
+@click.option("--granularity", type=click.Choice(["day", "second"]), help="Of shares.")
+@option_account
+@writing("set_billing_policy")
+def set_billing_policy(**fields: Any) -> dict[str, Any]:
+    """Count the periods that begin from now on by another rule.
+
+    Modes: contracted, peak, snapshot_end, start_plus_rises, time_weighted, day_peak,
+    day_touch, distinct.
+    """
+    return fields
+
+
+@group.command()
+@click.option("--account", "-a", metavar="KEY", help="The account's key.")
+@click.option("--due", is_flag=True, help="Every account that has a renewal due.")
+@options_of_writing
+def renew(account: str | None, *, due: bool, dry_run: bool, **shared: Any) -> None:
+    """Process the renewals that are due, of one account or (--due) of all.
+
+    An account that is set aside, because an event of it cannot be read, is passed over
+    by --due, and said so.
+    """
+    given = {name: value for name, value in shared.items() if value is not None}
+    if account is not None:
+        record({"op": "renew", "account": account, **given}, dry_run)
+        return
+    if not due:
+        raise click.UsageError("Name an --account, or say --due for all.")
+    _renew_all(given, dry_run)
+
+
+def _renew_all(given: dict[str, Any], dry_run: bool) -> None:
+    session = click.get_current_context().find_object(Session)
+    assert session is not None
+    with session.reader() as reader:
+        now = reader.database_now()
+        waiting = [a for a in reader.accounts(reader.knowledge()) if a.renewal_due(now)]
+    rows: list[dict[str, Any]] = []
+    if waiting:
+        with session.ledger() as ledger:
+            rows = [_renewed(ledger, one.key, given, dry_run) for one in waiting]
+    columns = [
+        ("account", lambda row: row["account"]),
+        ("renewals", lambda row: row["renewals"]),
+        ("seats retired", lambda row: row["retired"]),
+        ("refused", lambda row: row["error"]),
+    ]
+    aside = sum(1 for row in rows if row["error"] == "account_set_aside")
+    failed = sum(1 for row in rows if row["error"] is not None) - aside
+    done = len(rows) - failed - aside
+    count = "1 account" if done == 1 else f"{done} accounts"
+    said = f"{count} {'would be renewed' if dry_run else 'renewed'}."
+    if failed:
+        said += f" {failed} could not be renewed."
+    if aside:
+        count = "1 account is" if aside == 1 else f"{aside} accounts are"
+        said += f" {count} set aside and were passed over."
+    code = 1 if failed else 0
+    emit(Answer(rows, columns, sentence=said, exit_code=code), session.format)
+
+
+def _renewed(
+    ledger: Any, account: str, given: dict[str, Any], dry_run: bool
+) -> dict[str, Any]:
+    """Renew one account; what stands in its way does not stop the others."""
+    try:
+        result = ledger.execute(
+            {"op": "renew", "account": account, **given},
+            dry_run=dry_run,
+            default_actor=default_actor(),
+        )
+    except (CommandRefused, Conflict) as error:
+        say(f"{account}: {error.message}")
+        none: dict[str, Any] = {"renewals": 0, "retired": 0, "positions": []}
+        return {"account": account, **none, "error": error.code}
+    retired = sum(1 for event in result.events if event.topic == "SeatRetired")
+    return {
+        "account": account,
+        "renewals": len(result.events) - retired,
+        "retired": retired,
+        "positions": list(result.positions),
+        "error": None,
+    }
+
+
+@group.command("list")
+@option_as_of
+@reading
+def list_(question: Question, **_: Any) -> Answer:
+    """Every account, with its totals."""
+    from seat_ledger.projections import accounts  # noqa: PLC0415
+
+    rows = accounts.listed(question.reader, question.as_of, question.known)
+    columns = [
+        (name.replace("_", " "), lambda row, name=name: row[name])
+        for name in ("account", "name", "time_zone", "term_start", "purchased")
+    ] + [
+        (name.replace("_", " "), lambda row, name=name: row[name])
+        for name in ("assigned", "available", "next_renewal", "renewal_due")
+    ]
+    count = "1 account" if len(rows) == 1 else f"{len(rows)} accounts"
+    return question.answer(rows, columns, sentence=f"{count}.")
+
+
+def _months(count: int) -> str:
+    return "1 month" if count == 1 else f"{count} months"
+
+
+def _cycle(row: dict[str, Any]) -> str:
+    return _months(row["billing_cycle_months"]).removeprefix("1 ")
+
+
+@group.command()
+@click.argument("account", envvar="SEAT_LEDGER_ACCOUNT")
+@option_as_of
+@reading
+def show(question: Question, **_: Any) -> Answer:
+    """One account: contract, next renewal and what is pending for it, totals."""
+    from seat_ledger.projections import accounts  # noqa: PLC0415
+
+    account = question.account
+    if not account.known:
+        said = f"Nothing was known of {account.key} at position {question.known[0]}."
+        return question.answer([], sentence=said)
+    row = accounts.show(question.reader, account, question.as_of, question.known)
+    renewal = row["next_renewal"]
+    sentence = (
+        f"{row['name']} ({row['account']}): terms of {_months(row['term_months'])} "
+        f"from {row['term_start']}, billed every {_cycle(row)}; "
+        f"renewal {renewal['number']} is on "
+        f"{times.spelled(renewal['instant'], account.zones)}."
+    )
+    columns = [
+        (title, lambda total, name=name: total[name])
+        for title, name in (
+            ("type", "seat_type"),
+            ("purchased", "purchased"),
+            ("assigned", "assigned"),
+            ("available", "available"),
+            ("to be retired", "pending_reduction"),
+        )
+    ]
+    answer = question.answer([row], columns, sentence=sentence)
+    session = click.get_current_context().find_object(Session)
+    if session is not None and session.format == "table":
+        answer.rows = row["totals"]
+    return answer
+
+
+for _command in (
+    account_readers.readers,
+    account_readers.let_read,
+    account_readers.stop_reading,
+):
+    group.add_command(_command)

@@ -1,0 +1,107 @@
+"""Who may read single accounts of the database, and nothing of the others."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from seat_ledger.cli.options.session import (
+    Session,
+    option_account,
+    option_database,
+    option_format,
+)
+from seat_ledger.cli.output.render import Answer, emit, harmless
+from seat_ledger.domain.values import check_text, iso
+
+
+def _session() -> Session:
+    session = click.get_current_context().find_object(Session)
+    assert session is not None
+    return session
+
+
+def _check(login: str, account: str) -> None:
+    check_text(login, "login")
+    check_text(account, "account")
+
+
+@click.command("let-read")
+@click.argument("login")
+@option_account
+@option_database
+@option_format
+def let_read(login: str, account: str) -> None:
+    """Let a login of the database read this account, and nothing of the others.
+
+    LOGIN is a login or role that the server has. It gets the role
+    seat_ledger_account_reader; what it can ask are the reading commands, and the views
+    of the schema projection_own. Needs the rights of the owner of the ledger's tables.
+    """
+    from seat_ledger.store import account_readers  # noqa: PLC0415
+
+    _check(login, account)
+    found = account_readers.let_read(_session().ready(), login, account)
+    may = "may read" if found.is_new else "could read already"
+    notes = []
+    if found.sees_all:
+        notes.append(
+            f"{harmless(login)} sees every account all the same: it is a superuser, "
+            "bypasses row-level security, or is a member of a role that sees them."
+        )
+    if not found.can_be_asked:
+        notes.append(
+            "The tables were made by an earlier version, so there is nothing to read "
+            "yet: seat-ledger projection rebuild"
+        )
+    row = {"login": login, "account": account, "is_new": found.is_new}
+    said = f"{harmless(login)} {may} {harmless(account)}."
+    answer = Answer([row], sentence=said, notes=notes, columns=_COLUMNS[:2])
+    emit(answer, _session().format)
+
+
+@click.command("stop-reading")
+@click.argument("login")
+@option_account
+@option_database
+@option_format
+def stop_reading(login: str, account: str) -> None:
+    """Let a login read this account no longer; sessions that are open feel it too."""
+    from seat_ledger.store import account_readers  # noqa: PLC0415
+
+    _check(login, account)
+    could = account_readers.stop_reading(_session().ready(), login, account)
+    row = {"login": login, "account": account, "could": could}
+    no_longer = "may no longer read" if could else "was not let read"
+    said = f"{harmless(login)} {no_longer} {harmless(account)}."
+    emit(Answer([row], sentence=said, columns=_COLUMNS[:2]), _session().format)
+
+
+@click.command()
+@click.option("--account", "-a", metavar="KEY", help="Of this account alone.")
+@option_database
+@option_format
+def readers(account: str | None) -> None:
+    """Which logins may read single accounts, since when, and who let them."""
+    from seat_ledger.store import account_readers  # noqa: PLC0415
+
+    check_text(account or "", "account")
+    found = account_readers.granted(_session().ready(), account)
+    rows = [one._asdict() | {"granted_at": iso(one.granted_at)} for one in found]
+    lost = [one.login for one in found if not one.works]
+    notes = []
+    if lost:
+        notes.append(
+            f"Without the login or its role, to be taken back: {', '.join(lost)}. "
+            "A login that is made anew under the name would read again."
+        )
+    count = "1 grant" if len(rows) == 1 else f"{len(rows)} grants"
+    answer = Answer(rows, _COLUMNS, sentence=f"{count}.", notes=notes)
+    emit(answer, _session().format)
+
+
+_COLUMNS: list[Any] = [
+    (name.replace("_", " "), lambda row, name=name: row[name])
+    for name in ("login", "account", "granted_at", "granted_by")
+]

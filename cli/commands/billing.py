@@ -1,0 +1,277 @@
+"""What to bill: periods, and the seats that count in them."""
+
+from __future__ import annotations
+
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
+
+import click
+
+from seat_ledger.cli.options.counting import (
+    options_of_counting,
+    priced,
+    rules_in_words,
+    wanted,
+)
+from seat_ledger.cli.options.session import Question, option_account, reading
+from seat_ledger.cli.output import times
+from seat_ledger.cli.output.render import Answer
+from seat_ledger.domain.values import as_word
+
+
+@click.group(epilog="Example: seat-ledger billing counts --account acme --term")
+def group() -> None:
+    """Billing periods and billable seats."""
+
+
+@group.command()
+@option_account
+@reading
+def policy(question: Question, **_: Any) -> Answer:
+    """By which rule an account's periods are counted, from when on."""
+    account = question.account
+    rows = [
+        {
+            "account": account.key,
+            "from": said.effective_at,
+            "mode": said.mode,
+            "granularity": said.granularity,
+            "entry": said.position,
+        }
+        for said in account.policies
+    ]
+    mode, granularity = account.policy_at(question.now)
+    rule = mode + (f" by {granularity}" if granularity else "")
+    columns = [
+        ("from", lambda row: times.local(row["from"], account.zones)),
+        ("mode", lambda row: row["mode"]),
+        ("by", lambda row: row["granularity"]),
+        ("entry", lambda row: row["entry"]),
+    ]
+    default = "" if rows else ", the rule of an account that was given no other"
+    return question.answer(
+        rows,
+        columns,
+        sentence=f"{account.key} is counted {rule}{default}.",
+        notes=["The rule in force at a period's start applies to all of it."],
+        extra={"in_force": {"mode": mode, "granularity": granularity}},
+    )
+
+
+@group.command()
+@option_account
+@reading
+def periods(question: Question, **_: Any) -> Answer:
+    """The billing periods of an account, from the one calendar."""
+    from seat_ledger.projections import billing  # noqa: PLC0415
+
+    found = billing.periods(question.account, question.known, question.now)
+    zones = question.account.zones
+    columns = [
+        ("period", lambda row: row["period"]),
+        ("from", lambda row: times.local(row["from"], zones)),
+        ("until", lambda row: times.local(row["until"], zones)),
+        ("days", lambda row: row["days"]),
+        ("seconds", lambda row: row["seconds"]),
+        ("time zone", lambda row: row["time_zone"]),
+    ]
+    extra = {"renewal_due": True} if found.renewal_due else {}
+    return question.answer(
+        found.rows,
+        columns,
+        sentence=_begun(question.account.key, found.rows),
+        extra=extra,
+    )
+
+
+def _begun(account: str, rows: list[dict[str, Any]]) -> str:
+    if not rows:
+        return f"No billing period of {account} has begun."
+    count = "1 billing period" if len(rows) == 1 else f"{len(rows)} billing periods"
+    return f"{account} has {count}; the last is that from {rows[-1]['period']}."
+
+
+@group.command()
+@click.option("--account", "-a", metavar="KEY", help="Of one account.")
+@click.option("--all", "all_", is_flag=True, help="Of every account.")
+@options_of_counting
+@reading
+def counts(question: Question, account: str | None, all_: bool, **given: Any) -> Answer:
+    """Billable seats a period, by the account's rule, and what they cost."""
+    from seat_ledger.projections import billing  # noqa: PLC0415
+
+    if (account is None) != all_:
+        raise click.UsageError("Name an --account, or say --all.")
+    found = billing.counts(
+        question.reader,
+        question.account if account else None,
+        question.known,
+        question.now,
+        wanted(given),
+        priced(given),
+    )
+    extra = {"renewal_due": True} if found.renewal_due else {}
+    return question.answer(
+        found.rows,
+        _columns(found.rows, with_account=all_),
+        sentence=_sentence(found.rows),
+        notes=_notes(found.rows),
+        next_command=_why(found.rows),
+        extra=extra,
+    )
+
+
+def _notes(rows: list[dict[str, Any]]) -> list[str]:
+    """The rules that the rows were counted by, and what prices are for, in words."""
+    rules = dict.fromkeys((row["mode"], row["granularity"]) for row in rows)
+    priced = dict.fromkeys(row["price_for"] for row in rows if row["price_for"])
+    notes = [*rules_in_words(rules), *(_PRICED[one] for one in priced)]
+    if any(row["forecast"] for row in rows):
+        notes.append(
+            "A forecast is of a period that has not begun; nobody is billed for it."
+        )
+    return notes
+
+
+_PRICED = {
+    "period": "Amounts: by the given price, for one seat and one whole period.",
+    "window": "Amounts: by the given price, for one seat and the whole window.",
+    "periods": "Amounts: by the given price for one seat and one whole period. The "
+    "window touches several periods: each part is priced by its share of its period "
+    "and rounded, then they are added (--price-for window prices it as one).",
+}
+
+
+def _sentence(rows: list[dict[str, Any]]) -> str:
+    """What is billed in the last period shown, over all types."""
+    if not rows:
+        return "Nothing is billable there."
+    accounts = {row["account"] for row in rows}
+    if len(accounts) > 1:
+        return f"{len(accounts)} accounts have billable seats there."
+    begun = [row for row in rows if not row["forecast"]]
+    if not begun:
+        return _forecast(rows)
+    rows, last = begun, begun[-1]
+    rules = dict.fromkeys(_bill(row) for row in rows if row["from"] == last["from"])
+    if len(rules) > 1:
+        return _by_rules([row for row in rows if row["from"] == last["from"]])
+    same = [row for row in rows if _bill(row) == _bill(last)]
+    told = " and ".join(
+        f"{_short(row['quantity'])} {row['seat_type']} seats" for row in same
+    )
+    if len(same) > 2:
+        total = sum((Decimal(row["quantity"]) for row in same), Decimal(0))
+        told = f"{_short(total)} seats of {len(same)} types"
+    when = f"the period from {last['period']}" if last["period"] else "the window"
+    idle = sum(row["closing"] - row["assigned_closing"] for row in same)
+    have = "has" if idle == 1 else "have"
+    rest = f"; {idle} {have} no holder at its end"
+    if not idle or last["mode"] != "contracted":
+        rest = ""
+    return f"{last['account']} is billed for {told} in {when}{rest}."
+
+
+def _forecast(rows: list[dict[str, Any]]) -> str:
+    """What is foreseen where no period has begun: nobody is billed for it (R92)."""
+    first = rows[0]
+    same = [row for row in rows if _bill(row) == _bill(first)]
+    told = " and ".join(f"{_short(row['quantity'])} {row['seat_type']}" for row in same)
+    when = f"The period from {first['period']}" if first["period"] else "The window"
+    return f"{when} of {first['account']} has not begun; the forecast is {told} seats."
+
+
+def _by_rules(rows: list[dict[str, Any]]) -> str:
+    """From what to what a period comes, by several rules."""
+    types = dict.fromkeys(row["seat_type"] for row in rows)
+    told = " and ".join(f"{_range(rows, one)} {one} seats" for one in types)
+    period = rows[0]["period"]
+    when = f"the period from {period}" if period else "the window"
+    return f"{rows[0]['account']} comes to {told} in {when}, by the rule."
+
+
+def _range(rows: list[dict[str, Any]], seat_type: str) -> str:
+    """From which to which quantity a type comes, by the rules shown."""
+    of_type = [row for row in rows if row["seat_type"] == seat_type]
+    ends = (
+        find(of_type, key=lambda row: Decimal(row["quantity"])) for find in (min, max)
+    )
+    return " to ".join(f"{_short(row['quantity'])} ({row['mode']})" for row in ends)
+
+
+def _bill(row: dict[str, Any]) -> tuple[Any, ...]:
+    """What rows have in common that are billed together."""
+    return row["from"], row["mode"], row["granularity"]
+
+
+def _short(quantity: str | Decimal) -> str:
+    """A quantity as people read it: to four places, half up."""
+    rounded = Decimal(quantity).quantize(Decimal("0.0001"), ROUND_HALF_UP)
+    return f"{rounded.normalize():f}"
+
+
+def _why(rows: list[dict[str, Any]]) -> str:
+    """How to see where the first figure comes from that is no whole number."""
+    if not rows:
+        return ""
+    row = next((row for row in rows if "." in row["quantity"]), rows[-1])
+    words = ["seat-ledger billing explain --account", as_word(row["account"])]
+    if row["period"]:
+        words += ["--period", row["period"]]
+    else:
+        given = click.get_current_context().params
+        words += ["--from", given["from_"], "--until", given["until"]]
+    words += ["--seat-type", row["seat_type"], "--mode", row["mode"]]
+    if row["granularity"] == "second":
+        words += ["--granularity", "second"]
+    return " ".join(words)
+
+
+def _columns(rows: list[dict[str, Any]], *, with_account: bool) -> list[Any]:
+    names = [
+        ("period", "period"),
+        ("days", "days"),
+        ("type", "seat_type"),
+        ("opening", "opening"),
+        ("bought", "purchased"),
+        ("retired", "retired"),
+        ("closing", "closing"),
+        ("quantity", "quantity"),
+        ("peak held", "assigned_peak"),
+        ("idle days", "idle_seat_days"),
+    ]
+    if not all(row["complete"] for row in rows):
+        names.append(("complete", "complete"))
+    if any(row["forecast"] for row in rows):
+        names.append(("forecast", "forecast"))
+    if len({(row["mode"], row["granularity"]) for row in rows}) > 1:
+        names[3:3] = [("mode", "mode"), ("by", "granularity")]
+    if with_account:
+        names.insert(0, ("account", "account"))
+    if any(row["amount"] for row in rows):
+        names += [("price", "unit_price"), ("amount", "amount")]
+    shown = {"quantity": _short}
+    return [
+        (title, lambda row, name=name: shown.get(name, _as_is)(row[name]))
+        for title, name in names
+    ]
+
+
+def _as_is(value: Any) -> Any:
+    return value
+
+
+def _attach() -> None:
+    """The commands that have a file of their own."""
+    # it uses what stands here
+    from seat_ledger.cli.commands.billing_explain import (  # noqa: PLC0415
+        compare,
+        explain,
+        idle,
+    )
+
+    for command in (explain, idle, compare):
+        group.add_command(command)
+
+
+_attach()

@@ -1,0 +1,170 @@
+"""The database: the embedded server, and the schema."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from seat_ledger.cli.options.session import Session, option_database, option_format
+from seat_ledger.cli.output.render import Answer, emit
+from seat_ledger.errors import CommandRefused, InvalidInput
+
+
+@click.group(epilog="Example: seat-ledger db status")
+def group() -> None:
+    """The database: start, stop, migrate."""
+
+
+def _session() -> Session:
+    session = click.get_current_context().find_object(Session)
+    assert session is not None
+    return session
+
+
+def _check_embedded(word: str) -> None:
+    """Raise InvalidInput where another database is named: its server is not ours."""
+    if _session().database:
+        raise InvalidInput(
+            f"'db {word}' is for the embedded server alone, and another database is "
+            "named. Nothing was done.",
+            try_="leave --database out and unset SEAT_LEDGER_DATABASE_URL for the "
+            "embedded server; use its own tools for a server of your own",
+        )
+
+
+def _server() -> Any:
+    from seat_ledger.store.embedded import EmbeddedServer  # noqa: PLC0415
+
+    return EmbeddedServer()
+
+
+@group.command()
+@option_database
+@option_format
+def start() -> None:
+    """Start the embedded server, made if need be."""
+    _check_embedded("start")
+    url = _server().ensure_running()
+    _session().prepare()
+    row = {"running": True, "url": url}
+    emit(Answer([row], sentence=f"Running: {url}"), _session().format)
+
+
+@group.command()
+@option_database
+@option_format
+def stop() -> None:
+    """Stop the embedded server."""
+    _check_embedded("stop")
+    stopped = _server().stop()
+    said = "Stopped." if stopped else "It was not running."
+    emit(Answer([{"stopped": stopped}], sentence=said), _session().format)
+
+
+@group.command()
+@option_database
+@option_format
+def status() -> None:
+    """Say whether the server runs, and how far the schema is."""
+    row = _status()
+    columns = [("", lambda part: part[0]), ("", lambda part: part[1])]
+    answer = Answer([row])
+    if _session().format == "table":
+        answer = Answer(list(row.items()), columns)  # type: ignore[arg-type]
+    emit(answer, _session().format)
+
+
+def _status() -> dict[str, Any]:
+    from seat_ledger.store import schema  # noqa: PLC0415
+    from seat_ledger.store.connection import connect  # noqa: PLC0415
+
+    session, row = _session(), dict[str, Any]()
+    if not session.database:
+        found = _server().status()
+        row = {
+            "kind": "embedded",
+            "running": found.running,
+            "home": str(found.home),
+            "initialised": found.initialised,
+            "pid": found.pid,
+        }
+        if not found.running:
+            return row
+    with connect(session.conninfo(), autocommit=True) as connection:
+        applied, known = schema.status_of(connection)
+        version = connection.info.server_version // 10000
+    row.setdefault("kind", "named")
+    return {**row, "server": version, "schema": applied, "program": known}
+
+
+@group.command()
+@option_database
+def url() -> None:
+    """Print the connection string (of the embedded server, started if need be)."""
+    print(_session().conninfo())
+
+
+@group.command()
+@option_database
+@option_format
+def migrate() -> None:
+    """Bring the schema up to this program's."""
+    from seat_ledger.projections.engine import installation  # noqa: PLC0415
+    from seat_ledger.store import schema  # noqa: PLC0415
+
+    conninfo = _session().conninfo()
+    lacking: list[str] = []
+    applied = schema.migrate(conninfo, tell=lacking.append)
+    projected = installation.install(conninfo)
+    rows = [{"applied": name} for name in applied]
+    if projected:
+        rows.append({"applied": "projections"})
+    said = f"Applied {len(rows)}." if rows else "Nothing to do: the schema is current."
+    columns = [("applied", lambda row: row["applied"])]
+    answer = Answer(
+        rows, columns, sentence=said, extra={"lacking": lacking}, notes=lacking
+    )
+    emit(answer, _session().format)
+
+
+@group.command(context_settings={"ignore_unknown_options": True})
+@click.argument("program")
+@click.argument("words", metavar="[WORD]...", nargs=-1, type=click.UNPROCESSED)
+@option_database
+def tool(program: str, words: tuple[str, ...]) -> None:
+    """Run a program of PostgreSQL's on this database: pg_dump, pg_basebackup, psql.
+
+    It is told by the environment where the database is.
+    """
+    from seat_ledger.store import tools  # noqa: PLC0415
+
+    status = tools.run(_session().conninfo(), program, words)
+    if status:
+        raise click.exceptions.Exit(1)
+
+
+@group.command()
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@option_database
+def destroy(yes: bool) -> None:
+    """Remove the embedded server with all its data. Asks first."""
+    _check_embedded("destroy")
+    server = _server()
+    if not yes:
+        _confirm(f"Remove {server.home} and every event in it?")
+    server.destroy()
+    print(f"Removed what was in {server.home}.")
+
+
+def _confirm(question: str) -> None:
+    """Ask whether it is meant; raise CommandRefused, or InvalidInput without answer."""
+    try:
+        meant = click.confirm(question, err=True)
+    except click.Abort as error:
+        raise InvalidInput(
+            "This cannot be undone, so it asks first. Nothing was removed.",
+            try_="answer y, or add --yes",
+        ) from error
+    if not meant:
+        raise CommandRefused("not_confirmed", "Nothing was removed.")

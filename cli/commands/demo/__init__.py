@@ -1,0 +1,87 @@
+"""A shipped history of three accounts, and a question for each of the three users."""
+
+from __future__ import annotations
+
+import shlex
+from importlib import resources
+from pathlib import Path
+
+import click
+
+from seat_ledger.cli.options.session import Session, option_database
+from seat_ledger.cli.output.render import say
+
+QUESTIONS = (
+    (
+        "Support: who held this seat on 20 September, and who took it from them?",
+        "seat who 'service/starter#2' --account acme --as-of 2025-09-20",
+    ),
+    (
+        "Support: the whole story of that seat, with what was corrected later.",
+        "seat history 'service/starter#2' --account acme --with-reversed",
+    ),
+    (
+        "The billing auditor: what was billable in the last period of the first term?",
+        "billing counts --account acme --period 2026-02-05 "
+        "--unit-price sales/enterprise=120.00 --currency EUR",
+    ),
+    (
+        "The billing auditor: and after the renewal, which retired one seat?",
+        "billing counts --account acme --period 2026-03-05 "
+        "--unit-price sales/enterprise=120.00 --currency EUR",
+    ),
+    (
+        "Operations: is everything that was recorded in the tables that answer?",
+        "projection status",
+    ),
+)
+
+_AUDIT = (
+    "The billing auditor: were these invoices right, when they were issued and now?"
+)
+HEAD = 3380
+"""The last position of the history in a ledger that has no other."""
+
+
+@click.command()
+@option_database
+def demo() -> None:
+    """Import a shipped history, and ask it a question for each kind of user."""
+    context = click.get_current_context()
+    session = context.find_object(Session)
+    program = context.find_root().command
+    assert session is not None
+    count, last = _import(session, _shipped("history.jsonl"))
+    told = f"{count:,} commands are new" if count else "everything was in place"
+    print(f"Three accounts with fourteen months of history: {told}.\n")
+    audit = (_AUDIT, shlex.join(["invoice", "audit", str(_shipped("invoices.csv"))]))
+    for question, command in (*QUESTIONS, *([audit] if last == HEAD else [])):
+        print(f"# {question}\n$ seat-ledger {command}")
+        program.main(shlex.split(command), standalone_mode=False, obj=session)
+        session.exit_code = 0  # what an audit finds in a demonstration is no failure
+        print()
+    if last != HEAD:
+        print(f"The sample invoices ({_shipped('invoices.csv')}) name positions of a")
+        print("ledger that has only this history; this one has more before it.\n")
+    if not session.database:
+        print("The embedded server still runs; it takes the next command at once.")
+        print("  seat-ledger db stop      ends it")
+        print("  seat-ledger db destroy   removes it with all its data")
+
+
+def _shipped(name: str) -> Path:
+    found = resources.files("seat_ledger.cli.commands.demo").joinpath(name)
+    assert isinstance(found, Path)
+    return found
+
+
+def _import(session: Session, history: Path) -> tuple[int, int]:
+    """Import the history; return how many commands are new, and the last position."""
+    recorded = last = 0
+    with session.ledger() as ledger, history.open("rb") as lines:
+        for outcome in ledger.import_lines(lines):
+            recorded += outcome.outcome == "recorded"
+            last = max((last, *outcome.positions))
+            if outcome.stops:
+                say(f"history.jsonl:{outcome.line}: {outcome.message}")
+    return recorded, last

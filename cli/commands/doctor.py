@@ -1,0 +1,384 @@
+"""What works and what does not, a line each."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from seat_ledger.cli.commands import server_checks
+from seat_ledger.cli.options.session import Session, option_database, option_format
+from seat_ledger.cli.output.render import Answer, emit
+from seat_ledger.domain.values import as_word
+from seat_ledger.errors import LedgerError, NotAllowed
+
+Check = Callable[[Session], str]
+
+
+class NotAsked(LedgerError):
+    """The database cannot be reached, so this could not be asked."""
+
+
+class DoctorWarning(LedgerError):
+    """What works, and should be otherwise all the same: told, and no failure."""
+
+
+@click.command()
+@option_database
+@option_format
+def doctor() -> None:
+    """Say what works and what does not; exit 3 where something does not."""
+    session = click.get_current_context().find_object(Session)
+    assert session is not None
+    rows: list[dict[str, Any]] = []
+    for name, check in CHECKS.items():
+        lost = any(row["check"] == "database" and not row["ok"] for row in rows)
+        if lost and name not in WITHOUT_DATABASE:
+            check = _unasked  # noqa: PLW2901
+        rows.append(_checked(name, check, session))
+    wrong = [row for row in rows if row["ok"] is False]
+    columns = [
+        ("", _state),
+        ("check", lambda row: row["check"]),
+        ("found", lambda row: row["found"]),
+        ("try", lambda row: row["try"]),
+    ]
+    code = 3 if wrong else 0
+    sentence = _summary(rows, wrong)
+    emit(Answer(rows, columns, sentence=sentence, exit_code=code), session.format)
+
+
+def _summary(rows: list[dict[str, Any]], wrong: list[dict[str, Any]]) -> str:
+    if wrong:
+        return f"{len(wrong)} of {len(rows)} checks found something."
+    warnings = sum(_state(row) == "WARNING" for row in rows)
+    return f"All works; see the warnings ({warnings})." if warnings else "All well."
+
+
+def _checked(name: str, check: Check, session: Session) -> dict[str, Any]:
+    try:
+        return {"check": name, "ok": True, "found": check(session), "try": None}
+    except NotAsked as error:
+        return {"check": name, "ok": None, "found": error.message, "try": None}
+    except DoctorWarning as error:
+        return {**_wrong(name, error), "ok": True}
+    except LedgerError as error:
+        return _wrong(name, error)
+    except Exception as error:  # a check goes on, whatever the login may not see
+        from seat_ledger.store.connection import explained  # noqa: PLC0415
+
+        told = explained(session.database or session.embedded, error)
+        if told is None:
+            raise
+        if isinstance(told, NotAllowed):  # what it may not see is no fault
+            found = "not shown to this login"
+            return {"check": name, "ok": True, "found": found, "try": None}
+        return _wrong(name, told)
+
+
+def _state(row: dict[str, Any]) -> str:
+    if row["ok"] is None:
+        return "NOT ASKED"
+    if not row["ok"]:
+        return "WRONG"
+    return "WARNING" if row["try"] else "OK"
+
+
+def _wrong(name: str, error: LedgerError) -> dict[str, Any]:
+    return {"check": name, "ok": False, "found": error.message, "try": error.try_}
+
+
+def _unasked(_: Session) -> str:
+    raise NotAsked
+
+
+def _python(_: Session) -> str:
+    return platform.python_version()
+
+
+def _packages(_: Session) -> str:
+    from importlib.metadata import version  # noqa: PLC0415
+
+    names = ("eventsourcing", "psycopg", "pydantic", "click", "tzdata")
+    return ", ".join(f"{name} {version(name)}" for name in names)
+
+
+def _server(session: Session) -> str:
+    from seat_ledger.store.connection import connect  # noqa: PLC0415
+
+    conninfo = session.conninfo()
+    with connect(conninfo, autocommit=True) as connection:
+        row = connection.execute("SHOW server_version").fetchone()
+        return f"PostgreSQL {row[0]} at {connection.info.host}"  # type: ignore[index]
+
+
+def _clock(session: Session) -> str:
+    from seat_ledger.domain.clock import utc_now  # noqa: PLC0415
+    from seat_ledger.store.connection import connect  # noqa: PLC0415
+
+    with connect(session.conninfo(), autocommit=True) as connection:
+        row = connection.execute("SELECT clock_timestamp()").fetchone()
+        away = abs((row[0] - utc_now()).total_seconds())  # type: ignore[index]
+    if away > 60:
+        raise LedgerError(
+            f"The clocks of program and server are {away:.0f} s apart.",
+            try_="set them by NTP: effective times are judged by the server's",
+        )
+    return f"{away:.1f} s apart"
+
+
+def _positions(session: Session) -> str:
+    """Whether the next event will stand behind the last, by position and by clock."""
+    from seat_ledger.store.connection import connect  # noqa: PLC0415
+    from seat_ledger.store.standing import store_standing  # noqa: PLC0415
+
+    with connect(session.conninfo(), autocommit=True) as connection:
+        found = store_standing(connection)
+    if found.is_set_back:
+        raise LedgerError(
+            f"The next position is {found.next_position}, and the last event stands at "
+            f"{found.last_position}: the sequence of positions was set back, as a "
+            "failover or a restore may do. Nothing can be recorded.",
+            try_="seat-ledger db migrate",
+        )
+    if found.clock_behind.total_seconds() > 1:
+        raise LedgerError(
+            f"The last event was recorded {found.clock_behind.total_seconds():,.0f} s "
+            "ahead of the server's clock, which leapt ahead before or stepped back "
+            "since. Until it gets there, events are recorded right after that one.",
+            try_="set the server's clock by NTP; see 'seat-ledger help time'",
+        )
+    return f"the next is {found.next_position}"
+
+
+def _schema(session: Session) -> str:
+    from seat_ledger.store import schema  # noqa: PLC0415
+
+    session.check_schema()
+    applied, known = schema.status(session.conninfo())
+    return f"{applied} of {known}"
+
+
+def _projections(session: Session) -> str:
+    from seat_ledger.projections.engine import generations, installation  # noqa: PLC0415
+    from seat_ledger.store.connection import connect  # noqa: PLC0415
+
+    with connect(session.conninfo(), autocommit=True) as connection:
+        generations.check(generations.served(connection))
+        row = installation.status(connection)[0]
+    if row["reason"]:
+        raise LedgerError(row["reason"], try_="seat-ledger projection status")
+    behind = row["lag_events"]
+    return f"{behind:,} behind (read to catch up)" if behind else "current"
+
+
+def _readable(session: Session) -> str:
+    """Whether every event can be read, and no account is set aside (R74)."""
+    with session.reader(patient=True) as reader:
+        aside = reader.aside
+    if aside:
+        keys = " ".join(as_word(one.account_key) for one in aside)
+        raise LedgerError(
+            " ".join(one.sentence() for one in aside),
+            try_="use the program version that wrote the event, or restore it from a "
+            f"backup; then: seat-ledger projection resume {keys}",
+        )
+    return "every event, of every account"
+
+
+def _streams(session: Session) -> str:
+    """Whether the versions of each stream follow one another."""
+    from seat_ledger.store.connection import connect  # noqa: PLC0415
+    from seat_ledger.store.streams import breaks  # noqa: PLC0415
+
+    with connect(session.conninfo(), autocommit=True) as connection:
+        found = breaks(connection)
+    if found:
+        named = "; ".join(one.sentence() for one in found[:3])
+        raise LedgerError(
+            f"{len(found):,} events do not follow the last of their stream: {named}"
+            f"{' …' * (len(found) > 3)}.",
+            try_="restore the store from a backup",
+        )
+    return "every version follows the one before it"
+
+
+def _trust(session: Session) -> str:
+    from seat_ledger.store.connection import connect, is_trusted  # noqa: PLC0415
+
+    with connect(session.conninfo(), autocommit=True) as connection:
+        if connection.info.host.startswith("/"):
+            return "a Unix socket"
+        if is_trusted(connection):
+            raise LedgerError(
+                f"The server at {connection.info.host} lets this login in over a "
+                "network without asking who it is (trust).",
+                try_="change pg_hba.conf from trust to scram-sha-256",
+            )
+        told = "over TLS" if connection.pgconn.ssl_in_use else "without TLS"
+    return f"the server asks who it is, {told}"
+
+
+def _secrets(_: Session) -> str:
+    """A password among a program's arguments is shown to every user of the machine."""
+    from seat_ledger.store.connection import password_of  # noqa: PLC0415
+
+    words = (word.removeprefix("--database=") for word in sys.argv[1:])
+    if any(password_of(word) for word in words):
+        raise LedgerError(
+            "The database's password stands on the command line, where every user of "
+            "this machine can read it.",
+            try_="put it into ~/.pgpass, or the address into SEAT_LEDGER_DATABASE_URL",
+        )
+    return "none on the command line"
+
+
+def _roles(session: Session) -> str:
+    from seat_ledger.store.access import standing  # noqa: PLC0415
+    from seat_ledger.store.connection import connect  # noqa: PLC0415
+
+    with connect(session.conninfo(), autocommit=True) as connection:
+        found = standing(connection)
+    if found.lacking:
+        raise LedgerError(
+            f"{found.lacking} Commands work with all the rights of {found.login}.",
+            try_="let somebody who may make roles run 'seat-ledger db migrate', then "
+            "GRANT the roles to the login",
+        )
+    return f"{found.login} acts as {', '.join(found.roles)}"
+
+
+def _seals(session: Session) -> str:
+    """Whether what is sealed and what is kept elsewhere is all there."""
+    from seat_ledger.integrity import service  # noqa: PLC0415
+
+    found = service.status(session.conninfo(), session.database)
+    if found.lacking:
+        raise LedgerError(found.lacking, try_="seat-ledger integrity verify")
+    return found.told
+
+
+def _witnesses(session: Session) -> str:
+    """Whether checkpoints are kept where neither the data nor the key is."""
+    from seat_ledger.integrity import service  # noqa: PLC0415
+
+    found = service.kept_elsewhere(session.conninfo(), session.database)
+    if found.lacking:
+        raise DoctorWarning(
+            found.lacking,
+            try_="name a folder on another machine in SEAT_LEDGER_WITNESS",
+        )
+    return found.told
+
+
+def _persons(session: Session) -> str:
+    """Whether keys are where the record says: a restore may bring too many, or few."""
+    from seat_ledger.projections.engine import generations, user_directory  # noqa: PLC0415
+    from seat_ledger.store.connection import connect  # noqa: PLC0415
+
+    with connect(session.conninfo(), autocommit=True) as connection:
+        generations.use(connection, generations.served(connection).number)
+        found = user_directory.keys(connection)
+    if found.locked:
+        raise LedgerError(
+            f"{found.locked:,} of {found.users:,} users read as erased though nothing "
+            "erased them: their keys are missing.",
+            try_="restore the table ledger.person_key from its own backup, then: "
+            "seat-ledger projection rebuild",
+        )
+    if found.opened:
+        raise LedgerError(
+            f"{found.opened:,} erased users have a key again, which a restore brought "
+            f"back: {', '.join(found.again or [])}{' …' * (found.opened > 3)}.",
+            try_="erase each again: seat-ledger user erase erased-… -a ACCOUNT",
+        )
+    if found.unnamed:
+        raise LedgerError(
+            f"{found.unnamed:,} of {found.users:,} users are found by no key or "
+            "e-mail.",
+            try_="restore the table ledger.user_name from its own backup",
+        )
+    return f"{found.users:,} users, {found.erased:,} of them erased"
+
+
+def _copies(session: Session) -> str:
+    """Whether values that an erasure must reach are copied where it does not reach."""
+    from seat_ledger.projections.engine.user_directory import PERSONAL  # noqa: PLC0415
+    from seat_ledger.store import statistics  # noqa: PLC0415
+    from seat_ledger.store.connection import connect  # noqa: PLC0415
+
+    with connect(session.conninfo(), autocommit=True) as connection:
+        found = statistics.columns_with_statistics(connection, PERSONAL)
+    if found:
+        raise LedgerError(
+            f"The server's statistics hold, or will hold, values of {found[0]}"
+            f"{f' and {len(found) - 1} columns more' if found[1:] else ''}, where no "
+            "erasure reaches them.",
+            try_="'seat-ledger db migrate' as a superuser; or twice "
+            "'seat-ledger projection rebuild'",
+        )
+    return "no statistics of keys, e-mails and names"
+
+
+def _logging(session: Session) -> str:
+    """What the server's log holds of what it is sent."""
+    from seat_ledger.store.connection import connect  # noqa: PLC0415
+    from seat_ledger.store.logging_settings import logged_values  # noqa: PLC0415
+
+    with connect(session.conninfo(), autocommit=True) as connection:
+        found = logged_values(connection)
+    if not found:
+        return "statements are logged without what they are given, or not at all"
+    return (
+        f"{', '.join(found)}: the server's log gets reasons, references and keys of "
+        "accounts; of persons only what is encrypted for the session"
+    )
+
+
+def _boundaries(session: Session) -> str:
+    """Whether this login could run code that a login of fewer rights has planted."""
+    from seat_ledger.store.access import exposed_to  # noqa: PLC0415
+    from seat_ledger.store.connection import connect  # noqa: PLC0415
+
+    with connect(session.conninfo(), autocommit=True) as connection:
+        login, may, others = exposed_to(connection)
+    if not others:
+        return f"nobody of fewer rights can plant code where {login} would run it"
+    raise LedgerError(
+        f"{login} can {may}, and reads tables that {', '.join(others[:3])} "
+        f"can put code into (triggers, views): SET ROLE "
+        "does not hold it back.",
+        try_="use a login for each work: one that migrates, one of seat_ledger_writer, "
+        "one of seat_ledger_projector, one of seat_ledger_reader; and no superuser for "
+        "any but the first",
+    )
+
+
+WITHOUT_DATABASE = {"python", "packages", "database", "secrets"}
+
+CHECKS: dict[str, Check] = {
+    "python": _python,
+    "packages": _packages,
+    "database": _server,
+    "access": _trust,
+    "clock": _clock,
+    "server": server_checks.writable,
+    "schema": _schema,
+    "positions": _positions,
+    "events": _readable,
+    "streams": _streams,
+    "ownership": server_checks.owned,
+    "publications": server_checks.published,
+    "projections": _projections,
+    "roles": _roles,
+    "boundaries": _boundaries,
+    "secrets": _secrets,
+    "copies": _copies,
+    "logging": _logging,
+    "seals": _seals,
+    "witnesses": _witnesses,
+    "persons": _persons,
+}

@@ -1,0 +1,141 @@
+"""The journal: what was recorded, replayed, reversed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from seat_ledger.cli.options.session import (
+    COUNT,
+    POSITION,
+    Question,
+    option_account,
+    reading,
+    reading_some,
+)
+from seat_ledger.cli.options.writing import writing
+from seat_ledger.cli.output import times
+from seat_ledger.cli.output.render import Answer
+
+
+@click.group(epilog="Example: seat-ledger event list --account acme --late")
+def group() -> None:
+    """The journal; reversals."""
+
+
+@group.command()
+@click.argument("entry", type=POSITION, required=False)
+@click.option("--key", "entry_key", metavar="KEY", help="All that a command recorded.")
+@option_account
+@writing("reverse")
+def reverse(**fields: Any) -> dict[str, Any]:
+    """Let an entry never have been; needs --reason."""
+    return fields
+
+
+_COLUMNS: list[Any] = [
+    ("entry", lambda row: row["position"]),
+    ("recorded", lambda row: row["recorded_at"]),
+    ("effective", lambda row: row["effective_at"]),
+    ("event", lambda row: row["event"]),
+    ("account", lambda row: row["account"]),
+    ("user", lambda row: row["user"]),
+    ("seat", lambda row: row["seat"]),
+    ("by", lambda row: row["actor"]),
+    ("reason", lambda row: row["reason"]),
+    ("reversed by", lambda row: row["reversed_by"]),
+]
+
+
+@group.command("list")
+@click.option("--account", "-a", metavar="KEY", help="Of one account only.")
+@click.option(
+    "--from-position", type=POSITION, metavar="N", help="From this position on."
+)
+@click.option(
+    "--until-position", type=POSITION, metavar="N", help="Up to this position."
+)
+@click.option("--limit", type=COUNT, metavar="N", help="At most so many.")
+@click.option("--late", is_flag=True, help="Only what was recorded after later facts.")
+@reading
+def list_(question: Question, account: str | None, **given: Any) -> Answer:
+    """Events in the order of recording."""
+    from seat_ledger.projections import journal  # noqa: PLC0415
+
+    given.pop("known_at")
+    facts = question.account if account else None
+    rows = journal.listed(question.reader, question.known, account=facts, **given)
+    which = "Late events" if given["late"] else "Events"
+    of = f" of {account}" if account else ""
+    sentence = f"{which}{of}, in the order of recording."
+    return question.answer(rows, _COLUMNS, sentence=sentence)
+
+
+@group.command()
+@click.argument("position", type=POSITION)
+@reading_some
+def show(question: Question, position: int, **_: Any) -> Answer:
+    """One event, with both clocks, its data, and what reversed it."""
+    from seat_ledger.projections import journal  # noqa: PLC0415
+
+    row = journal.show(question.reader, position, question.known)
+    question.is_about([row["account"]])
+    lines = [
+        ("event", row["event"]),
+        ("account", row["account"]),
+        ("effective", row["effective_at"]),
+        ("recorded", row["recorded_at"]),
+        ("by", row["actor"]),
+        ("reason", row["reason"]),
+        ("user", row["user"]),
+        ("seat", row["seat"]),
+        ("reversed by", row["reversed_by"]),
+        *row["data"].items(),
+    ]
+    answer = question.answer([row], sentence=f"Entry {position}: {row['event']}.")
+    from seat_ledger.cli.options.session import Session  # noqa: PLC0415
+
+    session = click.get_current_context().find_object(Session)
+    if session is not None and session.format == "table":
+        answer.rows = [{"k": k, "v": v} for k, v in lines if v is not None]
+        answer.columns = [("", lambda row: row["k"]), ("", lambda row: row["v"])]
+    return answer
+
+
+@group.command()
+@option_account
+@click.option("--until", metavar="K", help="Up to this position or moment.")
+@click.option(
+    "--order",
+    type=click.Choice(["position", "effective"]),
+    default="position",
+    show_default=True,
+    help="In the order of recording, or of application.",
+)
+@reading
+def replay(question: Question, until: str | None, order: str, **_: Any) -> Answer:
+    """Events one by one, with the totals as of each, as known after it."""
+    from seat_ledger.projections import journal  # noqa: PLC0415
+
+    known = question.known
+    if until is not None:
+        zones = question.account.zones
+        known = question.reader.knowledge(times.knowledge(until, zones, question.now))
+    rows = journal.replay(question.reader, question.account, known, order)
+    columns = [
+        *_COLUMNS[:-2],
+        (
+            "assigned of purchased",
+            lambda row: ", ".join(
+                f"{total['assigned']}/{total['purchased']} {total['seat_type']}"
+                for total in row["totals"]
+            ),
+        ),
+    ]
+    by = "recording" if order == "position" else "application"
+    sentence = (
+        f"Events of {question.account.key} in the order of {by}, each with the totals "
+        "as known after it."
+    )
+    return question.answer(rows, columns, sentence=sentence)

@@ -1,0 +1,150 @@
+"""Exports: the journal, holdings, counts and periods, to take away whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from seat_ledger.cli.options.session import Question, Session, reading
+from seat_ledger.cli.output.progress import heartbeat
+from seat_ledger.cli.output.render import Answer, csv_chunks, to_json
+from seat_ledger.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from seat_ledger.projections.exports import Field
+
+_KINDS = (".csv", ".jsonl", ".parquet")
+_AT_ONCE = 20_000
+
+
+@click.command(
+    epilog="Example: seat-ledger export journal --output journal.parquet",
+)
+@click.argument("what", type=click.Choice(["journal", "holdings", "counts", "periods"]))
+@click.option("--account", "-a", metavar="KEY", help="Of one account only.")
+@click.option(
+    "--output",
+    "-o",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="A .csv, .jsonl or .parquet file; without it --format csv or jsonl.",
+)
+@reading
+def export(
+    question: Question, what: str, account: str | None, output: Path | None, **_: Any
+) -> Answer:
+    """Write a whole table, as known: one row a line, the same columns in each.
+
+    CSV is for spreadsheets: a text that one could take for a formula gets an
+    apostrophe. JSON Lines and Parquet hold every value exactly.
+    """
+    from seat_ledger.projections.exports import FIELDS, exported  # noqa: PLC0415
+
+    session = click.get_current_context().find_object(Session)
+    assert session is not None
+    if output is not None:
+        _check(output)
+    elif session.format == "table":
+        raise click.UsageError(
+            "Name a file with --output, or say --format csv or --format jsonl."
+        )
+    of = question.account if account else None
+    rows = exported(what, question.reader, of, question.known, question.now)
+    if output is None:
+        return question.answer(rows, flat=what != "journal")
+    counted = _Counted(rows)
+    with heartbeat(f"Exporting {what}"):
+        _write(counted, FIELDS[what], output)
+    told = f"{counted.rows:,} rows of {what} are in {output}."
+    row = {"export": what, "rows": counted.rows, "file": str(output)}
+    return question.answer([row], sentence=told)
+
+
+def _check(output: Path) -> None:
+    """Make sure that the file can be written, before anything is asked."""
+    from seat_ledger.cli.reports import need  # noqa: PLC0415
+
+    if output.suffix.lower() not in _KINDS:
+        raise InvalidInput(
+            f"An export is a .csv, .jsonl or .parquet file, not {output.name}.",
+            try_="name it journal.csv, journal.jsonl or journal.parquet",
+        )
+    if output.is_dir() or not output.parent.is_dir():
+        raise InvalidInput(
+            f"{output} cannot be written: "
+            + ("it is a folder." if output.is_dir() else "there is no such folder."),
+            try_="name a file in a folder that exists",
+        )
+    if output.suffix.lower() == ".parquet":
+        need("pyarrow", "parquet", "An export as .parquet")
+
+
+class _Counted:
+    """Rows that are counted as they go by."""
+
+    def __init__(self, of: Iterable[dict[str, Any]]) -> None:
+        self.of, self.rows = of, 0
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        for row in self.of:
+            self.rows += 1
+            yield row
+
+
+def _write(rows: Iterable[dict[str, Any]], fields: Iterable[Field], to: Path) -> None:
+    """Write the file whole, or nothing."""
+    from seat_ledger.cli.output.files import Partial  # noqa: PLC0415
+
+    kind = to.suffix.lower()
+    with Partial(to) as partial:
+        if kind == ".parquet":
+            _write_parquet(rows, list(fields), partial.path)
+        else:
+            with partial.path.open("w", encoding="utf-8", newline="") as file:
+                file.writelines(_texts(kind, rows, fields))
+        partial.place()
+
+
+def _texts(
+    kind: str, rows: Iterable[dict[str, Any]], fields: Iterable[Field]
+) -> Iterator[str]:
+    if kind == ".csv":
+        fields = list(fields)
+        names = [field.name for field in fields if field.kind == "json"]
+        header = [field.name for field in fields]
+        texts = (_as_text(row, names) for row in rows)
+        yield from csv_chunks(Answer(texts, header=header))
+        return
+    for row in rows:
+        yield to_json(row) + "\n"
+
+
+def _as_text(row: dict[str, Any], names: list[str]) -> dict[str, Any]:
+    """A row with its objects as JSON: one cell, whatever they hold."""
+    return {**row, **{name: to_json(row[name]) for name in names}}
+
+
+def _write_parquet(
+    rows: Iterable[dict[str, Any]], fields: list[Field], path: Path
+) -> None:
+    import pyarrow as pa  # noqa: PLC0415
+    from pyarrow import parquet  # noqa: PLC0415
+
+    kinds = {
+        "integer": pa.int64(),
+        "instant": pa.timestamp("us", tz="UTC"),
+        "date": pa.date32(),
+        "flag": pa.bool_(),
+        "text": pa.string(),
+        "json": pa.string(),
+    }
+    schema = pa.schema([(field.name, kinds[field.kind]) for field in fields])
+    names = [field.name for field in fields if field.kind == "json"]
+    rest = iter(rows)
+    with parquet.ParquetWriter(path, schema, compression="zstd") as writer:
+        while some := [_as_text(row, names) for row in islice(rest, _AT_ONCE)]:
+            writer.write_table(pa.Table.from_pylist(some, schema=schema))

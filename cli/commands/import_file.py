@@ -1,0 +1,181 @@
+"""A file of commands, recorded line by line."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import click
+
+from seat_ledger.cli.inputs.lines import arriving, lines_of
+from seat_ledger.cli.options.invoice_seal import sealing
+from seat_ledger.cli.options.session import Session, option_database, option_format
+from seat_ledger.cli.output.render import Answer, emit, harmless, say
+from seat_ledger.cli.output.streams import ReaderLeft
+from seat_ledger.errors import InvalidInput, LedgerError, LinesRefused, OutputClosed
+
+if TYPE_CHECKING:
+    from seat_ledger.importing.lines import LineOutcome
+
+EVERY = 30.0
+
+
+@click.command("import")
+@click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
+@click.option("--keep-going", is_flag=True, help="Go on after a refused line; exit 1.")
+@option_database
+@option_format
+def import_(file: Path, keep_going: bool) -> None:
+    """Record the commands of a file: JSON Lines, or - for stdin.
+
+    The same file again, corrected further down or made longer, repeats nothing. Lines
+    that come slowly are recorded as they come.
+    """
+    from seat_ledger.projections.billing.invoice_computation import Drafting  # noqa: PLC0415
+
+    session = click.get_current_context().find_object(Session)
+    assert session is not None
+    report = _Report(harmless(str(file)), keep_going)
+    with (
+        _opened(file) as stream,
+        session.ledger() as ledger,
+        Drafting(partial(session.reader, patient=True)) as drafting,
+        closing(
+            ledger.import_lines(
+                lines_of(arriving(stream), past_long_ones=keep_going),
+                keep_going=keep_going,
+                default_actor="system:import",
+                compute_invoice=sealing(session, drafting),
+            )
+        ) as outcomes,
+    ):
+        report.emit(outcomes, session.format)
+    if report.failed is not None:
+        raise report.failed
+    if report.stopped is None:
+        return
+    if session.format in {"json", "jsonl"}:
+        raise report.failure(report.stopped)
+    raise click.exceptions.Exit(1 if keep_going else report.stopped.exit_code)
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[BinaryIO]:
+    """Open the file. Raises InvalidInput in plain words."""
+    if str(file) == "-":
+        yield sys.stdin.buffer
+        return
+    try:
+        stream = file.open("rb")
+    except IsADirectoryError as error:
+        raise InvalidInput(f"{file} is a folder; an import reads a file.") from error
+    except OSError as error:
+        raise InvalidInput(f"{file} cannot be read: {error.strerror}.") from error
+    with stream:
+        yield stream
+
+
+class _Report:
+    """What became of the lines, told as they come."""
+
+    def __init__(self, file: str, keep_going: bool) -> None:
+        self.file, self.keep_going = file, keep_going
+        self.counted: Counter[str] = Counter()
+        self.stopped: LineOutcome | None = None
+        self.failed: Exception | None = None
+
+    def emit(self, outcomes: Iterator[LineOutcome], form: str) -> None:
+        """Print the lines in a format. Raises InvalidInput where there are none."""
+        rows = self._rows(outcomes)
+        try:
+            if form == "table":
+                for _ in rows:
+                    pass
+            else:
+                emit(Answer(rows, flat=True), form)
+        except ReaderLeft as error:
+            raise OutputClosed(
+                f"The output of the import of {self.file} was closed before its end. "
+                "What is recorded stays.",
+                try_="import the same file again: it repeats nothing",
+            ) from error
+        if not self.counted and self.failed is None:
+            raise InvalidInput(f"{self.file} is empty: it holds no command.")
+        if form == "table":
+            emit(Answer([], sentence=self._sentence()), form)
+
+    def _rows(self, outcomes: Iterator[LineOutcome]) -> Iterator[dict[str, Any]]:
+        told_at = time.monotonic()
+        for outcome in self._until_it_fails(outcomes):
+            self.counted[outcome.outcome] += 1
+            if outcome.stops:
+                self.stopped = outcome
+                self._refused(outcome)
+            if time.monotonic() - told_at > EVERY:
+                told_at = time.monotonic()
+                say(f"Line {outcome.line}: {self._counts()}.")
+            yield _row(outcome)
+
+    def _until_it_fails(self, outcomes: Iterator[LineOutcome]) -> Iterator[LineOutcome]:
+        """The outcomes; a failure waits until what is recorded is told whole."""
+        try:
+            yield from outcomes
+        except BrokenPipeError:
+            raise
+        except Exception as error:  # noqa: BLE001  raised again by the command
+            if isinstance(error, LedgerError):
+                error.message = f"{self.file}: {error.message}"
+            self.failed = error
+
+    def _sentence(self) -> str:
+        if self.failed is not None:
+            return f"Failed. What is told here is recorded. {self._counts()}."
+        if self.stopped is None:
+            return f"{self._counts()}."
+        if self.keep_going:
+            return f"{self._counts()}. What was refused is not recorded."
+        return f"Stopped. What stands before is recorded. {self._counts()}."
+
+    def _counts(self) -> str:
+        lines = sum(self.counted.values())
+        told = [f"{self.counted[word]:,} {word}" for word in sorted(self.counted)]
+        word = "line" if lines == 1 else "lines"
+        return f"{lines:,} {word}: {', '.join(told)}"
+
+    def _refused(self, outcome: LineOutcome) -> None:
+        op = f" {outcome.op}" if outcome.op else ""
+        say(
+            f"{self.file}:{outcome.line}:{op} refused ({outcome.code}): "
+            f"{harmless(outcome.message)}"
+        )
+        if outcome.try_:
+            say(f"Try: {harmless(outcome.try_)}")
+
+    def failure(self, stopped: LineOutcome) -> LedgerError:
+        """Why the import did not record all of the file."""
+        if self.keep_going:
+            lines, refused = sum(self.counted.values()), self.counted["refused"]
+            return LinesRefused(f"{refused:,} of {lines:,} lines were refused.")
+        failed = LedgerError(
+            f"{self.file}:{stopped.line}: {stopped.message}", try_=stopped.try_
+        )
+        failed.code = stopped.code or failed.code
+        failed.exit_code = stopped.exit_code
+        return failed
+
+
+def _row(outcome: LineOutcome) -> dict[str, Any]:
+    return {
+        "line": outcome.line,
+        "op": outcome.op,
+        "outcome": outcome.outcome,
+        "positions": list(outcome.positions),
+        "code": outcome.code,
+        "message": outcome.message,
+    }

@@ -1,0 +1,421 @@
+"""Tamper evidence: seal, verify, prove, check a proof."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from seat_ledger.cli.options.session import (
+    SIZE,
+    FilePath,
+    Session,
+    option_database,
+    option_format,
+)
+from seat_ledger.cli.output.files import write_whole
+from seat_ledger.cli.output.render import Answer, emit
+from seat_ledger.domain.values import as_word, iso
+
+if TYPE_CHECKING:
+    from seat_ledger.integrity.service import Sealed, SealedHere, Verified
+
+F = TypeVar("F", bound=Callable[..., Any])
+_FILE = FilePath(dir_okay=False, path_type=Path)
+_LARGEST = 50_000_000
+
+
+@click.group(
+    epilog="Example: seat-ledger integrity seal --witness /mnt/elsewhere/checkpoints"
+)
+def group() -> None:
+    """Tamper evidence: seal the events, verify, prove that one stands there."""
+
+
+def _session() -> Session:
+    session = click.get_current_context().find_object(Session)
+    assert session is not None
+    return session
+
+
+def _option_key(function: F) -> F:
+    return click.option(
+        "--key",
+        type=_FILE,
+        envvar="SEAT_LEDGER_INTEGRITY_KEY",
+        show_envvar=True,
+        help="The private key's file, with the public one beside it (.pub); in the "
+        "ledger's folder at home if left out.",
+    )(function)
+
+
+def _option_public_key(function: F) -> F:
+    return click.option(
+        "--public-key",
+        metavar="KEY|FILE",
+        envvar="SEAT_LEDGER_PUBLIC_KEY",
+        show_envvar=True,
+        help="The public key to check with: itself, or its file.",
+    )(function)
+
+
+def _option_witness(function: F) -> F:
+    return click.option(
+        "--witness",
+        "places",
+        multiple=True,
+        type=click.Path(path_type=Path),
+        envvar="SEAT_LEDGER_WITNESS",
+        show_envvar=True,
+        help="A folder or file of checkpoints, best on another machine; may be given "
+        "several times. The ledger's folder at home keeps them too.",
+    )(function)
+
+
+def _option_size(function: F) -> F:
+    return click.option(
+        "--checkpoint",
+        "size",
+        type=SIZE,
+        metavar="EVENTS",
+        help="In the checkpoint of so many events; the last one if left out.",
+    )(function)
+
+
+def _option_processes(function: F) -> F:
+    return click.option(
+        "--processes",
+        type=click.IntRange(1, 64),
+        help="Processes that share the work; as many as cores if left out.",
+    )(function)
+
+
+def _option_output(function: F) -> F:
+    return click.option(
+        "--output",
+        "-o",
+        type=_FILE,
+        help="Write the proof here; to stdout if left out.",
+    )(function)
+
+
+@group.command()
+@_option_key
+@_option_witness
+@click.option("--name", help="Of the log, for a new key: ledger.example.com/seats.")
+@click.option(
+    "--rebuild-tiles",
+    is_flag=True,
+    help="First make the kept hashes anew from the events, if those lead to every "
+    "signed checkpoint.",
+)
+@_option_processes
+@option_database
+@option_format
+def seal(
+    key: Path | None,
+    places: tuple[Path, ...],
+    name: str | None,
+    rebuild_tiles: bool,
+    processes: int | None,
+) -> None:
+    """Add the new events to the sealed tree, and sign a checkpoint.
+
+    Run it every night, and keep the checkpoints where the database's administrator
+    cannot change them. The key is made at the first call. The folder that a witness
+    stands in must be there.
+    """
+    from seat_ledger.integrity import service  # noqa: PLC0415
+
+    session = _session()
+    options = service.SealOptions(key, name, processes, rebuild_tiles)
+    conninfo = session.ready()
+    with _heartbeat("Sealing"):
+        done = service.seal_here(conninfo, session.database, places, options)
+    rows = [_sealed_row(done.sealed)] if done.sealed else []
+    sentence = _sealed_in_words(done.sealed)
+    emit(Answer(rows, sentence=sentence, notes=_sealed_notes(done)), session.format)
+
+
+def _sealed_notes(done: SealedHere) -> list[str]:
+    sealed = done.sealed
+    if sealed is None:
+        return []
+    notes = [f"Kept in {place}." for place in done.places]
+    if sealed.checkpoint.size > sealed.added:
+        notes += [
+            f"{place} held no checkpoint before: if it is not new, look what became "
+            "of them."
+            for place in done.new_places
+        ]
+    if done.new_key is not None and done.signer is not None:
+        notes += [
+            f"A new key is in {done.new_key}. Keep a copy of it, and give the public "
+            "one to whoever shall check:",
+            str(done.signer.verifier),
+        ]
+    return notes
+
+
+def _sealed_in_words(sealed: Sealed | None) -> str:
+    if sealed is None:
+        return "There is no event to seal."
+    found = sealed.checkpoint
+    upto = f"{found.size:,} events, up to position {found.position}"
+    if not sealed.added:
+        return f"Nothing is new: {upto}, are sealed."
+    return f"Sealed {sealed.added:,} more: {upto}, root {found.root.hex()}."
+
+
+def _sealed_row(sealed: Sealed) -> dict[str, Any]:
+    found = sealed.checkpoint
+    return {
+        "added": sealed.added,
+        "events": found.size,
+        "position": found.position,
+        "root": found.root.hex(),
+        "sealed_at": found.sealed_at,
+        "seconds": round(sealed.seconds, 3),
+        "checkpoint": sealed.note,
+    }
+
+
+def _heartbeat(what: str) -> Any:
+    from seat_ledger.cli.output.progress import heartbeat  # noqa: PLC0415
+
+    return heartbeat(what)
+
+
+@group.command()
+@_option_key
+@_option_public_key
+@_option_witness
+@_option_processes
+@option_database
+@option_format
+def verify(
+    key: Path | None,
+    public_key: str | None,
+    places: tuple[Path, ...],
+    processes: int | None,
+) -> None:
+    """Compute the tree anew from the stored events; exit 3 where something differs.
+
+    Names the first position that was altered, is missing, was inserted or changed
+    places; and what is missing at the end, by the checkpoints kept elsewhere. An event
+    with a version that does not follow the last of its stream is a finding, and so is
+    a witness that is named and holds no checkpoint, or a damaged one.
+    """
+    from seat_ledger.integrity import service  # noqa: PLC0415
+
+    session = _session()
+    conninfo = session.ready()
+    with _heartbeat("Verifying"):
+        found = service.verify_here(
+            conninfo,
+            session.database,
+            places,
+            keys=service.KeyOptions(key, public_key),
+            processes=processes,
+        )
+    rows = [
+        {
+            "kind": one.kind,
+            "position": one.position,
+            "events": one.events,
+            "found": one.told,
+        }
+        for one in found.findings
+    ]
+    answer = Answer(rows, _FINDINGS, sentence=_verified_in_words(found))
+    answer.extra = _verified_document(found)
+    answer.notes = _verified_notes(found)
+    answer.known = (found.position, None)
+    answer.exit_code = 3 if found.findings else 0
+    emit(answer, session.format)
+
+
+_FINDINGS: list[Any] = [
+    ("what", lambda row: row["kind"]),
+    ("position", lambda row: row["position"]),
+    ("found", lambda row: row["found"]),
+]
+
+
+def _verified_in_words(found: Verified) -> str:
+    if found.findings:
+        return f"Something is not as it was sealed. {found.findings[0].told}"
+    return (
+        f"{found.sealed or found.events:,} events are as they were sealed, by "
+        f"{found.checkpoints:,} checkpoints ({found.elsewhere:,} kept elsewhere)."
+    )
+
+
+def _verified_notes(found: Verified) -> list[str]:
+    notes = []
+    if found.more:
+        notes.append(f"{found.more:,} more findings are not shown.")
+    later = found.events - found.sealed
+    if later > 0:
+        notes.append(f"{later:,} later events are not sealed yet.")
+    notes += _witness_notes(found)
+    rate = found.events / found.seconds if found.seconds else 0
+    notes.append(f"{found.seconds:.1f} s, {rate:,.0f} events a second.")
+    return notes
+
+
+def _witness_notes(found: Verified) -> list[str]:
+    """How far the checkpoints reach that are kept elsewhere."""
+    if not found.elsewhere:
+        return [
+            "No checkpoint is kept elsewhere, so an older copy of all that is here "
+            "would pass: see --witness."
+        ]
+    if found.witnessed < found.sealed:
+        return [
+            f"The checkpoints kept elsewhere reach to {found.witnessed:,} events: a "
+            "copy of the ledger that ends there would pass. Seal with that --witness."
+        ]
+    return []
+
+
+def _verified_document(found: Verified) -> dict[str, Any]:
+    return {
+        "events": found.events,
+        "sealed": found.sealed,
+        "checkpoints": found.checkpoints,
+        "elsewhere": found.elsewhere,
+        "witnessed": found.witnessed,
+        "more_findings": found.more,
+        "seconds": round(found.seconds, 3),
+    }
+
+
+@group.command()
+@click.argument("position", type=SIZE, required=False)
+@click.option(
+    "--since",
+    metavar="EVENTS|FILE",
+    help="Prove instead that the checkpoint only added to this earlier one.",
+)
+@_option_size
+@_option_output
+@_option_key
+@_option_public_key
+@option_database
+def prove(  # noqa: PLR0913, PLR0917  one for each option
+    position: int | None,
+    since: str | None,
+    size: int | None,
+    output: Path | None,
+    key: Path | None,
+    public_key: str | None,
+) -> None:
+    """Write a proof that stands alone: of an event, or (--since) of growth.
+
+    It is checked with the public key before it is written.
+    """
+    from seat_ledger.integrity import proof, service  # noqa: PLC0415
+
+    if (position is None) == (since is None):
+        raise click.UsageError("Name a POSITION, or an earlier checkpoint: --since.")
+    session = _session()
+    conninfo = session.ready()
+    verifier = service.verifier_for(
+        conninfo, session.database, service.KeyOptions(key, public_key)
+    )
+    if position is not None:
+        document = service.prove(conninfo, verifier, position, size)
+    else:
+        earlier = _earlier(str(since))
+        document = service.prove_growth(conninfo, verifier, earlier, size)
+    text = proof.text(document)
+    if output is None:
+        print(text, end="")
+        return
+    write_whole(output, text)
+    word = as_word(str(output))
+    print(
+        f"The proof is in {output}. Check it: seat-ledger integrity check-proof {word}"
+    )
+
+
+def _earlier(since: str) -> str | int:
+    is_size = since.isascii() and since.isdecimal()
+    return SIZE.convert(int(since[:40]), None, None) if is_size else _text(Path(since))
+
+
+def _text(path: Path) -> str:
+    from seat_ledger.errors import InvalidInput  # noqa: PLC0415
+
+    try:
+        with click.open_file(str(path), "rb") as file:
+            return bytes(file.read(_LARGEST)).decode()
+    except (OSError, UnicodeError) as error:
+        raise InvalidInput(
+            f"{path} cannot be read: {error}.", try_="name the file of a proof"
+        ) from error
+
+
+@group.command("check-proof")
+@click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
+@_option_key
+@_option_public_key
+@option_database
+@option_format
+def check_proof(file: Path, key: Path | None, public_key: str | None) -> None:
+    """Check a proof with the public key alone: no database, no network.
+
+    Exit 3 where it does not hold.
+    """
+    from seat_ledger.integrity import service  # noqa: PLC0415
+
+    text = _text(file)
+    verifier = service.verifier_of_proof(text, service.KeyOptions(key, public_key))
+    shown = service.check_proof(text, verifier)
+    found, event = shown.checkpoint, shown.event
+    row: dict[str, Any] = {
+        "holds": True,
+        "origin": found.origin,
+        "events": found.size,
+        "sealed_at": found.sealed_at,
+        "root": found.root.hex(),
+    }
+    if event is not None:
+        told = (
+            f"The proof holds: {event.topic} stands at position {event.position}, "
+            f"recorded at {iso(event.recorded_at)}, as sealed"
+        )
+        row |= {
+            "position": event.position,
+            "stream": str(event.stream),
+            "version": event.version,
+            "topic": event.topic,
+            "recorded_at": event.recorded_at,
+            "state": event.state.decode(errors="backslashreplace"),
+        }
+    else:
+        assert shown.earlier is not None
+        told = f"The proof holds: the {shown.earlier.size:,} events are continued"
+        row["earlier_events"] = shown.earlier.size
+    when = f" at {iso(found.sealed_at)}" if found.sealed_at else ""
+    told += f" in the checkpoint of {found.size:,} events of {found.origin}{when}."
+    columns: list[Any] = [("", lambda part: part[0]), ("", lambda part: part[1])]
+    answer = Answer([row], sentence=told)
+    if _session().format == "table":
+        answer = Answer(list(row.items()), columns, sentence=told)  # type: ignore[arg-type]
+    emit(answer, _session().format)
+
+
+@group.command()
+@_option_key
+@option_database
+def key(key: Path | None) -> None:
+    """Print the public key, to be given to whoever shall check."""
+    from seat_ledger.integrity import service  # noqa: PLC0415
+
+    session = _session()
+    keys = service.KeyOptions(key)
+    print(service.verifier_for(session.ready(), session.database, keys))

@@ -1,0 +1,261 @@
+"""Invoices: issued from what is known, shown as recorded, computed again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from seat_ledger.cli.commands.invoice_audit import audit
+from seat_ledger.cli.options.counting import option_typed_prices
+from seat_ledger.cli.options.invoice_seal import sealing
+from seat_ledger.cli.options.session import (
+    Question,
+    Session,
+    option_account,
+    reading,
+    reading_some,
+)
+from seat_ledger.cli.options.writing import options_of_writing, record, told
+from seat_ledger.cli.output import times
+from seat_ledger.cli.output.render import Answer, document, say, to_json
+from seat_ledger.domain.calendar import ZoneHistory
+from seat_ledger.domain.values import as_word
+
+if TYPE_CHECKING:
+    from seat_ledger.application import Result
+    from seat_ledger.projections.billing.invoices import Issued
+
+
+@click.group(
+    epilog="Example: seat-ledger invoice issue INV-7 -a acme --period 2025-06 "
+    "--unit-price sales/professional=90.00 --currency EUR"
+)
+def group() -> None:
+    """Issue, show, reproduce and audit invoices."""
+
+
+group.add_command(audit)
+
+
+@group.command()
+@click.argument("invoice", metavar="NUMBER")
+@option_account
+@click.option("--period", required=True, metavar="LABEL", help="Its first local date.")
+@option_typed_prices
+@click.option("--currency", required=True, metavar="CODE", help="ISO 4217.")
+@options_of_writing
+def issue(  # noqa: PLR0913  an option each
+    invoice: str,
+    account: str,
+    period: str,
+    prices: tuple[str, ...],
+    currency: str,
+    *,
+    dry_run: bool,
+    **shared: Any,
+) -> None:
+    """Invoice a period that has ended, with what became of earlier invoices."""
+    from seat_ledger.projections.billing.invoice_computation import Drafting  # noqa: PLC0415
+
+    session = click.get_current_context().find_object(Session)
+    assert session is not None
+    command = {
+        "op": "issue_invoice",
+        "account": account,
+        "invoice": invoice,
+        "period": period,
+        "unit_prices": _prices(prices),
+        "currency": currency,
+        **{name: value for name, value in shared.items() if value is not None},
+    }
+    with Drafting(session.reader) as drafting:
+        compute = drafting if dry_run else sealing(session, drafting)
+        record(command, dry_run, compute, _issued)
+
+
+def _prices(given: tuple[str, ...]) -> dict[str, str]:
+    prices = {}
+    for text in given:
+        seat_type, sign, price = text.partition("=")
+        if not sign:
+            raise click.UsageError("Write a price as HUB/TIER=90.00.")
+        if seat_type in prices:
+            raise click.UsageError(f"Two prices for {seat_type}.")
+        prices[seat_type] = price
+    return prices
+
+
+def _issued(
+    command: dict[str, Any], result: Result, dry_run: bool, zones: ZoneHistory
+) -> Answer:
+    """What was recorded, with the invoice's lines in the table."""
+    answer = told(command, result, dry_run, zones)
+    session = click.get_current_context().find_object(Session)
+    assert session is not None
+    said = answer.rows[-1]["data"]  # type: ignore[index]
+    lines, left_out = said["lines"], said["corrections"]
+    verb = "would come" if dry_run else "comes"
+    answer.sentence = (
+        f"{said['invoice']} of {command['account']} for the period {said['period']} "
+        f"{verb} to {_total(said)} {said['currency']}, "
+        f"as known at position {said['cut_off']}."
+    )
+    answer.notes = [*_left_out(left_out)]
+    if dry_run:
+        answer.notes = [*answer.notes, "Nothing was written."]
+    else:
+        answer.next_command = f"seat-ledger invoice show {as_word(said['invoice'])}"
+    if session.format == "table":
+        answer.rows, answer.columns = lines, _COLUMNS
+    return answer
+
+
+def _total(said: dict[str, Any]) -> str:
+    from fractions import Fraction  # noqa: PLC0415
+
+    from seat_ledger.domain.money import places_of, rounded  # noqa: PLC0415
+
+    total = sum((Fraction(line["amount"]) for line in said["lines"]), Fraction(0))
+    return rounded(total, places_of(said["currency"]))
+
+
+def _quantity(row: Any) -> str:
+    from fractions import Fraction  # noqa: PLC0415
+
+    from seat_ledger.domain.money import plain  # noqa: PLC0415
+
+    return plain(Fraction(row["quantity"]))
+
+
+_COLUMNS = [
+    ("what", lambda row: row["kind"]),
+    ("period", lambda row: row["period"]),
+    ("type", lambda row: row["seat_type"]),
+    ("quantity", _quantity),
+    ("price", lambda row: row["unit_price"]),
+    ("amount", lambda row: row["amount"]),
+    ("entries", lambda row: row.get("entries") or []),
+]
+
+
+def _checkpoint(found: Issued) -> list[str]:
+    """In which checkpoint its knowledge is sealed, in words."""
+    if found.tree_size is None:
+        return []
+    return [
+        f"Sealed in the checkpoint of {found.tree_size:,} events: {found.tree_root}."
+    ]
+
+
+def _left_out(corrections: list[dict[str, Any]]) -> list[str]:
+    """The late facts that changed no amount, in words (R44, R45)."""
+    return [
+        f"No line for {one['seat_type']} in the period {one['period']}: what was "
+        f"recorded late changes no amount (entries "
+        f"{', '.join(map(str, one['entries']))})."
+        for one in corrections
+    ]
+
+
+@group.command()
+@click.argument("invoice", metavar="NUMBER")
+@reading_some
+def show(question: Question, invoice: str, **_: Any) -> Answer:
+    """An invoice as it was recorded."""
+    from seat_ledger.projections.billing import invoices  # noqa: PLC0415
+
+    found = invoices.find(question.reader, invoice, question.known)
+    question.is_about([found.account])
+    return _shown(question, found)
+
+
+def _shown(question: Question, found: Issued) -> Answer:
+    """The document of an invoice: the same whenever it is asked for (R61)."""
+    from seat_ledger.projections.billing import invoices  # noqa: PLC0415
+
+    rows, said = invoices.document(found)
+    cut_off = question.reader.knowledge(found.cut_off)
+    zone = ZoneHistory(found.period.zone)
+    rule = found.mode + (f" by {found.granularity}" if found.granularity else "")
+    starts, ends = (
+        times.local(i, zone) for i in (found.period.starts, found.period.ends)
+    )
+    return Answer(
+        rows,
+        _COLUMNS,
+        sentence=f"{found.invoice} of {found.account} for the period "
+        f"{said['period']} comes to {found.total} {found.currency.code}.",
+        notes=[
+            *_left_out(said["corrections"]),
+            f"Rule: {rule}; from {starts} until {ends} {found.period.zone}.",
+            f"As known at position {found.cut_off}; recorded at position "
+            f"{found.position} by {found.actor}. Digest {found.digest}.",
+            *_checkpoint(found),
+        ],
+        next_command=f"seat-ledger invoice reproduce {as_word(found.invoice)}",
+        known=(cut_off.position, cut_off.recorded_at),
+        extra=said,
+    )
+
+
+@group.command()
+@click.argument("invoice", metavar="NUMBER")
+@reading_some
+def reproduce(question: Question, invoice: str, **_: Any) -> Answer:
+    """Compute an invoice again from what was known then; exit 3 if it differs.
+
+    With --format json the document is that of 'invoice show', byte for byte, where
+    both agree.
+    """
+    from seat_ledger.projections.billing import invoice_computation, invoices  # noqa: PLC0415
+
+    found = invoices.find(question.reader, invoice, question.known)
+    question.is_about([found.account])
+    again = invoice_computation.reproduced(question.reader, found)
+    shown, anew = _shown(question, found), _shown(question, again)
+    recorded, computed = (to_json(document(one)) for one in (shown, anew))
+    if recorded == computed:
+        anew.sentence = (
+            f"{found.invoice} is reproduced: the same {len(recorded.encode()):,} "
+            f"bytes, from what was known at position {found.cut_off}."
+        )
+        anew.next_command = f"seat-ledger invoice show {as_word(found.invoice)}"
+        return anew
+    differs = invoice_computation.differences(found, again)
+    anew.sentence = (
+        f"{found.invoice} differs from what is computed from the same knowledge: "
+        f"{', '.join(differs)}. The lines below are the computed ones."
+    )
+    anew.next_command = "seat-ledger projection verify --full"
+    if click.get_current_context().find_object(Session).format != "table":  # type: ignore[union-attr]
+        say(anew.sentence)
+    anew.exit_code = 3
+    return anew
+
+
+@group.command("list")
+@click.option("--account", "-a", metavar="KEY", help="Of one account only.")
+@reading
+def list_(question: Question, account: str | None, **_: Any) -> Answer:
+    """Invoices in the order of recording; corrections without a line count too."""
+    from seat_ledger.projections.billing import invoices  # noqa: PLC0415
+
+    reader, known = question.reader, question.known
+    if account:
+        found = invoices.issued(reader, question.account, known.position)
+    else:
+        found = invoices.issued_everywhere(reader, known)
+    names = ["invoice", "account", "period", "mode", "granularity", "lines"]
+    names += ["corrections", "amount", "currency", "cut_off", "position"]
+    columns = [
+        (name.replace("_", " "), lambda row, name=name: row[name]) for name in names
+    ]
+    count = "1 invoice" if len(found) == 1 else f"{len(found)} invoices"
+    next_ = f"seat-ledger invoice show {as_word(found[-1].invoice)}" if found else ""
+    return question.answer(
+        invoices.listed(found),
+        columns,
+        sentence=f"{count}." if found else "No invoice was issued.",
+        next_command=next_,
+    )

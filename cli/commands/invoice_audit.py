@@ -1,0 +1,169 @@
+"""Audits of invoices that were issued elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from seat_ledger.cli.options.session import Question, Session, reading_some
+from seat_ledger.cli.output.audit_words import CAUSES, sentence
+from seat_ledger.cli.output.progress import heartbeat
+from seat_ledger.cli.output.render import Answer, say
+
+if TYPE_CHECKING:
+    from seat_ledger.projections.billing.audit import Spool, Summary
+
+IN_A_TABLE = 60
+STDIN = Path("-")
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--report",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Write a report to pass on: out.html or out.xlsx.",
+)
+@reading_some
+def audit(question: Question, file: Path, report: Path | None, **_: Any) -> Answer:
+    """Hold the lines of a CSV file of invoices (or of '-') against the ledger.
+
+    The file has the columns account, invoice, issued_at, period, seat_type, quantity,
+    unit_price and amount, and optionally mode, granularity and currency; issued_at is
+    an instant or a position. Ends with 3 when a line does not match.
+    """
+    from seat_ledger.cli import reports  # noqa: PLC0415
+    from seat_ledger.cli.inputs.invoice_file import InvoiceFile  # noqa: PLC0415
+    from seat_ledger.projections.billing import audit as auditing  # noqa: PLC0415
+
+    if report is not None:
+        reports.check(report)
+        if file == STDIN:
+            raise click.UsageError("A report needs a file with a name, not '-'.")
+    spool = click.get_current_context().with_resource(auditing.Spool())
+    invoices = InvoiceFile(file)
+    with heartbeat("Auditing"):
+        spool.keep(invoices.lines())
+        if invoices.ignored:
+            say(f"Columns not used: {', '.join(invoices.ignored)}.")
+        auditing.settle(question.reader, spool)
+        question.is_about(spool.accounts())
+        upto = question.known.moment(question.now)
+        found = auditing.audit(question.reader, spool, question.known, upto)
+        if report is not None:
+            _report(question, file, report, spool, found)
+    return _answer(question, file, spool, found)
+
+
+def _report(
+    question: Question, file: Path, report: Path, spool: Spool, found: Summary
+) -> None:
+    from seat_ledger.cli.reports.of_audit import of_audit  # noqa: PLC0415
+    from seat_ledger.cli.reports.written import MANIFEST, write_report  # noqa: PLC0415
+
+    content = of_audit(question.reader, spool, found, question.known, file.name)
+    known = ["--known-at", str(question.known.position)]
+    command = ["seat-ledger", "invoice", "audit", file.name, *known]
+    write_report(content, report, [*command, "--report", report.name], [file])
+    say(f"Report: {report} and {report.with_name(MANIFEST)}.")
+
+
+def _answer(question: Question, file: Path, spool: Spool, found: Summary) -> Answer:
+    session = click.get_current_context().find_object(Session)
+    as_table = session is not None and session.format == "table"
+    extra = found.document()
+    if found.renewal_due:
+        extra["renewal_due"] = True
+    return question.answer(
+        _some(spool, found) if as_table else spool.answers(),
+        COLUMNS,
+        sentence=sentence(found, file.name),
+        notes=_notes(found),
+        next_command=_next(spool) if as_table else "",
+        extra=extra,
+        flat=True,
+        exit_code=3 if found.findings else 0,
+    )
+
+
+def _next(spool: Spool) -> str:
+    """What opens the first finding that has a figure behind it."""
+    from seat_ledger.domain.values import as_word  # noqa: PLC0415
+
+    for row in spool.answers(findings=True):
+        if row["events"]:
+            rule = f" --mode {row['mode']}"
+            if row["granularity"]:
+                rule += f" --granularity {row['granularity']}"
+            return (
+                f"seat-ledger billing explain --account {as_word(row['account'])} "
+                f"--period {row['period']} --seat-type {row['seat_type']}{rule}"
+            )
+    return ""
+
+
+COLUMNS = [
+    ("line", lambda row: row["line"]),
+    ("invoice", lambda row: row["invoice"]),
+    ("account", lambda row: row["account"]),
+    ("period", lambda row: row["period"]),
+    ("type", lambda row: row["seat_type"]),
+    ("invoiced", lambda row: row["invoiced_quantity"]),
+    ("ledger", lambda row: row["ledger_quantity"]),
+    (
+        "at issue",
+        lambda row: (
+            None
+            if row["cause"] == "not_known_at_issue"
+            else row["ledger_quantity_at_issue"]
+        ),
+    ),
+    ("amount", lambda row: row["invoiced_amount"]),
+    ("difference", lambda row: row["difference"] or "not priced"),
+    ("verdict", lambda row: row["verdict"]),
+    ("cause", lambda row: row["cause"].replace("_", " ")),
+    ("entries", lambda row: short(row["events"])),
+]
+
+
+def short(events: list[int], most: int = 6) -> str:
+    """Positions as a table shows them: the first ones, and how many more."""
+    told = " ".join(map(str, events[:most]))
+    return f"{told} and {len(events) - most} more" if len(events) > most else told
+
+
+def _some(spool: Spool, found: Summary) -> Iterator[Any]:
+    """The rows that a table shows: all of a few, else what was found."""
+    few = sum(found.verdicts.values()) <= IN_A_TABLE
+    for n, row in enumerate(spool.answers(findings=not few)):
+        if n == IN_A_TABLE:
+            break
+        yield row
+
+
+def _notes(found: Summary) -> list[str]:
+    notes = [
+        f"{count:,} {CAUSES[cause]}." for cause, count in found.causes.items() if count
+    ]
+    if found.unpriced:
+        are = "is" if found.unpriced == 1 else "are"
+        notes.append(
+            f"{found.unpriced:,} missing {are} not priced: the file has no price for "
+            "the type, so what the ledger bills is in no amount."
+        )
+    if found.incomplete:
+        notes.append(
+            f"{found.incomplete:,} of a period that has not ended: counted as if "
+            "nothing more happened."
+        )
+    if None in found.sums:
+        notes.append("No currency is said: amounts are compared to two places.")
+    if sum(found.verdicts.values()) > IN_A_TABLE:
+        notes.append(
+            f"At most {IN_A_TABLE} findings are shown; --format csv gives every line."
+        )
+    return notes

@@ -1,0 +1,350 @@
+"""The tables that answers come from: kept, rebuilt, held against the store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from seat_ledger.cli.commands.projection_rebuild import RESULTS, rebuild_and_tell
+from seat_ledger.cli.options.session import (
+    SIZE,
+    Seconds,
+    Session,
+    option_database,
+    option_format,
+)
+from seat_ledger.cli.output import times
+from seat_ledger.cli.output.logs import teller
+from seat_ledger.cli.output.render import Answer, emit, say
+from seat_ledger.domain.values import as_word
+
+if TYPE_CHECKING:
+    from seat_ledger.projections.engine.set_aside import SetAside
+
+
+@click.group(epilog="Example: seat-ledger projection rebuild")
+def group() -> None:
+    """The tables that answers come from."""
+
+
+option_metrics = click.option(
+    "--metrics",
+    type=click.Path(dir_okay=False, path_type=Path),
+    envvar="SEAT_LEDGER_METRICS",
+    show_envvar=True,
+    help="A text file for Prometheus' node exporter.",
+)
+
+
+def _session() -> Session:
+    session = click.get_current_context().find_object(Session)
+    assert session is not None
+    return session
+
+
+@group.command()
+@option_metrics
+@option_database
+@option_format
+def status(metrics: Path | None) -> None:
+    """How far the projections are; exit 3 where an event cannot be read.
+
+    An event that cannot be read sets its account aside; one of no account stops the
+    projections.
+    """
+    from seat_ledger.projections.engine.status import aside as ask_aside  # noqa: PLC0415
+    from seat_ledger.projections.engine.status import rebuilding  # noqa: PLC0415
+    from seat_ledger.projections.engine.status import status as ask  # noqa: PLC0415
+    from seat_ledger.store.connection import connect  # noqa: PLC0415
+
+    session = _session()
+    with connect(session.ready(), role="reader", autocommit=True) as connection:
+        rows = ask(connection)
+        builder = rebuilding(connection)
+        aside = ask_aside(connection)
+    if metrics is not None:
+        from seat_ledger.cli.output.metrics import write_status  # noqa: PLC0415
+
+        write_status(metrics, session.conninfo())
+    columns: list[Any] = [
+        (name, lambda row, name=name: row[name])
+        for name in ("projection", "version", "checkpoint", "head")
+    ]
+    columns += [
+        ("behind", lambda row: row["lag_events"]),
+        ("oldest waiting", lambda row: times.span(row["lag_seconds"])),
+        ("state", _state),
+    ]
+    extra: dict[str, Any] = {"rebuilding": None if builder is None else list(builder)}
+    extra["set_aside"] = [one.document() for one in aside]
+    answer = Answer(rows, columns, sentence=_status_in_words(rows), extra=extra)
+    answer.notes = [*_status_notes(rows[0], builder), *_sentences(aside)]
+    if any(row["state"] == "stale" for row in rows):
+        answer.next_command = "seat-ledger projection rebuild"
+    elif aside:
+        answer.next_command = f"seat-ledger projection resume {_keys(aside)}"
+    emit(answer, session.format)
+    if aside or rows[0]["stuck_at"] is not None:
+        _say_beside(session, aside)
+        raise click.exceptions.Exit(3)
+
+
+def _sentences(aside: Iterable[SetAside]) -> list[str]:
+    return [one.sentence() for one in aside]
+
+
+def _keys(aside: Iterable[SetAside]) -> str:
+    return " ".join(as_word(one.account_key) for one in aside)
+
+
+def _say_beside(session: Session, aside: Iterable[SetAside]) -> None:
+    """Name on stderr what a form of rows alone does not show."""
+    if session.format != "table":
+        for sentence in _sentences(aside):
+            say(sentence)
+
+
+def _status_notes(row: dict[str, Any], builder: Any) -> Iterator[str]:
+    if row["reason"]:
+        yield f"It stops: {row['reason']}"
+    if row["followed"] and not row["reason"]:
+        yield "A follower is at work."
+    if row["state"] == "behind" and not row["followed"]:
+        yield "Nobody follows; the next question catches up, or: projection run."
+    if builder is not None:
+        who, since = builder
+        yield f"A rebuild is at work since {since:%Y-%m-%d %H:%M:%S %Z}: {who}."
+
+
+def _state(row: dict[str, Any]) -> str:
+    since = row["stuck_since"]
+    if row["state"] == "stuck" and since is not None:
+        return f"stuck since {since:%Y-%m-%d %H:%M}"
+    return str(row["state"])
+
+
+def _status_in_words(rows: list[dict[str, Any]]) -> str:
+    worst = rows[0]
+    if not worst["lag_events"]:
+        return f"The projections are at the store's head, position {worst['head']}."
+    many = worst["lag_events"]
+    return (
+        f"The projections are {many:,} event{'' if many == 1 else 's'} behind the "
+        f"store; the oldest has waited {times.span(worst['lag_seconds'])}."
+    )
+
+
+@group.command()
+@click.option("--follow", is_flag=True, help="Go on as events arrive, until stopped.")
+@click.option(
+    "--rebuild-stale",
+    is_flag=True,
+    help="Rebuild first where the definitions are not this program's.",
+)
+@click.option(
+    "--poll",
+    type=Seconds(0.05, 3600),
+    default=1.0,
+    show_default=True,
+    help="Look at least this often, in seconds, whatever is notified.",
+)
+@option_database
+@option_format
+def run(follow: bool, rebuild_stale: bool, poll: float) -> None:
+    """Catch up to the head as it is now, or (--follow) go on.
+
+    Ends with 3 where an account is set aside: one of its events cannot be read.
+    """
+    from seat_ledger.projections.engine import generations, installation  # noqa: PLC0415
+    from seat_ledger.projections.engine.catch_up import may_not_write  # noqa: PLC0415
+    from seat_ledger.store.connection import connect  # noqa: PLC0415
+
+    session = _session()
+    conninfo = session.ready()
+    if rebuild_stale:
+        with connect(conninfo, role="projector", autocommit=True) as connection:
+            stale = generations.served(connection).is_stale
+        if stale and (code := rebuild_and_tell(session)):
+            raise click.exceptions.Exit(code)
+    if follow:
+        if _follow(conninfo, poll):
+            raise click.exceptions.Exit(130)
+        return
+    with connect(conninfo, role="projector", autocommit=True) as connection:
+        before = generations.served(connection).checkpoint
+        found = installation.catch_up(connection, patient=True)
+        if found.checkpoint < found.head:
+            raise may_not_write(connection)
+        aside = installation.aside(connection)
+    row = {"checkpoint": found.checkpoint, "head": found.head, "before": before}
+    said = f"Caught up from position {before} to {found.checkpoint}."
+    if before == found.checkpoint:
+        said = f"Nothing to do: the projections are at position {before}."
+    answer = Answer([row], sentence=said, notes=_sentences(aside))
+    answer.extra = {"set_aside": [one.document() for one in aside]}
+    emit(answer, session.format)
+    if aside:
+        _say_beside(session, aside)
+        raise click.exceptions.Exit(3)
+
+
+def _follow(conninfo: str, poll: float) -> bool:
+    """Follow until a signal comes, a line for each state; whether it was Ctrl-C."""
+    from seat_ledger.projections.engine.follow import follow  # noqa: PLC0415
+
+    return follow(conninfo, poll=poll, tell=teller())
+
+
+@group.command()
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 64),
+    help="Connections that share the work; as many as cores, at most 4, if left out.",
+)
+@click.option(
+    "--results",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=Path(RESULTS),
+    show_default=True,
+    envvar="SEAT_LEDGER_RESULTS",
+    show_envvar=True,
+    help="Where the outcome is written, on failure too.",
+)
+@click.option(
+    "--log",
+    type=click.Choice(("text", "json")),
+    default="text",
+    show_default=True,
+    envvar="SEAT_LEDGER_LOG",
+    show_envvar=True,
+    help="How progress is told on stderr.",
+)
+@click.option(
+    "--set-aside",
+    "named",
+    multiple=True,
+    metavar="ACCOUNT",
+    help="Go on without the later events of this account, where one cannot be read; "
+    "its key, or the event's position. Can be repeated.",
+)
+@option_metrics
+@option_database
+@option_format
+def rebuild(
+    workers: int | None,
+    results: Path,
+    metrics: Path | None,
+    log: str,
+    named: tuple[str, ...],
+) -> None:
+    """Make all projections anew beside the served ones, check them, then switch.
+
+    An event that cannot be read ends it, unless its account was set aside before or is
+    named with --set-aside. An account of which all can be read again is taken back.
+    """
+    code = rebuild_and_tell(_session(), workers, metrics, results, log=log, named=named)
+    if code:
+        raise click.exceptions.Exit(code)
+
+
+@group.command()
+@click.argument("accounts", nargs=-1, metavar="[ACCOUNT]...")
+@option_database
+@option_format
+def resume(accounts: tuple[str, ...]) -> None:
+    """Take accounts back that are set aside, all if none is named.
+
+    To be run when the event can be read again: with a newer program, or once it is
+    restored. What was left out is read, up to what still cannot be read; ends with 3
+    where something is left.
+    """
+    from seat_ledger.projections.engine.resume import resume as take_back  # noqa: PLC0415
+
+    session = _session()
+    taken = take_back(session.ready(), list(accounts))
+    left = [after for _, after in taken if after is not None]
+    rows = [
+        {
+            "account": before.account_key,
+            "from_position": before.position,
+            "outcome": "resumed" if after is None else "set_aside",
+            "position": None if after is None else after.position,
+            "reason": None if after is None else after.reason,
+        }
+        for before, after in taken
+    ]
+    columns = [
+        (name.replace("_", " "), lambda row, name=name: row[name])
+        for name in ("account", "from_position", "outcome", "position", "reason")
+    ]
+    done = len(rows) - len(left)
+    said = "1 account is" if done == 1 else f"{done} accounts are"
+    said += " taken back into service."
+    if not rows:
+        said = "No account is set aside."
+    elif left:
+        many = "1 stays" if len(left) == 1 else f"{len(left)} stay"
+        said += f" {many} set aside."
+    answer = Answer(rows, columns, sentence=said, notes=_sentences(left))
+    emit(answer, session.format)
+    if left:
+        raise click.exceptions.Exit(3)
+
+
+@group.command()
+@click.option("--full", is_flag=True, help="Compute everything anew and compare.")
+@click.option(
+    "--sample",
+    type=SIZE,
+    metavar="N",
+    help="Compute N accounts anew and compare.",
+)
+@click.option(
+    "--max-duration",
+    type=Seconds(min=0),
+    metavar="SECONDS",
+    help="Compute anew for so long, and say how far it came.",
+)
+@option_metrics
+@option_database
+@option_format
+def verify(
+    full: bool, sample: int | None, max_duration: float | None, metrics: Path | None
+) -> None:
+    """Hold the served tables against the store; exit 3 where they differ."""
+    from seat_ledger.cli.output.progress import heartbeat  # noqa: PLC0415
+    from seat_ledger.projections.engine.verify import verify as hold  # noqa: PLC0415
+
+    session = _session()
+    conninfo = session.ready()
+    full = full or sample is not None or max_duration is not None
+    with heartbeat("Verifying"):
+        found = hold(conninfo, full=full, sample=sample, max_duration=max_duration)
+    rows = [row.document() for row in found.rows]
+    wrong = sum(1 for row in rows if row["status"] == "differs")
+    if metrics is not None:
+        from seat_ledger.cli.output.metrics import write_verify  # noqa: PLC0415
+
+        write_verify(metrics, conninfo, wrong, found.seconds)
+    said = found.sentence()
+    columns = [
+        (name, lambda row, name=name: row[name])
+        for name in ("projection", "check", "status", "compared", "found")
+    ]
+    extra: dict[str, Any] = {"full": full, "accounts": found.accounts}
+    extra["complete"] = found.complete
+    extra["of_accounts"] = found.of_accounts
+    extra["set_aside"] = [one.document() for one in found.aside]
+    answer = Answer(rows, columns, sentence=said, extra=extra)
+    answer.known = (found.position, None)
+    if found.aside:
+        answer.next_command = f"seat-ledger projection resume {_keys(found.aside)}"
+    elif wrong:
+        answer.next_command = "seat-ledger projection rebuild"
+    if wrong:
+        answer.exit_code = 3
+        _say_beside(session, found.aside)
+    emit(answer, session.format)

@@ -1,0 +1,202 @@
+"""A rebuild as people, logs and files get to know of it."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+import time
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from seat_ledger.cli.options.session import Session
+from seat_ledger.cli.output.files import write_whole
+from seat_ledger.cli.output.render import Answer, emit, say
+from seat_ledger.errors import LedgerError
+
+if TYPE_CHECKING:
+    from seat_ledger.projections.engine.report import Result
+
+RESULTS = "run_results.json"
+
+
+def rebuild_and_tell(  # noqa: PLR0913  an option each
+    session: Session,
+    workers: int | None = None,
+    metrics: Path | None = None,
+    results: Path | None = None,
+    *,
+    log: str = "text",
+    named: Collection[str] = (),
+) -> int:
+    """Rebuild and tell; write the outcome down whatever it is; return the exit code."""
+    from seat_ledger.projections.engine.rebuild import DEFAULT_WORKERS  # noqa: PLC0415
+    from seat_ledger.projections.engine.report import Result  # noqa: PLC0415
+
+    workers = workers or DEFAULT_WORKERS
+    make = _make_in_json if log == "json" else _make
+    failed = Result()
+    try:
+        with _ended_by_signals():
+            result = make(session.ready(), workers, named)
+    except BaseException as error:  # whatever it is, the outcome tells
+        failed.error = _outcome_of(error)
+        failed.seconds = time.monotonic() - failed.began
+        for one in _write_down(session.conninfo(), failed.document(), metrics, results):
+            say(f"Error: {one.message}")
+        if isinstance(error, LedgerError | KeyboardInterrupt):
+            raise failed.error from None
+        raise
+    document = result.document()
+    unwritten = _write_down(session.conninfo(), document, metrics, results)
+    if result.error is not None:
+        session.exit_code = result.error.exit_code
+        for one in unwritten:
+            say(f"Error: {one.message}")
+    elif unwritten:
+        session.exit_code = unwritten[0].exit_code
+    code = _tell_result(session, document, result, results if not unwritten else None)
+    if unwritten and not code:
+        raise unwritten[0]
+    return code
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """Let SIGTERM and a closed terminal end a rebuild as Ctrl-C does: cleaned up."""
+    ending = [
+        number
+        for number in (signal.SIGTERM, signal.SIGHUP)
+        if threading.current_thread() is threading.main_thread()
+        and signal.getsignal(number) is signal.SIG_DFL
+    ]
+    for number in ending:
+        signal.signal(number, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for number in ending:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def _make(conninfo: str, workers: int, named: Collection[str]) -> Any:
+    """Rebuild, with a line for each projection."""
+    from seat_ledger.cli.output.progress import heartbeat  # noqa: PLC0415
+    from seat_ledger.projections.engine.rebuild import rebuild  # noqa: PLC0415
+    from seat_ledger.projections.engine.registry import PROJECTIONS  # noqa: PLC0415
+    from seat_ledger.projections.engine.report import Made  # noqa: PLC0415
+
+    say(
+        f"Building {len(PROJECTIONS)} projections beside the served ones, "
+        f"{workers} workers."
+    )
+    told: list[str] = []
+
+    def tell(made: Made) -> None:
+        if made.projection not in told:
+            told.append(made.projection)
+        number = told.index(made.projection) + 1
+        line = f"{number} of {len(PROJECTIONS)} {made.status.upper():5} "
+        line += f"{made.projection:20} "
+        if made.status == "error":
+            say(line + str(made.reason))
+        else:
+            say(f"{line}{made.rows:>12,} rows {made.seconds:>8.1f} s")
+
+    with heartbeat("Rebuilding") as at:
+        return rebuild(conninfo, workers=workers, tell=tell, at=at, named=named)
+
+
+def _make_in_json(conninfo: str, workers: int, named: Collection[str]) -> Any:
+    """Rebuild, with a line of JSON for each phase and each projection."""
+    from seat_ledger.cli.output.logs import logger  # noqa: PLC0415
+    from seat_ledger.projections.engine.rebuild import rebuild  # noqa: PLC0415
+    from seat_ledger.projections.engine.report import Made  # noqa: PLC0415
+
+    log = logger(as_json=True)
+
+    def tell(made: Made) -> None:
+        say = log.error if made.status == "error" else log.info
+        say("projection", **made.document())
+
+    log.info("rebuild", workers=workers)
+    return rebuild(
+        conninfo,
+        workers=workers,
+        tell=tell,
+        named=named,
+        at=lambda what: log.info("phase", doing=what),
+    )
+
+
+def _outcome_of(error: BaseException) -> LedgerError:
+    """What ended a rebuild, as files and people are told."""
+    if isinstance(error, LedgerError):
+        return error
+    told = LedgerError("The rebuild was interrupted. The served tables are unchanged.")
+    told.code, told.exit_code = "interrupted", 130
+    if not isinstance(error, KeyboardInterrupt):
+        told.message = f"The rebuild ended with a bug ({type(error).__name__})."
+        told.code, told.exit_code = "bug", 70
+    return told
+
+
+def _write_down(
+    conninfo: str,
+    document: dict[str, Any],
+    metrics: Path | None,
+    results: Path | None,
+) -> list[LedgerError]:
+    """Write the outcome wherever it goes; return what could not be written."""
+    unwritten = []
+    if results is not None:
+        try:
+            write_whole(results, json.dumps(document, indent=1, default=str) + "\n")
+        except LedgerError as error:
+            unwritten.append(error)
+    if metrics is not None:
+        from seat_ledger.cli.output.metrics import write_rebuild  # noqa: PLC0415
+
+        try:
+            write_rebuild(metrics, conninfo, document)
+        except LedgerError as error:
+            unwritten.append(error)
+    return unwritten
+
+
+def _tell_result(
+    session: Session, document: dict[str, Any], result: Result, results: Path | None
+) -> int:
+    error = result.error
+    rows = document.pop("rows")
+    passed = sum(1 for row in rows if row["status"] == "ok")
+    failed = sum(1 for row in rows if row["status"] == "error")
+    tally = (
+        f"PASS={passed} WARN=0 ERROR={failed} SKIP={len(rows) - passed - failed} "
+        f"TOTAL={len(rows)} in {document['seconds']:.1f} s."
+    )
+    if error is None:
+        said = (
+            f"Rebuilt from {document['events']:,} events up to position "
+            f"{document['ceiling']} and serving. {tally}"
+        )
+    else:
+        said = f"Not rebuilt; the served tables are unchanged. {tally}"
+    columns = [
+        (name, lambda row, name=name: row[name])
+        for name in ("projection", "rows", "digest", "seconds", "status")
+    ]
+    notes = [f"The outcome is in {results}."] if results else []
+    notes += [f"Account {one.account_key} is taken back." for one in result.resumed]
+    notes += [one.sentence() for one in result.aside]
+    emit(
+        Answer(rows, columns, sentence=said, notes=notes, extra=document),
+        session.format,
+    )
+    if error is None:
+        return 0
+    from seat_ledger.cli.output.failures import print_failure  # noqa: PLC0415
+
+    return print_failure(error, as_json=session.format in {"json", "jsonl"})

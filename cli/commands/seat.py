@@ -1,0 +1,287 @@
+"""Seats: bought, reduced, assigned, unassigned; and who held them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from seat_ledger.cli.commands.seat_save import save
+from seat_ledger.cli.options.session import (
+    Question,
+    option_account,
+    option_as_of,
+    reading,
+)
+from seat_ledger.cli.options.writing import writing
+from seat_ledger.cli.output import times
+from seat_ledger.cli.output.render import Answer
+from seat_ledger.domain.values import as_word, parse_seat
+
+
+@click.group(epilog="Example: seat-ledger seat who 'sales/professional#7' -a acme")
+def group() -> None:
+    """Buy, assign and look at seats."""
+
+
+@group.command()
+@click.argument("seat_type", metavar="HUB/TIER")
+@click.argument("quantity", type=int)
+@option_account
+@writing("buy_seats")
+def buy(account: str, seat_type: str, quantity: int) -> dict[str, Any]:
+    """Put more seats under contract."""
+    return {"account": account, "seat_type": seat_type, "quantity": quantity}
+
+
+@group.command()
+@click.argument("seat_type", metavar="HUB/TIER")
+@click.argument("quantity", type=int)
+@option_account
+@writing("reduce_seats")
+def reduce(account: str, seat_type: str, quantity: int) -> dict[str, Any]:
+    """Ask for fewer seats from the next renewal on."""
+    return {"account": account, "seat_type": seat_type, "quantity": quantity}
+
+
+@group.command("cancel-reduction")
+@click.argument("seat_type", metavar="HUB/TIER")
+@option_account
+@writing("cancel_reduction")
+def cancel_reduction(account: str, seat_type: str) -> dict[str, Any]:
+    """Take back the latest reduction that is pending."""
+    return {"account": account, "seat_type": seat_type}
+
+
+@group.command()
+@click.argument("user")
+@click.argument("seat_type", metavar="HUB/TIER")
+@option_account
+@click.option("--seat", metavar="SEAT", help="This seat; else the lowest that is free.")
+@click.option(
+    "--buy-if-needed", is_flag=True, default=None, help="Buy a seat if none is free."
+)
+@writing("assign_seat")
+def assign(
+    account: str,
+    user: str,
+    seat_type: str,
+    seat: str | None,
+    buy_if_needed: bool | None,
+) -> dict[str, Any]:
+    """Give a user a seat."""
+    return {
+        "account": account,
+        "user": user,
+        "seat_type": seat_type,
+        "seat": seat,
+        "buy_if_needed": buy_if_needed or None,
+    }
+
+
+@group.command()
+@click.argument("user")
+@click.argument("seat_type", metavar="HUB/TIER")
+@option_account
+@writing("unassign_seat")
+def unassign(account: str, user: str, seat_type: str) -> dict[str, Any]:
+    """Take a seat from a user; it stays purchased and billed."""
+    return {"account": account, "user": user, "seat_type": seat_type}
+
+
+@group.command()
+@click.argument("seat", required=False)
+@click.option("--user", metavar="USER", help="The seats of a user instead of a seat.")
+@option_account
+@option_as_of
+@reading
+def who(question: Question, seat: str | None, user: str | None, **_: Any) -> Answer:
+    """Who held a seat at a moment, who gave it, who took it, and why."""
+    from seat_ledger.projections import holdings  # noqa: PLC0415
+
+    if (seat is None) == (user is None):
+        raise click.UsageError("Name either a seat or --user.")
+    account, as_of, known = question.account, question.as_of, question.known
+    if seat is not None:
+        ref = parse_seat(seat)
+        rows = [holdings.who(question.reader, account, ref, as_of, known)]
+    else:
+        assert user is not None
+        rows = holdings.held_by(question.reader, account, user, as_of, known)
+    return question.answer(
+        rows,
+        _holder_columns(question) if any(row["holder"] for row in rows) else (),
+        sentence=_who(question, rows, seat or user or ""),
+        next_command=_next(rows, seat, question),
+    )
+
+
+def _who(question: Question, rows: list[dict[str, Any]], asked: str) -> str:
+    account = question.account
+    when = times.spelled(question.as_of, account.zones)
+    if not account.known:
+        return f"Nothing was known of {account.key} at position {question.known[0]}."
+    if not rows:
+        return f"{asked} held no seat of {account.key} on {when}."
+    told = []
+    for row in rows:
+        holder = row["holder"]
+        if holder is None:
+            under = (
+                "nobody held it" if row["purchased"] else "it was not under contract"
+            )
+            told.append(f"{row['seat']} of {account.key} on {when}: {under}.")
+        else:
+            name = _called(holder["name"], holder["email"])
+            told.append(f"{name} held {row['seat']} of {account.key} on {when}.")
+    return "\n".join(told)
+
+
+def _next(rows: list[dict[str, Any]], seat: str | None, question: Question) -> str:
+    holder = rows[0]["holder"] if rows else None
+    if holder is not None:
+        return f"seat-ledger event show {holder['assigned_by']['position']}"
+    if seat is not None:
+        account = as_word(question.account.key)
+        return f"seat-ledger seat history '{seat}' --account {account}"
+    return ""
+
+
+def _by(act: dict[str, Any] | None) -> str:
+    return "-" if act is None else act["actor"]
+
+
+def _why(row: dict[str, Any]) -> str:
+    acts = (row["assigned_by"], row["unassigned_by"])
+    reasons = [act["reason"] for act in acts if act and act["reason"]]
+    return " / ".join(reasons) or "-"
+
+
+def _entries(row: dict[str, Any]) -> str:
+    acts = (row["assigned_by"], row["unassigned_by"])
+    return " - ".join(str(act["position"]) for act in acts if act)
+
+
+def _called(name: str, email: str) -> str:
+    """A person with the e-mail; of an erased one there is only one word left."""
+    return name if name == email else f"{name} <{email}>"
+
+
+def _interval_columns(question: Question) -> list[Any]:
+    zones = question.account.zones
+    return [
+        (
+            "from",
+            lambda h: times.local(h["held_from"], zones) if h["held_from"] else "-",
+        ),
+        ("until", lambda h: times.local(h["held_until"], zones)),
+        ("holder", lambda h: _called(h["user"], h["email"])),
+        ("given by", lambda h: _by(h["assigned_by"])),
+        ("taken by", lambda h: _by(h["unassigned_by"])),
+        ("reason", _why),
+        ("entries", _entries),
+    ]
+
+
+def _holder_columns(question: Question) -> list[Any]:
+    def of(value: Any) -> Any:
+        return lambda row: value(row["holder"]) if row["holder"] else "-"
+
+    columns = [(title, of(value)) for title, value in _interval_columns(question)]
+    return [("seat", lambda row: row["seat"]), *columns]
+
+
+def history_columns(question: Question) -> list[Any]:
+    """Columns of a list of holdings."""
+    return [
+        ("seat", lambda row: row["seat"]),
+        *_interval_columns(question),
+        ("reversed", lambda row: row["reversed"]),
+    ]
+
+
+@group.command()
+@click.argument("seat")
+@option_account
+@option_as_of
+@click.option("--with-reversed", is_flag=True, help="Add what was reversed.")
+@reading
+def history(question: Question, seat: str, with_reversed: bool, **_: Any) -> Answer:
+    """Everybody who ever held a seat, in order."""
+    from seat_ledger.projections import holdings  # noqa: PLC0415
+
+    as_of = question.as_of if question.given["as_of"] else None
+    rows = holdings.history(
+        question.reader,
+        question.account,
+        parse_seat(seat),
+        question.known,
+        as_of=as_of,
+        with_reversed=with_reversed,
+    )
+    life = holdings.life(
+        question.reader, question.account, parse_seat(seat), question.known
+    )
+    held = len([row for row in rows if not row["reversed"]])
+    told = {0: "never held", 1: "held once"}.get(held, f"held {held} times")
+    return question.answer(
+        rows,
+        history_columns(question),
+        sentence=f"{seat} of {question.account.key} was {told}.",
+        notes=[_life(question, life)],
+        extra={"life": life},
+    )
+
+
+def _life(question: Question, life: dict[str, Any] | None) -> str:
+    """From when to when a seat is under contract, in words."""
+    if life is None:
+        return "It was not under contract, as known."
+    zones = question.account.zones
+    told = (
+        f"Under contract from {times.local(life['purchased_at'], zones)} "
+        f"(entry {life['purchased_by']})"
+    )
+    if life["retires_at"] is None:
+        return f"{told}."
+    until = times.local(life["retires_at"], zones)
+    return f"{told} until {until} (retired by entry {life['retired_by']})."
+
+
+@group.command("list")
+@option_account
+@option_as_of
+@reading
+def list_(question: Question, **_: Any) -> Answer:
+    """Every seat under contract at a moment, with its holder, and the totals."""
+    from seat_ledger.projections import holdings  # noqa: PLC0415
+
+    account, zones = question.account, question.account.zones
+    given = (question.reader, account, question.as_of, question.known)
+    rows, totals = holdings.under_contract(*given), holdings.totals(*given)
+    when = times.spelled(question.as_of, zones)
+    told = [
+        f"{row['assigned']} of {row['purchased']} {row['seat_type']} assigned, "
+        f"{row['available']} available, {row['pending_reduction']} to be retired"
+        for row in totals
+    ]
+    columns = [
+        ("seat", lambda row: row["seat"]),
+        ("holder", lambda row: row["holder"]["user"] if row["holder"] else "-"),
+        (
+            "held from",
+            lambda r: (
+                times.local(r["holder"]["held_from"], zones) if r["holder"] else "-"
+            ),
+        ),
+        ("purchased", lambda row: times.local(row["purchased_at"], zones)),
+        (
+            "retires",
+            lambda r: times.local(r["retires_at"], zones) if r["retires_at"] else "-",
+        ),
+    ]
+    sentence = f"{account.key} on {when}: " + ("; ".join(told) or "no seats") + "."
+    return question.answer(rows, columns, sentence=sentence, extra={"totals": totals})
+
+
+group.add_command(save)

@@ -1,0 +1,164 @@
+"""``seat save``: the wished state of a file, recorded as one batch (S9).
+
+The file is the vendor's "manage paid users" screen: who is ticked for which type.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
+
+from seat_ledger.cli.options.session import Session, option_account
+from seat_ledger.cli.options.writing import options_of_writing, record, told
+from seat_ledger.cli.output.render import Answer, emit
+from seat_ledger.domain.calendar import parse_moment
+from seat_ledger.domain.values import check_text, parse_seat_type, shown
+from seat_ledger.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from seat_ledger.application import RecordedEvent, Result
+    from seat_ledger.domain.calendar import ZoneHistory
+
+HEADER = {"user", "seat_type", "ticked"}
+_EFFECT = {
+    "SeatPurchased": ("purchased", 1),
+    "SeatRetired": ("purchased", -1),
+    "SeatAssigned": ("assigned", 1),
+    "SeatUnassigned": ("assigned", -1),
+}
+"""Which total an event changes, and by how much."""
+
+
+class Tick(NamedTuple):
+    """One line of the file: whether a user is to hold a seat of a type."""
+
+    line: int
+    user: str
+    seat_type: str
+    ticked: bool
+
+
+@click.command()
+@click.argument("file", type=click.File("r", encoding="utf-8-sig"))
+@option_account
+@options_of_writing
+def save(file: Any, account: str, *, dry_run: bool, **shared: Any) -> None:
+    """Save the wished state of a file: CSV with user, seat_type, ticked (yes or no).
+
+    Users who are not in the file stay as they are. All of it is one batch.
+    """
+    session = click.get_current_context().find_object(Session)
+    assert session is not None
+    given = {name: value for name, value in shared.items() if value is not None}
+    lines, before = _compared(session, account, _wished(file), given)
+    if not lines:
+        answer = Answer([], sentence="Nothing to do: the state is as wished.")
+        answer.extra = {"before": before, "after": before}
+        emit(answer, session.format)
+        return
+    command = {"op": "batch", "account": account, "commands": lines, **given}
+    record(command, dry_run, describe=partial(_saved, before))
+
+
+def _saved(
+    before: list[dict[str, Any]],
+    command: dict[str, Any],
+    result: Result,
+    dry_run: bool,
+    zones: ZoneHistory,
+) -> Answer:
+    """What was recorded, with the totals before and after."""
+    answer = told(command, result, dry_run, zones)
+    new = () if result.repeated else (*result.due, *result.events)
+    after = _after(before, new)
+    answer.extra = {**answer.extra, "before": before, "after": after}
+    answer.notes = [*answer.notes, *_totals(before, after)]
+    return answer
+
+
+def _compared(
+    session: Session, account: str, wished: list[Tick], given: dict[str, Any]
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The commands that lead from what is to what is wished, and the totals now."""
+    from seat_ledger.projections import holdings  # noqa: PLC0415
+
+    with session.reader() as reader:
+        known = reader.knowledge()
+        facts = reader.account(account, known)
+        now = reader.database_now()
+        at = given.get("effective_at")
+        as_of = parse_moment(at, facts.zones, now) if at else now
+        lines = []
+        for tick in wished:
+            held = holdings.held_by(reader, facts, tick.user, as_of, known)
+            has = any(row["seat"].startswith(f"{tick.seat_type}#") for row in held)
+            if has != tick.ticked:
+                op = "assign_seat" if tick.ticked else "unassign_seat"
+                named = {"user": tick.user, "seat_type": tick.seat_type}
+                lines.append({"op": op, **named})
+        return lines, holdings.totals(reader, facts, as_of, known)
+
+
+def _after(
+    before: list[dict[str, Any]], events: Iterable[RecordedEvent]
+) -> list[dict[str, Any]]:
+    """The totals with what the events change."""
+    after = {row["seat_type"]: dict(row) for row in before}
+    for recorded in events:
+        if recorded.topic in _EFFECT:
+            total, by = _EFFECT[recorded.topic]
+            after[recorded.event.seat_type][total] += by  # type: ignore[attr-defined]
+    for row in after.values():
+        row["available"] = row["purchased"] - row["assigned"]
+    return list(after.values())
+
+
+def _totals(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> Iterator[str]:
+    """What purchased and assigned were before and are after, a type a line."""
+    for was, now in zip(before, after, strict=True):
+        yield (
+            f"{now['seat_type']}: purchased {was['purchased']} → {now['purchased']}, "
+            f"assigned {was['assigned']} → {now['assigned']}"
+        )
+
+
+def _wished(file: Any) -> list[Tick]:
+    """Read the file. Raises InvalidInput with the line that is wrong."""
+    try:
+        reader = csv.DictReader(file, strict=True)
+        header = reader.fieldnames or []
+        if set(header) != HEADER or len(header) != len(HEADER):
+            raise InvalidInput(
+                "The file's header must be user,seat_type,ticked; it is "
+                f"{shown(','.join(header)) if header else 'missing'}.",
+            )
+        ticks = [_tick(reader.line_num, row) for row in reader]
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise InvalidInput(f"The file cannot be read as CSV: {error}.") from error
+    first: dict[tuple[str, str], int] = {}
+    for tick in ticks:
+        other = first.setdefault((tick.user, tick.seat_type), tick.line)
+        if other != tick.line:
+            raise InvalidInput(
+                f"Lines {other} and {tick.line} both say whether {shown(tick.user)} is "
+                f"ticked for {tick.seat_type}.",
+                try_="leave one of them out",
+            )
+    return ticks
+
+
+def _tick(line: int, row: dict[Any, Any]) -> Tick:
+    user, seat_type, ticked = (
+        check_text((row[name] or "").strip(), name)
+        for name in ("user", "seat_type", "ticked")
+    )
+    if ticked.lower() not in {"yes", "no"} or None in row or not user:
+        raise InvalidInput(
+            f"Line {line}: expected a user, a seat type and yes or no.",
+            try_="write a line such as ann,sales/professional,yes",
+        )
+    return Tick(line, user, parse_seat_type(seat_type), ticked.lower() == "yes")

@@ -1,0 +1,103 @@
+"""What `doctor` asks of the server itself: what it allows, what others made in it."""
+
+from __future__ import annotations
+
+from seat_ledger.cli.options.session import Session
+from seat_ledger.errors import LedgerError
+
+_PUBLISHED = """
+SELECT published.pubname,
+       bool_or(published.schemaname = 'ledger'
+               AND published.tablename IN ('person_key', 'digest_key')),
+       array_agg(published.schemaname || '.' || published.tablename
+                 ORDER BY published.tablename)
+           FILTER (WHERE class.relreplident = 'n'
+                      OR class.relreplident = 'd' AND NOT EXISTS (
+                         SELECT
+                           FROM pg_catalog.pg_index AS one
+                          WHERE one.indrelid = class.oid AND one.indisprimary))
+  FROM pg_catalog.pg_publication_tables AS published
+  JOIN pg_catalog.pg_publication AS publication
+    ON publication.pubname = published.pubname
+   AND (publication.pubupdate OR publication.pubdelete)
+  JOIN pg_catalog.pg_namespace AS space ON space.nspname = published.schemaname
+  JOIN pg_catalog.pg_class AS class
+    ON class.relnamespace = space.oid AND class.relname = published.tablename
+ WHERE published.schemaname = ANY (%s)
+ GROUP BY published.pubname
+ ORDER BY published.pubname
+"""
+
+
+def writable(session: Session) -> str:
+    """Whether the server takes writes, and who may connect."""
+    from seat_ledger.store.connection import connect  # noqa: PLC0415
+
+    with connect(session.conninfo(), autocommit=True) as connection:
+        row = connection.execute(
+            "SELECT pg_catalog.pg_is_in_recovery(), "
+            "pg_catalog.current_setting('transaction_read_only')::boolean, "
+            "pg_catalog.has_database_privilege("
+            "'public', pg_catalog.current_database(), 'CONNECT')"
+        ).fetchone()
+    assert row is not None
+    standby, read_only, everybody = row
+    if standby:
+        return "a standby server: it answers as far as it has followed, and takes none"
+    if read_only:
+        raise LedgerError(
+            "Sessions of this login are read only here: nothing can be written.",
+            try_="see why: SHOW default_transaction_read_only",
+        )
+    if everybody:
+        return "takes writes; everybody who may log in to the server may connect to it"
+    return "takes writes"
+
+
+def owned(session: Session) -> str:
+    """Whether the ledger's schemas hold what is the ledger's, and nothing else."""
+    from seat_ledger.store import ownership, schema  # noqa: PLC0415
+    from seat_ledger.store.connection import connect  # noqa: PLC0415
+
+    with connect(session.conninfo(), autocommit=True) as connection:
+        ownership.check(connection, tuple(one.sql for one in schema.migrations()))
+        spaces = ownership.spaces(connection)
+        reading = {
+            space.name: found
+            for space in spaces
+            if space.ours and (found := ownership.dependents(connection, space.name))
+        }
+    for name, views in reading.items():
+        if name not in ownership.FIXED:
+            raise LedgerError(
+                f"{', '.join(views[:3])} read the tables of {name}, which are kept for "
+                "that and are not brought up to date after the next rebuild.",
+                try_="let them read the views in the schema 'projection'",
+            )
+    foreign = [space.name for space in spaces if not space.ours]
+    return "marked as the ledger's" + (
+        f"; {', '.join(foreign)}: of somebody else, and left alone" if foreign else ""
+    )
+
+
+def published(session: Session) -> str:
+    """Whether a publication stops the tables, or takes the secrets along."""
+    from seat_ledger.store import ownership  # noqa: PLC0415
+    from seat_ledger.store.connection import connect  # noqa: PLC0415
+
+    with connect(session.conninfo(), autocommit=True) as connection:
+        rows = connection.execute(_PUBLISHED, [ownership.ours(connection)]).fetchall()
+    for name, secrets, stopped in rows:
+        if stopped:
+            raise LedgerError(
+                f"The publication {name} stops every change of {', '.join(stopped[:3])}"
+                f"{' …' * (len(stopped) > 3)}: it cannot tell their rows apart.",
+                try_="seat-ledger db migrate",
+            )
+        if secrets:
+            raise LedgerError(
+                f"The publication {name} sends ledger.person_key or ledger.digest_key "
+                "to its subscribers, where no erasure reaches them.",
+                try_="publish the tables that are needed by name, without those two",
+            )
+    return f"{len(rows)} publications of the ledger's tables" if rows else "nothing"

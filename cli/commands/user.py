@@ -1,0 +1,186 @@
+"""Users: added, changed, removed; and what they held."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from seat_ledger.cli.commands.seat import history_columns
+from seat_ledger.cli.commands.user_erase import erase
+from seat_ledger.cli.options.session import (
+    Question,
+    option_account,
+    option_as_of,
+    reading,
+)
+from seat_ledger.cli.options.writing import writing
+from seat_ledger.cli.output import times
+from seat_ledger.cli.output.render import Answer
+from seat_ledger.domain.values import parse_seat_type, shown
+
+
+@click.group(epilog="Example: seat-ledger user history ann --account acme")
+def group() -> None:
+    """Add, change and look at users."""
+
+
+@group.command()
+@click.argument("user")
+@option_account
+@click.option("--email", required=True, help="The e-mail address.")
+@click.option("--name", required=True, help="The person's name.")
+@click.option("--super-admin", is_flag=True, default=None, help="Make a super admin.")
+@click.option("--account-access", is_flag=True, default=None, help="May give access.")
+@click.option("--seat", "seats", multiple=True, metavar="HUB/TIER", help="Give a seat.")
+@click.option("--buy-if-needed", is_flag=True, default=None, help="Buy missing seats.")
+@writing("add_user")
+def add(seats: tuple[str, ...], **fields: Any) -> dict[str, Any]:
+    """Add a user under a key."""
+    return {**fields, "seats": list(seats) or None}
+
+
+@group.command("set-permissions")
+@click.argument("user")
+@option_account
+@click.option(
+    "--super-admin/--no-super-admin", default=None, help="Super admin or not."
+)
+@click.option("--account-access/--no-account-access", default=None, help="May or not.")
+@writing("set_permissions")
+def set_permissions(**fields: Any) -> dict[str, Any]:
+    """Change what a user may do; what is not said stays."""
+    return fields
+
+
+@group.command()
+@click.argument("user")
+@click.argument("hub")
+@option_account
+@writing("grant_hub_access")
+def grant(**fields: Any) -> dict[str, Any]:
+    """Let a user enter a hub."""
+    return fields
+
+
+@group.command()
+@click.argument("user")
+@click.argument("hub")
+@option_account
+@writing("revoke_hub_access")
+def revoke(**fields: Any) -> dict[str, Any]:
+    """Let a user enter a hub no more."""
+    return fields
+
+
+@group.command()
+@click.argument("user")
+@option_account
+@writing("remove_user")
+def remove(**fields: Any) -> dict[str, Any]:
+    """Take a user out of the account; the history stays."""
+    return fields
+
+
+group.add_command(erase)
+
+
+@group.command()
+@click.argument("user")
+@option_account
+@option_as_of
+@click.option("--with-reversed", is_flag=True, help="Add what was reversed.")
+@reading
+def history(question: Question, user: str, with_reversed: bool, **_: Any) -> Answer:
+    """Every seat that a user held, in order; every holder of a key that came back."""
+    from seat_ledger.projections import holdings  # noqa: PLC0415
+
+    as_of = question.as_of if question.given["as_of"] else None
+    rows = holdings.user_history(
+        question.reader,
+        question.account,
+        user,
+        question.known,
+        as_of=as_of,
+        with_reversed=with_reversed,
+    )
+    held = len([row for row in rows if not row["reversed"]])
+    seats = "1 holding" if held == 1 else f"{held} holdings"
+    sentence = f"{user} of {question.account.key}: {seats}."
+    return question.answer(rows, history_columns(question), sentence=sentence)
+
+
+@group.command()
+@click.argument("user")
+@click.argument("seat_type", metavar="HUB/TIER")
+@option_account
+@option_as_of
+@reading
+def access(question: Question, user: str, seat_type: str, **_: Any) -> Answer:
+    """Whether a user could use paid features at a moment, and why."""
+    from seat_ledger.projections import users  # noqa: PLC0415
+
+    row = users.access(
+        question.reader,
+        question.account,
+        user,
+        parse_seat_type(seat_type),
+        question.as_of,
+        question.known,
+    )
+    because, when = (
+        row["because"],
+        times.spelled(question.as_of, question.account.zones),
+    )
+    may = "could" if row["allowed"] else "could not"
+    why = {
+        "holds_seat": f"held {because['seat']}",
+        "no_seat": "held no seat of that type",
+        "no_hub_access": "had no access to the hub",
+        "not_a_user": "was no user of the account",
+    }[because["code"]]
+    entry = f" (entry {because['position']})" if because["position"] else ""
+    sentence = f"{user} {may} use {seat_type} on {when}: {why}{entry}."
+    return question.answer([row], sentence=sentence)
+
+
+_COLUMNS = [
+    ("user", lambda row: row["user"]),
+    ("e-mail", lambda row: row["email"]),
+    ("name", lambda row: row["name"]),
+    ("super admin", lambda row: row["super_admin"]),
+    ("account access", lambda row: row["account_access"]),
+    ("hubs", lambda row: row["hubs"]),
+    ("seats", lambda row: row["seats"]),
+]
+
+
+@group.command("list")
+@option_account
+@option_as_of
+@reading
+def list_(question: Question, **_: Any) -> Answer:
+    """Every user present at a moment."""
+    from seat_ledger.projections import users  # noqa: PLC0415
+
+    rows = users.listed(
+        question.reader, question.account, question.as_of, question.known
+    )
+    when = times.spelled(question.as_of, question.account.zones)
+    count = "1 user" if len(rows) == 1 else f"{len(rows)} users"
+    sentence = f"{question.account.key} had {count} on {when}."
+    return question.answer(rows, _COLUMNS, sentence=sentence)
+
+
+@group.command()
+@click.argument("text")
+@option_as_of
+@reading
+def find(question: Question, text: str, **_: Any) -> Answer:
+    """Find users of all accounts by a part of key, e-mail or name."""
+    from seat_ledger.projections import users  # noqa: PLC0415
+
+    rows = users.find(question.reader, text, question.as_of, question.known)
+    count = "1 user matches" if len(rows) == 1 else f"{len(rows)} users match"
+    columns = [("account", lambda row: row["account"]), *_COLUMNS]
+    return question.answer(rows, columns, sentence=f"{count} {shown(text)}.")

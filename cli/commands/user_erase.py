@@ -1,0 +1,157 @@
+"""A person erased: who it was can be read nowhere any more, and no figure changes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from seat_ledger.cli.options import session as shared
+from seat_ledger.cli.options.writing import clock_of, options_of_writing, told
+from seat_ledger.cli.output.render import emit, harmless
+from seat_ledger.domain.values import iso
+from seat_ledger.errors import CommandRefused, InvalidInput, LedgerError
+
+if TYPE_CHECKING:
+    from seat_ledger.application import Result, SeatLedger
+
+
+def command(call: Any) -> click.Command:
+    """The options of ``user erase`` around the function that does it."""
+    yes = click.option("--yes", is_flag=True, help="Do not ask.")
+    options = yes(options_of_writing(call))
+    options = shared.option_account(options)
+    return click.command("erase")(click.argument("user")(options))
+
+
+@command
+def erase(user: str, account: str, yes: bool, dry_run: bool, **given: Any) -> None:
+    """Erase who a user was, for ever; USER is a key, an e-mail or an id.
+
+    Destroys the key that key, e-mail and name are sealed under. The person reads as
+    erased-… wherever they stood; counts, intervals and invoices stay as they are.
+    Needs --reason, and that the user holds no seat. See the README, 'Erasure'.
+    """
+    asked = {"op": "erase_user", "account": account, "user": user, **given}
+    asked = {name: value for name, value in asked.items() if value is not None}
+    session = click.get_current_context().find_object(shared.Session)
+    assert session is not None
+    with session.ledger() as ledger:
+        actor = shared.default_actor()
+        meant = asked
+        if not yes and not dry_run:
+            found = ledger.execute(asked, dry_run=True, default_actor=actor)
+            _confirm(session, account, user)
+            # Somebody else may be called so while the question waits for its answer.
+            ids = [str(one.event.originator_id) for one in found.events]
+            meant = {**asked, "user": ids[0]} if ids else asked
+        result = ledger.execute(meant, dry_run=dry_run, default_actor=actor)
+        zones = clock_of(ledger, account, result)
+        failed: Exception | None = None
+        notes: list[str] = []
+        if not dry_run:
+            try:
+                notes = _afterwards(session, ledger, result)
+            except Exception as error:  # noqa: BLE001  the erasure itself is recorded
+                failed = _unfinished(session, error)
+    answer = told(asked, result, dry_run, zones)
+    if not dry_run:
+        answer.sentence = _sentence(account, result)
+        answer.extra["erased"] = result.erased
+    answer.notes = [*answer.notes, *notes]
+    emit(answer, session.format)
+    if failed is not None:
+        raise failed
+
+
+def _unfinished(session: shared.Session, error: Exception) -> Exception:
+    """What to say where the erasure is recorded, and what follows on it failed."""
+    from seat_ledger.store.connection import explained  # noqa: PLC0415
+
+    failed = error if isinstance(error, LedgerError) else None
+    failed = failed or explained(session.database or "", error)
+    if failed is None:
+        return error
+    failed.message = (
+        "The erasure is recorded and the key destroyed, but the tables of answers "
+        f"may still hold the person: {failed.message}"
+    )
+    failed.try_ = "when the cause is gone: seat-ledger projection run"
+    return failed
+
+
+def _confirm(session: shared.Session, account: str, user: str) -> None:
+    """Ask on stderr whether it is meant; raise InvalidInput or CommandRefused."""
+    for line in _who(session, account, user):
+        click.echo(line, err=True)
+    try:
+        meant = click.confirm(
+            f"Erase {harmless(user)} of {harmless(account)}? This cannot be undone",
+            err=True,
+        )
+    except click.Abort as error:
+        raise InvalidInput(
+            "An erasure cannot be undone, so it asks first. Nothing was erased.",
+            try_="answer y, or add --yes",
+        ) from error
+    if not meant:
+        raise CommandRefused("not_confirmed", "Nothing was erased.")
+
+
+def _who(session: shared.Session, account: str, user: str) -> list[str]:
+    """Everybody who was ever called so, by id; nothing where no table can say it."""
+    from seat_ledger.projections import users  # noqa: PLC0415
+
+    try:
+        with session.reader() as reader:
+            known = reader.knowledge()
+            rows = users.ever_called(
+                reader, reader.account(account, known), user, known
+            )
+    except LedgerError:
+        return []
+    lines = [
+        f"  {row['id']}  {row['name']} <{row['email']}>  from {iso(row['added_at'])}"
+        + (f" to {iso(row['removed_at'])}" if row["removed_at"] else "")
+        for row in rows
+    ]
+    if len(lines) > 1:
+        lines.append("The last of them is meant; the others have ids to name them by.")
+    return [harmless(line) for line in lines]
+
+
+def _afterwards(
+    session: shared.Session, ledger: SeatLedger, result: Result
+) -> list[str]:
+    """Take the person out of the tables too, and say what could not be destroyed."""
+    from seat_ledger.projections.engine import installation  # noqa: PLC0415
+
+    notes = []
+    forgotten = installation.forget(session.conninfo())
+    if not forgotten.tables:
+        notes.append(
+            "The tables of answers hold the person until a role that may write "
+            "catches up: seat-ledger projection run"
+        )
+    elif not (forgotten.files and result.cleared):
+        notes.append(
+            "Somebody holds a table, so old pages of its file still hold the person; "
+            "erase once more when it is free."
+        )
+    for recorded in result.events:
+        plain = ledger.plain_entry(recorded.event.originator_id)
+        if plain is not None:
+            notes.append(
+                f"Entry {plain} is of a version that was not sealed: the stored event "
+                "still holds key, e-mail and name, which no answer shows."
+            )
+    notes.append(
+        "Backups made before this still hold the key. See the README, 'Erasure'."
+    )
+    return notes
+
+
+def _sentence(account: str, result: Result) -> str:
+    if not result.events or result.repeated:
+        return f"Erased already in {account}: {result.erased}."
+    return f"Erased: this user of {account} reads as {result.erased} from now on."

@@ -1,0 +1,127 @@
+"""The console's languages: texts as data, and dates and numbers as people read them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from seat_ledger.domain.calendar import ZoneHistory, local_time
+
+LANGUAGES = ("en", "nl")
+MINUS = "\u2212"
+_RANGE = re.compile(r"\s*([A-Za-z*]{1,8})(?:-[A-Za-z0-9-]*)?\s*(?:;\s*q=([0-9.]+))?\s*")
+_DECIMAL = re.compile(r"-?[0-9]+(\.[0-9]+)?", re.ASCII)
+
+
+@cache
+def catalogue(language: str) -> dict[str, str]:
+    """Every text of a language, by its key."""
+    file = resources.files(__package__).joinpath("texts", f"{language}.json")
+    found: dict[str, str] = json.loads(file.read_text("utf-8"))
+    return found
+
+
+def chosen(accepted: str) -> str:
+    """The language that a browser's ``Accept-Language`` likes best of ours."""
+    liked = sorted(_ranges(accepted), key=lambda pair: -pair[1])
+    for name, weight in liked:
+        if weight > 0 and name in LANGUAGES:
+            return name
+        if weight > 0 and name == "*":
+            break
+    return LANGUAGES[0]
+
+
+def _ranges(accepted: str) -> Iterator[tuple[str, float]]:
+    for part in accepted.split(",")[:20]:
+        found = _RANGE.fullmatch(part)
+        if found:
+            try:
+                yield found[1].lower(), float(found[2] or 1)
+            except ValueError:
+                continue
+
+
+class Words:
+    """One language: its texts, its months, its numbers."""
+
+    def __init__(self, language: str) -> None:
+        self.language = language
+        self._texts = catalogue(language)
+        self._months = self._texts["months"].split()
+        self._short = self._texts["months_short"].split()
+
+    def __call__(self, key: str, **given: Any) -> str:
+        """A text with its gaps filled in. A key that is missing is a bug."""
+        text = self._texts[key]
+        return text.format(**given) if given else text
+
+    def has(self, key: str) -> bool:
+        """Whether there is such a text."""
+        return key in self._texts
+
+    def some(self, key: str, count: int, **given: Any) -> str:
+        """A text in the singular or the plural."""
+        which = "one" if count == 1 else "many"
+        return self(f"{key}.{which}", count=self.number(count), **given)
+
+    def day(self, day: date) -> str:
+        """A date, spelled out."""
+        return f"{day.day} {self._months[day.month - 1]} {day.year}"
+
+    def month(self, day: date) -> str:
+        """A month, as an axis shows it."""
+        return f"{self._short[day.month - 1]} {day.year}"
+
+    def moment(self, instant: datetime | None, zones: ZoneHistory) -> str:
+        """Date and time as the account's clocks show it, without the zone."""
+        if instant is None:
+            return self("present")
+        wall = local_time(instant.astimezone(UTC), zones.at(instant))
+        return f"{self._day(wall)} {_clock(wall)}"
+
+    def spelled(self, instant: datetime, zones: ZoneHistory) -> str:
+        """The same with the zone, for a sentence."""
+        wall = local_time(instant.astimezone(UTC), zones.at(instant))
+        return f"{self.day(wall)} {_clock(wall)} ({zones.at(instant)})"
+
+    def _day(self, wall: datetime) -> str:
+        return f"{wall.day} {self._short[wall.month - 1]} {wall.year}"
+
+    def number(self, value: int | str | None) -> str:
+        """A whole or decimal number, grouped and pointed as the language does it."""
+        if value is None:
+            return self("none")
+        text = str(value)
+        if not _DECIMAL.fullmatch(text):
+            return text
+        whole, point, rest = text.partition(".")
+        sign, whole = (MINUS, whole[1:]) if whole.startswith("-") else ("", whole)
+        groups = f"{int(whole):,}".replace(",", self("thousands"))
+        return sign + groups + (self("decimal") if point else "") + rest
+
+    def span(self, seconds: float) -> str:
+        """A length of time: days, hours and minutes."""
+        minutes, rest = divmod(int(seconds), 60)
+        hours, minutes = divmod(minutes, 60)
+        days, hours = divmod(hours, 24)
+        parts = [(days, "d"), (hours, self("hour_short")), (minutes, "min")]
+        told = [f"{self.number(count)} {unit}" for count, unit in parts if count]
+        return " ".join(told) or f"{rest} s"
+
+
+def _clock(wall: datetime) -> str:
+    if wall.microsecond:
+        return f"{wall:%H:%M:%S.%f}".rstrip("0")
+    return f"{wall:%H:%M:%S}" if wall.second else f"{wall:%H:%M}"
+
+
+@cache
+def words_of(language: str) -> Words:
+    """The words of a language."""
+    return Words(language)

@@ -1,0 +1,155 @@
+"""Pages as HTML: the templates, and what they may call. All text is escaped."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from base64 import b64encode
+from collections.abc import Mapping
+from datetime import date, datetime
+from urllib.parse import urlencode
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from seat_ledger.cli.console.i18n import LANGUAGES, Words
+from seat_ledger.cli.console.request import Asked, Page
+from seat_ledger.cli.output.render import harmless_in_page, to_json
+from seat_ledger.domain.calendar import ZoneHistory
+from seat_ledger.domain.values import iso
+from seat_ledger.errors import LedgerError, NotFound
+
+_UTC = ZoneHistory("UTC")
+_FIXED = re.compile(r"[0-9T:. -]+(?:Z|[+-][0-9]{2}:[0-9]{2})|[0-9]{1,18}", re.ASCII)
+"""An instant, or a position; not a local time, which an account reads its own way."""
+
+
+class Sheet:
+    """The templates, and the digests of the files that pages load."""
+
+    def __init__(self, files: Mapping[str, bytes]) -> None:
+        self.templates = Environment(
+            loader=PackageLoader("seat_ledger.cli.console"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            auto_reload=False,
+            finalize=harmless_in_page,
+        )
+        digests = {name: hashlib.sha256(file) for name, file in files.items()}
+        self.templates.globals["digests"] = {
+            name: digest.hexdigest() for name, digest in digests.items()
+        }
+        self.templates.globals["integrity"] = {
+            name: f"sha256-{b64encode(digest.digest()).decode()}"
+            for name, digest in digests.items()
+        }
+        self.templates.filters["svg"] = Markup
+        self.templates.filters["as_json"] = to_json
+        self.templates.filters["as_given"] = escape
+
+    def page(self, asked: Asked, page: Page, path: str) -> str:
+        """A page, filled in."""
+        context = page.fill()
+        pinned = {form: _pinned(asked, page, form) for form in ("", "json", "csv")}
+        return self.templates.get_template(f"{page.name}.html").render(
+            asked=asked,
+            page=page,
+            t=asked.words,
+            when=_Moments(asked),
+            path=path,
+            pinned=pinned,
+            languages=_languages(asked.words, asked.params, path),
+            behind=asked.reader.store_head - asked.reader.head,
+            **context,
+        )
+
+    def failure(
+        self, words: Words, error: LedgerError, params: Mapping[str, str], path: str
+    ) -> str:
+        """What went wrong, as a page with the same frame."""
+        key = f"error_{error.code}"
+        carried = _carried(error, params)
+        query = f"?{urlencode(carried)}" if carried else ""
+        return self.templates.get_template("failure.html").render(
+            t=words,
+            told=words(key) if words.has(key) else words("error_other"),
+            error=error,
+            params=params,
+            path=path,
+            carried=carried,
+            link=lambda page: f"/{page}{query}",
+            languages=_languages(words, params, path),
+        )
+
+
+def _carried(error: LedgerError, params: Mapping[str, str]) -> dict[str, str]:
+    """What stays of an address that failed: the language, and the moments.
+
+    Moments stay where they were not the matter, and say the same for any account.
+    """
+    kept = {"lang": params["lang"]} if params.get("lang") in LANGUAGES else {}
+    if isinstance(error, NotFound):
+        given = {name: params.get(name, "").strip() for name in ("as_of", "known_at")}
+        kept |= {name: text for name, text in given.items() if _FIXED.fullmatch(text)}
+    return kept
+
+
+def _pinned(asked: Asked, page: Page, form: str) -> str:
+    """The address of the very answer; a twin is whole, a page begins where it does."""
+    said = {**page.identity, **asked.kept}
+    if not form:
+        said |= {name: asked.params[name] for name in _PLACES if name in asked.params}
+    return asked.pinned(page.name, form, **said)
+
+
+_PLACES = ("skip", "after")
+
+
+def _languages(
+    words: Words, params: Mapping[str, str], path: str
+) -> list[tuple[str, str, str]]:
+    """The other languages: code, own name, and this address in it."""
+    return [
+        (
+            code,
+            words(f"language_{code}"),
+            f"{path}?{urlencode({**params, 'lang': code})}",
+        )
+        for code in LANGUAGES
+        if code != words.language
+    ]
+
+
+class _Moments:
+    """Dates and times of the account, with the exact instant beside them."""
+
+    def __init__(self, asked: Asked) -> None:
+        self.asked = asked
+
+    def __call__(self, value: datetime | date | None) -> Markup:
+        """A moment as local time; the instant in UTC stands in its attribute."""
+        words = self.asked.words
+        if value is None:
+            return Markup('<span class="open">{}</span>').format(words("present"))
+        if not isinstance(value, datetime):
+            told, exact = words.day(value), value.isoformat()
+        else:
+            told, exact = self.asked.moment(value), iso(value)
+        return Markup('<time datetime="{}" title="{}">{}</time>').format(
+            exact, exact, told
+        )
+
+    def utc(self, value: datetime | None) -> Markup:
+        """A moment of the store in UTC, to the second; exactly in its attribute."""
+        if value is None:
+            return Markup("&ndash;")
+        told = self.asked.words.moment(value.replace(microsecond=0), _UTC)
+        return Markup('<time datetime="{0}" title="{0}">{1} UTC</time>').format(
+            iso(value), told
+        )
+
+    def iso_day(self, text: str) -> str:
+        """A date written in digits, spelled out."""
+        return self.asked.words.day(date.fromisoformat(text))

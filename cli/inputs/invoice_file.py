@@ -1,0 +1,313 @@
+"""Invoice lines from elsewhere: a CSV file read strictly, or refused with its line.
+
+Commas, semicolons and tabs separate; a byte order mark, CRLF and decimal commas are
+read. What could mean two things is refused: a figure is never guessed.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+from seat_ledger.domain.values import shown
+from seat_ledger.errors import InvalidInput
+from seat_ledger.projections.billing.audit.lines import InvoiceLine, Written
+
+REQUIRED = (
+    "account",
+    "invoice",
+    "issued_at",
+    "period",
+    "seat_type",
+    "quantity",
+    "unit_price",
+    "amount",
+)
+OPTIONAL = ("mode", "granularity", "currency")
+MAX_LINE = 1_000_000
+MAX_CELL = 2_000
+_DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
+_PLAIN = re.compile(r"-?\d{1,12}", re.ASCII)
+_POINT = re.compile(r"(-?\d{1,12})\.(\d{1,12})", re.ASCII)
+_COMMA = re.compile(r"(-?\d{1,12}),(\d{1,12})", re.ASCII)
+_GROUPED_POINT = re.compile(r"-?[1-9]\d{0,2}(,\d{3})+\.\d{1,12}", re.ASCII)
+_GROUPED_COMMA = re.compile(r"-?[1-9]\d{0,2}(\.\d{3})+,\d{1,12}", re.ASCII)
+_THOUSANDS = re.compile(r"-?[1-9]\d{0,2}", re.ASCII)
+_SEPARATOR = re.compile(r"sep=(.)\s*", re.ASCII | re.IGNORECASE)
+
+
+@dataclass
+class InvoiceFile:
+    """A file of invoice lines, to be read once; `ignored` names columns not used."""
+
+    path: Path
+    ignored: list[str] = field(default_factory=list)
+
+    def lines(self) -> Iterator[InvoiceLine]:
+        """Every line. Raises InvalidInput, naming the line and what was expected."""
+        with _opened(self.path) as file:
+            yield from _Lines(self, file).read()
+
+
+def _opened(path: Path) -> BinaryIO:
+    if path == Path("-"):
+        return sys.stdin.buffer
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise InvalidInput(
+            f"{shown(path)} cannot be read: {error.strerror}.",
+            try_="name a CSV file of invoice lines",
+        ) from error
+
+
+class _Lines:
+    """The lines of one open file, counted as an editor counts them."""
+
+    def __init__(self, of: InvoiceFile, file: BinaryIO) -> None:
+        self.of, self.file, self.number, self.last = of, file, 0, ""
+        self.numbers = _Numbers(self.refused)
+
+    def refused(self, told: str, expected: str, line: int = 0) -> InvalidInput:
+        """What to say of a line that cannot be read."""
+        where = f"{self.of.path.name}:{line or self.number}"
+        return InvalidInput(f"{where}: {told}", try_=expected, line=line or self.number)
+
+    def read(self) -> Iterator[InvoiceLine]:
+        """The header, then every line that is not empty."""
+        first = self._first()
+        delimiter, header = self._header(first)
+        places = {name: header.index(name) for name in header if name}
+        reader = csv.reader(self._texts(), delimiter=delimiter, strict=True)
+        empty = True
+        while True:
+            began = self.number + 1
+            try:
+                cells = next(reader, None)
+            except csv.Error as error:
+                if "\r" in self.last.rstrip("\r\n"):
+                    raise self._ended_by_cr() from error
+                raise self.refused(
+                    f"the line cannot be read as CSV ({error}).",
+                    'quote cells with " and write a quote inside as ""',
+                ) from error
+            if cells is None:
+                break
+            if any(cell.strip() for cell in cells):
+                empty = False
+                yield self._line(began, cells, header, places)
+        if empty:
+            raise InvalidInput(
+                f"{self.of.path.name} names its columns and has no lines.",
+                try_="nothing would be audited: look at how the file was made",
+            )
+        self.numbers.check(delimiter)
+
+    def _ended_by_cr(self) -> InvalidInput:
+        return self.refused(
+            "lines end with a carriage return (CR) alone.",
+            "save the file with line breaks of LF or CRLF",
+        )
+
+    def _texts(self) -> Iterator[str]:
+        while text := self._text():
+            yield text
+
+    def _text(self) -> str:
+        raw = self.file.readline(MAX_LINE + 1)
+        self.number += bool(raw)
+        if self.number == 1 and b"\r" in raw.rstrip(b"\r\n") and b"\0" not in raw:
+            raise self._ended_by_cr()
+        if len(raw) > MAX_LINE:
+            raise self.refused(
+                f"the line has more than {MAX_LINE:,} bytes.",
+                "expected is one invoice line a line, ended by a line break",
+            )
+        if b"\x00" in raw:
+            raise self.refused(
+                "the line holds a NUL, so the file is not UTF-8 text.",
+                "save it as CSV in UTF-8",
+            )
+        try:
+            self.last = raw.decode("utf-8-sig" if self.number == 1 else "utf-8")
+        except UnicodeDecodeError as error:
+            raise self.refused(
+                f"byte {error.start + 1} of the line is not UTF-8.",
+                "save it as CSV in UTF-8",
+            ) from error
+        return self.last
+
+    def _first(self) -> str:
+        while text := self._text():
+            if text.strip():
+                return text
+        raise InvalidInput(
+            f"{self.of.path.name} is empty.",
+            try_=f"the first line names the columns: {','.join(REQUIRED)}",
+        )
+
+    def _header(self, text: str) -> tuple[str, list[str]]:
+        """The separator and the names of the columns."""
+        told = _SEPARATOR.fullmatch(text)
+        if told:
+            text = self._first()
+        read = {one: _names(text, one) for one in ([told[1]] if told else _DELIMITERS)}
+        delimiter = max(read, key=lambda one: len(set(read[one]) & set(REQUIRED)))
+        names = read[delimiter]
+        missing = [name for name in REQUIRED if name not in names]
+        if missing:
+            raise self.refused(
+                f"the column{'s' * (len(missing) > 1)} {', '.join(missing)} "
+                f"{'are' if len(missing) > 1 else 'is'} missing.",
+                f"the first line names the columns: {','.join(REQUIRED)}; "
+                f"optional: {','.join(OPTIONAL)}",
+            )
+        twice = [name for name in names if name and names.count(name) > 1]
+        if twice:
+            raise self.refused(
+                f"the column {shown(twice[0])} comes twice.", "name each column once"
+            )
+        known = {*REQUIRED, *OPTIONAL}
+        self.of.ignored = [name for name in names if name and name not in known]
+        return delimiter, names
+
+    def _line(
+        self, began: int, cells: list[str], header: list[str], places: dict[str, int]
+    ) -> InvoiceLine:
+        if len(cells) != len(header):
+            raise self.refused(
+                f"the line has {len(cells)} cells, the first line {len(header)}.",
+                "quote a cell that holds the separator, such as a decimal comma",
+                began,
+            )
+        for cell in cells:
+            if len(cell) > MAX_CELL:
+                raise self.refused(
+                    f"a cell has {len(cell):,} characters.",
+                    f"at most {MAX_CELL:,} are read",
+                    began,
+                )
+        named = {name: cells[place].strip() for name, place in places.items()}
+        for name in REQUIRED:
+            if not named[name]:
+                raise self.refused(
+                    f"the cell {name} is empty.",
+                    "fill it, or leave the line out",
+                    began,
+                )
+        quantity, price, amount = (
+            self.numbers.read(name, named[name], began)
+            for name in ("quantity", "unit_price", "amount")
+        )
+        try:
+            return InvoiceLine.checked(began, named, quantity, price, amount)
+        except InvalidInput as error:
+            raise self.refused(
+                error.message, error.try_ or "correct the cell", began
+            ) from error
+
+
+def _names(text: str, delimiter: str) -> list[str]:
+    try:
+        cells = next(csv.reader([text.strip("\r\n")], delimiter=delimiter), [])
+    except csv.Error:
+        return []
+    return [cell.strip().lower() for cell in cells]
+
+
+class _Numbers:
+    """Decimals with a point or a comma: one way in one file, and never guessed."""
+
+    def __init__(self, refused: object) -> None:
+        self.refused = refused
+        self.point = self.comma = self.three = 0
+        self.example = ""
+
+    def read(self, name: str, text: str, line: int) -> Written:
+        """A cell as a decimal with a point. Raises InvalidInput."""
+        if _PLAIN.fullmatch(text):
+            return Written(text)
+        found = _POINT.fullmatch(text)
+        if found:
+            if len(found[2]) == 3 and _THOUSANDS.fullmatch(found[1]):
+                self.three = self.three or line
+                self.example = self.example or text
+            else:
+                self._point(line)
+            return Written(text)
+        found = _COMMA.fullmatch(text)
+        if found and not (len(found[2]) == 3 and _THOUSANDS.fullmatch(found[1])):
+            self._comma(line)
+            return Written(text.replace(",", "."))
+        if _GROUPED_POINT.fullmatch(text):
+            self._point(line)
+            return Written(text.replace(",", ""))
+        if _GROUPED_COMMA.fullmatch(text):
+            self._comma(line)
+            return Written(text.replace(".", "").replace(",", "."))
+        raise self._no_number(name, text, line, both=found is not None)
+
+    def _no_number(
+        self, name: str, text: str, line: int, *, both: bool
+    ) -> InvalidInput:
+        if both:
+            whole, part = text.split(",")
+            told = f"{name} {shown(text)} can mean {whole}{part} or {whole}.{part}."
+        elif text.startswith("="):
+            told = f"{name} {shown(text)} is a formula; nothing is computed here."
+        else:
+            told = f"{name} {shown(text)} is no number."
+        return self._refuse(
+            told,
+            "write a decimal such as 11.55: at most 12 digits before the point and "
+            "12 after it, no currency, no space",
+            line,
+        )
+
+    def _point(self, line: int) -> None:
+        self.point = self.point or line
+        self._agree(line)
+
+    def _comma(self, line: int) -> None:
+        self.comma = self.comma or line
+        self._agree(line)
+
+    def _agree(self, line: int) -> None:
+        if self.point and self.comma:
+            raise self._refuse(
+                f"decimals have a point in line {self.point} and a comma in line "
+                f"{self.comma}.",
+                "write the whole file one way",
+                line,
+            )
+
+    def check(self, delimiter: str) -> None:
+        """Refuse a point that may be one of thousands: where decimals have a comma,
+        or where cells end with ``;``, as they do where a comma is the decimal sign,
+        and no other number shows what the point means.
+        """
+        if not self.three:
+            return
+        if self.comma:
+            where = f"with decimal commas (line {self.comma})"
+        elif delimiter == ";" and not self.point:
+            where = "with semicolons, which mostly has decimal commas"
+        else:
+            return
+        whole, part = self.example.split(".")
+        raise self._refuse(
+            f"{shown(self.example)} can mean {whole}{part} or {whole}.{part} in a "
+            f"file {where}.",
+            "write one more decimal (1.0390), or thousands without a point",
+            self.three,
+        )
+
+    def _refuse(self, told: str, expected: str, line: int) -> InvalidInput:
+        error = self.refused(told, expected, line)  # type: ignore[operator]
+        assert isinstance(error, InvalidInput)
+        return error

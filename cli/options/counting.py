@@ -1,0 +1,216 @@
+"""The options by which periods, counting rules and prices are named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import click
+
+from seat_ledger.cli.output import times
+
+Command = Callable[..., Any]
+
+
+def option_periods(function: Command) -> Command:
+    """``--period``, ``--from`` and ``--until``."""
+    for option in (
+        click.option("--until", metavar="DATE", help="… until this date, excluded."),
+        click.option("--from", "from_", metavar="DATE", help="One window from here …"),
+        click.option("--period", metavar="LABEL", help="By its first date or month."),
+    ):
+        function = option(function)
+    return function
+
+
+def option_term(function: Command) -> Command:
+    """``--term``."""
+    return click.option(
+        "--term", is_flag=True, help="The periods of the term in progress."
+    )(function)
+
+
+def option_rule(function: Command) -> Command:
+    """``--mode`` and ``--granularity``."""
+    told = "A counting mode; the account's policy if left out."
+    return _rule(function, told)
+
+
+def option_rules(function: Command) -> Command:
+    """The same where every mode can be asked for."""
+    told = "A counting mode, or all of them: all; the policy if left out."
+    return _rule(function, told)
+
+
+def _rule(function: Command, told: str) -> Command:
+    shares = click.Choice(["day", "second"])
+    function = click.option("--granularity", type=shares, help="Of shares.")(function)
+    return click.option("--mode", metavar="M", help=told)(function)
+
+
+def option_prices(function: Command) -> Command:
+    """``--unit-price``, once for each type."""
+    return click.option(
+        "--unit-price",
+        "prices",
+        multiple=True,
+        metavar="[HUB/TIER=]90.00",
+        help="For one seat and one whole period; once for each type. The type may be "
+        "left out where one alone is asked about.",
+    )(function)
+
+
+def option_typed_prices(function: Command) -> Command:
+    """``--unit-price`` where types are always named."""
+    return click.option(
+        "--unit-price",
+        "prices",
+        multiple=True,
+        metavar="HUB/TIER=90.00",
+        help="For one seat and one whole period; once for each type.",
+    )(function)
+
+
+def option_price_for(function: Command) -> Command:
+    """``--price-for``."""
+    return click.option(
+        "--price-for",
+        type=click.Choice(["period", "window"]),
+        default="period",
+        show_default=True,
+        help="For what a price is meant: a window over several periods is priced "
+        "period by period unless it is for the whole window.",
+    )(function)
+
+
+def option_currency(function: Command) -> Command:
+    """``--currency``."""
+    return click.option("--currency", metavar="CODE", help="ISO 4217, for rounding.")(
+        function
+    )
+
+
+def options_of_counting(function: Command) -> Command:
+    """All of them: which periods, by which rules, at which prices."""
+    for option in (
+        option_currency,
+        option_price_for,
+        option_prices,
+        option_rules,
+        option_term,
+        option_periods,
+    ):
+        function = option(function)
+    return function
+
+
+_RULES = {
+    "contracted": "a seat counts from its purchase to its renewal, held or not",
+    "peak": "the most seats that were held at once",
+    "snapshot_end": "the seats held just before the period's end",
+    "start_plus_rises": "the seats held at the start, and each rise above the highest "
+    "number so far for the rest of the period",
+    "time_weighted": "a seat counts for the time in which it was held",
+    "day_peak": "the mean of each local date's most seats held at once",
+    "day_touch": "each user counts on each local date on which they held a seat",
+    "distinct": "every user who held a seat at all",
+}
+
+
+def rules_in_words(found: Iterable[tuple[str, str | None]]) -> list[str]:
+    """A sentence for each counting rule."""
+    by = {"day": ", by whole local days", "second": ", by the second", None: ""}
+    return [f"Rule: {mode}{by[part]}; {_RULES[mode]}." for mode, part in found]
+
+
+def rules(mode: str | None, granularity: str | None) -> Any:
+    """The rules that were asked for; None leaves it to the account's policy."""
+    from seat_ledger.projections.billing.figures import (  # noqa: PLC0415
+        MODES,
+        WITH_GRANULARITY,
+        every_rule,
+    )
+
+    if mode == "all":
+        return every_rule(granularity)
+    if mode is None:
+        return None
+    if mode not in MODES:
+        raise click.UsageError(f"--mode is one of {', '.join(MODES)} and all.")
+    if mode not in WITH_GRANULARITY:
+        if granularity:
+            raise click.UsageError(
+                f"The mode {mode} has no granularity: leave --granularity out."
+            )
+        return [(mode, None)]
+    return [(mode, granularity or "day")]
+
+
+def wanted(given: dict[str, Any]) -> Any:
+    """Which periods the options name. Raises UsageError."""
+    from seat_ledger.projections.billing import Wanted  # noqa: PLC0415
+
+    window = None
+    if given["from_"] or given["until"]:
+        if not (given["from_"] and given["until"]):
+            raise click.UsageError("--from and --until go together.")
+        window = (times.day(given["from_"]), times.day(given["until"]))
+    if sum(map(bool, (window, given["period"], given["term"]))) > 1:
+        raise click.UsageError("Use one of --period, --from/--until and --term.")
+    return Wanted(given["period"], window, given["term"])
+
+
+def priced(given: dict[str, Any]) -> Any:
+    """By which rules to count, and what a seat costs, as the options say."""
+    from seat_ledger.domain.money import Currency  # noqa: PLC0415
+    from seat_ledger.projections.billing import Priced  # noqa: PLC0415
+
+    prices = prices_of(given["prices"])
+    return Priced(
+        rules=rules(given["mode"], given["granularity"]),
+        single=prices.pop(None, None),
+        prices=prices,
+        currency=Currency.named(given["currency"]),
+        granularity=given["granularity"],
+        price_for=given["price_for"],
+    )
+
+
+def prices_of(texts: Iterable[str]) -> dict[Any, Any]:
+    """Prices by seat type; under None the one that names no type.
+
+    Raises UsageError and InvalidInput.
+    """
+    from seat_ledger.domain.values import parse_seat_type  # noqa: PLC0415
+
+    prices: dict[Any, Any] = {}
+    for text in texts:
+        name, sign, price = text.rpartition("=")
+        seat_type = str(parse_seat_type(name)) if sign else None
+        if seat_type in prices:
+            raise click.UsageError(f"Two prices for {seat_type or 'the one type'}.")
+        prices[seat_type] = price_of(price)
+    if None in prices and len(prices) > 1:
+        raise click.UsageError("Write each of several prices as HUB/TIER=90.00.")
+    return prices
+
+
+def price_of_type(texts: Iterable[str], seat_type: str) -> Any:
+    """The price of the one seat type that is asked about; None without any.
+
+    Raises UsageError where the prices are all of other types.
+    """
+    prices = prices_of(texts)
+    if prices and not {seat_type, None} & prices.keys():
+        raise click.UsageError(
+            f"--unit-price names {', '.join(prices)}, and the question is about "
+            f"{seat_type}: write --unit-price {seat_type}=90.00, or 90.00 alone."
+        )
+    return prices.get(seat_type, prices.get(None))
+
+
+def price_of(text: str) -> Any:
+    """A price of one seat for a whole period. Raises InvalidInput."""
+    from seat_ledger.domain.money import parse_price  # noqa: PLC0415
+
+    return parse_price(text)

@@ -1,0 +1,396 @@
+"""What every command shares: where the ledger lives, and the options it takes."""
+
+from __future__ import annotations
+
+import functools
+import getpass
+import math
+import os
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from seat_ledger.cli.output import times
+from seat_ledger.cli.output.render import FORMATS, Answer
+from seat_ledger.cli.output.streams import ReaderLeft
+from seat_ledger.domain.calendar import parse_moment
+from seat_ledger.domain.values import check_text
+from seat_ledger.errors import InvalidInput, SchemaMismatch
+from seat_ledger.lazy import lazy
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from seat_ledger.application import SeatLedger
+    from seat_ledger.domain.calendar import ZoneHistory
+    from seat_ledger.projections.engine.set_aside import SetAside
+    from seat_ledger.projections.reader import AccountFacts, Knowledge, Reader
+
+F = TypeVar("F", bound=Callable[..., Any])
+_FURTHEST = 2**62
+POSITION = click.IntRange(-_FURTHEST, _FURTHEST)
+"""A place in the journal, there or not; what no store can count to is wrong usage."""
+COUNT = click.IntRange(0, _FURTHEST)
+SIZE = click.IntRange(1, _FURTHEST)
+
+
+class FilePath(click.Path):
+    """The name of a file: at least one character."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        """Read it, or fail as click does."""
+        if not os.fspath(value):
+            self.fail("A file has a name; this one is empty.", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+class Seconds(click.FloatRange):
+    """A length of time: a number, and a finite one."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Read it, or fail as click does."""
+        seconds: float = super().convert(value, param, ctx)
+        if not math.isfinite(seconds):
+            self.fail(f"{value!r} is no length of time.", param, ctx)
+        return seconds
+
+
+class Session:
+    """One run of the program: its database, its output format, its clock."""
+
+    def __init__(self) -> None:
+        self.database: str | None = None
+        self.embedded = ""
+        self.format = "table"
+        self.exit_code = 0
+
+    def conninfo(self) -> str:
+        """The database that was named, or the embedded server, made if need be."""
+        if self.database:
+            return self.database
+        from seat_ledger.store.embedded import EmbeddedServer  # noqa: PLC0415
+
+        self.embedded = EmbeddedServer().ensure_running()
+        return self.embedded
+
+    def prepare(self) -> None:
+        """Make the schema of the embedded database at first use."""
+        from seat_ledger.projections.engine import installation  # noqa: PLC0415
+        from seat_ledger.store import schema  # noqa: PLC0415
+
+        conninfo = self.conninfo()
+        schema.migrate(conninfo)
+        installation.install(conninfo)
+
+    def ready(self) -> str:
+        """The connection string of a database whose schema is this program's."""
+        self.check_schema()
+        return self.conninfo()
+
+    def reader(self, *, patient: bool = False) -> Reader:
+        """A connection for questions, caught up to the head.
+
+        `patient` catches up however much is missing.
+        """
+        from seat_ledger.projections.reader import Reader  # noqa: PLC0415
+        from seat_ledger.store import schema  # noqa: PLC0415
+
+        try:
+            reader = Reader(self.conninfo(), patient=patient)
+        except SchemaMismatch:
+            if self.database or not self._is_new():
+                raise
+            self.prepare()
+            reader = Reader(self.conninfo(), patient=patient)
+        schema.check(reader.connection)
+        return reader
+
+    def ledger(self) -> SeatLedger:
+        """The write side."""
+        from seat_ledger.application import SeatLedger  # noqa: PLC0415
+
+        self.check_schema()
+        ledger = SeatLedger(self.conninfo())
+        ledger.set_aside = self._set_aside()
+        return ledger
+
+    def _set_aside(self) -> dict[UUID, str]:
+        """Why nothing is to be recorded in some accounts, as far as one may see it."""
+        from seat_ledger.projections.engine.status import aside_as_seen  # noqa: PLC0415
+        from seat_ledger.store.connection import connect  # noqa: PLC0415
+
+        with connect(self.conninfo(), role="reader", autocommit=True) as connection:
+            found = aside_as_seen(connection)
+        return {one.account_id: one.sentence() for one in found}
+
+    def check_schema(self) -> None:
+        """Make sure of the schema, or make it where the embedded server is ours."""
+        from seat_ledger.store import schema  # noqa: PLC0415
+        from seat_ledger.store.connection import connect  # noqa: PLC0415
+
+        with connect(self.conninfo(), autocommit=True) as connection:
+            try:
+                schema.check(connection)
+            except SchemaMismatch:
+                if self.database or schema.status_of(connection).applied > 0:
+                    raise
+                self.prepare()
+
+    def _is_new(self) -> bool:
+        from seat_ledger.store import schema  # noqa: PLC0415
+
+        return schema.status(self.conninfo()).applied == 0
+
+
+def default_actor() -> str:
+    """Who acts where nobody is named: the login name (R36)."""
+    try:
+        name = check_text(getpass.getuser(), "login name")
+    except (KeyError, OSError, ImportError, InvalidInput):
+        name = ""
+    is_plain = name.isprintable() and len(name) <= 100
+    return f"system:{name}" if name and is_plain else f"system:uid-{os.geteuid()}"
+
+
+def option_database(function: F) -> F:
+    """``--database``, on the program and on each command."""
+
+    def take(context: click.Context, _: click.Parameter, value: str | None) -> None:
+        if value:
+            context.find_object(Session).database = value  # type: ignore[union-attr]
+
+    return click.option(
+        "--database",
+        metavar="URL",
+        envvar="SEAT_LEDGER_DATABASE_URL",
+        show_envvar=True,
+        expose_value=False,
+        callback=take,
+        help="The PostgreSQL to use; without it an embedded one.",
+    )(function)
+
+
+def option_format(function: F) -> F:
+    """``--format``."""
+
+    def take(context: click.Context, _: click.Parameter, value: str) -> str:
+        context.find_object(Session).format = value  # type: ignore[union-attr]
+        return value
+
+    return click.option(
+        "--format",
+        "form",
+        type=click.Choice(FORMATS),
+        default="table",
+        envvar="SEAT_LEDGER_FORMAT",
+        show_envvar=True,
+        show_default=True,
+        expose_value=False,
+        is_eager=True,
+        callback=take,
+        help="How to print the answer.",
+    )(function)
+
+
+def option_account(function: F) -> F:
+    """``--account``, required."""
+    return click.option(
+        "--account",
+        "-a",
+        required=True,
+        metavar="KEY",
+        envvar="SEAT_LEDGER_ACCOUNT",
+        show_envvar=True,
+        help="The account's key.",
+    )(function)
+
+
+def option_known_at(function: F) -> F:
+    """``--known-at``."""
+    return click.option(
+        "--known-at",
+        metavar="K",
+        help="Answer with what was known then: a position or a moment.",
+    )(function)
+
+
+def option_as_of(function: F) -> F:
+    """``--as-of``."""
+    return click.option(
+        "--as-of",
+        metavar="T",
+        help="The moment asked about; now if left out. See 'seat-ledger help time'.",
+    )(function)
+
+
+def reading(function: F) -> F:
+    """The options of every reading command, and the printing of its answer."""
+    return option_known_at(printing(function))
+
+
+def reading_some(function: F) -> F:
+    """The same for an answer that finds out itself which accounts it is about."""
+    return option_known_at(printing(function, of_all=False))
+
+
+def printing(function: F, *, of_all: bool = True) -> F:
+    """The same for a command that takes what is known in its own way.
+
+    One that is not given an account is about all of them; `of_all` says otherwise.
+    """
+
+    @functools.wraps(function)
+    def call(**given: Any) -> None:
+        from seat_ledger.cli.output.render import emit  # noqa: PLC0415
+
+        session = click.get_current_context().find_object(Session)
+        assert session is not None
+        for name, value in given.items():
+            if isinstance(value, str):
+                check_text(value, name)
+        with session.reader() as reader:
+            question = Question(reader, given)
+            if reader.aside and of_all and not given.get("account"):
+                question.is_about_all()
+            answer: Answer = function(question, **given)
+            try:
+                emit(answer, session.format)
+            except (click.exceptions.Exit, ReaderLeft):
+                question.check_whole()
+                raise
+            question.check_whole()
+
+    return option_database(option_format(call))  # type: ignore[return-value]
+
+
+class Question:
+    """A reading command's reader, with its moments resolved when asked for."""
+
+    def __init__(self, reader: Reader, given: dict[str, Any]) -> None:
+        self.reader = reader
+        self.given = given
+        self.now = reader.database_now()
+        self.aside: dict[UUID, SetAside] = {}
+
+    @lazy
+    def known(self) -> Knowledge:
+        """What the answer may use (R41, R78); of an account set aside, what is read."""
+        said = self.given.get("known_at")
+        found = self.reader.knowledge() if said is None else self.knowledge_of(said)
+        return self._readable(found)
+
+    def knowledge_of(self, said: str) -> Knowledge:
+        """What was known at a position or moment, as people write it."""
+        return self.reader.knowledge(times.knowledge(said, self._zones(), self.now))
+
+    def _readable(self, known: Knowledge) -> Knowledge:
+        """The same, but not beyond what can be read of the one account (R74)."""
+        key = self.given.get("account")
+        if not key:
+            return known
+        aside = self.reader.aside_of(key)
+        if aside is None or aside.position > known.position:
+            return known
+        self.aside[aside.account_id] = aside
+        before = self.reader.knowledge(aside.position - 1)
+        return before._replace(is_head=False, upto=known.upto)
+
+    def is_about(self, keys: Iterable[str]) -> None:
+        """Note accounts that the answer is about, where they are set aside."""
+        for key in keys if self.reader.aside else ():
+            aside = self.reader.aside_of(key)
+            if aside is not None and aside.position <= self.known.position:
+                self.aside[aside.account_id] = aside
+
+    def is_about_all(self) -> None:
+        """Note all accounts that are set aside, for an answer about every account."""
+        for aside in self.reader.aside_at(self.known):
+            self.aside[aside.account_id] = aside
+
+    def aside_documents(self) -> list[dict[str, Any]]:
+        """What the answer lacks, as its document says it."""
+        return [one.document() for one in self.aside.values()]
+
+    def check_whole(self) -> None:
+        """Raise AccountSetAside where the answer lacks what cannot be read (R74)."""
+        if self.aside:
+            from seat_ledger.projections.reader import AccountSetAside  # noqa: PLC0415
+
+            raise AccountSetAside(*self.aside.values())
+
+    @lazy
+    def account(self) -> AccountFacts:
+        """The account asked about, as known."""
+        return self.reader.account(self.given["account"], self.known)
+
+    @lazy
+    def as_of(self) -> datetime:
+        """The moment asked about."""
+        said = self.given.get("as_of")
+        if said is None:
+            return self.now
+        return parse_moment(said, self.zones, self.now)
+
+    @property
+    def zones(self) -> ZoneHistory:
+        """The one clock of the answer: the account's, or UTC where it is of several."""
+        return self.account.zones if self.given.get("account") else times.UTC_ZONES
+
+    def _zones(self) -> Any:
+        """The zones in which "known at" is read: the account's, as known now."""
+        if not self.given.get("account"):
+            return times.UTC_ZONES
+        head = self.reader.knowledge()
+        return self.reader.account(self.given["account"], head).zones
+
+    def _renewal_due(self) -> bool:
+        """Whether the account waits for a renewal, as known (R38)."""
+        return self.account.renewal_due(self.known.moment(self.now))
+
+    def footer(self) -> str:
+        """Both clocks of the answer, in words."""
+        which = self._head() if self.known.is_head else "then"
+        return (
+            f"As known at position {self.known.position} ({which}).   "
+            f"{times.clock(self.zones)}"
+        )
+
+    def _head(self) -> str:
+        """What the last that is known is: now, or how far this server has come."""
+        if self.reader.is_behind:
+            return f"not now: the store is at {self.reader.store_head}"
+        if self.reader.is_standby:
+            return "as far as this standby server has followed"
+        return "now"
+
+    def answer(self, rows: Any, columns: Any = (), **words: Any) -> Answer:
+        """An answer with both clocks filled in."""
+        extra = words.pop("extra", {})
+        if self.given.get("account") and self._renewal_due():
+            extra = {**extra, "renewal_due": True}
+        if self.known.is_head and self.reader.is_behind:
+            extra = {**extra, "store_head": self.reader.store_head}
+        notes = [*words.pop("notes", ()), self.footer()]
+        if extra.get("renewal_due"):
+            notes.append("A renewal is due: seat-ledger account renew --due")
+        if self.aside:
+            extra = {**extra, "set_aside": self.aside_documents()}
+            notes += [
+                f"Set aside at position {one.position}: what is known of "
+                f"{one.account_key} ends before it."
+                for one in self.aside.values()
+            ]
+        return Answer(
+            rows,
+            columns,
+            as_of=self.as_of if "as_of" in self.given else None,
+            known=(self.known.position, self.known.recorded_at),
+            extra=extra,
+            notes=notes,
+            zones=self.zones,
+            **words,
+        )

@@ -1,0 +1,200 @@
+"""How commands are recorded: the options they share, and what they print."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import click
+
+from seat_ledger.cli.options import session as shared
+from seat_ledger.cli.output import times
+from seat_ledger.cli.output.csv_headers import RECORDED
+from seat_ledger.cli.output.render import Answer, emit
+
+if TYPE_CHECKING:
+    from seat_ledger.application import RecordedEvent, Result, SeatLedger
+    from seat_ledger.domain.calendar import ZoneHistory
+    from seat_ledger.domain.invoice_draft import ComputeInvoice
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def writing(op: str) -> Callable[[F], F]:
+    """Turn a function that gives a command's own fields into a writing command.
+
+    What the user did not say stays out of the command, so that the same words from
+    the command line and from a file are the same command (R73).
+    """
+
+    def decorate(function: F) -> F:
+        @functools.wraps(function)
+        def call(**given: Any) -> None:
+            shared_fields = {
+                name: given.pop(name)
+                for name in ("effective_at", "actor", "reason", "idempotency_key")
+            }
+            dry_run = given.pop("dry_run")
+            fields = function(**given)
+            command = {"op": op, **fields, **shared_fields}
+            record({k: v for k, v in command.items() if v is not None}, dry_run)
+
+        return cast("F", options_of_writing(call))
+
+    return decorate
+
+
+def options_of_writing(call: Any) -> Any:
+    """The options of every writing command."""
+    options = [
+        shared.option_database,
+        shared.option_format,
+        click.option(
+            "--effective-at",
+            metavar="T",
+            help="When it became true for the customer; now if left out.",
+        ),
+        click.option(
+            "--actor",
+            metavar="WHO",
+            envvar="SEAT_LEDGER_ACTOR",
+            show_envvar=True,
+            help="user:KEY or system:NAME; system and your login name if left out.",
+        ),
+        click.option("--reason", metavar="TEXT", help="Why."),
+        click.option(
+            "--idempotency-key",
+            metavar="KEY",
+            help="The same key with the same command records it once.",
+        ),
+        click.option(
+            "--dry-run", is_flag=True, help="Show what would be recorded, and stop."
+        ),
+    ]
+    for option in reversed(options):
+        call = option(call)
+    return call
+
+
+def record(
+    command: dict[str, Any],
+    dry_run: bool = False,
+    compute_invoice: ComputeInvoice | None = None,
+    describe: Callable[..., Answer] | None = None,
+) -> None:
+    """Record a command and print its events with their positions.
+
+    `describe` says what was recorded in other words than :func:`told`.
+    """
+    session = click.get_current_context().find_object(shared.Session)
+    assert session is not None
+    with session.ledger() as ledger:
+        result = ledger.execute(
+            command,
+            dry_run=dry_run,
+            default_actor=shared.default_actor(),
+            compute_invoice=compute_invoice,
+        )
+        zones = clock_of(ledger, command["account"], result)
+    emit((describe or told)(command, result, dry_run, zones), session.format)
+
+
+def clock_of(ledger: SeatLedger, account: str, result: Result) -> ZoneHistory:
+    """The account's own clock, on which a table shows what was recorded in it."""
+    from seat_ledger.domain.calendar import ZoneHistory  # noqa: PLC0415
+
+    for recorded in result.events:
+        if recorded.topic == "AccountOpened":
+            return ZoneHistory(recorded.event.time_zone)  # type: ignore[attr-defined]
+    workspace = ledger.workspaces.get(account)
+    if workspace is None or workspace.account is None:
+        return ZoneHistory("UTC")
+    return workspace.account.zones
+
+
+def told(
+    command: dict[str, Any], result: Result, dry_run: bool, zones: ZoneHistory
+) -> Answer:
+    """What was recorded, as an answer on the account's clock."""
+    actor = command.get("actor") or shared.default_actor()
+    rows = [_row(e, command["account"], actor) for e in (*result.due, *result.events)]
+    return Answer(
+        rows,
+        _COLUMNS,
+        sentence=_sentence(command, result, dry_run),
+        notes=[times.clock(zones)] if rows else [],
+        zones=zones,
+        header=RECORDED,
+        extra={
+            "positions": list(result.positions),
+            "repeated": result.repeated,
+            "dry_run": dry_run,
+        },
+    )
+
+
+def _sentence(command: dict[str, Any], result: Result, dry_run: bool) -> str:
+    count = len(result.events)
+    events = "1 event" if count == 1 else f"{count} events"
+    where = command["account"]
+    if dry_run:
+        return f"Would record {events} in {where}. Nothing was written."
+    if result.repeated:
+        return f"Recorded before under this key: {events} in {where}."
+    if not count:
+        return f"Nothing was due in {where}."
+    return f"Recorded {events} in {where}."
+
+
+_BESIDE = (
+    "v",
+    "effective_at",
+    "actor",
+    "reason",
+    "idempotency_key",
+    "account",
+    "user",
+    "nonce",
+    "sealed",
+)
+
+
+def _row(recorded: RecordedEvent, account: str, actor: str) -> dict[str, Any]:
+    event = recorded.event
+    said = event.model_dump(mode="json", exclude_none=True)
+    for name in _BESIDE:
+        said.pop(name, None)
+    if recorded.topic == "UserAdded":  # kept sealed; shown to whoever gave it
+        said = {"email": event.email, "name": event.name, **said}  # type: ignore[attr-defined]
+    number = said.pop("number", None)
+    if "request" in said:  # known by its version here, elsewhere by its position
+        said["request_version"] = said.pop("request")
+    seat = f"{said['seat_type']}#{number}" if number else None
+    return {
+        "position": recorded.position,
+        "recorded_at": recorded.recorded_at,
+        "effective_at": event.effective_at,
+        "event": recorded.topic,
+        "account": account,
+        "user": recorded.user,
+        "seat": seat,
+        "actor": actor,
+        "reason": event.reason,
+        "data": said,
+    }
+
+
+_COLUMNS = (
+    ("entry", lambda row: row["position"]),
+    ("event", lambda row: row["event"]),
+    ("effective", lambda row: row["effective_at"]),
+    ("user", lambda row: row["user"]),
+    ("seat", lambda row: row["seat"]),
+    (
+        "what",
+        lambda row: "  ".join(
+            f"{k}={v}" for k, v in row["data"].items() if k != "seat_type"
+        ),
+    ),
+)

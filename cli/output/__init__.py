@@ -1,0 +1,1 @@
+"""Answers on screen and in files."""

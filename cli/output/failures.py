@@ -1,0 +1,50 @@
+"""How a failure is reported: on stderr, in words or as JSON; a bug in a file."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+import traceback
+from pathlib import Path
+
+from seat_ledger.errors import LedgerError
+
+
+def print_failure(error: LedgerError, *, as_json: bool) -> int:
+    """Report what went wrong, on stderr; return the exit status."""
+    if as_json:
+        return print_json_failure(
+            error.code, error.exit_code, error.message, error.try_
+        )
+    from seat_ledger.cli.output.render import harmless, say  # noqa: PLC0415
+
+    lines: tuple[int, ...] = getattr(error, "lines", ())
+    where = f" (line {', '.join(map(str, lines))} of the batch)" if lines else ""
+    say(f"Error: {harmless(error.message)}{where}")
+    if error.try_:
+        say(f"Try: {harmless(error.try_)}")
+    return error.exit_code
+
+
+def print_json_failure(code: str, status: int, message: str, hint: str | None) -> int:
+    """Report a failure as the last line of stderr (CLI 2); return the exit status."""
+    failure = {"type": "error", "code": code, "exit": status, "message": message}
+    print(json.dumps({**failure, "try": hint}), file=sys.stderr)
+    return status
+
+
+_LONGEST_TRACEBACK = 100_000
+
+
+def keep_traceback(error: BaseException) -> Path:
+    """Keep a bug's traceback in a file of its own; return where."""
+    kept = "".join(traceback.format_exception(error))
+    if len(kept) > _LONGEST_TRACEBACK:
+        half = _LONGEST_TRACEBACK // 2
+        kept = f"{kept[:half]}\n[…]\n{kept[-half:]}"
+    handle, name = tempfile.mkstemp(prefix="seat-ledger-", suffix=".txt")
+    with os.fdopen(handle, "w", errors="backslashreplace") as file:
+        file.write(kept)
+    return Path(name)

@@ -1,0 +1,118 @@
+"""The nightly job's figures, in a text file for Prometheus' node exporter."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Gauge, generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+
+from seat_ledger.cli.output.files import PUBLIC, alone, write_whole
+from seat_ledger.errors import LedgerError, SchemaMismatch, Unavailable
+
+_HELP = {
+    "seat_ledger_rebuild_last_success_timestamp_seconds": "When a rebuild last served.",
+    "seat_ledger_rebuild_last_run_timestamp_seconds": "When a rebuild last ended.",
+    "seat_ledger_rebuild_failed": "Whether the last rebuild failed.",
+    "seat_ledger_rebuild_duration_seconds": "How long the last rebuild took.",
+    "seat_ledger_rebuild_events": "Events that the last rebuild read.",
+    "seat_ledger_projection_lag_events": "Events that the projections lack.",
+    "seat_ledger_projection_lag_seconds": "How long the oldest of them has waited.",
+    "seat_ledger_projection_stuck": "Whether something stops the projections.",
+    "seat_ledger_accounts_set_aside": "Accounts with an event that cannot be read.",
+    "seat_ledger_renewals_due": "Accounts with a renewal due.",
+    "seat_ledger_verify_last_run_timestamp_seconds": "When verify last ended.",
+    "seat_ledger_verify_duration_seconds": "How long the last verify took.",
+    "seat_ledger_verify_findings": "Comparisons of the last verify that differ.",
+}
+
+
+def write_rebuild(path: Path, conninfo: str, document: dict[str, Any]) -> None:
+    """Note how a rebuild went."""
+    failed = document["error"] is not None
+    figures = {
+        "seat_ledger_rebuild_last_run_timestamp_seconds": time.time(),
+        "seat_ledger_rebuild_failed": float(failed),
+        "seat_ledger_rebuild_duration_seconds": document["seconds"],
+        "seat_ledger_rebuild_events": float(document["events"]),
+    }
+    if not failed:
+        figures["seat_ledger_rebuild_last_success_timestamp_seconds"] = time.time()
+    _write(path, {**figures, **_state(conninfo)})
+
+
+def write_verify(path: Path, conninfo: str, findings: int, seconds: float) -> None:
+    """Note how a verification went."""
+    figures = {
+        "seat_ledger_verify_last_run_timestamp_seconds": time.time(),
+        "seat_ledger_verify_duration_seconds": seconds,
+        "seat_ledger_verify_findings": float(findings),
+    }
+    _write(path, {**figures, **_state(conninfo)})
+
+
+def write_status(path: Path, conninfo: str) -> None:
+    """Note how far the projections are."""
+    _write(path, _state(conninfo))
+
+
+def _state(conninfo: str) -> dict[str, float]:
+    from seat_ledger.projections.engine import installation  # noqa: PLC0415
+    from seat_ledger.projections.reader import Reader  # noqa: PLC0415
+    from seat_ledger.store.connection import connect  # noqa: PLC0415
+
+    try:
+        with connect(conninfo, role="reader", autocommit=True) as connection:
+            row = installation.status(connection)[0]
+    except (Unavailable, SchemaMismatch):
+        return {}  # what is noted says so already
+    figures = {
+        "seat_ledger_projection_lag_events": float(row["lag_events"]),
+        "seat_ledger_projection_lag_seconds": float(row["lag_seconds"]),
+        "seat_ledger_projection_stuck": float(row["state"] == "stuck"),
+    }
+    if row["state"] != "stale":
+        with Reader(conninfo, catch_up=False) as reader:
+            now = reader.database_now()
+            aside = len(reader.aside)
+            accounts = reader.accounts(reader.knowledge())
+            due = sum(1 for account in accounts if account.renewal_due(now))
+        figures["seat_ledger_accounts_set_aside"] = float(aside)
+        figures["seat_ledger_renewals_due"] = float(due)
+    return figures
+
+
+def _write(path: Path, figures: dict[str, float]) -> None:
+    """Write the file anew, keeping the figures that are not among these."""
+    if path.exists() and not path.is_file():
+        _write_alone(path, figures)
+        return
+    try:
+        with alone(path):  # who keeps what others note meanwhile
+            _write_alone(path, figures)
+    except OSError as error:
+        raise LedgerError(
+            f"{path} cannot be written: {error.strerror}.", try_="name another file"
+        ) from error
+
+
+def _write_alone(path: Path, figures: dict[str, float]) -> None:
+    kept: dict[str, float] = {}
+    try:
+        if path.is_file():
+            for family in text_string_to_metric_families(path.read_text("utf-8")):
+                for sample in family.samples:
+                    kept[sample.name] = sample.value
+        registry = CollectorRegistry()
+        for name, value in {**kept, **figures}.items():
+            if name in _HELP:
+                Gauge(name, _HELP[name], registry=registry).set(value)
+    except (OSError, ValueError) as error:
+        raise LedgerError(
+            f"The metrics in {path} cannot be read: {error}.",
+            try_="name another file with --metrics",
+        ) from error
+    # The node exporter reads it, as a user of its own; it holds no keys or names.
+    write_whole(path, generate_latest(registry).decode(), PUBLIC)

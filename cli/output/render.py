@@ -1,0 +1,282 @@
+"""One way of printing answers: as a table, JSON, JSON Lines or CSV.
+
+Data goes to stdout, messages to stderr. Texts that came from outside are shown
+without their control characters, so that none of them can drive a terminal.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import re
+import sys
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from seat_ledger.cli.output.streams import write_data
+from seat_ledger.domain.values import iso
+
+if TYPE_CHECKING:
+    from seat_ledger.domain.calendar import ZoneHistory
+
+Row = Mapping[str, Any]
+Column = tuple[str, Callable[[Any], object]]
+FORMATS = ("table", "json", "jsonl", "csv")
+SCHEMA_VERSION = 1
+_CHUNK = 1 << 16
+_FORMULA = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")  # the last are wide forms
+_DECIMAL = re.compile(r"[+-]?\d+(\.\d+)?", re.ASCII)
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]"
+)
+"""What drives a terminal or turns the order of a text; line breaks and tabs do not."""
+
+
+@dataclass
+class Answer:
+    """What a command has to say: rows, and the words around them.
+
+    `sentence` answers first, `columns` say how a table shows the rows, `notes` and
+    `next_command` stand below it. `exit_code` is the command's (CLI 2).
+    `zones` are the one clock of a table: instants in its cells are shown in it, and a
+    note says which it is; without it they are in UTC, with a Z.
+    `header` is that of CSV; without it, and where the command has none of its own,
+    it is taken from the rows. `flat`: every row has the keys of the first, so that CSV
+    need not see them all before it writes.
+    """
+
+    rows: Iterable[Row]
+    columns: Sequence[Column] = ()
+    sentence: str = ""
+    notes: Sequence[str] = ()
+    next_command: str = ""
+    as_of: datetime | None = None
+    known: tuple[int, datetime | None] | None = None
+    extra: dict[str, Any] = field(default_factory=dict)
+    exit_code: int = 0
+    flat: bool = False
+    zones: ZoneHistory | None = None
+    header: Sequence[str] = ()
+
+
+def emit(answer: Answer, form: str) -> None:
+    """Print an answer to stdout, and end with its exit code where that is not 0.
+
+    What was found is known before anything is printed, and stays found when whoever
+    reads the answer leaves before its end.
+    """
+    context = click.get_current_context(silent=True)
+    session = context.obj if context is not None else None
+    if session is not None and answer.exit_code:
+        session.exit_code = answer.exit_code
+    try:
+        _print(answer, form)
+    finally:  # what the rows come from is closed after them
+        close = getattr(answer.rows, "close", None)
+        if close is not None:
+            close()
+    if answer.exit_code:
+        raise click.exceptions.Exit(answer.exit_code)
+
+
+def _print(answer: Answer, form: str) -> None:
+    if form == "table":
+        from seat_ledger.cli.output.tables import draw  # noqa: PLC0415  only where a table is shown
+
+        draw(answer)
+    elif form == "jsonl":
+        for row in answer.rows:
+            write_data(to_json(row) + "\n", is_json=True)
+    else:
+        as_json = form == "json"
+        with closing((json_chunks if as_json else csv_chunks)(answer)) as chunks:
+            for chunk in chunks:
+                write_data(chunk, is_json=as_json)
+    sys.stdout.flush()
+
+
+def document(answer: Answer) -> dict[str, Any]:
+    """The one JSON document of an answer (CLI 2)."""
+    position, recorded_at = answer.known or (None, None)
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "as_of": answer.as_of,
+        "known_at": {"position": position, "recorded_at": recorded_at},
+        "rows": list(answer.rows),
+        **answer.extra,
+    }
+
+
+def to_json(value: object) -> str:
+    """JSON with instants in RFC 3339, UTC.
+
+    What could drive a terminal is escaped, which changes no value.
+    """
+    text = json.dumps(value, default=_plain, ensure_ascii=False)
+    return _UNSEEN.sub(_as_json_escape, text)
+
+
+def _as_json_escape(found: re.Match[str]) -> str:
+    return f"\\u{ord(found[0]):04x}"
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, datetime):
+        return iso(value)
+    if isinstance(value, date):
+        return value.isoformat()
+    return str(value)
+
+
+def harmless(text: object) -> str:
+    """A text without control characters, as a terminal may show it."""
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode()
+        for char in str(text)
+    )
+
+
+def harmless_in_page(value: Any) -> Any:
+    """What a template shows: a text without what could turn what stands beside it.
+
+    Markup of our own, and what is no text, is left as it is.
+    """
+    if hasattr(value, "__html__") or not isinstance(value, str):
+        return value
+    return value if value.isprintable() else harmless_lines(value)
+
+
+def say(message: str) -> None:
+    """Tell a person something, on stderr."""
+    print(harmless_lines(message), file=sys.stderr)
+
+
+def harmless_lines(text: str) -> str:
+    """Several lines without control characters."""
+    return "\n".join(harmless(line) for line in text.split("\n"))
+
+
+def json_chunks(answer: Answer) -> Generator[str, None, None]:
+    """The JSON document of an answer, row by row; the text of :func:`document`."""
+    position, recorded_at = answer.known or (None, None)
+    head = {
+        "schema_version": SCHEMA_VERSION,
+        "as_of": answer.as_of,
+        "known_at": {"position": position, "recorded_at": recorded_at},
+    }
+    yield to_json(head)[:-1] + ', "rows": ['
+    for n, row in enumerate(answer.rows):
+        yield (", " if n else "") + to_json(row)
+    rest = to_json(answer.extra)[1:-1]
+    yield f"], {rest}}}\n" if rest else "]}\n"
+
+
+def csv_chunks(answer: Answer) -> Generator[str, None, None]:
+    """Flat rows under one header; nested keys are joined with a dot."""
+    fixed = answer.header or _header_of_the_command()
+    if fixed:
+        yield from _written(
+            fixed, ({n: at(row, n) for n in fixed} for row in answer.rows)
+        )
+        return
+    rows: Iterable[dict[str, object]] = (dict(_flat(row)) for row in answer.rows)
+    header: dict[str, object] = {}
+    if answer.flat:
+        header = next(iter(rows), {})
+        rows = chain([header] if header else (), rows)
+    else:
+        rows = list(rows)
+        for row in rows:
+            header.update(dict.fromkeys(row))
+        header = _without_parents(header)
+    yield from _written(list(header), rows)
+
+
+def _header_of_the_command() -> Sequence[str]:
+    """The header of the command that runs, the same whatever its data."""
+    context = click.get_current_context(silent=True)
+    if context is None:
+        return ()
+    from seat_ledger.cli.output.csv_headers import header_of  # noqa: PLC0415  only where CSV is written
+
+    return header_of(context.command_path.partition(" ")[2])
+
+
+def at(row: Row, name: str) -> object:
+    """The value of a dotted name in a row; what is nested deeper as JSON."""
+    value: Any = row
+    for part in name.split("."):
+        value = value.get(part) if isinstance(value, Mapping) else None
+    if isinstance(value, list | Mapping):
+        return to_json(value) if value else ""
+    return value
+
+
+def _written(
+    header: Sequence[str], rows: Iterable[Mapping[str, object]]
+) -> Generator[str, None, None]:
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, header, lineterminator="\n")
+    if header:
+        writer.writeheader()
+    for row in rows:
+        writer.writerow({key: cell_of(row.get(key)) for key in header})
+        if buffer.tell() > _CHUNK:
+            yield buffer.getvalue()
+            buffer.seek(0)
+            buffer.truncate()
+    yield buffer.getvalue()
+
+
+def _without_parents(header: dict[str, object]) -> dict[str, object]:
+    """The keys but those that are nested in one row and empty in another."""
+    parents = {key.rpartition(".")[0] for key in header if "." in key}
+    while more := {key.rpartition(".")[0] for key in parents if "." in key} - parents:
+        parents |= more
+    return {key: None for key in header if key not in parents}
+
+
+def _flat(row: Row, prefix: str = "") -> Iterable[tuple[str, object]]:
+    for key, value in row.items():
+        if isinstance(value, Mapping) and value:
+            yield from _flat(value, f"{prefix}{key}.")
+        elif isinstance(value, list | dict):
+            yield f"{prefix}{key}", to_json(value) if value else ""
+        else:
+            yield f"{prefix}{key}", value
+
+
+def cell_of(value: object) -> object:
+    """A cell that no spreadsheet takes for a formula."""
+    if isinstance(value, datetime | date):
+        return _plain(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        text = _UNSEEN.sub(lambda found: harmless(found[0]), value)
+        if starts_as_formula(value) and not _DECIMAL.fullmatch(value):
+            return f"'{text}"
+        return text
+    return value
+
+
+def starts_as_formula(text: str) -> bool:
+    """Whether a spreadsheet could take a text for a formula, now or once edited."""
+    return text.startswith(_FORMULA)
+
+
+def is_plain() -> bool:
+    """Whether colour and animation are off."""
+    return (
+        not sys.stdout.isatty()
+        or bool(os.environ.get("NO_COLOR"))
+        or os.environ.get("TERM") == "dumb"
+    )

@@ -1,0 +1,79 @@
+"""How people write moments: instants, local times, dates, months, quarters, today."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime
+
+from seat_ledger.domain.calendar import ZoneHistory, local_time, parse_moment
+from seat_ledger.domain.values import shown
+from seat_ledger.errors import InvalidInput
+
+UTC_ZONES = ZoneHistory("UTC")
+_POSITION = re.compile(r"#?(\d{1,40})", re.ASCII)
+
+
+def knowledge(text: str, zones: ZoneHistory, now: datetime) -> int | datetime:
+    """Read "known at": a position, or a moment."""
+    position = _POSITION.fullmatch(text.strip())
+    if position:
+        return int(position[1])
+    return parse_moment(text, zones, now)
+
+
+def day(text: str) -> date:
+    """Read a local date. Raises InvalidInput."""
+    try:
+        if len(text) == 7:
+            return date.fromisoformat(f"{text}-01")
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise InvalidInput(
+            f"{shown(text)} is no date.", try_="write a date such as 2025-03-05"
+        ) from error
+
+
+def local(instant: datetime | None, zones: ZoneHistory) -> str:
+    """An instant as people of the account read it; "present" for an open end."""
+    if instant is None:
+        return "present"
+    wall = _wall(instant, zones)
+    if wall.second or wall.microsecond:
+        return wall.isoformat(" ")
+    return wall.strftime("%Y-%m-%d %H:%M")
+
+
+def spelled(instant: datetime, zones: ZoneHistory) -> str:
+    """An instant in a sentence: date, time and zone."""
+    wall = _wall(instant, zones)
+    time = (
+        f"{wall:%H:%M}" if not (wall.second or wall.microsecond) else f"{wall:%H:%M:%S}"
+    )
+    return f"{wall.day} {wall:%B} {wall.year} {time} {zones.at(instant)}"
+
+
+def clock(zones: ZoneHistory) -> str:
+    """In which zones the times of an answer are, said once below it."""
+    later = [
+        f"from {_wall(change.effective_at, zones):%Y-%m-%d} in {change.zone}"
+        for change in zones.changes
+    ]
+    return f"Times in {', '.join([zones.first, *later])}."
+
+
+def _wall(instant: datetime, zones: ZoneHistory) -> datetime:
+    return local_time(instant.astimezone(UTC), zones.at(instant))
+
+
+def span(seconds: float) -> str:
+    """A length of time in words: ``9 h 12 min``."""
+    if seconds <= 0:
+        return "-"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes = int(seconds // 60)
+    hours, rest = divmod(minutes, 60)
+    days, left = divmod(hours, 24)
+    if days:
+        return f"{days} d {left} h"
+    return f"{hours} h {rest} min" if hours else f"{minutes} min"

@@ -1,0 +1,338 @@
+"""Lines beside the figures that they bill, and the rows that come of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+from seat_ledger.domain.money import Currency, plain
+from seat_ledger.domain.values import seat_types
+from seat_ledger.projections.billing.audit import causes
+from seat_ledger.projections.billing.audit.contracts import Contract
+from seat_ledger.projections.billing.audit.figures import (
+    Asked,
+    ByType,
+    Touched,
+    family,
+    figures_then,
+)
+from seat_ledger.projections.billing.audit.line_store import Spool
+from seat_ledger.projections.billing.audit.lines import InvoiceLine, Written
+from seat_ledger.projections.billing.audit.matching import Billed, Bundle
+from seat_ledger.projections.billing.audit.verdict import (
+    ZERO,
+    Share,
+    Verdict,
+    cause_of,
+    judge,
+    money,
+)
+from seat_ledger.projections.billing.figures import quantity
+from seat_ledger.projections.periods import PeriodRow
+from seat_ledger.projections.reader import Knowledge, Reader, Row
+
+Rule = tuple[str, str | None]
+NOTHING = Share(ZERO)
+
+
+class Then(NamedTuple):
+    """What a line was held against as known at issue; no `owed`: nothing was known."""
+
+    owed: Fraction | None
+    rule: Rule | None
+    period: PeriodRow | None
+
+
+class Judged(NamedTuple):
+    """A line with what was found of it."""
+
+    billed: Billed
+    rule: Rule
+    owed: Fraction
+    then: Then
+    verdict: Verdict
+    cause: str
+
+
+class Desk:
+    """What the lines of some accounts are held against."""
+
+    def __init__(  # noqa: PLR0913, PLR0917  what the ledger says, and how far it knows
+        self,
+        reader: Reader,
+        spool: Spool,
+        known: Knowledge,
+        upto: datetime,
+        figures: dict[tuple[int, int], ByType],
+        touched: Touched,
+    ) -> None:
+        self.reader, self.spool, self.known, self.upto = reader, spool, known, upto
+        self.figures, self.touched = figures, touched
+
+    # -- what is to be judged ---------------------------------------------------------
+
+    def lines(self, account: str, contract: Contract | None) -> Iterator[Billed]:
+        """An account's lines, those of one figure together from the last one back."""
+        told = self._currency(account, contract) if contract else None
+        bundle: Bundle | None = None
+        for line, place in self.spool.lines(account):
+            label = place["label"]
+            period = contract.period(label, self.known.position) if contract else None
+            said = line._replace(currency=line.currency or told)
+            billed = Billed(said, contract, period, label, place["position"])
+            if bundle is None and place["of_figure"] > 1:
+                whole = self._whole(billed)
+                bundle = Bundle(self.spool, billed, whole, place["of_figure"])
+            if bundle is not None:
+                billed = bundle.next(billed, place["of_invoice"])
+                bundle = bundle if bundle.lines else None
+            yield billed
+
+    def _whole(self, billed: Billed) -> Fraction:
+        """The figure that a line bills, by the line's rule."""
+        figure = self._figure(billed)
+        if figure is None:
+            return ZERO
+        return quantity(figure, *billed.line.rule(_policy(billed.period)))
+
+    def _currency(self, account: str, contract: Contract) -> str | None:
+        """That of lines that say none: of the account's own invoices, if it can be."""
+        told = contract.currency(self.known.position)
+        fits = told and self.spool.places(account) <= Currency.named(told).places
+        return told if fits else None
+
+    def missing(self, account: str, contract: Contract) -> Iterator[Billed]:
+        """What the ledger bills in the audited periods of an account without a line."""
+        told = self._currency(account, contract)
+        for row in self.spool.invoiced(account):
+            period = contract.period(row["label"], self.known.position)
+            if period is None:
+                continue
+            found = self.figures.get((contract.no, period.period_no), {})
+            invoiced = set(row["seat_types"].split(","))
+            for seat_type in sorted(set(found) - invoiced):
+                line = self._absent(account, seat_type, row)
+                line = line._replace(currency=line.currency or told)
+                rule = line.rule((period.mode, period.granularity))
+                if quantity(found[seat_type], *rule) != 0:
+                    yield Billed(line, contract, period, row["label"], row["position"])
+
+    def _absent(self, account: str, seat_type: str, invoiced: Row) -> InvoiceLine:
+        price, currency = self.spool.price(account, seat_type)
+        nothing = Written("0")
+        return InvoiceLine(
+            0, account, invoiced["invoice"], "", invoiced["label"], seat_type, nothing,
+            Written(price or ""), nothing, invoiced["mode"], invoiced["granularity"],
+            currency,
+        )  # fmt: skip
+
+    # -- judging ----------------------------------------------------------------------
+
+    def judged(self, batch: Sequence[Billed]) -> list[Row]:
+        """The rows of the answer for some lines."""
+        counted = self._counted_then(batch)
+        found = [self._judge(billed, counted) for billed in batch]
+        entries = self._entries(found)
+        return [
+            self._row(one, events) for one, events in zip(found, entries, strict=True)
+        ]
+
+    def _figure(self, billed: Billed) -> Row | None:
+        if billed.period is None:
+            return None
+        place = (billed.period.account_no, billed.period.period_no)
+        return self.figures.get(place, {}).get(billed.line.seat_type)
+
+    def _then(self, billed: Billed) -> PeriodRow | None:
+        if billed.contract is None:
+            return None
+        return billed.contract.period(billed.label, billed.position)
+
+    def _is_same(self, billed: Billed, then: PeriodRow) -> bool:
+        """Whether nothing was recorded since that could touch the figure."""
+        now = billed.period
+        if now is None or _bounds(now) != _bounds(then):
+            return False
+        rules = {family(billed.line.rule(_policy(row))[0]) for row in (now, then)}
+        return all(
+            self.touched.last(now, billed.line.seat_type, kind) <= billed.position
+            for kind in rules
+        )
+
+    def _counted_then(
+        self, batch: Iterable[Billed]
+    ) -> dict[tuple[int, str, int], ByType]:
+        """The figures that are not the same now, as known at issue."""
+        asked: dict[tuple[int, str, int], Asked] = {}
+        for billed in batch:
+            then = self._then(billed)
+            if then is not None and not self._is_same(billed, then):
+                assert billed.contract is not None
+                asked[_key(billed)] = Asked(billed.contract, then, billed.position)
+        found = figures_then(self.reader, list(asked.values()))
+        return dict(zip(asked, found, strict=True))
+
+    def _judge(
+        self, billed: Billed, counted: dict[tuple[int, str, int], ByType]
+    ) -> Judged:
+        line = billed.line
+        rule = line.rule(_policy(billed.period))
+        figure = self._figure(billed)
+        whole = self._whole(billed)
+        then = self._owed_then(billed, figure, (rule, whole), counted)
+        now, was = self._shares(billed, whole, then.owed)
+        verdict = self._verdict(line, now, whole)
+        if billed.is_paid and verdict.matches:
+            now, was = NOTHING, was and NOTHING
+            verdict = self._verdict(line, now, whole)
+        before: Verdict | None = verdict
+        if was is None:
+            before = None
+        elif was.owed != now.owed:
+            before = self._verdict(line, was, then.owed or ZERO)
+        if billed.is_missing and before is not None and was is not None:
+            right = before.ledger_amount == 0 and was.owed == 0
+            before = before._replace(word="match" if right else "missing")
+        cause = cause_of(verdict, before)
+        at_issue = then._replace(owed=was and was.owed)
+        return Judged(billed, rule, now.owed, at_issue, verdict, cause)
+
+    @staticmethod
+    def _shares(
+        billed: Billed, whole: Fraction, whole_then: Fraction | None
+    ) -> tuple[Share, Share | None]:
+        """What the ledger owes a line now, and owed it as known at issue."""
+        line = billed.line
+        places = Currency.named(line.currency).places
+        now = Share(whole)
+        if billed.shares is not None:
+            now = billed.shares.share(line, whole, places, first=billed.is_first)
+        if whole_then is None or billed.shares_then is None:
+            return now, None if whole_then is None else Share(whole_then)
+        first = billed.is_first_then
+        then = billed.shares_then.share(line, whole_then, places, first=first)
+        return now, then
+
+    def _owed_then(
+        self,
+        billed: Billed,
+        figure: Row | None,
+        now: tuple[Rule, Fraction],
+        counted: dict[tuple[int, str, int], ByType],
+    ) -> Then:
+        """The figure as known at issue."""
+        contract = billed.contract
+        if contract is None:
+            return Then(ZERO, None, None)
+        if not contract.facts(billed.position).known:
+            return Then(None, None, None)
+        then = self._then(billed)
+        if then is None:
+            return Then(ZERO, None, None)
+        rule = billed.line.rule(_policy(then))
+        key = _key(billed)
+        if key not in counted and rule == now[0]:
+            return Then(now[1], rule, then)
+        row = counted[key].get(billed.line.seat_type) if key in counted else figure
+        return Then(quantity(row, *rule) if row else ZERO, rule, then)
+
+    @staticmethod
+    def _verdict(line: InvoiceLine, share: Share, whole: Fraction) -> Verdict:
+        """Hold a line against its share of a whole figure."""
+        places = Currency.named(line.currency).places
+        verdict = judge(line, share, places, is_billed=whole != 0)
+        return verdict._replace(word="missing") if line.no == 0 else verdict
+
+    # -- what explains it -------------------------------------------------------------
+
+    def _entries(self, found: Sequence[Judged]) -> list[list[int]]:
+        """The positions that explain each difference."""
+        entries: list[list[int]] = [[] for _ in found]
+        for later, ask in ((True, causes.since), (False, causes.own)):
+            places = [
+                n
+                for n, one in enumerate(found)
+                if _is_explainable(one) and (one.cause == "corrected_later") is later
+            ]
+            if places:
+                asked = [_question(found[n]) for n in places]
+                told = ask(self.reader, asked, self.known)
+                for n, positions in zip(places, told, strict=True):
+                    entries[n] = positions
+        for n, one in enumerate(found):
+            if one.cause == "corrected_later":
+                entries[n] = sorted({*entries[n], *self._of_contract(one)})
+        return entries
+
+    def _of_contract(self, one: Judged) -> Iterator[int]:
+        """What changed the period or the rule itself since the issue."""
+        contract, now, then = one.billed.contract, one.billed.period, one.then
+        if contract is None:
+            return
+        topics = []
+        if now is None or then.period is None:
+            topics = ["AccountOpened", "ContractRenewed"]
+        else:
+            if _bounds(now) != _bounds(then.period):
+                topics.append("TimeZoneChanged")
+            if one.rule != then.rule:
+                topics.append("BillingPolicyChanged")
+        yield from contract.between(one.billed.position, self.known.position, *topics)
+
+    # -- the row ----------------------------------------------------------------------
+
+    def _row(self, one: Judged, events: list[int]) -> Row:
+        billed, line, verdict = one.billed, one.billed.line, one.verdict
+        currency = Currency.named(line.currency)
+        priced = bool(line.unit_price.text)
+        period = billed.period
+        return {
+            "invoice": line.invoice,
+            "account": line.account,
+            "period": period.label.isoformat() if period else line.period,
+            "seat_type": line.seat_type,
+            "invoiced_quantity": plain(line.quantity.value),
+            "ledger_quantity": plain(one.owed),
+            "ledger_quantity_at_issue": plain(one.then.owed or ZERO),
+            "invoiced_amount": money(line.amount.value, currency),
+            "ledger_amount": money(verdict.ledger_amount, currency) if priced else None,
+            "difference": money(verdict.difference, currency) if priced else None,
+            "verdict": verdict.word,
+            "cause": one.cause,
+            "events": events,
+            "line": line.no or None,
+            "issued_position": billed.position,
+            "mode": one.rule[0],
+            "granularity": one.rule[1],
+            "unit_price": money(line.unit_price.value, currency) if priced else None,
+            "currency": line.currency,
+            "complete": period.ends <= self.upto if period else None,
+        }
+
+
+def _policy(period: PeriodRow | None) -> Rule:
+    return (period.mode, period.granularity) if period else ("contracted", "day")
+
+
+def _bounds(period: PeriodRow | None) -> tuple[Any, ...]:
+    return (period.starts, period.ends, period.day_starts) if period else ()
+
+
+def _key(billed: Billed) -> tuple[int, str, int]:
+    number = billed.contract.no if billed.contract else 0
+    return number, billed.label, billed.position
+
+
+def _is_explainable(one: Judged) -> bool:
+    known = one.billed.line.seat_type in seat_types()
+    return not one.verdict.matches and known and one.billed.period is not None
+
+
+def _question(one: Judged) -> causes.Question:
+    period = one.billed.period
+    assert period is not None
+    return causes.Question(
+        period, one.billed.line.seat_type, family(one.rule[0]), one.billed.position
+    )

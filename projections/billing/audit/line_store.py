@@ -1,0 +1,193 @@
+"""Invoice lines and answers on the disk: a file of any size takes the same memory.
+
+It is a temporary database without a name; the system removes it when it is closed.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator
+from itertools import count
+from types import TracebackType
+from typing import Any, Self
+
+from seat_ledger.domain.values import iso
+from seat_ledger.errors import LedgerError
+from seat_ledger.projections.billing.audit.lines import InvoiceLine, Part, Written
+from seat_ledger.projections.engine.sql_files import queries
+from seat_ledger.projections.reader import Row
+
+_SQL = {
+    name: sql.decode() for name, sql in queries("billing/audit", "spool.sql").items()
+}
+_SETTINGS = ("journal_mode = OFF", "synchronous = OFF", "cache_size = -24000")
+
+
+class DiskFull(LedgerError):
+    """The lines of the file could not be put aside on the disk."""
+
+    code = "disk_full"
+
+
+class Spool:
+    """The lines of one file, and what was found of them."""
+
+    def __init__(self) -> None:
+        self.database = sqlite3.connect("", isolation_level=None)
+        self.database.row_factory = sqlite3.Row
+        for setting in _SETTINGS:
+            self.database.execute(f"PRAGMA {setting}")
+        self.database.executescript(_SQL["tables"])
+        self.missing = count(1 << 40)
+
+    def __enter__(self) -> Self:
+        """Return the spool itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Remove the file. Raises DiskFull where that is what went wrong."""
+        self.database.close()
+        if isinstance(error, sqlite3.OperationalError):
+            raise DiskFull(
+                f"The lines could not be put aside on the disk: {error}.",
+                try_="make room in the folder for temporary files, or name another "
+                "with TMPDIR",
+            ) from error
+
+    def _ask(self, name: str, **given: Any) -> Iterator[sqlite3.Row]:
+        yield from self.database.execute(_SQL[name], given)
+
+    def keep(self, lines: Iterable[InvoiceLine]) -> int:
+        """Put the lines aside; return how many."""
+        rows = (_flat(line) for line in lines)
+        self.database.execute("BEGIN")
+        made = self.database.executemany(_SQL["keep"], rows).rowcount
+        self.database.execute("COMMIT")
+        self.database.execute(_SQL["indexes"])
+        return max(made, 0)
+
+    def accounts(self) -> Iterator[str]:
+        """The accounts of the file, by key."""
+        for row in self._ask("accounts"):
+            yield row["account"]
+
+    def issues(self) -> Iterator[str]:
+        """Every way in which the file says when an invoice was issued."""
+        for row in self._ask("issues"):
+            yield row["issued"]
+
+    def said(self, account: str) -> Iterator[tuple[str, str, int]]:
+        """What an account's lines say of periods and issues, with a line of each."""
+        for row in self._ask("said", account=account):
+            yield row["kind"], row["said"], row["no"]
+
+    def forget(self) -> None:
+        """Forget what other accounts' lines mean."""
+        self.database.execute(_SQL["forget"])
+
+    def mean(self, meanings: Iterable[tuple[str, str, str, Any]]) -> None:
+        """Say what some accounts' periods and times of issue stand for."""
+        self.database.execute("BEGIN")
+        self.database.executemany(_SQL["mean"], meanings)
+        self.database.execute("COMMIT")
+
+    def lines(self, account: str) -> Iterator[tuple[InvoiceLine, Row]]:
+        """An account's lines: of one figure and rule together, from the last back.
+
+        Beside each its `label`, `position` of issue, and how many lines bill its figure
+        (`of_figure`), and in the same invoice (`of_invoice`).
+        """
+        for row in self._ask("lines", account=account):
+            yield _line(row), {key: row[key] for key in _PLACE}
+
+    def of_figure(self, line: InvoiceLine, label: str) -> Iterator[Part]:
+        """What the lines of a line's figure bill, from the last, by invoice."""
+        yield from self._parts("of_figure", line, label=label)
+
+    def of_invoice(
+        self, line: InvoiceLine, label: str, position: int
+    ) -> Iterator[Part]:
+        """The same of the line's invoice alone, issued at a position."""
+        alone = {"label": label, "position": position, "invoice": line.invoice}
+        yield from self._parts("of_invoice", line, **alone)
+
+    def _parts(self, name: str, line: InvoiceLine, **given: Any) -> Iterator[Part]:
+        same = {key: getattr(line, key) for key in _SAME}
+        for row in self._ask(name, **same, **given):
+            invoice = row["position"], row["invoice"]
+            yield Part(
+                invoice,
+                Written(row["quantity"]),
+                Written(row["unit_price"]),
+                Written(row["amount"]),
+                bool(row["corrects"]),
+            )
+
+    def places(self, account: str) -> int:
+        """The most places that an account's amounts without a currency need."""
+        return max(int(row["places"]) for row in self._ask("places", account=account))
+
+    def invoiced(self, account: str) -> list[Row]:
+        """The periods of an account that were invoiced, each with its first invoice."""
+        return [dict(row) for row in self._ask("invoiced", account=account)]
+
+    def price(self, account: str, seat_type: str) -> tuple[str | None, str | None]:
+        """What a type costs by another line of the account, and the currency."""
+        given = {"account": account, "seat_type": seat_type}
+        for row in self._ask("price", **given):
+            return row["unit_price"], row["currency"]
+        for row in self._ask("currency", account=account):
+            return None, row["currency"]
+        return None, None
+
+    def tell(self, rows: Iterable[Row]) -> None:
+        """Keep rows of the answer; those without a line stand behind the others."""
+        told = [
+            (
+                row["account"],
+                row["verdict"] != "match",
+                json.dumps(row, default=_plain, ensure_ascii=False),
+                row["line"] or next(self.missing),
+            )
+            for row in rows
+        ]
+        self.database.execute("BEGIN")
+        self.database.executemany(_SQL["tell"], told)
+        self.database.execute("COMMIT")
+
+    def answers(self, *, findings: bool = False) -> Iterator[Row]:
+        """The rows of the answer in order; or those alone that are findings."""
+        for row in self._ask("answers", findings=int(findings)):
+            yield json.loads(row["told"])
+
+    def answers_of(self, account: str) -> Iterator[Row]:
+        """The rows of the answer about one account."""
+        for row in self._ask("answers_of", account=account):
+            yield json.loads(row["told"])
+
+
+_PLACE = ("label", "position", "of_figure", "of_invoice")
+_SAME = ("account", "seat_type", "mode", "granularity")
+
+
+def _flat(line: InvoiceLine) -> tuple[Any, ...]:
+    return tuple(cell.text if isinstance(cell, Written) else cell for cell in line)
+
+
+def _line(row: sqlite3.Row) -> InvoiceLine:
+    written = {
+        name: Written(row[name]) for name in ("quantity", "unit_price", "amount")
+    }
+    rest: Row = {name: row[name] for name in InvoiceLine._fields if name not in written}
+    rest["corrects"] = bool(rest["corrects"])
+    return InvoiceLine(**{**rest, **written})
+
+
+def _plain(value: Any) -> str:
+    return iso(value)

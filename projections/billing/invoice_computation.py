@@ -1,0 +1,373 @@
+"""Computing an invoice: what its period comes to, and what became of earlier ones.
+
+A correction is what an invoiced period comes to now, less what was issued for it
+(R43); it is computed for every type of which something was recorded since the last
+invoice that shows inside the period, whether it changes an amount or not (R44, R45).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from fractions import Fraction
+from typing import NamedTuple, Self
+
+from seat_ledger.domain.calendar import TZDATA_VERSION, BillingPeriod
+from seat_ledger.domain.invoice_draft import Figure, InvoiceDraft, InvoiceRequest
+from seat_ledger.domain.money import exactly, places_of, rounded
+from seat_ledger.domain.values import FOREVER, as_word, iso, seat_types
+from seat_ledger.errors import NotFound
+from seat_ledger.projections.billing.figures import as_known, quantity
+from seat_ledger.projections.billing.intervals import (
+    Interval,
+    Reversal,
+    Span,
+    changes,
+    holdings,
+    lives,
+    reach,
+    reversals,
+)
+from seat_ledger.projections.billing.invoices import (
+    Balance,
+    Issued,
+    Line,
+    balances,
+    figures_at,
+    issued,
+)
+from seat_ledger.projections.periods import row_of
+from seat_ledger.projections.reader import AccountFacts, Knowledge, Reader, Row
+
+
+class Basis(NamedTuple):
+    """On what an invoice is computed: the bounds and the rule of its period."""
+
+    period: BillingPeriod
+    mode: str
+    granularity: str | None
+    tzdata: str
+
+
+def draft(reader: Reader, request: InvoiceRequest) -> InvoiceDraft:
+    """The invoice that is asked for, with all that is known at the reader's head."""
+    known = reader.knowledge()
+    account = reader.account(request.account, known)
+    period = account.calendar.period_named(request.period.isoformat())
+    if period is None:
+        raise NotFound(
+            "unknown_period",
+            f"{account.key} has no billing period {request.period}.",
+            try_=f"seat-ledger billing periods --account {as_word(account.key)}",
+        )
+    policy = account.policy_at(period.starts)
+    basis = Basis(period, *policy, TZDATA_VERSION)
+    before = issued(reader, account, known.position)
+    return computed(reader, account, request, known, basis, before)
+
+
+def reproduced(reader: Reader, one: Issued) -> Issued:
+    """An issued invoice, computed anew from what was known at its cut-off (R61).
+
+    By the policy that it names, in the bounds and local dates that it keeps: zone data
+    of today has no part in it. Of an invoice that keeps no dates the bounds are
+    computed anew, unless they came from other zone data than the program has now.
+    """
+    known = reader.knowledge(one.cut_off)
+    account = reader.account(one.account, known)
+    label, currency = one.period.label, one.currency.code
+    assert currency is not None
+    request = InvoiceRequest(one.account, one.invoice, label, one.unit_prices, currency)
+    period = one.period
+    if period.runs is None and one.tzdata == TZDATA_VERSION:
+        period = account.calendar.period_named(label.isoformat()) or period
+    basis = Basis(period, one.mode, one.granularity, one.tzdata)
+    before = issued(reader, account, one.position - 1)
+    anew = computed(reader, account, request, known, basis, before)
+    return one._replace(
+        period=period,
+        digest=anew.digest,
+        lines=tuple(_line(figure) for figure in anew.lines()),
+        corrections=tuple(
+            {
+                "period": left_out.period.isoformat(),
+                "seat_type": left_out.seat_type,
+                "quantity": exactly(left_out.quantity),
+                "amount": rounded(Fraction(0), one.currency.places),
+                "entries": list(left_out.entries),
+            }
+            for left_out in anew.corrections()
+        ),
+    )
+
+
+def _line(figure: Figure) -> Line:
+    return Line(
+        figure.kind,
+        figure.period,
+        figure.seat_type,
+        figure.quantity,
+        figure.unit_price,
+        figure.amount,
+        figure.entries,
+    )
+
+
+def differences(one: Issued, other: Issued) -> list[str]:
+    """In what an invoice and its recomputation differ, in words."""
+    return [
+        name.replace("_", " ")
+        for name, was, now in zip(Issued._fields, one, other, strict=True)
+        if was != now
+    ]
+
+
+def computed(  # noqa: PLR0913, PLR0917  what is asked, and on what it is computed
+    reader: Reader,
+    account: AccountFacts,
+    request: InvoiceRequest,
+    known: Knowledge,
+    basis: Basis,
+    before: Sequence[Issued],
+) -> InvoiceDraft:
+    """The figures of a period, and of what became of the periods invoiced before."""
+    period = basis.period
+    rows = as_known(reader, [row_of(account, period)], known)
+    figures = [
+        _of_period(request, row, quantity(row, basis.mode, basis.granularity))
+        for row in rows
+    ]
+    figures += corrections(reader, account, request, known, before)
+    return InvoiceDraft(
+        period.label,
+        period.starts,
+        period.ends,
+        basis.mode,
+        basis.granularity,
+        known.position,
+        basis.tzdata,
+        _digest(reader, account, request, known, basis, before),
+        tuple(figures),
+    )
+
+
+def _of_period(request: InvoiceRequest, row: Row, exact: Fraction) -> Figure:
+    seat_type = str(row["seat_type"])
+    price = request.unit_prices.get(seat_type)
+    amount = None
+    if price is not None:
+        amount = rounded(exact * Fraction(price), places_of(request.currency))
+    return Figure("period", request.period, seat_type, exact, price, amount)
+
+
+def corrections(
+    reader: Reader,
+    account: AccountFacts,
+    request: InvoiceRequest,
+    known: Knowledge,
+    before: Sequence[Issued],
+) -> list[Figure]:
+    """What was recorded since the last invoice does to the periods invoiced so far."""
+    if not before:
+        return []
+    found = []
+    balance = balances(before)
+    for late in touched(reader, account, before, known):
+        now = figures_at(reader, account, late.invoice, known)
+        for seat_type in late.entries:
+            so_far = balance.get((late.invoice.period.label, seat_type))
+            exact = now.get(seat_type, Fraction(0))
+            found.append(_correction(request, late, seat_type, exact, so_far))
+    return found
+
+
+def _correction(
+    request: InvoiceRequest,
+    late: Late,
+    seat_type: str,
+    now: Fraction,
+    so_far: Balance | None,
+) -> Figure:
+    """Amount now less the amounts issued, at the price of the issued line (R43)."""
+    price = so_far.unit_price if so_far else request.unit_prices.get(seat_type)
+    more = now - (so_far.quantity if so_far else 0)
+    amount = None
+    currency = late.invoice.currency
+    if price is not None:
+        total = Fraction(currency.amount(now, Fraction(price)))
+        left = total - (so_far.amount if so_far else 0)
+        amount = rounded(left, currency.places)
+    changed = late.entries[seat_type]
+    counted = changed.counted(late.invoice.mode)
+    # What changes no amount is listed with all that was said late (R44, R45).
+    entries = counted if amount is not None and Fraction(amount) else changed.entries
+    return Figure(
+        "correction",
+        late.invoice.period.label,
+        seat_type,
+        more,
+        price,
+        amount,
+        tuple(sorted(entries or changed.entries)),
+    )
+
+
+class Changed(NamedTuple):
+    """The late entries that show inside a period: of contracts, and of holdings."""
+
+    of_lives: set[int]
+    of_holdings: set[int]
+
+    @property
+    def entries(self) -> set[int]:
+        """All of them."""
+        return self.of_lives | self.of_holdings
+
+    def counted(self, mode: str) -> set[int]:
+        """Those that a counting mode looks at (R13)."""
+        return self.of_lives if mode == "contracted" else self.of_holdings
+
+
+class Late(NamedTuple):
+    """An invoiced period of which something was recorded late, by seat type."""
+
+    invoice: Issued
+    entries: dict[str, Changed]
+
+
+def touched(
+    reader: Reader,
+    account: AccountFacts,
+    before: Sequence[Issued],
+    known: Knowledge,
+) -> Iterator[Late]:
+    """The periods invoiced so far that something recorded since then shows in.
+
+    The last invoice saw all that was known at its cut-off, of every earlier one too.
+    """
+    since = reader.knowledge(before[-1].cut_off)
+    earliest = reach(reader, account.no, since, known)
+    if earliest is None:
+        return
+    reached = sorted(
+        (one for one in before if one.period.ends > earliest),
+        key=lambda one: one.period.starts,
+    )
+    if not reached:
+        return
+    ends = max(one.period.ends for one in reached)
+    starts = min(earliest, reached[0].period.starts)
+    span = Span(account.no, seat_types(), starts, ends)
+    was = [_by_type(find(reader, span, since)) for find in (lives, holdings)]
+    now = [_by_type(find(reader, span, known)) for find in (lives, holdings)]
+    between = reversals(reader, account.no, since, known)
+    for one in reached:
+        found = _changed(was, now, between, one.period, since.position)
+        if found:
+            yield Late(one, found)
+
+
+_ByType = dict[str, list[Interval]]
+
+
+def _by_type(found: Sequence[Interval]) -> _ByType:
+    of_type: _ByType = {}
+    for one in found:
+        of_type.setdefault(one.seat_type, []).append(one)
+    return of_type
+
+
+def _changed(
+    was: list[_ByType],
+    now: list[_ByType],
+    between: Sequence[Reversal],
+    period: BillingPeriod,
+    since: int,
+) -> dict[str, Changed]:
+    """By type: what shows inside a period, of lives and of holdings."""
+    found = {}
+    within = period.starts, period.ends
+    for seat_type in sorted({one for side in (*was, *now) for one in side}):
+        of_lives, of_holdings = (
+            changes(
+                before.get(seat_type, ()), after.get(seat_type, ()), between, within,
+                since,
+            )
+            for before, after in zip(was, now, strict=True)
+        )  # fmt: skip
+        changed = Changed(of_lives, of_holdings)
+        if changed.entries:
+            found[seat_type] = changed
+    return found
+
+
+def _digest(  # noqa: PLR0913, PLR0917  all that an invoice is computed from
+    reader: Reader,
+    account: AccountFacts,
+    request: InvoiceRequest,
+    known: Knowledge,
+    basis: Basis,
+    before: Sequence[Issued],
+) -> str:
+    """SHA-256 of what the invoice is computed from (R60).
+
+    The request, the bounds, dates and rule, the cut-off, the intervals that lie in
+    the period with their entries, and the digests of the invoices issued before.
+    """
+    span = Span(account.no, seat_types(), basis.period.starts, basis.period.ends)
+    inputs = {
+        **request._asdict(),
+        "unit_prices": dict(sorted(request.unit_prices.items())),
+        "from": basis.period.starts,
+        "until": basis.period.ends,
+        "time_zone": basis.period.zone,
+        "dates": [start for _, start in basis.period.days],
+        "mode": basis.mode,
+        "granularity": basis.granularity,
+        "tzdata": basis.tzdata,
+        "cut_off": known.position,
+        "lives": [list(one) for one in lives(reader, span, known)],
+        "holdings": [list(one) for one in holdings(reader, span, known)],
+        "issued": [[one.invoice, one.digest] for one in before],
+    }
+    text = json.dumps(inputs, default=_plain, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _plain(value: object) -> str:
+    if value == FOREVER:
+        return "present"
+    return iso(value) if isinstance(value, datetime) else str(value)
+
+
+class Drafting:
+    """Computes the invoices that the write side asks for, one after the other.
+
+    Its reader is opened when it is first needed, caught up to the head each time, and
+    holds no snapshot in between.
+    """
+
+    def __init__(self, open_reader: Callable[[], Reader]) -> None:
+        self.open_reader = open_reader
+        self.reader: Reader | None = None
+
+    def __call__(self, request: InvoiceRequest) -> InvoiceDraft:
+        """The figures at the store's head."""
+        if self.reader is None:
+            self.reader = self.open_reader()
+        else:
+            self.reader.catch_up()
+        found = draft(self.reader, request)
+        self.reader.connection.execute("COMMIT")
+        return found
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the reader."""
+        if self.reader is not None:
+            self.reader.connection.close()

@@ -1,0 +1,1 @@
+"""How projections are made, kept up to date, rebuilt and checked."""

@@ -1,0 +1,130 @@
+"""An account's contract out of its events, checked as they are read (R74)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from datetime import UTC, date
+from uuid import UUID
+
+from seat_ledger.domain.calendar import BillingCalendar, ZoneChange, ZoneHistory, zone
+from seat_ledger.domain.values import COUNTING_MODES, account_id
+from seat_ledger.errors import NotFound
+from seat_ledger.projections.contracts import AccountFacts, Policy, Row
+from seat_ledger.projections.engine.decode import UnreadableEvent, not_readable
+from seat_ledger.projections.engine.set_aside import StoredOrigin
+
+_YEARS = range(1900, 2901)
+"""In which a contract may begin, so that all its periods are in the calendar."""
+
+
+def facts_of(
+    rows: Sequence[Row], known: int, reversed_: Collection[int] = ()
+) -> AccountFacts:
+    """An account from its contract's events, in the order of recording.
+
+    Events after `known`, and policies among `reversed_`, are left out. Raises
+    UnreadableEvent at the first that no calendar can be made of (R74).
+    """
+    opened = rows[0]
+    said = opened["details"]
+    later = [row for row in rows[1:] if row["position"] <= known]
+    for row in (opened, *later):
+        _check(row, opened)
+    in_effect = sorted(later, key=lambda row: (row["effective_at"], row["position"]))
+    zones = ZoneHistory(
+        said["time_zone"],
+        tuple(
+            ZoneChange(row["effective_at"].astimezone(UTC), row["details"]["time_zone"])
+            for row in in_effect
+            if row["topic"] == "TimeZoneChanged"
+        ),
+    )
+    calendar = BillingCalendar(
+        date.fromisoformat(said["term_start"]),
+        said["term_months"],
+        said["billing_cycle_months"],
+        zones,
+    )
+    return AccountFacts(
+        opened["position"],
+        account_id(said["account_key"]),
+        said["account_key"],
+        said["name"],
+        opened["position"] <= known,
+        opened["effective_at"].astimezone(UTC),
+        calendar,
+        sum(1 for row in later if row["topic"] == "ContractRenewed"),
+        tuple(
+            Policy(
+                row["effective_at"].astimezone(UTC),
+                row["details"]["mode"],
+                row["details"].get("granularity"),
+                row["position"],
+            )
+            for row in in_effect
+            if row["topic"] == "BillingPolicyChanged"
+            and row["position"] not in reversed_
+        ),
+    )
+
+
+def _check(row: Row, opened: Row) -> None:
+    """Raise UnreadableEvent for an event whose details are not what its type says."""
+    check = _CHECKS.get(row["topic"])
+    try:
+        if check is not None:
+            check(row["details"])
+    except (ValueError, NotFound) as error:
+        raise _unreadable(row, opened, str(error)) from error
+
+
+def _unreadable(row: Row, opened: Row, reason: str) -> UnreadableEvent:
+    said = opened["details"]
+    key = said.get("account_key") if isinstance(said, dict) else None
+    account = key if isinstance(key, str) else f"number {opened['position']}"
+    origin = StoredOrigin(
+        row["topic"], UUID(int=0), 0, opened["position"], None, account
+    )
+    return not_readable(
+        row["position"], reason.rstrip("."), origin, projection="billing_period"
+    )
+
+
+def _check_opening(said: Row) -> None:
+    for name in ("account_key", "name"):
+        _text(said, name)
+    _check_zone(said)
+    _number(said, "term_months", 240)
+    _number(said, "billing_cycle_months", 120)
+    if date.fromisoformat(_text(said, "term_start")).year not in _YEARS:
+        raise ValueError("its term_start lies beyond the calendar")
+
+
+def _check_zone(said: Row) -> None:
+    zone(_text(said, "time_zone"))
+
+
+def _check_policy(said: Row) -> None:
+    mode, granularity = _text(said, "mode"), said.get("granularity")
+    if granularity not in COUNTING_MODES.get(mode, ()):
+        raise ValueError(f"there is no counting by {mode}, {granularity}")
+
+
+_CHECKS: dict[str, Callable[[Row], None]] = {
+    "AccountOpened": _check_opening,
+    "TimeZoneChanged": _check_zone,
+    "BillingPolicyChanged": _check_policy,
+}
+
+
+def _text(said: Row, name: str) -> str:
+    value = said.get(name)
+    if not isinstance(value, str):
+        raise ValueError(f"its {name} is no text")  # noqa: TRY004  of the event
+    return value
+
+
+def _number(said: Row, name: str, most: int) -> None:
+    value = said.get(name)
+    if type(value) is not int or not 1 <= value <= most:
+        raise ValueError(f"its {name} is no number from 1 to {most}")

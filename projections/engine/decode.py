@@ -1,0 +1,225 @@
+"""The event log, decoded: the one step that reads stored states.
+
+What cannot be read is named with its position (R74): an unknown type or version, and a
+version that does not follow its stream's last, at once; anything else by halving the
+range in which it fails. Accounts that are set aside are left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+
+from seat_ledger.errors import IntegrityFailure
+from seat_ledger.projections.engine.set_aside import EVERYTHING, StoredOrigin, origin_of
+from seat_ledger.projections.engine.sql_files import queries
+from seat_ledger.projections.engine.user_directory import (
+    Entry,
+    Unreadable,
+    entries,
+    fill_directory,
+)
+
+_Connection = psycopg.Connection[Any]
+
+STEPS = (
+    ("accounts", "account"),
+    ("users", "person"),
+    ("journal", "journal"),
+)
+_UNREADABLE = (
+    psycopg.DataError,
+    psycopg.IntegrityError,
+    psycopg.errors.ProgramLimitExceeded,
+    psycopg.errors.StatementTooComplex,
+)
+
+
+BEGUN_BEFORE = "its stream has begun before"
+Scope = Mapping[str, Any]
+"""What of a range is decoded: see :mod:`seat_ledger.projections.engine.set_aside`."""
+
+
+class UnreadableEvent(IntegrityFailure):
+    """An event of the store cannot be read (R74)."""
+
+    code = "unreadable_event"
+    exit_code = 1
+
+    @property
+    def position(self) -> int:
+        """The event's position."""
+        return int(self.details["position"])
+
+    @property
+    def reason(self) -> str:
+        """Why it cannot be read."""
+        return str(self.details["reason"])
+
+
+def decode(
+    connection: _Connection,
+    after: int,
+    upto: int,
+    steps: Any = STEPS,
+    scope: Scope = EVERYTHING,
+) -> dict[str, int]:
+    """Decode the events of ``(after, upto]``; return the rows made by each step.
+
+    The connection's search path is the generation's, and a transaction is open.
+    Raises UnreadableEvent, leaving nothing of the range.
+    """
+    made = {}
+    given = {**scope, "after": after, "upto": upto}
+    for room, table in steps:
+        statement = queries(room, "decode.sql")[table]
+        with naming_unreadable(connection, statement, given, table):
+            made[table] = connection.execute(statement, given).rowcount
+    return made
+
+
+@contextmanager
+def naming_unreadable(
+    connection: _Connection, statement: bytes, given: dict[str, Any], table: str
+) -> Iterator[None]:
+    """Where what is done of a range fails, say at which event.
+
+    `statement` is what fails, and is tried on parts of the range that is `given`.
+    Raises UnreadableEvent.
+    """
+    try:
+        with connection.transaction():
+            yield
+    except _UNREADABLE as error:
+        depends = isinstance(error, psycopg.errors.UniqueViolation)
+        position = _locate(connection, statement, given, whole=depends)
+        first = given["after"] if depends else position - 1
+        own = {**given, "after": first, "upto": position}
+        cause = _failure(connection, statement, own) or error
+        alone = {**given, "after": position - 1, "upto": position}
+        check_readable(connection, alone, table, versions=False)
+        raise unreadable(connection, position, _reason(cause), table) from error
+
+
+def open_persons(
+    connection: _Connection, after: int, upto: int, account_no: int | None = None
+) -> int:
+    """Fill the directory with who was added in ``(after, upto]``; how many.
+
+    Of one account, where it is named. The persons themselves are decoded already.
+    Raises UnreadableEvent.
+    """
+    try:
+        return fill_directory(connection, after, upto, account_no)
+    except Unreadable as error:
+        told = (error.position, str(error), "user_directory")
+        raise unreadable(connection, *told) from error
+
+
+def persons(connection: _Connection, after: int, upto: int) -> list[Entry]:
+    """Who was added in ``(after, upto]``, opened. Raises UnreadableEvent."""
+    try:
+        return entries(connection, after, upto, upto - after)
+    except Unreadable as error:
+        told = (error.position, str(error), "user_directory")
+        raise unreadable(connection, *told) from error
+
+
+def check_readable(
+    connection: _Connection,
+    given: Mapping[str, Any],
+    projection: str = "journal",
+    *,
+    versions: bool = True,
+) -> None:
+    """Raise UnreadableEvent at the first event of an unknown type or version.
+
+    With `versions` also at the first with a version that does not follow.
+    """
+    rows = connection.execute(queries("journal", "decode.sql")["unreadable"], given)
+    for position, known, version, last_version in rows:
+        if not known:
+            reason = "this program does not know its type or version"
+        elif versions:
+            reason = (
+                f"its version in the stream is {version}, which does not follow "
+                f"{last_version}, the version before it"
+            )
+        else:
+            continue
+        raise unreadable(connection, position, reason, projection)
+
+
+def _locate(
+    connection: _Connection, statement: bytes, given: dict[str, Any], *, whole: bool
+) -> int:
+    """The first position at which a step of the decoding fails.
+
+    Where it depends on what stands before, the `whole` range is tried from its start.
+    """
+    after, upto = given["after"], given["upto"]
+    while upto - after > 1:
+        middle = (after + upto) // 2
+        begins = given["after"] if whole else after
+        part = {**given, "after": begins, "upto": middle}
+        if _failure(connection, statement, part) is not None:
+            upto = middle
+        else:
+            after = middle
+    return int(upto)
+
+
+def _failure(
+    connection: _Connection, statement: bytes, given: dict[str, Any]
+) -> psycopg.Error | None:
+    try:
+        with connection.transaction(force_rollback=True):
+            connection.execute(statement, given)
+    except _UNREADABLE as error:
+        return error
+    return None
+
+
+def unreadable(
+    connection: _Connection, position: int, reason: str, projection: str
+) -> UnreadableEvent:
+    """What to say of an event that cannot be read."""
+    origin = origin_of(connection, position)
+    return not_readable(position, reason, origin, projection=projection)
+
+
+def not_readable(
+    position: int, reason: str, origin: StoredOrigin, *, projection: str
+) -> UnreadableEvent:
+    """The same of an event whose origin is known."""
+    account = origin.account_key
+    stream = f"stream {origin.stream}, version {origin.version}"
+    of = f"account {account}" if account else f"{stream}, of no account"
+    return UnreadableEvent(
+        f"The event at position {position} ({origin.topic}, {of}) cannot be read: "
+        f"{reason}."
+        + ("" if account else " The projections stop before it; nothing is skipped."),
+        try_="use the program version that wrote it, or restore the event from a "
+        "backup",
+        position=position,
+        topic=origin.topic,
+        account=account,
+        reason=reason,
+        projection=projection,
+    )
+
+
+def _reason(error: psycopg.Error) -> str:
+    told = error.diag.message_primary or str(error)
+    if isinstance(error, psycopg.errors.CheckViolation):
+        if error.diag.constraint_name == "journal_is_in_time":
+            return "its effective time lies beyond the calendar"
+        return "something that its type needs is missing"
+    if isinstance(error, psycopg.errors.UniqueViolation):
+        return BEGUN_BEFORE
+    if isinstance(error, psycopg.errors.NotNullViolation):
+        return f"its {error.diag.column_name} is missing or unknown"
+    return told

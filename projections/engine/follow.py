@@ -1,0 +1,163 @@
+"""Following: catch up as events arrive, until somebody stops it.
+
+A notification only wakes it; a poll backs the notification, so that nothing sleeps
+until the next event. A lost connection is made anew. Of several followers one works,
+and another takes over when it ends.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import psycopg
+
+from seat_ledger.errors import Unavailable
+from seat_ledger.projections.engine import generations
+from seat_ledger.projections.engine.catch_up import catch_up, may_not_write, may_write
+from seat_ledger.projections.engine.decode import UnreadableEvent
+from seat_ledger.projections.engine.locks import FOLLOW_LOCK
+from seat_ledger.projections.engine.status import aside
+from seat_ledger.store.connection import connect
+
+CHANNEL = "stored_events"
+LONGEST_PAUSE = 30.0
+
+Tell = Callable[..., None]
+
+
+def may_follow(conninfo: str) -> bool:
+    """Whether this database lets us move the projections on. Raises Unavailable."""
+    with connect(conninfo, role="projector", autocommit=True) as connection:
+        return may_write(connection)
+
+
+def follow(
+    conninfo: str,
+    *,
+    poll: float = 1.0,
+    tell: Tell = lambda _event, **_facts: None,
+    stop: threading.Event | None = None,
+) -> bool:
+    """Keep the projections at the store's head until `stop` or a signal.
+
+    Returns whether it was Ctrl-C that ended it; SIGTERM is a service's ordinary end.
+    `tell` gets a word and its facts: ``following``, ``standing_by``, ``caught_up``,
+    ``disconnected``, ``stuck``, ``set_aside``, ``stopped``. Raises SchemaMismatch,
+    NotAllowed.
+    """
+    interrupted: list[int] = []
+    stopping = stop or _on_signals(interrupted)
+    pause = 0.1
+    while not stopping.is_set():
+        try:
+            with connect(conninfo, role="projector", autocommit=True) as connection:
+                pause = 0.1
+                _follow_on(connection, poll, tell, stopping)
+        except (Unavailable, psycopg.OperationalError) as error:
+            tell("disconnected", reason=str(error).strip(), retry_in=round(pause, 1))
+            stopping.wait(pause)
+            pause = min(pause * 2, LONGEST_PAUSE)
+    tell("stopped")
+    return signal.SIGINT in interrupted
+
+
+def _on_signals(received: list[int]) -> threading.Event:
+    """An event that the first Ctrl-C or SIGTERM sets; the second one ends at once."""
+    stopping = threading.Event()
+
+    def ask(number: int, _: Any) -> None:
+        if stopping.is_set():
+            raise KeyboardInterrupt
+        received.append(number)
+        stopping.set()
+        signal.signal(number, signal.default_int_handler)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, ask)
+    return stopping
+
+
+def _follow_on(
+    connection: psycopg.Connection[Any],
+    poll: float,
+    tell: Tell,
+    stopping: threading.Event,
+) -> None:
+    generations.served(connection)
+    if not may_write(connection):  # nor take the place of who may
+        raise may_not_write(connection)
+    if not _take_place(connection, poll, tell, stopping):
+        return
+    connection.execute(f"LISTEN {CHANNEL}".encode())
+    tell("following")
+    stuck: int | None = None
+    told: set[int] = set()
+    while not stopping.is_set():
+        began = time.monotonic()
+        try:
+            before, after = _advance(connection)
+            stuck = None
+            if after > before:
+                took = round((time.monotonic() - began) * 1000, 1)
+                tell("caught_up", events=after - before, position=after, ms=took)
+        except UnreadableEvent as error:
+            if stuck != error.position:
+                tell("stuck", position=error.position, reason=error.message)
+            stuck = error.position
+        told = _tell_set_aside(connection, told, tell)
+        _wait(connection, poll, stopping)
+
+
+def _tell_set_aside(
+    connection: psycopg.Connection[Any], known: set[int], tell: Tell
+) -> set[int]:
+    """Say once of each account that it is set aside; return where they are."""
+    found = aside(connection)
+    for one in found:
+        if one.position not in known:
+            facts = {"account": one.account_key, "position": one.position}
+            tell("set_aside", **facts, reason=one.sentence())
+    return {one.position for one in found}
+
+
+def _take_place(
+    connection: psycopg.Connection[Any],
+    poll: float,
+    tell: Tell,
+    stopping: threading.Event,
+) -> bool:
+    """Wait until no other follower is at work."""
+    told = False
+    while not stopping.is_set():
+        row = connection.execute(
+            "SELECT pg_try_advisory_lock(%s)", [FOLLOW_LOCK]
+        ).fetchone()
+        if row and row[0]:
+            return True
+        if not told:
+            tell("standing_by", reason="another follower is at work")
+            told = True
+        stopping.wait(poll)
+    return False
+
+
+def _advance(connection: psycopg.Connection[Any]) -> tuple[int, int]:
+    before = generations.served(connection).checkpoint
+    return before, catch_up(connection, patient=True).checkpoint
+
+
+def _wait(
+    connection: psycopg.Connection[Any], poll: float, stopping: threading.Event
+) -> None:
+    """Wait for a notification, or for the poll's time; look for a stop meanwhile."""
+    deadline = time.monotonic() + poll
+    while not stopping.is_set():
+        left = deadline - time.monotonic()
+        if left <= 0:
+            return
+        for _ in connection.notifies(timeout=min(left, 0.5), stop_after=1):
+            return

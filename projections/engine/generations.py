@@ -1,0 +1,494 @@
+"""Sets of tables side by side: made, served, kept for comparison, dropped.
+
+A generation is a schema of its own, with its tables, indexes and definitions bound to
+each other when it is made. Readers name it once, by their search path, and stay on it.
+Other clients read views in the schema ``projection``; a switch points them to another
+generation, in one short transaction.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any, NamedTuple
+
+import psycopg
+from psycopg import sql
+
+from seat_ledger.domain.values import seat_types
+from seat_ledger.errors import SchemaMismatch
+from seat_ledger.projections.engine.locks import INSTALL_LOCK
+from seat_ledger.projections.engine.registry import (
+    PROJECTIONS,
+    ROOMS,
+    TOPICS,
+    indexes,
+    versions,
+)
+from seat_ledger.projections.engine.set_aside import SetAside
+from seat_ledger.projections.engine.sql_files import queries, text
+from seat_ledger.projections.engine.user_directory import quiet
+from seat_ledger.store import ownership
+from seat_ledger.store.connection import connect
+
+READER_ROLE = "seat_ledger_reader"
+ACCOUNT_READER_ROLE = "seat_ledger_account_reader"
+
+Connection = psycopg.Connection[Any]
+
+PATIENCE = 5.0
+"""Seconds in which whoever reads a generation may let go of it, to be dropped."""
+
+OWN = (True, False)
+
+LOCK_PAUSE = 0.1
+"""Seconds in which that reader goes on undisturbed."""
+
+_DEFINING = (
+    "journal",
+    "holdings",
+    "accounts",
+    "users",
+    "assignments",
+    "counts",
+    "periods",
+)
+"""The rooms that define functions, of the knowledge position above all, in order."""
+
+_SERVED = (
+    "SELECT number, position, "
+    "coalesce((SELECT max(notification_id) FROM ledger.stored_events), 0), "
+    "versions FROM projection.generation WHERE state = 'served'"
+)
+_SERVED_ALONE = (
+    "SELECT number, position, position, versions "
+    "FROM projection.generation WHERE state = 'served'"
+)
+
+
+class Served(NamedTuple):
+    """The generation that answers come from, and how far it and the store are.
+
+    Whoever reads it knows which accounts are set aside in it, or of its own whether.
+    """
+
+    number: int
+    checkpoint: int
+    head: int
+    versions: dict[str, str]
+    aside: tuple[SetAside, ...] = ()
+
+    @property
+    def schema(self) -> str:
+        """The schema of its tables."""
+        return schema_of(self.number)
+
+    @property
+    def stale(self) -> list[str]:
+        """The projections whose definition is not this program's."""
+        known = versions()
+        return [name for name, own in known.items() if self.versions.get(name) != own]
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether a rebuild is the way to tables that answer."""
+        return bool(self.stale) or self.checkpoint > self.head
+
+
+def schema_of(number: int, *, own: bool = False) -> str:
+    """The schema of a generation's tables, or of those for an account's reader."""
+    return f"projection_{number}_own" if own else f"projection_{number}"
+
+
+def install(conninfo: str) -> bool:
+    """Make the first, empty generation; return whether there was none.
+
+    Tables of another definition are left as they are: they serve until a rebuild.
+    """
+    with connect(conninfo, role="projector", autocommit=True) as connection:
+        if _is_installed(connection):
+            _let_publish(connection)
+            return False
+        with connection.transaction():
+            connection.execute("SELECT pg_advisory_xact_lock(%s)", [INSTALL_LOCK])
+            if _is_installed(connection):
+                return False
+            connection.execute("SET LOCAL client_min_messages = warning")
+            _clear_the_way(connection)
+            connection.execute(text("engine", "control.sql").encode())
+            number = make(connection)
+            for projection in PROJECTIONS:
+                make_indexes(connection, number, projection.name)
+            serve(connection, number)
+        return True
+
+
+def _let_publish(connection: Connection) -> None:
+    """Give every table what tells its rows apart in a publication.
+
+    One FOR ALL TABLES, whoever made it, would refuse every change of the others.
+    """
+    rows = connection.execute(
+        "SELECT space.nspname, class.relname FROM pg_catalog.pg_class AS class "
+        "JOIN pg_catalog.pg_namespace AS space ON space.oid = class.relnamespace "
+        "WHERE space.nspname = ANY (%s) AND class.relkind = 'r' "
+        "AND class.relreplident = 'd' AND NOT EXISTS (SELECT "
+        "FROM pg_catalog.pg_index WHERE indrelid = class.oid AND indisprimary)",
+        [[name for name in ownership.ours(connection) if name != "ledger"]],
+    ).fetchall()
+    for row in rows:
+        table = sql.Identifier(*row)
+        connection.execute(
+            sql.SQL("ALTER TABLE {} REPLICA IDENTITY FULL").format(table)
+        )
+
+
+def _clear_the_way(connection: Connection) -> None:
+    """Drop what is left of views of ours that are served no more.
+
+    Raises SchemaMismatch where anything is there, or depends on it, that is not.
+    """
+    known = {f"{kind} {one.name}" for one in PROJECTIONS for kind in ("v", "r")}
+    known |= {"r rebuild"}
+    for space in ownership.spaces(connection):
+        if space.name not in {"projection", "projection_own"}:
+            continue
+        theirs = [one for one in space.holds if one not in known]
+        theirs += ownership.dependents(connection, space.name)
+        if theirs or not (space.ours or space.is_free):
+            raise SchemaMismatch(
+                f"The database has a schema {space.name!r} that is not the seat "
+                f"ledger's alone: {', '.join(theirs[:5] or space.holds[:5])}. Nothing "
+                "was changed.",
+                try_="name another database, or rename that schema",
+            )
+        name = sql.Identifier(space.name)
+        connection.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(name))
+
+
+def _is_installed(connection: Connection) -> bool:
+    row = connection.execute(
+        "SELECT to_regclass('projection.generation') IS NOT NULL"
+    ).fetchone()
+    return bool(row and row[0])
+
+
+def served(connection: Connection, *, sees_store: bool = True) -> Served:
+    """The generation that is served. Raises SchemaMismatch (exit 12).
+
+    Without `sees_store` its checkpoint stands for the store's head.
+    """
+    missing = SchemaMismatch(
+        "The database has no schema of the seat ledger, or an older one.",
+        try_="seat-ledger db migrate",
+    )
+    try:
+        row = connection.execute(_SERVED if sees_store else _SERVED_ALONE).fetchone()
+    except (
+        psycopg.errors.UndefinedTable,
+        psycopg.errors.UndefinedColumn,
+        psycopg.errors.InvalidSchemaName,
+    ) as error:
+        raise missing from error
+    if row is None:
+        raise missing
+    return Served(*row)
+
+
+def check(found: Served) -> None:
+    """Raise SchemaMismatch (exit 12) for tables of another definition or store."""
+    if found.checkpoint > found.head:
+        raise SchemaMismatch(
+            f"The projections are at position {found.checkpoint}, beyond the store's "
+            f"head {found.head}: an older store was restored without them.",
+            try_="seat-ledger projection rebuild",
+        )
+    if found.stale:
+        raise SchemaMismatch(
+            f"The definition of {', '.join(found.stale)} is another than the one its "
+            "table was made by. The table is left as it is.",
+            try_="seat-ledger projection rebuild",
+        )
+
+
+def use(connection: Connection, number: int, *, own: bool = False) -> None:
+    """Let names without a schema mean a generation's, for the whole session.
+
+    With `own` they mean what a reader of single accounts may see of it.
+    """
+    path = [schema_of(number, own=True)] * own + [schema_of(number)]
+    connection.execute(
+        sql.SQL("SET search_path TO {}").format(
+            sql.SQL(", ").join(map(sql.Identifier, path))
+        )
+    )
+
+
+def make(connection: Connection) -> int:
+    """Make a generation's tables and definitions, empty; return its number."""
+    number = _next_number(connection)
+    name = sql.Identifier(schema_of(number))
+    _make_schema(connection, schema_of(number), ownership.GENERATION_MARK)
+    connection.execute(sql.SQL("SET LOCAL search_path TO {}").format(name))
+    for kind, words in (("topic_name", TOPICS), ("seat_type_name", seat_types())):
+        connection.execute(
+            sql.SQL("CREATE TYPE {} AS ENUM ({})").format(
+                sql.Identifier(kind), sql.SQL(", ").join(map(sql.Literal, words))
+            )
+        )
+    for room in ROOMS:
+        connection.execute(queries(room, "tables.sql")["table"])
+    quiet(connection, sql.Identifier(schema_of(number), "user_directory"))
+    _vacuum(connection, "SET (autovacuum_enabled = off)")
+    for room in _DEFINING:
+        connection.execute(text(room, "definition.sql").encode())
+    if _has_role(connection, ACCOUNT_READER_ROLE):
+        _make_own(connection, number)
+    _let_publish(connection)
+    connection.execute(
+        "INSERT INTO projection.generation (number, state, versions, position) "
+        "VALUES (%s, 'building', %s, 0)",
+        [number, json.dumps(versions())],
+    )
+    return number
+
+
+def _next_number(connection: Connection) -> int:
+    """A number that no generation has, and no schema of that name, whosever it is."""
+    row = connection.execute(
+        "SELECT 1 + greatest("
+        "(SELECT coalesce(max(number), 0) FROM projection.generation), "
+        "(SELECT coalesce(max(substring(nspname from '[0-9]{1,8}')::integer), 0) "
+        "FROM pg_catalog.pg_namespace "
+        "WHERE nspname ~ '^projection_[0-9]{1,8}(_own)?$'))"
+    ).fetchone()
+    assert row is not None
+    found: int = row[0]
+    return found
+
+
+def _make_schema(connection: Connection, schema: str, mark: str) -> None:
+    name = sql.Identifier(schema)
+    connection.execute(sql.SQL("CREATE SCHEMA {}").format(name))
+    connection.execute(
+        sql.SQL("COMMENT ON SCHEMA {} IS {}").format(name, sql.Literal(mark))
+    )
+
+
+def _vacuum(connection: Connection, change: str) -> None:
+    """Have the tables of the search path vacuumed by the server, or not.
+
+    While they are filled a vacuum reads and logs for nothing what changes next.
+    """
+    for projection in PROJECTIONS:
+        statement = f"ALTER TABLE {projection.name} {change}"
+        connection.execute(statement.encode())
+
+
+def _make_own(connection: Connection, number: int) -> None:
+    """Make what readers of single accounts ask: the same names in a schema apart."""
+    own, kept = (sql.Identifier(schema_of(number, own=one)) for one in (True, False))
+    _make_schema(connection, schema_of(number, own=True), ownership.GENERATION_MARK)
+    connection.execute(sql.SQL("SET LOCAL search_path TO {}, {}").format(own, kept))
+    connection.execute(text("engine", "own.sql").encode())
+    for room in _DEFINING:
+        connection.execute(text(room, "definition.sql").encode())
+    connection.execute(sql.SQL("SET LOCAL search_path TO {}").format(kept))
+
+
+def make_indexes(connection: Connection, number: int, name: str) -> None:
+    """Make the indexes of one table of a generation."""
+    path = sql.Identifier(schema_of(number))
+    connection.execute(sql.SQL("SET LOCAL search_path TO {}").format(path))
+    for statement in indexes(name):
+        connection.execute(statement)
+
+
+def serve(connection: Connection, number: int) -> None:
+    """Point the views to a generation, inside the caller's transaction.
+
+    The views come last, in one statement: whoever reads them waits for nothing else.
+    """
+    path = sql.Identifier(schema_of(number))
+    connection.execute(sql.SQL("SET LOCAL search_path TO {}").format(path))
+    _vacuum(connection, "RESET (autovacuum_enabled)")
+    connection.execute(
+        "UPDATE projection.generation SET state = 'kept' WHERE state = 'served'"
+    )
+    connection.execute(
+        "UPDATE projection.generation SET state = 'served' WHERE number = %s", [number]
+    )
+    if _has_role(connection, READER_ROLE):
+        _let_read(connection, READER_ROLE, schema_of(number))
+    if _is_there(connection, schema_of(number, own=True)):
+        _serve_own(connection, number)
+    _point_views(connection, "projection")
+    if _has_role(connection, READER_ROLE):
+        _let_read(connection, READER_ROLE, "projection")
+
+
+def _serve_own(connection: Connection, number: int) -> None:
+    """Point the views of readers of single accounts to a generation."""
+    own, path = (sql.Identifier(schema_of(number, own=one)) for one in (True, False))
+    if not _is_there(connection, "projection_own"):
+        _make_schema(connection, "projection_own", ownership.SERVED_MARK)
+    connection.execute(sql.SQL("SET LOCAL search_path TO {}, {}").format(own, path))
+    _let_read(connection, ACCOUNT_READER_ROLE, schema_of(number, own=True))
+    _let_use(connection, ACCOUNT_READER_ROLE, schema_of(number))
+    _point_views(connection, "projection_own")
+    _let_read(connection, ACCOUNT_READER_ROLE, "projection_own")
+    _let_see_checkpoint(connection)
+    connection.execute(sql.SQL("SET LOCAL search_path TO {}").format(path))
+
+
+_INHERITED = """
+SELECT space.nspname, parent.relname
+  FROM pg_catalog.pg_class AS parent
+  JOIN pg_catalog.pg_namespace AS space ON space.oid = parent.relnamespace
+ WHERE space.nspname ~ '^projection_[0-9]+_own$'
+   AND parent.relkind = 'r'
+"""
+
+
+def renew_own(conninfo: str) -> None:
+    """Replace what earlier versions made for readers of single accounts.
+
+    Those were parents of the tables with policies: a plan over them told how many rows
+    of others a condition met.
+    """
+    with (
+        connect(conninfo, role="projector", autocommit=True) as connection,
+        connection.transaction(),
+    ):
+        found = connection.execute(_INHERITED).fetchall()
+        for schema, table in found:
+            child = sql.Identifier(schema.removesuffix("_own"), table)
+            parent = sql.Identifier(schema, table)
+            change = sql.SQL("ALTER TABLE {} NO INHERIT {}")
+            connection.execute(change.format(child, parent))
+        for schema in {schema for schema, _ in found}:
+            drop_own = sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(schema))
+            connection.execute("SET LOCAL client_min_messages = warning")
+            connection.execute(drop_own)
+            number = int(schema.split("_")[1])
+            _make_own(connection, number)
+            if number in numbers(connection, "served"):
+                _serve_own(connection, number)
+
+
+def _point_views(connection: Connection, schema: str) -> None:
+    """Make the views of a schema over the tables of the search path."""
+    rooms = [text(room, "view.sql") for room in ROOMS]
+    rooms = [views.replace(" projection.", f" {schema}.") for views in rooms]
+    try:
+        with connection.transaction():
+            connection.execute("".join(rooms).encode())
+    except psycopg.errors.InvalidTableDefinition:
+        for views in rooms:
+            _replace_views(connection, views)
+
+
+def _replace_views(connection: Connection, views: str) -> None:
+    """Replace a room's views, or make them anew where their columns changed."""
+    try:
+        with connection.transaction():
+            connection.execute(views.encode())
+    except psycopg.errors.InvalidTableDefinition:
+        for line in views.splitlines():
+            if line.startswith("CREATE OR REPLACE VIEW "):
+                schema, name = line.split()[4].split(".")
+                connection.execute(
+                    sql.SQL("DROP VIEW {}").format(sql.Identifier(schema, name))
+                )
+        connection.execute(views.encode())
+
+
+def _has_role(connection: Connection, role: str) -> bool:
+    row = connection.execute(
+        "SELECT 1 FROM pg_roles WHERE rolname = %s", [role]
+    ).fetchone()
+    return row is not None
+
+
+def _is_there(connection: Connection, schema: str) -> bool:
+    row = connection.execute(
+        "SELECT 1 FROM pg_namespace WHERE nspname = %s", [schema]
+    ).fetchone()
+    return row is not None
+
+
+def _let_use(connection: Connection, role: str, schema: str) -> None:
+    connection.execute(
+        sql.SQL("GRANT USAGE ON SCHEMA {} TO {}").format(
+            sql.Identifier(schema), sql.Identifier(role)
+        )
+    )
+
+
+def _let_read(connection: Connection, role: str, schema: str) -> None:
+    """Let a role read all that stands in a schema."""
+    _let_use(connection, role, schema)
+    connection.execute(
+        sql.SQL("GRANT SELECT ON ALL TABLES IN SCHEMA {} TO {}").format(
+            sql.Identifier(schema), sql.Identifier(role)
+        )
+    )
+
+
+def _let_see_checkpoint(connection: Connection) -> None:
+    """Let readers of single accounts see how far the tables are.
+
+    What stops them, and who rebuilds, may name other accounts.
+    """
+    _let_use(connection, ACCOUNT_READER_ROLE, "projection")
+    connection.execute(
+        sql.SQL(
+            "GRANT SELECT (number, state, versions, position) "
+            "ON projection.generation TO {}"
+        ).format(sql.Identifier(ACCOUNT_READER_ROLE))
+    )
+
+
+def drop(connection: Connection, number: int) -> None:
+    """Remove a generation that is not served.
+
+    Raises psycopg's LockNotAvailable when somebody still reads it. It never waits long
+    for one table while it holds another that the reader may want next. One that views
+    of somebody else's read is left: they would go with it.
+    """
+    if any(ownership.dependents(connection, schema_of(number, own=own)) for own in OWN):
+        return
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            _drop(connection, number)
+        except psycopg.errors.LockNotAvailable:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(LOCK_PAUSE)
+        else:
+            return
+
+
+def _drop(connection: Connection, number: int) -> None:
+    with connection.transaction():
+        connection.execute("SET LOCAL lock_timeout = '100ms'")
+        connection.execute("SET LOCAL client_min_messages = warning")
+        names = {schema_of(number, own=own) for own in OWN}
+        for name in sorted(names & {*ownership.ours(connection)}, reverse=True):
+            connection.execute(
+                sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(name))
+            )
+        connection.execute(
+            "DELETE FROM projection.generation WHERE number = %s AND state <> 'served'",
+            [number],
+        )
+
+
+def numbers(connection: Connection, state: str) -> list[int]:
+    """The generations in a state, oldest first."""
+    rows = connection.execute(
+        "SELECT number FROM projection.generation WHERE state = %s ORDER BY number",
+        [state],
+    ).fetchall()
+    return [row[0] for row in rows]

@@ -1,0 +1,61 @@
+"""The engine's doors: what other rooms call to keep the projections."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import psycopg
+
+from seat_ledger.projections.engine import user_directory
+from seat_ledger.projections.engine.catch_up import catch_up
+from seat_ledger.projections.engine.generations import install as install_generation
+from seat_ledger.projections.engine.generations import renew_own
+from seat_ledger.projections.engine.locks import APPEND_LOCK
+from seat_ledger.projections.engine.registry import TOPICS
+from seat_ledger.projections.engine.statistics import remove_personal
+from seat_ledger.projections.engine.status import aside, made_at, status
+from seat_ledger.store.connection import connect
+
+__all__ = [
+    "APPEND_LOCK",
+    "TOPICS",
+    "Forgotten",
+    "aside",
+    "catch_up",
+    "forget",
+    "install",
+    "made_at",
+    "status",
+]
+
+
+def install(conninfo: str) -> bool:
+    """Make the first, empty generation; return whether there was none.
+
+    Generations that are there are kept from copying persons into the statistics.
+    """
+    is_new = install_generation(conninfo)
+    if not is_new:
+        renew_own(conninfo)
+        remove_personal(conninfo)
+    return is_new
+
+
+class Forgotten(NamedTuple):
+    """Whether the tables hold nobody who is erased, and their files neither."""
+
+    tables: bool
+    files: bool
+
+
+def forget(conninfo: str) -> Forgotten:
+    """Take everybody who is erased out of every generation's tables, and their files.
+
+    Catching up takes them out of the tables; their files it leaves to VACUUM.
+    """
+    with connect(conninfo, role="projector", autocommit=True) as connection:
+        try:
+            user_directory.forget(connection)
+        except psycopg.errors.InsufficientPrivilege:
+            return Forgotten(tables=False, files=False)
+        return Forgotten(tables=True, files=user_directory.rewrite(connection))

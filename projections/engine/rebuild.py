@@ -1,0 +1,525 @@
+"""Rebuild: every projection made anew beside the served ones, checked, then switched.
+
+The store is read up to a fixed ceiling, which is complete because position order is
+commit order. Workers share the accounts between them. Nothing that is served is
+touched until everything is made, indexed and checked; what was appended meanwhile is
+caught up in the new tables before and inside the switch. Whatever goes wrong leaves
+the served tables as they were.
+
+Accounts that were set aside before, or are named, may be set aside in the new tables
+too, where they have to be; any other event that cannot be read ends the rebuild (R74).
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Collection
+from contextlib import suppress
+from datetime import datetime
+from itertools import pairwise
+from typing import Any
+from uuid import UUID
+
+import psycopg
+
+from seat_ledger.domain.values import as_word
+from seat_ledger.errors import IntegrityFailure, LedgerError
+from seat_ledger.projections.engine import generations
+from seat_ledger.projections.engine.catch_up import may_not_write
+from seat_ledger.projections.engine.checks import BY_CHECK, CHECKS, Check, digest_of
+from seat_ledger.projections.engine.decode import (
+    BEGUN_BEFORE,
+    UnreadableEvent,
+    check_readable,
+    decode,
+    open_persons,
+    unreadable,
+)
+from seat_ledger.projections.engine.locks import alone
+from seat_ledger.projections.engine.populate import fill, fill_periods
+from seat_ledger.projections.engine.registry import BY_NAME, PROJECTIONS, indexes
+from seat_ledger.projections.engine.report import Made, Result, Tell
+from seat_ledger.projections.engine.resume import take_back
+from seat_ledger.projections.engine.set_aside import (
+    EVERYTHING,
+    SetAside,
+    listed,
+    note_again,
+    origin_of,
+    scope_of,
+)
+from seat_ledger.projections.engine.sql_files import queries
+from seat_ledger.projections.engine.switch import switch
+from seat_ledger.projections.engine.worker_pool import Crew
+from seat_ledger.store.connection import connect, is_lost, unavailable
+
+DEFAULT_WORKERS = max(1, min(4, os.cpu_count() or 1))
+_Connection = psycopg.Connection[Any]
+At = Callable[[str], None]
+PHASES = {
+    "names": "accounts and users",
+    "journal": "the journal",
+    "facts": "seats, holdings, counts and periods",
+    "figures": "billable seats",
+    "resume": "accounts that were set aside",
+    "check": "checks and digests",
+    "switch": "the switch",
+}
+"""What a rebuild does one after the other, and what people are told of it."""
+
+_SIDE_BY_SIDE = ("seat_count", "seat_holding")
+"""What is filled from the journal at the same time, the longest first."""
+
+
+def rebuild(
+    conninfo: str,
+    *,
+    workers: int | None = None,
+    tell: Tell = lambda _: None,
+    at: At = lambda _: None,
+    named: Collection[str] = (),
+) -> Result:
+    """Rebuild all projections and serve them; the result holds the error, if any.
+
+    `named` are accounts, or positions of events, that may be set aside (R74).
+    `tell` is called as each projection is made, and again when it turns out wrong; `at`
+    with what is being done. Raises Locked (exit 11) while another rebuild is at work.
+    """
+    result = Result()
+    connecting = connect(conninfo, role="projector", autocommit=True)
+    try:
+        with connecting as connection, alone(connection):
+            try:
+                size = workers or DEFAULT_WORKERS
+                of = _Rebuild(conninfo, connection, size, result, (tell, at))
+                of.named = frozenset(named)
+                of()
+            except LedgerError as error:
+                result.fail(error, tell)
+    except psycopg.Error as error:
+        result.fail(_refused(conninfo, error), tell)
+    result.seconds = time.monotonic() - result.began
+    return result
+
+
+def _refused(conninfo: str, error: psycopg.Error) -> LedgerError:
+    """What a failure of the database means for a rebuild."""
+    if is_lost(error) or isinstance(error, psycopg.errors.ReadOnlySqlTransaction):
+        return unavailable(conninfo, error)
+    if isinstance(error, psycopg.errors.InsufficientPrivilege):
+        return may_not_write()
+    told = error.diag.message_primary or str(error).strip()
+    failed = LedgerError(
+        f"The database refused a step of the rebuild: {told}. The served tables are "
+        "unchanged.",
+        try_="read the server's log, then rebuild again",
+    )
+    failed.__cause__ = error
+    return failed
+
+
+class _Rebuild:
+    """One rebuild, phase by phase."""
+
+    def __init__(
+        self,
+        conninfo: str,
+        connection: _Connection,
+        workers: int,
+        result: Result,
+        told: tuple[Tell, At],
+    ) -> None:
+        self.conninfo = conninfo
+        self.connection = connection
+        self.workers = workers
+        self.result = result
+        self.tell, self.at = told
+        self.named: frozenset[str] = frozenset()
+        self.aside: dict[UUID, SetAside] = {}
+        self.before: dict[UUID, SetAside] = {}
+        self.stays: set[UUID] = set()
+        self.resumed: set[UUID] = set()
+
+    def __call__(self) -> None:
+        self._clear()
+        served = generations.served(self.connection)
+        self.result.ceiling = served.head
+        self.before = {
+            one.account_id: one for one in _aside_in(self.connection, served.number)
+        }
+        self.aside = dict(self.before)
+        while not self._is_made():
+            self.at("once more, with an account set aside")
+        try:
+            self._phase("switch")
+        except BaseException:
+            self._drop_made()
+            raise
+
+    def _is_made(self) -> bool:
+        """Make the new tables; False where an account has to be set aside first."""
+        self.result.made.clear()
+        self.result.resumed, self.resumed = [], set()
+        with self.connection.transaction():
+            self.number = generations.make(self.connection)
+            note_again(self.connection, self.aside.values())
+        generations.use(self.connection, self.number)
+        self.result.generation = self.number
+        try:
+            with Crew(self.conninfo, self.number, self.workers) as crew:
+                self.crew = crew
+                for name in PHASES:
+                    if name != "switch":
+                        self._phase(name)
+        except IntegrityFailure as error:
+            may = self._may_set_aside(error)
+            self._drop_made()
+            if not may:
+                raise
+            return False
+        except BaseException:
+            self._drop_made()
+            raise
+        return True
+
+    def _drop_made(self) -> None:
+        if not self.connection.closed and not self.result.switched:
+            with suppress(psycopg.Error):
+                generations.drop(self.connection, self.number)
+
+    def _may_set_aside(self, error: IntegrityFailure) -> bool:
+        """Whether the account of an event is one that may be set aside; then it is.
+
+        Else the error says how to name it.
+        """
+        position = error.details.get("position")
+        if not isinstance(position, int) or "events" in error.details:
+            return False
+        origin = origin_of(self.connection, position)
+        if origin.account_id is None or origin.account_key is None:
+            return False
+        known = self.before.get(origin.account_id)
+        words = {origin.account_key, str(origin.account_id), str(position)}
+        if known is None and not words & self.named:
+            key = as_word(origin.account_key)
+            error.try_ = (
+                "use the program version that wrote the event, or restore it from a "
+                "backup; or go on without the account's later events: seat-ledger "
+                f"projection rebuild --set-aside {key}"
+            )
+            return False
+        reason = str(error.details.get("reason", error.message))
+        if not isinstance(error, UnreadableEvent) or origin.account_id in self.resumed:
+            self.stays.add(origin.account_id)  # reading on does not show what is wrong
+        last = self.aside.get(origin.account_id)
+        if last is None:
+            now = _clock(self.connection)
+            streams = [origin.stream]
+            facts = {"position": position, "reason": reason, "streams": streams}
+            last = SetAside(**{**origin._asdict(), **facts, "since": now})
+            if known is not None:
+                last = last._replace(since=known.since)
+        elif position < last.position:
+            last = last.moved_to(position, reason, origin)
+        elif origin.stream not in last.streams:
+            last = last._replace(streams=[*last.streams, origin.stream])
+        else:
+            return False
+        self.aside[origin.account_id] = last
+        return True
+
+    def _phase(self, name: str) -> None:
+        began = time.monotonic()
+        self.at(PHASES[name])
+        getattr(self, f"_{name}")()
+        self.result.phases[name] = time.monotonic() - began
+
+    def _clear(self) -> None:
+        """Drop what a killed rebuild left, and all but the served generation.
+
+        One that somebody still reads, or a dying worker still fills, is left for the
+        next time.
+        """
+        for state in ("building", "kept"):
+            for number in generations.numbers(self.connection, state):
+                with suppress(psycopg.errors.LockNotAvailable):
+                    generations.drop(self.connection, number)
+
+    # -- phases --------------------------------------------------------------------
+
+    def _names(self) -> None:
+        """Accounts and users, by which everything else is numbered.
+
+        Who the users are is opened beside what follows: nothing else needs it.
+        """
+        self.scope = self.crew.one(scope_of) if self.aside else EVERYTHING
+        given = {**self.scope, "ceiling": self.result.ceiling}
+        self.versions = self.crew.beside(_check_versions, given)
+        for room, name in (("accounts", "account"), ("users", "person")):
+            began = time.monotonic()
+            rows = self._decode(room, name)
+            try:
+                self._index(name)
+            except psycopg.errors.UniqueViolation:
+                twice = queries("engine", "checks.sql")[f"{name}_twice"]
+                position = self.crew.one(_ask, twice, {})
+                told = (position, BEGUN_BEFORE, name)
+                raise self.crew.one(unreadable, *told) from None
+            self._done(name, rows, time.monotonic() - began)
+        self.crew.one(_analyze, "account", "person")
+        self.directory = self.crew.beside(_timed, open_persons, 0, self.result.ceiling)
+
+    def _decode(self, room: str, name: str) -> int:
+        """Decode every event that makes rows of a table, a range a worker."""
+        ranges = _split(self.result.ceiling, self.workers)
+        step = ((room, name),)
+        made = self.crew.each(
+            decode, [(after, upto, step, self.scope) for after, upto in ranges]
+        )
+        return sum(one[name] for one in made)
+
+    def _journal(self) -> None:
+        """Every event decoded, a range of positions a worker; then indexed."""
+        began = time.monotonic()
+        ranges = _split(self.result.ceiling, self.workers)
+        step = (("journal", "journal"),)
+        if self.aside:
+            self.scope = self.crew.one(scope_of)  # with the users that are known now
+        made = self.crew.each(
+            decode, [(after, upto, step, self.scope) for after, upto in ranges]
+        )
+        self.versions.result()
+        self.result.events = sum(one["journal"] for one in made)
+        self._index("journal")
+        self._done("journal", self.result.events, time.monotonic() - began)
+        self.crew.one(_analyze, "journal")
+        astray = self.crew.one(_ask, queries("engine", "checks.sql")["astray"], {})
+        if astray is not None:
+            reason = "what it reverses is no entry of its account"
+            raise self.crew.one(unreadable, astray, reason, "journal")
+
+    def _facts(self) -> None:
+        """Seats, holdings, counts and periods, a range of accounts a worker."""
+        self.ranges = self._account_ranges(self.workers)
+        ceiling = self.result.ceiling
+        periods = self.crew.beside(fill_periods, ceiling)
+        shares = self._account_ranges(max(1, self.workers // len(_SIDE_BY_SIDE)))
+        try:
+            self._fill_indexed(shares)
+        except psycopg.errors.NotNullViolation:
+            self._find_unpaired()
+            raise
+        self._fill("current_assignment")
+        self._index("current_assignment")
+        rows, took = self.directory.result()
+        self._index("user_directory")
+        self._done("user_directory", rows, took)
+        began = time.monotonic()
+        rows = periods.result()
+        self._index("billing_period")
+        self._done("billing_period", rows, time.monotonic() - began)
+        self.crew.each(
+            _analyze, [("seat", "seat_holding", "billing_period"), ("seat_count",)]
+        )
+
+    def _figures(self) -> None:
+        """What counts of each account, period and type."""
+        self._fill("billable_seats")
+        self._index("billable_seats")
+        tables = ("billable_seats", "current_assignment", "user_directory")
+        self.crew.one(_analyze, *tables)
+
+    def _resume(self) -> None:
+        """Take accounts back that were set aside before, where nothing hinders now."""
+        self.connection.execute(
+            "UPDATE projection.generation SET position = %s WHERE number = %s",
+            [self.result.ceiling, self.number],
+        )
+        for account_id, one in list(self.aside.items()):
+            if account_id not in self.stays:
+                left = take_back(self.connection, self.number, one)
+                if left is None:
+                    self.result.resumed.append(one)
+                    self.resumed.add(account_id)
+                    del self.aside[account_id]
+                else:
+                    self.aside[account_id] = left
+        self.result.aside = sorted(self.aside.values(), key=lambda one: one.position)
+        self.scope = self.crew.one(scope_of) if self.aside else EVERYTHING
+
+    def _check(self) -> None:
+        """Hold the new tables against each other and the store; digest them."""
+        given = {**self.scope, "ceiling": self.result.ceiling}
+        checks = queries("engine", "checks.sql")
+        waiting = [
+            (check, self.crew.begin(_first_finding, checks[check.name], given))
+            for check in CHECKS
+        ]
+        digests = [
+            (one.name, self.crew.begin(_digest, one.name)) for one in PROJECTIONS
+        ]
+        found = [(check, one.result()) for check, one in waiting]
+        wrong = [(check, row) for check, row in found if row is not None]
+        for check, row in wrong:
+            made = self.result.made[check.projection]
+            if made.status != "error":
+                made = made._replace(status="error", reason=check.told(row))
+                self.result.made[check.projection] = made
+                self.tell(made)
+        if wrong:
+            raise self._finding(*wrong[0])
+        for name, digest in digests:
+            made = self.result.made[name]
+            self.result.made[name] = made._replace(digest=digest.result())
+
+    # -- parts of them ---------------------------------------------------------------
+
+    def _fill_indexed(self, shares: list[tuple[int, int]]) -> None:
+        """Fill what comes from the journal, and index it.
+
+        Table beside table: each share reads the whole journal.
+        """
+        ceiling = self.result.ceiling
+        filled = {
+            name: [
+                self.crew.begin(_timed, fill, name, first, last, ceiling)
+                for first, last in shares
+            ]
+            for name in (*_SIDE_BY_SIDE, "seat")
+        }
+        for name in reversed(filled):
+            parts = [one.result() for one in filled[name]]
+            self._index(name)
+            self._done(name, sum(rows for rows, _ in parts), sum(t for _, t in parts))
+
+    def _find_unpaired(self) -> None:
+        """Raise IntegrityFailure for an unassignment that nothing precedes."""
+        statement = queries("engine", "checks.sql")["unpaired"]
+        given = {"ceiling": self.result.ceiling}
+        row = self.crew.one(_first_finding, statement, given)
+        if row is not None:
+            row["reason"] = "it ends no holding"
+            raise self._finding(BY_CHECK["holdings_have_both_ends"], row)
+
+    def _finding(self, check: Check, row: dict[str, Any]) -> IntegrityFailure:
+        """What to say of the first row that should not be."""
+        position = row["position"]
+        topic = self.crew.one(origin_of, position).topic
+        details = {key: str(value) for key, value in row.items()}
+        return IntegrityFailure(
+            f"{check.projection}: {check.told(row)}. The served tables are unchanged.",
+            try_=f"seat-ledger event show {position}",
+            **details
+            | {"projection": check.projection, "topic": topic, "position": position},
+        )
+
+    def _fill(self, name: str) -> None:
+        """Fill a table, each worker its accounts."""
+        began = time.monotonic()
+        given = [
+            (name, first, last, self.result.ceiling) for first, last in self.ranges
+        ]
+        rows = sum(self.crew.each(fill, given))
+        self._done(name, rows, time.monotonic() - began)
+
+    def _index(self, name: str) -> None:
+        """Make the indexes of a table, shared among the workers."""
+        self.crew.each(_execute, [(statement,) for statement in indexes(name)])
+
+    def _done(self, name: str, rows: int, took: float) -> None:
+        self.result.made[name] = Made(name, rows, None, took, "ok")
+        self.tell(self.result.made[name])
+
+    def _account_ranges(self, parts: int) -> list[tuple[int, int]]:
+        """Ranges of accounts with about equally many events."""
+        row = self.crew.one(
+            _ask,
+            queries("engine", "checks.sql")["account_ranges"],
+            {"shares": [n / parts for n in range(1, parts)]},
+        )
+        bounds = [0, *(row or ()), 2**62]
+        return [(low + 1, high) for low, high in pairwise(bounds)]
+
+    def _switch(self) -> None:
+        """Serve the new tables, with what was appended meanwhile."""
+        self.connection.execute(
+            "UPDATE projection.generation SET position = %s, "
+            "moved_at = clock_timestamp() WHERE number = %s",
+            [self.result.ceiling, self.number],
+        )
+        position = switch(
+            self.connection,
+            self.number,
+            lambda who: self.at(f"{PHASES['switch']}, waiting: {who}"),
+        )
+        self.result.switched = True
+        self.result.handed_over = position - self.result.ceiling
+
+
+def _aside_in(connection: _Connection, number: int) -> tuple[SetAside, ...]:
+    """What is set aside in a generation, which may be of an older definition."""
+    try:
+        with connection.transaction():
+            generations.use(connection, number)
+            return listed(connection)
+    except psycopg.errors.UndefinedTable:
+        return ()
+
+
+def _check_versions(connection: _Connection, given: dict[str, Any]) -> None:
+    """Raise UnreadableEvent at the first event that does not follow its stream."""
+    statement = queries("engine", "checks.sql")["broken_streams"]
+    rows = connection.execute(statement, given).fetchall()
+    if rows:
+        broken = [row[0] for row in rows]
+        everything = {**given, "after": 0, "upto": given["ceiling"], "only": broken}
+        check_readable(connection, everything)
+
+
+def _clock(connection: _Connection) -> datetime:
+    row = connection.execute("SELECT clock_timestamp()").fetchone()
+    assert row is not None
+    now: datetime = row[0]
+    return now
+
+
+def _split(ceiling: int, parts: int) -> list[tuple[int, int]]:
+    bounds = [ceiling * n // parts for n in range(parts + 1)]
+    return list(pairwise(bounds))
+
+
+def _timed(
+    connection: _Connection, work: Callable[..., int], *given: Any
+) -> tuple[int, float]:
+    began = time.monotonic()
+    return work(connection, *given), time.monotonic() - began
+
+
+def _execute(connection: _Connection, statement: bytes) -> None:
+    connection.execute(statement)
+
+
+def _ask(connection: _Connection, statement: bytes, given: Any) -> Any:
+    row = connection.execute(statement, given).fetchone()
+    return row[0] if row else None
+
+
+def _analyze(connection: _Connection, *names: str) -> None:
+    for name in names:
+        connection.execute(f"ANALYZE {BY_NAME[name].name}".encode())
+
+
+def _first_finding(
+    connection: _Connection, statement: bytes, given: dict[str, Any]
+) -> dict[str, Any] | None:
+    from psycopg.rows import dict_row  # noqa: PLC0415
+
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(statement, given).fetchone()
+
+
+def _digest(connection: _Connection, name: str) -> str:
+    row = connection.execute(queries("engine", "digests.sql")[name]).fetchone()
+    assert row is not None
+    return digest_of(map(str, row))

@@ -1,0 +1,97 @@
+"""What becomes of a rebuild, as people and files are told."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from seat_ledger.errors import LedgerError
+from seat_ledger.projections.engine.checks import digest_of
+from seat_ledger.projections.engine.registry import BY_NAME, PROJECTIONS
+from seat_ledger.projections.engine.set_aside import SetAside
+
+
+class Made(NamedTuple):
+    """What became of one projection: ``ok``, ``error`` or ``skipped``."""
+
+    projection: str
+    rows: int
+    digest: str | None
+    seconds: float
+    status: str
+    reason: str | None = None
+
+    def document(self) -> dict[str, Any]:
+        """As people and files get it."""
+        return {
+            "projection": self.projection,
+            "rows": self.rows,
+            "digest": self.digest,
+            "seconds": round(self.seconds, 3),
+            "status": self.status,
+            "reason": self.reason,
+        }
+
+
+Tell = Callable[[Made], None]
+
+
+@dataclass
+class Result:
+    """A rebuild, whole or failed; `document()` is what ``run_results.json`` holds."""
+
+    generation: int = 0
+    ceiling: int = 0
+    events: int = 0
+    began: float = field(default_factory=time.monotonic)
+    seconds: float = 0.0
+    switched: bool = False
+    handed_over: int = 0
+    phases: dict[str, float] = field(default_factory=dict)
+    made: dict[str, Made] = field(default_factory=dict)
+    aside: list[SetAside] = field(default_factory=list)
+    resumed: list[SetAside] = field(default_factory=list)
+    error: LedgerError | None = None
+
+    def fail(self, error: LedgerError, tell: Tell) -> None:
+        """Note what ended the rebuild, at the projection where it did."""
+        self.error = error
+        name = str(error.details.get("projection", ""))
+        made = self.made.get(name) or Made(name, 0, None, 0.0, "skipped")
+        if name in BY_NAME and made.status != "error":
+            self.made[name] = made._replace(status="error", reason=error.message)
+            tell(self.made[name])
+
+    def document(self) -> dict[str, Any]:
+        """The whole outcome as plain values."""
+        rows = [
+            self.made.get(one.name, Made(one.name, 0, None, 0.0, "skipped"))
+            for one in PROJECTIONS
+        ]
+        per_second = self.events / self.seconds if self.seconds else 0.0
+        whole = "".join(row.digest or "" for row in rows)
+        error = self.error
+        return {
+            "events": self.events,
+            "seconds": round(self.seconds, 3),
+            "events_per_second": round(per_second),
+            "ceiling": self.ceiling,
+            "digest": digest_of([whole]) if error is None else None,
+            "generation": self.generation,
+            "switched": self.switched,
+            "handed_over": self.handed_over,
+            "phases": {name: round(took, 3) for name, took in self.phases.items()},
+            "set_aside": [one.document() for one in self.aside],
+            "resumed": [one.account_key for one in self.resumed],
+            "rows": [row.document() for row in rows],
+            "error": None if error is None else self._told(error),
+        }
+
+    def _told(self, error: LedgerError) -> dict[str, Any]:
+        """What ended the rebuild: with a reason, and where there is one a position."""
+        made = self.made.get(str(error.details.get("projection", "")))
+        reason = (made and made.reason) or error.message
+        told = {"code": error.code, "message": error.message, "reason": reason}
+        return {**told, **error.details}

@@ -1,0 +1,45 @@
+"""What is served, as one snapshot that no rebuild takes away while it is read."""
+
+from __future__ import annotations
+
+from itertools import count
+
+import psycopg
+
+from seat_ledger.projections.engine import generations
+from seat_ledger.projections.engine.generations import Connection, Served
+from seat_ledger.projections.engine.set_aside import listed
+
+_TIMES = count()
+
+
+def pin(connection: Connection, *, sees_store: bool = True) -> Served:
+    """Begin a transaction that reads what is served; return what that is.
+
+    Names mean its tables from now on. One of them is read at once, that of the accounts
+    that are set aside: a rebuild drops no tables of which somebody reads one, and would
+    drop the others before they are asked. Raises SchemaMismatch.
+    """
+    while True:
+        connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        found = generations.served(connection, sees_store=sees_store)
+        generations.check(found)
+        settle(connection, found.number, own=not sees_store)
+        try:
+            return found._replace(aside=listed(connection))
+        except psycopg.errors.UndefinedTable:  # two rebuilds were faster
+            connection.execute("ROLLBACK")
+
+
+def settle(connection: Connection, number: int, *, own: bool = False) -> None:
+    """Let names mean a generation's tables, on a connection that may know another's.
+
+    What was prepared for those names their types, and would fail on these. The driver
+    forgets it too, but only for a text that it sees for the first time: hence a number.
+    """
+    row = connection.execute("SELECT current_setting('search_path')").fetchone()
+    path = [generations.schema_of(number, own=True)] * own
+    path.append(generations.schema_of(number))
+    if row != (", ".join(path),):
+        generations.use(connection, number, own=own)
+        connection.execute(f"DEALLOCATE ALL -- {next(_TIMES)}".encode())

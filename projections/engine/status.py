@@ -1,0 +1,130 @@
+"""How far the projections are, against the store's real head and the clock."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import psycopg
+from psycopg.rows import namedtuple_row
+
+from seat_ledger.errors import SchemaMismatch
+from seat_ledger.projections.engine import generations
+from seat_ledger.projections.engine.locks import FOLLOW_LOCK, REBUILD_LOCK
+from seat_ledger.projections.engine.registry import PROJECTIONS, versions
+from seat_ledger.projections.engine.set_aside import SetAside, listed
+from seat_ledger.projections.engine.sql_files import queries
+
+STUCK_AFTER = 60.0
+"""Seconds without a step, while events wait and a follower is at work."""
+
+_Connection = psycopg.Connection[Any]
+
+
+class Standing(NamedTuple):
+    """What is the same for all projections of a generation.
+
+    `reason` says what stops them, since `stuck_since`; None where nothing does.
+    """
+
+    waiting: int
+    seconds: float
+    followed: bool
+    stuck_at: int | None
+    stuck_since: datetime | None
+    reason: str | None
+
+
+def status(connection: _Connection) -> list[dict[str, Any]]:
+    """A row per projection: its checkpoint against the head, and what waits how long.
+
+    `state` is ``current``, ``behind``, ``stale`` (another definition) or ``stuck``: an
+    event cannot be read, or a follower is at work and does not move.
+    """
+    found = generations.served(connection)
+    now = _standing(connection, found)
+    rows = []
+    for projection in PROJECTIONS:
+        version = found.versions.get(projection.name)
+        state = "behind" if now.waiting else "current"
+        if now.reason is not None:
+            state = "stuck"
+        if version != versions()[projection.name]:
+            state = "stale"
+        rows.append(
+            {
+                "projection": projection.name,
+                "version": version,
+                "checkpoint": found.checkpoint,
+                "head": found.head,
+                "lag_events": now.waiting,
+                "lag_seconds": round(now.seconds, 3),
+                "state": state,
+                "generation": found.number,
+                "followed": now.followed,
+                "stuck_at": now.stuck_at,
+                "stuck_since": now.stuck_since,
+                "reason": now.reason,
+            }
+        )
+    return rows
+
+
+def aside(connection: _Connection) -> tuple[SetAside, ...]:
+    """The accounts that are set aside in the served tables (R74)."""
+    found = generations.served(connection)
+    if found.stale:  # tables of another definition may have no such list
+        return ()
+    generations.use(connection, found.number)
+    return listed(connection)
+
+
+def aside_as_seen(connection: _Connection) -> tuple[SetAside, ...]:
+    """The same as far as the login may see it, and there are tables to see."""
+    try:
+        return aside(connection)
+    except (SchemaMismatch, psycopg.errors.InsufficientPrivilege):
+        return ()
+
+
+def rebuilding(connection: _Connection) -> tuple[str, datetime] | None:
+    """Who rebuilds now, and since when; None while nobody does."""
+    row = connection.execute(
+        queries("engine", "status.sql")["rebuilding"], {"lock": REBUILD_LOCK}
+    ).fetchone()
+    return None if row is None else (row[0], row[1])
+
+
+def _standing(connection: _Connection, found: generations.Served) -> Standing:
+    given = {
+        "checkpoint": found.checkpoint,
+        "number": found.number,
+        "lock": FOLLOW_LOCK,
+    }
+    with connection.cursor(row_factory=namedtuple_row) as cursor:
+        query = queries("engine", "status.sql")["standing"]
+        row: Any = cursor.execute(query, given).fetchone()
+    assert row is not None
+    waits = max(0.0, row.seconds) if row.events else 0.0
+    standing = Standing(
+        row.events, waits, row.follower is not None, None, None, row.failed_reason
+    )
+    if row.failed_position is not None:
+        stuck = {"stuck_at": row.failed_position, "stuck_since": row.failed_at}
+        return standing._replace(**stuck)
+    if row.follower is not None and min(waits, row.still) > STUCK_AFTER:
+        return standing._replace(
+            stuck_since=max(row.oldest, row.moved_at),
+            reason=f"A follower is at work (server process {row.follower}), but the "
+            f"checkpoint has not moved for {row.still:.0f} s while events wait.",
+        )
+    return standing
+
+
+def made_at(connection: _Connection) -> dict[str, Any]:
+    """When the served tables were made (the last rebuild), and when they last moved."""
+    row = connection.execute(
+        "SELECT made_at, moved_at FROM projection.generation WHERE state = 'served'"
+    ).fetchone()
+    assert row is not None
+    return {"made_at": row[0], "moved_at": row[1]}

@@ -1,0 +1,259 @@
+"""Who is who: the one table with personal data, filled by opening what is sealed.
+
+The server cannot open what a person's key seals; so the key, e-mail and name of each
+user are opened here, and copied into the table. A person whose key is gone, or whose
+erasure is recorded, reads as ``erased-…``, whatever a restored backup may hold.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import orjson
+import psycopg
+from psycopg import sql
+from psycopg.pq import TransactionStatus
+
+from seat_ledger.domain.personal_data import CannotOpen, Person, Sealed, erased, unseal
+from seat_ledger.domain.values import fold
+from seat_ledger.projections.engine.sql_files import queries
+from seat_ledger.store.statistics import waiting_at_most
+
+PERSONAL = ("user_key", "email", "folded_key", "folded_email", "folded_name", "name")
+"""The columns of the directory that an erasure overwrites."""
+
+MANY = 20_000
+"""Persons that are opened before they are copied."""
+
+_Connection = psycopg.Connection[Any]
+_DECODE = queries("users", "decode.sql")
+_PERSONAL = queries("users", "personal.sql")
+COLUMNS = (
+    ("user_no", "int8"),
+    ("user_id", "uuid"),
+    ("account_no", "int8"),
+    ("user_key", "text"),
+    ("email", "text"),
+    ("folded_key", "text"),
+    ("folded_email", "text"),
+    ("folded_name", "text"),
+    ("name", "text"),
+)
+
+
+class Entry(NamedTuple):
+    """One row of the directory."""
+
+    user_no: int
+    user_id: UUID
+    account_no: int
+    user_key: str
+    email: str
+    folded_key: str
+    folded_email: str
+    folded_name: str
+    name: str
+
+
+class Unreadable(ValueError):
+    """The event that adds a user cannot be opened or read; `position` says which."""
+
+    def __init__(self, position: int, reason: str) -> None:
+        super().__init__(reason)
+        self.position = position
+
+
+def entries(
+    connection: _Connection,
+    after: int,
+    upto: int,
+    many: int = MANY,
+    account_no: int | None = None,
+) -> list[Entry]:
+    """The first `many` users added in ``(after, upto]``, opened. Raises Unreadable."""
+    given = {"after": after, "upto": upto, "many": many, "account_no": account_no}
+    return [
+        _entry(*row) for row in connection.execute(_DECODE["sealed"], given).fetchall()
+    ]
+
+
+def fill_directory(
+    connection: _Connection, after: int, upto: int, account_no: int | None = None
+) -> int:
+    """Copy the users added in ``(after, upto]`` into the directory; how many.
+
+    Those of one account, where it is named. The table `person` holds them already.
+    Raises Unreadable.
+    """
+    made = 0
+    names = sql.SQL(", ").join(sql.Identifier(name) for name, _ in COLUMNS)
+    copying = sql.SQL("COPY user_directory ({}) FROM STDIN (FORMAT binary)").format(
+        names
+    )
+    while some := entries(connection, after, upto, account_no=account_no):
+        with connection.cursor().copy(copying) as copy:
+            copy.set_types([kind for _, kind in COLUMNS])
+            for entry in some:
+                copy.write_row(entry)
+        made += len(some)
+        after = some[-1].user_no
+    return made
+
+
+def erase_recorded(connection: _Connection, after: int, upto: int) -> int:
+    """Let those who are erased in ``(after, upto]`` read so; how many did not."""
+    return connection.execute(
+        _DECODE["erased"], {"after": after, "upto": upto}
+    ).rowcount
+
+
+class Keys(NamedTuple):
+    """How the keys of persons stand beside the record.
+
+    Of `locked` users the key is missing though nothing erased them; `opened` are
+    erased, and have a key again (`again`: the first of them); `unnamed` are found by
+    no key or e-mail.
+    """
+
+    users: int
+    erased: int
+    unnamed: int
+    opened: int
+    again: list[str] | None
+    locked: int
+
+
+def keys(connection: _Connection) -> Keys:
+    """Hold the keys against what is recorded of users."""
+    row = connection.execute(_DECODE["keys"]).fetchone()
+    assert row is not None
+    return Keys(*row)
+
+
+def forget(connection: _Connection) -> int:
+    """Take everybody who is erased out of every generation's directory; how many rows.
+
+    Catching up does the same of what it takes to the one that is served; a kept one is
+    never caught up, nor is what a killed rebuild left. One whose table is being indexed
+    is left out: it is caught up before it is served.
+    """
+    changed = 0
+    for directory in directories(connection):
+        with suppress(*_NOT_NOW), connection.transaction():
+            connection.execute(
+                sql.SQL("LOCK TABLE {} IN ROW EXCLUSIVE MODE NOWAIT").format(directory)
+            )
+            changed += connection.execute(
+                sql.SQL(_PERSONAL["forget"].decode()).format(directory)
+            ).rowcount
+    return changed
+
+
+_NOT_NOW = (psycopg.errors.UndefinedTable, psycopg.errors.LockNotAvailable)
+"""A table that a rebuild drops meanwhile, or is at work on."""
+
+
+def erases(connection: _Connection, after: int, upto: int) -> bool:
+    """Whether anybody is erased in ``(after, upto]``."""
+    row = connection.execute(
+        _PERSONAL["erases"], {"after": after, "upto": upto}
+    ).fetchone()
+    return row is not None and bool(row[0])
+
+
+def directories(connection: _Connection) -> list[sql.Identifier]:
+    """The directory of every generation."""
+    rows = connection.execute(
+        "SELECT number FROM projection.generation ORDER BY number"
+    ).fetchall()
+    return [sql.Identifier(f"projection_{row[0]}", "user_directory") for row in rows]
+
+
+def rewrite(connection: _Connection) -> bool:
+    """Leave no older version of a row in the directories' files.
+
+    VACUUM frees a row's place without clearing it. False where somebody reads for
+    longer than it may be waited for, or inside a transaction, where it cannot be done.
+    """
+    done = connection.info.transaction_status == TransactionStatus.IDLE
+    if not done:
+        return False
+    with waiting_at_most(connection, "1s"):
+        for directory in directories(connection):
+            done &= _rewrite(connection, directory)
+    return done
+
+
+def _rewrite(connection: _Connection, directory: sql.Identifier) -> bool:
+    for _ in range(_TRIES):
+        with suppress(psycopg.errors.UndefinedTable):
+            try:
+                connection.execute(sql.SQL("VACUUM (FULL) {}").format(directory))
+            except psycopg.errors.LockNotAvailable:
+                continue
+        return True
+    return False
+
+
+_TRIES = 5
+
+
+def quiet(connection: _Connection, directory: sql.Identifier) -> None:
+    """Keep ANALYZE from copying personal data into the statistics."""
+    changes = [
+        sql.SQL("ALTER COLUMN {} SET STATISTICS 0").format(sql.Identifier(name))
+        for name in PERSONAL
+    ]
+    connection.execute(
+        sql.SQL("ALTER TABLE {} {}").format(directory, sql.SQL(", ").join(changes))
+    )
+
+
+def _entry(  # noqa: PLR0913, PLR0917  the columns of a row
+    user_no: int,
+    user_id: UUID,
+    account_no: int,
+    state: bytes,
+    key: bytes | None,
+    is_erased: bool,
+) -> Entry:
+    try:
+        person = _person(user_id, orjson.loads(state), key, is_erased)
+    except CannotOpen as error:
+        raise Unreadable(user_no, str(error)) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise Unreadable(user_no, "its key, e-mail or name is missing") from error
+    return Entry(
+        user_no,
+        user_id,
+        account_no,
+        person.user_key,
+        person.email,
+        fold(person.user_key),
+        fold(person.email),
+        fold(person.name),
+        person.name,
+    )
+
+
+def _person(
+    user_id: UUID, said: dict[str, Any], key: bytes | None, is_erased: bool
+) -> Person:
+    """Who was added; version 1 of the event says it in plain."""
+    if is_erased:
+        return erased(user_id)
+    if said["v"] == 1:
+        return Person(*(_text(said[name]) for name in Person._fields))
+    if key is None:
+        return erased(user_id)
+    sealed = Sealed(said["nonce"], said["sealed"])
+    account = UUID(said["account"])
+    return unseal(sealed, bytes(key), user_id=user_id, account=account)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError("no text")
+    return value

@@ -1,0 +1,401 @@
+"""Verify: the served tables held against the store.
+
+The cheap form compares counts, checkpoints and gaps. The full form computes every
+projection anew from the stored events, account by account, and compares row for row;
+the first row that differs is named. Both look at one snapshot, so that a follower may
+go on meanwhile.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import orjson
+import psycopg
+from psycopg import sql
+from psycopg.rows import dict_row
+
+from seat_ledger.projections import periods
+from seat_ledger.projections.engine.catch_up import facts
+from seat_ledger.projections.engine.decode import (
+    STEPS,
+    Scope,
+    UnreadableEvent,
+    check_readable,
+    naming_unreadable,
+    persons,
+)
+from seat_ledger.projections.engine.figures_query import counting
+from seat_ledger.projections.engine.merge_rows import columns_of
+from seat_ledger.projections.engine.registry import BY_NAME, PROJECTIONS
+from seat_ledger.projections.engine.set_aside import EVERYTHING, SetAside, scope_of
+from seat_ledger.projections.engine.snapshot import pin
+from seat_ledger.projections.engine.sql_files import queries
+from seat_ledger.store.connection import connect
+from seat_ledger.store.wrapping import Secret, open_wrapping
+
+ACCOUNTS_AT_ONCE = 50
+SECONDS_AT_ONCE = 1.0
+_TABLE = "the table"
+_PERSONAL = {"user_key", "email", "name"} | {
+    "folded_key",
+    "folded_email",
+    "folded_name",
+}
+DECODED = {"account", "person", "user_directory", "journal"}
+"""What comes from the store itself; all else is computed from the journal."""
+
+_Connection = psycopg.Connection[Any]
+
+
+class Verdict(NamedTuple):
+    """What became of one comparison: ``same``, ``differs`` or ``not_reached``."""
+
+    projection: str
+    check: str
+    status: str
+    compared: int
+    found: str | None = None
+
+    def document(self) -> dict[str, Any]:
+        """As people and files get it."""
+        return self._asdict()
+
+
+@dataclass
+class Verified:
+    """Every comparison, and how far it came."""
+
+    position: int
+    aside: tuple[SetAside, ...] = ()
+    scope: Scope = field(default_factory=lambda: EVERYTHING)
+    rows: list[Verdict] = field(default_factory=list)
+    accounts: int = 0
+    of_accounts: int = 0
+    complete: bool = True
+    seconds: float = 0.0
+
+    def sentence(self) -> str:
+        """The answer in words, claiming no more than was compared."""
+        wrong = [row for row in self.rows if row.status == "differs"]
+        looked_at = f"{self.accounts:,} of {self.of_accounts:,} accounts"
+        if wrong:
+            many = "1 comparison" if len(wrong) == 1 else f"{len(wrong)} comparisons"
+            told = f"{many} found something: {wrong[0].found}"
+        elif self.accounts < self.of_accounts:
+            told = f"What was compared, with {looked_at}, is that of the store up to "
+            told += f"{self.position}."
+        else:
+            told = f"The served tables are those of the store up to {self.position}."
+        if self.complete:
+            return told
+        return f"{told} Time ran out before the end, after {looked_at}."
+
+
+def verify(
+    conninfo: str,
+    *,
+    full: bool = False,
+    sample: int | None = None,
+    max_duration: float | None = None,
+) -> Verified:
+    """Hold the served tables against the store. Raises SchemaMismatch."""
+    began = time.monotonic()
+    with connect(conninfo, role="projector", autocommit=True) as connection:
+        open_wrapping(connection)
+        found = pin(connection)
+        result = Verified(found.checkpoint, found.aside)
+        result.scope = scope_of(connection) if found.aside else EVERYTHING
+        _compare_counts(connection, result)
+        _look_for_unreadable(connection, result)
+        if full:
+            ends = None if max_duration is None else began + max_duration
+            _Full(connection, result, sample, ends)()
+    result.seconds = time.monotonic() - began
+    return result
+
+
+def _compare_counts(connection: _Connection, result: Verified) -> None:
+    """Counts and gaps: whatever can be seen without computing anything anew."""
+    for name, statement in queries("engine", "verify.sql").items():
+        projection, _, check = name.partition("__")
+        with connection.cursor(row_factory=dict_row) as cursor:
+            given = {**result.scope, "known": result.position}
+            row = cursor.execute(statement, given).fetchone()
+        assert row is not None
+        same = row["expected"] == row["kept"]
+        told = f"{row['kept']:,} kept, {row['expected']:,} expected"
+        if row.get("position") is not None:
+            told += f", first at position {row['position']}"
+        if check == "no_account_set_aside":
+            told = " ".join(one.sentence() for one in result.aside)
+        result.rows.append(
+            Verdict(
+                projection,
+                check.replace("_", " "),
+                "same" if same else "differs",
+                row["expected"],
+                None if same else told,
+            )
+        )
+
+
+def _look_for_unreadable(connection: _Connection, result: Verified) -> None:
+    """Types, versions and the order of versions in the whole store, taken or not yet.
+
+    What is set aside already is told by itself.
+    """
+    head = connection.execute(
+        "SELECT coalesce(max(notification_id), 0) FROM ledger.stored_events"
+    ).fetchone()
+    upto = head[0] if head else 0
+    found = None
+    try:
+        check_readable(connection, {**result.scope, "after": 0, "upto": upto})
+    except UnreadableEvent as error:
+        found = error.message
+    status = "same" if found is None else "differs"
+    result.rows.append(Verdict("journal", "events are readable", status, upto, found))
+
+
+class _Full:
+    """Everything computed anew, a few accounts at a time."""
+
+    def __init__(
+        self,
+        connection: _Connection,
+        result: Verified,
+        sample: int | None,
+        ends: float | None,
+    ) -> None:
+        self.connection = connection
+        self.result = result
+        self.sample = sample
+        self.ends = ends
+        self.compared = {one.name: 0 for one in PROJECTIONS}
+        self.different: dict[str, str] = {}
+        self.reached: set[str] = set()
+
+    def __call__(self) -> None:
+        if self.sample is None:
+            self._compare_decoded()
+        for some in self._accounts():
+            if self._is_over():
+                break
+            for one in PROJECTIONS:
+                if one.name not in DECODED:
+                    with self._noting(one.name):
+                        self._compare(one.name, *self._fresh(one.name, some))
+            self.result.accounts += len(some)
+        if self.sample is None and self.result.complete:
+            self._find_strays()
+        for name, compared in self.compared.items():
+            found = self.different.get(name)
+            reached = name in self.reached
+            status = "differs" if found else "same" if reached else "not_reached"
+            self.result.rows.append(Verdict(name, "every row", status, compared, found))
+
+    def _find_strays(self) -> None:
+        """Rows of no account, or of positions that the tables do not reach."""
+        for one in PROJECTIONS:
+            scope = "account_no NOT IN (SELECT account_no FROM account)"
+            if one.name in {"account", "user_directory", "journal"}:
+                number = one.key[0]
+                scope = f"{number} <= 0 OR {number} > %(known)s::bigint"
+            given = {"known": self.result.position}
+            none = b"SELECT * FROM " + one.name.encode() + b" WHERE false"
+            self._compare(one.name, none, scope.encode(), given)
+
+    def _is_over(self) -> bool:
+        over = self.ends is not None and time.monotonic() > self.ends
+        if over:
+            self.result.complete = False
+        return over
+
+    def _accounts(self) -> Iterator[list[int]]:
+        """The accounts to look at; a sample is spread evenly, the same each time."""
+        rows = self.connection.execute(
+            "SELECT account_no FROM account ORDER BY account_no"
+        ).fetchall()
+        numbers = [row[0] for row in rows]
+        self.result.of_accounts = len(numbers)
+        if self.sample is not None:
+            step = max(1, len(numbers) // self.sample)
+            numbers = numbers[::step][: self.sample]
+        for first in range(0, len(numbers), ACCOUNTS_AT_ONCE):
+            yield numbers[first : first + ACCOUNTS_AT_ONCE]
+
+    # -- decoded from the store ------------------------------------------------------
+
+    def _compare_decoded(self) -> None:
+        """Accounts, users and the journal, a range of positions at a time."""
+        after = 0
+        while after < self.result.position and not self._is_over():
+            upto = min(self.result.position, after + 20_000)
+            for room, name in STEPS:
+                decoded = queries(room, "decode.sql")[name].decode()
+                fresh = decoded[decoded.index("SELECT") :]
+                number = BY_NAME[name].key[0]
+                given = {**self.result.scope, "after": after, "upto": upto}
+                scope = f"{number} > %(after)s::bigint AND {number} <= %(upto)s::bigint"
+                alone = b"SELECT count(fresh) FROM (" + fresh.encode() + b") AS fresh"
+                with (
+                    self._noting(name),
+                    naming_unreadable(self.connection, alone, given, name),
+                ):
+                    self._compare(name, fresh.encode(), scope.encode(), given)
+            with self._noting("user_directory"):
+                self._compare_directory(after, upto)
+            after = upto
+
+    @contextmanager
+    def _noting(self, name: str) -> Iterator[None]:
+        """Go on where the rows cannot be computed anew: that is a finding as well."""
+        try:
+            with self.connection.transaction():
+                yield
+        except UnreadableEvent as error:
+            told = "the event at position {position} ({topic}, account {account}) "
+            told += "cannot be read: {reason}"
+            if name == "user_directory" and "person" in self.different:
+                told = "cannot be computed, as person differs"
+            self._note(name, told.format(**error.details))
+        except (psycopg.DataError, psycopg.IntegrityError) as error:
+            self._note(
+                name, f"cannot be computed: {error.diag.message_primary or error}"
+            )
+
+    def _note(self, name: str, told: str) -> None:
+        self.reached.add(name)
+        self.different.setdefault(name, f"{name}: {told}")
+
+    def _compare_directory(self, after: int, upto: int) -> None:
+        """Who was added in a range of positions, opened anew.
+
+        Whose erasure is not caught up yet is left out: the key is gone already.
+        """
+        asked = queries("users", "decode.sql") | queries("users", "personal.sql")
+        found = persons(self.connection, after, upto)
+        given = {
+            "after": after,
+            "upto": upto,
+            "known": self.result.position,
+            "persons": Secret(orjson.dumps([one._asdict() for one in found]).decode()),
+        }
+        scope = b"user_no > %(after)s::bigint AND user_no <= %(upto)s::bigint AND "
+        scope += asked["not_erased_later"]
+        fresh = asked["opened"] + b" WHERE " + asked["not_erased_later"]
+        self._compare("user_directory", fresh, scope, given)
+
+    # -- computed from the journal ----------------------------------------------------
+
+    def _fresh(
+        self, name: str, accounts: list[int]
+    ) -> tuple[bytes, bytes, dict[str, Any]]:
+        """The rows that some accounts should have, and which ones are kept."""
+        known = self.result.position
+        given: dict[str, Any] = {"known": known, "wanted": accounts}
+        scope = b"account_no = ANY (%(wanted)s::bigint[])"
+        if name in {"billing_period", "billable_seats"}:
+            rows = (
+                row
+                for account in facts(self.connection, accounts, known)
+                for row in periods.rows_of(account)
+            )
+            columns = periods.columns(rows)
+            if name == "billing_period":
+                fresh = queries("periods", "refresh.sql")["billing_period"]
+                return fresh, scope, {**given, **columns}
+            given |= {
+                "account_nos": columns["account_no"],
+                "period_nos": columns["period_no"],
+                **{key: columns[key] for key in ("starts", "ends", "day_starts")},
+            }
+            return counting("given", "known"), scope, given
+        function = f"FROM {BY_NAME[name].name}_at(%(known)s::bigint) WHERE "
+        return b"SELECT * " + function.encode() + scope, scope, given
+
+    def _compare(
+        self, name: str, fresh: bytes, scope: bytes, given: dict[str, Any]
+    ) -> None:
+        columns = columns_of(self.connection, name)
+        statement = _comparison(name, columns, fresh, scope)
+        with self.connection.cursor(row_factory=dict_row) as cursor:
+            row = cursor.execute(statement, given).fetchone()
+        assert row is not None
+        self.reached.add(name)
+        self.compared[name] += row["compared"]
+        if row["apart"] is not None:
+            self._note(name, _in_words(name, *row["apart"]))
+
+
+def _in_words(name: str, first: dict[str, Any], *second: dict[str, Any]) -> str:
+    """The first difference: what the table has, and what it should.
+
+    What tells who somebody is stays untold: this goes into logs.
+    """
+    key = BY_NAME[name].key
+    where = ", ".join(f"{part} {_value(first, part)}" for part in key)
+    others = [part for part in first if part not in {*key, "side"}]
+    untold = _PERSONAL if name == "user_directory" else set()
+    if not second or any(first[part] != second[0][part] for part in key):
+        told = [
+            f"{part} {_value(first, part)}" for part in others if part not in untold
+        ]
+        return f"only {first['side']} has {where}: {', '.join(told)}"
+    (kept,) = (one for one in (first, *second) if one["side"] == _TABLE)
+    (fresh,) = (one for one in (first, *second) if one["side"] != _TABLE)
+    told = [
+        f"{part} is another"
+        if part in untold
+        else f"{part} is {_value(kept, part)}, computed {_value(fresh, part)}"
+        for part in others
+        if kept[part] != fresh[part]
+    ]
+    return f"{where}: {'; '.join(told)}"
+
+
+def _value(row: dict[str, Any], part: str) -> Any:
+    return "null" if row[part] is None else row[part]
+
+
+def _comparison(
+    name: str, columns: list[str], fresh: bytes, scope: bytes
+) -> sql.Composed:
+    """The first two rows that only one side has, and how many were compared."""
+    names = sql.SQL(", ").join(map(sql.Identifier, columns))
+    return sql.SQL(
+        """
+        WITH fresh ({names}) AS MATERIALIZED ({fresh}),
+        cast_as_kept AS MATERIALIZED (
+            SELECT {names} FROM {table} WHERE false
+            UNION ALL
+            SELECT {names} FROM fresh),
+        kept AS MATERIALIZED (SELECT {names} FROM {table} WHERE {scope}),
+        apart AS (
+            (SELECT 'the table' AS side, {names} FROM kept
+              EXCEPT ALL SELECT 'the table', {names} FROM cast_as_kept)
+            UNION ALL
+            (SELECT 'the fresh computation', {names} FROM cast_as_kept
+              EXCEPT ALL SELECT 'the fresh computation', {names} FROM kept)),
+        earliest AS (
+            SELECT * FROM apart ORDER BY {key}, side LIMIT 2)
+        SELECT (SELECT count(*) FROM fresh) AS compared,
+               (SELECT json_agg(earliest ORDER BY {key}, side) FROM earliest) AS apart
+        """
+    ).format(
+        names=names,
+        fresh=sql.SQL(_text(fresh)),
+        table=sql.Identifier(name),
+        scope=sql.SQL(_text(scope)),
+        key=sql.SQL(", ").join(map(sql.Identifier, BY_NAME[name].key)),
+    )
+
+
+def _text(query: bytes) -> Any:
+    """A query of the package's files; never anything from outside."""
+    return query.decode()

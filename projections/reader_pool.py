@@ -1,0 +1,177 @@
+"""Readers kept open for a server: read only, one to a question, fresh for each.
+
+Between questions a reader holds no transaction, so that neither a rebuild nor VACUUM
+waits for it.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+
+import psycopg
+
+from seat_ledger.errors import LedgerError, Unavailable
+from seat_ledger.projections.reader import Reader
+from seat_ledger.store import schema
+from seat_ledger.store.connection import explained, is_refusal
+
+LONGEST_QUESTION = "30s"
+LONGEST_LOCK = "5s"
+"""How long a question waits for a table that somebody holds."""
+LONGEST_WAIT = 3.0
+LONGEST_PAUSE = "60s"
+"""How long an answer that nobody reads on may hold a snapshot, and a rebuild up."""
+PATIENCE = 20.0
+"""Seconds that a question waits for a reader."""
+_LIMITS = {
+    "statement_timeout": LONGEST_QUESTION,
+    "lock_timeout": LONGEST_LOCK,
+    "idle_in_transaction_session_timeout": LONGEST_PAUSE,
+}
+_LIMIT = """
+SELECT pg_catalog.set_config(limits.name, limits.most, false)
+  FROM unnest(%(names)s::text[], %(most)s::text[]) AS limits(name, most)
+  JOIN pg_catalog.pg_settings AS present ON present.name = limits.name
+ WHERE present.setting = '0'
+    OR present.setting::bigint * interval '1 ms' > limits.most::interval
+"""
+
+
+class Behind(LedgerError):
+    """The tables have not reached that moment yet."""
+
+    code = "projections_behind"
+    exit_code = 12
+
+
+class Busy(Unavailable):
+    """Too many answers are being given at once: ask again in a moment."""
+
+    code = "busy"
+
+
+class PooledReader(Reader):
+    """A reader that is used again and again, and never writes."""
+
+    def __init__(self, conninfo: str) -> None:
+        super().__init__(conninfo, catch_up=False, read_only=True)
+        schema.check(self.connection)
+
+    def _prepare(self) -> None:
+        """Set limits before anything is read: a stricter one of the login stays."""
+        self.connection.execute(
+            _LIMIT, {"names": list(_LIMITS), "most": list(_LIMITS.values())}
+        )
+
+    def renew(self) -> bool:
+        """Stay on what is served now; false if that is another set of tables."""
+        before = self.generation
+        self._pin(catch_up=False)
+        return self.generation == before
+
+    def rest(self) -> None:
+        """Hold nothing."""
+        self.connection.execute("COMMIT")
+
+    def _pin(self, *, catch_up: bool) -> None:  # noqa: ARG002  somebody else does
+        super()._pin(catch_up=False)
+
+    def _wait_for_appends(self, instant: datetime) -> None:
+        """Let the appends in flight end, and the tables reach them (R78)."""
+        super()._wait_for_appends(instant)
+        wanted, until = self.store_head, time.monotonic() + LONGEST_WAIT
+        while self.head < wanted:
+            if time.monotonic() > until:
+                raise Behind(
+                    f"The tables are at position {self.head}, the store at {wanted}: "
+                    "what was known at that moment is not all there yet.",
+                    try_="ask again, name a position, or run 'projection run'",
+                )
+            self.rest()
+            time.sleep(0.05)
+            self._pin(catch_up=False)
+
+
+class Pool:
+    """At most `size` readers at once; who comes later waits, `patience` seconds.
+
+    Raises Busy, Unavailable.
+    """
+
+    def __init__(
+        self,
+        conninfo: str,
+        size: int = 4,
+        *,
+        reader: type[PooledReader] = PooledReader,
+        patience: float = PATIENCE,
+    ) -> None:
+        self.conninfo = conninfo
+        self.patience = patience
+        self._make = reader
+        self._free = threading.BoundedSemaphore(size)
+        self._idle: list[PooledReader] = []
+
+    @contextmanager
+    def reader(self) -> Iterator[PooledReader]:
+        """Borrow a reader that is on what is served now."""
+        if not self._free.acquire(timeout=self.patience):
+            raise Busy
+        try:
+            yield from self._lent()
+        finally:
+            self._free.release()
+
+    def _lent(self) -> Iterator[PooledReader]:
+        found = self._take()
+        try:
+            yield found
+        except LedgerError:
+            self._give_back(found)
+            raise
+        except BaseException as error:
+            found.connection.close()
+            self._explain(error)
+            raise
+        self._give_back(found)
+
+    def _give_back(self, reader: PooledReader) -> None:
+        """Keep a reader, if it is still well: its answer was given, or was no."""
+        try:
+            reader.rest()  # what its names mean is kept, and what is prepared
+            self._idle.append(reader)
+        except psycopg.Error:
+            reader.connection.close()
+
+    def _take(self) -> PooledReader:
+        """The reader that rested last, if it still answers; else a new one."""
+        while self._idle:
+            reader = self._idle.pop()
+            try:
+                if reader.renew():
+                    return reader
+            except (psycopg.Error, LedgerError) as error:
+                reader.connection.close()
+                if is_refusal(error):  # another reader would wait as long
+                    self._explain(error)
+            reader.connection.close()
+        try:
+            return self._make(self.conninfo)
+        except psycopg.Error as error:
+            self._explain(error)
+            raise
+
+    def _explain(self, error: BaseException) -> None:
+        """Raise in words what the database said, if it is no fault of the program."""
+        told = explained(self.conninfo, error)
+        if told is not None:
+            raise told from error
+
+    def close(self) -> None:
+        """Close what rests."""
+        while self._idle:
+            self._idle.pop().connection.close()

@@ -1,0 +1,1 @@
+"""One command: read, decided over an account and its users, judged."""

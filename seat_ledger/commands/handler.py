@@ -1,0 +1,694 @@
+"""Deciding one command: what it asks, applied to the aggregates, and judged.
+
+Every command, alone, in a batch or in an import, comes through here. It is tried on
+the aggregates; when a rule refuses it, they are rolled back to what they were.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import ClassVar, NamedTuple, TypeVar
+from uuid import uuid4
+
+from seat_ledger.commands import messages as asked
+from seat_ledger.commands.messages import Command, Operation
+from seat_ledger.commands.refusal_messages import explain, name_holders
+from seat_ledger.commands.unit_of_work import Workspace
+from seat_ledger.commands.validation import judge
+from seat_ledger.domain.account import Account
+from seat_ledger.domain.aggregate import Act, Aggregate, Entry
+from seat_ledger.domain.calendar import BillingCalendar, ZoneHistory, parse_moment, zone
+from seat_ledger.domain.email import check_email
+from seat_ledger.domain.events import ContractRenewed, EntryReversed, LedgerEvent
+from seat_ledger.domain.invoice_draft import (
+    ComputeInvoice,
+    InvoiceDraft,
+    InvoiceRequest,
+)
+from seat_ledger.domain.money import Currency
+from seat_ledger.domain.personal_data import ERASED, Person
+from seat_ledger.domain.user import User
+from seat_ledger.domain.validity import Violation
+from seat_ledger.domain.values import (
+    FOREVER,
+    MAX_EVENTS_PER_COMMAND,
+    SeatType,
+    as_word,
+    iso,
+    parse_hub,
+    parse_seat,
+    parse_seat_type,
+    shown,
+)
+from seat_ledger.errors import (
+    CommandRefused,
+    Conflict,
+    EntryRef,
+    InvalidInput,
+    NotFound,
+)
+
+A = TypeVar("A", bound=Aggregate)
+AHEAD = timedelta(minutes=5)
+"""How far ahead of the database's clock an effective time may lie (R12)."""
+
+_TIMELESS = (asked.Reverse, asked.EraseUser)
+"""Operations without an effective time of their own: no renewal is due for them."""
+
+_CLOSING = (asked.UnassignSeat, asked.RevokeHubAccess, asked.RemoveUser)
+
+
+class Decision(NamedTuple):
+    """What a command comes to: its new events, in the order of their positions.
+
+    The first `due` of them process renewals that were due (R37) and are no part of
+    the command's result. `changed` are the aggregates whose events they are.
+    """
+
+    events: tuple[LedgerEvent, ...]
+    due: int
+    new_users: tuple[User, ...]
+    changed: tuple[Aggregate, ...]
+    erased: User | None = None
+
+
+class RenewFirst(CommandRefused):
+    """A renewal inside the period that is to be invoiced is not recorded.
+
+    What it retires is part of the figures, and those are computed from what is
+    recorded. Whoever asked may record it, as R37 has it, and ask again.
+    """
+
+    def __init__(self, account: str, renewal: ContractRenewed, at: datetime) -> None:
+        super().__init__(
+            "renewal_due",
+            f"Renewal {renewal.renewal} of {account} ({iso(renewal.effective_at)}) "
+            "lies before the end of the period, and is not recorded.",
+            try_=f"seat-ledger account renew --account {as_word(account)}",
+        )
+        self.at = at
+
+
+class Step(NamedTuple):
+    """One line of a command at its place in the order of application (R28)."""
+
+    number: int
+    operation: Operation
+    at: datetime
+
+
+class Caller(NamedTuple):
+    """What a caller gives beside the commands.
+
+    `actor` stands in where a command names none (R36); `compute_invoice` gives the
+    figures of invoices, where there are any.
+    """
+
+    actor: str = "system:import"
+    compute_invoice: ComputeInvoice | None = None
+
+
+class Deliberation:
+    """One command over one account, at one instant of the database's clock."""
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        command: Command,
+        *,
+        now: datetime,
+        caller: Caller,
+    ) -> None:
+        self.workspace = workspace
+        self.command = command
+        self.now = now
+        self.caller = caller
+        self.events: list[LedgerEvent] = []
+        self.new_users: list[User] = []
+        self.erased: User | None = None
+        self.steps: list[Step] = []
+        self._by_line: list[int] = []  # which line triggered each event
+        self._due = 0  # events of renewals, at the front
+        self._start: dict[str, tuple[Aggregate, int]] = {}
+        self._seen: dict[str, int] = {}
+
+    # -- the whole ------------------------------------------------------------
+
+    def decide(self) -> Decision:
+        """Apply and judge the command; leave no trace when it is refused.
+
+        Raises CommandRefused or NotFound.
+        """
+        try:
+            if isinstance(self.command.operation, asked.OpenAccount):
+                due = self._open(self.command.operation)
+            else:
+                due = self._apply()
+                self._judge()
+        except BaseException:
+            self._roll_back()
+            raise
+        self._settle()
+        changed = tuple(one for one, was in self._start.values() if one.version > was)
+        return Decision(
+            tuple(self.events), due, tuple(self.new_users), changed, self.erased
+        )
+
+    def _apply(self) -> int:
+        account = self._involve(self._account())
+        actor = self._actor()
+        self.steps = self._in_order()
+        times = [s.at for s in self.steps if type(s.operation) not in _TIMELESS]
+        due = 0
+        if times and account.is_renewal_due(latest := max(times)):
+            account.renew_until(latest, Act(latest, actor))
+            due = self._collect(0)
+        if isinstance(self.command.operation, asked.Renew):
+            due = 0
+        for place, step in enumerate(self.steps):
+            self._apply_step(step, actor, self.steps[place + 1 :])
+        return due
+
+    def _apply_step(self, step: Step, actor: str, later: Sequence[Step]) -> None:
+        key = self.command.envelope.idempotency_key
+        act = Act(step.at, actor, step.operation.reason, key)
+        try:
+            self.APPLY[type(step.operation)](self, step.operation, act, later)
+        except CommandRefused as error:
+            name_holders(error, self.workspace)
+            if len(self.steps) > 1:
+                error.lines = self._lines_of(error.blockers, step.number)
+            raise
+        self._collect(step.number)
+
+    def _collect(self, number: int) -> int:
+        """Take the events that a step triggered; users' first. Return their count."""
+        before = len(self.events)
+        for key, (aggregate, _) in reversed(self._start.items()):
+            new = aggregate.version - self._seen[key]
+            if new:
+                self.events += aggregate.pending[-new:]
+                self._seen[key] = aggregate.version
+        count = len(self.events) - before
+        self._by_line += [number] * count
+        if number:
+            self._check_size(len(self.events) - self._due)
+        else:
+            self._due = count
+            self._check_renewals()
+        return count
+
+    def _check_size(self, count: int) -> None:
+        """Refuse a command of too many events: all others wait while it is appended."""
+        if count > MAX_EVENTS_PER_COMMAND:
+            raise CommandRefused(
+                "too_many_events",
+                f"The command would record {count:,} events or more; at most "
+                f"{MAX_EVENTS_PER_COMMAND:,} are recorded at once.",
+                try_="make several commands of it",
+            )
+
+    def _check_renewals(self) -> None:
+        """Have renewals of too many events recorded one after the other.
+
+        A single one is recorded whole: what it retires was limited when it was asked.
+        """
+        renewals = [one for one in self.events if isinstance(one, ContractRenewed)]
+        if self._due <= MAX_EVENTS_PER_COMMAND or len(renewals) == 1:
+            return
+        raise CommandRefused(
+            "too_many_events",
+            f"{len(renewals)} renewals are due, of {self._due:,} events together; at "
+            f"most {MAX_EVENTS_PER_COMMAND:,} are recorded at once.",
+            try_=f"seat-ledger account renew -a "
+            f"{as_word(self.command.envelope.account)} "
+            f"--effective-at {iso(renewals[0].effective_at)}",
+        )
+
+    def _origin(self) -> dict[EntryRef, int]:
+        """By which line each entry was recorded, or holds again."""
+        origin: dict[EntryRef, int] = {}
+        for event, number in zip(self.events, self._by_line, strict=True):
+            key = str(event.originator_id)
+            origin[EntryRef(key, event.originator_version)] = number
+            if isinstance(event, EntryReversed) and event.holds:
+                origin[EntryRef(key, event.root_version)] = number
+        return origin
+
+    def _judge(self) -> None:
+        workspace, account = self.workspace, self._account()
+        for user_id, _ in account.touched.users:
+            self._involve(workspace.user(user_id))
+        users, namesakes = {}, {}
+        for key, (aggregate, _) in self._start.items():
+            if isinstance(aggregate, User):
+                users[key] = aggregate
+                if None in aggregate.touched:
+                    namesakes[key] = workspace.namesakes(aggregate)
+        found = list(judge(account, users, namesakes))
+        if found:
+            raise self._refusal(found)
+
+    def _refusal(self, found: list[Violation]) -> CommandRefused:
+        """The first violation in words; every line that takes part is named (R29)."""
+        named = [entry for violation in found for entry in violation.entries]
+        involved = self._lines_of(named) or self._reversing() or self._numbers()
+        asked_for = [s.operation for s in self.steps if s.number in involved]
+        operations = asked_for or [step.operation for step in self.steps]
+        error = explain(found[0], operations, self.workspace, set(self._origin()))
+        if len(self.steps) > 1:
+            error.lines = involved
+        return error
+
+    def _lines_of(self, entries: Iterable[EntryRef], *also: int) -> tuple[int, ...]:
+        """The lines that recorded the entries, or let them hold again."""
+        origin = self._origin()
+        lines = {origin[entry] for entry in entries if entry in origin}
+        return tuple(sorted(lines.union(also) - {0}))
+
+    def _numbers(self) -> tuple[int, ...]:
+        return tuple(range(1, len(self.steps) + 1))
+
+    def _reversing(self) -> tuple[int, ...]:
+        """Every line that lets entries hold no more: what is left of them is wrong."""
+        return tuple(
+            step.number
+            for step in sorted(self.steps)
+            if isinstance(step.operation, asked.Reverse)
+        )
+
+    def _involve(self, aggregate: A) -> A:
+        """Remember how an aggregate was before this command."""
+        if aggregate.key not in self._start:
+            self._start[aggregate.key] = (aggregate, aggregate.version)
+            self._seen[aggregate.key] = aggregate.version
+        return aggregate
+
+    def _roll_back(self) -> None:
+        for user in self.new_users:
+            self.workspace.forget(user)
+        for aggregate, version in self._start.values():
+            aggregate.roll_back(version)
+        self._settle()
+
+    def _settle(self) -> None:
+        for aggregate, _ in self._start.values():
+            aggregate.settle()
+
+    # -- who, and when --------------------------------------------------------
+
+    def _account(self) -> Account:
+        account = self.workspace.account
+        if account is None:
+            key = self.command.envelope.account
+            raise NotFound(
+                "account_not_found",
+                f"There is no account {shown(key)}.",
+                try_="look with 'seat-ledger account list', "
+                "or open it: 'seat-ledger account open --help' says how",
+            )
+        return account
+
+    def _actor(self) -> str:
+        """The actor as it is stored; a user of the account by id (R36)."""
+        actor = self.command.envelope.actor or self.caller.actor
+        kind, _, key = actor.partition(":")
+        if kind != "user":
+            return actor
+        user = self.workspace.present(key, self.now) if self.workspace.account else None
+        account = self.command.envelope.account
+        if user is None:
+            raise NotFound(
+                "unknown_actor",
+                f"The actor {shown(key)} is no present user of {account}.",
+                try_="name a user of the account, or an actor system:…",
+            )
+        if not user.may_administer(self.now):
+            raise CommandRefused(
+                "not_permitted",
+                f"{user.user_key} has no account access in {account}, "
+                "which every command needs.",
+                try_="let a user with account access or a super admin do it",
+            )
+        return f"user:{user.key}"
+
+    def _in_order(self) -> list[Step]:
+        """The lines in the order of application: reversals, then by instant, at one
+        instant closings before openings (R28).
+        """
+        steps = [
+            Step(number, operation, self._at(operation))
+            for number, operation in enumerate(self.command.lines, start=1)
+        ]
+        if len(steps) == 1:
+            return steps
+
+        def place(step: Step) -> tuple[bool, datetime, bool]:
+            if isinstance(step.operation, asked.Reverse):
+                return (False, self.now.min.replace(tzinfo=self.now.tzinfo), False)
+            return (True, step.at, not isinstance(step.operation, _CLOSING))
+
+        return sorted(steps, key=place)
+
+    def _at(self, operation: Operation) -> datetime:
+        """The effective time of an operation (R11, R12, R39)."""
+        account = self._account()
+        if operation.effective_at is None or isinstance(operation, _TIMELESS):
+            return self.now
+        at = parse_moment(operation.effective_at, account.zones, self.now)
+        self._check_not_ahead(at)
+        if at < account.opened_at:
+            raise CommandRefused(
+                "before_term",
+                f"{account.account_key} was opened at {iso(account.opened_at)}; "
+                f"nothing can be effective at {iso(at)}.",
+                try_="give an effective time after the opening",
+            )
+        return at
+
+    def _check_not_ahead(self, at: datetime) -> None:
+        if at > self.now + AHEAD:
+            raise CommandRefused(
+                "effective_in_future",
+                f"{iso(at)} lies more than five minutes ahead of {iso(self.now)}.",
+                try_="record it when it has happened; only a reduction is scheduled",
+            )
+
+    # -- the operations ---------------------------------------------------------
+
+    def _open(self, operation: asked.OpenAccount) -> int:
+        key = self.command.envelope.account
+        if self.workspace.account is not None:
+            raise CommandRefused(
+                "account_exists",
+                f"There is an account {shown(key)} already.",
+                try_=f"seat-ledger account show {as_word(key)}",
+            )
+        zone(operation.time_zone)
+        zones = ZoneHistory(operation.time_zone)
+        term = (
+            operation.term_start,
+            operation.term_months,
+            operation.billing_cycle_months,
+        )
+        if operation.effective_at is None:
+            starts = BillingCalendar(*term, zones).renewal(0).instant
+            at = min(starts, self.now)
+        else:
+            at = parse_moment(operation.effective_at, zones, self.now)
+            self._check_not_ahead(at)
+        idempotency_key = self.command.envelope.idempotency_key
+        account = Account.open(
+            self.workspace.account_id,
+            Act(at, self._actor(), operation.reason, idempotency_key),
+            account_key=key,
+            name=operation.name,
+            time_zone=operation.time_zone,
+            term_start=operation.term_start,
+            term_months=operation.term_months,
+            billing_cycle_months=operation.billing_cycle_months,
+        )
+        self.workspace.account = account
+        self.events += account.pending
+        return 0
+
+    def _set_time_zone(self, op: asked.SetTimeZone, act: Act, _: object) -> None:
+        zone(op.time_zone)
+        self._account().set_time_zone(op.time_zone, act)
+
+    def _set_billing_policy(
+        self, op: asked.SetBillingPolicy, act: Act, _: object
+    ) -> None:
+        self._account().set_billing_policy(op.policy, act)
+
+    def _issue_invoice(self, op: asked.IssueInvoice, act: Act, _: object) -> None:
+        """Record the figures of a period that has ended (R60, R64)."""
+        account = self._account()
+        for seat_type in op.unit_prices:
+            parse_seat_type(seat_type)
+        period = account.period_to_invoice(op.period, at=act.at, now=self.now)
+        if self.workspace.source.has_invoice(op.invoice):
+            raise CommandRefused(
+                "invoice_number_taken",
+                f"There is an invoice {shown(op.invoice)} already; "
+                "a number is used once.",
+                try_="give the invoice another number",
+            )
+        for event in self.events:
+            if isinstance(event, ContractRenewed) and event.effective_at < period.ends:
+                raise RenewFirst(account.account_key, event, act.at)
+        key = account.account_key
+        currency = Currency.named(op.currency)
+        prices = {
+            seat_type: currency.as_price(price)
+            for seat_type, price in op.unit_prices.items()
+        }
+        request = InvoiceRequest(key, op.invoice, period.label, prices, op.currency)
+        account.issue_invoice(request, period, self._computed(request), act)
+
+    def _computed(self, request: InvoiceRequest) -> InvoiceDraft:
+        """The figures, if they are of the very entries that are decided on here."""
+        if self.caller.compute_invoice is None:
+            raise InvalidInput(
+                "The figures of an invoice are not the write side's to compute.",
+                try_="issue it by the command line: 'seat-ledger invoice issue --help'",
+            )
+        draft = self.caller.compute_invoice(request)
+        workspace = self.workspace
+        head, last = workspace.source.standing(workspace.account_id)
+        if head != workspace.head or last > draft.cut_off:
+            raise Conflict(
+                f"{request.account} changed while {request.invoice} was computed, as "
+                f"known at position {draft.cut_off}.",
+                try_="repeat the command",
+            )
+        return draft
+
+    def _renew(self, op: asked.Renew, act: Act, _: object) -> None:
+        """Nothing is left to do: what was due is processed already."""
+
+    def _user(self, reference: str, at: datetime) -> User:
+        return self._involve(self.workspace.resolve(reference, at))
+
+    def _add_user(self, op: asked.AddUser, act: Act, later: Sequence[Step]) -> None:
+        check_email(op.email)
+        _check_not_reserved(op.user)
+        seat_types = [parse_seat_type(seat) for seat in op.seats]
+        if op.super_admin and seat_types:
+            raise CommandRefused(
+                "super_admin_seats",
+                f"{op.user} is to be a super admin; a super admin cannot be added "
+                "with seats.",
+                try_="add the user first, then assign the seats",
+            )
+        user = User.add(
+            uuid4(),
+            act,
+            Person(op.user, op.email, op.name),
+            account=self.workspace.account_id,
+            super_admin=op.super_admin,
+            account_access=op.account_access,
+        )
+        self._start[user.key] = (user, 0)
+        self._seen[user.key] = 0
+        self.workspace.add(user)
+        self.new_users.append(user)
+        for seat_type in seat_types:
+            self._give(user, seat_type, act, later, buy=op.buy_if_needed)
+
+    def _permit(self, op: asked.SetPermissions, act: Act, _: object) -> None:
+        self._user(op.user, act.at).set_permissions(
+            act, super_admin=op.super_admin, account_access=op.account_access
+        )
+
+    def _grant(self, op: asked.GrantHubAccess, act: Act, _: object) -> None:
+        hub = parse_hub(op.hub)
+        self._user(op.user, act.at).grant(hub, act)
+
+    def _revoke(self, op: asked.RevokeHubAccess, act: Act, _: object) -> None:
+        hub = parse_hub(op.hub)
+        self._user(op.user, act.at).revoke(hub, act)
+
+    def _remove(self, op: asked.RemoveUser, act: Act, _: object) -> None:
+        self._user(op.user, act.at).remove(act)
+
+    def _erase(self, op: asked.EraseUser, act: Act, _: object) -> None:
+        """Let nobody read any more who a user was; again, where that is so already."""
+        if not op.reason:
+            raise CommandRefused(
+                "reason_required",
+                "An erasure needs a reason, so that an auditor can follow it.",
+                try_="give --reason",
+            )
+        user = self._involve(
+            self.workspace.by_id(op.user) or self._user(op.user, act.at)
+        )
+        held = self._account().held.get(user.key, {}).values()
+        for one in (some[-1] for some in held if some):
+            if one.ends > act.at:
+                raise CommandRefused(
+                    "seat_held",
+                    f"{user.user_key} holds {one.subject}; an erasure waits until the "
+                    "seat is free.",
+                    try_="unassign the seat first",
+                    blockers=(EntryRef(self._account().key, one.opened),),
+                )
+        if not user.is_erased:
+            user.erase(act)
+        self.erased = user
+
+    def _buy(self, op: asked.BuySeats, act: Act, _: object) -> None:
+        self._account().buy(parse_seat_type(op.seat_type), op.quantity, act)
+
+    def _reduce(self, op: asked.ReduceSeats, act: Act, _: object) -> None:
+        self._account().reduce(parse_seat_type(op.seat_type), op.quantity, act)
+
+    def _cancel(self, op: asked.CancelReduction, act: Act, _: object) -> None:
+        self._account().cancel_reduction(parse_seat_type(op.seat_type), act)
+
+    def _assign(self, op: asked.AssignSeat, act: Act, later: Sequence[Step]) -> None:
+        seat_type = parse_seat_type(op.seat_type)
+        seat = parse_seat(op.seat) if op.seat is not None else None
+        if seat is not None and seat.seat_type != seat_type:
+            raise CommandRefused(
+                "seat_not_found",
+                f"{seat} is no seat of {seat_type}.",
+                try_="name a seat of the type that is assigned",
+            )
+        user = self._user(op.user, act.at)
+        if seat is None:
+            self._give(user, seat_type, act, later, buy=op.buy_if_needed)
+            return
+        self._let_in(user, seat_type, act)
+        self._account().assign(user.key, seat_type, act, seat=seat)
+
+    def _give(
+        self,
+        user: User,
+        seat_type: SeatType,
+        act: Act,
+        later: Sequence[Step],
+        *,
+        buy: bool,
+    ) -> None:
+        """Put a user in the lowest free seat; buy one where that is asked (R20)."""
+        self._let_in(user, seat_type, act)
+        account, until = self._account(), self._until(user, seat_type, act, later)
+        before = account.version
+        try:
+            account.assign(user.key, seat_type, act, until=until)
+            if not buy or account.keeps_its_reductions(seat_type):
+                return
+        except CommandRefused as error:
+            if not buy or error.code != "no_free_seat":
+                raise
+        account.roll_back(before)
+        account.buy(seat_type, 1, act)
+        account.assign(user.key, seat_type, act, until=until)
+
+    def _until(
+        self, user: User, seat_type: SeatType, act: Act, later: Sequence[Step]
+    ) -> datetime:
+        """Where the same batch ends the holding that begins (R26)."""
+        for step in later:
+            op = step.operation
+            if (
+                isinstance(op, asked.UnassignSeat)
+                and step.at > act.at
+                and op.seat_type == seat_type
+                and self.workspace.resolve(op.user, step.at) is user
+            ):
+                return step.at
+        return FOREVER
+
+    def _let_in(self, user: User, seat_type: SeatType, act: Act) -> None:
+        """Grant access to the hub where it is missing (R25)."""
+        if not user.has_access(seat_type.hub, act.at):
+            user.grant(seat_type.hub, act)
+
+    def _unassign(self, op: asked.UnassignSeat, act: Act, _: object) -> None:
+        seat_type = parse_seat_type(op.seat_type)
+        user = self._user(op.user, act.at)
+        self._account().unassign(user.key, seat_type, act, called=user.user_key)
+
+    def _reverse(self, op: asked.Reverse, act: Act, _: object) -> None:
+        if not op.reason:
+            raise CommandRefused(
+                "reason_required",
+                "A reversal needs a reason, so that an auditor can follow it.",
+                try_="give --reason",
+            )
+        positions = self._positions(op)
+        self._check_size(len(positions))
+        for position in positions:
+            self._reverse_one(position, act)
+
+    def _positions(self, op: asked.Reverse) -> Sequence[int]:
+        if op.entry is not None:
+            return [op.entry]
+        workspace, key = self.workspace, op.entry_key or ""
+        positions = workspace.source.positions_under(workspace.account_id, key)
+        if not positions:
+            raise NotFound(
+                "entry_not_found",
+                f"No entries of {self._account().account_key} were recorded under "
+                f"the key {shown(op.entry_key)}.",
+                try_="look with 'seat-ledger event list'",
+            )
+        return positions
+
+    def _reverse_one(self, position: int, act: Act) -> None:
+        workspace = self.workspace
+        found = workspace.source.entry_at(workspace.account_id, position)
+        if found is None:
+            raise NotFound(
+                "entry_not_found",
+                f"{self._account().account_key} has no entry at position {position}.",
+                try_="look with 'seat-ledger event list'",
+            )
+        entry, root = found
+        stream = str(entry.event.originator_id)
+        aggregate: Aggregate = self._account()
+        if stream != aggregate.key:
+            aggregate = self._involve(self.workspace.user(stream))
+        aggregate.reverse(
+            Entry(entry.event.TOPIC, entry.event.originator_version),
+            root.event,
+            act,
+            entry=position,
+            root=root.position,
+        )
+
+    APPLY: ClassVar[dict[type[Operation], Callable[..., None]]] = {
+        asked.SetTimeZone: _set_time_zone,
+        asked.Renew: _renew,
+        asked.AddUser: _add_user,
+        asked.SetPermissions: _permit,
+        asked.GrantHubAccess: _grant,
+        asked.RevokeHubAccess: _revoke,
+        asked.RemoveUser: _remove,
+        asked.EraseUser: _erase,
+        asked.BuySeats: _buy,
+        asked.ReduceSeats: _reduce,
+        asked.CancelReduction: _cancel,
+        asked.AssignSeat: _assign,
+        asked.UnassignSeat: _unassign,
+        asked.Reverse: _reverse,
+        asked.SetBillingPolicy: _set_billing_policy,
+        asked.IssueInvoice: _issue_invoice,
+    }
+
+
+def _check_not_reserved(user_key: str) -> None:
+    """Refuse a new user's key that reads as somebody erased. Raises CommandRefused.
+
+    Such a word names one person who was erased, and nobody else may answer to it.
+    """
+    if user_key.casefold().startswith(ERASED):
+        raise CommandRefused(
+            "key_reserved",
+            f"A key that begins with {ERASED!r} names somebody who was erased; "
+            f"{shown(user_key)} cannot be a user's.",
+            try_="choose another key",
+        )

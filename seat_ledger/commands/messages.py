@@ -1,0 +1,587 @@
+"""The commands of a command file (CLI 4) as they are read.
+
+A command is an envelope (which account, who, under which key) around one operation;
+a batch is an envelope around several. Form is checked here and is ``invalid_input``
+where it is wrong; what needs the ledger's knowledge is refused later, by rule.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping
+from datetime import date
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, TypeVar
+
+import orjson
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+)
+
+from seat_ledger.domain.events import CountingMode, Granularity
+from seat_ledger.domain.money import parse_price, places_of
+from seat_ledger.domain.values import (
+    COUNTING_MODES,
+    MAX_SEATS_PER_COMMAND,
+    BillingPolicy,
+    check_invoice_number,
+    check_key,
+    check_text,
+    fold,
+    shown,
+)
+from seat_ledger.errors import InvalidInput
+
+Key = Annotated[
+    str,
+    StringConstraints(pattern=r"^[^\s\x00-\x1f\x7f-\x9f/#]{1,100}$"),
+]
+Text = Annotated[str, StringConstraints(max_length=2000, pattern=r"^[^\x00]*$")]
+Reference = Annotated[
+    str, StringConstraints(min_length=1, max_length=2000, pattern=r"^[^\x00]*$")
+]
+Actor = Annotated[
+    str, StringConstraints(max_length=2000, pattern=r"^(user|system):[^\x00]+$")
+]
+Seats = Annotated[int, Field(ge=1, le=MAX_SEATS_PER_COMMAND)]
+M = TypeVar("M", bound=BaseModel)
+MAX_LINE = 1 << 20
+"""The longest line of a command file that is read, in bytes."""
+
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+
+
+def _iso_date(value: object) -> date:
+    if not isinstance(value, str) or not _DATE.fullmatch(value):
+        raise ValueError("a date is written like 2025-03-05")
+    return date.fromisoformat(value)
+
+
+def _within_calendar(value: date) -> date:
+    if not 1900 <= value.year <= 2900:
+        raise ValueError("the year must lie between 1900 and 2900")
+    return value
+
+
+def _invoice_number(value: str) -> str:
+    try:
+        return check_invoice_number(value)
+    except InvalidInput as error:
+        raise ValueError(error.message.rstrip(".")) from error
+
+
+InvoiceNumber = Annotated[str, AfterValidator(_invoice_number)]
+Date = Annotated[date, BeforeValidator(_iso_date), AfterValidator(_within_calendar)]
+
+
+class Operation(BaseModel):
+    """One operation: what is asked, from when on, and why."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    OP: ClassVar[str]
+
+    op: str
+    effective_at: Text | None = None
+    reason: Text | None = None
+
+    def check(self) -> None:
+        """Refuse what no field alone shows. Raises InvalidInput."""
+
+
+class OpenAccount(Operation):
+    """Open the account under the envelope's key (R39)."""
+
+    OP: ClassVar[str] = "open_account"
+
+    name: Text
+    time_zone: Text
+    term_start: Date
+    term_months: Annotated[int, Field(ge=1, le=240)]
+    billing_cycle_months: Annotated[int, Field(ge=1, le=120)]
+
+
+class SetTimeZone(Operation):
+    """Move later bounds to another zone (R09)."""
+
+    OP: ClassVar[str] = "set_time_zone"
+
+    time_zone: Text
+
+
+class SetBillingPolicy(Operation):
+    """Count the periods that begin from now on by another rule (R50).
+
+    Without a granularity the first of the mode's is meant, where it has any.
+    """
+
+    OP: ClassVar[str] = "set_billing_policy"
+
+    mode: CountingMode
+    granularity: Granularity | None = None
+
+    def check(self) -> None:
+        """Refuse a granularity that the mode has not."""
+        known = COUNTING_MODES[self.mode]
+        if self.granularity is not None and self.granularity not in known:
+            raise InvalidInput(
+                f"set_billing_policy: the mode {self.mode} has no granularity; leave "
+                "it out.",
+                try_="leave 'granularity' out",
+            )
+
+    @property
+    def policy(self) -> BillingPolicy:
+        """The policy that is meant."""
+        return BillingPolicy(
+            self.mode, self.granularity or COUNTING_MODES[self.mode][0]
+        )
+
+
+class Renew(Operation):
+    """Process every renewal that is due (R37)."""
+
+    OP: ClassVar[str] = "renew"
+
+
+class AddUser(Operation):
+    """Add a user, with seats if asked (S6, S7)."""
+
+    OP: ClassVar[str] = "add_user"
+
+    user: Key
+    email: Text
+    name: Text
+    super_admin: bool = False
+    account_access: bool = False
+    seats: Annotated[list[Text], Field(max_length=100)] = []
+    buy_if_needed: bool = False
+
+
+class SetPermissions(Operation):
+    """Change what a user may do; what is absent stays."""
+
+    OP: ClassVar[str] = "set_permissions"
+
+    user: Reference
+    super_admin: bool | None = None
+    account_access: bool | None = None
+
+    def check(self) -> None:
+        """Refuse a change that leaves everything as it is."""
+        if self.super_admin is None and self.account_access is None:
+            raise InvalidInput(
+                "set_permissions: give 'super_admin' or 'account_access', or both."
+            )
+
+
+class GrantHubAccess(Operation):
+    """Let a user enter a hub."""
+
+    OP: ClassVar[str] = "grant_hub_access"
+
+    user: Reference
+    hub: Text
+
+
+class RevokeHubAccess(Operation):
+    """Let a user enter a hub no more."""
+
+    OP: ClassVar[str] = "revoke_hub_access"
+
+    user: Reference
+    hub: Text
+
+
+class RemoveUser(Operation):
+    """Take a user out of the account (S10)."""
+
+    OP: ClassVar[str] = "remove_user"
+
+    user: Reference
+
+
+class EraseUser(Operation):
+    """Let nobody read any more who a user was; `user` may be an id too."""
+
+    OP: ClassVar[str] = "erase_user"
+
+    user: Reference
+
+    def check(self) -> None:
+        """Refuse an instant: an erasure has none of its own."""
+        if self.effective_at is not None:
+            raise InvalidInput(
+                "erase_user: an erasure is effective when it is recorded."
+            )
+
+
+class BuySeats(Operation):
+    """Put more seats under contract."""
+
+    OP: ClassVar[str] = "buy_seats"
+
+    seat_type: Text
+    quantity: Seats
+
+
+class ReduceSeats(Operation):
+    """Ask for fewer seats from the next renewal on (S11)."""
+
+    OP: ClassVar[str] = "reduce_seats"
+
+    seat_type: Text
+    quantity: Seats
+
+
+class CancelReduction(Operation):
+    """Take back the latest pending reduction (R18)."""
+
+    OP: ClassVar[str] = "cancel_reduction"
+
+    seat_type: Text
+
+
+class AssignSeat(Operation):
+    """Give a user a seat (S3), bought first if asked (S5, S8)."""
+
+    OP: ClassVar[str] = "assign_seat"
+
+    user: Reference
+    seat_type: Text
+    seat: Text | None = None
+    buy_if_needed: bool = False
+
+    def check(self) -> None:
+        """Refuse a named seat that may be another one."""
+        if self.seat is not None and self.buy_if_needed:
+            raise InvalidInput(
+                "assign_seat: 'seat' and 'buy_if_needed' exclude each other."
+            )
+
+
+class UnassignSeat(Operation):
+    """Take a seat from a user; it stays purchased (S11)."""
+
+    OP: ClassVar[str] = "unassign_seat"
+
+    user: Reference
+    seat_type: Text
+
+
+class Reverse(Operation):
+    """Let an entry, or all that a command recorded, never have been (R40)."""
+
+    OP: ClassVar[str] = "reverse"
+
+    entry: Annotated[int, Field(ge=1, le=2**62)] | None = None
+    entry_key: Text | None = None
+
+    def check(self) -> None:
+        """Refuse none or two of both ways to name entries."""
+        if (self.entry is None) == (self.entry_key is None):
+            raise InvalidInput("reverse: give either 'entry' or 'entry_key'.")
+
+
+class IssueInvoice(Operation):
+    """Invoice a period that has ended, once (R60, R64)."""
+
+    OP: ClassVar[str] = "issue_invoice"
+
+    invoice: InvoiceNumber
+    period: Text
+    unit_prices: Annotated[dict[str, Text], Field(max_length=1000)]
+    currency: Text
+
+    def check(self) -> None:
+        """Refuse an unknown currency, and a price that is none."""
+        try:
+            places_of(self.currency)
+            for price in self.unit_prices.values():
+                parse_price(price)
+        except InvalidInput as error:
+            raise InvalidInput(
+                f"{self.OP}: {error.message}", try_=error.try_
+            ) from error
+
+
+class Batch(Operation):
+    """Several operations as one step: all of them or none (S9, R28, R29)."""
+
+    OP: ClassVar[str] = "batch"
+
+    commands: Annotated[list[dict[str, Any]], Field(min_length=1, max_length=10_000)]
+
+
+OPERATIONS: dict[str, type[Operation]] = {
+    operation.OP: operation
+    for operation in (
+        OpenAccount,
+        SetTimeZone,
+        SetBillingPolicy,
+        Renew,
+        AddUser,
+        SetPermissions,
+        GrantHubAccess,
+        RevokeHubAccess,
+        RemoveUser,
+        EraseUser,
+        BuySeats,
+        ReduceSeats,
+        CancelReduction,
+        AssignSeat,
+        UnassignSeat,
+        Reverse,
+        IssueInvoice,
+        Batch,
+    )
+}
+_IN_A_FILE = tuple(op for op in OPERATIONS if op != EraseUser.OP)
+NOT_IN_A_BATCH = frozenset(
+    {
+        "open_account",
+        "renew",
+        "set_time_zone",
+        "set_billing_policy",
+        "issue_invoice",
+        "erase_user",
+        "batch",
+    }
+)
+
+
+class Envelope(BaseModel):
+    """For which account a command is, who gives it, and under which key."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    account: Key
+    actor: Actor | None = None
+    idempotency_key: (
+        Annotated[str, StringConstraints(min_length=1, max_length=2000)] | None
+    ) = None
+    expect: Literal["refused"] | None = None
+
+
+class Command(NamedTuple):
+    """A command as it was given, read."""
+
+    envelope: Envelope
+    operation: Operation
+    lines: tuple[Operation, ...]
+    digest: bytes
+
+    @property
+    def reverses(self) -> bool:
+        """Whether a line of it names entries that are recorded already."""
+        kind = type(self.operation)
+        if kind is Batch:
+            return any(isinstance(line, Reverse) for line in self.lines)
+        return kind is Reverse
+
+    @property
+    def erases(self) -> bool:
+        """Whether it destroys what tells who somebody was."""
+        return type(self.operation) is EraseUser
+
+    @property
+    def issues(self) -> bool:
+        """Whether it needs figures of all that is recorded."""
+        return type(self.operation) is IssueInvoice
+
+    @property
+    def op(self) -> str:
+        """The word of the operation."""
+        return self.operation.op
+
+    def names(self) -> Iterator[str]:
+        """Every key or e-mail that the command names a user by, folded."""
+        actor = self.envelope.actor or ""
+        if actor.startswith("user:"):
+            yield fold(actor.removeprefix("user:"))
+        for line in self.lines:
+            user = getattr(line, "user", None)
+            if user is not None:
+                yield fold(user)
+            if isinstance(line, AddUser):
+                yield fold(line.email)
+
+
+_ENVELOPE = tuple(Envelope.model_fields)
+
+
+def parse_line(text: bytes) -> dict[str, Any]:
+    """The object that a line of a command file is. Raises InvalidInput."""
+    if len(text) > MAX_LINE:
+        raise InvalidInput(
+            f"The line has {len(text):,} bytes; at most {MAX_LINE:,} are read.",
+            try_="write one command a line",
+        )
+    try:
+        given = orjson.loads(text.removeprefix(b"\xef\xbb\xbf"))
+    except orjson.JSONDecodeError as error:
+        hint = "write one JSON object a line, in UTF-8"
+        if text.startswith(b"\x1f\x8b"):
+            hint = "the file is compressed: unpack it first"
+        raise InvalidInput(f"This is no JSON: {error}.", try_=hint) from error
+    if not isinstance(given, dict):
+        raise InvalidInput(
+            f"A line is a JSON object, not {shown(_json(given))}.",
+            try_='write one command a line, such as {"op": "renew", "account": "acme"}',
+        )
+    try:
+        again = orjson.dumps(given)
+    except orjson.JSONEncodeError as error:
+        raise InvalidInput(
+            "The line is nested too deeply to be a command.",
+            try_="write one command a line",
+        ) from error
+    # Without an escape a text has two quotation marks wherever it is written.
+    if b"\\" in text or again.count(b'"') != text.count(b'"'):
+        _check_said_once(text)
+    return given
+
+
+def _check_said_once(text: bytes) -> None:
+    """Refuse an object that gives a field twice: nobody knows which is meant."""
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        read = dict(pairs)
+        if len(read) < len(pairs):
+            names = [name for name, _ in pairs]
+            twice = next(name for name in names if names.count(name) > 1)
+            raise InvalidInput(
+                f"The field {shown(twice)} is given twice in one command.",
+                try_="give each field once",
+            )
+        return read
+
+    json.loads(text, object_pairs_hook=once)
+
+
+def read_command(given: Mapping[str, Any]) -> Command:
+    """Read a command from the object that was given.
+
+    Raises InvalidInput naming the field that is wrong.
+    """
+    if not isinstance(given, dict):
+        raise InvalidInput('A command is a JSON object, such as {"op": "renew", …}.')
+    rest = dict(given)
+    envelope = {key: rest.pop(key) for key in _ENVELOPE if key in rest}
+    operation = read_operation(rest)
+    read = _read(Envelope, envelope, operation.op)
+    if read.idempotency_key is not None:
+        check_text(read.idempotency_key, "idempotency_key")
+    lines: tuple[Operation, ...] = (operation,)
+    if isinstance(operation, Batch):
+        lines = tuple(read_line(operation, n, line) for n, line in _numbered(operation))
+    return Command(read, operation, lines, digest_of(given))
+
+
+def digest_of(given: Mapping[str, Any]) -> bytes:
+    """What makes two commands the same: all that was given, `expect` apart (R73)."""
+    same = given
+    if "expect" in given:
+        same = {key: value for key, value in given.items() if key != "expect"}
+    return hashlib.sha256(orjson.dumps(same, option=orjson.OPT_SORT_KEYS)).digest()
+
+
+def read_operation(given: Mapping[str, Any]) -> Operation:
+    """Read one operation. Raises InvalidInput."""
+    op = given.get("op")
+    operation = OPERATIONS.get(op) if isinstance(op, str) else None
+    if operation is None:
+        what = "no 'op'" if op is None else f"an unknown op {shown(op)}"
+        raise InvalidInput(
+            f"The command has {what}.", try_="use one of " + ", ".join(_IN_A_FILE)
+        )
+    read = _read(operation, given, operation.OP)
+    read.check()
+    return read
+
+
+def _numbered(batch: Batch) -> enumerate[dict[str, Any]]:
+    return enumerate(batch.commands, start=1)
+
+
+def read_line(batch: Batch, number: int, given: dict[str, Any]) -> Operation:
+    """Read one line of a batch; what it does not say it takes from the batch."""
+    op = given.get("op")
+    if isinstance(op, str) and op in NOT_IN_A_BATCH:
+        raise InvalidInput(
+            f"Line {number} of the batch: {op} cannot stand in a batch.",
+            try_="give it as a command of its own",
+        )
+    try:
+        line = read_operation(given)
+    except InvalidInput as error:
+        raise InvalidInput(
+            f"Line {number} of the batch: {error.message}", try_=error.try_
+        ) from error
+    taken = {
+        name: getattr(batch, name)
+        for name in ("effective_at", "reason")
+        if getattr(line, name) is None
+    }
+    return line.model_copy(update=taken) if any(taken.values()) else line
+
+
+def _read(model: type[M], given: Mapping[str, Any], op: str) -> M:
+    try:
+        read: M = model.__pydantic_validator__.validate_python(given)
+    except ValidationError as error:
+        raise InvalidInput(_told(error, op)) from error
+    return read
+
+
+def _told(error: ValidationError, op: str) -> str:
+    """What is wrong with a command, in one sentence for a person."""
+    told = []
+    for problem in error.errors(include_url=False, include_context=False)[:3]:
+        name = ".".join(str(part) for part in problem["loc"][:2])
+        told.append(f"'{name}' {_problem(problem, name)}")
+    return f"{op}: " + "; ".join(told) + "."
+
+
+def _problem(problem: Any, name: str) -> str:
+    kind, value = problem["type"], problem["input"]
+    if kind == "missing":
+        return "is missing"
+    if kind == "extra_forbidden":
+        return "is no field of this command"
+    if isinstance(value, str):
+        try:
+            (check_key if name in {"account", "user"} else check_text)(value, name)
+        except InvalidInput as told:
+            return "is not usable: " + told.message.rstrip(".")
+    given = shown(value if isinstance(value, str) else _json(value))
+    if kind in _WANTED:
+        return f"is {given}: {_WANTED[kind]}"
+    said = problem["msg"].removeprefix("Value error, ")
+    return f"is {given}: {said[:1].lower()}{said[1:]}"
+
+
+_WANTED = {
+    "string_pattern_mismatch": "write user:KEY or system:NAME",  # only actors come here
+    "string_too_short": "it must not be empty",
+    "too_short": "it must not be empty",
+    "int_type": "a whole number is wanted",
+    "int_from_float": "a whole number is wanted",
+    "string_type": "a text is wanted",
+    "bool_type": "true or false is wanted",
+    "dict_type": "an object is wanted",
+    "list_type": "a list is wanted",
+}
+"""What is wanted instead, where the library's own words are not a person's."""
+
+
+def _json(value: object) -> str:
+    """A value as it stands in a command file."""
+    return json.dumps(value, default=str)

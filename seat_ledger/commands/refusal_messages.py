@@ -1,0 +1,172 @@
+"""Violations in words: which refusal a violation is, and what a person is told."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from seat_ledger.commands import messages as asked
+from seat_ledger.commands.messages import Operation
+from seat_ledger.commands.unit_of_work import Workspace
+from seat_ledger.domain import validity
+from seat_ledger.domain.account import MOST_NAMED
+from seat_ledger.domain.intervals import Interval
+from seat_ledger.domain.validity import Violation
+from seat_ledger.domain.values import FOREVER, iso
+from seat_ledger.errors import CommandRefused, EntryRef
+
+_CODES = {
+    validity.SEAT_OVERLAP: "seat_taken",
+    validity.OUTSIDE_LIFE: "seat_not_under_contract",
+    validity.HUB_OVERLAP: "hub_seat_held",
+    validity.OUTSIDE_ACCESS: "access_revoked",
+    validity.ACCESS_OVERLAP: "access_overlap",
+    validity.OUTSIDE_MEMBERSHIP: "user_not_present",
+    validity.PERMISSION_OUTSIDE: "user_not_present",
+    validity.DANGLING: "timeline_invalid",
+    validity.REDUCTION_SHORT: "reserved_for_reduction",
+    validity.KEY_SHARED: "user_key_taken",
+    validity.EMAIL_SHARED: "email_taken",
+}
+
+_TOLD = {
+    validity.SEAT_OVERLAP: "{subject} would be held by {user} and {other} at {at}",
+    validity.OUTSIDE_LIFE: "{user} would hold {subject} outside its contract",
+    validity.HUB_OVERLAP: "{user} would hold two seats of one hub at {at}: {subject} "
+    "and {other}",
+    validity.OUTSIDE_ACCESS: "{user} would hold {subject} without access to its hub "
+    "all the time",
+    validity.ACCESS_OVERLAP: "{user} would have access to {subject} twice at {at}",
+    validity.OUTSIDE_MEMBERSHIP: "{user} would have access to {subject} while not a "
+    "user of the account",
+    validity.PERMISSION_OUTSIDE: "{user} has a change of permissions at {at} that "
+    "would lie outside the membership",
+    validity.DANGLING: "an ending at {at} would end nothing",
+    validity.REDUCTION_SHORT: "pending reductions need {needed} unassigned "
+    "{subject} at {at}, and {left} would be left",
+    validity.KEY_SHARED: "two users would be called {subject} at {at}",
+    validity.EMAIL_SHARED: "two users would have the e-mail {subject} at {at}",
+}
+
+_TRY = {
+    "access_overlap": "reverse the later access in the same batch (event reverse)",
+    "access_revoked": "reverse the revocation in the same batch, or end the holding "
+    "before it",
+    "email_taken": "give the e-mail of this person, or remove the other user first",
+    "hub_access_held": "revoke all hub access first",
+    "hub_seat_held": "unassign the seat and assign the other in one batch",
+    "not_enough_unassigned": "unassign seats first, or reduce by fewer",
+    "reserved_for_reduction": "add --buy-if-needed, or cancel the reduction",
+    "reversal_blocked": "reverse the entries that stand in the way in the same batch",
+    "seat_held": "unassign the seat first",
+    "seat_not_under_contract": "choose a seat that is under contract all the time, or "
+    "leave the seat out",
+    "seat_taken": "leave the seat out to get a free one, or unassign first",
+    "timeline_invalid": "reverse the entries that stand in the way in the same batch",
+    "user_key_taken": "give another key, or remove the present user first",
+    "user_not_present": "give an effective time at which the user is present",
+}
+
+
+def code_of(
+    violation: Violation, operations: Sequence[Operation], *, holds_seat: bool
+) -> str:
+    """The refusal code of a violation, seen from what was asked.
+
+    `holds_seat`: whether the user concerned holds a seat without an end.
+    """
+    kinds = {type(operation) for operation in operations}
+    kind = violation.kind
+    if kinds == {asked.Reverse}:
+        return "reversal_blocked"
+    if kind == validity.REDUCTION_SHORT and asked.ReduceSeats in kinds:
+        return "not_enough_unassigned"
+    if kind == validity.OUTSIDE_ACCESS and asked.RevokeHubAccess in kinds:
+        return "seat_held"
+    if kind == validity.OUTSIDE_MEMBERSHIP and asked.RemoveUser in kinds:
+        return "seat_held" if holds_seat else "hub_access_held"
+    if kind == validity.PERMISSION_OUTSIDE and asked.RemoveUser in kinds:
+        return "timeline_invalid"
+    return _CODES[kind]
+
+
+def explain(
+    violation: Violation,
+    operations: Sequence[Operation],
+    workspace: Workspace,
+    new: Collection[EntryRef],
+) -> CommandRefused:
+    """A violation as the refusal of what was asked; `new` are the command's own."""
+    account = workspace.account
+    open_ended = _open_ended(violation.user, workspace)
+    code = code_of(violation, operations, holds_seat=bool(open_ended))
+    where = f" in {account.account_key}" if account is not None else ""
+    asked_for = " and ".join(dict.fromkeys(op.OP for op in operations))
+    told, entries = _told(violation, workspace), violation.entries
+    holdings: tuple[Interval, ...] = ()
+    if violation.kind == validity.REDUCTION_SHORT:
+        entries = entries[: len(entries) - len(violation.holdings)]
+        if code != "reserved_for_reduction":
+            short = min(violation.needed - violation.left, MOST_NAMED)
+            holdings = violation.holdings[:short]
+    elif code == "seat_held" and violation.kind == validity.OUTSIDE_MEMBERSHIP:
+        told = f"{_called(violation.user, workspace)} still holds a seat"
+        entries, holdings = (), open_ended[:MOST_NAMED]
+    if account is not None:
+        entries += tuple(EntryRef(account.key, one.opened) for one in holdings)
+    return CommandRefused(
+        code,
+        f"{asked_for}{where}: {told}.{_in_the_way(holdings, workspace)}",
+        try_=_TRY.get(code),
+        blockers=tuple(entry for entry in entries if entry not in new) or entries,
+    )
+
+
+def _told(violation: Violation, workspace: Workspace) -> str:
+    """What would be wrong, in words."""
+    other = violation.other
+    if violation.kind == validity.SEAT_OVERLAP:
+        other = _called(violation.other, workspace)
+    return _TOLD[violation.kind].format(
+        subject=violation.subject,
+        at=iso(violation.at),
+        user=_called(violation.user, workspace),
+        other=other,
+        needed=violation.needed,
+        left=violation.left,
+    )
+
+
+def _called(user: str | None, workspace: Workspace) -> str:
+    return workspace.user(user).user_key if user else "the user"
+
+
+def _open_ended(user: str | None, workspace: Workspace) -> tuple[Interval, ...]:
+    """The holdings of a user that have no end."""
+    account = workspace.account
+    if account is None or user is None:
+        return ()
+    return tuple(
+        held[-1]
+        for held in account.held.get(user, {}).values()
+        if held and held[-1].ends is FOREVER
+    )
+
+
+def name_holders(error: CommandRefused, workspace: Workspace) -> None:
+    """Say who holds the seats that stand in the way, by key."""
+    holders: Sequence[Interval] = error.details.pop("holders", ())
+    error.message += _in_the_way(holders, workspace)
+    error.args = (error.message,)
+
+
+def _in_the_way(holdings: Sequence[Interval], workspace: Workspace) -> str:
+    if not holdings:
+        return ""
+    told = ", ".join(_held(held, workspace) for held in holdings)
+    return f" In the way: {told}."
+
+
+def _held(held: Interval, workspace: Workspace) -> str:
+    until = "on" if held.ends is FOREVER else f"until {iso(held.ends)}"
+    key = _called(held.user, workspace)
+    return f"{key} holds {held.subject} from {iso(held.starts)} {until}"

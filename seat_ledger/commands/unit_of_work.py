@@ -1,0 +1,218 @@
+"""One account as it is being worked on: its aggregates, and who is called what.
+
+A workspace is as fresh as the head that it was read at; whoever uses it checks that
+first (the application), and the store checks it again under its lock.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple, Protocol
+from uuid import UUID
+
+from seat_ledger.domain.account import Account
+from seat_ledger.domain.events import LedgerEvent
+from seat_ledger.domain.head import NO_HEAD, Head
+from seat_ledger.domain.references import Called, meant
+from seat_ledger.domain.user import User
+from seat_ledger.domain.values import as_word, fold, iso, shown
+from seat_ledger.errors import CommandRefused, NotFound
+
+_ID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+class Recorded(NamedTuple):
+    """An entry as the store has it, for a reversal to name."""
+
+    position: int
+    event: LedgerEvent
+
+
+class Source(Protocol):
+    """Where a workspace gets what it does not hold yet."""
+
+    def load_user(self, user_id: UUID) -> User:
+        """The user of an id, as recorded."""
+        ...
+
+    def user_ids(self, account: UUID, reference: str) -> tuple[list[UUID], list[UUID]]:
+        """The ids of all users ever called so: by folded key, and by folded e-mail."""
+        ...
+
+    def is_of_account(self, account: UUID, user_id: UUID) -> bool:
+        """Whether the account ever had a user of this id."""
+        ...
+
+    def entry_at(
+        self, account: UUID, position: int
+    ) -> tuple[Recorded, Recorded] | None:
+        """The account's entry at a position, and the one at the end of its chain."""
+        ...
+
+    def positions_under(self, account: UUID, key: str) -> Sequence[int] | None:
+        """The positions that were recorded under a command's key."""
+        ...
+
+    def has_invoice(self, invoice: str) -> bool:
+        """Whether an invoice of the store has this number (R64)."""
+        ...
+
+    def standing(self, account: UUID) -> tuple[Head, int]:
+        """Where the account is, and its last position."""
+        ...
+
+
+class Workspace:
+    """An account, the users that were looked at, and the names that were looked up.
+
+    `whole` says that nothing is recorded but what was decided here: then all users
+    are in memory. While it is `waiting` it holds more than is known to be recorded.
+    """
+
+    def __init__(self, account_id: UUID, source: Source) -> None:
+        self.account_id = account_id
+        self.source = source
+        self.account: Account | None = None
+        self.head = NO_HEAD
+        self.next = NO_HEAD.following()
+        self.whole = True
+        self.waiting = False
+        self.users: dict[str, User] = {}
+        self._by_key: dict[str, list[str]] = {}
+        self._by_email: dict[str, list[str]] = {}
+        self._looked_up: set[str] = set()
+
+    def move(self, head: Head) -> None:
+        """Be as fresh as a head."""
+        self.head, self.next = head, head.following()
+
+    @property
+    def weight(self) -> int:
+        """How many entries are held in memory, roughly."""
+        events = self.account.version if self.account else 0
+        return events + 4 * len(self.users)
+
+    def user(self, user_id: str) -> User:
+        """A user by id."""
+        user = self.users.get(user_id)
+        if user is None:
+            user = self.users[user_id] = self.source.load_user(UUID(user_id))
+        return user
+
+    def by_id(self, text: str) -> User | None:
+        """The account's user of an id, where the text is one."""
+        if not _ID.fullmatch(text):
+            return None
+        if text not in self.users and not self.source.is_of_account(
+            self.account_id, UUID(text)
+        ):
+            return None
+        return self.user(text)
+
+    def add(self, user: User) -> None:
+        """Take in a user that is being added."""
+        self.users[user.key] = user
+        for name, ids in self._names(user):
+            self._look_up(name)
+            ids.setdefault(name, []).append(user.key)
+
+    def forget(self, user: User) -> None:
+        """Drop a user that was never added after all."""
+        del self.users[user.key]
+        for name, ids in self._names(user):
+            ids[name].remove(user.key)
+
+    def _names(self, user: User) -> list[tuple[str, dict[str, list[str]]]]:
+        return [
+            (user.folded_key, self._by_key),
+            (user.folded_email, self._by_email),
+        ]
+
+    def _look_up(self, name: str) -> None:
+        if name in self._looked_up:
+            return
+        if not self.whole:
+            by_key, by_email = self.source.user_ids(self.account_id, name)
+            if by_key:
+                self._by_key[name] = [str(user_id) for user_id in by_key]
+            if by_email:
+                self._by_email[name] = [str(user_id) for user_id in by_email]
+        self._looked_up.add(name)
+
+    def knows(self, name: str) -> bool:
+        """Whether a folded name need not be looked up."""
+        return self.whole or name in self._looked_up
+
+    def called(self, reference: str) -> Called[User]:
+        """Every user that ever had this key or e-mail."""
+        folded = fold(reference)
+        self._look_up(folded)
+        keyed = [self.user(user_id) for user_id in self._by_key.get(folded, ())]
+        mailed = [self.user(user_id) for user_id in self._by_email.get(folded, ())]
+        exact = [user for user in keyed if user.user_key == reference]
+        return Called(exact, mailed, [user for user in keyed if user not in exact])
+
+    def namesakes(self, user: User) -> list[User]:
+        """The other users that ever had the user's key or e-mail."""
+        ids: dict[str, None] = {}
+        for name, by_name in self._names(user):
+            self._look_up(name)
+            ids.update(dict.fromkeys(by_name.get(name, ())))
+        ids.pop(user.key, None)
+        others = [self.user(user_id) for user_id in ids]
+        return [
+            other
+            for other in others
+            if other.user_key == user.user_key
+            or other.folded_email == user.folded_email
+        ]
+
+    def _list_of_users(self) -> str:
+        key = self.account.account_key if self.account else ""
+        return f"seat-ledger user list --account {as_word(key)}"
+
+    def present(self, reference: str, instant: datetime) -> User | None:
+        """The user so called who is one of the account at an instant.
+
+        Raises CommandRefused (``ambiguous_user``).
+        """
+        user = self._meant(reference, instant)
+        return user if user is not None and user.is_present(instant) else None
+
+    def _meant(self, reference: str, instant: datetime) -> User | None:
+        """The user present at an instant, else the last one before (R35)."""
+        return meant(
+            reference,
+            self.called(reference),
+            present=lambda user: user.is_present(instant),
+            stay=lambda user: (
+                user.membership
+                if user.membership and user.membership.starts <= instant
+                else None
+            ),
+            name=lambda user: (user.user_key, user.email),
+        )
+
+    def resolve(self, reference: str, instant: datetime) -> User:
+        """The user present at an instant, else the last one before (R35).
+
+        Raises NotFound (``user_not_found``), CommandRefused (``user_not_present``,
+        ``ambiguous_user``).
+        """
+        user = self._meant(reference, instant)
+        if user is not None:
+            return user
+        if any(user.membership for user in self.called(reference).people):
+            raise CommandRefused(
+                "user_not_present",
+                f"{shown(reference)} is no user of the account at {iso(instant)}: "
+                "added later.",
+                try_="give an effective time at which the user is one of the account",
+            )
+        raise NotFound(
+            "user_not_found",
+            f"The account has no user {shown(reference)}.",
+            try_=f"add the user, or look with '{self._list_of_users()}'",
+        )

@@ -1,0 +1,91 @@
+"""Whether a timeline with what was just decided is valid (R27, R42, R46).
+
+The rules stand in :mod:`seat_ledger.domain.validity`; this module knows which of them a
+change can touch, and asks those.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+
+from seat_ledger.domain import validity
+from seat_ledger.domain.account import Account
+from seat_ledger.domain.intervals import Life
+from seat_ledger.domain.user import User
+from seat_ledger.domain.validity import Violation
+from seat_ledger.errors import EntryRef
+
+
+def judge(
+    account: Account,
+    users: Mapping[str, User],
+    namesakes: Mapping[str, Sequence[User]],
+) -> Iterator[Violation]:
+    """Every violation among what was touched.
+
+    `users` holds each touched user by id; `namesakes` the other users that ever had
+    the key or e-mail of a user whose membership was touched.
+    """
+    touched = account.touched
+    for ref, since in touched.seats.items():
+        yield from validity.seat_violations(account.key, account.seat(ref), since)
+    for (user_id, hub), since in _touched_hubs(account, users).items():
+        user, held = users[user_id], account.held_by(user_id, hub)
+        yield from validity.hub_violations(account.key, held, since)
+        yield from validity.access_violations(
+            account.key, user.key, held, user.track(hub), user.membership, since
+        )
+    for user in users.values():
+        if user.touched and None in user.touched:
+            yield from _membership(user, namesakes.get(user.key, ()))
+    for seat_type in touched.pools:
+        yield from _reductions(account, seat_type)
+
+
+def _touched_hubs(
+    account: Account, users: Mapping[str, User]
+) -> dict[tuple[str, str], datetime]:
+    hubs = account.touched.users
+    if not any(user.touched for user in users.values()):
+        return hubs
+    hubs = dict(hubs)
+    for user in users.values():
+        for hub, since in user.touched.items():
+            if hub is not None:
+                hubs[user.key, hub] = min(since, hubs.get((user.key, hub), since))
+    return hubs
+
+
+def _membership(user: User, namesakes: Sequence[User]) -> Iterator[Violation]:
+    life = user.membership
+    changes = [said.mark for said in user.permissions]
+    yield from validity.membership_violations(user.key, life, changes, user.removals)
+    if life is None:
+        return
+    for other in namesakes:
+        theirs = other.membership
+        if theirs is None or not _share_an_instant(life, theirs):
+            continue
+        same_key = other.user_key == user.user_key
+        yield Violation(
+            validity.KEY_SHARED if same_key else validity.EMAIL_SHARED,
+            (EntryRef(other.key, theirs.opened), EntryRef(user.key, life.opened)),
+            max(life.starts, theirs.starts),
+            other.user_key if same_key else other.email,
+            user.key,
+        )
+
+
+def _share_an_instant(one: Life, other: Life) -> bool:
+    """Whether both are present at one instant; an empty membership is at none."""
+    return max(one.starts, other.starts) < min(one.ends, other.ends)
+
+
+def _reductions(account: Account, seat_type: str) -> Iterator[Violation]:
+    pool = account.pool(seat_type)
+    if not pool.requests or account.is_enough_at_last(seat_type):
+        return
+    yield from validity.reduction_violations(
+        account.key, seat_type, account.reductions(seat_type), pool.seats
+    )

@@ -1,0 +1,229 @@
+"""What both aggregates share: a stream of events, applied, pending, and undone.
+
+The shape is the library's (``MutableAggregateProtocol``, ``collect_events``), so
+that its repository, snapshots and event store serve them. Applying an event copies
+facts into state and never refuses. Every application can be undone, so that a
+refused command leaves a cached aggregate as it was.
+
+While reversals are applied, ``known`` holds the entries at the end of their chains:
+whoever applies them puts them there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any, ClassVar, NamedTuple, TypeVar
+from uuid import UUID
+
+from seat_ledger.domain.events import REVERSIBLE, EntryReversed, LedgerEvent
+from seat_ledger.domain.intervals import Mark
+from seat_ledger.domain.values import utc
+from seat_ledger.errors import CommandRefused, EntryRef
+
+E = TypeVar("E", bound=LedgerEvent)
+Step = Callable[[Any, Any], None]
+
+
+class Act(NamedTuple):
+    """What every event of one command carries: when, by whom, why (DOMAIN 2)."""
+
+    at: datetime
+    actor: str
+    reason: str | None = None
+    idempotency_key: str | None = None
+
+    def moved(self, at: datetime) -> Act:
+        """The same act, effective at another instant."""
+        return self._replace(at=at)
+
+
+class Entry(NamedTuple):
+    """An entry that a reversal names: its topic and its version."""
+
+    topic: str
+    version: int
+
+
+class Aggregate:
+    """An event-sourced record: its version, its pending events, its reversals."""
+
+    HOLD: ClassVar[dict[str, Step]]
+    LET_GO: ClassVar[dict[str, Step]]
+
+    def __init__(self, id_: UUID) -> None:
+        self.id = id_
+        self.key = str(id_)
+        self.version = 0
+        self.pending: list[LedgerEvent] = []
+        self.reversals: dict[int, list[int]] = {}
+        self.reversed: dict[int, LedgerEvent] = {}
+        self.known: dict[int, LedgerEvent] = {}
+
+    def collect_events(self) -> Sequence[LedgerEvent]:
+        """Hand over the pending events, to be stored."""
+        collected, self.pending = self.pending, []
+        self.known.clear()
+        return collected
+
+    def apply(self, event: LedgerEvent) -> None:
+        """Copy the event's facts into the state."""
+        self.version = event.originator_version
+        if isinstance(event, EntryReversed):
+            self._apply_reversal(event)
+        else:
+            self.let_hold(event)
+
+    def trigger(self, event_class: type[E], act: Act, **facts: Any) -> E:
+        """Record that something happened: apply it, and keep it to be stored."""
+        event: E = event_class.__pydantic_validator__.validate_python(
+            {
+                "originator_id": self.id,
+                "originator_version": self.version + 1,
+                "v": event_class.VERSION,
+                "effective_at": act.at,
+                "actor": act.actor,
+                "reason": act.reason,
+                "idempotency_key": act.idempotency_key,
+                **facts,
+            }
+        )
+        self.apply(event)
+        self.pending.append(event)
+        return event
+
+    def roll_back(self, version: int) -> None:
+        """Undo the pending events after `version`: they never happened."""
+        while self.version > version:
+            event = self.pending.pop()
+            if isinstance(event, EntryReversed):
+                self._undo_reversal(event)
+            else:
+                self.undo(event)
+            self.version -= 1
+
+    def holds(self, version: int) -> bool:
+        """Whether an entry holds: no reversal that holds names it."""
+        return not any(map(self.holds, self.reversals.get(version, ())))
+
+    def reverse(
+        self, named: Entry, end: LedgerEvent, act: Act, *, entry: int, root: int
+    ) -> None:
+        """Let an entry hold no more, or hold again when it is a reversal (R47).
+
+        `end` is the event at the end of the chain; `entry` and `root` are the
+        positions of both. Raises CommandRefused: ``not_reversible``,
+        ``already_reversed``, ``reversal_blocked``.
+        """
+        if named.topic not in REVERSIBLE:
+            raise CommandRefused(
+                "not_reversible",
+                f"Entry {entry} is {named.topic}, which cannot be reversed.",
+                try_=INSTEAD.get(named.topic, "record what is true now"),
+            )
+        if not self.holds(named.version):
+            raise CommandRefused(
+                "already_reversed",
+                f"Entry {entry} ({named.topic}) is reversed already.",
+                try_="reverse the reversal to let it hold again",
+                blockers=tuple(
+                    EntryRef(self.key, version)
+                    for version in self.reversals.get(named.version, ())
+                    if self.holds(version)
+                ),
+            )
+        self.check_reversal(end)
+        self.known[end.originator_version] = end
+        self.trigger(
+            EntryReversed,
+            act.moved(utc(end.effective_at)),
+            entry=entry,
+            entry_version=named.version,
+            root=root,
+            root_version=end.originator_version,
+            holds=self._holds_after(named.version, end.originator_version),
+            **self.own_facts(),
+        )
+
+    def _holds_after(self, named: int, end: int) -> bool:
+        """Whether the entry at the end of the chain holds once `named` is reversed."""
+        reversing = self.reversals.setdefault(named, [])
+        reversing.append(self.version + 1)
+        holds = self.holds(end)
+        reversing.pop()
+        if not reversing:
+            del self.reversals[named]
+        return holds
+
+    def _apply_reversal(self, event: EntryReversed) -> None:
+        self.reversals.setdefault(event.entry_version, []).append(
+            event.originator_version
+        )
+        self._switch(event.root_version, holds=event.holds)
+
+    def _undo_reversal(self, event: EntryReversed) -> None:
+        named = self.reversals[event.entry_version]
+        named.remove(event.originator_version)
+        if not named:
+            del self.reversals[event.entry_version]
+        self._switch(event.root_version, holds=self.holds(event.root_version))
+
+    def _switch(self, version: int, *, holds: bool) -> None:
+        if holds and version in self.reversed:
+            self.known[version] = self.reversed.pop(version)
+            self.let_hold(self.known[version])
+        elif not holds and version not in self.reversed:
+            self.reversed[version] = self.known[version]
+            self.let_go(self.known[version])
+
+    def undo(self, event: LedgerEvent) -> None:
+        """Make an event that was only pending never have been."""
+        self.let_go(event)
+
+    def settle(self) -> None:
+        """What was touched is judged, or needs no judgement: begin anew."""
+
+    def own_facts(self) -> dict[str, Any]:
+        """What a reversal in this stream carries besides."""
+        return {}
+
+    def check_reversal(self, root: LedgerEvent) -> None:
+        """Refuse a reversal that the kind of entry forbids now (R47)."""
+
+    def let_hold(self, event: LedgerEvent) -> None:
+        """Let an entry hold."""
+        self.HOLD[event.TOPIC](self, event)
+
+    def let_go(self, event: LedgerEvent) -> None:
+        """Let an entry hold no more."""
+        self.LET_GO[event.TOPIC](self, event)
+
+
+INSTEAD = {
+    "AccountOpened": "open another account",
+    "TimeZoneChanged": "set the time zone again, from an instant after the last change",
+    "ContractRenewed": "reverse the seats it retired (SeatRetired)",
+    "InvoiceIssued": "record the correction: it becomes a line of the next invoice",
+    "UserErased": "add the person anew: what was destroyed cannot come back",
+}
+"""What to do where an entry cannot be reversed (R47)."""
+
+
+def nothing_to_do(message: str) -> CommandRefused:
+    """Things are that way already (R27)."""
+    return CommandRefused("nothing_to_do", message, try_="leave it as it is")
+
+
+def blocked(message: str, aggregate: Aggregate, in_way: Mark) -> CommandRefused:
+    """A reversal that the timeline does not allow (R42, R47)."""
+    return CommandRefused(
+        "reversal_blocked",
+        message,
+        try_="reverse the entry that stands in the way first",
+        blockers=(EntryRef(aggregate.key, in_way.version),),
+    )
+
+
+def mark(event: LedgerEvent) -> Mark:
+    """When an entry is effective, and its version."""
+    return Mark(utc(event.effective_at), event.originator_version)

@@ -1,0 +1,296 @@
+"""An account's billing: the policies that hold, and the periods that were invoiced.
+
+A part of the account, which decides with it: by which rule a period is counted
+(R50), and that nothing an invoice was built on changes afterwards (R09, R47, R64).
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import date, datetime
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+from seat_ledger.domain.aggregate import mark, nothing_to_do
+from seat_ledger.domain.calendar import BillingPeriod
+from seat_ledger.domain.events import BillingPolicyChanged, InvoiceIssued
+from seat_ledger.domain.intervals import Mark
+from seat_ledger.domain.invoice_draft import Figure, InvoiceDraft, InvoiceRequest
+from seat_ledger.domain.money import places_of, rounded
+from seat_ledger.domain.values import DEFAULT_POLICY, BillingPolicy, iso, utc
+from seat_ledger.errors import CommandRefused, EntryRef, IntegrityFailure
+
+
+class Invoiced(NamedTuple):
+    """A period that was invoiced, by the entry of this version."""
+
+    version: int
+    invoice: str
+    period: date
+    starts: datetime
+    ends: datetime
+    currency: str
+
+
+class Billing:
+    """The policies of one account in the order of application, and its invoices."""
+
+    def __init__(self, stream: str) -> None:
+        self.stream = stream
+        self.policies: list[tuple[Mark, BillingPolicy]] = []
+        self.invoices: list[Invoiced] = []
+
+    # -- what holds -----------------------------------------------------------
+
+    def policy_at(self, instant: datetime) -> BillingPolicy:
+        """The policy in force at an instant (R50, R70)."""
+        found = self._in_force(instant)
+        return found[1] if found is not None else DEFAULT_POLICY
+
+    def _in_force(self, instant: datetime) -> tuple[Mark, BillingPolicy] | None:
+        before = [said for said in self.policies if said[0].at <= instant]
+        return before[-1] if before else None
+
+    def invoice_of(self, period: date) -> Invoiced | None:
+        """The invoice of a period, by the period's first local date."""
+        return next((one for one in self.invoices if one.period == period), None)
+
+    @property
+    def latest(self) -> Invoiced | None:
+        """The invoice whose period ends last."""
+        return max(self.invoices, key=lambda one: one.ends, default=None)
+
+    # -- what may happen --------------------------------------------------------
+
+    def check_policy(self, key: str, policy: BillingPolicy, at: datetime) -> None:
+        """Refuse a policy that is in force already, or comes too late (R27, R50)."""
+        self.check_not_invoiced(key, "The billing policy", at)
+        if self.policy_at(at) == policy:
+            raise nothing_to_do(
+                f"The billing policy of {key} is {policy} at {iso(at)} already."
+            )
+
+    def check_not_invoiced(self, key: str, what: str, at: datetime) -> None:
+        """Refuse a change before the end of an invoiced period (R09, R50)."""
+        latest = self.latest
+        if latest is not None and at < latest.ends:
+            raise self._period_invoiced(
+                f"{what} of {key} cannot change at {iso(at)}: {_told(latest)}.",
+                f"give an effective time from {iso(latest.ends)} on",
+                latest,
+            )
+
+    def check_reversal(self, key: str, policy: BillingPolicyChanged) -> None:
+        """Refuse to let go of a policy that an invoice used (R47).
+
+        One that was reversed holds again only where no invoice is touched (R50).
+        """
+        version = policy.originator_version
+        if all(said.version != version for said, _ in self.policies):
+            at = utc(policy.effective_at)
+            self.check_not_invoiced(key, "The billing policy", at)
+            return
+        for one in self.invoices:
+            used = self._in_force(one.starts)
+            if used is not None and used[0].version == version:
+                raise self._period_invoiced(
+                    f"An invoice used this billing policy of {key}: {_told(one)}.",
+                    "set the policy that is right from then on; what an invoice "
+                    "says never changes",
+                    one,
+                )
+
+    def _period_invoiced(
+        self, told: str, try_: str, in_way: Invoiced
+    ) -> CommandRefused:
+        blockers = (EntryRef(self.stream, in_way.version),)
+        return CommandRefused("period_invoiced", told, try_=try_, blockers=blockers)
+
+    def check_period(
+        self, key: str, period: BillingPeriod, *, at: datetime, now: datetime
+    ) -> None:
+        """Refuse a period that is invoiced, or has not ended by both clocks (R64)."""
+        known = self.invoice_of(period.label)
+        if known is not None:
+            raise CommandRefused(
+                "period_already_invoiced",
+                f"The period {period.label} of {key} has the invoice {known.invoice} "
+                "already.",
+                try_="record what was wrong: the correction becomes a line of the "
+                "next invoice",
+                blockers=(EntryRef(self.stream, known.version),),
+            )
+        if period.ends > min(at, now):
+            clock = "effective time" if at < now else "database's clock"
+            raise CommandRefused(
+                "period_not_ended",
+                f"The period {period.label} of {key} ends at {iso(period.ends)}; "
+                f"by the {clock} it is {iso(min(at, now))}.",
+                try_="issue the invoice once the period has ended",
+            )
+
+    # -- what an invoice says -----------------------------------------------------
+
+    def facts(
+        self, request: InvoiceRequest, period: BillingPeriod, draft: InvoiceDraft
+    ) -> dict[str, Any]:
+        """What is recorded of an invoice as computed (R60).
+
+        Raises CommandRefused: ``price_missing``, ``invoice_currency``;
+        IntegrityFailure where the figures are not this account's.
+        """
+        self._check_prices(request, draft)
+        self._check_currency(request, draft)
+        policy = self.policy_at(period.starts)
+        _check_draft(request, period, policy, draft)
+        zero = rounded(Fraction(0), places_of(request.currency))
+        return {
+            "invoice": request.invoice,
+            "period": period.label,
+            "from_": period.starts,
+            "until": period.ends,
+            "time_zone": period.zone,
+            "mode": policy.mode,
+            "granularity": policy.granularity,
+            "currency": request.currency,
+            "unit_prices": dict(sorted(request.unit_prices.items())),
+            "cut_off": draft.cut_off,
+            "tzdata": draft.tzdata,
+            "dates": tuple(asdict(run) for run in period.in_runs()),
+            "tree_size": draft.tree_size,
+            "tree_root": draft.tree_root,
+            "digest": draft.digest,
+            "lines": [
+                {
+                    **_figure(line),
+                    "kind": line.kind,
+                    "unit_price": line.unit_price,
+                    "amount": line.amount,
+                    "entries": line.entries or None,
+                }
+                for line in draft.lines()
+            ],
+            "corrections": [
+                {**_figure(left_out), "amount": zero, "entries": left_out.entries}
+                for left_out in draft.corrections()
+            ],
+        }
+
+    def _check_prices(self, request: InvoiceRequest, draft: InvoiceDraft) -> None:
+        missing = [line for line in draft.lines() if line.lacks_price]
+        if missing:
+            told = ", ".join(
+                f"{line.seat_type} in the period {line.period}" for line in missing
+            )
+            types = dict.fromkeys(line.seat_type for line in missing)
+            raise CommandRefused(
+                "price_missing",
+                f"{request.invoice} has something to bill and no price for it: {told}.",
+                try_="give a unit price for " + " and ".join(types),
+            )
+
+    def _check_currency(self, request: InvoiceRequest, draft: InvoiceDraft) -> None:
+        """A difference of euros is no line of an invoice in dollars (R43)."""
+        for line in draft.lines():
+            if line.kind == "period":
+                continue
+            corrected = self.invoice_of(line.period)
+            if corrected is None:
+                raise _not_ours(request, f"{line.period} has no invoice to correct")
+            if corrected.currency != request.currency:
+                raise CommandRefused(
+                    "invoice_currency",
+                    f"{request.invoice} is to be in {request.currency}, but would "
+                    f"correct {corrected.invoice}, which is in {corrected.currency}.",
+                    try_=f"issue this invoice in {corrected.currency}; the next one "
+                    "can be in another currency",
+                    blockers=(EntryRef(self.stream, corrected.version),),
+                )
+
+    # -- letting entries hold, and not ------------------------------------------
+
+    def set_policy(self, event: BillingPolicyChanged) -> None:
+        """Let a policy hold."""
+        insort(self.policies, _policy(event))
+
+    def unset_policy(self, event: BillingPolicyChanged) -> None:
+        """Let a policy hold no more."""
+        self.policies.remove(_policy(event))
+
+    def issued(self, event: InvoiceIssued) -> None:
+        """Remember that a period was invoiced."""
+        version = event.originator_version
+        starts, ends = utc(event.from_), utc(event.until)
+        self.invoices.append(
+            Invoiced(version, event.invoice, event.period, starts, ends, event.currency)
+        )
+
+    def not_issued(self, _: InvoiceIssued) -> None:
+        """Forget an invoice that was only pending."""
+        self.invoices.pop()
+
+
+def _policy(event: BillingPolicyChanged) -> tuple[Mark, BillingPolicy]:
+    return mark(event), BillingPolicy(event.mode, event.granularity)
+
+
+def _told(one: Invoiced) -> str:
+    return f"the period {one.period} until {iso(one.ends)} is invoiced by {one.invoice}"
+
+
+def _figure(figure: Figure) -> dict[str, Any]:
+    exact = figure.quantity
+    return {
+        "period": figure.period,
+        "seat_type": figure.seat_type,
+        "quantity": f"{exact.numerator}/{exact.denominator}",
+    }
+
+
+def _check_draft(
+    request: InvoiceRequest,
+    period: BillingPeriod,
+    policy: BillingPolicy,
+    draft: InvoiceDraft,
+) -> None:
+    """The figures are of this period, by its rule and price, each of them once."""
+    said = (draft.period, draft.starts, draft.ends, draft.mode, draft.granularity)
+    if said != (period.label, period.starts, period.ends, *policy):
+        raise _not_ours(request, "other bounds or another policy")
+    places = [figure.place for figure in draft.figures]
+    if len(set(places)) < len(places):
+        raise _not_ours(request, "a figure comes twice")
+    for line in draft.lines():
+        _check_amount(request, line)
+        if (line.kind == "period") != (line.period == period.label):
+            raise _not_ours(request, f"a {line.kind} of {line.period}")
+
+
+def _check_amount(request: InvoiceRequest, line: Figure) -> None:
+    """Rounded once, to the currency's places (R51)."""
+    assert line.unit_price is not None
+    assert line.amount is not None
+    places = places_of(request.currency)
+    price, amount = Fraction(line.unit_price), Fraction(line.amount)
+    right = rounded(amount, places) == line.amount
+    if line.kind == "period":
+        given = _price(request.unit_prices, line.seat_type)
+        right = rounded(line.quantity * price, places) == line.amount and price == given
+    if not right:
+        raise _not_ours(
+            request, f"{line.seat_type} comes to {line.amount} {request.currency}"
+        )
+
+
+def _price(prices: Mapping[str, str], seat_type: str) -> Fraction | None:
+    return Fraction(prices[seat_type]) if seat_type in prices else None
+
+
+def _not_ours(request: InvoiceRequest, why: str) -> IntegrityFailure:
+    return IntegrityFailure(
+        f"What was computed for {request.invoice} of {request.account} does not agree "
+        f"with the account: {why}. Nothing was recorded.",
+        try_="seat-ledger projection verify",
+    )

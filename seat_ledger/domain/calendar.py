@@ -1,0 +1,464 @@
+"""The one calendar: billing bounds, local dates and local times.
+
+Everything that turns dates of an account into instants is here (R04 to R11), in
+Python, with the pinned ``tzdata`` package; SQL is handed the results as rows.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import astuple, dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from functools import cache, lru_cache
+from importlib import metadata, resources
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from seat_ledger.domain.values import shown
+from seat_ledger.errors import CommandRefused, InvalidInput, NotFound
+
+TZDATA_VERSION = metadata.version("tzdata")
+"""The version of the zone data: an input of every bound."""
+
+_MICROSECOND = timedelta(microseconds=1)
+_DAY = timedelta(days=1)
+_WIDEST = timedelta(hours=36)
+_LOCAL = re.compile(
+    r"(\d{4})-(\d{2})(?:-(\d{2})"
+    r"(?:[T ](\d{2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,6}))?)?)?)?",
+    re.ASCII,
+)
+_LABEL = re.compile(r"\d{4}-\d{2}(-\d{2})?", re.ASCII)
+_QUARTER = re.compile(r"(\d{4})-?[qQ]([1-4])", re.ASCII)
+_WITH_OFFSET = re.compile(
+    r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}([.,]\d{1,6})?)?"
+    r"(Z|z|[+-]\d{2}:?\d{2})",
+    re.ASCII,
+)
+
+
+@cache
+def zone_names() -> frozenset[str]:
+    """Every zone of the pinned zone data."""
+    listed = resources.files("tzdata").joinpath("zones").read_text("utf-8")
+    return frozenset(listed.split())
+
+
+@cache
+def zone(name: str) -> ZoneInfo:
+    """The zone of an IANA name. Raises NotFound (``unknown_time_zone``)."""
+    if name not in zone_names():
+        raise NotFound(
+            "unknown_time_zone",
+            f"There is no time zone {shown(name)}.",
+            try_="write an IANA name such as Europe/Amsterdam",
+        )
+    *folders, last = name.split("/")
+    package = ".".join(["tzdata", "zoneinfo", *folders])
+    with resources.files(package).joinpath(last).open("rb") as file:
+        return ZoneInfo.from_file(file, key=name)
+
+
+def local_time(instant: datetime, zone_name: str) -> datetime:
+    """The naive wall-clock time at an instant."""
+    return instant.astimezone(zone(zone_name)).replace(tzinfo=None)
+
+
+def local_date(instant: datetime, zone_name: str) -> date:
+    """The local date at an instant."""
+    return instant.astimezone(zone(zone_name)).date()
+
+
+def instants_of(wall: datetime, zone_name: str) -> list[datetime]:
+    """Every instant at which clocks show `wall`: none, one or two, in order."""
+    place = zone(zone_name)
+    found = {
+        candidate
+        for fold in (0, 1)
+        for candidate in [wall.replace(tzinfo=place, fold=fold).astimezone(UTC)]
+        if candidate.astimezone(place).replace(tzinfo=None) == wall
+    }
+    return sorted(found)
+
+
+@lru_cache(maxsize=65536)
+def first_instant(day: date, zone_name: str) -> datetime:
+    """The first instant of a local date (R05).
+
+    The first existing instant where midnight is skipped, the first midnight where
+    it comes twice, the first instant of the next date where the date is skipped.
+    """
+    midnight = datetime(day.year, day.month, day.day)  # noqa: DTZ001  wall clock
+    found = instants_of(midnight, zone_name)
+    return found[0] if found else _end_of_gap(midnight, zone_name)
+
+
+def _end_of_gap(wall: datetime, zone_name: str) -> datetime:
+    """The transition that skips `wall`: the first instant that shows a later time."""
+    place = zone(zone_name)
+    before = wall.replace(tzinfo=UTC) - _WIDEST
+    after = wall.replace(tzinfo=UTC) + _WIDEST
+    while after - before > _MICROSECOND:
+        middle = before + (after - before) // 2
+        if middle.astimezone(place).replace(tzinfo=None) >= wall:
+            after = middle
+        else:
+            before = middle
+    return after
+
+
+def local_dates(
+    first: date, until: date, zone_name: str
+) -> list[tuple[date, datetime]]:
+    """The local dates that exist in ``[first, until)``, with their first instants."""
+    days = (first + timedelta(days=n) for n in range((until - first).days))
+    starts = [(day, first_instant(day, zone_name)) for day in days]
+    return [
+        (day, start) for day, start in starts if local_date(start, zone_name) == day
+    ]
+
+
+def add_months(anchor: date, months: int) -> date:
+    """The anchor's day, `months` later, or that month's last day (R06, R07)."""
+    month = anchor.year * 12 + anchor.month - 1 + months
+    year, month = divmod(month, 12)
+    if not date.min.year < year < date.max.year:
+        raise InvalidInput(f"The year {year} lies beyond the calendar.")
+    following = date(year + month // 11, (month + 1) % 12 + 1, 1)
+    last = (following - timedelta(days=1)).day
+    return date(year, month + 1, min(anchor.day, last))
+
+
+class ZoneChange(NamedTuple):
+    """From `effective_at` on the account's clocks are those of `zone`."""
+
+    effective_at: datetime
+    zone: str
+
+
+@dataclass(frozen=True)
+class ZoneHistory:
+    """The account's zones: the first, and each change by effective time."""
+
+    first: str
+    changes: tuple[ZoneChange, ...] = ()
+
+    def at(self, instant: datetime) -> str:
+        """The zone in force at an instant."""
+        current = self.first
+        for change in self.changes:
+            if change.effective_at <= instant:
+                current = change.zone
+        return current
+
+    @property
+    def current(self) -> str:
+        """The zone of the last change."""
+        return self.changes[-1].zone if self.changes else self.first
+
+    def pieces(self) -> Iterator[tuple[datetime | None, datetime | None, str]]:
+        """Each zone with the half-open time in which it is in force."""
+        starts: list[datetime | None] = [None, *(c.effective_at for c in self.changes)]
+        ends = [*starts[1:], None]
+        names = [self.first, *(c.zone for c in self.changes)]
+        yield from zip(starts, ends, names, strict=True)
+
+    def bound(self, day: date) -> Bound:
+        """The first instant of a date that bounds something, and its zone (R09)."""
+        name = self.first
+        instant = first_instant(day, name)
+        for change in self.changes:
+            moved = first_instant(day, change.zone)
+            if instant > change.effective_at and moved > change.effective_at:
+                instant, name = moved, change.zone
+        return Bound(day, instant, name)
+
+    def changed(self, effective_at: datetime, zone_name: str) -> ZoneHistory:
+        """The same history with one more change at its end."""
+        return ZoneHistory(
+            self.first, (*self.changes, ZoneChange(effective_at, zone_name))
+        )
+
+
+class Bound(NamedTuple):
+    """A period's or term's bound: a local date, its first instant, and the zone."""
+
+    day: date
+    instant: datetime
+    zone: str
+
+
+@dataclass(frozen=True)
+class DateRun:
+    """Local dates in a row that begin 24 hours apart: the first, and how many."""
+
+    day: date
+    starts: datetime
+    count: int
+
+
+@dataclass(frozen=True)
+class BillingPeriod:
+    """One period ``[starts, ends)``; `label` is its first local date.
+
+    `days` are the local dates of the zone of the first bound with their first
+    instants; the last of them ends with the period (R09). They are those of `runs`
+    where these are given, as an invoice keeps them, else of today's zone data.
+    """
+
+    index: int
+    label: date
+    starts: datetime
+    ends: datetime
+    zone: str
+    until: date
+    runs: tuple[DateRun, ...] | None = None
+
+    @property
+    def days(self) -> list[tuple[date, datetime]]:
+        """Local dates of the period with their first instants, in order."""
+        if self.runs is not None:
+            return [
+                (run.day + n * _DAY, run.starts + n * _DAY)
+                for run in self.runs
+                for n in range(run.count)
+            ]
+        dates = local_dates(self.label, self.until, self.zone)
+        return [(day, start) for day, start in dates if start < self.ends]
+
+    def in_runs(self) -> tuple[DateRun, ...]:
+        """Its local dates as an invoice keeps them (R61)."""
+        runs: list[DateRun] = []
+        for day, starts in self.days:
+            if runs:
+                first, at, count = astuple(runs[-1])
+                if (day - first, starts - at) == (count * _DAY,) * 2:
+                    runs[-1] = DateRun(first, at, count + 1)
+                    continue
+            runs.append(DateRun(day, starts, 1))
+        return tuple(runs)
+
+    @property
+    def seconds(self) -> float | int:
+        """The elapsed seconds between the bounds (R10)."""
+        elapsed = self.ends - self.starts
+        whole = elapsed.days * 86400 + elapsed.seconds
+        return whole + elapsed.microseconds / 1e6 if elapsed.microseconds else whole
+
+
+@dataclass(frozen=True)
+class BillingCalendar:
+    """The bounds of an account's periods and terms, all computed from the anchor."""
+
+    term_start: date
+    term_months: int
+    billing_cycle_months: int
+    zones: ZoneHistory
+    _bounds: dict[int, Bound] = field(default_factory=dict, compare=False, repr=False)
+
+    def in_months(self, months: int) -> Bound:
+        """The bound that lies `months` after the anchor (R06, R09)."""
+        known = self._bounds.get(months)
+        if known is not None:
+            return known
+        day = add_months(self.term_start, months)
+        bound = self._bounds[months] = self.zones.bound(day)
+        return bound
+
+    def bound(self, k: int) -> Bound:
+        """Where period k begins: anchor + k cycles."""
+        return self.in_months(k * self.billing_cycle_months)
+
+    def renewal(self, n: int) -> Bound:
+        """Where term n + 1 begins: anchor + n terms; ``renewal(0)`` is the anchor."""
+        return self.in_months(n * self.term_months)
+
+    def period(self, k: int) -> BillingPeriod:
+        """Period k, counted from 0."""
+        start, end = self.bound(k), self.bound(k + 1)
+        return BillingPeriod(
+            k, start.day, start.instant, end.instant, start.zone, end.day
+        )
+
+    def period_named(self, label: str) -> BillingPeriod | None:
+        """The period of a label, or None: its first local date, or that date's month.
+
+        Raises InvalidInput for what is no label.
+        """
+        day = _labelled(label)
+        months = (day.year - self.term_start.year) * 12
+        months += day.month - self.term_start.month
+        k, rest = divmod(months, self.billing_cycle_months)
+        if rest or k < 0:
+            return None
+        period = self.period(k)
+        return period if len(label) == 7 or period.label == day else None
+
+    def periods_before(self, instant: datetime) -> Iterator[BillingPeriod]:
+        """Every period that begins before an instant, in order."""
+        k = 0
+        while self.bound(k).instant < instant:
+            yield self.period(k)
+            k += 1
+
+    def period_at(self, instant: datetime) -> int:
+        """The number of the period that contains an instant; -1 before the first."""
+        k = self._month_of(instant) // self.billing_cycle_months + 1
+        while k >= 0 and self.bound(k).instant > instant:
+            k -= 1
+        return k
+
+    def renewal_after(self, instant: datetime) -> int:
+        """The number of the first renewal strictly after an instant (R17)."""
+        n = max(1, self._month_of(instant) // self.term_months - 1)
+        while n > 1 and self.renewal(n - 1).instant > instant:
+            n -= 1
+        while self.renewal(n).instant <= instant:
+            n += 1
+        return n
+
+    def _month_of(self, instant: datetime) -> int:
+        """A month count near the instant, late by at most one."""
+        months = (instant.year - self.term_start.year) * 12
+        return max(0, months + instant.month - self.term_start.month + 1)
+
+
+def _labelled(label: str) -> date:
+    """The date of a period's label, or the first of its month. Raises InvalidInput."""
+    if not _LABEL.fullmatch(label):
+        raise InvalidInput(
+            f"{shown(label)} is no label of a period.",
+            try_="write its first local date, such as 2025-03-05",
+        )
+    try:
+        return date.fromisoformat(label if len(label) == 10 else f"{label}-01")
+    except ValueError as error:
+        raise InvalidInput(f"{shown(label)} is no date of the calendar.") from error
+
+
+def parse_instant(text: str, zones: ZoneHistory) -> datetime:
+    """Read an instant with offset, or a local time or date of the account (R11).
+
+    A date or month stands for its first instant. Raises InvalidInput for another
+    form, CommandRefused (``nonexistent_time``, ``ambiguous_time``).
+    """
+    if _WITH_OFFSET.fullmatch(text):
+        return _with_offset(text)
+    found = _LOCAL.fullmatch(text)
+    if found is None:
+        raise InvalidInput(
+            f"{shown(text)} is no instant.",
+            try_="write 2026-03-14T09:30:00Z, 2026-03-14 09:30 (local) or 2026-03-14",
+        )
+    year, month, day, hour, minute, second, fraction = found.groups()
+    try:
+        wall = datetime(  # noqa: DTZ001  a wall-clock time
+            int(year), int(month), int(day or 1), int(hour or 0), int(minute or 0),
+            int(second or 0), int((fraction or "0").ljust(6, "0")),
+        )  # fmt: skip
+        return _within(
+            resolve_date(wall.date(), zones) if hour is None else resolve(wall, zones)
+        )
+    except (ValueError, OverflowError) as error:
+        raise _beyond(text) from error
+
+
+def parse_moment(text: str, zones: ZoneHistory, now: datetime) -> datetime:
+    """Read a moment as :func:`parse_instant` does, or in a friendlier word.
+
+    ``now``; ``today`` and ``yesterday`` by the account's local date; a quarter such as
+    ``2026q1``: its first instant there.
+    """
+    if _WITH_OFFSET.fullmatch(text):
+        return _with_offset(text)
+    word = text.strip()
+    if word == "now":
+        return now
+    if word in {"today", "yesterday"}:
+        today = local_date(now, zones.at(now))
+        return resolve_date(today - timedelta(days=word == "yesterday"), zones)
+    quarter = _QUARTER.fullmatch(word)
+    if quarter:
+        try:
+            first = date(int(quarter[1]), 3 * int(quarter[2]) - 2, 1)
+            return _within(resolve_date(first, zones))
+        except (ValueError, OverflowError) as error:
+            raise _beyond(text) from error
+    return parse_instant(word, zones)
+
+
+def _with_offset(text: str) -> datetime:
+    try:
+        if text.endswith("Z") and "," not in text:
+            return _within(datetime.fromisoformat(text))
+        read = datetime.fromisoformat(text.upper().replace(",", "."))
+        return _within(read.astimezone(UTC))
+    except (ValueError, OverflowError) as error:
+        raise _beyond(text) from error
+
+
+def _within(instant: datetime) -> datetime:
+    """An instant that has a local time in every zone. Raises ValueError."""
+    if not 2 <= instant.year <= 9998:
+        raise ValueError("at the edge of the calendar")
+    return instant
+
+
+def _beyond(text: str) -> InvalidInput:
+    return InvalidInput(f"{shown(text)} is no date or time of the calendar.")
+
+
+def resolve(wall: datetime, zones: ZoneHistory) -> datetime:
+    """The one instant at which the account's clocks show `wall` (R11).
+
+    Raises CommandRefused: ``nonexistent_time`` or ``ambiguous_time``.
+    """
+    found = sorted(
+        instant
+        for starts, ends, name in zones.pieces()
+        for instant in instants_of(wall, name)
+        if (starts is None or starts <= instant) and (ends is None or instant < ends)
+    )
+    if not found:
+        raise CommandRefused(
+            "nonexistent_time",
+            f"The local time {wall} does not exist in {_where(wall, zones)}: the "
+            "clocks jumped over it.",
+            try_="write the instant with its offset",
+        )
+    if len(found) > 1:
+        offsets = " or ".join(instant.isoformat() for instant in found)
+        raise CommandRefused(
+            "ambiguous_time",
+            f"The local time {wall} comes twice in {_where(wall, zones)}: {offsets}.",
+            try_="write the instant with its offset",
+        )
+    return found[0]
+
+
+def _where(wall: datetime, zones: ZoneHistory) -> str:
+    """The zones whose clocks a local time may be read from, in words."""
+    near = wall.replace(tzinfo=UTC)
+    names = [
+        name
+        for starts, ends, name in zones.pieces()
+        if (starts is None or starts <= near + _WIDEST)
+        and (ends is None or near - _WIDEST < ends)
+    ]
+    return " and ".join(dict.fromkeys(names))
+
+
+def resolve_date(day: date, zones: ZoneHistory) -> datetime:
+    """The first instant of a local date of the account, in the zone in force there."""
+    for starts, ends, name in zones.pieces():
+        instant = first_instant(day, name)
+        if ends is None or instant < ends:
+            return instant if starts is None else max(instant, starts)
+    raise AssertionError("the last zone has no end")
+
+
+def day_index(starts: list[datetime], instant: datetime) -> int:
+    """Which of the dates that begin at `starts` contains an instant; -1 before."""
+    return bisect_right(starts, instant) - 1

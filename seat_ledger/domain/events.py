@@ -1,0 +1,356 @@
+"""Every event of the ledger: the public record. Read this module first.
+
+Events are past-tense facts, frozen, and never edited or deleted (R40). Each says
+when it was true for the customer (``effective_at``), who caused it (``actor``) and,
+where given, why (``reason``). The instant at which the ledger wrote it down
+(``recorded_at``) is set by the database and is no part of the event.
+
+Events name a person by the user's id. Key, e-mail and name stand in
+:class:`UserAdded` alone, and are stored only encrypted (:mod:`.personal_data`).
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Any, ClassVar, Literal
+from uuid import UUID
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+
+from seat_ledger.domain.invoice_draft import LineKind
+
+Text = Annotated[str, Field(max_length=2000)]
+Count = Annotated[int, Field(ge=1)]
+EntryPosition = Annotated[int, Field(ge=1)]
+UserId = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
+    ),
+]
+"""A user's id as text: the id of the user's stream."""
+CountingMode = Literal[
+    "contracted",
+    "peak",
+    "snapshot_end",
+    "start_plus_rises",
+    "time_weighted",
+    "day_peak",
+    "day_touch",
+    "distinct",
+]
+Granularity = Literal["day", "second"]
+
+ExactQuantity = Annotated[str, StringConstraints(pattern=r"^-?[0-9]+/[1-9][0-9]*$")]
+Price = Annotated[str, StringConstraints(pattern=r"^[0-9]+(\.[0-9]+)?$")]
+Money = Annotated[str, StringConstraints(pattern=r"^-?[0-9]+(\.[0-9]+)?$")]
+
+EVENT_CLASSES: dict[str, type[LedgerEvent]] = {}
+"""Every event class by its topic; filled as the classes are defined."""
+
+
+class LedgerEvent(BaseModel):
+    """Something that happened, in the stream of an account or of a user.
+
+    ``originator_id`` and ``originator_version`` say which stream and where in it;
+    the store keeps them beside the state. ``v`` is the version of the state's form.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    TOPIC: ClassVar[str]  # stored in every row: never renamed
+    VERSION: ClassVar[int] = 1  # raised only together with an upcaster
+
+    originator_id: UUID = Field(exclude=True)
+    originator_version: int = Field(exclude=True, ge=1)
+    v: int = 1
+    effective_at: AwareDatetime
+    actor: Text
+    reason: Text | None = None
+    idempotency_key: Text | None = None
+    correlation_id: Text | None = None
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        """Register the class under its own topic."""
+        topic = cls.__dict__.get("TOPIC")
+        if topic is not None and EVENT_CLASSES.setdefault(topic, cls) is not cls:
+            raise TypeError(f"two event classes have the topic {topic}")
+
+
+class AccountEvent(LedgerEvent):
+    """An event of an account's stream; ``originator_id`` is the account's id."""
+
+
+class SeatEvent(AccountEvent):
+    """An event about one seat: its type and its number (DOMAIN 1)."""
+
+    seat_type: str
+    number: Count
+
+
+class HoldingEvent(SeatEvent):
+    """An event about who holds a seat; `user` is the user's id."""
+
+    user: UserId
+
+
+class UserEvent(LedgerEvent):
+    """An event of a user's stream; `account` is the id of the user's account."""
+
+    account: UUID
+
+
+class AccountOpened(AccountEvent):
+    """The customer has an account: a contract of terms, billed by cycles (R22)."""
+
+    TOPIC: ClassVar[str] = "AccountOpened"
+
+    account_key: str
+    name: Text
+    time_zone: str
+    term_start: date
+    term_months: Count
+    billing_cycle_months: Count
+
+
+class TimeZoneChanged(AccountEvent):
+    """Bounds after this instant lie in another zone (R09)."""
+
+    TOPIC: ClassVar[str] = "TimeZoneChanged"
+
+    time_zone: str
+
+
+class BillingPolicyChanged(AccountEvent):
+    """Periods that begin from now on are counted by another rule (R50)."""
+
+    TOPIC: ClassVar[str] = "BillingPolicyChanged"
+
+    mode: CountingMode
+    granularity: Granularity | None = None
+
+
+class SeatPurchased(SeatEvent):
+    """The seat is under contract, and billable, from this instant (R14)."""
+
+    TOPIC: ClassVar[str] = "SeatPurchased"
+
+
+class SeatReductionRequested(AccountEvent):
+    """`quantity` seats shall be retired at the renewal of that number (R16, R17)."""
+
+    TOPIC: ClassVar[str] = "SeatReductionRequested"
+
+    seat_type: str
+    quantity: Count
+    renewal: Count
+
+
+class SeatReductionCancelled(AccountEvent):
+    """The request is taken back (R18); `request` is its version in this stream."""
+
+    TOPIC: ClassVar[str] = "SeatReductionCancelled"
+
+    seat_type: str
+    request: Count
+
+
+class ContractRenewed(AccountEvent):
+    """The next term began; `renewal` counts from 1 (R06, R21)."""
+
+    TOPIC: ClassVar[str] = "ContractRenewed"
+
+    renewal: Count
+
+
+class SeatRetired(SeatEvent):
+    """The seat left the contract at the renewal (R21)."""
+
+    TOPIC: ClassVar[str] = "SeatRetired"
+
+    renewal: Count
+
+
+class SeatAssigned(HoldingEvent):
+    """The user holds the seat from this instant until a later event ends it."""
+
+    TOPIC: ClassVar[str] = "SeatAssigned"
+
+
+class SeatUnassigned(HoldingEvent):
+    """The user holds the seat no more; it stays purchased and billable (S11)."""
+
+    TOPIC: ClassVar[str] = "SeatUnassigned"
+
+
+class InvoiceLine(BaseModel):
+    """One line: a seat type in the period, or what a correction changed (R43).
+
+    `quantity` is exact, in lowest terms; `period` the period's first local date.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: LineKind
+    period: date
+    seat_type: str
+    quantity: ExactQuantity
+    unit_price: Price
+    amount: Money
+    entries: tuple[EntryPosition, ...] | None = None
+
+
+class InvoiceDates(BaseModel):
+    """Local dates in a row that begin 24 hours apart: the first, and how many."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    day: date
+    starts: AwareDatetime
+    count: Annotated[int, Field(ge=1)]
+
+
+class InvoiceCorrection(BaseModel):
+    """A correction that changed no amount and so made no line (R44)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    period: date
+    seat_type: str
+    quantity: ExactQuantity
+    amount: Money
+    entries: tuple[EntryPosition, ...]
+
+
+class InvoiceIssued(AccountEvent):
+    """A period was invoiced, as known at the position `cut_off` (R60, R64).
+
+    `period` is the period's first local date, `from` and `until` its bounds,
+    `time_zone` the zone of the first of them, `digest` the SHA-256 of the inputs.
+    `tree_size` and `tree_root` name a signed checkpoint that covers the cut-off: how
+    many events were sealed, and the root hash over them. `dates` are the period's
+    local dates as the zone data of `tzdata` had them: later zone data changes nothing.
+    """
+
+    model_config = ConfigDict(validate_by_name=True, serialize_by_alias=True)
+
+    TOPIC: ClassVar[str] = "InvoiceIssued"
+
+    invoice: Text
+    period: date
+    from_: AwareDatetime = Field(alias="from")
+    until: AwareDatetime
+    time_zone: str
+    mode: CountingMode
+    granularity: Granularity | None = None
+    currency: str
+    unit_prices: dict[str, Price]
+    cut_off: EntryPosition
+    tzdata: str
+    digest: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+    lines: tuple[InvoiceLine, ...]
+    corrections: tuple[InvoiceCorrection, ...]
+    dates: tuple[InvoiceDates, ...] | None = None
+    tree_size: EntryPosition | None = None
+    tree_root: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = (
+        None
+    )
+
+
+class UserAdded(UserEvent):
+    """The account has one more user. The only event with personal data.
+
+    The store keeps `sealed` and its `nonce` (base64), which hold the user's key,
+    e-mail and name under a key of the person's own; the three are in plain here, and
+    read as ``erased-…`` when that key is gone. Version 1 held them in plain.
+    """
+
+    TOPIC: ClassVar[str] = "UserAdded"
+    VERSION: ClassVar[int] = 2
+
+    user_key: str = Field(exclude=True)
+    email: Text = Field(exclude=True)
+    name: Text = Field(exclude=True)
+    super_admin: bool = False
+    account_access: bool = False
+    nonce: str | None = None
+    sealed: str | None = None
+
+
+class PermissionsChanged(UserEvent):
+    """The user's permissions are these; one that is absent stays as it was."""
+
+    TOPIC: ClassVar[str] = "PermissionsChanged"
+
+    super_admin: bool | None = None
+    account_access: bool | None = None
+
+
+class HubAccessGranted(UserEvent):
+    """The user may enter the hub (S7); a seat needs it (R25)."""
+
+    TOPIC: ClassVar[str] = "HubAccessGranted"
+
+    hub: str
+
+
+class HubAccessRevoked(UserEvent):
+    """The user may enter the hub no more."""
+
+    TOPIC: ClassVar[str] = "HubAccessRevoked"
+
+    hub: str
+
+
+class UserRemoved(UserEvent):
+    """The account has the user no more; its history stays (R32)."""
+
+    TOPIC: ClassVar[str] = "UserRemoved"
+
+
+class UserErased(UserEvent):
+    """The person's key was destroyed: nobody can read any more who it was.
+
+    It changes no interval and no figure, and cannot be reversed.
+    """
+
+    TOPIC: ClassVar[str] = "UserErased"
+
+
+class EntryReversed(LedgerEvent):
+    """The entry at position `entry` never held, or holds again (R40, R47).
+
+    `root` is the position of the entry at the end of the chain of reversals,
+    `root_version` its version in this stream, and `holds` whether it holds after
+    this. ``effective_at`` is the root's. `account` stands in users' streams.
+    """
+
+    TOPIC: ClassVar[str] = "EntryReversed"
+
+    account: UUID | None = None
+    entry: EntryPosition
+    entry_version: Count
+    root: EntryPosition
+    root_version: Count
+    holds: bool
+
+
+REVERSIBLE = frozenset(
+    {
+        "SeatPurchased",
+        "SeatReductionRequested",
+        "SeatReductionCancelled",
+        "SeatRetired",
+        "SeatAssigned",
+        "SeatUnassigned",
+        "UserAdded",
+        "UserRemoved",
+        "PermissionsChanged",
+        "HubAccessGranted",
+        "HubAccessRevoked",
+        "BillingPolicyChanged",
+        "EntryReversed",
+    }
+)
+"""Topics of the entries that a reversal may name (R47)."""

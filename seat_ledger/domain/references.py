@@ -1,0 +1,74 @@
+"""Whom a reference means: a key exactly, an e-mail without case, and never a guess.
+
+Both sides of the ledger resolve references here (R35). A text that is one user's key
+and another's e-mail, however either is written, is refused with both named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from seat_ledger.domain.values import shown
+from seat_ledger.errors import CommandRefused
+
+P = TypeVar("P")
+
+
+class Called(NamedTuple, Generic[P]):
+    """Who was ever called so: by this very key, by this e-mail, and by a key that
+    differs from it only as folding lets it.
+    """
+
+    keyed: Sequence[P]
+    mailed: Sequence[P]
+    nearly: Sequence[P] = ()
+
+    @property
+    def people(self) -> list[P]:
+        """Those whom the reference can mean."""
+        return [*self.keyed, *(one for one in self.mailed if one not in self.keyed)]
+
+    @property
+    def rivals(self) -> list[P]:
+        """Those who could be taken for them: a key nearly so beside an e-mail."""
+        if self.keyed or not self.mailed:
+            return []
+        return [one for one in self.nearly if one not in self.mailed]
+
+
+def meant(
+    reference: str,
+    called: Called[P],
+    *,
+    present: Callable[[P], bool],
+    stay: Callable[[P], Any],
+    name: Callable[[P], tuple[str, str]],
+) -> P | None:
+    """The one present, else the last one before; None where nobody was.
+
+    `stay` orders those who were there by then and is None for all others; `name`
+    gives key and e-mail. Raises CommandRefused (``ambiguous_user``).
+    """
+    people, rivals = called.people, called.rivals
+    everybody = [one for one in (*people, *rivals) if stay(one) is not None]
+    there = [one for one in everybody if present(one)]
+    if not there and everybody:
+        there = [max(everybody, key=stay)]
+    if len(there) > 1 or (there and there[0] in rivals):
+        others = [one for one in people if one not in there]
+        raise ambiguous(reference, [name(one) for one in [*there, *others]])
+    return there[0] if there else None
+
+
+def ambiguous(reference: str, names: Sequence[tuple[str, str]]) -> CommandRefused:
+    """The refusal of a reference that is one user's key and another's e-mail."""
+    users = " and ".join(f"{shown(key)} ({shown(email)})" for key, email in names[:2])
+    return CommandRefused(
+        "ambiguous_user",
+        f"{shown(reference)} is one user's key and another's e-mail: {users}.",
+        try_="name the user by a key or e-mail that nobody else has",
+    )
+
+
+__all__ = ["Called", "ambiguous", "meant"]

@@ -1,0 +1,183 @@
+"""An account's state as one document, so that a big account is loaded fast.
+
+A snapshot holds the whole timeline, past and future, so a backdated change never
+makes it stale; it is a cache and can be thrown away at any time.
+"""
+
+from __future__ import annotations
+
+import gc
+from datetime import date, datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import orjson
+
+from seat_ledger.domain.account import Account
+from seat_ledger.domain.billing_policy import Invoiced
+from seat_ledger.domain.calendar import ZoneChange, ZoneHistory
+from seat_ledger.domain.events import EVENT_CLASSES, AccountOpened, LedgerEvent
+from seat_ledger.domain.intervals import Interval, Mark
+from seat_ledger.domain.seats import Pool, Request, Seat
+from seat_ledger.domain.values import FOREVER, BillingPolicy, SeatRef, SeatType, hub_of
+
+Document = dict[str, Any]
+SNAPSHOT_TOPIC = "AccountSnapshot:2"
+
+
+class WrittenSnapshot(NamedTuple):
+    """A snapshot as the store keeps it; later changes of the account change it not."""
+
+    originator_id: UUID
+    originator_version: int
+    state: bytes
+
+
+class AccountSnapshot(NamedTuple):
+    """The state of an account after one of its events."""
+
+    originator_id: UUID
+    originator_version: int
+    state: Document
+
+    @property
+    def topic(self) -> str:
+        """What tells this form of snapshot from later ones."""
+        return SNAPSHOT_TOPIC
+
+    @classmethod
+    def of(cls, account: Account) -> AccountSnapshot:
+        """Write an account down."""
+        users: dict[str, int] = {}
+        document: Document = {
+            "opened": _event(account.opening),
+            "zones": [[c.effective_at, c.zone] for c in account.zones.changes],
+            "renewals": account.renewals,
+            "policies": account.billing.policies,
+            "invoices": account.billing.invoices,
+            "pools": {
+                str(seat_type): _pool(pool, users)
+                for seat_type, pool in account.pools.items()
+            },
+            "reversals": list(account.reversals.items()),
+            "reversed": [_event(event) for event in account.reversed.values()],
+        }
+        document["users"] = list(users)
+        return cls(account.id, account.version, document)
+
+    def written(self) -> WrittenSnapshot:
+        """The snapshot as it is kept."""
+        state = orjson.dumps(self.state, default=tuple)
+        return WrittenSnapshot(self.originator_id, self.originator_version, state)
+
+    def restore(self) -> Account:
+        """The account that was written down."""
+        account = Account(self.originator_id)
+        collecting = gc.isenabled()
+        gc.disable()  # thousands of entries come, and no garbage
+        try:
+            self._fill(account)
+        finally:
+            if collecting:
+                gc.enable()
+        return account
+
+    def _fill(self, account: Account) -> None:
+        state = self.state
+        opened = _read_event(self.originator_id, state["opened"])
+        assert isinstance(opened, AccountOpened)
+        account.apply(opened)
+        changes = (ZoneChange(_instant(at), name) for at, name in state["zones"])
+        account.set_zones(ZoneHistory(opened.time_zone, tuple(changes)))
+        account.renewals = [_mark(mark) for mark in state["renewals"]]
+        account.billing.policies = [
+            (_mark(kept), BillingPolicy(*said)) for kept, said in state["policies"]
+        ]
+        account.billing.invoices = [_invoiced(kept) for kept in state["invoices"]]
+        for seat_type, pool in state["pools"].items():
+            _restore_pool(account, SeatType(seat_type), pool, state["users"])
+        for hubs in account.held.values():
+            for held in hubs.values():
+                held.sort()
+        account.reversals = dict(state["reversals"])
+        account.reversed = {
+            event.originator_version: event
+            for event in (
+                _read_event(self.originator_id, kept) for kept in state["reversed"]
+            )
+        }
+        account.version = self.originator_version
+
+
+def _event(event: LedgerEvent) -> list[Any]:
+    said = event.model_dump(mode="json", exclude_none=True)
+    return [event.TOPIC, event.originator_version, said]
+
+
+def _read_event(stream: UUID, kept: list[Any]) -> LedgerEvent:
+    topic, version, said = kept
+    return EVENT_CLASSES[topic].model_validate(
+        {**said, "originator_id": stream, "originator_version": version}, strict=False
+    )
+
+
+def _pool(pool: Pool, users: dict[str, int]) -> Document:
+    held = [
+        [
+            seat.ref.number,
+            users.setdefault(one.user, len(users)),
+            one.starts,
+            one.ends if one.closed else None,
+            one.opened,
+            one.closed,
+        ]
+        for seat in pool.seats
+        for one in seat.track.intervals
+    ]
+    return {
+        "seats": [[seat.purchased, seat.retired] for seat in pool.seats],
+        "held": held,
+        "requests": [
+            [r.mark, r.quantity, r.renewal, r.cancelled] for r in pool.requests
+        ],
+        "last_change": pool.last_change,
+    }
+
+
+def _restore_pool(
+    account: Account, seat_type: SeatType, kept: Document, users: list[str]
+) -> None:
+    pool, hub = account.pool(seat_type), hub_of(seat_type)
+    for number, (purchased, retired) in enumerate(kept["seats"], start=1):
+        seat = Seat(SeatRef(seat_type, number))
+        bought = _mark(purchased) if purchased else None
+        seat.live(bought, tuple(map(_mark, retired)))
+        pool.seats.append(seat)
+    for number, user_index, starts, ends, opened, closed in kept["held"]:
+        track, user = pool.seats[number - 1].track, users[user_index]
+        until = FOREVER if ends is None else _instant(ends)
+        one = Interval(_instant(starts), until, opened, closed, user, track.subject)
+        track.intervals.append(one)
+        track.open_ends += not closed
+        account.held.setdefault(user, {}).setdefault(hub, []).append(one)
+    pool.free = [seat.ref.number for seat in pool.seats if seat.is_free_at_last]
+    for mark, quantity, renewal, cancelled in kept["requests"]:
+        request = Request(_mark(mark), quantity, renewal)
+        request.cancelled = _mark(cancelled) if cancelled else None
+        pool.requests.append(request)
+    last = kept["last_change"]
+    pool.last_change = _instant(last) if last else None
+
+
+def _mark(kept: list[Any]) -> Mark:
+    return Mark(_instant(kept[0]), kept[1])
+
+
+def _invoiced(kept: list[Any]) -> Invoiced:
+    version, invoice, period, starts, ends, currency = kept
+    first = date.fromisoformat(period)
+    return Invoiced(version, invoice, first, _instant(starts), _instant(ends), currency)
+
+
+_instant = datetime.fromisoformat
+"""Instants are kept with ``+00:00``: the parser then gives UTC itself."""

@@ -1,0 +1,274 @@
+"""The user: membership, permissions and access to hubs.
+
+A user added again after a removal is a new holder with an id and a stream of its
+own (R35). What the user holds is the account's to know.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+from datetime import datetime
+from typing import Any, ClassVar, NamedTuple
+from uuid import UUID
+
+from seat_ledger.domain.aggregate import Act, Aggregate, Step, mark, nothing_to_do
+from seat_ledger.domain.events import (
+    HubAccessGranted,
+    HubAccessRevoked,
+    LedgerEvent,
+    PermissionsChanged,
+    UserAdded,
+    UserErased,
+    UserRemoved,
+)
+from seat_ledger.domain.intervals import Life, Mark, Track
+from seat_ledger.domain.personal_data import Person, erased, new_key, seal
+from seat_ledger.domain.values import FOREVER, fold, iso, utc
+from seat_ledger.errors import CommandRefused
+
+
+class Permissions(NamedTuple):
+    """What a change says; None leaves a permission as it was."""
+
+    mark: Mark
+    super_admin: bool | None
+    account_access: bool | None
+
+
+class User(Aggregate):
+    """One membership of a person in an account."""
+
+    account: UUID
+    person: Person
+
+    def __init__(self, id_: UUID) -> None:
+        super().__init__(id_)
+        self.added: Mark | None = None
+        self.removals: list[Mark] = []
+        self.membership: Life | None = None
+        self.permissions: list[Permissions] = []
+        self.access: dict[str, Track] = {}
+        self.touched: dict[str | None, datetime] = {}
+        self.known_as: Person | None = None
+        self.person_key: bytes | None = None
+
+    # -- what it knows --------------------------------------------------------
+
+    @property
+    def user_key(self) -> str:
+        """The key that the user is called by."""
+        return self.person.user_key
+
+    @property
+    def email(self) -> str:
+        """The e-mail address, as it was given."""
+        return self.person.email
+
+    @property
+    def is_erased(self) -> bool:
+        """Whether an erasure is recorded: nobody can say any more who it was."""
+        return self.known_as is not None
+
+    @property
+    def folded_key(self) -> str:
+        """The key as references are compared with it."""
+        return fold(self.user_key)
+
+    @property
+    def folded_email(self) -> str:
+        """The e-mail as it is compared, without case (R35)."""
+        return fold(self.email)
+
+    def is_present(self, instant: datetime) -> bool:
+        """Whether the user is one of the account at an instant."""
+        life = self.membership
+        return life is not None and life.starts <= instant < life.ends
+
+    def may_administer(self, instant: datetime) -> bool:
+        """Whether `account_access` or super admin is in force at an instant (R36)."""
+        super_admin = account_access = False
+        for change in self.permissions:
+            if change.mark.at <= instant:
+                if change.super_admin is not None:
+                    super_admin = change.super_admin
+                if change.account_access is not None:
+                    account_access = change.account_access
+        return super_admin or account_access
+
+    def track(self, hub: str) -> Track:
+        """The user's access to a hub."""
+        track = self.access.get(hub)
+        if track is None:
+            track = self.access[hub] = Track(hub)
+        return track
+
+    def has_access(self, hub: str, instant: datetime) -> bool:
+        """Whether the user may enter the hub at an instant."""
+        return self.track(hub).at(instant) is not None
+
+    # -- what may happen --------------------------------------------------------
+
+    @classmethod
+    def add(
+        cls, id_: UUID, act: Act, person: Person, *, account: UUID, **facts: Any
+    ) -> User:
+        """Make somebody a user of the account, sealed under a new key."""
+        user = cls(id_)
+        user.person_key = new_key()
+        sealed = seal(person, user.person_key, user_id=id_, account=account)
+        said = {**person._asdict(), **sealed._asdict(), **facts}
+        user.trigger(UserAdded, act, account=account, **said)
+        return user
+
+    def set_permissions(
+        self, act: Act, *, super_admin: bool | None, account_access: bool | None
+    ) -> None:
+        """Change what the user may do; what is None stays as it was.
+
+        At the instant of the removal too: the two have no order (R46).
+        """
+        if self.membership is None or act.at != self.membership.ends:
+            self._check_present(act.at)
+        self.trigger(
+            PermissionsChanged,
+            act,
+            account=self.account,
+            super_admin=super_admin,
+            account_access=account_access,
+        )
+
+    def grant(self, hub: str, act: Act) -> None:
+        """Let the user enter a hub (S7)."""
+        self._check_present(act.at)
+        if self.has_access(hub, act.at):
+            raise nothing_to_do(f"{self.user_key} has access to {hub} already.")
+        self.trigger(HubAccessGranted, act, account=self.account, hub=hub)
+
+    def revoke(self, hub: str, act: Act) -> None:
+        """Let the user enter a hub no more."""
+        if self.track(hub).live_from(act.at) is None:
+            raise nothing_to_do(
+                f"{self.user_key} has no open-ended access to {hub} at {iso(act.at)}."
+            )
+        self.trigger(HubAccessRevoked, act, account=self.account, hub=hub)
+
+    def remove(self, act: Act) -> None:
+        """Take the user out of the account (R31, R32)."""
+        self._check_present(act.at)
+        if self.removals:
+            raise self._not_present(act.at)
+        self.trigger(UserRemoved, act, account=self.account)
+
+    def erase(self, act: Act) -> None:
+        """Let nobody read any more who it was."""
+        self.trigger(UserErased, act, account=self.account)
+
+    def _check_present(self, instant: datetime) -> None:
+        if not self.is_present(instant):
+            raise self._not_present(instant)
+
+    def _not_present(self, instant: datetime) -> CommandRefused:
+        life = self.membership
+        if life is None or instant < life.starts:
+            what = "was not yet added"
+        else:
+            what = f"was removed at {iso(life.ends)}"
+        return CommandRefused(
+            "user_not_present",
+            f"{self.user_key} is no user of the account at {iso(instant)}: {what}.",
+            try_="give an effective time at which the user is one of the account",
+        )
+
+    # -- letting entries hold, and not ------------------------------------------
+
+    def settle(self) -> None:
+        """What was touched is judged, or needs no judgement: begin anew."""
+        if self.touched:
+            self.touched = {}
+
+    def own_facts(self) -> dict[str, Any]:
+        """A reversal in a user's stream names the account."""
+        return {"account": self.account}
+
+    def _touch(self, hub: str | None, at: datetime) -> None:
+        known = self.touched.get(hub)
+        if known is None or at < known:
+            self.touched[hub] = at
+
+    def _member_changed(self, at: datetime) -> None:
+        """Take over the `membership`: from being added to being removed; None when
+        it never was.
+        """
+        added = self.added
+        ends, closed = self.removals[0] if self.removals else (FOREVER, 0)
+        self.membership = added and Life(added.at, ends, added.version, closed)
+        self._touch(None, at)
+        for hub in self.access:
+            self._touch(hub, at)
+
+    def _added(self, event: UserAdded) -> None:
+        self.account = event.account
+        if self.known_as is None:
+            self.person = Person(event.user_key, event.email, event.name)
+        self.added = mark(event)
+        said = Permissions(self.added, event.super_admin, event.account_access)
+        insort(self.permissions, said)
+        self._member_changed(self.added.at)
+
+    def _not_added(self, event: UserAdded) -> None:
+        self.added = None
+        self._forget_permissions(event)
+        self._member_changed(utc(event.effective_at))
+
+    def _removed(self, event: UserRemoved) -> None:
+        insort(self.removals, mark(event))
+        self._member_changed(utc(event.effective_at))
+
+    def _not_removed(self, event: UserRemoved) -> None:
+        self.removals.remove(mark(event))
+        self._member_changed(utc(event.effective_at))
+
+    def _permitted(self, event: PermissionsChanged) -> None:
+        said = Permissions(mark(event), event.super_admin, event.account_access)
+        insort(self.permissions, said)
+        self._touch(None, said.mark.at)
+
+    def _forget_permissions(self, event: LedgerEvent) -> None:
+        version = event.originator_version
+        self.permissions = [p for p in self.permissions if p.mark.version != version]
+
+    def _granted(self, event: HubAccessGranted) -> None:
+        self.track(event.hub).opening(self.key, mark(event))
+        self._touch(event.hub, utc(event.effective_at))
+
+    def _revoked(self, event: HubAccessRevoked) -> None:
+        self.track(event.hub).closing(self.key, mark(event))
+        self._touch(event.hub, utc(event.effective_at))
+
+    def _access_undone(self, event: HubAccessGranted | HubAccessRevoked) -> None:
+        self.track(event.hub).without(self.key, mark(event))
+        self._touch(event.hub, utc(event.effective_at))
+
+    def _erased(self, _: UserErased) -> None:
+        self.known_as, self.person = self.person, erased(self.id)
+
+    def _not_erased(self, _: UserErased) -> None:
+        assert self.known_as is not None
+        self.person, self.known_as = self.known_as, None
+
+    HOLD: ClassVar[dict[str, Step]] = {
+        "UserAdded": _added,
+        "UserRemoved": _removed,
+        "PermissionsChanged": _permitted,
+        "HubAccessGranted": _granted,
+        "HubAccessRevoked": _revoked,
+        "UserErased": _erased,
+    }
+    LET_GO: ClassVar[dict[str, Step]] = {
+        "UserAdded": _not_added,
+        "UserRemoved": _not_removed,
+        "PermissionsChanged": _forget_permissions,
+        "HubAccessGranted": _access_undone,
+        "HubAccessRevoked": _access_undone,
+        "UserErased": _not_erased,
+    }

@@ -1,0 +1,244 @@
+"""The words of the domain as values: seat types, seats, actors, keys and texts.
+
+Instants are aware :class:`~datetime.datetime` objects in UTC with microseconds
+(R01); a naive one never gets past this module.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import unicodedata
+from datetime import UTC, datetime
+from functools import cache, lru_cache
+from importlib import resources
+from typing import NamedTuple
+from uuid import UUID, uuid5
+
+from seat_ledger.errors import InvalidInput, NotFound
+
+FOREVER = datetime.max.replace(tzinfo=UTC)
+"""Stands for an open end inside comparisons; never stored, never shown."""
+
+MAX_KEY_LENGTH = 100
+MAX_TEXT_LENGTH = 2000
+MAX_SEATS_PER_COMMAND = 10_000
+MAX_EVENTS_PER_COMMAND = 20_000
+"""All other appends wait while one is written."""
+
+
+COUNTING_MODES: dict[str, tuple[str | None, ...]] = {
+    "contracted": ("day", "second"),
+    "peak": (None,),
+    "snapshot_end": (None,),
+    "start_plus_rises": ("day", "second"),
+    "time_weighted": (None,),
+    "day_peak": (None,),
+    "day_touch": (None,),
+    "distinct": (None,),
+}
+"""Every counting mode with its granularities (R53); the first is the default."""
+
+_ACCOUNTS = UUID("5d3c1e0a-6a4e-5f0b-9d51-0f4f6f0d7a11")
+_BAD_IN_KEY = re.compile(r"[\s\x00-\x1f\x7f-\x9f/#]")
+_BAD_IN_NUMBER = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_SEAT = re.compile(r"([^#]+)#([1-9][0-9]{0,8})", re.ASCII)
+
+
+class SeatType(str):
+    """A kind of seat, written ``hub/tier``; each type is a pool of its own (S1)."""
+
+    __slots__ = ()
+
+    @property
+    def hub(self) -> str:
+        """The hub: ``sales`` of ``sales/professional``."""
+        return self.partition("/")[0]
+
+    @property
+    def tier(self) -> str:
+        """The tier: ``professional`` of ``sales/professional``."""
+        return self.partition("/")[2]
+
+
+class SeatRef(NamedTuple):
+    """One purchased place: its type and its number, never reused."""
+
+    seat_type: SeatType
+    number: int
+
+    def __str__(self) -> str:
+        return f"{self.seat_type}#{self.number}"
+
+
+class BillingPolicy(NamedTuple):
+    """By which rule seats are counted; `granularity` None where a mode has none."""
+
+    mode: str
+    granularity: str | None
+
+    def __str__(self) -> str:
+        return f"{self.mode} by {self.granularity}" if self.granularity else self.mode
+
+
+DEFAULT_POLICY = BillingPolicy("contracted", "day")
+"""The policy of an account that was never given another (R50)."""
+
+
+class Period(NamedTuple):
+    """A half-open interval of instants; an open end is ``None`` (R02)."""
+
+    starts: datetime
+    ends: datetime | None
+
+
+@cache
+def catalogue() -> dict[str, tuple[str, ...]]:
+    """The tiers of each hub. The catalogue is data, not code (S1)."""
+    text = resources.files(__package__).joinpath("catalogue.json").read_text()
+    return {hub: tuple(tiers) for hub, tiers in json.loads(text).items()}
+
+
+@cache
+def seat_types() -> tuple[SeatType, ...]:
+    """Every seat type of the catalogue, in its order."""
+    return tuple(
+        SeatType(f"{hub}/{tier}")
+        for hub, tiers in catalogue().items()
+        for tier in tiers
+    )
+
+
+@cache
+def hub_of(seat_type: str) -> str:
+    """The hub of a seat type."""
+    return seat_type.partition("/")[0]
+
+
+@cache
+def parse_seat_type(text: str) -> SeatType:
+    """Read ``hub/tier``. Raises NotFound (``unknown_seat_type``)."""
+    if text not in seat_types():
+        raise NotFound(
+            "unknown_seat_type",
+            f"There is no seat type {shown(text)}.",
+            try_="use one of " + ", ".join(seat_types()),
+        )
+    return SeatType(text)
+
+
+def parse_hub(text: str) -> str:
+    """Read a hub's name. Raises NotFound (``unknown_hub``)."""
+    if text not in catalogue():
+        raise NotFound(
+            "unknown_hub",
+            f"There is no hub {shown(text)}.",
+            try_="use one of " + ", ".join(catalogue()),
+        )
+    return text
+
+
+def parse_seat(text: str) -> SeatRef:
+    """Read ``hub/tier#number``.
+
+    Raises InvalidInput for another form and NotFound for an unknown type.
+    """
+    found = _SEAT.fullmatch(text)
+    if found is None:
+        raise InvalidInput(
+            f"{shown(text)} does not name a seat.",
+            try_="write the seat type, '#' and a number, as in sales/professional#7",
+        )
+    return SeatRef(parse_seat_type(found[1]), int(found[2]))
+
+
+def check_key(text: str, what: str = "key") -> str:
+    """A key: 1 to 100 characters, no white space, control, ``/`` or ``#``.
+
+    Keys are compared exactly (DOMAIN 2). Raises InvalidInput.
+    """
+    if not 1 <= len(text) <= MAX_KEY_LENGTH:
+        raise InvalidInput(
+            f"The {what} {shown(text)} has {len(text)} characters; "
+            f"a key has 1 to {MAX_KEY_LENGTH}."
+        )
+    if _BAD_IN_KEY.search(text) or _SURROGATE.search(text):
+        raise InvalidInput(
+            f"The {what} {shown(text)} has a character that a key cannot have: "
+            "white space, a control character, '/' or '#'."
+        )
+    return text
+
+
+def check_invoice_number(text: str) -> str:
+    """An invoice's number: 1 to 100 printable characters, compared exactly.
+
+    Unlike a key it may hold ``/``, ``#`` and inner spaces. Raises InvalidInput.
+    """
+    if not 1 <= len(text) <= MAX_KEY_LENGTH or text != text.strip():
+        raise InvalidInput(
+            f"An invoice number has 1 to {MAX_KEY_LENGTH} characters, and no white "
+            "space at its ends."
+        )
+    if _BAD_IN_NUMBER.search(text) or _SURROGATE.search(text):
+        raise InvalidInput("An invoice number has no control characters.")
+    return text
+
+
+def check_text(text: str, what: str = "text") -> str:
+    """A free text: at most 2,000 characters, no NUL, no lone surrogate.
+
+    PostgreSQL could never read such a text as JSON again. Raises InvalidInput.
+    """
+    if len(text) > MAX_TEXT_LENGTH:
+        raise InvalidInput(
+            f"The {what} has {len(text):,} characters; "
+            f"at most {MAX_TEXT_LENGTH:,} are allowed."
+        )
+    if "\x00" in text or (not text.isascii() and _SURROGATE.search(text)):
+        raise InvalidInput(
+            f"The {what} {shown(text)} holds a NUL or a lone surrogate, "
+            "which cannot be stored."
+        )
+    return text
+
+
+def shown(text: object, limit: int = 60) -> str:
+    """A foreign text as a message may show it: quoted, escaped, not too long."""
+    quoted = ascii(str(text)) if not str(text).isprintable() else f"'{text}'"
+    return quoted if len(quoted) <= limit else quoted[: limit - 2] + "…'"
+
+
+def as_word(text: str) -> str:
+    """A foreign text as one word of a command to try, whatever a shell sees in it."""
+    return shlex.quote(text)
+
+
+@lru_cache(maxsize=65536)
+def account_id(key: str) -> UUID:
+    """The id of the account opened under the key: a name-based UUID."""
+    return uuid5(_ACCOUNTS, key)
+
+
+def fold(text: str) -> str:
+    """A text as it is compared: without case, and however it is composed (R35).
+
+    The one folding: full case folding of the canonical form. What SQL compares is
+    folded here first, and kept so.
+    """
+    if text.isascii():
+        return text.lower()
+    folded = unicodedata.normalize("NFD", text).casefold()
+    return unicodedata.normalize("NFC", folded)
+
+
+def utc(instant: datetime) -> datetime:
+    """The same instant with :data:`datetime.UTC` itself as its zone."""
+    return instant if instant.tzinfo is UTC else instant.astimezone(UTC)
+
+
+def iso(instant: datetime) -> str:
+    """An instant in RFC 3339, UTC, with ``Z``; a fraction only where there is one."""
+    return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")

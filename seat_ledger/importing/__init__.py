@@ -1,0 +1,1 @@
+"""Files of commands, many lines an append."""

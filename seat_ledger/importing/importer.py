@@ -1,0 +1,244 @@
+"""How history comes in from elsewhere: a file of commands, a line each (CLI 4).
+
+Lines are decided one by one with every rule, and appended many at a time. The same
+file again, corrected further down or made longer, repeats nothing. What stands before
+a line that stops the import is recorded and stays.
+
+While one chunk of lines is being written by the server, the next is read and decided.
+Never more than one append is under way, and its lines are told when it is recorded.
+Where the next lines are not there yet, those before them wait for nothing.
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager, suppress
+from queue import SimpleQueue
+from threading import Thread
+from typing import TypeVar
+
+from seat_ledger.commands.handler import Caller
+from seat_ledger.commands.repository import Desk
+from seat_ledger.domain.invoice_draft import ComputeInvoice
+from seat_ledger.errors import Conflict, LedgerError, OutcomeUnknown, Unavailable
+from seat_ledger.importing.chunk import Chunk, Import, RenewBefore
+from seat_ledger.importing.lines import Batch, LineOutcome, batches_of, read_lines
+
+CHUNK = 2000
+"""Lines that are decided before they are appended together."""
+
+_AGAIN = "import the same file again when the cause is gone: it repeats nothing"
+
+T = TypeVar("T")
+
+
+def import_lines(  # noqa: PLR0913  each is an option of its own
+    desk: Desk,
+    lines: Iterable[bytes | None],
+    *,
+    renew_before: RenewBefore,
+    keep_going: bool = False,
+    default_actor: str = "system:import",
+    chunk: int = CHUNK,
+    compute_invoice: ComputeInvoice | None = None,
+) -> Generator[LineOutcome]:
+    """Record the commands of a file, and yield what became of each line.
+
+    The last outcome has ``stops`` set when the import ends there: at an unreadable
+    line, an unexpected refusal, or an unexpected acceptance; `keep_going` goes on.
+    None among `lines` says that the next is not there yet: what stands before is then
+    recorded and told first. What is recorded is told before an error is raised, too.
+    `compute_invoice` is asked for the figures of each invoice, when all that stands
+    before it is recorded; `renew_before` for a renewal that they need.
+    """
+    clerk, caller = _Thread(), Caller(default_actor, compute_invoice)
+    importing = _Importing(Import(desk, clerk, caller, keep_going, renew_before))
+    with _undisturbed():
+        try:
+            yield from importing.record(batches_of(read_lines(lines), chunk))
+        finally:
+            clerk.close()
+            importing.let_go()
+
+
+class _Importing:
+    """The chunks of one import, the next always asked about while one is decided."""
+
+    def __init__(self, of: Import) -> None:
+        self.of = of
+        self._before: Chunk | None = None  # recorded, or under way
+        self._chunk: Chunk | None = None  # being decided
+        self._coming: Chunk | None = None
+        self._has_stopped = False
+        self._is_unknown = False  # what became of the append that was under way
+
+    def record(self, batches: Iterator[Batch]) -> Iterator[LineOutcome]:
+        """Record the lines; yield what became of them, in order."""
+        try:
+            yield from self._record(batches)
+        except LedgerError as error:
+            yield from self._recorded_all_the_same()
+            raise self._failure(error) from error
+        except Exception:
+            yield from self._recorded_all_the_same()
+            raise
+
+    def _record(self, batches: Iterator[Batch]) -> Iterator[LineOutcome]:
+        while self._has_more(batches):
+            self._chunk, self._coming = self._coming, None
+            assert self._chunk is not None
+            if not self._chunk.is_last_for_now:
+                self._has_more(batches)
+            if not self._decided(self._chunk):
+                yield from self._again()
+            if self._has_stopped:
+                return
+            if self._before is not None:
+                self._before.release(self._chunk)
+                yield from self._before.told()
+            self._before, self._chunk = self._chunk, None
+            if self._before.is_last_for_now or self._before.has_stopped:
+                yield from self._ended(self._before)
+            if self._has_stopped:
+                return
+        if self._before is not None:
+            yield from self._ended(self._before)
+
+    def _has_more(self, batches: Iterator[Batch]) -> bool:
+        """Whether lines are left; then it is asked what is to be known of them."""
+        if self._coming is None:
+            batch = next(batches, None)
+            if batch is None:
+                return False
+            self._coming = Chunk(batch, self.of)
+            self._coming.ask()
+        return True
+
+    def _decided(self, chunk: Chunk) -> bool:
+        """Decide a chunk, and have it written when the one before it is."""
+        try:
+            with self.of.desk.errors():
+                self.of.desk.shed()
+                chunk.decide(self._before)
+                if self._before is not None:
+                    self._before.settle()
+                chunk.send()
+        except (Conflict, Unavailable) as error:
+            self._is_unknown = isinstance(error, OutcomeUnknown)
+            return False
+        return True
+
+    def _again(self) -> Iterator[LineOutcome]:
+        """What is not recorded is decided again, one chunk after the other.
+
+        It may stop elsewhere then: what was refused may be accepted, and the reverse.
+        """
+        waiting = [one for one in (self._before, self._chunk) if one is not None]
+        for chunk in waiting:
+            chunk.drop()
+        for chunk in waiting:
+            chunk.alone()
+            yield from chunk.told()
+            if chunk.has_stopped:
+                self._has_stopped = True
+                return
+        self._is_unknown = False
+        if self._coming is not None:
+            self._coming.ask()
+
+    def _ended(self, chunk: Chunk) -> Iterator[LineOutcome]:
+        """The outcomes of a chunk that nothing is decided after, for now."""
+        try:
+            with self.of.desk.errors():
+                chunk.settle()
+        except (Conflict, Unavailable) as error:
+            self._is_unknown = isinstance(error, OutcomeUnknown)
+            yield from self._again()
+        yield from chunk.told()
+        chunk.release(None)
+        self._has_stopped, self._before = chunk.has_stopped, None
+
+    def _recorded_all_the_same(self) -> Iterator[LineOutcome]:
+        """The outcomes of what is recorded, though the import failed."""
+        for chunk in (self._before, self._chunk):
+            if chunk is not None:
+                with suppress(Exception):
+                    chunk.settle()
+                yield from chunk.told()
+                if not chunk.is_told:
+                    return
+
+    def _failure(self, error: LedgerError) -> LedgerError:
+        """The failure, with the first line that is not known to be recorded."""
+        chunks = (self._before, self._chunk, self._coming)
+        lines = (one.first_untold for one in chunks if one is not None)
+        line = next((number for number in lines if number is not None), None)
+        if line is None:
+            return error
+        is_unknown = self._is_unknown or isinstance(error, OutcomeUnknown)
+        what = (
+            f"Whether line {line} and some after it are recorded is not known."
+            if is_unknown
+            else f"Line {line} and those after it are not recorded."
+        )
+        error.message = f"{error.message.rstrip('.')}. {what}"
+        error.args = (error.message,)
+        error.details["line"] = line
+        error.try_ = error.try_ if not isinstance(error, Unavailable) else _AGAIN
+        return error
+
+    def let_go(self) -> None:
+        """Keep no account in memory that holds what may not be recorded."""
+        if self._before is not None or self._chunk is not None:
+            self.of.desk.forget()
+        self.of.desk.looked_up = {}
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Look for garbage seldom: the many entries in memory are none.
+
+    And let the thread that writes have its turn at once when the server answers.
+    """
+    usual, turn = gc.get_threshold(), sys.getswitchinterval()
+    gc.set_threshold(500_000, 20, 50)
+    sys.setswitchinterval(0.001)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*usual)
+        sys.setswitchinterval(turn)
+
+
+class _Thread:
+    """Does one job after the other, beside whoever gave them."""
+
+    def __init__(self) -> None:
+        self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._thread = Thread(target=self._work, name="import", daemon=True)
+        self._thread.start()
+
+    def do(self, job: Callable[[], T]) -> Future[T]:
+        """What the job will give."""
+        future: Future[T] = Future()
+
+        def work() -> None:
+            try:
+                future.set_result(job())
+            except BaseException as error:  # noqa: BLE001  whoever waits is told
+                future.set_exception(error)
+
+        self._jobs.put(work)
+        return future
+
+    def close(self) -> None:
+        """Wait until all that was given is done."""
+        self._jobs.put(None)
+        self._thread.join()
+
+    def _work(self) -> None:
+        while (work := self._jobs.get()) is not None:
+            work()

@@ -1,0 +1,149 @@
+"""The lines of a command file: read, put together in batches, and what became of them.
+
+A line without an idempotency key gets one from the digest of what the lines up to and
+including it say: white space, a byte order mark, line ends, the order of a line's
+fields and empty lines say nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from seat_ledger.commands.messages import Command, parse_line, read_command
+from seat_ledger.errors import InvalidInput, LedgerError
+
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+MAX_OPERATIONS = 20_000
+"""Operations of a batch: a line may be a command of many."""
+
+MAX_BYTES = 4 << 20
+"""Bytes of the lines of a batch: what is read of them stays in memory."""
+
+LONGEST = 1.0
+"""Seconds in which the lines of a batch come; slower ones wait for no more of them."""
+
+
+class Line(NamedTuple):
+    """A line of the file, read: a command, or why it is none; and its length.
+
+    `key_of_bytes` is what an earlier program recorded it under.
+    """
+
+    number: int
+    key: str
+    key_of_bytes: str | None
+    command: Command | None
+    error: LedgerError | None
+    op: str | None
+    size: int
+
+
+class LineOutcome(NamedTuple):
+    """What became of a line: ``recorded``, ``repeated`` or ``refused``.
+
+    `stops` says that it ends the import unless that keeps going.
+    """
+
+    line: int
+    op: str | None
+    outcome: str
+    positions: tuple[int, ...]
+    code: str | None = None
+    message: str | None = None
+    try_: str | None = None
+    stops: bool = False
+    exit_code: int = 0
+
+
+class Batch(NamedTuple):
+    """Lines that are decided and appended together.
+
+    `is_last_for_now`: whoever wrote them may wait for what becomes of them.
+    """
+
+    lines: list[Line]
+    is_last_for_now: bool
+
+
+def failed(line: Line, error: LedgerError, *, stops: bool) -> LineOutcome:
+    """The outcome of a line that is refused, or unreadable."""
+    return LineOutcome(
+        line.number,
+        line.op,
+        "refused",
+        (),
+        error.code,
+        error.message,
+        error.try_,
+        stops=stops,
+        exit_code=error.exit_code if stops else 0,
+    )
+
+
+def read_lines(lines: Iterable[bytes | None]) -> Iterator[Line | None]:
+    """The lines of a file, read; empty ones are left out.
+
+    None stands where the next line is not there yet, and is handed on.
+    """
+    digest, digest_of_bytes, number = hashlib.sha256(), hashlib.sha256(), 0
+    for raw in lines:
+        if raw is None:
+            yield None
+            continue
+        number += 1
+        digest_of_bytes.update(raw.rstrip(b"\r\n") + b"\n")
+        text = raw.removeprefix(_BYTE_ORDER_MARK).strip()
+        if text:
+            command, error, op = _read_line(text)
+            # What a line says is as long for each, so that nothing can be shifted.
+            digest.update(command.digest if command else hashlib.sha256(text).digest())
+            own = command.envelope.idempotency_key if command else None
+            key = own or f"lines:{digest.hexdigest()[:40]}"
+            of_bytes = None if own else f"import:{digest_of_bytes.hexdigest()[:40]}"
+            yield Line(number, key, of_bytes, command, error, op, len(raw))
+
+
+def _read_line(
+    text: bytes,
+) -> tuple[Command | None, LedgerError | None, str | None]:
+    op = None
+    try:
+        given = parse_line(text)
+        op = given.get("op") if isinstance(given.get("op"), str) else None
+        command = read_command(given)
+        if command.erases:
+            raise InvalidInput(
+                "erase_user cannot stand in a file: it cannot be undone, and the file "
+                "would keep who was erased.",
+                try_="seat-ledger user erase --help",
+            )
+    except LedgerError as error:
+        # Where it was raised, all that was read of the line is still held.
+        error.__traceback__ = error.__cause__ = error.__context__ = None
+        return None, error, op
+    return command, None, op
+
+
+def batches_of(lines: Iterable[Line | None], most: int) -> Iterator[Batch]:
+    """The lines in batches of so many; of fewer that are long, or come slowly."""
+    batch: list[Line] = []
+    operations, size, began, is_told = 0, 0, 0.0, True
+    for line in lines:
+        if line is not None:
+            began = began if batch else time.monotonic()
+            batch.append(line)
+            operations += 1 if line.command is None else len(line.command.lines)
+            size += line.size
+        is_slow = line is None or time.monotonic() - began > LONGEST
+        is_full = (
+            len(batch) >= most or operations >= MAX_OPERATIONS or size >= MAX_BYTES
+        )
+        if is_full or (is_slow and (batch or not is_told)):
+            yield Batch(batch, is_slow)
+            batch, operations, size, is_told = [], 0, 0, is_slow
+    if batch:
+        yield Batch(batch, is_last_for_now=False)
