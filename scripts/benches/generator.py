@@ -19,7 +19,7 @@ import psycopg
 from seat_ledger.domain import events as said
 from seat_ledger.domain.calendar import BillingCalendar, ZoneHistory
 from seat_ledger.domain.personal_data import KEY_BYTES, NONCE_BYTES, Person, seal
-from seat_ledger.domain.values import account_id
+from seat_ledger.domain.values import account_id, fold
 from seat_ledger.store.mapper import state_of
 from seat_ledger.store.recorder import UserName
 from seat_ledger.store.standing import APPEND_LOCK
@@ -170,7 +170,9 @@ class Shop:
         made = self.of_user(
             who, said.UserAdded, at, v=2, **person._asdict(), **sealed._asdict()
         )
-        name = UserName(who.id, person.user_key, person.email, key)
+        name = UserName(
+            who.id, person.user_key, fold(person.user_key), fold(person.email), key
+        )
         return made._replace(name=name)
 
     def remove(self, at: datetime) -> Iterator[Written]:
