@@ -103,9 +103,11 @@ def seal_here(
     new_key = None if here.keys.private.exists() else here.keys.private
     if new_key is not None:
         _check_may_make(here, contents)
-        if not _has_events(conninfo) and not options.name:
+        if not _has_events(conninfo) and options.name is None:
             return SealedHere(None, [], [], None, None)
-    name = options.name or (f"seat-ledger/{here.ledger}" if new_key else None)
+    name = options.name
+    if name is None and new_key is not None:
+        name = f"seat-ledger/{here.ledger}"
     signer = here.keys.signer(name)
     where: Any = {"at_home": here.checkpoints, "processes": options.processes}
     if options.rebuild_tiles:
