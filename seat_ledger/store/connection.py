@@ -182,14 +182,13 @@ def unavailable(conninfo: str, error: Exception) -> Unavailable:
     if sqlstate_of(error) == _READ_ONLY:
         return DatabaseRefused(
             f"The database at {where} can only be read: it is a standby server, or "
-            "set to be read only. Nothing was written.",
+            "set to be read only.",
             try_="name the primary server; where the database was set to be read only, "
             "see why: SHOW default_transaction_read_only",
         )
     if sqlstate_of(error) == _LOCKED and (found := holder(conninfo)):
         return DatabaseRefused(
-            f"The database at {where} did not do it: what it needs is held by {found}. "
-            "Nothing of it was written.",
+            f"The database at {where} did not do it: what it needs is held by {found}.",
             try_="repeat the command when that program is done; where it is stuck, end "
             f"it: SELECT pg_terminate_backend({found.pid})",
         )

@@ -50,7 +50,11 @@ def catch_up(conninfo: str, step: str) -> None:
     if step == "committed":
         then_die(catching_up, "advance")
     else:
-        names = {"checked": "check_known", "decoded": "decode", "computed": "refresh"}
+        names = {
+            "checked": "check_readable",
+            "decoded": "decode",
+            "computed": "refresh",
+        }
         then_die(catching_up, names[step])
     catching_up.BATCH = 7
     with connect(conninfo, autocommit=True) as connection:
