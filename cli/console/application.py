@@ -174,7 +174,10 @@ class Console:
         with pool.reader() as reader:
             asked = Asked(reader, params, words, visitor, form)
             answer = pages.PAGES[name](asked).answer
-            yield from (json_chunks if form == "json" else csv_chunks)(answer)
+            if form == "json":
+                yield from json_chunks(answer)
+            else:
+                yield from csv_chunks(answer, pages.COMMANDS.get(name, ""))
 
     def _failed(self, request: Request, error: LedgerError, form: str) -> Response:
         status = status_of(error)

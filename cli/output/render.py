@@ -179,9 +179,9 @@ def json_chunks(answer: Answer) -> Generator[str, None, None]:
     yield f"], {rest}}}\n" if rest else "]}\n"
 
 
-def csv_chunks(answer: Answer) -> Generator[str, None, None]:
-    """Flat rows under one header; nested keys are joined with a dot."""
-    fixed = answer.header or _header_of_the_command()
+def csv_chunks(answer: Answer, command: str = "") -> Generator[str, None, None]:
+    """Flat rows under one header, that of the command; nested keys have dotted names."""
+    fixed = answer.header or _header_of(command or _running_command())
     if fixed:
         yield from _written(
             fixed, ({n: at(row, n) for n in fixed} for row in answer.rows)
@@ -200,14 +200,17 @@ def csv_chunks(answer: Answer) -> Generator[str, None, None]:
     yield from _written(list(header), rows)
 
 
-def _header_of_the_command() -> Sequence[str]:
-    """The header of the command that runs, the same whatever its data."""
+def _running_command() -> str:
+    """The words of the command that runs, if one does."""
     context = click.get_current_context(silent=True)
-    if context is None:
-        return ()
+    return "" if context is None else context.command_path.partition(" ")[2]
+
+
+def _header_of(command: str) -> Sequence[str]:
+    """The header of a command, the same whatever its data."""
     from seat_ledger.cli.output.csv_headers import header_of  # noqa: PLC0415  only where CSV is written
 
-    return header_of(context.command_path.partition(" ")[2])
+    return header_of(command)
 
 
 def at(row: Row, name: str) -> object:

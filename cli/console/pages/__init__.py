@@ -36,3 +36,22 @@ PAGES: dict[str, Callable[[Asked], Page]] = {
     "projections": operations.projections,
 }
 """By the first word of the address."""
+
+COMMANDS = {
+    "accounts": "account list",
+    "account": "account show",
+    "seats": "seat list",
+    "seat": "seat history",
+    "who": "seat who",
+    "users": "user list",
+    "user": "user history",
+    "events": "event list",
+    "event": "event show",
+    "periods": "billing periods",
+    "period": "billing counts",
+    "explain": "billing explain",
+    "invoices": "invoice list",
+    "invoice": "invoice show",
+    "audit": "invoice audit",
+}
+"""The command that a page's twins answer like: its header is that of their CSV (CLI 2)."""
