@@ -14,16 +14,17 @@ from tests.audits import BOUGHT, GIVEN, OPENED, A
 from tests.program import Program
 
 ROOT = Path(__file__).parents[2]
-DEMO = ROOT / "cli" / "demo"
+DEMO = ROOT / "cli" / "commands" / "demo"
+PAGE = ROOT / "cli" / "topics" / "audit.md"
 FACTS = (BOUGHT, A, GIVEN)
 
 
 def shown() -> list[tuple[list[str], list[str]]]:
     """The commands of the page, each with the lines that it is said to print."""
-    page = (ROOT / "README.md").read_text().partition("## Auditing an invoice\n")[2]
-    page = page.partition("\n## ")[0]
     found = []
-    for block in re.findall(r"```text\n\$ seat-ledger (.*?)```", page, re.DOTALL):
+    for block in re.findall(
+        r"```text\n\$ seat-ledger (.*?)```", PAGE.read_text(), re.DOTALL
+    ):
         command, _, told = block.replace("\\\n", " ").partition("\n")
         lines = [line for line in told.splitlines() if line.strip(" ─")]
         found.append((shlex.split(command), lines))

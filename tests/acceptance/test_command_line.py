@@ -137,6 +137,8 @@ def test_billing_counts_in_the_contracts_shape(acme: Program) -> None:
         "idle_seat_days",
         "unit_price",
         "amount",
+        "forecast",
+        "price_for",
     ]
     assert (row["quantity"], row["quantity_exact"], row["amount"]) == (
         "3",

@@ -43,6 +43,9 @@ def test_no_variable_confirms_what_cannot_be_undone(
     home.mkdir()
     program.environment["SEAT_LEDGER_HOME"] = str(home)
     done = program.run("db", "destroy", input="")
+    assert (done.returncode, "Nothing was done" in done.stderr) == (2, True)
+    del program.environment["SEAT_LEDGER_DATABASE_URL"]
+    done = program.run("db", "destroy", input="")
     assert (done.returncode, "Nothing was removed" in done.stderr) == (2, True)
     assert home.exists()
 

@@ -200,6 +200,7 @@ def test_r60_an_invoice_is_an_event_that_says_all_it_was_made_of(acme: Acme) -> 
         "from": "2025-06-05T00:00:00Z",
         "until": "2025-07-05T00:00:00Z",
         "time_zone": "UTC",
+        "dates": [{"day": "2025-06-05", "starts": "2025-06-05T00:00:00Z", "count": 30}],
         "mode": "start_plus_rises",
         "granularity": "second",
         "currency": "EUR",

@@ -197,7 +197,7 @@ def test_an_erased_person_stands_in_no_file_of_the_server(
 
 @pytest.mark.both_versions
 def test_an_upgrade_removes_what_analyze_copied_before(empty_database: str) -> None:
-    schema.migrate(empty_database, up_to=10)
+    schema.migrate(empty_database, up_to=8)
     mark = f"zq{uuid4().hex[:10]}"
     with psycopg.connect(empty_database, autocommit=True) as connection:
         connection.execute(

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import psycopg
@@ -91,6 +93,13 @@ VARIABLES = {
     "PGCONNECT_TIMEOUT": "2",
     "PGTARGETSESSIONATTRS": "standby",
     "PGGSSENCMODE": "disable",
+    "PGCHANNELBINDING": "disable",
+    "PGSSLCERTMODE": "disable",
+    "PGMINPROTOCOLVERSION": "latest",
+    "PGMAXPROTOCOLVERSION": "3.0",
+    "PGLOADBALANCEHOSTS": "random",
+    "PGSSLMINPROTOCOLVERSION": "TLSv1.3",
+    "PGSSLMAXPROTOCOLVERSION": "TLSv1.3",
 }
 """Odd values of variables that would be refused, or mean nothing, at any other."""
 
@@ -137,18 +146,29 @@ class Odd(NamedTuple):
     login: str
     database: str
 
-    def agrees(self, *, may_refuse: bool = True) -> str | None:
-        """Write and ask with odd settings; None, or how it differs from without."""
+    def agrees(
+        self,
+        variables: Mapping[str, str] = MappingProxyType({}),
+        *,
+        may_refuse: bool = True,
+    ) -> str | None:
+        """Write and ask with odd settings; None, or how it differs from without.
+
+        The variables are the odd program's alone: what it is compared with, and what
+        sets things right again, has none of them.
+        """
         key = f"u{uuid.uuid4().hex[:8]}"
         line = ANN | {"user": key, "email": f"{key}@é.example", "name": f"Ünï {key}\\"}
         try:
-            self.program.record(line)
+            with environment(variables):
+                self.program.record(line)
         except AssertionError as error:
             self.alter("database", None)
             if not (may_refuse and _is_refusal(str(error))):
                 return f"write {error}"
             key = "ann"
-        answers = [self.program.run(*words) for words in QUESTIONS]
+        with environment(variables):
+            answers = [self.program.run(*words) for words in QUESTIONS]
         self.alter("database", None)
         for words, odd in zip(QUESTIONS, answers, strict=True):
             plain = self.plain.run(*words)
@@ -193,6 +213,15 @@ class Odd(NamedTuple):
             except psycopg.Error:
                 return False
         return True
+
+
+@contextmanager
+def environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """The environment with some variables more."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in variables.items():
+            patch.setenv(name, value)
+        yield
 
 
 def _value(setting: Setting) -> sql.Composable:
@@ -270,13 +299,9 @@ def variables() -> list[str]:
     return sorted({*named, *VARIABLES})
 
 
-def test_no_variable_of_the_environment_changes_an_answer(
-    odd: Odd, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_variable_of_the_environment_changes_an_answer(odd: Odd) -> None:
     for name in variables():
-        with monkeypatch.context() as patch:
-            patch.setenv(name, VARIABLES.get(name, "odd"))
-            assert odd.agrees() is None, name
+        assert odd.agrees({name: VARIABLES.get(name, "odd")}) is None, name
 
 
 def test_no_variable_reaches_the_embedded_server(
