@@ -180,7 +180,7 @@ def json_chunks(answer: Answer) -> Generator[str, None, None]:
 
 
 def csv_chunks(answer: Answer, command: str = "") -> Generator[str, None, None]:
-    """Flat rows under one header, that of the command; nested keys have dotted names."""
+    """Flat rows under the command's header; nested keys are joined with a dot."""
     fixed = answer.header or _header_of(command or _running_command())
     if fixed:
         yield from _written(

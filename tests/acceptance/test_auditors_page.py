@@ -1,9 +1,10 @@
-"""The auditors' page shows what the demo's invoices give; and exports."""
+"""The pages of help show what the program prints over the demo's data; and exports."""
 
 from __future__ import annotations
 
 import csv
 import json
+import os
 import re
 import shlex
 from pathlib import Path
@@ -15,18 +16,25 @@ from tests.program import Program
 
 ROOT = Path(__file__).parents[2]
 DEMO = ROOT / "cli" / "commands" / "demo"
-PAGE = ROOT / "cli" / "topics" / "audit.md"
+PAGES = {
+    "README.md": ["seat who", "billing counts"],
+    "cli/topics/audit.md": [
+        "invoice audit", "billing explain", "seat history", "event show",
+    ],
+    "cli/topics/figures.md": ["billing explain"],
+}  # fmt: skip
+"""Every page that shows what commands print, and which commands."""
 FACTS = (BOUGHT, A, GIVEN)
 
 
-def shown() -> list[tuple[list[str], list[str]]]:
-    """The commands of the page, each with the lines that it is said to print."""
+def shown(page: Path) -> list[tuple[list[str], list[str]]]:
+    """The commands of a page, each with the lines that it is said to print."""
     found = []
     for block in re.findall(
-        r"```text\n\$ seat-ledger (.*?)```", PAGE.read_text(), re.DOTALL
+        r"```(?:text|sh)?\n\$ (.*?)```", page.read_text(), re.DOTALL
     ):
-        command, _, told = block.replace("\\\n", " ").partition("\n")
-        lines = [line for line in told.splitlines() if line.strip(" ─")]
+        command, _, output = block.replace("\\\n", " ").partition("\n")
+        lines = [line for line in output.splitlines() if line.strip(" ─")]
         found.append((shlex.split(command), lines))
     return found
 
@@ -37,23 +45,23 @@ def is_within(words: list[str], told: list[str]) -> bool:
     return all(word in rest for word in words)
 
 
-def test_the_auditors_page_shows_what_the_program_prints(database: str) -> None:
+def test_pages_show_what_the_program_prints(database: str) -> None:
     program = Program(database)
     assert program.run("import", DEMO / "history.jsonl").returncode == 0
-    pages = shown()
-    assert [words[:2] for words, _ in pages] == [
-        ["invoice", "audit"],
-        ["billing", "explain"],
-        ["seat", "history"],
-        ["event", "show"],
-    ]
-    for words, lines in pages:
-        done = program.run(*words, cwd=ROOT)
-        assert done.returncode == (3 if words[0] == "invoice" else 0), done.stderr
-        told = [line.split() for line in done.stdout.splitlines()]
+    pages = [ROOT / "README.md", *sorted((ROOT / "cli" / "topics").glob("*.md"))]
+    blocks = {os.fspath(page.relative_to(ROOT)): shown(page) for page in pages}
+    assert {
+        page: [" ".join(words[1:3]) for words, _ in found]
+        for page, found in blocks.items()
+        if found
+    } == PAGES
+    for words, lines in (block for found in blocks.values() for block in found):
+        done = program.run(*words[1:], cwd=ROOT)
+        assert done.returncode == (3 if words[1] == "invoice" else 0), done.stderr
+        printed = [line.split() for line in done.stdout.splitlines()]
         every = done.stdout.split()
         for line in lines:
-            inside = any(is_within(line.split(), one) for one in told)
+            inside = any(is_within(line.split(), one) for one in printed)
             assert inside or is_within(line.split(), every), line
 
 

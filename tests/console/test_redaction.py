@@ -14,7 +14,8 @@ import pytest
 from program import PRO, Program
 from served import PAGES, Answered, Console, serving
 
-from seat_ledger.projections.redaction import HIDDEN, RedactedReader
+from seat_ledger.domain.events import InvoiceIssued, LedgerEvent
+from seat_ledger.projections.redaction import HIDDEN, SHOWN, RedactedReader
 
 MARK = "marker"
 INVOICE = "INV-1"
@@ -220,6 +221,27 @@ def test_what_tells_nothing_of_a_person_is_shown_as_it_is(
     redacted = consoles.redacted.get(f"{page}.json", **params)
     assert plain.status == redacted.status
     assert differing(plain.json(), redacted.json()) <= HIDDEN_FIELDS
+
+
+def texts_of(schema: Any, definitions: Any, name: str = "") -> set[str]:
+    """The names of the fields of a schema that hold texts, dates and instants."""
+    if "$ref" in schema:
+        return texts_of(
+            definitions[schema["$ref"].rpartition("/")[2]], definitions, name
+        )
+    parts = [(name, part) for part in schema.get("anyOf", ())]
+    parts += [(name, schema["items"])] if "items" in schema else []
+    parts += schema.get("properties", {}).items()
+    own = {name} if schema.get("type") == "string" else set()
+    return own.union(*(texts_of(part, definitions, key) for key, part in parts))
+
+
+def test_every_text_of_an_invoice_is_shown_but_who_issued_it_and_why() -> None:
+    """What is computed from an invoice is read from these, hidden or not."""
+    schema = InvoiceIssued.model_json_schema(by_alias=True)
+    texts = texts_of(schema, schema["$defs"])
+    assert {"day", "starts", "unit_price", "digest"} <= texts
+    assert texts - SHOWN - LedgerEvent.model_fields.keys() == set()
 
 
 def test_a_hidden_person_is_followed_by_a_number_that_stays(consoles: Marked) -> None:

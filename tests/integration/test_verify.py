@@ -123,7 +123,7 @@ def test_verify_finds_an_event_that_cannot_be_read_any_more(
     rows = [row for row in program.parse(done)["rows"] if row["status"] == "differs"]
     at_once = ["events are readable"] if b'"v":9' in state else []
     assert [row["check"] for row in rows] == [*at_once, "every row"]
-    told = "he event at position 3 (SeatPurchased, account acme) cannot be read"
+    told = "event at position 3 (SeatPurchased, account acme) cannot be read"
     for row in rows:
         assert row["projection"] == "journal"
         assert told in row["found"]

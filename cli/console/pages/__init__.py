@@ -54,4 +54,4 @@ COMMANDS = {
     "invoice": "invoice show",
     "audit": "invoice audit",
 }
-"""The command that a page's twins answer like: its header is that of their CSV (CLI 2)."""
+"""The command that a page answers like, whose header its CSV has (CLI 2)."""
