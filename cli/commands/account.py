@@ -17,6 +17,7 @@ from seat_ledger.cli.options.session import (
 )
 from seat_ledger.cli.options.writing import options_of_writing, record, writing
 from seat_ledger.cli.output import times
+from seat_ledger.cli.output.csv_headers import RENEWED
 from seat_ledger.cli.output.render import Answer, emit, say
 from seat_ledger.errors import CommandRefused, Conflict
 
@@ -108,7 +109,8 @@ def _renew_all(given: dict[str, Any], dry_run: bool) -> None:
         count = "1 account is" if aside == 1 else f"{aside} accounts are"
         said += f" {count} set aside and were passed over."
     code = 1 if failed else 0
-    emit(Answer(rows, columns, sentence=said, exit_code=code), session.format)
+    answer = Answer(rows, columns, sentence=said, exit_code=code, header=RENEWED)
+    emit(answer, session.format)
 
 
 def _renewed(

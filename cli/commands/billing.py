@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from seat_ledger.cli.options.counting import (
+    FORECAST,
     options_of_counting,
     priced,
     rules_in_words,
@@ -127,9 +128,7 @@ def _notes(rows: list[dict[str, Any]]) -> list[str]:
     priced = dict.fromkeys(row["price_for"] for row in rows if row["price_for"])
     notes = [*rules_in_words(rules), *(_PRICED[one] for one in priced)]
     if any(row["forecast"] for row in rows):
-        notes.append(
-            "A forecast is of a period that has not begun; nobody is billed for it."
-        )
+        notes.append(FORECAST)
     return notes
 
 
@@ -148,7 +147,14 @@ def _sentence(rows: list[dict[str, Any]]) -> str:
         return "Nothing is billable there."
     accounts = {row["account"] for row in rows}
     if len(accounts) > 1:
-        return f"{len(accounts)} accounts have billable seats there."
+        current = {row["account"] for row in rows if not row["forecast"]}
+        if not current:
+            return f"A forecast for {len(accounts)} accounts: nothing there has begun."
+        verb = "has" if len(current) == 1 else "have"
+        count = "1 account" if len(current) == 1 else f"{len(current)} accounts"
+        more = len(accounts) - len(current)
+        rest = f"; a forecast for {more} more" if more else ""
+        return f"{count} {verb} billable seats there{rest}."
     begun = [row for row in rows if not row["forecast"]]
     if not begun:
         return _forecast(rows)
@@ -193,10 +199,14 @@ def _by_rules(rows: list[dict[str, Any]]) -> str:
 def _range(rows: list[dict[str, Any]], seat_type: str) -> str:
     """From which to which quantity a type comes, by the rules shown."""
     of_type = [row for row in rows if row["seat_type"] == seat_type]
-    ends = (
+    least, most = (
         find(of_type, key=lambda row: Decimal(row["quantity"])) for find in (min, max)
     )
-    return " to ".join(f"{_short(row['quantity'])} ({row['mode']})" for row in ends)
+    if least["quantity"] == most["quantity"]:
+        return _short(least["quantity"])
+    return " to ".join(
+        f"{_short(row['quantity'])} ({row['mode']})" for row in (least, most)
+    )
 
 
 def _bill(row: dict[str, Any]) -> tuple[Any, ...]:

@@ -55,13 +55,26 @@ def export(
     of = question.account if account else None
     rows = exported(what, question.reader, of, question.known, question.now)
     if output is None:
-        return question.answer(rows, flat=what != "journal")
+        return _printed(question, rows, list(FIELDS[what]), session.format)
     counted = _Counted(rows)
     with heartbeat(f"Exporting {what}"):
         _write(counted, FIELDS[what], output)
     told = f"{counted.rows:,} rows of {what} are in {output}."
     row = {"export": what, "rows": counted.rows, "file": str(output)}
     return question.answer([row], sentence=told)
+
+
+def _printed(
+    question: Question,
+    rows: Iterable[dict[str, Any]],
+    fields: list[Field],
+    form: str,
+) -> Answer:
+    """The rows on standard output; as CSV, what a file of them would hold."""
+    if form == "csv":
+        names = [field.name for field in fields if field.kind == "json"]
+        rows = (_as_text(row, names) for row in rows)
+    return question.answer(rows, header=[field.name for field in fields])
 
 
 def _check(output: Path) -> None:

@@ -77,7 +77,8 @@ def settled(
     begun = existing(account, upto)
     bounds = [at for period in begun for at in (period.starts, period.ends)]
     if wanted.window is not None:
-        bounds.append(window(account, *wanted.window).ends)
+        period = window(account, *wanted.window)
+        bounds += [period.starts, period.ends]
     last = [bound for bound in bounds if bound <= upto]
     return max([*last, known.recorded_at or upto])
 
