@@ -29,7 +29,7 @@ def group() -> None:
 @option_account
 @reading
 def policy(question: Question, **_: Any) -> Answer:
-    """By which rule an account's periods are counted, from when on."""
+    """The rules that an account's periods are counted by, and since when."""
     account = question.account
     rows = [
         {
@@ -49,7 +49,7 @@ def policy(question: Question, **_: Any) -> Answer:
         ("by", lambda row: row["granularity"]),
         ("entry", lambda row: row["entry"]),
     ]
-    default = "" if rows else ", the rule of an account that was given no other"
+    default = "" if rows else ", the default rule"
     return question.answer(
         rows,
         columns,
@@ -63,7 +63,7 @@ def policy(question: Question, **_: Any) -> Answer:
 @option_account
 @reading
 def periods(question: Question, **_: Any) -> Answer:
-    """The billing periods of an account, from the one calendar."""
+    """The billing periods of an account."""
     from seat_ledger.projections import billing  # noqa: PLC0415
 
     found = billing.periods(question.account, question.known, question.now)
@@ -93,8 +93,8 @@ def _begun(account: str, rows: list[dict[str, Any]]) -> str:
 
 
 @group.command()
-@click.option("--account", "-a", metavar="KEY", help="Of one account.")
-@click.option("--all", "all_", is_flag=True, help="Of every account.")
+@click.option("--account", "-a", metavar="KEY", help="One account.")
+@click.option("--all", "all_", is_flag=True, help="All accounts.")
 @options_of_counting
 @reading
 def counts(question: Question, account: str | None, all_: bool, **given: Any) -> Answer:
@@ -102,7 +102,7 @@ def counts(question: Question, account: str | None, all_: bool, **given: Any) ->
     from seat_ledger.projections import billing  # noqa: PLC0415
 
     if (account is None) != all_:
-        raise click.UsageError("Name an --account, or say --all.")
+        raise click.UsageError("Name an --account, or use --all.")
     found = billing.counts(
         question.reader,
         question.account if account else None,

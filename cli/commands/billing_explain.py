@@ -40,7 +40,12 @@ if TYPE_CHECKING:
 @click.command()
 @option_account
 @option_periods
-@click.option("--seat-type", required=True, metavar="HUB/TIER", help="The seat type of the figure.")
+@click.option(
+    "--seat-type",
+    required=True,
+    metavar="HUB/TIER",
+    help="The seat type of the figure.",
+)
 @option_rule
 @option_prices
 @option_price_for

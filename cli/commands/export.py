@@ -25,7 +25,7 @@ _AT_ONCE = 20_000
     epilog="Example: seat-ledger export journal --output journal.parquet",
 )
 @click.argument("what", type=click.Choice(["journal", "holdings", "counts", "periods"]))
-@click.option("--account", "-a", metavar="KEY", help="Of one account only.")
+@click.option("--account", "-a", metavar="KEY", help="Only this account.")
 @click.option(
     "--output",
     "-o",
@@ -37,7 +37,7 @@ _AT_ONCE = 20_000
 def export(
     question: Question, what: str, account: str | None, output: Path | None, **_: Any
 ) -> Answer:
-    """Write a whole table, as known: one row a line, the same columns in each.
+    """Export a whole table: one row a line, the same columns in each.
 
     CSV is for spreadsheets: a text that one could take for a formula gets an
     apostrophe. JSON Lines and Parquet hold every value exactly.
@@ -50,7 +50,7 @@ def export(
         _check(output)
     elif session.format == "table":
         raise click.UsageError(
-            "Name a file with --output, or say --format csv or --format jsonl."
+            "Name a file with --output, or use --format csv or --format jsonl."
         )
     of = question.account if account else None
     rows = exported(what, question.reader, of, question.known, question.now)

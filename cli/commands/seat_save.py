@@ -48,7 +48,7 @@ class Tick(NamedTuple):
 @option_account
 @options_of_writing
 def save(file: Any, account: str, *, dry_run: bool, **shared: Any) -> None:
-    """Save the wished state of a file: CSV with user, seat_type, ticked (yes or no).
+    """Bring seats to the state in a file: CSV with user, seat_type, ticked (yes or no).
 
     Users who are not in the file stay as they are. All of it is one batch.
     """

@@ -18,7 +18,9 @@ GRANULARITY = "Count by whole local days or by the second, where the mode has bo
 def option_periods(function: Command) -> Command:
     """``--period``, ``--from`` and ``--until``."""
     for option in (
-        click.option("--until", metavar="DATE", help="The end of the window, itself excluded."),
+        click.option(
+            "--until", metavar="DATE", help="The end of the window, itself excluded."
+        ),
         click.option(
             "--from", "from_", metavar="DATE", help="The first date of a window."
         ),

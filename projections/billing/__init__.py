@@ -237,7 +237,7 @@ def span_of(label: str) -> tuple[date, date]:
     """The dates that a label, a date or a month, can stand for. Raises InvalidInput."""
     if not (_DAY.fullmatch(label) or _MONTH.fullmatch(label)):
         raise InvalidInput(
-            f"{shown(label)} is no label of a period.",
+            f"{shown(label)} is not a label of a period.",
             try_="write its first local date, such as 2025-03-05",
         )
     try:
@@ -246,7 +246,7 @@ def span_of(label: str) -> tuple[date, date]:
             return day, day + timedelta(days=1)
         month = date.fromisoformat(f"{label}-01")
     except (ValueError, OverflowError) as error:
-        raise InvalidInput(f"{shown(label)} is no date of the calendar.") from error
+        raise InvalidInput(f"{shown(label)} is not a date of the calendar.") from error
     return month, (month + timedelta(days=31)).replace(day=1)
 
 

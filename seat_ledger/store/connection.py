@@ -189,7 +189,7 @@ def unavailable(conninfo: str, error: Exception) -> Unavailable:
     if sqlstate_of(error) == _LOCKED and (found := holder(conninfo)):
         return DatabaseRefused(
             f"The database at {where} did not do it: what it needs is held by {found}. "
-            "Nothing of it was written.",
+            "Nothing was written.",
             try_="repeat the command when that program is done; where it is stuck, end "
             f"it: SELECT pg_terminate_backend({found.pid})",
         )

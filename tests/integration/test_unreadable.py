@@ -111,13 +111,13 @@ POISONS = {
         "begun before",
     ),
     "an unknown zone": ("TimeZoneChanged", {**WHOLE, "time_zone": "Mars/Base"}, "Mars"),
-    "no zone": ("TimeZoneChanged", WHOLE, "time_zone is no text"),
+    "no zone": ("TimeZoneChanged", WHOLE, "time_zone is not a text"),
     "an unknown mode": (
         "BillingPolicyChanged",
         {**WHOLE, "mode": "luck", "granularity": None},
         "luck",
     ),
-    "no mode": ("BillingPolicyChanged", WHOLE, "mode is no text"),
+    "no mode": ("BillingPolicyChanged", WHOLE, "mode is not a text"),
     "a granularity too many": (
         "BillingPolicyChanged",
         {**WHOLE, "mode": "peak", "granularity": "day"},
