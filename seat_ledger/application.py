@@ -330,7 +330,7 @@ def outcome_of(error: LedgerError, command: Command, is_unknown: bool) -> Ledger
     tell until the database answers again. Nothing that follows on a commit fails.
     """
     if not is_unknown:
-        error.message = f"{error.message.rstrip('.')}. Nothing of it was written."
+        error.message = f"{error.message.rstrip('.')}. Nothing was written."
         error.args = (error.message,)
         return error
     account, key = command.envelope.account, command.envelope.idempotency_key

@@ -70,7 +70,7 @@ class CommandRefused(LedgerError):
         **details: Any,
     ) -> None:
         if code not in REFUSALS:
-            raise ValueError(f"{code} is no refusal code")
+            raise ValueError(f"{code} is not a refusal code")
         super().__init__(message, try_=try_, **details)
         self.code = code
         self.blockers = blockers
@@ -218,7 +218,7 @@ REFUSALS: dict[str, str] = {
     "super_admin_seats": "a super admin gets seats after being added (R34)",
     "timeline_invalid": "the timeline would not be valid (R46)",
     "too_many_events": "the command would record more events than one append takes",
-    "unknown_actor": "the actor is no present user of the account (R36)",
+    "unknown_actor": "the actor is not a present user of the account (R36)",
     "unknown_hub": "the catalogue has no such hub",
     "unknown_period": "the account has no billing period of this label",
     "unknown_seat_type": "the catalogue has no such seat type",

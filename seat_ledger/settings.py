@@ -24,8 +24,8 @@ class Settings(BaseSettings):
 
     tries: Count = Field(
         default=100,
-        description="How often a command is decided anew after a conflict, which takes "
-        "some seconds; then it is told so (exit 4).",
+        description="How often a command is decided again after a conflict, which "
+        "takes some seconds, before it fails with exit 4.",
     )
     snapshot_every: Count = Field(
         default=500,

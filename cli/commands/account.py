@@ -17,6 +17,7 @@ from seat_ledger.cli.options.session import (
 )
 from seat_ledger.cli.options.writing import options_of_writing, record, writing
 from seat_ledger.cli.output import times
+from seat_ledger.cli.output.csv_headers import RENEWED
 from seat_ledger.cli.output.render import Answer, emit, say
 from seat_ledger.errors import CommandRefused, Conflict
 
@@ -30,9 +31,24 @@ def group() -> None:
 @click.argument("account")
 @click.option("--name", required=True, help="The customer's name.")
 @click.option("--time-zone", required=True, metavar="ZONE", help="An IANA time zone.")
-@click.option("--term-start", required=True, metavar="DATE", help="The first term's.")
-@click.option("--term-months", required=True, type=int, help="1 to 240.")
-@click.option("--billing-cycle-months", required=True, type=int, help="1 to 120.")
+@click.option(
+    "--term-start",
+    required=True,
+    metavar="DATE",
+    help="The first date of the first term.",
+)
+@click.option(
+    "--term-months",
+    required=True,
+    type=int,
+    help="Length of a term in months, 1 to 240.",
+)
+@click.option(
+    "--billing-cycle-months",
+    required=True,
+    type=int,
+    help="Months between invoices, 1 to 120.",
+)
 @writing("open_account")
 def open_(**fields: Any) -> dict[str, Any]:
     """Open an account under a key."""
@@ -64,7 +80,7 @@ def set_billing_policy(**fields: Any) -> dict[str, Any]:
 
 @group.command()
 @click.option("--account", "-a", metavar="KEY", help="The account's key.")
-@click.option("--due", is_flag=True, help="Every account that has a renewal due.")
+@click.option("--due", is_flag=True, help="Every account with a renewal due.")
 @options_of_writing
 def renew(account: str | None, *, due: bool, dry_run: bool, **shared: Any) -> None:
     """Process the renewals that are due, of one account or (--due) of all.
@@ -77,7 +93,7 @@ def renew(account: str | None, *, due: bool, dry_run: bool, **shared: Any) -> No
         record({"op": "renew", "account": account, **given}, dry_run)
         return
     if not due:
-        raise click.UsageError("Name an --account, or say --due for all.")
+        raise click.UsageError("Name an --account, or use --due for all.")
     _renew_all(given, dry_run)
 
 
@@ -108,7 +124,8 @@ def _renew_all(given: dict[str, Any], dry_run: bool) -> None:
         count = "1 account is" if aside == 1 else f"{aside} accounts are"
         said += f" {count} set aside and were passed over."
     code = 1 if failed else 0
-    emit(Answer(rows, columns, sentence=said, exit_code=code), session.format)
+    answer = Answer(rows, columns, sentence=said, exit_code=code, header=RENEWED)
+    emit(answer, session.format)
 
 
 def _renewed(

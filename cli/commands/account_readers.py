@@ -33,7 +33,7 @@ def _check(login: str, account: str) -> None:
 @option_database
 @option_format
 def let_read(login: str, account: str) -> None:
-    """Let a login of the database read this account, and nothing of the others.
+    """Let a database login read this account and no other.
 
     LOGIN is a login or role that the server has. It gets the role
     seat_ledger_account_reader; what it can ask are the reading commands, and the views
@@ -67,7 +67,7 @@ def let_read(login: str, account: str) -> None:
 @option_database
 @option_format
 def stop_reading(login: str, account: str) -> None:
-    """Let a login read this account no longer; sessions that are open feel it too."""
+    """Stop a login from reading this account; open sessions lose it too."""
     from seat_ledger.store import account_readers  # noqa: PLC0415
 
     _check(login, account)
@@ -79,11 +79,11 @@ def stop_reading(login: str, account: str) -> None:
 
 
 @click.command()
-@click.option("--account", "-a", metavar="KEY", help="Of this account alone.")
+@click.option("--account", "-a", metavar="KEY", help="Only this account.")
 @option_database
 @option_format
 def readers(account: str | None) -> None:
-    """Which logins may read single accounts, since when, and who let them."""
+    """List the logins that may read single accounts, since when, and who allowed it."""
     from seat_ledger.store import account_readers  # noqa: PLC0415
 
     check_text(account or "", "account")
@@ -94,7 +94,7 @@ def readers(account: str | None) -> None:
     if lost:
         notes.append(
             f"Without the login or its role, to be taken back: {', '.join(lost)}. "
-            "A login that is made anew under the name would read again."
+            "A new login of the same name would be able to read again."
         )
     count = "1 grant" if len(rows) == 1 else f"{len(rows)} grants"
     answer = Answer(rows, _COLUMNS, sentence=f"{count}.", notes=notes)

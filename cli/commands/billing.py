@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from seat_ledger.cli.options.counting import (
+    FORECAST,
     options_of_counting,
     priced,
     rules_in_words,
@@ -28,7 +29,7 @@ def group() -> None:
 @option_account
 @reading
 def policy(question: Question, **_: Any) -> Answer:
-    """By which rule an account's periods are counted, from when on."""
+    """The rules that an account's periods are counted by, and since when."""
     account = question.account
     rows = [
         {
@@ -48,7 +49,7 @@ def policy(question: Question, **_: Any) -> Answer:
         ("by", lambda row: row["granularity"]),
         ("entry", lambda row: row["entry"]),
     ]
-    default = "" if rows else ", the rule of an account that was given no other"
+    default = "" if rows else ", the default rule"
     return question.answer(
         rows,
         columns,
@@ -62,7 +63,7 @@ def policy(question: Question, **_: Any) -> Answer:
 @option_account
 @reading
 def periods(question: Question, **_: Any) -> Answer:
-    """The billing periods of an account, from the one calendar."""
+    """The billing periods of an account."""
     from seat_ledger.projections import billing  # noqa: PLC0415
 
     found = billing.periods(question.account, question.known, question.now)
@@ -92,8 +93,8 @@ def _begun(account: str, rows: list[dict[str, Any]]) -> str:
 
 
 @group.command()
-@click.option("--account", "-a", metavar="KEY", help="Of one account.")
-@click.option("--all", "all_", is_flag=True, help="Of every account.")
+@click.option("--account", "-a", metavar="KEY", help="One account.")
+@click.option("--all", "all_", is_flag=True, help="All accounts.")
 @options_of_counting
 @reading
 def counts(question: Question, account: str | None, all_: bool, **given: Any) -> Answer:
@@ -101,7 +102,7 @@ def counts(question: Question, account: str | None, all_: bool, **given: Any) ->
     from seat_ledger.projections import billing  # noqa: PLC0415
 
     if (account is None) != all_:
-        raise click.UsageError("Name an --account, or say --all.")
+        raise click.UsageError("Name an --account, or use --all.")
     found = billing.counts(
         question.reader,
         question.account if account else None,
@@ -127,9 +128,7 @@ def _notes(rows: list[dict[str, Any]]) -> list[str]:
     priced = dict.fromkeys(row["price_for"] for row in rows if row["price_for"])
     notes = [*rules_in_words(rules), *(_PRICED[one] for one in priced)]
     if any(row["forecast"] for row in rows):
-        notes.append(
-            "A forecast is of a period that has not begun; nobody is billed for it."
-        )
+        notes.append(FORECAST)
     return notes
 
 
@@ -148,7 +147,14 @@ def _sentence(rows: list[dict[str, Any]]) -> str:
         return "Nothing is billable there."
     accounts = {row["account"] for row in rows}
     if len(accounts) > 1:
-        return f"{len(accounts)} accounts have billable seats there."
+        current = {row["account"] for row in rows if not row["forecast"]}
+        if not current:
+            return f"A forecast for {len(accounts)} accounts: nothing there has begun."
+        verb = "has" if len(current) == 1 else "have"
+        count = "1 account" if len(current) == 1 else f"{len(current)} accounts"
+        more = len(accounts) - len(current)
+        rest = f"; a forecast for {more} more" if more else ""
+        return f"{count} {verb} billable seats there{rest}."
     begun = [row for row in rows if not row["forecast"]]
     if not begun:
         return _forecast(rows)
@@ -193,10 +199,14 @@ def _by_rules(rows: list[dict[str, Any]]) -> str:
 def _range(rows: list[dict[str, Any]], seat_type: str) -> str:
     """From which to which quantity a type comes, by the rules shown."""
     of_type = [row for row in rows if row["seat_type"] == seat_type]
-    ends = (
+    least, most = (
         find(of_type, key=lambda row: Decimal(row["quantity"])) for find in (min, max)
     )
-    return " to ".join(f"{_short(row['quantity'])} ({row['mode']})" for row in ends)
+    if least["quantity"] == most["quantity"]:
+        return _short(least["quantity"])
+    return " to ".join(
+        f"{_short(row['quantity'])} ({row['mode']})" for row in (least, most)
+    )
 
 
 def _bill(row: dict[str, Any]) -> tuple[Any, ...]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from seat_ledger.cli.options.counting import (
+    FORECAST,
     option_currency,
     option_periods,
     option_price_for,
@@ -31,13 +32,20 @@ from seat_ledger.cli.output.render import Answer
 from seat_ledger.domain.values import as_word
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from seat_ledger.projections.billing.explain import Asked, Explanation
 
 
 @click.command()
 @option_account
 @option_periods
-@click.option("--seat-type", required=True, metavar="HUB/TIER", help="Of this type.")
+@click.option(
+    "--seat-type",
+    required=True,
+    metavar="HUB/TIER",
+    help="The seat type of the figure.",
+)
 @option_rule
 @option_prices
 @option_price_for
@@ -54,7 +62,7 @@ def explain(question: Question, **given: Any) -> Answer:
         found.rows,
         _part_columns(question, found),
         sentence=_explained(question, asked, found),
-        notes=_why(found),
+        notes=_why(found) + ([FORECAST] if _is_forecast(found) else []),
         next_command=_look(found),
         extra=_figure(question, asked, found),
     )
@@ -135,13 +143,19 @@ def _explained(question: Question, asked: Asked, found: Explanation) -> str:
         quantity += f" ({figure['quantity_exact']})"
     money = f", {figure['amount']} in all" if figure["amount"] else ""
     count = "1 part" if len(found.rows) == 1 else f"{len(found.rows)} parts"
-    said = f"{question.account.key} has {quantity} {asked.seat_type} {where}{money}"
+    verb = "is forecast to have" if _is_forecast(found) else "has"
+    said = f"{question.account.key} {verb} {quantity} {asked.seat_type} {where}{money}"
     if not found.highest:
         return f"{said}: {count}."
     at = times.spelled(found.highest["at"], question.account.zones)
     entry = found.highest["entry"]
     how = f"by entry {entry}" if entry else "held since before the start"
     return f"{said}: {found.highest['held']} at once from {at} on, {how}."
+
+
+def _is_forecast(found: Explanation) -> bool:
+    """Whether what is explained has not begun (R92)."""
+    return found.figure is not None and bool(found.figure["forecast"])
 
 
 def _where(asked: Asked) -> str:
@@ -209,6 +223,8 @@ def idle(question: Question, **given: Any) -> Answer:
 
     which = wanted({**given, "term": False})
     account, known = question.account, question.known
+    extra: dict[str, Any] = {}
+    notes: list[str] = []
     if which.window is None and which.label is None:
         rows = idling.idle_at(question.reader, account, question.as_of, known)
         when = f"on {times.spelled(question.as_of, account.zones)}"
@@ -223,17 +239,30 @@ def idle(question: Question, **given: Any) -> Answer:
             else billing.labelled(account, which.label)
         )
         rows = idling.idle_within(question.reader, account, period, known)
-        days = sum(row["idle_days"] for row in rows)
-        sentence = (
-            f"{_seats(rows)} of {account.key} stood idle for {days} seat-days from "
-            f"{period.label} until {period.until}"
-        )
+        upto = known.moment(question.now)
+        sentence = f"{_seats(rows)} of {account.key} {_stood(rows, period, upto)}"
+        extra = {"complete": period.ends <= upto, "forecast": period.starts > upto}
+        if extra["forecast"]:
+            notes = [FORECAST]
+        elif not extra["complete"]:
+            notes = ["It has not ended: counted as if nothing more happened."]
     return question.answer(
         rows,
         _idle_columns(question),
         sentence=f"{sentence}: paid for, and held by nobody.",
+        notes=notes,
         next_command=_history(question, rows),
+        extra=extra,
     )
+
+
+def _stood(rows: list[dict[str, Any]], period: Any, upto: datetime) -> str:
+    """That the seats stood idle, or would where the period has not begun (R92)."""
+    days = sum(row["idle_days"] for row in rows)
+    verb = "would stand" if period.starts > upto else "stood"
+    count = "1 seat-day" if days == 1 else f"{days} seat-days"
+    long = f" for {count}" if rows else ""
+    return f"{verb} idle{long} from {period.label} until {period.until}"
 
 
 def _seats(rows: list[dict[str, Any]]) -> str:
@@ -279,7 +308,7 @@ def _history(question: Question, rows: list[dict[str, Any]]) -> str:
     "known_ats",
     multiple=True,
     metavar="K",
-    help="Given twice: the two states of knowledge.",
+    help="Give it twice: the two states of knowledge to compare.",
 )
 @options_of_counting
 @printing
@@ -308,6 +337,7 @@ def compare(question: Question, known_ats: tuple[str, ...], **given: Any) -> Ans
         _difference_columns(rows),
         sentence=f"{count} of {question.account.key} {verb} between what was known at "
         f"position {first.position} and at {second.position}.",
+        notes=[FORECAST] if any(row["forecast"] for row in rows) else [],
         next_command=_first_entry(rows),
         extra={
             "between": [
@@ -325,6 +355,8 @@ def _difference_columns(rows: list[dict[str, Any]]) -> list[Any]:
     if any(row["amount_difference"] for row in rows):
         names += [("amount before", "amount_before"), ("after", "amount_after")]
         names += [("difference", "amount_difference")]
+    if any(row["forecast"] for row in rows):
+        names += [("forecast", "forecast")]
     names += [("entries", "entries")]
     return [(title, lambda row, name=name: row[name]) for title, name in names]
 

@@ -30,7 +30,7 @@ class DoctorWarning(LedgerError):
 @option_database
 @option_format
 def doctor() -> None:
-    """Say what works and what does not; exit 3 where something does not."""
+    """Check what works and what does not; exit 3 if something does not."""
     session = click.get_current_context().find_object(Session)
     assert session is not None
     rows: list[dict[str, Any]] = []

@@ -26,11 +26,16 @@ def group() -> None:
 
 @group.command()
 @click.argument("entry", type=POSITION, required=False)
-@click.option("--key", "entry_key", metavar="KEY", help="All that a command recorded.")
+@click.option(
+    "--key",
+    "entry_key",
+    metavar="KEY",
+    help="Everything that the command with this idempotency key recorded.",
+)
 @option_account
 @writing("reverse")
 def reverse(**fields: Any) -> dict[str, Any]:
-    """Let an entry never have been; needs --reason."""
+    """Reverse an entry, as if it had never been recorded; needs --reason."""
     return fields
 
 
@@ -49,15 +54,17 @@ _COLUMNS: list[Any] = [
 
 
 @group.command("list")
-@click.option("--account", "-a", metavar="KEY", help="Of one account only.")
+@click.option("--account", "-a", metavar="KEY", help="Only this account.")
 @click.option(
     "--from-position", type=POSITION, metavar="N", help="From this position on."
 )
 @click.option(
     "--until-position", type=POSITION, metavar="N", help="Up to this position."
 )
-@click.option("--limit", type=COUNT, metavar="N", help="At most so many.")
-@click.option("--late", is_flag=True, help="Only what was recorded after later facts.")
+@click.option("--limit", type=COUNT, metavar="N", help="At most N events.")
+@click.option(
+    "--late", is_flag=True, help="Only events recorded after facts of a later date."
+)
 @reading
 def list_(question: Question, account: str | None, **given: Any) -> Answer:
     """Events in the order of recording."""
@@ -111,7 +118,7 @@ def show(question: Question, position: int, **_: Any) -> Answer:
     type=click.Choice(["position", "effective"]),
     default="position",
     show_default=True,
-    help="In the order of recording, or of application.",
+    help="Sort by position (order of recording) or by effective time.",
 )
 @reading
 def replay(question: Question, until: str | None, order: str, **_: Any) -> Answer:

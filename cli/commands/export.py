@@ -25,7 +25,7 @@ _AT_ONCE = 20_000
     epilog="Example: seat-ledger export journal --output journal.parquet",
 )
 @click.argument("what", type=click.Choice(["journal", "holdings", "counts", "periods"]))
-@click.option("--account", "-a", metavar="KEY", help="Of one account only.")
+@click.option("--account", "-a", metavar="KEY", help="Only this account.")
 @click.option(
     "--output",
     "-o",
@@ -37,7 +37,7 @@ _AT_ONCE = 20_000
 def export(
     question: Question, what: str, account: str | None, output: Path | None, **_: Any
 ) -> Answer:
-    """Write a whole table, as known: one row a line, the same columns in each.
+    """Export a whole table: one row a line, the same columns in each.
 
     CSV is for spreadsheets: a text that one could take for a formula gets an
     apostrophe. JSON Lines and Parquet hold every value exactly.
@@ -50,18 +50,31 @@ def export(
         _check(output)
     elif session.format == "table":
         raise click.UsageError(
-            "Name a file with --output, or say --format csv or --format jsonl."
+            "Name a file with --output, or use --format csv or --format jsonl."
         )
     of = question.account if account else None
     rows = exported(what, question.reader, of, question.known, question.now)
     if output is None:
-        return question.answer(rows, flat=what != "journal")
+        return _printed(question, rows, list(FIELDS[what]), session.format)
     counted = _Counted(rows)
     with heartbeat(f"Exporting {what}"):
         _write(counted, FIELDS[what], output)
     told = f"{counted.rows:,} rows of {what} are in {output}."
     row = {"export": what, "rows": counted.rows, "file": str(output)}
     return question.answer([row], sentence=told)
+
+
+def _printed(
+    question: Question,
+    rows: Iterable[dict[str, Any]],
+    fields: list[Field],
+    form: str,
+) -> Answer:
+    """The rows on standard output; as CSV, what a file of them would hold."""
+    if form == "csv":
+        names = [field.name for field in fields if field.kind == "json"]
+        rows = (_as_text(row, names) for row in rows)
+    return question.answer(rows, header=[field.name for field in fields])
 
 
 def _check(output: Path) -> None:

@@ -28,7 +28,9 @@ EVERY = 30.0
 
 @click.command("import")
 @click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
-@click.option("--keep-going", is_flag=True, help="Go on after a refused line; exit 1.")
+@click.option(
+    "--keep-going", is_flag=True, help="Continue after a refused line; exit 1."
+)
 @option_database
 @option_format
 def import_(file: Path, keep_going: bool) -> None:
@@ -135,7 +137,7 @@ class _Report:
 
     def _sentence(self) -> str:
         if self.failed is not None:
-            return f"Failed. What is told here is recorded. {self._counts()}."
+            return f"Failed. What is listed here is recorded. {self._counts()}."
         if self.stopped is None:
             return f"{self._counts()}."
         if self.keep_going:

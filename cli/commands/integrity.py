@@ -57,7 +57,7 @@ def _option_public_key(function: F) -> F:
         metavar="KEY|FILE",
         envvar="SEAT_LEDGER_PUBLIC_KEY",
         show_envvar=True,
-        help="The public key to check with: itself, or its file.",
+        help="The public key to check with: the key itself, or its file.",
     )(function)
 
 
@@ -80,7 +80,7 @@ def _option_size(function: F) -> F:
         "size",
         type=SIZE,
         metavar="EVENTS",
-        help="In the checkpoint of so many events; the last one if left out.",
+        help="Prove it in the checkpoint of N events; by default the latest.",
     )(function)
 
 
@@ -88,7 +88,7 @@ def _option_processes(function: F) -> F:
     return click.option(
         "--processes",
         type=click.IntRange(1, 64),
-        help="Processes that share the work; as many as cores if left out.",
+        help="Worker processes; by default one for each core.",
     )(function)
 
 
@@ -97,18 +97,20 @@ def _option_output(function: F) -> F:
         "--output",
         "-o",
         type=_FILE,
-        help="Write the proof here; to stdout if left out.",
+        help="Write the proof to this file instead of stdout.",
     )(function)
 
 
 @group.command()
 @_option_key
 @_option_witness
-@click.option("--name", help="Of the log, for a new key: ledger.example.com/seats.")
+@click.option(
+    "--name", help="The name of the log, for a new key: ledger.example.com/seats."
+)
 @click.option(
     "--rebuild-tiles",
     is_flag=True,
-    help="First make the kept hashes anew from the events, if those lead to every "
+    help="First recompute the stored hashes from the events, if those lead to every "
     "signed checkpoint.",
 )
 @_option_processes
@@ -153,7 +155,7 @@ def _sealed_notes(done: SealedHere) -> list[str]:
     if done.new_key is not None and done.signer is not None:
         notes += [
             f"A new key is in {done.new_key}. Keep a copy of it, and give the public "
-            "one to whoever shall check:",
+            "one to those who will check:",
             str(done.signer.verifier),
         ]
     return notes
@@ -201,7 +203,7 @@ def verify(
     places: tuple[Path, ...],
     processes: int | None,
 ) -> None:
-    """Compute the tree anew from the stored events; exit 3 where something differs.
+    """Recompute the tree from the stored events; exit 3 if anything differs.
 
     Names the first position that was altered, is missing, was inserted or changed
     places; and what is missing at the end, by the checkpoints kept elsewhere. An event
@@ -298,7 +300,7 @@ def _verified_document(found: Verified) -> dict[str, Any]:
 @click.option(
     "--since",
     metavar="EVENTS|FILE",
-    help="Prove instead that the checkpoint only added to this earlier one.",
+    help="Prove instead that the log has only grown since this earlier checkpoint.",
 )
 @_option_size
 @_option_output
@@ -413,7 +415,7 @@ def check_proof(file: Path, key: Path | None, public_key: str | None) -> None:
 @_option_key
 @option_database
 def key(key: Path | None) -> None:
-    """Print the public key, to be given to whoever shall check."""
+    """Print the public key, for those who will check."""
     from seat_ledger.integrity import service  # noqa: PLC0415
 
     session = _session()

@@ -41,9 +41,19 @@ group.add_command(audit)
 @group.command()
 @click.argument("invoice", metavar="NUMBER")
 @option_account
-@click.option("--period", required=True, metavar="LABEL", help="Its first local date.")
+@click.option(
+    "--period",
+    required=True,
+    metavar="LABEL",
+    help="The first local date of the billing period.",
+)
 @option_typed_prices
-@click.option("--currency", required=True, metavar="CODE", help="ISO 4217.")
+@click.option(
+    "--currency",
+    required=True,
+    metavar="CODE",
+    help="The currency: an ISO 4217 code such as EUR.",
+)
 @options_of_writing
 def issue(  # noqa: PLR0913  an option each
     invoice: str,
@@ -55,7 +65,7 @@ def issue(  # noqa: PLR0913  an option each
     dry_run: bool,
     **shared: Any,
 ) -> None:
-    """Invoice a period that has ended, with what became of earlier invoices."""
+    """Invoice a period that has ended, with corrections to earlier invoices."""
     from seat_ledger.projections.billing.invoice_computation import Drafting  # noqa: PLC0415
 
     session = click.get_current_context().find_object(Session)
@@ -235,7 +245,7 @@ def reproduce(question: Question, invoice: str, **_: Any) -> Answer:
 
 
 @group.command("list")
-@click.option("--account", "-a", metavar="KEY", help="Of one account only.")
+@click.option("--account", "-a", metavar="KEY", help="Only this account.")
 @reading
 def list_(question: Question, account: str | None, **_: Any) -> Answer:
     """Invoices in the order of recording; corrections without a line count too."""

@@ -26,11 +26,11 @@ STDIN = Path("-")
     "--report",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Write a report to pass on: out.html or out.xlsx.",
+    help="Also write a report: out.html or out.xlsx.",
 )
 @reading_some
 def audit(question: Question, file: Path, report: Path | None, **_: Any) -> Answer:
-    """Hold the lines of a CSV file of invoices (or of '-') against the ledger.
+    """Check the lines of a CSV file of invoices (or of '-') against the ledger.
 
     The file has the columns account, invoice, issued_at, period, seat_type, quantity,
     unit_price and amount, and optionally mode, granularity and currency; issued_at is
@@ -161,7 +161,7 @@ def _notes(found: Summary) -> list[str]:
             "nothing more happened."
         )
     if None in found.sums:
-        notes.append("No currency is said: amounts are compared to two places.")
+        notes.append("The file names no currency: amounts are compared to two places.")
     if sum(found.verdicts.values()) > IN_A_TABLE:
         notes.append(
             f"At most {IN_A_TABLE} findings are shown; --format csv gives every line."

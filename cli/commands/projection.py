@@ -138,18 +138,18 @@ def _status_in_words(rows: list[dict[str, Any]]) -> str:
 
 
 @group.command()
-@click.option("--follow", is_flag=True, help="Go on as events arrive, until stopped.")
+@click.option("--follow", is_flag=True, help="Keep running, and follow new events.")
 @click.option(
     "--rebuild-stale",
     is_flag=True,
-    help="Rebuild first where the definitions are not this program's.",
+    help="Rebuild first if the tables were built by another version.",
 )
 @click.option(
     "--poll",
     type=Seconds(0.05, 3600),
     default=1.0,
     show_default=True,
-    help="Look at least this often, in seconds, whatever is notified.",
+    help="Check for new events at least this often, in seconds.",
 )
 @option_database
 @option_format
@@ -202,7 +202,7 @@ def _follow(conninfo: str, poll: float) -> bool:
 @click.option(
     "--workers",
     type=click.IntRange(1, 64),
-    help="Connections that share the work; as many as cores, at most 4, if left out.",
+    help="Database connections; by default one for each core, at most 4.",
 )
 @click.option(
     "--results",
@@ -211,7 +211,7 @@ def _follow(conninfo: str, poll: float) -> bool:
     show_default=True,
     envvar="SEAT_LEDGER_RESULTS",
     show_envvar=True,
-    help="Where the outcome is written, on failure too.",
+    help="Write the outcome to this file, on failure too.",
 )
 @click.option(
     "--log",
@@ -220,14 +220,14 @@ def _follow(conninfo: str, poll: float) -> bool:
     show_default=True,
     envvar="SEAT_LEDGER_LOG",
     show_envvar=True,
-    help="How progress is told on stderr.",
+    help="How progress is written to stderr.",
 )
 @click.option(
     "--set-aside",
     "named",
     multiple=True,
     metavar="ACCOUNT",
-    help="Go on without the later events of this account, where one cannot be read; "
+    help="If an event of this account cannot be read, continue without its later ones; "
     "its key, or the event's position. Can be repeated.",
 )
 @option_metrics
@@ -240,7 +240,7 @@ def rebuild(
     log: str,
     named: tuple[str, ...],
 ) -> None:
-    """Make all projections anew beside the served ones, check them, then switch.
+    """Rebuild all projections beside the served ones, check them, then switch.
 
     An event that cannot be read ends it, unless its account was set aside before or is
     named with --set-aside. An account of which all can be read again is taken back.
@@ -255,7 +255,7 @@ def rebuild(
 @option_database
 @option_format
 def resume(accounts: tuple[str, ...]) -> None:
-    """Take accounts back that are set aside, all if none is named.
+    """Take accounts that were set aside back into service; by default all.
 
     To be run when the event can be read again: with a newer program, or once it is
     restored. What was left out is read, up to what still cannot be read; ends with 3
@@ -295,18 +295,18 @@ def resume(accounts: tuple[str, ...]) -> None:
 
 
 @group.command()
-@click.option("--full", is_flag=True, help="Compute everything anew and compare.")
+@click.option("--full", is_flag=True, help="Recompute everything and compare.")
 @click.option(
     "--sample",
     type=SIZE,
     metavar="N",
-    help="Compute N accounts anew and compare.",
+    help="Recompute N accounts and compare.",
 )
 @click.option(
     "--max-duration",
     type=Seconds(min=0),
     metavar="SECONDS",
-    help="Compute anew for so long, and say how far it came.",
+    help="Recompute for this long, and report how far it got.",
 )
 @option_metrics
 @option_database
@@ -314,7 +314,7 @@ def resume(accounts: tuple[str, ...]) -> None:
 def verify(
     full: bool, sample: int | None, max_duration: float | None, metrics: Path | None
 ) -> None:
-    """Hold the served tables against the store; exit 3 where they differ."""
+    """Compare the served tables with the store; exit 3 if they differ."""
     from seat_ledger.cli.output.progress import heartbeat  # noqa: PLC0415
     from seat_ledger.projections.engine.verify import verify as hold  # noqa: PLC0415
 

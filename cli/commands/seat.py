@@ -57,7 +57,9 @@ def cancel_reduction(account: str, seat_type: str) -> dict[str, Any]:
 @click.argument("user")
 @click.argument("seat_type", metavar="HUB/TIER")
 @option_account
-@click.option("--seat", metavar="SEAT", help="This seat; else the lowest that is free.")
+@click.option(
+    "--seat", metavar="SEAT", help="Assign this seat; without it the lowest free one."
+)
 @click.option(
     "--buy-if-needed", is_flag=True, default=None, help="Buy a seat if none is free."
 )
@@ -91,7 +93,7 @@ def unassign(account: str, user: str, seat_type: str) -> dict[str, Any]:
 
 @group.command()
 @click.argument("seat", required=False)
-@click.option("--user", metavar="USER", help="The seats of a user instead of a seat.")
+@click.option("--user", metavar="USER", help="Show the seats of this user instead.")
 @option_account
 @option_as_of
 @reading
@@ -204,7 +206,7 @@ def history_columns(question: Question) -> list[Any]:
 @click.argument("seat")
 @option_account
 @option_as_of
-@click.option("--with-reversed", is_flag=True, help="Add what was reversed.")
+@click.option("--with-reversed", is_flag=True, help="Include what was reversed.")
 @reading
 def history(question: Question, seat: str, with_reversed: bool, **_: Any) -> Answer:
     """Everybody who ever held a seat, in order."""

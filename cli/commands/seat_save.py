@@ -14,6 +14,7 @@ import click
 
 from seat_ledger.cli.options.session import Session, option_account
 from seat_ledger.cli.options.writing import options_of_writing, record, told
+from seat_ledger.cli.output.csv_headers import RECORDED
 from seat_ledger.cli.output.render import Answer, emit
 from seat_ledger.domain.calendar import parse_moment
 from seat_ledger.domain.values import check_text, parse_seat_type, shown
@@ -47,7 +48,7 @@ class Tick(NamedTuple):
 @option_account
 @options_of_writing
 def save(file: Any, account: str, *, dry_run: bool, **shared: Any) -> None:
-    """Save the wished state of a file: CSV with user, seat_type, ticked (yes or no).
+    """Bring seats to the state in a file: CSV with user, seat_type, ticked (yes or no).
 
     Users who are not in the file stay as they are. All of it is one batch.
     """
@@ -56,7 +57,8 @@ def save(file: Any, account: str, *, dry_run: bool, **shared: Any) -> None:
     given = {name: value for name, value in shared.items() if value is not None}
     lines, before = _compared(session, account, _wished(file), given)
     if not lines:
-        answer = Answer([], sentence="Nothing to do: the state is as wished.")
+        said = "Nothing to do: every user has the seats that the file names."
+        answer = Answer([], sentence=said, header=RECORDED)
         answer.extra = {"before": before, "after": before}
         emit(answer, session.format)
         return

@@ -30,10 +30,28 @@ def group() -> None:
 @option_account
 @click.option("--email", required=True, help="The e-mail address.")
 @click.option("--name", required=True, help="The person's name.")
-@click.option("--super-admin", is_flag=True, default=None, help="Make a super admin.")
-@click.option("--account-access", is_flag=True, default=None, help="May give access.")
-@click.option("--seat", "seats", multiple=True, metavar="HUB/TIER", help="Give a seat.")
-@click.option("--buy-if-needed", is_flag=True, default=None, help="Buy missing seats.")
+@click.option(
+    "--super-admin", is_flag=True, default=None, help="Make the user a super admin."
+)
+@click.option(
+    "--account-access",
+    is_flag=True,
+    default=None,
+    help="Let the user manage other users.",
+)
+@click.option(
+    "--seat",
+    "seats",
+    multiple=True,
+    metavar="HUB/TIER",
+    help="Assign a seat of this type; can be repeated.",
+)
+@click.option(
+    "--buy-if-needed",
+    is_flag=True,
+    default=None,
+    help="Buy the seats that are missing.",
+)
 @writing("add_user")
 def add(seats: tuple[str, ...], **fields: Any) -> dict[str, Any]:
     """Add a user under a key."""
@@ -44,12 +62,18 @@ def add(seats: tuple[str, ...], **fields: Any) -> dict[str, Any]:
 @click.argument("user")
 @option_account
 @click.option(
-    "--super-admin/--no-super-admin", default=None, help="Super admin or not."
+    "--super-admin/--no-super-admin",
+    default=None,
+    help="Whether the user is a super admin.",
 )
-@click.option("--account-access/--no-account-access", default=None, help="May or not.")
+@click.option(
+    "--account-access/--no-account-access",
+    default=None,
+    help="Whether the user may manage others.",
+)
 @writing("set_permissions")
 def set_permissions(**fields: Any) -> dict[str, Any]:
-    """Change what a user may do; what is not said stays."""
+    """Change what a user may do; permissions that are not named stay."""
     return fields
 
 
@@ -59,7 +83,7 @@ def set_permissions(**fields: Any) -> dict[str, Any]:
 @option_account
 @writing("grant_hub_access")
 def grant(**fields: Any) -> dict[str, Any]:
-    """Let a user enter a hub."""
+    """Give a user access to a hub."""
     return fields
 
 
@@ -69,7 +93,7 @@ def grant(**fields: Any) -> dict[str, Any]:
 @option_account
 @writing("revoke_hub_access")
 def revoke(**fields: Any) -> dict[str, Any]:
-    """Let a user enter a hub no more."""
+    """Take away a user's access to a hub."""
     return fields
 
 
@@ -89,7 +113,7 @@ group.add_command(erase)
 @click.argument("user")
 @option_account
 @option_as_of
-@click.option("--with-reversed", is_flag=True, help="Add what was reversed.")
+@click.option("--with-reversed", is_flag=True, help="Include what was reversed.")
 @reading
 def history(question: Question, user: str, with_reversed: bool, **_: Any) -> Answer:
     """Every seat that a user held, in order; every holder of a key that came back."""

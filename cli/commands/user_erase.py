@@ -26,7 +26,7 @@ def command(call: Any) -> click.Command:
 
 @command
 def erase(user: str, account: str, yes: bool, dry_run: bool, **given: Any) -> None:
-    """Erase who a user was, for ever; USER is a key, an e-mail or an id.
+    """Erase a user's identity for ever; USER is a key, an e-mail or an id.
 
     Destroys the key that key, e-mail and name are sealed under. The person reads as
     erased-… wherever they stood; counts, intervals and invoices stay as they are.

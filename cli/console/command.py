@@ -30,7 +30,7 @@ class _Networks(click.ParamType[Any]):
         try:
             return ipaddress.ip_network(value)
         except ValueError:
-            self.fail(f"'{value}' is no address or network.", param, ctx)
+            self.fail(f"'{value}' is not an address or network.", param, ctx)
 
 
 @click.command(epilog="Example: seat-ledger serve --port 8000")
@@ -167,7 +167,7 @@ def _host(name: str) -> str:
 
     found = host_of(name)
     if found is None:
-        raise click.UsageError(f"--allowed-host: '{name}' is no host's name.")
+        raise click.UsageError(f"--allowed-host: '{name}' is not a host name.")
     return found
 
 

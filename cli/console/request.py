@@ -83,7 +83,7 @@ class Asked(Question):
         """A whole number of the address; `least` where it says none."""
         text = self.params.get(name, str(least))
         if not (text.isascii() and text.isdigit() and len(text) <= 18):
-            raise InvalidInput(f"The '{name}' {shown(text)} is no whole number.")
+            raise InvalidInput(f"The '{name}' {shown(text)} is not a whole number.")
         return max(int(text), least)
 
     def may_see(self, account: str | None) -> bool:

@@ -261,7 +261,7 @@ class _Numbers:
         elif text.startswith("="):
             told = f"{name} {shown(text)} is a formula; nothing is computed here."
         else:
-            told = f"{name} {shown(text)} is no number."
+            told = f"{name} {shown(text)} is not a number."
         return self._refuse(
             told,
             "write a decimal such as 11.55: at most 12 digits before the point and "

@@ -10,14 +10,25 @@ import click
 from seat_ledger.cli.output import times
 
 Command = Callable[..., Any]
+FORECAST = "A forecast is of a period that has not begun; nobody is billed for it."
+"""The note below figures of which one is a forecast (R92)."""
+GRANULARITY = "Count by whole local days or by the second, where the mode has both."
 
 
 def option_periods(function: Command) -> Command:
     """``--period``, ``--from`` and ``--until``."""
     for option in (
-        click.option("--until", metavar="DATE", help="… until this date, excluded."),
-        click.option("--from", "from_", metavar="DATE", help="One window from here …"),
-        click.option("--period", metavar="LABEL", help="By its first date or month."),
+        click.option(
+            "--until", metavar="DATE", help="The end of the window, itself excluded."
+        ),
+        click.option(
+            "--from", "from_", metavar="DATE", help="The first date of a window."
+        ),
+        click.option(
+            "--period",
+            metavar="LABEL",
+            help="A billing period, by its first date or by the month it begins in.",
+        ),
     ):
         function = option(function)
     return function
@@ -26,25 +37,25 @@ def option_periods(function: Command) -> Command:
 def option_term(function: Command) -> Command:
     """``--term``."""
     return click.option(
-        "--term", is_flag=True, help="The periods of the term in progress."
+        "--term", is_flag=True, help="Every period of the current term."
     )(function)
 
 
 def option_rule(function: Command) -> Command:
     """``--mode`` and ``--granularity``."""
-    told = "A counting mode; the account's policy if left out."
+    told = "A counting mode; without it the account's policy applies."
     return _rule(function, told)
 
 
 def option_rules(function: Command) -> Command:
     """The same where every mode can be asked for."""
-    told = "A counting mode, or all of them: all; the policy if left out."
+    told = "A counting mode, or 'all'; without it the account's policy applies."
     return _rule(function, told)
 
 
 def _rule(function: Command, told: str) -> Command:
     shares = click.Choice(["day", "second"])
-    function = click.option("--granularity", type=shares, help="Of shares.")(function)
+    function = click.option("--granularity", type=shares, help=GRANULARITY)(function)
     return click.option("--mode", metavar="M", help=told)(function)
 
 
@@ -55,8 +66,8 @@ def option_prices(function: Command) -> Command:
         "prices",
         multiple=True,
         metavar="[HUB/TIER=]90.00",
-        help="For one seat and one whole period; once for each type. The type may be "
-        "left out where one alone is asked about.",
+        help="The price of one seat for one whole period; can be repeated. The type "
+        "may be left out where the answer has only one.",
     )(function)
 
 
@@ -67,7 +78,7 @@ def option_typed_prices(function: Command) -> Command:
         "prices",
         multiple=True,
         metavar="HUB/TIER=90.00",
-        help="For one seat and one whole period; once for each type.",
+        help="The price of one seat of a type for one whole period; can be repeated.",
     )(function)
 
 
@@ -78,16 +89,15 @@ def option_price_for(function: Command) -> Command:
         type=click.Choice(["period", "window"]),
         default="period",
         show_default=True,
-        help="For what a price is meant: a window over several periods is priced "
-        "period by period unless it is for the whole window.",
+        help="What a price covers: one billing period (a window over several is then "
+        "priced period by period), or the whole window.",
     )(function)
 
 
 def option_currency(function: Command) -> Command:
     """``--currency``."""
-    return click.option("--currency", metavar="CODE", help="ISO 4217, for rounding.")(
-        function
-    )
+    text = "The currency that amounts are rounded to, such as EUR (ISO 4217)."
+    return click.option("--currency", metavar="CODE", help=text)(function)
 
 
 def options_of_counting(function: Command) -> Command:

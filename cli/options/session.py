@@ -55,7 +55,7 @@ class Seconds(click.FloatRange):
         """Read it, or fail as click does."""
         seconds: float = super().convert(value, param, ctx)
         if not math.isfinite(seconds):
-            self.fail(f"{value!r} is no length of time.", param, ctx)
+            self.fail(f"{value!r} is not a length of time.", param, ctx)
         return seconds
 
 
@@ -223,7 +223,7 @@ def option_as_of(function: F) -> F:
     return click.option(
         "--as-of",
         metavar="T",
-        help="The moment asked about; now if left out. See 'seat-ledger help time'.",
+        help="The moment to answer for; by default now. See 'seat-ledger help time'.",
     )(function)
 
 

@@ -53,14 +53,15 @@ def options_of_writing(call: Any) -> Any:
         click.option(
             "--effective-at",
             metavar="T",
-            help="When it became true for the customer; now if left out.",
+            help="When it took effect for the customer; by default now.",
         ),
         click.option(
             "--actor",
             metavar="WHO",
             envvar="SEAT_LEDGER_ACTOR",
             show_envvar=True,
-            help="user:KEY or system:NAME; system and your login name if left out.",
+            help="Who does this: user:KEY or system:NAME; by default system and your "
+            "login name.",
         ),
         click.option("--reason", metavar="TEXT", help="Why."),
         click.option(

@@ -69,12 +69,15 @@ HEADERS: dict[str, tuple[str, ...]] = {
         "next_renewal",
         "renewal_due",
     ),
+    "account let-read": ("login", "account", "is_new"),
+    "account readers": ("login", "account", "granted_at", "granted_by", "works"),
     "account show": (
         *["account", "name", "opened_at", "time_zone", "term_start", "term_months"],
         *("billing_cycle_months", "renewals_processed"),
         *_within("next_renewal", "number date instant"),
         *("renewal_due", "totals"),
     ),
+    "account stop-reading": ("login", "account", "could"),
     "billing compare": (
         "account",
         "period",
@@ -89,6 +92,7 @@ HEADERS: dict[str, tuple[str, ...]] = {
         "amount_after",
         "amount_difference",
         "entries",
+        "forecast",
     ),
     "billing counts": (
         "account",
@@ -141,6 +145,14 @@ HEADERS: dict[str, tuple[str, ...]] = {
     ),
     "billing periods": ("period", "from", "until", "days", "seconds", "time_zone"),
     "billing policy": ("account", "from", "mode", "granularity", "entry"),
+    "db migrate": ("applied",),
+    "db start": ("running", "url"),
+    "db status": (
+        *("kind", "running", "home", "initialised", "pid"),
+        *("server", "schema", "program"),
+    ),
+    "db stop": ("stopped",),
+    "doctor": ("check", "ok", "found", "try"),
     "export": ("export", "rows", "file"),
     "event list": _EVENT,
     "event replay": (*_EVENT, "totals"),
@@ -188,7 +200,28 @@ HEADERS: dict[str, tuple[str, ...]] = {
     ),
     "invoice reproduce": _LINE,
     "invoice show": _LINE,
+    "integrity check-proof": (
+        *("holds", "origin", "events", "sealed_at", "root"),
+        *("position", "stream", "version", "topic", "recorded_at", "state"),
+        "earlier_events",
+    ),
+    "integrity seal": (
+        *("added", "events", "position", "root", "sealed_at", "seconds"),
+        "checkpoint",
+    ),
+    "integrity verify": ("kind", "position", "events", "found"),
     "import": ("line", "op", "outcome", "positions", "code", "message"),
+    "projection rebuild": (
+        *("projection", "rows", "digest", "seconds", "status", "reason"),
+    ),
+    "projection resume": ("account", "from_position", "outcome", "position", "reason"),
+    "projection run": ("checkpoint", "head", "before"),
+    "projection status": (
+        *("projection", "version", "checkpoint", "head", "lag_events", "lag_seconds"),
+        *("state", "generation", "followed", "stuck_at", "stuck_since", "reason"),
+    ),
+    "projection verify": ("projection", "check", "status", "compared", "found"),
+    "report": ("report", "manifest"),
     "seat history": ("seat", *_HELD, "reversed"),
     "seat list": (
         *("seat", "seat_type"),
@@ -210,6 +243,8 @@ HEADERS: dict[str, tuple[str, ...]] = {
 """By the words of a command. Writing commands all have :data:`RECORDED`."""
 
 RECORDED = _RECORDED
+RENEWED = ("account", "renewals", "retired", "positions", "error")
+"""Of 'account renew --due': a row for each account."""
 
 
 def header_of(command: str) -> tuple[str, ...]:

@@ -29,7 +29,7 @@ def day(text: str) -> date:
         return date.fromisoformat(text)
     except ValueError as error:
         raise InvalidInput(
-            f"{shown(text)} is no date.", try_="write a date such as 2025-03-05"
+            f"{shown(text)} is not a date.", try_="write a date such as 2025-03-05"
         ) from error
 
 

@@ -77,7 +77,8 @@ def settled(
     begun = existing(account, upto)
     bounds = [at for period in begun for at in (period.starts, period.ends)]
     if wanted.window is not None:
-        bounds.append(window(account, *wanted.window).ends)
+        period = window(account, *wanted.window)
+        bounds += [period.starts, period.ends]
     last = [bound for bound in bounds if bound <= upto]
     return max([*last, known.recorded_at or upto])
 
@@ -236,7 +237,7 @@ def span_of(label: str) -> tuple[date, date]:
     """The dates that a label, a date or a month, can stand for. Raises InvalidInput."""
     if not (_DAY.fullmatch(label) or _MONTH.fullmatch(label)):
         raise InvalidInput(
-            f"{shown(label)} is no label of a period.",
+            f"{shown(label)} is not a label of a period.",
             try_="write its first local date, such as 2025-03-05",
         )
     try:
@@ -245,7 +246,7 @@ def span_of(label: str) -> tuple[date, date]:
             return day, day + timedelta(days=1)
         month = date.fromisoformat(f"{label}-01")
     except (ValueError, OverflowError) as error:
-        raise InvalidInput(f"{shown(label)} is no date of the calendar.") from error
+        raise InvalidInput(f"{shown(label)} is not a date of the calendar.") from error
     return month, (month + timedelta(days=31)).replace(day=1)
 
 

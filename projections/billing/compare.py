@@ -59,8 +59,11 @@ def compare(  # noqa: PLR0913, PLR0917  whose figures, which, and when
             if was != now:
                 row = _row(after.account.key, label, seat_type, rule, was, now)
                 row |= _money(how, seat_type, was, now)
-                entries = _entries(reader, before, after, label, seat_type, rule[0])
-                rows.append({**row, "entries": entries})
+                row["entries"] = _entries(
+                    reader, before, after, label, seat_type, rule[0]
+                )
+                periods = before.periods | after.periods
+                rows.append({**row, "forecast": periods[label].starts > upto})
     return rows
 
 

@@ -399,7 +399,7 @@ def refresh(
     """
     touched = Touched(connection, after, upto, account_no)
     if touched.astray:
-        reason = "what it reverses is no entry of its account"
+        reason = "what it reverses is not an entry of its account"
         raise unreadable(connection, min(touched.astray), reason, "journal")
     given = {"known": upto, **touched.given()}
     if touched.seats:

@@ -120,11 +120,11 @@ _CHECKS: dict[str, Callable[[Row], None]] = {
 def _text(said: Row, name: str) -> str:
     value = said.get(name)
     if not isinstance(value, str):
-        raise ValueError(f"its {name} is no text")  # noqa: TRY004  of the event
+        raise ValueError(f"its {name} is not a text")  # noqa: TRY004  of the event
     return value
 
 
 def _number(said: Row, name: str, most: int) -> None:
     value = said.get(name)
     if type(value) is not int or not 1 <= value <= most:
-        raise ValueError(f"its {name} is no number from 1 to {most}")
+        raise ValueError(f"its {name} is not a number from 1 to {most}")

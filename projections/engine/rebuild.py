@@ -296,7 +296,7 @@ class _Rebuild:
         self.crew.one(_analyze, "journal")
         astray = self.crew.one(_ask, queries("engine", "checks.sql")["astray"], {})
         if astray is not None:
-            reason = "what it reverses is no entry of its account"
+            reason = "what it reverses is not an entry of its account"
             raise self.crew.one(unreadable, astray, reason, "journal")
 
     def _facts(self) -> None:

@@ -321,7 +321,7 @@ class Deliberation:
         if user is None:
             raise NotFound(
                 "unknown_actor",
-                f"The actor {shown(key)} is no present user of {account}.",
+                f"The actor {shown(key)} is not a present user of {account}.",
                 try_="name a user of the account, or an actor system:…",
             )
         if not user.may_administer(self.now):
@@ -553,7 +553,7 @@ class Deliberation:
         if seat is not None and seat.seat_type != seat_type:
             raise CommandRefused(
                 "seat_not_found",
-                f"{seat} is no seat of {seat_type}.",
+                f"{seat} is not a seat of {seat_type}.",
                 try_="name a seat of the type that is assigned",
             )
         user = self._user(op.user, act.at)

@@ -183,7 +183,7 @@ class SetPermissions(Operation):
 
 
 class GrantHubAccess(Operation):
-    """Let a user enter a hub."""
+    """Give a user access to a hub."""
 
     OP: ClassVar[str] = "grant_hub_access"
 
@@ -192,7 +192,7 @@ class GrantHubAccess(Operation):
 
 
 class RevokeHubAccess(Operation):
-    """Let a user enter a hub no more."""
+    """Take away a user's access to a hub."""
 
     OP: ClassVar[str] = "revoke_hub_access"
 
@@ -430,7 +430,7 @@ def parse_line(text: bytes) -> dict[str, Any]:
         hint = "write one JSON object a line, in UTF-8"
         if text.startswith(b"\x1f\x8b"):
             hint = "the file is compressed: unpack it first"
-        raise InvalidInput(f"This is no JSON: {error}.", try_=hint) from error
+        raise InvalidInput(f"This is not JSON: {error}.", try_=hint) from error
     if not isinstance(given, dict):
         raise InvalidInput(
             f"A line is a JSON object, not {shown(_json(given))}.",
@@ -555,7 +555,7 @@ def _problem(problem: Any, name: str) -> str:
     if kind == "missing":
         return "is missing"
     if kind == "extra_forbidden":
-        return "is no field of this command"
+        return "is not a field of this command"
     if isinstance(value, str):
         try:
             (check_key if name in {"account", "user"} else check_text)(value, name)
@@ -572,12 +572,12 @@ _WANTED = {
     "string_pattern_mismatch": "write user:KEY or system:NAME",  # only actors come here
     "string_too_short": "it must not be empty",
     "too_short": "it must not be empty",
-    "int_type": "a whole number is wanted",
-    "int_from_float": "a whole number is wanted",
-    "string_type": "a text is wanted",
-    "bool_type": "true or false is wanted",
-    "dict_type": "an object is wanted",
-    "list_type": "a list is wanted",
+    "int_type": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "string_type": "must be a text",
+    "bool_type": "must be true or false",
+    "dict_type": "must be an object",
+    "list_type": "must be a list",
 }
 """What is wanted instead, where the library's own words are not a person's."""
 

@@ -33,14 +33,14 @@ _TOLD = {
     validity.OUTSIDE_LIFE: "{user} would hold {subject} outside its contract",
     validity.HUB_OVERLAP: "{user} would hold two seats of one hub at {at}: {subject} "
     "and {other}",
-    validity.OUTSIDE_ACCESS: "{user} would hold {subject} without access to its hub "
-    "all the time",
+    validity.OUTSIDE_ACCESS: "{user} would hold {subject} without having access to "
+    "its hub throughout",
     validity.ACCESS_OVERLAP: "{user} would have access to {subject} twice at {at}",
     validity.OUTSIDE_MEMBERSHIP: "{user} would have access to {subject} while not a "
     "user of the account",
     validity.PERMISSION_OUTSIDE: "{user} has a change of permissions at {at} that "
     "would lie outside the membership",
-    validity.DANGLING: "an ending at {at} would end nothing",
+    validity.DANGLING: "what ends at {at} would never have begun",
     validity.REDUCTION_SHORT: "pending reductions need {needed} unassigned "
     "{subject} at {at}, and {left} would be left",
     validity.KEY_SHARED: "two users would be called {subject} at {at}",
@@ -58,7 +58,7 @@ _TRY = {
     "reserved_for_reduction": "add --buy-if-needed, or cancel the reduction",
     "reversal_blocked": "reverse the entries that stand in the way in the same batch",
     "seat_held": "unassign the seat first",
-    "seat_not_under_contract": "choose a seat that is under contract all the time, or "
+    "seat_not_under_contract": "choose a seat that is under contract throughout, or "
     "leave the seat out",
     "seat_taken": "leave the seat out to get a free one, or unassign first",
     "timeline_invalid": "reverse the entries that stand in the way in the same batch",

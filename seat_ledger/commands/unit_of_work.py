@@ -207,7 +207,7 @@ class Workspace:
         if any(user.membership for user in self.called(reference).people):
             raise CommandRefused(
                 "user_not_present",
-                f"{shown(reference)} is no user of the account at {iso(instant)}: "
+                f"{shown(reference)} is not a user of the account at {iso(instant)}: "
                 "added later.",
                 try_="give an effective time at which the user is one of the account",
             )

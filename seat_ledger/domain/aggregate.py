@@ -204,7 +204,7 @@ INSTEAD = {
     "TimeZoneChanged": "set the time zone again, from an instant after the last change",
     "ContractRenewed": "reverse the seats it retired (SeatRetired)",
     "InvoiceIssued": "record the correction: it becomes a line of the next invoice",
-    "UserErased": "add the person anew: what was destroyed cannot come back",
+    "UserErased": "add the person again: what was destroyed cannot come back",
 }
 """What to do where an entry cannot be reversed (R47)."""
 

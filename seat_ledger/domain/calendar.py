@@ -329,13 +329,13 @@ def _labelled(label: str) -> date:
     """The date of a period's label, or the first of its month. Raises InvalidInput."""
     if not _LABEL.fullmatch(label):
         raise InvalidInput(
-            f"{shown(label)} is no label of a period.",
+            f"{shown(label)} is not a label of a period.",
             try_="write its first local date, such as 2025-03-05",
         )
     try:
         return date.fromisoformat(label if len(label) == 10 else f"{label}-01")
     except ValueError as error:
-        raise InvalidInput(f"{shown(label)} is no date of the calendar.") from error
+        raise InvalidInput(f"{shown(label)} is not a date of the calendar.") from error
 
 
 def parse_instant(text: str, zones: ZoneHistory) -> datetime:
@@ -349,7 +349,7 @@ def parse_instant(text: str, zones: ZoneHistory) -> datetime:
     found = _LOCAL.fullmatch(text)
     if found is None:
         raise InvalidInput(
-            f"{shown(text)} is no instant.",
+            f"{shown(text)} is not an instant.",
             try_="write 2026-03-14T09:30:00Z, 2026-03-14 09:30 (local) or 2026-03-14",
         )
     year, month, day, hour, minute, second, fraction = found.groups()
@@ -407,7 +407,7 @@ def _within(instant: datetime) -> datetime:
 
 
 def _beyond(text: str) -> InvalidInput:
-    return InvalidInput(f"{shown(text)} is no date or time of the calendar.")
+    return InvalidInput(f"{shown(text)} is not a date or time of the calendar.")
 
 
 def resolve(wall: datetime, zones: ZoneHistory) -> datetime:

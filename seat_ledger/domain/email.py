@@ -34,6 +34,6 @@ def check_email(address: str) -> None:
     except EmailNotValidError as error:
         raise CommandRefused(
             "invalid_email",
-            f"{shown(address)} is no e-mail address: {error}",
+            f"{shown(address)} is not an e-mail address: {error}",
             try_="write an address such as ann@acme.example",
         ) from error

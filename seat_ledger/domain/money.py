@@ -74,7 +74,7 @@ def parse_price(text: str) -> Fraction:
     """Read a price such as ``90.00``. Raises InvalidInput."""
     if not _PRICE.fullmatch(text):
         raise InvalidInput(
-            f"{shown(text)} is no price.", try_="write a decimal such as 90.00"
+            f"{shown(text)} is not a price.", try_="write a decimal such as 90.00"
         )
     return Fraction(text)
 

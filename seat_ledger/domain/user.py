@@ -175,7 +175,7 @@ class User(Aggregate):
             what = f"was removed at {iso(life.ends)}"
         return CommandRefused(
             "user_not_present",
-            f"{self.user_key} is no user of the account at {iso(instant)}: {what}.",
+            f"{self.user_key} is not a user of the account at {iso(instant)}: {what}.",
             try_="give an effective time at which the user is one of the account",
         )
 

@@ -235,7 +235,7 @@ class Chunk:
             raise CommandRefused(
                 "expected_refusal",
                 "The line was accepted, though it says that it should be refused. "
-                "Nothing of it is recorded.",
+                "Nothing was recorded.",
                 try_="take 'expect' out, or correct the line",
             )
         append = desk.append_of(workspace, line.key, digest, decision)

@@ -84,7 +84,7 @@ def _parts(note: str) -> tuple[str, str, bytes]:
     text, gap, line = note.rpartition("\n\n")
     match = _SIGNATURE.fullmatch(line)
     if not gap or match is None:
-        raise BadNote("it is no note with exactly one signature")
+        raise BadNote("it is not a note with exactly one signature")
     data = unbase64(match[2])
     return f"{text}\n", f"{match[1]}+{data[:4].hex()}", data[4:]
 
@@ -226,7 +226,7 @@ class Checkpoint(NamedTuple):
         """Read a note's text. Raises BadNote."""
         match = _TEXT.fullmatch(text)
         if match is None:
-            raise BadNote("it is no checkpoint")
+            raise BadNote("it is not a checkpoint")
         origin, size, root, position, sealed, ledger = match.groups()
         try:
             checkpoint = cls(

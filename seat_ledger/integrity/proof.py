@@ -109,7 +109,7 @@ def claimed_key(file: str) -> str | None:
 
 
 def _no_proof() -> BadProof:
-    return BadProof("The file is no proof of a seat ledger.")
+    return BadProof("The file is not a proof of a seat ledger.")
 
 
 def _read(file: str) -> dict[str, Any]:
@@ -172,7 +172,7 @@ def _check_consistency(
 def _path(document: dict[str, Any]) -> list[bytes]:
     path = [unbase64(node) for node in document["path"]]
     if any(len(node) != merkle.HASH for node in path):
-        raise BadProof("A node of the path is no hash.")
+        raise BadProof("A node of the path is not a hash.")
     return path
 
 

@@ -282,7 +282,7 @@ class _Verification:
         for fault in faults:
             told = (
                 f"The kept hashes are damaged: {fault}. This is about the seals; no "
-                f"event is accused by it. To make them anew: {REBUILD}."
+                f"event is accused by it. To recompute them: {REBUILD}."
             )
             yield Finding("seals", None, told)
 

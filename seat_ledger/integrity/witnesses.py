@@ -126,7 +126,7 @@ def _notes(text: str) -> Iterator[str]:
 
 def _text(file: Path) -> str:
     if not file.is_file():
-        raise BadNote("it is no file")
+        raise BadNote("it is not a file")
     with file.open("rb") as stream:
         return stream.read(_LARGEST).decode()
 
@@ -138,7 +138,7 @@ def _kept_note(file: Path, note: str) -> KeptNote:
 def _reason(error: Exception) -> str:
     if isinstance(error, OSError):
         return error.strerror or type(error).__name__
-    return str(error) if isinstance(error, BadNote) else "it is no text"
+    return str(error) if isinstance(error, BadNote) else "it is not a text"
 
 
 def prepare(place: Path) -> WitnessContent:

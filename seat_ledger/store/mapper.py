@@ -139,7 +139,7 @@ def _reason(error: Exception) -> str:
         told = error.errors(include_url=False, include_input=False)
         named = ((".".join(map(str, one["loc"])), one["type"]) for one in told)
         return "; ".join(f"{where}: {kind}" if where else kind for where, kind in named)
-    return str(error) if type(error) is ValueError else "it is no state of a version"
+    return str(error) if type(error) is ValueError else "it is not a state of a version"
 
 
 def _opened(user_id: UUID, state: bytes, key: bytes | None) -> bytes:

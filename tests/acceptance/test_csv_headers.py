@@ -13,7 +13,7 @@ import click
 import pytest
 
 from seat_ledger.cli.main import COMMANDS, program
-from seat_ledger.cli.output.csv_headers import HEADERS
+from seat_ledger.cli.output.csv_headers import HEADERS, RENEWED
 from seat_ledger.projections.exports import FIELDS
 from tests.audits import BOUGHT, GIVEN, OPENED, A
 from tests.program import PRO, Program
@@ -119,6 +119,21 @@ def test_an_export_has_its_header_without_rows_too(
         assert header(file.read_text()) == tuple(f.name for f in FIELDS[name])
 
 
+@pytest.mark.parametrize("name", FIELDS)
+@pytest.mark.parametrize("known_at", ["0", "4"])
+def test_an_export_on_standard_output_is_what_its_file_holds(
+    known: Program, tmp_path: Path, name: str, known_at: str
+) -> None:
+    if name == "holdings" and known_at == "4":
+        known_at = "6"  # the first assignment
+    for form in ("csv", "jsonl"):
+        file = tmp_path / f"out.{form}"
+        words = ("export", name, "--known-at", known_at)
+        known.run(*words, "--output", file)
+        assert known.run(*words, "--format", form).stdout == file.read_text()
+        assert (PRO in file.read_text()) == (known_at != "0" and name != "periods")
+
+
 def test_recorded_events_have_one_header(known: Program) -> None:
     words = ("seat", "buy", PRO, "1", *ACCOUNT, "--dry-run")
     bought = known.run(*words, "--format", "csv").stdout
@@ -137,15 +152,54 @@ def leaves(command: click.Command, path: str) -> Iterator[tuple[str, click.Comma
         yield path, command
 
 
-def test_every_reading_command_has_a_header_of_its_own() -> None:
+def test_every_command_that_prints_csv_has_a_header_of_its_own() -> None:
     context = click.Context(program)
-    reading = set()
+    reading, printing = set(), set()
     for name in COMMANDS:
         command = program.get_command(context, name)
         assert command is not None
         for path, leaf in leaves(command, name):
             options = {option for one in leaf.params for option in one.opts}
-            if "--known-at" in options and "--format" in options and path != "report":
-                reading.add(path)
+            if "--format" in options and "--dry-run" not in options:
+                printing.add(path)
+                if "--known-at" in options and path != "report":
+                    reading.add(path)
     assert reading <= {*QUESTIONS, *BESIDE}
-    assert {*QUESTIONS, *BESIDE} == set(HEADERS)
+    assert printing <= set(HEADERS)
+    assert {*QUESTIONS, *BESIDE} <= set(HEADERS)
+
+
+WITHOUT_ROWS: dict[tuple[str, ...], tuple[str, ...]] = {
+    ("account", "readers"): HEADERS["account readers"],
+    ("account", "renew", "--due", "--effective-at", "2025-06-01"): RENEWED,
+    ("db", "migrate"): HEADERS["db migrate"],
+    ("projection", "resume"): HEADERS["projection resume"],
+}
+
+
+@pytest.mark.parametrize("words", WITHOUT_ROWS)
+def test_a_command_that_has_nothing_to_list_prints_its_header(
+    known: Program, words: tuple[str, ...]
+) -> None:
+    done = known.run(*words, "--format", "csv")
+    assert done.returncode == 0, done.stderr
+    assert header(done.stdout) == WITHOUT_ROWS[words]
+
+
+OPERATION: list[tuple[str, ...]] = [
+    ("projection", "status"),
+    ("projection", "verify"),
+    ("projection", "run"),
+    ("doctor",),
+    ("db", "status"),
+]
+
+
+@pytest.mark.parametrize("words", OPERATION)
+def test_a_header_of_operations_names_all_that_the_rows_say(
+    known: Program, words: tuple[str, ...]
+) -> None:
+    done = known.run(*words, "--format", "json")
+    rows = json.loads(done.stdout)["rows"]
+    assert rows, done.stderr
+    assert {name for row in rows for name in row} <= set(HEADERS[" ".join(words)])

@@ -306,7 +306,7 @@ def test_what_cannot_be_read_is_refused_whole(book: Book) -> None:
     good = june("1", "30.00", 5)
     error = book.refusal(f"{HEADER}\n{good}\n{good}x\n".encode())
     assert error["code"] == "invalid_input"
-    assert error["message"] == "bad.csv:3: amount '30.00x' is no number."
+    assert error["message"] == "bad.csv:3: amount '30.00x' is not a number."
     assert "write a decimal" in error["try"]
 
 

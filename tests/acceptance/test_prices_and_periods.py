@@ -5,13 +5,14 @@ periods that know what was before them.
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from seat_ledger.projections.billing import idle, labelled
+from seat_ledger.projections.billing import Priced, Wanted, idle, labelled, settled
+from seat_ledger.projections.billing import counts as billing_counts
 from seat_ledger.projections.reader import Reader
 from tests.audits import START, Book, june, said
 from tests.program import PRO, Program
@@ -176,6 +177,62 @@ def test_r92_a_period_ahead_is_a_forecast(database: str) -> None:
     assert not any(complete for _, complete, _ in view)
 
 
+def ahead_of(database: str) -> tuple[Program, str]:
+    """An account whose second period has not begun, and that period."""
+    program = Program(database)
+    start = datetime.now(UTC).replace(day=1).date().isoformat()
+    done = program.lines(
+        {"op": "open_account", "account": "f", "name": "F", "time_zone": "UTC",
+         "term_start": start, "term_months": 12, "billing_cycle_months": 1},
+        {"op": "buy_seats", "account": "f", "seat_type": PRO, "quantity": 2,
+         "effective_at": start},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    rows = program.json("billing", "counts", "-a", "f", "--term")["rows"]
+    return program, rows[1]["period"]
+
+
+def test_r92_every_answer_about_a_period_ahead_says_so(database: str) -> None:
+    program, period = ahead_of(database)
+    label = ("-a", "f", "--period", period)
+    until = (date.fromisoformat(period) + timedelta(days=3)).isoformat()
+    window = ("-a", "f", "--from", period, "--until", until)
+    known = ("--known-at", "1", "--known-at", "3")
+    for which in (label, window):
+        for words in (
+            ("explain", *which, "--seat-type", PRO),
+            ("idle", *which),
+            ("compare", *which, *known),
+            ("counts", *which),
+            ("counts", "--all", *which[2:]),
+        ):
+            told = program.run("billing", *words).stdout
+            assert "A forecast is of a period that has not begun" in told, words
+            sentence = told.splitlines()[0]
+            assert "billed for" not in sentence
+            assert "stood idle" not in sentence
+    assert program.json("billing", "idle", *label)["forecast"] is True
+    (row,) = program.json("billing", "compare", *label, *known)["rows"]
+    assert row["forecast"] is True
+    now = program.json("billing", "compare", "-a", "f", "--term", *known)["rows"][0]
+    assert now["forecast"] is False
+
+
+def test_r92_a_window_in_progress_is_no_forecast_though_nothing_is_recorded_in_it(
+    database: str,
+) -> None:
+    ahead_of(database)
+    with Reader(database) as reader:
+        known = reader.knowledge()
+        account = reader.account("f", known)
+        now = reader.database_now() + timedelta(days=9)
+        first = (now - timedelta(days=3)).date()
+        wanted = Wanted(None, (first, first + timedelta(days=30)), False)
+        upto = settled(account, known, now, wanted)
+        (row,) = billing_counts(reader, account, known, upto, wanted, Priced()).rows
+        assert (row["forecast"], row["complete"]) == (False, False)
+
+
 def test_r93_missing_lines_without_a_price_are_not_priced(book: Book) -> None:
     book.say(said("buy_seats", "2025-06-01", seat_type=START, quantity=3))
     path = book.file(june("1", "30.00", "2025-07-01"))
@@ -224,3 +281,5 @@ def test_idle_seats_know_who_held_them_before_the_period(book: Book) -> None:
             assert (row[1], row[3]) == ("a", "a")
     told = book.program.run("billing", "idle", *ACCOUNT, "--period", "2025-08").stdout
     assert "never held" not in told
+    none = book.program.run("billing", "idle", *ACCOUNT, "--period", "2025-10").stdout
+    assert none.startswith("No seat of e stood idle from 2025-10-01 until 2025-11-01")

@@ -207,7 +207,7 @@ def test_what_is_no_manifest_is_not_overwritten(book: Book) -> None:
     words = ("invoice", "audit", book.folder / "invoices.csv", "--report")
     done = book.program.run(*words, book.folder / "out.html")
     assert done.returncode == 2
-    assert "it is no manifest of reports" in done.stderr
+    assert "it is not a manifest of reports" in done.stderr
     assert other.read_text() == '{"name": "a web page"}'
     assert not (book.folder / "out.html").exists()
 

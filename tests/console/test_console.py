@@ -489,7 +489,7 @@ def test_redacted_pages_name_nobody(written: Filled) -> None:
     [
         (["--host", "0.0.0.0"], "anybody could read"),
         (["--accounts-header", "X-A"], "needs a --trusted-proxy"),
-        (["--trusted-proxy", "here"], "no address or network"),
+        (["--trusted-proxy", "here"], "not an address or network"),
     ],
 )
 def test_an_unsafe_start_is_refused(

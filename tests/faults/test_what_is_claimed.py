@@ -75,7 +75,7 @@ def test_nothing_of_it_was_written_is_said_where_that_is_known(acme: str) -> Non
         holder.execute("LOCK TABLE ledger.recorded_command")
         with pytest.raises(Unavailable) as told:
             ledger.execute(BUY)
-    assert told.value.message.endswith("Nothing of it was written.")
+    assert told.value.message.endswith("Nothing was written.")
 
 
 def test_a_question_that_fails_claims_nothing(acme: str, tmp_path: Path) -> None:

@@ -153,7 +153,7 @@ def test_positions_that_were_set_back_are_told_found_and_put_right(
         done = program.run("seat", "buy", PRO, "1", "-a", "acme")
         assert done.returncode == 3
         assert "was set back" in done.stderr
-        assert "Nothing of it was written" in done.stderr
+        assert "Nothing was written" in done.stderr
         assert "db migrate" in done.stderr
         set_back(database, 2)
         assert program.lines({**BUY, "quantity": 1}).returncode == 3

@@ -95,7 +95,7 @@ POISONS = {
             "root_version": 99,
             "holds": False,
         },
-        "no entry of its account",
+        "not an entry of its account",
     ),
     "a second opening": (
         "AccountOpened",
@@ -111,13 +111,13 @@ POISONS = {
         "begun before",
     ),
     "an unknown zone": ("TimeZoneChanged", {**WHOLE, "time_zone": "Mars/Base"}, "Mars"),
-    "no zone": ("TimeZoneChanged", WHOLE, "time_zone is no text"),
+    "no zone": ("TimeZoneChanged", WHOLE, "time_zone is not a text"),
     "an unknown mode": (
         "BillingPolicyChanged",
         {**WHOLE, "mode": "luck", "granularity": None},
         "luck",
     ),
-    "no mode": ("BillingPolicyChanged", WHOLE, "mode is no text"),
+    "no mode": ("BillingPolicyChanged", WHOLE, "mode is not a text"),
     "a granularity too many": (
         "BillingPolicyChanged",
         {**WHOLE, "mode": "peak", "granularity": "day"},
@@ -186,7 +186,7 @@ DAMAGES = {
     "a version twice": (repeat, "does not follow"),
     "an end of no holding": (end_of_nothing, "ends no holding"),
     "a user of another account": (user_of_another, "missing"),
-    "a reversal in another account": (reversal_of_another, "no entry of its account"),
+    "a reversal in another account": (reversal_of_another, "not an entry of its account"),
     "damage in a user's stream": (damaged_user, "json"),
 }
 KINDS = [*POISONS, *DAMAGES]
@@ -499,7 +499,7 @@ def test_r74_events_of_one_account_in_streams_that_nobody_knows_are_its_own(
 OPENED = {**WHOLE, "account_key": "evil", "name": "Evil", "time_zone": "UTC"}
 OPENED |= {"term_start": "2025-03-05", "term_months": 12, "billing_cycle_months": 1}
 OPENINGS = {
-    "a zone of numbers": (OPENED | {"time_zone": [1]}, "no text"),
+    "a zone of numbers": (OPENED | {"time_zone": [1]}, "not a text"),
     "no cycle": (OPENED | {"billing_cycle_months": None}, "1 to 120"),
     "a term beyond all": (OPENED | {"term_months": 10**9}, "1 to 240"),
     "no date": (OPENED | {"term_start": "soon"}, "soon"),

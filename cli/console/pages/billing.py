@@ -100,6 +100,7 @@ def explain(asked: Asked) -> Page:
             "account": facts.key,
             "period": named,
             "label": label,
+            "upto": upto,
             "seat_type": seat_type,
             "found": found,
             "rows": rows,
