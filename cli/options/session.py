@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from seat_ledger.cli.output import times
 from seat_ledger.cli.output.render import FORMATS, Answer
@@ -160,8 +161,19 @@ def option_database(function: F) -> F:
     """``--database``, on the program and on each command."""
 
     def take(context: click.Context, _: click.Parameter, value: str | None) -> None:
-        if value:
-            context.find_object(Session).database = value  # type: ignore[union-attr]
+        session = context.find_object(Session)
+        assert session is not None
+        is_typed = (
+            context.get_parameter_source("database") is ParameterSource.COMMANDLINE
+        )
+        if is_typed and not value:
+            raise InvalidInput(
+                "--database is empty: it names no database.",
+                try_="name one, or leave --database out",
+            )
+        # Before the command or behind it: what is typed goes before the environment.
+        if value and (is_typed or not session.database):
+            session.database = value
 
     return click.option(
         "--database",
