@@ -114,7 +114,7 @@ class Session:
         """The write side."""
         from seat_ledger.application import SeatLedger  # noqa: PLC0415
 
-        self.check_schema()
+        self.check_schema(guarded=True)
         ledger = SeatLedger(self.conninfo())
         ledger.set_aside = self._set_aside()
         return ledger
@@ -128,9 +128,12 @@ class Session:
             found = aside_as_seen(connection)
         return {one.account_id: one.sentence() for one in found}
 
-    def check_schema(self) -> None:
-        """Make sure of the schema, or make it where the embedded server is ours."""
-        from seat_ledger.store import schema  # noqa: PLC0415
+    def check_schema(self, *, guarded: bool = False) -> None:
+        """Make sure of the schema, or make it where the embedded server is ours.
+
+        `guarded` makes sure that the store refuses what it must, too.
+        """
+        from seat_ledger.store import guards, schema  # noqa: PLC0415
         from seat_ledger.store.connection import connect  # noqa: PLC0415
 
         with connect(self.conninfo(), autocommit=True) as connection:
@@ -140,6 +143,8 @@ class Session:
                 if self.database or schema.status_of(connection).applied > 0:
                     raise
                 self.prepare()
+            if guarded:
+                guards.check(connection)
 
     def _is_new(self) -> bool:
         from seat_ledger.store import schema  # noqa: PLC0415
