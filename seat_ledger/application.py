@@ -207,9 +207,10 @@ class SeatLedger(Desk):
     ) -> Result:
         workspace = self.workspace(command)
         peek = self.ledger.peek(workspace.account_id, key, workspace.head)
-        digest = with_secret(peek.digest_key, command)
         if peek.digest is not None:
-            return self.repeated(command, digest, peek.digest, peek.positions)
+            self.check_same(command, peek.digest_key, peek.digest)
+            return self.repeated(command, peek.positions)
+        digest = with_secret(peek.digest_key, command.digest)
         self.refresh(workspace, peek.head, continues=peek.continues)
         try:
             decision = self.decide(workspace, command, peek.now, caller)
@@ -266,18 +267,8 @@ class SeatLedger(Desk):
             self.keep(snapshot, workspace.head)
         return appended
 
-    def repeated(
-        self,
-        command: Command,
-        digest: bytes,
-        recorded: bytes,
-        positions: Sequence[int],
-    ) -> Result:
-        """The first result of a command that was recorded before (R73).
-
-        Raises CommandRefused (``idempotency_conflict``) where it was another one.
-        """
-        self.check_same(command, digest, recorded)
+    def repeated(self, command: Command, positions: Sequence[int]) -> Result:
+        """The first result of a command that was recorded before (R73)."""
         stored = self.ledger.stored_at(positions)
         events = []
         for position in positions:

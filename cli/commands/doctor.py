@@ -367,6 +367,7 @@ CHECKS: dict[str, Check] = {
     "clock": _clock,
     "server": server_checks.writable,
     "schema": _schema,
+    "guards": server_checks.guarded,
     "positions": _positions,
     "events": _readable,
     "streams": _streams,

@@ -101,3 +101,13 @@ def published(session: Session) -> str:
                 try_="publish the tables that are needed by name, without those two",
             )
     return f"{len(rows)} publications of the ledger's tables" if rows else "nothing"
+
+
+def guarded(session: Session) -> str:
+    """Whether the store refuses what it must: keys, checks, triggers."""
+    from seat_ledger.store import guards  # noqa: PLC0415
+    from seat_ledger.store.connection import connect  # noqa: PLC0415
+
+    with connect(session.conninfo(), autocommit=True) as connection:
+        guards.check(connection)
+    return f"all {len(guards.GUARDS)} keys, checks and triggers are at work"

@@ -17,6 +17,8 @@ from seat_ledger.cli.output.logs import teller
 from seat_ledger.cli.output.render import say
 from seat_ledger.errors import LedgerError
 
+PAUSE = 5.0
+"""Seconds until catching up is tried again, after what waiting may mend."""
 _EXTRA = "pip install 'seat-ledger[web]'"
 
 
@@ -217,10 +219,23 @@ def _kept_up(conninfo: str, log: Any, given: dict[str, Any]) -> Iterator[None]:
 
 
 def _follow(conninfo: str, log: Any, stop: threading.Event) -> None:
-    """Follow until `stop`; what ends it early is told, and pages say how far it is."""
-    from seat_ledger.projections.engine.follow import follow  # noqa: PLC0415
+    """Follow until `stop`; what ends it is told once, and tried again.
 
-    try:
-        follow(conninfo, poll=1.0, tell=log, stop=stop)
-    except LedgerError as error:
-        log("catch_up_stopped", reason=error.message, hint=error.try_)
+    A restore or a migration makes what was missing, and pages say how far it is.
+    """
+    from seat_ledger.projections.engine.follow import follow  # noqa: PLC0415
+    from seat_ledger.store.connection import explained  # noqa: PLC0415
+
+    reason = ""
+    while not stop.is_set():
+        try:
+            follow(conninfo, poll=1.0, tell=log, stop=stop)
+        except Exception as error:
+            known = error if isinstance(error, LedgerError) else None
+            failure = known or explained(conninfo, error)
+            if failure is None:
+                raise
+            if failure.message != reason:
+                log("catch_up_stopped", reason=failure.message, hint=failure.try_)
+            reason = failure.message
+            stop.wait(PAUSE)

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from seat_ledger.cli.output import times
 from seat_ledger.cli.output.render import FORMATS, Answer
@@ -113,7 +114,7 @@ class Session:
         """The write side."""
         from seat_ledger.application import SeatLedger  # noqa: PLC0415
 
-        self.check_schema()
+        self.check_schema(guarded=True)
         ledger = SeatLedger(self.conninfo())
         ledger.set_aside = self._set_aside()
         return ledger
@@ -127,9 +128,12 @@ class Session:
             found = aside_as_seen(connection)
         return {one.account_id: one.sentence() for one in found}
 
-    def check_schema(self) -> None:
-        """Make sure of the schema, or make it where the embedded server is ours."""
-        from seat_ledger.store import schema  # noqa: PLC0415
+    def check_schema(self, *, guarded: bool = False) -> None:
+        """Make sure of the schema, or make it where the embedded server is ours.
+
+        `guarded` makes sure that the store refuses what it must, too.
+        """
+        from seat_ledger.store import guards, schema  # noqa: PLC0415
         from seat_ledger.store.connection import connect  # noqa: PLC0415
 
         with connect(self.conninfo(), autocommit=True) as connection:
@@ -139,6 +143,8 @@ class Session:
                 if self.database or schema.status_of(connection).applied > 0:
                     raise
                 self.prepare()
+            if guarded:
+                guards.check(connection)
 
     def _is_new(self) -> bool:
         from seat_ledger.store import schema  # noqa: PLC0415
@@ -160,8 +166,19 @@ def option_database(function: F) -> F:
     """``--database``, on the program and on each command."""
 
     def take(context: click.Context, _: click.Parameter, value: str | None) -> None:
-        if value:
-            context.find_object(Session).database = value  # type: ignore[union-attr]
+        session = context.find_object(Session)
+        assert session is not None
+        is_typed = (
+            context.get_parameter_source("database") is ParameterSource.COMMANDLINE
+        )
+        if is_typed and not value:
+            raise InvalidInput(
+                "--database is empty: it names no database.",
+                try_="name one, or leave --database out",
+            )
+        # Before the command or behind it: what is typed goes before the environment.
+        if value and (is_typed or not session.database):
+            session.database = value
 
     return click.option(
         "--database",

@@ -377,6 +377,7 @@ class Command(NamedTuple):
     operation: Operation
     lines: tuple[Operation, ...]
     digest: bytes
+    digest_as_written: bytes
 
     @property
     def reverses(self) -> bool:
@@ -482,15 +483,37 @@ def read_command(given: Mapping[str, Any]) -> Command:
     lines: tuple[Operation, ...] = (operation,)
     if isinstance(operation, Batch):
         lines = tuple(read_line(operation, n, line) for n, line in _numbered(operation))
-    return Command(read, operation, lines, digest_of(given))
+    return Command(read, operation, lines, digest_of(given), _digest_as_written(given))
 
 
 def digest_of(given: Mapping[str, Any]) -> bytes:
-    """What makes two commands the same: all that was given, `expect` apart (R73)."""
+    """What makes two commands the same: all that was given, `expect` apart (R73).
+
+    A field that is null is not given.
+    """
+    return _digest(_without_nulls(given))
+
+
+def _digest_as_written(given: Mapping[str, Any]) -> bytes:
+    """The same with fields that are null, as earlier programs recorded it."""
+    return _digest(given)
+
+
+def _digest(given: Mapping[str, Any]) -> bytes:
     same = given
     if "expect" in given:
         same = {key: value for key, value in given.items() if key != "expect"}
     return hashlib.sha256(orjson.dumps(same, option=orjson.OPT_SORT_KEYS)).digest()
+
+
+def _without_nulls(given: Any) -> Any:
+    if isinstance(given, dict):
+        return {
+            key: _without_nulls(value)
+            for key, value in given.items()
+            if value is not None
+        }
+    return [_without_nulls(one) for one in given] if isinstance(given, list) else given
 
 
 def read_operation(given: Mapping[str, Any]) -> Operation:

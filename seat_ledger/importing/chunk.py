@@ -212,7 +212,7 @@ class Chunk:
 
     def _repeated(self, line: Line, command: Command, key: Key) -> LineOutcome:
         recorded, positions = self._recorded[key]
-        self.desk.check_same(command, with_secret(self._secret, command), recorded)
+        self.desk.check_same(command, self._secret, recorded)
         outcome = "recorded" if self._sent.get(key) == line.number else "repeated"
         return LineOutcome(line.number, line.op, outcome, positions)
 
@@ -220,7 +220,7 @@ class Chunk:
         desk = self.desk
         if command.reverses or command.issues:
             self._flush()
-        digest = with_secret(self._secret, command)
+        digest = with_secret(self._secret, command.digest)
         workspace = desk.workspace(command)
         desk.refresh(workspace, self._heads.get(key[0], NO_HEAD))
         try:

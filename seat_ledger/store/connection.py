@@ -108,7 +108,7 @@ _ELSEWHERE = (
     "42602",
 )
 """What begins like those, and is the server's, the login's or another session's."""
-_LACKING = ("3F000", "42703", "42704", "42883", "42P01")
+_LACKING = ("3F000", "42703", "42704", "42883", "42P01", "42P10")
 """Something that the program needs is not there, or not any more."""
 _DAMAGED = ("XX001", "XX002")
 _UNREACHED = ("08", "57P", "28", "3D")

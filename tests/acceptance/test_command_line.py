@@ -177,3 +177,18 @@ def test_seat_save_is_one_batch(acme: Program, tmp_path: Path) -> None:
     assert [row["seat"] for row in held] == [f"{PRO}#1"]
     again = acme.run("seat", "save", file, "-a", "acme")
     assert "Nothing to do" in again.stdout
+
+
+@pytest.mark.parametrize("words", [("account", "list"), ("event", "list")])
+def test_a_database_that_is_typed_goes_before_the_environments(
+    acme: Program, empty_database: str, words: tuple[str, ...]
+) -> None:
+    """Wherever it is typed: before the command, or behind it."""
+    here = acme.environment["SEAT_LEDGER_DATABASE_URL"]
+    acme.environment["SEAT_LEDGER_DATABASE_URL"] = empty_database
+    typed, away = ("--database", here), ("--database", empty_database)
+    for form in ((*typed, *words), (*words, *typed), (*away, *words, *typed)):
+        assert "acme" in acme.run(*form).stdout
+    nothing = acme.run(*words, "--database", "")
+    assert nothing.returncode == 2
+    assert "names no database" in nothing.stderr

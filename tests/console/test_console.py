@@ -10,7 +10,7 @@ import json
 import re
 import time
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -559,3 +559,30 @@ def test_only_what_is_there_may_be_kept_by_a_browser(console: Console) -> None:
     assert console.get("static/nowhere").headers["Cache-Control"] == "no-store"
     assert console.get("search", method="HEAD").status == 200
     assert console.get("search", method="PUT").headers["Allow"] == "GET, HEAD"
+
+
+def test_catching_up_goes_on_after_a_restore_that_it_met_half_way(
+    database: str,
+) -> None:
+    """The schema was away for a while: it is told once, and tried again."""
+    with serving(database, "--quiet") as console:
+        with psycopg.connect(database, autocommit=True) as connection:
+            connection.execute("ALTER SCHEMA ledger RENAME TO away")
+            connection.execute("ALTER SCHEMA projection RENAME TO projection_away")
+            wait_until(lambda: any("catch_up_stopped" in one for one in console.log))
+            connection.execute("ALTER SCHEMA projection_away RENAME TO projection")
+            connection.execute("ALTER SCHEMA away RENAME TO ledger")
+        filled(database)
+        said = "behind the store"
+        wait_until(lambda: said not in console.get("events", account="acme").text)
+        assert "Ann Jansen" in console.get("users", account="acme").text
+    assert sum("catch_up_stopped" in one for one in console.log) == 1
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    """Look again until it is so; a minute is too long."""
+    for _ in range(600):
+        if is_so():
+            return
+        time.sleep(0.1)
+    raise AssertionError

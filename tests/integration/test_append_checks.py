@@ -308,6 +308,7 @@ def test_one_command_records_at_most_so_many_events(database: str) -> None:
         assert refused.value.code == "too_many_events"
 
 
+SEATS = {"seat_type": BUY["seat_type"], "quantity": 2}
 FILE = [json.dumps(one).encode() + b"\n" for one in (OPEN, BUY, ANN, GIVE)]
 FORMS = {
     "a byte order mark": [b"\xef\xbb\xbf" + FILE[0], *FILE[1:]],
@@ -321,6 +322,9 @@ FORMS = {
     ],
     "escapes": [one.replace(b"acme", b"\\u0061cme") for one in FILE],
     "no line end": [*FILE[:-1], FILE[-1].rstrip(b"\n")],
+    "fields that are null": [
+        one.replace(b"}", b', "reason": null, "idempotency_key": null}') for one in FILE
+    ],
 }
 
 
@@ -350,6 +354,42 @@ def test_lines_recorded_under_the_bytes_before_them_are_known(database: str) -> 
         again = list(ledger.import_lines(FILE))
     assert [one.outcome for one in again] == ["repeated"] * 4
     assert positions(again) == positions(first)
+
+
+@pytest.mark.parametrize("earlier", [False, True])
+def test_r73_a_field_that_is_null_is_not_given(database: str, earlier: bool) -> None:
+    """Also where an earlier program recorded it as it was written."""
+    batch = {"op": "batch", "account": "acme", "effective_at": BUY["effective_at"]}
+    plain = [BUY, {**batch, "commands": [{"op": BUY["op"], **SEATS}]}]
+    nulls = [
+        {**BUY, "reason": None, "actor": None},
+        {**batch, "commands": [{"op": BUY["op"], **SEATS, "reason": None}]},
+    ]
+    with SeatLedger(database) as ledger:
+        ledger.execute(OPEN)
+        for number, (one, other) in enumerate(zip(plain, nulls, strict=True)):
+            key = {"idempotency_key": f"key {number}"}
+            first = ledger.execute({**one, **key})
+            if earlier:
+                record_as_written(database, {**other, **key})
+            for written in (one, other) if not earlier else (other,):
+                again = ledger.execute({**written, **key})
+                assert again.positions == first.positions
+            with pytest.raises(CommandRefused) as refused:
+                ledger.execute({**other, **key, "reason": "another"})
+            assert refused.value.code == "idempotency_conflict"
+
+
+def record_as_written(database: str, command: dict[str, Any]) -> None:
+    """Let the store hold the digest that an earlier program made of a command."""
+    text = json.dumps(command, sort_keys=True, separators=(",", ":")).encode()
+    with psycopg.connect(database) as connection:
+        connection.execute(
+            "UPDATE ledger.recorded_command SET digest = "
+            "sha256((SELECT key FROM ledger.digest_key) || sha256(%s::bytea)) "
+            "WHERE command_key = %s",
+            [text, command["idempotency_key"]],
+        )
 
 
 def test_another_line_before_makes_the_same_line_another(ledger: SeatLedger) -> None:

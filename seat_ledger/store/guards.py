@@ -1,0 +1,81 @@
+"""What the store itself refuses by: keys, and triggers that are at work.
+
+A restore that ended half way, or left out what comes after the data, leaves tables that
+take anything; so does a trigger that somebody disabled.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg
+
+from seat_ledger.errors import IntegrityFailure
+
+GUARDS = frozenset(
+    {
+        "account_head_pkey",
+        "account_reader_pkey",
+        "answered_pkey",
+        "answered_single_check",
+        "digest_key_pkey",
+        "digest_key_single_check",
+        "fold_with_key",
+        "identity_pkey",
+        "identity_single_check",
+        "invoice_number_pkey",
+        "person_key_key_check",
+        "person_key_pkey",
+        "recorded_command_pkey",
+        "schema_migration_pkey",
+        "sealed_checkpoint_append_only",
+        "sealed_checkpoint_pkey",
+        "sealed_tile_append_only",
+        "sealed_tile_pkey",
+        "snapshots_pkey",
+        "stored_events_append_only",
+        "stored_events_go_on",
+        "stored_events_no_truncate",
+        "stored_events_notification_id_idx",
+        "stored_events_pkey",
+        "user_name_pkey",
+    }
+)
+"""Of this program's schema: unique indexes, checks and triggers, by name."""
+
+_AT_WORK = """
+SELECT class.relname::text
+  FROM pg_catalog.pg_index AS index
+  JOIN pg_catalog.pg_class AS class ON class.oid = index.indexrelid
+ WHERE class.relnamespace = pg_catalog.to_regnamespace('ledger')
+   AND index.indisunique AND index.indisvalid AND index.indislive
+ UNION ALL
+SELECT conname::text
+  FROM pg_catalog.pg_constraint
+ WHERE connamespace = pg_catalog.to_regnamespace('ledger')
+   AND contype = 'c' AND convalidated
+ UNION ALL
+SELECT tgname::text
+  FROM pg_catalog.pg_trigger AS trigger
+  JOIN pg_catalog.pg_class AS class ON class.oid = trigger.tgrelid
+ WHERE class.relnamespace = pg_catalog.to_regnamespace('ledger')
+   AND NOT trigger.tgisinternal AND trigger.tgenabled IN ('O', 'A')
+"""
+
+
+def missing(connection: psycopg.Connection[Any]) -> list[str]:
+    """Which of them are not there, or not at work."""
+    return sorted(GUARDS - {row[0] for row in connection.execute(_AT_WORK)})
+
+
+def check(connection: psycopg.Connection[Any]) -> None:
+    """Raise IntegrityFailure where the store would take what it must refuse."""
+    lacking = missing(connection)
+    if lacking:
+        named = ", ".join(lacking[:3]) + " …" * (len(lacking) > 3)
+        raise IntegrityFailure(
+            f"The store does not refuse what it must: {named} missing or switched "
+            "off, as after a restore that did not end, or that left this out.",
+            try_="let the restore end, or restore into an empty database; "
+            "a trigger that was disabled: ALTER TABLE … ENABLE TRIGGER",
+        )

@@ -1,0 +1,62 @@
+"""What the store refuses by: all of it is known, and missed where it is gone."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+
+from seat_ledger.errors import IntegrityFailure
+from seat_ledger.store import guards
+from tests.program import BUY, OPEN, Program
+
+GONE = {
+    "all triggers disabled": "ALTER TABLE ledger.stored_events DISABLE TRIGGER ALL",
+    "one trigger disabled": "ALTER TABLE ledger.stored_events "
+    "DISABLE TRIGGER stored_events_go_on",
+    "a trigger for replicas alone": "ALTER TABLE ledger.stored_events "
+    "ENABLE REPLICA TRIGGER stored_events_append_only",
+    "a trigger dropped": "DROP TRIGGER fold_with_key ON ledger.user_name",
+    "a primary key dropped": "ALTER TABLE ledger.stored_events "
+    "DROP CONSTRAINT stored_events_pkey",
+    "a unique index dropped": "DROP INDEX ledger.stored_events_notification_id_idx",
+    "a check dropped": "ALTER TABLE ledger.identity "
+    "DROP CONSTRAINT identity_single_check",
+}
+
+
+def test_everything_that_guards_the_store_is_known(database: str) -> None:
+    """A migration that adds a key, a check or a trigger adds it to the list."""
+    with psycopg.connect(database) as connection:
+        found = {row[0] for row in connection.execute(guards._AT_WORK)}
+        assert found == guards.GUARDS
+        guards.check(connection)
+
+
+@pytest.mark.parametrize("gone", GONE)
+def test_nothing_is_recorded_where_the_store_would_take_anything(
+    database: str, gone: str
+) -> None:
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute(GONE[gone])
+        with pytest.raises(IntegrityFailure):
+            guards.check(connection)
+
+
+def test_a_restore_without_what_follows_the_data_records_nothing(
+    database: str,
+) -> None:
+    """Refused by every command that records, and told by doctor."""
+    program = Program(database)
+    assert program.lines(OPEN).returncode == 0
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute(GONE["all triggers disabled"])
+        done = program.lines(BUY)
+        assert done.returncode == 3, done.stderr
+        assert "stored_events_go_on" in done.stderr
+        assert "guards" in [
+            row["check"]
+            for row in program.parse(program.run("doctor", "--format", "json"))["rows"]
+            if row["ok"] is False
+        ]
+        row = connection.execute("SELECT count(*) FROM ledger.stored_events").fetchone()
+        assert row == (1,)
