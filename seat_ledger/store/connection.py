@@ -188,7 +188,8 @@ def unavailable(conninfo: str, error: Exception) -> Unavailable:
         )
     if sqlstate_of(error) == _LOCKED and (found := holder(conninfo)):
         return DatabaseRefused(
-            f"The database at {where} rejected the operation: what it needs is held by {found}.",
+            f"The database at {where} rejected the operation: what it needs is held "
+            f"by {found}.",
             try_="repeat the command when that program is done; where it is stuck, end "
             f"it: SELECT pg_terminate_backend({found.pid})",
         )

@@ -186,7 +186,10 @@ DAMAGES = {
     "a version twice": (repeat, "does not follow"),
     "an end of no holding": (end_of_nothing, "ends no holding"),
     "a user of another account": (user_of_another, "missing"),
-    "a reversal in another account": (reversal_of_another, "not an entry of its account"),
+    "a reversal in another account": (
+        reversal_of_another,
+        "not an entry of its account",
+    ),
     "damage in a user's stream": (damaged_user, "json"),
 }
 KINDS = [*POISONS, *DAMAGES]
