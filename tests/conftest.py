@@ -6,9 +6,10 @@ started the tests stops it.
 
 from __future__ import annotations
 
+import fcntl
+import functools
 import os
 import shutil
-import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,10 +21,18 @@ from seat_ledger.application import SeatLedger
 from seat_ledger.projections.engine import installation
 from seat_ledger.store import schema
 from seat_ledger.store.embedded import EmbeddedServer, binaries_at_hand
+from tests.support.places import folder_for_servers
 
 FIFTEEN = Path("/usr/lib/postgresql/15/bin")
 TEMPLATE = "ledger_template"
 PROJECTOR = "seat_ledger_projector"
+SETTINGS = (
+    "fsync = off",
+    "full_page_writes = off",
+    "synchronous_commit = off",
+    "max_wal_size = '512MB'",
+    "shared_buffers = '128MB'",
+)
 
 
 def versions() -> dict[str, Path]:
@@ -39,9 +48,9 @@ VERSIONS = versions()
 
 def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
-        home = tempfile.mkdtemp(prefix="slt-", dir="/var/tmp")
-        Path(home).chmod(0o755)
-        os.environ["SEAT_LEDGER_TEST_HOME"] = home
+        home = folder_for_servers("slt-")
+        home.chmod(0o755)
+        os.environ["SEAT_LEDGER_TEST_HOME"] = f"{home}"
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -71,26 +80,43 @@ def server(request: pytest.FixtureRequest) -> str:
     return _serving(getattr(request, "param", "pg18"))
 
 
+@functools.cache
 def _serving(version: str) -> str:
     home = Path(os.environ["SEAT_LEDGER_TEST_HOME"]) / version
-    found = EmbeddedServer(home, binaries=VERSIONS[version])
-    found.ensure_running()
-    conninfo = f"host={found.socket_dir} port=5432 user=seat_ledger dbname=postgres"
-    _make_template(conninfo)
+    with Path(f"{home}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        found = EmbeddedServer(home, binaries=VERSIONS[version])
+        found.ensure_running()
+        conninfo = f"host={found.socket_dir} port=5432 user=seat_ledger dbname=postgres"
+        if not _has_template(conninfo):
+            _set_for_tests(conninfo)
+            found.stop()
+            found.ensure_running()
+            _make_template(conninfo)
     return conninfo
+
+
+def _has_template(conninfo: str) -> bool:
+    with psycopg.connect(conninfo) as connection:
+        return bool(
+            connection.execute(
+                "SELECT FROM pg_database WHERE datname = %s AND datistemplate",
+                [TEMPLATE],
+            ).rowcount
+        )
+
+
+def _set_for_tests(conninfo: str) -> None:
+    """Nothing here outlives the machine; and whoever drops a database looks through
+    all the buffers.
+    """
+    with psycopg.connect(conninfo, autocommit=True) as connection:
+        for setting in SETTINGS:
+            connection.execute(f"ALTER SYSTEM SET {setting}")
 
 
 def _make_template(conninfo: str) -> None:
     with psycopg.connect(conninfo, autocommit=True) as connection:
-        connection.execute("SELECT pg_advisory_lock(1)")
-        row = connection.execute(
-            "SELECT 1 FROM pg_database WHERE datname = %s AND datistemplate", [TEMPLATE]
-        ).fetchone()
-        if row is not None:
-            return
-        connection.execute("ALTER SYSTEM SET fsync = off")
-        connection.execute("ALTER SYSTEM SET synchronous_commit = off")
-        connection.execute("SELECT pg_reload_conf()")
         connection.execute(f"CREATE DATABASE {TEMPLATE} TEMPLATE template0")
         template = conninfo.replace("dbname=postgres", f"dbname={TEMPLATE}")
         schema.migrate(template)
@@ -120,7 +146,9 @@ def _database(server: str, template: str) -> Iterator[str]:
     name = f"t_{uuid.uuid4().hex[:12]}"
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute("SELECT pg_advisory_lock(2)")
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        connection.execute(
+            f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy"
+        )
         if template == TEMPLATE:  # rights on a database are not copied
             connection.execute(f"GRANT CREATE ON DATABASE {name} TO {PROJECTOR}")
         connection.execute("SELECT pg_advisory_unlock(2)")

@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from tests.support.forking import can_fork, run_forked
+
 PROGRAM = Path(sys.executable).parent / "seat-ledger"
 PRO = "sales/professional"
 
@@ -25,8 +27,12 @@ class Program:
         }
 
     def run(self, *words: Any, **options: Any) -> subprocess.CompletedProcess[str]:
+        """A process of the program."""
+        command = [str(PROGRAM), *map(str, words)]
+        if can_fork(self.environment) and options.keys() <= {"input", "cwd"}:
+            return run_forked(command, self.environment, **options)
         return subprocess.run(
-            [PROGRAM, *map(str, words)],
+            command,
             env=self.environment,
             capture_output=True,
             text=True,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import pytest
 
 from seat_ledger.store.embedded import EmbeddedServer, server_user
 from tests.program import ANN, BUY, OPEN, PRO, Program
+from tests.support.places import folder_for_servers
 
 GIVE = {"op": "assign_seat", "account": "acme", "user": "ann", "seat_type": PRO}
 AT = {"effective_at": "2025-04-01"}
@@ -125,7 +125,7 @@ def test_of_two_backups_the_long_one_names_nobody_without_the_other(
 @pytest.fixture
 def homes() -> Iterator[Path]:
     """A folder for two homes of embedded servers, which are ended."""
-    folder = Path(tempfile.mkdtemp(prefix="slb-", dir="/var/tmp"))
+    folder = folder_for_servers("slb-")
     folder.chmod(0o755)
     yield folder
     for name in ("first", "second"):

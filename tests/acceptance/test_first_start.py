@@ -10,7 +10,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +17,7 @@ import pytest
 
 from seat_ledger.errors import system_reason
 from seat_ledger.store.embedded import EmbeddedServer
+from tests.support.places import folder_for_servers
 
 REPOSITORY = Path(__file__).parents[2]
 pytestmark = pytest.mark.skipif(
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.skipif(
 @pytest.fixture(scope="module")
 def private() -> Iterator[Path]:
     """The program and its PostgreSQL in a folder of mode 0700."""
-    folder = Path(tempfile.mkdtemp(prefix="slp-", dir="/var/tmp"))
+    folder = folder_for_servers("slp-")
     for name in ("cli", "projections", "seat_ledger"):
         shutil.copytree(REPOSITORY / name, folder / name)
     packages = Path(next(path for path in sys.path if path.endswith("site-packages")))
@@ -41,7 +41,7 @@ def private() -> Iterator[Path]:
 
 @pytest.fixture
 def place() -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix="slh-", dir="/var/tmp"))
+    folder = folder_for_servers("slh-")
     folder.chmod(0o755)
     yield folder
     shutil.rmtree(folder, ignore_errors=True)

@@ -7,7 +7,6 @@ import os
 import shutil
 import signal
 import subprocess
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -27,6 +26,7 @@ from tests.conftest import VERSIONS
 from tests.faults import acts
 from tests.integration.tables import PRO, differences, fill, head
 from tests.program import Program
+from tests.support.places import folder_for_servers
 
 SMALL = "220m"
 """A disk for an empty server and little more."""
@@ -35,7 +35,7 @@ SMALL = "220m"
 @pytest.fixture(params=list(VERSIONS))
 def durable(request: pytest.FixtureRequest) -> Iterator[EmbeddedServer]:
     """A server with the settings of the product, not those of the tests."""
-    folder = Path(tempfile.mkdtemp(prefix="slf-", dir="/var/tmp"))
+    folder = folder_for_servers("slf-")
     folder.chmod(0o755)
     server = EmbeddedServer(folder / "home", binaries=VERSIONS[request.param])
     install(server.ensure_running())
@@ -112,7 +112,7 @@ def test_a_killed_server_has_every_acknowledged_command(
 @pytest.fixture
 def small_disk() -> Iterator[Path]:
     """A file system of its own, that can be filled."""
-    folder = Path(tempfile.mkdtemp(prefix="sld-", dir="/var/tmp"))
+    folder = folder_for_servers("sld-")
     folder.chmod(0o755)
     mounted = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", f"size={SMALL},mode=755", "tmpfs", folder],

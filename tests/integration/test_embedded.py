@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +20,7 @@ from seat_ledger.errors import Unavailable
 from seat_ledger.store import schema
 from seat_ledger.store.embedded import EmbeddedServer, EmbeddedServerError, binaries
 from tests.conftest import VERSIONS
+from tests.support.places import folder_for_servers
 
 ROOT = os.geteuid() == 0
 REPOSITORY = Path(__file__).parents[2]
@@ -28,7 +28,7 @@ REPOSITORY = Path(__file__).parents[2]
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    found = Path(tempfile.mkdtemp(prefix="sle-", dir="/var/tmp"))
+    found = folder_for_servers("sle-")
     found.chmod(0o755)
     yield found
     for version in VERSIONS:

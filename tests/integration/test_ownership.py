@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -16,11 +15,12 @@ from seat_ledger.store import marks, ownership
 from seat_ledger.store.embedded import EmbeddedServer, EmbeddedServerError, server_user
 from tests.conftest import VERSIONS
 from tests.program import Program
+from tests.support.places import folder_for_servers
 
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    found = Path(tempfile.mkdtemp(prefix="slo-", dir="/var/tmp"))
+    found = folder_for_servers("slo-")
     found.chmod(0o755)
     yield found
     shutil.rmtree(found, ignore_errors=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-import tempfile
 import time
 import uuid
 from collections.abc import Iterator
@@ -23,6 +22,7 @@ from seat_ledger.store.embedded import server_user
 from seat_ledger.store.session import LIMITS
 from tests.in_process import Program
 from tests.program import ANN, BUY, GIVE, OPEN
+from tests.support.places import folder_for_servers
 
 pytestmark = pytest.mark.both_versions
 
@@ -249,7 +249,7 @@ def test_a_pooler_that_lends_server_processes_by_transactions_is_refused(
 @contextmanager
 def pooler(database: str, mode: str) -> Iterator[str]:
     named = conninfo_to_dict(database)
-    folder = Path(tempfile.mkdtemp(prefix="slp-", dir="/var/tmp"))
+    folder = folder_for_servers("slp-")
     folder.chmod(0o755)
     (folder / "users.txt").write_text('"seat_ledger" ""\n')
     (folder / "pooler.ini").write_text(

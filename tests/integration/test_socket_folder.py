@@ -6,7 +6,6 @@ import os
 import pwd
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +17,7 @@ from seat_ledger.errors import Unavailable
 from seat_ledger.store.connection import connect
 from seat_ledger.store.embedded import EmbeddedServer, EmbeddedServerError
 from seat_ledger.store.embedded.folders import SOCKET_FILE, server_user
+from tests.support.places import folder_for_servers
 
 ROOT = os.geteuid() == 0
 needs_root = pytest.mark.skipif(not ROOT, reason="only root can act as two users")
@@ -36,7 +36,7 @@ while True:
 
 @pytest.fixture
 def home() -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix="sle-", dir="/var/tmp"))
+    folder = folder_for_servers("sle-")
     folder.chmod(0o755)
     yield folder / "home"
     EmbeddedServer(folder / "home").destroy()
@@ -155,7 +155,7 @@ def test_a_home_that_somebody_else_made_is_refused(home: Path) -> None:
 
 def test_no_name_in_a_shared_folder_can_be_foreseen() -> None:
     """Where the home's name is too long for a socket, the folder's name is new."""
-    root = Path(tempfile.mkdtemp(prefix="sle-", dir="/var/tmp"))
+    root = folder_for_servers("sle-")
     root.chmod(0o755)
     server = EmbeddedServer(root / ("x" * 120))
     try:

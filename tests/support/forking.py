@@ -1,0 +1,159 @@
+"""The program as a process of its own that need not import everything anew.
+
+A process that has imported the program waits for calls and forks for each: the fork
+has its own environment, working folder, input and output, and ends as the program
+ends. It serves only calls whose environment Python itself does not read at its start.
+
+Run as a script it is that process; its argument is the socket on which calls come.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import io
+import json
+import os
+import pkgutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, NoReturn
+
+NAMES = {"PATH", "HOME"}
+PREFIX = "SEAT_LEDGER_"
+
+
+def can_fork(environment: Mapping[str, str]) -> bool:
+    return all(name in NAMES or name.startswith(PREFIX) for name in environment)
+
+
+def run_forked(
+    words: list[str],
+    environment: Mapping[str, str],
+    *,
+    input: str | None = None,  # noqa: A002  as in subprocess.run
+    cwd: Path | None = None,
+    timeout: float = 60,
+) -> subprocess.CompletedProcess[str]:
+    """What ``subprocess.run`` does with these words, the output captured as text."""
+    with ExitStack() as open_:
+        out = open_.enter_context(tempfile.TemporaryFile())
+        err = open_.enter_context(tempfile.TemporaryFile())
+        ours, theirs = map(open_.enter_context, socket.socketpair())
+        stdin = open_.enter_context(Path("/dev/null").open("rb"))
+        if input is not None:
+            reading, writing = os.pipe()
+            stdin = open_.enter_context(os.fdopen(reading, "rb"))
+            threading.Thread(target=_write, args=(writing, input), daemon=True).start()
+        fds = [file.fileno() for file in (theirs, stdin, out, err)]
+        socket.send_fds(_waiting()[0], [b"x"], fds)
+        theirs.close()
+        stdin.close()
+        call = json.dumps([words, dict(environment), str(cwd or Path.cwd())])
+        ours.sendall(call.encode() + b"\n")
+        ours.settimeout(timeout)
+        answers = ours.makefile("r")
+        pid = int(answers.readline())
+        try:
+            status = int(answers.readline())
+        except TimeoutError:
+            os.kill(pid, signal.SIGKILL)
+            raise subprocess.TimeoutExpired(words, timeout) from None
+        texts = []
+        for file in (out, err):
+            file.seek(0)
+            texts.append(io.TextIOWrapper(file, encoding="utf-8").read())
+    return subprocess.CompletedProcess(words, status, *texts)
+
+
+def _write(writing: int, text: str) -> None:
+    try:
+        with os.fdopen(writing, "wb") as file:
+            file.write(text.encode())
+    except BrokenPipeError:  # the program did not read to the end
+        pass
+
+
+@functools.cache
+def _waiting() -> tuple[socket.socket, subprocess.Popen[bytes]]:
+    """Our end of the socket of the process that waits, which ends when ours does."""
+    ours, theirs = socket.socketpair()
+    process = subprocess.Popen(
+        [sys.executable, __file__, str(theirs.fileno())],
+        env={"PATH": os.environ["PATH"], "HOME": "/nonexistent"},
+        stdin=subprocess.DEVNULL,
+        pass_fds=[theirs.fileno()],
+    )
+    theirs.close()
+    return ours, process
+
+
+# -- in the process that waits ---------------------------------------------------------
+
+
+def _import_program() -> None:
+    import seat_ledger.application
+    import seat_ledger.cli.commands
+    import seat_ledger.projections.reader
+
+    for module in pkgutil.iter_modules(seat_ledger.cli.commands.__path__):
+        importlib.import_module(f"seat_ledger.cli.commands.{module.name}")
+
+
+def _wait_for_calls(calls: socket.socket) -> None:
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # who waits is the fork
+    while True:
+        message, fds, _, _ = socket.recv_fds(calls, 1, 4)
+        if not message:
+            return None
+        if os.fork() == 0:
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            calls.close()
+            return _serve(*fds)
+        for fd in fds:
+            os.close(fd)
+
+
+def _serve(answers: int, *standard: int) -> None:
+    with socket.socket(fileno=answers) as call, call.makefile("r") as lines:
+        words, environment, folder = json.loads(lines.readline())
+        pid = os.fork()
+        if pid:
+            for fd in standard:
+                os.close(fd)
+            call.sendall(f"{pid}\n".encode())
+            status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+            call.sendall(f"{status}\n".encode())
+            os._exit(0)
+    _become_program(words, environment, folder, standard)
+
+
+def _become_program(
+    words: list[str], environment: dict[str, str], folder: str, standard: Any
+) -> NoReturn:
+    for fd, source in enumerate(standard):
+        os.dup2(source, fd)
+        os.close(source)
+    os.environ.clear()
+    os.environ.update(environment)
+    time.tzset()
+    os.chdir(folder)
+    sys.argv = words
+    from seat_ledger.cli.main import run
+
+    run()
+    raise AssertionError("the program ends by itself")
+
+
+if __name__ == "__main__":
+    del sys.path[0]
+    _import_program()
+    _wait_for_calls(socket.socket(fileno=int(sys.argv[1])))
