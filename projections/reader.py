@@ -22,7 +22,7 @@ from seat_ledger.domain.references import Called, ambiguous, meant
 from seat_ledger.domain.values import FOREVER, account_id, as_word, fold, shown
 from seat_ledger.errors import CommandRefused, LedgerError, NotFound, SchemaMismatch
 from seat_ledger.projections.contracts import AccountFacts, Row
-from seat_ledger.projections.engine import catch_up as catching_up
+from seat_ledger.projections.engine import catch_up
 from seat_ledger.projections.engine.contracts import facts_of
 from seat_ledger.projections.engine.locks import APPEND_LOCK
 from seat_ledger.projections.engine.set_aside import SetAside
@@ -120,7 +120,7 @@ class Reader:
             acts = become(self.connection, "reader")
             open_wrapping(self.connection)
             self.sees_store = acts or sees_store(self.connection)
-            self._pin(catch_up=catch_up)
+            self._pin(first_catch_up=catch_up)
         except BaseException:
             self.connection.close()
             raise
@@ -131,13 +131,13 @@ class Reader:
     def catch_up(self) -> None:
         """Bring the tables up to the store's head as it is now."""
         self.connection.execute("COMMIT")
-        self._pin(catch_up=True)
+        self._pin(first_catch_up=True)
 
-    def _pin(self, *, catch_up: bool) -> None:
+    def _pin(self, *, first_catch_up: bool) -> None:
         """Stay on what is served now: one snapshot for all the questions."""
-        if catch_up and self.sees_store:
+        if first_catch_up and self.sees_store:
             become(self.connection, "projector")
-            reached = catching_up.catch_up(self.connection, patient=self.patient)
+            reached = catch_up.catch_up(self.connection, patient=self.patient)
             self.is_behind = reached.checkpoint < reached.head
             become(self.connection, "reader")
         found = pin(self.connection, sees_store=self.sees_store)
@@ -258,7 +258,7 @@ class Reader:
             )
             if not is_standby:
                 self.connection.execute("SELECT ledger.note_answered(%s)", [instant])
-        self._pin(catch_up=True)
+        self._pin(first_catch_up=True)
 
     # -- accounts -------------------------------------------------------------------
 

@@ -70,15 +70,15 @@ class PooledReader(Reader):
     def renew(self) -> bool:
         """Stay on what is served now; false if that is another set of tables."""
         before = self.generation
-        self._pin(catch_up=False)
+        self._pin(first_catch_up=False)
         return self.generation == before
 
     def rest(self) -> None:
         """Hold nothing."""
         self.connection.execute("COMMIT")
 
-    def _pin(self, *, catch_up: bool) -> None:  # noqa: ARG002  somebody else does
-        super()._pin(catch_up=False)
+    def _pin(self, *, first_catch_up: bool) -> None:  # noqa: ARG002  somebody else does
+        super()._pin(first_catch_up=False)
 
     def _wait_for_appends(self, instant: datetime) -> None:
         """Let the appends in flight end, and the tables reach them (R78)."""
@@ -93,10 +93,10 @@ class PooledReader(Reader):
                 )
             self.rest()
             time.sleep(0.05)
-            self._pin(catch_up=False)
+            self._pin(first_catch_up=False)
 
 
-class Pool:
+class ReaderPool:
     """At most `size` readers at once; who comes later waits, `patience` seconds.
 
     Raises Busy, Unavailable.

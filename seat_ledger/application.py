@@ -17,8 +17,8 @@ from uuid import uuid4
 
 from seat_ledger.commands.handler import Caller, Decision, RenewFirst
 from seat_ledger.commands.messages import Command, read_command
-from seat_ledger.commands.repository import Desk, with_secret
-from seat_ledger.commands.unit_of_work import Workspace
+from seat_ledger.commands.repository import AccountRepository, with_secret
+from seat_ledger.commands.unit_of_work import UnitOfWork
 from seat_ledger.domain.events import LedgerEvent, UserErased
 from seat_ledger.domain.invoice_draft import ComputeInvoice
 from seat_ledger.domain.personal_data import erased
@@ -68,7 +68,7 @@ class Result(NamedTuple):
     cleared: bool = True
 
 
-class SeatLedger(Desk):
+class SeatLedger(AccountRepository):
     """The write side over one database.
 
     Use it as a context manager. Every method takes the fields of its command as
@@ -252,7 +252,7 @@ class SeatLedger(Desk):
         return self.execute(renew, default_actor=caller.actor)
 
     def _append(
-        self, workspace: Workspace, append: Append, decision: Decision
+        self, workspace: UnitOfWork, append: Append, decision: Decision
     ) -> Appended:
         """Append a decision. What follows on it can undo nothing, and may fail."""
         appended = self.ledger.append(
@@ -289,7 +289,7 @@ class SeatLedger(Desk):
 
 
 def _result(
-    workspace: Workspace,
+    workspace: UnitOfWork,
     decision: Decision,
     positions: Sequence[int | None],
     recorded_at: datetime | None,
@@ -307,7 +307,7 @@ def _result(
     )
 
 
-def _user_key(workspace: Workspace, event: LedgerEvent) -> str | None:
+def _user_key(workspace: UnitOfWork, event: LedgerEvent) -> str | None:
     """The key of the user that an event is about, where one is."""
     user_id = getattr(event, "user", None) or str(event.originator_id)
     user = workspace.users.get(user_id)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from seat_ledger.projections import billing
-from seat_ledger.projections.billing import Priced, Wanted
+from seat_ledger.projections.billing import CountsQuery, Priced
 from seat_ledger.projections.reader import Reader
 from tests.program import PRO, Program
 
@@ -77,7 +77,9 @@ class Book:
             known = reader.knowledge(position)
             account = reader.account("e", known)
             now = reader.database_now()
-            found = billing.counts(reader, account, known, now, Wanted("2025-06"), how)
+            found = billing.counts(
+                reader, account, known, now, CountsQuery("2025-06"), how
+            )
         return found.rows[0]["quantity"] if found.rows else "0"
 
     def refusal(self, content: bytes) -> dict[str, Any]:

@@ -34,7 +34,7 @@ from seat_ledger.domain.values import as_word
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from seat_ledger.projections.billing.explain import Asked, Explanation
+    from seat_ledger.projections.billing.explain import Explanation, FigureQuery
 
 
 @click.command()
@@ -53,11 +53,11 @@ if TYPE_CHECKING:
 @reading
 def explain(question: Question, **given: Any) -> Answer:
     """One figure opened into its parts: seats, users, times, and entries."""
-    from seat_ledger.projections.billing.explain import explain as explained  # noqa: PLC0415
+    from seat_ledger.projections.billing.explain import explain  # noqa: PLC0415
 
     asked = _asked(question, given)
     upto = question.known.moment(question.now)
-    found = explained(question.reader, question.account, question.known, upto, asked)
+    found = explain(question.reader, question.account, question.known, upto, asked)
     return question.answer(
         found.rows,
         _part_columns(question, found),
@@ -68,11 +68,11 @@ def explain(question: Question, **given: Any) -> Answer:
     )
 
 
-def _asked(question: Question, given: dict[str, Any]) -> Asked:
+def _asked(question: Question, given: dict[str, Any]) -> FigureQuery:
     from seat_ledger.domain.money import Currency  # noqa: PLC0415
     from seat_ledger.domain.values import parse_seat_type  # noqa: PLC0415
     from seat_ledger.projections import billing  # noqa: PLC0415
-    from seat_ledger.projections.billing.explain import Asked  # noqa: PLC0415
+    from seat_ledger.projections.billing.explain import FigureQuery  # noqa: PLC0415
 
     seat_type = str(parse_seat_type(given["seat_type"]))
     which = wanted({**given, "term": False})
@@ -91,7 +91,7 @@ def _asked(question: Question, given: dict[str, Any]) -> Asked:
         found = [by.by_policy(*policy)]
     if len(found) > 1:
         raise click.UsageError("One figure has one --mode.")
-    return Asked(
+    return FigureQuery(
         period,
         seat_type,
         found[0],
@@ -115,7 +115,9 @@ def _check_known(question: Question) -> None:
         )
 
 
-def _figure(question: Question, asked: Asked, found: Explanation) -> dict[str, Any]:
+def _figure(
+    question: Question, asked: FigureQuery, found: Explanation
+) -> dict[str, Any]:
     """The figure beside its parts."""
     mode, granularity = found.rule
     nothing = {
@@ -133,7 +135,7 @@ def _figure(question: Question, asked: Asked, found: Explanation) -> dict[str, A
     return {"figure": found.figure or nothing, "highest": found.highest}
 
 
-def _explained(question: Question, asked: Asked, found: Explanation) -> str:
+def _explained(question: Question, asked: FigureQuery, found: Explanation) -> str:
     where = _where(asked)
     if found.figure is None:
         return f"Nothing of {asked.seat_type} was under contract or held {where}."
@@ -158,7 +160,7 @@ def _is_forecast(found: Explanation) -> bool:
     return found.figure is not None and bool(found.figure["forecast"])
 
 
-def _where(asked: Asked) -> str:
+def _where(asked: FigureQuery) -> str:
     if asked.window:
         return f"from {asked.period.label} until {asked.period.until}"
     return f"in the period {asked.period.label}"
@@ -219,14 +221,14 @@ def idle(question: Question, **given: Any) -> Answer:
     At a moment, or (--period, --from) every stretch in a period.
     """
     from seat_ledger.projections import billing  # noqa: PLC0415
-    from seat_ledger.projections.billing import idle as idling  # noqa: PLC0415
+    from seat_ledger.projections.billing import idle  # noqa: PLC0415
 
     which = wanted({**given, "term": False})
     account, known = question.account, question.known
     extra: dict[str, Any] = {}
     notes: list[str] = []
     if which.window is None and which.label is None:
-        rows = idling.idle_at(question.reader, account, question.as_of, known)
+        rows = idle.idle_at(question.reader, account, question.as_of, known)
         when = f"on {times.spelled(question.as_of, account.zones)}"
         sentence = f"{_seats(rows)} of {account.key} {_are(rows)} idle {when}"
     else:
@@ -238,7 +240,7 @@ def idle(question: Question, **given: Any) -> Answer:
             if which.window
             else billing.labelled(account, which.label)
         )
-        rows = idling.idle_within(question.reader, account, period, known)
+        rows = idle.idle_within(question.reader, account, period, known)
         upto = known.moment(question.now)
         sentence = f"{_seats(rows)} of {account.key} {_stood(rows, period, upto)}"
         extra = {"complete": period.ends <= upto, "forecast": period.starts > upto}
@@ -314,7 +316,7 @@ def _history(question: Question, rows: list[dict[str, Any]]) -> str:
 @printing
 def compare(question: Question, known_ats: tuple[str, ...], **given: Any) -> Answer:
     """Which figures differ between two states of knowledge, and by which entries."""
-    from seat_ledger.projections.billing import compare as comparing  # noqa: PLC0415
+    from seat_ledger.projections.billing import compare  # noqa: PLC0415
 
     if len(known_ats) != 2:
         raise click.UsageError("Give --known-at twice.")
@@ -322,7 +324,7 @@ def compare(question: Question, known_ats: tuple[str, ...], **given: Any) -> Ans
         (question.knowledge_of(said) for said in known_ats),
         key=lambda known: known.position,
     )
-    rows = comparing.compare(
+    rows = compare.compare(
         question.reader,
         question.account.key,
         (first, second),

@@ -38,22 +38,22 @@ def audit(question: Question, file: Path, report: Path | None, **_: Any) -> Answ
     """
     from seat_ledger.cli import reports  # noqa: PLC0415
     from seat_ledger.cli.inputs.invoice_file import InvoiceFile  # noqa: PLC0415
-    from seat_ledger.projections.billing import audit as auditing  # noqa: PLC0415
+    from seat_ledger.projections.billing import audit  # noqa: PLC0415
 
     if report is not None:
         reports.check(report)
         if file == STDIN:
             raise click.UsageError("A report needs a file with a name, not '-'.")
-    spool = click.get_current_context().with_resource(auditing.Spool())
+    spool = click.get_current_context().with_resource(audit.Spool())
     invoices = InvoiceFile(file)
     with heartbeat("Auditing"):
         spool.keep(invoices.lines())
         if invoices.ignored:
             say(f"Columns not used: {', '.join(invoices.ignored)}.")
-        auditing.settle(question.reader, spool)
+        audit.settle(question.reader, spool)
         question.is_about(spool.accounts())
         upto = question.known.moment(question.now)
-        found = auditing.audit(question.reader, spool, question.known, upto)
+        found = audit.audit(question.reader, spool, question.known, upto)
         if report is not None:
             _report(question, file, report, spool, found)
     return _answer(question, file, spool, found)

@@ -55,16 +55,14 @@ def status(metrics: Path | None) -> None:
     An event that cannot be read sets its account aside; one of no account stops the
     projections.
     """
-    from seat_ledger.projections.engine.status import aside as ask_aside  # noqa: PLC0415
-    from seat_ledger.projections.engine.status import rebuilding  # noqa: PLC0415
-    from seat_ledger.projections.engine.status import status as ask  # noqa: PLC0415
+    from seat_ledger.projections.engine import status  # noqa: PLC0415
     from seat_ledger.store.connection import connect  # noqa: PLC0415
 
     session = _session()
     with connect(session.ready(), role="reader", autocommit=True) as connection:
-        rows = ask(connection)
-        builder = rebuilding(connection)
-        aside = ask_aside(connection)
+        rows = status.status(connection)
+        builder = status.rebuilding(connection)
+        aside = status.aside(connection)
     if metrics is not None:
         from seat_ledger.cli.output.metrics import write_status  # noqa: PLC0415
 
@@ -261,10 +259,10 @@ def resume(accounts: tuple[str, ...]) -> None:
     restored. What was left out is read, up to what still cannot be read; ends with 3
     where something is left.
     """
-    from seat_ledger.projections.engine.resume import resume as take_back  # noqa: PLC0415
+    from seat_ledger.projections.engine.resume import resume  # noqa: PLC0415
 
     session = _session()
-    taken = take_back(session.ready(), list(accounts))
+    taken = resume(session.ready(), list(accounts))
     left = [after for _, after in taken if after is not None]
     rows = [
         {
@@ -316,13 +314,13 @@ def verify(
 ) -> None:
     """Compare the served tables with the store; exit 3 if they differ."""
     from seat_ledger.cli.output.progress import heartbeat  # noqa: PLC0415
-    from seat_ledger.projections.engine.verify import verify as hold  # noqa: PLC0415
+    from seat_ledger.projections.engine.verify import verify  # noqa: PLC0415
 
     session = _session()
     conninfo = session.ready()
     full = full or sample is not None or max_duration is not None
     with heartbeat("Verifying"):
-        found = hold(conninfo, full=full, sample=sample, max_duration=max_duration)
+        found = verify(conninfo, full=full, sample=sample, max_duration=max_duration)
     rows = [row.document() for row in found.rows]
     wrong = sum(1 for row in rows if row["status"] == "differs")
     if metrics is not None:

@@ -17,7 +17,7 @@ from seat_ledger.cli.output.render import Answer, emit, say
 from seat_ledger.errors import LedgerError
 
 if TYPE_CHECKING:
-    from seat_ledger.projections.engine.report import Result
+    from seat_ledger.projections.engine.report import RebuildResult
 
 RESULTS = "run_results.json"
 
@@ -33,11 +33,11 @@ def rebuild_and_tell(  # noqa: PLR0913  an option each
 ) -> int:
     """Rebuild and tell; write the outcome down whatever it is; return the exit code."""
     from seat_ledger.projections.engine.rebuild import DEFAULT_WORKERS  # noqa: PLC0415
-    from seat_ledger.projections.engine.report import Result  # noqa: PLC0415
+    from seat_ledger.projections.engine.report import RebuildResult  # noqa: PLC0415
 
     workers = workers or DEFAULT_WORKERS
     make = _make_in_json if log == "json" else _make
-    failed = Result()
+    failed = RebuildResult()
     try:
         with _ended_by_signals():
             result = make(session.ready(), workers, named)
@@ -86,7 +86,7 @@ def _make(conninfo: str, workers: int, named: Collection[str]) -> Any:
     from seat_ledger.cli.output.progress import heartbeat  # noqa: PLC0415
     from seat_ledger.projections.engine.rebuild import rebuild  # noqa: PLC0415
     from seat_ledger.projections.engine.registry import PROJECTIONS  # noqa: PLC0415
-    from seat_ledger.projections.engine.report import Made  # noqa: PLC0415
+    from seat_ledger.projections.engine.report import BuiltTable  # noqa: PLC0415
 
     say(
         f"Building {len(PROJECTIONS)} projections beside the served ones, "
@@ -94,7 +94,7 @@ def _make(conninfo: str, workers: int, named: Collection[str]) -> Any:
     )
     told: list[str] = []
 
-    def tell(made: Made) -> None:
+    def tell(made: BuiltTable) -> None:
         if made.projection not in told:
             told.append(made.projection)
         number = told.index(made.projection) + 1
@@ -113,11 +113,11 @@ def _make_in_json(conninfo: str, workers: int, named: Collection[str]) -> Any:
     """Rebuild, with a line of JSON for each phase and each projection."""
     from seat_ledger.cli.output.logs import logger  # noqa: PLC0415
     from seat_ledger.projections.engine.rebuild import rebuild  # noqa: PLC0415
-    from seat_ledger.projections.engine.report import Made  # noqa: PLC0415
+    from seat_ledger.projections.engine.report import BuiltTable  # noqa: PLC0415
 
     log = logger(as_json=True)
 
-    def tell(made: Made) -> None:
+    def tell(made: BuiltTable) -> None:
         say = log.error if made.status == "error" else log.info
         say("projection", **made.document())
 
@@ -167,7 +167,10 @@ def _write_down(
 
 
 def _tell_result(
-    session: Session, document: dict[str, Any], result: Result, results: Path | None
+    session: Session,
+    document: dict[str, Any],
+    result: RebuildResult,
+    results: Path | None,
 ) -> int:
     error = result.error
     rows = document.pop("rows")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from seat_ledger.cli.options import session as shared
+from seat_ledger.cli.options.session import Session, default_actor, option_account
 from seat_ledger.cli.options.writing import clock_of, options_of_writing, told
 from seat_ledger.cli.output.render import emit, harmless
 from seat_ledger.domain.values import iso
@@ -20,7 +20,7 @@ def command(call: Any) -> click.Command:
     """The options of ``user erase`` around the function that does it."""
     yes = click.option("--yes", is_flag=True, help="Do not ask.")
     options = yes(options_of_writing(call))
-    options = shared.option_account(options)
+    options = option_account(options)
     return click.command("erase")(click.argument("user")(options))
 
 
@@ -34,10 +34,10 @@ def erase(user: str, account: str, yes: bool, dry_run: bool, **given: Any) -> No
     """
     asked = {"op": "erase_user", "account": account, "user": user, **given}
     asked = {name: value for name, value in asked.items() if value is not None}
-    session = click.get_current_context().find_object(shared.Session)
+    session = click.get_current_context().find_object(Session)
     assert session is not None
     with session.ledger() as ledger:
-        actor = shared.default_actor()
+        actor = default_actor()
         meant = asked
         if not yes and not dry_run:
             found = ledger.execute(asked, dry_run=True, default_actor=actor)
@@ -64,7 +64,7 @@ def erase(user: str, account: str, yes: bool, dry_run: bool, **given: Any) -> No
         raise failed
 
 
-def _unfinished(session: shared.Session, error: Exception) -> Exception:
+def _unfinished(session: Session, error: Exception) -> Exception:
     """What to say where the erasure is recorded, and what follows on it failed."""
     from seat_ledger.store.connection import explained  # noqa: PLC0415
 
@@ -80,7 +80,7 @@ def _unfinished(session: shared.Session, error: Exception) -> Exception:
     return failed
 
 
-def _confirm(session: shared.Session, account: str, user: str) -> None:
+def _confirm(session: Session, account: str, user: str) -> None:
     """Ask on stderr whether it is meant; raise InvalidInput or CommandRefused."""
     for line in _who(session, account, user):
         click.echo(line, err=True)
@@ -98,7 +98,7 @@ def _confirm(session: shared.Session, account: str, user: str) -> None:
         raise CommandRefused("not_confirmed", "Nothing was erased.")
 
 
-def _who(session: shared.Session, account: str, user: str) -> list[str]:
+def _who(session: Session, account: str, user: str) -> list[str]:
     """Everybody who was ever called so, by id; nothing where no table can say it."""
     from seat_ledger.projections import users  # noqa: PLC0415
 
@@ -120,9 +120,7 @@ def _who(session: shared.Session, account: str, user: str) -> list[str]:
     return [harmless(line) for line in lines]
 
 
-def _afterwards(
-    session: shared.Session, ledger: SeatLedger, result: Result
-) -> list[str]:
+def _afterwards(session: Session, ledger: SeatLedger, result: Result) -> list[str]:
     """Take the person out of the tables too, and say what could not be destroyed."""
     from seat_ledger.projections.engine import installation  # noqa: PLC0415
 

@@ -19,7 +19,7 @@ from starlette.types import ASGIApp
 from seat_ledger.cli.console import pages
 from seat_ledger.cli.console.access import Gate
 from seat_ledger.cli.console.downloads import Download
-from seat_ledger.cli.console.envelope import Envelope, params_of, who, words_for
+from seat_ledger.cli.console.envelope import ResponseEnvelope, params_of, who, words_for
 from seat_ledger.cli.console.failures import (
     RETRY_AFTER,
     BugFiles,
@@ -29,12 +29,12 @@ from seat_ledger.cli.console.failures import (
 )
 from seat_ledger.cli.console.i18n import Words
 from seat_ledger.cli.console.queueing import Lane
-from seat_ledger.cli.console.request import Asked
+from seat_ledger.cli.console.request import PageRequest
 from seat_ledger.cli.console.templating import Sheet
 from seat_ledger.cli.output.render import csv_chunks, json_chunks, to_json
 from seat_ledger.errors import LedgerError, NotFound
 from seat_ledger.lazy import lazy
-from seat_ledger.projections.reader_pool import Pool, PooledReader
+from seat_ledger.projections.reader_pool import PooledReader, ReaderPool
 from seat_ledger.projections.redaction import RedactedReader
 
 TYPES = {"json": "application/json", "csv": "text/csv; charset=utf-8"}
@@ -66,8 +66,8 @@ class Console:
     def __post_init__(self) -> None:
         """Make the lanes, and the readers of each: a download holds no page up."""
         reader: type[PooledReader] = RedactedReader if self.redact else PooledReader
-        self.pool = Pool(self.conninfo, self.size, reader=reader)
-        self.twins = Pool(self.conninfo, DOWNLOADS, reader=reader)
+        self.pool = ReaderPool(self.conninfo, self.size, reader=reader)
+        self.twins = ReaderPool(self.conninfo, DOWNLOADS, reader=reader)
         self.page_lane = Lane(self.size, PAGE_QUEUE, PAGE_PATIENCE)
         self.twin_lane = Lane(DOWNLOADS, DOWNLOAD_QUEUE, DOWNLOAD_PATIENCE)
 
@@ -92,7 +92,7 @@ class Console:
             Route("/{rest:path}", self.nowhere),
         ]
         router = Router(routes, redirect_slashes=False)
-        return Envelope(router, self.gate, self.tell, BugFiles(self.tell))
+        return ResponseEnvelope(router, self.gate, self.tell, BugFiles(self.tell))
 
     def close(self) -> None:
         """Close the connections."""
@@ -157,7 +157,9 @@ class Console:
 
     def _page(self, request: Request, name: str) -> Response:
         with self.pool.reader() as reader:
-            asked = Asked(reader, params_of(request), words_for(request), who(request))
+            asked = PageRequest(
+                reader, params_of(request), words_for(request), who(request)
+            )
             page = pages.PAGES[name](asked)
             if name == "search" and "go" in asked.params:
                 found = pages.search.only_hit(page)
@@ -167,12 +169,12 @@ class Console:
         return _html(text, asked.words)
 
     def _chunks(
-        self, pool: Pool, request: Request, name: str, form: str
+        self, pool: ReaderPool, request: Request, name: str, form: str
     ) -> Generator[str]:
         """The text of a twin, as its rows are read."""
         params, words, visitor = params_of(request), words_for(request), who(request)
         with pool.reader() as reader:
-            asked = Asked(reader, params, words, visitor, form)
+            asked = PageRequest(reader, params, words, visitor, form)
             answer = pages.PAGES[name](asked).answer
             if form == "json":
                 yield from json_chunks(answer)

@@ -49,7 +49,7 @@ def words_for(request: Request) -> Words:
     return words_of(chosen(request.headers.get("accept-language", "")))
 
 
-class Envelope:
+class ResponseEnvelope:
     """Lets a request in or says why not, and puts the headers on every answer."""
 
     def __init__(self, inner: ASGIApp, gate: Gate, tell: Tell, bugs: BugFiles) -> None:

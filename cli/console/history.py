@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from seat_ledger.cli.console.request import PAGE, Asked, Pages
+from seat_ledger.cli.console.request import PAGE, PageRequest, Pages
 from seat_ledger.cli.output import charts
 from seat_ledger.lazy import lazy
 from seat_ledger.projections import holdings
@@ -21,7 +21,9 @@ class History:
     With `as_of` those that had begun by then; reversed ones where they are asked for.
     """
 
-    def __init__(self, asked: Asked, every: list[Row], as_of: datetime | None) -> None:
+    def __init__(
+        self, asked: PageRequest, every: list[Row], as_of: datetime | None
+    ) -> None:
         self.asked, self.every, self.as_of = asked, every, as_of
         begun = [row for row in every if not self._is_later(row)]
         self.wanted = [row for row in begun if self._is_wanted(row)]

@@ -49,7 +49,7 @@ class Page:
     identity: dict[str, str] = field(default_factory=dict)
 
 
-class Asked(Question):
+class PageRequest(Question):
     """A question from a browser, within what the visitor may see (R76)."""
 
     def __init__(

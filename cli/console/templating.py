@@ -13,7 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from seat_ledger.cli.console.i18n import LANGUAGES, Words
-from seat_ledger.cli.console.request import Asked, Page
+from seat_ledger.cli.console.request import Page, PageRequest
 from seat_ledger.cli.output.render import harmless_in_page, to_json
 from seat_ledger.domain.calendar import ZoneHistory
 from seat_ledger.domain.values import iso
@@ -49,7 +49,7 @@ class Sheet:
         self.templates.filters["as_json"] = to_json
         self.templates.filters["as_given"] = escape
 
-    def page(self, asked: Asked, page: Page, path: str) -> str:
+    def page(self, asked: PageRequest, page: Page, path: str) -> str:
         """A page, filled in."""
         context = page.fill()
         pinned = {form: _pinned(asked, page, form) for form in ("", "json", "csv")}
@@ -96,7 +96,7 @@ def _carried(error: LedgerError, params: Mapping[str, str]) -> dict[str, str]:
     return kept
 
 
-def _pinned(asked: Asked, page: Page, form: str) -> str:
+def _pinned(asked: PageRequest, page: Page, form: str) -> str:
     """The address of the very answer; a twin is whole, a page begins where it does."""
     said = {**page.identity, **asked.kept}
     if not form:
@@ -125,7 +125,7 @@ def _languages(
 class _Moments:
     """Dates and times of the account, with the exact instant beside them."""
 
-    def __init__(self, asked: Asked) -> None:
+    def __init__(self, asked: PageRequest) -> None:
         self.asked = asked
 
     def __call__(self, value: datetime | date | None) -> Markup:

@@ -16,7 +16,7 @@ from typing import BinaryIO
 from seat_ledger.cli.inputs.files import input_file
 from seat_ledger.domain.values import shown
 from seat_ledger.errors import InvalidInput
-from seat_ledger.projections.billing.audit.lines import InvoiceLine, Written
+from seat_ledger.projections.billing.audit.lines import AuditedLine, Written
 
 REQUIRED = (
     "account",
@@ -48,7 +48,7 @@ class InvoiceFile:
     path: Path
     ignored: list[str] = field(default_factory=list)
 
-    def lines(self) -> Iterator[InvoiceLine]:
+    def lines(self) -> Iterator[AuditedLine]:
         """Every line. Raises InvalidInput, naming the line and what was expected."""
         with input_file(self.path, "name a CSV file of invoice lines") as file:
             yield from _Lines(self, file).read()
@@ -66,7 +66,7 @@ class _Lines:
         where = f"{self.of.path.name}:{line or self.number}"
         return InvalidInput(f"{where}: {told}", try_=expected, line=line or self.number)
 
-    def read(self) -> Iterator[InvoiceLine]:
+    def read(self) -> Iterator[AuditedLine]:
         """The header, then every line that is not empty."""
         first = self._first()
         delimiter, header = self._header(first)
@@ -166,7 +166,7 @@ class _Lines:
 
     def _line(
         self, began: int, cells: list[str], header: list[str], places: dict[str, int]
-    ) -> InvoiceLine:
+    ) -> AuditedLine:
         if len(cells) != len(header):
             raise self.refused(
                 f"the line has {len(cells)} cells, the first line {len(header)}.",
@@ -193,7 +193,7 @@ class _Lines:
             for name in ("quantity", "unit_price", "amount")
         )
         try:
-            return InvoiceLine.checked(began, named, quantity, price, amount)
+            return AuditedLine.checked(began, named, quantity, price, amount)
         except InvalidInput as error:
             raise self.refused(
                 error.message, error.try_ or "correct the cell", began

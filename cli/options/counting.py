@@ -158,7 +158,7 @@ def rules(mode: str | None, granularity: str | None) -> Any:
 
 def wanted(given: dict[str, Any]) -> Any:
     """Which periods the options name. Raises UsageError."""
-    from seat_ledger.projections.billing import Wanted  # noqa: PLC0415
+    from seat_ledger.projections.billing import CountsQuery  # noqa: PLC0415
 
     window = None
     if given["from_"] or given["until"]:
@@ -167,7 +167,7 @@ def wanted(given: dict[str, Any]) -> Any:
         window = (times.day(given["from_"]), times.day(given["until"]))
     if sum(map(bool, (window, given["period"], given["term"]))) > 1:
         raise click.UsageError("Use one of --period, --from/--until and --term.")
-    return Wanted(given["period"], window, given["term"])
+    return CountsQuery(given["period"], window, given["term"])
 
 
 def priced(given: dict[str, Any]) -> Any:

@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
-from seat_ledger.cli.options import session as shared
+from seat_ledger.cli.options.session import (
+    Session,
+    default_actor,
+    option_database,
+    option_format,
+)
 from seat_ledger.cli.output import times
 from seat_ledger.cli.output.csv_headers import RECORDED
 from seat_ledger.cli.output.render import Answer, emit
@@ -48,8 +53,8 @@ def writing(op: str) -> Callable[[F], F]:
 def options_of_writing(call: Any) -> Any:
     """The options of every writing command."""
     options = [
-        shared.option_database,
-        shared.option_format,
+        option_database,
+        option_format,
         click.option(
             "--effective-at",
             metavar="T",
@@ -88,13 +93,13 @@ def record(
 
     `describe` says what was recorded in other words than :func:`told`.
     """
-    session = click.get_current_context().find_object(shared.Session)
+    session = click.get_current_context().find_object(Session)
     assert session is not None
     with session.ledger() as ledger:
         result = ledger.execute(
             command,
             dry_run=dry_run,
-            default_actor=shared.default_actor(),
+            default_actor=default_actor(),
             compute_invoice=compute_invoice,
         )
         zones = clock_of(ledger, command["account"], result)
@@ -118,7 +123,7 @@ def told(
     command: dict[str, Any], result: Result, dry_run: bool, zones: ZoneHistory
 ) -> Answer:
     """What was recorded, as an answer on the account's clock."""
-    actor = command.get("actor") or shared.default_actor()
+    actor = command.get("actor") or default_actor()
     rows = [_row(e, command["account"], actor) for e in (*result.due, *result.events)]
     return Answer(
         rows,

@@ -61,7 +61,7 @@ class _Look(NamedTuple):
         )
 
 
-class Span(NamedTuple):
+class ChartSpan(NamedTuple):
     """One interval on a lane; an open end is None."""
 
     starts: datetime
@@ -71,11 +71,11 @@ class Span(NamedTuple):
     kind: str = ""
 
 
-class Lane(NamedTuple):
+class ChartLane(NamedTuple):
     """One line of a timeline, and what lies on it."""
 
     name: str
-    spans: Sequence[Span]
+    spans: Sequence[ChartSpan]
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ def step_chart(series: Sequence[Series], frame: Frame, height: int = 220) -> str
     return _svg(frame, height, [*parts, *_mark(frame, base)])
 
 
-def span_chart(lanes: Sequence[Lane], frame: Frame) -> str:
+def span_chart(lanes: Sequence[ChartLane], frame: Frame) -> str:
     """A timeline: a lane a line, and on it bars with texts and links."""
     base = _TOP + _LANE * max(len(lanes), 1)
     parts = list(_grid(frame, base, ()))
@@ -144,7 +144,7 @@ def span_chart(lanes: Sequence[Lane], frame: Frame) -> str:
     return _svg(frame, base + _FOOT, [*parts, *_mark(frame, base)], role)
 
 
-def _lane(lane: Lane, frame: Frame, top: int) -> Iterator[str]:
+def _lane(lane: ChartLane, frame: Frame, top: int) -> Iterator[str]:
     if lane.name:
         yield _text(_LEFT - 4, top + 17, lane.name, "end")
     beside = list(_beside(lane, frame, top))
@@ -169,14 +169,14 @@ def _lane(lane: Lane, frame: Frame, top: int) -> Iterator[str]:
             yield f"<g>{told}</g>"
 
 
-def _extent(span: Span, frame: Frame) -> tuple[float, float]:
+def _extent(span: ChartSpan, frame: Frame) -> tuple[float, float]:
     """Where a bar begins, and how wide it is."""
     starts = frame.x(span.starts)
     ends = frame.x(frame.ends if span.ends is None else span.ends)
     return starts, max(ends - starts, 2)
 
 
-def _beside(lane: Lane, frame: Frame, top: int) -> Iterator[str]:
+def _beside(lane: ChartLane, frame: Frame, top: int) -> Iterator[str]:
     """The text of a lane's bars beside them, where none of them has room for it."""
     extents = [_extent(span, frame) for span in lane.spans]
     texts = {span.text for span in lane.spans}

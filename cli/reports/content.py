@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from seat_ledger.domain.calendar import ZoneHistory
 
 
-class Column(NamedTuple):
+class ReportColumn(NamedTuple):
     """A column: its title, and whether its cells are texts, numbers, dates, instants.
 
     A number may come as a decimal string; an instant is aware. What a page says in
@@ -27,11 +27,11 @@ class Table:
     """A small table with a title."""
 
     title: str
-    columns: Sequence[Column]
+    columns: Sequence[ReportColumn]
     rows: Sequence[Sequence[Any]]
 
 
-class Line(NamedTuple):
+class ReportLine(NamedTuple):
     """A line of the report: its cells, its tone, and what it opens into.
 
     `tone` is "" for what is in order, and `remark` says then what is not. `source` is
@@ -89,10 +89,10 @@ class Content:
     sentence: str
     facts: Sequence[tuple[str, str]]
     summary: Sequence[Table]
-    columns: Sequence[Column]
-    lines: Callable[[], Iterator[Line]]
-    parts: Sequence[Column]
-    opened: Callable[[Sequence[Line]], list[list[Sequence[Any]]]]
+    columns: Sequence[ReportColumn]
+    lines: Callable[[], Iterator[ReportLine]]
+    parts: Sequence[ReportColumn]
+    opened: Callable[[Sequence[ReportLine]], list[list[Sequence[Any]]]]
     pictured: Sequence[Pictured]
     known: tuple[int, datetime | None]
     named_by: Sequence[str]

@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 from seat_ledger.cli.output import times
-from seat_ledger.cli.reports.content import Column, Content, Line, Table
+from seat_ledger.cli.reports.content import Content, ReportColumn, ReportLine, Table
 from seat_ledger.cli.reports.of_audit import rules_told
 from seat_ledger.cli.reports.pictures import pictured
 from seat_ledger.domain.calendar import TZDATA_VERSION, BillingPeriod
@@ -20,36 +20,36 @@ from seat_ledger.projections.reader import AccountFacts, Knowledge, Reader
 
 Row = dict[str, Any]
 COLUMNS = (
-    Column("period", "date"),
-    Column("seat type"),
-    Column("days", "number"),
-    Column("opening", "number"),
-    Column("bought", "number"),
-    Column("retired", "number"),
-    Column("closing", "number"),
-    Column("quantity", "number"),
-    Column("peak held", "number"),
-    Column("idle seat days", "number"),
-    Column("unit price", "money"),
-    Column("amount", "money"),
-    Column("rule"),
-    Column("complete"),
-    Column("from", "instant", on_page=False),
-    Column("until", "instant", on_page=False),
-    Column("quantity exactly", on_page=False),
+    ReportColumn("period", "date"),
+    ReportColumn("seat type"),
+    ReportColumn("days", "number"),
+    ReportColumn("opening", "number"),
+    ReportColumn("bought", "number"),
+    ReportColumn("retired", "number"),
+    ReportColumn("closing", "number"),
+    ReportColumn("quantity", "number"),
+    ReportColumn("peak held", "number"),
+    ReportColumn("idle seat days", "number"),
+    ReportColumn("unit price", "money"),
+    ReportColumn("amount", "money"),
+    ReportColumn("rule"),
+    ReportColumn("complete"),
+    ReportColumn("from", "instant", on_page=False),
+    ReportColumn("until", "instant", on_page=False),
+    ReportColumn("quantity exactly", on_page=False),
 )
 PARTS = (
-    Column("seat"),
-    Column("user"),
-    Column("from", "instant"),
-    Column("until", "instant"),
-    Column("quantity", "number"),
-    Column("amount", "money"),
-    Column("opened by", "number"),
-    Column("closed by", "number"),
-    Column("by"),
-    Column("reason"),
-    Column("recorded", "instant"),
+    ReportColumn("seat"),
+    ReportColumn("user"),
+    ReportColumn("from", "instant"),
+    ReportColumn("until", "instant"),
+    ReportColumn("quantity", "number"),
+    ReportColumn("amount", "money"),
+    ReportColumn("opened by", "number"),
+    ReportColumn("closed by", "number"),
+    ReportColumn("by"),
+    ReportColumn("reason"),
+    ReportColumn("recorded", "instant"),
 )
 
 
@@ -62,26 +62,26 @@ class _Account:
         account: AccountFacts,
         known: Knowledge,
         now: datetime,
-        wanted: billing.Wanted,
+        wanted: billing.CountsQuery,
         how: billing.Priced,
     ) -> None:
         self.reader, self.account, self.known = reader, account, known
         self.wanted, self.how = wanted, how
         self.rows = billing.counts(reader, account, known, now, wanted, how).rows
 
-    def lines(self) -> Iterator[Line]:
+    def lines(self) -> Iterator[ReportLine]:
         """A line for each figure."""
         for row in self.rows:
-            yield Line(_cells(row), "", row)
+            yield ReportLine(_cells(row), "", row)
 
-    def opened(self, lines: Sequence[Line]) -> list[list[Sequence[Any]]]:
+    def opened(self, lines: Sequence[ReportLine]) -> list[list[Sequence[Any]]]:
         """The parts of some figures."""
         return [self._parts(line.source) for line in lines]
 
     def _parts(self, row: Row) -> list[Sequence[Any]]:
         rule = (row["mode"], row["granularity"])
         period = self._period(row)
-        asked = explain.Asked(
+        asked = explain.FigureQuery(
             period,
             row["seat_type"],
             rule,
@@ -119,7 +119,7 @@ def of_account(  # noqa: PLR0913, PLR0917  who asks, and what
     account: AccountFacts,
     known: Knowledge,
     now: datetime,
-    wanted: billing.Wanted,
+    wanted: billing.CountsQuery,
     how: billing.Priced,
 ) -> Content:
     """What the report of an account says."""
@@ -248,10 +248,10 @@ def _facts(
 def _totals(rows: list[Row], how: billing.Priced) -> list[Table]:
     """What each type comes to over the periods."""
     columns = (
-        Column("seat type"),
-        Column("periods", "number"),
-        Column("idle seat days", "number"),
-        Column("amount", "money"),
+        ReportColumn("seat type"),
+        ReportColumn("periods", "number"),
+        ReportColumn("idle seat days", "number"),
+        ReportColumn("amount", "money"),
     )
     rules = {(row["mode"], row["granularity"]) for row in rows}
     if len(rules) > 1:

@@ -8,7 +8,13 @@ from typing import Any
 
 from seat_ledger.cli.options.counting import rules_in_words
 from seat_ledger.cli.output.audit_words import CAUSES, sentence
-from seat_ledger.cli.reports.content import Column, Content, Line, Pictured, Table
+from seat_ledger.cli.reports.content import (
+    Content,
+    Pictured,
+    ReportColumn,
+    ReportLine,
+    Table,
+)
 from seat_ledger.cli.reports.pictures import pictured
 from seat_ledger.domain.calendar import TZDATA_VERSION
 from seat_ledger.domain.values import iso
@@ -19,32 +25,32 @@ from seat_ledger.projections.reader import Knowledge, Reader
 
 ACCOUNTS_PICTURED = 12
 COLUMNS = (
-    Column("line", "number"),
-    Column("invoice"),
-    Column("account"),
-    Column("period", "date"),
-    Column("seat type"),
-    Column("invoiced", "number"),
-    Column("ledger", "number"),
-    Column("ledger at issue", "number"),
-    Column("invoiced amount", "money"),
-    Column("ledger amount", "money"),
-    Column("difference", "money"),
-    Column("currency", on_page=False),
-    Column("verdict"),
-    Column("cause", on_page=False),
-    Column("rule", on_page=False),
-    Column("known at issue", "number", on_page=False),
+    ReportColumn("line", "number"),
+    ReportColumn("invoice"),
+    ReportColumn("account"),
+    ReportColumn("period", "date"),
+    ReportColumn("seat type"),
+    ReportColumn("invoiced", "number"),
+    ReportColumn("ledger", "number"),
+    ReportColumn("ledger at issue", "number"),
+    ReportColumn("invoiced amount", "money"),
+    ReportColumn("ledger amount", "money"),
+    ReportColumn("difference", "money"),
+    ReportColumn("currency", on_page=False),
+    ReportColumn("verdict"),
+    ReportColumn("cause", on_page=False),
+    ReportColumn("rule", on_page=False),
+    ReportColumn("known at issue", "number", on_page=False),
 )
 ENTRIES = (
-    Column("position", "number"),
-    Column("event"),
-    Column("effective", "instant"),
-    Column("recorded", "instant"),
-    Column("seat"),
-    Column("user"),
-    Column("by"),
-    Column("reason"),
+    ReportColumn("position", "number"),
+    ReportColumn("event"),
+    ReportColumn("effective", "instant"),
+    ReportColumn("recorded", "instant"),
+    ReportColumn("seat"),
+    ReportColumn("user"),
+    ReportColumn("by"),
+    ReportColumn("reason"),
 )
 
 
@@ -120,21 +126,25 @@ def rules_told(rules: Iterable[tuple[str, str | None]]) -> str:
 
 def _verdicts(found: Summary) -> Table:
     rows = list(found.verdicts.items())
-    return Table("Verdicts", (Column("verdict"), Column("lines", "number")), rows)
+    return Table(
+        "Verdicts", (ReportColumn("verdict"), ReportColumn("lines", "number")), rows
+    )
 
 
 def _causes(found: Summary) -> Table:
     rows = [(CAUSES[cause], count) for cause, count in found.causes.items()]
-    return Table("Causes", (Column("cause"), Column("lines", "number")), rows)
+    return Table(
+        "Causes", (ReportColumn("cause"), ReportColumn("lines", "number")), rows
+    )
 
 
 def _totals(found: Summary) -> Table:
     columns = (
-        Column("currency"),
-        Column("invoiced", "money"),
-        Column("by the ledger", "money"),
-        Column("difference", "money"),
-        Column("rows not priced", "number"),
+        ReportColumn("currency"),
+        ReportColumn("invoiced", "money"),
+        ReportColumn("by the ledger", "money"),
+        ReportColumn("difference", "money"),
+        ReportColumn("rows not priced", "number"),
     )
     rows = [
         (
@@ -149,7 +159,7 @@ def _totals(found: Summary) -> Table:
     return Table("Amounts", columns, rows)
 
 
-def _line(row: dict[str, Any]) -> Line:
+def _line(row: dict[str, Any]) -> ReportLine:
     rule = row["mode"] + (f" by {row['granularity']}" if row["granularity"] else "")
     then = row["ledger_quantity_at_issue"]
     if row["cause"] == "not_known_at_issue":
@@ -173,17 +183,17 @@ def _line(row: dict[str, Any]) -> Line:
         row["issued_position"],
     )
     if row["verdict"] == "match":
-        return Line(cells, "", row)
+        return ReportLine(cells, "", row)
     told = CAUSES[row["cause"]]
     remark = (
         f"{told[0].upper()}{told[1:]} (issued at position {row['issued_position']}, "
         f"counted {rule})."
     )
-    return Line(cells, row["verdict"], row, remark)
+    return ReportLine(cells, row["verdict"], row, remark)
 
 
 def _entries(
-    reader: Reader, lines: Sequence[Line], known: Knowledge
+    reader: Reader, lines: Sequence[ReportLine], known: Knowledge
 ) -> list[list[Sequence[Any]]]:
     positions = {position for line in lines for position in line.source["events"]}
     told = journal.entries(reader, positions, known)

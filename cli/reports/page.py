@@ -10,7 +10,7 @@ from typing import IO, Any
 
 from seat_ledger.cli.output import times
 from seat_ledger.cli.output.render import harmless_in_page
-from seat_ledger.cli.reports.content import Content, Line, Pictured
+from seat_ledger.cli.reports.content import Content, Pictured, ReportLine
 from seat_ledger.domain.calendar import ZoneHistory
 
 LINES = 2_000
@@ -59,14 +59,14 @@ class _Shown:
         }
         self.left_out = 0
 
-    def lines(self) -> Iterator[tuple[Line, list[Any], int]]:
+    def lines(self) -> Iterator[tuple[ReportLine, list[Any], int]]:
         """Each line with its parts, and how many of those are left out."""
         lines = self._some()
         while group := list(islice(lines, _AT_ONCE)):
             for line, parts in zip(group, self.content.opened(group), strict=True):
                 yield line, parts[:PARTS], max(0, len(parts) - PARTS)
 
-    def _some(self) -> Iterator[Line]:
+    def _some(self) -> Iterator[ReportLine]:
         """All lines where they fit; else what was found, and then the first others."""
         total = sum(1 for _ in self.content.lines())
         self.left_out = max(0, total - LINES)
@@ -80,7 +80,7 @@ class _Shown:
             yield line
         yield from islice((one for one in self.content.lines() if not one.tone), room)
 
-    def zones_of(self, line: Line) -> ZoneHistory:
+    def zones_of(self, line: ReportLine) -> ZoneHistory:
         """The zones of a line's account."""
         return self.zones.get(line.source["account"], _UTC)
 

@@ -41,7 +41,7 @@ def pictured(
     ends: datetime,
 ) -> Pictured:
     """An account's charts over a span of time, a pair for each type."""
-    span = intervals.Span(account.no, list(seat_types()), starts, ends)
+    span = intervals.CountedSpan(account.no, list(seat_types()), starts, ends)
     lives = intervals.lives(reader, span, known)
     held = intervals.holdings(reader, span, known)
     people = reader.people(one.user_no for one in held if one.user_no is not None)
@@ -115,16 +115,18 @@ def _steps(points: Sequence[tuple[datetime, int, int]], frame: charts.Frame) -> 
 def _holders(
     account: AccountFacts,
     seat_type: str,
-    lives: Sequence[intervals.Interval],
+    lives: Sequence[intervals.CountedInterval],
     held: Sequence[Holding],
     frame: charts.Frame,
 ) -> str:
     """A lane for each seat: pale while it is under contract, dark while it is held."""
-    spans: dict[int, list[charts.Span]] = {}
+    spans: dict[int, list[charts.ChartSpan]] = {}
     for life in lives:
         lane = spans.setdefault(life.number, [])
         ends = None if life.ends >= frame.ends else life.ends
-        lane.append(charts.Span(max(life.starts, frame.starts), ends, "", "", "idle"))
+        lane.append(
+            charts.ChartSpan(max(life.starts, frame.starts), ends, "", "", "idle")
+        )
     for one in held:
         ends = None if one.ends is None or one.ends >= frame.ends else one.ends
         told = (
@@ -133,8 +135,8 @@ def _holders(
         )
         number = int(one.seat.partition("#")[2])
         starts = max(one.starts, frame.starts)
-        spans.setdefault(number, []).append(charts.Span(starts, ends, told))
-    lanes = [charts.Lane(f"#{number}", spans[number]) for number in sorted(spans)]
+        spans.setdefault(number, []).append(charts.ChartSpan(starts, ends, told))
+    lanes = [charts.ChartLane(f"#{number}", spans[number]) for number in sorted(spans)]
     words = (
         f"{account.key}, {seat_type}: who held which seat",
         f"{len(lanes)} seats, {len(held)} holdings; each is listed below.",

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from seat_ledger.cli.output.render import starts_as_formula
-from seat_ledger.cli.reports.content import Column, Content
+from seat_ledger.cli.reports.content import Content, ReportColumn
 from seat_ledger.domain.values import iso
 
 _ROWS = 1_000_000
@@ -29,14 +29,14 @@ _FORMATS = {
     "instant": {"num_format": "yyyy-mm-dd hh:mm:ss"},
 }
 _HOLDERS = (
-    Column("account"),
-    Column("seat"),
-    Column("user"),
-    Column("name"),
-    Column("held from", "instant"),
-    Column("held until", "instant"),
-    Column("assigned by entry", "number"),
-    Column("unassigned by entry", "number"),
+    ReportColumn("account"),
+    ReportColumn("seat"),
+    ReportColumn("user"),
+    ReportColumn("name"),
+    ReportColumn("held from", "instant"),
+    ReportColumn("held until", "instant"),
+    ReportColumn("assigned by entry", "number"),
+    ReportColumn("unassigned by entry", "number"),
 )
 
 
@@ -59,7 +59,7 @@ def write_workbook(content: Content, path: Path, provenance: Iterable[Any]) -> N
         places = [titles.index(title) for title in content.named_by]
         columns = (*(content.columns[place] for place in places), *content.parts)
         sheets.table("Events", columns, _parts(content, places))
-        columns = (Column("what"), Column("value"))
+        columns = (ReportColumn("what"), ReportColumn("value"))
         sheets.table("Provenance", columns, provenance)
 
 
@@ -69,7 +69,7 @@ def _cover(sheets: _Sheets, content: Content) -> None:
     if content.left_out:
         rows.append(("Note", content.left_out))
     rows.append(("Times", "UTC; intervals exclude their end"))
-    sheets.table("Cover", (Column("Seat Ledger report"), Column("")), rows)
+    sheets.table("Cover", (ReportColumn("Seat Ledger report"), ReportColumn("")), rows)
 
 
 def _holdings(content: Content) -> Iterator[Sequence[Any]]:
@@ -101,7 +101,7 @@ class _Sheets:
         self.places: dict[str, tuple[Any, int]] = {}
 
     def table(
-        self, name: str, columns: Sequence[Column], rows: Iterable[Sequence[Any]]
+        self, name: str, columns: Sequence[ReportColumn], rows: Iterable[Sequence[Any]]
     ) -> None:
         """A sheet with a frozen header; what does not fit goes on to another."""
         rest = iter(rows)
@@ -130,7 +130,7 @@ class _Sheets:
         self,
         name: str,
         title: str,
-        columns: Sequence[Column],
+        columns: Sequence[ReportColumn],
         rows: Sequence[Sequence[Any]],
     ) -> None:
         """A table below the others of a sheet."""
@@ -148,7 +148,7 @@ class _Sheets:
             self._row(sheet, n, columns, cells)
         self.places[name] = (sheet, at + len(rows) + 4)
 
-    def _header(self, sheet: Any, row: int, columns: Sequence[Column]) -> None:
+    def _header(self, sheet: Any, row: int, columns: Sequence[ReportColumn]) -> None:
         titles = []
         for column in columns:
             if column.kind == "instant":
@@ -159,7 +159,11 @@ class _Sheets:
             sheet.write_string(row, n, title, self.head)
 
     def _row(
-        self, sheet: Any, row: int, columns: Sequence[Column], cells: Sequence[Any]
+        self,
+        sheet: Any,
+        row: int,
+        columns: Sequence[ReportColumn],
+        cells: Sequence[Any],
     ) -> None:
         """A row; beside an instant its text, since a date holds no microseconds."""
         n = 0
@@ -196,7 +200,7 @@ class _Sheets:
             sheet.write_string(row, n, text, self.quoted)
 
 
-def _width(columns: Sequence[Column]) -> int:
+def _width(columns: Sequence[ReportColumn]) -> int:
     """How many columns of a sheet they take."""
     return len(columns) + sum(column.kind == "instant" for column in columns)
 

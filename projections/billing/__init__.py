@@ -31,7 +31,7 @@ _MONTH = re.compile(r"\d{4}-\d{2}", re.ASCII)
 
 
 @dataclass(frozen=True)
-class Wanted:
+class CountsQuery:
     """Which periods are asked for: a label, a window of dates, a term, or all begun."""
 
     label: str | None = None
@@ -39,17 +39,17 @@ class Wanted:
     term: bool = False
 
 
-class Answer(NamedTuple):
+class Counts(NamedTuple):
     """The rows of a question, and whether a renewal is due (R38)."""
 
     rows: list[Row]
     renewal_due: bool
 
 
-def periods(account: AccountFacts, known: Knowledge, now: datetime) -> Answer:
+def periods(account: AccountFacts, known: Knowledge, now: datetime) -> Counts:
     """Every billing period of the account that has begun and exists (R38)."""
     if not account.known:
-        return Answer([], renewal_due=False)
+        return Counts([], renewal_due=False)
     upto = known.moment(now)
     rows = [
         {
@@ -62,11 +62,11 @@ def periods(account: AccountFacts, known: Knowledge, now: datetime) -> Answer:
         }
         for period in existing(account, upto)
     ]
-    return Answer(rows, account.renewal_due(upto))
+    return Counts(rows, account.renewal_due(upto))
 
 
 def settled(
-    account: AccountFacts, known: Knowledge, now: datetime, wanted: Wanted
+    account: AccountFacts, known: Knowledge, now: datetime, wanted: CountsQuery
 ) -> datetime:
     """The instant from which on an answer about periods is what it is now.
 
@@ -94,9 +94,9 @@ def counts(  # noqa: PLR0913, PLR0917  who asks, and what
     account: AccountFacts | None,
     known: Knowledge,
     now: datetime,
-    wanted: Wanted,
+    wanted: CountsQuery,
     how: Priced,
-) -> Answer:
+) -> Counts:
     """Billable seats, a row per account, period, seat type and rule.
 
     Of one account, or of every account, where those without such a period are passed
@@ -115,7 +115,7 @@ def counts(  # noqa: PLR0913, PLR0917  who asks, and what
         for one in known_accounts:
             _price_periods(reader, one, known, wanted.window, how, rows)
     due = any(one.renewal_due(upto) for one in known_accounts)
-    return Answer(rows, due)
+    return Counts(rows, due)
 
 
 def _price_periods(  # noqa: PLR0913, PLR0917  whose window, how, and the rows
@@ -140,7 +140,7 @@ def _figures(  # noqa: PLR0913, PLR0917  what is asked of, and how far
     reader: Reader,
     accounts: list[AccountFacts],
     known: Knowledge,
-    wanted: Wanted,
+    wanted: CountsQuery,
     upto: datetime,
     one: AccountFacts | None,
 ) -> Iterator[Row]:
@@ -177,7 +177,7 @@ def _figures(  # noqa: PLR0913, PLR0917  what is asked of, and how far
 
 
 def wanted_periods(
-    account: AccountFacts, wanted: Wanted, upto: datetime, *, lenient: bool
+    account: AccountFacts, wanted: CountsQuery, upto: datetime, *, lenient: bool
 ) -> list[PeriodRow]:
     """The periods asked for, of one account; a window is one without a label."""
     if wanted.window is not None:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from seat_ledger.domain.calendar import BillingPeriod
 from seat_ledger.lazy import lazy
-from seat_ledger.projections.billing.intervals import Interval
+from seat_ledger.projections.billing.intervals import CountedInterval
 
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -29,7 +29,7 @@ class Part(NamedTuple):
     looks at one. `dates` is the number of local dates that it adds.
     """
 
-    interval: Interval
+    interval: CountedInterval
     starts: datetime
     ends: datetime
     quantity: Fraction
@@ -69,13 +69,13 @@ class Days:
         whole = self.ends_at - self.starts_at
         return Fraction(elapsed // _MICROSECOND, whole // _MICROSECOND)
 
-    def clipped(self, one: Interval) -> tuple[datetime, datetime]:
+    def clipped(self, one: CountedInterval) -> tuple[datetime, datetime]:
         """The part of an interval that lies within the period."""
         return max(one.starts, self.starts_at), min(one.ends, self.ends_at)
 
 
 def highest(
-    held: Iterable[Interval], starts: datetime, ends: datetime
+    held: Iterable[CountedInterval], starts: datetime, ends: datetime
 ) -> tuple[datetime, int]:
     """The earliest instant of a time at which most are held at once, and how many."""
     steps: Counter[datetime] = Counter()
@@ -91,7 +91,7 @@ def highest(
     return at, top
 
 
-def contracted_days(lives: list[Interval], days: Days) -> Iterator[Part]:
+def contracted_days(lives: list[CountedInterval], days: Days) -> Iterator[Part]:
     """Each seat by the dates on which it is under contract at any instant."""
     for life in lives:
         starts, ends = days.clipped(life)
@@ -99,14 +99,14 @@ def contracted_days(lives: list[Interval], days: Days) -> Iterator[Part]:
         yield Part(life, starts, ends, Fraction(dates, len(days)), dates=dates)
 
 
-def elapsed(intervals: list[Interval], days: Days) -> Iterator[Part]:
+def elapsed(intervals: list[CountedInterval], days: Days) -> Iterator[Part]:
     """Each interval by its time within the period."""
     for one in intervals:
         starts, ends = days.clipped(one)
         yield Part(one, starts, ends, days.share(ends - starts))
 
 
-def peak(held: list[Interval], days: Days) -> Iterator[Part]:
+def peak(held: list[CountedInterval], days: Days) -> Iterator[Part]:
     """Who held seats when most were held at once."""
     at, _ = highest(held, days.starts_at, days.ends_at)
     for one in held:
@@ -114,7 +114,7 @@ def peak(held: list[Interval], days: Days) -> Iterator[Part]:
             yield Part(one, *days.clipped(one), Fraction(1), at=at)
 
 
-def snapshot_end(held: list[Interval], days: Days) -> Iterator[Part]:
+def snapshot_end(held: list[CountedInterval], days: Days) -> Iterator[Part]:
     """Who held seats just before the end."""
     for one in held:
         if one.ends >= days.ends_at:
@@ -122,7 +122,7 @@ def snapshot_end(held: list[Interval], days: Days) -> Iterator[Part]:
 
 
 def rises(
-    held: list[Interval], days: Days, remaining: Callable[[datetime], Fraction]
+    held: list[CountedInterval], days: Days, remaining: Callable[[datetime], Fraction]
 ) -> Iterator[Part]:
     """Who held seats at the start, and each rise above the highest number so far.
 
@@ -131,7 +131,7 @@ def rises(
     """
     ended = {(one.number, one.ends) for one in held}
     steps: Counter[datetime] = Counter()
-    begun: dict[datetime, list[Interval]] = {}
+    begun: dict[datetime, list[CountedInterval]] = {}
     for one in held:
         at = max(one.starts, days.starts_at)
         begun.setdefault(at, []).append(one)
@@ -150,19 +150,19 @@ def rises(
             top = now
 
 
-def rises_by_day(held: list[Interval], days: Days) -> Iterator[Part]:
+def rises_by_day(held: list[CountedInterval], days: Days) -> Iterator[Part]:
     """Rises count from their date on."""
     return rises(held, days, lambda at: Fraction(len(days) - days.of(at), len(days)))
 
 
-def rises_by_second(held: list[Interval], days: Days) -> Iterator[Part]:
+def rises_by_second(held: list[CountedInterval], days: Days) -> Iterator[Part]:
     """Rises count from their instant on."""
     return rises(held, days, lambda at: days.share(days.ends_at - at))
 
 
-def day_peak(held: list[Interval], days: Days) -> Iterator[Part]:
+def day_peak(held: list[CountedInterval], days: Days) -> Iterator[Part]:
     """For each local date, who held seats when most were held at once on it."""
-    on_day: list[list[Interval]] = [[] for _ in days.spans]
+    on_day: list[list[CountedInterval]] = [[] for _ in days.spans]
     for one in held:
         for day in days.touched(*days.clipped(one)):
             on_day[day].append(one)
@@ -175,7 +175,7 @@ def day_peak(held: list[Interval], days: Days) -> Iterator[Part]:
                 yield Part(one, *clipped, share, at=at, on=days.dates[day], dates=1)
 
 
-def day_touch(held: list[Interval], days: Days) -> Iterator[Part]:
+def day_touch(held: list[CountedInterval], days: Days) -> Iterator[Part]:
     """Each holding by the dates that its user does not touch with an earlier one."""
     seen: dict[int | None, set[int]] = {}
     for one in sorted(held, key=lambda one: (one.starts, one.number)):
@@ -187,7 +187,7 @@ def day_touch(held: list[Interval], days: Days) -> Iterator[Part]:
         yield Part(one, starts, ends, share, dates=len(new))
 
 
-def distinct(held: list[Interval], days: Days) -> Iterator[Part]:
+def distinct(held: list[CountedInterval], days: Days) -> Iterator[Part]:
     """Each user once, by the first holding; further ones add nothing."""
     seen: set[int | None] = set()
     for one in sorted(held, key=lambda one: (one.starts, one.number)):
@@ -196,7 +196,7 @@ def distinct(held: list[Interval], days: Days) -> Iterator[Part]:
         yield Part(one, *days.clipped(one), quantity)
 
 
-Rule = Callable[[list[Interval], Days], Iterator[Part]]
+Rule = Callable[[list[CountedInterval], Days], Iterator[Part]]
 _RULES: dict[tuple[str, str | None], Rule] = {
     ("contracted", "day"): contracted_days,
     ("contracted", "second"): elapsed,
@@ -212,7 +212,9 @@ _RULES: dict[tuple[str, str | None], Rule] = {
 
 
 def parts_of(
-    intervals: Sequence[Interval], period: BillingPeriod, rule: tuple[str, str | None]
+    intervals: Sequence[CountedInterval],
+    period: BillingPeriod,
+    rule: tuple[str, str | None],
 ) -> list[Part]:
     """The parts of a figure; they add up to it exactly.
 

@@ -8,11 +8,11 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from seat_ledger.domain.money import exactly, plain, rounded
-from seat_ledger.projections.billing import Priced, Wanted, wanted_periods, window
+from seat_ledger.projections.billing import CountsQuery, Priced, wanted_periods, window
 from seat_ledger.projections.billing.figures import as_known, quantity
 from seat_ledger.projections.billing.intervals import (
-    Interval,
-    Span,
+    CountedInterval,
+    CountedSpan,
     changes,
     holdings,
     lives,
@@ -38,7 +38,7 @@ def compare(  # noqa: PLR0913, PLR0917  whose figures, which, and when
     key: str,
     between: tuple[Knowledge, Knowledge],
     upto: datetime,
-    wanted: Wanted,
+    wanted: CountsQuery,
     how: Priced,
 ) -> list[Row]:
     """The figures that differ, a row each; `upto` is the instant that both see.
@@ -68,7 +68,7 @@ def compare(  # noqa: PLR0913, PLR0917  whose figures, which, and when
 
 
 def _side(
-    reader: Reader, key: str, known: Knowledge, upto: datetime, wanted: Wanted
+    reader: Reader, key: str, known: Knowledge, upto: datetime, wanted: CountsQuery
 ) -> Side:
     account = reader.account(key, known)
     if not account.known:
@@ -151,10 +151,10 @@ def _entries(  # noqa: PLR0913, PLR0917  between what, and of which figure
     find = lives if mode == "contracted" else holdings
     earliest = reach(reader, account_no, before.known, after.known) or period.starts
 
-    def seen(side: Side, row: PeriodRow | None) -> list[Interval]:
+    def seen(side: Side, row: PeriodRow | None) -> list[CountedInterval]:
         if row is None:
             return []
-        span = Span(account_no, [seat_type], min(row.starts, earliest), row.ends)
+        span = CountedSpan(account_no, [seat_type], min(row.starts, earliest), row.ends)
         return find(reader, span, side.known)
 
     found |= changes(

@@ -19,13 +19,18 @@ from seat_ledger.errors import IntegrityFailure
 from seat_ledger.projections.billing import Priced, figure_rows
 from seat_ledger.projections.billing.breakdown import Part, parts_of
 from seat_ledger.projections.billing.figures import as_known, kept, quantity
-from seat_ledger.projections.billing.intervals import Interval, Span, holdings, lives
+from seat_ledger.projections.billing.intervals import (
+    CountedInterval,
+    CountedSpan,
+    holdings,
+    lives,
+)
 from seat_ledger.projections.billing.prices import PriceFor, check_one_period
 from seat_ledger.projections.periods import row_of
 from seat_ledger.projections.reader import AccountFacts, Knowledge, Reader, Row
 
 
-class Asked(NamedTuple):
+class FigureQuery(NamedTuple):
     """Which figure: a period or window, a seat type, a rule, and what a seat costs.
 
     Without a rule the account's policy at the period's start applies (R50).
@@ -58,7 +63,7 @@ def explain(
     account: AccountFacts,
     known: Knowledge,
     upto: datetime,
-    asked: Asked,
+    asked: FigureQuery,
 ) -> Explanation:
     """Open one figure. Raises IntegrityFailure where the parts do not add up, and
     InvalidInput for a price that cannot be meant.
@@ -86,7 +91,7 @@ def explain(
 
 
 def _figures(
-    reader: Reader, account: AccountFacts, known: Knowledge, asked: Asked
+    reader: Reader, account: AccountFacts, known: Knowledge, asked: FigureQuery
 ) -> list[Row]:
     """The figures of the period: kept where they are, else counted as known."""
     period = asked.period
@@ -110,13 +115,13 @@ def opened(  # noqa: PLR0913, PLR0917  whose figure, and which
     rule: tuple[str, str | None],
 ) -> list[Part]:
     """The parts of a figure by a rule, as known."""
-    span = Span(account.no, [seat_type], period.starts, period.ends)
+    span = CountedSpan(account.no, [seat_type], period.starts, period.ends)
     find = lives if rule[0] == "contracted" else holdings
     return parts_of(find(reader, span, known), period, rule)
 
 
 def _check_sum(
-    account: AccountFacts, asked: Asked, parts: Sequence[Part], counted: Fraction
+    account: AccountFacts, asked: FigureQuery, parts: Sequence[Part], counted: Fraction
 ) -> None:
     total = sum((part.quantity for part in parts), Fraction(0))
     if total != counted:
@@ -127,7 +132,7 @@ def _check_sum(
         )
 
 
-def told(reader: Reader, parts: Sequence[Part], asked: Asked) -> list[Row]:
+def told(reader: Reader, parts: Sequence[Part], asked: FigureQuery) -> list[Row]:
     """Parts as rows, with people, entries and amounts."""
     people = reader.people(
         part.interval.user_no for part in parts if part.interval.user_no is not None
@@ -182,7 +187,7 @@ def _row(
     }
 
 
-def _end(one: Interval) -> datetime | None:
+def _end(one: CountedInterval) -> datetime | None:
     return None if one.ends == FOREVER else one.ends
 
 

@@ -10,7 +10,12 @@ from typing import NamedTuple
 from seat_ledger.domain.calendar import BillingPeriod, local_date
 from seat_ledger.domain.values import FOREVER, seat_types
 from seat_ledger.projections.billing.breakdown import Days
-from seat_ledger.projections.billing.intervals import Interval, Span, holdings, lives
+from seat_ledger.projections.billing.intervals import (
+    CountedInterval,
+    CountedSpan,
+    holdings,
+    lives,
+)
 from seat_ledger.projections.reader import AccountFacts, Knowledge, Reader, Row
 
 _BEGINNING = datetime.min.replace(tzinfo=UTC)
@@ -23,11 +28,11 @@ class Stretch(NamedTuple):
     ends; both None at the ends of the seat's own life.
     """
 
-    life: Interval
+    life: CountedInterval
     starts: datetime
     ends: datetime
-    freed: Interval | None
-    taken: Interval | None
+    freed: CountedInterval | None
+    taken: CountedInterval | None
 
 
 def idle_within(
@@ -77,13 +82,13 @@ def _stretches(
     account: AccountFacts,
     within: tuple[datetime, datetime],
     known: Knowledge,
-) -> Iterator[tuple[Stretch, list[Interval]]]:
+) -> Iterator[tuple[Stretch, list[CountedInterval]]]:
     """Each idle stretch that shares time with `within`, and its seat's holdings.
 
     Who held the seat before, and who takes it after, may lie far outside: all that
     was ever held is looked at, whatever the time that is asked about.
     """
-    ever = Span(account.no, seat_types(), _BEGINNING, FOREVER)
+    ever = CountedSpan(account.no, seat_types(), _BEGINNING, FOREVER)
     by_seat = {
         seat: [one for one in held if not one.is_empty]
         for seat, held in groupby(holdings(reader, ever, known), lambda one: one.seat)
@@ -95,9 +100,11 @@ def _stretches(
                 yield stretch, held
 
 
-def _between(life: Interval, held: Sequence[Interval]) -> Iterator[Stretch]:
+def _between(
+    life: CountedInterval, held: Sequence[CountedInterval]
+) -> Iterator[Stretch]:
     """The times of a life between its holdings, which come in order."""
-    before: Interval | None = None
+    before: CountedInterval | None = None
     for one in held:
         starts = before.ends if before else life.starts
         if starts < one.starts:
@@ -121,7 +128,7 @@ def _told(
         for entry in (one.opened, one.closed)
     )
 
-    def user(one: Interval | None) -> object:
+    def user(one: CountedInterval | None) -> object:
         return people[one.user_no]["user"] if one and one.user_no else None
 
     return [

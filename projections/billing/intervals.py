@@ -14,7 +14,7 @@ from seat_ledger.domain.values import FOREVER
 from seat_ledger.projections.reader import Knowledge, Reader, Row, utc
 
 
-class Interval(NamedTuple):
+class CountedInterval(NamedTuple):
     """A seat under contract (`user_no` None) or held: ``[starts, ends)``.
 
     `opened` and `closed` are the positions of the entries that begin and end it; an
@@ -44,7 +44,7 @@ class Interval(NamedTuple):
         return max(self.starts, starts) < min(self.ends, ends)
 
 
-class Span(NamedTuple):
+class CountedSpan(NamedTuple):
     """Which intervals are asked for: of an account and some types, in some time."""
 
     account_no: int
@@ -53,11 +53,11 @@ class Span(NamedTuple):
     ends: datetime
 
 
-def lives(reader: Reader, span: Span, known: Knowledge) -> list[Interval]:
+def lives(reader: Reader, span: CountedSpan, known: Knowledge) -> list[CountedInterval]:
     """When seats are under contract, by type and number."""
     rows = reader.ask("holdings", "lives_within", known, **_given(span))
     return [
-        Interval(
+        CountedInterval(
             row["seat_type"],
             row["number"],
             None,
@@ -70,11 +70,13 @@ def lives(reader: Reader, span: Span, known: Knowledge) -> list[Interval]:
     ]
 
 
-def holdings(reader: Reader, span: Span, known: Knowledge) -> list[Interval]:
+def holdings(
+    reader: Reader, span: CountedSpan, known: Knowledge
+) -> list[CountedInterval]:
     """When seats are held, by type, number and time; empty holdings included."""
     rows = reader.ask("holdings", "within", known, **_given(span))
     return [
-        Interval(
+        CountedInterval(
             row["seat_type"],
             row["number"],
             row["user_no"],
@@ -87,7 +89,7 @@ def holdings(reader: Reader, span: Span, known: Knowledge) -> list[Interval]:
     ]
 
 
-def _given(span: Span) -> Row:
+def _given(span: CountedSpan) -> Row:
     return {**span._asdict(), "seat_types": list(map(str, span.seat_types))}
 
 
@@ -130,8 +132,8 @@ def reach(
 
 
 def changes(
-    before: Iterable[Interval],
-    after: Iterable[Interval],
+    before: Iterable[CountedInterval],
+    after: Iterable[CountedInterval],
     between: Sequence[Reversal],
     within: tuple[datetime, datetime],
     since: int,
@@ -154,11 +156,13 @@ def changes(
     }
 
 
-def _shows(one: Interval, within: tuple[datetime, datetime]) -> bool:
+def _shows(one: CountedInterval, within: tuple[datetime, datetime]) -> bool:
     return one.starts < within[1] and one.ends > within[0]
 
 
-def _inside(one: Interval, within: tuple[datetime, datetime]) -> tuple[object, ...]:
+def _inside(
+    one: CountedInterval, within: tuple[datetime, datetime]
+) -> tuple[object, ...]:
     """What of an interval can be seen inside a period."""
     starts, ends = within
     return (
@@ -172,7 +176,9 @@ def _inside(one: Interval, within: tuple[datetime, datetime]) -> tuple[object, .
     )
 
 
-def _entries(found: Iterable[Interval], differs: set[int], until: datetime) -> set[int]:
+def _entries(
+    found: Iterable[CountedInterval], differs: set[int], until: datetime
+) -> set[int]:
     """The entries of the intervals that differ, as far as they lie before an end."""
     entries: set[int] = set()
     for one in found:

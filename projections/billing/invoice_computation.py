@@ -21,9 +21,9 @@ from seat_ledger.domain.values import FOREVER, as_word, iso, seat_types
 from seat_ledger.errors import NotFound
 from seat_ledger.projections.billing.figures import as_known, quantity
 from seat_ledger.projections.billing.intervals import (
-    Interval,
+    CountedInterval,
+    CountedSpan,
     Reversal,
-    Span,
     changes,
     holdings,
     lives,
@@ -33,7 +33,7 @@ from seat_ledger.projections.billing.intervals import (
 from seat_ledger.projections.billing.invoices import (
     Balance,
     Issued,
-    Line,
+    IssuedLine,
     balances,
     figures_at,
     issued,
@@ -103,8 +103,8 @@ def reproduced(reader: Reader, one: Issued) -> Issued:
     )
 
 
-def _line(figure: Figure) -> Line:
-    return Line(
+def _line(figure: Figure) -> IssuedLine:
+    return IssuedLine(
         figure.kind,
         figure.period,
         figure.seat_type,
@@ -259,7 +259,7 @@ def touched(
         return
     ends = max(one.period.ends for one in reached)
     starts = min(earliest, reached[0].period.starts)
-    span = Span(account.no, seat_types(), starts, ends)
+    span = CountedSpan(account.no, seat_types(), starts, ends)
     was = [_by_type(find(reader, span, since)) for find in (lives, holdings)]
     now = [_by_type(find(reader, span, known)) for find in (lives, holdings)]
     between = reversals(reader, account.no, since, known)
@@ -269,10 +269,10 @@ def touched(
             yield Late(one, found)
 
 
-_ByType = dict[str, list[Interval]]
+_ByType = dict[str, list[CountedInterval]]
 
 
-def _by_type(found: Sequence[Interval]) -> _ByType:
+def _by_type(found: Sequence[CountedInterval]) -> _ByType:
     of_type: _ByType = {}
     for one in found:
         of_type.setdefault(one.seat_type, []).append(one)
@@ -316,7 +316,7 @@ def _digest(  # noqa: PLR0913, PLR0917  all that an invoice is computed from
     The request, the bounds, dates and rule, the cut-off, the intervals that lie in
     the period with their entries, and the digests of the invoices issued before.
     """
-    span = Span(account.no, seat_types(), basis.period.starts, basis.period.ends)
+    span = CountedSpan(account.no, seat_types(), basis.period.starts, basis.period.ends)
     inputs = {
         **request._asdict(),
         "unit_prices": dict(sorted(request.unit_prices.items())),

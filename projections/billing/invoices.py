@@ -17,7 +17,7 @@ from seat_ledger.projections.reader import AccountFacts, Knowledge, Reader, Row,
 from seat_ledger.store.wrapping import Secret
 
 
-class Line(NamedTuple):
+class IssuedLine(NamedTuple):
     """One line of an invoice: of its own period, or a correction of an earlier one.
 
     Price and amount are None only where a recomputation finds none.
@@ -51,7 +51,7 @@ class Issued(NamedTuple):
     cut_off: int
     tzdata: str
     digest: str
-    lines: tuple[Line, ...]
+    lines: tuple[IssuedLine, ...]
     corrections: tuple[Row, ...]
     tree_size: int | None = None
     tree_root: str | None = None
@@ -174,8 +174,8 @@ def _runs(dates: list[Row] | None) -> tuple[DateRun, ...] | None:
     )
 
 
-def _line(said: Row) -> Line:
-    return Line(
+def _line(said: Row) -> IssuedLine:
+    return IssuedLine(
         said["kind"],
         date.fromisoformat(said["period"]),
         said["seat_type"],

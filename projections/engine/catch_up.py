@@ -240,7 +240,7 @@ def _first_unpaired(connection: _Connection, number: int, upto: int) -> int | No
             decode(connection, after, upto, scope=scope)
         except UnreadableEvent:
             return None
-        touched = Touched(connection, after, upto)
+        touched = TouchedKeys(connection, after, upto)
         row = connection.execute(
             _REFRESH["unpaired"], {"known": upto, **touched.given()}
         ).fetchone()
@@ -344,7 +344,7 @@ def _whole(connection: _Connection, upto: int, head: int) -> int:
     return given["furthest"] if row is None else int(row[0]) - 1
 
 
-class Touched:
+class TouchedKeys:
     """What a batch of events touched, as arrays for the queries."""
 
     def __init__(
@@ -397,7 +397,7 @@ def refresh(
 
     Of one account, where it is named. Raises UnreadableEvent.
     """
-    touched = Touched(connection, after, upto, account_no)
+    touched = TouchedKeys(connection, after, upto, account_no)
     if touched.astray:
         reason = "what it reverses is not an entry of its account"
         raise unreadable(connection, min(touched.astray), reason, "journal")
@@ -459,7 +459,7 @@ def replace_periods(connection: _Connection, accounts: Iterable[AccountFacts]) -
     )
 
 
-def _refresh_figures(connection: _Connection, touched: Touched) -> None:
+def _refresh_figures(connection: _Connection, touched: TouchedKeys) -> None:
     """Count anew from the earliest period that was touched, account by account."""
     given = touched.given()
     replace(

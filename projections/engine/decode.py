@@ -17,7 +17,7 @@ from seat_ledger.errors import IntegrityFailure
 from seat_ledger.projections.engine.set_aside import EVERYTHING, StoredOrigin, origin_of
 from seat_ledger.projections.engine.sql_files import queries
 from seat_ledger.projections.engine.user_directory import (
-    Entry,
+    DirectoryEntry,
     Unreadable,
     entries,
     fill_directory,
@@ -119,7 +119,7 @@ def open_persons(
         raise unreadable(connection, *told) from error
 
 
-def persons(connection: _Connection, after: int, upto: int) -> list[Entry]:
+def persons(connection: _Connection, after: int, upto: int) -> list[DirectoryEntry]:
     """Who was added in ``(after, upto]``, opened. Raises UnreadableEvent."""
     try:
         return entries(connection, after, upto, upto - after)

@@ -6,10 +6,8 @@ from typing import NamedTuple
 
 import psycopg
 
-from seat_ledger.projections.engine import user_directory
+from seat_ledger.projections.engine import generations, user_directory
 from seat_ledger.projections.engine.catch_up import catch_up
-from seat_ledger.projections.engine.generations import install as install_generation
-from seat_ledger.projections.engine.generations import renew_own
 from seat_ledger.projections.engine.locks import APPEND_LOCK
 from seat_ledger.projections.engine.registry import TOPICS
 from seat_ledger.projections.engine.statistics import remove_personal
@@ -34,9 +32,9 @@ def install(conninfo: str) -> bool:
 
     Generations that are there are kept from copying persons into the statistics.
     """
-    is_new = install_generation(conninfo)
+    is_new = generations.install(conninfo)
     if not is_new:
-        renew_own(conninfo)
+        generations.renew_own(conninfo)
         remove_personal(conninfo)
     return is_new
 

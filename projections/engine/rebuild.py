@@ -39,7 +39,7 @@ from seat_ledger.projections.engine.decode import (
 from seat_ledger.projections.engine.locks import alone
 from seat_ledger.projections.engine.populate import fill, fill_periods
 from seat_ledger.projections.engine.registry import BY_NAME, PROJECTIONS, indexes
-from seat_ledger.projections.engine.report import Made, Result, Tell
+from seat_ledger.projections.engine.report import BuiltTable, RebuildResult, Tell
 from seat_ledger.projections.engine.resume import take_back
 from seat_ledger.projections.engine.set_aside import (
     EVERYTHING,
@@ -51,7 +51,7 @@ from seat_ledger.projections.engine.set_aside import (
 )
 from seat_ledger.projections.engine.sql_files import queries
 from seat_ledger.projections.engine.switch import switch
-from seat_ledger.projections.engine.worker_pool import Crew
+from seat_ledger.projections.engine.worker_pool import WorkerPool
 from seat_ledger.store.connection import connect, is_lost, unavailable
 
 DEFAULT_WORKERS = max(1, min(4, os.cpu_count() or 1))
@@ -79,14 +79,14 @@ def rebuild(
     tell: Tell = lambda _: None,
     at: At = lambda _: None,
     named: Collection[str] = (),
-) -> Result:
+) -> RebuildResult:
     """Rebuild all projections and serve them; the result holds the error, if any.
 
     `named` are accounts, or positions of events, that may be set aside (R74).
     `tell` is called as each projection is made, and again when it turns out wrong; `at`
     with what is being done. Raises Locked (exit 11) while another rebuild is at work.
     """
-    result = Result()
+    result = RebuildResult()
     connecting = connect(conninfo, role="projector", autocommit=True)
     try:
         with connecting as connection, alone(connection):
@@ -127,7 +127,7 @@ class _Rebuild:
         conninfo: str,
         connection: _Connection,
         workers: int,
-        result: Result,
+        result: RebuildResult,
         told: tuple[Tell, At],
     ) -> None:
         self.conninfo = conninfo
@@ -167,7 +167,7 @@ class _Rebuild:
         generations.use(self.connection, self.number)
         self.result.generation = self.number
         try:
-            with Crew(self.conninfo, self.number, self.workers) as crew:
+            with WorkerPool(self.conninfo, self.number, self.workers) as crew:
                 self.crew = crew
                 for name in PHASES:
                     if name != "switch":
@@ -428,7 +428,7 @@ class _Rebuild:
         self.crew.each(_execute, [(statement,) for statement in indexes(name)])
 
     def _done(self, name: str, rows: int, took: float) -> None:
-        self.result.made[name] = Made(name, rows, None, took, "ok")
+        self.result.made[name] = BuiltTable(name, rows, None, took, "ok")
         self.tell(self.result.made[name])
 
     def _account_ranges(self, parts: int) -> list[tuple[int, int]]:

@@ -13,7 +13,7 @@ from seat_ledger.projections.engine.registry import BY_NAME, PROJECTIONS
 from seat_ledger.projections.engine.set_aside import SetAside
 
 
-class Made(NamedTuple):
+class BuiltTable(NamedTuple):
     """What became of one projection: ``ok``, ``error`` or ``skipped``."""
 
     projection: str
@@ -35,11 +35,11 @@ class Made(NamedTuple):
         }
 
 
-Tell = Callable[[Made], None]
+Tell = Callable[[BuiltTable], None]
 
 
 @dataclass
-class Result:
+class RebuildResult:
     """A rebuild, whole or failed; `document()` is what ``run_results.json`` holds."""
 
     generation: int = 0
@@ -50,7 +50,7 @@ class Result:
     switched: bool = False
     handed_over: int = 0
     phases: dict[str, float] = field(default_factory=dict)
-    made: dict[str, Made] = field(default_factory=dict)
+    made: dict[str, BuiltTable] = field(default_factory=dict)
     aside: list[SetAside] = field(default_factory=list)
     resumed: list[SetAside] = field(default_factory=list)
     error: LedgerError | None = None
@@ -59,7 +59,7 @@ class Result:
         """Note what ended the rebuild, at the projection where it did."""
         self.error = error
         name = str(error.details.get("projection", ""))
-        made = self.made.get(name) or Made(name, 0, None, 0.0, "skipped")
+        made = self.made.get(name) or BuiltTable(name, 0, None, 0.0, "skipped")
         if name in BY_NAME and made.status != "error":
             self.made[name] = made._replace(status="error", reason=error.message)
             tell(self.made[name])
@@ -67,7 +67,7 @@ class Result:
     def document(self) -> dict[str, Any]:
         """The whole outcome as plain values."""
         rows = [
-            self.made.get(one.name, Made(one.name, 0, None, 0.0, "skipped"))
+            self.made.get(one.name, BuiltTable(one.name, 0, None, 0.0, "skipped"))
             for one in PROJECTIONS
         ]
         per_second = self.events / self.seconds if self.seconds else 0.0

@@ -21,7 +21,7 @@ STUCK_AFTER = 60.0
 _Connection = psycopg.Connection[Any]
 
 
-class Standing(NamedTuple):
+class ProjectionState(NamedTuple):
     """What is the same for all projections of a generation.
 
     `reason` says what stops them, since `stuck_since`; None where nothing does.
@@ -95,7 +95,7 @@ def rebuilding(connection: _Connection) -> tuple[str, datetime] | None:
     return None if row is None else (row[0], row[1])
 
 
-def _standing(connection: _Connection, found: generations.Served) -> Standing:
+def _standing(connection: _Connection, found: generations.Served) -> ProjectionState:
     given = {
         "checkpoint": found.checkpoint,
         "number": found.number,
@@ -106,7 +106,7 @@ def _standing(connection: _Connection, found: generations.Served) -> Standing:
         row: Any = cursor.execute(query, given).fetchone()
     assert row is not None
     waits = max(0.0, row.seconds) if row.events else 0.0
-    standing = Standing(
+    standing = ProjectionState(
         row.events, waits, row.follower is not None, None, None, row.failed_reason
     )
     if row.failed_position is not None:

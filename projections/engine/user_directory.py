@@ -16,7 +16,13 @@ import psycopg
 from psycopg import sql
 from psycopg.pq import TransactionStatus
 
-from seat_ledger.domain.personal_data import CannotOpen, Person, Sealed, erased, unseal
+from seat_ledger.domain.personal_data import (
+    CannotOpen,
+    EncryptedPerson,
+    Person,
+    erased,
+    unseal,
+)
 from seat_ledger.domain.values import fold
 from seat_ledger.projections.engine.sql_files import queries
 from seat_ledger.store.statistics import waiting_at_most
@@ -43,7 +49,7 @@ COLUMNS = (
 )
 
 
-class Entry(NamedTuple):
+class DirectoryEntry(NamedTuple):
     """One row of the directory."""
 
     user_no: int
@@ -71,7 +77,7 @@ def entries(
     upto: int,
     many: int = MANY,
     account_no: int | None = None,
-) -> list[Entry]:
+) -> list[DirectoryEntry]:
     """The first `many` users added in ``(after, upto]``, opened. Raises Unreadable."""
     given = {"after": after, "upto": upto, "many": many, "account_no": account_no}
     return [
@@ -109,7 +115,7 @@ def erase_recorded(connection: _Connection, after: int, upto: int) -> int:
     ).rowcount
 
 
-class Keys(NamedTuple):
+class KeyCounts(NamedTuple):
     """How the keys of persons stand beside the record.
 
     Of `locked` users the key is missing though nothing erased them; `opened` are
@@ -125,11 +131,11 @@ class Keys(NamedTuple):
     locked: int
 
 
-def keys(connection: _Connection) -> Keys:
+def keys(connection: _Connection) -> KeyCounts:
     """Hold the keys against what is recorded of users."""
     row = connection.execute(_DECODE["keys"]).fetchone()
     assert row is not None
-    return Keys(*row)
+    return KeyCounts(*row)
 
 
 def forget(connection: _Connection) -> int:
@@ -218,14 +224,14 @@ def _entry(  # noqa: PLR0913, PLR0917  the columns of a row
     state: bytes,
     key: bytes | None,
     is_erased: bool,
-) -> Entry:
+) -> DirectoryEntry:
     try:
         person = _person(user_id, orjson.loads(state), key, is_erased)
     except CannotOpen as error:
         raise Unreadable(user_no, str(error)) from error
     except (ValueError, KeyError, TypeError) as error:
         raise Unreadable(user_no, "its key, e-mail or name is missing") from error
-    return Entry(
+    return DirectoryEntry(
         user_no,
         user_id,
         account_no,
@@ -248,7 +254,7 @@ def _person(
         return Person(*(_text(said[name]) for name in Person._fields))
     if key is None:
         return erased(user_id)
-    sealed = Sealed(said["nonce"], said["sealed"])
+    sealed = EncryptedPerson(said["nonce"], said["sealed"])
     account = UUID(said["account"])
     return unseal(sealed, bytes(key), user_id=user_id, account=account)
 

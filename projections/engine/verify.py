@@ -52,7 +52,7 @@ DECODED = {"account", "person", "user_directory", "journal"}
 _Connection = psycopg.Connection[Any]
 
 
-class Verdict(NamedTuple):
+class TableVerdict(NamedTuple):
     """What became of one comparison: ``same``, ``differs`` or ``not_reached``."""
 
     projection: str
@@ -67,13 +67,13 @@ class Verdict(NamedTuple):
 
 
 @dataclass
-class Verified:
+class ProjectionVerification:
     """Every comparison, and how far it came."""
 
     position: int
     aside: tuple[SetAside, ...] = ()
     scope: Scope = field(default_factory=lambda: EVERYTHING)
-    rows: list[Verdict] = field(default_factory=list)
+    rows: list[TableVerdict] = field(default_factory=list)
     accounts: int = 0
     of_accounts: int = 0
     complete: bool = True
@@ -102,13 +102,13 @@ def verify(
     full: bool = False,
     sample: int | None = None,
     max_duration: float | None = None,
-) -> Verified:
+) -> ProjectionVerification:
     """Hold the served tables against the store. Raises SchemaMismatch."""
     began = time.monotonic()
     with connect(conninfo, role="projector", autocommit=True) as connection:
         open_wrapping(connection)
         found = pin(connection)
-        result = Verified(found.checkpoint, found.aside)
+        result = ProjectionVerification(found.checkpoint, found.aside)
         result.scope = scope_of(connection) if found.aside else EVERYTHING
         _compare_counts(connection, result)
         _look_for_unreadable(connection, result)
@@ -119,7 +119,7 @@ def verify(
     return result
 
 
-def _compare_counts(connection: _Connection, result: Verified) -> None:
+def _compare_counts(connection: _Connection, result: ProjectionVerification) -> None:
     """Counts and gaps: whatever can be seen without computing anything anew."""
     for name, statement in queries("engine", "verify.sql").items():
         projection, _, check = name.partition("__")
@@ -134,7 +134,7 @@ def _compare_counts(connection: _Connection, result: Verified) -> None:
         if check == "no_account_set_aside":
             told = " ".join(one.sentence() for one in result.aside)
         result.rows.append(
-            Verdict(
+            TableVerdict(
                 projection,
                 check.replace("_", " "),
                 "same" if same else "differs",
@@ -144,7 +144,9 @@ def _compare_counts(connection: _Connection, result: Verified) -> None:
         )
 
 
-def _look_for_unreadable(connection: _Connection, result: Verified) -> None:
+def _look_for_unreadable(
+    connection: _Connection, result: ProjectionVerification
+) -> None:
     """Types, versions and the order of versions in the whole store, taken or not yet.
 
     What is set aside already is told by itself.
@@ -159,7 +161,9 @@ def _look_for_unreadable(connection: _Connection, result: Verified) -> None:
     except UnreadableEvent as error:
         found = error.message
     status = "same" if found is None else "differs"
-    result.rows.append(Verdict("journal", "events are readable", status, upto, found))
+    result.rows.append(
+        TableVerdict("journal", "events are readable", status, upto, found)
+    )
 
 
 class _Full:
@@ -168,7 +172,7 @@ class _Full:
     def __init__(
         self,
         connection: _Connection,
-        result: Verified,
+        result: ProjectionVerification,
         sample: int | None,
         ends: float | None,
     ) -> None:
@@ -197,7 +201,9 @@ class _Full:
             found = self.different.get(name)
             reached = name in self.reached
             status = "differs" if found else "same" if reached else "not_reached"
-            self.result.rows.append(Verdict(name, "every row", status, compared, found))
+            self.result.rows.append(
+                TableVerdict(name, "every row", status, compared, found)
+            )
 
     def _find_strays(self) -> None:
         """Rows of no account, or of positions that the tables do not reach."""

@@ -65,7 +65,7 @@ def _step_aside_too() -> None:
             os.setpriority(os.PRIO_PROCESS, 0, max(now, _NICENESS))
 
 
-class Crew:
+class WorkerPool:
     """Connections that work side by side, each with a thread to wait for it."""
 
     def __init__(self, conninfo: str, number: int, size: int) -> None:

@@ -12,7 +12,7 @@ from unittest import mock
 
 from seat_ledger.application import SeatLedger
 from seat_ledger.domain import user as users
-from seat_ledger.domain.personal_data import Sealed
+from seat_ledger.domain.personal_data import EncryptedPerson
 from seat_ledger.store import bulk, recorder
 
 ROUNDS = 300
@@ -82,7 +82,7 @@ def _as(*, sealed: bool) -> Iterator[None]:
     if sealed:
         yield
         return
-    same = Sealed("A" * 16, "A" * 108)
+    same = EncryptedPerson("A" * 16, "A" * 108)
     only_name = recorder.ADD_NAME.replace(
         "INSERT INTO ledger.person_key (user_id, key) VALUES (%s, %s)",
         "SELECT %s::uuid, %s::bytea",

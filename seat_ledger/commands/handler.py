@@ -11,10 +11,10 @@ from datetime import datetime, timedelta
 from typing import ClassVar, NamedTuple, TypeVar
 from uuid import uuid4
 
-from seat_ledger.commands import messages as asked
+from seat_ledger.commands import messages
 from seat_ledger.commands.messages import Command, Operation
 from seat_ledger.commands.refusal_messages import explain, name_holders
-from seat_ledger.commands.unit_of_work import Workspace
+from seat_ledger.commands.unit_of_work import UnitOfWork
 from seat_ledger.commands.validation import judge
 from seat_ledger.domain.account import Account
 from seat_ledger.domain.aggregate import Act, Aggregate, Entry
@@ -53,10 +53,10 @@ A = TypeVar("A", bound=Aggregate)
 AHEAD = timedelta(minutes=5)
 """How far ahead of the database's clock an effective time may lie (R12)."""
 
-_TIMELESS = (asked.Reverse, asked.EraseUser)
+_TIMELESS = (messages.Reverse, messages.EraseUser)
 """Operations without an effective time of their own: no renewal is due for them."""
 
-_CLOSING = (asked.UnassignSeat, asked.RevokeHubAccess, asked.RemoveUser)
+_CLOSING = (messages.UnassignSeat, messages.RevokeHubAccess, messages.RemoveUser)
 
 
 class Decision(NamedTuple):
@@ -109,12 +109,12 @@ class Caller(NamedTuple):
     compute_invoice: ComputeInvoice | None = None
 
 
-class Deliberation:
+class CommandHandler:
     """One command over one account, at one instant of the database's clock."""
 
     def __init__(
         self,
-        workspace: Workspace,
+        workspace: UnitOfWork,
         command: Command,
         *,
         now: datetime,
@@ -141,7 +141,7 @@ class Deliberation:
         Raises CommandRefused or NotFound.
         """
         try:
-            if isinstance(self.command.operation, asked.OpenAccount):
+            if isinstance(self.command.operation, messages.OpenAccount):
                 due = self._open(self.command.operation)
             else:
                 due = self._apply()
@@ -164,7 +164,7 @@ class Deliberation:
         if times and account.is_renewal_due(latest := max(times)):
             account.renew_until(latest, Act(latest, actor))
             due = self._collect(0)
-        if isinstance(self.command.operation, asked.Renew):
+        if isinstance(self.command.operation, messages.Renew):
             due = 0
         for place, step in enumerate(self.steps):
             self._apply_step(step, actor, self.steps[place + 1 :])
@@ -275,7 +275,7 @@ class Deliberation:
         return tuple(
             step.number
             for step in sorted(self.steps)
-            if isinstance(step.operation, asked.Reverse)
+            if isinstance(step.operation, messages.Reverse)
         )
 
     def _involve(self, aggregate: A) -> A:
@@ -345,7 +345,7 @@ class Deliberation:
             return steps
 
         def place(step: Step) -> tuple[bool, datetime, bool]:
-            if isinstance(step.operation, asked.Reverse):
+            if isinstance(step.operation, messages.Reverse):
                 return (False, self.now.min.replace(tzinfo=self.now.tzinfo), False)
             return (True, step.at, not isinstance(step.operation, _CLOSING))
 
@@ -377,7 +377,7 @@ class Deliberation:
 
     # -- the operations ---------------------------------------------------------
 
-    def _open(self, operation: asked.OpenAccount) -> int:
+    def _open(self, operation: messages.OpenAccount) -> int:
         key = self.command.envelope.account
         if self.workspace.account is not None:
             raise CommandRefused(
@@ -413,16 +413,16 @@ class Deliberation:
         self.events += account.pending
         return 0
 
-    def _set_time_zone(self, op: asked.SetTimeZone, act: Act, _: object) -> None:
+    def _set_time_zone(self, op: messages.SetTimeZone, act: Act, _: object) -> None:
         zone(op.time_zone)
         self._account().set_time_zone(op.time_zone, act)
 
     def _set_billing_policy(
-        self, op: asked.SetBillingPolicy, act: Act, _: object
+        self, op: messages.SetBillingPolicy, act: Act, _: object
     ) -> None:
         self._account().set_billing_policy(op.policy, act)
 
-    def _issue_invoice(self, op: asked.IssueInvoice, act: Act, _: object) -> None:
+    def _issue_invoice(self, op: messages.IssueInvoice, act: Act, _: object) -> None:
         """Record the figures of a period that has ended (R60, R64)."""
         account = self._account()
         for seat_type in op.unit_prices:
@@ -465,13 +465,13 @@ class Deliberation:
             )
         return draft
 
-    def _renew(self, op: asked.Renew, act: Act, _: object) -> None:
+    def _renew(self, op: messages.Renew, act: Act, _: object) -> None:
         """Nothing is left to do: what was due is processed already."""
 
     def _user(self, reference: str, at: datetime) -> User:
         return self._involve(self.workspace.resolve(reference, at))
 
-    def _add_user(self, op: asked.AddUser, act: Act, later: Sequence[Step]) -> None:
+    def _add_user(self, op: messages.AddUser, act: Act, later: Sequence[Step]) -> None:
         check_email(op.email)
         _check_not_reserved(op.user)
         seat_types = [parse_seat_type(seat) for seat in op.seats]
@@ -497,23 +497,23 @@ class Deliberation:
         for seat_type in seat_types:
             self._give(user, seat_type, act, later, buy=op.buy_if_needed)
 
-    def _permit(self, op: asked.SetPermissions, act: Act, _: object) -> None:
+    def _permit(self, op: messages.SetPermissions, act: Act, _: object) -> None:
         self._user(op.user, act.at).set_permissions(
             act, super_admin=op.super_admin, account_access=op.account_access
         )
 
-    def _grant(self, op: asked.GrantHubAccess, act: Act, _: object) -> None:
+    def _grant(self, op: messages.GrantHubAccess, act: Act, _: object) -> None:
         hub = parse_hub(op.hub)
         self._user(op.user, act.at).grant(hub, act)
 
-    def _revoke(self, op: asked.RevokeHubAccess, act: Act, _: object) -> None:
+    def _revoke(self, op: messages.RevokeHubAccess, act: Act, _: object) -> None:
         hub = parse_hub(op.hub)
         self._user(op.user, act.at).revoke(hub, act)
 
-    def _remove(self, op: asked.RemoveUser, act: Act, _: object) -> None:
+    def _remove(self, op: messages.RemoveUser, act: Act, _: object) -> None:
         self._user(op.user, act.at).remove(act)
 
-    def _erase(self, op: asked.EraseUser, act: Act, _: object) -> None:
+    def _erase(self, op: messages.EraseUser, act: Act, _: object) -> None:
         """Let nobody read any more who a user was; again, where that is so already."""
         if not op.reason:
             raise CommandRefused(
@@ -538,16 +538,16 @@ class Deliberation:
             user.erase(act)
         self.erased = user
 
-    def _buy(self, op: asked.BuySeats, act: Act, _: object) -> None:
+    def _buy(self, op: messages.BuySeats, act: Act, _: object) -> None:
         self._account().buy(parse_seat_type(op.seat_type), op.quantity, act)
 
-    def _reduce(self, op: asked.ReduceSeats, act: Act, _: object) -> None:
+    def _reduce(self, op: messages.ReduceSeats, act: Act, _: object) -> None:
         self._account().reduce(parse_seat_type(op.seat_type), op.quantity, act)
 
-    def _cancel(self, op: asked.CancelReduction, act: Act, _: object) -> None:
+    def _cancel(self, op: messages.CancelReduction, act: Act, _: object) -> None:
         self._account().cancel_reduction(parse_seat_type(op.seat_type), act)
 
-    def _assign(self, op: asked.AssignSeat, act: Act, later: Sequence[Step]) -> None:
+    def _assign(self, op: messages.AssignSeat, act: Act, later: Sequence[Step]) -> None:
         seat_type = parse_seat_type(op.seat_type)
         seat = parse_seat(op.seat) if op.seat is not None else None
         if seat is not None and seat.seat_type != seat_type:
@@ -594,7 +594,7 @@ class Deliberation:
         for step in later:
             op = step.operation
             if (
-                isinstance(op, asked.UnassignSeat)
+                isinstance(op, messages.UnassignSeat)
                 and step.at > act.at
                 and op.seat_type == seat_type
                 and self.workspace.resolve(op.user, step.at) is user
@@ -607,12 +607,12 @@ class Deliberation:
         if not user.has_access(seat_type.hub, act.at):
             user.grant(seat_type.hub, act)
 
-    def _unassign(self, op: asked.UnassignSeat, act: Act, _: object) -> None:
+    def _unassign(self, op: messages.UnassignSeat, act: Act, _: object) -> None:
         seat_type = parse_seat_type(op.seat_type)
         user = self._user(op.user, act.at)
         self._account().unassign(user.key, seat_type, act, called=user.user_key)
 
-    def _reverse(self, op: asked.Reverse, act: Act, _: object) -> None:
+    def _reverse(self, op: messages.Reverse, act: Act, _: object) -> None:
         if not op.reason:
             raise CommandRefused(
                 "reason_required",
@@ -624,7 +624,7 @@ class Deliberation:
         for position in positions:
             self._reverse_one(position, act)
 
-    def _positions(self, op: asked.Reverse) -> Sequence[int]:
+    def _positions(self, op: messages.Reverse) -> Sequence[int]:
         if op.entry is not None:
             return [op.entry]
         workspace, key = self.workspace, op.entry_key or ""
@@ -661,22 +661,22 @@ class Deliberation:
         )
 
     APPLY: ClassVar[dict[type[Operation], Callable[..., None]]] = {
-        asked.SetTimeZone: _set_time_zone,
-        asked.Renew: _renew,
-        asked.AddUser: _add_user,
-        asked.SetPermissions: _permit,
-        asked.GrantHubAccess: _grant,
-        asked.RevokeHubAccess: _revoke,
-        asked.RemoveUser: _remove,
-        asked.EraseUser: _erase,
-        asked.BuySeats: _buy,
-        asked.ReduceSeats: _reduce,
-        asked.CancelReduction: _cancel,
-        asked.AssignSeat: _assign,
-        asked.UnassignSeat: _unassign,
-        asked.Reverse: _reverse,
-        asked.SetBillingPolicy: _set_billing_policy,
-        asked.IssueInvoice: _issue_invoice,
+        messages.SetTimeZone: _set_time_zone,
+        messages.Renew: _renew,
+        messages.AddUser: _add_user,
+        messages.SetPermissions: _permit,
+        messages.GrantHubAccess: _grant,
+        messages.RevokeHubAccess: _revoke,
+        messages.RemoveUser: _remove,
+        messages.EraseUser: _erase,
+        messages.BuySeats: _buy,
+        messages.ReduceSeats: _reduce,
+        messages.CancelReduction: _cancel,
+        messages.AssignSeat: _assign,
+        messages.UnassignSeat: _unassign,
+        messages.Reverse: _reverse,
+        messages.SetBillingPolicy: _set_billing_policy,
+        messages.IssueInvoice: _issue_invoice,
     }
 
 

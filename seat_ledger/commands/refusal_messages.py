@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from seat_ledger.commands import messages as asked
+from seat_ledger.commands import messages
 from seat_ledger.commands.messages import Operation
-from seat_ledger.commands.unit_of_work import Workspace
+from seat_ledger.commands.unit_of_work import UnitOfWork
 from seat_ledger.domain import validity
 from seat_ledger.domain.account import MOST_NAMED
 from seat_ledger.domain.intervals import Interval
@@ -76,15 +76,15 @@ def code_of(
     """
     kinds = {type(operation) for operation in operations}
     kind = violation.kind
-    if kinds == {asked.Reverse}:
+    if kinds == {messages.Reverse}:
         return "reversal_blocked"
-    if kind == validity.REDUCTION_SHORT and asked.ReduceSeats in kinds:
+    if kind == validity.REDUCTION_SHORT and messages.ReduceSeats in kinds:
         return "not_enough_unassigned"
-    if kind == validity.OUTSIDE_ACCESS and asked.RevokeHubAccess in kinds:
+    if kind == validity.OUTSIDE_ACCESS and messages.RevokeHubAccess in kinds:
         return "seat_held"
-    if kind == validity.OUTSIDE_MEMBERSHIP and asked.RemoveUser in kinds:
+    if kind == validity.OUTSIDE_MEMBERSHIP and messages.RemoveUser in kinds:
         return "seat_held" if holds_seat else "hub_access_held"
-    if kind == validity.PERMISSION_OUTSIDE and asked.RemoveUser in kinds:
+    if kind == validity.PERMISSION_OUTSIDE and messages.RemoveUser in kinds:
         return "timeline_invalid"
     return _CODES[kind]
 
@@ -92,7 +92,7 @@ def code_of(
 def explain(
     violation: Violation,
     operations: Sequence[Operation],
-    workspace: Workspace,
+    workspace: UnitOfWork,
     new: Collection[EntryRef],
 ) -> CommandRefused:
     """A violation as the refusal of what was asked; `new` are the command's own."""
@@ -121,7 +121,7 @@ def explain(
     )
 
 
-def _told(violation: Violation, workspace: Workspace) -> str:
+def _told(violation: Violation, workspace: UnitOfWork) -> str:
     """What would be wrong, in words."""
     other = violation.other
     if violation.kind == validity.SEAT_OVERLAP:
@@ -136,11 +136,11 @@ def _told(violation: Violation, workspace: Workspace) -> str:
     )
 
 
-def _called(user: str | None, workspace: Workspace) -> str:
+def _called(user: str | None, workspace: UnitOfWork) -> str:
     return workspace.user(user).user_key if user else "the user"
 
 
-def _open_ended(user: str | None, workspace: Workspace) -> tuple[Interval, ...]:
+def _open_ended(user: str | None, workspace: UnitOfWork) -> tuple[Interval, ...]:
     """The holdings of a user that have no end."""
     account = workspace.account
     if account is None or user is None:
@@ -152,21 +152,21 @@ def _open_ended(user: str | None, workspace: Workspace) -> tuple[Interval, ...]:
     )
 
 
-def name_holders(error: CommandRefused, workspace: Workspace) -> None:
+def name_holders(error: CommandRefused, workspace: UnitOfWork) -> None:
     """Say who holds the seats that stand in the way, by key."""
     holders: Sequence[Interval] = error.details.pop("holders", ())
     error.message += _in_the_way(holders, workspace)
     error.args = (error.message,)
 
 
-def _in_the_way(holdings: Sequence[Interval], workspace: Workspace) -> str:
+def _in_the_way(holdings: Sequence[Interval], workspace: UnitOfWork) -> str:
     if not holdings:
         return ""
     told = ", ".join(_held(held, workspace) for held in holdings)
     return f" In the way: {told}."
 
 
-def _held(held: Interval, workspace: Workspace) -> str:
+def _held(held: Interval, workspace: UnitOfWork) -> str:
     until = "on" if held.ends is FOREVER else f"until {iso(held.ends)}"
     key = _called(held.user, workspace)
     return f"{key} holds {held.subject} from {iso(held.starts)} {until}"

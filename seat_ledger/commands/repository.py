@@ -26,9 +26,9 @@ from eventsourcing.persistence import (
 )
 from eventsourcing.utils import Environment, EnvType
 
-from seat_ledger.commands.handler import Caller, Decision, Deliberation
+from seat_ledger.commands.handler import Caller, CommandHandler, Decision
 from seat_ledger.commands.messages import Command
-from seat_ledger.commands.unit_of_work import Recorded, Workspace
+from seat_ledger.commands.unit_of_work import Recorded, UnitOfWork
 from seat_ledger.domain.account import Account
 from seat_ledger.domain.aggregate import Aggregate
 from seat_ledger.domain.calendar import zone
@@ -78,7 +78,7 @@ Names = Mapping[tuple[UUID, str], tuple[list[UUID], list[UUID]]]
 """Who was ever called by a name in an account: by key, and by folded e-mail."""
 
 
-class Desk(Application[UUID]):
+class AccountRepository(Application[UUID]):
     """Accounts in memory over one database. Use it as a context manager.
 
     `set_aside` says of accounts, by id, why nothing is recorded in them: one of their
@@ -90,7 +90,7 @@ class Desk(Application[UUID]):
     def __init__(self, conninfo: str, settings: Settings | None = None) -> None:
         self.conninfo = conninfo
         self.settings = settings or read_settings()
-        self.workspaces: OrderedDict[str, Workspace] = OrderedDict()
+        self.workspaces: OrderedDict[str, UnitOfWork] = OrderedDict()
         self.looked_up: Names = {}
         self.set_aside: Mapping[UUID, str] = {}
         connect(conninfo).close()  # says at once, and plainly, what is wrong
@@ -137,18 +137,18 @@ class Desk(Application[UUID]):
     # -- one command ------------------------------------------------------------
 
     def decide(
-        self, workspace: Workspace, command: Command, now: datetime, caller: Caller
+        self, workspace: UnitOfWork, command: Command, now: datetime, caller: Caller
     ) -> Decision:
         """Decide a command on a fresh workspace. Raises CommandRefused.
 
         Its blockers are named by stream and version: see :meth:`name_positions`.
         """
         try:
-            return Deliberation(workspace, command, now=now, caller=caller).decide()
+            return CommandHandler(workspace, command, now=now, caller=caller).decide()
         except DamagedStream as error:
             raise self._refused(workspace, error) from error
 
-    def _refused(self, workspace: Workspace, error: DamagedStream) -> CommandRefused:
+    def _refused(self, workspace: UnitOfWork, error: DamagedStream) -> CommandRefused:
         """The refusal of a command for an account that cannot be read whole (R74)."""
         entry = (error.details["stream"], error.details["version"])
         position = self.ledger.positions_of([entry]).get(entry)
@@ -158,7 +158,7 @@ class Desk(Application[UUID]):
         return _damaged(account, f"{error.message}{at}")
 
     def append_of(
-        self, workspace: Workspace, key: str, digest: bytes, decision: Decision
+        self, workspace: UnitOfWork, key: str, digest: bytes, decision: Decision
     ) -> Append:
         """What the store must write beside a decision's events."""
         return Append(
@@ -173,7 +173,7 @@ class Desk(Application[UUID]):
             _erasure(decision),
         )
 
-    def hand_over(self, workspace: Workspace, changed: Iterable[Aggregate]) -> None:
+    def hand_over(self, workspace: UnitOfWork, changed: Iterable[Aggregate]) -> None:
         """Take what was decided off the aggregates: it is being appended."""
         for aggregate in changed:
             aggregate.collect_events()
@@ -192,7 +192,7 @@ class Desk(Application[UUID]):
         account.snapshot_at = account.version
         return AccountSnapshot.of(account).written()
 
-    def undo(self, workspace: Workspace, decision: Decision) -> None:
+    def undo(self, workspace: UnitOfWork, decision: Decision) -> None:
         """Take a decision back that is not to be recorded."""
         for user in decision.new_users:
             workspace.forget(user)
@@ -255,7 +255,7 @@ class Desk(Application[UUID]):
 
     # -- accounts in memory -------------------------------------------------------
 
-    def workspace(self, command: Command) -> Workspace:
+    def workspace(self, command: Command) -> UnitOfWork:
         """The workspace of a command's account, cached or new.
 
         Raises CommandRefused (``account_set_aside``).
@@ -267,7 +267,7 @@ class Desk(Application[UUID]):
             raise _damaged(key, self.set_aside[account_id(key)])
         workspace = self.workspaces.get(key)
         if workspace is None:
-            workspace = self.workspaces[key] = Workspace(account_id(key), self)
+            workspace = self.workspaces[key] = UnitOfWork(account_id(key), self)
         self.workspaces.move_to_end(key)
         return workspace
 
@@ -292,7 +292,7 @@ class Desk(Application[UUID]):
         self._losses = self.datastore.losses
 
     def refresh(
-        self, workspace: Workspace, head: Head, *, continues: bool = False
+        self, workspace: UnitOfWork, head: Head, *, continues: bool = False
     ) -> None:
         """Bring a workspace up to a head of its account.
 
@@ -311,7 +311,7 @@ class Desk(Application[UUID]):
                 account = self._project_account(account, newer)
         except DamagedStream as error:
             raise self._refused(workspace, error) from error
-        fresh = Workspace(workspace.account_id, self)
+        fresh = UnitOfWork(workspace.account_id, self)
         workspace.__dict__.update(fresh.__dict__)
         workspace.account, workspace.whole = account, head.changes == 0
         workspace.move(head)

@@ -64,7 +64,7 @@ class Source(Protocol):
         ...
 
 
-class Workspace:
+class UnitOfWork:
     """An account, the users that were looked at, and the names that were looked up.
 
     `whole` says that nothing is recorded but what was decided here: then all users

@@ -31,7 +31,7 @@ from seat_ledger.domain.events import (
     TimeZoneChanged,
 )
 from seat_ledger.domain.intervals import Interval, Mark
-from seat_ledger.domain.seats import Pool, Request, Seat, Touched
+from seat_ledger.domain.seats import Request, Seat, SeatPool, TouchedSeats
 from seat_ledger.domain.values import FOREVER, SeatRef, SeatType, as_word, hub_of, utc
 from seat_ledger.errors import NotFound
 
@@ -46,20 +46,20 @@ class AccountState(Aggregate):
 
     def __init__(self, id_: UUID) -> None:
         super().__init__(id_)
-        self.pools: dict[str, Pool] = {}
+        self.pools: dict[str, SeatPool] = {}
         self.held: dict[str, dict[str, list[Interval]]] = {}
         self.renewals: list[Mark] = []
         self.billing = Billing(self.key)
-        self.touched = Touched()
+        self.touched = TouchedSeats()
         self.snapshot_at = 0
 
     # -- what it knows --------------------------------------------------------
 
-    def pool(self, seat_type: str) -> Pool:
+    def pool(self, seat_type: str) -> SeatPool:
         """The seats of a type; an empty pool where none was ever bought."""
         pool = self.pools.get(seat_type)
         if pool is None:
-            pool = self.pools[seat_type] = Pool()
+            pool = self.pools[seat_type] = SeatPool()
         return pool
 
     def held_by(self, user: str, hub: str) -> list[Interval]:
@@ -252,7 +252,7 @@ class AccountState(Aggregate):
             pool = self.pool(seat_type)
             if pool.last_change is None or pool.last_change < last:
                 pool.last_change = last
-        self.touched = Touched()
+        self.touched = TouchedSeats()
 
     def keeps_its_reductions(self, seat_type: str) -> bool:
         """Whether pending reductions still find enough unassigned seats (R20)."""

@@ -31,7 +31,7 @@ class Person(NamedTuple):
     name: str
 
 
-class Sealed(NamedTuple):
+class EncryptedPerson(NamedTuple):
     """A person as an event holds them: both texts are base64."""
 
     nonce: str
@@ -54,7 +54,7 @@ def seal(
     user_id: UUID,
     account: UUID,
     nonce: bytes | None = None,
-) -> Sealed:
+) -> EncryptedPerson:
     """Seal a person's texts for the event that adds the user `user_id`.
 
     A key seals one event, so any nonce is fresh; one is given only to get the same
@@ -64,10 +64,14 @@ def seal(
     plain = orjson.dumps([*person])
     plain += b" " * (-len(plain) % _BLOCK)
     sealed = _cipher()(key).encrypt(nonce, plain, _bound(user_id, account))
-    return Sealed(base64.b64encode(nonce).decode(), base64.b64encode(sealed).decode())
+    return EncryptedPerson(
+        base64.b64encode(nonce).decode(), base64.b64encode(sealed).decode()
+    )
 
 
-def unseal(sealed: Sealed, key: bytes, *, user_id: UUID, account: UUID) -> Person:
+def unseal(
+    sealed: EncryptedPerson, key: bytes, *, user_id: UUID, account: UUID
+) -> Person:
     """The person's texts. Raises CannotOpen where anything is not as it was sealed."""
     from cryptography.exceptions import InvalidTag  # noqa: PLC0415  not for erased ones
 

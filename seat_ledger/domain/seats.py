@@ -71,7 +71,7 @@ class Request:
 
 
 @dataclass
-class Pool:
+class SeatPool:
     """All seats of one type, with those that are free at last, and its requests."""
 
     seats: list[Seat] = field(default_factory=list)
@@ -98,7 +98,7 @@ class Pool:
         return next((seat for seat in candidates if seat.is_free(starts, ends)), None)
 
 
-class Touched:
+class TouchedSeats:
     """What a command changed, and from which instant on: what is to be judged."""
 
     def __init__(self) -> None:

@@ -18,7 +18,7 @@ from seat_ledger.domain.billing_policy import Invoiced
 from seat_ledger.domain.calendar import ZoneChange, ZoneHistory
 from seat_ledger.domain.events import EVENT_CLASSES, AccountOpened, LedgerEvent
 from seat_ledger.domain.intervals import Interval, Mark
-from seat_ledger.domain.seats import Pool, Request, Seat
+from seat_ledger.domain.seats import Request, Seat, SeatPool
 from seat_ledger.domain.values import FOREVER, BillingPolicy, SeatRef, SeatType, hub_of
 
 Document = dict[str, Any]
@@ -121,7 +121,7 @@ def _read_event(stream: UUID, kept: list[Any]) -> LedgerEvent:
     )
 
 
-def _pool(pool: Pool, users: dict[str, int]) -> Document:
+def _pool(pool: SeatPool, users: dict[str, int]) -> Document:
     held = [
         [
             seat.ref.number,

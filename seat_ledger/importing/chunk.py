@@ -16,8 +16,8 @@ from uuid import UUID
 
 from seat_ledger.commands.handler import Caller, Decision, RenewFirst
 from seat_ledger.commands.messages import Command
-from seat_ledger.commands.repository import Desk, Names, with_secret
-from seat_ledger.commands.unit_of_work import Workspace
+from seat_ledger.commands.repository import AccountRepository, Names, with_secret
+from seat_ledger.commands.unit_of_work import UnitOfWork
 from seat_ledger.domain.clock import CarriedClock
 from seat_ledger.domain.head import NO_HEAD, Head
 from seat_ledger.domain.values import account_id
@@ -28,7 +28,7 @@ from seat_ledger.errors import (
     OutcomeUnknown,
     Unavailable,
 )
-from seat_ledger.importing.lines import Batch, Line, LineOutcome, failed
+from seat_ledger.importing.lines import ImportLine, LineBatch, LineOutcome, failed
 from seat_ledger.store.bulk import Decided, append_many
 
 MAX_EVENTS = 20_000
@@ -60,7 +60,7 @@ class Clerk(Protocol):
 class Import(NamedTuple):
     """What all chunks of one import share."""
 
-    desk: Desk
+    desk: AccountRepository
     clerk: Clerk
     caller: Caller
     keep_going: bool
@@ -84,10 +84,10 @@ class _Answers(NamedTuple):
 class _Pending(NamedTuple):
     """A decided line that waits to be appended."""
 
-    line: Line
+    line: ImportLine
     decided: Decided
     decision: Decision
-    workspace: Workspace
+    workspace: UnitOfWork
 
 
 class Chunk:
@@ -97,7 +97,7 @@ class Chunk:
     then: the next chunk asked before it could be told of them.
     """
 
-    def __init__(self, batch: Batch, of: Import) -> None:
+    def __init__(self, batch: LineBatch, of: Import) -> None:
         self.lines, self.is_last_for_now = batch
         self.of = of
         self.desk = of.desk
@@ -110,7 +110,7 @@ class Chunk:
         self._events = 0
         self._sent: dict[Key, int] = {}
         self._under_way: tuple[dict[Key, _Pending], Future[Any]] | None = None
-        self.touched: dict[str, Workspace] = {}
+        self.touched: dict[str, UnitOfWork] = {}
 
     # -- asking -------------------------------------------------------------------
 
@@ -189,7 +189,7 @@ class Chunk:
                 self._flush()
         self._before = None
 
-    def _take(self, line: Line) -> LineOutcome | None:
+    def _take(self, line: ImportLine) -> LineOutcome | None:
         """Decide one line; None when it waits to be appended."""
         command = line.command
         if command is None:
@@ -210,13 +210,13 @@ class Chunk:
             return failed(line, error, stops=not met)
         return None
 
-    def _repeated(self, line: Line, command: Command, key: Key) -> LineOutcome:
+    def _repeated(self, line: ImportLine, command: Command, key: Key) -> LineOutcome:
         recorded, positions = self._recorded[key]
         self.desk.check_same(command, self._secret, recorded)
         outcome = "recorded" if self._sent.get(key) == line.number else "repeated"
         return LineOutcome(line.number, line.op, outcome, positions)
 
-    def _decide(self, line: Line, command: Command, key: Key) -> None:
+    def _decide(self, line: ImportLine, command: Command, key: Key) -> None:
         desk = self.desk
         if command.reverses or command.issues:
             self._flush()
@@ -246,8 +246,8 @@ class Chunk:
         self._events += len(decision.events)
 
     def _decision(
-        self, workspace: Workspace, command: Command
-    ) -> tuple[Workspace, Decision]:
+        self, workspace: UnitOfWork, command: Command
+    ) -> tuple[UnitOfWork, Decision]:
         """Decide, once the renewals are recorded that an invoice's figures need."""
         decide, clock, caller = self.desk.decide, self._clock, self.of.caller
         try:

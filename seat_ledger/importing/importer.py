@@ -21,11 +21,11 @@ from threading import Thread
 from typing import TypeVar
 
 from seat_ledger.commands.handler import Caller
-from seat_ledger.commands.repository import Desk
+from seat_ledger.commands.repository import AccountRepository
 from seat_ledger.domain.invoice_draft import ComputeInvoice
 from seat_ledger.errors import Conflict, LedgerError, OutcomeUnknown, Unavailable
 from seat_ledger.importing.chunk import Chunk, Import, RenewBefore
-from seat_ledger.importing.lines import Batch, LineOutcome, batches_of, read_lines
+from seat_ledger.importing.lines import LineBatch, LineOutcome, batches_of, read_lines
 
 CHUNK = 2000
 """Lines that are decided before they are appended together."""
@@ -36,7 +36,7 @@ T = TypeVar("T")
 
 
 def import_lines(  # noqa: PLR0913  each is an option of its own
-    desk: Desk,
+    desk: AccountRepository,
     lines: Iterable[bytes | None],
     *,
     renew_before: RenewBefore,
@@ -75,7 +75,7 @@ class _Importing:
         self._has_stopped = False
         self._is_unknown = False  # what became of the append that was under way
 
-    def record(self, batches: Iterator[Batch]) -> Iterator[LineOutcome]:
+    def record(self, batches: Iterator[LineBatch]) -> Iterator[LineOutcome]:
         """Record the lines; yield what became of them, in order."""
         try:
             yield from self._record(batches)
@@ -86,7 +86,7 @@ class _Importing:
             yield from self._recorded_all_the_same()
             raise
 
-    def _record(self, batches: Iterator[Batch]) -> Iterator[LineOutcome]:
+    def _record(self, batches: Iterator[LineBatch]) -> Iterator[LineOutcome]:
         while self._has_more(batches):
             self._chunk, self._coming = self._coming, None
             assert self._chunk is not None
@@ -107,7 +107,7 @@ class _Importing:
         if self._before is not None:
             yield from self._ended(self._before)
 
-    def _has_more(self, batches: Iterator[Batch]) -> bool:
+    def _has_more(self, batches: Iterator[LineBatch]) -> bool:
         """Whether lines are left; then it is asked what is to be known of them."""
         if self._coming is None:
             batch = next(batches, None)

@@ -27,7 +27,7 @@ LONGEST = 1.0
 """Seconds in which the lines of a batch come; slower ones wait for no more of them."""
 
 
-class Line(NamedTuple):
+class ImportLine(NamedTuple):
     """A line of the file, read: a command, or why it is none; and its length.
 
     `key_of_bytes` is what an earlier program recorded it under.
@@ -59,17 +59,17 @@ class LineOutcome(NamedTuple):
     exit_code: int = 0
 
 
-class Batch(NamedTuple):
+class LineBatch(NamedTuple):
     """Lines that are decided and appended together.
 
     `is_last_for_now`: whoever wrote them may wait for what becomes of them.
     """
 
-    lines: list[Line]
+    lines: list[ImportLine]
     is_last_for_now: bool
 
 
-def failed(line: Line, error: LedgerError, *, stops: bool) -> LineOutcome:
+def failed(line: ImportLine, error: LedgerError, *, stops: bool) -> LineOutcome:
     """The outcome of a line that is refused, or unreadable."""
     return LineOutcome(
         line.number,
@@ -84,7 +84,7 @@ def failed(line: Line, error: LedgerError, *, stops: bool) -> LineOutcome:
     )
 
 
-def read_lines(lines: Iterable[bytes | None]) -> Iterator[Line | None]:
+def read_lines(lines: Iterable[bytes | None]) -> Iterator[ImportLine | None]:
     """The lines of a file, read; empty ones are left out.
 
     None stands where the next line is not there yet, and is handed on.
@@ -104,7 +104,7 @@ def read_lines(lines: Iterable[bytes | None]) -> Iterator[Line | None]:
             own = command.envelope.idempotency_key if command else None
             key = own or f"lines:{digest.hexdigest()[:40]}"
             of_bytes = None if own else f"import:{digest_of_bytes.hexdigest()[:40]}"
-            yield Line(number, key, of_bytes, command, error, op, len(raw))
+            yield ImportLine(number, key, of_bytes, command, error, op, len(raw))
 
 
 def _read_line(
@@ -128,9 +128,9 @@ def _read_line(
     return command, None, op
 
 
-def batches_of(lines: Iterable[Line | None], most: int) -> Iterator[Batch]:
+def batches_of(lines: Iterable[ImportLine | None], most: int) -> Iterator[LineBatch]:
     """The lines in batches of so many; of fewer that are long, or come slowly."""
-    batch: list[Line] = []
+    batch: list[ImportLine] = []
     operations, size, began, is_told = 0, 0, 0.0, True
     for line in lines:
         if line is not None:
@@ -143,7 +143,7 @@ def batches_of(lines: Iterable[Line | None], most: int) -> Iterator[Batch]:
             len(batch) >= most or operations >= MAX_OPERATIONS or size >= MAX_BYTES
         )
         if is_full or (is_slow and (batch or not is_told)):
-            yield Batch(batch, is_slow)
+            yield LineBatch(batch, is_slow)
             batch, operations, size, is_told = [], 0, 0, is_slow
     if batch:
-        yield Batch(batch, is_last_for_now=False)
+        yield LineBatch(batch, is_last_for_now=False)

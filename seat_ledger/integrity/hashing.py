@@ -60,7 +60,7 @@ _SETTINGS = {
 Connection = psycopg.Connection[Any]
 
 
-class Span(NamedTuple):
+class LeafSpan(NamedTuple):
     """A range of positions ``(after, upto]``.
 
     `skip` is how many of its events come before the next full tile begins.
@@ -77,7 +77,7 @@ class Hashed(NamedTuple):
     `positions` are theirs, 8 bytes each; empty where they follow without a gap.
     """
 
-    span: Span
+    span: LeafSpan
     hashes: bytes
     roots: bytes
     positions: tuple[int, ...]
@@ -119,7 +119,7 @@ def rows(connection: Connection, after: int, upto: int) -> Iterator[bytes]:
                 yield row
 
 
-def hash_span(connection: Connection, span: Span) -> Hashed:
+def hash_span(connection: Connection, span: LeafSpan) -> Hashed:
     """Hash the events of a span."""
     hashes: list[bytes] = []
     row: Any
@@ -143,7 +143,7 @@ def hash_span(connection: Connection, span: Span) -> Hashed:
 
 def spans(
     connection: Connection, after: int, upto: int, size: int
-) -> Iterator[tuple[Span, int]]:
+) -> Iterator[tuple[LeafSpan, int]]:
     """Cut the events of ``(after, upto]`` into spans, each with its number of events.
 
     `size` is how many events stand before them; spans end where tiles do.
@@ -155,7 +155,7 @@ def spans(
         bound, count = row
         if not count:
             return
-        yield Span(after, bound, -size % TILE), count
+        yield LeafSpan(after, bound, -size % TILE), count
         after, size = bound, size + count
 
 
@@ -169,11 +169,11 @@ def _begin(conninfo: str) -> None:
     _connection = open_for_reading(conninfo)
 
 
-def _hash_in_process(span: Span) -> Hashed:
+def _hash_in_process(span: LeafSpan) -> Hashed:
     return hash_span(_connection, span)
 
 
-class Crew:
+class HashingPool:
     """Hashes spans, in order, in this process or in others."""
 
     def __init__(
@@ -181,7 +181,7 @@ class Crew:
     ) -> None:
         self.connection, self.pool, self.width = connection, pool, width
 
-    def hash(self, wanted: Iterable[Span]) -> Iterator[Hashed]:
+    def hash(self, wanted: Iterable[LeafSpan]) -> Iterator[Hashed]:
         """Hash spans; what is done and not yet taken stays little."""
         if self.pool is None:
             for span in wanted:
@@ -197,7 +197,9 @@ class Crew:
 
 
 @contextmanager
-def crew(conninfo: str, events: int, processes: int | None = None) -> Iterator[Crew]:
+def crew(
+    conninfo: str, events: int, processes: int | None = None
+) -> Iterator[HashingPool]:
     """Whoever hashes so many events: one process, or several."""
     width = processes or DEFAULT_PROCESSES
     connection = open_for_reading(conninfo)
@@ -207,7 +209,7 @@ def crew(conninfo: str, events: int, processes: int | None = None) -> Iterator[C
             pool = ProcessPoolExecutor(
                 width, get_context("spawn"), initializer=_begin, initargs=(conninfo,)
             )
-        yield Crew(connection, pool, width)
+        yield HashingPool(connection, pool, width)
     finally:
         if pool is not None:
             pool.shutdown(cancel_futures=True)

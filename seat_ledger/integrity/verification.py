@@ -27,9 +27,9 @@ from seat_ledger.integrity.hashing import (
     FIRST,
     TILE,
     Connection,
-    Crew,
     Hashed,
-    Span,
+    HashingPool,
+    LeafSpan,
     advance,
     crew,
     open_for_reading,
@@ -183,7 +183,7 @@ class _Verification:
             self.judged = _Judged(self.connection, self.held)
             self.judged.judge(*self.kept.resume)
 
-    def _continue(self, workers: Crew, after: int) -> None:
+    def _continue(self, workers: HashingPool, after: int) -> None:
         """Read what is not sealed, or sealed only by checkpoints kept elsewhere."""
         remaining = spans(self.connection, after, 2**63 - 1, self.tree.size)
         for hashed in workers.hash(span for span, _ in remaining):
@@ -305,7 +305,7 @@ class _Verification:
             yield Finding("seals", None, told)
 
 
-Group = tuple[int, int, Span]
+Group = tuple[int, int, LeafSpan]
 """Kept tiles from one number to another, and the positions that they say they cover."""
 
 
@@ -344,7 +344,7 @@ class _KeptTiles:
                 or (groups and not self._is_portion(after, position))
             ):
                 break
-            groups.append((first, last, Span(after, position)))
+            groups.append((first, last, LeafSpan(after, position)))
             after = position
         return groups
 

@@ -28,7 +28,7 @@ _LARGEST = 50_000_000
 
 
 @dataclass(frozen=True)
-class KeptNote:
+class StoredNote:
     """A note, the file that holds it, and what it claims; nobody has checked it."""
 
     file: str
@@ -41,11 +41,11 @@ class WitnessContent:
     """What a place holds: its notes, and in words what is wrong with it."""
 
     place: Path
-    notes: list[KeptNote] = field(default_factory=list)
+    notes: list[StoredNote] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
 
     @property
-    def latest(self) -> KeptNote | None:
+    def latest(self) -> StoredNote | None:
         """The note of the largest tree."""
         return max(self.notes, key=lambda one: one.checkpoint.size, default=None)
 
@@ -101,7 +101,7 @@ def _read_folder(content: WitnessContent) -> None:
     _drop_repeated(content.notes)
 
 
-def _drop_repeated(notes: list[KeptNote]) -> None:
+def _drop_repeated(notes: list[StoredNote]) -> None:
     """The last checkpoint stands in a folder twice; it is one."""
     if len(notes) > 1 and notes[0].note in {one.note for one in notes[1:]}:
         del notes[0]
@@ -131,8 +131,8 @@ def _text(file: Path) -> str:
     return read_text(file, _LARGEST)
 
 
-def _kept_note(file: Path, note: str) -> KeptNote:
-    return KeptNote(os.fspath(file), note, read_unverified(note))
+def _kept_note(file: Path, note: str) -> StoredNote:
+    return StoredNote(os.fspath(file), note, read_unverified(note))
 
 
 def _reason(error: Exception) -> str:

@@ -98,7 +98,7 @@ def _name_schemas(connection: psycopg.Connection[Any]) -> None:
     )
 
 
-class Standing(NamedTuple):
+class LoginRights(NamedTuple):
     """As which roles a login can act here, and what it lacks, in words."""
 
     login: str
@@ -106,7 +106,7 @@ class Standing(NamedTuple):
     lacking: str | None
 
 
-def standing(connection: psycopg.Connection[Any]) -> Standing:
+def standing(connection: psycopg.Connection[Any]) -> LoginRights:
     """As which roles the login of a connection can act."""
     row = connection.execute("SELECT session_user").fetchone()
     assert row is not None
@@ -122,7 +122,7 @@ def standing(connection: psycopg.Connection[Any]) -> Standing:
     lacking = None
     if not acting:
         lacking = "The login is a member of none of the ledger's roles."
-    return Standing(row[0], tuple(acting), lacking)
+    return LoginRights(row[0], tuple(acting), lacking)
 
 
 _EXPOSED = """

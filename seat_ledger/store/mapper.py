@@ -18,7 +18,7 @@ from eventsourcing.persistence import Mapper, StoredEvent
 from pydantic import ValidationError
 
 from seat_ledger.domain.events import EVENT_CLASSES, LedgerEvent, UserAdded
-from seat_ledger.domain.personal_data import CannotOpen, Sealed, erased, unseal
+from seat_ledger.domain.personal_data import CannotOpen, EncryptedPerson, erased, unseal
 from seat_ledger.errors import DamagedStream
 
 State = dict[str, Any]
@@ -149,7 +149,7 @@ def _opened(user_id: UUID, state: bytes, key: bytes | None) -> bytes:
     else:
         said = orjson.loads(state)
         account = UUID(said["account"])
-        sealed = Sealed(said["nonce"], said["sealed"])
+        sealed = EncryptedPerson(said["nonce"], said["sealed"])
         person = unseal(sealed, key, user_id=user_id, account=account)
     return state[:-1] + b"," + orjson.dumps(person._asdict())[1:]
 

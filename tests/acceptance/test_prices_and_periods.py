@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from seat_ledger.projections.billing import Priced, Wanted, idle, labelled, settled
+from seat_ledger.projections.billing import CountsQuery, Priced, idle, labelled, settled
 from seat_ledger.projections.billing import counts as billing_counts
 from seat_ledger.projections.reader import Reader
 from tests.audits import START, Book, june, said
@@ -227,7 +227,7 @@ def test_r92_a_window_in_progress_is_no_forecast_though_nothing_is_recorded_in_i
         account = reader.account("f", known)
         now = reader.database_now() + timedelta(days=9)
         first = (now - timedelta(days=3)).date()
-        wanted = Wanted(None, (first, first + timedelta(days=30)), False)
+        wanted = CountsQuery(None, (first, first + timedelta(days=30)), False)
         upto = settled(account, known, now, wanted)
         (row,) = billing_counts(reader, account, known, upto, wanted, Priced()).rows
         assert (row["forecast"], row["complete"]) == (False, False)

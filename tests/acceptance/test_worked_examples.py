@@ -12,7 +12,7 @@ from seat_ledger.application import SeatLedger
 from seat_ledger.domain.money import parse_price, rounded
 from seat_ledger.errors import CommandRefused
 from seat_ledger.projections import billing, holdings, journal
-from seat_ledger.projections.billing import Priced, Wanted
+from seat_ledger.projections.billing import CountsQuery, Priced
 from seat_ledger.projections.reader import Reader
 
 PRO = "sales/professional"
@@ -70,7 +70,7 @@ class Book:
                 reader.account("e", known),
                 known,
                 reader.database_now(),
-                Wanted(**wanted),
+                CountsQuery(**wanted),
                 Priced([("contracted", granularity)], {PRO: parse_price(price)}),
             ).rows
 

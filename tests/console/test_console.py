@@ -35,7 +35,7 @@ from served import (
 from seat_ledger.domain.values import shown
 from seat_ledger.errors import Unavailable
 from seat_ledger.projections.reader import Reader
-from seat_ledger.projections.reader_pool import Busy, Pool, PooledReader
+from seat_ledger.projections.reader_pool import Busy, PooledReader, ReaderPool
 
 
 @pytest.fixture(scope="module")
@@ -237,7 +237,7 @@ def test_the_readers_session_can_write_nothing(shared_database: str) -> None:
     connection.close()
 
 
-def slowly(pool: Pool) -> None:
+def slowly(pool: ReaderPool) -> None:
     """Borrow the only reader; let another wait for it, and the server for us."""
     with pool.reader() as reader:
         with pytest.raises(Busy), pool.reader():
@@ -250,7 +250,7 @@ def slowly(pool: Pool) -> None:
 def test_who_comes_too_late_is_told_so_and_who_reads_too_slowly_is_cut_off(
     shared_database: str,
 ) -> None:
-    pool = Pool(shared_database, 1, patience=0.05)
+    pool = ReaderPool(shared_database, 1, patience=0.05)
     with pytest.raises(Unavailable, match="idle"):
         slowly(pool)
     with pool.reader() as reader:
@@ -261,7 +261,7 @@ def test_who_comes_too_late_is_told_so_and_who_reads_too_slowly_is_cut_off(
 
 def test_an_answer_that_was_given_whole_stays_one(shared_database: str) -> None:
     """What ends the session after it is noticed by the next to ask."""
-    pool = Pool(shared_database, 1)
+    pool = ReaderPool(shared_database, 1)
     with pool.reader() as reader:
         ended = reader.connection.info.backend_pid
         with psycopg.connect(shared_database) as other:

@@ -28,7 +28,7 @@ from seat_ledger.cli.console.failures import MOST_FILES, BugFiles
 from seat_ledger.cli.console.i18n import words_of
 from seat_ledger.cli.console.pages import PAGES
 from seat_ledger.cli.console.queueing import Lane
-from seat_ledger.cli.console.request import Asked
+from seat_ledger.cli.console.request import PageRequest
 from seat_ledger.cli.output.logs import logger
 from seat_ledger.errors import NotFound
 from seat_ledger.projections.engine.locks import APPEND_LOCK
@@ -215,7 +215,7 @@ def test_what_may_not_be_seen_costs_as_much_as_what_is_not_there(
         for params in (hidden, absent):
             reader = Counting(written.conninfo)
             reader.counts = []
-            asked = Asked(reader, params, words_of("en"), visitor, "json")
+            asked = PageRequest(reader, params, words_of("en"), visitor, "json")
             with suppress(NotFound):
                 assert not list(PAGES[page](asked).answer.rows)
             work.append(reader.counts)

@@ -13,7 +13,7 @@ import pytest
 
 from seat_ledger import application as deciding
 from seat_ledger.application import SeatLedger
-from seat_ledger.commands.unit_of_work import Workspace
+from seat_ledger.commands.unit_of_work import UnitOfWork
 from seat_ledger.errors import LedgerError, OutcomeUnknown, Unavailable
 from seat_ledger.importing import chunk as chunks
 from seat_ledger.projections.engine import user_directory
@@ -181,7 +181,7 @@ STEPS += [
     (LedgerRecorder, name)
     for name in ("peek", "heads_of", "user_ids", "many_user_ids", "recorded_commands")
 ]
-STEPS += [(Workspace, "user"), (Workspace, "move"), (chunks.Chunk, "settle")]
+STEPS += [(UnitOfWork, "user"), (UnitOfWork, "move"), (chunks.Chunk, "settle")]
 
 
 @pytest.mark.parametrize(("of", "name"), STEPS)

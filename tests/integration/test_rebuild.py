@@ -19,7 +19,7 @@ from seat_ledger.projections.engine import rebuild as rebuilding
 from seat_ledger.projections.engine.rebuild import rebuild
 from seat_ledger.projections.engine.registry import PROJECTIONS
 from seat_ledger.projections.engine.snapshot import pin
-from seat_ledger.projections.engine.worker_pool import Crew
+from seat_ledger.projections.engine.worker_pool import WorkerPool
 from seat_ledger.projections.reader import Reader
 from seat_ledger.store.connection import connect
 from tests.integration.tables import (
@@ -230,7 +230,7 @@ def test_workers_stand_back_and_never_come_forward(
     set_: list[int] = []
     monkeypatch.setattr(os, "getpriority", lambda _kind, _pid: 15)
     monkeypatch.setattr(os, "setpriority", lambda _kind, _pid, to: set_.append(to))
-    with Crew(database, 1, 1):
+    with WorkerPool(database, 1, 1):
         assert set(set_) == {15}
 
 
@@ -239,7 +239,7 @@ def test_a_worker_s_session_stands_back_where_sessions_share_the_processors(
 ) -> None:
     """Niceness alone tells nothing across sessions, each in a group of its own."""
     own = os.getpriority(os.PRIO_PROCESS, 0)
-    with Crew(database, 1, 1) as crew:
+    with WorkerPool(database, 1, 1) as crew:
         grouped = Path(f"/proc/{crew.connections[0].info.backend_pid}/autogroup")
         told = grouped.read_text("ascii") if grouped.exists() else ""
         if os.geteuid() == 0 and told:

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from seat_ledger.application import SeatLedger
 from seat_ledger.projections import billing
-from seat_ledger.projections.billing import Priced, Wanted, idle
-from seat_ledger.projections.billing.explain import Asked, explain
+from seat_ledger.projections.billing import CountsQuery, Priced, idle
+from seat_ledger.projections.billing.explain import FigureQuery, explain
 from seat_ledger.projections.billing.figures import every_rule
 from seat_ledger.projections.reader import AccountFacts, Knowledge, Reader
 from tests.oracle.answers import View
@@ -40,7 +40,7 @@ class Comparison:
     def same(self) -> None:
         upto = self.known.moment(self.now)
         for period in self.view.periods(upto)[:4]:
-            self.same_counts(Wanted(period.label.isoformat()), period)
+            self.same_counts(CountsQuery(period.label.isoformat()), period)
             self.laws(period)
         self.same_window()
 
@@ -51,14 +51,14 @@ class Comparison:
         if self.history.zone == "Pacific/Apia" and until == date(2011, 12, 31):
             until += timedelta(days=1)  # a window of a date that is not
         period = self.view.window(first.isoformat(), until.isoformat())
-        self.same_counts(Wanted(window=(first, until)), period)
+        self.same_counts(CountsQuery(window=(first, until)), period)
 
-    def rows(self, wanted: Wanted, rules: Any) -> list[dict[str, Any]]:
+    def rows(self, wanted: CountsQuery, rules: Any) -> list[dict[str, Any]]:
         return billing.counts(
             self.reader, self.account, self.known, self.now, wanted, Priced(rules)
         ).rows
 
-    def same_counts(self, wanted: Wanted, period: Period) -> None:
+    def same_counts(self, wanted: CountsQuery, period: Period) -> None:
         product = [
             {
                 **{name: row[name] for name in ("seat_type", "mode", "granularity")},
@@ -75,14 +75,14 @@ class Comparison:
         if wanted.window is None:
             self.parts(wanted, period, model)
 
-    def parts(self, wanted: Wanted, period: Period, model: list[Any]) -> None:
+    def parts(self, wanted: CountsQuery, period: Period, model: list[Any]) -> None:
         """Explaining adds up: it refuses where it does not."""
         assert wanted.label is not None
         found = billing.labelled(self.account, wanted.label)
         upto = self.known.moment(self.now)
         for row in model:
             rule = row["mode"], row["granularity"]
-            asked = Asked(found, row["seat_type"], rule, Fraction("33.333"))
+            asked = FigureQuery(found, row["seat_type"], rule, Fraction("33.333"))
             told = explain(self.reader, self.account, self.known, upto, asked)
             parts = [Fraction(part["quantity_exact"]) for part in told.rows]
             assert sum(parts, Fraction(0)) == row["quantity"], self.told(period)
@@ -99,7 +99,7 @@ class Comparison:
 
     def laws(self, period: Period) -> None:
         """R52, of the product's own figures."""
-        rows = self.rows(Wanted(period.label.isoformat()), every_rule())
+        rows = self.rows(CountsQuery(period.label.isoformat()), every_rule())
         for seat_type in {row["seat_type"] for row in rows}:
             of = {
                 (row["mode"], row["granularity"]): Fraction(row["quantity_exact"])

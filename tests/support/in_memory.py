@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from seat_ledger.commands.handler import Caller, Deliberation
+from seat_ledger.commands.handler import Caller, CommandHandler
 from seat_ledger.commands.messages import read_command
-from seat_ledger.commands.unit_of_work import Recorded, Workspace
+from seat_ledger.commands.unit_of_work import Recorded, UnitOfWork
 from seat_ledger.domain.events import EntryReversed, InvoiceIssued, LedgerEvent
 from seat_ledger.domain.head import NO_HEAD, Head
 from seat_ledger.domain.user import User
@@ -29,7 +29,7 @@ class InMemoryLedger:
     def __init__(self, now: datetime = NOW) -> None:
         self.now = now
         self.events: list[LedgerEvent] = []
-        self.units: dict[str, Workspace] = {}
+        self.units: dict[str, UnitOfWork] = {}
         self.results: dict[tuple[UUID, str], tuple[bytes, tuple[int, ...]]] = {}
 
     def execute(self, fields: dict[str, Any]) -> tuple[int, ...]:
@@ -39,12 +39,12 @@ class InMemoryLedger:
         """
         command = read_command(fields)
         key = command.envelope.account
-        unit = self.units.get(key) or Workspace(account_id(key), self)
+        unit = self.units.get(key) or UnitOfWork(account_id(key), self)
         name = (unit.account_id, command.envelope.idempotency_key or "")
         if command.envelope.idempotency_key is not None and name in self.results:
             return self._repeated(command.digest, name)
         try:
-            decision = Deliberation(
+            decision = CommandHandler(
                 unit, command, now=self.now, caller=Caller()
             ).decide()
         except CommandRefused as refusal:

@@ -9,6 +9,7 @@ import click
 from click.testing import CliRunner
 
 from seat_ledger.cli.main import COMMANDS, program
+from seat_ledger.cli.options.session import Session
 from seat_ledger.cli.reference import reference
 from seat_ledger.cli.topics import TOPICS
 
@@ -58,7 +59,7 @@ def test_every_topic_is_linked_from_the_readme_and_shown_by_help() -> None:
     readme = (ROOT / "README.md").read_text()
     for topic in TOPICS:
         assert f"(cli/topics/{topic}.md)" in readme, topic
-        shown = CliRunner().invoke(program, ["help", topic])
+        shown = CliRunner().invoke(program, ["help", topic], obj=Session())
         assert shown.output == (ROOT / "cli" / "topics" / f"{topic}.md").read_text()
 
 

@@ -8,18 +8,18 @@ import pytest
 
 from seat_ledger.cli.inputs.invoice_file import InvoiceFile
 from seat_ledger.errors import InvalidInput
-from seat_ledger.projections.billing.audit.lines import InvoiceLine, Written
+from seat_ledger.projections.billing.audit.lines import AuditedLine, Written
 
 PRO = "sales/professional"
 HEADER = "account,invoice,issued_at,period,seat_type,quantity,unit_price,amount"
 GOOD = f"e,INV-6,5,2025-06-01,{PRO},1,30.00,30.00"
-LINE = InvoiceLine(
+LINE = AuditedLine(
     2, "e", "INV-6", "5", "2025-06-01", PRO, Written("1"), Written("30.00"),
     Written("30.00"), None, None, None,
 )  # fmt: skip
 
 
-def lines_of(folder: Path, content: bytes) -> list[InvoiceLine]:
+def lines_of(folder: Path, content: bytes) -> list[AuditedLine]:
     path = folder / "bad.csv"
     path.write_bytes(content)
     return list(InvoiceFile(path).lines())

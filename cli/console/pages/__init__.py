@@ -14,23 +14,23 @@ from seat_ledger.cli.console.pages import (
     seat,
     user,
 )
-from seat_ledger.cli.console.request import Asked, Page
+from seat_ledger.cli.console.request import Page, PageRequest
 
-PAGES: dict[str, Callable[[Asked], Page]] = {
+PAGES: dict[str, Callable[[PageRequest], Page]] = {
     "search": search.search,
-    "accounts": account.accounts,
+    "accounts": account.accounts_page,
     "account": account.account,
     "seats": account.seats,
     "seat": seat.seat,
     "who": seat.who,
-    "users": user.users,
+    "users": user.users_page,
     "user": user.user,
     "events": event.events,
     "event": event.event,
     "periods": billing.periods,
     "period": billing.period,
-    "explain": billing.explain,
-    "invoices": invoice.invoices,
+    "explain": billing.explain_page,
+    "invoices": invoice.invoices_page,
     "invoice": invoice.invoice,
     "audit": invoice.audit,
     "projections": operations.projections,

@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from seat_ledger.cli.console.request import PAGE, Asked, Page
+from seat_ledger.cli.console.request import PAGE, Page, PageRequest
 from seat_ledger.cli.output import charts
-from seat_ledger.projections import accounts as rows_of
-from seat_ledger.projections import holdings
+from seat_ledger.projections import accounts, holdings
 from seat_ledger.projections.reader import Row
 
 MOST_STEPS = 2000
@@ -17,7 +16,7 @@ MOST_STEPS = 2000
 MOMENTS = 220
 
 
-def accounts(asked: Asked) -> Page:
+def accounts_page(asked: PageRequest) -> Page:
     """Every account that one may see, by key, a page at a time."""
     after = asked.params.get("after", "")
     asked.is_about_all()
@@ -34,14 +33,14 @@ def accounts(asked: Asked) -> Page:
     return Page("accounts", title, asked.answer(rows), fill, identity)
 
 
-def _some(asked: Asked, after: str) -> tuple[list[Row], str | None]:
+def _some(asked: PageRequest, after: str) -> tuple[list[Row], str | None]:
     """A page of accounts, and the key that the rest follows."""
     only = asked.visitor.accounts
     given = (asked.reader, asked.as_of, asked.known)
-    return rows_of.page(*given, only=only, after=after, limit=PAGE)
+    return accounts.page(*given, only=only, after=after, limit=PAGE)
 
 
-def _every(asked: Asked, after: str) -> Iterator[Row]:
+def _every(asked: PageRequest, after: str) -> Iterator[Row]:
     """All accounts from a key on, a page at a time."""
     following: str | None = after
     while following is not None:
@@ -49,14 +48,14 @@ def _every(asked: Asked, after: str) -> Iterator[Row]:
         yield from rows
 
 
-def account(asked: Asked) -> Page:
+def account(asked: PageRequest) -> Page:
     """Contract, totals, a chart of them, and the seats as of the moment."""
     facts = asked.account
     identity = {"account": facts.key}
     if not facts.known:
         return Page("unknown", facts.key, asked.answer([]), dict, identity)
     given = (asked.reader, facts, asked.as_of, asked.known)
-    shown = rows_of.show(*given)
+    shown = accounts.show(*given)
 
     def fill() -> dict[str, Any]:
         rows = holdings.under_contract(*given, limit=PAGE)
@@ -84,18 +83,18 @@ class _Steps(NamedTuple):
     moments: int | None
 
 
-def _steps(asked: Asked, now: datetime) -> _Steps:
+def _steps(asked: PageRequest, now: datetime) -> _Steps:
     """Every step of an account, or what is true at moments spread over its life."""
     reader, facts, known = asked.reader, asked.account, asked.known
-    if not rows_of.is_restless(reader, facts, MOST_STEPS):
-        return _Steps(_summed(rows_of.steps(reader, facts, known)), None)
+    if not accounts.is_restless(reader, facts, MOST_STEPS):
+        return _Steps(_summed(accounts.steps(reader, facts, known)), None)
     starts, ends = charts.reach([facts.opened_at, asked.as_of], now)
     part = (ends - starts) / MOMENTS
     instants = [starts + part * n for n in range(1, MOMENTS + 1)]
-    return _Steps(_summed(rows_of.steps_at(reader, facts, known, instants)), MOMENTS)
+    return _Steps(_summed(accounts.steps_at(reader, facts, known, instants)), MOMENTS)
 
 
-def _chart(asked: Asked) -> tuple[str, str]:
+def _chart(asked: PageRequest) -> tuple[str, str]:
     """Purchased against assigned, over all types; and what the picture leaves out."""
     facts, words = asked.account, asked.words
     now = asked.known.moment(asked.now)
@@ -140,7 +139,7 @@ def _summed(rows: list[Row]) -> list[tuple[datetime, int, int]]:
     return [(at, purchased, held) for at, (purchased, held) in summed.items()]
 
 
-def seats(asked: Asked) -> Page:
+def seats(asked: PageRequest) -> Page:
     """Every seat under contract at the moment, with its holder."""
     facts = asked.account
     identity = {"account": facts.key}

@@ -10,23 +10,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import date
 
-from seat_ledger.cli.console.request import Asked
+from seat_ledger.cli.console.request import PageRequest
 from seat_ledger.domain.money import plain
-from seat_ledger.projections.billing import audit as auditing
-from seat_ledger.projections.billing import invoices as issuing
-from seat_ledger.projections.billing.audit import InvoiceLine, Spool, Summary, Written
-from seat_ledger.projections.billing.invoices import Issued, Line
+from seat_ledger.projections.billing import audit, invoices
+from seat_ledger.projections.billing.audit import AuditedLine, Spool, Summary, Written
+from seat_ledger.projections.billing.invoices import Issued, IssuedLine
 from seat_ledger.projections.reader import Row
 
 
-def audited(asked: Asked, found: Issued) -> tuple[list[Row], Summary]:
+def audited(asked: PageRequest, found: Issued) -> tuple[list[Row], Summary]:
     """The rows of ``invoice audit`` for an invoice and for what corrected it since."""
-    issued = issuing.issued(asked.reader, asked.account, asked.known.position)
+    issued = invoices.issued(asked.reader, asked.account, asked.known.position)
     own = found.period.label.isoformat()
     with Spool() as spool:
         spool.keep(lines_of(found, issued))
         upto = asked.known.moment(asked.now)
-        auditing.audit(asked.reader, spool, asked.known, upto)
+        audit.audit(asked.reader, spool, asked.known, upto)
         rows = [
             row
             for row in spool.answers()
@@ -37,7 +36,7 @@ def audited(asked: Asked, found: Issued) -> tuple[list[Row], Summary]:
     return rows, summary
 
 
-def lines_of(found: Issued, issued: Iterable[Issued]) -> Iterator[InvoiceLine]:
+def lines_of(found: Issued, issued: Iterable[Issued]) -> Iterator[AuditedLine]:
     """What all invoices say of the periods that one of them bills, as a file does.
 
     A correction is counted by the rule of the invoice that it corrects (R43).
@@ -52,10 +51,10 @@ def lines_of(found: Issued, issued: Iterable[Issued]) -> Iterator[InvoiceLine]:
 
 
 def _line(
-    no: int, one: Issued, line: Line, rules: dict[date, tuple[str, str | None]]
-) -> InvoiceLine:
+    no: int, one: Issued, line: IssuedLine, rules: dict[date, tuple[str, str | None]]
+) -> AuditedLine:
     mode, granularity = rules[line.period]
-    return InvoiceLine(
+    return AuditedLine(
         no,
         one.account,
         one.invoice,

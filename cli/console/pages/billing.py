@@ -4,23 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from seat_ledger.cli.console.request import PAGE, Asked, Page
+from seat_ledger.cli.console.request import PAGE, Page, PageRequest
 from seat_ledger.domain.money import Currency, parse_price
 from seat_ledger.domain.values import COUNTING_MODES, parse_seat_type, shown
 from seat_ledger.errors import InvalidInput
-from seat_ledger.projections import billing as counting
-from seat_ledger.projections.billing import explain as opening
-from seat_ledger.projections.billing import invoices as issuing
+from seat_ledger.projections import billing
+from seat_ledger.projections.billing import explain, invoices
 from seat_ledger.projections.billing.figures import every_rule
 from seat_ledger.projections.billing.invoices import Issued
 from seat_ledger.projections.reader import Row
 
 
-def periods(asked: Asked) -> Page:
+def periods(asked: PageRequest) -> Page:
     """The billing periods that have begun, from the one calendar."""
     facts = asked.account
     identity = {"account": facts.key}
-    found = counting.periods(facts, asked.known, asked.now)
+    found = billing.periods(facts, asked.known, asked.now)
     newest = found.rows[::-1]
     skip = asked.start(len(newest))
 
@@ -33,17 +32,17 @@ def periods(asked: Asked) -> Page:
     return Page("periods", title, asked.answer(found.rows, extra=extra), fill, identity)
 
 
-def period(asked: Asked) -> Page:
+def period(asked: PageRequest) -> Page:
     """What counts in a period, by every rule; priced as it was invoiced."""
     facts, label = asked.account, asked["period"]
-    named = counting.labelled(facts, label)
+    named = billing.labelled(facts, label)
     invoice = _invoice_of(asked, named.label.isoformat())
-    how = counting.Priced(every_rule(None))
+    how = billing.Priced(every_rule(None))
     if invoice is not None:
         prices = {kind: parse_price(said) for kind, said in invoice.unit_prices.items()}
-        how = counting.Priced(every_rule(None), prices, invoice.currency)
-    wanted = counting.Wanted(named.label.isoformat())
-    found = counting.counts(asked.reader, facts, asked.known, asked.now, wanted, how)
+        how = billing.Priced(every_rule(None), prices, invoice.currency)
+    wanted = billing.CountsQuery(named.label.isoformat())
+    found = billing.counts(asked.reader, facts, asked.known, asked.now, wanted, how)
     own = facts.policy_at(named.starts)
     answer = asked.answer(found.rows)
     identity = {"account": facts.key, "period": named.label.isoformat()}
@@ -67,17 +66,17 @@ def period(asked: Asked) -> Page:
     return Page("period", title, answer, fill, identity)
 
 
-def _invoice_of(asked: Asked, label: str) -> Issued | None:
+def _invoice_of(asked: PageRequest, label: str) -> Issued | None:
     """The invoice of a period, as known."""
-    found = issuing.issued(asked.reader, asked.account, asked.known.position)
+    found = invoices.issued(asked.reader, asked.account, asked.known.position)
     own = [one for one in found if one.period.label.isoformat() == label]
     return own[-1] if own else None
 
 
-def explain(asked: Asked) -> Page:
+def explain_page(asked: PageRequest) -> Page:
     """One figure opened: each part with the entries that open and close it."""
     facts = asked.account
-    named = counting.labelled(facts, asked["period"])
+    named = billing.labelled(facts, asked["period"])
     label = named.label.isoformat()
     seat_type = str(parse_seat_type(asked["seat_type"]))
     rule = _rule(asked)
@@ -86,8 +85,8 @@ def explain(asked: Asked) -> Page:
     if invoice is not None and seat_type in invoice.unit_prices:
         price, currency = parse_price(invoice.unit_prices[seat_type]), invoice.currency
     upto = asked.known.moment(asked.now)
-    wanted = opening.Asked(named, seat_type, rule, price, currency)
-    found = opening.explain(asked.reader, facts, asked.known, upto, wanted)
+    wanted = explain.FigureQuery(named, seat_type, rule, price, currency)
+    found = explain.explain(asked.reader, facts, asked.known, upto, wanted)
     identity = {"account": facts.key, "period": label, "seat_type": seat_type}
     if rule:
         identity |= {"mode": rule[0], "granularity": rule[1] or ""}
@@ -112,7 +111,7 @@ def explain(asked: Asked) -> Page:
     return Page("explain", title, asked.answer(found.rows, extra=extra), fill, identity)
 
 
-def _rule(asked: Asked) -> tuple[str, str | None] | None:
+def _rule(asked: PageRequest) -> tuple[str, str | None] | None:
     """The rule of the address; None leaves it to the account's policy."""
     mode = asked.params.get("mode")
     if mode is None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from seat_ledger.cli.console.request import PAGE, Asked, Page
+from seat_ledger.cli.console.request import PAGE, Page, PageRequest
 from seat_ledger.errors import NotFound
 from seat_ledger.projections import journal
 from seat_ledger.projections.reader import AccountSetAside, Row
 
 
-def events(asked: Asked) -> Page:
+def events(asked: PageRequest) -> Page:
     """Events in the order of recording, of one account or of all."""
     has_account = "account" in asked.params
     facts = asked.account if has_account else None
@@ -50,7 +50,7 @@ def events(asked: Asked) -> Page:
     )
 
 
-def event(asked: Asked) -> Page:
+def event(asked: PageRequest) -> Page:
     """One entry: both clocks, its data, what reversed it."""
     position = asked.count("position")
     try:

@@ -6,25 +6,24 @@ from contextlib import suppress
 from typing import Any
 
 from seat_ledger.cli.console.pages.audit import audited
-from seat_ledger.cli.console.request import PAGE, Asked, Page
+from seat_ledger.cli.console.request import PAGE, Page, PageRequest
 from seat_ledger.cli.output.render import Answer, document, to_json
 from seat_ledger.errors import NotFound
-from seat_ledger.projections.billing import invoice_computation
-from seat_ledger.projections.billing import invoices as issuing
+from seat_ledger.projections.billing import invoice_computation, invoices
 from seat_ledger.projections.billing.invoices import Issued
 
 
-def invoices(asked: Asked) -> Page:
+def invoices_page(asked: PageRequest) -> Page:
     """Invoices in the order of recording, of one account or of all."""
     if "account" in asked.params:
         facts = asked.account
-        found = issuing.issued(asked.reader, facts, asked.known.position)
+        found = invoices.issued(asked.reader, facts, asked.known.position)
         title = asked.words("invoices_of", account=facts.key)
         identity = {"account": facts.key}
     else:
         found = _every(asked)
         title, identity = asked.words("invoices"), {}
-    rows = issuing.listed(found)
+    rows = invoices.listed(found)
     newest = rows[::-1]
     skip = asked.start(len(rows))
 
@@ -35,12 +34,12 @@ def invoices(asked: Asked) -> Page:
     return Page("invoices", title, asked.answer(rows), fill, identity)
 
 
-def invoice(asked: Asked) -> Page:
+def invoice(asked: PageRequest) -> Page:
     """An invoice as recorded; whether it comes out again; what it would be now."""
     found = _found(asked, asked["invoice"])
     asked.given["account"] = found.account
     asked.is_about([found.account])
-    rows, said = issuing.document(found)
+    rows, said = invoices.document(found)
 
     def fill() -> dict[str, Any]:
         again = invoice_computation.reproduced(asked.reader, found)
@@ -67,7 +66,7 @@ def invoice(asked: Asked) -> Page:
     return Page("invoice", title, _answer(asked, found), fill, identity)
 
 
-def audit(asked: Asked) -> Page:
+def audit(asked: PageRequest) -> Page:
     """The rows that ``invoice audit`` gives for the invoice."""
     found = _found(asked, asked["invoice"])
     page = invoice(asked)
@@ -77,26 +76,26 @@ def audit(asked: Asked) -> Page:
     return page
 
 
-def _every(asked: Asked) -> list[Issued]:
+def _every(asked: PageRequest) -> list[Issued]:
     """The invoices of every account that may be seen; no other is read."""
     only = asked.visitor.accounts
     if only is None:
-        return issuing.issued_everywhere(asked.reader, asked.known)
+        return invoices.issued_everywhere(asked.reader, asked.known)
     found: list[Issued] = []
     for key in only:
         with suppress(NotFound):
             facts = asked.reader.account(key, asked.known)
-            found += issuing.issued(asked.reader, facts, asked.known.position)
+            found += invoices.issued(asked.reader, facts, asked.known.position)
     return sorted(found, key=lambda one: one.position)
 
 
-def _found(asked: Asked, number: str) -> Issued:
+def _found(asked: PageRequest, number: str) -> Issued:
     """The invoice, if it may be seen; else it is not there."""
-    return issuing.find(asked.reader, number, asked.known, asked.account_nos)
+    return invoices.find(asked.reader, number, asked.known, asked.account_nos)
 
 
-def _answer(asked: Asked, found: Issued) -> Answer:
+def _answer(asked: PageRequest, found: Issued) -> Answer:
     """The document of ``invoice show``: the same whenever it is asked for (R61)."""
-    rows, said = issuing.document(found)
+    rows, said = invoices.document(found)
     cut_off = asked.reader.knowledge(found.cut_off)
     return Answer(rows, known=(cut_off.position, cut_off.recorded_at), extra=said)

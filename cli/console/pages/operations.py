@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from seat_ledger.cli.console.request import Asked, Page
+from seat_ledger.cli.console.request import Page, PageRequest
 from seat_ledger.projections.engine import installation
 
 
-def projections(asked: Asked) -> Page:
+def projections(asked: PageRequest) -> Page:
     """Checkpoint, lag and last rebuild of each projection."""
     rows = installation.status(asked.reader.connection)
     if asked.visitor.accounts is not None or asked.hides_people:

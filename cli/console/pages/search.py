@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from seat_ledger.cli.console.request import Asked, Page
+from seat_ledger.cli.console.request import Page, PageRequest
 from seat_ledger.domain.values import fold
 from seat_ledger.errors import InvalidInput
 from seat_ledger.projections.search import Sought, find
@@ -14,7 +14,7 @@ MOST_IN_A_TWIN = 5000
 SUGGESTED = 8
 
 
-def search(asked: Asked) -> Page:
+def search(asked: PageRequest) -> Page:
     """Accounts, users, seats, invoices and entries that a text may mean."""
     text = asked.params.get("q", "")
     quick = "quick" in asked.params
@@ -54,7 +54,7 @@ def _names_of(row: dict[str, Any]) -> set[str]:
     return {fold(str(name)) for name in names if name}
 
 
-def _sought(asked: Asked, text: str, limit: int, *, quick: bool) -> Sought:
+def _sought(asked: PageRequest, text: str, limit: int, *, quick: bool) -> Sought:
     return Sought(
         text,
         asked.known,
@@ -65,7 +65,7 @@ def _sought(asked: Asked, text: str, limit: int, *, quick: bool) -> Sought:
     )
 
 
-def url_of(asked: Asked, row: dict[str, Any]) -> str:
+def url_of(asked: PageRequest, row: dict[str, Any]) -> str:
     """The page of something found."""
     account = row["account"]
     if row["kind"] == "user":

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from seat_ledger.cli.console.history import History
-from seat_ledger.cli.console.request import Asked, Page, wall_text
+from seat_ledger.cli.console.request import Page, PageRequest, wall_text
 from seat_ledger.cli.output import charts
 from seat_ledger.domain.values import parse_seat
 from seat_ledger.projections import holdings
 
 
-def seat(asked: Asked) -> Page:
+def seat(asked: PageRequest) -> Page:
     """The holders of a seat in order; and the answer for the moment.
 
     A long history is shown a page at a time, the last one first.
@@ -44,7 +44,7 @@ def seat(asked: Asked) -> Page:
     return Page("seat", title, answer, fill, identity)
 
 
-def who(asked: Asked) -> Page:
+def who(asked: PageRequest) -> Page:
     """The one row of the moment: whether it was bought, and its holder."""
     facts, ref = asked.account, parse_seat(asked["seat"])
     row = holdings.who(asked.reader, facts, ref, asked.as_of, asked.known)
@@ -53,7 +53,7 @@ def who(asked: Asked) -> Page:
     return page
 
 
-def _chart(asked: Asked, ref: str, found: History) -> str:
+def _chart(asked: PageRequest, ref: str, found: History) -> str:
     """A bar a holder, in one line; nobody's time stays empty."""
     facts, words = asked.account, asked.words
     held = [row for row in found.drawn if not row["reversed"]]
@@ -61,7 +61,7 @@ def _chart(asked: Asked, ref: str, found: History) -> str:
         return ""
     starts, until = found.reach(held)
     spans = [
-        charts.Span(
+        charts.ChartSpan(
             row["held_from"],
             row["held_until"],
             asked.person(row),
@@ -90,4 +90,4 @@ def _chart(asked: Asked, ref: str, found: History) -> str:
         asked.as_of,
         words.spelled(asked.as_of, facts.zones),
     )
-    return charts.span_chart([charts.Lane("", spans)], frame)
+    return charts.span_chart([charts.ChartLane("", spans)], frame)

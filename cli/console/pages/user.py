@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from seat_ledger.cli.console.history import History
-from seat_ledger.cli.console.request import PAGE, Asked, Page
+from seat_ledger.cli.console.request import PAGE, Page, PageRequest
 from seat_ledger.cli.output import charts
-from seat_ledger.projections import holdings
-from seat_ledger.projections import users as people
+from seat_ledger.projections import holdings, users
 
 
-def users(asked: Asked) -> Page:
+def users_page(asked: PageRequest) -> Page:
     """Every user present at the moment, in the order of adding, a page at a time."""
     facts = asked.account
     identity = {"account": facts.key}
@@ -20,9 +19,9 @@ def users(asked: Asked) -> Page:
     title = asked.words("users_of", account=facts.key)
     given = (asked.reader, facts, asked.as_of, asked.known)
     if not asked.wants_page:
-        return Page("users", title, asked.answer(people.listed(*given)), dict, identity)
+        return Page("users", title, asked.answer(users.listed(*given)), dict, identity)
     after = asked.count("after")
-    rows, following = people.page(*given, after=after, limit=PAGE)
+    rows, following = users.page(*given, after=after, limit=PAGE)
 
     def fill() -> dict[str, Any]:
         said = {**identity, "after": following}
@@ -31,7 +30,7 @@ def users(asked: Asked) -> Page:
     return Page("users", title, asked.answer(rows), fill, identity)
 
 
-def user(asked: Asked) -> Page:
+def user(asked: PageRequest) -> Page:
     """The seats of everybody who was ever called so (R35)."""
     facts, reference = asked.account, asked["user"]
     identity = {"account": facts.key, "user": reference}
@@ -42,7 +41,7 @@ def user(asked: Asked) -> Page:
 
     def fill() -> dict[str, Any]:
         return {
-            "called": people.called(*given),
+            "called": users.called(*given),
             "rows": found.rows,
             "held": sum(1 for row in found.wanted if not row["reversed"]),
             "later": found.later,
@@ -56,16 +55,16 @@ def user(asked: Asked) -> Page:
     return Page("user", title, asked.answer(found.rows), fill, identity)
 
 
-def _chart(asked: Asked, reference: str, found: History) -> str:
+def _chart(asked: PageRequest, reference: str, found: History) -> str:
     """A line a seat; the user's holdings on it."""
     facts, words = asked.account, asked.words
     held = [row for row in found.drawn if not row["reversed"]]
     if not held:
         return ""
-    lanes: dict[str, list[charts.Span]] = {}
+    lanes: dict[str, list[charts.ChartSpan]] = {}
     for row in held:
         url = asked.url("seat", account=facts.key, seat=row["seat"])
-        span = charts.Span(row["held_from"], row["held_until"], row["seat"], url)
+        span = charts.ChartSpan(row["held_from"], row["held_until"], row["seat"], url)
         lanes.setdefault(row["seat"], []).append(span)
     starts, until = found.reach(held)
     told = words.some("holdings", len(held))
@@ -80,5 +79,5 @@ def _chart(asked: Asked, reference: str, found: History) -> str:
         words.spelled(asked.as_of, facts.zones),
     )
     return charts.span_chart(
-        [charts.Lane("", spans) for spans in lanes.values()], frame
+        [charts.ChartLane("", spans) for spans in lanes.values()], frame
     )

@@ -12,16 +12,16 @@ from itertools import islice
 
 from seat_ledger.domain.calendar import ZoneHistory
 from seat_ledger.errors import CommandRefused
-from seat_ledger.projections.billing.audit.auditor import Desk
+from seat_ledger.projections.billing.audit.auditor import Auditor
 from seat_ledger.projections.billing.audit.contracts import UNKNOWN, Contract, contracts
-from seat_ledger.projections.billing.audit.figures import Touched, figures_now
+from seat_ledger.projections.billing.audit.figures import TouchedFigures, figures_now
 from seat_ledger.projections.billing.audit.line_store import Spool
-from seat_ledger.projections.billing.audit.lines import InvoiceLine, Written, issued_at
+from seat_ledger.projections.billing.audit.lines import AuditedLine, Written, issued_at
 from seat_ledger.projections.billing.audit.matching import Billed
 from seat_ledger.projections.billing.audit.summary import Summary
 from seat_ledger.projections.reader import Knowledge, Reader
 
-__all__ = ["InvoiceLine", "Spool", "Summary", "Written", "audit", "settle"]
+__all__ = ["AuditedLine", "Spool", "Summary", "Written", "audit", "settle"]
 
 ACCOUNTS_AT_ONCE = 200
 LINES_AT_ONCE = 500
@@ -142,7 +142,7 @@ def _desk(
     found: dict[str, Contract],
     known: Knowledge,
     upto: datetime,
-) -> Desk:
+) -> Auditor:
     """What the lines of some accounts are held against."""
     wanted = []
     first = known.position
@@ -153,11 +153,11 @@ def _desk(
             if period is not None:
                 wanted.append((contract, period))
     figures = figures_now(reader, wanted, known) if wanted else {}
-    touched = Touched(reader, wanted, first, known.position)
-    return Desk(reader, spool, known, upto, figures, touched)
+    touched = TouchedFigures(reader, wanted, first, known.position)
+    return Auditor(reader, spool, known, upto, figures, touched)
 
 
-def _billed(desk: Desk, key: str, contract: Contract | None) -> Iterator[Billed]:
+def _billed(desk: Auditor, key: str, contract: Contract | None) -> Iterator[Billed]:
     """An account's lines, from each figure's last one back, then what is missing."""
     yield from desk.lines(key, contract)
     if contract is not None:

@@ -12,14 +12,14 @@ from seat_ledger.domain.values import seat_types
 from seat_ledger.projections.billing.audit import causes
 from seat_ledger.projections.billing.audit.contracts import Contract
 from seat_ledger.projections.billing.audit.figures import (
-    Asked,
     ByType,
-    Touched,
+    FigureRequest,
+    TouchedFigures,
     family,
     figures_then,
 )
 from seat_ledger.projections.billing.audit.line_store import Spool
-from seat_ledger.projections.billing.audit.lines import InvoiceLine, Written
+from seat_ledger.projections.billing.audit.lines import AuditedLine, Written
 from seat_ledger.projections.billing.audit.matching import Billed, Bundle
 from seat_ledger.projections.billing.audit.verdict import (
     ZERO,
@@ -56,7 +56,7 @@ class Judged(NamedTuple):
     cause: str
 
 
-class Desk:
+class Auditor:
     """What the lines of some accounts are held against."""
 
     def __init__(  # noqa: PLR0913, PLR0917  what the ledger says, and how far it knows
@@ -66,7 +66,7 @@ class Desk:
         known: Knowledge,
         upto: datetime,
         figures: dict[tuple[int, int], ByType],
-        touched: Touched,
+        touched: TouchedFigures,
     ) -> None:
         self.reader, self.spool, self.known, self.upto = reader, spool, known, upto
         self.figures, self.touched = figures, touched
@@ -119,10 +119,10 @@ class Desk:
                 if quantity(found[seat_type], *rule) != 0:
                     yield Billed(line, contract, period, row["label"], row["position"])
 
-    def _absent(self, account: str, seat_type: str, invoiced: Row) -> InvoiceLine:
+    def _absent(self, account: str, seat_type: str, invoiced: Row) -> AuditedLine:
         price, currency = self.spool.price(account, seat_type)
         nothing = Written("0")
-        return InvoiceLine(
+        return AuditedLine(
             0, account, invoiced["invoice"], "", invoiced["label"], seat_type, nothing,
             Written(price or ""), nothing, invoiced["mode"], invoiced["granularity"],
             currency,
@@ -165,12 +165,14 @@ class Desk:
         self, batch: Iterable[Billed]
     ) -> dict[tuple[int, str, int], ByType]:
         """The figures that are not the same now, as known at issue."""
-        asked: dict[tuple[int, str, int], Asked] = {}
+        asked: dict[tuple[int, str, int], FigureRequest] = {}
         for billed in batch:
             then = self._then(billed)
             if then is not None and not self._is_same(billed, then):
                 assert billed.contract is not None
-                asked[_key(billed)] = Asked(billed.contract, then, billed.position)
+                asked[_key(billed)] = FigureRequest(
+                    billed.contract, then, billed.position
+                )
         found = figures_then(self.reader, list(asked.values()))
         return dict(zip(asked, found, strict=True))
 
@@ -239,7 +241,7 @@ class Desk:
         return Then(quantity(row, *rule) if row else ZERO, rule, then)
 
     @staticmethod
-    def _verdict(line: InvoiceLine, share: Share, whole: Fraction) -> Verdict:
+    def _verdict(line: AuditedLine, share: Share, whole: Fraction) -> Verdict:
         """Hold a line against its share of a whole figure."""
         places = Currency.named(line.currency).places
         verdict = judge(line, share, places, is_billed=whole != 0)
@@ -330,9 +332,9 @@ def _is_explainable(one: Judged) -> bool:
     return not one.verdict.matches and known and one.billed.period is not None
 
 
-def _question(one: Judged) -> causes.Question:
+def _question(one: Judged) -> causes.CauseQuery:
     period = one.billed.period
     assert period is not None
-    return causes.Question(
+    return causes.CauseQuery(
         period, one.billed.line.seat_type, family(one.rule[0]), one.billed.position
     )

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from seat_ledger.domain.values import FOREVER
 from seat_ledger.projections.billing.audit.figures import CONTRACT
-from seat_ledger.projections.billing.intervals import Interval, Reversal, changes
+from seat_ledger.projections.billing.intervals import CountedInterval, Reversal, changes
 from seat_ledger.projections.periods import PeriodRow
 from seat_ledger.projections.reader import Knowledge, Reader, Row, utc
 
@@ -17,7 +17,7 @@ _TOPICS = {
 }
 
 
-class Question(NamedTuple):
+class CauseQuery(NamedTuple):
     """Which figure, since which position, and which entries can touch it."""
 
     period: PeriodRow
@@ -27,7 +27,7 @@ class Question(NamedTuple):
 
 
 def own(
-    reader: Reader, questions: Sequence[Question], known: Knowledge
+    reader: Reader, questions: Sequence[CauseQuery], known: Knowledge
 ) -> list[list[int]]:
     """The entries that open and close the parts of each figure (R63)."""
     found: list[list[int]] = [[] for _ in questions]
@@ -41,7 +41,7 @@ def own(
 
 
 def since(
-    reader: Reader, questions: Sequence[Question], known: Knowledge
+    reader: Reader, questions: Sequence[CauseQuery], known: Knowledge
 ) -> list[list[int]]:
     """What was recorded after issue, up to what is known, and changes each figure.
 
@@ -77,10 +77,10 @@ def since(
 def _states(
     reader: Reader,
     kind: str,
-    questions: dict[int, Question],
+    questions: dict[int, CauseQuery],
     recorded: dict[int, list[Row]],
     known: Knowledge,
-) -> dict[tuple[int, int], list[Interval]]:
+) -> dict[tuple[int, int], list[CountedInterval]]:
     """The intervals of the seats that were touched, as known at issue and now."""
     asked = [
         (n, number, position)
@@ -96,10 +96,10 @@ def _states(
         "knowns": [position for _, _, position in asked],
     }
     name = "lives_known" if kind == CONTRACT else "held_known"
-    states: dict[tuple[int, int], list[Interval]] = {}
+    states: dict[tuple[int, int], list[CountedInterval]] = {}
     for row in reader.ask("billing/audit", name, **given) if asked else ():
         one = questions[row["n"]]
-        found = Interval(
+        found = CountedInterval(
             one.seat_type,
             row["number"],
             row["user_no"],
@@ -113,14 +113,14 @@ def _states(
 
 
 def _by_family(
-    questions: Sequence[Question],
-) -> Iterable[tuple[str, list[tuple[int, Question]]]]:
+    questions: Sequence[CauseQuery],
+) -> Iterable[tuple[str, list[tuple[int, CauseQuery]]]]:
     kinds = dict.fromkeys(one.family for one in questions)
     for kind in kinds:
         yield kind, [(n, one) for n, one in enumerate(questions) if one.family == kind]
 
 
-def _arrays(some: Sequence[tuple[int, Question]]) -> dict[str, Any]:
+def _arrays(some: Sequence[tuple[int, CauseQuery]]) -> dict[str, Any]:
     return {
         "ns": [n for n, _ in some],
         "account_nos": [one.period.account_no for _, one in some],

@@ -25,7 +25,7 @@ def family(mode: str) -> str:
     return CONTRACT if mode == "contracted" else HELD
 
 
-class Asked(NamedTuple):
+class FigureRequest(NamedTuple):
     """A figure that is wanted as known at a position of its own."""
 
     contract: Contract
@@ -81,7 +81,7 @@ def _by_contract(
         yield some[0][0], [period for _, period in some]
 
 
-def figures_then(reader: Reader, asked: Sequence[Asked]) -> list[ByType]:
+def figures_then(reader: Reader, asked: Sequence[FigureRequest]) -> list[ByType]:
     """Each figure as known at its own position, by seat type."""
     if not asked:
         return []
@@ -105,7 +105,7 @@ def figures_then(reader: Reader, asked: Sequence[Asked]) -> list[ByType]:
     return found
 
 
-class Touched:
+class TouchedFigures:
     """By account, period and type: the last entry that can touch its figures."""
 
     def __init__(

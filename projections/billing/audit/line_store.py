@@ -14,7 +14,11 @@ from typing import Any, Self
 
 from seat_ledger.domain.values import iso
 from seat_ledger.errors import LedgerError
-from seat_ledger.projections.billing.audit.lines import InvoiceLine, Part, Written
+from seat_ledger.projections.billing.audit.lines import (
+    AuditedLine,
+    BilledShare,
+    Written,
+)
 from seat_ledger.projections.engine.sql_files import queries
 from seat_ledger.projections.reader import Row
 
@@ -63,7 +67,7 @@ class Spool:
     def _ask(self, name: str, **given: Any) -> Iterator[sqlite3.Row]:
         yield from self.database.execute(_SQL[name], given)
 
-    def keep(self, lines: Iterable[InvoiceLine]) -> int:
+    def keep(self, lines: Iterable[AuditedLine]) -> int:
         """Put the lines aside; return how many."""
         rows = (_flat(line) for line in lines)
         self.database.execute("BEGIN")
@@ -97,7 +101,7 @@ class Spool:
         self.database.executemany(_SQL["mean"], meanings)
         self.database.execute("COMMIT")
 
-    def lines(self, account: str) -> Iterator[tuple[InvoiceLine, Row]]:
+    def lines(self, account: str) -> Iterator[tuple[AuditedLine, Row]]:
         """An account's lines: of one figure and rule together, from the last back.
 
         Beside each its `label`, `position` of issue, and how many lines bill its figure
@@ -106,22 +110,24 @@ class Spool:
         for row in self._ask("lines", account=account):
             yield _line(row), {key: row[key] for key in _PLACE}
 
-    def of_figure(self, line: InvoiceLine, label: str) -> Iterator[Part]:
+    def of_figure(self, line: AuditedLine, label: str) -> Iterator[BilledShare]:
         """What the lines of a line's figure bill, from the last, by invoice."""
         yield from self._parts("of_figure", line, label=label)
 
     def of_invoice(
-        self, line: InvoiceLine, label: str, position: int
-    ) -> Iterator[Part]:
+        self, line: AuditedLine, label: str, position: int
+    ) -> Iterator[BilledShare]:
         """The same of the line's invoice alone, issued at a position."""
         alone = {"label": label, "position": position, "invoice": line.invoice}
         yield from self._parts("of_invoice", line, **alone)
 
-    def _parts(self, name: str, line: InvoiceLine, **given: Any) -> Iterator[Part]:
+    def _parts(
+        self, name: str, line: AuditedLine, **given: Any
+    ) -> Iterator[BilledShare]:
         same = {key: getattr(line, key) for key in _SAME}
         for row in self._ask(name, **same, **given):
             invoice = row["position"], row["invoice"]
-            yield Part(
+            yield BilledShare(
                 invoice,
                 Written(row["quantity"]),
                 Written(row["unit_price"]),
@@ -176,17 +182,17 @@ _PLACE = ("label", "position", "of_figure", "of_invoice")
 _SAME = ("account", "seat_type", "mode", "granularity")
 
 
-def _flat(line: InvoiceLine) -> tuple[Any, ...]:
+def _flat(line: AuditedLine) -> tuple[Any, ...]:
     return tuple(cell.text if isinstance(cell, Written) else cell for cell in line)
 
 
-def _line(row: sqlite3.Row) -> InvoiceLine:
+def _line(row: sqlite3.Row) -> AuditedLine:
     written = {
         name: Written(row[name]) for name in ("quantity", "unit_price", "amount")
     }
-    rest: Row = {name: row[name] for name in InvoiceLine._fields if name not in written}
+    rest: Row = {name: row[name] for name in AuditedLine._fields if name not in written}
     rest["corrects"] = bool(rest["corrects"])
-    return InvoiceLine(**{**rest, **written})
+    return AuditedLine(**{**rest, **written})
 
 
 def _plain(value: Any) -> str:

@@ -46,7 +46,7 @@ Invoice = tuple[int, str]
 """An invoice by its position of issue and its number."""
 
 
-class Part(NamedTuple):
+class BilledShare(NamedTuple):
     """What a line bills of a figure, and whether it is known to correct another."""
 
     invoice: Invoice
@@ -56,7 +56,7 @@ class Part(NamedTuple):
     corrects: bool
 
 
-class InvoiceLine(NamedTuple):
+class AuditedLine(NamedTuple):
     """One line: what was billed, when it was issued, and by which rule, if it says.
 
     `no` is its line in the file. `period` is a label as given, `issued` a position or
@@ -85,7 +85,7 @@ class InvoiceLine(NamedTuple):
         quantity: Written,
         unit_price: Written,
         amount: Written,
-    ) -> InvoiceLine:
+    ) -> AuditedLine:
         """A line whose cells can be read. Raises InvalidInput.
 
         What the ledger does not know (an account, a period, a type) is no fault of

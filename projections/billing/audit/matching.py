@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from seat_ledger.projections.billing.audit.contracts import Contract
 from seat_ledger.projections.billing.audit.line_store import Spool
-from seat_ledger.projections.billing.audit.lines import InvoiceLine
+from seat_ledger.projections.billing.audit.lines import AuditedLine
 from seat_ledger.projections.billing.audit.verdict import ZERO, Shares, slack_of, tally
 from seat_ledger.projections.periods import PeriodRow
 
@@ -23,7 +23,7 @@ class Billed(NamedTuple):
     figure in full.
     """
 
-    line: InvoiceLine
+    line: AuditedLine
     contract: Contract | None
     period: PeriodRow | None
     label: str

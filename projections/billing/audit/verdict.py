@@ -18,9 +18,9 @@ from typing import NamedTuple
 
 from seat_ledger.domain.money import Currency, plain, rounded
 from seat_ledger.projections.billing.audit.lines import (
+    AuditedLine,
+    BilledShare,
     Invoice,
-    InvoiceLine,
-    Part,
     Written,
 )
 
@@ -51,7 +51,7 @@ class Verdict(NamedTuple):
         return self.word == "match"
 
 
-def judge(line: InvoiceLine, share: Share, places: int, *, is_billed: bool) -> Verdict:
+def judge(line: AuditedLine, share: Share, places: int, *, is_billed: bool) -> Verdict:
     """Hold a line against what the ledger owes it (R65).
 
     `is_billed`: the ledger bills something of the line's figure, to it or to others.
@@ -95,7 +95,7 @@ class Tally(NamedTuple):
     paid_by: Invoice | None
 
 
-def tally(lines: Iterable[Part], figure: Fraction) -> Tally:
+def tally(lines: Iterable[BilledShare], figure: Fraction) -> Tally:
     """Add up the lines of a figure, given from the last to the first."""
     total = slack = ZERO
     invoices, corrects = 0, False
@@ -125,7 +125,7 @@ class Shares:
 
     def __init__(
         self,
-        lines: Callable[[], Iterable[Part]],
+        lines: Callable[[], Iterable[BilledShare]],
         total: Fraction,
         slack: Fraction,
         earlier: Fraction = ZERO,
@@ -137,7 +137,12 @@ class Shares:
         self.fits = self.is_as_billed = False
 
     def share(
-        self, line: Part | InvoiceLine, figure: Fraction, places: int, *, first: bool
+        self,
+        line: BilledShare | AuditedLine,
+        figure: Fraction,
+        places: int,
+        *,
+        first: bool,
     ) -> Share:
         """What the ledger owes the next line towards the first.
 
@@ -166,7 +171,12 @@ class Shares:
         return billed - taken
 
     def _amount(
-        self, line: Part | InvoiceLine, owed: Fraction, places: int, *, first: bool
+        self,
+        line: BilledShare | AuditedLine,
+        owed: Fraction,
+        places: int,
+        *,
+        first: bool,
     ) -> Fraction:
         """The line's part of the amount that the ledger bills, in whole units."""
         price, billed = line.unit_price.value, line.amount.value
@@ -186,7 +196,7 @@ class Shares:
         """Whether the lines, each near its part, bill together what the ledger does."""
         trial = Shares(self.lines, self.total, self.slack, self.earlier)
         trial.rest, trial.is_as_billed = self.rest, True
-        before: Part | None = None
+        before: BilledShare | None = None
         for line in self.lines():
             if before is not None:
                 assert trial.rest is not None
