@@ -2,32 +2,36 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
+from typing import Any, BinaryIO
 
 import click
 
+from seat_ledger.cli.inputs.files import input_file
 from seat_ledger.cli.inputs.lines import lines_of
 from seat_ledger.cli.options.session import option_account
 from seat_ledger.cli.options.writing import options_of_writing, record
-from seat_ledger.commands.messages import parse_line
+from seat_ledger.commands.messages import MAX_BATCH, parse_line
 from seat_ledger.errors import InvalidInput
 
 
 @click.command()
-@click.argument("file", type=click.File("rb"))
+@click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
 @option_account
 @options_of_writing
-def batch(file: Any, account: str, *, dry_run: bool, **shared: Any) -> None:
+def batch(file: Path, account: str, *, dry_run: bool, **shared: Any) -> None:
     """Record the commands of a file as one step: all of them or none.
 
     FILE is JSON Lines, a command a line without its account, or - for stdin.
     """
     given = {name: value for name, value in shared.items() if value is not None}
-    command = {"op": "batch", "account": account, "commands": _commands(file), **given}
+    with input_file(file, "name a file of command lines, or -") as stream:
+        commands = _commands(stream)
+    command = {"op": "batch", "account": account, "commands": commands, **given}
     record(command, dry_run)
 
 
-def _commands(file: Any) -> list[dict[str, Any]]:
+def _commands(file: BinaryIO) -> list[dict[str, Any]]:
     """The lines of the file. Raises InvalidInput with the line that is wrong."""
     commands = []
     for number, text in enumerate(lines_of(file), start=1):
@@ -38,6 +42,12 @@ def _commands(file: Any) -> list[dict[str, Any]]:
                 raise InvalidInput(
                     f"Line {number}: {error.message}", try_=error.try_
                 ) from error
+            if len(commands) > MAX_BATCH:
+                raise InvalidInput(
+                    f"The file holds more than {MAX_BATCH:,} commands, the most that "
+                    "one step may have.",
+                    try_="record it in parts, or line by line: seat-ledger import",
+                )
     if not commands:
         raise InvalidInput("The file is empty: it holds no command.")
     return commands

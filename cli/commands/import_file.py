@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from seat_ledger.cli.inputs.files import input_file
 from seat_ledger.cli.inputs.lines import arriving, lines_of
 from seat_ledger.cli.options.invoice_seal import sealing
 from seat_ledger.cli.options.session import Session, option_database, option_format
@@ -45,7 +45,7 @@ def import_(file: Path, keep_going: bool) -> None:
     assert session is not None
     report = _Report(harmless(str(file)), keep_going)
     with (
-        _opened(file) as stream,
+        input_file(file, "name a file of command lines, or -") as stream,
         session.ledger() as ledger,
         Drafting(partial(session.reader, patient=True)) as drafting,
         closing(
@@ -65,22 +65,6 @@ def import_(file: Path, keep_going: bool) -> None:
     if session.format in {"json", "jsonl"}:
         raise report.failure(report.stopped)
     raise click.exceptions.Exit(1 if keep_going else report.stopped.exit_code)
-
-
-@contextmanager
-def _opened(file: Path) -> Iterator[BinaryIO]:
-    """Open the file. Raises InvalidInput in plain words."""
-    if str(file) == "-":
-        yield sys.stdin.buffer
-        return
-    try:
-        stream = file.open("rb")
-    except IsADirectoryError as error:
-        raise InvalidInput(f"{file} is a folder; an import reads a file.") from error
-    except OSError as error:
-        raise InvalidInput(f"{file} cannot be read: {error.strerror}.") from error
-    with stream:
-        yield stream
 
 
 class _Report:

@@ -350,11 +350,13 @@ def _earlier(since: str) -> str | int:
 
 
 def _text(path: Path) -> str:
+    from seat_ledger.cli.inputs.files import input_file  # noqa: PLC0415
     from seat_ledger.errors import InvalidInput  # noqa: PLC0415
+    from seat_ledger.input_files import text_of  # noqa: PLC0415
 
     try:
-        with click.open_file(str(path), "rb") as file:
-            return bytes(file.read(_LARGEST)).decode()
+        with input_file(path, "name the file of a proof") as file:
+            return text_of(file, _LARGEST)
     except (OSError, UnicodeError) as error:
         raise InvalidInput(
             f"{path} cannot be read: {error}.", try_="name the file of a proof"

@@ -8,10 +8,13 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterable, Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from io import TextIOWrapper
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 import click
 
+from seat_ledger.cli.inputs.files import input_file
 from seat_ledger.cli.options.session import Session, option_account
 from seat_ledger.cli.options.writing import options_of_writing, record, told
 from seat_ledger.cli.output.csv_headers import RECORDED
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     from seat_ledger.application import RecordedEvent, Result
     from seat_ledger.domain.calendar import ZoneHistory
 
+MAX_LINE, MAX_LINES = 10_000, 1_000_000
 HEADER = {"user", "seat_type", "ticked"}
 _EFFECT = {
     "SeatPurchased": ("purchased", 1),
@@ -44,10 +48,10 @@ class Tick(NamedTuple):
 
 
 @click.command()
-@click.argument("file", type=click.File("r", encoding="utf-8-sig"))
+@click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
 @option_account
 @options_of_writing
-def save(file: Any, account: str, *, dry_run: bool, **shared: Any) -> None:
+def save(file: Path, account: str, *, dry_run: bool, **shared: Any) -> None:
     """Bring seats to the state in a file: CSV with user, seat_type, ticked (yes or no).
 
     Users who are not in the file stay as they are. All of it is one batch.
@@ -55,7 +59,9 @@ def save(file: Any, account: str, *, dry_run: bool, **shared: Any) -> None:
     session = click.get_current_context().find_object(Session)
     assert session is not None
     given = {name: value for name, value in shared.items() if value is not None}
-    lines, before = _compared(session, account, _wished(file), given)
+    with input_file(file, "name a CSV file of user, seat_type, ticked") as stream:
+        wished = _wished(stream)
+    lines, before = _compared(session, account, wished, given)
     if not lines:
         said = "Nothing to do: every user has the seats that the file names."
         answer = Answer([], sentence=said, header=RECORDED)
@@ -128,29 +134,43 @@ def _totals(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> Iterat
         )
 
 
-def _wished(file: Any) -> list[Tick]:
+def _wished(file: BinaryIO) -> list[Tick]:
     """Read the file. Raises InvalidInput with the line that is wrong."""
+    ticks: dict[tuple[str, str], Tick] = {}
+    text = TextIOWrapper(file, encoding="utf-8-sig")
     try:
-        reader = csv.DictReader(file, strict=True)
+        reader = csv.DictReader(_bounded(text), strict=True)
         header = reader.fieldnames or []
         if set(header) != HEADER or len(header) != len(HEADER):
             raise InvalidInput(
                 "The file's header must be user,seat_type,ticked; it is "
                 f"{shown(','.join(header)) if header else 'missing'}.",
             )
-        ticks = [_tick(reader.line_num, row) for row in reader]
+        for row in reader:
+            tick = _tick(reader.line_num, row)
+            other = ticks.setdefault((tick.user, tick.seat_type), tick)
+            if other is not tick:
+                raise InvalidInput(
+                    f"Lines {other.line} and {tick.line} both say whether "
+                    f"{shown(tick.user)} is ticked for {tick.seat_type}.",
+                    try_="leave one of them out",
+                )
     except (csv.Error, UnicodeDecodeError) as error:
         raise InvalidInput(f"The file cannot be read as CSV: {error}.") from error
-    first: dict[tuple[str, str], int] = {}
-    for tick in ticks:
-        other = first.setdefault((tick.user, tick.seat_type), tick.line)
-        if other != tick.line:
-            raise InvalidInput(
-                f"Lines {other} and {tick.line} both say whether {shown(tick.user)} is "
-                f"ticked for {tick.seat_type}.",
-                try_="leave one of them out",
-            )
-    return ticks
+    finally:
+        text.detach()
+    return list(ticks.values())
+
+
+def _bounded(file: TextIOWrapper) -> Iterator[str]:
+    """The lines of a file, so long and so many as one may have. Raises InvalidInput."""
+    lines = iter(partial(file.readline, MAX_LINE + 1), "")
+    for number, line in enumerate(lines, start=1):
+        if len(line) > MAX_LINE:
+            raise InvalidInput(f"Line {number} has more than {MAX_LINE:,} characters.")
+        if number > MAX_LINES:
+            raise InvalidInput(f"The file has more than {MAX_LINES:,} lines.")
+        yield line
 
 
 def _tick(line: int, row: dict[Any, Any]) -> Tick:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import csv
 import re
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
+from seat_ledger.cli.inputs.files import input_file
 from seat_ledger.domain.values import shown
 from seat_ledger.errors import InvalidInput
 from seat_ledger.projections.billing.audit.lines import InvoiceLine, Written
@@ -50,20 +50,8 @@ class InvoiceFile:
 
     def lines(self) -> Iterator[InvoiceLine]:
         """Every line. Raises InvalidInput, naming the line and what was expected."""
-        with _opened(self.path) as file:
+        with input_file(self.path, "name a CSV file of invoice lines") as file:
             yield from _Lines(self, file).read()
-
-
-def _opened(path: Path) -> BinaryIO:
-    if path == Path("-"):
-        return sys.stdin.buffer
-    try:
-        return path.open("rb")
-    except OSError as error:
-        raise InvalidInput(
-            f"{shown(path)} cannot be read: {error.strerror}.",
-            try_="name a CSV file of invoice lines",
-        ) from error
 
 
 class _Lines:

@@ -11,7 +11,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from seat_ledger.cli.output.files import PUBLIC, alone, write_whole
 from seat_ledger.errors import LedgerError, SchemaMismatch, Unavailable
+from seat_ledger.input_files import read_text
 
+_LARGEST = 10_000_000
 _HELP = {
     "seat_ledger_rebuild_last_success_timestamp_seconds": "When a rebuild last served.",
     "seat_ledger_rebuild_last_run_timestamp_seconds": "When a rebuild last ended.",
@@ -102,7 +104,7 @@ def _write_alone(path: Path, figures: dict[str, float]) -> None:
     kept: dict[str, float] = {}
     try:
         if path.is_file():
-            for family in text_string_to_metric_families(path.read_text("utf-8")):
+            for family in text_string_to_metric_families(read_text(path, _LARGEST)):
                 for sample in family.samples:
                     kept[sample.name] = sample.value
         registry = CollectorRegistry()

@@ -17,8 +17,10 @@ from seat_ledger.cli.reports.workbook import write_workbook
 from seat_ledger.domain.calendar import TZDATA_VERSION
 from seat_ledger.domain.values import iso
 from seat_ledger.errors import InvalidInput
+from seat_ledger.input_files import read_text
 
 MANIFEST = "manifest.json"
+_LARGEST = 50_000_000
 _OF_REPORT = ("version", "command", "known_at", "tzdata", "inputs")
 
 
@@ -69,7 +71,8 @@ def _files(
 def manifest_at(path: Path) -> dict[str, Any]:
     """The manifest that stands there, or one of no files. Raises InvalidInput."""
     try:
-        found: dict[str, Any] = json.loads(path.read_bytes())
+        text = "{}" if path.is_fifo() else read_text(path, _LARGEST)
+        found: dict[str, Any] = json.loads(text)
         if found["program"] == "seat-ledger" and all(
             isinstance(one["name"], str) for one in found["files"]
         ):

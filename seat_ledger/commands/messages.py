@@ -53,6 +53,7 @@ Actor = Annotated[
 Seats = Annotated[int, Field(ge=1, le=MAX_SEATS_PER_COMMAND)]
 M = TypeVar("M", bound=BaseModel)
 MAX_LINE = 1 << 20
+MAX_BATCH = 10_000
 """The longest line of a command file that is read, in bytes."""
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
@@ -317,7 +318,7 @@ class Batch(Operation):
 
     OP: ClassVar[str] = "batch"
 
-    commands: Annotated[list[dict[str, Any]], Field(min_length=1, max_length=10_000)]
+    commands: Annotated[list[dict[str, Any]], Field(min_length=1, max_length=MAX_BATCH)]
 
 
 OPERATIONS: dict[str, type[Operation]] = {

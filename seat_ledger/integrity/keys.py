@@ -9,7 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from seat_ledger.errors import InvalidInput, LedgerError, NotFound
+from seat_ledger.input_files import opened, read_text
 from seat_ledger.integrity.note import BadNote, Signer, Verifier
+
+_LARGEST = 4096
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,7 @@ class Keys:
         return signer
 
     def _read_private(self) -> str:
-        with self.private.open(encoding="utf-8", errors="replace") as file:
+        with opened(self.private) as file:
             mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
             if mode & 0o077:
                 raise LedgerError(
@@ -63,7 +66,7 @@ class Keys:
                     try_=f"chmod 600 {self.private}; if others could read it, make a "
                     "new key",
                 )
-            return file.read(4096)
+            return file.read(_LARGEST).decode(errors="replace")
 
     def _make(self, name: str | None) -> Signer:
         try:
@@ -116,7 +119,7 @@ def read_public(value: str) -> Verifier:
     """A public key, as text or as the name of its file. Raises InvalidInput."""
     try:
         if "+" not in value or Path(value).is_file():
-            value = Path(value).read_text("utf-8")
+            value = read_text(Path(value), _LARGEST)
         return Verifier.read(value)
     except (OSError, ValueError) as error:
         if isinstance(error, BadNote):

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from seat_ledger.errors import IntegrityFailure, LedgerError
+from seat_ledger.input_files import read_text
 from seat_ledger.integrity.keys import write
 from seat_ledger.integrity.note import BadNote, Checkpoint, read_unverified
 
@@ -127,8 +128,7 @@ def _notes(text: str) -> Iterator[str]:
 def _text(file: Path) -> str:
     if not file.is_file():
         raise BadNote("it is not a file")
-    with file.open("rb") as stream:
-        return stream.read(_LARGEST).decode()
+    return read_text(file, _LARGEST)
 
 
 def _kept_note(file: Path, note: str) -> KeptNote:

@@ -138,6 +138,8 @@ def files(folder: Path) -> list[str]:
             "",
             "no/such/file",
             "/dev/null",
+            "/dev/full",
+            "/dev/zero",
             "/proc/self/mem",
         ),
         *("x" * 300, "\udcff", "new.xlsx", "new.parquet"),
