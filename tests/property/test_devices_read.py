@@ -20,7 +20,7 @@ from tests.program import ANN, BUY, GIVE, OPEN
 from tests.property.test_fuzz_program import LEAVES
 
 DEVICE = "/dev/zero"
-NEEDED = {"account": "acme", "what": "events", "file": "note", "output": "out.html"}
+NEEDED = {"account": "acme", "what": "journal", "file": "note", "output": "out.html"}
 WRITTEN = {"output", "report", "results", "metrics"}
 """What is written is a device's own business: /dev/null, a pipe, a terminal."""
 
