@@ -149,10 +149,13 @@ class Workspace:
         """Every user that ever had this key or e-mail."""
         folded = fold(reference)
         self._look_up(folded)
-        keyed = [self.user(user_id) for user_id in self._by_key.get(folded, ())]
         mailed = [self.user(user_id) for user_id in self._by_email.get(folded, ())]
-        exact = [user for user in keyed if user.user_key == reference]
-        return Called(exact, mailed, [user for user in keyed if user not in exact])
+        exact: list[User] = []
+        nearly: list[User] = []
+        for user_id in self._by_key.get(folded, ()):
+            user = self.user(user_id)
+            (exact if user.user_key == reference else nearly).append(user)
+        return Called(exact, mailed, nearly)
 
     def namesakes(self, user: User) -> list[User]:
         """The other users that ever had the user's key or e-mail."""

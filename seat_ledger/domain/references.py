@@ -50,6 +50,9 @@ def meant(
     `stay` orders those who were there by then and is None for all others; `name`
     gives key and e-mail. Raises CommandRefused (``ambiguous_user``).
     """
+    if len(called.keyed) == 1 and not called.mailed:  # as nearly every one is
+        (one,) = called.keyed
+        return one if stay(one) is not None else None
     people, rivals = called.people, called.rivals
     everybody = [one for one in (*people, *rivals) if stay(one) is not None]
     there = [one for one in everybody if present(one)]
