@@ -370,7 +370,8 @@ def verify(
         Finding(
             "witness",
             None,
-            f"The witness {content.place} cannot be relied on: {fault}.",
+            f"The witness {content.place} cannot be relied on: {fault}"
+            + ("" if fault.endswith("?") else "."),
         )
         for content in contents
         for fault in content.faults

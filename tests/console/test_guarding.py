@@ -151,7 +151,9 @@ def test_nothing_behind_a_body_is_taken_for_another_request(
     host = "Host: localhost"
     lines = [f"{method} / HTTP/1.1", host, *body, "", "0", ""]
     lines += ["GET /smuggled HTTP/1.1", host, "", ""]
-    with socket.create_connection(("127.0.0.1", console.port), timeout=10) as sent:
+    parts = urllib.parse.urlsplit(console.url)
+    place = (parts.hostname or "", parts.port or 0)
+    with socket.create_connection(place, timeout=10) as sent:
         sent.sendall("\r\n".join(lines).encode())
         answers = b"".join(iter(lambda: sent.recv(65536), b""))
     assert answers.count(b"HTTP/1.1 ") == 1

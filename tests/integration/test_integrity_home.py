@@ -284,6 +284,7 @@ def test_a_planted_link_is_never_written_through(
                 shutil.copy(shared / "key.key", tmp_path / "key.key")
                 options = SealOptions(key=tmp_path / "key.key")
     assert (tmp_path / "key.key").exists()
+    assert (folder(home, database) / "checkpoints").is_dir()
 
 
 def test_a_public_key_that_is_not_the_private_ones_is_told(
