@@ -30,7 +30,7 @@ def erase(user: str, account: str, yes: bool, dry_run: bool, **given: Any) -> No
 
     Destroys the key that key, e-mail and name are sealed under. The person reads as
     erased-… wherever they stood; counts, intervals and invoices stay as they are.
-    Needs --reason, and that the user holds no seat. See the README, 'Erasure'.
+    Needs --reason, and that the user holds no seat. See 'seat-ledger help erasure'.
     """
     asked = {"op": "erase_user", "account": account, "user": user, **given}
     asked = {name: value for name, value in asked.items() if value is not None}
@@ -144,7 +144,7 @@ def _afterwards(session: Session, ledger: SeatLedger, result: Result) -> list[st
                 "still holds key, e-mail and name, which no answer shows."
             )
     notes.append(
-        "Backups made before this still hold the key. See the README, 'Erasure'."
+        "Backups made before this still hold the key. See 'seat-ledger help erasure'."
     )
     return notes
 

@@ -81,13 +81,15 @@ class ResponseEnvelope:
     def _refusal(self, request: Request) -> ASGIApp | None:
         """Why a request is not let in; None where it is."""
         scope = request.scope
+        # What follows a body may be taken for a request of its own, by us or by a
+        # proxy that measured the body otherwise: the connection ends with the answer.
+        closed = {"Connection": "close"} if _has_body(request) else {}
         if request.method not in {"GET", "HEAD"}:
-            allowed = {"Allow": "GET, HEAD"}
+            allowed = {"Allow": "GET, HEAD", **closed}
             return PlainTextResponse("The console only reads.", 405, allowed)
         if len(scope["query_string"]) + len(scope["path"]) > LONGEST_ADDRESS:
-            return PlainTextResponse("The address is too long.", 414)
-        if _has_body(request):
-            closed = {"Connection": "close"}
+            return PlainTextResponse("The address is too long.", 414, closed)
+        if closed:
             return PlainTextResponse("A question has no body.", 413, closed)
         try:
             here = (scope.get("server") or ("",))[0]

@@ -13,6 +13,7 @@ from seat_ledger.projections.engine.registry import TOPICS
 from seat_ledger.projections.engine.statistics import remove_personal
 from seat_ledger.projections.engine.status import aside, made_at, status
 from seat_ledger.store.connection import connect
+from seat_ledger.store.statistics import waiting_at_most
 
 __all__ = [
     "APPEND_LOCK",
@@ -53,7 +54,15 @@ def forget(conninfo: str) -> Forgotten:
     """
     with connect(conninfo, role="projector", autocommit=True) as connection:
         try:
-            user_directory.forget(connection)
+            with waiting_at_most(connection, "1s"):
+                everywhere = any(
+                    user_directory.forget(connection, patient=True)
+                    for _ in range(_TRIES)
+                )
         except psycopg.errors.InsufficientPrivilege:
             return Forgotten(tables=False, files=False)
-        return Forgotten(tables=True, files=user_directory.rewrite(connection))
+        files = user_directory.rewrite(connection)
+        return Forgotten(tables=True, files=everywhere and files)
+
+
+_TRIES = 5

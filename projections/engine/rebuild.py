@@ -51,11 +51,14 @@ from seat_ledger.projections.engine.set_aside import (
 )
 from seat_ledger.projections.engine.sql_files import queries
 from seat_ledger.projections.engine.switch import switch
+from seat_ledger.projections.engine.user_directory import erases, rewrite
 from seat_ledger.projections.engine.worker_pool import WorkerPool
 from seat_ledger.store.connection import connect, is_lost, unavailable
 
 DEFAULT_WORKERS = max(1, min(4, os.cpu_count() or 1))
 _Connection = psycopg.Connection[Any]
+_LAST = 2**62
+"""No position and no number of an account is as large."""
 At = Callable[[str], None]
 PHASES = {
     "names": "accounts and users",
@@ -438,7 +441,7 @@ class _Rebuild:
             queries("engine", "checks.sql")["account_ranges"],
             {"shares": [n / parts for n in range(1, parts)]},
         )
-        bounds = [0, *(row or ()), 2**62]
+        bounds = [0, *(row or ()), _LAST]
         return [(low + 1, high) for low, high in pairwise(bounds)]
 
     def _switch(self) -> None:
@@ -455,6 +458,8 @@ class _Rebuild:
         )
         self.result.switched = True
         self.result.handed_over = position - self.result.ceiling
+        if erases(self.connection, self.result.ceiling, _LAST):
+            rewrite(self.connection)
 
 
 def _aside_in(connection: _Connection, number: int) -> tuple[SetAside, ...]:

@@ -23,6 +23,7 @@ from seat_ledger.projections.engine.decode import UnreadableEvent
 from seat_ledger.projections.engine.generations import Connection, Served
 from seat_ledger.projections.engine.locks import CATCH_UP_LOCK
 from seat_ledger.projections.engine.sql_files import queries
+from seat_ledger.projections.engine.user_directory import directory_of, forget_in
 
 SMALL_ENOUGH = 2_000
 """So many events are caught up inside the switch at most."""
@@ -92,6 +93,8 @@ def _hand_over(connection: Connection, number: int) -> int:
         goal = min(served.checkpoint, served.head)
         while position < goal:
             position = locked_advance(connection, number, goal)
+        # The old tables may not have come to an erasure yet; it is not waited for.
+        forget_in(connection, directory_of(number))
         generations.serve(connection, number)
     return position
 

@@ -138,27 +138,34 @@ def keys(connection: _Connection) -> KeyCounts:
     return KeyCounts(*row)
 
 
-def forget(connection: _Connection) -> int:
-    """Take everybody who is erased out of every generation's directory; how many rows.
+def forget(connection: _Connection, *, patient: bool = False) -> bool:
+    """Take everybody who is erased out of every generation's directory.
 
-    Catching up does the same of what it takes to the one that is served; a kept one is
-    never caught up, nor is what a killed rebuild left. One whose table is being indexed
-    is left out: it is caught up before it is served.
+    A kept one is never caught up, nor is what a killed rebuild left. False where a
+    table is in other hands, which `patient` waits for: one that is being made forgets
+    them before it is served.
     """
-    changed = 0
+    done = True
+    nowait = sql.SQL("") if patient else sql.SQL(" NOWAIT")
     for directory in directories(connection):
-        with suppress(*_NOT_NOW), connection.transaction():
-            connection.execute(
-                sql.SQL("LOCK TABLE {} IN ROW EXCLUSIVE MODE NOWAIT").format(directory)
-            )
-            changed += connection.execute(
-                sql.SQL(_PERSONAL["forget"].decode()).format(directory)
-            ).rowcount
-    return changed
+        lock = sql.SQL("LOCK TABLE {} IN ROW EXCLUSIVE MODE{}")
+        try:
+            with suppress(psycopg.errors.UndefinedTable), connection.transaction():
+                connection.execute(lock.format(directory, nowait))
+                forget_in(connection, directory)
+        except psycopg.errors.LockNotAvailable:
+            done = False
+    return done
 
 
-_NOT_NOW = (psycopg.errors.UndefinedTable, psycopg.errors.LockNotAvailable)
-"""A table that a rebuild drops meanwhile, or is at work on."""
+def forget_in(connection: _Connection, directory: sql.Identifier) -> None:
+    """Take everybody who is erased by now out of one generation's directory."""
+    connection.execute(sql.SQL(_PERSONAL["forget"].decode()).format(directory))
+
+
+def directory_of(number: int) -> sql.Identifier:
+    """The directory of a generation."""
+    return sql.Identifier(f"projection_{number}", "user_directory")
 
 
 def erases(connection: _Connection, after: int, upto: int) -> bool:
@@ -174,7 +181,7 @@ def directories(connection: _Connection) -> list[sql.Identifier]:
     rows = connection.execute(
         "SELECT number FROM projection.generation ORDER BY number"
     ).fetchall()
-    return [sql.Identifier(f"projection_{row[0]}", "user_directory") for row in rows]
+    return [directory_of(row[0]) for row in rows]
 
 
 def rewrite(connection: _Connection) -> bool:

@@ -229,7 +229,7 @@ class AccountRepository(Application[UUID]):
                 "idempotency_conflict",
                 f"The line is recorded in {shown(account)} already, but by another "
                 "secret than the one in ledger.digest_key.",
-                try_="restore that table from its own backup: README, 'Erasure'",
+                try_="restore that table from its own backup: seat-ledger help erasure",
             )
         raise CommandRefused(
             "idempotency_conflict",

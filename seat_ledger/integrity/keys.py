@@ -5,10 +5,17 @@ from __future__ import annotations
 import os
 import secrets
 import stat
+import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from seat_ledger.errors import InvalidInput, LedgerError, NotFound
+from seat_ledger.errors import (
+    IntegrityFailure,
+    InvalidInput,
+    LedgerError,
+    NotFound,
+)
 from seat_ledger.input_files import opened, read_text
 from seat_ledger.integrity.note import BadNote, Signer, Verifier
 
@@ -34,7 +41,8 @@ class Keys:
     def signer(self, name: str | None = None) -> Signer:
         """The private key; made, under `name`, where there is none.
 
-        Raises LedgerError, which never holds the key.
+        Raises LedgerError, which never holds the key; IntegrityFailure where the
+        public key beside it is another one's.
         """
         try:
             text = self._read_private()
@@ -54,6 +62,7 @@ class Keys:
                 f"The key in {self.private} signs as {signer.name}, not as {name}.",
                 try_="leave --name out, or name another --key",
             )
+        self._check_pair(signer.verifier)
         return signer
 
     def _read_private(self) -> str:
@@ -79,7 +88,7 @@ class Keys:
             self.private.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
             write(os.open(self.private, flags, 0o600), f"{signer.secret()}\n")
-            self.public.write_text(f"{signer.verifier}\n")
+            write_beside(self.public, f"{signer.verifier}\n")
         except FileExistsError:
             return self.signer(name)
         except OSError as error:
@@ -87,9 +96,17 @@ class Keys:
         return signer
 
     def verifier(self) -> Verifier:
-        """The public key. Raises NotFound where there is none."""
-        if not self.public.exists() and self.private.exists():
-            return self.signer().verifier
+        """The public key. Raises NotFound where there is none, and IntegrityFailure
+        where the one beside the private key is not its own.
+        """
+        if self.private.exists():
+            try:
+                return self.signer().verifier
+            except IntegrityFailure:
+                raise
+            except LedgerError:  # who only checks needs no private key
+                if not self.public.exists():
+                    raise
         if not self.public.exists():
             raise NotFound(
                 "nothing_sealed",
@@ -98,6 +115,19 @@ class Keys:
                 "seal",
             )
         return read_public(os.fspath(self.public))
+
+    def _check_pair(self, own: Verifier) -> None:
+        """Raise IntegrityFailure where the public key is another one's."""
+        if not self.public.exists():
+            return
+        public = read_public(os.fspath(self.public))
+        if str(public) != str(own):
+            raise IntegrityFailure(
+                f"The public key in {self.public} is {public.label}; that of the "
+                f"private key beside it is {own.label}. One of them was exchanged.",
+                try_="look which of them sealed this ledger, and restore the other "
+                "from its backup",
+            )
 
 
 def _unusable(path: Path, error: OSError) -> LedgerError:
@@ -113,6 +143,24 @@ def write(descriptor: int, text: str) -> None:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
+
+
+def write_beside(path: Path, text: str) -> None:
+    """Write a file for everybody to read, whole, and in place of what is there.
+
+    It is made under a name that nobody can foresee, so that a link that somebody
+    planted in the folder is replaced, and never followed.
+    """
+    prefix = f".{path.name[:20]}."
+    descriptor, name = tempfile.mkstemp(prefix=prefix, dir=path.parent)
+    partial = Path(name)
+    try:
+        os.fchmod(descriptor, 0o644)
+        write(descriptor, text)
+        partial.replace(path)
+    finally:
+        with suppress(OSError):
+            partial.unlink()
 
 
 def read_public(value: str) -> Verifier:

@@ -100,6 +100,7 @@ def seal_here(
     here = open_home(conninfo, database, options.key)
     contents = [witnesses.prepare(place) for place in places]
     here = _adopted(here, options)
+    emptied = _emptied(here)
     new_key = None if here.keys.private.exists() else here.keys.private
     if new_key is not None:
         _check_may_make(here, contents)
@@ -113,8 +114,16 @@ def seal_here(
     if options.rebuild_tiles:
         rebuild_tiles(conninfo, signer.verifier, places, **where)
     sealed = seal(conninfo, signer, places, **where)
-    new = [one.place for one in contents if one.is_empty]
+    new = [one.place for one in contents if one.is_empty] + emptied
     return SealedHere(sealed, [*places, here.checkpoints], new, signer, new_key)
+
+
+def _emptied(here: Home) -> list[Path]:
+    """The checkpoints beside a key that has sealed, where they are gone."""
+    sealed = here.sealed_by is not None and here.keys.private.exists()
+    beside = here.keys.private.parent == here.checkpoints.parent
+    empty = witnesses.read(here.checkpoints).is_empty
+    return [here.checkpoints] if sealed and beside and empty else []
 
 
 def _adopted(here: Home, options: SealOptions) -> Home:
@@ -361,7 +370,8 @@ def verify(
         Finding(
             "witness",
             None,
-            f"The witness {content.place} cannot be relied on: {fault}.",
+            f"The witness {content.place} cannot be relied on: {fault}"
+            + ("" if fault.endswith("?") else "."),
         )
         for content in contents
         for fault in content.faults

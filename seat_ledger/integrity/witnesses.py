@@ -13,13 +13,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from seat_ledger.errors import IntegrityFailure, LedgerError
 from seat_ledger.input_files import read_text
-from seat_ledger.integrity.keys import write
+from seat_ledger.integrity.keys import write, write_beside
 from seat_ledger.integrity.note import BadNote, Checkpoint, read_unverified
 
 _NOTE = re.compile(r"(?:[^\n]+\n)+\n\N{EM DASH} [^\n]+\n")
@@ -154,6 +153,12 @@ def prepare(place: Path) -> WitnessContent:
             try_="restore it from its backup; or set it aside for evidence, and name a "
             "new --witness",
         )
+    if place.is_symlink() and not place.is_dir():
+        raise LedgerError(
+            f"The witness {place} is a link, which is not followed: who made it chose "
+            "what would be written. Nothing was sealed.",
+            try_="name the file that it should be",
+        )
     folder = place if place.is_dir() else place.parent
     if not folder.is_dir():
         raise LedgerError(
@@ -174,16 +179,9 @@ def keep(place: Path, note: str, size: int) -> None:
     if place.is_file() or (not place.exists() and place.suffix):
         latest = read(place).latest
         if latest is None or latest.note != note:
-            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
             write(os.open(place, flags, 0o644), f"{note}\n")
         return
     place.mkdir(exist_ok=True)
-    for file in (place / f"{_LATEST}-{size:012}", place / _LATEST):
-        partial = place / f".{file.name}.{os.getpid()}"
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
-        try:
-            write(os.open(partial, flags, 0o644), note)
-            partial.replace(file)
-        finally:
-            with suppress(OSError):
-                partial.unlink()
+    for name in (f"{_LATEST}-{size:012}", _LATEST):
+        write_beside(place / name, note)

@@ -135,6 +135,31 @@ def test_a_question_with_a_body_is_refused(console: Console) -> None:
     assert raw(console, "GET / HTTP/1.1", host, body).status == 413
 
 
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "OPTIONS"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        ("Content-Length: 4", "Transfer-Encoding: chunked"),
+        ("Transfer-Encoding: chunked", "Content-Length: 4"),
+        ("Transfer-Encoding: chunked",),
+        ("Content-Length: 5",),
+    ],
+)
+def test_nothing_behind_a_body_is_taken_for_another_request(
+    console: Console, method: str, body: tuple[str, ...]
+) -> None:
+    host = "Host: localhost"
+    lines = [f"{method} / HTTP/1.1", host, *body, "", "0", ""]
+    lines += ["GET /smuggled HTTP/1.1", host, "", ""]
+    parts = urllib.parse.urlsplit(console.url)
+    place = (parts.hostname or "", parts.port or 0)
+    with socket.create_connection(place, timeout=10) as sent:
+        sent.sendall("\r\n".join(lines).encode())
+        answers = b"".join(iter(lambda: sent.recv(65536), b""))
+    assert answers.count(b"HTTP/1.1 ") == 1
+    assert answers.startswith((b"HTTP/1.1 405 ", b"HTTP/1.1 413 ", b"HTTP/1.1 400 "))
+
+
 # -- which accounts -------------------------------------------------------------------
 
 

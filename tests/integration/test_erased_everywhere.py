@@ -11,6 +11,7 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import psycopg
@@ -20,6 +21,7 @@ from psycopg import sql
 from seat_ledger.application import SeatLedger
 from seat_ledger.errors import CommandRefused
 from seat_ledger.projections.engine import installation, user_directory
+from seat_ledger.projections.engine import rebuild as engine
 from seat_ledger.projections.engine.rebuild import rebuild
 from seat_ledger.projections.engine.user_directory import PERSONAL
 from seat_ledger.projections.engine.verify import verify
@@ -262,6 +264,47 @@ def test_an_erasure_that_was_cut_off_after_its_append_is_completed_by_repeating(
     words = ("user", "erase", str(done.erased), "-a", "acme", "--reason", "again")
     assert program.run(*words, "--yes").status == 0
     assert names_in_generations(database) == {str(done.erased): 2, other: 2}
+
+
+@pytest.mark.parametrize("moment", ["_figures", "_switch"])
+def test_tables_that_are_made_while_somebody_is_erased_hold_nobody_erased(
+    database: str, ledger: SeatLedger, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    """The served tables do not come to the erasure meanwhile; the new ones forget."""
+    open_account(ledger, "acme")
+    marked = Marked(2)
+    for person in marked.persons:
+        ledger.add_user("acme", **person)
+    assert rebuild(database).error is None
+    erased: list[str] = []
+    phase = getattr(engine._Rebuild, moment)
+
+    def meanwhile(self: Any) -> None:
+        done = ledger.erase_user("acme", user=marked.persons[0]["user"], reason="asked")
+        erased.append(str(done.erased))
+        with psycopg.connect(database) as making:
+            made = user_directory.directories(making)[-1]
+            statement = sql.SQL("LOCK TABLE {} IN SHARE MODE").format(made)
+            making.execute(statement)  # as an index's making holds it
+            assert not installation.forget(database).files
+        phase(self)
+
+    monkeypatch.setattr(engine._Rebuild, moment, meanwhile)
+    assert rebuild(database).error is None
+    assert names_in_generations(database) == {
+        erased[0]: 2,
+        marked.persons[1]["name"]: 2,
+    }
+    assert no_dead_rows(database)
+
+
+def no_dead_rows(conninfo: str) -> bool:
+    """Whether the served directory's file holds its rows alone, none of before."""
+    with psycopg.connect(conninfo) as connection:
+        directory = user_directory.directories(connection)[-1]
+        statement = sql.SQL("SELECT ctid::text FROM {}").format(directory)
+        places = {row[0] for row in connection.execute(statement)}
+    return places == {f"(0,{n})" for n in range(1, len(places) + 1)}
 
 
 def names_in_generations(conninfo: str) -> dict[str, int]:

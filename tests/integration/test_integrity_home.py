@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psycopg
 import pytest
 
-from seat_ledger.errors import IntegrityFailure, NotFound
+from seat_ledger.errors import IntegrityFailure, LedgerError, NotFound
 from seat_ledger.integrity import service
 from seat_ledger.integrity.keys import Keys
 from seat_ledger.integrity.note import Signer
@@ -250,3 +252,65 @@ def test_checkpoints_beside_data_and_key_are_not_elsewhere(
     assert "same disk" in str(service.kept_elsewhere(database, None).lacking)
     result = service.verify_here(database, None, [place], keys=ASKED)
     assert (result.elsewhere, result.witnessed) == (1, 9)
+
+
+# -- what others can plant, exchange or remove -----------------------------------------
+
+
+def test_a_planted_link_is_never_written_through(
+    home: Path, database: str, tmp_path: Path
+) -> None:
+    """Whoever may make names in a folder chooses none of the files that are written."""
+    record(database, 1, 9)
+    victim, shared = tmp_path / "victim", tmp_path / "shared"
+    shared.mkdir()
+    names = ["key.pub", "checkpoint", "checkpoint-000000000009", "notes.txt"]
+    names += [f".{name}.{os.getpid()}" for name in names]
+    options = SealOptions(key=shared / "key.key")
+    for name in names:
+        victim.unlink(missing_ok=True)
+        for target in (victim, tmp_path / "nowhere"):
+            for one in shared.iterdir():
+                one.unlink()
+            victim.write_text("mine")
+            (shared / name).symlink_to(target)
+            places = [shared, shared / "notes.txt"]
+            with suppress(LedgerError):
+                service.seal_here(database, LOCALHOST, places, options)
+            assert victim.read_text() == "mine", name
+            assert not (tmp_path / "nowhere").exists(), name
+            if (shared / "key.key").exists():
+                assert not (shared / "key.pub").is_symlink()
+                shutil.copy(shared / "key.key", tmp_path / "key.key")
+                options = SealOptions(key=tmp_path / "key.key")
+    assert (tmp_path / "key.key").exists()
+    assert (folder(home, database) / "checkpoints").is_dir()
+
+
+def test_a_public_key_that_is_not_the_private_ones_is_told(
+    home: Path, database: str
+) -> None:
+    record(database, 1, 9)
+    service.seal_here(database, LOCALHOST)
+    keys = Keys(folder(home, database) / "integrity.key")
+    other = Signer.generate(Keys(keys.private).verifier().name)
+    keys.public.write_text(f"{other.verifier}\n")
+    for ask in (
+        keys.verifier,
+        lambda: findings(database, LOCALHOST),
+        lambda: service.seal_here(database, LOCALHOST),
+    ):
+        with pytest.raises(IntegrityFailure, match="One of them was exchanged"):
+            ask()
+
+
+def test_checkpoints_that_are_gone_from_beside_the_key_are_told_by_sealing(
+    home: Path, database: str
+) -> None:
+    record(database, 1, 9)
+    assert service.seal_here(database, LOCALHOST).new_places == []
+    record(database, 10, 12)
+    kept = folder(home, database) / "checkpoints"
+    shutil.rmtree(kept)
+    assert service.seal_here(database, LOCALHOST).new_places == [kept]
+    assert service.seal_here(database, LOCALHOST).new_places == []
