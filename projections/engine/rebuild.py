@@ -187,9 +187,23 @@ class _Rebuild:
         return True
 
     def _drop_made(self) -> None:
-        if not self.connection.closed and not self.result.switched:
+        """Remove the new tables; by a new connection where an interrupt closed ours.
+
+        The library closes one whose statement ends in another way than by the
+        cancellation that an interrupt asks for: at its lock timeout, for example.
+        """
+        if self.result.switched:
+            return
+        if not self.connection.closed:
             with suppress(psycopg.Error):
                 generations.drop(self.connection, self.number)
+        if not self.connection.closed:
+            return
+        with (
+            suppress(psycopg.Error, LedgerError),
+            connect(self.conninfo, role="projector", autocommit=True) as fresh,
+        ):
+            generations.drop(fresh, self.number)
 
     def _may_set_aside(self, error: IntegrityFailure) -> bool:
         """Whether the account of an event is one that may be set aside; then it is.

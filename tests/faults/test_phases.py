@@ -9,7 +9,7 @@ import pytest
 
 from seat_ledger.application import SeatLedger
 from seat_ledger.projections.engine import installation
-from seat_ledger.projections.engine.rebuild import rebuild
+from seat_ledger.projections.engine.rebuild import PHASES, rebuild
 from seat_ledger.store.connection import connect
 from tests.faults import phases
 from tests.integration.tables import (
@@ -18,8 +18,8 @@ from tests.integration.tables import (
     differences,
     digests,
     fill,
-    generations,
     head,
+    states_and_schemas,
     wait_for_the_killed,
 )
 
@@ -47,17 +47,38 @@ def test_a_rebuild_killed_at_any_phase_leaves_the_served_tables_right(
         before = digests(database)
         run_until_killed(phases.rebuild, database, step)
         assert (digests(database), differences(database)) == (before, []), step
-        rows, _ = generations(database)
+        rows, _ = states_and_schemas(database)
         left = [number for state, number in rows if state == "building"]
         assert len(left) == (0 if step == "after the switch" else 1), step
         ledger.buy_seats("acme", seat_type=PRO, quantity=1)
         result = rebuild(database)
         assert result.error is None
-        rows, schemas = generations(database)
+        rows, schemas = states_and_schemas(database)
         assert [state for state, _ in rows] == ["kept", "served"], step
         assert schemas == [number for _, number in rows], step
         assert result.ceiling == head(database)
         assert differences(database) == [], step
+
+
+def test_an_interrupt_that_costs_the_connection_leaves_no_tables_either(
+    database: str, ledger: SeatLedger
+) -> None:
+    """As where a lock times out before the interrupt's cancellation is there."""
+    fill(ledger, "acme")
+
+    def interrupt(phase: str) -> None:
+        if phase == PHASES["switch"]:
+            with connect(database, autocommit=True) as other:
+                other.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                    "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                )
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        rebuild(database, at=interrupt)
+    rows, _ = states_and_schemas(database)
+    assert [state for state, _ in rows] == ["served"]
 
 
 @pytest.mark.parametrize("step", phases.CATCH_UP)

@@ -17,8 +17,8 @@ from tests.integration.tables import (
     catch_up,
     digests,
     fill,
-    generations,
     poison,
+    states_and_schemas,
 )
 
 EARLY = {"effective_at": "2025-03-01T00:00:00Z"}
@@ -61,7 +61,7 @@ def test_a_check_finds_what_the_events_contradict(
     assert f"acme, {PRO}" in str(result.made[check.projection].reason)
     assert not result.switched
     assert digests(database) == before
-    assert [state for state, _ in generations(database)[0]] == ["served"]
+    assert [state for state, _ in states_and_schemas(database)[0]] == ["served"]
 
 
 def test_an_unassignment_that_nothing_precedes_is_named(
@@ -100,7 +100,7 @@ def test_a_journal_that_lacks_an_event_is_not_served(
     assert isinstance(result.error, IntegrityFailure)
     assert result.made["journal"].status == "error"
     assert "of the store's" in str(result.made["journal"].reason)
-    assert [state for state, _ in generations(database)[0]] == ["served"]
+    assert [state for state, _ in states_and_schemas(database)[0]] == ["served"]
 
 
 def test_every_check_is_tried() -> None:
