@@ -46,7 +46,7 @@ def _commands(file: BinaryIO) -> list[dict[str, Any]]:
                 raise InvalidInput(
                     f"The file holds more than {MAX_BATCH:,} commands, the most that "
                     "one step may have.",
-                    try_="record it in parts, or line by line: seat-ledger import",
+                    try_="record it in parts, or line by line: seat-ledger import FILE",
                 )
     if not commands:
         raise InvalidInput("The file is empty: it holds no command.")
