@@ -8,7 +8,7 @@ import click
 
 from seat_ledger.cli.options.session import Session, option_database, option_format
 from seat_ledger.cli.output.render import Answer, emit
-from seat_ledger.errors import CommandRefused, InvalidInput
+from seat_ledger.errors import CommandRefused, InvalidInput, NotAllowed
 
 
 @click.group(epilog="Example: seat-ledger db status")
@@ -116,7 +116,11 @@ def migrate() -> None:
     conninfo = _session().conninfo()
     lacking: list[str] = []
     applied = schema.migrate(conninfo, tell=lacking.append)
-    projected = installation.install(conninfo)
+    projected = False
+    try:
+        projected = installation.install(conninfo)
+    except NotAllowed as error:  # who only owns the write side has done their part
+        lacking.append(f"{error.message} Try: {error.try_}.")
     rows = [{"applied": name} for name in applied]
     if projected:
         rows.append({"applied": "projections"})

@@ -368,6 +368,7 @@ CHECKS: dict[str, Check] = {
     "server": server_checks.writable,
     "schema": _schema,
     "guards": server_checks.guarded,
+    "boundaries": _boundaries,  # before anything of the projections is read
     "positions": _positions,
     "events": _readable,
     "streams": _streams,
@@ -375,7 +376,6 @@ CHECKS: dict[str, Check] = {
     "publications": server_checks.published,
     "projections": _projections,
     "roles": _roles,
-    "boundaries": _boundaries,
     "secrets": _secrets,
     "copies": _copies,
     "logging": _logging,

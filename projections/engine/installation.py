@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import psycopg
 
+from seat_ledger.errors import NotAllowed
 from seat_ledger.projections.engine import generations, user_directory
 from seat_ledger.projections.engine.catch_up import catch_up
 from seat_ledger.projections.engine.locks import APPEND_LOCK
@@ -31,12 +32,19 @@ __all__ = [
 def install(conninfo: str) -> bool:
     """Make the first, empty generation; return whether there was none.
 
-    Generations that are there are kept from copying persons into the statistics.
+    Generations that are there are kept from copying persons into the statistics. Raises
+    NotAllowed for a login that may not make projections.
     """
-    is_new = generations.install(conninfo)
-    if not is_new:
-        generations.renew_own(conninfo)
-        remove_personal(conninfo)
+    try:
+        is_new = generations.install(conninfo)
+        if not is_new:
+            generations.renew_own(conninfo)
+            remove_personal(conninfo)
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise NotAllowed(
+            "The projections are as they were: this login may not make them.",
+            try_="run 'seat-ledger db migrate' as a member of seat_ledger_projector",
+        ) from error
     return is_new
 
 

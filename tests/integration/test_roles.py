@@ -282,3 +282,11 @@ def test_a_login_that_is_a_member_of_the_roles_migrates(
         assert row == (0,)
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def test_an_owner_of_the_write_side_alone_migrates_it(
+    database: str, login: Any
+) -> None:
+    owner = login(database, "owner")
+    done = owner.run("db", "migrate")
+    assert any("seat_ledger_projector" in one for one in done["lacking"])

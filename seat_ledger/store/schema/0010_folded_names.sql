@@ -8,7 +8,7 @@ DROP INDEX ledger.user_name_by_key;
 
 -- An erasure overwrites the key; its folded form goes with it.
 CREATE FUNCTION ledger.fold_with_key() RETURNS trigger
-LANGUAGE plpgsql SET search_path = pg_catalog AS $$
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     NEW.folded_key := NEW.user_key;
     RETURN NEW;

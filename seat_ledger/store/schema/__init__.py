@@ -88,6 +88,13 @@ SELECT pg_catalog.setval('ledger.stored_events_notification_id_seq', stored.last
 """Sets the sequence of positions behind the last event, where it was set back."""
 
 
+def _create_schema(connection: psycopg.Connection[Any]) -> None:
+    """Create the schema where there is none: else the owner's rights on it suffice."""
+    row = connection.execute("SELECT to_regnamespace('ledger') IS NULL").fetchone()
+    if row is not None and row[0]:
+        connection.execute("CREATE SCHEMA ledger")
+
+
 def migrate(
     conninfo: str,
     *,
@@ -105,7 +112,7 @@ def migrate(
         connection.execute("SET client_min_messages = warning")
         ownership.check(connection, tuple(one.sql for one in migrations()))
         with connection.transaction():
-            connection.execute("CREATE SCHEMA IF NOT EXISTS ledger")
+            _create_schema(connection)
             connection.execute(_HISTORY)
         applied = _applied(connection)
         _check_history(applied)
