@@ -116,7 +116,7 @@ class OutcomeUnknown(Unavailable):
 
 
 class DatabaseRefused(Unavailable):
-    """The database was reached, but did not do it: a time limit, a full disk."""
+    """The database rejected the operation: a time limit, a full disk."""
 
     code = "database_refused"
     exit_code = 1

@@ -195,7 +195,7 @@ def unavailable(conninfo: str, error: Exception) -> Unavailable:
         )
     if is_refusal(error):
         return DatabaseRefused(
-            f"The database at {where} did not do it: {reason.rstrip('.')}.",
+            f"The database at {where} rejected the operation: {reason.rstrip('.')}.",
             try_="repeat the command when the cause is gone; see the server's log",
         )
     return Unavailable(

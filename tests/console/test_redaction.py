@@ -297,4 +297,6 @@ def test_what_a_damaged_database_says_is_for_the_operator(consoles: Marked) -> N
         answer = console.get("accounts.json")
     assert answer.status == 503
     assert "lock" not in answer.text
-    assert any('"failed"' in line and "did not do it" in line for line in console.log)
+    assert any(
+        '"failed"' in line and "rejected the operation" in line for line in console.log
+    )

@@ -135,17 +135,20 @@ def hole(conninfo: str, account: str) -> int:
 
 
 def repeat(conninfo: str, account: str) -> int:
-    """An event with the version of the one before it, where nothing forbids it."""
+    """An event with the version of the one before it, past an index that slept."""
+    _let_versions_repeat(conninfo, True)
+    position = poison(conninfo, "SeatPurchased", SOUND, account=account, skip=-1)
+    _let_versions_repeat(conninfo, False)
+    return position
+
+
+def _let_versions_repeat(conninfo: str, may_repeat: bool) -> None:
     with psycopg.connect(conninfo) as connection:
         connection.execute(
-            "ALTER TABLE ledger.stored_events "
-            "DROP CONSTRAINT IF EXISTS stored_events_pkey"
+            "UPDATE pg_index SET indisunique = %(unique)s, indisprimary = %(unique)s "
+            "WHERE indexrelid = 'ledger.stored_events_pkey'::regclass",
+            {"unique": not may_repeat},
         )
-        connection.execute(
-            "CREATE INDEX IF NOT EXISTS stored_events_streams "
-            "ON ledger.stored_events (originator_id, originator_version)"
-        )
-    return poison(conninfo, "SeatPurchased", SOUND, account=account, skip=-1)
 
 
 def end_of_nothing(conninfo: str, account: str) -> int:
