@@ -10,6 +10,7 @@ import fcntl
 import functools
 import os
 import shutil
+import signal
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -47,6 +48,10 @@ VERSIONS = versions()
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # Whoever starts the tests in the background may ignore these, and with them every
+    # program that the tests start and end by a signal.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     if not hasattr(config, "workerinput"):
         home = folder_for_servers("slt-")
         home.chmod(0o755)
