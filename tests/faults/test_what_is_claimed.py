@@ -39,7 +39,7 @@ def acme(database: str) -> str:
     return database
 
 
-def unreachable(*_: Any) -> Any:
+def unreachable(*_: Any, **__: Any) -> Any:
     raise psycopg.OperationalError("server closed the connection unexpectedly")
 
 
