@@ -13,6 +13,7 @@ import pytest
 
 from seat_ledger.store import marks, ownership
 from seat_ledger.store.embedded import EmbeddedServer, EmbeddedServerError, server_user
+from seat_ledger.store.embedded.binaries import usable_binaries
 from tests.conftest import VERSIONS
 from tests.program import Program
 from tests.support.places import folder_for_servers
@@ -50,7 +51,9 @@ def elsewhere(folder: Path) -> Iterator[Path]:
         one.mkdir()
         if (user := server_user()) is not None:
             shutil.chown(one, user.uid, user.gid)
-    binaries, data = VERSIONS["pg18"], home / "data"
+    copies, data = folder / "copies", home / "data"
+    copies.mkdir(mode=0o755)
+    binaries = usable_binaries(VERSIONS["pg18"], server_user(), copies)
     as_server(binaries / "initdb", "-D", data, "--auth=trust", "-U", "someone")
     options = f"-c listen_addresses= -c unix_socket_directories={sockets}"
     as_server(binaries / "pg_ctl", "start", "-w", "-D", data, "-o", options)
