@@ -26,7 +26,7 @@ DEFAULT_MODE, DEFAULT_GRANULARITY = "contracted", "day"
 class AccountFacts(NamedTuple):
     """An account as known: its contract and its calendar.
 
-    `no` is the position of its opening. `known` is false before that was recorded:
+    `no` is the position of its opening. `is_known` is false before that was recorded:
     nothing was known then (R79).
     """
 
@@ -34,7 +34,7 @@ class AccountFacts(NamedTuple):
     id: UUID
     key: str
     name: str
-    known: bool
+    is_known: bool
     opened_at: datetime
     calendar: BillingCalendar
     renewals: int
@@ -47,7 +47,7 @@ class AccountFacts(NamedTuple):
 
     def renewal_due(self, now: datetime) -> bool:
         """Whether a renewal's instant has passed that is not recorded (R38)."""
-        return self.known and self.calendar.renewal(self.renewals + 1).instant <= now
+        return self.is_known and self.calendar.renewal(self.renewals + 1).instant <= now
 
     def policy_at(self, instant: datetime) -> tuple[str, str | None]:
         """Mode and granularity in force at an instant (R50, R70)."""

@@ -41,19 +41,21 @@ class RedactedReader(PooledReader):
     A person is ``user-`` and the position of the event that added them, in links too.
     """
 
-    def run(self, statement: bytes, given: Mapping[str, Any]) -> Iterator[Row]:
+    def run(self, statement: bytes, params: Mapping[str, Any]) -> Iterator[Row]:
         """The rows of a statement without any text that may tell of a person."""
-        for row in super().run(statement, given):
+        for row in super().run(statement, params):
             yield _redacted(row)
 
-    def account(self, key: str, known: Knowledge) -> AccountFacts:
+    def account(self, key: str, known_at: Knowledge) -> AccountFacts:
         """An account, called as its key."""
-        facts = super().account(key, known)
+        facts = super().account(key, known_at)
         return facts._replace(name=facts.key)
 
-    def accounts(self, known: Knowledge) -> list[AccountFacts]:
+    def accounts(self, known_at: Knowledge) -> list[AccountFacts]:
         """Every account that is known, called as its key."""
-        return [one._replace(name=one.key) for one in super().accounts(known)]
+        return [
+            account._replace(name=account.key) for account in super().accounts(known_at)
+        ]
 
     def people(self, user_nos: Iterable[int]) -> dict[int, Row]:
         """A number in place of key, e-mail and name."""
@@ -74,12 +76,12 @@ class RedactedReader(PooledReader):
         }
 
     def users_called(
-        self, account: AccountFacts, reference: str, known: Knowledge
+        self, account: AccountFacts, reference: str, known_at: Knowledge
     ) -> list[Row]:
         """The user of a number, if it is one of the account."""
         match = _HIDDEN_USER.fullmatch(reference)
         rows = (
-            self.ask("users", "memberships", known, user_nos=[int(match[1])])
+            self.ask("users", "memberships", known_at, user_nos=[int(match[1])])
             if match and self._is_of(account, int(match[1]))
             else []
         )

@@ -28,7 +28,7 @@ class Sought:
     """
 
     text: str
-    known: Knowledge
+    known_at: Knowledge
     accounts: Collection[str] | None = None
     limit: int = 20
     quick: bool = False
@@ -41,16 +41,16 @@ def find(reader: Reader, sought: Sought) -> list[Row]:
     if not text:
         return []
     numbers = numbers_of(reader, sought.accounts)
-    found = [*_entries(reader, sought, text, numbers)]
-    found += _invoices(reader, sought, text, numbers)
-    account, rest = _addressed(reader, sought, text)
-    found += _seats(reader, sought, account, rest or text, numbers)
+    rows = [*_entries(reader, sought, text, numbers)]
+    rows += _invoices(reader, sought, text, numbers)
+    account, others = _addressed(reader, sought, text)
+    rows += _seats(reader, sought, account, others or text, numbers)
     if not account:
-        found += _accounts(reader, sought, text, numbers)
+        rows += _accounts(reader, sought, text, numbers)
     if not sought.hidden:
-        within = _one(reader, sought, account) if account else numbers
-        found += _users(reader, sought, rest if account else text, within)
-    return found
+        within = _numbers(reader, sought, account) if account else numbers
+        rows += _users(reader, sought, others if account else text, within)
+    return rows
 
 
 def numbers_of(reader: Reader, keys: Collection[str] | None) -> list[int] | None:
@@ -64,9 +64,9 @@ def numbers_of(reader: Reader, keys: Collection[str] | None) -> list[int] | None
 
 def _addressed(reader: Reader, sought: Sought, text: str) -> tuple[str, str]:
     """The account that a text begins with, and what follows a slash or a space."""
-    key, _, rest = text.partition("/")
-    if rest and _called(reader, sought, key):
-        return key, rest
+    key, _, others = text.partition("/")
+    if others and _called(reader, sought, key):
+        return key, others
     words = text.split()
     if len(words) == 2 and _called(reader, sought, words[0]):
         return words[0], words[1]
@@ -81,13 +81,13 @@ def _called(reader: Reader, sought: Sought, key: str) -> list[Row]:
     return reader.ask("accounts", "numbers", account_ids=ids)
 
 
-def _one(reader: Reader, sought: Sought, key: str) -> list[int]:
+def _numbers(reader: Reader, sought: Sought, key: str) -> list[int]:
     return [row["account_no"] for row in _called(reader, sought, key)]
 
 
-def _row(kind: str, account: str, **said: Any) -> Row:
+def _row(kind: str, account: str, **fields: Any) -> Row:
     empty = dict.fromkeys(("user", "email", "name", "seat", "invoice", "position"))
-    return {"kind": kind, "account": account, **empty, **said}
+    return {"kind": kind, "account": account, **empty, **fields}
 
 
 def _entries(
@@ -97,18 +97,18 @@ def _entries(
     if position is None:
         return
     only = {"positions": [int(position[1])], "account_nos": numbers}
-    for row in reader.ask("journal", "entries", sought.known, **only):
+    for row in reader.ask("journal", "entries", sought.known_at, **only):
         key = reader.account_keys([row["account_no"]])[row["account_no"]]
-        told = str(row["topic"])
-        yield _row("entry", key, name=told, position=row["position"])
+        event = str(row["topic"])
+        yield _row("entry", key, name=event, position=row["position"])
 
 
 def _invoices(
     reader: Reader, sought: Sought, text: str, numbers: list[int] | None
 ) -> Iterator[Row]:
     """The invoice of this very number."""
-    upto = sought.known.position
-    named: dict[str, Any] = {"invoice": Secret(text), "upto": upto}
+    until_position = sought.known_at.position
+    named: dict[str, Any] = {"invoice": Secret(text), "upto": until_position}
     for row in reader.ask("billing", "issued_as", **named, account_nos=numbers):
         yield _row("invoice", row["account_key"], invoice=text)
 
@@ -119,7 +119,7 @@ def _seats(
     seat = _seat(text)
     if seat is None:
         return
-    within = _one(reader, sought, account) if account else numbers
+    within = _numbers(reader, sought, account) if account else numbers
     for row in reader.ask(
         "accounts",
         "with_seat",
@@ -145,7 +145,7 @@ def _accounts(
     rows = reader.ask(
         "accounts",
         "containing",
-        sought.known,
+        sought.known_at,
         text=Secret(text),
         by_name=not sought.hidden,
         account_nos=numbers,
@@ -153,10 +153,10 @@ def _accounts(
         limit=sought.limit,
     )
     exact = _called(reader, sought, text)
-    rest = [row for row in rows if row["account_key"] != text]
+    others = [row for row in rows if row["account_key"] != text]
     return [
         _row("account", row["account_key"], name=None if sought.hidden else row["name"])
-        for row in [*exact, *rest][: sought.limit]
+        for row in [*exact, *others][: sought.limit]
     ]
 
 
@@ -164,7 +164,7 @@ def _users(
     reader: Reader, sought: Sought, text: str, numbers: list[int] | None
 ) -> list[Row]:
     folded = fold(text)
-    found = reader.ask(
+    matches = reader.ask(
         "users",
         "beginning",
         folded=Secret(folded),
@@ -173,7 +173,7 @@ def _users(
         limit=sought.limit,
     )
     if not sought.quick:
-        seen = {row["user_no"] for row in found}
+        seen = {row["user_no"] for row in matches}
         more = reader.ask(
             "users",
             "containing",
@@ -182,13 +182,13 @@ def _users(
             after=0,
             limit=sought.limit,
         )
-        found += [row for row in more if row["user_no"] not in seen]
+        matches += [row for row in more if row["user_no"] not in seen]
     exact = [
-        row for row in found if folded in {fold(row["user_key"]), fold(row["email"])}
+        row for row in matches if folded in {fold(row["user_key"]), fold(row["email"])}
     ]
-    rest = [row for row in found if row not in exact]
-    chosen = [*exact, *rest][: sought.limit]
-    chosen = [row for row in chosen if row["user_no"] <= sought.known.position]
+    others = [row for row in matches if row not in exact]
+    chosen = [*exact, *others][: sought.limit]
+    chosen = [row for row in chosen if row["user_no"] <= sought.known_at.position]
     keys = reader.account_keys(row["account_no"] for row in chosen)
     return [
         _row(

@@ -188,7 +188,7 @@ def show(question: Question, **_: Any) -> Answer:
     from seat_ledger.projections import accounts  # noqa: PLC0415
 
     account = question.account
-    if not account.known:
+    if not account.is_known:
         said = f"Nothing was known of {account.key} at position {question.known[0]}."
         return question.answer([], sentence=said)
     row = accounts.show(question.reader, account, question.as_of, question.known)

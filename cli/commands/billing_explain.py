@@ -104,7 +104,7 @@ def _asked(question: Question, given: dict[str, Any]) -> FigureQuery:
 
 def _check_known(question: Question) -> None:
     """Before an account was recorded there is nothing to open (R79)."""
-    if not question.account.known:
+    if not question.account.is_known:
         from seat_ledger.errors import NotFound  # noqa: PLC0415
 
         raise NotFound(

@@ -121,7 +121,7 @@ def who(question: Question, seat: str | None, user: str | None, **_: Any) -> Ans
 def _who(question: Question, rows: list[dict[str, Any]], asked: str) -> str:
     account = question.account
     when = times.spelled(question.as_of, account.zones)
-    if not account.known:
+    if not account.is_known:
         return f"Nothing was known of {account.key} at position {question.known[0]}."
     if not rows:
         return f"{asked} held no seat of {account.key} on {when}."

@@ -105,7 +105,7 @@ class _Account:
                 part["reason"],
                 part["recorded_at"],
             )
-            for part in explain.told(self.reader, found, asked)
+            for part in explain.part_rows(self.reader, found, asked)
         ]
 
     def _period(self, row: Row) -> BillingPeriod:

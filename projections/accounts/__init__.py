@@ -12,11 +12,11 @@ from seat_ledger.projections.reader import AccountFacts, Knowledge, Reader, Row,
 from seat_ledger.store.wrapping import Secret
 
 
-def listed(reader: Reader, as_of: datetime, known: Knowledge) -> list[Row]:
+def listed(reader: Reader, as_of: datetime, known_at: Knowledge) -> list[Row]:
     """Every account that was open at a moment, with its totals over all types."""
     return [
-        _in_list(reader, account, as_of, known)
-        for account in reader.accounts(known)
+        _in_list(reader, account, as_of, known_at)
+        for account in reader.accounts(known_at)
         if account.opened_at <= as_of
     ]
 
@@ -24,7 +24,7 @@ def listed(reader: Reader, as_of: datetime, known: Knowledge) -> list[Row]:
 def page(  # noqa: PLR0913  where to look, and how far
     reader: Reader,
     as_of: datetime,
-    known: Knowledge,
+    known_at: Knowledge,
     *,
     only: Collection[str] | None = None,
     after: str = "",
@@ -36,20 +36,20 @@ def page(  # noqa: PLR0913  where to look, and how far
         ids = [account_id(key) for key in only]
         rows = reader.ask("accounts", "numbers", account_ids=Secret.ids(ids))
         numbers = [row["account_no"] for row in rows]
-    found = reader.ask(
+    matches = reader.ask(
         "accounts",
         "containing",
-        known,
+        known_at,
         text=Secret(""),
         by_name=False,
         account_nos=numbers,
         after=after,
         limit=limit + 1,
     )
-    keys = [row["account_key"] for row in found]
-    accounts = [reader.account(key, known) for key in keys[:limit]]
+    keys = [row["account_key"] for row in matches]
+    accounts = [reader.account(key, known_at) for key in keys[:limit]]
     rows = [
-        _in_list(reader, account, as_of, known)
+        _in_list(reader, account, as_of, known_at)
         for account in accounts
         if account.opened_at <= as_of
     ]
@@ -57,9 +57,9 @@ def page(  # noqa: PLR0913  where to look, and how far
 
 
 def _in_list(
-    reader: Reader, account: AccountFacts, as_of: datetime, known: Knowledge
+    reader: Reader, account: AccountFacts, as_of: datetime, known_at: Knowledge
 ) -> Row:
-    totals = holdings.totals(reader, account, as_of, known)
+    totals = holdings.totals(reader, account, as_of, known_at)
     return {
         "account": account.key,
         "name": account.name,
@@ -73,9 +73,9 @@ def _in_list(
     }
 
 
-def steps(reader: Reader, account: AccountFacts, known: Knowledge) -> list[Row]:
+def steps(reader: Reader, account: AccountFacts, known_at: Knowledge) -> list[Row]:
     """From each instant on, how many seats of a type were purchased and assigned."""
-    rows = reader.ask("counts", "steps", known, account_no=account.no)
+    rows = reader.ask("counts", "steps", known_at, account_no=account.no)
     return [{**row, "at": utc(row["at"])} for row in rows]
 
 
@@ -88,7 +88,7 @@ def is_restless(reader: Reader, account: AccountFacts, most: int) -> bool:
 def steps_at(
     reader: Reader,
     account: AccountFacts,
-    known: Knowledge,
+    known_at: Knowledge,
     instants: Sequence[datetime],
 ) -> list[Row]:
     """What was purchased and assigned of each type just before some instants.
@@ -96,14 +96,14 @@ def steps_at(
     Rows as of :func:`steps`; with nothing before an instant, or nothing new since the
     one before it, a type may have no row of it.
     """
-    name = "steps_before" if known.position == reader.head else "steps_between"
-    given = {"account_no": account.no, "instants": list(instants)}
-    rows = reader.ask("counts", name, known, **given)
+    name = "steps_before" if known_at.position == reader.head else "steps_between"
+    params = {"account_no": account.no, "instants": list(instants)}
+    rows = reader.ask("counts", name, known_at, **params)
     return [{**row, "at": utc(row["at"])} for row in rows]
 
 
 def show(
-    reader: Reader, account: AccountFacts, as_of: datetime, known: Knowledge
+    reader: Reader, account: AccountFacts, as_of: datetime, known_at: Knowledge
 ) -> Row:
     """One account: contract, next renewal and what is pending for it, totals."""
     calendar = account.calendar
@@ -119,7 +119,7 @@ def show(
         "renewals_processed": account.renewals,
         "next_renewal": renewal,
         "renewal_due": account.renewal_due(as_of),
-        "totals": holdings.totals(reader, account, as_of, known),
+        "totals": holdings.totals(reader, account, as_of, known_at),
     }
 
 

@@ -17,7 +17,7 @@ from seat_ledger.domain.calendar import BillingPeriod
 from seat_ledger.domain.money import exactly, plain
 from seat_ledger.domain.values import FOREVER, as_word, shown
 from seat_ledger.errors import CommandRefused, InvalidInput, NotFound
-from seat_ledger.projections.billing.figures import as_known, kept, quantity, seconds
+from seat_ledger.projections.billing.figures import as_known, quantity, seconds, stored
 from seat_ledger.projections.billing.prices import Priced, amounts_by_period
 from seat_ledger.projections.periods import PeriodRow, row_of
 from seat_ledger.projections.reader import AccountFacts, Knowledge, Reader, Row
@@ -46,11 +46,11 @@ class Counts(NamedTuple):
     renewal_due: bool
 
 
-def periods(account: AccountFacts, known: Knowledge, now: datetime) -> Counts:
+def periods(account: AccountFacts, known_at: Knowledge, now: datetime) -> Counts:
     """Every billing period of the account that has begun and exists (R38)."""
-    if not account.known:
+    if not account.is_known:
         return Counts([], renewal_due=False)
-    upto = known.moment(now)
+    moment = known_at.moment(now)
     rows = [
         {
             "period": period.label.isoformat(),
@@ -60,41 +60,41 @@ def periods(account: AccountFacts, known: Knowledge, now: datetime) -> Counts:
             "seconds": seconds(period.starts, period.ends),
             "time_zone": period.zone,
         }
-        for period in existing(account, upto)
+        for period in existing(account, moment)
     ]
-    return Counts(rows, account.renewal_due(upto))
+    return Counts(rows, account.renewal_due(moment))
 
 
 def settled(
-    account: AccountFacts, known: Knowledge, now: datetime, wanted: CountsQuery
+    account: AccountFacts, known_at: Knowledge, now: datetime, query: CountsQuery
 ) -> datetime:
     """The instant from which on an answer about periods is what it is now.
 
     It is the last bound before now, or the last record; as known at it, the same is
     answered for ever.
     """
-    upto = known.moment(now)
-    begun = existing(account, upto)
+    moment = known_at.moment(now)
+    begun = existing(account, moment)
     bounds = [at for period in begun for at in (period.starts, period.ends)]
-    if wanted.window is not None:
-        period = window(account, *wanted.window)
+    if query.window is not None:
+        period = window(account, *query.window)
         bounds += [period.starts, period.ends]
-    last = [bound for bound in bounds if bound <= upto]
-    return max([*last, known.recorded_at or upto])
+    last = [bound for bound in bounds if bound <= moment]
+    return max([*last, known_at.recorded_at or moment])
 
 
-def existing(account: AccountFacts, upto: datetime) -> Iterator[BillingPeriod]:
+def existing(account: AccountFacts, moment: datetime) -> Iterator[BillingPeriod]:
     """The periods that begin before an instant, in terms that have begun (R38)."""
     horizon = account.calendar.renewal(account.renewals + 1).instant
-    yield from account.calendar.periods_before(min(horizon, upto + _MICROSECOND))
+    yield from account.calendar.periods_before(min(horizon, moment + _MICROSECOND))
 
 
 def counts(  # noqa: PLR0913, PLR0917  who asks, and what
     reader: Reader,
     account: AccountFacts | None,
-    known: Knowledge,
+    known_at: Knowledge,
     now: datetime,
-    wanted: CountsQuery,
+    query: CountsQuery,
     how: Priced,
 ) -> Counts:
     """Billable seats, a row per account, period, seat type and rule.
@@ -103,32 +103,32 @@ def counts(  # noqa: PLR0913, PLR0917  who asks, and what
     over. Raises NotFound (``unknown_period``), CommandRefused (``renewal_due``), and
     InvalidInput for a price or granularity that cannot be meant.
     """
-    upto = known.moment(now)
-    accounts = [account] if account else reader.accounts(known)
-    known_accounts = [one for one in accounts if one.known]
-    figures = list(_figures(reader, known_accounts, known, wanted, upto, account))
-    how.check_types(str(found["seat_type"]) for found in figures)
+    moment = known_at.moment(now)
+    accounts = [account] if account else reader.accounts(known_at)
+    opened = [facts for facts in accounts if facts.is_known]
+    figures = list(_figures(reader, opened, known_at, query, moment, account))
+    how.check_types(str(figure["seat_type"]) for figure in figures)
     if figures:
-        how.check_granularity(found["granularity"] for found in figures)
-    rows = [row for found in figures for row in figure_rows(found, how, upto)]
-    if wanted.window is not None:
-        for one in known_accounts:
-            _price_periods(reader, one, known, wanted.window, how, rows)
-    due = any(one.renewal_due(upto) for one in known_accounts)
+        how.check_granularity(figure["granularity"] for figure in figures)
+    rows = [row for figure in figures for row in figure_rows(figure, how, moment)]
+    if query.window is not None:
+        for facts in opened:
+            _price_periods(reader, facts, known_at, query.window, how, rows)
+    due = any(facts.renewal_due(moment) for facts in opened)
     return Counts(rows, due)
 
 
 def _price_periods(  # noqa: PLR0913, PLR0917  whose window, how, and the rows
     reader: Reader,
     account: AccountFacts,
-    known: Knowledge,
+    known_at: Knowledge,
     dates: tuple[date, date],
     how: Priced,
     rows: list[Row],
 ) -> None:
     """Price a window over several periods period by period, in its rows (R91)."""
     whole = window(account, *dates)
-    amounts = amounts_by_period(reader, account, known, whole, how)
+    amounts = amounts_by_period(reader, account, known_at, whole, how)
     for row in rows:
         rule = row["mode"], row["granularity"]
         amount = amounts.get((str(row["seat_type"]), rule))
@@ -139,92 +139,92 @@ def _price_periods(  # noqa: PLR0913, PLR0917  whose window, how, and the rows
 def _figures(  # noqa: PLR0913, PLR0917  what is asked of, and how far
     reader: Reader,
     accounts: list[AccountFacts],
-    known: Knowledge,
-    wanted: CountsQuery,
-    upto: datetime,
-    one: AccountFacts | None,
+    known_at: Knowledge,
+    query: CountsQuery,
+    moment: datetime,
+    single: AccountFacts | None,
 ) -> Iterator[Row]:
     """The figures asked for: kept where they are, else counted as known.
 
     Of `one` account a period that it does not have is refused.
     """
-    if wanted.window or wanted.term or known.position != reader.head:
-        asked = [
+    if query.window or query.term or known_at.position != reader.head:
+        selected = [
             (account, row)
             for account in accounts
-            for row in wanted_periods(account, wanted, upto, lenient=one is None)
+            for row in selected_periods(account, query, moment, lenient=single is None)
         ]
-        keys = {account.no: account.key for account, _ in asked}
-        rows = as_known(reader, [row for _, row in asked], known)
-        label = (lambda _: None) if wanted.window else (lambda row: row["label"])
+        keys = {account.no: account.key for account, _ in selected}
+        rows = as_known(reader, [row for _, row in selected], known_at)
+        label = (lambda _: None) if query.window else (lambda row: row["label"])
         for row in rows:
             yield {**row, "account_key": keys[row["account_no"]], "label": label(row)}
         return
     first, until = date.min, date.max
-    if wanted.label is not None:
-        first, until = span_of(wanted.label)
-        upto = FOREVER
-        if one is not None:
-            period = labelled(one, wanted.label)
+    if query.label is not None:
+        first, until = span_of(query.label)
+        moment = FOREVER
+        if single is not None:
+            period = labelled(single, query.label)
             first, until = period.label, period.label + timedelta(days=1)
-    yield from kept(
+    yield from stored(
         reader,
-        None if one is None else [one.no],
+        None if single is None else [single.no],
         from_label=first,
         until_label=until,
-        upto=upto,
+        moment=moment,
     )
 
 
-def wanted_periods(
-    account: AccountFacts, wanted: CountsQuery, upto: datetime, *, lenient: bool
+def selected_periods(
+    account: AccountFacts, query: CountsQuery, moment: datetime, *, lenient: bool
 ) -> list[PeriodRow]:
     """The periods asked for, of one account; a window is one without a label."""
-    if wanted.window is not None:
-        found = [window(account, *wanted.window)]
-    elif wanted.label is not None:
+    if query.window is not None:
+        periods = [window(account, *query.window)]
+    elif query.label is not None:
         try:
-            found = [labelled(account, wanted.label)]
+            periods = [labelled(account, query.label)]
         except (NotFound, CommandRefused):
             if lenient:
                 return []
             raise
     else:
-        found = list(existing(account, upto))
-        if wanted.term:
+        periods = list(existing(account, moment))
+        if query.term:
             begins = account.calendar.renewal(account.renewals).instant
             ends = account.calendar.renewal(account.renewals + 1).instant
             every = account.calendar.periods_before(ends)
-            found = [period for period in every if period.ends > begins]
-    return [row_of(account, period) for period in found]
+            periods = [period for period in every if period.ends > begins]
+    return [row_of(account, period) for period in periods]
 
 
-def figure_rows(found: Row, how: Priced, upto: datetime) -> Iterator[Row]:
+def figure_rows(figure: Row, how: Priced, moment: datetime) -> Iterator[Row]:
     """A row of the answer per rule, from a row of figures."""
-    rules = how.rules or [how.by_policy(found["mode"], found["granularity"])]
-    price = how.price(str(found["seat_type"]))
-    price_for = "window" if found["label"] is None else "period"
+    rules = how.rules or [how.by_policy(figure["mode"], figure["granularity"])]
+    price = how.price(str(figure["seat_type"]))
+    price_for = "window" if figure["label"] is None else "period"
     for mode, granularity in rules:
-        exact = quantity(found, mode, granularity)
+        exact = quantity(figure, mode, granularity)
         yield {
-            "account": found["account_key"],
-            "seat_type": found["seat_type"],
-            "period": found["label"].isoformat() if found["label"] else None,
-            "from": found["starts"],
-            "until": found["ends"],
-            "days": found["days"],
-            "seconds": seconds(found["starts"], found["ends"]),
-            "complete": found["ends"] <= upto,
+            "account": figure["account_key"],
+            "seat_type": figure["seat_type"],
+            "period": figure["label"].isoformat() if figure["label"] else None,
+            "from": figure["starts"],
+            "until": figure["ends"],
+            "days": figure["days"],
+            "seconds": seconds(figure["starts"], figure["ends"]),
+            "complete": figure["ends"] <= moment,
             "mode": mode,
             "granularity": granularity,
-            **{name: int(found[name]) for name in _CONTRACTED},
+            **{name: int(figure[name]) for name in _CONTRACTED},
             "quantity": plain(exact),
             "quantity_exact": exactly(exact),
-            **{name: int(found[name]) for name in _ASSIGNED},
-            "idle_seat_days": int(found["idle_days"]),
+            **{name: int(figure[name]) for name in _ASSIGNED},
+            "idle_seat_days": int(figure["idle_days"]),
             "unit_price": None if price is None else how.currency.shown(price),
             "amount": None if price is None else how.currency.amount(exact, price),
-            "forecast": found["starts"] > upto,
+            "forecast": figure["starts"] > moment,
             "price_for": None if price is None else price_for,
         }
 
@@ -288,11 +288,11 @@ def window(account: AccountFacts, first: date, until: date) -> BillingPeriod:
             "lies outside the calendar.",
         )
     starts, ends = account.zones.bound(first), account.zones.bound(until)
-    found = BillingPeriod(-1, first, starts.instant, ends.instant, starts.zone, until)
-    if not found.days:
+    period = BillingPeriod(-1, first, starts.instant, ends.instant, starts.zone, until)
+    if not period.days:
         raise InvalidInput(
             f"No date from {first} until {until} exists in {starts.zone}: "
             "its clocks skipped them.",
             try_="name a longer window",
         )
-    return found
+    return period

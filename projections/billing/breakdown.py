@@ -69,9 +69,9 @@ class Days:
         whole = self.ends_at - self.starts_at
         return Fraction(elapsed // _MICROSECOND, whole // _MICROSECOND)
 
-    def clipped(self, one: CountedInterval) -> tuple[datetime, datetime]:
+    def clipped(self, interval: CountedInterval) -> tuple[datetime, datetime]:
         """The part of an interval that lies within the period."""
-        return max(one.starts, self.starts_at), min(one.ends, self.ends_at)
+        return max(interval.starts, self.starts_at), min(interval.ends, self.ends_at)
 
 
 def highest(
@@ -79,10 +79,10 @@ def highest(
 ) -> tuple[datetime, int]:
     """The earliest instant of a time at which most are held at once, and how many."""
     steps: Counter[datetime] = Counter()
-    for one in held:
-        if one.touches(starts, ends):
-            steps[max(one.starts, starts)] += 1
-            steps[min(one.ends, ends)] -= 1
+    for interval in held:
+        if interval.touches(starts, ends):
+            steps[max(interval.starts, starts)] += 1
+            steps[min(interval.ends, ends)] -= 1
     top, at, now = 0, starts, 0
     for instant in sorted(steps):
         now += steps[instant]
@@ -101,24 +101,24 @@ def contracted_days(lives: list[CountedInterval], days: Days) -> Iterator[Part]:
 
 def elapsed(intervals: list[CountedInterval], days: Days) -> Iterator[Part]:
     """Each interval by its time within the period."""
-    for one in intervals:
-        starts, ends = days.clipped(one)
-        yield Part(one, starts, ends, days.share(ends - starts))
+    for interval in intervals:
+        starts, ends = days.clipped(interval)
+        yield Part(interval, starts, ends, days.share(ends - starts))
 
 
 def peak(held: list[CountedInterval], days: Days) -> Iterator[Part]:
     """Who held seats when most were held at once."""
     at, _ = highest(held, days.starts_at, days.ends_at)
-    for one in held:
-        if one.starts <= at < one.ends:
-            yield Part(one, *days.clipped(one), Fraction(1), at=at)
+    for interval in held:
+        if interval.starts <= at < interval.ends:
+            yield Part(interval, *days.clipped(interval), Fraction(1), at=at)
 
 
 def snapshot_end(held: list[CountedInterval], days: Days) -> Iterator[Part]:
     """Who held seats just before the end."""
-    for one in held:
-        if one.ends >= days.ends_at:
-            yield Part(one, *days.clipped(one), Fraction(1), at=days.ends_at)
+    for interval in held:
+        if interval.ends >= days.ends_at:
+            yield Part(interval, *days.clipped(interval), Fraction(1), at=days.ends_at)
 
 
 def rises(
@@ -129,24 +129,25 @@ def rises(
     Of those that begin at the instant of a rise, as many count as it rises by: first
     on the seats that nobody held just before, the lowest numbers first.
     """
-    ended = {(one.number, one.ends) for one in held}
+    ended = {(interval.number, interval.ends) for interval in held}
     steps: Counter[datetime] = Counter()
     begun: dict[datetime, list[CountedInterval]] = {}
-    for one in held:
-        at = max(one.starts, days.starts_at)
-        begun.setdefault(at, []).append(one)
+    for interval in held:
+        at = max(interval.starts, days.starts_at)
+        begun.setdefault(at, []).append(interval)
         steps[at] += 1
-        steps[one.ends] -= 1
+        steps[interval.ends] -= 1
     top = now = 0
     for at in sorted(steps):
         now += steps[at]
         if now > top and at < days.ends_at:
             new = sorted(
-                begun[at], key=lambda one: ((one.number, at) in ended, one.number)
+                begun[at],
+                key=lambda interval: ((interval.number, at) in ended, interval.number),
             )
             share = remaining(at) if at > days.starts_at else Fraction(1)
-            for one in new[: now - top]:
-                yield Part(one, *days.clipped(one), share, at=at)
+            for interval in new[: now - top]:
+                yield Part(interval, *days.clipped(interval), share, at=at)
             top = now
 
 
@@ -163,37 +164,43 @@ def rises_by_second(held: list[CountedInterval], days: Days) -> Iterator[Part]:
 def day_peak(held: list[CountedInterval], days: Days) -> Iterator[Part]:
     """For each local date, who held seats when most were held at once on it."""
     on_day: list[list[CountedInterval]] = [[] for _ in days.spans]
-    for one in held:
-        for day in days.touched(*days.clipped(one)):
-            on_day[day].append(one)
+    for interval in held:
+        for day in days.touched(*days.clipped(interval)):
+            on_day[day].append(interval)
     for day, (starts, ends) in enumerate(days.spans):
         at, _ = highest(on_day[day], starts, ends)
-        for one in on_day[day]:
-            if one.starts <= at < one.ends:
-                clipped = max(one.starts, starts), min(one.ends, ends)
+        for interval in on_day[day]:
+            if interval.starts <= at < interval.ends:
+                clipped = max(interval.starts, starts), min(interval.ends, ends)
                 share = Fraction(1, len(days))
-                yield Part(one, *clipped, share, at=at, on=days.dates[day], dates=1)
+                yield Part(
+                    interval, *clipped, share, at=at, on=days.dates[day], dates=1
+                )
 
 
 def day_touch(held: list[CountedInterval], days: Days) -> Iterator[Part]:
     """Each holding by the dates that its user does not touch with an earlier one."""
     seen: dict[int | None, set[int]] = {}
-    for one in sorted(held, key=lambda one: (one.starts, one.number)):
-        starts, ends = days.clipped(one)
-        before = seen.setdefault(one.user_no, set())
+    for interval in sorted(
+        held, key=lambda interval: (interval.starts, interval.number)
+    ):
+        starts, ends = days.clipped(interval)
+        before = seen.setdefault(interval.user_no, set())
         new = set(days.touched(starts, ends)) - before
         before |= new
         share = Fraction(len(new), len(days))
-        yield Part(one, starts, ends, share, dates=len(new))
+        yield Part(interval, starts, ends, share, dates=len(new))
 
 
 def distinct(held: list[CountedInterval], days: Days) -> Iterator[Part]:
     """Each user once, by the first holding; further ones add nothing."""
     seen: set[int | None] = set()
-    for one in sorted(held, key=lambda one: (one.starts, one.number)):
-        quantity = Fraction(one.user_no not in seen)
-        seen.add(one.user_no)
-        yield Part(one, *days.clipped(one), quantity)
+    for interval in sorted(
+        held, key=lambda interval: (interval.starts, interval.number)
+    ):
+        quantity = Fraction(interval.user_no not in seen)
+        seen.add(interval.user_no)
+        yield Part(interval, *days.clipped(interval), quantity)
 
 
 Rule = Callable[[list[CountedInterval], Days], Iterator[Part]]
@@ -222,10 +229,14 @@ def parts_of(
     rule. Parts come by date, seat number and time.
     """
     days = Days(period)
-    counted = [one for one in intervals if one.touches(period.starts, period.ends)]
-    found = _RULES[rule](counted, days)
+    counted = [
+        interval
+        for interval in intervals
+        if interval.touches(period.starts, period.ends)
+    ]
+    parts = _RULES[rule](counted, days)
     return sorted(
-        found,
+        parts,
         key=lambda part: (
             part.on or date.min,
             part.interval.number,

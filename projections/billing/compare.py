@@ -8,7 +8,12 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from seat_ledger.domain.money import exactly, plain, rounded
-from seat_ledger.projections.billing import CountsQuery, Priced, wanted_periods, window
+from seat_ledger.projections.billing import (
+    CountsQuery,
+    Priced,
+    selected_periods,
+    window,
+)
 from seat_ledger.projections.billing.figures import as_known, quantity
 from seat_ledger.projections.billing.intervals import (
     CountedInterval,
@@ -27,7 +32,7 @@ from seat_ledger.projections.reader import AccountFacts, Knowledge, Reader, Row
 class Side(NamedTuple):
     """An account as known at one of the two, and what its periods come to."""
 
-    known: Knowledge
+    known_at: Knowledge
     account: AccountFacts
     periods: dict[date, PeriodRow]
     figures: dict[tuple[date, str], Row]
@@ -37,25 +42,27 @@ def compare(  # noqa: PLR0913, PLR0917  whose figures, which, and when
     reader: Reader,
     key: str,
     between: tuple[Knowledge, Knowledge],
-    upto: datetime,
-    wanted: CountsQuery,
+    moment: datetime,
+    query: CountsQuery,
     how: Priced,
 ) -> list[Row]:
     """The figures that differ, a row each; `upto` is the instant that both see.
 
     A figure of a period that did not exist as known at one of the two is null there.
     """
-    before, after = (_side(reader, key, known, upto, wanted) for known in between)
+    before, after = (
+        _side(reader, key, known_at, moment, query) for known_at in between
+    )
     figures = before.figures.keys() | after.figures.keys()
     how.check_types(seat_type for _, seat_type in figures)
-    if wanted.window is not None and how.is_priced and after.account.known:
-        whole = window(after.account, *wanted.window)
+    if query.window is not None and how.is_priced and after.account.is_known:
+        whole = window(after.account, *query.window)
         check_one_period(after.account, whole, how.price_for)
     rows = []
     for label, seat_type in sorted(figures):
-        found = [_rules(side, (label, seat_type), how) for side in (before, after)]
-        for rule in dict.fromkeys([*found[0], *found[1]]):
-            was, now = (side.get(rule) for side in found)
+        by_rule = [_rules(side, (label, seat_type), how) for side in (before, after)]
+        for rule in dict.fromkeys([*by_rule[0], *by_rule[1]]):
+            was, now = (side.get(rule) for side in by_rule)
             if was != now:
                 row = _row(after.account.key, label, seat_type, rule, was, now)
                 row |= _money(how, seat_type, was, now)
@@ -63,20 +70,20 @@ def compare(  # noqa: PLR0913, PLR0917  whose figures, which, and when
                     reader, before, after, label, seat_type, rule[0]
                 )
                 periods = before.periods | after.periods
-                rows.append({**row, "forecast": periods[label].starts > upto})
+                rows.append({**row, "forecast": periods[label].starts > moment})
     return rows
 
 
 def _side(
-    reader: Reader, key: str, known: Knowledge, upto: datetime, wanted: CountsQuery
+    reader: Reader, key: str, known_at: Knowledge, moment: datetime, query: CountsQuery
 ) -> Side:
-    account = reader.account(key, known)
-    if not account.known:
-        return Side(known, account, {}, {})
-    periods = wanted_periods(account, wanted, upto, lenient=True)
-    rows = as_known(reader, periods, known)
+    account = reader.account(key, known_at)
+    if not account.is_known:
+        return Side(known_at, account, {}, {})
+    periods = selected_periods(account, query, moment, lenient=True)
+    rows = as_known(reader, periods, known_at)
     return Side(
-        known,
+        known_at,
         account,
         {period.label: period for period in periods},
         {(row["label"], str(row["seat_type"])): row for row in rows},
@@ -145,26 +152,28 @@ def _entries(  # noqa: PLR0913, PLR0917  between what, and of which figure
 ) -> list[int]:
     """The entries recorded between the two that make the difference."""
     was, now = before.periods.get(label), after.periods.get(label)
-    found = set(_of_contract(reader, before, after, was, now))
+    positions = set(_of_contract(reader, before, after, was, now))
     account_no, period = after.account.no, now or was
     assert period is not None
     find = lives if mode == "contracted" else holdings
-    earliest = reach(reader, account_no, before.known, after.known) or period.starts
+    earliest = (
+        reach(reader, account_no, before.known_at, after.known_at) or period.starts
+    )
 
     def seen(side: Side, row: PeriodRow | None) -> list[CountedInterval]:
         if row is None:
             return []
         span = CountedSpan(account_no, [seat_type], min(row.starts, earliest), row.ends)
-        return find(reader, span, side.known)
+        return find(reader, span, side.known_at)
 
-    found |= changes(
+    positions |= changes(
         seen(before, was),
         seen(after, now),
-        reversals(reader, account_no, before.known, after.known),
+        reversals(reader, account_no, before.known_at, after.known_at),
         (period.starts, period.ends),
-        before.known.position,
+        before.known_at.position,
     )
-    return sorted(found)
+    return sorted(positions)
 
 
 def _of_contract(
@@ -189,8 +198,8 @@ def _of_contract(
         "billing",
         "contract_between",
         account_no=after.account.no,
-        since=before.known.position,
-        upto=after.known.position,
+        since=before.known_at.position,
+        upto=after.known_at.position,
         topics=topics,
     )
     return [row["position"] for row in rows]

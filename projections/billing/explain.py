@@ -18,7 +18,7 @@ from seat_ledger.domain.values import FOREVER
 from seat_ledger.errors import IntegrityFailure
 from seat_ledger.projections.billing import Priced, figure_rows
 from seat_ledger.projections.billing.breakdown import Part, parts_of
-from seat_ledger.projections.billing.figures import as_known, kept, quantity
+from seat_ledger.projections.billing.figures import as_known, quantity, stored
 from seat_ledger.projections.billing.intervals import (
     CountedInterval,
     CountedSpan,
@@ -61,55 +61,55 @@ class Explanation(NamedTuple):
 def explain(
     reader: Reader,
     account: AccountFacts,
-    known: Knowledge,
-    upto: datetime,
-    asked: FigureQuery,
+    known_at: Knowledge,
+    moment: datetime,
+    query: FigureQuery,
 ) -> Explanation:
     """Open one figure. Raises IntegrityFailure where the parts do not add up, and
     InvalidInput for a price that cannot be meant.
     """
-    if asked.window and asked.price is not None:
-        check_one_period(account, asked.period, asked.price_for)
-    rule = asked.rule or account.policy_at(asked.period.starts)
-    found = [
+    if query.window and query.price is not None:
+        check_one_period(account, query.period, query.price_for)
+    rule = query.rule or account.policy_at(query.period.starts)
+    matches = [
         row
-        for row in _figures(reader, account, known, asked)
-        if str(row["seat_type"]) == asked.seat_type
+        for row in _figures(reader, account, known_at, query)
+        if str(row["seat_type"]) == query.seat_type
     ]
-    parts = opened(reader, account, known, asked.period, asked.seat_type, rule)
-    counted = quantity(found[0], *rule) if found else Fraction(0)
-    _check_sum(account, asked, parts, counted)
-    rows = told(reader, parts, asked)
-    if not found:
+    parts = opened(reader, account, known_at, query.period, query.seat_type, rule)
+    counted = quantity(matches[0], *rule) if matches else Fraction(0)
+    _check_sum(account, query, parts, counted)
+    rows = part_rows(reader, parts, query)
+    if not matches:
         return Explanation(None, rule, rows, None)
-    prices = {} if asked.price is None else {asked.seat_type: asked.price}
-    label = None if asked.window else asked.period.label
-    named = {**found[0], "account_key": account.key, "label": label}
-    how = Priced([rule], prices, asked.currency)
-    figure = next(iter(figure_rows(named, how, upto)))
+    prices = {} if query.price is None else {query.seat_type: query.price}
+    label = None if query.window else query.period.label
+    named = {**matches[0], "account_key": account.key, "label": label}
+    how = Priced([rule], prices, query.currency)
+    figure = next(iter(figure_rows(named, how, moment)))
     return Explanation(figure, rule, rows, _highest(rule, parts))
 
 
 def _figures(
-    reader: Reader, account: AccountFacts, known: Knowledge, asked: FigureQuery
+    reader: Reader, account: AccountFacts, known_at: Knowledge, query: FigureQuery
 ) -> list[Row]:
     """The figures of the period: kept where they are, else counted as known."""
-    period = asked.period
-    if asked.window or known.position != reader.head:
-        return as_known(reader, [row_of(account, period)], known)
-    return kept(
+    period = query.period
+    if query.window or known_at.position != reader.head:
+        return as_known(reader, [row_of(account, period)], known_at)
+    return stored(
         reader,
         [account.no],
         from_label=period.label,
         until_label=period.label + timedelta(days=1),
-        upto=period.starts,
+        moment=period.starts,
     )
 
 
 def opened(  # noqa: PLR0913, PLR0917  whose figure, and which
     reader: Reader,
     account: AccountFacts,
-    known: Knowledge,
+    known_at: Knowledge,
     period: BillingPeriod,
     seat_type: str,
     rule: tuple[str, str | None],
@@ -117,22 +117,22 @@ def opened(  # noqa: PLR0913, PLR0917  whose figure, and which
     """The parts of a figure by a rule, as known."""
     span = CountedSpan(account.no, [seat_type], period.starts, period.ends)
     find = lives if rule[0] == "contracted" else holdings
-    return parts_of(find(reader, span, known), period, rule)
+    return parts_of(find(reader, span, known_at), period, rule)
 
 
 def _check_sum(
-    account: AccountFacts, asked: FigureQuery, parts: Sequence[Part], counted: Fraction
+    account: AccountFacts, query: FigureQuery, parts: Sequence[Part], counted: Fraction
 ) -> None:
     total = sum((part.quantity for part in parts), Fraction(0))
     if total != counted:
         raise IntegrityFailure(
-            f"{asked.seat_type} of {account.key} in the period {asked.period.label}: "
+            f"{query.seat_type} of {account.key} in the period {query.period.label}: "
             f"the parts come to {exactly(total)}, the figure is {exactly(counted)}.",
             try_="seat-ledger projection verify --full",
         )
 
 
-def told(reader: Reader, parts: Sequence[Part], asked: FigureQuery) -> list[Row]:
+def part_rows(reader: Reader, parts: Sequence[Part], query: FigureQuery) -> list[Row]:
     """Parts as rows, with people, entries and amounts."""
     people = reader.people(
         part.interval.user_no for part in parts if part.interval.user_no is not None
@@ -143,10 +143,10 @@ def told(reader: Reader, parts: Sequence[Part], asked: FigureQuery) -> list[Row]
         for entry in (part.interval.opened, part.interval.closed)
     )
     amounts: Sequence[str | None] = [None] * len(parts)
-    if asked.price is not None:
-        shares = [part.quantity * asked.price for part in parts]
+    if query.price is not None:
+        shares = [part.quantity * query.price for part in parts]
         numbers = [part.interval.number for part in parts]
-        amounts = allotted(shares, asked.currency.places, numbers)
+        amounts = allotted(shares, query.currency.places, numbers)
     return [
         _row(part, amount, people, acts)
         for part, amount in zip(parts, amounts, strict=True)
@@ -159,25 +159,25 @@ def _row(
     people: dict[int, Row],
     acts: dict[int | None, Row | None],
 ) -> Row:
-    one = part.interval
-    opening, closing = acts[one.opened], acts[one.closed]
+    interval = part.interval
+    opening, closing = acts[interval.opened], acts[interval.closed]
     assert opening is not None
-    user = people[one.user_no] if one.user_no is not None else {"user": None}
+    user = people[interval.user_no] if interval.user_no is not None else {"user": None}
     return {
-        "seat": one.seat,
+        "seat": interval.seat,
         "user": user["user"],
         "from": part.starts,
         "until": part.ends,
-        "opened_by": one.opened,
-        "closed_by": one.closed,
+        "opened_by": interval.opened,
+        "closed_by": interval.closed,
         "quantity": plain(part.quantity),
         "quantity_exact": exactly(part.quantity),
         "amount": amount,
         "actor": opening["actor"],
         "reason": opening["reason"],
         "recorded_at": opening["recorded_at"],
-        "opened_at": one.starts,
-        "closed_at": _end(one),
+        "opened_at": interval.starts,
+        "closed_at": _end(interval),
         "closing": None
         if closing is None
         else {name: closing[name] for name in ("actor", "reason", "recorded_at")},
@@ -187,8 +187,8 @@ def _row(
     }
 
 
-def _end(one: CountedInterval) -> datetime | None:
-    return None if one.ends == FOREVER else one.ends
+def _end(interval: CountedInterval) -> datetime | None:
+    return None if interval.ends == FOREVER else interval.ends
 
 
 def _highest(rule: tuple[str, str | None], parts: Sequence[Part]) -> Row | None:

@@ -52,11 +52,11 @@ _SHARES = {
 
 def every_rule(granularity: str | None = None) -> list[tuple[str, str | None]]:
     """Each mode with each of its granularities: ten; or with one of them: eight."""
-    wanted = (granularity,) if granularity else GRANULARITIES
+    selected = (granularity,) if granularity else GRANULARITIES
     return [
         (mode, part)
         for mode in MODES
-        for part in (wanted if mode in WITH_GRANULARITY else (None,))
+        for part in (selected if mode in WITH_GRANULARITY else (None,))
     ]
 
 
@@ -83,54 +83,54 @@ def seconds(starts: datetime, ends: datetime) -> float | int:
 
 
 def as_known(
-    reader: Reader, wanted: Sequence[PeriodRow], known: Knowledge
+    reader: Reader, selected: Sequence[PeriodRow], known_at: Knowledge
 ) -> list[Row]:
     """The figures of some periods or windows, knowing the events up to a position.
 
     The periods of one account follow each other without gaps. Rows come in the order
     of the periods, then by seat type.
     """
-    found: dict[tuple[int, int], list[Row]] = {}
-    accounts = _by_account(wanted)
-    as_now, as_then = _apart(reader, accounts, known)
+    by_period: dict[tuple[int, int], list[Row]] = {}
+    accounts = _by_account(selected)
+    as_now, as_then = _apart(reader, accounts, known_at)
     for source, of in (("touched", as_now), ("known", as_then)):
-        rest = iter(of)
-        while some := list(islice(rest, ACCOUNTS_AT_ONCE)):
-            periods = [period for number in some for period in accounts[number]]
-            for row in _ask(reader, source, periods, known):
+        remaining = iter(of)
+        while batch := list(islice(remaining, ACCOUNTS_AT_ONCE)):
+            periods = [period for number in batch for period in accounts[number]]
+            for row in _ask(reader, source, periods, known_at):
                 key = row["account_no"], row["period_no"]
-                found.setdefault(key, []).append(row)
+                by_period.setdefault(key, []).append(row)
     return [
-        {**one._asdict(), **row}
-        for one in wanted
+        {**period._asdict(), **row}
+        for period in selected
         for row in sorted(
-            found.get((one.account_no, one.period_no), []),
+            by_period.get((period.account_no, period.period_no), []),
             key=lambda row: str(row["seat_type"]),
         )
     ]
 
 
-def _by_account(wanted: Sequence[PeriodRow]) -> dict[int, list[PeriodRow]]:
+def _by_account(selected: Sequence[PeriodRow]) -> dict[int, list[PeriodRow]]:
     accounts: dict[int, list[PeriodRow]] = {}
-    for one in wanted:
-        accounts.setdefault(one.account_no, []).append(one)
+    for period in selected:
+        accounts.setdefault(period.account_no, []).append(period)
     return accounts
 
 
 def _apart(
-    reader: Reader, accounts: dict[int, list[PeriodRow]], known: Knowledge
+    reader: Reader, accounts: dict[int, list[PeriodRow]], known_at: Knowledge
 ) -> tuple[list[int], list[int]]:
     """The accounts whose periods nothing recorded later reaches, and the others.
 
     The figures of the first are what they are now, and read from what is kept.
     """
     since: dict[int, datetime] = {}
-    if known.position < reader.head:
+    if known_at.position < reader.head:
         rows = reader.ask(
             "billing",
             "earliest_change",
             account_nos=list(accounts),
-            since=known.position,
+            since=known_at.position,
             upto=reader.head,
         )
         since = {row["account_no"]: row["since"] for row in rows}
@@ -144,32 +144,32 @@ def _apart(
 
 
 def _ask(
-    reader: Reader, source: str, wanted: list[PeriodRow], known: Knowledge
+    reader: Reader, source: str, selected: list[PeriodRow], known_at: Knowledge
 ) -> list[Row]:
-    given = columns(wanted)
-    accounts = list(set(given["account_no"]))
+    fields = columns(selected)
+    accounts = list(set(fields["account_no"]))
     types = list(map(str, seat_types()))
     arrays: dict[str, Any] = {
-        "account_nos": given["account_no"],
-        "period_nos": given["period_no"],
-        "starts": given["starts"],
-        "ends": given["ends"],
-        "day_starts": given["day_starts"],
+        "account_nos": fields["account_no"],
+        "period_nos": fields["period_no"],
+        "starts": fields["starts"],
+        "ends": fields["ends"],
+        "day_starts": fields["day_starts"],
         "wanted": accounts,
-        "known": known.position,
+        "known": known_at.position,
         "type_accounts": [number for number in accounts for _ in types],
         "types": types * len(accounts),
     }
     return list(reader.run(counting("given", source), arrays))
 
 
-def kept(
+def stored(
     reader: Reader,
     account_nos: list[int] | None,
     *,
     from_label: Any,
     until_label: Any,
-    upto: datetime,
+    moment: datetime,
 ) -> list[Row]:
     """The kept figures of the periods whose label lies in a span."""
     rows = reader.ask(
@@ -178,7 +178,7 @@ def kept(
         account_nos=account_nos,
         from_label=from_label,
         until_label=until_label,
-        upto=upto,
+        upto=moment,
     )
     return [
         {**row, "starts": utc(row["starts"]), "ends": utc(row["ends"])} for row in rows

@@ -36,16 +36,16 @@ class Stretch(NamedTuple):
 
 
 def idle_within(
-    reader: Reader, account: AccountFacts, period: BillingPeriod, known: Knowledge
+    reader: Reader, account: AccountFacts, period: BillingPeriod, known_at: Knowledge
 ) -> list[Row]:
     """The stretches that lie in a period; `idle_days` add up to R55's figure.
 
     A local date is idle if the seat was under contract on it and held at no instant.
     """
     days = Days(period)
-    found = _stretches(reader, account, (period.starts, period.ends), known)
+    stretches = _stretches(reader, account, (period.starts, period.ends), known_at)
     rows = []
-    for stretch, held in found:
+    for stretch, held in stretches:
         starts, ends = (
             max(stretch.starts, period.starts),
             min(stretch.ends, period.ends),
@@ -53,14 +53,14 @@ def idle_within(
         idle = [
             day
             for day in days.touched(starts, ends)
-            if not any(one.touches(*days.spans[day]) for one in held)
+            if not any(interval.touches(*days.spans[day]) for interval in held)
         ]
         rows.append((stretch, starts, ends, len(idle)))
-    return _told(reader, rows)
+    return _readable(reader, rows)
 
 
 def idle_at(
-    reader: Reader, account: AccountFacts, as_of: datetime, known: Knowledge
+    reader: Reader, account: AccountFacts, as_of: datetime, known_at: Knowledge
 ) -> list[Row]:
     """The seats that nobody held at a moment; `idle_days` are local dates until then.
 
@@ -68,20 +68,20 @@ def idle_at(
     """
     moment = (as_of, as_of + timedelta(microseconds=1))
     rows = []
-    for stretch, _ in _stretches(reader, account, moment, known):
+    for stretch, _ in _stretches(reader, account, moment, known_at):
         if stretch.starts <= as_of < stretch.ends:
             zone = account.zones.at(as_of)
             since = local_date(stretch.starts, zone)
             days = (local_date(as_of, zone) - since).days
             rows.append((stretch, stretch.starts, stretch.ends, days))
-    return _told(reader, rows)
+    return _readable(reader, rows)
 
 
 def _stretches(
     reader: Reader,
     account: AccountFacts,
     within: tuple[datetime, datetime],
-    known: Knowledge,
+    known_at: Knowledge,
 ) -> Iterator[tuple[Stretch, list[CountedInterval]]]:
     """Each idle stretch that shares time with `within`, and its seat's holdings.
 
@@ -90,10 +90,14 @@ def _stretches(
     """
     ever = CountedSpan(account.no, seat_types(), _BEGINNING, FOREVER)
     by_seat = {
-        seat: [one for one in held if not one.is_empty]
-        for seat, held in groupby(holdings(reader, ever, known), lambda one: one.seat)
+        seat: [interval for interval in held if not interval.is_empty]
+        for seat, held in groupby(
+            holdings(reader, ever, known_at), lambda interval: interval.seat
+        )
     }
-    for life in lives(reader, ever._replace(starts=within[0], ends=within[1]), known):
+    for life in lives(
+        reader, ever._replace(starts=within[0], ends=within[1]), known_at
+    ):
         held = by_seat.get(life.seat, [])
         for stretch in _between(life, held):
             if max(stretch.starts, within[0]) < min(stretch.ends, within[1]):
@@ -105,31 +109,38 @@ def _between(
 ) -> Iterator[Stretch]:
     """The times of a life between its holdings, which come in order."""
     before: CountedInterval | None = None
-    for one in held:
+    for interval in held:
         starts = before.ends if before else life.starts
-        if starts < one.starts:
-            yield Stretch(life, starts, one.starts, before, one)
-        before = one
+        if starts < interval.starts:
+            yield Stretch(life, starts, interval.starts, before, interval)
+        before = interval
     starts = before.ends if before else life.starts
     if starts < life.ends:
         yield Stretch(life, starts, life.ends, before, None)
 
 
-def _told(
-    reader: Reader, found: list[tuple[Stretch, datetime, datetime, int]]
+def _readable(
+    reader: Reader, stretches: list[tuple[Stretch, datetime, datetime, int]]
 ) -> list[Row]:
     held = [
-        one for stretch, *_ in found for one in (stretch.freed, stretch.taken) if one
+        interval
+        for stretch, *_ in stretches
+        for interval in (stretch.freed, stretch.taken)
+        if interval
     ]
-    people = reader.people(one.user_no for one in held if one.user_no is not None)
+    people = reader.people(
+        interval.user_no for interval in held if interval.user_no is not None
+    )
     acts = reader.acts(
         entry
-        for one in [*held, *(stretch.life for stretch, *_ in found)]
-        for entry in (one.opened, one.closed)
+        for interval in [*held, *(stretch.life for stretch, *_ in stretches)]
+        for entry in (interval.opened, interval.closed)
     )
 
-    def user(one: CountedInterval | None) -> object:
-        return people[one.user_no]["user"] if one and one.user_no else None
+    def user(interval: CountedInterval | None) -> object:
+        return (
+            people[interval.user_no]["user"] if interval and interval.user_no else None
+        )
 
     return [
         {
@@ -145,5 +156,5 @@ def _told(
             "purchased_by": acts[stretch.life.opened],
             "idle_since": stretch.starts,
         }
-        for stretch, starts, ends, days in found
+        for stretch, starts, ends, days in stretches
     ]

@@ -53,9 +53,11 @@ class CountedSpan(NamedTuple):
     ends: datetime
 
 
-def lives(reader: Reader, span: CountedSpan, known: Knowledge) -> list[CountedInterval]:
+def lives(
+    reader: Reader, span: CountedSpan, known_at: Knowledge
+) -> list[CountedInterval]:
     """When seats are under contract, by type and number."""
-    rows = reader.ask("holdings", "lives_within", known, **_given(span))
+    rows = reader.ask("holdings", "lives_within", known_at, **_params(span))
     return [
         CountedInterval(
             row["seat_type"],
@@ -71,10 +73,10 @@ def lives(reader: Reader, span: CountedSpan, known: Knowledge) -> list[CountedIn
 
 
 def holdings(
-    reader: Reader, span: CountedSpan, known: Knowledge
+    reader: Reader, span: CountedSpan, known_at: Knowledge
 ) -> list[CountedInterval]:
     """When seats are held, by type, number and time; empty holdings included."""
-    rows = reader.ask("holdings", "within", known, **_given(span))
+    rows = reader.ask("holdings", "within", known_at, **_params(span))
     return [
         CountedInterval(
             row["seat_type"],
@@ -89,7 +91,7 @@ def holdings(
     ]
 
 
-def _given(span: CountedSpan) -> Row:
+def _params(span: CountedSpan) -> Row:
     return {**span._asdict(), "seat_types": list(map(str, span.seat_types))}
 
 
@@ -101,7 +103,7 @@ class Reversal(NamedTuple):
 
 
 def reversals(
-    reader: Reader, account_no: int, since: Knowledge, known: Knowledge
+    reader: Reader, account_no: int, since: Knowledge, known_at: Knowledge
 ) -> list[Reversal]:
     """The account's reversals that were recorded between two states of knowledge."""
     rows = reader.ask(
@@ -109,13 +111,13 @@ def reversals(
         "reversals_between",
         account_no=account_no,
         since=since.position,
-        upto=known.position,
+        upto=known_at.position,
     )
     return [Reversal(row["position"], row["root"]) for row in rows]
 
 
 def reach(
-    reader: Reader, account_no: int, since: Knowledge, known: Knowledge
+    reader: Reader, account_no: int, since: Knowledge, known_at: Knowledge
 ) -> datetime | None:
     """The last instant before all that was recorded between two states of knowledge.
 
@@ -126,7 +128,7 @@ def reach(
         "earliest_change",
         account_nos=[account_no],
         since=since.position,
-        upto=known.position,
+        upto=known_at.position,
     )
     return utc(rows[0]["since"]) - timedelta(microseconds=1) if rows else None
 
@@ -145,45 +147,53 @@ def changes(
     on, since an end that comes too early to show is what makes one.
     """
     before, after = list(before), list(after)
-    was, now = ({_inside(one, within): one for one in side if _shows(one, within)}
-                for side in (before, after))  # fmt: skip
+    was, now = (
+        {
+            _inside(interval, within): interval
+            for interval in side
+            if _shows(interval, within)
+        }
+        for side in (before, after)
+    )
     differs = {was[key].opened for key in was.keys() - now.keys()}
     differs |= {now[key].opened for key in now.keys() - was.keys()}
-    gone, come = (_entries(side, differs, within[1]) for side in (before, after))
-    turned = gone ^ come
-    return {position for position in come if position > since} | {
+    entries_before, entries_after = (
+        _entries(side, differs, within[1]) for side in (before, after)
+    )
+    turned = entries_before ^ entries_after
+    return {position for position in entries_after if position > since} | {
         reversal.position for reversal in between if reversal.root in turned
     }
 
 
-def _shows(one: CountedInterval, within: tuple[datetime, datetime]) -> bool:
-    return one.starts < within[1] and one.ends > within[0]
+def _shows(interval: CountedInterval, within: tuple[datetime, datetime]) -> bool:
+    return interval.starts < within[1] and interval.ends > within[0]
 
 
 def _inside(
-    one: CountedInterval, within: tuple[datetime, datetime]
+    interval: CountedInterval, within: tuple[datetime, datetime]
 ) -> tuple[object, ...]:
     """What of an interval can be seen inside a period."""
     starts, ends = within
     return (
-        one.seat_type,
-        one.number,
-        one.user_no,
-        max(one.starts, starts),
-        min(one.ends, ends),
-        one.opened if one.starts >= starts else None,
-        one.closed if one.ends < ends else None,
+        interval.seat_type,
+        interval.number,
+        interval.user_no,
+        max(interval.starts, starts),
+        min(interval.ends, ends),
+        interval.opened if interval.starts >= starts else None,
+        interval.closed if interval.ends < ends else None,
     )
 
 
 def _entries(
-    found: Iterable[CountedInterval], differs: set[int], until: datetime
+    intervals: Iterable[CountedInterval], differs: set[int], until: datetime
 ) -> set[int]:
     """The entries of the intervals that differ, as far as they lie before an end."""
     entries: set[int] = set()
-    for one in found:
-        if one.opened in differs:
-            entries.add(one.opened)
-            if one.closed is not None and one.ends < until:
-                entries.add(one.closed)
+    for interval in intervals:
+        if interval.opened in differs:
+            entries.add(interval.opened)
+            if interval.closed is not None and interval.ends < until:
+                entries.add(interval.closed)
     return entries

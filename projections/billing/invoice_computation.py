@@ -53,8 +53,8 @@ class Basis(NamedTuple):
 
 def draft(reader: Reader, request: InvoiceRequest) -> InvoiceDraft:
     """The invoice that is asked for, with all that is known at the reader's head."""
-    known = reader.knowledge()
-    account = reader.account(request.account, known)
+    known_at = reader.knowledge()
+    account = reader.account(request.account, known_at)
     period = account.calendar.period_named(request.period.isoformat())
     if period is None:
         raise NotFound(
@@ -64,29 +64,31 @@ def draft(reader: Reader, request: InvoiceRequest) -> InvoiceDraft:
         )
     policy = account.policy_at(period.starts)
     basis = Basis(period, *policy, TZDATA_VERSION)
-    before = issued(reader, account, known.position)
-    return computed(reader, account, request, known, basis, before)
+    before = issued(reader, account, known_at.position)
+    return computed(reader, account, request, known_at, basis, before)
 
 
-def reproduced(reader: Reader, one: Issued) -> Issued:
+def reproduced(reader: Reader, invoice: Issued) -> Issued:
     """An issued invoice, computed anew from what was known at its cut-off (R61).
 
     By the policy that it names, in the bounds and local dates that it keeps: zone data
     of today has no part in it. Of an invoice that keeps no dates the bounds are
     computed anew, unless they came from other zone data than the program has now.
     """
-    known = reader.knowledge(one.cut_off)
-    account = reader.account(one.account, known)
-    label, currency = one.period.label, one.currency.code
+    known_at = reader.knowledge(invoice.cut_off)
+    account = reader.account(invoice.account, known_at)
+    label, currency = invoice.period.label, invoice.currency.code
     assert currency is not None
-    request = InvoiceRequest(one.account, one.invoice, label, one.unit_prices, currency)
-    period = one.period
-    if period.runs is None and one.tzdata == TZDATA_VERSION:
+    request = InvoiceRequest(
+        invoice.account, invoice.invoice, label, invoice.unit_prices, currency
+    )
+    period = invoice.period
+    if period.runs is None and invoice.tzdata == TZDATA_VERSION:
         period = account.calendar.period_named(label.isoformat()) or period
-    basis = Basis(period, one.mode, one.granularity, one.tzdata)
-    before = issued(reader, account, one.position - 1)
-    anew = computed(reader, account, request, known, basis, before)
-    return one._replace(
+    basis = Basis(period, invoice.mode, invoice.granularity, invoice.tzdata)
+    before = issued(reader, account, invoice.position - 1)
+    anew = computed(reader, account, request, known_at, basis, before)
+    return invoice._replace(
         period=period,
         digest=anew.digest,
         lines=tuple(_line(figure) for figure in anew.lines()),
@@ -95,7 +97,7 @@ def reproduced(reader: Reader, one: Issued) -> Issued:
                 "period": left_out.period.isoformat(),
                 "seat_type": left_out.seat_type,
                 "quantity": exactly(left_out.quantity),
-                "amount": rounded(Fraction(0), one.currency.places),
+                "amount": rounded(Fraction(0), invoice.currency.places),
                 "entries": list(left_out.entries),
             }
             for left_out in anew.corrections()
@@ -115,11 +117,11 @@ def _line(figure: Figure) -> IssuedLine:
     )
 
 
-def differences(one: Issued, other: Issued) -> list[str]:
+def differences(invoice: Issued, other: Issued) -> list[str]:
     """In what an invoice and its recomputation differ, in words."""
     return [
         name.replace("_", " ")
-        for name, was, now in zip(Issued._fields, one, other, strict=True)
+        for name, was, now in zip(Issued._fields, invoice, other, strict=True)
         if was != now
     ]
 
@@ -128,27 +130,27 @@ def computed(  # noqa: PLR0913, PLR0917  what is asked, and on what it is comput
     reader: Reader,
     account: AccountFacts,
     request: InvoiceRequest,
-    known: Knowledge,
+    known_at: Knowledge,
     basis: Basis,
     before: Sequence[Issued],
 ) -> InvoiceDraft:
     """The figures of a period, and of what became of the periods invoiced before."""
     period = basis.period
-    rows = as_known(reader, [row_of(account, period)], known)
+    rows = as_known(reader, [row_of(account, period)], known_at)
     figures = [
         _of_period(request, row, quantity(row, basis.mode, basis.granularity))
         for row in rows
     ]
-    figures += corrections(reader, account, request, known, before)
+    figures += corrections(reader, account, request, known_at, before)
     return InvoiceDraft(
         period.label,
         period.starts,
         period.ends,
         basis.mode,
         basis.granularity,
-        known.position,
+        known_at.position,
         basis.tzdata,
-        _digest(reader, account, request, known, basis, before),
+        _digest(reader, account, request, known_at, basis, before),
         tuple(figures),
     )
 
@@ -166,21 +168,21 @@ def corrections(
     reader: Reader,
     account: AccountFacts,
     request: InvoiceRequest,
-    known: Knowledge,
+    known_at: Knowledge,
     before: Sequence[Issued],
 ) -> list[Figure]:
     """What was recorded since the last invoice does to the periods invoiced so far."""
     if not before:
         return []
-    found = []
+    figures = []
     balance = balances(before)
-    for late in touched(reader, account, before, known):
-        now = figures_at(reader, account, late.invoice, known)
+    for late in touched(reader, account, before, known_at):
+        now = figures_at(reader, account, late.invoice, known_at)
         for seat_type in late.entries:
             so_far = balance.get((late.invoice.period.label, seat_type))
             exact = now.get(seat_type, Fraction(0))
-            found.append(_correction(request, late, seat_type, exact, so_far))
-    return found
+            figures.append(_correction(request, late, seat_type, exact, so_far))
+    return figures
 
 
 def _correction(
@@ -241,41 +243,41 @@ def touched(
     reader: Reader,
     account: AccountFacts,
     before: Sequence[Issued],
-    known: Knowledge,
+    known_at: Knowledge,
 ) -> Iterator[Late]:
     """The periods invoiced so far that something recorded since then shows in.
 
     The last invoice saw all that was known at its cut-off, of every earlier one too.
     """
     since = reader.knowledge(before[-1].cut_off)
-    earliest = reach(reader, account.no, since, known)
+    earliest = reach(reader, account.no, since, known_at)
     if earliest is None:
         return
     reached = sorted(
-        (one for one in before if one.period.ends > earliest),
-        key=lambda one: one.period.starts,
+        (invoice for invoice in before if invoice.period.ends > earliest),
+        key=lambda invoice: invoice.period.starts,
     )
     if not reached:
         return
-    ends = max(one.period.ends for one in reached)
+    ends = max(invoice.period.ends for invoice in reached)
     starts = min(earliest, reached[0].period.starts)
     span = CountedSpan(account.no, seat_types(), starts, ends)
     was = [_by_type(find(reader, span, since)) for find in (lives, holdings)]
-    now = [_by_type(find(reader, span, known)) for find in (lives, holdings)]
-    between = reversals(reader, account.no, since, known)
-    for one in reached:
-        found = _changed(was, now, between, one.period, since.position)
-        if found:
-            yield Late(one, found)
+    now = [_by_type(find(reader, span, known_at)) for find in (lives, holdings)]
+    between = reversals(reader, account.no, since, known_at)
+    for invoice in reached:
+        changed = _changed(was, now, between, invoice.period, since.position)
+        if changed:
+            yield Late(invoice, changed)
 
 
 _ByType = dict[str, list[CountedInterval]]
 
 
-def _by_type(found: Sequence[CountedInterval]) -> _ByType:
+def _by_type(intervals: Sequence[CountedInterval]) -> _ByType:
     of_type: _ByType = {}
-    for one in found:
-        of_type.setdefault(one.seat_type, []).append(one)
+    for interval in intervals:
+        of_type.setdefault(interval.seat_type, []).append(interval)
     return of_type
 
 
@@ -287,9 +289,9 @@ def _changed(
     since: int,
 ) -> dict[str, Changed]:
     """By type: what shows inside a period, of lives and of holdings."""
-    found = {}
+    by_type = {}
     within = period.starts, period.ends
-    for seat_type in sorted({one for side in (*was, *now) for one in side}):
+    for seat_type in sorted({name for side in (*was, *now) for name in side}):
         of_lives, of_holdings = (
             changes(
                 before.get(seat_type, ()), after.get(seat_type, ()), between, within,
@@ -299,15 +301,15 @@ def _changed(
         )  # fmt: skip
         changed = Changed(of_lives, of_holdings)
         if changed.entries:
-            found[seat_type] = changed
-    return found
+            by_type[seat_type] = changed
+    return by_type
 
 
 def _digest(  # noqa: PLR0913, PLR0917  all that an invoice is computed from
     reader: Reader,
     account: AccountFacts,
     request: InvoiceRequest,
-    known: Knowledge,
+    known_at: Knowledge,
     basis: Basis,
     before: Sequence[Issued],
 ) -> str:
@@ -327,10 +329,10 @@ def _digest(  # noqa: PLR0913, PLR0917  all that an invoice is computed from
         "mode": basis.mode,
         "granularity": basis.granularity,
         "tzdata": basis.tzdata,
-        "cut_off": known.position,
-        "lives": [list(one) for one in lives(reader, span, known)],
-        "holdings": [list(one) for one in holdings(reader, span, known)],
-        "issued": [[one.invoice, one.digest] for one in before],
+        "cut_off": known_at.position,
+        "lives": [list(item) for item in lives(reader, span, known_at)],
+        "holdings": [list(item) for item in holdings(reader, span, known_at)],
+        "issued": [[item.invoice, item.digest] for item in before],
     }
     text = json.dumps(inputs, default=_plain, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
@@ -359,9 +361,9 @@ class Drafting:
             self.reader = self.open_reader()
         else:
             self.reader.catch_up()
-        found = draft(self.reader, request)
+        invoice = draft(self.reader, request)
         self.reader.connection.execute("COMMIT")
-        return found
+        return invoice
 
     def __enter__(self) -> Self:
         """Return itself."""

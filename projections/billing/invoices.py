@@ -76,23 +76,25 @@ class Balance(NamedTuple):
     unit_price: str
 
 
-def issued(reader: Reader, account: AccountFacts, upto: int) -> list[Issued]:
+def issued(reader: Reader, account: AccountFacts, until_position: int) -> list[Issued]:
     """The account's invoices up to a position, in the order of recording."""
-    rows = reader.ask("billing", "issued", account_no=account.no, upto=upto)
+    rows = reader.ask("billing", "issued", account_no=account.no, upto=until_position)
     return _read(reader, rows, {account.no: account})
 
 
-def issued_everywhere(reader: Reader, known: Knowledge) -> list[Issued]:
+def issued_everywhere(reader: Reader, known_at: Knowledge) -> list[Issued]:
     """The invoices of every account, as known, in the order of recording."""
-    rows = reader.ask("billing", "issued_everywhere", upto=known.position)
-    accounts = {one.no: one for one in reader.accounts(known)} if rows else {}
+    rows = reader.ask("billing", "issued_everywhere", upto=known_at.position)
+    accounts = (
+        {invoice.no: invoice for invoice in reader.accounts(known_at)} if rows else {}
+    )
     return _read(reader, rows, accounts)
 
 
 def find(
     reader: Reader,
     invoice: str,
-    known: Knowledge,
+    known_at: Knowledge,
     account_nos: list[int] | None = None,
 ) -> Issued:
     """The invoice of a number, in some accounts or in all.
@@ -103,16 +105,16 @@ def find(
         "billing",
         "issued_as",
         invoice=Secret(invoice),
-        upto=known.position,
+        upto=known_at.position,
         account_nos=account_nos,
     )
     if not rows:
         raise NotFound(
             "invoice_not_found",
-            f"There is no invoice {shown(invoice)}, as known at {known.position}.",
+            f"There is no invoice {shown(invoice)}, as known at {known_at.position}.",
             try_="seat-ledger invoice list",
         )
-    account = reader.account(rows[0]["account_key"], known)
+    account = reader.account(rows[0]["account_key"], known_at)
     return _read(reader, rows, {account.no: account})[0]
 
 
@@ -124,12 +126,12 @@ def _read(
 
 
 def _issued(row: Row, account: AccountFacts, actors: dict[str, str]) -> Issued:
-    said = row["details"]
-    label = date.fromisoformat(said["period"])
-    named = account.calendar.period_named(said["period"])
+    details = row["details"]
+    label = date.fromisoformat(details["period"])
+    named = account.calendar.period_named(details["period"])
     assert named is not None
     return Issued(
-        invoice=said["invoice"],
+        invoice=details["invoice"],
         account=row["account_key"],
         account_no=row["account_no"],
         position=row["position"],
@@ -140,23 +142,23 @@ def _issued(row: Row, account: AccountFacts, actors: dict[str, str]) -> Issued:
         period=BillingPeriod(
             named.index,
             label,
-            utc(datetime.fromisoformat(said["from"])),
-            utc(datetime.fromisoformat(said["until"])),
-            said["time_zone"],
+            utc(datetime.fromisoformat(details["from"])),
+            utc(datetime.fromisoformat(details["until"])),
+            details["time_zone"],
             named.until,
-            _runs(said.get("dates")),
+            _runs(details.get("dates")),
         ),
-        mode=said["mode"],
-        granularity=said.get("granularity"),
-        currency=Currency.named(said["currency"]),
-        unit_prices=said["unit_prices"],
-        cut_off=said["cut_off"],
-        tzdata=said["tzdata"],
-        digest=said["digest"],
-        lines=tuple(_line(line) for line in said["lines"]),
-        corrections=tuple(said["corrections"]),
-        tree_size=said.get("tree_size"),
-        tree_root=said.get("tree_root"),
+        mode=details["mode"],
+        granularity=details.get("granularity"),
+        currency=Currency.named(details["currency"]),
+        unit_prices=details["unit_prices"],
+        cut_off=details["cut_off"],
+        tzdata=details["tzdata"],
+        digest=details["digest"],
+        lines=tuple(_line(line) for line in details["lines"]),
+        corrections=tuple(details["corrections"]),
+        tree_size=details.get("tree_size"),
+        tree_root=details.get("tree_root"),
     )
 
 
@@ -174,15 +176,15 @@ def _runs(dates: list[Row] | None) -> tuple[DateRun, ...] | None:
     )
 
 
-def _line(said: Row) -> IssuedLine:
+def _line(fields: Row) -> IssuedLine:
     return IssuedLine(
-        said["kind"],
-        date.fromisoformat(said["period"]),
-        said["seat_type"],
-        Fraction(said["quantity"]),
-        said["unit_price"],
-        said["amount"],
-        tuple(said.get("entries") or ()),
+        fields["kind"],
+        date.fromisoformat(fields["period"]),
+        fields["seat_type"],
+        Fraction(fields["quantity"]),
+        fields["unit_price"],
+        fields["amount"],
+        tuple(fields.get("entries") or ()),
     )
 
 
@@ -191,64 +193,64 @@ def balances(invoices: Iterable[Issued]) -> dict[tuple[date, str], Balance]:
 
     The price is that of the first line, which later corrections keep.
     """
-    found: dict[tuple[date, str], Balance] = {}
+    totals: dict[tuple[date, str], Balance] = {}
     for invoice in invoices:
         for line in invoice.lines:
             key = line.period, line.seat_type
-            before = found.get(key)
-            found[key] = Balance(
+            before = totals.get(key)
+            totals[key] = Balance(
                 line.quantity + (before.quantity if before else 0),
                 Fraction(line.amount or 0) + (before.amount if before else 0),
                 before.unit_price if before else str(line.unit_price),
             )
-    return found
+    return totals
 
 
 def figures_at(
-    reader: Reader, account: AccountFacts, of: Issued, known: Knowledge
+    reader: Reader, account: AccountFacts, of: Issued, known_at: Knowledge
 ) -> dict[str, Fraction]:
     """What an invoiced period comes to as known, by type, as it was invoiced (R43).
 
     The bounds and the rule are those of the invoice.
     """
-    rows = as_known(reader, [row_of(account, of.period)], known)
+    rows = as_known(reader, [row_of(account, of.period)], known_at)
     return {str(row["seat_type"]): quantity(row, *of.rule) for row in rows}
 
 
-def listed(found: Iterable[Issued]) -> list[Row]:
+def listed(invoices: Iterable[Issued]) -> list[Row]:
     """Invoices as rows, one each."""
     return [
         {
-            "invoice": one.invoice,
-            "account": one.account,
-            "period": one.period.label.isoformat(),
-            "from": one.period.starts,
-            "until": one.period.ends,
-            "mode": one.mode,
-            "granularity": one.granularity,
-            "lines": len(one.lines),
-            "currency": one.currency.code,
-            "amount": one.total,
-            "corrections": len(one.corrections)
-            + sum(line.kind == "correction" for line in one.lines),
-            "cut_off": one.cut_off,
-            "position": one.position,
-            "issued_at": one.effective_at,
-            "recorded_at": one.recorded_at,
-            "actor": one.actor,
-            "reason": one.reason,
+            "invoice": invoice.invoice,
+            "account": invoice.account,
+            "period": invoice.period.label.isoformat(),
+            "from": invoice.period.starts,
+            "until": invoice.period.ends,
+            "mode": invoice.mode,
+            "granularity": invoice.granularity,
+            "lines": len(invoice.lines),
+            "currency": invoice.currency.code,
+            "amount": invoice.total,
+            "corrections": len(invoice.corrections)
+            + sum(line.kind == "correction" for line in invoice.lines),
+            "cut_off": invoice.cut_off,
+            "position": invoice.position,
+            "issued_at": invoice.effective_at,
+            "recorded_at": invoice.recorded_at,
+            "actor": invoice.actor,
+            "reason": invoice.reason,
         }
-        for one in found
+        for invoice in invoices
     ]
 
 
-def document(one: Issued) -> tuple[list[Row], Row]:
+def document(invoice: Issued) -> tuple[list[Row], Row]:
     """An invoice's lines as rows, and what else its document says (CLI 5).
 
     The same invoice gives the same document, whatever was recorded later (R61); who
     issued it stands in the journal, since an erasure changes how people are shown.
     """
-    price = one.currency.as_price
+    price = invoice.currency.as_price
     rows = [
         {
             "kind": line.kind,
@@ -260,45 +262,45 @@ def document(one: Issued) -> tuple[list[Row], Row]:
             "quantity_exact": exactly(line.quantity),
             "entries": list(line.entries),
         }
-        for line in one.lines
+        for line in invoice.lines
     ]
     return rows, {
-        "invoice": one.invoice,
-        "account": one.account,
-        "period": one.period.label.isoformat(),
-        "from": one.period.starts,
-        "until": one.period.ends,
-        "time_zone": one.period.zone,
-        "days": len(one.period.days),
-        "seconds": one.period.seconds,
-        "mode": one.mode,
-        "granularity": one.granularity,
-        "currency": one.currency.code,
-        "amount": one.total,
+        "invoice": invoice.invoice,
+        "account": invoice.account,
+        "period": invoice.period.label.isoformat(),
+        "from": invoice.period.starts,
+        "until": invoice.period.ends,
+        "time_zone": invoice.period.zone,
+        "days": len(invoice.period.days),
+        "seconds": invoice.period.seconds,
+        "mode": invoice.mode,
+        "granularity": invoice.granularity,
+        "currency": invoice.currency.code,
+        "amount": invoice.total,
         "unit_prices": {
             seat_type: price(text)
-            for seat_type, text in sorted(one.unit_prices.items())
+            for seat_type, text in sorted(invoice.unit_prices.items())
         },
-        "corrections": [_left_out(correction) for correction in one.corrections],
-        "cut_off": one.cut_off,
-        "tzdata": one.tzdata,
-        "digest": one.digest,
+        "corrections": [_left_out(correction) for correction in invoice.corrections],
+        "cut_off": invoice.cut_off,
+        "tzdata": invoice.tzdata,
+        "digest": invoice.digest,
         "checkpoint": None
-        if one.tree_size is None
-        else {"events": one.tree_size, "root": one.tree_root},
-        "position": one.position,
-        "issued_at": one.effective_at,
-        "recorded_at": one.recorded_at,
+        if invoice.tree_size is None
+        else {"events": invoice.tree_size, "root": invoice.tree_root},
+        "position": invoice.position,
+        "issued_at": invoice.effective_at,
+        "recorded_at": invoice.recorded_at,
     }
 
 
-def _left_out(said: Row) -> Row:
-    exact = Fraction(said["quantity"])
+def _left_out(fields: Row) -> Row:
+    exact = Fraction(fields["quantity"])
     return {
-        "period": said["period"],
-        "seat_type": said["seat_type"],
+        "period": fields["period"],
+        "seat_type": fields["seat_type"],
         "quantity": plain(exact),
-        "amount": said["amount"],
-        "entries": list(said["entries"]),
+        "amount": fields["amount"],
+        "entries": list(fields["entries"]),
         "quantity_exact": exactly(exact),
     }

@@ -59,7 +59,9 @@ class Priced:
             raise InvalidInput(
                 f"The price {price} names no seat type, and the answer has "
                 f"{', '.join(several)}.",
-                try_=" ".join(f"--unit-price {one}={price}" for one in several),
+                try_=" ".join(
+                    f"--unit-price {seat_type}={price}" for seat_type in several
+                ),
             )
 
     def check_granularity(self, modes: Iterable[str | None]) -> None:
@@ -98,7 +100,7 @@ def check_one_period(
 def amounts_by_period(
     reader: Reader,
     account: AccountFacts,
-    known: Knowledge,
+    known_at: Knowledge,
     window: BillingPeriod,
     how: Priced,
 ) -> dict[tuple[str, Rule], str]:
@@ -111,7 +113,7 @@ def amounts_by_period(
     if len(touched) < 2 or how.price_for == "window" or not how.is_priced:
         return {}
     parts = [_part(period, window) for period in touched.values()]
-    rows = as_known(reader, [row_of(account, part) for part in parts], known)
+    rows = as_known(reader, [row_of(account, part) for part in parts], known_at)
     policy = account.policy_at(window.starts)
     totals: dict[tuple[str, Rule], Fraction] = {}
     for row in rows:

@@ -57,40 +57,40 @@ def exported(
     name: str,
     reader: Reader,
     account: AccountFacts | None,
-    known: Knowledge,
+    known_at: Knowledge,
     now: datetime,
 ) -> Iterator[Row]:
     """The rows of an export, of one account or of all."""
     if name == "journal":
-        yield from journal.listed(reader, known, account=account)
+        yield from journal.listed(reader, known_at, account=account)
         return
-    accounts = [account] if account else reader.accounts(known)
-    rest = iter([one for one in accounts if one.known])
-    while some := list(islice(rest, ACCOUNTS_AT_ONCE)):
+    accounts = [account] if account else reader.accounts(known_at)
+    remaining = iter([facts for facts in accounts if facts.is_known])
+    while batch := list(islice(remaining, ACCOUNTS_AT_ONCE)):
         if name == "holdings":
-            yield from _holdings(reader, some, known)
+            yield from _holdings(reader, batch, known_at)
         elif name == "counts":
-            yield from _counts(reader, some, known)
+            yield from _counts(reader, batch, known_at)
         else:
-            for one in some:
-                yield from _periods(one, known.moment(now))
+            for facts in batch:
+                yield from _periods(facts, known_at.moment(now))
 
 
 def _by_account(
-    reader: Reader, name: str, accounts: Sequence[AccountFacts], known: Knowledge
+    reader: Reader, name: str, accounts: Sequence[AccountFacts], known_at: Knowledge
 ) -> Iterator[tuple[AccountFacts, list[Row]]]:
-    numbers = [one.no for one in accounts]
-    found: dict[int, list[Row]] = {number: [] for number in numbers}
-    for row in reader.ask("exports", name, known, account_nos=numbers):
-        found[row["account_no"]].append(row)
-    for one in accounts:
-        yield one, found[one.no]
+    numbers = [account.no for account in accounts]
+    by_number: dict[int, list[Row]] = {number: [] for number in numbers}
+    for row in reader.ask("exports", name, known_at, account_nos=numbers):
+        by_number[row["account_no"]].append(row)
+    for account in accounts:
+        yield account, by_number[account.no]
 
 
 def _holdings(
-    reader: Reader, accounts: Sequence[AccountFacts], known: Knowledge
+    reader: Reader, accounts: Sequence[AccountFacts], known_at: Knowledge
 ) -> Iterator[Row]:
-    for account, rows in _by_account(reader, "holdings", accounts, known):
+    for account, rows in _by_account(reader, "holdings", accounts, known_at):
         people = reader.people(row["user_no"] for row in rows)
         for row in rows:
             yield {
@@ -108,9 +108,9 @@ def _holdings(
 
 
 def _counts(
-    reader: Reader, accounts: Sequence[AccountFacts], known: Knowledge
+    reader: Reader, accounts: Sequence[AccountFacts], known_at: Knowledge
 ) -> Iterator[Row]:
-    for account, rows in _by_account(reader, "counts", accounts, known):
+    for account, rows in _by_account(reader, "counts", accounts, known_at):
         for row in rows:
             yield {
                 "account": account.key,
@@ -122,8 +122,8 @@ def _counts(
             }
 
 
-def _periods(account: AccountFacts, upto: datetime) -> Iterator[Row]:
-    for period in billing.existing(account, upto):
+def _periods(account: AccountFacts, moment: datetime) -> Iterator[Row]:
+    for period in billing.existing(account, moment):
         mode, granularity = account.policy_at(period.starts)
         yield {
             "account": account.key,

@@ -18,14 +18,16 @@ def who(
     account: AccountFacts,
     seat: SeatRef,
     as_of: datetime,
-    known: Knowledge,
+    known_at: Knowledge,
 ) -> Row:
     """Who held the seat at a moment. Raises NotFound (``seat_not_found``)."""
     _check_bought(reader, account, seat)
-    named = {"account_no": account.no, "known": known, **_named(seat)}
-    lives = reader.ask("holdings", "life", **named)
+    named = {"account_no": account.no, **_named(seat)}
+    lives = reader.ask("holdings", "life", known_at, **named)
     pair = (str(seat.seat_type), seat.number)
-    holders = told(reader, account, _held(reader, account, as_of, known, [pair]))
+    holders = with_names(
+        reader, account, _held(reader, account, as_of, known_at, [pair])
+    )
     return {
         "account": account.key,
         "seat": str(seat),
@@ -39,13 +41,13 @@ def held_by(
     account: AccountFacts,
     user: str,
     as_of: datetime,
-    known: Knowledge,
+    known_at: Knowledge,
 ) -> list[Row]:
     """The seats that a user held at a moment, in the shape of :func:`who`."""
-    person = reader.user_at(account, user, as_of, known)
+    person = reader.user_at(account, user, as_of, known_at)
     if person is None:
         return []
-    rows = of_users(reader, account, [person["user_no"]], known)
+    rows = of_users(reader, account, [person["user_no"]], known_at)
     live = [row for row in rows if _live(row, as_of)]
     return [
         {
@@ -54,7 +56,7 @@ def held_by(
             "purchased": True,
             "holder": _holder(row),
         }
-        for row in told(reader, account, live)
+        for row in with_names(reader, account, live)
     ]
 
 
@@ -62,23 +64,23 @@ def history(  # noqa: PLR0913  who asks, and what
     reader: Reader,
     account: AccountFacts,
     seat: SeatRef,
-    known: Knowledge,
+    known_at: Knowledge,
     *,
     as_of: datetime | None = None,
     with_reversed: bool = False,
 ) -> list[Row]:
     """Every holding of a seat, in order; with `as_of`, those that had begun by then."""
-    rows = of_seat(reader, account, seat, known)
+    rows = of_seat(reader, account, seat, known_at)
     rows = [row for row in rows if with_reversed or not row["reversed"]]
     return described(reader, account, _begun(rows, as_of))
 
 
 def life(
-    reader: Reader, account: AccountFacts, seat: SeatRef, known: Knowledge
+    reader: Reader, account: AccountFacts, seat: SeatRef, known_at: Knowledge
 ) -> Row | None:
     """From when to when a seat is under contract, and by which entries; None: never."""
     named = {"account_no": account.no, **_named(seat)}
-    for row in reader.ask("holdings", "life", known, **named):
+    for row in reader.ask("holdings", "life", known_at, **named):
         return {
             "purchased_at": utc(row["purchased_at"]),
             "purchased_by": row["purchased"],
@@ -92,19 +94,19 @@ def user_history(  # noqa: PLR0913  who asks, and what
     reader: Reader,
     account: AccountFacts,
     user: str,
-    known: Knowledge,
+    known_at: Knowledge,
     *,
     as_of: datetime | None = None,
     with_reversed: bool = False,
 ) -> list[Row]:
     """Every holding of every user ever called so, in order (R35)."""
-    rows = of_user(reader, account, user, known)
+    rows = of_user(reader, account, user, known_at)
     rows = [row for row in rows if with_reversed or not row["reversed"]]
     return described(reader, account, _begun(rows, as_of))
 
 
 def of_seat(
-    reader: Reader, account: AccountFacts, seat: SeatRef, known: Knowledge
+    reader: Reader, account: AccountFacts, seat: SeatRef, known_at: Knowledge
 ) -> list[Row]:
     """Every holding of a seat in order, reversed ones too; bare, for `described`.
 
@@ -112,50 +114,52 @@ def of_seat(
     """
     _check_bought(reader, account, seat)
     named = {"account_no": account.no, **_named(seat)}
-    return _in_order(reader.ask("holdings", "of_seat", known, **named))
+    return _in_order(reader.ask("holdings", "of_seat", known_at, **named))
 
 
 def of_user(
-    reader: Reader, account: AccountFacts, user: str, known: Knowledge
+    reader: Reader, account: AccountFacts, user: str, known_at: Knowledge
 ) -> list[Row]:
     """The same for every user ever called so (R35).
 
     Raises NotFound (``user_not_found``).
     """
-    people = reader.users_called(account, user, known)
+    people = reader.users_called(account, user, known_at)
     ids = [person["user_no"] for person in people]
-    return _in_order(of_users(reader, account, ids, known))
+    return _in_order(of_users(reader, account, ids, known_at))
 
 
 def of_users(
-    reader: Reader, account: AccountFacts, user_nos: Sequence[int], known: Knowledge
+    reader: Reader, account: AccountFacts, user_nos: Sequence[int], known_at: Knowledge
 ) -> list[Row]:
     """What some users held, with what was reversed; bare."""
-    given = {"account_no": account.no, "user_nos": list(user_nos)}
-    few = known.position != reader.head and len(user_nos) <= _FEW
-    return reader.ask("holdings", "of_few_users" if few else "of_users", known, **given)
+    params = {"account_no": account.no, "user_nos": list(user_nos)}
+    few = known_at.position != reader.head and len(user_nos) <= _FEW
+    return reader.ask(
+        "holdings", "of_few_users" if few else "of_users", known_at, **params
+    )
 
 
 def under_contract(  # noqa: PLR0913  who asks, and what
     reader: Reader,
     account: AccountFacts,
     as_of: datetime,
-    known: Knowledge,
+    known_at: Knowledge,
     *,
     skip: int = 0,
     limit: int | None = None,
 ) -> list[Row]:
     """Every seat under contract at a moment, with its holder; or `limit` of them."""
-    given = {"account_no": account.no, "as_of": as_of}
+    params = {"account_no": account.no, "as_of": as_of}
     lives = reader.ask(
-        "holdings", "under_contract", known, skip=skip, limit=limit, **given
+        "holdings", "under_contract", known_at, skip=skip, limit=limit, **params
     )
     if limit is None:
-        held = reader.ask("holdings", "of_account", known, **given)
+        held = reader.ask("holdings", "of_account", known_at, **params)
     else:
         seats = [(life["seat_type"], life["number"]) for life in lives]
-        held = _held(reader, account, as_of, known, seats)
-    holders = {row["seat"]: row for row in told(reader, account, held)}
+        held = _held(reader, account, as_of, known_at, seats)
+    holders = {row["seat"]: row for row in with_names(reader, account, held)}
     rows = []
     for life in lives:
         seat = f"{life['seat_type']}#{life['number']}"
@@ -173,10 +177,10 @@ def under_contract(  # noqa: PLR0913  who asks, and what
 
 
 def totals(
-    reader: Reader, account: AccountFacts, as_of: datetime, known: Knowledge
+    reader: Reader, account: AccountFacts, as_of: datetime, known_at: Knowledge
 ) -> list[Row]:
     """Purchased, assigned, available and pending, per type under contract."""
-    rows = reader.ask("counts", "totals", known, account_no=account.no, as_of=as_of)
+    rows = reader.ask("counts", "totals", known_at, account_no=account.no, as_of=as_of)
     return [
         {
             "seat_type": row["seat_type"],
@@ -189,7 +193,7 @@ def totals(
     ]
 
 
-def told(reader: Reader, account: AccountFacts, rows: list[Row]) -> list[Row]:
+def with_names(reader: Reader, account: AccountFacts, rows: list[Row]) -> list[Row]:
     """Holdings with names, acts and seats as people read them."""
     people = reader.people(row["user_no"] for row in rows)
     acts = reader.acts(
@@ -214,14 +218,14 @@ def _held(
     reader: Reader,
     account: AccountFacts,
     as_of: datetime,
-    known: Knowledge,
+    known_at: Knowledge,
     seats: Sequence[tuple[str, int]],
 ) -> list[Row]:
     """What was held of some seats, by type and number, at a moment; bare."""
     return reader.ask(
         "holdings",
         "of_seats",
-        known,
+        known_at,
         account_no=account.no,
         as_of=as_of,
         seat_types=[seat_type for seat_type, _ in seats],
@@ -230,8 +234,8 @@ def _held(
 
 
 def _check_bought(reader: Reader, account: AccountFacts, seat: SeatRef) -> None:
-    found = reader.ask("holdings", "bought", account_no=account.no, **_named(seat))
-    if not found[0]["bought"]:
+    rows = reader.ask("holdings", "bought", account_no=account.no, **_named(seat))
+    if not rows[0]["bought"]:
         raise NotFound(
             "seat_not_found",
             f"{account.key} never bought {seat}.",
@@ -274,7 +278,9 @@ def described(reader: Reader, account: AccountFacts, rows: list[Row]) -> list[Ro
     """Bare holdings as rows of a history, in the order given."""
     keys = ["seat", "user", "email", "name", "held_from", "held_until"]
     keys += ["assigned_by", "unassigned_by", "reversed"]
-    return [{key: row[key] for key in keys} for row in told(reader, account, rows)]
+    return [
+        {key: row[key] for key in keys} for row in with_names(reader, account, rows)
+    ]
 
 
 def _holder(row: Row) -> Row:

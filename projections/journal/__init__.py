@@ -22,7 +22,7 @@ PAGE = 2000
 
 def listed(  # noqa: PLR0913  each a filter of its own
     reader: Reader,
-    known: Knowledge,
+    known_at: Knowledge,
     *,
     account: AccountFacts | None = None,
     from_position: int | None = None,
@@ -35,23 +35,23 @@ def listed(  # noqa: PLR0913  each a filter of its own
     `late` keeps those that became effective before something recorded earlier in
     the same account.
     """
-    given = {
-        "last": until_position if until_position is not None else known.position,
+    params = {
+        "last": until_position if until_position is not None else known_at.position,
         "account_no": account.no if account else None,
     }
     if late:
         rows = reader.stream(
-            "journal", "late", known, first=from_position or 0, limit=limit, **given
+            "journal", "late", known_at, first=from_position or 0, limit=limit, **params
         )
         for page in _pages(rows):
-            yield from _told(reader, page, known)
+            yield from _readable(reader, page, known_at)
         return
     name = "events_of_account" if account else "events"
     first, left = from_position or 0, limit
     while left is None or left > 0:
         size = PAGE if left is None else min(PAGE, left)
-        page = reader.ask("journal", name, known, first=first, limit=size, **given)
-        yield from _told(reader, page, known)
+        page = reader.ask("journal", name, known_at, first=first, limit=size, **params)
+        yield from _readable(reader, page, known_at)
         if len(page) < PAGE:
             return
         first = page[-1]["position"] + 1
@@ -66,7 +66,7 @@ def _pages(rows: Iterator[Row]) -> Iterator[list[Row]]:
 def show(
     reader: Reader,
     position: int,
-    known: Knowledge,
+    known_at: Knowledge,
     account_nos: list[int] | None = None,
 ) -> Row:
     """One event, of some accounts or of all.
@@ -74,18 +74,22 @@ def show(
     Raises NotFound (``entry_not_found``), of one elsewhere without reading it (R76);
     AccountSetAside where it cannot be read.
     """
-    rows = entries(reader, [position], known, account_nos)
+    rows = entries(reader, [position], known_at, account_nos)
     if not rows:
-        aside = [one for one in reader.aside_at(known) if one.position == position]
-        raise AccountSetAside(*aside) if aside else no_such_entry(position, known)
+        aside = [
+            set_aside
+            for set_aside in reader.aside_at(known_at)
+            if set_aside.position == position
+        ]
+        raise AccountSetAside(*aside) if aside else no_such_entry(position, known_at)
     return rows[position]
 
 
-def no_such_entry(position: int, known: Knowledge) -> NotFound:
+def no_such_entry(position: int, known_at: Knowledge) -> NotFound:
     """What is said of an entry that is not there, or may not be seen."""
     return NotFound(
         "entry_not_found",
-        f"There is no event at position {position}, as known at {known.position}.",
+        f"There is no event at position {position}, as known at {known_at.position}.",
         try_="look with 'seat-ledger event list'",
     )
 
@@ -93,35 +97,35 @@ def no_such_entry(position: int, known: Knowledge) -> NotFound:
 def entries(
     reader: Reader,
     positions: Iterable[int],
-    known: Knowledge,
+    known_at: Knowledge,
     account_nos: list[int] | None = None,
 ) -> dict[int, Row]:
     """Some events by position, of some accounts or of all."""
-    wanted = sorted(set(positions))
-    only = {"positions": wanted, "account_nos": account_nos}
-    page = reader.ask("journal", "entries", known, **only) if wanted else []
-    return {row["position"]: row for row in _told(reader, page, known)}
+    selected = sorted(set(positions))
+    only = {"positions": selected, "account_nos": account_nos}
+    page = reader.ask("journal", "entries", known_at, **only) if selected else []
+    return {row["position"]: row for row in _readable(reader, page, known_at)}
 
 
 def replay(
-    reader: Reader, account: AccountFacts, until: Knowledge, order: str
+    reader: Reader, account: AccountFacts, through: Knowledge, order: str
 ) -> Iterator[Row]:
     """An account's events, each with the totals as of its effective time, as known
     after it.
     """
     if order == "effective":
-        page = reader.ask("journal", "by_effect", until, account_no=account.no)
-        rows: Iterator[Row] = iter(_told(reader, page, until))
+        page = reader.ask("journal", "by_effect", through, account_no=account.no)
+        rows: Iterator[Row] = iter(_readable(reader, page, through))
     else:
-        rows = listed(reader, until, account=account)
+        rows = listed(reader, through, account=account)
     for row in rows:
-        known = Knowledge(row["position"], row["recorded_at"], is_head=False)
-        totals = holdings.totals(reader, account, row["effective_at"], known)
+        known_at = Knowledge(row["position"], row["recorded_at"], is_head=False)
+        totals = holdings.totals(reader, account, row["effective_at"], known_at)
         yield {**row, "totals": totals}
 
 
-def _told(reader: Reader, page: list[Row], known: Knowledge) -> list[Row]:
-    reversed_by = _reversed_by(reader, page, known)
+def _readable(reader: Reader, page: list[Row], known_at: Knowledge) -> list[Row]:
+    reversed_by = _reversed_by(reader, page, known_at)
     requests = _requests(reader, page)
     people = reader.people(row["user_no"] for row in page if row["user_no"])
     actors = reader.actors(row["actor"] for row in page)
@@ -160,15 +164,17 @@ _FIELDS = (
 )
 
 
-def _reversed_by(reader: Reader, page: list[Row], known: Knowledge) -> dict[int, int]:
+def _reversed_by(
+    reader: Reader, page: list[Row], known_at: Knowledge
+) -> dict[int, int]:
     """By which entry each is reversed: the last that names it and holds (R41, R47)."""
     naming: dict[int, list[int]] = {}
-    asked = [row["position"] for row in page]
-    while asked:
-        found = reader.ask("journal", "reversals", known, entries=asked)
-        for row in found:
+    named = [row["position"] for row in page]
+    while named:
+        reversals = reader.ask("journal", "reversals", known_at, entries=named)
+        for row in reversals:
             naming.setdefault(row["entry"], []).append(row["position"])
-        asked = [row["position"] for row in found]
+        named = [row["position"] for row in reversals]
     reversed_by: dict[int, int] = {}
     for entry in sorted(naming, reverse=True):  # a reversal lies after what it names
         holding = [by for by in naming[entry] if by not in reversed_by]
@@ -182,13 +188,13 @@ def _requests(reader: Reader, page: list[Row]) -> dict[tuple[int, int], int]:
     named = [row for row in page if row["request"] is not None]
     if not named:
         return {}
-    found = reader.ask(
+    rows = reader.ask(
         "journal",
         "requests",
         accounts=list({row["account_no"] for row in named}),
         versions=[row["request"] for row in named],
     )
-    return {(row["account_no"], row["version"]): row["position"] for row in found}
+    return {(row["account_no"], row["version"]): row["position"] for row in rows}
 
 
 def _data(

@@ -92,12 +92,12 @@ class _ZoneDates:
     def packed(self, label: date, until: date, ends: datetime) -> tuple[int, bytes]:
         """How many these are, and their first instants as elements of an array."""
         key = self._ordinals(label, until, ends)
-        found = self.arrays.get(key)
-        if found is None:
+        array = self.arrays.get(key)
+        if array is None:
             days = self.between(label, until, ends)
-            found = len(days), b"".join([self.items[ordinal] for ordinal in days])
-            self.arrays[key] = found
-        return found
+            array = len(days), b"".join([self.items[ordinal] for ordinal in days])
+            self.arrays[key] = array
+        return array
 
     def _ordinals(self, label: date, until: date, ends: datetime) -> tuple[int, int]:
         """The dates from `label` on that begin before `until` and before `ends`."""
@@ -185,6 +185,6 @@ def binary_rows(account: AccountFacts) -> Iterator[bytes]:
 
 def columns(rows: Iterable[PeriodRow]) -> dict[str, list[Any]]:
     """The rows as one array a column, for ``unnest``."""
-    kept = list(rows)
+    items = list(rows)
     names = PeriodRow._fields
-    return {name: [getattr(row, name) for row in kept] for name in names}
+    return {name: [getattr(row, name) for row in items] for name in names}

@@ -14,22 +14,22 @@ _AT_ONCE = 200
 
 
 def listed(
-    reader: Reader, account: AccountFacts, as_of: datetime, known: Knowledge
+    reader: Reader, account: AccountFacts, as_of: datetime, known_at: Knowledge
 ) -> list[Row]:
     """Every user present at a moment, with permissions, hubs and seats."""
     members = [
         row
-        for row in reader.ask("users", "members", account_no=account.no, known=known)
+        for row in reader.ask("users", "members", known_at, account_no=account.no)
         if row["added_at"] <= as_of and _open(row["removed_at"], as_of)
     ]
-    return _described(reader, account, members, as_of, known)
+    return _described(reader, account, members, as_of, known_at)
 
 
 def page(  # noqa: PLR0913  where to look, and how far
     reader: Reader,
     account: AccountFacts,
     as_of: datetime,
-    known: Knowledge,
+    known_at: Knowledge,
     *,
     after: int = 0,
     limit: int = 50,
@@ -39,25 +39,25 @@ def page(  # noqa: PLR0913  where to look, and how far
     And the entry after which the rest follows; None where there is no more.
     """
     present: list[Row] = []
-    given = {"account_no": account.no, "as_of": as_of, "limit": _AT_ONCE}
+    params = {"account_no": account.no, "as_of": as_of, "limit": _AT_ONCE}
     while len(present) <= limit:
-        joined = reader.ask("users", "joined", known, after=after, **given)
+        joined = reader.ask("users", "joined", known_at, after=after, **params)
         if not joined:
             break
         after = joined[-1]["user_no"]
         ids = [row["user_no"] for row in joined]
-        members = reader.ask("users", "memberships", known, user_nos=ids)
+        members = reader.ask("users", "memberships", known_at, user_nos=ids)
         present += [row for row in members if _open(row["removed_at"], as_of)]
     shown = present[:limit]
     following = shown[-1]["user_no"] if len(present) > limit else None
-    return _described(reader, account, shown, as_of, known), following
+    return _described(reader, account, shown, as_of, known_at), following
 
 
 def ever_called(
-    reader: Reader, account: AccountFacts, reference: str, known: Knowledge
+    reader: Reader, account: AccountFacts, reference: str, known_at: Knowledge
 ) -> list[Row]:
     """Every user ever called so, in order, with the id that nobody else has."""
-    rows = reader.users_called(account, reference, known)
+    rows = reader.users_called(account, reference, known_at)
     ids = [row["user_no"] for row in rows]
     people = reader.people(ids)
     names = _ids(reader, ids)
@@ -77,18 +77,18 @@ def _ids(reader: Reader, user_nos: list[int]) -> dict[int, str]:
     return {row["user_no"]: str(row["user_id"]) for row in rows}
 
 
-def find(reader: Reader, text: str, as_of: datetime, known: Knowledge) -> list[Row]:
+def find(reader: Reader, text: str, as_of: datetime, known_at: Knowledge) -> list[Row]:
     """Users of all accounts by a part of key, e-mail or name, with what each holds."""
-    found = reader.ask("users", "find", folded=Secret(fold(text)))
-    wanted = list(dict.fromkeys(row["account_no"] for row in found))
-    keys = reader.account_keys(wanted)
+    matches = reader.ask("users", "find", folded=Secret(fold(text)))
+    account_nos = list(dict.fromkeys(row["account_no"] for row in matches))
+    keys = reader.account_keys(account_nos)
     rows = []
-    for number in wanted:
-        account = reader.account(keys[number], known)
-        ids = [row["user_no"] for row in found if row["account_no"] == number]
-        members = reader.ask("users", "memberships", known=known, user_nos=ids)
+    for number in account_nos:
+        account = reader.account(keys[number], known_at)
+        ids = [row["user_no"] for row in matches if row["account_no"] == number]
+        members = reader.ask("users", "memberships", known_at, user_nos=ids)
         begun = [row for row in members if row["added_at"] <= as_of]
-        rows += _described(reader, account, begun, as_of, known)
+        rows += _described(reader, account, begun, as_of, known_at)
     return rows
 
 
@@ -97,15 +97,15 @@ def called(
     account: AccountFacts,
     user: str,
     as_of: datetime,
-    known: Knowledge,
+    known_at: Knowledge,
 ) -> list[Row]:
     """Every user so called that had been added by then, in order (R35).
 
     Raises NotFound (``user_not_found``).
     """
-    members = reader.users_called(account, user, known)
+    members = reader.users_called(account, user, known_at)
     begun = [row for row in members if row["added_at"] <= as_of]
-    return _described(reader, account, begun, as_of, known)
+    return _described(reader, account, begun, as_of, known_at)
 
 
 def access(  # noqa: PLR0913, PLR0917  who asks, and what
@@ -114,10 +114,10 @@ def access(  # noqa: PLR0913, PLR0917  who asks, and what
     user: str,
     seat_type: SeatType,
     as_of: datetime,
-    known: Knowledge,
+    known_at: Knowledge,
 ) -> Row:
     """Whether a user could use a type's paid features at a moment, and why (S4)."""
-    because = _because(reader, account, user, seat_type, as_of, known)
+    because = _because(reader, account, user, seat_type, as_of, known_at)
     return {
         "account": account.key,
         "user": user,
@@ -133,15 +133,15 @@ def _because(  # noqa: PLR0913, PLR0917  who asks, and what
     user: str,
     seat_type: SeatType,
     as_of: datetime,
-    known: Knowledge,
+    known_at: Knowledge,
 ) -> Row:
-    person = reader.user_at(account, user, as_of, known)
+    person = reader.user_at(account, user, as_of, known_at)
     if person is None:
         return _reason("not_a_user")
     if not _open(person["removed_at"], as_of):
         return _reason("not_a_user", position=person["removed"])
     ids = [person["user_no"]]
-    held = holdings.of_users(reader, account, ids, known)
+    held = holdings.of_users(reader, account, ids, known_at)
     for row in held:
         if (
             not row["reversed"]
@@ -153,7 +153,7 @@ def _because(  # noqa: PLR0913, PLR0917  who asks, and what
             )
     entered = [
         row
-        for row in reader.ask("users", "access", known=known, user_nos=ids)
+        for row in reader.ask("users", "access", known_at, user_nos=ids)
         if row["hub"] == seat_type.hub and row["granted_at"] <= as_of
     ]
     if not any(_open(row["revoked_at"], as_of) for row in entered):
@@ -179,15 +179,15 @@ def _described(
     account: AccountFacts,
     members: list[Row],
     as_of: datetime,
-    known: Knowledge,
+    known_at: Knowledge,
 ) -> list[Row]:
     ids = [row["user_no"] for row in members]
     if not ids:
         return []
     people, names = reader.people(ids), _ids(reader, ids)
-    may = _permissions(reader, ids, as_of, known)
-    hubs = _hubs(reader, ids, as_of, known)
-    held = _held(reader, account, ids, as_of, known)
+    may = _permissions(reader, ids, as_of, known_at)
+    hubs = _hubs(reader, ids, as_of, known_at)
+    held = _held(reader, account, ids, as_of, known_at)
     return [
         {
             "account": account.key,
@@ -205,10 +205,10 @@ def _described(
 
 
 def _permissions(
-    reader: Reader, ids: list[int], as_of: datetime, known: Knowledge
+    reader: Reader, ids: list[int], as_of: datetime, known_at: Knowledge
 ) -> dict[int, dict[str, bool]]:
     may = {id_: {"super_admin": False, "account_access": False} for id_ in ids}
-    for row in reader.ask("users", "permissions", known=known, user_nos=ids):
+    for row in reader.ask("users", "permissions", known_at, user_nos=ids):
         if row["effective_at"] <= as_of:
             for name in ("super_admin", "account_access"):
                 if row[name] is not None:
@@ -217,10 +217,10 @@ def _permissions(
 
 
 def _hubs(
-    reader: Reader, ids: list[int], as_of: datetime, known: Knowledge
+    reader: Reader, ids: list[int], as_of: datetime, known_at: Knowledge
 ) -> dict[int, list[str]]:
     hubs: dict[int, list[str]] = {}
-    for row in reader.ask("users", "access", known=known, user_nos=ids):
+    for row in reader.ask("users", "access", known_at, user_nos=ids):
         if _spans(row["granted_at"], row["revoked_at"], as_of):
             hubs.setdefault(row["user_no"], []).append(row["hub"])
     return hubs
@@ -231,10 +231,10 @@ def _held(
     account: AccountFacts,
     ids: list[int],
     as_of: datetime,
-    known: Knowledge,
+    known_at: Knowledge,
 ) -> dict[int, list[Any]]:
     held: dict[int, list[Any]] = {}
-    for row in holdings.of_users(reader, account, ids, known):
+    for row in holdings.of_users(reader, account, ids, known_at):
         if not row["reversed"] and _spans(row["held_from"], row["held_until"], as_of):
             seat = f"{row['seat_type']}#{row['number']}"
             held.setdefault(row["user_no"], []).append(seat)

@@ -22,7 +22,7 @@ from seat_ledger.application import SeatLedger
 from seat_ledger.domain.values import SeatRef, SeatType
 from seat_ledger.errors import CommandRefused, NotFound
 from seat_ledger.projections import billing, holdings, users
-from seat_ledger.projections.billing.figures import as_known, kept, quantity
+from seat_ledger.projections.billing.figures import as_known, quantity, stored
 from seat_ledger.projections.periods import row_of
 from seat_ledger.projections.reader import AccountFacts, Knowledge, Reader
 from seat_ledger.settings import Settings
@@ -295,12 +295,12 @@ class Comparison:
         wanted = [billing.labelled(account, p[0].isoformat()) for p in periods[:3]]
         rows = as_known(reader, [row_of(account, period) for period in wanted], known)
         if known.position == reader.head and wanted:
-            same = kept(
+            same = stored(
                 reader,
                 [account.no],
                 from_label=wanted[0].label,
                 until_label=wanted[-1].until,
-                upto=now,
+                moment=now,
             )
             assert [figures(row) for row in same] == [figures(row) for row in rows]
         self.questions += len(rows)

@@ -52,7 +52,7 @@ def account(asked: PageRequest) -> Page:
     """Contract, totals, a chart of them, and the seats as of the moment."""
     facts = asked.account
     identity = {"account": facts.key}
-    if not facts.known:
+    if not facts.is_known:
         return Page("unknown", facts.key, asked.answer([]), dict, identity)
     given = (asked.reader, facts, asked.as_of, asked.known)
     shown = accounts.show(*given)
@@ -143,7 +143,7 @@ def seats(asked: PageRequest) -> Page:
     """Every seat under contract at the moment, with its holder."""
     facts = asked.account
     identity = {"account": facts.key}
-    if not facts.known:
+    if not facts.is_known:
         return Page("unknown", facts.key, asked.answer([]), dict, identity)
     given = (asked.reader, facts, asked.as_of, asked.known)
     totals = holdings.totals(*given)

@@ -14,7 +14,7 @@ def users_page(asked: PageRequest) -> Page:
     """Every user present at the moment, in the order of adding, a page at a time."""
     facts = asked.account
     identity = {"account": facts.key}
-    if not facts.known:
+    if not facts.is_known:
         return Page("unknown", facts.key, asked.answer([]), dict, identity)
     title = asked.words("users_of", account=facts.key)
     given = (asked.reader, facts, asked.as_of, asked.known)

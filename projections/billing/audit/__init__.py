@@ -42,7 +42,9 @@ def settle(reader: Reader, spool: Spool) -> None:
         reader.knowledge(latest + timedelta(hours=14))
 
 
-def audit(reader: Reader, spool: Spool, known: Knowledge, upto: datetime) -> Summary:
+def audit(
+    reader: Reader, spool: Spool, known_at: Knowledge, moment: datetime
+) -> Summary:
     """Hold every line of the spool against the ledger; the rows stand there after.
 
     `upto` is the instant of what is known. Raises CommandRefused
@@ -51,51 +53,51 @@ def audit(reader: Reader, spool: Spool, known: Knowledge, upto: datetime) -> Sum
     summary = Summary()
     accounts = spool.accounts()
     while keys := list(islice(accounts, ACCOUNTS_AT_ONCE)):
-        found = contracts(reader, keys)
-        _understand(reader, spool, keys, found, known)
-        desk = _desk(reader, spool, found, known, upto)
+        by_key = contracts(reader, keys)
+        _understand(reader, spool, keys, by_key, known_at)
+        desk = _desk(reader, spool, by_key, known_at, moment)
         for key in keys:
-            for billed in _batches(_billed(desk, key, found.get(key))):
+            for billed in _batches(_billed(desk, key, by_key.get(key))):
                 rows = desk.judged(billed)
                 summary.count(rows)
-                spool.tell(rows)
-        summary.renewal_due |= any(one.renewal_due for one in found.values())
+                spool.add_answers(rows)
+        summary.renewal_due |= any(contract.renewal_due for contract in by_key.values())
     return summary
 
 
 def _batches(billed: Iterator[Billed]) -> Iterator[list[Billed]]:
-    while some := list(islice(billed, LINES_AT_ONCE)):
-        yield some
+    while batch := list(islice(billed, LINES_AT_ONCE)):
+        yield batch
 
 
 def _understand(
     reader: Reader,
     spool: Spool,
     keys: list[str],
-    found: dict[str, Contract],
-    known: Knowledge,
+    by_key: dict[str, Contract],
+    known_at: Knowledge,
 ) -> None:
     """Say what the accounts' lines mean by their periods and times of issue."""
     spool.forget()
     for key in keys:
-        said = spool.said(key)
-        while some := list(islice(said, 2 * LINES_AT_ONCE)):
-            spool.mean(_meanings(reader, key, found.get(key), some, known))
+        references = spool.references(key)
+        while batch := list(islice(references, 2 * LINES_AT_ONCE)):
+            spool.mean(_meanings(reader, key, by_key.get(key), batch, known_at))
 
 
 def _meanings(
     reader: Reader,
     key: str,
     contract: Contract | None,
-    said: list[tuple[str, str, int]],
-    known: Knowledge,
+    references: list[tuple[str, str, int]],
+    known_at: Knowledge,
 ) -> list[tuple[str, str, str, str | int]]:
     means: list[tuple[str, str, str, str | int]] = []
     instants: list[tuple[str, datetime]] = []
     zones = contract.facts(reader.head).zones if contract else _UTC
-    for kind, text, no in said:
+    for kind, text, no in references:
         if kind == "period":
-            period = contract.period(text, known.position) if contract else None
+            period = contract.period(text, known_at.position) if contract else None
             label = period.label.isoformat() if period else UNKNOWN + text
             means.append((key, kind, text, label))
             continue
@@ -104,14 +106,14 @@ def _meanings(
             instants.append((text, issued))
         else:
             _check_head(issued, reader.head, no)
-            means.append((key, kind, text, min(issued, known.position)))
+            means.append((key, kind, text, min(issued, known_at.position)))
     if instants:
-        given = [instant for _, instant in instants]
-        rows = reader.ask("billing/audit", "positions", instants=given)
+        moments = [instant for _, instant in instants]
+        rows = reader.ask("billing/audit", "positions", instants=moments)
         for (text, _), row in zip(
             instants, sorted(rows, key=lambda row: int(row["n"])), strict=True
         ):
-            position = min(row["position"], known.position)
+            position = min(row["position"], known_at.position)
             means.append((key, "issued", text, position))
     return means
 
@@ -139,22 +141,22 @@ def _check_head(position: int, head: int, no: int) -> None:
 def _desk(
     reader: Reader,
     spool: Spool,
-    found: dict[str, Contract],
-    known: Knowledge,
-    upto: datetime,
+    by_key: dict[str, Contract],
+    known_at: Knowledge,
+    moment: datetime,
 ) -> Auditor:
     """What the lines of some accounts are held against."""
-    wanted = []
-    first = known.position
-    for key, contract in found.items():
+    selected = []
+    first = known_at.position
+    for key, contract in by_key.items():
         for row in spool.invoiced(key):
             first = min(first, row["first_position"])
-            period = contract.period(row["label"], known.position)
+            period = contract.period(row["label"], known_at.position)
             if period is not None:
-                wanted.append((contract, period))
-    figures = figures_now(reader, wanted, known) if wanted else {}
-    touched = TouchedFigures(reader, wanted, first, known.position)
-    return Auditor(reader, spool, known, upto, figures, touched)
+                selected.append((contract, period))
+    figures = figures_now(reader, selected, known_at) if selected else {}
+    touched = TouchedFigures(reader, selected, first, known_at.position)
+    return Auditor(reader, spool, known_at, moment, figures, touched)
 
 
 def _billed(desk: Auditor, key: str, contract: Contract | None) -> Iterator[Billed]:

@@ -63,25 +63,32 @@ class Auditor:
         self,
         reader: Reader,
         spool: Spool,
-        known: Knowledge,
-        upto: datetime,
+        known_at: Knowledge,
+        moment: datetime,
         figures: dict[tuple[int, int], ByType],
         touched: TouchedFigures,
     ) -> None:
-        self.reader, self.spool, self.known, self.upto = reader, spool, known, upto
+        self.reader, self.spool, self.known_at, self.moment = (
+            reader,
+            spool,
+            known_at,
+            moment,
+        )
         self.figures, self.touched = figures, touched
 
     # -- what is to be judged ---------------------------------------------------------
 
     def lines(self, account: str, contract: Contract | None) -> Iterator[Billed]:
         """An account's lines, those of one figure together from the last one back."""
-        told = self._currency(account, contract) if contract else None
+        currency = self._currency(account, contract) if contract else None
         bundle: Bundle | None = None
         for line, place in self.spool.lines(account):
             label = place["label"]
-            period = contract.period(label, self.known.position) if contract else None
-            said = line._replace(currency=line.currency or told)
-            billed = Billed(said, contract, period, label, place["position"])
+            period = (
+                contract.period(label, self.known_at.position) if contract else None
+            )
+            completed = line._replace(currency=line.currency or currency)
+            billed = Billed(completed, contract, period, label, place["position"])
             if bundle is None and place["of_figure"] > 1:
                 whole = self._whole(billed)
                 bundle = Bundle(self.spool, billed, whole, place["of_figure"])
@@ -99,24 +106,26 @@ class Auditor:
 
     def _currency(self, account: str, contract: Contract) -> str | None:
         """That of lines that say none: of the account's own invoices, if it can be."""
-        told = contract.currency(self.known.position)
-        fits = told and self.spool.places(account) <= Currency.named(told).places
-        return told if fits else None
+        currency = contract.currency(self.known_at.position)
+        fits = (
+            currency and self.spool.places(account) <= Currency.named(currency).places
+        )
+        return currency if fits else None
 
     def missing(self, account: str, contract: Contract) -> Iterator[Billed]:
         """What the ledger bills in the audited periods of an account without a line."""
-        told = self._currency(account, contract)
+        currency = self._currency(account, contract)
         for row in self.spool.invoiced(account):
-            period = contract.period(row["label"], self.known.position)
+            period = contract.period(row["label"], self.known_at.position)
             if period is None:
                 continue
-            found = self.figures.get((contract.no, period.period_no), {})
+            figures = self.figures.get((contract.no, period.period_no), {})
             invoiced = set(row["seat_types"].split(","))
-            for seat_type in sorted(set(found) - invoiced):
+            for seat_type in sorted(set(figures) - invoiced):
                 line = self._absent(account, seat_type, row)
-                line = line._replace(currency=line.currency or told)
+                line = line._replace(currency=line.currency or currency)
                 rule = line.rule((period.mode, period.granularity))
-                if quantity(found[seat_type], *rule) != 0:
+                if quantity(figures[seat_type], *rule) != 0:
                     yield Billed(line, contract, period, row["label"], row["position"])
 
     def _absent(self, account: str, seat_type: str, invoiced: Row) -> AuditedLine:
@@ -133,10 +142,11 @@ class Auditor:
     def judged(self, batch: Sequence[Billed]) -> list[Row]:
         """The rows of the answer for some lines."""
         counted = self._counted_then(batch)
-        found = [self._judge(billed, counted) for billed in batch]
-        entries = self._entries(found)
+        results = [self._judge(billed, counted) for billed in batch]
+        entries = self._entries(results)
         return [
-            self._row(one, events) for one, events in zip(found, entries, strict=True)
+            self._row(judged, events)
+            for judged, events in zip(results, entries, strict=True)
         ]
 
     def _figure(self, billed: Billed) -> Row | None:
@@ -165,16 +175,16 @@ class Auditor:
         self, batch: Iterable[Billed]
     ) -> dict[tuple[int, str, int], ByType]:
         """The figures that are not the same now, as known at issue."""
-        asked: dict[tuple[int, str, int], FigureRequest] = {}
+        requests: dict[tuple[int, str, int], FigureRequest] = {}
         for billed in batch:
             then = self._then(billed)
             if then is not None and not self._is_same(billed, then):
                 assert billed.contract is not None
-                asked[_key(billed)] = FigureRequest(
+                requests[_key(billed)] = FigureRequest(
                     billed.contract, then, billed.position
                 )
-        found = figures_then(self.reader, list(asked.values()))
-        return dict(zip(asked, found, strict=True))
+        figures = figures_then(self.reader, list(requests.values()))
+        return dict(zip(requests, figures, strict=True))
 
     def _judge(
         self, billed: Billed, counted: dict[tuple[int, str, int], ByType]
@@ -228,7 +238,7 @@ class Auditor:
         contract = billed.contract
         if contract is None:
             return Then(ZERO, None, None)
-        if not contract.facts(billed.position).known:
+        if not contract.facts(billed.position).is_known:
             return Then(None, None, None)
         then = self._then(billed)
         if then is None:
@@ -249,28 +259,29 @@ class Auditor:
 
     # -- what explains it -------------------------------------------------------------
 
-    def _entries(self, found: Sequence[Judged]) -> list[list[int]]:
+    def _entries(self, results: Sequence[Judged]) -> list[list[int]]:
         """The positions that explain each difference."""
-        entries: list[list[int]] = [[] for _ in found]
+        entries: list[list[int]] = [[] for _ in results]
         for later, ask in ((True, causes.since), (False, causes.own)):
             places = [
                 n
-                for n, one in enumerate(found)
-                if _is_explainable(one) and (one.cause == "corrected_later") is later
+                for n, judged in enumerate(results)
+                if _is_explainable(judged)
+                and (judged.cause == "corrected_later") is later
             ]
             if places:
-                asked = [_question(found[n]) for n in places]
-                told = ask(self.reader, asked, self.known)
-                for n, positions in zip(places, told, strict=True):
+                questions = [_question(results[n]) for n in places]
+                answers = ask(self.reader, questions, self.known_at)
+                for n, positions in zip(places, answers, strict=True):
                     entries[n] = positions
-        for n, one in enumerate(found):
-            if one.cause == "corrected_later":
-                entries[n] = sorted({*entries[n], *self._of_contract(one)})
+        for n, judged in enumerate(results):
+            if judged.cause == "corrected_later":
+                entries[n] = sorted({*entries[n], *self._of_contract(judged)})
         return entries
 
-    def _of_contract(self, one: Judged) -> Iterator[int]:
+    def _of_contract(self, judged: Judged) -> Iterator[int]:
         """What changed the period or the rule itself since the issue."""
-        contract, now, then = one.billed.contract, one.billed.period, one.then
+        contract, now, then = judged.billed.contract, judged.billed.period, judged.then
         if contract is None:
             return
         topics = []
@@ -279,14 +290,16 @@ class Auditor:
         else:
             if _bounds(now) != _bounds(then.period):
                 topics.append("TimeZoneChanged")
-            if one.rule != then.rule:
+            if judged.rule != then.rule:
                 topics.append("BillingPolicyChanged")
-        yield from contract.between(one.billed.position, self.known.position, *topics)
+        yield from contract.between(
+            judged.billed.position, self.known_at.position, *topics
+        )
 
     # -- the row ----------------------------------------------------------------------
 
-    def _row(self, one: Judged, events: list[int]) -> Row:
-        billed, line, verdict = one.billed, one.billed.line, one.verdict
+    def _row(self, judged: Judged, events: list[int]) -> Row:
+        billed, line, verdict = judged.billed, judged.billed.line, judged.verdict
         currency = Currency.named(line.currency)
         priced = bool(line.unit_price.text)
         period = billed.period
@@ -296,21 +309,21 @@ class Auditor:
             "period": period.label.isoformat() if period else line.period,
             "seat_type": line.seat_type,
             "invoiced_quantity": plain(line.quantity.value),
-            "ledger_quantity": plain(one.owed),
-            "ledger_quantity_at_issue": plain(one.then.owed or ZERO),
+            "ledger_quantity": plain(judged.owed),
+            "ledger_quantity_at_issue": plain(judged.then.owed or ZERO),
             "invoiced_amount": money(line.amount.value, currency),
             "ledger_amount": money(verdict.ledger_amount, currency) if priced else None,
             "difference": money(verdict.difference, currency) if priced else None,
             "verdict": verdict.word,
-            "cause": one.cause,
+            "cause": judged.cause,
             "events": events,
             "line": line.no or None,
             "issued_position": billed.position,
-            "mode": one.rule[0],
-            "granularity": one.rule[1],
+            "mode": judged.rule[0],
+            "granularity": judged.rule[1],
             "unit_price": money(line.unit_price.value, currency) if priced else None,
             "currency": line.currency,
-            "complete": period.ends <= self.upto if period else None,
+            "complete": period.ends <= self.moment if period else None,
         }
 
 
@@ -327,14 +340,17 @@ def _key(billed: Billed) -> tuple[int, str, int]:
     return number, billed.label, billed.position
 
 
-def _is_explainable(one: Judged) -> bool:
-    known = one.billed.line.seat_type in seat_types()
-    return not one.verdict.matches and known and one.billed.period is not None
+def _is_explainable(judged: Judged) -> bool:
+    has_type = judged.billed.line.seat_type in seat_types()
+    return not judged.verdict.matches and has_type and judged.billed.period is not None
 
 
-def _question(one: Judged) -> causes.CauseQuery:
-    period = one.billed.period
+def _question(judged: Judged) -> causes.CauseQuery:
+    period = judged.billed.period
     assert period is not None
     return causes.CauseQuery(
-        period, one.billed.line.seat_type, family(one.rule[0]), one.billed.position
+        period,
+        judged.billed.line.seat_type,
+        family(judged.rule[0]),
+        judged.billed.position,
     )

@@ -27,51 +27,53 @@ class CauseQuery(NamedTuple):
 
 
 def own(
-    reader: Reader, questions: Sequence[CauseQuery], known: Knowledge
+    reader: Reader, questions: Sequence[CauseQuery], known_at: Knowledge
 ) -> list[list[int]]:
     """The entries that open and close the parts of each figure (R63)."""
-    found: list[list[int]] = [[] for _ in questions]
-    for kind, some in _by_family(questions):
+    entries: list[list[int]] = [[] for _ in questions]
+    for kind, batch in _by_family(questions):
         name = "own_contract" if kind == CONTRACT else "own_held"
-        given = _arrays(some)
-        del given["issued"]
-        for row in reader.ask("billing/audit", name, known, **given):
-            found[row["n"]] = row["entries"]
-    return found
+        params = _arrays(batch)
+        del params["issued"]
+        for row in reader.ask("billing/audit", name, known_at, **params):
+            entries[row["n"]] = row["entries"]
+    return entries
 
 
 def since(
-    reader: Reader, questions: Sequence[CauseQuery], known: Knowledge
+    reader: Reader, questions: Sequence[CauseQuery], known_at: Knowledge
 ) -> list[list[int]]:
     """What was recorded after issue, up to what is known, and changes each figure.
 
     Of each seat that was touched since, the intervals are compared as known then and
     now.
     """
-    found: list[list[int]] = [[] for _ in questions]
-    for kind, some in _by_family(questions):
-        given = _arrays(some)
-        del given["starts"]
-        recorded: dict[int, list[Row]] = {n: [] for n, _ in some}
+    entries: list[list[int]] = [[] for _ in questions]
+    for kind, batch in _by_family(questions):
+        params = _arrays(batch)
+        del params["starts"]
+        recorded: dict[int, list[Row]] = {n: [] for n, _ in batch}
         for row in reader.ask(
             "billing/audit",
             "recorded_since",
             topics=_TOPICS[kind == CONTRACT],
-            upto=known.position,
-            **given,
+            upto=known_at.position,
+            **params,
         ):
             recorded[row["n"]].append(row)
-        states = _states(reader, kind, dict(some), recorded, known)
-        for n, one in some:
+        states = _states(reader, kind, dict(batch), recorded, known_at)
+        for n, question in batch:
             turned = [
                 Reversal(row["position"], row["root"])
                 for row in recorded[n]
                 if row["root"] is not None
             ]
-            within = (one.period.starts, one.period.ends)
-            was, now = (states.get((n, at), []) for at in (one.issued, known.position))
-            found[n] = sorted(changes(was, now, turned, within, one.issued))
-    return found
+            within = (question.period.starts, question.period.ends)
+            was, now = (
+                states.get((n, at), []) for at in (question.issued, known_at.position)
+            )
+            entries[n] = sorted(changes(was, now, turned, within, question.issued))
+    return entries
 
 
 def _states(
@@ -79,28 +81,28 @@ def _states(
     kind: str,
     questions: dict[int, CauseQuery],
     recorded: dict[int, list[Row]],
-    known: Knowledge,
+    known_at: Knowledge,
 ) -> dict[tuple[int, int], list[CountedInterval]]:
     """The intervals of the seats that were touched, as known at issue and now."""
-    asked = [
+    states_of = [
         (n, number, position)
         for n, rows in recorded.items()
         for number in sorted({row["number"] for row in rows})
-        for position in {questions[n].issued, known.position}
+        for position in {questions[n].issued, known_at.position}
     ]
-    given: dict[str, Any] = {
-        "ns": [n for n, _, _ in asked],
-        "account_nos": [questions[n].period.account_no for n, _, _ in asked],
-        "seat_types": [questions[n].seat_type for n, _, _ in asked],
-        "numbers": [number for _, number, _ in asked],
-        "knowns": [position for _, _, position in asked],
+    params: dict[str, Any] = {
+        "ns": [n for n, _, _ in states_of],
+        "account_nos": [questions[n].period.account_no for n, _, _ in states_of],
+        "seat_types": [questions[n].seat_type for n, _, _ in states_of],
+        "numbers": [number for _, number, _ in states_of],
+        "knowns": [position for _, _, position in states_of],
     }
     name = "lives_known" if kind == CONTRACT else "held_known"
     states: dict[tuple[int, int], list[CountedInterval]] = {}
-    for row in reader.ask("billing/audit", name, **given) if asked else ():
-        one = questions[row["n"]]
-        found = CountedInterval(
-            one.seat_type,
+    for row in reader.ask("billing/audit", name, **params) if states_of else ():
+        question = questions[row["n"]]
+        interval = CountedInterval(
+            question.seat_type,
             row["number"],
             row["user_no"],
             utc(row["since"]),
@@ -108,24 +110,31 @@ def _states(
             row["opened"],
             row["closed"],
         )
-        states.setdefault((row["n"], row["known"]), []).append(found)
+        states.setdefault((row["n"], row["known"]), []).append(interval)
     return states
 
 
 def _by_family(
     questions: Sequence[CauseQuery],
 ) -> Iterable[tuple[str, list[tuple[int, CauseQuery]]]]:
-    kinds = dict.fromkeys(one.family for one in questions)
+    kinds = dict.fromkeys(question.family for question in questions)
     for kind in kinds:
-        yield kind, [(n, one) for n, one in enumerate(questions) if one.family == kind]
+        yield (
+            kind,
+            [
+                (n, question)
+                for n, question in enumerate(questions)
+                if question.family == kind
+            ],
+        )
 
 
-def _arrays(some: Sequence[tuple[int, CauseQuery]]) -> dict[str, Any]:
+def _arrays(batch: Sequence[tuple[int, CauseQuery]]) -> dict[str, Any]:
     return {
-        "ns": [n for n, _ in some],
-        "account_nos": [one.period.account_no for _, one in some],
-        "seat_types": [one.seat_type for _, one in some],
-        "starts": [one.period.starts for _, one in some],
-        "ends": [one.period.ends for _, one in some],
-        "issued": [one.issued for _, one in some],
+        "ns": [n for n, _ in batch],
+        "account_nos": [question.period.account_no for _, question in batch],
+        "seat_types": [question.seat_type for _, question in batch],
+        "starts": [question.period.starts for _, question in batch],
+        "ends": [question.period.ends for _, question in batch],
+        "issued": [question.issued for _, question in batch],
     }

@@ -40,56 +40,58 @@ class Contract:
         position: int = self.rows[0]["position"]
         return position
 
-    def state(self, known: int) -> int:
+    def state(self, position: int) -> int:
         """Which of its states the contract was in, as known at a position."""
-        return bisect_right(self.turns, known)
+        return bisect_right(self.turns, position)
 
-    def facts(self, known: int) -> AccountFacts:
+    def facts(self, position: int) -> AccountFacts:
         """The account as known at a position."""
-        state = self.state(known)
+        state = self.state(position)
         if state not in self._facts:
-            self._facts[state] = facts_of(self.rows, known, self._reversed(known))
+            self._facts[state] = facts_of(self.rows, position, self._reversed(position))
         return self._facts[state]
 
-    def period(self, label: str, known: int) -> PeriodRow | None:
+    def period(self, label: str, position: int) -> PeriodRow | None:
         """The period of a label as known at a position, or None."""
         if label.startswith(UNKNOWN):
             return None
-        key = (self.state(known), label)
+        key = (self.state(position), label)
         if key not in self._periods:
-            facts = self.facts(known)
+            facts = self.facts(position)
             try:
-                found = row_of(facts, labelled(facts, label)) if facts.known else None
+                period = (
+                    row_of(facts, labelled(facts, label)) if facts.is_known else None
+                )
             except (NotFound, CommandRefused) as error:
                 self.renewal_due |= error.code == "renewal_due"
-                found = None
-            self._periods[key] = found
+                period = None
+            self._periods[key] = period
         return self._periods[key]
 
-    def currency(self, known: int) -> str | None:
+    def currency(self, position: int) -> str | None:
         """The currency of the account's own invoices, where they have but one."""
-        said = {
+        currencies = {
             str(row["details"]["currency"])
             for row in self.rows
-            if row["topic"] == "InvoiceIssued" and row["position"] <= known
+            if row["topic"] == "InvoiceIssued" and row["position"] <= position
         }
-        return said.pop() if len(said) == 1 else None
+        return currencies.pop() if len(currencies) == 1 else None
 
-    def between(self, since: int, upto: int, *topics: str) -> Iterator[int]:
+    def between(self, since: int, until: int, *topics: str) -> Iterator[int]:
         """The entries of some kinds in ``(since, upto]``, reversals of policies too."""
         rows = list(self.rows)
         if _POLICY in topics:
             rows += self.reversals
         for row in rows:
-            if since < row["position"] <= upto and row.get("topic", _POLICY) in topics:
+            if since < row["position"] <= until and row.get("topic", _POLICY) in topics:
                 yield row["position"]
 
-    def _reversed(self, known: int) -> set[int]:
+    def _reversed(self, position: int) -> set[int]:
         """Its policies that did not hold: the last reversal decides (DOMAIN 2)."""
         holds = {
             row["root"]: row["holds"]
             for row in self.reversals
-            if row["position"] <= known
+            if row["position"] <= position
         }
         return {root for root, held in holds.items() if not held}
 
@@ -108,8 +110,8 @@ def contracts(reader: Reader, keys: Iterable[str]) -> dict[str, Contract]:
         }
         for row in reader.ask("billing/audit", "reversals", roots=policies):
             reversals.setdefault(of_policy[row["root"]], []).append(row)
-    found = {}
-    for number, said in groupby(rows, key=lambda row: int(row["account_no"])):
-        contract = Contract(list(said), reversals.get(number, []))
-        found[contract.rows[0]["details"]["account_key"]] = contract
-    return found
+    by_key = {}
+    for number, of_account in groupby(rows, key=lambda row: int(row["account_no"])):
+        contract = Contract(list(of_account), reversals.get(number, []))
+        by_key[contract.rows[0]["details"]["account_key"]] = contract
+    return by_key

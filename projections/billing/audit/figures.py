@@ -30,15 +30,15 @@ class FigureRequest(NamedTuple):
 
     contract: Contract
     period: PeriodRow
-    known: int
+    known_at: int
 
 
 def figures_now(
-    reader: Reader, wanted: Sequence[tuple[Contract, PeriodRow]], known: Knowledge
+    reader: Reader, selected: Sequence[tuple[Contract, PeriodRow]], known_at: Knowledge
 ) -> dict[tuple[int, int], ByType]:
     """The figures of some periods by account and period, then by seat type."""
-    of = {(row.account_no, row.period_no): row for _, row in wanted}
-    if known.position == reader.head:
+    of = {(row.account_no, row.period_no): row for _, row in selected}
+    if known_at.position == reader.head:
         counted = reader.ask(
             "billing/audit",
             "kept",
@@ -46,25 +46,25 @@ def figures_now(
             period_nos=[number for _, number in of],
         )
     else:
-        counted = as_known(reader, _without_gaps(wanted, known), known)
-    found: dict[tuple[int, int], ByType] = {}
+        counted = as_known(reader, _without_gaps(selected, known_at), known_at)
+    by_period: dict[tuple[int, int], ByType] = {}
     for row in counted:
         place = (row["account_no"], row["period_no"])
         if place in of:
             period = of[place]
             whole = {"days": period.days, "starts": period.starts, "ends": period.ends}
-            found.setdefault(place, {})[row["seat_type"]] = {**row, **whole}
-    return found
+            by_period.setdefault(place, {})[row["seat_type"]] = {**row, **whole}
+    return by_period
 
 
 def _without_gaps(
-    wanted: Sequence[tuple[Contract, PeriodRow]], known: Knowledge
+    selected: Sequence[tuple[Contract, PeriodRow]], known_at: Knowledge
 ) -> list[PeriodRow]:
     """The periods with those between them: the counting needs a row of them."""
     rows: list[PeriodRow] = []
-    for contract, some in _by_contract(wanted):
-        numbers = [period.period_no for period in some]
-        facts = contract.facts(known.position)
+    for contract, periods in _by_contract(selected):
+        numbers = [period.period_no for period in periods]
+        facts = contract.facts(known_at.position)
         rows += [
             row_of(facts, facts.calendar.period(k))
             for k in range(min(numbers), max(numbers) + 1)
@@ -73,36 +73,38 @@ def _without_gaps(
 
 
 def _by_contract(
-    wanted: Sequence[tuple[Contract, PeriodRow]],
+    selected: Sequence[tuple[Contract, PeriodRow]],
 ) -> Iterable[tuple[Contract, list[PeriodRow]]]:
-    ordered = sorted(wanted, key=lambda pair: pair[0].no)
+    ordered = sorted(selected, key=lambda pair: pair[0].no)
     for _, pairs in groupby(ordered, key=lambda pair: pair[0].no):
-        some = list(pairs)
-        yield some[0][0], [period for _, period in some]
+        group = list(pairs)
+        yield group[0][0], [period for _, period in group]
 
 
-def figures_then(reader: Reader, asked: Sequence[FigureRequest]) -> list[ByType]:
+def figures_then(reader: Reader, requests: Sequence[FigureRequest]) -> list[ByType]:
     """Each figure as known at its own position, by seat type."""
-    if not asked:
+    if not requests:
         return []
-    numbered = [one.period._replace(account_no=n) for n, one in enumerate(asked)]
-    given = columns(numbered)
+    numbered = [
+        request.period._replace(account_no=n) for n, request in enumerate(requests)
+    ]
+    fields = columns(numbered)
     arrays: dict[str, Any] = {
-        "account_nos": given["account_no"],
-        "period_nos": given["period_no"],
-        "starts": given["starts"],
-        "ends": given["ends"],
-        "day_starts": given["day_starts"],
-        "pairs": given["account_no"],
-        "pair_accounts": [one.contract.no for one in asked],
-        "pair_knowns": [one.known for one in asked],
+        "account_nos": fields["account_no"],
+        "period_nos": fields["period_no"],
+        "starts": fields["starts"],
+        "ends": fields["ends"],
+        "day_starts": fields["day_starts"],
+        "pairs": fields["account_no"],
+        "pair_accounts": [request.contract.no for request in requests],
+        "pair_knowns": [request.known_at for request in requests],
     }
-    found: list[ByType] = [{} for _ in asked]
+    by_request: list[ByType] = [{} for _ in requests]
     for row in reader.run(counting("given", "paired"), arrays):
-        period = asked[row["account_no"]].period
+        period = requests[row["account_no"]].period
         whole = {"days": period.days, "starts": period.starts, "ends": period.ends}
-        found[row["account_no"]][row["seat_type"]] = {**row, **whole}
-    return found
+        by_request[row["account_no"]][row["seat_type"]] = {**row, **whole}
+    return by_request
 
 
 class TouchedFigures:
@@ -111,14 +113,14 @@ class TouchedFigures:
     def __init__(
         self,
         reader: Reader,
-        wanted: Sequence[tuple[Contract, PeriodRow]],
+        selected: Sequence[tuple[Contract, PeriodRow]],
         after: int,
-        upto: int,
+        until: int,
     ) -> None:
         self.order: dict[tuple[int, int], int] = {}
         self.sizes: dict[int, int] = {}
         account_nos, ends = [], []
-        for contract, periods in _by_contract(wanted):
+        for contract, periods in _by_contract(selected):
             rows = sorted(periods, key=lambda row: row.ends)
             for place, row in enumerate(rows):
                 self.order[contract.no, row.period_no] = place
@@ -128,16 +130,16 @@ class TouchedFigures:
                 "{" + ",".join(f'"{row.ends.isoformat()}"' for row in rows) + "}"
             )
         self.lasts: dict[tuple[int, str, str], list[int]] = {}
-        found = reader.ask(
+        entries = reader.ask(
             "billing/audit",
             "touched",
             account_nos=account_nos,
             ends=ends,
             after=after,
-            upto=upto,
+            upto=until,
         )
-        for told in found:
-            self._add(told)
+        for entry in entries:
+            self._add(entry)
         for key, lasts in self.lasts.items():
             self.lasts[key] = list(accumulate(lasts, max))
 

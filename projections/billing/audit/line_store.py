@@ -64,17 +64,17 @@ class Spool:
                 "with TMPDIR",
             ) from error
 
-    def _ask(self, name: str, **given: Any) -> Iterator[sqlite3.Row]:
-        yield from self.database.execute(_SQL[name], given)
+    def _ask(self, name: str, **params: Any) -> Iterator[sqlite3.Row]:
+        yield from self.database.execute(_SQL[name], params)
 
     def keep(self, lines: Iterable[AuditedLine]) -> int:
         """Put the lines aside; return how many."""
         rows = (_flat(line) for line in lines)
         self.database.execute("BEGIN")
-        made = self.database.executemany(_SQL["keep"], rows).rowcount
+        inserted = self.database.executemany(_SQL["keep"], rows).rowcount
         self.database.execute("COMMIT")
         self.database.execute(_SQL["indexes"])
-        return max(made, 0)
+        return max(inserted, 0)
 
     def accounts(self) -> Iterator[str]:
         """The accounts of the file, by key."""
@@ -86,7 +86,7 @@ class Spool:
         for row in self._ask("issues"):
             yield row["issued"]
 
-    def said(self, account: str) -> Iterator[tuple[str, str, int]]:
+    def references(self, account: str) -> Iterator[tuple[str, str, int]]:
         """What an account's lines say of periods and issues, with a line of each."""
         for row in self._ask("said", account=account):
             yield row["kind"], row["said"], row["no"]
@@ -122,10 +122,10 @@ class Spool:
         yield from self._parts("of_invoice", line, **alone)
 
     def _parts(
-        self, name: str, line: AuditedLine, **given: Any
+        self, name: str, line: AuditedLine, **params: Any
     ) -> Iterator[BilledShare]:
         same = {key: getattr(line, key) for key in _SAME}
-        for row in self._ask(name, **same, **given):
+        for row in self._ask(name, **same, **params):
             invoice = row["position"], row["invoice"]
             yield BilledShare(
                 invoice,
@@ -145,16 +145,16 @@ class Spool:
 
     def price(self, account: str, seat_type: str) -> tuple[str | None, str | None]:
         """What a type costs by another line of the account, and the currency."""
-        given = {"account": account, "seat_type": seat_type}
-        for row in self._ask("price", **given):
+        params = {"account": account, "seat_type": seat_type}
+        for row in self._ask("price", **params):
             return row["unit_price"], row["currency"]
         for row in self._ask("currency", account=account):
             return None, row["currency"]
         return None, None
 
-    def tell(self, rows: Iterable[Row]) -> None:
+    def add_answers(self, rows: Iterable[Row]) -> None:
         """Keep rows of the answer; those without a line stand behind the others."""
-        told = [
+        values = [
             (
                 row["account"],
                 row["verdict"] != "match",
@@ -164,7 +164,7 @@ class Spool:
             for row in rows
         ]
         self.database.execute("BEGIN")
-        self.database.executemany(_SQL["tell"], told)
+        self.database.executemany(_SQL["tell"], values)
         self.database.execute("COMMIT")
 
     def answers(self, *, findings: bool = False) -> Iterator[Row]:
@@ -190,9 +190,11 @@ def _line(row: sqlite3.Row) -> AuditedLine:
     written = {
         name: Written(row[name]) for name in ("quantity", "unit_price", "amount")
     }
-    rest: Row = {name: row[name] for name in AuditedLine._fields if name not in written}
-    rest["corrects"] = bool(rest["corrects"])
-    return AuditedLine(**{**rest, **written})
+    cells: Row = {
+        name: row[name] for name in AuditedLine._fields if name not in written
+    }
+    cells["corrects"] = bool(cells["corrects"])
+    return AuditedLine(**{**cells, **written})
 
 
 def _plain(value: Any) -> str:

@@ -49,12 +49,12 @@ class Bundle:
         self.spool, self.lines = spool, lines
         line, label = billed.line, billed.label
         self.parts = partial(spool.of_figure, line, label)
-        self.found = found = tally(self.parts(), figure)
+        self.bill = bill = tally(self.parts(), figure)
         self.of_invoice = 0
-        self.before = found.total
+        self.before = bill.total
         self.now: Shares | None = None
-        if found.together:
-            self.now = Shares(self.parts, found.total, found.slack)
+        if bill.together:
+            self.now = Shares(self.parts, bill.total, bill.slack)
         self.then: Shares | None = None
 
     def next(self, billed: Billed, of_invoice: int) -> Billed:
@@ -65,7 +65,7 @@ class Bundle:
         is_first_then = self.of_invoice == 0
         return billed._replace(
             shares=self.now,
-            is_first=self.lines == 0 if self.found.together else is_first_then,
+            is_first=self.lines == 0 if self.bill.together else is_first_then,
             shares_then=self.then,
             is_first_then=is_first_then,
             is_paid=self._is_paid(billed),
@@ -78,20 +78,20 @@ class Bundle:
         parts = partial(
             self.spool.of_invoice, billed.line, billed.label, billed.position
         )
-        if self.found.together and lines == self.lines:
-            total, slack = self.before, self.found.slack
+        if self.bill.together and lines == self.lines:
+            total, slack = self.before, self.bill.slack
         elif lines > 1:
             alone = tally(parts(), ZERO)
             total, slack = alone.total, alone.slack
         self.before -= total
-        if self.found.together:
-            self.then = Shares(parts, total, self.found.slack, self.before)
+        if self.bill.together:
+            self.then = Shares(parts, total, self.bill.slack, self.before)
         else:
             self.now = Shares(parts, total, slack) if lines > 1 else None
             self.then = Shares(parts, total, slack) if lines > 1 else None
 
     def _is_paid(self, billed: Billed) -> bool:
         """Whether an earlier invoice bills the figure in full."""
-        if self.found.together or self.found.paid_by is None:
+        if self.bill.together or self.bill.paid_by is None:
             return False
-        return self.found.paid_by < (billed.position, billed.line.invoice)
+        return self.bill.paid_by < (billed.position, billed.line.invoice)

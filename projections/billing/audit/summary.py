@@ -52,10 +52,10 @@ class Summary:
                 sums[1] += Fraction(row["ledger_amount"])
 
     def _count_account(self, row: Row) -> None:
-        label, found = row["period"], row["verdict"] != "match"
+        label, is_finding = row["period"], row["verdict"] != "match"
         seen = self.accounts.get(row["account"], Audited(label, label, 0))
         self.accounts[row["account"]] = Audited(
-            min(seen.first, label), max(seen.last, label), seen.findings + found
+            min(seen.first, label), max(seen.last, label), seen.findings + is_finding
         )
 
     @property

@@ -100,9 +100,9 @@ def tally(lines: Iterable[BilledShare], figure: Fraction) -> Tally:
     total = slack = ZERO
     invoices, corrects = 0, False
     paid_by = None
-    for invoice, some in groupby(lines, key=lambda line: line.invoice):
+    for invoice, of_invoice in groupby(lines, key=lambda line: line.invoice):
         part = part_slack = ZERO
-        for line in some:
+        for line in of_invoice:
             part += line.quantity.value
             part_slack += slack_of(line.quantity)
             corrects |= line.corrects or line.quantity.value < 0
@@ -132,7 +132,7 @@ class Shares:
     ) -> None:
         self.lines = lines
         self.total, self.slack, self.earlier = total, slack, earlier
-        self.rest: Fraction | None = None
+        self.remaining: Fraction | None = None
         self.carry = ZERO
         self.fits = self.is_as_billed = False
 
@@ -148,26 +148,26 @@ class Shares:
 
         `figure` is the ledger's quantity by the line's rule.
         """
-        if self.rest is None:
-            self.rest = self.total - self._left(figure)
-            self.fits = abs(self.rest) <= self.slack
+        if self.remaining is None:
+            self.remaining = self.total - self._left(figure)
+            self.fits = abs(self.remaining) <= self.slack
             self.is_as_billed = self._adds_up(places)
         quantity = line.quantity
-        owed = self._owed(quantity, self.rest, first=first)
+        owed = self._owed(quantity, self.remaining, first=first)
         amount = self._amount(line, owed, places, first=first)
         shown = self.fits and abs(quantity.value - owed) <= self.slack
         return Share(owed, amount, shown)
 
-    def _owed(self, line: Written, rest: Fraction, *, first: bool) -> Fraction:
+    def _owed(self, line: Written, remaining: Fraction, *, first: bool) -> Fraction:
         billed, slack = line.value, self.slack
-        if abs(rest) <= slack or first or rest < 0 or billed <= 0:
-            self.rest = ZERO
-            return billed - rest
-        if abs(rest - billed) <= slack:
-            self.rest = rest - billed
+        if abs(remaining) <= slack or first or remaining < 0 or billed <= 0:
+            self.remaining = ZERO
+            return billed - remaining
+        if abs(remaining - billed) <= slack:
+            self.remaining = remaining - billed
             return ZERO
-        taken = min(rest, billed)
-        self.rest = rest - taken
+        taken = min(remaining, billed)
+        self.remaining = remaining - taken
         return billed - taken
 
     def _amount(
@@ -195,17 +195,17 @@ class Shares:
     def _adds_up(self, places: int) -> bool:
         """Whether the lines, each near its part, bill together what the ledger does."""
         trial = Shares(self.lines, self.total, self.slack, self.earlier)
-        trial.rest, trial.is_as_billed = self.rest, True
+        trial.remaining, trial.is_as_billed = self.remaining, True
         before: BilledShare | None = None
         for line in self.lines():
             if before is not None:
-                assert trial.rest is not None
-                owed = trial._owed(before.quantity, trial.rest, first=False)
+                assert trial.remaining is not None
+                owed = trial._owed(before.quantity, trial.remaining, first=False)
                 trial._amount(before, owed, places, first=False)
             before = line
         assert before is not None
-        assert trial.rest is not None
-        owed = trial._owed(before.quantity, trial.rest, first=True)
+        assert trial.remaining is not None
+        owed = trial._owed(before.quantity, trial.remaining, first=True)
         return trial._amount(before, owed, places, first=True) == before.amount.value
 
     def _left(self, figure: Fraction) -> Fraction:
