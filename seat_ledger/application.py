@@ -276,8 +276,8 @@ class SeatLedger(AccountRepository):
             event = self.mapper.to_domain_event(row)
             assert isinstance(event, LedgerEvent)
             events.append(RecordedEvent(position, recorded_at, event.TOPIC, event))
-        gone = [one.event for one in events if one.topic == UserErased.TOPIC]
-        label = erased(gone[0].originator_id).user_key if gone else None
+        erasures = [row.event for row in events if row.topic == UserErased.TOPIC]
+        label = erased(erasures[0].originator_id).user_key if erasures else None
         cleared = not command.erases or self.ledger.rewrite_persons()
         return Result(
             tuple(positions),
@@ -295,8 +295,10 @@ def _result(
     recorded_at: datetime | None,
 ) -> Result:
     events = tuple(
-        RecordedEvent(position, recorded_at, one.TOPIC, one, _user_key(workspace, one))
-        for position, one in zip(positions, decision.events, strict=True)
+        RecordedEvent(
+            position, recorded_at, event.TOPIC, event, _user_key(workspace, event)
+        )
+        for position, event in zip(positions, decision.events, strict=True)
     )
     own = events[decision.due :]
     return Result(

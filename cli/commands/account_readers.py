@@ -50,7 +50,7 @@ def let_read(login: str, account: str) -> None:
             f"{harmless(login)} sees every account all the same: it is a superuser, "
             "bypasses row-level security, or is a member of a role that sees them."
         )
-    if not found.can_be_asked:
+    if not found.can_be_queried:
         notes.append(
             "The tables were made by an earlier version, so there is nothing to read "
             "yet: seat-ledger projection rebuild"

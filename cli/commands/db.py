@@ -115,7 +115,7 @@ def migrate() -> None:
 
     conninfo = _session().conninfo()
     lacking: list[str] = []
-    applied = schema.migrate(conninfo, tell=lacking.append)
+    applied = schema.migrate(conninfo, report=lacking.append)
     projected = False
     try:
         projected = installation.install(conninfo)

@@ -133,10 +133,10 @@ def _clock(session: Session) -> str:
 def _positions(session: Session) -> str:
     """Whether the next event will stand behind the last, by position and by clock."""
     from seat_ledger.store.connection import connect  # noqa: PLC0415
-    from seat_ledger.store.standing import store_standing  # noqa: PLC0415
+    from seat_ledger.store.store_status import store_status  # noqa: PLC0415
 
     with connect(session.conninfo(), autocommit=True) as connection:
-        found = store_standing(connection)
+        found = store_status(connection)
     if found.is_set_back:
         raise LedgerError(
             f"The next position is {found.next_position}, and the last event stands at "
@@ -237,11 +237,11 @@ def _secrets(_: Session) -> str:
 
 
 def _roles(session: Session) -> str:
-    from seat_ledger.store.access import standing  # noqa: PLC0415
+    from seat_ledger.store.access import login_rights  # noqa: PLC0415
     from seat_ledger.store.connection import connect  # noqa: PLC0415
 
     with connect(session.conninfo(), autocommit=True) as connection:
-        found = standing(connection)
+        found = login_rights(connection)
     if found.lacking:
         raise LedgerError(
             f"{found.lacking} Commands work with all the rights of {found.login}.",
@@ -258,20 +258,20 @@ def _seals(session: Session) -> str:
     found = service.status(session.conninfo(), session.database)
     if found.lacking:
         raise LedgerError(found.lacking, try_="seat-ledger integrity verify")
-    return found.told
+    return found.message
 
 
 def _witnesses(session: Session) -> str:
     """Whether checkpoints are kept where neither the data nor the key is."""
     from seat_ledger.integrity import service  # noqa: PLC0415
 
-    found = service.kept_elsewhere(session.conninfo(), session.database)
+    found = service.witnesses_elsewhere(session.conninfo(), session.database)
     if found.lacking:
         raise DoctorWarning(
             found.lacking,
             try_="name a folder on another machine in SEAT_LEDGER_WITNESS",
         )
-    return found.told
+    return found.message
 
 
 def _persons(session: Session) -> str:

@@ -227,7 +227,7 @@ def verify(
             "kind": one.kind,
             "position": one.position,
             "events": one.events,
-            "found": one.told,
+            "found": one.message,
         }
         for one in found.findings
     ]
@@ -248,7 +248,7 @@ _FINDINGS: list[Any] = [
 
 def _verified_in_words(found: Verified) -> str:
     if found.findings:
-        return f"Something is not as it was sealed. {found.findings[0].told}"
+        return f"Something is not as it was sealed. {found.findings[0].message}"
     return (
         f"{found.sealed or found.events:,} events are as they were sealed, by "
         f"{found.checkpoints:,} checkpoints ({found.elsewhere:,} kept elsewhere)."

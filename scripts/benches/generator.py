@@ -22,7 +22,7 @@ from seat_ledger.domain.personal_data import KEY_BYTES, NONCE_BYTES, Person, sea
 from seat_ledger.domain.values import account_id, fold
 from seat_ledger.store.mapper import state_of
 from seat_ledger.store.recorder import UserName
-from seat_ledger.store.standing import APPEND_LOCK
+from seat_ledger.store.store_status import APPEND_LOCK
 
 BYTES_AN_EVENT = 400
 ZONES = (

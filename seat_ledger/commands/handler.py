@@ -150,7 +150,11 @@ class CommandHandler:
             self._roll_back()
             raise
         self._settle()
-        changed = tuple(one for one, was in self._start.values() if one.version > was)
+        changed = tuple(
+            aggregate
+            for aggregate, before in self._start.values()
+            if aggregate.version > before
+        )
         return Decision(
             tuple(self.events), due, tuple(self.new_users), changed, self.erased
         )
@@ -214,7 +218,9 @@ class CommandHandler:
 
         A single one is recorded whole: what it retires was limited when it was asked.
         """
-        renewals = [one for one in self.events if isinstance(one, ContractRenewed)]
+        renewals = [
+            event for event in self.events if isinstance(event, ContractRenewed)
+        ]
         if self._due <= MAX_EVENTS_PER_COMMAND or len(renewals) == 1:
             return
         raise CommandRefused(
@@ -246,17 +252,17 @@ class CommandHandler:
                 users[key] = aggregate
                 if None in aggregate.touched:
                     namesakes[key] = workspace.namesakes(aggregate)
-        found = list(judge(account, users, namesakes))
-        if found:
-            raise self._refusal(found)
+        violations = list(judge(account, users, namesakes))
+        if violations:
+            raise self._refusal(violations)
 
-    def _refusal(self, found: list[Violation]) -> CommandRefused:
+    def _refusal(self, violations: list[Violation]) -> CommandRefused:
         """The first violation in words; every line that takes part is named (R29)."""
-        named = [entry for violation in found for entry in violation.entries]
+        named = [entry for violation in violations for entry in violation.entries]
         involved = self._lines_of(named) or self._reversing() or self._numbers()
-        asked_for = [s.operation for s in self.steps if s.number in involved]
-        operations = asked_for or [step.operation for step in self.steps]
-        error = explain(found[0], operations, self.workspace, set(self._origin()))
+        involved_operations = [s.operation for s in self.steps if s.number in involved]
+        operations = involved_operations or [step.operation for step in self.steps]
+        error = explain(violations[0], operations, self.workspace, set(self._origin()))
         if len(self.steps) > 1:
             error.lines = involved
         return error
@@ -456,7 +462,7 @@ class CommandHandler:
             )
         draft = self.caller.compute_invoice(request)
         workspace = self.workspace
-        head, last = workspace.source.standing(workspace.account_id)
+        head, last = workspace.source.head_of(workspace.account_id)
         if head != workspace.head or last > draft.cut_off:
             raise Conflict(
                 f"{request.account} changed while {request.invoice} was computed, as "
@@ -525,14 +531,14 @@ class CommandHandler:
             self.workspace.by_id(op.user) or self._user(op.user, act.at)
         )
         held = self._account().held.get(user.key, {}).values()
-        for one in (some[-1] for some in held if some):
-            if one.ends > act.at:
+        for last in (holdings[-1] for holdings in held if holdings):
+            if last.ends > act.at:
                 raise CommandRefused(
                     "seat_held",
-                    f"{user.user_key} holds {one.subject}; an erasure waits until the "
+                    f"{user.user_key} holds {last.subject}; an erasure waits until the "
                     "seat is free.",
                     try_="unassign the seat first",
-                    blockers=(EntryRef(self._account().key, one.opened),),
+                    blockers=(EntryRef(self._account().key, last.opened),),
                 )
         if not user.is_erased:
             user.erase(act)
@@ -640,14 +646,14 @@ class CommandHandler:
 
     def _reverse_one(self, position: int, act: Act) -> None:
         workspace = self.workspace
-        found = workspace.source.entry_at(workspace.account_id, position)
-        if found is None:
+        match = workspace.source.entry_at(workspace.account_id, position)
+        if match is None:
             raise NotFound(
                 "entry_not_found",
                 f"{self._account().account_key} has no entry at position {position}.",
                 try_="look with 'seat-ledger event list'",
             )
-        entry, root = found
+        entry, root = match
         stream = str(entry.event.originator_id)
         aggregate: Aggregate = self._account()
         if stream != aggregate.key:

@@ -130,8 +130,8 @@ class SetBillingPolicy(Operation):
 
     def check(self) -> None:
         """Refuse a granularity that the mode has not."""
-        known = COUNTING_MODES[self.mode]
-        if self.granularity is not None and self.granularity not in known:
+        granularities = COUNTING_MODES[self.mode]
+        if self.granularity is not None and self.granularity not in granularities:
             raise InvalidInput(
                 f"set_billing_policy: the mode {self.mode} has no granularity; leave "
                 "it out.",
@@ -427,19 +427,19 @@ def parse_line(text: bytes) -> dict[str, Any]:
             try_="write one command a line",
         )
     try:
-        given = orjson.loads(text.removeprefix(b"\xef\xbb\xbf"))
+        fields = orjson.loads(text.removeprefix(b"\xef\xbb\xbf"))
     except orjson.JSONDecodeError as error:
         hint = "write one JSON object a line, in UTF-8"
         if text.startswith(b"\x1f\x8b"):
             hint = "the file is compressed: unpack it first"
         raise InvalidInput(f"This is not JSON: {error}.", try_=hint) from error
-    if not isinstance(given, dict):
+    if not isinstance(fields, dict):
         raise InvalidInput(
-            f"A line is a JSON object, not {shown(_json(given))}.",
+            f"A line is a JSON object, not {shown(_json(fields))}.",
             try_='write one command a line, such as {"op": "renew", "account": "acme"}',
         )
     try:
-        again = orjson.dumps(given)
+        again = orjson.dumps(fields)
     except orjson.JSONEncodeError as error:
         raise InvalidInput(
             "The line is nested too deeply to be a command.",
@@ -447,11 +447,11 @@ def parse_line(text: bytes) -> dict[str, Any]:
         ) from error
     # Without an escape a text has two quotation marks wherever it is written.
     if b"\\" in text or again.count(b'"') != text.count(b'"'):
-        _check_said_once(text)
-    return given
+        _check_fields_once(text)
+    return fields
 
 
-def _check_said_once(text: bytes) -> None:
+def _check_fields_once(text: bytes) -> None:
     """Refuse an object that gives a field twice: nobody knows which is meant."""
 
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -468,65 +468,67 @@ def _check_said_once(text: bytes) -> None:
     json.loads(text, object_pairs_hook=once)
 
 
-def read_command(given: Mapping[str, Any]) -> Command:
+def read_command(fields: Mapping[str, Any]) -> Command:
     """Read a command from the object that was given.
 
     Raises InvalidInput naming the field that is wrong.
     """
-    if not isinstance(given, dict):
+    if not isinstance(fields, dict):
         raise InvalidInput('A command is a JSON object, such as {"op": "renew", …}.')
-    rest = dict(given)
-    envelope = {key: rest.pop(key) for key in _ENVELOPE if key in rest}
-    operation = read_operation(rest)
+    remaining = dict(fields)
+    envelope = {key: remaining.pop(key) for key in _ENVELOPE if key in remaining}
+    operation = read_operation(remaining)
     read = _read(Envelope, envelope, operation.op)
     if read.idempotency_key is not None:
         check_text(read.idempotency_key, "idempotency_key")
     lines: tuple[Operation, ...] = (operation,)
     if isinstance(operation, Batch):
         lines = tuple(read_line(operation, n, line) for n, line in _numbered(operation))
-    return Command(read, operation, lines, digest_of(given), _digest_as_written(given))
+    return Command(
+        read, operation, lines, digest_of(fields), _digest_as_written(fields)
+    )
 
 
-def digest_of(given: Mapping[str, Any]) -> bytes:
+def digest_of(fields: Mapping[str, Any]) -> bytes:
     """What makes two commands the same: all that was given, `expect` apart (R73).
 
     A field that is null is not given.
     """
-    return _digest(_without_nulls(given))
+    return _digest(_without_nulls(fields))
 
 
-def _digest_as_written(given: Mapping[str, Any]) -> bytes:
+def _digest_as_written(fields: Mapping[str, Any]) -> bytes:
     """The same with fields that are null, as earlier programs recorded it."""
-    return _digest(given)
+    return _digest(fields)
 
 
-def _digest(given: Mapping[str, Any]) -> bytes:
-    same = given
-    if "expect" in given:
-        same = {key: value for key, value in given.items() if key != "expect"}
+def _digest(fields: Mapping[str, Any]) -> bytes:
+    same = fields
+    if "expect" in fields:
+        same = {key: value for key, value in fields.items() if key != "expect"}
     return hashlib.sha256(orjson.dumps(same, option=orjson.OPT_SORT_KEYS)).digest()
 
 
-def _without_nulls(given: Any) -> Any:
-    if isinstance(given, dict):
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
         return {
-            key: _without_nulls(value)
-            for key, value in given.items()
-            if value is not None
+            key: _without_nulls(item) for key, item in value.items() if item is not None
         }
-    return [_without_nulls(one) for one in given] if isinstance(given, list) else given
+    return (
+        [_without_nulls(item) for item in value] if isinstance(value, list) else value
+    )
 
 
-def read_operation(given: Mapping[str, Any]) -> Operation:
+def read_operation(fields: Mapping[str, Any]) -> Operation:
     """Read one operation. Raises InvalidInput."""
-    op = given.get("op")
+    op = fields.get("op")
     operation = OPERATIONS.get(op) if isinstance(op, str) else None
     if operation is None:
         what = "no 'op'" if op is None else f"an unknown op {shown(op)}"
         raise InvalidInput(
             f"The command has {what}.", try_="use one of " + ", ".join(_IN_A_FILE)
         )
-    read = _read(operation, given, operation.OP)
+    read = _read(operation, fields, operation.OP)
     read.check()
     return read
 
@@ -535,16 +537,16 @@ def _numbered(batch: Batch) -> enumerate[dict[str, Any]]:
     return enumerate(batch.commands, start=1)
 
 
-def read_line(batch: Batch, number: int, given: dict[str, Any]) -> Operation:
+def read_line(batch: Batch, number: int, fields: dict[str, Any]) -> Operation:
     """Read one line of a batch; what it does not say it takes from the batch."""
-    op = given.get("op")
+    op = fields.get("op")
     if isinstance(op, str) and op in NOT_IN_A_BATCH:
         raise InvalidInput(
             f"Line {number} of the batch: {op} cannot stand in a batch.",
             try_="give it as a command of its own",
         )
     try:
-        line = read_operation(given)
+        line = read_operation(fields)
     except InvalidInput as error:
         raise InvalidInput(
             f"Line {number} of the batch: {error.message}", try_=error.try_
@@ -557,21 +559,21 @@ def read_line(batch: Batch, number: int, given: dict[str, Any]) -> Operation:
     return line.model_copy(update=taken) if any(taken.values()) else line
 
 
-def _read(model: type[M], given: Mapping[str, Any], op: str) -> M:
+def _read(model: type[M], fields: Mapping[str, Any], op: str) -> M:
     try:
-        read: M = model.__pydantic_validator__.validate_python(given)
+        read: M = model.__pydantic_validator__.validate_python(fields)
     except ValidationError as error:
-        raise InvalidInput(_told(error, op)) from error
+        raise InvalidInput(_in_words(error, op)) from error
     return read
 
 
-def _told(error: ValidationError, op: str) -> str:
+def _in_words(error: ValidationError, op: str) -> str:
     """What is wrong with a command, in one sentence for a person."""
-    told = []
+    problems = []
     for problem in error.errors(include_url=False, include_context=False)[:3]:
         name = ".".join(str(part) for part in problem["loc"][:2])
-        told.append(f"'{name}' {_problem(problem, name)}")
-    return f"{op}: " + "; ".join(told) + "."
+        problems.append(f"'{name}' {_problem(problem, name)}")
+    return f"{op}: " + "; ".join(problems) + "."
 
 
 def _problem(problem: Any, name: str) -> str:
@@ -583,16 +585,16 @@ def _problem(problem: Any, name: str) -> str:
     if isinstance(value, str):
         try:
             (check_key if name in {"account", "user"} else check_text)(value, name)
-        except InvalidInput as told:
-            return "is not usable: " + told.message.rstrip(".")
-    given = shown(value if isinstance(value, str) else _json(value))
-    if kind in _WANTED:
-        return f"is {given}: {_WANTED[kind]}"
-    said = problem["msg"].removeprefix("Value error, ")
-    return f"is {given}: {said[:1].lower()}{said[1:]}"
+        except InvalidInput as error:
+            return "is not usable: " + error.message.rstrip(".")
+    text = shown(value if isinstance(value, str) else _json(value))
+    if kind in _EXPECTED:
+        return f"is {text}: {_EXPECTED[kind]}"
+    reason = problem["msg"].removeprefix("Value error, ")
+    return f"is {text}: {reason[:1].lower()}{reason[1:]}"
 
 
-_WANTED = {
+_EXPECTED = {
     "string_pattern_mismatch": "write user:KEY or system:NAME",  # only actors come here
     "string_too_short": "it must not be empty",
     "too_short": "it must not be empty",

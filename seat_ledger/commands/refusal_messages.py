@@ -28,7 +28,7 @@ _CODES = {
     validity.EMAIL_SHARED: "email_taken",
 }
 
-_TOLD = {
+_MESSAGES = {
     validity.SEAT_OVERLAP: "{subject} would be held by {user} and {other} at {at}",
     validity.OUTSIDE_LIFE: "{user} would hold {subject} outside its contract",
     validity.HUB_OVERLAP: "{user} would hold two seats of one hub at {at}: {subject} "
@@ -100,8 +100,8 @@ def explain(
     open_ended = _open_ended(violation.user, workspace)
     code = code_of(violation, operations, holds_seat=bool(open_ended))
     where = f" in {account.account_key}" if account is not None else ""
-    asked_for = " and ".join(dict.fromkeys(op.OP for op in operations))
-    told, entries = _told(violation, workspace), violation.entries
+    request = " and ".join(dict.fromkeys(op.OP for op in operations))
+    message, entries = _message(violation, workspace), violation.entries
     holdings: tuple[Interval, ...] = ()
     if violation.kind == validity.REDUCTION_SHORT:
         entries = entries[: len(entries) - len(violation.holdings)]
@@ -109,24 +109,24 @@ def explain(
             short = min(violation.needed - violation.left, MOST_NAMED)
             holdings = violation.holdings[:short]
     elif code == "seat_held" and violation.kind == validity.OUTSIDE_MEMBERSHIP:
-        told = f"{_called(violation.user, workspace)} still holds a seat"
+        message = f"{_called(violation.user, workspace)} still holds a seat"
         entries, holdings = (), open_ended[:MOST_NAMED]
     if account is not None:
-        entries += tuple(EntryRef(account.key, one.opened) for one in holdings)
+        entries += tuple(EntryRef(account.key, held.opened) for held in holdings)
     return CommandRefused(
         code,
-        f"{asked_for}{where}: {told}.{_in_the_way(holdings, workspace)}",
+        f"{request}{where}: {message}.{_in_the_way(holdings, workspace)}",
         try_=_TRY.get(code),
         blockers=tuple(entry for entry in entries if entry not in new) or entries,
     )
 
 
-def _told(violation: Violation, workspace: UnitOfWork) -> str:
+def _message(violation: Violation, workspace: UnitOfWork) -> str:
     """What would be wrong, in words."""
     other = violation.other
     if violation.kind == validity.SEAT_OVERLAP:
         other = _called(violation.other, workspace)
-    return _TOLD[violation.kind].format(
+    return _MESSAGES[violation.kind].format(
         subject=violation.subject,
         at=iso(violation.at),
         user=_called(violation.user, workspace),
@@ -162,8 +162,8 @@ def name_holders(error: CommandRefused, workspace: UnitOfWork) -> None:
 def _in_the_way(holdings: Sequence[Interval], workspace: UnitOfWork) -> str:
     if not holdings:
         return ""
-    told = ", ".join(_held(held, workspace) for held in holdings)
-    return f" In the way: {told}."
+    holders = ", ".join(_held(held, workspace) for held in holdings)
+    return f" In the way: {holders}."
 
 
 def _held(held: Interval, workspace: UnitOfWork) -> str:

@@ -153,7 +153,7 @@ class AccountRepository(Application[UUID]):
         entry = (error.details["stream"], error.details["version"])
         position = self.ledger.positions_of([entry]).get(entry)
         at = f" It stands at position {position}." if position else ""
-        keys = (key for key, one in self.workspaces.items() if one is workspace)
+        keys = (key for key, cached in self.workspaces.items() if cached is workspace)
         account = next(keys, str(workspace.account_id))
         return _damaged(account, f"{error.message}{at}")
 
@@ -241,16 +241,18 @@ class AccountRepository(Application[UUID]):
         """Tell a person which entries stand in the way, by position."""
         if not error.blockers:
             return
-        found = self.ledger.positions_of(error.blockers)
-        named = sorted(found[entry] for entry in error.blockers if entry in found)
+        positions = self.ledger.positions_of(error.blockers)
+        named = sorted(
+            positions[entry] for entry in error.blockers if entry in positions
+        )
         if named:
             word = "entry" if len(named) == 1 else "entries"
-            told = f"{word} {', '.join(map(str, named))}"
+            entries = f"{word} {', '.join(map(str, named))}"
             error.details["entries"] = named
             if " In the way: " in error.message:
-                error.message = f"{error.message.rstrip('.')} ({told})."
+                error.message = f"{error.message.rstrip('.')} ({entries})."
             else:
-                error.message += f" In the way: {told}."
+                error.message += f" In the way: {entries}."
             error.args = (error.message,)
 
     # -- accounts in memory -------------------------------------------------------
@@ -325,8 +327,8 @@ class AccountRepository(Application[UUID]):
         user = self._project_user(
             None,
             (
-                read_event(user_id, one.originator_version, one.topic, one.state, key)
-                for one in stored
+                read_event(user_id, row.originator_version, row.topic, row.state, key)
+                for row in stored
             ),
         )
         if user is None:
@@ -339,8 +341,8 @@ class AccountRepository(Application[UUID]):
 
     def user_ids(self, account: UUID, reference: str) -> tuple[list[UUID], list[UUID]]:
         """The ids of all users ever called so: by folded key, and by folded e-mail."""
-        known = self.looked_up.get((account, reference))
-        return known if known is not None else self.ledger.user_ids(account, reference)
+        ids = self.looked_up.get((account, reference))
+        return ids if ids is not None else self.ledger.user_ids(account, reference)
 
     def plain_entry(self, user_id: UUID) -> int | None:
         """Where a user was added before persons were sealed; None where sealed."""
@@ -375,9 +377,9 @@ class AccountRepository(Application[UUID]):
         """Whether an invoice of the store has this number (R64)."""
         return self.ledger.has_invoice(invoice)
 
-    def standing(self, account: UUID) -> tuple[Head, int]:
+    def head_of(self, account: UUID) -> tuple[Head, int]:
         """Where the account is, and its last position."""
-        return self.ledger.standing(account)
+        return self.ledger.head_of(account)
 
     def _project_account(
         self, account: Account | None, events: Iterable[DomainEventProtocol[UUID]]
@@ -439,7 +441,7 @@ class AccountRepository(Application[UUID]):
     def _know_root(self, aggregate: Account | User, event: LedgerEvent) -> None:
         """Hand an aggregate the entry that a reversal is about."""
         if isinstance(event, EntryReversed):
-            aggregate.known = {
+            aggregate.roots = {
                 event.root_version: self._entry(aggregate.id, event.root_version)
             }
 
@@ -475,10 +477,10 @@ class AccountRepository(Application[UUID]):
         except AggregateNotFoundError as error:
             raise Conflict(_MOVED_MESSAGE, try_="repeat the command") from error
         except PersistenceError as error:
-            told = failure(error) or explained(self.conninfo, error)
-            if told is None:
+            explanation = failure(error) or explained(self.conninfo, error)
+            if explanation is None:
                 raise
-            raise told from error
+            raise explanation from error
 
 
 _BEGINNINGS = {AccountOpened.TOPIC, UserAdded.TOPIC}

@@ -59,7 +59,7 @@ class Source(Protocol):
         """Whether an invoice of the store has this number (R64)."""
         ...
 
-    def standing(self, account: UUID) -> tuple[Head, int]:
+    def head_of(self, account: UUID) -> tuple[Head, int]:
         """Where the account is, and its last position."""
         ...
 

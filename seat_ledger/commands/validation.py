@@ -59,7 +59,7 @@ def _touched_hubs(
 
 def _membership(user: User, namesakes: Sequence[User]) -> Iterator[Violation]:
     life = user.membership
-    changes = [said.mark for said in user.permissions]
+    changes = [change.mark for change in user.permissions]
     yield from validity.membership_violations(user.key, life, changes, user.removals)
     if life is None:
         return
@@ -77,9 +77,9 @@ def _membership(user: User, namesakes: Sequence[User]) -> Iterator[Violation]:
         )
 
 
-def _share_an_instant(one: Life, other: Life) -> bool:
+def _share_an_instant(life: Life, other: Life) -> bool:
     """Whether both are present at one instant; an empty membership is at none."""
-    return max(one.starts, other.starts) < min(one.ends, other.ends)
+    return max(life.starts, other.starts) < min(life.ends, other.ends)
 
 
 def _reductions(account: Account, seat_type: str) -> Iterator[Violation]:

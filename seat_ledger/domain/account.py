@@ -140,17 +140,17 @@ class Account(AccountState):
         """The seats that a renewal retires: the highest free numbers first (R21)."""
         for seat_type in sorted(self.pools):
             pool = self.pools[seat_type]
-            wanted = sum(
+            count = sum(
                 request.quantity
                 for request in pool.requests
                 if request.renewal == renewal and request.cancelled is None
             )
             candidates = [
                 seat
-                for seat in (reversed(pool.seats) if wanted else ())
+                for seat in (reversed(pool.seats) if count else ())
                 if validity.can_retire(seat, instant)
             ]
-            yield from candidates[:wanted]
+            yield from candidates[:count]
 
     # -- seats ----------------------------------------------------------------
 
@@ -257,10 +257,10 @@ class Account(AccountState):
         ``seat_not_found``.
         """
         if seat is None:
-            found = self.pool(seat_type).first_free(act.at, until)
-            if found is None:
+            free = self.pool(seat_type).first_free(act.at, until)
+            if free is None:
                 raise self._no_free_seat(seat_type, act.at, until)
-            seat = found.ref
+            seat = free.ref
         else:
             self.seat(seat)
         self.trigger(

@@ -206,10 +206,10 @@ class AccountState(Aggregate):
         seat_type = seat.ref.seat_type
         hubs = self.held.setdefault(event.user, {})
         held = hubs.setdefault(hub_of(seat_type), [])
-        gone, come = changed
-        for old in gone:
+        removed, added = changed
+        for old in removed:
             intervals.remove(held, old)
-        for new in come:
+        for new in added:
             intervals.insert(held, new)
         self.pools[seat_type].refresh(seat)
         at = utc(event.effective_at)
@@ -260,10 +260,10 @@ class AccountState(Aggregate):
         if not pool.requests or self.is_enough_at_last(seat_type):
             return True
         reductions = self.reductions(seat_type)
-        found = validity.reduction_violations(
+        violations = validity.reduction_violations(
             self.key, seat_type, reductions, pool.seats
         )
-        return next(found, None) is None
+        return next(violations, None) is None
 
     def is_enough_at_last(self, seat_type: str) -> bool | None:
         """Whether enough seats stay unassigned, where only the last instant changed.

@@ -58,12 +58,12 @@ class Aggregate:
         self.pending: list[LedgerEvent] = []
         self.reversals: dict[int, list[int]] = {}
         self.reversed: dict[int, LedgerEvent] = {}
-        self.known: dict[int, LedgerEvent] = {}
+        self.roots: dict[int, LedgerEvent] = {}
 
     def collect_events(self) -> Sequence[LedgerEvent]:
         """Hand over the pending events, to be stored."""
         collected, self.pending = self.pending, []
-        self.known.clear()
+        self.roots.clear()
         return collected
 
     def apply(self, event: LedgerEvent) -> None:
@@ -133,7 +133,7 @@ class Aggregate:
                 ),
             )
         self.check_reversal(end)
-        self.known[end.originator_version] = end
+        self.roots[end.originator_version] = end
         self.trigger(
             EntryReversed,
             act.moved(utc(end.effective_at)),
@@ -170,11 +170,11 @@ class Aggregate:
 
     def _switch(self, version: int, *, holds: bool) -> None:
         if holds and version in self.reversed:
-            self.known[version] = self.reversed.pop(version)
-            self.let_hold(self.known[version])
+            self.roots[version] = self.reversed.pop(version)
+            self.let_hold(self.roots[version])
         elif not holds and version not in self.reversed:
-            self.reversed[version] = self.known[version]
-            self.let_go(self.known[version])
+            self.reversed[version] = self.roots[version]
+            self.let_go(self.roots[version])
 
     def undo(self, event: LedgerEvent) -> None:
         """Make an event that was only pending never have been."""

@@ -46,21 +46,23 @@ class Billing:
 
     def policy_at(self, instant: datetime) -> BillingPolicy:
         """The policy in force at an instant (R50, R70)."""
-        found = self._in_force(instant)
-        return found[1] if found is not None else DEFAULT_POLICY
+        entry = self._in_force(instant)
+        return entry[1] if entry is not None else DEFAULT_POLICY
 
     def _in_force(self, instant: datetime) -> tuple[Mark, BillingPolicy] | None:
-        before = [said for said in self.policies if said[0].at <= instant]
+        before = [entry for entry in self.policies if entry[0].at <= instant]
         return before[-1] if before else None
 
     def invoice_of(self, period: date) -> Invoiced | None:
         """The invoice of a period, by the period's first local date."""
-        return next((one for one in self.invoices if one.period == period), None)
+        return next(
+            (invoice for invoice in self.invoices if invoice.period == period), None
+        )
 
     @property
     def latest(self) -> Invoiced | None:
         """The invoice whose period ends last."""
-        return max(self.invoices, key=lambda one: one.ends, default=None)
+        return max(self.invoices, key=lambda invoice: invoice.ends, default=None)
 
     # -- what may happen --------------------------------------------------------
 
@@ -77,7 +79,7 @@ class Billing:
         latest = self.latest
         if latest is not None and at < latest.ends:
             raise self._period_invoiced(
-                f"{what} of {key} cannot change at {iso(at)}: {_told(latest)}.",
+                f"{what} of {key} cannot change at {iso(at)}: {_is_invoiced(latest)}.",
                 f"give an effective time from {iso(latest.ends)} on",
                 latest,
             )
@@ -88,39 +90,40 @@ class Billing:
         One that was reversed holds again only where no invoice is touched (R50).
         """
         version = policy.originator_version
-        if all(said.version != version for said, _ in self.policies):
+        if all(mark.version != version for mark, _ in self.policies):
             at = utc(policy.effective_at)
             self.check_not_invoiced(key, "The billing policy", at)
             return
-        for one in self.invoices:
-            used = self._in_force(one.starts)
+        for invoice in self.invoices:
+            used = self._in_force(invoice.starts)
             if used is not None and used[0].version == version:
                 raise self._period_invoiced(
-                    f"An invoice used this billing policy of {key}: {_told(one)}.",
+                    f"An invoice used this billing policy of {key}: "
+                    f"{_is_invoiced(invoice)}.",
                     "set the policy that is right from then on; what an invoice "
                     "says never changes",
-                    one,
+                    invoice,
                 )
 
     def _period_invoiced(
-        self, told: str, try_: str, in_way: Invoiced
+        self, message: str, try_: str, in_way: Invoiced
     ) -> CommandRefused:
         blockers = (EntryRef(self.stream, in_way.version),)
-        return CommandRefused("period_invoiced", told, try_=try_, blockers=blockers)
+        return CommandRefused("period_invoiced", message, try_=try_, blockers=blockers)
 
     def check_period(
         self, key: str, period: BillingPeriod, *, at: datetime, now: datetime
     ) -> None:
         """Refuse a period that is invoiced, or has not ended by both clocks (R64)."""
-        known = self.invoice_of(period.label)
-        if known is not None:
+        invoiced = self.invoice_of(period.label)
+        if invoiced is not None:
             raise CommandRefused(
                 "period_already_invoiced",
-                f"The period {period.label} of {key} has the invoice {known.invoice} "
-                "already.",
+                f"The period {period.label} of {key} has the invoice "
+                f"{invoiced.invoice} already.",
                 try_="record what was wrong: the correction becomes a line of the "
                 "next invoice",
-                blockers=(EntryRef(self.stream, known.version),),
+                blockers=(EntryRef(self.stream, invoiced.version),),
             )
         if period.ends > min(at, now):
             clock = "effective time" if at < now else "database's clock"
@@ -181,13 +184,14 @@ class Billing:
     def _check_prices(self, request: InvoiceRequest, draft: InvoiceDraft) -> None:
         missing = [line for line in draft.lines() if line.lacks_price]
         if missing:
-            told = ", ".join(
+            figures = ", ".join(
                 f"{line.seat_type} in the period {line.period}" for line in missing
             )
             types = dict.fromkeys(line.seat_type for line in missing)
             raise CommandRefused(
                 "price_missing",
-                f"{request.invoice} has something to bill and no price for it: {told}.",
+                f"{request.invoice} has something to bill and no price for it: "
+                f"{figures}.",
                 try_="give a unit price for " + " and ".join(types),
             )
 
@@ -236,8 +240,8 @@ def _policy(event: BillingPolicyChanged) -> tuple[Mark, BillingPolicy]:
     return mark(event), BillingPolicy(event.mode, event.granularity)
 
 
-def _told(one: Invoiced) -> str:
-    return f"the period {one.period} until {iso(one.ends)} is invoiced by {one.invoice}"
+def _is_invoiced(by: Invoiced) -> str:
+    return f"the period {by.period} until {iso(by.ends)} is invoiced by {by.invoice}"
 
 
 def _figure(figure: Figure) -> dict[str, Any]:
@@ -256,8 +260,8 @@ def _check_draft(
     draft: InvoiceDraft,
 ) -> None:
     """The figures are of this period, by its rule and price, each of them once."""
-    said = (draft.period, draft.starts, draft.ends, draft.mode, draft.granularity)
-    if said != (period.label, period.starts, period.ends, *policy):
+    terms = (draft.period, draft.starts, draft.ends, draft.mode, draft.granularity)
+    if terms != (period.label, period.starts, period.ends, *policy):
         raise _not_ours(request, "other bounds or another policy")
     places = [figure.place for figure in draft.figures]
     if len(set(places)) < len(places):
@@ -276,8 +280,10 @@ def _check_amount(request: InvoiceRequest, line: Figure) -> None:
     price, amount = Fraction(line.unit_price), Fraction(line.amount)
     right = rounded(amount, places) == line.amount
     if line.kind == "period":
-        given = _price(request.unit_prices, line.seat_type)
-        right = rounded(line.quantity * price, places) == line.amount and price == given
+        listed = _price(request.unit_prices, line.seat_type)
+        right = (
+            rounded(line.quantity * price, places) == line.amount and price == listed
+        )
     if not right:
         raise _not_ours(
             request, f"{line.seat_type} comes to {line.amount} {request.currency}"

@@ -74,13 +74,13 @@ def local_date(instant: datetime, zone_name: str) -> date:
 def instants_of(wall: datetime, zone_name: str) -> list[datetime]:
     """Every instant at which clocks show `wall`: none, one or two, in order."""
     place = zone(zone_name)
-    found = {
+    instants = {
         candidate
         for fold in (0, 1)
         for candidate in [wall.replace(tzinfo=place, fold=fold).astimezone(UTC)]
         if candidate.astimezone(place).replace(tzinfo=None) == wall
     }
-    return sorted(found)
+    return sorted(instants)
 
 
 @lru_cache(maxsize=65536)
@@ -91,8 +91,8 @@ def first_instant(day: date, zone_name: str) -> datetime:
     it comes twice, the first instant of the next date where the date is skipped.
     """
     midnight = datetime(day.year, day.month, day.day)  # noqa: DTZ001  wall clock
-    found = instants_of(midnight, zone_name)
-    return found[0] if found else _end_of_gap(midnight, zone_name)
+    instants = instants_of(midnight, zone_name)
+    return instants[0] if instants else _end_of_gap(midnight, zone_name)
 
 
 def _end_of_gap(wall: datetime, zone_name: str) -> datetime:
@@ -260,9 +260,9 @@ class BillingCalendar:
 
     def in_months(self, months: int) -> Bound:
         """The bound that lies `months` after the anchor (R06, R09)."""
-        known = self._bounds.get(months)
-        if known is not None:
-            return known
+        cached = self._bounds.get(months)
+        if cached is not None:
+            return cached
         day = add_months(self.term_start, months)
         bound = self._bounds[months] = self.zones.bound(day)
         return bound
@@ -290,8 +290,8 @@ class BillingCalendar:
         day = _labelled(label)
         months = (day.year - self.term_start.year) * 12
         months += day.month - self.term_start.month
-        k, rest = divmod(months, self.billing_cycle_months)
-        if rest or k < 0:
+        k, remainder = divmod(months, self.billing_cycle_months)
+        if remainder or k < 0:
             return None
         period = self.period(k)
         return period if len(label) == 7 or period.label == day else None
@@ -346,13 +346,13 @@ def parse_instant(text: str, zones: ZoneHistory) -> datetime:
     """
     if _WITH_OFFSET.fullmatch(text):
         return _with_offset(text)
-    found = _LOCAL.fullmatch(text)
-    if found is None:
+    match = _LOCAL.fullmatch(text)
+    if match is None:
         raise InvalidInput(
             f"{shown(text)} is not an instant.",
             try_="write 2026-03-14T09:30:00Z, 2026-03-14 09:30 (local) or 2026-03-14",
         )
-    year, month, day, hour, minute, second, fraction = found.groups()
+    year, month, day, hour, minute, second, fraction = match.groups()
     try:
         wall = datetime(  # noqa: DTZ001  a wall-clock time
             int(year), int(month), int(day or 1), int(hour or 0), int(minute or 0),
@@ -415,27 +415,27 @@ def resolve(wall: datetime, zones: ZoneHistory) -> datetime:
 
     Raises CommandRefused: ``nonexistent_time`` or ``ambiguous_time``.
     """
-    found = sorted(
+    instants = sorted(
         instant
         for starts, ends, name in zones.pieces()
         for instant in instants_of(wall, name)
         if (starts is None or starts <= instant) and (ends is None or instant < ends)
     )
-    if not found:
+    if not instants:
         raise CommandRefused(
             "nonexistent_time",
             f"The local time {wall} does not exist in {_where(wall, zones)}: the "
             "clocks jumped over it.",
             try_="write the instant with its offset",
         )
-    if len(found) > 1:
-        offsets = " or ".join(instant.isoformat() for instant in found)
+    if len(instants) > 1:
+        offsets = " or ".join(instant.isoformat() for instant in instants)
         raise CommandRefused(
             "ambiguous_time",
             f"The local time {wall} comes twice in {_where(wall, zones)}: {offsets}.",
             try_="write the instant with its offset",
         )
-    return found[0]
+    return instants[0]
 
 
 def _where(wall: datetime, zones: ZoneHistory) -> str:

@@ -27,14 +27,17 @@ class Called(NamedTuple, Generic[P]):
     @property
     def people(self) -> list[P]:
         """Those whom the reference can mean."""
-        return [*self.keyed, *(one for one in self.mailed if one not in self.keyed)]
+        return [
+            *self.keyed,
+            *(person for person in self.mailed if person not in self.keyed),
+        ]
 
     @property
     def rivals(self) -> list[P]:
         """Those who could be taken for them: a key nearly so beside an e-mail."""
         if self.keyed or not self.mailed:
             return []
-        return [one for one in self.nearly if one not in self.mailed]
+        return [person for person in self.nearly if person not in self.mailed]
 
 
 def meant(
@@ -51,16 +54,16 @@ def meant(
     gives key and e-mail. Raises CommandRefused (``ambiguous_user``).
     """
     if len(called.keyed) == 1 and not called.mailed:  # as nearly every one is
-        (one,) = called.keyed
-        return one if stay(one) is not None else None
+        (person,) = called.keyed
+        return person if stay(person) is not None else None
     people, rivals = called.people, called.rivals
-    everybody = [one for one in (*people, *rivals) if stay(one) is not None]
-    there = [one for one in everybody if present(one)]
+    everybody = [person for person in (*people, *rivals) if stay(person) is not None]
+    there = [person for person in everybody if present(person)]
     if not there and everybody:
         there = [max(everybody, key=stay)]
     if len(there) > 1 or (there and there[0] in rivals):
-        others = [one for one in people if one not in there]
-        raise ambiguous(reference, [name(one) for one in [*there, *others]])
+        others = [person for person in people if person not in there]
+        raise ambiguous(reference, [name(person) for person in [*there, *others]])
     return there[0] if there else None
 
 

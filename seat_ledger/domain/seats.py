@@ -108,15 +108,15 @@ class TouchedSeats:
 
     def seat(self, ref: SeatRef, at: datetime) -> None:
         """A seat's life or holdings changed at an instant."""
-        known = self.seats.get(ref)
-        if known is None or at < known:
+        since = self.seats.get(ref)
+        if since is None or at < since:
             self.seats[ref] = at
         self.pool(ref.seat_type, at)
 
     def user(self, user: str, hub: str, at: datetime) -> None:
         """A user's holdings in a hub changed at an instant."""
-        known = self.users.get((user, hub))
-        if known is None or at < known:
+        since = self.users.get((user, hub))
+        if since is None or at < since:
             self.users[user, hub] = at
 
     def pool(self, seat_type: str, at: datetime) -> None:

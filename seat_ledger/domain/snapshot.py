@@ -91,9 +91,9 @@ class AccountSnapshot(NamedTuple):
         account.set_zones(ZoneHistory(opened.time_zone, tuple(changes)))
         account.renewals = [_mark(mark) for mark in state["renewals"]]
         account.billing.policies = [
-            (_mark(kept), BillingPolicy(*said)) for kept, said in state["policies"]
+            (_mark(item), BillingPolicy(*policy)) for item, policy in state["policies"]
         ]
-        account.billing.invoices = [_invoiced(kept) for kept in state["invoices"]]
+        account.billing.invoices = [_invoiced(item) for item in state["invoices"]]
         for seat_type, pool in state["pools"].items():
             _restore_pool(account, SeatType(seat_type), pool, state["users"])
         for hubs in account.held.values():
@@ -103,21 +103,21 @@ class AccountSnapshot(NamedTuple):
         account.reversed = {
             event.originator_version: event
             for event in (
-                _read_event(self.originator_id, kept) for kept in state["reversed"]
+                _read_event(self.originator_id, item) for item in state["reversed"]
             )
         }
         account.version = self.originator_version
 
 
 def _event(event: LedgerEvent) -> list[Any]:
-    said = event.model_dump(mode="json", exclude_none=True)
-    return [event.TOPIC, event.originator_version, said]
+    fields = event.model_dump(mode="json", exclude_none=True)
+    return [event.TOPIC, event.originator_version, fields]
 
 
-def _read_event(stream: UUID, kept: list[Any]) -> LedgerEvent:
-    topic, version, said = kept
+def _read_event(stream: UUID, item: list[Any]) -> LedgerEvent:
+    topic, version, fields = item
     return EVENT_CLASSES[topic].model_validate(
-        {**said, "originator_id": stream, "originator_version": version}, strict=False
+        {**fields, "originator_id": stream, "originator_version": version}, strict=False
     )
 
 
@@ -125,14 +125,14 @@ def _pool(pool: SeatPool, users: dict[str, int]) -> Document:
     held = [
         [
             seat.ref.number,
-            users.setdefault(one.user, len(users)),
-            one.starts,
-            one.ends if one.closed else None,
-            one.opened,
-            one.closed,
+            users.setdefault(holding.user, len(users)),
+            holding.starts,
+            holding.ends if holding.closed else None,
+            holding.opened,
+            holding.closed,
         ]
         for seat in pool.seats
-        for one in seat.track.intervals
+        for holding in seat.track.intervals
     ]
     return {
         "seats": [[seat.purchased, seat.retired] for seat in pool.seats],
@@ -145,36 +145,36 @@ def _pool(pool: SeatPool, users: dict[str, int]) -> Document:
 
 
 def _restore_pool(
-    account: Account, seat_type: SeatType, kept: Document, users: list[str]
+    account: Account, seat_type: SeatType, document: Document, users: list[str]
 ) -> None:
     pool, hub = account.pool(seat_type), hub_of(seat_type)
-    for number, (purchased, retired) in enumerate(kept["seats"], start=1):
+    for number, (purchased, retired) in enumerate(document["seats"], start=1):
         seat = Seat(SeatRef(seat_type, number))
         bought = _mark(purchased) if purchased else None
         seat.live(bought, tuple(map(_mark, retired)))
         pool.seats.append(seat)
-    for number, user_index, starts, ends, opened, closed in kept["held"]:
+    for number, user_index, starts, ends, opened, closed in document["held"]:
         track, user = pool.seats[number - 1].track, users[user_index]
         until = FOREVER if ends is None else _instant(ends)
-        one = Interval(_instant(starts), until, opened, closed, user, track.subject)
-        track.intervals.append(one)
+        holding = Interval(_instant(starts), until, opened, closed, user, track.subject)
+        track.intervals.append(holding)
         track.open_ends += not closed
-        account.held.setdefault(user, {}).setdefault(hub, []).append(one)
+        account.held.setdefault(user, {}).setdefault(hub, []).append(holding)
     pool.free = [seat.ref.number for seat in pool.seats if seat.is_free_at_last]
-    for mark, quantity, renewal, cancelled in kept["requests"]:
+    for mark, quantity, renewal, cancelled in document["requests"]:
         request = Request(_mark(mark), quantity, renewal)
         request.cancelled = _mark(cancelled) if cancelled else None
         pool.requests.append(request)
-    last = kept["last_change"]
+    last = document["last_change"]
     pool.last_change = _instant(last) if last else None
 
 
-def _mark(kept: list[Any]) -> Mark:
-    return Mark(_instant(kept[0]), kept[1])
+def _mark(item: list[Any]) -> Mark:
+    return Mark(_instant(item[0]), item[1])
 
 
-def _invoiced(kept: list[Any]) -> Invoiced:
-    version, invoice, period, starts, ends, currency = kept
+def _invoiced(item: list[Any]) -> Invoiced:
+    version, invoice, period, starts, ends, currency = item
     first = date.fromisoformat(period)
     return Invoiced(version, invoice, first, _instant(starts), _instant(ends), currency)
 

@@ -116,8 +116,8 @@ class User(Aggregate):
         user = cls(id_)
         user.person_key = new_key()
         sealed = seal(person, user.person_key, user_id=id_, account=account)
-        said = {**person._asdict(), **sealed._asdict(), **facts}
-        user.trigger(UserAdded, act, account=account, **said)
+        fields = {**person._asdict(), **sealed._asdict(), **facts}
+        user.trigger(UserAdded, act, account=account, **fields)
         return user
 
     def set_permissions(
@@ -191,8 +191,8 @@ class User(Aggregate):
         return {"account": self.account}
 
     def _touch(self, hub: str | None, at: datetime) -> None:
-        known = self.touched.get(hub)
-        if known is None or at < known:
+        since = self.touched.get(hub)
+        if since is None or at < since:
             self.touched[hub] = at
 
     def _member_changed(self, at: datetime) -> None:
@@ -211,8 +211,8 @@ class User(Aggregate):
         if self.known_as is None:
             self.person = Person(event.user_key, event.email, event.name)
         self.added = mark(event)
-        said = Permissions(self.added, event.super_admin, event.account_access)
-        insort(self.permissions, said)
+        permissions = Permissions(self.added, event.super_admin, event.account_access)
+        insort(self.permissions, permissions)
         self._member_changed(self.added.at)
 
     def _not_added(self, event: UserAdded) -> None:
@@ -229,9 +229,9 @@ class User(Aggregate):
         self._member_changed(utc(event.effective_at))
 
     def _permitted(self, event: PermissionsChanged) -> None:
-        said = Permissions(mark(event), event.super_admin, event.account_access)
-        insort(self.permissions, said)
-        self._touch(None, said.mark.at)
+        permissions = Permissions(mark(event), event.super_admin, event.account_access)
+        insort(self.permissions, permissions)
+        self._touch(None, permissions.mark.at)
 
     def _forget_permissions(self, event: LedgerEvent) -> None:
         version = event.originator_version

@@ -145,13 +145,13 @@ def parse_seat(text: str) -> SeatRef:
 
     Raises InvalidInput for another form and NotFound for an unknown type.
     """
-    found = _SEAT.fullmatch(text)
-    if found is None:
+    match = _SEAT.fullmatch(text)
+    if match is None:
         raise InvalidInput(
             f"{shown(text)} does not name a seat.",
             try_="write the seat type, '#' and a number, as in sales/professional#7",
         )
-    return SeatRef(parse_seat_type(found[1]), int(found[2]))
+    return SeatRef(parse_seat_type(match[1]), int(match[2]))
 
 
 def check_key(text: str, what: str = "key") -> str:

@@ -42,7 +42,7 @@ T = TypeVar("T")
 Key = tuple[str, str]
 """A command in the file: the account's key, and the command's own."""
 
-Kept = tuple[bytes, tuple[int, ...]]
+StoredCommand = tuple[bytes, tuple[int, ...]]
 """A command in the store: its digest, and what it recorded."""
 
 RenewBefore = Callable[[Command, RenewFirst, Caller], Any]
@@ -74,7 +74,7 @@ _NOT_EXPECTED = {"expected_refusal", "account_set_aside"}
 class _Answers(NamedTuple):
     """What the store said of the lines: which are recorded, and where accounts are."""
 
-    recorded: dict[Key, Kept]
+    recorded: dict[Key, StoredCommand]
     heads: dict[str, Head]
     secret: bytes
     clock: CarriedClock
@@ -103,9 +103,9 @@ class Chunk:
         self.desk = of.desk
         self.outcomes: dict[int, LineOutcome] = {}
         self.has_stopped = False
-        self.kept: dict[Key, Kept] = {}
+        self.written: dict[Key, StoredCommand] = {}
         self.moved: dict[str, Head] = {}
-        self._told = 0
+        self._reported = 0
         self._pending: dict[Key, _Pending] = {}
         self._events = 0
         self._sent: dict[Key, int] = {}
@@ -128,16 +128,16 @@ class Chunk:
             keys.append(((account, line.key), line.key))
             if line.key_of_bytes is not None:
                 of_bytes.append(((account, line.key), line.key_of_bytes))
-            known = self.desk.workspaces.get(account)
-            if known is None or not known.whole:
+            workspace = self.desk.workspaces.get(account)
+            if workspace is None or not workspace.whole:
                 for name in line.command.names():
-                    if known is None or not known.knows(name):
+                    if workspace is None or not workspace.knows(name):
                         names[id_, name] = None
         self._answers = self.of.clerk.do(
-            lambda: self._asked(keys, of_bytes, accounts, list(names))
+            lambda: self._look_up_all(keys, of_bytes, accounts, list(names))
         )
 
-    def _asked(
+    def _look_up_all(
         self,
         keys: list[tuple[Key, str]],
         of_bytes: list[tuple[Key, str]],
@@ -147,18 +147,18 @@ class Chunk:
         ledger = self.desk.ledger
         if of_bytes and ledger.has_keys_of_bytes():
             keys = keys + of_bytes
-        found = ledger.recorded_commands(
+        stored = ledger.recorded_commands(
             [accounts[account] for (account, _), _ in keys],
             [stored for _, stored in keys],
         )
         heads, now, secret = ledger.heads_of(list(accounts.values()))
-        known = [one for one in names if one[0] in heads]
+        of_stored_accounts = [name for name in names if name[0] in heads]
         return _Answers(
-            {keys[place - 1][0]: kept for place, kept in found.items()},
+            {keys[place - 1][0]: command for place, command in stored.items()},
             {account: heads[id_] for account, id_ in accounts.items() if id_ in heads},
             secret,
             CarriedClock(now),
-            ledger.many_user_ids(known) if known else {},
+            ledger.many_user_ids(of_stored_accounts) if of_stored_accounts else {},
         )
 
     # -- deciding -------------------------------------------------------------------
@@ -174,7 +174,7 @@ class Chunk:
         self._secret, self._clock = answers.secret, answers.clock
         self.desk.looked_up = answers.names
         if before is not None:
-            self._recorded |= before.kept
+            self._recorded |= before.written
             self._heads |= before.moved
         for line in self.lines:
             if line.number in self.outcomes:
@@ -268,7 +268,7 @@ class Chunk:
         """See that all that was decided so far is recorded."""
         if self._before is not None:
             self._before.settle()
-            self._recorded |= self._before.kept
+            self._recorded |= self._before.written
         self.send()
         self.settle()
 
@@ -281,11 +281,13 @@ class Chunk:
         if not self._pending:
             return
         sending, self._pending, self._events = self._pending, {}, 0
-        self._sent.update((key, one.line.number) for key, one in sending.items())
+        self._sent.update(
+            (key, pending.line.number) for key, pending in sending.items()
+        )
         workspaces = {}
-        for (account, _), one in sending.items():
-            workspaces[account] = one.workspace
-            for aggregate in one.decision.changed:
+        for (account, _), pending in sending.items():
+            workspaces[account] = pending.workspace
+            for aggregate in pending.decision.changed:
                 aggregate.collect_events()
         snapshots = []
         for account, workspace in workspaces.items():
@@ -294,7 +296,7 @@ class Chunk:
             snapshot = self.desk.snapshot_due(workspace.account)
             if snapshot is not None:
                 snapshots.append((snapshot, workspace.head))
-        decided = [one.decided for one in sending.values()]
+        decided = [pending.decided for pending in sending.values()]
 
         def append() -> Sequence[tuple[int, ...]]:
             positions = append_many(self.desk.ledger, decided)
@@ -311,29 +313,31 @@ class Chunk:
         sending, appending = self._under_way
         positions = appending.result()
         self._under_way = None
-        for (key, one), own in zip(sending.items(), positions, strict=True):
-            number = one.line.number
-            self.outcomes[number] = LineOutcome(number, one.line.op, "recorded", own)
-            self.kept[key] = (one.decided.append.digest, own)
-        self._recorded |= self.kept
+        for (key, pending), own in zip(sending.items(), positions, strict=True):
+            number = pending.line.number
+            self.outcomes[number] = LineOutcome(
+                number, pending.line.op, "recorded", own
+            )
+            self.written[key] = (pending.decided.append.digest, own)
+        self._recorded |= self.written
 
     @property
-    def is_told(self) -> bool:
+    def is_reported(self) -> bool:
         """Whether the outcome of every line is told."""
-        return self._told == len(self.lines)
+        return self._reported == len(self.lines)
 
     @property
-    def first_untold(self) -> int | None:
+    def first_unreported(self) -> int | None:
         """The number of the first line whose outcome is not told."""
-        return None if self.is_told else self.lines[self._told].number
+        return None if self.is_reported else self.lines[self._reported].number
 
-    def told(self) -> Iterator[LineOutcome]:
+    def report(self) -> Iterator[LineOutcome]:
         """The outcomes not told yet, up to the first line that has none."""
-        for line in self.lines[self._told :]:
+        for line in self.lines[self._reported :]:
             outcome = self.outcomes.get(line.number)
             if outcome is None:
                 return
-            self._told += 1
+            self._reported += 1
             yield outcome
 
     # -- when something fails ---------------------------------------------------------
@@ -352,12 +356,14 @@ class Chunk:
         self.desk.forget()
         self.touched, self.moved, self._pending, self._events = {}, {}, {}, 0
         self._under_way, self._before, self.has_stopped = None, None, False
-        stored = [n for n, one in self.outcomes.items() if one.outcome != "refused"]
+        stored = [
+            n for n, outcome in self.outcomes.items() if outcome.outcome != "refused"
+        ]
         last = max(stored, default=0)
         self.outcomes = {
-            number: one
-            for number, one in self.outcomes.items()
-            if number <= last or one.outcome != "refused"
+            number: outcome
+            for number, outcome in self.outcomes.items()
+            if number <= last or outcome.outcome != "refused"
         }
 
     def alone(self) -> None:

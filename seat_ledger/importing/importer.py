@@ -98,7 +98,7 @@ class _Importing:
                 return
             if self._before is not None:
                 self._before.release(self._chunk)
-                yield from self._before.told()
+                yield from self._before.report()
             self._before, self._chunk = self._chunk, None
             if self._before.is_last_for_now or self._before.has_stopped:
                 yield from self._ended(self._before)
@@ -136,12 +136,12 @@ class _Importing:
 
         It may stop elsewhere then: what was refused may be accepted, and the reverse.
         """
-        waiting = [one for one in (self._before, self._chunk) if one is not None]
+        waiting = [chunk for chunk in (self._before, self._chunk) if chunk is not None]
         for chunk in waiting:
             chunk.drop()
         for chunk in waiting:
             chunk.alone()
-            yield from chunk.told()
+            yield from chunk.report()
             if chunk.has_stopped:
                 self._has_stopped = True
                 return
@@ -157,7 +157,7 @@ class _Importing:
         except (Conflict, Unavailable) as error:
             self._is_unknown = isinstance(error, OutcomeUnknown)
             yield from self._again()
-        yield from chunk.told()
+        yield from chunk.report()
         chunk.release(None)
         self._has_stopped, self._before = chunk.has_stopped, None
 
@@ -167,14 +167,14 @@ class _Importing:
             if chunk is not None:
                 with suppress(Exception):
                     chunk.settle()
-                yield from chunk.told()
-                if not chunk.is_told:
+                yield from chunk.report()
+                if not chunk.is_reported:
                     return
 
     def _failure(self, error: LedgerError) -> LedgerError:
         """The failure, with the first line that is not known to be recorded."""
         chunks = (self._before, self._chunk, self._coming)
-        lines = (one.first_untold for one in chunks if one is not None)
+        lines = (chunk.first_unreported for chunk in chunks if chunk is not None)
         line = next((number for number in lines if number is not None), None)
         if line is None:
             return error

@@ -112,9 +112,9 @@ def _read_line(
 ) -> tuple[Command | None, LedgerError | None, str | None]:
     op = None
     try:
-        given = parse_line(text)
-        op = given.get("op") if isinstance(given.get("op"), str) else None
-        command = read_command(given)
+        fields = parse_line(text)
+        op = fields.get("op") if isinstance(fields.get("op"), str) else None
+        command = read_command(fields)
         if command.erases:
             raise InvalidInput(
                 "erase_user cannot stand in a file: it cannot be undone, and the file "
@@ -131,7 +131,7 @@ def _read_line(
 def batches_of(lines: Iterable[ImportLine | None], most: int) -> Iterator[LineBatch]:
     """The lines in batches of so many; of fewer that are long, or come slowly."""
     batch: list[ImportLine] = []
-    operations, size, began, is_told = 0, 0, 0.0, True
+    operations, size, began, is_reported = 0, 0, 0.0, True
     for line in lines:
         if line is not None:
             began = began if batch else time.monotonic()
@@ -142,8 +142,8 @@ def batches_of(lines: Iterable[ImportLine | None], most: int) -> Iterator[LineBa
         is_full = (
             len(batch) >= most or operations >= MAX_OPERATIONS or size >= MAX_BYTES
         )
-        if is_full or (is_slow and (batch or not is_told)):
+        if is_full or (is_slow and (batch or not is_reported)):
             yield LineBatch(batch, is_slow)
-            batch, operations, size, is_told = [], 0, 0, is_slow
+            batch, operations, size, is_reported = [], 0, 0, is_slow
     if batch:
         yield LineBatch(batch, is_last_for_now=False)

@@ -215,10 +215,12 @@ def rebuild_tiles(
                 try_="name the key that sealed it, and a --witness that keeps its "
                 "checkpoints",
             )
-        last = max(signed, key=lambda one: one.size)
+        last = max(signed, key=lambda checkpoint: checkpoint.size)
         by_size = {
-            one.size: StoredCheckpoint(one.size, one.position or 0, note)
-            for one, note in signed.items()
+            checkpoint.size: StoredCheckpoint(
+                checkpoint.size, checkpoint.position or 0, note
+            )
+            for checkpoint, note in signed.items()
         }
         tiles.replace_all(connection, [by_size[size] for size in sorted(by_size)])
         _fill(conninfo, connection, sorted(signed), processes)
@@ -245,9 +247,9 @@ def _fill(
     processes: int | None,
 ) -> None:
     """Write the tiles of the events up to the last checkpoint; hold every root."""
-    last = max(signed, key=lambda one: one.size)
+    last = max(signed, key=lambda checkpoint: checkpoint.size)
     tree, roots = merkle.Frontier(), dict[int, bytes]()
-    sizes = sorted({one.size for one in signed})
+    sizes = sorted({checkpoint.size for checkpoint in signed})
     writer = tiles.TileWriter(connection, 0)
     with crew(conninfo, last.size, processes) as workers:
         selected = spans(connection, FIRST, last.position or 0, 0)
@@ -255,11 +257,12 @@ def _fill(
             writer.append(hashed)
             advance(tree, hashed, sizes, roots)
     writer.close()
-    for one in signed:
-        if roots.get(one.size) != one.root or tree.size != last.size:
+    for checkpoint in signed:
+        if roots.get(checkpoint.size) != checkpoint.root or tree.size != last.size:
             raise IntegrityFailure(
-                f"The events do not lead to the signed checkpoint of {one.size:,} "
-                f"events, up to position {one.position}: events were altered, or are "
-                "missing. The kept hashes stay as they are.",
+                "The events do not lead to the signed checkpoint of "
+                f"{checkpoint.size:,} events, up to position {checkpoint.position}: "
+                "events were altered, or are missing. The kept hashes stay as they "
+                "are.",
                 try_="seat-ledger integrity verify",
             )

@@ -35,7 +35,7 @@ class Finding(NamedTuple):
 
     kind: str
     position: int | None
-    told: str
+    message: str
     events: int = 1
 
 
@@ -129,14 +129,16 @@ class Differences:
 
     def take(self, differences: Iterable[Difference]) -> None:
         """Take up what differs, in the order of positions."""
-        for one in differences:
+        for difference in differences:
             if len(self.searched) < SEARCHED:
-                self.searched.append(one)
+                self.searched.append(difference)
             last = self.runs[-1] if self.runs else None
-            if one.leaf is None and last is not None and last.first.leaf is None:
-                self.runs[-1] = last._replace(last=one.position, events=last.events + 1)
+            if difference.leaf is None and last is not None and last.first.leaf is None:
+                self.runs[-1] = last._replace(
+                    last=difference.position, events=last.events + 1
+                )
             elif len(self.runs) < MOST:
-                self.runs.append(_Run(one, one.position, 1))
+                self.runs.append(_Run(difference, difference.position, 1))
             else:
                 self.more += 1
 
@@ -146,42 +148,42 @@ class Differences:
             if run.first.leaf is None:
                 yield _missing(run, head)
             else:
-                yield _told(run.first, self.searched)
+                yield _not_as_sealed(run.first, self.searched)
 
 
 def _missing(run: _Run, head: int) -> Finding:
     first, last, events = run.first.position, run.last, run.events
     if first > head:
-        told = f"The end is cut off: the event at position {first} is missing."
+        message = f"The end is cut off: the event at position {first} is missing."
         if events > 1:
-            told = (
+            message = (
                 f"The end is cut off: {events:,} events are missing, from position "
                 f"{first} to {last}."
             )
-        return Finding("truncated", first, told, events)
-    told = f"The event at position {first} is missing."
+        return Finding("truncated", first, message, events)
+    message = f"The event at position {first} is missing."
     if events > 1:
-        told = f"{events:,} events are missing between positions {first} and {last}."
-    return Finding("missing", first, told, events)
+        message = f"{events:,} events are missing between positions {first} and {last}."
+    return Finding("missing", first, message, events)
 
 
-def _told(one: Difference, others: list[Difference]) -> Finding:
+def _not_as_sealed(difference: Difference, others: list[Difference]) -> Finding:
     """An event that is altered, inserted, or was sealed at another position."""
-    assert one.leaf is not None
-    place, name = one.position, _named(one.leaf)
+    assert difference.leaf is not None
+    place, name = difference.position, _named(difference.leaf)
     for other in others:
-        moved = at_position(one.leaf, other.position)
+        moved = at_position(difference.leaf, other.position)
         if other.position != place and merkle.leaf_hash(moved) == other.sealed:
-            told = (
+            message = (
                 f"The event at position {place} was sealed at position "
                 f"{other.position}: {name}."
             )
-            return Finding("reordered", place, told)
-    if one.sealed is None:
-        told = f"The event at position {place} was inserted: {name}."
-        return Finding("inserted", place, told)
-    told = f"The event at position {place} is not the one that was sealed: {name}."
-    return Finding("altered", place, told)
+            return Finding("reordered", place, message)
+    if difference.sealed is None:
+        message = f"The event at position {place} was inserted: {name}."
+        return Finding("inserted", place, message)
+    message = f"The event at position {place} is not the one that was sealed: {name}."
+    return Finding("altered", place, message)
 
 
 def _named(leaf: bytes) -> str:

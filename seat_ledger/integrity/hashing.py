@@ -67,7 +67,7 @@ class LeafSpan(NamedTuple):
     """
 
     after: int
-    upto: int
+    until: int
     skip: int = 0
 
 
@@ -108,9 +108,9 @@ def open_for_reading(conninfo: str) -> Connection:
     return connection
 
 
-def rows(connection: Connection, after: int, upto: int) -> Iterator[bytes]:
+def rows(connection: Connection, after: int, until: int) -> Iterator[bytes]:
     """The leaves of the events in ``(after, upto]``, in order."""
-    with connection.cursor().copy(_ROWS, [after, upto]) as copy:
+    with connection.cursor().copy(_ROWS, [after, until]) as copy:
         for data in copy:
             row = bytes(data)
             if row.startswith(_SIGNATURE):
@@ -124,7 +124,7 @@ def hash_span(connection: Connection, span: LeafSpan) -> Hashed:
     hashes: list[bytes] = []
     row: Any
     keep, first, last = hashes.append, b"", b""
-    with connection.cursor().copy(_ROWS, [span.after, span.upto]) as copy:
+    with connection.cursor().copy(_ROWS, [span.after, span.until]) as copy:
         for data in copy:
             row = data if data[:2] == b"\x00\x06" else bytes(data)[_HEADER:]
             if len(row) > len(_TRAILER):
@@ -134,15 +134,17 @@ def hash_span(connection: Connection, span: LeafSpan) -> Hashed:
     positions: tuple[int, ...] = ()
     if first:
         begin, end = position_of(bytes(first)), position_of(bytes(last))
-        if end != span.upto or end - begin + 1 != len(hashes):
-            positions = tuple(map(position_of, rows(connection, span.after, span.upto)))
+        if end != span.until or end - begin + 1 != len(hashes):
+            positions = tuple(
+                map(position_of, rows(connection, span.after, span.until))
+            )
     full = (len(hashes) - span.skip) // TILE * TILE
     part = b"".join(hashes[span.skip : span.skip + full]) if full > 0 else b""
     return Hashed(span, b"".join(hashes), merkle.fold(part, 8), positions)
 
 
 def spans(
-    connection: Connection, after: int, upto: int, size: int
+    connection: Connection, after: int, until: int, size: int
 ) -> Iterator[tuple[LeafSpan, int]]:
     """Cut the events of ``(after, upto]`` into spans, each with its number of events.
 
@@ -150,7 +152,7 @@ def spans(
     """
     while True:
         limit = CHUNK - size % CHUNK
-        row = connection.execute(_BOUND, [after, upto, limit]).fetchone()
+        row = connection.execute(_BOUND, [after, until, limit]).fetchone()
         assert row is not None
         bound, count = row
         if not count:
@@ -181,14 +183,14 @@ class HashingPool:
     ) -> None:
         self.connection, self.pool, self.width = connection, pool, width
 
-    def hash(self, wanted: Iterable[LeafSpan]) -> Iterator[Hashed]:
+    def hash(self, selected: Iterable[LeafSpan]) -> Iterator[Hashed]:
         """Hash spans; what is done and not yet taken stays little."""
         if self.pool is None:
-            for span in wanted:
+            for span in selected:
                 yield hash_span(self.connection, span)
             return
         waiting: deque[Future[Hashed]] = deque()
-        for span in wanted:
+        for span in selected:
             waiting.append(self.pool.submit(_hash_in_process, span))
             if len(waiting) > self.width + 1:
                 yield waiting.popleft().result()

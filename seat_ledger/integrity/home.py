@@ -154,7 +154,9 @@ def _former_folders(database: str | None, sealed_by: str | None) -> Iterator[Pat
 
 def _children(name: str) -> list[Path]:
     try:
-        return sorted(one for one in (default_home() / name).iterdir() if one.is_dir())
+        return sorted(
+            folder for folder in (default_home() / name).iterdir() if folder.is_dir()
+        )
     except OSError:
         return []
 

@@ -82,8 +82,8 @@ def decode(leaf: bytes) -> Event:
 
 def position_of(leaf: bytes) -> int:
     """The position in a leaf."""
-    found: int = _POSITION.unpack_from(leaf, 6)[0]
-    return found
+    position: int = _POSITION.unpack_from(leaf, 6)[0]
+    return position
 
 
 def at_position(leaf: bytes, position: int) -> bytes:

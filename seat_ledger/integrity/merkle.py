@@ -80,12 +80,12 @@ def _split(size: int) -> int:
 
 def full_subtrees(low: int, high: int) -> list[tuple[int, int]]:
     """The full subtrees of a node over ``[low, high)``: level and index, from left."""
-    found = []
+    subtrees = []
     while low < high:
         level = (high - low).bit_length() - 1
-        found.append((level, low >> level))
+        subtrees.append((level, low >> level))
         low += 1 << level
-    return found
+    return subtrees
 
 
 def inclusion_path(index: int, size: int) -> list[Range]:
@@ -162,15 +162,15 @@ def is_consistent(
     at, last = first - 1, second - 1
     while at & 1:
         at, last = at >> 1, last >> 1
-    one = two = nodes[0]
+    earlier = later = nodes[0]
     for node in nodes[1:]:
         if last == 0:
             return False
         if at & 1 or at == last:
-            one, two = node_hash(node, one), node_hash(node, two)
+            earlier, later = node_hash(node, earlier), node_hash(node, later)
             while not at & 1 and at:
                 at, last = at >> 1, last >> 1
         else:
-            two = node_hash(two, node)
+            later = node_hash(later, node)
         at, last = at >> 1, last >> 1
-    return last == 0 and one == first_root and two == second_root
+    return last == 0 and earlier == first_root and later == second_root

@@ -110,10 +110,10 @@ class Verifier(NamedTuple):
         data = unbase64(key)
         if data[:1] != _ED25519 or len(data) != 33:
             raise BadNote("the public key is none of Ed25519")
-        found = cls(check_name(name), data[1:])
-        if found.key_id.hex() != key_id:
+        verifier = cls(check_name(name), data[1:])
+        if verifier.key_id.hex() != key_id:
             raise BadNote("the public key was altered: its id does not match")
-        return found
+        return verifier
 
     @property
     def key_id(self) -> bytes:
@@ -165,10 +165,10 @@ class Signer(NamedTuple):
         data = unbase64(parts[4])
         if data[:1] != _ED25519 or len(data) != 33:
             raise BadNote("the private key is none of Ed25519")
-        found = cls(check_name(parts[2]), data[1:])
-        if found.verifier.key_id.hex() != parts[3]:
+        key = cls(check_name(parts[2]), data[1:])
+        if key.verifier.key_id.hex() != parts[3]:
             raise BadNote("the private key was altered: its id does not match")
-        return found
+        return key
 
     def __repr__(self) -> str:
         return f"Signer({self.name!r})"

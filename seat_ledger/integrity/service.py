@@ -83,7 +83,7 @@ class SealedHere(NamedTuple):
 def named_witnesses() -> list[Path]:
     """The places that ``SEAT_LEDGER_WITNESS`` names."""
     named = os.environ.get("SEAT_LEDGER_WITNESS", "").split(os.pathsep)
-    return [Path(one) for one in named if one]
+    return [Path(place) for place in named if place]
 
 
 def seal_here(
@@ -114,7 +114,7 @@ def seal_here(
     if options.rebuild_tiles:
         rebuild_tiles(conninfo, signer.verifier, places, **where)
     sealed = seal(conninfo, signer, places, **where)
-    new = [one.place for one in contents if one.is_empty] + emptied
+    new = [content.place for content in contents if content.is_empty] + emptied
     return SealedHere(sealed, [*places, here.checkpoints], new, signer, new_key)
 
 
@@ -204,7 +204,7 @@ def rebuild_tiles(
     where the events do not lead to a signed root; nothing is changed then.
     """
     contents = _prepared(places, at_home)
-    notes = [kept.note for content in contents for kept in content.notes]
+    notes = [stored.note for content in contents for stored in content.notes]
     checkpointing.rebuild_tiles(conninfo, verifier, notes, processes=processes)
 
 
@@ -248,12 +248,12 @@ def _check_continues(
         return
     ledger, latest = schema.ledger_id(connection), content.latest.checkpoint.size
     try:
-        kept, *others = [
-            open_checkpoint(one.note, verifier, ledger)
-            for one in content.notes
-            if one.checkpoint.size == latest
+        checkpoint, *others = [
+            open_checkpoint(stored.note, verifier, ledger)
+            for stored in content.notes
+            if stored.checkpoint.size == latest
         ]
-        if any(other.root != kept.root for other in others):
+        if any(other.root != checkpoint.root for other in others):
             raise IntegrityFailure(
                 f"{content.place} keeps two checkpoints of {latest:,} events that "
                 "differ. Nothing was sealed.",
@@ -266,21 +266,28 @@ def _check_continues(
             try_="name another --witness for this ledger, or the key that sealed it",
         ) from error
     size = last.size if last else 0
-    if kept.size <= size and _root(connection, last, kept.size) == kept.root:
+    if (
+        checkpoint.size <= size
+        and _root(connection, last, checkpoint.size) == checkpoint.root
+    ):
         return
     count, head = tiles.reached(connection)
-    if kept.size > size and count >= kept.size and head >= (kept.position or 0):
+    if (
+        checkpoint.size > size
+        and count >= checkpoint.size
+        and head >= (checkpoint.position or 0)
+    ):
         raise IntegrityFailure(
-            f"{content.place} keeps a checkpoint of {kept.size:,} events, up to "
-            f"position {kept.position}, that the database has lost: its own seals end "
-            f"at {size:,} events. Nothing was sealed.",
+            f"{content.place} keeps a checkpoint of {checkpoint.size:,} events, up to "
+            f"position {checkpoint.position}, that the database has lost: its own "
+            f"seals end at {size:,} events. Nothing was sealed.",
             try_="seat-ledger integrity verify; if the events are as signed: "
             f"{REBUILD}",
         )
     raise IntegrityFailure(
-        f"{content.place} keeps a checkpoint of {kept.size:,} events, up to position "
-        f"{kept.position}, that this ledger does not continue: it was altered, or is "
-        "an older copy. Nothing was sealed.",
+        f"{content.place} keeps a checkpoint of {checkpoint.size:,} events, up to "
+        f"position {checkpoint.position}, that this ledger does not continue: it was "
+        "altered, or is an older copy. Nothing was sealed.",
         try_="seat-ledger integrity verify",
     )
 
@@ -362,10 +369,10 @@ def verify(
     contents = [witnesses.read(place) for place in places]
     if at_home is not None and at_home.exists() and at_home not in places:
         contents.append(witnesses.read(at_home))
-    kept = [
-        Witness(one.file, one.note) for content in contents for one in content.notes
+    stored = [
+        Witness(note.file, note.note) for content in contents for note in content.notes
     ]
-    result = verification.verify(conninfo, verifier, kept, processes=processes)
+    result = verification.verify(conninfo, verifier, stored, processes=processes)
     result.findings += [
         Finding(
             "witness",
@@ -377,12 +384,12 @@ def verify(
         for fault in content.faults
     ]
     away = {
-        one.file
+        note.file
         for content in contents
         if is_elsewhere(content.place)
-        for one in content.notes
+        for note in content.notes
     }
-    trusted = [one.checkpoint.size for one in result.held if one.place in away]
+    trusted = [held.checkpoint.size for held in result.held if held.place in away]
     result.elsewhere, result.witnessed = len(trusted), max(trusted, default=0)
     return _unless_unsealed(result)
 
@@ -413,7 +420,7 @@ def is_elsewhere(place: Path, key: Path | None = None) -> bool:
 class Status(NamedTuple):
     """How the seals are at a glance, and what is lacking, in words."""
 
-    told: str
+    message: str
     lacking: str | None = None
 
 
@@ -458,15 +465,21 @@ def _lacks_events(
     count: int,
     head: int,
 ) -> Status | None:
-    for place, kept in latest:
-        if kept.position is not None and (kept.position > head or kept.size > count):
-            at = f"{kept.sealed_at:%Y-%m-%d %H:%M} UTC" if kept.sealed_at else "once"
+    for place, checkpoint in latest:
+        if checkpoint.position is not None and (
+            checkpoint.position > head or checkpoint.size > count
+        ):
+            at = (
+                f"{checkpoint.sealed_at:%Y-%m-%d %H:%M} UTC"
+                if checkpoint.sealed_at
+                else "once"
+            )
             return Status(
                 "",
                 f"The store ends at position {head} with {count:,} events; the "
-                f"checkpoint kept in {place}, sealed {at}, has {kept.size:,} events, "
-                f"up to position {kept.position}: this is an older copy, or its end "
-                "was cut off.",
+                f"checkpoint kept in {place}, sealed {at}, has {checkpoint.size:,} "
+                f"events, up to position {checkpoint.position}: this is an older copy, "
+                "or its end was cut off.",
             )
     if own is not None and own.position is not None and own.position > head:
         return Status(
@@ -474,13 +487,13 @@ def _lacks_events(
             f"The store ends at position {head}, but is sealed up to {own.position}: "
             "its end was cut off.",
         )
-    for place, kept in latest:
-        if own is None or kept.size > own.size:
+    for place, checkpoint in latest:
+        if own is None or checkpoint.size > own.size:
             size = own.size if own else 0
             return Status(
                 "",
                 f"The database's own seals end at {size:,} events; the checkpoint kept "
-                f"in {place} has {kept.size:,}: seals were lost.",
+                f"in {place} has {checkpoint.size:,}: seals were lost.",
             )
     return None
 
@@ -493,13 +506,13 @@ def _lacks_evidence(
         faults = content.faults if named and own is not None else content.damage
         if faults:
             return Status("", f"The witness {content.place}: {faults[0]}.")
-        kept = content.latest
-        if named and own and kept and kept.checkpoint.size < own.size:
+        stored = content.latest
+        if named and own and stored and stored.checkpoint.size < own.size:
             return Status(
                 "",
-                f"The witness {content.place} ends at {kept.checkpoint.size:,} events; "
-                f"{own.size:,} are sealed. An older copy would pass there: seal again "
-                "to bring it up to date.",
+                f"The witness {content.place} ends at {stored.checkpoint.size:,} "
+                f"events; {own.size:,} are sealed. An older copy would pass there: "
+                "seal again to bring it up to date.",
             )
     if own is not None and not here.keys.exist:
         return Status("", here.missing_key().message)
@@ -519,20 +532,20 @@ def _is_sealed(
     )
 
 
-def kept_elsewhere(conninfo: str, database: str | None) -> Status:
+def witnesses_elsewhere(conninfo: str, database: str | None) -> Status:
     """Whether checkpoints are kept where the data and the key are not."""
     here = open_home(conninfo, database)
     if here.sealed_by is None:
         return Status("nothing is sealed yet")
     named = named_witnesses()
-    away = [one for one in named if is_elsewhere(one, here.keys.private)]
+    away = [place for place in named if is_elsewhere(place, here.keys.private)]
     if not away:
         return Status(
             "",
             "Checkpoints are kept only beside the data or the key: whoever can change "
             "those can change them too.",
         )
-    apart = [one for one in away if not _on_one_disk(one, default_home())]
+    apart = [place for place in away if not _on_one_disk(place, default_home())]
     if not apart:
         return Status(
             "",
@@ -542,9 +555,9 @@ def kept_elsewhere(conninfo: str, database: str | None) -> Status:
     return Status(", ".join(map(str, apart)))
 
 
-def _on_one_disk(one: Path, other: Path) -> bool:
+def _on_one_disk(place: Path, other: Path) -> bool:
     try:
-        return one.stat().st_dev == other.stat().st_dev
+        return place.stat().st_dev == other.stat().st_dev
     except OSError:
         return False
 

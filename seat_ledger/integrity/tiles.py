@@ -71,12 +71,12 @@ def reached(connection: Connection) -> tuple[int, int]:
     return row[0], row[1]
 
 
-def keep_checkpoint(connection: Connection, kept: StoredCheckpoint) -> bool:
+def keep_checkpoint(connection: Connection, checkpoint: StoredCheckpoint) -> bool:
     """Keep a checkpoint; False where another row has its size in the column."""
     done = connection.execute(
         "INSERT INTO ledger.sealed_checkpoint (tree_size, position, note) "
         "VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
-        kept,
+        checkpoint,
     )
     return done.rowcount == 1
 
@@ -156,7 +156,7 @@ def tiles(
     for row in map(_tile_row, rows):
         by_place.setdefault((row.level, row.number), []).append(row)
     return {
-        place: assembled(found, place[1] * TILE) for place, found in by_place.items()
+        place: assembled(parts, place[1] * TILE) for place, parts in by_place.items()
     }
 
 
@@ -204,16 +204,16 @@ def nodes(connection: Connection, ranges: Iterable[merkle.Range]) -> list[bytes]
     IntegrityFailure where the tiles do not reach so far.
     """
     parts = [merkle.full_subtrees(low, high) for low, high in ranges]
-    places = {one: _place(*one) for part in parts for one in part}
-    found = tiles(connection, [place[:2] for place in places.values()])
-    made = {}
-    for one, (level, number, first, up) in places.items():
-        hashes = found.get((level, number), b"")
+    places = {subtree: _place(*subtree) for part in parts for subtree in part}
+    hashes_of = tiles(connection, [place[:2] for place in places.values()])
+    computed = {}
+    for subtree, (level, number, first, up) in places.items():
+        hashes = hashes_of.get((level, number), b"")
         own = hashes[first * 32 : (first + (1 << up)) * 32]
         if len(own) != 32 << up:
             raise damaged(f"tile {number} of level {level} is not whole.")
-        made[one] = merkle.fold(own, up)
-    return [_joined([made[one] for one in part]) for part in parts]
+        computed[subtree] = merkle.fold(own, up)
+    return [_joined([computed[subtree] for subtree in part]) for part in parts]
 
 
 def _joined(peaks: list[bytes]) -> bytes:
@@ -256,9 +256,9 @@ class TileWriter:
 
     def append(self, hashed: Hashed) -> None:
         """Append the leaves of a span, and write the tiles that are full."""
-        count, given = hashed.events, hashed.positions
-        positions: Sequence[int] = given or range(
-            hashed.span.upto - count + 1, hashed.span.upto + 1
+        count, apart = hashed.events, hashed.positions
+        positions: Sequence[int] = apart or range(
+            hashed.span.until - count + 1, hashed.span.until + 1
         )
         start = 0
         while start < count:
@@ -336,8 +336,8 @@ def replace_all(connection: Connection, notes: Sequence[StoredCheckpoint]) -> No
         connection.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER".encode())
     connection.execute("DELETE FROM ledger.sealed_tile")
     connection.execute("DELETE FROM ledger.sealed_checkpoint")
-    for one in notes:
-        keep_checkpoint(connection, one)
+    for checkpoint in notes:
+        keep_checkpoint(connection, checkpoint)
     for table in _TABLES:
         connection.execute(f"ALTER TABLE {table} ENABLE TRIGGER USER".encode())
 

@@ -104,17 +104,17 @@ class _Verification:
         self.result = Verified()
         self.tree = merkle.Frontier()
         self.roots: dict[int, bytes] = {}
-        self.kept = _KeptTiles(connection)
+        self.stored_tiles = _StoredTiles(connection)
         self.judged: _Judged | None = None
 
     def __call__(self, witnesses: Sequence[Witness]) -> Verified:
         self.ledger = schema.ledger_id(self.connection)
         stored = tiles.checkpoints(self.connection)
         own = [self._open_own(row) for row in stored]
-        self.own = {one.size: one for one in own if one is not None}
-        self.held = [Held(DATABASE, one) for one in own if one is not None]
+        self.own = {held.size: held for held in own if held is not None}
+        self.held = [Held(DATABASE, held) for held in own if held is not None]
         self.held += self._opened(witnesses)
-        self.sizes = sorted({one.checkpoint.size for one in self.held})
+        self.sizes = sorted({held.checkpoint.size for held in self.held})
         row: Any = self.connection.execute(
             "SELECT coalesce(max(notification_id), 0) FROM ledger.stored_events"
         ).fetchone()
@@ -127,9 +127,9 @@ class _Verification:
     def _look_for_breaks(self) -> None:
         """Versions that do not follow their stream's last, sealed or not (R74)."""
         broken = breaks(self.connection, until=self.head, limit=MOST + 1)
-        for one in broken[:MOST]:
-            message = f"An event does not follow its stream's last: {one.sentence()}."
-            self.result.findings.append(Finding("stream", one.position, message))
+        for held in broken[:MOST]:
+            message = f"An event does not follow its stream's last: {held.sentence()}."
+            self.result.findings.append(Finding("stream", held.position, message))
         self.result.more += len(broken[MOST:])
 
     # -- notes --------------------------------------------------------------------
@@ -141,47 +141,47 @@ class _Verification:
             checkpoint.size,
             checkpoint.position,
         ):
-            told = (
+            message = (
                 f"A row of the checkpoints says {row.size:,} events up to position "
                 f"{row.position}; its signed note says {checkpoint.size:,} up to "
                 f"{checkpoint.position}. The row was altered: {REBUILD}."
             )
-            self.result.findings.append(Finding("seals", None, told))
+            self.result.findings.append(Finding("seals", None, message))
         return checkpoint
 
     def _opened(self, notes: Sequence[Witness]) -> Iterator[Held]:
         """The checkpoints that the key signed; the others are findings."""
-        for one in notes:
-            checkpoint = self._open(one)
+        for held in notes:
+            checkpoint = self._open(held)
             if checkpoint is not None:
-                yield Held(one.place, checkpoint)
+                yield Held(held.place, checkpoint)
 
     def _open(self, witness: Witness) -> Checkpoint | None:
         try:
             return open_checkpoint(witness.note, self.verifier, self.ledger)
         except BadNote as error:
-            told = f"A checkpoint kept in {witness.place} does not hold: {error}."
-            self.result.findings.append(Finding("checkpoint", None, told))
+            message = f"A checkpoint kept in {witness.place} does not hold: {error}."
+            self.result.findings.append(Finding("checkpoint", None, message))
             return None
 
     # -- reading ------------------------------------------------------------------
 
     def _read(self) -> None:
         """Compute the tree anew, span by span, beside the kept hashes."""
-        groups = self.kept.groups()
+        groups = self.stored_tiles.groups()
         with crew(self.conninfo, self.head, self.processes) as workers:
-            hashed = workers.hash(group[2] for group in groups)
-            for group, one in zip(groups, hashed, strict=True):
-                self.kept.compare(group, one, self.tree)
-                advance(self.tree, one, self.sizes, self.roots)
-            after = groups[-1][2].upto if groups else FIRST
-            if self.own and self.kept.count != max(self.own):
-                self.kept.differ(self.tree, after)
+            results = workers.hash(group[2] for group in groups)
+            for group, hashed in zip(groups, results, strict=True):
+                self.stored_tiles.compare(group, hashed, self.tree)
+                advance(self.tree, hashed, self.sizes, self.roots)
+            after = groups[-1][2].until if groups else FIRST
+            if self.own and self.stored_tiles.count != max(self.own):
+                self.stored_tiles.differ(self.tree, after)
             self._continue(workers, after)
         self.result.events = self.tree.size
-        if self.kept.resume is not None:
+        if self.stored_tiles.resume is not None:
             self.judged = _Judged(self.connection, self.held)
-            self.judged.judge(*self.kept.resume)
+            self.judged.judge(*self.stored_tiles.resume)
 
     def _continue(self, workers: HashingPool, after: int) -> None:
         """Read what is not sealed, or sealed only by checkpoints kept elsewhere."""
@@ -191,9 +191,9 @@ class _Verification:
 
     # -- judging ------------------------------------------------------------------
 
-    def _leads_to(self, one: Held) -> bool:
+    def _leads_to(self, held: Held) -> bool:
         """Whether the stored events lead to the root of a checkpoint."""
-        checkpoint = one.checkpoint
+        checkpoint = held.checkpoint
         empty = merkle.EMPTY_ROOT if checkpoint.size == 0 else None
         return self.roots.get(checkpoint.size, empty) == checkpoint.root
 
@@ -203,40 +203,43 @@ class _Verification:
         """Hold every checkpoint against the tree as it is now."""
         result = self.result
         result.checkpoints, result.held = len(self.held), self.held
-        good = [one for one in self.held if self._leads_to(one)]
-        result.sealed = max((one.checkpoint.size for one in good), default=0)
-        kept = self.judged.kept_sizes if self.judged else set()
+        good = [held for held in self.held if self._leads_to(held)]
+        result.sealed = max((held.checkpoint.size for held in good), default=0)
+        proven = self.judged.proven_sizes if self.judged else set()
         if self.judged is not None:
             differences = self.judged.differences
             result.findings[:0] = differences.findings(self.head)
             result.more = differences.more
-        bad = [one for one in self.held if not self._leads_to(one)]
+        bad = [held for held in self.held if not self._leads_to(held)]
         short = [
-            one
-            for one in bad
-            if one.checkpoint.size > self.tree.size and one.checkpoint.size not in kept
+            held
+            for held in bad
+            if held.checkpoint.size > self.tree.size
+            and held.checkpoint.size not in proven
         ]
-        other = [one for one in bad if one.checkpoint.size <= self.tree.size]
+        other = [held for held in bad if held.checkpoint.size <= self.tree.size]
         if short:
             result.findings.append(self._missing(short))
         if other:
             result.findings.append(self._rewritten(other, good))
         if witnesses and not stored:
-            told = (
+            message = (
                 "The database keeps no seals of its own; it was sealed before. If the "
                 f"events are as signed: {REBUILD}."
             )
-            result.findings.append(Finding("seals", None, told))
+            result.findings.append(Finding("seals", None, message))
             return
-        if other and min(one.checkpoint.size for one in other) not in kept:
-            told = "The kept hashes were altered too: only checkpoints can be believed."
-            result.findings.append(Finding("seals", None, told))
+        if other and min(held.checkpoint.size for held in other) not in proven:
+            message = (
+                "The kept hashes were altered too: only checkpoints can be believed."
+            )
+            result.findings.append(Finding("seals", None, message))
         result.findings += self._about_tiles(bool(other))
         result.findings += self._lost(good)
 
     def _missing(self, short: list[Held]) -> Finding:
         """The store ends before a checkpoint does: cut off, or an older copy."""
-        longest = max(short, key=lambda one: one.checkpoint.size)
+        longest = max(short, key=lambda held: held.checkpoint.size)
         checkpoint = longest.checkpoint
         lacking = checkpoint.size - self.tree.size
         count = "1 event is" if lacking == 1 else f"{lacking:,} events are"
@@ -253,63 +256,67 @@ class _Verification:
 
     def _rewritten(self, other: list[Held], good: list[Held]) -> Finding:
         """Checkpoints that the events do not lead to."""
-        first = min(other, key=lambda one: one.checkpoint.size)
+        first = min(other, key=lambda held: held.checkpoint.size)
         before = [
-            one.checkpoint
-            for one in good
-            if one.checkpoint.size < first.checkpoint.size
+            held.checkpoint
+            for held in good
+            if held.checkpoint.size < first.checkpoint.size
         ]
-        last = max(before, key=lambda one: one.size, default=None)
+        last = max(before, key=lambda checkpoint: checkpoint.size, default=None)
         since = (last.position or 0) + 1 if last else 1
-        told = (
+        message = (
             f"The checkpoint of {first.checkpoint.size:,} events kept in "
             f"{first.place} is not of these events: something was altered between "
             f"positions {since} and {first.checkpoint.position}"
         )
         others = f"; {len(other) - 1} more do not match" if len(other) > 1 else ""
-        return Finding("checkpoint", since, f"{told}{others}.", len(other))
+        return Finding("checkpoint", since, f"{message}{others}.", len(other))
 
     def _about_tiles(self, rewritten: bool) -> Iterator[Finding]:
         """Kept hashes that are missing or altered, while the events are as signed."""
         faults = list(self.judged.faults) if self.judged else []
         if self.own and not faults and not rewritten:
-            if self.kept.labels_differ or self._labels_misled():
+            if self.stored_tiles.labels_differ or self._labels_misled():
                 faults.append("the positions that are kept beside them were altered")
-            elif self.kept.resume is None and not self.kept.upper_levels_agree():
+            elif (
+                self.stored_tiles.resume is None
+                and not self.stored_tiles.upper_levels_agree()
+            ):
                 faults.append("those of upper levels are missing or were altered")
-            elif self.kept.has_more_than(max(self.own)):
+            elif self.stored_tiles.has_more_than(max(self.own)):
                 faults.append("there are more than any checkpoint was signed of")
         for fault in faults:
-            told = (
+            message = (
                 f"The kept hashes are damaged: {fault}. This is about the seals; no "
                 f"event is accused by it. To recompute them: {REBUILD}."
             )
-            yield Finding("seals", None, told)
+            yield Finding("seals", None, message)
 
     def _labels_misled(self) -> bool:
         """Whether hashes are the same after all, and only their positions are not."""
         return self.judged is not None and not (
-            self.judged.differences.runs or self.kept.has_more_than(max(self.own))
+            self.judged.differences.runs
+            or self.stored_tiles.has_more_than(max(self.own))
         )
 
     def _lost(self, good: list[Held]) -> Iterator[Finding]:
         """Checkpoints of these very events that the database has no more."""
-        lost = [one for one in good if one.checkpoint.size not in self.own]
+        lost = [held for held in good if held.checkpoint.size not in self.own]
         if lost and self.own:
             first = lost[0]
-            told = (
+            message = (
                 f"The database has lost its own copy of {len(lost):,} checkpoints, "
                 f"such as that of {first.checkpoint.size:,} events kept in "
                 f"{first.place}. To bring them back: {REBUILD}."
             )
-            yield Finding("seals", None, told)
+            yield Finding("seals", None, message)
 
 
 Group = tuple[int, int, LeafSpan]
 """Kept tiles from one number to another, and the positions that they say they cover."""
 
 
-class _KeptTiles:
+class _StoredTiles:
     """The kept hashes, compared with those of the stored events side by side.
 
     The positions beside them decide in which portions the events are read, nothing
@@ -328,7 +335,7 @@ class _KeptTiles:
 
         Ends where the positions cannot be portions, as when somebody altered them.
         """
-        found = self.connection.execute(
+        chunks = self.connection.execute(
             "SELECT min(number), max(number), "
             "(array_agg(last_position ORDER BY number DESC, start DESC))[1] "
             "FROM ledger.sealed_tile WHERE level = 0 GROUP BY number / %s ORDER BY 1",
@@ -336,7 +343,7 @@ class _KeptTiles:
         ).fetchall()
         groups: list[Group] = []
         after = FIRST
-        for first, last, position in found:
+        for first, last, position in chunks:
             if (
                 position is None
                 or position <= after
@@ -348,14 +355,14 @@ class _KeptTiles:
             after = position
         return groups
 
-    def _is_portion(self, after: int, upto: int) -> bool:
+    def _is_portion(self, after: int, until: int) -> bool:
         """Whether a range cannot be too much for the memory, however it is forged."""
-        if upto - after <= 4 * CHUNK:
+        if until - after <= 4 * CHUNK:
             return True
         row = self.connection.execute(
             "SELECT count(*) FROM (SELECT FROM ledger.stored_events WHERE "
             "notification_id > %s AND notification_id <= %s LIMIT %s) AS portion",
-            [after, upto, 4 * CHUNK],
+            [after, until, 4 * CHUNK],
         ).fetchone()
         return row is not None and row[0] < 4 * CHUNK
 
@@ -367,22 +374,22 @@ class _KeptTiles:
     def compare(self, group: Group, hashed: Hashed, tree: merkle.Frontier) -> None:
         """Compare a group with the events; `tree` is what stands before it."""
         first, last, span = group
-        found = tiles.rows_between(self.connection, 0, first, last)
-        hashes = tiles.assembled(found, first * TILE)
+        stored = tiles.rows_between(self.connection, 0, first, last)
+        hashes = tiles.assembled(stored, first * TILE)
         self.count += len(hashes) // merkle.HASH
         self.tile_roots += hashed.roots
         if hashes != hashed.hashes:
             self.differ(tree, span.after)
-        elif not _labels_agree(found, hashed):
+        elif not _labels_agree(stored, hashed):
             self.labels_differ = True
 
     def upper_levels_agree(self) -> bool:
         """Whether the upper levels are those of the lowest, which is all right."""
         level, hashes = 1, bytes(self.tile_roots)
         while True:
-            found = tiles.rows_between(self.connection, level, -(2**62), 2**62)
-            count = sum(len(row.hashes) for row in found)
-            if tiles.assembled(found, 0) != hashes or count != len(hashes):
+            stored = tiles.rows_between(self.connection, level, -(2**62), 2**62)
+            count = sum(len(row.hashes) for row in stored)
+            if tiles.assembled(stored, 0) != hashes or count != len(hashes):
                 return False
             if not hashes:
                 return not self._has_levels_outside(level)
@@ -408,14 +415,14 @@ class _KeptTiles:
         return row is not None and bool(row[0])
 
 
-def _labels_agree(found: Sequence[TileRow], hashed: Hashed) -> bool:
+def _labels_agree(stored: Sequence[TileRow], hashed: Hashed) -> bool:
     """Whether kept rows say of their events where they really stand."""
     count = hashed.events
     positions: Sequence[int] = hashed.positions or range(
-        hashed.span.upto - count + 1, hashed.span.upto + 1
+        hashed.span.until - count + 1, hashed.span.until + 1
     )
     at = 0
-    for row in found:
+    for row in stored:
         own = positions[at : at + row.length]
         at += row.length
         if not own:
@@ -432,12 +439,12 @@ class _Judged:
     def __init__(self, connection: Connection, held: Sequence[Held]) -> None:
         self.connection = connection
         self.roots: dict[tuple[int, int], set[bytes]] = {}
-        for one in held:
-            size, position = one.checkpoint.size, one.checkpoint.position or 0
-            self.roots.setdefault((size, position), set()).add(one.checkpoint.root)
+        for checkpoint in (each.checkpoint for each in held):
+            place = (checkpoint.size, checkpoint.position or 0)
+            self.roots.setdefault(place, set()).add(checkpoint.root)
         self.differences = Differences()
         self.faults: list[str] = []
-        self.kept_sizes: set[int] = set()
+        self.proven_sizes: set[int] = set()
 
     def judge(self, tree: merkle.Frontier, after: int) -> None:
         """Go on from where both are the same, one signed root after the other."""
@@ -455,7 +462,7 @@ class _Judged:
                 self._accuse_hashes(unmatched)
                 sealed = stored.copy()
             elif whole and sealed.size == size and sealed.root() in roots:
-                self.kept_sizes.add(size)
+                self.proven_sizes.add(size)
                 self.differences.take(unmatched.differences(self.connection))
                 self.differences.more += unmatched.more
                 stored = sealed.copy()
@@ -474,17 +481,17 @@ class _Judged:
     def _lay_side_by_side(
         self,
         events: tuple[merkle.Frontier, int, int],
-        kept: tuple[merkle.Frontier, int, int],
+        hashes: tuple[merkle.Frontier, int, int],
         unmatched: Unmatched,
     ) -> bool:
         """Grow both trees up to a checkpoint; False where kept hashes have a gap.
 
         Positions pace the two, so that little is unmatched at a time.
         """
-        stored, after, upto = events
-        sealed, index, size = kept
+        stored, after, until = events
+        sealed, index, size = hashes
         whole = True
-        leaves, entries = self._leaves(after, upto), self._entries(index, size)
+        leaves, entries = self._leaves(after, until), self._entries(index, size)
         leaf, entry = next(leaves, None), next(entries, None)
         while leaf is not None or entry is not None:
             if entry is None or (leaf is not None and leaf[0] <= entry[1]):
@@ -500,11 +507,11 @@ class _Judged:
                 entry = next(entries, None)
         return whole
 
-    def _leaves(self, after: int, upto: int) -> Iterator[tuple[int, bytes]]:
+    def _leaves(self, after: int, until: int) -> Iterator[tuple[int, bytes]]:
         """The stored events in ``(after, upto]``: position, hash."""
-        for span, _ in spans(self.connection, after, upto, 0):
-            leaves = rows(self.connection, span.after, span.upto)
-            yield from [(position_of(one), merkle.leaf_hash(one)) for one in leaves]
+        for span, _ in spans(self.connection, after, until, 0):
+            leaves = rows(self.connection, span.after, span.until)
+            yield from [(position_of(leaf), merkle.leaf_hash(leaf)) for leaf in leaves]
 
     def _entries(self, index: int, size: int) -> Iterator[tuple[int, int, bytes]]:
         """The kept hashes of leaves ``[index, size)``: index, position, hash."""

@@ -46,7 +46,7 @@ class WitnessContent:
     @property
     def latest(self) -> StoredNote | None:
         """The note of the largest tree."""
-        return max(self.notes, key=lambda one: one.checkpoint.size, default=None)
+        return max(self.notes, key=lambda note: note.checkpoint.size, default=None)
 
     @property
     def is_empty(self) -> bool:
@@ -56,7 +56,7 @@ class WitnessContent:
     @property
     def damage(self) -> list[str]:
         """What is wrong, but for being empty or not there yet."""
-        return [one for one in self.faults if one not in {_NOT_THERE, _NO_NOTE}]
+        return [fault for fault in self.faults if fault not in {_NOT_THERE, _NO_NOTE}]
 
 
 _NOT_THERE = "it is not there; is it mounted?"
@@ -87,29 +87,29 @@ def _read_folder(content: WitnessContent) -> None:
         if file.name != _LATEST and not file.name.startswith(f"{_LATEST}-"):
             continue
         try:
-            kept = _kept_note(file, _text(file))
+            stored = _stored_note(file, _text(file))
             size = file.name.removeprefix(f"{_LATEST}-")
-            if size not in {_LATEST, f"{kept.checkpoint.size:012}"}:
+            if size not in {_LATEST, f"{stored.checkpoint.size:012}"}:
                 raise BadNote(
-                    f"it holds the checkpoint of {kept.checkpoint.size:,} events"
+                    f"it holds the checkpoint of {stored.checkpoint.size:,} events"
                 )
         except (OSError, ValueError) as error:
             content.faults.append(f"{file.name} cannot be used: {_reason(error)}")
         else:
-            content.notes.append(kept)
+            content.notes.append(stored)
     _drop_repeated(content.notes)
 
 
 def _drop_repeated(notes: list[StoredNote]) -> None:
     """The last checkpoint stands in a folder twice; it is one."""
-    if len(notes) > 1 and notes[0].note in {one.note for one in notes[1:]}:
+    if len(notes) > 1 and notes[0].note in {note.note for note in notes[1:]}:
         del notes[0]
 
 
 def _read_file(content: WitnessContent) -> None:
     try:
         for note in _notes(_text(content.place)):
-            content.notes.append(_kept_note(content.place, note))
+            content.notes.append(_stored_note(content.place, note))
     except (OSError, ValueError) as error:
         content.faults.append(f"it is damaged: {_reason(error)}")
 
@@ -130,7 +130,7 @@ def _text(file: Path) -> str:
     return read_text(file, _LARGEST)
 
 
-def _kept_note(file: Path, note: str) -> StoredNote:
+def _stored_note(file: Path, note: str) -> StoredNote:
     return StoredNote(os.fspath(file), note, read_unverified(note))
 
 

@@ -57,7 +57,7 @@ class Access(NamedTuple):
     """What could be set up, and in words what could not."""
 
     granted: bool
-    told: tuple[str, ...] = ()
+    unavailable: tuple[str, ...] = ()
 
 
 def grant(connection: psycopg.Connection[Any]) -> Access:
@@ -66,7 +66,7 @@ def grant(connection: psycopg.Connection[Any]) -> Access:
     Nothing is half granted: each part is done or left out, and told.
     """
     parts = _parts()
-    told = []
+    unavailable = []
     try:
         with connection.transaction():
             connection.execute("SET LOCAL client_min_messages = warning")
@@ -78,7 +78,7 @@ def grant(connection: psycopg.Connection[Any]) -> Access:
             connection.execute(parts["grants"])
             connection.execute("DROP FUNCTION pg_temp.own(oid, name, name)")
     except psycopg.errors.InsufficientPrivilege:
-        return Access(granted=False, told=(_NO_ROLES,))
+        return Access(granted=False, unavailable=(_NO_ROLES,))
     for part, lacking in _OPTIONAL.items():
         try:
             with connection.transaction():
@@ -86,8 +86,8 @@ def grant(connection: psycopg.Connection[Any]) -> Access:
                 connection.execute(_PATH)
                 connection.execute(parts[part])
         except psycopg.errors.InsufficientPrivilege:
-            told.append(lacking)
-    return Access(granted=True, told=tuple(told))
+            unavailable.append(lacking)
+    return Access(granted=True, unavailable=tuple(unavailable))
 
 
 def _name_schemas(connection: psycopg.Connection[Any]) -> None:
@@ -106,15 +106,15 @@ class LoginRights(NamedTuple):
     lacking: str | None
 
 
-def standing(connection: psycopg.Connection[Any]) -> LoginRights:
+def login_rights(connection: psycopg.Connection[Any]) -> LoginRights:
     """As which roles the login of a connection can act."""
     row = connection.execute("SELECT session_user").fetchone()
     assert row is not None
     acting = []
     for role in ("writer", "projector", "reader"):
         become(connection, role)
-        found = connection.execute("SELECT current_user").fetchone()
-        if found == (f"seat_ledger_{role}",):
+        current = connection.execute("SELECT current_user").fetchone()
+        if current == (f"seat_ledger_{role}",):
             acting.append(role)
     connection.execute("RESET ROLE")
     if not acting and _reads_single_accounts(connection):
@@ -189,7 +189,7 @@ _OPTIONAL = {
 
 def _parts() -> dict[str, bytes]:
     text = resources.files(__package__).joinpath("access.sql").read_text("utf-8")
-    found = _PART.split(text)[1:]
+    pieces = _PART.split(text)[1:]
     return {
-        name: sql.encode() for name, sql in zip(found[::2], found[1::2], strict=True)
+        name: sql.encode() for name, sql in zip(pieces[::2], pieces[1::2], strict=True)
     }

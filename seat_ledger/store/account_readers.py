@@ -29,7 +29,7 @@ SELECT pg_has_role(who.oid, %(role)s, 'MEMBER') AS is_member,
            OR pg_has_role(who.oid, 'seat_ledger_reader', 'MEMBER')
            OR pg_has_role(who.oid, 'seat_ledger_writer', 'MEMBER')
            OR pg_has_role(who.oid, 'seat_ledger_projector', 'MEMBER') AS sees_all,
-       to_regnamespace('projection_own') IS NOT NULL AS can_be_asked
+       to_regnamespace('projection_own') IS NOT NULL AS can_be_queried
   FROM pg_roles AS who
  WHERE who.rolname = %(login)s::text
 """
@@ -66,7 +66,7 @@ class Let(NamedTuple):
 
     is_new: bool
     sees_all: bool
-    can_be_asked: bool
+    can_be_queried: bool
 
 
 class Granted(NamedTuple):
@@ -85,49 +85,49 @@ def let_read(conninfo: str, login: str, account: str) -> Let:
     Raises NotFound for an account that was never opened, LedgerError for a login that
     the server does not have, or where the own login may not give this.
     """
-    given = {"login": login, "account_id": account_id(account), "role": ROLE}
+    params = {"login": login, "account_id": account_id(account), "role": ROLE}
     with connect(conninfo) as connection, _as_owner():
-        _check_opened(connection, account, given)
-        row = connection.execute(_WHO, given).fetchone()
+        _check_opened(connection, account, params)
+        row = connection.execute(_WHO, params).fetchone()
         if row is None:
             raise LedgerError(
                 f"The server has no login or role {shown(login)}.",
                 try_="let somebody who may make roles make it: CREATE ROLE … LOGIN",
             )
-        is_member, sees_all, can_be_asked = row
+        is_member, sees_all, can_be_queried = row
         if not is_member:
             connection.execute(
                 sql.SQL("GRANT {} TO {}").format(
                     sql.Identifier(ROLE), sql.Identifier(login)
                 )
             )
-        made = connection.execute(_LET, given).rowcount
-    return Let(made > 0, sees_all, can_be_asked)
+        created = connection.execute(_LET, params).rowcount
+    return Let(created > 0, sees_all, can_be_queried)
 
 
 def stop_reading(conninfo: str, login: str, account: str) -> bool:
     """Let a login read an account no longer; return whether it could."""
-    given = {"login": login, "account_id": account_id(account)}
+    params = {"login": login, "account_id": account_id(account)}
     with connect(conninfo) as connection, _as_owner():
-        _check_opened(connection, account, given)
-        return connection.execute(_STOP, given).rowcount > 0
+        _check_opened(connection, account, params)
+        return connection.execute(_STOP, params).rowcount > 0
 
 
 def granted(conninfo: str, account: str | None = None) -> list[Granted]:
     """Who may read which single account."""
     own = None if account is None else account_id(account)
-    given = {"account_id": own, "role": ROLE}
+    params = {"account_id": own, "role": ROLE}
     with connect(conninfo) as connection, _as_owner():
         if account is not None:
-            _check_opened(connection, account, given)
+            _check_opened(connection, account, params)
         with connection.cursor(row_factory=class_row(Granted)) as cursor:
-            return cursor.execute(_LISTED, given).fetchall()
+            return cursor.execute(_LISTED, params).fetchall()
 
 
 def _check_opened(
-    connection: psycopg.Connection[Any], account: str, given: dict[str, Any]
+    connection: psycopg.Connection[Any], account: str, params: dict[str, Any]
 ) -> None:
-    if connection.execute(_OPENED, given).rowcount == 0:
+    if connection.execute(_OPENED, params).rowcount == 0:
         raise NotFound(
             "account_not_found",
             f"There is no account {shown(account)}.",

@@ -16,7 +16,7 @@ from psycopg import Connection
 from seat_ledger.domain.events import EVENT_CLASSES, LedgerEvent
 from seat_ledger.store.mapper import state_of
 from seat_ledger.store.recorder import TAKE_NUMBER, Append, LedgerRecorder, committing
-from seat_ledger.store.standing import APPEND_LOCK
+from seat_ledger.store.store_status import APPEND_LOCK
 
 _SIGNATURE = b"PGCOPY\n\xff\r\n\x00" + struct.pack("!ii", 0, 0)
 _TRAILER = struct.pack("!h", -1)
@@ -46,10 +46,10 @@ def append_many(
     Fails as a whole when any of the accounts has moved (SQLSTATE SL001). Raises
     OutcomeUnknown where the connection is lost while it commits.
     """
-    states = [state_of(event) for one in decided for event in one.events]
+    states = [state_of(event) for command in decided for event in command.events]
     firsts: dict[int, Append] = {}  # by the id as a number, which hashes fast
-    for one in decided:
-        firsts.setdefault(one.append.account_id.int, one.append)
+    for command in decided:
+        firsts.setdefault(command.append.account_id.int, command.append)
     with recorder.datastore.get_connection() as connection, committing(connection):
         first, recorded_at = _reserve(connection, len(states))
         connection.execute(
@@ -69,9 +69,9 @@ def append_many(
         _copy_events(connection, decided, states, (first, recorded_at))
         _copy_commands(connection, decided, positions)
         _copy_names(connection, decided)
-        for one, own in zip(decided, positions, strict=True):
-            if one.append.invoice is not None:
-                taken = [one.append.invoice, one.append.account_id, own[-1]]
+        for command, own in zip(decided, positions, strict=True):
+            if command.append.invoice is not None:
+                taken = [command.append.invoice, command.append.account_id, own[-1]]
                 connection.execute(TAKE_NUMBER, taken)
         connection.execute("NOTIFY stored_events")
     return positions
@@ -97,9 +97,9 @@ def _reserve(connection: Connection[Any], count: int) -> tuple[int, datetime]:
 
 def _positions(decided: Sequence[Decided], first: int) -> list[tuple[int, ...]]:
     positions = []
-    for one in decided:
-        following = first + len(one.events)
-        positions.append(tuple(range(first + one.append.due, following)))
+    for command in decided:
+        following = first + len(command.events)
+        positions.append(tuple(range(first + command.append.due, following)))
         first = following
     return positions
 
@@ -113,7 +113,7 @@ def _copy_events(
     position, recorded_at = reserved
     microseconds = (recorded_at - _EPOCH) // timedelta(microseconds=1)
     buffer = bytearray(_SIGNATURE)
-    events = (event for one in decided for event in one.events)
+    events = (event for command in decided for event in command.events)
     for event, state in zip(events, states, strict=True):
         topic = _TOPICS[event.TOPIC]
         buffer += _EVENT_HEAD.pack(
@@ -143,8 +143,8 @@ def _copy_commands(
     positions: Sequence[tuple[int, ...]],
 ) -> None:
     buffer = bytearray(_SIGNATURE)
-    for one, own in zip(decided, positions, strict=True):
-        append, key = one.append, one.append.command_key.encode()
+    for command, own in zip(decided, positions, strict=True):
+        append, key = command.append, command.append.command_key.encode()
         buffer += struct.pack("!hi16si", 4, 16, append.account_id.bytes, len(key))
         buffer += key
         buffer += _INT.pack(len(append.digest)) + append.digest
@@ -168,8 +168,8 @@ def _array(numbers: Sequence[int]) -> bytes:
 
 def _copy_names(connection: Connection[Any], decided: Sequence[Decided]) -> None:
     buffer, keys = bytearray(_SIGNATURE), bytearray(_SIGNATURE)
-    for one in decided:
-        for name in one.append.new_users:
+    for command in decided:
+        for name in command.append.new_users:
             keys += struct.pack("!hi16si", 2, 16, name.user_id.bytes, 32)
             keys += name.person_key
             texts = (name.user_key, name.folded_key, name.folded_email)
@@ -179,7 +179,7 @@ def _copy_names(connection: Connection[Any], decided: Sequence[Decided]) -> None
                 16,
                 name.user_id.bytes,
                 16,
-                one.append.account_id.bytes,
+                command.append.account_id.bytes,
             )
             for text in map(str.encode, texts):
                 buffer += _INT.pack(len(text)) + text

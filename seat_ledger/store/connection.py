@@ -66,8 +66,8 @@ def become(connection: psycopg.Connection[Any], role: Role) -> bool:
     """
     with connection.cursor(row_factory=tuple_row) as cursor:
         may = "SET" if connection.info.server_version >= SETTABLE_ROLES else "MEMBER"
-        given = {"role": f"seat_ledger_{role}", "may": may}
-        row = cursor.execute(_BECOME, given).fetchone()
+        params = {"role": f"seat_ledger_{role}", "may": may}
+        row = cursor.execute(_BECOME, params).fetchone()
     return row is not None and row[0] != "none"
 
 
@@ -95,10 +95,10 @@ def is_trusted(connection: psycopg.Connection[Any]) -> bool:
 def password_of(conninfo: str | None) -> str | None:
     """The password in a connection string, if there is one."""
     try:
-        found = conninfo_to_dict(conninfo or "").get("password")
+        password = conninfo_to_dict(conninfo or "").get("password")
     except psycopg.Error:
         return None
-    return None if found is None else str(found)
+    return None if password is None else str(password)
 
 
 _OURS = ("2", "07", "09", "0B", "0L", "0P", "34", "38", "39", "3B", "42", "44")
@@ -165,8 +165,8 @@ def is_refusal(error: BaseException) -> bool:
 
 def unavailable(conninfo: str, error: Exception) -> Unavailable:
     """The failure to reach a database, in words that hold no password."""
-    told = (_primary(error) or str(error)).strip().splitlines()
-    reason = told[-1].strip() if told else type(error).__name__
+    lines = (_primary(error) or str(error)).strip().splitlines()
+    reason = lines[-1].strip() if lines else type(error).__name__
     try:
         named = conninfo_to_dict(conninfo)
     except (psycopg.Error, UnicodeError):
@@ -186,12 +186,12 @@ def unavailable(conninfo: str, error: Exception) -> Unavailable:
             try_="name the primary server; where the database was set to be read only, "
             "see why: SHOW default_transaction_read_only",
         )
-    if sqlstate_of(error) == _LOCKED and (found := holder(conninfo)):
+    if sqlstate_of(error) == _LOCKED and (lock_holder := holder(conninfo)):
         return DatabaseRefused(
             f"The database at {where} rejected the operation: what it needs is held "
-            f"by {found}.",
+            f"by {lock_holder}.",
             try_="repeat the command when that program is done; where it is stuck, end "
-            f"it: SELECT pg_terminate_backend({found.pid})",
+            f"it: SELECT pg_terminate_backend({lock_holder.pid})",
         )
     if is_refusal(error):
         return DatabaseRefused(
@@ -213,9 +213,9 @@ def is_lost(error: psycopg.Error) -> bool:
 
 def not_allowed(error: psycopg.Error) -> NotAllowed:
     """The failure of a login to do what it has no right to."""
-    told = (error.diag.message_primary or "permission denied").rstrip(".")
+    reason = (error.diag.message_primary or "permission denied").rstrip(".")
     return NotAllowed(
-        f"This login may not do that in the database: {told}.",
+        f"This login may not do that in the database: {reason}.",
         try_="let the login be given the role that the work needs; see 'Who may do "
         "what' in the README, and 'seat-ledger doctor'",
     )
@@ -229,9 +229,9 @@ def explained(conninfo: str, error: BaseException) -> LedgerError | None:
     """
     for cause in _causes(error):
         if isinstance(cause, psycopg.Error):
-            found = _explained(conninfo, cause)
-            if found is not None:
-                return found
+            explanation = _explained(conninfo, cause)
+            if explanation is not None:
+                return explanation
     return None
 
 

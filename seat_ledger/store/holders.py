@@ -63,13 +63,13 @@ class Holder(NamedTuple):
 
 def holder(conninfo: str) -> Holder | None:
     """Who holds the ledger's locks now, if it can be asked."""
-    asked = {"first": FIRST_LOCK, "last": LAST_LOCK}
+    params = {"first": FIRST_LOCK, "last": LAST_LOCK}
     try:
         with (
             LedgerConnection.connect(conninfo, autocommit=True) as connection,
             connection.cursor(row_factory=tuple_row) as cursor,
         ):
-            row = cursor.execute(_HOLDERS, asked).fetchone()
+            row = cursor.execute(_HOLDERS, params).fetchone()
     except psycopg.Error:
         return None
     return None if row is None else Holder(*row)

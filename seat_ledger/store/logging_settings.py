@@ -23,9 +23,9 @@ def logged_values(connection: psycopg.Connection[Any]) -> list[str]:
     with connection.cursor(row_factory=psycopg.rows.dict_row) as cursor:
         row = cursor.execute(_SETTINGS).fetchone()
     assert row is not None
-    found = []
+    settings = []
     if row["parameters"] != "0":
-        found += [
+        settings += [
             f"{name} = {row[key]}"
             for name, key, off in (
                 ("log_statement", "statements", ("none", "ddl")),
@@ -36,7 +36,7 @@ def logged_values(connection: psycopg.Connection[Any]) -> list[str]:
             if row[key] not in off
         ]
     if row["on_error"] != "0":
-        found.append(f"log_parameter_max_length_on_error = {row['on_error']}")
+        settings.append(f"log_parameter_max_length_on_error = {row['on_error']}")
     if row["explained"] != "-1":
-        found.append(f"auto_explain.log_min_duration = {row['explained']}")
-    return found
+        settings.append(f"auto_explain.log_min_duration = {row['explained']}")
+    return settings

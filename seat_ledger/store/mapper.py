@@ -136,8 +136,11 @@ def read_event(
 def _reason(error: Exception) -> str:
     """What is wrong with a state, without anything that stands in it."""
     if isinstance(error, ValidationError):
-        told = error.errors(include_url=False, include_input=False)
-        named = ((".".join(map(str, one["loc"])), one["type"]) for one in told)
+        problems = error.errors(include_url=False, include_input=False)
+        named = (
+            (".".join(map(str, problem["loc"])), problem["type"])
+            for problem in problems
+        )
         return "; ".join(f"{where}: {kind}" if where else kind for where, kind in named)
     return str(error) if type(error) is ValueError else "it is not a state of a version"
 
@@ -147,21 +150,21 @@ def _opened(user_id: UUID, state: bytes, key: bytes | None) -> bytes:
     if key is None:
         person = erased(user_id)
     else:
-        said = orjson.loads(state)
-        account = UUID(said["account"])
-        sealed = EncryptedPerson(said["nonce"], said["sealed"])
+        fields = orjson.loads(state)
+        account = UUID(fields["account"])
+        sealed = EncryptedPerson(fields["nonce"], fields["sealed"])
         person = unseal(sealed, key, user_id=user_id, account=account)
     return state[:-1] + b"," + orjson.dumps(person._asdict())[1:]
 
 
 def _upcast(event_class: type[LedgerEvent], state: bytes) -> bytes:
     """Bring an older version's state up to the present version."""
-    given: State = orjson.loads(state)
-    version = given.get("v")
+    fields: State = orjson.loads(state)
+    version = fields.get("v")
     if not isinstance(version, int) or not 1 <= version <= event_class.VERSION:
         raise ValueError(f"unknown version {version!r}")
     while version < event_class.VERSION:
-        given = UPCASTERS[event_class.TOPIC, version](given)
+        fields = UPCASTERS[event_class.TOPIC, version](fields)
         version += 1
-        given["v"] = version
-    return orjson.dumps(given)
+        fields["v"] = version
+    return orjson.dumps(fields)

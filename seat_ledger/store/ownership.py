@@ -39,7 +39,7 @@ _KNOWN_TABLES = (
 FIXED = ("ledger", "projection", "projection_own")
 """Schemas that cannot have another name; of generations another number is taken."""
 
-_MADE = re.compile(
+_CREATES = re.compile(
     r"\bCREATE\s+(?:OR\s+REPLACE\s+|UNLOGGED\s+|MATERIALIZED\s+)*"
     r"(?:TABLE|VIEW|FUNCTION|PROCEDURE|TYPE|DOMAIN|SEQUENCE|AGGREGATE)\s+"
     r"(?:IF\s+NOT\s+EXISTS\s+)?ledger\.(\w+)|\bRENAME\s+TO\s+(\w+)",
@@ -75,9 +75,9 @@ def spaces(connection: psycopg.Connection[Any]) -> list[Space]:
         {"schema": schema, "table": table, "columns": columns}
         for schema, table, columns in _KNOWN_TABLES
     ]
-    asked = {"marks": list(MARKS), "tables": json.dumps(tables)}
+    params = {"marks": list(MARKS), "tables": json.dumps(tables)}
     with connection.cursor(row_factory=tuple_row) as cursor:
-        rows = cursor.execute(_queries()["schemas"], asked).fetchall()
+        rows = cursor.execute(_queries()["schemas"], params).fetchall()
     return [Space(*row) for row in rows]
 
 
@@ -86,7 +86,7 @@ def ours(connection: psycopg.Connection[Any]) -> list[str]:
     return [space.name for space in spaces(connection) if space.ours]
 
 
-def check(connection: psycopg.Connection[Any], made: tuple[str, ...]) -> None:
+def check(connection: psycopg.Connection[Any], migrations: tuple[str, ...]) -> None:
     """Raise SchemaMismatch where somebody else's things stand in the ledger's place.
 
     `made` are the texts of the migrations: what they make may be in the schema.
@@ -99,8 +99,8 @@ def check(connection: psycopg.Connection[Any], made: tuple[str, ...]) -> None:
                 try_="name another database, or rename that schema",
             )
     names = {"schema_migration"}
-    for text in made:
-        names |= {one or two for one, two in _MADE.findall(text)}
+    for text in migrations:
+        names |= {table or routine for table, routine in _CREATES.findall(text)}
     with connection.cursor(row_factory=tuple_row) as cursor:
         rows = cursor.execute(_queries()["foreign"], {"names": [*names]}).fetchall()
     if rows:
@@ -113,9 +113,9 @@ def check(connection: psycopg.Connection[Any], made: tuple[str, ...]) -> None:
 
 def dependents(connection: psycopg.Connection[Any], schema: str) -> list[str]:
     """Views of somebody else's that would go with a schema."""
-    asked = {"schema": schema, "ours": ours(connection)}
+    params = {"schema": schema, "ours": ours(connection)}
     with connection.cursor(row_factory=tuple_row) as cursor:
-        rows = cursor.execute(_queries()["dependents"], asked).fetchall()
+        rows = cursor.execute(_queries()["dependents"], params).fetchall()
     return [row[0] for row in rows]
 
 

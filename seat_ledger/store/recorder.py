@@ -27,7 +27,7 @@ from psycopg.sql import SQL, Identifier
 from seat_ledger.domain.head import Head
 from seat_ledger.errors import OutcomeUnknown, SchemaMismatch
 from seat_ledger.store.connection import is_lost
-from seat_ledger.store.standing import APPEND_LOCK
+from seat_ledger.store.store_status import APPEND_LOCK
 from seat_ledger.store.wrapping import Secret, SecretBytes
 
 REWRITE_TRIES = 5
@@ -218,11 +218,11 @@ class LedgerRecorder(PostgresApplicationRecorder):
         """
         if append.erasure is None:
             return []
-        found = connection.execute(
+        rows = connection.execute(
             "SELECT command_key FROM ledger.commands_naming(%s, %s)",
             [append.erasure.user_id, append.account_id],
         )
-        return [append.command_key, *(row["command_key"] for row in found)]
+        return [append.command_key, *(row["command_key"] for row in rows)]
 
     def _append(
         self,
@@ -308,13 +308,13 @@ class LedgerRecorder(PostgresApplicationRecorder):
 
     # -- questions of the write side ------------------------------------------
 
-    def peek(self, account_id: UUID, command_key: str | None, known: Head) -> Peek:
+    def peek(self, account_id: UUID, command_key: str | None, head: Head) -> Peek:
         """What a command must know first, in one round trip.
 
         `known` is where the account was when it was read. Raises SchemaMismatch where
         the secret of the digests is lost.
         """
-        row = self._one(
+        row = self._row(
             "SELECT pg_catalog.clock_timestamp() AS now, "
             "(SELECT key FROM ledger.digest_key) AS digest_key, "
             "coalesce(head.changes, 0) AS changes, coalesce(head.marks[1], 0) AS mark, "
@@ -327,8 +327,8 @@ class LedgerRecorder(PostgresApplicationRecorder):
             {
                 "account": account_id,
                 "key": command_key,
-                "changes": known.changes,
-                "mark": known.mark,
+                "changes": head.changes,
+                "mark": head.mark,
             },
         )
         assert row is not None
@@ -345,7 +345,7 @@ class LedgerRecorder(PostgresApplicationRecorder):
         self, accounts: Sequence[UUID]
     ) -> tuple[dict[UUID, Head], datetime, bytes]:
         """Where many accounts are, the database's clock, and the digests' secret."""
-        rows = self._all(
+        rows = self._rows(
             "SELECT pg_catalog.clock_timestamp() AS now, "
             "(SELECT key FROM ledger.digest_key) AS digest_key, "
             "account_id, changes, coalesce(marks[1], 0) AS mark "
@@ -362,7 +362,7 @@ class LedgerRecorder(PostgresApplicationRecorder):
 
     def user_ids(self, account_id: UUID, name: str) -> tuple[list[UUID], list[UUID]]:
         """The ids of all users ever called so, folded: by key, and by e-mail."""
-        rows = self._all(
+        rows = self._rows(
             "WITH reference AS MATERIALIZED ("
             "SELECT ledger.unwrapped(%(name)s) AS name) "
             "SELECT user_id, folded_key = (SELECT name FROM reference) AS by_key, "
@@ -378,10 +378,10 @@ class LedgerRecorder(PostgresApplicationRecorder):
         )
 
     def many_user_ids(
-        self, asked: Sequence[tuple[UUID, str]]
+        self, names: Sequence[tuple[UUID, str]]
     ) -> dict[tuple[UUID, str], tuple[list[UUID], list[UUID]]]:
         """The same as :meth:`user_ids` for many names of many accounts."""
-        rows = self._all(
+        rows = self._rows(
             "WITH asked AS MATERIALIZED ("
             "SELECT * FROM unnest(%(accounts)s::uuid[], "
             "ARRAY(SELECT json_array_elements_text("
@@ -393,20 +393,20 @@ class LedgerRecorder(PostgresApplicationRecorder):
             "FROM asked JOIN ledger.user_name "
             "ON account_id = account AND folded_email = name",
             {
-                "accounts": [account for account, _ in asked],
-                "names": Secret(orjson.dumps([name for _, name in asked]).decode()),
+                "accounts": [account for account, _ in names],
+                "names": Secret(orjson.dumps([name for _, name in names]).decode()),
             },
         )
-        found: dict[tuple[UUID, str], tuple[list[UUID], list[UUID]]] = {
-            one: ([], []) for one in asked
+        ids: dict[tuple[UUID, str], tuple[list[UUID], list[UUID]]] = {
+            name: ([], []) for name in names
         }
         for row in rows:
-            by_key, by_email = found[row["account"], row["name"]]
+            by_key, by_email = ids[row["account"], row["name"]]
             if row["by_key"]:
                 by_key.append(row["user_id"])
             if row["by_email"]:
                 by_email.append(row["user_id"])
-        return found
+        return ids
 
     def is_of_account(self, account_id: UUID, user_id: UUID) -> bool:
         """Whether the account ever had a user of this id."""
@@ -414,12 +414,12 @@ class LedgerRecorder(PostgresApplicationRecorder):
             "SELECT 1 FROM ledger.user_name "
             "WHERE user_id = %(user)s AND account_id = %(account)s"
         )
-        return self._one(query, {"user": user_id, "account": account_id}) is not None
+        return self._row(query, {"user": user_id, "account": account_id}) is not None
 
     def person_key(self, user_id: UUID) -> bytes | None:
         """The key that opens a user's key, e-mail and name; None when destroyed."""
         query = "SELECT key FROM ledger.person_key WHERE user_id = %(user)s"
-        row = self._one(query, {"user": user_id})
+        row = self._row(query, {"user": user_id})
         return None if row is None else bytes(row["key"])
 
     def plain_entry(self, user_id: UUID) -> int | None:
@@ -429,12 +429,12 @@ class LedgerRecorder(PostgresApplicationRecorder):
             "WHERE originator_id = %(user)s AND topic = 'UserAdded' "
             """AND substr(state, 1, 7) = '{"v":1,'::bytea"""
         )
-        row = self._one(query, {"user": user_id})
+        row = self._row(query, {"user": user_id})
         return None if row is None else row["position"]
 
     def stream_of(self, user_id: UUID) -> tuple[list[StoredEvent], bytes | None]:
         """A user's events, and the key to them."""
-        rows = self._all(
+        rows = self._rows(
             "SELECT stored.*, held.key AS person_key "
             "FROM ledger.stored_events AS stored "
             "LEFT JOIN ledger.person_key AS held ON held.user_id = %(user)s "
@@ -446,7 +446,7 @@ class LedgerRecorder(PostgresApplicationRecorder):
 
     def recorded_positions(self, account_id: UUID, key: str) -> list[int] | None:
         """The positions recorded under a key; None where nothing is."""
-        row = self._one(
+        row = self._row(
             "SELECT positions FROM ledger.recorded_command "
             "WHERE account_id = %(account)s AND command_key = %(key)s",
             {"account": account_id, "key": key},
@@ -460,7 +460,7 @@ class LedgerRecorder(PostgresApplicationRecorder):
 
         They are named by their place in what is asked, from 1 on.
         """
-        rows = self._all(
+        rows = self._rows(
             "SELECT asked.place, digest, positions "
             "FROM ROWS FROM (json_array_elements_text(%(accounts)s::json), "
             "json_array_elements_text(%(keys)s::json)) "
@@ -484,16 +484,16 @@ class LedgerRecorder(PostgresApplicationRecorder):
             "SELECT FROM ledger.recorded_command "
             "WHERE command_key >= 'import:' AND command_key < 'import;' LIMIT 1"
         )
-        return self._one(query, {}) is not None
+        return self._row(query, {}) is not None
 
     def has_invoice(self, invoice: str) -> bool:
         """Whether an invoice of the store has this number (R64)."""
         query = "SELECT 1 FROM ledger.invoice_number WHERE invoice = %(invoice)s"
-        return self._one(query, {"invoice": invoice}) is not None
+        return self._row(query, {"invoice": invoice}) is not None
 
-    def standing(self, account_id: UUID) -> tuple[Head, int]:
+    def head_of(self, account_id: UUID) -> tuple[Head, int]:
         """Where an account is, and the last position of it or its users."""
-        row = self._one(
+        row = self._row(
             "SELECT coalesce((SELECT changes FROM ledger.account_head "
             "WHERE account_id = %(account)s), 0) AS changes, "
             "coalesce((SELECT marks[1] FROM ledger.account_head "
@@ -512,7 +512,7 @@ class LedgerRecorder(PostgresApplicationRecorder):
 
     def at_position(self, position: int) -> StoredEvent | None:
         """The event at a position."""
-        row = self._one(
+        row = self._row(
             "SELECT * FROM ledger.stored_events WHERE notification_id = %(position)s",
             {"position": position},
         )
@@ -520,7 +520,7 @@ class LedgerRecorder(PostgresApplicationRecorder):
 
     def stored_at(self, positions: Sequence[int]) -> dict[int, tuple[Any, datetime]]:
         """Events and the instants of their recording, by position."""
-        rows = self._all(
+        rows = self._rows(
             "SELECT * FROM ledger.stored_events "
             "WHERE notification_id = ANY(%(positions)s)",
             {"positions": list(positions)},
@@ -533,7 +533,7 @@ class LedgerRecorder(PostgresApplicationRecorder):
         self, entries: Sequence[tuple[str, int]]
     ) -> dict[tuple[str, int], int]:
         """The positions of entries that are named by stream and version."""
-        rows = self._all(
+        rows = self._rows(
             "SELECT originator_id, originator_version, notification_id "
             "FROM unnest(%(streams)s::uuid[], %(versions)s::bigint[]) AS asked(s, v) "
             "JOIN ledger.stored_events "
@@ -550,11 +550,11 @@ class LedgerRecorder(PostgresApplicationRecorder):
             for row in rows
         }
 
-    def _one(self, query: str, params: dict[str, Any]) -> DictRow | None:
+    def _row(self, query: str, params: dict[str, Any]) -> DictRow | None:
         with self.datastore.get_connection() as connection:
             return connection.execute(query, params, prepare=True).fetchone()
 
-    def _all(self, query: str, params: dict[str, Any]) -> list[DictRow]:
+    def _rows(self, query: str, params: dict[str, Any]) -> list[DictRow]:
         with self.datastore.get_connection() as connection:
             return connection.execute(query, params, prepare=True).fetchall()
 

@@ -170,10 +170,10 @@ def _own_environment(named: dict[str, Any]) -> Iterator[None]:
             os.environ.update(hidden)
 
 
-def begin(connection: psycopg.Connection[Any], said: str = "") -> None:
+def begin(connection: psycopg.Connection[Any], options: str = "") -> None:
     """Set a session right. `said` are the options that the address itself names."""
     _check_server(connection)
-    limits = {name: value for name, value in LIMITS.items() if name not in said}
+    limits = {name: value for name, value in LIMITS.items() if name not in options}
     pins = {**PINNED, **limits}
     with connection.cursor(row_factory=tuple_row) as cursor:
         row = cursor.execute(_PROCESS, prepare=False).fetchone()
@@ -217,11 +217,13 @@ def _check_own(connection: psycopg.Connection[Any]) -> None:
     with psycopg.connect(
         info.dsn, password=info.password, autocommit=True, connect_timeout=10
     ) as other:
-        pair = [one.cursor(row_factory=tuple_row) for one in (connection, other)]
+        pair = [
+            session.cursor(row_factory=tuple_row) for session in (connection, other)
+        ]
         seen = [
-            asked.execute(_PROCESS, prepare=False).fetchone()
+            cursor.execute(_PROCESS, prepare=False).fetchone()
             for _ in range(_ROUNDS)
-            for asked in pair
+            for cursor in pair
         ]
     if len({*seen[::2]}) > 1 or len({*seen[1::2]}) > 1 or seen[0] == seen[1]:
         raise DatabaseRefused(

@@ -18,25 +18,25 @@ SECRET_COLUMNS = (
 )
 """The columns of the write side that an erasure clears, or that help to undo it."""
 
-_KEPT = """
-SELECT DISTINCT format('%%I.%%I.%%I', space.nspname, made.relname, its.attname)
+_COLUMNS_WITH_STATISTICS = """
+SELECT DISTINCT format('%%I.%%I.%%I', space.nspname, tables.relname, its.attname)
   FROM pg_catalog.pg_attribute AS its
-  JOIN pg_catalog.pg_class AS made ON made.oid = its.attrelid
-  JOIN pg_catalog.pg_namespace AS space ON space.oid = made.relnamespace
- WHERE (space.nspname || '.' || made.relname || '.' || its.attname = ANY (%(columns)s)
+  JOIN pg_catalog.pg_class AS tables ON tables.oid = its.attrelid
+  JOIN pg_catalog.pg_namespace AS space ON space.oid = tables.relnamespace
+ WHERE (space.nspname || '.' || tables.relname || '.' || its.attname = ANY (%(columns)s)
         OR (space.nspname ~ '^projection_[0-9]+(_own)?$'
-            AND made.relname = 'user_directory'
+            AND tables.relname = 'user_directory'
             AND its.attname = ANY (%(personal)s)))
-   AND made.relkind = 'r'
+   AND tables.relkind = 'r'
    AND (its.attstattarget IS DISTINCT FROM 0
         OR EXISTS (SELECT
-                     FROM pg_catalog.pg_stats AS kept
-                    WHERE kept.schemaname = space.nspname
-                      AND kept.tablename = made.relname
-                      AND kept.attname = its.attname)
+                     FROM pg_catalog.pg_stats AS statistics
+                    WHERE statistics.schemaname = space.nspname
+                      AND statistics.tablename = tables.relname
+                      AND statistics.attname = its.attname)
         OR EXISTS (SELECT
                      FROM pg_catalog.pg_statistic_ext AS extended
-                    WHERE extended.stxrelid = made.oid
+                    WHERE extended.stxrelid = tables.oid
                       AND (its.attnum = ANY (extended.stxkeys)
                            OR extended.stxexprs IS NOT NULL)))
  ORDER BY 1
@@ -51,7 +51,9 @@ def columns_with_statistics(
     `personal` are those of the projections' directory.
     """
     columns = [".".join(column) for column in SECRET_COLUMNS]
-    rows = connection.execute(_KEPT, {"columns": columns, "personal": list(personal)})
+    rows = connection.execute(
+        _COLUMNS_WITH_STATISTICS, {"columns": columns, "personal": list(personal)}
+    )
     return [row[0] for row in rows.fetchall()]
 
 

@@ -22,12 +22,12 @@ from seat_ledger.store.embedded import binaries_at_hand
 
 def run(conninfo: str, program: str, words: Sequence[str]) -> int:
     """Run a program of PostgreSQL's; return its exit status. Raises InvalidInput."""
-    found = _find(program)
+    executable = _find(program)
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith("PG")
     }
     done = subprocess.run(  # noqa: S603  a program of PostgreSQL's, no shell
-        [os.fspath(found), *words],
+        [os.fspath(executable), *words],
         env={**environment, **_address(conninfo)},
         check=False,
     )
@@ -52,7 +52,7 @@ def _address(conninfo: str) -> dict[str, str]:
     except psycopg.Error as error:
         raise unavailable(conninfo, error) from None
     return {
-        one.envvar.decode(): one.val.decode()
-        for one in options
-        if one.envvar and one.val
+        option.envvar.decode(): option.val.decode()
+        for option in options
+        if option.envvar and option.val
     }

@@ -20,7 +20,7 @@ from seat_ledger.projections.reader import Reader
 from seat_ledger.settings import Settings
 from seat_ledger.store.connection import connect
 from seat_ledger.store.recorder import LedgerRecorder
-from seat_ledger.store.standing import APPEND_LOCK
+from seat_ledger.store.store_status import APPEND_LOCK
 from tests.acceptance.test_command_line import Program
 from tests.drafts import computed
 from tests.faults.proxy import Proxy

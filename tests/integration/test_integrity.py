@@ -215,7 +215,7 @@ def test_hashes_that_were_altered_with_the_events_hide_nothing(log: Log) -> None
         ("checkpoint", 413),
         ("seals", None),
     ]
-    assert "between positions 413 and 721" in found[0].told
+    assert "between positions 413 and 721" in found[0].message
     with pytest.raises(IntegrityFailure, match="is not the one that was signed"):
         log.seal()
 

@@ -190,7 +190,7 @@ def test_a_changed_hash_and_a_changed_event_are_told_apart(log: Log) -> None:
         ("checkpoint", 734),
         ("seals", None),
     ]
-    assert "no event is accused" in findings[-1].told
+    assert "no event is accused" in findings[-1].message
 
 
 def test_the_writer_removes_and_changes_no_seal(log: Log) -> None:
@@ -276,7 +276,7 @@ def test_a_damaged_witness_is_a_finding_and_nothing_is_sealed_over_it(
     damage(log.folder)
     findings = log.verify().findings
     assert {one.kind for one in findings} <= {"witness", "checkpoint"}
-    assert any(str(log.folder) in one.told for one in findings)
+    assert any(str(log.folder) in one.message for one in findings)
     log.record(5)
     with pytest.raises(IntegrityFailure, match="Nothing was sealed"):
         log.seal()
@@ -289,7 +289,7 @@ def test_a_witness_without_a_checkpoint_is_a_finding_that_names_it(
     lack(log.folder)
     (finding,) = log.verify().findings
     assert finding.kind == "witness"
-    assert str(log.folder) in finding.told
+    assert str(log.folder) in finding.message
 
 
 def copied(log: Log) -> Callable[[], None]:

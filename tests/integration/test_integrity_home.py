@@ -238,18 +238,18 @@ def test_checkpoints_beside_data_and_key_are_not_elsewhere(
     home: Path, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     record(database, 1, 9)
-    assert service.kept_elsewhere(database, None).lacking is None
+    assert service.witnesses_elsewhere(database, None).lacking is None
     home.mkdir()
     service.seal_here(database, None, [home / "copies"])
     result = service.verify_here(database, None, [home / "copies"], keys=ASKED)
     assert (result.checkpoints, result.elsewhere) == (3, 0)
     for place in (home / "copies", folder(home, database) / "checkpoints"):
         monkeypatch.setenv("SEAT_LEDGER_WITNESS", str(place))
-        assert "only beside" in str(service.kept_elsewhere(database, None).lacking)
+        assert "only beside" in str(service.witnesses_elsewhere(database, None).lacking)
     place = tmp_path / "elsewhere"
     service.seal_here(database, None, [place])
     monkeypatch.setenv("SEAT_LEDGER_WITNESS", str(place))
-    assert "same disk" in str(service.kept_elsewhere(database, None).lacking)
+    assert "same disk" in str(service.witnesses_elsewhere(database, None).lacking)
     result = service.verify_here(database, None, [place], keys=ASKED)
     assert (result.elsewhere, result.witnessed) == (1, 9)
 

@@ -23,7 +23,7 @@ from seat_ledger.projections.reader import Reader
 from seat_ledger.store.connection import connect
 from seat_ledger.store.factory import LedgerDatastore
 from seat_ledger.store.recorder import LedgerRecorder
-from seat_ledger.store.standing import APPEND_LOCK
+from seat_ledger.store.store_status import APPEND_LOCK
 from tests.drafts import PRO, computed
 from tests.integration.tables import head
 

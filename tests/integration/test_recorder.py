@@ -20,7 +20,7 @@ from seat_ledger.errors import CommandRefused, OutcomeUnknown, Unavailable
 from seat_ledger.settings import Settings
 from seat_ledger.store.factory import LedgerDatastore
 from seat_ledger.store.recorder import Appended, LedgerRecorder
-from seat_ledger.store.standing import APPEND_LOCK
+from seat_ledger.store.store_status import APPEND_LOCK
 
 
 class TestLibraryCases(ApplicationRecorderTestCase):

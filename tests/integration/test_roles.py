@@ -251,8 +251,8 @@ def test_a_login_that_may_not_make_roles_goes_on_with_a_sentence(
     installation.install(alone.conninfo)
     with connect(alone.conninfo, autocommit=True) as connection:
         found = access.grant(connection)
-        assert (found.granted, len(found.told)) == (False, 1)
-        assert "CREATEROLE" in found.told[0]
+        assert (found.granted, len(found.unavailable)) == (False, 1)
+        assert "CREATEROLE" in found.unavailable[0]
     alone.run(*OPEN, *TERMS, *CYCLE)
     assert alone.run("account", "list")["rows"][0]["account"] == "acme"
     with psycopg.connect(server, autocommit=True) as connection:

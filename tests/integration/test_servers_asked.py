@@ -73,7 +73,7 @@ def test_who_may_make_roles_and_is_no_superuser_migrates_with_roles(
     maker: str, tmp_path: Path
 ) -> None:
     told: list[str] = []
-    schema.migrate(maker, tell=told.append)
+    schema.migrate(maker, report=told.append)
     assert not any("may not make the roles" in one for one in told), told
     owners = fetch(
         maker,

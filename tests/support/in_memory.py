@@ -119,7 +119,7 @@ class InMemoryLedger:
             for event in self.events
         )
 
-    def standing(self, account: UUID) -> tuple[Head, int]:
+    def head_of(self, account: UUID) -> tuple[Head, int]:
         """Where the account is, and the last position."""
         heads = [u.head for u in self.units.values() if u.account_id == account]
         return (heads or [NO_HEAD])[0], len(self.events)

@@ -1,9 +1,11 @@
-"""One word, one meaning: names of classes, and of what is imported."""
+"""One word, one meaning: names of classes, of what is imported, and of all else."""
 
 from __future__ import annotations
 
 import ast
+import re
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -35,3 +37,54 @@ def test_no_import_renames_a_part_of_the_product() -> None:
         if name.asname is not None
     ]
     assert renamed == []
+
+
+FORBIDDEN = {
+    *("told", "said", "say", "tell", "asked", "wanted", "found", "standing", "given"),
+    *("kept", "some", "made", "gone", "come", "upto", "rest"),
+}
+"""Words that name nothing: CONTRIBUTING.md says what to write instead."""
+ALONE = FORBIDDEN | {"one", "known"}
+ALLOWED = {"NotFound"}
+"""The error's name in every field."""
+DONE = ("seat_ledger",)
+"""The rooms whose names follow the dictionary."""
+
+
+def _parts(name: str) -> list[str]:
+    if name.lstrip("_")[:1].isupper() and not name.isupper():
+        return [part.lower() for part in re.findall("[A-Z][a-z]*", name)]
+    return [part for part in name.lower().split("_") if part]
+
+
+def _is_forbidden(name: str) -> bool:
+    parts = _parts(name)
+    alone = len(parts) == 1 and parts[0] in ALONE
+    return name not in ALLOWED and (alone or not FORBIDDEN.isdisjoint(parts))
+
+
+def _bound(node: ast.AST) -> Iterator[str]:
+    """The names that a node of the syntax tree binds."""
+    match node:
+        case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
+            yield node.name
+        case ast.arg():
+            yield node.arg
+        case ast.Name(ctx=ast.Store()):
+            yield node.id
+        case ast.Attribute(ctx=ast.Store()):
+            yield node.attr
+        case ast.ExceptHandler(name=str(name)) | ast.alias(asname=str(name)):
+            yield name
+
+
+def test_names_are_the_words_of_the_field() -> None:
+    forbidden = {
+        f"{file.relative_to(ROOT)}: {name}"
+        for file in MODULES
+        if file.relative_to(ROOT).parts[0] in DONE
+        for node in ast.walk(ast.parse(file.read_text()))
+        for name in _bound(node)
+        if _is_forbidden(name)
+    }
+    assert forbidden == set()

@@ -102,7 +102,7 @@ class EmbeddedServer:
         self.home = (home or default_home()).absolute()
         self.data = self.home / "data"
         self._binaries = binaries
-        self._made = self.home / "made"  # the database is made, not only its server
+        self._created = self.home / "made"  # the database is made, not only its server
 
     # -- questions --------------------------------------------------------------
 
@@ -159,8 +159,8 @@ class EmbeddedServer:
         )
 
     def _pid(self) -> int | None:
-        told = self._stated_by_server(_PID)
-        return int(told) if told.isdigit() else None
+        line = self._stated_by_server(_PID)
+        return int(line) if line.isdigit() else None
 
     def _stated_by_server(self, line: int) -> str:
         """A line of the lock file that a server keeps in its data folder, or ""."""
@@ -190,7 +190,7 @@ class EmbeddedServer:
         Raises EmbeddedServerError with what stands in the way.
         """
         self._check_ours()
-        if not (self._made.exists() and self.is_running()):
+        if not (self._created.exists() and self.is_running()):
             with explaining(
                 f"The embedded server cannot be set up in {self.home}",
                 "make room there, or set SEAT_LEDGER_HOME to a folder that you may "
@@ -215,9 +215,9 @@ class EmbeddedServer:
         with self._lock():
             if not self.is_running():
                 self._start()
-            if not self._made.exists():
+            if not self._created.exists():
                 self._make_database()
-                self._made.touch()
+                self._created.touch()
 
     @contextmanager
     def _lock(self) -> Iterator[None]:
@@ -243,7 +243,7 @@ class EmbeddedServer:
         folder = make_socket_folder(self.home, user)
         try:
             if self._data_version() is None:
-                self._made.unlink(missing_ok=True)
+                self._created.unlink(missing_ok=True)
                 self._initialise(binaries, user)
             self._check_data(binaries)
             self._launch(binaries, user, folder)
@@ -295,9 +295,9 @@ class EmbeddedServer:
             os.chown(folder, user.uid, user.gid)
         command: list[Path | str] = [binaries / "initdb", "-D", folder, "-U", ROLE]
         command += ["--auth=trust", "--encoding=UTF8", "--locale=C"]
-        made = run([*command, "--no-instructions"], user)
-        if made.returncode != 0:
-            raise EmbeddedServerError(*_initdb_failed(made))
+        result = run([*command, "--no-instructions"], user)
+        if result.returncode != 0:
+            raise EmbeddedServerError(*_initdb_failed(result))
         settings = "".join(f"{name} = {to}\n" for name, to in _settings())
         with (folder / "postgresql.conf").open("a") as file:
             file.write(f"\n# Of the seat ledger.\n{settings}")
@@ -447,10 +447,12 @@ class EmbeddedServer:
             marks.remove(self.home / folder)
         with suppress(OSError):  # empty it is ours; what else is in it is not
             (self.home / "socket").rmdir()
-        kept = self.home / "checkpoints"
-        if kept.exists():
-            kept.rename(f"{kept}.{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}")
-        self._made.unlink(missing_ok=True)
+        checkpoints = self.home / "checkpoints"
+        if checkpoints.exists():
+            checkpoints.rename(
+                f"{checkpoints}.{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}"
+            )
+        self._created.unlink(missing_ok=True)
         (self.home / "lock").unlink(missing_ok=True)
 
     def _find_binaries(self) -> Path | None:
@@ -462,15 +464,15 @@ class EmbeddedServer:
 
 def _working_in(folder: Path) -> list[int]:
     """The live processes whose working folder it is, as far as one may see."""
-    found = []
+    processes = []
     real = folder.resolve()
     for link in Path("/proc").glob("[0-9]*/cwd"):
         try:
             if link.readlink() == real:
-                found.append(int(link.parent.name))
+                processes.append(int(link.parent.name))
         except OSError:
             continue
-    return found
+    return processes
 
 
 def _settings() -> Iterator[tuple[str, str]]:
@@ -482,17 +484,17 @@ def _settings() -> Iterator[tuple[str, str]]:
         yield "max_wal_senders", "0"
 
 
-def _initdb_failed(made: subprocess.CompletedProcess[str]) -> tuple[str]:
-    told = (made.stderr or made.stdout).strip()
-    if "could not look up effective user ID" in told:
+def _initdb_failed(result: subprocess.CompletedProcess[str]) -> tuple[str]:
+    output = (result.stderr or result.stdout).strip()
+    if "could not look up effective user ID" in output:
         return (
             f"The user id {os.geteuid()} has no name on this machine, and PostgreSQL "
             "does not run for a user without one. Run as a named user, or name a "
             "database with --database.",
         )
     line = next(
-        (line for line in told.splitlines() if _TELLING.search(line)),
-        told.splitlines()[-1] if told else "no reason given",
+        (line for line in output.splitlines() if _TELLING.search(line)),
+        output.splitlines()[-1] if output else "no reason given",
     )
     return (
         f"PostgreSQL could not make its data folder: {line.strip()}. What was begun "
@@ -501,8 +503,8 @@ def _initdb_failed(made: subprocess.CompletedProcess[str]) -> tuple[str]:
 
 
 def _last_line(result: subprocess.CompletedProcess[str], log: Path | None) -> str:
-    told = (result.stderr + result.stdout).strip().splitlines()
+    lines = (result.stderr + result.stdout).strip().splitlines()
     if log is not None:
         with suppress(OSError):
-            told += log.read_text(errors="replace").strip().splitlines()[-2:]
-    return " / ".join(line.strip() for line in told[-2:]) or "no reason given"
+            lines += log.read_text(errors="replace").strip().splitlines()[-2:]
+    return " / ".join(line.strip() for line in lines[-2:]) or "no reason given"

@@ -19,8 +19,8 @@ from seat_ledger.domain.values import fold
 from seat_ledger.errors import SchemaMismatch
 from seat_ledger.store import access, ownership
 from seat_ledger.store.connection import connect
-from seat_ledger.store.standing import APPEND_LOCK
 from seat_ledger.store.statistics import rewrite_statistics
+from seat_ledger.store.store_status import APPEND_LOCK
 
 _LOCK = 7365617430
 
@@ -51,22 +51,22 @@ class SchemaStatus(NamedTuple):
     """How far a database's schema is, and how far this program's goes."""
 
     applied: int
-    known: int
+    of_program: int
 
     @property
     def is_current(self) -> bool:
         """Whether program and database agree."""
-        return self.applied == self.known
+        return self.applied == self.of_program
 
 
 def migrations() -> list[Migration]:
     """Every migration of this program, in order."""
-    found = []
+    numbered = []
     for file in resources.files(__package__).iterdir():
         if file.name.endswith(".sql"):
             number, _, name = file.name.removesuffix(".sql").partition("_")
-            found.append(Migration(int(number), name, file.read_text("utf-8")))
-    return sorted(found)
+            numbered.append(Migration(int(number), name, file.read_text("utf-8")))
+    return sorted(numbered)
 
 
 _DIGEST_KEY = """
@@ -99,18 +99,18 @@ def migrate(
     conninfo: str,
     *,
     up_to: int | None = None,
-    tell: Callable[[str], None] = lambda _: None,
+    report: Callable[[str], None] = lambda _: None,
 ) -> list[str]:
     """Bring the schema up to this program's; return the names of what was applied.
 
-    `up_to` stops at a number, for tests. `tell` is told, in sentences, which rights the
-    login could not give. Raises SchemaMismatch for a database that
-    is newer than the program, was migrated by another one, or is too old a server.
+    `up_to` stops at a number, for tests. `report` is called with a sentence for each
+    right that the login could not give. Raises SchemaMismatch for a database that is
+    newer than the program, was migrated by another one, or is too old a server.
     """
     with connect(conninfo, autocommit=True) as connection:
         connection.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
         connection.execute("SET client_min_messages = warning")
-        ownership.check(connection, tuple(one.sql for one in migrations()))
+        ownership.check(connection, tuple(migration.sql for migration in migrations()))
         with connection.transaction():
             _create_schema(connection)
             connection.execute(_HISTORY)
@@ -133,8 +133,8 @@ def migrate(
         if done and applied:
             rewrite_statistics(connection)
         if up_to is None:
-            for lacking in access.grant(connection).told:
-                tell(lacking)
+            for lacking in access.grant(connection).unavailable:
+                report(lacking)
             connection.execute(_DIGEST_KEY)
             with connection.transaction():
                 connection.execute(
@@ -188,29 +188,30 @@ def ledger_id(connection: psycopg.Connection[tuple[object, ...]]) -> UUID:
 
 def check(connection: psycopg.Connection[tuple[object, ...]]) -> None:
     """Raise SchemaMismatch unless the schema is this program's."""
-    found = status_of(connection)
-    if found.applied < found.known:
+    schema = status_of(connection)
+    if schema.applied < schema.of_program:
         raise SchemaMismatch(
-            f"The database's schema is at {found.applied}, the program's at "
-            f"{found.known}.",
+            f"The database's schema is at {schema.applied}, the program's at "
+            f"{schema.of_program}.",
             try_="seat-ledger db migrate",
         )
-    if found.applied > found.known:
-        raise _newer(found.applied, found.known)
+    if schema.applied > schema.of_program:
+        raise _newer(schema.applied, schema.of_program)
 
 
-def _newer(applied: int, known: int) -> SchemaMismatch:
+def _newer(applied: int, of_program: int) -> SchemaMismatch:
     return SchemaMismatch(
-        f"The database's schema is at {applied}, newer than the program's {known}.",
+        f"The database's schema is at {applied}, newer than the program's "
+        f"{of_program}.",
         try_="use the newer program",
     )
 
 
 def _applied(connection: psycopg.Connection[tuple[object, ...]]) -> dict[int, str]:
-    found = connection.execute(
+    row = connection.execute(
         "SELECT to_regclass('ledger.schema_migration') IS NOT NULL"
     ).fetchone()
-    if found is None or not found[0]:
+    if row is None or not row[0]:
         return {}
     try:
         rows = connection.execute(
@@ -222,11 +223,11 @@ def _applied(connection: psycopg.Connection[tuple[object, ...]]) -> dict[int, st
 
 
 def _check_history(applied: dict[int, str]) -> None:
-    known = {migration.number: migration for migration in migrations()}
-    if applied and max(applied) > max(known):
-        raise _newer(max(applied), max(known))
+    own = {migration.number: migration for migration in migrations()}
+    if applied and max(applied) > max(own):
+        raise _newer(max(applied), max(own))
     for number, digest in applied.items():
-        if known[number].digest != digest:
+        if own[number].digest != digest:
             raise SchemaMismatch(
                 f"Migration {number} of this database is not this program's.",
                 try_="use the program that migrated it, or restore a backup",

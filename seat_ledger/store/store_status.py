@@ -15,7 +15,7 @@ APPEND_LOCK = 7365617431
 """The advisory lock that every append holds until it commits."""
 
 
-class StoreStanding(NamedTuple):
+class StoreStatus(NamedTuple):
     """How far the store is, and what stands behind it that should not."""
 
     last_position: int
@@ -28,7 +28,7 @@ class StoreStanding(NamedTuple):
         return self.next_position <= self.last_position
 
 
-_STANDING = """
+_STATUS = """
 SELECT coalesce(last.notification_id, 0),
        sequence.last_value + CASE WHEN sequence.is_called THEN 1 ELSE 0 END,
        greatest(interval '0', last.recorded_at - pg_catalog.clock_timestamp())
@@ -40,9 +40,9 @@ SELECT coalesce(last.notification_id, 0),
 """
 
 
-def store_standing(connection: psycopg.Connection[Any]) -> StoreStanding:
+def store_status(connection: psycopg.Connection[Any]) -> StoreStatus:
     """Where the store stands now."""
-    row = connection.execute(_STANDING).fetchone()
+    row = connection.execute(_STATUS).fetchone()
     assert row is not None
     last_position, next_position, clock_behind = row
-    return StoreStanding(last_position, next_position, clock_behind or timedelta(0))
+    return StoreStatus(last_position, next_position, clock_behind or timedelta(0))
