@@ -28,7 +28,7 @@ def command(call: Any) -> click.Command:
 def erase(user: str, account: str, yes: bool, dry_run: bool, **given: Any) -> None:
     """Erase a user's identity for ever; USER is a key, an e-mail or an id.
 
-    Destroys the key that key, e-mail and name are sealed under. The person reads as
+    Destroys the key that encrypts key, e-mail and name. The person reads as
     erased-… wherever they stood; counts, intervals and invoices stay as they are.
     Needs --reason, and that the user holds no seat. See 'seat-ledger help erasure'.
     """
@@ -140,7 +140,7 @@ def _afterwards(session: Session, ledger: SeatLedger, result: Result) -> list[st
         plain = ledger.plain_entry(recorded.event.originator_id)
         if plain is not None:
             notes.append(
-                f"Entry {plain} is of a version that was not sealed: the stored event "
+                f"Entry {plain} is of a version in plain text: the stored event "
                 "still holds key, e-mail and name, which no answer shows."
             )
     notes.append(

@@ -17,11 +17,10 @@ from psycopg import sql
 from psycopg.pq import TransactionStatus
 
 from seat_ledger.domain.personal_data import (
-    CannotOpen,
-    EncryptedPerson,
+    CannotDecrypt,
     Person,
     erased,
-    unseal,
+    person_in,
 )
 from seat_ledger.domain.values import fold
 from seat_ledger.projections.engine.sql_files import queries
@@ -234,7 +233,7 @@ def _entry(  # noqa: PLR0913, PLR0917  the columns of a row
 ) -> DirectoryEntry:
     try:
         person = _person(user_id, orjson.loads(state), key, is_erased)
-    except CannotOpen as error:
+    except CannotDecrypt as error:
         raise Unreadable(user_no, str(error)) from error
     except (ValueError, KeyError, TypeError) as error:
         raise Unreadable(user_no, "its key, e-mail or name is missing") from error
@@ -259,11 +258,8 @@ def _person(
         return erased(user_id)
     if said["v"] == 1:
         return Person(*(_text(said[name]) for name in Person._fields))
-    if key is None:
-        return erased(user_id)
-    sealed = EncryptedPerson(said["nonce"], said["sealed"])
-    account = UUID(said["account"])
-    return unseal(sealed, bytes(key), user_id=user_id, account=account)
+    own_key = None if key is None else bytes(key)
+    return person_in(said, own_key, user_id=user_id)
 
 
 def _text(value: Any) -> str:

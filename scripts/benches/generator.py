@@ -18,7 +18,7 @@ import psycopg
 
 from seat_ledger.domain import events as said
 from seat_ledger.domain.calendar import BillingCalendar, ZoneHistory
-from seat_ledger.domain.personal_data import KEY_BYTES, NONCE_BYTES, Person, seal
+from seat_ledger.domain.personal_data import KEY_BYTES, NONCE_BYTES, Person, encrypt
 from seat_ledger.domain.values import account_id, fold
 from seat_ledger.store.mapper import state_of
 from seat_ledger.store.recorder import UserName
@@ -163,12 +163,18 @@ class Shop:
         person = Person(
             f"u{self.users}", f"u{self.users}@{self.key}.example", f"U {self.users}"
         )
-        sealed = seal(
+        encrypted = encrypt(
             person, key, user_id=who.id, account=self.id,
             nonce=self.random.randbytes(NONCE_BYTES),
         )  # fmt: skip
         made = self.of_user(
-            who, said.UserAdded, at, v=2, **person._asdict(), **sealed._asdict()
+            who,
+            said.UserAdded,
+            at,
+            v=2,
+            **person._asdict(),
+            nonce=encrypted.nonce,
+            sealed=encrypted.ciphertext,
         )
         name = UserName(
             who.id, person.user_key, fold(person.user_key), fold(person.email), key

@@ -345,7 +345,7 @@ class AccountRepository(Application[UUID]):
         return ids if ids is not None else self.ledger.user_ids(account, reference)
 
     def plain_entry(self, user_id: UUID) -> int | None:
-        """Where a user was added before persons were sealed; None where sealed."""
+        """Where a user was added in plain text; None where encrypted."""
         return self.ledger.plain_entry(user_id)
 
     def is_of_account(self, account: UUID, user_id: UUID) -> bool:

@@ -1,8 +1,8 @@
-"""Personal data, sealed under a key of the person's own, and what is left without it.
+"""Personal data, encrypted by a key of the person's own, and what is left without it.
 
 Key, e-mail and name of a user stand in one event, encrypted by AES-256-GCM. The
-person's key is made when the user is added, seals this one event, and is kept apart
-from it. When the key is destroyed nobody can read the three again, and the person
+person's key is made when the user is added, encrypts this one event, and is stored
+apart from it. When the key is destroyed nobody can read the three again, and the person
 reads as ``erased-…`` wherever they stood.
 """
 
@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import binascii
 import os
+from collections.abc import Mapping
 from functools import cache
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -20,7 +21,7 @@ import orjson
 KEY_BYTES = 32
 NONCE_BYTES = 12
 _BLOCK = 32
-"""Sealed texts are padded to a multiple of this, so that their length tells little."""
+"""Texts are padded to a multiple of this, so that their length tells little."""
 
 
 class Person(NamedTuple):
@@ -35,11 +36,11 @@ class EncryptedPerson(NamedTuple):
     """A person as an event holds them: both texts are base64."""
 
     nonce: str
-    sealed: str
+    ciphertext: str
 
 
-class CannotOpen(ValueError):
-    """The sealed texts do not belong to this key, user and account."""
+class CannotDecrypt(ValueError):
+    """The encrypted texts do not belong to this key, user and account."""
 
 
 def new_key() -> bytes:
@@ -47,7 +48,7 @@ def new_key() -> bytes:
     return os.urandom(KEY_BYTES)
 
 
-def seal(
+def encrypt(
     person: Person,
     key: bytes,
     *,
@@ -55,38 +56,49 @@ def seal(
     account: UUID,
     nonce: bytes | None = None,
 ) -> EncryptedPerson:
-    """Seal a person's texts for the event that adds the user `user_id`.
+    """Encrypt a person's texts for the event that adds the user `user_id`.
 
-    A key seals one event, so any nonce is fresh; one is given only to get the same
+    A key encrypts one event, so any nonce is fresh; one is passed only to get the same
     bytes again.
     """
     nonce = nonce or os.urandom(NONCE_BYTES)
     plain = orjson.dumps([*person])
     plain += b" " * (-len(plain) % _BLOCK)
-    sealed = _cipher()(key).encrypt(nonce, plain, _bound(user_id, account))
+    ciphertext = _cipher()(key).encrypt(nonce, plain, _bound(user_id, account))
     return EncryptedPerson(
-        base64.b64encode(nonce).decode(), base64.b64encode(sealed).decode()
+        base64.b64encode(nonce).decode(), base64.b64encode(ciphertext).decode()
     )
 
 
-def unseal(
-    sealed: EncryptedPerson, key: bytes, *, user_id: UUID, account: UUID
+def decrypt(
+    encrypted: EncryptedPerson, key: bytes, *, user_id: UUID, account: UUID
 ) -> Person:
-    """The person's texts. Raises CannotOpen where anything is not as it was sealed."""
+    """The person's texts. Raises CannotDecrypt where anything was altered."""
     from cryptography.exceptions import InvalidTag  # noqa: PLC0415  not for erased ones
 
     try:
         plain = _cipher()(key).decrypt(
-            binascii.a2b_base64(sealed.nonce, strict_mode=True),
-            binascii.a2b_base64(sealed.sealed, strict_mode=True),
+            binascii.a2b_base64(encrypted.nonce, strict_mode=True),
+            binascii.a2b_base64(encrypted.ciphertext, strict_mode=True),
             _bound(user_id, account),
         )
         return Person(*orjson.loads(plain))
     except (InvalidTag, ValueError, TypeError) as error:
-        raise CannotOpen(
-            "its key, e-mail and name were not sealed under this person's key, for "
+        raise CannotDecrypt(
+            "its key, e-mail and name were not encrypted by this person's key, for "
             "this user and account"
         ) from error
+
+
+def person_in(fields: Mapping[str, Any], key: bytes | None, *, user_id: UUID) -> Person:
+    """The person of a stored UserAdded event; without a key as who was erased.
+
+    Raises CannotDecrypt, and ValueError or KeyError where a field is missing.
+    """
+    if key is None:
+        return erased(user_id)
+    encrypted = EncryptedPerson(fields["nonce"], fields["sealed"])
+    return decrypt(encrypted, key, user_id=user_id, account=UUID(fields["account"]))
 
 
 def erased(user_id: UUID) -> Person:
@@ -100,7 +112,7 @@ ERASED = "erased-"
 
 
 def _bound(user_id: UUID, account: UUID) -> bytes:
-    """What binds the sealed texts to their place: the user's stream, the account."""
+    """What binds the encrypted texts to their place: the user's stream, the account."""
     return b"seat-ledger UserAdded 2 " + user_id.bytes + account.bytes
 
 

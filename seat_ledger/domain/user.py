@@ -22,7 +22,7 @@ from seat_ledger.domain.events import (
     UserRemoved,
 )
 from seat_ledger.domain.intervals import Life, Mark, Track
-from seat_ledger.domain.personal_data import Person, erased, new_key, seal
+from seat_ledger.domain.personal_data import Person, encrypt, erased, new_key
 from seat_ledger.domain.values import FOREVER, fold, iso, utc
 from seat_ledger.errors import CommandRefused
 
@@ -112,12 +112,19 @@ class User(Aggregate):
     def add(
         cls, id_: UUID, act: Act, person: Person, *, account: UUID, **facts: Any
     ) -> User:
-        """Make somebody a user of the account, sealed under a new key."""
+        """Make somebody a user of the account, encrypted by a new key."""
         user = cls(id_)
         user.person_key = new_key()
-        sealed = seal(person, user.person_key, user_id=id_, account=account)
-        fields = {**person._asdict(), **sealed._asdict(), **facts}
-        user.trigger(UserAdded, act, account=account, **fields)
+        encrypted = encrypt(person, user.person_key, user_id=id_, account=account)
+        user.trigger(
+            UserAdded,
+            act,
+            account=account,
+            nonce=encrypted.nonce,
+            sealed=encrypted.ciphertext,
+            **person._asdict(),
+            **facts,
+        )
         return user
 
     def set_permissions(

@@ -18,7 +18,7 @@ from eventsourcing.persistence import Mapper, StoredEvent
 from pydantic import ValidationError
 
 from seat_ledger.domain.events import EVENT_CLASSES, LedgerEvent, UserAdded
-from seat_ledger.domain.personal_data import CannotOpen, EncryptedPerson, erased, unseal
+from seat_ledger.domain.personal_data import CannotDecrypt, person_in
 from seat_ledger.errors import DamagedStream
 
 State = dict[str, Any]
@@ -100,7 +100,7 @@ def read_event(
 ) -> LedgerEvent:
     """The event of a stored row. Raises DamagedStream.
 
-    `person_key` opens what is sealed in it; without it the person reads as erased.
+    `person_key` decrypts the person in it; without it the person reads as erased.
     """
     event_class = EVENT_CLASSES.get(topic)
     where = f"version {originator_version} of stream {originator_id}"
@@ -115,7 +115,7 @@ def read_event(
         if not state.startswith(b'{"v":%d,' % event_class.VERSION):
             state = _upcast(event_class, state)
         elif topic == UserAdded.TOPIC:
-            state = _opened(originator_id, state, person_key)
+            state = _decrypted(originator_id, state, person_key)
         head = b'{"originator_id":"%s","originator_version":%d,' % (
             str(originator_id).encode(),
             originator_version,
@@ -124,7 +124,7 @@ def read_event(
             head + state[1:]
         )
     except (ValidationError, ValueError, KeyError, TypeError) as error:
-        reason = f"{error}" if isinstance(error, CannotOpen) else _reason(error)
+        reason = f"{error}" if isinstance(error, CannotDecrypt) else _reason(error)
         raise DamagedStream(
             f"The event at {where} ({topic}) cannot be read: {reason}.",
             try_="seat-ledger doctor",
@@ -145,15 +145,9 @@ def _reason(error: Exception) -> str:
     return str(error) if type(error) is ValueError else "it is not a state of a version"
 
 
-def _opened(user_id: UUID, state: bytes, key: bytes | None) -> bytes:
-    """The state of a UserAdded with the person's texts in it. Raises CannotOpen."""
-    if key is None:
-        person = erased(user_id)
-    else:
-        fields = orjson.loads(state)
-        account = UUID(fields["account"])
-        sealed = EncryptedPerson(fields["nonce"], fields["sealed"])
-        person = unseal(sealed, key, user_id=user_id, account=account)
+def _decrypted(user_id: UUID, state: bytes, key: bytes | None) -> bytes:
+    """The state of a UserAdded with the person's texts in it. Raises CannotDecrypt."""
+    person = person_in(orjson.loads(state), key, user_id=user_id)
     return state[:-1] + b"," + orjson.dumps(person._asdict())[1:]
 
 

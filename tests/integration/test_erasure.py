@@ -1,4 +1,4 @@
-"""Personal data sealed under a key per person, and what is left without it."""
+"""Personal data encrypted by a key per person, and what is left without it."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from seat_ledger.cli.commands import user_erase
 from seat_ledger.cli.main import main
 from seat_ledger.domain.events import UserAdded
 from seat_ledger.domain.personal_data import (
-    CannotOpen,
+    CannotDecrypt,
     Person,
+    decrypt,
+    encrypt,
     erased,
     new_key,
-    seal,
-    unseal,
 )
 from seat_ledger.domain.values import parse_seat
 from seat_ledger.errors import CommandRefused, IntegrityFailure, SchemaMismatch
@@ -41,17 +41,17 @@ HER = UUID("41cffb4c-e939-4c04-a951-61fe524b73b7")
 ACME = UUID("5d3c1e0a-6a4e-5f0b-9d51-0f4f6f0d7a11")
 
 
-def test_what_is_sealed_opens_only_with_its_key_for_its_user_and_account() -> None:
+def test_a_person_is_decrypted_only_by_the_own_key_for_the_user_and_account() -> None:
     key = new_key()
-    sealed = seal(GRACE, key, user_id=HER, account=ACME)
-    assert unseal(sealed, key, user_id=HER, account=ACME) == GRACE
+    encrypted = encrypt(GRACE, key, user_id=HER, account=ACME)
+    assert decrypt(encrypted, key, user_id=HER, account=ACME) == GRACE
     for wrong in (
         {"key": new_key(), "user_id": HER, "account": ACME},
         {"key": key, "user_id": uuid4(), "account": ACME},
         {"key": key, "user_id": HER, "account": uuid4()},
     ):
-        with pytest.raises(CannotOpen):
-            unseal(sealed, **wrong)
+        with pytest.raises(CannotDecrypt):
+            decrypt(encrypted, **wrong)
 
 
 def test_a_stored_event_opens_with_its_key_and_reads_erased_without() -> None:
