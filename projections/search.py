@@ -108,7 +108,7 @@ def _invoices(
 ) -> Iterator[Row]:
     """The invoice of this very number."""
     until_position = sought.known_at.position
-    named: dict[str, Any] = {"invoice": Secret(text), "upto": until_position}
+    named: dict[str, Any] = {"invoice": Secret(text), "until_position": until_position}
     for row in reader.ask("billing", "issued_as", **named, account_nos=numbers):
         yield _row("invoice", row["account_key"], invoice=text)
 

@@ -1,6 +1,6 @@
 -- Every reduction that holds, with its cancellation and its renewal, knowing the
 -- events up to a position.
-CREATE FUNCTION reduction_at(known bigint) RETURNS TABLE (
+CREATE FUNCTION reduction_at(known_position bigint) RETURNS TABLE (
     account_no bigint,
     seat_type seat_type_name,
     quantity integer,
@@ -12,24 +12,24 @@ CREATE FUNCTION reduction_at(known bigint) RETURNS TABLE (
 )
 LANGUAGE sql STABLE
 BEGIN ATOMIC
-    SELECT asked.account_no,
-           asked.seat_type,
-           asked.quantity,
-           asked.renewal,
-           asked.effective_at,
+    SELECT reduction.account_no,
+           reduction.seat_type,
+           reduction.quantity,
+           reduction.renewal,
+           reduction.effective_at,
            (SELECT min(cancelled.effective_at)
-              FROM entry_at(known) AS cancelled
+              FROM entry_at(known_position) AS cancelled
              WHERE cancelled.topic = 'SeatReductionCancelled'
-               AND cancelled.account_no = asked.account_no
-               AND cancelled.seat_type = asked.seat_type
-               AND cancelled.request = asked.version),
+               AND cancelled.account_no = reduction.account_no
+               AND cancelled.seat_type = reduction.seat_type
+               AND cancelled.request = reduction.version),
            (SELECT min(renewed.effective_at)
               FROM journal AS renewed
              WHERE renewed.topic = 'ContractRenewed'
-               AND renewed.account_no = asked.account_no
-               AND renewed.renewal = asked.renewal
-               AND renewed.position <= known),
-           asked.position
-      FROM entry_at(known) AS asked
-     WHERE asked.topic = 'SeatReductionRequested';
+               AND renewed.account_no = reduction.account_no
+               AND renewed.renewal = reduction.renewal
+               AND renewed.position <= known_position),
+           reduction.position
+      FROM entry_at(known_position) AS reduction
+     WHERE reduction.topic = 'SeatReductionRequested';
 END;

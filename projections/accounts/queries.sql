@@ -1,28 +1,28 @@
 -- contract --
 -- An account's opening, zone changes, policies, renewals and invoices, and when they
 -- became known.
-SELECT said.account_no, said.topic::text AS topic, said.position, said.effective_at,
-       said.details, said.renewal
-  FROM journal AS said
-  JOIN account ON account.account_no = said.account_no
+SELECT entry.account_no, entry.topic::text AS topic, entry.position, entry.effective_at,
+       entry.details, entry.renewal
+  FROM journal AS entry
+  JOIN account ON account.account_no = entry.account_no
  WHERE account.account_id = %(account_id)s::uuid
-   AND said.topic IN (
+   AND entry.topic IN (
            'AccountOpened', 'TimeZoneChanged', 'BillingPolicyChanged',
            'ContractRenewed', 'InvoiceIssued'
        )
- ORDER BY said.position;
+ ORDER BY entry.position;
 
 -- contracts --
 -- The same for every account.
-SELECT said.account_no, said.topic::text AS topic, said.position, said.effective_at,
-       said.details, said.renewal
-  FROM journal AS said
- WHERE said.topic IN (
+SELECT entry.account_no, entry.topic::text AS topic, entry.position, entry.effective_at,
+       entry.details, entry.renewal
+  FROM journal AS entry
+ WHERE entry.topic IN (
            'AccountOpened', 'TimeZoneChanged', 'BillingPolicyChanged',
            'ContractRenewed', 'InvoiceIssued'
        )
-   AND said.position <= %(known)s::bigint
- ORDER BY said.account_no, said.position;
+   AND entry.position <= %(known)s::bigint
+ ORDER BY entry.account_no, entry.position;
 
 -- policies_reversed --
 -- Policies of some accounts that do not hold, knowing the events up to a position.

@@ -25,7 +25,7 @@ SELECT person.user_id, aside.position, aside.account_no
 -- note --
 -- Set an account aside at a position. Of one that is set aside already the earlier
 -- position stays, and the streams are added up.
-INSERT INTO set_aside AS kept (
+INSERT INTO set_aside AS stored (
        account_no, account_id, account_key, position, stream, streams, version, topic,
        reason)
 VALUES (%(account_no)s::bigint, %(account_id)s::uuid, %(account_key)s::text,
@@ -33,18 +33,19 @@ VALUES (%(account_no)s::bigint, %(account_id)s::uuid, %(account_key)s::text,
         %(version)s::bigint, %(topic)s::text, %(reason)s::text)
     ON CONFLICT (account_no) DO UPDATE
    SET (position, stream, version, topic, reason) = (
-           SELECT one.position, one.stream, one.version, one.topic, one.reason
-             FROM (VALUES (kept.position, kept.stream, kept.version, kept.topic,
-                           kept.reason),
+           SELECT candidate.position, candidate.stream, candidate.version,
+                  candidate.topic, candidate.reason
+             FROM (VALUES (stored.position, stored.stream, stored.version, stored.topic,
+                           stored.reason),
                           (excluded.position, excluded.stream, excluded.version,
                            excluded.topic, excluded.reason)
-                  ) AS one(position, stream, version, topic, reason)
-            ORDER BY one.position
+                  ) AS candidate(position, stream, version, topic, reason)
+            ORDER BY candidate.position
             LIMIT 1),
-       streams = CASE WHEN excluded.stream = ANY (kept.streams) THEN kept.streams
-                      ELSE kept.streams || excluded.stream END
- WHERE kept.position > excluded.position
-    OR NOT excluded.stream = ANY (kept.streams);
+       streams = CASE WHEN excluded.stream = ANY (stored.streams) THEN stored.streams
+                      ELSE stored.streams || excluded.stream END
+ WHERE stored.position > excluded.position
+    OR NOT excluded.stream = ANY (stored.streams);
 
 -- resume --
 -- Take an account back: what stands from its position on is to be read.

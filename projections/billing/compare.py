@@ -199,7 +199,7 @@ def _of_contract(
         "contract_between",
         account_no=after.account.no,
         since=before.known_at.position,
-        upto=after.known_at.position,
+        until_position=after.known_at.position,
         topics=topics,
     )
     return [row["position"] for row in rows]

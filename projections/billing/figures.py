@@ -93,7 +93,7 @@ def as_known(
     by_period: dict[tuple[int, int], list[Row]] = {}
     accounts = _by_account(selected)
     as_now, as_then = _apart(reader, accounts, known_at)
-    for source, of in (("touched", as_now), ("known", as_then)):
+    for source, of in (("touched", as_now), ("as_known", as_then)):
         remaining = iter(of)
         while batch := list(islice(remaining, ACCOUNTS_AT_ONCE)):
             periods = [period for number in batch for period in accounts[number]]
@@ -131,7 +131,7 @@ def _apart(
             "earliest_change",
             account_nos=list(accounts),
             since=known_at.position,
-            upto=reader.head,
+            until_position=reader.head,
         )
         since = {row["account_no"]: row["since"] for row in rows}
     as_now: list[int] = []
@@ -155,12 +155,12 @@ def _ask(
         "starts": fields["starts"],
         "ends": fields["ends"],
         "day_starts": fields["day_starts"],
-        "wanted": accounts,
+        "accounts": accounts,
         "known": known_at.position,
         "type_accounts": [number for number in accounts for _ in types],
         "types": types * len(accounts),
     }
-    return list(reader.run(counting("given", source), arrays))
+    return list(reader.run(counting("selected", source), arrays))
 
 
 def stored(
@@ -174,11 +174,11 @@ def stored(
     """The kept figures of the periods whose label lies in a span."""
     rows = reader.ask(
         "billing",
-        "kept",
+        "stored",
         account_nos=account_nos,
         from_label=from_label,
         until_label=until_label,
-        upto=moment,
+        moment=moment,
     )
     return [
         {**row, "starts": utc(row["starts"]), "ends": utc(row["ends"])} for row in rows

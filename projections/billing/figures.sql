@@ -1,4 +1,4 @@
--- kept_periods --
+-- stored_periods --
 -- The periods of a range of accounts, as kept; long arrays unpacked once, not for each
 -- step that looks into them.
 SELECT account_no, period_no, starts, ends, days,
@@ -7,14 +7,14 @@ SELECT account_no, period_no, starts, ends, days,
  WHERE account_no >= %(first)s::bigint
    AND account_no <= %(last)s::bigint
 
--- kept_steps --
+-- stored_steps --
 -- Their counts, as kept.
-SELECT account_no, seat_type, at, purchased, assigned, bought, retired, given, taken
+SELECT account_no, seat_type, at, purchased, assigned, bought, retired, filled, freed
   FROM seat_count
  WHERE account_no >= %(first)s::bigint
    AND account_no <= %(last)s::bigint
 
--- kept_held --
+-- stored_held --
 -- Their holdings, as kept.
 SELECT account_no, seat_type, number, user_no, held_from, held_until
   FROM seat_holding
@@ -22,27 +22,27 @@ SELECT account_no, seat_type, number, user_no, held_from, held_until
    AND account_no <= %(last)s::bigint
    AND NOT reversed
 
--- given_periods --
+-- selected_periods --
 -- Periods and windows that the caller computed.
-SELECT given.account_no, given.period_no, given.starts, given.ends,
-       cardinality(given.day_starts::timestamptz[]) AS days,
-       given.day_starts::timestamptz[] AS day_starts
+SELECT selected.account_no, selected.period_no, selected.starts, selected.ends,
+       cardinality(selected.day_starts::timestamptz[]) AS days,
+       selected.day_starts::timestamptz[] AS day_starts
   FROM unnest(
        %(account_nos)s::bigint[], %(period_nos)s::integer[],
        %(starts)s::timestamptz[], %(ends)s::timestamptz[], %(day_starts)s::text[]
-       ) AS given(account_no, period_no, starts, ends, day_starts)
+       ) AS selected(account_no, period_no, starts, ends, day_starts)
 
--- known_steps --
+-- as_known_steps --
 -- The counts of some accounts, knowing the events up to a position.
-SELECT account_no, seat_type, at, purchased, assigned, bought, retired, given, taken
+SELECT account_no, seat_type, at, purchased, assigned, bought, retired, filled, freed
   FROM seat_count_at(%(known)s::bigint)
- WHERE account_no = ANY (%(wanted)s::bigint[])
+ WHERE account_no = ANY (%(accounts)s::bigint[])
 
--- known_held --
+-- as_known_held --
 -- The holdings of some accounts, knowing the events up to a position.
 SELECT account_no, seat_type, number, user_no, held_from, held_until
   FROM seat_holding_at(%(known)s::bigint)
- WHERE account_no = ANY (%(wanted)s::bigint[])
+ WHERE account_no = ANY (%(accounts)s::bigint[])
    AND NOT reversed
 
 -- touched_periods --
@@ -63,21 +63,21 @@ SELECT period.account_no, period.period_no, period.starts, period.ends, period.d
 
 -- touched_types --
 -- The touched types, and from where to where they are counted.
-SELECT given.account_no, given.seat_type, min(period.starts) AS starts,
+SELECT selected.account_no, selected.seat_type, min(period.starts) AS starts,
        max(period.ends) AS ends, min(period.period_no) AS first_no
   FROM unnest(%(type_accounts)s::bigint[], %(types)s::seat_type_name[])
-       AS given(account_no, seat_type)
-  JOIN period ON period.account_no = given.account_no
- GROUP BY given.account_no, given.seat_type
+       AS selected(account_no, seat_type)
+  JOIN period ON period.account_no = selected.account_no
+ GROUP BY selected.account_no, selected.seat_type
 
 -- touched_steps --
 -- The counts in those periods, and the last ones before.
 SELECT step.account_no, step.seat_type, step.at, step.purchased, step.assigned,
-       step.bought, step.retired, step.given, step.taken
+       step.bought, step.retired, step.filled, step.freed
   FROM touched_types AS touched
  CROSS JOIN LATERAL (
        (SELECT account_no, seat_type, at, purchased, assigned, bought, retired,
-               given, taken
+               filled, freed
           FROM seat_count
          WHERE account_no = touched.account_no
            AND seat_type = touched.seat_type
@@ -86,7 +86,7 @@ SELECT step.account_no, step.seat_type, step.at, step.purchased, step.assigned,
          LIMIT 1)
        UNION ALL
        (SELECT account_no, seat_type, at, purchased, assigned, bought, retired,
-               given, taken
+               filled, freed
           FROM seat_count
          WHERE account_no = touched.account_no
            AND seat_type = touched.seat_type
@@ -129,14 +129,14 @@ bounds AS MATERIALIZED (
            max(ends) AS until,
            array_agg(starts ORDER BY period_no) AS starts,
            array_agg(ends ORDER BY period_no) AS ends,
-           array_agg(dates_upto - days ORDER BY period_no) || max(dates_upto)
+           array_agg(dates_until - days ORDER BY period_no) || max(dates_until)
                AS dates_before,
            dates_of(dates ORDER BY period_no) AS dates
       FROM (
            SELECT account_no, period_no, starts, ends, days,
                   (sum(days) OVER (
                       PARTITION BY account_no ORDER BY period_no))::integer
-                      AS dates_upto,
+                      AS dates_until,
                   CASE
                       WHEN day_starts[1] >= starts THEN day_starts
                       ELSE ARRAY (SELECT greatest(begins, starts)
@@ -151,7 +151,7 @@ bounds AS MATERIALIZED (
 -- Steps before the first period have place 0, and tell with what that one opens.
 located AS (
     SELECT step.account_no, step.seat_type, step.at, step.purchased, step.assigned,
-           step.bought, step.retired, step.given, step.taken,
+           step.bought, step.retired, step.filled, step.freed,
            bounds.first_no, bounds.starts, bounds.ends, bounds.dates_before,
            bounds.dates, width_bucket(step.at, bounds.starts) AS place,
            width_bucket(step.at, bounds.dates) AS date_no
@@ -165,8 +165,8 @@ located AS (
 dated AS (
     SELECT located.account_no, located.seat_type, first_no - 1 + place AS period_no,
            located.at, located.purchased, located.assigned, located.bought,
-           located.retired, located.given, located.taken, dates,
-           at > starts[place] AS inside, ends[place] - at AS rest,
+           located.retired, located.filled, located.freed, dates,
+           at > starts[place] AS inside, ends[place] - at AS remaining,
            dates_before[place] AS before,
            dates_before[place + 1] - dates_before[place] AS days,
            greatest(date_no, dates_before[place] + 1) AS date_no
@@ -180,10 +180,10 @@ moved AS (
            dated.inside, dated.purchased, dated.assigned,
            CASE WHEN inside THEN bought ELSE 0 END AS bought,
            CASE WHEN inside THEN retired ELSE 0 END AS retired,
-           CASE WHEN inside THEN given ELSE 0 END AS given,
-           CASE WHEN inside THEN taken ELSE 0 END AS taken,
+           CASE WHEN inside THEN filled ELSE 0 END AS filled,
+           CASE WHEN inside THEN freed ELSE 0 END AS freed,
            inside AND at > dates[date_no] AS amid_day,
-           round(date_part('epoch', rest) * 1e6)::bigint AS rests
+           round(date_part('epoch', remaining) * 1e6)::bigint AS rests
       FROM dated
      ORDER BY account_no, seat_type, at
 ),
@@ -194,14 +194,14 @@ placed AS (
     SELECT moved.*,
            greatest(0, assigned - (max(
                period_no * 4294967296
-               + CASE WHEN inside THEN assigned - given + taken ELSE assigned END
+               + CASE WHEN inside THEN assigned - filled + freed ELSE assigned END
            ) OVER so_far - period_no * 4294967296))::integer AS record,
            CASE WHEN lead(period_no) OVER so_far = period_no
                 THEN lead(d) OVER so_far
            END AS next_d,
            (max(date_no * 4294967296 + CASE
                    WHEN amid_day OR d = 1
-                   THEN greatest(assigned, assigned - given + taken)
+                   THEN greatest(assigned, assigned - filled + freed)
                    ELSE assigned
                END) OVER so_far - date_no * 4294967296)::integer AS day_top
       FROM moved
@@ -221,10 +221,10 @@ stepped AS (
            sum(retired) AS retired,
            sum((bought - retired) * (days - d + 1)
                + CASE WHEN amid_day THEN retired ELSE 0 END) AS contracted_days,
-           sum((given - taken) * (days - d + 1)
-               + CASE WHEN amid_day THEN taken ELSE 0 END) AS touched_days,
+           sum((filled - freed) * (days - d + 1)
+               + CASE WHEN amid_day THEN freed ELSE 0 END) AS touched_days,
            sum((bought - retired) * rests) AS contracted_time,
-           sum((given - taken) * rests) AS held_time,
+           sum((filled - freed) * rests) AS held_time,
            sum(record * (days - d + 1)) AS rises_days,
            sum(record * rests) AS rises_time,
            sum(day_top + assigned * (coalesce(next_d, days + 1) - d - 1))

@@ -111,7 +111,7 @@ def reversals(
         "reversals_between",
         account_no=account_no,
         since=since.position,
-        upto=known_at.position,
+        until_position=known_at.position,
     )
     return [Reversal(row["position"], row["root"]) for row in rows]
 
@@ -128,7 +128,7 @@ def reach(
         "earliest_change",
         account_nos=[account_no],
         since=since.position,
-        upto=known_at.position,
+        until_position=known_at.position,
     )
     return utc(rows[0]["since"]) - timedelta(microseconds=1) if rows else None
 

@@ -78,13 +78,13 @@ class Balance(NamedTuple):
 
 def issued(reader: Reader, account: AccountFacts, until_position: int) -> list[Issued]:
     """The account's invoices up to a position, in the order of recording."""
-    rows = reader.ask("billing", "issued", account_no=account.no, upto=until_position)
+    rows = reader.ask("billing", "issued", account_no=account.no, until_position=until_position)
     return _read(reader, rows, {account.no: account})
 
 
 def issued_everywhere(reader: Reader, known_at: Knowledge) -> list[Issued]:
     """The invoices of every account, as known, in the order of recording."""
-    rows = reader.ask("billing", "issued_everywhere", upto=known_at.position)
+    rows = reader.ask("billing", "issued_everywhere", until_position=known_at.position)
     accounts = (
         {invoice.no: invoice for invoice in reader.accounts(known_at)} if rows else {}
     )
@@ -105,7 +105,7 @@ def find(
         "billing",
         "issued_as",
         invoice=Secret(invoice),
-        upto=known_at.position,
+        until_position=known_at.position,
         account_nos=account_nos,
     )
     if not rows:

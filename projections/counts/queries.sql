@@ -1,14 +1,14 @@
 -- totals --
 -- For each seat type under contract at a moment: purchased, assigned and pending.
 SELECT step.seat_type::text AS seat_type, step.purchased, step.assigned,
-       (SELECT coalesce(sum(asked.quantity), 0)
-          FROM reduction_at(%(known)s::bigint) AS asked
-         WHERE asked.account_no = %(account_no)s::bigint
-           AND asked.seat_type = step.seat_type
-           AND asked.requested_at <= %(as_of)s::timestamptz
-           AND (asked.cancelled_at IS NULL
-                OR asked.cancelled_at > %(as_of)s::timestamptz)
-           AND (asked.renewed_at IS NULL OR asked.renewed_at > %(as_of)s::timestamptz)
+       (SELECT coalesce(sum(reduction.quantity), 0)
+          FROM reduction_at(%(known)s::bigint) AS reduction
+         WHERE reduction.account_no = %(account_no)s::bigint
+           AND reduction.seat_type = step.seat_type
+           AND reduction.requested_at <= %(as_of)s::timestamptz
+           AND (reduction.cancelled_at IS NULL
+                OR reduction.cancelled_at > %(as_of)s::timestamptz)
+           AND (reduction.renewed_at IS NULL OR reduction.renewed_at > %(as_of)s::timestamptz)
        ) AS pending_reduction
   FROM unnest(enum_range(NULL::seat_type_name)) AS kind(seat_type)
  CROSS JOIN LATERAL (
@@ -40,18 +40,18 @@ SELECT count(*) AS many
 
 -- steps_before --
 -- The last step of each type before each of some instants; by the index.
-SELECT kind.seat_type::text AS seat_type, wanted.at, step.purchased, step.assigned
-  FROM unnest(%(instants)s::timestamptz[]) AS wanted(at)
+SELECT kind.seat_type::text AS seat_type, selected.at, step.purchased, step.assigned
+  FROM unnest(%(instants)s::timestamptz[]) AS selected(at)
  CROSS JOIN unnest(enum_range(NULL::seat_type_name)) AS kind(seat_type)
  CROSS JOIN LATERAL (
        SELECT counted.purchased, counted.assigned
          FROM seat_count_at(%(known)s::bigint) AS counted
         WHERE counted.account_no = %(account_no)s::bigint
           AND counted.seat_type = kind.seat_type
-          AND counted.at < wanted.at
+          AND counted.at < selected.at
         ORDER BY counted.at DESC
         LIMIT 1) AS step
- ORDER BY wanted.at;
+ ORDER BY selected.at;
 
 -- steps_between --
 -- The last step of each type in each of the spans between some instants; in one pass.

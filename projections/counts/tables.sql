@@ -9,8 +9,8 @@ CREATE TABLE seat_count (
     assigned integer NOT NULL,
     bought integer NOT NULL,
     retired integer NOT NULL,
-    given integer NOT NULL,
-    taken integer NOT NULL
+    filled integer NOT NULL,
+    freed integer NOT NULL
 );
 
 -- indexes --

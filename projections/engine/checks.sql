@@ -188,7 +188,7 @@ SELECT account.account_key AS account, told.seat_type::text AS seat_type,
                GROUP BY account_no, seat_type
               UNION ALL
               SELECT account_no, seat_type, 0,
-                     sum(hashfloat8(date_part('epoch', at))::bigint * (given - taken)), 0,
+                     sum(hashfloat8(date_part('epoch', at))::bigint * (filled - freed)), 0,
                      sum(hashfloat8(date_part('epoch', at))::bigint * (bought - retired))
                 FROM seat_count
                GROUP BY account_no, seat_type
@@ -201,7 +201,7 @@ SELECT account.account_key AS account, told.seat_type::text AS seat_type,
          FROM (
               SELECT at
                 FROM (
-                     SELECT held_from AS at, 1 AS given, 0 AS taken, 0 AS bought,
+                     SELECT held_from AS at, 1 AS filled, 0 AS freed, 0 AS bought,
                             0 AS retired
                        FROM seat_holding
                       WHERE account_no = told.account_no
@@ -226,14 +226,14 @@ SELECT account.account_key AS account, told.seat_type::text AS seat_type,
                         AND seat_type = told.seat_type
                         AND retires_at IS NOT NULL
                      UNION ALL
-                     SELECT at, -given, -taken, -bought, -retired
+                     SELECT at, -filled, -freed, -bought, -retired
                        FROM seat_count
                       WHERE account_no = told.account_no
                         AND seat_type = told.seat_type
                      ) AS changes
                GROUP BY at
-              HAVING sum(given) <> 0
-                  OR sum(taken) <> 0
+              HAVING sum(filled) <> 0
+                  OR sum(freed) <> 0
                   OR sum(bought) <> 0
                   OR sum(retired) <> 0
               ) AS instants

@@ -45,7 +45,7 @@ SELECT count(*), sum(hash_record_extended(ROW(
 -- seat_count --
 SELECT count(*), sum(hash_record_extended(ROW(
            account_no, seat_type::text COLLATE "C", at, purchased, assigned, bought,
-           retired, given, taken), 0))
+           retired, filled, freed), 0))
   FROM seat_count;
 
 -- billing_period --

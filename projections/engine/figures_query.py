@@ -8,7 +8,7 @@ _FIGURES = queries("billing", "figures.sql") | queries("billing/audit", "sources
 
 
 def counting(periods: str, source: str) -> bytes:
-    """The query that counts; `periods` are given or kept, events kept or as known.
+    """The query that counts; `periods` are selected or stored, events as known.
 
     With the source ``touched`` no more of what is kept is read than the periods need.
     """

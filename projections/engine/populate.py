@@ -23,7 +23,7 @@ _FROM_KEPT = {
            AND held_until IS NULL
            AND account_no >= %(first)s::bigint
            AND account_no <= %(last)s::bigint""",
-    "billable_seats": counting("kept", "kept"),
+    "billable_seats": counting("stored", "stored"),
 }
 """Tables that are made of others of the same generation."""
 

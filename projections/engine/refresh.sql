@@ -152,9 +152,9 @@ SELECT held.account_no, held.seat_type, held.number, held.user_no, held.held_fro
 SELECT touched.account_no, touched.seat_type, step.at,
        (coalesce(before.purchased, 0) + sum(step.bought - step.retired) OVER so_far)
            ::integer AS purchased,
-       (coalesce(before.assigned, 0) + sum(step.given - step.taken) OVER so_far)
+       (coalesce(before.assigned, 0) + sum(step.filled - step.freed) OVER so_far)
            ::integer AS assigned,
-       step.bought, step.retired, step.given, step.taken
+       step.bought, step.retired, step.filled, step.freed
   FROM touched
   LEFT JOIN LATERAL (
        SELECT purchased, assigned

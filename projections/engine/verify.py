@@ -304,8 +304,8 @@ class _Full:
     ) -> tuple[bytes, bytes, dict[str, Any]]:
         """The rows that some accounts should have, and which ones are kept."""
         known = self.result.position
-        given: dict[str, Any] = {"known": known, "wanted": accounts}
-        scope = b"account_no = ANY (%(wanted)s::bigint[])"
+        given: dict[str, Any] = {"known": known, "accounts": accounts}
+        scope = b"account_no = ANY (%(accounts)s::bigint[])"
         if name in {"billing_period", "billable_seats"}:
             rows = (
                 row
@@ -321,7 +321,7 @@ class _Full:
                 "period_nos": columns["period_no"],
                 **{key: columns[key] for key in ("starts", "ends", "day_starts")},
             }
-            return counting("given", "known"), scope, given
+            return counting("selected", "as_known"), scope, given
         function = f"FROM {BY_NAME[name].name}_at(%(known)s::bigint) WHERE "
         return b"SELECT * " + function.encode() + scope, scope, given
 

@@ -73,14 +73,14 @@ SELECT seat_type::text AS seat_type, number, user_no, held_from, held_until, ass
 -- Who held some seats of an account at a moment.
 SELECT held.*
   FROM unnest(%(seat_types)s::seat_type_name[], %(numbers)s::integer[])
-       AS wanted(seat_type, number)
+       AS selected(seat_type, number)
  CROSS JOIN LATERAL (
        SELECT seat_type::text AS seat_type, number, user_no, held_from, held_until,
               assigned, unassigned, reversed
          FROM seat_holding_at(%(known)s::bigint)
         WHERE account_no = %(account_no)s::bigint
-          AND seat_type = wanted.seat_type
-          AND number = wanted.number
+          AND seat_type = selected.seat_type
+          AND number = selected.number
           AND NOT reversed
           AND held_from <= %(as_of)s::timestamptz
           AND (held_until IS NULL OR held_until > %(as_of)s::timestamptz)

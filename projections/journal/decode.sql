@@ -62,38 +62,38 @@ SELECT opened.notification_id AS account_no, opened.state, account.account_key
 -- journal --
 -- Every event after one position, up to another, as a row of the journal.
 INSERT INTO journal
-SELECT said.position,
-       said.recorded_at,
-       said.effective_at::timestamptz,
+SELECT entry.position,
+       entry.recorded_at,
+       entry.effective_at::timestamptz,
        account.account_no,
        person.user_no,
-       said.version,
+       entry.version,
        CASE
-           WHEN said.written_as = '1' THEN said.topic
-           WHEN said.written_as = '2' AND said.topic = 'UserAdded' THEN said.topic
-           ELSE said.topic || ' of another version'
+           WHEN entry.written_as = '1' THEN entry.topic
+           WHEN entry.written_as = '2' AND entry.topic = 'UserAdded' THEN entry.topic
+           ELSE entry.topic || ' of another version'
        END::topic_name,
-       said.seat_type::seat_type_name,
-       said.number::integer,
-       said.quantity::integer,
-       said.renewal::integer,
-       said.request::bigint,
-       said.entry::bigint,
-       said.root::bigint,
-       said.holds::boolean,
-       said.super_admin::boolean,
-       said.account_access::boolean,
-       said.hub,
-       said.actor,
-       said.reason,
-       said.idempotency_key,
-       said.correlation_id,
+       entry.seat_type::seat_type_name,
+       entry.number::integer,
+       entry.quantity::integer,
+       entry.renewal::integer,
+       entry.request::bigint,
+       entry.entry::bigint,
+       entry.root::bigint,
+       entry.holds::boolean,
+       entry.super_admin::boolean,
+       entry.account_access::boolean,
+       entry.hub,
+       entry.actor,
+       entry.reason,
+       entry.idempotency_key,
+       entry.correlation_id,
        CASE
-           WHEN NOT said.common AND said.topic IN (
+           WHEN NOT entry.common AND entry.topic IN (
                'AccountOpened', 'TimeZoneChanged', 'BillingPolicyChanged',
                'InvoiceIssued'
            )
-           THEN said.whole - ARRAY[
+           THEN entry.whole - ARRAY[
                'v', 'effective_at', 'actor', 'reason', 'idempotency_key',
                'correlation_id'
            ]
@@ -144,12 +144,12 @@ SELECT said.position,
               OFFSET 0
               ) AS stored
        OFFSET 0
-       ) AS said
+       ) AS entry
   LEFT JOIN account
-    ON account.account_id = said.account_id
-   AND (said.account_id <> ALL (%(aside)s::uuid[])
-        OR said.position < (%(aside_from)s::bigint[])[
-            array_position(%(aside)s::uuid[], said.account_id)])
+    ON account.account_id = entry.account_id
+   AND (entry.account_id <> ALL (%(aside)s::uuid[])
+        OR entry.position < (%(aside_from)s::bigint[])[
+            array_position(%(aside)s::uuid[], entry.account_id)])
   LEFT JOIN person
-    ON person.user_id = said.user_id
+    ON person.user_id = entry.user_id
    AND person.account_no = account.account_no;

@@ -1,27 +1,27 @@
 -- events --
 -- The journal in the order of recording.
-SELECT said.*
-  FROM journal AS said
- WHERE said.position <= %(known)s::bigint
-   AND said.position >= %(first)s::bigint
-   AND said.position <= %(last)s::bigint
- ORDER BY said.position
+SELECT entry.*
+  FROM journal AS entry
+ WHERE entry.position <= %(known)s::bigint
+   AND entry.position >= %(first)s::bigint
+   AND entry.position <= %(last)s::bigint
+ ORDER BY entry.position
  LIMIT %(limit)s::bigint;
 
 -- events_of_account --
 -- The same, of one account.
-SELECT said.*
-  FROM journal AS said
- WHERE said.position <= %(known)s::bigint
-   AND said.account_no = %(account_no)s::bigint
-   AND said.position >= %(first)s::bigint
-   AND said.position <= %(last)s::bigint
- ORDER BY said.position
+SELECT entry.*
+  FROM journal AS entry
+ WHERE entry.position <= %(known)s::bigint
+   AND entry.account_no = %(account_no)s::bigint
+   AND entry.position >= %(first)s::bigint
+   AND entry.position <= %(last)s::bigint
+ ORDER BY entry.position
  LIMIT %(limit)s::bigint;
 
 -- late --
 -- What became effective before something that its account had recorded already.
-SELECT said.*
+SELECT entry.*
   FROM (
        SELECT entry.*,
               max(entry.effective_at) OVER (
@@ -34,28 +34,28 @@ SELECT said.*
           AND entry.position <= %(last)s::bigint
           AND (%(account_no)s::bigint IS NULL
                OR entry.account_no = %(account_no)s::bigint)
-       ) AS said
- WHERE said.effective_at < said.latest
-   AND said.position >= %(first)s::bigint
- ORDER BY said.position
+       ) AS entry
+ WHERE entry.effective_at < entry.latest
+   AND entry.position >= %(first)s::bigint
+ ORDER BY entry.position
  LIMIT %(limit)s::bigint;
 
 -- by_effect --
 -- An account's events in the order of application (R70).
-SELECT said.*
-  FROM journal AS said
- WHERE said.position <= %(known)s::bigint
-   AND said.account_no = %(account_no)s::bigint
- ORDER BY said.effective_at, said.position;
+SELECT entry.*
+  FROM journal AS entry
+ WHERE entry.position <= %(known)s::bigint
+   AND entry.account_no = %(account_no)s::bigint
+ ORDER BY entry.effective_at, entry.position;
 
 -- entries --
 -- Some entries, of some accounts or of all.
-SELECT said.*
-  FROM journal AS said
- WHERE said.position = ANY (%(positions)s::bigint[])
+SELECT entry.*
+  FROM journal AS entry
+ WHERE entry.position = ANY (%(positions)s::bigint[])
    AND (%(account_nos)s::bigint[] IS NULL
-        OR said.account_no = ANY (%(account_nos)s::bigint[]))
-   AND said.position <= %(known)s::bigint;
+        OR entry.account_no = ANY (%(account_nos)s::bigint[]))
+   AND entry.position <= %(known)s::bigint;
 
 -- reversals --
 -- What reversed some entries, by position.
@@ -67,11 +67,11 @@ SELECT reversal.entry, reversal.position
 
 -- requests --
 -- The positions of reductions that cancellations name by their version.
-SELECT asked.account_no, asked.version, asked.position
-  FROM journal AS asked
- WHERE asked.topic = 'SeatReductionRequested'
-   AND asked.account_no = ANY (%(accounts)s::bigint[])
-   AND asked.version = ANY (%(versions)s::bigint[]);
+SELECT reduction.account_no, reduction.version, reduction.position
+  FROM journal AS reduction
+ WHERE reduction.topic = 'SeatReductionRequested'
+   AND reduction.account_no = ANY (%(accounts)s::bigint[])
+   AND reduction.version = ANY (%(versions)s::bigint[]);
 
 -- acts --
 -- By whom, why and when some entries were recorded.
@@ -90,6 +90,6 @@ SELECT recorded_at
 -- last_at --
 -- The last position that was recorded at or before an instant, and whether a later
 -- one is recorded too.
-SELECT found.position,
-       coalesce((SELECT max(position) FROM journal) > found.position, false) AS passed
-  FROM (SELECT position_at(%(instant)s::timestamptz) AS position OFFSET 0) AS found;
+SELECT last_entry.position,
+       coalesce((SELECT max(position) FROM journal) > last_entry.position, false) AS passed
+  FROM (SELECT position_at(%(instant)s::timestamptz) AS position OFFSET 0) AS last_entry;

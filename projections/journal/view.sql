@@ -1,14 +1,14 @@
 CREATE OR REPLACE VIEW projection.journal WITH (security_invoker = true) AS
-SELECT said.position, said.recorded_at, said.effective_at, said.topic::text AS event,
+SELECT entry.position, entry.recorded_at, entry.effective_at, entry.topic::text AS event,
        account.account_key AS account, account.account_id, person.user_id,
-       said.seat_type::text AS seat_type, said.number,
-       said.seat_type::text || '#' || said.number AS seat,
-       said.hub, said.quantity, said.renewal, said.request, said.entry, said.root,
-       said.holds, said.super_admin, said.account_access, said.actor, said.reason,
-       said.idempotency_key, said.correlation_id, said.details
-  FROM journal AS said
-  JOIN account ON account.account_no = said.account_no
-  LEFT JOIN person ON person.user_no = said.user_no;
+       entry.seat_type::text AS seat_type, entry.number,
+       entry.seat_type::text || '#' || entry.number AS seat,
+       entry.hub, entry.quantity, entry.renewal, entry.request, entry.entry, entry.root,
+       entry.holds, entry.super_admin, entry.account_access, entry.actor, entry.reason,
+       entry.idempotency_key, entry.correlation_id, entry.details
+  FROM journal AS entry
+  JOIN account ON account.account_no = entry.account_no
+  LEFT JOIN person ON person.user_no = entry.user_no;
 COMMENT ON VIEW projection.journal IS 'One row is one event, decoded.';
 COMMENT ON COLUMN projection.journal.event IS 'What happened.';
 COMMENT ON COLUMN projection.journal.account IS 'The account''s key.';

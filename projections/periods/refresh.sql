@@ -7,22 +7,22 @@ SELECT account_no, period_no, label, starts, ends, until, days, time_zone, mode,
        %(starts)s::timestamptz[], %(ends)s::timestamptz[], %(until)s::date[],
        %(days)s::integer[], %(time_zone)s::text[], %(mode)s::text[],
        %(granularity)s::text[], %(day_starts)s::text[]
-       ) AS given(
+       ) AS computed(
        account_no, period_no, label, starts, ends, until, days, time_zone, mode,
        granularity, day_starts)
 
 -- contracts --
 -- What the calendars of some accounts are made of, knowing the events up to a position.
-SELECT said.account_no, said.topic::text AS topic, said.position, said.effective_at,
-       said.details, said.renewal
-  FROM journal AS said
- WHERE said.account_no = ANY (%(account_nos)s::bigint[])
-   AND said.topic IN (
+SELECT entry.account_no, entry.topic::text AS topic, entry.position, entry.effective_at,
+       entry.details, entry.renewal
+  FROM journal AS entry
+ WHERE entry.account_no = ANY (%(account_nos)s::bigint[])
+   AND entry.topic IN (
            'AccountOpened', 'TimeZoneChanged', 'BillingPolicyChanged',
            'ContractRenewed', 'InvoiceIssued'
        )
-   AND said.position <= %(known)s::bigint
- ORDER BY said.account_no, said.position
+   AND entry.position <= %(known)s::bigint
+ ORDER BY entry.account_no, entry.position
 
 -- policies_reversed --
 -- Policies of some accounts that do not hold, knowing the events up to a position.
@@ -33,15 +33,15 @@ SELECT position
 
 -- all_contracts --
 -- The same for every account.
-SELECT said.account_no, said.topic::text AS topic, said.position, said.effective_at,
-       said.details, said.renewal
-  FROM journal AS said
- WHERE said.topic IN (
+SELECT entry.account_no, entry.topic::text AS topic, entry.position, entry.effective_at,
+       entry.details, entry.renewal
+  FROM journal AS entry
+ WHERE entry.topic IN (
            'AccountOpened', 'TimeZoneChanged', 'BillingPolicyChanged',
            'ContractRenewed', 'InvoiceIssued'
        )
-   AND said.position <= %(known)s::bigint
- ORDER BY said.account_no, said.position
+   AND entry.position <= %(known)s::bigint
+ ORDER BY entry.account_no, entry.position
 
 -- all_policies_reversed --
 -- The same for every account.

@@ -103,4 +103,4 @@ SELECT count(*) AS users,
                 FROM ledger.stored_events
                WHERE topic = 'UserErased'
               ) AS erasure ON erasure.user_id = person.user_id
-       ) AS one;
+       ) AS checked;

@@ -1,5 +1,5 @@
 -- From when to when each user was one of the account, knowing events up to a position.
-CREATE FUNCTION membership_at(known bigint) RETURNS TABLE (
+CREATE FUNCTION membership_at(known_position bigint) RETURNS TABLE (
     user_no bigint,
     account_no bigint,
     added_at timestamptz,
@@ -9,22 +9,22 @@ CREATE FUNCTION membership_at(known bigint) RETURNS TABLE (
 )
 LANGUAGE sql STABLE
 BEGIN ATOMIC
-    SELECT said.user_no,
-           said.account_no,
-           min(said.effective_at) FILTER (WHERE said.topic = 'UserAdded'),
-           min(said.effective_at) FILTER (WHERE said.topic = 'UserRemoved'),
-           min(said.position) FILTER (WHERE said.topic = 'UserAdded'),
-           min(said.position) FILTER (WHERE said.topic = 'UserRemoved')
-      FROM entry_at(known) AS said
-     WHERE said.topic IN ('UserAdded', 'UserRemoved')
-       AND said.number IS NULL
-       AND said.user_no IS NOT NULL
-     GROUP BY said.user_no, said.account_no
-    HAVING count(*) FILTER (WHERE said.topic = 'UserAdded') > 0;
+    SELECT entry.user_no,
+           entry.account_no,
+           min(entry.effective_at) FILTER (WHERE entry.topic = 'UserAdded'),
+           min(entry.effective_at) FILTER (WHERE entry.topic = 'UserRemoved'),
+           min(entry.position) FILTER (WHERE entry.topic = 'UserAdded'),
+           min(entry.position) FILTER (WHERE entry.topic = 'UserRemoved')
+      FROM entry_at(known_position) AS entry
+     WHERE entry.topic IN ('UserAdded', 'UserRemoved')
+       AND entry.number IS NULL
+       AND entry.user_no IS NOT NULL
+     GROUP BY entry.user_no, entry.account_no
+    HAVING count(*) FILTER (WHERE entry.topic = 'UserAdded') > 0;
 END;
 
 -- From when to when each user had access to each hub; paired like holdings.
-CREATE FUNCTION hub_access_at(known bigint) RETURNS TABLE (
+CREATE FUNCTION hub_access_at(known_position bigint) RETURNS TABLE (
     user_no bigint,
     account_no bigint,
     hub text,
@@ -45,16 +45,16 @@ BEGIN ATOMIC
            min(mark.position) FILTER (WHERE mark.topic = 'HubAccessGranted'),
            min(mark.position) FILTER (WHERE mark.topic = 'HubAccessRevoked')
       FROM (
-           SELECT said.user_no, said.account_no, said.hub, said.topic,
-                  said.effective_at, said.position,
+           SELECT entry.user_no, entry.account_no, entry.hub, entry.topic,
+                  entry.effective_at, entry.position,
                   row_number() OVER (
-                      PARTITION BY said.user_no, said.account_no, said.hub, said.topic
-                      ORDER BY said.effective_at, said.position
+                      PARTITION BY entry.user_no, entry.account_no, entry.hub, entry.topic
+                      ORDER BY entry.effective_at, entry.position
                   ) AS nth
-             FROM entry_at(known) AS said
-            WHERE said.topic IN ('HubAccessGranted', 'HubAccessRevoked')
-              AND said.number IS NULL
-              AND said.user_no IS NOT NULL
+             FROM entry_at(known_position) AS entry
+            WHERE entry.topic IN ('HubAccessGranted', 'HubAccessRevoked')
+              AND entry.number IS NULL
+              AND entry.user_no IS NOT NULL
            ) AS mark
      GROUP BY mark.user_no, mark.account_no, mark.hub, mark.nth;
 END;

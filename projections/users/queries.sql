@@ -44,26 +44,26 @@ SELECT user_no, added_at, removed_at, added, removed
 -- joined --
 -- Who was added to an account by a moment, in order, after the adding of one; a page.
 -- The order is that of an index, in which users stand together without a seat type.
-SELECT said.user_no, said.effective_at
-  FROM entry_at(%(known)s::bigint) AS said
- WHERE said.account_no = %(account_no)s::bigint
-   AND said.seat_type IS NULL
-   AND said.number IS NULL
-   AND said.topic = 'UserAdded'
-   AND said.effective_at <= %(as_of)s::timestamptz
-   AND said.effective_at >= coalesce(
+SELECT entry.user_no, entry.effective_at
+  FROM entry_at(%(known)s::bigint) AS entry
+ WHERE entry.account_no = %(account_no)s::bigint
+   AND entry.seat_type IS NULL
+   AND entry.number IS NULL
+   AND entry.topic = 'UserAdded'
+   AND entry.effective_at <= %(as_of)s::timestamptz
+   AND entry.effective_at >= coalesce(
            (SELECT effective_at
               FROM journal
              WHERE position = %(after)s::bigint
                AND account_no = %(account_no)s::bigint),
            '-infinity')
-   AND (said.effective_at, said.position) > (coalesce(
+   AND (entry.effective_at, entry.position) > (coalesce(
            (SELECT effective_at
               FROM journal
              WHERE position = %(after)s::bigint
                AND account_no = %(account_no)s::bigint),
            '-infinity'), %(after)s::bigint)
- ORDER BY said.seat_type, said.effective_at, said.position
+ ORDER BY entry.seat_type, entry.effective_at, entry.position
  LIMIT %(limit)s::bigint;
 
 -- access --

@@ -52,11 +52,11 @@ WITHOUT_KEYS = {
 }
 """Questions over all accounts, and those that name a text or a range instead."""
 COUNTED = (
-    ("given", "known"),
-    ("given", "touched"),
-    ("given", "paired"),
+    ("selected", "as_known"),
+    ("selected", "touched"),
+    ("selected", "paired"),
     ("touched", "touched"),
-    ("kept", "kept"),
+    ("stored", "stored"),
 )
 """From which periods and events figures are counted."""
 
@@ -80,7 +80,7 @@ def given(statement: bytes, account_no: int, user_no: int) -> dict[str, Any]:
         word, type_ = name.decode(), kind.decode()
         base = type_.strip().removesuffix("[]")
         one: Any = by_type.get(base, 1)
-        if word.startswith("account_no") or word in {"wanted", "first", "last"}:
+        if word.startswith("account_no") or word in {"accounts", "first", "last"}:
             one = account_no
         elif word.startswith("user_no"):
             one = user_no

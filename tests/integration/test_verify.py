@@ -69,7 +69,7 @@ TAMPERED = {
     "seat": "purchased = purchased + 1",
     "seat_holding": "user_no = user_no + 1",
     "current_assignment": "held_from = held_from - interval '1 second'",
-    "seat_count": "taken = taken + 1",
+    "seat_count": "freed = freed + 1",
     "billing_period": "days = days + 1",
     "billable_seats": "holders = holders + 1",
 }

@@ -57,7 +57,7 @@ def since(
             "billing/audit",
             "recorded_since",
             topics=_TOPICS[kind == CONTRACT],
-            upto=known_at.position,
+            until_position=known_at.position,
             **params,
         ):
             recorded[row["n"]].append(row)
@@ -95,7 +95,7 @@ def _states(
         "account_nos": [questions[n].period.account_no for n, _, _ in states_of],
         "seat_types": [questions[n].seat_type for n, _, _ in states_of],
         "numbers": [number for _, number, _ in states_of],
-        "knowns": [position for _, _, position in states_of],
+        "known_positions": [position for _, _, position in states_of],
     }
     name = "lives_known" if kind == CONTRACT else "held_known"
     states: dict[tuple[int, int], list[CountedInterval]] = {}
@@ -110,7 +110,7 @@ def _states(
             row["opened"],
             row["closed"],
         )
-        states.setdefault((row["n"], row["known"]), []).append(interval)
+        states.setdefault((row["n"], row["known_position"]), []).append(interval)
     return states
 
 

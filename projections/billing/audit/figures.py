@@ -41,7 +41,7 @@ def figures_now(
     if known_at.position == reader.head:
         counted = reader.ask(
             "billing/audit",
-            "kept",
+            "stored",
             account_nos=[number for number, _ in of],
             period_nos=[number for _, number in of],
         )
@@ -97,10 +97,10 @@ def figures_then(reader: Reader, requests: Sequence[FigureRequest]) -> list[ByTy
         "day_starts": fields["day_starts"],
         "pairs": fields["account_no"],
         "pair_accounts": [request.contract.no for request in requests],
-        "pair_knowns": [request.known_at for request in requests],
+        "pair_positions": [request.known_at for request in requests],
     }
     by_request: list[ByType] = [{} for _ in requests]
-    for row in reader.run(counting("given", "paired"), arrays):
+    for row in reader.run(counting("selected", "paired"), arrays):
         period = requests[row["account_no"]].period
         whole = {"days": period.days, "starts": period.starts, "ends": period.ends}
         by_request[row["account_no"]][row["seat_type"]] = {**row, **whole}
@@ -136,7 +136,7 @@ class TouchedFigures:
             account_nos=account_nos,
             ends=ends,
             after=after,
-            upto=until,
+            until_position=until,
         )
         for entry in entries:
             self._add(entry)

@@ -88,8 +88,8 @@ class Spool:
 
     def references(self, account: str) -> Iterator[tuple[str, str, int]]:
         """What an account's lines say of periods and issues, with a line of each."""
-        for row in self._ask("said", account=account):
-            yield row["kind"], row["said"], row["no"]
+        for row in self._ask("references", account=account):
+            yield row["kind"], row["reference"], row["no"]
 
     def forget(self) -> None:
         """Forget what other accounts' lines mean."""
@@ -164,18 +164,18 @@ class Spool:
             for row in rows
         ]
         self.database.execute("BEGIN")
-        self.database.executemany(_SQL["tell"], values)
+        self.database.executemany(_SQL["add_answer"], values)
         self.database.execute("COMMIT")
 
     def answers(self, *, findings: bool = False) -> Iterator[Row]:
         """The rows of the answer in order; or those alone that are findings."""
         for row in self._ask("answers", findings=int(findings)):
-            yield json.loads(row["told"])
+            yield json.loads(row["document"])
 
     def answers_of(self, account: str) -> Iterator[Row]:
         """The rows of the answer about one account."""
         for row in self._ask("answers_of", account=account):
-            yield json.loads(row["told"])
+            yield json.loads(row["document"])
 
 
 _PLACE = ("label", "position", "of_figure", "of_invoice")

@@ -2,12 +2,12 @@
 -- The counts of some accounts, each knowing the events up to a position of its own.
 -- A pair stands where the account stands otherwise.
 SELECT pair.pair_no AS account_no, counted.seat_type, counted.at, counted.purchased,
-       counted.assigned, counted.bought, counted.retired, counted.given, counted.taken
-  FROM unnest(%(pairs)s::bigint[], %(pair_accounts)s::bigint[], %(pair_knowns)s::bigint[])
-       AS pair(pair_no, account_no, known)
+       counted.assigned, counted.bought, counted.retired, counted.filled, counted.freed
+  FROM unnest(%(pairs)s::bigint[], %(pair_accounts)s::bigint[], %(pair_positions)s::bigint[])
+       AS pair(pair_no, account_no, known_position)
  CROSS JOIN LATERAL (
-       SELECT seat_type, at, purchased, assigned, bought, retired, given, taken
-         FROM seat_count_at(pair.known)
+       SELECT seat_type, at, purchased, assigned, bought, retired, filled, freed
+         FROM seat_count_at(pair.known_position)
         WHERE account_no = pair.account_no
        OFFSET 0) AS counted
 
@@ -15,11 +15,11 @@ SELECT pair.pair_no AS account_no, counted.seat_type, counted.at, counted.purcha
 -- Their holdings, likewise.
 SELECT pair.pair_no AS account_no, held.seat_type, held.number, held.user_no,
        held.held_from, held.held_until
-  FROM unnest(%(pairs)s::bigint[], %(pair_accounts)s::bigint[], %(pair_knowns)s::bigint[])
-       AS pair(pair_no, account_no, known)
+  FROM unnest(%(pairs)s::bigint[], %(pair_accounts)s::bigint[], %(pair_positions)s::bigint[])
+       AS pair(pair_no, account_no, known_position)
  CROSS JOIN LATERAL (
        SELECT seat_type, number, user_no, held_from, held_until
-         FROM seat_holding_at(pair.known)
+         FROM seat_holding_at(pair.known_position)
         WHERE account_no = pair.account_no
           AND NOT reversed
        OFFSET 0) AS held

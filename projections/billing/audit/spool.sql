@@ -20,9 +20,9 @@ CREATE TABLE line (
 CREATE TABLE meaning (
     account TEXT NOT NULL,
     kind TEXT NOT NULL,
-    said TEXT NOT NULL,
+    reference TEXT NOT NULL,
     means NOT NULL,
-    PRIMARY KEY (account, kind, said)
+    PRIMARY KEY (account, kind, reference)
 ) WITHOUT ROWID;
 CREATE VIEW meant AS
 SELECT line.*, label.means AS label, issue.means AS position
@@ -30,16 +30,16 @@ SELECT line.*, label.means AS label, issue.means AS position
   JOIN meaning AS label
     ON label.account = line.account
    AND label.kind = 'period'
-   AND label.said = line.period
+   AND label.reference = line.period
   JOIN meaning AS issue
     ON issue.account = line.account
    AND issue.kind = 'issued'
-   AND issue.said = line.issued;
+   AND issue.reference = line.issued;
 CREATE TABLE answer (
     place INTEGER PRIMARY KEY,
     account TEXT NOT NULL,
     is_finding INTEGER NOT NULL,
-    told TEXT NOT NULL
+    document TEXT NOT NULL
 );
 
 -- keep --
@@ -56,9 +56,9 @@ SELECT DISTINCT account FROM line ORDER BY account;
 -- Every way in which the file says when an invoice was issued.
 SELECT DISTINCT issued FROM line;
 
--- said --
+-- references --
 -- What the lines of an account say of periods and times of issue, with a line of each.
-SELECT 'period' AS kind, period AS said, min(no) AS no
+SELECT 'period' AS kind, period AS reference, min(no) AS no
   FROM line
  WHERE account = :account
  GROUP BY period
@@ -146,13 +146,13 @@ SELECT currency
  ORDER BY no
  LIMIT 1;
 
--- tell --
-INSERT INTO answer (account, is_finding, told, place) VALUES (?, ?, ?, ?);
+-- add_answer --
+INSERT INTO answer (account, is_finding, document, place) VALUES (?, ?, ?, ?);
 
 -- answers --
 -- The rows of the answer, in order.
-SELECT told FROM answer WHERE is_finding >= :findings ORDER BY place;
+SELECT document FROM answer WHERE is_finding >= :findings ORDER BY place;
 
 -- answers_of --
 -- The rows of an account.
-SELECT told FROM answer WHERE account = :account ORDER BY place;
+SELECT document FROM answer WHERE account = :account ORDER BY place;
