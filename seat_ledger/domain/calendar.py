@@ -27,16 +27,31 @@ _DAY = timedelta(days=1)
 _WIDEST = timedelta(hours=36)
 _LOCAL = re.compile(
     r"(\d{4})-(\d{2})(?:-(\d{2})"
-    r"(?:[T ](\d{2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,6}))?)?)?)?",
+    r"(?:[Tt ](\d{2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,6}))?)?)?)?",
     re.ASCII,
 )
 _LABEL = re.compile(r"\d{4}-\d{2}(-\d{2})?", re.ASCII)
 _QUARTER = re.compile(r"(\d{4})-?[qQ]([1-4])", re.ASCII)
 _WITH_OFFSET = re.compile(
-    r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}([.,]\d{1,6})?)?"
-    r"(Z|z|[+-]\d{2}:?\d{2})",
+    r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}(:\d{2}([.,]\d{1,6})?)?"
+    r" ?(Z|z|[+-]\d{2}(:?\d{2})?)",
     re.ASCII,
 )
+_TIME = r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}"
+_REFUSED_FORMS = tuple(
+    (re.compile(form, re.ASCII), reason)
+    for form, reason in (
+        (r"\d{8}([Tt ].*)?", "the date needs its hyphens"),
+        (r"[-+]?\d+(\.\d+)?", "a number does not say in which unit and from when"),
+        (r"\d{1,4}[/.]\d{1,2}[/.]\d{1,4}.*", "day and month cannot be told apart"),
+        (_TIME + r":\d{2}[.,]\d{7,}.*", "it has more than six digits of fraction"),
+        (_TIME + r".*[+-]\d{2}:?\d{2}:\d{2}", "its offset has seconds"),
+        (_TIME + r".*[A-Za-z]{2,}.*", "an offset is a number or 'Z', not a name"),
+        (r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}.*", "the time needs hours and minutes"),
+        (r"\d{4}-\d{1,2}-\d{1,2}.*", "month and day have two digits each"),
+    )
+)
+"""Forms that other programs write and that are refused, and why; the first counts."""
 
 
 @cache
@@ -348,10 +363,7 @@ def parse_instant(text: str, zones: ZoneHistory) -> datetime:
         return _with_offset(text)
     match = _LOCAL.fullmatch(text)
     if match is None:
-        raise InvalidInput(
-            f"{shown(text)} is not an instant.",
-            try_="write 2026-03-14T09:30:00Z, 2026-03-14 09:30 (local) or 2026-03-14",
-        )
+        raise _not_an_instant(text)
     year, month, day, hour, minute, second, fraction = match.groups()
     try:
         wall = datetime(  # noqa: DTZ001  a wall-clock time
@@ -363,6 +375,16 @@ def parse_instant(text: str, zones: ZoneHistory) -> datetime:
         )
     except (ValueError, OverflowError) as error:
         raise _beyond(text) from error
+
+
+def _not_an_instant(text: str) -> InvalidInput:
+    """What to say of a text that is no instant; a form that is common is named."""
+    forms = (reason for form, reason in _REFUSED_FORMS if form.fullmatch(text))
+    reason = next(forms, None)
+    return InvalidInput(
+        f"{shown(text)} is not an instant{f': {reason}' if reason else ''}.",
+        try_="write 2026-03-14T09:30:00Z, 2026-03-14 09:30 (local) or 2026-03-14",
+    )
 
 
 def parse_moment(text: str, zones: ZoneHistory, now: datetime) -> datetime:
@@ -393,7 +415,8 @@ def _with_offset(text: str) -> datetime:
     try:
         if text.endswith("Z") and "," not in text:
             return _within(datetime.fromisoformat(text))
-        read = datetime.fromisoformat(text.upper().replace(",", "."))
+        date_, rest = text[:10], text[11:].upper().replace(" ", "").replace(",", ".")
+        read = datetime.fromisoformat(f"{date_}T{rest}")
         return _within(read.astimezone(UTC))
     except (ValueError, OverflowError) as error:
         raise _beyond(text) from error
