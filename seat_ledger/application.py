@@ -35,6 +35,7 @@ from seat_ledger.errors import (
 )
 from seat_ledger.importing.importer import import_lines
 from seat_ledger.importing.lines import LineOutcome
+from seat_ledger.importing.trial import try_lines
 from seat_ledger.store.recorder import Append, Appended
 
 
@@ -199,6 +200,15 @@ class SeatLedger(AccountRepository):
         """Record the commands of a file; see :mod:`seat_ledger.importing.importer`."""
         options.setdefault("chunk", self.settings.import_chunk)
         return import_lines(self, lines, renew_before=self.renew_before, **options)
+
+    def try_lines(
+        self, lines: Iterable[bytes | None], **options: Any
+    ) -> Generator[LineOutcome]:
+        """What would become of the commands of a file; nothing is recorded (R101)."""
+        options.setdefault("chunk", self.settings.import_chunk)
+        return try_lines(
+            self.conninfo, self.settings, lines, set_aside=self.set_aside, **options
+        )
 
     # -- one attempt ------------------------------------------------------------
 

@@ -31,29 +31,35 @@ EVERY = 30.0
 @click.option(
     "--keep-going", is_flag=True, help="Continue after a refused line; exit 1."
 )
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Say what recording the file now would say, and record nothing.",
+)
 @option_database
 @option_format
-def import_(file: Path, keep_going: bool) -> None:
+def import_(file: Path, keep_going: bool, dry_run: bool) -> None:
     """Record the commands of a file: JSON Lines, or - for stdin.
 
     The same file again, corrected further down or made longer, repeats nothing. Lines
-    that come slowly are recorded as they come.
+    that come slowly are recorded as they come. With --dry-run every line is held to
+    every rule, on what the lines before it would leave.
     """
     from seat_ledger.projections.billing.invoice_computation import Drafting  # noqa: PLC0415
 
     session = click.get_current_context().find_object(Session)
     assert session is not None
-    report = _Report(harmless(str(file)), keep_going)
+    report = _Report(harmless(str(file)), keep_going, dry_run)
     with (
         input_file(file, "name a file of command lines, or -") as stream,
         session.ledger() as ledger,
         Drafting(partial(session.reader, patient=True)) as drafting,
         closing(
-            ledger.import_lines(
+            (ledger.try_lines if dry_run else ledger.import_lines)(
                 lines_of(arriving(stream), past_long_ones=keep_going),
                 keep_going=keep_going,
                 default_actor="system:import",
-                compute_invoice=sealing(session, drafting),
+                compute_invoice=drafting if dry_run else sealing(session, drafting),
             )
         ) as outcomes,
     ):
@@ -70,9 +76,10 @@ def import_(file: Path, keep_going: bool) -> None:
 class _Report:
     """What became of the lines, told as they come."""
 
-    def __init__(self, file: str, keep_going: bool) -> None:
-        self.file, self.keep_going = file, keep_going
+    def __init__(self, file: str, keep_going: bool, is_trial: bool) -> None:
+        self.file, self.keep_going, self.is_trial = file, keep_going, is_trial
         self.counted: Counter[str] = Counter()
+        self.tally: Counter[tuple[str, str]] = Counter()
         self.stopped: LineOutcome | None = None
         self.failed: Exception | None = None
 
@@ -88,18 +95,33 @@ class _Report:
         except ReaderLeft as error:
             raise OutputClosed(
                 f"The output of the import of {self.file} was closed before its end. "
-                "What is recorded stays.",
+                + ("" if self.is_trial else "What is recorded stays."),
                 try_="import the same file again: it repeats nothing",
             ) from error
         if not self.counted and self.failed is None:
             raise InvalidInput(f"{self.file} is empty: it holds no command.")
         if form == "table":
-            emit(Answer([], sentence=self._sentence()), form)
+            emit(self._answer(), form)
+
+    def _answer(self) -> Answer:
+        """The tally by operation, in the words of the outcomes that there are."""
+        words = sorted(self.counted)
+        rows = [
+            {"op": op, **{word: self.tally[op, word] for word in words}}
+            for op in sorted({op for op, _ in self.tally})
+        ]
+        columns = [
+            (word.replace("_", " "), lambda row, word=word: row[word])
+            for word in ("op", *words)
+        ]
+        notes = ["Nothing was recorded."] if self.is_trial else []
+        return Answer(rows, columns, sentence=self._sentence(), notes=notes)
 
     def _rows(self, outcomes: Iterator[LineOutcome]) -> Iterator[dict[str, Any]]:
         told_at = time.monotonic()
         for outcome in self._until_it_fails(outcomes):
             self.counted[outcome.outcome] += 1
+            self.tally[outcome.op or "unreadable", outcome.outcome] += 1
             if outcome.stops:
                 self.stopped = outcome
                 self._refused(outcome)
@@ -121,8 +143,11 @@ class _Report:
 
     def _sentence(self) -> str:
         if self.failed is not None:
-            return f"Failed. What is listed here is recorded. {self._counts()}."
-        if self.stopped is None:
+            here = "What is listed here is recorded. " if not self.is_trial else ""
+            return f"Failed. {here}{self._counts()}."
+        if self.is_trial and self.stopped is not None and not self.keep_going:
+            return f"Stopped, as recording it would. {self._counts()}."
+        if self.stopped is None or self.is_trial:
             return f"{self._counts()}."
         if self.keep_going:
             return f"{self._counts()}. What was refused is not recorded."
@@ -130,7 +155,8 @@ class _Report:
 
     def _counts(self) -> str:
         lines = sum(self.counted.values())
-        told = [f"{self.counted[word]:,} {word}" for word in sorted(self.counted)]
+        words = sorted(self.counted)
+        told = [f"{self.counted[word]:,} {word.replace('_', ' ')}" for word in words]
         word = "line" if lines == 1 else "lines"
         return f"{lines:,} {word}: {', '.join(told)}"
 

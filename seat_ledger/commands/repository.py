@@ -54,6 +54,7 @@ from seat_ledger.errors import (
     LedgerError,
 )
 from seat_ledger.settings import Settings, read_settings
+from seat_ledger.store.bulk import Decided, append_many
 from seat_ledger.store.connection import (
     connect,
     constraint_of,
@@ -178,6 +179,10 @@ class AccountRepository(Application[UUID]):
         for aggregate in changed:
             aggregate.collect_events()
         workspace.move(workspace.next)
+
+    def append_many(self, decided: Sequence[Decided]) -> Sequence[tuple[int, ...]]:
+        """Append many decisions; return the positions of each one's own events."""
+        return append_many(self.ledger, decided)
 
     def snapshot_due(self, account: Account | None) -> WrittenSnapshot | None:
         """The account as it is, where it is time to keep that.

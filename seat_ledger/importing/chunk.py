@@ -29,7 +29,7 @@ from seat_ledger.errors import (
     Unavailable,
 )
 from seat_ledger.importing.lines import ImportLine, LineBatch, LineOutcome, failed
-from seat_ledger.store.bulk import Decided, append_many
+from seat_ledger.store.bulk import Decided
 
 MAX_EVENTS = 20_000
 """Events that wait in memory before they are appended."""
@@ -299,7 +299,7 @@ class Chunk:
         decided = [pending.decided for pending in sending.values()]
 
         def append() -> Sequence[tuple[int, ...]]:
-            positions = append_many(self.desk.ledger, decided)
+            positions = self.desk.append_many(decided)
             for snapshot, head in snapshots:
                 self.desk.keep(snapshot, head)
             return positions

@@ -13,9 +13,9 @@ import pytest
 
 from seat_ledger import application as deciding
 from seat_ledger.application import SeatLedger
+from seat_ledger.commands import repository
 from seat_ledger.commands.unit_of_work import UnitOfWork
 from seat_ledger.errors import LedgerError, OutcomeUnknown, Unavailable
-from seat_ledger.importing import chunk as chunks
 from seat_ledger.projections.engine import user_directory
 from seat_ledger.store.recorder import LedgerRecorder
 from tests.checker import damage
@@ -112,7 +112,7 @@ def test_an_import_that_fails_tells_whole_what_is_recorded_and_names_the_line(
     acme: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
 ) -> None:
     """The server refuses from the third append on."""
-    original, appends = chunks.append_many, []
+    original, appends = repository.append_many, []
 
     def append_many(*given: Any) -> Any:
         appends.append(given)
@@ -120,7 +120,7 @@ def test_an_import_that_fails_tells_whole_what_is_recorded_and_names_the_line(
             raise Unavailable("The database cannot be reached.")
         return original(*given)
 
-    monkeypatch.setattr(chunks, "append_many", append_many)
+    monkeypatch.setattr(repository, "append_many", append_many)
     monkeypatch.setenv("SEAT_LEDGER_IMPORT_CHUNK", "2")
     file = tmp_path / "file.jsonl"
     file.write_text("".join(json.dumps(BUY) + "\n" for _ in range(8)))

@@ -10,6 +10,7 @@ import psycopg
 import pytest
 
 from seat_ledger.application import SeatLedger
+from seat_ledger.commands import repository
 from seat_ledger.errors import Conflict, NotAllowed
 from seat_ledger.importing import chunk as chunks
 from seat_ledger.importing import lines as reading
@@ -81,7 +82,7 @@ def test_a_file_is_told_line_by_line_up_to_the_refused_one(
 
 def elsewhere(database: str, monkeypatch: pytest.MonkeyPatch, **command: Any) -> None:
     """Let another record a command when the first lines are on their way."""
-    original, other = chunks.append_many, []
+    original, other = repository.append_many, []
 
     def append_many(*given: Any) -> Any:
         if not other:
@@ -90,7 +91,7 @@ def elsewhere(database: str, monkeypatch: pytest.MonkeyPatch, **command: Any) ->
                 other.append(ledger.execute(done))
         return original(*given)
 
-    monkeypatch.setattr(chunks, "append_many", append_many)
+    monkeypatch.setattr(repository, "append_many", append_many)
 
 
 @pytest.mark.parametrize("keep_going", [True, False])
@@ -133,7 +134,7 @@ def test_a_line_that_is_accepted_after_all_does_not_end_the_import(
 
 def fails_after_two(monkeypatch: pytest.MonkeyPatch, failure: type[Exception]) -> None:
     """Let every append but the first two fail."""
-    original, asked = chunks.append_many, []
+    original, asked = repository.append_many, []
 
     def append_many(*given: Any) -> Any:
         asked.append(given)
@@ -141,7 +142,7 @@ def fails_after_two(monkeypatch: pytest.MonkeyPatch, failure: type[Exception]) -
             raise failure
         return original(*given)
 
-    monkeypatch.setattr(chunks, "append_many", append_many)
+    monkeypatch.setattr(repository, "append_many", append_many)
 
 
 def test_what_fails_for_good_is_told_up_to_there_and_stays_in_no_memory(

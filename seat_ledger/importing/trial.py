@@ -1,0 +1,317 @@
+"""A file of commands, tried before it is recorded (R101).
+
+It is the same import, by the same code, on a store that remembers what would be
+appended and appends nothing. Positions go on from the store's last, as they would if
+nobody else recorded anything meanwhile, so that a line may reverse what a line before
+it would record. Nothing is left: no event, no number, no key.
+"""
+
+from __future__ import annotations
+
+import struct
+from array import array
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from datetime import datetime
+from tempfile import SpooledTemporaryFile
+from typing import IO, Any, NamedTuple
+from uuid import UUID, uuid4
+
+from eventsourcing.persistence import StoredEvent
+from eventsourcing.utils import Environment
+
+from seat_ledger.commands.handler import Caller, RenewFirst
+from seat_ledger.commands.messages import Command, read_command
+from seat_ledger.commands.repository import AccountRepository
+from seat_ledger.commands.unit_of_work import UnitOfWork
+from seat_ledger.domain.account import Account
+from seat_ledger.domain.calendar import TZDATA_VERSION
+from seat_ledger.domain.events import LedgerEvent
+from seat_ledger.domain.head import Head
+from seat_ledger.domain.invoice_draft import (
+    ComputeInvoice,
+    InvoiceDraft,
+    InvoiceRequest,
+)
+from seat_ledger.domain.snapshot import WrittenSnapshot
+from seat_ledger.domain.values import account_id, iso
+from seat_ledger.errors import Unavailable
+from seat_ledger.importing.importer import import_lines
+from seat_ledger.importing.lines import LineOutcome
+from seat_ledger.settings import Settings
+from seat_ledger.store.bulk import Decided
+from seat_ledger.store.factory import LedgerFactory
+from seat_ledger.store.mapper import LedgerMapper, state_of
+from seat_ledger.store.recorder import LedgerRecorder
+
+_IN_MEMORY = 16 << 20
+_HEAD = struct.Struct("!16sqH")
+_MADE_OF_THE_FILE = "lines:"
+"""How the key of a line without one of its own begins: no other line names it."""
+
+
+def try_lines(
+    conninfo: str,
+    settings: Settings,
+    lines: Iterable[bytes | None],
+    *,
+    set_aside: Mapping[UUID, str],
+    compute_invoice: ComputeInvoice | None = None,
+    **options: Any,
+) -> Generator[LineOutcome]:
+    """What would become of each line of a file if it were recorded now (R101).
+
+    Outcomes are ``would_record``, ``repeated`` and ``refused``; none has positions.
+    """
+    with Trial(conninfo, settings) as trial:
+        trial.set_aside = set_aside
+        trial.compute_invoice = compute_invoice
+        outcomes = import_lines(
+            trial,
+            lines,
+            renew_before=trial.renew_before,
+            compute_invoice=trial.invoice_draft,
+            **options,
+        )
+        for outcome in outcomes:
+            word = outcome.outcome
+            yield outcome._replace(
+                outcome="would_record" if word == "recorded" else word, positions=()
+            )
+
+
+class EventSpool:
+    """Events by position, from one position on: on the disk where they are many.
+
+    The file has no name. Of persons it holds what the store would: encrypted texts,
+    the keys to which stay in memory.
+    """
+
+    def __init__(self, first: int) -> None:
+        self.first = first
+        self._file: IO[bytes] = SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115
+        self._offsets = array("Q", [0])
+        self._streams: dict[UUID, tuple[int, array[int]]] = {}
+
+    @property
+    def following(self) -> int:
+        """The position of the next event."""
+        return self.first + len(self._offsets) - 1
+
+    def add(self, event: LedgerEvent) -> None:
+        """Take in the next event."""
+        stream, version = event.originator_id, event.originator_version
+        topic = event.TOPIC.encode()
+        record = _HEAD.pack(stream.bytes, version, len(topic)) + topic + state_of(event)
+        _, positions = self._streams.setdefault(stream, (version, array("Q")))
+        positions.append(self.following)
+        self._file.seek(self._offsets[-1])
+        self._file.write(record)
+        self._offsets.append(self._offsets[-1] + len(record))
+
+    def at(self, position: int) -> StoredEvent | None:
+        """The event at a position, where it is one of these."""
+        place = position - self.first
+        if not 0 <= place < len(self._offsets) - 1:
+            return None
+        starts, ends = self._offsets[place], self._offsets[place + 1]
+        self._file.seek(starts)
+        record = self._file.read(ends - starts)
+        stream, version, length = _HEAD.unpack_from(record)
+        topic = record[_HEAD.size : _HEAD.size + length].decode()
+        return StoredEvent(
+            UUID(bytes=stream), version, topic, record[_HEAD.size + length :]
+        )
+
+    def position_of(self, stream: UUID, version: int) -> int | None:
+        """Where the event of a stream's version is, where it is one of these."""
+        first, positions = self._streams.get(stream, (0, ()))
+        place = version - first
+        return positions[place] if 0 <= place < len(positions) else None
+
+    def close(self) -> None:
+        """Forget all of them."""
+        self._file.close()
+
+
+class _Remembered(NamedTuple):
+    """What a command would have recorded: its digest and its positions."""
+
+    digest: bytes
+    positions: tuple[int, ...]
+
+
+class TrialRecorder(LedgerRecorder):
+    """The store with what the lines before would have added to it."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.spool = EventSpool((self.max_notification_id() or 0) + 1)
+        self.heads: dict[UUID, Head] = {}
+        self._commands: dict[tuple[UUID, str], _Remembered] = {}
+        self._invoices: set[str] = set()
+        self._person_keys: dict[UUID, bytes] = {}
+
+    def remember(self, decided: Sequence[Decided]) -> list[tuple[int, ...]]:
+        """Take in what would be appended; return the positions of each one's own."""
+        return [self._remember(*item) for item in decided]
+
+    def _remember(self, append: Any, events: Sequence[LedgerEvent]) -> tuple[int, ...]:
+        first = self.spool.following
+        for event in events:
+            self.spool.add(event)
+        positions = tuple(range(first + append.due, self.spool.following))
+        self.heads[append.account_id] = append.next
+        if not append.command_key.startswith(_MADE_OF_THE_FILE):
+            key = append.account_id, append.command_key
+            self._commands[key] = _Remembered(append.digest, positions)
+        if append.invoice is not None:
+            self._invoices.add(append.invoice)
+        for user in append.new_users:
+            self._person_keys[user.user_id] = user.person_key
+        return positions
+
+    def heads_of(
+        self, accounts: Sequence[UUID]
+    ) -> tuple[dict[UUID, Head], datetime, bytes]:
+        """Where accounts would be."""
+        heads, now, digest_key = super().heads_of(accounts)
+        moved = {id_: self.heads[id_] for id_ in accounts if id_ in self.heads}
+        return heads | moved, now, digest_key
+
+    def recorded_commands(
+        self, accounts: Sequence[UUID], keys: Sequence[str]
+    ) -> dict[int, tuple[bytes, tuple[int, ...]]]:
+        """Which commands are recorded, or would be."""
+        stored = super().recorded_commands(accounts, keys)
+        for place, key in enumerate(zip(accounts, keys, strict=True), start=1):
+            if key in self._commands:
+                stored[place] = self._commands[key]
+        return stored
+
+    def recorded_positions(self, account_id: UUID, key: str) -> list[int] | None:
+        """The positions recorded under a key, or that would be."""
+        remembered = self._commands.get((account_id, key))
+        if remembered is not None:
+            return list(remembered.positions)
+        return super().recorded_positions(account_id, key)
+
+    def at_position(self, position: int) -> StoredEvent | None:
+        """The event at a position."""
+        return self.spool.at(position) or super().at_position(position)
+
+    def positions_of(
+        self, entries: Sequence[tuple[str, int]]
+    ) -> dict[tuple[str, int], int]:
+        """The positions of entries that are named by stream and version."""
+        positions = super().positions_of(entries)
+        for stream, version in entries:
+            position = self.spool.position_of(UUID(stream), version)
+            if position is not None:
+                positions[stream, version] = position
+        return positions
+
+    def person_key(self, user_id: UUID) -> bytes | None:
+        """The key that opens a user's key, e-mail and name."""
+        return self._person_keys.get(user_id) or super().person_key(user_id)
+
+    def has_invoice(self, invoice: str) -> bool:
+        """Whether an invoice has this number, or would have it."""
+        return invoice in self._invoices or super().has_invoice(invoice)
+
+    def standing(self, account_id: UUID) -> tuple[Head, int]:
+        """Where an account would be, and its last position."""
+        if account_id in self.heads:
+            return self.heads[account_id], self.spool.following - 1
+        return super().standing(account_id)
+
+
+class _TrialFactory(LedgerFactory):
+    def application_recorder(self) -> TrialRecorder:
+        """The recorder that records nothing."""
+        return TrialRecorder(self.datastore)
+
+
+class Trial(AccountRepository):
+    """Accounts as the lines before would leave them: these stay in memory."""
+
+    ledger: TrialRecorder
+    mapper: LedgerMapper
+    is_cut_off = False
+    compute_invoice: ComputeInvoice | None = None
+
+    def construct_factory(self, env: Environment) -> LedgerFactory:
+        """The factory of the recorder that records nothing."""
+        return _TrialFactory(self.conninfo, env, self.settings.pool_size)
+
+    def append_many(self, decided: Sequence[Decided]) -> list[tuple[int, ...]]:
+        """Remember commands instead of appending them."""
+        return self.ledger.remember(decided)
+
+    def shed(self) -> None:
+        """Drop nothing: what changed stands nowhere else."""
+
+    def snapshot_due(self, account: Account | None) -> WrittenSnapshot | None:
+        """Keep no snapshot of what is not recorded."""
+
+    def forget(self) -> None:
+        """Drop what is in memory: where lines changed it, nothing can be decided on."""
+        super().forget()
+        self.is_cut_off = bool(self.ledger.heads)
+
+    def workspace(self, command: Command) -> UnitOfWork:
+        """The workspace of a command's account. Raises Unavailable after a failure."""
+        if self.is_cut_off:
+            raise Unavailable(
+                "The trial was cut off: what the lines before would have recorded is "
+                "lost with it. Nothing was recorded.",
+                try_="try the file again",
+            )
+        return super().workspace(command)
+
+    def _entry(self, stream: UUID, version: int) -> LedgerEvent:
+        position = self.ledger.spool.position_of(stream, version)
+        event = None if position is None else self.ledger.spool.at(position)
+        if event is None:
+            return super()._entry(stream, version)
+        return self.mapper.to_domain_event(event)
+
+    def close(self) -> None:
+        """Let go of the store, and of what was remembered."""
+        self.ledger.spool.close()
+        super().close()
+
+    def renew_before(self, command: Command, first: RenewFirst, caller: Caller) -> None:
+        """Process the renewals that the figures of an invoice need (R37)."""
+        envelope = command.envelope
+        fields = {"op": "renew", "account": envelope.account, "actor": envelope.actor}
+        renew = read_command({**fields, "effective_at": iso(first.at)})
+        workspace = self.workspace(command)
+        now = self.ledger.heads_of([])[1]
+        decision = self.decide(workspace, renew, now, caller)
+        append = self.append_of(workspace, f"~{uuid4()}", b"", decision)
+        self.append_many([Decided(append, decision.events)])
+        self.hand_over(workspace, decision.changed)
+
+    def invoice_draft(self, request: InvoiceRequest) -> InvoiceDraft:
+        """The figures of an invoice, where no line before changed its account.
+
+        Else they would follow from what is recorded nowhere: the invoice is judged
+        without them, but for its prices.
+        """
+        is_changed = account_id(request.account) in self.ledger.heads
+        if not is_changed and self.compute_invoice is not None:
+            return self.compute_invoice(request)
+        account = self.workspaces[request.account].account
+        assert account is not None
+        period = account.calendar.period_named(request.period.isoformat())
+        assert period is not None
+        return InvoiceDraft(
+            period.label,
+            period.starts,
+            period.ends,
+            *account.billing.policy_at(period.starts),
+            self.ledger.spool.following - 1,
+            TZDATA_VERSION,
+            "0" * 64,
+            (),
+        )

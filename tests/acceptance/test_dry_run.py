@@ -1,0 +1,78 @@
+"""A file tried before it is recorded (R101), by the program."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tests.in_process import Program
+
+LINES = [
+    {"op": "open_account", "account": "acme", "name": "Acme", "time_zone": "UTC",
+     "term_start": "2025-03-05", "term_months": 12, "billing_cycle_months": 1},
+    {"op": "buy_seats", "account": "acme", "seat_type": "sales/professional",
+     "quantity": 1, "effective_at": "2025-03-05", "idempotency_key": "bought"},
+    {"op": "add_user", "account": "acme", "user": "ann", "email": "ann@x.example",
+     "name": "Ann", "seats": ["sales/professional"], "effective_at": "2025-03-06"},
+    {"op": "add_user", "account": "acme", "user": "bob", "email": "bob@x.example",
+     "name": "Bob", "seats": ["sales/professional"], "effective_at": "2025-03-07"},
+    {"op": "reverse", "account": "acme", "entry_key": "bought", "reason": "twice",
+     "expect": "refused"},
+    {"op": "issue_invoice", "account": "acme", "invoice": "INV-1", "period": "2025-03",
+     "unit_prices": {"sales/professional": "90.00"}, "currency": "EUR"},
+]  # fmt: skip
+
+
+def written(folder: Path, *lines: dict[str, object]) -> Path:
+    file = folder / "lines.jsonl"
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return file
+
+
+def test_a_trial_says_what_recording_would_say_and_leaves_nothing(
+    database: str, tmp_path: Path
+) -> None:
+    program = Program(database, tmp_path)
+    file = written(tmp_path, *LINES)
+    done = program.run("import", "--dry-run", "--keep-going", file, "--format", "json")
+    rows = json.loads(done.out)["rows"]
+    assert done.status == 1
+    assert [row["outcome"] for row in rows] == [
+        *("would_record",) * 3, "refused", "refused", "would_record",
+    ]  # fmt: skip
+    assert [row["code"] for row in rows[3:5]] == ["no_free_seat", "reversal_blocked"]
+    assert not any(row["positions"] for row in rows)
+    assert program.json("event", "list")["rows"] == []
+
+    recorded = program.run("import", "--keep-going", file, "--format", "json")
+    assert [row["outcome"] for row in json.loads(recorded.out)["rows"]] == [
+        *("recorded",) * 3, "refused", "refused", "recorded",
+    ]  # fmt: skip
+
+    again = program.run("import", "--dry-run", "--keep-going", file, "--format", "json")
+    assert [row["outcome"] for row in json.loads(again.out)["rows"]] == [
+        *("repeated",) * 3, "refused", "refused", "repeated",
+    ]  # fmt: skip
+
+
+def test_an_import_ends_with_a_tally_by_operation(
+    database: str, tmp_path: Path
+) -> None:
+    program = Program(database, tmp_path)
+    done = program.run("import", "--dry-run", written(tmp_path, *LINES[:3]))
+    assert done.status == 0, done.err
+    lines = [line.split() for line in done.out.splitlines()]
+    assert ["op", "would", "record"] in lines
+    assert ["add_user", "1"] in lines
+    assert "Nothing was recorded." in done.out
+
+
+def test_invoices_of_untouched_accounts_are_tried_with_their_figures(
+    database: str, tmp_path: Path
+) -> None:
+    program = Program(database, tmp_path)
+    program.record(*LINES[:3])
+    free = {**LINES[5], "unit_prices": {}}
+    done = program.run("import", "--dry-run", written(tmp_path, free))
+    assert done.status == 1
+    assert "price_missing" in done.err
