@@ -415,8 +415,8 @@ def _with_offset(text: str) -> datetime:
     try:
         if text.endswith("Z") and "," not in text:
             return _within(datetime.fromisoformat(text))
-        date_, rest = text[:10], text[11:].upper().replace(" ", "").replace(",", ".")
-        read = datetime.fromisoformat(f"{date_}T{rest}")
+        day, clock = text[:10], text[11:].upper().replace(" ", "").replace(",", ".")
+        read = datetime.fromisoformat(f"{day}T{clock}")
         return _within(read.astimezone(UTC))
     except (ValueError, OverflowError) as error:
         raise _beyond(text) from error

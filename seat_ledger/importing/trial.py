@@ -45,7 +45,7 @@ from seat_ledger.store.recorder import LedgerRecorder
 
 _IN_MEMORY = 16 << 20
 _HEAD = struct.Struct("!16sqH")
-_MADE_OF_THE_FILE = "lines:"
+_DERIVED_KEY = "lines:"
 """How the key of a line without one of its own begins: no other line names it."""
 
 
@@ -161,7 +161,7 @@ class TrialRecorder(LedgerRecorder):
             self.spool.add(event)
         positions = tuple(range(first + append.due, self.spool.following))
         self.heads[append.account_id] = append.next
-        if not append.command_key.startswith(_MADE_OF_THE_FILE):
+        if not append.command_key.startswith(_DERIVED_KEY):
             key = append.account_id, append.command_key
             self._commands[key] = _Remembered(append.digest, positions)
         if append.invoice is not None:
@@ -218,11 +218,11 @@ class TrialRecorder(LedgerRecorder):
         """Whether an invoice has this number, or would have it."""
         return invoice in self._invoices or super().has_invoice(invoice)
 
-    def standing(self, account_id: UUID) -> tuple[Head, int]:
+    def head_of(self, account_id: UUID) -> tuple[Head, int]:
         """Where an account would be, and its last position."""
         if account_id in self.heads:
             return self.heads[account_id], self.spool.following - 1
-        return super().standing(account_id)
+        return super().head_of(account_id)
 
 
 class _TrialFactory(LedgerFactory):

@@ -16,6 +16,7 @@ from seat_ledger.application import SeatLedger
 from seat_ledger.commands import repository
 from seat_ledger.commands.unit_of_work import UnitOfWork
 from seat_ledger.errors import LedgerError, OutcomeUnknown, Unavailable
+from seat_ledger.importing import chunk as chunks
 from seat_ledger.projections.engine import user_directory
 from seat_ledger.store.recorder import LedgerRecorder
 from tests.checker import damage
