@@ -78,7 +78,9 @@ class Balance(NamedTuple):
 
 def issued(reader: Reader, account: AccountFacts, until_position: int) -> list[Issued]:
     """The account's invoices up to a position, in the order of recording."""
-    rows = reader.ask("billing", "issued", account_no=account.no, until_position=until_position)
+    rows = reader.ask(
+        "billing", "issued", account_no=account.no, until_position=until_position
+    )
     return _read(reader, rows, {account.no: account})
 
 
