@@ -9,7 +9,9 @@ Run as a script it is that process; its argument is the socket on which calls co
 
 from __future__ import annotations
 
+import atexit
 import functools
+import gc
 import importlib
 import io
 import json
@@ -100,12 +102,16 @@ def _waiting() -> tuple[socket.socket, subprocess.Popen[bytes]]:
 
 
 def _import_program() -> None:
-    import seat_ledger.application
-    import seat_ledger.cli.commands
-    import seat_ledger.projections.reader
+    """Every module, so that no fork imports one; and no fork's collector looks at them,
+    which would copy them.
+    """
+    import seat_ledger
 
-    for module in pkgutil.iter_modules(seat_ledger.cli.commands.__path__):
-        importlib.import_module(f"seat_ledger.cli.commands.{module.name}")
+    for module in pkgutil.walk_packages(seat_ledger.__path__, "seat_ledger."):
+        if not module.name.endswith(".__main__"):
+            importlib.import_module(module.name)
+    gc.collect()
+    gc.freeze()
 
 
 def _wait_for_calls(calls: socket.socket) -> None:
@@ -149,8 +155,22 @@ def _become_program(
     sys.argv = words
     from seat_ledger.cli.main import run
 
-    run()
+    try:
+        run()
+    except SystemExit as ended:
+        _end(ended.code if isinstance(ended.code, int) else 1)
     raise AssertionError("the program ends by itself")
+
+
+def _end(status: int) -> NoReturn:
+    """End as Python ends, but for taking all its objects apart one by one: most are
+    shared with the process that waits, and taking them apart would copy them.
+    """
+    threading._shutdown()
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(status)
 
 
 if __name__ == "__main__":
