@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,24 @@ from tests.support.forking import can_fork, run_forked
 
 PROGRAM = Path(sys.executable).parent / "seat-ledger"
 PRO = "sales/professional"
+
+
+def run_program(
+    words: Sequence[Any], environment: Mapping[str, str], **options: Any
+) -> subprocess.CompletedProcess[str]:
+    """The program with these words as a process: forked where it may be."""
+    command = [str(PROGRAM), *map(str, words)]
+    if can_fork(environment) and options.keys() <= {"input", "cwd"}:
+        return run_forked(command, environment, **options)
+    return subprocess.run(
+        command,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        **options,
+    )
 
 
 class Program:
@@ -28,18 +47,7 @@ class Program:
 
     def run(self, *words: Any, **options: Any) -> subprocess.CompletedProcess[str]:
         """A process of the program."""
-        command = [str(PROGRAM), *map(str, words)]
-        if can_fork(self.environment) and options.keys() <= {"input", "cwd"}:
-            return run_forked(command, self.environment, **options)
-        return subprocess.run(
-            command,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-            **options,
-        )
+        return run_program(words, self.environment, **options)
 
     def json(self, *words: Any) -> dict[str, Any]:
         done = self.run(*words, "--format", "json")

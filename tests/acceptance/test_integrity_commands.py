@@ -6,7 +6,6 @@ import base64
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,7 @@ import psycopg
 import pytest
 
 from seat_ledger.application import SeatLedger
-
-PROGRAM = Path(sys.executable).parent / "seat-ledger"
+from tests.program import run_program
 
 
 class Auditor:
@@ -35,14 +33,7 @@ class Auditor:
         return self.any("integrity", *words)
 
     def any(self, *words: Any) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [PROGRAM, *map(str, words)],
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        return run_program(words, self.environment)
 
     def json(self, *words: Any, status: int = 0) -> dict[str, Any]:
         done = self.run(*words, "--format", "json")

@@ -24,7 +24,8 @@ from seat_ledger.projections.engine.registry import PROJECTIONS
 from seat_ledger.store import account_readers
 from seat_ledger.store.connection import connect
 from tests.integration.tables import PRO, catch_up, fill, poison
-from tests.integration.test_roles import DENIED, PROGRAM
+from tests.integration.test_roles import DENIED
+from tests.program import Program, run_program
 
 OWN, OTHER = ("acme", "bolt"), "other"
 REFUSED = (
@@ -367,18 +368,9 @@ def test_a_right_that_is_taken_back_is_gone_at_once(database: str, login: str) -
 
 
 def run(conninfo: str, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [PROGRAM, *words, "--format", "json"],
-        env={
-            "PATH": os.environ["PATH"],
-            "HOME": "/nonexistent",
-            "SEAT_LEDGER_DATABASE_URL": conninfo,
-        },
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    environment = Program(conninfo).environment
+    del environment["SEAT_LEDGER_HOME"]
+    return run_program([*words, "--format", "json"], environment)
 
 
 def test_reading_commands_answer_of_its_accounts_and_others_say_why_not(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,8 +19,8 @@ from seat_ledger.integrity.note import Signer
 from seat_ledger.projections.engine import installation
 from seat_ledger.store import access, schema
 from seat_ledger.store.connection import connect
+from tests.program import run_program
 
-PROGRAM = Path(sys.executable).parent / "seat-ledger"
 DENIED = psycopg.errors.InsufficientPrivilege
 EVENTS = "ledger.stored_events"
 NEW = (
@@ -142,18 +141,12 @@ class Login:
         return json.loads(done.stdout)
 
     def try_(self, *words: Any) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [PROGRAM, *map(str, words), "--format", "json"],
-            env={
-                "PATH": os.environ["PATH"],
-                "HOME": "/nonexistent",
-                "SEAT_LEDGER_DATABASE_URL": self.conninfo,
-            },
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": "/nonexistent",
+            "SEAT_LEDGER_DATABASE_URL": self.conninfo,
+        }
+        return run_program([*words, "--format", "json"], environment)
 
 
 @pytest.fixture
