@@ -73,10 +73,10 @@ class Commands(click.Group):
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:  # noqa: ARG002
         """Import a command."""
-        found = COMMANDS.get(name)
-        if found is None:
+        entry = COMMANDS.get(name)
+        if entry is None:
             return None
-        module, attribute = found[0].split(":")
+        module, attribute = entry[0].split(":")
         imported = importlib.import_module(f"seat_ledger.cli.{module}")
         command: click.Command = getattr(imported, attribute)
         return command
@@ -84,7 +84,9 @@ class Commands(click.Group):
     def format_commands(self, _: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without importing them."""
         with formatter.section("Commands"):
-            formatter.write_dl([(name, told) for name, (_, told) in COMMANDS.items()])
+            formatter.write_dl(
+                [(name, summary) for name, (_, summary) in COMMANDS.items()]
+            )
 
     def resolve_command(
         self, context: click.Context, args: list[str]
@@ -157,19 +159,23 @@ def _failed(error: Exception, session: Session, *, as_json: bool) -> int:
 
 def _usage(error: click.ClickException) -> int:
     """Say how a command is used, and what of it was typed wrongly."""
-    from seat_ledger.cli.output.render import say  # noqa: PLC0415
+    from seat_ledger.cli.output.render import print_message  # noqa: PLC0415
 
-    told = io.StringIO()
-    error.show(told)
-    say(told.getvalue().rstrip("\n"))
+    text = io.StringIO()
+    error.show(text)
+    print_message(text.getvalue().rstrip("\n"))
     return 2
 
 
 def _wants_json(arguments: list[str]) -> bool:
     if os.environ.get("SEAT_LEDGER_FORMAT") in {"json", "jsonl"}:
         return True
-    named = [one.partition("=")[2] for one in arguments if one.startswith("--format=")]
-    named += [two for one, two in pairwise(arguments) if one == "--format"]
+    named = [
+        word.partition("=")[2] for word in arguments if word.startswith("--format=")
+    ]
+    named += [
+        following for word, following in pairwise(arguments) if word == "--format"
+    ]
     return not {"json", "jsonl"}.isdisjoint(named)
 
 

@@ -23,9 +23,9 @@ def failures() -> list[type[LedgerError]]:
     """Every kind of failure that has a code of its own, by exit status."""
     for module in pkgutil.walk_packages(seat_ledger.__path__, "seat_ledger."):
         importlib.import_module(module.name)
-    found = [kind for kind in _kinds_of(LedgerError) if "code" in vars(kind)]
-    found.remove(CommandRefused)
-    return sorted(found, key=lambda kind: (kind.exit_code, kind.code))
+    kinds = [kind for kind in _kinds_of(LedgerError) if "code" in vars(kind)]
+    kinds.remove(CommandRefused)
+    return sorted(kinds, key=lambda kind: (kind.exit_code, kind.code))
 
 
 def _kinds_of(kind: type[LedgerError]) -> Iterator[type[LedgerError]]:
@@ -53,12 +53,12 @@ def _lines() -> Iterator[str]:
         yield f"| `{code}` | {meaning} |"
     yield "\n## Failures\n\n| code | exit | meaning |\n|---|---|---|"
     for failure in failures():
-        told = (failure.__doc__ or "").splitlines()[0]
-        yield f"| `{failure.code}` | {failure.exit_code} | {told} |"
+        meaning_ = (failure.__doc__ or "").splitlines()[0]
+        yield f"| `{failure.code}` | {failure.exit_code} | {meaning_} |"
     yield "\n## Events\n\n| event | version | meaning |\n|---|---|---|"
     for topic, event in EVENT_CLASSES.items():
-        told = " ".join((event.__doc__ or "").split("\n\n")[0].split())
-        yield f"| `{topic}` | {event.VERSION} | {told} |"
+        meaning_ = " ".join((event.__doc__ or "").split("\n\n")[0].split())
+        yield f"| `{topic}` | {event.VERSION} | {meaning_} |"
     yield "\n## Settings\n\n| variable | default | meaning |\n|---|---|---|"
     for name, field in Settings.model_fields.items():
         variable = f"`SEAT_LEDGER_{name.upper()}`"
@@ -108,9 +108,9 @@ def _command(command: click.Command, path: str) -> Iterator[str]:
     yield f"\n{(command.help or '').split(chr(10) * 2)[0]}\n"
     for parameter in command.params:
         if isinstance(parameter, click.Option):
-            told = f": {parameter.help}" if parameter.help else ""
+            text = f": {parameter.help}" if parameter.help else ""
             variable = f" (`{parameter.envvar}`)" if parameter.envvar else ""
-            yield f"- `{', '.join(parameter.opts)}`{told}{variable}"
+            yield f"- `{', '.join(parameter.opts)}`{text}{variable}"
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from seat_ledger.cli.options.session import (
 from seat_ledger.cli.options.writing import options_of_writing, record, writing
 from seat_ledger.cli.output import times
 from seat_ledger.cli.output.csv_headers import RENEWED
-from seat_ledger.cli.output.render import Answer, emit, say
+from seat_ledger.cli.output.render import Answer, emit, print_message
 from seat_ledger.errors import CommandRefused, Conflict
 
 
@@ -88,16 +88,16 @@ def renew(account: str | None, *, due: bool, dry_run: bool, **shared: Any) -> No
     An account that is set aside, because an event of it cannot be read, is passed over
     by --due, and said so.
     """
-    given = {name: value for name, value in shared.items() if value is not None}
+    fields = {name: value for name, value in shared.items() if value is not None}
     if account is not None:
-        record({"op": "renew", "account": account, **given}, dry_run)
+        record({"op": "renew", "account": account, **fields}, dry_run)
         return
     if not due:
         raise click.UsageError("Name an --account, or use --due for all.")
-    _renew_all(given, dry_run)
+    _renew_all(fields, dry_run)
 
 
-def _renew_all(given: dict[str, Any], dry_run: bool) -> None:
+def _renew_all(fields: dict[str, Any], dry_run: bool) -> None:
     session = click.get_current_context().find_object(Session)
     assert session is not None
     with session.reader() as reader:
@@ -106,7 +106,7 @@ def _renew_all(given: dict[str, Any], dry_run: bool) -> None:
     rows: list[dict[str, Any]] = []
     if waiting:
         with session.ledger() as ledger:
-            rows = [_renewed(ledger, one.key, given, dry_run) for one in waiting]
+            rows = [_renewed(ledger, facts.key, fields, dry_run) for facts in waiting]
     columns = [
         ("account", lambda row: row["account"]),
         ("renewals", lambda row: row["renewals"]),
@@ -117,29 +117,29 @@ def _renew_all(given: dict[str, Any], dry_run: bool) -> None:
     failed = sum(1 for row in rows if row["error"] is not None) - aside
     done = len(rows) - failed - aside
     count = "1 account" if done == 1 else f"{done} accounts"
-    said = f"{count} {'would be renewed' if dry_run else 'renewed'}."
+    sentence = f"{count} {'would be renewed' if dry_run else 'renewed'}."
     if failed:
-        said += f" {failed} could not be renewed."
+        sentence += f" {failed} could not be renewed."
     if aside:
         count = "1 account is" if aside == 1 else f"{aside} accounts are"
-        said += f" {count} set aside and were passed over."
+        sentence += f" {count} set aside and were passed over."
     code = 1 if failed else 0
-    answer = Answer(rows, columns, sentence=said, exit_code=code, header=RENEWED)
+    answer = Answer(rows, columns, sentence=sentence, exit_code=code, header=RENEWED)
     emit(answer, session.format)
 
 
 def _renewed(
-    ledger: Any, account: str, given: dict[str, Any], dry_run: bool
+    ledger: Any, account: str, fields: dict[str, Any], dry_run: bool
 ) -> dict[str, Any]:
     """Renew one account; what stands in its way does not stop the others."""
     try:
         result = ledger.execute(
-            {"op": "renew", "account": account, **given},
+            {"op": "renew", "account": account, **fields},
             dry_run=dry_run,
             default_actor=default_actor(),
         )
     except (CommandRefused, Conflict) as error:
-        say(f"{account}: {error.message}")
+        print_message(f"{account}: {error.message}")
         none: dict[str, Any] = {"renewals": 0, "retired": 0, "positions": []}
         return {"account": account, **none, "error": error.code}
     retired = sum(1 for event in result.events if event.topic == "SeatRetired")
@@ -159,7 +159,7 @@ def list_(question: Question, **_: Any) -> Answer:
     """Every account, with its totals."""
     from seat_ledger.projections import accounts  # noqa: PLC0415
 
-    rows = accounts.listed(question.reader, question.as_of, question.known)
+    rows = accounts.listed(question.reader, question.as_of, question.knowledge)
     columns = [
         (name.replace("_", " "), lambda row, name=name: row[name])
         for name in ("account", "name", "time_zone", "term_start", "purchased")
@@ -189,9 +189,11 @@ def show(question: Question, **_: Any) -> Answer:
 
     account = question.account
     if not account.is_known:
-        said = f"Nothing was known of {account.key} at position {question.known[0]}."
-        return question.answer([], sentence=said)
-    row = accounts.show(question.reader, account, question.as_of, question.known)
+        unknown = (
+            f"Nothing was known of {account.key} at position {question.knowledge[0]}."
+        )
+        return question.answer([], sentence=unknown)
+    row = accounts.show(question.reader, account, question.as_of, question.knowledge)
     renewal = row["next_renewal"]
     sentence = (
         f"{row['name']} ({row['account']}): terms of {_months(row['term_months'])} "

@@ -42,22 +42,22 @@ def let_read(login: str, account: str) -> None:
     from seat_ledger.store import account_readers  # noqa: PLC0415
 
     _check(login, account)
-    found = account_readers.let_read(_session().ready(), login, account)
-    may = "may read" if found.is_new else "could read already"
+    grant = account_readers.let_read(_session().ready(), login, account)
+    may = "may read" if grant.is_new else "could read already"
     notes = []
-    if found.sees_all:
+    if grant.sees_all:
         notes.append(
             f"{harmless(login)} sees every account all the same: it is a superuser, "
             "bypasses row-level security, or is a member of a role that sees them."
         )
-    if not found.can_be_queried:
+    if not grant.can_be_queried:
         notes.append(
             "The tables were made by an earlier version, so there is nothing to read "
             "yet: seat-ledger projection rebuild"
         )
-    row = {"login": login, "account": account, "is_new": found.is_new}
-    said = f"{harmless(login)} {may} {harmless(account)}."
-    answer = Answer([row], sentence=said, notes=notes, columns=_COLUMNS[:2])
+    row = {"login": login, "account": account, "is_new": grant.is_new}
+    sentence = f"{harmless(login)} {may} {harmless(account)}."
+    answer = Answer([row], sentence=sentence, notes=notes, columns=_COLUMNS[:2])
     emit(answer, _session().format)
 
 
@@ -74,8 +74,8 @@ def stop_reading(login: str, account: str) -> None:
     could = account_readers.stop_reading(_session().ready(), login, account)
     row = {"login": login, "account": account, "could": could}
     no_longer = "may no longer read" if could else "was not let read"
-    said = f"{harmless(login)} {no_longer} {harmless(account)}."
-    emit(Answer([row], sentence=said, columns=_COLUMNS[:2]), _session().format)
+    sentence = f"{harmless(login)} {no_longer} {harmless(account)}."
+    emit(Answer([row], sentence=sentence, columns=_COLUMNS[:2]), _session().format)
 
 
 @click.command()
@@ -87,9 +87,9 @@ def readers(account: str | None) -> None:
     from seat_ledger.store import account_readers  # noqa: PLC0415
 
     check_text(account or "", "account")
-    found = account_readers.granted(_session().ready(), account)
-    rows = [one._asdict() | {"granted_at": iso(one.granted_at)} for one in found]
-    lost = [one.login for one in found if not one.works]
+    grants = account_readers.granted(_session().ready(), account)
+    rows = [grant._asdict() | {"granted_at": iso(grant.granted_at)} for grant in grants]
+    lost = [grant.login for grant in grants if not grant.works]
     notes = []
     if lost:
         notes.append(

@@ -24,10 +24,10 @@ def batch(file: Path, account: str, *, dry_run: bool, **shared: Any) -> None:
 
     FILE is JSON Lines, a command a line without its account, or - for stdin.
     """
-    given = {name: value for name, value in shared.items() if value is not None}
+    fields = {name: value for name, value in shared.items() if value is not None}
     with input_file(file, "name a file of command lines, or -") as stream:
         commands = _commands(stream)
-    command = {"op": "batch", "account": account, "commands": commands, **given}
+    command = {"op": "batch", "account": account, "commands": commands, **fields}
     record(command, dry_run)
 
 

@@ -10,9 +10,9 @@ import click
 from seat_ledger.cli.options.counting import (
     FORECAST,
     options_of_counting,
+    periods_named,
     priced,
     rules_in_words,
-    wanted,
 )
 from seat_ledger.cli.options.session import Question, option_account, reading
 from seat_ledger.cli.output import times
@@ -34,12 +34,12 @@ def policy(question: Question, **_: Any) -> Answer:
     rows = [
         {
             "account": account.key,
-            "from": said.effective_at,
-            "mode": said.mode,
-            "granularity": said.granularity,
-            "entry": said.position,
+            "from": change.effective_at,
+            "mode": change.mode,
+            "granularity": change.granularity,
+            "entry": change.position,
         }
-        for said in account.policies
+        for change in account.policies
     ]
     mode, granularity = account.policy_at(question.now)
     rule = mode + (f" by {granularity}" if granularity else "")
@@ -66,7 +66,7 @@ def periods(question: Question, **_: Any) -> Answer:
     """The billing periods of an account."""
     from seat_ledger.projections import billing  # noqa: PLC0415
 
-    found = billing.periods(question.account, question.known, question.now)
+    result = billing.periods(question.account, question.knowledge, question.now)
     zones = question.account.zones
     columns = [
         ("period", lambda row: row["period"]),
@@ -76,11 +76,11 @@ def periods(question: Question, **_: Any) -> Answer:
         ("seconds", lambda row: row["seconds"]),
         ("time zone", lambda row: row["time_zone"]),
     ]
-    extra = {"renewal_due": True} if found.renewal_due else {}
+    extra = {"renewal_due": True} if result.renewal_due else {}
     return question.answer(
-        found.rows,
+        result.rows,
         columns,
-        sentence=_begun(question.account.key, found.rows),
+        sentence=_begun(question.account.key, result.rows),
         extra=extra,
     )
 
@@ -97,27 +97,29 @@ def _begun(account: str, rows: list[dict[str, Any]]) -> str:
 @click.option("--all", "all_", is_flag=True, help="All accounts.")
 @options_of_counting
 @reading
-def counts(question: Question, account: str | None, all_: bool, **given: Any) -> Answer:
+def counts(
+    question: Question, account: str | None, all_: bool, **options: Any
+) -> Answer:
     """Billable seats a period, by the account's rule, and what they cost."""
     from seat_ledger.projections import billing  # noqa: PLC0415
 
     if (account is None) != all_:
         raise click.UsageError("Name an --account, or use --all.")
-    found = billing.counts(
+    result = billing.counts(
         question.reader,
         question.account if account else None,
-        question.known,
+        question.knowledge,
         question.now,
-        wanted(given),
-        priced(given),
+        periods_named(options),
+        priced(options),
     )
-    extra = {"renewal_due": True} if found.renewal_due else {}
+    extra = {"renewal_due": True} if result.renewal_due else {}
     return question.answer(
-        found.rows,
-        _columns(found.rows, with_account=all_),
-        sentence=_sentence(found.rows),
-        notes=_notes(found.rows),
-        next_command=_why(found.rows),
+        result.rows,
+        _columns(result.rows, with_account=all_),
+        sentence=_sentence(result.rows),
+        notes=_notes(result.rows),
+        next_command=_why(result.rows),
         extra=extra,
     )
 
@@ -126,7 +128,7 @@ def _notes(rows: list[dict[str, Any]]) -> list[str]:
     """The rules that the rows were counted by, and what prices are for, in words."""
     rules = dict.fromkeys((row["mode"], row["granularity"]) for row in rows)
     priced = dict.fromkeys(row["price_for"] for row in rows if row["price_for"])
-    notes = [*rules_in_words(rules), *(_PRICED[one] for one in priced)]
+    notes = [*rules_in_words(rules), *(_PRICED[covered] for covered in priced)]
     if any(row["forecast"] for row in rows):
         notes.append(FORECAST)
     return notes
@@ -153,8 +155,8 @@ def _sentence(rows: list[dict[str, Any]]) -> str:
         verb = "has" if len(current) == 1 else "have"
         count = "1 account" if len(current) == 1 else f"{len(current)} accounts"
         more = len(accounts) - len(current)
-        rest = f"; a forecast for {more} more" if more else ""
-        return f"{count} {verb} billable seats there{rest}."
+        ending = f"; a forecast for {more} more" if more else ""
+        return f"{count} {verb} billable seats there{ending}."
     begun = [row for row in rows if not row["forecast"]]
     if not begun:
         return _forecast(rows)
@@ -163,37 +165,42 @@ def _sentence(rows: list[dict[str, Any]]) -> str:
     if len(rules) > 1:
         return _by_rules([row for row in rows if row["from"] == last["from"]])
     same = [row for row in rows if _bill(row) == _bill(last)]
-    told = " and ".join(
+    quantities = " and ".join(
         f"{_short(row['quantity'])} {row['seat_type']} seats" for row in same
     )
     if len(same) > 2:
         total = sum((Decimal(row["quantity"]) for row in same), Decimal(0))
-        told = f"{_short(total)} seats of {len(same)} types"
+        quantities = f"{_short(total)} seats of {len(same)} types"
     when = f"the period from {last['period']}" if last["period"] else "the window"
     idle = sum(row["closing"] - row["assigned_closing"] for row in same)
     have = "has" if idle == 1 else "have"
-    rest = f"; {idle} {have} no holder at its end"
+    ending = f"; {idle} {have} no holder at its end"
     if not idle or last["mode"] != "contracted":
-        rest = ""
-    return f"{last['account']} is billed for {told} in {when}{rest}."
+        ending = ""
+    return f"{last['account']} is billed for {quantities} in {when}{ending}."
 
 
 def _forecast(rows: list[dict[str, Any]]) -> str:
     """What is foreseen where no period has begun: nobody is billed for it (R92)."""
     first = rows[0]
     same = [row for row in rows if _bill(row) == _bill(first)]
-    told = " and ".join(f"{_short(row['quantity'])} {row['seat_type']}" for row in same)
+    quantities = " and ".join(
+        f"{_short(row['quantity'])} {row['seat_type']}" for row in same
+    )
     when = f"The period from {first['period']}" if first["period"] else "The window"
-    return f"{when} of {first['account']} has not begun; the forecast is {told} seats."
+    of = first["account"]
+    return f"{when} of {of} has not begun; the forecast is {quantities} seats."
 
 
 def _by_rules(rows: list[dict[str, Any]]) -> str:
     """From what to what a period comes, by several rules."""
     types = dict.fromkeys(row["seat_type"] for row in rows)
-    told = " and ".join(f"{_range(rows, one)} {one} seats" for one in types)
+    quantities = " and ".join(
+        f"{_range(rows, seat_type)} {seat_type} seats" for seat_type in types
+    )
     period = rows[0]["period"]
     when = f"the period from {period}" if period else "the window"
-    return f"{rows[0]['account']} comes to {told} in {when}, by the rule."
+    return f"{rows[0]['account']} comes to {quantities} in {when}, by the rule."
 
 
 def _range(rows: list[dict[str, Any]], seat_type: str) -> str:
@@ -229,8 +236,8 @@ def _why(rows: list[dict[str, Any]]) -> str:
     if row["period"]:
         words += ["--period", row["period"]]
     else:
-        given = click.get_current_context().params
-        words += ["--from", given["from_"], "--until", given["until"]]
+        options = click.get_current_context().params
+        words += ["--from", options["from_"], "--until", options["until"]]
     words += ["--seat-type", row["seat_type"], "--mode", row["mode"]]
     if row["granularity"] == "second":
         words += ["--granularity", "second"]

@@ -14,11 +14,11 @@ from seat_ledger.cli.options.counting import (
     option_prices,
     option_rule,
     options_of_counting,
+    periods_named,
     price_of_type,
     priced,
     rules,
     rules_in_words,
-    wanted,
 )
 from seat_ledger.cli.options.session import (
     Question,
@@ -51,31 +51,33 @@ if TYPE_CHECKING:
 @option_price_for
 @option_currency
 @reading
-def explain(question: Question, **given: Any) -> Answer:
+def explain(question: Question, **options: Any) -> Answer:
     """One figure opened into its parts: seats, users, times, and entries."""
     from seat_ledger.projections.billing.explain import explain  # noqa: PLC0415
 
-    asked = _asked(question, given)
-    upto = question.known.moment(question.now)
-    found = explain(question.reader, question.account, question.known, upto, asked)
+    query = _query(question, options)
+    until = question.knowledge.moment(question.now)
+    explanation = explain(
+        question.reader, question.account, question.knowledge, until, query
+    )
     return question.answer(
-        found.rows,
-        _part_columns(question, found),
-        sentence=_explained(question, asked, found),
-        notes=_why(found) + ([FORECAST] if _is_forecast(found) else []),
-        next_command=_look(found),
-        extra=_figure(question, asked, found),
+        explanation.rows,
+        _part_columns(question, explanation),
+        sentence=_explained(question, query, explanation),
+        notes=_why(explanation) + ([FORECAST] if _is_forecast(explanation) else []),
+        next_command=_look(explanation),
+        extra=_figure(question, query, explanation),
     )
 
 
-def _asked(question: Question, given: dict[str, Any]) -> FigureQuery:
+def _query(question: Question, options: dict[str, Any]) -> FigureQuery:
     from seat_ledger.domain.money import Currency  # noqa: PLC0415
     from seat_ledger.domain.values import parse_seat_type  # noqa: PLC0415
     from seat_ledger.projections import billing  # noqa: PLC0415
     from seat_ledger.projections.billing.explain import FigureQuery  # noqa: PLC0415
 
-    seat_type = str(parse_seat_type(given["seat_type"]))
-    which = wanted({**given, "term": False})
+    seat_type = str(parse_seat_type(options["seat_type"]))
+    which = periods_named({**options, "term": False})
     if which.window is None and which.label is None:
         raise click.UsageError("Name a --period, or --from and --until.")
     _check_known(question)
@@ -84,21 +86,21 @@ def _asked(question: Question, given: dict[str, Any]) -> FigureQuery:
     else:
         period = billing.labelled(question.account, which.label)
     policy = question.account.policy_at(period.starts)
-    by = billing.Priced(granularity=given["granularity"])
-    found = rules(given["mode"], given["granularity"])
-    if found is None:
+    by = billing.Priced(granularity=options["granularity"])
+    counted_by = rules(options["mode"], options["granularity"])
+    if counted_by is None:
         by.check_granularity([policy[1]])
-        found = [by.by_policy(*policy)]
-    if len(found) > 1:
+        counted_by = [by.by_policy(*policy)]
+    if len(counted_by) > 1:
         raise click.UsageError("One figure has one --mode.")
     return FigureQuery(
         period,
         seat_type,
-        found[0],
-        price_of_type(given["prices"], seat_type),
-        Currency.named(given["currency"]),
+        counted_by[0],
+        price_of_type(options["prices"], seat_type),
+        Currency.named(options["currency"]),
         window=which.window is not None,
-        price_for=given["price_for"],
+        price_for=options["price_for"],
     )
 
 
@@ -110,63 +112,65 @@ def _check_known(question: Question) -> None:
         raise NotFound(
             "unknown_period",
             f"Nothing was known of {question.account.key} at position "
-            f"{question.known.position}.",
+            f"{question.knowledge.position}.",
             try_="leave --known-at out, or name a later one",
         )
 
 
 def _figure(
-    question: Question, asked: FigureQuery, found: Explanation
+    question: Question, query: FigureQuery, explanation: Explanation
 ) -> dict[str, Any]:
     """The figure beside its parts."""
-    mode, granularity = found.rule
+    mode, granularity = explanation.rule
     nothing = {
         "account": question.account.key,
-        "seat_type": asked.seat_type,
-        "period": None if asked.window else asked.period.label,
-        "from": asked.period.starts,
-        "until": asked.period.ends,
+        "seat_type": query.seat_type,
+        "period": None if query.window else query.period.label,
+        "from": query.period.starts,
+        "until": query.period.ends,
         "mode": mode,
         "granularity": granularity,
         "quantity": "0",
         "quantity_exact": "0/1",
         "amount": None,
     }
-    return {"figure": found.figure or nothing, "highest": found.highest}
+    return {"figure": explanation.figure or nothing, "highest": explanation.highest}
 
 
-def _explained(question: Question, asked: FigureQuery, found: Explanation) -> str:
-    where = _where(asked)
-    if found.figure is None:
-        return f"Nothing of {asked.seat_type} was under contract or held {where}."
-    figure = found.figure
+def _explained(question: Question, query: FigureQuery, explanation: Explanation) -> str:
+    where = _where(query)
+    if explanation.figure is None:
+        return f"Nothing of {query.seat_type} was under contract or held {where}."
+    figure = explanation.figure
     quantity = figure["quantity"]
-    if found.figure["quantity_exact"].split("/")[1] != "1":
+    if explanation.figure["quantity_exact"].split("/")[1] != "1":
         quantity += f" ({figure['quantity_exact']})"
     money = f", {figure['amount']} in all" if figure["amount"] else ""
-    count = "1 part" if len(found.rows) == 1 else f"{len(found.rows)} parts"
-    verb = "is forecast to have" if _is_forecast(found) else "has"
-    said = f"{question.account.key} {verb} {quantity} {asked.seat_type} {where}{money}"
-    if not found.highest:
-        return f"{said}: {count}."
-    at = times.spelled(found.highest["at"], question.account.zones)
-    entry = found.highest["entry"]
+    count = "1 part" if len(explanation.rows) == 1 else f"{len(explanation.rows)} parts"
+    verb = "is forecast to have" if _is_forecast(explanation) else "has"
+    answer = (
+        f"{question.account.key} {verb} {quantity} {query.seat_type} {where}{money}"
+    )
+    if not explanation.highest:
+        return f"{answer}: {count}."
+    at = times.spelled(explanation.highest["at"], question.account.zones)
+    entry = explanation.highest["entry"]
     how = f"by entry {entry}" if entry else "held since before the start"
-    return f"{said}: {found.highest['held']} at once from {at} on, {how}."
+    return f"{answer}: {explanation.highest['held']} at once from {at} on, {how}."
 
 
-def _is_forecast(found: Explanation) -> bool:
+def _is_forecast(explanation: Explanation) -> bool:
     """Whether what is explained has not begun (R92)."""
-    return found.figure is not None and bool(found.figure["forecast"])
+    return explanation.figure is not None and bool(explanation.figure["forecast"])
 
 
-def _where(asked: FigureQuery) -> str:
-    if asked.window:
-        return f"from {asked.period.label} until {asked.period.until}"
-    return f"in the period {asked.period.label}"
+def _where(query: FigureQuery) -> str:
+    if query.window:
+        return f"from {query.period.label} until {query.period.until}"
+    return f"in the period {query.period.label}"
 
 
-def _part_columns(question: Question, found: Explanation) -> list[Any]:
+def _part_columns(question: Question, explanation: Explanation) -> list[Any]:
     zones = question.account.zones
     names: list[Any] = [
         ("seat", lambda row: row["seat"]),
@@ -178,16 +182,16 @@ def _part_columns(question: Question, found: Explanation) -> list[Any]:
         ("reason", lambda row: row["reason"]),
         ("quantity", lambda row: row["quantity_exact"]),
     ]
-    mode = found.rule[0]
+    mode = explanation.rule[0]
     if mode == "contracted":
         del names[1]
-    if any(row["dates"] is not None for row in found.rows) and mode != "day_peak":
+    if any(row["dates"] is not None for row in explanation.rows) and mode != "day_peak":
         names.insert(-1, ("days", lambda row: row["dates"]))
     if mode in {"start_plus_rises", "day_peak"}:
         names.insert(0, ("at", lambda row: times.local(row["at"], zones)))
     if mode == "day_peak":
         names.insert(0, ("date", lambda row: row["date"]))
-    if any(row["amount"] for row in found.rows):
+    if any(row["amount"] for row in explanation.rows):
         names.append(("amount", lambda row: row["amount"]))
     return names
 
@@ -197,17 +201,17 @@ def _entries(row: dict[str, Any]) -> str:
     return f"{row['opened_by']} to {closed}" if closed else str(row["opened_by"])
 
 
-def _why(found: Explanation) -> list[str]:
+def _why(explanation: Explanation) -> list[str]:
     return [
-        *rules_in_words([found.rule]),
+        *rules_in_words([explanation.rule]),
         "The parts add up to the figure exactly; their amounts by largest remainder.",
     ]
 
 
-def _look(found: Explanation) -> str:
-    if not found.rows:
+def _look(explanation: Explanation) -> str:
+    if not explanation.rows:
         return ""
-    return f"seat-ledger event show {found.rows[0]['opened_by']}"
+    return f"seat-ledger event show {explanation.rows[0]['opened_by']}"
 
 
 @click.command()
@@ -215,7 +219,7 @@ def _look(found: Explanation) -> str:
 @option_periods
 @option_as_of
 @reading
-def idle(question: Question, **given: Any) -> Answer:
+def idle(question: Question, **options: Any) -> Answer:
     """Seats paid for and held by nobody: since when, and who freed them.
 
     At a moment, or (--period, --from) every stretch in a period.
@@ -223,16 +227,16 @@ def idle(question: Question, **given: Any) -> Answer:
     from seat_ledger.projections import billing  # noqa: PLC0415
     from seat_ledger.projections.billing import idle  # noqa: PLC0415
 
-    which = wanted({**given, "term": False})
-    account, known = question.account, question.known
+    which = periods_named({**options, "term": False})
+    account, knowledge = question.account, question.knowledge
     extra: dict[str, Any] = {}
     notes: list[str] = []
     if which.window is None and which.label is None:
-        rows = idle.idle_at(question.reader, account, question.as_of, known)
+        rows = idle.idle_at(question.reader, account, question.as_of, knowledge)
         when = f"on {times.spelled(question.as_of, account.zones)}"
         sentence = f"{_seats(rows)} of {account.key} {_are(rows)} idle {when}"
     else:
-        if given["as_of"]:
+        if options["as_of"]:
             raise click.UsageError("Use --as-of or a period, not both.")
         _check_known(question)
         period = (
@@ -240,10 +244,10 @@ def idle(question: Question, **given: Any) -> Answer:
             if which.window
             else billing.labelled(account, which.label)
         )
-        rows = idle.idle_within(question.reader, account, period, known)
-        upto = known.moment(question.now)
-        sentence = f"{_seats(rows)} of {account.key} {_stood(rows, period, upto)}"
-        extra = {"complete": period.ends <= upto, "forecast": period.starts > upto}
+        rows = idle.idle_within(question.reader, account, period, knowledge)
+        until = knowledge.moment(question.now)
+        sentence = f"{_seats(rows)} of {account.key} {_stood(rows, period, until)}"
+        extra = {"complete": period.ends <= until, "forecast": period.starts > until}
         if extra["forecast"]:
             notes = [FORECAST]
         elif not extra["complete"]:
@@ -258,10 +262,10 @@ def idle(question: Question, **given: Any) -> Answer:
     )
 
 
-def _stood(rows: list[dict[str, Any]], period: Any, upto: datetime) -> str:
+def _stood(rows: list[dict[str, Any]], period: Any, now: datetime) -> str:
     """That the seats stood idle, or would where the period has not begun (R92)."""
     days = sum(row["idle_days"] for row in rows)
-    verb = "would stand" if period.starts > upto else "stood"
+    verb = "would stand" if period.starts > now else "stood"
     count = "1 seat-day" if days == 1 else f"{days} seat-days"
     long = f" for {count}" if rows else ""
     return f"{verb} idle{long} from {period.label} until {period.until}"
@@ -314,23 +318,23 @@ def _history(question: Question, rows: list[dict[str, Any]]) -> str:
 )
 @options_of_counting
 @printing
-def compare(question: Question, known_ats: tuple[str, ...], **given: Any) -> Answer:
+def compare(question: Question, known_ats: tuple[str, ...], **options: Any) -> Answer:
     """Which figures differ between two states of knowledge, and by which entries."""
     from seat_ledger.projections.billing import compare  # noqa: PLC0415
 
     if len(known_ats) != 2:
         raise click.UsageError("Give --known-at twice.")
     first, second = sorted(
-        (question.knowledge_of(said) for said in known_ats),
-        key=lambda known: known.position,
+        (question.knowledge_of(text) for text in known_ats),
+        key=lambda knowledge: knowledge.position,
     )
     rows = compare.compare(
         question.reader,
         question.account.key,
         (first, second),
         question.now,
-        wanted(given),
-        priced(given),
+        periods_named(options),
+        priced(options),
     )
     count = {0: "No figure", 1: "1 figure"}.get(len(rows), f"{len(rows)} figures")
     verb = "differ" if len(rows) > 1 else "differs"
@@ -343,8 +347,8 @@ def compare(question: Question, known_ats: tuple[str, ...], **given: Any) -> Ans
         next_command=_first_entry(rows),
         extra={
             "between": [
-                {"position": known.position, "recorded_at": known.recorded_at}
-                for known in (first, second)
+                {"position": knowledge.position, "recorded_at": knowledge.recorded_at}
+                for knowledge in (first, second)
             ]
         },
     )

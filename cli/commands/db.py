@@ -58,8 +58,8 @@ def stop() -> None:
     """Stop the embedded server."""
     _check_embedded("stop")
     stopped = _server().stop()
-    said = "Stopped." if stopped else "It was not running."
-    emit(Answer([{"stopped": stopped}], sentence=said), _session().format)
+    sentence = "Stopped." if stopped else "It was not running."
+    emit(Answer([{"stopped": stopped}], sentence=sentence), _session().format)
 
 
 @group.command()
@@ -81,21 +81,21 @@ def _status() -> dict[str, Any]:
 
     session, row = _session(), dict[str, Any]()
     if not session.database:
-        found = _server().status()
+        server = _server().status()
         row = {
             "kind": "embedded",
-            "running": found.running,
-            "home": str(found.home),
-            "initialised": found.initialised,
-            "pid": found.pid,
+            "running": server.running,
+            "home": str(server.home),
+            "initialised": server.initialised,
+            "pid": server.pid,
         }
-        if not found.running:
+        if not server.running:
             return row
     with connect(session.conninfo(), autocommit=True) as connection:
-        applied, known = schema.status_of(connection)
+        applied, latest = schema.status_of(connection)
         version = connection.info.server_version // 10000
     row.setdefault("kind", "named")
-    return {**row, "server": version, "schema": applied, "program": known}
+    return {**row, "server": version, "schema": applied, "program": latest}
 
 
 @group.command()
@@ -124,10 +124,12 @@ def migrate() -> None:
     rows = [{"applied": name} for name in applied]
     if projected:
         rows.append({"applied": "projections"})
-    said = f"Applied {len(rows)}." if rows else "Nothing to do: the schema is current."
+    sentence = (
+        f"Applied {len(rows)}." if rows else "Nothing to do: the schema is current."
+    )
     columns = [("applied", lambda row: row["applied"])]
     answer = Answer(
-        rows, columns, sentence=said, extra={"lacking": lacking}, notes=lacking
+        rows, columns, sentence=sentence, extra={"lacking": lacking}, notes=lacking
     )
     emit(answer, _session().format)
 

@@ -18,7 +18,7 @@ from seat_ledger.errors import LedgerError, NotAllowed
 Check = Callable[[Session], str]
 
 
-class NotAsked(LedgerError):
+class NotChecked(LedgerError):
     """The database cannot be reached, so this could not be asked."""
 
 
@@ -61,7 +61,7 @@ def _summary(rows: list[dict[str, Any]], wrong: list[dict[str, Any]]) -> str:
 def _checked(name: str, check: Check, session: Session) -> dict[str, Any]:
     try:
         return {"check": name, "ok": True, "found": check(session), "try": None}
-    except NotAsked as error:
+    except NotChecked as error:
         return {"check": name, "ok": None, "found": error.message, "try": None}
     except DoctorWarning as error:
         return {**_wrong(name, error), "ok": True}
@@ -70,13 +70,13 @@ def _checked(name: str, check: Check, session: Session) -> dict[str, Any]:
     except Exception as error:  # a check goes on, whatever the login may not see
         from seat_ledger.store.connection import explained  # noqa: PLC0415
 
-        told = explained(session.database or session.embedded, error)
-        if told is None:
+        failure = explained(session.database or session.embedded, error)
+        if failure is None:
             raise
-        if isinstance(told, NotAllowed):  # what it may not see is no fault
-            found = "not shown to this login"
-            return {"check": name, "ok": True, "found": found, "try": None}
-        return _wrong(name, told)
+        if isinstance(failure, NotAllowed):  # what it may not see is no fault
+            result = "not shown to this login"
+            return {"check": name, "ok": True, "found": result, "try": None}
+        return _wrong(name, failure)
 
 
 def _state(row: dict[str, Any]) -> str:
@@ -92,7 +92,7 @@ def _wrong(name: str, error: LedgerError) -> dict[str, Any]:
 
 
 def _unasked(_: Session) -> str:
-    raise NotAsked
+    raise NotChecked
 
 
 def _python(_: Session) -> str:
@@ -136,30 +136,30 @@ def _positions(session: Session) -> str:
     from seat_ledger.store.store_status import store_status  # noqa: PLC0415
 
     with connect(session.conninfo(), autocommit=True) as connection:
-        found = store_status(connection)
-    if found.is_set_back:
+        store = store_status(connection)
+    if store.is_set_back:
         raise LedgerError(
-            f"The next position is {found.next_position}, and the last event stands at "
-            f"{found.last_position}: the sequence of positions was set back, as a "
+            f"The next position is {store.next_position}, and the last event stands at "
+            f"{store.last_position}: the sequence of positions was set back, as a "
             "failover or a restore may do. Nothing can be recorded.",
             try_="seat-ledger db migrate",
         )
-    if found.clock_behind.total_seconds() > 1:
+    if store.clock_behind.total_seconds() > 1:
         raise LedgerError(
-            f"The last event was recorded {found.clock_behind.total_seconds():,.0f} s "
+            f"The last event was recorded {store.clock_behind.total_seconds():,.0f} s "
             "ahead of the server's clock, which leapt ahead before or stepped back "
             "since. Until it gets there, events are recorded right after that one.",
             try_="set the server's clock by NTP; see 'seat-ledger help time'",
         )
-    return f"the next is {found.next_position}"
+    return f"the next is {store.next_position}"
 
 
 def _schema(session: Session) -> str:
     from seat_ledger.store import schema  # noqa: PLC0415
 
     session.check_schema()
-    applied, known = schema.status(session.conninfo())
-    return f"{applied} of {known}"
+    applied, latest = schema.status(session.conninfo())
+    return f"{applied} of {latest}"
 
 
 def _projections(session: Session) -> str:
@@ -180,9 +180,9 @@ def _readable(session: Session) -> str:
     with session.reader(patient=True) as reader:
         aside = reader.aside
     if aside:
-        keys = " ".join(as_word(one.account_key) for one in aside)
+        keys = " ".join(as_word(account.account_key) for account in aside)
         raise LedgerError(
-            " ".join(one.sentence() for one in aside),
+            " ".join(account.sentence() for account in aside),
             try_="use the program version that wrote the event, or restore it from a "
             f"backup; then: seat-ledger projection resume {keys}",
         )
@@ -195,12 +195,12 @@ def _streams(session: Session) -> str:
     from seat_ledger.store.streams import breaks  # noqa: PLC0415
 
     with connect(session.conninfo(), autocommit=True) as connection:
-        found = breaks(connection)
-    if found:
-        named = "; ".join(one.sentence() for one in found[:3])
+        gaps = breaks(connection)
+    if gaps:
+        named = "; ".join(gap.sentence() for gap in gaps[:3])
         raise LedgerError(
-            f"{len(found):,} events do not follow the last of their stream: {named}"
-            f"{' …' * (len(found) > 3)}.",
+            f"{len(gaps):,} events do not follow the last of their stream: {named}"
+            f"{' …' * (len(gaps) > 3)}.",
             try_="restore the store from a backup",
         )
     return "every version follows the one before it"
@@ -218,8 +218,8 @@ def _trust(session: Session) -> str:
                 "network without asking who it is (trust).",
                 try_="change pg_hba.conf from trust to scram-sha-256",
             )
-        told = "over TLS" if connection.pgconn.ssl_in_use else "without TLS"
-    return f"the server asks who it is, {told}"
+        how = "over TLS" if connection.pgconn.ssl_in_use else "without TLS"
+    return f"the server asks who it is, {how}"
 
 
 def _secrets(_: Session) -> str:
@@ -241,37 +241,37 @@ def _roles(session: Session) -> str:
     from seat_ledger.store.connection import connect  # noqa: PLC0415
 
     with connect(session.conninfo(), autocommit=True) as connection:
-        found = login_rights(connection)
-    if found.lacking:
+        rights = login_rights(connection)
+    if rights.lacking:
         raise LedgerError(
-            f"{found.lacking} Commands work with all the rights of {found.login}.",
+            f"{rights.lacking} Commands work with all the rights of {rights.login}.",
             try_="let somebody who may make roles run 'seat-ledger db migrate', then "
             "GRANT the roles to the login",
         )
-    return f"{found.login} acts as {', '.join(found.roles)}"
+    return f"{rights.login} acts as {', '.join(rights.roles)}"
 
 
 def _seals(session: Session) -> str:
     """Whether what is sealed and what is kept elsewhere is all there."""
     from seat_ledger.integrity import service  # noqa: PLC0415
 
-    found = service.status(session.conninfo(), session.database)
-    if found.lacking:
-        raise LedgerError(found.lacking, try_="seat-ledger integrity verify")
-    return found.message
+    report = service.status(session.conninfo(), session.database)
+    if report.lacking:
+        raise LedgerError(report.lacking, try_="seat-ledger integrity verify")
+    return report.message
 
 
 def _witnesses(session: Session) -> str:
     """Whether checkpoints are kept where neither the data nor the key is."""
     from seat_ledger.integrity import service  # noqa: PLC0415
 
-    found = service.witnesses_elsewhere(session.conninfo(), session.database)
-    if found.lacking:
+    report = service.witnesses_elsewhere(session.conninfo(), session.database)
+    if report.lacking:
         raise DoctorWarning(
-            found.lacking,
+            report.lacking,
             try_="name a folder on another machine in SEAT_LEDGER_WITNESS",
         )
-    return found.message
+    return report.message
 
 
 def _persons(session: Session) -> str:
@@ -281,27 +281,26 @@ def _persons(session: Session) -> str:
 
     with connect(session.conninfo(), autocommit=True) as connection:
         generations.use(connection, generations.served(connection).number)
-        found = user_directory.keys(connection)
-    if found.locked:
+        keys = user_directory.keys(connection)
+    if keys.locked:
         raise LedgerError(
-            f"{found.locked:,} of {found.users:,} users read as erased though nothing "
+            f"{keys.locked:,} of {keys.users:,} users read as erased though nothing "
             "erased them: their keys are missing.",
             try_="restore the table ledger.person_key from its own backup, then: "
             "seat-ledger projection rebuild",
         )
-    if found.opened:
+    if keys.opened:
         raise LedgerError(
-            f"{found.opened:,} erased users have a key again, which a restore brought "
-            f"back: {', '.join(found.again or [])}{' …' * (found.opened > 3)}.",
+            f"{keys.opened:,} erased users have a key again, which a restore brought "
+            f"back: {', '.join(keys.again or [])}{' …' * (keys.opened > 3)}.",
             try_="erase each again: seat-ledger user erase erased-… -a ACCOUNT",
         )
-    if found.unnamed:
+    if keys.unnamed:
         raise LedgerError(
-            f"{found.unnamed:,} of {found.users:,} users are found by no key or "
-            "e-mail.",
+            f"{keys.unnamed:,} of {keys.users:,} users are found by no key or e-mail.",
             try_="restore the table ledger.user_name from its own backup",
         )
-    return f"{found.users:,} users, {found.erased:,} of them erased"
+    return f"{keys.users:,} users, {keys.erased:,} of them erased"
 
 
 def _copies(session: Session) -> str:
@@ -311,12 +310,12 @@ def _copies(session: Session) -> str:
     from seat_ledger.store.connection import connect  # noqa: PLC0415
 
     with connect(session.conninfo(), autocommit=True) as connection:
-        found = statistics.columns_with_statistics(connection, PERSONAL)
-    if found:
+        columns = statistics.columns_with_statistics(connection, PERSONAL)
+    if columns:
         raise LedgerError(
-            f"The server's statistics hold, or will hold, values of {found[0]}"
-            f"{f' and {len(found) - 1} columns more' if found[1:] else ''}, where no "
-            "erasure reaches them.",
+            f"The server's statistics hold, or will hold, values of {columns[0]}"
+            f"{f' and {len(columns) - 1} more columns' if columns[1:] else ''}, which "
+            "no erasure reaches.",
             try_="'seat-ledger db migrate' as a superuser; or twice "
             "'seat-ledger projection rebuild'",
         )
@@ -329,11 +328,11 @@ def _logging(session: Session) -> str:
     from seat_ledger.store.logging_settings import logged_values  # noqa: PLC0415
 
     with connect(session.conninfo(), autocommit=True) as connection:
-        found = logged_values(connection)
-    if not found:
+        settings = logged_values(connection)
+    if not settings:
         return "statements are logged without what they are given, or not at all"
     return (
-        f"{', '.join(found)}: the server's log gets reasons, references and keys of "
+        f"{', '.join(settings)}: the server's log gets reasons, references and keys of "
         "accounts; of persons only what is encrypted for the session"
     )
 

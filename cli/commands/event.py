@@ -12,7 +12,7 @@ from seat_ledger.cli.options.session import (
     Question,
     option_account,
     reading,
-    reading_some,
+    reading_of_accounts,
 )
 from seat_ledger.cli.options.writing import writing
 from seat_ledger.cli.output import times
@@ -66,14 +66,14 @@ _COLUMNS: list[Any] = [
     "--late", is_flag=True, help="Only events recorded after facts of a later date."
 )
 @reading
-def list_(question: Question, account: str | None, **given: Any) -> Answer:
+def list_(question: Question, account: str | None, **filters: Any) -> Answer:
     """Events in the order of recording."""
     from seat_ledger.projections import journal  # noqa: PLC0415
 
-    given.pop("known_at")
+    filters.pop("known_at")
     facts = question.account if account else None
-    rows = journal.listed(question.reader, question.known, account=facts, **given)
-    which = "Late events" if given["late"] else "Events"
+    rows = journal.listed(question.reader, question.knowledge, account=facts, **filters)
+    which = "Late events" if filters["late"] else "Events"
     of = f" of {account}" if account else ""
     sentence = f"{which}{of}, in the order of recording."
     return question.answer(rows, _COLUMNS, sentence=sentence)
@@ -81,12 +81,12 @@ def list_(question: Question, account: str | None, **given: Any) -> Answer:
 
 @group.command()
 @click.argument("position", type=POSITION)
-@reading_some
+@reading_of_accounts
 def show(question: Question, position: int, **_: Any) -> Answer:
     """One event, with both clocks, its data, and what reversed it."""
     from seat_ledger.projections import journal  # noqa: PLC0415
 
-    row = journal.show(question.reader, position, question.known)
+    row = journal.show(question.reader, position, question.knowledge)
     question.is_about([row["account"]])
     lines = [
         ("event", row["event"]),
@@ -125,11 +125,13 @@ def replay(question: Question, until: str | None, order: str, **_: Any) -> Answe
     """Events one by one, with the totals as of each, as known after it."""
     from seat_ledger.projections import journal  # noqa: PLC0415
 
-    known = question.known
+    knowledge = question.knowledge
     if until is not None:
         zones = question.account.zones
-        known = question.reader.knowledge(times.knowledge(until, zones, question.now))
-    rows = journal.replay(question.reader, question.account, known, order)
+        knowledge = question.reader.knowledge(
+            times.knowledge(until, zones, question.now)
+        )
+    rows = journal.replay(question.reader, question.account, knowledge, order)
     columns = [
         *_COLUMNS[:-2],
         (

@@ -53,15 +53,15 @@ def export(
             "Name a file with --output, or use --format csv or --format jsonl."
         )
     of = question.account if account else None
-    rows = exported(what, question.reader, of, question.known, question.now)
+    rows = exported(what, question.reader, of, question.knowledge, question.now)
     if output is None:
         return _printed(question, rows, list(FIELDS[what]), session.format)
     counted = _Counted(rows)
     with heartbeat(f"Exporting {what}"):
         _write(counted, FIELDS[what], output)
-    told = f"{counted.rows:,} rows of {what} are in {output}."
+    sentence = f"{counted.rows:,} rows of {what} are in {output}."
     row = {"export": what, "rows": counted.rows, "file": str(output)}
-    return question.answer([row], sentence=told)
+    return question.answer([row], sentence=sentence)
 
 
 def _printed(
@@ -157,7 +157,7 @@ def _write_parquet(
     }
     schema = pa.schema([(field.name, kinds[field.kind]) for field in fields])
     names = [field.name for field in fields if field.kind == "json"]
-    rest = iter(rows)
+    remaining = iter(rows)
     with parquet.ParquetWriter(path, schema, compression="zstd") as writer:
-        while some := [_as_text(row, names) for row in islice(rest, _AT_ONCE)]:
-            writer.write_table(pa.Table.from_pylist(some, schema=schema))
+        while batch := [_as_text(row, names) for row in islice(remaining, _AT_ONCE)]:
+            writer.write_table(pa.Table.from_pylist(batch, schema=schema))

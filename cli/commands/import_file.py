@@ -16,7 +16,7 @@ from seat_ledger.cli.inputs.files import input_file
 from seat_ledger.cli.inputs.lines import arriving, lines_of
 from seat_ledger.cli.options.invoice_seal import sealing
 from seat_ledger.cli.options.session import Session, option_database, option_format
-from seat_ledger.cli.output.render import Answer, emit, harmless, say
+from seat_ledger.cli.output.render import Answer, emit, harmless, print_message
 from seat_ledger.cli.output.streams import ReaderLeft
 from seat_ledger.errors import InvalidInput, LedgerError, LinesRefused, OutputClosed
 
@@ -118,16 +118,16 @@ class _Report:
         return Answer(rows, columns, sentence=self._sentence(), notes=notes)
 
     def _rows(self, outcomes: Iterator[LineOutcome]) -> Iterator[dict[str, Any]]:
-        told_at = time.monotonic()
+        reported_at = time.monotonic()
         for outcome in self._until_it_fails(outcomes):
             self.counted[outcome.outcome] += 1
             self.tally[outcome.op or "unreadable", outcome.outcome] += 1
             if outcome.stops:
                 self.stopped = outcome
                 self._refused(outcome)
-            if time.monotonic() - told_at > EVERY:
-                told_at = time.monotonic()
-                say(f"Line {outcome.line}: {self._counts()}.")
+            if time.monotonic() - reported_at > EVERY:
+                reported_at = time.monotonic()
+                print_message(f"Line {outcome.line}: {self._counts()}.")
             yield _row(outcome)
 
     def _until_it_fails(self, outcomes: Iterator[LineOutcome]) -> Iterator[LineOutcome]:
@@ -156,18 +156,18 @@ class _Report:
     def _counts(self) -> str:
         lines = sum(self.counted.values())
         words = sorted(self.counted)
-        told = [f"{self.counted[word]:,} {word.replace('_', ' ')}" for word in words]
+        parts = [f"{self.counted[word]:,} {word.replace('_', ' ')}" for word in words]
         word = "line" if lines == 1 else "lines"
-        return f"{lines:,} {word}: {', '.join(told)}"
+        return f"{lines:,} {word}: {', '.join(parts)}"
 
     def _refused(self, outcome: LineOutcome) -> None:
         op = f" {outcome.op}" if outcome.op else ""
-        say(
+        print_message(
             f"{self.file}:{outcome.line}:{op} refused ({outcome.code}): "
             f"{harmless(outcome.message)}"
         )
         if outcome.try_:
-            say(f"Try: {harmless(outcome.try_)}")
+            print_message(f"Try: {harmless(outcome.try_)}")
 
     def failure(self, stopped: LineOutcome) -> LedgerError:
         """Why the import did not record all of the file."""

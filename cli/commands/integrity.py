@@ -164,21 +164,21 @@ def _sealed_notes(done: SealedHere) -> list[str]:
 def _sealed_in_words(sealed: Sealed | None) -> str:
     if sealed is None:
         return "There is no event to seal."
-    found = sealed.checkpoint
-    upto = f"{found.size:,} events, up to position {found.position}"
+    checkpoint = sealed.checkpoint
+    extent = f"{checkpoint.size:,} events, up to position {checkpoint.position}"
     if not sealed.added:
-        return f"Nothing is new: {upto}, are sealed."
-    return f"Sealed {sealed.added:,} more: {upto}, root {found.root.hex()}."
+        return f"Nothing is new: {extent}, are sealed."
+    return f"Sealed {sealed.added:,} more: {extent}, root {checkpoint.root.hex()}."
 
 
 def _sealed_row(sealed: Sealed) -> dict[str, Any]:
-    found = sealed.checkpoint
+    checkpoint = sealed.checkpoint
     return {
         "added": sealed.added,
-        "events": found.size,
-        "position": found.position,
-        "root": found.root.hex(),
-        "sealed_at": found.sealed_at,
+        "events": checkpoint.size,
+        "position": checkpoint.position,
+        "root": checkpoint.root.hex(),
+        "sealed_at": checkpoint.sealed_at,
         "seconds": round(sealed.seconds, 3),
         "checkpoint": sealed.note,
     }
@@ -215,7 +215,7 @@ def verify(
     session = _session()
     conninfo = session.ready()
     with _heartbeat("Verifying"):
-        found = service.verify_here(
+        result = service.verify_here(
             conninfo,
             session.database,
             places,
@@ -224,18 +224,18 @@ def verify(
         )
     rows = [
         {
-            "kind": one.kind,
-            "position": one.position,
-            "events": one.events,
-            "found": one.message,
+            "kind": finding.kind,
+            "position": finding.position,
+            "events": finding.events,
+            "found": finding.message,
         }
-        for one in found.findings
+        for finding in result.findings
     ]
-    answer = Answer(rows, _FINDINGS, sentence=_verified_in_words(found))
-    answer.extra = _verified_document(found)
-    answer.notes = _verified_notes(found)
-    answer.known = (found.position, None)
-    answer.exit_code = 3 if found.findings else 0
+    answer = Answer(rows, _FINDINGS, sentence=_verified_in_words(result))
+    answer.extra = _verified_document(result)
+    answer.notes = _verified_notes(result)
+    answer.known_at = (result.position, None)
+    answer.exit_code = 3 if result.findings else 0
     emit(answer, session.format)
 
 
@@ -246,52 +246,52 @@ _FINDINGS: list[Any] = [
 ]
 
 
-def _verified_in_words(found: Verified) -> str:
-    if found.findings:
-        return f"Something is not as it was sealed. {found.findings[0].message}"
+def _verified_in_words(result: Verified) -> str:
+    if result.findings:
+        return f"Something is not as it was sealed. {result.findings[0].message}"
     return (
-        f"{found.sealed or found.events:,} events are as they were sealed, by "
-        f"{found.checkpoints:,} checkpoints ({found.elsewhere:,} kept elsewhere)."
+        f"{result.sealed or result.events:,} events are as they were sealed, by "
+        f"{result.checkpoints:,} checkpoints ({result.elsewhere:,} kept elsewhere)."
     )
 
 
-def _verified_notes(found: Verified) -> list[str]:
+def _verified_notes(result: Verified) -> list[str]:
     notes = []
-    if found.more:
-        notes.append(f"{found.more:,} more findings are not shown.")
-    later = found.events - found.sealed
+    if result.more:
+        notes.append(f"{result.more:,} more findings are not shown.")
+    later = result.events - result.sealed
     if later > 0:
         notes.append(f"{later:,} later events are not sealed yet.")
-    notes += _witness_notes(found)
-    rate = found.events / found.seconds if found.seconds else 0
-    notes.append(f"{found.seconds:.1f} s, {rate:,.0f} events a second.")
+    notes += _witness_notes(result)
+    rate = result.events / result.seconds if result.seconds else 0
+    notes.append(f"{result.seconds:.1f} s, {rate:,.0f} events a second.")
     return notes
 
 
-def _witness_notes(found: Verified) -> list[str]:
+def _witness_notes(result: Verified) -> list[str]:
     """How far the checkpoints reach that are kept elsewhere."""
-    if not found.elsewhere:
+    if not result.elsewhere:
         return [
             "No checkpoint is kept elsewhere, so an older copy of all that is here "
             "would pass: see --witness."
         ]
-    if found.witnessed < found.sealed:
+    if result.witnessed < result.sealed:
         return [
-            f"The checkpoints kept elsewhere reach to {found.witnessed:,} events: a "
+            f"The checkpoints kept elsewhere reach to {result.witnessed:,} events: a "
             "copy of the ledger that ends there would pass. Seal with that --witness."
         ]
     return []
 
 
-def _verified_document(found: Verified) -> dict[str, Any]:
+def _verified_document(result: Verified) -> dict[str, Any]:
     return {
-        "events": found.events,
-        "sealed": found.sealed,
-        "checkpoints": found.checkpoints,
-        "elsewhere": found.elsewhere,
-        "witnessed": found.witnessed,
-        "more_findings": found.more,
-        "seconds": round(found.seconds, 3),
+        "events": result.events,
+        "sealed": result.sealed,
+        "checkpoints": result.checkpoints,
+        "elsewhere": result.elsewhere,
+        "witnessed": result.witnessed,
+        "more_findings": result.more,
+        "seconds": round(result.seconds, 3),
     }
 
 
@@ -379,16 +379,16 @@ def check_proof(file: Path, key: Path | None, public_key: str | None) -> None:
     text = _text(file)
     verifier = service.verifier_of_proof(text, service.KeyOptions(key, public_key))
     shown = service.check_proof(text, verifier)
-    found, event = shown.checkpoint, shown.event
+    checkpoint, event = shown.checkpoint, shown.event
     row: dict[str, Any] = {
         "holds": True,
-        "origin": found.origin,
-        "events": found.size,
-        "sealed_at": found.sealed_at,
-        "root": found.root.hex(),
+        "origin": checkpoint.origin,
+        "events": checkpoint.size,
+        "sealed_at": checkpoint.sealed_at,
+        "root": checkpoint.root.hex(),
     }
     if event is not None:
-        told = (
+        sentence = (
             f"The proof holds: {event.topic} stands at position {event.position}, "
             f"recorded at {iso(event.recorded_at)}, as sealed"
         )
@@ -402,14 +402,17 @@ def check_proof(file: Path, key: Path | None, public_key: str | None) -> None:
         }
     else:
         assert shown.earlier is not None
-        told = f"The proof holds: the {shown.earlier.size:,} events are continued"
+        sentence = f"The proof holds: the {shown.earlier.size:,} events are continued"
         row["earlier_events"] = shown.earlier.size
-    when = f" at {iso(found.sealed_at)}" if found.sealed_at else ""
-    told += f" in the checkpoint of {found.size:,} events of {found.origin}{when}."
+    when = f" at {iso(checkpoint.sealed_at)}" if checkpoint.sealed_at else ""
+    sentence += (
+        f" in the checkpoint of {checkpoint.size:,} events of "
+        f"{checkpoint.origin}{when}."
+    )
     columns: list[Any] = [("", lambda part: part[0]), ("", lambda part: part[1])]
-    answer = Answer([row], sentence=told)
+    answer = Answer([row], sentence=sentence)
     if _session().format == "table":
-        answer = Answer(list(row.items()), columns, sentence=told)  # type: ignore[arg-type]
+        answer = Answer(list(row.items()), columns, sentence=sentence)  # type: ignore[arg-type]
     emit(answer, _session().format)
 
 

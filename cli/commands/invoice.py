@@ -14,11 +14,11 @@ from seat_ledger.cli.options.session import (
     Session,
     option_account,
     reading,
-    reading_some,
+    reading_of_accounts,
 )
-from seat_ledger.cli.options.writing import options_of_writing, record, told
+from seat_ledger.cli.options.writing import options_of_writing, record, recorded_answer
 from seat_ledger.cli.output import times
-from seat_ledger.cli.output.render import Answer, document, say, to_json
+from seat_ledger.cli.output.render import Answer, document, print_message, to_json
 from seat_ledger.domain.calendar import ZoneHistory
 from seat_ledger.domain.values import as_word
 
@@ -84,9 +84,9 @@ def issue(  # noqa: PLR0913  an option each
         record(command, dry_run, compute, _issued)
 
 
-def _prices(given: tuple[str, ...]) -> dict[str, str]:
+def _prices(texts: tuple[str, ...]) -> dict[str, str]:
     prices = {}
-    for text in given:
+    for text in texts:
         seat_type, sign, price = text.partition("=")
         if not sign:
             raise click.UsageError("Write a price as HUB/TIER=90.00.")
@@ -100,34 +100,34 @@ def _issued(
     command: dict[str, Any], result: Result, dry_run: bool, zones: ZoneHistory
 ) -> Answer:
     """What was recorded, with the invoice's lines in the table."""
-    answer = told(command, result, dry_run, zones)
+    answer = recorded_answer(command, result, dry_run, zones)
     session = click.get_current_context().find_object(Session)
     assert session is not None
-    said = answer.rows[-1]["data"]  # type: ignore[index]
-    lines, left_out = said["lines"], said["corrections"]
+    invoice = answer.rows[-1]["data"]  # type: ignore[index]
+    lines, left_out = invoice["lines"], invoice["corrections"]
     verb = "would come" if dry_run else "comes"
     answer.sentence = (
-        f"{said['invoice']} of {command['account']} for the period {said['period']} "
-        f"{verb} to {_total(said)} {said['currency']}, "
-        f"as known at position {said['cut_off']}."
+        f"{invoice['invoice']} of {command['account']} for the period "
+        f"{invoice['period']} {verb} to {_total(invoice)} {invoice['currency']}, "
+        f"as known at position {invoice['cut_off']}."
     )
     answer.notes = [*_left_out(left_out)]
     if dry_run:
         answer.notes = [*answer.notes, "Nothing was written."]
     else:
-        answer.next_command = f"seat-ledger invoice show {as_word(said['invoice'])}"
+        answer.next_command = f"seat-ledger invoice show {as_word(invoice['invoice'])}"
     if session.format == "table":
         answer.rows, answer.columns = lines, _COLUMNS
     return answer
 
 
-def _total(said: dict[str, Any]) -> str:
+def _total(invoice: dict[str, Any]) -> str:
     from fractions import Fraction  # noqa: PLC0415
 
     from seat_ledger.domain.money import places_of, rounded  # noqa: PLC0415
 
-    total = sum((Fraction(line["amount"]) for line in said["lines"]), Fraction(0))
-    return rounded(total, places_of(said["currency"]))
+    total = sum((Fraction(line["amount"]) for line in invoice["lines"]), Fraction(0))
+    return rounded(total, places_of(invoice["currency"]))
 
 
 def _quantity(row: Any) -> str:
@@ -149,69 +149,70 @@ _COLUMNS = [
 ]
 
 
-def _checkpoint(found: Issued) -> list[str]:
+def _checkpoint(invoice: Issued) -> list[str]:
     """In which checkpoint its knowledge is sealed, in words."""
-    if found.tree_size is None:
+    if invoice.tree_size is None:
         return []
     return [
-        f"Sealed in the checkpoint of {found.tree_size:,} events: {found.tree_root}."
+        f"Sealed in the checkpoint of {invoice.tree_size:,} events: "
+        f"{invoice.tree_root}."
     ]
 
 
 def _left_out(corrections: list[dict[str, Any]]) -> list[str]:
     """The late facts that changed no amount, in words (R44, R45)."""
     return [
-        f"No line for {one['seat_type']} in the period {one['period']}: what was "
-        f"recorded late changes no amount (entries "
-        f"{', '.join(map(str, one['entries']))})."
-        for one in corrections
+        f"No line for {correction['seat_type']} in the period "
+        f"{correction['period']}: what was recorded late changes no amount (entries "
+        f"{', '.join(map(str, correction['entries']))})."
+        for correction in corrections
     ]
 
 
 @group.command()
 @click.argument("invoice", metavar="NUMBER")
-@reading_some
+@reading_of_accounts
 def show(question: Question, invoice: str, **_: Any) -> Answer:
     """An invoice as it was recorded."""
     from seat_ledger.projections.billing import invoices  # noqa: PLC0415
 
-    found = invoices.find(question.reader, invoice, question.known)
-    question.is_about([found.account])
-    return _shown(question, found)
+    issued = invoices.find(question.reader, invoice, question.knowledge)
+    question.is_about([issued.account])
+    return _shown(question, issued)
 
 
-def _shown(question: Question, found: Issued) -> Answer:
+def _shown(question: Question, invoice: Issued) -> Answer:
     """The document of an invoice: the same whenever it is asked for (R61)."""
     from seat_ledger.projections.billing import invoices  # noqa: PLC0415
 
-    rows, said = invoices.document(found)
-    cut_off = question.reader.knowledge(found.cut_off)
-    zone = ZoneHistory(found.period.zone)
-    rule = found.mode + (f" by {found.granularity}" if found.granularity else "")
+    rows, fields = invoices.document(invoice)
+    cut_off = question.reader.knowledge(invoice.cut_off)
+    zone = ZoneHistory(invoice.period.zone)
+    rule = invoice.mode + (f" by {invoice.granularity}" if invoice.granularity else "")
     starts, ends = (
-        times.local(i, zone) for i in (found.period.starts, found.period.ends)
+        times.local(i, zone) for i in (invoice.period.starts, invoice.period.ends)
     )
     return Answer(
         rows,
         _COLUMNS,
-        sentence=f"{found.invoice} of {found.account} for the period "
-        f"{said['period']} comes to {found.total} {found.currency.code}.",
+        sentence=f"{invoice.invoice} of {invoice.account} for the period "
+        f"{fields['period']} comes to {invoice.total} {invoice.currency.code}.",
         notes=[
-            *_left_out(said["corrections"]),
-            f"Rule: {rule}; from {starts} until {ends} {found.period.zone}.",
-            f"As known at position {found.cut_off}; recorded at position "
-            f"{found.position} by {found.actor}. Digest {found.digest}.",
-            *_checkpoint(found),
+            *_left_out(fields["corrections"]),
+            f"Rule: {rule}; from {starts} until {ends} {invoice.period.zone}.",
+            f"As known at position {invoice.cut_off}; recorded at position "
+            f"{invoice.position} by {invoice.actor}. Digest {invoice.digest}.",
+            *_checkpoint(invoice),
         ],
-        next_command=f"seat-ledger invoice reproduce {as_word(found.invoice)}",
-        known=(cut_off.position, cut_off.recorded_at),
-        extra=said,
+        next_command=f"seat-ledger invoice reproduce {as_word(invoice.invoice)}",
+        known_at=(cut_off.position, cut_off.recorded_at),
+        extra=fields,
     )
 
 
 @group.command()
 @click.argument("invoice", metavar="NUMBER")
-@reading_some
+@reading_of_accounts
 def reproduce(question: Question, invoice: str, **_: Any) -> Answer:
     """Compute an invoice again from what was known then; exit 3 if it differs.
 
@@ -220,26 +221,26 @@ def reproduce(question: Question, invoice: str, **_: Any) -> Answer:
     """
     from seat_ledger.projections.billing import invoice_computation, invoices  # noqa: PLC0415
 
-    found = invoices.find(question.reader, invoice, question.known)
-    question.is_about([found.account])
-    again = invoice_computation.reproduced(question.reader, found)
-    shown, anew = _shown(question, found), _shown(question, again)
-    recorded, computed = (to_json(document(one)) for one in (shown, anew))
+    issued = invoices.find(question.reader, invoice, question.knowledge)
+    question.is_about([issued.account])
+    again = invoice_computation.reproduced(question.reader, issued)
+    shown, anew = _shown(question, issued), _shown(question, again)
+    recorded, computed = (to_json(document(answer)) for answer in (shown, anew))
     if recorded == computed:
         anew.sentence = (
-            f"{found.invoice} is reproduced: the same {len(recorded.encode()):,} "
-            f"bytes, from what was known at position {found.cut_off}."
+            f"{issued.invoice} is reproduced: the same {len(recorded.encode()):,} "
+            f"bytes, from what was known at position {issued.cut_off}."
         )
-        anew.next_command = f"seat-ledger invoice show {as_word(found.invoice)}"
+        anew.next_command = f"seat-ledger invoice show {as_word(issued.invoice)}"
         return anew
-    differs = invoice_computation.differences(found, again)
+    differs = invoice_computation.differences(issued, again)
     anew.sentence = (
-        f"{found.invoice} differs from what is computed from the same knowledge: "
+        f"{issued.invoice} differs from what is computed from the same knowledge: "
         f"{', '.join(differs)}. The lines below are the computed ones."
     )
     anew.next_command = "seat-ledger projection verify --full"
     if click.get_current_context().find_object(Session).format != "table":  # type: ignore[union-attr]
-        say(anew.sentence)
+        print_message(anew.sentence)
     anew.exit_code = 3
     return anew
 
@@ -251,21 +252,21 @@ def list_(question: Question, account: str | None, **_: Any) -> Answer:
     """Invoices in the order of recording; corrections without a line count too."""
     from seat_ledger.projections.billing import invoices  # noqa: PLC0415
 
-    reader, known = question.reader, question.known
+    reader, knowledge = question.reader, question.knowledge
     if account:
-        found = invoices.issued(reader, question.account, known.position)
+        issued = invoices.issued(reader, question.account, knowledge.position)
     else:
-        found = invoices.issued_everywhere(reader, known)
+        issued = invoices.issued_everywhere(reader, knowledge)
     names = ["invoice", "account", "period", "mode", "granularity", "lines"]
     names += ["corrections", "amount", "currency", "cut_off", "position"]
     columns = [
         (name.replace("_", " "), lambda row, name=name: row[name]) for name in names
     ]
-    count = "1 invoice" if len(found) == 1 else f"{len(found)} invoices"
-    next_ = f"seat-ledger invoice show {as_word(found[-1].invoice)}" if found else ""
+    count = "1 invoice" if len(issued) == 1 else f"{len(issued)} invoices"
+    next_ = f"seat-ledger invoice show {as_word(issued[-1].invoice)}" if issued else ""
     return question.answer(
-        invoices.listed(found),
+        invoices.listed(issued),
         columns,
-        sentence=f"{count}." if found else "No invoice was issued.",
+        sentence=f"{count}." if issued else "No invoice was issued.",
         next_command=next_,
     )

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from seat_ledger.cli.options.session import Question, Session, reading_some
+from seat_ledger.cli.options.session import Question, Session, reading_of_accounts
 from seat_ledger.cli.output.audit_words import CAUSES, sentence
 from seat_ledger.cli.output.progress import heartbeat
-from seat_ledger.cli.output.render import Answer, say
+from seat_ledger.cli.output.render import Answer, print_message
 
 if TYPE_CHECKING:
     from seat_ledger.projections.billing.audit import Spool, Summary
@@ -28,7 +28,7 @@ STDIN = Path("-")
     type=click.Path(path_type=Path),
     help="Also write a report: out.html or out.xlsx.",
 )
-@reading_some
+@reading_of_accounts
 def audit(question: Question, file: Path, report: Path | None, **_: Any) -> Answer:
     """Check the lines of a CSV file of invoices (or of '-') against the ledger.
 
@@ -49,44 +49,44 @@ def audit(question: Question, file: Path, report: Path | None, **_: Any) -> Answ
     with heartbeat("Auditing"):
         spool.keep(invoices.lines())
         if invoices.ignored:
-            say(f"Columns not used: {', '.join(invoices.ignored)}.")
+            print_message(f"Columns not used: {', '.join(invoices.ignored)}.")
         audit.settle(question.reader, spool)
         question.is_about(spool.accounts())
-        upto = question.known.moment(question.now)
-        found = audit.audit(question.reader, spool, question.known, upto)
+        until = question.knowledge.moment(question.now)
+        summary = audit.audit(question.reader, spool, question.knowledge, until)
         if report is not None:
-            _report(question, file, report, spool, found)
-    return _answer(question, file, spool, found)
+            _report(question, file, report, spool, summary)
+    return _answer(question, file, spool, summary)
 
 
 def _report(
-    question: Question, file: Path, report: Path, spool: Spool, found: Summary
+    question: Question, file: Path, report: Path, spool: Spool, summary: Summary
 ) -> None:
     from seat_ledger.cli.reports.of_audit import of_audit  # noqa: PLC0415
     from seat_ledger.cli.reports.written import MANIFEST, write_report  # noqa: PLC0415
 
-    content = of_audit(question.reader, spool, found, question.known, file.name)
-    known = ["--known-at", str(question.known.position)]
-    command = ["seat-ledger", "invoice", "audit", file.name, *known]
+    content = of_audit(question.reader, spool, summary, question.knowledge, file.name)
+    knowledge = ["--known-at", str(question.knowledge.position)]
+    command = ["seat-ledger", "invoice", "audit", file.name, *knowledge]
     write_report(content, report, [*command, "--report", report.name], [file])
-    say(f"Report: {report} and {report.with_name(MANIFEST)}.")
+    print_message(f"Report: {report} and {report.with_name(MANIFEST)}.")
 
 
-def _answer(question: Question, file: Path, spool: Spool, found: Summary) -> Answer:
+def _answer(question: Question, file: Path, spool: Spool, summary: Summary) -> Answer:
     session = click.get_current_context().find_object(Session)
     as_table = session is not None and session.format == "table"
-    extra = found.document()
-    if found.renewal_due:
+    extra = summary.document()
+    if summary.renewal_due:
         extra["renewal_due"] = True
     return question.answer(
-        _some(spool, found) if as_table else spool.answers(),
+        _table_rows(spool, summary) if as_table else spool.answers(),
         COLUMNS,
-        sentence=sentence(found, file.name),
-        notes=_notes(found),
+        sentence=sentence(summary, file.name),
+        notes=_notes(summary),
         next_command=_next(spool) if as_table else "",
         extra=extra,
         flat=True,
-        exit_code=3 if found.findings else 0,
+        exit_code=3 if summary.findings else 0,
     )
 
 
@@ -132,37 +132,39 @@ COLUMNS = [
 
 def short(events: list[int], most: int = 6) -> str:
     """Positions as a table shows them: the first ones, and how many more."""
-    told = " ".join(map(str, events[:most]))
-    return f"{told} and {len(events) - most} more" if len(events) > most else told
+    first = " ".join(map(str, events[:most]))
+    return f"{first} and {len(events) - most} more" if len(events) > most else first
 
 
-def _some(spool: Spool, found: Summary) -> Iterator[Any]:
+def _table_rows(spool: Spool, summary: Summary) -> Iterator[Any]:
     """The rows that a table shows: all of a few, else what was found."""
-    few = sum(found.verdicts.values()) <= IN_A_TABLE
+    few = sum(summary.verdicts.values()) <= IN_A_TABLE
     for n, row in enumerate(spool.answers(findings=not few)):
         if n == IN_A_TABLE:
             break
         yield row
 
 
-def _notes(found: Summary) -> list[str]:
+def _notes(summary: Summary) -> list[str]:
     notes = [
-        f"{count:,} {CAUSES[cause]}." for cause, count in found.causes.items() if count
+        f"{count:,} {CAUSES[cause]}."
+        for cause, count in summary.causes.items()
+        if count
     ]
-    if found.unpriced:
-        are = "is" if found.unpriced == 1 else "are"
+    if summary.unpriced:
+        are = "is" if summary.unpriced == 1 else "are"
         notes.append(
-            f"{found.unpriced:,} missing {are} not priced: the file has no price for "
+            f"{summary.unpriced:,} missing {are} not priced: the file has no price for "
             "the type, so what the ledger bills is in no amount."
         )
-    if found.incomplete:
+    if summary.incomplete:
         notes.append(
-            f"{found.incomplete:,} of a period that has not ended: counted as if "
+            f"{summary.incomplete:,} of a period that has not ended: counted as if "
             "nothing more happened."
         )
-    if None in found.sums:
+    if None in summary.sums:
         notes.append("The file names no currency: amounts are compared to two places.")
-    if sum(found.verdicts.values()) > IN_A_TABLE:
+    if sum(summary.verdicts.values()) > IN_A_TABLE:
         notes.append(
             f"At most {IN_A_TABLE} findings are shown; --format csv gives every line."
         )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from seat_ledger.cli.commands.projection_rebuild import RESULTS, rebuild_and_tell
+from seat_ledger.cli.commands.projection_rebuild import RESULTS, rebuild_and_report
 from seat_ledger.cli.options.session import (
     SIZE,
     Seconds,
@@ -17,8 +17,8 @@ from seat_ledger.cli.options.session import (
     option_format,
 )
 from seat_ledger.cli.output import times
-from seat_ledger.cli.output.logs import teller
-from seat_ledger.cli.output.render import Answer, emit, say
+from seat_ledger.cli.output.logs import log_writer
+from seat_ledger.cli.output.render import Answer, emit, print_message
 from seat_ledger.domain.values import as_word
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def status(metrics: Path | None) -> None:
         ("state", _state),
     ]
     extra: dict[str, Any] = {"rebuilding": None if builder is None else list(builder)}
-    extra["set_aside"] = [one.document() for one in aside]
+    extra["set_aside"] = [account.document() for account in aside]
     answer = Answer(rows, columns, sentence=_status_in_words(rows), extra=extra)
     answer.notes = [*_status_notes(rows[0], builder), *_sentences(aside)]
     if any(row["state"] == "stale" for row in rows):
@@ -86,23 +86,23 @@ def status(metrics: Path | None) -> None:
         answer.next_command = f"seat-ledger projection resume {_keys(aside)}"
     emit(answer, session.format)
     if aside or rows[0]["stuck_at"] is not None:
-        _say_beside(session, aside)
+        _name_set_aside(session, aside)
         raise click.exceptions.Exit(3)
 
 
 def _sentences(aside: Iterable[SetAside]) -> list[str]:
-    return [one.sentence() for one in aside]
+    return [account.sentence() for account in aside]
 
 
 def _keys(aside: Iterable[SetAside]) -> str:
-    return " ".join(as_word(one.account_key) for one in aside)
+    return " ".join(as_word(account.account_key) for account in aside)
 
 
-def _say_beside(session: Session, aside: Iterable[SetAside]) -> None:
+def _name_set_aside(session: Session, aside: Iterable[SetAside]) -> None:
     """Name on stderr what a form of rows alone does not show."""
     if session.format != "table":
         for sentence in _sentences(aside):
-            say(sentence)
+            print_message(sentence)
 
 
 def _status_notes(row: dict[str, Any], builder: Any) -> Iterator[str]:
@@ -165,7 +165,7 @@ def run(follow: bool, rebuild_stale: bool, poll: float) -> None:
     if rebuild_stale:
         with connect(conninfo, role="projector", autocommit=True) as connection:
             stale = generations.served(connection).is_stale
-        if stale and (code := rebuild_and_tell(session)):
+        if stale and (code := rebuild_and_report(session)):
             raise click.exceptions.Exit(code)
     if follow:
         if _follow(conninfo, poll):
@@ -173,19 +173,19 @@ def run(follow: bool, rebuild_stale: bool, poll: float) -> None:
         return
     with connect(conninfo, role="projector", autocommit=True) as connection:
         before = generations.served(connection).checkpoint
-        found = installation.catch_up(connection, patient=True)
-        if found.checkpoint < found.head:
+        progress = installation.catch_up(connection, patient=True)
+        if progress.checkpoint < progress.head:
             raise may_not_write(connection)
         aside = installation.aside(connection)
-    row = {"checkpoint": found.checkpoint, "head": found.head, "before": before}
-    said = f"Caught up from position {before} to {found.checkpoint}."
-    if before == found.checkpoint:
-        said = f"Nothing to do: the projections are at position {before}."
-    answer = Answer([row], sentence=said, notes=_sentences(aside))
-    answer.extra = {"set_aside": [one.document() for one in aside]}
+    row = {"checkpoint": progress.checkpoint, "head": progress.head, "before": before}
+    sentence = f"Caught up from position {before} to {progress.checkpoint}."
+    if before == progress.checkpoint:
+        sentence = f"Nothing to do: the projections are at position {before}."
+    answer = Answer([row], sentence=sentence, notes=_sentences(aside))
+    answer.extra = {"set_aside": [account.document() for account in aside]}
     emit(answer, session.format)
     if aside:
-        _say_beside(session, aside)
+        _name_set_aside(session, aside)
         raise click.exceptions.Exit(3)
 
 
@@ -193,7 +193,7 @@ def _follow(conninfo: str, poll: float) -> bool:
     """Follow until a signal comes, a line for each state; whether it was Ctrl-C."""
     from seat_ledger.projections.engine.follow import follow  # noqa: PLC0415
 
-    return follow(conninfo, poll=poll, tell=teller())
+    return follow(conninfo, poll=poll, tell=log_writer())
 
 
 @group.command()
@@ -243,7 +243,9 @@ def rebuild(
     An event that cannot be read ends it, unless its account was set aside before or is
     named with --set-aside. An account of which all can be read again is taken back.
     """
-    code = rebuild_and_tell(_session(), workers, metrics, results, log=log, named=named)
+    code = rebuild_and_report(
+        _session(), workers, metrics, results, log=log, named=named
+    )
     if code:
         raise click.exceptions.Exit(code)
 
@@ -279,14 +281,14 @@ def resume(accounts: tuple[str, ...]) -> None:
         for name in ("account", "from_position", "outcome", "position", "reason")
     ]
     done = len(rows) - len(left)
-    said = "1 account is" if done == 1 else f"{done} accounts are"
-    said += " taken back into service."
+    sentence = "1 account is" if done == 1 else f"{done} accounts are"
+    sentence += " taken back into service."
     if not rows:
-        said = "No account is set aside."
+        sentence = "No account is set aside."
     elif left:
         many = "1 stays" if len(left) == 1 else f"{len(left)} stay"
-        said += f" {many} set aside."
-    answer = Answer(rows, columns, sentence=said, notes=_sentences(left))
+        sentence += f" {many} set aside."
+    answer = Answer(rows, columns, sentence=sentence, notes=_sentences(left))
     emit(answer, session.format)
     if left:
         raise click.exceptions.Exit(3)
@@ -320,29 +322,29 @@ def verify(
     conninfo = session.ready()
     full = full or sample is not None or max_duration is not None
     with heartbeat("Verifying"):
-        found = verify(conninfo, full=full, sample=sample, max_duration=max_duration)
-    rows = [row.document() for row in found.rows]
+        result = verify(conninfo, full=full, sample=sample, max_duration=max_duration)
+    rows = [row.document() for row in result.rows]
     wrong = sum(1 for row in rows if row["status"] == "differs")
     if metrics is not None:
         from seat_ledger.cli.output.metrics import write_verify  # noqa: PLC0415
 
-        write_verify(metrics, conninfo, wrong, found.seconds)
-    said = found.sentence()
+        write_verify(metrics, conninfo, wrong, result.seconds)
+    sentence = result.sentence()
     columns = [
         (name, lambda row, name=name: row[name])
         for name in ("projection", "check", "status", "compared", "found")
     ]
-    extra: dict[str, Any] = {"full": full, "accounts": found.accounts}
-    extra["complete"] = found.complete
-    extra["of_accounts"] = found.of_accounts
-    extra["set_aside"] = [one.document() for one in found.aside]
-    answer = Answer(rows, columns, sentence=said, extra=extra)
-    answer.known = (found.position, None)
-    if found.aside:
-        answer.next_command = f"seat-ledger projection resume {_keys(found.aside)}"
+    extra: dict[str, Any] = {"full": full, "accounts": result.accounts}
+    extra["complete"] = result.complete
+    extra["of_accounts"] = result.of_accounts
+    extra["set_aside"] = [account.document() for account in result.aside]
+    answer = Answer(rows, columns, sentence=sentence, extra=extra)
+    answer.known_at = (result.position, None)
+    if result.aside:
+        answer.next_command = f"seat-ledger projection resume {_keys(result.aside)}"
     elif wrong:
         answer.next_command = "seat-ledger projection rebuild"
     if wrong:
         answer.exit_code = 3
-        _say_beside(session, found.aside)
+        _name_set_aside(session, result.aside)
     emit(answer, session.format)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from seat_ledger.cli.options.session import Session
 from seat_ledger.cli.output.files import write_whole
-from seat_ledger.cli.output.render import Answer, emit, say
+from seat_ledger.cli.output.render import Answer, emit, print_message
 from seat_ledger.errors import LedgerError
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 RESULTS = "run_results.json"
 
 
-def rebuild_and_tell(  # noqa: PLR0913  an option each
+def rebuild_and_report(  # noqa: PLR0913  an option each
     session: Session,
     workers: int | None = None,
     metrics: Path | None = None,
@@ -44,8 +44,10 @@ def rebuild_and_tell(  # noqa: PLR0913  an option each
     except BaseException as error:  # whatever it is, the outcome tells
         failed.error = _outcome_of(error)
         failed.seconds = time.monotonic() - failed.began
-        for one in _write_down(session.conninfo(), failed.document(), metrics, results):
-            say(f"Error: {one.message}")
+        for problem in _write_down(
+            session.conninfo(), failed.document(), metrics, results
+        ):
+            print_message(f"Error: {problem.message}")
         if isinstance(error, LedgerError | KeyboardInterrupt):
             raise failed.error from None
         raise
@@ -53,11 +55,11 @@ def rebuild_and_tell(  # noqa: PLR0913  an option each
     unwritten = _write_down(session.conninfo(), document, metrics, results)
     if result.error is not None:
         session.exit_code = result.error.exit_code
-        for one in unwritten:
-            say(f"Error: {one.message}")
+        for problem in unwritten:
+            print_message(f"Error: {problem.message}")
     elif unwritten:
         session.exit_code = unwritten[0].exit_code
-    code = _tell_result(session, document, result, results if not unwritten else None)
+    code = _report_result(session, document, result, results if not unwritten else None)
     if unwritten and not code:
         raise unwritten[0]
     return code
@@ -88,25 +90,25 @@ def _make(conninfo: str, workers: int, named: Collection[str]) -> Any:
     from seat_ledger.projections.engine.registry import PROJECTIONS  # noqa: PLC0415
     from seat_ledger.projections.engine.report import BuiltTable  # noqa: PLC0415
 
-    say(
+    print_message(
         f"Building {len(PROJECTIONS)} projections beside the served ones, "
         f"{workers} workers."
     )
-    told: list[str] = []
+    reported: list[str] = []
 
-    def tell(made: BuiltTable) -> None:
-        if made.projection not in told:
-            told.append(made.projection)
-        number = told.index(made.projection) + 1
-        line = f"{number} of {len(PROJECTIONS)} {made.status.upper():5} "
-        line += f"{made.projection:20} "
-        if made.status == "error":
-            say(line + str(made.reason))
+    def report(table: BuiltTable) -> None:
+        if table.projection not in reported:
+            reported.append(table.projection)
+        number = reported.index(table.projection) + 1
+        line = f"{number} of {len(PROJECTIONS)} {table.status.upper():5} "
+        line += f"{table.projection:20} "
+        if table.status == "error":
+            print_message(line + str(table.reason))
         else:
-            say(f"{line}{made.rows:>12,} rows {made.seconds:>8.1f} s")
+            print_message(f"{line}{table.rows:>12,} rows {table.seconds:>8.1f} s")
 
     with heartbeat("Rebuilding") as at:
-        return rebuild(conninfo, workers=workers, tell=tell, at=at, named=named)
+        return rebuild(conninfo, workers=workers, tell=report, at=at, named=named)
 
 
 def _make_in_json(conninfo: str, workers: int, named: Collection[str]) -> Any:
@@ -117,15 +119,15 @@ def _make_in_json(conninfo: str, workers: int, named: Collection[str]) -> Any:
 
     log = logger(as_json=True)
 
-    def tell(made: BuiltTable) -> None:
-        say = log.error if made.status == "error" else log.info
-        say("projection", **made.document())
+    def report(table: BuiltTable) -> None:
+        write = log.error if table.status == "error" else log.info
+        write("projection", **table.document())
 
     log.info("rebuild", workers=workers)
     return rebuild(
         conninfo,
         workers=workers,
-        tell=tell,
+        tell=report,
         named=named,
         at=lambda what: log.info("phase", doing=what),
     )
@@ -135,12 +137,14 @@ def _outcome_of(error: BaseException) -> LedgerError:
     """What ended a rebuild, as files and people are told."""
     if isinstance(error, LedgerError):
         return error
-    told = LedgerError("The rebuild was interrupted. The served tables are unchanged.")
-    told.code, told.exit_code = "interrupted", 130
+    outcome = LedgerError(
+        "The rebuild was interrupted. The served tables are unchanged."
+    )
+    outcome.code, outcome.exit_code = "interrupted", 130
     if not isinstance(error, KeyboardInterrupt):
-        told.message = f"The rebuild ended with a bug ({type(error).__name__})."
-        told.code, told.exit_code = "bug", 70
-    return told
+        outcome.message = f"The rebuild ended with a bug ({type(error).__name__})."
+        outcome.code, outcome.exit_code = "bug", 70
+    return outcome
 
 
 def _write_down(
@@ -166,7 +170,7 @@ def _write_down(
     return unwritten
 
 
-def _tell_result(
+def _report_result(
     session: Session,
     document: dict[str, Any],
     result: RebuildResult,
@@ -181,21 +185,23 @@ def _tell_result(
         f"TOTAL={len(rows)} in {document['seconds']:.1f} s."
     )
     if error is None:
-        said = (
+        sentence = (
             f"Rebuilt from {document['events']:,} events up to position "
             f"{document['ceiling']} and serving. {tally}"
         )
     else:
-        said = f"Not rebuilt; the served tables are unchanged. {tally}"
+        sentence = f"Not rebuilt; the served tables are unchanged. {tally}"
     columns = [
         (name, lambda row, name=name: row[name])
         for name in ("projection", "rows", "digest", "seconds", "status")
     ]
     notes = [f"The outcome is in {results}."] if results else []
-    notes += [f"Account {one.account_key} is taken back." for one in result.resumed]
-    notes += [one.sentence() for one in result.aside]
+    notes += [
+        f"Account {account.account_key} is taken back." for account in result.resumed
+    ]
+    notes += [account.sentence() for account in result.aside]
     emit(
-        Answer(rows, columns, sentence=said, notes=notes, extra=document),
+        Answer(rows, columns, sentence=sentence, notes=notes, extra=document),
         session.format,
     )
     if error is None:

@@ -8,13 +8,21 @@ from typing import Any
 
 import click
 
-from seat_ledger.cli.options.counting import options_of_counting, priced, wanted
+from seat_ledger.cli.options.counting import options_of_counting, periods_named, priced
 from seat_ledger.cli.options.session import Question, option_account, reading
 from seat_ledger.cli.output.progress import heartbeat
 from seat_ledger.cli.output.render import Answer
 from seat_ledger.domain.values import iso
 
-_SAID = ("period", "from_", "until", "term", "mode", "granularity", "currency")
+_REPEATED_OPTIONS = (
+    "period",
+    "from_",
+    "until",
+    "term",
+    "mode",
+    "granularity",
+    "currency",
+)
 
 
 @click.command(
@@ -31,7 +39,7 @@ _SAID = ("period", "from_", "until", "term", "mode", "granularity", "currency")
     help="The report: an .html or an .xlsx file.",
 )
 @reading
-def report(question: Question, output: Path, **given: Any) -> Answer:
+def report(question: Question, output: Path, **options: Any) -> Answer:
     """Write what was billable of an account, with charts and every event behind it."""
     from seat_ledger.cli import reports  # noqa: PLC0415
 
@@ -40,13 +48,17 @@ def report(question: Question, output: Path, **given: Any) -> Answer:
     from seat_ledger.cli.reports.written import MANIFEST, write_report  # noqa: PLC0415
     from seat_ledger.projections import billing  # noqa: PLC0415
 
-    account, known, asked = question.account, question.known, wanted(given)
+    account, knowledge, periods = (
+        question.account,
+        question.knowledge,
+        periods_named(options),
+    )
     with heartbeat("Writing the report"):
-        upto = billing.settled(account, known, question.now, asked)
+        until = billing.settled(account, knowledge, question.now, periods)
         content = of_account(
-            question.reader, account, known, upto, asked, priced(given)
+            question.reader, account, knowledge, until, periods, priced(options)
         )
-        write_report(content, output, _command(question, output, given, upto))
+        write_report(content, output, _command(question, output, options, until))
     manifest = output.with_name(MANIFEST)
     rows = [{"report": str(output), "manifest": str(manifest)}]
     columns = [(name, lambda row, name=name: row[name]) for name in rows[0]]
@@ -54,21 +66,21 @@ def report(question: Question, output: Path, **given: Any) -> Answer:
 
 
 def _command(
-    question: Question, output: Path, given: dict[str, Any], upto: datetime
+    question: Question, output: Path, options: dict[str, Any], until: datetime
 ) -> list[str]:
     """The command that makes the same report again, whenever it is given."""
     words = ["seat-ledger", "report", "--account", question.account.key]
-    for name in _SAID:
-        value = given[name]
+    for name in _REPEATED_OPTIONS:
+        value = options[name]
         option = f"--{name.strip('_')}"
         if value is True:
             words.append(option)
         elif value:
             words += [option, value]
-    for price in given["prices"]:
+    for price in options["prices"]:
         words += ["--unit-price", price]
-    if given["price_for"] != "period":
-        words += ["--price-for", given["price_for"]]
-    known = question.known
-    at = iso(upto) if upto != known.recorded_at else str(known.position)
+    if options["price_for"] != "period":
+        words += ["--price-for", options["price_for"]]
+    knowledge = question.knowledge
+    at = iso(until) if until != knowledge.recorded_at else str(knowledge.position)
     return [*words, "--known-at", at, "--output", output.name]

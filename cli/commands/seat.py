@@ -103,13 +103,13 @@ def who(question: Question, seat: str | None, user: str | None, **_: Any) -> Ans
 
     if (seat is None) == (user is None):
         raise click.UsageError("Name either a seat or --user.")
-    account, as_of, known = question.account, question.as_of, question.known
+    account, as_of, knowledge = question.account, question.as_of, question.knowledge
     if seat is not None:
         ref = parse_seat(seat)
-        rows = [holdings.who(question.reader, account, ref, as_of, known)]
+        rows = [holdings.who(question.reader, account, ref, as_of, knowledge)]
     else:
         assert user is not None
-        rows = holdings.held_by(question.reader, account, user, as_of, known)
+        rows = holdings.held_by(question.reader, account, user, as_of, knowledge)
     return question.answer(
         rows,
         _holder_columns(question) if any(row["holder"] for row in rows) else (),
@@ -118,25 +118,27 @@ def who(question: Question, seat: str | None, user: str | None, **_: Any) -> Ans
     )
 
 
-def _who(question: Question, rows: list[dict[str, Any]], asked: str) -> str:
+def _who(question: Question, rows: list[dict[str, Any]], subject: str) -> str:
     account = question.account
     when = times.spelled(question.as_of, account.zones)
     if not account.is_known:
-        return f"Nothing was known of {account.key} at position {question.known[0]}."
+        return (
+            f"Nothing was known of {account.key} at position {question.knowledge[0]}."
+        )
     if not rows:
-        return f"{asked} held no seat of {account.key} on {when}."
-    told = []
+        return f"{subject} held no seat of {account.key} on {when}."
+    sentences = []
     for row in rows:
         holder = row["holder"]
         if holder is None:
             under = (
                 "nobody held it" if row["purchased"] else "it was not under contract"
             )
-            told.append(f"{row['seat']} of {account.key} on {when}: {under}.")
+            sentences.append(f"{row['seat']} of {account.key} on {when}: {under}.")
         else:
             name = _called(holder["name"], holder["email"])
-            told.append(f"{name} held {row['seat']} of {account.key} on {when}.")
-    return "\n".join(told)
+            sentences.append(f"{name} held {row['seat']} of {account.key} on {when}.")
+    return "\n".join(sentences)
 
 
 def _next(rows: list[dict[str, Any]], seat: str | None, question: Question) -> str:
@@ -212,24 +214,24 @@ def history(question: Question, seat: str, with_reversed: bool, **_: Any) -> Ans
     """Everybody who ever held a seat, in order."""
     from seat_ledger.projections import holdings  # noqa: PLC0415
 
-    as_of = question.as_of if question.given["as_of"] else None
+    as_of = question.as_of if question.options["as_of"] else None
     rows = holdings.history(
         question.reader,
         question.account,
         parse_seat(seat),
-        question.known,
+        question.knowledge,
         as_of=as_of,
         with_reversed=with_reversed,
     )
     life = holdings.life(
-        question.reader, question.account, parse_seat(seat), question.known
+        question.reader, question.account, parse_seat(seat), question.knowledge
     )
     held = len([row for row in rows if not row["reversed"]])
-    told = {0: "never held", 1: "held once"}.get(held, f"held {held} times")
+    how_often = {0: "never held", 1: "held once"}.get(held, f"held {held} times")
     return question.answer(
         rows,
         history_columns(question),
-        sentence=f"{seat} of {question.account.key} was {told}.",
+        sentence=f"{seat} of {question.account.key} was {how_often}.",
         notes=[_life(question, life)],
         extra={"life": life},
     )
@@ -240,14 +242,14 @@ def _life(question: Question, life: dict[str, Any] | None) -> str:
     if life is None:
         return "It was not under contract, as known."
     zones = question.account.zones
-    told = (
+    text = (
         f"Under contract from {times.local(life['purchased_at'], zones)} "
         f"(entry {life['purchased_by']})"
     )
     if life["retires_at"] is None:
-        return f"{told}."
+        return f"{text}."
     until = times.local(life["retires_at"], zones)
-    return f"{told} until {until} (retired by entry {life['retired_by']})."
+    return f"{text} until {until} (retired by entry {life['retired_by']})."
 
 
 @group.command("list")
@@ -259,10 +261,10 @@ def list_(question: Question, **_: Any) -> Answer:
     from seat_ledger.projections import holdings  # noqa: PLC0415
 
     account, zones = question.account, question.account.zones
-    given = (question.reader, account, question.as_of, question.known)
-    rows, totals = holdings.under_contract(*given), holdings.totals(*given)
+    moment = (question.reader, account, question.as_of, question.knowledge)
+    rows, totals = holdings.under_contract(*moment), holdings.totals(*moment)
     when = times.spelled(question.as_of, zones)
-    told = [
+    totals_in_words = [
         f"{row['assigned']} of {row['purchased']} {row['seat_type']} assigned, "
         f"{row['available']} available, {row['pending_reduction']} to be retired"
         for row in totals
@@ -282,7 +284,9 @@ def list_(question: Question, **_: Any) -> Answer:
             lambda r: times.local(r["retires_at"], zones) if r["retires_at"] else "-",
         ),
     ]
-    sentence = f"{account.key} on {when}: " + ("; ".join(told) or "no seats") + "."
+    sentence = (
+        f"{account.key} on {when}: " + ("; ".join(totals_in_words) or "no seats") + "."
+    )
     return question.answer(rows, columns, sentence=sentence, extra={"totals": totals})
 
 

@@ -16,7 +16,7 @@ import click
 
 from seat_ledger.cli.inputs.files import input_file
 from seat_ledger.cli.options.session import Session, option_account
-from seat_ledger.cli.options.writing import options_of_writing, record, told
+from seat_ledger.cli.options.writing import options_of_writing, record, recorded_answer
 from seat_ledger.cli.output.csv_headers import RECORDED
 from seat_ledger.cli.output.render import Answer, emit
 from seat_ledger.domain.calendar import parse_moment
@@ -58,17 +58,17 @@ def save(file: Path, account: str, *, dry_run: bool, **shared: Any) -> None:
     """
     session = click.get_current_context().find_object(Session)
     assert session is not None
-    given = {name: value for name, value in shared.items() if value is not None}
+    fields = {name: value for name, value in shared.items() if value is not None}
     with input_file(file, "name a CSV file of user, seat_type, ticked") as stream:
         wished = _wished(stream)
-    lines, before = _compared(session, account, wished, given)
+    lines, before = _compared(session, account, wished, fields)
     if not lines:
-        said = "Nothing to do: every user has the seats that the file names."
-        answer = Answer([], sentence=said, header=RECORDED)
+        sentence = "Nothing to do: every user has the seats that the file names."
+        answer = Answer([], sentence=sentence, header=RECORDED)
         answer.extra = {"before": before, "after": before}
         emit(answer, session.format)
         return
-    command = {"op": "batch", "account": account, "commands": lines, **given}
+    command = {"op": "batch", "account": account, "commands": lines, **fields}
     record(command, dry_run, describe=partial(_saved, before))
 
 
@@ -80,7 +80,7 @@ def _saved(
     zones: ZoneHistory,
 ) -> Answer:
     """What was recorded, with the totals before and after."""
-    answer = told(command, result, dry_run, zones)
+    answer = recorded_answer(command, result, dry_run, zones)
     new = () if result.repeated else (*result.due, *result.events)
     after = _after(before, new)
     answer.extra = {**answer.extra, "before": before, "after": after}
@@ -89,26 +89,26 @@ def _saved(
 
 
 def _compared(
-    session: Session, account: str, wished: list[Tick], given: dict[str, Any]
+    session: Session, account: str, wished: list[Tick], fields: dict[str, Any]
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """The commands that lead from what is to what is wished, and the totals now."""
     from seat_ledger.projections import holdings  # noqa: PLC0415
 
     with session.reader() as reader:
-        known = reader.knowledge()
-        facts = reader.account(account, known)
+        knowledge = reader.knowledge()
+        facts = reader.account(account, knowledge)
         now = reader.database_now()
-        at = given.get("effective_at")
+        at = fields.get("effective_at")
         as_of = parse_moment(at, facts.zones, now) if at else now
         lines = []
         for tick in wished:
-            held = holdings.held_by(reader, facts, tick.user, as_of, known)
+            held = holdings.held_by(reader, facts, tick.user, as_of, knowledge)
             has = any(row["seat"].startswith(f"{tick.seat_type}#") for row in held)
             if has != tick.ticked:
                 op = "assign_seat" if tick.ticked else "unassign_seat"
                 named = {"user": tick.user, "seat_type": tick.seat_type}
                 lines.append({"op": op, **named})
-        return lines, holdings.totals(reader, facts, as_of, known)
+        return lines, holdings.totals(reader, facts, as_of, knowledge)
 
 
 def _after(

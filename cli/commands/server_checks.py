@@ -60,12 +60,14 @@ def owned(session: Session) -> str:
     from seat_ledger.store.connection import connect  # noqa: PLC0415
 
     with connect(session.conninfo(), autocommit=True) as connection:
-        ownership.check(connection, tuple(one.sql for one in schema.migrations()))
+        ownership.check(
+            connection, tuple(migration.sql for migration in schema.migrations())
+        )
         spaces = ownership.spaces(connection)
         reading = {
-            space.name: found
+            space.name: views
             for space in spaces
-            if space.ours and (found := ownership.dependents(connection, space.name))
+            if space.ours and (views := ownership.dependents(connection, space.name))
         }
     for name, views in reading.items():
         if name not in ownership.FIXED:

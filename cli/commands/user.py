@@ -119,12 +119,12 @@ def history(question: Question, user: str, with_reversed: bool, **_: Any) -> Ans
     """Every seat that a user held, in order; every holder of a key that came back."""
     from seat_ledger.projections import holdings  # noqa: PLC0415
 
-    as_of = question.as_of if question.given["as_of"] else None
+    as_of = question.as_of if question.options["as_of"] else None
     rows = holdings.user_history(
         question.reader,
         question.account,
         user,
-        question.known,
+        question.knowledge,
         as_of=as_of,
         with_reversed=with_reversed,
     )
@@ -150,7 +150,7 @@ def access(question: Question, user: str, seat_type: str, **_: Any) -> Answer:
         user,
         parse_seat_type(seat_type),
         question.as_of,
-        question.known,
+        question.knowledge,
     )
     because, when = (
         row["because"],
@@ -188,7 +188,7 @@ def list_(question: Question, **_: Any) -> Answer:
     from seat_ledger.projections import users  # noqa: PLC0415
 
     rows = users.listed(
-        question.reader, question.account, question.as_of, question.known
+        question.reader, question.account, question.as_of, question.knowledge
     )
     when = times.spelled(question.as_of, question.account.zones)
     count = "1 user" if len(rows) == 1 else f"{len(rows)} users"
@@ -204,7 +204,7 @@ def find(question: Question, text: str, **_: Any) -> Answer:
     """Find users of all accounts by a part of key, e-mail or name."""
     from seat_ledger.projections import users  # noqa: PLC0415
 
-    rows = users.find(question.reader, text, question.as_of, question.known)
+    rows = users.find(question.reader, text, question.as_of, question.knowledge)
     count = "1 user matches" if len(rows) == 1 else f"{len(rows)} users match"
     columns = [("account", lambda row: row["account"]), *_COLUMNS]
     return question.answer(rows, columns, sentence=f"{count} {shown(text)}.")

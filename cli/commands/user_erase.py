@@ -7,7 +7,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from seat_ledger.cli.options.session import Session, default_actor, option_account
-from seat_ledger.cli.options.writing import clock_of, options_of_writing, told
+from seat_ledger.cli.options.writing import (
+    clock_of,
+    options_of_writing,
+    recorded_answer,
+)
 from seat_ledger.cli.output.render import emit, harmless
 from seat_ledger.domain.values import iso
 from seat_ledger.errors import CommandRefused, InvalidInput, LedgerError
@@ -25,26 +29,26 @@ def command(call: Any) -> click.Command:
 
 
 @command
-def erase(user: str, account: str, yes: bool, dry_run: bool, **given: Any) -> None:
+def erase(user: str, account: str, yes: bool, dry_run: bool, **shared: Any) -> None:
     """Erase a user's identity for ever; USER is a key, an e-mail or an id.
 
     Destroys the key that encrypts key, e-mail and name. The person reads as
     erased-… wherever they stood; counts, intervals and invoices stay as they are.
     Needs --reason, and that the user holds no seat. See 'seat-ledger help erasure'.
     """
-    asked = {"op": "erase_user", "account": account, "user": user, **given}
-    asked = {name: value for name, value in asked.items() if value is not None}
+    command = {"op": "erase_user", "account": account, "user": user, **shared}
+    command = {name: value for name, value in command.items() if value is not None}
     session = click.get_current_context().find_object(Session)
     assert session is not None
     with session.ledger() as ledger:
         actor = default_actor()
-        meant = asked
+        meant = command
         if not yes and not dry_run:
-            found = ledger.execute(asked, dry_run=True, default_actor=actor)
+            trial = ledger.execute(command, dry_run=True, default_actor=actor)
             _confirm(session, account, user)
             # Somebody else may be called so while the question waits for its answer.
-            ids = [str(one.event.originator_id) for one in found.events]
-            meant = {**asked, "user": ids[0]} if ids else asked
+            ids = [str(recorded.event.originator_id) for recorded in trial.events]
+            meant = {**command, "user": ids[0]} if ids else command
         result = ledger.execute(meant, dry_run=dry_run, default_actor=actor)
         zones = clock_of(ledger, account, result)
         failed: Exception | None = None
@@ -54,7 +58,7 @@ def erase(user: str, account: str, yes: bool, dry_run: bool, **given: Any) -> No
                 notes = _afterwards(session, ledger, result)
             except Exception as error:  # noqa: BLE001  the erasure itself is recorded
                 failed = _unfinished(session, error)
-    answer = told(asked, result, dry_run, zones)
+    answer = recorded_answer(command, result, dry_run, zones)
     if not dry_run:
         answer.sentence = _sentence(account, result)
         answer.extra["erased"] = result.erased
@@ -104,9 +108,9 @@ def _who(session: Session, account: str, user: str) -> list[str]:
 
     try:
         with session.reader() as reader:
-            known = reader.knowledge()
+            knowledge = reader.knowledge()
             rows = users.ever_called(
-                reader, reader.account(account, known), user, known
+                reader, reader.account(account, knowledge), user, knowledge
             )
     except LedgerError:
         return []

@@ -23,7 +23,7 @@ from seat_ledger.cli.console.envelope import ResponseEnvelope, params_of, who, w
 from seat_ledger.cli.console.failures import (
     RETRY_AFTER,
     BugFiles,
-    Tell,
+    Log,
     for_visitor,
     status_of,
 )
@@ -50,7 +50,7 @@ DOWNLOAD_QUEUE, DOWNLOAD_PATIENCE = 50, 20.0
 
 
 def quiet(_event: str, **_facts: object) -> None:
-    """Tell nobody."""
+    """Log nobody."""
 
 
 @dataclass
@@ -61,7 +61,7 @@ class Console:
     gate: Gate
     redact: bool = False
     size: int = 4
-    tell: Tell = quiet
+    log: Log = quiet
 
     def __post_init__(self) -> None:
         """Make the lanes, and the readers of each: a download holds no page up."""
@@ -92,7 +92,7 @@ class Console:
             Route("/{rest:path}", self.nowhere),
         ]
         router = Router(routes, redirect_slashes=False)
-        return ResponseEnvelope(router, self.gate, self.tell, BugFiles(self.tell))
+        return ResponseEnvelope(router, self.gate, self.log, BugFiles(self.log))
 
     def close(self) -> None:
         """Close the connections."""
@@ -157,16 +157,16 @@ class Console:
 
     def _page(self, request: Request, name: str) -> Response:
         with self.pool.reader() as reader:
-            asked = PageRequest(
+            page_request = PageRequest(
                 reader, params_of(request), words_for(request), who(request)
             )
-            page = pages.PAGES[name](asked)
-            if name == "search" and "go" in asked.params:
-                found = pages.search.only_hit(page)
-                if found is not None:
-                    return RedirectResponse(found, 303)
-            text = self.sheet.page(asked, page, f"/{name}")
-        return _html(text, asked.words)
+            page = pages.PAGES[name](page_request)
+            if name == "search" and "go" in page_request.params:
+                address = pages.search.only_hit(page)
+                if address is not None:
+                    return RedirectResponse(address, 303)
+            text = self.sheet.page(page_request, page, f"/{name}")
+        return _html(text, page_request.words)
 
     def _chunks(
         self, pool: ReaderPool, request: Request, name: str, form: str
@@ -174,8 +174,8 @@ class Console:
         """The text of a twin, as its rows are read."""
         params, words, visitor = params_of(request), words_for(request), who(request)
         with pool.reader() as reader:
-            asked = PageRequest(reader, params, words, visitor, form)
-            answer = pages.PAGES[name](asked).answer
+            page_request = PageRequest(reader, params, words, visitor, form)
+            answer = pages.PAGES[name](page_request).answer
             if form == "json":
                 yield from json_chunks(answer)
             else:
@@ -184,11 +184,11 @@ class Console:
     def _failed(self, request: Request, error: LedgerError, form: str) -> Response:
         status = status_of(error)
         headers = {"Retry-After": str(RETRY_AFTER)} if status == _LATER else {}
-        seen = for_visitor(error, self.tell, redact=self.redact)
+        seen = for_visitor(error, self.log, redact=self.redact)
         if form in TYPES:
-            told = {"type": "error", "code": seen.code, "exit": seen.exit_code}
-            told |= {"message": seen.message, "try": seen.try_}
-            return Response(to_json(told), status, headers, TYPES["json"])
+            failure = {"type": "error", "code": seen.code, "exit": seen.exit_code}
+            failure |= {"message": seen.message, "try": seen.try_}
+            return Response(to_json(failure), status, headers, TYPES["json"])
         words = words_for(request)
         name = request.path_params.get("page", "")
         path = f"/{name}" if name in pages.PAGES else "/search"

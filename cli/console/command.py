@@ -13,8 +13,8 @@ from typing import Any
 import click
 
 from seat_ledger.cli.options.session import Session, option_database
-from seat_ledger.cli.output.logs import teller
-from seat_ledger.cli.output.render import say
+from seat_ledger.cli.output.logs import log_writer
+from seat_ledger.cli.output.render import print_message
 from seat_ledger.errors import LedgerError
 
 PAUSE = 5.0
@@ -93,27 +93,27 @@ class _Networks(click.ParamType[Any]):
 )
 @click.option("--quiet", is_flag=True, help="No line for each request.")
 @option_database
-def serve(host: str, port: int, proxies: tuple[Any, ...], **given: Any) -> None:
+def serve(host: str, port: int, proxies: tuple[Any, ...], **options: Any) -> None:
     """Serve the console: read-only pages for support and auditors.
 
     Without --trusted-proxy it listens on this machine alone. The pages need no
     script, load nothing from elsewhere, and each has a .json and a .csv twin.
     """
     if not proxies:
-        if given["accounts_header"]:
+        if options["accounts_header"]:
             raise click.UsageError("--accounts-header needs a --trusted-proxy.")
         if not _is_loopback(host):
             raise click.UsageError(
                 f"On {host} anybody could read the ledger. Name the --trusted-proxy "
                 "that says who asks, or leave --host out."
             )
-    given["hosts"] = frozenset(map(_host, given["hosts"]))
+    options["hosts"] = frozenset(map(_host, options["hosts"]))
     session = click.get_current_context().find_object(Session)
     assert session is not None
     conninfo = session.ready()
-    log = teller("answered") if given["quiet"] else teller()
-    with _listening(host, port) as listening, _kept_up(conninfo, log, given):
-        _run(conninfo, log, listening, proxies, given)
+    log = log_writer("answered") if options["quiet"] else log_writer()
+    with _listening(host, port) as listening, _catching_up(conninfo, log, options):
+        _run(conninfo, log, listening, proxies, options)
 
 
 def _run(
@@ -121,7 +121,7 @@ def _run(
     log: Any,
     listening: socket.socket,
     proxies: tuple[Any, ...],
-    given: dict[str, Any],
+    options: dict[str, Any],
 ) -> None:
     try:
         import uvicorn  # noqa: PLC0415  an extra
@@ -134,9 +134,9 @@ def _run(
             f"The console needs the package {error.name}, which is not here.",
             try_=_EXTRA,
         ) from error
-    headers = given["actor_header"], given["accounts_header"]
-    gate = Gate(proxies, *headers, given["hosts"])
-    console = Console(conninfo, gate, given["redact"], given["readers"], log)
+    headers = options["actor_header"], options["accounts_header"]
+    gate = Gate(proxies, *headers, options["hosts"])
+    console = Console(conninfo, gate, options["redact"], options["readers"], log)
     server = uvicorn.Server(
         uvicorn.Config(
             console.application(),
@@ -153,7 +153,7 @@ def _run(
     address, port = listening.getsockname()[:2]
     shown = f"[{address}]" if ":" in address else address
     signal.signal(signal.SIGTERM, _end)
-    say(f"Serving on http://{shown}:{port}/ (Ctrl-C stops it).")
+    print_message(f"Serving on http://{shown}:{port}/ (Ctrl-C stops it).")
     server.run(sockets=[listening])
     console.close()
 
@@ -167,10 +167,10 @@ def _host(name: str) -> str:
     """A host's name in one spelling. Wrong usage where it has a port, or is none."""
     from seat_ledger.cli.console.access import host_of  # noqa: PLC0415  with the server
 
-    found = host_of(name)
-    if found is None:
+    spelling = host_of(name)
+    if spelling is None:
         raise click.UsageError(f"--allowed-host: '{name}' is not a host name.")
-    return found
+    return spelling
 
 
 def _is_loopback(host: str) -> bool:
@@ -198,11 +198,11 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
 
 
 @contextmanager
-def _kept_up(conninfo: str, log: Any, given: dict[str, Any]) -> Iterator[None]:
+def _catching_up(conninfo: str, log: Any, options: dict[str, Any]) -> Iterator[None]:
     """Follow the store beside the server, where that is wanted and allowed."""
     from seat_ledger.projections.engine import follow  # noqa: PLC0415  a server needs it
 
-    if not given["catch_up"] or not follow.may_follow(conninfo):
+    if not options["catch_up"] or not follow.may_follow(conninfo):
         log("as_they_are", reason="the tables are shown as far as they are")
         yield
         return
@@ -231,8 +231,8 @@ def _follow(conninfo: str, log: Any, stop: threading.Event) -> None:
         try:
             follow(conninfo, poll=1.0, tell=log, stop=stop)
         except Exception as error:
-            known = error if isinstance(error, LedgerError) else None
-            failure = known or explained(conninfo, error)
+            expected = error if isinstance(error, LedgerError) else None
+            failure = expected or explained(conninfo, error)
             if failure is None:
                 raise
             if failure.message != reason:

@@ -39,7 +39,7 @@ class Download(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it; stop when nobody is there any more."""
-        gone = asyncio.ensure_future(_gone(receive))
+        disconnected = asyncio.ensure_future(_disconnected(receive))
         try:
             await send(
                 {
@@ -50,17 +50,17 @@ class Download(Response):
             )
             if scope["method"] != "HEAD":
                 piece = self._first
-                while piece is not None and not gone.done():
+                while piece is not None and not disconnected.done():
                     body = {"type": "http.response.body", "body": piece}
                     await send({**body, "more_body": True})
                     piece = await self._next()
             await send({"type": "http.response.body", "body": b""})
         finally:
-            gone.cancel()
+            disconnected.cancel()
             await self.close()
 
 
-async def _gone(receive: Receive) -> None:
+async def _disconnected(receive: Receive) -> None:
     """Wait until the client is gone."""
     while (await receive())["type"] != "http.disconnect":
         pass

@@ -12,7 +12,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from seat_ledger.cli.console.access import Gate, Refused, Visitor
-from seat_ledger.cli.console.failures import BugFiles, Tell
+from seat_ledger.cli.console.failures import BugFiles, Log
 from seat_ledger.cli.console.i18n import LANGUAGES, Words, chosen, words_of
 from seat_ledger.errors import LedgerError
 
@@ -37,23 +37,23 @@ def params_of(request: Request) -> dict[str, str]:
 
 def who(request: Request) -> Visitor:
     """Who asks, as the gate found."""
-    found: Visitor = request.scope["visitor"]
-    return found
+    visitor: Visitor = request.scope["visitor"]
+    return visitor
 
 
 def words_for(request: Request) -> Words:
     """The language: the address's own, or what the browser likes best."""
-    said = request.query_params.get("lang", "")
-    if said in LANGUAGES:
-        return words_of(said)
+    language = request.query_params.get("lang", "")
+    if language in LANGUAGES:
+        return words_of(language)
     return words_of(chosen(request.headers.get("accept-language", "")))
 
 
 class ResponseEnvelope:
     """Lets a request in or says why not, and puts the headers on every answer."""
 
-    def __init__(self, inner: ASGIApp, gate: Gate, tell: Tell, bugs: BugFiles) -> None:
-        self.inner, self.gate, self.tell, self.bugs = inner, gate, tell, bugs
+    def __init__(self, inner: ASGIApp, gate: Gate, log: Log, bugs: BugFiles) -> None:
+        self.inner, self.gate, self.log, self.bugs = inner, gate, log, bugs
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, and tell of it."""
@@ -76,7 +76,7 @@ class ResponseEnvelope:
             took = round((time.perf_counter() - began) * 1000, 1)
             actor = scope["visitor"].name if "visitor" in scope else None
             path = scope["path"][:LONGEST_LOGGED]
-            self.tell("answered", path=path, status=status, ms=took, actor=actor)
+            self.log("answered", path=path, status=status, ms=took, actor=actor)
 
     def _refusal(self, request: Request) -> ASGIApp | None:
         """Why a request is not let in; None where it is."""
@@ -96,8 +96,8 @@ class ResponseEnvelope:
             peer = request.client.host if request.client else None
             visitor = self.gate.admit(peer, request.headers.getlist, here)
         except Refused as refused:
-            told = words_for(request)(f"refused_{refused.why}")
-            return PlainTextResponse(told, 403)
+            message = words_for(request)(f"refused_{refused.why}")
+            return PlainTextResponse(message, 403)
         scope["visitor"] = visitor
         return None
 
@@ -107,7 +107,7 @@ class ResponseEnvelope:
         try:
             await answer(scope, receive, send)
         except LedgerError as error:  # after the answer had begun
-            self.tell("cut_off", reason=error.message)
+            self.log("cut_off", reason=error.message)
         except Exception as error:  # noqa: BLE001  the last resort: a bug
             self.bugs.keep(error)
             if "begun" not in scope:

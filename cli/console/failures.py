@@ -21,7 +21,7 @@ from seat_ledger.errors import (
 )
 from seat_ledger.projections.reader_pool import Busy
 
-Tell = Callable[..., None]
+Log = Callable[..., None]
 RETRY_AFTER = 5
 MOST_FILES = 20
 _OF_THE_SERVER = (Unavailable, NotAllowed, SchemaMismatch, Conflict, Locked)
@@ -41,7 +41,7 @@ def status_of(error: LedgerError) -> int:
     return 503 if error.exit_code in {11, 12} else 500
 
 
-def for_visitor(error: LedgerError, tell: Tell, *, redact: bool) -> LedgerError:
+def for_visitor(error: LedgerError, log: Log, *, redact: bool) -> LedgerError:
     """The failure without what is the operator's alone, who is told it.
 
     What the database said may name hosts, logins and values; a record that disagrees
@@ -50,7 +50,7 @@ def for_visitor(error: LedgerError, tell: Tell, *, redact: bool) -> LedgerError:
     hidden = isinstance(error, _OF_THE_SERVER) and not isinstance(error, Busy)
     if not hidden and not (redact and isinstance(error, IntegrityFailure)):
         return error
-    tell("failed", code=error.code, reason=error.message, hint=error.try_)
+    log("failed", code=error.code, reason=error.message, hint=error.try_)
     plain = LedgerError((type(error).__doc__ or "").strip().partition("\n")[0])
     plain.code, plain.exit_code = error.code, error.exit_code
     return plain
@@ -59,20 +59,20 @@ def for_visitor(error: LedgerError, tell: Tell, *, redact: bool) -> LedgerError:
 class BugFiles:
     """Tracebacks of bugs: a file for each that is new, and not many."""
 
-    def __init__(self, tell: Tell) -> None:
-        self.tell = tell
+    def __init__(self, log: Log) -> None:
+        self.log = log
         self._files: dict[tuple[str, str, int], str] = {}
         self._lock = threading.Lock()
 
     def keep(self, error: BaseException) -> None:
-        """Tell of a bug, and of the file that its traceback stands in."""
+        """Log of a bug, and of the file that its traceback stands in."""
         kind, where = type(error).__name__, _place(error)
         with self._lock:
             file = self._files.get((kind, *where))
             if file is None and len(self._files) < MOST_FILES:
                 file = _traceback_file(error)
                 self._files[(kind, *where)] = file
-        self.tell("bug", kind=kind, kept=file, place=f"{where[0]}:{where[1]}")
+        self.log("bug", kind=kind, kept=file, place=f"{where[0]}:{where[1]}")
 
 
 def _place(error: BaseException) -> tuple[str, int]:

@@ -22,16 +22,16 @@ class History:
     """
 
     def __init__(
-        self, asked: PageRequest, every: list[Row], as_of: datetime | None
+        self, request: PageRequest, every: list[Row], as_of: datetime | None
     ) -> None:
-        self.asked, self.every, self.as_of = asked, every, as_of
+        self.request, self.every, self.as_of = request, every, as_of
         begun = [row for row in every if not self._is_later(row)]
-        self.wanted = [row for row in begun if self._is_wanted(row)]
+        self.listed = [row for row in begun if self._is_listed(row)]
         self.later = sum(
             1 for row in every if not row["reversed"] and self._is_later(row)
         )
-        self.hidden = len(begun) - len(self.wanted)
-        self.skip = asked.start(len(self.wanted), at_end=True)
+        self.hidden = len(begun) - len(self.listed)
+        self.skip = request.start(len(self.listed), at_end=True)
 
     @property
     def is_long(self) -> bool:
@@ -44,55 +44,55 @@ class History:
 
         A short one is drawn beyond the moment too, which is marked in it.
         """
-        shown = self.wanted[self.skip : self.skip + PAGE]
+        shown = self.listed[self.skip : self.skip + PAGE]
         return self._described(shown if self.is_long else self.every)
 
     @lazy
     def rows(self) -> list[Row]:
         """What is answered: every row in a twin, a page of them on a page."""
-        if not self.asked.wants_page:
-            return self._described(self.wanted)
+        if not self.request.wants_page:
+            return self._described(self.listed)
         if self.is_long:
             return self.drawn
         return [
             row
             for row in self.drawn
-            if self._is_wanted(row) and not self._is_later(row)
+            if self._is_listed(row) and not self._is_later(row)
         ]
 
     def pages(self, page: str, identity: dict[str, str]) -> Pages | None:
         """Where one is in a history of more than a page."""
-        if len(self.wanted) <= PAGE:
+        if len(self.listed) <= PAGE:
             return None
-        said = {**identity, **self.asked.kept}
-        return self.asked.paged(page, self.skip, len(self.wanted), **said)
+        params = {**identity, **self.request.filters}
+        return self.request.paged(page, self.skip, len(self.listed), **params)
 
     def reach(self, held: list[Row]) -> tuple[datetime, datetime]:
         """The time that a chart of some rows covers."""
-        now = self.asked.known.moment(self.asked.now)
+        now = self.request.knowledge.moment(self.request.now)
         ends = [row["held_until"] for row in held if row["held_until"]]
         points = [*(row["held_from"] for row in held), *ends]
         if not self.is_long:
-            return charts.reach([*points, self.asked.as_of], now)
+            return charts.reach([*points, self.request.as_of], now)
         is_open = any(row["held_until"] is None for row in held)
         return charts.reach(points, now if is_open else max(points))
 
-    def part_told(self) -> str:
+    def part_text(self) -> str:
         """That a chart shows a part, where it does."""
-        if not self.is_long or len(self.wanted) <= PAGE:
+        if not self.is_long or len(self.listed) <= PAGE:
             return ""
-        number, last = self.asked.words.number, self.skip + len(self.rows)
-        total = number(len(self.wanted))
+        number, last = self.request.words.number, self.skip + len(self.rows)
+        total = number(len(self.listed))
         first = number(self.skip + 1)
-        return " " + self.asked.words(
+        return " " + self.request.words(
             "chart_part", first=first, last=number(last), total=total
         )
 
     def _described(self, rows: list[Row]) -> list[Row]:
-        return holdings.described(self.asked.reader, self.asked.account, rows)
+        return holdings.described(self.request.reader, self.request.account, rows)
 
-    def _is_wanted(self, row: Row) -> bool:
-        return not row["reversed"] or self.asked.shows_reversed
+    def _is_listed(self, row: Row) -> bool:
+        return not row["reversed"] or self.request.shows_reversed
 
     def _is_later(self, row: Row) -> bool:
         """Whether a holding begins after the moment, if there is one."""

@@ -22,8 +22,8 @@ _DECIMAL = re.compile(r"-?[0-9]+(\.[0-9]+)?", re.ASCII)
 def catalogue(language: str) -> dict[str, str]:
     """Every text of a language, by its key."""
     file = resources.files(__package__).joinpath("texts", f"{language}.json")
-    found: dict[str, str] = json.loads(file.read_text("utf-8"))
-    return found
+    texts: dict[str, str] = json.loads(file.read_text("utf-8"))
+    return texts
 
 
 def chosen(accepted: str) -> str:
@@ -39,10 +39,10 @@ def chosen(accepted: str) -> str:
 
 def _ranges(accepted: str) -> Iterator[tuple[str, float]]:
     for part in accepted.split(",")[:20]:
-        found = _RANGE.fullmatch(part)
-        if found:
+        match = _RANGE.fullmatch(part)
+        if match:
             try:
-                yield found[1].lower(), float(found[2] or 1)
+                yield match[1].lower(), float(match[2] or 1)
             except ValueError:
                 continue
 
@@ -56,19 +56,19 @@ class Words:
         self._months = self._texts["months"].split()
         self._short = self._texts["months_short"].split()
 
-    def __call__(self, key: str, **given: Any) -> str:
+    def __call__(self, key: str, **values: Any) -> str:
         """A text with its gaps filled in. A key that is missing is a bug."""
         text = self._texts[key]
-        return text.format(**given) if given else text
+        return text.format(**values) if values else text
 
     def has(self, key: str) -> bool:
         """Whether there is such a text."""
         return key in self._texts
 
-    def some(self, key: str, count: int, **given: Any) -> str:
+    def counted(self, key: str, count: int, **values: Any) -> str:
         """A text in the singular or the plural."""
         which = "one" if count == 1 else "many"
-        return self(f"{key}.{which}", count=self.number(count), **given)
+        return self(f"{key}.{which}", count=self.number(count), **values)
 
     def day(self, day: date) -> str:
         """A date, spelled out."""
@@ -100,19 +100,19 @@ class Words:
         text = str(value)
         if not _DECIMAL.fullmatch(text):
             return text
-        whole, point, rest = text.partition(".")
+        whole, point, decimals = text.partition(".")
         sign, whole = (MINUS, whole[1:]) if whole.startswith("-") else ("", whole)
         groups = f"{int(whole):,}".replace(",", self("thousands"))
-        return sign + groups + (self("decimal") if point else "") + rest
+        return sign + groups + (self("decimal") if point else "") + decimals
 
     def span(self, seconds: float) -> str:
         """A length of time: days, hours and minutes."""
-        minutes, rest = divmod(int(seconds), 60)
+        minutes, left = divmod(int(seconds), 60)
         hours, minutes = divmod(minutes, 60)
         days, hours = divmod(hours, 24)
         parts = [(days, "d"), (hours, self("hour_short")), (minutes, "min")]
-        told = [f"{self.number(count)} {unit}" for count, unit in parts if count]
-        return " ".join(told) or f"{rest} s"
+        text = [f"{self.number(count)} {unit}" for count, unit in parts if count]
+        return " ".join(text) or f"{left} s"
 
 
 def _clock(wall: datetime) -> str:

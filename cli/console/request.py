@@ -60,18 +60,18 @@ class PageRequest(Question):
         visitor: Visitor,
         form: str = "html",
     ) -> None:
-        said = {name: text.strip() for name, text in params.items()}
-        given = {name: said[name] for name in _MOMENTS if said.get(name)}
-        super().__init__(reader, {"as_of": None, "known_at": None, **given})
-        for name, text in said.items():
+        texts = {name: text.strip() for name, text in params.items()}
+        moments = {name: texts[name] for name in _MOMENTS if texts.get(name)}
+        super().__init__(reader, {"as_of": None, "known_at": None, **moments})
+        for name, text in texts.items():
             if len(text) > LONGEST_WORD or _CONTROL.search(text):
                 raise InvalidInput(f"The value of {shown(name)} cannot be read.")
-        self.params = {name: text for name, text in said.items() if text}
+        self.params = {name: text for name, text in texts.items() if text}
         self.words = words
         self.form = form
         self.visitor = visitor
         if self.params.get("account"):
-            self.given["account"] = self.params["account"]
+            self.options["account"] = self.params["account"]
 
     def __getitem__(self, name: str) -> str:
         """A parameter that the page cannot do without."""
@@ -98,36 +98,36 @@ class PageRequest(Question):
     @lazy
     def account(self) -> AccountFacts:
         """The account asked about; one that may not be seen is not there."""
-        key = self.given.get("account") or self["account"]
+        key = self.options.get("account") or self["account"]
         if not self.may_see(key):
             raise no_such_account(key)
         return super().account
 
-    def _readable(self, known: Knowledge) -> Knowledge:
-        key = self.given.get("account")
-        return super()._readable(known) if key and self.may_see(key) else known
+    def _readable(self, knowledge: Knowledge) -> Knowledge:
+        key = self.options.get("account")
+        return super()._readable(knowledge) if key and self.may_see(key) else knowledge
 
     def is_about_all(self) -> None:
         """The same of the accounts that the visitor may see."""
-        keys = [one.account_key for one in self.reader.aside_at(self.known)]
+        keys = [account.account_key for account in self.reader.aside_at(self.knowledge)]
         self.is_about(key for key in keys if self.may_see(key))
 
     def aside_documents(self) -> list[dict[str, Any]]:
         """The same; a reason may quote the event, and with it a person."""
         hidden = {"reason": None} if self.hides_people else {}
-        return [{**one, **hidden} for one in super().aside_documents()]
+        return [{**document, **hidden} for document in super().aside_documents()]
 
     @lazy
     def clocks(self) -> ZoneHistory:
         """The account's zones, or UTC where no account is meant."""
-        return self.account.zones if self.given.get("account") else times.UTC_ZONES
+        return self.account.zones if self.options.get("account") else times.UTC_ZONES
 
     def _zones(self) -> ZoneHistory:
-        key = self.given.get("account")
+        key = self.options.get("account")
         if not key or not self.may_see(key):
             return times.UTC_ZONES
-        found: ZoneHistory = super()._zones()
-        return found
+        zones: ZoneHistory = super()._zones()
+        return zones
 
     @property
     def wants_page(self) -> bool:
@@ -140,7 +140,7 @@ class PageRequest(Question):
         return "with_reversed" in self.params
 
     @property
-    def kept(self) -> dict[str, str]:
+    def filters(self) -> dict[str, str]:
         """What a page is asked for besides its thing and its moments."""
         return {"with_reversed": "1"} if self.shows_reversed else {}
 
@@ -158,12 +158,12 @@ class PageRequest(Question):
     @property
     def has_as_of(self) -> bool:
         """Whether the address names a moment."""
-        return self.given["as_of"] is not None
+        return self.options["as_of"] is not None
 
     @property
     def has_known_at(self) -> bool:
         """Whether the address names a state of knowledge."""
-        return self.given["known_at"] is not None
+        return self.options["known_at"] is not None
 
     def field_as_of(self) -> str:
         """The moment as its field shows it: in local time where that is plain."""
@@ -171,16 +171,16 @@ class PageRequest(Question):
 
     def sentence(self) -> str:
         """Both clocks, in words."""
-        words, known = self.words, self.known
+        words, knowledge = self.words, self.knowledge
         when = self.spelled()
         first = words("as_of_then" if self.has_as_of else "as_of_now", when=when)
         if not self.has_known_at:
-            second = words("known_now", position=known.position)
-        elif known.recorded_at is None:
-            second = words("known_nothing", position=known.position)
+            second = words("known_now", position=knowledge.position)
+        elif knowledge.recorded_at is None:
+            second = words("known_nothing", position=knowledge.position)
         else:
-            recorded = words.spelled(known.recorded_at, self.clocks)
-            position = known.position
+            recorded = words.spelled(knowledge.recorded_at, self.clocks)
+            position = knowledge.position
             second = words("known_then", when=recorded, position=position)
         return f"{first}, {second}."
 
@@ -201,22 +201,22 @@ class PageRequest(Question):
         if self.has_as_of:
             moments["as_of"] = iso(self.as_of)
         if self.has_known_at:
-            moments["known_at"] = self.known.position
+            moments["known_at"] = self.knowledge.position
         return self._address(page, form, {**params, **moments})
 
     def pinned(self, page: str, form: str = "", /, **params: object) -> str:
         """An address that gives this very answer for ever."""
-        moments = {"as_of": iso(self.as_of), "known_at": self.known.position}
+        moments = {"as_of": iso(self.as_of), "known_at": self.knowledge.position}
         return self._address(page, form, {**params, **moments})
 
     def carried(self) -> dict[str, str]:
         """What a form has to carry so that the moments stay."""
-        said = {name: self.params[name] for name in ("lang",) if name in self.params}
+        params = {name: self.params[name] for name in ("lang",) if name in self.params}
         if self.has_as_of:
-            said["as_of"] = iso(self.as_of)
+            params["as_of"] = iso(self.as_of)
         if self.has_known_at:
-            said["known_at"] = str(self.known.position)
-        return said
+            params["known_at"] = str(self.knowledge.position)
+        return params
 
     def without_moments(self, page: str, /, **params: object) -> str:
         """The address of a page as it is now, with all that is known now."""
@@ -224,7 +224,7 @@ class PageRequest(Question):
 
     def at_now(self, page: str, /, **params: object) -> str:
         """The address of a page as it is now, with what was known as here."""
-        position = self.known.position if self.has_known_at else None
+        position = self.knowledge.position if self.has_known_at else None
         return self._address(page, "", {**params, "known_at": position})
 
     def start(self, total: int, *, at_end: bool = False) -> int:
@@ -249,11 +249,11 @@ class PageRequest(Question):
         }
 
     def _address(self, page: str, form: str, params: Mapping[str, object]) -> str:
-        said = {k: v for k, v in params.items() if v is not None and v != ""}
+        query_params = {k: v for k, v in params.items() if v is not None and v != ""}
         if "lang" in self.params:
-            said["lang"] = self.words.language
+            query_params["lang"] = self.words.language
         suffix = f".{form}" if form else ""
-        query = f"?{urlencode(said)}" if said else ""
+        query = f"?{urlencode(query_params)}" if query_params else ""
         return f"/{page}{suffix}{query}"
 
 

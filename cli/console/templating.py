@@ -49,19 +49,19 @@ class Sheet:
         self.templates.filters["as_json"] = to_json
         self.templates.filters["as_given"] = escape
 
-    def page(self, asked: PageRequest, page: Page, path: str) -> str:
+    def page(self, request: PageRequest, page: Page, path: str) -> str:
         """A page, filled in."""
         context = page.fill()
-        pinned = {form: _pinned(asked, page, form) for form in ("", "json", "csv")}
+        pinned = {form: _pinned(request, page, form) for form in ("", "json", "csv")}
         return self.templates.get_template(f"{page.name}.html").render(
-            asked=asked,
+            request=request,
             page=page,
-            t=asked.words,
-            when=_Moments(asked),
+            t=request.words,
+            when=_Moments(request),
             path=path,
             pinned=pinned,
-            languages=_languages(asked.words, asked.params, path),
-            behind=asked.reader.store_head - asked.reader.head,
+            languages=_languages(request.words, request.params, path),
+            behind=request.reader.store_head - request.reader.head,
             **context,
         )
 
@@ -74,7 +74,7 @@ class Sheet:
         query = f"?{urlencode(carried)}" if carried else ""
         return self.templates.get_template("failure.html").render(
             t=words,
-            told=words(key) if words.has(key) else words("error_other"),
+            headline=words(key) if words.has(key) else words("error_other"),
             error=error,
             params=params,
             path=path,
@@ -89,19 +89,23 @@ def _carried(error: LedgerError, params: Mapping[str, str]) -> dict[str, str]:
 
     Moments stay where they were not the matter, and say the same for any account.
     """
-    kept = {"lang": params["lang"]} if params.get("lang") in LANGUAGES else {}
+    carried = {"lang": params["lang"]} if params.get("lang") in LANGUAGES else {}
     if isinstance(error, NotFound):
-        given = {name: params.get(name, "").strip() for name in ("as_of", "known_at")}
-        kept |= {name: text for name, text in given.items() if _FIXED.fullmatch(text)}
-    return kept
+        moments = {name: params.get(name, "").strip() for name in ("as_of", "known_at")}
+        carried |= {
+            name: text for name, text in moments.items() if _FIXED.fullmatch(text)
+        }
+    return carried
 
 
-def _pinned(asked: PageRequest, page: Page, form: str) -> str:
+def _pinned(request: PageRequest, page: Page, form: str) -> str:
     """The address of the very answer; a twin is whole, a page begins where it does."""
-    said = {**page.identity, **asked.kept}
+    params = {**page.identity, **request.filters}
     if not form:
-        said |= {name: asked.params[name] for name in _PLACES if name in asked.params}
-    return asked.pinned(page.name, form, **said)
+        params |= {
+            name: request.params[name] for name in _PLACES if name in request.params
+        }
+    return request.pinned(page.name, form, **params)
 
 
 _PLACES = ("skip", "after")
@@ -125,31 +129,31 @@ def _languages(
 class _Moments:
     """Dates and times of the account, with the exact instant beside them."""
 
-    def __init__(self, asked: PageRequest) -> None:
-        self.asked = asked
+    def __init__(self, request: PageRequest) -> None:
+        self.request = request
 
     def __call__(self, value: datetime | date | None) -> Markup:
         """A moment as local time; the instant in UTC stands in its attribute."""
-        words = self.asked.words
+        words = self.request.words
         if value is None:
             return Markup('<span class="open">{}</span>').format(words("present"))
         if not isinstance(value, datetime):
-            told, exact = words.day(value), value.isoformat()
+            text, exact = words.day(value), value.isoformat()
         else:
-            told, exact = self.asked.moment(value), iso(value)
+            text, exact = self.request.moment(value), iso(value)
         return Markup('<time datetime="{}" title="{}">{}</time>').format(
-            exact, exact, told
+            exact, exact, text
         )
 
     def utc(self, value: datetime | None) -> Markup:
         """A moment of the store in UTC, to the second; exactly in its attribute."""
         if value is None:
             return Markup("&ndash;")
-        told = self.asked.words.moment(value.replace(microsecond=0), _UTC)
+        text = self.request.words.moment(value.replace(microsecond=0), _UTC)
         return Markup('<time datetime="{0}" title="{0}">{1} UTC</time>').format(
-            iso(value), told
+            iso(value), text
         )
 
     def iso_day(self, text: str) -> str:
         """A date written in digits, spelled out."""
-        return self.asked.words.day(date.fromisoformat(text))
+        return self.request.words.day(date.fromisoformat(text))

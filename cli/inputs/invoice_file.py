@@ -61,10 +61,12 @@ class _Lines:
         self.of, self.file, self.number, self.last = of, file, 0, ""
         self.numbers = _Numbers(self.refused)
 
-    def refused(self, told: str, expected: str, line: int = 0) -> InvalidInput:
+    def refused(self, problem: str, expected: str, line: int = 0) -> InvalidInput:
         """What to say of a line that cannot be read."""
         where = f"{self.of.path.name}:{line or self.number}"
-        return InvalidInput(f"{where}: {told}", try_=expected, line=line or self.number)
+        return InvalidInput(
+            f"{where}: {problem}", try_=expected, line=line or self.number
+        )
 
     def read(self) -> Iterator[AuditedLine]:
         """The header, then every line that is not empty."""
@@ -141,11 +143,16 @@ class _Lines:
 
     def _header(self, text: str) -> tuple[str, list[str]]:
         """The separator and the names of the columns."""
-        told = _SEPARATOR.fullmatch(text)
-        if told:
+        separator = _SEPARATOR.fullmatch(text)
+        if separator:
             text = self._first()
-        read = {one: _names(text, one) for one in ([told[1]] if told else _DELIMITERS)}
-        delimiter = max(read, key=lambda one: len(set(read[one]) & set(REQUIRED)))
+        read = {
+            delimiter_: _names(text, delimiter_)
+            for delimiter_ in ([separator[1]] if separator else _DELIMITERS)
+        }
+        delimiter = max(
+            read, key=lambda delimiter_: len(set(read[delimiter_]) & set(REQUIRED))
+        )
         names = read[delimiter]
         missing = [name for name in REQUIRED if name not in names]
         if missing:
@@ -160,8 +167,8 @@ class _Lines:
             raise self.refused(
                 f"the column {shown(twice[0])} comes twice.", "name each column once"
             )
-        known = {*REQUIRED, *OPTIONAL}
-        self.of.ignored = [name for name in names if name and name not in known]
+        used = {*REQUIRED, *OPTIONAL}
+        self.of.ignored = [name for name in names if name and name not in used]
         return delimiter, names
 
     def _line(
@@ -220,16 +227,16 @@ class _Numbers:
         """A cell as a decimal with a point. Raises InvalidInput."""
         if _PLAIN.fullmatch(text):
             return Written(text)
-        found = _POINT.fullmatch(text)
-        if found:
-            if len(found[2]) == 3 and _THOUSANDS.fullmatch(found[1]):
+        match = _POINT.fullmatch(text)
+        if match:
+            if len(match[2]) == 3 and _THOUSANDS.fullmatch(match[1]):
                 self.three = self.three or line
                 self.example = self.example or text
             else:
                 self._point(line)
             return Written(text)
-        found = _COMMA.fullmatch(text)
-        if found and not (len(found[2]) == 3 and _THOUSANDS.fullmatch(found[1])):
+        match = _COMMA.fullmatch(text)
+        if match and not (len(match[2]) == 3 and _THOUSANDS.fullmatch(match[1])):
             self._comma(line)
             return Written(text.replace(",", "."))
         if _GROUPED_POINT.fullmatch(text):
@@ -238,20 +245,20 @@ class _Numbers:
         if _GROUPED_COMMA.fullmatch(text):
             self._comma(line)
             return Written(text.replace(".", "").replace(",", "."))
-        raise self._no_number(name, text, line, both=found is not None)
+        raise self._no_number(name, text, line, both=match is not None)
 
     def _no_number(
         self, name: str, text: str, line: int, *, both: bool
     ) -> InvalidInput:
         if both:
             whole, part = text.split(",")
-            told = f"{name} {shown(text)} can mean {whole}{part} or {whole}.{part}."
+            problem = f"{name} {shown(text)} can mean {whole}{part} or {whole}.{part}."
         elif text.startswith("="):
-            told = f"{name} {shown(text)} is a formula; nothing is computed here."
+            problem = f"{name} {shown(text)} is a formula; nothing is computed here."
         else:
-            told = f"{name} {shown(text)} is not a number."
+            problem = f"{name} {shown(text)} is not a number."
         return self._refuse(
-            told,
+            problem,
             "write a decimal such as 11.55: at most 12 digits before the point and "
             "12 after it, no currency, no space",
             line,
@@ -295,7 +302,7 @@ class _Numbers:
             self.three,
         )
 
-    def _refuse(self, told: str, expected: str, line: int) -> InvalidInput:
-        error = self.refused(told, expected, line)  # type: ignore[operator]
+    def _refuse(self, problem: str, expected: str, line: int) -> InvalidInput:
+        error = self.refused(problem, expected, line)  # type: ignore[operator]
         assert isinstance(error, InvalidInput)
         return error

@@ -43,20 +43,20 @@ def option_term(function: Command) -> Command:
 
 def option_rule(function: Command) -> Command:
     """``--mode`` and ``--granularity``."""
-    told = "A counting mode; without it the account's policy applies."
-    return _rule(function, told)
+    text = "A counting mode; without it the account's policy applies."
+    return _rule(function, text)
 
 
 def option_rules(function: Command) -> Command:
     """The same where every mode can be asked for."""
-    told = "A counting mode, or 'all'; without it the account's policy applies."
-    return _rule(function, told)
+    text = "A counting mode, or 'all'; without it the account's policy applies."
+    return _rule(function, text)
 
 
-def _rule(function: Command, told: str) -> Command:
+def _rule(function: Command, text: str) -> Command:
     shares = click.Choice(["day", "second"])
     function = click.option("--granularity", type=shares, help=GRANULARITY)(function)
-    return click.option("--mode", metavar="M", help=told)(function)
+    return click.option("--mode", metavar="M", help=text)(function)
 
 
 def option_prices(function: Command) -> Command:
@@ -127,10 +127,10 @@ _RULES = {
 }
 
 
-def rules_in_words(found: Iterable[tuple[str, str | None]]) -> list[str]:
+def rules_in_words(rules: Iterable[tuple[str, str | None]]) -> list[str]:
     """A sentence for each counting rule."""
     by = {"day": ", by whole local days", "second": ", by the second", None: ""}
-    return [f"Rule: {mode}{by[part]}; {_RULES[mode]}." for mode, part in found]
+    return [f"Rule: {mode}{by[part]}; {_RULES[mode]}." for mode, part in rules]
 
 
 def rules(mode: str | None, granularity: str | None) -> Any:
@@ -156,33 +156,33 @@ def rules(mode: str | None, granularity: str | None) -> Any:
     return [(mode, granularity or "day")]
 
 
-def wanted(given: dict[str, Any]) -> Any:
+def periods_named(options: dict[str, Any]) -> Any:
     """Which periods the options name. Raises UsageError."""
     from seat_ledger.projections.billing import CountsQuery  # noqa: PLC0415
 
     window = None
-    if given["from_"] or given["until"]:
-        if not (given["from_"] and given["until"]):
+    if options["from_"] or options["until"]:
+        if not (options["from_"] and options["until"]):
             raise click.UsageError("--from and --until go together.")
-        window = (times.day(given["from_"]), times.day(given["until"]))
-    if sum(map(bool, (window, given["period"], given["term"]))) > 1:
+        window = (times.day(options["from_"]), times.day(options["until"]))
+    if sum(map(bool, (window, options["period"], options["term"]))) > 1:
         raise click.UsageError("Use one of --period, --from/--until and --term.")
-    return CountsQuery(given["period"], window, given["term"])
+    return CountsQuery(options["period"], window, options["term"])
 
 
-def priced(given: dict[str, Any]) -> Any:
+def priced(options: dict[str, Any]) -> Any:
     """By which rules to count, and what a seat costs, as the options say."""
     from seat_ledger.domain.money import Currency  # noqa: PLC0415
     from seat_ledger.projections.billing import Priced  # noqa: PLC0415
 
-    prices = prices_of(given["prices"])
+    prices = prices_of(options["prices"])
     return Priced(
-        rules=rules(given["mode"], given["granularity"]),
+        rules=rules(options["mode"], options["granularity"]),
         single=prices.pop(None, None),
         prices=prices,
-        currency=Currency.named(given["currency"]),
-        granularity=given["granularity"],
-        price_for=given["price_for"],
+        currency=Currency.named(options["currency"]),
+        granularity=options["granularity"],
+        price_for=options["price_for"],
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from seat_ledger.cli.options.session import Session
-from seat_ledger.cli.output.render import say
+from seat_ledger.cli.output.render import print_message
 
 if TYPE_CHECKING:
     from seat_ledger.domain.invoice_draft import (
@@ -24,10 +24,10 @@ def sealing(session: Session, compute: ComputeInvoice) -> ComputeInvoice:
 
     def computed(request: InvoiceRequest) -> InvoiceDraft:
         draft = compute(request)
-        found = _sealed(session)
-        if found is None:
+        checkpoint = _sealed(session)
+        if checkpoint is None:
             return draft
-        return draft._replace(tree_size=found[0], tree_root=found[1])
+        return draft._replace(tree_size=checkpoint[0], tree_root=checkpoint[1])
 
     return computed
 
@@ -47,7 +47,7 @@ def _sealed(session: Session) -> tuple[int, str] | None:
     except (IntegrityFailure, Locked):
         raise
     except LedgerError as error:
-        say(f"The invoice carries no checkpoint: {error.message}")
+        print_message(f"The invoice carries no checkpoint: {error.message}")
         return None
     if sealed is None:
         return None

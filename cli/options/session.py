@@ -125,8 +125,8 @@ class Session:
         from seat_ledger.store.connection import connect  # noqa: PLC0415
 
         with connect(self.conninfo(), role="reader", autocommit=True) as connection:
-            found = aside_as_seen(connection)
-        return {one.account_id: one.sentence() for one in found}
+            accounts = aside_as_seen(connection)
+        return {account.account_id: account.sentence() for account in accounts}
 
     def check_schema(self, *, guarded: bool = False) -> None:
         """Make sure of the schema, or make it where the embedded server is ours.
@@ -249,7 +249,7 @@ def reading(function: F) -> F:
     return option_known_at(printing(function))
 
 
-def reading_some(function: F) -> F:
+def reading_of_accounts(function: F) -> F:
     """The same for an answer that finds out itself which accounts it is about."""
     return option_known_at(printing(function, of_all=False))
 
@@ -261,19 +261,19 @@ def printing(function: F, *, of_all: bool = True) -> F:
     """
 
     @functools.wraps(function)
-    def call(**given: Any) -> None:
+    def call(**options: Any) -> None:
         from seat_ledger.cli.output.render import emit  # noqa: PLC0415
 
         session = click.get_current_context().find_object(Session)
         assert session is not None
-        for name, value in given.items():
+        for name, value in options.items():
             if isinstance(value, str):
                 check_text(value, name)
         with session.reader() as reader:
-            question = Question(reader, given)
-            if reader.aside and of_all and not given.get("account"):
+            question = Question(reader, options)
+            if reader.aside and of_all and not options.get("account"):
                 question.is_about_all()
-            answer: Answer = function(question, **given)
+            answer: Answer = function(question, **options)
             try:
                 emit(answer, session.format)
             except (click.exceptions.Exit, ReaderLeft):
@@ -287,50 +287,50 @@ def printing(function: F, *, of_all: bool = True) -> F:
 class Question:
     """A reading command's reader, with its moments resolved when asked for."""
 
-    def __init__(self, reader: Reader, given: dict[str, Any]) -> None:
+    def __init__(self, reader: Reader, options: dict[str, Any]) -> None:
         self.reader = reader
-        self.given = given
+        self.options = options
         self.now = reader.database_now()
         self.aside: dict[UUID, SetAside] = {}
 
     @lazy
-    def known(self) -> Knowledge:
+    def knowledge(self) -> Knowledge:
         """What the answer may use (R41, R78); of an account set aside, what is read."""
-        said = self.given.get("known_at")
-        found = self.reader.knowledge() if said is None else self.knowledge_of(said)
-        return self._readable(found)
+        text = self.options.get("known_at")
+        knowledge = self.reader.knowledge() if text is None else self.knowledge_of(text)
+        return self._readable(knowledge)
 
-    def knowledge_of(self, said: str) -> Knowledge:
+    def knowledge_of(self, text: str) -> Knowledge:
         """What was known at a position or moment, as people write it."""
-        return self.reader.knowledge(times.knowledge(said, self._zones(), self.now))
+        return self.reader.knowledge(times.knowledge(text, self._zones(), self.now))
 
-    def _readable(self, known: Knowledge) -> Knowledge:
+    def _readable(self, knowledge: Knowledge) -> Knowledge:
         """The same, but not beyond what can be read of the one account (R74)."""
-        key = self.given.get("account")
+        key = self.options.get("account")
         if not key:
-            return known
+            return knowledge
         aside = self.reader.aside_of(key)
-        if aside is None or aside.position > known.position:
-            return known
+        if aside is None or aside.position > knowledge.position:
+            return knowledge
         self.aside[aside.account_id] = aside
         before = self.reader.knowledge(aside.position - 1)
-        return before._replace(is_head=False, upto=known.upto)
+        return before._replace(is_head=False, upto=knowledge.upto)
 
     def is_about(self, keys: Iterable[str]) -> None:
         """Note accounts that the answer is about, where they are set aside."""
         for key in keys if self.reader.aside else ():
             aside = self.reader.aside_of(key)
-            if aside is not None and aside.position <= self.known.position:
+            if aside is not None and aside.position <= self.knowledge.position:
                 self.aside[aside.account_id] = aside
 
     def is_about_all(self) -> None:
         """Note all accounts that are set aside, for an answer about every account."""
-        for aside in self.reader.aside_at(self.known):
+        for aside in self.reader.aside_at(self.knowledge):
             self.aside[aside.account_id] = aside
 
     def aside_documents(self) -> list[dict[str, Any]]:
         """What the answer lacks, as its document says it."""
-        return [one.document() for one in self.aside.values()]
+        return [account.document() for account in self.aside.values()]
 
     def check_whole(self) -> None:
         """Raise AccountSetAside where the answer lacks what cannot be read (R74)."""
@@ -342,37 +342,37 @@ class Question:
     @lazy
     def account(self) -> AccountFacts:
         """The account asked about, as known."""
-        return self.reader.account(self.given["account"], self.known)
+        return self.reader.account(self.options["account"], self.knowledge)
 
     @lazy
     def as_of(self) -> datetime:
         """The moment asked about."""
-        said = self.given.get("as_of")
-        if said is None:
+        text = self.options.get("as_of")
+        if text is None:
             return self.now
-        return parse_moment(said, self.zones, self.now)
+        return parse_moment(text, self.zones, self.now)
 
     @property
     def zones(self) -> ZoneHistory:
         """The one clock of the answer: the account's, or UTC where it is of several."""
-        return self.account.zones if self.given.get("account") else times.UTC_ZONES
+        return self.account.zones if self.options.get("account") else times.UTC_ZONES
 
     def _zones(self) -> Any:
         """The zones in which "known at" is read: the account's, as known now."""
-        if not self.given.get("account"):
+        if not self.options.get("account"):
             return times.UTC_ZONES
         head = self.reader.knowledge()
-        return self.reader.account(self.given["account"], head).zones
+        return self.reader.account(self.options["account"], head).zones
 
     def _renewal_due(self) -> bool:
         """Whether the account waits for a renewal, as known (R38)."""
-        return self.account.renewal_due(self.known.moment(self.now))
+        return self.account.renewal_due(self.knowledge.moment(self.now))
 
     def footer(self) -> str:
         """Both clocks of the answer, in words."""
-        which = self._head() if self.known.is_head else "then"
+        which = self._head() if self.knowledge.is_head else "then"
         return (
-            f"As known at position {self.known.position} ({which}).   "
+            f"As known at position {self.knowledge.position} ({which}).   "
             f"{times.clock(self.zones)}"
         )
 
@@ -387,9 +387,9 @@ class Question:
     def answer(self, rows: Any, columns: Any = (), **words: Any) -> Answer:
         """An answer with both clocks filled in."""
         extra = words.pop("extra", {})
-        if self.given.get("account") and self._renewal_due():
+        if self.options.get("account") and self._renewal_due():
             extra = {**extra, "renewal_due": True}
-        if self.known.is_head and self.reader.is_behind:
+        if self.knowledge.is_head and self.reader.is_behind:
             extra = {**extra, "store_head": self.reader.store_head}
         notes = [*words.pop("notes", ()), self.footer()]
         if extra.get("renewal_due"):
@@ -397,15 +397,15 @@ class Question:
         if self.aside:
             extra = {**extra, "set_aside": self.aside_documents()}
             notes += [
-                f"Set aside at position {one.position}: what is known of "
-                f"{one.account_key} ends before it."
-                for one in self.aside.values()
+                f"Set aside at position {account.position}: what is known of "
+                f"{account.account_key} ends before it."
+                for account in self.aside.values()
             ]
         return Answer(
             rows,
             columns,
-            as_of=self.as_of if "as_of" in self.given else None,
-            known=(self.known.position, self.known.recorded_at),
+            as_of=self.as_of if "as_of" in self.options else None,
+            known_at=(self.knowledge.position, self.knowledge.recorded_at),
             extra=extra,
             notes=notes,
             zones=self.zones,

@@ -35,13 +35,13 @@ def writing(op: str) -> Callable[[F], F]:
 
     def decorate(function: F) -> F:
         @functools.wraps(function)
-        def call(**given: Any) -> None:
+        def call(**options: Any) -> None:
             shared_fields = {
-                name: given.pop(name)
+                name: options.pop(name)
                 for name in ("effective_at", "actor", "reason", "idempotency_key")
             }
-            dry_run = given.pop("dry_run")
-            fields = function(**given)
+            dry_run = options.pop("dry_run")
+            fields = function(**options)
             command = {"op": op, **fields, **shared_fields}
             record({k: v for k, v in command.items() if v is not None}, dry_run)
 
@@ -91,7 +91,7 @@ def record(
 ) -> None:
     """Record a command and print its events with their positions.
 
-    `describe` says what was recorded in other words than :func:`told`.
+    `describe` says what was recorded in other words than :func:`recorded_answer`.
     """
     session = click.get_current_context().find_object(Session)
     assert session is not None
@@ -103,7 +103,7 @@ def record(
             compute_invoice=compute_invoice,
         )
         zones = clock_of(ledger, command["account"], result)
-    emit((describe or told)(command, result, dry_run, zones), session.format)
+    emit((describe or recorded_answer)(command, result, dry_run, zones), session.format)
 
 
 def clock_of(ledger: SeatLedger, account: str, result: Result) -> ZoneHistory:
@@ -119,7 +119,7 @@ def clock_of(ledger: SeatLedger, account: str, result: Result) -> ZoneHistory:
     return workspace.account.zones
 
 
-def told(
+def recorded_answer(
     command: dict[str, Any], result: Result, dry_run: bool, zones: ZoneHistory
 ) -> Answer:
     """What was recorded, as an answer on the account's clock."""
@@ -168,15 +168,15 @@ _BESIDE = (
 
 def _row(recorded: RecordedEvent, account: str, actor: str) -> dict[str, Any]:
     event = recorded.event
-    said = event.model_dump(mode="json", exclude_none=True)
+    data = event.model_dump(mode="json", exclude_none=True)
     for name in _BESIDE:
-        said.pop(name, None)
+        data.pop(name, None)
     if recorded.topic == "UserAdded":  # kept sealed; shown to whoever gave it
-        said = {"email": event.email, "name": event.name, **said}  # type: ignore[attr-defined]
-    number = said.pop("number", None)
-    if "request" in said:  # known by its version here, elsewhere by its position
-        said["request_version"] = said.pop("request")
-    seat = f"{said['seat_type']}#{number}" if number else None
+        data = {"email": event.email, "name": event.name, **data}  # type: ignore[attr-defined]
+    number = data.pop("number", None)
+    if "request" in data:  # known by its version here, elsewhere by its position
+        data["request_version"] = data.pop("request")
+    seat = f"{data['seat_type']}#{number}" if number else None
     return {
         "position": recorded.position,
         "recorded_at": recorded.recorded_at,
@@ -187,7 +187,7 @@ def _row(recorded: RecordedEvent, account: str, actor: str) -> dict[str, Any]:
         "seat": seat,
         "actor": actor,
         "reason": event.reason,
-        "data": said,
+        "data": data,
     }
 
 

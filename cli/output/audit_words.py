@@ -11,36 +11,36 @@ CAUSES = {
 }
 
 
-def sentence(found: Summary, name: str) -> str:
+def sentence(summary: Summary, name: str) -> str:
     """The answer: how many lines are right, and what the others come to."""
-    one = found.lines == 1
-    lines = f"{'The one line' if one else f'{found.lines:,} lines'} of {name}"
-    if not found.findings:
-        return f"{lines} {'matches' if one else 'match'} the ledger."
+    is_single = summary.lines == 1
+    lines = f"{'The one line' if is_single else f'{summary.lines:,} lines'} of {name}"
+    if not summary.findings:
+        return f"{lines} {'matches' if is_single else 'match'} the ledger."
     words = [
         f"{count:,} {word}"
-        for word, count in found.verdicts.items()
+        for word, count in summary.verdicts.items()
         if count and word != "match"
     ]
-    right = found.verdicts["match"]
-    told = f"{right:,} of {lines} match"
-    if one:
-        told = f"{lines} {'matches' if right else 'does not match'}"
-    return f"{told}; {', '.join(words)}. {balance(found)}"
+    right = summary.verdicts["match"]
+    text = f"{right:,} of {lines} match"
+    if is_single:
+        text = f"{lines} {'matches' if right else 'does not match'}"
+    return f"{text}; {', '.join(words)}. {balance(summary)}"
 
 
-def balance(found: Summary) -> str:
+def balance(summary: Summary) -> str:
     """What was invoiced beside what the ledger bills."""
-    told = []
-    for total in found.totals():
+    sentences = []
+    for total in summary.totals():
         code = f" {total['currency']}" if total["currency"] else ""
-        told.append(
+        sentences.append(
             f"Invoiced {total['invoiced_amount']}{code}, by the ledger "
             f"{total['ledger_amount']}{code}: a difference of "
             f"{total['difference']}{code}"
             f"{_without(total['not_priced'])}."
         )
-    return " ".join(told)
+    return " ".join(sentences)
 
 
 def _without(count: int) -> str:

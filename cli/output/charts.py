@@ -100,7 +100,10 @@ class Frame:
 
 
 def ticks_of(
-    starts: datetime, ends: datetime, zones: ZoneHistory, say: Callable[[date], str]
+    starts: datetime,
+    ends: datetime,
+    zones: ZoneHistory,
+    label_of: Callable[[date], str],
 ) -> list[Tick]:
     """At most eight marks, on the first instants of months of the account's dates."""
     first = local_date(starts, zones.at(starts)).replace(day=1)
@@ -109,13 +112,13 @@ def ticks_of(
     every = next((n for n in (1, 2, 3, 6, 12, 24, 60) if months / n <= 8), 120)
     offset = -((first.month - 1) % min(every, 12))
     days = [add_months(first, offset + n) for n in range(0, months + every, every)]
-    marks = [(resolve_date(day, zones).astimezone(UTC), say(day)) for day in days]
-    return [(at, told) for at, told in marks if starts <= at < ends]
+    marks = [(resolve_date(day, zones).astimezone(UTC), label_of(day)) for day in days]
+    return [(at, label) for at, label in marks if starts <= at < ends]
 
 
 def step_chart(series: Sequence[Series], frame: Frame, height: int = 220) -> str:
     """Several step functions over one time axis, with a legend and whole numbers."""
-    top = max((count for one in series for _, count in one.points), default=0)
+    top = max((count for line in series for _, count in line.points), default=0)
     scale = _scale(max(top, 1))
     legend = _FOOT + 18
     base = height - legend
@@ -124,11 +127,11 @@ def step_chart(series: Sequence[Series], frame: Frame, height: int = 220) -> str
         return round(base - (base - _TOP) * count / scale[-1], 1)
 
     parts = [*_grid(frame, base, ((y(count), str(count)) for count in scale))]
-    for number, one in enumerate(series):
+    for number, line in enumerate(series):
         colour, dash = COLOURS[number % 6], _DASHES[number % 6]
         look = _Look(f"series s{number % 6}", colour, dash)
-        parts += _steps(one, frame, y, look)
-        parts += _legend(one.name, number, len(series), height, look)
+        parts += _steps(line, frame, y, look)
+        parts += _legend(line.name, number, len(series), height, look)
     return _svg(frame, height, [*parts, *_mark(frame, base)])
 
 
@@ -162,11 +165,11 @@ def _lane(lane: ChartLane, frame: Frame, top: int) -> Iterator[str]:
                 f'<text class="on-bar" x="{starts + 5}" y="{top + 17}" '
                 f'font-size="12" fill="#ffffff">{_safe(short)}</text>'
             )
-        told = f"<title>{_safe(span.text)}</title>{bar}"
+        content = f"<title>{_safe(span.text)}</title>{bar}"
         if span.href:
-            yield f'<a href={_attribute(span.href)} tabindex="-1">{told}</a>'
+            yield f'<a href={_attribute(span.href)} tabindex="-1">{content}</a>'
         else:
-            yield f"<g>{told}</g>"
+            yield f"<g>{content}</g>"
 
 
 def _extent(span: ChartSpan, frame: Frame) -> tuple[float, float]:
@@ -195,10 +198,10 @@ def _beside(lane: ChartLane, frame: Frame, top: int) -> Iterator[str]:
 
 
 def _steps(
-    one: Series, frame: Frame, y: Callable[[int], float], look: _Look
+    series: Series, frame: Frame, y: Callable[[int], float], look: _Look
 ) -> Iterator[str]:
-    before = [point for point in one.points if point[0] <= frame.starts]
-    inside = [point for point in one.points if frame.starts < point[0] < frame.ends]
+    before = [point for point in series.points if point[0] <= frame.starts]
+    inside = [point for point in series.points if frame.starts < point[0] < frame.ends]
     count = before[-1][1] if before else 0
     path = [f"M{frame.x(frame.starts)} {y(count)}"]
     for at, count in inside:
@@ -219,16 +222,16 @@ def _legend(
 def _grid(
     frame: Frame, base: float, lines: Iterable[tuple[float, str]]
 ) -> Iterator[str]:
-    for y, told in lines:
+    for y, label in lines:
         yield (
             f'<path class="grid" d="M{_LEFT} {y}H{WIDTH - _RIGHT}" stroke="{GRID}"/>'
         )
-        yield _text(_LEFT - 6, y + 4, told, "end")
-    for at, told in frame.ticks:
+        yield _text(_LEFT - 6, y + 4, label, "end")
+    for at, label in frame.ticks:
         x = frame.x(at)
         yield f'<path class="grid" d="M{x} {_TOP}V{base}" stroke="{GRID}"/>'
         near_end = x > WIDTH - _RIGHT - 40
-        yield _text(x, base + 16, told, "end" if near_end else "middle")
+        yield _text(x, base + 16, label, "end" if near_end else "middle")
     yield f'<path class="axis" d="M{_LEFT} {base}H{WIDTH - _RIGHT}" stroke="#5f6772"/>'
 
 

@@ -18,13 +18,13 @@ def print_failure(error: LedgerError, *, as_json: bool) -> int:
         return print_json_failure(
             error.code, error.exit_code, error.message, error.try_
         )
-    from seat_ledger.cli.output.render import harmless, say  # noqa: PLC0415
+    from seat_ledger.cli.output.render import harmless, print_message  # noqa: PLC0415
 
     lines: tuple[int, ...] = getattr(error, "lines", ())
     where = f" (line {', '.join(map(str, lines))} of the batch)" if lines else ""
-    say(f"Error: {harmless(error.message)}{where}")
+    print_message(f"Error: {harmless(error.message)}{where}")
     if error.try_:
-        say(f"Try: {harmless(error.try_)}")
+        print_message(f"Try: {harmless(error.try_)}")
     return error.exit_code
 
 
@@ -40,11 +40,11 @@ _LONGEST_TRACEBACK = 100_000
 
 def keep_traceback(error: BaseException) -> Path:
     """Keep a bug's traceback in a file of its own; return where."""
-    kept = "".join(traceback.format_exception(error))
-    if len(kept) > _LONGEST_TRACEBACK:
+    text = "".join(traceback.format_exception(error))
+    if len(text) > _LONGEST_TRACEBACK:
         half = _LONGEST_TRACEBACK // 2
-        kept = f"{kept[:half]}\n[…]\n{kept[-half:]}"
+        text = f"{text[:half]}\n[…]\n{text[-half:]}"
     handle, name = tempfile.mkstemp(prefix="seat-ledger-", suffix=".txt")
     with os.fdopen(handle, "w", errors="backslashreplace") as file:
-        file.write(kept)
+        file.write(text)
     return Path(name)

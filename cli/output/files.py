@@ -51,12 +51,12 @@ class Partial:
     def __enter__(self) -> Self:
         try:
             if not _is_no_file(self.target):
-                self.path = self._made()
+                self.path = self._created()
         except (OSError, ValueError) as error:
             raise self._failed(error) from error
         return self
 
-    def _made(self) -> Path:
+    def _created(self) -> Path:
         with suppress(FileNotFoundError):
             self.mode = stat.S_IMODE(self.target.stat().st_mode)
         # Twenty characters of the name: the whole of a long one would be too long.

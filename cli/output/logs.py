@@ -53,13 +53,13 @@ _LEVELS = {
 }
 
 
-def teller(*silent: str) -> Callable[..., None]:
+def log_writer(*silent: str) -> Callable[..., None]:
     """What tells a word and its facts, each word at its level; `silent` ones never."""
     log = logger()
 
-    def tell(what: str, **facts: Any) -> None:
+    def write(what: str, **facts: Any) -> None:
         if what not in silent:
             getattr(log, _LEVELS.get(what, "info"))(what, **facts)
             sys.stderr.flush()
 
-    return tell
+    return write

@@ -101,14 +101,14 @@ def _write(path: Path, figures: dict[str, float]) -> None:
 
 
 def _write_alone(path: Path, figures: dict[str, float]) -> None:
-    kept: dict[str, float] = {}
+    earlier: dict[str, float] = {}
     try:
         if path.is_file():
             for family in text_string_to_metric_families(read_text(path, _LARGEST)):
                 for sample in family.samples:
-                    kept[sample.name] = sample.value
+                    earlier[sample.name] = sample.value
         registry = CollectorRegistry()
-        for name, value in {**kept, **figures}.items():
+        for name, value in {**earlier, **figures}.items():
             if name in _HELP:
                 Gauge(name, _HELP[name], registry=registry).set(value)
     except (OSError, ValueError) as error:

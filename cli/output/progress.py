@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from seat_ledger.cli.output.render import is_plain, say
+from seat_ledger.cli.output.render import is_plain, print_message
 
 EVERY = 30.0
 
@@ -28,15 +28,15 @@ def heartbeat(doing: str) -> Iterator[Callable[[str], None]]:
 
     def beat() -> None:
         while not done.wait(EVERY):
-            say(f"{now[0]}: {time.monotonic() - began:.0f} s so far.")
+            print_message(f"{now[0]}: {time.monotonic() - began:.0f} s so far.")
 
-    def tell(what: str) -> None:
+    def update(what: str) -> None:
         now[0] = f"{doing}: {what}"
 
     thread = threading.Thread(target=beat, daemon=True)
     thread.start()
     try:
-        yield tell
+        yield update
     finally:
         done.set()
         thread.join()

@@ -59,7 +59,7 @@ class Answer:
     notes: Sequence[str] = ()
     next_command: str = ""
     as_of: datetime | None = None
-    known: tuple[int, datetime | None] | None = None
+    known_at: tuple[int, datetime | None] | None = None
     extra: dict[str, Any] = field(default_factory=dict)
     exit_code: int = 0
     flat: bool = False
@@ -105,7 +105,7 @@ def _print(answer: Answer, form: str) -> None:
 
 def document(answer: Answer) -> dict[str, Any]:
     """The one JSON document of an answer (CLI 2)."""
-    position, recorded_at = answer.known or (None, None)
+    position, recorded_at = answer.known_at or (None, None)
     return {
         "schema_version": SCHEMA_VERSION,
         "as_of": answer.as_of,
@@ -124,8 +124,8 @@ def to_json(value: object) -> str:
     return _UNSEEN.sub(_as_json_escape, text)
 
 
-def _as_json_escape(found: re.Match[str]) -> str:
-    return f"\\u{ord(found[0]):04x}"
+def _as_json_escape(match: re.Match[str]) -> str:
+    return f"\\u{ord(match[0]):04x}"
 
 
 def _plain(value: object) -> object:
@@ -154,7 +154,7 @@ def harmless_in_page(value: Any) -> Any:
     return value if value.isprintable() else harmless_lines(value)
 
 
-def say(message: str) -> None:
+def print_message(message: str) -> None:
     """Tell a person something, on stderr."""
     print(harmless_lines(message), file=sys.stderr)
 
@@ -166,7 +166,7 @@ def harmless_lines(text: str) -> str:
 
 def json_chunks(answer: Answer) -> Generator[str, None, None]:
     """The JSON document of an answer, row by row; the text of :func:`document`."""
-    position, recorded_at = answer.known or (None, None)
+    position, recorded_at = answer.known_at or (None, None)
     head = {
         "schema_version": SCHEMA_VERSION,
         "as_of": answer.as_of,
@@ -175,8 +175,8 @@ def json_chunks(answer: Answer) -> Generator[str, None, None]:
     yield to_json(head)[:-1] + ', "rows": ['
     for n, row in enumerate(answer.rows):
         yield (", " if n else "") + to_json(row)
-    rest = to_json(answer.extra)[1:-1]
-    yield f"], {rest}}}\n" if rest else "]}\n"
+    extra = to_json(answer.extra)[1:-1]
+    yield f"], {extra}}}\n" if extra else "]}\n"
 
 
 def csv_chunks(answer: Answer, command: str = "") -> Generator[str, None, None]:
@@ -264,7 +264,7 @@ def cell_of(value: object) -> object:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
-        text = _UNSEEN.sub(lambda found: harmless(found[0]), value)
+        text = _UNSEEN.sub(lambda match: harmless(match[0]), value)
         if starts_as_formula(value) and not _DECIMAL.fullmatch(value):
             return f"'{text}"
         return text

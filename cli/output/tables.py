@@ -181,10 +181,10 @@ def _columns(answer: Answer, rows: Sequence[Any]) -> list[Column]:
 
 def _is_numeric(values: list[object]) -> bool:
     """Whether a column holds figures; what is missing is none."""
-    given = [value for value in values if value is not None and value != "-"]
-    return bool(given) and all(
+    present = [value for value in values if value is not None and value != "-"]
+    return bool(present) and all(
         isinstance(value, int | float) or (isinstance(value, str) and _figure(value))
-        for value in given
+        for value in present
     )
 
 

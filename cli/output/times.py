@@ -72,8 +72,8 @@ def span(seconds: float) -> str:
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes = int(seconds // 60)
-    hours, rest = divmod(minutes, 60)
-    days, left = divmod(hours, 24)
+    hours, minutes_left = divmod(minutes, 60)
+    days, hours_left = divmod(hours, 24)
     if days:
-        return f"{days} d {left} h"
-    return f"{hours} h {rest} min" if hours else f"{minutes} min"
+        return f"{days} d {hours_left} h"
+    return f"{hours} h {minutes_left} min" if hours else f"{minutes} min"

@@ -94,7 +94,7 @@ class Content:
     parts: Sequence[ReportColumn]
     opened: Callable[[Sequence[ReportLine]], list[list[Sequence[Any]]]]
     pictured: Sequence[Pictured]
-    known: tuple[int, datetime | None]
+    known_at: tuple[int, datetime | None]
     named_by: Sequence[str]
     notes: Sequence[str] = field(default_factory=tuple)
     left_out: str = ""

@@ -9,7 +9,7 @@ from typing import Any
 
 from seat_ledger.cli.output import times
 from seat_ledger.cli.reports.content import Content, ReportColumn, ReportLine, Table
-from seat_ledger.cli.reports.of_audit import rules_told
+from seat_ledger.cli.reports.of_audit import rules_text
 from seat_ledger.cli.reports.pictures import pictured
 from seat_ledger.domain.calendar import TZDATA_VERSION, BillingPeriod
 from seat_ledger.domain.money import rounded
@@ -60,14 +60,14 @@ class _Account:
         self,
         reader: Reader,
         account: AccountFacts,
-        known: Knowledge,
+        knowledge: Knowledge,
         now: datetime,
-        wanted: billing.CountsQuery,
+        periods: billing.CountsQuery,
         how: billing.Priced,
     ) -> None:
-        self.reader, self.account, self.known = reader, account, known
-        self.wanted, self.how = wanted, how
-        self.rows = billing.counts(reader, account, known, now, wanted, how).rows
+        self.reader, self.account, self.knowledge = reader, account, knowledge
+        self.periods, self.how = periods, how
+        self.rows = billing.counts(reader, account, knowledge, now, periods, how).rows
 
     def lines(self) -> Iterator[ReportLine]:
         """A line for each figure."""
@@ -81,15 +81,15 @@ class _Account:
     def _parts(self, row: Row) -> list[Sequence[Any]]:
         rule = (row["mode"], row["granularity"])
         period = self._period(row)
-        asked = explain.FigureQuery(
+        query = explain.FigureQuery(
             period,
             row["seat_type"],
             rule,
             None if row["price_for"] == "periods" else self.how.price(row["seat_type"]),
             self.how.currency,
         )
-        found = explain.opened(
-            self.reader, self.account, self.known, period, row["seat_type"], rule
+        figure = explain.opened(
+            self.reader, self.account, self.knowledge, period, row["seat_type"], rule
         )
         return [
             (
@@ -105,44 +105,44 @@ class _Account:
                 part["reason"],
                 part["recorded_at"],
             )
-            for part in explain.part_rows(self.reader, found, asked)
+            for part in explain.part_rows(self.reader, figure, query)
         ]
 
     def _period(self, row: Row) -> BillingPeriod:
-        if self.wanted.window is not None:
-            return billing.window(self.account, *self.wanted.window)
+        if self.periods.window is not None:
+            return billing.window(self.account, *self.periods.window)
         return billing.labelled(self.account, row["period"])
 
 
 def of_account(  # noqa: PLR0913, PLR0917  who asks, and what
     reader: Reader,
     account: AccountFacts,
-    known: Knowledge,
+    knowledge: Knowledge,
     now: datetime,
-    wanted: billing.CountsQuery,
+    periods: billing.CountsQuery,
     how: billing.Priced,
 ) -> Content:
     """What the report of an account says."""
-    asked = _Account(reader, account, known, now, wanted, how)
-    rows = asked.rows
+    figures = _Account(reader, account, knowledge, now, periods, how)
+    rows = figures.rows
     starts = min((row["from"] for row in rows), default=account.opened_at)
     ends = max((row["until"] for row in rows), default=None)
-    pictures = [pictured(reader, account, known, starts, ends)] if ends else []
+    pictures = [pictured(reader, account, knowledge, starts, ends)] if ends else []
     alike = "rule" if len({_rule(row) for row in rows}) == 1 else ""
     return Content(
         title=f"Billable seats of {account.name} ({account.key})",
         sentence=_sentence(account, rows, how),
-        facts=_facts(account, known, now, rows, (starts, ends)),
+        facts=_facts(account, knowledge, now, rows, (starts, ends)),
         summary=_totals(rows, how),
         columns=[
             column._replace(on_page=column.on_page and column.title != alike)
             for column in COLUMNS
         ],
-        lines=asked.lines,
+        lines=figures.lines,
         parts=PARTS,
-        opened=asked.opened,
+        opened=figures.opened,
         pictured=pictures,
-        known=(known.position, known.recorded_at),
+        known_at=(knowledge.position, knowledge.recorded_at),
         named_by=("period", "seat type", "rule"),
         notes=_NOTES,
         part=("part", "parts"),
@@ -202,12 +202,12 @@ def _sentence(account: AccountFacts, rows: list[Row], how: billing.Priced) -> st
     rows = begun
     last = rows[-1]["from"]
     now = [row for row in rows if row["from"] == last]
-    told = ", ".join(f"{row['quantity']} {row['seat_type']}" for row in now[:6])
+    quantities = ", ".join(f"{row['quantity']} {row['seat_type']}" for row in now[:6])
     periods = len({row["from"] for row in rows})
     when = "in the one period" if periods == 1 else f"in the last of {periods} periods"
     amount = _amount(rows, how)
     total = f" Altogether {amount}." if amount else ""
-    return f"{account.key} is billed for {told} {when}.{total}"
+    return f"{account.key} is billed for {quantities} {when}.{total}"
 
 
 def _amount(rows: list[Row], how: billing.Priced) -> str:
@@ -215,14 +215,14 @@ def _amount(rows: list[Row], how: billing.Priced) -> str:
     if not priced or len({(row["mode"], row["granularity"]) for row in rows}) > 1:
         return ""
     total = rounded(sum(priced, Fraction(0)), how.currency.places)
-    told = f"{total} {how.currency.code}" if how.currency.code else total
+    text = f"{total} {how.currency.code}" if how.currency.code else total
     free = dict.fromkeys(row["seat_type"] for row in rows if row["amount"] is None)
-    return f"{told}, without {', '.join(free)}, which have no price" if free else told
+    return f"{text}, without {', '.join(free)}, which have no price" if free else text
 
 
 def _facts(
     account: AccountFacts,
-    known: Knowledge,
+    knowledge: Knowledge,
     now: datetime,
     rows: list[Row],
     within: tuple[datetime, datetime | None],
@@ -233,14 +233,16 @@ def _facts(
     if within[1] is not None:
         from_, until = (times.spelled(at, account.zones) for at in within if at)
         span = f"from {from_} until {until}"
-    recorded = iso(known.recorded_at) if known.recorded_at else "nothing recorded"
-    if known.recorded_at and now > known.recorded_at:
+    recorded = (
+        iso(knowledge.recorded_at) if knowledge.recorded_at else "nothing recorded"
+    )
+    if knowledge.recorded_at and now > knowledge.recorded_at:
         recorded += f"; nothing more by {iso(now)}"
     return [
-        ("Rule", rules_told(rules)),
+        ("Rule", rules_text(rules)),
         ("Time zone", ", ".join(zones) or account.zones.current),
         ("Effective time", span),
-        ("Known at", f"position {known.position}, recorded {recorded}"),
+        ("Known at", f"position {knowledge.position}, recorded {recorded}"),
         ("Time zone data", TZDATA_VERSION),
     ]
 

@@ -55,30 +55,30 @@ ENTRIES = (
 
 
 def of_audit(
-    reader: Reader, spool: Spool, found: Summary, known: Knowledge, name: str
+    reader: Reader, spool: Spool, summary: Summary, knowledge: Knowledge, name: str
 ) -> Content:
     """What the report of an audit says."""
     rules: dict[tuple[str, str | None], None] = {}
     zones: dict[str, None] = {}
-    pictures = list(_pictures(reader, found, known))
+    pictures = list(_pictures(reader, summary, knowledge))
     for row in _first(spool):
         rules[row["mode"], row["granularity"]] = None
-    for one in pictures:
-        zones[one.zones.current] = None
+    for account in pictures:
+        zones[account.zones.current] = None
     return Content(
         title=f"Audit of {name}",
-        sentence=sentence(found, name),
-        facts=_facts(found, known, rules_told(rules), list(zones)),
-        summary=[_verdicts(found), _causes(found), _totals(found)],
+        sentence=sentence(summary, name),
+        facts=_facts(summary, knowledge, rules_text(rules), list(zones)),
+        summary=[_verdicts(summary), _causes(summary), _totals(summary)],
         columns=COLUMNS,
         lines=lambda: (_line(row) for row in spool.answers()),
         parts=ENTRIES,
-        opened=lambda lines: _entries(reader, lines, known),
+        opened=lambda lines: _entries(reader, lines, knowledge),
         pictured=pictures,
-        known=(known.position, known.recorded_at),
+        known_at=(knowledge.position, knowledge.recorded_at),
         named_by=("line", "invoice", "account", "period", "seat type"),
         notes=_NOTES,
-        left_out=_left_out(found),
+        left_out=_left_out(summary),
     )
 
 
@@ -101,44 +101,46 @@ def _first(spool: Spool, most: int = 5_000) -> Iterator[dict[str, Any]]:
 
 
 def _facts(
-    found: Summary, known: Knowledge, rules: str, zones: list[str]
+    summary: Summary, knowledge: Knowledge, rules: str, zones: list[str]
 ) -> list[tuple[str, str]]:
-    spans = found.accounts.values()
-    first = min((one.first for one in spans), default="-")
-    last = max((one.last for one in spans), default="-")
-    recorded = iso(known.recorded_at) if known.recorded_at else "nothing recorded"
+    spans = summary.accounts.values()
+    first = min((account.first for account in spans), default="-")
+    last = max((account.last for account in spans), default="-")
+    recorded = (
+        iso(knowledge.recorded_at) if knowledge.recorded_at else "nothing recorded"
+    )
     return [
         ("Rule", rules),
         ("Time zone", ", ".join(zones) or "UTC"),
         ("Effective time", f"the periods that begin from {first} to {last}"),
-        ("Known at", f"position {known.position}, recorded {recorded}"),
+        ("Known at", f"position {knowledge.position}, recorded {recorded}"),
         ("Known at issue", "for each line the position of its issue"),
-        ("Accounts", f"{len(found.accounts):,}"),
+        ("Accounts", f"{len(summary.accounts):,}"),
         ("Time zone data", TZDATA_VERSION),
     ]
 
 
-def rules_told(rules: Iterable[tuple[str, str | None]]) -> str:
+def rules_text(rules: Iterable[tuple[str, str | None]]) -> str:
     """The counting rules of a report, in words."""
-    told = [text.removeprefix("Rule: ") for text in rules_in_words(rules)]
-    return " ".join(told) or "none"
+    texts = [text.removeprefix("Rule: ") for text in rules_in_words(rules)]
+    return " ".join(texts) or "none"
 
 
-def _verdicts(found: Summary) -> Table:
-    rows = list(found.verdicts.items())
+def _verdicts(summary: Summary) -> Table:
+    rows = list(summary.verdicts.items())
     return Table(
         "Verdicts", (ReportColumn("verdict"), ReportColumn("lines", "number")), rows
     )
 
 
-def _causes(found: Summary) -> Table:
-    rows = [(CAUSES[cause], count) for cause, count in found.causes.items()]
+def _causes(summary: Summary) -> Table:
+    rows = [(CAUSES[cause], count) for cause, count in summary.causes.items()]
     return Table(
         "Causes", (ReportColumn("cause"), ReportColumn("lines", "number")), rows
     )
 
 
-def _totals(found: Summary) -> Table:
+def _totals(summary: Summary) -> Table:
     columns = (
         ReportColumn("currency"),
         ReportColumn("invoiced", "money"),
@@ -154,7 +156,7 @@ def _totals(found: Summary) -> Table:
             total["difference"],
             total["not_priced"],
         )
-        for total in found.totals()
+        for total in summary.totals()
     ]
     return Table("Amounts", columns, rows)
 
@@ -184,21 +186,21 @@ def _line(row: dict[str, Any]) -> ReportLine:
     )
     if row["verdict"] == "match":
         return ReportLine(cells, "", row)
-    told = CAUSES[row["cause"]]
+    cause = CAUSES[row["cause"]]
     remark = (
-        f"{told[0].upper()}{told[1:]} (issued at position {row['issued_position']}, "
+        f"{cause[0].upper()}{cause[1:]} (issued at position {row['issued_position']}, "
         f"counted {rule})."
     )
     return ReportLine(cells, row["verdict"], row, remark)
 
 
 def _entries(
-    reader: Reader, lines: Sequence[ReportLine], known: Knowledge
+    reader: Reader, lines: Sequence[ReportLine], knowledge: Knowledge
 ) -> list[list[Sequence[Any]]]:
     positions = {position for line in lines for position in line.source["events"]}
-    told = journal.entries(reader, positions, known)
+    entries = journal.entries(reader, positions, knowledge)
     return [
-        [entry_cells(told[position]) for position in line.source["events"]]
+        [entry_cells(entries[position]) for position in line.source["events"]]
         for line in lines
     ]
 
@@ -219,14 +221,16 @@ def entry_cells(entry: dict[str, Any]) -> Sequence[Any]:
     )
 
 
-def _pictures(reader: Reader, found: Summary, known: Knowledge) -> Iterator[Pictured]:
+def _pictures(
+    reader: Reader, summary: Summary, knowledge: Knowledge
+) -> Iterator[Pictured]:
     """The accounts with most findings, at most so many."""
     chosen = sorted(
-        found.accounts.items(), key=lambda pair: (-pair[1].findings, pair[0])
+        summary.accounts.items(), key=lambda pair: (-pair[1].findings, pair[0])
     )
     for key, audited in chosen[:ACCOUNTS_PICTURED]:
-        account = reader.account(key, known)
-        yield pictured(reader, account, known, *_span(account, audited))
+        account = reader.account(key, knowledge)
+        yield pictured(reader, account, knowledge, *_span(account, audited))
 
 
 def _span(account: Any, audited: Audited) -> tuple[datetime, datetime]:
@@ -235,8 +239,8 @@ def _span(account: Any, audited: Audited) -> tuple[datetime, datetime]:
     return first.starts, last.ends
 
 
-def _left_out(found: Summary) -> str:
-    more = len(found.accounts) - ACCOUNTS_PICTURED
+def _left_out(summary: Summary) -> str:
+    more = len(summary.accounts) - ACCOUNTS_PICTURED
     if more <= 0:
         return ""
     return (

@@ -55,39 +55,43 @@ class _Shown:
     def __init__(self, content: Content) -> None:
         self.content = content
         self.zones: dict[str, ZoneHistory] = {
-            one.account: one.zones for one in content.pictured
+            account.account: account.zones for account in content.pictured
         }
         self.left_out = 0
 
     def lines(self) -> Iterator[tuple[ReportLine, list[Any], int]]:
         """Each line with its parts, and how many of those are left out."""
-        lines = self._some()
+        lines = self._fitting()
         while group := list(islice(lines, _AT_ONCE)):
             for line, parts in zip(group, self.content.opened(group), strict=True):
                 yield line, parts[:PARTS], max(0, len(parts) - PARTS)
 
-    def _some(self) -> Iterator[ReportLine]:
+    def _fitting(self) -> Iterator[ReportLine]:
         """All lines where they fit; else what was found, and then the first others."""
         total = sum(1 for _ in self.content.lines())
         self.left_out = max(0, total - LINES)
         if not self.left_out:
             yield from self.content.lines()
             return
-        found = islice((one for one in self.content.lines() if one.tone), LINES)
+        findings = islice(
+            (line_ for line_ in self.content.lines() if line_.tone), LINES
+        )
         room = LINES
-        for line in found:
+        for line in findings:
             room -= 1
             yield line
-        yield from islice((one for one in self.content.lines() if not one.tone), room)
+        yield from islice(
+            (line_ for line_ in self.content.lines() if not line_.tone), room
+        )
 
     def zones_of(self, line: ReportLine) -> ZoneHistory:
         """The zones of a line's account."""
         return self.zones.get(line.source["account"], _UTC)
 
     @staticmethod
-    def held(one: Pictured, seat_type: str) -> list[Any]:
+    def held(account: Pictured, seat_type: str) -> list[Any]:
         """The holdings of a type, to be listed below its chart."""
-        return [row for row in one.holdings if row.seat.startswith(f"{seat_type}#")]
+        return [row for row in account.holdings if row.seat.startswith(f"{seat_type}#")]
 
 
 def _cell(value: Any, kind: str = "text", zones: ZoneHistory = _UTC) -> str:

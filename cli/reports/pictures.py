@@ -36,49 +36,53 @@ def month(day: date) -> str:
 def pictured(
     reader: Reader,
     account: AccountFacts,
-    known: Knowledge,
+    knowledge: Knowledge,
     starts: datetime,
     ends: datetime,
 ) -> Pictured:
     """An account's charts over a span of time, a pair for each type."""
     span = intervals.CountedSpan(account.no, list(seat_types()), starts, ends)
-    lives = intervals.lives(reader, span, known)
-    held = intervals.holdings(reader, span, known)
-    people = reader.people(one.user_no for one in held if one.user_no is not None)
+    lives = intervals.lives(reader, span, knowledge)
+    held = intervals.holdings(reader, span, knowledge)
+    people = reader.people(
+        holding.user_no for holding in held if holding.user_no is not None
+    )
     holdings = [
         Holding(
             account.key,
-            one.seat,
-            people[one.user_no]["user"],
-            people[one.user_no]["name"],
-            one.starts,
-            None if one.ends == FOREVER else one.ends,
-            one.opened,
-            one.closed,
+            holding.seat,
+            people[holding.user_no]["user"],
+            people[holding.user_no]["name"],
+            holding.starts,
+            None if holding.ends == FOREVER else holding.ends,
+            holding.opened,
+            holding.closed,
         )
-        for one in held
-        if one.user_no is not None
+        for holding in held
+        if holding.user_no is not None
     ]
-    steps = accounts.steps(reader, account, known)
-    found = []
-    for seat_type in dict.fromkeys(one.seat_type for one in lives):
+    steps = accounts.steps(reader, account, knowledge)
+    pairs = []
+    for seat_type in dict.fromkeys(life.seat_type for life in lives):
         points = [
             (row["at"], row["purchased"], row["assigned"])
             for row in steps
             if row["seat_type"] == seat_type and row["at"] < ends
         ]
-        of_type = [one for one in lives if one.seat_type == seat_type]
-        mine = [one for one in holdings if one.seat.startswith(f"{seat_type}#")]
+        of_type = [life for life in lives if life.seat_type == seat_type]
+        mine = [
+            holding for holding in holdings if holding.seat.startswith(f"{seat_type}#")
+        ]
         frame = _frame(account, seat_type, starts, ends, points)
-        found.append(
+        pairs.append(
             Chart(
                 seat_type,
                 _steps(points, frame),
                 _holders(account, seat_type, of_type, mine, frame),
-                len({one.number for one in of_type}),
+                len({life.number for life in of_type}),
             )
         )
-    return Pictured(account.key, account.zones, found, holdings)
+    return Pictured(account.key, account.zones, pairs, holdings)
 
 
 def _frame(
@@ -127,15 +131,18 @@ def _holders(
         lane.append(
             charts.ChartSpan(max(life.starts, frame.starts), ends, "", "", "idle")
         )
-    for one in held:
-        ends = None if one.ends is None or one.ends >= frame.ends else one.ends
-        told = (
-            f"{one.name} ({one.user}): {times.local(one.starts, account.zones)} to "
-            f"{times.local(one.ends, account.zones)}"
+    for holding in held:
+        ends = (
+            None if holding.ends is None or holding.ends >= frame.ends else holding.ends
         )
-        number = int(one.seat.partition("#")[2])
-        starts = max(one.starts, frame.starts)
-        spans.setdefault(number, []).append(charts.ChartSpan(starts, ends, told))
+        text = (
+            f"{holding.name} ({holding.user}): "
+            f"{times.local(holding.starts, account.zones)} to "
+            f"{times.local(holding.ends, account.zones)}"
+        )
+        number = int(holding.seat.partition("#")[2])
+        starts = max(holding.starts, frame.starts)
+        spans.setdefault(number, []).append(charts.ChartSpan(starts, ends, text))
     lanes = [charts.ChartLane(f"#{number}", spans[number]) for number in sorted(spans)]
     words = (
         f"{account.key}, {seat_type}: who held which seat",

@@ -44,7 +44,7 @@ def write_workbook(content: Content, path: Path, provenance: Iterable[Any]) -> N
     """Write the workbook. The same content gives the same bytes."""
     import xlsxwriter  # noqa: PLC0415
 
-    recorded = content.known[1]
+    recorded = content.known_at[1]
     created = recorded.astimezone(UTC).replace(tzinfo=None) if recorded else _EPOCH
     with xlsxwriter.Workbook(str(path), _SETTINGS) as book:
         book.set_properties({"title": content.title, "created": created})
@@ -73,8 +73,8 @@ def _cover(sheets: _Sheets, content: Content) -> None:
 
 
 def _holdings(content: Content) -> Iterator[Sequence[Any]]:
-    for one in content.pictured:
-        yield from one.holdings
+    for account in content.pictured:
+        yield from account.holdings
 
 
 def _parts(content: Content, places: Sequence[int]) -> Iterator[Sequence[Any]]:
@@ -104,12 +104,12 @@ class _Sheets:
         self, name: str, columns: Sequence[ReportColumn], rows: Iterable[Sequence[Any]]
     ) -> None:
         """A sheet with a frozen header; what does not fit goes on to another."""
-        rest = iter(rows)
+        remaining = iter(rows)
         number = 0
         while True:
             number += 1
-            some = islice(rest, _ROWS)
-            first = next(some, None)
+            batch = islice(remaining, _ROWS)
+            first = next(batch, None)
             if first is None and number > 1:
                 return
             sheet = self.book.add_worksheet(name if number == 1 else f"{name} {number}")
@@ -121,7 +121,7 @@ class _Sheets:
             else:
                 sheet.set_column(0, _width(columns) - 1, 19)
             row = 0
-            for row, cells in enumerate(_all(first, some), 1):
+            for row, cells in enumerate(_all(first, batch), 1):
                 self._row(sheet, row, columns, cells)
             if row and name not in {"Cover", "Provenance"}:
                 sheet.autofilter(0, 0, row, _width(columns) - 1)
@@ -205,10 +205,10 @@ def _width(columns: Sequence[ReportColumn]) -> int:
     return len(columns) + sum(column.kind == "instant" for column in columns)
 
 
-def _all(first: Any, rest: Iterable[Any]) -> Iterator[Any]:
+def _all(first: Any, remaining: Iterable[Any]) -> Iterator[Any]:
     if first is not None:
         yield first
-        yield from rest
+        yield from remaining
 
 
 def _is_number(cell: Any) -> bool:

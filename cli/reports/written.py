@@ -37,8 +37,8 @@ def write_report(
         "version": __version__,
         "command": list(command),
         "known_at": {
-            "position": content.known[0],
-            "recorded_at": iso(content.known[1]) if content.known[1] else None,
+            "position": content.known_at[0],
+            "recorded_at": iso(content.known_at[1]) if content.known_at[1] else None,
         },
         "tzdata": TZDATA_VERSION,
         "inputs": [_described(file, file.name) for file in inputs],
@@ -63,20 +63,20 @@ def _files(
     manifest: dict[str, Any], written: dict[str, Any], beside: Partial
 ) -> list[dict[str, Any]]:
     """The reports of a folder by name, each with what made it: this one, and others."""
-    told = {one["name"]: one for one in manifest_at(beside.target)["files"]}
-    told[written["name"]] = written | {name: manifest[name] for name in _OF_REPORT}
-    return [told[name] for name in sorted(told)]
+    reports = {report["name"]: report for report in manifest_at(beside.target)["files"]}
+    reports[written["name"]] = written | {name: manifest[name] for name in _OF_REPORT}
+    return [reports[name] for name in sorted(reports)]
 
 
 def manifest_at(path: Path) -> dict[str, Any]:
     """The manifest that stands there, or one of no files. Raises InvalidInput."""
     try:
         text = "{}" if path.is_fifo() else read_text(path, _LARGEST)
-        found: dict[str, Any] = json.loads(text)
-        if found["program"] == "seat-ledger" and all(
-            isinstance(one["name"], str) for one in found["files"]
+        manifest: dict[str, Any] = json.loads(text)
+        if manifest["program"] == "seat-ledger" and all(
+            isinstance(file["name"], str) for file in manifest["files"]
         ):
-            return found
+            return manifest
     except FileNotFoundError:
         return {"files": []}
     except (OSError, ValueError, TypeError, LookupError, RecursionError):

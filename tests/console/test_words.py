@@ -31,7 +31,7 @@ def test_every_text_that_a_page_names_is_there_and_none_is_idle() -> None:
     sources = [*CONSOLE.glob("templates/*.html"), *CONSOLE.glob("**/*.py")]
     said = "\n".join(file.read_text() for file in sources)
     plain = set(re.findall(r'(?:\bt|words)\(\s*[\'"]([a-z_]+)[\'"]\s*[,)]', said))
-    counted = set(re.findall(r'\.some\(\s*[\'"]([a-z_]+)[\'"]', said))
+    counted = set(re.findall(r'\.counted\(\s*[\'"]([a-z_]+)[\'"]', said))
     kinds = ["account", "user", "seat", "invoice", "entry"]
     made = {f"event_{topic}" for topic in TOPICS}
     made |= {f"rule_{mode}" for mode in COUNTING_MODES}
@@ -43,7 +43,7 @@ def test_every_text_that_a_page_names_is_there_and_none_is_idle() -> None:
     wanted = plain | made | {f"{key}.{n}" for key in counted for n in ("one", "many")}
     known = set(catalogue("en"))
     assert wanted <= known, wanted - known
-    conditional = {"as_of_then", "as_of_now", "late_told", "yes", "no"}
+    conditional = {"as_of_then", "as_of_now", "late_caption", "yes", "no"}
     derived = re.compile(r"(error|language|by|kind_of|event)_|months|thousands|decimal")
     idle = {key for key in known - wanted - conditional if not derived.match(key)}
     spoken = {key for key in idle if f'"{key}"' in said}

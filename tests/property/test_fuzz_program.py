@@ -381,7 +381,7 @@ def fuzz_addresses(conninfo: str, seed: int, count: int) -> Counter[int]:
         if what == "bug":
             told.append((what, Path(str(facts["kept"])).read_text()[-3000:]))
 
-    console = Console(conninfo, Gate((), None, None), tell=tell)
+    console = Console(conninfo, Gate((), None, None), log=tell)
 
     async def ask() -> None:
         application = console.application()

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from seat_ledger.cli.options.session import Session, option_database
-from seat_ledger.cli.output.render import say
+from seat_ledger.cli.output.render import print_message
 
 QUESTIONS = (
     (
@@ -52,8 +52,8 @@ def demo() -> None:
     program = context.find_root().command
     assert session is not None
     count, last = _import(session, _shipped("history.jsonl"))
-    told = f"{count:,} commands are new" if count else "everything was in place"
-    print(f"Three accounts with fourteen months of history: {told}.\n")
+    news = f"{count:,} commands are new" if count else "everything was in place"
+    print(f"Three accounts with fourteen months of history: {news}.\n")
     audit = (_AUDIT, shlex.join(["invoice", "audit", str(_shipped("invoices.csv"))]))
     for question, command in (*QUESTIONS, *([audit] if last == HEAD else [])):
         print(f"# {question}\n$ seat-ledger {command}")
@@ -70,9 +70,9 @@ def demo() -> None:
 
 
 def _shipped(name: str) -> Path:
-    found = resources.files("seat_ledger.cli.commands.demo").joinpath(name)
-    assert isinstance(found, Path)
-    return found
+    file = resources.files("seat_ledger.cli.commands.demo").joinpath(name)
+    assert isinstance(file, Path)
+    return file
 
 
 def _import(session: Session, history: Path) -> tuple[int, int]:
@@ -83,5 +83,5 @@ def _import(session: Session, history: Path) -> tuple[int, int]:
             recorded += outcome.outcome == "recorded"
             last = max((last, *outcome.positions))
             if outcome.stops:
-                say(f"history.jsonl:{outcome.line}: {outcome.message}")
+                print_message(f"history.jsonl:{outcome.line}: {outcome.message}")
     return recorded, last

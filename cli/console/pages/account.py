@@ -16,50 +16,50 @@ MOST_STEPS = 2000
 MOMENTS = 220
 
 
-def accounts_page(asked: PageRequest) -> Page:
+def accounts_page(request: PageRequest) -> Page:
     """Every account that one may see, by key, a page at a time."""
-    after = asked.params.get("after", "")
-    asked.is_about_all()
-    title = asked.words("accounts")
+    after = request.params.get("after", "")
+    request.is_about_all()
+    title = request.words("accounts")
     identity = {"after": after} if after else {}
-    if not asked.wants_page:
-        return Page("accounts", title, asked.answer(_every(asked, after)))
-    rows, following = _some(asked, after)
+    if not request.wants_page:
+        return Page("accounts", title, request.answer(_every(request, after)))
+    rows, following = _page_of(request, after)
 
     def fill() -> dict[str, Any]:
-        onward = asked.url("accounts", after=following) if following else None
+        onward = request.url("accounts", after=following) if following else None
         return {"rows": rows, "onward": onward}
 
-    return Page("accounts", title, asked.answer(rows), fill, identity)
+    return Page("accounts", title, request.answer(rows), fill, identity)
 
 
-def _some(asked: PageRequest, after: str) -> tuple[list[Row], str | None]:
+def _page_of(request: PageRequest, after: str) -> tuple[list[Row], str | None]:
     """A page of accounts, and the key that the rest follows."""
-    only = asked.visitor.accounts
-    given = (asked.reader, asked.as_of, asked.known)
-    return accounts.page(*given, only=only, after=after, limit=PAGE)
+    only = request.visitor.accounts
+    moment = (request.reader, request.as_of, request.knowledge)
+    return accounts.page(*moment, only=only, after=after, limit=PAGE)
 
 
-def _every(asked: PageRequest, after: str) -> Iterator[Row]:
+def _every(request: PageRequest, after: str) -> Iterator[Row]:
     """All accounts from a key on, a page at a time."""
     following: str | None = after
     while following is not None:
-        rows, following = _some(asked, following)
+        rows, following = _page_of(request, following)
         yield from rows
 
 
-def account(asked: PageRequest) -> Page:
+def account(request: PageRequest) -> Page:
     """Contract, totals, a chart of them, and the seats as of the moment."""
-    facts = asked.account
+    facts = request.account
     identity = {"account": facts.key}
     if not facts.is_known:
-        return Page("unknown", facts.key, asked.answer([]), dict, identity)
-    given = (asked.reader, facts, asked.as_of, asked.known)
-    shown = accounts.show(*given)
+        return Page("unknown", facts.key, request.answer([]), dict, identity)
+    moment = (request.reader, facts, request.as_of, request.knowledge)
+    shown = accounts.show(*moment)
 
     def fill() -> dict[str, Any]:
-        rows = holdings.under_contract(*given, limit=PAGE)
-        chart, left_out = _chart(asked)
+        rows = holdings.under_contract(*moment, limit=PAGE)
+        chart, left_out = _chart(request)
         return {
             "shown": shown,
             "rows": rows,
@@ -70,7 +70,7 @@ def account(asked: PageRequest) -> Page:
             "renewal_due": shown["renewal_due"],
         }
 
-    return Page("account", facts.key, asked.answer([shown]), fill, identity)
+    return Page("account", facts.key, request.answer([shown]), fill, identity)
 
 
 class _Steps(NamedTuple):
@@ -83,30 +83,32 @@ class _Steps(NamedTuple):
     moments: int | None
 
 
-def _steps(asked: PageRequest, now: datetime) -> _Steps:
+def _steps(request: PageRequest, now: datetime) -> _Steps:
     """Every step of an account, or what is true at moments spread over its life."""
-    reader, facts, known = asked.reader, asked.account, asked.known
+    reader, facts, knowledge = request.reader, request.account, request.knowledge
     if not accounts.is_restless(reader, facts, MOST_STEPS):
-        return _Steps(_summed(accounts.steps(reader, facts, known)), None)
-    starts, ends = charts.reach([facts.opened_at, asked.as_of], now)
+        return _Steps(_summed(accounts.steps(reader, facts, knowledge)), None)
+    starts, ends = charts.reach([facts.opened_at, request.as_of], now)
     part = (ends - starts) / MOMENTS
     instants = [starts + part * n for n in range(1, MOMENTS + 1)]
-    return _Steps(_summed(accounts.steps_at(reader, facts, known, instants)), MOMENTS)
+    return _Steps(
+        _summed(accounts.steps_at(reader, facts, knowledge, instants)), MOMENTS
+    )
 
 
-def _chart(asked: PageRequest) -> tuple[str, str]:
+def _chart(request: PageRequest) -> tuple[str, str]:
     """Purchased against assigned, over all types; and what the picture leaves out."""
-    facts, words = asked.account, asked.words
-    now = asked.known.moment(asked.now)
-    steps, moments = _steps(asked, now)
+    facts, words = request.account, request.words
+    now = request.knowledge.moment(request.now)
+    steps, moments = _steps(request, now)
     if not steps:
         return "", ""
     instants = [at for at, _, _ in steps]
-    starts, ends = charts.reach([*instants, asked.as_of], now)
+    starts, ends = charts.reach([*instants, request.as_of], now)
     last = steps[-1]
     left_out = words("chart_thinned", count=words.number(moments)) if moments else ""
-    told = words(
-        "chart_account_told",
+    description = words(
+        "chart_account_caption",
         start=words.spelled(instants[0], facts.zones),
         purchased=words.number(last[1]),
         assigned=words.number(last[2]),
@@ -116,10 +118,10 @@ def _chart(asked: PageRequest) -> tuple[str, str]:
         starts,
         ends,
         words("chart_account", account=facts.key),
-        f"{told}. {left_out}".strip(),
+        f"{description}. {left_out}".strip(),
         charts.ticks_of(starts, ends, facts.zones, words.month),
-        asked.as_of,
-        words.spelled(asked.as_of, facts.zones),
+        request.as_of,
+        words.spelled(request.as_of, facts.zones),
     )
     series = [
         charts.Series(words("purchased"), [(at, bought) for at, bought, _ in steps]),
@@ -134,28 +136,28 @@ def _summed(rows: list[Row]) -> list[tuple[datetime, int, int]]:
     summed: dict[datetime, tuple[int, int]] = {}
     for row in sorted(rows, key=lambda row: row["at"]):
         current[row["seat_type"]] = (row["purchased"], row["assigned"])
-        purchased = sum(one for one, _ in current.values())
-        summed[row["at"]] = (purchased, sum(two for _, two in current.values()))
+        purchased = sum(bought for bought, _ in current.values())
+        summed[row["at"]] = (purchased, sum(held_ for _, held_ in current.values()))
     return [(at, purchased, held) for at, (purchased, held) in summed.items()]
 
 
-def seats(asked: PageRequest) -> Page:
+def seats(request: PageRequest) -> Page:
     """Every seat under contract at the moment, with its holder."""
-    facts = asked.account
+    facts = request.account
     identity = {"account": facts.key}
     if not facts.is_known:
-        return Page("unknown", facts.key, asked.answer([]), dict, identity)
-    given = (asked.reader, facts, asked.as_of, asked.known)
-    totals = holdings.totals(*given)
+        return Page("unknown", facts.key, request.answer([]), dict, identity)
+    moment = (request.reader, facts, request.as_of, request.knowledge)
+    totals = holdings.totals(*moment)
     total = sum(row["purchased"] for row in totals)
-    skip = asked.start(total)
-    first, most = (skip, PAGE) if asked.wants_page else (0, None)
-    rows = holdings.under_contract(*given, skip=first, limit=most)
-    answer = asked.answer(rows, extra={"totals": totals})
-    title = asked.words("seats_of", account=facts.key)
+    skip = request.start(total)
+    first, most = (skip, PAGE) if request.wants_page else (0, None)
+    rows = holdings.under_contract(*moment, skip=first, limit=most)
+    answer = request.answer(rows, extra={"totals": totals})
+    title = request.words("seats_of", account=facts.key)
 
     def fill() -> dict[str, Any]:
-        onward = asked.paged("seats", skip, total, account=facts.key)
+        onward = request.paged("seats", skip, total, account=facts.key)
         return {"rows": rows, "totals": totals, **onward}
 
     return Page("seats", title, answer, fill, identity)

@@ -18,47 +18,52 @@ from seat_ledger.projections.billing.invoices import Issued, IssuedLine
 from seat_ledger.projections.reader import Row
 
 
-def audited(asked: PageRequest, found: Issued) -> tuple[list[Row], Summary]:
+def audited(request: PageRequest, invoice: Issued) -> tuple[list[Row], Summary]:
     """The rows of ``invoice audit`` for an invoice and for what corrected it since."""
-    issued = invoices.issued(asked.reader, asked.account, asked.known.position)
-    own = found.period.label.isoformat()
+    issued = invoices.issued(
+        request.reader, request.account, request.knowledge.position
+    )
+    own = invoice.period.label.isoformat()
     with Spool() as spool:
-        spool.keep(lines_of(found, issued))
-        upto = asked.known.moment(asked.now)
-        audit.audit(asked.reader, spool, asked.known, upto)
+        spool.keep(lines_of(invoice, issued))
+        until = request.knowledge.moment(request.now)
+        audit.audit(request.reader, spool, request.knowledge, until)
         rows = [
             row
             for row in spool.answers()
-            if row["invoice"] == found.invoice or row["period"] == own
+            if row["invoice"] == invoice.invoice or row["period"] == own
         ]
     summary = Summary()
     summary.count(rows)
     return rows, summary
 
 
-def lines_of(found: Issued, issued: Iterable[Issued]) -> Iterator[AuditedLine]:
+def lines_of(invoice: Issued, issued: Iterable[Issued]) -> Iterator[AuditedLine]:
     """What all invoices say of the periods that one of them bills, as a file does.
 
     A correction is counted by the rule of the invoice that it corrects (R43).
     """
     every = list(issued)
-    periods = {line.period for line in found.lines} | {found.period.label}
-    rules = {one.period.label: one.rule for one in every}
-    said = [(one, line) for one in every for line in one.lines]
-    for no, (one, line) in enumerate(said, 1):
+    periods = {line.period for line in invoice.lines} | {invoice.period.label}
+    rules = {other.period.label: other.rule for other in every}
+    lines = [(other, line) for other in every for line in other.lines]
+    for no, (other, line) in enumerate(lines, 1):
         if line.period in periods:
-            yield _line(no, one, line, rules)
+            yield _line(no, other, line, rules)
 
 
 def _line(
-    no: int, one: Issued, line: IssuedLine, rules: dict[date, tuple[str, str | None]]
+    no: int,
+    invoice: Issued,
+    line: IssuedLine,
+    rules: dict[date, tuple[str, str | None]],
 ) -> AuditedLine:
     mode, granularity = rules[line.period]
     return AuditedLine(
         no,
-        one.account,
-        one.invoice,
-        str(one.position),
+        invoice.account,
+        invoice.invoice,
+        str(invoice.position),
         line.period.isoformat(),
         line.seat_type,
         Written(plain(line.quantity)),
@@ -66,6 +71,6 @@ def _line(
         Written(line.amount or "0"),
         mode,
         granularity,
-        one.currency.code,
+        invoice.currency.code,
         corrects=line.kind == "correction",
     )

@@ -13,89 +13,89 @@ from seat_ledger.projections.billing import invoice_computation, invoices
 from seat_ledger.projections.billing.invoices import Issued
 
 
-def invoices_page(asked: PageRequest) -> Page:
+def invoices_page(request: PageRequest) -> Page:
     """Invoices in the order of recording, of one account or of all."""
-    if "account" in asked.params:
-        facts = asked.account
-        found = invoices.issued(asked.reader, facts, asked.known.position)
-        title = asked.words("invoices_of", account=facts.key)
+    if "account" in request.params:
+        facts = request.account
+        issued = invoices.issued(request.reader, facts, request.knowledge.position)
+        title = request.words("invoices_of", account=facts.key)
         identity = {"account": facts.key}
     else:
-        found = _every(asked)
-        title, identity = asked.words("invoices"), {}
-    rows = invoices.listed(found)
+        issued = _every(request)
+        title, identity = request.words("invoices"), {}
+    rows = invoices.listed(issued)
     newest = rows[::-1]
-    skip = asked.start(len(rows))
+    skip = request.start(len(rows))
 
     def fill() -> dict[str, Any]:
-        onward = asked.paged("invoices", skip, len(rows), **identity)
+        onward = request.paged("invoices", skip, len(rows), **identity)
         return {"rows": newest[skip : skip + PAGE], **onward}
 
-    return Page("invoices", title, asked.answer(rows), fill, identity)
+    return Page("invoices", title, request.answer(rows), fill, identity)
 
 
-def invoice(asked: PageRequest) -> Page:
+def invoice(request: PageRequest) -> Page:
     """An invoice as recorded; whether it comes out again; what it would be now."""
-    found = _found(asked, asked["invoice"])
-    asked.given["account"] = found.account
-    asked.is_about([found.account])
-    rows, said = invoices.document(found)
+    issued = _invoice(request, request["invoice"])
+    request.options["account"] = issued.account
+    request.is_about([issued.account])
+    rows, fields = invoices.document(issued)
 
     def fill() -> dict[str, Any]:
-        again = invoice_computation.reproduced(asked.reader, found)
-        recorded = to_json(document(_answer(asked, found)))
-        held, summary = audited(asked, found)
-        computed = to_json(document(_answer(asked, again)))
+        again = invoice_computation.reproduced(request.reader, issued)
+        recorded = to_json(document(_answer(request, issued)))
+        held, summary = audited(request, issued)
+        computed = to_json(document(_answer(request, again)))
         return {
-            "said": said,
+            "document": fields,
             "rows": rows,
-            "found": found,
+            "invoice": issued,
             "same": recorded == computed,
             "bytes": len(recorded.encode()),
-            "differs": invoice_computation.differences(found, again),
+            "differs": invoice_computation.differences(issued, again),
             "held": held,
             "summary": summary,
             "others": any(
-                (row["invoice"], row["period"]) != (found.invoice, said["period"])
+                (row["invoice"], row["period"]) != (issued.invoice, fields["period"])
                 for row in held
             ),
         }
 
-    title = asked.words("invoice_titled", invoice=found.invoice)
-    identity = {"invoice": found.invoice}
-    return Page("invoice", title, _answer(asked, found), fill, identity)
+    title = request.words("invoice_titled", invoice=issued.invoice)
+    identity = {"invoice": issued.invoice}
+    return Page("invoice", title, _answer(request, issued), fill, identity)
 
 
-def audit(asked: PageRequest) -> Page:
+def audit(request: PageRequest) -> Page:
     """The rows that ``invoice audit`` gives for the invoice."""
-    found = _found(asked, asked["invoice"])
-    page = invoice(asked)
-    if not asked.wants_page:
-        rows, summary = audited(asked, found)
-        page.answer = asked.answer(rows, extra=summary.document())
+    issued = _invoice(request, request["invoice"])
+    page = invoice(request)
+    if not request.wants_page:
+        rows, summary = audited(request, issued)
+        page.answer = request.answer(rows, extra=summary.document())
     return page
 
 
-def _every(asked: PageRequest) -> list[Issued]:
+def _every(request: PageRequest) -> list[Issued]:
     """The invoices of every account that may be seen; no other is read."""
-    only = asked.visitor.accounts
+    only = request.visitor.accounts
     if only is None:
-        return invoices.issued_everywhere(asked.reader, asked.known)
-    found: list[Issued] = []
+        return invoices.issued_everywhere(request.reader, request.knowledge)
+    issued: list[Issued] = []
     for key in only:
         with suppress(NotFound):
-            facts = asked.reader.account(key, asked.known)
-            found += invoices.issued(asked.reader, facts, asked.known.position)
-    return sorted(found, key=lambda one: one.position)
+            facts = request.reader.account(key, request.knowledge)
+            issued += invoices.issued(request.reader, facts, request.knowledge.position)
+    return sorted(issued, key=lambda invoice: invoice.position)
 
 
-def _found(asked: PageRequest, number: str) -> Issued:
+def _invoice(request: PageRequest, number: str) -> Issued:
     """The invoice, if it may be seen; else it is not there."""
-    return invoices.find(asked.reader, number, asked.known, asked.account_nos)
+    return invoices.find(request.reader, number, request.knowledge, request.account_nos)
 
 
-def _answer(asked: PageRequest, found: Issued) -> Answer:
+def _answer(request: PageRequest, issued: Issued) -> Answer:
     """The document of ``invoice show``: the same whenever it is asked for (R61)."""
-    rows, said = invoices.document(found)
-    cut_off = asked.reader.knowledge(found.cut_off)
-    return Answer(rows, known=(cut_off.position, cut_off.recorded_at), extra=said)
+    rows, fields = invoices.document(issued)
+    cut_off = request.reader.knowledge(issued.cut_off)
+    return Answer(rows, known_at=(cut_off.position, cut_off.recorded_at), extra=fields)

@@ -8,17 +8,17 @@ from seat_ledger.cli.console.request import Page, PageRequest
 from seat_ledger.projections.engine import installation
 
 
-def projections(asked: PageRequest) -> Page:
+def projections(request: PageRequest) -> Page:
     """Checkpoint, lag and last rebuild of each projection."""
-    rows = installation.status(asked.reader.connection)
-    if asked.visitor.accounts is not None or asked.hides_people:
+    rows = installation.status(request.reader.connection)
+    if request.visitor.accounts is not None or request.hides_people:
         # what stops them may name an account, or quote an event
         rows = [{**row, "reason": None} for row in rows]
-    asked.is_about_all()
-    made = installation.made_at(asked.reader.connection)
-    answer = asked.answer(rows, extra={"rebuilt_at": made["made_at"]})
+    request.is_about_all()
+    built = installation.made_at(request.reader.connection)
+    answer = request.answer(rows, extra={"rebuilt_at": built["made_at"]})
 
     def fill() -> dict[str, Any]:
-        return {"rows": rows, **made}
+        return {"rows": rows, **built}
 
-    return Page("projections", asked.words("projections"), answer, fill)
+    return Page("projections", request.words("projections"), answer, fill)

@@ -14,12 +14,12 @@ MOST_IN_A_TWIN = 5000
 SUGGESTED = 8
 
 
-def search(asked: PageRequest) -> Page:
+def search(request: PageRequest) -> Page:
     """Accounts, users, seats, invoices and entries that a text may mean."""
-    text = asked.params.get("q", "")
-    quick = "quick" in asked.params
-    most = SUGGESTED if quick else MOST if asked.wants_page else MOST_IN_A_TWIN
-    rows = find(asked.reader, _sought(asked, text, most + 1, quick=quick))
+    text = request.params.get("q", "")
+    quick = "quick" in request.params
+    most = SUGGESTED if quick else MOST if request.wants_page else MOST_IN_A_TWIN
+    rows = find(request.reader, _sought(request, text, most + 1, quick=quick))
     shown, whole = [], True
     for kind in dict.fromkeys(row["kind"] for row in rows):
         same = [row for row in rows if row["kind"] == kind]
@@ -29,12 +29,14 @@ def search(asked: PageRequest) -> Page:
         raise InvalidInput(
             f"More than {most:,} of a kind are called so.", try_="write more of it"
         )
-    asked.is_about(dict.fromkeys(row["account"] for row in shown))
-    links = [{**row, "url": url_of(asked, row), "text": text_of(row)} for row in shown]
-    answer = asked.answer(shown if not quick else links, extra={"complete": whole})
+    request.is_about(dict.fromkeys(row["account"] for row in shown))
+    links = [
+        {**row, "url": url_of(request, row), "text": text_of(row)} for row in shown
+    ]
+    answer = request.answer(shown if not quick else links, extra={"complete": whole})
 
     def fill() -> dict[str, Any]:
-        return {"found": links, "text": text, "whole": whole, "most": MOST}
+        return {"results": links, "text": text, "whole": whole, "most": MOST}
 
     return Page("search", text, answer, fill, {"q": text})
 
@@ -42,9 +44,9 @@ def search(asked: PageRequest) -> Page:
 def only_hit(page: Page) -> str | None:
     """Where to go at once: the one thing found, or the one that is named exactly."""
     filled = page.fill()
-    found, text = filled["found"], fold(filled["text"])
-    exact = [row for row in found if text in _names_of(row)]
-    best = found if len(found) == 1 else exact
+    results, text = filled["results"], fold(filled["text"])
+    exact = [row for row in results if text in _names_of(row)]
+    best = results if len(results) == 1 else exact
     return str(best[0]["url"]) if len(best) == 1 else None
 
 
@@ -54,29 +56,29 @@ def _names_of(row: dict[str, Any]) -> set[str]:
     return {fold(str(name)) for name in names if name}
 
 
-def _sought(asked: PageRequest, text: str, limit: int, *, quick: bool) -> Sought:
+def _sought(request: PageRequest, text: str, limit: int, *, quick: bool) -> Sought:
     return Sought(
         text,
-        asked.known,
-        asked.visitor.accounts,
+        request.knowledge,
+        request.visitor.accounts,
         limit,
         quick=quick,
-        hidden=asked.hides_people,
+        hidden=request.hides_people,
     )
 
 
-def url_of(asked: PageRequest, row: dict[str, Any]) -> str:
+def url_of(request: PageRequest, row: dict[str, Any]) -> str:
     """The page of something found."""
     account = row["account"]
     if row["kind"] == "user":
-        return asked.url("user", account=account, user=row["user"])
+        return request.url("user", account=account, user=row["user"])
     if row["kind"] == "seat":
-        return asked.url("seat", account=account, seat=row["seat"])
+        return request.url("seat", account=account, seat=row["seat"])
     if row["kind"] == "entry":
-        return asked.url("event", position=row["position"])
+        return request.url("event", position=row["position"])
     if row["kind"] == "invoice":
-        return asked.url("invoice", invoice=row["invoice"])
-    return asked.url("account", account=account)
+        return request.url("invoice", invoice=row["invoice"])
+    return request.url("account", account=account)
 
 
 def text_of(row: dict[str, Any]) -> str:

@@ -10,73 +10,82 @@ from seat_ledger.cli.output import charts
 from seat_ledger.projections import holdings, users
 
 
-def users_page(asked: PageRequest) -> Page:
+def users_page(request: PageRequest) -> Page:
     """Every user present at the moment, in the order of adding, a page at a time."""
-    facts = asked.account
+    facts = request.account
     identity = {"account": facts.key}
     if not facts.is_known:
-        return Page("unknown", facts.key, asked.answer([]), dict, identity)
-    title = asked.words("users_of", account=facts.key)
-    given = (asked.reader, facts, asked.as_of, asked.known)
-    if not asked.wants_page:
-        return Page("users", title, asked.answer(users.listed(*given)), dict, identity)
-    after = asked.count("after")
-    rows, following = users.page(*given, after=after, limit=PAGE)
+        return Page("unknown", facts.key, request.answer([]), dict, identity)
+    title = request.words("users_of", account=facts.key)
+    moment = (request.reader, facts, request.as_of, request.knowledge)
+    if not request.wants_page:
+        return Page(
+            "users", title, request.answer(users.listed(*moment)), dict, identity
+        )
+    after = request.count("after")
+    rows, following = users.page(*moment, after=after, limit=PAGE)
 
     def fill() -> dict[str, Any]:
-        said = {**identity, "after": following}
-        return {"rows": rows, "onward": asked.url("users", **said) if following else ""}
+        params = {**identity, "after": following}
+        return {
+            "rows": rows,
+            "onward": request.url("users", **params) if following else "",
+        }
 
-    return Page("users", title, asked.answer(rows), fill, identity)
+    return Page("users", title, request.answer(rows), fill, identity)
 
 
-def user(asked: PageRequest) -> Page:
+def user(request: PageRequest) -> Page:
     """The seats of everybody who was ever called so (R35)."""
-    facts, reference = asked.account, asked["user"]
+    facts, reference = request.account, request["user"]
     identity = {"account": facts.key, "user": reference}
-    as_of = asked.as_of if asked.has_as_of else None
-    every = holdings.of_user(asked.reader, facts, reference, asked.known)
-    found = History(asked, every, as_of)
-    given = (asked.reader, facts, reference, asked.as_of, asked.known)
+    as_of = request.as_of if request.has_as_of else None
+    every = holdings.of_user(request.reader, facts, reference, request.knowledge)
+    history = History(request, every, as_of)
+    subject = (request.reader, facts, reference, request.as_of, request.knowledge)
 
     def fill() -> dict[str, Any]:
         return {
-            "called": users.called(*given),
-            "rows": found.rows,
-            "held": sum(1 for row in found.wanted if not row["reversed"]),
-            "later": found.later,
-            "hidden": found.hidden,
-            "chart": _chart(asked, reference, found),
-            "part": found.part_told().strip(),
-            "pages": found.pages("user", identity),
+            "called": users.called(*subject),
+            "rows": history.rows,
+            "held": sum(1 for row in history.listed if not row["reversed"]),
+            "later": history.later,
+            "hidden": history.hidden,
+            "chart": _chart(request, reference, history),
+            "part": history.part_text().strip(),
+            "pages": history.pages("user", identity),
         }
 
-    title = asked.words("user_of", user=reference, account=facts.key)
-    return Page("user", title, asked.answer(found.rows), fill, identity)
+    title = request.words("user_of", user=reference, account=facts.key)
+    return Page("user", title, request.answer(history.rows), fill, identity)
 
 
-def _chart(asked: PageRequest, reference: str, found: History) -> str:
+def _chart(request: PageRequest, reference: str, history: History) -> str:
     """A line a seat; the user's holdings on it."""
-    facts, words = asked.account, asked.words
-    held = [row for row in found.drawn if not row["reversed"]]
+    facts, words = request.account, request.words
+    held = [row for row in history.drawn if not row["reversed"]]
     if not held:
         return ""
     lanes: dict[str, list[charts.ChartSpan]] = {}
     for row in held:
-        url = asked.url("seat", account=facts.key, seat=row["seat"])
+        url = request.url("seat", account=facts.key, seat=row["seat"])
         span = charts.ChartSpan(row["held_from"], row["held_until"], row["seat"], url)
         lanes.setdefault(row["seat"], []).append(span)
-    starts, until = found.reach(held)
-    told = words.some("holdings", len(held))
+    starts, until = history.reach(held)
+    holdings_text = words.counted("holdings", len(held))
     frame = charts.Frame(
         starts,
         until,
         words("chart_user", user=reference, account=facts.key),
-        words("chart_user_told", told=told, seats=words.some("seats", len(lanes)))
-        + found.part_told(),
+        words(
+            "chart_user_caption",
+            holdings=holdings_text,
+            seats=words.counted("seats", len(lanes)),
+        )
+        + history.part_text(),
         charts.ticks_of(starts, until, facts.zones, words.month),
-        asked.as_of,
-        words.spelled(asked.as_of, facts.zones),
+        request.as_of,
+        words.spelled(request.as_of, facts.zones),
     )
     return charts.span_chart(
         [charts.ChartLane("", spans) for spans in lanes.values()], frame
