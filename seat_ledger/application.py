@@ -1,4 +1,4 @@
-"""The ledger as its users meet it: one public method per command, and no SQL.
+"""The ledger as its users meet it: each operation is a method; and no SQL.
 
 A command is decided on an account's aggregates as they were when its change number
 was read, and appended only if that number has not moved (optimistic concurrency
@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import uuid4
 
 from seat_ledger.commands.handler import Caller, Decision, RenewFirst
-from seat_ledger.commands.messages import Command, read_command
+from seat_ledger.commands.messages import OPERATIONS, Command, read_command
 from seat_ledger.commands.repository import AccountRepository, with_secret
 from seat_ledger.commands.unit_of_work import UnitOfWork
 from seat_ledger.domain.events import LedgerEvent, UserErased
@@ -72,12 +72,10 @@ class Result(NamedTuple):
 class SeatLedger(AccountRepository):
     """The write side over one database.
 
-    Use it as a context manager. Every method takes the fields of its command as
-    CLI 4 names them, and raises CommandRefused, NotFound, InvalidInput, Conflict or
-    Unavailable.
+    Use it as a context manager. Each operation of :data:`OPERATIONS` is a method too,
+    which takes the account and the operation's own fields. All of them raise
+    CommandRefused, NotFound, InvalidInput, Conflict or Unavailable.
     """
-
-    # -- commands -------------------------------------------------------------
 
     def execute(
         self,
@@ -119,80 +117,22 @@ class SeatLedger(AccountRepository):
     def _tries(self, error: Conflict | Unavailable) -> int:
         return 3 if isinstance(error, Unavailable) else self.settings.tries
 
-    def open_account(self, account: str, **facts: Any) -> Result:
-        """Open an account under a key (R39)."""
-        return self.execute({"op": "open_account", "account": account, **facts})
+    def __getattr__(self, name: str) -> Callable[..., Result]:
+        """Each operation as a method: ``ledger.buy_seats("acme", quantity=2, …)``."""
+        if name not in OPERATIONS:
+            raise AttributeError(f"{name} is no operation")
 
-    def set_time_zone(self, account: str, **facts: Any) -> Result:
-        """Move the account's later bounds into another zone (R09)."""
-        return self.execute({"op": "set_time_zone", "account": account, **facts})
+        def record(
+            account: str, *, compute_invoice: ComputeInvoice | None = None, **facts: Any
+        ) -> Result:
+            command = {"op": name, "account": account, **facts}
+            return self.execute(command, compute_invoice=compute_invoice)
 
-    def set_billing_policy(self, account: str, **facts: Any) -> Result:
-        """Count later periods by another rule (R50)."""
-        return self.execute({"op": "set_billing_policy", "account": account, **facts})
+        record.__doc__ = OPERATIONS[name].__doc__
+        return record
 
-    def issue_invoice(
-        self, account: str, *, compute_invoice: ComputeInvoice, **facts: Any
-    ) -> Result:
-        """Invoice a period that has ended, from figures computed elsewhere (R64)."""
-        command = {"op": "issue_invoice", "account": account, **facts}
-        return self.execute(command, compute_invoice=compute_invoice)
-
-    def renew(self, account: str, **facts: Any) -> Result:
-        """Process the account's due renewals (R37)."""
-        return self.execute({"op": "renew", "account": account, **facts})
-
-    def add_user(self, account: str, **facts: Any) -> Result:
-        """Add a user (S7)."""
-        return self.execute({"op": "add_user", "account": account, **facts})
-
-    def set_permissions(self, account: str, **facts: Any) -> Result:
-        """Change a user's permissions (R34)."""
-        return self.execute({"op": "set_permissions", "account": account, **facts})
-
-    def grant_hub_access(self, account: str, **facts: Any) -> Result:
-        """Let a user enter a hub (S7)."""
-        return self.execute({"op": "grant_hub_access", "account": account, **facts})
-
-    def revoke_hub_access(self, account: str, **facts: Any) -> Result:
-        """Let a user enter a hub no more (R27)."""
-        return self.execute({"op": "revoke_hub_access", "account": account, **facts})
-
-    def remove_user(self, account: str, **facts: Any) -> Result:
-        """Take a user out of the account (R31)."""
-        return self.execute({"op": "remove_user", "account": account, **facts})
-
-    def erase_user(self, account: str, **facts: Any) -> Result:
-        """Let nobody read any more who a user was."""
-        return self.execute({"op": "erase_user", "account": account, **facts})
-
-    def buy_seats(self, account: str, **facts: Any) -> Result:
-        """Put more seats under contract (R14)."""
-        return self.execute({"op": "buy_seats", "account": account, **facts})
-
-    def reduce_seats(self, account: str, **facts: Any) -> Result:
-        """Ask for fewer seats from the next renewal on (R16)."""
-        return self.execute({"op": "reduce_seats", "account": account, **facts})
-
-    def cancel_reduction(self, account: str, **facts: Any) -> Result:
-        """Take back the latest pending reduction (R18)."""
-        return self.execute({"op": "cancel_reduction", "account": account, **facts})
-
-    def assign_seat(self, account: str, **facts: Any) -> Result:
-        """Give a user a seat (R23 to R26)."""
-        return self.execute({"op": "assign_seat", "account": account, **facts})
-
-    def unassign_seat(self, account: str, **facts: Any) -> Result:
-        """Take a seat from a user (R27)."""
-        return self.execute({"op": "unassign_seat", "account": account, **facts})
-
-    def batch(self, account: str, **facts: Any) -> Result:
-        """Several operations as one step (R28, R29)."""
-        return self.execute({"op": "batch", "account": account, **facts})
-
-    def reverse(self, account: str, **facts: Any) -> Result:
-        """Let an entry never have been (R40, R47)."""
-        return self.execute({"op": "reverse", "account": account, **facts})
+    def __dir__(self) -> Iterable[str]:
+        return [*super().__dir__(), *OPERATIONS]
 
     def import_lines(
         self, lines: Iterable[bytes | None], **options: Any

@@ -17,7 +17,7 @@ from seat_ledger.commands.refusal_messages import explain, name_holders
 from seat_ledger.commands.unit_of_work import UnitOfWork
 from seat_ledger.commands.validation import judge
 from seat_ledger.domain.account import Account
-from seat_ledger.domain.aggregate import Act, Aggregate, Entry
+from seat_ledger.domain.aggregate import Act, Aggregate
 from seat_ledger.domain.calendar import BillingCalendar, ZoneHistory, parse_moment, zone
 from seat_ledger.domain.email import check_email
 from seat_ledger.domain.events import ContractRenewed, EntryReversed, LedgerEvent
@@ -52,11 +52,6 @@ from seat_ledger.errors import (
 A = TypeVar("A", bound=Aggregate)
 AHEAD = timedelta(minutes=5)
 """How far ahead of the database's clock an effective time may lie (R12)."""
-
-_TIMELESS = (messages.Reverse, messages.EraseUser)
-"""Operations without an effective time of their own: no renewal is due for them."""
-
-_CLOSING = (messages.UnassignSeat, messages.RevokeHubAccess, messages.RemoveUser)
 
 
 class Decision(NamedTuple):
@@ -163,7 +158,7 @@ class CommandHandler:
         account = self._involve(self._account())
         actor = self._actor()
         self.steps = self._in_order()
-        times = [s.at for s in self.steps if type(s.operation) not in _TIMELESS]
+        times = [s.at for s in self.steps if not s.operation.TIMELESS]
         due = 0
         if times and account.is_renewal_due(latest := max(times)):
             account.renew_until(latest, Act(latest, actor))
@@ -351,16 +346,14 @@ class CommandHandler:
             return steps
 
         def place(step: Step) -> tuple[bool, datetime, bool]:
-            if isinstance(step.operation, messages.Reverse):
-                return (False, self.now.min.replace(tzinfo=self.now.tzinfo), False)
-            return (True, step.at, not isinstance(step.operation, _CLOSING))
+            return (not step.operation.TIMELESS, step.at, not step.operation.CLOSES)
 
         return sorted(steps, key=place)
 
     def _at(self, operation: Operation) -> datetime:
         """The effective time of an operation (R11, R12, R39)."""
         account = self._account()
-        if operation.effective_at is None or isinstance(operation, _TIMELESS):
+        if operation.effective_at is None or operation.TIMELESS:
             return self.now
         at = parse_moment(operation.effective_at, account.zones, self.now)
         self._check_not_ahead(at)
@@ -409,11 +402,7 @@ class CommandHandler:
             self.workspace.account_id,
             Act(at, self._actor(), operation.reason, idempotency_key),
             account_key=key,
-            name=operation.name,
-            time_zone=operation.time_zone,
-            term_start=operation.term_start,
-            term_months=operation.term_months,
-            billing_cycle_months=operation.billing_cycle_months,
+            **operation.facts(),
         )
         self.workspace.account = account
         self.events += account.pending
@@ -659,7 +648,7 @@ class CommandHandler:
         if stream != aggregate.key:
             aggregate = self._involve(self.workspace.user(stream))
         aggregate.reverse(
-            Entry(entry.event.TOPIC, entry.event.originator_version),
+            entry.event,
             root.event,
             act,
             entry=position,

@@ -82,16 +82,41 @@ InvoiceNumber = Annotated[str, AfterValidator(_invoice_number)]
 Date = Annotated[date, BeforeValidator(_iso_date), AfterValidator(_within_calendar)]
 
 
+OPERATIONS: dict[str, type[Operation]] = {}
+"""Every operation by its word; filled as the classes are defined."""
+
+
 class Operation(BaseModel):
-    """One operation: what is asked, from when on, and why."""
+    """One operation: what is asked, from when on, and why.
+
+    `IN_BATCH` and `IN_FILE` say where it may stand; `TIMELESS` that it has no
+    effective time of its own, so that no renewal is due for it; `CLOSES` that it
+    comes before openings of the same instant (R28); `NEEDS_RECORDED` that it builds
+    on what is recorded already.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     OP: ClassVar[str]
+    IN_BATCH: ClassVar[bool] = True
+    IN_FILE: ClassVar[bool] = True
+    TIMELESS: ClassVar[bool] = False
+    CLOSES: ClassVar[bool] = False
+    NEEDS_RECORDED: ClassVar[bool] = False
 
     op: str
     effective_at: Text | None = None
     reason: Text | None = None
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **_: Any) -> None:
+        """Register the class under its own word."""
+        OPERATIONS[cls.OP] = cls
+
+    def facts(self) -> dict[str, Any]:
+        """The fields that are its own, by name."""
+        names = type(self).model_fields.keys() - Operation.model_fields.keys()
+        return {name: getattr(self, name) for name in names}
 
     def check(self) -> None:
         """Refuse what no field alone shows. Raises InvalidInput."""
@@ -101,6 +126,7 @@ class OpenAccount(Operation):
     """Open the account under the envelope's key (R39)."""
 
     OP: ClassVar[str] = "open_account"
+    IN_BATCH: ClassVar[bool] = False
 
     name: Text
     time_zone: Text
@@ -113,6 +139,7 @@ class SetTimeZone(Operation):
     """Move later bounds to another zone (R09)."""
 
     OP: ClassVar[str] = "set_time_zone"
+    IN_BATCH: ClassVar[bool] = False
 
     time_zone: Text
 
@@ -124,6 +151,7 @@ class SetBillingPolicy(Operation):
     """
 
     OP: ClassVar[str] = "set_billing_policy"
+    IN_BATCH: ClassVar[bool] = False
 
     mode: CountingMode
     granularity: Granularity | None = None
@@ -150,6 +178,7 @@ class Renew(Operation):
     """Process every renewal that is due (R37)."""
 
     OP: ClassVar[str] = "renew"
+    IN_BATCH: ClassVar[bool] = False
 
 
 class AddUser(Operation):
@@ -196,6 +225,7 @@ class RevokeHubAccess(Operation):
     """Take away a user's access to a hub."""
 
     OP: ClassVar[str] = "revoke_hub_access"
+    CLOSES: ClassVar[bool] = True
 
     user: Reference
     hub: Text
@@ -205,6 +235,7 @@ class RemoveUser(Operation):
     """Take a user out of the account (S10)."""
 
     OP: ClassVar[str] = "remove_user"
+    CLOSES: ClassVar[bool] = True
 
     user: Reference
 
@@ -213,6 +244,9 @@ class EraseUser(Operation):
     """Let nobody read any more who a user was; `user` may be an id too."""
 
     OP: ClassVar[str] = "erase_user"
+    IN_BATCH: ClassVar[bool] = False
+    IN_FILE: ClassVar[bool] = False
+    TIMELESS: ClassVar[bool] = True
 
     user: Reference
 
@@ -272,6 +306,7 @@ class UnassignSeat(Operation):
     """Take a seat from a user; it stays purchased (S11)."""
 
     OP: ClassVar[str] = "unassign_seat"
+    CLOSES: ClassVar[bool] = True
 
     user: Reference
     seat_type: Text
@@ -281,6 +316,8 @@ class Reverse(Operation):
     """Let an entry, or all that a command recorded, never have been (R40)."""
 
     OP: ClassVar[str] = "reverse"
+    TIMELESS: ClassVar[bool] = True
+    NEEDS_RECORDED: ClassVar[bool] = True
 
     entry: Annotated[int, Field(ge=1, le=2**62)] | None = None
     entry_key: Text | None = None
@@ -295,6 +332,8 @@ class IssueInvoice(Operation):
     """Invoice a period that has ended, once (R60, R64)."""
 
     OP: ClassVar[str] = "issue_invoice"
+    IN_BATCH: ClassVar[bool] = False
+    NEEDS_RECORDED: ClassVar[bool] = True
 
     invoice: InvoiceNumber
     period: Text
@@ -317,45 +356,9 @@ class Batch(Operation):
     """Several operations as one step: all of them or none (S9, R28, R29)."""
 
     OP: ClassVar[str] = "batch"
+    IN_BATCH: ClassVar[bool] = False
 
     commands: Annotated[list[dict[str, Any]], Field(min_length=1, max_length=MAX_BATCH)]
-
-
-OPERATIONS: dict[str, type[Operation]] = {
-    operation.OP: operation
-    for operation in (
-        OpenAccount,
-        SetTimeZone,
-        SetBillingPolicy,
-        Renew,
-        AddUser,
-        SetPermissions,
-        GrantHubAccess,
-        RevokeHubAccess,
-        RemoveUser,
-        EraseUser,
-        BuySeats,
-        ReduceSeats,
-        CancelReduction,
-        AssignSeat,
-        UnassignSeat,
-        Reverse,
-        IssueInvoice,
-        Batch,
-    )
-}
-_IN_A_FILE = tuple(op for op in OPERATIONS if op != EraseUser.OP)
-NOT_IN_A_BATCH = frozenset(
-    {
-        "open_account",
-        "renew",
-        "set_time_zone",
-        "set_billing_policy",
-        "issue_invoice",
-        "erase_user",
-        "batch",
-    }
-)
 
 
 class Envelope(BaseModel):
@@ -381,22 +384,14 @@ class Command(NamedTuple):
     digest_as_written: bytes
 
     @property
-    def reverses(self) -> bool:
-        """Whether a line of it names entries that are recorded already."""
-        kind = type(self.operation)
-        if kind is Batch:
-            return any(isinstance(line, Reverse) for line in self.lines)
-        return kind is Reverse
+    def needs_recorded(self) -> bool:
+        """Whether a line of it builds on what is recorded already."""
+        return any(line.NEEDS_RECORDED for line in self.lines)
 
     @property
     def erases(self) -> bool:
         """Whether it destroys what tells who somebody was."""
         return type(self.operation) is EraseUser
-
-    @property
-    def issues(self) -> bool:
-        """Whether it needs figures of all that is recorded."""
-        return type(self.operation) is IssueInvoice
 
     @property
     def op(self) -> str:
@@ -526,11 +521,15 @@ def read_operation(fields: Mapping[str, Any]) -> Operation:
     if operation is None:
         what = "no 'op'" if op is None else f"an unknown op {shown(op)}"
         raise InvalidInput(
-            f"The command has {what}.", try_="use one of " + ", ".join(_IN_A_FILE)
+            f"The command has {what}.", try_="use one of " + ", ".join(_in_a_file())
         )
     read = _read(operation, fields, operation.OP)
     read.check()
     return read
+
+
+def _in_a_file() -> list[str]:
+    return [op for op, operation in OPERATIONS.items() if operation.IN_FILE]
 
 
 def _numbered(batch: Batch) -> enumerate[dict[str, Any]]:
@@ -540,7 +539,7 @@ def _numbered(batch: Batch) -> enumerate[dict[str, Any]]:
 def read_line(batch: Batch, number: int, fields: dict[str, Any]) -> Operation:
     """Read one line of a batch; what it does not say it takes from the batch."""
     op = fields.get("op")
-    if isinstance(op, str) and op in NOT_IN_A_BATCH:
+    if isinstance(op, str) and op in OPERATIONS and not OPERATIONS[op].IN_BATCH:
         raise InvalidInput(
             f"Line {number} of the batch: {op} cannot stand in a batch.",
             try_="give it as a command of its own",

@@ -11,7 +11,7 @@ from typing import ClassVar
 from uuid import UUID
 
 from seat_ledger.domain import intervals, validity
-from seat_ledger.domain.aggregate import Aggregate, Step, mark
+from seat_ledger.domain.aggregate import Aggregate, Steps, mark, no_step
 from seat_ledger.domain.billing_policy import Billing
 from seat_ledger.domain.calendar import BillingCalendar, ZoneHistory
 from seat_ledger.domain.events import (
@@ -216,30 +216,18 @@ class AccountState(Aggregate):
         self.touched.seat(seat.ref, at)
         self.touched.user(event.user, hub_of(seat_type), at)
 
-    HOLD: ClassVar[dict[str, Step]] = {
-        "AccountOpened": _opened,
-        "TimeZoneChanged": _zone_changed,
-        "BillingPolicyChanged": _policy,
-        "InvoiceIssued": _invoiced,
-        "ContractRenewed": _renewed,
-        "SeatPurchased": _purchased,
-        "SeatRetired": _retired,
-        "SeatReductionRequested": _requested,
-        "SeatReductionCancelled": _cancelled,
-        "SeatAssigned": _assigned,
-        "SeatUnassigned": _unassigned,
-    }
-    LET_GO: ClassVar[dict[str, Step]] = {
-        "TimeZoneChanged": _zone_unchanged,
-        "BillingPolicyChanged": _no_policy,
-        "InvoiceIssued": _not_invoiced,
-        "ContractRenewed": _not_renewed,
-        "SeatPurchased": _not_purchased,
-        "SeatRetired": _not_retired,
-        "SeatReductionRequested": _not_requested,
-        "SeatReductionCancelled": _not_cancelled,
-        "SeatAssigned": _not_moved,
-        "SeatUnassigned": _not_moved,
+    STEPS: ClassVar[dict[type[LedgerEvent], Steps]] = {
+        AccountOpened: (_opened, no_step),
+        TimeZoneChanged: (_zone_changed, _zone_unchanged),
+        BillingPolicyChanged: (_policy, _no_policy),
+        InvoiceIssued: (_invoiced, _not_invoiced),
+        ContractRenewed: (_renewed, _not_renewed),
+        SeatPurchased: (_purchased, _not_purchased),
+        SeatRetired: (_retired, _not_retired),
+        SeatReductionRequested: (_requested, _not_requested),
+        SeatReductionCancelled: (_cancelled, _not_cancelled),
+        SeatAssigned: (_assigned, _not_moved),
+        SeatUnassigned: (_unassigned, _not_moved),
     }
 
     # -- what (e) of R46 needs ----------------------------------------------------

@@ -16,13 +16,15 @@ from datetime import datetime
 from typing import Any, ClassVar, NamedTuple, TypeVar
 from uuid import UUID
 
-from seat_ledger.domain.events import REVERSIBLE, EntryReversed, LedgerEvent
+from seat_ledger.domain.events import EntryReversed, LedgerEvent
 from seat_ledger.domain.intervals import Mark
 from seat_ledger.domain.values import utc
 from seat_ledger.errors import CommandRefused, EntryRef
 
 E = TypeVar("E", bound=LedgerEvent)
 Step = Callable[[Any, Any], None]
+Steps = tuple[Step, Step]
+"""How an entry changes the state when it holds, and when it holds no more."""
 
 
 class Act(NamedTuple):
@@ -38,18 +40,10 @@ class Act(NamedTuple):
         return self._replace(at=at)
 
 
-class Entry(NamedTuple):
-    """An entry that a reversal names: its topic and its version."""
-
-    topic: str
-    version: int
-
-
 class Aggregate:
     """An event-sourced record: its version, its pending events, its reversals."""
 
-    HOLD: ClassVar[dict[str, Step]]
-    LET_GO: ClassVar[dict[str, Step]]
+    STEPS: ClassVar[dict[type[LedgerEvent], Steps]]
 
     def __init__(self, id_: UUID) -> None:
         self.id = id_
@@ -107,29 +101,30 @@ class Aggregate:
         return not any(map(self.holds, self.reversals.get(version, ())))
 
     def reverse(
-        self, named: Entry, end: LedgerEvent, act: Act, *, entry: int, root: int
+        self, named: LedgerEvent, end: LedgerEvent, act: Act, *, entry: int, root: int
     ) -> None:
         """Let an entry hold no more, or hold again when it is a reversal (R47).
 
-        `end` is the event at the end of the chain; `entry` and `root` are the
-        positions of both. Raises CommandRefused: ``not_reversible``,
+        `end` is the event at the end of the chain of `named`; `entry` and `root` are
+        the positions of both. Raises CommandRefused: ``not_reversible``,
         ``already_reversed``, ``reversal_blocked``.
         """
-        if named.topic not in REVERSIBLE:
+        if named.INSTEAD is not None:
             raise CommandRefused(
                 "not_reversible",
-                f"Entry {entry} is {named.topic}, which cannot be reversed.",
-                try_=INSTEAD.get(named.topic, "record what is true now"),
+                f"Entry {entry} is {named.TOPIC}, which cannot be reversed.",
+                try_=named.INSTEAD,
             )
-        if not self.holds(named.version):
+        version = named.originator_version
+        if not self.holds(version):
             raise CommandRefused(
                 "already_reversed",
-                f"Entry {entry} ({named.topic}) is reversed already.",
+                f"Entry {entry} ({named.TOPIC}) is reversed already.",
                 try_="reverse the reversal to let it hold again",
                 blockers=tuple(
-                    EntryRef(self.key, version)
-                    for version in self.reversals.get(named.version, ())
-                    if self.holds(version)
+                    EntryRef(self.key, reversal)
+                    for reversal in self.reversals.get(version, ())
+                    if self.holds(reversal)
                 ),
             )
         self.check_reversal(end)
@@ -138,10 +133,10 @@ class Aggregate:
             EntryReversed,
             act.moved(utc(end.effective_at)),
             entry=entry,
-            entry_version=named.version,
+            entry_version=version,
             root=root,
             root_version=end.originator_version,
-            holds=self._holds_after(named.version, end.originator_version),
+            holds=self._holds_after(version, end.originator_version),
             **self.own_facts(),
         )
 
@@ -191,22 +186,19 @@ class Aggregate:
         """Refuse a reversal that the kind of entry forbids now (R47)."""
 
     def let_hold(self, event: LedgerEvent) -> None:
-        """Let an entry hold."""
-        self.HOLD[event.TOPIC](self, event)
+        """Let an entry hold. An event without steps changes nothing of the state."""
+        self.STEPS.get(type(event), _NO_STEPS)[0](self, event)
 
     def let_go(self, event: LedgerEvent) -> None:
         """Let an entry hold no more."""
-        self.LET_GO[event.TOPIC](self, event)
+        self.STEPS.get(type(event), _NO_STEPS)[1](self, event)
 
 
-INSTEAD = {
-    "AccountOpened": "open another account",
-    "TimeZoneChanged": "set the time zone again, from an instant after the last change",
-    "ContractRenewed": "reverse the seats it retired (SeatRetired)",
-    "InvoiceIssued": "record the correction: it becomes a line of the next invoice",
-    "UserErased": "add the person again: what was destroyed cannot come back",
-}
-"""What to do where an entry cannot be reversed (R47)."""
+def no_step(_: Aggregate, __: LedgerEvent) -> None:
+    """Change nothing."""
+
+
+_NO_STEPS = (no_step, no_step)
 
 
 def nothing_to_do(message: str) -> CommandRefused:

@@ -60,6 +60,7 @@ class LedgerEvent(BaseModel):
 
     TOPIC: ClassVar[str]  # stored in every row: never renamed
     VERSION: ClassVar[int] = 1  # raised only together with an upcaster
+    INSTEAD: ClassVar[str | None] = None  # what to do where it is not reversible (R47)
 
     originator_id: UUID = Field(exclude=True)
     originator_version: int = Field(exclude=True, ge=1)
@@ -105,6 +106,7 @@ class AccountOpened(AccountEvent):
     """The customer has an account: a contract of terms, billed by cycles (R22)."""
 
     TOPIC: ClassVar[str] = "AccountOpened"
+    INSTEAD: ClassVar[str | None] = "open another account"
 
     account_key: str
     name: Text
@@ -118,6 +120,9 @@ class TimeZoneChanged(AccountEvent):
     """Bounds after this instant lie in another zone (R09)."""
 
     TOPIC: ClassVar[str] = "TimeZoneChanged"
+    INSTEAD: ClassVar[str | None] = (
+        "set the time zone again, from an instant after the last change"
+    )
 
     time_zone: str
 
@@ -160,6 +165,7 @@ class ContractRenewed(AccountEvent):
     """The next term began; `renewal` counts from 1 (R06, R21)."""
 
     TOPIC: ClassVar[str] = "ContractRenewed"
+    INSTEAD: ClassVar[str | None] = "reverse the seats it retired (SeatRetired)"
 
     renewal: Count
 
@@ -236,6 +242,9 @@ class InvoiceIssued(AccountEvent):
     model_config = ConfigDict(validate_by_name=True, serialize_by_alias=True)
 
     TOPIC: ClassVar[str] = "InvoiceIssued"
+    INSTEAD: ClassVar[str | None] = (
+        "record the correction: it becomes a line of the next invoice"
+    )
 
     invoice: Text
     period: date
@@ -316,6 +325,9 @@ class UserErased(UserEvent):
     """
 
     TOPIC: ClassVar[str] = "UserErased"
+    INSTEAD: ClassVar[str | None] = (
+        "add the person again: what was destroyed cannot come back"
+    )
 
 
 class EntryReversed(LedgerEvent):
@@ -334,23 +346,3 @@ class EntryReversed(LedgerEvent):
     root: EntryPosition
     root_version: Count
     holds: bool
-
-
-REVERSIBLE = frozenset(
-    {
-        "SeatPurchased",
-        "SeatReductionRequested",
-        "SeatReductionCancelled",
-        "SeatRetired",
-        "SeatAssigned",
-        "SeatUnassigned",
-        "UserAdded",
-        "UserRemoved",
-        "PermissionsChanged",
-        "HubAccessGranted",
-        "HubAccessRevoked",
-        "BillingPolicyChanged",
-        "EntryReversed",
-    }
-)
-"""Topics of the entries that a reversal may name (R47)."""

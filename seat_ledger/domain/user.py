@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, ClassVar, NamedTuple
 from uuid import UUID
 
-from seat_ledger.domain.aggregate import Act, Aggregate, Step, mark, nothing_to_do
+from seat_ledger.domain.aggregate import Act, Aggregate, Steps, mark, nothing_to_do
 from seat_ledger.domain.events import (
     HubAccessGranted,
     HubAccessRevoked,
@@ -263,19 +263,11 @@ class User(Aggregate):
         assert self.known_as is not None
         self.person, self.known_as = self.known_as, None
 
-    HOLD: ClassVar[dict[str, Step]] = {
-        "UserAdded": _added,
-        "UserRemoved": _removed,
-        "PermissionsChanged": _permitted,
-        "HubAccessGranted": _granted,
-        "HubAccessRevoked": _revoked,
-        "UserErased": _erased,
-    }
-    LET_GO: ClassVar[dict[str, Step]] = {
-        "UserAdded": _not_added,
-        "UserRemoved": _not_removed,
-        "PermissionsChanged": _forget_permissions,
-        "HubAccessGranted": _access_undone,
-        "HubAccessRevoked": _access_undone,
-        "UserErased": _not_erased,
+    STEPS: ClassVar[dict[type[LedgerEvent], Steps]] = {
+        UserAdded: (_added, _not_added),
+        UserRemoved: (_removed, _not_removed),
+        PermissionsChanged: (_permitted, _forget_permissions),
+        HubAccessGranted: (_granted, _access_undone),
+        HubAccessRevoked: (_revoked, _access_undone),
+        UserErased: (_erased, _not_erased),
     }

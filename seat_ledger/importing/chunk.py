@@ -218,7 +218,7 @@ class Chunk:
 
     def _decide(self, line: ImportLine, command: Command, key: Key) -> None:
         desk = self.desk
-        if command.reverses or command.issues:
+        if command.needs_recorded:
             self._flush()
         digest = with_secret(self._secret, command.digest)
         workspace = desk.workspace(command)
