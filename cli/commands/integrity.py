@@ -352,7 +352,7 @@ def _earlier(since: str) -> str | int:
 def _text(path: Path) -> str:
     from seat_ledger.cli.inputs.files import input_file  # noqa: PLC0415
     from seat_ledger.errors import InvalidInput  # noqa: PLC0415
-    from seat_ledger.input_files import text_of  # noqa: PLC0415
+    from seat_ledger.store.input_files import text_of  # noqa: PLC0415
 
     try:
         with input_file(path, "name the file of a proof") as file:

@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from seat_ledger.domain.values import shown
 from seat_ledger.errors import InvalidInput
-from seat_ledger.input_files import opened, refuse_endless
+from seat_ledger.store.input_files import opened, refuse_endless
 
 STDIN = Path("-")
 

@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from seat_ledger.cli.output.files import PUBLIC, alone, write_whole
 from seat_ledger.errors import LedgerError, SchemaMismatch, Unavailable
-from seat_ledger.input_files import read_text
+from seat_ledger.store.input_files import read_text
 
 _LARGEST = 10_000_000
 _HELP = {

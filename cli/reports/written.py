@@ -17,7 +17,7 @@ from seat_ledger.cli.reports.workbook import write_workbook
 from seat_ledger.domain.calendar import TZDATA_VERSION
 from seat_ledger.domain.values import iso
 from seat_ledger.errors import InvalidInput
-from seat_ledger.input_files import read_text
+from seat_ledger.store.input_files import read_text
 
 MANIFEST = "manifest.json"
 _LARGEST = 50_000_000

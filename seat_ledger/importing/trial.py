@@ -13,7 +13,7 @@ from array import array
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from datetime import datetime
 from tempfile import SpooledTemporaryFile
-from typing import IO, Any, NamedTuple
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID, uuid4
 
 from eventsourcing.persistence import StoredEvent
@@ -37,11 +37,13 @@ from seat_ledger.domain.values import account_id, iso
 from seat_ledger.errors import Unavailable
 from seat_ledger.importing.importer import import_lines
 from seat_ledger.importing.lines import LineOutcome
-from seat_ledger.settings import Settings
 from seat_ledger.store.bulk import Decided
 from seat_ledger.store.factory import LedgerFactory
 from seat_ledger.store.mapper import LedgerMapper, state_of
 from seat_ledger.store.recorder import LedgerRecorder
+
+if TYPE_CHECKING:
+    from seat_ledger.settings import Settings
 
 _IN_MEMORY = 16 << 20
 _HEAD = struct.Struct("!16sqH")

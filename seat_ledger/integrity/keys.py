@@ -16,8 +16,8 @@ from seat_ledger.errors import (
     LedgerError,
     NotFound,
 )
-from seat_ledger.input_files import opened, read_text
 from seat_ledger.integrity.note import BadNote, Signer, Verifier
+from seat_ledger.store.input_files import opened, read_text
 
 _LARGEST = 4096
 

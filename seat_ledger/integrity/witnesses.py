@@ -17,9 +17,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from seat_ledger.errors import IntegrityFailure, LedgerError
-from seat_ledger.input_files import read_text
 from seat_ledger.integrity.keys import write, write_beside
 from seat_ledger.integrity.note import BadNote, Checkpoint, read_unverified
+from seat_ledger.store.input_files import read_text
 
 _NOTE = re.compile(r"(?:[^\n]+\n)+\n\N{EM DASH} [^\n]+\n")
 _LATEST = "checkpoint"
