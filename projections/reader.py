@@ -46,17 +46,17 @@ _ID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class AccountSetAside(SchemaMismatch):
-    """An account's events cannot all be read; what was known before is told (R74)."""
+    """An account's events cannot all be read; answers are of those before (R74)."""
 
     code = "account_set_aside"
 
     def __init__(self, *aside: SetAside) -> None:
         self.aside = aside
         super().__init__(
-            " ".join(one.sentence() for one in aside),
+            " ".join(account.sentence() for account in aside),
             try_="use the program version that wrote the event, or restore it from a "
             "backup; then: seat-ledger projection resume "
-            + " ".join(as_word(one.account_key) for one in aside),
+            + " ".join(as_word(account.account_key) for account in aside),
         )
 
 
@@ -79,18 +79,18 @@ class NotFollowed(LedgerError):
 class Knowledge(NamedTuple):
     """Up to which position is known, when that was recorded, and if it is the head.
 
-    `upto` is the instant that was named, that of the position where one was named, and
+    `until` is the instant that was named, that of the position where one was named, and
     None for now: what is asked with it never changes (R78).
     """
 
     position: int
     recorded_at: datetime | None
     is_head: bool
-    upto: datetime | None = None
+    until: datetime | None = None
 
     def moment(self, now: datetime) -> datetime:
         """The instant that stands for "now" in an answer: that of the knowledge."""
-        return now if self.upto is None else min(self.upto, now)
+        return now if self.until is None else min(self.until, now)
 
 
 class Reader:
@@ -140,11 +140,11 @@ class Reader:
             reached = catch_up.catch_up(self.connection, patient=self.patient)
             self.is_behind = reached.checkpoint < reached.head
             become(self.connection, "reader")
-        found = pin(self.connection, sees_store=self.sees_store)
-        self.generation = found.number
-        self.head = found.checkpoint
-        self.store_head = found.head
-        self.aside = found.aside
+        served = pin(self.connection, sees_store=self.sees_store)
+        self.generation = served.number
+        self.head = served.checkpoint
+        self.store_head = served.head
+        self.aside = served.aside
 
     @property
     def is_standby(self) -> bool:
@@ -167,29 +167,29 @@ class Reader:
     # -- asking -------------------------------------------------------------------
 
     def ask(
-        self, room: str, name: str, known: Knowledge | None = None, **given: Any
+        self, room: str, name: str, known_at: Knowledge | None = None, **params: Any
     ) -> list[Row]:
         """The rows of a named question of a room's ``queries.sql``.
 
-        With `known` it is asked as known then; from the kept tables where that is
-        their checkpoint.
+        With `known_at` it is answered as known then; from the kept tables where that
+        is their checkpoint.
         """
-        return list(self.stream(room, name, known, **given))
+        return list(self.stream(room, name, known_at, **params))
 
     def stream(
-        self, room: str, name: str, known: Knowledge | None = None, **given: Any
+        self, room: str, name: str, known_at: Knowledge | None = None, **params: Any
     ) -> Iterator[Row]:
         """The same, row by row."""
-        kept = known is not None and known.position == self.head
-        if known is not None:
-            given["known"] = known.position
-        return self.run(question(room, name, kept=kept), given)
+        from_tables = known_at is not None and known_at.position == self.head
+        if known_at is not None:
+            params["known"] = known_at.position
+        return self.run(question(room, name, from_tables=from_tables), params)
 
-    def run(self, statement: bytes, given: Mapping[str, Any]) -> Iterator[Row]:
+    def run(self, statement: bytes, params: Mapping[str, Any]) -> Iterator[Row]:
         """The rows of a statement: the one way that texts of the ledger come in."""
         try:
             with self.connection.cursor(row_factory=dict_row) as cursor:
-                yield from cursor.execute(statement, given)
+                yield from cursor.execute(statement, params)
         except psycopg.OperationalError as error:
             raise unavailable(self.conninfo, error) from error
 
@@ -197,8 +197,8 @@ class Reader:
         """The database's clock."""
         row = self.connection.execute("SELECT clock_timestamp()").fetchone()
         assert row is not None
-        found: datetime = row[0]
-        return found.astimezone(UTC)
+        now: datetime = row[0]
+        return now.astimezone(UTC)
 
     # -- what is known ------------------------------------------------------------
 
@@ -208,7 +208,7 @@ class Reader:
         Raises CommandRefused (``position_beyond_head``).
         """
         if known_at is None:
-            return self._known(self.head, is_head=True)
+            return self._at_position(self.head, is_head=True)
         if isinstance(known_at, datetime):
             return self._known_at_instant(known_at)
         if known_at > self.head:
@@ -217,10 +217,10 @@ class Reader:
                 f"The ledger is at position {self.head}; {known_at} lies beyond.",
                 try_="leave --known-at out to ask with all that is known",
             )
-        found = self._known(known_at, is_head=known_at == self.head)
-        return found._replace(upto=found.recorded_at)
+        knowledge = self._at_position(known_at, is_head=known_at == self.head)
+        return knowledge._replace(until=knowledge.recorded_at)
 
-    def _known(self, position: int, *, is_head: bool) -> Knowledge:
+    def _at_position(self, position: int, *, is_head: bool) -> Knowledge:
         rows = self.ask("journal", "knowledge", position=position)
         recorded_at = utc(rows[0]["recorded_at"]) if rows else None
         return Knowledge(position, recorded_at, is_head)
@@ -236,8 +236,8 @@ class Reader:
         if not row["passed"]:
             self._wait_for_appends(instant)
             row = self.ask("journal", "last_at", instant=instant)[0]
-        found = self._known(row["position"], is_head=not row["passed"])
-        return found._replace(upto=instant)
+        knowledge = self._at_position(row["position"], is_head=not row["passed"])
+        return knowledge._replace(until=instant)
 
     def _wait_for_appends(self, instant: datetime) -> None:
         """Let every append end that is in flight: it could fall at the instant.
@@ -262,7 +262,7 @@ class Reader:
 
     # -- accounts -------------------------------------------------------------------
 
-    def account(self, key: str, known: Knowledge) -> AccountFacts:
+    def account(self, key: str, known_at: Knowledge) -> AccountFacts:
         """An account by its key.
 
         Raises NotFound (``account_not_found``), AccountSetAside where its opening is
@@ -273,42 +273,52 @@ class Reader:
             aside = self.aside_of(key)
             raise no_such_account(key) if aside is None else AccountSetAside(aside)
         account_no = rows[0]["account_no"]
-        return facts_of(rows, known.position, self._reversed(known, [account_no]))
+        return facts_of(rows, known_at.position, self._reversed(known_at, [account_no]))
 
     def aside_of(self, key: str) -> SetAside | None:
         """What stands in the way of an account, where it is set aside (R74)."""
         id_ = account_id(key)
-        return next((one for one in self.aside if one.account_id == id_), None)
+        return next(
+            (account for account in self.aside if account.account_id == id_), None
+        )
 
-    def aside_at(self, known: Knowledge) -> list[SetAside]:
+    def aside_at(self, known_at: Knowledge) -> list[SetAside]:
         """The accounts of which an answer as known then has not everything."""
-        return [one for one in self.aside if one.position <= known.position]
+        return [
+            account for account in self.aside if account.position <= known_at.position
+        ]
 
-    def accounts(self, known: Knowledge) -> list[AccountFacts]:
+    def accounts(self, known_at: Knowledge) -> list[AccountFacts]:
         """Every account that is known, by key."""
-        rows = self.ask("accounts", "contracts", known)
+        rows = self.ask("accounts", "contracts", known_at)
         by_no = groupby(rows, key=lambda row: row["account_no"])
-        contracts = [list(said) for _, said in by_no]
-        reversed_ = self._reversed(known, [said[0]["account_no"] for said in contracts])
-        found = [facts_of(said, known.position, reversed_) for said in contracts]
-        return sorted(found, key=lambda account: account.key)
+        contracts = [list(entries) for _, entries in by_no]
+        reversed_ = self._reversed(
+            known_at, [entries[0]["account_no"] for entries in contracts]
+        )
+        accounts = [
+            facts_of(entries, known_at.position, reversed_) for entries in contracts
+        ]
+        return sorted(accounts, key=lambda account: account.key)
 
     def account_keys(self, account_nos: Iterable[int]) -> dict[int, str]:
         """The keys of accounts by their numbers."""
-        wanted = list(set(account_nos))
-        rows = self.ask("accounts", "keys", account_nos=wanted) if wanted else []
+        distinct = list(set(account_nos))
+        rows = self.ask("accounts", "keys", account_nos=distinct) if distinct else []
         return {row["account_no"]: row["account_key"] for row in rows}
 
-    def _reversed(self, known: Knowledge, account_nos: list[int]) -> set[int]:
-        rows = self.ask("accounts", "policies_reversed", known, account_nos=account_nos)
+    def _reversed(self, known_at: Knowledge, account_nos: list[int]) -> set[int]:
+        rows = self.ask(
+            "accounts", "policies_reversed", known_at, account_nos=account_nos
+        )
         return {row["position"] for row in rows}
 
     # -- people ---------------------------------------------------------------------
 
     def people(self, user_nos: Iterable[int]) -> dict[int, Row]:
         """Key, e-mail and name of users."""
-        wanted = list(set(user_nos))
-        rows = self.ask("users", "people", user_nos=wanted) if wanted else []
+        distinct = list(set(user_nos))
+        rows = self.ask("users", "people", user_nos=distinct) if distinct else []
         return {
             row["user_no"]: {
                 "user": row["user_key"],
@@ -331,8 +341,8 @@ class Reader:
 
     def acts(self, positions: Iterable[int | None]) -> dict[int | None, Row | None]:
         """Who recorded entries, why and when, by position; None for no entry."""
-        wanted = [position for position in positions if position is not None]
-        rows = self.ask("journal", "acts", positions=wanted) if wanted else []
+        distinct = [position for position in positions if position is not None]
+        rows = self.ask("journal", "acts", positions=distinct) if distinct else []
         shown_as = self.actors(row["actor"] for row in rows)
         acts: dict[int | None, Row | None] = {
             row["position"]: {
@@ -347,7 +357,7 @@ class Reader:
         return acts
 
     def users_called(
-        self, account: AccountFacts, reference: str, known: Knowledge
+        self, account: AccountFacts, reference: str, known_at: Knowledge
     ) -> list[Row]:
         """Every holder of a key or e-mail, in order (R35).
 
@@ -356,7 +366,7 @@ class Reader:
         CommandRefused (``ambiguous_user``) where it was one user's key and another's
         e-mail at one time.
         """
-        called = self._called(account, reference, known)
+        called = self._called(account, reference, known_at)
         for keyed in (*called.keyed, *called.rivals):
             for mailed in called.mailed:
                 if keyed != mailed and _share_a_time(keyed, mailed):
@@ -364,7 +374,7 @@ class Reader:
         return sorted(called.people, key=_stay)
 
     def _called(
-        self, account: AccountFacts, reference: str, known: Knowledge
+        self, account: AccountFacts, reference: str, known_at: Knowledge
     ) -> Called[Row]:
         """Who was ever called so, with their memberships as known."""
         rows = self.ask(
@@ -381,10 +391,10 @@ class Reader:
                 try_=f"seat-ledger user list --account {as_word(account.key)}",
             )
         names = {row["user_no"]: row for row in rows}
-        members = self.ask("users", "memberships", known, user_nos=list(names))
+        members = self.ask("users", "memberships", known_at, user_nos=list(names))
         people = [{**names[member["user_no"]], **member} for member in members]
-        keyed = [one for one in people if _is_keyed(one, reference)]
-        if not keyed and not any(one["by_email"] for one in people):
+        keyed = [person for person in people if _is_keyed(person, reference)]
+        if not keyed and not any(person["by_email"] for person in people):
             nobody = all(not _is_keyed(row, reference) for row in rows)
             if nobody and not any(row["by_email"] for row in rows):
                 raise NotFound(
@@ -394,17 +404,21 @@ class Reader:
                 )
         return Called(
             keyed,
-            [one for one in people if one["by_email"]],
-            [one for one in people if one["by_key"] and one not in keyed],
+            [person for person in people if person["by_email"]],
+            [person for person in people if person["by_key"] and person not in keyed],
         )
 
     def user_at(
-        self, account: AccountFacts, reference: str, as_of: datetime, known: Knowledge
+        self,
+        account: AccountFacts,
+        reference: str,
+        as_of: datetime,
+        known_at: Knowledge,
     ) -> Row | None:
         """The user so called who was present, else the last one before (R35)."""
         return meant(
             reference,
-            self._called(account, reference, known),
+            self._called(account, reference, known_at),
             present=lambda row: row["added_at"] <= as_of and _contains(row, as_of),
             stay=lambda row: _stay(row) if row["added_at"] <= as_of else None,
             name=_names,
@@ -421,9 +435,9 @@ def _names(row: Row) -> tuple[str, str]:
     return row["user_key"], row["email"]
 
 
-def _share_a_time(one: Row, other: Row) -> bool:
+def _share_a_time(first: Row, other: Row) -> bool:
     """Whether two were of the account at one time."""
-    (starts, ends, _), (begins, until, _) = _stay(one), _stay(other)
+    (starts, ends, _), (begins, until, _) = _stay(first), _stay(other)
     return max(starts, begins) < min(ends, until)
 
 

@@ -73,7 +73,7 @@ class PooledReader(Reader):
         self._pin(first_catch_up=False)
         return self.generation == before
 
-    def rest(self) -> None:
+    def release(self) -> None:
         """Hold nothing."""
         self.connection.execute("COMMIT")
 
@@ -83,15 +83,15 @@ class PooledReader(Reader):
     def _wait_for_appends(self, instant: datetime) -> None:
         """Let the appends in flight end, and the tables reach them (R78)."""
         super()._wait_for_appends(instant)
-        wanted, until = self.store_head, time.monotonic() + LONGEST_WAIT
-        while self.head < wanted:
+        goal, until = self.store_head, time.monotonic() + LONGEST_WAIT
+        while self.head < goal:
             if time.monotonic() > until:
                 raise Behind(
-                    f"The tables are at position {self.head}, the store at {wanted}: "
+                    f"The tables are at position {self.head}, the store at {goal}: "
                     "what was known at that moment is not all there yet.",
                     try_="ask again, name a position, or run 'projection run'",
                 )
-            self.rest()
+            self.release()
             time.sleep(0.05)
             self._pin(first_catch_up=False)
 
@@ -127,22 +127,22 @@ class ReaderPool:
             self._free.release()
 
     def _lent(self) -> Iterator[PooledReader]:
-        found = self._take()
+        reader = self._take()
         try:
-            yield found
+            yield reader
         except LedgerError:
-            self._give_back(found)
+            self._give_back(reader)
             raise
         except BaseException as error:
-            found.connection.close()
+            reader.connection.close()
             self._explain(error)
             raise
-        self._give_back(found)
+        self._give_back(reader)
 
     def _give_back(self, reader: PooledReader) -> None:
         """Keep a reader, if it is still well: its answer was given, or was no."""
         try:
-            reader.rest()  # what its names mean is kept, and what is prepared
+            reader.release()  # what its names mean is kept, and what is prepared
             self._idle.append(reader)
         except psycopg.Error:
             reader.connection.close()
@@ -167,9 +167,9 @@ class ReaderPool:
 
     def _explain(self, error: BaseException) -> None:
         """Raise in words what the database said, if it is no fault of the program."""
-        told = explained(self.conninfo, error)
-        if told is not None:
-            raise told from error
+        explanation = explained(self.conninfo, error)
+        if explanation is not None:
+            raise explanation from error
 
     def close(self) -> None:
         """Close what rests."""

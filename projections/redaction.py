@@ -1,4 +1,4 @@
-"""A reader that tells nobody's key, e-mail or name, wherever they may stand.
+"""A reader that shows nobody's key, e-mail or name, wherever they may stand.
 
 Everything that a page, a twin or a chart shows was read by it: so this is the one door.
 A text passes it where its name is one of :data:`SHOWN`; every other is hidden, those of
@@ -42,7 +42,7 @@ class RedactedReader(PooledReader):
     """
 
     def run(self, statement: bytes, params: Mapping[str, Any]) -> Iterator[Row]:
-        """The rows of a statement without any text that may tell of a person."""
+        """The rows of a statement without any text that may name a person."""
         for row in super().run(statement, params):
             yield _redacted(row)
 

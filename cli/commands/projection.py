@@ -193,7 +193,7 @@ def _follow(conninfo: str, poll: float) -> bool:
     """Follow until a signal comes, a line for each state; whether it was Ctrl-C."""
     from seat_ledger.projections.engine.follow import follow  # noqa: PLC0415
 
-    return follow(conninfo, poll=poll, tell=log_writer())
+    return follow(conninfo, poll=poll, notify=log_writer())
 
 
 @group.command()

@@ -108,7 +108,7 @@ def _make(conninfo: str, workers: int, named: Collection[str]) -> Any:
             print_message(f"{line}{table.rows:>12,} rows {table.seconds:>8.1f} s")
 
     with heartbeat("Rebuilding") as at:
-        return rebuild(conninfo, workers=workers, tell=report, at=at, named=named)
+        return rebuild(conninfo, workers=workers, report=report, at=at, named=named)
 
 
 def _make_in_json(conninfo: str, workers: int, named: Collection[str]) -> Any:
@@ -127,7 +127,7 @@ def _make_in_json(conninfo: str, workers: int, named: Collection[str]) -> Any:
     return rebuild(
         conninfo,
         workers=workers,
-        tell=report,
+        report=report,
         named=named,
         at=lambda what: log.info("phase", doing=what),
     )

@@ -229,7 +229,7 @@ def _follow(conninfo: str, log: Any, stop: threading.Event) -> None:
     reason = ""
     while not stop.is_set():
         try:
-            follow(conninfo, poll=1.0, tell=log, stop=stop)
+            follow(conninfo, poll=1.0, notify=log, stop=stop)
         except Exception as error:
             expected = error if isinstance(error, LedgerError) else None
             failure = expected or explained(conninfo, error)

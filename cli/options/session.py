@@ -314,7 +314,7 @@ class Question:
             return knowledge
         self.aside[aside.account_id] = aside
         before = self.reader.knowledge(aside.position - 1)
-        return before._replace(is_head=False, upto=knowledge.upto)
+        return before._replace(is_head=False, until=knowledge.until)
 
     def is_about(self, keys: Iterable[str]) -> None:
         """Note accounts that the answer is about, where they are set aside."""

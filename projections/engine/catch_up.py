@@ -70,22 +70,25 @@ def catch_up(connection: _Connection, *, patient: bool = False) -> Served:
     SchemaMismatch for tables of another definition, or, unless `patient`, when so much
     is missing that a rebuild is due.
     """
-    found = _served(connection)
-    head = found.head
-    if found.checkpoint >= head or not may_write(connection):
-        return found
-    if head - found.checkpoint > REBUILD_IS_FASTER and not patient:
-        _check_few_are_missing(connection, found.checkpoint)
-    position, any_erased = found.checkpoint, erases(connection, found.checkpoint, head)
+    served = _served(connection)
+    head = served.head
+    if served.checkpoint >= head or not may_write(connection):
+        return served
+    if head - served.checkpoint > REBUILD_IS_FASTER and not patient:
+        _check_few_are_missing(connection, served.checkpoint)
+    position, any_erased = (
+        served.checkpoint,
+        erases(connection, served.checkpoint, head),
+    )
     while position < head:
         try:
-            position = advance(connection, found.number, head)
+            position = advance(connection, served.number, head)
         except Superseded:
-            found = _served(connection)
-            position = found.checkpoint
+            served = _served(connection)
+            position = served.checkpoint
     if any_erased:
         rewrite(connection)
-    return found._replace(checkpoint=position)
+    return served._replace(checkpoint=position)
 
 
 class Superseded(Exception):
@@ -94,10 +97,10 @@ class Superseded(Exception):
 
 def _served(connection: _Connection) -> Served:
     """The served tables, which names mean from now on. Raises SchemaMismatch."""
-    found = generations.served(connection)
-    generations.check(found)
-    settle(connection, found.number)
-    return found
+    served = generations.served(connection)
+    generations.check(served)
+    settle(connection, served.number)
+    return served
 
 
 def _check_few_are_missing(connection: _Connection, checkpoint: int) -> None:
@@ -188,8 +191,8 @@ def set_account_aside(
 def _stop(connection: _Connection, number: int, stopped: UnreadableEvent) -> None:
     """Take what was recorded before an event of no account, and raise it."""
     after = _position(connection, number).position
-    given = {"after": after, "position": stopped.position}
-    row = connection.execute(_REFRESH["boundary"], given).fetchone()
+    params = {"after": after, "position": stopped.position}
+    row = connection.execute(_REFRESH["boundary"], params).fetchone()
     boundary = max(after, row[0] if row else 0)
     while _position(connection, number).position < boundary:
         advance(connection, number, boundary)
@@ -217,55 +220,55 @@ def _first_refused(
     if position is not None and position > after:
         return unreadable(connection, position, "it ends no holding", "seat_holding")
 
-    def refusal(upto: int) -> Exception | None:
-        return _refusal(connection, number, upto)
+    def refusal(until: int) -> Exception | None:
+        return _refusal(connection, number, until)
 
-    def refusal_of_command(upto: int) -> Exception | None:
-        return refusal(_whole(connection, upto, ends))
+    def refusal_of_command(until: int) -> Exception | None:
+        return refusal(_whole(connection, until, ends))
 
-    upto, error = _halve(after, ends, refusal_of_command, error)
-    upto, error = _halve(upto - 1, _whole(connection, upto, ends), refusal, error)
+    until, error = _halve(after, ends, refusal_of_command, error)
+    until, error = _halve(until - 1, _whole(connection, until, ends), refusal, error)
     if isinstance(error, UnreadableEvent):
         return error
-    told = error.diag.message_primary if isinstance(error, psycopg.Error) else None
-    reason = f"its rows are refused: {told or error}"
-    return unreadable(connection, upto, reason, "journal")
+    message = error.diag.message_primary if isinstance(error, psycopg.Error) else None
+    reason = f"its rows are refused: {message or error}"
+    return unreadable(connection, until, reason, "journal")
 
 
-def _first_unpaired(connection: _Connection, number: int, upto: int) -> int | None:
+def _first_unpaired(connection: _Connection, number: int, until: int) -> int | None:
     """The first unassignment of the next batch that ends nothing, if one does."""
     with connection.transaction(force_rollback=True):
         try:
-            after, _, scope = _begin(connection, number, upto)
-            decode(connection, after, upto, scope=scope)
+            after, _, scope = _begin(connection, number, until)
+            decode(connection, after, until, scope=scope)
         except UnreadableEvent:
             return None
-        touched = TouchedKeys(connection, after, upto)
+        touched = TouchedKeys(connection, after, until)
         row = connection.execute(
-            _REFRESH["unpaired"], {"known": upto, **touched.given()}
+            _REFRESH["unpaired"], {"known": until, **touched.arrays()}
         ).fetchone()
     return None if row is None else int(row[1])
 
 
 def _halve(
-    after: int, upto: int, refusal: Callable[[int], Exception | None], error: Exception
+    after: int, until: int, refusal: Callable[[int], Exception | None], error: Exception
 ) -> tuple[int, Exception]:
-    """The first position after one that is refused, and why; `upto` is, by `error`."""
-    while upto - after > 1:
-        middle = (after + upto) // 2
-        found = refusal(middle)
-        if found is None:
+    """The first position after one that is refused, and why; `until` is, by `error`."""
+    while until - after > 1:
+        middle = (after + until) // 2
+        failure = refusal(middle)
+        if failure is None:
             after = middle
         else:
-            upto, error = middle, found
-    return upto, error
+            until, error = middle, failure
+    return until, error
 
 
-def _refusal(connection: _Connection, number: int, upto: int) -> Exception | None:
+def _refusal(connection: _Connection, number: int, until: int) -> Exception | None:
     """What stops the events up to a position, if anything does; nothing is kept."""
     try:
         with connection.transaction(force_rollback=True):
-            locked_advance(connection, number, upto)
+            locked_advance(connection, number, until)
     except (UnreadableEvent, *REFUSED) as refused:
         return refused
     return None
@@ -277,24 +280,24 @@ def locked_advance(connection: _Connection, number: int, head: int) -> int:
     A switch takes the same lock: what is served now is so until the end. Raises
     Superseded where another generation is.
     """
-    after, upto, scope = _begin(connection, number, head)
-    if after >= upto:
+    after, until, scope = _begin(connection, number, head)
+    if after >= until:
         return after
-    check_readable(connection, {**scope, "after": after, "upto": upto})
-    made = decode(connection, after, upto, scope=scope)
-    if made["person"]:
-        open_persons(connection, after, upto)
-    erase_recorded(connection, after, upto)
-    if erases(connection, after, upto):
+    check_readable(connection, {**scope, "after": after, "upto": until})
+    rows = decode(connection, after, until, scope=scope)
+    if rows["person"]:
+        open_persons(connection, after, until)
+    erase_recorded(connection, after, until)
+    if erases(connection, after, until):
         forget(connection)
-    refresh(connection, after, upto)
+    refresh(connection, after, until)
     connection.execute(
         "UPDATE projection.generation SET position = %s, moved_at = clock_timestamp(), "
         "failed_position = NULL, failed_reason = NULL, failed_at = NULL "
         "WHERE number = %s",
-        [upto, number],
+        [until, number],
     )
-    return upto
+    return until
 
 
 def _begin(connection: _Connection, number: int, head: int) -> tuple[int, int, Scope]:
@@ -306,8 +309,8 @@ def _begin(connection: _Connection, number: int, head: int) -> tuple[int, int, S
     after, leaves_out = _position(connection, number)
     if after >= head:
         return after, after, EVERYTHING
-    upto = _whole(connection, after + BATCH, head)
-    return after, upto, scope_of(connection) if leaves_out else EVERYTHING
+    until = _whole(connection, after + BATCH, head)
+    return after, until, scope_of(connection) if leaves_out else EVERYTHING
 
 
 class _Place(NamedTuple):
@@ -332,16 +335,16 @@ def _position(connection: _Connection, number: int) -> _Place:
     return _Place(*row)
 
 
-def _whole(connection: _Connection, upto: int, head: int) -> int:
+def _whole(connection: _Connection, until: int, head: int) -> int:
     """Where a batch ends: not inside a command, the events of which belong together.
 
     Those of one command were recorded at one instant (R01).
     """
-    if upto >= head:
+    if until >= head:
         return head
-    given = {"upto": upto, "furthest": min(head, upto + BATCH)}
-    row = connection.execute(_REFRESH["recorded_later"], given).fetchone()
-    return given["furthest"] if row is None else int(row[0]) - 1
+    params = {"upto": until, "furthest": min(head, until + BATCH)}
+    row = connection.execute(_REFRESH["recorded_later"], params).fetchone()
+    return params["furthest"] if row is None else int(row[0]) - 1
 
 
 class TouchedKeys:
@@ -351,12 +354,12 @@ class TouchedKeys:
         self,
         connection: _Connection,
         after: int,
-        upto: int,
+        until: int,
         account_no: int | None = None,
     ) -> None:
-        given = {"after": after, "upto": upto, "account_no": account_no}
+        params = {"after": after, "upto": until, "account_no": account_no}
         with connection.cursor(row_factory=dict_row) as cursor:
-            rows = cursor.execute(_REFRESH["touched"], given).fetchall()
+            rows = cursor.execute(_REFRESH["touched"], params).fetchall()
         self.astray = [row["position"] for row in rows if row["kind"] == "astray"]
         self.seats = [row for row in rows if row["kind"] == "seat"]
         self.contracts = {
@@ -377,7 +380,7 @@ class TouchedKeys:
             ).fetchall():
                 self._touch((account_no, seat_type), self.contracts[account_no])
 
-    def given(self) -> dict[str, Any]:
+    def arrays(self) -> dict[str, Any]:
         """The arrays."""
         return {
             "seat_accounts": [row["account_no"] for row in self.seats],
@@ -391,17 +394,17 @@ class TouchedKeys:
 
 
 def refresh(
-    connection: _Connection, after: int, upto: int, account_no: int | None = None
+    connection: _Connection, after: int, until: int, account_no: int | None = None
 ) -> None:
     """Compute anew what the journal's rows of ``(after, upto]`` touched.
 
     Of one account, where it is named. Raises UnreadableEvent.
     """
-    touched = TouchedKeys(connection, after, upto, account_no)
+    touched = TouchedKeys(connection, after, until, account_no)
     if touched.astray:
         reason = "what it reverses is not an entry of its account"
         raise unreadable(connection, min(touched.astray), reason, "journal")
-    given = {"known": upto, **touched.given()}
+    params = {"known": until, **touched.arrays()}
     if touched.seats:
         for name, scope, keys in (
             ("seat", "of_seats", "touched_seats"),
@@ -415,39 +418,39 @@ def refresh(
                 ctes=(("touched", _REFRESH[keys]),),
                 fresh=_REFRESH[name],
                 scope=_REFRESH[scope],
-                given=given,
+                params=params,
             )
     if touched.contracts:
-        found = facts(connection, list(touched.contracts), upto)
-        replace_periods(connection, found)
+        contracts = facts(connection, list(touched.contracts), until)
+        replace_periods(connection, contracts)
         touched.add_contracts(connection)
     if touched.types:
         _refresh_figures(connection, touched)
 
 
 def facts(
-    connection: _Connection, account_nos: list[int], known: int
+    connection: _Connection, account_nos: list[int], known_at: int
 ) -> list[AccountFacts]:
     """The contracts of some accounts, from the journal."""
-    given = {"account_nos": account_nos, "known": known}
+    params = {"account_nos": account_nos, "known": known_at}
     reversed_ = {
-        row[0] for row in connection.execute(_PERIODS["policies_reversed"], given)
+        row[0] for row in connection.execute(_PERIODS["policies_reversed"], params)
     }
     with connection.cursor(row_factory=dict_row) as cursor:
-        rows = cursor.execute(_PERIODS["contracts"], given).fetchall()
+        rows = cursor.execute(_PERIODS["contracts"], params).fetchall()
     return [
-        facts_of(list(of_account), known, reversed_)
+        facts_of(list(of_account), known_at, reversed_)
         for _, of_account in groupby(rows, key=lambda row: row["account_no"])
     ]
 
 
 def replace_periods(connection: _Connection, accounts: Iterable[AccountFacts]) -> None:
     """Make the kept periods of some accounts those of the calendar."""
-    found = list(accounts)
-    rows = (row for account in found for row in periods.rows_of(account))
-    given = {
+    contracts = list(accounts)
+    rows = (row for account in contracts for row in periods.rows_of(account))
+    params = {
         **periods.columns(rows),
-        "account_nos": [account.no for account in found],
+        "account_nos": [account.no for account in contracts],
     }
     replace(
         connection,
@@ -455,13 +458,13 @@ def replace_periods(connection: _Connection, accounts: Iterable[AccountFacts]) -
         ctes=(),
         fresh=_PERIODS["billing_period"],
         scope=_REFRESH["of_accounts"],
-        given=given,
+        params=params,
     )
 
 
 def _refresh_figures(connection: _Connection, touched: TouchedKeys) -> None:
     """Count anew from the earliest period that was touched, account by account."""
-    given = touched.given()
+    params = touched.arrays()
     replace(
         connection,
         "billable_seats",
@@ -473,5 +476,5 @@ def _refresh_figures(connection: _Connection, touched: TouchedKeys) -> None:
         ),
         fresh=b"WITH " + _FIGURES["figures"],
         scope=_REFRESH["of_figures"],
-        given={**given, "account_nos": given["type_accounts"]},
+        params={**params, "account_nos": params["type_accounts"]},
     )

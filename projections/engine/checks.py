@@ -14,7 +14,7 @@ class Check(NamedTuple):
     projection: str
     sentence: str
 
-    def told(self, row: dict[str, Any]) -> str:
+    def message(self, row: dict[str, Any]) -> str:
         """What is wrong, with where and when."""
         return self.sentence.format(**row)
 
@@ -53,11 +53,11 @@ CHECKS = (
         _TYPE + "the counts are not those of the holdings",
     ),
 )
-"""Every check of a rebuild, in the order in which they are told."""
+"""Every check of a rebuild, in the order in which they are reported."""
 
 BY_CHECK = {check.name: check for check in CHECKS}
 
 
 def digest_of(parts: Iterable[str]) -> str:
-    """A short digest, for telling change and nothing more."""
+    """A short digest, that shows a change, and nothing more."""
     return hashlib.sha256("\x00".join(parts).encode()).hexdigest()[:16]

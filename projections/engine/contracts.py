@@ -18,21 +18,21 @@ _YEARS = range(1900, 2901)
 
 
 def facts_of(
-    rows: Sequence[Row], known: int, reversed_: Collection[int] = ()
+    rows: Sequence[Row], known_at: int, reversed_: Collection[int] = ()
 ) -> AccountFacts:
     """An account from its contract's events, in the order of recording.
 
-    Events after `known`, and policies among `reversed_`, are left out. Raises
+    Events after `known_at`, and policies among `reversed_`, are left out. Raises
     UnreadableEvent at the first that no calendar can be made of (R74).
     """
     opened = rows[0]
-    said = opened["details"]
-    later = [row for row in rows[1:] if row["position"] <= known]
+    details = opened["details"]
+    later = [row for row in rows[1:] if row["position"] <= known_at]
     for row in (opened, *later):
         _check(row, opened)
     in_effect = sorted(later, key=lambda row: (row["effective_at"], row["position"]))
     zones = ZoneHistory(
-        said["time_zone"],
+        details["time_zone"],
         tuple(
             ZoneChange(row["effective_at"].astimezone(UTC), row["details"]["time_zone"])
             for row in in_effect
@@ -40,17 +40,17 @@ def facts_of(
         ),
     )
     calendar = BillingCalendar(
-        date.fromisoformat(said["term_start"]),
-        said["term_months"],
-        said["billing_cycle_months"],
+        date.fromisoformat(details["term_start"]),
+        details["term_months"],
+        details["billing_cycle_months"],
         zones,
     )
     return AccountFacts(
         opened["position"],
-        account_id(said["account_key"]),
-        said["account_key"],
-        said["name"],
-        opened["position"] <= known,
+        account_id(details["account_key"]),
+        details["account_key"],
+        details["name"],
+        opened["position"] <= known_at,
         opened["effective_at"].astimezone(UTC),
         calendar,
         sum(1 for row in later if row["topic"] == "ContractRenewed"),
@@ -79,8 +79,8 @@ def _check(row: Row, opened: Row) -> None:
 
 
 def _unreadable(row: Row, opened: Row, reason: str) -> UnreadableEvent:
-    said = opened["details"]
-    key = said.get("account_key") if isinstance(said, dict) else None
+    details = opened["details"]
+    key = details.get("account_key") if isinstance(details, dict) else None
     account = key if isinstance(key, str) else f"number {opened['position']}"
     origin = StoredOrigin(
         row["topic"], UUID(int=0), 0, opened["position"], None, account
@@ -90,22 +90,22 @@ def _unreadable(row: Row, opened: Row, reason: str) -> UnreadableEvent:
     )
 
 
-def _check_opening(said: Row) -> None:
+def _check_opening(details: Row) -> None:
     for name in ("account_key", "name"):
-        _text(said, name)
-    _check_zone(said)
-    _number(said, "term_months", 240)
-    _number(said, "billing_cycle_months", 120)
-    if date.fromisoformat(_text(said, "term_start")).year not in _YEARS:
+        _text(details, name)
+    _check_zone(details)
+    _number(details, "term_months", 240)
+    _number(details, "billing_cycle_months", 120)
+    if date.fromisoformat(_text(details, "term_start")).year not in _YEARS:
         raise ValueError("its term_start lies beyond the calendar")
 
 
-def _check_zone(said: Row) -> None:
-    zone(_text(said, "time_zone"))
+def _check_zone(details: Row) -> None:
+    zone(_text(details, "time_zone"))
 
 
-def _check_policy(said: Row) -> None:
-    mode, granularity = _text(said, "mode"), said.get("granularity")
+def _check_policy(details: Row) -> None:
+    mode, granularity = _text(details, "mode"), details.get("granularity")
     if granularity not in COUNTING_MODES.get(mode, ()):
         raise ValueError(f"there is no counting by {mode}, {granularity}")
 
@@ -117,14 +117,14 @@ _CHECKS: dict[str, Callable[[Row], None]] = {
 }
 
 
-def _text(said: Row, name: str) -> str:
-    value = said.get(name)
+def _text(details: Row, name: str) -> str:
+    value = details.get(name)
     if not isinstance(value, str):
         raise ValueError(f"its {name} is not a text")  # noqa: TRY004  of the event
     return value
 
 
-def _number(said: Row, name: str, most: int) -> None:
-    value = said.get(name)
+def _number(details: Row, name: str, most: int) -> None:
+    value = details.get(name)
     if type(value) is not int or not 1 <= value <= most:
         raise ValueError(f"its {name} is not a number from 1 to {most}")

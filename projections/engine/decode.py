@@ -63,7 +63,7 @@ class UnreadableEvent(IntegrityFailure):
 def decode(
     connection: _Connection,
     after: int,
-    upto: int,
+    until: int,
     steps: Any = STEPS,
     scope: Scope = EVERYTHING,
 ) -> dict[str, int]:
@@ -72,22 +72,22 @@ def decode(
     The connection's search path is the generation's, and a transaction is open.
     Raises UnreadableEvent, leaving nothing of the range.
     """
-    made = {}
-    given = {**scope, "after": after, "upto": upto}
+    rows = {}
+    params = {**scope, "after": after, "upto": until}
     for room, table in steps:
         statement = queries(room, "decode.sql")[table]
-        with naming_unreadable(connection, statement, given, table):
-            made[table] = connection.execute(statement, given).rowcount
-    return made
+        with naming_unreadable(connection, statement, params, table):
+            rows[table] = connection.execute(statement, params).rowcount
+    return rows
 
 
 @contextmanager
 def naming_unreadable(
-    connection: _Connection, statement: bytes, given: dict[str, Any], table: str
+    connection: _Connection, statement: bytes, params: dict[str, Any], table: str
 ) -> Iterator[None]:
     """Where what is done of a range fails, say at which event.
 
-    `statement` is what fails, and is tried on parts of the range that is `given`.
+    `statement` is what fails, and is tried on parts of the range in `params`.
     Raises UnreadableEvent.
     """
     try:
@@ -95,17 +95,17 @@ def naming_unreadable(
             yield
     except _UNREADABLE as error:
         depends = isinstance(error, psycopg.errors.UniqueViolation)
-        position = _locate(connection, statement, given, whole=depends)
-        first = given["after"] if depends else position - 1
-        own = {**given, "after": first, "upto": position}
+        position = _locate(connection, statement, params, whole=depends)
+        first = params["after"] if depends else position - 1
+        own = {**params, "after": first, "upto": position}
         cause = _failure(connection, statement, own) or error
-        alone = {**given, "after": position - 1, "upto": position}
+        alone = {**params, "after": position - 1, "upto": position}
         check_readable(connection, alone, table, versions=False)
         raise unreadable(connection, position, _reason(cause), table) from error
 
 
 def open_persons(
-    connection: _Connection, after: int, upto: int, account_no: int | None = None
+    connection: _Connection, after: int, until: int, account_no: int | None = None
 ) -> int:
     """Fill the directory with who was added in ``(after, upto]``; how many.
 
@@ -113,24 +113,26 @@ def open_persons(
     Raises UnreadableEvent.
     """
     try:
-        return fill_directory(connection, after, upto, account_no)
+        return fill_directory(connection, after, until, account_no)
     except Unreadable as error:
-        told = (error.position, str(error), "user_directory")
-        raise unreadable(connection, *told) from error
+        raise unreadable(
+            connection, error.position, str(error), "user_directory"
+        ) from error
 
 
-def persons(connection: _Connection, after: int, upto: int) -> list[DirectoryEntry]:
+def persons(connection: _Connection, after: int, until: int) -> list[DirectoryEntry]:
     """Who was added in ``(after, upto]``, opened. Raises UnreadableEvent."""
     try:
-        return entries(connection, after, upto, upto - after)
+        return entries(connection, after, until, until - after)
     except Unreadable as error:
-        told = (error.position, str(error), "user_directory")
-        raise unreadable(connection, *told) from error
+        raise unreadable(
+            connection, error.position, str(error), "user_directory"
+        ) from error
 
 
 def check_readable(
     connection: _Connection,
-    given: Mapping[str, Any],
+    params: Mapping[str, Any],
     projection: str = "journal",
     *,
     versions: bool = True,
@@ -139,9 +141,9 @@ def check_readable(
 
     With `versions` also at the first with a version that does not follow.
     """
-    rows = connection.execute(queries("journal", "decode.sql")["unreadable"], given)
-    for position, known, version, last_version in rows:
-        if not known:
+    rows = connection.execute(queries("journal", "decode.sql")["unreadable"], params)
+    for position, is_known, version, last_version in rows:
+        if not is_known:
             reason = "this program does not know its type or version"
         elif versions:
             reason = (
@@ -154,30 +156,30 @@ def check_readable(
 
 
 def _locate(
-    connection: _Connection, statement: bytes, given: dict[str, Any], *, whole: bool
+    connection: _Connection, statement: bytes, params: dict[str, Any], *, whole: bool
 ) -> int:
     """The first position at which a step of the decoding fails.
 
     Where it depends on what stands before, the `whole` range is tried from its start.
     """
-    after, upto = given["after"], given["upto"]
-    while upto - after > 1:
-        middle = (after + upto) // 2
-        begins = given["after"] if whole else after
-        part = {**given, "after": begins, "upto": middle}
+    after, until = params["after"], params["upto"]
+    while until - after > 1:
+        middle = (after + until) // 2
+        begins = params["after"] if whole else after
+        part = {**params, "after": begins, "upto": middle}
         if _failure(connection, statement, part) is not None:
-            upto = middle
+            until = middle
         else:
             after = middle
-    return int(upto)
+    return int(until)
 
 
 def _failure(
-    connection: _Connection, statement: bytes, given: dict[str, Any]
+    connection: _Connection, statement: bytes, params: dict[str, Any]
 ) -> psycopg.Error | None:
     try:
         with connection.transaction(force_rollback=True):
-            connection.execute(statement, given)
+            connection.execute(statement, params)
     except _UNREADABLE as error:
         return error
     return None
@@ -213,7 +215,7 @@ def not_readable(
 
 
 def _reason(error: psycopg.Error) -> str:
-    told = error.diag.message_primary or str(error)
+    message = error.diag.message_primary or str(error)
     if isinstance(error, psycopg.errors.CheckViolation):
         if error.diag.constraint_name == "journal_is_in_time":
             return "its effective time lies beyond the calendar"
@@ -222,4 +224,4 @@ def _reason(error: psycopg.Error) -> str:
         return BEGUN_BEFORE
     if isinstance(error, psycopg.errors.NotNullViolation):
         return f"its {error.diag.column_name} is missing or unknown"
-    return told
+    return message

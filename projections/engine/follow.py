@@ -26,7 +26,7 @@ from seat_ledger.store.connection import connect
 CHANNEL = "stored_events"
 LONGEST_PAUSE = 30.0
 
-Tell = Callable[..., None]
+Notify = Callable[..., None]
 
 
 def may_follow(conninfo: str) -> bool:
@@ -39,13 +39,13 @@ def follow(
     conninfo: str,
     *,
     poll: float = 1.0,
-    tell: Tell = lambda _event, **_facts: None,
+    notify: Notify = lambda _event, **_facts: None,
     stop: threading.Event | None = None,
 ) -> bool:
     """Keep the projections at the store's head until `stop` or a signal.
 
     Returns whether it was Ctrl-C that ended it; SIGTERM is a service's ordinary end.
-    `tell` gets a word and its facts: ``following``, ``standing_by``, ``caught_up``,
+    `notify` gets a word and its facts: ``following``, ``standing_by``, ``caught_up``,
     ``disconnected``, ``stuck``, ``set_aside``, ``stopped``. Raises SchemaMismatch,
     NotAllowed.
     """
@@ -56,12 +56,12 @@ def follow(
         try:
             with connect(conninfo, role="projector", autocommit=True) as connection:
                 pause = 0.1
-                _follow_on(connection, poll, tell, stopping)
+                _follow_on(connection, poll, notify, stopping)
         except (Unavailable, psycopg.OperationalError) as error:
-            tell("disconnected", reason=str(error).strip(), retry_in=round(pause, 1))
+            notify("disconnected", reason=str(error).strip(), retry_in=round(pause, 1))
             stopping.wait(pause)
             pause = min(pause * 2, LONGEST_PAUSE)
-    tell("stopped")
+    notify("stopped")
     return signal.SIGINT in interrupted
 
 
@@ -84,18 +84,18 @@ def _on_signals(received: list[int]) -> threading.Event:
 def _follow_on(
     connection: psycopg.Connection[Any],
     poll: float,
-    tell: Tell,
+    notify: Notify,
     stopping: threading.Event,
 ) -> None:
     generations.served(connection)
     if not may_write(connection):  # nor take the place of who may
         raise may_not_write(connection)
-    if not _take_place(connection, poll, tell, stopping):
+    if not _take_place(connection, poll, notify, stopping):
         return
     connection.execute(f"LISTEN {CHANNEL}".encode())
-    tell("following")
+    notify("following")
     stuck: int | None = None
-    told: set[int] = set()
+    noted: set[int] = set()
     while not stopping.is_set():
         began = time.monotonic()
         try:
@@ -103,44 +103,44 @@ def _follow_on(
             stuck = None
             if after > before:
                 took = round((time.monotonic() - began) * 1000, 1)
-                tell("caught_up", events=after - before, position=after, ms=took)
+                notify("caught_up", events=after - before, position=after, ms=took)
         except UnreadableEvent as error:
             if stuck != error.position:
-                tell("stuck", position=error.position, reason=error.message)
+                notify("stuck", position=error.position, reason=error.message)
             stuck = error.position
-        told = _tell_set_aside(connection, told, tell)
+        noted = _notify_set_aside(connection, noted, notify)
         _wait(connection, poll, stopping)
 
 
-def _tell_set_aside(
-    connection: psycopg.Connection[Any], known: set[int], tell: Tell
+def _notify_set_aside(
+    connection: psycopg.Connection[Any], noted: set[int], notify: Notify
 ) -> set[int]:
     """Say once of each account that it is set aside; return where they are."""
-    found = aside(connection)
-    for one in found:
-        if one.position not in known:
-            facts = {"account": one.account_key, "position": one.position}
-            tell("set_aside", **facts, reason=one.sentence())
-    return {one.position for one in found}
+    accounts = aside(connection)
+    for account in accounts:
+        if account.position not in noted:
+            facts = {"account": account.account_key, "position": account.position}
+            notify("set_aside", **facts, reason=account.sentence())
+    return {account.position for account in accounts}
 
 
 def _take_place(
     connection: psycopg.Connection[Any],
     poll: float,
-    tell: Tell,
+    notify: Notify,
     stopping: threading.Event,
 ) -> bool:
     """Wait until no other follower is at work."""
-    told = False
+    is_announced = False
     while not stopping.is_set():
         row = connection.execute(
             "SELECT pg_try_advisory_lock(%s)", [FOLLOW_LOCK]
         ).fetchone()
         if row and row[0]:
             return True
-        if not told:
-            tell("standing_by", reason="another follower is at work")
-            told = True
+        if not is_announced:
+            notify("standing_by", reason="another follower is at work")
+            is_announced = True
         stopping.wait(poll)
     return False
 

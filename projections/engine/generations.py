@@ -86,8 +86,8 @@ class Served(NamedTuple):
     @property
     def stale(self) -> list[str]:
         """The projections whose definition is not this program's."""
-        known = versions()
-        return [name for name, own in known.items() if self.versions.get(name) != own]
+        current = versions()
+        return [name for name, own in current.items() if self.versions.get(name) != own]
 
     @property
     def is_stale(self) -> bool:
@@ -148,12 +148,12 @@ def _clear_the_way(connection: Connection) -> None:
 
     Raises SchemaMismatch where anything is there, or depends on it, that is not.
     """
-    known = {f"{kind} {one.name}" for one in PROJECTIONS for kind in ("v", "r")}
-    known |= {"r rebuild"}
+    ours = {f"{kind} {is_own.name}" for is_own in PROJECTIONS for kind in ("v", "r")}
+    ours |= {"r rebuild"}
     for space in ownership.spaces(connection):
         if space.name not in {"projection", "projection_own"}:
             continue
-        theirs = [one for one in space.holds if one not in known]
+        theirs = [is_own for is_own in space.holds if is_own not in ours]
         theirs += ownership.dependents(connection, space.name)
         if theirs or not (space.ours or space.is_free):
             raise SchemaMismatch(
@@ -195,18 +195,19 @@ def served(connection: Connection, *, sees_store: bool = True) -> Served:
     return Served(*row)
 
 
-def check(found: Served) -> None:
+def check(generation: Served) -> None:
     """Raise SchemaMismatch (exit 12) for tables of another definition or store."""
-    if found.checkpoint > found.head:
+    if generation.checkpoint > generation.head:
         raise SchemaMismatch(
-            f"The projections are at position {found.checkpoint}, beyond the store's "
-            f"head {found.head}: an older store was restored without them.",
+            f"The projections are at position {generation.checkpoint}, beyond the "
+            f"store's head {generation.head}: an older store was restored without "
+            "them.",
             try_="seat-ledger projection rebuild",
         )
-    if found.stale:
+    if generation.stale:
         raise SchemaMismatch(
-            f"The definition of {', '.join(found.stale)} is another than the one its "
-            "table was made by. The table is left as it is.",
+            f"The definition of {', '.join(generation.stale)} is another than the one "
+            "its table was made by. The table is left as it is.",
             try_="seat-ledger projection rebuild",
         )
 
@@ -263,8 +264,8 @@ def _next_number(connection: Connection) -> int:
         "WHERE nspname ~ '^projection_[0-9]{1,8}(_own)?$'))"
     ).fetchone()
     assert row is not None
-    found: int = row[0]
-    return found
+    number: int = row[0]
+    return number
 
 
 def _make_schema(connection: Connection, schema: str, mark: str) -> None:
@@ -287,13 +288,15 @@ def _vacuum(connection: Connection, change: str) -> None:
 
 def _make_own(connection: Connection, number: int) -> None:
     """Make what readers of single accounts ask: the same names in a schema apart."""
-    own, kept = (sql.Identifier(schema_of(number, own=one)) for one in (True, False))
+    own, tables = (
+        sql.Identifier(schema_of(number, own=is_own)) for is_own in (True, False)
+    )
     _make_schema(connection, schema_of(number, own=True), ownership.GENERATION_MARK)
-    connection.execute(sql.SQL("SET LOCAL search_path TO {}, {}").format(own, kept))
+    connection.execute(sql.SQL("SET LOCAL search_path TO {}, {}").format(own, tables))
     connection.execute(text("engine", "own.sql").encode())
     for room in _DEFINING:
         connection.execute(text(room, "definition.sql").encode())
-    connection.execute(sql.SQL("SET LOCAL search_path TO {}").format(kept))
+    connection.execute(sql.SQL("SET LOCAL search_path TO {}").format(tables))
 
 
 def make_indexes(connection: Connection, number: int, name: str) -> None:
@@ -329,7 +332,9 @@ def serve(connection: Connection, number: int) -> None:
 
 def _serve_own(connection: Connection, number: int) -> None:
     """Point the views of readers of single accounts to a generation."""
-    own, path = (sql.Identifier(schema_of(number, own=one)) for one in (True, False))
+    own, path = (
+        sql.Identifier(schema_of(number, own=is_own)) for is_own in (True, False)
+    )
     if not _is_there(connection, "projection_own"):
         _make_schema(connection, "projection_own", ownership.SERVED_MARK)
     connection.execute(sql.SQL("SET LOCAL search_path TO {}, {}").format(own, path))
@@ -353,20 +358,20 @@ SELECT space.nspname, parent.relname
 def renew_own(conninfo: str) -> None:
     """Replace what earlier versions made for readers of single accounts.
 
-    Those were parents of the tables with policies: a plan over them told how many rows
-    of others a condition met.
+    Those were parents of the tables with policies: a plan over them showed how many
+    rows of others a condition met.
     """
     with (
         connect(conninfo, role="projector", autocommit=True) as connection,
         connection.transaction(),
     ):
-        found = connection.execute(_INHERITED).fetchall()
-        for schema, table in found:
+        parents = connection.execute(_INHERITED).fetchall()
+        for schema, table in parents:
             child = sql.Identifier(schema.removesuffix("_own"), table)
             parent = sql.Identifier(schema, table)
             change = sql.SQL("ALTER TABLE {} NO INHERIT {}")
             connection.execute(change.format(child, parent))
-        for schema in {schema for schema, _ in found}:
+        for schema in {schema for schema, _ in parents}:
             drop_own = sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(schema))
             connection.execute("SET LOCAL client_min_messages = warning")
             connection.execute(drop_own)

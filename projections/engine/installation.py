@@ -12,7 +12,7 @@ from seat_ledger.projections.engine.catch_up import catch_up
 from seat_ledger.projections.engine.locks import APPEND_LOCK
 from seat_ledger.projections.engine.registry import TOPICS
 from seat_ledger.projections.engine.statistics import remove_personal
-from seat_ledger.projections.engine.status import aside, made_at, status
+from seat_ledger.projections.engine.status import aside, served_times, status
 from seat_ledger.store.connection import connect
 from seat_ledger.store.statistics import waiting_at_most
 
@@ -24,7 +24,7 @@ __all__ = [
     "catch_up",
     "forget",
     "install",
-    "made_at",
+    "served_times",
     "status",
 ]
 

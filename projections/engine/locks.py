@@ -50,7 +50,7 @@ def alone(connection: Connection) -> Iterator[None]:
         yield
     finally:
         if not connection.closed:
-            with suppress(psycopg.Error):  # who rebuilds is told by the lock as well
+            with suppress(psycopg.Error):  # the lock shows who rebuilds as well
                 connection.execute("DELETE FROM projection.rebuild")
             with suppress(psycopg.Error):
                 connection.execute("SELECT pg_advisory_unlock(%s)", [REBUILD_LOCK])

@@ -21,7 +21,7 @@ def replace(  # noqa: PLR0913  what, where, from what
     ctes: tuple[tuple[str, bytes], ...],
     fresh: bytes,
     scope: bytes,
-    given: Mapping[str, Any],
+    params: Mapping[str, Any],
 ) -> int:
     """Make the kept rows of a projection inside `scope` equal to those of `fresh`.
 
@@ -30,7 +30,7 @@ def replace(  # noqa: PLR0913  what, where, from what
     """
     columns = columns_of(connection, name)
     statement = _statement(name, tuple(columns), ctes, fresh, scope)
-    row = connection.execute(statement, given).fetchone()
+    row = connection.execute(statement, params).fetchone()
     return int(row[0]) if row else 0
 
 
@@ -38,11 +38,11 @@ def columns_of(connection: psycopg.Connection[Any], name: str) -> list[str]:
     """The columns of a projection's table, in order."""
     key = (name, versions()[name])
     if key not in _columns:
-        found = connection.execute(
+        cursor = connection.execute(
             sql.SQL("SELECT * FROM {} LIMIT 0").format(sql.Identifier(name))
         )
-        assert found.description is not None
-        _columns[key] = [column.name for column in found.description]
+        assert cursor.description is not None
+        _columns[key] = [column.name for column in cursor.description]
     return _columns[key]
 
 

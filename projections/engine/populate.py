@@ -35,14 +35,16 @@ _SETTINGS = {
     ),
     "seat_holding": (b"SET LOCAL enable_hashagg = off",),
 }
-"""What the planner is told where it misjudges: one sort serves grouping and window, and
+"""Settings where the planner misjudges: one sort serves grouping and window, and
 leaves the rows in the order in which indexes and checks want them; the whole journal is
 read as it lies, not by an index."""
 
 
-def fill(connection: _Connection, name: str, first: int, last: int, known: int) -> int:
+def fill(
+    connection: _Connection, name: str, first: int, last: int, known_at: int
+) -> int:
     """Fill a table for a range of accounts; return the number of rows."""
-    given = {"first": first, "last": last, "known": known}
+    params = {"first": first, "last": last, "known": known_at}
     table = sql.Identifier(name)
     if name in _FROM_KEPT:
         rows: Any = sql.SQL(_text(_FROM_KEPT[name]))
@@ -53,19 +55,20 @@ def fill(connection: _Connection, name: str, first: int, last: int, known: int) 
     for setting in _SETTINGS.get(name, ()):
         connection.execute(setting)
     return connection.execute(
-        sql.SQL("INSERT INTO {} {}").format(table, rows), given
+        sql.SQL("INSERT INTO {} {}").format(table, rows), params
     ).rowcount
 
 
-def fill_periods(connection: _Connection, known: int) -> int:
+def fill_periods(connection: _Connection, known_at: int) -> int:
     """Fill the billing periods of every account; return the number of rows."""
-    asked = queries("periods", "refresh.sql")
-    given = {"known": known}
+    statements = queries("periods", "refresh.sql")
+    params = {"known": known_at}
     reversed_ = {
-        row[0] for row in connection.execute(asked["all_policies_reversed"], given)
+        row[0]
+        for row in connection.execute(statements["all_policies_reversed"], params)
     }
     with connection.cursor(row_factory=dict_row) as cursor:
-        said = cursor.execute(asked["all_contracts"], given).fetchall()
+        entries = cursor.execute(statements["all_contracts"], params).fetchall()
     rows = 0
     names = ", ".join(periods.PeriodRow._fields)
     with (
@@ -75,11 +78,11 @@ def fill_periods(connection: _Connection, known: int) -> int:
         ) as copy,
     ):
         copy.write(b"PGCOPY\n\xff\r\n\x00" + bytes(8))
-        for _, of_account in groupby(said, key=lambda row: row["account_no"]):
-            account = facts_of(list(of_account), known, reversed_)
-            made = list(periods.binary_rows(account))
-            copy.write(b"".join(made))
-            rows += len(made)
+        for _, of_account in groupby(entries, key=lambda row: row["account_no"]):
+            account = facts_of(list(of_account), known_at, reversed_)
+            encoded = list(periods.binary_rows(account))
+            copy.write(b"".join(encoded))
+            rows += len(encoded)
         copy.write(b"\xff\xff")
     return rows
 

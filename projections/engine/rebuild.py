@@ -39,7 +39,11 @@ from seat_ledger.projections.engine.decode import (
 from seat_ledger.projections.engine.locks import alone
 from seat_ledger.projections.engine.populate import fill, fill_periods
 from seat_ledger.projections.engine.registry import BY_NAME, PROJECTIONS, indexes
-from seat_ledger.projections.engine.report import BuiltTable, RebuildResult, Tell
+from seat_ledger.projections.engine.report import (
+    BuiltTable,
+    RebuildResult,
+    TableReporter,
+)
 from seat_ledger.projections.engine.resume import take_back
 from seat_ledger.projections.engine.set_aside import (
     EVERYTHING,
@@ -69,7 +73,7 @@ PHASES = {
     "check": "checks and digests",
     "switch": "the switch",
 }
-"""What a rebuild does one after the other, and what people are told of it."""
+"""What a rebuild does one after the other, and how people read it."""
 
 _SIDE_BY_SIDE = ("seat_count", "seat_holding")
 """What is filled from the journal at the same time, the longest first."""
@@ -79,15 +83,16 @@ def rebuild(
     conninfo: str,
     *,
     workers: int | None = None,
-    tell: Tell = lambda _: None,
+    report: TableReporter = lambda _: None,
     at: At = lambda _: None,
     named: Collection[str] = (),
 ) -> RebuildResult:
     """Rebuild all projections and serve them; the result holds the error, if any.
 
     `named` are accounts, or positions of events, that may be set aside (R74).
-    `tell` is called as each projection is made, and again when it turns out wrong; `at`
-    with what is being done. Raises Locked (exit 11) while another rebuild is at work.
+    `report` is called as each projection is made, and again when it turns out wrong;
+    `at` with what is being done. Raises Locked (exit 11) while another rebuild is at
+    work.
     """
     result = RebuildResult()
     connecting = connect(conninfo, role="projector", autocommit=True)
@@ -95,13 +100,13 @@ def rebuild(
         with connecting as connection, alone(connection):
             try:
                 size = workers or DEFAULT_WORKERS
-                of = _Rebuild(conninfo, connection, size, result, (tell, at))
+                of = _Rebuild(conninfo, connection, size, result, (report, at))
                 of.named = frozenset(named)
                 of()
             except LedgerError as error:
-                result.fail(error, tell)
+                result.fail(error, report)
     except psycopg.Error as error:
-        result.fail(_refused(conninfo, error), tell)
+        result.fail(_refused(conninfo, error), report)
     result.seconds = time.monotonic() - result.began
     return result
 
@@ -112,9 +117,9 @@ def _refused(conninfo: str, error: psycopg.Error) -> LedgerError:
         return unavailable(conninfo, error)
     if isinstance(error, psycopg.errors.InsufficientPrivilege):
         return may_not_write()
-    told = error.diag.message_primary or str(error).strip()
+    message = error.diag.message_primary or str(error).strip()
     failed = LedgerError(
-        f"The database refused a step of the rebuild: {told}. The served tables are "
+        f"The database refused a step of the rebuild: {message}. The served tables are "
         "unchanged.",
         try_="read the server's log, then rebuild again",
     )
@@ -131,13 +136,13 @@ class _Rebuild:
         connection: _Connection,
         workers: int,
         result: RebuildResult,
-        told: tuple[Tell, At],
+        callbacks: tuple[TableReporter, At],
     ) -> None:
         self.conninfo = conninfo
         self.connection = connection
         self.workers = workers
         self.result = result
-        self.tell, self.at = told
+        self.report, self.at = callbacks
         self.named: frozenset[str] = frozenset()
         self.aside: dict[UUID, SetAside] = {}
         self.before: dict[UUID, SetAside] = {}
@@ -149,20 +154,21 @@ class _Rebuild:
         served = generations.served(self.connection)
         self.result.ceiling = served.head
         self.before = {
-            one.account_id: one for one in _aside_in(self.connection, served.number)
+            account.account_id: account
+            for account in _aside_in(self.connection, served.number)
         }
         self.aside = dict(self.before)
-        while not self._is_made():
+        while not self._is_built():
             self.at("once more, with an account set aside")
         try:
             self._phase("switch")
         except BaseException:
-            self._drop_made()
+            self._drop_tables()
             raise
 
-    def _is_made(self) -> bool:
+    def _is_built(self) -> bool:
         """Make the new tables; False where an account has to be set aside first."""
-        self.result.made.clear()
+        self.result.tables.clear()
         self.result.resumed, self.resumed = [], set()
         with self.connection.transaction():
             self.number = generations.make(self.connection)
@@ -177,16 +183,16 @@ class _Rebuild:
                         self._phase(name)
         except IntegrityFailure as error:
             may = self._may_set_aside(error)
-            self._drop_made()
+            self._drop_tables()
             if not may:
                 raise
             return False
         except BaseException:
-            self._drop_made()
+            self._drop_tables()
             raise
         return True
 
-    def _drop_made(self) -> None:
+    def _drop_tables(self) -> None:
         """Remove the new tables; by a new connection where an interrupt closed ours.
 
         The library closes one whose statement ends in another way than by the
@@ -216,9 +222,9 @@ class _Rebuild:
         origin = origin_of(self.connection, position)
         if origin.account_id is None or origin.account_key is None:
             return False
-        known = self.before.get(origin.account_id)
+        before = self.before.get(origin.account_id)
         words = {origin.account_key, str(origin.account_id), str(position)}
-        if known is None and not words & self.named:
+        if before is None and not words & self.named:
             key = as_word(origin.account_key)
             error.try_ = (
                 "use the program version that wrote the event, or restore it from a "
@@ -235,8 +241,8 @@ class _Rebuild:
             streams = [origin.stream]
             facts = {"position": position, "reason": reason, "streams": streams}
             last = SetAside(**{**origin._asdict(), **facts, "since": now})
-            if known is not None:
-                last = last._replace(since=known.since)
+            if before is not None:
+                last = last._replace(since=before.since)
         elif position < last.position:
             last = last.moved_to(position, reason, origin)
         elif origin.stream not in last.streams:
@@ -270,9 +276,9 @@ class _Rebuild:
 
         Who the users are is opened beside what follows: nothing else needs it.
         """
-        self.scope = self.crew.one(scope_of) if self.aside else EVERYTHING
-        given = {**self.scope, "ceiling": self.result.ceiling}
-        self.versions = self.crew.beside(_check_versions, given)
+        self.scope = self.crew.run(scope_of) if self.aside else EVERYTHING
+        params = {**self.scope, "ceiling": self.result.ceiling}
+        self.versions = self.crew.beside(_check_versions, params)
         for room, name in (("accounts", "account"), ("users", "person")):
             began = time.monotonic()
             rows = self._decode(room, name)
@@ -280,21 +286,20 @@ class _Rebuild:
                 self._index(name)
             except psycopg.errors.UniqueViolation:
                 twice = queries("engine", "checks.sql")[f"{name}_twice"]
-                position = self.crew.one(_ask, twice, {})
-                told = (position, BEGUN_BEFORE, name)
-                raise self.crew.one(unreadable, *told) from None
+                position = self.crew.run(_ask, twice, {})
+                raise self.crew.run(unreadable, position, BEGUN_BEFORE, name) from None
             self._done(name, rows, time.monotonic() - began)
-        self.crew.one(_analyze, "account", "person")
+        self.crew.run(_analyze, "account", "person")
         self.directory = self.crew.beside(_timed, open_persons, 0, self.result.ceiling)
 
     def _decode(self, room: str, name: str) -> int:
         """Decode every event that makes rows of a table, a range a worker."""
         ranges = _split(self.result.ceiling, self.workers)
         step = ((room, name),)
-        made = self.crew.each(
-            decode, [(after, upto, step, self.scope) for after, upto in ranges]
+        counts = self.crew.each(
+            decode, [(after, until, step, self.scope) for after, until in ranges]
         )
-        return sum(one[name] for one in made)
+        return sum(rows[name] for rows in counts)
 
     def _journal(self) -> None:
         """Every event decoded, a range of positions a worker; then indexed."""
@@ -302,19 +307,19 @@ class _Rebuild:
         ranges = _split(self.result.ceiling, self.workers)
         step = (("journal", "journal"),)
         if self.aside:
-            self.scope = self.crew.one(scope_of)  # with the users that are known now
-        made = self.crew.each(
-            decode, [(after, upto, step, self.scope) for after, upto in ranges]
+            self.scope = self.crew.run(scope_of)  # with the users that are known now
+        counts = self.crew.each(
+            decode, [(after, until, step, self.scope) for after, until in ranges]
         )
         self.versions.result()
-        self.result.events = sum(one["journal"] for one in made)
+        self.result.events = sum(rows["journal"] for rows in counts)
         self._index("journal")
         self._done("journal", self.result.events, time.monotonic() - began)
-        self.crew.one(_analyze, "journal")
-        astray = self.crew.one(_ask, queries("engine", "checks.sql")["astray"], {})
+        self.crew.run(_analyze, "journal")
+        astray = self.crew.run(_ask, queries("engine", "checks.sql")["astray"], {})
         if astray is not None:
             reason = "what it reverses is not an entry of its account"
-            raise self.crew.one(unreadable, astray, reason, "journal")
+            raise self.crew.run(unreadable, astray, reason, "journal")
 
     def _facts(self) -> None:
         """Seats, holdings, counts and periods, a range of accounts a worker."""
@@ -345,7 +350,7 @@ class _Rebuild:
         self._fill("billable_seats")
         self._index("billable_seats")
         tables = ("billable_seats", "current_assignment", "user_directory")
-        self.crew.one(_analyze, *tables)
+        self.crew.run(_analyze, *tables)
 
     def _resume(self) -> None:
         """Take accounts back that were set aside before, where nothing hinders now."""
@@ -353,42 +358,45 @@ class _Rebuild:
             "UPDATE projection.generation SET position = %s WHERE number = %s",
             [self.result.ceiling, self.number],
         )
-        for account_id, one in list(self.aside.items()):
+        for account_id, account in list(self.aside.items()):
             if account_id not in self.stays:
-                left = take_back(self.connection, self.number, one)
+                left = take_back(self.connection, self.number, account)
                 if left is None:
-                    self.result.resumed.append(one)
+                    self.result.resumed.append(account)
                     self.resumed.add(account_id)
                     del self.aside[account_id]
                 else:
                     self.aside[account_id] = left
-        self.result.aside = sorted(self.aside.values(), key=lambda one: one.position)
-        self.scope = self.crew.one(scope_of) if self.aside else EVERYTHING
+        self.result.aside = sorted(
+            self.aside.values(), key=lambda account: account.position
+        )
+        self.scope = self.crew.run(scope_of) if self.aside else EVERYTHING
 
     def _check(self) -> None:
         """Hold the new tables against each other and the store; digest them."""
-        given = {**self.scope, "ceiling": self.result.ceiling}
+        params = {**self.scope, "ceiling": self.result.ceiling}
         checks = queries("engine", "checks.sql")
         waiting = [
-            (check, self.crew.begin(_first_finding, checks[check.name], given))
+            (check, self.crew.begin(_first_finding, checks[check.name], params))
             for check in CHECKS
         ]
         digests = [
-            (one.name, self.crew.begin(_digest, one.name)) for one in PROJECTIONS
+            (projection.name, self.crew.begin(_digest, projection.name))
+            for projection in PROJECTIONS
         ]
-        found = [(check, one.result()) for check, one in waiting]
-        wrong = [(check, row) for check, row in found if row is not None]
+        findings = [(check, finding.result()) for check, finding in waiting]
+        wrong = [(check, row) for check, row in findings if row is not None]
         for check, row in wrong:
-            made = self.result.made[check.projection]
-            if made.status != "error":
-                made = made._replace(status="error", reason=check.told(row))
-                self.result.made[check.projection] = made
-                self.tell(made)
+            table = self.result.tables[check.projection]
+            if table.status != "error":
+                table = table._replace(status="error", reason=check.message(row))
+                self.result.tables[check.projection] = table
+                self.report(table)
         if wrong:
             raise self._finding(*wrong[0])
         for name, digest in digests:
-            made = self.result.made[name]
-            self.result.made[name] = made._replace(digest=digest.result())
+            table = self.result.tables[name]
+            self.result.tables[name] = table._replace(digest=digest.result())
 
     # -- parts of them ---------------------------------------------------------------
 
@@ -406,15 +414,15 @@ class _Rebuild:
             for name in (*_SIDE_BY_SIDE, "seat")
         }
         for name in reversed(filled):
-            parts = [one.result() for one in filled[name]]
+            parts = [part.result() for part in filled[name]]
             self._index(name)
             self._done(name, sum(rows for rows, _ in parts), sum(t for _, t in parts))
 
     def _find_unpaired(self) -> None:
         """Raise IntegrityFailure for an unassignment that nothing precedes."""
         statement = queries("engine", "checks.sql")["unpaired"]
-        given = {"ceiling": self.result.ceiling}
-        row = self.crew.one(_first_finding, statement, given)
+        params = {"ceiling": self.result.ceiling}
+        row = self.crew.run(_first_finding, statement, params)
         if row is not None:
             row["reason"] = "it ends no holding"
             raise self._finding(BY_CHECK["holdings_have_both_ends"], row)
@@ -422,10 +430,11 @@ class _Rebuild:
     def _finding(self, check: Check, row: dict[str, Any]) -> IntegrityFailure:
         """What to say of the first row that should not be."""
         position = row["position"]
-        topic = self.crew.one(origin_of, position).topic
+        topic = self.crew.run(origin_of, position).topic
         details = {key: str(value) for key, value in row.items()}
         return IntegrityFailure(
-            f"{check.projection}: {check.told(row)}. The served tables are unchanged.",
+            f"{check.projection}: {check.message(row)}. The served tables are "
+            "unchanged.",
             try_=f"seat-ledger event show {position}",
             **details
             | {"projection": check.projection, "topic": topic, "position": position},
@@ -434,10 +443,10 @@ class _Rebuild:
     def _fill(self, name: str) -> None:
         """Fill a table, each worker its accounts."""
         began = time.monotonic()
-        given = [
+        shares = [
             (name, first, last, self.result.ceiling) for first, last in self.ranges
         ]
-        rows = sum(self.crew.each(fill, given))
+        rows = sum(self.crew.each(fill, shares))
         self._done(name, rows, time.monotonic() - began)
 
     def _index(self, name: str) -> None:
@@ -445,12 +454,12 @@ class _Rebuild:
         self.crew.each(_execute, [(statement,) for statement in indexes(name)])
 
     def _done(self, name: str, rows: int, took: float) -> None:
-        self.result.made[name] = BuiltTable(name, rows, None, took, "ok")
-        self.tell(self.result.made[name])
+        self.result.tables[name] = BuiltTable(name, rows, None, took, "ok")
+        self.report(self.result.tables[name])
 
     def _account_ranges(self, parts: int) -> list[tuple[int, int]]:
         """Ranges of accounts with about equally many events."""
-        row = self.crew.one(
+        row = self.crew.run(
             _ask,
             queries("engine", "checks.sql")["account_ranges"],
             {"shares": [n / parts for n in range(1, parts)]},
@@ -486,13 +495,13 @@ def _aside_in(connection: _Connection, number: int) -> tuple[SetAside, ...]:
         return ()
 
 
-def _check_versions(connection: _Connection, given: dict[str, Any]) -> None:
+def _check_versions(connection: _Connection, params: dict[str, Any]) -> None:
     """Raise UnreadableEvent at the first event that does not follow its stream."""
     statement = queries("engine", "checks.sql")["broken_streams"]
-    rows = connection.execute(statement, given).fetchall()
+    rows = connection.execute(statement, params).fetchall()
     if rows:
         broken = [row[0] for row in rows]
-        everything = {**given, "after": 0, "upto": given["ceiling"], "only": broken}
+        everything = {**params, "after": 0, "upto": params["ceiling"], "only": broken}
         check_readable(connection, everything)
 
 
@@ -509,18 +518,18 @@ def _split(ceiling: int, parts: int) -> list[tuple[int, int]]:
 
 
 def _timed(
-    connection: _Connection, work: Callable[..., int], *given: Any
+    connection: _Connection, work: Callable[..., int], *params: Any
 ) -> tuple[int, float]:
     began = time.monotonic()
-    return work(connection, *given), time.monotonic() - began
+    return work(connection, *params), time.monotonic() - began
 
 
 def _execute(connection: _Connection, statement: bytes) -> None:
     connection.execute(statement)
 
 
-def _ask(connection: _Connection, statement: bytes, given: Any) -> Any:
-    row = connection.execute(statement, given).fetchone()
+def _ask(connection: _Connection, statement: bytes, params: Any) -> Any:
+    row = connection.execute(statement, params).fetchone()
     return row[0] if row else None
 
 
@@ -530,12 +539,12 @@ def _analyze(connection: _Connection, *names: str) -> None:
 
 
 def _first_finding(
-    connection: _Connection, statement: bytes, given: dict[str, Any]
+    connection: _Connection, statement: bytes, params: dict[str, Any]
 ) -> dict[str, Any] | None:
     from psycopg.rows import dict_row  # noqa: PLC0415
 
     with connection.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(statement, given).fetchone()
+        return cursor.execute(statement, params).fetchone()
 
 
 def _digest(connection: _Connection, name: str) -> str:

@@ -72,24 +72,28 @@ _FILES = ("tables.sql", "decode.sql", "definition.sql", "figures.sql")
 
 @cache
 def versions() -> dict[str, str]:
-    """By projection: what tells its rows from those of another definition."""
-    found: dict[str, str] = {}
+    """By projection: the digest of its definition."""
+    digests: dict[str, str] = {}
     for projection in PROJECTIONS:
         parts = [text(projection.room, file) for file in _FILES]
-        parts += [found[name] for name in projection.needs]
+        parts += [digests[name] for name in projection.needs]
         if projection.name == "account":
             parts += [*TOPICS, *seat_types()]
         if projection.name == "billing_period":
             parts.append(TZDATA_VERSION)
         whole = "\x00".join(parts)
-        found[projection.name] = hashlib.sha256(whole.encode()).hexdigest()[:12]
-    return found
+        digests[projection.name] = hashlib.sha256(whole.encode()).hexdigest()[:12]
+    return digests
 
 
 def indexes(name: str) -> list[bytes]:
     """The statements that make a room's indexes on one of its tables."""
     sql = queries(BY_NAME[name].room, "tables.sql")["indexes"].decode()
-    return [one for one in statements(sql) if f" ON {name} ".encode() in _flat(one)]
+    return [
+        statement
+        for statement in statements(sql)
+        if f" ON {name} ".encode() in _flat(statement)
+    ]
 
 
 def _flat(sql: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""What becomes of a rebuild, as people and files are told."""
+"""The result of a rebuild, as people and files get it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class BuiltTable(NamedTuple):
         }
 
 
-Tell = Callable[[BuiltTable], None]
+TableReporter = Callable[[BuiltTable], None]
 
 
 @dataclass
@@ -50,25 +50,27 @@ class RebuildResult:
     switched: bool = False
     handed_over: int = 0
     phases: dict[str, float] = field(default_factory=dict)
-    made: dict[str, BuiltTable] = field(default_factory=dict)
+    tables: dict[str, BuiltTable] = field(default_factory=dict)
     aside: list[SetAside] = field(default_factory=list)
     resumed: list[SetAside] = field(default_factory=list)
     error: LedgerError | None = None
 
-    def fail(self, error: LedgerError, tell: Tell) -> None:
+    def fail(self, error: LedgerError, report: TableReporter) -> None:
         """Note what ended the rebuild, at the projection where it did."""
         self.error = error
         name = str(error.details.get("projection", ""))
-        made = self.made.get(name) or BuiltTable(name, 0, None, 0.0, "skipped")
-        if name in BY_NAME and made.status != "error":
-            self.made[name] = made._replace(status="error", reason=error.message)
-            tell(self.made[name])
+        table = self.tables.get(name) or BuiltTable(name, 0, None, 0.0, "skipped")
+        if name in BY_NAME and table.status != "error":
+            self.tables[name] = table._replace(status="error", reason=error.message)
+            report(self.tables[name])
 
     def document(self) -> dict[str, Any]:
         """The whole outcome as plain values."""
         rows = [
-            self.made.get(one.name, BuiltTable(one.name, 0, None, 0.0, "skipped"))
-            for one in PROJECTIONS
+            self.tables.get(
+                projection.name, BuiltTable(projection.name, 0, None, 0.0, "skipped")
+            )
+            for projection in PROJECTIONS
         ]
         per_second = self.events / self.seconds if self.seconds else 0.0
         whole = "".join(row.digest or "" for row in rows)
@@ -83,15 +85,15 @@ class RebuildResult:
             "switched": self.switched,
             "handed_over": self.handed_over,
             "phases": {name: round(took, 3) for name, took in self.phases.items()},
-            "set_aside": [one.document() for one in self.aside],
-            "resumed": [one.account_key for one in self.resumed],
+            "set_aside": [account.document() for account in self.aside],
+            "resumed": [account.account_key for account in self.resumed],
             "rows": [row.document() for row in rows],
-            "error": None if error is None else self._told(error),
+            "error": None if error is None else self._error_document(error),
         }
 
-    def _told(self, error: LedgerError) -> dict[str, Any]:
+    def _error_document(self, error: LedgerError) -> dict[str, Any]:
         """What ended the rebuild: with a reason, and where there is one a position."""
-        made = self.made.get(str(error.details.get("projection", "")))
-        reason = (made and made.reason) or error.message
-        told = {"code": error.code, "message": error.message, "reason": reason}
-        return {**told, **error.details}
+        table = self.tables.get(str(error.details.get("projection", "")))
+        reason = (table and table.reason) or error.message
+        document = {"code": error.code, "message": error.message, "reason": reason}
+        return {**document, **error.details}

@@ -38,15 +38,18 @@ def resume(conninfo: str, keys: list[str]) -> list[tuple[SetAside, SetAside | No
     does. Raises NotFound for an account that is not set aside.
     """
     with connect(conninfo, role="projector", autocommit=True) as connection:
-        found = generations.served(connection)
-        generations.check(found)
+        served = generations.served(connection)
+        generations.check(served)
         if not may_write(connection):
             raise may_not_write()
-        settle(connection, found.number)
-        rows = {one.account_id: one for one in set_aside.listed(connection)}
+        settle(connection, served.number)
+        rows = {account.account_id: account for account in set_aside.listed(connection)}
         chosen = [_named(rows, key) for key in keys] or list(rows.values())
         try:
-            taken = [(one, take_back(connection, found.number, one)) for one in chosen]
+            taken = [
+                (account, take_back(connection, served.number, account))
+                for account in chosen
+            ]
         except Superseded as error:
             raise Locked(
                 "A rebuild switched to other tables meanwhile.", try_="repeat it"
@@ -56,9 +59,9 @@ def resume(conninfo: str, keys: list[str]) -> list[tuple[SetAside, SetAside | No
 
 
 def _named(rows: dict[Any, SetAside], key: str) -> SetAside:
-    for one in rows.values():
-        if key in {one.account_key, str(one.account_id)}:
-            return one
+    for account in rows.values():
+        if key in {account.account_key, str(account.account_id)}:
+            return account
     if account_id(key) in rows:
         return rows[account_id(key)]
     raise NotFound(
@@ -81,8 +84,7 @@ def take_back(connection: _Connection, number: int, aside: SetAside) -> SetAside
         except UnreadableEvent as error:
             stopped = error
         except REFUSED:
-            told = (aside.position, aside.reason, "journal")
-            stopped = unreadable(connection, *told)
+            stopped = unreadable(connection, aside.position, aside.reason, "journal")
 
 
 def _read_on(
@@ -98,7 +100,7 @@ def _read_on(
     ).fetchone()
     if row is None:
         raise Superseded
-    after, upto, own = aside.position - 1, row[0], aside.account_no
+    after, until, own = aside.position - 1, row[0], aside.account_no
     scope = set_aside.scope_within(connection, own)
     set_aside.resume(connection, own)
     if stopped is not None:
@@ -106,12 +108,12 @@ def _read_on(
         origin = set_aside.origin_of(connection, position)
         left = aside.moved_to(position, reason, origin)
         set_aside.note_again(connection, [left])
-        upto = min(upto, stopped.position - 1)
-    if after < upto:
-        check_readable(connection, {**scope, "after": after, "upto": upto})
-        made = decode(connection, after, upto, scope=scope)
-        if made["person"]:
-            open_persons(connection, after, upto, own)
-        erase_recorded(connection, after, upto)
-        catch_up.refresh(connection, after, upto, own)
+        until = min(until, stopped.position - 1)
+    if after < until:
+        check_readable(connection, {**scope, "after": after, "upto": until})
+        rows = decode(connection, after, until, scope=scope)
+        if rows["person"]:
+            open_persons(connection, after, until, own)
+        erase_recorded(connection, after, until)
+        catch_up.refresh(connection, after, until, own)
     return None if stopped is None else left

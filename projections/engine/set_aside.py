@@ -89,8 +89,10 @@ def listed(connection: _Connection) -> tuple[SetAside, ...]:
     """The accounts that are set aside in the generation of the search path."""
     with connection.cursor(row_factory=namedtuple_row) as cursor:
         rows = cursor.execute(_SQL["rows"]).fetchall()
-    found = [SetAside(*row) for row in rows]
-    return tuple(one._replace(since=one.since.astimezone(UTC)) for one in found)
+    accounts = [SetAside(*row) for row in rows]
+    return tuple(
+        account._replace(since=account.since.astimezone(UTC)) for account in accounts
+    )
 
 
 def scope_of(connection: _Connection) -> dict[str, Any]:
@@ -145,9 +147,9 @@ def resume(connection: _Connection, account_no: int) -> None:
     connection.execute(_SQL["resume"], {"account_no": account_no})
 
 
-def note_again(connection: _Connection, known: Iterable[SetAside]) -> None:
+def note_again(connection: _Connection, accounts: Iterable[SetAside]) -> None:
     """Set accounts aside that were so before, in other tables."""
-    for row in known:
+    for row in accounts:
         connection.execute(_SQL["again"], row._asdict())
 
 

@@ -22,11 +22,11 @@ def pin(connection: Connection, *, sees_store: bool = True) -> Served:
     """
     while True:
         connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        found = generations.served(connection, sees_store=sees_store)
-        generations.check(found)
-        settle(connection, found.number, own=not sees_store)
+        served = generations.served(connection, sees_store=sees_store)
+        generations.check(served)
+        settle(connection, served.number, own=not sees_store)
         try:
-            return found._replace(aside=listed(connection))
+            return served._replace(aside=listed(connection))
         except psycopg.errors.UndefinedTable:  # two rebuilds were faster
             connection.execute("ROLLBACK")
 

@@ -27,7 +27,7 @@ def queries(*path: str) -> dict[str, bytes]:
 
 
 @cache
-def question(room: str, name: str, *, kept: bool) -> bytes:
+def question(room: str, name: str, *, from_tables: bool) -> bytes:
     """A question of a room's ``queries.sql``.
 
     It is written over the definitions, which are functions of the knowledge
@@ -35,7 +35,7 @@ def question(room: str, name: str, *, kept: bool) -> bytes:
     with `kept` the question reads them instead.
     """
     sql = queries(room, "queries.sql")[name]
-    return _AS_KNOWN.sub(rb"\1", sql) if kept else sql
+    return _AS_KNOWN.sub(rb"\1", sql) if from_tables else sql
 
 
 def statements(sql: str) -> list[bytes]:

@@ -49,16 +49,16 @@ def remove_personal(conninfo: str) -> None:
             for directory in directories(connection):
                 with suppress(psycopg.errors.UndefinedTable):
                     quiet(connection, directory)
-        kept = [column for column in columns if column[3] is not None]
-        if kept and connection.info.server_version >= 180000:
-            for schema, table, column, inherited, *_ in kept:
+        copied = [column for column in columns if column[3] is not None]
+        if copied and connection.info.server_version >= 180000:
+            for schema, table, column, inherited, *_ in copied:
                 connection.execute(
                     "SELECT pg_catalog.pg_clear_attribute_stats(%s, %s, %s, %s)",
                     [schema, table, column, inherited],
                 )
-    if kept:
+    if copied:
         with connect(conninfo, autocommit=True) as connection:
             with suppress(psycopg.errors.InsufficientPrivilege):
-                for _, _, _, inherited, table, number, _ in kept:
+                for _, _, _, inherited, table, number, _ in copied:
                     connection.execute(_REMOVE, [table, number, inherited])
             rewrite_statistics(connection)

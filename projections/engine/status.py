@@ -41,11 +41,11 @@ def status(connection: _Connection) -> list[dict[str, Any]]:
     `state` is ``current``, ``behind``, ``stale`` (another definition) or ``stuck``: an
     event cannot be read, or a follower is at work and does not move.
     """
-    found = generations.served(connection)
-    now = _standing(connection, found)
+    served = generations.served(connection)
+    now = _progress(connection, served)
     rows = []
     for projection in PROJECTIONS:
-        version = found.versions.get(projection.name)
+        version = served.versions.get(projection.name)
         state = "behind" if now.waiting else "current"
         if now.reason is not None:
             state = "stuck"
@@ -55,12 +55,12 @@ def status(connection: _Connection) -> list[dict[str, Any]]:
             {
                 "projection": projection.name,
                 "version": version,
-                "checkpoint": found.checkpoint,
-                "head": found.head,
+                "checkpoint": served.checkpoint,
+                "head": served.head,
                 "lag_events": now.waiting,
                 "lag_seconds": round(now.seconds, 3),
                 "state": state,
-                "generation": found.number,
+                "generation": served.number,
                 "followed": now.followed,
                 "stuck_at": now.stuck_at,
                 "stuck_since": now.stuck_since,
@@ -72,10 +72,10 @@ def status(connection: _Connection) -> list[dict[str, Any]]:
 
 def aside(connection: _Connection) -> tuple[SetAside, ...]:
     """The accounts that are set aside in the served tables (R74)."""
-    found = generations.served(connection)
-    if found.stale:  # tables of another definition may have no such list
+    served = generations.served(connection)
+    if served.stale:  # tables of another definition may have no such list
         return ()
-    generations.use(connection, found.number)
+    generations.use(connection, served.number)
     return listed(connection)
 
 
@@ -95,33 +95,33 @@ def rebuilding(connection: _Connection) -> tuple[str, datetime] | None:
     return None if row is None else (row[0], row[1])
 
 
-def _standing(connection: _Connection, found: generations.Served) -> ProjectionState:
-    given = {
-        "checkpoint": found.checkpoint,
-        "number": found.number,
+def _progress(connection: _Connection, served: generations.Served) -> ProjectionState:
+    params = {
+        "checkpoint": served.checkpoint,
+        "number": served.number,
         "lock": FOLLOW_LOCK,
     }
     with connection.cursor(row_factory=namedtuple_row) as cursor:
         query = queries("engine", "status.sql")["standing"]
-        row: Any = cursor.execute(query, given).fetchone()
+        row: Any = cursor.execute(query, params).fetchone()
     assert row is not None
     waits = max(0.0, row.seconds) if row.events else 0.0
-    standing = ProjectionState(
+    current = ProjectionState(
         row.events, waits, row.follower is not None, None, None, row.failed_reason
     )
     if row.failed_position is not None:
         stuck = {"stuck_at": row.failed_position, "stuck_since": row.failed_at}
-        return standing._replace(**stuck)
+        return current._replace(**stuck)
     if row.follower is not None and min(waits, row.still) > STUCK_AFTER:
-        return standing._replace(
+        return current._replace(
             stuck_since=max(row.oldest, row.moved_at),
             reason=f"A follower is at work (server process {row.follower}), but the "
             f"checkpoint has not moved for {row.still:.0f} s while events wait.",
         )
-    return standing
+    return current
 
 
-def made_at(connection: _Connection) -> dict[str, Any]:
+def served_times(connection: _Connection) -> dict[str, Any]:
     """When the served tables were made (the last rebuild), and when they last moved."""
     row = connection.execute(
         "SELECT made_at, moved_at FROM projection.generation WHERE state = 'served'"

@@ -40,13 +40,13 @@ def switch(
 ) -> int:
     """Serve a generation; return the position up to which it is caught up.
 
-    `waits` is told who stands in the way. Raises Locked when somebody does for longer
-    than `PATIENCE`; the served tables are then as they were.
+    `waits` is called with who stands in the way. Raises Locked when somebody
+    does for longer than `PATIENCE`; the served tables are then as they were.
     """
     generations.use(connection, number)
     deadline, pause = time.monotonic() + PATIENCE, 0.05
     while True:
-        _come_close(connection, number)
+        _approach(connection, number)
         try:
             return _hand_over(connection, number)
         except UnreadableEvent as error:  # it was recorded just now
@@ -65,7 +65,7 @@ def switch(
             pause = min(pause * 1.5, 2.0)
 
 
-def _come_close(connection: Connection, number: int) -> None:
+def _approach(connection: Connection, number: int) -> None:
     """Catch the new tables up, while the old ones are served."""
     while True:
         row = _positions(connection, number)
@@ -75,12 +75,12 @@ def _come_close(connection: Connection, number: int) -> None:
 
 
 def _positions(connection: Connection, number: int) -> Served:
-    found = generations.served(connection)
+    served = generations.served(connection)
     row = connection.execute(
         "SELECT position FROM projection.generation WHERE number = %s", [number]
     ).fetchone()
     assert row is not None
-    return found._replace(checkpoint=row[0])
+    return served._replace(checkpoint=row[0])
 
 
 def _hand_over(connection: Connection, number: int) -> int:

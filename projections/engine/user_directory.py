@@ -73,44 +73,44 @@ class Unreadable(ValueError):
 def entries(
     connection: _Connection,
     after: int,
-    upto: int,
+    until: int,
     many: int = MANY,
     account_no: int | None = None,
 ) -> list[DirectoryEntry]:
     """The first `many` users added in ``(after, upto]``, opened. Raises Unreadable."""
-    given = {"after": after, "upto": upto, "many": many, "account_no": account_no}
+    params = {"after": after, "upto": until, "many": many, "account_no": account_no}
     return [
-        _entry(*row) for row in connection.execute(_DECODE["sealed"], given).fetchall()
+        _entry(*row) for row in connection.execute(_DECODE["sealed"], params).fetchall()
     ]
 
 
 def fill_directory(
-    connection: _Connection, after: int, upto: int, account_no: int | None = None
+    connection: _Connection, after: int, until: int, account_no: int | None = None
 ) -> int:
     """Copy the users added in ``(after, upto]`` into the directory; how many.
 
     Those of one account, where it is named. The table `person` holds them already.
     Raises Unreadable.
     """
-    made = 0
+    copied = 0
     names = sql.SQL(", ").join(sql.Identifier(name) for name, _ in COLUMNS)
     copying = sql.SQL("COPY user_directory ({}) FROM STDIN (FORMAT binary)").format(
         names
     )
-    while some := entries(connection, after, upto, account_no=account_no):
+    while batch := entries(connection, after, until, account_no=account_no):
         with connection.cursor().copy(copying) as copy:
             copy.set_types([kind for _, kind in COLUMNS])
-            for entry in some:
+            for entry in batch:
                 copy.write_row(entry)
-        made += len(some)
-        after = some[-1].user_no
-    return made
+        copied += len(batch)
+        after = batch[-1].user_no
+    return copied
 
 
-def erase_recorded(connection: _Connection, after: int, upto: int) -> int:
+def erase_recorded(connection: _Connection, after: int, until: int) -> int:
     """Let those who are erased in ``(after, upto]`` read so; how many did not."""
     return connection.execute(
-        _DECODE["erased"], {"after": after, "upto": upto}
+        _DECODE["erased"], {"after": after, "upto": until}
     ).rowcount
 
 
@@ -167,10 +167,10 @@ def directory_of(number: int) -> sql.Identifier:
     return sql.Identifier(f"projection_{number}", "user_directory")
 
 
-def erases(connection: _Connection, after: int, upto: int) -> bool:
+def erases(connection: _Connection, after: int, until: int) -> bool:
     """Whether anybody is erased in ``(after, upto]``."""
     row = connection.execute(
-        _PERSONAL["erases"], {"after": after, "upto": upto}
+        _PERSONAL["erases"], {"after": after, "upto": until}
     ).fetchone()
     return row is not None and bool(row[0])
 
@@ -251,15 +251,15 @@ def _entry(  # noqa: PLR0913, PLR0917  the columns of a row
 
 
 def _person(
-    user_id: UUID, said: dict[str, Any], key: bytes | None, is_erased: bool
+    user_id: UUID, event: dict[str, Any], key: bytes | None, is_erased: bool
 ) -> Person:
     """Who was added; version 1 of the event says it in plain."""
     if is_erased:
         return erased(user_id)
-    if said["v"] == 1:
-        return Person(*(_text(said[name]) for name in Person._fields))
+    if event["v"] == 1:
+        return Person(*(_text(event[name]) for name in Person._fields))
     own_key = None if key is None else bytes(key)
-    return person_in(said, own_key, user_id=user_id)
+    return person_in(event, own_key, user_id=user_id)
 
 
 def _text(value: Any) -> str:

@@ -59,11 +59,12 @@ class TableVerdict(NamedTuple):
     check: str
     status: str
     compared: int
-    found: str | None = None
+    difference: str | None = None
 
     def document(self) -> dict[str, Any]:
         """As people and files get it."""
-        return self._asdict()
+        document = self._asdict()
+        return {**document, "found": document.pop("difference")}
 
 
 @dataclass
@@ -85,15 +86,15 @@ class ProjectionVerification:
         looked_at = f"{self.accounts:,} of {self.of_accounts:,} accounts"
         if wrong:
             many = "1 comparison" if len(wrong) == 1 else f"{len(wrong)} comparisons"
-            told = f"{many} found something: {wrong[0].found}"
+            text = f"{many} found something: {wrong[0].difference}"
         elif self.accounts < self.of_accounts:
-            told = f"What was compared, with {looked_at}, is that of the store up to "
-            told += f"{self.position}."
+            text = f"What was compared, with {looked_at}, is that of the store up to "
+            text += f"{self.position}."
         else:
-            told = f"The served tables are those of the store up to {self.position}."
+            text = f"The served tables are those of the store up to {self.position}."
         if self.complete:
-            return told
-        return f"{told} Time ran out before the end, after {looked_at}."
+            return text
+        return f"{text} Time ran out before the end, after {looked_at}."
 
 
 def verify(
@@ -107,9 +108,9 @@ def verify(
     began = time.monotonic()
     with connect(conninfo, role="projector", autocommit=True) as connection:
         open_wrapping(connection)
-        found = pin(connection)
-        result = ProjectionVerification(found.checkpoint, found.aside)
-        result.scope = scope_of(connection) if found.aside else EVERYTHING
+        served = pin(connection)
+        result = ProjectionVerification(served.checkpoint, served.aside)
+        result.scope = scope_of(connection) if served.aside else EVERYTHING
         _compare_counts(connection, result)
         _look_for_unreadable(connection, result)
         if full:
@@ -124,22 +125,22 @@ def _compare_counts(connection: _Connection, result: ProjectionVerification) -> 
     for name, statement in queries("engine", "verify.sql").items():
         projection, _, check = name.partition("__")
         with connection.cursor(row_factory=dict_row) as cursor:
-            given = {**result.scope, "known": result.position}
-            row = cursor.execute(statement, given).fetchone()
+            params = {**result.scope, "known": result.position}
+            row = cursor.execute(statement, params).fetchone()
         assert row is not None
         same = row["expected"] == row["kept"]
-        told = f"{row['kept']:,} kept, {row['expected']:,} expected"
+        difference = f"{row['kept']:,} kept, {row['expected']:,} expected"
         if row.get("position") is not None:
-            told += f", first at position {row['position']}"
+            difference += f", first at position {row['position']}"
         if check == "no_account_set_aside":
-            told = " ".join(one.sentence() for one in result.aside)
+            difference = " ".join(account.sentence() for account in result.aside)
         result.rows.append(
             TableVerdict(
                 projection,
                 check.replace("_", " "),
                 "same" if same else "differs",
                 row["expected"],
-                None if same else told,
+                None if same else difference,
             )
         )
 
@@ -149,20 +150,20 @@ def _look_for_unreadable(
 ) -> None:
     """Types, versions and the order of versions in the whole store, taken or not yet.
 
-    What is set aside already is told by itself.
+    What is set aside already is reported by itself.
     """
     head = connection.execute(
         "SELECT coalesce(max(notification_id), 0) FROM ledger.stored_events"
     ).fetchone()
-    upto = head[0] if head else 0
-    found = None
+    until = head[0] if head else 0
+    difference = None
     try:
-        check_readable(connection, {**result.scope, "after": 0, "upto": upto})
+        check_readable(connection, {**result.scope, "after": 0, "upto": until})
     except UnreadableEvent as error:
-        found = error.message
-    status = "same" if found is None else "differs"
+        difference = error.message
+    status = "same" if difference is None else "differs"
     result.rows.append(
-        TableVerdict("journal", "events are readable", status, upto, found)
+        TableVerdict("journal", "events are readable", status, until, difference)
     )
 
 
@@ -180,41 +181,43 @@ class _Full:
         self.result = result
         self.sample = sample
         self.ends = ends
-        self.compared = {one.name: 0 for one in PROJECTIONS}
+        self.compared = {projection.name: 0 for projection in PROJECTIONS}
         self.different: dict[str, str] = {}
         self.reached: set[str] = set()
 
     def __call__(self) -> None:
         if self.sample is None:
             self._compare_decoded()
-        for some in self._accounts():
+        for accounts in self._accounts():
             if self._is_over():
                 break
-            for one in PROJECTIONS:
-                if one.name not in DECODED:
-                    with self._noting(one.name):
-                        self._compare(one.name, *self._fresh(one.name, some))
-            self.result.accounts += len(some)
+            for projection in PROJECTIONS:
+                if projection.name not in DECODED:
+                    with self._noting(projection.name):
+                        self._compare(
+                            projection.name, *self._fresh(projection.name, accounts)
+                        )
+            self.result.accounts += len(accounts)
         if self.sample is None and self.result.complete:
             self._find_strays()
         for name, compared in self.compared.items():
-            found = self.different.get(name)
+            difference = self.different.get(name)
             reached = name in self.reached
-            status = "differs" if found else "same" if reached else "not_reached"
+            status = "differs" if difference else "same" if reached else "not_reached"
             self.result.rows.append(
-                TableVerdict(name, "every row", status, compared, found)
+                TableVerdict(name, "every row", status, compared, difference)
             )
 
     def _find_strays(self) -> None:
         """Rows of no account, or of positions that the tables do not reach."""
-        for one in PROJECTIONS:
+        for projection in PROJECTIONS:
             scope = "account_no NOT IN (SELECT account_no FROM account)"
-            if one.name in {"account", "user_directory", "journal"}:
-                number = one.key[0]
+            if projection.name in {"account", "user_directory", "journal"}:
+                number = projection.key[0]
                 scope = f"{number} <= 0 OR {number} > %(known)s::bigint"
-            given = {"known": self.result.position}
-            none = b"SELECT * FROM " + one.name.encode() + b" WHERE false"
-            self._compare(one.name, none, scope.encode(), given)
+            params = {"known": self.result.position}
+            none = b"SELECT * FROM " + projection.name.encode() + b" WHERE false"
+            self._compare(projection.name, none, scope.encode(), params)
 
     def _is_over(self) -> bool:
         over = self.ends is not None and time.monotonic() > self.ends
@@ -241,22 +244,22 @@ class _Full:
         """Accounts, users and the journal, a range of positions at a time."""
         after = 0
         while after < self.result.position and not self._is_over():
-            upto = min(self.result.position, after + 20_000)
+            until = min(self.result.position, after + 20_000)
             for room, name in STEPS:
                 decoded = queries(room, "decode.sql")[name].decode()
                 fresh = decoded[decoded.index("SELECT") :]
                 number = BY_NAME[name].key[0]
-                given = {**self.result.scope, "after": after, "upto": upto}
+                params = {**self.result.scope, "after": after, "upto": until}
                 scope = f"{number} > %(after)s::bigint AND {number} <= %(upto)s::bigint"
                 alone = b"SELECT count(fresh) FROM (" + fresh.encode() + b") AS fresh"
                 with (
                     self._noting(name),
-                    naming_unreadable(self.connection, alone, given, name),
+                    naming_unreadable(self.connection, alone, params, name),
                 ):
-                    self._compare(name, fresh.encode(), scope.encode(), given)
+                    self._compare(name, fresh.encode(), scope.encode(), params)
             with self._noting("user_directory"):
-                self._compare_directory(after, upto)
-            after = upto
+                self._compare_directory(after, until)
+            after = until
 
     @contextmanager
     def _noting(self, name: str) -> Iterator[None]:
@@ -265,37 +268,39 @@ class _Full:
             with self.connection.transaction():
                 yield
         except UnreadableEvent as error:
-            told = "the event at position {position} ({topic}, account {account}) "
-            told += "cannot be read: {reason}"
+            reason = "the event at position {position} ({topic}, account {account}) "
+            reason += "cannot be read: {reason}"
             if name == "user_directory" and "person" in self.different:
-                told = "cannot be computed, as person differs"
-            self._note(name, told.format(**error.details))
+                reason = "cannot be computed, as person differs"
+            self._note(name, reason.format(**error.details))
         except (psycopg.DataError, psycopg.IntegrityError) as error:
             self._note(
                 name, f"cannot be computed: {error.diag.message_primary or error}"
             )
 
-    def _note(self, name: str, told: str) -> None:
+    def _note(self, name: str, difference: str) -> None:
         self.reached.add(name)
-        self.different.setdefault(name, f"{name}: {told}")
+        self.different.setdefault(name, f"{name}: {difference}")
 
-    def _compare_directory(self, after: int, upto: int) -> None:
+    def _compare_directory(self, after: int, until: int) -> None:
         """Who was added in a range of positions, opened anew.
 
         Whose erasure is not caught up yet is left out: the key is gone already.
         """
-        asked = queries("users", "decode.sql") | queries("users", "personal.sql")
-        found = persons(self.connection, after, upto)
-        given = {
+        statements = queries("users", "decode.sql") | queries("users", "personal.sql")
+        added = persons(self.connection, after, until)
+        params = {
             "after": after,
-            "upto": upto,
+            "upto": until,
             "known": self.result.position,
-            "persons": Secret(orjson.dumps([one._asdict() for one in found]).decode()),
+            "persons": Secret(
+                orjson.dumps([person._asdict() for person in added]).decode()
+            ),
         }
         scope = b"user_no > %(after)s::bigint AND user_no <= %(upto)s::bigint AND "
-        scope += asked["not_erased_later"]
-        fresh = asked["opened"] + b" WHERE " + asked["not_erased_later"]
-        self._compare("user_directory", fresh, scope, given)
+        scope += statements["not_erased_later"]
+        fresh = statements["opened"] + b" WHERE " + statements["not_erased_later"]
+        self._compare("user_directory", fresh, scope, params)
 
     # -- computed from the journal ----------------------------------------------------
 
@@ -303,35 +308,35 @@ class _Full:
         self, name: str, accounts: list[int]
     ) -> tuple[bytes, bytes, dict[str, Any]]:
         """The rows that some accounts should have, and which ones are kept."""
-        known = self.result.position
-        given: dict[str, Any] = {"known": known, "accounts": accounts}
+        known_at = self.result.position
+        params: dict[str, Any] = {"known": known_at, "accounts": accounts}
         scope = b"account_no = ANY (%(accounts)s::bigint[])"
         if name in {"billing_period", "billable_seats"}:
             rows = (
                 row
-                for account in facts(self.connection, accounts, known)
+                for account in facts(self.connection, accounts, known_at)
                 for row in periods.rows_of(account)
             )
             columns = periods.columns(rows)
             if name == "billing_period":
                 fresh = queries("periods", "refresh.sql")["billing_period"]
-                return fresh, scope, {**given, **columns}
-            given |= {
+                return fresh, scope, {**params, **columns}
+            params |= {
                 "account_nos": columns["account_no"],
                 "period_nos": columns["period_no"],
                 **{key: columns[key] for key in ("starts", "ends", "day_starts")},
             }
-            return counting("selected", "as_known"), scope, given
+            return counting("selected", "as_known"), scope, params
         function = f"FROM {BY_NAME[name].name}_at(%(known)s::bigint) WHERE "
-        return b"SELECT * " + function.encode() + scope, scope, given
+        return b"SELECT * " + function.encode() + scope, scope, params
 
     def _compare(
-        self, name: str, fresh: bytes, scope: bytes, given: dict[str, Any]
+        self, name: str, fresh: bytes, scope: bytes, params: dict[str, Any]
     ) -> None:
         columns = columns_of(self.connection, name)
         statement = _comparison(name, columns, fresh, scope)
         with self.connection.cursor(row_factory=dict_row) as cursor:
-            row = cursor.execute(statement, given).fetchone()
+            row = cursor.execute(statement, params).fetchone()
         assert row is not None
         self.reached.add(name)
         self.compared[name] += row["compared"]
@@ -342,27 +347,27 @@ class _Full:
 def _in_words(name: str, first: dict[str, Any], *second: dict[str, Any]) -> str:
     """The first difference: what the table has, and what it should.
 
-    What tells who somebody is stays untold: this goes into logs.
+    Personal data is left out: this goes into logs.
     """
     key = BY_NAME[name].key
     where = ", ".join(f"{part} {_value(first, part)}" for part in key)
     others = [part for part in first if part not in {*key, "side"}]
-    untold = _PERSONAL if name == "user_directory" else set()
+    hidden = _PERSONAL if name == "user_directory" else set()
     if not second or any(first[part] != second[0][part] for part in key):
-        told = [
-            f"{part} {_value(first, part)}" for part in others if part not in untold
+        changes = [
+            f"{part} {_value(first, part)}" for part in others if part not in hidden
         ]
-        return f"only {first['side']} has {where}: {', '.join(told)}"
-    (kept,) = (one for one in (first, *second) if one["side"] == _TABLE)
-    (fresh,) = (one for one in (first, *second) if one["side"] != _TABLE)
-    told = [
+        return f"only {first['side']} has {where}: {', '.join(changes)}"
+    (stored,) = (row for row in (first, *second) if row["side"] == _TABLE)
+    (fresh,) = (row for row in (first, *second) if row["side"] != _TABLE)
+    changes = [
         f"{part} is another"
-        if part in untold
-        else f"{part} is {_value(kept, part)}, computed {_value(fresh, part)}"
+        if part in hidden
+        else f"{part} is {_value(stored, part)}, computed {_value(fresh, part)}"
         for part in others
-        if kept[part] != fresh[part]
+        if stored[part] != fresh[part]
     ]
-    return f"{where}: {'; '.join(told)}"
+    return f"{where}: {'; '.join(changes)}"
 
 
 def _value(row: dict[str, Any], part: str) -> Any:

@@ -103,35 +103,35 @@ class WorkerPool:
         for connection in (*self.connections, self.aside):
             connection.close()
 
-    def begin(self, work: Callable[..., Any], *given: Any) -> Future[Any]:
+    def begin(self, work: Callable[..., Any], *params: Any) -> Future[Any]:
         """Let the next free worker do something, in a transaction of its own."""
 
         def do() -> Any:
             connection = self.free.pop()
             try:
                 with connection.transaction():
-                    return work(connection, *given)
+                    return work(connection, *params)
             finally:
                 self.free.append(connection)
 
         return self.pool.submit(do)
 
-    def beside(self, work: Callable[..., Any], *given: Any) -> Future[Any]:
+    def beside(self, work: Callable[..., Any], *params: Any) -> Future[Any]:
         """Do something beside the workers: what the client itself is busy with."""
 
         def do() -> Any:
             with self.aside.transaction():
-                return work(self.aside, *given)
+                return work(self.aside, *params)
 
         return self.pool_aside.submit(do)
 
-    def one(self, work: Callable[..., Any], *given: Any) -> Any:
+    def run(self, work: Callable[..., Any], *params: Any) -> Any:
         """Let one worker do something, and wait."""
-        return self.begin(work, *given).result()
+        return self.begin(work, *params).result()
 
     def each(
-        self, work: Callable[..., Any], given: Sequence[tuple[Any, ...]]
+        self, work: Callable[..., Any], params: Sequence[tuple[Any, ...]]
     ) -> list[Any]:
         """Let the workers share something, and wait for all."""
-        waiting = [self.begin(work, *one) for one in given]
-        return [one.result() for one in waiting]
+        waiting = [self.begin(work, *task) for task in params]
+        return [task.result() for task in waiting]

@@ -225,7 +225,7 @@ def test_nothing_can_be_written(console: Console, method: str) -> None:
 
 def test_the_readers_session_can_write_nothing(shared_database: str) -> None:
     reader = PooledReader(shared_database)
-    reader.rest()
+    reader.release()
     connection = reader.connection
     with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
         connection.execute("UPDATE projection.generation SET position = 0")

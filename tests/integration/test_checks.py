@@ -55,10 +55,10 @@ def test_a_check_finds_what_the_events_contradict(
     assert isinstance(result.error, IntegrityFailure)
     assert result.error.details["position"] == position
     assert result.error.details["topic"] == BROKEN[name][0]
-    assert result.made[check.projection].status == "error"
+    assert result.tables[check.projection].status == "error"
     told = check.sentence.rpartition("}: ")[2].partition("{")[0]
-    assert told in str(result.made[check.projection].reason)
-    assert f"acme, {PRO}" in str(result.made[check.projection].reason)
+    assert told in str(result.tables[check.projection].reason)
+    assert f"acme, {PRO}" in str(result.tables[check.projection].reason)
     assert not result.switched
     assert digests(database) == before
     assert [state for state, _ in states_and_schemas(database)[0]] == ["served"]
@@ -79,7 +79,7 @@ def test_an_unassignment_that_nothing_precedes_is_named(
     assert result.error.details["position"] == position
     assert result.error.details["projection"] == "seat_holding"
     assert result.error.details["topic"] == "SeatUnassigned"
-    assert "ends no holding" in str(result.made["seat_holding"].reason)
+    assert "ends no holding" in str(result.tables["seat_holding"].reason)
     assert not result.switched
 
 
@@ -98,8 +98,8 @@ def test_a_journal_that_lacks_an_event_is_not_served(
 
     result = rebuild(database, at=lose_one)
     assert isinstance(result.error, IntegrityFailure)
-    assert result.made["journal"].status == "error"
-    assert "of the store's" in str(result.made["journal"].reason)
+    assert result.tables["journal"].status == "error"
+    assert "of the store's" in str(result.tables["journal"].reason)
     assert [state for state, _ in states_and_schemas(database)[0]] == ["served"]
 
 

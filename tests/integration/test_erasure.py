@@ -147,7 +147,7 @@ def everything(conninfo: str) -> str:
 def digests(conninfo: str) -> dict[str, object]:
     rebuilt = rebuild(conninfo)
     assert rebuilt.error is None
-    return {name: (one.rows, one.digest) for name, one in rebuilt.made.items()}
+    return {name: (one.rows, one.digest) for name, one in rebuilt.tables.items()}
 
 
 def without_seat(ledger: SeatLedger) -> None:

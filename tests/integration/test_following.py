@@ -32,7 +32,7 @@ class Follower:
         self.thread = threading.Thread(
             target=follow.follow,
             args=(conninfo,),
-            kwargs={"poll": poll, "tell": self.tell, "stop": self.stop},
+            kwargs={"poll": poll, "notify": self.tell, "stop": self.stop},
         )
         self.thread.start()
 

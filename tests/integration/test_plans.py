@@ -128,7 +128,7 @@ def test_no_question_or_catch_up_reads_a_whole_table(database: str) -> None:
             "SELECT account_no, user_no FROM seat_holding LIMIT 1"
         ).fetchone()
         asked = {
-            f"{room}.{name}, kept {kept}": question(room, name, kept=kept)
+            f"{room}.{name}, kept {kept}": question(room, name, from_tables=kept)
             for room in ROOMS
             for name in queries(room, "queries.sql")
             for kept in (False, True)

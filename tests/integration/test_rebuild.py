@@ -46,7 +46,7 @@ def test_r71_a_rebuild_gives_the_tables_that_were_kept(
     result = rebuild(database)
     assert result.error is None
     assert digests(database) == kept
-    assert {name: made.digest for name, made in result.made.items()} == kept
+    assert {name: made.digest for name, made in result.tables.items()} == kept
     again = rebuild(database, workers=1)
     assert again.document()["digest"] == result.document()["digest"]
 
@@ -77,7 +77,7 @@ def test_r72_commands_and_questions_go_on_through_a_rebuild_and_its_switch(
 
     monkeypatch.setattr(switch, "_hand_over", hand_over)
     monkeypatch.setattr(generations, "serve", serve)
-    result = rebuild(database, at=go_on, tell=go_on)
+    result = rebuild(database, at=go_on, report=go_on)
     assert result.error is None
     assert result.switched
     assert seen == sorted(seen)

@@ -703,7 +703,7 @@ def test_r74_holes_are_found_by_whoever_looks_before_anybody_reads(
     position = hole(database, "acme")
     found = [row for row in verify(database).rows if row.status == "differs"]
     assert [row.check for row in found] == ["events are readable"]
-    assert f"position {position} " in found[0].found
+    assert f"position {position} " in found[0].difference
     done = as_json(program, "integrity", "verify")
     assert done.status == 3
     rows = json.loads(done.out)["rows"]

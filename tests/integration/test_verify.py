@@ -92,7 +92,7 @@ def test_verify_names_the_first_differing_row_of_each_projection(
             connection.execute(f"CREATE TEMP TABLE kept AS TABLE {name}")
             connection.execute(f"UPDATE {name} SET {change} WHERE {where}", first)
             found = {
-                row.projection: row.found
+                row.projection: row.difference
                 for row in verify(database, full=True).rows
                 if row.check == "every row" and row.status == "differs"
             }

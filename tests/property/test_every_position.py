@@ -71,7 +71,7 @@ def test_r71_served_equals_rebuilt_equals_the_oracle_at_every_position(
             # Between the events of one command the rules may be broken for a moment;
             # a rebuild never stops there, so its checks may find what is no fault.
             if rebuilt.error is None:
-                made = {name: each.digest for name, each in rebuilt.made.items()}
+                made = {name: each.digest for name, each in rebuilt.tables.items()}
                 assert made == digests(database), one.told(f"at {position}")
             else:
                 assert position not in ends, rebuilt.error.message

@@ -27,7 +27,7 @@ def test_the_end_of_the_last_period_of_a_term_settles_its_figures() -> None:
                 },
             }
         ],
-        known=1,
+        known_at=1,
     )
     known = Knowledge(1, datetime(2026, 2, 10, tzinfo=UTC), is_head=True)
     for day, last in ((20, datetime(2026, 3, 5, tzinfo=UTC)), (4, known.recorded_at)):

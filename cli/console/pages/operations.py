@@ -15,7 +15,7 @@ def projections(request: PageRequest) -> Page:
         # what stops them may name an account, or quote an event
         rows = [{**row, "reason": None} for row in rows]
     request.is_about_all()
-    built = installation.made_at(request.reader.connection)
+    built = installation.served_times(request.reader.connection)
     answer = request.answer(rows, extra={"rebuilt_at": built["made_at"]})
 
     def fill() -> dict[str, Any]:
