@@ -3,7 +3,7 @@ CREATE FUNCTION current_assignment_at(known_position bigint) RETURNS SETOF curre
 LANGUAGE sql STABLE
 BEGIN ATOMIC
     SELECT held.account_no, held.seat_type, held.number, held.user_no, held.held_from,
-           held.assigned
+           held.assigned_position
       FROM seat_holding_at(known_position) AS held
      WHERE NOT held.reversed
        AND held.held_until IS NULL;

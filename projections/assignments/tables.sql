@@ -6,11 +6,12 @@ CREATE TABLE current_assignment (
     number integer NOT NULL,
     user_no bigint NOT NULL,
     held_from timestamptz NOT NULL,
-    assigned bigint NOT NULL
+    assigned_position bigint NOT NULL
 );
 
 -- indexes --
-CREATE UNIQUE INDEX current_assignment_by_entry ON current_assignment (assigned);
+CREATE UNIQUE INDEX current_assignment_by_entry
+    ON current_assignment (assigned_position);
 CREATE INDEX current_assignment_by_seat
     ON current_assignment (account_no, seat_type, number);
 CREATE INDEX current_assignment_by_user ON current_assignment (user_no);

@@ -1,7 +1,8 @@
 CREATE OR REPLACE VIEW projection.current_assignment WITH (security_invoker = true) AS
 SELECT account.account_key AS account, held.seat_type::text AS seat_type, held.number,
        held.seat_type::text || '#' || held.number AS seat, person.user_id,
-       person.user_key, person.email, person.name, held.held_from, held.assigned
+       person.user_key, person.email, person.name, held.held_from,
+       held.assigned_position AS assigned
   FROM current_assignment AS held
   JOIN account ON account.account_no = held.account_no
   JOIN user_directory AS person ON person.user_no = held.user_no;

@@ -217,7 +217,7 @@ def figure_rows(figure: Row, how: Priced, moment: datetime) -> Iterator[Row]:
             "complete": figure["ends"] <= moment,
             "mode": mode,
             "granularity": granularity,
-            **{name: int(figure[name]) for name in _CONTRACTED},
+            **{name: int(figure[column]) for name, column in _CONTRACTED.items()},
             "quantity": plain(exact),
             "quantity_exact": exactly(exact),
             **{name: int(figure[name]) for name in _ASSIGNED},
@@ -229,7 +229,12 @@ def figure_rows(figure: Row, how: Priced, moment: datetime) -> Iterator[Row]:
         }
 
 
-_CONTRACTED = ("opening", "purchased", "retired", "closing")
+_CONTRACTED = {
+    "opening": "opening",
+    "purchased": "bought",
+    "retired": "retired",
+    "closing": "closing",
+}
 _ASSIGNED = ("assigned_opening", "assigned_peak", "assigned_closing")
 
 

@@ -9,7 +9,8 @@ SELECT account_no, period_no, starts, ends, days,
 
 -- stored_steps --
 -- Their counts, as kept.
-SELECT account_no, seat_type, at, purchased, assigned, bought, retired, filled, freed
+SELECT account_no, seat_type, at, seats_purchased, seats_assigned, bought, retired,
+       filled, freed
   FROM seat_count
  WHERE account_no >= %(first)s::bigint
    AND account_no <= %(last)s::bigint
@@ -34,7 +35,8 @@ SELECT selected.account_no, selected.period_no, selected.starts, selected.ends,
 
 -- as_known_steps --
 -- The counts of some accounts, knowing the events up to a position.
-SELECT account_no, seat_type, at, purchased, assigned, bought, retired, filled, freed
+SELECT account_no, seat_type, at, seats_purchased, seats_assigned, bought, retired,
+       filled, freed
   FROM seat_count_at(%(known)s::bigint)
  WHERE account_no = ANY (%(accounts)s::bigint[])
 
@@ -72,11 +74,11 @@ SELECT selected.account_no, selected.seat_type, min(period.starts) AS starts,
 
 -- touched_steps --
 -- The counts in those periods, and the last ones before.
-SELECT step.account_no, step.seat_type, step.at, step.purchased, step.assigned,
-       step.bought, step.retired, step.filled, step.freed
+SELECT step.account_no, step.seat_type, step.at, step.seats_purchased,
+       step.seats_assigned, step.bought, step.retired, step.filled, step.freed
   FROM touched_types AS touched
  CROSS JOIN LATERAL (
-       (SELECT account_no, seat_type, at, purchased, assigned, bought, retired,
+       (SELECT account_no, seat_type, at, seats_purchased, seats_assigned, bought, retired,
                filled, freed
           FROM seat_count
          WHERE account_no = touched.account_no
@@ -85,7 +87,7 @@ SELECT step.account_no, step.seat_type, step.at, step.purchased, step.assigned,
          ORDER BY at DESC
          LIMIT 1)
        UNION ALL
-       (SELECT account_no, seat_type, at, purchased, assigned, bought, retired,
+       (SELECT account_no, seat_type, at, seats_purchased, seats_assigned, bought, retired,
                filled, freed
           FROM seat_count
          WHERE account_no = touched.account_no
@@ -150,8 +152,8 @@ bounds AS MATERIALIZED (
 -- Each step with its period and date, by their places among those of the account.
 -- Steps before the first period have place 0, and tell with what that one opens.
 located AS (
-    SELECT step.account_no, step.seat_type, step.at, step.purchased, step.assigned,
-           step.bought, step.retired, step.filled, step.freed,
+    SELECT step.account_no, step.seat_type, step.at, step.seats_purchased,
+           step.seats_assigned, step.bought, step.retired, step.filled, step.freed,
            bounds.first_no, bounds.starts, bounds.ends, bounds.dates_before,
            bounds.dates, width_bucket(step.at, bounds.starts) AS place,
            width_bucket(step.at, bounds.dates) AS date_no
@@ -164,7 +166,7 @@ located AS (
 -- may begin after the period) counts to it.
 dated AS (
     SELECT located.account_no, located.seat_type, first_no - 1 + place AS period_no,
-           located.at, located.purchased, located.assigned, located.bought,
+           located.at, located.seats_purchased, located.seats_assigned, located.bought,
            located.retired, located.filled, located.freed, dates,
            at > starts[place] AS inside, ends[place] - at AS remaining,
            dates_before[place] AS before,
@@ -177,7 +179,7 @@ dated AS (
 moved AS (
     SELECT dated.account_no, dated.seat_type, dated.period_no, dated.at, dated.days,
            dated.date_no, coalesce(date_no - before, 0) AS d,
-           dated.inside, dated.purchased, dated.assigned,
+           dated.inside, dated.seats_purchased, dated.seats_assigned,
            CASE WHEN inside THEN bought ELSE 0 END AS bought,
            CASE WHEN inside THEN retired ELSE 0 END AS retired,
            CASE WHEN inside THEN filled ELSE 0 END AS filled,
@@ -192,17 +194,18 @@ moved AS (
 -- counts of a date is that of its last step.
 placed AS (
     SELECT moved.*,
-           greatest(0, assigned - (max(
+           greatest(0, seats_assigned - (max(
                period_no * 4294967296
-               + CASE WHEN inside THEN assigned - filled + freed ELSE assigned END
+               + seats_assigned
+               + CASE WHEN inside THEN freed - filled ELSE 0 END
            ) OVER so_far - period_no * 4294967296))::integer AS record,
            CASE WHEN lead(period_no) OVER so_far = period_no
                 THEN lead(d) OVER so_far
            END AS next_d,
            (max(date_no * 4294967296 + CASE
                    WHEN amid_day OR d = 1
-                   THEN greatest(assigned, assigned - filled + freed)
-                   ELSE assigned
+                   THEN greatest(seats_assigned, seats_assigned - filled + freed)
+                   ELSE seats_assigned
                END) OVER so_far - date_no * 4294967296)::integer AS day_top
       FROM moved
     WINDOW so_far AS (
@@ -211,13 +214,13 @@ placed AS (
 ),
 stepped AS (
     SELECT account_no, seat_type, period_no,
-           max(purchased) AS most,
-           max(assigned) AS top,
-           max(purchased) FILTER (WHERE NOT inside) AS opening,
-           max(assigned) FILTER (WHERE NOT inside) AS assigned_opening,
-           max(purchased) FILTER (WHERE next_d IS NULL) AS closing,
-           max(assigned) FILTER (WHERE next_d IS NULL) AS assigned_closing,
-           sum(bought) AS purchased,
+           max(seats_purchased) AS most,
+           max(seats_assigned) AS top,
+           max(seats_purchased) FILTER (WHERE NOT inside) AS opening,
+           max(seats_assigned) FILTER (WHERE NOT inside) AS assigned_opening,
+           max(seats_purchased) FILTER (WHERE next_d IS NULL) AS closing,
+           max(seats_assigned) FILTER (WHERE next_d IS NULL) AS assigned_closing,
+           sum(bought) AS bought,
            sum(retired) AS retired,
            sum((bought - retired) * (days - d + 1)
                + CASE WHEN amid_day THEN retired ELSE 0 END) AS contracted_days,
@@ -227,7 +230,7 @@ stepped AS (
            sum((filled - freed) * rests) AS held_time,
            sum(record * (days - d + 1)) AS rises_days,
            sum(record * rests) AS rises_time,
-           sum(day_top + assigned * (coalesce(next_d, days + 1) - d - 1))
+           sum(day_top + seats_assigned * (coalesce(next_d, days + 1) - d - 1))
                FILTER (WHERE next_d IS DISTINCT FROM d) AS peak_days,
            min(d) AS first_d
       FROM placed
@@ -236,7 +239,7 @@ stepped AS (
 -- With what each opens, and until which period nothing more happens.
 runs AS (
     SELECT stepped.account_no, stepped.seat_type, stepped.period_no, stepped.most,
-           stepped.top, stepped.closing, stepped.assigned_closing, stepped.purchased,
+           stepped.top, stepped.closing, stepped.assigned_closing, stepped.bought,
            stepped.retired, stepped.contracted_days, stepped.touched_days,
            stepped.contracted_time, stepped.held_time, stepped.rises_days,
            stepped.rises_time, stepped.peak_days, stepped.first_d,
@@ -253,7 +256,7 @@ counted AS (
     SELECT runs.account_no, runs.seat_type, period.period_no, period.days,
            round(date_part('epoch', period.ends - period.starts) * 1e6)::bigint::numeric
                AS lasts,
-           runs.most, runs.opening, runs.purchased, runs.retired, runs.closing,
+           runs.most, runs.opening, runs.bought, runs.retired, runs.closing,
            runs.assigned_opening, greatest(runs.assigned_opening, runs.top) AS top,
            runs.assigned_closing, runs.contracted_days, runs.touched_days,
            runs.contracted_time, runs.held_time, runs.rises_days, runs.rises_time,
@@ -325,7 +328,7 @@ again AS (
      GROUP BY account_no, seat_type, period_no
 )
 SELECT counted.account_no, counted.seat_type, counted.period_no,
-       counted.opening, counted.purchased, counted.retired, counted.closing,
+       counted.opening, counted.bought, counted.retired, counted.closing,
        counted.assigned_opening, counted.top AS assigned_peak, counted.assigned_closing,
        length.contracted_days - length.touched_days
            + coalesce(again.by_seat + again.empties, 0) AS idle_days,

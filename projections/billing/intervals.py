@@ -65,8 +65,8 @@ def lives(
             None,
             utc(row["purchased_at"]),
             utc(row["retires_at"]) or FOREVER,
-            row["purchased"],
-            row["retired"],
+            row["purchased_position"],
+            row["retired_position"],
         )
         for row in rows
     ]
@@ -84,8 +84,8 @@ def holdings(
             row["user_no"],
             utc(row["held_from"]),
             utc(row["held_until"]) or FOREVER,
-            row["assigned"],
-            row["unassigned"],
+            row["assigned_position"],
+            row["unassigned_position"],
         )
         for row in rows
     ]

@@ -6,7 +6,7 @@ CREATE TABLE billable_seats (
     seat_type seat_type_name NOT NULL,
     period_no integer NOT NULL,
     opening integer NOT NULL,
-    purchased integer NOT NULL,
+    bought integer NOT NULL,
     retired integer NOT NULL,
     closing integer NOT NULL,
     assigned_opening integer NOT NULL,

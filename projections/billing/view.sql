@@ -1,7 +1,7 @@
 CREATE OR REPLACE VIEW projection.billable_seats WITH (security_invoker = true) AS
 SELECT account.account_key AS account, counted.seat_type::text AS seat_type,
        period.label AS period, period.starts, period.ends, period.days, period.mode,
-       period.granularity, counted.opening, counted.purchased, counted.retired,
+       period.granularity, counted.opening, counted.bought AS purchased, counted.retired,
        counted.closing,
        round(
            CASE period.mode

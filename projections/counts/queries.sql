@@ -12,7 +12,8 @@ SELECT step.seat_type::text AS seat_type, step.purchased, step.assigned,
        ) AS pending_reduction
   FROM unnest(enum_range(NULL::seat_type_name)) AS kind(seat_type)
  CROSS JOIN LATERAL (
-       SELECT counted.seat_type, counted.purchased, counted.assigned
+       SELECT counted.seat_type, counted.seats_purchased AS purchased,
+              counted.seats_assigned AS assigned
          FROM seat_count_at(%(known)s::bigint) AS counted
         WHERE counted.account_no = %(account_no)s::bigint
           AND counted.seat_type = kind.seat_type
@@ -24,7 +25,8 @@ SELECT step.seat_type::text AS seat_type, step.purchased, step.assigned,
 
 -- steps --
 -- The step function of an account.
-SELECT seat_type::text AS seat_type, at, purchased, assigned
+SELECT seat_type::text AS seat_type, at, seats_purchased AS purchased,
+       seats_assigned AS assigned
   FROM seat_count_at(%(known)s::bigint)
  WHERE account_no = %(account_no)s::bigint
  ORDER BY seat_type::text COLLATE "C", at;
@@ -44,7 +46,7 @@ SELECT kind.seat_type::text AS seat_type, selected.at, step.purchased, step.assi
   FROM unnest(%(instants)s::timestamptz[]) AS selected(at)
  CROSS JOIN unnest(enum_range(NULL::seat_type_name)) AS kind(seat_type)
  CROSS JOIN LATERAL (
-       SELECT counted.purchased, counted.assigned
+       SELECT counted.seats_purchased AS purchased, counted.seats_assigned AS assigned
          FROM seat_count_at(%(known)s::bigint) AS counted
         WHERE counted.account_no = %(account_no)s::bigint
           AND counted.seat_type = kind.seat_type
@@ -62,7 +64,8 @@ SELECT step.seat_type::text AS seat_type,
        SELECT DISTINCT ON (counted.seat_type, counted.span)
               counted.seat_type, counted.span, counted.purchased, counted.assigned
          FROM (
-              SELECT seat_type, at, purchased, assigned,
+              SELECT seat_type, at, seats_purchased AS purchased,
+                     seats_assigned AS assigned,
                      width_bucket(at, %(instants)s::timestamptz[]) AS span
                 FROM seat_count_at(%(known)s::bigint)
                WHERE account_no = %(account_no)s::bigint) AS counted

@@ -25,16 +25,16 @@ SELECT stored.events, kept.events AS kept, %(ceiling)s::bigint AS position
 -- No two holdings of a seat overlap (R24). An empty one may lie where others begin or
 -- end, but not strictly inside (R46).
 SELECT account.account_key AS account, held.seat_type::text AS seat_type, held.number,
-       held.held_from, held.assigned AS position
+       held.held_from, held.assigned_position AS position
   FROM (
-       SELECT account_no, seat_type, number, held_from, held_until, assigned,
+       SELECT account_no, seat_type, number, held_from, held_until, assigned_position,
               lag(coalesce(held_until, 'infinity')) OVER (
                   PARTITION BY account_no, seat_type, number
-                  ORDER BY held_from, held_until NULLS LAST, assigned
+                  ORDER BY held_from, held_until NULLS LAST, assigned_position
               ) AS before,
               lag(held_from) OVER (
                   PARTITION BY account_no, seat_type, number
-                  ORDER BY held_from, held_until NULLS LAST, assigned
+                  ORDER BY held_from, held_until NULLS LAST, assigned_position
               ) AS began_before
          FROM seat_holding
         WHERE NOT reversed
@@ -48,11 +48,11 @@ SELECT account.account_key AS account, held.seat_type::text AS seat_type, held.n
 -- holdings_have_both_ends --
 -- Every unassignment ends a holding (R46 d).
 SELECT account.account_key AS account, held.seat_type::text AS seat_type, held.number,
-       held.held_until, held.unassigned AS position
+       held.held_until, held.unassigned_position AS position
   FROM seat_holding AS held
   JOIN account ON account.account_no = held.account_no
  WHERE NOT held.reversed
-   AND (held.assigned IS NULL OR held.held_until < held.held_from)
+   AND (held.assigned_position IS NULL OR held.held_until < held.held_from)
  ORDER BY position
  LIMIT 1;
 
@@ -124,7 +124,7 @@ HAVING count(*) <> max(originator_version)
 -- holdings_within_seats --
 -- A seat is held only while it is under contract (R24).
 SELECT account.account_key AS account, held.seat_type::text AS seat_type, held.number,
-       held.held_from, held.assigned AS position
+       held.held_from, held.assigned_position AS position
   FROM seat_holding AS held
   LEFT JOIN seat
     ON seat.account_no = held.account_no
@@ -141,7 +141,7 @@ SELECT account.account_key AS account, held.seat_type::text AS seat_type, held.n
 -- counts_within_contract --
 -- Never are more seats held than are under contract.
 SELECT account.account_key AS account, step.seat_type::text AS seat_type, step.at,
-       step.assigned, step.purchased,
+       step.seats_assigned AS assigned, step.seats_purchased AS purchased,
        (SELECT max(said.position)
           FROM journal AS said
          WHERE said.account_no = step.account_no
@@ -150,8 +150,8 @@ SELECT account.account_key AS account, step.seat_type::text AS seat_type, step.a
            AND said.effective_at = step.at) AS position
   FROM seat_count AS step
   JOIN account ON account.account_no = step.account_no
- WHERE step.assigned > step.purchased
-    OR step.assigned < 0
+ WHERE step.seats_assigned > step.seats_purchased
+    OR step.seats_assigned < 0
  ORDER BY position
  LIMIT 1;
 

@@ -27,24 +27,24 @@ SELECT count(*), sum(hash_record_extended(ROW(
 -- seat --
 SELECT count(*), sum(hash_record_extended(ROW(
            account_no, seat_type::text COLLATE "C", number, purchased_at, retires_at,
-           purchased, retired), 0))
+           purchased_position, retired_position), 0))
   FROM seat;
 
 -- seat_holding --
 SELECT count(*), sum(hash_record_extended(ROW(
            entry, account_no, seat_type::text COLLATE "C", number, user_no, held_from,
-           held_until, assigned, unassigned, reversed), 0))
+           held_until, assigned_position, unassigned_position, reversed), 0))
   FROM seat_holding;
 
 -- current_assignment --
 SELECT count(*), sum(hash_record_extended(ROW(
            account_no, seat_type::text COLLATE "C", number, user_no, held_from,
-           assigned), 0))
+           assigned_position), 0))
   FROM current_assignment;
 
 -- seat_count --
 SELECT count(*), sum(hash_record_extended(ROW(
-           account_no, seat_type::text COLLATE "C", at, purchased, assigned, bought,
+           account_no, seat_type::text COLLATE "C", at, seats_purchased, seats_assigned, bought,
            retired, filled, freed), 0))
   FROM seat_count;
 
@@ -56,7 +56,7 @@ SELECT count(*), sum(hash_record_extended(ROW(
 
 -- billable_seats --
 SELECT count(*), sum(hash_record_extended(ROW(
-           account_no, seat_type::text COLLATE "C", period_no, opening, purchased,
+           account_no, seat_type::text COLLATE "C", period_no, opening, bought,
            retired, closing, assigned_opening, assigned_peak, assigned_closing,
            idle_days, contracted_days, contracted_time, rises_days, rises_time,
            held_time, peak_days, touched_days, holders), 0))

@@ -17,7 +17,7 @@ from seat_ledger.projections.engine.sql_files import queries
 _Connection = psycopg.Connection[Any]
 _FROM_KEPT = {
     "current_assignment": b"""
-        SELECT account_no, seat_type, number, user_no, held_from, assigned
+        SELECT account_no, seat_type, number, user_no, held_from, assigned_position
           FROM seat_holding
          WHERE NOT reversed
            AND held_until IS NULL

@@ -139,7 +139,7 @@ SELECT fresh.*
 
 -- current_assignment --
 SELECT held.account_no, held.seat_type, held.number, held.user_no, held.held_from,
-       held.assigned
+       held.assigned_position
   FROM touched
   JOIN seat_holding AS held
     ON held.account_no = touched.account_no
@@ -150,14 +150,14 @@ SELECT held.account_no, held.seat_type, held.number, held.user_no, held.held_fro
 
 -- seat_count --
 SELECT touched.account_no, touched.seat_type, step.at,
-       (coalesce(before.purchased, 0) + sum(step.bought - step.retired) OVER so_far)
-           ::integer AS purchased,
-       (coalesce(before.assigned, 0) + sum(step.filled - step.freed) OVER so_far)
-           ::integer AS assigned,
+       (coalesce(before.seats_purchased, 0) + sum(step.bought - step.retired) OVER so_far)
+           ::integer AS seats_purchased,
+       (coalesce(before.seats_assigned, 0) + sum(step.filled - step.freed) OVER so_far)
+           ::integer AS seats_assigned,
        step.bought, step.retired, step.filled, step.freed
   FROM touched
   LEFT JOIN LATERAL (
-       SELECT purchased, assigned
+       SELECT seats_purchased, seats_assigned
          FROM seat_count
         WHERE account_no = touched.account_no
           AND seat_type = touched.seat_type

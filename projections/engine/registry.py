@@ -55,7 +55,9 @@ PROJECTIONS = (
     Projection("journal", "journal", ("position",), ("account", "person")),
     Projection("seat", "holdings", ("account_no", "seat_type", "number"), ("journal",)),
     Projection("seat_holding", "holdings", ("entry",), ("journal",)),
-    Projection("current_assignment", "assignments", ("assigned",), ("seat_holding",)),
+    Projection(
+        "current_assignment", "assignments", ("assigned_position",), ("seat_holding",)
+    ),
     Projection("seat_count", "counts", ("account_no", "seat_type", "at"), ("journal",)),
     Projection("billing_period", "periods", ("account_no", "period_no"), ("journal",)),
     Projection(

@@ -73,9 +73,9 @@ SELECT (SELECT count(*) FROM seat_holding
 -- seat_count__last_steps --
 -- The last steps add up to the current assignments.
 SELECT (SELECT count(*) FROM current_assignment) AS expected,
-       coalesce(sum(last.assigned), 0) AS kept
+       coalesce(sum(last.seats_assigned), 0) AS kept
   FROM (
-       SELECT DISTINCT ON (account_no, seat_type) assigned
+       SELECT DISTINCT ON (account_no, seat_type) seats_assigned
          FROM seat_count
         ORDER BY account_no, seat_type, at DESC
        ) AS last;

@@ -101,8 +101,8 @@ def _holdings(
                 "user": people[row["user_no"]]["user"],
                 "held_from": utc(row["held_from"]),
                 "held_until": utc(row["held_until"]),
-                "assigned": row["assigned"],
-                "unassigned": row["unassigned"],
+                "assigned": row["assigned_position"],
+                "unassigned": row["unassigned_position"],
                 "reversed": row["reversed"],
             }
 

@@ -83,9 +83,9 @@ def life(
     for row in reader.ask("holdings", "life", known_at, **named):
         return {
             "purchased_at": utc(row["purchased_at"]),
-            "purchased_by": row["purchased"],
+            "purchased_by": row["purchased_position"],
             "retires_at": utc(row["retires_at"]),
-            "retired_by": row["retired"],
+            "retired_by": row["retired_position"],
         }
     return None
 
@@ -197,7 +197,9 @@ def with_names(reader: Reader, account: AccountFacts, rows: list[Row]) -> list[R
     """Holdings with names, acts and seats as people read them."""
     people = reader.people(row["user_no"] for row in rows)
     acts = reader.acts(
-        position for row in rows for position in (row["assigned"], row["unassigned"])
+        position
+        for row in rows
+        for position in (row["assigned_position"], row["unassigned_position"])
     )
     return [
         {
@@ -206,8 +208,8 @@ def with_names(reader: Reader, account: AccountFacts, rows: list[Row]) -> list[R
             **people[row["user_no"]],
             "held_from": utc(row["held_from"]),
             "held_until": utc(row["held_until"]),
-            "assigned_by": acts[row["assigned"]],
-            "unassigned_by": acts[row["unassigned"]],
+            "assigned_by": acts[row["assigned_position"]],
+            "unassigned_by": acts[row["unassigned_position"]],
             "reversed": row["reversed"],
         }
         for row in rows
@@ -269,7 +271,12 @@ def _in_order(rows: Iterable[Row]) -> list[Row]:
     def place(row: Row) -> tuple[datetime, bool, datetime, int]:
         begins = row["held_from"] or row["held_until"]
         ends = row["held_until"] or FOREVER
-        return begins, row["reversed"], ends, row["assigned"] or row["unassigned"]
+        return (
+            begins,
+            row["reversed"],
+            ends,
+            row["assigned_position"] or row["unassigned_position"],
+        )
 
     return sorted(rows, key=place)
 

@@ -11,7 +11,7 @@ SELECT EXISTS (
 
 -- life --
 -- From when to when a seat was under contract, and by which entries.
-SELECT purchased_at, retires_at, purchased, retired
+SELECT purchased_at, retires_at, purchased_position, retired_position
   FROM seat_at(%(known)s::bigint)
  WHERE account_no = %(account_no)s::bigint
    AND seat_type = %(seat_type)s::seat_type_name
@@ -19,7 +19,8 @@ SELECT purchased_at, retires_at, purchased, retired
 
 -- under_contract --
 -- Seats under contract at a moment in an account; a page.
-SELECT seat_type::text AS seat_type, number, purchased_at, retires_at, purchased, retired
+SELECT seat_type::text AS seat_type, number, purchased_at, retires_at,
+       purchased_position, retired_position
   FROM seat_at(%(known)s::bigint)
  WHERE account_no = %(account_no)s::bigint
    AND purchased_at <= %(as_of)s::timestamptz
@@ -30,8 +31,8 @@ OFFSET %(skip)s::bigint
 
 -- of_seat --
 -- Who held a seat, in order, with what was reversed.
-SELECT seat_type::text AS seat_type, number, user_no, held_from, held_until, assigned,
-       unassigned, reversed
+SELECT seat_type::text AS seat_type, number, user_no, held_from, held_until,
+       assigned_position, unassigned_position, reversed
   FROM seat_holding_at(%(known)s::bigint)
  WHERE account_no = %(account_no)s::bigint
    AND seat_type = %(seat_type)s::seat_type_name
@@ -40,8 +41,8 @@ SELECT seat_type::text AS seat_type, number, user_no, held_from, held_until, ass
 
 -- of_users --
 -- What some users held, in order, with what was reversed.
-SELECT seat_type::text AS seat_type, number, user_no, held_from, held_until, assigned,
-       unassigned, reversed
+SELECT seat_type::text AS seat_type, number, user_no, held_from, held_until,
+       assigned_position, unassigned_position, reversed
   FROM seat_holding_at(%(known)s::bigint)
  WHERE account_no = %(account_no)s::bigint
    AND user_no = ANY (%(user_nos)s::bigint[])
@@ -50,8 +51,8 @@ SELECT seat_type::text AS seat_type, number, user_no, held_from, held_until, ass
 -- of_few_users --
 -- The same as known earlier. The seats that they ever had come from what is kept, so
 -- that no other seat of the account is looked at.
-SELECT seat_type::text AS seat_type, number, user_no, held_from, held_until, assigned,
-       unassigned, reversed
+SELECT seat_type::text AS seat_type, number, user_no, held_from, held_until,
+       assigned_position, unassigned_position, reversed
   FROM (
        SELECT DISTINCT seat_type AS touched_type, number AS touched_number
          FROM seat_holding
@@ -59,8 +60,8 @@ SELECT seat_type::text AS seat_type, number, user_no, held_from, held_until, ass
           AND user_no = ANY (%(user_nos)s::bigint[])
        OFFSET 0) AS touched
  CROSS JOIN LATERAL (
-       SELECT entry, seat_type, number, user_no, held_from, held_until, assigned,
-              unassigned, reversed
+       SELECT entry, seat_type, number, user_no, held_from, held_until,
+              assigned_position, unassigned_position, reversed
          FROM seat_holding_at(%(known)s::bigint)
         WHERE account_no = %(account_no)s::bigint
           AND seat_type = touched_type
@@ -76,7 +77,7 @@ SELECT held.*
        AS selected(seat_type, number)
  CROSS JOIN LATERAL (
        SELECT seat_type::text AS seat_type, number, user_no, held_from, held_until,
-              assigned, unassigned, reversed
+              assigned_position, unassigned_position, reversed
          FROM seat_holding_at(%(known)s::bigint)
         WHERE account_no = %(account_no)s::bigint
           AND seat_type = selected.seat_type
@@ -88,8 +89,8 @@ SELECT held.*
 
 -- of_account --
 -- Every holding in an account at a moment.
-SELECT seat_type::text AS seat_type, number, user_no, held_from, held_until, assigned,
-       unassigned, reversed
+SELECT seat_type::text AS seat_type, number, user_no, held_from, held_until,
+       assigned_position, unassigned_position, reversed
   FROM seat_holding_at(%(known)s::bigint)
  WHERE account_no = %(account_no)s::bigint
    AND NOT reversed
@@ -99,8 +100,8 @@ SELECT seat_type::text AS seat_type, number, user_no, held_from, held_until, ass
 
 -- within --
 -- Holdings of some types that share an instant with a window, or are empty inside it.
-SELECT seat_type::text AS seat_type, number, user_no, held_from, held_until, assigned,
-       unassigned, reversed
+SELECT seat_type::text AS seat_type, number, user_no, held_from, held_until,
+       assigned_position, unassigned_position, reversed
   FROM seat_holding_at(%(known)s::bigint)
  WHERE account_no = %(account_no)s::bigint
    AND seat_type = ANY (%(seat_types)s::seat_type_name[])
@@ -111,7 +112,8 @@ SELECT seat_type::text AS seat_type, number, user_no, held_from, held_until, ass
 
 -- lives_within --
 -- Seats of some types that are under contract at an instant of a window.
-SELECT seat_type::text AS seat_type, number, purchased_at, retires_at, purchased, retired
+SELECT seat_type::text AS seat_type, number, purchased_at, retires_at,
+       purchased_position, retired_position
   FROM seat_at(%(known)s::bigint)
  WHERE account_no = %(account_no)s::bigint
    AND seat_type = ANY (%(seat_types)s::seat_type_name[])

@@ -7,8 +7,8 @@ CREATE TABLE seat (
     number integer NOT NULL,
     purchased_at timestamptz NOT NULL,
     retires_at timestamptz,
-    purchased bigint NOT NULL,
-    retired bigint
+    purchased_position bigint NOT NULL,
+    retired_position bigint
 );
 
 -- One row is one holding of a seat by a user, with the entries that open and close it;
@@ -21,8 +21,8 @@ CREATE TABLE seat_holding (
     user_no bigint NOT NULL,
     held_from timestamptz,
     held_until timestamptz,
-    assigned bigint,
-    unassigned bigint,
+    assigned_position bigint,
+    unassigned_position bigint,
     reversed boolean NOT NULL
 );
 

@@ -149,7 +149,9 @@ def _because(  # noqa: PLR0913, PLR0917  who asks, and what
             and _spans(row["held_from"], row["held_until"], as_of)
         ):
             return _reason(
-                "holds_seat", f"{row['seat_type']}#{row['number']}", row["assigned"]
+                "holds_seat",
+                f"{row['seat_type']}#{row['number']}",
+                row["assigned_position"],
             )
     entered = [
         row
@@ -167,7 +169,9 @@ def _because(  # noqa: PLR0913, PLR0917  who asks, and what
         and not row["reversed"]
         and not _open(row["held_until"], as_of)
     ]
-    return _reason("no_seat", position=ended[-1]["unassigned"] if ended else None)
+    return _reason(
+        "no_seat", position=ended[-1]["unassigned_position"] if ended else None
+    )
 
 
 def _reason(code: str, seat: str | None = None, position: int | None = None) -> Row:

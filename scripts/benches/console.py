@@ -165,10 +165,10 @@ def addresses(conninfo: str) -> dict[str, list[str]]:
         head: int = row[0]
         rows = connection.execute(
             "SELECT account.account_key, held.seat_type || '#' || held.number, "
-            "person.user_key, held.assigned FROM seat_holding AS held "
+            "person.user_key, held.assigned_position FROM seat_holding AS held "
             "JOIN account USING (account_no) "
             "JOIN user_directory AS person USING (user_no) "
-            "WHERE held.assigned IS NOT NULL AND NOT held.reversed "
+            "WHERE held.assigned_position IS NOT NULL AND NOT held.reversed "
             "AND account.account_key <> %s "
             "ORDER BY hashint8(held.entry) LIMIT 600",
             [giant.KEY],

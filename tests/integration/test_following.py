@@ -137,7 +137,7 @@ def test_who_has_worked_for_long_goes_on_after_a_rebuild(
             reader.catch_up()
             known = reader.knowledge()
             rows = reader.ask("holdings", "life", known, account_no=account.no, **given)
-            assert rows[0]["purchased"] == 2
+            assert rows[0]["purchased_position"] == 2
             if turn % 8 == 7:
                 reader.connection.execute("COMMIT")
                 assert rebuild(database).error is None

@@ -26,7 +26,7 @@ def test_verify_names_the_first_row_that_differs(
     with connect(database, autocommit=True) as connection:
         generations.use(connection, generations.served(connection).number)
         connection.execute("UPDATE seat SET retires_at = NULL WHERE number = 4")
-        connection.execute("DELETE FROM seat_count WHERE purchased = 4")
+        connection.execute("DELETE FROM seat_count WHERE seats_purchased = 4")
         connection.execute(
             "INSERT INTO current_assignment SELECT 999, seat_type, number, user_no, "
             "held_from, 999 FROM current_assignment LIMIT 1"
@@ -40,7 +40,7 @@ def test_verify_names_the_first_row_that_differs(
     }
     assert found.keys() == {"seat", "seat_count", "current_assignment"}
     assert "number 4" in found["seat"]
-    assert "assigned 999" in found["current_assignment"]
+    assert "assigned_position 999" in found["current_assignment"]
     assert "retires_at is null, computed 2026-03-04T23:00:00+00:00" in found["seat"]
     sampled = program.run("projection", "verify", "--sample", "1")
     assert sampled.returncode == 3
@@ -66,7 +66,7 @@ TAMPERED = {
     "person": "user_no = user_no + 1000",
     "user_directory": "email = 'somebody@else.example'",
     "journal": "recorded_at = recorded_at + interval '1 second'",
-    "seat": "purchased = purchased + 1",
+    "seat": "purchased_position = purchased_position + 1",
     "seat_holding": "user_no = user_no + 1",
     "current_assignment": "held_from = held_from - interval '1 second'",
     "seat_count": "freed = freed + 1",

@@ -79,14 +79,17 @@ SELECT question.n, array_agg(DISTINCT entry.position ORDER BY entry.position) AS
        %(starts)s::timestamptz[], %(ends)s::timestamptz[]
        ) AS question(n, account_no, seat_type, starts, ends)
  CROSS JOIN LATERAL (
-       SELECT purchased, CASE WHEN retires_at <= question.ends THEN retired END AS retired
+       SELECT purchased_position,
+              CASE WHEN retires_at <= question.ends THEN retired_position END
+                  AS retired_position
          FROM seat_at(%(known)s::bigint)
         WHERE account_no = question.account_no
           AND seat_type = question.seat_type
           AND purchased_at < question.ends
           AND (retires_at IS NULL OR retires_at > question.starts)
        OFFSET 0) AS life
- CROSS JOIN LATERAL unnest(ARRAY[life.purchased, life.retired]) AS entry(position)
+ CROSS JOIN LATERAL unnest(ARRAY[life.purchased_position, life.retired_position])
+       AS entry(position)
  WHERE entry.position IS NOT NULL
  GROUP BY question.n;
 
@@ -98,7 +101,9 @@ SELECT question.n, array_agg(DISTINCT entry.position ORDER BY entry.position) AS
        %(starts)s::timestamptz[], %(ends)s::timestamptz[]
        ) AS question(n, account_no, seat_type, starts, ends)
  CROSS JOIN LATERAL (
-       SELECT assigned, CASE WHEN held_until <= question.ends THEN unassigned END AS ended
+       SELECT assigned_position,
+              CASE WHEN held_until <= question.ends THEN unassigned_position END
+                  AS ended
          FROM seat_holding_at(%(known)s::bigint)
         WHERE account_no = question.account_no
           AND seat_type = question.seat_type
@@ -107,7 +112,7 @@ SELECT question.n, array_agg(DISTINCT entry.position ORDER BY entry.position) AS
           AND (held_until IS NULL OR held_until > question.starts)
           AND held_until IS DISTINCT FROM held_from
        OFFSET 0) AS held
- CROSS JOIN LATERAL unnest(ARRAY[held.assigned, held.ended]) AS entry(position)
+ CROSS JOIN LATERAL unnest(ARRAY[held.assigned_position, held.ended]) AS entry(position)
  WHERE entry.position IS NOT NULL
  GROUP BY question.n;
 
@@ -141,13 +146,13 @@ SELECT question.n, entry.position, coalesce(root.number, entry.number) AS number
 -- From when to when some seats were under contract, each as known at a position.
 SELECT question.n, question.known_position, question.number, NULL::bigint AS user_no,
        life.purchased_at AS since, life.retires_at AS until,
-       life.purchased AS opened, life.retired AS closed
+       life.purchased_position AS opened, life.retired_position AS closed
   FROM unnest(
        %(ns)s::bigint[], %(account_nos)s::bigint[], %(seat_types)s::seat_type_name[],
        %(numbers)s::integer[], %(known_positions)s::bigint[]
        ) AS question(n, account_no, seat_type, number, known_position)
  CROSS JOIN LATERAL (
-       SELECT purchased_at, retires_at, purchased, retired
+       SELECT purchased_at, retires_at, purchased_position, retired_position
          FROM seat_at(question.known_position)
         WHERE account_no = question.account_no
           AND seat_type = question.seat_type
@@ -158,13 +163,13 @@ SELECT question.n, question.known_position, question.number, NULL::bigint AS use
 -- Who held some seats, each as known at a position.
 SELECT question.n, question.known_position, question.number, held.user_no,
        held.held_from AS since, held.held_until AS until,
-       held.assigned AS opened, held.unassigned AS closed
+       held.assigned_position AS opened, held.unassigned_position AS closed
   FROM unnest(
        %(ns)s::bigint[], %(account_nos)s::bigint[], %(seat_types)s::seat_type_name[],
        %(numbers)s::integer[], %(known_positions)s::bigint[]
        ) AS question(n, account_no, seat_type, number, known_position)
  CROSS JOIN LATERAL (
-       SELECT user_no, held_from, held_until, assigned, unassigned
+       SELECT user_no, held_from, held_until, assigned_position, unassigned_position
          FROM seat_holding_at(question.known_position)
         WHERE account_no = question.account_no
           AND seat_type = question.seat_type
