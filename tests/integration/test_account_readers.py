@@ -44,7 +44,7 @@ SELECT made.proname
   FROM pg_proc AS made
  WHERE made.pronamespace = %s::regnamespace
    AND made.proretset
-   AND pg_get_function_identity_arguments(made.oid) = 'known bigint'
+   AND pg_get_function_identity_arguments(made.oid) = 'known_position bigint'
 """
 
 
