@@ -13,7 +13,7 @@ SELECT stored.position,
               convert_from(state, 'UTF8')::jsonb AS whole
          FROM ledger.stored_events
         WHERE notification_id > %(after)s::bigint
-          AND notification_id <= %(upto)s::bigint
+          AND notification_id <= %(until_position)s::bigint
           AND topic = 'AccountOpened'
           AND (originator_id <> ALL (%(aside)s::uuid[])
                OR notification_id < (%(aside_from)s::bigint[])[

@@ -283,7 +283,7 @@ def locked_advance(connection: _Connection, number: int, head: int) -> int:
     after, until, scope = _begin(connection, number, head)
     if after >= until:
         return after
-    check_readable(connection, {**scope, "after": after, "upto": until})
+    check_readable(connection, {**scope, "after": after, "until_position": until})
     rows = decode(connection, after, until, scope=scope)
     if rows["person"]:
         open_persons(connection, after, until)
@@ -342,7 +342,7 @@ def _whole(connection: _Connection, until: int, head: int) -> int:
     """
     if until >= head:
         return head
-    params = {"upto": until, "furthest": min(head, until + BATCH)}
+    params = {"until_position": until, "furthest": min(head, until + BATCH)}
     row = connection.execute(_REFRESH["recorded_later"], params).fetchone()
     return params["furthest"] if row is None else int(row[0]) - 1
 
@@ -357,7 +357,7 @@ class TouchedKeys:
         until: int,
         account_no: int | None = None,
     ) -> None:
-        params = {"after": after, "upto": until, "account_no": account_no}
+        params = {"after": after, "until_position": until, "account_no": account_no}
         with connection.cursor(row_factory=dict_row) as cursor:
             rows = cursor.execute(_REFRESH["touched"], params).fetchall()
         self.astray = [row["position"] for row in rows if row["kind"] == "astray"]

@@ -25,7 +25,7 @@ CHECKS = (
     Check(
         "journal_is_whole",
         "journal",
-        "the journal has {kept} of the store's {events} events up to {position}",
+        "the journal has {decoded} of the store's {events} events up to {position}",
     ),
     Check(
         "one_holder_at_once",

@@ -9,7 +9,7 @@ SELECT percentile_disc(%(shares)s::float8[]) WITHIN GROUP (ORDER BY account_no)
 -- journal_is_whole --
 -- Every event of the store up to the ceiling is in the journal, but for those of accounts
 -- that are set aside.
-SELECT stored.events, kept.events AS kept, %(ceiling)s::bigint AS position
+SELECT stored.events, decoded.events AS decoded, %(ceiling)s::bigint AS position
   FROM (SELECT count(*) AS events
           FROM ledger.stored_events
          WHERE notification_id <= %(ceiling)s::bigint
@@ -18,8 +18,8 @@ SELECT stored.events, kept.events AS kept, %(ceiling)s::bigint AS position
                     array_position(%(aside)s::uuid[], originator_id)])
        ) AS stored,
        (SELECT count(*) AS events FROM journal
-         WHERE position <= %(ceiling)s::bigint) AS kept
- WHERE stored.events <> kept.events;
+         WHERE position <= %(ceiling)s::bigint) AS decoded
+ WHERE stored.events <> decoded.events;
 
 -- one_holder_at_once --
 -- No two holdings of a seat overlap (R24). An empty one may lie where others begin or
@@ -59,8 +59,8 @@ SELECT account.account_key AS account, held.seat_type::text AS seat_type, held.n
 -- unpaired --
 -- An unassignment that has nothing at all to end makes no row that the table takes: the
 -- first from which on a seat has more of them than assignments.
-SELECT account.account_key AS account, said.seat_type::text AS seat_type, said.number,
-       said.effective_at AS held_until, said.position
+SELECT account.account_key AS account, entry.seat_type::text AS seat_type, entry.number,
+       entry.effective_at AS held_until, entry.position
   FROM (
        SELECT position, excess,
               max(position) FILTER (WHERE excess <= 0) OVER (
@@ -73,12 +73,12 @@ SELECT account.account_key AS account, said.seat_type::text AS seat_type, said.n
                 FROM entry_at(%(ceiling)s::bigint)
                WHERE topic IN ('SeatAssigned', 'SeatUnassigned')
               ) AS counted
-       ) AS known
-  JOIN journal AS said ON said.position = known.position
-  JOIN account ON account.account_no = said.account_no
- WHERE known.excess > 0
-   AND known.position > coalesce(known.last_right, 0)
- ORDER BY said.position
+       ) AS unmatched
+  JOIN journal AS entry ON entry.position = unmatched.position
+  JOIN account ON account.account_no = entry.account_no
+ WHERE unmatched.excess > 0
+   AND unmatched.position > coalesce(unmatched.last_right, 0)
+ ORDER BY entry.position
  LIMIT 1;
 
 -- account_twice --
@@ -142,12 +142,12 @@ SELECT account.account_key AS account, held.seat_type::text AS seat_type, held.n
 -- Never are more seats held than are under contract.
 SELECT account.account_key AS account, step.seat_type::text AS seat_type, step.at,
        step.seats_assigned AS assigned, step.seats_purchased AS purchased,
-       (SELECT max(said.position)
-          FROM journal AS said
-         WHERE said.account_no = step.account_no
-           AND said.seat_type = step.seat_type
-           AND said.number IS NOT NULL
-           AND said.effective_at = step.at) AS position
+       (SELECT max(entry.position)
+          FROM journal AS entry
+         WHERE entry.account_no = step.account_no
+           AND entry.seat_type = step.seat_type
+           AND entry.number IS NOT NULL
+           AND entry.effective_at = step.at) AS position
   FROM seat_count AS step
   JOIN account ON account.account_no = step.account_no
  WHERE step.seats_assigned > step.seats_purchased
@@ -159,14 +159,14 @@ SELECT account.account_key AS account, step.seat_type::text AS seat_type, step.a
 -- The counts, which come straight from the journal, are those of the holdings and of
 -- the seats: by type, the hashed instants of all changes add up to the same sums. Where
 -- they do not, the first instant at which something else changed is looked for.
-SELECT account.account_key AS account, told.seat_type::text AS seat_type,
-       told.held, told.counted,
-       (SELECT max(said.position)
-          FROM journal AS said
-         WHERE said.account_no = told.account_no
-           AND said.seat_type = told.seat_type
-           AND said.number IS NOT NULL
-           AND said.effective_at = differing.since) AS position
+SELECT account.account_key AS account, summed.seat_type::text AS seat_type,
+       summed.held, summed.counted,
+       (SELECT max(entry.position)
+          FROM journal AS entry
+         WHERE entry.account_no = summed.account_no
+           AND entry.seat_type = summed.seat_type
+           AND entry.number IS NOT NULL
+           AND entry.effective_at = differing.since) AS position
   FROM (
        SELECT account_no, seat_type, sum(held) AS held, sum(counted) AS counted,
               sum(bought) AS bought, sum(counted_bought) AS counted_bought
@@ -194,8 +194,8 @@ SELECT account.account_key AS account, told.seat_type::text AS seat_type,
                GROUP BY account_no, seat_type
               ) AS sides
         GROUP BY account_no, seat_type
-       ) AS told
-  JOIN account ON account.account_no = told.account_no
+       ) AS summed
+  JOIN account ON account.account_no = summed.account_no
  CROSS JOIN LATERAL (
        SELECT min(at) AS since
          FROM (
@@ -204,32 +204,32 @@ SELECT account.account_key AS account, told.seat_type::text AS seat_type,
                      SELECT held_from AS at, 1 AS filled, 0 AS freed, 0 AS bought,
                             0 AS retired
                        FROM seat_holding
-                      WHERE account_no = told.account_no
-                        AND seat_type = told.seat_type
+                      WHERE account_no = summed.account_no
+                        AND seat_type = summed.seat_type
                         AND NOT reversed
                      UNION ALL
                      SELECT held_until, 0, 1, 0, 0
                        FROM seat_holding
-                      WHERE account_no = told.account_no
-                        AND seat_type = told.seat_type
+                      WHERE account_no = summed.account_no
+                        AND seat_type = summed.seat_type
                         AND NOT reversed
                         AND held_until IS NOT NULL
                      UNION ALL
                      SELECT purchased_at, 0, 0, 1, 0
                        FROM seat
-                      WHERE account_no = told.account_no
-                        AND seat_type = told.seat_type
+                      WHERE account_no = summed.account_no
+                        AND seat_type = summed.seat_type
                      UNION ALL
                      SELECT retires_at, 0, 0, 0, 1
                        FROM seat
-                      WHERE account_no = told.account_no
-                        AND seat_type = told.seat_type
+                      WHERE account_no = summed.account_no
+                        AND seat_type = summed.seat_type
                         AND retires_at IS NOT NULL
                      UNION ALL
                      SELECT at, -filled, -freed, -bought, -retired
                        FROM seat_count
-                      WHERE account_no = told.account_no
-                        AND seat_type = told.seat_type
+                      WHERE account_no = summed.account_no
+                        AND seat_type = summed.seat_type
                      ) AS changes
                GROUP BY at
               HAVING sum(filled) <> 0
@@ -238,7 +238,7 @@ SELECT account.account_key AS account, told.seat_type::text AS seat_type,
                   OR sum(retired) <> 0
               ) AS instants
        ) AS differing
- WHERE told.held <> told.counted
-    OR told.bought <> told.counted_bought
+ WHERE summed.held <> summed.counted
+    OR summed.bought <> summed.counted_bought
  ORDER BY position
  LIMIT 1;

@@ -73,7 +73,7 @@ def decode(
     Raises UnreadableEvent, leaving nothing of the range.
     """
     rows = {}
-    params = {**scope, "after": after, "upto": until}
+    params = {**scope, "after": after, "until_position": until}
     for room, table in steps:
         statement = queries(room, "decode.sql")[table]
         with naming_unreadable(connection, statement, params, table):
@@ -97,9 +97,9 @@ def naming_unreadable(
         depends = isinstance(error, psycopg.errors.UniqueViolation)
         position = _locate(connection, statement, params, whole=depends)
         first = params["after"] if depends else position - 1
-        own = {**params, "after": first, "upto": position}
+        own = {**params, "after": first, "until_position": position}
         cause = _failure(connection, statement, own) or error
-        alone = {**params, "after": position - 1, "upto": position}
+        alone = {**params, "after": position - 1, "until_position": position}
         check_readable(connection, alone, table, versions=False)
         raise unreadable(connection, position, _reason(cause), table) from error
 
@@ -162,11 +162,11 @@ def _locate(
 
     Where it depends on what stands before, the `whole` range is tried from its start.
     """
-    after, until = params["after"], params["upto"]
+    after, until = params["after"], params["until_position"]
     while until - after > 1:
         middle = (after + until) // 2
         begins = params["after"] if whole else after
-        part = {**params, "after": begins, "upto": middle}
+        part = {**params, "after": begins, "until_position": middle}
         if _failure(connection, statement, part) is not None:
             until = middle
         else:

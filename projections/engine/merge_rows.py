@@ -25,7 +25,7 @@ def replace(  # noqa: PLR0913  what, where, from what
 ) -> int:
     """Make the kept rows of a projection inside `scope` equal to those of `fresh`.
 
-    `ctes` are named queries that both may use, `scope` a condition on ``kept``.
+    `ctes` are named queries that both may use, `scope` a condition on ``stored``.
     Returns how many rows were written or removed.
     """
     columns = columns_of(connection, name)
@@ -61,18 +61,18 @@ def _statement(
         """
         WITH {ctes}
         fresh ({columns}) AS MATERIALIZED ({fresh}),
-        gone AS (
-            DELETE FROM {table} AS kept
+        removed AS (
+            DELETE FROM {table} AS stored
              WHERE {scope}
                AND NOT EXISTS (SELECT 1 FROM fresh WHERE {same_key})
             RETURNING 1),
         written AS (
-            INSERT INTO {table} AS kept
+            INSERT INTO {table} AS stored
             SELECT {columns} FROM fresh
                 ON CONFLICT ({key}) DO UPDATE SET {changes}
-             WHERE ({kept}) IS DISTINCT FROM ({excluded})
+             WHERE ({stored}) IS DISTINCT FROM ({excluded})
             RETURNING 1)
-        SELECT (SELECT count(*) FROM gone) + (SELECT count(*) FROM written)
+        SELECT (SELECT count(*) FROM removed) + (SELECT count(*) FROM written)
         """
     ).format(
         ctes=sql.SQL("").join(
@@ -85,14 +85,14 @@ def _statement(
         columns=_list(columns),
         key=_list(key),
         same_key=sql.SQL(" AND ").join(
-            sql.SQL("fresh.{0} = kept.{0}").format(sql.Identifier(column))
+            sql.SQL("fresh.{0} = stored.{0}").format(sql.Identifier(column))
             for column in key
         ),
         changes=sql.SQL(", ").join(
             sql.SQL("{0} = excluded.{0}").format(sql.Identifier(column))
             for column in others
         ),
-        kept=_list(others, "kept"),
+        stored=_list(others, "stored"),
         excluded=_list(others, "excluded"),
     )
 

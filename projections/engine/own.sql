@@ -7,22 +7,22 @@
 DO $$
 DECLARE
     own name := pg_catalog.current_schema();
-    kept name := (pg_catalog.current_schemas(false))[2];
-    made name;
+    tables name := (pg_catalog.current_schemas(false))[2];
+    table_name name;
     scope text;
 BEGIN
-    FOR made IN
+    FOR table_name IN
         SELECT its.relname
           FROM pg_catalog.pg_class AS its
-         WHERE its.relnamespace = kept::regnamespace
+         WHERE its.relnamespace = tables::regnamespace
            AND its.relkind = 'r'
     LOOP
         scope := CASE
-            WHEN made IN ('account', 'set_aside') THEN 'account_id = ANY (ledger.readable_accounts())'
+            WHEN table_name IN ('account', 'set_aside') THEN 'account_id = ANY (ledger.readable_accounts())'
             ELSE pg_catalog.format(
                 'account_no = ANY (ARRAY('
                 'SELECT mine.account_no FROM %I.account AS mine '
-                'WHERE mine.account_id = ANY (ledger.readable_accounts())))', kept)
+                'WHERE mine.account_id = ANY (ledger.readable_accounts())))', tables)
         END;
         EXECUTE pg_catalog.format(
             'CREATE FUNCTION %1$I.%2$I() RETURNS SETOF %3$I.%4$I '
@@ -30,17 +30,17 @@ BEGIN
             'SET search_path = pg_catalog, pg_temp '
             'SET client_min_messages = warning '
             'AS %5$L',
-            own, made || '_rows', kept, made,
+            own, table_name || '_rows', tables, table_name,
             pg_catalog.format(
-                'SELECT its.* FROM %I.%I AS its WHERE %s', kept, made, scope));
+                'SELECT its.* FROM %I.%I AS its WHERE %s', tables, table_name, scope));
         EXECUTE pg_catalog.format(
-            'REVOKE ALL ON FUNCTION %I.%I() FROM PUBLIC', own, made || '_rows');
+            'REVOKE ALL ON FUNCTION %I.%I() FROM PUBLIC', own, table_name || '_rows');
         EXECUTE pg_catalog.format(
             'GRANT EXECUTE ON FUNCTION %I.%I() TO seat_ledger_account_reader',
-            own, made || '_rows');
+            own, table_name || '_rows');
         EXECUTE pg_catalog.format(
             'CREATE VIEW %1$I.%2$I AS SELECT * FROM %1$I.%3$I()',
-            own, made, made || '_rows');
+            own, table_name, table_name || '_rows');
     END LOOP;
 END;
 $$;

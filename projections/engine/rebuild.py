@@ -501,7 +501,12 @@ def _check_versions(connection: _Connection, params: dict[str, Any]) -> None:
     rows = connection.execute(statement, params).fetchall()
     if rows:
         broken = [row[0] for row in rows]
-        everything = {**params, "after": 0, "upto": params["ceiling"], "only": broken}
+        everything = {
+            **params,
+            "after": 0,
+            "until_position": params["ceiling"],
+            "only": broken,
+        }
         check_readable(connection, everything)
 
 

@@ -2,12 +2,12 @@
 -- The first event after a position that was recorded later than the event there.
 SELECT notification_id
   FROM ledger.stored_events
- WHERE notification_id > %(upto)s::bigint
+ WHERE notification_id > %(until_position)s::bigint
    AND notification_id <= %(furthest)s::bigint
    AND recorded_at > (
        SELECT recorded_at
          FROM ledger.stored_events
-        WHERE notification_id <= %(upto)s::bigint
+        WHERE notification_id <= %(until_position)s::bigint
         ORDER BY notification_id DESC
         LIMIT 1)
  ORDER BY notification_id
@@ -17,7 +17,7 @@ SELECT notification_id
 -- What a batch of events touched: seats, types of accounts since an instant, and
 -- contracts since an instant. A reversal touches what its root touched; one whose root
 -- is no entry of its account is `astray`. Of one account, where it is named.
-WITH said AS (
+WITH entry AS (
     SELECT coalesce(root.topic, new.topic) AS topic, new.account_no, new.position,
            new.topic = 'EntryReversed'
                AND root.account_no IS DISTINCT FROM new.account_no AS astray,
@@ -29,23 +29,23 @@ WITH said AS (
         ON new.topic = 'EntryReversed'
        AND root.position = new.root
      WHERE new.position > %(after)s::bigint
-       AND new.position <= %(upto)s::bigint
+       AND new.position <= %(until_position)s::bigint
        AND (%(account_no)s::bigint IS NULL
             OR new.account_no = %(account_no)s::bigint)
 )
 SELECT 'seat' AS kind, account_no, seat_type::text AS seat_type, number,
        min(since) AS since, NULL::bigint AS position
-  FROM said
+  FROM entry
  WHERE number IS NOT NULL
  GROUP BY account_no, seat_type, number
 UNION ALL
 SELECT 'astray', account_no, NULL, NULL, NULL, min(position)
-  FROM said
+  FROM entry
  WHERE astray
  GROUP BY account_no
 UNION ALL
 SELECT 'contract', account_no, NULL, NULL, min(since), NULL
-  FROM said
+  FROM entry
  WHERE topic IN (
            'AccountOpened', 'TimeZoneChanged', 'BillingPolicyChanged',
            'ContractRenewed'
@@ -80,7 +80,7 @@ SELECT account_no, min(position) AS position
                         AND topic IN ('SeatAssigned', 'SeatUnassigned')
                      OFFSET 0) AS held
               ) AS counted
-       ) AS known
+       ) AS unmatched
  WHERE excess > 0
    AND position > coalesce(last_right, 0)
  GROUP BY account_no
@@ -107,13 +107,13 @@ SELECT DISTINCT account_no, seat_type::text AS seat_type
 SELECT account_no, seat_type, number
   FROM unnest(
        %(seat_accounts)s::bigint[], %(seat_types)s::seat_type_name[],
-       %(seat_numbers)s::integer[]) AS given(account_no, seat_type, number)
+       %(seat_numbers)s::integer[]) AS touched(account_no, seat_type, number)
 
 -- touched_types --
 SELECT account_no, seat_type, since
   FROM unnest(
        %(type_accounts)s::bigint[], %(types)s::seat_type_name[],
-       %(sinces)s::timestamptz[]) AS given(account_no, seat_type, since)
+       %(sinces)s::timestamptz[]) AS touched(account_no, seat_type, since)
 
 -- seat --
 SELECT fresh.*
@@ -176,12 +176,12 @@ WINDOW so_far AS (
 
 -- of_seats --
 -- The kept rows of the touched seats.
-(kept.account_no, kept.seat_type, kept.number)
+(stored.account_no, stored.seat_type, stored.number)
     IN (SELECT account_no, seat_type, number FROM touched)
 
 -- of_types --
 -- The kept steps of the touched types, found by index, however few accounts there are.
-kept.ctid = ANY (ARRAY(
+stored.ctid = ANY (ARRAY(
     SELECT old.place
       FROM touched
      CROSS JOIN LATERAL (
@@ -194,11 +194,11 @@ kept.ctid = ANY (ARRAY(
 
 -- of_accounts --
 -- The kept periods of the touched accounts.
-kept.account_no = ANY (%(account_nos)s::bigint[])
+stored.account_no = ANY (%(account_nos)s::bigint[])
 
 -- of_figures --
 -- The kept figures of the touched types, in the touched periods.
-kept.ctid = ANY (ARRAY(
+stored.ctid = ANY (ARRAY(
     SELECT old.place
       FROM touched_types AS touched
      CROSS JOIN LATERAL (

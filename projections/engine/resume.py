@@ -110,7 +110,7 @@ def _read_on(
         set_aside.note_again(connection, [left])
         until = min(until, stopped.position - 1)
     if after < until:
-        check_readable(connection, {**scope, "after": after, "upto": until})
+        check_readable(connection, {**scope, "after": after, "until_position": until})
         rows = decode(connection, after, until, scope=scope)
         if rows["person"]:
             open_persons(connection, after, until, own)

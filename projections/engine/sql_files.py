@@ -32,7 +32,7 @@ def question(room: str, name: str, *, from_tables: bool) -> bytes:
 
     It is written over the definitions, which are functions of the knowledge
     position. What is known at the checkpoint is kept in tables with the same rows:
-    with `kept` the question reads them instead.
+    with `from_tables` the question reads them instead.
     """
     sql = queries(room, "queries.sql")[name]
     return _AS_KNOWN.sub(rb"\1", sql) if from_tables else sql

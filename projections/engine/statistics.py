@@ -18,19 +18,20 @@ from seat_ledger.store.statistics import rewrite_statistics
 
 _Connection = psycopg.Connection[Any]
 _COLUMNS = """
-SELECT space.nspname, made.relname, its.attname, kept.inherited, its.attrelid,
-       its.attnum, its.attstattarget IS NOT DISTINCT FROM 0 AS is_quiet
-  FROM pg_catalog.pg_attribute AS its
-  JOIN pg_catalog.pg_class AS made ON made.oid = its.attrelid
-  JOIN pg_catalog.pg_namespace AS space ON space.oid = made.relnamespace
-  LEFT JOIN pg_catalog.pg_stats AS kept
-    ON kept.schemaname = space.nspname
-   AND kept.tablename = made.relname
-   AND kept.attname = its.attname
+SELECT space.nspname, class.relname, attribute.attname, stats.inherited,
+       attribute.attrelid, attribute.attnum,
+       attribute.attstattarget IS NOT DISTINCT FROM 0 AS is_quiet
+  FROM pg_catalog.pg_attribute AS attribute
+  JOIN pg_catalog.pg_class AS class ON class.oid = attribute.attrelid
+  JOIN pg_catalog.pg_namespace AS space ON space.oid = class.relnamespace
+  LEFT JOIN pg_catalog.pg_stats AS stats
+    ON stats.schemaname = space.nspname
+   AND stats.tablename = class.relname
+   AND stats.attname = attribute.attname
  WHERE space.nspname ~ '^projection_[0-9]+(_own)?$'
-   AND made.relname = 'user_directory'
-   AND made.relkind = 'r'
-   AND its.attname = ANY (%s)
+   AND class.relname = 'user_directory'
+   AND class.relkind = 'r'
+   AND attribute.attname = ANY (%s)
 """
 _REMOVE = """
 DELETE FROM pg_catalog.pg_statistic

@@ -78,7 +78,12 @@ def entries(
     account_no: int | None = None,
 ) -> list[DirectoryEntry]:
     """The first `many` users added in ``(after, upto]``, opened. Raises Unreadable."""
-    params = {"after": after, "upto": until, "many": many, "account_no": account_no}
+    params = {
+        "after": after,
+        "until_position": until,
+        "many": many,
+        "account_no": account_no,
+    }
     return [
         _entry(*row) for row in connection.execute(_DECODE["sealed"], params).fetchall()
     ]
@@ -110,7 +115,7 @@ def fill_directory(
 def erase_recorded(connection: _Connection, after: int, until: int) -> int:
     """Let those who are erased in ``(after, upto]`` read so; how many did not."""
     return connection.execute(
-        _DECODE["erased"], {"after": after, "upto": until}
+        _DECODE["erased"], {"after": after, "until_position": until}
     ).rowcount
 
 
@@ -170,7 +175,7 @@ def directory_of(number: int) -> sql.Identifier:
 def erases(connection: _Connection, after: int, until: int) -> bool:
     """Whether anybody is erased in ``(after, upto]``."""
     row = connection.execute(
-        _PERSONAL["erases"], {"after": after, "upto": until}
+        _PERSONAL["erases"], {"after": after, "until_position": until}
     ).fetchone()
     return row is not None and bool(row[0])
 

@@ -128,8 +128,8 @@ def _compare_counts(connection: _Connection, result: ProjectionVerification) -> 
             params = {**result.scope, "known": result.position}
             row = cursor.execute(statement, params).fetchone()
         assert row is not None
-        same = row["expected"] == row["kept"]
-        difference = f"{row['kept']:,} kept, {row['expected']:,} expected"
+        same = row["expected"] == row["actual"]
+        difference = f"{row['actual']:,} kept, {row['expected']:,} expected"
         if row.get("position") is not None:
             difference += f", first at position {row['position']}"
         if check == "no_account_set_aside":
@@ -158,7 +158,9 @@ def _look_for_unreadable(
     until = head[0] if head else 0
     difference = None
     try:
-        check_readable(connection, {**result.scope, "after": 0, "upto": until})
+        check_readable(
+            connection, {**result.scope, "after": 0, "until_position": until}
+        )
     except UnreadableEvent as error:
         difference = error.message
     status = "same" if difference is None else "differs"
@@ -249,8 +251,9 @@ class _Full:
                 decoded = queries(room, "decode.sql")[name].decode()
                 fresh = decoded[decoded.index("SELECT") :]
                 number = BY_NAME[name].key[0]
-                params = {**self.result.scope, "after": after, "upto": until}
-                scope = f"{number} > %(after)s::bigint AND {number} <= %(upto)s::bigint"
+                params = {**self.result.scope, "after": after, "until_position": until}
+                scope = f"{number} > %(after)s::bigint "
+                scope += f"AND {number} <= %(until_position)s::bigint"
                 alone = b"SELECT count(fresh) FROM (" + fresh.encode() + b") AS fresh"
                 with (
                     self._noting(name),
@@ -291,13 +294,14 @@ class _Full:
         added = persons(self.connection, after, until)
         params = {
             "after": after,
-            "upto": until,
+            "until_position": until,
             "known": self.result.position,
             "persons": Secret(
                 orjson.dumps([person._asdict() for person in added]).decode()
             ),
         }
-        scope = b"user_no > %(after)s::bigint AND user_no <= %(upto)s::bigint AND "
+        scope = b"user_no > %(after)s::bigint "
+        scope += b"AND user_no <= %(until_position)s::bigint AND "
         scope += statements["not_erased_later"]
         fresh = statements["opened"] + b" WHERE " + statements["not_erased_later"]
         self._compare("user_directory", fresh, scope, params)
@@ -382,17 +386,17 @@ def _comparison(
     return sql.SQL(
         """
         WITH fresh ({names}) AS MATERIALIZED ({fresh}),
-        cast_as_kept AS MATERIALIZED (
+        cast_as_stored AS MATERIALIZED (
             SELECT {names} FROM {table} WHERE false
             UNION ALL
             SELECT {names} FROM fresh),
-        kept AS MATERIALIZED (SELECT {names} FROM {table} WHERE {scope}),
+        stored AS MATERIALIZED (SELECT {names} FROM {table} WHERE {scope}),
         apart AS (
-            (SELECT 'the table' AS side, {names} FROM kept
-              EXCEPT ALL SELECT 'the table', {names} FROM cast_as_kept)
+            (SELECT 'the table' AS side, {names} FROM stored
+              EXCEPT ALL SELECT 'the table', {names} FROM cast_as_stored)
             UNION ALL
-            (SELECT 'the fresh computation', {names} FROM cast_as_kept
-              EXCEPT ALL SELECT 'the fresh computation', {names} FROM kept)),
+            (SELECT 'the fresh computation', {names} FROM cast_as_stored
+              EXCEPT ALL SELECT 'the fresh computation', {names} FROM stored)),
         earliest AS (
             SELECT * FROM apart ORDER BY {key}, side LIMIT 2)
         SELECT (SELECT count(*) FROM fresh) AS compared,

@@ -16,7 +16,7 @@ SELECT ranked.position, ranked.known, ranked.version,
                            AND substr(state, 1, 7) = '{"v":2,'::bytea)) AS known
          FROM ledger.stored_events
         WHERE notification_id > %(after)s::bigint
-          AND notification_id <= %(upto)s::bigint
+          AND notification_id <= %(until_position)s::bigint
           AND (originator_id <> ALL (%(aside)s::uuid[])
                OR notification_id < (%(aside_from)s::bigint[])[
                    array_position(%(aside)s::uuid[], originator_id)])
@@ -135,7 +135,7 @@ SELECT entry.position,
                      convert_from(state, 'UTF8')::jsonb AS whole
                 FROM ledger.stored_events
                WHERE notification_id > %(after)s::bigint
-                 AND notification_id <= %(upto)s::bigint
+                 AND notification_id <= %(until_position)s::bigint
                  AND (originator_id <> ALL (%(aside)s::uuid[])
                       OR notification_id < (%(aside_from)s::bigint[])[
                           array_position(%(aside)s::uuid[], originator_id)])

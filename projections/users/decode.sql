@@ -9,7 +9,7 @@ SELECT stored.position,
               convert_from(state, 'UTF8')::jsonb AS whole
          FROM ledger.stored_events
         WHERE notification_id > %(after)s::bigint
-          AND notification_id <= %(upto)s::bigint
+          AND notification_id <= %(until_position)s::bigint
           AND topic = 'UserAdded'
           AND (originator_id <> ALL (%(aside)s::uuid[])
                OR notification_id < (%(aside_from)s::bigint[])[
@@ -35,7 +35,7 @@ SELECT person.user_no, person.user_id, person.account_no, stored.state, held.key
        SELECT user_no, user_id, account_no
          FROM person
         WHERE user_no > %(after)s::bigint
-          AND user_no <= %(upto)s::bigint
+          AND user_no <= %(until_position)s::bigint
           AND (%(account_no)s::bigint IS NULL
                OR account_no = %(account_no)s::bigint)
         ORDER BY user_no
@@ -59,7 +59,7 @@ UPDATE user_directory AS person
           FROM ledger.stored_events
          WHERE topic = 'UserErased'
            AND notification_id > %(after)s::bigint
-           AND notification_id <= %(upto)s::bigint
+           AND notification_id <= %(until_position)s::bigint
        ) AS erased
  WHERE person.user_id = erased.user_id
    AND person.user_key <> erased.label;

@@ -5,7 +5,7 @@ SELECT EXISTS (
          FROM ledger.stored_events
         WHERE topic = 'UserErased'
           AND notification_id > %(after)s::bigint
-          AND notification_id <= %(upto)s::bigint);
+          AND notification_id <= %(until_position)s::bigint);
 
 -- forget --
 -- Everybody who was ever erased, in the directory of some generation.
