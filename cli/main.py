@@ -32,6 +32,10 @@ COMMANDS = {
     "account": ("commands.account:group", "Open, renew and look at accounts."),
     "batch": ("commands.batch:batch", "Record several commands as one step."),
     "billing": ("commands.billing:group", "Periods, billable seats, and why."),
+    "convert": (
+        "commands.convert:convert",
+        "Turn a source's log into command lines, to be imported.",
+    ),
     "db": ("commands.db:group", "The database: start, stop, migrate."),
     "demo": ("commands.demo:demo", "Import a shipped history, and ask it questions."),
     "doctor": ("commands.doctor:doctor", "Say what works and what does not."),

@@ -50,6 +50,12 @@ class InvalidInput(LedgerError):
     exit_code = 2
 
 
+class MissingExtra(LedgerError):
+    """A package that this needs is not installed."""
+
+    code = "missing_extra"
+
+
 class CommandRefused(LedgerError):
     """A rule of the ledger refuses the command.
 

@@ -9,15 +9,9 @@ from __future__ import annotations
 from importlib.util import find_spec
 from pathlib import Path
 
-from seat_ledger.errors import InvalidInput, LedgerError
+from seat_ledger.errors import InvalidInput, MissingExtra
 
 _NEEDS = {".html": "jinja2", ".xlsx": "xlsxwriter"}
-
-
-class MissingExtra(LedgerError):
-    """A package that this needs is not installed."""
-
-    code = "missing_extra"
 
 
 def need(package: str, extra: str, what: str) -> None:

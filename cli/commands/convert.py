@@ -1,0 +1,101 @@
+"""A source's log as command lines: read before anything is recorded (R82)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from seat_ledger.cli.inputs.files import input_file
+from seat_ledger.cli.output.progress import heartbeat
+from seat_ledger.cli.output.render import harmless, say
+from seat_ledger.cli.output.streams import write_data
+
+if TYPE_CHECKING:
+    from seat_ledger.sources.tally import Tally
+
+_PIECE = 1 << 16
+MAPPING = click.option(
+    "--with",
+    "mapping",
+    metavar="MAPPING",
+    required=True,
+    help="A name of 'source list', or a mapping of your own (TOML).",
+)
+ACCOUNT = click.option(
+    "--account",
+    "-a",
+    metavar="KEY",
+    help="The account of the rows, where the file is of one account of the source.",
+)
+USER = click.option(
+    "--user",
+    metavar="KEY",
+    help="Whom the file is about, where the mapping asks for it.",
+)
+STREAM = click.option(
+    "--stream",
+    metavar="NAME",
+    help="Which stream to read of the messages of Singer or Airbyte.",
+)
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
+@MAPPING
+@ACCOUNT
+@USER
+@STREAM
+def convert(
+    file: Path,
+    mapping: str,
+    account: str | None,
+    user: str | None,
+    stream: str | None,
+) -> None:
+    """Turn a source's log of events into the lines of a command file, on stdout.
+
+    Nothing is recorded, and no database is needed. The lines come in the order of their
+    times, once the whole file is read; a row that no rule of the mapping names stops
+    it (exit 2), and nothing is printed then. What became of the rows is on stderr.
+    """
+    from seat_ledger.sources.conversion import Conversion  # noqa: PLC0415
+    from seat_ledger.sources.reading import SourceReader  # noqa: PLC0415
+    from seat_ledger.sources.shipped import mapping_named  # noqa: PLC0415
+
+    with input_file(file, "name a file that the source exported, or -") as opened:
+        reader = SourceReader(
+            opened,
+            mapping_named(mapping),
+            options={"--user": user} if user is not None else None,
+            message_stream=stream,
+        )
+        conversion = Conversion(reader, harmless(file.name), account=account)
+        try:
+            with heartbeat("Converting"):
+                for piece in _pieces(conversion.lines()):
+                    write_data(piece.decode(), is_json=True)
+        finally:
+            say_tally(conversion.tally)
+
+
+def _pieces(lines: Iterator[bytes]) -> Iterator[bytes]:
+    waiting: list[bytes] = []
+    size = 0
+    for line in lines:
+        waiting.append(line)
+        size += len(line)
+        if size > _PIECE:
+            yield b"".join(waiting)
+            waiting, size = [], 0
+    yield b"".join(waiting)
+
+
+def say_tally(tally: Tally) -> None:
+    """Say on stderr what became of the rows of a file."""
+    for line in tally.lines():
+        say(line)
+
+

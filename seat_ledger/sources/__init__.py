@@ -1,0 +1,1 @@
+"""Files from elsewhere, and the mappings that say how they are read (R82)."""

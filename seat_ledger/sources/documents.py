@@ -1,0 +1,278 @@
+"""JSON as sources write it: lines, one document or several, and wrapped records.
+
+Documents are read piece by piece, so that a list of any length takes little memory:
+``[…]``, ``{"seats": […]}``, pages one after the other as ``gh api --paginate`` prints
+them, and a list of pages. What stands around a list of rows is kept as a page.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections import Counter
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any, BinaryIO
+
+import orjson
+
+from seat_ledger.domain.values import shown
+from seat_ledger.sources.refusals import UnreadableRow
+
+MAX_LINE = 64 << 20
+_PIECE = 1 << 16
+_SPACE = " \t\r\n"
+
+Page = dict[str, Any]
+Documents = Iterator[tuple[int, Any]]
+"""Values with the lines in which they begin."""
+
+_RECORD = "RECORD"
+_MESSAGES = frozenset(
+    {
+        _RECORD, "SCHEMA", "STATE", "ACTIVATE_VERSION", "BATCH", "LOG", "SPEC",
+        "CONNECTION_STATUS", "CATALOG", "TRACE", "CONTROL",
+    }
+)  # fmt: skip
+"""The types of Singer's and Airbyte's messages."""
+
+
+def json_lines(stream: BinaryIO) -> Documents:
+    """An object a line. Raises UnreadableRow."""
+    number = 0
+    loads = orjson.loads
+    for line in iter(lambda: stream.readline(MAX_LINE + 1), b""):
+        number += 1
+        if line.isspace():
+            continue
+        try:
+            yield number, loads(line)
+        except orjson.JSONDecodeError as error:
+            if len(line) > MAX_LINE:
+                raise UnreadableRow(
+                    f"the line has more than {MAX_LINE:,} bytes.",
+                    "expected is a JSON object a line",
+                    number,
+                ) from error
+            raise _no_json(error, number, at_end=not line.endswith(b"\n")) from error
+
+
+def _no_json(error: Exception, line: int, *, at_end: bool) -> UnreadableRow:
+    cut = " The file ends there: it is cut off." if at_end else ""
+    return UnreadableRow(
+        f"this is not JSON: {error}.{cut}", "expected is JSON in UTF-8", line
+    )
+
+
+class DocumentReader:
+    """Documents one after the other; the rows of each under `path`, if it has one."""
+
+    def __init__(self, stream: BinaryIO, path: str | None, *, exact: bool) -> None:
+        self._text = io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")
+        self._path = tuple(path.split(".")) if path else ()
+        self._decoder = json.JSONDecoder(parse_float=Decimal if exact else None)
+        self._buffer, self._place, self._ended = "", 0, False
+        self._line, self._counted = 1, 0
+        self.pages: list[Page] = []
+
+    def rows(self) -> Documents:
+        """Every row, and documents without a list as rows. Raises UnreadableRow."""
+        try:
+            while self._peek():
+                yield from self._document()
+        except UnicodeDecodeError as error:
+            raise UnreadableRow(
+                "a byte cannot be read as UTF-8.", "expected is JSON in UTF-8", self._at()
+            ) from error
+        finally:
+            self._text.detach()
+
+    def _document(self) -> Documents:
+        if self._peek() == "[":
+            yield from self._elements(inner=True)
+        elif self._path and self._peek() == "{":
+            page: Page = {}
+            began = self._at()
+            has_rows = False
+            for row in self._members(page, self._path):
+                has_rows = True
+                yield row
+            if has_rows or self._was_page:
+                self.pages.append(page)
+            else:
+                yield began, page
+        else:
+            yield self._at(), self._value()
+
+    def _elements(self, *, inner: bool) -> Documents:
+        """The elements of a list; pages among them are opened."""
+        self._place += 1
+        if self._peek() == "]":
+            self._place += 1
+            return
+        while True:
+            if inner and self._path and self._peek() == "{":
+                yield from self._document()
+            else:
+                self._peek()
+                yield self._at(), self._value()
+            if self._separator("]"):
+                return
+
+    def _members(self, page: Page, path: tuple[str, ...]) -> Documents:
+        """The fields of an object into `page`; the rows at the end of `path`."""
+        self._was_page = False
+        was_page = False
+        self._place += 1
+        if self._peek() == "}":
+            self._place += 1
+            return
+        while True:
+            self._peek()
+            key = self._value()
+            if not isinstance(key, str) or self._peek() != ":":
+                raise self._broken()
+            self._place += 1
+            first = self._peek()
+            if key == path[0] and len(path) == 1 and first == "[":
+                was_page = True
+                yield from self._elements(inner=False)
+            elif key == path[0] and len(path) > 1 and first == "{":
+                inner: Page = {}
+                yield from self._members(inner, path[1:])
+                was_page = was_page or self._was_page
+                page[key] = inner
+            else:
+                page[key] = self._value()
+            if self._separator("}"):
+                self._was_page = was_page
+                return
+
+    def _separator(self, end: str) -> bool:
+        """Step over a comma, or over the end; whether it was the end."""
+        char = self._peek()
+        if char not in {",", end}:
+            raise self._broken()
+        self._place += 1
+        return char == end
+
+    def _value(self) -> Any:
+        while True:
+            try:
+                value, end = self._decoder.raw_decode(self._buffer, self._place)
+            except json.JSONDecodeError as error:
+                if self._ended:
+                    raise self._broken() from error
+            else:
+                if end < len(self._buffer) or self._ended:
+                    self._place = end
+                    return value
+            self._read(len(self._buffer) - self._place)
+
+    def _peek(self) -> str:
+        """The next character that is no white space; '' at the end."""
+        while True:
+            while self._place < len(self._buffer):
+                char = self._buffer[self._place]
+                if char not in _SPACE:
+                    return char
+                self._place += 1
+            if self._ended:
+                return ""
+            self._read(0)
+
+    def _read(self, waiting: int) -> None:
+        """Read on; more at a time where much is waiting to become whole."""
+        self._at()
+        piece = self._text.read(max(_PIECE, waiting))
+        self._ended = not piece
+        self._buffer = self._buffer[self._place :] + piece
+        self._place = self._counted = 0
+
+    def _at(self) -> int:
+        """The line of the present place."""
+        self._line += self._buffer.count("\n", self._counted, self._place)
+        self._counted = self._place
+        return self._line
+
+    def _broken(self) -> UnreadableRow:
+        begins = self._buffer[self._place : self._place + 40]
+        line = self._at()
+        if not begins:
+            return UnreadableRow(
+                "the JSON ends in the middle: the file is cut off.",
+                "expected is the whole file, up to its last bracket",
+                line,
+            )
+        cut = " The file may be cut off." if self._ended else ""
+        return UnreadableRow(
+            f"this is not JSON: {shown(begins)}.{cut}", "expected is JSON in UTF-8", line
+        )
+
+
+def is_message(value: Any) -> bool:
+    """Whether an object is a message of Singer or Airbyte."""
+    return (
+        isinstance(value, dict)
+        and value.get("type") in _MESSAGES
+        and (value["type"] != _RECORD or isinstance(value.get("record"), dict))
+    )
+
+
+class Messages:
+    """The records of a stream of Singer's or Airbyte's messages.
+
+    Messages of the other types say nothing of rows, but for a trace of an error and a
+    stream that says that it is incomplete: these stop the reading.
+    """
+
+    def __init__(self, messages: Documents, stream: str | None) -> None:
+        self._messages, self._selected, self._stream = messages, stream, stream
+        self.ignored: Counter[str] = Counter()
+        """Records of other streams than the selected one, by stream."""
+
+    def rows(self) -> Documents:
+        """The records. Raises UnreadableRow."""
+        for line, message in self._messages:
+            if not is_message(message):
+                raise UnreadableRow(
+                    "this is no message of Singer or Airbyte, as those before it are.",
+                    "expected is an object with 'type', and 'record' for a record",
+                    line,
+                )
+            if message["type"] != _RECORD:
+                _check_whole(message, line)
+                continue
+            record = message["record"]
+            is_airbyte = isinstance(record.get("data"), dict) and "emitted_at" in record
+            name = str(record.get("stream") if is_airbyte else message.get("stream"))
+            if self._is_selected(name, line):
+                yield line, record["data"] if is_airbyte else record
+
+    def _is_selected(self, name: str, line: int) -> bool:
+        if self._stream is None:
+            self._stream = name
+        if name == self._stream:
+            return True
+        if self._selected is None:
+            raise UnreadableRow(
+                f"the record is of the stream {shown(name)}, those before it of "
+                f"{shown(self._stream)}.",
+                "name the one to read with --stream",
+                line,
+            )
+        self.ignored[name] += 1
+        return False
+
+
+def _check_whole(message: dict[str, Any], line: int) -> None:
+    trace = message.get("trace")
+    if message["type"] != "TRACE" or not isinstance(trace, dict):
+        return
+    status = trace.get("stream_status") or {}
+    if trace.get("type") == "ERROR" or status.get("status") == "INCOMPLETE":
+        raise UnreadableRow(
+            "the source says that it failed: the records are not all there.",
+            "run it again until it completes",
+            line,
+        )

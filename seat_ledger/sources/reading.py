@@ -1,0 +1,318 @@
+"""The rows of a file, whatever form it has: opened, unwrapped, and made entries.
+
+A row is what the file has: a line of a table, an object of a list. An entry is what a
+rule is about: the row, or one of several that it holds.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import re
+import zlib
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from itertools import chain
+from typing import Any, BinaryIO, NamedTuple, cast
+
+import orjson
+
+from seat_ledger.domain.values import shown
+from seat_ledger.errors import InvalidInput
+from seat_ledger.sources.documents import (
+    DocumentReader,
+    Documents,
+    Messages,
+    Page,
+    is_message,
+    json_lines,
+)
+from seat_ledger.sources.fields import as_text, getter
+from seat_ledger.sources.mapping import SourceMapping
+from seat_ledger.sources.refusals import UnreadableRow
+from seat_ledger.sources.tables import csv_rows, workbook_rows
+
+_GZIP, _ZIP = b"\x1f\x8b", b"PK\x03\x04"
+_HEAD = 1 << 20
+
+
+class Entry(NamedTuple):
+    """What a rule is about, with the line of its row; None: a row without an entry."""
+
+    line: int
+    fields: dict[str, Any] | None
+
+
+class SourceReader:
+    """The entries of one file, read once as a mapping says.
+
+    `rows` counts the file's rows as they are read, `pages` are what stood around its
+    lists, and `ignored` counts what was left out before any rule.
+    """
+
+    def __init__(
+        self,
+        stream: BinaryIO,
+        mapping: SourceMapping,
+        *,
+        options: Mapping[str, str] | None = None,
+        message_stream: str | None = None,
+    ) -> None:
+        self.mapping, self.shape = mapping, mapping.file
+        self.rows = 0
+        self.line = 1
+        self.pages: list[Page] = []
+        self.ignored: Counter[str] = Counter()
+        self._stream = stream
+        self._options = dict(options or {})
+        self._selected = message_stream or self.shape.stream
+
+    def entries(self) -> Iterator[Entry]:
+        """Every entry in the file's order. Raises UnreadableRow."""
+        shape, options = self.shape, self._options
+        expand = _expansion(self.mapping)
+        objects = [(name, getter(name)) for name in shape.json_in]
+        check = None if shape.format == "table" else set(shape.has)
+        for line, row in self._rows():
+            self.line = line
+            self.rows += 1
+            if check is not None:
+                self._check_fields(row, check)
+            for name, get in objects:
+                row = {**row, name: _object(get(row), name)}
+            if options:
+                row = {**row, **options}
+            if expand is None:
+                yield Entry(line, row)
+                continue
+            count = 0
+            for fields in expand(row):
+                count += 1
+                yield Entry(line, fields)
+            if not count:
+                yield Entry(line, None)
+
+    def _rows(self) -> Documents:
+        stream, head = _opened(self._stream)
+        if self.shape.format == "table":
+            if head.startswith(_ZIP):
+                return workbook_rows(stream, self.shape)
+            return csv_rows(stream, head, self.shape)
+        if head.startswith(_ZIP):
+            raise UnreadableRow(
+                "the file is a workbook, or another ZIP archive.",
+                "expected is JSON",
+            )
+        if b"\0" in head[:64]:
+            raise UnreadableRow("the file is not UTF-8.", "expected is JSON in UTF-8")
+        return self._documents(stream, head)
+
+    def _documents(self, stream: BinaryIO, head: bytes) -> Documents:
+        exact = self.mapping.kind == "bill"
+        first = _first_line(head)
+        if is_message(first):
+            messages = Messages(json_lines(stream), self._selected)
+            self.ignored = messages.ignored
+            return messages.rows()
+        path = self.shape.rows
+        is_page = path is not None and getter(path)(first or {}) is not None
+        if first is not None and not is_page and not exact:
+            return json_lines(stream)
+        reader = DocumentReader(stream, path, exact=exact)
+        self.pages = reader.pages
+        return reader.rows()
+
+    def _check_fields(self, row: Any, has: set[str]) -> None:
+        if row.__class__ is not dict:
+            raise UnreadableRow(
+                f"a row is an object, not {shown(row)}.", "expected is a JSON object"
+            )
+        if not has <= row.keys():
+            missing = ", ".join(shown(name) for name in sorted(has - row.keys()))
+            raise UnreadableRow(
+                f"the row has no field {missing}; it has "
+                f"{', '.join(shown(name) for name in list(row)[:20])}.",
+                "expected is a row of the source that the mapping is for; see "
+                "'seat-ledger source check FILE'",
+            )
+
+
+def _first_line(head: bytes) -> Any:
+    """The object that the first line is, if it is one by itself."""
+    line = head.removeprefix(b"\xef\xbb\xbf").lstrip().split(b"\n", 1)[0]
+    try:
+        value = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+class _Rewound(io.RawIOBase):
+    """A stream that begins with what was read of it already."""
+
+    def __init__(self, head: bytes, stream: BinaryIO) -> None:
+        self._head, self._stream = head, stream
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill the buffer."""
+        data = self._head[: len(buffer)] or self._stream.read(len(buffer))
+        self._head = self._head[len(data) :] if self._head else b""
+        buffer[: len(data)] = data
+        return len(data)
+
+
+def _opened(stream: BinaryIO) -> tuple[BinaryIO, bytes]:
+    """The stream, unpacked where it is compressed, and how it begins."""
+    stream, head = _peeked(stream, 4)
+    if not head.startswith(_GZIP):
+        return _peeked(stream, _HEAD)
+    return _peeked(cast("BinaryIO", _Unpacked(fileobj=stream)), _HEAD)
+
+
+def _peeked(stream: BinaryIO, size: int) -> tuple[BinaryIO, bytes]:
+    if stream.seekable():
+        place = stream.tell()
+        head = stream.read(size)
+        stream.seek(place)
+        return stream, head
+    head = stream.read(size)
+    return cast("BinaryIO", io.BufferedReader(_Rewound(head, stream), 1 << 16)), head
+
+
+class _Unpacked(gzip.GzipFile):
+    """A compressed file, whose damage is told as such."""
+
+    def seekable(self) -> bool:
+        """Reading it again would unpack it again."""
+        return False
+
+    def read(self, size: int | None = -1) -> bytes:
+        """Read on. Raises UnreadableRow."""
+        try:
+            return super().read(size)
+        except (EOFError, OSError, zlib.error) as error:
+            raise UnreadableRow(
+                "the compressed file (gzip) is damaged or cut off.",
+                "expected is the whole file; 'gzip -t FILE' checks it",
+            ) from error
+
+
+# -- entries -------------------------------------------------------------------------
+
+
+def _object(value: Any, name: str) -> Any:
+    """What a text of JSON says."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return orjson.loads(value) if value.strip() else None
+    except orjson.JSONDecodeError as error:
+        raise UnreadableRow(
+            f"{shown(name)} holds no JSON: {error}.",
+            "expected is the whole cell; spreadsheets cut cells off at 32,767 "
+            "characters",
+        ) from error
+
+
+def _expansion(mapping: SourceMapping) -> Any:
+    """How a row becomes entries; None where it is one itself."""
+    shape = mapping.file
+    steps = []
+    if shape.each is not None:
+        steps.append(_each_element(shape.each))
+    if shape.each_column is not None:
+        steps.append(_each_column(shape.each_column))
+    if shape.each_part is not None:
+        steps.append(_each_part(shape.each_part, shape.separator or ""))
+    if mapping.changes is not None:
+        steps.append(_each_change(mapping))
+    if not steps:
+        return None
+    if len(steps) == 1:
+        return steps[0]
+    return lambda row: chain.from_iterable(steps[1](entry) for entry in steps[0](row))
+
+
+def _each_element(path: str) -> Any:
+    """The row once for each element of a list in it, as if it held only that."""
+    names = path.split(".")
+    get = getter(path)
+
+    def expand(row: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        value = get(row)
+        elements = value if isinstance(value, list) else [value]
+        for number, element in enumerate(elements, start=1):
+            if element is not None:
+                yield {**_replaced(row, names, element), "#": number}
+
+    return expand
+
+
+def _replaced(row: dict[str, Any], names: list[str], value: Any) -> dict[str, Any]:
+    name, *inner = names
+    return {**row, name: _replaced(row[name], inner, value) if inner else value}
+
+
+def _each_column(columns: list[str]) -> Any:
+    def expand(row: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        for name in columns:
+            if as_text(row.get(name), name).strip():
+                yield {**row, "column": name, "value": row[name]}
+
+    return expand
+
+
+def _each_part(path: str, separator: str) -> Any:
+    get = getter(path)
+
+    def expand(row: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        parts = as_text(get(row), path).split(separator)
+        for part in dict.fromkeys(part.strip() for part in parts):
+            if part:
+                yield {**row, "part": part}
+
+    return expand
+
+
+def _each_change(mapping: SourceMapping) -> Any:
+    changes = mapping.changes
+    assert changes is not None
+    before, after = getter(changes.before), getter(changes.after)
+    pattern = compiled(changes.pattern)
+
+    def values(value: Any, path: str) -> dict[str, dict[str, Any]]:
+        text = as_text(value, path) if not isinstance(value, list) else str(value)
+        return {match[0]: match.groupdict() for match in pattern.finditer(text)}
+
+    def expand(row: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        old = values(before(row), changes.before)
+        new = values(after(row), changes.after)
+        number = 0
+        for word, ours, others in (("removed", old, new), ("added", new, old)):
+            for text in ours:
+                if text not in others:
+                    number += 1
+                    yield {**row, **ours[text], "change": word, "#": number}
+
+    return expand
+
+
+def compiled(pattern: str) -> re.Pattern[str]:
+    """A regular expression with named groups. Raises InvalidInput."""
+    try:
+        read = re.compile(pattern)
+    except re.error as error:
+        raise InvalidInput(
+            f"{shown(pattern)} is not a regular expression: {error}.",
+            try_="write such as 'SkuName=(?P<sku>[^,]+)'",
+        ) from error
+    if not read.groupindex or read.groups != len(read.groupindex):
+        raise InvalidInput(
+            f"The regular expression {shown(pattern)} has groups without names.",
+            try_="name each group, as in '(?P<sku>[^,]+)'",
+        )
+    return read

@@ -1,0 +1,20 @@
+"""Why a row of a file cannot be read: what stands there, and what was expected."""
+
+from __future__ import annotations
+
+from seat_ledger.errors import InvalidInput
+
+
+class UnreadableRow(Exception):
+    """Something in a row is not what the mapping expects; its line is added later."""
+
+    def __init__(self, message: str, expected: str, line: int | None = None) -> None:
+        super().__init__(message)
+        self.message, self.expected, self.line = message, expected, line
+
+    def at(self, file: str, line: int) -> InvalidInput:
+        """The same as an error of the file and its line."""
+        number = self.line or line
+        return InvalidInput(
+            f"{file}:{number}: {self.message}", try_=self.expected, line=number
+        )

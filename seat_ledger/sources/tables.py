@@ -1,0 +1,284 @@
+"""Tables as people have them: CSV in several guises, and workbooks.
+
+A row is a dictionary of its cells by the mapping's names of the columns. Nothing is
+detected that could be two things: the separator is the one with which the header has
+the columns that the mapping needs.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import re
+import zipfile
+from collections.abc import Iterable, Iterator
+from typing import Any, BinaryIO
+
+from seat_ledger.domain.values import shown
+from seat_ledger.errors import MissingExtra
+from seat_ledger.sources.mapping import FileShape
+from seat_ledger.sources.refusals import UnreadableRow
+
+MAX_CELL = 1 << 20
+"""Characters of a cell: a column may hold a whole JSON record."""
+
+MAX_WORKBOOK = 2 << 30
+MAX_SHARED = 256 << 20
+"""Bytes of a workbook unpacked, and of the texts that it keeps in memory."""
+
+SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_SEPARATOR_LINE = re.compile(r"sep=(.)\s*", re.ASCII | re.IGNORECASE)
+_EXACT = 10**15
+"""Whole numbers below it are exact in a workbook, which keeps 15 digits."""
+
+TableRows = Iterator[tuple[int, dict[str, Any]]]
+
+
+def encoding_of(head: bytes, shape: FileShape) -> str:
+    """How the text of a file is encoded: by its mark, else as the mapping says."""
+    for mark, name in _MARKS:
+        if head.startswith(mark):
+            return name
+    if b"\0" in head:
+        raise UnreadableRow(
+            "the file holds NUL bytes, so it is not UTF-8 text.",
+            "expected is CSV in UTF-8, or in UTF-16 with its byte order mark",
+        )
+    return shape.encoding or "utf-8"
+
+
+def csv_rows(stream: BinaryIO, head: bytes, shape: FileShape) -> TableRows:
+    """The rows of a CSV file with their lines. Raises UnreadableRow."""
+    text = io.TextIOWrapper(
+        stream, encoding=encoding_of(head, shape), errors="strict", newline=""
+    )
+    csv.field_size_limit(MAX_CELL)
+    lines = _Lines(text)
+    try:
+        separator, header = _header(lines, shape)
+        names = column_names(header, shape)
+        yield from _cells(csv.reader(lines, delimiter=separator, strict=True), names, lines)
+    except UnicodeDecodeError as error:
+        raise UnreadableRow(
+            f"a byte cannot be read as {text.encoding}.",
+            "save the file as CSV in UTF-8, or name its encoding in the mapping",
+            lines.number + 1,
+        ) from error
+    finally:
+        text.detach()
+
+
+class _Lines:
+    """The lines of a text, counted as an editor counts them."""
+
+    def __init__(self, text: io.TextIOWrapper) -> None:
+        self.number, self._text = 0, text
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = self._text.readline(MAX_CELL)
+        if not line:
+            raise StopIteration
+        self.number += 1
+        return line
+
+
+def _header(lines: _Lines, shape: FileShape) -> tuple[str, list[str]]:
+    """The separator and the cells of the first line that is not empty."""
+    for line in lines:
+        if not line.strip():
+            continue
+        declared = _SEPARATOR_LINE.fullmatch(line)
+        if declared:
+            line = next(lines, "")
+        choices = [declared[1]] if declared else list(SEPARATORS)
+        headers = {choice: _split(line, choice) for choice in choices}
+        best = max(choices, key=lambda choice: _fitting(headers[choice], shape))
+        return best, headers[best]
+    raise UnreadableRow(
+        "the file is empty.", f"expected is a header with {_columns(shape.has)}", 1
+    )
+
+
+def _split(line: str, separator: str) -> list[str]:
+    try:
+        return next(csv.reader([line.strip("\r\n")], delimiter=separator), [])
+    except csv.Error:
+        return []
+
+
+def _fitting(header: list[str], shape: FileShape) -> tuple[int, int]:
+    names = _aliases(shape)
+    known = {names.get(_folded(cell), cell.strip()) for cell in header}
+    return len(known & set(shape.has)), len(header)
+
+
+def _folded(text: str) -> str:
+    return " ".join(text.split()).casefold()
+
+
+def _aliases(shape: FileShape) -> dict[str, str]:
+    """Every header that a column may have, and the mapping's name of the column."""
+    aliases = {_folded(name): name for name in [*shape.has, *shape.columns]}
+    for name, others in shape.columns.items():
+        aliases.update((_folded(other), name) for other in others)
+    return aliases
+
+
+def column_names(header: Iterable[object], shape: FileShape) -> list[str]:
+    """The mapping's names of a file's columns. Raises UnreadableRow."""
+    aliases = _aliases(shape)
+    cells = ["" if cell is None else str(cell).strip() for cell in header]
+    names = [aliases.get(_folded(cell), cell) for cell in cells]
+    missing = [name for name in shape.has if name not in names]
+    if missing:
+        raise UnreadableRow(
+            f"the header has no {_columns(missing)}; it has {_columns(cells[:30])}.",
+            f"expected are {_columns(shape.has)}; another language's headers belong "
+            "into [file.columns] of the mapping",
+        )
+    twice = [name for name in names if name and names.count(name) > 1]
+    if twice:
+        raise UnreadableRow(
+            f"the column {shown(twice[0])} comes twice.", "name each column once"
+        )
+    return names
+
+
+def _columns(names: list[str]) -> str:
+    word = "column" if len(names) == 1 else "columns"
+    return f"{word} {', '.join(shown(name) for name in names)}"
+
+
+def _cells(reader: Any, names: list[str], lines: _Lines) -> TableRows:
+    began = lines.number + 1
+    while True:
+        try:
+            cells = next(reader, None)
+        except csv.Error as error:
+            raise UnreadableRow(
+                f"the line cannot be read as CSV ({error}).",
+                'expected are cells in ", with a quote inside written as ""; the file '
+                "may be cut off",
+                began,
+            ) from error
+        if cells is None:
+            return
+        if any(cells):
+            if len(cells) != len(names):
+                raise UnreadableRow(
+                    f"the line has {len(cells)} cells, the header {len(names)}.",
+                    "expected is a cell for each column; the file may be cut off",
+                    began,
+                )
+            yield began, dict(zip(names, cells, strict=True))
+        began = lines.number + 1
+
+
+def workbook_rows(stream: BinaryIO, shape: FileShape) -> TableRows:
+    """The rows of a workbook's sheet with their numbers. Raises UnreadableRow."""
+    try:
+        from openpyxl import load_workbook  # noqa: PLC0415  an extra
+    except ImportError as error:
+        raise MissingExtra(
+            "Reading a workbook needs the package openpyxl, which is not installed.",
+            try_="pip install 'seat-ledger[sources]', or save the sheet as CSV",
+        ) from error
+    content = stream if stream.seekable() else io.BytesIO(stream.read())
+    _check_size(content)
+    try:
+        book = load_workbook(content, read_only=True, data_only=True)
+    except Exception as error:
+        raise UnreadableRow(
+            f"the file cannot be read as a workbook ({type(error).__name__}).",
+            "expected is an .xlsx file; save it again, or as CSV",
+        ) from error
+    try:
+        rows = enumerate(_sheet(book, shape).iter_rows(values_only=True), start=1)
+        yield from _of_sheet(rows, shape)
+    finally:
+        book.close()
+
+
+def _check_size(content: BinaryIO) -> None:
+    """Refuse a workbook that unpacks to more than is read."""
+    try:
+        with zipfile.ZipFile(content) as archive:
+            members = archive.infolist()
+    except zipfile.BadZipFile as error:
+        raise UnreadableRow(
+            "the file is a damaged workbook, or a cut-off one.",
+            "expected is a whole .xlsx file",
+        ) from error
+    content.seek(0)
+    shared = sum(m.file_size for m in members if "sharedStrings" in m.filename)
+    if shared > MAX_SHARED or sum(m.file_size for m in members) > MAX_WORKBOOK:
+        raise UnreadableRow(
+            "the workbook unpacks to more than is read.", "save the sheet as CSV"
+        )
+
+
+def _sheet(book: Any, shape: FileShape) -> Any:
+    if shape.sheet is None:
+        if len(book.sheetnames) > 1:
+            raise UnreadableRow(
+                f"the workbook has several sheets: {', '.join(book.sheetnames)}.",
+                "name one of them as 'sheet' in the mapping's [file]",
+            )
+        return book.worksheets[0]
+    if shape.sheet not in book.sheetnames:
+        raise UnreadableRow(
+            f"the workbook has no sheet {shown(shape.sheet)}.",
+            f"its sheets are {', '.join(book.sheetnames)}",
+        )
+    return book[shape.sheet]
+
+
+def _of_sheet(rows: Iterable[tuple[int, tuple[Any, ...]]], shape: FileShape) -> TableRows:
+    names: list[str] | None = None
+    for number, cells in rows:
+        if all(cell is None for cell in cells):
+            continue
+        if names is None:
+            names = column_names(cells, shape)
+            continue
+        padded = [*cells, *([None] * (len(names) - len(cells)))]
+        if any(cell is not None for cell in padded[len(names) :]):
+            raise UnreadableRow(
+                "the row has a cell beyond the header's columns.",
+                "expected is a header for each column",
+                number,
+            )
+        yield number, {
+            name: _cell(value, number) for name, value in zip(names, padded, strict=False)
+        }
+    if names is None:
+        raise UnreadableRow(
+            "the sheet is empty.", f"expected is a header with {_columns(shape.has)}", 1
+        )
+
+
+def _cell(value: Any, number: int) -> Any:
+    """A cell as the text that CSV would have; a date stays one."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        if abs(value) >= _EXACT:
+            raise UnreadableRow(
+                f"the number {value} has more than 15 digits, which a workbook does "
+                "not keep.",
+                "expected is a text in such a cell: export CSV instead",
+                number,
+            )
+        return str(int(value)) if value == int(value) else repr(value)
+    return value
