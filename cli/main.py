@@ -55,6 +55,10 @@ COMMANDS = {
     "report": ("commands.report:report", "A report of an account, to pass on."),
     "seat": ("commands.seat:group", "Buy, assign and look at seats."),
     "serve": ("console.command:serve", "The console: answers in a browser."),
+    "source": (
+        "commands.source:group",
+        "Mappings of vendors' files: which fits, and a draft.",
+    ),
     "user": ("commands.user:group", "Add, change and look at users."),
 }
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}

@@ -14,7 +14,7 @@ from seat_ledger.cli.output.render import harmless, say
 from seat_ledger.cli.output.streams import write_data
 
 if TYPE_CHECKING:
-    from seat_ledger.sources.tally import Tally
+    from seat_ledger.sources.tally import RowTally
 
 _PIECE = 1 << 16
 MAPPING = click.option(
@@ -93,9 +93,7 @@ def _pieces(lines: Iterator[bytes]) -> Iterator[bytes]:
     yield b"".join(waiting)
 
 
-def say_tally(tally: Tally) -> None:
+def say_tally(tally: RowTally) -> None:
     """Say on stderr what became of the rows of a file."""
     for line in tally.lines():
         say(line)
-
-

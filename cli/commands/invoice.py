@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from seat_ledger.cli.commands.invoice_audit import audit
+from seat_ledger.cli.commands.invoice_convert import convert
 from seat_ledger.cli.options.counting import option_typed_prices
 from seat_ledger.cli.options.invoice_seal import sealing
 from seat_ledger.cli.options.session import (
@@ -36,6 +37,7 @@ def group() -> None:
 
 
 group.add_command(audit)
+group.add_command(convert)
 
 
 @group.command()

@@ -29,8 +29,8 @@ def title_of(topic: str) -> str:
     return text_of(topic).split("\n", 1)[0].removeprefix("# ")
 
 
-def _print(markdown: str) -> None:
-    """Rendered on a terminal, as it is into a pipe."""
+def print_page(markdown: str) -> None:
+    """Print a page: rendered on a terminal, as it is into a pipe."""
     if not sys.stdout.isatty():
         print(markdown, end="")
         return
@@ -42,7 +42,7 @@ def _print(markdown: str) -> None:
 def help_(topic: str | None) -> None:
     """Read about concepts, audits, operations and formats."""
     if topic is not None:
-        _print(text_of(topic))
+        print_page(text_of(topic))
         return
     width = max(map(len, TOPICS)) + 2
     print("Topics, such as 'seat-ledger help concepts':\n")

@@ -467,8 +467,6 @@ class CommandHandler:
         return self._involve(self.workspace.resolve(reference, at))
 
     def _add_user(self, op: messages.AddUser, act: Act, later: Sequence[Step]) -> None:
-        check_email(op.email)
-        _check_not_reserved(op.user)
         seat_types = [parse_seat_type(seat) for seat in op.seats]
         if op.super_admin and seat_types:
             raise CommandRefused(
@@ -477,20 +475,26 @@ class CommandHandler:
                 "with seats.",
                 try_="add the user first, then assign the seats",
             )
-        user = User.add(
-            uuid4(),
-            act,
+        user = self._new_user(
             Person(op.user, op.email, op.name),
-            account=self.workspace.account_id,
+            act,
             super_admin=op.super_admin,
             account_access=op.account_access,
+        )
+        for seat_type in seat_types:
+            self._give(user, seat_type, act, later, buy=op.buy_if_needed)
+
+    def _new_user(self, person: Person, act: Act, **permissions: bool) -> User:
+        check_email(person.email)
+        _check_not_reserved(person.user_key)
+        user = User.add(
+            uuid4(), act, person, account=self.workspace.account_id, **permissions
         )
         self._start[user.key] = (user, 0)
         self._seen[user.key] = 0
         self.workspace.add(user)
         self.new_users.append(user)
-        for seat_type in seat_types:
-            self._give(user, seat_type, act, later, buy=op.buy_if_needed)
+        return user
 
     def _permit(self, op: messages.SetPermissions, act: Act, _: object) -> None:
         self._user(op.user, act.at).set_permissions(
@@ -551,12 +555,20 @@ class CommandHandler:
                 f"{seat} is not a seat of {seat_type}.",
                 try_="name a seat of the type that is assigned",
             )
-        user = self._user(op.user, act.at)
+        user = self._assignee(op, act)
         if seat is None:
             self._give(user, seat_type, act, later, buy=op.buy_if_needed)
             return
         self._let_in(user, seat_type, act)
         self._account().assign(user.key, seat_type, act, seat=seat)
+
+    def _assignee(self, op: messages.AssignSeat, act: Act) -> User:
+        """Who gets the seat; added first where that is asked and needed."""
+        new = op.add_if_needed
+        if new is None or self.workspace.present(op.user, act.at) is not None:
+            return self._user(op.user, act.at)
+        person = Person(op.user, new.email, new.name)
+        return self._new_user(person, act, super_admin=False, account_access=False)
 
     def _give(
         self,

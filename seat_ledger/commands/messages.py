@@ -284,8 +284,20 @@ class CancelReduction(Operation):
     seat_type: Text
 
 
+class NewPerson(BaseModel):
+    """E-mail and name of somebody who may not be a user yet."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    email: Text
+    name: Text
+
+
 class AssignSeat(Operation):
-    """Give a user a seat (S3), bought first if asked (S5, S8)."""
+    """Give a user a seat (S3), bought first if asked (S5, S8).
+
+    With `add_if_needed` somebody who is not a user at that time is added under the key.
+    """
 
     OP: ClassVar[str] = "assign_seat"
 
@@ -293,9 +305,12 @@ class AssignSeat(Operation):
     seat_type: Text
     seat: Text | None = None
     buy_if_needed: bool = False
+    add_if_needed: NewPerson | None = None
 
     def check(self) -> None:
-        """Refuse a named seat that may be another one."""
+        """Refuse a named seat that may be another one, and a key that is none."""
+        if self.add_if_needed is not None:
+            check_key(self.user, "user")
         if self.seat is not None and self.buy_if_needed:
             raise InvalidInput(
                 "assign_seat: 'seat' and 'buy_if_needed' exclude each other."
@@ -407,6 +422,9 @@ class Command(NamedTuple):
             user = getattr(line, "user", None)
             if user is not None:
                 yield fold(user)
+            new = getattr(line, "add_if_needed", None)
+            if new is not None:
+                yield fold(new.email)
             if isinstance(line, AddUser):
                 yield fold(line.email)
 

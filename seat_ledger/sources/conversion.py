@@ -21,13 +21,13 @@ from seat_ledger.sources.mapping import EVENTS, Rule, SourceMapping
 from seat_ledger.sources.ordering import TimedLine, TimeSorter
 from seat_ledger.sources.reading import SourceReader
 from seat_ledger.sources.refusals import UnreadableRow
-from seat_ledger.sources.rules import RuleBook, refuse_unknown_op
 from seat_ledger.sources.repeats import Repeats
-from seat_ledger.sources.tally import Tally
+from seat_ledger.sources.rules import RuleBook, checked_op
+from seat_ledger.sources.tally import RowTally
 from seat_ledger.sources.times import parser
 from seat_ledger.sources.values import (
-    Values,
     ValueOf,
+    Values,
     checked_email,
     checked_key,
     checked_seat_type,
@@ -65,7 +65,7 @@ class Conversion:
                 "events.",
                 try_=_INSTEAD[mapping.kind],
             )
-        self.reader, self.file, self.tally = reader, file, Tally()
+        self.reader, self.file, self.tally = reader, file, RowTally()
         self._maker = CommandMaker(mapping, account)
         self._rules = RuleBook(mapping, self._maker.of_rule)
 
@@ -121,8 +121,8 @@ class Conversion:
 
 
 _INSTEAD = {
-    "snapshot": "seat-ledger snapshot FILE --with MAPPING --taken-at T",
-    "bill": "seat-ledger invoice convert FILE --with MAPPING",
+    "snapshot": "seat-ledger source list",
+    "bill": "seat-ledger invoice convert FILE --with MAPPING --issued-at T",
 }
 
 
@@ -148,7 +148,8 @@ class CommandMaker:
         written = self._time_field(row)
         if written is None or written == "":
             raise UnreadableRow(
-                f"the time {self._time_path} is missing.", "expected is a time in each row"
+                f"the time {self._time_path} is missing.",
+                "expected is a time in each row",
             )
         order, effective_at = self._parse_time(written)
         id_ = self._prefix + self._id(row)
@@ -184,8 +185,7 @@ class CommandMaker:
     def _operation(
         self, op: str | None, fields: dict[str, Any], what: str
     ) -> Callable[[Fields], Command]:
-        refuse_unknown_op(op, _OPS, what)
-        assert op is not None
+        op = checked_op(op, _OPS, what)
         parts = [
             (name, self._value(op, name, spec, what))
             for name, spec in self._with_person(op, fields).items()
@@ -204,9 +204,13 @@ class CommandMaker:
         person, model = self._mapping.person, OPERATIONS[op].model_fields
         if person is None:
             return fields
-        about = {"user": person.user, "email": person.email, "name": person.name}
+        about: dict[str, Any] = {
+            "user": person.user,
+            "email": person.email,
+            "name": person.name,
+        }
         names = ("user", "email", "name") if op == "add_user" else ("user",)
-        added = {
+        added: dict[str, Any] = {
             name: about[name]
             for name in names
             if name in model and name not in fields and about[name] is not None

@@ -82,7 +82,9 @@ class DocumentReader:
                 yield from self._document()
         except UnicodeDecodeError as error:
             raise UnreadableRow(
-                "a byte cannot be read as UTF-8.", "expected is JSON in UTF-8", self._at()
+                "a byte cannot be read as UTF-8.",
+                "expected is JSON in UTF-8",
+                self._at(),
             ) from error
         finally:
             self._text.detach()
@@ -206,7 +208,9 @@ class DocumentReader:
             )
         cut = " The file may be cut off." if self._ended else ""
         return UnreadableRow(
-            f"this is not JSON: {shown(begins)}.{cut}", "expected is JSON in UTF-8", line
+            f"this is not JSON: {shown(begins)}.{cut}",
+            "expected is JSON in UTF-8",
+            line,
         )
 
 
@@ -219,7 +223,7 @@ def is_message(value: Any) -> bool:
     )
 
 
-class Messages:
+class RecordMessages:
     """The records of a stream of Singer's or Airbyte's messages.
 
     Messages of the other types say nothing of rows, but for a trace of an error and a

@@ -92,8 +92,9 @@ def as_text(value: Any, path: str) -> str:
     if isinstance(value, list | Mapping):
         if not value:
             return ""
+        what = "a list" if isinstance(value, list) else "a group of fields"
         raise UnreadableRow(
-            f"the field {shown(path)} holds a {'list' if isinstance(value, list) else 'group of fields'}.",
+            f"the field {shown(path)} holds {what}.",
             "the mapping expects a single value there",
         )
     return str(value)

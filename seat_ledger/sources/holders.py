@@ -8,7 +8,7 @@ that means for the ledger is decided elsewhere.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -26,8 +26,8 @@ from seat_ledger.sources.mapping import (
 )
 from seat_ledger.sources.reading import SourceReader
 from seat_ledger.sources.refusals import UnreadableRow
-from seat_ledger.sources.rules import RuleBook, refuse_unknown_op
-from seat_ledger.sources.tally import Tally
+from seat_ledger.sources.rules import RuleBook, checked_op
+from seat_ledger.sources.tally import RowTally
 from seat_ledger.sources.times import parser
 from seat_ledger.sources.values import (
     ValueOf,
@@ -46,14 +46,14 @@ _FIELDS = {
 }
 
 
-class Pool(NamedTuple):
+class ListedPool(NamedTuple):
     """The seats of one type in an account."""
 
     account: str
     seat_type: str
 
 
-class Holder(NamedTuple):
+class ListedHolder(NamedTuple):
     """Somebody who holds a seat, as the list says; `line` is the first of the rows.
 
     `assigned_at` and `cancelled_at` are instants, or local times of the account, as a
@@ -61,7 +61,7 @@ class Holder(NamedTuple):
     """
 
     line: int
-    pool: Pool
+    pool: ListedPool
     user: str
     email: str | None
     name: str | None
@@ -84,13 +84,13 @@ class HolderList:
     are bought where it says so, `remaining` how many of them nobody holds.
     """
 
-    holders: list[Holder] = field(default_factory=list)
-    unnamed: Counter[Pool] = field(default_factory=Counter)
-    purchased: dict[Pool, int] = field(default_factory=dict)
-    remaining: dict[Pool, int] = field(default_factory=dict)
+    holders: list[ListedHolder] = field(default_factory=list)
+    unnamed: Counter[ListedPool] = field(default_factory=Counter)
+    purchased: dict[ListedPool, int] = field(default_factory=dict)
+    remaining: dict[ListedPool, int] = field(default_factory=dict)
     taken_at: str | None = None
     doubts: list[Doubt] = field(default_factory=list)
-    tally: Tally = field(default_factory=Tally)
+    tally: RowTally = field(default_factory=RowTally)
 
 
 def read_holders(
@@ -100,7 +100,7 @@ def read_holders(
     mapping = reader.mapping
     if mapping.kind != SNAPSHOT:
         raise InvalidInput(
-            f"The mapping {mapping.source} reads {mapping.kind}, not a list of holders.",
+            f"The mapping {mapping.source} reads no list of holders.",
             try_="seat-ledger source list",
         )
     return _ListReading(reader, file, account).result()
@@ -115,8 +115,8 @@ class _ListReading:
         self._values = Values(self.mapping)
         self._account = accounts(self._values, account)
         self._rules = RuleBook(self.mapping, self._of_rule)
-        self._holders: dict[tuple[Pool, str], Holder] = {}
-        self._orders: dict[tuple[Pool, str], int] = {}
+        self._holders: dict[tuple[ListedPool, str], ListedHolder] = {}
+        self._orders: dict[tuple[ListedPool, str], int] = {}
         self._users: dict[str, tuple[str, int]] = {}
 
     def result(self) -> HolderList:
@@ -131,7 +131,9 @@ class _ListReading:
             raise error.at(self.file, reader.line) from error
         read.tally.rows = reader.rows
         for name, count in reader.ignored.items():
-            read.tally.ignored[f"of the stream {shown(name)}, which is not read"] = count
+            read.tally.ignored[f"of the stream {shown(name)}, which is not read"] = (
+                count
+            )
         return read
 
     def _take(self, line: int, fields: Fields | None) -> None:
@@ -144,35 +146,34 @@ class _ListReading:
         if rule.make is None:
             tally.ignored[rule.ignore or ""] += 1
             return
-        rule.make(fields)(line, Pool(self._account(fields), ""))
+        rule.make(fields)(line, ListedPool(self._account(fields), ""))
         tally.mapped += 1
 
     def _of_rule(
         self, rule: Rule, what: str
-    ) -> Callable[[Fields], Callable[[int, Pool], None]]:
-        refuse_unknown_op(rule.op, _FIELDS, what)
-        assert rule.op is not None
+    ) -> Callable[[Fields], Callable[[int, ListedPool], None]]:
+        op = checked_op(rule.op, _FIELDS, what)
         person = self.mapping.person
         fields = dict(rule.fields)
-        if rule.op == HOLDS and person is not None:
+        if op == HOLDS and person is not None:
             about = {"user": person.user, "email": person.email, "name": person.name}
             fields = {**{k: v for k, v in about.items() if v is not None}, **fields}
-        unknown = set(fields) - _FIELDS[rule.op]
+        unknown = set(fields) - _FIELDS[op]
         if unknown:
             raise InvalidInput(
-                f"{what}: {rule.op} has no field {shown(min(unknown))}.",
-                try_=f"its fields are {', '.join(sorted(_FIELDS[rule.op]))}",
+                f"{what}: {op} has no field {shown(min(unknown))}.",
+                try_=f"its fields are {', '.join(sorted(_FIELDS[op]))}",
             )
         parts = {
             name: self._value(name, spec, f"{name} of {what}")
             for name, spec in fields.items()
         }
-        for name in ("seat_type", "user") if rule.op == HOLDS else ("seat_type",):
+        for name in ("seat_type", "user") if op == HOLDS else ("seat_type",):
             if name not in parts:
-                raise InvalidInput(f"{what}: {rule.op} needs the field {name}.")
-        take = {HOLDS: self._holds, NOBODY: self._nobody, TOTAL: self._total}[rule.op]
+                raise InvalidInput(f"{what}: {op} needs the field {name}.")
+        take = {HOLDS: self._holds, NOBODY: self._nobody, TOTAL: self._total}[op]
 
-        def make(row: Fields) -> Callable[[int, Pool], None]:
+        def make(row: Fields) -> Callable[[int, ListedPool], None]:
             values = {name: value_of(row) for name, value_of in parts.items()}
             seat_type = values.pop("seat_type")
             return lambda line, pool: take(
@@ -200,11 +201,11 @@ class _ListReading:
 
         return read
 
-    def _holds(self, line: int, pool: Pool, values: dict[str, Any]) -> None:
+    def _holds(self, line: int, pool: ListedPool, values: dict[str, Any]) -> None:
         user, email = values["user"], values.get("email")
         self._check_email(user, email, line)
         since, until = values.get("assigned_at"), values.get("cancelled_at")
-        holder = Holder(
+        holder = ListedHolder(
             line, pool, user, email, values.get("name"), since and since.text,
             until and until.text,
         )  # fmt: skip
@@ -233,13 +234,13 @@ class _ListReading:
                 "expected is an address of its own for each id",
             )
 
-    def _nobody(self, _line: int, pool: Pool, _values: dict[str, Any]) -> None:
+    def _nobody(self, _line: int, pool: ListedPool, _values: dict[str, Any]) -> None:
         self.read.unnamed[pool] += 1
 
-    def _total(self, _line: int, pool: Pool, values: dict[str, Any]) -> None:
+    def _total(self, _line: int, pool: ListedPool, values: dict[str, Any]) -> None:
         for name in ("purchased", "remaining"):
             if name in values:
-                into: dict[Pool, int] = getattr(self.read, name)
+                into: dict[ListedPool, int] = getattr(self.read, name)
                 if into.setdefault(pool, values[name]) != values[name]:
                     raise UnreadableRow(
                         f"{pool.seat_type} is {name} {values[name]} here, and "
@@ -265,7 +266,7 @@ class _ListReading:
             self.read.taken_at = time and time.text
         for seat_type, path in marks.purchased.items():
             account = self._account(last)
-            pool = Pool(checked_key(account), checked_seat_type(seat_type))
+            pool = ListedPool(checked_key(account), checked_seat_type(seat_type))
             text = _at(last, path)
             if text:
                 self.read.purchased[pool] = whole_number(text, path)
@@ -305,14 +306,3 @@ def _time(spec: TimeField) -> ValueOf:
         return None if value is None or value == "" else parse(value)
 
     return read
-
-
-def lines_of(holders: HolderList) -> Iterator[dict[str, Any]]:
-    """The holders as objects, such as a test or a person reads."""
-    for holder in holders.holders:
-        yield {
-            "line": holder.line,
-            "account": holder.pool.account,
-            "seat_type": holder.pool.seat_type,
-            **{name: getattr(holder, name) for name in Holder._fields[2:]},
-        }

@@ -144,7 +144,9 @@ class Rule(_Part):
             raise ValueError("a rule has one of op, steps, ignore and refuse")
         if self.fields and self.op is None:
             names = ", ".join(self.fields)
-            raise ValueError(f"only a rule with an op has other fields, such as {names}")
+            raise ValueError(
+                f"only a rule with an op has other fields, such as {names}"
+            )
         if "" in (self.ignore, self.refuse):
             raise ValueError("say why: the reason is empty")
         return self
@@ -153,14 +155,14 @@ class Rule(_Part):
 _OWN_WORDS = frozenset({"when", "op", "steps", "ignore", "refuse"})
 
 
-class Account(_Part):
+class AccountField(_Part):
     """Which account a row belongs to: a text of the row, perhaps through a table."""
 
     from_: Annotated[str, Field(alias="from")]
     table: str | None = None
 
 
-class Person(_Part):
+class PersonFields(_Part):
     """Who a row is about: key, e-mail and name of somebody the ledger may not know."""
 
     user: TextSpec
@@ -169,16 +171,21 @@ class Person(_Part):
 
 
 class Sums(_Part):
-    """How the rows of a bill become lines: what is added up, what must be the same."""
+    """How the rows of a bill become lines: what is added up, what must be the same.
+
+    Sums are exact; `quantity_places` and `amount_places` say to how many places the
+    vendor rounds them, half up, once for a line.
+    """
 
     invoice: str | None = None
-    issued_at: TimeField | None = None
     date: TimeField
     quantity: str
     amount: str
     unit_price: str
     currency: str | None = None
     decimal: Literal[".", ","] = "."
+    quantity_places: Annotated[int, Field(ge=0, le=12)] | None = None
+    amount_places: Annotated[int, Field(ge=0, le=12)] | None = None
 
 
 class SourceMapping(_Part):
@@ -189,11 +196,11 @@ class SourceMapping(_Part):
     source: Name
     title: str
     file: FileShape
-    account: Account | None = None
+    account: AccountField | None = None
     time: TimeField | None = None
     id: str | None = None
     actor: str | None = None
-    person: Person | None = None
+    person: PersonFields | None = None
     covers: list[str] = []
     page: PageMarks = PageMarks()
     changes: Changes | None = None

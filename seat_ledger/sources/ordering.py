@@ -78,7 +78,9 @@ class TimeSorter:
         """All lines in order."""
         self._waiting.sort(key=_PLACE)
         runs: list[Iterator[TimedLine]] = [_read(file) for file in self._runs]
-        ordered = heapq.merge(*runs, self._waiting, key=_PLACE) if runs else self._waiting
+        ordered = (
+            heapq.merge(*runs, self._waiting, key=_PLACE) if runs else self._waiting
+        )
         if not self.newest_first:
             yield from ordered
             return
@@ -87,7 +89,8 @@ class TimeSorter:
 
     def _spill(self) -> None:
         self._waiting.sort(key=_PLACE)
-        file = self._files.enter_context(tempfile.TemporaryFile(buffering=1 << 18))
+        file = tempfile.TemporaryFile(buffering=1 << 18)  # noqa: SIM115  kept open
+        self._files.enter_context(file)
         for order, number, text in self._waiting:
             file.write(_HEAD.pack(order, number, len(text)))
             file.write(text)

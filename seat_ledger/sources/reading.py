@@ -22,8 +22,8 @@ from seat_ledger.errors import InvalidInput
 from seat_ledger.sources.documents import (
     DocumentReader,
     Documents,
-    Messages,
     Page,
+    RecordMessages,
     is_message,
     json_lines,
 )
@@ -36,7 +36,7 @@ _GZIP, _ZIP = b"\x1f\x8b", b"PK\x03\x04"
 _HEAD = 1 << 20
 
 
-class Entry(NamedTuple):
+class SourceEntry(NamedTuple):
     """What a rule is about, with the line of its row; None: a row without an entry."""
 
     line: int
@@ -67,7 +67,7 @@ class SourceReader:
         self._options = dict(options or {})
         self._selected = message_stream or self.shape.stream
 
-    def entries(self) -> Iterator[Entry]:
+    def entries(self) -> Iterator[SourceEntry]:
         """Every entry in the file's order. Raises UnreadableRow."""
         shape, options = self.shape, self._options
         expand = _expansion(self.mapping)
@@ -79,18 +79,17 @@ class SourceReader:
             if check is not None:
                 self._check_fields(row, check)
             for name, get in objects:
-                row = {**row, name: _object(get(row), name)}
-            if options:
-                row = {**row, **options}
+                row[name] = _object(get(row), name)
+            row.update(options)
             if expand is None:
-                yield Entry(line, row)
+                yield SourceEntry(line, row)
                 continue
             count = 0
             for fields in expand(row):
                 count += 1
-                yield Entry(line, fields)
+                yield SourceEntry(line, fields)
             if not count:
-                yield Entry(line, None)
+                yield SourceEntry(line, None)
 
     def _rows(self) -> Documents:
         stream, head = _opened(self._stream)
@@ -111,7 +110,7 @@ class SourceReader:
         exact = self.mapping.kind == "bill"
         first = _first_line(head)
         if is_message(first):
-            messages = Messages(json_lines(stream), self._selected)
+            messages = RecordMessages(json_lines(stream), self._selected)
             self.ignored = messages.ignored
             return messages.rows()
         path = self.shape.rows
@@ -135,6 +134,15 @@ class SourceReader:
                 "expected is a row of the source that the mapping is for; see "
                 "'seat-ledger source check FILE'",
             )
+
+
+def looks_like_table(stream: BinaryIO) -> bool:
+    """Whether a file that can be read again is a table; else it is JSON."""
+    _, head = _opened(stream)
+    stream.seek(0)
+    if head.startswith(_ZIP):
+        return True
+    return head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] not in {b"{", b"["}
 
 
 def _first_line(head: bytes) -> Any:

@@ -29,7 +29,7 @@ class Repeats:
         self._numbers[bucket].append(number)
 
     def again(self) -> tuple[set[int], tuple[int, int] | None]:
-        """The numbers of lines that repeat an earlier one; two that only share its id."""
+        """The lines that repeat an earlier one; two that only have one id."""
         repeated: set[int] = set()
         conflict: tuple[int, int] | None = None
         for ids, contents, numbers in zip(

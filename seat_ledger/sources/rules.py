@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from seat_ledger.domain.values import shown
@@ -26,7 +26,7 @@ class ReadyRule(NamedTuple, Generic[R]):
 
     def holds(self, row: Fields) -> bool:
         """Whether all of its conditions hold."""
-        for path, get, texts in self.conditions:
+        for _, get, texts in self.conditions:
             text = _as_condition(get(row))
             if text not in texts and not (text and ANYTHING in texts):
                 return False
@@ -66,7 +66,7 @@ class RuleBook(Generic[R]):
         return table
 
     def rule_for(self, row: Fields) -> ReadyRule[R]:
-        """The rule of a row. Raises UnreadableRow where none names it, or one refuses."""
+        """The rule of a row. Raises UnreadableRow where none is, or it refuses."""
         rule = self._match(row)
         if rule is None:
             raise UnreadableRow(
@@ -92,7 +92,8 @@ class RuleBook(Generic[R]):
 
     def _described(self, row: Fields) -> str:
         return ", ".join(
-            f"{path} = {shown(_as_condition(getter(path)(row)))}" for path in self._paths
+            f"{path} = {shown(_as_condition(getter(path)(row)))}"
+            for path in self._paths
         )
 
 
@@ -111,10 +112,11 @@ def _condition(path: str, wanted: Any) -> tuple[str, Getter, frozenset[str]]:
     return path, getter(path), frozenset(as_text(text, path) for text in texts)
 
 
-def refuse_unknown_op(op: str | None, known: Iterable[str], what: str) -> None:
-    """Refuse an operation that a mapping of this kind has not. Raises InvalidInput."""
-    if op not in known:
+def checked_op(op: str | None, known: Collection[str], what: str) -> str:
+    """The operation of a rule. Raises InvalidInput where this kind has it not."""
+    if op is None or op not in known:
         raise InvalidInput(
             f"{what}: {shown(op)} is not an op of this kind of mapping.",
             try_=f"use one of {', '.join(known)}",
         )
+    return op

@@ -59,11 +59,13 @@ def csv_rows(stream: BinaryIO, head: bytes, shape: FileShape) -> TableRows:
         stream, encoding=encoding_of(head, shape), errors="strict", newline=""
     )
     csv.field_size_limit(MAX_CELL)
-    lines = _Lines(text)
+    lines = _TextLines(text)
     try:
         separator, header = _header(lines, shape)
         names = column_names(header, shape)
-        yield from _cells(csv.reader(lines, delimiter=separator, strict=True), names, lines)
+        yield from _cells(
+            csv.reader(lines, delimiter=separator, strict=True), names, lines
+        )
     except UnicodeDecodeError as error:
         raise UnreadableRow(
             f"a byte cannot be read as {text.encoding}.",
@@ -74,7 +76,7 @@ def csv_rows(stream: BinaryIO, head: bytes, shape: FileShape) -> TableRows:
         text.detach()
 
 
-class _Lines:
+class _TextLines:
     """The lines of a text, counted as an editor counts them."""
 
     def __init__(self, text: io.TextIOWrapper) -> None:
@@ -91,16 +93,15 @@ class _Lines:
         return line
 
 
-def _header(lines: _Lines, shape: FileShape) -> tuple[str, list[str]]:
+def _header(lines: _TextLines, shape: FileShape) -> tuple[str, list[str]]:
     """The separator and the cells of the first line that is not empty."""
     for line in lines:
         if not line.strip():
             continue
         declared = _SEPARATOR_LINE.fullmatch(line)
-        if declared:
-            line = next(lines, "")
+        text = next(lines, "") if declared else line
         choices = [declared[1]] if declared else list(SEPARATORS)
-        headers = {choice: _split(line, choice) for choice in choices}
+        headers = {choice: _split(text, choice) for choice in choices}
         best = max(choices, key=lambda choice: _fitting(headers[choice], shape))
         return best, headers[best]
     raise UnreadableRow(
@@ -158,7 +159,7 @@ def _columns(names: list[str]) -> str:
     return f"{word} {', '.join(shown(name) for name in names)}"
 
 
-def _cells(reader: Any, names: list[str], lines: _Lines) -> TableRows:
+def _cells(reader: Any, names: list[str], lines: _TextLines) -> TableRows:
     began = lines.number + 1
     while True:
         try:
@@ -242,7 +243,9 @@ def _sheet(book: Any, shape: FileShape) -> Any:
     return book[shape.sheet]
 
 
-def _of_sheet(rows: Iterable[tuple[int, tuple[Any, ...]]], shape: FileShape) -> TableRows:
+def _of_sheet(
+    rows: Iterable[tuple[int, tuple[Any, ...]]], shape: FileShape
+) -> TableRows:
     names: list[str] | None = None
     for number, cells in rows:
         if all(cell is None for cell in cells):
@@ -257,9 +260,13 @@ def _of_sheet(rows: Iterable[tuple[int, tuple[Any, ...]]], shape: FileShape) -> 
                 "expected is a header for each column",
                 number,
             )
-        yield number, {
-            name: _cell(value, number) for name, value in zip(names, padded, strict=False)
-        }
+        yield (
+            number,
+            {
+                name: _cell(value, number)
+                for name, value in zip(names, padded, strict=False)
+            },
+        )
     if names is None:
         raise UnreadableRow(
             "the sheet is empty.", f"expected is a header with {_columns(shape.has)}", 1

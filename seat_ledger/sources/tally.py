@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 
 @dataclass
-class Tally:
-    """Rows read, and what became of their entries: mapped, ignored by reason, refused."""
+class RowTally:
+    """Rows read, and what became of their entries: mapped, ignored, or refused."""
 
     rows: int = 0
     entries: int = 0

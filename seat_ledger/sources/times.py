@@ -37,7 +37,7 @@ _REFUSED = {
 }
 
 
-class Written(NamedTuple):
+class SourceTime(NamedTuple):
     """A time of a row: by what it is ordered, and as a command has it.
 
     `order` is in microseconds since 1970, of the wall clock where `text` is local.
@@ -47,7 +47,7 @@ class Written(NamedTuple):
     text: str
 
 
-ParseTime = Callable[[Any], Written]
+ParseTime = Callable[[Any], SourceTime]
 
 
 def parser(form: str, zone_name: str | None) -> ParseTime:
@@ -99,13 +99,13 @@ def _check_format(form: str, zone_name: str | None) -> None:
         )
         raise InvalidInput(
             f"The format {shown(form)} {what}.",
-            try_="give 'zone', such as \"Europe/Amsterdam\", \"UTC\" or \"account\", "
+            try_='give \'zone\', such as "Europe/Amsterdam", "UTC" or "account", '
             "or %z in the format; not both",
         )
 
 
 def _epoch(factor: int, form: str) -> ParseTime:
-    def parse(value: Any) -> Written:
+    def parse(value: Any) -> SourceTime:
         if value.__class__ is not int:
             value = _count(value, factor, form)
         else:
@@ -114,7 +114,7 @@ def _epoch(factor: int, form: str) -> ParseTime:
             text = (_EPOCH + timedelta(microseconds=value)).isoformat()
         except OverflowError as error:
             raise _not_as(value, form) from error
-        return Written(value, text[:-6] + "Z")
+        return SourceTime(value, text[:-6] + "Z")
 
     return parse
 
@@ -131,12 +131,12 @@ def _count(value: Any, factor: int, form: str) -> int:
 
 
 def _texts(
-    parse: Callable[[str], Written], zone_name: str | None, form: str
+    parse: Callable[[str], SourceTime], zone_name: str | None, form: str
 ) -> ParseTime:
     """Times that are texts; those of a workbook are dates already."""
     cached = lru_cache(maxsize=4096)(parse)
 
-    def read(value: Any) -> Written:
+    def read(value: Any) -> SourceTime:
         if isinstance(value, datetime):
             return _of_wall(value, None, zone_name, value)
         if isinstance(value, date):
@@ -148,7 +148,7 @@ def _texts(
     return read
 
 
-def _rfc3339(text: str, zone_name: str | None) -> Written:
+def _rfc3339(text: str, zone_name: str | None) -> SourceTime:
     match = _WRITTEN.fullmatch(text)
     if match is None:
         raise _not_as(text, RFC3339)
@@ -167,7 +167,7 @@ def _rfc3339(text: str, zone_name: str | None) -> Written:
         raise _not_as(text, RFC3339) from error
 
 
-def _by_format(text: str, form: str, zone_name: str | None) -> Written:
+def _by_format(text: str, form: str, zone_name: str | None) -> SourceTime:
     try:
         read = datetime.strptime(text, form)  # noqa: DTZ007  the zone comes next
     except ValueError as error:
@@ -181,13 +181,13 @@ def _by_format(text: str, form: str, zone_name: str | None) -> Written:
 
 def _of_wall(
     wall: datetime, offset: str | None, zone_name: str | None, text: object
-) -> Written:
+) -> SourceTime:
     if offset is not None:
         shift = "+00:00" if offset in "Zz" else offset
         return _instant(datetime.fromisoformat(f"{wall.isoformat()}{shift}"))
     _need_zone(text, zone_name)
     if zone_name == ACCOUNT_ZONE:
-        return Written(_order(wall.replace(tzinfo=UTC)), wall.isoformat())
+        return SourceTime(_order(wall.replace(tzinfo=UTC)), wall.isoformat())
     instants = instants_of(wall, str(zone_name))
     if len(instants) != 1:
         how = "comes twice" if instants else "does not exist"
@@ -199,11 +199,11 @@ def _of_wall(
     return _instant(instants[0])
 
 
-def _of_date(day: date, zone_name: str | None) -> Written:
+def _of_date(day: date, zone_name: str | None) -> SourceTime:
     _need_zone(day, zone_name)
     if zone_name == ACCOUNT_ZONE:
         midnight = datetime(day.year, day.month, day.day, tzinfo=UTC)
-        return Written(_order(midnight), day.isoformat())
+        return SourceTime(_order(midnight), day.isoformat())
     return _instant(first_instant(day, str(zone_name)))
 
 
@@ -215,9 +215,9 @@ def _need_zone(text: object, zone_name: str | None) -> None:
         )
 
 
-def _instant(instant: datetime) -> Written:
+def _instant(instant: datetime) -> SourceTime:
     instant = instant.astimezone(UTC)
-    return Written(_order(instant), instant.isoformat()[:-6] + "Z")
+    return SourceTime(_order(instant), instant.isoformat()[:-6] + "Z")
 
 
 def _order(instant: datetime) -> int:

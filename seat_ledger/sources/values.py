@@ -1,4 +1,4 @@
-"""The values of a rule: texts, perhaps through a table, checked as a command has them."""
+"""The values of a rule: texts, perhaps through a table, checked as commands need."""
 
 from __future__ import annotations
 
@@ -134,7 +134,10 @@ def checked_text(text: str) -> str:
 
 @lru_cache(maxsize=4096)
 def checked_seat_type(text: str) -> str:
-    """A seat type by its form (R81): the catalogue is the ledger's. Raises UnreadableRow."""
+    """A seat type by its form (R81); the catalogue is the ledger's.
+
+    Raises UnreadableRow.
+    """
     if not _SEAT_TYPE.fullmatch(text):
         raise UnreadableRow(
             f"{shown(text)} is no seat type.",

@@ -153,3 +153,8 @@ def issued_at(text: str, zones: ZoneHistory) -> int | datetime:
     if position:
         return int(position[1])
     return parse_instant(text, zones)
+
+
+def check_issued_at(text: str) -> None:
+    """Refuse what is neither a position nor an instant. Raises InvalidInput."""
+    issued_at(text, _UTC)

@@ -1,0 +1,109 @@
+"""A vendor's bill as the file of lines that an audit reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from seat_ledger.cli.commands.convert import ACCOUNT, MAPPING, say_tally
+from seat_ledger.cli.inputs.files import input_file
+from seat_ledger.cli.options.session import Session, option_database
+from seat_ledger.cli.output.progress import heartbeat
+from seat_ledger.cli.output.render import Answer, emit, harmless, say
+
+if TYPE_CHECKING:
+    from seat_ledger.projections.reader import Reader
+    from seat_ledger.sources.bills import Bill, Month
+
+
+@click.command("convert")
+@click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
+@MAPPING
+@ACCOUNT
+@click.option(
+    "--invoice",
+    metavar="NUMBER",
+    help="The invoice's number, in place of the mapping's.",
+)
+@click.option(
+    "--issued-at",
+    required=True,
+    metavar="T",
+    help="When the invoice was issued: an instant, or a position of the ledger.",
+)
+@option_database
+def convert(
+    file: Path,
+    mapping: str,
+    account: str | None,
+    invoice: str | None,
+    issued_at: str,
+) -> None:
+    """Turn a vendor's bill into the CSV file of 'invoice audit', on stdout.
+
+    Rows of a month and seat type are added up exactly. A month that is not a period of
+    the account, and a price that varies within it, are refused.
+    """
+    from seat_ledger.projections.billing.audit.lines import check_issued_at  # noqa: PLC0415
+    from seat_ledger.sources.bills import HEADER, Bill, check_months  # noqa: PLC0415
+    from seat_ledger.sources.reading import SourceReader  # noqa: PLC0415
+    from seat_ledger.sources.shipped import mapping_named  # noqa: PLC0415
+
+    check_issued_at(issued_at)
+    session = click.get_current_context().find_object(Session)
+    assert session is not None
+    name = harmless(file.name)
+    with input_file(file, "name a bill that the source exported, or -") as opened:
+        bill = Bill(
+            SourceReader(opened, mapping_named(mapping)),
+            name,
+            account=account,
+            invoice=invoice,
+            issued_at=issued_at,
+        )
+        try:
+            with heartbeat("Adding up"):
+                bill.read()
+        finally:
+            say_tally(bill.tally)
+    with session.reader() as reader:
+        check_months(bill.lines, _other_period(reader), name)
+    rows = bill.rows()
+    _say_missing(bill)
+    emit(Answer(rows, header=HEADER), "csv")
+
+
+def _other_period(reader: Reader) -> Callable[[str, Month], str | None]:
+    """Says which period an account has where a month is none of its periods."""
+    from seat_ledger.projections import billing  # noqa: PLC0415
+
+    known, now = reader.knowledge(), reader.database_now()
+
+    def other(account: str, month: Month) -> str | None:
+        facts = reader.account(account, known)
+        rows = billing.periods(facts, known, now).rows
+        begun = [row for row in rows if row["period"] <= month.first.isoformat()]
+        if not begun:
+            return f"{account} has no period then"
+        period = begun[-1]
+        if period["period"] == month.first.isoformat() and period["days"] == month.days:
+            return None
+        return (
+            f"the period of {account} is that of {period['days']} days from "
+            f"{period['period']}"
+        )
+
+    return other
+
+
+def _say_missing(bill: Bill) -> None:
+    for figure, line in bill.lines.items():
+        missing = line.missing_dates(figure.month)
+        if missing:
+            say(
+                f"{figure.month}, {figure.seat_type}: no row for {len(missing)} of "
+                f"{figure.month.days} dates, the first is {missing[0]}."
+            )

@@ -1,0 +1,173 @@
+"""The mappings of vendors' files: which there are, which fits, and a draft of one."""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import resources
+from operator import itemgetter
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+import click
+
+from seat_ledger.cli.commands.convert import say_tally
+from seat_ledger.cli.inputs.files import input_file
+from seat_ledger.cli.options.session import Session, option_format
+from seat_ledger.cli.output.progress import heartbeat
+from seat_ledger.cli.output.render import Answer, emit, harmless, say
+from seat_ledger.cli.output.streams import write_data
+from seat_ledger.cli.topics import print_page
+from seat_ledger.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from seat_ledger.sources.choosing import Fit
+
+_MOST = 256 << 20
+_HINT = "name a file that the source exported, or -"
+
+
+@click.group(
+    epilog="Example: seat-ledger source check audit.jsonl; "
+    "seat-ledger convert audit.jsonl --with github-copilot-audit --account acme"
+)
+def group() -> None:
+    """Mappings of vendors' files: list, show, check a file, draft one."""
+
+
+@group.command("list")
+@option_format
+def list_() -> None:
+    """The mappings that the program brings."""
+    from seat_ledger.sources.shipped import mapping_named, shipped_names  # noqa: PLC0415
+
+    mappings = {name: mapping_named(name) for name in shipped_names()}
+    rows = [
+        {"name": name, "kind": mapping.kind, "title": mapping.title}
+        for name, mapping in mappings.items()
+    ]
+    answer = Answer(
+        rows,
+        [(name, itemgetter(name)) for name in ("name", "kind", "title")],
+        sentence=f"{len(rows)} mappings; a file of your own is one as well.",
+        next_command=f"seat-ledger source show {rows[0]['name']}",
+        header=("name", "kind", "title"),
+    )
+    emit(answer, _form())
+
+
+@group.command()
+@click.argument("name")
+@click.option(
+    "--toml", is_flag=True, help="Print the mapping itself, to begin another with."
+)
+def show(name: str, *, toml: bool) -> None:
+    """How to get a vendor's file, what it cannot tell, and how it is read."""
+    from seat_ledger.sources.shipped import shipped_names, shipped_text  # noqa: PLC0415
+
+    if name not in shipped_names():
+        raise InvalidInput(
+            f"There is no shipped mapping {harmless(name)}.",
+            try_="seat-ledger source list",
+        )
+    if toml:
+        write_data(shipped_text(name), is_json=False)
+        return
+    pages = resources.files("seat_ledger.cli.topics").joinpath("sources")
+    print_page(pages.joinpath(f"{name}.md").read_text("utf-8"))
+
+
+@group.command()
+@click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
+@click.option(
+    "--with",
+    "mapping",
+    metavar="MAPPING",
+    help="Only this one: a name of 'source list', or a mapping of your own.",
+)
+@option_format
+def check(file: Path, mapping: str | None) -> None:
+    """Say which mapping fits a file, and whether all of it can be read so.
+
+    Nothing is recorded, and no database is needed. Exit 1 where none fits, 2 where a
+    row cannot be read.
+    """
+    from seat_ledger.sources.choosing import fit_of, fits_of  # noqa: PLC0415
+    from seat_ledger.sources.shipped import mapping_named  # noqa: PLC0415
+
+    name = harmless(file.name)
+    with _again_readable(file) as stream, heartbeat("Checking"):
+        if mapping is None:
+            fits = list(fits_of(stream, name))
+        else:
+            fits = [fit_of(stream, name, mapping_named(mapping), mapping)]
+    emit(_checked(name, fits, mapping), _form())
+
+
+def _checked(file: str, fits: list[Fit], mapping: str | None) -> Answer:
+    fitting = [fit for fit in fits if fit.fits]
+    for fit in fitting:
+        if fit.tally is not None:
+            say(f"{fit.name}:")
+            say_tally(fit.tally)
+    shown = fitting or (fits if mapping is not None else [])
+    rows = [
+        {
+            "name": fit.name,
+            "kind": fit.kind,
+            "fits": fit.fits,
+            "reads": fit.fits and fit.problem is None,
+            "problem": fit.problem.message if fit.problem else None,
+        }
+        for fit in shown
+    ]
+    names = ("name", "kind", "fits", "reads", "problem")
+    whole = [fit for fit in fitting if fit.problem is None]
+    if whole:
+        sentence = f"{file} can be read with {' or '.join(f.name for f in whole)}."
+    elif fitting:
+        sentence = f"{file} has the columns of {fitting[0].name}, and a row stops it."
+    else:
+        sentence = f"{file} fits {'no shipped mapping' if mapping is None else 'not'}."
+    return Answer(
+        rows,
+        [(name, itemgetter(name)) for name in names],
+        sentence=sentence,
+        next_command="" if fitting else "seat-ledger source draft FILE",
+        header=names,
+        exit_code=0 if whole else 2 if fitting else 1,
+    )
+
+
+@group.command()
+@click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
+def draft(file: Path) -> None:
+    """Print the first draft of a mapping: the file's fields, and what to decide."""
+    from seat_ledger.sources.choosing import draft_of  # noqa: PLC0415
+
+    with _again_readable(file) as stream:
+        write_data(draft_of(stream, harmless(file.name)), is_json=False)
+
+
+@contextmanager
+def _again_readable(file: Path) -> Iterator[BinaryIO]:
+    """A file that can be read several times; what comes through a pipe is kept."""
+    with input_file(file, _HINT) as stream:
+        if stream is not sys.stdin.buffer and stream.seekable():
+            yield stream
+            return
+        content = stream.read(_MOST + 1)
+        if len(content) > _MOST:
+            raise InvalidInput(
+                f"More than {_MOST:,} bytes came through the pipe.",
+                try_="write them to a file, and name it",
+            )
+        yield io.BytesIO(content)
+
+
+def _form() -> str:
+    session = click.get_current_context().find_object(Session)
+    assert session is not None
+    return session.format
