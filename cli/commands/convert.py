@@ -10,7 +10,7 @@ import click
 
 from seat_ledger.cli.inputs.files import input_file
 from seat_ledger.cli.output.progress import heartbeat
-from seat_ledger.cli.output.render import harmless, say
+from seat_ledger.cli.output.render import harmless, print_message
 from seat_ledger.cli.output.streams import write_data
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def convert(
                 for piece in _pieces(conversion.lines()):
                     write_data(piece.decode(), is_json=True)
         finally:
-            say_tally(conversion.tally)
+            print_tally(conversion.tally)
 
 
 def _pieces(lines: Iterator[bytes]) -> Iterator[bytes]:
@@ -93,7 +93,7 @@ def _pieces(lines: Iterator[bytes]) -> Iterator[bytes]:
     yield b"".join(waiting)
 
 
-def say_tally(tally: RowTally) -> None:
+def print_tally(tally: RowTally) -> None:
     """Say on stderr what became of the rows of a file."""
     for line in tally.lines():
-        say(line)
+        print_message(line)

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from seat_ledger.cli.commands.convert import ACCOUNT, MAPPING, say_tally
+from seat_ledger.cli.commands.convert import ACCOUNT, MAPPING, print_tally
 from seat_ledger.cli.inputs.files import input_file
 from seat_ledger.cli.options.session import Session, option_database
 from seat_ledger.cli.output.progress import heartbeat
-from seat_ledger.cli.output.render import Answer, emit, harmless, say
+from seat_ledger.cli.output.render import Answer, emit, harmless, print_message
 
 if TYPE_CHECKING:
     from seat_ledger.projections.reader import Reader
@@ -68,7 +68,7 @@ def convert(
             with heartbeat("Adding up"):
                 bill.read()
         finally:
-            say_tally(bill.tally)
+            print_tally(bill.tally)
     with session.reader() as reader:
         check_months(bill.lines, _other_period(reader), name)
     rows = bill.rows()
@@ -80,11 +80,11 @@ def _other_period(reader: Reader) -> Callable[[str, Month], str | None]:
     """Says which period an account has where a month is none of its periods."""
     from seat_ledger.projections import billing  # noqa: PLC0415
 
-    known, now = reader.knowledge(), reader.database_now()
+    knowledge, now = reader.knowledge(), reader.database_now()
 
     def other(account: str, month: Month) -> str | None:
-        facts = reader.account(account, known)
-        rows = billing.periods(facts, known, now).rows
+        facts = reader.account(account, knowledge)
+        rows = billing.periods(facts, knowledge, now).rows
         begun = [row for row in rows if row["period"] <= month.first.isoformat()]
         if not begun:
             return f"{account} has no period then"
@@ -103,7 +103,7 @@ def _say_missing(bill: Bill) -> None:
     for figure, line in bill.lines.items():
         missing = line.missing_dates(figure.month)
         if missing:
-            say(
+            print_message(
                 f"{figure.month}, {figure.seat_type}: no row for {len(missing)} of "
                 f"{figure.month.days} dates, the first is {missing[0]}."
             )

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
-from seat_ledger.cli.commands.convert import say_tally
+from seat_ledger.cli.commands.convert import print_tally
 from seat_ledger.cli.inputs.files import input_file
 from seat_ledger.cli.options.session import Session, option_format
 from seat_ledger.cli.output.progress import heartbeat
-from seat_ledger.cli.output.render import Answer, emit, harmless, say
+from seat_ledger.cli.output.render import Answer, emit, harmless, print_message
 from seat_ledger.cli.output.streams import write_data
 from seat_ledger.cli.topics import print_page
 from seat_ledger.errors import InvalidInput
@@ -110,8 +110,8 @@ def _checked(file: str, fits: list[Fit], mapping: str | None) -> Answer:
     fitting = [fit for fit in fits if fit.fits]
     for fit in fitting:
         if fit.tally is not None:
-            say(f"{fit.name}:")
-            say_tally(fit.tally)
+            print_message(f"{fit.name}:")
+            print_tally(fit.tally)
     shown = fitting or (fits if mapping is not None else [])
     rows = [
         {

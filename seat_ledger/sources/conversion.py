@@ -13,7 +13,7 @@ from typing import Any, get_args
 
 import orjson
 
-from seat_ledger.commands.messages import NOT_IN_A_BATCH, OPERATIONS
+from seat_ledger.commands.messages import OPERATIONS, Batch, IssueInvoice
 from seat_ledger.domain.values import shown
 from seat_ledger.errors import InvalidInput
 from seat_ledger.sources.fields import Fields, getter
@@ -38,7 +38,9 @@ from seat_ledger.sources.values import (
 )
 
 _OPS = tuple(
-    op for op in OPERATIONS if op not in {"batch", "erase_user", "issue_invoice"}
+    op
+    for op, operation in OPERATIONS.items()
+    if operation.IN_FILE and operation not in {Batch, IssueInvoice}
 )
 _CHECKS: dict[str, Callable[[str], str]] = {
     "user": checked_key,
@@ -170,7 +172,7 @@ class CommandMaker:
         for n, step in enumerate(rule.steps, start=1):
             fields = dict(step)
             op = fields.pop("op", None)
-            if op in NOT_IN_A_BATCH:
+            if op in OPERATIONS and not OPERATIONS[op].IN_BATCH:
                 raise InvalidInput(
                     f"{what}, step {n}: {op} cannot stand in a batch.",
                     try_="give it a rule of its own",

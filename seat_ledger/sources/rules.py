@@ -41,7 +41,7 @@ class RuleBook(Generic[R]):
     ) -> None:
         self.rules = [
             ReadyRule(
-                tuple(_condition(path, wanted) for path, wanted in rule.when.items()),
+                tuple(_condition(path, texts_of) for path, texts_of in rule.when.items()),
                 make(rule, f"rule {n}") if rule.op or rule.steps else None,
                 rule.ignore,
                 rule.refuse,
@@ -107,16 +107,16 @@ def _as_condition(value: Any) -> str:
 _SOMETHING = "\0"
 
 
-def _condition(path: str, wanted: Any) -> tuple[str, Getter, frozenset[str]]:
-    texts: Iterable[Any] = wanted if isinstance(wanted, list) else [wanted]
+def _condition(path: str, texts_of: Any) -> tuple[str, Getter, frozenset[str]]:
+    texts: Iterable[Any] = texts_of if isinstance(texts_of, list) else [texts_of]
     return path, getter(path), frozenset(as_text(text, path) for text in texts)
 
 
-def checked_op(op: str | None, known: Collection[str], what: str) -> str:
+def checked_op(op: str | None, ops: Collection[str], what: str) -> str:
     """The operation of a rule. Raises InvalidInput where this kind has it not."""
-    if op is None or op not in known:
+    if op is None or op not in ops:
         raise InvalidInput(
             f"{what}: {shown(op)} is not an op of this kind of mapping.",
-            try_=f"use one of {', '.join(known)}",
+            try_=f"use one of {', '.join(ops)}",
         )
     return op

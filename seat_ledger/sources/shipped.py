@@ -8,8 +8,8 @@ from pathlib import Path
 
 from seat_ledger.domain.values import shown
 from seat_ledger.errors import InvalidInput
-from seat_ledger.input_files import read_text
 from seat_ledger.sources.mapping import MAX_BYTES, SourceMapping, read_mapping
+from seat_ledger.store.input_files import read_text
 
 _FOLDER = "mappings"
 _SUFFIX = ".toml"

@@ -118,8 +118,8 @@ def _split(line: str, separator: str) -> list[str]:
 
 def _fitting(header: list[str], shape: FileShape) -> tuple[int, int]:
     names = _aliases(shape)
-    known = {names.get(_folded(cell), cell.strip()) for cell in header}
-    return len(known & set(shape.has)), len(header)
+    names_there = {names.get(_folded(cell), cell.strip()) for cell in header}
+    return len(names_there & set(shape.has)), len(header)
 
 
 def _folded(text: str) -> str:
