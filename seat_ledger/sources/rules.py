@@ -41,7 +41,7 @@ class RuleBook(Generic[R]):
     ) -> None:
         self.rules = [
             ReadyRule(
-                tuple(_condition(path, texts_of) for path, texts_of in rule.when.items()),
+                tuple(_condition(path, texts) for path, texts in rule.when.items()),
                 make(rule, f"rule {n}") if rule.op or rule.steps else None,
                 rule.ignore,
                 rule.refuse,
@@ -107,8 +107,8 @@ def _as_condition(value: Any) -> str:
 _SOMETHING = "\0"
 
 
-def _condition(path: str, texts_of: Any) -> tuple[str, Getter, frozenset[str]]:
-    texts: Iterable[Any] = texts_of if isinstance(texts_of, list) else [texts_of]
+def _condition(path: str, expected: Any) -> tuple[str, Getter, frozenset[str]]:
+    texts: Iterable[Any] = expected if isinstance(expected, list) else [expected]
     return path, getter(path), frozenset(as_text(text, path) for text in texts)
 
 
