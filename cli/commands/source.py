@@ -53,7 +53,6 @@ def list_() -> None:
         [(name, itemgetter(name)) for name in ("name", "kind", "title")],
         sentence=f"{len(rows)} mappings; a file of your own is one as well.",
         next_command=f"seat-ledger source show {rows[0]['name']}",
-        header=("name", "kind", "title"),
     )
     emit(answer, _form())
 
@@ -136,7 +135,6 @@ def _checked(file: str, fits: list[Fit], mapping: str | None) -> Answer:
         [(name, itemgetter(name)) for name in names],
         sentence=sentence,
         next_command="" if fitting else "seat-ledger source draft FILE",
-        header=names,
         exit_code=0 if whole else 2 if fitting else 1,
     )
 

@@ -232,6 +232,8 @@ HEADERS: dict[str, tuple[str, ...]] = {
         *("account", "seat", "purchased"),
         *_within("holder", " ".join(_HELD)),
     ),
+    "source check": ("name", "kind", "fits", "reads", "problem"),
+    "source list": ("name", "kind", "title"),
     "user access": (
         *["account", "user", "seat_type", "allowed"],
         *_within("because", "code seat position"),
