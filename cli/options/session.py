@@ -115,9 +115,7 @@ class Session:
         from seat_ledger.application import SeatLedger  # noqa: PLC0415
 
         self.check_schema(guarded=True)
-        ledger = SeatLedger(self.conninfo())
-        ledger.set_aside = self._set_aside()
-        return ledger
+        return SeatLedger(self.conninfo(), set_aside=self._set_aside())
 
     def _set_aside(self) -> dict[UUID, str]:
         """Why nothing is to be recorded in some accounts, as far as one may see it."""

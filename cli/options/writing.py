@@ -113,10 +113,7 @@ def clock_of(ledger: SeatLedger, account: str, result: Result) -> ZoneHistory:
     for recorded in result.events:
         if recorded.topic == "AccountOpened":
             return ZoneHistory(recorded.event.time_zone)  # type: ignore[attr-defined]
-    workspace = ledger.workspaces.get(account)
-    if workspace is None or workspace.account is None:
-        return ZoneHistory("UTC")
-    return workspace.account.zones
+    return ledger.zones_of(account) or ZoneHistory("UTC")
 
 
 def recorded_answer(

@@ -7,6 +7,7 @@ first (the application), and the store checks it again under its lock.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple, Protocol
@@ -37,21 +38,21 @@ class Source(Protocol):
         """The user of an id, as recorded."""
         ...
 
-    def user_ids(self, account: UUID, reference: str) -> tuple[list[UUID], list[UUID]]:
+    def user_ids(self, account_id: UUID, name: str) -> tuple[list[UUID], list[UUID]]:
         """The ids of all users ever called so: by folded key, and by folded e-mail."""
         ...
 
-    def is_of_account(self, account: UUID, user_id: UUID) -> bool:
+    def is_of_account(self, account_id: UUID, user_id: UUID) -> bool:
         """Whether the account ever had a user of this id."""
         ...
 
     def entry_at(
-        self, account: UUID, position: int
+        self, account_id: UUID, position: int
     ) -> tuple[Recorded, Recorded] | None:
         """The account's entry at a position, and the one at the end of its chain."""
         ...
 
-    def positions_under(self, account: UUID, key: str) -> Sequence[int] | None:
+    def positions_under(self, account_id: UUID, key: str) -> Sequence[int] | None:
         """The positions that were recorded under a command's key."""
         ...
 
@@ -59,7 +60,7 @@ class Source(Protocol):
         """Whether an invoice of the store has this number (R64)."""
         ...
 
-    def head_of(self, account: UUID) -> tuple[Head, int]:
+    def head_of(self, account_id: UUID) -> tuple[Head, int]:
         """Where the account is, and its last position."""
         ...
 
@@ -74,15 +75,18 @@ class UnitOfWork:
     def __init__(self, account_id: UUID, source: Source) -> None:
         self.account_id = account_id
         self.source = source
-        self.account: Account | None = None
-        self.head = NO_HEAD
-        self.next = NO_HEAD.following()
-        self.whole = True
+        self.restart(None, NO_HEAD)
+
+    def restart(self, account: Account | None, head: Head) -> None:
+        """Hold an account as it is at a head, and nothing else."""
+        self.account = account
+        self.whole = head.changes == 0
         self.waiting = False
         self.users: dict[str, User] = {}
         self._by_key: dict[str, list[str]] = {}
         self._by_email: dict[str, list[str]] = {}
         self._looked_up: set[str] = set()
+        self.move(head)
 
     def move(self, head: Head) -> None:
         """Be as fresh as a head."""
@@ -124,6 +128,22 @@ class UnitOfWork:
         for name, ids in self._names(user):
             ids[name].remove(user.key)
 
+    def undo(self, events: Sequence[LedgerEvent], new_users: Sequence[User]) -> None:
+        """Take back what was decided, and is not to be recorded."""
+        for user in new_users:
+            self.forget(user)
+        for stream, count in Counter(event.originator_id for event in events).items():
+            aggregate: Account | User | None = self.users.get(str(stream))
+            if stream == self.account_id:
+                aggregate = self.account
+            if aggregate is None:
+                continue
+            if count == aggregate.version and aggregate is self.account:
+                self.account = None
+                continue
+            aggregate.roll_back(aggregate.version - count)
+            aggregate.settle()
+
     def _names(self, user: User) -> list[tuple[str, dict[str, list[str]]]]:
         return [
             (user.folded_key, self._by_key),
@@ -133,12 +153,19 @@ class UnitOfWork:
     def _look_up(self, name: str) -> None:
         if name in self._looked_up:
             return
-        if not self.whole:
-            by_key, by_email = self.source.user_ids(self.account_id, name)
-            if by_key:
-                self._by_key[name] = [str(user_id) for user_id in by_key]
-            if by_email:
-                self._by_email[name] = [str(user_id) for user_id in by_email]
+        if self.whole:
+            self._looked_up.add(name)
+        else:
+            self.learn(name, *self.source.user_ids(self.account_id, name))
+
+    def learn(self, name: str, by_key: list[UUID], by_email: list[UUID]) -> None:
+        """Take over who was ever called so, unless that is known already."""
+        if self.knows(name):
+            return
+        if by_key:
+            self._by_key[name] = [str(user_id) for user_id in by_key]
+        if by_email:
+            self._by_email[name] = [str(user_id) for user_id in by_email]
         self._looked_up.add(name)
 
     def knows(self, name: str) -> bool:

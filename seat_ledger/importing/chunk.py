@@ -8,15 +8,16 @@ the server writes this one.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from typing import Any, NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
-from seat_ledger.commands.handler import Caller, Decision, RenewFirst
+from seat_ledger.commands.execution import CommandExecution, Names, is_recorded
+from seat_ledger.commands.handler import Caller
 from seat_ledger.commands.messages import Command
-from seat_ledger.commands.repository import AccountRepository, Names, with_secret
+from seat_ledger.commands.repository import AccountRepository, Prepared
+from seat_ledger.commands.retrying import Retry
 from seat_ledger.commands.unit_of_work import UnitOfWork
 from seat_ledger.domain.clock import CarriedClock
 from seat_ledger.domain.head import NO_HEAD, Head
@@ -29,7 +30,7 @@ from seat_ledger.errors import (
     Unavailable,
 )
 from seat_ledger.importing.lines import ImportLine, LineBatch, LineOutcome, failed
-from seat_ledger.store.bulk import Decided
+from seat_ledger.store.recorder import Peek
 
 MAX_EVENTS = 20_000
 """Events that wait in memory before they are appended."""
@@ -45,9 +46,6 @@ Key = tuple[str, str]
 StoredCommand = tuple[bytes, tuple[int, ...]]
 """A command in the store: its digest, and what it recorded."""
 
-RenewBefore = Callable[[Command, RenewFirst, Caller], Any]
-"""Records the renewals that an invoice's figures need."""
-
 
 class Clerk(Protocol):
     """Does one job after the other, in the order in which they are given."""
@@ -60,11 +58,15 @@ class Clerk(Protocol):
 class Import(NamedTuple):
     """What all chunks of one import share."""
 
-    desk: AccountRepository
+    execution: CommandExecution
     clerk: Clerk
     caller: Caller
     keep_going: bool
-    renew_before: RenewBefore
+
+    @property
+    def accounts(self) -> AccountRepository:
+        """The accounts in memory."""
+        return self.execution.accounts
 
 
 _NOT_EXPECTED = {"expected_refusal", "account_set_aside"}
@@ -85,9 +87,7 @@ class _Pending(NamedTuple):
     """A decided line that waits to be appended."""
 
     line: ImportLine
-    decided: Decided
-    decision: Decision
-    workspace: UnitOfWork
+    prepared: Prepared
 
 
 class Chunk:
@@ -100,7 +100,7 @@ class Chunk:
     def __init__(self, batch: LineBatch, of: Import) -> None:
         self.lines, self.is_last_for_now = batch
         self.of = of
-        self.desk = of.desk
+        self.accounts = of.accounts
         self.outcomes: dict[int, LineOutcome] = {}
         self.has_stopped = False
         self.written: dict[Key, StoredCommand] = {}
@@ -128,7 +128,7 @@ class Chunk:
             keys.append(((account, line.key), line.key))
             if line.key_of_bytes is not None:
                 of_bytes.append(((account, line.key), line.key_of_bytes))
-            workspace = self.desk.workspaces.get(account)
+            workspace = self.accounts.workspaces.get(account)
             if workspace is None or not workspace.whole:
                 for name in line.command.names():
                     if workspace is None or not workspace.knows(name):
@@ -144,21 +144,21 @@ class Chunk:
         accounts: dict[str, UUID],
         names: list[tuple[UUID, str]],
     ) -> _Answers:
-        ledger = self.desk.ledger
-        if of_bytes and ledger.has_keys_of_bytes():
+        recorder = self.accounts.recorder
+        if of_bytes and recorder.has_keys_of_bytes():
             keys = keys + of_bytes
-        stored = ledger.recorded_commands(
+        stored = recorder.recorded_commands(
             [accounts[account] for (account, _), _ in keys],
             [stored for _, stored in keys],
         )
-        heads, now, secret = ledger.heads_of(list(accounts.values()))
+        heads, now, secret = recorder.heads_of(list(accounts.values()))
         of_stored_accounts = [name for name in names if name[0] in heads]
         return _Answers(
             {keys[place - 1][0]: command for place, command in stored.items()},
             {account: heads[id_] for account, id_ in accounts.items() if id_ in heads},
             secret,
             CarriedClock(now),
-            ledger.many_user_ids(of_stored_accounts) if of_stored_accounts else {},
+            recorder.many_user_ids(of_stored_accounts) if of_stored_accounts else {},
         )
 
     # -- deciding -------------------------------------------------------------------
@@ -172,7 +172,7 @@ class Chunk:
         answers = self._answers.result()
         self._recorded, self._heads = answers.recorded, answers.heads
         self._secret, self._clock = answers.secret, answers.clock
-        self.desk.looked_up = answers.names
+        self._names = answers.names
         if before is not None:
             self._recorded |= before.written
             self._heads |= before.moved
@@ -199,8 +199,12 @@ class Chunk:
         if key in self._pending or (self._before and self._before.is_sending(key)):
             self._flush()
         try:
-            if key in self._recorded:
-                return self._repeated(line, command, key)
+            if is_recorded(command, self._peek(key)):
+                sent = self._sent.get(key) == line.number
+                outcome = "recorded" if sent else "repeated"
+                return LineOutcome(
+                    line.number, line.op, outcome, self._recorded[key][1]
+                )
             self._decide(line, command, key)
         except InvalidInput as error:
             return failed(line, error, stops=True)
@@ -210,57 +214,57 @@ class Chunk:
             return failed(line, error, stops=not met)
         return None
 
-    def _repeated(self, line: ImportLine, command: Command, key: Key) -> LineOutcome:
-        recorded, positions = self._recorded[key]
-        self.desk.check_same(command, self._secret, recorded)
-        outcome = "recorded" if self._sent.get(key) == line.number else "repeated"
-        return LineOutcome(line.number, line.op, outcome, positions)
+    def _peek(self, key: Key) -> Peek:
+        """What the store, and the lines before, say of a command."""
+        digest, positions = self._recorded.get(key, (None, ()))
+        head = self._heads.get(key[0], NO_HEAD)
+        now, secret = self._clock.now(), self._secret
+        return Peek(
+            head,
+            continues=False,
+            now=now,
+            digest_key=secret,
+            digest=digest,
+            positions=positions,
+        )
 
     def _decide(self, line: ImportLine, command: Command, key: Key) -> None:
-        desk = self.desk
         if command.needs_recorded:
             self._flush()
-        digest = with_secret(self._secret, command.digest)
-        workspace = desk.workspace(command)
-        desk.refresh(workspace, self._heads.get(key[0], NO_HEAD))
+        is_expected = command.envelope.expect is None
         try:
-            workspace, decision = self._decision(workspace, command)
+            prepared = self.of.execution.prepare(
+                command,
+                line.key,
+                self._peek(key),
+                self.of.caller,
+                names=self._names,
+                due=[] if is_expected else None,
+                on_renewal=lambda workspace: self._renewed(key[0], workspace),
+            )
         except CommandRefused as error:
             if error.blockers:
                 self._flush()
-                desk.name_positions(error)
+                self.accounts.name_positions(error)
             raise
-        if command.envelope.expect is not None:
-            desk.undo(workspace, decision)
+        workspace, decision = prepared.workspace, prepared.decision
+        if not is_expected:
+            workspace.undo(decision.events, decision.new_users)
             raise CommandRefused(
                 "expected_refusal",
                 "The line was accepted, though it says that it should be refused. "
                 "Nothing was recorded.",
                 try_="take 'expect' out, or correct the line",
             )
-        append = desk.append_of(workspace, line.key, digest, decision)
-        decided = Decided(append, decision.events)
         workspace.waiting = True
         self.touched[key[0]] = workspace
-        self._pending[key] = _Pending(line, decided, decision, workspace)
+        self._pending[key] = _Pending(line, prepared)
         self._events += len(decision.events)
 
-    def _decision(
-        self, workspace: UnitOfWork, command: Command
-    ) -> tuple[UnitOfWork, Decision]:
-        """Decide, once the renewals are recorded that an invoice's figures need."""
-        decide, clock, caller = self.desk.decide, self._clock, self.of.caller
-        try:
-            return workspace, decide(workspace, command, clock.now(), caller)
-        except RenewFirst as first:
-            if command.envelope.expect is not None:
-                raise
-            self.of.renew_before(command, first, caller)
-        self.desk.looked_up = {}  # asked before the lines that are recorded now
-        workspace = self.desk.workspace(command)
-        self._heads[command.envelope.account] = workspace.head
-        self.touched[command.envelope.account] = workspace
-        return workspace, decide(workspace, command, clock.now(), caller)
+    def _renewed(self, account: str, workspace: UnitOfWork) -> None:
+        """Go on from renewals that were recorded beside the lines."""
+        self._heads[account] = workspace.head
+        self._names = {}  # asked before
 
     # -- appending ------------------------------------------------------------------
 
@@ -281,27 +285,16 @@ class Chunk:
         if not self._pending:
             return
         sending, self._pending, self._events = self._pending, {}, 0
-        self._sent.update(
-            (key, pending.line.number) for key, pending in sending.items()
-        )
-        workspaces = {}
-        for (account, _), pending in sending.items():
-            workspaces[account] = pending.workspace
-            for aggregate in pending.decision.changed:
-                aggregate.collect_events()
-        snapshots = []
-        for account, workspace in workspaces.items():
-            self.desk.hand_over(workspace, ())
-            self._heads[account] = self.moved[account] = workspace.head
-            snapshot = self.desk.snapshot_due(workspace.account)
-            if snapshot is not None:
-                snapshots.append((snapshot, workspace.head))
-        decided = [pending.decided for pending in sending.values()]
+        self._sent.update((key, each.line.number) for key, each in sending.items())
+        commands = [each.prepared for each in sending.values()]
+        snapshots = self.accounts.hand_over(commands)
+        for (account, _), each in sending.items():
+            self._heads[account] = self.moved[account] = each.prepared.workspace.head
+        decided = [command.decided for command in commands]
 
         def append() -> Sequence[tuple[int, ...]]:
-            positions = self.desk.append_many(decided)
-            for snapshot, head in snapshots:
-                self.desk.keep(snapshot, head)
+            positions = self.accounts.append_many(decided)
+            self.accounts.keep(snapshots)
             return positions
 
         self._under_way = sending, self.of.clerk.do(append)
@@ -318,7 +311,7 @@ class Chunk:
             self.outcomes[number] = LineOutcome(
                 number, pending.line.op, "recorded", own
             )
-            self.written[key] = (pending.decided.append.digest, own)
+            self.written[key] = (pending.prepared.append.digest, own)
         self._recorded |= self.written
 
     @property
@@ -353,7 +346,7 @@ class Chunk:
 
         So were refusals behind the last recorded line.
         """
-        self.desk.forget()
+        self.accounts.forget()
         self.touched, self.moved, self._pending, self._events = {}, {}, {}, 0
         self._under_way, self._before, self.has_stopped = None, None, False
         stored = [
@@ -372,22 +365,21 @@ class Chunk:
         When somebody else changed one of the accounts, or the connection was lost, it
         is decided again on what is there then. Raises Conflict, Unavailable.
         """
-        is_unknown = False
-        for attempt in range(TRIES):
-            try:
-                with self.desk.errors():
-                    self.ask()
-                    self.decide(None)
-                    self.send()
-                    self.settle()
-            except (Conflict, Unavailable) as error:
-                self.drop()
-                is_unknown = is_unknown or isinstance(error, OutcomeUnknown)
-                last = 3 if isinstance(error, Unavailable) else TRIES
-                if attempt + 1 >= last:
-                    raise (
-                        OutcomeUnknown(error.message) if is_unknown else error
-                    ) from error
-                time.sleep(PAUSE * 2**attempt)
-            else:
-                return
+        retry = Retry(TRIES, lambda _, attempt: PAUSE * 2**attempt)
+        try:
+            retry.run(self._attempt_alone)
+        except (Conflict, Unavailable) as error:
+            if retry.is_unknown:
+                raise OutcomeUnknown(error.message) from error
+            raise
+
+    def _attempt_alone(self) -> None:
+        try:
+            with self.accounts.errors():
+                self.ask()
+                self.decide(None)
+                self.send()
+                self.settle()
+        except (Conflict, Unavailable):
+            self.drop()
+            raise

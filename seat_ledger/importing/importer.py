@@ -20,11 +20,11 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import TypeVar
 
+from seat_ledger.commands.execution import CommandExecution
 from seat_ledger.commands.handler import Caller
-from seat_ledger.commands.repository import AccountRepository
 from seat_ledger.domain.invoice_draft import ComputeInvoice
 from seat_ledger.errors import Conflict, LedgerError, OutcomeUnknown, Unavailable
-from seat_ledger.importing.chunk import Chunk, Import, RenewBefore
+from seat_ledger.importing.chunk import Chunk, Import
 from seat_ledger.importing.lines import LineBatch, LineOutcome, batches_of, read_lines
 
 CHUNK = 2000
@@ -36,10 +36,9 @@ T = TypeVar("T")
 
 
 def import_lines(  # noqa: PLR0913  each is an option of its own
-    desk: AccountRepository,
+    execution: CommandExecution,
     lines: Iterable[bytes | None],
     *,
-    renew_before: RenewBefore,
     keep_going: bool = False,
     default_actor: str = "system:import",
     chunk: int = CHUNK,
@@ -52,10 +51,10 @@ def import_lines(  # noqa: PLR0913  each is an option of its own
     None among `lines` says that the next is not there yet: what stands before is then
     recorded and told first. What is recorded is told before an error is raised, too.
     `compute_invoice` is asked for the figures of each invoice, when all that stands
-    before it is recorded; `renew_before` for a renewal that they need.
+    before it is recorded.
     """
     clerk, caller = _Thread(), Caller(default_actor, compute_invoice)
-    importing = _Importing(Import(desk, clerk, caller, keep_going, renew_before))
+    importing = _Importing(Import(execution, clerk, caller, keep_going))
     with _undisturbed():
         try:
             yield from importing.record(batches_of(read_lines(lines), chunk))
@@ -120,8 +119,8 @@ class _Importing:
     def _decided(self, chunk: Chunk) -> bool:
         """Decide a chunk, and have it written when the one before it is."""
         try:
-            with self.of.desk.errors():
-                self.of.desk.shed()
+            with self.of.accounts.errors():
+                self.of.accounts.shed()
                 chunk.decide(self._before)
                 if self._before is not None:
                     self._before.settle()
@@ -152,7 +151,7 @@ class _Importing:
     def _ended(self, chunk: Chunk) -> Iterator[LineOutcome]:
         """The outcomes of a chunk that nothing is decided after, for now."""
         try:
-            with self.of.desk.errors():
+            with self.of.accounts.errors():
                 chunk.settle()
         except (Conflict, Unavailable) as error:
             self._is_unknown = isinstance(error, OutcomeUnknown)
@@ -193,8 +192,7 @@ class _Importing:
     def let_go(self) -> None:
         """Keep no account in memory that holds what may not be recorded."""
         if self._before is not None or self._chunk is not None:
-            self.of.desk.forget()
-        self.of.desk.looked_up = {}
+            self.of.accounts.forget()
 
 
 @contextmanager

@@ -10,18 +10,18 @@ from __future__ import annotations
 
 import struct
 from array import array
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import closing
 from datetime import datetime
 from tempfile import SpooledTemporaryFile
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from eventsourcing.persistence import StoredEvent
-from eventsourcing.utils import Environment
 
-from seat_ledger.commands.handler import Caller, RenewFirst
-from seat_ledger.commands.messages import Command, read_command
-from seat_ledger.commands.repository import AccountRepository
+from seat_ledger.commands.execution import CommandExecution
+from seat_ledger.commands.messages import Command
+from seat_ledger.commands.repository import AccountRepository, Prepared
 from seat_ledger.commands.unit_of_work import UnitOfWork
 from seat_ledger.domain.account import Account
 from seat_ledger.domain.calendar import TZDATA_VERSION
@@ -33,14 +33,13 @@ from seat_ledger.domain.invoice_draft import (
     InvoiceRequest,
 )
 from seat_ledger.domain.snapshot import WrittenSnapshot
-from seat_ledger.domain.values import account_id, iso
+from seat_ledger.domain.values import account_id
 from seat_ledger.errors import Unavailable
 from seat_ledger.importing.importer import import_lines
 from seat_ledger.importing.lines import LineOutcome
 from seat_ledger.store.bulk import Decided
-from seat_ledger.store.factory import LedgerFactory
-from seat_ledger.store.mapper import LedgerMapper, state_of
-from seat_ledger.store.recorder import LedgerRecorder
+from seat_ledger.store.mapper import state_of
+from seat_ledger.store.recorder import Appended, LedgerRecorder
 
 if TYPE_CHECKING:
     from seat_ledger.settings import Settings
@@ -52,25 +51,24 @@ _DERIVED_KEY = "lines:"
 
 
 def try_lines(
-    conninfo: str,
-    settings: Settings,
+    accounts: AccountRepository,
     lines: Iterable[bytes | None],
     *,
-    set_aside: Mapping[UUID, str],
     compute_invoice: ComputeInvoice | None = None,
     **options: Any,
 ) -> Generator[LineOutcome]:
     """What would become of each line of a file if it were recorded now (R101).
 
-    Outcomes are ``would_record``, ``repeated`` and ``refused``; none has positions.
+    `accounts` say over which database. Outcomes are ``would_record``, ``repeated``
+    and ``refused``; none has positions.
     """
-    with Trial(conninfo, settings) as trial:
-        trial.set_aside = set_aside
-        trial.compute_invoice = compute_invoice
+    trial = Trial(accounts.conninfo, accounts.settings)
+    trial.set_aside = accounts.set_aside
+    trial.compute_invoice = compute_invoice
+    with closing(trial):
         outcomes = import_lines(
-            trial,
+            CommandExecution(trial),
             lines,
-            renew_before=trial.renew_before,
             compute_invoice=trial.invoice_draft,
             **options,
         )
@@ -212,6 +210,12 @@ class TrialRecorder(LedgerRecorder):
                 positions[stream, version] = position
         return positions
 
+    def entry(self, stream: UUID, version: int) -> StoredEvent:
+        """The event of a stream's version."""
+        position = self.spool.position_of(stream, version)
+        event = None if position is None else self.spool.at(position)
+        return event or super().entry(stream, version)
+
     def person_key(self, user_id: UUID) -> bytes | None:
         """The key that opens a user's key, e-mail and name."""
         return self._person_keys.get(user_id) or super().person_key(user_id)
@@ -227,27 +231,23 @@ class TrialRecorder(LedgerRecorder):
         return super().head_of(account_id)
 
 
-class _TrialFactory(LedgerFactory):
-    def application_recorder(self) -> TrialRecorder:
-        """The recorder that records nothing."""
-        return TrialRecorder(self.datastore)
-
-
 class Trial(AccountRepository):
     """Accounts as the lines before would leave them: these stay in memory."""
 
-    ledger: TrialRecorder
-    mapper: LedgerMapper
+    recorder: TrialRecorder
     is_cut_off = False
     compute_invoice: ComputeInvoice | None = None
 
-    def construct_factory(self, env: Environment) -> LedgerFactory:
-        """The factory of the recorder that records nothing."""
-        return _TrialFactory(self.conninfo, env, self.settings.pool_size)
+    def __init__(self, conninfo: str, settings: Settings) -> None:
+        super().__init__(conninfo, settings, TrialRecorder)
+
+    def append(self, command: Prepared) -> Appended:
+        """Remember a command instead of appending it."""
+        return Appended(self.recorder.remember([command.decided])[0], None)
 
     def append_many(self, decided: Sequence[Decided]) -> list[tuple[int, ...]]:
         """Remember commands instead of appending them."""
-        return self.ledger.remember(decided)
+        return self.recorder.remember(decided)
 
     def shed(self) -> None:
         """Drop nothing: what changed stands nowhere else."""
@@ -258,7 +258,7 @@ class Trial(AccountRepository):
     def forget(self) -> None:
         """Drop what is in memory: where lines changed it, nothing can be decided on."""
         super().forget()
-        self.is_cut_off = bool(self.ledger.heads)
+        self.is_cut_off = bool(self.recorder.heads)
 
     def workspace(self, command: Command) -> UnitOfWork:
         """The workspace of a command's account. Raises Unavailable after a failure."""
@@ -270,29 +270,10 @@ class Trial(AccountRepository):
             )
         return super().workspace(command)
 
-    def _entry(self, stream: UUID, version: int) -> LedgerEvent:
-        position = self.ledger.spool.position_of(stream, version)
-        event = None if position is None else self.ledger.spool.at(position)
-        if event is None:
-            return super()._entry(stream, version)
-        return self.mapper.to_domain_event(event)
-
     def close(self) -> None:
         """Let go of the store, and of what was remembered."""
-        self.ledger.spool.close()
+        self.recorder.spool.close()
         super().close()
-
-    def renew_before(self, command: Command, first: RenewFirst, caller: Caller) -> None:
-        """Process the renewals that the figures of an invoice need (R37)."""
-        envelope = command.envelope
-        fields = {"op": "renew", "account": envelope.account, "actor": envelope.actor}
-        renew = read_command({**fields, "effective_at": iso(first.at)})
-        workspace = self.workspace(command)
-        now = self.ledger.heads_of([])[1]
-        decision = self.decide(workspace, renew, now, caller)
-        append = self.append_of(workspace, f"~{uuid4()}", b"", decision)
-        self.append_many([Decided(append, decision.events)])
-        self.hand_over(workspace, decision.changed)
 
     def invoice_draft(self, request: InvoiceRequest) -> InvoiceDraft:
         """The figures of an invoice, where no line before changed its account.
@@ -300,7 +281,7 @@ class Trial(AccountRepository):
         Else they would follow from what is recorded nowhere: the invoice is judged
         without them, but for its prices.
         """
-        is_changed = account_id(request.account) in self.ledger.heads
+        is_changed = account_id(request.account) in self.recorder.heads
         if not is_changed and self.compute_invoice is not None:
             return self.compute_invoice(request)
         account = self.workspaces[request.account].account
@@ -312,7 +293,7 @@ class Trial(AccountRepository):
             period.starts,
             period.ends,
             *account.billing.policy_at(period.starts),
-            self.ledger.spool.following - 1,
+            self.recorder.spool.following - 1,
             TZDATA_VERSION,
             "0" * 64,
             (),

@@ -9,19 +9,23 @@ from typing import Any
 from uuid import UUID
 
 import orjson
+from eventsourcing.application import Application
 from eventsourcing.persistence import (
     InfrastructureFactory,
     InterfaceError,
     OperationalError,
+    StoredEvent,
 )
 from eventsourcing.postgres import ConnectionPool, PostgresDatastore
-from eventsourcing.utils import Environment
+from eventsourcing.utils import Environment, EnvType
 from psycopg import Connection
 from psycopg.rows import DictRow, dict_row
 
+from seat_ledger.domain.events import LedgerEvent
 from seat_ledger.domain.head import Head
 from seat_ledger.domain.snapshot import SNAPSHOT_TOPIC, AccountSnapshot, WrittenSnapshot
 from seat_ledger.store.connection import become
+from seat_ledger.store.mapper import LedgerMapper
 from seat_ledger.store.recorder import SCHEMA, LedgerRecorder
 from seat_ledger.store.session import LedgerConnection
 from seat_ledger.store.wrapping import open_wrapping
@@ -88,13 +92,19 @@ class LedgerDatastore(PostgresDatastore):
 class LedgerFactory(InfrastructureFactory[Any]):
     """Constructs the recorder; the schema is made by migrations alone."""
 
-    def __init__(self, conninfo: str, env: Environment, pool_size: int = 8) -> None:
+    def __init__(
+        self,
+        datastore: LedgerDatastore,
+        env: Environment,
+        recorder_class: type[LedgerRecorder] = LedgerRecorder,
+    ) -> None:
         super().__init__(env)
-        self.datastore = LedgerDatastore(conninfo, pool_size=pool_size)
+        self.datastore = datastore
+        self.recorder_class = recorder_class
 
     def application_recorder(self) -> LedgerRecorder:
         """The recorder over the migrated schema."""
-        return LedgerRecorder(self.datastore)
+        return self.recorder_class(self.datastore)
 
     def aggregate_recorder(self, purpose: str = "events") -> LedgerRecorder:
         """Not used: snapshots have a store of their own."""
@@ -111,6 +121,55 @@ class LedgerFactory(InfrastructureFactory[Any]):
     def close(self) -> None:
         """Close the pool."""
         self.datastore.close()
+
+
+class LedgerStore(Application[UUID]):
+    """The library's application over one database: recorder, mapper and events.
+
+    Nothing of it comes from the environment: settings have a place of their own.
+    """
+
+    name = "stored"
+    recorder: LedgerRecorder
+
+    def __init__(
+        self,
+        conninfo: str,
+        pool_size: int = 8,
+        recorder_class: type[LedgerRecorder] = LedgerRecorder,
+    ) -> None:
+        self.conninfo = conninfo
+        self.datastore = LedgerDatastore(conninfo, pool_size=pool_size)
+        self.recorder_class = recorder_class
+        self.snapshot_store = SnapshotStore(self.datastore)
+        super().__init__({})
+
+    def construct_env(self, name: str, env: EnvType | None = None) -> Environment:
+        """The library's switches."""
+        switches = {
+            "IS_SNAPSHOTTING_ENABLED": "y",
+            "DEEPCOPY_FROM_AGGREGATE_CACHE": "n",
+            "CREATE_TABLE": "n",
+        }
+        return Environment(name, {**switches, **(env or {})})
+
+    def construct_factory(self, env: Environment) -> LedgerFactory:
+        """The factory over the whole connection string."""
+        return LedgerFactory(self.datastore, env, self.recorder_class)
+
+    def construct_mapper(self) -> LedgerMapper:
+        """The mapper that validates on read and write."""
+        return LedgerMapper(lambda user_id: self.recorder.person_key(user_id))  # noqa: PLW0108  the recorder comes later
+
+    def construct_snapshot_store(self) -> Any:
+        """Snapshots are read by the library's repository, from our own table."""
+        return self.snapshot_store
+
+    def event_of(self, stored: StoredEvent) -> LedgerEvent:
+        """A stored event, read. Raises DamagedStream."""
+        event = self.mapper.to_domain_event(stored)
+        assert isinstance(event, LedgerEvent)
+        return event
 
 
 class SnapshotStore:

@@ -64,12 +64,7 @@ class LedgerMapper(Mapper[UUID]):
     def to_stored_event(self, domain_event: DomainEventProtocol[UUID]) -> StoredEvent:
         """Write an event's state."""
         assert isinstance(domain_event, LedgerEvent)
-        return StoredEvent(
-            originator_id=domain_event.originator_id,
-            originator_version=domain_event.originator_version,
-            topic=domain_event.TOPIC,
-            state=state_of(domain_event),
-        )
+        return stored_event(domain_event)
 
     def to_domain_event(self, stored_event: StoredEvent) -> LedgerEvent:
         """Read an event back, validated. Raises DamagedStream."""
@@ -84,6 +79,16 @@ class LedgerMapper(Mapper[UUID]):
             stored_event.state,
             key,
         )
+
+
+def stored_event(event: LedgerEvent) -> StoredEvent:
+    """An event as the library stores it."""
+    return StoredEvent(
+        originator_id=event.originator_id,
+        originator_version=event.originator_version,
+        topic=event.TOPIC,
+        state=state_of(event),
+    )
 
 
 def state_of(event: LedgerEvent) -> bytes:

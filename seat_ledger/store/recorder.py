@@ -518,6 +518,16 @@ class LedgerRecorder(PostgresApplicationRecorder):
         )
         return None if row is None else _stored(row)
 
+    def entry(self, stream: UUID, version: int) -> StoredEvent:
+        """The event of a stream's version."""
+        row = self._row(
+            "SELECT * FROM ledger.stored_events WHERE originator_id = %(stream)s "
+            "AND originator_version = %(version)s",
+            {"stream": stream, "version": version},
+        )
+        assert row is not None
+        return _stored(row)
+
     def stored_at(self, positions: Sequence[int]) -> dict[int, tuple[Any, datetime]]:
         """Events and the instants of their recording, by position."""
         rows = self._rows(

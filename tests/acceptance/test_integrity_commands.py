@@ -57,7 +57,7 @@ def auditor(ledger: SeatLedger, tmp_path: Path) -> Auditor:
         quantity=9,
         effective_at="2025-03-05T12:00:00Z",
     )
-    return Auditor(tmp_path / "home", ledger.conninfo)
+    return Auditor(tmp_path / "home", ledger.accounts.conninfo)
 
 
 def test_seal_verify_tamper_verify(auditor: Auditor) -> None:

@@ -233,7 +233,7 @@ def test_r64_a_period_is_invoiced_once(acme: Acme) -> None:
     (issued,) = acme.issue().positions
     refused = acme.no("period_already_invoiced", "issue", invoice="INV-2")
     assert refused.details["entries"] == [issued]
-    acme.ledger.workspaces.clear()
+    acme.ledger.accounts.workspaces.clear()
     acme.no("period_already_invoiced", "issue", invoice="INV-2", period="2025-06")
     acme.issue("INV-2", "2025-05-05")
     acme.issue("INV-3", "2025-07-05")
@@ -540,12 +540,12 @@ def test_a_snapshot_knows_policies_and_invoices(database: str) -> None:
         acme = Acme(database, ledger)
         acme.policy("peak", "2025-06-01")
         acme.issue(compute=computed(database, policy=("peak", None)))
-        before = ledger.workspaces["acme"].account
-        loaded = ledger._load_account(before.id)
+        before = ledger.accounts.workspaces["acme"].account
+        loaded = ledger.accounts.stored.load(before.id)
         assert loaded.snapshot_at == before.version
         assert loaded.billing.policies == before.billing.policies
         assert loaded.billing.invoices == before.billing.invoices
-        ledger.workspaces.clear()
+        ledger.accounts.workspaces.clear()
         acme.no("period_already_invoiced", "issue", invoice="INV-2")
 
 

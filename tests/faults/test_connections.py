@@ -147,11 +147,11 @@ def test_a_server_without_a_free_place_is_exit_10(acme: str, server: str) -> Non
 
 def test_an_exhausted_pool_waits_and_then_says_so(acme: str) -> None:
     with SeatLedger(acme, Settings(pool_size=1)) as ledger:
-        pool = ledger.recorder.datastore.pool
+        pool = ledger.accounts.recorder.datastore.pool
         pool.timeout = 0.05
         before = head(acme)
         with (
-            ledger.recorder.datastore.get_connection(),
+            ledger.accounts.recorder.datastore.get_connection(),
             pytest.raises(Unavailable) as told,
         ):
             ledger.execute(BUY)
@@ -177,7 +177,7 @@ def test_an_idle_time_limit_is_told_and_nothing_is_written(
     """A client that is held up inside its append is cut off, and says so."""
     original, held_up = LedgerRecorder._append, []
     with SeatLedger(acme) as ledger:
-        datastore = ledger.recorder.datastore
+        datastore = ledger.accounts.recorder.datastore
         datastore.idle_in_transaction_session_timeout = 0.05
 
         def slow(self: Any, cursor: Any, *given: Any) -> Any:

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from seat_ledger import application as deciding
 from seat_ledger.application import SeatLedger
+from seat_ledger.commands import execution
 from seat_ledger.errors import LedgerError, OutcomeUnknown
 from seat_ledger.importing import chunk as chunks
 from seat_ledger.importing.lines import LineOutcome
@@ -90,7 +90,7 @@ LATE = {"op": "add_user", "user": "zoe", "email": "zoe@x.example", "name": "Zoe"
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody waits before trying again."""
-    monkeypatch.setattr(deciding, "_pause", lambda *_: 0.0)
+    monkeypatch.setattr(execution, "_pause", lambda *_: 0.0)
     monkeypatch.setattr(chunks, "PAUSE", 0.0)
 
 

@@ -11,9 +11,11 @@ from typing import Any
 import psycopg
 import pytest
 
-from seat_ledger import application as deciding
 from seat_ledger.application import SeatLedger
-from seat_ledger.commands import repository
+from seat_ledger.commands import execution, repository
+from seat_ledger.commands.execution import CommandExecution
+from seat_ledger.commands.repository import AccountRepository
+from seat_ledger.commands.stored_accounts import StoredAccounts
 from seat_ledger.commands.unit_of_work import UnitOfWork
 from seat_ledger.errors import LedgerError, OutcomeUnknown, Unavailable
 from seat_ledger.importing import chunk as chunks
@@ -28,7 +30,7 @@ BOB = {**ANN, "user": "bob", "email": "bob@acme.example"}
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deciding, "_pause", lambda *_: 0.0)
+    monkeypatch.setattr(execution, "_pause", lambda *_: 0.0)
     monkeypatch.setattr(chunks, "PAUSE", 0.0)
 
 
@@ -165,24 +167,27 @@ class Failing:
 
 
 STEPS = [
-    (SeatLedger, name)
+    (AccountRepository, name)
     for name in (
-        "decide",
-        "append_of",
+        "prepared",
         "hand_over",
         "snapshot_due",
         "refresh",
-        "user_ids",
-        "load_user",
         "workspace",
         "shed",
     )
 ]
+STEPS += [(CommandExecution, "_decide"), (StoredAccounts, "load_user")]
 STEPS += [
     (LedgerRecorder, name)
     for name in ("peek", "heads_of", "user_ids", "many_user_ids", "recorded_commands")
 ]
-STEPS += [(UnitOfWork, "user"), (UnitOfWork, "move"), (chunks.Chunk, "settle")]
+STEPS += [
+    (UnitOfWork, "user"),
+    (UnitOfWork, "learn"),
+    (UnitOfWork, "move"),
+    (chunks.Chunk, "settle"),
+]
 
 
 @pytest.mark.parametrize(("of", "name"), STEPS)

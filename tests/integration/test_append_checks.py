@@ -266,19 +266,20 @@ def test_others_who_count_on_from_an_older_backup_are_noticed(
 def test_a_snapshot_is_kept_only_of_an_account_that_is_there(database: str) -> None:
     with SeatLedger(database, Settings(snapshot_every=1)) as ledger:
         ledger.execute(OPEN)
-        workspace = ledger.workspaces["acme"]
+        workspace = ledger.accounts.workspaces["acme"]
         assert workspace.account is not None
         workspace.account.snapshot_at = 0
-        snapshot = ledger.snapshot_due(workspace.account)
+        accounts = ledger.accounts
+        snapshot = accounts.snapshot_due(workspace.account)
         assert snapshot is not None
         with psycopg.connect(database) as connection:
             connection.execute("DELETE FROM ledger.snapshots")
-        ledger.keep(snapshot, workspace.head._replace(mark=1))
-        ledger.keep(snapshot, workspace.next)
+        accounts.keep([(snapshot, workspace.head._replace(mark=1))])
+        accounts.keep([(snapshot, workspace.next)])
         with psycopg.connect(database) as connection:
             row = connection.execute("SELECT count(*) FROM ledger.snapshots").fetchone()
             assert row == (0,)
-        ledger.keep(snapshot, workspace.head)
+        accounts.keep([(snapshot, workspace.head)])
         with psycopg.connect(database) as connection:
             row = connection.execute("SELECT count(*) FROM ledger.snapshots").fetchone()
             assert row == (1,)

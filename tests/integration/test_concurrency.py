@@ -12,6 +12,8 @@ import psycopg
 import pytest
 
 from seat_ledger.application import SeatLedger
+from seat_ledger.commands.execution import CommandExecution
+from seat_ledger.commands.repository import AccountRepository
 from seat_ledger.errors import CommandRefused, Conflict
 from seat_ledger.settings import Settings
 from seat_ledger.store.recorder import LedgerRecorder
@@ -189,10 +191,10 @@ def interleaved(
 ) -> list[str]:
     """Run `second` wholly between the decision and the append of `first`."""
     outcomes: list[str] = []
-    original = SeatLedger._append
+    original = AccountRepository.append
     between = threading.Event()
 
-    def append(self: SeatLedger, *given: Any) -> Any:
+    def append(self: AccountRepository, *given: Any) -> Any:
         if threading.current_thread() is main and not between.is_set():
             between.set()
             with SeatLedger(database) as other:
@@ -200,7 +202,7 @@ def interleaved(
         return original(self, *given)
 
     main = threading.current_thread()
-    monkeypatch.setattr(SeatLedger, "_append", append)
+    monkeypatch.setattr(AccountRepository, "append", append)
     with SeatLedger(database) as ledger:
         outcomes.append(attempt(ledger, first))
     return outcomes
@@ -277,15 +279,15 @@ def test_r35_one_key_cannot_be_added_twice_at_once(
 def test_who_is_always_too_late_is_told_so(
     acme: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = SeatLedger.decide
+    original = CommandExecution._decide
 
-    def decide(self: SeatLedger, *given: Any) -> Any:
+    def decide(self: CommandExecution, *given: Any) -> Any:
         decision = original(self, *given)
         with psycopg.connect(acme, autocommit=True) as connection:
             connection.execute("UPDATE ledger.account_head SET changes = changes + 1")
         return decision
 
-    monkeypatch.setattr(SeatLedger, "decide", decide)
+    monkeypatch.setattr(CommandExecution, "_decide", decide)
     patient = Settings(tries=3)
     with SeatLedger(acme, patient) as ledger, pytest.raises(Conflict) as told:
         ledger.buy_seats("acme", seat_type=PRO, quantity=1)

@@ -353,7 +353,7 @@ def test_an_earlier_holder_of_a_key_is_erased_by_id_and_the_key_lives_on(
     ledger: SeatLedger,
 ) -> None:
     without_seat(ledger)
-    first = ledger.workspaces["acme"].resolve("grace", datetime.now(UTC))
+    first = ledger.accounts.workspaces["acme"].resolve("grace", datetime.now(UTC))
     ledger.revoke_hub_access("acme", user="grace", hub="sales")
     ledger.remove_user("acme", user="grace")
     again = {"user": "grace", "email": "grace@other.example", "name": "Grace"}

@@ -149,7 +149,7 @@ def test_a_tailing_reader_misses_no_position(database: str) -> None:
 
 def test_the_librarys_database_functions_stay_off(database: str) -> None:
     with SeatLedger(database) as ledger:
-        assert ledger.ledger.datastore.enable_db_functions is False
+        assert ledger.accounts.recorder.datastore.enable_db_functions is False
 
 
 def test_tls_settings_of_the_address_are_kept() -> None:
@@ -206,7 +206,7 @@ def test_a_lost_reply_to_commit_doubles_nothing_and_is_no_conflict(
     result = ledger.execute(BUY)
     assert result.positions == lost[0]
     assert not result.repeated
-    assert ledger.recorder.max_notification_id() == 3
+    assert ledger.accounts.recorder.max_notification_id() == 3
 
 
 def test_the_driver_may_log_again(database: str) -> None:
@@ -219,7 +219,7 @@ def test_a_refused_command_leaves_a_cached_account_as_it_was(
 ) -> None:
     ledger.execute(OPEN)
     ledger.execute(BUY)
-    account = ledger.workspaces["acme"].account
+    account = ledger.accounts.workspaces["acme"].account
     version, free = account.version, list(account.pool(BUY["seat_type"]).free)
     lines = [
         {**{k: v for k, v in BUY.items() if k != "account"}, "quantity": 5},
@@ -227,7 +227,7 @@ def test_a_refused_command_leaves_a_cached_account_as_it_was(
     ]
     with pytest.raises(CommandRefused):
         ledger.batch("acme", effective_at="2025-04-01", commands=lines)
-    assert ledger.workspaces["acme"].account is account
+    assert ledger.accounts.workspaces["acme"].account is account
     assert account.version == version
     assert account.pool(BUY["seat_type"]).free == free
     assert account.pending == []
@@ -237,8 +237,8 @@ def test_a_snapshot_restores_the_account_it_was_taken_of(database: str) -> None:
     with SeatLedger(database, Settings(snapshot_every=1)) as ledger:
         ledger.execute(OPEN)
         ledger.execute(BUY)
-        before = ledger.workspaces["acme"].account
-        loaded = ledger._load_account(before.id)
+        before = ledger.accounts.workspaces["acme"].account
+        loaded = ledger.accounts.stored.load(before.id)
     assert loaded.snapshot_at == before.version == 3
     assert loaded.pools.keys() == before.pools.keys()
     assert loaded.calendar == before.calendar

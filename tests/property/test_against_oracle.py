@@ -49,11 +49,12 @@ class Comparison:
 
     def step(self, command: dict[str, Any]) -> None:
         self.script.append(command)
-        now = self.ledger.ledger.heads_of([])[1]
+        now = self.ledger.accounts.recorder.heads_of([])[1]
         people = dict(self.oracle.people)
         expected = self.oracle.execute(command, now)
         if self.random.random() < 0.3:
-            self.ledger.workspaces.clear()  # the next command loads from the store
+            # The next command loads from the store.
+            self.ledger.accounts.workspaces.clear()
         result, refused = self.attempt(command)
         if result is None:
             self.oracle.people = people

@@ -28,7 +28,7 @@ def history(ledger: SeatLedger, random: Random, head: int) -> list[dict[str, Any
     oracle = Oracle()
     account = f"t{next(numbers)}"
     author = Author(random, account, oracle)
-    now = ledger.ledger.heads_of([])[1]
+    now = ledger.accounts.recorder.heads_of([])[1]
     script = [opening(random, account)]
     for command in itertools.chain(script, (author.command() for _ in range(40))):
         if command["op"] == "erase_user":

@@ -1,0 +1,191 @@
+"""Accounts and users as the store has them: their events, applied in order.
+
+What does not follow from what stands before it is a DamagedStream that names the event
+(R74). A unit of work asks here for what it does not hold yet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from uuid import UUID
+
+from eventsourcing.domain import DomainEventProtocol
+
+from seat_ledger.commands.unit_of_work import Recorded
+from seat_ledger.domain.account import Account
+from seat_ledger.domain.calendar import zone
+from seat_ledger.domain.events import (
+    AccountOpened,
+    EntryReversed,
+    LedgerEvent,
+    TimeZoneChanged,
+    UserAdded,
+)
+from seat_ledger.domain.snapshot import AccountSnapshot
+from seat_ledger.domain.user import User
+from seat_ledger.errors import CommandRefused, DamagedStream, InvalidInput
+from seat_ledger.store.factory import LedgerStore
+from seat_ledger.store.mapper import read_event
+
+
+class StoredAccounts:
+    """The source of units of work over one database."""
+
+    def __init__(self, store: LedgerStore) -> None:
+        self.store, self.recorder = store, store.recorder
+        self.user_ids = self.recorder.user_ids
+        self.is_of_account = self.recorder.is_of_account
+        self.positions_under = self.recorder.recorded_positions
+        self.has_invoice = self.recorder.has_invoice
+        self.head_of = self.recorder.head_of
+
+    def load(self, account_id: UUID) -> Account:
+        """An account as recorded, from its snapshot on."""
+        return self.store.repository.get(
+            account_id, projector_func=self._project_account
+        )
+
+    def follow(self, account: Account) -> Account | None:
+        """An account with what was recorded of it since."""
+        newer = self.store.events.get(account.id, gt=account.version)
+        return self._project_account(account, newer)
+
+    def load_user(self, user_id: UUID) -> User:
+        """A user as recorded."""
+        stored, key = self.recorder.stream_of(user_id)
+        user = self._project_user(
+            None,
+            (
+                read_event(user_id, row.originator_version, row.topic, row.state, key)
+                for row in stored
+            ),
+        )
+        if user is None:
+            raise DamagedStream(
+                f"The account names a user that was never added: {user_id}.",
+                stream=str(user_id),
+                version=1,
+            )
+        return user
+
+    def entry_at(
+        self, account: UUID, position: int
+    ) -> tuple[Recorded, Recorded] | None:
+        """The account's entry at a position, and the one at the end of its chain."""
+        row = self.recorder.at_position(position)
+        if row is None:
+            return None
+        event = self.store.event_of(row)
+        if (getattr(event, "account", None) or event.originator_id) != account:
+            return None
+        entry = Recorded(position, event)
+        if not isinstance(event, EntryReversed):
+            return entry, entry
+        root = self._entry(event.originator_id, event.root_version)
+        return entry, Recorded(event.root, root)
+
+    def _project_account(
+        self, account: Account | None, events: Iterable[DomainEventProtocol[UUID]]
+    ) -> Account | None:
+        with _whole_stream() as last:
+            for event in events:
+                if isinstance(event, AccountSnapshot):
+                    account = event.restore()
+                    account.snapshot_at = account.version
+                    continue
+                assert isinstance(event, LedgerEvent)
+                last[:] = [event]
+                if account is None:
+                    account = Account(event.originator_id)
+                self._take_in(account, event)
+        if account is not None:
+            account.settle()
+        return account
+
+    def _project_user(
+        self, user: User | None, events: Iterable[DomainEventProtocol[UUID]]
+    ) -> User | None:
+        with _whole_stream() as last:
+            for event in events:
+                assert isinstance(event, LedgerEvent)
+                last[:] = [event]
+                if user is None:
+                    user = User(event.originator_id)
+                self._take_in(user, event)
+        if user is not None:
+            user.settle()
+        return user
+
+    def _take_in(self, aggregate: Account | User, event: LedgerEvent) -> None:
+        """Apply an event as recorded. Raises DamagedStream where it does not follow."""
+        version = event.originator_version
+        if (event.TOPIC in _BEGINNINGS) != (version == 1):
+            begins = "begins the stream again" if version > 1 else "begins no stream"
+            raise DamagedStream(
+                f"The event at version {version} of stream {aggregate.key} "
+                f"({event.TOPIC}) {begins}.",
+                try_="seat-ledger doctor",
+                stream=aggregate.key,
+                version=version,
+            )
+        if version != aggregate.version + 1:
+            raise DamagedStream(
+                f"The event at version {version} of stream {aggregate.key} does not "
+                f"follow version {aggregate.version}, the last before it.",
+                try_="seat-ledger doctor",
+                stream=aggregate.key,
+                version=version,
+            )
+        if isinstance(event, AccountOpened | TimeZoneChanged):
+            zone(event.time_zone)  # known here, and not only where it is needed
+        self._know_root(aggregate, event)
+        aggregate.apply(event)
+
+    def _know_root(self, aggregate: Account | User, event: LedgerEvent) -> None:
+        """Hand an aggregate the entry that a reversal is about."""
+        if isinstance(event, EntryReversed):
+            aggregate.roots = {
+                event.root_version: self._entry(aggregate.id, event.root_version)
+            }
+
+    def _entry(self, stream: UUID, version: int) -> LedgerEvent:
+        return self.store.event_of(self.recorder.entry(stream, version))
+
+
+_BEGINNINGS = {AccountOpened.TOPIC, UserAdded.TOPIC}
+_DOES_NOT_FIT = (
+    CommandRefused,
+    InvalidInput,
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    RuntimeError,
+    StopIteration,
+    TypeError,
+    ValueError,
+)
+
+
+@contextmanager
+def _whole_stream() -> Iterator[list[LedgerEvent]]:
+    """Raise DamagedStream where an event does not fit what stands before it.
+
+    The event is the last one of the list.
+    """
+    last: list[LedgerEvent] = []
+    try:
+        yield last
+    except _DOES_NOT_FIT as error:
+        if not last:
+            raise
+        event = last[0]
+        raise DamagedStream(
+            f"The event at version {event.originator_version} of stream "
+            f"{event.originator_id} ({event.TOPIC}), or the one after it, does not fit "
+            "what stands before it.",
+            try_="seat-ledger doctor",
+            stream=str(event.originator_id),
+            version=event.originator_version,
+        ) from error
