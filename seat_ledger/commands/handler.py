@@ -191,22 +191,12 @@ class CommandHandler:
                 self._seen[key] = aggregate.version
         count = len(self.events) - before
         self._by_line += [number] * count
-        if number:
-            self._check_size(len(self.events) - self._due)
-        else:
+        if not number:
             self._due = count
             self._check_renewals()
+        elif (size := len(self.events) - self._due) > MAX_EVENTS_PER_COMMAND:
+            raise _too_many_events(size)
         return count
-
-    def _check_size(self, count: int) -> None:
-        """Refuse a command of too many events: all others wait while it is appended."""
-        if count > MAX_EVENTS_PER_COMMAND:
-            raise CommandRefused(
-                "too_many_events",
-                f"The command would record {count:,} events or more; at most "
-                f"{MAX_EVENTS_PER_COMMAND:,} are recorded at once.",
-                try_="make several commands of it",
-            )
 
     def _check_renewals(self) -> None:
         """Have renewals of too many events recorded one after the other.
@@ -627,7 +617,8 @@ class CommandHandler:
                 try_="give --reason",
             )
         positions = self._positions(op)
-        self._check_size(len(positions))
+        if len(positions) > MAX_EVENTS_PER_COMMAND:
+            raise _too_many_events(len(positions))
         for position in positions:
             self._reverse_one(position, act)
 
@@ -699,3 +690,13 @@ def _check_not_reserved(user_key: str) -> None:
             f"{shown(user_key)} cannot be a user's.",
             try_="choose another key",
         )
+
+
+def _too_many_events(count: int) -> CommandRefused:
+    """The refusal of a large command: all others wait while it is appended."""
+    return CommandRefused(
+        "too_many_events",
+        f"The command would record {count:,} events or more; at most "
+        f"{MAX_EVENTS_PER_COMMAND:,} are recorded at once.",
+        try_="make several commands of it",
+    )

@@ -184,6 +184,16 @@ class UnitOfWork:
             (exact if user.user_key == reference else nearly).append(user)
         return Called(exact, mailed, nearly)
 
+    def _only_one(self, reference: str) -> User | None:
+        """The only user ever called so, by this very key: nearly every reference."""
+        folded = fold(reference)
+        self._look_up(folded)
+        ids = self._by_key.get(folded, ())
+        if len(ids) != 1 or self._by_email.get(folded):
+            return None
+        user = self.user(ids[0])
+        return user if user.user_key == reference else None
+
     def namesakes(self, user: User) -> list[User]:
         """The other users that ever had the user's key or e-mail."""
         ids: dict[str, None] = {}
@@ -213,6 +223,10 @@ class UnitOfWork:
 
     def _meant(self, reference: str, instant: datetime) -> User | None:
         """The user present at an instant, else the last one before (R35)."""
+        only = self._only_one(reference)
+        if only is not None:
+            life = only.membership
+            return only if life is not None and life.starts <= instant else None
         return meant(
             reference,
             self.called(reference),

@@ -53,9 +53,6 @@ def meant(
     `stay` orders those who were there by then and is None for all others; `name`
     gives key and e-mail. Raises CommandRefused (``ambiguous_user``).
     """
-    if len(called.keyed) == 1 and not called.mailed:  # as nearly every one is
-        (person,) = called.keyed
-        return person if stay(person) is not None else None
     people, rivals = called.people, called.rivals
     everybody = [person for person in (*people, *rivals) if stay(person) is not None]
     there = [person for person in everybody if present(person)]

@@ -194,17 +194,17 @@ class SnapshotStore:
             )
 
     def keep(self, snapshot: WrittenSnapshot, head: Head) -> None:
-        """Keep an account as it was at a head, if it still is there.
+        """Keep an account as it was at a head, if it came by that head.
 
-        Not over a later snapshot, and not where the account moved: if that is by an
-        older backup that was restored, what is to be kept never was.
+        Not over a later snapshot, and not where the head is none of the account's last
+        ones: after an older backup was restored, what is to be kept never was.
         """
         with self.datastore.get_connection() as connection:
             connection.execute(
                 "INSERT INTO ledger.snapshots AS kept "
                 "(originator_id, originator_version, topic, state) "
                 "SELECT %s, %s, %s, %s FROM ledger.account_head "
-                "WHERE account_id = %s AND changes = %s AND marks[1] = %s "
+                "WHERE account_id = %s AND marks[1 + changes - %s] = %s "
                 "ON CONFLICT (originator_id) DO UPDATE SET "
                 "originator_version = excluded.originator_version, "
                 "topic = excluded.topic, state = excluded.state "

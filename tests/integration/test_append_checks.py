@@ -279,6 +279,9 @@ def test_a_snapshot_is_kept_only_of_an_account_that_is_there(database: str) -> N
         with psycopg.connect(database) as connection:
             row = connection.execute("SELECT count(*) FROM ledger.snapshots").fetchone()
             assert row == (0,)
+        with SeatLedger(database) as other:  # somebody else moved it on meanwhile
+            other.execute(BUY)
+            other.execute(ANN)
         accounts.keep([(snapshot, workspace.head)])
         with psycopg.connect(database) as connection:
             row = connection.execute("SELECT count(*) FROM ledger.snapshots").fetchone()
