@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from seat_ledger.domain.calendar import BillingCalendar, ZoneHistory
+from seat_ledger.domain.values import DEFAULT_POLICY
 
 Row = dict[str, Any]
 
@@ -18,9 +19,6 @@ class Policy(NamedTuple):
     mode: str
     granularity: str | None
     position: int
-
-
-DEFAULT_MODE, DEFAULT_GRANULARITY = "contracted", "day"
 
 
 class AccountFacts(NamedTuple):
@@ -51,8 +49,7 @@ class AccountFacts(NamedTuple):
 
     def policy_at(self, instant: datetime) -> tuple[str, str | None]:
         """Mode and granularity in force at an instant (R50, R70)."""
-        mode: str = DEFAULT_MODE
-        granularity: str | None = DEFAULT_GRANULARITY
+        mode, granularity = DEFAULT_POLICY
         for policy in self.policies:
             if policy.effective_at <= instant:
                 mode, granularity = policy.mode, policy.granularity

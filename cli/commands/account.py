@@ -19,6 +19,7 @@ from seat_ledger.cli.options.writing import options_of_writing, record, writing
 from seat_ledger.cli.output import times
 from seat_ledger.cli.output.csv_headers import RENEWED
 from seat_ledger.cli.output.render import Answer, emit, print_message
+from seat_ledger.domain.counting_rules import GRANULARITIES, MODES
 from seat_ledger.errors import CommandRefused, Conflict
 
 
@@ -64,17 +65,17 @@ def set_time_zone(**fields: Any) -> dict[str, Any]:
     return fields
 
 
-@group.command("set-billing-policy")
+@group.command(
+    "set-billing-policy",
+    help="Count the periods that begin from now on by another rule.\n\n"
+    f"Modes: {', '.join(MODES)}.",
+)
 @click.argument("mode")
-@click.option("--granularity", type=click.Choice(["day", "second"]), help="Of shares.")
+@click.option("--granularity", type=click.Choice(GRANULARITIES), help="Of shares.")
 @option_account
 @writing("set_billing_policy")
 def set_billing_policy(**fields: Any) -> dict[str, Any]:
-    """Count the periods that begin from now on by another rule.
-
-    Modes: contracted, peak, snapshot_end, start_plus_rises, time_weighted, day_peak,
-    day_touch, distinct.
-    """
+    """Count the periods that begin from now on by another rule (R50)."""
     return fields
 
 

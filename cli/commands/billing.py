@@ -17,6 +17,7 @@ from seat_ledger.cli.options.counting import (
 from seat_ledger.cli.options.session import Question, option_account, reading
 from seat_ledger.cli.output import times
 from seat_ledger.cli.output.render import Answer
+from seat_ledger.domain.counting_rules import is_of_contract
 from seat_ledger.domain.values import as_word
 
 
@@ -175,7 +176,7 @@ def _sentence(rows: list[dict[str, Any]]) -> str:
     idle = sum(row["closing"] - row["assigned_closing"] for row in same)
     have = "has" if idle == 1 else "have"
     ending = f"; {idle} {have} no holder at its end"
-    if not idle or last["mode"] != "contracted":
+    if not idle or not is_of_contract(last["mode"]):
         ending = ""
     return f"{last['account']} is billed for {quantities} in {when}{ending}."
 

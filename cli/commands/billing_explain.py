@@ -29,6 +29,7 @@ from seat_ledger.cli.options.session import (
 )
 from seat_ledger.cli.output import times
 from seat_ledger.cli.output.render import Answer
+from seat_ledger.domain.counting_rules import COUNTING_RULES
 from seat_ledger.domain.values import as_word
 
 if TYPE_CHECKING:
@@ -182,15 +183,17 @@ def _part_columns(question: Question, explanation: Explanation) -> list[Any]:
         ("reason", lambda row: row["reason"]),
         ("quantity", lambda row: row["quantity_exact"]),
     ]
-    mode = explanation.rule[0]
-    if mode == "contracted":
+    rule = COUNTING_RULES[explanation.rule[0]]
+    if rule.of_contract:
         del names[1]
-    if any(row["dates"] is not None for row in explanation.rows) and mode != "day_peak":
+    has_dates = any(row["dates"] is not None for row in explanation.rows)
+    if has_dates and "date" not in rule.columns:
         names.insert(-1, ("days", lambda row: row["dates"]))
-    if mode in {"start_plus_rises", "day_peak"}:
-        names.insert(0, ("at", lambda row: times.local(row["at"], zones)))
-    if mode == "day_peak":
-        names.insert(0, ("date", lambda row: row["date"]))
+    when = {
+        "date": lambda row: row["date"],
+        "at": lambda row: times.local(row["at"], zones),
+    }
+    names = [*((name, when[name]) for name in rule.columns), *names]
     if any(row["amount"] for row in explanation.rows):
         names.append(("amount", lambda row: row["amount"]))
     return names

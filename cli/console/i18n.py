@@ -11,6 +11,7 @@ from importlib import resources
 from typing import Any
 
 from seat_ledger.domain.calendar import ZoneHistory, local_time
+from seat_ledger.domain.counting_rules import COUNTING_RULES, CountingRule
 
 LANGUAGES = ("en", "nl")
 MINUS = "\u2212"
@@ -23,7 +24,13 @@ def catalogue(language: str) -> dict[str, str]:
     """Every text of a language, by its key."""
     file = resources.files(__package__).joinpath("texts", f"{language}.json")
     texts: dict[str, str] = json.loads(file.read_text("utf-8"))
-    return texts
+    rules = COUNTING_RULES.items()
+    return texts | {f"rule_{mode}": _sentence(rule, language) for mode, rule in rules}
+
+
+def _sentence(rule: CountingRule, language: str) -> str:
+    words = rule.words[language]
+    return f"{words[0].upper()}{words[1:]}."
 
 
 def chosen(accepted: str) -> str:

@@ -8,6 +8,13 @@ from typing import Any
 import click
 
 from seat_ledger.cli.output import times
+from seat_ledger.domain.counting_rules import (
+    COUNTING_RULES,
+    GRANULARITIES,
+    MODES,
+    WITH_GRANULARITY,
+    every_rule,
+)
 
 Command = Callable[..., Any]
 FORECAST = "A forecast is of a period that has not begun; nobody is billed for it."
@@ -54,7 +61,7 @@ def option_rules(function: Command) -> Command:
 
 
 def _rule(function: Command, text: str) -> Command:
-    shares = click.Choice(["day", "second"])
+    shares = click.Choice(GRANULARITIES)
     function = click.option("--granularity", type=shares, help=GRANULARITY)(function)
     return click.option("--mode", metavar="M", help=text)(function)
 
@@ -114,33 +121,17 @@ def options_of_counting(function: Command) -> Command:
     return function
 
 
-_RULES = {
-    "contracted": "a seat counts from its purchase to its renewal, held or not",
-    "peak": "the most seats that were held at once",
-    "snapshot_end": "the seats held just before the period's end",
-    "start_plus_rises": "the seats held at the start, and each rise above the highest "
-    "number so far for the rest of the period",
-    "time_weighted": "a seat counts for the time in which it was held",
-    "day_peak": "the mean of each local date's most seats held at once",
-    "day_touch": "each user counts on each local date on which they held a seat",
-    "distinct": "every user who held a seat at all",
-}
-
-
 def rules_in_words(rules: Iterable[tuple[str, str | None]]) -> list[str]:
     """A sentence for each counting rule."""
     by = {"day": ", by whole local days", "second": ", by the second", None: ""}
-    return [f"Rule: {mode}{by[part]}; {_RULES[mode]}." for mode, part in rules]
+    return [
+        f"Rule: {mode}{by[part]}; {COUNTING_RULES[mode].words['en']}."
+        for mode, part in rules
+    ]
 
 
 def rules(mode: str | None, granularity: str | None) -> Any:
     """The rules that were asked for; None leaves it to the account's policy."""
-    from seat_ledger.projections.billing.figures import (  # noqa: PLC0415
-        MODES,
-        WITH_GRANULARITY,
-        every_rule,
-    )
-
     if mode == "all":
         return every_rule(granularity)
     if mode is None:
@@ -153,7 +144,7 @@ def rules(mode: str | None, granularity: str | None) -> Any:
                 f"The mode {mode} has no granularity: leave --granularity out."
             )
         return [(mode, None)]
-    return [(mode, granularity or "day")]
+    return [(mode, granularity or COUNTING_RULES[mode].granularities[0])]
 
 
 def periods_named(options: dict[str, Any]) -> Any:

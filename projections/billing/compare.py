@@ -7,6 +7,7 @@ from datetime import date, datetime
 from fractions import Fraction
 from typing import NamedTuple
 
+from seat_ledger.domain.counting_rules import is_of_contract
 from seat_ledger.domain.money import exactly, plain, rounded
 from seat_ledger.projections.billing import (
     CountsQuery,
@@ -155,7 +156,7 @@ def _entries(  # noqa: PLR0913, PLR0917  between what, and of which figure
     positions = set(_of_contract(reader, before, after, was, now))
     account_no, period = after.account.no, now or was
     assert period is not None
-    find = lives if mode == "contracted" else holdings
+    find = lives if is_of_contract(mode) else holdings
     earliest = (
         reach(reader, account_no, before.known_at, after.known_at) or period.starts
     )

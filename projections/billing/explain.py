@@ -13,6 +13,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from seat_ledger.domain.calendar import BillingPeriod
+from seat_ledger.domain.counting_rules import is_of_contract
 from seat_ledger.domain.money import Currency, allotted, exactly, plain
 from seat_ledger.domain.values import FOREVER
 from seat_ledger.errors import IntegrityFailure
@@ -116,7 +117,7 @@ def opened(  # noqa: PLR0913, PLR0917  whose figure, and which
 ) -> list[Part]:
     """The parts of a figure by a rule, as known."""
     span = CountedSpan(account.no, [seat_type], period.starts, period.ends)
-    find = lives if rule[0] == "contracted" else holdings
+    find = lives if is_of_contract(rule[0]) else holdings
     return parts_of(find(reader, span, known_at), period, rule)
 
 

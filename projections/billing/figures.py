@@ -12,61 +12,23 @@ from fractions import Fraction
 from itertools import islice
 from typing import Any
 
+from seat_ledger.domain.counting_rules import TIME, measure
 from seat_ledger.domain.values import seat_types
 from seat_ledger.projections.engine.figures_query import counting
 from seat_ledger.projections.periods import PeriodRow, columns
 from seat_ledger.projections.reader import Knowledge, Reader, Row, utc
 
-MODES = (
-    "contracted",
-    "peak",
-    "snapshot_end",
-    "start_plus_rises",
-    "time_weighted",
-    "day_peak",
-    "day_touch",
-    "distinct",
-)
-"""Every counting mode, in the order in which they are shown."""
-
-GRANULARITIES = ("day", "second")
-WITH_GRANULARITY = frozenset({"contracted", "start_plus_rises"})
 ACCOUNTS_AT_ONCE = 200
 
 _MICROSECOND = timedelta(microseconds=1)
-_SEATS = {
-    "peak": "assigned_peak",
-    "snapshot_end": "assigned_closing",
-    "distinct": "holders",
-}
-_SHARES = {
-    ("contracted", "day"): "contracted_days",
-    ("contracted", "second"): "contracted_time",
-    ("start_plus_rises", "day"): "rises_days",
-    ("start_plus_rises", "second"): "rises_time",
-    ("time_weighted", None): "held_time",
-    ("day_peak", None): "peak_days",
-    ("day_touch", None): "touched_days",
-}
-
-
-def every_rule(granularity: str | None = None) -> list[tuple[str, str | None]]:
-    """Each mode with each of its granularities: ten; or with one of them: eight."""
-    selected = (granularity,) if granularity else GRANULARITIES
-    return [
-        (mode, part)
-        for mode in MODES
-        for part in (selected if mode in WITH_GRANULARITY else (None,))
-    ]
 
 
 def quantity(row: Row, mode: str, granularity: str | None) -> Fraction:
     """What a counting rule makes of a row of figures (R53)."""
-    if mode in _SEATS:
-        return Fraction(int(row[_SEATS[mode]]))
-    figure = _SHARES[mode, granularity]
-    whole = microseconds(row) if figure.endswith("_time") else int(row["days"])
-    return Fraction(int(row[figure]), whole)
+    column, over = measure(mode, granularity)
+    if over == TIME:
+        return Fraction(int(row[column]), microseconds(row))
+    return Fraction(int(row[column]), 1 if over is None else int(row[over]))
 
 
 def microseconds(row: Row) -> int:

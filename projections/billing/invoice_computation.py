@@ -15,6 +15,7 @@ from fractions import Fraction
 from typing import NamedTuple, Self
 
 from seat_ledger.domain.calendar import TZDATA_VERSION, BillingPeriod
+from seat_ledger.domain.counting_rules import is_of_contract
 from seat_ledger.domain.invoice_draft import Figure, InvoiceDraft, InvoiceRequest
 from seat_ledger.domain.money import exactly, places_of, rounded
 from seat_ledger.domain.values import FOREVER, as_word, iso, seat_types
@@ -229,7 +230,7 @@ class Changed(NamedTuple):
 
     def counted(self, mode: str) -> set[int]:
         """Those that a counting mode looks at (R13)."""
-        return self.of_lives if mode == "contracted" else self.of_holdings
+        return self.of_lives if is_of_contract(mode) else self.of_holdings
 
 
 class Late(NamedTuple):

@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import Literal
 
 from seat_ledger.domain.calendar import BillingPeriod
+from seat_ledger.domain.counting_rules import TIME, WITH_GRANULARITY, measure
 from seat_ledger.domain.money import Currency, rounded
 from seat_ledger.errors import InvalidInput
 from seat_ledger.projections.billing.figures import as_known, microseconds, quantity
@@ -73,7 +74,7 @@ class Priced:
             raise InvalidInput(
                 "The account's policy counts by a mode that has no granularity: leave "
                 "--granularity out.",
-                try_="name a --mode that has one: contracted or start_plus_rises",
+                try_=f"name a --mode that has one: {' or '.join(WITH_GRANULARITY)}",
             )
 
 
@@ -143,7 +144,7 @@ def _part(period: BillingPeriod, window: BillingPeriod) -> BillingPeriod:
 
 def _share(row: Row, whole: BillingPeriod, rule: Rule) -> Fraction:
     """Which share of its period a part is: in the rule's dates, or in time."""
-    if rule[1] == "second" or rule[0] == "time_weighted":
+    if measure(*rule).over == TIME:
         length = {"starts": whole.starts, "ends": whole.ends}
         return Fraction(microseconds(row), microseconds(length))
     return Fraction(int(row["days"]), len(whole.days))

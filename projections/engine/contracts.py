@@ -7,7 +7,8 @@ from datetime import UTC, date
 from uuid import UUID
 
 from seat_ledger.domain.calendar import BillingCalendar, ZoneChange, ZoneHistory, zone
-from seat_ledger.domain.values import COUNTING_MODES, account_id
+from seat_ledger.domain.counting_rules import COUNTING_RULES
+from seat_ledger.domain.values import account_id
 from seat_ledger.errors import NotFound
 from seat_ledger.projections.contracts import AccountFacts, Policy, Row
 from seat_ledger.projections.engine.decode import UnreadableEvent, not_readable
@@ -106,7 +107,8 @@ def _check_zone(details: Row) -> None:
 
 def _check_policy(details: Row) -> None:
     mode, granularity = _text(details, "mode"), details.get("granularity")
-    if granularity not in COUNTING_MODES.get(mode, ()):
+    rule = COUNTING_RULES.get(mode)
+    if rule is None or granularity not in rule.granularities:
         raise ValueError(f"there is no counting by {mode}, {granularity}")
 
 

@@ -25,10 +25,10 @@ from pydantic import (
     ValidationError,
 )
 
+from seat_ledger.domain.counting_rules import COUNTING_RULES
 from seat_ledger.domain.events import CountingMode, Granularity
 from seat_ledger.domain.money import parse_price, places_of
 from seat_ledger.domain.values import (
-    COUNTING_MODES,
     MAX_SEATS_PER_COMMAND,
     BillingPolicy,
     check_invoice_number,
@@ -158,7 +158,7 @@ class SetBillingPolicy(Operation):
 
     def check(self) -> None:
         """Refuse a granularity that the mode has not."""
-        granularities = COUNTING_MODES[self.mode]
+        granularities = COUNTING_RULES[self.mode].granularities
         if self.granularity is not None and self.granularity not in granularities:
             raise InvalidInput(
                 f"set_billing_policy: the mode {self.mode} has no granularity; leave "
@@ -169,9 +169,8 @@ class SetBillingPolicy(Operation):
     @property
     def policy(self) -> BillingPolicy:
         """The policy that is meant."""
-        return BillingPolicy(
-            self.mode, self.granularity or COUNTING_MODES[self.mode][0]
-        )
+        default = COUNTING_RULES[self.mode].granularities[0]
+        return BillingPolicy(self.mode, self.granularity or default)
 
 
 class Renew(Operation):

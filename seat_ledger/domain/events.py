@@ -12,11 +12,12 @@ Events name a person by the user's id. Key, e-mail and name stand in
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
+from seat_ledger.domain.counting_rules import GRANULARITIES, MODES
 from seat_ledger.domain.invoice_draft import LineKind
 
 Text = Annotated[str, Field(max_length=2000)]
@@ -29,17 +30,12 @@ UserId = Annotated[
     ),
 ]
 """A user's id as text: the id of the user's stream."""
-CountingMode = Literal[
-    "contracted",
-    "peak",
-    "snapshot_end",
-    "start_plus_rises",
-    "time_weighted",
-    "day_peak",
-    "day_touch",
-    "distinct",
-]
-Granularity = Literal["day", "second"]
+if TYPE_CHECKING:
+    CountingMode = str
+    Granularity = str
+else:
+    CountingMode = Literal[MODES]
+    Granularity = Literal[GRANULARITIES]
 
 ExactQuantity = Annotated[str, StringConstraints(pattern=r"^-?[0-9]+/[1-9][0-9]*$")]
 Price = Annotated[str, StringConstraints(pattern=r"^[0-9]+(\.[0-9]+)?$")]

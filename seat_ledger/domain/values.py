@@ -28,18 +28,6 @@ MAX_EVENTS_PER_COMMAND = 20_000
 """All other appends wait while one is written."""
 
 
-COUNTING_MODES: dict[str, tuple[str | None, ...]] = {
-    "contracted": ("day", "second"),
-    "peak": (None,),
-    "snapshot_end": (None,),
-    "start_plus_rises": ("day", "second"),
-    "time_weighted": (None,),
-    "day_peak": (None,),
-    "day_touch": (None,),
-    "distinct": (None,),
-}
-"""Every counting mode with its granularities (R53); the first is the default."""
-
 _ACCOUNTS = UUID("5d3c1e0a-6a4e-5f0b-9d51-0f4f6f0d7a11")
 _BAD_IN_KEY = re.compile(r"[\s\x00-\x1f\x7f-\x9f/#]")
 _BAD_IN_NUMBER = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")

@@ -10,7 +10,7 @@ import pytest
 
 from seat_ledger.cli.console.i18n import LANGUAGES, catalogue, chosen, words_of
 from seat_ledger.domain.calendar import ZoneHistory
-from seat_ledger.domain.values import COUNTING_MODES
+from seat_ledger.domain.counting_rules import MODES
 from seat_ledger.projections.billing.audit.summary import CAUSES, VERDICTS
 from seat_ledger.projections.engine.registry import TOPICS
 
@@ -34,7 +34,7 @@ def test_every_text_that_a_page_names_is_there_and_none_is_idle() -> None:
     counted = set(re.findall(r'\.counted\(\s*[\'"]([a-z_]+)[\'"]', said))
     kinds = ["account", "user", "seat", "invoice", "entry"]
     made = {f"event_{topic}" for topic in TOPICS}
-    made |= {f"rule_{mode}" for mode in COUNTING_MODES}
+    made |= {f"rule_{mode}" for mode in MODES}
     made |= {f"state_{state}" for state in ("current", "behind", "stale", "stuck")}
     made |= {f"kind_{kind}" for kind in kinds}
     made |= {f"verdict_{word}" for word in VERDICTS}

@@ -16,10 +16,10 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from seat_ledger.application import SeatLedger
+from seat_ledger.domain.counting_rules import every_rule
 from seat_ledger.projections import billing
 from seat_ledger.projections.billing import CountsQuery, Priced, idle
 from seat_ledger.projections.billing.explain import FigureQuery, explain
-from seat_ledger.projections.billing.figures import every_rule
 from seat_ledger.projections.reader import AccountFacts, Knowledge, Reader
 from tests.oracle.answers import View
 from tests.oracle.dates import Period

@@ -10,16 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seat_ledger.domain import events, money
-from seat_ledger.domain.values import COUNTING_MODES
+from seat_ledger.domain.counting_rules import COUNTING_RULES, GRANULARITIES
 from seat_ledger.errors import InvalidInput
 
 
 def test_every_counting_mode_has_its_granularities() -> None:
-    assert tuple(COUNTING_MODES) == get_args(events.CountingMode)
-    with_granularity = {mode for mode, found in COUNTING_MODES.items() if found[0]}
+    assert tuple(COUNTING_RULES) == get_args(events.CountingMode)
+    assert get_args(events.Granularity) == GRANULARITIES
+    parts = {mode: rule.granularities for mode, rule in COUNTING_RULES.items()}
+    with_granularity = {mode for mode in parts if parts[mode][0]}
     assert with_granularity == {"contracted", "start_plus_rises"}
-    for mode in with_granularity:
-        assert COUNTING_MODES[mode] == get_args(events.Granularity)
+    assert all(parts[mode] == GRANULARITIES for mode in with_granularity)
 
 
 def test_currencies_have_their_places_and_others_are_none() -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from seat_ledger.cli.console.request import PAGE, Page, PageRequest
+from seat_ledger.domain.counting_rules import COUNTING_RULES, every_rule
 from seat_ledger.domain.money import Currency, parse_price
-from seat_ledger.domain.values import COUNTING_MODES, parse_seat_type, shown
+from seat_ledger.domain.values import parse_seat_type, shown
 from seat_ledger.errors import InvalidInput
 from seat_ledger.projections import billing
 from seat_ledger.projections.billing import explain, invoices
-from seat_ledger.projections.billing.figures import every_rule
 from seat_ledger.projections.billing.invoices import Issued
 from seat_ledger.projections.reader import Row
 
@@ -39,10 +39,10 @@ def period(request: PageRequest) -> Page:
     facts, label = request.account, request["period"]
     named = billing.labelled(facts, label)
     invoice = _invoice_of(request, named.label.isoformat())
-    how = billing.Priced(every_rule(None))
+    how = billing.Priced(every_rule())
     if invoice is not None:
         prices = {kind: parse_price(text) for kind, text in invoice.unit_prices.items()}
-        how = billing.Priced(every_rule(None), prices, invoice.currency)
+        how = billing.Priced(every_rule(), prices, invoice.currency)
     query = billing.CountsQuery(named.label.isoformat())
     result = billing.counts(
         request.reader, facts, request.knowledge, request.now, query, how
@@ -127,12 +127,13 @@ def _rule(request: PageRequest) -> tuple[str, str | None] | None:
     if mode is None:
         return None
     granularity = request.params.get("granularity")
-    if mode in COUNTING_MODES and granularity and COUNTING_MODES[mode] == (None,):
+    rule = COUNTING_RULES.get(mode)
+    if rule and granularity and not rule.has_granularity:
         raise InvalidInput(
             f"The mode {mode} has no granularity: leave it out.",
             try_="take granularity out of the address",
         )
-    if mode not in COUNTING_MODES or granularity not in COUNTING_MODES[mode]:
+    if rule is None or granularity not in rule.granularities:
         raise InvalidInput(
             f"There is no counting rule {shown(mode)} by {shown(granularity)}."
         )

@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Any, NamedTuple
 
 from seat_ledger.domain.money import Currency, plain
-from seat_ledger.domain.values import seat_types
+from seat_ledger.domain.values import DEFAULT_POLICY, seat_types
 from seat_ledger.projections.billing.audit import causes
 from seat_ledger.projections.billing.audit.contracts import Contract
 from seat_ledger.projections.billing.audit.figures import (
@@ -328,7 +328,7 @@ class Auditor:
 
 
 def _policy(period: PeriodRow | None) -> Rule:
-    return (period.mode, period.granularity) if period else ("contracted", "day")
+    return (period.mode, period.granularity) if period else DEFAULT_POLICY
 
 
 def _bounds(period: PeriodRow | None) -> tuple[Any, ...]:

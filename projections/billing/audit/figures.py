@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from itertools import accumulate, groupby
 from typing import Any, NamedTuple
 
+from seat_ledger.domain.counting_rules import is_of_contract
 from seat_ledger.projections.billing.audit.contracts import Contract
 from seat_ledger.projections.billing.figures import as_known
 from seat_ledger.projections.engine.figures_query import counting
@@ -22,7 +23,7 @@ CONTRACT, HELD = "contract", "held"
 
 def family(mode: str) -> str:
     """Which entries can touch a figure: those of the contract, or of what was held."""
-    return CONTRACT if mode == "contracted" else HELD
+    return CONTRACT if is_of_contract(mode) else HELD
 
 
 class FigureRequest(NamedTuple):

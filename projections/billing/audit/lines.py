@@ -10,11 +10,16 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from seat_ledger.domain.calendar import ZoneHistory, parse_instant
+from seat_ledger.domain.counting_rules import (
+    COUNTING_RULES,
+    GRANULARITIES,
+    MODES,
+    WITH_GRANULARITY,
+)
 from seat_ledger.domain.money import Currency
 from seat_ledger.domain.values import shown
 from seat_ledger.errors import InvalidInput
 from seat_ledger.projections.billing import span_of
-from seat_ledger.projections.billing.figures import MODES, WITH_GRANULARITY
 
 _POSITION = re.compile(r"#?(\d{1,18})", re.ASCII)
 _UTC = ZoneHistory("UTC")
@@ -122,7 +127,9 @@ class AuditedLine(NamedTuple):
         if mode not in WITH_GRANULARITY:
             return mode, None
         inherited = policy[1] if mode == policy[0] else None
-        return mode, self.granularity or inherited or "day"
+        return mode, self.granularity or inherited or COUNTING_RULES[
+            mode
+        ].granularities[0]
 
 
 def _rule(mode: str | None, granularity: str | None) -> tuple[str | None, str | None]:
@@ -131,7 +138,7 @@ def _rule(mode: str | None, granularity: str | None) -> tuple[str | None, str | 
             f"there is no counting mode {shown(mode)}.",
             try_=f"use one of {', '.join(MODES)}",
         )
-    if granularity and granularity not in {"day", "second"}:
+    if granularity and granularity not in GRANULARITIES:
         raise InvalidInput(
             f"there is no granularity {shown(granularity)}.", try_="use day or second"
         )
