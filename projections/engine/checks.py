@@ -6,6 +6,10 @@ import hashlib
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+from psycopg import Connection, sql
+
+from seat_ledger.projections.engine.sql_files import queries
+
 
 class Check(NamedTuple):
     """A query of ``checks.sql`` that finds the first row that should not be."""
@@ -61,3 +65,31 @@ BY_CHECK = {check.name: check for check in CHECKS}
 def digest_of(parts: Iterable[str]) -> str:
     """A short digest, that shows a change, and nothing more."""
     return hashlib.sha256("\x00".join(parts).encode()).hexdigest()[:16]
+
+
+_OF_SEATS = {"journal": sql.SQL(" WHERE topic <> 'UserErased'")}
+"""An erasure says nothing of seats and changes no digest; the directory shows it."""
+
+
+def table_digest(connection: Connection[Any], name: str) -> str:
+    """The digest of a projection's rows, whatever their order and generation."""
+    columns = connection.execute(
+        queries("engine", "checks.sql")["columns"], {"name": name}
+    ).fetchall()
+    values = [
+        sql.SQL('{}::text COLLATE "C"' if is_word else "{}").format(
+            sql.Identifier(column)
+        )
+        for column, is_word in columns
+    ]
+    row = connection.execute(
+        sql.SQL(
+            "SELECT count(*), sum(hash_record_extended(ROW({}), 0)) FROM {}{}"
+        ).format(
+            sql.SQL(", ").join(values),
+            sql.Identifier(name),
+            _OF_SEATS.get(name, sql.SQL("")),
+        )
+    ).fetchone()
+    assert row is not None
+    return digest_of(map(str, row))

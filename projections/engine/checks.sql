@@ -242,3 +242,14 @@ SELECT account.account_key AS account, summed.seat_type::text AS seat_type,
     OR summed.bought <> summed.counted_bought
  ORDER BY position
  LIMIT 1;
+
+-- columns --
+-- The columns of a table in its order, and which hold words of an enumeration: their
+-- numbers differ from one generation to the next.
+SELECT attribute.attname::text, type.typtype = 'e' AS is_word
+  FROM pg_catalog.pg_attribute AS attribute
+  JOIN pg_catalog.pg_type AS type ON type.oid = attribute.atttypid
+ WHERE attribute.attrelid = %(name)s::text::regclass
+   AND attribute.attnum > 0
+   AND NOT attribute.attisdropped
+ ORDER BY attribute.attnum;

@@ -27,7 +27,7 @@ from seat_ledger.domain.values import as_word
 from seat_ledger.errors import IntegrityFailure, LedgerError
 from seat_ledger.projections.engine import generations
 from seat_ledger.projections.engine.catch_up import may_not_write
-from seat_ledger.projections.engine.checks import BY_CHECK, CHECKS, Check, digest_of
+from seat_ledger.projections.engine.checks import BY_CHECK, CHECKS, Check, table_digest
 from seat_ledger.projections.engine.decode import (
     BEGUN_BEFORE,
     UnreadableEvent,
@@ -381,7 +381,7 @@ class _Rebuild:
             for check in CHECKS
         ]
         digests = [
-            (projection.name, self.crew.begin(_digest, projection.name))
+            (projection.name, self.crew.begin(table_digest, projection.name))
             for projection in PROJECTIONS
         ]
         findings = [(check, finding.result()) for check, finding in waiting]
@@ -550,9 +550,3 @@ def _first_finding(
 
     with connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(statement, params).fetchone()
-
-
-def _digest(connection: _Connection, name: str) -> str:
-    row = connection.execute(queries("engine", "digests.sql")[name]).fetchone()
-    assert row is not None
-    return digest_of(map(str, row))

@@ -12,8 +12,8 @@ import psycopg
 from seat_ledger.application import SeatLedger
 from seat_ledger.domain.values import account_id
 from seat_ledger.projections.engine import generations, installation
-from seat_ledger.projections.engine.checks import digest_of
-from seat_ledger.projections.engine.sql_files import queries
+from seat_ledger.projections.engine.checks import table_digest
+from seat_ledger.projections.engine.registry import PROJECTIONS
 from seat_ledger.projections.engine.verify import verify
 from seat_ledger.store.connection import connect
 
@@ -74,8 +74,8 @@ def digests(conninfo: str) -> dict[str, str]:
     with psycopg.connect(conninfo, autocommit=True) as connection:
         generations.use(connection, generations.served(connection).number)
         return {
-            name: digest_of(map(str, connection.execute(query).fetchone()))
-            for name, query in queries("engine", "digests.sql").items()
+            projection.name: table_digest(connection, projection.name)
+            for projection in PROJECTIONS
         }
 
 
