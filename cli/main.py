@@ -32,6 +32,7 @@ COMMANDS = {
     "account": ("commands.account:group", "Open, renew and look at accounts."),
     "batch": ("commands.batch:batch", "Record several commands as one step."),
     "billing": ("commands.billing:group", "Periods, billable seats, and why."),
+    "catalogue": ("commands.catalogue:group", "The seat types that there are."),
     "convert": (
         "commands.convert:convert",
         "Turn a source's log into command lines, to be imported.",

@@ -25,6 +25,7 @@ from seat_ledger.projections.contracts import AccountFacts, Row
 from seat_ledger.projections.engine import catch_up
 from seat_ledger.projections.engine.contracts import facts_of
 from seat_ledger.projections.engine.locks import APPEND_LOCK
+from seat_ledger.projections.engine.seat_types import SeatTypes
 from seat_ledger.projections.engine.set_aside import SetAside
 from seat_ledger.projections.engine.snapshot import pin
 from seat_ledger.projections.engine.sql_files import question
@@ -145,6 +146,7 @@ class Reader:
         self.head = served.checkpoint
         self.store_head = served.head
         self.aside = served.aside
+        self._types: SeatTypes | None = None
 
     @property
     def is_standby(self) -> bool:
@@ -183,15 +185,37 @@ class Reader:
         from_tables = known_at is not None and known_at.position == self.head
         if known_at is not None:
             params["known"] = known_at.position
+        if "seat_type" in params:
+            params["type_no"] = self.types.number(params["seat_type"])
+        if "seat_types" in params:
+            params["type_nos"] = [*map(self.types.number, params["seat_types"])]
         return self.run(question(room, name, from_tables=from_tables), params)
 
     def run(self, statement: bytes, params: Mapping[str, Any]) -> Iterator[Row]:
-        """The rows of a statement: the one way that texts of the ledger come in."""
+        """The rows of a statement: the one way that texts of the ledger come in.
+
+        A seat type is its number in the tables, and its name from here on.
+        """
         try:
             with self.connection.cursor(row_factory=dict_row) as cursor:
-                yield from cursor.execute(statement, params)
+                cursor.execute(statement, params)
+                columns = {column.name for column in cursor.description or ()}
+                if "seat_type" in columns:
+                    names = self.types.names
+                    for row in cursor:
+                        row["seat_type"] = names[row["seat_type"]]
+                        yield row
+                else:
+                    yield from cursor
         except psycopg.OperationalError as error:
             raise unavailable(self.conninfo, error) from error
+
+    @property
+    def types(self) -> SeatTypes:
+        """The seat types that were ever added (R80)."""
+        if self._types is None:
+            self._types = SeatTypes.of(self.connection)
+        return self._types
 
     def database_now(self) -> datetime:
         """The database's clock."""

@@ -80,9 +80,13 @@ class SeatLedger:
             raise AttributeError(f"{name} is no operation")
 
         def record(
-            account: str, *, compute_invoice: ComputeInvoice | None = None, **facts: Any
+            account: str | None = None,
+            *,
+            compute_invoice: ComputeInvoice | None = None,
+            **facts: Any,
         ) -> Result:
-            command = {"op": name, "account": account, **facts}
+            named = {} if account is None else {"account": account}
+            command = {"op": name, **named, **facts}
             return self.execute(command, compute_invoice=compute_invoice)
 
         record.__doc__ = OPERATIONS[name].__doc__
@@ -91,9 +95,9 @@ class SeatLedger:
     def __dir__(self) -> Iterable[str]:
         return [*super().__dir__(), *OPERATIONS]
 
-    def zones_of(self, account: str) -> ZoneHistory | None:
+    def zones_of(self, account: str | None) -> ZoneHistory | None:
         """The zones of an account that was worked on."""
-        workspace = self.accounts.workspaces.get(account)
+        workspace = self.accounts.workspaces.get(account or "")
         current = workspace.account if workspace is not None else None
         return current.zones if current is not None else None
 

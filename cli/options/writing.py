@@ -102,11 +102,11 @@ def record(
             default_actor=default_actor(),
             compute_invoice=compute_invoice,
         )
-        zones = clock_of(ledger, command["account"], result)
+        zones = clock_of(ledger, command.get("account"), result)
     emit((describe or recorded_answer)(command, result, dry_run, zones), session.format)
 
 
-def clock_of(ledger: SeatLedger, account: str, result: Result) -> ZoneHistory:
+def clock_of(ledger: SeatLedger, account: str | None, result: Result) -> ZoneHistory:
     """The account's own clock, on which a table shows what was recorded in it."""
     from seat_ledger.domain.calendar import ZoneHistory  # noqa: PLC0415
 
@@ -121,7 +121,9 @@ def recorded_answer(
 ) -> Answer:
     """What was recorded, as an answer on the account's clock."""
     actor = command.get("actor") or default_actor()
-    rows = [_row(e, command["account"], actor) for e in (*result.due, *result.events)]
+    rows = [
+        _row(e, command.get("account"), actor) for e in (*result.due, *result.events)
+    ]
     return Answer(
         rows,
         _COLUMNS,
@@ -140,7 +142,7 @@ def recorded_answer(
 def _sentence(command: dict[str, Any], result: Result, dry_run: bool) -> str:
     count = len(result.events)
     events = "1 event" if count == 1 else f"{count} events"
-    where = command["account"]
+    where = command.get("account", "the catalogue")
     if dry_run:
         return f"Would record {events} in {where}. Nothing was written."
     if result.repeated:
@@ -163,7 +165,7 @@ _BESIDE = (
 )
 
 
-def _row(recorded: RecordedEvent, account: str, actor: str) -> dict[str, Any]:
+def _row(recorded: RecordedEvent, account: str | None, actor: str) -> dict[str, Any]:
     event = recorded.event
     data = event.model_dump(mode="json", exclude_none=True)
     for name in _BESIDE:

@@ -210,6 +210,10 @@ HEADERS: dict[str, tuple[str, ...]] = {
         "checkpoint",
     ),
     "integrity verify": ("kind", "position", "events", "found"),
+    "catalogue list": (
+        *("seat_type", "hub", "exclusive", "state", "effective_at", "recorded_at"),
+        *("position", "actor", "reason"),
+    ),
     "import": ("line", "op", "outcome", "positions", "code", "message"),
     "projection rebuild": (
         *("projection", "rows", "digest", "seconds", "status", "reason"),

@@ -7,7 +7,7 @@ from datetime import date, datetime
 
 from seat_ledger.cli.output import charts, times
 from seat_ledger.cli.reports.content import Chart, Holding, Pictured
-from seat_ledger.domain.values import FOREVER, seat_types
+from seat_ledger.domain.values import FOREVER
 from seat_ledger.projections import accounts
 from seat_ledger.projections.billing import intervals
 from seat_ledger.projections.reader import AccountFacts, Knowledge, Reader
@@ -41,7 +41,7 @@ def pictured(
     ends: datetime,
 ) -> Pictured:
     """An account's charts over a span of time, a pair for each type."""
-    span = intervals.CountedSpan(account.no, list(seat_types()), starts, ends)
+    span = intervals.CountedSpan(account.no, reader.types.all, starts, ends)
     lives = intervals.lives(reader, span, knowledge)
     held = intervals.holdings(reader, span, knowledge)
     people = reader.people(

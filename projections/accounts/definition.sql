@@ -2,7 +2,7 @@
 -- events up to a position.
 CREATE FUNCTION reduction_at(known_position bigint) RETURNS TABLE (
     account_no bigint,
-    seat_type seat_type_name,
+    seat_type integer,
     quantity integer,
     renewal integer,
     requested_at timestamptz,

@@ -63,7 +63,7 @@ SELECT account_no, account_key, name
 SELECT bought.account_no, account.account_key
   FROM seat AS bought
   JOIN account ON account.account_no = bought.account_no
- WHERE bought.seat_type = %(seat_type)s::seat_type_name
+ WHERE bought.seat_type = %(type_no)s::integer
    AND bought.number = %(number)s::integer
    AND (%(account_nos)s::bigint[] IS NULL
         OR bought.account_no = ANY (%(account_nos)s::bigint[]))

@@ -2,7 +2,7 @@
 -- One row is one holding that nothing ends: who has which seat now.
 CREATE TABLE current_assignment (
     account_no bigint NOT NULL,
-    seat_type seat_type_name NOT NULL,
+    seat_type integer NOT NULL,
     number integer NOT NULL,
     user_no bigint NOT NULL,
     held_from timestamptz NOT NULL,

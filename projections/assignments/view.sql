@@ -1,9 +1,10 @@
 CREATE OR REPLACE VIEW projection.current_assignment WITH (security_invoker = true) AS
-SELECT account.account_key AS account, held.seat_type::text AS seat_type, held.number,
-       held.seat_type::text || '#' || held.number AS seat, person.user_id,
+SELECT account.account_key AS account, kind.name AS seat_type, held.number,
+       kind.name || '#' || held.number AS seat, person.user_id,
        person.user_key, person.email, person.name, held.held_from,
        held.assigned_position AS assigned
   FROM current_assignment AS held
+  JOIN seat_type AS kind ON kind.type_no = held.seat_type
   JOIN account ON account.account_no = held.account_no
   JOIN user_directory AS person ON person.user_no = held.user_no;
 COMMENT ON VIEW projection.current_assignment IS

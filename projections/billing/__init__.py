@@ -103,6 +103,7 @@ def counts(  # noqa: PLR0913, PLR0917  who asks, and what
     over. Raises NotFound (``unknown_period``), CommandRefused (``renewal_due``), and
     InvalidInput for a price or granularity that cannot be meant.
     """
+    reader.types.check(*how.prices)
     moment = known_at.moment(now)
     accounts = [account] if account else reader.accounts(known_at)
     opened = [facts for facts in accounts if facts.is_known]

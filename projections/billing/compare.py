@@ -51,6 +51,7 @@ def compare(  # noqa: PLR0913, PLR0917  whose figures, which, and when
 
     A figure of a period that did not exist as known at one of the two is null there.
     """
+    reader.types.check(*how.prices)
     before, after = (
         _side(reader, key, known_at, moment, query) for known_at in between
     )

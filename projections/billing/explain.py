@@ -69,6 +69,7 @@ def explain(
     """Open one figure. Raises IntegrityFailure where the parts do not add up, and
     InvalidInput for a price that cannot be meant.
     """
+    reader.types.check(query.seat_type)
     if query.window and query.price is not None:
         check_one_period(account, query.period, query.price_for)
     rule = query.rule or account.policy_at(query.period.starts)

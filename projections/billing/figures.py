@@ -13,7 +13,6 @@ from itertools import islice
 from typing import Any
 
 from seat_ledger.domain.counting_rules import TIME, measure
-from seat_ledger.domain.values import seat_types
 from seat_ledger.projections.engine.figures_query import counting
 from seat_ledger.projections.periods import PeriodRow, columns
 from seat_ledger.projections.reader import Knowledge, Reader, Row, utc
@@ -110,7 +109,7 @@ def _ask(
 ) -> list[Row]:
     fields = columns(selected)
     accounts = list(set(fields["account_no"]))
-    types = list(map(str, seat_types()))
+    types = [*reader.types.numbers.values()]
     arrays: dict[str, Any] = {
         "account_nos": fields["account_no"],
         "period_nos": fields["period_no"],

@@ -67,7 +67,7 @@ SELECT period.account_no, period.period_no, period.starts, period.ends, period.d
 -- The touched types, and from where to where they are counted.
 SELECT selected.account_no, selected.seat_type, min(period.starts) AS starts,
        max(period.ends) AS ends, min(period.period_no) AS first_no
-  FROM unnest(%(type_accounts)s::bigint[], %(types)s::seat_type_name[])
+  FROM unnest(%(type_accounts)s::bigint[], %(types)s::integer[])
        AS selected(account_no, seat_type)
   JOIN period ON period.account_no = selected.account_no
  GROUP BY selected.account_no, selected.seat_type

@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import NamedTuple
 
 from seat_ledger.domain.calendar import BillingPeriod, local_date
-from seat_ledger.domain.values import FOREVER, seat_types
+from seat_ledger.domain.values import FOREVER
 from seat_ledger.projections.billing.breakdown import Days
 from seat_ledger.projections.billing.intervals import (
     CountedInterval,
@@ -88,7 +88,7 @@ def _stretches(
     Who held the seat before, and who takes it after, may lie far outside: all that
     was ever held is looked at, whatever the time that is asked about.
     """
-    ever = CountedSpan(account.no, seat_types(), _BEGINNING, FOREVER)
+    ever = CountedSpan(account.no, reader.types.all, _BEGINNING, FOREVER)
     by_seat = {
         seat: [interval for interval in held if not interval.is_empty]
         for seat, held in groupby(

@@ -18,7 +18,7 @@ from seat_ledger.domain.calendar import TZDATA_VERSION, BillingPeriod
 from seat_ledger.domain.counting_rules import is_of_contract
 from seat_ledger.domain.invoice_draft import Figure, InvoiceDraft, InvoiceRequest
 from seat_ledger.domain.money import exactly, places_of, rounded
-from seat_ledger.domain.values import FOREVER, as_word, iso, seat_types
+from seat_ledger.domain.values import FOREVER, as_word, iso
 from seat_ledger.errors import NotFound
 from seat_ledger.projections.billing.figures import as_known, quantity
 from seat_ledger.projections.billing.intervals import (
@@ -262,7 +262,7 @@ def touched(
         return
     ends = max(invoice.period.ends for invoice in reached)
     starts = min(earliest, reached[0].period.starts)
-    span = CountedSpan(account.no, seat_types(), starts, ends)
+    span = CountedSpan(account.no, reader.types.all, starts, ends)
     was = [_by_type(find(reader, span, since)) for find in (lives, holdings)]
     now = [_by_type(find(reader, span, known_at)) for find in (lives, holdings)]
     between = reversals(reader, account.no, since, known_at)
@@ -319,7 +319,8 @@ def _digest(  # noqa: PLR0913, PLR0917  all that an invoice is computed from
     The request, the bounds, dates and rule, the cut-off, the intervals that lie in
     the period with their entries, and the digests of the invoices issued before.
     """
-    span = CountedSpan(account.no, seat_types(), basis.period.starts, basis.period.ends)
+    starts, ends = basis.period.starts, basis.period.ends
+    span = CountedSpan(account.no, reader.types.all, starts, ends)
     inputs = {
         **request._asdict(),
         "unit_prices": dict(sorted(request.unit_prices.items())),

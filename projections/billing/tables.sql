@@ -3,7 +3,7 @@
 -- counting rule: exact whole numbers, to be divided by the period's length.
 CREATE TABLE billable_seats (
     account_no bigint NOT NULL,
-    seat_type seat_type_name NOT NULL,
+    seat_type integer NOT NULL,
     period_no integer NOT NULL,
     opening integer NOT NULL,
     bought integer NOT NULL,

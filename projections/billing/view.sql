@@ -1,5 +1,5 @@
 CREATE OR REPLACE VIEW projection.billable_seats WITH (security_invoker = true) AS
-SELECT account.account_key AS account, counted.seat_type::text AS seat_type,
+SELECT account.account_key AS account, kind.name AS seat_type,
        period.label AS period, period.starts, period.ends, period.days, period.mode,
        period.granularity, counted.opening, counted.bought AS purchased, counted.retired,
        counted.closing,
@@ -27,6 +27,7 @@ SELECT account.account_key AS account, counted.seat_type::text AS seat_type,
        period.ends <= pg_catalog.now() AS complete,
        period.starts > pg_catalog.now() AS forecast
   FROM billable_seats AS counted
+  JOIN seat_type AS kind ON kind.type_no = counted.seat_type
   JOIN account ON account.account_no = counted.account_no
   JOIN billing_period AS period
     ON period.account_no = counted.account_no

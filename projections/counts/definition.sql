@@ -2,7 +2,7 @@
 -- straight from the journal, so that holdings can be held against it.
 CREATE FUNCTION seat_step_at(known_position bigint) RETURNS TABLE (
     account_no bigint,
-    seat_type seat_type_name,
+    seat_type integer,
     at timestamptz,
     bought integer,
     retired integer,

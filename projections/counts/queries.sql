@@ -1,6 +1,6 @@
 -- totals --
 -- For each seat type under contract at a moment: purchased, assigned and pending.
-SELECT step.seat_type::text AS seat_type, step.purchased, step.assigned,
+SELECT step.seat_type, step.purchased, step.assigned,
        (SELECT coalesce(sum(reduction.quantity), 0)
           FROM reduction_at(%(known)s::bigint) AS reduction
          WHERE reduction.account_no = %(account_no)s::bigint
@@ -10,26 +10,27 @@ SELECT step.seat_type::text AS seat_type, step.purchased, step.assigned,
                 OR reduction.cancelled_at > %(as_of)s::timestamptz)
            AND (reduction.renewed_at IS NULL OR reduction.renewed_at > %(as_of)s::timestamptz)
        ) AS pending_reduction
-  FROM unnest(enum_range(NULL::seat_type_name)) AS kind(seat_type)
+  FROM seat_type AS kind
  CROSS JOIN LATERAL (
        SELECT counted.seat_type, counted.seats_purchased AS purchased,
               counted.seats_assigned AS assigned
          FROM seat_count_at(%(known)s::bigint) AS counted
         WHERE counted.account_no = %(account_no)s::bigint
-          AND counted.seat_type = kind.seat_type
+          AND counted.seat_type = kind.type_no
           AND counted.at <= %(as_of)s::timestamptz
         ORDER BY counted.at DESC
         LIMIT 1) AS step
  WHERE step.purchased > 0
- ORDER BY step.seat_type::text COLLATE "C";
+ ORDER BY kind.name COLLATE "C";
 
 -- steps --
 -- The step function of an account.
-SELECT seat_type::text AS seat_type, at, seats_purchased AS purchased,
+SELECT seat_type, at, seats_purchased AS purchased,
        seats_assigned AS assigned
-  FROM seat_count_at(%(known)s::bigint)
+  FROM seat_count_at(%(known)s::bigint) AS its
+  JOIN seat_type AS kind ON kind.type_no = its.seat_type
  WHERE account_no = %(account_no)s::bigint
- ORDER BY seat_type::text COLLATE "C", at;
+ ORDER BY kind.name COLLATE "C", at;
 
 -- many --
 -- How many steps an account has, counted up to a limit.
@@ -42,14 +43,14 @@ SELECT count(*) AS many
 
 -- steps_before --
 -- The last step of each type before each of some instants; by the index.
-SELECT kind.seat_type::text AS seat_type, selected.at, step.purchased, step.assigned
+SELECT kind.type_no AS seat_type, selected.at, step.purchased, step.assigned
   FROM unnest(%(instants)s::timestamptz[]) AS selected(at)
- CROSS JOIN unnest(enum_range(NULL::seat_type_name)) AS kind(seat_type)
+ CROSS JOIN seat_type AS kind
  CROSS JOIN LATERAL (
        SELECT counted.seats_purchased AS purchased, counted.seats_assigned AS assigned
          FROM seat_count_at(%(known)s::bigint) AS counted
         WHERE counted.account_no = %(account_no)s::bigint
-          AND counted.seat_type = kind.seat_type
+          AND counted.seat_type = kind.type_no
           AND counted.at < selected.at
         ORDER BY counted.at DESC
         LIMIT 1) AS step
@@ -57,7 +58,7 @@ SELECT kind.seat_type::text AS seat_type, selected.at, step.purchased, step.assi
 
 -- steps_between --
 -- The last step of each type in each of the spans between some instants; in one pass.
-SELECT step.seat_type::text AS seat_type,
+SELECT step.seat_type,
        (%(instants)s::timestamptz[])[step.span + 1] AS at,
        step.purchased, step.assigned
   FROM (

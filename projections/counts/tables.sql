@@ -3,7 +3,7 @@
 -- under contract, and so many were held.
 CREATE TABLE seat_count (
     account_no bigint NOT NULL,
-    seat_type seat_type_name NOT NULL,
+    seat_type integer NOT NULL,
     at timestamptz NOT NULL,
     seats_purchased integer NOT NULL,
     seats_assigned integer NOT NULL,

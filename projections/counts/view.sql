@@ -1,8 +1,9 @@
 CREATE OR REPLACE VIEW projection.seat_count WITH (security_invoker = true) AS
-SELECT account.account_key AS account, step.seat_type::text AS seat_type, step.at,
+SELECT account.account_key AS account, kind.name AS seat_type, step.at,
        step.seats_purchased AS purchased, step.seats_assigned AS assigned,
        step.seats_purchased - step.seats_assigned AS available
   FROM seat_count AS step
+  JOIN seat_type AS kind ON kind.type_no = step.seat_type
   JOIN account ON account.account_no = step.account_no;
 COMMENT ON VIEW projection.seat_count IS
     'One row is one step: the counts from this instant until the type''s next row.';

@@ -24,7 +24,7 @@ SELECT stored.events, decoded.events AS decoded, %(ceiling)s::bigint AS position
 -- one_holder_at_once --
 -- No two holdings of a seat overlap (R24). An empty one may lie where others begin or
 -- end, but not strictly inside (R46).
-SELECT account.account_key AS account, held.seat_type::text AS seat_type, held.number,
+SELECT account.account_key AS account, kind.name AS seat_type, held.number,
        held.held_from, held.assigned_position AS position
   FROM (
        SELECT account_no, seat_type, number, held_from, held_until, assigned_position,
@@ -40,6 +40,7 @@ SELECT account.account_key AS account, held.seat_type::text AS seat_type, held.n
         WHERE NOT reversed
        ) AS held
   JOIN account ON account.account_no = held.account_no
+  JOIN seat_type AS kind ON kind.type_no = held.seat_type
  WHERE held.before > held.held_from
    AND held.began_before < coalesce(held.held_until, 'infinity')
  ORDER BY position
@@ -47,10 +48,11 @@ SELECT account.account_key AS account, held.seat_type::text AS seat_type, held.n
 
 -- holdings_have_both_ends --
 -- Every unassignment ends a holding (R46 d).
-SELECT account.account_key AS account, held.seat_type::text AS seat_type, held.number,
+SELECT account.account_key AS account, kind.name AS seat_type, held.number,
        held.held_until, held.unassigned_position AS position
   FROM seat_holding AS held
   JOIN account ON account.account_no = held.account_no
+  JOIN seat_type AS kind ON kind.type_no = held.seat_type
  WHERE NOT held.reversed
    AND (held.assigned_position IS NULL OR held.held_until < held.held_from)
  ORDER BY position
@@ -59,7 +61,7 @@ SELECT account.account_key AS account, held.seat_type::text AS seat_type, held.n
 -- unpaired --
 -- An unassignment that has nothing at all to end makes no row that the table takes: the
 -- first from which on a seat has more of them than assignments.
-SELECT account.account_key AS account, entry.seat_type::text AS seat_type, entry.number,
+SELECT account.account_key AS account, kind.name AS seat_type, entry.number,
        entry.effective_at AS held_until, entry.position
   FROM (
        SELECT position, excess,
@@ -76,6 +78,7 @@ SELECT account.account_key AS account, entry.seat_type::text AS seat_type, entry
        ) AS unmatched
   JOIN journal AS entry ON entry.position = unmatched.position
   JOIN account ON account.account_no = entry.account_no
+  JOIN seat_type AS kind ON kind.type_no = entry.seat_type
  WHERE unmatched.excess > 0
    AND unmatched.position > coalesce(unmatched.last_right, 0)
  ORDER BY entry.position
@@ -123,7 +126,7 @@ HAVING count(*) <> max(originator_version)
 
 -- holdings_within_seats --
 -- A seat is held only while it is under contract (R24).
-SELECT account.account_key AS account, held.seat_type::text AS seat_type, held.number,
+SELECT account.account_key AS account, kind.name AS seat_type, held.number,
        held.held_from, held.assigned_position AS position
   FROM seat_holding AS held
   LEFT JOIN seat
@@ -131,6 +134,7 @@ SELECT account.account_key AS account, held.seat_type::text AS seat_type, held.n
    AND seat.seat_type = held.seat_type
    AND seat.number = held.number
   JOIN account ON account.account_no = held.account_no
+  JOIN seat_type AS kind ON kind.type_no = held.seat_type
  WHERE NOT held.reversed
    AND (seat.purchased_at IS NULL
         OR held.held_from < seat.purchased_at
@@ -140,7 +144,7 @@ SELECT account.account_key AS account, held.seat_type::text AS seat_type, held.n
 
 -- counts_within_contract --
 -- Never are more seats held than are under contract.
-SELECT account.account_key AS account, step.seat_type::text AS seat_type, step.at,
+SELECT account.account_key AS account, kind.name AS seat_type, step.at,
        step.seats_assigned AS assigned, step.seats_purchased AS purchased,
        (SELECT max(entry.position)
           FROM journal AS entry
@@ -150,6 +154,7 @@ SELECT account.account_key AS account, step.seat_type::text AS seat_type, step.a
            AND entry.effective_at = step.at) AS position
   FROM seat_count AS step
   JOIN account ON account.account_no = step.account_no
+  JOIN seat_type AS kind ON kind.type_no = step.seat_type
  WHERE step.seats_assigned > step.seats_purchased
     OR step.seats_assigned < 0
  ORDER BY position
@@ -159,7 +164,7 @@ SELECT account.account_key AS account, step.seat_type::text AS seat_type, step.a
 -- The counts, which come straight from the journal, are those of the holdings and of
 -- the seats: by type, the hashed instants of all changes add up to the same sums. Where
 -- they do not, the first instant at which something else changed is looked for.
-SELECT account.account_key AS account, summed.seat_type::text AS seat_type,
+SELECT account.account_key AS account, kind.name AS seat_type,
        summed.held, summed.counted,
        (SELECT max(entry.position)
           FROM journal AS entry
@@ -196,6 +201,7 @@ SELECT account.account_key AS account, summed.seat_type::text AS seat_type,
         GROUP BY account_no, seat_type
        ) AS summed
   JOIN account ON account.account_no = summed.account_no
+  JOIN seat_type AS kind ON kind.type_no = summed.seat_type
  CROSS JOIN LATERAL (
        SELECT min(at) AS since
          FROM (

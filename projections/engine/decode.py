@@ -14,6 +14,7 @@ from typing import Any
 import psycopg
 
 from seat_ledger.errors import IntegrityFailure
+from seat_ledger.projections.engine.seat_types import CATALOGUE
 from seat_ledger.projections.engine.set_aside import EVERYTHING, StoredOrigin, origin_of
 from seat_ledger.projections.engine.sql_files import queries
 from seat_ledger.projections.engine.user_directory import (
@@ -26,6 +27,7 @@ from seat_ledger.projections.engine.user_directory import (
 _Connection = psycopg.Connection[Any]
 
 STEPS = (
+    ("catalogue", "seat_type"),
     ("accounts", "account"),
     ("users", "person"),
     ("journal", "journal"),
@@ -73,7 +75,7 @@ def decode(
     Raises UnreadableEvent, leaving nothing of the range.
     """
     rows = {}
-    params = {**scope, "after": after, "until_position": until}
+    params = {**scope, **CATALOGUE, "after": after, "until_position": until}
     for room, table in steps:
         statement = queries(room, "decode.sql")[table]
         with naming_unreadable(connection, statement, params, table):

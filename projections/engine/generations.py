@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 import psycopg
 from psycopg import sql
 
-from seat_ledger.domain.values import seat_types
 from seat_ledger.errors import SchemaMismatch
 from seat_ledger.projections.engine.locks import INSTALL_LOCK
 from seat_ledger.projections.engine.registry import (
@@ -25,6 +24,7 @@ from seat_ledger.projections.engine.registry import (
     indexes,
     versions,
 )
+from seat_ledger.projections.engine.seat_types import STARTING
 from seat_ledger.projections.engine.set_aside import SetAside
 from seat_ledger.projections.engine.sql_files import queries, text
 from seat_ledger.projections.engine.user_directory import quiet
@@ -231,14 +231,12 @@ def make(connection: Connection) -> int:
     name = sql.Identifier(schema_of(number))
     _make_schema(connection, schema_of(number), ownership.GENERATION_MARK)
     connection.execute(sql.SQL("SET LOCAL search_path TO {}").format(name))
-    for kind, words in (("topic_name", TOPICS), ("seat_type_name", seat_types())):
-        connection.execute(
-            sql.SQL("CREATE TYPE {} AS ENUM ({})").format(
-                sql.Identifier(kind), sql.SQL(", ").join(map(sql.Literal, words))
-            )
-        )
+    topics = sql.SQL(", ").join(map(sql.Literal, TOPICS))
+    connection.execute(sql.SQL("CREATE TYPE topic_name AS ENUM ({})").format(topics))
     for room in ROOMS:
         connection.execute(queries(room, "tables.sql")["table"])
+    starting = queries("catalogue", "decode.sql")["seat_type"]
+    connection.execute(starting, {**STARTING, "after": 0, "until_position": 0})
     quiet(connection, sql.Identifier(schema_of(number), "user_directory"))
     _vacuum(connection, "SET (autovacuum_enabled = off)")
     for room in _DEFINING:

@@ -18,6 +18,7 @@ BEGIN
            AND its.relkind = 'r'
     LOOP
         scope := CASE
+            WHEN table_name = 'seat_type' THEN 'true'
             WHEN table_name IN ('account', 'set_aside') THEN 'account_id = ANY (ledger.readable_accounts())'
             ELSE pg_catalog.format(
                 'account_no = ANY (ARRAY('

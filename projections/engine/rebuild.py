@@ -279,6 +279,7 @@ class _Rebuild:
         self.scope = self.crew.run(scope_of) if self.aside else EVERYTHING
         params = {**self.scope, "ceiling": self.result.ceiling}
         self.versions = self.crew.beside(_check_versions, params)
+        self._catalogue()
         for room, name in (("accounts", "account"), ("users", "person")):
             began = time.monotonic()
             rows = self._decode(room, name)
@@ -289,8 +290,16 @@ class _Rebuild:
                 position = self.crew.run(_ask, twice, {})
                 raise self.crew.run(unreadable, position, BEGUN_BEFORE, name) from None
             self._done(name, rows, time.monotonic() - began)
-        self.crew.run(_analyze, "account", "person")
+        self.crew.run(_analyze, "seat_type", "account", "person")
         self.directory = self.crew.beside(_timed, open_persons, 0, self.result.ceiling)
+
+    def _catalogue(self) -> None:
+        """The seat types, few as they are, in one go."""
+        began = time.monotonic()
+        step = (("catalogue", "seat_type"),)
+        rows = self.crew.run(decode, 0, self.result.ceiling, step, self.scope)
+        self._index("seat_type")
+        self._done("seat_type", rows["seat_type"], time.monotonic() - began)
 
     def _decode(self, room: str, name: str) -> int:
         """Decode every event that makes rows of a table, a range a worker."""

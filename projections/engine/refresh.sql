@@ -33,7 +33,7 @@ WITH entry AS (
        AND (%(account_no)s::bigint IS NULL
             OR new.account_no = %(account_no)s::bigint)
 )
-SELECT 'seat' AS kind, account_no, seat_type::text AS seat_type, number,
+SELECT 'seat' AS kind, account_no, seat_type, number,
        min(since) AS since, NULL::bigint AS position
   FROM entry
  WHERE number IS NOT NULL
@@ -68,7 +68,7 @@ SELECT account_no, min(position) AS position
                                       held.user_no
                          ORDER BY held.position) AS excess
                 FROM unnest(
-                     %(seat_accounts)s::bigint[], %(seat_types)s::seat_type_name[],
+                     %(seat_accounts)s::bigint[], %(seat_types)s::integer[],
                      %(seat_numbers)s::integer[]) AS touched(
                      account_no, seat_type, number)
                CROSS JOIN LATERAL (
@@ -99,20 +99,20 @@ SELECT coalesce(max(earlier.notification_id), 0)
 
 -- types_of --
 -- Every type that some accounts ever bought.
-SELECT DISTINCT account_no, seat_type::text AS seat_type
+SELECT DISTINCT account_no, seat_type
   FROM seat
  WHERE account_no = ANY (%(account_nos)s::bigint[]);
 
 -- touched_seats --
 SELECT account_no, seat_type, number
   FROM unnest(
-       %(seat_accounts)s::bigint[], %(seat_types)s::seat_type_name[],
+       %(seat_accounts)s::bigint[], %(seat_types)s::integer[],
        %(seat_numbers)s::integer[]) AS touched(account_no, seat_type, number)
 
 -- touched_types --
 SELECT account_no, seat_type, since
   FROM unnest(
-       %(type_accounts)s::bigint[], %(types)s::seat_type_name[],
+       %(type_accounts)s::bigint[], %(types)s::integer[],
        %(sinces)s::timestamptz[]) AS touched(account_no, seat_type, since)
 
 -- seat --

@@ -13,7 +13,7 @@ from functools import cache
 from typing import NamedTuple
 
 from seat_ledger.domain.calendar import TZDATA_VERSION
-from seat_ledger.domain.values import seat_types
+from seat_ledger.domain.seat_types import STARTING_TYPES
 from seat_ledger.projections.engine.sql_files import queries, statements, text
 
 TOPICS = (
@@ -35,6 +35,8 @@ TOPICS = (
     "EntryReversed",
     "InvoiceIssued",
     "UserErased",
+    "SeatTypeAdded",
+    "SeatTypeWithdrawn",
 )
 """The events that the journal can decode; a test holds them to the write side's."""
 
@@ -49,10 +51,11 @@ class Projection(NamedTuple):
 
 
 PROJECTIONS = (
+    Projection("seat_type", "catalogue", ("added", "type_no")),
     Projection("account", "accounts", ("account_no",)),
     Projection("person", "users", ("user_no",), ("account",)),
     Projection("user_directory", "users", ("user_no",), ("person",)),
-    Projection("journal", "journal", ("position",), ("account", "person")),
+    Projection("journal", "journal", ("position",), ("account", "person", "seat_type")),
     Projection("seat", "holdings", ("account_no", "seat_type", "number"), ("journal",)),
     Projection("seat_holding", "holdings", ("entry",), ("journal",)),
     Projection(
@@ -80,7 +83,9 @@ def versions() -> dict[str, str]:
         parts = [text(projection.room, file) for file in _FILES]
         parts += [digests[name] for name in projection.needs]
         if projection.name == "account":
-            parts += [*TOPICS, *seat_types()]
+            parts += TOPICS
+        if projection.name == "seat_type":
+            parts += STARTING_TYPES
         if projection.name == "billing_period":
             parts.append(TZDATA_VERSION)
         whole = "\x00".join(parts)

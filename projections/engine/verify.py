@@ -32,6 +32,7 @@ from seat_ledger.projections.engine.decode import (
 from seat_ledger.projections.engine.figures_query import counting
 from seat_ledger.projections.engine.merge_rows import columns_of
 from seat_ledger.projections.engine.registry import BY_NAME, PROJECTIONS
+from seat_ledger.projections.engine.seat_types import CATALOGUE, STARTING
 from seat_ledger.projections.engine.set_aside import EVERYTHING, SetAside, scope_of
 from seat_ledger.projections.engine.snapshot import pin
 from seat_ledger.projections.engine.sql_files import queries
@@ -46,7 +47,7 @@ _PERSONAL = {"user_key", "email", "name"} | {
     "folded_email",
     "folded_name",
 }
-DECODED = {"account", "person", "user_directory", "journal"}
+DECODED = {"seat_type", "account", "person", "user_directory", "journal"}
 """What comes from the store itself; all else is computed from the journal."""
 
 _Connection = psycopg.Connection[Any]
@@ -214,9 +215,11 @@ class _Full:
         """Rows of no account, or of positions that the tables do not reach."""
         for projection in PROJECTIONS:
             scope = "account_no NOT IN (SELECT account_no FROM account)"
-            if projection.name in {"account", "user_directory", "journal"}:
+            if projection.name in DECODED - {"person"}:
                 number = projection.key[0]
                 scope = f"{number} <= 0 OR {number} > %(known)s::bigint"
+            if projection.name == "seat_type":
+                scope = "added < 0 OR added > %(known)s::bigint"
             params = {"known": self.result.position}
             none = b"SELECT * FROM " + projection.name.encode() + b" WHERE false"
             self._compare(projection.name, none, scope.encode(), params)
@@ -251,9 +254,15 @@ class _Full:
                 decoded = queries(room, "decode.sql")[name].decode()
                 fresh = decoded[decoded.index("SELECT") :]
                 number = BY_NAME[name].key[0]
-                params = {**self.result.scope, "after": after, "until_position": until}
-                scope = f"{number} > %(after)s::bigint "
-                scope += f"AND {number} <= %(until_position)s::bigint"
+                types = CATALOGUE if after else STARTING
+                params = {
+                    **self.result.scope,
+                    **types,
+                    "after": after,
+                    "until_position": until,
+                }
+                scope = f"{number} <= %(until_position)s::bigint"
+                scope += f" AND {number} > %(after)s::bigint" if after else ""
                 alone = b"SELECT count(fresh) FROM (" + fresh.encode() + b") AS fresh"
                 with (
                     self._noting(name),

@@ -37,6 +37,12 @@ SELECT 0 AS expected, count(*) AS actual, min(failed_position) AS position
 SELECT 0 AS expected, count(*) AS actual, min(position) AS position
   FROM set_aside;
 
+-- seat_type__rows --
+-- As many seat types as were added, beside those that are there from the start.
+SELECT (SELECT count(DISTINCT seat_type) FROM journal
+         WHERE topic = 'SeatTypeAdded') AS expected,
+       (SELECT count(*) FROM seat_type WHERE added > 0) AS actual;
+
 -- account__rows --
 -- As many accounts as were opened.
 SELECT (SELECT count(*) FROM journal WHERE topic = 'AccountOpened') AS expected,

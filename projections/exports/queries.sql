@@ -1,15 +1,17 @@
 -- holdings --
 -- Every holding of some accounts, with what was reversed.
-SELECT account_no, seat_type::text AS seat_type, number, user_no, held_from, held_until,
+SELECT account_no, seat_type, number, user_no, held_from, held_until,
        assigned_position, unassigned_position, reversed
-  FROM seat_holding_at(%(known)s::bigint)
+  FROM seat_holding_at(%(known)s::bigint) AS its
+  JOIN seat_type AS kind ON kind.type_no = its.seat_type
  WHERE account_no = ANY (%(account_nos)s::bigint[])
- ORDER BY account_no, seat_type::text COLLATE "C", number, held_from, held_until, entry;
+ ORDER BY account_no, kind.name COLLATE "C", number, held_from, held_until, entry;
 
 -- counts --
 -- The step functions of some accounts.
-SELECT account_no, seat_type::text AS seat_type, at, seats_purchased AS purchased,
+SELECT account_no, seat_type, at, seats_purchased AS purchased,
        seats_assigned AS assigned
-  FROM seat_count_at(%(known)s::bigint)
+  FROM seat_count_at(%(known)s::bigint) AS its
+  JOIN seat_type AS kind ON kind.type_no = its.seat_type
  WHERE account_no = ANY (%(account_nos)s::bigint[])
- ORDER BY account_no, seat_type::text COLLATE "C", at;
+ ORDER BY account_no, kind.name COLLATE "C", at;

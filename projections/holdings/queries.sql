@@ -4,7 +4,7 @@ SELECT EXISTS (
     SELECT 1
       FROM journal
      WHERE account_no = %(account_no)s::bigint
-       AND seat_type = %(seat_type)s::seat_type_name
+       AND seat_type = %(type_no)s::integer
        AND number = %(number)s::integer
        AND topic = 'SeatPurchased'
 ) AS bought;
@@ -14,34 +14,35 @@ SELECT EXISTS (
 SELECT purchased_at, retires_at, purchased_position, retired_position
   FROM seat_at(%(known)s::bigint)
  WHERE account_no = %(account_no)s::bigint
-   AND seat_type = %(seat_type)s::seat_type_name
+   AND seat_type = %(type_no)s::integer
    AND number = %(number)s::integer;
 
 -- under_contract --
 -- Seats under contract at a moment in an account; a page.
-SELECT seat_type::text AS seat_type, number, purchased_at, retires_at,
+SELECT seat_type, number, purchased_at, retires_at,
        purchased_position, retired_position
-  FROM seat_at(%(known)s::bigint)
+  FROM seat_at(%(known)s::bigint) AS its
+  JOIN seat_type AS kind ON kind.type_no = its.seat_type
  WHERE account_no = %(account_no)s::bigint
    AND purchased_at <= %(as_of)s::timestamptz
    AND (retires_at IS NULL OR retires_at > %(as_of)s::timestamptz)
- ORDER BY seat_type::text COLLATE "C", number
+ ORDER BY kind.name COLLATE "C", number
 OFFSET %(skip)s::bigint
  LIMIT %(limit)s::bigint;
 
 -- of_seat --
 -- Who held a seat, in order, with what was reversed.
-SELECT seat_type::text AS seat_type, number, user_no, held_from, held_until,
+SELECT seat_type, number, user_no, held_from, held_until,
        assigned_position, unassigned_position, reversed
   FROM seat_holding_at(%(known)s::bigint)
  WHERE account_no = %(account_no)s::bigint
-   AND seat_type = %(seat_type)s::seat_type_name
+   AND seat_type = %(type_no)s::integer
    AND number = %(number)s::integer
  ORDER BY held_from, held_until, entry;
 
 -- of_users --
 -- What some users held, in order, with what was reversed.
-SELECT seat_type::text AS seat_type, number, user_no, held_from, held_until,
+SELECT seat_type, number, user_no, held_from, held_until,
        assigned_position, unassigned_position, reversed
   FROM seat_holding_at(%(known)s::bigint)
  WHERE account_no = %(account_no)s::bigint
@@ -51,7 +52,7 @@ SELECT seat_type::text AS seat_type, number, user_no, held_from, held_until,
 -- of_few_users --
 -- The same as known earlier. The seats that they ever had come from what is kept, so
 -- that no other seat of the account is looked at.
-SELECT seat_type::text AS seat_type, number, user_no, held_from, held_until,
+SELECT seat_type, number, user_no, held_from, held_until,
        assigned_position, unassigned_position, reversed
   FROM (
        SELECT DISTINCT seat_type AS touched_type, number AS touched_number
@@ -73,10 +74,10 @@ SELECT seat_type::text AS seat_type, number, user_no, held_from, held_until,
 -- of_seats --
 -- Who held some seats of an account at a moment.
 SELECT held.*
-  FROM unnest(%(seat_types)s::seat_type_name[], %(numbers)s::integer[])
+  FROM unnest(%(type_nos)s::integer[], %(numbers)s::integer[])
        AS selected(seat_type, number)
  CROSS JOIN LATERAL (
-       SELECT seat_type::text AS seat_type, number, user_no, held_from, held_until,
+       SELECT seat_type, number, user_no, held_from, held_until,
               assigned_position, unassigned_position, reversed
          FROM seat_holding_at(%(known)s::bigint)
         WHERE account_no = %(account_no)s::bigint
@@ -89,34 +90,37 @@ SELECT held.*
 
 -- of_account --
 -- Every holding in an account at a moment.
-SELECT seat_type::text AS seat_type, number, user_no, held_from, held_until,
+SELECT seat_type, number, user_no, held_from, held_until,
        assigned_position, unassigned_position, reversed
-  FROM seat_holding_at(%(known)s::bigint)
+  FROM seat_holding_at(%(known)s::bigint) AS its
+  JOIN seat_type AS kind ON kind.type_no = its.seat_type
  WHERE account_no = %(account_no)s::bigint
    AND NOT reversed
    AND held_from <= %(as_of)s::timestamptz
    AND (held_until IS NULL OR held_until > %(as_of)s::timestamptz)
- ORDER BY seat_type::text COLLATE "C", number, held_from, held_until, entry;
+ ORDER BY kind.name COLLATE "C", number, held_from, held_until, entry;
 
 -- within --
 -- Holdings of some types that share an instant with a window, or are empty inside it.
-SELECT seat_type::text AS seat_type, number, user_no, held_from, held_until,
+SELECT seat_type, number, user_no, held_from, held_until,
        assigned_position, unassigned_position, reversed
-  FROM seat_holding_at(%(known)s::bigint)
+  FROM seat_holding_at(%(known)s::bigint) AS its
+  JOIN seat_type AS kind ON kind.type_no = its.seat_type
  WHERE account_no = %(account_no)s::bigint
-   AND seat_type = ANY (%(seat_types)s::seat_type_name[])
+   AND seat_type = ANY (%(type_nos)s::integer[])
    AND NOT reversed
    AND held_from < %(ends)s::timestamptz
    AND (held_until IS NULL OR held_until > %(starts)s::timestamptz)
- ORDER BY seat_type::text COLLATE "C", number, held_from, held_until, entry;
+ ORDER BY kind.name COLLATE "C", number, held_from, held_until, entry;
 
 -- lives_within --
 -- Seats of some types that are under contract at an instant of a window.
-SELECT seat_type::text AS seat_type, number, purchased_at, retires_at,
+SELECT seat_type, number, purchased_at, retires_at,
        purchased_position, retired_position
-  FROM seat_at(%(known)s::bigint)
+  FROM seat_at(%(known)s::bigint) AS its
+  JOIN seat_type AS kind ON kind.type_no = its.seat_type
  WHERE account_no = %(account_no)s::bigint
-   AND seat_type = ANY (%(seat_types)s::seat_type_name[])
+   AND seat_type = ANY (%(type_nos)s::integer[])
    AND purchased_at < %(ends)s::timestamptz
    AND (retires_at IS NULL OR retires_at > %(starts)s::timestamptz)
- ORDER BY seat_type::text COLLATE "C", number;
+ ORDER BY kind.name COLLATE "C", number;

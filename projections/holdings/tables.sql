@@ -3,7 +3,7 @@
 -- which entries. A purchase that was reversed makes no row.
 CREATE TABLE seat (
     account_no bigint NOT NULL,
-    seat_type seat_type_name NOT NULL,
+    seat_type integer NOT NULL,
     number integer NOT NULL,
     purchased_at timestamptz NOT NULL,
     retires_at timestamptz,
@@ -16,7 +16,7 @@ CREATE TABLE seat (
 CREATE TABLE seat_holding (
     entry bigint NOT NULL,
     account_no bigint NOT NULL,
-    seat_type seat_type_name NOT NULL,
+    seat_type integer NOT NULL,
     number integer NOT NULL,
     user_no bigint NOT NULL,
     held_from timestamptz,

@@ -1,9 +1,10 @@
 CREATE OR REPLACE VIEW projection.seat WITH (security_invoker = true) AS
-SELECT account.account_key AS account, seat.seat_type::text AS seat_type, seat.number,
-       seat.seat_type::text || '#' || seat.number AS seat, seat.purchased_at,
+SELECT account.account_key AS account, kind.name AS seat_type, seat.number,
+       kind.name || '#' || seat.number AS seat, seat.purchased_at,
        seat.retires_at, seat.purchased_position AS purchased,
        seat.retired_position AS retired
   FROM seat
+  JOIN seat_type AS kind ON kind.type_no = seat.seat_type
   JOIN account ON account.account_no = seat.account_no;
 COMMENT ON VIEW projection.seat IS
     'One row is one seat that was bought, from when to when it is under contract.';
@@ -17,11 +18,12 @@ COMMENT ON COLUMN projection.seat.purchased IS 'The position of the purchase.';
 COMMENT ON COLUMN projection.seat.retired IS 'The position of the retirement.';
 
 CREATE OR REPLACE VIEW projection.seat_holding WITH (security_invoker = true) AS
-SELECT account.account_key AS account, held.seat_type::text AS seat_type, held.number,
-       held.seat_type::text || '#' || held.number AS seat, person.user_id,
+SELECT account.account_key AS account, kind.name AS seat_type, held.number,
+       kind.name || '#' || held.number AS seat, person.user_id,
        held.held_from, held.held_until, held.assigned_position AS assigned,
        held.unassigned_position AS unassigned, held.reversed
   FROM seat_holding AS held
+  JOIN seat_type AS kind ON kind.type_no = held.seat_type
   JOIN account ON account.account_no = held.account_no
   JOIN user_directory AS person ON person.user_no = held.user_no;
 COMMENT ON VIEW projection.seat_holding IS

@@ -65,7 +65,7 @@ INSERT INTO journal
 SELECT entry.position,
        entry.recorded_at,
        entry.effective_at::timestamptz,
-       account.account_no,
+       coalesce(account.account_no, CASE WHEN entry.topic LIKE 'SeatType%%' THEN 0 END),
        person.user_no,
        entry.version,
        CASE
@@ -73,7 +73,7 @@ SELECT entry.position,
            WHEN entry.written_as = '2' AND entry.topic = 'UserAdded' THEN entry.topic
            ELSE entry.topic || ' of another version'
        END::topic_name,
-       entry.seat_type::seat_type_name,
+       kind.type_no,
        entry.number::integer,
        entry.quantity::integer,
        entry.renewal::integer,
@@ -150,6 +150,7 @@ SELECT entry.position,
    AND (entry.account_id <> ALL (%(aside)s::uuid[])
         OR entry.position < (%(aside_from)s::bigint[])[
             array_position(%(aside)s::uuid[], entry.account_id)])
+  LEFT JOIN seat_type AS kind ON kind.name = entry.seat_type
   LEFT JOIN person
     ON person.user_id = entry.user_id
    AND person.account_no = account.account_no;

@@ -1,7 +1,8 @@
 -- table --
 -- One row is one event, decoded once into typed columns. The only table that the
 -- other definitions read. It holds no personal data. People and accounts are named
--- by the positions of the events that added and opened them.
+-- by the positions of the events that added and opened them, seat types by numbers; the
+-- catalogue's events are of account 0, which nobody opened.
 CREATE TABLE journal (
     position bigint NOT NULL,
     recorded_at timestamptz NOT NULL,
@@ -10,7 +11,7 @@ CREATE TABLE journal (
     user_no bigint,
     version bigint NOT NULL,
     topic topic_name NOT NULL,
-    seat_type seat_type_name,
+    seat_type integer,
     number integer,
     quantity integer,
     renewal integer,
@@ -37,6 +38,8 @@ CREATE TABLE journal (
                 THEN seat_type IS NOT NULL AND quantity > 0 AND renewal > 0
             WHEN topic = 'SeatReductionCancelled'
                 THEN seat_type IS NOT NULL AND request IS NOT NULL
+            WHEN topic IN ('SeatTypeAdded', 'SeatTypeWithdrawn')
+                THEN seat_type IS NOT NULL AND account_no = 0
             WHEN topic = 'ContractRenewed' THEN renewal > 0
             WHEN topic IN ('HubAccessGranted', 'HubAccessRevoked')
                 THEN user_no IS NOT NULL AND hub IS NOT NULL

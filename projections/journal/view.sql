@@ -1,13 +1,14 @@
 CREATE OR REPLACE VIEW projection.journal WITH (security_invoker = true) AS
 SELECT entry.position, entry.recorded_at, entry.effective_at, entry.topic::text AS event,
        account.account_key AS account, account.account_id, person.user_id,
-       entry.seat_type::text AS seat_type, entry.number,
-       entry.seat_type::text || '#' || entry.number AS seat,
+       kind.name AS seat_type, entry.number,
+       kind.name || '#' || entry.number AS seat,
        entry.hub, entry.quantity, entry.renewal, entry.request, entry.entry, entry.root,
        entry.holds, entry.super_admin, entry.account_access, entry.actor, entry.reason,
        entry.idempotency_key, entry.correlation_id, entry.details
   FROM journal AS entry
   JOIN account ON account.account_no = entry.account_no
+  LEFT JOIN seat_type AS kind ON kind.type_no = entry.seat_type
   LEFT JOIN person ON person.user_no = entry.user_no;
 COMMENT ON VIEW projection.journal IS 'One row is one event, decoded.';
 COMMENT ON COLUMN projection.journal.event IS 'What happened.';

@@ -117,6 +117,7 @@ def access(  # noqa: PLR0913, PLR0917  who asks, and what
     known_at: Knowledge,
 ) -> Row:
     """Whether a user could use a type's paid features at a moment, and why (S4)."""
+    reader.types.check(seat_type)
     because = _because(reader, account, user, seat_type, as_of, known_at)
     return {
         "account": account.key,

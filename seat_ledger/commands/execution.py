@@ -146,6 +146,7 @@ class CommandExecution:
         blockers by stream and version: see :meth:`AccountRepository.name_positions`.
         """
         workspace = self.accounts.workspace(command)
+        self.accounts.refresh_catalogue(peek.catalogue)
         self.accounts.refresh(workspace, peek.head, continues=peek.continues)
         for name in command.names() if names else ():
             if ids := (names or {}).get((workspace.account_id, name)):

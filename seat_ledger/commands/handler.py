@@ -19,6 +19,7 @@ from seat_ledger.commands.validation import judge
 from seat_ledger.domain.account import Account
 from seat_ledger.domain.aggregate import Act, Aggregate
 from seat_ledger.domain.calendar import BillingCalendar, ZoneHistory, parse_moment, zone
+from seat_ledger.domain.catalogue import Catalogue
 from seat_ledger.domain.email import check_email
 from seat_ledger.domain.events import ContractRenewed, EntryReversed, LedgerEvent
 from seat_ledger.domain.invoice_draft import (
@@ -36,9 +37,7 @@ from seat_ledger.domain.values import (
     SeatType,
     as_word,
     iso,
-    parse_hub,
     parse_seat,
-    parse_seat_type,
     shown,
 )
 from seat_ledger.errors import (
@@ -138,6 +137,8 @@ class CommandHandler:
         try:
             if isinstance(self.command.operation, messages.OpenAccount):
                 due = self._open(self.command.operation)
+            elif self.command.operation.OF_CATALOGUE:
+                due = self._change_catalogue(self.command.operation)
             else:
                 due = self._apply()
                 self._judge()
@@ -237,7 +238,7 @@ class CommandHandler:
                 users[key] = aggregate
                 if None in aggregate.touched:
                     namesakes[key] = workspace.namesakes(aggregate)
-        violations = list(judge(account, users, namesakes))
+        violations = list(judge(account, users, namesakes, self.catalogue))
         if violations:
             raise self._refusal(violations)
 
@@ -286,6 +287,11 @@ class CommandHandler:
     def _settle(self) -> None:
         for aggregate, _ in self._start.values():
             aggregate.settle()
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """The seat types that there are (R80)."""
+        return self.workspace.source.catalogue
 
     # -- who, and when --------------------------------------------------------
 
@@ -398,6 +404,21 @@ class CommandHandler:
         self.events += account.pending
         return 0
 
+    def _change_catalogue(self, operation: Operation) -> int:
+        """Add a seat type, or withdraw one (R80)."""
+        catalogue, at = self._involve(self.catalogue), self.now
+        if operation.effective_at is not None:
+            at = parse_moment(operation.effective_at, ZoneHistory("UTC"), self.now)
+            self._check_not_ahead(at)
+        key = self.command.envelope.idempotency_key
+        act = Act(at, self._actor(), operation.reason, key)
+        if isinstance(operation, messages.AddSeatType):
+            catalogue.add(operation.seat_type, act, exclusive=operation.exclusive)
+        elif isinstance(operation, messages.WithdrawSeatType):
+            catalogue.withdraw(operation.seat_type, act)
+        self.events += catalogue.pending[-1:]
+        return 0
+
     def _set_time_zone(self, op: messages.SetTimeZone, act: Act, _: object) -> None:
         zone(op.time_zone)
         self._account().set_time_zone(op.time_zone, act)
@@ -411,7 +432,7 @@ class CommandHandler:
         """Record the figures of a period that has ended (R60, R64)."""
         account = self._account()
         for seat_type in op.unit_prices:
-            parse_seat_type(seat_type)
+            self.catalogue.seat_type(seat_type)
         period = account.period_to_invoice(op.period, at=act.at, now=self.now)
         if self.workspace.source.has_invoice(op.invoice):
             raise CommandRefused(
@@ -457,7 +478,7 @@ class CommandHandler:
         return self._involve(self.workspace.resolve(reference, at))
 
     def _add_user(self, op: messages.AddUser, act: Act, later: Sequence[Step]) -> None:
-        seat_types = [parse_seat_type(seat) for seat in op.seats]
+        seat_types = [self.catalogue.seat_type(seat) for seat in op.seats]
         if op.super_admin and seat_types:
             raise CommandRefused(
                 "super_admin_seats",
@@ -492,11 +513,11 @@ class CommandHandler:
         )
 
     def _grant(self, op: messages.GrantHubAccess, act: Act, _: object) -> None:
-        hub = parse_hub(op.hub)
+        hub = self.catalogue.hub(op.hub)
         self._user(op.user, act.at).grant(hub, act)
 
     def _revoke(self, op: messages.RevokeHubAccess, act: Act, _: object) -> None:
-        hub = parse_hub(op.hub)
+        hub = self.catalogue.hub(op.hub)
         self._user(op.user, act.at).revoke(hub, act)
 
     def _remove(self, op: messages.RemoveUser, act: Act, _: object) -> None:
@@ -514,30 +535,33 @@ class CommandHandler:
             self.workspace.by_id(op.user) or self._user(op.user, act.at)
         )
         held = self._account().held.get(user.key, {}).values()
-        for last in (holdings[-1] for holdings in held if holdings):
-            if last.ends > act.at:
+        for holding in (holding for holdings in held for holding in holdings):
+            if holding.ends > act.at:
                 raise CommandRefused(
                     "seat_held",
-                    f"{user.user_key} holds {last.subject}; an erasure waits until the "
-                    "seat is free.",
+                    f"{user.user_key} holds {holding.subject}; an erasure waits until "
+                    "the seat is free.",
                     try_="unassign the seat first",
-                    blockers=(EntryRef(self._account().key, last.opened),),
+                    blockers=(EntryRef(self._account().key, holding.opened),),
                 )
         if not user.is_erased:
             user.erase(act)
         self.erased = user
 
     def _buy(self, op: messages.BuySeats, act: Act, _: object) -> None:
-        self._account().buy(parse_seat_type(op.seat_type), op.quantity, act)
+        seat_type = self.catalogue.seat_type(op.seat_type)
+        self.catalogue.check_offered(seat_type, act.at)
+        self._account().buy(seat_type, op.quantity, act)
 
     def _reduce(self, op: messages.ReduceSeats, act: Act, _: object) -> None:
-        self._account().reduce(parse_seat_type(op.seat_type), op.quantity, act)
+        seat_type = self.catalogue.seat_type(op.seat_type)
+        self._account().reduce(seat_type, op.quantity, act)
 
     def _cancel(self, op: messages.CancelReduction, act: Act, _: object) -> None:
-        self._account().cancel_reduction(parse_seat_type(op.seat_type), act)
+        self._account().cancel_reduction(self.catalogue.seat_type(op.seat_type), act)
 
     def _assign(self, op: messages.AssignSeat, act: Act, later: Sequence[Step]) -> None:
-        seat_type = parse_seat_type(op.seat_type)
+        seat_type = self.catalogue.seat_type(op.seat_type)
         seat = parse_seat(op.seat) if op.seat is not None else None
         if seat is not None and seat.seat_type != seat_type:
             raise CommandRefused(
@@ -581,6 +605,7 @@ class CommandHandler:
             if not buy or error.code != "no_free_seat":
                 raise
         account.roll_back(before)
+        self.catalogue.check_offered(seat_type, act.at)
         account.buy(seat_type, 1, act)
         account.assign(user.key, seat_type, act, until=until)
 
@@ -605,7 +630,7 @@ class CommandHandler:
             user.grant(seat_type.hub, act)
 
     def _unassign(self, op: messages.UnassignSeat, act: Act, _: object) -> None:
-        seat_type = parse_seat_type(op.seat_type)
+        seat_type = self.catalogue.seat_type(op.seat_type)
         user = self._user(op.user, act.at)
         self._account().unassign(user.key, seat_type, act, called=user.user_key)
 

@@ -25,9 +25,11 @@ from pydantic import (
     ValidationError,
 )
 
+from seat_ledger.domain.catalogue import check_seat_type
 from seat_ledger.domain.counting_rules import COUNTING_RULES
 from seat_ledger.domain.events import CountingMode, Granularity
 from seat_ledger.domain.money import parse_price, places_of
+from seat_ledger.domain.seat_types import CATALOGUE_KEY
 from seat_ledger.domain.values import (
     MAX_SEATS_PER_COMMAND,
     BillingPolicy,
@@ -103,6 +105,7 @@ class Operation(BaseModel):
     TIMELESS: ClassVar[bool] = False
     CLOSES: ClassVar[bool] = False
     NEEDS_RECORDED: ClassVar[bool] = False
+    OF_CATALOGUE: ClassVar[bool] = False
 
     op: str
     effective_at: Text | None = None
@@ -366,6 +369,31 @@ class IssueInvoice(Operation):
             ) from error
 
 
+class AddSeatType(Operation):
+    """Add a seat type to the catalogue, or offer it again (R80, R81)."""
+
+    OP: ClassVar[str] = "add_seat_type"
+    OF_CATALOGUE: ClassVar[bool] = True
+    IN_BATCH: ClassVar[bool] = False
+
+    seat_type: Text
+    exclusive: bool | None = None
+
+    def check(self) -> None:
+        """Refuse what cannot be a type's name."""
+        check_seat_type(self.seat_type)
+
+
+class WithdrawSeatType(Operation):
+    """Have no more seats of a type bought (R80)."""
+
+    OP: ClassVar[str] = "withdraw_seat_type"
+    OF_CATALOGUE: ClassVar[bool] = True
+    IN_BATCH: ClassVar[bool] = False
+
+    seat_type: Text
+
+
 class Batch(Operation):
     """Several operations as one step: all of them or none (S9, R28, R29)."""
 
@@ -490,13 +518,26 @@ def read_command(fields: Mapping[str, Any]) -> Command:
     remaining = dict(fields)
     envelope = {key: remaining.pop(key) for key in _ENVELOPE if key in remaining}
     operation = read_operation(remaining)
-    read = _read(Envelope, envelope, operation.op)
+    read = _read_envelope(envelope, operation)
     if read.idempotency_key is not None:
         check_text(read.idempotency_key, "idempotency_key")
     lines: tuple[Operation, ...] = (operation,)
     if isinstance(operation, Batch):
         lines = tuple(read_line(operation, n, line) for n, line in _numbered(operation))
     return Command(read, operation, lines, *_digests(fields))
+
+
+def _read_envelope(fields: dict[str, Any], operation: Operation) -> Envelope:
+    """Who gives the command, and for which account; the catalogue is no account's."""
+    if not operation.OF_CATALOGUE:
+        return _read(Envelope, fields, operation.op)
+    if fields.get("account") is not None:
+        raise InvalidInput(
+            f"{operation.op}: the catalogue belongs to no account.",
+            try_="leave 'account' out",
+        )
+    envelope = _read(Envelope, {**fields, "account": "catalogue"}, operation.op)
+    return envelope.model_copy(update={"account": CATALOGUE_KEY})
 
 
 def _digests(fields: Mapping[str, Any]) -> tuple[bytes, bytes]:

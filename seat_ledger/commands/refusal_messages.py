@@ -146,9 +146,10 @@ def _open_ended(user: str | None, workspace: UnitOfWork) -> tuple[Interval, ...]
     if account is None or user is None:
         return ()
     return tuple(
-        held[-1]
-        for held in account.held.get(user, {}).values()
-        if held and held[-1].ends is FOREVER
+        holding
+        for holdings in account.held.get(user, {}).values()
+        for holding in holdings
+        if holding.ends is FOREVER
     )
 
 

@@ -24,11 +24,13 @@ from eventsourcing.persistence import (
 from seat_ledger.commands.handler import Decision
 from seat_ledger.commands.messages import Command
 from seat_ledger.commands.stored_accounts import StoredAccounts
-from seat_ledger.commands.unit_of_work import UnitOfWork
+from seat_ledger.commands.unit_of_work import CatalogueUnit, UnitOfWork
 from seat_ledger.domain.account import Account
+from seat_ledger.domain.catalogue import Catalogue
 from seat_ledger.domain.events import InvoiceIssued
 from seat_ledger.domain.head import Head
 from seat_ledger.domain.personal_data import erased
+from seat_ledger.domain.seat_types import CATALOGUE_KEY
 from seat_ledger.domain.snapshot import AccountSnapshot, WrittenSnapshot
 from seat_ledger.domain.user import User
 from seat_ledger.domain.values import account_id, shown
@@ -103,6 +105,7 @@ class AccountRepository:
             self.store = LedgerStore(conninfo, self.settings.pool_size, recorder_class)
         self.recorder = self.store.recorder
         self.stored = StoredAccounts(self.store)
+        self.catalogue_unit = CatalogueUnit(self.stored)
         self._losses = self.store.datastore.losses
 
     def close(self) -> None:
@@ -200,6 +203,8 @@ class AccountRepository:
         if self._losses != self.store.datastore.losses:
             self.forget()
         key = command.envelope.account
+        if key == CATALOGUE_KEY:
+            return self.catalogue_unit
         if self.set_aside and account_id(key) in self.set_aside:
             raise _damaged(key, self.set_aside[account_id(key)])
         workspace = self.workspaces.get(key)
@@ -225,6 +230,8 @@ class AccountRepository:
         the database may be another one.
         """
         self.workspaces.clear()
+        self.stored.catalogue = Catalogue()
+        self.catalogue_unit = CatalogueUnit(self.stored)
         self._losses = self.store.datastore.losses
 
     def refresh(
@@ -246,6 +253,12 @@ class AccountRepository:
         except DamagedStream as error:
             raise self.damaged(workspace, error) from error
         workspace.restart(account, head)
+
+    def refresh_catalogue(self, head: Head) -> None:
+        """Bring the catalogue up to a head of its own (R80)."""
+        if self.catalogue_unit.head != head:
+            self.stored.load_catalogue()
+            self.catalogue_unit.move(head)
 
     def damaged(self, workspace: UnitOfWork, error: DamagedStream) -> CommandRefused:
         """The refusal of a command for an account that cannot be read whole (R74)."""

@@ -15,6 +15,7 @@ from eventsourcing.domain import DomainEventProtocol
 from seat_ledger.commands.unit_of_work import Recorded
 from seat_ledger.domain.account import Account
 from seat_ledger.domain.calendar import zone
+from seat_ledger.domain.catalogue import Catalogue
 from seat_ledger.domain.events import (
     AccountOpened,
     EntryReversed,
@@ -22,6 +23,7 @@ from seat_ledger.domain.events import (
     TimeZoneChanged,
     UserAdded,
 )
+from seat_ledger.domain.seat_types import CATALOGUE_ID
 from seat_ledger.domain.snapshot import AccountSnapshot
 from seat_ledger.domain.user import User
 from seat_ledger.errors import CommandRefused, DamagedStream, InvalidInput
@@ -34,6 +36,7 @@ class StoredAccounts:
 
     def __init__(self, store: LedgerStore) -> None:
         self.store, self.recorder = store, store.recorder
+        self.catalogue = Catalogue()
         self.user_ids = self.recorder.user_ids
         self.is_of_account = self.recorder.is_of_account
         self.positions_under = self.recorder.recorded_positions
@@ -50,6 +53,16 @@ class StoredAccounts:
         """An account with what was recorded of it since."""
         newer = self.store.events.get(account.id, gt=account.version)
         return self._project_account(account, newer)
+
+    def load_catalogue(self) -> None:
+        """Take over the catalogue as recorded (R80)."""
+        with _whole_stream() as last:
+            catalogue = Catalogue()
+            for event in self.store.events.get(CATALOGUE_ID):
+                assert isinstance(event, LedgerEvent)
+                last[:] = [event]
+                catalogue.apply(event)
+        self.catalogue = catalogue
 
     def load_user(self, user_id: UUID) -> User:
         """A user as recorded."""

@@ -14,9 +14,12 @@ from typing import NamedTuple, Protocol
 from uuid import UUID
 
 from seat_ledger.domain.account import Account
+from seat_ledger.domain.aggregate import Aggregate
+from seat_ledger.domain.catalogue import Catalogue
 from seat_ledger.domain.events import LedgerEvent
 from seat_ledger.domain.head import NO_HEAD, Head
 from seat_ledger.domain.references import Called, meant
+from seat_ledger.domain.seat_types import CATALOGUE_ID
 from seat_ledger.domain.user import User
 from seat_ledger.domain.values import as_word, fold, iso, shown
 from seat_ledger.errors import CommandRefused, NotFound
@@ -33,6 +36,11 @@ class Recorded(NamedTuple):
 
 class Source(Protocol):
     """Where a workspace gets what it does not hold yet."""
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """The seat types that there are (R80)."""
+        ...
 
     def load_user(self, user_id: UUID) -> User:
         """The user of an id, as recorded."""
@@ -133,9 +141,11 @@ class UnitOfWork:
         for user in new_users:
             self.forget(user)
         for stream, count in Counter(event.originator_id for event in events).items():
-            aggregate: Account | User | None = self.users.get(str(stream))
+            aggregate: Aggregate | None = self.users.get(str(stream))
             if stream == self.account_id:
                 aggregate = self.account
+            if stream == CATALOGUE_ID:
+                aggregate = self.source.catalogue
             if aggregate is None:
                 continue
             if count == aggregate.version and aggregate is self.account:
@@ -260,3 +270,10 @@ class UnitOfWork:
             f"The account has no user {shown(reference)}.",
             try_=f"add the user, or look with '{self._list_of_users()}'",
         )
+
+
+class CatalogueUnit(UnitOfWork):
+    """The catalogue as it is being worked on; it belongs to no account (R80)."""
+
+    def __init__(self, source: Source) -> None:
+        super().__init__(CATALOGUE_ID, source)

@@ -11,7 +11,8 @@ from datetime import datetime
 
 from seat_ledger.domain import validity
 from seat_ledger.domain.account import Account
-from seat_ledger.domain.intervals import Life
+from seat_ledger.domain.catalogue import Catalogue
+from seat_ledger.domain.intervals import Interval, Life
 from seat_ledger.domain.user import User
 from seat_ledger.domain.validity import Violation
 from seat_ledger.errors import EntryRef
@@ -21,26 +22,41 @@ def judge(
     account: Account,
     users: Mapping[str, User],
     namesakes: Mapping[str, Sequence[User]],
+    catalogue: Catalogue,
 ) -> Iterator[Violation]:
     """Every violation among what was touched.
 
     `users` holds each touched user by id; `namesakes` the other users that ever had
-    the key or e-mail of a user whose membership was touched.
+    the key or e-mail of a user whose membership was touched. The `catalogue` says
+    in which hubs a user holds one seat at most (R23, R81).
     """
     touched = account.touched
     for ref, since in touched.seats.items():
         yield from validity.seat_violations(account.key, account.seat(ref), since)
     for (user_id, hub), since in _touched_hubs(account, users).items():
         user, held = users[user_id], account.held_by(user_id, hub)
-        yield from validity.hub_violations(account.key, held, since)
-        yield from validity.access_violations(
-            account.key, user.key, held, user.track(hub), user.membership, since
-        )
+        access = user.track(hub)
+        apart = [held] if catalogue.is_exclusive(hub) else _by_type(held)
+        for holdings in apart:
+            yield from validity.hub_violations(account.key, holdings, since)
+        yield from validity.access_violations(user.key, access, user.membership, since)
+        for holdings in apart:
+            yield from validity.holding_violations(
+                account.key, user.key, holdings, access, since
+            )
     for user in users.values():
         if user.touched and None in user.touched:
             yield from _membership(user, namesakes.get(user.key, ()))
     for seat_type in touched.pools:
         yield from _reductions(account, seat_type)
+
+
+def _by_type(held: Sequence[Interval]) -> list[list[Interval]]:
+    """A user's holdings in a hub that is not exclusive, each tier's apart."""
+    groups: dict[str, list[Interval]] = {}
+    for holding in held:
+        groups.setdefault(str(holding.subject[0]), []).append(holding)
+    return list(groups.values())
 
 
 def _touched_hubs(

@@ -92,6 +92,14 @@ class HoldingEvent(SeatEvent):
     user: UserId
 
 
+class CatalogueEvent(LedgerEvent):
+    """An event of the catalogue's stream, which belongs to no account (R80)."""
+
+    INSTEAD: ClassVar[str | None] = "withdraw the seat type, or add it again"
+
+    seat_type: str
+
+
 class UserEvent(LedgerEvent):
     """An event of a user's stream; `account` is the id of the user's account."""
 
@@ -324,6 +332,23 @@ class UserErased(UserEvent):
     INSTEAD: ClassVar[str | None] = (
         "add the person again: what was destroyed cannot come back"
     )
+
+
+class SeatTypeAdded(CatalogueEvent):
+    """Seats of this type can be bought from now on (R80, R81).
+
+    `exclusive` says whether a user holds at most one live seat of the type's hub.
+    """
+
+    TOPIC: ClassVar[str] = "SeatTypeAdded"
+
+    exclusive: bool
+
+
+class SeatTypeWithdrawn(CatalogueEvent):
+    """No more seats of this type are bought; those that are there run on (R80)."""
+
+    TOPIC: ClassVar[str] = "SeatTypeWithdrawn"
 
 
 class EntryReversed(LedgerEvent):

@@ -148,15 +148,10 @@ def hub_violations(
         )
 
 
-def access_violations(  # noqa: PLR0913, PLR0917  two streams, and what each holds
-    account: str,
-    user: str,
-    held: Sequence[Interval],
-    access: Track,
-    membership: Life | None,
-    since: datetime,
+def access_violations(
+    user: str, access: Track, membership: Life | None, since: datetime
 ) -> Iterator[Violation]:
-    """R46 (c) and (d) for one user and one hub, from `since` on."""
+    """R46 (c) and (d) for one user's access to one hub, from `since` on."""
     for before, after in overlaps(access.intervals, since):
         yield Violation(
             ACCESS_OVERLAP,
@@ -178,6 +173,12 @@ def access_violations(  # noqa: PLR0913, PLR0917  two streams, and what each hol
                 access.subject,
                 user,
             )
+
+
+def holding_violations(
+    account: str, user: str, held: Sequence[Interval], access: Track, since: datetime
+) -> Iterator[Violation]:
+    """R46 (c) for one user's holdings in one hub, from `since` on."""
     for holding in reaching(held, since):
         if not _lets_in(access, holding):
             yield Violation(

@@ -21,6 +21,7 @@ from seat_ledger.commands.retrying import Retry
 from seat_ledger.commands.unit_of_work import UnitOfWork
 from seat_ledger.domain.clock import CarriedClock
 from seat_ledger.domain.head import NO_HEAD, Head
+from seat_ledger.domain.seat_types import CATALOGUE_ID, CATALOGUE_KEY
 from seat_ledger.domain.values import account_id
 from seat_ledger.errors import (
     CommandRefused,
@@ -118,7 +119,7 @@ class Chunk:
         """Let the clerk ask what is to be known of the lines that are left."""
         keys: list[tuple[Key, str]] = []
         of_bytes: list[tuple[Key, str]] = []
-        accounts: dict[str, UUID] = {}
+        accounts: dict[str, UUID] = {CATALOGUE_KEY: CATALOGUE_ID}
         names: dict[tuple[UUID, str], None] = {}
         for line in self.lines:
             if line.command is None or line.number in self.outcomes:
@@ -221,6 +222,7 @@ class Chunk:
         now, secret = self._clock.now(), self._secret
         return Peek(
             head,
+            self._heads.get(CATALOGUE_KEY, NO_HEAD),
             continues=False,
             now=now,
             digest_key=secret,

@@ -25,6 +25,7 @@ from psycopg.rows import DictRow
 from psycopg.sql import SQL, Identifier
 
 from seat_ledger.domain.head import Head
+from seat_ledger.domain.seat_types import CATALOGUE_ID
 from seat_ledger.errors import OutcomeUnknown, SchemaMismatch
 from seat_ledger.store.connection import is_lost
 from seat_ledger.store.store_status import APPEND_LOCK
@@ -128,10 +129,12 @@ class Peek(NamedTuple):
     """Where an account is, a recorded command, and the database's clock.
 
     `continues` says that what was known of the account before is a part of what is
-    there now; `digest_key` is the secret of the commands' digests.
+    there now; `catalogue` is where the catalogue is, `digest_key` the secret of the
+    commands' digests.
     """
 
     head: Head
+    catalogue: Head
     continues: bool
     now: datetime
     digest_key: bytes
@@ -319,12 +322,17 @@ class LedgerRecorder(PostgresApplicationRecorder):
             "(SELECT key FROM ledger.digest_key) AS digest_key, "
             "coalesce(head.changes, 0) AS changes, coalesce(head.marks[1], 0) AS mark, "
             "coalesce(head.marks[1 + head.changes - %(changes)s] = %(mark)s, false) "
-            "AS continues, recorded.digest, recorded.positions "
+            "AS continues, recorded.digest, recorded.positions, "
+            "coalesce(types.changes, 0) AS catalogue_changes, "
+            "coalesce(types.marks[1], 0) AS catalogue_mark "
             "FROM (VALUES (1)) AS one(row) "
             "LEFT JOIN ledger.account_head AS head ON head.account_id = %(account)s "
+            "LEFT JOIN ledger.account_head AS types "
+            "ON types.account_id = %(catalogue)s "
             "LEFT JOIN ledger.recorded_command AS recorded "
             "ON recorded.account_id = %(account)s AND recorded.command_key = %(key)s",
             {
+                "catalogue": CATALOGUE_ID,
                 "account": account_id,
                 "key": command_key,
                 "changes": head.changes,
@@ -334,6 +342,7 @@ class LedgerRecorder(PostgresApplicationRecorder):
         assert row is not None
         return Peek(
             Head(row["changes"], row["mark"]),
+            Head(row["catalogue_changes"], row["catalogue_mark"]),
             row["continues"],
             row["now"],
             _digest_key(row["digest_key"]),

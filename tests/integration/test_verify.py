@@ -62,6 +62,7 @@ def test_verify_claims_no_more_than_it_compared(
 
 
 TAMPERED = {
+    "seat_type": "exclusive = NOT exclusive",
     "account": "name = name || '!'",
     "person": "user_no = user_no + 1000",
     "user_directory": "email = 'somebody@else.example'",

@@ -14,6 +14,7 @@ from uuid import UUID
 from seat_ledger.commands.handler import Caller, CommandHandler
 from seat_ledger.commands.messages import read_command
 from seat_ledger.commands.unit_of_work import Recorded, UnitOfWork
+from seat_ledger.domain.catalogue import Catalogue
 from seat_ledger.domain.events import EntryReversed, InvoiceIssued, LedgerEvent
 from seat_ledger.domain.head import NO_HEAD, Head
 from seat_ledger.domain.user import User
@@ -29,6 +30,7 @@ class InMemoryLedger:
     def __init__(self, now: datetime = NOW) -> None:
         self.now = now
         self.events: list[LedgerEvent] = []
+        self.catalogue = Catalogue()
         self.units: dict[str, UnitOfWork] = {}
         self.results: dict[tuple[UUID, str], tuple[bytes, tuple[int, ...]]] = {}
 

@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Any, NamedTuple
 
 from seat_ledger.domain.money import Currency, plain
-from seat_ledger.domain.values import DEFAULT_POLICY, seat_types
+from seat_ledger.domain.values import DEFAULT_POLICY
 from seat_ledger.projections.billing.audit import causes
 from seat_ledger.projections.billing.audit.contracts import Contract
 from seat_ledger.projections.billing.audit.figures import (
@@ -259,6 +259,11 @@ class Auditor:
 
     # -- what explains it -------------------------------------------------------------
 
+    def _is_explainable(self, judged: Judged) -> bool:
+        is_type = judged.billed.line.seat_type in self.reader.types.numbers
+        has_period = judged.billed.period is not None
+        return not judged.verdict.matches and is_type and has_period
+
     def _entries(self, results: Sequence[Judged]) -> list[list[int]]:
         """The positions that explain each difference."""
         entries: list[list[int]] = [[] for _ in results]
@@ -266,7 +271,7 @@ class Auditor:
             places = [
                 n
                 for n, judged in enumerate(results)
-                if _is_explainable(judged)
+                if self._is_explainable(judged)
                 and (judged.cause == "corrected_later") is later
             ]
             if places:
@@ -338,11 +343,6 @@ def _bounds(period: PeriodRow | None) -> tuple[Any, ...]:
 def _key(billed: Billed) -> tuple[int, str, int]:
     number = billed.contract.no if billed.contract else 0
     return number, billed.label, billed.position
-
-
-def _is_explainable(judged: Judged) -> bool:
-    has_type = judged.billed.line.seat_type in seat_types()
-    return not judged.verdict.matches and has_type and judged.billed.period is not None
 
 
 def _question(judged: Judged) -> causes.CauseQuery:

@@ -26,7 +26,7 @@ SELECT selected.n, position_at(selected.instant) AS position
 
 -- stored --
 -- The kept figures of some periods.
-SELECT counted.*, counted.seat_type::text AS seat_type
+SELECT counted.*
   FROM unnest(%(account_nos)s::bigint[], %(period_nos)s::integer[])
        AS selected(account_no, period_no)
  CROSS JOIN LATERAL (
@@ -40,7 +40,7 @@ SELECT counted.*, counted.seat_type::text AS seat_type
 -- For some accounts, the last entry that can touch a type's figures before each of some
 -- instants: of its contract, and of what was held. An entry counts from the number of
 -- those instants on that do not lie after it.
-SELECT selected.account_no, coalesce(root.seat_type, entry.seat_type)::text AS seat_type,
+SELECT selected.account_no, coalesce(root.seat_type, entry.seat_type) AS seat_type,
        width_bucket(entry.effective_at, selected.ends) AS bucket,
        max(entry.position) FILTER (
            WHERE coalesce(root.topic, entry.topic) IN ('SeatPurchased', 'SeatRetired'))
@@ -75,7 +75,7 @@ SELECT selected.account_no, coalesce(root.seat_type, entry.seat_type)::text AS s
 -- The entries that make up a contracted figure: purchases, and retirements inside.
 SELECT question.n, array_agg(DISTINCT entry.position ORDER BY entry.position) AS entries
   FROM unnest(
-       %(ns)s::bigint[], %(account_nos)s::bigint[], %(seat_types)s::seat_type_name[],
+       %(ns)s::bigint[], %(account_nos)s::bigint[], %(type_nos)s::integer[],
        %(starts)s::timestamptz[], %(ends)s::timestamptz[]
        ) AS question(n, account_no, seat_type, starts, ends)
  CROSS JOIN LATERAL (
@@ -97,7 +97,7 @@ SELECT question.n, array_agg(DISTINCT entry.position ORDER BY entry.position) AS
 -- The entries that make up a figure of what was held: assignments, and ends inside.
 SELECT question.n, array_agg(DISTINCT entry.position ORDER BY entry.position) AS entries
   FROM unnest(
-       %(ns)s::bigint[], %(account_nos)s::bigint[], %(seat_types)s::seat_type_name[],
+       %(ns)s::bigint[], %(account_nos)s::bigint[], %(type_nos)s::integer[],
        %(starts)s::timestamptz[], %(ends)s::timestamptz[]
        ) AS question(n, account_no, seat_type, starts, ends)
  CROSS JOIN LATERAL (
@@ -121,7 +121,7 @@ SELECT question.n, array_agg(DISTINCT entry.position ORDER BY entry.position) AS
 -- instant; a reversal stands for the entry that it reverses.
 SELECT question.n, entry.position, coalesce(root.number, entry.number) AS number, entry.root
   FROM unnest(
-       %(ns)s::bigint[], %(account_nos)s::bigint[], %(seat_types)s::seat_type_name[],
+       %(ns)s::bigint[], %(account_nos)s::bigint[], %(type_nos)s::integer[],
        %(ends)s::timestamptz[], %(issued)s::bigint[]
        ) AS question(n, account_no, seat_type, ends, issued)
  CROSS JOIN LATERAL (
@@ -148,7 +148,7 @@ SELECT question.n, question.known_position, question.number, NULL::bigint AS use
        life.purchased_at AS since, life.retires_at AS until,
        life.purchased_position AS opened, life.retired_position AS closed
   FROM unnest(
-       %(ns)s::bigint[], %(account_nos)s::bigint[], %(seat_types)s::seat_type_name[],
+       %(ns)s::bigint[], %(account_nos)s::bigint[], %(type_nos)s::integer[],
        %(numbers)s::integer[], %(known_positions)s::bigint[]
        ) AS question(n, account_no, seat_type, number, known_position)
  CROSS JOIN LATERAL (
@@ -165,7 +165,7 @@ SELECT question.n, question.known_position, question.number, held.user_no,
        held.held_from AS since, held.held_until AS until,
        held.assigned_position AS opened, held.unassigned_position AS closed
   FROM unnest(
-       %(ns)s::bigint[], %(account_nos)s::bigint[], %(seat_types)s::seat_type_name[],
+       %(ns)s::bigint[], %(account_nos)s::bigint[], %(type_nos)s::integer[],
        %(numbers)s::integer[], %(known_positions)s::bigint[]
        ) AS question(n, account_no, seat_type, number, known_position)
  CROSS JOIN LATERAL (
