@@ -25,9 +25,8 @@ _MICROSECOND = timedelta(microseconds=1)
 def quantity(row: Row, mode: str, granularity: str | None) -> Fraction:
     """What a counting rule makes of a row of figures (R53)."""
     column, over = measure(mode, granularity)
-    if over == TIME:
-        return Fraction(int(row[column]), microseconds(row))
-    return Fraction(int(row[column]), 1 if over is None else int(row[over]))
+    whole = 1 if over is None else microseconds(row) if over == TIME else int(row[over])
+    return Fraction(int(row[column]), whole) if whole else Fraction(0)
 
 
 def microseconds(row: Row) -> int:

@@ -1,3 +1,27 @@
+-- The figures of periods, for every counting rule (R53), in one pass over the steps of
+-- the counts.
+--
+-- The algebra. Within a period of D dates and T microseconds a count runs in steps: from
+-- an instant t on it is n, after n before. With r(t) = what is left of the period at t
+-- (D - d + 1 dates on the d-th date, or the time until the end), and o = n at the start:
+--
+--   sum of n over the period    = o * D + sum of (n - n before) * r(t)
+--   by dates, what ends amid a date counts it still: + 1 for each end inside a date
+--   rises above the record      = o * D + sum of (n - record before, if above) * r(t)
+--   peaks of dates              = the sum, over dates, of the highest n on the date
+--
+-- so each step is looked at once, and a date or period without a step costs nothing.
+-- `bought` and `retired` are the two sides of n - n before for seats under contract,
+-- `filled` and `freed` for seats held. What a sum is divided by is said in
+-- seat_ledger/domain/counting_rules.py.
+--
+-- An example: a period of D = 30 dates opens with o = 2 seats under contract; on the 11th
+-- at noon 3 are bought, on the 21st at noon 1 is retired.
+--   contracted_days = 2 * 30 + 3 * (30 - 11 + 1) - 1 * (30 - 21 + 1) + 1 = 60 + 60 - 10 + 1
+--                   = 111 (2 seats on ten dates, 5 on eleven, 4 on nine: 20 + 55 + 36)
+--   contracted_time = 2 * 30 + 3 * 19.5 - 1 * 9.5 = 109 days of time, in microseconds
+--   `day` is 111/30 = 3.7 seats, `second` 109/30.
+
 -- stored_periods --
 -- The periods of a range of accounts, as kept; long arrays unpacked once, not for each
 -- step that looks into them.

@@ -23,7 +23,7 @@ class Measure(NamedTuple):
     """What is counted of a row of figures: a column, and the one it is divided by.
 
     ``DAYS`` are the local dates of the period and ``TIME`` is its length; ``SEATS`` are
-    divided by nothing.
+    divided by nothing. Where that is zero, nothing counts.
     """
 
     column: str
