@@ -141,7 +141,7 @@ def _quantity(row: Any) -> str:
 
 
 _COLUMNS = [
-    ("what", lambda row: row["kind"]),
+    ("what", lambda row: " ".join(filter(None, (row["kind"], row.get("voids"))))),
     ("period", lambda row: row["period"]),
     ("type", lambda row: row["seat_type"]),
     ("quantity", _quantity),
@@ -149,6 +149,53 @@ _COLUMNS = [
     ("amount", lambda row: row["amount"]),
     ("entries", lambda row: row.get("entries") or []),
 ]
+
+
+@group.command()
+@click.argument("invoice", metavar="NUMBER")
+@option_account
+@options_of_writing
+def void(invoice: str, account: str, *, dry_run: bool, **shared: Any) -> None:
+    """Have an issued invoice credited whole by the next one; needs --reason.
+
+    The invoice itself never changes. Its period may be issued again under a new
+    number, and the first invoice that is issued now carries the credit.
+    """
+    fields = {name: value for name, value in shared.items() if value is not None}
+    command = {"op": "void_invoice", "account": account, "invoice": invoice, **fields}
+    record(command, dry_run, describe=_void_recorded)
+
+
+def _void_recorded(
+    command: dict[str, Any], result: Result, dry_run: bool, zones: ZoneHistory
+) -> Answer:
+    """What was recorded, and what follows from it."""
+    answer = recorded_answer(command, result, dry_run, zones)
+    if not dry_run and not result.repeated:
+        answer.notes = [
+            *answer.notes,
+            f"The next invoice of {command['account']} credits {command['invoice']} "
+            "whole; its period can be issued again under a new number.",
+        ]
+        answer.next_command = (
+            f"seat-ledger invoice list --account {as_word(command['account'])}"
+        )
+    return answer
+
+
+def _voided(invoice: Issued) -> list[str]:
+    """That it is voided, in words: the document itself never changes (R61, R94)."""
+    void = invoice.voided
+    if void is None:
+        return []
+    return [
+        f"Voided at position {void.position} by {void.actor}: {_ended(void.reason)} "
+        "The first invoice issued after that credits it whole."
+    ]
+
+
+def _ended(reason: str) -> str:
+    return reason if reason.endswith((".", "!", "?")) else f"{reason}."
 
 
 def _checkpoint(invoice: Issued) -> list[str]:
@@ -180,6 +227,9 @@ def show(question: Question, invoice: str, **_: Any) -> Answer:
 
     issued = invoices.find(question.reader, invoice, question.knowledge)
     question.is_about([issued.account])
+    session = click.get_current_context().find_object(Session)
+    if issued.voided is not None and session is not None and session.format != "table":
+        print_message(f"{issued.invoice}: {_voided(issued)[0]}")
     return _shown(question, issued)
 
 
@@ -200,6 +250,7 @@ def _shown(question: Question, invoice: Issued) -> Answer:
         sentence=f"{invoice.invoice} of {invoice.account} for the period "
         f"{fields['period']} comes to {invoice.total} {invoice.currency.code}.",
         notes=[
+            *_voided(invoice),
             *_left_out(fields["corrections"]),
             f"Rule: {rule}; from {starts} until {ends} {invoice.period.zone}.",
             f"As known at position {invoice.cut_off}; recorded at position "
@@ -259,7 +310,7 @@ def list_(question: Question, account: str | None, **_: Any) -> Answer:
         issued = invoices.issued(reader, question.account, knowledge.position)
     else:
         issued = invoices.issued_everywhere(reader, knowledge)
-    names = ["invoice", "account", "period", "mode", "granularity", "lines"]
+    names = ["invoice", "account", "period", "voided", "mode", "granularity", "lines"]
     names += ["corrections", "amount", "currency", "cut_off", "position"]
     columns = [
         (name.replace("_", " "), lambda row, name=name: row[name]) for name in names

@@ -55,6 +55,7 @@ _LINE = (
     "amount",
     "quantity_exact",
     "entries",
+    "voids",
 )
 
 HEADERS: dict[str, tuple[str, ...]] = {
@@ -190,6 +191,7 @@ HEADERS: dict[str, tuple[str, ...]] = {
         "lines",
         "currency",
         "amount",
+        "voided",
         "corrections",
         "cut_off",
         "position",

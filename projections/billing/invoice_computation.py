@@ -20,6 +20,12 @@ from seat_ledger.domain.invoice_draft import Figure, InvoiceDraft, InvoiceReques
 from seat_ledger.domain.money import exactly, places_of, rounded
 from seat_ledger.domain.values import FOREVER, as_word, iso
 from seat_ledger.errors import NotFound
+from seat_ledger.projections.billing.credits import (
+    corrections_of_voided,
+    credits_due,
+    due_again,
+    valid,
+)
 from seat_ledger.projections.billing.figures import as_known, quantity
 from seat_ledger.projections.billing.intervals import (
     CountedInterval,
@@ -115,6 +121,7 @@ def _line(figure: Figure) -> IssuedLine:
         figure.unit_price,
         figure.amount,
         figure.entries,
+        figure.voids,
     )
 
 
@@ -172,11 +179,12 @@ def corrections(
     known_at: Knowledge,
     before: Sequence[Issued],
 ) -> list[Figure]:
-    """What was recorded since the last invoice does to the periods invoiced so far."""
-    if not before:
-        return []
-    figures = []
-    balance = balances(before)
+    """What was recorded since the last invoice does to the periods invoiced so far.
+
+    And what voided invoices leave: their lines taken back, and corrections with them.
+    """
+    figures = [*credits_due(before), *corrections_of_voided(before)]
+    balance = balances(valid(before))
     for late in touched(reader, account, before, known_at):
         now = figures_at(reader, account, late.invoice, known_at)
         for seat_type in late.entries:
@@ -248,9 +256,37 @@ def touched(
 ) -> Iterator[Late]:
     """The periods invoiced so far that something recorded since then shows in.
 
-    The last invoice saw all that was known at its cut-off, of every earlier one too.
+    The last valid invoice saw all that was known at its cut-off, of every earlier one
+    too; but for what an invoice that was voided since then corrected (R94).
     """
-    since = reader.knowledge(before[-1].cut_off)
+    in_force = valid(before)
+    if not in_force:
+        return
+    since = reader.knowledge(in_force[-1].cut_off)
+    again = due_again(before, since.position)
+    for late in _late(reader, account, in_force, since, known_at):
+        for seat_type, entries in again.pop(late.invoice.position, {}).items():
+            changed = late.entries.setdefault(seat_type, Changed(set(), set()))
+            changed.of_lives.update(entries)
+            changed.of_holdings.update(entries)
+        yield late
+    for invoice in in_force:
+        by_type = again.get(invoice.position, {})
+        if by_type:
+            yield Late(
+                invoice,
+                {name: Changed(of, set(of)) for name, of in by_type.items()},
+            )
+
+
+def _late(
+    reader: Reader,
+    account: AccountFacts,
+    before: Sequence[Issued],
+    since: Knowledge,
+    known_at: Knowledge,
+) -> Iterator[Late]:
+    """The periods that something recorded since then shows in."""
     earliest = reach(reader, account.no, since, known_at)
     if earliest is None:
         return
@@ -336,6 +372,9 @@ def _digest(  # noqa: PLR0913, PLR0917  all that an invoice is computed from
         "holdings": [list(item) for item in holdings(reader, span, known_at)],
         "issued": [[item.invoice, item.digest] for item in before],
     }
+    voids = [[past.invoice, past.voided.position] for past in before if past.voided]
+    if voids:  # else the digest is that of earlier programs
+        inputs["voided"] = voids
     text = json.dumps(inputs, default=_plain, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -30,6 +30,17 @@ class IssuedLine(NamedTuple):
     unit_price: str | None
     amount: str | None
     entries: tuple[int, ...]
+    voids: str | None = None
+
+
+class Voided(NamedTuple):
+    """That an invoice is to be credited whole (R94), and by which entry."""
+
+    position: int
+    effective_at: datetime
+    recorded_at: datetime
+    actor: str
+    reason: str
 
 
 class Issued(NamedTuple):
@@ -55,6 +66,7 @@ class Issued(NamedTuple):
     corrections: tuple[Row, ...]
     tree_size: int | None = None
     tree_root: str | None = None
+    voided: Voided | None = None
 
     @property
     def rule(self) -> tuple[str, str | None]:
@@ -123,8 +135,22 @@ def find(
 def _read(
     reader: Reader, rows: list[Row], accounts: dict[int, AccountFacts]
 ) -> list[Issued]:
-    actors = reader.actors(row["actor"] for row in rows)
+    actors = reader.actors(
+        actor for row in rows for actor in (row["actor"], row["voided_by"]) if actor
+    )
     return [_issued(row, accounts[row["account_no"]], actors) for row in rows]
+
+
+def _voided(row: Row, actors: dict[str, str]) -> Voided | None:
+    if row["voided"] is None:
+        return None
+    return Voided(
+        row["voided"],
+        utc(row["voided_at"]),
+        utc(row["void_recorded_at"]),
+        actors[row["voided_by"]],
+        row["void_reason"],
+    )
 
 
 def _issued(row: Row, account: AccountFacts, actors: dict[str, str]) -> Issued:
@@ -161,6 +187,7 @@ def _issued(row: Row, account: AccountFacts, actors: dict[str, str]) -> Issued:
         corrections=tuple(details["corrections"]),
         tree_size=details.get("tree_size"),
         tree_root=details.get("tree_root"),
+        voided=_voided(row, actors),
     )
 
 
@@ -187,23 +214,29 @@ def _line(fields: Row) -> IssuedLine:
         fields["unit_price"],
         fields["amount"],
         tuple(fields.get("entries") or ()),
+        fields.get("voids"),
     )
 
 
 def balances(invoices: Iterable[Issued]) -> dict[tuple[date, str], Balance]:
     """What was issued for each period and type: its invoice and the deltas (R43).
 
-    The price is that of the first line, which later corrections keep.
+    The price is that of the period's invoice, or else of the first line, which later
+    corrections keep. What takes back a voided invoice is no part of it (R94).
     """
     totals: dict[tuple[date, str], Balance] = {}
     for invoice in invoices:
         for line in invoice.lines:
+            if line.kind == "void":
+                continue
             key = line.period, line.seat_type
             before = totals.get(key)
             totals[key] = Balance(
                 line.quantity + (before.quantity if before else 0),
                 Fraction(line.amount or 0) + (before.amount if before else 0),
-                before.unit_price if before else str(line.unit_price),
+                before.unit_price
+                if before and line.kind != "period"
+                else str(line.unit_price),
             )
     return totals
 
@@ -233,6 +266,7 @@ def listed(invoices: Iterable[Issued]) -> list[Row]:
             "lines": len(invoice.lines),
             "currency": invoice.currency.code,
             "amount": invoice.total,
+            "voided": invoice.voided and invoice.voided.position,
             "corrections": len(invoice.corrections)
             + sum(line.kind == "correction" for line in invoice.lines),
             "cut_off": invoice.cut_off,
@@ -263,6 +297,7 @@ def document(invoice: Issued) -> tuple[list[Row], Row]:
             "amount": line.amount,
             "quantity_exact": exactly(line.quantity),
             "entries": list(line.entries),
+            **({"voids": line.voids} if line.voids else {}),
         }
         for line in invoice.lines
     ]

@@ -34,6 +34,7 @@ TOPICS = (
     "UserRemoved",
     "EntryReversed",
     "InvoiceIssued",
+    "InvoiceVoided",
     "UserErased",
     "SeatTypeAdded",
     "SeatTypeWithdrawn",

@@ -91,7 +91,7 @@ SELECT entry.position,
        CASE
            WHEN NOT entry.common AND entry.topic IN (
                'AccountOpened', 'TimeZoneChanged', 'BillingPolicyChanged',
-               'InvoiceIssued'
+               'InvoiceIssued', 'InvoiceVoided'
            )
            THEN entry.whole - ARRAY[
                'v', 'effective_at', 'actor', 'reason', 'idempotency_key',

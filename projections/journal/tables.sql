@@ -69,8 +69,8 @@ CREATE INDEX journal_by_user ON journal (user_no)
 CREATE INDEX journal_of_contract ON journal (account_no, topic)
  WHERE topic IN (
            'AccountOpened', 'TimeZoneChanged', 'BillingPolicyChanged',
-           'ContractRenewed', 'InvoiceIssued', 'SeatReductionRequested',
-           'SeatReductionCancelled'
+           'ContractRenewed', 'InvoiceIssued', 'InvoiceVoided',
+           'SeatReductionRequested', 'SeatReductionCancelled'
        );
 -- An invoice by its number.
 CREATE INDEX journal_of_invoices ON journal ((details ->> 'invoice'))

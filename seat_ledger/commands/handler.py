@@ -453,6 +453,11 @@ class CommandHandler:
         request = InvoiceRequest(key, op.invoice, period.label, prices, op.currency)
         account.issue_invoice(request, period, self._computed(request), act)
 
+    def _void_invoice(self, op: messages.VoidInvoice, act: Act, _: object) -> None:
+        """Have an invoice credited whole by the next one (R94)."""
+        _require_reason(op, "Voiding an invoice")
+        self._account().void_invoice(op.invoice, act)
+
     def _computed(self, request: InvoiceRequest) -> InvoiceDraft:
         """The figures, if they are of the very entries that are decided on here."""
         if self.caller.compute_invoice is None:
@@ -525,12 +530,7 @@ class CommandHandler:
 
     def _erase(self, op: messages.EraseUser, act: Act, _: object) -> None:
         """Let nobody read any more who a user was; again, where that is so already."""
-        if not op.reason:
-            raise CommandRefused(
-                "reason_required",
-                "An erasure needs a reason, so that an auditor can follow it.",
-                try_="give --reason",
-            )
+        _require_reason(op, "An erasure")
         user = self._involve(
             self.workspace.by_id(op.user) or self._user(op.user, act.at)
         )
@@ -635,12 +635,7 @@ class CommandHandler:
         self._account().unassign(user.key, seat_type, act, called=user.user_key)
 
     def _reverse(self, op: messages.Reverse, act: Act, _: object) -> None:
-        if not op.reason:
-            raise CommandRefused(
-                "reason_required",
-                "A reversal needs a reason, so that an auditor can follow it.",
-                try_="give --reason",
-            )
+        _require_reason(op, "A reversal")
         positions = self._positions(op)
         if len(positions) > MAX_EVENTS_PER_COMMAND:
             raise _too_many_events(len(positions))
@@ -700,7 +695,18 @@ class CommandHandler:
         messages.Reverse: _reverse,
         messages.SetBillingPolicy: _set_billing_policy,
         messages.IssueInvoice: _issue_invoice,
+        messages.VoidInvoice: _void_invoice,
     }
+
+
+def _require_reason(operation: Operation, what: str) -> None:
+    """Refuse what nobody could follow later. Raises CommandRefused."""
+    if not operation.reason:
+        raise CommandRefused(
+            "reason_required",
+            f"{what} needs a reason, so that an auditor can follow it.",
+            try_="give --reason",
+        )
 
 
 def _check_not_reserved(user_key: str) -> None:

@@ -394,6 +394,14 @@ class WithdrawSeatType(Operation):
     seat_type: Text
 
 
+class VoidInvoice(Operation):
+    """Have an issued invoice credited whole by the next one (R94)."""
+
+    OP: ClassVar[str] = "void_invoice"
+
+    invoice: InvoiceNumber
+
+
 class Batch(Operation):
     """Several operations as one step: all of them or none (S9, R28, R29)."""
 

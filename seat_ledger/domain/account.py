@@ -23,6 +23,7 @@ from seat_ledger.domain.events import (
     BillingPolicyChanged,
     ContractRenewed,
     InvoiceIssued,
+    InvoiceVoided,
     LedgerEvent,
     SeatAssigned,
     SeatPurchased,
@@ -113,6 +114,15 @@ class Account(AccountState):
         """Record an invoice as it was computed (R60). Raises ``price_missing``."""
         facts = self.billing.facts(request, period, draft)
         self.trigger(InvoiceIssued, act, **facts)
+
+    def void_invoice(self, number: str, act: Act) -> None:
+        """Have an invoice credited whole by the next one (R94).
+
+        Raises NotFound (``invoice_not_found``), CommandRefused (``invoice_voided``,
+        ``invoice_not_issued``).
+        """
+        invoice = self.billing.register.check_void(self.account_key, number, act.at)
+        self.trigger(InvoiceVoided, act, invoice=number, issued=invoice.version)
 
     def is_renewal_due(self, instant: datetime) -> bool:
         """Whether the next renewal lies at or before an instant."""

@@ -20,6 +20,7 @@ from seat_ledger.domain.events import (
     ContractRenewed,
     HoldingEvent,
     InvoiceIssued,
+    InvoiceVoided,
     LedgerEvent,
     SeatAssigned,
     SeatEvent,
@@ -119,10 +120,16 @@ class AccountState(Aggregate):
         self.billing.unset_policy(event)
 
     def _invoiced(self, event: InvoiceIssued) -> None:
-        self.billing.issued(event)
+        self.billing.register.issued(event)
 
     def _not_invoiced(self, event: InvoiceIssued) -> None:
-        self.billing.not_issued(event)
+        self.billing.register.not_issued(event)
+
+    def _voided(self, event: InvoiceVoided) -> None:
+        self.billing.register.voided(event)
+
+    def _not_voided(self, event: InvoiceVoided) -> None:
+        self.billing.register.not_voided(event)
 
     def _renewed(self, event: ContractRenewed) -> None:
         self.renewals.append(mark(event))
@@ -221,6 +228,7 @@ class AccountState(Aggregate):
         TimeZoneChanged: (_zone_changed, _zone_unchanged),
         BillingPolicyChanged: (_policy, _no_policy),
         InvoiceIssued: (_invoiced, _not_invoiced),
+        InvoiceVoided: (_voided, _not_voided),
         ContractRenewed: (_renewed, _not_renewed),
         SeatPurchased: (_purchased, _not_purchased),
         SeatRetired: (_retired, _not_retired),

@@ -7,31 +7,22 @@ A part of the account, which decides with it: by which rule a period is counted
 from __future__ import annotations
 
 from bisect import insort
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import date, datetime
+from datetime import datetime
 from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import Any
 
 from seat_ledger.domain.aggregate import mark, nothing_to_do
 from seat_ledger.domain.calendar import BillingPeriod
-from seat_ledger.domain.events import BillingPolicyChanged, InvoiceIssued
+from seat_ledger.domain.events import BillingPolicyChanged
 from seat_ledger.domain.intervals import Mark
 from seat_ledger.domain.invoice_draft import Figure, InvoiceDraft, InvoiceRequest
+from seat_ledger.domain.invoice_register import Invoiced, InvoiceRegister
 from seat_ledger.domain.money import places_of, rounded
 from seat_ledger.domain.values import DEFAULT_POLICY, BillingPolicy, iso, utc
 from seat_ledger.errors import CommandRefused, EntryRef, IntegrityFailure
-
-
-class Invoiced(NamedTuple):
-    """A period that was invoiced, by the entry of this version."""
-
-    version: int
-    invoice: str
-    period: date
-    starts: datetime
-    ends: datetime
-    currency: str
 
 
 class Billing:
@@ -40,7 +31,7 @@ class Billing:
     def __init__(self, stream: str) -> None:
         self.stream = stream
         self.policies: list[tuple[Mark, BillingPolicy]] = []
-        self.invoices: list[Invoiced] = []
+        self.register = InvoiceRegister(stream)
 
     # -- what holds -----------------------------------------------------------
 
@@ -52,17 +43,6 @@ class Billing:
     def _in_force(self, instant: datetime) -> tuple[Mark, BillingPolicy] | None:
         before = [entry for entry in self.policies if entry[0].at <= instant]
         return before[-1] if before else None
-
-    def invoice_of(self, period: date) -> Invoiced | None:
-        """The invoice of a period, by the period's first local date."""
-        return next(
-            (invoice for invoice in self.invoices if invoice.period == period), None
-        )
-
-    @property
-    def latest(self) -> Invoiced | None:
-        """The invoice whose period ends last."""
-        return max(self.invoices, key=lambda invoice: invoice.ends, default=None)
 
     # -- what may happen --------------------------------------------------------
 
@@ -76,7 +56,7 @@ class Billing:
 
     def check_not_invoiced(self, key: str, what: str, at: datetime) -> None:
         """Refuse a change before the end of an invoiced period (R09, R50)."""
-        latest = self.latest
+        latest = self.register.latest
         if latest is not None and at < latest.ends:
             raise self._period_invoiced(
                 f"{what} of {key} cannot change at {iso(at)}: {_is_invoiced(latest)}.",
@@ -94,7 +74,7 @@ class Billing:
             at = utc(policy.effective_at)
             self.check_not_invoiced(key, "The billing policy", at)
             return
-        for invoice in self.invoices:
+        for invoice in self.register.valid:
             used = self._in_force(invoice.starts)
             if used is not None and used[0].version == version:
                 raise self._period_invoiced(
@@ -115,14 +95,14 @@ class Billing:
         self, key: str, period: BillingPeriod, *, at: datetime, now: datetime
     ) -> None:
         """Refuse a period that is invoiced, or has not ended by both clocks (R64)."""
-        invoiced = self.invoice_of(period.label)
+        invoiced = self.register.of_period(period.label)
         if invoiced is not None:
             raise CommandRefused(
                 "period_already_invoiced",
                 f"The period {period.label} of {key} has the invoice "
                 f"{invoiced.invoice} already.",
                 try_="record what was wrong: the correction becomes a line of the "
-                "next invoice",
+                "next invoice; or void the invoice, and issue the period again",
                 blockers=(EntryRef(self.stream, invoiced.version),),
             )
         if period.ends > min(at, now):
@@ -148,6 +128,7 @@ class Billing:
         self._check_currency(request, draft)
         policy = self.policy_at(period.starts)
         _check_draft(request, period, policy, draft)
+        self._check_credits(request, draft)
         zero = rounded(Fraction(0), places_of(request.currency))
         return {
             "invoice": request.invoice,
@@ -172,6 +153,7 @@ class Billing:
                     "unit_price": line.unit_price,
                     "amount": line.amount,
                     "entries": line.entries or None,
+                    "voids": line.voids,
                 }
                 for line in draft.lines()
             ],
@@ -196,22 +178,34 @@ class Billing:
             )
 
     def _check_currency(self, request: InvoiceRequest, draft: InvoiceDraft) -> None:
-        """A difference of euros is no line of an invoice in dollars (R43)."""
+        """A difference of euros is no line of an invoice in dollars (R43, R94)."""
         for line in draft.lines():
             if line.kind == "period":
                 continue
-            corrected = self.invoice_of(line.period)
+            corrected = (
+                self.register.named(line.voids)
+                if line.voids
+                else self.register.ever_of_period(line.period)
+            )
             if corrected is None:
                 raise _not_ours(request, f"{line.period} has no invoice to correct")
             if corrected.currency != request.currency:
+                verb = "credit" if line.voids else "correct"
                 raise CommandRefused(
                     "invoice_currency",
                     f"{request.invoice} is to be in {request.currency}, but would "
-                    f"correct {corrected.invoice}, which is in {corrected.currency}.",
+                    f"{verb} {corrected.invoice}, which is in {corrected.currency}.",
                     try_=f"issue this invoice in {corrected.currency}; the next one "
                     "can be in another currency",
                     blockers=(EntryRef(self.stream, corrected.version),),
                 )
+
+    def _check_credits(self, request: InvoiceRequest, draft: InvoiceDraft) -> None:
+        """Every voided invoice that is not credited yet is credited whole (R94)."""
+        lines = Counter(line.voids for line in draft.lines() if line.kind == "void")
+        due = {entry.invoice: entry.lines for entry in self.register.credits_due}
+        if lines != due:
+            raise _not_ours(request, "other invoices are voided than it credits")
 
     # -- letting entries hold, and not ------------------------------------------
 
@@ -222,18 +216,6 @@ class Billing:
     def unset_policy(self, event: BillingPolicyChanged) -> None:
         """Let a policy hold no more."""
         self.policies.remove(_policy(event))
-
-    def issued(self, event: InvoiceIssued) -> None:
-        """Remember that a period was invoiced."""
-        version = event.originator_version
-        starts, ends = utc(event.from_), utc(event.until)
-        self.invoices.append(
-            Invoiced(version, event.invoice, event.period, starts, ends, event.currency)
-        )
-
-    def not_issued(self, _: InvoiceIssued) -> None:
-        """Forget an invoice that was only pending."""
-        self.invoices.pop()
 
 
 def _policy(event: BillingPolicyChanged) -> tuple[Mark, BillingPolicy]:
@@ -268,8 +250,10 @@ def _check_draft(
         raise _not_ours(request, "a figure comes twice")
     for line in draft.lines():
         _check_amount(request, line)
-        if (line.kind == "period") != (line.period == period.label):
+        if line.kind == "period" and line.period != period.label:
             raise _not_ours(request, f"a {line.kind} of {line.period}")
+        if (line.kind == "void") != (line.voids is not None):
+            raise _not_ours(request, f"a {line.kind} of {line.voids}")
 
 
 def _check_amount(request: InvoiceRequest, line: Figure) -> None:

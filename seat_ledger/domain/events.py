@@ -197,7 +197,8 @@ class SeatUnassigned(HoldingEvent):
 class InvoiceLine(BaseModel):
     """One line: a seat type in the period, or what a correction changed (R43).
 
-    `quantity` is exact, in lowest terms; `period` the period's first local date.
+    `quantity` is exact, in lowest terms; `period` the period's first local date;
+    `voids` the number of the voided invoice that it takes a line of back (R94).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -209,6 +210,7 @@ class InvoiceLine(BaseModel):
     unit_price: Price
     amount: Money
     entries: tuple[EntryPosition, ...] | None = None
+    voids: Text | None = None
 
 
 class InvoiceDates(BaseModel):
@@ -247,7 +249,8 @@ class InvoiceIssued(AccountEvent):
 
     TOPIC: ClassVar[str] = "InvoiceIssued"
     INSTEAD: ClassVar[str | None] = (
-        "record the correction: it becomes a line of the next invoice"
+        "void the invoice, or record the correction: it becomes a line of the next "
+        "invoice"
     )
 
     invoice: Text
@@ -269,6 +272,19 @@ class InvoiceIssued(AccountEvent):
     tree_root: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = (
         None
     )
+
+
+class InvoiceVoided(AccountEvent):
+    """An invoice is to be credited whole; its period may be issued again (R94).
+
+    `issued` is the version of its InvoiceIssued in this stream.
+    """
+
+    TOPIC: ClassVar[str] = "InvoiceVoided"
+    INSTEAD: ClassVar[str | None] = "issue the period again under a new number"
+
+    invoice: Text
+    issued: Count
 
 
 class UserAdded(UserEvent):

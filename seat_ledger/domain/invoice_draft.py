@@ -12,7 +12,7 @@ from datetime import date, datetime
 from fractions import Fraction
 from typing import Literal, NamedTuple
 
-LineKind = Literal["period", "correction"]
+LineKind = Literal["period", "correction", "void"]
 
 
 class InvoiceRequest(NamedTuple):
@@ -30,7 +30,8 @@ class InvoiceRequest(NamedTuple):
 
 
 class Figure(NamedTuple):
-    """What one seat type comes to: in the invoiced period, or as a correction (R43).
+    """What one seat type comes to: in the invoiced period, or as a correction (R43);
+    or the `nth` line of the voided invoice `voids`, taken back (R94).
 
     `quantity` is exact, and of a correction what is now more or less than invoiced.
     `unit_price` and `amount` are decimals, and None where no price is known.
@@ -44,11 +45,13 @@ class Figure(NamedTuple):
     unit_price: str | None
     amount: str | None
     entries: tuple[int, ...] = ()
+    voids: str | None = None
+    nth: int = 0
 
     @property
-    def place(self) -> tuple[date, str, str]:
+    def place(self) -> tuple[date, str, str, str, int]:
         """Its place among the lines: by period, kind and type (R64)."""
-        return self.period, self.kind, self.seat_type
+        return self.period, self.kind, self.seat_type, self.voids or "", self.nth
 
     @property
     def lacks_price(self) -> bool:
@@ -94,8 +97,8 @@ class InvoiceDraft(NamedTuple):
 
 
 def _is_line(figure: Figure) -> bool:
-    if figure.kind == "period":
-        return figure.quantity != 0
+    if figure.kind != "correction":
+        return figure.quantity != 0 or figure.kind == "void"
     return figure.lacks_price or (
         figure.amount is not None and Fraction(figure.amount) != 0
     )

@@ -14,15 +14,15 @@ from uuid import UUID
 import orjson
 
 from seat_ledger.domain.account import Account
-from seat_ledger.domain.billing_policy import Invoiced
 from seat_ledger.domain.calendar import ZoneChange, ZoneHistory
 from seat_ledger.domain.events import EVENT_CLASSES, AccountOpened, LedgerEvent
 from seat_ledger.domain.intervals import Interval, Mark
+from seat_ledger.domain.invoice_register import Invoiced
 from seat_ledger.domain.seats import Request, Seat, SeatPool
 from seat_ledger.domain.values import FOREVER, BillingPolicy, SeatRef, SeatType, hub_of
 
 Document = dict[str, Any]
-SNAPSHOT_TOPIC = "AccountSnapshot:2"
+SNAPSHOT_TOPIC = "AccountSnapshot:3"
 
 
 class WrittenSnapshot(NamedTuple):
@@ -54,7 +54,8 @@ class AccountSnapshot(NamedTuple):
             "zones": [[c.effective_at, c.zone] for c in account.zones.changes],
             "renewals": account.renewals,
             "policies": account.billing.policies,
-            "invoices": account.billing.invoices,
+            "invoices": account.billing.register.invoices,
+            "voids": account.billing.register.voids,
             "pools": {
                 str(seat_type): _pool(pool, users)
                 for seat_type, pool in account.pools.items()
@@ -93,7 +94,11 @@ class AccountSnapshot(NamedTuple):
         account.billing.policies = [
             (_mark(item), BillingPolicy(*policy)) for item, policy in state["policies"]
         ]
-        account.billing.invoices = [_invoiced(item) for item in state["invoices"]]
+        register = account.billing.register
+        register.invoices = [_invoiced(item) for item in state["invoices"]]
+        register.voids = {
+            number: _mark(item) for number, item in state["voids"].items()
+        }
         for seat_type, pool in state["pools"].items():
             _restore_pool(account, SeatType(seat_type), pool, state["users"])
         for hubs in account.held.values():
@@ -174,9 +179,18 @@ def _mark(item: list[Any]) -> Mark:
 
 
 def _invoiced(item: list[Any]) -> Invoiced:
-    version, invoice, period, starts, ends, currency = item
-    first = date.fromisoformat(period)
-    return Invoiced(version, invoice, first, _instant(starts), _instant(ends), currency)
+    version, invoice, period, starts, ends, currency, issued_at, lines, credits_ = item
+    return Invoiced(
+        version,
+        invoice,
+        date.fromisoformat(period),
+        _instant(starts),
+        _instant(ends),
+        currency,
+        _instant(issued_at),
+        lines,
+        tuple(credits_),
+    )
 
 
 _instant = datetime.fromisoformat

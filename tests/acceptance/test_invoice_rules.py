@@ -540,13 +540,16 @@ def test_a_snapshot_knows_policies_and_invoices(database: str) -> None:
         acme = Acme(database, ledger)
         acme.policy("peak", "2025-06-01")
         acme.issue(compute=computed(database, policy=("peak", None)))
+        acme.do("void_invoice", invoice="INV-1", reason="wrong price")
         before = ledger.accounts.workspaces["acme"].account
         loaded = ledger.accounts.stored.load(before.id)
         assert loaded.snapshot_at == before.version
         assert loaded.billing.policies == before.billing.policies
-        assert loaded.billing.invoices == before.billing.invoices
+        assert loaded.billing.register.invoices == before.billing.register.invoices
+        assert loaded.billing.register.voids == before.billing.register.voids != {}
         ledger.accounts.workspaces.clear()
-        acme.no("period_already_invoiced", "issue", invoice="INV-2")
+        why = {"reason": "again", "effective_at": "2026-01-01"}
+        acme.no("invoice_voided", "void_invoice", invoice="INV-1", **why)
 
 
 # -- files of commands ----------------------------------------------------------

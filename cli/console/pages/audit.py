@@ -72,5 +72,5 @@ def _line(
         mode,
         granularity,
         invoice.currency.code,
-        corrects=line.kind == "correction",
+        corrects=line.kind != "period",
     )
