@@ -360,7 +360,7 @@ def test_an_earlier_holder_of_a_key_is_erased_by_id_and_the_key_lives_on(
     second = ledger.add_user("acme", **again).events[0].event.originator_id
     done = ledger.erase_user("acme", user=str(first.id), reason="asked for")
     assert done.events[0].event.originator_id == first.id
-    assert ledger.load_user(second).person.name == "Grace"
+    assert ledger.accounts.stored.load_user(second).person.name == "Grace"
 
 
 def test_an_event_in_plain_reads_erased_though_it_stays(
@@ -381,10 +381,10 @@ def test_an_event_in_plain_reads_erased_though_it_stays(
             [json.dumps(said, separators=(",", ":")).encode(), position],
         )
     with SeatLedger(database) as fresh:
-        assert fresh.load_user(her).person == GRACE
+        assert fresh.accounts.stored.load_user(her).person == GRACE
         assert fresh.plain_entry(her) == position
         result = fresh.erase_user("acme", user=str(her), reason="asked for")
-        assert fresh.load_user(her).person.name == result.erased
+        assert fresh.accounts.stored.load_user(her).person.name == result.erased
     assert directory(database)[0][1] == result.erased
     assert rebuild(database).error is None
     assert directory(database)[0][1] == result.erased
