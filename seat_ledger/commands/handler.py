@@ -171,8 +171,7 @@ class CommandHandler:
         return due
 
     def _apply_step(self, step: Step, actor: str, later: Sequence[Step]) -> None:
-        key = self.command.envelope.idempotency_key
-        act = Act(step.at, actor, step.operation.reason, key)
+        act = self._act(step.at, actor, step.operation)
         try:
             self.APPLY[type(step.operation)](self, step.operation, act, later)
         except CommandRefused as error:
@@ -181,6 +180,11 @@ class CommandHandler:
                 error.lines = self._lines_of(error.blockers, step.number)
             raise
         self._collect(step.number)
+
+    def _act(self, at: datetime, actor: str, operation: Operation) -> Act:
+        envelope = self.command.envelope
+        key, correlation = envelope.idempotency_key, envelope.correlation_id
+        return Act(at, actor, operation.reason, key, correlation)
 
     def _collect(self, number: int) -> int:
         """Take the events that a step triggered; users' first. Return their count."""
@@ -393,10 +397,9 @@ class CommandHandler:
         else:
             at = parse_moment(operation.effective_at, zones, self.now)
             self._check_not_ahead(at)
-        idempotency_key = self.command.envelope.idempotency_key
         account = Account.open(
             self.workspace.account_id,
-            Act(at, self._actor(), operation.reason, idempotency_key),
+            self._act(at, self._actor(), operation),
             account_key=key,
             **operation.facts(),
         )

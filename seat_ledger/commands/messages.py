@@ -421,6 +421,7 @@ class Envelope(BaseModel):
     idempotency_key: (
         Annotated[str, StringConstraints(min_length=1, max_length=2000)] | None
     ) = None
+    correlation_id: Text | None = None
     expect: Literal["refused"] | None = None
 
 
@@ -527,8 +528,8 @@ def read_command(fields: Mapping[str, Any]) -> Command:
     envelope = {key: remaining.pop(key) for key in _ENVELOPE if key in remaining}
     operation = read_operation(remaining)
     read = _read_envelope(envelope, operation)
-    if read.idempotency_key is not None:
-        check_text(read.idempotency_key, "idempotency_key")
+    for name in ("idempotency_key", "correlation_id"):
+        check_text(getattr(read, name) or "", name)
     lines: tuple[Operation, ...] = (operation,)
     if isinstance(operation, Batch):
         lines = tuple(read_line(operation, n, line) for n, line in _numbered(operation))

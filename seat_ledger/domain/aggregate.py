@@ -34,6 +34,7 @@ class Act(NamedTuple):
     actor: str
     reason: str | None = None
     idempotency_key: str | None = None
+    correlation_id: str | None = None
 
     def moved(self, at: datetime) -> Act:
         """The same act, effective at another instant."""
@@ -79,6 +80,7 @@ class Aggregate:
                 "actor": act.actor,
                 "reason": act.reason,
                 "idempotency_key": act.idempotency_key,
+                "correlation_id": act.correlation_id,
                 **facts,
             }
         )

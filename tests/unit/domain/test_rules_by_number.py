@@ -21,6 +21,20 @@ def test_r12_nothing_is_recorded_far_ahead(acme: InMemoryAcme) -> None:
             effective_at=ahead.isoformat())  # fmt: skip
 
 
+def test_every_event_of_a_command_carries_its_correlation_id(
+    acme: InMemoryAcme,
+) -> None:
+    acme.add("ann")
+    tied = {"correlation_id": "crm:4711", "idempotency_key": "k1"}
+    acme.do("assign_seat", user="ann", seat_type=PRO, effective_at="2025-04-02",
+            buy_if_needed=True, **tied)  # fmt: skip
+    events = acme.recorded("SeatPurchased", "HubAccessGranted", "SeatAssigned")
+    assert [event.correlation_id for event in events] == ["crm:4711"] * 3
+    acme.no("idempotency_conflict", "assign_seat", user="ann", seat_type=PRO,
+            effective_at="2025-04-02", buy_if_needed=True, idempotency_key="k1",
+            correlation_id="crm:4712")  # fmt: skip
+
+
 def test_r18_cancelling_takes_back_the_latest_and_then_the_one_before(
     acme: InMemoryAcme,
 ) -> None:
