@@ -18,7 +18,7 @@ from typing import Any, TextIO
 from seat_ledger.errors import OutputNotWritten
 
 _UTF_8 = "utf-8"
-_GONE = frozenset({errno.EPIPE, errno.ECONNRESET, errno.ESHUTDOWN})
+_READER_LEFT = frozenset({errno.EPIPE, errno.ECONNRESET, errno.ESHUTDOWN})
 
 
 class ReaderLeft(Exception):
@@ -47,7 +47,7 @@ class Output(io.TextIOWrapper):
 
 
 def _not_written(error: OSError) -> Exception:
-    if error.errno in _GONE:
+    if error.errno in _READER_LEFT:
         return ReaderLeft()
     return OutputNotWritten(
         f"Standard output cannot be written: {error.strerror}. What the command "
