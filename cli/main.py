@@ -39,7 +39,7 @@ COMMANDS = {
     ),
     "db": ("commands.db:group", "The database: start, stop, migrate."),
     "demo": ("commands.demo:demo", "Import a shipped history, and ask it questions."),
-    "doctor": ("commands.doctor:doctor", "Say what works and what does not."),
+    "doctor": ("commands.doctor:doctor", "Check what works and what does not."),
     "event": ("commands.event:group", "The journal; reversals."),
     "export": (
         "commands.export:export",
@@ -53,7 +53,7 @@ COMMANDS = {
     ),
     "invoice": ("commands.invoice:group", "Issue, show, reproduce and audit invoices."),
     "projection": ("commands.projection:group", "The tables that answers come from."),
-    "report": ("commands.report:report", "A report of an account, to pass on."),
+    "report": ("commands.report:report", "A report on an account, to pass on."),
     "seat": ("commands.seat:group", "Buy, assign and look at seats."),
     "serve": ("console.command:serve", "The console: answers in a browser."),
     "source": (
@@ -104,7 +104,7 @@ class Commands(click.Group):
         if args and args[0] not in COMMANDS and not context.resilient_parsing:
             close = difflib.get_close_matches(args[0], COMMANDS, n=1)
             hint = f" Did you mean '{close[0]}'?" if close else ""
-            raise click.UsageError(f"There is no command '{args[0]}'.{hint}", context)
+            raise click.UsageError(f"Unknown command '{args[0]}'.{hint}", context)
         return super().resolve_command(context, args)
 
 
@@ -191,8 +191,8 @@ def _wants_json(arguments: list[str]) -> bool:
 def _bug(error: BaseException) -> int:
     """A bug is no answer."""
     print(
-        f"Error: this is a bug in seat-ledger ({type(error).__name__}). "
-        f"What is known of it is in {keep_traceback(error)}.",
+        f"Error: this is a bug in seat-ledger ({type(error).__name__}). The details "
+        f"are in {keep_traceback(error)}.",
         file=sys.stderr,
     )
     return 70

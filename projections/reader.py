@@ -66,7 +66,7 @@ def no_such_account(key: str) -> NotFound:
     return NotFound(
         "account_not_found",
         f"There is no account {shown(key)}.",
-        try_="look with 'seat-ledger account list'",
+        try_="see 'seat-ledger account list'",
     )
 
 
@@ -238,8 +238,8 @@ class Reader:
         if known_at > self.head:
             raise CommandRefused(
                 "position_beyond_head",
-                f"The ledger is at position {self.head}; {known_at} lies beyond.",
-                try_="leave --known-at out to ask with all that is known",
+                f"The ledger is at position {self.head}; {known_at} is beyond it.",
+                try_="omit --known-at to use all that is known",
             )
         knowledge = self._at_position(known_at, is_head=known_at == self.head)
         return knowledge._replace(until=knowledge.recorded_at)
@@ -253,9 +253,9 @@ class Reader:
         row = self.ask("journal", "last_at", instant=instant)[0]
         if not row["passed"] and self.is_standby:
             raise NotFollowed(
-                "This is a standby server, and it has not followed so far yet: what "
-                "was known at that instant cannot be said for good (R78).",
-                try_="name a position, ask for an earlier instant, or ask the primary",
+                "This is a standby server that has not caught up that far: what was "
+                "known at that instant may still change (R78).",
+                try_="name a position or an earlier instant, or use the primary server",
             )
         if not row["passed"]:
             self._wait_for_appends(instant)

@@ -88,8 +88,9 @@ class PooledReader(Reader):
             if time.monotonic() > until:
                 raise Behind(
                     f"The tables are at position {self.head}, the store at {goal}: "
-                    "what was known at that moment is not all there yet.",
-                    try_="ask again, name a position, or run 'projection run'",
+                    "not all that was known at that moment is available yet.",
+                    try_="try again, name a position, or run 'seat-ledger projection "
+                    "run'",
                 )
             self.release()
             time.sleep(0.05)

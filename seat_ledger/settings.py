@@ -29,13 +29,15 @@ class Settings(BaseSettings):
     )
     snapshot_every: Count = Field(
         default=500,
-        description="An account is written down after this many of its events, or a "
-        "tenth of them.",
+        description="A snapshot of an account is stored after this many of its "
+        "events, or a tenth of them.",
     )
     cache_entries: Count = Field(
-        default=300_000, description="How many entries of accounts stay in memory."
+        default=300_000, description="How many entries of accounts are kept in memory."
     )
-    pool_size: Count = Field(default=8, description="The most connections to keep.")
+    pool_size: Count = Field(
+        default=8, description="The largest number of connections kept open."
+    )
     import_chunk: Count = Field(
         default=2000, description="Lines of an import that are recorded together."
     )

@@ -42,7 +42,7 @@ def group() -> None:
     "--term-months",
     required=True,
     type=int,
-    help="Length of a term in months, 1 to 240.",
+    help="The length of a term in months, 1 to 240.",
 )
 @click.option(
     "--billing-cycle-months",
@@ -61,33 +61,37 @@ def open_(**fields: Any) -> dict[str, Any]:
 @option_account
 @writing("set_time_zone")
 def set_time_zone(**fields: Any) -> dict[str, Any]:
-    """Move the account's later bounds into another time zone."""
+    """Compute the account's later bounds in another time zone."""
     return fields
 
 
 @group.command(
     "set-billing-policy",
-    help="Count the periods that begin from now on by another rule.\n\n"
+    help="Change the counting rule for periods that begin from now on.\n\n"
     f"Modes: {', '.join(MODES)}.",
 )
 @click.argument("mode")
-@click.option("--granularity", type=click.Choice(GRANULARITIES), help="Of shares.")
+@click.option(
+    "--granularity",
+    type=click.Choice(GRANULARITIES),
+    help="Whether shares are counted by day or by second.",
+)
 @option_account
 @writing("set_billing_policy")
 def set_billing_policy(**fields: Any) -> dict[str, Any]:
-    """Count the periods that begin from now on by another rule (R50)."""
+    """Change the counting rule for periods that begin from now on (R50)."""
     return fields
 
 
 @group.command()
 @click.option("--account", "-a", metavar="KEY", help="The account's key.")
-@click.option("--due", is_flag=True, help="Every account with a renewal due.")
+@click.option("--due", is_flag=True, help="Renew every account with a renewal due.")
 @options_of_writing
 def renew(account: str | None, *, due: bool, dry_run: bool, **shared: Any) -> None:
-    """Process the renewals that are due, of one account or (--due) of all.
+    """Process due renewals, of one account or (--due) of all.
 
-    An account that is set aside, because an event of it cannot be read, is passed over
-    by --due, and said so.
+    --due skips and reports accounts that are set aside because one of their events
+    cannot be read.
     """
     fields = {name: value for name, value in shared.items() if value is not None}
     if account is not None:
@@ -123,7 +127,7 @@ def _renew_all(fields: dict[str, Any], dry_run: bool) -> None:
         sentence += f" {failed} could not be renewed."
     if aside:
         count = "1 account is" if aside == 1 else f"{aside} accounts are"
-        sentence += f" {count} set aside and were passed over."
+        sentence += f" {count} set aside and skipped."
     code = 1 if failed else 0
     answer = Answer(rows, columns, sentence=sentence, exit_code=code, header=RENEWED)
     emit(answer, session.format)

@@ -33,26 +33,26 @@ def _check(login: str, account: str) -> None:
 @option_database
 @option_format
 def let_read(login: str, account: str) -> None:
-    """Let a database login read this account and no other.
+    """Allow a database login to read this account and no other.
 
-    LOGIN is a login or role that the server has. It gets the role
-    seat_ledger_account_reader; what it can ask are the reading commands, and the views
-    of the schema projection_own. Needs the rights of the owner of the ledger's tables.
+    LOGIN is an existing login or role of the server. It is granted the role
+    seat_ledger_account_reader, and can use the reading commands and the views of the
+    schema projection_own. Needs the rights of the owner of the ledger's tables.
     """
     from seat_ledger.store import account_readers  # noqa: PLC0415
 
     _check(login, account)
     grant = account_readers.let_read(_session().ready(), login, account)
-    may = "may read" if grant.is_new else "could read already"
+    may = "may read" if grant.is_new else "could already read"
     notes = []
     if grant.sees_all:
         notes.append(
-            f"{harmless(login)} sees every account all the same: it is a superuser, "
-            "bypasses row-level security, or is a member of a role that sees them."
+            f"{harmless(login)} sees every account anyway: it is a superuser, "
+            "bypasses row-level security, or is a member of a role that does."
         )
     if not grant.can_be_queried:
         notes.append(
-            "The tables were made by an earlier version, so there is nothing to read "
+            "The tables were built by an earlier version, so there is nothing to read "
             "yet: seat-ledger projection rebuild"
         )
     row = {"login": login, "account": account, "is_new": grant.is_new}
@@ -67,13 +67,13 @@ def let_read(login: str, account: str) -> None:
 @option_database
 @option_format
 def stop_reading(login: str, account: str) -> None:
-    """Stop a login from reading this account; open sessions lose it too."""
+    """Stop a login from reading this account, in open sessions too."""
     from seat_ledger.store import account_readers  # noqa: PLC0415
 
     _check(login, account)
     could = account_readers.stop_reading(_session().ready(), login, account)
     row = {"login": login, "account": account, "could": could}
-    no_longer = "may no longer read" if could else "was not let read"
+    no_longer = "may no longer read" if could else "had no permission to read"
     sentence = f"{harmless(login)} {no_longer} {harmless(account)}."
     emit(Answer([row], sentence=sentence, columns=_COLUMNS[:2]), _session().format)
 
@@ -93,8 +93,9 @@ def readers(account: str | None) -> None:
     notes = []
     if lost:
         notes.append(
-            f"Without the login or its role, to be taken back: {', '.join(lost)}. "
-            "A new login of the same name would be able to read again."
+            "Grants whose login or role no longer exists, to be revoked: "
+            f"{', '.join(lost)}. A new login with the same name would be able to read "
+            "again."
         )
     count = "1 grant" if len(rows) == 1 else f"{len(rows)} grants"
     answer = Answer(rows, _COLUMNS, sentence=f"{count}.", notes=notes)

@@ -22,7 +22,7 @@ from seat_ledger.errors import InvalidInput
 def batch(file: Path, account: str, *, dry_run: bool, **shared: Any) -> None:
     """Record the commands of a file as one step: all of them or none.
 
-    FILE is JSON Lines, a command a line without its account, or - for stdin.
+    FILE is JSON Lines, one command per line without its account, or - for stdin.
     """
     fields = {name: value for name, value in shared.items() if value is not None}
     with input_file(file, "name a file of command lines, or -") as stream:
@@ -44,10 +44,10 @@ def _commands(file: BinaryIO) -> list[dict[str, Any]]:
                 ) from error
             if len(commands) > MAX_BATCH:
                 raise InvalidInput(
-                    f"The file holds more than {MAX_BATCH:,} commands, the most that "
-                    "one step may have.",
-                    try_="record it in parts, or line by line: seat-ledger import FILE",
+                    f"The file contains more than {MAX_BATCH:,} commands, the limit "
+                    "for one step.",
+                    try_="split it, or record it line by line: seat-ledger import FILE",
                 )
     if not commands:
-        raise InvalidInput("The file is empty: it holds no command.")
+        raise InvalidInput("The file is empty: it contains no command.")
     return commands

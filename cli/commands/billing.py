@@ -54,8 +54,10 @@ def policy(question: Question, **_: Any) -> Answer:
     return question.answer(
         rows,
         columns,
-        sentence=f"{account.key} is counted {rule}{default}.",
-        notes=["The rule in force at a period's start applies to all of it."],
+        sentence=f"{account.key} is counted by {rule}{default}.",
+        notes=[
+            "The rule in force at the start of a period applies to the whole period."
+        ],
         extra={"in_force": {"mode": mode, "granularity": granularity}},
     )
 
@@ -90,7 +92,7 @@ def _begun(account: str, rows: list[dict[str, Any]]) -> str:
     if not rows:
         return f"No billing period of {account} has begun."
     count = "1 billing period" if len(rows) == 1 else f"{len(rows)} billing periods"
-    return f"{account} has {count}; the last is that from {rows[-1]['period']}."
+    return f"{account} has {count}; the last one starts on {rows[-1]['period']}."
 
 
 @group.command()
@@ -101,7 +103,7 @@ def _begun(account: str, rows: list[dict[str, Any]]) -> str:
 def counts(
     question: Question, account: str | None, all_: bool, **options: Any
 ) -> Answer:
-    """Billable seats a period, by the account's rule, and what they cost."""
+    """Billable seats per period, by the account's rule, and what they cost."""
     from seat_ledger.projections import billing  # noqa: PLC0415
 
     if (account is None) != all_:
@@ -136,23 +138,26 @@ def _notes(rows: list[dict[str, Any]]) -> list[str]:
 
 
 _PRICED = {
-    "period": "Amounts: by the given price, for one seat and one whole period.",
-    "window": "Amounts: by the given price, for one seat and the whole window.",
-    "periods": "Amounts: by the given price for one seat and one whole period. The "
-    "window touches several periods: each part is priced by its share of its period "
-    "and rounded, then they are added (--price-for window prices it as one).",
+    "period": "Amounts: at the given price, for one seat and one whole period.",
+    "window": "Amounts: at the given price, for one seat and the whole window.",
+    "periods": (
+        "Amounts: at the given price for one seat and one whole period. The window "
+        "touches several periods: each part is priced by its share of its period and "
+        "rounded, and the parts are added up (--price-for window prices the window as "
+        "a whole)."
+    ),
 }
 
 
 def _sentence(rows: list[dict[str, Any]]) -> str:
     """What is billed in the last period shown, over all types."""
     if not rows:
-        return "Nothing is billable there."
+        return "Nothing is billable then."
     accounts = {row["account"] for row in rows}
     if len(accounts) > 1:
         current = {row["account"] for row in rows if not row["forecast"]}
         if not current:
-            return f"A forecast for {len(accounts)} accounts: nothing there has begun."
+            return f"A forecast for {len(accounts)} accounts: no period has begun."
         verb = "has" if len(current) == 1 else "have"
         count = "1 account" if len(current) == 1 else f"{len(current)} accounts"
         more = len(accounts) - len(current)

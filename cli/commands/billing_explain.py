@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 @option_currency
 @reading
 def explain(question: Question, **options: Any) -> Answer:
-    """One figure opened into its parts: seats, users, times, and entries."""
+    """Break a figure down into its parts: seats, users, times and entries."""
     from seat_ledger.projections.billing.explain import explain  # noqa: PLC0415
 
     query = _query(question, options)
@@ -93,7 +93,7 @@ def _query(question: Question, options: dict[str, Any]) -> FigureQuery:
         by.check_granularity([policy[1]])
         counted_by = [by.by_policy(*policy)]
     if len(counted_by) > 1:
-        raise click.UsageError("One figure has one --mode.")
+        raise click.UsageError("Name one --mode: a figure is counted by one rule.")
     return FigureQuery(
         period,
         seat_type,
@@ -114,7 +114,7 @@ def _check_known(question: Question) -> None:
             "unknown_period",
             f"Nothing was known of {question.account.key} at position "
             f"{question.knowledge.position}.",
-            try_="leave --known-at out, or name a later one",
+            try_="omit --known-at, or name a later one",
         )
 
 
@@ -146,7 +146,7 @@ def _explained(question: Question, query: FigureQuery, explanation: Explanation)
     quantity = figure["quantity"]
     if explanation.figure["quantity_exact"].split("/")[1] != "1":
         quantity += f" ({figure['quantity_exact']})"
-    money = f", {figure['amount']} in all" if figure["amount"] else ""
+    money = f", {figure['amount']} in total" if figure["amount"] else ""
     count = "1 part" if len(explanation.rows) == 1 else f"{len(explanation.rows)} parts"
     verb = "is forecast to have" if _is_forecast(explanation) else "has"
     answer = (
@@ -207,7 +207,8 @@ def _entries(row: dict[str, Any]) -> str:
 def _why(explanation: Explanation) -> list[str]:
     return [
         *rules_in_words([explanation.rule]),
-        "The parts add up to the figure exactly; their amounts by largest remainder.",
+        "The parts add up to the figure exactly; amounts are rounded by largest "
+        "remainder.",
     ]
 
 
@@ -225,7 +226,7 @@ def _look(explanation: Explanation) -> str:
 def idle(question: Question, **options: Any) -> Answer:
     """Seats paid for and held by nobody: since when, and who freed them.
 
-    At a moment, or (--period, --from) every stretch in a period.
+    At a moment, or (--period, --from) every idle interval in a period.
     """
     from seat_ledger.projections import billing  # noqa: PLC0415
     from seat_ledger.projections.billing import idle  # noqa: PLC0415
@@ -254,7 +255,7 @@ def idle(question: Question, **options: Any) -> Answer:
         if extra["forecast"]:
             notes = [FORECAST]
         elif not extra["complete"]:
-            notes = ["It has not ended: counted as if nothing more happened."]
+            notes = ["The period has not ended: counted as if nothing more happened."]
     return question.answer(
         rows,
         _idle_columns(question),
@@ -317,12 +318,12 @@ def _history(question: Question, rows: list[dict[str, Any]]) -> str:
     "known_ats",
     multiple=True,
     metavar="K",
-    help="Give it twice: the two states of knowledge to compare.",
+    help="The two states of knowledge to compare; give it twice.",
 )
 @options_of_counting
 @printing
 def compare(question: Question, known_ats: tuple[str, ...], **options: Any) -> Answer:
-    """Which figures differ between two states of knowledge, and by which entries."""
+    """Which figures differ between two states of knowledge, and because of what."""
     from seat_ledger.projections.billing import compare  # noqa: PLC0415
 
     if len(known_ats) != 2:

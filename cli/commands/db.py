@@ -26,10 +26,10 @@ def _check_embedded(word: str) -> None:
     """Raise InvalidInput where another database is named: its server is not ours."""
     if _session().database:
         raise InvalidInput(
-            f"'db {word}' is for the embedded server alone, and another database is "
+            f"'db {word}' works only on the embedded server, but another database is "
             "named. Nothing was done.",
-            try_="leave --database out and unset SEAT_LEDGER_DATABASE_URL for the "
-            "embedded server; use its own tools for a server of your own",
+            try_="omit --database and unset SEAT_LEDGER_DATABASE_URL for the embedded "
+            "server; use PostgreSQL's own tools for a server of your own",
         )
 
 
@@ -43,7 +43,7 @@ def _server() -> Any:
 @option_database
 @option_format
 def start() -> None:
-    """Start the embedded server, made if need be."""
+    """Start the embedded server, creating it if necessary."""
     _check_embedded("start")
     url = _server().ensure_running()
     _session().prepare()
@@ -66,7 +66,7 @@ def stop() -> None:
 @option_database
 @option_format
 def status() -> None:
-    """Say whether the server runs, and how far the schema is."""
+    """Show whether the server is running, and the version of the schema."""
     row = _status()
     columns = [("", lambda part: part[0]), ("", lambda part: part[1])]
     answer = Answer([row])
@@ -101,7 +101,7 @@ def _status() -> dict[str, Any]:
 @group.command()
 @option_database
 def url() -> None:
-    """Print the connection string (of the embedded server, started if need be)."""
+    """Print the connection string (starting the embedded server if necessary)."""
     print(_session().conninfo())
 
 
@@ -109,7 +109,7 @@ def url() -> None:
 @option_database
 @option_format
 def migrate() -> None:
-    """Bring the schema up to this program's."""
+    """Bring the schema up to this program's version."""
     from seat_ledger.projections.engine import installation  # noqa: PLC0415
     from seat_ledger.store import schema  # noqa: PLC0415
 
@@ -141,7 +141,7 @@ def migrate() -> None:
 def tool(program: str, words: tuple[str, ...]) -> None:
     """Run a program of PostgreSQL's on this database: pg_dump, pg_basebackup, psql.
 
-    It is told by the environment where the database is.
+    The program finds the database through its environment variables.
     """
     from seat_ledger.store import tools  # noqa: PLC0415
 
@@ -160,7 +160,7 @@ def destroy(yes: bool) -> None:
     if not yes:
         _confirm(f"Remove {server.home} and every event in it?")
     server.destroy()
-    print(f"Removed what was in {server.home}.")
+    print(f"Removed everything in {server.home}.")
 
 
 def _confirm(question: str) -> None:
@@ -169,7 +169,7 @@ def _confirm(question: str) -> None:
         meant = click.confirm(question, err=True)
     except click.Abort as error:
         raise InvalidInput(
-            "This cannot be undone, so it asks first. Nothing was removed.",
+            "This cannot be undone and needs a confirmation. Nothing was removed.",
             try_="answer y, or add --yes",
         ) from error
     if not meant:

@@ -53,9 +53,11 @@ def doctor() -> None:
 
 def _summary(rows: list[dict[str, Any]], wrong: list[dict[str, Any]]) -> str:
     if wrong:
-        return f"{len(wrong)} of {len(rows)} checks found something."
+        return f"{len(wrong)} of {len(rows)} checks found a problem."
     warnings = sum(_state(row) == "WARNING" for row in rows)
-    return f"All works; see the warnings ({warnings})." if warnings else "All well."
+    return (
+        f"Everything works; see the warnings ({warnings})." if warnings else "All well."
+    )
 
 
 def _checked(name: str, check: Check, session: Session) -> dict[str, Any]:
@@ -81,7 +83,7 @@ def _checked(name: str, check: Check, session: Session) -> dict[str, Any]:
 
 def _state(row: dict[str, Any]) -> str:
     if row["ok"] is None:
-        return "NOT ASKED"
+        return "NOT CHECKED"
     if not row["ok"]:
         return "WRONG"
     return "WARNING" if row["try"] else "OK"
@@ -124,8 +126,9 @@ def _clock(session: Session) -> str:
         away = abs((row[0] - utc_now()).total_seconds())  # type: ignore[index]
     if away > 60:
         raise LedgerError(
-            f"The clocks of program and server are {away:.0f} s apart.",
-            try_="set them by NTP: effective times are judged by the server's",
+            f"The clocks of this machine and the server are {away:.0f} s apart.",
+            try_="synchronise them by NTP: effective times are judged by the server's "
+            "clock",
         )
     return f"{away:.1f} s apart"
 
@@ -139,7 +142,7 @@ def _positions(session: Session) -> str:
         store = store_status(connection)
     if store.is_set_back:
         raise LedgerError(
-            f"The next position is {store.next_position}, and the last event stands at "
+            f"The next position is {store.next_position}, but the last event is at "
             f"{store.last_position}: the sequence of positions was set back, as a "
             "failover or a restore may do. Nothing can be recorded.",
             try_="seat-ledger db migrate",
@@ -147,8 +150,9 @@ def _positions(session: Session) -> str:
     if store.clock_behind.total_seconds() > 1:
         raise LedgerError(
             f"The last event was recorded {store.clock_behind.total_seconds():,.0f} s "
-            "ahead of the server's clock, which leapt ahead before or stepped back "
-            "since. Until it gets there, events are recorded right after that one.",
+            "ahead of the server's clock, which was fast before or has been set back "
+            "since. Until the clock catches up, events are recorded right after that "
+            "one.",
             try_="set the server's clock by NTP; see 'seat-ledger help time'",
         )
     return f"the next is {store.next_position}"
@@ -172,7 +176,7 @@ def _projections(session: Session) -> str:
     if row["reason"]:
         raise LedgerError(row["reason"], try_="seat-ledger projection status")
     behind = row["lag_events"]
-    return f"{behind:,} behind (read to catch up)" if behind else "current"
+    return f"{behind:,} behind (the next question catches up)" if behind else "current"
 
 
 def _readable(session: Session) -> str:
@@ -199,8 +203,8 @@ def _streams(session: Session) -> str:
     if gaps:
         named = "; ".join(gap.sentence() for gap in gaps[:3])
         raise LedgerError(
-            f"{len(gaps):,} events do not follow the last of their stream: {named}"
-            f"{' …' * (len(gaps) > 3)}.",
+            f"{len(gaps):,} events do not follow the previous event of their stream: "
+            f"{named}{' …' * (len(gaps) > 3)}.",
             try_="restore the store from a backup",
         )
     return "every version follows the one before it"
@@ -214,12 +218,12 @@ def _trust(session: Session) -> str:
             return "a Unix socket"
         if is_trusted(connection):
             raise LedgerError(
-                f"The server at {connection.info.host} lets this login in over a "
-                "network without asking who it is (trust).",
+                f"The server at {connection.info.host} lets this login in over the "
+                "network without authentication (trust).",
                 try_="change pg_hba.conf from trust to scram-sha-256",
             )
         how = "over TLS" if connection.pgconn.ssl_in_use else "without TLS"
-    return f"the server asks who it is, {how}"
+    return f"the server authenticates logins, {how}"
 
 
 def _secrets(_: Session) -> str:
@@ -229,8 +233,8 @@ def _secrets(_: Session) -> str:
     words = (word.removeprefix("--database=") for word in sys.argv[1:])
     if any(password_of(word) for word in words):
         raise LedgerError(
-            "The database's password stands on the command line, where every user of "
-            "this machine can read it.",
+            "The database's password is on the command line, where every user of this "
+            "machine can read it.",
             try_="put it into ~/.pgpass, or the address into SEAT_LEDGER_DATABASE_URL",
         )
     return "none on the command line"
@@ -244,9 +248,9 @@ def _roles(session: Session) -> str:
         rights = login_rights(connection)
     if rights.lacking:
         raise LedgerError(
-            f"{rights.lacking} Commands work with all the rights of {rights.login}.",
-            try_="let somebody who may make roles run 'seat-ledger db migrate', then "
-            "GRANT the roles to the login",
+            f"{rights.lacking} Commands run with all the rights of {rights.login}.",
+            try_="have somebody who may create roles run 'seat-ledger db migrate', "
+            "then GRANT the roles to the login",
         )
     return f"{rights.login} acts as {', '.join(rights.roles)}"
 
@@ -284,20 +288,21 @@ def _persons(session: Session) -> str:
         keys = user_directory.keys(connection)
     if keys.locked:
         raise LedgerError(
-            f"{keys.locked:,} of {keys.users:,} users read as erased though nothing "
+            f"{keys.locked:,} of {keys.users:,} users read as erased although nobody "
             "erased them: their keys are missing.",
             try_="restore the table ledger.person_key from its own backup, then: "
             "seat-ledger projection rebuild",
         )
     if keys.opened:
         raise LedgerError(
-            f"{keys.opened:,} erased users have a key again, which a restore brought "
-            f"back: {', '.join(keys.again or [])}{' …' * (keys.opened > 3)}.",
+            f"{keys.opened:,} erased users have a key again, brought back by a "
+            f"restore: {', '.join(keys.again or [])}{' …' * (keys.opened > 3)}.",
             try_="erase each again: seat-ledger user erase erased-… -a ACCOUNT",
         )
     if keys.unnamed:
         raise LedgerError(
-            f"{keys.unnamed:,} of {keys.users:,} users are found by no key or e-mail.",
+            f"{keys.unnamed:,} of {keys.users:,} users cannot be found by key or "
+            "e-mail.",
             try_="restore the table ledger.user_name from its own backup",
         )
     return f"{keys.users:,} users, {keys.erased:,} of them erased"
@@ -316,8 +321,8 @@ def _copies(session: Session) -> str:
             f"The server's statistics hold, or will hold, values of {columns[0]}"
             f"{f' and {len(columns) - 1} more columns' if columns[1:] else ''}, which "
             "no erasure reaches.",
-            try_="'seat-ledger db migrate' as a superuser; or twice "
-            "'seat-ledger projection rebuild'",
+            try_="'seat-ledger db migrate' as a superuser; or run 'seat-ledger "
+            "projection rebuild' twice",
         )
     return "no statistics of keys, e-mails and names"
 
@@ -330,10 +335,10 @@ def _logging(session: Session) -> str:
     with connect(session.conninfo(), autocommit=True) as connection:
         settings = logged_values(connection)
     if not settings:
-        return "statements are logged without what they are given, or not at all"
+        return "statements are logged without their parameters, or not at all"
     return (
-        f"{', '.join(settings)}: the server's log gets reasons, references and keys of "
-        "accounts; of persons only what is encrypted for the session"
+        f"{', '.join(settings)}: the server's log contains reasons, references and "
+        "account keys; personal data only encrypted for the session"
     )
 
 
@@ -345,14 +350,13 @@ def _boundaries(session: Session) -> str:
     with connect(session.conninfo(), autocommit=True) as connection:
         login, may, others = exposed_to(connection)
     if not others:
-        return f"nobody of fewer rights can plant code where {login} would run it"
+        return f"nobody with fewer rights can plant code that {login} would run"
     raise LedgerError(
-        f"{login} can {may}, and reads tables that {', '.join(others[:3])} "
-        f"can put code into (triggers, views): SET ROLE "
-        "does not hold it back.",
-        try_="use a login for each work: one that migrates, one of seat_ledger_writer, "
-        "one of seat_ledger_projector, one of seat_ledger_reader; and no superuser for "
-        "any but the first",
+        f"{login} can {may}, and reads tables that {', '.join(others[:3])} can put "
+        "code into (triggers, views): SET ROLE does not prevent that.",
+        try_="use a separate login for each task: one that migrates, one in "
+        "seat_ledger_writer, one in seat_ledger_projector, one in "
+        "seat_ledger_reader; only the first may be a superuser",
     )
 
 

@@ -30,7 +30,7 @@ def group() -> None:
     "--key",
     "entry_key",
     metavar="KEY",
-    help="Everything that the command with this idempotency key recorded.",
+    help="Reverse everything that the command with this idempotency key recorded.",
 )
 @option_account
 @writing("reverse")
@@ -56,14 +56,16 @@ _COLUMNS: list[Any] = [
 @group.command("list")
 @click.option("--account", "-a", metavar="KEY", help="Only this account.")
 @click.option(
-    "--from-position", type=POSITION, metavar="N", help="From this position on."
+    "--from-position", type=POSITION, metavar="N", help="Start at this position."
 )
 @click.option(
     "--until-position", type=POSITION, metavar="N", help="Up to this position."
 )
 @click.option("--limit", type=COUNT, metavar="N", help="At most N events.")
 @click.option(
-    "--late", is_flag=True, help="Only events recorded after facts of a later date."
+    "--late",
+    is_flag=True,
+    help="Only events recorded after something with a later effective time.",
 )
 @reading
 def list_(question: Question, account: str | None, **filters: Any) -> Answer:
@@ -112,7 +114,7 @@ def show(question: Question, position: int, **_: Any) -> Answer:
 
 @group.command()
 @option_account
-@click.option("--until", metavar="K", help="Up to this position or moment.")
+@click.option("--until", metavar="K", help="Stop at this position or moment.")
 @click.option(
     "--order",
     type=click.Choice(["position", "effective"]),

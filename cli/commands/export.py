@@ -31,15 +31,15 @@ _AT_ONCE = 20_000
     "-o",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="A .csv, .jsonl or .parquet file; without it --format csv or jsonl.",
+    help="A .csv, .jsonl or .parquet file; otherwise use --format csv or jsonl.",
 )
 @reading
 def export(
     question: Question, what: str, account: str | None, output: Path | None, **_: Any
 ) -> Answer:
-    """Export a whole table: one row a line, the same columns in each.
+    """Export a whole table: one row per line, with the same columns throughout.
 
-    CSV is for spreadsheets: a text that one could take for a formula gets an
+    CSV is for spreadsheets: a text that could be taken for a formula gets an
     apostrophe. JSON Lines and Parquet hold every value exactly.
     """
     from seat_ledger.projections.exports import FIELDS, exported  # noqa: PLC0415
@@ -59,7 +59,7 @@ def export(
     counted = _Counted(rows)
     with heartbeat(f"Exporting {what}"):
         _write(counted, FIELDS[what], output)
-    sentence = f"{counted.rows:,} rows of {what} are in {output}."
+    sentence = f"{counted.rows:,} rows of {what} written to {output}."
     row = {"export": what, "rows": counted.rows, "file": str(output)}
     return question.answer([row], sentence=sentence)
 

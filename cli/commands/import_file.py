@@ -34,16 +34,16 @@ EVERY = 30.0
 @click.option(
     "--dry-run",
     is_flag=True,
-    help="Say what recording the file now would say, and record nothing.",
+    help="Show what would be recorded, without recording it.",
 )
 @option_database
 @option_format
 def import_(file: Path, keep_going: bool, dry_run: bool) -> None:
     """Record the commands of a file: JSON Lines, or - for stdin.
 
-    The same file again, corrected further down or made longer, repeats nothing. Lines
-    that come slowly are recorded as they come. With --dry-run every line is held to
-    every rule, on what the lines before it would leave.
+    Importing the same file again, corrected further down or extended, records nothing
+    twice. Lines that arrive slowly are recorded as they arrive. With --dry-run every
+    line is checked against every rule, as if the lines before it had been recorded.
     """
     from seat_ledger.projections.billing.invoice_computation import Drafting  # noqa: PLC0415
 
@@ -95,11 +95,11 @@ class _Report:
         except ReaderLeft as error:
             raise OutputClosed(
                 f"The output of the import of {self.file} was closed before its end. "
-                + ("" if self.is_trial else "What is recorded stays."),
-                try_="import the same file again: it repeats nothing",
+                + ("" if self.is_trial else "What was recorded stays recorded."),
+                try_="import the same file again: nothing is recorded twice",
             ) from error
         if not self.counted and self.failed is None:
-            raise InvalidInput(f"{self.file} is empty: it holds no command.")
+            raise InvalidInput(f"{self.file} is empty: it contains no command.")
         if form == "table":
             emit(self._answer(), form)
 
@@ -150,8 +150,8 @@ class _Report:
         if self.stopped is None or self.is_trial:
             return f"{self._counts()}."
         if self.keep_going:
-            return f"{self._counts()}. What was refused is not recorded."
-        return f"Stopped. What stands before is recorded. {self._counts()}."
+            return f"{self._counts()}. Refused lines were not recorded."
+        return f"Stopped. The lines before it were recorded. {self._counts()}."
 
     def _counts(self) -> str:
         lines = sum(self.counted.values())

@@ -31,7 +31,7 @@ _LARGEST = 50_000_000
     epilog="Example: seat-ledger integrity seal --witness /mnt/elsewhere/checkpoints"
 )
 def group() -> None:
-    """Tamper evidence: seal the events, verify, prove that one stands there."""
+    """Tamper evidence: seal the events, verify them, prove that one is there."""
 
 
 def _session() -> Session:
@@ -46,8 +46,8 @@ def _option_key(function: F) -> F:
         type=_FILE,
         envvar="SEAT_LEDGER_INTEGRITY_KEY",
         show_envvar=True,
-        help="The private key's file, with the public one beside it (.pub); in the "
-        "ledger's folder at home if left out.",
+        help="The private key's file, with the public one beside it (.pub); by "
+        "default in the ledger's home folder.",
     )(function)
 
 
@@ -69,8 +69,8 @@ def _option_witness(function: F) -> F:
         type=click.Path(path_type=Path),
         envvar="SEAT_LEDGER_WITNESS",
         show_envvar=True,
-        help="A folder or file of checkpoints, best on another machine; may be given "
-        "several times. The ledger's folder at home keeps them too.",
+        help="A folder or file of checkpoints, best on another machine; can be "
+        "repeated. The ledger's home folder keeps them too.",
     )(function)
 
 
@@ -80,7 +80,7 @@ def _option_size(function: F) -> F:
         "size",
         type=SIZE,
         metavar="EVENTS",
-        help="Prove it in the checkpoint of N events; by default the latest.",
+        help="Prove it against the checkpoint of N events; by default the latest.",
     )(function)
 
 
@@ -88,7 +88,7 @@ def _option_processes(function: F) -> F:
     return click.option(
         "--processes",
         type=click.IntRange(1, 64),
-        help="Worker processes; by default one for each core.",
+        help="Worker processes; by default one per core.",
     )(function)
 
 
@@ -105,13 +105,14 @@ def _option_output(function: F) -> F:
 @_option_key
 @_option_witness
 @click.option(
-    "--name", help="The name of the log, for a new key: ledger.example.com/seats."
+    "--name",
+    help="The name of the log for a new key, such as ledger.example.com/seats.",
 )
 @click.option(
     "--rebuild-tiles",
     is_flag=True,
-    help="First recompute the stored hashes from the events, if those lead to every "
-    "signed checkpoint.",
+    help="First recompute the stored hashes from the events, provided that these "
+    "match every signed checkpoint.",
 )
 @_option_processes
 @option_database
@@ -126,8 +127,8 @@ def seal(
     """Add the new events to the sealed tree, and sign a checkpoint.
 
     Run it every night, and keep the checkpoints where the database's administrator
-    cannot change them. The key is made at the first call. The folder that a witness
-    stands in must be there.
+    cannot change them. The key is created on the first run. The folder of a witness
+    must exist.
     """
     from seat_ledger.integrity import service  # noqa: PLC0415
 
@@ -148,14 +149,14 @@ def _sealed_notes(done: SealedHere) -> list[str]:
     notes = [f"Kept in {place}." for place in done.places]
     if sealed.checkpoint.size > sealed.added:
         notes += [
-            f"{place} held no checkpoint before: if it is not new, look what became "
-            "of them."
+            f"{place} held no checkpoint before: if it is not new, find out what "
+            "happened to them."
             for place in done.new_places
         ]
     if done.new_key is not None and done.signer is not None:
         notes += [
             f"A new key is in {done.new_key}. Keep a copy of it, and give the public "
-            "one to those who will check:",
+            "key to those who will check:",
             str(done.signer.verifier),
         ]
     return notes
@@ -167,8 +168,11 @@ def _sealed_in_words(sealed: Sealed | None) -> str:
     checkpoint = sealed.checkpoint
     extent = f"{checkpoint.size:,} events, up to position {checkpoint.position}"
     if not sealed.added:
-        return f"Nothing is new: {extent}, are sealed."
-    return f"Sealed {sealed.added:,} more: {extent}, root {checkpoint.root.hex()}."
+        return f"Nothing new to seal: {extent}, are already sealed."
+    return (
+        f"Sealed {sealed.added:,} new events; now {extent}, root "
+        f"{checkpoint.root.hex()}."
+    )
 
 
 def _sealed_row(sealed: Sealed) -> dict[str, Any]:
@@ -205,10 +209,10 @@ def verify(
 ) -> None:
     """Recompute the tree from the stored events; exit 3 if anything differs.
 
-    Names the first position that was altered, is missing, was inserted or changed
-    places; and what is missing at the end, by the checkpoints kept elsewhere. An event
-    with a version that does not follow the last of its stream is a finding, and so is
-    a witness that is named and holds no checkpoint, or a damaged one.
+    Names the first position that was altered, removed, inserted or moved, and what is
+    missing at the end according to the checkpoints kept elsewhere. An event whose
+    version does not follow the previous one of its stream is a finding, and so is a
+    named witness without a checkpoint, or with a damaged one.
     """
     from seat_ledger.integrity import service  # noqa: PLC0415
 
@@ -248,10 +252,11 @@ _FINDINGS: list[Any] = [
 
 def _verified_in_words(result: Verified) -> str:
     if result.findings:
-        return f"Something is not as it was sealed. {result.findings[0].message}"
+        return f"Something differs from what was sealed. {result.findings[0].message}"
     return (
-        f"{result.sealed or result.events:,} events are as they were sealed, by "
-        f"{result.checkpoints:,} checkpoints ({result.elsewhere:,} kept elsewhere)."
+        f"{result.sealed or result.events:,} events are as they were sealed, "
+        f"according to {result.checkpoints:,} checkpoints ({result.elsewhere:,} kept "
+        "elsewhere)."
     )
 
 
@@ -264,7 +269,7 @@ def _verified_notes(result: Verified) -> list[str]:
         notes.append(f"{later:,} later events are not sealed yet.")
     notes += _witness_notes(result)
     rate = result.events / result.seconds if result.seconds else 0
-    notes.append(f"{result.seconds:.1f} s, {rate:,.0f} events a second.")
+    notes.append(f"{result.seconds:.1f} s, {rate:,.0f} events per second.")
     return notes
 
 
@@ -272,7 +277,7 @@ def _witness_notes(result: Verified) -> list[str]:
     """How far the checkpoints reach that are kept elsewhere."""
     if not result.elsewhere:
         return [
-            "No checkpoint is kept elsewhere, so an older copy of all that is here "
+            "No checkpoint is kept elsewhere, so an older copy of everything here "
             "would pass: see --witness."
         ]
     if result.witnessed < result.sealed:
@@ -315,7 +320,7 @@ def prove(  # noqa: PLR0913, PLR0917  one for each option
     key: Path | None,
     public_key: str | None,
 ) -> None:
-    """Write a proof that stands alone: of an event, or (--since) of growth.
+    """Write a self-contained proof of an event, or (--since) that the log only grew.
 
     It is checked with the public key before it is written.
     """
@@ -372,7 +377,7 @@ def _text(path: Path) -> str:
 def check_proof(file: Path, key: Path | None, public_key: str | None) -> None:
     """Check a proof with the public key alone: no database, no network.
 
-    Exit 3 where it does not hold.
+    Exits with 3 if it does not hold.
     """
     from seat_ledger.integrity import service  # noqa: PLC0415
 
@@ -389,7 +394,7 @@ def check_proof(file: Path, key: Path | None, public_key: str | None) -> None:
     }
     if event is not None:
         sentence = (
-            f"The proof holds: {event.topic} stands at position {event.position}, "
+            f"The proof holds: {event.topic} is at position {event.position}, "
             f"recorded at {iso(event.recorded_at)}, as sealed"
         )
         row |= {
@@ -402,7 +407,9 @@ def check_proof(file: Path, key: Path | None, public_key: str | None) -> None:
         }
     else:
         assert shown.earlier is not None
-        sentence = f"The proof holds: the {shown.earlier.size:,} events are continued"
+        sentence = (
+            f"The proof holds: the {shown.earlier.size:,} earlier events are continued"
+        )
         row["earlier_events"] = shown.earlier.size
     when = f" at {iso(checkpoint.sealed_at)}" if checkpoint.sealed_at else ""
     sentence += (

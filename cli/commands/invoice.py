@@ -203,7 +203,7 @@ def _checkpoint(invoice: Issued) -> list[str]:
     if invoice.tree_size is None:
         return []
     return [
-        f"Sealed in the checkpoint of {invoice.tree_size:,} events: "
+        f"Sealed in the checkpoint of {invoice.tree_size:,} events, root "
         f"{invoice.tree_root}."
     ]
 
@@ -211,8 +211,8 @@ def _checkpoint(invoice: Issued) -> list[str]:
 def _left_out(corrections: list[dict[str, Any]]) -> list[str]:
     """The late facts that changed no amount, in words (R44, R45)."""
     return [
-        f"No line for {correction['seat_type']} in the period "
-        f"{correction['period']}: what was recorded late changes no amount (entries "
+        f"No line for {correction['seat_type']} in the period {correction['period']}: "
+        "what was recorded late does not change the amount (entries "
         f"{', '.join(map(str, correction['entries']))})."
         for correction in corrections
     ]
@@ -269,8 +269,8 @@ def _shown(question: Question, invoice: Issued) -> Answer:
 def reproduce(question: Question, invoice: str, **_: Any) -> Answer:
     """Compute an invoice again from what was known then; exit 3 if it differs.
 
-    With --format json the document is that of 'invoice show', byte for byte, where
-    both agree.
+    With --format json the document is that of 'invoice show', byte for byte, if both
+    agree.
     """
     from seat_ledger.projections.billing import invoice_computation, invoices  # noqa: PLC0415
 
@@ -288,7 +288,7 @@ def reproduce(question: Question, invoice: str, **_: Any) -> Answer:
         return anew
     differs = invoice_computation.differences(issued, again)
     anew.sentence = (
-        f"{issued.invoice} differs from what is computed from the same knowledge: "
+        f"{issued.invoice} differs from what the same knowledge gives now: "
         f"{', '.join(differs)}. The lines below are the computed ones."
     )
     anew.next_command = "seat-ledger projection verify --full"
@@ -302,7 +302,7 @@ def reproduce(question: Question, invoice: str, **_: Any) -> Answer:
 @click.option("--account", "-a", metavar="KEY", help="Only this account.")
 @reading
 def list_(question: Question, account: str | None, **_: Any) -> Answer:
-    """Invoices in the order of recording; corrections without a line count too."""
+    """Invoices in the order of recording, with the number of their corrections."""
     from seat_ledger.projections.billing import invoices  # noqa: PLC0415
 
     reader, knowledge = question.reader, question.knowledge
@@ -320,6 +320,6 @@ def list_(question: Question, account: str | None, **_: Any) -> Answer:
     return question.answer(
         invoices.listed(issued),
         columns,
-        sentence=f"{count}." if issued else "No invoice was issued.",
+        sentence=f"{count}." if issued else "No invoice has been issued.",
         next_command=next_,
     )

@@ -26,7 +26,7 @@ STDIN = Path("-")
     "--report",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Also write a report: out.html or out.xlsx.",
+    help="Also write a report, such as out.html or out.xlsx.",
 )
 @reading_of_accounts
 def audit(question: Question, file: Path, report: Path | None, **_: Any) -> Answer:
@@ -34,7 +34,7 @@ def audit(question: Question, file: Path, report: Path | None, **_: Any) -> Answ
 
     The file has the columns account, invoice, issued_at, period, seat_type, quantity,
     unit_price and amount, and optionally mode, granularity and currency; issued_at is
-    an instant or a position. Ends with 3 when a line does not match.
+    an instant or a position. Exits with 3 if a line does not match.
     """
     from seat_ledger.cli import reports  # noqa: PLC0415
     from seat_ledger.cli.inputs.invoice_file import InvoiceFile  # noqa: PLC0415
@@ -43,7 +43,7 @@ def audit(question: Question, file: Path, report: Path | None, **_: Any) -> Answ
     if report is not None:
         reports.check(report)
         if file == STDIN:
-            raise click.UsageError("A report needs a file with a name, not '-'.")
+            raise click.UsageError("A report needs a named file, not '-'.")
     spool = click.get_current_context().with_resource(audit.Spool())
     invoices = InvoiceFile(file)
     with heartbeat("Auditing"):
@@ -154,12 +154,12 @@ def _notes(summary: Summary) -> list[str]:
     if summary.unpriced:
         are = "is" if summary.unpriced == 1 else "are"
         notes.append(
-            f"{summary.unpriced:,} missing {are} not priced: the file has no price for "
-            "the type, so what the ledger bills is in no amount."
+            f"{summary.unpriced:,} missing {are} not priced: the file has no price "
+            "for the type, so no amount includes what the ledger bills."
         )
     if summary.incomplete:
         notes.append(
-            f"{summary.incomplete:,} of a period that has not ended: counted as if "
+            f"{summary.incomplete:,} in a period that has not ended: counted as if "
             "nothing more happened."
         )
     if None in summary.sums:

@@ -50,9 +50,9 @@ def _session() -> Session:
 @option_database
 @option_format
 def status(metrics: Path | None) -> None:
-    """How far the projections are; exit 3 where an event cannot be read.
+    """Show how far the projections are; exit 3 if an event cannot be read.
 
-    An event that cannot be read sets its account aside; one of no account stops the
+    An unreadable event sets its account aside; one without an account stops the
     projections.
     """
     from seat_ledger.projections.engine import status  # noqa: PLC0415
@@ -109,12 +109,15 @@ def _status_notes(row: dict[str, Any], builder: Any) -> Iterator[str]:
     if row["reason"]:
         yield f"It stops: {row['reason']}"
     if row["followed"] and not row["reason"]:
-        yield "A follower is at work."
+        yield "A follower is running."
     if row["state"] == "behind" and not row["followed"]:
-        yield "Nobody follows; the next question catches up, or: projection run."
+        yield (
+            "No follower is running; the next question catches up, or run: "
+            "seat-ledger projection run"
+        )
     if builder is not None:
         who, since = builder
-        yield f"A rebuild is at work since {since:%Y-%m-%d %H:%M:%S %Z}: {who}."
+        yield f"A rebuild has been running since {since:%Y-%m-%d %H:%M:%S %Z}: {who}."
 
 
 def _state(row: dict[str, Any]) -> str:
@@ -127,7 +130,7 @@ def _state(row: dict[str, Any]) -> str:
 def _status_in_words(rows: list[dict[str, Any]]) -> str:
     worst = rows[0]
     if not worst["lag_events"]:
-        return f"The projections are at the store's head, position {worst['head']}."
+        return f"The projections are up to date, at position {worst['head']}."
     many = worst["lag_events"]
     return (
         f"The projections are {many:,} event{'' if many == 1 else 's'} behind the "
@@ -136,7 +139,7 @@ def _status_in_words(rows: list[dict[str, Any]]) -> str:
 
 
 @group.command()
-@click.option("--follow", is_flag=True, help="Keep running, and follow new events.")
+@click.option("--follow", is_flag=True, help="Keep running and follow new events.")
 @click.option(
     "--rebuild-stale",
     is_flag=True,
@@ -152,9 +155,9 @@ def _status_in_words(rows: list[dict[str, Any]]) -> str:
 @option_database
 @option_format
 def run(follow: bool, rebuild_stale: bool, poll: float) -> None:
-    """Catch up to the head as it is now, or (--follow) go on.
+    """Catch up to the current head, or (--follow) keep following.
 
-    Ends with 3 where an account is set aside: one of its events cannot be read.
+    Exits with 3 if an account is set aside because one of its events is unreadable.
     """
     from seat_ledger.projections.engine import generations, installation  # noqa: PLC0415
     from seat_ledger.projections.engine.catch_up import may_not_write  # noqa: PLC0415
@@ -200,7 +203,7 @@ def _follow(conninfo: str, poll: float) -> bool:
 @click.option(
     "--workers",
     type=click.IntRange(1, 64),
-    help="Database connections; by default one for each core, at most 4.",
+    help="Database connections; by default one per core, at most 4.",
 )
 @click.option(
     "--results",
@@ -209,7 +212,7 @@ def _follow(conninfo: str, poll: float) -> bool:
     show_default=True,
     envvar="SEAT_LEDGER_RESULTS",
     show_envvar=True,
-    help="Write the outcome to this file, on failure too.",
+    help="Write the outcome to this file, also on failure.",
 )
 @click.option(
     "--log",
@@ -218,15 +221,15 @@ def _follow(conninfo: str, poll: float) -> bool:
     show_default=True,
     envvar="SEAT_LEDGER_LOG",
     show_envvar=True,
-    help="How progress is written to stderr.",
+    help="The form of progress messages on stderr.",
 )
 @click.option(
     "--set-aside",
     "named",
     multiple=True,
     metavar="ACCOUNT",
-    help="If an event of this account cannot be read, continue without its later ones; "
-    "its key, or the event's position. Can be repeated.",
+    help="If an event of this account cannot be read, continue without its later "
+    "events. An account's key, or the event's position; can be repeated.",
 )
 @option_metrics
 @option_database
@@ -240,8 +243,9 @@ def rebuild(
 ) -> None:
     """Rebuild all projections beside the served ones, check them, then switch.
 
-    An event that cannot be read ends it, unless its account was set aside before or is
-    named with --set-aside. An account of which all can be read again is taken back.
+    An unreadable event stops it, unless its account is already set aside or is named
+    with --set-aside. An account whose events can all be read again goes back into
+    service.
     """
     code = rebuild_and_report(
         _session(), workers, metrics, results, log=log, named=named
@@ -255,11 +259,11 @@ def rebuild(
 @option_database
 @option_format
 def resume(accounts: tuple[str, ...]) -> None:
-    """Take accounts that were set aside back into service; by default all.
+    """Put accounts that were set aside back into service; by default all.
 
-    To be run when the event can be read again: with a newer program, or once it is
-    restored. What was left out is read, up to what still cannot be read; ends with 3
-    where something is left.
+    Run it once the event can be read again: with a newer program, or after a restore.
+    What was left out is read, up to the next unreadable event; exits with 3 if an
+    account stays set aside.
     """
     from seat_ledger.projections.engine.resume import resume  # noqa: PLC0415
 
@@ -282,7 +286,7 @@ def resume(accounts: tuple[str, ...]) -> None:
     ]
     done = len(rows) - len(left)
     sentence = "1 account is" if done == 1 else f"{done} accounts are"
-    sentence += " taken back into service."
+    sentence += " back in service."
     if not rows:
         sentence = "No account is set aside."
     elif left:

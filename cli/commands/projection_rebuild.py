@@ -91,7 +91,7 @@ def _make(conninfo: str, workers: int, named: Collection[str]) -> Any:
     from seat_ledger.projections.engine.report import BuiltTable  # noqa: PLC0415
 
     print_message(
-        f"Building {len(PROJECTIONS)} projections beside the served ones, "
+        f"Building {len(PROJECTIONS)} projections beside the served ones with "
         f"{workers} workers."
     )
     reported: list[str] = []
@@ -187,7 +187,7 @@ def _report_result(
     if error is None:
         sentence = (
             f"Rebuilt from {document['events']:,} events up to position "
-            f"{document['ceiling']} and serving. {tally}"
+            f"{document['ceiling']} and put into service. {tally}"
         )
     else:
         sentence = f"Not rebuilt; the served tables are unchanged. {tally}"
@@ -197,7 +197,8 @@ def _report_result(
     ]
     notes = [f"The outcome is in {results}."] if results else []
     notes += [
-        f"Account {account.account_key} is taken back." for account in result.resumed
+        f"Account {account.account_key} is back in service."
+        for account in result.resumed
     ]
     notes += [account.sentence() for account in result.aside]
     emit(

@@ -36,7 +36,7 @@ _REPEATED_OPTIONS = (
     required=True,
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="The report: an .html or an .xlsx file.",
+    help="The report file: .html or .xlsx.",
 )
 @reading
 def report(question: Question, output: Path, **options: Any) -> Answer:

@@ -58,7 +58,7 @@ def cancel_reduction(account: str, seat_type: str) -> dict[str, Any]:
 @click.argument("seat_type", metavar="HUB/TIER")
 @option_account
 @click.option(
-    "--seat", metavar="SEAT", help="Assign this seat; without it the lowest free one."
+    "--seat", metavar="SEAT", help="Assign this seat; by default the lowest free one."
 )
 @click.option(
     "--buy-if-needed", is_flag=True, default=None, help="Buy a seat if none is free."
@@ -240,7 +240,7 @@ def history(question: Question, seat: str, with_reversed: bool, **_: Any) -> Ans
 def _life(question: Question, life: dict[str, Any] | None) -> str:
     """From when to when a seat is under contract, in words."""
     if life is None:
-        return "It was not under contract, as known."
+        return "As far as is known, it was never under contract."
     zones = question.account.zones
     text = (
         f"Under contract from {times.local(life['purchased_at'], zones)} "

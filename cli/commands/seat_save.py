@@ -52,7 +52,7 @@ class Tick(NamedTuple):
 @option_account
 @options_of_writing
 def save(file: Path, account: str, *, dry_run: bool, **shared: Any) -> None:
-    """Bring seats to the state in a file: CSV with user, seat_type, ticked (yes or no).
+    """Bring seats to the state in a CSV file of user, seat_type, ticked (yes or no).
 
     Users who are not in the file stay as they are. All of it is one batch.
     """
@@ -63,7 +63,9 @@ def save(file: Path, account: str, *, dry_run: bool, **shared: Any) -> None:
         wished = _wished(stream)
     lines, before = _compared(session, account, wished, fields)
     if not lines:
-        sentence = "Nothing to do: every user has the seats that the file names."
+        sentence = (
+            "Nothing to do: every user already has the seats that the file names."
+        )
         answer = Answer([], sentence=sentence, header=RECORDED)
         answer.extra = {"before": before, "after": before}
         emit(answer, session.format)
@@ -153,7 +155,7 @@ def _wished(file: BinaryIO) -> list[Tick]:
                 raise InvalidInput(
                     f"Lines {other.line} and {tick.line} both say whether "
                     f"{shown(tick.user)} is ticked for {tick.seat_type}.",
-                    try_="leave one of them out",
+                    try_="remove one of them",
                 )
     except (csv.Error, UnicodeDecodeError) as error:
         raise InvalidInput(f"The file cannot be read as CSV: {error}.") from error

@@ -43,14 +43,19 @@ def writable(session: Session) -> str:
     assert row is not None
     standby, read_only, everybody = row
     if standby:
-        return "a standby server: it answers as far as it has followed, and takes none"
+        return (
+            "a standby server: it answers as far as it has caught up, and accepts no "
+            "writes"
+        )
     if read_only:
         raise LedgerError(
-            "Sessions of this login are read only here: nothing can be written.",
+            "Sessions of this login are read only: nothing can be written.",
             try_="see why: SHOW default_transaction_read_only",
         )
     if everybody:
-        return "takes writes; everybody who may log in to the server may connect to it"
+        return (
+            "accepts writes; everybody who may log in to the server may connect to it"
+        )
     return "takes writes"
 
 
@@ -72,13 +77,13 @@ def owned(session: Session) -> str:
     for name, views in reading.items():
         if name not in ownership.FIXED:
             raise LedgerError(
-                f"{', '.join(views[:3])} read the tables of {name}, which are kept for "
-                "that and are not brought up to date after the next rebuild.",
-                try_="let them read the views in the schema 'projection'",
+                f"{', '.join(views[:3])} read the tables of {name}, which are kept "
+                "for them but no longer updated after the next rebuild.",
+                try_="have them read the views in the schema 'projection' instead",
             )
     foreign = [space.name for space in spaces if not space.ours]
     return "marked as the ledger's" + (
-        f"; {', '.join(foreign)}: of somebody else, and left alone" if foreign else ""
+        f"; {', '.join(foreign)}: not Seat Ledger's, and left alone" if foreign else ""
     )
 
 
@@ -92,15 +97,16 @@ def published(session: Session) -> str:
     for name, secrets, stopped in rows:
         if stopped:
             raise LedgerError(
-                f"The publication {name} stops every change of {', '.join(stopped[:3])}"
-                f"{' …' * (len(stopped) > 3)}: it cannot tell their rows apart.",
+                f"The publication {name} prevents every change to "
+                f"{', '.join(stopped[:3])}{' …' * (len(stopped) > 3)}: it cannot tell "
+                "their rows apart.",
                 try_="seat-ledger db migrate",
             )
         if secrets:
             raise LedgerError(
                 f"The publication {name} sends ledger.person_key or ledger.digest_key "
                 "to its subscribers, where no erasure reaches them.",
-                try_="publish the tables that are needed by name, without those two",
+                try_="publish the tables that you need by name, without those two",
             )
     return f"{len(rows)} publications of the ledger's tables" if rows else "nothing"
 
@@ -112,4 +118,4 @@ def guarded(session: Session) -> str:
 
     with connect(session.conninfo(), autocommit=True) as connection:
         guards.check(connection)
-    return f"all {len(guards.GUARDS)} keys, checks and triggers are at work"
+    return f"all {len(guards.GUARDS)} keys, checks and triggers are in place"

@@ -37,7 +37,7 @@ def group() -> None:
     "--account-access",
     is_flag=True,
     default=None,
-    help="Let the user manage other users.",
+    help="Allow the user to manage other users.",
 )
 @click.option(
     "--seat",
@@ -50,7 +50,7 @@ def group() -> None:
     "--buy-if-needed",
     is_flag=True,
     default=None,
-    help="Buy the seats that are missing.",
+    help="Buy seats where none is free.",
 )
 @writing("add_user")
 def add(seats: tuple[str, ...], **fields: Any) -> dict[str, Any]:
@@ -73,7 +73,7 @@ def add(seats: tuple[str, ...], **fields: Any) -> dict[str, Any]:
 )
 @writing("set_permissions")
 def set_permissions(**fields: Any) -> dict[str, Any]:
-    """Change what a user may do; permissions that are not named stay."""
+    """Change what a user may do; other permissions stay as they are."""
     return fields
 
 
@@ -116,7 +116,7 @@ group.add_command(erase)
 @click.option("--with-reversed", is_flag=True, help="Include what was reversed.")
 @reading
 def history(question: Question, user: str, with_reversed: bool, **_: Any) -> Answer:
-    """Every seat that a user held, in order; every holder of a key that came back."""
+    """Every seat that a user held, in order, also of earlier users with that key."""
     from seat_ledger.projections import holdings  # noqa: PLC0415
 
     as_of = question.as_of if question.options["as_of"] else None
@@ -161,7 +161,7 @@ def access(question: Question, user: str, seat_type: str, **_: Any) -> Answer:
         "holds_seat": f"held {because['seat']}",
         "no_seat": "held no seat of that type",
         "no_hub_access": "had no access to the hub",
-        "not_a_user": "was no user of the account",
+        "not_a_user": "was not a user of the account",
     }[because["code"]]
     entry = f" (entry {because['position']})" if because["position"] else ""
     sentence = f"{user} {may} use {seat_type} on {when}: {why}{entry}."

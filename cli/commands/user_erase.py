@@ -30,11 +30,11 @@ def command(call: Any) -> click.Command:
 
 @command
 def erase(user: str, account: str, yes: bool, dry_run: bool, **shared: Any) -> None:
-    """Erase a user's identity for ever; USER is a key, an e-mail or an id.
+    """Erase a user's identity permanently; USER is a key, an e-mail or an id.
 
-    Destroys the key that encrypts key, e-mail and name. The person reads as
-    erased-… wherever they stood; counts, intervals and invoices stay as they are.
-    Needs --reason, and that the user holds no seat. See 'seat-ledger help erasure'.
+    Destroys the key that encrypts key, e-mail and name. The person appears as erased-…
+    everywhere; counts, intervals and invoices stay as they are. Needs --reason, and a
+    user who holds no seat. See 'seat-ledger help erasure'.
     """
     command = {"op": "erase_user", "account": account, "user": user, **shared}
     command = {name: value for name, value in command.items() if value is not None}
@@ -77,10 +77,10 @@ def _unfinished(session: Session, error: Exception) -> Exception:
     if failed is None:
         return error
     failed.message = (
-        "The erasure is recorded and the key destroyed, but the tables of answers "
-        f"may still hold the person: {failed.message}"
+        "The erasure is recorded and the key destroyed, but the projections may still "
+        f"contain the person: {failed.message}"
     )
-    failed.try_ = "when the cause is gone: seat-ledger projection run"
+    failed.try_ = "once the cause is gone: seat-ledger projection run"
     return failed
 
 
@@ -95,7 +95,7 @@ def _confirm(session: Session, account: str, user: str) -> None:
         )
     except click.Abort as error:
         raise InvalidInput(
-            "An erasure cannot be undone, so it asks first. Nothing was erased.",
+            "An erasure cannot be undone and needs a confirmation. Nothing was erased.",
             try_="answer y, or add --yes",
         ) from error
     if not meant:
@@ -120,7 +120,7 @@ def _who(session: Session, account: str, user: str) -> list[str]:
         for row in rows
     ]
     if len(lines) > 1:
-        lines.append("The last of them is meant; the others have ids to name them by.")
+        lines.append("The last of them will be erased; name another one by its id.")
     return [harmless(line) for line in lines]
 
 
@@ -132,13 +132,13 @@ def _afterwards(session: Session, ledger: SeatLedger, result: Result) -> list[st
     forgotten = installation.forget(session.conninfo())
     if not forgotten.tables:
         notes.append(
-            "The tables of answers hold the person until a role that may write "
-            "catches up: seat-ledger projection run"
+            "The projections contain the person until a login that may write catches "
+            "up: seat-ledger projection run"
         )
     elif not (forgotten.files and result.cleared):
         notes.append(
-            "Somebody holds a table, so old pages of its file still hold the person; "
-            "erase once more when it is free."
+            "A table is locked, so old pages of its file still contain the person; "
+            "erase again once it is free."
         )
     for recorded in result.events:
         plain = ledger.plain_entry(recorded.event.originator_id)
@@ -148,12 +148,13 @@ def _afterwards(session: Session, ledger: SeatLedger, result: Result) -> list[st
                 "still holds key, e-mail and name, which no answer shows."
             )
     notes.append(
-        "Backups made before this still hold the key. See 'seat-ledger help erasure'."
+        "Backups made before this still contain the key. See 'seat-ledger help "
+        "erasure'."
     )
     return notes
 
 
 def _sentence(account: str, result: Result) -> str:
     if not result.events or result.repeated:
-        return f"Erased already in {account}: {result.erased}."
+        return f"Already erased in {account}: {result.erased}."
     return f"Erased: this user of {account} reads as {result.erased} from now on."

@@ -36,13 +36,15 @@ class _Networks(click.ParamType[Any]):
 
 
 @click.command(epilog="Example: seat-ledger serve --port 8000")
-@click.option("--host", default="127.0.0.1", show_default=True, help="Listen here.")
+@click.option(
+    "--host", default="127.0.0.1", show_default=True, help="Listen on this address."
+)
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
     default=8000,
     show_default=True,
-    help="And on this port; 0 takes a free one.",
+    help="Listen on this port; 0 picks a free one.",
 )
 @click.option(
     "--trusted-proxy",
@@ -50,54 +52,56 @@ class _Networks(click.ParamType[Any]):
     multiple=True,
     type=_Networks(),
     metavar="ADDRESS",
-    help="Serve this address (or network) alone: a proxy that knows who asks.",
+    help="Serve only this address (or network): a proxy that authenticates users.",
 )
 @click.option(
     "--actor-header",
     default="X-Forwarded-User",
     show_default=True,
     metavar="NAME",
-    help="Where the proxy writes who asks; without it nobody is let in.",
+    help="The header in which the proxy names the user; requests without it are "
+    "refused.",
 )
 @click.option(
     "--accounts-header",
     metavar="NAME",
-    help="Where the proxy writes which accounts may be seen: keys, percent-encoded, "
-    "with one space between; * for all (a key's own * is %2A).",
+    help="The header in which the proxy lists the accounts that may be seen: "
+    "percent-encoded keys, separated by one space; * for all (a * in a key is "
+    "%2A).",
 )
 @click.option(
     "--allowed-host",
     "hosts",
     multiple=True,
     metavar="NAME",
-    help="A name that the console is reached by, as a browser shows it. This machine's "
-    "own are allowed; a request for any other is refused.",
+    help="A host name under which browsers reach the console. This machine's own "
+    "names are allowed; requests for any other are refused.",
 )
 @click.option(
     "--redact",
     is_flag=True,
-    help="Hide keys, e-mails and names of people, and every text that may hold one.",
+    help="Hide keys, e-mails and names of people, and every text that may contain one.",
 )
 @click.option(
     "--catch-up/--no-catch-up",
     default=True,
     show_default=True,
-    help="Keep the tables at the store's head, by a connection apart.",
+    help="Keep the projections up to date, over a separate connection.",
 )
 @click.option(
     "--readers",
     type=click.IntRange(1, 64),
     default=4,
     show_default=True,
-    help="Connections to the database that pages share.",
+    help="Database connections shared by the pages.",
 )
-@click.option("--quiet", is_flag=True, help="No line for each request.")
+@click.option("--quiet", is_flag=True, help="Do not log requests.")
 @option_database
 def serve(host: str, port: int, proxies: tuple[Any, ...], **options: Any) -> None:
     """Serve the console: read-only pages for support and auditors.
 
-    Without --trusted-proxy it listens on this machine alone. The pages need no
-    script, load nothing from elsewhere, and each has a .json and a .csv twin.
+    Without --trusted-proxy it listens on this machine only. The pages need no script,
+    load nothing from elsewhere, and are also available as .json and .csv.
     """
     if not proxies:
         if options["accounts_header"]:
@@ -105,7 +109,7 @@ def serve(host: str, port: int, proxies: tuple[Any, ...], **options: Any) -> Non
         if not _is_loopback(host):
             raise click.UsageError(
                 f"On {host} anybody could read the ledger. Name the --trusted-proxy "
-                "that says who asks, or leave --host out."
+                "that authenticates users, or omit --host."
             )
     options["hosts"] = frozenset(map(_host, options["hosts"]))
     session = click.get_current_context().find_object(Session)
@@ -131,7 +135,7 @@ def _run(
         from seat_ledger.cli.console.connections import HastyProtocol  # noqa: PLC0415  with it
     except ImportError as error:
         raise LedgerError(
-            f"The console needs the package {error.name}, which is not here.",
+            f"The console needs the package {error.name}, which is not installed.",
             try_=_EXTRA,
         ) from error
     headers = options["actor_header"], options["accounts_header"]
@@ -190,7 +194,7 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
         listening = socket.create_server((host, port), family=family, backlog=128)
     except OSError as error:
         raise LedgerError(
-            f"Port {port} of {host} cannot be taken: {error.strerror or error}.",
+            f"Port {port} of {host} cannot be used: {error.strerror or error}.",
             try_="name another with --port",
         ) from error
     with listening:
@@ -203,7 +207,10 @@ def _catching_up(conninfo: str, log: Any, options: dict[str, Any]) -> Iterator[N
     from seat_ledger.projections.engine import follow  # noqa: PLC0415  a server needs it
 
     if not options["catch_up"] or not follow.may_follow(conninfo):
-        log("as_they_are", reason="the tables are shown as far as they are")
+        log(
+            "as_they_are",
+            reason="this login may not update the projections, or --no-catch-up is set",
+        )
         yield
         return
     stop = threading.Event()

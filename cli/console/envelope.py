@@ -90,7 +90,7 @@ class ResponseEnvelope:
         if len(scope["query_string"]) + len(scope["path"]) > LONGEST_ADDRESS:
             return PlainTextResponse("The address is too long.", 414, closed)
         if closed:
-            return PlainTextResponse("A question has no body.", 413, closed)
+            return PlainTextResponse("Requests must not have a body.", 413, closed)
         try:
             here = (scope.get("server") or ("",))[0]
             peer = request.client.host if request.client else None
@@ -111,7 +111,7 @@ class ResponseEnvelope:
         except Exception as error:  # noqa: BLE001  the last resort: a bug
             self.bugs.keep(error)
             if "begun" not in scope:
-                sorry = PlainTextResponse("Something went wrong here.", 500)
+                sorry = PlainTextResponse("Something went wrong on the server.", 500)
                 await sorry(scope, receive, send)
 
 

@@ -76,7 +76,7 @@ class PageRequest(Question):
     def __getitem__(self, name: str) -> str:
         """A parameter that the page cannot do without."""
         if name not in self.params:
-            raise InvalidInput(f"The address lacks its '{name}'.")
+            raise InvalidInput(f"The address is missing '{name}'.")
         return self.params[name]
 
     def count(self, name: str, least: int = 0) -> int:

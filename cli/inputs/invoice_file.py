@@ -93,8 +93,8 @@ class _Lines:
                 yield self._line(began, cells, header, places)
         if empty:
             raise InvalidInput(
-                f"{self.of.path.name} names its columns and has no lines.",
-                try_="nothing would be audited: look at how the file was made",
+                f"{self.of.path.name} names its columns but has no lines.",
+                try_="nothing would be audited: check how the file was created",
             )
         self.numbers.check(delimiter)
 
@@ -116,11 +116,11 @@ class _Lines:
         if len(raw) > MAX_LINE:
             raise self.refused(
                 f"the line has more than {MAX_LINE:,} bytes.",
-                "expected is one invoice line a line, ended by a line break",
+                "write one invoice line per line, ended by a line break",
             )
         if b"\x00" in raw:
             raise self.refused(
-                "the line holds a NUL, so the file is not UTF-8 text.",
+                "the line contains a NUL, so the file is not UTF-8 text.",
                 "save it as CSV in UTF-8",
             )
         try:
@@ -138,7 +138,7 @@ class _Lines:
                 return text
         raise InvalidInput(
             f"{self.of.path.name} is empty.",
-            try_=f"the first line names the columns: {','.join(REQUIRED)}",
+            try_=f"the first line must name the columns: {','.join(REQUIRED)}",
         )
 
     def _header(self, text: str) -> tuple[str, list[str]]:
@@ -159,13 +159,13 @@ class _Lines:
             raise self.refused(
                 f"the column{'s' * (len(missing) > 1)} {', '.join(missing)} "
                 f"{'are' if len(missing) > 1 else 'is'} missing.",
-                f"the first line names the columns: {','.join(REQUIRED)}; "
+                f"the first line must name the columns: {','.join(REQUIRED)}; "
                 f"optional: {','.join(OPTIONAL)}",
             )
         twice = [name for name in names if name and names.count(name) > 1]
         if twice:
             raise self.refused(
-                f"the column {shown(twice[0])} comes twice.", "name each column once"
+                f"the column {shown(twice[0])} appears twice.", "name each column once"
             )
         used = {*REQUIRED, *OPTIONAL}
         self.of.ignored = [name for name in names if name and name not in used]
@@ -184,7 +184,7 @@ class _Lines:
             if len(cell) > MAX_CELL:
                 raise self.refused(
                     f"a cell has {len(cell):,} characters.",
-                    f"at most {MAX_CELL:,} are read",
+                    f"the limit is {MAX_CELL:,}",
                     began,
                 )
         named = {name: cells[place].strip() for name, place in places.items()}
@@ -192,7 +192,7 @@ class _Lines:
             if not named[name]:
                 raise self.refused(
                     f"the cell {name} is empty.",
-                    "fill it, or leave the line out",
+                    "fill it in, or remove the line",
                     began,
                 )
         quantity, price, amount = (
@@ -254,7 +254,7 @@ class _Numbers:
             whole, part = text.split(",")
             problem = f"{name} {shown(text)} can mean {whole}{part} or {whole}.{part}."
         elif text.startswith("="):
-            problem = f"{name} {shown(text)} is a formula; nothing is computed here."
+            problem = f"{name} {shown(text)} is a formula; formulas are not computed."
         else:
             problem = f"{name} {shown(text)} is not a number."
         return self._refuse(
@@ -275,9 +275,9 @@ class _Numbers:
     def _agree(self, line: int) -> None:
         if self.point and self.comma:
             raise self._refuse(
-                f"decimals have a point in line {self.point} and a comma in line "
+                f"decimals have a point in line {self.point} but a comma in line "
                 f"{self.comma}.",
-                "write the whole file one way",
+                "use one of them in the whole file",
                 line,
             )
 
@@ -291,7 +291,7 @@ class _Numbers:
         if self.comma:
             where = f"with decimal commas (line {self.comma})"
         elif delimiter == ";" and not self.point:
-            where = "with semicolons, which mostly has decimal commas"
+            where = "with semicolons, which usually has decimal commas"
         else:
             return
         whole, part = self.example.split(".")

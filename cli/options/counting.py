@@ -17,7 +17,7 @@ from seat_ledger.domain.counting_rules import (
 )
 
 Command = Callable[..., Any]
-FORECAST = "A forecast is of a period that has not begun; nobody is billed for it."
+FORECAST = "A forecast is for a period that has not begun; nobody is billed for it."
 """The note below figures of which one is a forecast (R92)."""
 GRANULARITY = "Count by whole local days or by the second, where the mode has both."
 
@@ -74,7 +74,7 @@ def option_prices(function: Command) -> Command:
         multiple=True,
         metavar="[HUB/TIER=]90.00",
         help="The price of one seat for one whole period; can be repeated. The type "
-        "may be left out where the answer has only one.",
+        "may be omitted if the answer has only one.",
     )(function)
 
 
@@ -137,11 +137,11 @@ def rules(mode: str | None, granularity: str | None) -> Any:
     if mode is None:
         return None
     if mode not in MODES:
-        raise click.UsageError(f"--mode is one of {', '.join(MODES)} and all.")
+        raise click.UsageError(f"--mode is one of {', '.join(MODES)} or all.")
     if mode not in WITH_GRANULARITY:
         if granularity:
             raise click.UsageError(
-                f"The mode {mode} has no granularity: leave --granularity out."
+                f"The mode {mode} has no granularity: omit --granularity."
             )
         return [(mode, None)]
     return [(mode, granularity or COUNTING_RULES[mode].granularities[0])]
@@ -154,7 +154,7 @@ def periods_named(options: dict[str, Any]) -> Any:
     window = None
     if options["from_"] or options["until"]:
         if not (options["from_"] and options["until"]):
-            raise click.UsageError("--from and --until go together.")
+            raise click.UsageError("--from and --until must be used together.")
         window = (times.day(options["from_"]), times.day(options["until"]))
     if sum(map(bool, (window, options["period"], options["term"]))) > 1:
         raise click.UsageError("Use one of --period, --from/--until and --term.")
@@ -204,7 +204,7 @@ def price_of_type(texts: Iterable[str], seat_type: str) -> Any:
     prices = prices_of(texts)
     if prices and not {seat_type, None} & prices.keys():
         raise click.UsageError(
-            f"--unit-price names {', '.join(prices)}, and the question is about "
+            f"--unit-price names {', '.join(prices)} but the figure is of "
             f"{seat_type}: write --unit-price {seat_type}=90.00, or 90.00 alone."
         )
     return prices.get(seat_type, prices.get(None))

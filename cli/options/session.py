@@ -43,7 +43,7 @@ class FilePath(click.Path):
     def convert(self, value: Any, param: Any, ctx: Any) -> Any:
         """Read it, or fail as click does."""
         if not os.fspath(value):
-            self.fail("A file has a name; this one is empty.", param, ctx)
+            self.fail("The name of the file is empty.", param, ctx)
         return super().convert(value, param, ctx)
 
 
@@ -185,7 +185,7 @@ def option_database(function: F) -> F:
         show_envvar=True,
         expose_value=False,
         callback=take,
-        help="The PostgreSQL to use; without it an embedded one.",
+        help="The PostgreSQL database to use; by default an embedded one.",
     )(function)
 
 
@@ -229,7 +229,7 @@ def option_known_at(function: F) -> F:
     return click.option(
         "--known-at",
         metavar="K",
-        help="Answer with what was known then: a position or a moment.",
+        help="Use only what was known then: a position or a moment.",
     )(function)
 
 
@@ -377,9 +377,9 @@ class Question:
     def _head(self) -> str:
         """What the last that is known is: now, or how far this server has come."""
         if self.reader.is_behind:
-            return f"not now: the store is at {self.reader.store_head}"
+            return f"not the latest: the store is at {self.reader.store_head}"
         if self.reader.is_standby:
-            return "as far as this standby server has followed"
+            return "as far as this standby server has caught up"
         return "now"
 
     def answer(self, rows: Any, columns: Any = (), **words: Any) -> Answer:

@@ -72,10 +72,12 @@ def options_of_writing(call: Any) -> Any:
         click.option(
             "--idempotency-key",
             metavar="KEY",
-            help="The same key with the same command records it once.",
+            help="A repeated command with the same key is recorded only once.",
         ),
         click.option(
-            "--dry-run", is_flag=True, help="Show what would be recorded, and stop."
+            "--dry-run",
+            is_flag=True,
+            help="Show what would be recorded, without recording it.",
         ),
     ]
     for option in reversed(options):
@@ -146,7 +148,7 @@ def _sentence(command: dict[str, Any], result: Result, dry_run: bool) -> str:
     if dry_run:
         return f"Would record {events} in {where}. Nothing was written."
     if result.repeated:
-        return f"Recorded before under this key: {events} in {where}."
+        return f"Already recorded under this key: {events} in {where}."
     if not count:
         return f"Nothing was due in {where}."
     return f"Recorded {events} in {where}."

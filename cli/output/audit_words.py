@@ -14,7 +14,7 @@ CAUSES = {
 def sentence(summary: Summary, name: str) -> str:
     """The answer: how many lines are right, and what the others come to."""
     is_single = summary.lines == 1
-    lines = f"{'The one line' if is_single else f'{summary.lines:,} lines'} of {name}"
+    lines = f"{summary.lines:,} lines'{summary.lines:,} of {name}"
     if not summary.findings:
         return f"{lines} {'matches' if is_single else 'match'} the ledger."
     words = [
@@ -35,10 +35,9 @@ def balance(summary: Summary) -> str:
     for total in summary.totals():
         code = f" {total['currency']}" if total["currency"] else ""
         sentences.append(
-            f"Invoiced {total['invoiced_amount']}{code}, by the ledger "
+            f"Invoiced {total['invoiced_amount']}{code}, according to the ledger "
             f"{total['ledger_amount']}{code}: a difference of "
-            f"{total['difference']}{code}"
-            f"{_without(total['not_priced'])}."
+            f"{total['difference']}{code}{_without(total['not_priced'])}."
         )
     return " ".join(sentences)
 

@@ -52,7 +52,8 @@ def _not_written(error: OSError) -> Exception:
     return OutputNotWritten(
         f"Standard output cannot be written: {error.strerror}. What the command "
         "recorded stays recorded.",
-        try_="make room, or write the output elsewhere; ask again for what was cut off",
+        try_="free some space, or write the output elsewhere; repeat the question for "
+        "what was cut off",
     )
 
 

@@ -151,10 +151,10 @@ def of_account(  # noqa: PLR0913, PLR0917  who asks, and what
 
 _NOTES = (
     "The parts of a line add up to its quantity exactly, and to its amount.",
-    "Complete: no means that the period has not ended; it is counted as if nothing "
-    "more happened. A forecast is of a period that has not begun, and in no total.",
+    '"Complete: no" means that the period has not ended; it is counted as if nothing '
+    "more happened. A forecast is for a period that has not begun, and is in no total.",
     "A window over several periods is priced period by period: each part by its share "
-    "of its period, rounded, then added; its parts then show no amounts.",
+    "of its period, rounded, then added up; its parts show no amounts.",
 )
 
 
@@ -187,17 +187,18 @@ def _rule(row: Row) -> str:
 
 def _sentence(account: AccountFacts, rows: list[Row], how: billing.Priced) -> str:
     if not rows:
-        return f"Nothing is billable of {account.key} there."
+        return f"Nothing of {account.key} is billable then."
     rules = len({(row["mode"], row["granularity"]) for row in rows})
     if rules > 1:
         return (
-            f"What {account.key} is billed for by {rules} counting rules, side by "
-            f"side: the same history, {len(rows)} figures."
+            f"What {account.key} would be billed by {rules} counting rules, side by "
+            f"side: {len(rows)} figures from the same history."
         )
     begun = [row for row in rows if not row["forecast"]]
     if not begun:
         return (
-            f"No period there of {account.key} has begun: every figure is a forecast."
+            f"None of these periods of {account.key} has begun: every figure is a "
+            "forecast."
         )
     rows = begun
     last = rows[-1]["from"]

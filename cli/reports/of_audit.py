@@ -83,13 +83,13 @@ def of_audit(
 
 
 _NOTES = (
-    "The difference is what was invoiced less what the ledger bills at the line's own "
-    "price. Where several lines bill one figure, each is held against what the others "
-    "leave of it.",
+    "The difference is what was invoiced minus what the ledger bills at the line's "
+    "own price. Where several lines bill one figure, each is compared with what the "
+    "others leave of it.",
     "Not known at issue: the invoice was issued before the ledger's first record of "
-    "the account; imported history is known from its import on.",
-    "A missing line is something that the ledger bills, in a period that was "
-    "invoiced, and that no line bills.",
+    "the account; imported history is known as of its import.",
+    "A missing line is something that the ledger bills in an invoiced period, but no "
+    "line does.",
 )
 
 
@@ -150,7 +150,7 @@ def _totals(summary: Summary) -> Table:
     )
     rows = [
         (
-            total["currency"] or "not said",
+            total["currency"] or "not given",
             total["invoiced_amount"],
             total["ledger_amount"],
             total["difference"],
@@ -244,6 +244,6 @@ def _left_out(summary: Summary) -> str:
     if more <= 0:
         return ""
     return (
-        f"The {ACCOUNTS_PICTURED} accounts with most findings are pictured; "
-        f"{more:,} more are in the lines."
+        f"Charts are shown for the {ACCOUNTS_PICTURED} accounts with the most "
+        f"findings; {more:,} more accounts are in the lines."
     )

@@ -82,7 +82,7 @@ def manifest_at(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, TypeError, LookupError, RecursionError):
         pass
     raise InvalidInput(
-        f"{path} stands in the way: it is not a manifest of reports.",
+        f"{path} is in the way: it is not a manifest of reports.",
         try_="write the report into another folder, or move that file away",
     )
 

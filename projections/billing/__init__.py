@@ -243,7 +243,7 @@ def span_of(label: str) -> tuple[date, date]:
     """The dates that a label, a date or a month, can stand for. Raises InvalidInput."""
     if not (_DAY.fullmatch(label) or _MONTH.fullmatch(label)):
         raise InvalidInput(
-            f"{shown(label)} is not a label of a period.",
+            f"{shown(label)} is not a period label.",
             try_="write its first local date, such as 2025-03-05",
         )
     try:
@@ -252,7 +252,7 @@ def span_of(label: str) -> tuple[date, date]:
             return day, day + timedelta(days=1)
         month = date.fromisoformat(f"{label}-01")
     except (ValueError, OverflowError) as error:
-        raise InvalidInput(f"{shown(label)} is not a date of the calendar.") from error
+        raise InvalidInput(f"{shown(label)} is not a calendar date.") from error
     return month, (month + timedelta(days=31)).replace(day=1)
 
 
@@ -274,8 +274,8 @@ def labelled(account: AccountFacts, label: str) -> BillingPeriod:
     if period.starts >= horizon.instant:
         raise CommandRefused(
             "renewal_due",
-            f"The period {label} of {account.key} lies beyond the renewal of "
-            f"{horizon.day}, which is not recorded.",
+            f"The period {label} of {account.key} is beyond the renewal of "
+            f"{horizon.day}, which has not been recorded.",
             try_=f"seat-ledger account renew --account {as_word(account.key)}",
         )
     return period
@@ -286,19 +286,19 @@ def window(account: AccountFacts, first: date, until: date) -> BillingPeriod:
     if until <= first:
         raise InvalidInput(
             f"The window from {first} until {until} is empty.",
-            try_="the end is excluded: name the date after the last",
+            try_="the end is excluded: name the date after the last one",
         )
     if (until - first).days > _LONGEST or first.year < 2 or until.year > 9998:
         raise InvalidInput(
-            f"The window from {first} until {until} is longer than a century, or "
-            "lies outside the calendar.",
+            f"The window from {first} until {until} is longer than a century, or is "
+            "outside the calendar.",
         )
     starts, ends = account.zones.bound(first), account.zones.bound(until)
     period = BillingPeriod(-1, first, starts.instant, ends.instant, starts.zone, until)
     if not period.days:
         raise InvalidInput(
-            f"No date from {first} until {until} exists in {starts.zone}: "
-            "its clocks skipped them.",
+            f"No date from {first} until {until} exists in {starts.zone}: its clocks "
+            "skipped them all.",
             try_="name a longer window",
         )
     return period

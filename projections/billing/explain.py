@@ -129,7 +129,8 @@ def _check_sum(
     if total != counted:
         raise IntegrityFailure(
             f"{query.seat_type} of {account.key} in the period {query.period.label}: "
-            f"the parts come to {exactly(total)}, the figure is {exactly(counted)}.",
+            f"the parts add up to {exactly(total)}, but the figure is "
+            f"{exactly(counted)}.",
             try_="seat-ledger projection verify --full",
         )
 

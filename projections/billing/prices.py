@@ -58,7 +58,7 @@ class Priced:
         if self.single is not None and len(several) > 1:
             price = self.currency.shown(self.single)
             raise InvalidInput(
-                f"The price {price} names no seat type, and the answer has "
+                f"The price {price} does not name a seat type, and the answer has "
                 f"{', '.join(several)}.",
                 try_=" ".join(
                     f"--unit-price {seat_type}={price}" for seat_type in several
@@ -72,8 +72,8 @@ class Priced:
         """
         if self.rules is None and self.granularity and not any(modes):
             raise InvalidInput(
-                "The account's policy counts by a mode that has no granularity: leave "
-                "--granularity out.",
+                "The account's policy counts by a mode that has no granularity: omit "
+                "--granularity.",
                 try_=f"name a --mode that has one: {' or '.join(WITH_GRANULARITY)}",
             )
 
@@ -92,9 +92,9 @@ def check_one_period(
     if len(touched) > 1 and price_for == "period":
         raise InvalidInput(
             f"The window from {window.label} until {window.until} touches "
-            f"{len(touched)} billing periods, and a price is for one.",
+            f"{len(touched)} billing periods, but a price is for one.",
             try_=f"--period {touched[0].label} and each other period by itself, or "
-            "--price-for window where the price is meant for the whole window",
+            "--price-for window if the price is for the whole window",
         )
 
 

@@ -139,13 +139,13 @@ def may_not_write(connection: _Connection | None = None) -> LedgerError:
     """What to say to who asked for nothing but to move the checkpoint."""
     if connection is not None and is_read_only(connection):
         return DatabaseRefused(
-            "This server can only be read: it is a standby, or set to be read only. "
+            "This server can only be read: it is a standby, or set to read only. "
             "Nothing was done.",
             try_="name the primary server",
         )
     return NotAllowed(
-        "This login may read the projections, not move them on. Nothing was done.",
-        try_="let the login be given the role seat_ledger_projector; see 'Who may do "
+        "This login may read the projections, but not update them. Nothing was done.",
+        try_="have the login granted the role seat_ledger_projector; see 'Who may do "
         "what' in the README",
     )
 

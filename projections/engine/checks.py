@@ -54,7 +54,7 @@ CHECKS = (
     Check(
         "counts_equal_holdings",
         "seat_count",
-        _TYPE + "the counts are not those of the holdings",
+        _TYPE + "the counts do not match the holdings",
     ),
 )
 """Every check of a rebuild, in the order in which they are reported."""

@@ -98,7 +98,7 @@ def _check_opening(details: Row) -> None:
     _number(details, "term_months", 240)
     _number(details, "billing_cycle_months", 120)
     if date.fromisoformat(_text(details, "term_start")).year not in _YEARS:
-        raise ValueError("its term_start lies beyond the calendar")
+        raise ValueError("its term_start is outside the calendar")
 
 
 def _check_zone(details: Row) -> None:
@@ -122,7 +122,7 @@ _CHECKS: dict[str, Callable[[Row], None]] = {
 def _text(details: Row, name: str) -> str:
     value = details.get(name)
     if not isinstance(value, str):
-        raise ValueError(f"its {name} is not a text")  # noqa: TRY004  of the event
+        raise ValueError(f"its {name} is not text")  # noqa: TRY004  of the event
     return value
 
 

@@ -40,7 +40,7 @@ _UNREADABLE = (
 )
 
 
-BEGUN_BEFORE = "its stream has begun before"
+BEGUN_BEFORE = "its stream has already begun"
 Scope = Mapping[str, Any]
 """What of a range is decoded: see :mod:`seat_ledger.projections.engine.set_aside`."""
 
@@ -205,7 +205,11 @@ def not_readable(
     return UnreadableEvent(
         f"The event at position {position} ({origin.topic}, {of}) cannot be read: "
         f"{reason}."
-        + ("" if account else " The projections stop before it; nothing is skipped."),
+        + (
+            ""
+            if account
+            else " The projections stopped before it; nothing was skipped."
+        ),
         try_="use the program version that wrote it, or restore the event from a "
         "backup",
         position=position,
@@ -220,8 +224,8 @@ def _reason(error: psycopg.Error) -> str:
     message = error.diag.message_primary or str(error)
     if isinstance(error, psycopg.errors.CheckViolation):
         if error.diag.constraint_name == "journal_is_in_time":
-            return "its effective time lies beyond the calendar"
-        return "something that its type needs is missing"
+            return "its effective time is outside the calendar"
+        return "something that its type requires is missing"
     if isinstance(error, psycopg.errors.UniqueViolation):
         return BEGUN_BEFORE
     if isinstance(error, psycopg.errors.NotNullViolation):

@@ -139,7 +139,7 @@ def _take_place(
         if row and row[0]:
             return True
         if not is_announced:
-            notify("standing_by", reason="another follower is at work")
+            notify("standing_by", reason="another follower is running")
             is_announced = True
         stopping.wait(poll)
     return False

@@ -157,9 +157,9 @@ def _clear_the_way(connection: Connection) -> None:
         theirs += ownership.dependents(connection, space.name)
         if theirs or not (space.ours or space.is_free):
             raise SchemaMismatch(
-                f"The database has a schema {space.name!r} that is not the seat "
-                f"ledger's alone: {', '.join(theirs[:5] or space.holds[:5])}. Nothing "
-                "was changed.",
+                f"The database has a schema {space.name!r} that contains more than "
+                f"Seat Ledger's objects: {', '.join(theirs[:5] or space.holds[:5])}. "
+                "Nothing was changed.",
                 try_="name another database, or rename that schema",
             )
         name = sql.Identifier(space.name)
@@ -179,7 +179,7 @@ def served(connection: Connection, *, sees_store: bool = True) -> Served:
     Without `sees_store` its checkpoint stands for the store's head.
     """
     missing = SchemaMismatch(
-        "The database has no schema of the seat ledger, or an older one.",
+        "The database has no Seat Ledger schema, or an older one.",
         try_="seat-ledger db migrate",
     )
     try:
@@ -206,8 +206,8 @@ def check(generation: Served) -> None:
         )
     if generation.stale:
         raise SchemaMismatch(
-            f"The definition of {', '.join(generation.stale)} is another than the one "
-            "its table was made by. The table is left as it is.",
+            f"The definition of {', '.join(generation.stale)} has changed since its "
+            "table was built. The table was left as it is.",
             try_="seat-ledger projection rebuild",
         )
 

@@ -42,7 +42,7 @@ def install(conninfo: str) -> bool:
             remove_personal(conninfo)
     except psycopg.errors.InsufficientPrivilege as error:
         raise NotAllowed(
-            "The projections are as they were: this login may not make them.",
+            "The projections are unchanged: this login may not build them.",
             try_="run 'seat-ledger db migrate' as a member of seat_ledger_projector",
         ) from error
     return is_new

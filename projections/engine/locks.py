@@ -61,8 +61,8 @@ def _taken(connection: Connection) -> Locked:
     who, since = row or ("somebody", None)
     began = f" since {since:%Y-%m-%d %H:%M:%S %Z}" if since else ""
     return Locked(
-        f"A rebuild is at work{began}: {who}. Nothing was begun.",
-        try_="wait for it, or look with 'seat-ledger projection status'",
+        f"A rebuild is running{began}: {who}. Nothing was started.",
+        try_="wait for it, or see 'seat-ledger projection status'",
     )
 
 

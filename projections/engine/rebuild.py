@@ -159,7 +159,7 @@ class _Rebuild:
         }
         self.aside = dict(self.before)
         while not self._is_built():
-            self.at("once more, with an account set aside")
+            self.at("again, with an account set aside")
         try:
             self._phase("switch")
         except BaseException:
@@ -228,7 +228,7 @@ class _Rebuild:
             key = as_word(origin.account_key)
             error.try_ = (
                 "use the program version that wrote the event, or restore it from a "
-                "backup; or go on without the account's later events: seat-ledger "
+                "backup; or continue without the account's later events: seat-ledger "
                 f"projection rebuild --set-aside {key}"
             )
             return False

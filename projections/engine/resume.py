@@ -52,7 +52,7 @@ def resume(conninfo: str, keys: list[str]) -> list[tuple[SetAside, SetAside | No
             ]
         except Superseded as error:
             raise Locked(
-                "A rebuild switched to other tables meanwhile.", try_="repeat it"
+                "A rebuild switched to other tables in the meantime.", try_="repeat it"
             ) from error
         catch_up.catch_up(connection, patient=True)
     return taken

@@ -46,11 +46,11 @@ class SetAside(NamedTuple):
     def sentence(self) -> str:
         """What stands in the way, since when, and what is known all the same."""
         return (
-            f"Account {self.account_key} is set aside since "
-            f"{self.since:%Y-%m-%d %H:%M:%S %Z}: its event at position {self.position} "
-            f"({self.topic}, version {self.version} of stream {self.stream}) cannot be "
-            f"read: {self.reason}. Answers about it are those of position "
-            f"{self.position - 1}; other accounts are not affected."
+            f"Account {self.account_key} has been set aside since "
+            f"{self.since:%Y-%m-%d %H:%M:%S %Z}: its event at position "
+            f"{self.position} ({self.topic}, version {self.version} of stream "
+            f"{self.stream}) cannot be read: {self.reason}. Answers about it are as "
+            f"of position {self.position - 1}; other accounts are not affected."
         )
 
     def moved_to(self, position: int, reason: str, origin: StoredOrigin) -> SetAside:

@@ -115,7 +115,7 @@ def _progress(connection: _Connection, served: generations.Served) -> Projection
     if row.follower is not None and min(waits, row.still) > STUCK_AFTER:
         return current._replace(
             stuck_since=max(row.oldest, row.moved_at),
-            reason=f"A follower is at work (server process {row.follower}), but the "
+            reason=f"A follower is running (server process {row.follower}), but the "
             f"checkpoint has not moved for {row.still:.0f} s while events wait.",
         )
     return current

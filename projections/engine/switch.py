@@ -56,8 +56,8 @@ def switch(
             reader = _who_reads(connection)
             if time.monotonic() > deadline:
                 raise Locked(
-                    f"The new tables are right, but were not switched to: {reader}. "
-                    "The served tables are unchanged.",
+                    "The new tables are correct, but could not be put into service: "
+                    f"{reader}. The served tables are unchanged.",
                     try_="end that reader, then rebuild again",
                 ) from error
             waits(reader)
@@ -102,7 +102,7 @@ def _hand_over(connection: Connection, number: int) -> int:
 def _who_reads(connection: Connection) -> str:
     row = connection.execute(queries("engine", "status.sql")["readers"]).fetchone()
     if row is None:
-        return "somebody catches up, or reads the served views"
+        return "somebody is catching up, or reading the served views"
     pid, name, program, since = row
     return (
         f"{name} ({program or 'an unnamed program'}, server process {pid}) has been "

@@ -89,10 +89,13 @@ class ProjectionVerification:
             many = "1 comparison" if len(wrong) == 1 else f"{len(wrong)} comparisons"
             text = f"{many} found something: {wrong[0].difference}"
         elif self.accounts < self.of_accounts:
-            text = f"What was compared, with {looked_at}, is that of the store up to "
+            text = (
+                f"What was compared, with {looked_at}, matches the store up to "
+                "position "
+            )
             text += f"{self.position}."
         else:
-            text = f"The served tables are those of the store up to {self.position}."
+            text = f"The served tables match the store up to position {self.position}."
         if self.complete:
             return text
         return f"{text} Time ran out before the end, after {looked_at}."
@@ -283,7 +286,7 @@ class _Full:
             reason = "the event at position {position} ({topic}, account {account}) "
             reason += "cannot be read: {reason}"
             if name == "user_directory" and "person" in self.different:
-                reason = "cannot be computed, as person differs"
+                reason = "cannot be computed, because person differs"
             self._note(name, reason.format(**error.details))
         except (psycopg.DataError, psycopg.IntegrityError) as error:
             self._note(
@@ -374,7 +377,7 @@ def _in_words(name: str, first: dict[str, Any], *second: dict[str, Any]) -> str:
     (stored,) = (row for row in (first, *second) if row["side"] == _TABLE)
     (fresh,) = (row for row in (first, *second) if row["side"] != _TABLE)
     changes = [
-        f"{part} is another"
+        f"{part} differs"
         if part in hidden
         else f"{part} is {_value(stored, part)}, computed {_value(fresh, part)}"
         for part in others

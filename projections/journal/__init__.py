@@ -90,7 +90,7 @@ def no_such_entry(position: int, known_at: Knowledge) -> NotFound:
     return NotFound(
         "entry_not_found",
         f"There is no event at position {position}, as known at {known_at.position}.",
-        try_="look with 'seat-ledger event list'",
+        try_="see 'seat-ledger event list'",
     )
 
 

@@ -254,13 +254,13 @@ def check_same(command: Command, secret: bytes, recorded: bytes) -> None:
     if key is None:  # the key was made from the very bytes of the file
         raise CommandRefused(
             "idempotency_conflict",
-            f"The line is recorded in {shown(account)} already, but by another "
-            "secret than the one in ledger.digest_key.",
+            f"The line is recorded in {shown(account)} already, but under a secret "
+            "other than the one in ledger.digest_key.",
             try_="restore that table from its own backup: seat-ledger help erasure",
         )
     raise CommandRefused(
         "idempotency_conflict",
-        f"The key {key!r} was used in {account} for another command.",
+        f"The key {key!r} was used in {account} for a different command.",
         try_="use a new key for a new command",
     )
 
@@ -314,7 +314,8 @@ def outcome_of(error: LedgerError, command: Command, is_unknown: bool) -> Ledger
     look = f"see whether it is in 'seat-ledger event list -a {as_word(account)}'"
     return OutcomeUnknown(
         f"The connection was lost while the command was being recorded in {account}: "
-        f"it is recorded whole, or not at all. Then: {error.message}",
+        "either all of it was recorded, or nothing. Looking it up failed: "
+        f"{error.message}",
         try_=again if key else f"{look} before you repeat it",
     )
 

@@ -306,8 +306,8 @@ class CommandHandler:
             raise NotFound(
                 "account_not_found",
                 f"There is no account {shown(key)}.",
-                try_="look with 'seat-ledger account list', "
-                "or open it: 'seat-ledger account open --help' says how",
+                try_="see 'seat-ledger account list', or open it with 'seat-ledger "
+                "account open'",
             )
         return account
 
@@ -370,8 +370,9 @@ class CommandHandler:
         if at > self.now + AHEAD:
             raise CommandRefused(
                 "effective_in_future",
-                f"{iso(at)} lies more than five minutes ahead of {iso(self.now)}.",
-                try_="record it when it has happened; only a reduction is scheduled",
+                f"{iso(at)} is more than five minutes in the future: it is "
+                f"{iso(self.now)} now.",
+                try_="record it once it has happened; only reductions can be scheduled",
             )
 
     # -- the operations ---------------------------------------------------------
@@ -381,7 +382,7 @@ class CommandHandler:
         if self.workspace.account is not None:
             raise CommandRefused(
                 "account_exists",
-                f"There is an account {shown(key)} already.",
+                f"The account {shown(key)} already exists.",
                 try_=f"seat-ledger account show {as_word(key)}",
             )
         zone(operation.time_zone)
@@ -440,8 +441,8 @@ class CommandHandler:
         if self.workspace.source.has_invoice(op.invoice):
             raise CommandRefused(
                 "invoice_number_taken",
-                f"There is an invoice {shown(op.invoice)} already; "
-                "a number is used once.",
+                f"The invoice number {shown(op.invoice)} is taken; each number is "
+                "used once.",
                 try_="give the invoice another number",
             )
         for event in self.events:
@@ -465,8 +466,9 @@ class CommandHandler:
         """The figures, if they are of the very entries that are decided on here."""
         if self.caller.compute_invoice is None:
             raise InvalidInput(
-                "The figures of an invoice are not the write side's to compute.",
-                try_="issue it by the command line: 'seat-ledger invoice issue --help'",
+                "This program does not compute the figures of invoices.",
+                try_="issue it from the command line: 'seat-ledger invoice issue "
+                "--help'",
             )
         draft = self.caller.compute_invoice(request)
         workspace = self.workspace
@@ -490,7 +492,7 @@ class CommandHandler:
         if op.super_admin and seat_types:
             raise CommandRefused(
                 "super_admin_seats",
-                f"{op.user} is to be a super admin; a super admin cannot be added "
+                f"{op.user} would be a super admin, and super admins cannot be added "
                 "with seats.",
                 try_="add the user first, then assign the seats",
             )
@@ -542,8 +544,8 @@ class CommandHandler:
             if holding.ends > act.at:
                 raise CommandRefused(
                     "seat_held",
-                    f"{user.user_key} holds {holding.subject}; an erasure waits until "
-                    "the seat is free.",
+                    f"{user.user_key} holds {holding.subject}; a user who holds a "
+                    "seat cannot be erased.",
                     try_="unassign the seat first",
                     blockers=(EntryRef(self._account().key, holding.opened),),
                 )
@@ -570,7 +572,7 @@ class CommandHandler:
             raise CommandRefused(
                 "seat_not_found",
                 f"{seat} is not a seat of {seat_type}.",
-                try_="name a seat of the type that is assigned",
+                try_="name a seat of the type that you are assigning",
             )
         user = self._assignee(op, act)
         if seat is None:
@@ -655,7 +657,7 @@ class CommandHandler:
                 "entry_not_found",
                 f"No entries of {self._account().account_key} were recorded under "
                 f"the key {shown(op.entry_key)}.",
-                try_="look with 'seat-ledger event list'",
+                try_="see 'seat-ledger event list'",
             )
         return positions
 
@@ -666,7 +668,7 @@ class CommandHandler:
             raise NotFound(
                 "entry_not_found",
                 f"{self._account().account_key} has no entry at position {position}.",
-                try_="look with 'seat-ledger event list'",
+                try_="see 'seat-ledger event list'",
             )
         entry, root = match
         stream = str(entry.event.originator_id)
@@ -732,5 +734,5 @@ def _too_many_events(count: int) -> CommandRefused:
         "too_many_events",
         f"The command would record {count:,} events or more; at most "
         f"{MAX_EVENTS_PER_COMMAND:,} are recorded at once.",
-        try_="make several commands of it",
+        try_="split it into several commands",
     )

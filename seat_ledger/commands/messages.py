@@ -256,7 +256,7 @@ class EraseUser(Operation):
         """Refuse an instant: an erasure has none of its own."""
         if self.effective_at is not None:
             raise InvalidInput(
-                "erase_user: an erasure is effective when it is recorded."
+                "erase_user: an erasure takes effect when it is recorded."
             )
 
 
@@ -472,7 +472,7 @@ def parse_line(text: bytes) -> dict[str, Any]:
     """The object that a line of a command file is. Raises InvalidInput."""
     if len(text) > MAX_LINE:
         raise InvalidInput(
-            f"The line has {len(text):,} bytes; at most {MAX_LINE:,} are read.",
+            f"The line has {len(text):,} bytes; the limit is {MAX_LINE:,}.",
             try_="write one command a line",
         )
     try:
@@ -484,7 +484,7 @@ def parse_line(text: bytes) -> dict[str, Any]:
         raise InvalidInput(f"This is not JSON: {error}.", try_=hint) from error
     if not isinstance(fields, dict):
         raise InvalidInput(
-            f"A line is a JSON object, not {shown(_json(fields))}.",
+            f"A line must be a JSON object, not {shown(_json(fields))}.",
             try_='write one command a line, such as {"op": "renew", "account": "acme"}',
         )
     try:
@@ -509,7 +509,7 @@ def _check_fields_once(text: bytes) -> None:
             names = [name for name, _ in pairs]
             twice = next(name for name in names if names.count(name) > 1)
             raise InvalidInput(
-                f"The field {shown(twice)} is given twice in one command.",
+                f"The field {shown(twice)} appears twice in one command.",
                 try_="give each field once",
             )
         return read
@@ -523,7 +523,9 @@ def read_command(fields: Mapping[str, Any]) -> Command:
     Raises InvalidInput naming the field that is wrong.
     """
     if not isinstance(fields, dict):
-        raise InvalidInput('A command is a JSON object, such as {"op": "renew", …}.')
+        raise InvalidInput(
+            'A command must be a JSON object, such as {"op": "renew", …}.'
+        )
     remaining = dict(fields)
     envelope = {key: remaining.pop(key) for key in _ENVELOPE if key in remaining}
     operation = read_operation(remaining)
@@ -606,8 +608,8 @@ def read_line(batch: Batch, number: int, fields: dict[str, Any]) -> Operation:
     op = fields.get("op")
     if isinstance(op, str) and op in OPERATIONS and not OPERATIONS[op].IN_BATCH:
         raise InvalidInput(
-            f"Line {number} of the batch: {op} cannot stand in a batch.",
-            try_="give it as a command of its own",
+            f"Line {number} of the batch: {op} is not allowed in a batch.",
+            try_="run it as a separate command",
         )
     try:
         line = read_operation(fields)
@@ -636,7 +638,12 @@ def _in_words(error: ValidationError, op: str) -> str:
     problems = []
     for problem in error.errors(include_url=False, include_context=False)[:3]:
         name = ".".join(str(part) for part in problem["loc"][:2])
-        problems.append(f"'{name}' {_problem(problem, name)}")
+        is_unknown = problem["type"] == "extra_forbidden"
+        problems.append(
+            f"unknown field '{name}'"
+            if is_unknown
+            else f"'{name}' {_problem(problem, name)}"
+        )
     return f"{op}: " + "; ".join(problems) + "."
 
 
@@ -644,13 +651,11 @@ def _problem(problem: Any, name: str) -> str:
     kind, value = problem["type"], problem["input"]
     if kind == "missing":
         return "is missing"
-    if kind == "extra_forbidden":
-        return "is not a field of this command"
     if isinstance(value, str):
         try:
             (check_key if name in {"account", "user"} else check_text)(value, name)
         except InvalidInput as error:
-            return "is not usable: " + error.message.rstrip(".")
+            return "cannot be used: " + error.message.rstrip(".")
     text = shown(value if isinstance(value, str) else _json(value))
     if kind in _EXPECTED:
         return f"is {text}: {_EXPECTED[kind]}"
@@ -660,16 +665,16 @@ def _problem(problem: Any, name: str) -> str:
 
 _EXPECTED = {
     "string_pattern_mismatch": "write user:KEY or system:NAME",  # only actors come here
-    "string_too_short": "it must not be empty",
-    "too_short": "it must not be empty",
+    "string_too_short": "must not be empty",
+    "too_short": "must not be empty",
     "int_type": "must be a whole number",
     "int_from_float": "must be a whole number",
-    "string_type": "must be a text",
+    "string_type": "must be text",
     "bool_type": "must be true or false",
     "dict_type": "must be an object",
     "list_type": "must be a list",
 }
-"""What is wanted instead, where the library's own words are not a person's."""
+"""What is expected instead, where the library's own words read badly."""
 
 
 def _json(value: object) -> str:

@@ -40,10 +40,12 @@ _MESSAGES = {
     "user of the account",
     validity.PERMISSION_OUTSIDE: "{user} has a change of permissions at {at} that "
     "would lie outside the membership",
-    validity.DANGLING: "what ends at {at} would never have begun",
-    validity.REDUCTION_SHORT: "pending reductions need {needed} unassigned "
-    "{subject} at {at}, and {left} would be left",
-    validity.KEY_SHARED: "two users would be called {subject} at {at}",
+    validity.DANGLING: "something would end at {at} that never began",
+    validity.REDUCTION_SHORT: (
+        "pending reductions need {needed} unassigned {subject} at {at}, but only "
+        "{left} would be left"
+    ),
+    validity.KEY_SHARED: "two users would have the key {subject} at {at}",
     validity.EMAIL_SHARED: "two users would have the e-mail {subject} at {at}",
 }
 
@@ -51,18 +53,18 @@ _TRY = {
     "access_overlap": "reverse the later access in the same batch (event reverse)",
     "access_revoked": "reverse the revocation in the same batch, or end the holding "
     "before it",
-    "email_taken": "give the e-mail of this person, or remove the other user first",
+    "email_taken": "use this person's own e-mail, or remove the other user first",
     "hub_access_held": "revoke all hub access first",
     "hub_seat_held": "unassign the seat and assign the other in one batch",
     "not_enough_unassigned": "unassign seats first, or reduce by fewer",
     "reserved_for_reduction": "add --buy-if-needed, or cancel the reduction",
-    "reversal_blocked": "reverse the entries that stand in the way in the same batch",
+    "reversal_blocked": "reverse the conflicting entries in the same batch",
     "seat_held": "unassign the seat first",
     "seat_not_under_contract": "choose a seat that is under contract throughout, or "
     "leave the seat out",
     "seat_taken": "leave the seat out to get a free one, or unassign first",
-    "timeline_invalid": "reverse the entries that stand in the way in the same batch",
-    "user_key_taken": "give another key, or remove the present user first",
+    "timeline_invalid": "reverse the conflicting entries in the same batch",
+    "user_key_taken": "use another key, or remove the present user first",
     "user_not_present": "give an effective time at which the user is present",
 }
 
@@ -164,7 +166,7 @@ def _in_the_way(holdings: Sequence[Interval], workspace: UnitOfWork) -> str:
     if not holdings:
         return ""
     holders = ", ".join(_held(held, workspace) for held in holdings)
-    return f" In the way: {holders}."
+    return f" Blocked by: {holders}."
 
 
 def _held(held: Interval, workspace: UnitOfWork) -> str:

@@ -187,10 +187,10 @@ class AccountRepository:
             word = "entry" if len(named) == 1 else "entries"
             entries = f"{word} {', '.join(map(str, named))}"
             error.details["entries"] = named
-            if " In the way: " in error.message:
+            if " Blocked by: " in error.message:
                 error.message = f"{error.message.rstrip('.')} ({entries})."
             else:
-                error.message += f" In the way: {entries}."
+                error.message += f" Blocked by: {entries}."
             error.args = (error.message,)
 
     # -- accounts in memory -------------------------------------------------------
@@ -306,14 +306,14 @@ def _damaged(account: str, reason: str) -> CommandRefused:
     """What is said of a command for an account that is set aside (R74)."""
     return CommandRefused(
         "account_set_aside",
-        f"Nothing is recorded in {shown(account)}, because not all of it can be read. "
-        f"{reason} Other accounts are not affected.",
+        f"Nothing can be recorded in {shown(account)}, because some of its events "
+        f"cannot be read. {reason} Other accounts are not affected.",
         try_="use the program version that wrote the event, or restore it from a "
-        "backup; look with 'seat-ledger doctor'",
+        "backup; see 'seat-ledger doctor'",
     )
 
 
-_MOVED_MESSAGE = "Somebody changed this account at the same time, again and again."
+_MOVED_MESSAGE = "Other commands kept changing this account at the same time."
 
 
 def failure(error: PersistenceError) -> LedgerError | None:
@@ -321,17 +321,17 @@ def failure(error: PersistenceError) -> LedgerError | None:
     state = sqlstate_of(error)
     if state == BEHIND or constraint_of(error) == POSITION_INDEX:
         return IntegrityFailure(
-            "The store's next position lies before its last event: the sequence of "
-            "positions was set back, as a failover or a restore may do. What would be "
-            "recorded there is passed over by everything that reads in order.",
-            try_="set it behind the last event: seat-ledger db migrate",
+            "The store's next position is before its last event: the sequence of "
+            "positions was set back, as a failover or a restore may do. Everything "
+            "that reads in order would skip what is recorded there.",
+            try_="move it past the last event: seat-ledger db migrate",
         )
     if state == NOT_NEXT:
         return Conflict(
-            "The account is not as this program has it in memory, again and again: "
-            "an event would not be the next of its stream.",
-            try_="look with 'seat-ledger doctor' and "
-            "'seat-ledger projection verify', then repeat the command",
+            "The stored account kept differing from the one in memory: an event would "
+            "not be the next of its stream.",
+            try_="see 'seat-ledger doctor' and 'seat-ledger projection verify', then "
+            "repeat the command",
         )
     if isinstance(error, IntegrityError) or state == MOVED:
         return Conflict(_MOVED_MESSAGE, try_="repeat the command")

@@ -134,7 +134,11 @@ class StoredAccounts:
         """Apply an event as recorded. Raises DamagedStream where it does not follow."""
         version = event.originator_version
         if (event.TOPIC in _BEGINNINGS) != (version == 1):
-            begins = "begins the stream again" if version > 1 else "begins no stream"
+            begins = (
+                "begins the stream a second time"
+                if version > 1
+                else "does not begin a stream"
+            )
             raise DamagedStream(
                 f"The event at version {version} of stream {aggregate.key} "
                 f"({event.TOPIC}) {begins}.",
@@ -196,8 +200,8 @@ def _whole_stream() -> Iterator[list[LedgerEvent]]:
         event = last[0]
         raise DamagedStream(
             f"The event at version {event.originator_version} of stream "
-            f"{event.originator_id} ({event.TOPIC}), or the one after it, does not fit "
-            "what stands before it.",
+            f"{event.originator_id} ({event.TOPIC}), or the one after it, does not "
+            "fit the events before it.",
             try_="seat-ledger doctor",
             stream=str(event.originator_id),
             version=event.originator_version,

@@ -262,13 +262,13 @@ class UnitOfWork:
             raise CommandRefused(
                 "user_not_present",
                 f"{shown(reference)} is not a user of the account at {iso(instant)}: "
-                "added later.",
-                try_="give an effective time at which the user is one of the account",
+                "they were added later.",
+                try_="give an effective time at which they are a user of the account",
             )
         raise NotFound(
             "user_not_found",
             f"The account has no user {shown(reference)}.",
-            try_=f"add the user, or look with '{self._list_of_users()}'",
+            try_=f"add the user, or see '{self._list_of_users()}'",
         )
 
 

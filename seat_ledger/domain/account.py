@@ -72,7 +72,7 @@ class Account(AccountState):
                 "zone_change_order",
                 f"{self.account_key} has a zone change at "
                 f"{iso(changes[-1].effective_at)}; an earlier one cannot be added.",
-                try_="set the zone from that instant on or later",
+                try_="set the zone from that instant or later",
             )
         if self.zones.at(act.at) == time_zone:
             raise nothing_to_do(f"The time zone of {self.account_key} is {time_zone}.")
@@ -170,9 +170,10 @@ class Account(AccountState):
         if act.at < term_start.instant:
             raise CommandRefused(
                 "before_term",
-                f"Seats of {self.account_key} can be bought from the term's start on, "
-                f"{term_start.day} ({iso(term_start.instant)}), not at {iso(act.at)}.",
-                try_="give an effective time in the term",
+                f"Seats of {self.account_key} can be bought from the start of the "
+                f"term, {term_start.day} ({iso(term_start.instant)}), not at "
+                f"{iso(act.at)}.",
+                try_="give an effective time within the term",
             )
         bought = len(self.pool(seat_type).seats)
         for number in range(bought + 1, bought + quantity + 1):
@@ -205,7 +206,7 @@ class Account(AccountState):
                 f"Renewal {renewal} of {self.account_key} would retire "
                 f"{pending + quantity:,} seats; at most {MAX_EVENTS_PER_COMMAND:,} are "
                 "retired at once.",
-                try_="ask for the rest at a later renewal",
+                try_="reduce the others at a later renewal",
             )
 
     def cancel_reduction(self, seat_type: SeatType, act: Act) -> None:
@@ -228,9 +229,8 @@ class Account(AccountState):
         if latest.cancelled is not None:
             raise CommandRefused(
                 "cancellation_exists",
-                f"The reduction of {seat_type} is cancelled at "
-                f"{iso(latest.cancelled.at)} already; an earlier cancellation cannot "
-                "be added.",
+                f"The reduction of {seat_type} was already cancelled at "
+                f"{iso(latest.cancelled.at)}; an earlier cancellation cannot be added.",
                 try_="reverse that cancellation first",
                 blockers=(EntryRef(self.key, latest.cancelled.version),),
             )
@@ -247,7 +247,7 @@ class Account(AccountState):
             raise CommandRefused(
                 "renewal_processed",
                 f"{what} effective {iso(at)} concerns renewal {renewal} of "
-                f"{self.account_key}, which is processed.",
+                f"{self.account_key}, which has already been processed.",
                 try_="reverse the seats it retired, or act on the next renewal",
                 blockers=(EntryRef(self.key, mark.version),),
             )
@@ -296,7 +296,7 @@ class Account(AccountState):
         return CommandRefused(
             "no_free_seat",
             f"No seat of {seat_type} in {self.account_key} is free from {iso(starts)} "
-            f"on: {len(alive)} under contract, none unassigned all the time.",
+            f"on: {len(alive)} under contract, none of them unassigned throughout.",
             try_="buy one with --buy-if-needed, or unassign somebody first",
             blockers=tuple(EntryRef(self.key, held.opened) for held in named),
             holders=tuple(named),
@@ -324,9 +324,9 @@ class Account(AccountState):
                 "no_seat_held",
                 f"{called} of {self.account_key} holds no seat of {seat_type} at "
                 f"{iso(act.at)} that is still open-ended.",
-                try_=f"look with 'seat-ledger user history {called} --account "
-                f"{self.account_key}'; a holding that has ended is changed by a batch "
-                "of reverse and the right unassignment",
+                try_=f"see 'seat-ledger user history {called} --account "
+                f"{self.account_key}'; to change a holding that has ended, "
+                "record a batch: reverse, then the right unassignment",
             )
         ref = SeatRef(*held.subject)
         self.trigger(

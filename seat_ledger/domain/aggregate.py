@@ -121,8 +121,8 @@ class Aggregate:
         if not self.holds(version):
             raise CommandRefused(
                 "already_reversed",
-                f"Entry {entry} ({named.TOPIC}) is reversed already.",
-                try_="reverse the reversal to let it hold again",
+                f"Entry {entry} ({named.TOPIC}) has already been reversed.",
+                try_="reverse the reversal to restore it",
                 blockers=tuple(
                     EntryRef(self.key, reversal)
                     for reversal in self.reversals.get(version, ())
@@ -213,7 +213,7 @@ def blocked(message: str, aggregate: Aggregate, in_way: Mark) -> CommandRefused:
     return CommandRefused(
         "reversal_blocked",
         message,
-        try_="reverse the entry that stands in the way first",
+        try_="reverse the conflicting entry first",
         blockers=(EntryRef(aggregate.key, in_way.version),),
     )
 

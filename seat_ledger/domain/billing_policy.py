@@ -51,7 +51,7 @@ class Billing:
         self.check_not_invoiced(key, "The billing policy", at)
         if self.policy_at(at) == policy:
             raise nothing_to_do(
-                f"The billing policy of {key} is {policy} at {iso(at)} already."
+                f"The billing policy of {key} is already {policy} at {iso(at)}."
             )
 
     def check_not_invoiced(self, key: str, what: str, at: datetime) -> None:
@@ -60,7 +60,7 @@ class Billing:
         if latest is not None and at < latest.ends:
             raise self._period_invoiced(
                 f"{what} of {key} cannot change at {iso(at)}: {_is_invoiced(latest)}.",
-                f"give an effective time from {iso(latest.ends)} on",
+                f"give an effective time of {iso(latest.ends)} or later",
                 latest,
             )
 
@@ -80,8 +80,8 @@ class Billing:
                 raise self._period_invoiced(
                     f"An invoice used this billing policy of {key}: "
                     f"{_is_invoiced(invoice)}.",
-                    "set the policy that is right from then on; what an invoice "
-                    "says never changes",
+                    "set the right policy from then on; an issued invoice never "
+                    "changes",
                     invoice,
                 )
 
@@ -101,8 +101,8 @@ class Billing:
                 "period_already_invoiced",
                 f"The period {period.label} of {key} has the invoice "
                 f"{invoiced.invoice} already.",
-                try_="record what was wrong: the correction becomes a line of the "
-                "next invoice; or void the invoice, and issue the period again",
+                try_="record the correction: it becomes a line of the next invoice; "
+                "or void the invoice, and issue the period again",
                 blockers=(EntryRef(self.stream, invoiced.version),),
             )
         if period.ends > min(at, now):
@@ -172,8 +172,7 @@ class Billing:
             types = dict.fromkeys(line.seat_type for line in missing)
             raise CommandRefused(
                 "price_missing",
-                f"{request.invoice} has something to bill and no price for it: "
-                f"{figures}.",
+                f"{request.invoice} has no price for what it bills: {figures}.",
                 try_="give a unit price for " + " and ".join(types),
             )
 
@@ -247,7 +246,7 @@ def _check_draft(
         raise _not_ours(request, "other bounds or another policy")
     places = [figure.place for figure in draft.figures]
     if len(set(places)) < len(places):
-        raise _not_ours(request, "a figure comes twice")
+        raise _not_ours(request, "a figure appears twice")
     for line in draft.lines():
         _check_amount(request, line)
         if line.kind == "period" and line.period != period.label:

@@ -140,7 +140,7 @@ def add_months(anchor: date, months: int) -> date:
     month = anchor.year * 12 + anchor.month - 1 + months
     year, month = divmod(month, 12)
     if not date.min.year < year < date.max.year:
-        raise InvalidInput(f"The year {year} lies beyond the calendar.")
+        raise InvalidInput(f"The year {year} is outside the calendar.")
     following = date(year + month // 11, (month + 1) % 12 + 1, 1)
     last = (following - timedelta(days=1)).day
     return date(year, month + 1, min(anchor.day, last))
@@ -344,13 +344,13 @@ def _labelled(label: str) -> date:
     """The date of a period's label, or the first of its month. Raises InvalidInput."""
     if not _LABEL.fullmatch(label):
         raise InvalidInput(
-            f"{shown(label)} is not a label of a period.",
+            f"{shown(label)} is not a period label.",
             try_="write its first local date, such as 2025-03-05",
         )
     try:
         return date.fromisoformat(label if len(label) == 10 else f"{label}-01")
     except ValueError as error:
-        raise InvalidInput(f"{shown(label)} is not a date of the calendar.") from error
+        raise InvalidInput(f"{shown(label)} is not a calendar date.") from error
 
 
 def parse_instant(text: str, zones: ZoneHistory) -> datetime:
@@ -430,7 +430,7 @@ def _within(instant: datetime) -> datetime:
 
 
 def _beyond(text: str) -> InvalidInput:
-    return InvalidInput(f"{shown(text)} is not a date or time of the calendar.")
+    return InvalidInput(f"{shown(text)} is not a calendar date or time.")
 
 
 def resolve(wall: datetime, zones: ZoneHistory) -> datetime:
@@ -448,14 +448,14 @@ def resolve(wall: datetime, zones: ZoneHistory) -> datetime:
         raise CommandRefused(
             "nonexistent_time",
             f"The local time {wall} does not exist in {_where(wall, zones)}: the "
-            "clocks jumped over it.",
+            "clocks skipped it.",
             try_="write the instant with its offset",
         )
     if len(instants) > 1:
         offsets = " or ".join(instant.isoformat() for instant in instants)
         raise CommandRefused(
             "ambiguous_time",
-            f"The local time {wall} comes twice in {_where(wall, zones)}: {offsets}.",
+            f"The local time {wall} occurs twice in {_where(wall, zones)}: {offsets}.",
             try_="write the instant with its offset",
         )
     return instants[0]

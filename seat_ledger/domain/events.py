@@ -346,7 +346,7 @@ class UserErased(UserEvent):
 
     TOPIC: ClassVar[str] = "UserErased"
     INSTEAD: ClassVar[str | None] = (
-        "add the person again: what was destroyed cannot come back"
+        "add the person again: what was destroyed cannot be restored"
     )
 
 

@@ -70,7 +70,7 @@ def ambiguous(reference: str, names: Sequence[tuple[str, str]]) -> CommandRefuse
     return CommandRefused(
         "ambiguous_user",
         f"{shown(reference)} is one user's key and another's e-mail: {users}.",
-        try_="name the user by a key or e-mail that nobody else has",
+        try_="use a key or e-mail that only this user has",
     )
 
 

@@ -148,7 +148,7 @@ class User(Aggregate):
         """Let the user enter a hub (S7)."""
         self._check_present(act.at)
         if self.has_access(hub, act.at):
-            raise nothing_to_do(f"{self.user_key} has access to {hub} already.")
+            raise nothing_to_do(f"{self.user_key} already has access to {hub}.")
         self.trigger(HubAccessGranted, act, account=self.account, hub=hub)
 
     def revoke(self, hub: str, act: Act) -> None:
@@ -177,13 +177,13 @@ class User(Aggregate):
     def _not_present(self, instant: datetime) -> CommandRefused:
         life = self.membership
         if life is None or instant < life.starts:
-            what = "was not yet added"
+            what = "had not yet been added"
         else:
             what = f"was removed at {iso(life.ends)}"
         return CommandRefused(
             "user_not_present",
             f"{self.user_key} is not a user of the account at {iso(instant)}: {what}.",
-            try_="give an effective time at which the user is one of the account",
+            try_="give an effective time at which they are a user of the account",
         )
 
     # -- letting entries hold, and not ------------------------------------------

@@ -128,7 +128,7 @@ def check_key(text: str, what: str = "key") -> str:
         )
     if _BAD_IN_KEY.search(text) or _SURROGATE.search(text):
         raise InvalidInput(
-            f"The {what} {shown(text)} has a character that a key cannot have: "
+            f"The {what} {shown(text)} contains a character that a key cannot have: "
             "white space, a control character, '/' or '#'."
         )
     return text
@@ -141,11 +141,11 @@ def check_invoice_number(text: str) -> str:
     """
     if not 1 <= len(text) <= MAX_KEY_LENGTH or text != text.strip():
         raise InvalidInput(
-            f"An invoice number has 1 to {MAX_KEY_LENGTH} characters, and no white "
-            "space at its ends."
+            f"An invoice number has 1 to {MAX_KEY_LENGTH} characters, and does not "
+            "begin or end with white space."
         )
     if _BAD_IN_NUMBER.search(text) or _SURROGATE.search(text):
-        raise InvalidInput("An invoice number has no control characters.")
+        raise InvalidInput("An invoice number cannot contain control characters.")
     return text
 
 
@@ -161,8 +161,8 @@ def check_text(text: str, what: str = "text") -> str:
         )
     if "\x00" in text or (not text.isascii() and _SURROGATE.search(text)):
         raise InvalidInput(
-            f"The {what} {shown(text)} holds a NUL or a lone surrogate, "
-            "which cannot be stored."
+            f"The {what} {shown(text)} contains a NUL or a lone surrogate, which "
+            "cannot be stored."
         )
     return text
 

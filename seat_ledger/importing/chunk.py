@@ -254,8 +254,8 @@ class Chunk:
             workspace.undo(decision.events, decision.new_users)
             raise CommandRefused(
                 "expected_refusal",
-                "The line was accepted, though it says that it should be refused. "
-                "Nothing was recorded.",
+                "The line was accepted, although it expects a refusal. Nothing was "
+                "recorded.",
                 try_="take 'expect' out, or correct the line",
             )
         workspace.waiting = True

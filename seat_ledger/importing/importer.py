@@ -30,7 +30,7 @@ from seat_ledger.importing.lines import LineBatch, LineOutcome, batches_of, read
 CHUNK = 2000
 """Lines that are decided before they are appended together."""
 
-_AGAIN = "import the same file again when the cause is gone: it repeats nothing"
+_AGAIN = "import the same file again once the cause is gone: nothing is recorded twice"
 
 T = TypeVar("T")
 
@@ -179,9 +179,9 @@ class _Importing:
             return error
         is_unknown = self._is_unknown or isinstance(error, OutcomeUnknown)
         what = (
-            f"Whether line {line} and some after it are recorded is not known."
+            f"It is unknown whether line {line} and some lines after it were recorded."
             if is_unknown
-            else f"Line {line} and those after it are not recorded."
+            else f"Line {line} and those after it were not recorded."
         )
         error.message = f"{error.message.rstrip('.')}. {what}"
         error.args = (error.message,)

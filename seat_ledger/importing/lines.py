@@ -117,8 +117,8 @@ def _read_line(
         command = read_command(fields)
         if command.erases:
             raise InvalidInput(
-                "erase_user cannot stand in a file: it cannot be undone, and the file "
-                "would keep who was erased.",
+                "erase_user is not allowed in a file: it cannot be undone, and the "
+                "file would still name the erased person.",
                 try_="seat-ledger user erase --help",
             )
     except LedgerError as error:

@@ -88,7 +88,7 @@ def seal(
             connection, StoredCheckpoint(tree.size, head, note)
         ):
             raise tiles.damaged(
-                f"the column of another checkpoint says {tree.size:,} events."
+                f"the size column of another checkpoint is {tree.size:,} events."
             )
     size = last.size if last else 0
     return Sealed(checkpoint, note, tree.size - size, time.monotonic() - began)
@@ -102,15 +102,15 @@ def open_stored(
         checkpoint = open_checkpoint(stored.note, verifier)
     except BadNote as error:
         raise IntegrityFailure(
-            "The last checkpoint of this database is not one of the key "
+            "The last checkpoint of this database was not signed by the key "
             f"{verifier.label}: {error}.",
-            try_="use the key that sealed it (--key, --public-key); look with "
-            "'seat-ledger integrity verify'. Where somebody forged it: " + REBUILD,
+            try_="use the key that sealed it (--key, --public-key); see 'seat-ledger "
+            "integrity verify'. Where somebody forged it: " + REBUILD,
         ) from error
     if checkpoint.ledger not in {None, ledger}:
         raise IntegrityFailure(
-            f"The database says that it is ledger {ledger}, but was sealed as ledger "
-            f"{checkpoint.ledger}.",
+            f"The database identifies itself as ledger {ledger}, but was sealed as "
+            f"ledger {checkpoint.ledger}.",
             try_="restore the table ledger.identity from a backup",
         )
     if (stored.size, stored.position) != (checkpoint.size, checkpoint.position):
@@ -127,7 +127,7 @@ def _take_lock(connection: Connection) -> None:
         connection.execute("SELECT pg_advisory_xact_lock(%s)", [SEAL_LOCK])
     except psycopg.errors.LockNotAvailable as error:
         raise Locked(
-            "Another seal is at work.", try_="wait for it; it seals these events too"
+            "Another process is sealing.", try_="wait for it; it seals these events too"
         ) from error
 
 
@@ -143,7 +143,7 @@ def _tree_of(connection: Connection, last: Checkpoint | None) -> merkle.Frontier
     tree = tiles.frontier(connection, last.size)
     if last.root != tree.root():
         raise tiles.damaged(
-            f"the kept tree of {last.size:,} events is not the one that was signed. "
+            f"the stored tree of {last.size:,} events is not the one that was signed. "
             "Nothing is sealed on top of it."
         )
     return tree
@@ -210,8 +210,8 @@ def rebuild_tiles(
             return None
         if not signed:
             raise IntegrityFailure(
-                f"There is no checkpoint that the key {verifier.label} signed for this "
-                "ledger: nothing to hold the events against.",
+                f"There is no checkpoint that the key {verifier.label} signed for "
+                "this ledger, so there is nothing to check the events against.",
                 try_="name the key that sealed it, and a --witness that keeps its "
                 "checkpoints",
             )
@@ -262,7 +262,7 @@ def _fill(
             raise IntegrityFailure(
                 "The events do not lead to the signed checkpoint of "
                 f"{checkpoint.size:,} events, up to position {checkpoint.position}: "
-                "events were altered, or are missing. The kept hashes stay as they "
-                "are.",
+                "events were altered, or are missing. The stored hashes were left as "
+                "they are.",
                 try_="seat-ledger integrity verify",
             )

@@ -74,7 +74,7 @@ class Home:
             raise LedgerError(
                 f"The key in {self.former} cannot be moved to {self.folder}: "
                 f"{error.strerror}.",
-                try_="give this user the right to write there",
+                try_="give this user write permission there",
             ) from error
         return Home(self.ledger, new, self.sealed_by)
 
@@ -83,9 +83,9 @@ class Home:
         return NotFound(
             "key_missing",
             f"The ledger {self.ledger} is sealed with the key {self.sealed_by}, which "
-            f"is not in {self.keys.private}. No other key is made for it.",
-            try_=f"copy the folder {self.folder} from where it was sealed, or name the "
-            "key's file with --key (to check only: --public-key)",
+            f"is not in {self.keys.private}. No new key was made.",
+            try_=f"copy the folder {self.folder} from the machine that sealed it, or "
+            "name the key's file with --key (to check only: --public-key)",
         )
 
 

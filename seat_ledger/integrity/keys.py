@@ -60,7 +60,7 @@ class Keys:
         if name is not None and name != signer.name:
             raise LedgerError(
                 f"The key in {self.private} signs as {signer.name}, not as {name}.",
-                try_="leave --name out, or name another --key",
+                try_="omit --name, or name another --key",
             )
         self._check_pair(signer.verifier)
         return signer
@@ -124,9 +124,9 @@ class Keys:
         if str(public) != str(own):
             raise IntegrityFailure(
                 f"The public key in {self.public} is {public.label}; that of the "
-                f"private key beside it is {own.label}. One of them was exchanged.",
-                try_="look which of them sealed this ledger, and restore the other "
-                "from its backup",
+                f"private key beside it is {own.label}. One of them was replaced.",
+                try_="find out which of them sealed this ledger, and restore the "
+                "other from its backup",
             )
 
 

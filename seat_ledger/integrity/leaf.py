@@ -74,9 +74,9 @@ def decode(leaf: bytes) -> Event:
             state,
         )
     except (struct.error, OverflowError) as error:
-        raise ValueError("these bytes are no leaf") from error
+        raise ValueError("these bytes are not a leaf") from error
     if fields != _FIELDS or len(state) != length or encode(event) != leaf:
-        raise ValueError("these bytes are no leaf")
+        raise ValueError("these bytes are not a leaf")
     return event
 
 

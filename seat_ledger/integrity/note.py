@@ -109,7 +109,7 @@ class Verifier(NamedTuple):
         name, key_id, key = parts
         data = unbase64(key)
         if data[:1] != _ED25519 or len(data) != 33:
-            raise BadNote("the public key is none of Ed25519")
+            raise BadNote("the public key is not an Ed25519 key")
         verifier = cls(check_name(name), data[1:])
         if verifier.key_id.hex() != key_id:
             raise BadNote("the public key was altered: its id does not match")
@@ -141,7 +141,7 @@ class Verifier(NamedTuple):
         try:
             key.verify(signature, text.encode())
         except InvalidSignature as error:
-            raise BadNote(f"the signature of {self.name} is not good") from error
+            raise BadNote(f"the signature of {self.name} is not valid") from error
 
 
 class Signer(NamedTuple):
@@ -164,7 +164,7 @@ class Signer(NamedTuple):
             raise BadNote("the file holds no private key")
         data = unbase64(parts[4])
         if data[:1] != _ED25519 or len(data) != 33:
-            raise BadNote("the private key is none of Ed25519")
+            raise BadNote("the private key is not an Ed25519 key")
         key = cls(check_name(parts[2]), data[1:])
         if key.verifier.key_id.hex() != parts[3]:
             raise BadNote("the private key was altered: its id does not match")
@@ -240,11 +240,11 @@ class Checkpoint(NamedTuple):
         except BadNote:
             raise
         except (ValueError, OverflowError) as error:
-            raise BadNote("a line of it cannot be read") from error
+            raise BadNote("one of its lines cannot be read") from error
         if checkpoint.text() != text:
             raise BadNote("it is not in its canonical form")
         if len(checkpoint.root) != 32:
-            raise BadNote("its root hash is none of SHA-256")
+            raise BadNote("its root hash is not a SHA-256 hash")
         return checkpoint
 
 

@@ -82,7 +82,7 @@ def check(file: str, verifier: Verifier) -> Proven:
         if document["format"] == CONSISTENCY:
             return _check_consistency(file, document, verifier)
     except BadNote as error:
-        raise BadProof(f"The checkpoint does not hold: {error}.") from error
+        raise BadProof(f"The checkpoint is not valid: {error}.") from error
     except BadProof:
         raise
     except (
@@ -126,9 +126,9 @@ def _check_spelling(file: str, document: dict[str, Any]) -> None:
     """The file is what is written of its content. Raises BadProof."""
     if text(document) != file:
         raise BadProof(
-            "The file is not spelled as a proof is written: something in it was added, "
-            "left out, repeated or written in another way. Use the file as 'integrity "
-            "prove' wrote it."
+            "The file is not in the exact form of a proof: something was added, left "
+            "out, repeated or written differently. Use the file as 'integrity prove' "
+            "wrote it."
         )
 
 

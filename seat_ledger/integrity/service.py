@@ -135,7 +135,7 @@ def _adopted(here: Home, options: SealOptions) -> Home:
         raise IntegrityFailure(
             f"{here.former} keeps the key {here.keys.verifier().label} and checkpoints "
             "of a ledger at this address, and this database has no seals.",
-            try_=f"if it is another database by now, move that folder away; if its "
+            try_="if this is a different database now, move that folder away; if its "
             f"seals were lost: {REBUILD}",
         )
     return here.move()
@@ -153,7 +153,7 @@ def _check_may_make(here: Home, contents: Sequence[witnesses.WitnessContent]) ->
             raise IntegrityFailure(
                 f"The checkpoints in {content.place} are damaged: {content.damage[0]}. "
                 "Nothing was sealed.",
-                try_="set them aside, and seal with the key that made them",
+                try_="move them away, and seal with the key that signed them",
             )
     if here.keys.public.exists():
         raise Home(here.ledger, here.keys, here.keys.verifier().label).missing_key()
@@ -221,7 +221,7 @@ def _at_home(place: Path) -> witnesses.WitnessContent:
     except OSError as error:
         raise LedgerError(
             f"The checkpoints cannot be kept in {place}: {error.strerror}.",
-            try_="set SEAT_LEDGER_HOME to a folder that this user can write",
+            try_="set SEAT_LEDGER_HOME to a folder that this user can write to",
         ) from error
     return witnesses.prepare(place)
 
@@ -233,7 +233,7 @@ def _keep(place: Path, sealed: Sealed) -> None:
         raise LedgerError(
             f"The checkpoint is in the database, but could not be kept in {place}: "
             f"{error.strerror}.",
-            try_="make room, then seal again",
+            try_="free some space, then seal again",
         ) from error
 
 
@@ -255,14 +255,14 @@ def _check_continues(
         ]
         if any(other.root != checkpoint.root for other in others):
             raise IntegrityFailure(
-                f"{content.place} keeps two checkpoints of {latest:,} events that "
-                "differ. Nothing was sealed.",
+                f"{content.place} holds two different checkpoints of {latest:,} "
+                "events. Nothing was sealed.",
                 try_="seat-ledger integrity verify",
             )
     except BadNote as error:
         raise IntegrityFailure(
-            f"The last checkpoint in {content.place} is not of this key and ledger: "
-            f"{error}. Nothing was sealed.",
+            f"The last checkpoint in {content.place} does not belong to this key and "
+            f"ledger: {error}. Nothing was sealed.",
             try_="name another --witness for this ledger, or the key that sealed it",
         ) from error
     size = last.size if last else 0
@@ -340,8 +340,8 @@ def _lost_at_home(here: Home) -> str | None:
     ):
         return None
     return (
-        f"The checkpoints that are kept beside the key, in {here.checkpoints}, are not "
-        "there: nothing here says how far this ledger was sealed."
+        f"The checkpoints that belong beside the key, in {here.checkpoints}, are "
+        "missing: nothing here shows how far this ledger was sealed."
     )
 
 
@@ -399,7 +399,7 @@ def _unless_unsealed(result: Verified) -> Verified:
     if not result.checkpoints and not result.findings:
         raise NotFound(
             "nothing_sealed",
-            "There is no checkpoint to hold the events against.",
+            "There is no checkpoint to check the events against.",
             try_="seat-ledger integrity seal",
         )
     return result
@@ -447,7 +447,7 @@ def status(conninfo: str, database: str | None) -> Status:
             if content.latest is not None
         ]
     except BadNote as error:
-        return Status("", f"A last checkpoint does not hold: {error}.")
+        return Status("", f"A latest checkpoint is not valid: {error}.")
     return (
         _lacks_events(latest, own, count, head)
         or _lacks_evidence(contents, own, here)
@@ -511,8 +511,8 @@ def _lacks_evidence(
             return Status(
                 "",
                 f"The witness {content.place} ends at {stored.checkpoint.size:,} "
-                f"events; {own.size:,} are sealed. An older copy would pass there: "
-                "seal again to bring it up to date.",
+                f"events; {own.size:,} are sealed. An older copy would pass against "
+                "it: seal again to bring it up to date.",
             )
     if own is not None and not here.keys.exist:
         return Status("", here.missing_key().message)
@@ -542,15 +542,15 @@ def witnesses_elsewhere(conninfo: str, database: str | None) -> Status:
     if not away:
         return Status(
             "",
-            "Checkpoints are kept only beside the data or the key: whoever can change "
-            "those can change them too.",
+            "Checkpoints are stored only beside the data or the key, where whoever "
+            "can change those can change them too.",
         )
     apart = [place for place in away if not _on_one_disk(place, default_home())]
     if not apart:
         return Status(
             "",
-            f"The checkpoints in {away[0]} are on the same disk as "
-            f"{default_home()}: best keep them on another machine.",
+            f"The checkpoints in {away[0]} are on the same disk as {default_home()}: "
+            "they are safer on another machine.",
         )
     return Status(", ".join(map(str, apart)))
 
@@ -584,7 +584,7 @@ def prove(
         index, sealed = _find(connection, position)
         if stored is None and sealed is None:
             raise NotFound(
-                "entry_not_found", f"No event stands at position {position}."
+                "entry_not_found", f"There is no event at position {position}."
             )
         if stored is None:
             raise _not_as_sealed(position)
@@ -597,8 +597,8 @@ def prove(
             )
         if sealed is None or index >= checkpoint.size:
             raise tiles.damaged(
-                f"no hash is kept for position {position}, though the checkpoint "
-                f"reaches to {checkpoint.position}. Or the event was inserted later."
+                f"there is no hash for position {position}, although the checkpoint "
+                f"reaches to {checkpoint.position}; or the event was inserted later."
             )
         path = tiles.nodes(connection, merkle.inclusion_path(index, checkpoint.size))
         hashed = merkle.leaf_hash(stored)

@@ -184,8 +184,8 @@ def row_of(connection: Connection, position: int) -> TileRow | None:
 def damaged(detail: str) -> IntegrityFailure:
     """The kept hashes are not those that were signed, whatever the events are."""
     return IntegrityFailure(
-        f"The seals kept in the database are damaged: {detail} This is about the kept "
-        "hashes, not about the events.",
+        f"The seals stored in the database are damaged: {detail} This concerns the "
+        "stored hashes, not the events.",
         try_=f"seat-ledger integrity verify; if the events are as signed: {REBUILD}",
     )
 
@@ -211,7 +211,7 @@ def nodes(connection: Connection, ranges: Iterable[merkle.Range]) -> list[bytes]
         hashes = hashes_of.get((level, number), b"")
         own = hashes[first * 32 : (first + (1 << up)) * 32]
         if len(own) != 32 << up:
-            raise damaged(f"tile {number} of level {level} is not whole.")
+            raise damaged(f"tile {number} of level {level} is incomplete.")
         computed[subtree] = merkle.fold(own, up)
     return [_joined([computed[subtree] for subtree in part]) for part in parts]
 
@@ -248,7 +248,9 @@ class TileWriter:
             place = (len(self.numbers), number)
             hashes = tiles(self.connection, [place]).get(place, b"") if beside else b""
             if len(hashes) != beside * merkle.HASH:
-                raise damaged(f"tile {number} of level {place[0]} does not end right.")
+                raise damaged(
+                    f"tile {number} of level {place[0]} does not end correctly."
+                )
             self.numbers.append(number)
             self.open.append(bytearray(hashes))
             self.written.append(beside)

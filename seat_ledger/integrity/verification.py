@@ -142,7 +142,7 @@ class _Verification:
             checkpoint.position,
         ):
             message = (
-                f"A row of the checkpoints says {row.size:,} events up to position "
+                f"A row of the checkpoints gives {row.size:,} events up to position "
                 f"{row.position}; its signed note says {checkpoint.size:,} up to "
                 f"{checkpoint.position}. The row was altered: {REBUILD}."
             )
@@ -160,7 +160,7 @@ class _Verification:
         try:
             return open_checkpoint(witness.note, self.verifier, self.ledger)
         except BadNote as error:
-            message = f"A checkpoint kept in {witness.place} does not hold: {error}."
+            message = f"A checkpoint in {witness.place} is not valid: {error}."
             self.result.findings.append(Finding("checkpoint", None, message))
             return None
 
@@ -224,14 +224,15 @@ class _Verification:
             result.findings.append(self._rewritten(other, good))
         if witnesses and not stored:
             message = (
-                "The database keeps no seals of its own; it was sealed before. If the "
-                f"events are as signed: {REBUILD}."
+                "The database has no seals of its own, although it was sealed before. "
+                f"If the events are as signed: {REBUILD}."
             )
             result.findings.append(Finding("seals", None, message))
             return
         if other and min(held.checkpoint.size for held in other) not in proven:
             message = (
-                "The kept hashes were altered too: only checkpoints can be believed."
+                "The stored hashes were altered too: only the checkpoints can be "
+                "trusted."
             )
             result.findings.append(Finding("seals", None, message))
         result.findings += self._about_tiles(bool(other))
@@ -266,8 +267,8 @@ class _Verification:
         since = (last.position or 0) + 1 if last else 1
         message = (
             f"The checkpoint of {first.checkpoint.size:,} events kept in "
-            f"{first.place} is not of these events: something was altered between "
-            f"positions {since} and {first.checkpoint.position}"
+            f"{first.place} does not match these events: something was altered "
+            f"between positions {since} and {first.checkpoint.position}"
         )
         others = f"; {len(other) - 1} more do not match" if len(other) > 1 else ""
         return Finding("checkpoint", since, f"{message}{others}.", len(other))
@@ -277,18 +278,18 @@ class _Verification:
         faults = list(self.judged.faults) if self.judged else []
         if self.own and not faults and not rewritten:
             if self.stored_tiles.labels_differ or self._labels_misled():
-                faults.append("the positions that are kept beside them were altered")
+                faults.append("the positions stored beside them were altered")
             elif (
                 self.stored_tiles.resume is None
                 and not self.stored_tiles.upper_levels_agree()
             ):
-                faults.append("those of upper levels are missing or were altered")
+                faults.append("those of the upper levels are missing or were altered")
             elif self.stored_tiles.has_more_than(max(self.own)):
-                faults.append("there are more than any checkpoint was signed of")
+                faults.append("there are more than any signed checkpoint covers")
         for fault in faults:
             message = (
-                f"The kept hashes are damaged: {fault}. This is about the seals; no "
-                f"event is accused by it. To recompute them: {REBUILD}."
+                f"The stored hashes are damaged: {fault}. This concerns the seals, "
+                f"not the events. To recompute them: {REBUILD}."
             )
             yield Finding("seals", None, message)
 
@@ -307,7 +308,7 @@ class _Verification:
             message = (
                 f"The database has lost its own copy of {len(lost):,} checkpoints, "
                 f"such as that of {first.checkpoint.size:,} events kept in "
-                f"{first.place}. To bring them back: {REBUILD}."
+                f"{first.place}. To restore them: {REBUILD}."
             )
             yield Finding("seals", None, message)
 

@@ -59,7 +59,7 @@ class WitnessContent:
         return [fault for fault in self.faults if fault not in {_NOT_THERE, _NO_NOTE}]
 
 
-_NOT_THERE = "it is not there; is it mounted?"
+_NOT_THERE = "it does not exist; is it mounted?"
 _NO_NOTE = "it holds no checkpoint; is it mounted?"
 
 
@@ -119,7 +119,7 @@ def _notes(text: str) -> Iterator[str]:
     while at < len(text):
         match = _NOTE.match(text, at)
         if match is None:
-            raise BadNote(f"after {at:,} characters no note follows")
+            raise BadNote(f"no note follows after {at:,} characters")
         yield match[0]
         at = match.end() + text.startswith("\n", match.end())
 
@@ -137,7 +137,7 @@ def _stored_note(file: Path, note: str) -> StoredNote:
 def _reason(error: Exception) -> str:
     if isinstance(error, OSError):
         return error.strerror or type(error).__name__
-    return str(error) if isinstance(error, BadNote) else "it is not a text"
+    return str(error) if isinstance(error, BadNote) else "it is not text"
 
 
 def prepare(place: Path) -> WitnessContent:
@@ -155,21 +155,21 @@ def prepare(place: Path) -> WitnessContent:
         )
     if place.is_symlink() and not place.is_dir():
         raise LedgerError(
-            f"The witness {place} is a link, which is not followed: who made it chose "
-            "what would be written. Nothing was sealed.",
-            try_="name the file that it should be",
+            f"The witness {place} is a link, which is not followed: whoever made it "
+            "would choose what is written to. Nothing was sealed.",
+            try_="name the file itself",
         )
     folder = place if place.is_dir() else place.parent
     if not folder.is_dir():
         raise LedgerError(
-            f"The witness {place} cannot be kept: the folder {folder} is not there. "
-            "Nothing was sealed.",
+            f"The witness {place} cannot be written: the folder {folder} does not "
+            "exist. Nothing was sealed.",
             try_=f"mount what belongs there, or make {folder}",
         )
     if not os.access(place if place.exists() else folder, os.W_OK):
         raise LedgerError(
             f"The witness {place} cannot be written. Nothing was sealed.",
-            try_="give this user the right to write there, or name another --witness",
+            try_="give this user write permission there, or name another --witness",
         )
     return content
 

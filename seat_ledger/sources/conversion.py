@@ -174,7 +174,7 @@ class CommandMaker:
             op = fields.pop("op", None)
             if op in OPERATIONS and not OPERATIONS[op].IN_BATCH:
                 raise InvalidInput(
-                    f"{what}, step {n}: {op} cannot stand in a batch.",
+                    f"{what}, step {n}: {op} is not allowed in a batch.",
                     try_="give it a rule of its own",
                 )
             steps.append(self._operation(op, fields, f"{what}, step {n}"))

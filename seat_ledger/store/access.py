@@ -121,7 +121,7 @@ def login_rights(connection: psycopg.Connection[Any]) -> LoginRights:
         acting.append("reader of single accounts")
     lacking = None
     if not acting:
-        lacking = "The login is a member of none of the ledger's roles."
+        lacking = "The login is not a member of any of the ledger's roles."
     return LoginRights(row[0], tuple(acting), lacking)
 
 
@@ -174,16 +174,20 @@ def _reads_single_accounts(connection: psycopg.Connection[Any]) -> bool:
 
 
 _NO_ROLES = (
-    "This login may not make the roles of the seat ledger, so commands work with all "
-    "of its rights. Let somebody with CREATEROLE run 'seat-ledger db migrate'."
+    "This login may not create the ledger's roles, so commands run with all of its "
+    "rights. Have somebody with CREATEROLE run 'seat-ledger db migrate'."
 )
 _OPTIONAL = {
-    "single": "This login may not make the role of readers of single accounts.",
-    "making": "This login may not let the projector make schemas in this database, so "
-    "a rebuild works with the login's own rights.",
-    "connecting": "This login does not own the database, so everybody who may log in "
-    "to the server may connect to it, and can hold up every append by a lock.",
-    "watching": "The projector may not see who holds a switch up (pg_read_all_stats).",
+    "single": "This login may not create the role for readers of single accounts.",
+    "making": (
+        "This login may not allow the projector to create schemas in this database, "
+        "so a rebuild runs with the login's own rights."
+    ),
+    "connecting": (
+        "This login does not own the database, so everybody who may log in to the "
+        "server may connect to it and can block every append with a lock."
+    ),
+    "watching": "The projector may not see who delays a switch (pg_read_all_stats).",
 }
 
 

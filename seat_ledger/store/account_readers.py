@@ -92,7 +92,8 @@ def let_read(conninfo: str, login: str, account: str) -> Let:
         if row is None:
             raise LedgerError(
                 f"The server has no login or role {shown(login)}.",
-                try_="let somebody who may make roles make it: CREATE ROLE … LOGIN",
+                try_="have somebody who may create roles create it: CREATE ROLE … "
+                "LOGIN",
             )
         is_member, sees_all, can_be_queried = row
         if not is_member:
@@ -131,7 +132,7 @@ def _check_opened(
         raise NotFound(
             "account_not_found",
             f"There is no account {shown(account)}.",
-            try_="look with 'seat-ledger account list'",
+            try_="see 'seat-ledger account list'",
         )
 
 
@@ -143,11 +144,11 @@ def _as_owner() -> Iterator[None]:
     except psycopg.errors.UndefinedObject as error:
         raise LedgerError(
             f"The server has no role {ROLE}.",
-            try_="let somebody with CREATEROLE run 'seat-ledger db migrate'",
+            try_="have somebody with CREATEROLE run 'seat-ledger db migrate'",
         ) from error
     except psycopg.errors.InsufficientPrivilege as error:
         raise LedgerError(
-            "Who may read single accounts is for a member of seat_ledger_owner who "
-            f"may give the role {ROLE}, or a superuser; this login is neither.",
-            try_="let one of them do it",
+            f"Only a member of seat_ledger_owner who may grant the role {ROLE}, or a "
+            "superuser, decides who reads single accounts; this login is neither.",
+            try_="ask one of them to do it",
         ) from error

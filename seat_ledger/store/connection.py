@@ -182,21 +182,21 @@ def unavailable(conninfo: str, error: Exception) -> Unavailable:
     if sqlstate_of(error) == _READ_ONLY:
         return DatabaseRefused(
             f"The database at {where} can only be read: it is a standby server, or "
-            "set to be read only.",
-            try_="name the primary server; where the database was set to be read only, "
-            "see why: SHOW default_transaction_read_only",
+            "set to read only.",
+            try_="name the primary server; if the database was set to read only, see "
+            "why: SHOW default_transaction_read_only",
         )
     if sqlstate_of(error) == _LOCKED and (lock_holder := holder(conninfo)):
         return DatabaseRefused(
-            f"The database at {where} rejected the operation: what it needs is held "
+            f"The database at {where} rejected the operation: what it needs is locked "
             f"by {lock_holder}.",
-            try_="repeat the command when that program is done; where it is stuck, end "
+            try_="repeat the command once that program is done; if it is stuck, end "
             f"it: SELECT pg_terminate_backend({lock_holder.pid})",
         )
     if is_refusal(error):
         return DatabaseRefused(
             f"The database at {where} rejected the operation: {reason.rstrip('.')}.",
-            try_="repeat the command when the cause is gone; see the server's log",
+            try_="repeat the command once the cause is gone; see the server's log",
         )
     return Unavailable(
         f"The database at {where} cannot be reached: {reason.rstrip('.')}.",
@@ -216,8 +216,8 @@ def not_allowed(error: psycopg.Error) -> NotAllowed:
     reason = (error.diag.message_primary or "permission denied").rstrip(".")
     return NotAllowed(
         f"This login may not do that in the database: {reason}.",
-        try_="let the login be given the role that the work needs; see 'Who may do "
-        "what' in the README, and 'seat-ledger doctor'",
+        try_="have the login granted the role that it needs; see 'Who may do what' in "
+        "the README, and 'seat-ledger doctor'",
     )
 
 
@@ -241,20 +241,21 @@ def _explained(conninfo: str, error: psycopg.Error) -> LedgerError | None:
         return not_allowed(error)
     if state.startswith("40"):  # a deadlock, or two that cannot both be
         return Conflict(
-            f"The database gave this up for another's work: {_reason_of(error)}.",
+            "The database cancelled this in favour of another transaction: "
+            f"{_reason_of(error)}.",
             try_="repeat it",
         )
     if state in _LACKING:
         return SchemaMismatch(
-            "The database lacks something that this program needs: "
+            "The database is missing something that this program needs: "
             f"{_reason_of(error)}.",
-            try_="see what 'seat-ledger doctor' says of the schema, then "
+            try_="see what 'seat-ledger doctor' reports about the schema, then "
             "'seat-ledger db migrate'",
         )
     if state in _DAMAGED:
         return IntegrityFailure(
-            f"The database says that it is damaged: {_reason_of(error)}.",
-            try_="see the server's log, and keep a copy of its folder before repairing",
+            f"The database reports damage: {_reason_of(error)}.",
+            try_="see the server's log, and copy its data folder before any repair",
         )
     if _is_without_connection(error) or is_refusal(error):
         return unavailable(conninfo, error)

@@ -74,8 +74,8 @@ def check(connection: psycopg.Connection[Any]) -> None:
     if lacking:
         named = ", ".join(lacking[:3]) + " …" * (len(lacking) > 3)
         raise IntegrityFailure(
-            f"The store does not refuse what it must: {named} missing or switched "
-            "off, as after a restore that did not end, or that left this out.",
-            try_="let the restore end, or restore into an empty database; "
-            "a trigger that was disabled: ALTER TABLE … ENABLE TRIGGER",
+            f"The store does not enforce its rules: {named} missing or switched off, "
+            "as after a restore that did not finish, or that left this out.",
+            try_="let the restore finish, or restore into an empty database; enable a "
+            "disabled trigger again: ALTER TABLE … ENABLE TRIGGER",
         )

@@ -147,7 +147,11 @@ def _reason(error: Exception) -> str:
             for problem in problems
         )
         return "; ".join(f"{where}: {kind}" if where else kind for where, kind in named)
-    return str(error) if type(error) is ValueError else "it is not a state of a version"
+    return (
+        str(error)
+        if type(error) is ValueError
+        else "it is not the state of an event of any version"
+    )
 
 
 def _decrypted(user_id: UUID, state: bytes, key: bytes | None) -> bytes:

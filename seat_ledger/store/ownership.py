@@ -94,8 +94,8 @@ def check(connection: psycopg.Connection[Any], migrations: tuple[str, ...]) -> N
     for space in spaces(connection):
         if space.name in FIXED and not space.ours and not space.is_free:
             raise SchemaMismatch(
-                f"The database has a schema {space.name!r} that is not the seat "
-                f"ledger's: it holds {_listed(space.holds)}. Nothing was changed.",
+                f"The database has a schema {space.name!r} that is not Seat Ledger's: "
+                f"it contains {_listed(space.holds)}. Nothing was changed.",
                 try_="name another database, or rename that schema",
             )
     names = {"schema_migration"}
@@ -105,7 +105,7 @@ def check(connection: psycopg.Connection[Any], migrations: tuple[str, ...]) -> N
         rows = cursor.execute(_queries()["foreign"], {"names": [*names]}).fetchall()
     if rows:
         raise SchemaMismatch(
-            "The schema 'ledger' holds what is not the seat ledger's: "
+            "The schema 'ledger' contains objects that are not Seat Ledger's: "
             f"{_listed([row[0] for row in rows])}. Nothing was changed.",
             try_="move it to another schema: ALTER … SET SCHEMA …",
         )

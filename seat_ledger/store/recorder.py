@@ -593,7 +593,7 @@ def _digest_key(key: bytes | None) -> bytes:
     if key is None:
         raise SchemaMismatch(
             "The secret in the digests of commands (ledger.digest_key) is missing.",
-            try_="restore the table from its own backup; where that is lost, "
-            "have another made: seat-ledger db migrate",
+            try_="restore the table from its own backup; if that is lost, have a new "
+            "one made: seat-ledger db migrate",
         )
     return bytes(key)

@@ -183,10 +183,10 @@ def begin(connection: psycopg.Connection[Any], options: str = "") -> None:
             cursor.execute(_PIN, {"names": [*pins], "values": [*pins.values()]})
         except psycopg.errors.InsufficientPrivilege as error:
             raise DatabaseRefused(
-                "The sessions of this login begin with a setting that results depend "
-                f"on and that it may not set right: {error.diag.message_primary}.",
-                try_="take it back where it was set: ALTER ROLE … RESET …, or "
-                "ALTER DATABASE … RESET …",
+                "The sessions of this login start with a setting that results depend "
+                f"on and that it may not change: {error.diag.message_primary}.",
+                try_="remove it where it was set: ALTER ROLE … RESET …, or ALTER "
+                "DATABASE … RESET …",
             ) from error
 
 
@@ -201,9 +201,10 @@ def _check_server(connection: psycopg.Connection[Any]) -> None:
     encoding = connection.info.parameter_status("server_encoding")
     if encoding != "UTF8":
         raise SchemaMismatch(
-            f"The database {connection.info.dbname} is in {encoding}; the ledger needs "
-            "one in UTF-8, in which every name can be written. Nothing was done.",
-            try_="CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0, and name that",
+            f"The database {connection.info.dbname} is in {encoding}; the ledger "
+            "needs UTF-8, in which every name can be written. Nothing was done.",
+            try_="CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0, and name that "
+            "database",
         )
 
 
@@ -227,8 +228,8 @@ def _check_own(connection: psycopg.Connection[Any]) -> None:
         ]
     if len({*seen[::2]}) > 1 or len({*seen[1::2]}) > 1 or seen[0] == seen[1]:
         raise DatabaseRefused(
-            "Between this program and the server stands a connection pooler that lends "
-            "server processes by transactions. Roles, locks and settings would pass to "
-            "its other clients. Nothing was done.",
+            "Between this program and the server is a connection pooler in "
+            "transaction mode. Roles, locks and settings would leak to its other "
+            "clients. Nothing was done.",
             try_="name the server's own address, or a pool in session mode",
         )

@@ -40,7 +40,7 @@ def _find(program: str) -> Path:
             if (folder / program).exists():
                 return folder / program
     raise InvalidInput(
-        f"There is no program {program!r} of PostgreSQL's here.",
+        f"PostgreSQL's program {program!r} is not available here.",
         try_="pg_dump, pg_restore, pg_basebackup, pg_verifybackup or psql",
     )
 

@@ -335,7 +335,7 @@ def test_no_way_in_takes_a_surrogate_or_an_over_long_text(
         (b"[" * 100_000, "Line 1"),
         (gzip.compress(b"{}", mtime=0), "compressed"),
         (b'{"op": "buy_seats", "seat_type": "x", "quantity": NaN}\n', "Line 1"),
-        (b'{"op": "renew"}\n', "cannot stand in a batch"),
+        (b'{"op": "renew"}\n', "is not allowed in a batch"),
         (b'{"op": "grant_hub_access", "user": "\\ud800", "hub": "sales"}\n', "Line 1"),
     ],
 )
@@ -401,7 +401,7 @@ def test_an_import_whose_output_is_closed_says_that_it_stopped(acme: Program) ->
     done = in_a_shell(acme, f"TMP=$(mktemp); {script}; rm $TMP")
     assert done.stdout.splitlines()[-1] == "1"
     assert "output_closed" in done.stderr
-    assert "repeats nothing" in done.stderr
+    assert "nothing is recorded twice" in done.stderr
 
 
 def test_an_output_that_is_full_or_closed_is_no_bug(acme: Program) -> None:

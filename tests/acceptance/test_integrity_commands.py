@@ -64,7 +64,7 @@ def test_seal_verify_tamper_verify(auditor: Auditor) -> None:
     refused = auditor.run("verify")
     assert (refused.returncode, "integrity seal" in refused.stderr) == (1, True)
     first = auditor.run("seal", "--name", "ledger.example.com/seats")
-    assert "Sealed 10 more: 10 events, up to position 10" in first.stdout
+    assert "Sealed 10 new events; now 10 events, up to position 10" in first.stdout
     (key,) = auditor.home.rglob("integrity.key")
     assert key.stat().st_mode & 0o777 == 0o600
     assert key.read_text().split("+")[-1] not in first.stdout + first.stderr

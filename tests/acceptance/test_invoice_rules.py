@@ -146,7 +146,7 @@ def test_policies_and_invoices_stand_in_no_batch(acme: Acme) -> None:
         {"op": "issue_invoice", "invoice": "1", "period": "2025-06-05",
          "unit_prices": {}, "currency": "EUR"},
     ):  # fmt: skip
-        with pytest.raises(InvalidInput, match="cannot stand in a batch"):
+        with pytest.raises(InvalidInput, match="is not allowed in a batch"):
             acme.do("batch", commands=[line])
 
 

@@ -118,7 +118,7 @@ def test_e21_r44_in_contracted_the_late_fact_makes_no_line_and_is_listed(
         }
     ]
     shown = e.program.run("invoice", "show", "INV-7").out
-    assert f"changes no amount (entries {late})" in shown
+    assert f"does not change the amount (entries {late})" in shown
     assert e.issue("INV-8", "2025-08")["corrections"] == []  # told once
 
 
@@ -224,7 +224,7 @@ def test_r61_an_invoice_that_is_not_reproduced_is_a_finding(
         connection.execute(tampered.encode())
     done = e.program.run("invoice", "reproduce", "INV-6", "--format", "json")
     assert done.status == 3
-    assert f"computed from the same knowledge: {named}" in done.err
+    assert f"the same knowledge gives now: {named}" in done.err
     assert json.loads(done.out)["invoice"] == "INV-6"
 
 

@@ -130,7 +130,7 @@ def test_r50_a_granularity_that_a_mode_has_not_is_to_be_left_out(
     words += ["--seat-type", PRO] if command == "explain" else []
     words += ["--known-at", "3", "--known-at", "4"] if command == "compare" else []
     error = refused(book, *words, "--mode", "peak", "--granularity", "day")
-    assert "leave --granularity out" in error
+    assert "omit --granularity" in error
 
 
 def test_r50_a_policy_without_granularity_refuses_one_too(book: Book) -> None:
@@ -138,7 +138,7 @@ def test_r50_a_policy_without_granularity_refuses_one_too(book: Book) -> None:
     words = ("--period", "2025-06", "--granularity", "day")
     for more in (("counts",), ("explain", "--seat-type", PRO)):
         error = refused(book, "billing", *more, *ACCOUNT, *words)
-        assert "leave --granularity out" in error
+        assert "omit --granularity" in error
     line = said("set_billing_policy", "2025-05-02", mode="distinct", granularity="day")
     done = book.program.lines(line)
     assert "leave" in done.stderr
@@ -162,7 +162,7 @@ def test_r92_a_period_ahead_is_a_forecast(database: str) -> None:
     told = program.run(*words).stdout
     sentence = told.splitlines()[0]
     assert f"is billed for 2 {PRO} seats in the period from {start}" in sentence
-    assert "A forecast is of a period that has not begun" in told
+    assert "A forecast is for a period that has not begun" in told
     ahead = program.run("billing", "counts", "-a", "f", "--period", rows[1]["period"])
     assert "billed for" not in ahead.stdout.splitlines()[0]
     assert "has not begun; the forecast is" in ahead.stdout.splitlines()[0]
@@ -207,7 +207,7 @@ def test_r92_every_answer_about_a_period_ahead_says_so(database: str) -> None:
             ("counts", "--all", *which[2:]),
         ):
             told = program.run("billing", *words).stdout
-            assert "A forecast is of a period that has not begun" in told, words
+            assert "A forecast is for a period that has not begun" in told, words
             sentence = told.splitlines()[0]
             assert "billed for" not in sentence
             assert "stood idle" not in sentence

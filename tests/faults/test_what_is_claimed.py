@@ -64,7 +64,7 @@ def test_a_lost_commit_that_cannot_be_settled_is_told_as_unknown(
     with SeatLedger(acme) as ledger, pytest.raises(OutcomeUnknown) as told:
         ledger.execute({**BUY, "idempotency_key": "k"})
     assert "Nothing" not in told.value.message
-    assert "recorded whole, or not at all" in told.value.message
+    assert "all of it was recorded, or nothing" in told.value.message
     assert "the same idempotency key" in str(told.value.try_)
     monkeypatch.undo()
     with SeatLedger(acme) as ledger:
@@ -87,7 +87,7 @@ def test_a_question_that_fails_claims_nothing(acme: str, tmp_path: Path) -> None
         program = Program(f"{acme} options='-c lock_timeout=50ms'", tmp_path)
         done = program.run("seat", "list", "-a", "acme")
     assert done.status == 1
-    assert "what it needs is held by" in done.err
+    assert "what it needs is locked by" in done.err
     assert "Nothing" not in done.err
 
 
@@ -129,8 +129,8 @@ def test_an_import_that_fails_tells_whole_what_is_recorded_and_names_the_line(
     file.write_text("".join(json.dumps(BUY) + "\n" for _ in range(8)))
     done = Program(acme, tmp_path).run("import", file, "--format", form)
     assert done.status == 10
-    assert "Line 5 and those after it are not recorded" in done.err
-    assert "it repeats nothing" in done.err
+    assert "Line 5 and those after it were not recorded" in done.err
+    assert "nothing is recorded twice" in done.err
     assert rows(done, form) == [1, 2, 3, 4]
     monkeypatch.undo()
     again = Program(acme, tmp_path).run("import", file, "--format", "json")

@@ -252,7 +252,7 @@ def test_a_user_without_a_name_gets_a_sentence(folder: Path) -> None:
     )
     if not done.stdout:
         pytest.skip("no Python or package that another user can reach")
-    assert "has no name" in done.stdout or "no PostgreSQL" in done.stdout
+    assert "has no name" in done.stdout or "No PostgreSQL" in done.stdout
 
 
 def test_where_there_are_no_binaries_a_sentence_says_what_to_do(
@@ -261,6 +261,6 @@ def test_where_there_are_no_binaries_a_sentence_says_what_to_do(
     monkeypatch.setattr(binaries, "binaries_at_hand", lambda: iter(()))
     with pytest.raises(EmbeddedServerError) as refused:
         EmbeddedServer(folder / "pg18").ensure_running()
-    assert "no PostgreSQL for this platform" in refused.value.message
+    assert "No PostgreSQL is available for this platform" in refused.value.message
     assert "--database" in refused.value.try_
     assert not (folder / "pg18" / "data").exists()

@@ -167,7 +167,7 @@ def test_a_follower_stopped_by_its_machine_cannot_look_healthy(
             row = installation.status(connection)[0]
         assert (row["state"], row["followed"]) == ("stuck", True)
         assert row["lag_events"] == 1
-        assert "A follower is at work" in row["reason"]
+        assert "A follower is running" in row["reason"]
     finally:
         process.send_signal(signal.SIGCONT)
     process.send_signal(signal.SIGTERM)

@@ -120,7 +120,7 @@ def test_every_position_is_proven_in_the_checkpoint_that_is_asked_for(log: Log) 
         assert shown.checkpoint.size == size or log.last
     with pytest.raises(LedgerError, match="is not in the checkpoint"):
         service.prove(log.conninfo, SIGNER.verifier, 301 + 9, 300)
-    with pytest.raises(NotFound, match="No event stands"):
+    with pytest.raises(NotFound, match="There is no event"):
         service.prove(log.conninfo, SIGNER.verifier, 101)
     document = service.prove_growth(log.conninfo, SIGNER.verifier, 300)
     shown = service.check_proof(proof.text(document), SIGNER.verifier)

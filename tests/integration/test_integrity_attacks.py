@@ -1,7 +1,7 @@
 """Attacks on the seals, each followed by verify, seal, prove and the way out.
 
-Whatever is forged: it is told as being about the seals, no event is accused that is as
-it was sealed, nothing wrong is signed, no proof is written that does not hold, and
+Whatever is forged: it is reported as a matter of the seals, no intact event is
+accused, nothing wrong is signed, no proof is written that does not hold, and
 ``rebuild_tiles`` makes everything good again.
 """
 
@@ -190,7 +190,7 @@ def test_a_changed_hash_and_a_changed_event_are_told_apart(log: Log) -> None:
         ("checkpoint", 734),
         ("seals", None),
     ]
-    assert "no event is accused" in findings[-1].message
+    assert "This concerns the seals, not the events" in findings[-1].message
 
 
 def test_the_writer_removes_and_changes_no_seal(log: Log) -> None:

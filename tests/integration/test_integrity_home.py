@@ -96,7 +96,7 @@ def test_no_key_is_made_for_what_another_key_has_sealed(
     monkeypatch.setenv("SEAT_LEDGER_HOME", str(tmp_path / "second"))
     record(database, 10, 12)
     options = SealOptions(key=tmp_path / named if named else None)
-    with pytest.raises(NotFound, match="No other key is made") as refused:
+    with pytest.raises(NotFound, match="No new key was made") as refused:
         service.seal_here(database, LOCALHOST, options=options)
     assert label(done) in refused.value.message
     assert str(folder(tmp_path / "second", database)) in (refused.value.try_ or "")
@@ -119,7 +119,7 @@ def test_no_key_is_made_where_a_witness_knows_another(
     with psycopg.connect(database) as connection:
         connection.execute("SET session_replication_role = replica")
         connection.execute("TRUNCATE ledger.sealed_tile, ledger.sealed_checkpoint")
-    with pytest.raises(NotFound, match="No other key is made") as refused:
+    with pytest.raises(NotFound, match="No new key was made") as refused:
         service.seal_here(database, LOCALHOST, [place])
     assert stranger.verifier.label in refused.value.message
     assert not list(home.rglob("integrity.key"))
@@ -195,7 +195,7 @@ def test_checkpoints_that_are_gone_from_beside_the_key_are_a_finding(
     assert service.status(database, None).lacking is None
     shutil.rmtree(folder(home, database) / "checkpoints")
     assert findings(database, None) == ["witness"]
-    assert "are not there" in str(service.status(database, None).lacking)
+    assert "are missing" in str(service.status(database, None).lacking)
     service.seal_here(database, None)
     assert findings(database, None) == []
 
@@ -300,7 +300,7 @@ def test_a_public_key_that_is_not_the_private_ones_is_told(
         lambda: findings(database, LOCALHOST),
         lambda: service.seal_here(database, LOCALHOST),
     ):
-        with pytest.raises(IntegrityFailure, match="One of them was exchanged"):
+        with pytest.raises(IntegrityFailure, match="One of them was replaced"):
             ask()
 
 

@@ -82,7 +82,7 @@ def test_another_servers_data_folder_is_not_used_stopped_or_removed(
     for words in COMMANDS:
         done = program.run(*words)
         assert done.returncode in {3, 10}, words
-        assert "not made by the seat ledger" in done.stderr + done.stdout, words
+        assert "not created by Seat Ledger" in done.stderr + done.stdout, words
     assert (elsewhere / "data" / "postmaster.pid").read_text() == before
     assert {one.name for one in elsewhere.iterdir()} <= {"data", "lock"}
 
@@ -96,7 +96,7 @@ def test_a_folder_of_the_same_name_is_not_removed(folder: Path, name: str) -> No
     with suppress(EmbeddedServerError):
         server.destroy()
     if name != "binaries":
-        with pytest.raises(EmbeddedServerError, match="not made by"):
+        with pytest.raises(EmbeddedServerError, match="not created by"):
             server.ensure_running()
     assert (theirs / "report.txt").read_text() == "of somebody else"
 
@@ -145,7 +145,7 @@ def test_another_applications_schema_is_refused_by_name_and_left(
         for words in (("db", "migrate"), ("account", "list"), ("db", "migrate")):
             done = program.run(*words)
             assert done.returncode == 12, done.stderr
-        assert f"'{name}' that is not the seat ledger's" in done.stderr
+        assert f"'{name}' that is not Seat Ledger's" in done.stderr
         assert table.split(".")[1] in done.stderr
         assert connection.execute(EVERYTHING.encode()).fetchall() == before
 

@@ -196,7 +196,7 @@ def test_a_second_rebuild_is_told_who_is_at_work_and_since_when(
     assert re.search(
         r"since 20\d\d-\d\d-\d\d \d\d:\d\d:\d\d UTC: .+, process \d+", second.stderr
     ), second.stderr
-    assert "A rebuild is at work since 20" in status.stdout
+    assert "A rebuild has been running since 20" in status.stdout
 
 
 @pytest.mark.parametrize("views", ["projection", "projection_own"])

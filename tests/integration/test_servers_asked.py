@@ -74,7 +74,7 @@ def test_who_may_make_roles_and_is_no_superuser_migrates_with_roles(
 ) -> None:
     told: list[str] = []
     schema.migrate(maker, report=told.append)
-    assert not any("may not make the roles" in one for one in told), told
+    assert not any("may not create the ledger's roles" in one for one in told), told
     owners = fetch(
         maker,
         "SELECT DISTINCT relowner::regrole::text FROM pg_class "
@@ -96,7 +96,7 @@ def test_what_a_login_could_not_give_is_told(server: str, empty_database: str) -
     )
     done = Program(make_conninfo(empty_database, user=name), Path("/tmp"))
     told = done.json("db", "migrate")
-    assert "may not make the roles" in told["lacking"][0]
+    assert "may not create the ledger's roles" in told["lacking"][0]
     run(empty_database, f"DROP OWNED BY {name} CASCADE")
     run(server, f"DROP ROLE {name}")
 
@@ -178,7 +178,7 @@ def test_what_can_only_be_read_says_so_and_answers_what_it_knows(
         assert "seat_ledger_projector" not in done.err, words
     users = program.run("user", "list", "-a", "acme")
     assert users.status == 0
-    assert "not now" in users.out
+    assert "not the latest" in users.out
     assert "bob" not in users.out
     told = program.json("user", "list", "-a", "acme")
     assert told["store_head"] > told["known_at"]["position"]

@@ -81,7 +81,7 @@ def test_a_socket_folder_of_somebody_else_is_refused_and_gets_nothing(
 ) -> None:
     folder = planted(home / "socket", NOBODY.pw_uid)
     with listening(folder, NOBODY.pw_uid) as stranger:
-        with pytest.raises(EmbeddedServerError, match="somebody else made"):
+        with pytest.raises(EmbeddedServerError, match="somebody else created"):
             EmbeddedServer(home).ensure_running()
         assert received(stranger) == set()
     shutil.rmtree(folder)
@@ -133,7 +133,7 @@ def test_a_peer_that_is_not_the_servers_user_gets_nothing(home: Path) -> None:
     url = server.ensure_running()
     server.stop()
     with listening(home / "socket", 0) as stranger:
-        with pytest.raises(EmbeddedServerError, match="run by somebody else"):
+        with pytest.raises(EmbeddedServerError, match="belongs to somebody else"):
             server.ensure_running()
         with pytest.raises(Unavailable, match="requirepeer"):
             connect(url)

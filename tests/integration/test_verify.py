@@ -55,7 +55,7 @@ def test_verify_claims_no_more_than_it_compared(
     catch_up(database)
     program = Program(database)
     told = program.run("projection", "verify", "--sample", "1").stdout
-    assert "What was compared, with 1 of 2 accounts, is that of the store" in told
+    assert "What was compared, with 1 of 2 accounts, matches the store" in told
     said = program.json("projection", "verify", "--max-duration", "0")
     assert (said["full"], said["complete"]) == (True, False)
     assert (said["accounts"], said["of_accounts"]) == (0, 2)

@@ -241,7 +241,7 @@ def test_a_field_given_twice_is_refused_and_nothing_else_is(
 
     read = json.loads(text, object_pairs_hook=note)
     if any(twice):
-        with pytest.raises(InvalidInput, match="is given twice in one command"):
+        with pytest.raises(InvalidInput, match="appears twice in one command"):
             parse_line(text.encode())
     else:
         assert parse_line(text.encode()) == read

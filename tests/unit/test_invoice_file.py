@@ -66,8 +66,8 @@ def with_cell(name: str, cell: str) -> bytes:
         (with_cell("quantity", ""), "the cell quantity is empty"),
         (with_cell("amount", "EUR 30"), "is not a number"),
         (with_cell("unit_price", "-30.00"), "below zero"),
-        (with_cell("period", "June"), "not a label of a period"),
-        (with_cell("period", "2025-02-30"), "not a date of the calendar"),
+        (with_cell("period", "June"), "not a period label"),
+        (with_cell("period", "2025-02-30"), "not a calendar date"),
         (with_cell("issued_at", "01/07/2025"), "not an instant"),
         (with_cell("amount", "30.00,5"), "9 cells"),
         (with_cell("amount", '"30'), "cannot be read as CSV"),
@@ -76,7 +76,7 @@ def with_cell(name: str, cell: str) -> bytes:
         (with_cell("invoice", "a\0b"), "NUL"),
         (f"{HEADER}\n".encode() + b"\xff\xfe", "bad.csv:2: byte 1"),
         ((HEADER + "\n" + HEADER).encode("utf-16"), "not UTF-8"),
-        (f"{HEADER},mode\n{GOOD},peek\n".encode(), "no counting mode"),
+        (f"{HEADER},mode\n{GOOD},peek\n".encode(), "unknown counting mode"),
         (
             f"{HEADER},currency\n{GOOD},EURO\n".encode(),
             "no currency 'EURO'",
@@ -84,7 +84,7 @@ def with_cell(name: str, cell: str) -> bytes:
         (
             f"{HEADER}\n{GOOD}\n".encode()
             + with_cell("amount", '"30,00"').split(b"\n")[1],
-            "a point in line 2 and a comma in line 3",
+            "a point in line 2 but a comma in line 3",
         ),
         (
             with_cell("quantity", "1.250").replace(b"30.00", b'"30,00"'),

@@ -141,7 +141,7 @@ def test_a_published_note_is_signed_by_its_key_and_no_other() -> None:
     verifier = note.Verifier.read(PETER)
     assert str(verifier) == PETER
     assert verifier.text_of(NOTE) == SAID
-    with pytest.raises(note.BadNote, match="not good"):
+    with pytest.raises(note.BadNote, match="not valid"):
         verifier.text_of(NOTE.replace("problem is", "problem was"))
     with pytest.raises(note.BadNote, match="not signed by"):
         note.Signer.generate("PeterNeumann").verifier.text_of(NOTE)

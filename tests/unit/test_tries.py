@@ -97,7 +97,7 @@ def test_a_command_that_is_named_is_one_that_runs(
     found: click.Command = program
     while isinstance(found, click.Group) and words:
         inner = found.get_command(node, words[0])
-        assert inner is not None, f"{place}: there is no command '{words[0]}'"
+        assert inner is not None, f"{place}: unknown command '{words[0]}'"
         found, node = inner, click.Context(inner, parent=node)
         words = words[1:]
     assert not isinstance(found, click.Group), f"{place}: '{command}' is a group"

@@ -13,11 +13,11 @@ from seat_ledger.cli.output.render import print_message
 
 QUESTIONS = (
     (
-        "Support: who held this seat on 20 September, and who took it from them?",
+        "Support: who held this seat on 20 September, and who took it away?",
         "seat who 'service/starter#2' --account acme --as-of 2025-09-20",
     ),
     (
-        "Support: the whole story of that seat, with what was corrected later.",
+        "Support: the whole history of that seat, with later corrections.",
         "seat history 'service/starter#2' --account acme --with-reversed",
     ),
     (
@@ -31,7 +31,7 @@ QUESTIONS = (
         "--unit-price sales/enterprise=120.00 --currency EUR",
     ),
     (
-        "Operations: is everything that was recorded in the tables that answer?",
+        "Operations: are the tables up to date with everything that was recorded?",
         "projection status",
     ),
 )
@@ -46,7 +46,7 @@ HEAD = 3380
 @click.command()
 @option_database
 def demo() -> None:
-    """Import a shipped history, and ask it a question for each kind of user."""
+    """Import a sample history, and answer a question of each kind of user."""
     context = click.get_current_context()
     session = context.find_object(Session)
     program = context.find_root().command
@@ -64,7 +64,9 @@ def demo() -> None:
         print(f"The sample invoices ({_shipped('invoices.csv')}) name positions of a")
         print("ledger that has only this history; this one has more before it.\n")
     if not session.database:
-        print("The embedded server still runs; it takes the next command at once.")
+        print(
+            "The embedded server keeps running, so that the next command starts fast."
+        )
         print("  seat-ledger db stop      ends it")
         print("  seat-ledger db destroy   removes it with all its data")
 

@@ -130,8 +130,8 @@ def _rule(request: PageRequest) -> tuple[str, str | None] | None:
     rule = COUNTING_RULES.get(mode)
     if rule and granularity and not rule.has_granularity:
         raise InvalidInput(
-            f"The mode {mode} has no granularity: leave it out.",
-            try_="take granularity out of the address",
+            f"The mode {mode} has no granularity: omit it.",
+            try_="remove granularity from the address",
         )
     if rule is None or granularity not in rule.granularities:
         raise InvalidInput(

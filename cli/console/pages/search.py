@@ -27,7 +27,8 @@ def search(request: PageRequest) -> Page:
         shown += same[:most]
     if not whole and most == MOST_IN_A_TWIN:
         raise InvalidInput(
-            f"More than {most:,} of a kind are called so.", try_="write more of it"
+            f"More than {most:,} results of one kind match.",
+            try_="type more of the name",
         )
     request.is_about(dict.fromkeys(row["account"] for row in shown))
     links = [

@@ -59,9 +59,9 @@ class Spool:
         self.database.close()
         if isinstance(error, sqlite3.OperationalError):
             raise DiskFull(
-                f"The lines could not be put aside on the disk: {error}.",
-                try_="make room in the folder for temporary files, or name another "
-                "with TMPDIR",
+                f"The lines could not be stored on disk: {error}.",
+                try_="free some space in the folder for temporary files, or name "
+                "another with TMPDIR",
             ) from error
 
     def _ask(self, name: str, **params: Any) -> Iterator[sqlite3.Row]:

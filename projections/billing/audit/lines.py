@@ -135,12 +135,12 @@ class AuditedLine(NamedTuple):
 def _rule(mode: str | None, granularity: str | None) -> tuple[str | None, str | None]:
     if mode and mode not in MODES:
         raise InvalidInput(
-            f"there is no counting mode {shown(mode)}.",
+            f"unknown counting mode {shown(mode)}.",
             try_=f"use one of {', '.join(MODES)}",
         )
     if granularity and granularity not in GRANULARITIES:
         raise InvalidInput(
-            f"there is no granularity {shown(granularity)}.", try_="use day or second"
+            f"unknown granularity {shown(granularity)}.", try_="use day or second"
         )
     if mode and granularity and mode not in WITH_GRANULARITY:
         raise InvalidInput(

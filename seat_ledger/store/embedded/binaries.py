@@ -67,7 +67,7 @@ def usable_binaries(binaries: Path | None, user: ServerUser | None, home: Path) 
     """
     if binaries is None:
         raise EmbeddedServerError(
-            f"There is no PostgreSQL for this platform ({sys.platform}).",
+            f"No PostgreSQL is available for this platform ({sys.platform}).",
             try_="install PostgreSQL 15 or newer, or name a database with --database",
         )
     if user is None or _runs(binaries, user):
@@ -80,7 +80,7 @@ def usable_binaries(binaries: Path | None, user: ServerUser | None, home: Path) 
     if not _runs(copied, user):
         raise EmbeddedServerError(
             f"The user {user.name} cannot run PostgreSQL from {copied}.",
-            try_="set SEAT_LEDGER_HOME to a folder that allows programs",
+            try_="set SEAT_LEDGER_HOME to a folder from which programs may run",
         )
     return copied
 
@@ -111,7 +111,7 @@ def _copy_binaries(root: Path, copy: Path, user: ServerUser) -> None:
             f"PostgreSQL's programs in {root} are closed to the user {user.name}, as "
             f"which root runs them, and cannot be copied to {copy}: "
             f"{system_reason(error)}. What was copied is removed.",
-            try_="make room on the disk, or set SEAT_LEDGER_HOME to another folder",
+            try_="free some disk space, or set SEAT_LEDGER_HOME to another folder",
         ) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)

@@ -114,8 +114,8 @@ def server_name() -> str:
 def make_home(home: Path) -> None:
     """Make the home folder. Raises EmbeddedServerError."""
     with explaining(
-        f"The home folder {home} cannot be made",
-        "set SEAT_LEDGER_HOME to a folder that you may write",
+        f"The home folder {home} cannot be created",
+        "set SEAT_LEDGER_HOME to a folder that you may write to",
     ):
         if not home.exists():
             home.mkdir(parents=True, mode=0o755, exist_ok=True)
@@ -141,8 +141,8 @@ def check_home(home: Path) -> None:
         )
     if status.st_mode & stat.S_IWOTH:
         raise EmbeddedServerError(
-            f"Everybody may write into the home folder {home}.",
-            try_=f"chmod o-w {home}, after a look at what is in it, or set "
+            f"Everybody may write to the home folder {home}.",
+            try_=f"look at what is in it, then chmod o-w {home}, or set "
             "SEAT_LEDGER_HOME to another folder",
         )
 
@@ -163,7 +163,7 @@ def make_socket_folder(home: Path, user: ServerUser | None) -> Path:
     of an unforeseeable name: the server's lock file tells the others where it is.
     """
     folder = nominal_socket_folder(home)
-    with explaining("The folder of the server's socket cannot be made"):
+    with explaining("The folder for the server's socket cannot be created"):
         if folder is None:
             folder = Path(tempfile.mkdtemp(prefix=TEMPORARY_PREFIX, dir=_short_base()))
         elif not os.path.lexists(folder):
@@ -207,7 +207,7 @@ def check_socket_folder(folder: Path, owners: set[int] | None = None) -> bool:
     ):
         raise EmbeddedServerError(
             f"The socket folder {folder} is not a private folder of the server's "
-            "user: somebody else made or changed it. Nothing was sent there.",
+            "user: somebody else created or changed it. Nothing was sent there.",
             try_="remove it, or set SEAT_LEDGER_HOME to another folder",
         )
     return True
@@ -229,8 +229,8 @@ def takes_connections(folder: Path) -> bool:
             return False
     if peer not in {None, server_uid()}:
         raise EmbeddedServerError(
-            f"What listens in {folder} is run by somebody else, user id {peer}. "
-            "Nothing was sent there.",
+            f"The program that listens in {folder} belongs to somebody else, user id "
+            f"{peer}. Nothing was sent there.",
             try_="end that program, or set SEAT_LEDGER_HOME to another folder",
         )
     return True

@@ -178,8 +178,8 @@ class EmbeddedServer:
         except OSError as error:
             raise EmbeddedServerError(
                 f"The data folder {self.data} cannot be read: {error.strerror}.",
-                try_="use the user who made it, or set SEAT_LEDGER_HOME to a folder "
-                "of your own",
+                try_="run as the user who created it, or set SEAT_LEDGER_HOME to a "
+                "folder of your own",
             ) from error
 
     # -- starting ---------------------------------------------------------------
@@ -193,8 +193,8 @@ class EmbeddedServer:
         if not (self._created.exists() and self.is_running()):
             with explaining(
                 f"The embedded server cannot be set up in {self.home}",
-                "make room there, or set SEAT_LEDGER_HOME to a folder that you may "
-                "write",
+                "free some space there, or set SEAT_LEDGER_HOME to a folder that you "
+                "may write to",
             ):
                 self._set_up()
         return self.url()
@@ -205,8 +205,8 @@ class EmbeddedServer:
         self._data_version()  # says so where they cannot be read at all
         if marks.is_there(self.data) and not marks.is_ours(self.data):
             raise EmbeddedServerError(
-                f"The folder {self.data} was not made by the seat ledger: its data are "
-                "somebody else's. Nothing was started, stopped or removed.",
+                f"The folder {self.data} was not created by Seat Ledger: its data "
+                "belong to something else. Nothing was started, stopped or removed.",
                 try_="set SEAT_LEDGER_HOME to a folder of the ledger's own",
             )
 
@@ -224,7 +224,7 @@ class EmbeddedServer:
         """One starter at a time; a second one waits, and finds it running."""
         with explaining(
             f"The home folder {self.home} cannot be used",
-            "set SEAT_LEDGER_HOME to a folder that you may write",
+            "set SEAT_LEDGER_HOME to a folder that you may write to",
         ):
             flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
             descriptor = os.open(self.home / "lock", flags, 0o600)
@@ -260,7 +260,7 @@ class EmbeddedServer:
             raise EmbeddedServerError(
                 f"The user {user.name}, as which root runs PostgreSQL, cannot reach "
                 f"the home folder {self.home}.",
-                try_="set SEAT_LEDGER_HOME to a folder outside closed folders, such "
+                try_="set SEAT_LEDGER_HOME to a folder that this user can reach, such "
                 "as /var/lib/seat-ledger",
             )
 
@@ -270,13 +270,13 @@ class EmbeddedServer:
         marks.remove(making)
         if marks.is_there(making):
             raise EmbeddedServerError(
-                f"{making} was not made by the seat ledger, and stands in the way.",
+                f"{making} was not created by Seat Ledger, and is in the way.",
                 try_="move it, or set SEAT_LEDGER_HOME to a folder of the ledger's own",
             )
         try:
             with explaining(
-                f"The data folder {self.data} cannot be made",
-                "make room on the disk, or set SEAT_LEDGER_HOME to another folder",
+                f"The data folder {self.data} cannot be created",
+                "free some disk space, or set SEAT_LEDGER_HOME to another folder",
             ):
                 making.mkdir(mode=0o755)
                 marks.mark(making)
@@ -315,8 +315,8 @@ class EmbeddedServer:
             raise EmbeddedServerError(
                 f"The data folder {self.data} belongs to user id {owner}, but the "
                 f"server would run as {expected}.",
-                try_="use the user who made it, or set SEAT_LEDGER_HOME to another "
-                "folder",
+                try_="run as the user who created it, or set SEAT_LEDGER_HOME to "
+                "another folder",
             )
 
     def _launch(self, binaries: Path, user: ServerUser | None, folder: Path) -> None:
@@ -396,7 +396,7 @@ class EmbeddedServer:
             except psycopg.OperationalError as error:
                 if time.monotonic() > deadline:
                     raise EmbeddedServerError(
-                        f"PostgreSQL started, but takes no connection: {error}"
+                        f"PostgreSQL started, but accepts no connection: {error}"
                     ) from error
                 time.sleep(0.1)
 
@@ -421,7 +421,7 @@ class EmbeddedServer:
         if stopped.returncode != 0 and _working_in(self.data):
             raise EmbeddedServerError(
                 f"PostgreSQL did not stop: {_last_line(stopped, None)}",
-                try_="end the programs that use it, and try again",
+                try_="stop the programs that use it, and try again",
             )
         self._remove_socket(folder)
 
@@ -438,7 +438,7 @@ class EmbeddedServer:
                 not name.startswith(("integrity.", "checkpoints")) for name in names
             ):
                 raise EmbeddedServerError(
-                    f"{self.home} does not look like a home of the seat ledger. "
+                    f"{self.home} does not look like a home folder of Seat Ledger. "
                     "Nothing was removed.",
                     try_="check SEAT_LEDGER_HOME",
                 )
@@ -497,8 +497,9 @@ def _initdb_failed(result: subprocess.CompletedProcess[str]) -> tuple[str]:
         output.splitlines()[-1] if output else "no reason given",
     )
     return (
-        f"PostgreSQL could not make its data folder: {line.strip()}. What was begun "
-        "is removed; make room on the disk or set SEAT_LEDGER_HOME, and try again.",
+        f"PostgreSQL could not create its data folder: {line.strip()}. What was begun "
+        "has been removed; free some disk space or set SEAT_LEDGER_HOME, and try "
+        "again.",
     )
 
 
