@@ -87,7 +87,7 @@ class ProjectionVerification:
         looked_at = f"{self.accounts:,} of {self.of_accounts:,} accounts"
         if wrong:
             many = "1 comparison" if len(wrong) == 1 else f"{len(wrong)} comparisons"
-            text = f"{many} found something: {wrong[0].difference}"
+            text = f"{many} found differences: {wrong[0].difference}"
         elif self.accounts < self.of_accounts:
             text = (
                 f"What was compared, with {looked_at}, matches the store up to "

@@ -306,8 +306,8 @@ class CommandHandler:
             raise NotFound(
                 "account_not_found",
                 f"There is no account {shown(key)}.",
-                try_="see 'seat-ledger account list', or open it with 'seat-ledger "
-                "account open'",
+                try_="see 'seat-ledger account list', or open it as 'seat-ledger "
+                "account open --help' explains",
             )
         return account
 

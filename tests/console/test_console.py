@@ -282,7 +282,7 @@ def test_a_database_that_does_not_answer_in_time_is_no_fault_of_the_question(
         other.execute("LOCK TABLE projection.generation")
         page, twin = found.get("accounts"), found.get("accounts.json")
     assert (page.status, twin.status) == (503, 503)
-    assert "The database did not answer that" in page.text
+    assert "The database did not answer:" in page.text
     assert twin.json()["code"] == "database_refused"
 
 
@@ -354,7 +354,7 @@ def test_long_lists_are_paged_and_say_so_and_twins_are_whole(console: Console) -
     assert "Rows 51 to 59 of 59" in words_of(second)
     assert len(console.get("seats.json", account="acme").json()["rows"]) == 59
     events = console.get("events", account="acme")
-    assert "Further rows" in words_of(events)
+    assert "Next rows" in words_of(events)
     assert len(console.get("events.json", account="acme").json()["rows"]) > 70
 
 
@@ -372,7 +372,7 @@ def test_the_period_opens_to_parts_that_add_up(console: Console) -> None:
 
 def test_an_invoice_says_that_it_comes_out_again(console: Console) -> None:
     told = words_of(console.get("invoice", invoice=INVOICE))
-    assert "bytes come out again" in told
+    assert "bytes result from" in told
 
 
 def test_a_rebuild_goes_on_beside_and_is_served_then(

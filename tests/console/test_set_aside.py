@@ -24,7 +24,7 @@ def test_r74_pages_of_an_account_set_aside_have_a_banner_and_others_have_none(
     before = console.get("seats.json", account="acme", as_of="2025-07-03").json()
     position = poison(console.conninfo, "SeatPurchased", b'{"v":1,', account="acme")
     catch_up(console.conninfo)
-    for language, word in (("en", "set aside"), ("nl", "staat apart")):
+    for language, word in (("en", "set aside"), ("nl", "apart gezet")):
         for page in ("account", "seats", "users", "events", "periods"):
             found = console.get(page, account="acme", lang=language)
             assert found.status == 200, page

@@ -58,7 +58,7 @@ def with_cell(name: str, cell: str) -> bytes:
         (f"{HEADER}\r{GOOD}\r".encode(), "bad.csv:1: lines end with a carriage"),
         (f"{HEADER}\n{GOOD}\r{GOOD}\r".encode(), "bad.csv:2: lines end with a"),
         (HEADER.replace(",amount", "").encode(), "column amount is missing"),
-        (f"{HEADER},period\n".encode(), "comes twice"),
+        (f"{HEADER},period\n".encode(), "appears twice"),
         (with_cell("quantity", "=1+1"), "bad.csv:2: quantity '=1+1' is a formula"),
         (with_cell("quantity", '"1,000"'), "can mean 1000 or 1.000"),
         (with_cell("quantity", "1e3"), "is not a number"),

@@ -239,7 +239,7 @@ def test_a_leaf_is_the_row_and_nothing_else() -> None:
     for event, one in zip(EVENTS, ENCODED, strict=True):
         assert leaf.decode(one) == event
         assert leaf.position_of(leaf.at_position(one, 99)) == 99
-        with pytest.raises(ValueError, match="no leaf"):
+        with pytest.raises(ValueError, match="not a leaf"):
             leaf.decode(one + b"x")
 
 
