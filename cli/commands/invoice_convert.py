@@ -72,7 +72,7 @@ def convert(
     with session.reader() as reader:
         check_months(bill.lines, _other_period(reader), name)
     rows = bill.rows()
-    _say_missing(bill)
+    _report_missing(bill)
     emit(Answer(rows, header=HEADER), "csv")
 
 
@@ -99,7 +99,7 @@ def _other_period(reader: Reader) -> Callable[[str, Month], str | None]:
     return other
 
 
-def _say_missing(bill: Bill) -> None:
+def _report_missing(bill: Bill) -> None:
     for figure, line in bill.lines.items():
         missing = line.missing_dates(figure.month)
         if missing:
