@@ -110,14 +110,14 @@ def at(command: dict[str, Any]) -> dict[str, Any]:
 
 def prepared(conninfo: str, account: str, setup: list[dict[str, Any]]) -> None:
     """Record what a command needs, undisturbed."""
+    lines = [
+        {"effective_at": "2025-03-05" if one is OPEN else "2025-03-06", **one}
+        | {"account": account, "idempotency_key": f"setup-{n}"}
+        for n, one in enumerate(setup)
+    ]
     with SeatLedger(conninfo) as ledger:
-        for n, one in enumerate(setup):
-            key = f"setup-{n}"
-            ledger.execute(
-                {**one, "effective_at": "2025-03-06", "account": account}
-                | {"idempotency_key": key}
-                | ({"effective_at": "2025-03-05"} if one is OPEN else {})
-            )
+        outcomes = ledger.import_lines(json.dumps(one).encode() for one in lines)
+        assert {one.outcome for one in outcomes} <= {"recorded"}
 
 
 def tried(
