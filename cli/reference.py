@@ -72,7 +72,7 @@ def _lines() -> Iterator[str]:
 
 _HELP = "seat-ledger help"
 _COMMENT = re.compile(
-    r"COMMENT ON (VIEW|COLUMN) projection\.([a-z_.]+) IS\s+'((?:[^']|'')*)';"
+    r"COMMENT ON (VIEW|COLUMN) \{schema\}\.([a-z_.]+) IS\s+'((?:[^']|'')*)';"
 )
 
 

@@ -25,10 +25,10 @@ from seat_ledger.projections.contracts import AccountFacts, Row
 from seat_ledger.projections.engine import catch_up
 from seat_ledger.projections.engine.contracts import facts_of
 from seat_ledger.projections.engine.locks import APPEND_LOCK
+from seat_ledger.projections.engine.registry import question
 from seat_ledger.projections.engine.seat_types import SeatTypes
 from seat_ledger.projections.engine.set_aside import SetAside
 from seat_ledger.projections.engine.snapshot import pin
-from seat_ledger.projections.engine.sql_files import question
 from seat_ledger.store.connection import become, connect, sees_store, unavailable
 from seat_ledger.store.wrapping import Secret, open_wrapping
 

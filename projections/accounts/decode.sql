@@ -2,7 +2,6 @@
 -- Every account that was opened after one position, up to another. Of a stream of
 -- `aside` only what stands before its position in `aside_from` is read (R74); where
 -- there is an `only`, its streams alone.
-INSERT INTO account
 SELECT stored.position,
        stored.stream,
        stored.whole ->> 'account_key',

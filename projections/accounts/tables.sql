@@ -25,7 +25,7 @@ CREATE TABLE set_aside (
     CONSTRAINT set_aside_by_account PRIMARY KEY (account_no)
 );
 
--- indexes --
+-- indexes of account --
 CREATE UNIQUE INDEX account_by_number ON account (account_no);
 -- The decoder finds an account's number.
 CREATE UNIQUE INDEX account_by_id ON account (account_id);

@@ -9,7 +9,7 @@ CREATE TABLE current_assignment (
     assigned_position bigint NOT NULL
 );
 
--- indexes --
+-- indexes of current_assignment --
 CREATE UNIQUE INDEX current_assignment_by_entry
     ON current_assignment (assigned_position);
 CREATE INDEX current_assignment_by_seat

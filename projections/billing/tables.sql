@@ -23,6 +23,6 @@ CREATE TABLE billable_seats (
     holders bigint NOT NULL
 );
 
--- indexes --
+-- indexes of billable_seats --
 CREATE UNIQUE INDEX billable_seats_by_period
     ON billable_seats (account_no, seat_type, period_no);

@@ -1,4 +1,5 @@
-CREATE OR REPLACE VIEW projection.billable_seats WITH (security_invoker = true) AS
+-- billable_seats --
+CREATE OR REPLACE VIEW {schema}.billable_seats WITH (security_invoker = true) AS
 SELECT account.account_key AS account, kind.name AS seat_type,
        period.label AS period, period.starts, period.ends, period.days, period.mode,
        period.granularity, counted.opening, counted.bought AS purchased, counted.retired,
@@ -36,32 +37,32 @@ SELECT account.account_key AS account, kind.name AS seat_type,
        SELECT round(extract(epoch FROM period.ends - period.starts) * 1000000)
                   AS microseconds
        ) AS length;
-COMMENT ON VIEW projection.billable_seats IS
+COMMENT ON VIEW {schema}.billable_seats IS
     'One row is what counts of one account, billing period and seat type.';
-COMMENT ON COLUMN projection.billable_seats.account IS 'The account''s key.';
-COMMENT ON COLUMN projection.billable_seats.seat_type IS 'Hub and tier.';
-COMMENT ON COLUMN projection.billable_seats.period IS 'The period''s first local date.';
-COMMENT ON COLUMN projection.billable_seats.starts IS 'The period''s first instant.';
-COMMENT ON COLUMN projection.billable_seats.ends IS 'The period''s end, excluded.';
-COMMENT ON COLUMN projection.billable_seats.days IS 'How many local dates begin in the period.';
-COMMENT ON COLUMN projection.billable_seats.mode IS
+COMMENT ON COLUMN {schema}.billable_seats.account IS 'The account''s key.';
+COMMENT ON COLUMN {schema}.billable_seats.seat_type IS 'Hub and tier.';
+COMMENT ON COLUMN {schema}.billable_seats.period IS 'The period''s first local date.';
+COMMENT ON COLUMN {schema}.billable_seats.starts IS 'The period''s first instant.';
+COMMENT ON COLUMN {schema}.billable_seats.ends IS 'The period''s end, excluded.';
+COMMENT ON COLUMN {schema}.billable_seats.days IS 'How many local dates begin in the period.';
+COMMENT ON COLUMN {schema}.billable_seats.mode IS
     'The counting rule in force at the period''s start.';
-COMMENT ON COLUMN projection.billable_seats.granularity IS
+COMMENT ON COLUMN {schema}.billable_seats.granularity IS
     'Of that rule, where it has one: day or second.';
-COMMENT ON COLUMN projection.billable_seats.opening IS
+COMMENT ON COLUMN {schema}.billable_seats.opening IS
     'Seats under contract when the period begins.';
-COMMENT ON COLUMN projection.billable_seats.purchased IS 'Seats bought in it.';
-COMMENT ON COLUMN projection.billable_seats.retired IS 'Seats retired in it.';
-COMMENT ON COLUMN projection.billable_seats.closing IS 'Seats under contract when it ends.';
-COMMENT ON COLUMN projection.billable_seats.assigned_opening IS
+COMMENT ON COLUMN {schema}.billable_seats.purchased IS 'Seats bought in it.';
+COMMENT ON COLUMN {schema}.billable_seats.retired IS 'Seats retired in it.';
+COMMENT ON COLUMN {schema}.billable_seats.closing IS 'Seats under contract when it ends.';
+COMMENT ON COLUMN {schema}.billable_seats.assigned_opening IS
     'Seats held when the period begins.';
-COMMENT ON COLUMN projection.billable_seats.assigned_peak IS 'The most seats held at one instant.';
-COMMENT ON COLUMN projection.billable_seats.assigned_closing IS 'Seats held when it ends.';
-COMMENT ON COLUMN projection.billable_seats.quantity IS
+COMMENT ON COLUMN {schema}.billable_seats.assigned_peak IS 'The most seats held at one instant.';
+COMMENT ON COLUMN {schema}.billable_seats.assigned_closing IS 'Seats held when it ends.';
+COMMENT ON COLUMN {schema}.billable_seats.quantity IS
     'By the rule in force at the period''s start; shown to twelve places, kept exactly.';
-COMMENT ON COLUMN projection.billable_seats.idle_seat_days IS
+COMMENT ON COLUMN {schema}.billable_seats.idle_seat_days IS
     'Local dates on which seats were under contract and held by nobody, summed.';
-COMMENT ON COLUMN projection.billable_seats.complete IS
+COMMENT ON COLUMN {schema}.billable_seats.complete IS
     'Whether the period has ended; else it is counted as if nothing more happened.';
-COMMENT ON COLUMN projection.billable_seats.forecast IS
+COMMENT ON COLUMN {schema}.billable_seats.forecast IS
     'Whether the period has not begun: nobody is billed for it.';

@@ -1,7 +1,6 @@
 -- seat_type --
 -- Every seat type that was added after one position, up to another, behind those that
 -- are there from the `starting`. One that is offered again has its row already.
-INSERT INTO seat_type
 SELECT (stored.version + (SELECT count(*) FROM seat_type WHERE added = 0))::integer
            AS type_no,
        stored.whole ->> 'seat_type' AS name,

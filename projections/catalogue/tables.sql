@@ -9,6 +9,6 @@ CREATE TABLE seat_type (
     added bigint NOT NULL
 );
 
--- indexes --
+-- indexes of seat_type --
 CREATE UNIQUE INDEX seat_type_by_number ON seat_type (type_no);
 CREATE UNIQUE INDEX seat_type_by_name ON seat_type (name);

@@ -14,7 +14,7 @@ SELECT step.seat_type, step.purchased, step.assigned,
  CROSS JOIN LATERAL (
        SELECT counted.seat_type, counted.seats_purchased AS purchased,
               counted.seats_assigned AS assigned
-         FROM seat_count_at(%(known)s::bigint) AS counted
+         FROM {seat_count} AS counted
         WHERE counted.account_no = %(account_no)s::bigint
           AND counted.seat_type = kind.type_no
           AND counted.at <= %(as_of)s::timestamptz
@@ -27,7 +27,7 @@ SELECT step.seat_type, step.purchased, step.assigned,
 -- The step function of an account.
 SELECT seat_type, at, seats_purchased AS purchased,
        seats_assigned AS assigned
-  FROM seat_count_at(%(known)s::bigint) AS its
+  FROM {seat_count} AS its
   JOIN seat_type AS kind ON kind.type_no = its.seat_type
  WHERE account_no = %(account_no)s::bigint
  ORDER BY kind.name COLLATE "C", at;
@@ -48,7 +48,7 @@ SELECT kind.type_no AS seat_type, selected.at, step.purchased, step.assigned
  CROSS JOIN seat_type AS kind
  CROSS JOIN LATERAL (
        SELECT counted.seats_purchased AS purchased, counted.seats_assigned AS assigned
-         FROM seat_count_at(%(known)s::bigint) AS counted
+         FROM {seat_count} AS counted
         WHERE counted.account_no = %(account_no)s::bigint
           AND counted.seat_type = kind.type_no
           AND counted.at < selected.at
@@ -68,7 +68,7 @@ SELECT step.seat_type,
               SELECT seat_type, at, seats_purchased AS purchased,
                      seats_assigned AS assigned,
                      width_bucket(at, %(instants)s::timestamptz[]) AS span
-                FROM seat_count_at(%(known)s::bigint)
+                FROM {seat_count}
                WHERE account_no = %(account_no)s::bigint) AS counted
         ORDER BY counted.seat_type, counted.span, counted.at DESC
        ) AS step

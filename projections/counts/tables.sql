@@ -13,5 +13,5 @@ CREATE TABLE seat_count (
     freed integer NOT NULL
 );
 
--- indexes --
+-- indexes of seat_count --
 CREATE UNIQUE INDEX seat_count_by_instant ON seat_count (account_no, seat_type, at);

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import datetime
+from functools import cache
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import Any, LiteralString, NamedTuple
 
 import psycopg
 from psycopg.rows import dict_row
+from psycopg.sql import SQL, Composed, Identifier
 
 from seat_ledger.errors import DatabaseRefused, LedgerError, NotAllowed, SchemaMismatch
 from seat_ledger.projections import periods
@@ -28,12 +30,14 @@ from seat_ledger.projections.engine.decode import (
     open_persons,
     unreadable,
 )
+from seat_ledger.projections.engine.figures_query import FIGURES, sources_of
 from seat_ledger.projections.engine.generations import Served
 from seat_ledger.projections.engine.locks import CATCH_UP_LOCK
 from seat_ledger.projections.engine.merge_rows import replace
+from seat_ledger.projections.engine.registry import PROJECTIONS, SEAT, TYPE, Projection
 from seat_ledger.projections.engine.set_aside import EVERYTHING, scope_of
 from seat_ledger.projections.engine.snapshot import settle
-from seat_ledger.projections.engine.sql_files import queries
+from seat_ledger.projections.engine.sql_files import filled, part, queries
 from seat_ledger.projections.engine.user_directory import (
     erase_recorded,
     erases,
@@ -56,10 +60,19 @@ holds the lock and does nothing with it is cut off.
 REFUSED = (psycopg.DataError, psycopg.IntegrityError)
 """What the tables say of events that decode, and make no rows all the same."""
 
+_FRESH = """
+SELECT fresh.*
+  FROM touched
+ CROSS JOIN LATERAL (
+       SELECT * FROM ({rows}) AS fresh WHERE {same} OFFSET 0) AS fresh
+"""
+_SCOPE = "({stored}) IN (SELECT {columns} FROM touched)"
+_TOUCHED = {SEAT: "touched_seats", TYPE: "touched_types"}
+"""The rule by which the rows that a batch touched are computed, by their columns."""
+
 _Connection = psycopg.Connection[Any]
 _REFRESH = queries("engine", "refresh.sql")
 _PERIODS = queries("periods", "refresh.sql")
-_FIGURES = queries("billing", "figures.sql")
 
 
 def catch_up(connection: _Connection, *, patient: bool = False) -> Served:
@@ -406,26 +419,42 @@ def refresh(
         raise unreadable(connection, min(touched.astray), reason, "journal")
     params = {"known": until, **touched.arrays()}
     if touched.seats:
-        for name, scope, keys in (
-            ("seat", "of_seats", "touched_seats"),
-            ("seat_holding", "of_seats", "touched_seats"),
-            ("current_assignment", "of_seats", "touched_seats"),
-            ("seat_count", "of_types", "touched_types"),
-        ):
-            replace(
-                connection,
-                name,
-                ctes=(("touched", _REFRESH[keys]),),
-                fresh=_REFRESH[name],
-                scope=_REFRESH[scope],
-                params=params,
-            )
+        for projection in PROJECTIONS:
+            if projection.touched_by:
+                replace(
+                    connection, projection.name, **_touched(projection), params=params
+                )
     if touched.contracts:
         contracts = facts(connection, list(touched.contracts), until)
         replace_periods(connection, contracts)
         touched.add_contracts(connection)
     if touched.types:
         _refresh_figures(connection, touched)
+
+
+@cache
+def _touched(projection: Projection) -> dict[str, Any]:
+    """How the rows that a batch touched are computed, and which stored ones they are.
+
+    The room's ``refresh.sql`` may say it in a way of its own.
+    """
+    own = queries(projection.room, "refresh.sql")
+    columns = projection.touched_by
+    keys = {
+        "rows": part(projection.rows(from_tables=True)),
+        "same": _joined(" AND ", "fresh.{0} = touched.{0}", columns),
+        "stored": _joined(", ", "stored.{0}", columns),
+        "columns": _joined(", ", "{0}", columns),
+    }
+    return {
+        "ctes": (("touched", _REFRESH[_TOUCHED[columns]]),),
+        "fresh": own.get(projection.name) or filled(_FRESH, **keys),
+        "scope": own.get(f"scope of {projection.name}") or filled(_SCOPE, **keys),
+    }
+
+
+def _joined(separator: LiteralString, each: LiteralString, columns: Any) -> Composed:
+    return SQL(separator).join(SQL(each).format(Identifier(name)) for name in columns)
 
 
 def facts(
@@ -457,7 +486,7 @@ def replace_periods(connection: _Connection, accounts: Iterable[AccountFacts]) -
         "billing_period",
         ctes=(),
         fresh=_PERIODS["billing_period"],
-        scope=_REFRESH["of_accounts"],
+        scope=_PERIODS["scope of billing_period"],
         params=params,
     )
 
@@ -468,13 +497,8 @@ def _refresh_figures(connection: _Connection, touched: TouchedKeys) -> None:
     replace(
         connection,
         "billable_seats",
-        ctes=(
-            ("period", _FIGURES["touched_periods"]),
-            ("touched_types", _FIGURES["touched_types"]),
-            ("step", _FIGURES["touched_steps"]),
-            ("held", _FIGURES["touched_held"]),
-        ),
-        fresh=b"WITH " + _FIGURES["figures"],
-        scope=_REFRESH["of_figures"],
+        ctes=tuple(sources_of("touched", "touched")),
+        fresh=FIGURES,
+        scope=queries("billing", "refresh.sql")["scope of billable_seats"],
         params={**params, "account_nos": params["type_accounts"]},
     )

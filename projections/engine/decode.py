@@ -7,13 +7,14 @@ range in which it fails. Accounts that are set aside are left out.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import psycopg
 
 from seat_ledger.errors import IntegrityFailure
+from seat_ledger.projections.engine.registry import PROJECTIONS, Projection, RowSource
 from seat_ledger.projections.engine.seat_types import CATALOGUE
 from seat_ledger.projections.engine.set_aside import EVERYTHING, StoredOrigin, origin_of
 from seat_ledger.projections.engine.sql_files import queries
@@ -26,12 +27,7 @@ from seat_ledger.projections.engine.user_directory import (
 
 _Connection = psycopg.Connection[Any]
 
-STEPS = (
-    ("catalogue", "seat_type"),
-    ("accounts", "account"),
-    ("users", "person"),
-    ("journal", "journal"),
-)
+STEPS = tuple(row for row in PROJECTIONS if row.source is RowSource.STORE)
 _UNREADABLE = (
     psycopg.DataError,
     psycopg.IntegrityError,
@@ -66,7 +62,7 @@ def decode(
     connection: _Connection,
     after: int,
     until: int,
-    steps: Any = STEPS,
+    steps: Iterable[Projection] = STEPS,
     scope: Scope = EVERYTHING,
 ) -> dict[str, int]:
     """Decode the events of ``(after, upto]``; return the rows made by each step.
@@ -76,10 +72,10 @@ def decode(
     """
     rows = {}
     params = {**scope, **CATALOGUE, "after": after, "until_position": until}
-    for room, table in steps:
-        statement = queries(room, "decode.sql")[table]
-        with naming_unreadable(connection, statement, params, table):
-            rows[table] = connection.execute(statement, params).rowcount
+    for step in steps:
+        statement = step.filling(step.decoded)
+        with naming_unreadable(connection, statement, params, step.name):
+            rows[step.name] = connection.execute(statement, params).rowcount
     return rows
 
 

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from seat_ledger.projections.engine.sql_files import queries
+from seat_ledger.projections.engine.sql_files import filled, part, queries, with_parts
 
 _FIGURES = queries("billing", "figures.sql") | queries("billing/audit", "sources.sql")
+FIGURES = filled("WITH {figures}", figures=part(_FIGURES["figures"]))
+"""The query over the named queries of its sources, which the statement has."""
 
 
 def counting(periods: str, source: str) -> bytes:
-    """The query that counts; `periods` are selected or stored, events as known.
+    """The query that counts; `periods` are selected or stored, events as known or not.
 
-    With the source ``touched`` no more of what is kept is read than the periods need.
+    With the source ``touched`` no more of what is stored is read than the periods need.
     """
-    types = b""
-    if source == "touched":
-        types = b"touched_types AS (" + _FIGURES["touched_types"] + b"), "
-    return (
-        b"WITH period AS MATERIALIZED ("
-        + _FIGURES[f"{periods}_periods"]
-        + b"), "
-        + types
-        + b"step AS ("
-        + _FIGURES[f"{source}_steps"]
-        + b"), "
-        b"held AS (" + _FIGURES[f"{source}_held"] + b"), " + _FIGURES["figures"]
+    return filled(
+        "WITH {sources}, {figures}",
+        sources=with_parts(sources_of(periods, source)),
+        figures=part(_FIGURES["figures"]),
     )
+
+
+def sources_of(periods: str, source: str) -> list[tuple[str, bytes]]:
+    """The named queries that the figures are counted from."""
+    names = [("period", f"{periods}_periods")]
+    names += [("touched_types", "touched_types")] * (source == "touched")
+    names += [("step", f"{source}_steps"), ("held", f"{source}_held")]
+    return [(name, _FIGURES[block]) for name, block in names]

@@ -18,15 +18,16 @@ from psycopg import sql
 from seat_ledger.errors import SchemaMismatch
 from seat_ledger.projections.engine.locks import INSTALL_LOCK
 from seat_ledger.projections.engine.registry import (
+    BY_NAME,
+    DEFINING_ROOMS,
     PROJECTIONS,
     ROOMS,
     TOPICS,
-    indexes,
     versions,
 )
 from seat_ledger.projections.engine.seat_types import STARTING
 from seat_ledger.projections.engine.set_aside import SetAside
-from seat_ledger.projections.engine.sql_files import queries, text
+from seat_ledger.projections.engine.sql_files import filled, queries, text
 from seat_ledger.projections.engine.user_directory import quiet
 from seat_ledger.store import ownership
 from seat_ledger.store.connection import connect
@@ -43,17 +44,6 @@ OWN = (True, False)
 
 LOCK_PAUSE = 0.1
 """Seconds in which that reader goes on undisturbed."""
-
-_DEFINING = (
-    "journal",
-    "holdings",
-    "accounts",
-    "users",
-    "assignments",
-    "counts",
-    "periods",
-)
-"""The rooms that define functions, of the knowledge position above all, in order."""
 
 _SERVED = (
     "SELECT number, position, "
@@ -148,7 +138,7 @@ def _clear_the_way(connection: Connection) -> None:
 
     Raises SchemaMismatch where anything is there, or depends on it, that is not.
     """
-    ours = {f"{kind} {is_own.name}" for is_own in PROJECTIONS for kind in ("v", "r")}
+    ours = {f"{kind} {table.name}" for table in PROJECTIONS for kind in ("v", "r")}
     ours |= {"r rebuild"}
     for space in ownership.spaces(connection):
         if space.name not in {"projection", "projection_own"}:
@@ -235,11 +225,13 @@ def make(connection: Connection) -> int:
     connection.execute(sql.SQL("CREATE TYPE topic_name AS ENUM ({})").format(topics))
     for room in ROOMS:
         connection.execute(queries(room, "tables.sql")["table"])
-    starting = queries("catalogue", "decode.sql")["seat_type"]
-    connection.execute(starting, {**STARTING, "after": 0, "until_position": 0})
+    types = BY_NAME["seat_type"]
+    connection.execute(
+        types.filling(types.decoded), {**STARTING, "after": 0, "until_position": 0}
+    )
     quiet(connection, sql.Identifier(schema_of(number), "user_directory"))
     _vacuum(connection, "SET (autovacuum_enabled = off)")
-    for room in _DEFINING:
+    for room in DEFINING_ROOMS:
         connection.execute(text(room, "definition.sql").encode())
     if _has_role(connection, ACCOUNT_READER_ROLE):
         _make_own(connection, number)
@@ -292,7 +284,7 @@ def _make_own(connection: Connection, number: int) -> None:
     _make_schema(connection, schema_of(number, own=True), ownership.GENERATION_MARK)
     connection.execute(sql.SQL("SET LOCAL search_path TO {}, {}").format(own, tables))
     connection.execute(text("engine", "own.sql").encode())
-    for room in _DEFINING:
+    for room in DEFINING_ROOMS:
         connection.execute(text(room, "definition.sql").encode())
     connection.execute(sql.SQL("SET LOCAL search_path TO {}").format(tables))
 
@@ -301,7 +293,7 @@ def make_indexes(connection: Connection, number: int, name: str) -> None:
     """Make the indexes of one table of a generation."""
     path = sql.Identifier(schema_of(number))
     connection.execute(sql.SQL("SET LOCAL search_path TO {}").format(path))
-    for statement in indexes(name):
+    for statement in BY_NAME[name].indexes():
         connection.execute(statement)
 
 
@@ -381,29 +373,27 @@ def renew_own(conninfo: str) -> None:
 
 def _point_views(connection: Connection, schema: str) -> None:
     """Make the views of a schema over the tables of the search path."""
-    rooms = [text(room, "view.sql") for room in ROOMS]
-    rooms = [views.replace(" projection.", f" {schema}.") for views in rooms]
+    views = {
+        name: filled(view, schema=sql.Identifier(schema))
+        for room in ROOMS
+        for name, view in queries(room, "view.sql").items()
+    }
     try:
         with connection.transaction():
-            connection.execute("".join(rooms).encode())
+            connection.execute(b";\n".join(views.values()))
     except psycopg.errors.InvalidTableDefinition:
-        for views in rooms:
-            _replace_views(connection, views)
+        for name, view in views.items():
+            _replace_view(connection, sql.Identifier(schema, name), view)
 
 
-def _replace_views(connection: Connection, views: str) -> None:
-    """Replace a room's views, or make them anew where their columns changed."""
+def _replace_view(connection: Connection, name: sql.Identifier, view: bytes) -> None:
+    """Replace a view, or make it anew where its columns changed."""
     try:
         with connection.transaction():
-            connection.execute(views.encode())
+            connection.execute(view)
     except psycopg.errors.InvalidTableDefinition:
-        for line in views.splitlines():
-            if line.startswith("CREATE OR REPLACE VIEW "):
-                schema, name = line.split()[4].split(".")
-                connection.execute(
-                    sql.SQL("DROP VIEW {}").format(sql.Identifier(schema, name))
-                )
-        connection.execute(views.encode())
+        connection.execute(sql.SQL("DROP VIEW {}").format(name))
+        connection.execute(view)
 
 
 def _has_role(connection: Connection, role: str) -> bool:

@@ -10,6 +10,7 @@ import psycopg
 from psycopg import sql
 
 from seat_ledger.projections.engine.registry import BY_NAME, versions
+from seat_ledger.projections.engine.sql_files import part, with_parts
 
 _columns: dict[tuple[str, str], list[str]] = {}
 
@@ -75,13 +76,10 @@ def _statement(
         SELECT (SELECT count(*) FROM removed) + (SELECT count(*) FROM written)
         """
     ).format(
-        ctes=sql.SQL("").join(
-            sql.SQL("{} AS ({}), ").format(sql.Identifier(cte), sql.SQL(_text(query)))
-            for cte, query in ctes
-        ),
-        fresh=sql.SQL(_text(fresh)),
+        ctes=with_parts(ctes) + sql.SQL(", ") if ctes else sql.SQL(""),
+        fresh=part(fresh),
         table=table,
-        scope=sql.SQL(_text(scope)),
+        scope=part(scope),
         columns=_list(columns),
         key=_list(key),
         same_key=sql.SQL(" AND ").join(
@@ -95,11 +93,6 @@ def _statement(
         stored=_list(others, "stored"),
         excluded=_list(others, "excluded"),
     )
-
-
-def _text(query: bytes) -> Any:
-    """A query of the package's files; never anything from outside."""
-    return query.decode()
 
 
 def _list(columns: Any, of: str | None = None) -> sql.Composed:

@@ -6,28 +6,22 @@ from itertools import groupby
 from typing import Any
 
 import psycopg
-from psycopg import sql
 from psycopg.rows import dict_row
 
 from seat_ledger.projections import periods
 from seat_ledger.projections.engine.contracts import facts_of
 from seat_ledger.projections.engine.figures_query import counting
-from seat_ledger.projections.engine.sql_files import queries
+from seat_ledger.projections.engine.registry import BY_NAME, RowSource
+from seat_ledger.projections.engine.sql_files import filled, part, queries
 
 _Connection = psycopg.Connection[Any]
-_FROM_KEPT = {
-    "current_assignment": b"""
-        SELECT account_no, seat_type, number, user_no, held_from, assigned_position
-          FROM seat_holding
-         WHERE NOT reversed
-           AND held_until IS NULL
-           AND account_no >= %(first)s::bigint
-           AND account_no <= %(last)s::bigint""",
-    "billable_seats": counting("stored", "stored"),
-}
-"""Tables that are made of others of the same generation."""
 
-
+_OF_ACCOUNTS = """
+SELECT *
+  FROM ({rows}) AS fresh
+ WHERE account_no >= %(first)s::bigint
+   AND account_no <= %(last)s::bigint
+"""
 _SETTINGS = {
     "seat_count": (
         b"SET LOCAL enable_hashagg = off",
@@ -44,19 +38,15 @@ def fill(
     connection: _Connection, name: str, first: int, last: int, known_at: int
 ) -> int:
     """Fill a table for a range of accounts; return the number of rows."""
-    params = {"first": first, "last": last, "known": known_at}
-    table = sql.Identifier(name)
-    if name in _FROM_KEPT:
-        rows: Any = sql.SQL(_text(_FROM_KEPT[name]))
+    projection = BY_NAME[name]
+    if projection.source is RowSource.FIGURES:
+        rows = counting("stored", "stored")
     else:
-        rows = sql.SQL(
-            "SELECT * FROM {} WHERE account_no >= %(first)s AND account_no <= %(last)s"
-        ).format(sql.SQL("{}(%(known)s::bigint)").format(sql.Identifier(f"{name}_at")))
+        rows = filled(_OF_ACCOUNTS, rows=part(projection.rows(from_tables=True)))
     for setting in _SETTINGS.get(name, ()):
         connection.execute(setting)
-    return connection.execute(
-        sql.SQL("INSERT INTO {} {}").format(table, rows), params
-    ).rowcount
+    params = {"first": first, "last": last, "known": known_at}
+    return connection.execute(projection.filling(rows), params).rowcount
 
 
 def fill_periods(connection: _Connection, known_at: int) -> int:
@@ -85,8 +75,3 @@ def fill_periods(connection: _Connection, known_at: int) -> int:
             rows += len(encoded)
         copy.write(b"\xff\xff")
     return rows
-
-
-def _text(query: bytes) -> Any:
-    """A query of the package's files; never anything from outside."""
-    return query.decode()

@@ -22,6 +22,8 @@ from typing import Any
 from uuid import UUID
 
 import psycopg
+from psycopg import sql
+from psycopg.rows import dict_row
 
 from seat_ledger.domain.values import as_word
 from seat_ledger.errors import IntegrityFailure, LedgerError
@@ -38,7 +40,7 @@ from seat_ledger.projections.engine.decode import (
 )
 from seat_ledger.projections.engine.locks import alone
 from seat_ledger.projections.engine.populate import fill, fill_periods
-from seat_ledger.projections.engine.registry import BY_NAME, PROJECTIONS, indexes
+from seat_ledger.projections.engine.registry import BY_NAME, PROJECTIONS, RowSource
 from seat_ledger.projections.engine.report import (
     BuiltTable,
     RebuildResult,
@@ -75,8 +77,8 @@ PHASES = {
 }
 """What a rebuild does one after the other, and how people read it."""
 
-_SIDE_BY_SIDE = ("seat_count", "seat_holding")
-"""What is filled from the journal at the same time, the longest first."""
+_TABLES_AT_ONCE = 2
+"""So many tables are filled from the journal side by side: those that take long."""
 
 
 def rebuild(
@@ -169,6 +171,7 @@ class _Rebuild:
     def _is_built(self) -> bool:
         """Make the new tables; False where an account has to be set aside first."""
         self.result.tables.clear()
+        self.analyzed: set[str] = set()
         self.result.resumed, self.resumed = [], set()
         with self.connection.transaction():
             self.number = generations.make(self.connection)
@@ -279,52 +282,36 @@ class _Rebuild:
         self.scope = self.crew.run(scope_of) if self.aside else EVERYTHING
         params = {**self.scope, "ceiling": self.result.ceiling}
         self.versions = self.crew.beside(_check_versions, params)
-        self._catalogue()
-        for room, name in (("accounts", "account"), ("users", "person")):
-            began = time.monotonic()
-            rows = self._decode(room, name)
+        self._decode("seat_type", workers=1)
+        for name in ("account", "person"):
             try:
-                self._index(name)
+                self._decode(name)
             except psycopg.errors.UniqueViolation:
                 twice = queries("engine", "checks.sql")[f"{name}_twice"]
                 position = self.crew.run(_ask, twice, {})
                 raise self.crew.run(unreadable, position, BEGUN_BEFORE, name) from None
-            self._done(name, rows, time.monotonic() - began)
-        self.crew.run(_analyze, "seat_type", "account", "person")
+        self._analyze_filled()
         self.directory = self.crew.beside(_timed, open_persons, 0, self.result.ceiling)
 
-    def _catalogue(self) -> None:
-        """The seat types, few as they are, in one go."""
+    def _decode(self, name: str, workers: int | None = None) -> int:
+        """Decode every event that makes rows of a table, a range a worker; index it."""
         began = time.monotonic()
-        step = (("catalogue", "seat_type"),)
-        rows = self.crew.run(decode, 0, self.result.ceiling, step, self.scope)
-        self._index("seat_type")
-        self._done("seat_type", rows["seat_type"], time.monotonic() - began)
-
-    def _decode(self, room: str, name: str) -> int:
-        """Decode every event that makes rows of a table, a range a worker."""
-        ranges = _split(self.result.ceiling, self.workers)
-        step = ((room, name),)
+        steps = (BY_NAME[name],)
+        ranges = _split(self.result.ceiling, workers or self.workers)
         counts = self.crew.each(
-            decode, [(after, until, step, self.scope) for after, until in ranges]
+            decode, [(after, until, steps, self.scope) for after, until in ranges]
         )
-        return sum(rows[name] for rows in counts)
+        rows: int = sum(count[name] for count in counts)
+        self._done(name, rows, began)
+        return rows
 
     def _journal(self) -> None:
-        """Every event decoded, a range of positions a worker; then indexed."""
-        began = time.monotonic()
-        ranges = _split(self.result.ceiling, self.workers)
-        step = (("journal", "journal"),)
+        """Every event decoded."""
         if self.aside:
             self.scope = self.crew.run(scope_of)  # with the users that are known now
-        counts = self.crew.each(
-            decode, [(after, until, step, self.scope) for after, until in ranges]
-        )
+        self.result.events = self._decode("journal")
         self.versions.result()
-        self.result.events = sum(rows["journal"] for rows in counts)
-        self._index("journal")
-        self._done("journal", self.result.events, time.monotonic() - began)
-        self.crew.run(_analyze, "journal")
+        self._analyze_filled()
         astray = self.crew.run(_ask, queries("engine", "checks.sql")["astray"], {})
         if astray is not None:
             reason = "what it reverses is not an entry of its account"
@@ -333,33 +320,25 @@ class _Rebuild:
     def _facts(self) -> None:
         """Seats, holdings, counts and periods, a range of accounts a worker."""
         self.ranges = self._account_ranges(self.workers)
-        ceiling = self.result.ceiling
-        periods = self.crew.beside(fill_periods, ceiling)
-        shares = self._account_ranges(max(1, self.workers // len(_SIDE_BY_SIDE)))
+        periods = self.crew.beside(_timed, fill_periods, self.result.ceiling)
         try:
-            self._fill_indexed(shares)
+            self._fill_from_journal()
         except psycopg.errors.NotNullViolation:
             self._find_unpaired()
             raise
-        self._fill("current_assignment")
-        self._index("current_assignment")
-        rows, took = self.directory.result()
-        self._index("user_directory")
-        self._done("user_directory", rows, took)
-        began = time.monotonic()
-        rows = periods.result()
-        self._index("billing_period")
-        self._done("billing_period", rows, time.monotonic() - began)
-        self.crew.each(
-            _analyze, [("seat", "seat_holding", "billing_period"), ("seat_count",)]
-        )
+        self._fill_from_tables()
+        for name, task in (
+            ("user_directory", self.directory),
+            ("billing_period", periods),
+        ):
+            rows, took = task.result()
+            self._done(name, rows, time.monotonic() - took)
+        self._analyze_filled()
 
     def _figures(self) -> None:
         """What counts of each account, period and type."""
-        self._fill("billable_seats")
-        self._index("billable_seats")
-        tables = ("billable_seats", "current_assignment", "user_directory")
-        self.crew.run(_analyze, *tables)
+        self._fill_from_tables()
+        self._analyze_filled()
 
     def _resume(self) -> None:
         """Take accounts back that were set aside before, where nothing hinders now."""
@@ -403,29 +382,31 @@ class _Rebuild:
                 self.report(table)
         if wrong:
             raise self._finding(*wrong[0])
-        for name, digest in digests:
+        for name, task in digests:
             table = self.result.tables[name]
-            self.result.tables[name] = table._replace(digest=digest.result())
+            self.result.tables[name] = table._replace(digest=task.result())
 
     # -- parts of them ---------------------------------------------------------------
 
-    def _fill_indexed(self, shares: list[tuple[int, int]]) -> None:
-        """Fill what comes from the journal, and index it.
+    def _fill_from_journal(self) -> None:
+        """Fill what comes from the journal, table beside table, the longest first.
 
-        Table beside table: each share reads the whole journal.
+        Each share reads the whole journal.
         """
-        ceiling = self.result.ceiling
-        filled = {
+        shares = self._account_ranges(max(1, self.workers // _TABLES_AT_ONCE))
+        names = [row.name for row in PROJECTIONS if row.source is RowSource.JOURNAL]
+        parts = {
             name: [
-                self.crew.begin(_timed, fill, name, first, last, ceiling)
+                self.crew.begin(_timed, fill, name, first, last, self.result.ceiling)
                 for first, last in shares
             ]
-            for name in (*_SIDE_BY_SIDE, "seat")
+            for name in reversed(names)
         }
-        for name in reversed(filled):
-            parts = [part.result() for part in filled[name]]
-            self._index(name)
-            self._done(name, sum(rows for rows, _ in parts), sum(t for _, t in parts))
+        for name in names:
+            filled = [part.result() for part in parts[name]]
+            took = sum(seconds for _, seconds in filled)
+            began = time.monotonic() - took
+            self._done(name, sum(rows for rows, _ in filled), began)
 
     def _find_unpaired(self) -> None:
         """Raise IntegrityFailure for an unassignment that nothing precedes."""
@@ -449,22 +430,32 @@ class _Rebuild:
             | {"projection": check.projection, "topic": topic, "position": position},
         )
 
-    def _fill(self, name: str) -> None:
-        """Fill a table, each worker its accounts."""
-        began = time.monotonic()
-        shares = [
-            (name, first, last, self.result.ceiling) for first, last in self.ranges
-        ]
-        rows = sum(self.crew.each(fill, shares))
-        self._done(name, rows, time.monotonic() - began)
+    def _fill_from_tables(self) -> None:
+        """Fill what comes from tables that are there, each worker its accounts."""
+        for projection in PROJECTIONS:
+            name, built = projection.name, self.result.tables
+            if (
+                name not in built
+                and projection.source in {RowSource.TABLES, RowSource.FIGURES}
+                and built.keys() >= set(projection.needs)
+            ):
+                began, ceiling = time.monotonic(), self.result.ceiling
+                ranges = [(name, first, last, ceiling) for first, last in self.ranges]
+                self._done(name, sum(self.crew.each(fill, ranges)), began)
 
-    def _index(self, name: str) -> None:
-        """Make the indexes of a table, shared among the workers."""
-        self.crew.each(_execute, [(statement,) for statement in indexes(name)])
-
-    def _done(self, name: str, rows: int, took: float) -> None:
+    def _done(self, name: str, rows: int, began: float) -> None:
+        """Make the indexes of a table, shared among the workers, and report it."""
+        indexes = [(statement,) for statement in BY_NAME[name].indexes()]
+        self.crew.each(_execute, indexes)
+        took = time.monotonic() - began
         self.result.tables[name] = BuiltTable(name, rows, None, took, "ok")
         self.report(self.result.tables[name])
+
+    def _analyze_filled(self) -> None:
+        """Give the planner statistics of the tables that were filled since."""
+        filled = [(name,) for name in self.result.tables if name not in self.analyzed]
+        self.analyzed.update(name for (name,) in filled)
+        self.crew.each(_analyze, filled)
 
     def _account_ranges(self, parts: int) -> list[tuple[int, int]]:
         """Ranges of accounts with about equally many events."""
@@ -547,15 +538,12 @@ def _ask(connection: _Connection, statement: bytes, params: Any) -> Any:
     return row[0] if row else None
 
 
-def _analyze(connection: _Connection, *names: str) -> None:
-    for name in names:
-        connection.execute(f"ANALYZE {BY_NAME[name].name}".encode())
+def _analyze(connection: _Connection, name: str) -> None:
+    connection.execute(sql.SQL("ANALYZE {}").format(sql.Identifier(name)))
 
 
 def _first_finding(
     connection: _Connection, statement: bytes, params: dict[str, Any]
 ) -> dict[str, Any] | None:
-    from psycopg.rows import dict_row  # noqa: PLC0415
-
     with connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(statement, params).fetchone()

@@ -1,13 +1,20 @@
-"""SQL in files: a file holds named queries, each under a line ``-- name --``."""
+"""SQL in files: a file holds named blocks, each under a line ``-- name --``.
+
+Blocks are put together as they are, never edited: what varies in one is a name in
+braces, for which the caller gives another block or an identifier.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import cache
 from importlib import resources
+from typing import Any
 
-_NAME = re.compile(r"^-- ([a-z_]+) --$", re.MULTILINE)
-_AS_KNOWN = re.compile(rb"\b(seat|seat_holding|seat_count)_at\(%\(known\)s::bigint\)")
+from psycopg import sql
+
+_NAME = re.compile(r"^-- ([a-z_]+(?: of [a-z_]+)?) --$", re.MULTILINE)
 
 
 def text(*path: str) -> str:
@@ -18,7 +25,7 @@ def text(*path: str) -> str:
 
 @cache
 def queries(*path: str) -> dict[str, bytes]:
-    """The queries of a file of this package, by name."""
+    """The blocks of a file of this package, by name."""
     parts = _NAME.split(text(*path))[1:]
     return {
         name: sql.strip().rstrip(";").encode()
@@ -26,19 +33,24 @@ def queries(*path: str) -> dict[str, bytes]:
     }
 
 
-@cache
-def question(room: str, name: str, *, from_tables: bool) -> bytes:
-    """A question of a room's ``queries.sql``.
-
-    It is written over the definitions, which are functions of the knowledge
-    position. What is known at the checkpoint is kept in tables with the same rows:
-    with `from_tables` the question reads them instead.
-    """
-    sql = queries(room, "queries.sql")[name]
-    return _AS_KNOWN.sub(rb"\1", sql) if from_tables else sql
+def statements(block: bytes) -> list[bytes]:
+    """The statements of a block without functions, one by one."""
+    return [part for part in re.split(rb";\s*$\s*", block, flags=re.MULTILINE) if part]
 
 
-def statements(sql: str) -> list[bytes]:
-    """The statements of a text without functions, one by one."""
-    parts = (part.strip() for part in re.split(r";\s*$", sql, flags=re.MULTILINE))
-    return [part.encode() for part in parts if part]
+def part(block: Any) -> sql.SQL:
+    """A block as a part of another; never anything from outside the package."""
+    return sql.SQL(block.decode() if isinstance(block, bytes) else block)
+
+
+def filled(block: Any, **parts: sql.Composable) -> bytes:
+    """A block with other blocks and identifiers in place of its names in braces."""
+    return part(block).format(**parts).as_bytes(None)
+
+
+def with_parts(parts: Iterable[tuple[str, bytes]]) -> sql.Composed:
+    """Named queries that others use, as the list behind ``WITH``."""
+    return sql.SQL(", ").join(
+        sql.SQL("{} AS ({})").format(sql.Identifier(name), part(block))
+        for name, block in parts
+    )

@@ -31,24 +31,28 @@ from seat_ledger.projections.engine.decode import (
 )
 from seat_ledger.projections.engine.figures_query import counting
 from seat_ledger.projections.engine.merge_rows import columns_of
-from seat_ledger.projections.engine.registry import BY_NAME, PROJECTIONS
+from seat_ledger.projections.engine.registry import (
+    BY_NAME,
+    DECODED,
+    PROJECTIONS,
+    Projection,
+    RowSource,
+)
 from seat_ledger.projections.engine.seat_types import CATALOGUE, STARTING
 from seat_ledger.projections.engine.set_aside import EVERYTHING, SetAside, scope_of
 from seat_ledger.projections.engine.snapshot import pin
-from seat_ledger.projections.engine.sql_files import queries
+from seat_ledger.projections.engine.sql_files import filled, part, queries
+from seat_ledger.projections.engine.user_directory import PERSONAL
 from seat_ledger.store.connection import connect
 from seat_ledger.store.wrapping import Secret, open_wrapping
 
 ACCOUNTS_AT_ONCE = 50
 SECONDS_AT_ONCE = 1.0
 _TABLE = "the table"
-_PERSONAL = {"user_key", "email", "name"} | {
-    "folded_key",
-    "folded_email",
-    "folded_name",
-}
-DECODED = {"seat_type", "account", "person", "user_directory", "journal"}
-"""What comes from the store itself; all else is computed from the journal."""
+_OF_ACCOUNTS = b"account_no = ANY (%(accounts)s::bigint[])"
+_BEYOND = "{number} <= 0 OR {number} > %(known)s::bigint"
+_RANGE = """({number} > %(after)s::bigint OR %(after)s::bigint = 0)
+AND {number} <= %(until_position)s::bigint"""
 
 _Connection = psycopg.Connection[Any]
 
@@ -201,7 +205,7 @@ class _Full:
                 if projection.name not in DECODED:
                     with self._noting(projection.name):
                         self._compare(
-                            projection.name, *self._fresh(projection.name, accounts)
+                            projection.name, *self._fresh(projection, accounts)
                         )
             self.result.accounts += len(accounts)
         if self.sample is None and self.result.complete:
@@ -217,15 +221,17 @@ class _Full:
     def _find_strays(self) -> None:
         """Rows of no account, or of positions that the tables do not reach."""
         for projection in PROJECTIONS:
-            scope = "account_no NOT IN (SELECT account_no FROM account)"
+            scope = b"account_no NOT IN (SELECT account_no FROM account)"
             if projection.name in DECODED - {"person"}:
-                number = projection.key[0]
-                scope = f"{number} <= 0 OR {number} > %(known)s::bigint"
+                scope = filled(_BEYOND, number=sql.Identifier(projection.key[0]))
             if projection.name == "seat_type":
-                scope = "added < 0 OR added > %(known)s::bigint"
+                scope = b"added < 0 OR added > %(known)s::bigint"
             params = {"known": self.result.position}
-            none = b"SELECT * FROM " + projection.name.encode() + b" WHERE false"
-            self._compare(projection.name, none, scope.encode(), params)
+            none = filled(
+                "SELECT * FROM {table} WHERE false",
+                table=sql.Identifier(projection.name),
+            )
+            self._compare(projection.name, none, scope, params)
 
     def _is_over(self) -> bool:
         over = self.ends is not None and time.monotonic() > self.ends
@@ -253,25 +259,23 @@ class _Full:
         after = 0
         while after < self.result.position and not self._is_over():
             until = min(self.result.position, after + 20_000)
-            for room, name in STEPS:
-                decoded = queries(room, "decode.sql")[name].decode()
-                fresh = decoded[decoded.index("SELECT") :]
-                number = BY_NAME[name].key[0]
-                types = CATALOGUE if after else STARTING
-                params = {
-                    **self.result.scope,
-                    **types,
-                    "after": after,
-                    "until_position": until,
-                }
-                scope = f"{number} <= %(until_position)s::bigint"
-                scope += f" AND {number} > %(after)s::bigint" if after else ""
-                alone = b"SELECT count(fresh) FROM (" + fresh.encode() + b") AS fresh"
+            types = CATALOGUE if after else STARTING
+            params = {
+                **self.result.scope,
+                **types,
+                "after": after,
+                "until_position": until,
+            }
+            for step in STEPS:
+                fresh = step.decoded
+                alone = filled(
+                    "SELECT count(fresh) FROM ({fresh}) AS fresh", fresh=part(fresh)
+                )
                 with (
-                    self._noting(name),
-                    naming_unreadable(self.connection, alone, params, name),
+                    self._noting(step.name),
+                    naming_unreadable(self.connection, alone, params, step.name),
                 ):
-                    self._compare(name, fresh.encode(), scope.encode(), params)
+                    self._compare(step.name, fresh, _in_range(step.name), params)
             with self._noting("user_directory"):
                 self._compare_directory(after, until)
             after = until
@@ -312,39 +316,51 @@ class _Full:
                 orjson.dumps([person._asdict() for person in added]).decode()
             ),
         }
-        scope = b"user_no > %(after)s::bigint "
-        scope += b"AND user_no <= %(until_position)s::bigint AND "
-        scope += statements["not_erased_later"]
-        fresh = statements["opened"] + b" WHERE " + statements["not_erased_later"]
-        self._compare("user_directory", fresh, scope, params)
+        condition = part(statements["not_erased_later"])
+        self._compare(
+            "user_directory",
+            filled(
+                "{rows} WHERE {condition}",
+                rows=part(statements["opened"]),
+                condition=condition,
+            ),
+            filled(
+                "{range} AND {condition}",
+                range=part(_in_range("user_directory")),
+                condition=condition,
+            ),
+            params,
+        )
 
     # -- computed from the journal ----------------------------------------------------
 
     def _fresh(
-        self, name: str, accounts: list[int]
+        self, projection: Projection, accounts: list[int]
     ) -> tuple[bytes, bytes, dict[str, Any]]:
-        """The rows that some accounts should have, and which ones are kept."""
+        """The rows that some accounts should have, and which ones are stored."""
         known_at = self.result.position
         params: dict[str, Any] = {"known": known_at, "accounts": accounts}
-        scope = b"account_no = ANY (%(accounts)s::bigint[])"
-        if name in {"billing_period", "billable_seats"}:
-            rows = (
-                row
-                for account in facts(self.connection, accounts, known_at)
-                for row in periods.rows_of(account)
+        if projection.source not in {RowSource.CALENDAR, RowSource.FIGURES}:
+            rows = part(projection.rows(from_tables=False))
+            fresh = filled(
+                "SELECT * FROM ({rows}) AS fresh WHERE {of_accounts}",
+                rows=rows,
+                of_accounts=part(_OF_ACCOUNTS),
             )
-            columns = periods.columns(rows)
-            if name == "billing_period":
-                fresh = queries("periods", "refresh.sql")["billing_period"]
-                return fresh, scope, {**params, **columns}
-            params |= {
-                "account_nos": columns["account_no"],
-                "period_nos": columns["period_no"],
-                **{key: columns[key] for key in ("starts", "ends", "day_starts")},
-            }
-            return counting("selected", "as_known"), scope, params
-        function = f"FROM {BY_NAME[name].name}_at(%(known)s::bigint) WHERE "
-        return b"SELECT * " + function.encode() + scope, scope, params
+            return fresh, _OF_ACCOUNTS, params
+        contracts = facts(self.connection, accounts, known_at)
+        columns = periods.columns(
+            row for account in contracts for row in periods.rows_of(account)
+        )
+        if projection.source is RowSource.CALENDAR:
+            fresh = queries("periods", "refresh.sql")["billing_period"]
+            return fresh, _OF_ACCOUNTS, {**params, **columns}
+        params |= {
+            "account_nos": columns["account_no"],
+            "period_nos": columns["period_no"],
+            **{key: columns[key] for key in ("starts", "ends", "day_starts")},
+        }
+        return counting("selected", "as_known"), _OF_ACCOUNTS, params
 
     def _compare(
         self, name: str, fresh: bytes, scope: bytes, params: dict[str, Any]
@@ -368,7 +384,7 @@ def _in_words(name: str, first: dict[str, Any], *second: dict[str, Any]) -> str:
     key = BY_NAME[name].key
     where = ", ".join(f"{part} {_value(first, part)}" for part in key)
     others = [part for part in first if part not in {*key, "side"}]
-    hidden = _PERSONAL if name == "user_directory" else set()
+    hidden = set(PERSONAL) if name == "user_directory" else set()
     if not second or any(first[part] != second[0][part] for part in key):
         changes = [
             f"{part} {_value(first, part)}" for part in others if part not in hidden
@@ -384,6 +400,11 @@ def _in_words(name: str, first: dict[str, Any], *second: dict[str, Any]) -> str:
         if stored[part] != fresh[part]
     ]
     return f"{where}: {'; '.join(changes)}"
+
+
+def _in_range(name: str) -> bytes:
+    """A condition: a row of a table that comes from the store is of the range."""
+    return filled(_RANGE, number=sql.Identifier(BY_NAME[name].key[0]))
 
 
 def _value(row: dict[str, Any], part: str) -> Any:
@@ -416,13 +437,8 @@ def _comparison(
         """
     ).format(
         names=names,
-        fresh=sql.SQL(_text(fresh)),
+        fresh=part(fresh),
         table=sql.Identifier(name),
-        scope=sql.SQL(_text(scope)),
+        scope=part(scope),
         key=sql.SQL(", ").join(map(sql.Identifier, BY_NAME[name].key)),
     )
-
-
-def _text(query: bytes) -> Any:
-    """A query of the package's files; never anything from outside."""
-    return query.decode()

@@ -2,7 +2,7 @@
 -- Every holding of some accounts, with what was reversed.
 SELECT account_no, seat_type, number, user_no, held_from, held_until,
        assigned_position, unassigned_position, reversed
-  FROM seat_holding_at(%(known)s::bigint) AS its
+  FROM {seat_holding} AS its
   JOIN seat_type AS kind ON kind.type_no = its.seat_type
  WHERE account_no = ANY (%(account_nos)s::bigint[])
  ORDER BY account_no, kind.name COLLATE "C", number, held_from, held_until, entry;
@@ -11,7 +11,7 @@ SELECT account_no, seat_type, number, user_no, held_from, held_until,
 -- The step functions of some accounts.
 SELECT account_no, seat_type, at, seats_purchased AS purchased,
        seats_assigned AS assigned
-  FROM seat_count_at(%(known)s::bigint) AS its
+  FROM {seat_count} AS its
   JOIN seat_type AS kind ON kind.type_no = its.seat_type
  WHERE account_no = ANY (%(account_nos)s::bigint[])
  ORDER BY account_no, kind.name COLLATE "C", at;

@@ -12,7 +12,7 @@ SELECT EXISTS (
 -- life --
 -- From when to when a seat was under contract, and by which entries.
 SELECT purchased_at, retires_at, purchased_position, retired_position
-  FROM seat_at(%(known)s::bigint)
+  FROM {seat}
  WHERE account_no = %(account_no)s::bigint
    AND seat_type = %(type_no)s::integer
    AND number = %(number)s::integer;
@@ -21,7 +21,7 @@ SELECT purchased_at, retires_at, purchased_position, retired_position
 -- Seats under contract at a moment in an account; a page.
 SELECT seat_type, number, purchased_at, retires_at,
        purchased_position, retired_position
-  FROM seat_at(%(known)s::bigint) AS its
+  FROM {seat} AS its
   JOIN seat_type AS kind ON kind.type_no = its.seat_type
  WHERE account_no = %(account_no)s::bigint
    AND purchased_at <= %(as_of)s::timestamptz
@@ -34,7 +34,7 @@ OFFSET %(skip)s::bigint
 -- Who held a seat, in order, with what was reversed.
 SELECT seat_type, number, user_no, held_from, held_until,
        assigned_position, unassigned_position, reversed
-  FROM seat_holding_at(%(known)s::bigint)
+  FROM {seat_holding}
  WHERE account_no = %(account_no)s::bigint
    AND seat_type = %(type_no)s::integer
    AND number = %(number)s::integer
@@ -44,7 +44,7 @@ SELECT seat_type, number, user_no, held_from, held_until,
 -- What some users held, in order, with what was reversed.
 SELECT seat_type, number, user_no, held_from, held_until,
        assigned_position, unassigned_position, reversed
-  FROM seat_holding_at(%(known)s::bigint)
+  FROM {seat_holding}
  WHERE account_no = %(account_no)s::bigint
    AND user_no = ANY (%(user_nos)s::bigint[])
  ORDER BY held_from, held_until, entry;
@@ -63,7 +63,7 @@ SELECT seat_type, number, user_no, held_from, held_until,
  CROSS JOIN LATERAL (
        SELECT entry, seat_type, number, user_no, held_from, held_until,
               assigned_position, unassigned_position, reversed
-         FROM seat_holding_at(%(known)s::bigint)
+         FROM {seat_holding}
         WHERE account_no = %(account_no)s::bigint
           AND seat_type = touched_type
           AND number = touched_number
@@ -79,7 +79,7 @@ SELECT held.*
  CROSS JOIN LATERAL (
        SELECT seat_type, number, user_no, held_from, held_until,
               assigned_position, unassigned_position, reversed
-         FROM seat_holding_at(%(known)s::bigint)
+         FROM {seat_holding}
         WHERE account_no = %(account_no)s::bigint
           AND seat_type = selected.seat_type
           AND number = selected.number
@@ -92,7 +92,7 @@ SELECT held.*
 -- Every holding in an account at a moment.
 SELECT seat_type, number, user_no, held_from, held_until,
        assigned_position, unassigned_position, reversed
-  FROM seat_holding_at(%(known)s::bigint) AS its
+  FROM {seat_holding} AS its
   JOIN seat_type AS kind ON kind.type_no = its.seat_type
  WHERE account_no = %(account_no)s::bigint
    AND NOT reversed
@@ -104,7 +104,7 @@ SELECT seat_type, number, user_no, held_from, held_until,
 -- Holdings of some types that share an instant with a window, or are empty inside it.
 SELECT seat_type, number, user_no, held_from, held_until,
        assigned_position, unassigned_position, reversed
-  FROM seat_holding_at(%(known)s::bigint) AS its
+  FROM {seat_holding} AS its
   JOIN seat_type AS kind ON kind.type_no = its.seat_type
  WHERE account_no = %(account_no)s::bigint
    AND seat_type = ANY (%(type_nos)s::integer[])
@@ -117,7 +117,7 @@ SELECT seat_type, number, user_no, held_from, held_until,
 -- Seats of some types that are under contract at an instant of a window.
 SELECT seat_type, number, purchased_at, retires_at,
        purchased_position, retired_position
-  FROM seat_at(%(known)s::bigint) AS its
+  FROM {seat} AS its
   JOIN seat_type AS kind ON kind.type_no = its.seat_type
  WHERE account_no = %(account_no)s::bigint
    AND seat_type = ANY (%(type_nos)s::integer[])

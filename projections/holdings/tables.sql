@@ -26,8 +26,10 @@ CREATE TABLE seat_holding (
     reversed boolean NOT NULL
 );
 
--- indexes --
+-- indexes of seat --
 CREATE UNIQUE INDEX seat_by_number ON seat (account_no, seat_type, number);
+
+-- indexes of seat_holding --
 CREATE UNIQUE INDEX seat_holding_by_entry ON seat_holding (entry);
 -- Who held a seat.
 CREATE INDEX seat_holding_by_seat

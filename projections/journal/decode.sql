@@ -61,7 +61,6 @@ SELECT opened.notification_id AS account_no, opened.state, account.account_key
 
 -- journal --
 -- Every event after one position, up to another, as a row of the journal.
-INSERT INTO journal
 SELECT entry.position,
        entry.recorded_at,
        entry.effective_at::timestamptz,

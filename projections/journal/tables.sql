@@ -55,7 +55,7 @@ CREATE TABLE journal (
         effective_at >= '0002-01-01Z' AND effective_at < '9999-01-01Z')
 );
 
--- indexes --
+-- indexes of journal --
 CREATE UNIQUE INDEX journal_by_position ON journal (position);
 -- Everything of an account; a type's counts from an instant on.
 CREATE INDEX journal_by_account ON journal (account_no, seat_type, effective_at);

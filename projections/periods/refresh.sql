@@ -11,6 +11,10 @@ SELECT account_no, period_no, label, starts, ends, until, days, time_zone, mode,
        account_no, period_no, label, starts, ends, until, days, time_zone, mode,
        granularity, day_starts)
 
+-- scope of billing_period --
+-- The kept periods of the touched accounts.
+stored.account_no = ANY (%(account_nos)s::bigint[])
+
 -- contracts --
 -- What the calendars of some accounts are made of, knowing the events up to a position.
 SELECT entry.account_no, entry.topic::text AS topic, entry.position, entry.effective_at,

@@ -16,7 +16,7 @@ CREATE TABLE billing_period (
     day_starts timestamptz[] NOT NULL
 ) WITH (toast_tuple_target = 8160);
 
--- indexes --
+-- indexes of billing_period --
 CREATE UNIQUE INDEX billing_period_by_number ON billing_period (account_no, period_no);
 -- Every account's period that begins in a month.
 CREATE INDEX billing_period_by_label ON billing_period (label);

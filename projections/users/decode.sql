@@ -1,6 +1,5 @@
 -- person --
 -- Each user that was added after one position, up to another.
-INSERT INTO person
 SELECT stored.position,
        stored.stream,
        account.account_no

@@ -20,10 +20,12 @@ CREATE TABLE user_directory (
     name text NOT NULL
 );
 
--- indexes --
+-- indexes of person --
 CREATE UNIQUE INDEX person_by_number ON person (user_no);
 -- The decoder, and actors, find a user's number.
 CREATE UNIQUE INDEX person_by_id ON person (user_id);
+
+-- indexes of user_directory --
 CREATE UNIQUE INDEX user_directory_by_number ON user_directory (user_no);
 -- Actors are shown by key; an erasure finds its row.
 CREATE UNIQUE INDEX user_directory_by_id ON user_directory (user_id);

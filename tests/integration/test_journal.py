@@ -106,7 +106,6 @@ def test_a_question_says_so_when_a_rebuild_is_the_shorter_way(
         "AND user_no = ANY (ARRAY[7::bigint])",
         "SELECT * FROM seat_at(1000000) WHERE account_no = 1",
         "SELECT * FROM seat_count_at(1000000) WHERE account_no = 1",
-        "SELECT * FROM current_assignment_at(1000000) WHERE account_no = 1",
         "SELECT * FROM membership_at(1000000) WHERE user_no = ANY (ARRAY[7::bigint])",
         "SELECT * FROM hub_access_at(1000000) WHERE user_no = ANY (ARRAY[7::bigint])",
         "SELECT * FROM reduction_at(1000000) WHERE account_no = 1",

@@ -20,7 +20,8 @@ from seat_ledger.projections.billing import invoice_computation
 from seat_ledger.projections.engine import generations, installation
 from seat_ledger.projections.engine.figures_query import counting
 from seat_ledger.projections.engine.rebuild import rebuild
-from seat_ledger.projections.engine.sql_files import queries, question
+from seat_ledger.projections.engine.registry import question
+from seat_ledger.projections.engine.sql_files import queries
 from seat_ledger.projections.reader import Reader
 from seat_ledger.store.connection import connect
 from seat_ledger.store.wrapping import Secret, open_wrapping

@@ -17,8 +17,8 @@ CLOCKS_AND_CHANCE = re.compile(
 STATEMENTS = [
     *PROJECTIONS.glob("*/definition.sql"),
     *PROJECTIONS.glob("*/decode.sql"),
+    *PROJECTIONS.glob("*/rows.sql"),
     *PROJECTIONS.glob("*/refresh.sql"),
-    PROJECTIONS / "engine" / "refresh.sql",
     PROJECTIONS / "billing" / "figures.sql",
 ]
 

@@ -82,7 +82,7 @@ SELECT question.n, array_agg(DISTINCT entry.position ORDER BY entry.position) AS
        SELECT purchased_position,
               CASE WHEN retires_at <= question.ends THEN retired_position END
                   AS retired_position
-         FROM seat_at(%(known)s::bigint)
+         FROM {seat}
         WHERE account_no = question.account_no
           AND seat_type = question.seat_type
           AND purchased_at < question.ends
@@ -104,7 +104,7 @@ SELECT question.n, array_agg(DISTINCT entry.position ORDER BY entry.position) AS
        SELECT assigned_position,
               CASE WHEN held_until <= question.ends THEN unassigned_position END
                   AS ended
-         FROM seat_holding_at(%(known)s::bigint)
+         FROM {seat_holding}
         WHERE account_no = question.account_no
           AND seat_type = question.seat_type
           AND NOT reversed
