@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from seat_ledger.cli.main import main
-from tests.oracle.worked_examples import Example
+from tests.oracle.worked_examples import Example, Step
 
 
 class Done(NamedTuple):
@@ -39,20 +40,32 @@ class Program:
 
     def record(self, *commands: dict[str, Any]) -> list[int]:
         """Import commands; the positions of the last one."""
+        return self.import_(commands)[-1]
+
+    def import_(self, commands: Sequence[dict[str, Any]]) -> list[list[int]]:
+        """Import commands; the positions of each."""
         file = self.folder / "commands.jsonl"
         file.write_text("".join(json.dumps(one) + "\n" for one in commands))
         done = self.run("import", file, "--format", "json")
         assert done.status == 0, done.err
-        positions: list[int] = json.loads(done.out)["rows"][-1]["positions"]
-        return positions
+        return [row["positions"] for row in json.loads(done.out)["rows"]]
 
     def play(self, example: Example) -> None:
+        """Record an example; steps up to one that names a label go in together."""
+        together: list[Step] = []
         for step in example.steps:
-            text = json.dumps(step.command)
-            for label, position in self.labels.items():
-                text = text.replace(f'"@{label}"', str(position))
-            command = json.loads(text) | ({"expect": "refused"} if step.code else {})
-            positions = self.record(command)
+            if '"@' in json.dumps(step.command):
+                self._play(together)
+                together = []
+            together.append(step)
+        self._play(together)
+
+    def _play(self, steps: list[Step]) -> None:
+        text = json.dumps([_command(step) for step in steps])
+        for label, position in self.labels.items():
+            text = text.replace(f'"@{label}"', str(position))
+        recorded = self.import_(json.loads(text)) if steps else []
+        for step, positions in zip(steps, recorded, strict=True):
             if step.label is not None:
                 self.labels[step.label] = positions[-1]
 
@@ -62,3 +75,7 @@ class Program:
         assert (done.status, said["code"]) == (status, code), done.err
         assert done.out == ""
         return said
+
+
+def _command(step: Step) -> dict[str, Any]:
+    return step.command | ({"expect": "refused"} if step.code else {})
