@@ -403,4 +403,4 @@ def test_product_and_oracle_agree(database: str) -> None:
             ),
         )
     print(f"{machine.tried} commands, {machine.questions} questions, no difference")
-    assert machine.accepted > 0.25 * machine.tried
+    assert machine.accepted > 0.2 * machine.tried  # long histories refuse more
