@@ -34,6 +34,7 @@ from seat_ledger.store.wrapping import Secret, open_wrapping
 
 __all__ = [
     "AccountFacts",
+    "AccountQuestion",
     "AccountSetAside",
     "Knowledge",
     "Reader",
@@ -92,6 +93,30 @@ class Knowledge(NamedTuple):
     def moment(self, now: datetime) -> datetime:
         """The instant that stands for "now" in an answer: that of the knowledge."""
         return now if self.until is None else min(self.until, now)
+
+
+class AccountQuestion(NamedTuple):
+    """What an answer about one account depends on: the reader, what is known, when.
+
+    `as_of` is the moment that is asked about; without it, all that is recorded.
+    """
+
+    reader: Reader
+    account: AccountFacts
+    known_at: Knowledge
+    as_of: datetime = FOREVER
+
+    @property
+    def moment(self) -> datetime:
+        """The instant that stands for "now" in an answer: that of the knowledge."""
+        return self.known_at.moment(self.as_of)
+
+    def ask(self, room: str, name: str, **params: Any) -> list[Row]:
+        """The rows of a named question about the account."""
+        account_no = self.account.no
+        return self.reader.ask(
+            room, name, self.known_at, account_no=account_no, **params
+        )
 
 
 class Reader:

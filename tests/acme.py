@@ -8,7 +8,7 @@ from typing import Any
 from seat_ledger.application import SeatLedger
 from seat_ledger.domain.values import parse_seat
 from seat_ledger.projections import holdings, journal
-from seat_ledger.projections.reader import Reader
+from seat_ledger.projections.reader import AccountQuestion, Reader
 from tests.support.acme import TERMS, AcmeCommands
 
 
@@ -27,14 +27,18 @@ class Acme(AcmeCommands):
             known = reader.knowledge(known_at)
             account = reader.account("acme", known)
             moment = datetime.fromisoformat(at).replace(tzinfo=UTC)
-            row = holdings.who(reader, account, parse_seat(seat), moment, known)
+            row = holdings.who(
+                AccountQuestion(reader, account, known, moment), parse_seat(seat)
+            )
         return row["holder"]["user"] if row["holder"] else None
 
     def history(self, seat: str) -> list[dict[str, Any]]:
         with Reader(self.conninfo) as reader:
             known = reader.knowledge()
             account = reader.account("acme", known)
-            return holdings.history(reader, account, parse_seat(seat), known)
+            return holdings.history(
+                AccountQuestion(reader, account, known), parse_seat(seat)
+            )
 
     def events(self) -> list[dict[str, Any]]:
         with Reader(self.conninfo) as reader:

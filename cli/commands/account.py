@@ -198,7 +198,7 @@ def show(question: Question, **_: Any) -> Answer:
             f"Nothing was known of {account.key} at position {question.knowledge[0]}."
         )
         return question.answer([], sentence=unknown)
-    row = accounts.show(question.reader, account, question.as_of, question.knowledge)
+    row = accounts.show(question.about)
     renewal = row["next_renewal"]
     sentence = (
         f"{row['name']} ({row['account']}): terms of {_months(row['term_months'])} "

@@ -103,13 +103,11 @@ def who(question: Question, seat: str | None, user: str | None, **_: Any) -> Ans
 
     if (seat is None) == (user is None):
         raise click.UsageError("Name either a seat or --user.")
-    account, as_of, knowledge = question.account, question.as_of, question.knowledge
     if seat is not None:
-        ref = parse_seat(seat)
-        rows = [holdings.who(question.reader, account, ref, as_of, knowledge)]
+        rows = [holdings.who(question.about, parse_seat(seat))]
     else:
         assert user is not None
-        rows = holdings.held_by(question.reader, account, user, as_of, knowledge)
+        rows = holdings.held_by(question.about, user)
     return question.answer(
         rows,
         _holder_columns(question) if any(row["holder"] for row in rows) else (),
@@ -214,18 +212,9 @@ def history(question: Question, seat: str, with_reversed: bool, **_: Any) -> Ans
     """Everybody who ever held a seat, in order."""
     from seat_ledger.projections import holdings  # noqa: PLC0415
 
-    as_of = question.as_of if question.options["as_of"] else None
-    rows = holdings.history(
-        question.reader,
-        question.account,
-        parse_seat(seat),
-        question.knowledge,
-        as_of=as_of,
-        with_reversed=with_reversed,
-    )
-    life = holdings.life(
-        question.reader, question.account, parse_seat(seat), question.knowledge
-    )
+    about, ref = question.about_ever, parse_seat(seat)
+    rows = holdings.history(about, ref, with_reversed=with_reversed)
+    life = holdings.life(about, ref)
     held = len([row for row in rows if not row["reversed"]])
     how_often = {0: "never held", 1: "held once"}.get(held, f"held {held} times")
     return question.answer(
@@ -261,8 +250,8 @@ def list_(question: Question, **_: Any) -> Answer:
     from seat_ledger.projections import holdings  # noqa: PLC0415
 
     account, zones = question.account, question.account.zones
-    moment = (question.reader, account, question.as_of, question.knowledge)
-    rows, totals = holdings.under_contract(*moment), holdings.totals(*moment)
+    about = question.about
+    rows, totals = holdings.under_contract(about), holdings.totals(about)
     when = times.spelled(question.as_of, zones)
     totals_in_words = [
         f"{row['assigned']} of {row['purchased']} {row['seat_type']} assigned, "

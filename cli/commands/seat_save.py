@@ -95,6 +95,7 @@ def _compared(
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """The commands that lead from what is to what is wished, and the totals now."""
     from seat_ledger.projections import holdings  # noqa: PLC0415
+    from seat_ledger.projections.reader import AccountQuestion  # noqa: PLC0415
 
     with session.reader() as reader:
         knowledge = reader.knowledge()
@@ -102,15 +103,16 @@ def _compared(
         now = reader.database_now()
         at = fields.get("effective_at")
         as_of = parse_moment(at, facts.zones, now) if at else now
+        about = AccountQuestion(reader, facts, knowledge, as_of)
         lines = []
         for tick in wished:
-            held = holdings.held_by(reader, facts, tick.user, as_of, knowledge)
+            held = holdings.held_by(about, tick.user)
             has = any(row["seat"].startswith(f"{tick.seat_type}#") for row in held)
             if has != tick.ticked:
                 op = "assign_seat" if tick.ticked else "unassign_seat"
                 named = {"user": tick.user, "seat_type": tick.seat_type}
                 lines.append({"op": op, **named})
-        return lines, holdings.totals(reader, facts, as_of, knowledge)
+        return lines, holdings.totals(about)
 
 
 def _after(

@@ -119,15 +119,7 @@ def history(question: Question, user: str, with_reversed: bool, **_: Any) -> Ans
     """Every seat that a user held, in order, also of earlier users with that key."""
     from seat_ledger.projections import holdings  # noqa: PLC0415
 
-    as_of = question.as_of if question.options["as_of"] else None
-    rows = holdings.user_history(
-        question.reader,
-        question.account,
-        user,
-        question.knowledge,
-        as_of=as_of,
-        with_reversed=with_reversed,
-    )
+    rows = holdings.user_history(question.about_ever, user, with_reversed=with_reversed)
     held = len([row for row in rows if not row["reversed"]])
     seats = "1 holding" if held == 1 else f"{held} holdings"
     sentence = f"{user} of {question.account.key}: {seats}."
@@ -144,14 +136,7 @@ def access(question: Question, user: str, seat_type: str, **_: Any) -> Answer:
     """Whether a user could use paid features at a moment, and why."""
     from seat_ledger.projections import users  # noqa: PLC0415
 
-    row = users.access(
-        question.reader,
-        question.account,
-        user,
-        parse_seat_type(seat_type),
-        question.as_of,
-        question.knowledge,
-    )
+    row = users.access(question.about, user, parse_seat_type(seat_type))
     because, when = (
         row["because"],
         times.spelled(question.as_of, question.account.zones),
@@ -187,9 +172,7 @@ def list_(question: Question, **_: Any) -> Answer:
     """Every user present at a moment."""
     from seat_ledger.projections import users  # noqa: PLC0415
 
-    rows = users.listed(
-        question.reader, question.account, question.as_of, question.knowledge
-    )
+    rows = users.listed(question.about)
     when = times.spelled(question.as_of, question.account.zones)
     count = "1 user" if len(rows) == 1 else f"{len(rows)} users"
     sentence = f"{question.account.key} had {count} on {when}."

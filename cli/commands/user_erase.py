@@ -105,13 +105,13 @@ def _confirm(session: Session, account: str, user: str) -> None:
 def _who(session: Session, account: str, user: str) -> list[str]:
     """Everybody who was ever called so, by id; nothing where no table can say it."""
     from seat_ledger.projections import users  # noqa: PLC0415
+    from seat_ledger.projections.reader import AccountQuestion  # noqa: PLC0415
 
     try:
         with session.reader() as reader:
             knowledge = reader.knowledge()
-            rows = users.ever_called(
-                reader, reader.account(account, knowledge), user, knowledge
-            )
+            facts = reader.account(account, knowledge)
+            rows = users.ever_called(AccountQuestion(reader, facts, knowledge), user)
     except LedgerError:
         return []
     lines = [

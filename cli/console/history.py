@@ -89,7 +89,7 @@ class History:
         )
 
     def _described(self, rows: list[Row]) -> list[Row]:
-        return holdings.described(self.request.reader, self.request.account, rows)
+        return holdings.described(self.request.about, rows)
 
     def _is_listed(self, row: Row) -> bool:
         return not row["reversed"] or self.request.shows_reversed

@@ -17,7 +17,7 @@ from seat_ledger.cli.output import times
 from seat_ledger.cli.output.render import FORMATS, Answer
 from seat_ledger.cli.output.streams import ReaderLeft
 from seat_ledger.domain.calendar import parse_moment
-from seat_ledger.domain.values import check_text
+from seat_ledger.domain.values import FOREVER, check_text
 from seat_ledger.errors import InvalidInput, SchemaMismatch
 from seat_ledger.lazy import lazy
 
@@ -27,7 +27,12 @@ if TYPE_CHECKING:
     from seat_ledger.application import SeatLedger
     from seat_ledger.domain.calendar import ZoneHistory
     from seat_ledger.projections.engine.set_aside import SetAside
-    from seat_ledger.projections.reader import AccountFacts, Knowledge, Reader
+    from seat_ledger.projections.reader import (
+        AccountFacts,
+        AccountQuestion,
+        Knowledge,
+        Reader,
+    )
 
 F = TypeVar("F", bound=Callable[..., Any])
 _FURTHEST = 2**62
@@ -349,6 +354,19 @@ class Question:
         if text is None:
             return self.now
         return parse_moment(text, self.zones, self.now)
+
+    @property
+    def about(self) -> AccountQuestion:
+        """The account, as known, at the moment asked about."""
+        from seat_ledger.projections.reader import AccountQuestion  # noqa: PLC0415
+
+        return AccountQuestion(self.reader, self.account, self.knowledge, self.as_of)
+
+    @property
+    def about_ever(self) -> AccountQuestion:
+        """The same without a moment where none is named: of all that is recorded."""
+        named = self.options.get("as_of") is not None
+        return self.about if named else self.about._replace(as_of=FOREVER)
 
     @property
     def zones(self) -> ZoneHistory:

@@ -10,7 +10,12 @@ from seat_ledger.cli.reports.content import Chart, Holding, Pictured
 from seat_ledger.domain.values import FOREVER
 from seat_ledger.projections import accounts
 from seat_ledger.projections.billing import intervals
-from seat_ledger.projections.reader import AccountFacts, Knowledge, Reader
+from seat_ledger.projections.reader import (
+    AccountFacts,
+    AccountQuestion,
+    Knowledge,
+    Reader,
+)
 
 MONTHS = [
     "Jan",
@@ -61,7 +66,7 @@ def pictured(
         for holding in held
         if holding.user_no is not None
     ]
-    steps = accounts.steps(reader, account, knowledge)
+    steps = accounts.steps(AccountQuestion(reader, account, knowledge))
     pairs = []
     for seat_type in dict.fromkeys(life.seat_type for life in lives):
         points = [

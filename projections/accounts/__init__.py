@@ -8,14 +8,21 @@ from typing import Any
 
 from seat_ledger.domain.values import account_id
 from seat_ledger.projections import holdings
-from seat_ledger.projections.reader import AccountFacts, Knowledge, Reader, Row, utc
+from seat_ledger.projections.reader import (
+    AccountFacts,
+    AccountQuestion,
+    Knowledge,
+    Reader,
+    Row,
+    utc,
+)
 from seat_ledger.store.wrapping import Secret
 
 
 def listed(reader: Reader, as_of: datetime, known_at: Knowledge) -> list[Row]:
     """Every account that was open at a moment, with its totals over all types."""
     return [
-        _in_list(reader, account, as_of, known_at)
+        _in_list(AccountQuestion(reader, account, known_at, as_of))
         for account in reader.accounts(known_at)
         if account.opened_at <= as_of
     ]
@@ -49,17 +56,16 @@ def page(  # noqa: PLR0913  where to look, and how far
     keys = [row["account_key"] for row in matches]
     accounts = [reader.account(key, known_at) for key in keys[:limit]]
     rows = [
-        _in_list(reader, account, as_of, known_at)
+        _in_list(AccountQuestion(reader, account, known_at, as_of))
         for account in accounts
         if account.opened_at <= as_of
     ]
     return rows, keys[limit - 1] if len(keys) > limit else None
 
 
-def _in_list(
-    reader: Reader, account: AccountFacts, as_of: datetime, known_at: Knowledge
-) -> Row:
-    totals = holdings.totals(reader, account, as_of, known_at)
+def _in_list(question: AccountQuestion) -> Row:
+    account, as_of = question.account, question.as_of
+    totals = holdings.totals(question)
     return {
         "account": account.key,
         "name": account.name,
@@ -73,9 +79,12 @@ def _in_list(
     }
 
 
-def steps(reader: Reader, account: AccountFacts, known_at: Knowledge) -> list[Row]:
+def steps(question: AccountQuestion) -> list[Row]:
     """From each instant on, how many seats of a type were purchased and assigned."""
-    rows = reader.ask("counts", "steps", known_at, account_no=account.no)
+    return _in_utc(question.ask("counts", "steps"))
+
+
+def _in_utc(rows: list[Row]) -> list[Row]:
     return [{**row, "at": utc(row["at"])} for row in rows]
 
 
@@ -85,27 +94,20 @@ def is_restless(reader: Reader, account: AccountFacts, most: int) -> bool:
     return bool(rows[0]["many"] > most)
 
 
-def steps_at(
-    reader: Reader,
-    account: AccountFacts,
-    known_at: Knowledge,
-    instants: Sequence[datetime],
-) -> list[Row]:
+def steps_at(question: AccountQuestion, instants: Sequence[datetime]) -> list[Row]:
     """What was purchased and assigned of each type just before some instants.
 
     Rows as of :func:`steps`; with nothing before an instant, or nothing new since the
     one before it, a type may have no row of it.
     """
-    name = "steps_before" if known_at.position == reader.head else "steps_between"
-    params = {"account_no": account.no, "instants": list(instants)}
-    rows = reader.ask("counts", name, known_at, **params)
-    return [{**row, "at": utc(row["at"])} for row in rows]
+    is_now = question.known_at.position == question.reader.head
+    name = "steps_before" if is_now else "steps_between"
+    return _in_utc(question.ask("counts", name, instants=list(instants)))
 
 
-def show(
-    reader: Reader, account: AccountFacts, as_of: datetime, known_at: Knowledge
-) -> Row:
+def show(question: AccountQuestion) -> Row:
     """One account: contract, next renewal and what is pending for it, totals."""
+    account, as_of = question.account, question.as_of
     calendar = account.calendar
     renewal = next_renewal(account, as_of)
     return {
@@ -119,7 +121,7 @@ def show(
         "renewals_processed": account.renewals,
         "next_renewal": renewal,
         "renewal_due": account.renewal_due(as_of),
-        "totals": holdings.totals(reader, account, as_of, known_at),
+        "totals": holdings.totals(question),
     }
 
 

@@ -10,6 +10,7 @@ from seat_ledger.errors import NotFound
 from seat_ledger.projections import holdings
 from seat_ledger.projections.reader import (
     AccountFacts,
+    AccountQuestion,
     AccountSetAside,
     Knowledge,
     Reader,
@@ -114,13 +115,14 @@ def replay(
     after it.
     """
     if order == "effective":
-        page = reader.ask("journal", "by_effect", through, account_no=account.no)
+        page = AccountQuestion(reader, account, through).ask("journal", "by_effect")
         rows: Iterator[Row] = iter(_readable(reader, page, through))
     else:
         rows = listed(reader, through, account=account)
     for row in rows:
         known_at = Knowledge(row["position"], row["recorded_at"], is_head=False)
-        totals = holdings.totals(reader, account, row["effective_at"], known_at)
+        question = AccountQuestion(reader, account, known_at, row["effective_at"])
+        totals = holdings.totals(question)
         yield {**row, "totals": totals}
 
 

@@ -13,7 +13,7 @@ from seat_ledger.application import SeatLedger
 from seat_ledger.domain.values import SeatType, parse_seat
 from seat_ledger.errors import CommandRefused, NotFound
 from seat_ledger.projections import holdings, users
-from seat_ledger.projections.reader import Reader
+from seat_ledger.projections.reader import AccountQuestion, Reader
 from tests.acme import Acme
 from tests.support.acme import PRO
 
@@ -35,7 +35,9 @@ def test_r03_an_empty_holding_is_visible_in_history(acme: Acme) -> None:
     with Reader(acme.conninfo) as reader:
         known = reader.knowledge()
         account = reader.account("acme", known)
-        rows = holdings.history(reader, account, parse_seat(f"{PRO}#1"), known)
+        rows = holdings.history(
+            AccountQuestion(reader, account, known), parse_seat(f"{PRO}#1")
+        )
     assert [row["held_from"] for row in rows] == [row["held_until"] for row in rows]
 
 
@@ -131,7 +133,8 @@ def test_r47_what_can_be_reversed_and_what_cannot(acme: Acme) -> None:
         known = reader.knowledge()
         account = reader.account("acme", known)
         now = reader.database_now()
-        assert holdings.under_contract(reader, account, now, known) == []
+        question = AccountQuestion(reader, account, known, now)
+        assert holdings.under_contract(question) == []
     assert acme.buy() == (bought + 4,)
     assert acme.events()[-1]["seat"] == f"{PRO}#2"
 
@@ -185,12 +188,14 @@ def test_s4_without_a_seat_there_are_no_paid_features(acme: Acme) -> None:
         account = reader.account("acme", known)
         for user, day in (("ann", 10), ("ann", 40), ("bob", 10), ("nobody", 10)):
             at = datetime(2025, 4, 1, tzinfo=UTC) + timedelta(days=day)
-            given = (reader, account, user, SeatType(PRO), at, known)
+            question = AccountQuestion(reader, account, known, at)
             if user == "nobody":
                 with pytest.raises(NotFound):
-                    users.access(*given)
+                    users.access(question, user, SeatType(PRO))
             else:
-                answers[user, day] = users.access(*given)["because"]["code"]
+                answers[user, day] = users.access(question, user, SeatType(PRO))[
+                    "because"
+                ]["code"]
     assert answers == {
         ("ann", 10): "holds_seat",
         ("ann", 40): "no_seat",

@@ -13,7 +13,7 @@ from seat_ledger.domain.money import parse_price, rounded
 from seat_ledger.errors import CommandRefused
 from seat_ledger.projections import billing, holdings, journal
 from seat_ledger.projections.billing import CountsQuery, Priced
-from seat_ledger.projections.reader import Reader
+from seat_ledger.projections.reader import AccountQuestion, Reader
 
 PRO = "sales/professional"
 
@@ -87,7 +87,8 @@ class Book:
             account = reader.account("e", known)
             seat = parse_seat(f"{PRO}#{number}")
             instant = parse_instant(at, account.zones)
-            row = holdings.who(reader, account, seat, instant, known)
+            question = AccountQuestion(reader, account, known, instant)
+            row = holdings.who(question, seat)
         return row["holder"]["user"] if row["holder"] else None
 
     def totals(self, at: str) -> dict[str, Any]:
@@ -95,7 +96,7 @@ class Book:
             known = reader.knowledge()
             account = reader.account("e", known)
             instant = datetime.fromisoformat(at)
-            (row,) = holdings.totals(reader, account, instant, known)
+            (row,) = holdings.totals(AccountQuestion(reader, account, known, instant))
         return row
 
 

@@ -15,6 +15,7 @@ from scripts.benches.generator import write
 from scripts.benches.giant import KEY, giant_history
 from seat_ledger.projections import accounts
 from seat_ledger.projections.engine.rebuild import rebuild
+from seat_ledger.projections.reader import AccountQuestion
 from seat_ledger.projections.reader_pool import PooledReader
 
 EVENTS = 8_000
@@ -122,7 +123,7 @@ def test_both_ways_to_thin_a_chart_show_what_the_steps_say(console: Console) -> 
     reader = PooledReader(console.conninfo)
     known = reader.knowledge()
     account = reader.account(KEY, known)
-    steps = accounts.steps(reader, account, known)
+    steps = accounts.steps(AccountQuestion(reader, account, known))
     span = (max(row["at"] for row in steps) - account.opened_at) / 50
     instants = [account.opened_at + span * n for n in range(1, 60)]
     given = {"account_no": account.no, "instants": instants}

@@ -29,7 +29,7 @@ from seat_ledger.projections import holdings
 from seat_ledger.projections.engine import generations, installation
 from seat_ledger.projections.engine.rebuild import rebuild
 from seat_ledger.projections.engine.verify import verify
-from seat_ledger.projections.reader import Reader
+from seat_ledger.projections.reader import AccountQuestion, Reader
 from seat_ledger.store import schema
 from seat_ledger.store.mapper import read_event
 from tests.in_process import Program
@@ -175,13 +175,13 @@ def test_an_erased_person_stands_in_no_table_and_no_other_digest_changes(
     assert changed == {"user_directory"}
     with Reader(database) as reader:
         known = reader.knowledge(result.positions[0] - 1)
-        row = holdings.who(
+        question = AccountQuestion(
             reader,
             reader.account("acme", known),
-            parse_seat(f"{PRO}#1"),
-            datetime(2025, 3, 20, tzinfo=UTC),
             known,
+            datetime(2025, 3, 20, tzinfo=UTC),
         )
+        row = holdings.who(question, parse_seat(f"{PRO}#1"))
     assert row["holder"]["user"] == row["holder"]["name"] == label
 
 

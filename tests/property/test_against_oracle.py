@@ -20,12 +20,17 @@ from hypothesis.stateful import (
 )
 
 from seat_ledger.application import SeatLedger
-from seat_ledger.domain.values import SeatRef, SeatType
+from seat_ledger.domain.values import FOREVER, SeatRef, SeatType
 from seat_ledger.errors import CommandRefused, NotFound
 from seat_ledger.projections import billing, holdings, users
 from seat_ledger.projections.billing.figures import as_known, quantity, stored
 from seat_ledger.projections.periods import row_of
-from seat_ledger.projections.reader import AccountFacts, Knowledge, Reader
+from seat_ledger.projections.reader import (
+    AccountFacts,
+    AccountQuestion,
+    Knowledge,
+    Reader,
+)
 from seat_ledger.settings import Settings
 from tests.oracle.model import Oracle, Outcome
 from tests.property.histories import KEYS, TYPES, Author, opening
@@ -188,7 +193,8 @@ class Comparison:
         self, reader: Reader, account: AccountFacts, at: datetime, known: Knowledge
     ) -> None:
         state = self.oracle.state(known.position)
-        rows = holdings.under_contract(reader, account, at, known)
+        question = AccountQuestion(reader, account, known, at)
+        rows = holdings.under_contract(question)
         product = {
             row["seat"]: row["holder"]["user"] if row["holder"] else None
             for row in rows
@@ -205,9 +211,9 @@ class Comparison:
         for row in rows:
             seat_type, number = row["seat"].split("#")
             ref = SeatRef(SeatType(seat_type), int(number))
-            who = holdings.who(reader, account, ref, at, known)
+            who = holdings.who(question, ref)
             assert who["holder"] == row["holder"]
-            history = holdings.history(reader, account, ref, known)
+            history = holdings.history(question._replace(as_of=FOREVER), ref)
             mine = [h for h in state.holdings if h.subject == (seat_type, int(number))]
             assert sorted(
                 (
@@ -227,7 +233,7 @@ class Comparison:
         known: Knowledge,
         state: Any,
     ) -> None:
-        for row in holdings.totals(reader, account, at, known):
+        for row in holdings.totals(AccountQuestion(reader, account, known, at)):
             self.questions += 1
             seat_type = row["seat_type"]
             held = [h for h in state.held_at(at) if h.subject[0] == seat_type]
@@ -259,7 +265,8 @@ class Comparison:
         self, reader: Reader, account: AccountFacts, at: datetime, known: Knowledge
     ) -> None:
         state = self.oracle.state(known.position)
-        listed = {r["user"] for r in users.listed(reader, account, at, known)}
+        question = AccountQuestion(reader, account, known, at)
+        listed = {r["user"] for r in users.listed(question)}
         model = {
             self.oracle.people[user]["key"]
             for user, (starts, ends) in state.members.items()
@@ -270,11 +277,11 @@ class Comparison:
         for key in KEYS:
             if not self.oracle.known_names(key):
                 with pytest.raises(NotFound):
-                    users.access(reader, account, key, SeatType(TYPES[0]), at, known)
+                    users.access(question, key, SeatType(TYPES[0]))
                 continue
             for seat_type in TYPES[:2]:
                 self.questions += 1
-                row = users.access(reader, account, key, SeatType(seat_type), at, known)
+                row = users.access(question, key, SeatType(seat_type))
                 ids = self.oracle.present(key, at, state)
                 holds = any(
                     h.user in ids and h.subject[0] == seat_type

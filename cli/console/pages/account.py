@@ -54,11 +54,10 @@ def account(request: PageRequest) -> Page:
     identity = {"account": facts.key}
     if not facts.is_known:
         return Page("unknown", facts.key, request.answer([]), dict, identity)
-    moment = (request.reader, facts, request.as_of, request.knowledge)
-    shown = accounts.show(*moment)
+    shown = accounts.show(request.about)
 
     def fill() -> dict[str, Any]:
-        rows = holdings.under_contract(*moment, limit=PAGE)
+        rows = holdings.under_contract(request.about, limit=PAGE)
         chart, left_out = _chart(request)
         return {
             "shown": shown,
@@ -85,15 +84,13 @@ class _Steps(NamedTuple):
 
 def _steps(request: PageRequest, now: datetime) -> _Steps:
     """Every step of an account, or what is true at moments spread over its life."""
-    reader, facts, knowledge = request.reader, request.account, request.knowledge
-    if not accounts.is_restless(reader, facts, MOST_STEPS):
-        return _Steps(_summed(accounts.steps(reader, facts, knowledge)), None)
+    facts, about = request.account, request.about
+    if not accounts.is_restless(request.reader, facts, MOST_STEPS):
+        return _Steps(_summed(accounts.steps(about)), None)
     starts, ends = charts.reach([facts.opened_at, request.as_of], now)
     part = (ends - starts) / MOMENTS
     instants = [starts + part * n for n in range(1, MOMENTS + 1)]
-    return _Steps(
-        _summed(accounts.steps_at(reader, facts, knowledge, instants)), MOMENTS
-    )
+    return _Steps(_summed(accounts.steps_at(about, instants)), MOMENTS)
 
 
 def _chart(request: PageRequest) -> tuple[str, str]:
@@ -147,12 +144,11 @@ def seats(request: PageRequest) -> Page:
     identity = {"account": facts.key}
     if not facts.is_known:
         return Page("unknown", facts.key, request.answer([]), dict, identity)
-    moment = (request.reader, facts, request.as_of, request.knowledge)
-    totals = holdings.totals(*moment)
+    totals = holdings.totals(request.about)
     total = sum(row["purchased"] for row in totals)
     skip = request.start(total)
     first, most = (skip, PAGE) if request.wants_page else (0, None)
-    rows = holdings.under_contract(*moment, skip=first, limit=most)
+    rows = holdings.under_contract(request.about, skip=first, limit=most)
     answer = request.answer(rows, extra={"totals": totals})
     title = request.words("seats_of", account=facts.key)
 

@@ -19,12 +19,12 @@ def seat(request: PageRequest) -> Page:
     facts, ref = request.account, parse_seat(request["seat"])
     identity = {"account": facts.key, "seat": str(ref)}
     as_of = request.as_of if request.has_as_of else None
-    every = holdings.of_seat(request.reader, facts, ref, request.knowledge)
+    every = holdings.of_seat(request.about, ref)
     history = History(request, every, as_of)
     rows = history.rows
 
     def fill() -> dict[str, Any]:
-        now = holdings.who(request.reader, facts, ref, request.as_of, request.knowledge)
+        now = holdings.who(request.about, ref)
         return {
             "who": now,
             "rows": rows,
@@ -41,15 +41,15 @@ def seat(request: PageRequest) -> Page:
         }
 
     title = request.words("seat_of", seat=str(ref), account=facts.key)
-    life = holdings.life(request.reader, facts, ref, request.knowledge)
+    life = holdings.life(request.about, ref)
     answer = request.answer(rows, extra={"life": life})
     return Page("seat", title, answer, fill, identity)
 
 
 def who(request: PageRequest) -> Page:
     """The one row of the moment: whether it was bought, and its holder."""
-    facts, ref = request.account, parse_seat(request["seat"])
-    row = holdings.who(request.reader, facts, ref, request.as_of, request.knowledge)
+    ref = parse_seat(request["seat"])
+    row = holdings.who(request.about, ref)
     page = seat(request)
     page.answer = request.answer([row])
     return page

@@ -17,13 +17,11 @@ def users_page(request: PageRequest) -> Page:
     if not facts.is_known:
         return Page("unknown", facts.key, request.answer([]), dict, identity)
     title = request.words("users_of", account=facts.key)
-    moment = (request.reader, facts, request.as_of, request.knowledge)
     if not request.wants_page:
-        return Page(
-            "users", title, request.answer(users.listed(*moment)), dict, identity
-        )
+        answer = request.answer(users.listed(request.about))
+        return Page("users", title, answer, dict, identity)
     after = request.count("after")
-    rows, following = users.page(*moment, after=after, limit=PAGE)
+    rows, following = users.page(request.about, after=after, limit=PAGE)
 
     def fill() -> dict[str, Any]:
         params = {**identity, "after": following}
@@ -40,13 +38,12 @@ def user(request: PageRequest) -> Page:
     facts, reference = request.account, request["user"]
     identity = {"account": facts.key, "user": reference}
     as_of = request.as_of if request.has_as_of else None
-    every = holdings.of_user(request.reader, facts, reference, request.knowledge)
+    every = holdings.of_user(request.about, reference)
     history = History(request, every, as_of)
-    subject = (request.reader, facts, reference, request.as_of, request.knowledge)
 
     def fill() -> dict[str, Any]:
         return {
-            "called": users.called(*subject),
+            "called": users.called(request.about, reference),
             "rows": history.rows,
             "held": sum(1 for row in history.listed if not row["reversed"]),
             "later": history.later,
