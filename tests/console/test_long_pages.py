@@ -114,7 +114,7 @@ def test_a_link_to_a_page_is_a_link_to_that_page(console: Console) -> None:
 
 def test_a_restless_account_is_drawn_at_moments_and_says_so(console: Console) -> None:
     page = console.get("account", account=KEY)
-    told = "Drawn at 220 moments, evenly spread"
+    told = "Drawn at 220 evenly spread moments"
     assert page.text.count(told) >= 2
     assert len(page.text) < 60_000
 
