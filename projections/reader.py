@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
-from itertools import groupby
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 from uuid import UUID
@@ -23,7 +22,7 @@ from seat_ledger.domain.values import FOREVER, account_id, as_word, fold, shown
 from seat_ledger.errors import CommandRefused, LedgerError, NotFound, SchemaMismatch
 from seat_ledger.projections.contracts import AccountFacts, Row
 from seat_ledger.projections.engine import catch_up
-from seat_ledger.projections.engine.contracts import facts_of
+from seat_ledger.projections.engine.contracts import facts_of, facts_of_each
 from seat_ledger.projections.engine.locks import APPEND_LOCK
 from seat_ledger.projections.engine.registry import question
 from seat_ledger.projections.engine.seat_types import SeatTypes
@@ -317,12 +316,11 @@ class Reader:
         Raises NotFound (``account_not_found``), AccountSetAside where its opening is
         what cannot be read.
         """
-        rows = self.ask("accounts", "contract", account_id=account_id(key))
+        rows = self.ask("accounts", "contract", known_at, account_id=account_id(key))
         if not rows:
             aside = self.aside_of(key)
             raise no_such_account(key) if aside is None else AccountSetAside(aside)
-        account_no = rows[0]["account_no"]
-        return facts_of(rows, known_at.position, self._reversed(known_at, [account_no]))
+        return facts_of(rows, known_at.position)
 
     def aside_of(self, key: str) -> SetAside | None:
         """What stands in the way of an account, where it is set aside (R74)."""
@@ -340,14 +338,7 @@ class Reader:
     def accounts(self, known_at: Knowledge) -> list[AccountFacts]:
         """Every account that is known, by key."""
         rows = self.ask("accounts", "contracts", known_at)
-        by_no = groupby(rows, key=lambda row: row["account_no"])
-        contracts = [list(entries) for _, entries in by_no]
-        reversed_ = self._reversed(
-            known_at, [entries[0]["account_no"] for entries in contracts]
-        )
-        accounts = [
-            facts_of(entries, known_at.position, reversed_) for entries in contracts
-        ]
+        accounts = facts_of_each(rows, known_at.position)
         return sorted(accounts, key=lambda account: account.key)
 
     def account_keys(self, account_nos: Iterable[int]) -> dict[int, str]:
@@ -355,12 +346,6 @@ class Reader:
         distinct = list(set(account_nos))
         rows = self.ask("accounts", "keys", account_nos=distinct) if distinct else []
         return {row["account_no"]: row["account_key"] for row in rows}
-
-    def _reversed(self, known_at: Knowledge, account_nos: list[int]) -> set[int]:
-        rows = self.ask(
-            "accounts", "policies_reversed", known_at, account_nos=account_nos
-        )
-        return {row["position"] for row in rows}
 
     # -- people ---------------------------------------------------------------------
 

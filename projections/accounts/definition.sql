@@ -1,3 +1,34 @@
+-- What the contract of each account is made of, knowing the events up to a position: its
+-- opening, known or not, its zone changes, renewals and policies, and whether a policy is
+-- reversed.
+CREATE FUNCTION contract_at(known bigint) RETURNS TABLE (
+    account_no bigint,
+    topic text,
+    "position" bigint,
+    effective_at timestamptz,
+    details jsonb,
+    reversed boolean
+)
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+    SELECT entry.account_no,
+           entry.topic::text,
+           entry.position,
+           entry.effective_at,
+           entry.details,
+           entry.topic = 'BillingPolicyChanged' AND EXISTS (
+               SELECT 1
+                 FROM reversed_entry_at(known) AS reversed_entry
+                WHERE reversed_entry.position = entry.position
+               OFFSET 0)
+      FROM journal AS entry
+     WHERE entry.topic IN (
+               'AccountOpened', 'TimeZoneChanged', 'BillingPolicyChanged',
+               'ContractRenewed'
+           )
+       AND (entry.position <= known OR entry.topic = 'AccountOpened');
+END;
+
 -- Every reduction that holds, with its cancellation and its renewal, knowing the
 -- events up to a position.
 CREATE FUNCTION reduction_at(known_position bigint) RETURNS TABLE (

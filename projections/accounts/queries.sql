@@ -1,35 +1,26 @@
 -- contract --
--- An account's opening, zone changes, policies, renewals and invoices, and when they
--- became known.
-SELECT entry.account_no, entry.topic::text AS topic, entry.position, entry.effective_at,
-       entry.details, entry.renewal
-  FROM journal AS entry
-  JOIN account ON account.account_no = entry.account_no
- WHERE account.account_id = %(account_id)s::uuid
-   AND entry.topic IN (
-           'AccountOpened', 'TimeZoneChanged', 'BillingPolicyChanged',
-           'ContractRenewed', 'InvoiceIssued'
-       )
- ORDER BY entry.position;
+-- An account's contract.
+SELECT *
+  FROM contract_at(%(known)s::bigint)
+ WHERE account_no = (SELECT account_no
+                       FROM account
+                      WHERE account_id = %(account_id)s::uuid)
+ ORDER BY position;
 
 -- contracts --
--- The same for every account.
-SELECT entry.account_no, entry.topic::text AS topic, entry.position, entry.effective_at,
-       entry.details, entry.renewal
-  FROM journal AS entry
- WHERE entry.topic IN (
-           'AccountOpened', 'TimeZoneChanged', 'BillingPolicyChanged',
-           'ContractRenewed', 'InvoiceIssued'
-       )
-   AND entry.position <= %(known)s::bigint
- ORDER BY entry.account_no, entry.position;
+-- That of every account that is known.
+SELECT *
+  FROM contract_at(%(known)s::bigint)
+ WHERE account_no <= %(known)s::bigint
+ ORDER BY account_no, position;
 
--- policies_reversed --
--- Policies of some accounts that do not hold, knowing the events up to a position.
-SELECT position
-  FROM reversed_entry_at(%(known)s::bigint)
- WHERE topic = 'BillingPolicyChanged'
-   AND account_no = ANY (%(account_nos)s::bigint[]);
+-- contracts_of --
+-- Those of some accounts that are known.
+SELECT *
+  FROM contract_at(%(known)s::bigint)
+ WHERE account_no = ANY (%(account_nos)s::bigint[])
+   AND account_no <= %(known)s::bigint
+ ORDER BY account_no, position;
 
 -- keys --
 -- The keys of some accounts.

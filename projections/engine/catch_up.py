@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from functools import cache
-from itertools import groupby
 from typing import Any, LiteralString, NamedTuple
 
 import psycopg
@@ -21,7 +20,7 @@ from seat_ledger.errors import DatabaseRefused, LedgerError, NotAllowed, SchemaM
 from seat_ledger.projections import periods
 from seat_ledger.projections.contracts import AccountFacts
 from seat_ledger.projections.engine import generations, set_aside
-from seat_ledger.projections.engine.contracts import facts_of
+from seat_ledger.projections.engine.contracts import facts_of_each
 from seat_ledger.projections.engine.decode import (
     Scope,
     UnreadableEvent,
@@ -73,6 +72,7 @@ _TOUCHED = {SEAT: "touched_seats", TYPE: "touched_types"}
 _Connection = psycopg.Connection[Any]
 _REFRESH = queries("engine", "refresh.sql")
 _PERIODS = queries("periods", "refresh.sql")
+_CONTRACTS = queries("accounts", "queries.sql")
 
 
 def catch_up(connection: _Connection, *, patient: bool = False) -> Served:
@@ -462,15 +462,9 @@ def facts(
 ) -> list[AccountFacts]:
     """The contracts of some accounts, from the journal."""
     params = {"account_nos": account_nos, "known": known_at}
-    reversed_ = {
-        row[0] for row in connection.execute(_PERIODS["policies_reversed"], params)
-    }
     with connection.cursor(row_factory=dict_row) as cursor:
-        rows = cursor.execute(_PERIODS["contracts"], params).fetchall()
-    return [
-        facts_of(list(of_account), known_at, reversed_)
-        for _, of_account in groupby(rows, key=lambda row: row["account_no"])
-    ]
+        rows = cursor.execute(_CONTRACTS["contracts_of"], params)
+        return list(facts_of_each(rows, known_at))
 
 
 def replace_periods(connection: _Connection, accounts: Iterable[AccountFacts]) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, date
+from itertools import groupby
+from operator import itemgetter
 from uuid import UUID
 
 from seat_ledger.domain.calendar import BillingCalendar, ZoneChange, ZoneHistory, zone
@@ -18,12 +20,16 @@ _YEARS = range(1900, 2901)
 """In which a contract may begin, so that all its periods are in the calendar."""
 
 
-def facts_of(
-    rows: Sequence[Row], known_at: int, reversed_: Collection[int] = ()
-) -> AccountFacts:
+def facts_of_each(rows: Iterable[Row], known_at: int) -> Iterator[AccountFacts]:
+    """Accounts from their contracts' events, as :func:`facts_of` each."""
+    for _, of_account in groupby(rows, key=itemgetter("account_no")):
+        yield facts_of(list(of_account), known_at)
+
+
+def facts_of(rows: Sequence[Row], known_at: int) -> AccountFacts:
     """An account from its contract's events, in the order of recording.
 
-    Events after `known_at`, and policies among `reversed_`, are left out. Raises
+    Events after `known_at`, and reversed policies, are left out. Raises
     UnreadableEvent at the first that no calendar can be made of (R74).
     """
     opened = rows[0]
@@ -63,8 +69,7 @@ def facts_of(
                 row["position"],
             )
             for row in in_effect
-            if row["topic"] == "BillingPolicyChanged"
-            and row["position"] not in reversed_
+            if row["topic"] == "BillingPolicyChanged" and not row["reversed"]
         ),
     )
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from itertools import groupby
 from typing import Any
 
 import psycopg
 from psycopg.rows import dict_row
 
 from seat_ledger.projections import periods
-from seat_ledger.projections.engine.contracts import facts_of
+from seat_ledger.projections.engine.contracts import facts_of_each
 from seat_ledger.projections.engine.figures_query import counting
 from seat_ledger.projections.engine.registry import BY_NAME, RowSource
 from seat_ledger.projections.engine.sql_files import filled, part, queries
@@ -51,25 +50,16 @@ def fill(
 
 def fill_periods(connection: _Connection, known_at: int) -> int:
     """Fill the billing periods of every account; return the number of rows."""
-    statements = queries("periods", "refresh.sql")
-    params = {"known": known_at}
-    reversed_ = {
-        row[0]
-        for row in connection.execute(statements["all_policies_reversed"], params)
-    }
     with connection.cursor(row_factory=dict_row) as cursor:
-        entries = cursor.execute(statements["all_contracts"], params).fetchall()
-    rows = 0
+        contracts = cursor.execute(
+            queries("accounts", "queries.sql")["contracts"], {"known": known_at}
+        ).fetchall()
     names = ", ".join(periods.PeriodRow._fields)
-    with (
-        connection.cursor() as cursor,
-        cursor.copy(
-            f"COPY billing_period ({names}) FROM STDIN (FORMAT binary)".encode()
-        ) as copy,
-    ):
+    copying = f"COPY billing_period ({names}) FROM STDIN (FORMAT binary)"
+    rows = 0
+    with connection.cursor() as cursor, cursor.copy(copying.encode()) as copy:
         copy.write(b"PGCOPY\n\xff\r\n\x00" + bytes(8))
-        for _, of_account in groupby(entries, key=lambda row: row["account_no"]):
-            account = facts_of(list(of_account), known_at, reversed_)
+        for account in facts_of_each(contracts, known_at):
             encoded = list(periods.binary_rows(account))
             copy.write(b"".join(encoded))
             rows += len(encoded)

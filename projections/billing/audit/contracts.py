@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from itertools import groupby
+from operator import itemgetter
 
 from seat_ledger.domain.values import account_id
 from seat_ledger.errors import CommandRefused, NotFound
@@ -23,13 +24,11 @@ _POLICY = "BillingPolicyChanged"
 class Contract:
     """What was said of one account's contract, and when it became known."""
 
-    def __init__(self, rows: list[Row], reversals: list[Row]) -> None:
-        self.rows, self.reversals = rows, reversals
-        self.turns = sorted(
-            row["position"]
-            for row in (*rows, *reversals)
-            if row.get("topic") != "InvoiceIssued"
-        )
+    def __init__(
+        self, rows: list[Row], reversals: list[Row], invoices: list[Row]
+    ) -> None:
+        self.rows, self.reversals, self.invoices = rows, reversals, invoices
+        self.turns = sorted(row["position"] for row in (*rows, *reversals))
         self.renewal_due = False
         self._facts: dict[int, AccountFacts] = {}
         self._periods: dict[tuple[int, str], PeriodRow | None] = {}
@@ -48,7 +47,11 @@ class Contract:
         """The account as known at a position."""
         state = self.state(position)
         if state not in self._facts:
-            self._facts[state] = facts_of(self.rows, position, self._reversed(position))
+            reversed_ = self._reversed(position)
+            rows = [
+                {**row, "reversed": row["position"] in reversed_} for row in self.rows
+            ]
+            self._facts[state] = facts_of(rows, position)
         return self._facts[state]
 
     def period(self, label: str, position: int) -> PeriodRow | None:
@@ -71,9 +74,7 @@ class Contract:
     def currency(self, position: int) -> str | None:
         """The currency of the account's own invoices, where they have but one."""
         currencies = {
-            str(row["details"]["currency"])
-            for row in self.rows
-            if row["topic"] == "InvoiceIssued" and row["position"] <= position
+            str(row["currency"]) for row in self.invoices if row["position"] <= position
         }
         return currencies.pop() if len(currencies) == 1 else None
 
@@ -100,18 +101,21 @@ def contracts(reader: Reader, keys: Iterable[str]) -> dict[str, Contract]:
     """The contracts of some accounts by key; what was never opened is left out."""
     ids = [account_id(key) for key in keys]
     rows = reader.ask("billing/audit", "contracts", account_ids=ids)
-    policies = [row["position"] for row in rows if row["topic"] == _POLICY]
+    account_of = {
+        row["position"]: row["account_no"] for row in rows if row["topic"] == _POLICY
+    }
     reversals: dict[int, list[Row]] = {}
-    if policies:
-        of_policy = {
-            row["position"]: row["account_no"]
-            for row in rows
-            if row["topic"] == _POLICY
-        }
-        for row in reader.ask("billing/audit", "reversals", roots=policies):
-            reversals.setdefault(of_policy[row["root"]], []).append(row)
+    if account_of:
+        for row in reader.ask("billing/audit", "reversals", roots=list(account_of)):
+            reversals.setdefault(account_of[row["root"]], []).append(row)
+    invoices: dict[int, list[Row]] = {}
+    numbers = list({row["account_no"] for row in rows})
+    for row in reader.ask("billing/audit", "currencies", account_nos=numbers):
+        invoices.setdefault(row["account_no"], []).append(row)
     by_key = {}
-    for number, of_account in groupby(rows, key=lambda row: int(row["account_no"])):
-        contract = Contract(list(of_account), reversals.get(number, []))
+    for number, of_account in groupby(rows, key=itemgetter("account_no")):
+        contract = Contract(
+            list(of_account), reversals.get(number, []), invoices.get(number, [])
+        )
         by_key[contract.rows[0]["details"]["account_key"]] = contract
     return by_key

@@ -1,15 +1,25 @@
 -- contracts --
--- What was said of some accounts' contracts, and when that became known.
-SELECT entry.account_no, entry.topic::text AS topic, entry.position, entry.effective_at,
-       entry.details, entry.renewal
+-- The contracts of some accounts, with all that is recorded of them.
+SELECT contract.*
   FROM account
-  JOIN journal AS entry ON entry.account_no = account.account_no
+ CROSS JOIN LATERAL (
+       SELECT *
+         FROM contract_at(9223372036854775807)
+        WHERE account_no = account.account_no
+       OFFSET 0) AS contract
  WHERE account.account_id = ANY (%(account_ids)s::uuid[])
-   AND entry.topic IN (
-           'AccountOpened', 'TimeZoneChanged', 'BillingPolicyChanged',
-           'ContractRenewed', 'InvoiceIssued'
-       )
- ORDER BY entry.account_no, entry.position;
+ ORDER BY contract.account_no, contract.position;
+
+-- currencies --
+-- The currencies of some accounts' invoices.
+SELECT invoice.*
+  FROM unnest(%(account_nos)s::bigint[]) AS selected(account_no)
+ CROSS JOIN LATERAL (
+       SELECT account_no, position, details ->> 'currency' AS currency
+         FROM journal
+        WHERE account_no = selected.account_no
+          AND topic = 'InvoiceIssued'
+       OFFSET 0) AS invoice;
 
 -- reversals --
 -- Every reversal of some entries, and whether they hold after it.
