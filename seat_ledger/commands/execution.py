@@ -220,7 +220,7 @@ class CommandExecution:
         events = []
         for position in positions:
             row, recorded_at = stored[position]
-            event = self.accounts.store.event_of(row)
+            event = self.accounts.stored.event_of(row)
             events.append(RecordedEvent(position, recorded_at, event.TOPIC, event))
         erasures = [row.event for row in events if row.topic == UserErased.TOPIC]
         return Result(

@@ -13,7 +13,6 @@ from contextlib import contextmanager, suppress
 from typing import NamedTuple
 from uuid import UUID
 
-from eventsourcing.application import AggregateNotFoundError
 from eventsourcing.persistence import (
     IntegrityError,
     InterfaceError,
@@ -51,7 +50,7 @@ from seat_ledger.store.connection import (
     sqlstate_of,
     unavailable,
 )
-from seat_ledger.store.factory import LedgerStore
+from seat_ledger.store.datastore import LedgerDatastore, SnapshotStore
 from seat_ledger.store.mapper import stored_event
 from seat_ledger.store.recorder import (
     BEHIND,
@@ -102,15 +101,16 @@ class AccountRepository:
         self.set_aside: Mapping[UUID, str] = {}
         connect(conninfo).close()  # says at once, and plainly, what is wrong
         with self._explained():
-            self.store = LedgerStore(conninfo, self.settings.pool_size, recorder_class)
-        self.recorder = self.store.recorder
-        self.stored = StoredAccounts(self.store)
+            self.datastore = LedgerDatastore(conninfo, self.settings.pool_size)
+            self.recorder = recorder_class(self.datastore)
+        self.snapshots = SnapshotStore(self.datastore)
+        self.stored = StoredAccounts(self.recorder, self.snapshots)
         self.catalogue_unit = CatalogueUnit(self.stored)
-        self._losses = self.store.datastore.losses
+        self._losses = self.datastore.losses
 
     def close(self) -> None:
         """Let go of the database."""
-        self.store.close()
+        self.datastore.close()
 
     # -- what is decided on them ------------------------------------------------
 
@@ -173,7 +173,7 @@ class AccountRepository:
         """Keep accounts as they are at a head; it is a cache, which may fail."""
         for snapshot, head in snapshots:
             with suppress(PersistenceError):
-                self.store.snapshot_store.keep(snapshot, head)
+                self.snapshots.keep(snapshot, head)
 
     def name_positions(self, error: CommandRefused) -> None:
         """Name the entries that stand in the way by position."""
@@ -200,7 +200,7 @@ class AccountRepository:
 
         Raises CommandRefused (``account_set_aside``).
         """
-        if self._losses != self.store.datastore.losses:
+        if self._losses != self.datastore.losses:
             self.forget()
         key = command.envelope.account
         if key == CATALOGUE_KEY:
@@ -232,7 +232,7 @@ class AccountRepository:
         self.workspaces.clear()
         self.stored.catalogue = Catalogue()
         self.catalogue_unit = CatalogueUnit(self.stored)
-        self._losses = self.store.datastore.losses
+        self._losses = self.datastore.losses
 
     def refresh(
         self, workspace: UnitOfWork, head: Head, *, continues: bool = False
@@ -250,6 +250,8 @@ class AccountRepository:
                 account = self.stored.follow(account)
             elif head.changes > 0:
                 account = self.stored.load(workspace.account_id)
+                if account is None:
+                    raise Conflict(_MOVED_MESSAGE, try_="repeat the command")
         except DamagedStream as error:
             raise self.damaged(workspace, error) from error
         workspace.restart(account, head)
@@ -293,8 +295,6 @@ class AccountRepository:
             yield
         except (InterfaceError, OperationalError) as error:
             raise unavailable(self.conninfo, error) from error
-        except AggregateNotFoundError as error:
-            raise Conflict(_MOVED_MESSAGE, try_="repeat the command") from error
         except PersistenceError as error:
             explanation = failure(error) or explained(self.conninfo, error)
             if explanation is None:

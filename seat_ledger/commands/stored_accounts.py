@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 from uuid import UUID
 
-from eventsourcing.domain import DomainEventProtocol
+from eventsourcing.persistence import StoredEvent
 
 from seat_ledger.commands.unit_of_work import Recorded
 from seat_ledger.domain.account import Account
+from seat_ledger.domain.aggregate import Aggregate
 from seat_ledger.domain.calendar import zone
 from seat_ledger.domain.catalogue import Catalogue
 from seat_ledger.domain.events import (
@@ -24,42 +26,54 @@ from seat_ledger.domain.events import (
     UserAdded,
 )
 from seat_ledger.domain.seat_types import CATALOGUE_ID
-from seat_ledger.domain.snapshot import AccountSnapshot
 from seat_ledger.domain.user import User
 from seat_ledger.errors import CommandRefused, DamagedStream, InvalidInput
-from seat_ledger.store.factory import LedgerStore
+from seat_ledger.store.datastore import SnapshotStore
 from seat_ledger.store.mapper import read_event
+from seat_ledger.store.recorder import LedgerRecorder
+
+A = TypeVar("A", bound=Aggregate)
 
 
 class StoredAccounts:
     """The source of units of work over one database."""
 
-    def __init__(self, store: LedgerStore) -> None:
-        self.store, self.recorder = store, store.recorder
+    def __init__(self, recorder: LedgerRecorder, snapshots: SnapshotStore) -> None:
+        self.recorder, self.snapshots = recorder, snapshots
         self.catalogue = Catalogue()
-        self.user_ids = self.recorder.user_ids
-        self.is_of_account = self.recorder.is_of_account
-        self.positions_under = self.recorder.recorded_positions
-        self.has_invoice = self.recorder.has_invoice
-        self.head_of = self.recorder.head_of
+        self.user_ids = recorder.user_ids
+        self.is_of_account = recorder.is_of_account
+        self.positions_under = recorder.recorded_positions
+        self.has_invoice = recorder.has_invoice
+        self.head_of = recorder.head_of
 
-    def load(self, account_id: UUID) -> Account:
+    def load(self, account_id: UUID) -> Account | None:
         """An account as recorded, from its snapshot on."""
-        return self.store.repository.get(
-            account_id, projector_func=self._project_account
-        )
+        snapshot = self.snapshots.latest(account_id)
+        account = None if snapshot is None else snapshot.restore()
+        return self._applied(Account, account, self._events(account_id, account))
 
     def follow(self, account: Account) -> Account | None:
         """An account with what was recorded of it since."""
-        newer = self.store.events.get(account.id, gt=account.version)
-        return self._project_account(account, newer)
+        return self._applied(Account, account, self._events(account.id, account))
+
+    def event_of(self, stored: StoredEvent, key: bytes | None = None) -> LedgerEvent:
+        """A stored event, read; `key` is the person's. Raises DamagedStream."""
+        stream, version = UUID(str(stored.originator_id)), stored.originator_version
+        if stored.topic == UserAdded.TOPIC and key is None:
+            key = self.recorder.person_key(stream)
+        return read_event(stream, version, stored.topic, stored.state, key)
+
+    def _events(self, stream: UUID, account: Account | None) -> Iterator[LedgerEvent]:
+        """What was recorded of an account after what it holds already."""
+        after = None if account is None else account.version
+        return map(self.event_of, self.recorder.select_events(stream, gt=after))
 
     def load_catalogue(self) -> None:
         """Take over the catalogue as recorded (R80)."""
         with _whole_stream() as last:
             catalogue = Catalogue()
-            for event in self.store.events.get(CATALOGUE_ID):
-                assert isinstance(event, LedgerEvent)
+            for event in self._events(CATALOGUE_ID, None):
                 last[:] = [event]
                 catalogue.apply(event)
         self.catalogue = catalogue
@@ -67,13 +81,11 @@ class StoredAccounts:
     def load_user(self, user_id: UUID) -> User:
         """A user as recorded."""
         stored, key = self.recorder.stream_of(user_id)
-        user = self._project_user(
-            None,
-            (
-                read_event(user_id, row.originator_version, row.topic, row.state, key)
-                for row in stored
-            ),
+        events = (
+            read_event(user_id, row.originator_version, row.topic, row.state, key)
+            for row in stored
         )
+        user = self._applied(User, None, events)
         if user is None:
             raise DamagedStream(
                 f"The account names a user that was never added: {user_id}.",
@@ -89,7 +101,7 @@ class StoredAccounts:
         row = self.recorder.at_position(position)
         if row is None:
             return None
-        event = self.store.event_of(row)
+        event = self.event_of(row)
         if (getattr(event, "account", None) or event.originator_id) != account:
             return None
         entry = Recorded(position, event)
@@ -98,39 +110,21 @@ class StoredAccounts:
         root = self._entry(event.originator_id, event.root_version)
         return entry, Recorded(event.root, root)
 
-    def _project_account(
-        self, account: Account | None, events: Iterable[DomainEventProtocol[UUID]]
-    ) -> Account | None:
+    def _applied(
+        self, kind: type[A], aggregate: A | None, events: Iterable[LedgerEvent]
+    ) -> A | None:
+        """An aggregate with further events; None where there is nothing of it."""
         with _whole_stream() as last:
             for event in events:
-                if isinstance(event, AccountSnapshot):
-                    account = event.restore()
-                    account.snapshot_at = account.version
-                    continue
-                assert isinstance(event, LedgerEvent)
                 last[:] = [event]
-                if account is None:
-                    account = Account(event.originator_id)
-                self._take_in(account, event)
-        if account is not None:
-            account.settle()
-        return account
+                if aggregate is None:
+                    aggregate = kind(event.originator_id)
+                self._take_in(aggregate, event)
+        if aggregate is not None:
+            aggregate.settle()
+        return aggregate
 
-    def _project_user(
-        self, user: User | None, events: Iterable[DomainEventProtocol[UUID]]
-    ) -> User | None:
-        with _whole_stream() as last:
-            for event in events:
-                assert isinstance(event, LedgerEvent)
-                last[:] = [event]
-                if user is None:
-                    user = User(event.originator_id)
-                self._take_in(user, event)
-        if user is not None:
-            user.settle()
-        return user
-
-    def _take_in(self, aggregate: Account | User, event: LedgerEvent) -> None:
+    def _take_in(self, aggregate: Aggregate, event: LedgerEvent) -> None:
         """Apply an event as recorded. Raises DamagedStream where it does not follow."""
         version = event.originator_version
         if (event.TOPIC in _BEGINNINGS) != (version == 1):
@@ -159,7 +153,7 @@ class StoredAccounts:
         self._know_root(aggregate, event)
         aggregate.apply(event)
 
-    def _know_root(self, aggregate: Account | User, event: LedgerEvent) -> None:
+    def _know_root(self, aggregate: Aggregate, event: LedgerEvent) -> None:
         """Hand an aggregate the entry that a reversal is about."""
         if isinstance(event, EntryReversed):
             aggregate.roots = {
@@ -167,7 +161,7 @@ class StoredAccounts:
             }
 
     def _entry(self, stream: UUID, version: int) -> LedgerEvent:
-        return self.store.event_of(self.recorder.entry(stream, version))
+        return self.event_of(self.recorder.entry(stream, version))
 
 
 _BEGINNINGS = {AccountOpened.TOPIC, UserAdded.TOPIC}

@@ -1,11 +1,9 @@
 """What both aggregates share: a stream of events, applied, pending, and undone.
 
-The shape is the library's (``MutableAggregateProtocol``, ``collect_events``), so
-that its repository, snapshots and event store serve them. Applying an event copies
-facts into state and never refuses. Every application can be undone, so that a
-refused command leaves a cached aggregate as it was.
+Applying an event copies facts into state and never refuses. Every application can be
+undone, so that a refused command leaves a cached aggregate as it was.
 
-While reversals are applied, ``known`` holds the entries at the end of their chains:
+While reversals are applied, ``roots`` holds the entries at the end of their chains:
 whoever applies them puts them there.
 """
 

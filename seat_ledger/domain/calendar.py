@@ -7,7 +7,6 @@ Python, with the pinned ``tzdata`` package; SQL is handed the results as rows.
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import astuple, dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -318,13 +317,6 @@ class BillingCalendar:
             yield self.period(k)
             k += 1
 
-    def period_at(self, instant: datetime) -> int:
-        """The number of the period that contains an instant; -1 before the first."""
-        k = self._month_of(instant) // self.billing_cycle_months + 1
-        while k >= 0 and self.bound(k).instant > instant:
-            k -= 1
-        return k
-
     def renewal_after(self, instant: datetime) -> int:
         """The number of the first renewal strictly after an instant (R17)."""
         n = max(1, self._month_of(instant) // self.term_months - 1)
@@ -480,8 +472,3 @@ def resolve_date(day: date, zones: ZoneHistory) -> datetime:
         if ends is None or instant < ends:
             return instant if starts is None else max(instant, starts)
     raise AssertionError("the last zone has no end")
-
-
-def day_index(starts: list[datetime], instant: datetime) -> int:
-    """Which of the dates that begin at `starts` contains an instant; -1 before."""
-    return bisect_right(starts, instant) - 1

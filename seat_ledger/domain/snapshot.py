@@ -81,6 +81,7 @@ class AccountSnapshot(NamedTuple):
         finally:
             if collecting:
                 gc.enable()
+        account.snapshot_at = account.version
         return account
 
     def _fill(self, account: Account) -> None:

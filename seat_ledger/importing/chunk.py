@@ -8,9 +8,9 @@ the server writes this one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
-from typing import Any, NamedTuple, Protocol, TypeVar
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor, Future
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from seat_ledger.commands.execution import CommandExecution, Names, is_recorded
@@ -40,7 +40,6 @@ TRIES = 10
 PAUSE = 0.05
 """Seconds before the first of them; twice as long before each next."""
 
-T = TypeVar("T")
 Key = tuple[str, str]
 """A command in the file: the account's key, and the command's own."""
 
@@ -48,19 +47,11 @@ StoredCommand = tuple[bytes, tuple[int, ...]]
 """A command in the store: its digest, and what it recorded."""
 
 
-class Clerk(Protocol):
-    """Does one job after the other, in the order in which they are given."""
-
-    def do(self, job: Callable[[], T]) -> Future[T]:
-        """What the job will give."""
-        ...
-
-
 class Import(NamedTuple):
     """What all chunks of one import share."""
 
     execution: CommandExecution
-    clerk: Clerk
+    clerk: Executor
     caller: Caller
     keep_going: bool
 
@@ -134,7 +125,7 @@ class Chunk:
                 for name in line.command.names():
                     if workspace is None or not workspace.knows(name):
                         names[id_, name] = None
-        self._answers = self.of.clerk.do(
+        self._answers = self.of.clerk.submit(
             lambda: self._look_up_all(keys, of_bytes, accounts, list(names))
         )
 
@@ -299,7 +290,7 @@ class Chunk:
             self.accounts.keep(snapshots)
             return positions
 
-        self._under_way = sending, self.of.clerk.do(append)
+        self._under_way = sending, self.of.clerk.submit(append)
 
     def settle(self) -> None:
         """Wait for what is under way, and note what it recorded."""

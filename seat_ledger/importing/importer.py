@@ -13,12 +13,9 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import Future
+from collections.abc import Generator, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from queue import SimpleQueue
-from threading import Thread
-from typing import TypeVar
 
 from seat_ledger.commands.execution import CommandExecution
 from seat_ledger.commands.handler import Caller
@@ -31,8 +28,6 @@ CHUNK = 2000
 """Lines that are decided before they are appended together."""
 
 _AGAIN = "import the same file again once the cause is gone: nothing is recorded twice"
-
-T = TypeVar("T")
 
 
 def import_lines(  # noqa: PLR0913  each is an option of its own
@@ -53,13 +48,14 @@ def import_lines(  # noqa: PLR0913  each is an option of its own
     `compute_invoice` is asked for the figures of each invoice, when all that stands
     before it is recorded.
     """
-    clerk, caller = _Thread(), Caller(default_actor, compute_invoice)
+    clerk = ThreadPoolExecutor(1, "import")
+    caller = Caller(default_actor, compute_invoice)
     importing = _Importing(Import(execution, clerk, caller, keep_going))
     with _undisturbed():
         try:
             yield from importing.record(batches_of(read_lines(lines), chunk))
         finally:
-            clerk.close()
+            clerk.shutdown()
             importing.let_go()
 
 
@@ -209,34 +205,3 @@ def _undisturbed() -> Iterator[None]:
     finally:
         gc.set_threshold(*usual)
         sys.setswitchinterval(turn)
-
-
-class _Thread:
-    """Does one job after the other, beside whoever gave them."""
-
-    def __init__(self) -> None:
-        self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
-        self._thread = Thread(target=self._work, name="import", daemon=True)
-        self._thread.start()
-
-    def do(self, job: Callable[[], T]) -> Future[T]:
-        """What the job will give."""
-        future: Future[T] = Future()
-
-        def work() -> None:
-            try:
-                future.set_result(job())
-            except BaseException as error:  # noqa: BLE001  whoever waits is told
-                future.set_exception(error)
-
-        self._jobs.put(work)
-        return future
-
-    def close(self) -> None:
-        """Wait until all that was given is done."""
-        self._jobs.put(None)
-        self._thread.join()
-
-    def _work(self) -> None:
-        while (work := self._jobs.get()) is not None:
-            work()

@@ -188,13 +188,6 @@ class TrialRecorder(LedgerRecorder):
                 stored[place] = self._commands[key]
         return stored
 
-    def recorded_positions(self, account_id: UUID, key: str) -> list[int] | None:
-        """The positions recorded under a key, or that would be."""
-        remembered = self._commands.get((account_id, key))
-        if remembered is not None:
-            return list(remembered.positions)
-        return super().recorded_positions(account_id, key)
-
     def at_position(self, position: int) -> StoredEvent | None:
         """The event at a position."""
         return self.spool.at(position) or super().at_position(position)

@@ -13,8 +13,7 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from eventsourcing.domain import DomainEventProtocol
-from eventsourcing.persistence import Mapper, StoredEvent
+from eventsourcing.persistence import StoredEvent
 from pydantic import ValidationError
 
 from seat_ledger.domain.events import EVENT_CLASSES, LedgerEvent, UserAdded
@@ -22,8 +21,6 @@ from seat_ledger.domain.personal_data import CannotDecrypt, person_in
 from seat_ledger.errors import DamagedStream
 
 State = dict[str, Any]
-KeyOf = Callable[[UUID], bytes | None]
-"""Finds the key of a person by the user's id; None where it was destroyed."""
 
 
 def _in_plain(state: State) -> State:
@@ -49,36 +46,6 @@ def check_upcasters() -> None:
 
 
 check_upcasters()
-
-
-class LedgerMapper(Mapper[UUID]):
-    """Maps between :class:`LedgerEvent` and the library's StoredEvent.
-
-    `key_of` finds the key of a person. No transcoder, cipher or compressor of the
-    library is used.
-    """
-
-    def __init__(self, key_of: KeyOf) -> None:
-        self.key_of = key_of
-
-    def to_stored_event(self, domain_event: DomainEventProtocol[UUID]) -> StoredEvent:
-        """Write an event's state."""
-        assert isinstance(domain_event, LedgerEvent)
-        return stored_event(domain_event)
-
-    def to_domain_event(self, stored_event: StoredEvent) -> LedgerEvent:
-        """Read an event back, validated. Raises DamagedStream."""
-        stream = UUID(str(stored_event.originator_id))
-        key = None
-        if stored_event.topic == UserAdded.TOPIC:
-            key = self.key_of(stream)
-        return read_event(
-            stream,
-            stored_event.originator_version,
-            stored_event.topic,
-            stored_event.state,
-            key,
-        )
 
 
 def stored_event(event: LedgerEvent) -> StoredEvent:

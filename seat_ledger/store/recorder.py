@@ -371,20 +371,7 @@ class LedgerRecorder(PostgresApplicationRecorder):
 
     def user_ids(self, account_id: UUID, name: str) -> tuple[list[UUID], list[UUID]]:
         """The ids of all users ever called so, folded: by key, and by e-mail."""
-        rows = self._rows(
-            "WITH reference AS MATERIALIZED ("
-            "SELECT ledger.unwrapped(%(name)s) AS name) "
-            "SELECT user_id, folded_key = (SELECT name FROM reference) AS by_key, "
-            "folded_email = (SELECT name FROM reference) AS by_email "
-            "FROM ledger.user_name WHERE account_id = %(account)s "
-            "AND (folded_key = (SELECT name FROM reference) "
-            "OR folded_email = (SELECT name FROM reference))",
-            {"account": account_id, "name": Secret(name)},
-        )
-        return (
-            [row["user_id"] for row in rows if row["by_key"]],
-            [row["user_id"] for row in rows if row["by_email"]],
-        )
+        return self.many_user_ids([(account_id, name)])[account_id, name]
 
     def many_user_ids(
         self, names: Sequence[tuple[UUID, str]]
@@ -455,12 +442,8 @@ class LedgerRecorder(PostgresApplicationRecorder):
 
     def recorded_positions(self, account_id: UUID, key: str) -> list[int] | None:
         """The positions recorded under a key; None where nothing is."""
-        row = self._row(
-            "SELECT positions FROM ledger.recorded_command "
-            "WHERE account_id = %(account)s AND command_key = %(key)s",
-            {"account": account_id, "key": key},
-        )
-        return None if row is None else list(row["positions"])
+        stored = self.recorded_commands([account_id], [key]).get(1)
+        return None if stored is None else list(stored[1])
 
     def recorded_commands(
         self, accounts: Sequence[UUID], keys: Sequence[str]
@@ -521,21 +504,14 @@ class LedgerRecorder(PostgresApplicationRecorder):
 
     def at_position(self, position: int) -> StoredEvent | None:
         """The event at a position."""
-        row = self._row(
-            "SELECT * FROM ledger.stored_events WHERE notification_id = %(position)s",
-            {"position": position},
-        )
-        return None if row is None else _stored(row)
+        row = self.stored_at([position]).get(position)
+        return None if row is None else row[0]
 
     def entry(self, stream: UUID, version: int) -> StoredEvent:
         """The event of a stream's version."""
-        row = self._row(
-            "SELECT * FROM ledger.stored_events WHERE originator_id = %(stream)s "
-            "AND originator_version = %(version)s",
-            {"stream": stream, "version": version},
-        )
-        assert row is not None
-        return _stored(row)
+        (event,) = self.select_events(stream, gt=version - 1, lte=version)
+        assert isinstance(event, StoredEvent)
+        return event
 
     def stored_at(self, positions: Sequence[int]) -> dict[int, tuple[Any, datetime]]:
         """Events and the instants of their recording, by position."""

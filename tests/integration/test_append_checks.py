@@ -23,7 +23,7 @@ from seat_ledger.settings import Settings
 from seat_ledger.store import schema
 from seat_ledger.store.bulk import Decided, append_many
 from seat_ledger.store.connection import sqlstate_of
-from seat_ledger.store.factory import LedgerDatastore
+from seat_ledger.store.datastore import LedgerDatastore
 from seat_ledger.store.recorder import BEHIND, NOT_NEXT, Append, LedgerRecorder
 from tests.checker import damage
 from tests.program import ANN, BUY, GIVE, OPEN, PRO, Program

@@ -150,7 +150,7 @@ def test_migrating_twice_changes_nothing_and_an_edited_history_is_refused(
     names = [f"{one.number:04}_{one.name}" for one in schema.migrations()]
     assert schema.migrate(empty_database) == names
     assert schema.migrate(empty_database) == []
-    assert schema.status(empty_database).is_current
+    assert len({*schema.status(empty_database)}) == 1
     with psycopg.connect(empty_database) as connection:
         connection.execute("UPDATE ledger.schema_migration SET digest = 'x'")
     with pytest.raises(schema.SchemaMismatch, match="not this program's"):

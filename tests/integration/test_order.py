@@ -21,7 +21,7 @@ from seat_ledger.application import SeatLedger
 from seat_ledger.projections.engine import installation
 from seat_ledger.projections.reader import Reader
 from seat_ledger.store.connection import connect
-from seat_ledger.store.factory import LedgerDatastore
+from seat_ledger.store.datastore import LedgerDatastore
 from seat_ledger.store.recorder import LedgerRecorder
 from seat_ledger.store.store_status import APPEND_LOCK
 from tests.drafts import PRO, computed

@@ -53,11 +53,6 @@ class SchemaStatus(NamedTuple):
     applied: int
     of_program: int
 
-    @property
-    def is_current(self) -> bool:
-        """Whether program and database agree."""
-        return self.applied == self.of_program
-
 
 def migrations() -> list[Migration]:
     """Every migration of this program, in order."""

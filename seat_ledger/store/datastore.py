@@ -1,4 +1,4 @@
-"""How the library is given our datastore, recorder, mapper and snapshots."""
+"""The pool of connections to one database, and the snapshots that are kept in it."""
 
 from __future__ import annotations
 
@@ -9,24 +9,15 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from eventsourcing.application import Application
-from eventsourcing.persistence import (
-    InfrastructureFactory,
-    InterfaceError,
-    OperationalError,
-    StoredEvent,
-)
+from eventsourcing.persistence import InterfaceError, OperationalError
 from eventsourcing.postgres import ConnectionPool, PostgresDatastore
-from eventsourcing.utils import Environment, EnvType
 from psycopg import Connection
 from psycopg.rows import DictRow, dict_row
 
-from seat_ledger.domain.events import LedgerEvent
 from seat_ledger.domain.head import Head
 from seat_ledger.domain.snapshot import SNAPSHOT_TOPIC, AccountSnapshot, WrittenSnapshot
 from seat_ledger.store.connection import become
-from seat_ledger.store.mapper import LedgerMapper
-from seat_ledger.store.recorder import SCHEMA, LedgerRecorder
+from seat_ledger.store.recorder import SCHEMA
 from seat_ledger.store.session import LedgerConnection
 from seat_ledger.store.wrapping import open_wrapping
 
@@ -41,7 +32,7 @@ class LedgerDatastore(PostgresDatastore):
     TLS settings, services and options without a word.
     """
 
-    def __init__(self, conninfo: str, *, pool_size: int = 8) -> None:
+    def __init__(self, conninfo: str, pool_size: int = 8) -> None:
         super().__init__("", "", "", "", "", schema=SCHEMA)
         self.losses = 0
         self.idle_in_transaction_session_timeout = 60
@@ -89,109 +80,24 @@ class LedgerDatastore(PostgresDatastore):
         return after_connect
 
 
-class LedgerFactory(InfrastructureFactory[Any]):
-    """Constructs the recorder; the schema is made by migrations alone."""
-
-    def __init__(
-        self,
-        datastore: LedgerDatastore,
-        env: Environment,
-        recorder_class: type[LedgerRecorder] = LedgerRecorder,
-    ) -> None:
-        super().__init__(env)
-        self.datastore = datastore
-        self.recorder_class = recorder_class
-
-    def application_recorder(self) -> LedgerRecorder:
-        """The recorder over the migrated schema."""
-        return self.recorder_class(self.datastore)
-
-    def aggregate_recorder(self, purpose: str = "events") -> LedgerRecorder:
-        """Not used: snapshots have a store of their own."""
-        raise NotImplementedError("snapshots have a store of their own")
-
-    def tracking_recorder(self, tracking_recorder_class: Any = None) -> Any:
-        """Not used: projections keep checkpoints of their own."""
-        raise NotImplementedError("projections keep checkpoints of their own")
-
-    def process_recorder(self) -> Any:
-        """Not used: projections keep checkpoints of their own."""
-        raise NotImplementedError("projections keep checkpoints of their own")
-
-    def close(self) -> None:
-        """Close the pool."""
-        self.datastore.close()
-
-
-class LedgerStore(Application[UUID]):
-    """The library's application over one database: recorder, mapper and events.
-
-    Nothing of it comes from the environment: settings have a place of their own.
-    """
-
-    name = "stored"
-    recorder: LedgerRecorder
-
-    def __init__(
-        self,
-        conninfo: str,
-        pool_size: int = 8,
-        recorder_class: type[LedgerRecorder] = LedgerRecorder,
-    ) -> None:
-        self.conninfo = conninfo
-        self.datastore = LedgerDatastore(conninfo, pool_size=pool_size)
-        self.recorder_class = recorder_class
-        self.snapshot_store = SnapshotStore(self.datastore)
-        super().__init__({})
-
-    def construct_env(self, name: str, env: EnvType | None = None) -> Environment:
-        """The library's switches."""
-        switches = {
-            "IS_SNAPSHOTTING_ENABLED": "y",
-            "DEEPCOPY_FROM_AGGREGATE_CACHE": "n",
-            "CREATE_TABLE": "n",
-        }
-        return Environment(name, {**switches, **(env or {})})
-
-    def construct_factory(self, env: Environment) -> LedgerFactory:
-        """The factory over the whole connection string."""
-        return LedgerFactory(self.datastore, env, self.recorder_class)
-
-    def construct_mapper(self) -> LedgerMapper:
-        """The mapper that validates on read and write."""
-        return LedgerMapper(lambda user_id: self.recorder.person_key(user_id))  # noqa: PLW0108  the recorder comes later
-
-    def construct_snapshot_store(self) -> Any:
-        """Snapshots are read by the library's repository, from our own table."""
-        return self.snapshot_store
-
-    def event_of(self, stored: StoredEvent) -> LedgerEvent:
-        """A stored event, read. Raises DamagedStream."""
-        event = self.mapper.to_domain_event(stored)
-        assert isinstance(event, LedgerEvent)
-        return event
-
-
 class SnapshotStore:
     """The latest snapshot of each account: a cache beside the events."""
 
     def __init__(self, datastore: PostgresDatastore) -> None:
         self.datastore = datastore
 
-    def get(self, originator_id: UUID, **_: Any) -> Iterator[AccountSnapshot]:
+    def latest(self, account_id: UUID) -> AccountSnapshot | None:
         """The latest snapshot, if there is one that this program can read."""
         with self.datastore.get_connection() as connection:
             row = connection.execute(
-                "SELECT originator_version, topic, state FROM ledger.snapshots "
-                "WHERE originator_id = %s",
-                [originator_id],
+                "SELECT originator_version AS version, topic, state "
+                "FROM ledger.snapshots WHERE originator_id = %s",
+                [account_id],
             ).fetchone()
-        if row is not None and row["topic"] == SNAPSHOT_TOPIC:
-            yield AccountSnapshot(
-                originator_id,
-                row["originator_version"],
-                orjson.loads(bytes(row["state"])),
-            )
+        if row is None or row["topic"] != SNAPSHOT_TOPIC:
+            return None
+        document = orjson.loads(bytes(row["state"]))
+        return AccountSnapshot(account_id, row["version"], document)
 
     def keep(self, snapshot: WrittenSnapshot, head: Head) -> None:
         """Keep an account as it was at a head, if it came by that head.
