@@ -16,21 +16,24 @@ PROGRAM = Path(sys.executable).parent / "seat-ledger"
 PRO = "sales/professional"
 
 
+FORKED_WITH = {"input", "cwd", "stdout", "stderr"}
+
+
 def run_program(
     words: Sequence[Any], environment: Mapping[str, str], **options: Any
 ) -> subprocess.CompletedProcess[str]:
     """The program with these words as a process: forked where it may be."""
     command = [str(PROGRAM), *map(str, words)]
-    if can_fork(environment) and options.keys() <= {"input", "cwd"}:
+    if can_fork(environment) and options.keys() <= FORKED_WITH:
         return run_forked(command, environment, **options)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     return subprocess.run(
         command,
         env=environment,
-        capture_output=True,
         text=True,
         timeout=60,
         check=False,
-        **options,
+        **{**pipes, **options},
     )
 
 

@@ -146,6 +146,7 @@ def test_a_server_that_goes_away_between_two_commands(folder: Path) -> None:
         buy = {"seat_type": "sales/starter", "quantity": 1}
         ledger.buy_seats("a", **buy)
         server.stop()
+        ledger.accounts.recorder.datastore.pool.timeout = 1  # seconds, not fifteen
         with pytest.raises(Unavailable):
             ledger.buy_seats("a", **buy)
         server.ensure_running()

@@ -271,6 +271,7 @@ def test_tables_that_are_made_while_somebody_is_erased_hold_nobody_erased(
     database: str, ledger: SeatLedger, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
     """The served tables do not come to the erasure meanwhile; the new ones forget."""
+    monkeypatch.setattr(installation, "_TRIES", 1)  # a second each
     open_account(ledger, "acme")
     marked = Marked(2)
     for person in marked.persons:

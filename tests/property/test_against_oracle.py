@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
-import psycopg
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -34,6 +33,7 @@ from seat_ledger.projections.reader import (
 from seat_ledger.settings import Settings
 from tests.oracle.model import Oracle, Outcome
 from tests.property.histories import KEYS, TYPES, Author, opening
+from tests.support.places import is_newest
 
 EXAMPLES = int(os.environ.get("SEAT_LEDGER_EXAMPLES", "40"))
 COMMANDS = 30
@@ -384,11 +384,6 @@ class Machine(RuleBasedStateMachine):
             type(self).accepted += self.one.accepted
             type(self).tried += len(self.one.script)
             type(self).questions += self.one.questions
-
-
-def is_newest(conninfo: str) -> bool:
-    with psycopg.connect(conninfo) as connection:
-        return connection.info.server_version >= 180000
 
 
 @pytest.mark.both_versions

@@ -43,9 +43,13 @@ def run_forked(
     *,
     input: str | None = None,  # noqa: A002  as in subprocess.run
     cwd: Path | None = None,
+    stdout: int | None = None,
+    stderr: int | None = None,
     timeout: float = 60,
 ) -> subprocess.CompletedProcess[str]:
-    """What ``subprocess.run`` does with these words, the output captured as text."""
+    """What ``subprocess.run`` does with these words; output is captured as text where
+    no descriptor takes it.
+    """
     with ExitStack() as open_:
         out = open_.enter_context(tempfile.TemporaryFile())
         err = open_.enter_context(tempfile.TemporaryFile())
@@ -55,7 +59,8 @@ def run_forked(
             reading, writing = os.pipe()
             stdin = open_.enter_context(os.fdopen(reading, "rb"))
             threading.Thread(target=_write, args=(writing, input), daemon=True).start()
-        fds = [file.fileno() for file in (theirs, stdin, out, err)]
+        fds = [theirs.fileno(), stdin.fileno(), stdout or out.fileno()]
+        fds.append(stderr or err.fileno())
         socket.send_fds(_waiting()[0], [b"x"], fds)
         theirs.close()
         stdin.close()
@@ -148,6 +153,9 @@ def _become_program(
     for fd, source in enumerate(standard):
         os.dup2(source, fd)
         os.close(source)
+    sys.stdin, sys.stdout, sys.stderr = map(
+        _opened, (sys.stdin, sys.stdout, sys.stderr), ("r", "w", "w")
+    )
     os.environ.clear()
     os.environ.update(environment)
     time.tzset()
@@ -160,6 +168,14 @@ def _become_program(
     except SystemExit as ended:
         _end(ended.code if isinstance(ended.code, int) else 1)
     raise AssertionError("the program ends by itself")
+
+
+def _opened(stream: Any, mode: str) -> Any:
+    """A stream like one of the process that waits, over what its number is now."""
+    return open(
+        stream.fileno(), mode, encoding=stream.encoding, errors=stream.errors,
+        closefd=False,
+    )  # fmt: skip
 
 
 def _end(status: int) -> NoReturn:

@@ -1,4 +1,7 @@
-"""Where the tests' servers keep their data: in memory, where the machine has room."""
+"""Where the tests' servers keep their data: in memory, where the machine has room.
+
+And which of the servers a database is on.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,8 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
+
+import psycopg
 
 MEMORY = Path("/dev/shm")
 ROOM = 4 << 30
@@ -26,3 +31,9 @@ BASE = MEMORY if _serves_servers(MEMORY) else Path("/var/tmp")
 def folder_for_servers(prefix: str) -> Path:
     """A new folder that the user postgres reaches, as it reaches none of pytest's."""
     return Path(tempfile.mkdtemp(prefix=prefix, dir=BASE))
+
+
+def is_newest(conninfo: str) -> bool:
+    """Whether it is the newest server: what costs much runs there in full."""
+    with psycopg.connect(conninfo) as connection:
+        return connection.info.server_version >= 180000
