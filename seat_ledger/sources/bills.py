@@ -68,13 +68,16 @@ class BilledMonth(NamedTuple):
 
 @dataclass
 class BillLine:
-    """The sum of a figure; `line` is the first of its rows."""
+    """The sum of a figure; `line` is the first of its rows.
+
+    `places` are the most decimals that its rows have: quantity, price, amount.
+    """
 
     line: int
     unit_price: Fraction
     quantity: Fraction = Fraction(0)
     amount: Fraction = Fraction(0)
-    places: int = 0
+    places: tuple[int, int, int] = (0, 0, 0)
     dates: set[date] = field(default_factory=set)
 
     def missing_dates(self, month: Month) -> list[date]:
@@ -158,9 +161,9 @@ class Bill:
         month = Month(day.year, day.month)
         dated = {**row, "month": str(month)}
         figure = BilledMonth(self._account(row), self._invoice(dated), month, seat_type)
-        price, _ = self._numbers.read(row, self.sums.unit_price)
-        quantity, places = self._numbers.read(row, self.sums.quantity)
-        amount, money_places = self._numbers.read(row, self.sums.amount)
+        quantity, *places = self._numbers.read(row, self.sums.quantity)
+        price, *price_places = self._numbers.read(row, self.sums.unit_price)
+        amount, *money_places = self._numbers.read(row, self.sums.amount)
         total = self.lines.setdefault(figure, BillLine(line, price))
         if total.unit_price != price:
             raise UnreadableRow(
@@ -171,7 +174,9 @@ class Bill:
             )
         total.quantity += quantity
         total.amount += amount
-        total.places = max(total.places, places, money_places)
+        of_row = (*places, *price_places, *money_places)
+        most = map(max, total.places, of_row)
+        total.places = (next(most), next(most), next(most))
         total.dates.add(day)
 
     def _day(self, row: Fields) -> date:
@@ -192,24 +197,26 @@ class Bill:
                 "issued_at": self.issued_at or "",
                 "period": figure.month.first.isoformat(),
                 "seat_type": figure.seat_type,
-                "quantity": self._written(total.quantity, sums.quantity_places),
-                "unit_price": self._written(total.unit_price, None),
-                "amount": self._written(total.amount, sums.amount_places),
+                "quantity": self._written(
+                    total.quantity, sums.quantity_places, total.places[0]
+                ),
+                "unit_price": self._written(total.unit_price, None, total.places[1]),
+                "amount": self._written(
+                    total.amount, sums.amount_places, total.places[2]
+                ),
                 "currency": sums.currency or "",
             }
             for figure, total in sorted(self.lines.items())
         ]
 
-    def _written(self, value: Fraction, places: int | None) -> str:
-        if places is not None:
-            return rounded(value, places)
-        for enough in range(MOST_PLACES + 1):
-            if (value * 10**enough).denominator == 1:
-                return rounded(value, enough)
-        raise InvalidInput(
-            f"{self.file}: a sum has more than {MOST_PLACES} decimals.",
-            try_="say in [sums] to how many places the vendor rounds",
-        )
+    def _written(self, value: Fraction, places: int | None, exact: int) -> str:
+        if places is None and exact > MOST_PLACES:
+            raise InvalidInput(
+                f"{self.file}: a sum has {exact} decimals; an audit reads "
+                f"{MOST_PLACES}.",
+                try_="say in [sums] to how many places the vendor rounds",
+            )
+        return rounded(value, exact if places is None else places)
 
 
 class _Decimals:

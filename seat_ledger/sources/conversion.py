@@ -105,7 +105,7 @@ class Conversion:
             tally.mapped += 1
             numbers.append(line)
             repeats.note(id_, text, tally.mapped)
-            sorter.add(TimedLine(order, tally.mapped, text))
+            sorter.add(TimedLine(order, tally.mapped, self.reader.rows, text))
         for name, count in self.reader.ignored.items():
             tally.ignored[f"of the stream {shown(name)}, which is not read"] += count
         repeated, conflict = repeats.again()
@@ -155,7 +155,10 @@ class CommandMaker:
             )
         order, effective_at = self._parse_time(written)
         id_ = self._prefix + self._id(row)
-        operation["account"] = self._account(row)
+        operation = {
+            "op": operation.pop("op"),
+            "account": self._account(row),
+        } | operation
         operation["effective_at"] = effective_at
         if self._actor is not None:
             actor = self._actor(row)

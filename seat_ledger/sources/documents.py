@@ -67,9 +67,17 @@ def _no_json(error: Exception, line: int, *, at_end: bool) -> UnreadableRow:
 class DocumentReader:
     """Documents one after the other; the rows of each under `path`, if it has one."""
 
-    def __init__(self, stream: BinaryIO, path: str | None, *, exact: bool) -> None:
+    def __init__(
+        self,
+        stream: BinaryIO,
+        path: str | None,
+        *,
+        keyed: str | None = None,
+        exact: bool = False,
+    ) -> None:
         self._text = io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")
         self._path = tuple(path.split(".")) if path else ()
+        self._keyed = keyed
         self._decoder = json.JSONDecoder(parse_float=Decimal if exact else None)
         self._buffer, self._place, self._ended = "", 0, False
         self._line, self._counted = 1, 0
@@ -121,6 +129,24 @@ class DocumentReader:
             if self._separator("]"):
                 return
 
+    def _keyed_rows(self, name: str) -> Documents:
+        """The fields of an object as rows, each with its key as a field."""
+        self._place += 1
+        if self._peek() == "}":
+            self._place += 1
+            return
+        while True:
+            self._peek()
+            began, key = self._at(), self._value()
+            if self._peek() != ":":
+                raise self._broken()
+            self._place += 1
+            self._peek()
+            row = self._value()
+            yield began, {**row, name: key} if isinstance(row, dict) else row
+            if self._separator("}"):
+                return
+
     def _members(self, page: Page, path: tuple[str, ...]) -> Documents:
         """The fields of an object into `page`; the rows at the end of `path`."""
         self._was_page = False
@@ -139,6 +165,9 @@ class DocumentReader:
             if key == path[0] and len(path) == 1 and first == "[":
                 was_page = True
                 yield from self._elements(inner=False)
+            elif self._keyed and path == (key,) and first == "{":
+                was_page = True
+                yield from self._keyed_rows(self._keyed)
             elif key == path[0] and len(path) > 1 and first == "{":
                 inner: Page = {}
                 yield from self._members(inner, path[1:])

@@ -1,7 +1,8 @@
 """Fields of a row by path, and texts with fields in them.
 
 A path is the name of a column or of a field; a dot leads into what is nested, and
-``target[type=AppUser].id`` takes the element of a list whose ``type`` is ``AppUser``.
+``target[type=AppUser].id`` takes the element of a list whose ``type`` is ``AppUser``,
+``emails.1`` the first.
 A text such as ``gh-{user_id}`` is itself, with each path in braces replaced.
 """
 
@@ -56,9 +57,12 @@ def _nested(path: str, steps: list[tuple[str, Filters]], row: Fields) -> Any:
         return row[path]
     value: Any = row
     for name, filters in steps:
-        if not isinstance(value, Mapping):
+        if isinstance(value, Mapping):
+            value = value.get(name)
+        elif isinstance(value, list) and name.isdecimal():
+            value = value[int(name) - 1] if 0 < int(name) <= len(value) else None
+        else:
             return None
-        value = value.get(name)
         if filters:
             value = _selected(path, value, filters)
         if value is None:

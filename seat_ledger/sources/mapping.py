@@ -51,15 +51,18 @@ class TimeField(_Part):
 
 
 class FileShape(_Part):
-    """What the files look like: `has` are the columns or fields that identify them.
+    """What the files look like; `has` are the columns or fields that identify them.
 
-    `rows` is the path of the list of rows in a document; `each` makes an entry of each
-    element of a list in a row. `columns` gives other headers of a column.
+    ``a|b`` in `has` is one field or the other. `rows` is the path of the list of rows
+    in a document, or of an object whose fields are the rows: `keyed` names the field
+    that the key becomes. `each` makes an entry of each element of a list in a row.
+    `columns` gives other headers of a column; one may end with ``*``.
     """
 
     format: Literal["table", "json"]
     has: Annotated[list[str], Field(min_length=1)]
     rows: str | None = None
+    keyed: str | None = None
     each: str | None = None
     each_column: list[str] | None = None
     each_part: str | None = None
@@ -189,7 +192,11 @@ class Sums(_Part):
 
 
 class SourceMapping(_Part):
-    """A whole mapping. `source` begins its idempotency keys: it never changes."""
+    """A whole mapping. `source` begins its idempotency keys: it never changes.
+
+    `patterns` are regular expressions for fields: where one fits a field whole, its
+    named groups are fields as well.
+    """
 
     schema_: Annotated[Literal[1], Field(alias="schema")]
     kind: Literal["events", "snapshot", "bill"]
@@ -199,7 +206,7 @@ class SourceMapping(_Part):
     account: AccountField | None = None
     time: TimeField | None = None
     id: str | None = None
-    actor: str | None = None
+    actor: TextSpec | None = None
     person: PersonFields | None = None
     covers: list[str] = []
     page: PageMarks = PageMarks()

@@ -19,26 +19,26 @@ from typing import BinaryIO, NamedTuple, Self
 RUN = 100_000
 """Lines that are sorted in memory."""
 
-_HEAD = struct.Struct("<qqI")
+_HEAD = struct.Struct("<qqqI")
 
 
 class TimedLine(NamedTuple):
-    """A line of the output, the time that it is ordered by, and where it comes from."""
+    """A line of the output: its time, its number, the row it is of, and its text."""
 
     order: int
     number: int
+    row: int
     text: bytes
 
 
 class TimeSorter:
     """Takes lines in the order of a file; gives them in the order of their times.
 
-    Lines of one time stay in the order of the file, or turn around where the whole
-    file is newest first.
+    Lines of one time stay in the order of the file; where the whole file is newest
+    first, its rows of one time turn around.
     """
 
-    def __init__(self, run: int = RUN) -> None:
-        self._run = run
+    def __init__(self) -> None:
         self._waiting: list[TimedLine] = []
         self._files = ExitStack()
         self._runs: list[BinaryIO] = []
@@ -66,7 +66,7 @@ class TimeSorter:
                 self._falls = True
         self._last = order
         self._waiting.append(line)
-        if len(self._waiting) >= self._run:
+        if len(self._waiting) >= RUN:
             self._spill()
 
     @property
@@ -84,15 +84,17 @@ class TimeSorter:
         if not self.newest_first:
             yield from ordered
             return
-        for _, group in groupby(ordered, key=itemgetter(0)):
-            yield from reversed(list(group))
+        for _, lines in groupby(ordered, key=itemgetter(0)):
+            rows = [list(row) for _, row in groupby(lines, key=itemgetter(2))]
+            for row in reversed(rows):
+                yield from row
 
     def _spill(self) -> None:
         self._waiting.sort(key=_PLACE)
         file = tempfile.TemporaryFile(buffering=1 << 18)  # noqa: SIM115  kept open
         self._files.enter_context(file)
-        for order, number, text in self._waiting:
-            file.write(_HEAD.pack(order, number, len(text)))
+        for order, number, row, text in self._waiting:
+            file.write(_HEAD.pack(order, number, row, len(text)))
             file.write(text)
         self._runs.append(file)  # type: ignore[arg-type]
         self._waiting = []
@@ -104,5 +106,5 @@ _PLACE = itemgetter(0, 1)
 def _read(file: BinaryIO) -> Iterator[TimedLine]:
     file.seek(0)
     while head := file.read(_HEAD.size):
-        order, number, size = _HEAD.unpack(head)
-        yield TimedLine(order, number, file.read(size))
+        order, number, row, size = _HEAD.unpack(head)
+        yield TimedLine(order, number, row, file.read(size))

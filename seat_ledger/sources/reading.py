@@ -72,14 +72,21 @@ class SourceReader:
         shape, options = self.shape, self._options
         expand = _expansion(self.mapping)
         objects = [(name, getter(name)) for name in shape.json_in]
-        check = None if shape.format == "table" else set(shape.has)
+        patterns = [
+            (path, getter(path), compiled(text))
+            for path, text in self.mapping.patterns.items()
+        ]
+        check = None if shape.format == "table" else _Fields(shape.has)
         for line, row in self._rows():
             self.line = line
             self.rows += 1
             if check is not None:
-                self._check_fields(row, check)
+                check(row)
             for name, get in objects:
                 row[name] = _object(get(row), name)
+            for path, get, pattern in patterns:
+                match = pattern.fullmatch(as_text(get(row), path).strip())
+                row.update(match.groupdict() if match else {})
             row.update(options)
             if expand is None:
                 yield SourceEntry(line, row)
@@ -117,23 +124,32 @@ class SourceReader:
         is_page = path is not None and getter(path)(first or {}) is not None
         if first is not None and not is_page and not exact:
             return json_lines(stream)
-        reader = DocumentReader(stream, path, exact=exact)
+        reader = DocumentReader(stream, path, keyed=self.shape.keyed, exact=exact)
         self.pages = reader.pages
         return reader.rows()
 
-    def _check_fields(self, row: Any, has: set[str]) -> None:
+
+class _Fields:
+    """Checks that a row is an object with the fields of the source."""
+
+    def __init__(self, has: list[str]) -> None:
+        self._all = {name for name in has if "|" not in name}
+        self._choices = [set(name.split("|")) for name in has if "|" in name]
+
+    def __call__(self, row: Any) -> None:
+        """Raises UnreadableRow."""
         if row.__class__ is not dict:
             raise UnreadableRow(
                 f"a row is an object, not {shown(row)}.", "expected is a JSON object"
             )
-        if not has <= row.keys():
-            missing = ", ".join(shown(name) for name in sorted(has - row.keys()))
-            raise UnreadableRow(
-                f"the row has no field {missing}; it has "
-                f"{', '.join(shown(name) for name in list(row)[:20])}.",
-                "expected is a row of the source that the mapping is for; see "
-                "'seat-ledger source check FILE'",
-            )
+        if self._all <= row.keys() and all(c & row.keys() for c in self._choices):
+            return
+        names = [*sorted(self._all), *(" or ".join(sorted(c)) for c in self._choices)]
+        fields = ", ".join(shown(name) for name in list(row)[:20])
+        raise UnreadableRow(
+            f"the row has the fields {fields or 'none'}.",
+            f"expected are {', '.join(names)}; see 'seat-ledger source check FILE'",
+        )
 
 
 def looks_like_table(stream: BinaryIO) -> bool:
@@ -251,6 +267,9 @@ def _each_element(path: str) -> Any:
     get = getter(path)
 
     def expand(row: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        if names[0] not in row:
+            yield row
+            return
         value = get(row)
         elements = value if isinstance(value, list) else [value]
         for number, element in enumerate(elements, start=1):

@@ -12,7 +12,7 @@ import csv
 import io
 import re
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, BinaryIO
 
 from seat_ledger.domain.values import shown
@@ -55,11 +55,8 @@ def encoding_of(head: bytes, shape: FileShape) -> str:
 
 def csv_rows(stream: BinaryIO, head: bytes, shape: FileShape) -> TableRows:
     """The rows of a CSV file with their lines. Raises UnreadableRow."""
-    text = io.TextIOWrapper(
-        stream, encoding=encoding_of(head, shape), errors="strict", newline=""
-    )
     csv.field_size_limit(MAX_CELL)
-    lines = _TextLines(text)
+    lines = _TextLines(stream, encoding_of(head, shape))
     try:
         separator, header = _header(lines, shape)
         names = column_names(header, shape)
@@ -68,29 +65,39 @@ def csv_rows(stream: BinaryIO, head: bytes, shape: FileShape) -> TableRows:
         )
     except UnicodeDecodeError as error:
         raise UnreadableRow(
-            f"a byte cannot be read as {text.encoding}.",
+            f"a byte cannot be read as {lines.encoding}.",
             "save the file as CSV in UTF-8, or name its encoding in the mapping",
-            lines.number + 1,
+            lines.number,
         ) from error
-    finally:
-        text.detach()
 
 
 class _TextLines:
-    """The lines of a text, counted as an editor counts them."""
+    """The lines of a text, counted as an editor counts them.
 
-    def __init__(self, text: io.TextIOWrapper) -> None:
-        self.number, self._text = 0, text
+    Each is decoded by itself, so that what cannot be is named by its line; those of
+    UTF-16 are not lines of bytes.
+    """
+
+    def __init__(self, stream: BinaryIO, encoding: str) -> None:
+        self.number, self.encoding = 0, encoding
+        self._text: Callable[[int], str | bytes] = stream.readline
+        if encoding == "utf-16":
+            self._text = io.TextIOWrapper(stream, encoding, newline="").readline
 
     def __iter__(self) -> Iterator[str]:
         return self
 
     def __next__(self) -> str:
-        line = self._text.readline(MAX_CELL)
+        line = self._text(MAX_CELL)
         if not line:
             raise StopIteration
         self.number += 1
-        return line
+        if isinstance(line, str):
+            return line
+        text = line.decode(self.encoding)
+        if self.number == 1:
+            self.encoding = self.encoding.removesuffix("-sig")
+        return text
 
 
 def _header(lines: _TextLines, shape: FileShape) -> tuple[str, list[str]]:
@@ -117,28 +124,40 @@ def _split(line: str, separator: str) -> list[str]:
 
 
 def _fitting(header: list[str], shape: FileShape) -> tuple[int, int]:
-    names = _aliases(shape)
-    names_there = {names.get(_folded(cell), cell.strip()) for cell in header}
-    return len(names_there & set(shape.has)), len(header)
+    name_of = _names(shape)
+    return len({name_of(cell) for cell in header} & set(shape.has)), len(header)
 
 
 def _folded(text: str) -> str:
     return " ".join(text.split()).casefold()
 
 
-def _aliases(shape: FileShape) -> dict[str, str]:
-    """Every header that a column may have, and the mapping's name of the column."""
-    aliases = {_folded(name): name for name in [*shape.has, *shape.columns]}
-    for name, others in shape.columns.items():
-        aliases.update((_folded(other), name) for other in others)
-    return aliases
+def _names(shape: FileShape) -> Callable[[str], str]:
+    """Gives the mapping's name of a column by its header, whichever it is."""
+    headers = {_folded(name): name for name in [*shape.has, *shape.columns]}
+    begins: list[tuple[str, str]] = []
+    for name, aliases in shape.columns.items():
+        for alias in map(_folded, aliases):
+            if alias.endswith("*"):
+                begins.append((alias[:-1], name))
+            else:
+                headers[alias] = name
+
+    def name_of(header: str) -> str:
+        text = _folded(header)
+        if text in headers:
+            return headers[text]
+        names = [name for start, name in begins if text.startswith(start)]
+        return names[0] if names else header.strip()
+
+    return name_of
 
 
 def column_names(header: Iterable[object], shape: FileShape) -> list[str]:
     """The mapping's names of a file's columns. Raises UnreadableRow."""
-    aliases = _aliases(shape)
     cells = ["" if cell is None else str(cell).strip() for cell in header]
-    names = [aliases.get(_folded(cell), cell) for cell in cells]
+    name_of = _names(shape)
+    names = [name_of(cell) for cell in cells]
     missing = [name for name in shape.has if name not in names]
     if missing:
         raise UnreadableRow(
@@ -254,12 +273,6 @@ def _of_sheet(
             names = column_names(cells, shape)
             continue
         padded = [*cells, *([None] * (len(names) - len(cells)))]
-        if any(cell is not None for cell in padded[len(names) :]):
-            raise UnreadableRow(
-                "the row has a cell beyond the header's columns.",
-                "expected is a header for each column",
-                number,
-            )
         yield (
             number,
             {

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from seat_ledger.sources.bills import Bill
 from seat_ledger.sources.mapping import EVENTS, SNAPSHOT
 from seat_ledger.sources.shipped import mapping_named, shipped_names
 from tests.sources.exported import (
@@ -18,9 +19,12 @@ from tests.sources.exported import (
     export_of,
     lines_of_list,
     listed,
+    source_reader,
 )
 
-OPTIONS: dict[str, dict[str, Any]] = {}
+OPTIONS: dict[str, dict[str, Any]] = {
+    "hubspot-permission-history": {"options": {"--user": "hs-40012345"}},
+}
 
 
 def result_of(name: str) -> list[dict[str, Any]]:
@@ -28,8 +32,11 @@ def result_of(name: str) -> list[dict[str, Any]]:
     kind = mapping_named(name).kind
     if kind == EVENTS:
         return converted(content, name, **options)
-    assert kind == SNAPSHOT
-    return lines_of_list(listed(content, name, **options))
+    if kind == SNAPSHOT:
+        return lines_of_list(listed(content, name, **options))
+    bill = Bill(source_reader(content, name), name, account="acme", issued_at="41")
+    bill.read()
+    return list(bill.rows())
 
 
 @pytest.mark.parametrize("name", shipped_names())
