@@ -26,6 +26,7 @@ from eventsourcing.application import Application
 from eventsourcing.domain import Aggregate, event
 
 from scripts.benches import billing, console, integrity, projections
+from scripts.benches.converting import bench_convert
 from scripts.benches.sealing import bench_sealing
 from seat_ledger.application import SeatLedger
 from seat_ledger.projections.engine import installation
@@ -338,12 +339,14 @@ BENCHES: dict[str, Callable[[str, int], dict[str, Any]]] = {
     "assign": bench_assign,
     "commands": bench_commands,
     "sealing": bench_sealing,
+    "convert": bench_convert,
     **projections.BENCHES,
     **billing.BENCHES,
     **integrity.BENCHES,
     **console.BENCHES,
 }
 EVENTS = {
+    "convert": 1_000_000,
     **projections.EVENTS,
     **billing.EVENTS,
     **integrity.EVENTS,

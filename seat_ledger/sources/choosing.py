@@ -122,13 +122,13 @@ def _first_rows(stream: BinaryIO, file: str) -> tuple[FileShape, list[dict[str, 
     shape = FileShape.model_construct(format=form, has=[])
     reader = SourceReader(stream, _bare(shape))
     try:
-        rows = [e.fields for e in islice(reader.entries(), _ROWS) if e.fields]
+        rows = [row for _, row in islice(reader.entries(), _ROWS) if row]
         path = None if is_table else _list_path(rows)
         if path is not None:
             stream.seek(0)
             shape = shape.model_copy(update={"rows": path})
             reader = SourceReader(stream, _bare(shape))
-            rows = [e.fields for e in islice(reader.entries(), _ROWS) if e.fields]
+            rows = [row for _, row in islice(reader.entries(), _ROWS) if row]
     except UnreadableRow as error:
         raise error.at(file, reader.line) from error
     return shape, rows

@@ -14,11 +14,11 @@ from typing import Any, get_args
 import orjson
 
 from seat_ledger.commands.messages import OPERATIONS, Batch, IssueInvoice
-from seat_ledger.domain.values import shown
+from seat_ledger.domain.values import MAX_TEXT_LENGTH, shown
 from seat_ledger.errors import InvalidInput
 from seat_ledger.sources.fields import Fields, getter
 from seat_ledger.sources.mapping import EVENTS, Rule, SourceMapping
-from seat_ledger.sources.ordering import TimedLine, TimeSorter
+from seat_ledger.sources.ordering import TimeSorter
 from seat_ledger.sources.reading import SourceReader
 from seat_ledger.sources.refusals import UnreadableRow
 from seat_ledger.sources.repeats import Repeats
@@ -81,9 +81,9 @@ class Conversion:
                 raise error.at(self.file, self.reader.line) from error
             finally:
                 self.tally.rows = self.reader.rows
-            for line in sorter.lines():
-                if line.number not in repeated:
-                    yield line.text
+            for _, number, _, text in sorter.lines():
+                if number not in repeated:
+                    yield text
 
     def _read(self, sorter: TimeSorter) -> set[int]:
         """Read and map all rows; the numbers of entries that repeat another."""
@@ -105,7 +105,7 @@ class Conversion:
             tally.mapped += 1
             numbers.append(line)
             repeats.note(id_, text, tally.mapped)
-            sorter.add(TimedLine(order, tally.mapped, self.reader.rows, text))
+            sorter.add((order, tally.mapped, self.reader.rows, text))
         for name, count in self.reader.ignored.items():
             tally.ignored[f"of the stream {shown(name)}, which is not read"] += count
         repeated, conflict = repeats.again()
@@ -155,22 +155,21 @@ class CommandMaker:
             )
         order, effective_at = self._parse_time(written)
         id_ = self._prefix + self._id(row)
-        operation = {
-            "op": operation.pop("op"),
-            "account": self._account(row),
-        } | operation
+        operation["account"] = self._account(row)
         operation["effective_at"] = effective_at
         if self._actor is not None:
             actor = self._actor(row)
             if actor is not None:
                 operation["actor"] = checked_text(actor)
-        operation["idempotency_key"] = checked_text(id_)
+        operation["idempotency_key"] = id_
+        if len(id_) > MAX_TEXT_LENGTH or not id_.isprintable():
+            checked_text(id_)
         return order, id_, orjson.dumps(operation) + b"\n"
 
     def of_rule(self, rule: Rule, what: str) -> Callable[[Fields], Command]:
         """How a rule makes its operation. Raises InvalidInput for a field of none."""
         if rule.steps is None:
-            return self._operation(rule.op, rule.fields, what)
+            return self._operation(rule.op, rule.fields, what, account=True)
         steps = []
         for n, step in enumerate(rule.steps, start=1):
             fields = dict(step)
@@ -183,13 +182,20 @@ class CommandMaker:
             steps.append(self._operation(op, fields, f"{what}, step {n}"))
 
         def make(row: Fields) -> Command:
-            return {"op": "batch", "commands": [step(row) for step in steps]}
+            commands = [step(row) for step in steps]
+            return {"op": "batch", "account": "", "commands": commands}
 
         return make
 
     def _operation(
-        self, op: str | None, fields: dict[str, Any], what: str
+        self,
+        op: str | None,
+        fields: dict[str, Any],
+        what: str,
+        *,
+        account: bool = False,
     ) -> Callable[[Fields], Command]:
+        """How an operation is made; `account` leaves a place for its account."""
         op = checked_op(op, _OPS, what)
         parts = [
             (name, self._value(op, name, spec, what))
@@ -197,7 +203,7 @@ class CommandMaker:
         ]
 
         def make(row: Fields) -> Command:
-            command: Command = {"op": op}
+            command: Command = {"op": op, "account": ""} if account else {"op": op}
             for name, value_of in parts:
                 command[name] = value_of(row)
             return command

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from functools import partial
+from operator import methodcaller
 from typing import Any
 
 from seat_ledger.domain.values import shown
@@ -33,7 +34,7 @@ def getter(path: str) -> Getter:
     """How the value of a path is got. Raises InvalidInput for what is no path."""
     steps = [_step(text, path) for text in path.split(".")]
     if len(steps) == 1 and not steps[0][1]:
-        return lambda row: row.get(path)
+        return methodcaller("get", path)
     return partial(_nested, path, steps)
 
 
@@ -87,13 +88,15 @@ def _selected(path: str, value: Any, filters: Filters) -> Any:
 
 def as_text(value: Any, path: str) -> str:
     """A field as text; '' where it is missing. Raises UnreadableRow for a list."""
+    if value.__class__ is int:
+        return str(value)
     if isinstance(value, str):
         return value
     if value is None:
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, list | Mapping):
+    if isinstance(value, list | dict):
         if not value:
             return ""
         what = "a list" if isinstance(value, list) else "a group of fields"
@@ -122,16 +125,19 @@ def template(text: str) -> TextOf:
         return lambda _: text
     if len(fields) == 1:
         return _with_one_field(*fields[0], pieces[0], pieces[2])
-    literals = pieces[::2]
+    form = "%s".join(piece.replace("%", "%%") for piece in pieces[::2])
 
     def text_of(row: Fields) -> str | None:
-        parts = [literals[0]]
-        for (path, get), literal in zip(fields, literals[1:], strict=True):
-            value = as_text(get(row), path).strip()
+        values = []
+        for path, get in fields:
+            value = get(row)
+            if value.__class__ is not str:
+                value = as_text(value, path)
+            value = value.strip()
             if not value:
                 return None
-            parts += value, literal
-        return "".join(parts)
+            values.append(value)
+        return form % tuple(values)
 
     return text_of
 

@@ -9,26 +9,22 @@ from __future__ import annotations
 import heapq
 import struct
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
-from itertools import groupby
+from itertools import chain, groupby, pairwise
 from operator import itemgetter
 from types import TracebackType
-from typing import BinaryIO, NamedTuple, Self
+from typing import BinaryIO, Self
 
 RUN = 100_000
 """Lines that are sorted in memory."""
 
+_NEVER = -(2**63)
 _HEAD = struct.Struct("<qqqI")
 
 
-class TimedLine(NamedTuple):
-    """A line of the output: its time, its number, the row it is of, and its text."""
-
-    order: int
-    number: int
-    row: int
-    text: bytes
+TimedLine = tuple[int, int, int, bytes]
+"""A line of the output: its time, its number, the row it is of, and its text."""
 
 
 class TimeSorter:
@@ -42,8 +38,9 @@ class TimeSorter:
         self._waiting: list[TimedLine] = []
         self._files = ExitStack()
         self._runs: list[BinaryIO] = []
-        self._last: int | None = None
-        self._rises = self._falls = False
+        self._bounds: list[tuple[int, int]] = []
+        self._last = _NEVER
+        self._rises = self._falls = self._has_ties = False
 
     def __enter__(self) -> Self:
         return self
@@ -58,12 +55,13 @@ class TimeSorter:
 
     def add(self, line: TimedLine) -> None:
         """Take a line."""
-        order = line.order
-        if self._last is not None and order != self._last:
-            if order > self._last:
-                self._rises = True
-            else:
-                self._falls = True
+        order, last = line[0], self._last
+        if order > last:
+            self._rises = last != _NEVER or self._rises
+        elif order < last:
+            self._falls = True
+        else:
+            self._has_ties = True
         self._last = order
         self._waiting.append(line)
         if len(self._waiting) >= RUN:
@@ -76,12 +74,8 @@ class TimeSorter:
 
     def lines(self) -> Iterator[TimedLine]:
         """All lines in order."""
-        self._waiting.sort(key=_PLACE)
-        runs: list[Iterator[TimedLine]] = [_read(file) for file in self._runs]
-        ordered = (
-            heapq.merge(*runs, self._waiting, key=_PLACE) if runs else self._waiting
-        )
-        if not self.newest_first:
+        ordered = self._merged()
+        if not self.newest_first or not self._has_ties:
             yield from ordered
             return
         for _, lines in groupby(ordered, key=itemgetter(0)):
@@ -89,8 +83,25 @@ class TimeSorter:
             for row in reversed(rows):
                 yield from row
 
+    def _merged(self) -> Iterable[TimedLine]:
+        """All runs as one; where none reaches into another, one after the other."""
+        self._waiting.sort(key=_PLACE)
+        runs: list[Iterable[TimedLine]] = [_read(file) for file in self._runs]
+        if self._waiting:
+            self._bounds.append((self._waiting[0][0], self._waiting[-1][0]))
+            runs.append(self._waiting)
+        in_order = sorted(range(len(runs)), key=lambda n: self._bounds[n])
+        apart = all(
+            self._bounds[earlier][1] < self._bounds[later][0]
+            for earlier, later in pairwise(in_order)
+        )
+        if apart:
+            return chain.from_iterable(runs[n] for n in in_order)
+        return heapq.merge(*runs, key=_PLACE)
+
     def _spill(self) -> None:
         self._waiting.sort(key=_PLACE)
+        self._bounds.append((self._waiting[0][0], self._waiting[-1][0]))
         file = tempfile.TemporaryFile(buffering=1 << 18)  # noqa: SIM115  kept open
         self._files.enter_context(file)
         for order, number, row, text in self._waiting:
@@ -107,4 +118,4 @@ def _read(file: BinaryIO) -> Iterator[TimedLine]:
     file.seek(0)
     while head := file.read(_HEAD.size):
         order, number, row, size = _HEAD.unpack(head)
-        yield TimedLine(order, number, row, file.read(size))
+        yield order, number, row, file.read(size)

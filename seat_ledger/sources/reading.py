@@ -11,9 +11,10 @@ import io
 import re
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from itertools import chain
-from typing import Any, BinaryIO, NamedTuple, cast
+from collections.abc import Callable, Iterator, Mapping
+from itertools import chain, starmap
+from operator import methodcaller
+from typing import Any, BinaryIO, cast
 
 import orjson
 
@@ -36,11 +37,11 @@ _GZIP, _ZIP = b"\x1f\x8b", b"PK\x03\x04"
 _HEAD = 1 << 20
 
 
-class SourceEntry(NamedTuple):
-    """What a rule is about, with the line of its row; None: a row without an entry."""
+SourceEntry = tuple[int, dict[str, Any] | None]
+"""The line of a row, and what a rule is about; None for a row without an entry."""
 
-    line: int
-    fields: dict[str, Any] | None
+Step = Callable[[dict[str, Any]], None]
+"""What is done to a row before rules see it."""
 
 
 class SourceReader:
@@ -69,34 +70,32 @@ class SourceReader:
 
     def entries(self) -> Iterator[SourceEntry]:
         """Every entry in the file's order. Raises UnreadableRow."""
-        shape, options = self.shape, self._options
-        expand = _expansion(self.mapping)
-        objects = [(name, getter(name)) for name in shape.json_in]
-        patterns = [
-            (path, getter(path), compiled(text))
-            for path, text in self.mapping.patterns.items()
-        ]
-        check = None if shape.format == "table" else _Fields(shape.has)
+        steps, expand = self._steps(), _expansion(self.mapping)
         for line, row in self._rows():
             self.line = line
             self.rows += 1
-            if check is not None:
-                check(row)
-            for name, get in objects:
-                row[name] = _object(get(row), name)
-            for path, get, pattern in patterns:
-                match = pattern.fullmatch(as_text(get(row), path).strip())
-                row.update(match.groupdict() if match else {})
-            row.update(options)
+            for step in steps:
+                step(row)
             if expand is None:
-                yield SourceEntry(line, row)
+                yield line, row
                 continue
             count = 0
             for fields in expand(row):
                 count += 1
-                yield SourceEntry(line, fields)
+                yield line, fields
             if not count:
-                yield SourceEntry(line, None)
+                yield line, None
+
+    def _steps(self) -> list[Step]:
+        """What is done to each row: its form is checked, and fields are added."""
+        steps: list[Step] = []
+        if self.shape.format == "json":
+            steps.append(_fields_checked(self.shape.has))
+        steps += map(_object_read, self.shape.json_in)
+        steps += starmap(_fields_found, self.mapping.patterns.items())
+        if self._options:
+            steps.append(methodcaller("update", self._options))
+        return steps
 
     def _rows(self) -> Documents:
         stream, head = _opened(self._stream)
@@ -129,27 +128,54 @@ class SourceReader:
         return reader.rows()
 
 
-class _Fields:
+def _fields_checked(has: list[str]) -> Step:
     """Checks that a row is an object with the fields of the source."""
+    names = [name for name in has if "|" not in name]
+    choices = [set(name.split("|")) for name in has if "|" in name]
 
-    def __init__(self, has: list[str]) -> None:
-        self._all = {name for name in has if "|" not in name}
-        self._choices = [set(name.split("|")) for name in has if "|" in name]
-
-    def __call__(self, row: Any) -> None:
-        """Raises UnreadableRow."""
+    def check(row: Any) -> None:
         if row.__class__ is not dict:
             raise UnreadableRow(
                 f"a row is an object, not {shown(row)}.", "expected is a JSON object"
             )
-        if self._all <= row.keys() and all(c & row.keys() for c in self._choices):
-            return
-        names = [*sorted(self._all), *(" or ".join(sorted(c)) for c in self._choices)]
-        fields = ", ".join(shown(name) for name in list(row)[:20])
-        raise UnreadableRow(
-            f"the row has the fields {fields or 'none'}.",
-            f"expected are {', '.join(names)}; see 'seat-ledger source check FILE'",
-        )
+        for name in names:
+            if name not in row:
+                raise _other_fields(row, has)
+        for choice in choices:
+            if choice.isdisjoint(row):
+                raise _other_fields(row, has)
+
+    return check
+
+
+def _other_fields(row: dict[str, Any], has: list[str]) -> UnreadableRow:
+    fields = ", ".join(shown(name) for name in list(row)[:20]) or "none"
+    expected = ", ".join(name.replace("|", " or ") for name in has)
+    return UnreadableRow(
+        f"the row has the fields {fields}.",
+        f"expected are {expected}; see 'seat-ledger source check FILE'",
+    )
+
+
+def _object_read(name: str) -> Step:
+    """Reads a field that holds JSON as a text."""
+
+    def read(row: dict[str, Any]) -> None:
+        row[name] = _object(row.get(name), name)
+
+    return read
+
+
+def _fields_found(path: str, pattern: str) -> Step:
+    """Adds the named groups of a pattern that fits a field whole."""
+    get, ready = getter(path), compiled(pattern)
+
+    def find(row: dict[str, Any]) -> None:
+        match = ready.fullmatch(as_text(get(row), path).strip())
+        if match is not None:
+            row.update(match.groupdict())
+
+    return find
 
 
 def looks_like_table(stream: BinaryIO) -> bool:
