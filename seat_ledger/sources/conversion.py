@@ -16,7 +16,7 @@ import orjson
 from seat_ledger.commands.messages import OPERATIONS, Batch, IssueInvoice
 from seat_ledger.domain.values import MAX_TEXT_LENGTH, shown
 from seat_ledger.errors import InvalidInput
-from seat_ledger.sources.fields import Fields, getter
+from seat_ledger.sources.fields import Fields, getter, is_fixed
 from seat_ledger.sources.mapping import EVENTS, Rule, SourceMapping
 from seat_ledger.sources.ordering import TimeSorter
 from seat_ledger.sources.reading import SourceReader
@@ -92,20 +92,27 @@ class Conversion:
             self.reader.mapping.changes and self.reader.mapping.changes.none
         )
         repeats, numbers = Repeats(), array("Q")
-        for line, fields in self.reader.entries():
+        reader, mapped = self.reader, 0
+        rule_for, line_of, note, add = (
+            rules.rule_for,
+            maker.line,
+            repeats.note,
+            sorter.add,
+        )
+        for line, fields in reader.entries():
             tally.entries += 1
             if fields is None:
                 tally.ignored[none or ""] += 1
                 continue
-            rule = rules.rule_for(fields)
+            rule = rule_for(fields)
             if rule.make is None:
                 tally.ignored[rule.ignore or ""] += 1
                 continue
-            order, id_, text = maker.line(fields, rule.make(fields))
-            tally.mapped += 1
+            order, id_, text = line_of(fields, rule.make(fields))
+            tally.mapped = mapped = mapped + 1
             numbers.append(line)
-            repeats.note(id_, text, tally.mapped)
-            sorter.add((order, tally.mapped, self.reader.rows, text))
+            note(id_, text, mapped)
+            add((order, mapped, reader.rows, text))
         for name, count in self.reader.ignored.items():
             tally.ignored[f"of the stream {shown(name)}, which is not read"] += count
         repeated, conflict = repeats.again()
@@ -138,12 +145,11 @@ class CommandMaker:
         self._time_field = getter(mapping.time.from_)
         self._time_path = mapping.time.from_
         self._parse_time = parser(mapping.time.format, mapping.time.zone)
-        self._id = self._values.required(mapping.id, "id")
+        self._id = self._values.required(f"{mapping.source}:{mapping.id}", "id")
         self._actor = (
             self._values.text(mapping.actor, "actor") if mapping.actor else None
         )
         self._account = accounts(self._values, account)
-        self._prefix = f"{mapping.source}:"
 
     def line(self, row: Fields, operation: Command) -> tuple[int, str, bytes]:
         """A command line of a row, with its time and its id. Raises UnreadableRow."""
@@ -154,7 +160,7 @@ class CommandMaker:
                 "expected is a time in each row",
             )
         order, effective_at = self._parse_time(written)
-        id_ = self._prefix + self._id(row)
+        id_ = self._id(row)
         operation["account"] = self._account(row)
         operation["effective_at"] = effective_at
         if self._actor is not None:
@@ -164,7 +170,7 @@ class CommandMaker:
         operation["idempotency_key"] = id_
         if len(id_) > MAX_TEXT_LENGTH or not id_.isprintable():
             checked_text(id_)
-        return order, id_, orjson.dumps(operation) + b"\n"
+        return order, id_, orjson.dumps(operation, None, orjson.OPT_APPEND_NEWLINE)
 
     def of_rule(self, rule: Rule, what: str) -> Callable[[Fields], Command]:
         """How a rule makes its operation. Raises InvalidInput for a field of none."""
@@ -197,18 +203,30 @@ class CommandMaker:
     ) -> Callable[[Fields], Command]:
         """How an operation is made; `account` leaves a place for its account."""
         op = checked_op(op, _OPS, what)
-        parts = [
-            (name, self._value(op, name, spec, what))
-            for name, spec in self._with_person(op, fields).items()
-        ]
+        basis: Command = {"op": op, "account": ""} if account else {"op": op}
+        parts = []
+        for name, spec in self._with_person(op, fields).items():
+            value_of = self._value(op, name, spec, what)
+            basis[name] = self._fixed(value_of) if is_fixed(spec) else None
+            if not is_fixed(spec):
+                parts.append((name, value_of))
 
         def make(row: Fields) -> Command:
-            command: Command = {"op": op, "account": ""} if account else {"op": op}
+            command = basis.copy()
             for name, value_of in parts:
                 command[name] = value_of(row)
             return command
 
         return make
+
+    def _fixed(self, value_of: ValueOf) -> Any:
+        """A value that is the same for all rows. Raises InvalidInput."""
+        try:
+            return value_of({})
+        except UnreadableRow as error:
+            raise InvalidInput(
+                f"{self._mapping.source}: {error.message}", try_=error.expected
+            ) from error
 
     def _with_person(self, op: str, fields: dict[str, Any]) -> dict[str, Any]:
         """The fields of an operation, with whom it is about where it does not say."""

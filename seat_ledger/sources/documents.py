@@ -12,6 +12,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from decimal import Decimal
+from functools import partial
 from typing import Any, BinaryIO
 
 import orjson
@@ -41,7 +42,7 @@ def json_lines(stream: BinaryIO) -> Documents:
     """An object a line. Raises UnreadableRow."""
     number = 0
     loads = orjson.loads
-    for line in iter(lambda: stream.readline(MAX_LINE + 1), b""):
+    for line in iter(partial(stream.readline, MAX_LINE + 1), b""):
         number += 1
         if line.isspace():
             continue

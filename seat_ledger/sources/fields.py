@@ -107,13 +107,20 @@ def as_text(value: Any, path: str) -> str:
     return str(value)
 
 
-def paths_in(text: str) -> list[str]:
-    """The paths in braces of a text."""
-    return _IN_BRACES.findall(text)
+def _nothing() -> str | None:
+    return None
 
 
-def template(text: str) -> TextOf:
-    """How a text with fields is made for a row. Raises InvalidInput."""
+def is_fixed(spec: object) -> bool:
+    """Whether a specification is the same for all rows."""
+    return isinstance(spec, bool | int) or (isinstance(spec, str) and "{" not in spec)
+
+
+def template(text: str, missing: Callable[[], str | None] = _nothing) -> TextOf:
+    """How a text with fields is made for a row. Raises InvalidInput.
+
+    Where a field is missing or empty, `missing` is called, which may raise.
+    """
     pieces = _IN_BRACES.split(text)
     if any("{" in piece or "}" in piece for piece in pieces[::2]):
         raise InvalidInput(
@@ -124,7 +131,7 @@ def template(text: str) -> TextOf:
     if not fields:
         return lambda _: text
     if len(fields) == 1:
-        return _with_one_field(*fields[0], pieces[0], pieces[2])
+        return _with_one_field(*fields[0], pieces[0], pieces[2], missing)
     form = "%s".join(piece.replace("%", "%%") for piece in pieces[::2])
 
     def text_of(row: Fields) -> str | None:
@@ -135,19 +142,21 @@ def template(text: str) -> TextOf:
                 value = as_text(value, path)
             value = value.strip()
             if not value:
-                return None
+                return missing()
             values.append(value)
         return form % tuple(values)
 
     return text_of
 
 
-def _with_one_field(path: str, get: Getter, before: str, after: str) -> TextOf:
+def _with_one_field(
+    path: str, get: Getter, before: str, after: str, missing: Callable[[], str | None]
+) -> TextOf:
     def text_of(row: Fields) -> str | None:
         value = get(row)
         if value.__class__ is not str:
             value = as_text(value, path)
         value = value.strip()
-        return f"{before}{value}{after}" if value else None
+        return f"{before}{value}{after}" if value else missing()
 
     return text_of

@@ -1,23 +1,25 @@
 """Lines in the order of their times, however many there are.
 
-They are sorted in runs that go to temporary files, which nobody else can open, and are
+They are sorted in runs that go to a temporary file, which nobody else can open, and are
 merged: a log of any length takes little memory.
 """
 
 from __future__ import annotations
 
 import heapq
+import os
 import struct
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
 from itertools import chain, groupby, pairwise
 from operator import itemgetter
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import IO, Self
 
-RUN = 100_000
+RUN = 20_000
 """Lines that are sorted in memory."""
+
+_PIECE = 1 << 16
 
 _NEVER = -(2**63)
 _HEAD = struct.Struct("<qqqI")
@@ -36,8 +38,8 @@ class TimeSorter:
 
     def __init__(self) -> None:
         self._waiting: list[TimedLine] = []
-        self._files = ExitStack()
-        self._runs: list[BinaryIO] = []
+        self._file: IO[bytes] | None = None
+        self._runs: list[tuple[int, int]] = []
         self._bounds: list[tuple[int, int]] = []
         self._last = _NEVER
         self._rises = self._falls = self._has_ties = False
@@ -51,7 +53,8 @@ class TimeSorter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._files.close()
+        if self._file is not None:
+            self._file.close()
 
     def add(self, line: TimedLine) -> None:
         """Take a line."""
@@ -86,7 +89,9 @@ class TimeSorter:
     def _merged(self) -> Iterable[TimedLine]:
         """All runs as one; where none reaches into another, one after the other."""
         self._waiting.sort(key=_PLACE)
-        runs: list[Iterable[TimedLine]] = [_read(file) for file in self._runs]
+        if self._file is not None:
+            self._file.flush()
+        runs: list[Iterable[TimedLine]] = [self._read(*run) for run in self._runs]
         if self._waiting:
             self._bounds.append((self._waiting[0][0], self._waiting[-1][0]))
             runs.append(self._waiting)
@@ -102,20 +107,32 @@ class TimeSorter:
     def _spill(self) -> None:
         self._waiting.sort(key=_PLACE)
         self._bounds.append((self._waiting[0][0], self._waiting[-1][0]))
-        file = tempfile.TemporaryFile(buffering=1 << 18)  # noqa: SIM115  kept open
-        self._files.enter_context(file)
+        if self._file is None:
+            self._file = tempfile.TemporaryFile(buffering=1 << 18)  # noqa: SIM115  closed with the sorter
+        began = self._file.tell()
+        write, pack = self._file.write, _HEAD.pack
         for order, number, row, text in self._waiting:
-            file.write(_HEAD.pack(order, number, row, len(text)))
-            file.write(text)
-        self._runs.append(file)  # type: ignore[arg-type]
+            write(pack(order, number, row, len(text)) + text)
+        self._runs.append((began, self._file.tell()))
         self._waiting = []
+
+    def _read(self, place: int, end: int) -> Iterator[TimedLine]:
+        """The lines of a run; each run is read at its own place in the one file."""
+        assert self._file is not None
+        descriptor, piece, at = self._file.fileno(), b"", 0
+        size, unpack = _HEAD.size, _HEAD.unpack_from
+        while place < end:
+            more = os.pread(descriptor, min(_PIECE, end - place), place)
+            place += len(more)
+            piece, at = piece[at:] + more, 0
+            last = len(piece)
+            while at + size <= last:
+                order, number, row, length = unpack(piece, at)
+                stop = at + size + length
+                if stop > last:
+                    break
+                yield order, number, row, piece[at + size : stop]
+                at = stop
 
 
 _PLACE = itemgetter(0, 1)
-
-
-def _read(file: BinaryIO) -> Iterator[TimedLine]:
-    file.seek(0)
-    while head := file.read(_HEAD.size):
-        order, number, row, size = _HEAD.unpack(head)
-        yield order, number, row, file.read(size)

@@ -224,12 +224,14 @@ def _opened(stream: BinaryIO) -> tuple[BinaryIO, bytes]:
 
 
 def _peeked(stream: BinaryIO, size: int) -> tuple[BinaryIO, bytes]:
-    if stream.seekable():
+    try:
         place = stream.tell()
-        head = stream.read(size)
+    except (OSError, ValueError):  # a pipe, or what is unpacked as it is read
+        place = None
+    head = stream.read(size)
+    if place is not None and stream.seekable():
         stream.seek(place)
         return stream, head
-    head = stream.read(size)
     return cast("BinaryIO", io.BufferedReader(_Rewound(head, stream), 1 << 16)), head
 
 

@@ -111,7 +111,7 @@ def _epoch(factor: int, form: str) -> ParseTime:
         else:
             value *= factor
         try:
-            text = (_EPOCH + timedelta(microseconds=value)).isoformat()
+            text = (_EPOCH + timedelta(0, 0, value)).isoformat()
         except OverflowError as error:
             raise _not_as(value, form) from error
         return SourceTime(value, text[:-6] + "Z")

@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
 
 from seat_ledger.domain.email import check_email
 from seat_ledger.domain.values import check_key, check_text, shown
 from seat_ledger.errors import InvalidInput, LedgerError
-from seat_ledger.sources.fields import Fields, TextOf, paths_in, template
+from seat_ledger.sources.fields import Fields, TextOf, template
 from seat_ledger.sources.mapping import Lookup, SourceMapping, TextSpec
 from seat_ledger.sources.refusals import UnreadableRow
 
@@ -29,8 +29,6 @@ class Values:
 
     def __init__(self, mapping: SourceMapping) -> None:
         self.mapping = mapping
-        self.paths: dict[str, None] = {}
-        """Every path that is read, in the order of the mapping."""
 
     def text(self, spec: object, what: str) -> TextOf:
         """The text of a specification. Raises InvalidInput for one that is none."""
@@ -45,7 +43,6 @@ class Values:
             return _first_of([self.text(entry, what) for entry in read])
         if isinstance(read, Lookup):
             return self._looked_up(read, what)
-        self.paths.update(dict.fromkeys(paths_in(read)))
         return template(read)
 
     def _looked_up(self, lookup: Lookup, what: str) -> TextOf:
@@ -59,17 +56,23 @@ class Values:
 
     def required(self, spec: object, what: str) -> Callable[[Fields], str]:
         """The same, refused where it is missing."""
-        text_of = self.text(spec, what)
         source = shown(spec if isinstance(spec, str) else str(spec))
+
+        def missing() -> str:
+            raise UnreadableRow(
+                f"the {what} is missing: {source} has an empty field.",
+                "expected is a value in each row that this rule is for",
+            )
+
+        if isinstance(spec, str):
+            return cast("Callable[[Fields], str]", template(spec, missing))
+        text_of = self.text(spec, what)
 
         def read(row: Fields) -> str:
             text = text_of(row)
             if text is None:
-                raise UnreadableRow(
-                    f"the {what} is missing: {source} has an empty field.",
-                    "expected is a value in each row that this rule is for",
-                )
-            return text
+                missing()
+            return cast("str", text)
 
         return read
 
