@@ -92,7 +92,7 @@ class SourceReader:
         if self.shape.format == "json":
             steps.append(_fields_checked(self.shape.has))
         steps += map(_object_read, self.shape.json_in)
-        steps += starmap(_fields_found, self.mapping.patterns.items())
+        steps += starmap(_fields_matched, self.mapping.patterns.items())
         if self._options:
             steps.append(methodcaller("update", self._options))
         return steps
@@ -166,7 +166,7 @@ def _object_read(name: str) -> Step:
     return read
 
 
-def _fields_found(path: str, pattern: str) -> Step:
+def _fields_matched(path: str, pattern: str) -> Step:
     """Adds the named groups of a pattern that fits a field whole."""
     get, ready = getter(path), compiled(pattern)
 
