@@ -78,7 +78,7 @@ class Book:
             account = reader.account("e", known)
             now = reader.database_now()
             found = billing.counts(
-                reader, account, known, now, CountsQuery("2025-06"), how
+                reader, account, known, now, CountsQuery("2025-06", how=how)
             )
         return found.rows[0]["quantity"] if found.rows else "0"
 

@@ -9,9 +9,8 @@ import click
 
 from seat_ledger.cli.options.counting import (
     FORECAST,
+    counts_query,
     options_of_counting,
-    periods_named,
-    priced,
     rules_in_words,
 )
 from seat_ledger.cli.options.session import Question, option_account, reading
@@ -113,8 +112,7 @@ def counts(
         question.account if account else None,
         question.knowledge,
         question.now,
-        periods_named(options),
-        priced(options),
+        counts_query(options),
     )
     extra = {"renewal_due": True} if result.renewal_due else {}
     return question.answer(

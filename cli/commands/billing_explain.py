@@ -8,6 +8,7 @@ import click
 
 from seat_ledger.cli.options.counting import (
     FORECAST,
+    counts_query,
     option_currency,
     option_periods,
     option_price_for,
@@ -16,7 +17,6 @@ from seat_ledger.cli.options.counting import (
     options_of_counting,
     periods_named,
     price_of_type,
-    priced,
     rules,
     rules_in_words,
 )
@@ -57,10 +57,7 @@ def explain(question: Question, **options: Any) -> Answer:
     from seat_ledger.projections.billing.explain import explain  # noqa: PLC0415
 
     query = _query(question, options)
-    until = question.knowledge.moment(question.now)
-    explanation = explain(
-        question.reader, question.account, question.knowledge, until, query
-    )
+    explanation = explain(question.about_now, query)
     return question.answer(
         explanation.rows,
         _part_columns(question, explanation),
@@ -236,7 +233,7 @@ def idle(question: Question, **options: Any) -> Answer:
     extra: dict[str, Any] = {}
     notes: list[str] = []
     if which.window is None and which.label is None:
-        rows = idle.idle_at(question.reader, account, question.as_of, knowledge)
+        rows = idle.idle_at(question.about)
         when = f"on {times.spelled(question.as_of, account.zones)}"
         sentence = f"{_seats(rows)} of {account.key} {_are(rows)} idle {when}"
     else:
@@ -248,7 +245,7 @@ def idle(question: Question, **options: Any) -> Answer:
             if which.window
             else billing.labelled(account, which.label)
         )
-        rows = idle.idle_within(question.reader, account, period, knowledge)
+        rows = idle.idle_within(question.about, period)
         until = knowledge.moment(question.now)
         sentence = f"{_seats(rows)} of {account.key} {_stood(rows, period, until)}"
         extra = {"complete": period.ends <= until, "forecast": period.starts > until}
@@ -337,8 +334,7 @@ def compare(question: Question, known_ats: tuple[str, ...], **options: Any) -> A
         question.account.key,
         (first, second),
         question.now,
-        periods_named(options),
-        priced(options),
+        counts_query(options),
     )
     count = {0: "No figure", 1: "1 figure"}.get(len(rows), f"{len(rows)} figures")
     verb = "differ" if len(rows) > 1 else "differs"

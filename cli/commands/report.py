@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from seat_ledger.cli.options.counting import options_of_counting, periods_named, priced
+from seat_ledger.cli.options.counting import counts_query, options_of_counting
 from seat_ledger.cli.options.session import Question, option_account, reading
 from seat_ledger.cli.output.progress import heartbeat
 from seat_ledger.cli.output.render import Answer
@@ -48,16 +48,10 @@ def report(question: Question, output: Path, **options: Any) -> Answer:
     from seat_ledger.cli.reports.written import MANIFEST, write_report  # noqa: PLC0415
     from seat_ledger.projections import billing  # noqa: PLC0415
 
-    account, knowledge, periods = (
-        question.account,
-        question.knowledge,
-        periods_named(options),
-    )
+    about, query = question.about_now, counts_query(options)
     with heartbeat("Writing the report"):
-        until = billing.settled(account, knowledge, question.now, periods)
-        content = of_account(
-            question.reader, account, knowledge, until, periods, priced(options)
-        )
+        until = billing.settled(about, query)
+        content = of_account(about._replace(as_of=until), query)
         write_report(content, output, _command(question, output, options, until))
     manifest = output.with_name(MANIFEST)
     rows = [{"report": str(output), "manifest": str(manifest)}]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -159,6 +160,11 @@ def periods_named(options: dict[str, Any]) -> Any:
     if sum(map(bool, (window, options["period"], options["term"]))) > 1:
         raise click.UsageError("Use one of --period, --from/--until and --term.")
     return CountsQuery(options["period"], window, options["term"])
+
+
+def counts_query(options: dict[str, Any]) -> Any:
+    """Which periods, by which rules, at which prices. Raises UsageError."""
+    return replace(periods_named(options), how=priced(options))
 
 
 def priced(options: dict[str, Any]) -> Any:

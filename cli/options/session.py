@@ -363,6 +363,11 @@ class Question:
         return AccountQuestion(self.reader, self.account, self.knowledge, self.as_of)
 
     @property
+    def about_now(self) -> AccountQuestion:
+        """The same now, whatever moment is asked about."""
+        return self.about._replace(as_of=self.now)
+
+    @property
     def about_ever(self) -> AccountQuestion:
         """The same without a moment where none is named: of all that is recorded."""
         named = self.options.get("as_of") is not None

@@ -16,7 +16,7 @@ from seat_ledger.domain.money import rounded
 from seat_ledger.domain.values import iso
 from seat_ledger.projections import billing
 from seat_ledger.projections.billing import explain
-from seat_ledger.projections.reader import AccountFacts, Knowledge, Reader
+from seat_ledger.projections.reader import AccountFacts, AccountQuestion, Knowledge
 
 Row = dict[str, Any]
 COLUMNS = (
@@ -56,18 +56,10 @@ PARTS = (
 class _Account:
     """An account with the figures that were asked for."""
 
-    def __init__(  # noqa: PLR0913, PLR0917  who asks, and what
-        self,
-        reader: Reader,
-        account: AccountFacts,
-        knowledge: Knowledge,
-        now: datetime,
-        periods: billing.CountsQuery,
-        how: billing.Priced,
-    ) -> None:
-        self.reader, self.account, self.knowledge = reader, account, knowledge
-        self.periods, self.how = periods, how
-        self.rows = billing.counts(reader, account, knowledge, now, periods, how).rows
+    def __init__(self, question: AccountQuestion, query: billing.CountsQuery) -> None:
+        self.question, self.query = question, query
+        self.how = query.how
+        self.rows = billing.counts(*question, query).rows
 
     def lines(self) -> Iterator[ReportLine]:
         """A line for each figure."""
@@ -88,9 +80,7 @@ class _Account:
             None if row["price_for"] == "periods" else self.how.price(row["seat_type"]),
             self.how.currency,
         )
-        figure = explain.opened(
-            self.reader, self.account, self.knowledge, period, row["seat_type"], rule
-        )
+        figure = explain.opened(self.question, period, row["seat_type"], rule)
         return [
             (
                 part["seat"],
@@ -105,29 +95,24 @@ class _Account:
                 part["reason"],
                 part["recorded_at"],
             )
-            for part in explain.part_rows(self.reader, figure, query)
+            for part in explain.part_rows(self.question.reader, figure, query)
         ]
 
     def _period(self, row: Row) -> BillingPeriod:
-        if self.periods.window is not None:
-            return billing.window(self.account, *self.periods.window)
-        return billing.labelled(self.account, row["period"])
+        account = self.question.account
+        if self.query.window is not None:
+            return billing.window(account, *self.query.window)
+        return billing.labelled(account, row["period"])
 
 
-def of_account(  # noqa: PLR0913, PLR0917  who asks, and what
-    reader: Reader,
-    account: AccountFacts,
-    knowledge: Knowledge,
-    now: datetime,
-    periods: billing.CountsQuery,
-    how: billing.Priced,
-) -> Content:
+def of_account(question: AccountQuestion, query: billing.CountsQuery) -> Content:
     """What the report of an account says."""
-    figures = _Account(reader, account, knowledge, now, periods, how)
+    _, account, knowledge, now = question
+    figures, how = _Account(question, query), query.how
     rows = figures.rows
     starts = min((row["from"] for row in rows), default=account.opened_at)
     ends = max((row["until"] for row in rows), default=None)
-    pictures = [pictured(reader, account, knowledge, starts, ends)] if ends else []
+    pictures = [pictured(question, starts, ends)] if ends else []
     alike = "rule" if len({_rule(row) for row in rows}) == 1 else ""
     return Content(
         title=f"Billable seats of {account.name} ({account.key})",

@@ -21,7 +21,7 @@ from seat_ledger.domain.values import iso
 from seat_ledger.projections import billing, journal
 from seat_ledger.projections.billing.audit import Spool, Summary
 from seat_ledger.projections.billing.audit.summary import Audited
-from seat_ledger.projections.reader import Knowledge, Reader
+from seat_ledger.projections.reader import AccountQuestion, Knowledge, Reader
 
 ACCOUNTS_PICTURED = 12
 COLUMNS = (
@@ -230,7 +230,8 @@ def _pictures(
     )
     for key, audited in chosen[:ACCOUNTS_PICTURED]:
         account = reader.account(key, knowledge)
-        yield pictured(reader, account, knowledge, *_span(account, audited))
+        question = AccountQuestion(reader, account, knowledge)
+        yield pictured(question, *_span(account, audited))
 
 
 def _span(account: Any, audited: Audited) -> tuple[datetime, datetime]:

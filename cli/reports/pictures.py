@@ -10,12 +10,7 @@ from seat_ledger.cli.reports.content import Chart, Holding, Pictured
 from seat_ledger.domain.values import FOREVER
 from seat_ledger.projections import accounts
 from seat_ledger.projections.billing import intervals
-from seat_ledger.projections.reader import (
-    AccountFacts,
-    AccountQuestion,
-    Knowledge,
-    Reader,
-)
+from seat_ledger.projections.reader import AccountFacts, AccountQuestion
 
 MONTHS = [
     "Jan",
@@ -38,17 +33,12 @@ def month(day: date) -> str:
     return f"{MONTHS[day.month - 1]} {day.year}"
 
 
-def pictured(
-    reader: Reader,
-    account: AccountFacts,
-    knowledge: Knowledge,
-    starts: datetime,
-    ends: datetime,
-) -> Pictured:
+def pictured(question: AccountQuestion, starts: datetime, ends: datetime) -> Pictured:
     """An account's charts over a span of time, a pair for each type."""
-    span = intervals.CountedSpan(account.no, reader.types.all, starts, ends)
-    lives = intervals.lives(reader, span, knowledge)
-    held = intervals.holdings(reader, span, knowledge)
+    reader, account, _, _ = question
+    span = intervals.CountedSpan(reader.types.all, starts, ends)
+    lives = intervals.lives(question, span)
+    held = intervals.holdings(question, span)
     people = reader.people(
         holding.user_no for holding in held if holding.user_no is not None
     )
@@ -66,7 +56,7 @@ def pictured(
         for holding in held
         if holding.user_no is not None
     ]
-    steps = accounts.steps(AccountQuestion(reader, account, knowledge))
+    steps = accounts.steps(question)
     pairs = []
     for seat_type in dict.fromkeys(life.seat_type for life in lives):
         points = [

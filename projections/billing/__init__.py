@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
@@ -20,7 +20,13 @@ from seat_ledger.errors import CommandRefused, InvalidInput, NotFound
 from seat_ledger.projections.billing.figures import as_known, quantity, seconds, stored
 from seat_ledger.projections.billing.prices import Priced, amounts_by_period
 from seat_ledger.projections.periods import PeriodRow, row_of
-from seat_ledger.projections.reader import AccountFacts, Knowledge, Reader, Row
+from seat_ledger.projections.reader import (
+    AccountFacts,
+    AccountQuestion,
+    Knowledge,
+    Reader,
+    Row,
+)
 
 __all__ = ["Priced"]
 
@@ -32,11 +38,14 @@ _MONTH = re.compile(r"\d{4}-\d{2}", re.ASCII)
 
 @dataclass(frozen=True)
 class CountsQuery:
-    """Which periods are asked for: a label, a window of dates, a term, or all begun."""
+    """Which periods are asked for: a label, a window of dates, a term, or all begun;
+    and `how` they are counted and priced.
+    """
 
     label: str | None = None
     window: tuple[date, date] | None = None
     term: bool = False
+    how: Priced = field(default_factory=Priced)
 
 
 class Counts(NamedTuple):
@@ -65,22 +74,20 @@ def periods(account: AccountFacts, known_at: Knowledge, now: datetime) -> Counts
     return Counts(rows, account.renewal_due(moment))
 
 
-def settled(
-    account: AccountFacts, known_at: Knowledge, now: datetime, query: CountsQuery
-) -> datetime:
+def settled(question: AccountQuestion, query: CountsQuery) -> datetime:
     """The instant from which on an answer about periods is what it is now.
 
     It is the last bound before now, or the last record; as known at it, the same is
     answered for ever.
     """
-    moment = known_at.moment(now)
+    account, moment = question.account, question.moment
     begun = existing(account, moment)
     bounds = [at for period in begun for at in (period.starts, period.ends)]
     if query.window is not None:
         period = window(account, *query.window)
         bounds += [period.starts, period.ends]
     last = [bound for bound in bounds if bound <= moment]
-    return max([*last, known_at.recorded_at or moment])
+    return max([*last, question.known_at.recorded_at or moment])
 
 
 def existing(account: AccountFacts, moment: datetime) -> Iterator[BillingPeriod]:
@@ -89,13 +96,12 @@ def existing(account: AccountFacts, moment: datetime) -> Iterator[BillingPeriod]
     yield from account.calendar.periods_before(min(horizon, moment + _MICROSECOND))
 
 
-def counts(  # noqa: PLR0913, PLR0917  who asks, and what
+def counts(
     reader: Reader,
     account: AccountFacts | None,
     known_at: Knowledge,
     now: datetime,
     query: CountsQuery,
-    how: Priced,
 ) -> Counts:
     """Billable seats, a row per account, period, seat type and rule.
 
@@ -103,33 +109,35 @@ def counts(  # noqa: PLR0913, PLR0917  who asks, and what
     over. Raises NotFound (``unknown_period``), CommandRefused (``renewal_due``), and
     InvalidInput for a price or granularity that cannot be meant.
     """
+    how, moment = query.how, known_at.moment(now)
     reader.types.check(*how.prices)
-    moment = known_at.moment(now)
     accounts = [account] if account else reader.accounts(known_at)
-    opened = [facts for facts in accounts if facts.is_known]
-    figures = list(_figures(reader, opened, known_at, query, moment, account))
+    questions = [
+        AccountQuestion(reader, facts, known_at, now)
+        for facts in accounts
+        if facts.is_known
+    ]
+    if query.window or query.term or known_at.position != reader.head:
+        figures = _as_known(questions, query, lenient=account is None)
+    else:
+        figures = _stored(reader, account, query, moment)
     how.check_types(str(figure["seat_type"]) for figure in figures)
     if figures:
         how.check_granularity(figure["granularity"] for figure in figures)
     rows = [row for figure in figures for row in figure_rows(figure, how, moment)]
     if query.window is not None:
-        for facts in opened:
-            _price_periods(reader, facts, known_at, query.window, how, rows)
-    due = any(facts.renewal_due(moment) for facts in opened)
+        for question in questions:
+            _price_periods(question, query.window, how, rows)
+    due = any(question.account.renewal_due(moment) for question in questions)
     return Counts(rows, due)
 
 
-def _price_periods(  # noqa: PLR0913, PLR0917  whose window, how, and the rows
-    reader: Reader,
-    account: AccountFacts,
-    known_at: Knowledge,
-    dates: tuple[date, date],
-    how: Priced,
-    rows: list[Row],
+def _price_periods(
+    question: AccountQuestion, dates: tuple[date, date], how: Priced, rows: list[Row]
 ) -> None:
     """Price a window over several periods period by period, in its rows (R91)."""
-    whole = window(account, *dates)
-    amounts = amounts_by_period(reader, account, known_at, whole, how)
+    account = question.account
+    amounts = amounts_by_period(question, window(account, *dates), how)
     for row in rows:
         rule = row["mode"], row["granularity"]
         amount = amounts.get((str(row["seat_type"]), rule))
@@ -137,40 +145,47 @@ def _price_periods(  # noqa: PLR0913, PLR0917  whose window, how, and the rows
             row |= {"amount": amount, "price_for": "periods"}
 
 
-def _figures(  # noqa: PLR0913, PLR0917  what is asked of, and how far
-    reader: Reader,
-    accounts: list[AccountFacts],
-    known_at: Knowledge,
-    query: CountsQuery,
-    moment: datetime,
-    single: AccountFacts | None,
-) -> Iterator[Row]:
-    """The figures asked for: kept where they are, else counted as known.
-
-    Of `one` account a period that it does not have is refused.
+def _as_known(
+    questions: list[AccountQuestion], query: CountsQuery, *, lenient: bool
+) -> list[Row]:
+    """The figures asked for, counted as known; a missing period is passed over if
+    that is `lenient`, and else refused.
     """
-    if query.window or query.term or known_at.position != reader.head:
-        selected = [
-            (account, row)
-            for account in accounts
-            for row in selected_periods(account, query, moment, lenient=single is None)
-        ]
-        keys = {account.no: account.key for account, _ in selected}
-        rows = as_known(reader, [row for _, row in selected], known_at)
-        label = (lambda _: None) if query.window else (lambda row: row["label"])
-        for row in rows:
-            yield {**row, "account_key": keys[row["account_no"]], "label": label(row)}
-        return
+    if not questions:
+        return []
+    reader, _, known_at, _ = questions[0]
+    periods = [
+        row
+        for question in questions
+        for row in selected_periods(
+            question.account, query, question.moment, lenient=lenient
+        )
+    ]
+    keys = {question.account.no: question.account.key for question in questions}
+    return [
+        {
+            **row,
+            "account_key": keys[row["account_no"]],
+            "label": None if query.window else row["label"],
+        }
+        for row in as_known(reader, periods, known_at)
+    ]
+
+
+def _stored(
+    reader: Reader, account: AccountFacts | None, query: CountsQuery, moment: datetime
+) -> list[Row]:
+    """The figures asked for, as they are stored for what is known now."""
     first, until = date.min, date.max
     if query.label is not None:
         first, until = span_of(query.label)
         moment = FOREVER
-        if single is not None:
-            period = labelled(single, query.label)
+        if account is not None:
+            period = labelled(account, query.label)
             first, until = period.label, period.label + timedelta(days=1)
-    yield from stored(
+    return stored(
         reader,
-        None if single is None else [single.no],
+        None if account is None else [account.no],
         from_label=first,
         until_label=until,
         moment=moment,

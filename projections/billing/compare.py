@@ -27,50 +27,48 @@ from seat_ledger.projections.billing.intervals import (
 )
 from seat_ledger.projections.billing.prices import check_one_period
 from seat_ledger.projections.periods import PeriodRow
-from seat_ledger.projections.reader import AccountFacts, Knowledge, Reader, Row
+from seat_ledger.projections.reader import AccountQuestion, Knowledge, Reader, Row
 
 
 class Side(NamedTuple):
     """An account as known at one of the two, and what its periods come to."""
 
-    known_at: Knowledge
-    account: AccountFacts
+    question: AccountQuestion
     periods: dict[date, PeriodRow]
     figures: dict[tuple[date, str], Row]
 
 
-def compare(  # noqa: PLR0913, PLR0917  whose figures, which, and when
+def compare(
     reader: Reader,
     key: str,
     between: tuple[Knowledge, Knowledge],
     moment: datetime,
     query: CountsQuery,
-    how: Priced,
 ) -> list[Row]:
     """The figures that differ, a row each; `upto` is the instant that both see.
 
     A figure of a period that did not exist as known at one of the two is null there.
     """
+    how = query.how
     reader.types.check(*how.prices)
     before, after = (
         _side(reader, key, known_at, moment, query) for known_at in between
     )
+    account = after.question.account
     figures = before.figures.keys() | after.figures.keys()
     how.check_types(seat_type for _, seat_type in figures)
-    if query.window is not None and how.is_priced and after.account.is_known:
-        whole = window(after.account, *query.window)
-        check_one_period(after.account, whole, how.price_for)
+    if query.window is not None and how.is_priced and account.is_known:
+        whole = window(account, *query.window)
+        check_one_period(account, whole, how.price_for)
     rows = []
     for label, seat_type in sorted(figures):
         by_rule = [_rules(side, (label, seat_type), how) for side in (before, after)]
         for rule in dict.fromkeys([*by_rule[0], *by_rule[1]]):
             was, now = (side.get(rule) for side in by_rule)
             if was != now:
-                row = _row(after.account.key, label, seat_type, rule, was, now)
+                row = _row(account.key, (label, seat_type), rule, was, now)
                 row |= _money(how, seat_type, was, now)
-                row["entries"] = _entries(
-                    reader, before, after, label, seat_type, rule[0]
-                )
+                row["entries"] = _entries(before, after, (label, seat_type), rule[0])
                 periods = before.periods | after.periods
                 rows.append({**row, "forecast": periods[label].starts > moment})
     return rows
@@ -80,13 +78,13 @@ def _side(
     reader: Reader, key: str, known_at: Knowledge, moment: datetime, query: CountsQuery
 ) -> Side:
     account = reader.account(key, known_at)
+    question = AccountQuestion(reader, account, known_at, moment)
     if not account.is_known:
-        return Side(known_at, account, {}, {})
+        return Side(question, {}, {})
     periods = selected_periods(account, query, moment, lenient=True)
     rows = as_known(reader, periods, known_at)
     return Side(
-        known_at,
-        account,
+        question,
         {period.label: period for period in periods},
         {(row["label"], str(row["seat_type"])): row for row in rows},
     )
@@ -104,10 +102,9 @@ def _rules(
     return {rule: quantity(row, *rule) if row else Fraction(0) for rule in rules}
 
 
-def _row(  # noqa: PLR0913, PLR0917  the fields of a row
+def _row(
     account: str,
-    label: date,
-    seat_type: str,
+    figure: tuple[date, str],
     rule: tuple[str, str | None],
     was: Fraction | None,
     now: Fraction | None,
@@ -115,8 +112,8 @@ def _row(  # noqa: PLR0913, PLR0917  the fields of a row
     more = (now or Fraction(0)) - (was or Fraction(0))
     return {
         "account": account,
-        "period": label.isoformat(),
-        "seat_type": seat_type,
+        "period": figure[0].isoformat(),
+        "seat_type": figure[1],
         "mode": rule[0],
         "granularity": rule[1],
         "quantity_before": None if was is None else plain(was),
@@ -144,42 +141,36 @@ def _money(
     return dict(zip(names, [*amounts, rounded(more, how.currency.places)], strict=True))
 
 
-def _entries(  # noqa: PLR0913, PLR0917  between what, and of which figure
-    reader: Reader,
-    before: Side,
-    after: Side,
-    label: date,
-    seat_type: str,
-    mode: str,
+def _entries(
+    before: Side, after: Side, figure: tuple[date, str], mode: str
 ) -> list[int]:
     """The entries recorded between the two that make the difference."""
+    label, seat_type = figure
+    since = before.question.known_at
     was, now = before.periods.get(label), after.periods.get(label)
-    positions = set(_of_contract(reader, before, after, was, now))
-    account_no, period = after.account.no, now or was
+    positions = set(_of_contract(before, after, was, now))
+    period = now or was
     assert period is not None
     find = lives if is_of_contract(mode) else holdings
-    earliest = (
-        reach(reader, account_no, before.known_at, after.known_at) or period.starts
-    )
+    earliest = reach(after.question, since) or period.starts
 
     def seen(side: Side, row: PeriodRow | None) -> list[CountedInterval]:
         if row is None:
             return []
-        span = CountedSpan(account_no, [seat_type], min(row.starts, earliest), row.ends)
-        return find(reader, span, side.known_at)
+        span = CountedSpan([seat_type], min(row.starts, earliest), row.ends)
+        return find(side.question, span)
 
     positions |= changes(
         seen(before, was),
         seen(after, now),
-        reversals(reader, account_no, before.known_at, after.known_at),
+        reversals(after.question, since),
         (period.starts, period.ends),
-        before.known_at.position,
+        since.position,
     )
     return sorted(positions)
 
 
 def _of_contract(
-    reader: Reader,
     before: Side,
     after: Side,
     was: PeriodRow | None,
@@ -196,12 +187,11 @@ def _of_contract(
             topics.append("BillingPolicyChanged")
     if not topics:
         return []
-    rows = reader.ask(
+    rows = after.question.ask(
         "billing",
         "contract_between",
-        account_no=after.account.no,
-        since=before.known_at.position,
-        until_position=after.known_at.position,
+        since=before.question.known_at.position,
+        until_position=after.question.known_at.position,
         topics=topics,
     )
     return [row["position"] for row in rows]

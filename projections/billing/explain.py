@@ -28,7 +28,12 @@ from seat_ledger.projections.billing.intervals import (
 )
 from seat_ledger.projections.billing.prices import PriceFor, check_one_period
 from seat_ledger.projections.periods import row_of
-from seat_ledger.projections.reader import AccountFacts, Knowledge, Reader, Row
+from seat_ledger.projections.reader import (
+    AccountFacts,
+    AccountQuestion,
+    Reader,
+    Row,
+)
 
 
 class FigureQuery(NamedTuple):
@@ -59,26 +64,21 @@ class Explanation(NamedTuple):
     highest: Row | None
 
 
-def explain(
-    reader: Reader,
-    account: AccountFacts,
-    known_at: Knowledge,
-    moment: datetime,
-    query: FigureQuery,
-) -> Explanation:
+def explain(question: AccountQuestion, query: FigureQuery) -> Explanation:
     """Open one figure. Raises IntegrityFailure where the parts do not add up, and
     InvalidInput for a price that cannot be meant.
     """
+    reader, account, _, _ = question
     reader.types.check(query.seat_type)
     if query.window and query.price is not None:
         check_one_period(account, query.period, query.price_for)
     rule = query.rule or account.policy_at(query.period.starts)
     matches = [
         row
-        for row in _figures(reader, account, known_at, query)
+        for row in _figures(question, query)
         if str(row["seat_type"]) == query.seat_type
     ]
-    parts = opened(reader, account, known_at, query.period, query.seat_type, rule)
+    parts = opened(question, query.period, query.seat_type, rule)
     counted = quantity(matches[0], *rule) if matches else Fraction(0)
     _check_sum(account, query, parts, counted)
     rows = part_rows(reader, parts, query)
@@ -88,14 +88,13 @@ def explain(
     label = None if query.window else query.period.label
     named = {**matches[0], "account_key": account.key, "label": label}
     how = Priced([rule], prices, query.currency)
-    figure = next(iter(figure_rows(named, how, moment)))
+    figure = next(iter(figure_rows(named, how, question.moment)))
     return Explanation(figure, rule, rows, _highest(rule, parts))
 
 
-def _figures(
-    reader: Reader, account: AccountFacts, known_at: Knowledge, query: FigureQuery
-) -> list[Row]:
+def _figures(question: AccountQuestion, query: FigureQuery) -> list[Row]:
     """The figures of the period: kept where they are, else counted as known."""
+    reader, account, known_at, _ = question
     period = query.period
     if query.window or known_at.position != reader.head:
         return as_known(reader, [row_of(account, period)], known_at)
@@ -108,18 +107,16 @@ def _figures(
     )
 
 
-def opened(  # noqa: PLR0913, PLR0917  whose figure, and which
-    reader: Reader,
-    account: AccountFacts,
-    known_at: Knowledge,
+def opened(
+    question: AccountQuestion,
     period: BillingPeriod,
     seat_type: str,
     rule: tuple[str, str | None],
 ) -> list[Part]:
     """The parts of a figure by a rule, as known."""
-    span = CountedSpan(account.no, [seat_type], period.starts, period.ends)
+    span = CountedSpan([seat_type], period.starts, period.ends)
     find = lives if is_of_contract(rule[0]) else holdings
-    return parts_of(find(reader, span, known_at), period, rule)
+    return parts_of(find(question, span), period, rule)
 
 
 def _check_sum(

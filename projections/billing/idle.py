@@ -16,7 +16,7 @@ from seat_ledger.projections.billing.intervals import (
     holdings,
     lives,
 )
-from seat_ledger.projections.reader import AccountFacts, Knowledge, Reader, Row
+from seat_ledger.projections.reader import AccountQuestion, Reader, Row
 
 _BEGINNING = datetime.min.replace(tzinfo=UTC)
 
@@ -35,15 +35,13 @@ class Stretch(NamedTuple):
     taken: CountedInterval | None
 
 
-def idle_within(
-    reader: Reader, account: AccountFacts, period: BillingPeriod, known_at: Knowledge
-) -> list[Row]:
+def idle_within(question: AccountQuestion, period: BillingPeriod) -> list[Row]:
     """The stretches that lie in a period; `idle_days` add up to R55's figure.
 
     A local date is idle if the seat was under contract on it and held at no instant.
     """
     days = Days(period)
-    stretches = _stretches(reader, account, (period.starts, period.ends), known_at)
+    stretches = _stretches(question, (period.starts, period.ends))
     rows = []
     for stretch, held in stretches:
         starts, ends = (
@@ -56,48 +54,42 @@ def idle_within(
             if not any(interval.touches(*days.spans[day]) for interval in held)
         ]
         rows.append((stretch, starts, ends, len(idle)))
-    return _readable(reader, rows)
+    return _readable(question.reader, rows)
 
 
-def idle_at(
-    reader: Reader, account: AccountFacts, as_of: datetime, known_at: Knowledge
-) -> list[Row]:
+def idle_at(question: AccountQuestion) -> list[Row]:
     """The seats that nobody held at a moment; `idle_days` are local dates until then.
 
     `until` is when somebody took the seat, or it was retired; None while it lasts.
     """
+    as_of = question.as_of
     moment = (as_of, as_of + timedelta(microseconds=1))
     rows = []
-    for stretch, _ in _stretches(reader, account, moment, known_at):
+    for stretch, _ in _stretches(question, moment):
         if stretch.starts <= as_of < stretch.ends:
-            zone = account.zones.at(as_of)
+            zone = question.account.zones.at(as_of)
             since = local_date(stretch.starts, zone)
             days = (local_date(as_of, zone) - since).days
             rows.append((stretch, stretch.starts, stretch.ends, days))
-    return _readable(reader, rows)
+    return _readable(question.reader, rows)
 
 
 def _stretches(
-    reader: Reader,
-    account: AccountFacts,
-    within: tuple[datetime, datetime],
-    known_at: Knowledge,
+    question: AccountQuestion, within: tuple[datetime, datetime]
 ) -> Iterator[tuple[Stretch, list[CountedInterval]]]:
     """Each idle stretch that shares time with `within`, and its seat's holdings.
 
     Who held the seat before, and who takes it after, may lie far outside: all that
     was ever held is looked at, whatever the time that is asked about.
     """
-    ever = CountedSpan(account.no, reader.types.all, _BEGINNING, FOREVER)
+    ever = CountedSpan(question.reader.types.all, _BEGINNING, FOREVER)
     by_seat = {
         seat: [interval for interval in held if not interval.is_empty]
         for seat, held in groupby(
-            holdings(reader, ever, known_at), lambda interval: interval.seat
+            holdings(question, ever), lambda interval: interval.seat
         )
     }
-    for life in lives(
-        reader, ever._replace(starts=within[0], ends=within[1]), known_at
-    ):
+    for life in lives(question, ever._replace(starts=within[0], ends=within[1])):
         held = by_seat.get(life.seat, [])
         for stretch in _between(life, held):
             if max(stretch.starts, within[0]) < min(stretch.ends, within[1]):

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from seat_ledger.domain.values import FOREVER
-from seat_ledger.projections.reader import Knowledge, Reader, Row, utc
+from seat_ledger.projections.reader import AccountQuestion, Knowledge, Row, utc
 
 
 class CountedInterval(NamedTuple):
@@ -45,19 +45,16 @@ class CountedInterval(NamedTuple):
 
 
 class CountedSpan(NamedTuple):
-    """Which intervals are asked for: of an account and some types, in some time."""
+    """Which intervals are asked for: of some types, in some time."""
 
-    account_no: int
     seat_types: Sequence[str]
     starts: datetime
     ends: datetime
 
 
-def lives(
-    reader: Reader, span: CountedSpan, known_at: Knowledge
-) -> list[CountedInterval]:
+def lives(question: AccountQuestion, span: CountedSpan) -> list[CountedInterval]:
     """When seats are under contract, by type and number."""
-    rows = reader.ask("holdings", "lives_within", known_at, **_params(span))
+    rows = question.ask("holdings", "lives_within", **_params(span))
     return [
         CountedInterval(
             row["seat_type"],
@@ -72,11 +69,9 @@ def lives(
     ]
 
 
-def holdings(
-    reader: Reader, span: CountedSpan, known_at: Knowledge
-) -> list[CountedInterval]:
+def holdings(question: AccountQuestion, span: CountedSpan) -> list[CountedInterval]:
     """When seats are held, by type, number and time; empty holdings included."""
-    rows = reader.ask("holdings", "within", known_at, **_params(span))
+    rows = question.ask("holdings", "within", **_params(span))
     return [
         CountedInterval(
             row["seat_type"],
@@ -102,33 +97,28 @@ class Reversal(NamedTuple):
     root: int
 
 
-def reversals(
-    reader: Reader, account_no: int, since: Knowledge, known_at: Knowledge
-) -> list[Reversal]:
+def reversals(question: AccountQuestion, since: Knowledge) -> list[Reversal]:
     """The account's reversals that were recorded between two states of knowledge."""
-    rows = reader.ask(
+    rows = question.ask(
         "billing",
         "reversals_between",
-        account_no=account_no,
         since=since.position,
-        until_position=known_at.position,
+        until_position=question.known_at.position,
     )
     return [Reversal(row["position"], row["root"]) for row in rows]
 
 
-def reach(
-    reader: Reader, account_no: int, since: Knowledge, known_at: Knowledge
-) -> datetime | None:
+def reach(question: AccountQuestion, since: Knowledge) -> datetime | None:
     """The last instant before all that was recorded between two states of knowledge.
 
     What differs between them lasts beyond it; None where nothing was recorded.
     """
-    rows = reader.ask(
+    rows = question.ask(
         "billing",
         "earliest_change",
-        account_nos=[account_no],
+        account_nos=[question.account.no],
         since=since.position,
-        until_position=known_at.position,
+        until_position=question.known_at.position,
     )
     return utc(rows[0]["since"]) - timedelta(microseconds=1) if rows else None
 

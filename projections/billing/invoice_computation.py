@@ -46,7 +46,7 @@ from seat_ledger.projections.billing.invoices import (
     issued,
 )
 from seat_ledger.projections.periods import row_of
-from seat_ledger.projections.reader import AccountFacts, Knowledge, Reader, Row
+from seat_ledger.projections.reader import AccountQuestion, Knowledge, Reader, Row
 
 
 class Basis(NamedTuple):
@@ -72,7 +72,8 @@ def draft(reader: Reader, request: InvoiceRequest) -> InvoiceDraft:
     policy = account.policy_at(period.starts)
     basis = Basis(period, *policy, TZDATA_VERSION)
     before = issued(reader, account, known_at.position)
-    return computed(reader, account, request, known_at, basis, before)
+    question = AccountQuestion(reader, account, known_at)
+    return computed(question, request, basis, before)
 
 
 def reproduced(reader: Reader, invoice: Issued) -> Issued:
@@ -94,7 +95,8 @@ def reproduced(reader: Reader, invoice: Issued) -> Issued:
         period = account.calendar.period_named(label.isoformat()) or period
     basis = Basis(period, invoice.mode, invoice.granularity, invoice.tzdata)
     before = issued(reader, account, invoice.position - 1)
-    anew = computed(reader, account, request, known_at, basis, before)
+    question = AccountQuestion(reader, account, known_at)
+    anew = computed(question, request, basis, before)
     return invoice._replace(
         period=period,
         digest=anew.digest,
@@ -134,22 +136,21 @@ def differences(invoice: Issued, other: Issued) -> list[str]:
     ]
 
 
-def computed(  # noqa: PLR0913, PLR0917  what is asked, and on what it is computed
-    reader: Reader,
-    account: AccountFacts,
+def computed(
+    question: AccountQuestion,
     request: InvoiceRequest,
-    known_at: Knowledge,
     basis: Basis,
     before: Sequence[Issued],
 ) -> InvoiceDraft:
     """The figures of a period, and of what became of the periods invoiced before."""
+    reader, account, known_at, _ = question
     period = basis.period
     rows = as_known(reader, [row_of(account, period)], known_at)
     figures = [
         _of_period(request, row, quantity(row, basis.mode, basis.granularity))
         for row in rows
     ]
-    figures += corrections(reader, account, request, known_at, before)
+    figures += corrections(question, request, before)
     return InvoiceDraft(
         period.label,
         period.starts,
@@ -158,7 +159,7 @@ def computed(  # noqa: PLR0913, PLR0917  what is asked, and on what it is comput
         basis.granularity,
         known_at.position,
         basis.tzdata,
-        _digest(reader, account, request, known_at, basis, before),
+        _digest(question, request, basis, before),
         tuple(figures),
     )
 
@@ -173,11 +174,7 @@ def _of_period(request: InvoiceRequest, row: Row, exact: Fraction) -> Figure:
 
 
 def corrections(
-    reader: Reader,
-    account: AccountFacts,
-    request: InvoiceRequest,
-    known_at: Knowledge,
-    before: Sequence[Issued],
+    question: AccountQuestion, request: InvoiceRequest, before: Sequence[Issued]
 ) -> list[Figure]:
     """What was recorded since the last invoice does to the periods invoiced so far.
 
@@ -185,8 +182,8 @@ def corrections(
     """
     figures = [*credits_due(before), *corrections_of_voided(before)]
     balance = balances(valid(before))
-    for late in touched(reader, account, before, known_at):
-        now = figures_at(reader, account, late.invoice, known_at)
+    for late in touched(question, before):
+        now = figures_at(question, late.invoice)
         for seat_type in late.entries:
             so_far = balance.get((late.invoice.period.label, seat_type))
             exact = now.get(seat_type, Fraction(0))
@@ -248,12 +245,7 @@ class Late(NamedTuple):
     entries: dict[str, Changed]
 
 
-def touched(
-    reader: Reader,
-    account: AccountFacts,
-    before: Sequence[Issued],
-    known_at: Knowledge,
-) -> Iterator[Late]:
+def touched(question: AccountQuestion, before: Sequence[Issued]) -> Iterator[Late]:
     """The periods invoiced so far that something recorded since then shows in.
 
     The last valid invoice saw all that was known at its cut-off, of every earlier one
@@ -262,9 +254,9 @@ def touched(
     in_force = valid(before)
     if not in_force:
         return
-    since = reader.knowledge(in_force[-1].cut_off)
+    since = question.reader.knowledge(in_force[-1].cut_off)
     again = due_again(before, since.position)
-    for late in _late(reader, account, in_force, since, known_at):
+    for late in _late(question, in_force, since):
         for seat_type, entries in again.pop(late.invoice.position, {}).items():
             changed = late.entries.setdefault(seat_type, Changed(set(), set()))
             changed.of_lives.update(entries)
@@ -280,28 +272,25 @@ def touched(
 
 
 def _late(
-    reader: Reader,
-    account: AccountFacts,
-    before: Sequence[Issued],
-    since: Knowledge,
-    known_at: Knowledge,
+    question: AccountQuestion, invoices: Sequence[Issued], since: Knowledge
 ) -> Iterator[Late]:
     """The periods that something recorded since then shows in."""
-    earliest = reach(reader, account.no, since, known_at)
+    earliest = reach(question, since)
     if earliest is None:
         return
     reached = sorted(
-        (invoice for invoice in before if invoice.period.ends > earliest),
+        (invoice for invoice in invoices if invoice.period.ends > earliest),
         key=lambda invoice: invoice.period.starts,
     )
     if not reached:
         return
     ends = max(invoice.period.ends for invoice in reached)
     starts = min(earliest, reached[0].period.starts)
-    span = CountedSpan(account.no, reader.types.all, starts, ends)
-    was = [_by_type(find(reader, span, since)) for find in (lives, holdings)]
-    now = [_by_type(find(reader, span, known_at)) for find in (lives, holdings)]
-    between = reversals(reader, account.no, since, known_at)
+    span = CountedSpan(question.reader.types.all, starts, ends)
+    before = question._replace(known_at=since)
+    was = [_by_type(find(before, span)) for find in (lives, holdings)]
+    now = [_by_type(find(question, span)) for find in (lives, holdings)]
+    between = reversals(question, since)
     for invoice in reached:
         changed = _changed(was, now, between, invoice.period, since.position)
         if changed:
@@ -342,11 +331,9 @@ def _changed(
     return by_type
 
 
-def _digest(  # noqa: PLR0913, PLR0917  all that an invoice is computed from
-    reader: Reader,
-    account: AccountFacts,
+def _digest(
+    question: AccountQuestion,
     request: InvoiceRequest,
-    known_at: Knowledge,
     basis: Basis,
     before: Sequence[Issued],
 ) -> str:
@@ -356,7 +343,7 @@ def _digest(  # noqa: PLR0913, PLR0917  all that an invoice is computed from
     the period with their entries, and the digests of the invoices issued before.
     """
     starts, ends = basis.period.starts, basis.period.ends
-    span = CountedSpan(account.no, reader.types.all, starts, ends)
+    span = CountedSpan(question.reader.types.all, starts, ends)
     inputs = {
         **request._asdict(),
         "unit_prices": dict(sorted(request.unit_prices.items())),
@@ -367,9 +354,9 @@ def _digest(  # noqa: PLR0913, PLR0917  all that an invoice is computed from
         "mode": basis.mode,
         "granularity": basis.granularity,
         "tzdata": basis.tzdata,
-        "cut_off": known_at.position,
-        "lives": [list(item) for item in lives(reader, span, known_at)],
-        "holdings": [list(item) for item in holdings(reader, span, known_at)],
+        "cut_off": question.known_at.position,
+        "lives": [list(item) for item in lives(question, span)],
+        "holdings": [list(item) for item in holdings(question, span)],
         "issued": [[item.invoice, item.digest] for item in before],
     }
     voids = [[past.invoice, past.voided.position] for past in before if past.voided]

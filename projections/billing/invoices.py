@@ -13,7 +13,14 @@ from seat_ledger.domain.values import shown
 from seat_ledger.errors import NotFound
 from seat_ledger.projections.billing.figures import as_known, quantity
 from seat_ledger.projections.periods import row_of
-from seat_ledger.projections.reader import AccountFacts, Knowledge, Reader, Row, utc
+from seat_ledger.projections.reader import (
+    AccountFacts,
+    AccountQuestion,
+    Knowledge,
+    Reader,
+    Row,
+    utc,
+)
 from seat_ledger.store.wrapping import Secret
 
 
@@ -241,13 +248,12 @@ def balances(invoices: Iterable[Issued]) -> dict[tuple[date, str], Balance]:
     return totals
 
 
-def figures_at(
-    reader: Reader, account: AccountFacts, of: Issued, known_at: Knowledge
-) -> dict[str, Fraction]:
+def figures_at(question: AccountQuestion, of: Issued) -> dict[str, Fraction]:
     """What an invoiced period comes to as known, by type, as it was invoiced (R43).
 
     The bounds and the rule are those of the invoice.
     """
+    reader, account, known_at, _ = question
     rows = as_known(reader, [row_of(account, of.period)], known_at)
     return {str(row["seat_type"]): quantity(row, *of.rule) for row in rows}
 

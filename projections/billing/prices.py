@@ -13,7 +13,7 @@ from seat_ledger.domain.money import Currency, rounded
 from seat_ledger.errors import InvalidInput
 from seat_ledger.projections.billing.figures import as_known, microseconds, quantity
 from seat_ledger.projections.periods import row_of
-from seat_ledger.projections.reader import AccountFacts, Knowledge, Reader, Row
+from seat_ledger.projections.reader import AccountFacts, AccountQuestion, Row
 
 Rule = tuple[str, str | None]
 PriceFor = Literal["period", "window"]
@@ -99,17 +99,14 @@ def check_one_period(
 
 
 def amounts_by_period(
-    reader: Reader,
-    account: AccountFacts,
-    known_at: Knowledge,
-    window: BillingPeriod,
-    how: Priced,
+    question: AccountQuestion, window: BillingPeriod, how: Priced
 ) -> dict[tuple[str, Rule], str]:
     """What a window over several periods costs, by seat type and rule (R91).
 
     Each period's part is priced by its share of that period, and rounded; then they
     are added. Nothing where the window lies in one period.
     """
+    reader, account, known_at, _ = question
     touched = {period.index: period for period in periods_in(account, window)}
     if len(touched) < 2 or how.price_for == "window" or not how.is_priced:
         return {}

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from seat_ledger.projections.billing import CountsQuery, Priced, idle, labelled, settled
+from seat_ledger.projections.billing import CountsQuery, idle, labelled, settled
 from seat_ledger.projections.billing import counts as billing_counts
-from seat_ledger.projections.reader import Reader
+from seat_ledger.projections.reader import AccountQuestion, Reader
 from tests.audits import START, Book, june, said
 from tests.program import PRO, Program
 
@@ -228,8 +228,9 @@ def test_r92_a_window_in_progress_is_no_forecast_though_nothing_is_recorded_in_i
         now = reader.database_now() + timedelta(days=9)
         first = (now - timedelta(days=3)).date()
         wanted = CountsQuery(None, (first, first + timedelta(days=30)), False)
-        upto = settled(account, known, now, wanted)
-        (row,) = billing_counts(reader, account, known, upto, wanted, Priced()).rows
+        question = AccountQuestion(reader, account, known, now)
+        upto = settled(question, wanted)
+        (row,) = billing_counts(reader, account, known, upto, wanted).rows
         assert (row["forecast"], row["complete"]) == (False, False)
 
 
@@ -259,11 +260,12 @@ def stretches(conninfo: str, period: str) -> list[tuple[Any, ...]]:
     with Reader(conninfo) as reader:
         known = reader.knowledge()
         account = reader.account("e", known)
-        within = idle.idle_within(reader, account, labelled(account, period), known)
+        question = AccountQuestion(reader, account, known)
+        within = idle.idle_within(question, labelled(account, period))
         assert within
         pairs = []
         for row in within:
-            as_of = idle.idle_at(reader, account, row["from"], known)
+            as_of = idle.idle_at(question._replace(as_of=row["from"]))
             (same,) = [one for one in as_of if one["seat"] == row["seat"]]
             pairs.append((tuple(row[n] for n in names), tuple(same[n] for n in names)))
     return pairs

@@ -70,8 +70,12 @@ class Book:
                 reader.account("e", known),
                 known,
                 reader.database_now(),
-                CountsQuery(**wanted),
-                Priced([("contracted", granularity)], {PRO: parse_price(price)}),
+                CountsQuery(
+                    **wanted,
+                    how=Priced(
+                        [("contracted", granularity)], {PRO: parse_price(price)}
+                    ),
+                ),
             ).rows
 
     def one(self, label: str, **given: Any) -> dict[str, Any]:

@@ -7,6 +7,7 @@ and offsets are no whole hours; instants lie at, just before and just after boun
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from datetime import date, timedelta
 from fractions import Fraction
 from random import Random
@@ -20,7 +21,12 @@ from seat_ledger.domain.counting_rules import every_rule
 from seat_ledger.projections import billing
 from seat_ledger.projections.billing import CountsQuery, Priced, idle
 from seat_ledger.projections.billing.explain import FigureQuery, explain
-from seat_ledger.projections.reader import AccountFacts, Knowledge, Reader
+from seat_ledger.projections.reader import (
+    AccountFacts,
+    AccountQuestion,
+    Knowledge,
+    Reader,
+)
 from tests.oracle.answers import View
 from tests.oracle.dates import Period
 from tests.property.zoned import History
@@ -36,6 +42,7 @@ class Comparison:
         self.view: View = history.oracle.view(history.account, known.position)
         self.account: AccountFacts = reader.account(history.account, known)
         self.now = reader.database_now()
+        self.question = AccountQuestion(reader, self.account, known, self.now)
 
     def same(self) -> None:
         upto = self.known.moment(self.now)
@@ -54,9 +61,7 @@ class Comparison:
         self.same_counts(CountsQuery(window=(first, until)), period)
 
     def rows(self, wanted: CountsQuery, rules: Any) -> list[dict[str, Any]]:
-        return billing.counts(
-            self.reader, self.account, self.known, self.now, wanted, Priced(rules)
-        ).rows
+        return billing.counts(*self.question, replace(wanted, how=Priced(rules))).rows
 
     def same_counts(self, wanted: CountsQuery, period: Period) -> None:
         product = [
@@ -79,17 +84,16 @@ class Comparison:
         """Explaining adds up: it refuses where it does not."""
         assert wanted.label is not None
         found = billing.labelled(self.account, wanted.label)
-        upto = self.known.moment(self.now)
         for row in model:
             rule = row["mode"], row["granularity"]
             asked = FigureQuery(found, row["seat_type"], rule, Fraction("33.333"))
-            told = explain(self.reader, self.account, self.known, upto, asked)
+            told = explain(self.question, asked)
             parts = [Fraction(part["quantity_exact"]) for part in told.rows]
             assert sum(parts, Fraction(0)) == row["quantity"], self.told(period)
             assert told.figure is not None
             amounts = sum(Fraction(part["amount"]) for part in told.rows)
             assert amounts == Fraction(told.figure["amount"])
-        stretches = idle.idle_within(self.reader, self.account, found, self.known)
+        stretches = idle.idle_within(self.question, found)
         for seat_type in {row["seat_type"] for row in model}:
             days = [r["idle_days"] for r in stretches if r["seat_type"] == seat_type]
             (expected,) = {

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from seat_ledger.projections.billing import CountsQuery, settled
 from seat_ledger.projections.engine.contracts import facts_of
-from seat_ledger.projections.reader import Knowledge
+from seat_ledger.projections.reader import AccountQuestion, Knowledge
 
 
 def test_the_end_of_the_last_period_of_a_term_settles_its_figures() -> None:
@@ -32,4 +32,6 @@ def test_the_end_of_the_last_period_of_a_term_settles_its_figures() -> None:
     known = Knowledge(1, datetime(2026, 2, 10, tzinfo=UTC), is_head=True)
     for day, last in ((20, datetime(2026, 3, 5, tzinfo=UTC)), (4, known.recorded_at)):
         now = datetime(2026, 3, day, tzinfo=UTC)
-        assert settled(account, known, now, CountsQuery()) == last
+        assert (
+            settled(AccountQuestion(None, account, known, now), CountsQuery()) == last
+        )

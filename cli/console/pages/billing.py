@@ -43,9 +43,9 @@ def period(request: PageRequest) -> Page:
     if invoice is not None:
         prices = {kind: parse_price(text) for kind, text in invoice.unit_prices.items()}
         how = billing.Priced(every_rule(), prices, invoice.currency)
-    query = billing.CountsQuery(named.label.isoformat())
+    query = billing.CountsQuery(named.label.isoformat(), how=how)
     result = billing.counts(
-        request.reader, facts, request.knowledge, request.now, query, how
+        request.reader, facts, request.knowledge, request.now, query
     )
     own = facts.policy_at(named.starts)
     answer = request.answer(result.rows)
@@ -92,9 +92,7 @@ def explain_page(request: PageRequest) -> Page:
         price, currency = parse_price(invoice.unit_prices[seat_type]), invoice.currency
     until = request.knowledge.moment(request.now)
     query = explain.FigureQuery(named, seat_type, rule, price, currency)
-    explanation = explain.explain(
-        request.reader, facts, request.knowledge, until, query
-    )
+    explanation = explain.explain(request.about_now, query)
     identity = {"account": facts.key, "period": label, "seat_type": seat_type}
     if rule:
         identity |= {"mode": rule[0], "granularity": rule[1] or ""}

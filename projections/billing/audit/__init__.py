@@ -14,7 +14,6 @@ from seat_ledger.domain.calendar import ZoneHistory
 from seat_ledger.errors import CommandRefused
 from seat_ledger.projections.billing.audit.auditor import Auditor
 from seat_ledger.projections.billing.audit.contracts import UNKNOWN, Contract, contracts
-from seat_ledger.projections.billing.audit.figures import TouchedFigures, figures_now
 from seat_ledger.projections.billing.audit.line_store import Spool
 from seat_ledger.projections.billing.audit.lines import AuditedLine, Written, issued_at
 from seat_ledger.projections.billing.audit.matching import Billed
@@ -55,10 +54,10 @@ def audit(
     while keys := list(islice(accounts, ACCOUNTS_AT_ONCE)):
         by_key = contracts(reader, keys)
         _understand(reader, spool, keys, by_key, known_at)
-        desk = _desk(reader, spool, by_key, known_at, moment)
+        auditor = Auditor(reader, spool, by_key, known_at, moment)
         for key in keys:
-            for billed in _batches(_billed(desk, key, by_key.get(key))):
-                rows = desk.judged(billed)
+            for billed in _batches(_billed(auditor, key, by_key.get(key))):
+                rows = auditor.judged(billed)
                 summary.count(rows)
                 spool.add_answers(rows)
         summary.renewal_due |= any(contract.renewal_due for contract in by_key.values())
@@ -138,29 +137,8 @@ def _check_head(position: int, head: int, no: int) -> None:
         )
 
 
-def _desk(
-    reader: Reader,
-    spool: Spool,
-    by_key: dict[str, Contract],
-    known_at: Knowledge,
-    moment: datetime,
-) -> Auditor:
-    """What the lines of some accounts are held against."""
-    selected = []
-    first = known_at.position
-    for key, contract in by_key.items():
-        for row in spool.invoiced(key):
-            first = min(first, row["first_position"])
-            period = contract.period(row["label"], known_at.position)
-            if period is not None:
-                selected.append((contract, period))
-    figures = figures_now(reader, selected, known_at) if selected else {}
-    touched = TouchedFigures(reader, selected, first, known_at.position)
-    return Auditor(reader, spool, known_at, moment, figures, touched)
-
-
-def _billed(desk: Auditor, key: str, contract: Contract | None) -> Iterator[Billed]:
+def _billed(auditor: Auditor, key: str, contract: Contract | None) -> Iterator[Billed]:
     """An account's lines, from each figure's last one back, then what is missing."""
-    yield from desk.lines(key, contract)
+    yield from auditor.lines(key, contract)
     if contract is not None:
-        yield from desk.missing(key, contract)
+        yield from auditor.missing(key, contract)

@@ -16,6 +16,7 @@ from seat_ledger.projections.billing.audit.figures import (
     FigureRequest,
     TouchedFigures,
     family,
+    figures_now,
     figures_then,
 )
 from seat_ledger.projections.billing.audit.line_store import Spool
@@ -59,22 +60,26 @@ class Judged(NamedTuple):
 class Auditor:
     """What the lines of some accounts are held against."""
 
-    def __init__(  # noqa: PLR0913, PLR0917  what the ledger says, and how far it knows
+    def __init__(
         self,
         reader: Reader,
         spool: Spool,
+        contracts: dict[str, Contract],
         known_at: Knowledge,
         moment: datetime,
-        figures: dict[tuple[int, int], ByType],
-        touched: TouchedFigures,
     ) -> None:
-        self.reader, self.spool, self.known_at, self.moment = (
-            reader,
-            spool,
-            known_at,
-            moment,
-        )
-        self.figures, self.touched = figures, touched
+        self.reader, self.spool = reader, spool
+        self.known_at, self.moment = known_at, moment
+        selected = []
+        first = known_at.position
+        for key, contract in contracts.items():
+            for row in spool.invoiced(key):
+                first = min(first, row["first_position"])
+                period = contract.period(row["label"], known_at.position)
+                if period is not None:
+                    selected.append((contract, period))
+        self.figures = figures_now(reader, selected, known_at) if selected else {}
+        self.touched = TouchedFigures(reader, selected, first, known_at.position)
 
     # -- what is to be judged ---------------------------------------------------------
 
