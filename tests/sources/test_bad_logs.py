@@ -48,8 +48,8 @@ def refusal(content: str | bytes, mapping: Any = AUDIT, **options: Any) -> Inval
         ([row("a"), row("b", user_id=None)],
          "log:2: the user of rule 1 is missing: 'gh-{user_id}' has an empty field."),
         ([row("a"), row("b", user_id="4 1")],
-         "log:2: The key 'gh-4 1' contains a character that a key cannot have: white space, "
-         "a control character, '/' or '#'."),
+         "log:2: The key 'gh-4 1' contains a character that a key cannot have: white "
+         "space, a control character, '/' or '#'."),
         ([row("a"), row("b", user="m o")],
          "log:2: '4001+m o@users.noreply.github.com' is not an e-mail address"),
         ([row("a"), row("b", **{"@timestamp": "2026-10-29"})],
