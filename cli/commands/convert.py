@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ import click
 
 from seat_ledger.cli.inputs.files import input_file
 from seat_ledger.cli.output.progress import heartbeat
-from seat_ledger.cli.output.render import harmless, print_message
+from seat_ledger.cli.output.render import escape_unseen, harmless, print_message
 from seat_ledger.cli.output.streams import write_data
 
 if TYPE_CHECKING:
@@ -76,7 +77,10 @@ def convert(
         try:
             with heartbeat("Converting"):
                 for piece in _pieces(conversion.lines()):
-                    write_data(piece.decode(), is_json=True)
+                    text = piece.decode()
+                    if sys.stdout.isatty():
+                        text = escape_unseen(text)
+                    write_data(text, is_json=True)
         finally:
             print_tally(conversion.tally)
 

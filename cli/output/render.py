@@ -120,7 +120,11 @@ def to_json(value: object) -> str:
 
     What could drive a terminal is escaped, which changes no value.
     """
-    text = json.dumps(value, default=_plain, ensure_ascii=False)
+    return escape_unseen(json.dumps(value, default=_plain, ensure_ascii=False))
+
+
+def escape_unseen(text: str) -> str:
+    """JSON in which what could drive a terminal is escaped, which changes no value."""
     return _UNSEEN.sub(_as_json_escape, text)
 
 

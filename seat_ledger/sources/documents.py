@@ -192,8 +192,15 @@ class DocumentReader:
         while True:
             try:
                 value, end = self._decoder.raw_decode(self._buffer, self._place)
-            except json.JSONDecodeError as error:
-                if self._ended:
+            except RecursionError as error:
+                raise UnreadableRow(
+                    "the JSON is nested too deeply.",
+                    "expected is a list of rows",
+                    self._at(),
+                ) from error
+            except ValueError as error:
+                is_whole = not isinstance(error, json.JSONDecodeError)
+                if self._ended or is_whole:  # else it may go on in the next piece
                     raise self._broken() from error
             else:
                 if end < len(self._buffer) or self._ended:
@@ -215,6 +222,12 @@ class DocumentReader:
 
     def _read(self, waiting: int) -> None:
         """Read on; more at a time where much is waiting to become whole."""
+        if waiting > MAX_LINE:
+            raise UnreadableRow(
+                f"a value has more than {MAX_LINE:,} characters.",
+                "expected is a list of rows: say in 'rows' of the mapping where it is",
+                self._at(),
+            )
         self._at()
         piece = self._text.read(max(_PIECE, waiting))
         self._ended = not piece

@@ -27,6 +27,7 @@ TextOf = Callable[[Fields], str | None]
 
 _STEP = re.compile(r"([^\[\]]+)((?:\[[^\[\]=]+=[^\[\]]*\])*)")
 _FILTER = re.compile(r"\[([^\[\]=]+)=([^\[\]]*)\]")
+_EXACT = 2**53
 _IN_BRACES = re.compile(r"\{([^{}]+)\}")
 
 
@@ -92,19 +93,28 @@ def as_text(value: Any, path: str) -> str:
         return str(value)
     if isinstance(value, str):
         return value
-    if value is None:
-        return ""
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, float):
+        return _plain_number(value, path)
+    if not value and value in (None, [], {}):
+        return ""
     if isinstance(value, list | dict):
-        if not value:
-            return ""
         what = "a list" if isinstance(value, list) else "a group of fields"
         raise UnreadableRow(
             f"the field {shown(path)} holds {what}.",
             "the mapping expects a single value there",
         )
     return str(value)
+
+
+def _plain_number(value: float, path: str) -> str:
+    if abs(value) >= _EXACT:  # JSON's reader made a float of a number too long
+        raise UnreadableRow(
+            f"the number in the field {shown(path)} is too long to be exact.",
+            "expected is a number of at most 15 digits, or a text",
+        )
+    return str(int(value)) if value.is_integer() else repr(value)
 
 
 def _nothing() -> str | None:

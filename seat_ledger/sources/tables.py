@@ -92,6 +92,12 @@ class _TextLines:
         if not line:
             raise StopIteration
         self.number += 1
+        if len(line) >= MAX_CELL:
+            raise UnreadableRow(
+                f"the line has more than {MAX_CELL:,} bytes.",
+                "expected is a row a line, ended by a line break",
+                self.number,
+            )
         if isinstance(line, str):
             return line
         text = line.decode(self.encoding)
