@@ -14,9 +14,8 @@ SELECT stored.position,
         WHERE notification_id > %(after)s::bigint
           AND notification_id <= %(until_position)s::bigint
           AND topic = 'AccountOpened'
-          AND (originator_id <> ALL (%(aside)s::uuid[])
-               OR notification_id < (%(aside_from)s::bigint[])[
-                   array_position(%(aside)s::uuid[], originator_id)])
+          AND is_read(originator_id, notification_id,
+                      %(aside)s::uuid[], %(aside_from)s::bigint[])
           AND (%(only)s::uuid[] IS NULL OR originator_id = ANY (%(only)s::uuid[]))
        OFFSET 0
        ) AS stored;

@@ -13,9 +13,8 @@ SELECT stored.events, decoded.events AS decoded, %(ceiling)s::bigint AS position
   FROM (SELECT count(*) AS events
           FROM ledger.stored_events
          WHERE notification_id <= %(ceiling)s::bigint
-           AND (originator_id <> ALL (%(aside)s::uuid[])
-                OR notification_id < (%(aside_from)s::bigint[])[
-                    array_position(%(aside)s::uuid[], originator_id)])
+           AND is_read(originator_id, notification_id,
+                       %(aside)s::uuid[], %(aside_from)s::bigint[])
        ) AS stored,
        (SELECT count(*) AS events FROM journal
          WHERE position <= %(ceiling)s::bigint) AS decoded
@@ -116,9 +115,8 @@ SELECT min(reversal.position) AS position
 SELECT originator_id
   FROM ledger.stored_events
  WHERE notification_id <= %(ceiling)s::bigint
-   AND (originator_id <> ALL (%(aside)s::uuid[])
-        OR notification_id < (%(aside_from)s::bigint[])[
-            array_position(%(aside)s::uuid[], originator_id)])
+   AND is_read(originator_id, notification_id,
+               %(aside)s::uuid[], %(aside_from)s::bigint[])
  GROUP BY originator_id
 HAVING count(*) <> max(originator_version)
     OR min(originator_version) <> 1

@@ -9,9 +9,8 @@ SELECT least(%(known)s::bigint, head.position) AS expected, %(known)s::bigint AS
 -- that are set aside.
 SELECT (SELECT count(*) FROM ledger.stored_events
          WHERE notification_id <= %(known)s::bigint
-           AND (originator_id <> ALL (%(aside)s::uuid[])
-                OR notification_id < (%(aside_from)s::bigint[])[
-                    array_position(%(aside)s::uuid[], originator_id)])) AS expected,
+           AND is_read(originator_id, notification_id,
+                       %(aside)s::uuid[], %(aside_from)s::bigint[])) AS expected,
        (SELECT count(*) FROM journal) AS actual;
 
 -- journal__gaps --
@@ -19,9 +18,8 @@ SELECT (SELECT count(*) FROM ledger.stored_events
 SELECT 0 AS expected, count(*) AS actual, min(stored.notification_id) AS position
   FROM ledger.stored_events AS stored
  WHERE stored.notification_id <= %(known)s::bigint
-   AND (stored.originator_id <> ALL (%(aside)s::uuid[])
-        OR stored.notification_id < (%(aside_from)s::bigint[])[
-            array_position(%(aside)s::uuid[], stored.originator_id)])
+   AND is_read(stored.originator_id, stored.notification_id,
+               %(aside)s::uuid[], %(aside_from)s::bigint[])
    AND NOT EXISTS (
        SELECT 1 FROM journal WHERE journal.position = stored.notification_id);
 

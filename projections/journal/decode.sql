@@ -1,8 +1,8 @@
 -- unreadable --
 -- The events of a range that cannot be read whatever they say (R74): of a type or
--- version that this program does not know (`known` is false), or with a version in the
+-- version that this program does not know (`is_known` is false), or with a version in the
 -- stream that does not follow its last.
-SELECT ranked.position, ranked.known, ranked.version,
+SELECT ranked.position, ranked.is_known, ranked.version,
        coalesce(ranked.last_version, earlier.last_version, 0) AS last_version
   FROM (
        SELECT notification_id AS position, originator_id AS stream,
@@ -10,16 +10,12 @@ SELECT ranked.position, ranked.known, ranked.version,
               lag(originator_version) OVER (
                   PARTITION BY originator_id ORDER BY notification_id
               ) AS last_version,
-              topic = ANY (enum_range(NULL::topic_name)::text[])
-                  AND (substr(state, 1, 7) = '{"v":1,'::bytea
-                       OR (topic = 'UserAdded'
-                           AND substr(state, 1, 7) = '{"v":2,'::bytea)) AS known
+              form_of(topic, state) IS NOT NULL AS is_known
          FROM ledger.stored_events
         WHERE notification_id > %(after)s::bigint
           AND notification_id <= %(until_position)s::bigint
-          AND (originator_id <> ALL (%(aside)s::uuid[])
-               OR notification_id < (%(aside_from)s::bigint[])[
-                   array_position(%(aside)s::uuid[], originator_id)])
+          AND is_read(originator_id, notification_id,
+                      %(aside)s::uuid[], %(aside_from)s::bigint[])
           AND (%(only)s::uuid[] IS NULL OR originator_id = ANY (%(only)s::uuid[]))
        ) AS ranked
   LEFT JOIN LATERAL (
@@ -30,7 +26,7 @@ SELECT ranked.position, ranked.known, ranked.version,
           AND before.notification_id <= %(after)s::bigint
         ORDER BY before.originator_version DESC
         LIMIT 1) AS earlier ON true
- WHERE ranked.known IS NOT TRUE
+ WHERE NOT ranked.is_known
     OR ranked.version <> 1 + coalesce(ranked.last_version, earlier.last_version, 0)
  ORDER BY ranked.position;
 
@@ -68,11 +64,14 @@ SELECT entry.position,
        person.user_no,
        entry.version,
        CASE
-           WHEN entry.written_as = '1' THEN entry.topic
-           WHEN entry.written_as = '2' AND entry.topic = 'UserAdded' THEN entry.topic
-           ELSE entry.topic || ' of another version'
+           WHEN entry.form IS NULL THEN entry.topic || ' of another version'
+           ELSE entry.topic
        END::topic_name,
-       kind.type_no,
+       CASE
+           WHEN kind.type_no IS NULL
+           THEN ('no seat type is called ' || entry.seat_type)::integer
+           ELSE kind.type_no
+       END,
        entry.number::integer,
        entry.quantity::integer,
        entry.renewal::integer,
@@ -109,7 +108,7 @@ SELECT entry.position,
                   THEN (stored.whole ->> 'user')::uuid
                   ELSE stored.stream
               END AS user_id,
-              stored.whole ->> 'v' AS written_as,
+              stored.form,
               stored.whole ->> 'effective_at' AS effective_at,
               stored.whole ->> 'seat_type' AS seat_type,
               stored.whole ->> 'number' AS number,
@@ -131,13 +130,13 @@ SELECT entry.position,
                      originator_id AS stream, originator_version AS version,
                      topic IN ('SeatAssigned', 'SeatUnassigned', 'SeatPurchased')
                          AS common,
+                     form_of(topic, state) AS form,
                      convert_from(state, 'UTF8')::jsonb AS whole
                 FROM ledger.stored_events
                WHERE notification_id > %(after)s::bigint
                  AND notification_id <= %(until_position)s::bigint
-                 AND (originator_id <> ALL (%(aside)s::uuid[])
-                      OR notification_id < (%(aside_from)s::bigint[])[
-                          array_position(%(aside)s::uuid[], originator_id)])
+                 AND is_read(originator_id, notification_id,
+                             %(aside)s::uuid[], %(aside_from)s::bigint[])
                  AND (%(only)s::uuid[] IS NULL
                       OR originator_id = ANY (%(only)s::uuid[]))
               OFFSET 0
@@ -146,9 +145,8 @@ SELECT entry.position,
        ) AS entry
   LEFT JOIN account
     ON account.account_id = entry.account_id
-   AND (entry.account_id <> ALL (%(aside)s::uuid[])
-        OR entry.position < (%(aside_from)s::bigint[])[
-            array_position(%(aside)s::uuid[], entry.account_id)])
+   AND is_read(entry.account_id, entry.position,
+               %(aside)s::uuid[], %(aside_from)s::bigint[])
   LEFT JOIN seat_type AS kind ON kind.name = entry.seat_type
   LEFT JOIN person
     ON person.user_id = entry.user_id

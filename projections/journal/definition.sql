@@ -1,3 +1,22 @@
+-- In which version of its form an event is written; null where this program knows no such
+-- type or version (R74). Forms that say the same of seats need nothing more; one that does
+-- not is brought to the latest where the journal is decoded.
+CREATE FUNCTION form_of(topic text, state bytea) RETURNS integer
+LANGUAGE sql STABLE
+RETURN CASE
+    WHEN topic <> ALL (enum_range(NULL::topic_name)::text[]) THEN NULL
+    WHEN substr(state, 1, 7) = '{"v":1,'::bytea THEN 1
+    WHEN substr(state, 1, 7) = '{"v":2,'::bytea AND topic = 'UserAdded' THEN 2
+END;
+
+-- Whether an event is read: not one of a stream of `aside`, from its place in
+-- `aside_from` on (R74).
+CREATE FUNCTION is_read(
+    stream uuid, "position" bigint, aside uuid[], aside_from bigint[]
+) RETURNS boolean
+LANGUAGE sql IMMUTABLE
+RETURN stream <> ALL (aside) OR "position" < aside_from[array_position(aside, stream)];
+
 -- Entries that do not hold, knowing the events up to a position: the last reversal of
 -- the entry's chain decides (DOMAIN 2).
 CREATE FUNCTION reversed_entry_at(known_position bigint) RETURNS SETOF journal

@@ -10,17 +10,15 @@ SELECT stored.position,
         WHERE notification_id > %(after)s::bigint
           AND notification_id <= %(until_position)s::bigint
           AND topic = 'UserAdded'
-          AND (originator_id <> ALL (%(aside)s::uuid[])
-               OR notification_id < (%(aside_from)s::bigint[])[
-                   array_position(%(aside)s::uuid[], originator_id)])
+          AND is_read(originator_id, notification_id,
+                      %(aside)s::uuid[], %(aside_from)s::bigint[])
           AND (%(only)s::uuid[] IS NULL OR originator_id = ANY (%(only)s::uuid[]))
        OFFSET 0
        ) AS stored
   LEFT JOIN account
     ON account.account_id = (stored.whole ->> 'account')::uuid
-   AND (account.account_id <> ALL (%(aside)s::uuid[])
-        OR stored.position < (%(aside_from)s::bigint[])[
-            array_position(%(aside)s::uuid[], account.account_id)]);
+   AND is_read(account.account_id, stored.position,
+               %(aside)s::uuid[], %(aside_from)s::bigint[]);
 
 -- sealed --
 -- The next persons of a range, each with the event that says who it is, with the key
@@ -87,7 +85,8 @@ SELECT count(*) AS users,
                  SELECT 1
                    FROM ledger.stored_events AS added
                   WHERE added.notification_id = user_no
-                    AND substr(added.state, 1, 7) <> '{"v":1,'::bytea)) AS locked
+                    AND form_of(added.topic, added.state)
+                        IS DISTINCT FROM 1)) AS locked
   FROM (
        SELECT person.user_no, person.user_id, account.account_key,
               erasure.user_id IS NOT NULL AS erased,
