@@ -174,6 +174,7 @@ class SystemRefused(LedgerError):
 
 REFUSALS: dict[str, str] = {
     "account_exists": "an account with this key already exists",
+    "account_closed": "the account ended before that time (R97)",
     "account_set_aside": "one of the account's events cannot be read (R74)",
     "account_not_found": "there is no account with this key",
     "already_reversed": "the entry has already been reversed",
@@ -184,6 +185,8 @@ REFUSALS: dict[str, str] = {
     "before_term": "effective before the opening, or a purchase before the term (R39)",
     "cancellation_exists": "the reduction already has a later cancellation (R18)",
     "effective_in_future": "effective more than five minutes in the future (R12)",
+    "anchor_too_late": "the anchor lies a cycle or more after the renewal (R96)",
+    "contract_change_order": "the contract changes at a later renewal already (R96)",
     "email_taken": "another present user has this e-mail (R35)",
     "entry_not_found": "there is no entry at this position or under this key",
     "exclusivity_fixed": "the hub's first type fixed how many seats a user holds (R81)",
@@ -218,6 +221,7 @@ REFUSALS: dict[str, str] = {
     "reason_required": "a reversal or an erasure needs a reason (R40)",
     "renewal_due": "the period is beyond the recorded renewals (R38)",
     "renewal_processed": "the renewal has already been processed (R37)",
+    "recorded_after_closing": "seats were bought after the account's end (R97)",
     "reserved_for_reduction": "a pending reduction needs the free seats (R20)",
     "reversal_blocked": "the timeline would not be valid afterwards (R42, R47)",
     "seat_held": "the user still holds a seat (R27, R31), or is to be erased",

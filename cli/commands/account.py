@@ -83,6 +83,37 @@ def set_billing_policy(**fields: Any) -> dict[str, Any]:
     return fields
 
 
+@group.command("change-contract")
+@option_account
+@click.option(
+    "--renewal",
+    required=True,
+    type=int,
+    metavar="N",
+    help="The number of the renewal from which on it is so.",
+)
+@click.option("--term-months", type=int, help="Length of a term, 1 to 240.")
+@click.option(
+    "--billing-cycle-months", type=int, help="Months between invoices, 1 to 120."
+)
+@click.option(
+    "--anchor", metavar="DATE", help="The date from which bounds are counted then."
+)
+@writing("change_contract")
+def change_contract(**fields: Any) -> dict[str, Any]:
+    """Have another term, cycle or anchor from one of the renewals on."""
+    return fields
+
+
+@group.command()
+@option_account
+@click.option("--end-holdings", is_flag=True, help="End the holdings in the same step.")
+@writing("close_account")
+def close(account: str, *, end_holdings: bool) -> dict[str, Any]:
+    """End an account: its seats are retired, no renewal follows."""
+    return {"account": account, "end_holdings": end_holdings or None}
+
+
 @group.command()
 @click.option("--account", "-a", metavar="KEY", help="The account's key.")
 @click.option("--due", is_flag=True, help="Renew every account with a renewal due.")
@@ -180,6 +211,16 @@ def _months(count: int) -> str:
     return "1 month" if count == 1 else f"{count} months"
 
 
+def _change(change: dict[str, Any]) -> str:
+    """A change of the contract at a renewal, in words (R96)."""
+    parts = [
+        f"terms of {_months(change['term_months'])}" if change["term_months"] else "",
+        f"billed every {_cycle(change)}" if change["billing_cycle_months"] else "",
+        f"anchor {change['anchor']}" if change["anchor"] else "",
+    ]
+    return f"From renewal {change['renewal']} on: {', '.join(filter(None, parts))}."
+
+
 def _cycle(row: dict[str, Any]) -> str:
     return _months(row["billing_cycle_months"]).removeprefix("1 ")
 
@@ -203,8 +244,12 @@ def show(question: Question, **_: Any) -> Answer:
     sentence = (
         f"{row['name']} ({row['account']}): terms of {_months(row['term_months'])} "
         f"from {row['term_start']}, billed every {_cycle(row)}; "
-        f"renewal {renewal['number']} is on "
-        f"{times.spelled(renewal['instant'], account.zones)}."
+        + (
+            f"closed at {times.spelled(row['closed_at'], account.zones)}."
+            if row["closed_at"]
+            else f"renewal {renewal['number']} is on "
+            f"{times.spelled(renewal['instant'], account.zones)}."
+        )
     )
     columns = [
         (title, lambda total, name=name: total[name])
@@ -216,7 +261,8 @@ def show(question: Question, **_: Any) -> Answer:
             ("to be retired", "pending_reduction"),
         )
     ]
-    answer = question.answer([row], columns, sentence=sentence)
+    notes = [_change(change) for change in row["contract_changes"]]
+    answer = question.answer([row], columns, sentence=sentence, notes=notes)
     session = click.get_current_context().find_object(Session)
     if session is not None and session.format == "table":
         answer.rows = row["totals"]

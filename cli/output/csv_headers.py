@@ -69,6 +69,7 @@ HEADERS: dict[str, tuple[str, ...]] = {
         "available",
         "next_renewal",
         "renewal_due",
+        "closed_at",
     ),
     "account let-read": ("login", "account", "is_new"),
     "account readers": ("login", "account", "granted_at", "granted_by", "works"),
@@ -76,7 +77,7 @@ HEADERS: dict[str, tuple[str, ...]] = {
         *["account", "name", "opened_at", "time_zone", "term_start", "term_months"],
         *("billing_cycle_months", "renewals_processed"),
         *_within("next_renewal", "number date instant"),
-        *("renewal_due", "totals"),
+        *("renewal_due", "closed_at", "contract_changes", "totals"),
     ),
     "account stop-reading": ("login", "account", "could"),
     "billing compare": (

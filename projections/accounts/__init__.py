@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from seat_ledger.domain.values import account_id
+from seat_ledger.domain.values import FOREVER, account_id
 from seat_ledger.projections import holdings
 from seat_ledger.projections.reader import (
     AccountFacts,
@@ -76,6 +76,7 @@ def _in_list(question: AccountQuestion) -> Row:
         "available": sum(row["available"] for row in totals),
         "next_renewal": next_renewal(account, as_of)["instant"],
         "renewal_due": account.renewal_due(as_of),
+        "closed_at": account.calendar.closed_at,
     }
 
 
@@ -110,17 +111,23 @@ def show(question: AccountQuestion) -> Row:
     account, as_of = question.account, question.as_of
     calendar = account.calendar
     renewal = next_renewal(account, as_of)
+    terms = calendar.terms_at(as_of)
     return {
         "account": account.key,
         "name": account.name,
         "opened_at": account.opened_at,
         "time_zone": account.zones.at(as_of),
         "term_start": calendar.term_start,
-        "term_months": calendar.term_months,
-        "billing_cycle_months": calendar.billing_cycle_months,
+        "term_months": terms.term_months,
+        "billing_cycle_months": terms.billing_cycle_months,
         "renewals_processed": account.renewals,
         "next_renewal": renewal,
         "renewal_due": account.renewal_due(as_of),
+        "closed_at": calendar.closed_at,
+        "contract_changes": [
+            {**change._asdict(), "from": calendar.renewal(change.renewal).instant}
+            for change in calendar.changes
+        ],
         "totals": holdings.totals(question),
     }
 
@@ -129,4 +136,6 @@ def next_renewal(account: AccountFacts, as_of: datetime) -> dict[str, Any]:
     """The first renewal after a moment, or the one that is due already."""
     number = min(account.calendar.renewal_after(as_of), account.renewals + 1)
     bound = account.calendar.renewal(number)
+    if bound.instant is FOREVER:  # the account ends before it (R97)
+        return {"number": None, "date": None, "instant": None}
     return {"number": number, "date": bound.day, "instant": bound.instant}

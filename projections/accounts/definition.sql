@@ -1,6 +1,6 @@
 -- What the contract of each account is made of, knowing the events up to a position: its
--- opening, known or not, its zone changes, renewals and policies, and whether a policy is
--- reversed.
+-- opening, known or not, its zone changes, renewals and policies, how it changes at
+-- renewals and where it ends, and whether one of these three is reversed.
 CREATE FUNCTION contract_at(known bigint) RETURNS TABLE (
     account_no bigint,
     topic text,
@@ -16,7 +16,9 @@ BEGIN ATOMIC
            entry.position,
            entry.effective_at,
            entry.details,
-           entry.topic = 'BillingPolicyChanged' AND EXISTS (
+           entry.topic IN (
+               'BillingPolicyChanged', 'ContractChanged', 'AccountClosed'
+           ) AND EXISTS (
                SELECT 1
                  FROM reversed_entry_at(known) AS reversed_entry
                 WHERE reversed_entry.position = entry.position
@@ -24,7 +26,7 @@ BEGIN ATOMIC
       FROM journal AS entry
      WHERE entry.topic IN (
                'AccountOpened', 'TimeZoneChanged', 'BillingPolicyChanged',
-               'ContractRenewed'
+               'ContractRenewed', 'ContractChanged', 'AccountClosed'
            )
        AND (entry.position <= known OR entry.topic = 'AccountOpened');
 END;

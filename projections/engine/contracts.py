@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import UTC, date
+from datetime import UTC, date, datetime
 from itertools import groupby
 from operator import itemgetter
 from uuid import UUID
 
-from seat_ledger.domain.calendar import BillingCalendar, ZoneChange, ZoneHistory, zone
+from seat_ledger.domain.calendar import (
+    BillingCalendar,
+    ContractChange,
+    ZoneChange,
+    ZoneHistory,
+    zone,
+)
 from seat_ledger.domain.counting_rules import COUNTING_RULES
 from seat_ledger.domain.values import account_id
 from seat_ledger.errors import NotFound
@@ -29,7 +35,7 @@ def facts_of_each(rows: Iterable[Row], known_at: int) -> Iterator[AccountFacts]:
 def facts_of(rows: Sequence[Row], known_at: int) -> AccountFacts:
     """An account from its contract's events, in the order of recording.
 
-    Events after `known_at`, and reversed policies, are left out. Raises
+    Events after `known_at`, and what is reversed, are left out. Raises
     UnreadableEvent at the first that no calendar can be made of (R74).
     """
     opened = rows[0]
@@ -51,6 +57,8 @@ def facts_of(rows: Sequence[Row], known_at: int) -> AccountFacts:
         details["term_months"],
         details["billing_cycle_months"],
         zones,
+        _changes(later),
+        _closed_at(later),
     )
     return AccountFacts(
         opened["position"],
@@ -72,6 +80,32 @@ def facts_of(rows: Sequence[Row], known_at: int) -> AccountFacts:
             if row["topic"] == "BillingPolicyChanged" and not row["reversed"]
         ),
     )
+
+
+def _changes(later: Sequence[Row]) -> tuple[ContractChange, ...]:
+    """How the contract changes at renewals (R96)."""
+    changes = [
+        ContractChange(
+            details["renewal"],
+            details.get("term_months"),
+            details.get("billing_cycle_months"),
+            date.fromisoformat(details["anchor"]) if "anchor" in details else None,
+        )
+        for row in later
+        for details in [row["details"]]
+        if row["topic"] == "ContractChanged" and not row["reversed"]
+    ]
+    return tuple(sorted(changes, key=lambda change: change.renewal))
+
+
+def _closed_at(later: Sequence[Row]) -> datetime | None:
+    """Where the account ends (R97)."""
+    ends = [
+        row["effective_at"].astimezone(UTC)
+        for row in later
+        if row["topic"] == "AccountClosed" and not row["reversed"]
+    ]
+    return min(ends, default=None)
 
 
 def _check(row: Row, opened: Row) -> None:
@@ -117,10 +151,23 @@ def _check_policy(details: Row) -> None:
         raise ValueError(f"there is no counting by {mode}, {granularity}")
 
 
+def _check_change(details: Row) -> None:
+    _number(details, "renewal", 10_000)
+    if "term_months" in details:
+        _number(details, "term_months", 240)
+    if "billing_cycle_months" in details:
+        _number(details, "billing_cycle_months", 120)
+    if "anchor" in details and (
+        date.fromisoformat(_text(details, "anchor")).year not in _YEARS
+    ):
+        raise ValueError("its anchor is outside the calendar")
+
+
 _CHECKS: dict[str, Callable[[Row], None]] = {
     "AccountOpened": _check_opening,
     "TimeZoneChanged": _check_zone,
     "BillingPolicyChanged": _check_policy,
+    "ContractChanged": _check_change,
 }
 
 

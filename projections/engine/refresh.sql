@@ -44,11 +44,15 @@ SELECT 'astray', account_no, NULL, NULL, NULL, min(position)
  WHERE astray
  GROUP BY account_no
 UNION ALL
-SELECT 'contract', account_no, NULL, NULL, min(since), NULL
+-- A change of the contract, or its end, shortens the period before it too.
+SELECT 'contract', account_no, NULL, NULL,
+       min(CASE WHEN topic IN ('ContractChanged', 'AccountClosed')
+                THEN timestamptz '0002-01-01Z' ELSE since END),
+       NULL
   FROM entry
  WHERE topic IN (
            'AccountOpened', 'TimeZoneChanged', 'BillingPolicyChanged',
-           'ContractRenewed'
+           'ContractRenewed', 'ContractChanged', 'AccountClosed'
        )
  GROUP BY account_no;
 

@@ -45,6 +45,8 @@ TOPICS = (
     "EntryReversed",
     "InvoiceIssued",
     "InvoiceVoided",
+    "ContractChanged",
+    "AccountClosed",
     "UserErased",
     "SeatTypeAdded",
     "SeatTypeWithdrawn",

@@ -89,7 +89,7 @@ SELECT entry.position,
        CASE
            WHEN NOT entry.common AND entry.topic IN (
                'AccountOpened', 'TimeZoneChanged', 'BillingPolicyChanged',
-               'InvoiceIssued', 'InvoiceVoided'
+               'InvoiceIssued', 'InvoiceVoided', 'ContractChanged', 'AccountClosed'
            )
            THEN entry.whole - ARRAY[
                'v', 'effective_at', 'actor', 'reason', 'idempotency_key',

@@ -33,7 +33,8 @@ CREATE TABLE journal (
                 THEN seat_type IS NOT NULL AND number > 0 AND user_no IS NOT NULL
             WHEN topic = 'SeatPurchased' THEN seat_type IS NOT NULL AND number > 0
             WHEN topic = 'SeatRetired'
-                THEN seat_type IS NOT NULL AND number > 0 AND renewal > 0
+                THEN seat_type IS NOT NULL AND number > 0
+                    AND (renewal > 0 OR renewal IS NULL)
             WHEN topic = 'SeatReductionRequested'
                 THEN seat_type IS NOT NULL AND quantity > 0 AND renewal > 0
             WHEN topic = 'SeatReductionCancelled'
@@ -69,7 +70,8 @@ CREATE INDEX journal_by_user ON journal (user_no)
 CREATE INDEX journal_of_contract ON journal (account_no, topic)
  WHERE topic IN (
            'AccountOpened', 'TimeZoneChanged', 'BillingPolicyChanged',
-           'ContractRenewed', 'InvoiceIssued', 'InvoiceVoided',
+           'ContractRenewed', 'ContractChanged', 'AccountClosed', 'InvoiceIssued',
+           'InvoiceVoided',
            'SeatReductionRequested', 'SeatReductionCancelled'
        );
 -- An invoice by its number.

@@ -17,11 +17,17 @@ from seat_ledger.commands.refusal_messages import explain, name_holders
 from seat_ledger.commands.unit_of_work import UnitOfWork
 from seat_ledger.commands.validation import judge
 from seat_ledger.domain.account import Account
+from seat_ledger.domain.account_contract import NewTerms
 from seat_ledger.domain.aggregate import Act, Aggregate
 from seat_ledger.domain.calendar import BillingCalendar, ZoneHistory, parse_moment, zone
 from seat_ledger.domain.catalogue import Catalogue
 from seat_ledger.domain.email import check_email
-from seat_ledger.domain.events import ContractRenewed, EntryReversed, LedgerEvent
+from seat_ledger.domain.events import (
+    AccountClosed,
+    ContractRenewed,
+    EntryReversed,
+    LedgerEvent,
+)
 from seat_ledger.domain.invoice_draft import (
     ComputeInvoice,
     InvoiceDraft,
@@ -162,7 +168,8 @@ class CommandHandler:
         times = [s.at for s in self.steps if not s.operation.TIMELESS]
         due = 0
         if times and account.is_renewal_due(latest := max(times)):
-            account.renew_until(latest, Act(latest, actor))
+            change = getattr(self.command.operation, "renewal", None)
+            account.renew_until(latest, Act(latest, actor), before=change)
             due = self._collect(0)
         if isinstance(self.command.operation, messages.Renew):
             due = 0
@@ -173,6 +180,7 @@ class CommandHandler:
     def _apply_step(self, step: Step, actor: str, later: Sequence[Step]) -> None:
         act = self._act(step.at, actor, step.operation)
         try:
+            self._check_not_closed(step)
             self.APPLY[type(step.operation)](self, step.operation, act, later)
         except CommandRefused as error:
             name_holders(error, self.workspace)
@@ -180,6 +188,13 @@ class CommandHandler:
                 error.lines = self._lines_of(error.blockers, step.number)
             raise
         self._collect(step.number)
+
+    def _check_not_closed(self, step: Step) -> None:
+        """Refuse what would be effective when the account had ended (R97)."""
+        account = self._account()
+        closed = account.closed
+        if closed and step.at >= closed.at and not step.operation.AFTER_CLOSING:
+            raise account.is_closed(step.operation.OP, step.at)
 
     def _act(self, at: datetime, actor: str, operation: Operation) -> Act:
         envelope = self.command.envelope
@@ -345,8 +360,11 @@ class CommandHandler:
         if len(steps) == 1:
             return steps
 
-        def place(step: Step) -> tuple[bool, datetime, bool]:
-            return (not step.operation.TIMELESS, step.at, not step.operation.CLOSES)
+        def place(step: Step) -> tuple[bool, datetime, bool, bool]:
+            operation = step.operation
+            is_end = isinstance(operation, messages.CloseAccount)
+            opens = not operation.CLOSES
+            return (not operation.TIMELESS, step.at, opens, opens and not is_end)
 
         return sorted(steps, key=place)
 
@@ -456,6 +474,17 @@ class CommandHandler:
         }
         request = InvoiceRequest(key, op.invoice, period.label, prices, op.currency)
         account.issue_invoice(request, period, self._computed(request), act)
+
+    def _change_contract(
+        self, op: messages.ChangeContract, act: Act, _: object
+    ) -> None:
+        """Have other lengths, or another anchor, from a renewal on (R96)."""
+        terms = NewTerms(op.renewal, op.term_months, op.billing_cycle_months, op.anchor)
+        self._account().change_contract(terms, act)
+
+    def _close(self, op: messages.CloseAccount, act: Act, _: object) -> None:
+        """End the account (R97)."""
+        self._account().close(act, end_holdings=op.end_holdings)
 
     def _void_invoice(self, op: messages.VoidInvoice, act: Act, _: object) -> None:
         """Have an invoice credited whole by the next one (R94)."""
@@ -644,8 +673,10 @@ class CommandHandler:
         positions = self._positions(op)
         if len(positions) > MAX_EVENTS_PER_COMMAND:
             raise _too_many_events(len(positions))
+        done: set[int] = set()
         for position in positions:
-            self._reverse_one(position, act)
+            if position not in done:
+                done.update(self._reverse_one(position, act))
 
     def _positions(self, op: messages.Reverse) -> Sequence[int]:
         if op.entry is not None:
@@ -661,7 +692,8 @@ class CommandHandler:
             )
         return positions
 
-    def _reverse_one(self, position: int, act: Act) -> None:
+    def _reverse_one(self, position: int, act: Act) -> list[int]:
+        """Reverse an entry, and what ended with it; return their positions."""
         workspace = self.workspace
         match = workspace.source.entry_at(workspace.account_id, position)
         if match is None:
@@ -675,6 +707,9 @@ class CommandHandler:
         aggregate: Aggregate = self._account()
         if stream != aggregate.key:
             aggregate = self._involve(self.workspace.user(stream))
+        ended = []
+        if isinstance(entry.event, AccountClosed):
+            ended = self._account().ended_with(entry.event)
         aggregate.reverse(
             entry.event,
             root.event,
@@ -682,6 +717,10 @@ class CommandHandler:
             entry=position,
             root=root.position,
         )
+        positions = workspace.source.positions_of(ended) if ended else []
+        for ended_with_it in positions:
+            self._reverse_one(ended_with_it, act)
+        return [position, *positions]
 
     APPLY: ClassVar[dict[type[Operation], Callable[..., None]]] = {
         messages.SetTimeZone: _set_time_zone,
@@ -701,6 +740,8 @@ class CommandHandler:
         messages.SetBillingPolicy: _set_billing_policy,
         messages.IssueInvoice: _issue_invoice,
         messages.VoidInvoice: _void_invoice,
+        messages.ChangeContract: _change_contract,
+        messages.CloseAccount: _close,
     }
 
 

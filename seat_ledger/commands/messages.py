@@ -106,6 +106,7 @@ class Operation(BaseModel):
     CLOSES: ClassVar[bool] = False
     NEEDS_RECORDED: ClassVar[bool] = False
     OF_CATALOGUE: ClassVar[bool] = False
+    AFTER_CLOSING: ClassVar[bool] = False
 
     op: str
     effective_at: Text | None = None
@@ -180,6 +181,7 @@ class Renew(Operation):
     """Process every renewal that is due (R37)."""
 
     OP: ClassVar[str] = "renew"
+    AFTER_CLOSING: ClassVar[bool] = True
     IN_BATCH: ClassVar[bool] = False
 
 
@@ -246,6 +248,7 @@ class EraseUser(Operation):
     """Let nobody read any more who a user was; `user` may be an id too."""
 
     OP: ClassVar[str] = "erase_user"
+    AFTER_CLOSING: ClassVar[bool] = True
     IN_BATCH: ClassVar[bool] = False
     IN_FILE: ClassVar[bool] = False
     TIMELESS: ClassVar[bool] = True
@@ -333,6 +336,7 @@ class Reverse(Operation):
     """Let an entry, or all that a command recorded, never have been (R40)."""
 
     OP: ClassVar[str] = "reverse"
+    AFTER_CLOSING: ClassVar[bool] = True
     TIMELESS: ClassVar[bool] = True
     NEEDS_RECORDED: ClassVar[bool] = True
 
@@ -349,6 +353,7 @@ class IssueInvoice(Operation):
     """Invoice a period that has ended, once (R60, R64)."""
 
     OP: ClassVar[str] = "issue_invoice"
+    AFTER_CLOSING: ClassVar[bool] = True
     IN_BATCH: ClassVar[bool] = False
     NEEDS_RECORDED: ClassVar[bool] = True
 
@@ -394,10 +399,39 @@ class WithdrawSeatType(Operation):
     seat_type: Text
 
 
+class ChangeContract(Operation):
+    """Have other lengths, or another anchor, from a renewal on (R96)."""
+
+    OP: ClassVar[str] = "change_contract"
+    IN_BATCH: ClassVar[bool] = False
+
+    renewal: Annotated[int, Field(ge=1, le=10_000)]
+    term_months: Annotated[int, Field(ge=1, le=240)] | None = None
+    billing_cycle_months: Annotated[int, Field(ge=1, le=120)] | None = None
+    anchor: Date | None = None
+
+    def check(self) -> None:
+        """Refuse a change that leaves everything as it is."""
+        if not (self.term_months or self.billing_cycle_months or self.anchor):
+            raise InvalidInput(
+                "change_contract: give 'term_months', 'billing_cycle_months' or "
+                "'anchor'."
+            )
+
+
+class CloseAccount(Operation):
+    """End the account, its holdings with it if asked (R97)."""
+
+    OP: ClassVar[str] = "close_account"
+
+    end_holdings: bool = False
+
+
 class VoidInvoice(Operation):
     """Have an issued invoice credited whole by the next one (R94)."""
 
     OP: ClassVar[str] = "void_invoice"
+    AFTER_CLOSING: ClassVar[bool] = True
 
     invoice: InvoiceNumber
 

@@ -8,7 +8,7 @@ from seat_ledger.commands import messages
 from seat_ledger.commands.messages import Operation
 from seat_ledger.commands.unit_of_work import UnitOfWork
 from seat_ledger.domain import validity
-from seat_ledger.domain.account import MOST_NAMED
+from seat_ledger.domain.account_contract import MOST_NAMED
 from seat_ledger.domain.intervals import Interval
 from seat_ledger.domain.validity import Violation
 from seat_ledger.domain.values import FOREVER, iso

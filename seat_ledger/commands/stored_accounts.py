@@ -6,7 +6,7 @@ What does not follow from what stands before it is a DamagedStream that names th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 from uuid import UUID
@@ -27,7 +27,12 @@ from seat_ledger.domain.events import (
 )
 from seat_ledger.domain.seat_types import CATALOGUE_ID
 from seat_ledger.domain.user import User
-from seat_ledger.errors import CommandRefused, DamagedStream, InvalidInput
+from seat_ledger.errors import (
+    CommandRefused,
+    DamagedStream,
+    EntryRef,
+    InvalidInput,
+)
 from seat_ledger.store.datastore import SnapshotStore
 from seat_ledger.store.mapper import read_event
 from seat_ledger.store.recorder import LedgerRecorder
@@ -109,6 +114,10 @@ class StoredAccounts:
             return entry, entry
         root = self._entry(event.originator_id, event.root_version)
         return entry, Recorded(event.root, root)
+
+    def positions_of(self, entries: Sequence[EntryRef]) -> list[int]:
+        """The positions of entries that are named by stream and version, in order."""
+        return sorted(self.recorder.positions_of(entries).values())
 
     def _applied(
         self, kind: type[A], aggregate: A | None, events: Iterable[LedgerEvent]

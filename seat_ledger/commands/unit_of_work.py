@@ -22,7 +22,7 @@ from seat_ledger.domain.references import Called, meant
 from seat_ledger.domain.seat_types import CATALOGUE_ID
 from seat_ledger.domain.user import User
 from seat_ledger.domain.values import as_word, fold, iso, shown
-from seat_ledger.errors import CommandRefused, NotFound
+from seat_ledger.errors import CommandRefused, EntryRef, NotFound
 
 _ID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -62,6 +62,10 @@ class Source(Protocol):
 
     def positions_under(self, account_id: UUID, key: str) -> Sequence[int] | None:
         """The positions that were recorded under a command's key."""
+        ...
+
+    def positions_of(self, entries: Sequence[EntryRef]) -> list[int]:
+        """The positions of entries that are named by stream and version, in order."""
         ...
 
     def has_invoice(self, invoice: str) -> bool:

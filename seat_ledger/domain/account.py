@@ -15,7 +15,7 @@ from typing import Any
 from uuid import UUID
 
 from seat_ledger.domain import intervals, validity
-from seat_ledger.domain.account_state import AccountState
+from seat_ledger.domain.account_contract import MOST_NAMED, AccountContract
 from seat_ledger.domain.aggregate import Act, blocked, nothing_to_do
 from seat_ledger.domain.calendar import BillingPeriod
 from seat_ledger.domain.events import (
@@ -47,11 +47,8 @@ from seat_ledger.domain.values import (
 )
 from seat_ledger.errors import CommandRefused, EntryRef, NotFound
 
-MOST_NAMED = 5
-"""How many holders a refusal names at most."""
 
-
-class Account(AccountState):
+class Account(AccountContract):
     """A customer's account. Opened once; everything else is one method a verb."""
 
     # -- contract -------------------------------------------------------------
@@ -131,10 +128,17 @@ class Account(AccountState):
     def _next_renewal(self) -> datetime:
         return self.calendar.renewal(len(self.renewals) + 1).instant
 
-    def renew_until(self, instant: datetime, act: Act) -> None:
-        """Process each renewal that is due at an instant, in order (R21, R37)."""
+    def renew_until(
+        self, instant: datetime, act: Act, *, before: int | None = None
+    ) -> None:
+        """Process each renewal that is due at an instant, in order (R21, R37).
+
+        None from the renewal `before` on: the contract is to change at it (R96).
+        """
         while (due := self._next_renewal()) <= instant:
             number = len(self.renewals) + 1
+            if number == before:
+                return
             at_renewal = act.moved(due)
             self.trigger(ContractRenewed, at_renewal, renewal=number)
             for seat in self._retiring(number, due):
@@ -178,6 +182,9 @@ class Account(AccountState):
         bought = len(self.pool(seat_type).seats)
         for number in range(bought + 1, bought + quantity + 1):
             self.trigger(SeatPurchased, act, seat_type=seat_type, number=number)
+            if self.closed is not None:  # it ends with the account (R97)
+                seat = self.pool(seat_type).seats[-1]
+                self.retire_with_account(seat, act.moved(self.closed.at))
 
     def reduce(self, seat_type: SeatType, quantity: int, act: Act) -> None:
         """Ask for fewer seats from the next renewal on (R16, R17, R37)."""
@@ -338,6 +345,7 @@ class Account(AccountState):
         """Refuse to touch a reduction that was cancelled or carried out, or a policy
         that an invoice used (R47).
         """
+        self.check_contract_reversal(root)
         if isinstance(root, BillingPolicyChanged):
             self.billing.check_reversal(self.account_key, root)
             return

@@ -6,6 +6,7 @@ lets it hold no more. None of them decides: that is :mod:`seat_ledger.domain.acc
 
 from __future__ import annotations
 
+from bisect import insort
 from datetime import date, datetime
 from typing import ClassVar
 from uuid import UUID
@@ -13,10 +14,12 @@ from uuid import UUID
 from seat_ledger.domain import intervals, validity
 from seat_ledger.domain.aggregate import Aggregate, Steps, mark, no_step
 from seat_ledger.domain.billing_policy import Billing
-from seat_ledger.domain.calendar import BillingCalendar, ZoneHistory
+from seat_ledger.domain.calendar import BillingCalendar, ContractChange, ZoneHistory
 from seat_ledger.domain.events import (
+    AccountClosed,
     AccountOpened,
     BillingPolicyChanged,
+    ContractChanged,
     ContractRenewed,
     HoldingEvent,
     InvoiceIssued,
@@ -50,6 +53,8 @@ class AccountState(Aggregate):
         self.pools: dict[str, SeatPool] = {}
         self.held: dict[str, dict[str, list[Interval]]] = {}
         self.renewals: list[Mark] = []
+        self.contract_changes: list[tuple[int, int, ContractChange]] = []
+        self.closed: Mark | None = None
         self.billing = Billing(self.key)
         self.touched = TouchedSeats()
         self.snapshot_at = 0
@@ -105,7 +110,34 @@ class AccountState(Aggregate):
     def set_zones(self, zones: ZoneHistory) -> None:
         """Take over the zones, and the bounds that follow from them."""
         self.zones = zones
-        self.calendar = BillingCalendar(*self.term, zones)
+        self.calendar = BillingCalendar(
+            *self.term,
+            zones,
+            tuple(change for _, _, change in self.contract_changes),
+            self.closed.at if self.closed else None,
+        )
+
+    def _calendar_changed(self) -> None:
+        """Take over the contract's changes, and the bounds that follow from them."""
+        self.set_zones(self.zones)
+
+    def _contract_changed(self, event: ContractChanged) -> None:
+        insort(self.contract_changes, _contract_change(event))
+        self._calendar_changed()
+
+    def _contract_not_changed(self, event: ContractChanged) -> None:
+        self.contract_changes.remove(_contract_change(event))
+        self._calendar_changed()
+
+    def _closed(self, event: AccountClosed) -> None:
+        self.closed = mark(event)
+        self._calendar_changed()
+
+    def _not_closed(self, event: AccountClosed) -> None:
+        self.closed = None
+        self._calendar_changed()
+        for seat_type in self.pools:
+            self.touched.pool(seat_type, utc(event.effective_at))
 
     def _zone_changed(self, event: TimeZoneChanged) -> None:
         self.set_zones(self.zones.changed(utc(event.effective_at), event.time_zone))
@@ -230,6 +262,8 @@ class AccountState(Aggregate):
         InvoiceIssued: (_invoiced, _not_invoiced),
         InvoiceVoided: (_voided, _not_voided),
         ContractRenewed: (_renewed, _not_renewed),
+        ContractChanged: (_contract_changed, _contract_not_changed),
+        AccountClosed: (_closed, _not_closed),
         SeatPurchased: (_purchased, _not_purchased),
         SeatRetired: (_retired, _not_retired),
         SeatReductionRequested: (_requested, _not_requested),
@@ -288,8 +322,18 @@ class AccountState(Aggregate):
             ends = request.cancelled.at
         elif number <= len(self.renewals):
             ends = self.renewals[number - 1].at
+        elif self.closed is not None:  # no renewal follows (R97)
+            ends = max(mark.at, self.closed.at)
         else:
             renewal_at = self.calendar.renewal(number).instant
         return validity.Reduction(
             mark.at, ends, request.quantity, mark.version, renewal_at
         )
+
+
+def _contract_change(event: ContractChanged) -> tuple[int, int, ContractChange]:
+    """A change at its place: by renewal, and by version."""
+    change = ContractChange(
+        event.renewal, event.term_months, event.billing_cycle_months, event.anchor
+    )
+    return event.renewal, event.originator_version, change

@@ -7,15 +7,15 @@ Python, with the pinned ``tzdata`` package; SQL is handed the results as rows.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import astuple, dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import astuple, dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import cache, lru_cache
 from importlib import metadata, resources
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from seat_ledger.domain.values import shown
+from seat_ledger.domain.values import FOREVER, shown
 from seat_ledger.errors import CommandRefused, InvalidInput, NotFound
 
 TZDATA_VERSION = metadata.version("tzdata")
@@ -262,39 +262,161 @@ class BillingPeriod:
         return whole + elapsed.microseconds / 1e6 if elapsed.microseconds else whole
 
 
+class ContractChange(NamedTuple):
+    """Other lengths, or another anchor, from a renewal on (R96); None: as before."""
+
+    renewal: int
+    term_months: int | None = None
+    billing_cycle_months: int | None = None
+    anchor: date | None = None
+
+
+class ContractTerms(NamedTuple):
+    """How periods and terms are counted from a renewal on, until the next change.
+
+    `start` is the renewal's bound, `first_period` the number of the period that begins
+    there. Months are counted from `anchor`, beginning with `offset` of them.
+    """
+
+    renewal: int
+    first_period: int
+    start: Bound
+    anchor: date
+    offset: int
+    term_months: int
+    billing_cycle_months: int
+
+    def months_of_period(self, k: int) -> int:
+        """How many months after the anchor period k begins, one after the first."""
+        cycle = self.billing_cycle_months
+        first = _first_beyond(self.anchor, self.offset, cycle, 0, self.start.day)
+        return self.offset + (first + k - self.first_period - 1) * cycle
+
+    def months_of_renewal(self, n: int) -> int:
+        """How many months after the anchor renewal n lies, one after the first."""
+        term = self.term_months
+        first = _first_beyond(self.anchor, self.offset, term, 1, self.start.day)
+        return self.offset + (first + n - self.renewal - 1) * term
+
+
+@lru_cache(maxsize=4096)
+def _first_beyond(
+    anchor: date, offset: int, months: int, least: int, start: date
+) -> int:
+    """How many times so many months lead beyond a start; `least` at least."""
+    count = least
+    while add_months(anchor, offset + count * months) <= start:
+        count += 1
+    return count
+
+
 @dataclass(frozen=True)
 class BillingCalendar:
-    """The bounds of an account's periods and terms, all computed from the anchor."""
+    """The bounds of an account's periods and terms, computed from the anchor.
+
+    The contract may change at renewals (R96), and end at an instant (R97): the period
+    in progress then ends there.
+    """
 
     term_start: date
     term_months: int
     billing_cycle_months: int
     zones: ZoneHistory
-    _bounds: dict[int, Bound] = field(default_factory=dict, compare=False, repr=False)
+    changes: tuple[ContractChange, ...] = ()
+    closed_at: datetime | None = None
+    _bounds: dict[tuple[date, int], Bound] = field(
+        default_factory=dict, compare=False, repr=False
+    )
+    _terms: list[ContractTerms] = field(default_factory=list, compare=False, repr=False)
 
-    def in_months(self, months: int) -> Bound:
-        """The bound that lies `months` after the anchor (R06, R09)."""
-        cached = self._bounds.get(months)
+    @property
+    def terms(self) -> list[ContractTerms]:
+        """From each change on how periods and terms are counted; first the opening."""
+        if not self._terms:
+            start = self._bound(self.term_start, 0)
+            lengths = self.term_months, self.billing_cycle_months
+            terms = [ContractTerms(0, 0, start, self.term_start, 0, *lengths)]
+            for change in merged(self.changes):
+                terms.append(self._changed(terms[-1], change))
+            self._terms.extend(terms)
+        return self._terms
+
+    def _changed(self, before: ContractTerms, change: ContractChange) -> ContractTerms:
+        months = before.months_of_renewal(change.renewal)
+        start = self._bound(before.anchor, months)
+        period = before.first_period + 1
+        while (
+            self._bound(before.anchor, before.months_of_period(period)).day < start.day
+        ):
+            period += 1
+        return ContractTerms(
+            change.renewal,
+            period,
+            start,
+            change.anchor or before.anchor,
+            0 if change.anchor else months,
+            change.term_months or before.term_months,
+            change.billing_cycle_months or before.billing_cycle_months,
+        )
+
+    def terms_from(self, renewal: int) -> ContractTerms:
+        """How periods and terms are counted from a renewal on."""
+        return next(t for t in reversed(self.terms) if t.renewal <= renewal)
+
+    def terms_at(self, instant: datetime) -> ContractTerms:
+        """How periods and terms are counted at an instant."""
+        begun = [terms for terms in self.terms if terms.start.instant <= instant]
+        return (begun or self.terms)[-1 if begun else 0]
+
+    def _bound(self, anchor: date, months: int) -> Bound:
+        """The bound that lies so many months after an anchor (R06, R09)."""
+        cached = self._bounds.get((anchor, months))
         if cached is not None:
             return cached
-        day = add_months(self.term_start, months)
-        bound = self._bounds[months] = self.zones.bound(day)
+        bound = self.zones.bound(add_months(anchor, months))
+        self._bounds[anchor, months] = bound
         return bound
 
     def bound(self, k: int) -> Bound:
-        """Where period k begins: anchor + k cycles."""
-        return self.in_months(k * self.billing_cycle_months)
+        """Where period k begins: anchor + k cycles, until the contract changes."""
+        if not self.changes:
+            return self._bound(self.term_start, k * self.billing_cycle_months)
+        terms = next(t for t in reversed(self.terms) if t.first_period <= k)
+        if k == terms.first_period:
+            return terms.start
+        return self._bound(terms.anchor, terms.months_of_period(k))
 
     def renewal(self, n: int) -> Bound:
-        """Where term n + 1 begins: anchor + n terms; ``renewal(0)`` is the anchor."""
-        return self.in_months(n * self.term_months)
+        """Where term n + 1 begins: anchor + n terms; ``renewal(0)`` is the anchor.
+
+        It lies at no instant where the account is closed before (R97).
+        """
+        if not self.changes:
+            bound = self._bound(self.term_start, n * self.term_months)
+        else:
+            terms = self.terms_from(n)
+            bound = terms.start
+            if n > terms.renewal:
+                bound = self._bound(terms.anchor, terms.months_of_renewal(n))
+        if self.closed_at is not None and bound.instant > self.closed_at:
+            return Bound(date.max, FOREVER, bound.zone)
+        return bound
 
     def period(self, k: int) -> BillingPeriod:
         """Period k, counted from 0."""
         start, end = self.bound(k), self.bound(k + 1)
-        return BillingPeriod(
+        period = BillingPeriod(
             k, start.day, start.instant, end.instant, start.zone, end.day
         )
+        if self.closed_at is None or end.instant <= self.closed_at:
+            return period
+        day = local_date(self.closed_at, start.zone)
+        is_partly_over = first_instant(day, start.zone) < self.closed_at
+        until = day + _DAY if is_partly_over else day
+        return replace(period, ends=self.closed_at, until=until)
+
+    def _exists(self, period: BillingPeriod) -> bool:
+        return self.closed_at is None or period.starts < self.closed_at
 
     def period_named(self, label: str) -> BillingPeriod | None:
         """The period of a label, or None: its first local date, or that date's month.
@@ -302,24 +424,45 @@ class BillingCalendar:
         Raises InvalidInput for what is no label.
         """
         day = _labelled(label)
-        months = (day.year - self.term_start.year) * 12
-        months += day.month - self.term_start.month
-        k, remainder = divmod(months, self.billing_cycle_months)
-        if remainder or k < 0:
-            return None
-        period = self.period(k)
-        return period if len(label) == 7 or period.label == day else None
+        for terms in reversed(self.terms):
+            if len(label) == 10 and terms.start.day > day:
+                continue
+            if terms.start.day.replace(day=1) > day:
+                continue
+            for k in self._near(terms, day):
+                period = self.period(k)
+                is_meant = (
+                    period.label == day
+                    if len(label) == 10
+                    else period.label.replace(day=1) == day
+                )
+                if is_meant:
+                    return period if self._exists(period) else None
+            if terms.start.day <= day:
+                return None
+        return None
+
+    def _near(self, terms: ContractTerms, day: date) -> range:
+        """The periods that may begin in the month of a date, by their lengths."""
+        months = (day.year - terms.start.day.year) * 12
+        months += day.month - terms.start.day.month
+        k = terms.first_period + max(0, months // terms.billing_cycle_months)
+        return range(max(terms.first_period, k - 1), k + 3)
 
     def periods_before(self, instant: datetime) -> Iterator[BillingPeriod]:
         """Every period that begins before an instant, in order."""
         k = 0
+        if self.closed_at is not None:
+            instant = min(instant, self.closed_at)
         while self.bound(k).instant < instant:
             yield self.period(k)
             k += 1
 
     def renewal_after(self, instant: datetime) -> int:
         """The number of the first renewal strictly after an instant (R17)."""
-        n = max(1, self._month_of(instant) // self.term_months - 1)
+        n = 1
+        if not self.changes:
+            n = max(1, self._month_of(instant) // self.term_months - 1)
         while n > 1 and self.renewal(n - 1).instant > instant:
             n -= 1
         while self.renewal(n).instant <= instant:
@@ -330,6 +473,20 @@ class BillingCalendar:
         """A month count near the instant, late by at most one."""
         months = (instant.year - self.term_start.year) * 12
         return max(0, months + instant.month - self.term_start.month + 1)
+
+
+def merged(changes: Iterable[ContractChange]) -> list[ContractChange]:
+    """One change a renewal, in order; of several the last that names a field counts."""
+    by_renewal: dict[int, ContractChange] = {}
+    for change in changes:
+        before = by_renewal.get(change.renewal, change)
+        by_renewal[change.renewal] = ContractChange(
+            change.renewal,
+            change.term_months or before.term_months,
+            change.billing_cycle_months or before.billing_cycle_months,
+            change.anchor or before.anchor,
+        )
+    return [by_renewal[renewal] for renewal in sorted(by_renewal)]
 
 
 def _labelled(label: str) -> date:

@@ -174,12 +174,38 @@ class ContractRenewed(AccountEvent):
     renewal: Count
 
 
+class ContractChanged(AccountEvent):
+    """Other lengths, or another anchor, from the renewal of that number on (R96).
+
+    What is absent stays as it was. It is effective at the renewal's instant.
+    """
+
+    TOPIC: ClassVar[str] = "ContractChanged"
+
+    renewal: Count
+    term_months: Count | None = None
+    billing_cycle_months: Count | None = None
+    anchor: date | None = None
+
+
+class AccountClosed(AccountEvent):
+    """The account ends: its seats are retired, no renewal follows (R97).
+
+    The `holdings` that it ends are the entries that follow it in this stream, and
+    after them the seats that it retires.
+    """
+
+    TOPIC: ClassVar[str] = "AccountClosed"
+
+    holdings: Annotated[int, Field(ge=0)] = 0
+
+
 class SeatRetired(SeatEvent):
-    """The seat left the contract at the renewal (R21)."""
+    """The seat left the contract at the renewal (R21), or with the account (R97)."""
 
     TOPIC: ClassVar[str] = "SeatRetired"
 
-    renewal: Count
+    renewal: Count | None = None
 
 
 class SeatAssigned(HoldingEvent):

@@ -14,7 +14,7 @@ from uuid import UUID
 import orjson
 
 from seat_ledger.domain.account import Account
-from seat_ledger.domain.calendar import ZoneChange, ZoneHistory
+from seat_ledger.domain.calendar import ContractChange, ZoneChange, ZoneHistory
 from seat_ledger.domain.events import EVENT_CLASSES, AccountOpened, LedgerEvent
 from seat_ledger.domain.intervals import Interval, Mark
 from seat_ledger.domain.invoice_register import Invoiced
@@ -53,6 +53,8 @@ class AccountSnapshot(NamedTuple):
             "opened": _event(account.opening),
             "zones": [[c.effective_at, c.zone] for c in account.zones.changes],
             "renewals": account.renewals,
+            "contract_changes": account.contract_changes,
+            "closed": account.closed,
             "policies": account.billing.policies,
             "invoices": account.billing.register.invoices,
             "voids": account.billing.register.voids,
@@ -90,6 +92,11 @@ class AccountSnapshot(NamedTuple):
         assert isinstance(opened, AccountOpened)
         account.apply(opened)
         changes = (ZoneChange(_instant(at), name) for at, name in state["zones"])
+        account.contract_changes = [
+            (renewal, version, _contract_change(item))
+            for renewal, version, item in state["contract_changes"]
+        ]
+        account.closed = _mark(state["closed"]) if state["closed"] else None
         account.set_zones(ZoneHistory(opened.time_zone, tuple(changes)))
         account.renewals = [_mark(mark) for mark in state["renewals"]]
         account.billing.policies = [
@@ -177,6 +184,13 @@ def _restore_pool(
 
 def _mark(item: list[Any]) -> Mark:
     return Mark(_instant(item[0]), item[1])
+
+
+def _contract_change(item: list[Any]) -> ContractChange:
+    renewal, term, cycle, anchor = item
+    return ContractChange(
+        renewal, term, cycle, date.fromisoformat(anchor) if anchor else None
+    )
 
 
 def _invoiced(item: list[Any]) -> Invoiced:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
+
+from tests.oracle.calendar import months_after
+from tests.oracle.terms import renewal_day
 
 if TYPE_CHECKING:
     from tests.oracle.model import Entry, Oracle, State
@@ -81,9 +84,13 @@ class Attempt:
         ]
         timed = [(self.when(line), line) for line in lines]
         calm = {"reverse", "erase_user"}  # no renewal is processed by these
-        self.renew([at for at, line in timed if line["op"] not in calm])
+        stops = command.get("renewal")  # the contract is to change at it (R96)
+        self.renew([at for at, line in timed if line["op"] not in calm], stops)
         if command["op"] != "renew":
             for place, (at, line) in enumerate(ordered := self.order(timed)):
+                closed = self.oracle_with_new().closed()
+                if closed and at >= closed.at and line["op"] not in calm:
+                    self.refuse("account_closed")
                 getattr(self, line["op"])(line, at, ordered[place + 1 :])
         else:
             self.due = 0
@@ -111,7 +118,8 @@ class Attempt:
             at, line = item
             if line["op"] == "reverse":
                 return (0, self.now.min.replace(tzinfo=self.now.tzinfo), 0)
-            return (1, at, 0 if line["op"] in CLOSING else 1)
+            last = 1 if line["op"] == "close_account" else 2
+            return (1, at, 0 if line["op"] in CLOSING else last)
 
         return sorted(timed, key=place) if len(timed) > 1 else timed
 
@@ -146,14 +154,14 @@ class Attempt:
         if not any(may.values()):
             self.refuse("unknown_actor", "not_permitted")
 
-    def renew(self, times: list[datetime]) -> None:
+    def renew(self, times: list[datetime], stops: int | None = None) -> None:
         if not times:
             return
         while True:
             tried = self.oracle_with_new()
             number = len(tried.renewals()) + 1
             at = tried.renewal_at(number)
-            if at > max(times):
+            if at > max(times) or number == stops:
                 break
             state = self.state()
             self.add("ContractRenewed", at, renewal=number)
@@ -290,7 +298,11 @@ class Attempt:
                 for e in self.entries
                 if e.topic == "SeatPurchased" and e.seat[0] == seat_type
             ]
-            self.add("SeatPurchased", at, seat=(seat_type, len(numbers) + 1))
+            seat = (seat_type, len(numbers) + 1)
+            self.add("SeatPurchased", at, seat=seat)
+            closed = self.oracle_with_new().closed()
+            if closed:
+                self.add("SeatRetired", closed.at, seat=seat, closing=True)
 
     def reduce_seats(self, line: dict[str, Any], at: datetime, _: Any) -> None:
         tried = self.oracle_with_new()
@@ -415,6 +427,89 @@ class Attempt:
         seat = min(live, key=lambda h: h.starts).subject
         self.add("SeatUnassigned", at, user=user, seat=seat)
 
+    def change_contract(self, line: dict[str, Any], _: datetime, __: Any) -> None:
+        """R96."""
+        tried, number = self.oracle_with_new(), line["renewal"]
+        held = {e.position for e in self.state().entries}
+        changes = [
+            e
+            for e in self.entries
+            if e.topic == "ContractChanged" and e.position in held
+        ]
+        if number <= len(tried.renewals()):
+            self.refuse("renewal_processed")
+        if any(e["renewal"] > number for e in changes):
+            self.refuse("contract_change_order")
+        before = [s for s in tried.stretches() if s.number <= number][-1]
+        start = renewal_day(tried.stretches(), number)
+        cycle = line.get("billing_cycle_months") or before.cycle
+        anchor = line.get("anchor") and date.fromisoformat(line["anchor"])
+        if anchor and anchor >= months_after(start, cycle):
+            self.refuse("anchor_too_late")
+        terms = line.get("term_months"), line.get("billing_cycle_months"), anchor
+        same = before.term, before.cycle, before.anchor
+        if all(new in (None, old) for new, old in zip(terms, same, strict=True)):
+            self.refuse("nothing_to_do")
+        term, months = terms[:2]
+        facts = {"renewal": number, "term_months": term, "anchor": anchor}
+        instant = tried.zones().bound(start)[0]
+        self.add("ContractChanged", instant, **facts, billing_cycle_months=months)
+
+    def close_account(self, line: dict[str, Any], at: datetime, _: Any) -> None:
+        """R97."""
+        from tests.oracle.model import FAR
+
+        state, codes = self.state(), set()
+        if at <= self.oracle.bound(0)[0]:
+            codes.add("before_term")
+        if any(e.at > at for e in self.oracle_with_new().renewals()):
+            codes.add("renewal_processed")
+        if any(starts > at for starts, _ in state.lives.values()):
+            codes.add("recorded_after_closing")
+        held = [h for h in state.holdings if h.ends > at]
+        ended = [h for h in held if h.ends is FAR and h.starts <= at]
+        if len(ended) < len(held) or (held and not line.get("end_holdings")):
+            codes.add("seat_held")
+        if codes:
+            self.refuse(*codes)
+        self.add("AccountClosed", at)
+        for h in ended:
+            self.add("SeatUnassigned", at, user=h.user, seat=h.subject, closing=True)
+        for seat, (_, ends) in state.lives.items():
+            if ends > at:
+                self.add("SeatRetired", at, seat=seat, closing=True)
+
+    def check_contract(self, root: Entry, entry: Entry) -> None:
+        """R47, R97: what was built on the contract stays."""
+        tried = self.oracle_with_new()
+        closed = tried.closed()
+        if root.topic == "ContractChanged":
+            held = self.state().entries
+            later = [
+                e
+                for e in held
+                if e.topic == "ContractChanged" and e["renewal"] > root["renewal"]
+            ]
+            done = root["renewal"] <= len(tried.renewals())
+            if later or closed or done:
+                self.refuse("reversal_blocked")
+        if root.topic == "AccountClosed" and entry is not root:
+            self.refuse("reversal_blocked")
+        if root.topic == "SeatRetired" and closed:
+            self.refuse("reversal_blocked")
+
+    def ended_with(self, closing: Entry) -> list[int]:
+        """What ended with the account, and holds: it is reversed with the closing."""
+        held = {e.position for e in self.state().entries}
+        return [
+            e.position
+            for e in self.oracle.entries
+            if dict(e.facts).get("closing")
+            and e.at == closing.at
+            and e.position > closing.position
+            and e.position in held
+        ]
+
     def reverse(self, line: dict[str, Any], _: datetime, __: Any) -> None:
         if not line.get("reason"):
             self.refuse("reason_required")
@@ -424,10 +519,12 @@ class Attempt:
             positions = known[1] if known else []
             if not positions:
                 self.refuse("entry_not_found")
+        done: set[int] = set()
         for position in positions:
-            self.reverse_one(position)
+            if position not in done:
+                done |= set(self.reverse_one(position))
 
-    def reverse_one(self, position: int) -> None:
+    def reverse_one(self, position: int) -> list[int]:
         named = [e for e in self.oracle.entries if e.position == position]
         if not named:
             self.refuse("entry_not_found")
@@ -439,7 +536,12 @@ class Attempt:
         if not self.holds(entry):
             self.refuse("already_reversed")
         self.check_reduction(root)
+        self.check_contract(root, entry)
+        ended = self.ended_with(root) if entry.topic == "AccountClosed" else []
         self.add("EntryReversed", root.at, user=root.user, entry=position)
+        for also in ended:
+            self.reverse_one(also)
+        return [position, *ended]
 
     def holds(self, entry: Entry) -> bool:
         reversals = [e for e in self.entries if e.topic == "EntryReversed"]

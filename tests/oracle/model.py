@@ -17,6 +17,7 @@ from fractions import Fraction
 from typing import Any
 
 from tests.oracle.calendar import Zones, dates_between, months_after
+from tests.oracle.terms import Stretch, period_days, renewal_day, stretches
 
 FAR = datetime.max.replace(tzinfo=__import__("datetime").UTC)
 US = timedelta(microseconds=1)
@@ -213,8 +214,25 @@ class Oracle:
         day = months_after(self.opened["term_start"], months)
         return (*self.zones(known).bound(day), day)
 
+    def stretches(self, known: int | None = None) -> list[Stretch]:
+        """How the contract is counted from which renewal on (R96)."""
+        changes = [
+            dict(e.facts)
+            for e in holding_entries(self.entries, known)
+            if e.topic == "ContractChanged"
+        ]
+        return stretches(self.opened, changes)
+
+    def closed(self, known: int | None = None) -> Entry | None:
+        """The entry that ends the account, if one holds (R97)."""
+        entries = holding_entries(self.entries, known)
+        return next((e for e in entries if e.topic == "AccountClosed"), None)
+
     def renewal_at(self, number: int, known: int | None = None) -> datetime:
-        return self.bound(number * self.opened["term_months"], known)[0]
+        """R06, R96; never, where the account ends before it (R97)."""
+        day = renewal_day(self.stretches(known), number)
+        at, closed = self.zones(known).bound(day)[0], self.closed(known)
+        return FAR if closed and at > closed.at else at
 
     def renewal_after(self, instant: datetime) -> int:
         number = 1
@@ -239,10 +257,13 @@ class Oracle:
             renewed = [
                 e.at for e in self.renewals() if e["renewal"] == entry["renewal"]
             ]
+            closed = self.closed()
             if cancelled:
                 found.append(Request(entry, min(cancelled), None))
             elif renewed:
                 found.append(Request(entry, renewed[0], None))
+            elif closed:
+                found.append(Request(entry, max(entry.at, closed.at), None))
             else:
                 found.append(Request(entry, FAR, self.renewal_at(entry["renewal"])))
         return found
@@ -399,14 +420,19 @@ class Oracle:
     def periods(self, known: int, upto: datetime) -> list[tuple[Any, ...]]:
         """(label, starts, ends, zone, next label) of the periods that exist."""
         horizon = self.renewal_at(len(self.renewals(known)) + 1, known)
-        cycle, found, k = self.opened["billing_cycle_months"], [], 0
-        while True:
-            starts, zone, day = self.bound(k * cycle, known)
-            if starts >= horizon or starts > upto:
+        zones, closed = self.zones(known), self.closed(known)
+        days = period_days(self.stretches(known))
+        day, found = next(days), []
+        for following in days:
+            starts, zone = zones.bound(day)
+            if starts >= horizon or starts > upto or (closed and starts >= closed.at):
                 return found
-            ends, _, following = self.bound((k + 1) * cycle, known)
+            ends = zones.bound(following)[0]
+            if closed and ends > closed.at:
+                ends = closed.at
             found.append((day, starts, ends, zone, following))
-            k += 1
+            day = following
+        raise AssertionError("periods have no end")
 
     def contracted(
         self, state: State, seat_type: str, period: tuple[Any, ...], granularity: str

@@ -110,6 +110,9 @@ class Author:
             command["effective_at"] = self.when()
         elif roll < 0.21:
             command = self.erase()
+        elif roll < 0.24:
+            command = self.change()
+            command["effective_at"] = self.when()
         else:
             command = self.line()
         command["account"] = self.account
@@ -126,6 +129,7 @@ class Author:
         wishes = ["buy", "add", "assign", "assign", "assign", "unassign", "unassign"]
         wishes += ["reduce", "cancel", "grant", "revoke", "remove", "permit"]
         wishes += ["reverse", "reverse", "reverse"]
+        wishes += ["close"] * (random.random() < 0.2)
         wish = random.choice(wishes)
         line = getattr(self, wish)()
         if line["op"] != "reverse":
@@ -212,6 +216,29 @@ class Author:
         if self.random.random() < 0.9:
             command["reason"] = "asked for"
         return command
+
+    def change(self) -> dict[str, Any]:
+        """Other lengths or another anchor, mostly from the next renewal on."""
+        random = self.random
+        number = len(self.oracle.renewals()) + random.choice([0, 1, 1, 1, 2])
+        command: dict[str, Any] = {"op": "change_contract", "renewal": max(1, number)}
+        if random.random() < 0.5:
+            command["term_months"] = random.choice([1, 2, 3, 12])
+        if random.random() < 0.5:
+            command["billing_cycle_months"] = random.choice([1, 2, 5])
+        if len(command) == 2 or random.random() < 0.3:
+            day = self.oracle.opened["term_start"]
+            year = day.year + random.choice([0, 0, 1])
+            command["anchor"] = (
+                f"{year}-{random.randint(1, 12):02}-{random.randint(1, 28):02}"
+            )
+        return command
+
+    def close(self) -> dict[str, Any]:
+        line: dict[str, Any] = {"op": "close_account"}
+        if self.random.random() < 0.7:
+            line["end_holdings"] = True
+        return line
 
     def permit(self) -> dict[str, Any]:
         name = self.random.choice(("super_admin", "account_access"))

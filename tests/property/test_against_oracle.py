@@ -153,6 +153,8 @@ class Comparison:
         return None if topic == "UserErased" else at
 
     def retired_at(self, entry: Any) -> int:
+        if dict(entry.facts).get("closing"):
+            return 0
         number = 1
         while self.oracle.renewal_at(number) < entry.at:
             number += 1

@@ -114,6 +114,10 @@ class InMemoryLedger:
         _, positions = self.results.get((account, key), (b"", None))
         return positions
 
+    def positions_of(self, entries: Sequence[EntryRef]) -> list[int]:
+        """The positions of entries that are named by stream and version, in order."""
+        return sorted(filter(None, map(self._position, entries)))
+
     def has_invoice(self, invoice: str) -> bool:
         """Whether an invoice has this number (R64)."""
         return any(

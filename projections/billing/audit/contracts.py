@@ -19,6 +19,7 @@ UNKNOWN = "?"
 """Marks a label that is no period of its account."""
 
 _POLICY = "BillingPolicyChanged"
+_REVERSIBLE = {_POLICY, "ContractChanged", "AccountClosed"}
 
 
 class Contract:
@@ -102,7 +103,9 @@ def contracts(reader: Reader, keys: Iterable[str]) -> dict[str, Contract]:
     ids = [account_id(key) for key in keys]
     rows = reader.ask("billing/audit", "contracts", account_ids=ids)
     account_of = {
-        row["position"]: row["account_no"] for row in rows if row["topic"] == _POLICY
+        row["position"]: row["account_no"]
+        for row in rows
+        if row["topic"] in _REVERSIBLE
     }
     reversals: dict[int, list[Row]] = {}
     if account_of:
