@@ -9,7 +9,7 @@ import click
 from seat_ledger.cli.commands import account_readers
 from seat_ledger.cli.options.session import (
     Question,
-    Session,
+    current_session,
     default_actor,
     option_account,
     option_as_of,
@@ -18,7 +18,13 @@ from seat_ledger.cli.options.session import (
 from seat_ledger.cli.options.writing import options_of_writing, record, writing
 from seat_ledger.cli.output import times
 from seat_ledger.cli.output.csv_headers import RENEWED
-from seat_ledger.cli.output.render import Answer, emit, print_message
+from seat_ledger.cli.output.render import (
+    Answer,
+    cells,
+    counted,
+    emit,
+    print_message,
+)
 from seat_ledger.domain.counting_rules import GRANULARITIES, MODES
 from seat_ledger.errors import CommandRefused, Conflict
 
@@ -134,8 +140,7 @@ def renew(account: str | None, *, due: bool, dry_run: bool, **shared: Any) -> No
 
 
 def _renew_all(fields: dict[str, Any], dry_run: bool) -> None:
-    session = click.get_current_context().find_object(Session)
-    assert session is not None
+    session = current_session()
     with session.reader() as reader:
         now = reader.database_now()
         waiting = [a for a in reader.accounts(reader.knowledge()) if a.renewal_due(now)]
@@ -143,16 +148,11 @@ def _renew_all(fields: dict[str, Any], dry_run: bool) -> None:
     if waiting:
         with session.ledger() as ledger:
             rows = [_renewed(ledger, facts.key, fields, dry_run) for facts in waiting]
-    columns = [
-        ("account", lambda row: row["account"]),
-        ("renewals", lambda row: row["renewals"]),
-        ("seats retired", lambda row: row["retired"]),
-        ("refused", lambda row: row["error"]),
-    ]
+    columns = cells("account", "renewals", "seats retired=retired", "refused=error")
     aside = sum(1 for row in rows if row["error"] == "account_set_aside")
     failed = sum(1 for row in rows if row["error"] is not None) - aside
     done = len(rows) - failed - aside
-    count = "1 account" if done == 1 else f"{done} accounts"
+    count = counted(done, "account")
     sentence = f"{count} {'would be renewed' if dry_run else 'renewed'}."
     if failed:
         sentence += f" {failed} could not be renewed."
@@ -161,7 +161,7 @@ def _renew_all(fields: dict[str, Any], dry_run: bool) -> None:
         sentence += f" {count} set aside and skipped."
     code = 1 if failed else 0
     answer = Answer(rows, columns, sentence=sentence, exit_code=code, header=RENEWED)
-    emit(answer, session.format)
+    emit(answer)
 
 
 def _renewed(
@@ -197,18 +197,15 @@ def list_(question: Question, **_: Any) -> Answer:
 
     rows = accounts.listed(question.reader, question.as_of, question.knowledge)
     columns = [
-        (name.replace("_", " "), lambda row, name=name: row[name])
-        for name in ("account", "name", "time_zone", "term_start", "purchased")
-    ] + [
-        (name.replace("_", " "), lambda row, name=name: row[name])
-        for name in ("assigned", "available", "next_renewal", "renewal_due")
+        *cells("account", "name", "time_zone", "term_start", "purchased"),
+        *cells("assigned", "available", "next_renewal", "renewal_due"),
     ]
-    count = "1 account" if len(rows) == 1 else f"{len(rows)} accounts"
+    count = counted(len(rows), "account")
     return question.answer(rows, columns, sentence=f"{count}.")
 
 
 def _months(count: int) -> str:
-    return "1 month" if count == 1 else f"{count} months"
+    return counted(count, "month")
 
 
 def _change(change: dict[str, Any]) -> str:
@@ -252,21 +249,13 @@ def show(question: Question, **_: Any) -> Answer:
         )
     )
     columns = [
-        (title, lambda total, name=name: total[name])
-        for title, name in (
-            ("type", "seat_type"),
-            ("purchased", "purchased"),
-            ("assigned", "assigned"),
-            ("available", "available"),
-            ("to be retired", "pending_reduction"),
-        )
+        *cells("type=seat_type", "purchased", "assigned", "available"),
+        *cells("to be retired=pending_reduction"),
     ]
     notes = [_change(change) for change in row["contract_changes"]]
-    answer = question.answer([row], columns, sentence=sentence, notes=notes)
-    session = click.get_current_context().find_object(Session)
-    if session is not None and session.format == "table":
-        answer.rows = row["totals"]
-    return answer
+    return question.answer(
+        [row], columns, sentence=sentence, notes=notes, in_table=row["totals"]
+    )
 
 
 for _command in (

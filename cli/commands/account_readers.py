@@ -7,19 +7,13 @@ from typing import Any
 import click
 
 from seat_ledger.cli.options.session import (
-    Session,
+    current_session,
     option_account,
     option_database,
     option_format,
 )
-from seat_ledger.cli.output.render import Answer, emit, harmless
+from seat_ledger.cli.output.render import Answer, cells, counted, emit, harmless
 from seat_ledger.domain.values import check_text, iso
-
-
-def _session() -> Session:
-    session = click.get_current_context().find_object(Session)
-    assert session is not None
-    return session
 
 
 def _check(login: str, account: str) -> None:
@@ -42,7 +36,7 @@ def let_read(login: str, account: str) -> None:
     from seat_ledger.store import account_readers  # noqa: PLC0415
 
     _check(login, account)
-    grant = account_readers.let_read(_session().ready(), login, account)
+    grant = account_readers.let_read(current_session().ready(), login, account)
     may = "may read" if grant.is_new else "could already read"
     notes = []
     if grant.sees_all:
@@ -58,7 +52,7 @@ def let_read(login: str, account: str) -> None:
     row = {"login": login, "account": account, "is_new": grant.is_new}
     sentence = f"{harmless(login)} {may} {harmless(account)}."
     answer = Answer([row], sentence=sentence, notes=notes, columns=_COLUMNS[:2])
-    emit(answer, _session().format)
+    emit(answer)
 
 
 @click.command("stop-reading")
@@ -71,11 +65,11 @@ def stop_reading(login: str, account: str) -> None:
     from seat_ledger.store import account_readers  # noqa: PLC0415
 
     _check(login, account)
-    could = account_readers.stop_reading(_session().ready(), login, account)
+    could = account_readers.stop_reading(current_session().ready(), login, account)
     row = {"login": login, "account": account, "could": could}
     no_longer = "may no longer read" if could else "had no permission to read"
     sentence = f"{harmless(login)} {no_longer} {harmless(account)}."
-    emit(Answer([row], sentence=sentence, columns=_COLUMNS[:2]), _session().format)
+    emit(Answer([row], sentence=sentence, columns=_COLUMNS[:2]))
 
 
 @click.command()
@@ -87,7 +81,7 @@ def readers(account: str | None) -> None:
     from seat_ledger.store import account_readers  # noqa: PLC0415
 
     check_text(account or "", "account")
-    grants = account_readers.granted(_session().ready(), account)
+    grants = account_readers.granted(current_session().ready(), account)
     rows = [grant._asdict() | {"granted_at": iso(grant.granted_at)} for grant in grants]
     lost = [grant.login for grant in grants if not grant.works]
     notes = []
@@ -97,12 +91,9 @@ def readers(account: str | None) -> None:
             f"{', '.join(lost)}. A new login with the same name would be able to read "
             "again."
         )
-    count = "1 grant" if len(rows) == 1 else f"{len(rows)} grants"
+    count = counted(len(rows), "grant")
     answer = Answer(rows, _COLUMNS, sentence=f"{count}.", notes=notes)
-    emit(answer, _session().format)
+    emit(answer)
 
 
-_COLUMNS: list[Any] = [
-    (name.replace("_", " "), lambda row, name=name: row[name])
-    for name in ("login", "account", "granted_at", "granted_by")
-]
+_COLUMNS: list[Any] = cells("login", "account", "granted_at", "granted_by")

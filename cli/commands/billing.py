@@ -15,7 +15,7 @@ from seat_ledger.cli.options.counting import (
 )
 from seat_ledger.cli.options.session import Question, option_account, reading
 from seat_ledger.cli.output import times
-from seat_ledger.cli.output.render import Answer
+from seat_ledger.cli.output.render import Answer, cells, counted
 from seat_ledger.domain.counting_rules import is_of_contract
 from seat_ledger.domain.values import as_word
 
@@ -45,9 +45,7 @@ def policy(question: Question, **_: Any) -> Answer:
     rule = mode + (f" by {granularity}" if granularity else "")
     columns = [
         ("from", lambda row: times.local(row["from"], account.zones)),
-        ("mode", lambda row: row["mode"]),
-        ("by", lambda row: row["granularity"]),
-        ("entry", lambda row: row["entry"]),
+        *cells("mode", "by=granularity", "entry"),
     ]
     default = "" if rows else ", the default rule"
     return question.answer(
@@ -71,12 +69,10 @@ def periods(question: Question, **_: Any) -> Answer:
     result = billing.periods(question.account, question.knowledge, question.now)
     zones = question.account.zones
     columns = [
-        ("period", lambda row: row["period"]),
+        *cells("period"),
         ("from", lambda row: times.local(row["from"], zones)),
         ("until", lambda row: times.local(row["until"], zones)),
-        ("days", lambda row: row["days"]),
-        ("seconds", lambda row: row["seconds"]),
-        ("time zone", lambda row: row["time_zone"]),
+        *cells("days", "seconds", "time_zone"),
     ]
     extra = {"renewal_due": True} if result.renewal_due else {}
     return question.answer(
@@ -90,7 +86,7 @@ def periods(question: Question, **_: Any) -> Answer:
 def _begun(account: str, rows: list[dict[str, Any]]) -> str:
     if not rows:
         return f"No billing period of {account} has begun."
-    count = "1 billing period" if len(rows) == 1 else f"{len(rows)} billing periods"
+    count = counted(len(rows), "billing period")
     return f"{account} has {count}; the last one starts on {rows[-1]['period']}."
 
 
@@ -157,7 +153,7 @@ def _sentence(rows: list[dict[str, Any]]) -> str:
         if not current:
             return f"A forecast for {len(accounts)} accounts: no period has begun."
         verb = "has" if len(current) == 1 else "have"
-        count = "1 account" if len(current) == 1 else f"{len(current)} accounts"
+        count = counted(len(current), "account")
         more = len(accounts) - len(current)
         ending = f"; a forecast for {more} more" if more else ""
         return f"{count} {verb} billable seats there{ending}."
@@ -249,37 +245,24 @@ def _why(rows: list[dict[str, Any]]) -> str:
 
 
 def _columns(rows: list[dict[str, Any]], *, with_account: bool) -> list[Any]:
-    names = [
-        ("period", "period"),
-        ("days", "days"),
-        ("type", "seat_type"),
-        ("opening", "opening"),
-        ("bought", "purchased"),
-        ("retired", "retired"),
-        ("closing", "closing"),
-        ("quantity", "quantity"),
-        ("peak held", "assigned_peak"),
-        ("idle days", "idle_seat_days"),
-    ]
+    columns = cells("period", "days", "type=seat_type", "opening", "bought=purchased")
+    columns += [*cells("retired", "closing"), ("quantity", _quantity)]
+    columns += cells("peak held=assigned_peak", "idle days=idle_seat_days")
     if not all(row["complete"] for row in rows):
-        names.append(("complete", "complete"))
+        columns += cells("complete")
     if any(row["forecast"] for row in rows):
-        names.append(("forecast", "forecast"))
+        columns += cells("forecast")
     if len({(row["mode"], row["granularity"]) for row in rows}) > 1:
-        names[3:3] = [("mode", "mode"), ("by", "granularity")]
+        columns[3:3] = cells("mode", "by=granularity")
     if with_account:
-        names.insert(0, ("account", "account"))
+        columns[:0] = cells("account")
     if any(row["amount"] for row in rows):
-        names += [("price", "unit_price"), ("amount", "amount")]
-    shown = {"quantity": _short}
-    return [
-        (title, lambda row, name=name: shown.get(name, _as_is)(row[name]))
-        for title, name in names
-    ]
+        columns += cells("price=unit_price", "amount")
+    return columns
 
 
-def _as_is(value: Any) -> Any:
-    return value
+def _quantity(row: dict[str, Any]) -> str:
+    return _short(row["quantity"])
 
 
 def _attach() -> None:

@@ -28,7 +28,7 @@ from seat_ledger.cli.options.session import (
     reading,
 )
 from seat_ledger.cli.output import times
-from seat_ledger.cli.output.render import Answer
+from seat_ledger.cli.output.render import Answer, cells, counted
 from seat_ledger.domain.counting_rules import COUNTING_RULES
 from seat_ledger.domain.values import as_word
 
@@ -144,7 +144,7 @@ def _explained(question: Question, query: FigureQuery, explanation: Explanation)
     if explanation.figure["quantity_exact"].split("/")[1] != "1":
         quantity += f" ({figure['quantity_exact']})"
     money = f", {figure['amount']} in total" if figure["amount"] else ""
-    count = "1 part" if len(explanation.rows) == 1 else f"{len(explanation.rows)} parts"
+    count = counted(len(explanation.rows), "part")
     verb = "is forecast to have" if _is_forecast(explanation) else "has"
     answer = (
         f"{question.account.key} {verb} {quantity} {query.seat_type} {where}{money}"
@@ -171,14 +171,11 @@ def _where(query: FigureQuery) -> str:
 def _part_columns(question: Question, explanation: Explanation) -> list[Any]:
     zones = question.account.zones
     names: list[Any] = [
-        ("seat", lambda row: row["seat"]),
-        ("user", lambda row: row["user"]),
+        *cells("seat", "user"),
         ("from", lambda row: times.local(row["from"], zones)),
         ("until", lambda row: times.local(row["until"], zones)),
         ("entries", _entries),
-        ("by", lambda row: row["actor"]),
-        ("reason", lambda row: row["reason"]),
-        ("quantity", lambda row: row["quantity_exact"]),
+        *cells("by=actor", "reason", "quantity=quantity_exact"),
     ]
     rule = COUNTING_RULES[explanation.rule[0]]
     if rule.of_contract:
@@ -267,7 +264,7 @@ def _stood(rows: list[dict[str, Any]], period: Any, now: datetime) -> str:
     """That the seats stood idle, or would where the period has not begun (R92)."""
     days = sum(row["idle_days"] for row in rows)
     verb = "would stand" if period.starts > now else "stood"
-    count = "1 seat-day" if days == 1 else f"{days} seat-days"
+    count = counted(days, "seat-day")
     long = f" for {count}" if rows else ""
     return f"{verb} idle{long} from {period.label} until {period.until}"
 
@@ -355,16 +352,14 @@ def compare(question: Question, known_ats: tuple[str, ...], **options: Any) -> A
 
 
 def _difference_columns(rows: list[dict[str, Any]]) -> list[Any]:
-    names = [("period", "period"), ("type", "seat_type"), ("mode", "mode")]
-    names += [("by", "granularity"), ("before", "quantity_before")]
-    names += [("after", "quantity_after"), ("difference", "difference")]
+    columns = cells("period", "type=seat_type", "mode", "by=granularity")
+    columns += cells("before=quantity_before", "after=quantity_after", "difference")
     if any(row["amount_difference"] for row in rows):
-        names += [("amount before", "amount_before"), ("after", "amount_after")]
-        names += [("difference", "amount_difference")]
+        columns += cells("amount before=amount_before", "after=amount_after")
+        columns += cells("difference=amount_difference")
     if any(row["forecast"] for row in rows):
-        names += [("forecast", "forecast")]
-    names += [("entries", "entries")]
-    return [(title, lambda row, name=name: row[name]) for title, name in names]
+        columns += cells("forecast")
+    return columns + cells("entries")
 
 
 def _first_entry(rows: list[dict[str, Any]]) -> str:

@@ -8,7 +8,7 @@ import click
 
 from seat_ledger.cli.options.session import Question, reading_of_accounts
 from seat_ledger.cli.options.writing import writing
-from seat_ledger.cli.output.render import Answer
+from seat_ledger.cli.output.render import Answer, counted
 
 
 @click.group(epilog="Example: seat-ledger catalogue add copilot/business")
@@ -31,7 +31,7 @@ def list_(question: Question, **_: Any) -> Answer:
         ("actor", lambda row: row["actor"]),
         ("reason", lambda row: row["reason"]),
     ]
-    count = "1 seat type" if len(rows) == 1 else f"{len(rows)} seat types"
+    count = counted(len(rows), "seat type")
     past = sum(1 for row in rows if row["state"] == "withdrawn")
     withdrawn = f", {past} of them withdrawn" if past else ""
     return question.answer(rows, columns, sentence=f"{count}{withdrawn}.")

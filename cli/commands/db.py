@@ -6,8 +6,12 @@ from typing import Any
 
 import click
 
-from seat_ledger.cli.options.session import Session, option_database, option_format
-from seat_ledger.cli.output.render import Answer, emit
+from seat_ledger.cli.options.session import (
+    current_session,
+    option_database,
+    option_format,
+)
+from seat_ledger.cli.output.render import RECORD, Answer, cells, emit
 from seat_ledger.errors import CommandRefused, InvalidInput, NotAllowed
 
 
@@ -16,15 +20,9 @@ def group() -> None:
     """The database: start, stop, migrate."""
 
 
-def _session() -> Session:
-    session = click.get_current_context().find_object(Session)
-    assert session is not None
-    return session
-
-
 def _check_embedded(word: str) -> None:
     """Raise InvalidInput where another database is named: its server is not ours."""
-    if _session().database:
+    if current_session().database:
         raise InvalidInput(
             f"'db {word}' works only on the embedded server, but another database is "
             "named. Nothing was done.",
@@ -46,9 +44,9 @@ def start() -> None:
     """Start the embedded server, creating it if necessary."""
     _check_embedded("start")
     url = _server().ensure_running()
-    _session().prepare()
+    current_session().prepare()
     row = {"running": True, "url": url}
-    emit(Answer([row], sentence=f"Running: {url}"), _session().format)
+    emit(Answer([row], sentence=f"Running: {url}"))
 
 
 @group.command()
@@ -59,7 +57,7 @@ def stop() -> None:
     _check_embedded("stop")
     stopped = _server().stop()
     sentence = "Stopped." if stopped else "It was not running."
-    emit(Answer([{"stopped": stopped}], sentence=sentence), _session().format)
+    emit(Answer([{"stopped": stopped}], sentence=sentence))
 
 
 @group.command()
@@ -68,18 +66,14 @@ def stop() -> None:
 def status() -> None:
     """Show whether the server is running, and the version of the schema."""
     row = _status()
-    columns = [("", lambda part: part[0]), ("", lambda part: part[1])]
-    answer = Answer([row])
-    if _session().format == "table":
-        answer = Answer(list(row.items()), columns)  # type: ignore[arg-type]
-    emit(answer, _session().format)
+    emit(Answer([row], RECORD, in_table=row.items()))
 
 
 def _status() -> dict[str, Any]:
     from seat_ledger.store import schema  # noqa: PLC0415
     from seat_ledger.store.connection import connect  # noqa: PLC0415
 
-    session, row = _session(), dict[str, Any]()
+    session, row = current_session(), dict[str, Any]()
     if not session.database:
         server = _server().status()
         row = {
@@ -102,7 +96,7 @@ def _status() -> dict[str, Any]:
 @option_database
 def url() -> None:
     """Print the connection string (starting the embedded server if necessary)."""
-    print(_session().conninfo())
+    print(current_session().conninfo())
 
 
 @group.command()
@@ -113,7 +107,7 @@ def migrate() -> None:
     from seat_ledger.projections.engine import installation  # noqa: PLC0415
     from seat_ledger.store import schema  # noqa: PLC0415
 
-    conninfo = _session().conninfo()
+    conninfo = current_session().conninfo()
     lacking: list[str] = []
     applied = schema.migrate(conninfo, report=lacking.append)
     projected = False
@@ -127,11 +121,11 @@ def migrate() -> None:
     sentence = (
         f"Applied {len(rows)}." if rows else "Nothing to do: the schema is current."
     )
-    columns = [("applied", lambda row: row["applied"])]
+    columns = cells("applied")
     answer = Answer(
         rows, columns, sentence=sentence, extra={"lacking": lacking}, notes=lacking
     )
-    emit(answer, _session().format)
+    emit(answer)
 
 
 @group.command(context_settings={"ignore_unknown_options": True})
@@ -145,7 +139,7 @@ def tool(program: str, words: tuple[str, ...]) -> None:
     """
     from seat_ledger.store import tools  # noqa: PLC0415
 
-    status = tools.run(_session().conninfo(), program, words)
+    status = tools.run(current_session().conninfo(), program, words)
     if status:
         raise click.exceptions.Exit(1)
 

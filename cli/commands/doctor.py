@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import platform
 import sys
-from collections.abc import Callable
 from typing import Any
 
 import click
 
 from seat_ledger.cli.commands import server_checks
-from seat_ledger.cli.options.session import Session, option_database, option_format
+from seat_ledger.cli.commands.server_checks import Check, Connection, connected
+from seat_ledger.cli.options.session import (
+    Session,
+    current_session,
+    option_database,
+    option_format,
+)
 from seat_ledger.cli.output.render import Answer, emit
 from seat_ledger.domain.values import as_word
 from seat_ledger.errors import LedgerError, NotAllowed
-
-Check = Callable[[Session], str]
 
 
 class NotChecked(LedgerError):
@@ -31,8 +34,7 @@ class DoctorWarning(LedgerError):
 @option_format
 def doctor() -> None:
     """Check what works and what does not; exit 3 if something does not."""
-    session = click.get_current_context().find_object(Session)
-    assert session is not None
+    session = current_session()
     rows: list[dict[str, Any]] = []
     for name, check in CHECKS.items():
         lost = any(row["check"] == "database" and not row["ok"] for row in rows)
@@ -108,22 +110,18 @@ def _packages(_: Session) -> str:
     return ", ".join(f"{name} {version(name)}" for name in names)
 
 
-def _server(session: Session) -> str:
-    from seat_ledger.store.connection import connect  # noqa: PLC0415
-
-    conninfo = session.conninfo()
-    with connect(conninfo, autocommit=True) as connection:
-        row = connection.execute("SHOW server_version").fetchone()
-        return f"PostgreSQL {row[0]} at {connection.info.host}"  # type: ignore[index]
+@connected
+def _server(connection: Connection) -> str:
+    row = connection.execute("SHOW server_version").fetchone()
+    return f"PostgreSQL {row[0]} at {connection.info.host}"
 
 
-def _clock(session: Session) -> str:
+@connected
+def _clock(connection: Connection) -> str:
     from seat_ledger.domain.clock import utc_now  # noqa: PLC0415
-    from seat_ledger.store.connection import connect  # noqa: PLC0415
 
-    with connect(session.conninfo(), autocommit=True) as connection:
-        row = connection.execute("SELECT clock_timestamp()").fetchone()
-        away = abs((row[0] - utc_now()).total_seconds())  # type: ignore[index]
+    row = connection.execute("SELECT clock_timestamp()").fetchone()
+    away = abs((row[0] - utc_now()).total_seconds())
     if away > 60:
         raise LedgerError(
             f"The clocks of this machine and the server are {away:.0f} s apart.",
@@ -133,13 +131,12 @@ def _clock(session: Session) -> str:
     return f"{away:.1f} s apart"
 
 
-def _positions(session: Session) -> str:
+@connected
+def _positions(connection: Connection) -> str:
     """Whether the next event will stand behind the last, by position and by clock."""
-    from seat_ledger.store.connection import connect  # noqa: PLC0415
     from seat_ledger.store.store_status import store_status  # noqa: PLC0415
 
-    with connect(session.conninfo(), autocommit=True) as connection:
-        store = store_status(connection)
+    store = store_status(connection)
     if store.is_set_back:
         raise LedgerError(
             f"The next position is {store.next_position}, but the last event is at "
@@ -166,13 +163,12 @@ def _schema(session: Session) -> str:
     return f"{applied} of {latest}"
 
 
-def _projections(session: Session) -> str:
+@connected
+def _projections(connection: Connection) -> str:
     from seat_ledger.projections.engine import generations, installation  # noqa: PLC0415
-    from seat_ledger.store.connection import connect  # noqa: PLC0415
 
-    with connect(session.conninfo(), autocommit=True) as connection:
-        generations.check(generations.served(connection))
-        row = installation.status(connection)[0]
+    generations.check(generations.served(connection))
+    row = installation.status(connection)[0]
     if row["reason"]:
         raise LedgerError(row["reason"], try_="seat-ledger projection status")
     behind = row["lag_events"]
@@ -193,13 +189,12 @@ def _readable(session: Session) -> str:
     return "every event, of every account"
 
 
-def _streams(session: Session) -> str:
+@connected
+def _streams(connection: Connection) -> str:
     """Whether the versions of each stream follow one another."""
-    from seat_ledger.store.connection import connect  # noqa: PLC0415
     from seat_ledger.store.streams import breaks  # noqa: PLC0415
 
-    with connect(session.conninfo(), autocommit=True) as connection:
-        gaps = breaks(connection)
+    gaps = breaks(connection)
     if gaps:
         named = "; ".join(gap.sentence() for gap in gaps[:3])
         raise LedgerError(
@@ -210,19 +205,19 @@ def _streams(session: Session) -> str:
     return "every version follows the one before it"
 
 
-def _trust(session: Session) -> str:
-    from seat_ledger.store.connection import connect, is_trusted  # noqa: PLC0415
+@connected
+def _trust(connection: Connection) -> str:
+    from seat_ledger.store.connection import is_trusted  # noqa: PLC0415
 
-    with connect(session.conninfo(), autocommit=True) as connection:
-        if connection.info.host.startswith("/"):
-            return "a Unix socket"
-        if is_trusted(connection):
-            raise LedgerError(
-                f"The server at {connection.info.host} lets this login in over the "
-                "network without authentication (trust).",
-                try_="change pg_hba.conf from trust to scram-sha-256",
-            )
-        how = "over TLS" if connection.pgconn.ssl_in_use else "without TLS"
+    if connection.info.host.startswith("/"):
+        return "a Unix socket"
+    if is_trusted(connection):
+        raise LedgerError(
+            f"The server at {connection.info.host} lets this login in over the "
+            "network without authentication (trust).",
+            try_="change pg_hba.conf from trust to scram-sha-256",
+        )
+    how = "over TLS" if connection.pgconn.ssl_in_use else "without TLS"
     return f"the server authenticates logins, {how}"
 
 
@@ -240,12 +235,11 @@ def _secrets(_: Session) -> str:
     return "none on the command line"
 
 
-def _roles(session: Session) -> str:
+@connected
+def _roles(connection: Connection) -> str:
     from seat_ledger.store.access import login_rights  # noqa: PLC0415
-    from seat_ledger.store.connection import connect  # noqa: PLC0415
 
-    with connect(session.conninfo(), autocommit=True) as connection:
-        rights = login_rights(connection)
+    rights = login_rights(connection)
     if rights.lacking:
         raise LedgerError(
             f"{rights.lacking} Commands run with all the rights of {rights.login}.",
@@ -278,14 +272,13 @@ def _witnesses(session: Session) -> str:
     return report.message
 
 
-def _persons(session: Session) -> str:
+@connected
+def _persons(connection: Connection) -> str:
     """Whether keys are where the record says: a restore may bring too many, or few."""
     from seat_ledger.projections.engine import generations, user_directory  # noqa: PLC0415
-    from seat_ledger.store.connection import connect  # noqa: PLC0415
 
-    with connect(session.conninfo(), autocommit=True) as connection:
-        generations.use(connection, generations.served(connection).number)
-        keys = user_directory.keys(connection)
+    generations.use(connection, generations.served(connection).number)
+    keys = user_directory.keys(connection)
     if keys.locked:
         raise LedgerError(
             f"{keys.locked:,} of {keys.users:,} users read as erased although nobody "
@@ -308,14 +301,13 @@ def _persons(session: Session) -> str:
     return f"{keys.users:,} users, {keys.erased:,} of them erased"
 
 
-def _copies(session: Session) -> str:
+@connected
+def _copies(connection: Connection) -> str:
     """Whether values that an erasure must reach are copied where it does not reach."""
     from seat_ledger.projections.engine.user_directory import PERSONAL  # noqa: PLC0415
     from seat_ledger.store import statistics  # noqa: PLC0415
-    from seat_ledger.store.connection import connect  # noqa: PLC0415
 
-    with connect(session.conninfo(), autocommit=True) as connection:
-        columns = statistics.columns_with_statistics(connection, PERSONAL)
+    columns = statistics.columns_with_statistics(connection, PERSONAL)
     if columns:
         raise LedgerError(
             f"The server's statistics hold, or will hold, values of {columns[0]}"
@@ -342,13 +334,12 @@ def _logging(session: Session) -> str:
     )
 
 
-def _boundaries(session: Session) -> str:
+@connected
+def _boundaries(connection: Connection) -> str:
     """Whether this login could run code that a login of fewer rights has planted."""
     from seat_ledger.store.access import exposed_to  # noqa: PLC0415
-    from seat_ledger.store.connection import connect  # noqa: PLC0415
 
-    with connect(session.conninfo(), autocommit=True) as connection:
-        login, may, others = exposed_to(connection)
+    login, may, others = exposed_to(connection)
     if not others:
         return f"nobody with fewer rights can plant code that {login} would run"
     raise LedgerError(

@@ -16,7 +16,7 @@ from seat_ledger.cli.options.session import (
 )
 from seat_ledger.cli.options.writing import writing
 from seat_ledger.cli.output import times
-from seat_ledger.cli.output.render import Answer
+from seat_ledger.cli.output.render import RECORD, Answer, cells
 
 
 @click.group(epilog="Example: seat-ledger event list --account acme --late")
@@ -40,16 +40,8 @@ def reverse(**fields: Any) -> dict[str, Any]:
 
 
 _COLUMNS: list[Any] = [
-    ("entry", lambda row: row["position"]),
-    ("recorded", lambda row: row["recorded_at"]),
-    ("effective", lambda row: row["effective_at"]),
-    ("event", lambda row: row["event"]),
-    ("account", lambda row: row["account"]),
-    ("user", lambda row: row["user"]),
-    ("seat", lambda row: row["seat"]),
-    ("by", lambda row: row["actor"]),
-    ("reason", lambda row: row["reason"]),
-    ("reversed by", lambda row: row["reversed_by"]),
+    *cells("entry=position", "recorded=recorded_at", "effective=effective_at"),
+    *cells("event", "account", "user", "seat", "by=actor", "reason", "reversed_by"),
 ]
 
 
@@ -90,26 +82,15 @@ def show(question: Question, position: int, **_: Any) -> Answer:
 
     row = journal.show(question.reader, position, question.knowledge)
     question.is_about([row["account"]])
-    lines = [
-        ("event", row["event"]),
-        ("account", row["account"]),
-        ("effective", row["effective_at"]),
-        ("recorded", row["recorded_at"]),
-        ("by", row["actor"]),
-        ("reason", row["reason"]),
-        ("user", row["user"]),
-        ("seat", row["seat"]),
-        ("reversed by", row["reversed_by"]),
-        *row["data"].items(),
-    ]
-    answer = question.answer([row], sentence=f"Entry {position}: {row['event']}.")
-    from seat_ledger.cli.options.session import Session  # noqa: PLC0415
-
-    session = click.get_current_context().find_object(Session)
-    if session is not None and session.format == "table":
-        answer.rows = [{"k": k, "v": v} for k, v in lines if v is not None]
-        answer.columns = [("", lambda row: row["k"]), ("", lambda row: row["v"])]
-    return answer
+    shown = cells("event", "account", "effective=effective_at", "recorded=recorded_at")
+    shown += cells("by=actor", "reason", "user", "seat", "reversed_by")
+    lines = [*((title, value(row)) for title, value in shown), *row["data"].items()]
+    return question.answer(
+        [row],
+        RECORD,
+        sentence=f"Entry {position}: {row['event']}.",
+        in_table=[line for line in lines if line[1] is not None],
+    )
 
 
 @group.command()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from seat_ledger.cli.options.session import Question, Session, reading
+from seat_ledger.cli.options.session import Question, current_session, reading
 from seat_ledger.cli.output.progress import heartbeat
 from seat_ledger.cli.output.render import Answer, csv_chunks, to_json
 from seat_ledger.errors import InvalidInput
@@ -44,8 +44,7 @@ def export(
     """
     from seat_ledger.projections.exports import FIELDS, exported  # noqa: PLC0415
 
-    session = click.get_current_context().find_object(Session)
-    assert session is not None
+    session = current_session()
     if output is not None:
         _check(output)
     elif session.format == "table":

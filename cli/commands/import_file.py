@@ -15,7 +15,11 @@ import click
 from seat_ledger.cli.inputs.files import input_file
 from seat_ledger.cli.inputs.lines import arriving, lines_of
 from seat_ledger.cli.options.invoice_seal import sealing
-from seat_ledger.cli.options.session import Session, option_database, option_format
+from seat_ledger.cli.options.session import (
+    current_session,
+    option_database,
+    option_format,
+)
 from seat_ledger.cli.output.render import Answer, emit, harmless, print_message
 from seat_ledger.cli.output.streams import ReaderLeft
 from seat_ledger.errors import InvalidInput, LedgerError, LinesRefused, OutputClosed
@@ -47,8 +51,7 @@ def import_(file: Path, keep_going: bool, dry_run: bool) -> None:
     """
     from seat_ledger.projections.billing.invoice_computation import Drafting  # noqa: PLC0415
 
-    session = click.get_current_context().find_object(Session)
-    assert session is not None
+    session = current_session()
     report = _Report(harmless(str(file)), keep_going, dry_run)
     with (
         input_file(file, "name a file of command lines, or -") as stream,

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from seat_ledger.cli.options.session import (
     SIZE,
     FilePath,
-    Session,
+    current_session,
     option_database,
     option_format,
 )
 from seat_ledger.cli.output.files import write_whole
-from seat_ledger.cli.output.render import Answer, emit
+from seat_ledger.cli.output.progress import heartbeat
+from seat_ledger.cli.output.render import RECORD, Answer, cells, emit
 from seat_ledger.domain.values import as_word, iso
 
 if TYPE_CHECKING:
     from seat_ledger.integrity.service import Sealed, SealedHere, Verified
 
-F = TypeVar("F", bound=Callable[..., Any])
 _FILE = FilePath(dir_okay=False, path_type=Path)
 _LARGEST = 50_000_000
 
@@ -34,71 +33,49 @@ def group() -> None:
     """Tamper evidence: seal the events, verify them, prove that one is there."""
 
 
-def _session() -> Session:
-    session = click.get_current_context().find_object(Session)
-    assert session is not None
-    return session
-
-
-def _option_key(function: F) -> F:
-    return click.option(
-        "--key",
-        type=_FILE,
-        envvar="SEAT_LEDGER_INTEGRITY_KEY",
-        show_envvar=True,
-        help="The private key's file, with the public one beside it (.pub); by "
-        "default in the ledger's home folder.",
-    )(function)
-
-
-def _option_public_key(function: F) -> F:
-    return click.option(
-        "--public-key",
-        metavar="KEY|FILE",
-        envvar="SEAT_LEDGER_PUBLIC_KEY",
-        show_envvar=True,
-        help="The public key to check with: the key itself, or its file.",
-    )(function)
-
-
-def _option_witness(function: F) -> F:
-    return click.option(
-        "--witness",
-        "places",
-        multiple=True,
-        type=click.Path(path_type=Path),
-        envvar="SEAT_LEDGER_WITNESS",
-        show_envvar=True,
-        help="A folder or file of checkpoints, best on another machine; can be "
-        "repeated. The ledger's home folder keeps them too.",
-    )(function)
-
-
-def _option_size(function: F) -> F:
-    return click.option(
-        "--checkpoint",
-        "size",
-        type=SIZE,
-        metavar="EVENTS",
-        help="Prove it against the checkpoint of N events; by default the latest.",
-    )(function)
-
-
-def _option_processes(function: F) -> F:
-    return click.option(
-        "--processes",
-        type=click.IntRange(1, 64),
-        help="Worker processes; by default one per core.",
-    )(function)
-
-
-def _option_output(function: F) -> F:
-    return click.option(
-        "--output",
-        "-o",
-        type=_FILE,
-        help="Write the proof to this file instead of stdout.",
-    )(function)
+_option_key = click.option(
+    "--key",
+    type=_FILE,
+    envvar="SEAT_LEDGER_INTEGRITY_KEY",
+    show_envvar=True,
+    help="The private key's file, with the public one beside it (.pub); by "
+    "default in the ledger's home folder.",
+)
+_option_public_key = click.option(
+    "--public-key",
+    metavar="KEY|FILE",
+    envvar="SEAT_LEDGER_PUBLIC_KEY",
+    show_envvar=True,
+    help="The public key to check with: the key itself, or its file.",
+)
+_option_witness = click.option(
+    "--witness",
+    "places",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    envvar="SEAT_LEDGER_WITNESS",
+    show_envvar=True,
+    help="A folder or file of checkpoints, best on another machine; can be "
+    "repeated. The ledger's home folder keeps them too.",
+)
+_option_size = click.option(
+    "--checkpoint",
+    "size",
+    type=SIZE,
+    metavar="EVENTS",
+    help="Prove it against the checkpoint of N events; by default the latest.",
+)
+_option_processes = click.option(
+    "--processes",
+    type=click.IntRange(1, 64),
+    help="Worker processes; by default one per core.",
+)
+_option_output = click.option(
+    "--output",
+    "-o",
+    type=_FILE,
+    help="Write the proof to this file instead of stdout.",
+)
 
 
 @group.command()
@@ -132,10 +109,10 @@ def seal(
     """
     from seat_ledger.integrity import service  # noqa: PLC0415
 
-    session = _session()
+    session = current_session()
     options = service.SealOptions(key, name, processes, rebuild_tiles)
     conninfo = session.ready()
-    with _heartbeat("Sealing"):
+    with heartbeat("Sealing"):
         done = service.seal_here(conninfo, session.database, places, options)
     rows = [_sealed_row(done.sealed)] if done.sealed else []
     sentence = _sealed_in_words(done.sealed)
@@ -188,12 +165,6 @@ def _sealed_row(sealed: Sealed) -> dict[str, Any]:
     }
 
 
-def _heartbeat(what: str) -> Any:
-    from seat_ledger.cli.output.progress import heartbeat  # noqa: PLC0415
-
-    return heartbeat(what)
-
-
 @group.command()
 @_option_key
 @_option_public_key
@@ -216,9 +187,9 @@ def verify(
     """
     from seat_ledger.integrity import service  # noqa: PLC0415
 
-    session = _session()
+    session = current_session()
     conninfo = session.ready()
-    with _heartbeat("Verifying"):
+    with heartbeat("Verifying"):
         result = service.verify_here(
             conninfo,
             session.database,
@@ -240,14 +211,10 @@ def verify(
     answer.notes = _verified_notes(result)
     answer.known_at = (result.position, None)
     answer.exit_code = 3 if result.findings else 0
-    emit(answer, session.format)
+    emit(answer)
 
 
-_FINDINGS: list[Any] = [
-    ("what", lambda row: row["kind"]),
-    ("position", lambda row: row["position"]),
-    ("found", lambda row: row["found"]),
-]
+_FINDINGS: list[Any] = cells("what=kind", "position", "found")
 
 
 def _verified_in_words(result: Verified) -> str:
@@ -328,7 +295,7 @@ def prove(  # noqa: PLR0913, PLR0917  one for each option
 
     if (position is None) == (since is None):
         raise click.UsageError("Name a POSITION, or an earlier checkpoint: --since.")
-    session = _session()
+    session = current_session()
     conninfo = session.ready()
     verifier = service.verifier_for(
         conninfo, session.database, service.KeyOptions(key, public_key)
@@ -416,11 +383,7 @@ def check_proof(file: Path, key: Path | None, public_key: str | None) -> None:
         f" in the checkpoint of {checkpoint.size:,} events of "
         f"{checkpoint.origin}{when}."
     )
-    columns: list[Any] = [("", lambda part: part[0]), ("", lambda part: part[1])]
-    answer = Answer([row], sentence=sentence)
-    if _session().format == "table":
-        answer = Answer(list(row.items()), columns, sentence=sentence)  # type: ignore[arg-type]
-    emit(answer, _session().format)
+    emit(Answer([row], RECORD, sentence=sentence, in_table=row.items()))
 
 
 @group.command()
@@ -430,6 +393,6 @@ def key(key: Path | None) -> None:
     """Print the public key, for those who will check."""
     from seat_ledger.integrity import service  # noqa: PLC0415
 
-    session = _session()
+    session = current_session()
     keys = service.KeyOptions(key)
     print(service.verifier_for(session.ready(), session.database, keys))

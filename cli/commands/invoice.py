@@ -12,14 +12,21 @@ from seat_ledger.cli.options.counting import option_typed_prices
 from seat_ledger.cli.options.invoice_seal import sealing
 from seat_ledger.cli.options.session import (
     Question,
-    Session,
+    current_session,
     option_account,
     reading,
     reading_of_accounts,
 )
 from seat_ledger.cli.options.writing import options_of_writing, record, recorded_answer
 from seat_ledger.cli.output import times
-from seat_ledger.cli.output.render import Answer, document, print_message, to_json
+from seat_ledger.cli.output.render import (
+    Answer,
+    cells,
+    counted,
+    document,
+    print_message,
+    to_json,
+)
 from seat_ledger.domain.calendar import ZoneHistory
 from seat_ledger.domain.values import as_word
 
@@ -70,8 +77,7 @@ def issue(  # noqa: PLR0913  an option each
     """Invoice a period that has ended, with corrections to earlier invoices."""
     from seat_ledger.projections.billing.invoice_computation import Drafting  # noqa: PLC0415
 
-    session = click.get_current_context().find_object(Session)
-    assert session is not None
+    session = current_session()
     command = {
         "op": "issue_invoice",
         "account": account,
@@ -103,8 +109,6 @@ def _issued(
 ) -> Answer:
     """What was recorded, with the invoice's lines in the table."""
     answer = recorded_answer(command, result, dry_run, zones)
-    session = click.get_current_context().find_object(Session)
-    assert session is not None
     invoice = answer.rows[-1]["data"]  # type: ignore[index]
     lines, left_out = invoice["lines"], invoice["corrections"]
     verb = "would come" if dry_run else "comes"
@@ -118,8 +122,7 @@ def _issued(
         answer.notes = [*answer.notes, "Nothing was written."]
     else:
         answer.next_command = f"seat-ledger invoice show {as_word(invoice['invoice'])}"
-    if session.format == "table":
-        answer.rows, answer.columns = lines, _COLUMNS
+    answer.in_table, answer.columns = lines, _COLUMNS
     return answer
 
 
@@ -142,11 +145,9 @@ def _quantity(row: Any) -> str:
 
 _COLUMNS = [
     ("what", lambda row: " ".join(filter(None, (row["kind"], row.get("voids"))))),
-    ("period", lambda row: row["period"]),
-    ("type", lambda row: row["seat_type"]),
+    *cells("period", "type=seat_type"),
     ("quantity", _quantity),
-    ("price", lambda row: row["unit_price"]),
-    ("amount", lambda row: row["amount"]),
+    *cells("price=unit_price", "amount"),
     ("entries", lambda row: row.get("entries") or []),
 ]
 
@@ -227,7 +228,7 @@ def show(question: Question, invoice: str, **_: Any) -> Answer:
 
     issued = invoices.find(question.reader, invoice, question.knowledge)
     question.is_about([issued.account])
-    session = click.get_current_context().find_object(Session)
+    session = current_session()
     if issued.voided is not None and session is not None and session.format != "table":
         print_message(f"{issued.invoice}: {_voided(issued)[0]}")
     return _shown(question, issued)
@@ -292,7 +293,7 @@ def reproduce(question: Question, invoice: str, **_: Any) -> Answer:
         f"{', '.join(differs)}. The lines below are the computed ones."
     )
     anew.next_command = "seat-ledger projection verify --full"
-    if click.get_current_context().find_object(Session).format != "table":  # type: ignore[union-attr]
+    if current_session().format != "table":
         print_message(anew.sentence)
     anew.exit_code = 3
     return anew
@@ -312,10 +313,8 @@ def list_(question: Question, account: str | None, **_: Any) -> Answer:
         issued = invoices.issued_everywhere(reader, knowledge)
     names = ["invoice", "account", "period", "voided", "mode", "granularity", "lines"]
     names += ["corrections", "amount", "currency", "cut_off", "position"]
-    columns = [
-        (name.replace("_", " "), lambda row, name=name: row[name]) for name in names
-    ]
-    count = "1 invoice" if len(issued) == 1 else f"{len(issued)} invoices"
+    columns = cells(*names)
+    count = counted(len(issued), "invoice")
     next_ = f"seat-ledger invoice show {as_word(issued[-1].invoice)}" if issued else ""
     return question.answer(
         invoices.listed(issued),

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from seat_ledger.cli.options.session import Question, Session, reading_of_accounts
+from seat_ledger.cli.options.session import Question, reading_of_accounts
 from seat_ledger.cli.output.audit_words import CAUSES, sentence
 from seat_ledger.cli.output.progress import heartbeat
-from seat_ledger.cli.output.render import Answer, print_message
+from seat_ledger.cli.output.render import Answer, cells, print_message
 
 if TYPE_CHECKING:
     from seat_ledger.projections.billing.audit import Spool, Summary
@@ -73,20 +73,19 @@ def _report(
 
 
 def _answer(question: Question, file: Path, spool: Spool, summary: Summary) -> Answer:
-    session = click.get_current_context().find_object(Session)
-    as_table = session is not None and session.format == "table"
     extra = summary.document()
     if summary.renewal_due:
         extra["renewal_due"] = True
     return question.answer(
-        _table_rows(spool, summary) if as_table else spool.answers(),
+        spool.answers(),
         COLUMNS,
         sentence=sentence(summary, file.name),
         notes=_notes(summary),
-        next_command=_next(spool) if as_table else "",
+        next_command=_next(spool),
         extra=extra,
         flat=True,
         exit_code=3 if summary.findings else 0,
+        in_table=_table_rows(spool, summary),
     )
 
 
@@ -107,13 +106,8 @@ def _next(spool: Spool) -> str:
 
 
 COLUMNS = [
-    ("line", lambda row: row["line"]),
-    ("invoice", lambda row: row["invoice"]),
-    ("account", lambda row: row["account"]),
-    ("period", lambda row: row["period"]),
-    ("type", lambda row: row["seat_type"]),
-    ("invoiced", lambda row: row["invoiced_quantity"]),
-    ("ledger", lambda row: row["ledger_quantity"]),
+    *cells("line", "invoice", "account", "period", "type=seat_type"),
+    *cells("invoiced=invoiced_quantity", "ledger=ledger_quantity"),
     (
         "at issue",
         lambda row: (
@@ -122,9 +116,9 @@ COLUMNS = [
             else row["ledger_quantity_at_issue"]
         ),
     ),
-    ("amount", lambda row: row["invoiced_amount"]),
+    *cells("amount=invoiced_amount"),
     ("difference", lambda row: row["difference"] or "not priced"),
-    ("verdict", lambda row: row["verdict"]),
+    *cells("verdict"),
     ("cause", lambda row: row["cause"].replace("_", " ")),
     ("entries", lambda row: short(row["events"])),
 ]

@@ -10,7 +10,7 @@ import click
 
 from seat_ledger.cli.commands.convert import ACCOUNT, MAPPING, print_tally
 from seat_ledger.cli.inputs.files import input_file
-from seat_ledger.cli.options.session import Session, option_database
+from seat_ledger.cli.options.session import current_session, option_database
 from seat_ledger.cli.output.progress import heartbeat
 from seat_ledger.cli.output.render import Answer, emit, harmless, print_message
 
@@ -53,8 +53,7 @@ def convert(
     from seat_ledger.sources.shipped import mapping_named  # noqa: PLC0415
 
     check_issued_at(issued_at)
-    session = click.get_current_context().find_object(Session)
-    assert session is not None
+    session = current_session()
     name = harmless(file.name)
     with input_file(file, "name a bill that the source exported, or -") as opened:
         bill = Bill(

@@ -13,12 +13,13 @@ from seat_ledger.cli.options.session import (
     SIZE,
     Seconds,
     Session,
+    current_session,
     option_database,
     option_format,
 )
 from seat_ledger.cli.output import times
 from seat_ledger.cli.output.logs import log_writer
-from seat_ledger.cli.output.render import Answer, emit, print_message
+from seat_ledger.cli.output.render import Answer, cells, emit, print_message
 from seat_ledger.domain.values import as_word
 
 if TYPE_CHECKING:
@@ -39,12 +40,6 @@ option_metrics = click.option(
 )
 
 
-def _session() -> Session:
-    session = click.get_current_context().find_object(Session)
-    assert session is not None
-    return session
-
-
 @group.command()
 @option_metrics
 @option_database
@@ -58,7 +53,7 @@ def status(metrics: Path | None) -> None:
     from seat_ledger.projections.engine import status  # noqa: PLC0415
     from seat_ledger.store.connection import connect  # noqa: PLC0415
 
-    session = _session()
+    session = current_session()
     with connect(session.ready(), role="reader", autocommit=True) as connection:
         rows = status.status(connection)
         builder = status.rebuilding(connection)
@@ -67,10 +62,7 @@ def status(metrics: Path | None) -> None:
         from seat_ledger.cli.output.metrics import write_status  # noqa: PLC0415
 
         write_status(metrics, session.conninfo())
-    columns: list[Any] = [
-        (name, lambda row, name=name: row[name])
-        for name in ("projection", "version", "checkpoint", "head")
-    ]
+    columns: list[Any] = cells("projection", "version", "checkpoint", "head")
     columns += [
         ("behind", lambda row: row["lag_events"]),
         ("oldest waiting", lambda row: times.span(row["lag_seconds"])),
@@ -84,7 +76,7 @@ def status(metrics: Path | None) -> None:
         answer.next_command = "seat-ledger projection rebuild"
     elif aside:
         answer.next_command = f"seat-ledger projection resume {_keys(aside)}"
-    emit(answer, session.format)
+    emit(answer)
     if aside or rows[0]["stuck_at"] is not None:
         _name_set_aside(session, aside)
         raise click.exceptions.Exit(3)
@@ -163,7 +155,7 @@ def run(follow: bool, rebuild_stale: bool, poll: float) -> None:
     from seat_ledger.projections.engine.catch_up import may_not_write  # noqa: PLC0415
     from seat_ledger.store.connection import connect  # noqa: PLC0415
 
-    session = _session()
+    session = current_session()
     conninfo = session.ready()
     if rebuild_stale:
         with connect(conninfo, role="projector", autocommit=True) as connection:
@@ -186,7 +178,7 @@ def run(follow: bool, rebuild_stale: bool, poll: float) -> None:
         sentence = f"Nothing to do: the projections are at position {before}."
     answer = Answer([row], sentence=sentence, notes=_sentences(aside))
     answer.extra = {"set_aside": [account.document() for account in aside]}
-    emit(answer, session.format)
+    emit(answer)
     if aside:
         _name_set_aside(session, aside)
         raise click.exceptions.Exit(3)
@@ -248,7 +240,7 @@ def rebuild(
     service.
     """
     code = rebuild_and_report(
-        _session(), workers, metrics, results, log=log, named=named
+        current_session(), workers, metrics, results, log=log, named=named
     )
     if code:
         raise click.exceptions.Exit(code)
@@ -267,7 +259,7 @@ def resume(accounts: tuple[str, ...]) -> None:
     """
     from seat_ledger.projections.engine.resume import resume  # noqa: PLC0415
 
-    session = _session()
+    session = current_session()
     taken = resume(session.ready(), list(accounts))
     left = [after for _, after in taken if after is not None]
     rows = [
@@ -280,10 +272,7 @@ def resume(accounts: tuple[str, ...]) -> None:
         }
         for before, after in taken
     ]
-    columns = [
-        (name.replace("_", " "), lambda row, name=name: row[name])
-        for name in ("account", "from_position", "outcome", "position", "reason")
-    ]
+    columns = cells("account", "from_position", "outcome", "position", "reason")
     done = len(rows) - len(left)
     sentence = "1 account is" if done == 1 else f"{done} accounts are"
     sentence += " back in service."
@@ -293,7 +282,7 @@ def resume(accounts: tuple[str, ...]) -> None:
         many = "1 stays" if len(left) == 1 else f"{len(left)} stay"
         sentence += f" {many} set aside."
     answer = Answer(rows, columns, sentence=sentence, notes=_sentences(left))
-    emit(answer, session.format)
+    emit(answer)
     if left:
         raise click.exceptions.Exit(3)
 
@@ -322,7 +311,7 @@ def verify(
     from seat_ledger.cli.output.progress import heartbeat  # noqa: PLC0415
     from seat_ledger.projections.engine.verify import verify  # noqa: PLC0415
 
-    session = _session()
+    session = current_session()
     conninfo = session.ready()
     full = full or sample is not None or max_duration is not None
     with heartbeat("Verifying"):
@@ -334,10 +323,7 @@ def verify(
 
         write_verify(metrics, conninfo, wrong, result.seconds)
     sentence = result.sentence()
-    columns = [
-        (name, lambda row, name=name: row[name])
-        for name in ("projection", "check", "status", "compared", "found")
-    ]
+    columns = cells("projection", "check", "status", "compared", "found")
     extra: dict[str, Any] = {"full": full, "accounts": result.accounts}
     extra["complete"] = result.complete
     extra["of_accounts"] = result.of_accounts
@@ -351,4 +337,4 @@ def verify(
     if wrong:
         answer.exit_code = 3
         _name_set_aside(session, result.aside)
-    emit(answer, session.format)
+    emit(answer)

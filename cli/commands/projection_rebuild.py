@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from seat_ledger.cli.options.session import Session
 from seat_ledger.cli.output.files import write_whole
-from seat_ledger.cli.output.render import Answer, emit, print_message
+from seat_ledger.cli.output.render import Answer, cells, emit, print_message
 from seat_ledger.errors import LedgerError
 
 if TYPE_CHECKING:
@@ -191,10 +191,7 @@ def _report_result(
         )
     else:
         sentence = f"Not rebuilt; the served tables are unchanged. {tally}"
-    columns = [
-        (name, lambda row, name=name: row[name])
-        for name in ("projection", "rows", "digest", "seconds", "status")
-    ]
+    columns = cells("projection", "rows", "digest", "seconds", "status")
     notes = [f"The outcome is in {results}."] if results else []
     notes += [
         f"Account {account.account_key} is back in service."

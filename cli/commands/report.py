@@ -11,7 +11,7 @@ import click
 from seat_ledger.cli.options.counting import counts_query, options_of_counting
 from seat_ledger.cli.options.session import Question, option_account, reading
 from seat_ledger.cli.output.progress import heartbeat
-from seat_ledger.cli.output.render import Answer
+from seat_ledger.cli.output.render import Answer, cells
 from seat_ledger.domain.values import iso
 
 _REPEATED_OPTIONS = (
@@ -55,7 +55,7 @@ def report(question: Question, output: Path, **options: Any) -> Answer:
         write_report(content, output, _command(question, output, options, until))
     manifest = output.with_name(MANIFEST)
     rows = [{"report": str(output), "manifest": str(manifest)}]
-    columns = [(name, lambda row, name=name: row[name]) for name in rows[0]]
+    columns = cells("report", "manifest")
     return question.answer(rows, columns, sentence=content.sentence)
 
 

@@ -29,9 +29,9 @@ def group() -> None:
 @click.argument("quantity", type=int)
 @option_account
 @writing("buy_seats")
-def buy(account: str, seat_type: str, quantity: int) -> dict[str, Any]:
+def buy(**fields: Any) -> dict[str, Any]:
     """Put more seats under contract."""
-    return {"account": account, "seat_type": seat_type, "quantity": quantity}
+    return fields
 
 
 @group.command()
@@ -39,18 +39,18 @@ def buy(account: str, seat_type: str, quantity: int) -> dict[str, Any]:
 @click.argument("quantity", type=int)
 @option_account
 @writing("reduce_seats")
-def reduce(account: str, seat_type: str, quantity: int) -> dict[str, Any]:
+def reduce(**fields: Any) -> dict[str, Any]:
     """Ask for fewer seats from the next renewal on."""
-    return {"account": account, "seat_type": seat_type, "quantity": quantity}
+    return fields
 
 
 @group.command("cancel-reduction")
 @click.argument("seat_type", metavar="HUB/TIER")
 @option_account
 @writing("cancel_reduction")
-def cancel_reduction(account: str, seat_type: str) -> dict[str, Any]:
+def cancel_reduction(**fields: Any) -> dict[str, Any]:
     """Take back the latest reduction that is pending."""
-    return {"account": account, "seat_type": seat_type}
+    return fields
 
 
 @group.command()
@@ -64,21 +64,9 @@ def cancel_reduction(account: str, seat_type: str) -> dict[str, Any]:
     "--buy-if-needed", is_flag=True, default=None, help="Buy a seat if none is free."
 )
 @writing("assign_seat")
-def assign(
-    account: str,
-    user: str,
-    seat_type: str,
-    seat: str | None,
-    buy_if_needed: bool | None,
-) -> dict[str, Any]:
+def assign(**fields: Any) -> dict[str, Any]:
     """Give a user a seat."""
-    return {
-        "account": account,
-        "user": user,
-        "seat_type": seat_type,
-        "seat": seat,
-        "buy_if_needed": buy_if_needed or None,
-    }
+    return fields
 
 
 @group.command()
@@ -86,9 +74,9 @@ def assign(
 @click.argument("seat_type", metavar="HUB/TIER")
 @option_account
 @writing("unassign_seat")
-def unassign(account: str, user: str, seat_type: str) -> dict[str, Any]:
+def unassign(**fields: Any) -> dict[str, Any]:
     """Take a seat from a user; it stays purchased and billed."""
-    return {"account": account, "user": user, "seat_type": seat_type}
+    return fields
 
 
 @group.command()

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 import click
 
 from seat_ledger.cli.inputs.files import input_file
-from seat_ledger.cli.options.session import Session, option_account
+from seat_ledger.cli.options.session import Session, current_session, option_account
 from seat_ledger.cli.options.writing import options_of_writing, record, recorded_answer
 from seat_ledger.cli.output.csv_headers import RECORDED
 from seat_ledger.cli.output.render import Answer, emit
@@ -56,8 +56,7 @@ def save(file: Path, account: str, *, dry_run: bool, **shared: Any) -> None:
 
     Users who are not in the file stay as they are. All of it is one batch.
     """
-    session = click.get_current_context().find_object(Session)
-    assert session is not None
+    session = current_session()
     fields = {name: value for name, value in shared.items() if value is not None}
     with input_file(file, "name a CSV file of user, seat_type, ticked") as stream:
         wished = _wished(stream)
@@ -68,7 +67,7 @@ def save(file: Path, account: str, *, dry_run: bool, **shared: Any) -> None:
         )
         answer = Answer([], sentence=sentence, header=RECORDED)
         answer.extra = {"before": before, "after": before}
-        emit(answer, session.format)
+        emit(answer)
         return
     command = {"op": "batch", "account": account, "commands": lines, **fields}
     record(command, dry_run, describe=partial(_saved, before))

@@ -2,8 +2,29 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+from typing import Any
+
 from seat_ledger.cli.options.session import Session
 from seat_ledger.errors import LedgerError
+
+Check = Callable[[Session], str]
+Connection = Any
+
+
+def connected(check: Callable[[Connection], str]) -> Check:
+    """A check that asks the database, over a connection of its own."""
+
+    @functools.wraps(check)
+    def call(session: Session) -> str:
+        from seat_ledger.store.connection import connect  # noqa: PLC0415
+
+        with connect(session.conninfo(), autocommit=True) as connection:
+            return check(connection)
+
+    return call
+
 
 _PUBLISHED = """
 SELECT published.pubname,
@@ -29,17 +50,15 @@ SELECT published.pubname,
 """
 
 
-def writable(session: Session) -> str:
+@connected
+def writable(connection: Connection) -> str:
     """Whether the server takes writes, and who may connect."""
-    from seat_ledger.store.connection import connect  # noqa: PLC0415
-
-    with connect(session.conninfo(), autocommit=True) as connection:
-        row = connection.execute(
-            "SELECT pg_catalog.pg_is_in_recovery(), "
-            "pg_catalog.current_setting('transaction_read_only')::boolean, "
-            "pg_catalog.has_database_privilege("
-            "'public', pg_catalog.current_database(), 'CONNECT')"
-        ).fetchone()
+    row = connection.execute(
+        "SELECT pg_catalog.pg_is_in_recovery(), "
+        "pg_catalog.current_setting('transaction_read_only')::boolean, "
+        "pg_catalog.has_database_privilege("
+        "'public', pg_catalog.current_database(), 'CONNECT')"
+    ).fetchone()
     assert row is not None
     standby, read_only, everybody = row
     if standby:
@@ -56,24 +75,23 @@ def writable(session: Session) -> str:
         return (
             "accepts writes; everybody who may log in to the server may connect to it"
         )
-    return "takes writes"
+    return "accepts writes"
 
 
-def owned(session: Session) -> str:
+@connected
+def owned(connection: Connection) -> str:
     """Whether the ledger's schemas hold what is the ledger's, and nothing else."""
     from seat_ledger.store import ownership, schema  # noqa: PLC0415
-    from seat_ledger.store.connection import connect  # noqa: PLC0415
 
-    with connect(session.conninfo(), autocommit=True) as connection:
-        ownership.check(
-            connection, tuple(migration.sql for migration in schema.migrations())
-        )
-        spaces = ownership.spaces(connection)
-        reading = {
-            space.name: views
-            for space in spaces
-            if space.ours and (views := ownership.dependents(connection, space.name))
-        }
+    ownership.check(
+        connection, tuple(migration.sql for migration in schema.migrations())
+    )
+    spaces = ownership.spaces(connection)
+    reading = {
+        space.name: views
+        for space in spaces
+        if space.ours and (views := ownership.dependents(connection, space.name))
+    }
     for name, views in reading.items():
         if name not in ownership.FIXED:
             raise LedgerError(
@@ -87,13 +105,12 @@ def owned(session: Session) -> str:
     )
 
 
-def published(session: Session) -> str:
+@connected
+def published(connection: Connection) -> str:
     """Whether a publication stops the tables, or takes the secrets along."""
     from seat_ledger.store import ownership  # noqa: PLC0415
-    from seat_ledger.store.connection import connect  # noqa: PLC0415
 
-    with connect(session.conninfo(), autocommit=True) as connection:
-        rows = connection.execute(_PUBLISHED, [ownership.ours(connection)]).fetchall()
+    rows = connection.execute(_PUBLISHED, [ownership.ours(connection)]).fetchall()
     for name, secrets, stopped in rows:
         if stopped:
             raise LedgerError(
@@ -111,11 +128,10 @@ def published(session: Session) -> str:
     return f"{len(rows)} publications of the ledger's tables" if rows else "nothing"
 
 
-def guarded(session: Session) -> str:
+@connected
+def guarded(connection: Connection) -> str:
     """Whether the store refuses what it must: keys, checks, triggers."""
     from seat_ledger.store import guards  # noqa: PLC0415
-    from seat_ledger.store.connection import connect  # noqa: PLC0415
 
-    with connect(session.conninfo(), autocommit=True) as connection:
-        guards.check(connection)
+    guards.check(connection)
     return f"all {len(guards.GUARDS)} keys, checks and triggers are in place"

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import resources
-from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -15,9 +14,15 @@ import click
 
 from seat_ledger.cli.commands.convert import print_tally
 from seat_ledger.cli.inputs.files import input_file
-from seat_ledger.cli.options.session import Session, option_format
+from seat_ledger.cli.options.session import option_format
 from seat_ledger.cli.output.progress import heartbeat
-from seat_ledger.cli.output.render import Answer, emit, harmless, print_message
+from seat_ledger.cli.output.render import (
+    Answer,
+    cells,
+    emit,
+    harmless,
+    print_message,
+)
 from seat_ledger.cli.output.streams import write_data
 from seat_ledger.cli.topics import print_page
 from seat_ledger.errors import InvalidInput
@@ -50,11 +55,11 @@ def list_() -> None:
     ]
     answer = Answer(
         rows,
-        [(name, itemgetter(name)) for name in ("name", "kind", "title")],
+        cells("name", "kind", "title"),
         sentence=f"{len(rows)} mappings; a file of your own is one as well.",
         next_command=f"seat-ledger source show {rows[0]['name']}",
     )
-    emit(answer, _form())
+    emit(answer)
 
 
 @group.command()
@@ -102,7 +107,7 @@ def check(file: Path, mapping: str | None) -> None:
             fits = list(fits_of(stream, name))
         else:
             fits = [fit_of(stream, name, mapping_named(mapping), mapping)]
-    emit(_checked(name, fits, mapping), _form())
+    emit(_checked(name, fits, mapping))
 
 
 def _checked(file: str, fits: list[Fit], mapping: str | None) -> Answer:
@@ -132,7 +137,7 @@ def _checked(file: str, fits: list[Fit], mapping: str | None) -> Answer:
         sentence = f"{file} fits {'no shipped mapping' if mapping is None else 'not'}."
     return Answer(
         rows,
-        [(name, itemgetter(name)) for name in names],
+        cells(*names),
         sentence=sentence,
         next_command="" if fitting else "seat-ledger source draft FILE",
         exit_code=0 if whole else 2 if fitting else 1,
@@ -163,9 +168,3 @@ def _again_readable(file: Path) -> Iterator[BinaryIO]:
                 try_="write them to a file, and name it",
             )
         yield io.BytesIO(content)
-
-
-def _form() -> str:
-    session = click.get_current_context().find_object(Session)
-    assert session is not None
-    return session.format

@@ -16,7 +16,7 @@ from seat_ledger.cli.options.session import (
 )
 from seat_ledger.cli.options.writing import writing
 from seat_ledger.cli.output import times
-from seat_ledger.cli.output.render import Answer
+from seat_ledger.cli.output.render import Answer, cells, counted
 from seat_ledger.domain.values import parse_seat_type, shown
 
 
@@ -121,7 +121,7 @@ def history(question: Question, user: str, with_reversed: bool, **_: Any) -> Ans
 
     rows = holdings.user_history(question.about_ever, user, with_reversed=with_reversed)
     held = len([row for row in rows if not row["reversed"]])
-    seats = "1 holding" if held == 1 else f"{held} holdings"
+    seats = counted(held, "holding")
     sentence = f"{user} of {question.account.key}: {seats}."
     return question.answer(rows, history_columns(question), sentence=sentence)
 
@@ -153,15 +153,9 @@ def access(question: Question, user: str, seat_type: str, **_: Any) -> Answer:
     return question.answer([row], sentence=sentence)
 
 
-_COLUMNS = [
-    ("user", lambda row: row["user"]),
-    ("e-mail", lambda row: row["email"]),
-    ("name", lambda row: row["name"]),
-    ("super admin", lambda row: row["super_admin"]),
-    ("account access", lambda row: row["account_access"]),
-    ("hubs", lambda row: row["hubs"]),
-    ("seats", lambda row: row["seats"]),
-]
+_COLUMNS = cells(
+    "user", "e-mail=email", "name", "super_admin", "account_access", "hubs", "seats"
+)
 
 
 @group.command("list")
@@ -174,7 +168,7 @@ def list_(question: Question, **_: Any) -> Answer:
 
     rows = users.listed(question.about)
     when = times.spelled(question.as_of, question.account.zones)
-    count = "1 user" if len(rows) == 1 else f"{len(rows)} users"
+    count = counted(len(rows), "user")
     sentence = f"{question.account.key} had {count} on {when}."
     return question.answer(rows, _COLUMNS, sentence=sentence)
 

@@ -6,7 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from seat_ledger.cli.options.session import Session, default_actor, option_account
+from seat_ledger.cli.options.session import (
+    Session,
+    current_session,
+    default_actor,
+    option_account,
+)
 from seat_ledger.cli.options.writing import (
     clock_of,
     options_of_writing,
@@ -20,15 +25,11 @@ if TYPE_CHECKING:
     from seat_ledger.application import Result, SeatLedger
 
 
-def command(call: Any) -> click.Command:
-    """The options of ``user erase`` around the function that does it."""
-    yes = click.option("--yes", is_flag=True, help="Do not ask.")
-    options = yes(options_of_writing(call))
-    options = option_account(options)
-    return click.command("erase")(click.argument("user")(options))
-
-
-@command
+@click.command()
+@click.argument("user")
+@option_account
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@options_of_writing
 def erase(user: str, account: str, yes: bool, dry_run: bool, **shared: Any) -> None:
     """Erase a user's identity permanently; USER is a key, an e-mail or an id.
 
@@ -38,8 +39,7 @@ def erase(user: str, account: str, yes: bool, dry_run: bool, **shared: Any) -> N
     """
     command = {"op": "erase_user", "account": account, "user": user, **shared}
     command = {name: value for name, value in command.items() if value is not None}
-    session = click.get_current_context().find_object(Session)
-    assert session is not None
+    session = current_session()
     with session.ledger() as ledger:
         actor = default_actor()
         meant = command
@@ -63,7 +63,7 @@ def erase(user: str, account: str, yes: bool, dry_run: bool, **shared: Any) -> N
         answer.sentence = _sentence(account, result)
         answer.extra["erased"] = result.erased
     answer.notes = [*answer.notes, *notes]
-    emit(answer, session.format)
+    emit(answer)
     if failed is not None:
         raise failed
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from seat_ledger.cli.options.session import Session, option_database
+from seat_ledger.cli.options.session import current_session, option_database
 from seat_ledger.cli.output.logs import log_writer
 from seat_ledger.cli.output.render import print_message
 from seat_ledger.errors import LedgerError
@@ -112,8 +112,7 @@ def serve(host: str, port: int, proxies: tuple[Any, ...], **options: Any) -> Non
                 "that authenticates users, or omit --host."
             )
     options["hosts"] = frozenset(map(_host, options["hosts"]))
-    session = click.get_current_context().find_object(Session)
-    assert session is not None
+    session = current_session()
     conninfo = session.ready()
     log = log_writer("answered") if options["quiet"] else log_writer()
     with _listening(host, port) as listening, _catching_up(conninfo, log, options):

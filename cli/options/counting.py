@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
 import click
 
+from seat_ledger.cli.options.session import options_of
 from seat_ledger.cli.output import times
 from seat_ledger.domain.counting_rules import (
     COUNTING_RULES,
@@ -17,109 +18,74 @@ from seat_ledger.domain.counting_rules import (
     every_rule,
 )
 
-Command = Callable[..., Any]
 FORECAST = "A forecast is for a period that has not begun; nobody is billed for it."
 """The note below figures of which one is a forecast (R92)."""
-GRANULARITY = "Count by whole local days or by the second, where the mode has both."
-
-
-def option_periods(function: Command) -> Command:
-    """``--period``, ``--from`` and ``--until``."""
-    for option in (
-        click.option(
-            "--until", metavar="DATE", help="The end of the window, itself excluded."
-        ),
-        click.option(
-            "--from", "from_", metavar="DATE", help="The first date of a window."
-        ),
-        click.option(
-            "--period",
-            metavar="LABEL",
-            help="A billing period, by its first date or by the month it begins in.",
-        ),
-    ):
-        function = option(function)
-    return function
-
-
-def option_term(function: Command) -> Command:
-    """``--term``."""
-    return click.option(
-        "--term", is_flag=True, help="Every period of the current term."
-    )(function)
-
-
-def option_rule(function: Command) -> Command:
-    """``--mode`` and ``--granularity``."""
-    text = "A counting mode; without it the account's policy applies."
-    return _rule(function, text)
-
-
-def option_rules(function: Command) -> Command:
-    """The same where every mode can be asked for."""
-    text = "A counting mode, or 'all'; without it the account's policy applies."
-    return _rule(function, text)
-
-
-def _rule(function: Command, text: str) -> Command:
-    shares = click.Choice(GRANULARITIES)
-    function = click.option("--granularity", type=shares, help=GRANULARITY)(function)
-    return click.option("--mode", metavar="M", help=text)(function)
-
-
-def option_prices(function: Command) -> Command:
-    """``--unit-price``, once for each type."""
-    return click.option(
-        "--unit-price",
-        "prices",
-        multiple=True,
-        metavar="[HUB/TIER=]90.00",
-        help="The price of one seat for one whole period; can be repeated. The type "
-        "may be omitted if the answer has only one.",
-    )(function)
-
-
-def option_typed_prices(function: Command) -> Command:
-    """``--unit-price`` where types are always named."""
-    return click.option(
-        "--unit-price",
-        "prices",
-        multiple=True,
-        metavar="HUB/TIER=90.00",
-        help="The price of one seat of a type for one whole period; can be repeated.",
-    )(function)
-
-
-def option_price_for(function: Command) -> Command:
-    """``--price-for``."""
-    return click.option(
-        "--price-for",
-        type=click.Choice(["period", "window"]),
-        default="period",
-        show_default=True,
-        help="What a price covers: one billing period (a window over several is then "
-        "priced period by period), or the whole window.",
-    )(function)
-
-
-def option_currency(function: Command) -> Command:
-    """``--currency``."""
-    text = "The currency that amounts are rounded to, such as EUR (ISO 4217)."
-    return click.option("--currency", metavar="CODE", help=text)(function)
-
-
-def options_of_counting(function: Command) -> Command:
-    """All of them: which periods, by which rules, at which prices."""
-    for option in (
-        option_currency,
-        option_price_for,
-        option_prices,
-        option_rules,
-        option_term,
-        option_periods,
-    ):
-        function = option(function)
-    return function
+_option_granularity = click.option(
+    "--granularity",
+    type=click.Choice(GRANULARITIES),
+    help="Count by whole local days or by the second, where the mode has both.",
+)
+option_periods = options_of(
+    click.option(
+        "--period",
+        metavar="LABEL",
+        help="A billing period, by its first date or by the month it begins in.",
+    ),
+    click.option("--from", "from_", metavar="DATE", help="The first date of a window."),
+    click.option(
+        "--until", metavar="DATE", help="The end of the window, itself excluded."
+    ),
+)
+option_rule = options_of(
+    click.option(
+        "--mode",
+        metavar="M",
+        help="A counting mode; without it the account's policy applies.",
+    ),
+    _option_granularity,
+)
+option_prices = click.option(
+    "--unit-price",
+    "prices",
+    multiple=True,
+    metavar="[HUB/TIER=]90.00",
+    help="The price of one seat for one whole period; can be repeated. The type "
+    "may be omitted if the answer has only one.",
+)
+option_typed_prices = click.option(
+    "--unit-price",
+    "prices",
+    multiple=True,
+    metavar="HUB/TIER=90.00",
+    help="The price of one seat of a type for one whole period; can be repeated.",
+)
+option_price_for = click.option(
+    "--price-for",
+    type=click.Choice(["period", "window"]),
+    default="period",
+    show_default=True,
+    help="What a price covers: one billing period (a window over several is then "
+    "priced period by period), or the whole window.",
+)
+option_currency = click.option(
+    "--currency",
+    metavar="CODE",
+    help="The currency that amounts are rounded to, such as EUR (ISO 4217).",
+)
+options_of_counting = options_of(
+    option_periods,
+    click.option("--term", is_flag=True, help="Every period of the current term."),
+    click.option(
+        "--mode",
+        metavar="M",
+        help="A counting mode, or 'all'; without it the account's policy applies.",
+    ),
+    _option_granularity,
+    option_prices,
+    option_price_for,
+    option_currency,
+)
+"""Which periods, by which rules, at which prices."""
 
 
 def rules_in_words(rules: Iterable[tuple[str, str | None]]) -> list[str]:

@@ -155,6 +155,13 @@ class Session:
         return schema.status(self.conninfo()).applied == 0
 
 
+def current_session() -> Session:
+    """The session of the command that runs."""
+    session = click.get_current_context().find_object(Session)
+    assert session is not None
+    return session
+
+
 def default_actor() -> str:
     """Who acts where nobody is named: the login name (R36)."""
     try:
@@ -216,35 +223,39 @@ def option_format(function: F) -> F:
     )(function)
 
 
-def option_account(function: F) -> F:
-    """``--account``, required."""
-    return click.option(
-        "--account",
-        "-a",
-        required=True,
-        metavar="KEY",
-        envvar="SEAT_LEDGER_ACCOUNT",
-        show_envvar=True,
-        help="The account's key.",
-    )(function)
+option_account = click.option(
+    "--account",
+    "-a",
+    required=True,
+    metavar="KEY",
+    envvar="SEAT_LEDGER_ACCOUNT",
+    show_envvar=True,
+    help="The account's key.",
+)
+option_one_account = click.option(
+    "--account", "-a", metavar="KEY", help="Only this account."
+)
+option_known_at = click.option(
+    "--known-at",
+    metavar="K",
+    help="Use only what was known then: a position or a moment.",
+)
+option_as_of = click.option(
+    "--as-of",
+    metavar="T",
+    help="The moment to answer for; by default now. See 'seat-ledger help time'.",
+)
 
 
-def option_known_at(function: F) -> F:
-    """``--known-at``."""
-    return click.option(
-        "--known-at",
-        metavar="K",
-        help="Use only what was known then: a position or a moment.",
-    )(function)
+def options_of(*options: Callable[..., Any]) -> Callable[[F], F]:
+    """Several options as one, in the order in which the help shows them."""
 
+    def decorate(function: F) -> F:
+        for option in reversed(options):
+            function = option(function)
+        return function
 
-def option_as_of(function: F) -> F:
-    """``--as-of``."""
-    return click.option(
-        "--as-of",
-        metavar="T",
-        help="The moment to answer for; by default now. See 'seat-ledger help time'.",
-    )(function)
+    return decorate
 
 
 def reading(function: F) -> F:
@@ -267,8 +278,7 @@ def printing(function: F, *, of_all: bool = True) -> F:
     def call(**options: Any) -> None:
         from seat_ledger.cli.output.render import emit  # noqa: PLC0415
 
-        session = click.get_current_context().find_object(Session)
-        assert session is not None
+        session = current_session()
         for name, value in options.items():
             if isinstance(value, str):
                 check_text(value, name)
@@ -278,7 +288,7 @@ def printing(function: F, *, of_all: bool = True) -> F:
                 question.is_about_all()
             answer: Answer = function(question, **options)
             try:
-                emit(answer, session.format)
+                emit(answer)
             except (click.exceptions.Exit, ReaderLeft):
                 question.check_whole()
                 raise

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import click
 
 from seat_ledger.cli.options.session import (
-    Session,
+    current_session,
     default_actor,
     option_database,
     option_format,
+    options_of,
 )
 from seat_ledger.cli.output import times
 from seat_ledger.cli.output.csv_headers import RECORDED
-from seat_ledger.cli.output.render import Answer, emit
+from seat_ledger.cli.output.render import Answer, counted, emit
 
 if TYPE_CHECKING:
     from seat_ledger.application import RecordedEvent, Result, SeatLedger
@@ -50,39 +51,35 @@ def writing(op: str) -> Callable[[F], F]:
     return decorate
 
 
-def options_of_writing(call: Any) -> Any:
-    """The options of every writing command."""
-    options = [
-        option_database,
-        option_format,
-        click.option(
-            "--effective-at",
-            metavar="T",
-            help="When it took effect for the customer; by default now.",
-        ),
-        click.option(
-            "--actor",
-            metavar="WHO",
-            envvar="SEAT_LEDGER_ACTOR",
-            show_envvar=True,
-            help="Who does this: user:KEY or system:NAME; by default system and your "
-            "login name.",
-        ),
-        click.option("--reason", metavar="TEXT", help="Why."),
-        click.option(
-            "--idempotency-key",
-            metavar="KEY",
-            help="A repeated command with the same key is recorded only once.",
-        ),
-        click.option(
-            "--dry-run",
-            is_flag=True,
-            help="Show what would be recorded, without recording it.",
-        ),
-    ]
-    for option in reversed(options):
-        call = option(call)
-    return call
+options_of_writing = options_of(
+    option_database,
+    option_format,
+    click.option(
+        "--effective-at",
+        metavar="T",
+        help="When it took effect for the customer; by default now.",
+    ),
+    click.option(
+        "--actor",
+        metavar="WHO",
+        envvar="SEAT_LEDGER_ACTOR",
+        show_envvar=True,
+        help="Who does this: user:KEY or system:NAME; by default system and your "
+        "login name.",
+    ),
+    click.option("--reason", metavar="TEXT", help="Why."),
+    click.option(
+        "--idempotency-key",
+        metavar="KEY",
+        help="A repeated command with the same key is recorded only once.",
+    ),
+    click.option(
+        "--dry-run",
+        is_flag=True,
+        help="Show what would be recorded, without recording it.",
+    ),
+)
+"""The options of every writing command."""
 
 
 def record(
@@ -95,8 +92,7 @@ def record(
 
     `describe` says what was recorded in other words than :func:`recorded_answer`.
     """
-    session = click.get_current_context().find_object(Session)
-    assert session is not None
+    session = current_session()
     with session.ledger() as ledger:
         result = ledger.execute(
             command,
@@ -143,7 +139,7 @@ def recorded_answer(
 
 def _sentence(command: dict[str, Any], result: Result, dry_run: bool) -> str:
     count = len(result.events)
-    events = "1 event" if count == 1 else f"{count} events"
+    events = counted(count, "event")
     where = command.get("account", "the catalogue")
     if dry_run:
         return f"Would record {events} in {where}. Nothing was written."

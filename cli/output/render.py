@@ -17,6 +17,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from itertools import chain
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -48,6 +49,7 @@ class Answer:
     `next_command` stand below it. `exit_code` is the command's (CLI 2).
     `zones` are the one clock of a table: instants in its cells are shown in it, and a
     note says which it is; without it they are in UTC, with a Z.
+    `in_table` are the rows of a table where it shows others than the data have.
     `header` is that of CSV; without it, and where the command has none of its own,
     it is taken from the rows. `flat`: every row has the keys of the first, so that CSV
     need not see them all before it writes.
@@ -65,20 +67,40 @@ class Answer:
     flat: bool = False
     zones: ZoneHistory | None = None
     header: Sequence[str] = ()
+    in_table: Iterable[Any] | None = None
 
 
-def emit(answer: Answer, form: str) -> None:
+def cells(*names: str) -> list[Column]:
+    """Columns that show a field each: ``held`` under its name, or ``title=field``."""
+    pairs = [name.rpartition("=")[::2] for name in names]
+    return [
+        (title or name.replace("_", " "), itemgetter(name)) for title, name in pairs
+    ]
+
+
+RECORD: list[Column] = [("", itemgetter(0)), ("", itemgetter(1))]
+"""The columns of a table that shows one thing, a field a line."""
+
+
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """A number and what it counts: ``1 seat``, ``2 seats``."""
+    return f"{number} {noun if number == 1 else plural or noun + 's'}"
+
+
+def emit(answer: Answer, form: str = "") -> None:
     """Print an answer to stdout, and end with its exit code where that is not 0.
+
+    The form is that of the session, if none is named.
 
     What was found is known before anything is printed, and stays found when whoever
     reads the answer leaves before its end.
     """
     context = click.get_current_context(silent=True)
-    session = context.obj if context is not None else None
+    session: Any = context.obj if context is not None else None
     if session is not None and answer.exit_code:
         session.exit_code = answer.exit_code
     try:
-        _print(answer, form)
+        _print(answer, form or session.format)
     finally:  # what the rows come from is closed after them
         close = getattr(answer.rows, "close", None)
         if close is not None:

@@ -85,7 +85,7 @@ def draw(answer: Answer) -> None:
     )
     if answer.sentence:
         console.print(Text(harmless(answer.sentence), style="bold"))
-    rows = list(answer.rows)
+    rows = list(answer.rows if answer.in_table is None else answer.in_table)
     if rows and answer.columns:
         columns = _columns(answer, rows)
         _print(console, fitting(columns, console.width))

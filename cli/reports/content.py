@@ -14,12 +14,20 @@ class ReportColumn(NamedTuple):
     """A column: its title, and whether its cells are texts, numbers, dates, instants.
 
     A number may come as a decimal string; an instant is aware. What a page says in
-    another place is no column there.
+    another place is no column there. It shows the row's field of that name, or `field`.
     """
 
     title: str
     kind: str = "text"
     on_page: bool = True
+    field: str = ""
+
+
+def cells_of(columns: Sequence[ReportColumn], row: dict[str, Any]) -> tuple[Any, ...]:
+    """The cells of a row: for each column the field that it shows."""
+    return tuple(
+        row[column.field or column.title.replace(" ", "_")] for column in columns
+    )
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,13 @@ from fractions import Fraction
 from typing import Any
 
 from seat_ledger.cli.output import times
-from seat_ledger.cli.reports.content import Content, ReportColumn, ReportLine, Table
+from seat_ledger.cli.reports.content import (
+    Content,
+    ReportColumn,
+    ReportLine,
+    Table,
+    cells_of,
+)
 from seat_ledger.cli.reports.of_audit import rules_text
 from seat_ledger.cli.reports.pictures import pictured
 from seat_ledger.domain.calendar import TZDATA_VERSION, BillingPeriod
@@ -24,11 +30,11 @@ COLUMNS = (
     ReportColumn("seat type"),
     ReportColumn("days", "number"),
     ReportColumn("opening", "number"),
-    ReportColumn("bought", "number"),
+    ReportColumn("bought", "number", field="purchased"),
     ReportColumn("retired", "number"),
     ReportColumn("closing", "number"),
     ReportColumn("quantity", "number"),
-    ReportColumn("peak held", "number"),
+    ReportColumn("peak held", "number", field="assigned_peak"),
     ReportColumn("idle seat days", "number"),
     ReportColumn("unit price", "money"),
     ReportColumn("amount", "money"),
@@ -36,7 +42,7 @@ COLUMNS = (
     ReportColumn("complete"),
     ReportColumn("from", "instant", on_page=False),
     ReportColumn("until", "instant", on_page=False),
-    ReportColumn("quantity exactly", on_page=False),
+    ReportColumn("quantity exactly", on_page=False, field="quantity_exact"),
 )
 PARTS = (
     ReportColumn("seat"),
@@ -47,9 +53,9 @@ PARTS = (
     ReportColumn("amount", "money"),
     ReportColumn("opened by", "number"),
     ReportColumn("closed by", "number"),
-    ReportColumn("by"),
+    ReportColumn("by", field="actor"),
     ReportColumn("reason"),
-    ReportColumn("recorded", "instant"),
+    ReportColumn("recorded", "instant", field="recorded_at"),
 )
 
 
@@ -81,22 +87,8 @@ class _Account:
             self.how.currency,
         )
         figure = explain.opened(self.question, period, row["seat_type"], rule)
-        return [
-            (
-                part["seat"],
-                part["user"],
-                part["from"],
-                part["until"],
-                part["quantity"],
-                part["amount"],
-                part["opened_by"],
-                part["closed_by"],
-                part["actor"],
-                part["reason"],
-                part["recorded_at"],
-            )
-            for part in explain.part_rows(self.question.reader, figure, query)
-        ]
+        parts = explain.part_rows(self.question.reader, figure, query)
+        return [cells_of(PARTS, part) for part in parts]
 
     def _period(self, row: Row) -> BillingPeriod:
         account = self.question.account
@@ -144,25 +136,8 @@ _NOTES = (
 
 
 def _cells(row: Row) -> Sequence[Any]:
-    return (
-        row["period"],
-        row["seat_type"],
-        row["days"],
-        row["opening"],
-        row["purchased"],
-        row["retired"],
-        row["closing"],
-        row["quantity"],
-        row["assigned_peak"],
-        row["idle_seat_days"],
-        row["unit_price"],
-        row["amount"],
-        _rule(row),
-        "forecast" if row["forecast"] else "yes" if row["complete"] else "no",
-        row["from"],
-        row["until"],
-        row["quantity_exact"],
-    )
+    complete = "forecast" if row["forecast"] else "yes" if row["complete"] else "no"
+    return cells_of(COLUMNS, {**row, "rule": _rule(row), "complete": complete})
 
 
 def _rule(row: Row) -> str:

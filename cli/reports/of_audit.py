@@ -14,6 +14,7 @@ from seat_ledger.cli.reports.content import (
     ReportColumn,
     ReportLine,
     Table,
+    cells_of,
 )
 from seat_ledger.cli.reports.pictures import pictured
 from seat_ledger.domain.calendar import TZDATA_VERSION
@@ -30,9 +31,9 @@ COLUMNS = (
     ReportColumn("account"),
     ReportColumn("period", "date"),
     ReportColumn("seat type"),
-    ReportColumn("invoiced", "number"),
-    ReportColumn("ledger", "number"),
-    ReportColumn("ledger at issue", "number"),
+    ReportColumn("invoiced", "number", field="invoiced_quantity"),
+    ReportColumn("ledger", "number", field="ledger_quantity"),
+    ReportColumn("ledger at issue", "number", field="ledger_quantity_at_issue"),
     ReportColumn("invoiced amount", "money"),
     ReportColumn("ledger amount", "money"),
     ReportColumn("difference", "money"),
@@ -40,16 +41,16 @@ COLUMNS = (
     ReportColumn("verdict"),
     ReportColumn("cause", on_page=False),
     ReportColumn("rule", on_page=False),
-    ReportColumn("known at issue", "number", on_page=False),
+    ReportColumn("known at issue", "number", on_page=False, field="issued_position"),
 )
 ENTRIES = (
     ReportColumn("position", "number"),
     ReportColumn("event"),
-    ReportColumn("effective", "instant"),
-    ReportColumn("recorded", "instant"),
+    ReportColumn("effective", "instant", field="effective_at"),
+    ReportColumn("recorded", "instant", field="recorded_at"),
     ReportColumn("seat"),
     ReportColumn("user"),
-    ReportColumn("by"),
+    ReportColumn("by", field="actor"),
     ReportColumn("reason"),
 )
 
@@ -163,27 +164,16 @@ def _totals(summary: Summary) -> Table:
 
 def _line(row: dict[str, Any]) -> ReportLine:
     rule = row["mode"] + (f" by {row['granularity']}" if row["granularity"] else "")
-    then = row["ledger_quantity_at_issue"]
+    shown = {
+        **row,
+        "ledger_amount": row["ledger_amount"] or "not priced",
+        "difference": row["difference"] or "not priced",
+        "cause": row["cause"].replace("_", " "),
+        "rule": rule,
+    }
     if row["cause"] == "not_known_at_issue":
-        then = None
-    cells = (
-        row["line"],
-        row["invoice"],
-        row["account"],
-        row["period"],
-        row["seat_type"],
-        row["invoiced_quantity"],
-        row["ledger_quantity"],
-        then,
-        row["invoiced_amount"],
-        row["ledger_amount"] or "not priced",
-        row["difference"] or "not priced",
-        row["currency"],
-        row["verdict"],
-        row["cause"].replace("_", " "),
-        rule,
-        row["issued_position"],
-    )
+        shown["ledger_quantity_at_issue"] = None
+    cells = cells_of(COLUMNS, shown)
     if row["verdict"] == "match":
         return ReportLine(cells, "", row)
     cause = CAUSES[row["cause"]]
@@ -209,16 +199,7 @@ def entry_cells(entry: dict[str, Any]) -> Sequence[Any]:
     """An entry as a row: what, when, by whom and why."""
     reverses = entry["data"].get("entry")
     event = entry["event"] + (f" of {reverses}" if reverses else "")
-    return (
-        entry["position"],
-        event,
-        entry["effective_at"],
-        entry["recorded_at"],
-        entry["seat"],
-        entry["user"],
-        entry["actor"],
-        entry["reason"],
-    )
+    return cells_of(ENTRIES, {**entry, "event": event})
 
 
 def _pictures(

@@ -23,6 +23,7 @@ FIGURE = (*ACCOUNT, "--period", "2025-06", "--seat-type", PRO)
 QUESTIONS: dict[str, list[tuple[str, ...]]] = {
     "account list": [()],
     "account show": [("e",)],
+    "catalogue list": [()],
     "billing compare": [
         (*ACCOUNT, "--known-at", "2", "--known-at", "4", "--mode", "peak"),
         (*ACCOUNT, "--known-at", "4", "--known-at", "4"),
