@@ -47,11 +47,11 @@ def policy(question: Question, **_: Any) -> Answer:
         ("from", lambda row: times.local(row["from"], account.zones)),
         *cells("mode", "by=granularity", "entry"),
     ]
-    default = "" if rows else ", the default rule"
+    default = "" if rows else ", the default"
     return question.answer(
         rows,
         columns,
-        sentence=f"{account.key} is counted by {rule}{default}.",
+        sentence=f"The counting rule of {account.key} is {rule}{default}.",
         notes=[
             "The rule in force at the start of a period applies to the whole period."
         ],

@@ -14,7 +14,7 @@ CAUSES = {
 def sentence(summary: Summary, name: str) -> str:
     """The answer: how many lines are right, and what the others come to."""
     is_single = summary.lines == 1
-    count = "The one line" if is_single else f"{summary.lines:,} lines"
+    count = "The only line" if is_single else f"{summary.lines:,} lines"
     lines = f"{count} of {name}"
     if not summary.findings:
         return f"{lines} {'matches' if is_single else 'match'} the ledger."

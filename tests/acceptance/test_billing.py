@@ -390,7 +390,7 @@ def test_the_screens_answer_first_and_name_the_next_command(june: Program) -> No
     )
     assert first["idle"].startswith("12 seats of e are idle on 20 June 2025")
     assert "figures of e differ between what was known at" in first["compare"]
-    assert first["policy"].startswith("e is counted contracted by day")
+    assert first["policy"].startswith("The counting rule of e is contracted by day")
     out = june.run("billing", *screens["explain"]).out
     assert "Rule: peak; the most seats that were held at once." in out
     assert "Try: seat-ledger event show" in out
