@@ -11,6 +11,7 @@ from seat_ledger.cli.options.session import (
     option_account,
     option_database,
     option_format,
+    option_one_account,
 )
 from seat_ledger.cli.output.render import Answer, cells, counted, emit, harmless
 from seat_ledger.domain.values import check_text, iso
@@ -73,7 +74,7 @@ def stop_reading(login: str, account: str) -> None:
 
 
 @click.command()
-@click.option("--account", "-a", metavar="KEY", help="Only this account.")
+@option_one_account
 @option_database
 @option_format
 def readers(account: str | None) -> None:

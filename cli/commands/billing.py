@@ -7,6 +7,11 @@ from typing import Any
 
 import click
 
+from seat_ledger.cli.commands.billing_explain import (
+    compare,
+    explain,
+    idle,
+)
 from seat_ledger.cli.options.counting import (
     FORECAST,
     counts_query,
@@ -18,6 +23,7 @@ from seat_ledger.cli.output import times
 from seat_ledger.cli.output.render import Answer, cells, counted
 from seat_ledger.domain.counting_rules import is_of_contract
 from seat_ledger.domain.values import as_word
+from seat_ledger.projections import billing
 
 
 @click.group(epilog="Example: seat-ledger billing counts --account acme --term")
@@ -64,8 +70,6 @@ def policy(question: Question, **_: Any) -> Answer:
 @reading
 def periods(question: Question, **_: Any) -> Answer:
     """The billing periods of an account."""
-    from seat_ledger.projections import billing  # noqa: PLC0415
-
     result = billing.periods(question.account, question.knowledge, question.now)
     zones = question.account.zones
     columns = [
@@ -99,8 +103,6 @@ def counts(
     question: Question, account: str | None, all_: bool, **options: Any
 ) -> Answer:
     """Billable seats per period, by the account's rule, and what they cost."""
-    from seat_ledger.projections import billing  # noqa: PLC0415
-
     if (account is None) != all_:
         raise click.UsageError("Name an --account, or use --all.")
     result = billing.counts(
@@ -265,17 +267,5 @@ def _quantity(row: dict[str, Any]) -> str:
     return _short(row["quantity"])
 
 
-def _attach() -> None:
-    """The commands that have a file of their own."""
-    # it uses what stands here
-    from seat_ledger.cli.commands.billing_explain import (  # noqa: PLC0415
-        compare,
-        explain,
-        idle,
-    )
-
-    for command in (explain, idle, compare):
-        group.add_command(command)
-
-
-_attach()
+for _command in (explain, idle, compare):
+    group.add_command(_command)

@@ -11,6 +11,7 @@ from seat_ledger.cli.options.session import (
     POSITION,
     Question,
     option_account,
+    option_one_account,
     reading,
     reading_of_accounts,
 )
@@ -46,7 +47,7 @@ _COLUMNS: list[Any] = [
 
 
 @group.command("list")
-@click.option("--account", "-a", metavar="KEY", help="Only this account.")
+@option_one_account
 @click.option(
     "--from-position", type=POSITION, metavar="N", help="Start at this position."
 )

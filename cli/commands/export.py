@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from seat_ledger.cli.options.session import Question, current_session, reading
+from seat_ledger.cli.options.session import (
+    Question,
+    current_session,
+    option_one_account,
+    reading,
+)
+from seat_ledger.cli.output.files import Partial, check_target
 from seat_ledger.cli.output.progress import heartbeat
 from seat_ledger.cli.output.render import Answer, csv_chunks, to_json
-from seat_ledger.errors import InvalidInput
+from seat_ledger.cli.reports import need
+from seat_ledger.projections.exports import FIELDS, Field, exported
 
-if TYPE_CHECKING:
-    from seat_ledger.projections.exports import Field
-
-_KINDS = (".csv", ".jsonl", ".parquet")
 _AT_ONCE = 20_000
 
 
@@ -25,7 +28,7 @@ _AT_ONCE = 20_000
     epilog="Example: seat-ledger export journal --output journal.parquet",
 )
 @click.argument("what", type=click.Choice(["journal", "holdings", "counts", "periods"]))
-@click.option("--account", "-a", metavar="KEY", help="Only this account.")
+@option_one_account
 @click.option(
     "--output",
     "-o",
@@ -42,11 +45,11 @@ def export(
     CSV is for spreadsheets: a text that could be taken for a formula gets an
     apostrophe. JSON Lines and Parquet hold every value exactly.
     """
-    from seat_ledger.projections.exports import FIELDS, exported  # noqa: PLC0415
-
     session = current_session()
     if output is not None:
-        _check(output)
+        check_target(output, "An export", ".csv", ".jsonl", ".parquet")
+        if output.suffix.lower() == ".parquet":
+            need("pyarrow", "parquet", "An export as .parquet")
     elif session.format == "table":
         raise click.UsageError(
             "Name a file with --output, or use --format csv or --format jsonl."
@@ -76,25 +79,6 @@ def _printed(
     return question.answer(rows, header=[field.name for field in fields])
 
 
-def _check(output: Path) -> None:
-    """Make sure that the file can be written, before anything is asked."""
-    from seat_ledger.cli.reports import need  # noqa: PLC0415
-
-    if output.suffix.lower() not in _KINDS:
-        raise InvalidInput(
-            f"An export is a .csv, .jsonl or .parquet file, not {output.name}.",
-            try_="name it journal.csv, journal.jsonl or journal.parquet",
-        )
-    if output.is_dir() or not output.parent.is_dir():
-        raise InvalidInput(
-            f"{output} cannot be written: "
-            + ("it is a folder." if output.is_dir() else "there is no such folder."),
-            try_="name a file in a folder that exists",
-        )
-    if output.suffix.lower() == ".parquet":
-        need("pyarrow", "parquet", "An export as .parquet")
-
-
 class _Counted:
     """Rows that are counted as they go by."""
 
@@ -109,8 +93,6 @@ class _Counted:
 
 def _write(rows: Iterable[dict[str, Any]], fields: Iterable[Field], to: Path) -> None:
     """Write the file whole, or nothing."""
-    from seat_ledger.cli.output.files import Partial  # noqa: PLC0415
-
     kind = to.suffix.lower()
     with Partial(to) as partial:
         if kind == ".parquet":

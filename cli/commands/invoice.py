@@ -14,6 +14,7 @@ from seat_ledger.cli.options.session import (
     Question,
     current_session,
     option_account,
+    option_one_account,
     reading,
     reading_of_accounts,
 )
@@ -300,7 +301,7 @@ def reproduce(question: Question, invoice: str, **_: Any) -> Answer:
 
 
 @group.command("list")
-@click.option("--account", "-a", metavar="KEY", help="Only this account.")
+@option_one_account
 @reading
 def list_(question: Question, account: str | None, **_: Any) -> Answer:
     """Invoices in the order of recording, with the number of their corrections."""

@@ -8,11 +8,15 @@ from typing import Any
 
 import click
 
+from seat_ledger.cli import reports
 from seat_ledger.cli.options.counting import counts_query, options_of_counting
 from seat_ledger.cli.options.session import Question, option_account, reading
 from seat_ledger.cli.output.progress import heartbeat
 from seat_ledger.cli.output.render import Answer, cells
+from seat_ledger.cli.reports.of_account import of_account
+from seat_ledger.cli.reports.written import MANIFEST, write_report
 from seat_ledger.domain.values import iso
+from seat_ledger.projections import billing
 
 _REPEATED_OPTIONS = (
     "period",
@@ -41,13 +45,7 @@ _REPEATED_OPTIONS = (
 @reading
 def report(question: Question, output: Path, **options: Any) -> Answer:
     """Write what was billable of an account, with charts and every event behind it."""
-    from seat_ledger.cli import reports  # noqa: PLC0415
-
     reports.check(output)
-    from seat_ledger.cli.reports.of_account import of_account  # noqa: PLC0415
-    from seat_ledger.cli.reports.written import MANIFEST, write_report  # noqa: PLC0415
-    from seat_ledger.projections import billing  # noqa: PLC0415
-
     about, query = question.about_now, counts_query(options)
     with heartbeat("Writing the report"):
         until = billing.settled(about, query)

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from seat_ledger.errors import LedgerError, system_reason
+from seat_ledger.errors import InvalidInput, LedgerError, system_reason
 
 PRIVATE, PUBLIC = 0o600, 0o644
 
@@ -34,6 +34,25 @@ def write_whole(path: Path, text: str, mode: int = PRIVATE) -> None:
             return
         partial.path.write_text(text, encoding="utf-8")
         partial.place()
+
+
+def check_target(path: Path, kind: str, *endings: str) -> None:
+    """Make sure that a file can be written there, before anything is computed.
+
+    `kind` says what it is: "A report". Raises InvalidInput.
+    """
+    if path.suffix.lower() not in endings:
+        *others, last = endings
+        raise InvalidInput(
+            f"{kind} is written as {', '.join(others)} or {last}, not as {path.name}.",
+            try_=f"name it {' or '.join(f'out{ending}' for ending in endings)}",
+        )
+    if path.is_dir() or not path.parent.is_dir():
+        raise InvalidInput(
+            f"{path} cannot be written: "
+            + ("it is a folder." if path.is_dir() else "there is no such folder."),
+            try_="name a file in a folder that exists",
+        )
 
 
 def _is_no_file(path: Path) -> bool:

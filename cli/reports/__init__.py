@@ -9,7 +9,8 @@ from __future__ import annotations
 from importlib.util import find_spec
 from pathlib import Path
 
-from seat_ledger.errors import InvalidInput, MissingExtra
+from seat_ledger.cli.output.files import check_target
+from seat_ledger.errors import MissingExtra
 
 _NEEDS = {".html": "jinja2", ".xlsx": "xlsxwriter"}
 
@@ -29,17 +30,7 @@ def check(path: Path) -> None:
     Raises InvalidInput, MissingExtra.
     """
     kind = path.suffix.lower()
-    if kind not in _NEEDS:
-        raise InvalidInput(
-            f"A report is an .html or an .xlsx file, not {path.name}.",
-            try_="name it out.html or out.xlsx",
-        )
-    if path.is_dir() or not path.parent.is_dir():
-        raise InvalidInput(
-            f"{path} cannot be written: "
-            + ("it is a folder." if path.is_dir() else "there is no such folder."),
-            try_="name a file in a folder that exists",
-        )
+    check_target(path, "A report", *_NEEDS)
     need(_NEEDS[kind], "reports", f"A report as {kind}")
     from seat_ledger.cli.reports.written import MANIFEST, manifest_at  # noqa: PLC0415
 
