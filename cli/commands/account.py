@@ -57,18 +57,16 @@ def group() -> None:
     help="Months between invoices, 1 to 120.",
 )
 @writing("open_account")
-def open_(**fields: Any) -> dict[str, Any]:
+def open_(**_: Any) -> None:
     """Open an account under a key."""
-    return fields
 
 
 @group.command("set-time-zone")
 @click.argument("time_zone")
 @option_account
 @writing("set_time_zone")
-def set_time_zone(**fields: Any) -> dict[str, Any]:
+def set_time_zone(**_: Any) -> None:
     """Compute the account's later bounds in another time zone."""
-    return fields
 
 
 @group.command(
@@ -84,9 +82,8 @@ def set_time_zone(**fields: Any) -> dict[str, Any]:
 )
 @option_account
 @writing("set_billing_policy")
-def set_billing_policy(**fields: Any) -> dict[str, Any]:
+def set_billing_policy(**_: Any) -> None:
     """Change the counting rule for periods that begin from now on (R50)."""
-    return fields
 
 
 @group.command("change-contract")
@@ -200,8 +197,7 @@ def list_(question: Question, **_: Any) -> Answer:
         *cells("account", "name", "time_zone", "term_start", "purchased"),
         *cells("assigned", "available", "next_renewal", "renewal_due"),
     ]
-    count = counted(len(rows), "account")
-    return question.answer(rows, columns, sentence=f"{count}.")
+    return question.answer(rows, columns, sentence=f"{counted(len(rows), 'account')}.")
 
 
 def _months(count: int) -> str:

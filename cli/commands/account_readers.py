@@ -92,8 +92,9 @@ def readers(account: str | None) -> None:
             f"{', '.join(lost)}. A new login with the same name would be able to read "
             "again."
         )
-    count = counted(len(rows), "grant")
-    answer = Answer(rows, _COLUMNS, sentence=f"{count}.", notes=notes)
+    answer = Answer(
+        rows, _COLUMNS, sentence=f"{counted(len(rows), 'grant')}.", notes=notes
+    )
     emit(answer)
 
 

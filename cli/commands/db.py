@@ -7,12 +7,13 @@ from typing import Any
 import click
 
 from seat_ledger.cli.options.session import (
+    confirm,
     current_session,
     option_database,
     option_format,
 )
 from seat_ledger.cli.output.render import RECORD, Answer, cells, emit
-from seat_ledger.errors import CommandRefused, InvalidInput, NotAllowed
+from seat_ledger.errors import InvalidInput, NotAllowed
 
 
 @click.group(epilog="Example: seat-ledger db status")
@@ -152,19 +153,6 @@ def destroy(yes: bool) -> None:
     _check_embedded("destroy")
     server = _server()
     if not yes:
-        _confirm(f"Remove {server.home} and every event in it?")
+        confirm(f"Remove {server.home} and every event in it?", "removed")
     server.destroy()
     print(f"Removed everything in {server.home}.")
-
-
-def _confirm(question: str) -> None:
-    """Ask whether it is meant; raise CommandRefused, or InvalidInput without answer."""
-    try:
-        meant = click.confirm(question, err=True)
-    except click.Abort as error:
-        raise InvalidInput(
-            "This cannot be undone and needs a confirmation. Nothing was removed.",
-            try_="answer y, or add --yes",
-        ) from error
-    if not meant:
-        raise CommandRefused("not_confirmed", "Nothing was removed.")

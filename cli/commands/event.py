@@ -35,9 +35,8 @@ def group() -> None:
 )
 @option_account
 @writing("reverse")
-def reverse(**fields: Any) -> dict[str, Any]:
+def reverse(**_: Any) -> None:
     """Reverse an entry, as if it had never been recorded; needs --reason."""
-    return fields
 
 
 _COLUMNS: list[Any] = [

@@ -29,9 +29,8 @@ def group() -> None:
 @click.argument("quantity", type=int)
 @option_account
 @writing("buy_seats")
-def buy(**fields: Any) -> dict[str, Any]:
+def buy(**_: Any) -> None:
     """Put more seats under contract."""
-    return fields
 
 
 @group.command()
@@ -39,18 +38,16 @@ def buy(**fields: Any) -> dict[str, Any]:
 @click.argument("quantity", type=int)
 @option_account
 @writing("reduce_seats")
-def reduce(**fields: Any) -> dict[str, Any]:
+def reduce(**_: Any) -> None:
     """Ask for fewer seats from the next renewal on."""
-    return fields
 
 
 @group.command("cancel-reduction")
 @click.argument("seat_type", metavar="HUB/TIER")
 @option_account
 @writing("cancel_reduction")
-def cancel_reduction(**fields: Any) -> dict[str, Any]:
+def cancel_reduction(**_: Any) -> None:
     """Take back the latest reduction that is pending."""
-    return fields
 
 
 @group.command()
@@ -64,9 +61,8 @@ def cancel_reduction(**fields: Any) -> dict[str, Any]:
     "--buy-if-needed", is_flag=True, default=None, help="Buy a seat if none is free."
 )
 @writing("assign_seat")
-def assign(**fields: Any) -> dict[str, Any]:
+def assign(**_: Any) -> None:
     """Give a user a seat."""
-    return fields
 
 
 @group.command()
@@ -74,9 +70,8 @@ def assign(**fields: Any) -> dict[str, Any]:
 @click.argument("seat_type", metavar="HUB/TIER")
 @option_account
 @writing("unassign_seat")
-def unassign(**fields: Any) -> dict[str, Any]:
+def unassign(**_: Any) -> None:
     """Take a seat from a user; it stays purchased and billed."""
-    return fields
 
 
 @group.command()

@@ -72,9 +72,8 @@ def add(seats: tuple[str, ...], **fields: Any) -> dict[str, Any]:
     help="Whether the user may manage others.",
 )
 @writing("set_permissions")
-def set_permissions(**fields: Any) -> dict[str, Any]:
+def set_permissions(**_: Any) -> None:
     """Change what a user may do; other permissions stay as they are."""
-    return fields
 
 
 @group.command()
@@ -82,9 +81,8 @@ def set_permissions(**fields: Any) -> dict[str, Any]:
 @click.argument("hub")
 @option_account
 @writing("grant_hub_access")
-def grant(**fields: Any) -> dict[str, Any]:
+def grant(**_: Any) -> None:
     """Give a user access to a hub."""
-    return fields
 
 
 @group.command()
@@ -92,18 +90,16 @@ def grant(**fields: Any) -> dict[str, Any]:
 @click.argument("hub")
 @option_account
 @writing("revoke_hub_access")
-def revoke(**fields: Any) -> dict[str, Any]:
+def revoke(**_: Any) -> None:
     """Take away a user's access to a hub."""
-    return fields
 
 
 @group.command()
 @click.argument("user")
 @option_account
 @writing("remove_user")
-def remove(**fields: Any) -> dict[str, Any]:
+def remove(**_: Any) -> None:
     """Take a user out of the account; the history stays."""
-    return fields
 
 
 group.add_command(erase)

@@ -8,6 +8,7 @@ import click
 
 from seat_ledger.cli.options.session import (
     Session,
+    confirm,
     current_session,
     default_actor,
     option_account,
@@ -19,7 +20,7 @@ from seat_ledger.cli.options.writing import (
 )
 from seat_ledger.cli.output.render import emit, harmless
 from seat_ledger.domain.values import iso
-from seat_ledger.errors import CommandRefused, InvalidInput, LedgerError
+from seat_ledger.errors import LedgerError
 
 if TYPE_CHECKING:
     from seat_ledger.application import Result, SeatLedger
@@ -88,18 +89,10 @@ def _confirm(session: Session, account: str, user: str) -> None:
     """Ask on stderr whether it is meant; raise InvalidInput or CommandRefused."""
     for line in _who(session, account, user):
         click.echo(line, err=True)
-    try:
-        meant = click.confirm(
-            f"Erase {harmless(user)} of {harmless(account)}? This cannot be undone",
-            err=True,
-        )
-    except click.Abort as error:
-        raise InvalidInput(
-            "An erasure cannot be undone and needs a confirmation. Nothing was erased.",
-            try_="answer y, or add --yes",
-        ) from error
-    if not meant:
-        raise CommandRefused("not_confirmed", "Nothing was erased.")
+    confirm(
+        f"Erase {harmless(user)} of {harmless(account)}? This cannot be undone",
+        "erased",
+    )
 
 
 def _who(session: Session, account: str, user: str) -> list[str]:

@@ -18,7 +18,7 @@ from seat_ledger.cli.output.render import FORMATS, Answer
 from seat_ledger.cli.output.streams import ReaderLeft
 from seat_ledger.domain.calendar import parse_moment
 from seat_ledger.domain.values import FOREVER, check_text
-from seat_ledger.errors import InvalidInput, SchemaMismatch
+from seat_ledger.errors import CommandRefused, InvalidInput, SchemaMismatch
 from seat_ledger.lazy import lazy
 
 if TYPE_CHECKING:
@@ -160,6 +160,22 @@ def current_session() -> Session:
     session = click.get_current_context().find_object(Session)
     assert session is not None
     return session
+
+
+def confirm(question: str, lost: str) -> None:
+    """Ask on stderr whether it is meant; `lost` says what would be: "removed".
+
+    Raises CommandRefused for a no, and InvalidInput without an answer.
+    """
+    try:
+        meant = click.confirm(question, err=True)
+    except click.Abort as error:
+        raise InvalidInput(
+            f"This cannot be undone and needs a confirmation. Nothing was {lost}.",
+            try_="answer y, or add --yes",
+        ) from error
+    if not meant:
+        raise CommandRefused("not_confirmed", f"Nothing was {lost}.")
 
 
 def default_actor() -> str:

@@ -28,7 +28,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def writing(op: str) -> Callable[[F], F]:
-    """Turn a function that gives a command's own fields into a writing command.
+    """Turn a function into a writing command; its options are the command's own fields.
+
+    The function may return other fields instead.
 
     What the user did not say stays out of the command, so that the same words from
     the command line and from a file are the same command (R73).
@@ -42,7 +44,7 @@ def writing(op: str) -> Callable[[F], F]:
                 for name in ("effective_at", "actor", "reason", "idempotency_key")
             }
             dry_run = options.pop("dry_run")
-            fields = function(**options)
+            fields = function(**options) or options
             command = {"op": op, **fields, **shared_fields}
             record({k: v for k, v in command.items() if v is not None}, dry_run)
 
