@@ -69,7 +69,8 @@ class TableVerdict(NamedTuple):
     def document(self) -> dict[str, Any]:
         """As people and files get it."""
         document = self._asdict()
-        return {**document, "found": document.pop("difference")}
+        difference = document.pop("difference")
+        return {**document, "found": difference}
 
 
 @dataclass

@@ -362,9 +362,9 @@ def test_the_answer_is_a_sentence_for_one_line_too(book: Book) -> None:
         return done.stdout.splitlines()[0]
 
     right = june("1", "30.00", 5)
-    assert told(right) == "The one line of invoices.csv matches the ledger."
+    assert told(right) == "The only line of invoices.csv matches the ledger."
     wrong = told(june("2", "60.00", 5))
-    assert wrong.startswith("The one line of invoices.csv does not match; 1 over. ")
+    assert wrong.startswith("The only line of invoices.csv does not match; 1 over. ")
 
 
 def test_r54_a_period_that_has_not_ended_is_told(book: Book) -> None:
@@ -377,4 +377,4 @@ def test_r54_a_period_that_has_not_ended_is_told(book: Book) -> None:
     line = f"n,I,7,{month},{PRO},1,30.00,30.00"
     done = book.program.run("invoice", "audit", book.file(line))
     assert done.returncode == 0, done.stderr
-    assert "1 of a period that has not ended" in done.stdout
+    assert "1 in a period that has not ended" in done.stdout
