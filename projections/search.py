@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from seat_ledger.domain.values import SeatRef, account_id, fold, parse_seat
+from seat_ledger.domain.values import account_id, fold, parse_seat
 from seat_ledger.errors import LedgerError
 from seat_ledger.projections.reader import Knowledge, Reader, Row
 from seat_ledger.store.wrapping import Secret
@@ -37,20 +37,7 @@ class Sought:
 
 def find(reader: Reader, sought: Sought) -> list[Row]:
     """What the text may mean, the likeliest first; at most `limit` of each kind."""
-    text = sought.text.strip()
-    if not text:
-        return []
-    numbers = numbers_of(reader, sought.accounts)
-    rows = [*_entries(reader, sought, text, numbers)]
-    rows += _invoices(reader, sought, text, numbers)
-    account, others = _addressed(reader, sought, text)
-    rows += _seats(reader, sought, account, others or text, numbers)
-    if not account:
-        rows += _accounts(reader, sought, text, numbers)
-    if not sought.hidden:
-        within = _numbers(reader, sought, account) if account else numbers
-        rows += _users(reader, sought, others if account else text, within)
-    return rows
+    return _Search(reader, sought).rows() if sought.text.strip() else []
 
 
 def numbers_of(reader: Reader, keys: Collection[str] | None) -> list[int] | None:
@@ -62,141 +49,143 @@ def numbers_of(reader: Reader, keys: Collection[str] | None) -> list[int] | None
     return [row["account_no"] for row in rows]
 
 
-def _addressed(reader: Reader, sought: Sought, text: str) -> tuple[str, str]:
-    """The account that a text begins with, and what follows a slash or a space."""
-    key, _, others = text.partition("/")
-    if others and _called(reader, sought, key):
-        return key, others
-    words = text.split()
-    if len(words) == 2 and _called(reader, sought, words[0]):
-        return words[0], words[1]
-    return "", text
+class _Search:
+    """One text looked for in each kind of thing."""
 
+    def __init__(self, reader: Reader, sought: Sought) -> None:
+        self.reader, self.sought = reader, sought
+        self.text = sought.text.strip()
+        self.numbers = numbers_of(reader, sought.accounts)
 
-def _called(reader: Reader, sought: Sought, key: str) -> list[Row]:
-    """The account of a key; one that may not be looked at is not asked for (R76)."""
-    if sought.accounts is not None and key not in sought.accounts:
-        return []
-    ids = Secret.ids([account_id(key)])
-    return reader.ask("accounts", "numbers", account_ids=ids)
+    def rows(self) -> list[Row]:
+        """What the text may mean, entries first."""
+        account, words = self._addressed()
+        within = self._numbers(account) if account else self.numbers
+        rows = [*self._entries(), *self._invoices(), *self._seats(words, within)]
+        if not account:
+            rows += self._accounts()
+        if not self.sought.hidden:
+            rows += self._users(words, within)
+        return rows
 
+    def _addressed(self) -> tuple[str, str]:
+        """The account that the text begins with, and what follows a slash or a space;
+        without one the whole text.
+        """
+        key, _, words = self.text.partition("/")
+        if words and self._called(key):
+            return key, words
+        parts = self.text.split()
+        if len(parts) == 2 and self._called(parts[0]):
+            return parts[0], parts[1]
+        return "", self.text
 
-def _numbers(reader: Reader, sought: Sought, key: str) -> list[int]:
-    return [row["account_no"] for row in _called(reader, sought, key)]
+    def _called(self, key: str) -> list[Row]:
+        """The account of a key; one that may not be looked at is not asked for: R76."""
+        if self.sought.accounts is not None and key not in self.sought.accounts:
+            return []
+        ids = Secret.ids([account_id(key)])
+        return self.reader.ask("accounts", "numbers", account_ids=ids)
+
+    def _numbers(self, key: str) -> list[int]:
+        return [row["account_no"] for row in self._called(key)]
+
+    def _entries(self) -> Iterator[Row]:
+        position = _POSITION.fullmatch(self.text)
+        if position is None:
+            return
+        only = {"positions": [int(position[1])], "account_nos": self.numbers}
+        known_at = self.sought.known_at
+        for row in self.reader.ask("journal", "entries", known_at, **only):
+            key = self.reader.account_keys([row["account_no"]])[row["account_no"]]
+            event = str(row["topic"])
+            yield _row("entry", key, name=event, position=row["position"])
+
+    def _invoices(self) -> Iterator[Row]:
+        """The invoice of this very number."""
+        for row in self.reader.ask(
+            "billing",
+            "issued_as",
+            invoice=Secret(self.text),
+            until_position=self.sought.known_at.position,
+            account_nos=self.numbers,
+        ):
+            yield _row("invoice", row["account_key"], invoice=self.text)
+
+    def _seats(self, words: str, within: list[int] | None) -> Iterator[Row]:
+        try:
+            seat = parse_seat(words)
+        except LedgerError:
+            return
+        for row in self.reader.ask(
+            "accounts",
+            "with_seat",
+            seat_type=str(seat.seat_type),
+            number=seat.number,
+            account_nos=within,
+            after="",
+            limit=self.sought.limit,
+        ):
+            yield _row("seat", row["account_key"], seat=str(seat))
+
+    def _accounts(self) -> list[Row]:
+        hidden, limit = self.sought.hidden, self.sought.limit
+        rows = self.reader.ask(
+            "accounts",
+            "containing",
+            self.sought.known_at,
+            text=Secret(self.text),
+            by_name=not hidden,
+            account_nos=self.numbers,
+            after="",
+            limit=limit,
+        )
+        exact = self._called(self.text)
+        others = [row for row in rows if row["account_key"] != self.text]
+        return [
+            _row("account", row["account_key"], name=None if hidden else row["name"])
+            for row in [*exact, *others][:limit]
+        ]
+
+    def _users(self, words: str, within: list[int] | None) -> list[Row]:
+        folded, limit = fold(words), self.sought.limit
+        matches = self.reader.ask(
+            "users",
+            "beginning",
+            folded=Secret(folded),
+            folded_beyond=Secret(folded + _LAST),
+            account_nos=within,
+            limit=limit,
+        )
+        if not self.sought.quick:
+            seen = {row["user_no"] for row in matches}
+            more = self.reader.ask(
+                "users",
+                "containing",
+                folded=Secret(folded),
+                account_nos=within,
+                after=0,
+                limit=limit,
+            )
+            matches += [row for row in more if row["user_no"] not in seen]
+        matches.sort(
+            key=lambda row: folded not in {fold(row["user_key"]), fold(row["email"])}
+        )
+        position = self.sought.known_at.position
+        chosen = [row for row in matches[:limit] if row["user_no"] <= position]
+        keys = self.reader.account_keys(row["account_no"] for row in chosen)
+        return [
+            _row(
+                "user",
+                keys[row["account_no"]],
+                user=row["user_key"],
+                email=row["email"],
+                name=row["name"],
+            )
+            for row in chosen
+        ]
 
 
 def _row(kind: str, account: str, **fields: Any) -> Row:
     empty = dict.fromkeys(("user", "email", "name", "seat", "invoice", "position"))
     return {"kind": kind, "account": account, **empty, **fields}
-
-
-def _entries(
-    reader: Reader, sought: Sought, text: str, numbers: list[int] | None
-) -> Iterator[Row]:
-    position = _POSITION.fullmatch(text)
-    if position is None:
-        return
-    only = {"positions": [int(position[1])], "account_nos": numbers}
-    for row in reader.ask("journal", "entries", sought.known_at, **only):
-        key = reader.account_keys([row["account_no"]])[row["account_no"]]
-        event = str(row["topic"])
-        yield _row("entry", key, name=event, position=row["position"])
-
-
-def _invoices(
-    reader: Reader, sought: Sought, text: str, numbers: list[int] | None
-) -> Iterator[Row]:
-    """The invoice of this very number."""
-    until_position = sought.known_at.position
-    named: dict[str, Any] = {"invoice": Secret(text), "until_position": until_position}
-    for row in reader.ask("billing", "issued_as", **named, account_nos=numbers):
-        yield _row("invoice", row["account_key"], invoice=text)
-
-
-def _seats(
-    reader: Reader, sought: Sought, account: str, text: str, numbers: list[int] | None
-) -> Iterator[Row]:
-    seat = _seat(text)
-    if seat is None:
-        return
-    within = _numbers(reader, sought, account) if account else numbers
-    for row in reader.ask(
-        "accounts",
-        "with_seat",
-        seat_type=str(seat.seat_type),
-        number=seat.number,
-        account_nos=within,
-        after="",
-        limit=sought.limit,
-    ):
-        yield _row("seat", row["account_key"], seat=str(seat))
-
-
-def _seat(text: str) -> SeatRef | None:
-    try:
-        return parse_seat(text)
-    except LedgerError:
-        return None
-
-
-def _accounts(
-    reader: Reader, sought: Sought, text: str, numbers: list[int] | None
-) -> list[Row]:
-    rows = reader.ask(
-        "accounts",
-        "containing",
-        sought.known_at,
-        text=Secret(text),
-        by_name=not sought.hidden,
-        account_nos=numbers,
-        after="",
-        limit=sought.limit,
-    )
-    exact = _called(reader, sought, text)
-    others = [row for row in rows if row["account_key"] != text]
-    return [
-        _row("account", row["account_key"], name=None if sought.hidden else row["name"])
-        for row in [*exact, *others][: sought.limit]
-    ]
-
-
-def _users(
-    reader: Reader, sought: Sought, text: str, numbers: list[int] | None
-) -> list[Row]:
-    folded = fold(text)
-    matches = reader.ask(
-        "users",
-        "beginning",
-        folded=Secret(folded),
-        folded_beyond=Secret(folded + _LAST),
-        account_nos=numbers,
-        limit=sought.limit,
-    )
-    if not sought.quick:
-        seen = {row["user_no"] for row in matches}
-        more = reader.ask(
-            "users",
-            "containing",
-            folded=Secret(folded),
-            account_nos=numbers,
-            after=0,
-            limit=sought.limit,
-        )
-        matches += [row for row in more if row["user_no"] not in seen]
-    exact = [
-        row for row in matches if folded in {fold(row["user_key"]), fold(row["email"])}
-    ]
-    others = [row for row in matches if row not in exact]
-    chosen = [*exact, *others][: sought.limit]
-    chosen = [row for row in chosen if row["user_no"] <= sought.known_at.position]
-    keys = reader.account_keys(row["account_no"] for row in chosen)
-    return [
-        _row(
-            "user",
-            keys[row["account_no"]],
-            user=row["user_key"],
-            email=row["email"],
-            name=row["name"],
-        )
-        for row in chosen
-    ]

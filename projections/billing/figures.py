@@ -110,11 +110,7 @@ def _ask(
     accounts = list(set(fields["account_no"]))
     types = [*reader.types.numbers.values()]
     arrays: dict[str, Any] = {
-        "account_nos": fields["account_no"],
-        "period_nos": fields["period_no"],
-        "starts": fields["starts"],
-        "ends": fields["ends"],
-        "day_starts": fields["day_starts"],
+        **fields,
         "accounts": accounts,
         "known": known_at.position,
         "type_accounts": [number for number in accounts for _ in types],

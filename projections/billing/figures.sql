@@ -53,7 +53,7 @@ SELECT selected.account_no, selected.period_no, selected.starts, selected.ends,
        cardinality(selected.day_starts::timestamptz[]) AS days,
        selected.day_starts::timestamptz[] AS day_starts
   FROM unnest(
-       %(account_nos)s::bigint[], %(period_nos)s::integer[],
+       %(account_no)s::bigint[], %(period_no)s::integer[],
        %(starts)s::timestamptz[], %(ends)s::timestamptz[], %(day_starts)s::text[]
        ) AS selected(account_no, period_no, starts, ends, day_starts)
 

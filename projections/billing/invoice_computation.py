@@ -40,7 +40,6 @@ from seat_ledger.projections.billing.intervals import (
 from seat_ledger.projections.billing.invoices import (
     Balance,
     Issued,
-    IssuedLine,
     balances,
     figures_at,
     issued,
@@ -100,7 +99,7 @@ def reproduced(reader: Reader, invoice: Issued) -> Issued:
     return invoice._replace(
         period=period,
         digest=anew.digest,
-        lines=tuple(_line(figure) for figure in anew.lines()),
+        lines=tuple(figure._replace(nth=0) for figure in anew.lines()),
         corrections=tuple(
             {
                 "period": left_out.period.isoformat(),
@@ -111,19 +110,6 @@ def reproduced(reader: Reader, invoice: Issued) -> Issued:
             }
             for left_out in anew.corrections()
         ),
-    )
-
-
-def _line(figure: Figure) -> IssuedLine:
-    return IssuedLine(
-        figure.kind,
-        figure.period,
-        figure.seat_type,
-        figure.quantity,
-        figure.unit_price,
-        figure.amount,
-        figure.entries,
-        figure.voids,
     )
 
 

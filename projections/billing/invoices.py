@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from seat_ledger.domain.calendar import BillingPeriod, DateRun
+from seat_ledger.domain.invoice_draft import Figure
 from seat_ledger.domain.money import Currency, exactly, plain
 from seat_ledger.domain.values import shown
 from seat_ledger.errors import NotFound
@@ -22,22 +23,6 @@ from seat_ledger.projections.reader import (
     utc,
 )
 from seat_ledger.store.wrapping import Secret
-
-
-class IssuedLine(NamedTuple):
-    """One line of an invoice: of its own period, or a correction of an earlier one.
-
-    Price and amount are None only where a recomputation finds none.
-    """
-
-    kind: str
-    period: date
-    seat_type: str
-    quantity: Fraction
-    unit_price: str | None
-    amount: str | None
-    entries: tuple[int, ...]
-    voids: str | None = None
 
 
 class Voided(NamedTuple):
@@ -69,7 +54,7 @@ class Issued(NamedTuple):
     cut_off: int
     tzdata: str
     digest: str
-    lines: tuple[IssuedLine, ...]
+    lines: tuple[Figure, ...]
     corrections: tuple[Row, ...]
     tree_size: int | None = None
     tree_root: str | None = None
@@ -212,8 +197,8 @@ def _runs(dates: list[Row] | None) -> tuple[DateRun, ...] | None:
     )
 
 
-def _line(fields: Row) -> IssuedLine:
-    return IssuedLine(
+def _line(fields: Row) -> Figure:
+    return Figure(
         fields["kind"],
         date.fromisoformat(fields["period"]),
         fields["seat_type"],

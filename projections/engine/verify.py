@@ -356,12 +356,7 @@ class _Full:
         if projection.source is RowSource.CALENDAR:
             fresh = queries("periods", "refresh.sql")["billing_period"]
             return fresh, _OF_ACCOUNTS, {**params, **columns}
-        params |= {
-            "account_nos": columns["account_no"],
-            "period_nos": columns["period_no"],
-            **{key: columns[key] for key in ("starts", "ends", "day_starts")},
-        }
-        return counting("selected", "as_known"), _OF_ACCOUNTS, params
+        return counting("selected", "as_known"), _OF_ACCOUNTS, {**params, **columns}
 
     def _compare(
         self, name: str, fresh: bytes, scope: bytes, params: dict[str, Any]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import islice
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from seat_ledger.projections import billing, journal
 from seat_ledger.projections.reader import AccountFacts, Knowledge, Reader, Row, utc
@@ -78,48 +78,45 @@ def exported(
 
 def _by_account(
     reader: Reader, name: str, accounts: Sequence[AccountFacts], known_at: Knowledge
-) -> Iterator[tuple[AccountFacts, list[Row]]]:
-    numbers = [account.no for account in accounts]
-    by_number: dict[int, list[Row]] = {number: [] for number in numbers}
-    for row in reader.ask("exports", name, known_at, account_nos=numbers):
+) -> Iterator[Row]:
+    """The rows of some accounts, each account's together, with its key."""
+    keys = {account.no: account.key for account in accounts}
+    rows = reader.ask("exports", name, known_at, account_nos=list(keys))
+    by_number: dict[int, list[Row]] = {number: [] for number in keys}
+    for row in rows:
         by_number[row["account_no"]].append(row)
-    for account in accounts:
-        yield account, by_number[account.no]
+    for number, of_account in by_number.items():
+        yield from ({"account": keys[number], **row} for row in of_account)
 
 
 def _holdings(
     reader: Reader, accounts: Sequence[AccountFacts], known_at: Knowledge
 ) -> Iterator[Row]:
-    for account, rows in _by_account(reader, "holdings", accounts, known_at):
-        people = reader.people(row["user_no"] for row in rows)
-        for row in rows:
-            yield {
-                "account": account.key,
-                "seat": f"{row['seat_type']}#{row['number']}",
-                "seat_type": row["seat_type"],
-                "number": row["number"],
-                "user": people[row["user_no"]]["user"],
-                "held_from": utc(row["held_from"]),
-                "held_until": utc(row["held_until"]),
-                "assigned": row["assigned_position"],
-                "unassigned": row["unassigned_position"],
-                "reversed": row["reversed"],
-            }
+    rows = list(_by_account(reader, "holdings", accounts, known_at))
+    people = reader.people(row["user_no"] for row in rows)
+    for row in rows:
+        yield _flat(
+            "holdings",
+            row,
+            seat=f"{row['seat_type']}#{row['number']}",
+            user=people[row["user_no"]]["user"],
+            held_from=utc(row["held_from"]),
+            held_until=utc(row["held_until"]),
+        )
 
 
 def _counts(
     reader: Reader, accounts: Sequence[AccountFacts], known_at: Knowledge
 ) -> Iterator[Row]:
-    for account, rows in _by_account(reader, "counts", accounts, known_at):
-        for row in rows:
-            yield {
-                "account": account.key,
-                "seat_type": row["seat_type"],
-                "at": utc(row["at"]),
-                "purchased": row["purchased"],
-                "assigned": row["assigned"],
-                "available": row["purchased"] - row["assigned"],
-            }
+    for row in _by_account(reader, "counts", accounts, known_at):
+        available = row["purchased"] - row["assigned"]
+        yield _flat("counts", row, at=utc(row["at"]), available=available)
+
+
+def _flat(name: str, row: Row, **values: Any) -> Row:
+    """A row of an export: its columns, from a row of the tables and computed values."""
+    whole = {**row, **values}
+    return {field.name: whole[field.name] for field in FIELDS[name]}
 
 
 def _periods(account: AccountFacts, moment: datetime) -> Iterator[Row]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from seat_ledger.domain.values import SeatType, fold
 from seat_ledger.projections import holdings
@@ -78,8 +79,9 @@ def _ids(reader: Reader, user_nos: list[int]) -> dict[int, str]:
 
 def find(reader: Reader, text: str, as_of: datetime, known_at: Knowledge) -> list[Row]:
     """Users of all accounts by a part of key, e-mail or name, with what each holds."""
-    matches = reader.ask("users", "find", folded=Secret(fold(text)))
-    account_nos = list(dict.fromkeys(row["account_no"] for row in matches))
+    everywhere: dict[str, Any] = {"account_nos": None, "after": 0, "limit": None}
+    matches = reader.ask("users", "containing", folded=Secret(fold(text)), **everywhere)
+    account_nos = sorted({row["account_no"] for row in matches})
     keys = reader.account_keys(account_nos)
     rows = []
     for number in account_nos:

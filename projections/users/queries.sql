@@ -82,15 +82,6 @@ SELECT user_no, effective_at, position, super_admin, account_access
    AND topic IN ('UserAdded', 'PermissionsChanged')
  ORDER BY effective_at, position;
 
--- find --
--- Users of all accounts by a part of key, e-mail or name.
-SELECT person.user_no, person.account_no, person.user_key, person.email, person.name
-  FROM user_directory AS person
- WHERE strpos(person.folded_key, (SELECT ledger.unwrapped(%(folded)s::bytea))) > 0
-    OR strpos(person.folded_email, (SELECT ledger.unwrapped(%(folded)s::bytea))) > 0
-    OR strpos(person.folded_name, (SELECT ledger.unwrapped(%(folded)s::bytea))) > 0
- ORDER BY person.account_no, person.user_key;
-
 -- account_of --
 -- Of which accounts some users are.
 SELECT user_no, account_no

@@ -11,10 +11,11 @@ from collections.abc import Iterable, Iterator
 from datetime import date
 
 from seat_ledger.cli.console.request import PageRequest
+from seat_ledger.domain.invoice_draft import Figure
 from seat_ledger.domain.money import plain
 from seat_ledger.projections.billing import audit, invoices
 from seat_ledger.projections.billing.audit import AuditedLine, Spool, Summary, Written
-from seat_ledger.projections.billing.invoices import Issued, IssuedLine
+from seat_ledger.projections.billing.invoices import Issued
 from seat_ledger.projections.reader import Row
 
 
@@ -55,7 +56,7 @@ def lines_of(invoice: Issued, issued: Iterable[Issued]) -> Iterator[AuditedLine]
 def _line(
     no: int,
     invoice: Issued,
-    line: IssuedLine,
+    line: Figure,
     rules: dict[date, tuple[str, str | None]],
 ) -> AuditedLine:
     mode, granularity = rules[line.period]

@@ -33,9 +33,7 @@ def own(
     entries: list[list[int]] = [[] for _ in questions]
     for kind, batch in _by_family(questions):
         name = "own_contract" if kind == CONTRACT else "own_held"
-        params = _arrays(batch)
-        del params["issued"]
-        for row in reader.ask("billing/audit", name, known_at, **params):
+        for row in reader.ask("billing/audit", name, known_at, **_arrays(batch)):
             entries[row["n"]] = row["entries"]
     return entries
 
@@ -50,15 +48,13 @@ def since(
     """
     entries: list[list[int]] = [[] for _ in questions]
     for kind, batch in _by_family(questions):
-        params = _arrays(batch)
-        del params["starts"]
         recorded: dict[int, list[Row]] = {n: [] for n, _ in batch}
         for row in reader.ask(
             "billing/audit",
             "recorded_since",
             topics=_TOPICS[kind == CONTRACT],
             until_position=known_at.position,
-            **params,
+            **_arrays(batch),
         ):
             recorded[row["n"]].append(row)
         states = _states(reader, kind, dict(batch), recorded, known_at)

@@ -91,11 +91,7 @@ def figures_then(reader: Reader, requests: Sequence[FigureRequest]) -> list[ByTy
     ]
     fields = columns(numbered)
     arrays: dict[str, Any] = {
-        "account_nos": fields["account_no"],
-        "period_nos": fields["period_no"],
-        "starts": fields["starts"],
-        "ends": fields["ends"],
-        "day_starts": fields["day_starts"],
+        **fields,
         "pairs": fields["account_no"],
         "pair_accounts": [request.contract.no for request in requests],
         "pair_positions": [request.known_at for request in requests],
