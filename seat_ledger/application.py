@@ -77,7 +77,7 @@ class SeatLedger:
     def __getattr__(self, name: str) -> Callable[..., Result]:
         """Each operation as a method: ``ledger.buy_seats("acme", quantity=2, …)``."""
         if name not in OPERATIONS:
-            raise AttributeError(f"{name} is no operation")
+            raise AttributeError(f"{name} is not an operation")
 
         def record(
             account: str | None = None,

@@ -29,12 +29,12 @@ ACCOUNT = click.option(
     "--account",
     "-a",
     metavar="KEY",
-    help="The account of the rows, where the file is of one account of the source.",
+    help="The account of the rows, if the file is of one account of the source.",
 )
 USER = click.option(
     "--user",
     metavar="KEY",
-    help="Whom the file is about, where the mapping asks for it.",
+    help="Whom the file is about, if the mapping asks for it.",
 )
 STREAM = click.option(
     "--stream",

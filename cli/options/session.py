@@ -200,7 +200,7 @@ def option_database(function: F) -> F:
         if is_typed and not value:
             raise InvalidInput(
                 "--database is empty: it names no database.",
-                try_="name one, or leave --database out",
+                try_="name one, or omit --database",
             )
         # Before the command or behind it: what is typed goes before the environment.
         if value and (is_typed or not session.database):

@@ -83,8 +83,8 @@ class RenewFirst(CommandRefused):
     def __init__(self, account: str, renewal: ContractRenewed, at: datetime) -> None:
         super().__init__(
             "renewal_due",
-            f"Renewal {renewal.renewal} of {account} ({iso(renewal.effective_at)}) "
-            "lies before the end of the period, and is not recorded.",
+            f"Renewal {renewal.renewal} of {account} ({iso(renewal.effective_at)}) is "
+            "before the end of the period and has not been recorded.",
             try_=f"seat-ledger account renew --account {as_word(account)}",
         )
         self.at = at

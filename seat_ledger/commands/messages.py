@@ -167,7 +167,7 @@ class SetBillingPolicy(Operation):
             raise InvalidInput(
                 f"set_billing_policy: the mode {self.mode} has no granularity; leave "
                 "it out.",
-                try_="leave 'granularity' out",
+                try_="omit 'granularity'",
             )
 
     @property
@@ -579,7 +579,7 @@ def _read_envelope(fields: dict[str, Any], operation: Operation) -> Envelope:
     if fields.get("account") is not None:
         raise InvalidInput(
             f"{operation.op}: the catalogue belongs to no account.",
-            try_="leave 'account' out",
+            try_="omit 'account'",
         )
     envelope = _read(Envelope, {**fields, "account": "catalogue"}, operation.op)
     return envelope.model_copy(update={"account": CATALOGUE_KEY})

@@ -62,7 +62,7 @@ _TRY = {
     "seat_held": "unassign the seat first",
     "seat_not_under_contract": "choose a seat that is under contract throughout, or "
     "leave the seat out",
-    "seat_taken": "leave the seat out to get a free one, or unassign first",
+    "seat_taken": "omit the seat to get a free one, or unassign first",
     "timeline_invalid": "reverse the conflicting entries in the same batch",
     "user_key_taken": "use another key, or remove the present user first",
     "user_not_present": "give an effective time at which the user is present",

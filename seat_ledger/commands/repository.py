@@ -266,7 +266,7 @@ class AccountRepository:
         """The refusal of a command for an account that cannot be read whole (R74)."""
         entry = (error.details["stream"], error.details["version"])
         position = self.recorder.positions_of([entry]).get(entry)
-        at = f" It stands at position {position}." if position else ""
+        at = f" It is at position {position}." if position else ""
         keys = (key for key, cached in self.workspaces.items() if cached is workspace)
         account = next(keys, str(workspace.account_id))
         return _damaged(account, f"{error.message}{at}")

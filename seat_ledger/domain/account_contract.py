@@ -210,7 +210,7 @@ class AccountContract(AccountState):
                 message = "The contract changed or ended later."
                 raise CommandRefused(
                     "reversal_blocked", message,
-                    try_="reverse the entry that stands in the way first",
+                    try_="reverse the conflicting entry first",
                     blockers=(EntryRef(self.key, version),),
                 )  # fmt: skip
         elif isinstance(root, AccountClosed):

@@ -92,7 +92,7 @@ class Catalogue(Aggregate):
         if self.seat_types.get(seat_type, act.at) is None:
             raise CommandRefused(
                 "seat_type_exists",
-                f"The catalogue has {seat_type} already.",
+                f"The catalogue already has {seat_type}.",
                 try_="seat-ledger catalogue list",
             )
         fixed = self.exclusive_hubs.get(seat_type.hub)

@@ -106,7 +106,7 @@ class InvoiceRegister:
         if number in self.voids:
             raise CommandRefused(
                 "invoice_voided",
-                f"{number} of {key} is voided already, and cannot be voided twice.",
+                f"{number} of {key} is already voided, and cannot be voided twice.",
                 try_="seat-ledger invoice list",
                 blockers=(EntryRef(self.stream, self.voids[number].version),),
             )

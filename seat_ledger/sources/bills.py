@@ -169,7 +169,7 @@ class Bill:
             raise UnreadableRow(
                 f"the price of {seat_type} is {float(price):g} here, and "
                 f"{float(total.unit_price):g} in line {total.line}.",
-                "expected is one price for a type in a month; a discount is a row of "
+                "expected: one price for a type in a month; a discount is a row of "
                 "its own, or part of the amount",
             )
         total.quantity += quantity
@@ -183,7 +183,7 @@ class Bill:
         value = self._date(row)
         if value is None or value == "":
             raise UnreadableRow(
-                f"the date {self.sums.date.from_} is missing.", "expected is a date"
+                f"the date {self.sums.date.from_} is missing.", "expected: a date"
             )
         return date.fromisoformat(self._parse_date(value).text[:10])
 
@@ -234,7 +234,7 @@ class _Decimals:
             raise UnreadableRow(
                 f"{path} {shown(text)} is not a number with a decimal "
                 f"{'comma' if self._comma else 'point'}.",
-                "expected is such as 19.00, without thousands and currency; 'decimal' "
+                "expected: a price such as 19.00, without thousands and currency; 'decimal' "
                 "in [sums] of the mapping says which sign it has",
             )
         sign, whole, part, exponent = match.groups()

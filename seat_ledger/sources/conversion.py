@@ -120,7 +120,7 @@ class Conversion:
             raise UnreadableRow(
                 f"the row has the id of line {numbers[conflict[0] - 1]} and says "
                 "something else.",
-                "expected is an id of its own for each row ('id' in the mapping)",
+                "expected: an id of its own for each row ('id' in the mapping)",
                 numbers[conflict[1] - 1],
             )
         if repeated:
@@ -157,7 +157,7 @@ class CommandMaker:
         if written is None or written == "":
             raise UnreadableRow(
                 f"the time {self._time_path} is missing.",
-                "expected is a time in each row",
+                "expected: a time in each row",
             )
         order, effective_at = self._parse_time(written)
         id_ = self._id(row)

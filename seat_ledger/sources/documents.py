@@ -52,7 +52,7 @@ def json_lines(stream: BinaryIO) -> Documents:
             if len(line) > MAX_LINE:
                 raise UnreadableRow(
                     f"the line has more than {MAX_LINE:,} bytes.",
-                    "expected is a JSON object a line",
+                    "expected: a JSON object per line",
                     number,
                 ) from error
             raise _no_json(error, number, at_end=not line.endswith(b"\n")) from error
@@ -61,7 +61,7 @@ def json_lines(stream: BinaryIO) -> Documents:
 def _no_json(error: Exception, line: int, *, at_end: bool) -> UnreadableRow:
     cut = " The file ends there: it is cut off." if at_end else ""
     return UnreadableRow(
-        f"this is not JSON: {error}.{cut}", "expected is JSON in UTF-8", line
+        f"this is not JSON: {error}.{cut}", "expected: JSON in UTF-8", line
     )
 
 
@@ -92,7 +92,7 @@ class DocumentReader:
         except UnicodeDecodeError as error:
             raise UnreadableRow(
                 "a byte cannot be read as UTF-8.",
-                "expected is JSON in UTF-8",
+                "expected: JSON in UTF-8",
                 self._at(),
             ) from error
         finally:
@@ -195,7 +195,7 @@ class DocumentReader:
             except RecursionError as error:
                 raise UnreadableRow(
                     "the JSON is nested too deeply.",
-                    "expected is a list of rows",
+                    "expected: a list of rows",
                     self._at(),
                 ) from error
             except ValueError as error:
@@ -225,7 +225,7 @@ class DocumentReader:
         if waiting > MAX_LINE:
             raise UnreadableRow(
                 f"a value has more than {MAX_LINE:,} characters.",
-                "expected is a list of rows: say in 'rows' of the mapping where it is",
+                "a list of rows is expected: name its place in 'rows' of the mapping",
                 self._at(),
             )
         self._at()
@@ -246,13 +246,13 @@ class DocumentReader:
         if not begins:
             return UnreadableRow(
                 "the JSON ends in the middle: the file is cut off.",
-                "expected is the whole file, up to its last bracket",
+                "expected: the whole file, up to its last bracket",
                 line,
             )
         cut = " The file may be cut off." if self._ended else ""
         return UnreadableRow(
             f"this is not JSON: {shown(begins)}.{cut}",
-            "expected is JSON in UTF-8",
+            "expected: JSON in UTF-8",
             line,
         )
 
@@ -283,8 +283,9 @@ class RecordMessages:
         for line, message in self._messages:
             if not is_message(message):
                 raise UnreadableRow(
-                    "this is no message of Singer or Airbyte, as those before it are.",
-                    "expected is an object with 'type', and 'record' for a record",
+                    "this is not a message of Singer or Airbyte, unlike those before "
+                    "it.",
+                    "expected: an object with 'type', and 'record' for a record",
                     line,
                 )
             if message["type"] != _RECORD:

@@ -112,7 +112,7 @@ def _plain_number(value: float, path: str) -> str:
     if abs(value) >= _EXACT:  # JSON's reader made a float of a number too long
         raise UnreadableRow(
             f"the number in the field {shown(path)} is too long to be exact.",
-            "expected is a number of at most 15 digits, or a text",
+            "expected: a number of at most 15 digits, or a text",
         )
     return str(int(value)) if value.is_integer() else repr(value)
 

@@ -231,7 +231,7 @@ class _ListReading:
             raise UnreadableRow(
                 f"{shown(user)} has the e-mail address of {shown(other)} in line "
                 f"{first}.",
-                "expected is an address of its own for each id",
+                "expected: an address of its own for each id",
             )
 
     def _nobody(self, _line: int, pool: ListedPool, _values: dict[str, Any]) -> None:
@@ -245,7 +245,7 @@ class _ListReading:
                     raise UnreadableRow(
                         f"{pool.seat_type} is {name} {values[name]} here, and "
                         f"{into[pool]} in an earlier row.",
-                        "expected is one total for a type",
+                        "expected: one total for a type",
                     )
 
     # -- what the list says of itself ---------------------------------------------

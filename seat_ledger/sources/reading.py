@@ -106,10 +106,10 @@ class SourceReader:
         if head.startswith(_ZIP):
             raise UnreadableRow(
                 "the file is a workbook, or another ZIP archive.",
-                "expected is JSON",
+                "expected: JSON",
             )
         if b"\0" in head[:64]:
-            raise UnreadableRow("the file is not UTF-8.", "expected is JSON in UTF-8")
+            raise UnreadableRow("the file is not UTF-8.", "expected: JSON in UTF-8")
         return self._documents(stream, head)
 
     def _documents(self, stream: BinaryIO, head: bytes) -> Documents:
@@ -136,7 +136,7 @@ def _fields_checked(has: list[str]) -> Step:
     def check(row: Any) -> None:
         if row.__class__ is not dict:
             raise UnreadableRow(
-                f"a row is an object, not {shown(row)}.", "expected is a JSON object"
+                f"a row is an object, not {shown(row)}.", "expected: a JSON object"
             )
         for name in names:
             if name not in row:
@@ -249,7 +249,7 @@ class _Unpacked(gzip.GzipFile):
         except (EOFError, OSError, zlib.error) as error:
             raise UnreadableRow(
                 "the compressed file (gzip) is damaged or cut off.",
-                "expected is the whole file; 'gzip -t FILE' checks it",
+                "expected: the whole file; 'gzip -t FILE' checks it",
             ) from error
 
 
@@ -265,8 +265,7 @@ def _object(value: Any, name: str) -> Any:
     except orjson.JSONDecodeError as error:
         raise UnreadableRow(
             f"{shown(name)} holds no JSON: {error}.",
-            "expected is the whole cell; spreadsheets cut cells off at 32,767 "
-            "characters",
+            "expected: the whole cell; spreadsheets cut cells off at 32,767 characters",
         ) from error
 
 

@@ -48,7 +48,7 @@ def encoding_of(head: bytes, shape: FileShape) -> str:
     if b"\0" in head:
         raise UnreadableRow(
             "the file holds NUL bytes, so it is not UTF-8 text.",
-            "expected is CSV in UTF-8, or in UTF-16 with its byte order mark",
+            "expected: CSV in UTF-8, or in UTF-16 with its byte order mark",
         )
     return shape.encoding or "utf-8"
 
@@ -95,7 +95,7 @@ class _TextLines:
         if len(line) >= MAX_CELL:
             raise UnreadableRow(
                 f"the line has more than {MAX_CELL:,} bytes.",
-                "expected is a row a line, ended by a line break",
+                "expected: one row per line, ended by a line break",
                 self.number,
             )
         if isinstance(line, str):
@@ -118,7 +118,7 @@ def _header(lines: _TextLines, shape: FileShape) -> tuple[str, list[str]]:
         best = max(choices, key=lambda choice: _fitting(headers[choice], shape))
         return best, headers[best]
     raise UnreadableRow(
-        "the file is empty.", f"expected is a header with {_columns(shape.has)}", 1
+        "the file is empty.", f"expected: a header with {_columns(shape.has)}", 1
     )
 
 
@@ -202,7 +202,7 @@ def _cells(reader: Any, names: list[str], lines: _TextLines) -> TableRows:
             if len(cells) != len(names):
                 raise UnreadableRow(
                     f"the line has {len(cells)} cells, the header {len(names)}.",
-                    "expected is a cell for each column; the file may be cut off",
+                    "expected: a cell for each column; the file may be cut off",
                     began,
                 )
             yield began, dict(zip(names, cells, strict=True))
@@ -225,7 +225,7 @@ def workbook_rows(stream: BinaryIO, shape: FileShape) -> TableRows:
     except Exception as error:
         raise UnreadableRow(
             f"the file cannot be read as a workbook ({type(error).__name__}).",
-            "expected is an .xlsx file; save it again, or as CSV",
+            "expected: an .xlsx file; save it again, or as CSV",
         ) from error
     try:
         rows = enumerate(_sheet(book, shape).iter_rows(values_only=True), start=1)
@@ -242,7 +242,7 @@ def _check_size(content: BinaryIO) -> None:
     except zipfile.BadZipFile as error:
         raise UnreadableRow(
             "the file is a damaged workbook, or a cut-off one.",
-            "expected is a whole .xlsx file",
+            "expected: a whole .xlsx file",
         ) from error
     content.seek(0)
     shared = sum(m.file_size for m in members if "sharedStrings" in m.filename)
@@ -288,7 +288,7 @@ def _of_sheet(
         )
     if names is None:
         raise UnreadableRow(
-            "the sheet is empty.", f"expected is a header with {_columns(shape.has)}", 1
+            "the sheet is empty.", f"expected: a header with {_columns(shape.has)}", 1
         )
 
 
@@ -303,7 +303,7 @@ def _cell(value: Any, number: int) -> Any:
             raise UnreadableRow(
                 f"the number {value} has more than 15 digits, which a workbook does "
                 "not keep.",
-                "expected is a text in such a cell: export CSV instead",
+                "expected: a text in such a cell: export CSV instead",
                 number,
             )
         return str(int(value)) if value == int(value) else repr(value)

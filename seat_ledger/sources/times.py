@@ -57,7 +57,7 @@ def parser(form: str, zone_name: str | None) -> ParseTime:
         if zone_name is not None:
             raise InvalidInput(
                 f"The format '{form}' counts from 1970 in UTC: it needs no zone.",
-                try_="leave 'zone' out",
+                try_="omit 'zone'",
             )
         return _epoch(_UNITS[form], form)
     if form == RFC3339:
@@ -193,8 +193,7 @@ def _of_wall(
         how = "comes twice" if instants else "does not exist"
         raise UnreadableRow(
             f"the local time {wall} {how} in {zone_name}.",
-            "expected is a time that can be told from all others: export it with its "
-            "offset, or in UTC",
+            "write an unambiguous time: export it with its offset, or in UTC",
         )
     return _instant(instants[0])
 
@@ -211,7 +210,7 @@ def _need_zone(text: object, zone_name: str | None) -> None:
     if zone_name is None:
         raise UnreadableRow(
             f"the time {shown(text)} has no offset, and the mapping names no zone.",
-            "expected is a time such as 2026-10-02T09:14:00Z, or 'zone' in the mapping",
+            "expected: a time such as 2026-10-02T09:14:00Z, or 'zone' in the mapping",
         )
 
 
@@ -227,5 +226,5 @@ def _order(instant: datetime) -> int:
 def _not_as(value: object, form: str) -> UnreadableRow:
     return UnreadableRow(
         f"{shown(value)} is not a time as the mapping says times are written.",
-        f"expected is the format '{form}'",
+        f"expected: the format '{form}'",
     )

@@ -36,7 +36,7 @@ class Values:
             read = _SPEC.validate_python(spec, strict=False)
         except ValidationError as error:
             raise InvalidInput(
-                f"{what}: {shown(spec)} is no text.",
+                f"{what}: {shown(spec)} is not text.",
                 try_='write "a text with {fields}", or {from = "{field}", table = …}',
             ) from error
         if isinstance(read, list):
@@ -61,7 +61,7 @@ class Values:
         def missing() -> str:
             raise UnreadableRow(
                 f"the {what} is missing: {source} has an empty field.",
-                "expected is a value in each row that this rule is for",
+                "expected: a value in each row that this rule is for",
             )
 
         if isinstance(spec, str):
@@ -93,7 +93,7 @@ def through_table(
         if value is None:
             raise UnreadableRow(
                 f"{shown(text)} is not in the table '{name}'.",
-                f"expected is one of {', '.join(list(table)[:12]) or 'its values'}; "
+                f"expected: one of {', '.join(list(table)[:12]) or 'its values'}; "
                 f"add it to [tables.{name}] of the mapping",
             )
         return value
@@ -143,8 +143,8 @@ def checked_seat_type(text: str) -> str:
     """
     if not _SEAT_TYPE.fullmatch(text):
         raise UnreadableRow(
-            f"{shown(text)} is no seat type.",
-            "expected is hub/tier, each of a-z 0-9 - _",
+            f"{shown(text)} is not a seat type.",
+            "expected: hub/tier, each of a-z 0-9 - _",
         )
     return text
 
@@ -153,7 +153,8 @@ def whole_number(text: str, what: str) -> int:
     """A count. Raises UnreadableRow."""
     if not _WHOLE.fullmatch(text):
         raise UnreadableRow(
-            f"the {what} {shown(text)} is no whole number.", "expected is such as 12"
+            f"the {what} {shown(text)} is not a whole number.",
+            "expected: a number such as 12",
         )
     return int(text)
 
@@ -164,7 +165,7 @@ def yes_or_no(text: str, what: str) -> bool:
     if value is None:
         raise UnreadableRow(
             f"the {what} {shown(text)} is neither true nor false.",
-            "expected is true or false; other words go through a table",
+            "expected: true or false; other words go through a table",
         )
     return value
 
@@ -173,4 +174,4 @@ def _checked(check: Callable[[str], str], text: str, expected: str) -> str:
     try:
         return check(text)
     except LedgerError as error:
-        raise UnreadableRow(error.message, f"expected is {expected}") from error
+        raise UnreadableRow(error.message, f"expected: {expected}") from error

@@ -144,7 +144,7 @@ def _rule(mode: str | None, granularity: str | None) -> tuple[str | None, str | 
         )
     if mode and granularity and mode not in WITH_GRANULARITY:
         raise InvalidInput(
-            f"the mode {mode} has no granularity; leave it out.",
+            f"the mode {mode} has no granularity; omit it.",
             try_="leave the cell empty",
         )
     return mode or None, granularity or None
