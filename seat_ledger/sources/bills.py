@@ -234,8 +234,8 @@ class _Decimals:
             raise UnreadableRow(
                 f"{path} {shown(text)} is not a number with a decimal "
                 f"{'comma' if self._comma else 'point'}.",
-                "expected: a price such as 19.00, without thousands and currency; 'decimal' "
-                "in [sums] of the mapping says which sign it has",
+                "expected: a price such as 19.00, without thousands and currency; "
+                "'decimal' in [sums] of the mapping says which sign it has",
             )
         sign, whole, part, exponent = match.groups()
         places = len(part or "") - int(exponent or 0)
