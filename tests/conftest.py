@@ -17,6 +17,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from hypothesis import settings
 
 from seat_ledger.application import SeatLedger
 from seat_ledger.projections.engine import installation
@@ -45,6 +46,10 @@ def versions() -> dict[str, Path]:
 
 
 VERSIONS = versions()
+
+
+settings.register_profile("here", deadline=None)  # a machine may have much to do
+settings.load_profile("here")
 
 
 def pytest_configure(config: pytest.Config) -> None:
