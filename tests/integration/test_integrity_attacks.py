@@ -7,7 +7,8 @@ accused, nothing wrong is signed, no proof is written that does not hold, and
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from seat_ledger.errors import IntegrityFailure, LedgerError
 from seat_ledger.integrity import hashing, proof, service, tiles, verification
 from seat_ledger.integrity.note import Checkpoint, Signer, read_unverified
 from seat_ledger.store import schema
+from tests.conftest import _database
 from tests.integration.test_integrity import ALTERED, SIGNER, E, Log
 
 ACCUSATIONS = {"altered", "missing", "inserted", "reordered", "truncated"}
@@ -31,14 +33,27 @@ def _small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(verification, "CHUNK", 512)
 
 
-@pytest.fixture
-def log(database: str, tmp_path: Path) -> Log:
+@pytest.fixture(scope="module")
+def sealed(shared_database: str, tmp_path_factory: pytest.TempPathFactory) -> Log:
     """A log of 1,000 events with gaps, sealed three times."""
-    log = Log(database, tmp_path / "elsewhere")
-    for more in (300, 412, 288):
-        log.record(more)
-        log.seal()
+    log = Log(shared_database, tmp_path_factory.mktemp("sealed") / "elsewhere")
+    with pytest.MonkeyPatch.context() as small:
+        small.setattr(hashing, "CHUNK", 512)
+        for more in (300, 412, 288):
+            log.record(more)
+            log.seal()
     return log
+
+
+@pytest.fixture
+def log(sealed: Log, server: str, tmp_path: Path) -> Iterator[Log]:
+    """A copy of it."""
+    folder = shutil.copytree(sealed.folder, tmp_path / "elsewhere")
+    template = sealed.conninfo.rpartition("dbname=")[2]
+    for conninfo in _database(server, template):
+        copy = Log(conninfo, folder)
+        copy.last = sealed.last
+        yield copy
 
 
 C, T = "ledger.sealed_checkpoint", "ledger.sealed_tile"
