@@ -15,6 +15,7 @@ from seat_ledger.cli.options.session import (
 )
 from seat_ledger.cli.output.render import Answer, cells, counted, emit, harmless
 from seat_ledger.domain.values import check_text, iso
+from seat_ledger.store import account_readers
 
 
 def _check(login: str, account: str) -> None:
@@ -34,8 +35,6 @@ def let_read(login: str, account: str) -> None:
     seat_ledger_account_reader, and can use the reading commands and the views of the
     schema projection_own. Needs the rights of the owner of the ledger's tables.
     """
-    from seat_ledger.store import account_readers  # noqa: PLC0415
-
     _check(login, account)
     grant = account_readers.let_read(current_session().ready(), login, account)
     may = "may read" if grant.is_new else "could already read"
@@ -63,8 +62,6 @@ def let_read(login: str, account: str) -> None:
 @option_format
 def stop_reading(login: str, account: str) -> None:
     """Stop a login from reading this account, in open sessions too."""
-    from seat_ledger.store import account_readers  # noqa: PLC0415
-
     _check(login, account)
     could = account_readers.stop_reading(current_session().ready(), login, account)
     row = {"login": login, "account": account, "could": could}
@@ -79,8 +76,6 @@ def stop_reading(login: str, account: str) -> None:
 @option_format
 def readers(account: str | None) -> None:
     """List the logins that may read single accounts, since when, and who allowed it."""
-    from seat_ledger.store import account_readers  # noqa: PLC0415
-
     check_text(account or "", "account")
     grants = account_readers.granted(current_session().ready(), account)
     rows = [grant._asdict() | {"granted_at": iso(grant.granted_at)} for grant in grants]

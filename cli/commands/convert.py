@@ -13,6 +13,9 @@ from seat_ledger.cli.inputs.files import input_file
 from seat_ledger.cli.output.progress import heartbeat
 from seat_ledger.cli.output.render import escape_unseen, harmless, print_message
 from seat_ledger.cli.output.streams import write_data
+from seat_ledger.sources.conversion import Conversion
+from seat_ledger.sources.reading import SourceReader
+from seat_ledger.sources.shipped import mapping_named
 
 if TYPE_CHECKING:
     from seat_ledger.sources.tally import RowTally
@@ -62,10 +65,6 @@ def convert(
     times, once the whole file is read; a row that no rule of the mapping names stops
     it (exit 2), and nothing is printed then. What became of the rows is on stderr.
     """
-    from seat_ledger.sources.conversion import Conversion  # noqa: PLC0415
-    from seat_ledger.sources.reading import SourceReader  # noqa: PLC0415
-    from seat_ledger.sources.shipped import mapping_named  # noqa: PLC0415
-
     with input_file(file, "name a file that the source exported, or -") as opened:
         reader = SourceReader(
             opened,

@@ -14,6 +14,10 @@ from seat_ledger.cli.options.session import (
 )
 from seat_ledger.cli.output.render import RECORD, Answer, cells, emit
 from seat_ledger.errors import InvalidInput, NotAllowed
+from seat_ledger.projections.engine import installation
+from seat_ledger.store import schema, tools
+from seat_ledger.store.connection import connect
+from seat_ledger.store.embedded import EmbeddedServer
 
 
 @click.group(epilog="Example: seat-ledger db status")
@@ -33,7 +37,6 @@ def _check_embedded(word: str) -> None:
 
 
 def _server() -> Any:
-    from seat_ledger.store.embedded import EmbeddedServer  # noqa: PLC0415
 
     return EmbeddedServer()
 
@@ -71,8 +74,6 @@ def status() -> None:
 
 
 def _status() -> dict[str, Any]:
-    from seat_ledger.store import schema  # noqa: PLC0415
-    from seat_ledger.store.connection import connect  # noqa: PLC0415
 
     session, row = current_session(), dict[str, Any]()
     if not session.database:
@@ -105,9 +106,6 @@ def url() -> None:
 @option_format
 def migrate() -> None:
     """Bring the schema up to this program's version."""
-    from seat_ledger.projections.engine import installation  # noqa: PLC0415
-    from seat_ledger.store import schema  # noqa: PLC0415
-
     conninfo = current_session().conninfo()
     lacking: list[str] = []
     applied = schema.migrate(conninfo, report=lacking.append)
@@ -138,8 +136,6 @@ def tool(program: str, words: tuple[str, ...]) -> None:
 
     The program finds the database through its environment variables.
     """
-    from seat_ledger.store import tools  # noqa: PLC0415
-
     status = tools.run(current_session().conninfo(), program, words)
     if status:
         raise click.exceptions.Exit(1)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from seat_ledger.cli.inputs.files import input_file
 from seat_ledger.cli.options.session import (
     SIZE,
     FilePath,
@@ -18,6 +19,9 @@ from seat_ledger.cli.output.files import write_whole
 from seat_ledger.cli.output.progress import heartbeat
 from seat_ledger.cli.output.render import RECORD, Answer, cells, emit
 from seat_ledger.domain.values import as_word, iso
+from seat_ledger.errors import InvalidInput
+from seat_ledger.integrity import proof, service
+from seat_ledger.store.input_files import text_of
 
 if TYPE_CHECKING:
     from seat_ledger.integrity.service import Sealed, SealedHere, Verified
@@ -107,8 +111,6 @@ def seal(
     cannot change them. The key is created on the first run. The folder of a witness
     must exist.
     """
-    from seat_ledger.integrity import service  # noqa: PLC0415
-
     session = current_session()
     options = service.SealOptions(key, name, processes, rebuild_tiles)
     conninfo = session.ready()
@@ -185,8 +187,6 @@ def verify(
     version does not follow the previous one of its stream is a finding, and so is a
     named witness without a checkpoint, or with a damaged one.
     """
-    from seat_ledger.integrity import service  # noqa: PLC0415
-
     session = current_session()
     conninfo = session.ready()
     with heartbeat("Verifying"):
@@ -291,8 +291,6 @@ def prove(  # noqa: PLR0913, PLR0917  one for each option
 
     It is checked with the public key before it is written.
     """
-    from seat_ledger.integrity import proof, service  # noqa: PLC0415
-
     if (position is None) == (since is None):
         raise click.UsageError("Name a POSITION, or an earlier checkpoint: --since.")
     session = current_session()
@@ -322,9 +320,6 @@ def _earlier(since: str) -> str | int:
 
 
 def _text(path: Path) -> str:
-    from seat_ledger.cli.inputs.files import input_file  # noqa: PLC0415
-    from seat_ledger.errors import InvalidInput  # noqa: PLC0415
-    from seat_ledger.store.input_files import text_of  # noqa: PLC0415
 
     try:
         with input_file(path, "name the file of a proof") as file:
@@ -346,8 +341,6 @@ def check_proof(file: Path, key: Path | None, public_key: str | None) -> None:
 
     Exits with 3 if it does not hold.
     """
-    from seat_ledger.integrity import service  # noqa: PLC0415
-
     text = _text(file)
     verifier = service.verifier_of_proof(text, service.KeyOptions(key, public_key))
     shown = service.check_proof(text, verifier)
@@ -391,8 +384,6 @@ def check_proof(file: Path, key: Path | None, public_key: str | None) -> None:
 @option_database
 def key(key: Path | None) -> None:
     """Print the public key, for those who will check."""
-    from seat_ledger.integrity import service  # noqa: PLC0415
-
     session = current_session()
     keys = service.KeyOptions(key)
     print(service.verifier_for(session.ready(), session.database, keys))

@@ -26,6 +26,8 @@ from seat_ledger.cli.output.render import (
 from seat_ledger.cli.output.streams import write_data
 from seat_ledger.cli.topics import print_page
 from seat_ledger.errors import InvalidInput
+from seat_ledger.sources.choosing import draft_of, fit_of, fits_of
+from seat_ledger.sources.shipped import mapping_named, shipped_names, shipped_text
 
 if TYPE_CHECKING:
     from seat_ledger.sources.choosing import Fit
@@ -46,8 +48,6 @@ def group() -> None:
 @option_format
 def list_() -> None:
     """The mappings that the program brings."""
-    from seat_ledger.sources.shipped import mapping_named, shipped_names  # noqa: PLC0415
-
     mappings = {name: mapping_named(name) for name in shipped_names()}
     rows = [
         {"name": name, "kind": mapping.kind, "title": mapping.title}
@@ -69,8 +69,6 @@ def list_() -> None:
 )
 def show(name: str, *, toml: bool) -> None:
     """How to get a vendor's file, what it cannot tell, and how it is read."""
-    from seat_ledger.sources.shipped import shipped_names, shipped_text  # noqa: PLC0415
-
     if name not in shipped_names():
         raise InvalidInput(
             f"There is no shipped mapping {harmless(name)}.",
@@ -98,9 +96,6 @@ def check(file: Path, mapping: str | None) -> None:
     Nothing is recorded, and no database is needed. Exit 1 where none fits, 2 where a
     row cannot be read.
     """
-    from seat_ledger.sources.choosing import fit_of, fits_of  # noqa: PLC0415
-    from seat_ledger.sources.shipped import mapping_named  # noqa: PLC0415
-
     name = harmless(file.name)
     with _again_readable(file) as stream, heartbeat("Checking"):
         if mapping is None:
@@ -148,8 +143,6 @@ def _checked(file: str, fits: list[Fit], mapping: str | None) -> Answer:
 @click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
 def draft(file: Path) -> None:
     """Print the first draft of a mapping: the file's fields, and what to decide."""
-    from seat_ledger.sources.choosing import draft_of  # noqa: PLC0415
-
     with _again_readable(file) as stream:
         write_data(draft_of(stream, harmless(file.name)), is_json=False)
 
