@@ -282,7 +282,7 @@ class CommandHandler:
         return tuple(range(1, len(self.steps) + 1))
 
     def _reversing(self) -> tuple[int, ...]:
-        """Every line that lets entries hold no more: what is left of them is wrong."""
+        """Every line that reverses entries: what remains of them is wrong."""
         return tuple(
             step.number
             for step in sorted(self.steps)

@@ -333,7 +333,7 @@ class UnassignSeat(Operation):
 
 
 class Reverse(Operation):
-    """Let an entry, or all that a command recorded, never have been (R40)."""
+    """Reverse an entry, or all that a command recorded (R40)."""
 
     OP: ClassVar[str] = "reverse"
     AFTER_CLOSING: ClassVar[bool] = True
@@ -390,7 +390,7 @@ class AddSeatType(Operation):
 
 
 class WithdrawSeatType(Operation):
-    """Have no more seats of a type bought (R80)."""
+    """Stop the sale of a seat type (R80)."""
 
     OP: ClassVar[str] = "withdraw_seat_type"
     OF_CATALOGUE: ClassVar[bool] = True

@@ -1,4 +1,4 @@
-"""Violations in words: which refusal a violation is, and what a person is told."""
+"""Violations in words: which refusal a violation is, and its message."""
 
 from __future__ import annotations
 

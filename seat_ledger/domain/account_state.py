@@ -1,7 +1,7 @@
 """What the entries of an account make together: its state, and how each changes it.
 
 Every event of the account's stream has a step here that lets it hold, and one that
-lets it hold no more. None of them decides: that is :mod:`seat_ledger.domain.account`.
+ends that. None of them decides: that is :mod:`seat_ledger.domain.account`.
 """
 
 from __future__ import annotations
@@ -192,7 +192,7 @@ class AccountState(Aggregate):
         self._life_changed(seat, utc(event.effective_at))
 
     def undo(self, event: LedgerEvent) -> None:
-        """Make a pending event never have been: the seat's number is free again."""
+        """Undo a pending event: the seat's number is free again."""
         super().undo(event)
         if isinstance(event, SeatPurchased):
             self.pools[event.seat_type].seats.pop()

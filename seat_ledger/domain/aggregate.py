@@ -22,7 +22,7 @@ from seat_ledger.errors import CommandRefused, EntryRef
 E = TypeVar("E", bound=LedgerEvent)
 Step = Callable[[Any, Any], None]
 Steps = tuple[Step, Step]
-"""How an entry changes the state when it holds, and when it holds no more."""
+"""How an entry changes the state when it holds, and when that ends."""
 
 
 class Act(NamedTuple):
@@ -103,7 +103,7 @@ class Aggregate:
     def reverse(
         self, named: LedgerEvent, end: LedgerEvent, act: Act, *, entry: int, root: int
     ) -> None:
-        """Let an entry hold no more, or hold again when it is a reversal (R47).
+        """Reverse an entry, or let it hold again when it is a reversal (R47).
 
         `end` is the event at the end of the chain of `named`; `entry` and `root` are
         the positions of both. Raises CommandRefused: ``not_reversible``,
@@ -172,7 +172,7 @@ class Aggregate:
             self.let_go(self.roots[version])
 
     def undo(self, event: LedgerEvent) -> None:
-        """Make an event that was only pending never have been."""
+        """Undo an event that was only pending."""
         self.let_go(event)
 
     def settle(self) -> None:
@@ -190,7 +190,7 @@ class Aggregate:
         self.STEPS.get(type(event), _NO_STEPS)[0](self, event)
 
     def let_go(self, event: LedgerEvent) -> None:
-        """Let an entry hold no more."""
+        """Undo what an entry changed: it no longer holds."""
         self.STEPS.get(type(event), _NO_STEPS)[1](self, event)
 
 

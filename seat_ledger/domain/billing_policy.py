@@ -65,7 +65,7 @@ class Billing:
             )
 
     def check_reversal(self, key: str, policy: BillingPolicyChanged) -> None:
-        """Refuse to let go of a policy that an invoice used (R47).
+        """Refuse to reverse a policy that an invoice used (R47).
 
         One that was reversed holds again only where no invoice is touched (R50).
         """
@@ -213,7 +213,7 @@ class Billing:
         insort(self.policies, _policy(event))
 
     def unset_policy(self, event: BillingPolicyChanged) -> None:
-        """Let a policy hold no more."""
+        """Take a policy out: it no longer holds."""
         self.policies.remove(_policy(event))
 
 

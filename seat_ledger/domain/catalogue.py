@@ -109,7 +109,7 @@ class Catalogue(Aggregate):
         self.trigger(SeatTypeAdded, act, seat_type=seat_type, exclusive=fixed)
 
     def withdraw(self, text: str, act: Act) -> None:
-        """Buy no more of a seat type from now on.
+        """Stop the sale of a seat type from now on.
 
         Raises NotFound (``unknown_seat_type``), CommandRefused (``nothing_to_do``).
         """

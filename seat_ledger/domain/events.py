@@ -215,7 +215,7 @@ class SeatAssigned(HoldingEvent):
 
 
 class SeatUnassigned(HoldingEvent):
-    """The user holds the seat no more; it stays purchased and billable (S11)."""
+    """The user no longer holds the seat; it stays purchased and billable (S11)."""
 
     TOPIC: ClassVar[str] = "SeatUnassigned"
 
@@ -351,7 +351,7 @@ class HubAccessGranted(UserEvent):
 
 
 class HubAccessRevoked(UserEvent):
-    """The user may enter the hub no more."""
+    """The user may no longer enter the hub."""
 
     TOPIC: ClassVar[str] = "HubAccessRevoked"
 
@@ -359,7 +359,7 @@ class HubAccessRevoked(UserEvent):
 
 
 class UserRemoved(UserEvent):
-    """The account has the user no more; its history stays (R32)."""
+    """The user has left the account; the history stays (R32)."""
 
     TOPIC: ClassVar[str] = "UserRemoved"
 

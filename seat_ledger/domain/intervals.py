@@ -106,7 +106,7 @@ class Track:
         return self._pair(user, opens, [*closes, mark])
 
     def without(self, user: str, mark: Mark) -> Changed:
-        """Let an entry hold no more; return what it changed."""
+        """Take an entry out that no longer holds; return what it changed."""
         last = self.intervals[-1] if self.intervals else None
         if last is not None and last.opened == mark.version and not last.closed:
             self.intervals.pop()

@@ -152,7 +152,7 @@ class User(Aggregate):
         self.trigger(HubAccessGranted, act, account=self.account, hub=hub)
 
     def revoke(self, hub: str, act: Act) -> None:
-        """Let the user enter a hub no more."""
+        """End the user's access to a hub."""
         if self.track(hub).live_from(act.at) is None:
             raise nothing_to_do(
                 f"{self.user_key} has no open-ended access to {hub} at {iso(act.at)}."

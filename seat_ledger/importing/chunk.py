@@ -86,7 +86,7 @@ class Chunk:
     """Some lines of the file.
 
     `kept` are the commands that it recorded, `moved` the heads that its accounts have
-    then: the next chunk asked before it could be told of them.
+    then: the next chunk asked before they were there.
     """
 
     def __init__(self, batch: LineBatch, of: Import) -> None:
@@ -309,16 +309,16 @@ class Chunk:
 
     @property
     def is_reported(self) -> bool:
-        """Whether the outcome of every line is told."""
+        """Whether the outcome of every line is reported."""
         return self._reported == len(self.lines)
 
     @property
     def first_unreported(self) -> int | None:
-        """The number of the first line whose outcome is not told."""
+        """The number of the first line whose outcome is not reported."""
         return None if self.is_reported else self.lines[self._reported].number
 
     def report(self) -> Iterator[LineOutcome]:
-        """The outcomes not told yet, up to the first line that has none."""
+        """The outcomes not reported yet, up to the first line that has none."""
         for line in self.lines[self._reported :]:
             outcome = self.outcomes.get(line.number)
             if outcome is None:
@@ -335,7 +335,7 @@ class Chunk:
                 workspace.waiting = False
 
     def drop(self) -> None:
-        """Forget what was not recorded: it was decided on what is no more, or not yet.
+        """Forget what was not recorded: it was decided on a state that is gone.
 
         So were refusals behind the last recorded line.
         """

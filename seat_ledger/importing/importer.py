@@ -5,7 +5,7 @@ file again, corrected further down or made longer, repeats nothing. What stands 
 a line that stops the import is recorded and stays.
 
 While one chunk of lines is being written by the server, the next is read and decided.
-Never more than one append is under way, and its lines are told when it is recorded.
+Never more than one append is under way, and its lines are reported once it is recorded.
 Where the next lines are not there yet, those before them wait for nothing.
 """
 
@@ -44,7 +44,7 @@ def import_lines(  # noqa: PLR0913  each is an option of its own
     The last outcome has ``stops`` set when the import ends there: at an unreadable
     line, an unexpected refusal, or an unexpected acceptance; `keep_going` goes on.
     None among `lines` says that the next is not there yet: what stands before is then
-    recorded and told first. What is recorded is told before an error is raised, too.
+    recorded and reported first. What is recorded is also reported before an error.
     `compute_invoice` is asked for the figures of each invoice, when all that stands
     before it is recorded.
     """

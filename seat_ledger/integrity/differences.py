@@ -16,7 +16,7 @@ from seat_ledger.integrity.hashing import Connection, rows
 from seat_ledger.integrity.leaf import at_position, decode
 
 MOST = 100
-"""So many differences are told; the rest is counted."""
+"""So many differences are reported; the rest is counted."""
 
 SEARCHED = 300
 """Among so many differing events it is tried whether they changed places."""

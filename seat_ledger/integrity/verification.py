@@ -301,7 +301,7 @@ class _Verification:
         )
 
     def _lost(self, good: list[Held]) -> Iterator[Finding]:
-        """Checkpoints of these very events that the database has no more."""
+        """Checkpoints of these very events that the database no longer has."""
         lost = [held for held in good if held.checkpoint.size not in self.own]
         if lost and self.own:
             first = lost[0]

@@ -2,10 +2,10 @@
 
 A folder holds ``checkpoint-SIZE`` for every checkpoint, and ``checkpoint``, the last
 one; a file holds one note after the other. Whatever stands there must be readable:
-evidence that is absent or damaged is told, never passed over.
+evidence that is absent or damaged is reported, never passed over.
 
-An older copy of the store is told by the last note alone, as long as that is held where
-nobody who can change the database can change it.
+An older copy of the store is recognized by the last note alone, as long as that is held
+where nobody who can change the database can change it.
 """
 
 from __future__ import annotations

@@ -63,7 +63,7 @@ class Access(NamedTuple):
 def grant(connection: psycopg.Connection[Any]) -> Access:
     """Make the roles and give them their rights, as far as the login may.
 
-    Nothing is half granted: each part is done or left out, and told.
+    Nothing is half granted: each part is done, or left out and reported.
     """
     parts = _parts()
     unavailable = []

@@ -1,6 +1,6 @@
 """PostgreSQL's own programs, run on the ledger's database: backups, mostly.
 
-They are told where it is by the environment, so that no address and no password stands
+They learn where it is from the environment, so that no address and no password stands
 on a command line.
 """
 

@@ -363,7 +363,7 @@ class EmbeddedServer:
         return False
 
     def _is_cut_off(self) -> bool:
-        """Whether a server is ready on a socket that is there no more."""
+        """Whether a server is ready on a socket that is gone."""
         ready, folder = self._stated_by_server(_STATE) == "ready", self.socket_dir
         return ready and (folder is None or not (folder / SOCKET_FILE).exists())
 
