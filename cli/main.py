@@ -60,6 +60,10 @@ COMMANDS = {
         "commands.source:group",
         "Mappings of vendors' files: which fits, and a draft.",
     ),
+    "snapshot": (
+        "commands.snapshot:snapshot",
+        "Hold a dated list of holders against the ledger.",
+    ),
     "user": ("commands.user:group", "Add, change and look at users."),
 }
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}

@@ -373,6 +373,15 @@ class Reader:
             for actor in stored
         }
 
+    def windows(self, positions: Iterable[int | None]) -> dict[int | None, Any]:
+        """Until when the contrary of some derived entries was seen, by position (R85).
+
+        Of what is known exactly there is nothing.
+        """
+        selected = [position for position in positions if position is not None]
+        rows = self.ask("journal", "windows", positions=selected) if selected else []
+        return {row["position"]: utc(row["effective_after"]) for row in rows}
+
     def acts(self, positions: Iterable[int | None]) -> dict[int | None, Row | None]:
         """Who recorded entries, why and when, by position; None for no entry."""
         distinct = [position for position in positions if position is not None]

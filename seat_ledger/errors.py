@@ -201,6 +201,7 @@ REFUSALS: dict[str, str] = {
     "invoice_voided": "the invoice is already voided (R94)",
     "invalid_email": "not an e-mail address",
     "key_reserved": "the key stands for an erased user",
+    "missing_type": "the list names nobody of a type that it covers (R83)",
     "no_free_seat": "no seat of the type is free for the whole time (R24, R26)",
     "no_pending_reduction": "no reduction of the type is pending at that time (R18)",
     "no_seat_held": "the user has no open-ended holding of the type then (R27)",
@@ -230,6 +231,7 @@ REFUSALS: dict[str, str] = {
     "seat_taken": "somebody else holds the seat for part of that time (R24)",
     "seat_type_exists": "the catalogue already has this seat type (R80)",
     "seat_type_withdrawn": "the seat type is withdrawn: no more of it is bought (R80)",
+    "snapshot_not_whole": "the list itself shows that it is incomplete (R83)",
     "super_admin_seats": "a super admin cannot be added with seats (R34)",
     "timeline_invalid": "the timeline would not be valid (R46)",
     "too_many_events": "the command would record more events than one append holds",
@@ -241,6 +243,7 @@ REFUSALS: dict[str, str] = {
     "user_key_taken": "a present user has this key (R35)",
     "user_not_found": "the account never had a user with this key or e-mail",
     "user_not_present": "the user does not belong to the account at that time",
+    "vanished": "too many holders are missing from the list (R83)",
     "zone_change_order": "a later zone change is already recorded (R09)",
 }
 """Every code of a refusal by rule, with its meaning."""

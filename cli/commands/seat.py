@@ -95,6 +95,7 @@ def who(question: Question, seat: str | None, user: str | None, **_: Any) -> Ans
         rows,
         _holder_columns(question) if any(row["holder"] for row in rows) else (),
         sentence=_who(question, rows, seat or user or ""),
+        notes=_uncertain(question, rows),
         next_command=_next(rows, seat, question),
     )
 
@@ -120,6 +121,22 @@ def _who(question: Question, rows: list[dict[str, Any]], subject: str) -> str:
             name = _called(holder["name"], holder["email"])
             sentences.append(f"{name} held {row['seat']} of {account.key} on {when}.")
     return "\n".join(sentences)
+
+
+def _uncertain(question: Question, rows: list[dict[str, Any]]) -> list[str]:
+    """What a moment inside a window leaves open (R85), a sentence for each window."""
+    from seat_ledger.projections import holdings  # noqa: PLC0415
+
+    zones = question.account.zones
+    notes = []
+    for row in rows:
+        for window in holdings.windows_at(question.about, parse_seat(row["seat"])):
+            after, at = (times.local(window[end], zones) for end in ("after", "at"))
+            name = _called(window["name"], window["email"])
+            seen = "seen with it until" if window["ends"] else "seen without it until"
+            then = "without it by" if window["ends"] else "with it by"
+            notes.append(f"{name} was {seen} {after}, and {then} {at}.")
+    return notes
 
 
 def _next(rows: list[dict[str, Any]], seat: str | None, question: Question) -> str:
@@ -155,17 +172,20 @@ def _called(name: str, email: str) -> str:
 def _interval_columns(question: Question) -> list[Any]:
     zones = question.account.zones
     return [
-        (
-            "from",
-            lambda h: times.local(h["held_from"], zones) if h["held_from"] else "-",
-        ),
-        ("until", lambda h: times.local(h["held_until"], zones)),
+        ("from", lambda h: _within(h["held_from"] or "-", h["held_after"], zones)),
+        ("until", lambda h: _within(h["held_until"], h["until_after"], zones)),
         ("holder", lambda h: _called(h["user"], h["email"])),
         ("given by", lambda h: _by(h["assigned_by"])),
         ("taken by", lambda h: _by(h["unassigned_by"])),
         ("reason", _why),
         ("entries", _entries),
     ]
+
+
+def _within(at: Any, after: Any, zones: Any) -> str:
+    """An instant, with the other end of the window in which it happened (R85)."""
+    text = at if at == "-" else times.local(at, zones)
+    return text if after is None else f"{text} (after {times.local(after, zones)})"
 
 
 def _holder_columns(question: Question) -> list[Any]:

@@ -16,7 +16,7 @@ _ACT = "position actor reason recorded_at"
 _ENTRY = "position recorded_at effective_at event account user seat actor reason"
 _EVENT = f"{_ENTRY} reversed_by data"
 _HELD = (
-    "user email name held_from held_until "
+    "user email name held_from held_until held_after until_after "
     f"{_within('assigned_by', _ACT)} {_within('unassigned_by', _ACT)}"
 )
 _USER = (
@@ -104,6 +104,10 @@ _HEADERS = {
     "seat history": f"seat {_HELD} reversed",
     "seat list": f"seat seat_type {_within('holder', _HELD)} purchased_at retires_at",
     "seat who": f"account seat purchased {_within('holder', _HELD)}",
+    "snapshot": (
+        "account user seat_type change count effective_after effective_at outcome "
+        "positions code message"
+    ),
     "source check": "name kind fits reads problem",
     "source list": "name kind title",
     "user access": (

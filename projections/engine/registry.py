@@ -50,6 +50,7 @@ TOPICS = (
     "UserErased",
     "SeatTypeAdded",
     "SeatTypeWithdrawn",
+    "SnapshotObserved",
 )
 """The events that the journal can decode; a test holds them to the write side's."""
 

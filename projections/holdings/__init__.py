@@ -27,6 +27,32 @@ def who(question: AccountQuestion, seat: SeatRef) -> Row:
     }
 
 
+def windows_at(question: AccountQuestion, seat: SeatRef) -> list[Row]:
+    """The windows of a seat's holdings that contain a moment, with who it is about.
+
+    Within a window nobody saw what was so: `after` and `at` are its ends, and `ends`
+    says that the holding ended in it, and did not begin (R85).
+    """
+    reader = question.reader
+    rows = question.ask("holdings", "of_seat", **_named(seat))
+    ends = ("held_from", "assigned_position"), ("held_until", "unassigned_position")
+    marks = [
+        (row["user_no"], utc(row[at]), row[position], at == "held_until")
+        for row in rows
+        if not row["reversed"]
+        for at, position in ends
+        if row[at] is not None
+    ]
+    windows = reader.windows(position for _, _, position, _ in marks)
+    matches = [mark for mark in marks if mark[2] in windows]
+    people = reader.people(user_no for user_no, *_ in matches) if matches else {}
+    return [
+        {**people[user_no], "after": windows[position], "at": at, "ends": is_end}
+        for user_no, at, position, is_end in matches
+        if windows[position] < question.as_of < at
+    ]
+
+
 def held_by(question: AccountQuestion, user: str) -> list[Row]:
     """The seats that a user held at a moment, in the shape of :func:`who`."""
     reader, account, known_at, as_of = question
@@ -151,12 +177,14 @@ def totals(question: AccountQuestion) -> list[Row]:
 
 def with_names(question: AccountQuestion, rows: list[Row]) -> list[Row]:
     """Holdings with names, acts and seats as people read them."""
-    people = question.reader.people(row["user_no"] for row in rows)
-    acts = question.reader.acts(
+    reader = question.reader
+    people = reader.people(row["user_no"] for row in rows)
+    positions = [
         position
         for row in rows
         for position in (row["assigned_position"], row["unassigned_position"])
-    )
+    ]
+    acts, windows = reader.acts(positions), reader.windows(positions)
     return [
         {
             "account": question.account.key,
@@ -164,6 +192,8 @@ def with_names(question: AccountQuestion, rows: list[Row]) -> list[Row]:
             **people[row["user_no"]],
             "held_from": utc(row["held_from"]),
             "held_until": utc(row["held_until"]),
+            "held_after": windows.get(row["assigned_position"]),
+            "until_after": windows.get(row["unassigned_position"]),
             "assigned_by": acts[row["assigned_position"]],
             "unassigned_by": acts[row["unassigned_position"]],
             "reversed": row["reversed"],
@@ -229,10 +259,11 @@ def _in_order(rows: Iterable[Row]) -> list[Row]:
 def described(question: AccountQuestion, rows: list[Row]) -> list[Row]:
     """Bare holdings as rows of a history, in their order."""
     keys = ["seat", "user", "email", "name", "held_from", "held_until"]
-    keys += ["assigned_by", "unassigned_by", "reversed"]
+    keys += ["held_after", "until_after", "assigned_by", "unassigned_by", "reversed"]
     return [{key: row[key] for key in keys} for row in with_names(question, rows)]
 
 
 def _holder(row: Row) -> Row:
-    keys = ("user", "email", "name", "held_from", "held_until")
+    held = ("held_from", "held_until", "held_after", "until_after")
+    keys = ("user", "email", "name", *held)
     return {key: row[key] for key in (*keys, "assigned_by", "unassigned_by")}

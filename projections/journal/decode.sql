@@ -60,6 +60,7 @@ SELECT opened.notification_id AS account_no, opened.state, account.account_key
 SELECT entry.position,
        entry.recorded_at,
        entry.effective_at::timestamptz,
+       entry.effective_after::timestamptz,
        coalesce(account.account_no, CASE WHEN entry.topic LIKE 'SeatType%%' THEN 0 END),
        person.user_no,
        entry.version,
@@ -89,7 +90,8 @@ SELECT entry.position,
        CASE
            WHEN NOT entry.common AND entry.topic IN (
                'AccountOpened', 'TimeZoneChanged', 'BillingPolicyChanged',
-               'InvoiceIssued', 'InvoiceVoided', 'ContractChanged', 'AccountClosed'
+               'InvoiceIssued', 'InvoiceVoided', 'ContractChanged', 'AccountClosed',
+               'SnapshotObserved'
            )
            THEN entry.whole - ARRAY[
                'v', 'effective_at', 'actor', 'reason', 'idempotency_key',
@@ -110,6 +112,7 @@ SELECT entry.position,
               END AS user_id,
               stored.form,
               stored.whole ->> 'effective_at' AS effective_at,
+              stored.whole ->> 'effective_after' AS effective_after,
               stored.whole ->> 'seat_type' AS seat_type,
               stored.whole ->> 'number' AS number,
               CASE WHEN NOT stored.common THEN stored.whole ->> 'quantity' END AS quantity,

@@ -6,7 +6,8 @@ LANGUAGE sql STABLE
 RETURN CASE
     WHEN topic <> ALL (enum_range(NULL::topic_name)::text[]) THEN NULL
     WHEN substr(state, 1, 7) = '{"v":1,'::bytea THEN 1
-    WHEN substr(state, 1, 7) = '{"v":2,'::bytea AND topic = 'UserAdded' THEN 2
+    WHEN substr(state, 1, 7) = '{"v":2,'::bytea
+         AND topic IN ('UserAdded', 'SeatAssigned', 'SeatUnassigned') THEN 2
 END;
 
 -- Whether an event is read: not one of a stream of `aside`, from its place in

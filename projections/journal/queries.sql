@@ -73,6 +73,17 @@ SELECT reduction.account_no, reduction.version, reduction.position
    AND reduction.account_no = ANY (%(accounts)s::bigint[])
    AND reduction.version = ANY (%(versions)s::bigint[]);
 
+-- windows --
+-- The other ends of the windows in which some entries happened, where they were derived
+-- from dated lists (R85).
+SELECT derived.position, derived.effective_after
+  FROM (
+       SELECT position, effective_after
+         FROM journal
+        WHERE position = ANY (%(positions)s::bigint[])
+       OFFSET 0) AS derived
+ WHERE derived.effective_after IS NOT NULL;
+
 -- acts --
 -- By whom, why and when some entries were recorded.
 SELECT position, actor, reason, recorded_at

@@ -7,6 +7,7 @@ CREATE TABLE journal (
     position bigint NOT NULL,
     recorded_at timestamptz NOT NULL,
     effective_at timestamptz NOT NULL,
+    effective_after timestamptz,
     account_no bigint NOT NULL,
     user_no bigint,
     version bigint NOT NULL,
@@ -71,9 +72,12 @@ CREATE INDEX journal_of_contract ON journal (account_no, topic)
  WHERE topic IN (
            'AccountOpened', 'TimeZoneChanged', 'BillingPolicyChanged',
            'ContractRenewed', 'ContractChanged', 'AccountClosed', 'InvoiceIssued',
-           'InvoiceVoided',
-           'SeatReductionRequested', 'SeatReductionCancelled'
+           'InvoiceVoided', 'SeatReductionRequested', 'SeatReductionCancelled',
+           'SnapshotObserved'
        );
+-- What was derived from dated lists, with a window in which it happened (R85).
+CREATE INDEX journal_of_windows ON journal (account_no)
+ WHERE effective_after IS NOT NULL;
 -- An invoice by its number.
 CREATE INDEX journal_of_invoices ON journal ((details ->> 'invoice'))
  WHERE topic = 'InvoiceIssued';

@@ -12,6 +12,7 @@ from typing import ClassVar, NamedTuple, TypeVar
 from uuid import uuid4
 
 from seat_ledger.commands import messages
+from seat_ledger.commands.exact_evidence import ExactEvidence
 from seat_ledger.commands.messages import Command, Operation
 from seat_ledger.commands.refusal_messages import explain, name_holders
 from seat_ledger.commands.unit_of_work import UnitOfWork
@@ -603,7 +604,10 @@ class CommandHandler:
                 f"{seat} is not a seat of {seat_type}.",
                 try_="name a seat of the type that you are assigning",
             )
+        act = self._within_window(op.effective_after, act)
         user = self._assignee(op, act)
+        if self._evidence().assigned(user, seat_type, seat, act, buy=op.buy_if_needed):
+            return
         if seat is None:
             self._give(user, seat_type, act, later, buy=op.buy_if_needed)
             return
@@ -665,8 +669,41 @@ class CommandHandler:
 
     def _unassign(self, op: messages.UnassignSeat, act: Act, _: object) -> None:
         seat_type = self.catalogue.seat_type(op.seat_type)
+        act = self._within_window(op.effective_after, act)
         user = self._user(op.user, act.at)
+        if self._evidence().unassigned(user, seat_type, act):
+            return
         self._account().unassign(user.key, seat_type, act, called=user.user_key)
+
+    def _observe(self, op: messages.ObserveSnapshot, act: Act, _: object) -> None:
+        """Record what a source listed; it is evidence also where nothing changed."""
+        self._account().observe(
+            act,
+            source=op.source,
+            covers=tuple(self.catalogue.seat_type(name) for name in op.covers),
+            digest=op.digest,
+            rows=op.rows,
+            holders=op.holders,
+            totals=op.totals,
+        )
+
+    # -- what was derived from lists (R85, R87) -----------------------------------
+
+    def _evidence(self) -> ExactEvidence:
+        """What takes the place of derived entries (R87)."""
+        return ExactEvidence(self._account(), self.workspace.source, self._let_in)
+
+    def _within_window(self, after: str | None, act: Act) -> Act:
+        """The act with the other end of the window in which it happened (R85)."""
+        if after is None:
+            return act
+        begins = parse_moment(after, self._account().zones, self.now)
+        if begins >= act.at:
+            raise InvalidInput(
+                f"The window after {iso(begins)} ends at {iso(act.at)}, and not later.",
+                try_="give an effective_after before effective_at",
+            )
+        return act._replace(after=begins)
 
     def _reverse(self, op: messages.Reverse, act: Act, _: object) -> None:
         _require_reason(op, "A reversal")
@@ -736,6 +773,7 @@ class CommandHandler:
         messages.CancelReduction: _cancel,
         messages.AssignSeat: _assign,
         messages.UnassignSeat: _unassign,
+        messages.ObserveSnapshot: _observe,
         messages.Reverse: _reverse,
         messages.SetBillingPolicy: _set_billing_policy,
         messages.IssueInvoice: _issue_invoice,

@@ -298,6 +298,15 @@ class NewPerson(BaseModel):
     name: Text
 
 
+def _check_window(operation: Operation, effective_after: str | None) -> None:
+    """Refuse a window that has no end (R85)."""
+    if effective_after is not None and operation.effective_at is None:
+        raise InvalidInput(
+            f"{operation.op}: 'effective_after' needs an 'effective_at', where the "
+            "window ends."
+        )
+
+
 class AssignSeat(Operation):
     """Give a user a seat (S3), bought first if asked (S5, S8).
 
@@ -311,9 +320,11 @@ class AssignSeat(Operation):
     seat: Text | None = None
     buy_if_needed: bool = False
     add_if_needed: NewPerson | None = None
+    effective_after: Text | None = None
 
     def check(self) -> None:
         """Refuse a named seat that may be another one, and a key that is none."""
+        _check_window(self, self.effective_after)
         if self.add_if_needed is not None:
             check_key(self.user, "user")
         if self.seat is not None and self.buy_if_needed:
@@ -330,6 +341,29 @@ class UnassignSeat(Operation):
 
     user: Reference
     seat_type: Text
+    effective_after: Text | None = None
+
+    def check(self) -> None:
+        """Refuse a window without an end."""
+        _check_window(self, self.effective_after)
+
+
+class ObserveSnapshot(Operation):
+    """Record that a source listed who holds what, at the effective time (R86)."""
+
+    OP: ClassVar[str] = "observe_snapshot"
+
+    source: Text
+    covers: Annotated[list[Text], Field(min_length=1, max_length=1000)]
+    digest: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+    rows: Annotated[int, Field(ge=0)]
+    holders: Annotated[int, Field(ge=0)]
+    totals: Annotated[dict[str, int], Field(max_length=1000)]
+
+    def check(self) -> None:
+        """Refuse a list that does not say when it was true."""
+        if self.effective_at is None:
+            raise InvalidInput("observe_snapshot: 'effective_at' is missing.")
 
 
 class Reverse(Operation):

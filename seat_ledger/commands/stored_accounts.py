@@ -119,6 +119,14 @@ class StoredAccounts:
         """The positions of entries that are named by stream and version, in order."""
         return sorted(self.recorder.positions_of(entries).values())
 
+    def entry_of(self, stream: UUID, version: int) -> Recorded | None:
+        """The entry of a stream's version; None while it is not recorded."""
+        key = str(stream), version
+        position = self.recorder.positions_of([key]).get(key)
+        if position is None:
+            return None
+        return Recorded(position, self._entry(stream, version))
+
     def _applied(
         self, kind: type[A], aggregate: A | None, events: Iterable[LedgerEvent]
     ) -> A | None:

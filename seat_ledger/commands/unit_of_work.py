@@ -60,6 +60,10 @@ class Source(Protocol):
         """The account's entry at a position, and the one at the end of its chain."""
         ...
 
+    def entry_of(self, stream: UUID, version: int) -> Recorded | None:
+        """The entry of a stream's version; None while it is not recorded."""
+        ...
+
     def positions_under(self, account_id: UUID, key: str) -> Sequence[int] | None:
         """The positions that were recorded under a command's key."""
         ...

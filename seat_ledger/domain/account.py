@@ -22,6 +22,7 @@ from seat_ledger.domain.events import (
     AccountOpened,
     BillingPolicyChanged,
     ContractRenewed,
+    HoldingEvent,
     InvoiceIssued,
     InvoiceVoided,
     LedgerEvent,
@@ -31,6 +32,7 @@ from seat_ledger.domain.events import (
     SeatReductionRequested,
     SeatRetired,
     SeatUnassigned,
+    SnapshotObserved,
     TimeZoneChanged,
 )
 from seat_ledger.domain.intervals import Mark
@@ -280,9 +282,7 @@ class Account(AccountContract):
             seat = free.ref
         else:
             self.seat(seat)
-        self.trigger(
-            SeatAssigned, act, seat_type=seat.seat_type, number=seat.number, user=user
-        )
+        self._move(SeatAssigned, seat, user, act)
         return seat
 
     def _no_free_seat(
@@ -336,10 +336,32 @@ class Account(AccountContract):
                 "record a batch: reverse, then the right unassignment",
             )
         ref = SeatRef(*held.subject)
-        self.trigger(
-            SeatUnassigned, act, seat_type=ref.seat_type, number=ref.number, user=user
-        )
+        self._move(SeatUnassigned, ref, user, act)
         return ref
+
+    def release(self, user: str, seat: SeatRef, act: Act) -> None:
+        """End the user's holding of a seat, which is known to have begun.
+
+        Which one that is follows from the instants: holdings of one seat by one user
+        pair by count.
+        """
+        self._move(SeatUnassigned, seat, user, act)
+
+    def _move(
+        self, event_class: type[HoldingEvent], seat: SeatRef, user: str, act: Act
+    ) -> None:
+        self.trigger(
+            event_class,
+            act,
+            seat_type=seat.seat_type,
+            number=seat.number,
+            user=user,
+            effective_after=act.after,
+        )
+
+    def observe(self, act: Act, **facts: Any) -> None:
+        """Record that a source listed who holds what (R86)."""
+        self.trigger(SnapshotObserved, act, **facts)
 
     def check_reversal(self, root: LedgerEvent) -> None:
         """Refuse to touch a reduction that was cancelled or carried out, or a policy

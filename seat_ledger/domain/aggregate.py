@@ -26,13 +26,18 @@ Steps = tuple[Step, Step]
 
 
 class Act(NamedTuple):
-    """What every event of one command carries: when, by whom, why (DOMAIN 2)."""
+    """What every event of one command carries: when, by whom, why (DOMAIN 2).
+
+    `after` is the other end of the window in which it happened, where it was derived
+    (R85).
+    """
 
     at: datetime
     actor: str
     reason: str | None = None
     idempotency_key: str | None = None
     correlation_id: str | None = None
+    after: datetime | None = None
 
     def moved(self, at: datetime) -> Act:
         """The same act, effective at another instant."""

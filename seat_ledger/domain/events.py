@@ -87,9 +87,16 @@ class SeatEvent(AccountEvent):
 
 
 class HoldingEvent(SeatEvent):
-    """An event about who holds a seat; `user` is the user's id."""
+    """An event about who holds a seat; `user` is the user's id.
+
+    Where it was derived from a dated list, it happened after `effective_after`, the
+    last evidence to the contrary, and not later than it is effective (R85).
+    """
+
+    VERSION: ClassVar[int] = 2
 
     user: UserId
+    effective_after: AwareDatetime | None = None
 
 
 class CatalogueEvent(LedgerEvent):
@@ -218,6 +225,24 @@ class SeatUnassigned(HoldingEvent):
     """The user no longer holds the seat; it stays purchased and billable (S11)."""
 
     TOPIC: ClassVar[str] = "SeatUnassigned"
+
+
+class SnapshotObserved(AccountEvent):
+    """A source listed who holds what, and the list was true then (R83, R86).
+
+    `covers` are the seat types that it is complete for, `digest` the SHA-256 of what it
+    says, `rows` and `holders` how many it has, `totals` how many hold a seat of each
+    type. It changes nothing, and is evidence also where nothing changed.
+    """
+
+    TOPIC: ClassVar[str] = "SnapshotObserved"
+
+    source: Text
+    covers: tuple[str, ...]
+    digest: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+    rows: Annotated[int, Field(ge=0)]
+    holders: Annotated[int, Field(ge=0)]
+    totals: dict[str, int]
 
 
 class InvoiceLine(BaseModel):

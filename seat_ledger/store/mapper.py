@@ -16,7 +16,13 @@ import orjson
 from eventsourcing.persistence import StoredEvent
 from pydantic import ValidationError
 
-from seat_ledger.domain.events import EVENT_CLASSES, LedgerEvent, UserAdded
+from seat_ledger.domain.events import (
+    EVENT_CLASSES,
+    LedgerEvent,
+    SeatAssigned,
+    SeatUnassigned,
+    UserAdded,
+)
 from seat_ledger.domain.personal_data import CannotDecrypt, person_in
 from seat_ledger.errors import DamagedStream
 
@@ -28,10 +34,21 @@ def _in_plain(state: State) -> State:
     return state
 
 
+def _unchanged(state: State) -> State:
+    """The next version has one more field, which this one leaves out."""
+    return state
+
+
 UPCASTERS: dict[tuple[str, int], Callable[[State], State]] = {
     (UserAdded.TOPIC, 1): _in_plain,
+    (SeatAssigned.TOPIC, 1): _unchanged,
+    (SeatUnassigned.TOPIC, 1): _unchanged,
 }
 """From (topic, version) to the function that makes the next version's state."""
+
+
+_MORE_FIELDS = {key for key, upcast in UPCASTERS.items() if upcast is _unchanged}
+"""Versions that need no parsing to become the next one."""
 
 
 def check_upcasters() -> None:
@@ -84,7 +101,9 @@ def read_event(
             **named,
         )
     try:
-        if not state.startswith(b'{"v":%d,' % event_class.VERSION):
+        if state.startswith(b'{"v":1,') and (topic, 1) in _MORE_FIELDS:
+            state = b'{"v":2,' + state[7:]
+        elif not state.startswith(b'{"v":%d,' % event_class.VERSION):
             state = _upcast(event_class, state)
         elif topic == UserAdded.TOPIC:
             state = _decrypted(originator_id, state, person_key)

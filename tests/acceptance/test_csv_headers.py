@@ -51,7 +51,14 @@ QUESTIONS: dict[str, list[tuple[str, ...]]] = {
     "user history": [("a", *ACCOUNT)],
     "user list": [ACCOUNT, (*ACCOUNT, "--as-of", "2025-05-02")],
 }  # fmt: skip
-BESIDE = {"export", "import", "invoice audit", "invoice show", "invoice reproduce"}
+BESIDE = {
+    "snapshot",
+    "export",
+    "import",
+    "invoice audit",
+    "invoice show",
+    "invoice reproduce",
+}
 """Held against their rows below, or by the tests of their own."""
 
 

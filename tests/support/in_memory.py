@@ -109,6 +109,13 @@ class InMemoryLedger:
             return entry, entry
         return entry, Recorded(event.root, self.events[event.root - 1])
 
+    def entry_of(self, stream: UUID, version: int) -> Recorded | None:
+        """The entry of a stream's version."""
+        position = self._position(EntryRef(str(stream), version))
+        if position is None:
+            return None
+        return Recorded(position, self.events[position - 1])
+
     def positions_under(self, account: UUID, key: str) -> Sequence[int] | None:
         """The positions that were recorded under a command's key."""
         _, positions = self.results.get((account, key), (b"", None))

@@ -1,0 +1,79 @@
+"""What the ledger knows of an account at the time of a dated list (R84, R86)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from seat_ledger.projections import holdings
+from seat_ledger.projections.reader import AccountQuestion, Row, utc
+from seat_ledger.sources.reconciliation import (
+    AccountList,
+    HeldSeat,
+    LedgerSide,
+    Member,
+)
+
+
+def ledger_side(question: AccountQuestion, listed: AccountList) -> LedgerSide:
+    """What is known of the types that a list covers, and of whom it names."""
+    as_of = question.as_of
+    held = question.ask("snapshots", "holders", seat_types=listed.covers, as_of=as_of)
+    holders = {row["user_key"] for row in held}
+    arriving = {seat.user for seat in listed.seats} - holders
+    members = [
+        row
+        for row in question.ask("snapshots", "members", as_of=as_of)
+        if row["user_key"] in arriving or row["user_key"] in holders
+    ]
+    user_nos = [row["user_no"] for row in members if row["user_key"] in arriving]
+    ended = question.ask("snapshots", "ended", user_nos=user_nos, as_of=as_of)
+    return LedgerSide(
+        question.account.opened_at,
+        [
+            HeldSeat(row["user_key"], row["seat_type"], utc(row["held_from"]))
+            for row in held
+        ],
+        _members(question, members),
+        {row["seat_type"]: row["purchased"] for row in holdings.totals(question)},
+        _observed(question),
+        {(row["user_key"], row["seat_type"]): utc(row["ended_at"]) for row in ended},
+    )
+
+
+def _members(question: AccountQuestion, rows: list[Row]) -> dict[str, Member]:
+    """By key: since when they are users, and have access to which hubs."""
+    reader, as_of = question.reader, question.as_of
+    hubs: dict[int, dict[str, datetime]] = {}
+    numbers = [row["user_no"] for row in rows]
+    for row in reader.ask("users", "access", question.known_at, user_nos=numbers):
+        ends = utc(row["revoked_at"])
+        if row["granted_at"] <= as_of and (ends is None or ends > as_of):
+            own = hubs.setdefault(row["user_no"], {})
+            own[row["hub"]] = utc(row["granted_at"])
+    return {
+        row["user_key"]: Member(utc(row["added_at"]), hubs.get(row["user_no"], {}))
+        for row in rows
+    }
+
+
+def _observed(question: AccountQuestion) -> dict[str, datetime]:
+    """When each seat type was last listed before the instant."""
+    latest: dict[str, datetime] = {}
+    for row in question.ask("snapshots", "observed", as_of=question.as_of):
+        at = utc(row["effective_at"])
+        if at < question.as_of:
+            latest.update(dict.fromkeys(row["details"]["covers"], at))
+    return latest
+
+
+def position_of(question: AccountQuestion, source: str, digest: str) -> int | None:
+    """Where a list of the instant was observed already; None: nowhere (R86)."""
+    for row in question.ask("snapshots", "observed", as_of=question.as_of):
+        stored = row["details"]
+        if utc(row["effective_at"]) == question.as_of and (
+            stored["source"],
+            stored["digest"],
+        ) == (source, digest):
+            position: int = row["position"]
+            return position
+    return None

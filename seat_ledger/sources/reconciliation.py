@@ -1,0 +1,319 @@
+"""A dated list held against what the ledger knows of that time (R84, R85).
+
+Pure: both sides are given. Each difference becomes a change with its window, and all
+changes of an account one batch, with the observation itself as its last line (R86).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from seat_ledger.domain.values import hub_of, iso
+from seat_ledger.errors import CommandRefused, InvalidInput
+
+ASSIGNED, UNASSIGNED, MOVED = "assigned", "unassigned", "moved"
+BOUGHT, FEWER_BOUGHT = "bought", "fewer_bought"
+
+FEW = 3
+"""So many holders may vanish, however few there are."""
+
+SHARE = 10
+"""Of more than these, one in so many may (R83)."""
+
+
+class ListedSeat(NamedTuple):
+    """A seat that somebody holds, as a list says.
+
+    `assigned_at` is since when, where the list says so.
+    """
+
+    line: int
+    user: str
+    seat_type: str
+    email: str | None = None
+    name: str | None = None
+    assigned_at: datetime | None = None
+
+
+class HeldSeat(NamedTuple):
+    """A seat that somebody holds as the ledger has it, and since when."""
+
+    user: str
+    seat_type: str
+    since: datetime
+
+
+class Member(NamedTuple):
+    """A user of the account: since when, and since when with access to which hubs."""
+
+    added_at: datetime
+    hubs: Mapping[str, datetime]
+
+
+@dataclass(frozen=True)
+class LedgerSide:
+    """What the ledger knows of an account, as of the instant at which a list was true.
+
+    `observed` is when each type was last listed before it, `ended` when a user's last
+    holding of a type ended before it. `pools` are the seats under contract by type.
+    """
+
+    opened_at: datetime
+    held: Sequence[HeldSeat] = ()
+    members: Mapping[str, Member] = field(default_factory=dict)
+    pools: Mapping[str, int] = field(default_factory=dict)
+    observed: Mapping[str, datetime] = field(default_factory=dict)
+    ended: Mapping[tuple[str, str], datetime] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class AccountList:
+    """What a list says of an account: who holds what, and how many seats are bought.
+
+    `unnamed` counts seats by type whose holders it does not name.
+    """
+
+    account: str
+    taken_at: datetime
+    covers: Sequence[str]
+    seats: Sequence[ListedSeat]
+    purchased: Mapping[str, int] = field(default_factory=dict)
+    unnamed: Mapping[str, int] = field(default_factory=dict)
+
+
+class Change(NamedTuple):
+    """One difference between list and ledger, with the window in which it arose (R85).
+
+    `after` is None where it is known exactly; `seats` is how many are bought.
+    """
+
+    change: str
+    user: str | None
+    seat_type: str
+    after: datetime | None
+    at: datetime
+    seats: int = 0
+    leaves: str | None = None
+    listed: ListedSeat | None = None
+
+
+class Reconciliation:
+    """The changes that make the ledger agree with a list.
+
+    Raises InvalidInput where somebody is listed twice in a hub that allows one seat.
+    """
+
+    def __init__(
+        self,
+        listed: AccountList,
+        state: LedgerSide,
+        is_exclusive: Callable[[str], bool],
+    ) -> None:
+        self.listed, self.state, self.is_exclusive = listed, state, is_exclusive
+        self._check_listed_once()
+        self._holdings = list(self._moves())
+        self.changes = [*self._purchases(), *self._holdings]
+
+    def check_plausible(self, accepted: Iterable[str]) -> None:
+        """Refuse a list from which too much is missing (R83), unless that is accepted.
+
+        Raises CommandRefused (``missing_type``, ``vanished``).
+        """
+        held = [seat for seat in self.state.held if seat.seat_type in self._covered]
+        before = Counter(seat.seat_type for seat in held)
+        listed = {seat.seat_type for seat in self.listed.seats}
+        missing = [
+            name
+            for name in before
+            if name not in listed and not self.listed.unnamed.get(name)
+        ]
+        account = self.listed.account
+        if missing and "missing-type" not in accepted:
+            raise CommandRefused(
+                "missing_type",
+                f"The list covers {', '.join(missing)} of {account} and names nobody, "
+                f"where {sum(before[name] for name in missing)} hold a seat.",
+                try_="see whether the list is whole; if so: --accept missing-type",
+            )
+        vanished = [change for change in self.changes if change.change == UNASSIGNED]
+        too_many = len(vanished) > FEW and len(vanished) * SHARE > len(held)
+        if too_many and "vanished" not in accepted:
+            raise CommandRefused(
+                "vanished",
+                f"{len(vanished)} of {len(held)} holders of {account} are not listed.",
+                try_="see whether the list is whole; if so: --accept vanished",
+            )
+
+    @property
+    def _covered(self) -> frozenset[str]:
+        return frozenset(self.listed.covers)
+
+    def _check_listed_once(self) -> None:
+        seen: dict[tuple[str, str], ListedSeat] = {}
+        for seat in self.listed.seats:
+            key = seat.user, self._place(seat.seat_type)
+            other = seen.setdefault(key, seat)
+            if other is not seat:
+                raise InvalidInput(
+                    f"Lines {other.line} and {seat.line}: {seat.user} holds "
+                    f"{other.seat_type} and {seat.seat_type}, and the hub allows one "
+                    "seat.",
+                    try_="correct the list, or map one of the types to another hub",
+                )
+
+    def _place(self, seat_type: str) -> str:
+        """What a user can have one seat of: the hub, or the type (R81)."""
+        hub = hub_of(seat_type)
+        return hub if self.is_exclusive(hub) else seat_type
+
+    # -- who holds what ----------------------------------------------------------
+
+    def _moves(self) -> Iterator[Change]:
+        held = {
+            (seat.user, self._place(seat.seat_type)): seat
+            for seat in self.state.held
+            if seat.seat_type in self._covered
+        }
+        for seat in self.listed.seats:
+            current = held.pop((seat.user, self._place(seat.seat_type)), None)
+            if current is None or current.seat_type != seat.seat_type:
+                yield self._arrival(seat, current)
+        for current in held.values():
+            after = self._last_seen(current.seat_type, current.since)
+            yield self._change(UNASSIGNED, current.user, current.seat_type, after, None)
+
+    def _arrival(self, seat: ListedSeat, current: HeldSeat | None) -> Change:
+        if current is not None:
+            after = self._last_seen(seat.seat_type, current.since)
+            kind, leaves = MOVED, current.seat_type
+        else:
+            member = self.state.members.get(seat.user)
+            began = member.added_at if member else self.state.opened_at
+            ended = self.state.ended.get((seat.user, seat.seat_type), began)
+            after = self._last_seen(seat.seat_type, max(began, ended))
+            kind, leaves = ASSIGNED, None
+        change = self._change(kind, seat.user, seat.seat_type, after, seat.assigned_at)
+        return change._replace(leaves=leaves, listed=seat)
+
+    def _last_seen(self, seat_type: str, since: datetime) -> datetime:
+        """The last evidence to the contrary: an earlier list, or the state's begin."""
+        return max(self.state.observed.get(seat_type, since), since)
+
+    def _change(
+        self,
+        kind: str,
+        user: str,
+        seat_type: str,
+        after: datetime,
+        exact: datetime | None,
+    ) -> Change:
+        """A change in its window; evidence of the row inside it is exact."""
+        taken_at = self.listed.taken_at
+        if exact is not None and after < exact <= taken_at:
+            return Change(kind, user, seat_type, None, exact)
+        return Change(
+            kind, user, seat_type, after if after < taken_at else None, taken_at
+        )
+
+    # -- seats under contract ------------------------------------------------------
+
+    def _purchases(self) -> Iterator[Change]:
+        """More seats than are known are bought; fewer are reported, never derived.
+
+        A seat that somebody got is bought when it was needed, all others by the list.
+        """
+        taken_at = self.listed.taken_at
+        holders = Counter(seat.seat_type for seat in self.listed.seats)
+        for seat_type in self.listed.covers:
+            pool = self.state.pools.get(seat_type, 0)
+            for at, seats in self._needed(seat_type, pool).items():
+                pool += seats
+                yield Change(BOUGHT, None, seat_type, None, at, seats)
+            listed = self.listed.purchased.get(seat_type)
+            needed = holders[seat_type] + self.listed.unnamed.get(seat_type, 0)
+            missing = max(listed or 0, needed) - pool
+            if missing > 0:
+                yield Change(BOUGHT, None, seat_type, None, taken_at, missing)
+            elif listed is not None and missing < 0:
+                yield Change(FEWER_BOUGHT, None, seat_type, None, taken_at, -missing)
+
+    def _needed(self, seat_type: str, pool: int) -> Counter[datetime]:
+        """How many seats beyond those of a pool the changes need, and when."""
+        steps = []
+        for change in self._holdings:
+            if change.change != ASSIGNED and (
+                (change.leaves or change.seat_type) == seat_type
+            ):
+                steps.append((change.at, -1))
+            if change.change != UNASSIGNED and change.seat_type == seat_type:
+                steps.append((change.at, 1))
+        held = sum(seat.seat_type == seat_type for seat in self.state.held)
+        needed: Counter[datetime] = Counter()
+        for at, step in sorted(steps):
+            held += step
+            if held > pool:
+                needed[at] += 1
+                pool += 1
+        return needed
+
+    # -- as commands -----------------------------------------------------------------
+
+    def operations(self) -> Iterator[dict[str, Any]]:
+        """The lines of the batch that records the changes, without the observation."""
+        for change in self.changes:
+            if change.change == BOUGHT:
+                yield {
+                    "op": "buy_seats",
+                    "seat_type": change.seat_type,
+                    "quantity": change.seats,
+                    "effective_at": iso(change.at),
+                }
+            elif change.change != FEWER_BOUGHT:
+                yield from self._operations(change)
+
+    def _operations(self, change: Change) -> Iterator[dict[str, Any]]:
+        user, window = change.user, _window(change)
+        if change.change != ASSIGNED:
+            left = change.leaves or change.seat_type
+            yield {"op": "unassign_seat", "user": user, "seat_type": left, **window}
+        if change.change == UNASSIGNED:
+            return
+        yield from self._admission(change)
+        seat_type = change.seat_type
+        yield {"op": "assign_seat", "user": user, "seat_type": seat_type, **window}
+
+    def _admission(self, change: Change) -> Iterator[dict[str, Any]]:
+        """Membership and access from the window's start on: exact evidence that comes
+        later may lie anywhere in it (R87).
+        """
+        listed, hub = change.listed, hub_of(change.seat_type)
+        assert listed is not None
+        member = self.state.members.get(listed.user)
+        since = change.after or change.at
+        if member is None:
+            since = max(since, self.state.opened_at)
+            yield {
+                "op": "add_user",
+                "user": listed.user,
+                "email": listed.email or "",
+                "name": listed.name or listed.user,
+                "effective_at": iso(since),
+            }
+        if member is None or hub not in member.hubs:
+            if member is not None:
+                since = max(since, member.added_at)
+            yield {
+                "op": "grant_hub_access",
+                "user": listed.user,
+                "hub": hub,
+                "effective_at": iso(since),
+            }
+
+
+def _window(change: Change) -> dict[str, str]:
+    at = {"effective_at": iso(change.at)}
+    return at if change.after is None else {**at, "effective_after": iso(change.after)}

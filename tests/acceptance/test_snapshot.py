@@ -1,0 +1,213 @@
+"""Dated lists of a vendor, held against a real store (R83 to R88)."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.program import Program
+
+BUSINESS = "copilot/business"
+WITH = ("--with", "github-copilot-seats", "-a", "acme")
+
+
+def seat(
+    number: int, created: str = "2025-03-01T10:00:00Z", plan: str = "business"
+) -> Any:
+    return {
+        "created_at": created,
+        "plan_type": plan,
+        "pending_cancellation_date": None,
+        "assignee": {"id": number, "login": f"login{number}"},
+    }
+
+
+class Lists:
+    """The program, an account, and lists as files."""
+
+    def __init__(self, program: Program, folder: Path) -> None:
+        self.program, self.folder = program, folder
+        program.json("catalogue", "add", BUSINESS)
+        program.json("account", "open", "acme", "--name", "Acme", "--time-zone", "UTC",
+                     "--term-start", "2025-03-05", "--term-months", "12",
+                     "--billing-cycle-months", "1")  # fmt: skip
+
+    def file(self, *seats: Any, total: int | None = None) -> str:
+        path = self.folder / "seats.json"
+        total = len(seats) if total is None else total
+        path.write_text(json.dumps({"total_seats": total, "seats": seats}))
+        return f"{path}"
+
+    def run(self, day: int, *seats: Any, words: tuple[str, ...] = (), **of: Any) -> Any:
+        at = ("--taken-at", f"2025-03-{day:02}T02:00Z")
+        file = self.file(*seats, **of)
+        return self.program.run(
+            "snapshot", file, *WITH, *at, *words, "--format", "json"
+        )
+
+    def rows(self, day: int, *seats: Any, words: tuple[str, ...] = ()) -> list[Any]:
+        done = self.run(day, *seats, words=words)
+        assert done.returncode in {0, 3}, done.stderr
+        rows: list[Any] = json.loads(done.stdout)["rows"]
+        return rows
+
+    def refused(self, code: str, day: int, *seats: Any, **of: Any) -> str:
+        before = self.program.json("event", "list")["rows"]
+        done = self.run(day, *seats, **of)
+        error = json.loads(done.stderr.splitlines()[-1])
+        assert error["code"] == code, error
+        assert self.program.json("event", "list")["rows"] == before
+        message: str = error["message"]
+        return message
+
+
+@pytest.fixture
+def lists(database: str, tmp_path: Path) -> Lists:
+    return Lists(Program(database), tmp_path)
+
+
+def test_r84_r85_the_first_list_adds_buys_and_assigns_in_its_window(
+    lists: Lists,
+) -> None:
+    rows = lists.rows(10, seat(1), seat(2, "2025-03-07T10:00:00Z"))
+    changes = {(row["user"], row["change"]): row for row in rows}
+    assert changes.keys() == {
+        (None, "bought"),
+        ("gh-1", "assigned"),
+        ("gh-2", "assigned"),
+    }
+    first, second = changes["gh-1", "assigned"], changes["gh-2", "assigned"]
+    # What the list says lies before the account: then it narrows nothing.
+    assert first["effective_after"] == "2025-03-05T00:00:00Z"
+    assert first["effective_at"] == "2025-03-10T02:00:00Z"
+    assert (second["effective_after"], second["effective_at"]) == (
+        None, "2025-03-07T10:00:00Z")  # fmt: skip
+    assert all(row["outcome"] == "recorded" and row["positions"] for row in rows)
+
+
+def test_r86_the_same_list_again_records_nothing_and_an_unchanged_night_is_evidence(
+    lists: Lists,
+) -> None:
+    holders = [seat(n) for n in (1, 2)]
+    lists.rows(10, *holders)
+    head = lists.program.json("event", "list")["rows"][-1]["position"]
+    done = json.loads(lists.run(10, *holders).stdout)
+    assert (done["rows"], done["snapshot"]["position"]) == ([], head)
+    assert lists.program.json("event", "list")["rows"][-1]["position"] == head
+    assert lists.rows(11, *holders) == []
+    last = lists.program.json("event", "list")["rows"][-1]
+    assert (last["event"], last["position"]) == ("SnapshotObserved", head + 1)
+    # Who is gone now was seen on the 11th.
+    (gone,) = lists.rows(12, holders[0])
+    assert gone["effective_after"] == "2025-03-11T02:00:00Z"
+
+
+def test_r85_an_answer_inside_a_window_says_so(lists: Lists) -> None:
+    lists.rows(10, seat(1), seat(2))
+    lists.rows(12, seat(1), seat(3))
+    who = ("seat", "who", f"{BUSINESS}#2", "-a", "acme", "--as-of")
+    held = lists.program.json(*who, "2025-03-11")["rows"][0]["holder"]
+    assert (held["user"], held["until_after"]) == ("gh-2", "2025-03-10T02:00:00Z")
+    text = lists.program.run(*who, "2025-03-11").stdout
+    assert (
+        "was seen with it until 2025-03-10 02:00, and without it by 2025-03-12" in text
+    )
+    assert "was seen without it until 2025-03-10 02:00, and with it by" in text
+    assert "was seen" not in lists.program.run(*who, "2025-03-13").stdout
+
+
+def test_r87_an_exact_line_inside_the_window_takes_the_derived_entrys_place(
+    lists: Lists,
+) -> None:
+    lists.rows(10, seat(1), seat(2))
+    lists.rows(12, seat(1))
+    left = lists.program.json(
+        "seat", "unassign", "gh-2", BUSINESS, "-a", "acme",
+        "--effective-at", "2025-03-11T09:00Z",
+    )  # fmt: skip
+    assert [row["event"] for row in left["rows"]] == ["EntryReversed", "SeatUnassigned"]
+    history = ("seat", "history", f"{BUSINESS}#2", "-a", "acme")
+    (row,) = lists.program.json(*history)["rows"]
+    assert (row["held_until"], row["until_after"]) == ("2025-03-11T09:00:00Z", None)
+    assert lists.rows(13, seat(1), words=("--check",)) == []
+
+
+def test_r88_check_exits_3_and_records_nothing(lists: Lists) -> None:
+    lists.rows(10, seat(1))
+    before = lists.program.json("event", "list")["rows"]
+    done = lists.run(11, seat(2), words=("--check",))
+    assert done.returncode == 3
+    rows = json.loads(done.stdout)["rows"]
+    assert {(row["user"], row["change"]) for row in rows} == {
+        ("gh-1", "unassigned"), ("gh-2", "assigned")}  # fmt: skip
+    assert {row["outcome"] for row in rows} == {"would_record"}
+    assert lists.program.json("event", "list")["rows"] == before
+    assert lists.run(11, seat(1), words=("--check",)).returncode == 0
+
+
+def test_a_dry_run_prints_the_commands_that_would_be_recorded(lists: Lists) -> None:
+    file = lists.file(seat(1))
+    done = lists.program.run(
+        "snapshot", file, *WITH, "--taken-at", "2025-03-10T02:00Z", "--dry-run"
+    )
+    (line,) = done.stdout.splitlines()
+    commands = json.loads(line)["commands"]
+    assert [command["op"] for command in commands] == [
+        "buy_seats", "add_user", "grant_hub_access", "assign_seat", "observe_snapshot",
+    ]  # fmt: skip
+    recorded = lists.program.lines(json.loads(line))
+    assert recorded.returncode == 0, recorded.stderr
+    assert lists.rows(11, seat(1), words=("--check",)) == []
+
+
+def test_r83_a_list_that_is_not_whole_is_refused_unless_that_is_accepted(
+    lists: Lists,
+) -> None:
+    many = [seat(n) for n in range(1, 41)]
+    lists.rows(10, *many)
+    lists.refused("snapshot_not_whole", 11, *many, total=41)
+    message = lists.refused("vanished", 11, *many[:35])
+    assert "5 of 40" in message
+    assert lists.rows(11, *many[:36]) != []  # one in ten may
+    lists.refused("vanished", 12, *many[:30])
+    assert len(lists.rows(12, *many[:30], words=("--accept", "vanished"))) == 6
+    lists.refused("snapshot_not_whole", 13)
+    both = ("--accept", "empty", "--accept", "vanished")
+    lists.refused("missing_type", 13, words=both)
+    assert len(lists.rows(13, words=(*both, "--accept", "missing-type"))) == 30
+
+
+def test_what_cannot_be_is_refused_and_nothing_is_recorded(lists: Lists) -> None:
+    lists.refused("before_term", 4, seat(1))
+    message = lists.refused("unknown_seat_type", 10, seat(1, plan="enterprise"))
+    assert "copilot/enterprise" in message
+    file = lists.file(seat(1))
+    for at, code in (
+        ("2999-01-01T00:00Z", "effective_in_future"),
+        ("10 March", "invalid_input"),
+    ):
+        done = lists.program.run(
+            "snapshot", file, *WITH, "--taken-at", at, "--format", "json"
+        )
+        assert json.loads(done.stderr.splitlines()[-1])["code"] == code
+    done = lists.program.run("snapshot", file, *WITH, "--format", "json")
+    assert "does not say when it was true" in done.stderr
+    lists.rows(12, seat(1))
+    lists.rows(14, seat(1), seat(2))
+    # A list that comes late is reconciled as of its own time.
+    rows = lists.rows(13, seat(1), seat(3))
+    assert {row["outcome"] for row in rows} <= {"recorded", "refused"}
+
+
+def test_rebuilt_tables_have_the_same_windows(lists: Lists) -> None:
+    lists.rows(10, seat(1), seat(2))
+    lists.rows(12, seat(1))
+    history = ("seat", "history", f"{BUSINESS}#2", "-a", "acme")
+    before = lists.program.json(*history)["rows"]
+    assert before[0]["until_after"] == "2025-03-10T02:00:00Z"
+    assert lists.program.run("projection", "rebuild").returncode == 0
+    assert lists.program.json(*history)["rows"] == before
+    assert lists.program.run("projection", "verify", "--full").returncode == 0
