@@ -101,6 +101,18 @@ class IntegrityFailure(LedgerError):
     exit_code = 3
 
 
+class NotComputed(LedgerError):
+    """The figures of an invoice could not be computed, or not sealed.
+
+    Code, exit status and the way out are those of the cause. It is a failure of the
+    command alone, which left no trace: what comes after it can be recorded.
+    """
+
+    def __init__(self, cause: LedgerError) -> None:
+        super().__init__(cause.message, try_=cause.try_, **cause.details)
+        self.code, self.exit_code = cause.code, cause.exit_code
+
+
 class DamagedStream(IntegrityFailure):
     """An event of a stream cannot be read, or does not follow the one before it.
 

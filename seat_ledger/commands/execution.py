@@ -36,6 +36,7 @@ from seat_ledger.errors import (
     IntegrityFailure,
     LedgerError,
     NotAllowed,
+    NotComputed,
     OutcomeUnknown,
     SchemaMismatch,
     Unavailable,
@@ -99,6 +100,7 @@ class CommandExecution:
             Conflict,
             Unavailable,
             NotAllowed,
+            NotComputed,
             SchemaMismatch,
             IntegrityFailure,
         ) as error:

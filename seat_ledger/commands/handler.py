@@ -52,7 +52,10 @@ from seat_ledger.errors import (
     Conflict,
     EntryRef,
     InvalidInput,
+    LedgerError,
+    NotComputed,
     NotFound,
+    Unavailable,
 )
 
 A = TypeVar("A", bound=Aggregate)
@@ -500,7 +503,12 @@ class CommandHandler:
                 try_="issue it from the command line: 'seat-ledger invoice issue "
                 "--help'",
             )
-        draft = self.caller.compute_invoice(request)
+        try:
+            draft = self.caller.compute_invoice(request)
+        except (CommandRefused, InvalidInput, Conflict, Unavailable):
+            raise
+        except LedgerError as error:
+            raise NotComputed(error) from error
         workspace = self.workspace
         head, last = workspace.source.head_of(workspace.account_id)
         if head != workspace.head or last > draft.cut_off:

@@ -27,6 +27,7 @@ from seat_ledger.errors import (
     CommandRefused,
     Conflict,
     InvalidInput,
+    NotComputed,
     OutcomeUnknown,
     Unavailable,
 )
@@ -198,7 +199,7 @@ class Chunk:
                     line.number, line.op, outcome, self._recorded[key][1]
                 )
             self._decide(line, command, key)
-        except InvalidInput as error:
+        except (InvalidInput, NotComputed) as error:
             return failed(line, error, stops=True)
         except CommandRefused as error:
             expected = command.envelope.expect is not None

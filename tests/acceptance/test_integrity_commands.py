@@ -181,6 +181,32 @@ def test_no_invoice_is_issued_from_a_ledger_that_does_not_continue_what_was_seal
     assert auditor.any(*SHOW).returncode == 1
 
 
+@pytest.mark.parametrize("expected", [{}, {"expect": "refused"}])
+def test_an_import_goes_on_past_an_invoice_that_cannot_be_sealed(
+    auditor: Auditor, tmp_path: Path, expected: dict[str, str]
+) -> None:
+    """It is the failure of one line, whatever the cause, and no refusal by rule."""
+    auditor.run("seal")
+    for kept in auditor.home.rglob("checkpoint"):
+        kept.write_text(kept.read_text().replace("\n10\n", "\n11\n"))
+    buy = {"op": "buy_seats", "account": "acme", "seat_type": "sales/professional"}
+    issue = {"op": "issue_invoice", "account": "acme", "invoice": "INV-7"}
+    issue |= {"period": "2025-03-05", "currency": "EUR", **expected}
+    issue |= {"unit_prices": {"sales/professional": "90.00"}}
+    file = tmp_path / "file"
+    lines = [buy | {"quantity": 1}, issue, buy | {"quantity": 2}]
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    for keep_going, outcomes, status in (
+        ((), ["recorded", "refused"], 3),
+        (("--keep-going",), ["repeated", "refused", "recorded"], 1),
+    ):
+        done = auditor.any("import", file, *keep_going, "--format", "json")
+        rows = json.loads(done.stdout)["rows"]
+        assert [row["outcome"] for row in rows] == outcomes
+        assert rows[1]["code"] == "integrity_failure"
+        assert (done.returncode, ":2: issue_invoice" in done.stderr) == (status, True)
+
+
 def test_a_wrong_password_is_never_shown() -> None:
     secret = "hu%2Fnter2-very-secret"
     url = f"postgresql://ann:{secret}@127.0.0.1:1/ledger"
