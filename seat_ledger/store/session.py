@@ -9,21 +9,26 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from select import select
 from typing import Any
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import tuple_row
 
-from seat_ledger.errors import DatabaseRefused, SchemaMismatch
+from seat_ledger.errors import DatabaseRefused, SchemaMismatch, Unavailable
 from seat_ledger.store.embedded import EMBEDDED
 
 OLDEST_SERVER = 150000
 
 LONGEST_WAIT = "30s"
 """How long a statement waits for a lock before it is told who holds it."""
+
+LONGEST_SILENCE = 10
+"""Seconds in which a server, or a pooler before it, gives the first answer."""
 
 _PLANNING = (
     *("bitmapscan", "gathermerge", "hashagg", "hashjoin", "incremental_sort"),
@@ -175,10 +180,9 @@ def begin(connection: psycopg.Connection[Any], options: str = "") -> None:
     _check_server(connection)
     limits = {name: value for name, value in LIMITS.items() if name not in options}
     pins = {**PINNED, **limits}
+    if _first_answer(connection) != connection.info.backend_pid:
+        _check_own(connection)  # before anything of it is changed
     with connection.cursor(row_factory=tuple_row) as cursor:
-        row = cursor.execute(_PROCESS, prepare=False).fetchone()
-        if row != (connection.info.backend_pid,):  # before anything of it is changed
-            _check_own(connection)
         try:
             cursor.execute(_PIN, {"names": [*pins], "values": [*pins.values()]})
         except psycopg.errors.InsufficientPrivilege as error:
@@ -208,6 +212,37 @@ def _check_server(connection: psycopg.Connection[Any]) -> None:
         )
 
 
+def _first_answer(connection: psycopg.Connection[Any]) -> int:
+    """The process that serves the session. A pooler that has none to lend is not waited
+    for longer than :data:`LONGEST_SILENCE`: raises Unavailable.
+    """
+    pgconn, ends = connection.pgconn, time.monotonic() + LONGEST_SILENCE
+    pgconn.send_query(_PROCESS.encode())
+    while pgconn.is_busy():
+        if not select([pgconn.socket], [], [], max(0, ends - time.monotonic()))[0]:
+            raise Unavailable(
+                f"The server at {connection.info.host} took the connection and did not "
+                f"answer for {LONGEST_SILENCE} s. A connection pooler that has no "
+                "session left to lend does so: a command needs up to three at once.",
+                try_="give the pool more sessions, or name the server's own address",
+            )
+        pgconn.consume_input()
+    result = pgconn.get_result()
+    value = result.get_value(0, 0) if result is not None and result.ntuples else None
+    while pgconn.get_result() is not None:
+        pass
+    if value is None:
+        raise psycopg.OperationalError(pgconn.error_message.decode(errors="replace"))
+    return int(value)
+
+
+_own_sessions: dict[tuple[str, int, str], float] = {}
+"""Where, and when, each client was seen to have a session of its own."""
+
+_BELIEVED = 60
+"""Seconds for which that is believed: to look takes a second session of the pool."""
+
+
 def _check_own(connection: psycopg.Connection[Any]) -> None:
     """Raise DatabaseRefused where a pooler lends server processes by transactions.
 
@@ -215,9 +250,13 @@ def _check_own(connection: psycopg.Connection[Any]) -> None:
     it for a whole session is as good as none; else two clients meet in one process.
     """
     info = connection.info
+    where = (info.host, info.port, info.dbname)
+    if time.monotonic() - _own_sessions.get(where, -_BELIEVED) < _BELIEVED:
+        return
     with psycopg.connect(
         info.dsn, password=info.password, autocommit=True, connect_timeout=10
     ) as other:
+        _first_answer(other)
         pair = [
             session.cursor(row_factory=tuple_row) for session in (connection, other)
         ]
@@ -233,3 +272,4 @@ def _check_own(connection: psycopg.Connection[Any]) -> None:
             "clients. Nothing was done.",
             try_="name the server's own address, or a pool in session mode",
         )
+    _own_sessions[where] = time.monotonic()

@@ -17,7 +17,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from seat_ledger.projections.engine.locks import APPEND_LOCK
-from seat_ledger.store import schema
+from seat_ledger.store import schema, session
 from seat_ledger.store.embedded import server_user
 from seat_ledger.store.session import LIMITS
 from tests.in_process import Program
@@ -246,8 +246,26 @@ def test_a_pooler_that_lends_server_processes_by_transactions_is_refused(
             assert "session mode" in done.err
 
 
+@pytest.mark.skipif(not Path(POOLER).exists(), reason="no pgbouncer is here")
+def test_a_pool_of_few_sessions_is_enough_or_the_wait_ends_in_a_sentence(
+    database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "_own_sessions", {})
+    monkeypatch.setenv("SEAT_LEDGER_HOME", str(tmp_path))
+    Program(database, tmp_path).record(OPEN, BUY)
+    erase = ("user", "erase", "ann", "-a", "acme", "--reason", "x", "--yes")
+    with pooler(database, "session", size=3) as address:
+        Program(address, tmp_path).record(ANN)
+        assert Program(address, tmp_path).run(*erase).status == 0
+    monkeypatch.setattr(session, "_own_sessions", {})
+    monkeypatch.setattr(session, "LONGEST_SILENCE", 0.5)
+    with pooler(database, "session", size=1) as address:
+        done = Program(address, tmp_path).run("account", "list")
+        assert (done.status, "no session left" in done.err) == (10, True)
+
+
 @contextmanager
-def pooler(database: str, mode: str) -> Iterator[str]:
+def pooler(database: str, mode: str, *, size: int = 20) -> Iterator[str]:
     named = conninfo_to_dict(database)
     folder = folder_for_servers("slp-")
     folder.chmod(0o755)
@@ -256,6 +274,7 @@ def pooler(database: str, mode: str) -> Iterator[str]:
         f"[databases]\n* = host={named['host']} port={named['port']}\n"
         f"[pgbouncer]\nlisten_addr =\nlisten_port = 6432\nauth_type = trust\n"
         f"unix_socket_dir = {folder}\npool_mode = {mode}\nmax_client_conn = 20\n"
+        f"default_pool_size = {size}\n"
         f"auth_file = {folder}/users.txt\n"
     )
     user = server_user()
