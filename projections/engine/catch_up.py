@@ -300,8 +300,7 @@ def locked_advance(connection: _Connection, number: int, head: int) -> int:
     rows = decode(connection, after, until, scope=scope)
     if rows["person"]:
         open_persons(connection, after, until)
-    erase_recorded(connection, after, until)
-    if erases(connection, after, until):
+    if erase_recorded(connection, after, until):
         forget(connection)
     refresh(connection, after, until)
     connection.execute(

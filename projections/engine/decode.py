@@ -105,27 +105,28 @@ def naming_unreadable(
 def open_persons(
     connection: _Connection, after: int, until: int, account_no: int | None = None
 ) -> int:
-    """Fill the directory with who was added in ``(after, upto]``; how many.
+    """Fill the directory with who was added in ``(after, until]``; how many.
 
     Of one account, where it is named. The persons themselves are decoded already.
     Raises UnreadableEvent.
     """
-    try:
+    with _naming_persons(connection):
         return fill_directory(connection, after, until, account_no)
-    except Unreadable as error:
-        raise unreadable(
-            connection, error.position, str(error), "user_directory"
-        ) from error
 
 
 def persons(connection: _Connection, after: int, until: int) -> list[DirectoryEntry]:
-    """Who was added in ``(after, upto]``, opened. Raises UnreadableEvent."""
-    try:
+    """Who was added in ``(after, until]``, opened. Raises UnreadableEvent."""
+    with _naming_persons(connection):
         return entries(connection, after, until, until - after)
+
+
+@contextmanager
+def _naming_persons(connection: _Connection) -> Iterator[None]:
+    try:
+        yield
     except Unreadable as error:
-        raise unreadable(
-            connection, error.position, str(error), "user_directory"
-        ) from error
+        reason, table = str(error), "user_directory"
+        raise unreadable(connection, error.position, reason, table) from error
 
 
 def check_readable(

@@ -202,15 +202,19 @@ def check(generation: Served) -> None:
         )
 
 
-def use(connection: Connection, number: int, *, own: bool = False) -> None:
+def use(
+    connection: Connection, number: int, *, own: bool = False, local: bool = False
+) -> None:
     """Let names without a schema mean a generation's, for the whole session.
 
-    With `own` they mean what a reader of single accounts may see of it.
+    With `own` they mean what a reader of single accounts may see of it; with `local`
+    they do so for the transaction.
     """
     path = [schema_of(number, own=True)] * own + [schema_of(number)]
     connection.execute(
-        sql.SQL("SET search_path TO {}").format(
-            sql.SQL(", ").join(map(sql.Identifier, path))
+        sql.SQL("SET {} search_path TO {}").format(
+            sql.SQL("LOCAL" if local else "SESSION"),
+            sql.SQL(", ").join(map(sql.Identifier, path)),
         )
     )
 
@@ -218,9 +222,8 @@ def use(connection: Connection, number: int, *, own: bool = False) -> None:
 def make(connection: Connection) -> int:
     """Make a generation's tables and definitions, empty; return its number."""
     number = _next_number(connection)
-    name = sql.Identifier(schema_of(number))
     _make_schema(connection, schema_of(number), ownership.GENERATION_MARK)
-    connection.execute(sql.SQL("SET LOCAL search_path TO {}").format(name))
+    use(connection, number, local=True)
     topics = sql.SQL(", ").join(map(sql.Literal, TOPICS))
     connection.execute(sql.SQL("CREATE TYPE topic_name AS ENUM ({})").format(topics))
     for room in ROOMS:
@@ -278,21 +281,17 @@ def _vacuum(connection: Connection, change: str) -> None:
 
 def _make_own(connection: Connection, number: int) -> None:
     """Make what readers of single accounts ask: the same names in a schema apart."""
-    own, tables = (
-        sql.Identifier(schema_of(number, own=is_own)) for is_own in (True, False)
-    )
     _make_schema(connection, schema_of(number, own=True), ownership.GENERATION_MARK)
-    connection.execute(sql.SQL("SET LOCAL search_path TO {}, {}").format(own, tables))
+    use(connection, number, own=True, local=True)
     connection.execute(text("engine", "own.sql").encode())
     for room in DEFINING_ROOMS:
         connection.execute(text(room, "definition.sql").encode())
-    connection.execute(sql.SQL("SET LOCAL search_path TO {}").format(tables))
+    use(connection, number, local=True)
 
 
 def make_indexes(connection: Connection, number: int, name: str) -> None:
     """Make the indexes of one table of a generation."""
-    path = sql.Identifier(schema_of(number))
-    connection.execute(sql.SQL("SET LOCAL search_path TO {}").format(path))
+    use(connection, number, local=True)
     for statement in BY_NAME[name].indexes():
         connection.execute(statement)
 
@@ -302,8 +301,7 @@ def serve(connection: Connection, number: int) -> None:
 
     The views come last, in one statement: whoever reads them waits for nothing else.
     """
-    path = sql.Identifier(schema_of(number))
-    connection.execute(sql.SQL("SET LOCAL search_path TO {}").format(path))
+    use(connection, number, local=True)
     _vacuum(connection, "RESET (autovacuum_enabled)")
     connection.execute(
         "UPDATE projection.generation SET state = 'kept' WHERE state = 'served'"
@@ -322,18 +320,15 @@ def serve(connection: Connection, number: int) -> None:
 
 def _serve_own(connection: Connection, number: int) -> None:
     """Point the views of readers of single accounts to a generation."""
-    own, path = (
-        sql.Identifier(schema_of(number, own=is_own)) for is_own in (True, False)
-    )
     if not _is_there(connection, "projection_own"):
         _make_schema(connection, "projection_own", ownership.SERVED_MARK)
-    connection.execute(sql.SQL("SET LOCAL search_path TO {}, {}").format(own, path))
+    use(connection, number, own=True, local=True)
     _let_read(connection, ACCOUNT_READER_ROLE, schema_of(number, own=True))
     _let_use(connection, ACCOUNT_READER_ROLE, schema_of(number))
     _point_views(connection, "projection_own")
     _let_read(connection, ACCOUNT_READER_ROLE, "projection_own")
     _let_see_checkpoint(connection)
-    connection.execute(sql.SQL("SET LOCAL search_path TO {}").format(path))
+    use(connection, number, local=True)
 
 
 _INHERITED = """

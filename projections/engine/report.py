@@ -25,14 +25,7 @@ class BuiltTable(NamedTuple):
 
     def document(self) -> dict[str, Any]:
         """As people and files get it."""
-        return {
-            "projection": self.projection,
-            "rows": self.rows,
-            "digest": self.digest,
-            "seconds": round(self.seconds, 3),
-            "status": self.status,
-            "reason": self.reason,
-        }
+        return {**self._asdict(), "seconds": round(self.seconds, 3)}
 
 
 TableReporter = Callable[[BuiltTable], None]

@@ -35,17 +35,6 @@ MANY = 20_000
 _Connection = psycopg.Connection[Any]
 _DECODE = queries("users", "decode.sql")
 _PERSONAL = queries("users", "personal.sql")
-COLUMNS = (
-    ("user_no", "int8"),
-    ("user_id", "uuid"),
-    ("account_no", "int8"),
-    ("user_key", "text"),
-    ("email", "text"),
-    ("folded_key", "text"),
-    ("folded_email", "text"),
-    ("folded_name", "text"),
-    ("name", "text"),
-)
 
 
 class DirectoryEntry(NamedTuple):
@@ -98,13 +87,13 @@ def fill_directory(
     Raises Unreadable.
     """
     copied = 0
-    names = sql.SQL(", ").join(sql.Identifier(name) for name, _ in COLUMNS)
+    names = sql.SQL(", ").join(map(sql.Identifier, DirectoryEntry._fields))
     copying = sql.SQL("COPY user_directory ({}) FROM STDIN (FORMAT binary)").format(
         names
     )
     while batch := entries(connection, after, until, account_no=account_no):
         with connection.cursor().copy(copying) as copy:
-            copy.set_types([kind for _, kind in COLUMNS])
+            copy.set_types(["int8", "uuid", "int8", *["text"] * len(PERSONAL)])
             for entry in batch:
                 copy.write_row(entry)
         copied += len(batch)
@@ -112,11 +101,12 @@ def fill_directory(
     return copied
 
 
-def erase_recorded(connection: _Connection, after: int, until: int) -> int:
-    """Let those who are erased in ``(after, upto]`` read so; how many did not."""
-    return connection.execute(
-        _DECODE["erased"], {"after": after, "until_position": until}
-    ).rowcount
+def erase_recorded(connection: _Connection, after: int, until: int) -> bool:
+    """Let those who are erased by now read so; whether any is in ``(after, until]``."""
+    recorded = erases(connection, after, until)
+    if recorded:
+        forget_in(connection, sql.Identifier("user_directory"))
+    return recorded
 
 
 class KeyCounts(NamedTuple):

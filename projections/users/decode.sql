@@ -42,25 +42,6 @@ SELECT person.user_no, person.user_id, person.account_no, stored.state, held.key
   LEFT JOIN ledger.person_key AS held ON held.user_id = person.user_id
  ORDER BY person.user_no;
 
--- erased --
--- What a range of positions erases.
-UPDATE user_directory AS person
-   SET user_key = erased.label,
-       email = erased.label,
-       folded_key = erased.label,
-       folded_email = erased.label,
-       folded_name = erased.label,
-       name = erased.label
-  FROM (SELECT originator_id AS user_id,
-               'erased-' || left(replace(originator_id::text, '-', ''), 12) AS label
-          FROM ledger.stored_events
-         WHERE topic = 'UserErased'
-           AND notification_id > %(after)s::bigint
-           AND notification_id <= %(until_position)s::bigint
-       ) AS erased
- WHERE person.user_id = erased.user_id
-   AND person.user_key <> erased.label;
-
 -- not_erased_later --
 -- A condition: the person's erasure is not beyond what is known.
 user_id NOT IN (
