@@ -1,7 +1,7 @@
 -- holders --
 -- Who held a seat of some types at a moment, by key, and since when.
 SELECT person.user_key, held.seat_type, held.held_from
-  FROM seat_holding_at(%(known)s::bigint) AS held
+  FROM {seat_holding} AS held
   JOIN user_directory AS person ON person.user_no = held.user_no
  WHERE held.account_no = %(account_no)s::bigint
    AND held.seat_type = ANY (%(type_nos)s::integer[])
@@ -13,7 +13,7 @@ SELECT person.user_key, held.seat_type, held.held_from
 -- When the holdings of some users that ended by a moment did so last, by type.
 SELECT person.user_key, held.seat_type, max(held.held_until) AS ended_at
   FROM user_directory AS person
-  JOIN seat_holding_at(%(known)s::bigint) AS held ON held.user_no = person.user_no
+  JOIN {seat_holding} AS held ON held.user_no = person.user_no
  WHERE person.user_no = ANY (%(user_nos)s::bigint[])
    AND held.account_no = %(account_no)s::bigint
    AND NOT held.reversed
