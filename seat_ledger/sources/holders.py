@@ -118,6 +118,7 @@ class _ListReading:
         self._holders: dict[tuple[ListedPool, str], ListedHolder] = {}
         self._orders: dict[tuple[ListedPool, str], int] = {}
         self._users: dict[str, tuple[str, int]] = {}
+        self._emails: dict[str, tuple[str, int]] = {}
 
     def result(self) -> HolderList:
         """The list."""
@@ -226,12 +227,19 @@ class _ListReading:
     def _check_email(self, user: str, email: str | None, line: int) -> None:
         if email is None:
             return
-        other, first = self._users.setdefault(fold(email), (user, line))
+        folded = fold(email)
+        other, first = self._users.setdefault(folded, (user, line))
         if other != user:
             raise UnreadableRow(
                 f"{shown(user)} has the e-mail address of {shown(other)} in line "
                 f"{first}.",
                 "expected: an address of its own for each id",
+            )
+        address, first = self._emails.setdefault(user, (folded, line))
+        if address != folded:
+            raise UnreadableRow(
+                f"{shown(user)} has another e-mail address in line {first}.",
+                "expected is one address for an id",
             )
 
     def _nobody(self, _line: int, pool: ListedPool, _values: dict[str, Any]) -> None:

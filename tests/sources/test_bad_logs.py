@@ -6,6 +6,8 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from seat_ledger.errors import InvalidInput
 from tests.sources.exported import changed, converted
@@ -105,6 +107,16 @@ def test_a_log_that_is_newest_first_is_turned_around() -> None:
     assert in_file == ["a1", "a2", ":b", ":c"]
     turned = converted(log(*reversed(rows)), AUDIT)
     assert [line["idempotency_key"][-2:] for line in turned] == in_file
+
+
+@given(st.permutations(range(30)), st.booleans())
+@settings(max_examples=50, deadline=None)
+def test_the_order_of_a_file_says_nothing_where_times_differ(
+    order: list[int], twice: bool
+) -> None:
+    rows = [row(str(n), **{"@timestamp": 1000 * n}) for n in range(30)]
+    mixed = [rows[n] for n in order] * (1 + twice)
+    assert converted(log(*mixed), AUDIT) == converted(log(*rows), AUDIT)
 
 
 def test_a_line_that_stands_twice_is_one() -> None:
