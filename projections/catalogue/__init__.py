@@ -7,9 +7,9 @@ from seat_ledger.projections.contracts import Row
 from seat_ledger.projections.reader import Knowledge, Reader, utc
 
 
-def listed(reader: Reader, known: Knowledge) -> list[Row]:
+def listed(reader: Reader, known_at: Knowledge) -> list[Row]:
     """The seat types as known at a position, each offered or withdrawn (R80)."""
-    rows = reader.ask("catalogue", "listed", known)
+    rows = reader.ask("catalogue", "listed", known_at)
     actors = reader.actors(row["actor"] for row in rows if row["actor"] is not None)
     return [
         {

@@ -47,7 +47,7 @@ FORBIDDEN = {
 ALONE = FORBIDDEN | {"one", "known"}
 ALLOWED = {"NotFound", "connection_made"}
 """The error's name in every field; a method that asyncio calls."""
-DONE = ("seat_ledger", "cli")
+DONE = ("seat_ledger", "projections", "cli")
 """The rooms whose names follow the dictionary."""
 
 
