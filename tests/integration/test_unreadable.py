@@ -69,7 +69,7 @@ POISONS = {
         {**WHOLE, "effective_at": "0044-03-15 BC", "seat_type": PRO, "number": 90},
         "calendar",
     ),
-    "no renewal": ("SeatRetired", {**WHOLE, "seat_type": PRO, "number": 1}, "missing"),
+    "no renewal": ("ContractRenewed", WHOLE, "missing"),
     "an unknown seat type": (
         "SeatPurchased",
         {**WHOLE, "seat_type": "sales/golden", "number": 90},
