@@ -17,7 +17,7 @@ from uuid import UUID
 import psycopg
 from psycopg.rows import dict_row
 
-from seat_ledger.domain.references import Called, ambiguous, meant
+from seat_ledger.domain.references import Called, ambiguous, meant, persons_first
 from seat_ledger.domain.values import FOREVER, account_id, as_word, fold, shown
 from seat_ledger.errors import CommandRefused, LedgerError, NotFound, SchemaMismatch
 from seat_ledger.projections.contracts import AccountFacts, Row
@@ -350,7 +350,7 @@ class Reader:
     # -- people ---------------------------------------------------------------------
 
     def people(self, user_nos: Iterable[int]) -> dict[int, Row]:
-        """Key, e-mail and name of users."""
+        """Key, e-mail, name and kind of users."""
         distinct = list(set(user_nos))
         rows = self.ask("users", "people", user_nos=distinct) if distinct else []
         return {
@@ -358,6 +358,7 @@ class Reader:
                 "user": row["user_key"],
                 "email": row["email"],
                 "name": row["name"],
+                "kind": row["kind"],
             }
             for row in rows
         }
@@ -447,7 +448,10 @@ class Reader:
                 )
         return Called(
             keyed,
-            [person for person in people if person["by_email"]],
+            persons_first(
+                [person for person in people if person["by_email"]],
+                lambda person: person["kind"] == "service",
+            ),
             [person for person in people if person["by_key"] and person not in keyed],
         )
 

@@ -60,7 +60,12 @@ class RedactedReader(PooledReader):
     def people(self, user_nos: Iterable[int]) -> dict[int, Row]:
         """A number in place of key, e-mail and name."""
         return {
-            number: {"user": f"user-{number}", "email": None, "name": None}
+            number: {
+                "user": f"user-{number}",
+                "email": None,
+                "name": None,
+                "kind": None,
+            }
             for number in set(user_nos)
         }
 

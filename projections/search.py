@@ -179,7 +179,7 @@ class _Search:
                 "user",
                 keys[row["account_no"]],
                 user=row["user_key"],
-                email=row["email"],
+                email=row["email"] or None,
                 name=row["name"],
             )
             for row in chosen

@@ -164,9 +164,11 @@ def _entries(row: dict[str, Any]) -> str:
     return " - ".join(str(act["position"]) for act in acts if act)
 
 
-def _called(name: str, email: str) -> str:
-    """A person with the e-mail; of an erased one there is only one word left."""
-    return name if name == email else f"{name} <{email}>"
+def _called(name: str, email: str | None) -> str:
+    """A person with the e-mail; of an erased one there is only one word left, and a
+    service may have none (R99).
+    """
+    return name if email in {name, None} else f"{name} <{email}>"
 
 
 def _interval_columns(question: Question) -> list[Any]:

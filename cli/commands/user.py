@@ -28,8 +28,14 @@ def group() -> None:
 @group.command()
 @click.argument("user")
 @option_account
-@click.option("--email", required=True, help="The e-mail address.")
-@click.option("--name", required=True, help="The person's name.")
+@click.option("--email", help="The e-mail address; a service needs none.")
+@click.option("--name", required=True, help="The full name.")
+@click.option(
+    "--service",
+    "kind",
+    flag_value="service",
+    help="It is no person: a shared mailbox, a room, a device.",
+)
 @click.option(
     "--super-admin", is_flag=True, default=None, help="Make the user a super admin."
 )
@@ -150,7 +156,14 @@ def access(question: Question, user: str, seat_type: str, **_: Any) -> Answer:
 
 
 _COLUMNS = cells(
-    "user", "e-mail=email", "name", "super_admin", "account_access", "hubs", "seats"
+    "user",
+    "e-mail=email",
+    "name",
+    "kind",
+    "super_admin",
+    "account_access",
+    "hubs",
+    "seats",
 )
 
 

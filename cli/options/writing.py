@@ -171,7 +171,7 @@ def _row(recorded: RecordedEvent, account: str | None, actor: str) -> dict[str, 
     for name in _BESIDE:
         data.pop(name, None)
     if recorded.topic == "UserAdded":  # kept sealed; shown to whoever gave it
-        data = {"email": event.email, "name": event.name, **data}  # type: ignore[attr-defined]
+        data = {"email": event.email or None, "name": event.name, **data}  # type: ignore[attr-defined]
     number = data.pop("number", None)
     if "request" in data:  # known by its version here, elsewhere by its position
         data["request_version"] = data.pop("request")

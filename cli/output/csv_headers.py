@@ -16,12 +16,12 @@ _ACT = "position actor reason recorded_at"
 _ENTRY = "position recorded_at effective_at event account user seat actor reason"
 _EVENT = f"{_ENTRY} reversed_by data"
 _HELD = (
-    "user email name held_from held_until held_after until_after "
+    "user email name kind held_from held_until held_after until_after "
     f"{_within('assigned_by', _ACT)} {_within('unassigned_by', _ACT)}"
 )
 _USER = (
-    "account user email name id added_at removed_at super_admin account_access hubs "
-    "seats"
+    "account user email name kind id added_at removed_at super_admin "
+    "account_access hubs seats"
 )
 _LINE = "kind period seat_type quantity unit_price amount quantity_exact entries voids"
 _HEADERS = {

@@ -258,12 +258,12 @@ def _in_order(rows: Iterable[Row]) -> list[Row]:
 
 def described(question: AccountQuestion, rows: list[Row]) -> list[Row]:
     """Bare holdings as rows of a history, in their order."""
-    keys = ["seat", "user", "email", "name", "held_from", "held_until"]
+    keys = ["seat", "user", "email", "name", "kind", "held_from", "held_until"]
     keys += ["held_after", "until_after", "assigned_by", "unassigned_by", "reversed"]
     return [{key: row[key] for key in keys} for row in with_names(question, rows)]
 
 
 def _holder(row: Row) -> Row:
     held = ("held_from", "held_until", "held_after", "until_after")
-    keys = ("user", "email", "name", *held)
+    keys = ("user", "email", "name", "kind", *held)
     return {key: row[key] for key in (*keys, "assigned_by", "unassigned_by")}

@@ -2,7 +2,8 @@
 -- Each user that was added after one position, up to another.
 SELECT stored.position,
        stored.stream,
-       account.account_no
+       account.account_no,
+       coalesce(stored.whole ->> 'kind', 'person')
   FROM (
        SELECT notification_id AS position, originator_id AS stream,
               convert_from(state, 'UTF8')::jsonb AS whole

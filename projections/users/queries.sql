@@ -1,7 +1,8 @@
 -- called --
 -- Every user that ever had a key or an e-mail, compared as folded; or has an id.
 SELECT user_no, user_key, email, folded_key = (SELECT ledger.unwrapped(%(folded)s::bytea)) AS by_key,
-       folded_email = (SELECT ledger.unwrapped(%(folded)s::bytea)) AS by_email
+       folded_email = (SELECT ledger.unwrapped(%(folded)s::bytea)) AS by_email,
+       (SELECT kind FROM person WHERE person.user_no = user_directory.user_no) AS kind
   FROM user_directory
  WHERE account_no = %(account_no)s::bigint
    AND (folded_key = (SELECT ledger.unwrapped(%(folded)s::bytea))
@@ -16,10 +17,12 @@ SELECT user_no, user_id
  WHERE user_no = ANY (%(user_nos)s::bigint[]);
 
 -- people --
--- Key, e-mail and name of some users.
-SELECT user_no, user_key, email, name
-  FROM user_directory
- WHERE user_no = ANY (%(user_nos)s::bigint[]);
+-- Key, e-mail, name and kind of some users.
+SELECT named.user_no, named.user_key, nullif(named.email, '') AS email, named.name,
+       person.kind
+  FROM user_directory AS named
+  JOIN person ON person.user_no = named.user_no
+ WHERE named.user_no = ANY (%(user_nos)s::bigint[]);
 
 -- actors --
 -- The numbers of some users by their ids.

@@ -1,9 +1,11 @@
 -- table --
--- One row is one user ever added; the number is the position of the adding.
+-- One row is one user ever added; the number is the position of the adding. It is of
+-- the kind person or service (R99).
 CREATE TABLE person (
     user_no bigint NOT NULL,
     user_id uuid NOT NULL,
-    account_no bigint NOT NULL
+    account_no bigint NOT NULL,
+    kind text COLLATE "C" NOT NULL
 );
 -- One row is one user ever added, with what tells who it is; `erased-…` stands there
 -- for a person whose key was destroyed. The only table with personal data. What is

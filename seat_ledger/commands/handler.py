@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import ClassVar, NamedTuple, TypeVar
+from typing import Any, ClassVar, NamedTuple, TypeVar
 from uuid import uuid4
 
 from seat_ledger.commands import messages
@@ -535,19 +535,21 @@ class CommandHandler:
                 try_="add the user first, then assign the seats",
             )
         user = self._new_user(
-            Person(op.user, op.email, op.name),
+            Person(op.user, op.email or "", op.name),
             act,
             super_admin=op.super_admin,
             account_access=op.account_access,
+            kind="service" if op.kind == "service" else None,
         )
         for seat_type in seat_types:
             self._give(user, seat_type, act, later, buy=op.buy_if_needed)
 
-    def _new_user(self, person: Person, act: Act, **permissions: bool) -> User:
-        check_email(person.email)
+    def _new_user(self, person: Person, act: Act, **facts: Any) -> User:
+        if person.email or not facts.get("kind"):
+            check_email(person.email)
         _check_not_reserved(person.user_key)
         user = User.add(
-            uuid4(), act, person, account=self.workspace.account_id, **permissions
+            uuid4(), act, person, account=self.workspace.account_id, **facts
         )
         self._start[user.key] = (user, 0)
         self._seen[user.key] = 0

@@ -191,12 +191,21 @@ class AddUser(Operation):
     OP: ClassVar[str] = "add_user"
 
     user: Key
-    email: Text
+    email: Text | None = None
     name: Text
+    kind: Literal["person", "service"] = "person"
     super_admin: bool = False
     account_access: bool = False
     seats: Annotated[list[Text], Field(max_length=100)] = []
     buy_if_needed: bool = False
+
+    def check(self) -> None:
+        """Refuse a person without an e-mail; a service needs none (R99)."""
+        if self.email is None and self.kind == "person":
+            raise InvalidInput(
+                "add_user: the field 'email' is missing.",
+                try_="give the person's e-mail, or 'kind': 'service'",
+            )
 
 
 class SetPermissions(Operation):
@@ -529,7 +538,7 @@ class Command(NamedTuple):
             new = getattr(line, "add_if_needed", None)
             if new is not None:
                 yield fold(new.email)
-            if isinstance(line, AddUser):
+            if isinstance(line, AddUser) and line.email:
                 yield fold(line.email)
 
 

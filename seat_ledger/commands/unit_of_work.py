@@ -18,7 +18,7 @@ from seat_ledger.domain.aggregate import Aggregate
 from seat_ledger.domain.catalogue import Catalogue
 from seat_ledger.domain.events import LedgerEvent
 from seat_ledger.domain.head import NO_HEAD, Head
-from seat_ledger.domain.references import Called, meant
+from seat_ledger.domain.references import Called, meant, persons_first
 from seat_ledger.domain.seat_types import CATALOGUE_ID
 from seat_ledger.domain.user import User
 from seat_ledger.domain.values import as_word, fold, iso, shown
@@ -163,10 +163,10 @@ class UnitOfWork:
             aggregate.settle()
 
     def _names(self, user: User) -> list[tuple[str, dict[str, list[str]]]]:
-        return [
-            (user.folded_key, self._by_key),
-            (user.folded_email, self._by_email),
-        ]
+        names = [(user.folded_key, self._by_key)]
+        if user.email:
+            names.append((user.folded_email, self._by_email))
+        return names
 
     def _look_up(self, name: str) -> None:
         if name in self._looked_up:
@@ -195,6 +195,7 @@ class UnitOfWork:
         folded = fold(reference)
         self._look_up(folded)
         mailed = [self.user(user_id) for user_id in self._by_email.get(folded, ())]
+        mailed = persons_first(mailed, lambda user: user.is_service)
         exact: list[User] = []
         nearly: list[User] = []
         for user_id in self._by_key.get(folded, ()):

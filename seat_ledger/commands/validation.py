@@ -84,6 +84,8 @@ def _membership(user: User, namesakes: Sequence[User]) -> Iterator[Violation]:
         if theirs is None or not _share_an_instant(life, theirs):
             continue
         same_key = other.user_key == user.user_key
+        if not same_key and (user.is_service or other.is_service):
+            continue  # a service may share its e-mail with others (R99)
         yield Violation(
             validity.KEY_SHARED if same_key else validity.EMAIL_SHARED,
             (EntryRef(other.key, theirs.opened), EntryRef(user.key, life.opened)),

@@ -343,7 +343,8 @@ class UserAdded(UserEvent):
 
     The store keeps `sealed` and its `nonce` (base64), which hold the user's key,
     e-mail and name under a key of the person's own; the three are in plain here, and
-    read as ``erased-…`` when that key is gone. Version 1 held them in plain.
+    read as ``erased-…`` when that key is gone. Version 1 held them in plain. A user of
+    the `kind` service is nobody (R99): a shared mailbox, a room, a device.
     """
 
     TOPIC: ClassVar[str] = "UserAdded"
@@ -354,6 +355,7 @@ class UserAdded(UserEvent):
     name: Text = Field(exclude=True)
     super_admin: bool = False
     account_access: bool = False
+    kind: Literal["service"] | None = None
     nonce: str | None = None
     sealed: str | None = None
 

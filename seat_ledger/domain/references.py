@@ -64,8 +64,16 @@ def meant(
     return there[0] if there else None
 
 
+def persons_first(mailed: Sequence[P], is_service: Callable[[P], bool]) -> list[P]:
+    """Whom an e-mail can mean: persons, or services where no person has it (R99)."""
+    persons = [user for user in mailed if not is_service(user)]
+    return persons or list(mailed)
+
+
 def ambiguous(reference: str, names: Sequence[tuple[str, str]]) -> CommandRefused:
-    """The refusal of a reference that is one user's key and another's e-mail."""
+    """The refusal of a reference that is one user's key and another's e-mail, or the
+    e-mail of several services.
+    """
     users = " and ".join(f"{shown(key)} ({shown(email)})" for key, email in names[:2])
     return CommandRefused(
         "ambiguous_user",
@@ -74,4 +82,4 @@ def ambiguous(reference: str, names: Sequence[tuple[str, str]]) -> CommandRefuse
     )
 
 
-__all__ = ["Called", "ambiguous", "meant"]
+__all__ = ["Called", "ambiguous", "meant", "persons_first"]

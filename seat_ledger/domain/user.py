@@ -40,6 +40,7 @@ class User(Aggregate):
 
     account: UUID
     person: Person
+    is_service = False
 
     def __init__(self, id_: UUID) -> None:
         super().__init__(id_)
@@ -215,6 +216,7 @@ class User(Aggregate):
 
     def _added(self, event: UserAdded) -> None:
         self.account = event.account
+        self.is_service = event.kind is not None
         if self.known_as is None:
             self.person = Person(event.user_key, event.email, event.name)
         self.added = mark(event)

@@ -201,6 +201,8 @@ class Attempt:
     def user(self, reference: str, at: datetime) -> int:
         state = self.state()
         found = self.oracle.present(reference, at, state)
+        if len(found) > 1:
+            self.refuse("ambiguous_user")
         if found:
             return found[0]
         if self.oracle.known_names(reference):
@@ -222,8 +224,9 @@ class Attempt:
         user = len(self.oracle.people) + 1
         self.oracle.people[user] = {
             "key": line["user"],
-            "email": line["email"],
+            "email": line.get("email") or "",
             "name": line["name"],
+            "service": line.get("kind") == "service",
         }
         self.add(
             "UserAdded",

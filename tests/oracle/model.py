@@ -323,7 +323,8 @@ class Oracle:
                     if self.people[one]["key"] == self.people[other]["key"]:
                         found.add("key")
                     mails = {self.people[u]["email"].casefold() for u in (one, other)}
-                    if len(mails) == 1:
+                    services = [self.people[u].get("service") for u in (one, other)]
+                    if len(mails) == 1 and not any(services):  # R99
                         found.add("email")
         return found
 
@@ -406,6 +407,9 @@ class Oracle:
             for u, p in self.people.items()
             if p["email"].casefold() == reference.casefold()
         ]
+        mailed = [u for u in ids if self.people[u]["key"] != reference]
+        if any(not self.people[u].get("service") for u in mailed):  # R99
+            ids = [u for u in ids if not self.people[u].get("service")]
         members = [(state.members[u], u) for u in ids if u in state.members]
         now = [u for (a, b), u in members if a <= at < b]
         before = [u for (a, b), u in sorted(members) if a <= at]

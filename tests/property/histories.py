@@ -65,6 +65,8 @@ class Author:
         pool = [opened.at + n * days for n in range(8)]
         for number in (1, 2):
             renewal = self.oracle.renewal_at(number)
+            if renewal is FAR:  # the account ends before it
+                continue
             pool += [renewal - US, renewal, renewal + timedelta(days=3)]
         pool += [self.oracle.bound(1)[0], self.oracle.bound(1)[0] - US]
         pool += [e.at for e in self.told()[-4:]]
@@ -152,6 +154,10 @@ class Author:
         random, key = self.random, self.random.choice(KEYS)
         line = {"op": "add_user", "user": key, "name": key.title()}
         line["email"] = f"{random.choice([key, key, 'ann'])}@x.example"
+        if random.random() < 0.2:
+            line["kind"] = "service"
+            if random.random() < 0.5:
+                del line["email"]
         if random.random() < 0.3:
             line["seats"] = random.sample(TYPES, random.randint(1, 2))
             line["buy_if_needed"] = random.random() < 0.5
