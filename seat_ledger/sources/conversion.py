@@ -130,7 +130,7 @@ class Conversion:
 
 
 _INSTEAD = {
-    "snapshot": "seat-ledger source list",
+    "snapshot": "seat-ledger snapshot FILE --with MAPPING --taken-at T",
     "bill": "seat-ledger invoice convert FILE --with MAPPING --issued-at T",
 }
 
