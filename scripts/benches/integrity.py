@@ -15,7 +15,7 @@ from scripts.benches.projections import filled, rebuilt
 from seat_ledger.application import SeatLedger
 from seat_ledger.integrity import leaf, merkle, proof, service
 from seat_ledger.integrity.note import Checkpoint, Signer
-from seat_ledger.store import factory
+from seat_ledger.store import datastore
 
 PRO = "sales/professional"
 START = "2025-01-05T00:00:00Z"
@@ -119,12 +119,12 @@ def bench_roles(conninfo: str, events: int) -> dict[str, Any]:
     account = {"time_zone": "UTC", "term_start": "2025-01-05", "term_months": 120}
     ledgers = {}
     for key in ("guarded", "bare"):
-        usual = factory.become
+        usual = datastore.become
         if key == "bare":
-            factory.become = lambda *_: None
+            datastore.become = lambda *_: None
         ledgers[key] = SeatLedger(conninfo)
         ledgers[key].open_account(key, name=key, billing_cycle_months=1, **account)
-        factory.become = usual
+        datastore.become = usual
         ledgers[key].buy_seats(key, seat_type=PRO, quantity=1, effective_at=START)
         person = {"email": "u@x.example", "name": "U", "effective_at": START}
         ledgers[key].add_user(key, user="u", **person)
