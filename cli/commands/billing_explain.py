@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -188,9 +189,21 @@ def _part_columns(question: Question, explanation: Explanation) -> list[Any]:
         "at": lambda row: times.local(row["at"], zones),
     }
     names = [*((name, when[name]) for name in rule.columns), *names]
+    for name, column in (("begun after", "held_after"), ("ended after", "until_after")):
+        if any(row[column] for row in explanation.rows):
+            names.append((name, _after(column, zones)))
     if any(row["amount"] for row in explanation.rows):
         names.append(("amount", lambda row: row["amount"]))
     return names
+
+
+def _after(column: str, zones: Any) -> Callable[[dict[str, Any]], str]:
+    """The other end of the windows of derived entries (R85)."""
+
+    def shown(row: dict[str, Any]) -> str:
+        return times.local(row[column], zones) if row[column] else "-"
+
+    return shown
 
 
 def _entries(row: dict[str, Any]) -> str:

@@ -103,6 +103,7 @@ def _compared(
         at = fields.get("effective_at")
         as_of = parse_moment(at, facts.zones, now) if at else now
         about = AccountQuestion(reader, facts, knowledge, as_of)
+        reader.types.check(*(tick.seat_type for tick in wished))
         lines = []
         for tick in wished:
             held = holdings.held_by(about, tick.user)

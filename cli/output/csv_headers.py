@@ -46,13 +46,14 @@ _HEADERS = {
     "billing counts": (
         "account seat_type period from until days seconds complete mode granularity "
         "opening purchased retired closing quantity quantity_exact assigned_opening "
-        "assigned_peak assigned_closing idle_seat_days unit_price amount forecast "
-        "price_for"
+        "assigned_peak assigned_closing idle_seat_days quantity_least quantity_most "
+        "unit_price amount forecast price_for"
     ),
     "billing explain": (
         "seat user from until opened_by closed_by quantity quantity_exact amount "
         "actor reason recorded_at opened_at closed_at "
-        f"{_within('closing', 'actor reason recorded_at')} at date dates"
+        f"{_within('closing', 'actor reason recorded_at')} at date dates "
+        "held_after until_after"
     ),
     "billing idle": (
         f"seat seat_type from until idle_days last_user {_within('freed_by', _ACT)} "

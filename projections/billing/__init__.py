@@ -11,12 +11,19 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from fractions import Fraction
 from typing import NamedTuple
 
 from seat_ledger.domain.calendar import BillingPeriod
 from seat_ledger.domain.money import exactly, plain
 from seat_ledger.domain.values import FOREVER, as_word, shown
 from seat_ledger.errors import CommandRefused, InvalidInput, NotFound
+from seat_ledger.projections.billing.bounds import (
+    Bounds,
+    FigureKey,
+    bounds,
+    with_windows,
+)
 from seat_ledger.projections.billing.figures import as_known, quantity, seconds, stored
 from seat_ledger.projections.billing.prices import Priced, amounts_by_period
 from seat_ledger.projections.periods import PeriodRow, row_of
@@ -124,12 +131,49 @@ def counts(
     how.check_types(str(figure["seat_type"]) for figure in figures)
     if figures:
         how.check_granularity(figure["granularity"] for figure in figures)
-    rows = [row for figure in figures for row in figure_rows(figure, how, moment)]
+    open_figures = _bounds(questions, query, figures)
+    rows = [
+        row
+        for figure in figures
+        for row in figure_rows(figure, how, moment, open_figures.get(_key(figure)))
+    ]
     if query.window is not None:
         for question in questions:
             _price_periods(question, query.window, how, rows)
     due = any(question.account.renewal_due(moment) for question in questions)
     return Counts(rows, due)
+
+
+def _key(figure: Row) -> FigureKey:
+    return figure["account_no"], figure["period_no"], figure["seat_type"]
+
+
+def _bounds(
+    questions: list[AccountQuestion], query: CountsQuery, figures: list[Row]
+) -> dict[FigureKey, Bounds]:
+    """What windows leave open of the figures, where anything is derived (R89)."""
+    between: dict[FigureKey, Bounds] = {}
+    numbers = {figure["account_no"] for figure in figures}
+    if not numbers:
+        return between
+    reader, _, known_at, _ = questions[0]
+    open_accounts = with_windows(reader, numbers, known_at)
+    for question in questions:
+        account = question.account
+        if account.no not in open_accounts:
+            continue
+        if query.window is not None:
+            periods = [window(account, *query.window)]
+        else:
+            labels = {
+                figure["label"].isoformat(): None
+                for figure in figures
+                if figure["account_no"] == account.no
+            }
+            periods = [labelled(account, label) for label in sorted(labels)]
+        rows = [row_of(account, period) for period in periods]
+        between |= bounds(reader, rows, known_at)
+    return between
 
 
 def _price_periods(
@@ -215,8 +259,10 @@ def selected_periods(
     return [row_of(account, period) for period in periods]
 
 
-def figure_rows(figure: Row, how: Priced, moment: datetime) -> Iterator[Row]:
-    """A row of the answer per rule, from a row of figures."""
+def figure_rows(
+    figure: Row, how: Priced, moment: datetime, between: Bounds | None = None
+) -> Iterator[Row]:
+    """A row of the answer per rule, from a row of figures; `between` bounds them."""
     rules = how.rules or [how.by_policy(figure["mode"], figure["granularity"])]
     price = how.price(str(figure["seat_type"]))
     price_for = "window" if figure["label"] is None else "period"
@@ -238,11 +284,23 @@ def figure_rows(figure: Row, how: Priced, moment: datetime) -> Iterator[Row]:
             "quantity_exact": exactly(exact),
             **{name: int(figure[name]) for name in _ASSIGNED},
             "idle_seat_days": int(figure["idle_days"]),
+            **_least_and_most(exact, between, mode, granularity),
             "unit_price": None if price is None else how.currency.shown(price),
             "amount": None if price is None else how.currency.amount(exact, price),
             "forecast": figure["starts"] > moment,
             "price_for": None if price is None else price_for,
         }
+
+
+def _least_and_most(
+    exact: Fraction, between: Bounds | None, mode: str, granularity: str | None
+) -> Row:
+    """The bounds of a quantity; where no window bears on it, itself (R89)."""
+    least = most = exact
+    if between is not None:
+        least = min(exact, quantity(between.least, mode, granularity))
+        most = max(exact, quantity(between.most, mode, granularity))
+    return {"quantity_least": plain(least), "quantity_most": plain(most)}
 
 
 _CONTRACTED = {

@@ -137,18 +137,23 @@ def part_rows(reader: Reader, parts: Sequence[Part], query: FigureQuery) -> list
     people = reader.people(
         part.interval.user_no for part in parts if part.interval.user_no is not None
     )
-    acts = reader.acts(
+    entries = [
         entry
         for part in parts
         for entry in (part.interval.opened, part.interval.closed)
-    )
+    ]
+    acts, windows = reader.acts(entries), reader.windows(entries)
     amounts: Sequence[str | None] = [None] * len(parts)
     if query.price is not None:
         shares = [part.quantity * query.price for part in parts]
         numbers = [part.interval.number for part in parts]
         amounts = allotted(shares, query.currency.places, numbers)
     return [
-        _row(part, amount, people, acts)
+        {
+            **_row(part, amount, people, acts),
+            "held_after": windows.get(part.interval.opened),
+            "until_after": windows.get(part.interval.closed),
+        }
         for part, amount in zip(parts, amounts, strict=True)
     ]
 

@@ -57,7 +57,7 @@ def as_known(
         remaining = iter(of)
         while batch := list(islice(remaining, ACCOUNTS_AT_ONCE)):
             periods = [period for number in batch for period in accounts[number]]
-            for row in _ask(reader, source, periods, known_at):
+            for row in counted(reader, source, periods, known_at):
                 key = row["account_no"], row["period_no"]
                 by_period.setdefault(key, []).append(row)
     return [
@@ -103,9 +103,10 @@ def _apart(
     return as_now, as_then
 
 
-def _ask(
-    reader: Reader, source: str, selected: list[PeriodRow], known_at: Knowledge
+def counted(
+    reader: Reader, source: str, selected: Sequence[PeriodRow], known_at: Knowledge
 ) -> list[Row]:
+    """The figures of some periods, counted from one of the sources of the query."""
     fields = columns(selected)
     accounts = list(set(fields["account_no"]))
     types = [*reader.types.numbers.values()]

@@ -109,3 +109,11 @@ SELECT entry.position
                  WHERE root.position = entry.root
                    AND root.topic = ANY (%(topics)s::topic_name[]))))
  ORDER BY entry.position;
+
+-- with_windows --
+-- Accounts in which anything was derived from dated lists (R85).
+SELECT DISTINCT account_no
+  FROM journal
+ WHERE account_no = ANY (%(account_nos)s::bigint[])
+   AND effective_after IS NOT NULL
+   AND position <= %(known)s::bigint;

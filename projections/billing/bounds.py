@@ -1,0 +1,57 @@
+"""What windows leave open of a figure: its least and its most (R89).
+
+An entry that was derived from a dated list happened somewhere in its window. The figure
+counts its end; here it is counted with each window closed at the one end or the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from seat_ledger.projections.billing.figures import counted
+from seat_ledger.projections.periods import PeriodRow
+from seat_ledger.projections.reader import Knowledge, Reader, Row
+
+FigureKey = tuple[int, int, str]
+"""An account, a period of it, and a seat type."""
+
+
+class Bounds(NamedTuple):
+    """A figure with all windows closed at the one end, and at the other."""
+
+    least: Row
+    most: Row
+
+
+def with_windows(
+    reader: Reader, account_nos: Iterable[int], known_at: Knowledge
+) -> set[int]:
+    """The accounts among some of which anything was derived from lists."""
+    rows = reader.ask(
+        "billing", "with_windows", known_at, account_nos=list(account_nos)
+    )
+    return {row["account_no"] for row in rows}
+
+
+def bounds(
+    reader: Reader, selected: Sequence[PeriodRow], known_at: Knowledge
+) -> dict[FigureKey, Bounds]:
+    """The bounds of the figures of some periods, which follow each other."""
+    if not selected:
+        return {}
+    periods = {(row.account_no, row.period_no): row._asdict() for row in selected}
+    ends: list[dict[FigureKey, Row]] = []
+    for end in ("least", "most"):
+        rows = counted(reader, end, selected, known_at)
+        ends.append(
+            {
+                (row["account_no"], row["period_no"], row["seat_type"]): {
+                    **periods[row["account_no"], row["period_no"]],
+                    **row,
+                }
+                for row in rows
+            }
+        )
+    least, most = ends
+    return {key: Bounds(least[key], most[key]) for key in least.keys() & most.keys()}

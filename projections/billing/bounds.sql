@@ -1,0 +1,55 @@
+-- least_held --
+-- The holdings of some accounts as if each had begun as late and ended as early as its
+-- windows allow (R89).
+SELECT held.account_no, held.seat_type, held.number, held.user_no, held.held_from,
+       greatest(held.held_from, coalesce(closing.effective_after, held.held_until))
+           AS held_until
+  FROM seat_holding_at(%(known)s::bigint) AS held
+  LEFT JOIN journal AS closing ON closing.position = held.unassigned_position
+ WHERE held.account_no = ANY (%(accounts)s::bigint[])
+   AND NOT held.reversed
+
+-- most_held --
+-- The same as if each had begun as early and ended as late.
+SELECT held.account_no, held.seat_type, held.number, held.user_no,
+       coalesce(opening.effective_after, held.held_from) AS held_from, held.held_until
+  FROM seat_holding_at(%(known)s::bigint) AS held
+  LEFT JOIN journal AS opening ON opening.position = held.assigned_position
+ WHERE held.account_no = ANY (%(accounts)s::bigint[])
+   AND NOT held.reversed
+
+-- bounded_steps --
+-- The counts that follow from such holdings, and from the seats as they are.
+SELECT account_no, seat_type, at,
+       (sum(bought - retired) OVER so_far)::integer AS seats_purchased,
+       (sum(filled - freed) OVER so_far)::integer AS seats_assigned,
+       bought, retired, filled, freed
+  FROM (
+       SELECT account_no, seat_type, at, sum(bought)::integer AS bought,
+              sum(retired)::integer AS retired, sum(filled)::integer AS filled,
+              sum(freed)::integer AS freed
+         FROM (
+              SELECT account_no, seat_type, purchased_at AS at, 1 AS bought,
+                     0 AS retired, 0 AS filled, 0 AS freed
+                FROM seat_at(%(known)s::bigint)
+               WHERE account_no = ANY (%(accounts)s::bigint[])
+              UNION ALL
+              SELECT account_no, seat_type, retires_at, 0, 1, 0, 0
+                FROM seat_at(%(known)s::bigint)
+               WHERE account_no = ANY (%(accounts)s::bigint[])
+                 AND retires_at IS NOT NULL
+              UNION ALL
+              SELECT account_no, seat_type, held_from, 0, 0, 1, 0
+                FROM bounded
+              UNION ALL
+              SELECT account_no, seat_type, held_until, 0, 0, 0, 1
+                FROM bounded
+               WHERE held_until IS NOT NULL
+              ) AS marks
+        GROUP BY account_no, seat_type, at
+       ) AS summed
+WINDOW so_far AS (PARTITION BY account_no, seat_type ORDER BY at)
+
+-- bounded_held --
+SELECT account_no, seat_type, number, user_no, held_from, held_until
+  FROM bounded
