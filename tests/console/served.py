@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import subprocess
 import threading
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -174,6 +175,15 @@ class Console:
     def said(self, *words: Any) -> dict[str, Any]:
         """What the command line says to the same question."""
         return Program(self.conninfo).json(*words)
+
+
+def wait_for(ask: Callable[[], Any]) -> Any:
+    """What is there soon: a console catches up beside what is recorded."""
+    for _ in range(100):
+        if found := ask():
+            return found
+        time.sleep(0.1)
+    raise AssertionError("it never came")
 
 
 @contextmanager

@@ -30,6 +30,7 @@ from served import (
     late,
     record,
     serving,
+    wait_for,
 )
 
 from seat_ledger.domain.values import shown
@@ -161,14 +162,6 @@ def test_a_link_answers_the_same_after_a_late_fact(
     assert second.text == first.text
     caught_up = wait_for(lambda: console.get("seat.json", **asked).json()["rows"])
     assert caught_up[0]["user"] == "ann"
-
-
-def wait_for(ask: Any) -> Any:
-    for _ in range(100):
-        if found := ask():
-            return found
-        time.sleep(0.1)
-    raise AssertionError("it never came")
 
 
 BAD = {

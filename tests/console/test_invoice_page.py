@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from program import PRO, Program
-from served import INVOICE, Console, filled, serving
+from served import INVOICE, Console, filled, serving, wait_for
 
 COLUMNS = (
     *("account", "invoice", "issued_at", "period", "seat_type", "quantity"),
@@ -41,6 +41,12 @@ def imported(conninfo: str, *commands: dict[str, Any]) -> int:
     assert done.returncode == 0, done.stderr
     last: int = json.loads(done.stdout)["rows"][-1]["positions"][-1]
     return last
+
+
+def audited_page(console: Console, invoice: str, head: int) -> Any:
+    """The rows of an audit as known at a position, once the console has reached it."""
+    asked = {"invoice": invoice, "known_at": head}
+    return wait_for(lambda: console.get("audit.json", **asked).json().get("rows"))
 
 
 def as_file(console: Console, path: Path, *invoices: str) -> Path:
@@ -101,9 +107,9 @@ def test_what_a_later_invoice_put_right_is_right(
              "period": "2025-05-05", "currency": "EUR",
              "unit_prices": {PRO: "90.00", "service/starter": "18.00"}}  # fmt: skip
     head = imported(console.conninfo, third)
-    found = console.get("audit.json", invoice="INV-8", known_at=head).json()
-    assert {row["verdict"] for row in found["rows"]} == {"match"}
-    assert {row["invoice"] for row in found["rows"]} == {"INV-8", "INV-9"}
+    rows = audited_page(console, "INV-8", head)
+    assert {row["verdict"] for row in rows} == {"match"}
+    assert {row["invoice"] for row in rows} == {"INV-8", "INV-9"}
     path = as_file(console, tmp_path / "all.csv", "INV-8", "INV-9")
     told = audited(console, path, head)
     assert {row["verdict"] for row in told} == {"match"}
@@ -119,10 +125,9 @@ def test_a_correction_that_was_not_the_last_word_is_under_by_the_rest(
              "period": "2025-06-05", "currency": "EUR",
              "unit_prices": {PRO: "90.00", "service/starter": "18.00"}}  # fmt: skip
     head = imported(console.conninfo, told, tenth, told)
-    found = console.get("audit.json", invoice=INVOICE, known_at=head).json()
     assert [
         (row["invoice"], row["verdict"], row["cause"])
-        for row in found["rows"]
+        for row in audited_page(console, INVOICE, head)
         if (row["period"], row["seat_type"]) == ("2025-03-05", PRO)
     ] == [
         (INVOICE, "match", "none"),
