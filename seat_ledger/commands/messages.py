@@ -514,6 +514,8 @@ class Command(NamedTuple):
     @property
     def needs_recorded(self) -> bool:
         """Whether a line of it builds on what is recorded already."""
+        if len(self.lines) == 1:
+            return self.lines[0].NEEDS_RECORDED
         return any(line.NEEDS_RECORDED for line in self.lines)
 
     @property

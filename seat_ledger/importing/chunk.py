@@ -192,13 +192,14 @@ class Chunk:
         if key in self._pending or (self._before and self._before.is_sending(key)):
             self._flush()
         try:
-            if is_recorded(command, self._peek(key)):
+            peek = self._peek(key)
+            if is_recorded(command, peek):
                 sent = self._sent.get(key) == line.number
                 outcome = "recorded" if sent else "repeated"
                 return LineOutcome(
                     line.number, line.op, outcome, self._recorded[key][1]
                 )
-            self._decide(line, command, key)
+            self._decide(line, command, key, peek)
         except (InvalidInput, NotComputed) as error:
             return failed(line, error, stops=True)
         except CommandRefused as error:
@@ -222,15 +223,16 @@ class Chunk:
             positions=positions,
         )
 
-    def _decide(self, line: ImportLine, command: Command, key: Key) -> None:
+    def _decide(self, line: ImportLine, command: Command, key: Key, peek: Peek) -> None:
         if command.needs_recorded:
             self._flush()
+            peek = self._peek(key)
         is_expected = command.envelope.expect is None
         try:
             prepared = self.of.execution.prepare(
                 command,
                 line.key,
-                self._peek(key),
+                peek,
                 self.of.caller,
                 names=self._names,
                 due=[] if is_expected else None,
