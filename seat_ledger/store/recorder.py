@@ -527,12 +527,18 @@ class LedgerRecorder(PostgresApplicationRecorder):
     def positions_of(
         self, entries: Sequence[tuple[str, int]]
     ) -> dict[tuple[str, int], int]:
-        """The positions of entries that are named by stream and version."""
+        """The positions of entries that are named by stream and version.
+
+        Where a damaged store has two of one name, it is the later one that is wrong:
+        asked as a range, or the planner would stop at either.
+        """
         rows = self._rows(
             "SELECT originator_id, originator_version, notification_id "
             "FROM unnest(%(streams)s::uuid[], %(versions)s::bigint[]) AS asked(s, v) "
             "JOIN ledger.stored_events "
-            "ON originator_id = asked.s AND originator_version = asked.v",
+            "ON originator_id = asked.s "
+            "AND originator_version BETWEEN asked.v AND asked.v "
+            "ORDER BY notification_id",
             {
                 "streams": [stream for stream, _ in entries],
                 "versions": [version for _, version in entries],

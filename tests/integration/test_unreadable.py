@@ -308,8 +308,6 @@ def test_r74_the_write_side_itself_refuses_what_it_cannot_load(
     with SeatLedger(damaged.conninfo) as fresh:
         if kind not in UNSEEN:
             where = f"position {damaged.positions[kind]}"
-            if kind == "a version twice":  # a name of two: the planner takes either
-                where = "does not follow version 7"
             with pytest.raises(CommandRefused, match=where) as told:
                 fresh.grant_hub_access(key_of(kind), user="ann", hub="service")
             assert told.value.code == "account_set_aside"
