@@ -19,6 +19,17 @@ BEGIN
                 NULL;  -- somebody made it at the same moment
             END;
         END IF;
+        -- Ours is for membership alone: one that can do more is somebody else's.
+        IF EXISTS (SELECT
+                     FROM pg_roles
+                    WHERE rolname = name
+                      AND (rolcanlogin OR rolsuper OR rolcreaterole OR rolcreatedb
+                           OR rolreplication OR rolbypassrls)) THEN
+            RAISE EXCEPTION 'the role % is not Seat Ledger''s: it can log in or has '
+                'attributes of its own. Rename it, or take them from it (ALTER ROLE % '
+                'NOLOGIN NOSUPERUSER NOCREATEROLE NOCREATEDB NOREPLICATION '
+                'NOBYPASSRLS)', name, name;
+        END IF;
         -- From 16 on who makes a role is a member that may not take it on.
         IF NOT pg_has_role(name, held) THEN
             EXECUTE format('GRANT %I TO CURRENT_USER', name);

@@ -252,6 +252,20 @@ def test_a_login_that_may_not_make_roles_goes_on_with_a_sentence(
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
+@pytest.mark.both_versions
+@pytest.mark.parametrize("attribute", ["LOGIN", "CREATEDB", "BYPASSRLS"])
+def test_a_role_of_our_name_that_can_do_more_is_given_no_rights(
+    database: str, attribute: str
+) -> None:
+    """Roles are the whole server's: somebody else may have made one of that name."""
+    with psycopg.connect(database) as connection:
+        connection.execute(f"ALTER ROLE seat_ledger_reader {attribute}".encode())
+        with pytest.raises(psycopg.Error, match="seat_ledger_reader is not Seat"):
+            access.grant(connection)
+        connection.rollback()
+        assert access.grant(connection).granted
+
+
 def test_a_login_that_is_a_member_of_the_roles_migrates(
     empty_database: str, server: str, login: Any
 ) -> None:
