@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import psycopg
 import pytest
 from psycopg import sql
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import Conninfo
 
 from seat_ledger.store.embedded import EMBEDDED, EmbeddedServer
@@ -197,11 +197,14 @@ class Odd(NamedTuple):
     def alter(self, of: str, setting: Setting | None) -> bool:
         """Set or take back a setting of the role or of the database."""
         kind, name = ("ROLE", self.login) if of == "role" else ("DATABASE", None)
-        admin = make_conninfo(
-            self.database, options="-c role=none -c default_transaction_read_only=off"
+        admin = make_conninfo(  # elsewhere: the database may let nobody in for now
+            self.database,
+            dbname="postgres",
+            options="-c role=none -c default_transaction_read_only=off",
         )
+        database = str(conninfo_to_dict(self.database)["dbname"])
         with psycopg.connect(admin, autocommit=True) as connection:
-            who = sql.Identifier(name or connection.info.dbname)
+            who = sql.Identifier(name or database)
             head = sql.SQL(f"ALTER {kind} {{}} ").format(who)
             if setting is None:
                 connection.execute(head + sql.SQL("RESET ALL"))
