@@ -610,7 +610,8 @@ def read_command(fields: Mapping[str, Any]) -> Command:
     operation = read_operation(remaining)
     read = _read_envelope(envelope, operation)
     for name in ("idempotency_key", "correlation_id"):
-        check_text(getattr(read, name) or "", name)
+        if value := getattr(read, name):
+            check_text(value, name)
     lines: tuple[Operation, ...] = (operation,)
     if isinstance(operation, Batch):
         lines = tuple(read_line(operation, n, line) for n, line in _numbered(operation))
