@@ -22,7 +22,7 @@ from seat_ledger.cli.options.session import (
 )
 from seat_ledger.cli.output import times
 from seat_ledger.cli.output.progress import heartbeat
-from seat_ledger.cli.output.render import Answer, emit, harmless
+from seat_ledger.cli.output.render import Answer, counted, emit, harmless
 from seat_ledger.cli.output.streams import write_data
 from seat_ledger.domain.calendar import parse_moment
 from seat_ledger.domain.values import iso
@@ -426,13 +426,13 @@ def _sentence(
     options: dict[str, Any],
 ) -> str:
     at = times.spelled(comparisons[0].taken_at, comparisons[0].facts.zones)
-    what = f"{len(listed.holders.holders)} holders at {at}"
+    what = f"{counted(len(listed.holders.holders), 'holder')} at {at}"
     if all(comparison.position for comparison in comparisons):
         return f"{what}: this list is recorded already."
     if not rows:
         done = "" if options["check"] else " That is recorded."
         return f"{what}: list and ledger agree.{done}"
-    count = "1 difference" if len(rows) == 1 else f"{len(rows)} differences"
+    count = counted(len(rows), "difference")
     if any(row["outcome"] == "refused" for row in rows):
         return f"{what}: {count}; what was refused is not recorded."
     done = ". Nothing was written." if options["check"] else ", recorded."

@@ -2,8 +2,11 @@
 -- The holdings of some accounts as if each had begun as late and ended as early as its
 -- windows allow (R89).
 SELECT held.account_no, held.seat_type, held.number, held.user_no, held.held_from,
-       greatest(held.held_from, coalesce(closing.effective_after, held.held_until))
-           AS held_until
+       CASE
+           WHEN held.held_until IS NOT NULL
+           THEN greatest(
+               held.held_from, coalesce(closing.effective_after, held.held_until))
+       END AS held_until
   FROM seat_holding_at(%(known)s::bigint) AS held
   LEFT JOIN journal AS closing ON closing.position = held.unassigned_position
  WHERE held.account_no = ANY (%(accounts)s::bigint[])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -202,6 +203,24 @@ def test_what_cannot_be_is_refused_and_nothing_is_recorded(lists: Lists) -> None
     assert {row["outcome"] for row in rows} <= {"recorded", "refused"}
 
 
+def test_r89_a_figure_says_what_its_windows_leave_open(lists: Lists) -> None:
+    """One stays, one is seen until the 15th and gone by the 20th, of 31 dates."""
+    lists.rows(5, seat(1), seat(2))
+    lists.rows(15, seat(1), seat(2))
+    lists.rows(20, seat(1))
+    period = ("-a", "acme", "--period", "2025-03-05", "--mode")
+    (row,) = lists.program.json("billing", "counts", *period, "day_touch")["rows"]
+    quantities = [Fraction(row[name]).limit_denominator(31) for name in (
+        "quantity_least", "quantity", "quantity_most")]  # fmt: skip
+    # The list of the 5th came at 02:00, after an opening at 00:00 of that date.
+    assert quantities == [Fraction(42, 31), Fraction(47, 31), Fraction(47, 31)]
+    (row,) = lists.program.json("billing", "counts", *period, "contracted")["rows"]
+    assert row["quantity_least"] == row["quantity"] == row["quantity_most"]
+    figure = (*period, "day_touch", "--seat-type", BUSINESS)
+    parts = lists.program.json("billing", "explain", *figure)["rows"]
+    assert [part["until_after"] for part in parts] == [None, "2025-03-15T02:00:00Z"]
+
+
 def test_rebuilt_tables_have_the_same_windows(lists: Lists) -> None:
     lists.rows(10, seat(1), seat(2))
     lists.rows(12, seat(1))
@@ -211,3 +230,17 @@ def test_rebuilt_tables_have_the_same_windows(lists: Lists) -> None:
     assert lists.program.run("projection", "rebuild").returncode == 0
     assert lists.program.json(*history)["rows"] == before
     assert lists.program.run("projection", "verify", "--full").returncode == 0
+
+
+def test_the_vendors_demonstration_finds_the_missing_event_and_runs_again(
+    database: str,
+) -> None:
+    program = Program(database)
+    for again in (False, True):
+        done = program.run("demo", "--vendor")
+        assert done.returncode == 0, done.stderr
+        assert ("1 difference, recorded" in done.stdout) is not again
+        assert "cmoreau" in done.stdout
+        assert "was seen without it until 2026-10-12 02:00" in done.stdout
+        assert "a difference of 0.61 USD" in done.stdout
+        assert '"quantity_most": "2"' in done.stdout

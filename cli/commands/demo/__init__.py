@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from seat_ledger.cli.commands.demo.vendor import vendor_demo
 from seat_ledger.cli.options.session import Session, option_database
 from seat_ledger.cli.output.render import print_message
 
@@ -44,13 +45,21 @@ HEAD = 3380
 
 
 @click.command()
+@click.option(
+    "--vendor",
+    is_flag=True,
+    help="Begin with a vendor's own files: nightly lists, an audit log and a bill.",
+)
 @option_database
-def demo() -> None:
+def demo(*, vendor: bool) -> None:
     """Import a sample history, and answer a question of each kind of user."""
     context = click.get_current_context()
     session = context.find_object(Session)
     program = context.find_root().command
     assert session is not None
+    if vendor:
+        vendor_demo(context, session)
+        return
     count, last = _import(session, _shipped("history.jsonl"))
     news = f"{count:,} commands are new" if count else "everything was in place"
     print(f"Three accounts with fourteen months of history: {news}.\n")
