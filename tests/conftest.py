@@ -77,6 +77,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     terminalreporter.write_line(f"PostgreSQL: {', '.join(VERSIONS)}")
 
 
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Bytes by their number: what is compressed differs from process to process."""
+    return f"{len(val)} bytes" if isinstance(val, bytes) else None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest tests first, so that no worker is left with one at the end."""
     items.sort(key=lambda item: item.path.parent.name != "property")
