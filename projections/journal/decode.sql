@@ -10,7 +10,9 @@ SELECT ranked.position, ranked.is_known, ranked.version,
               lag(originator_version) OVER (
                   PARTITION BY originator_id ORDER BY notification_id
               ) AS last_version,
-              form_of(topic, state) IS NOT NULL AS is_known
+              form_of(topic, state) IS NOT NULL
+                  AND topic = ANY (
+                      (SELECT enum_range(NULL::topic_name)::text[])::text[]) AS is_known
          FROM ledger.stored_events
         WHERE notification_id > %(after)s::bigint
           AND notification_id <= %(until_position)s::bigint
