@@ -27,6 +27,7 @@ from eventsourcing.domain import Aggregate, event
 
 from scripts.benches import billing, console, integrity, projections
 from scripts.benches.converting import bench_convert
+from scripts.benches.reconciling import bench_snapshot
 from scripts.benches.sealing import bench_sealing
 from seat_ledger.application import SeatLedger
 from seat_ledger.projections.engine import installation
@@ -340,6 +341,7 @@ BENCHES: dict[str, Callable[[str, int], dict[str, Any]]] = {
     "commands": bench_commands,
     "sealing": bench_sealing,
     "convert": bench_convert,
+    "snapshot": bench_snapshot,
     **projections.BENCHES,
     **billing.BENCHES,
     **integrity.BENCHES,
@@ -347,6 +349,7 @@ BENCHES: dict[str, Callable[[str, int], dict[str, Any]]] = {
 }
 EVENTS = {
     "convert": 1_000_000,
+    "snapshot": 100_000,
     **projections.EVENTS,
     **billing.EVENTS,
     **integrity.EVENTS,
