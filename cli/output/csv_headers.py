@@ -46,8 +46,8 @@ _HEADERS = {
     "billing counts": (
         "account seat_type period from until days seconds complete mode granularity "
         "opening purchased retired closing quantity quantity_exact assigned_opening "
-        "assigned_peak assigned_closing idle_seat_days quantity_least quantity_most "
-        "unit_price amount forecast price_for"
+        "assigned_peak assigned_closing idle_seat_days unit_price amount forecast "
+        "price_for quantity_least quantity_most"
     ),
     "billing explain": (
         "seat user from until opened_by closed_by quantity quantity_exact amount "

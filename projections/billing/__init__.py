@@ -284,11 +284,11 @@ def figure_rows(
             "quantity_exact": exactly(exact),
             **{name: int(figure[name]) for name in _ASSIGNED},
             "idle_seat_days": int(figure["idle_days"]),
-            **_least_and_most(exact, between, mode, granularity),
             "unit_price": None if price is None else how.currency.shown(price),
             "amount": None if price is None else how.currency.amount(exact, price),
             "forecast": figure["starts"] > moment,
             "price_for": None if price is None else price_for,
+            **_least_and_most(exact, between, mode, granularity),
         }
 
 

@@ -24,7 +24,7 @@ from seat_ledger.domain.personal_data import (
 )
 from seat_ledger.domain.values import fold
 from seat_ledger.projections.engine.sql_files import queries
-from seat_ledger.store.statistics import waiting_at_most
+from seat_ledger.store.statistics import is_seen_by_nobody, waiting_at_most
 
 PERSONAL = ("user_key", "email", "folded_key", "folded_email", "folded_name", "name")
 """The columns of the directory that an erasure overwrites."""
@@ -187,6 +187,7 @@ def rewrite(connection: _Connection) -> bool:
     done = connection.info.transaction_status == TransactionStatus.IDLE
     if not done:
         return False
+    done = is_seen_by_nobody(connection)
     with waiting_at_most(connection, "1s"):
         for directory in directories(connection):
             done &= _rewrite(connection, directory)

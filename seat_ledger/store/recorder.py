@@ -28,6 +28,7 @@ from seat_ledger.domain.head import Head
 from seat_ledger.domain.seat_types import CATALOGUE_ID
 from seat_ledger.errors import OutcomeUnknown, SchemaMismatch
 from seat_ledger.store.connection import is_lost
+from seat_ledger.store.statistics import is_seen_by_nobody
 from seat_ledger.store.store_status import APPEND_LOCK
 from seat_ledger.store.wrapping import Secret, SecretBytes
 
@@ -284,9 +285,16 @@ class LedgerRecorder(PostgresApplicationRecorder):
     def rewrite_persons(self) -> bool:
         """Leave no older version of a person's key or names in the tables' files.
 
-        False where somebody holds a table for longer than it may be waited for; what
-        is erased is erased all the same, and only its old pages remain.
+        False where somebody holds a table, or a transaction that could still see what
+        was there, for longer than it may be waited for; what is erased is erased all
+        the same, and only its old pages remain.
         """
+        try:
+            with self.datastore.get_connection() as connection:
+                if not is_seen_by_nobody(connection):
+                    return False
+        except (PersistenceError, psycopg.Error):
+            return False
         for table in ("person_keys", "user_names"):
             if not self._rewrite(SQL(f"SELECT ledger.rewrite_{table}()")):
                 return False

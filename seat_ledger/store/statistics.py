@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -57,6 +58,39 @@ def columns_with_statistics(
     return [row[0] for row in rows.fetchall()]
 
 
+LONGEST_WAIT = 10.0
+"""Seconds in which transactions may end that could still see what was removed."""
+
+_IS_SEEN_BY_NOBODY = """
+SELECT pg_snapshot_xmin(pg_current_snapshot()) > %(removal)s::text::xid8
+       AND NOT EXISTS (
+           SELECT
+             FROM pg_catalog.pg_stat_activity
+            WHERE datname = current_database()
+              AND pid <> pg_backend_pid()
+              AND age(backend_xmin) > age(%(removal)s::text::xid8::xid))
+"""
+
+
+def is_seen_by_nobody(connection: psycopg.Connection[Any]) -> bool:
+    """Wait until no older transaction can see what was removed; whether that is so.
+
+    Rewriting a table copies a removed row too, as long as one that is running anywhere
+    in the server could ask for it. The connection is in autocommit mode.
+    """
+    row = connection.execute("SELECT pg_current_xact_id()::text AS removal").fetchone()
+    assert row is not None
+    (removal,) = row.values() if isinstance(row, dict) else row
+    deadline = time.monotonic() + LONGEST_WAIT
+    while True:
+        row = connection.execute(_IS_SEEN_BY_NOBODY, {"removal": removal}).fetchone()
+        assert row is not None
+        (is_so,) = row.values() if isinstance(row, dict) else row
+        if is_so or time.monotonic() > deadline:
+            return bool(is_so)
+        time.sleep(0.05)
+
+
 def rewrite_statistics(connection: psycopg.Connection[Any]) -> None:
     """Leave nothing of removed statistics in the catalog's file, where that may be.
 
@@ -67,6 +101,7 @@ def rewrite_statistics(connection: psycopg.Connection[Any]) -> None:
         suppress(psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected),
         waiting_at_most(connection, "2s"),
     ):
+        is_seen_by_nobody(connection)
         connection.execute("VACUUM (FULL) pg_catalog.pg_statistic")
 
 

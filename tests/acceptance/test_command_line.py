@@ -139,6 +139,8 @@ def test_billing_counts_in_the_contracts_shape(acme: Program) -> None:
         "amount",
         "forecast",
         "price_for",
+        "quantity_least",
+        "quantity_most",
     ]
     assert (row["quantity"], row["quantity_exact"], row["amount"]) == (
         "3",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,9 +26,10 @@ from seat_ledger.projections.engine import rebuild as engine
 from seat_ledger.projections.engine.rebuild import rebuild
 from seat_ledger.projections.engine.user_directory import PERSONAL
 from seat_ledger.projections.engine.verify import verify
-from seat_ledger.store import schema, tools
+from seat_ledger.store import schema, statistics, tools
 from seat_ledger.store.statistics import columns_with_statistics
 from tests.in_process import Program
+from tests.support.acme import TERMS
 
 LOGGED = {
     "log_statement": "all",
@@ -325,3 +327,21 @@ def test_nobody_is_called_like_somebody_erased(ledger: SeatLedger, key: str) -> 
     with pytest.raises(CommandRefused) as refused:
         ledger.add_user("acme", user=key, email="x@x.example", name="X")
     assert refused.value.code == "key_reserved"
+
+
+@pytest.mark.both_versions
+def test_an_erasure_waits_for_older_transactions_or_says_that_it_did_not(
+    database: str, ledger: SeatLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In whatever database of the server: one that is open sees what was removed."""
+    monkeypatch.setattr(statistics, "LONGEST_WAIT", 0.2)
+    ledger.open_account("acme", **TERMS)
+    for user in ("ann", "bob"):
+        ledger.add_user("acme", user=user, email=f"{user}@x.example", name=user)
+    elsewhere = re.sub(r"dbname=\S+", "dbname=postgres", database)
+    with psycopg.connect(elsewhere) as other:
+        other.execute("SELECT pg_current_xact_id()")
+        done = ledger.erase_user("acme", user="ann", reason="asked for")
+        assert done.cleared is False
+    monkeypatch.undo()
+    assert ledger.erase_user("acme", user="bob", reason="asked for").cleared is True
