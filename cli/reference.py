@@ -16,7 +16,7 @@ from seat_ledger.domain.events import EVENT_CLASSES
 from seat_ledger.errors import REFUSALS, CommandRefused, LedgerError
 from seat_ledger.projections.engine.registry import ROOMS
 from seat_ledger.projections.engine.sql_files import text
-from seat_ledger.settings import Settings
+from seat_ledger.store.settings import Settings
 
 
 def failures() -> list[type[LedgerError]]:

@@ -21,7 +21,7 @@ from seat_ledger.domain.invoice_draft import ComputeInvoice
 from seat_ledger.importing.importer import import_lines
 from seat_ledger.importing.lines import LineOutcome
 from seat_ledger.importing.trial import try_lines
-from seat_ledger.settings import Settings
+from seat_ledger.store.settings import Settings
 
 __all__ = ["RecordedEvent", "Result", "SeatLedger"]
 

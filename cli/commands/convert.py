@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 import click
 
 from seat_ledger.cli.inputs.files import input_file
+from seat_ledger.cli.inputs.mapping_file import mapping_named
 from seat_ledger.cli.output.progress import heartbeat
 from seat_ledger.cli.output.render import escape_unseen, harmless, print_message
 from seat_ledger.cli.output.streams import write_data
 from seat_ledger.sources.conversion import Conversion
 from seat_ledger.sources.reading import SourceReader
-from seat_ledger.sources.shipped import mapping_named
 
 if TYPE_CHECKING:
     from seat_ledger.sources.tally import RowTally

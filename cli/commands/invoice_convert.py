@@ -47,10 +47,10 @@ def convert(
     Rows of a month and seat type are added up exactly. A month that is not a period of
     the account, and a price that varies within it, are refused.
     """
+    from seat_ledger.cli.inputs.mapping_file import mapping_named  # noqa: PLC0415
     from seat_ledger.projections.billing.audit.lines import check_issued_at  # noqa: PLC0415
     from seat_ledger.sources.bills import HEADER, Bill, check_months  # noqa: PLC0415
     from seat_ledger.sources.reading import SourceReader  # noqa: PLC0415
-    from seat_ledger.sources.shipped import mapping_named  # noqa: PLC0415
 
     check_issued_at(issued_at)
     session = current_session()

@@ -31,7 +31,7 @@ from seat_ledger.errors import CommandRefused, InvalidInput
 if TYPE_CHECKING:
     from seat_ledger.application import SeatLedger
     from seat_ledger.commands.execution import Result
-    from seat_ledger.projections.contracts import AccountFacts
+    from seat_ledger.projections.periods.contract import AccountFacts
     from seat_ledger.projections.reader import Reader
     from seat_ledger.sources.holders import HolderList, ListedHolder
     from seat_ledger.sources.mapping import SourceMapping
@@ -154,9 +154,9 @@ class _Comparison(NamedTuple):
 
 
 def _read(file: Path, options: dict[str, Any]) -> _List:
+    from seat_ledger.cli.inputs.mapping_file import mapping_named  # noqa: PLC0415
     from seat_ledger.sources.holders import read_holders  # noqa: PLC0415
     from seat_ledger.sources.reading import SourceReader  # noqa: PLC0415
-    from seat_ledger.sources.shipped import mapping_named  # noqa: PLC0415
 
     mapping, user = mapping_named(options["mapping"]), options["user"]
     with input_file(file, "name a file that the source exported, or -") as opened:

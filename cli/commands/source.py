@@ -14,6 +14,7 @@ import click
 
 from seat_ledger.cli.commands.convert import print_tally
 from seat_ledger.cli.inputs.files import input_file
+from seat_ledger.cli.inputs.mapping_file import mapping_named
 from seat_ledger.cli.options.session import option_format
 from seat_ledger.cli.output.progress import heartbeat
 from seat_ledger.cli.output.render import (
@@ -27,7 +28,7 @@ from seat_ledger.cli.output.streams import write_data
 from seat_ledger.cli.topics import print_page
 from seat_ledger.errors import InvalidInput
 from seat_ledger.sources.choosing import draft_of, fit_of, fits_of
-from seat_ledger.sources.shipped import mapping_named, shipped_names, shipped_text
+from seat_ledger.sources.shipped import shipped_mapping, shipped_names, shipped_text
 
 if TYPE_CHECKING:
     from seat_ledger.sources.choosing import Fit
@@ -48,7 +49,7 @@ def group() -> None:
 @option_format
 def list_() -> None:
     """The mappings that the program brings."""
-    mappings = {name: mapping_named(name) for name in shipped_names()}
+    mappings = {name: shipped_mapping(name) for name in shipped_names()}
     rows = [
         {"name": name, "kind": mapping.kind, "title": mapping.title}
         for name, mapping in mappings.items()

@@ -34,8 +34,8 @@ from seat_ledger.cli.console.templating import Sheet
 from seat_ledger.cli.output.render import csv_chunks, json_chunks, to_json
 from seat_ledger.errors import LedgerError, NotFound
 from seat_ledger.lazy import lazy
-from seat_ledger.projections.reader_pool import PooledReader, ReaderPool
-from seat_ledger.projections.redaction import RedactedReader
+from seat_ledger.projections.reader.pool import PooledReader, ReaderPool
+from seat_ledger.projections.reader.redaction import RedactedReader
 
 TYPES = {"json": "application/json", "csv": "text/csv; charset=utf-8"}
 STATIC = {

@@ -19,7 +19,7 @@ from seat_ledger.errors import (
     SchemaMismatch,
     Unavailable,
 )
-from seat_ledger.projections.reader_pool import Busy
+from seat_ledger.projections.reader.pool import Busy
 
 Log = Callable[..., None]
 RETRY_AFTER = 5

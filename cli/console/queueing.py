@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from anyio import CapacityLimiter, to_thread
 
-from seat_ledger.projections.reader_pool import Busy
+from seat_ledger.projections.reader.pool import Busy
 
 T = TypeVar("T")
 

@@ -25,8 +25,8 @@ from seat_ledger.errors import InvalidInput, LedgerError
 from seat_ledger.lazy import lazy
 from seat_ledger.projections import search
 from seat_ledger.projections.reader import AccountFacts, Knowledge, no_such_account
-from seat_ledger.projections.reader_pool import PooledReader
-from seat_ledger.projections.redaction import RedactedReader
+from seat_ledger.projections.reader.pool import PooledReader
+from seat_ledger.projections.reader.redaction import RedactedReader
 
 PAGE = 50
 Pages = dict[str, Any]

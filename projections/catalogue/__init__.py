@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from seat_ledger.domain.values import SeatType
-from seat_ledger.projections.contracts import Row
+from seat_ledger.projections.periods.contract import Row
 from seat_ledger.projections.reader import Knowledge, Reader, utc
 
 

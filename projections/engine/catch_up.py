@@ -18,7 +18,6 @@ from psycopg.sql import SQL, Composed, Identifier
 
 from seat_ledger.errors import DatabaseRefused, LedgerError, NotAllowed, SchemaMismatch
 from seat_ledger.projections import periods
-from seat_ledger.projections.contracts import AccountFacts
 from seat_ledger.projections.engine import generations, set_aside
 from seat_ledger.projections.engine.contracts import facts_of_each
 from seat_ledger.projections.engine.decode import (
@@ -43,6 +42,7 @@ from seat_ledger.projections.engine.user_directory import (
     forget,
     rewrite,
 )
+from seat_ledger.projections.periods.contract import AccountFacts
 
 BATCH = 20_000
 REBUILD_IS_FASTER = 400_000

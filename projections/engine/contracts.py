@@ -18,9 +18,9 @@ from seat_ledger.domain.calendar import (
 from seat_ledger.domain.counting_rules import COUNTING_RULES
 from seat_ledger.domain.values import account_id
 from seat_ledger.errors import NotFound
-from seat_ledger.projections.contracts import AccountFacts, Policy, Row
 from seat_ledger.projections.engine.decode import UnreadableEvent, not_readable
 from seat_ledger.projections.engine.set_aside import StoredOrigin
+from seat_ledger.projections.periods.contract import AccountFacts, Policy, Row
 
 _YEARS = range(1900, 2901)
 """In which a contract may begin, so that all its periods are in the calendar."""

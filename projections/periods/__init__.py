@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from seat_ledger.domain.calendar import BillingPeriod, first_instant, local_dates
-from seat_ledger.projections.contracts import AccountFacts
+from seat_ledger.projections.periods.contract import AccountFacts
 
 
 class PeriodRow(NamedTuple):

@@ -41,7 +41,6 @@ from seat_ledger.errors import (
     InvalidInput,
     LedgerError,
 )
-from seat_ledger.settings import Settings, read_settings
 from seat_ledger.store.bulk import Decided, append_many
 from seat_ledger.store.connection import (
     connect,
@@ -63,6 +62,7 @@ from seat_ledger.store.recorder import (
     LedgerRecorder,
     UserName,
 )
+from seat_ledger.store.settings import Settings, read_settings
 
 
 class Prepared(NamedTuple):

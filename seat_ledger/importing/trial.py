@@ -42,7 +42,7 @@ from seat_ledger.store.mapper import state_of
 from seat_ledger.store.recorder import Appended, LedgerRecorder
 
 if TYPE_CHECKING:
-    from seat_ledger.settings import Settings
+    from seat_ledger.store.settings import Settings
 
 _IN_MEMORY = 16 << 20
 _HEAD = struct.Struct("!16sqH")

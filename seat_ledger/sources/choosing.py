@@ -16,7 +16,7 @@ from seat_ledger.sources.holders import read_holders
 from seat_ledger.sources.mapping import EVENTS, SNAPSHOT, FileShape, SourceMapping
 from seat_ledger.sources.reading import SourceReader, looks_like_table
 from seat_ledger.sources.refusals import UnreadableRow
-from seat_ledger.sources.shipped import mapping_named, shipped_names
+from seat_ledger.sources.shipped import shipped_mapping, shipped_names
 from seat_ledger.sources.tally import RowTally
 
 _ANYBODY = "check"
@@ -40,7 +40,7 @@ class Fit(NamedTuple):
 def fits_of(stream: BinaryIO, file: str) -> Iterator[Fit]:
     """How each shipped mapping fits a file, which can be read again."""
     for name in shipped_names():
-        yield fit_of(stream, file, mapping_named(name), name)
+        yield fit_of(stream, file, shipped_mapping(name), name)
 
 
 def fit_of(stream: BinaryIO, file: str, mapping: SourceMapping, name: str) -> Fit:

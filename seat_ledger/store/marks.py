@@ -1,4 +1,4 @@
-"""Marks of ours in folders: what is not marked is somebody else's, whatever its name.
+"""Marks of ours: what is not marked is somebody else's, whatever its name.
 
 A mark is asked for before a server is used or stopped, and before anything is removed.
 Folders of before there were marks are known by what only this program writes there.
@@ -12,6 +12,9 @@ import shutil
 from pathlib import Path
 
 MARK = "SEAT_LEDGER"
+EMBEDDED = "seat-ledger-embedded"
+"""In the address of an embedded server: variables of the environment (PG…) do not
+reach it."""
 _TELLING = "A folder of the seat ledger's embedded server.\n"
 _SETTINGS = "# Of the seat ledger."
 """The line before our settings in postgresql.conf."""

@@ -20,7 +20,7 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import tuple_row
 
 from seat_ledger.errors import DatabaseRefused, SchemaMismatch, Unavailable
-from seat_ledger.store.embedded import EMBEDDED
+from seat_ledger.store.marks import EMBEDDED
 
 OLDEST_SERVER = 150000
 

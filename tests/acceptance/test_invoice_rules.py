@@ -23,7 +23,7 @@ from seat_ledger.domain.invoice_draft import (
 from seat_ledger.errors import CommandRefused, Conflict, IntegrityFailure, InvalidInput
 from seat_ledger.projections import journal
 from seat_ledger.projections.reader import Reader
-from seat_ledger.settings import Settings
+from seat_ledger.store.settings import Settings
 from tests.drafts import MONTHLY, PRO, computed, correction, head_of
 
 PRICES = {PRO: "90.00"}

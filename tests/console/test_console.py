@@ -36,7 +36,7 @@ from served import (
 from seat_ledger.domain.values import shown
 from seat_ledger.errors import Unavailable
 from seat_ledger.projections.reader import Reader
-from seat_ledger.projections.reader_pool import Busy, PooledReader, ReaderPool
+from seat_ledger.projections.reader.pool import Busy, PooledReader, ReaderPool
 
 
 @pytest.fixture(scope="module")

@@ -33,7 +33,7 @@ from seat_ledger.cli.output.logs import logger
 from seat_ledger.errors import NotFound
 from seat_ledger.projections.engine.locks import APPEND_LOCK
 from seat_ledger.projections.reader import Row
-from seat_ledger.projections.reader_pool import Busy, PooledReader
+from seat_ledger.projections.reader.pool import Busy, PooledReader
 from seat_ledger.store.connection import explained
 
 

@@ -16,7 +16,7 @@ from scripts.benches.giant import KEY, giant_history
 from seat_ledger.projections import accounts
 from seat_ledger.projections.engine.rebuild import rebuild
 from seat_ledger.projections.reader import AccountQuestion
-from seat_ledger.projections.reader_pool import PooledReader
+from seat_ledger.projections.reader.pool import PooledReader
 
 EVENTS = 8_000
 SEAT = {"account": KEY, "seat": f"{PRO}#1"}

@@ -15,7 +15,7 @@ from program import PRO, Program
 from served import PAGES, Answered, Console, serving
 
 from seat_ledger.domain.events import InvoiceIssued, LedgerEvent
-from seat_ledger.projections.redaction import HIDDEN, SHOWN, RedactedReader
+from seat_ledger.projections.reader.redaction import HIDDEN, SHOWN, RedactedReader
 
 MARK = "marker"
 INVOICE = "INV-1"

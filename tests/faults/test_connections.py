@@ -17,9 +17,9 @@ from seat_ledger.errors import CommandRefused, Unavailable
 from seat_ledger.projections.engine import installation
 from seat_ledger.projections.engine.rebuild import rebuild
 from seat_ledger.projections.reader import Reader
-from seat_ledger.settings import Settings
 from seat_ledger.store.connection import connect
 from seat_ledger.store.recorder import LedgerRecorder
+from seat_ledger.store.settings import Settings
 from seat_ledger.store.store_status import APPEND_LOCK
 from tests.acceptance.test_command_line import Program
 from tests.drafts import computed

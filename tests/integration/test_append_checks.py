@@ -19,12 +19,12 @@ from seat_ledger.domain.head import NO_HEAD
 from seat_ledger.errors import CommandRefused
 from seat_ledger.importing.lines import LineOutcome
 from seat_ledger.projections.reader import Reader
-from seat_ledger.settings import Settings
 from seat_ledger.store import schema
 from seat_ledger.store.bulk import Decided, append_many
 from seat_ledger.store.connection import sqlstate_of
 from seat_ledger.store.datastore import LedgerDatastore
 from seat_ledger.store.recorder import BEHIND, NOT_NEXT, Append, LedgerRecorder
+from seat_ledger.store.settings import Settings
 from tests.checker import damage
 from tests.program import ANN, BUY, GIVE, OPEN, PRO, Program
 

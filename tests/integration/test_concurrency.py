@@ -15,8 +15,8 @@ from seat_ledger.application import SeatLedger
 from seat_ledger.commands.execution import CommandExecution
 from seat_ledger.commands.repository import AccountRepository
 from seat_ledger.errors import CommandRefused, Conflict
-from seat_ledger.settings import Settings
 from seat_ledger.store.recorder import LedgerRecorder
+from seat_ledger.store.settings import Settings
 from tests.drafts import computed
 
 PRO = "sales/professional"

@@ -22,7 +22,8 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import Conninfo
 
-from seat_ledger.store.embedded import EMBEDDED, EmbeddedServer
+from seat_ledger.store.embedded import EmbeddedServer
+from seat_ledger.store.marks import EMBEDDED
 from seat_ledger.store.session import LIMITS, PINNED
 from tests.in_process import Program
 from tests.program import ANN, BUY, GIVE, OPEN

@@ -17,9 +17,9 @@ from eventsourcing.tests.persistence import ApplicationRecorderTestCase
 
 from seat_ledger.application import SeatLedger
 from seat_ledger.errors import CommandRefused, OutcomeUnknown, Unavailable
-from seat_ledger.settings import Settings
 from seat_ledger.store.datastore import LedgerDatastore
 from seat_ledger.store.recorder import Appended, LedgerRecorder
+from seat_ledger.store.settings import Settings
 from seat_ledger.store.store_status import APPEND_LOCK
 
 

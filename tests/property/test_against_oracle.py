@@ -30,7 +30,7 @@ from seat_ledger.projections.reader import (
     Knowledge,
     Reader,
 )
-from seat_ledger.settings import Settings
+from seat_ledger.store.settings import Settings
 from tests.oracle.model import Oracle, Outcome
 from tests.property.histories import KEYS, TYPES, Author, opening
 from tests.support.places import is_newest

@@ -11,7 +11,7 @@ from seat_ledger.sources.conversion import Conversion
 from seat_ledger.sources.holders import HolderList, read_holders
 from seat_ledger.sources.mapping import SourceMapping, read_mapping
 from seat_ledger.sources.reading import SourceReader
-from seat_ledger.sources.shipped import mapping_named, shipped_text
+from seat_ledger.sources.shipped import shipped_mapping, shipped_text
 
 EXPORTS = Path(__file__).parent / "exports"
 
@@ -39,7 +39,7 @@ def source_reader(
     """A reader of some content."""
     if isinstance(content, str):
         content = content.encode()
-    read = mapping_named(mapping) if isinstance(mapping, str) else mapping
+    read = shipped_mapping(mapping) if isinstance(mapping, str) else mapping
     return SourceReader(io.BytesIO(content), read, **options)
 
 

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from seat_ledger.cli.inputs.mapping_file import mapping_named
 from seat_ledger.errors import InvalidInput
 from seat_ledger.sources.choosing import draft_of, fits_of
 from seat_ledger.sources.mapping import read_mapping
-from seat_ledger.sources.shipped import mapping_named, shipped_names, shipped_text
+from seat_ledger.sources.shipped import shipped_mapping, shipped_names, shipped_text
 from tests.sources.exported import EXPORTS, changed, converted, export_of, listed
 
 ROOT = Path(__file__).parents[2]
@@ -25,7 +26,7 @@ def test_each_shipped_mapping_has_its_page_and_its_export() -> None:
     assert {page.stem for page in PAGES.glob("*.md")} == names
     assert {file.name.split(".")[0] for file in EXPORTS.iterdir()} == names
     for name in names:
-        assert mapping_named(name).source == name
+        assert shipped_mapping(name).source == name
         assert (PAGES / f"{name}.md").read_text().startswith(f"# {name}: ")
 
 
@@ -33,7 +34,7 @@ def test_each_shipped_mapping_is_linked_from_the_page_about_files() -> None:
     page = (ROOT / "cli" / "topics" / "sources.md").read_text()
     site = (ROOT / "mkdocs.yml").read_text()
     for name in shipped_names():
-        assert f"| [{name}](sources/{name}.md) | {mapping_named(name).kind} |" in page
+        assert f"| [{name}](sources/{name}.md) | {shipped_mapping(name).kind} |" in page
         assert f"cli/topics/sources/{name}.md" in site
 
 

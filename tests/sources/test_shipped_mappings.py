@@ -12,7 +12,7 @@ import pytest
 
 from seat_ledger.sources.bills import Bill
 from seat_ledger.sources.mapping import EVENTS, SNAPSHOT
-from seat_ledger.sources.shipped import mapping_named, shipped_names
+from seat_ledger.sources.shipped import shipped_mapping, shipped_names
 from tests.sources.exported import (
     EXPORTS,
     converted,
@@ -29,7 +29,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
 
 def result_of(name: str) -> list[dict[str, Any]]:
     content, options = export_of(name).read_bytes(), OPTIONS.get(name, {})
-    kind = mapping_named(name).kind
+    kind = shipped_mapping(name).kind
     if kind == EVENTS:
         return converted(content, name, **options)
     if kind == SNAPSHOT:

@@ -10,9 +10,9 @@ from operator import itemgetter
 from seat_ledger.domain.values import account_id
 from seat_ledger.errors import CommandRefused, NotFound
 from seat_ledger.projections.billing import labelled
-from seat_ledger.projections.contracts import AccountFacts
 from seat_ledger.projections.engine.contracts import facts_of
 from seat_ledger.projections.periods import PeriodRow, row_of
+from seat_ledger.projections.periods.contract import AccountFacts
 from seat_ledger.projections.reader import Reader, Row
 
 UNKNOWN = "?"

@@ -11,10 +11,9 @@ from seat_ledger.store.embedded.folders import (
     default_home,
     server_user,
 )
-from seat_ledger.store.embedded.server import EMBEDDED, EmbeddedServer, EmbeddedStatus
+from seat_ledger.store.embedded.server import EmbeddedServer, EmbeddedStatus
 
 __all__ = [
-    "EMBEDDED",
     "EmbeddedServer",
     "EmbeddedServerError",
     "EmbeddedStatus",

@@ -50,8 +50,6 @@ from seat_ledger.store.embedded.folders import (
 )
 
 ROLE = DATABASE = "seat_ledger"
-EMBEDDED = "seat-ledger-embedded"
-"""In its address: variables of the environment (PG…) do not reach this server."""
 START_TIMEOUT = 60
 _OWN_NAMES = {
     *("lock", "made", "data.partial", "binaries", "named", "ledgers", "socket"),
@@ -125,7 +123,7 @@ class EmbeddedServer:
         host, peer = quote(f"{self.socket_dir}", safe="/"), quote(server_name())
         return (
             f"postgresql://{ROLE}@/{DATABASE}?host={host}&port={PORT}"
-            f"&requirepeer={peer}&fallback_application_name={EMBEDDED}"
+            f"&requirepeer={peer}&fallback_application_name={marks.EMBEDDED}"
         )
 
     def is_running(self) -> bool:

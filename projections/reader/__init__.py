@@ -20,7 +20,6 @@ from psycopg.rows import dict_row
 from seat_ledger.domain.references import Called, ambiguous, meant, persons_first
 from seat_ledger.domain.values import FOREVER, account_id, as_word, fold, shown
 from seat_ledger.errors import CommandRefused, LedgerError, NotFound, SchemaMismatch
-from seat_ledger.projections.contracts import AccountFacts, Row
 from seat_ledger.projections.engine import catch_up
 from seat_ledger.projections.engine.contracts import facts_of, facts_of_each
 from seat_ledger.projections.engine.locks import APPEND_LOCK
@@ -28,6 +27,7 @@ from seat_ledger.projections.engine.registry import question
 from seat_ledger.projections.engine.seat_types import SeatTypes
 from seat_ledger.projections.engine.set_aside import SetAside
 from seat_ledger.projections.engine.snapshot import pin
+from seat_ledger.projections.periods.contract import AccountFacts, Row
 from seat_ledger.store.connection import become, connect, sees_store, unavailable
 from seat_ledger.store.wrapping import Secret, open_wrapping
 

@@ -14,7 +14,7 @@ from typing import Any
 from seat_ledger.domain.values import shown
 from seat_ledger.errors import NotFound
 from seat_ledger.projections.reader import AccountFacts, Knowledge, Row
-from seat_ledger.projections.reader_pool import PooledReader
+from seat_ledger.projections.reader.pool import PooledReader
 
 HIDDEN = "…"
 _HIDDEN_USER = re.compile(r"user-([0-9]{1,18})", re.ASCII)
