@@ -110,7 +110,7 @@ def counts(
         question.account if account else None,
         question.knowledge,
         question.now,
-        counts_query(options),
+        counts_query(options, question.today),
     )
     extra = {"renewal_due": True} if result.renewal_due else {}
     return question.answer(

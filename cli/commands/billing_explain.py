@@ -76,7 +76,7 @@ def _query(question: Question, options: dict[str, Any]) -> FigureQuery:
     from seat_ledger.projections.billing.explain import FigureQuery  # noqa: PLC0415
 
     seat_type = str(parse_seat_type(options["seat_type"]))
-    which = periods_named({**options, "term": False})
+    which = periods_named({**options, "term": False}, question.today)
     if which.window is None and which.label is None:
         raise click.UsageError("Name a --period, or --from and --until.")
     _check_known(question)
@@ -238,7 +238,7 @@ def idle(question: Question, **options: Any) -> Answer:
     from seat_ledger.projections import billing  # noqa: PLC0415
     from seat_ledger.projections.billing import idle  # noqa: PLC0415
 
-    which = periods_named({**options, "term": False})
+    which = periods_named({**options, "term": False}, question.today)
     account, knowledge = question.account, question.knowledge
     extra: dict[str, Any] = {}
     notes: list[str] = []
@@ -344,7 +344,7 @@ def compare(question: Question, known_ats: tuple[str, ...], **options: Any) -> A
         question.account.key,
         (first, second),
         question.now,
-        counts_query(options),
+        counts_query(options, question.today),
     )
     count = {0: "No figure", 1: "1 figure"}.get(len(rows), f"{len(rows)} figures")
     verb = "differ" if len(rows) > 1 else "differs"

@@ -46,7 +46,7 @@ _REPEATED_OPTIONS = (
 def report(question: Question, output: Path, **options: Any) -> Answer:
     """Write what was billable of an account, with charts and every event behind it."""
     reports.check(output)
-    about, query = question.about_now, counts_query(options)
+    about, query = question.about_now, counts_query(options, question.today)
     with heartbeat("Writing the report"):
         until = billing.settled(about, query)
         content = of_account(about._replace(as_of=until), query)

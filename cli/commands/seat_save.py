@@ -19,7 +19,7 @@ from seat_ledger.cli.options.session import Session, current_session, option_acc
 from seat_ledger.cli.options.writing import options_of_writing, record, recorded_answer
 from seat_ledger.cli.output.csv_headers import RECORDED
 from seat_ledger.cli.output.render import Answer, emit
-from seat_ledger.domain.calendar import parse_moment
+from seat_ledger.domain.moments import parse_moment
 from seat_ledger.domain.values import check_text, parse_seat_type, shown
 from seat_ledger.errors import InvalidInput
 

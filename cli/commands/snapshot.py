@@ -24,7 +24,7 @@ from seat_ledger.cli.output import times
 from seat_ledger.cli.output.progress import heartbeat
 from seat_ledger.cli.output.render import Answer, counted, emit, harmless
 from seat_ledger.cli.output.streams import write_data
-from seat_ledger.domain.calendar import parse_moment
+from seat_ledger.domain.moments import parse_moment
 from seat_ledger.domain.values import iso
 from seat_ledger.errors import CommandRefused, InvalidInput
 

@@ -19,7 +19,8 @@ from seat_ledger.cli.console.i18n import Words
 from seat_ledger.cli.options.session import Question
 from seat_ledger.cli.output import times
 from seat_ledger.cli.output.render import Answer
-from seat_ledger.domain.calendar import ZoneHistory, local_time, parse_moment
+from seat_ledger.domain.calendar import ZoneHistory, local_time
+from seat_ledger.domain.moments import parse_moment
 from seat_ledger.domain.values import iso, shown
 from seat_ledger.errors import InvalidInput, LedgerError
 from seat_ledger.lazy import lazy

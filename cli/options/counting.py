@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from datetime import date
 from typing import Any
 
 import click
@@ -114,7 +115,7 @@ def rules(mode: str | None, granularity: str | None) -> Any:
     return [(mode, granularity or COUNTING_RULES[mode].granularities[0])]
 
 
-def periods_named(options: dict[str, Any]) -> Any:
+def periods_named(options: dict[str, Any], today: date) -> Any:
     """Which periods the options name. Raises UsageError."""
     from seat_ledger.projections.billing import CountsQuery  # noqa: PLC0415
 
@@ -122,15 +123,16 @@ def periods_named(options: dict[str, Any]) -> Any:
     if options["from_"] or options["until"]:
         if not (options["from_"] and options["until"]):
             raise click.UsageError("--from and --until must be used together.")
-        window = (times.day(options["from_"]), times.day(options["until"]))
+        first = times.day(options["from_"], today)
+        window = (first, times.day(options["until"], today))
     if sum(map(bool, (window, options["period"], options["term"]))) > 1:
         raise click.UsageError("Use one of --period, --from/--until and --term.")
     return CountsQuery(options["period"], window, options["term"])
 
 
-def counts_query(options: dict[str, Any]) -> Any:
+def counts_query(options: dict[str, Any], today: date) -> Any:
     """Which periods, by which rules, at which prices. Raises UsageError."""
-    return replace(periods_named(options), how=priced(options))
+    return replace(periods_named(options, today), how=priced(options))
 
 
 def priced(options: dict[str, Any]) -> Any:

@@ -7,7 +7,7 @@ import getpass
 import math
 import os
 from collections.abc import Callable, Iterable
-from datetime import datetime
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -16,7 +16,8 @@ from click.core import ParameterSource
 from seat_ledger.cli.output import times
 from seat_ledger.cli.output.render import FORMATS, Answer
 from seat_ledger.cli.output.streams import ReaderLeft
-from seat_ledger.domain.calendar import parse_moment
+from seat_ledger.domain.calendar import local_date
+from seat_ledger.domain.moments import parse_moment
 from seat_ledger.domain.values import FOREVER, check_text
 from seat_ledger.errors import CommandRefused, InvalidInput, SchemaMismatch
 from seat_ledger.lazy import lazy
@@ -398,6 +399,11 @@ class Question:
         """The same without a moment where none is named: of all that is recorded."""
         named = self.options.get("as_of") is not None
         return self.about if named else self.about._replace(as_of=FOREVER)
+
+    @property
+    def today(self) -> date:
+        """The local date on the clock of the answer."""
+        return local_date(self.now, self.zones.at(self.now))
 
     @property
     def zones(self) -> ZoneHistory:

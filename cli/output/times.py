@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from datetime import UTC, date, datetime
 
-from seat_ledger.domain.calendar import ZoneHistory, local_time, parse_moment
+from seat_ledger.domain.calendar import ZoneHistory, local_time
+from seat_ledger.domain.moments import parse_dates, parse_moment
 from seat_ledger.domain.values import shown
 from seat_ledger.errors import InvalidInput
 
@@ -21,16 +22,18 @@ def knowledge(text: str, zones: ZoneHistory, now: datetime) -> int | datetime:
     return parse_moment(text, zones, now)
 
 
-def day(text: str) -> date:
-    """Read a local date. Raises InvalidInput."""
+def day(text: str, today: date) -> date:
+    """Read a local date, or the first of a longer time. Raises InvalidInput."""
     try:
-        if len(text) == 7:
-            return date.fromisoformat(f"{text}-01")
-        return date.fromisoformat(text)
-    except ValueError as error:
+        dates = parse_dates(text, today)
+    except (ValueError, OverflowError):
+        dates = None
+    if dates is None:
         raise InvalidInput(
-            f"{shown(text)} is not a date.", try_="write a date such as 2025-03-05"
-        ) from error
+            f"{shown(text)} is not a date.",
+            try_="write a date such as 2025-03-05, 2025-03, today, -30d or last march",
+        )
+    return dates[0]
 
 
 def local(instant: datetime | None, zones: ZoneHistory) -> str:

@@ -20,7 +20,7 @@ from seat_ledger.commands.validation import judge
 from seat_ledger.domain.account import Account
 from seat_ledger.domain.account_contract import NewTerms
 from seat_ledger.domain.aggregate import Act, Aggregate
-from seat_ledger.domain.calendar import BillingCalendar, ZoneHistory, parse_moment, zone
+from seat_ledger.domain.calendar import BillingCalendar, ZoneHistory, zone
 from seat_ledger.domain.catalogue import Catalogue
 from seat_ledger.domain.email import check_email
 from seat_ledger.domain.events import (
@@ -34,6 +34,7 @@ from seat_ledger.domain.invoice_draft import (
     InvoiceDraft,
     InvoiceRequest,
 )
+from seat_ledger.domain.moments import parse_moment
 from seat_ledger.domain.money import Currency
 from seat_ledger.domain.personal_data import ERASED, Person
 from seat_ledger.domain.user import User

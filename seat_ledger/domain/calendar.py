@@ -24,33 +24,7 @@ TZDATA_VERSION = metadata.version("tzdata")
 _MICROSECOND = timedelta(microseconds=1)
 _DAY = timedelta(days=1)
 _WIDEST = timedelta(hours=36)
-_LOCAL = re.compile(
-    r"(\d{4})-(\d{2})(?:-(\d{2})"
-    r"(?:[Tt ](\d{2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,6}))?)?)?)?",
-    re.ASCII,
-)
 _LABEL = re.compile(r"\d{4}-\d{2}(-\d{2})?", re.ASCII)
-_QUARTER = re.compile(r"(\d{4})-?[qQ]([1-4])", re.ASCII)
-_WITH_OFFSET = re.compile(
-    r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}(:\d{2}([.,]\d{1,6})?)?"
-    r" ?(Z|z|[+-]\d{2}(:?\d{2})?)",
-    re.ASCII,
-)
-_TIME = r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}"
-_REFUSED_FORMS = tuple(
-    (re.compile(form, re.ASCII), reason)
-    for form, reason in (
-        (r"\d{8}([Tt ].*)?", "the date needs its hyphens"),
-        (r"[-+]?\d+(\.\d+)?", "a number does not say in which unit and from when"),
-        (r"\d{1,4}[/.]\d{1,2}[/.]\d{1,4}.*", "day and month cannot be told apart"),
-        (_TIME + r":\d{2}[.,]\d{7,}.*", "it has more than six digits of fraction"),
-        (_TIME + r".*[+-]\d{2}:?\d{2}:\d{2}", "its offset has seconds"),
-        (_TIME + r".*[A-Za-z]{2,}.*", "an offset is a number or 'Z', not a name"),
-        (r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}.*", "the time needs hours and minutes"),
-        (r"\d{4}-\d{1,2}-\d{1,2}.*", "month and day have two digits each"),
-    )
-)
-"""Forms that other programs write and that are refused, and why; the first counts."""
 
 
 @cache
@@ -500,86 +474,6 @@ def _labelled(label: str) -> date:
         return date.fromisoformat(label if len(label) == 10 else f"{label}-01")
     except ValueError as error:
         raise InvalidInput(f"{shown(label)} is not a calendar date.") from error
-
-
-def parse_instant(text: str, zones: ZoneHistory) -> datetime:
-    """Read an instant with offset, or a local time or date of the account (R11).
-
-    A date or month stands for its first instant. Raises InvalidInput for another
-    form, CommandRefused (``nonexistent_time``, ``ambiguous_time``).
-    """
-    if _WITH_OFFSET.fullmatch(text):
-        return _with_offset(text)
-    match = _LOCAL.fullmatch(text)
-    if match is None:
-        raise _not_an_instant(text)
-    year, month, day, hour, minute, second, fraction = match.groups()
-    try:
-        wall = datetime(  # noqa: DTZ001  a wall-clock time
-            int(year), int(month), int(day or 1), int(hour or 0), int(minute or 0),
-            int(second or 0), int((fraction or "0").ljust(6, "0")),
-        )  # fmt: skip
-        return _within(
-            resolve_date(wall.date(), zones) if hour is None else resolve(wall, zones)
-        )
-    except (ValueError, OverflowError) as error:
-        raise _beyond(text) from error
-
-
-def _not_an_instant(text: str) -> InvalidInput:
-    """What to say of a text that is no instant; a form that is common is named."""
-    forms = (reason for form, reason in _REFUSED_FORMS if form.fullmatch(text))
-    reason = next(forms, None)
-    return InvalidInput(
-        f"{shown(text)} is not an instant{f': {reason}' if reason else ''}.",
-        try_="write 2026-03-14T09:30:00Z, 2026-03-14 09:30 (local) or 2026-03-14",
-    )
-
-
-def parse_moment(text: str, zones: ZoneHistory, now: datetime) -> datetime:
-    """Read a moment as :func:`parse_instant` does, or in a friendlier word.
-
-    ``now``; ``today`` and ``yesterday`` by the account's local date; a quarter such as
-    ``2026q1``: its first instant there.
-    """
-    if _WITH_OFFSET.fullmatch(text):
-        return _with_offset(text)
-    word = text.strip()
-    if word == "now":
-        return now
-    if word in {"today", "yesterday"}:
-        today = local_date(now, zones.at(now))
-        return resolve_date(today - timedelta(days=word == "yesterday"), zones)
-    quarter = _QUARTER.fullmatch(word)
-    if quarter:
-        try:
-            first = date(int(quarter[1]), 3 * int(quarter[2]) - 2, 1)
-            return _within(resolve_date(first, zones))
-        except (ValueError, OverflowError) as error:
-            raise _beyond(text) from error
-    return parse_instant(word, zones)
-
-
-def _with_offset(text: str) -> datetime:
-    try:
-        if text.endswith("Z") and "," not in text:
-            return _within(datetime.fromisoformat(text))
-        day, clock = text[:10], text[11:].upper().replace(" ", "").replace(",", ".")
-        read = datetime.fromisoformat(f"{day}T{clock}")
-        return _within(read.astimezone(UTC))
-    except (ValueError, OverflowError) as error:
-        raise _beyond(text) from error
-
-
-def _within(instant: datetime) -> datetime:
-    """An instant that has a local time in every zone. Raises ValueError."""
-    if not 2 <= instant.year <= 9998:
-        raise ValueError("at the edge of the calendar")
-    return instant
-
-
-def _beyond(text: str) -> InvalidInput:
-    return InvalidInput(f"{shown(text)} is not a calendar date or time.")
 
 
 def resolve(wall: datetime, zones: ZoneHistory) -> datetime:

@@ -83,7 +83,7 @@ class Book:
         return row
 
     def who(self, number: int, at: str, known_at: int | None = None) -> str | None:
-        from seat_ledger.domain.calendar import parse_instant
+        from seat_ledger.domain.instants import parse_instant
         from seat_ledger.domain.values import parse_seat
 
         with Reader(self.conninfo) as reader:

@@ -17,7 +17,8 @@ from seat_ledger.application import SeatLedger
 from seat_ledger.cli.inputs.invoice_file import InvoiceFile
 from seat_ledger.cli.output import times
 from seat_ledger.commands.messages import MAX_LINE, OPERATIONS, parse_line, read_command
-from seat_ledger.domain.calendar import ZoneHistory, parse_moment
+from seat_ledger.domain.calendar import ZoneHistory
+from seat_ledger.domain.moments import parse_moment
 from seat_ledger.domain.money import Currency, parse_price
 from seat_ledger.domain.values import (
     check_invoice_number,
@@ -91,7 +92,7 @@ def test_a_moment_is_an_instant_in_utc_or_refused(
 @given(moments)
 def test_a_date_is_a_date_or_refused(text: str) -> None:
     try:
-        times.day(text)
+        times.day(text, NOW.date())
     except LedgerError as error:
         assert_plain(error)
 

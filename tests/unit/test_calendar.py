@@ -12,9 +12,9 @@ from seat_ledger.domain.calendar import (
     ZoneHistory,
     first_instant,
     local_dates,
-    parse_instant,
     zone,
 )
+from seat_ledger.domain.instants import parse_instant
 from seat_ledger.errors import CommandRefused, InvalidInput, NotFound
 
 

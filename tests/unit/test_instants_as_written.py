@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from seat_ledger.domain.calendar import ZoneHistory, parse_instant
+from seat_ledger.domain.calendar import ZoneHistory
+from seat_ledger.domain.instants import parse_instant
 from seat_ledger.errors import InvalidInput
 
 AMSTERDAM = ZoneHistory("Europe/Amsterdam")

@@ -8,7 +8,8 @@ from fractions import Fraction
 import pytest
 
 from seat_ledger.cli.output import render, times
-from seat_ledger.domain.calendar import ZoneHistory, parse_moment
+from seat_ledger.domain.calendar import ZoneHistory
+from seat_ledger.domain.moments import parse_moment
 from seat_ledger.domain.money import Currency, parse_price, plain, rounded
 from seat_ledger.domain.values import check_key, check_text, parse_seat
 from seat_ledger.errors import InvalidInput, NotFound

@@ -9,13 +9,14 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import NamedTuple
 
-from seat_ledger.domain.calendar import ZoneHistory, parse_instant
+from seat_ledger.domain.calendar import ZoneHistory
 from seat_ledger.domain.counting_rules import (
     COUNTING_RULES,
     GRANULARITIES,
     MODES,
     WITH_GRANULARITY,
 )
+from seat_ledger.domain.instants import parse_instant
 from seat_ledger.domain.money import Currency
 from seat_ledger.domain.values import shown
 from seat_ledger.errors import InvalidInput
