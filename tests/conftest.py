@@ -14,6 +14,7 @@ import signal
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import LiteralString
 
 import psycopg
 import pytest
@@ -98,6 +99,26 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def server(request: pytest.FixtureRequest) -> str:
     """The connection string of a server's maintenance database."""
     return _serving(getattr(request, "param", "pg18"))
+
+
+@pytest.fixture
+def memberships(server: str) -> Iterator[None]:
+    """Beside others that make logins in the ledger's roles: these are of the server,
+    not of a database, and doctor sees those of every test.
+    """
+    yield from _while_locked(server, "SELECT pg_advisory_lock_shared(1)")
+
+
+@pytest.fixture
+def no_memberships(server: str) -> Iterator[None]:
+    """No other test has logins in the ledger's roles meanwhile."""
+    yield from _while_locked(server, "SELECT pg_advisory_lock(1)")
+
+
+def _while_locked(server: str, lock: LiteralString) -> Iterator[None]:
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(lock)
+        yield
 
 
 @functools.cache

@@ -21,6 +21,8 @@ from seat_ledger.store import access, schema
 from seat_ledger.store.connection import connect
 from tests.program import run_program
 
+pytestmark = pytest.mark.usefixtures("memberships")
+
 DENIED = psycopg.errors.InsufficientPrivilege
 EVENTS = "ledger.stored_events"
 NEW = (

@@ -24,7 +24,10 @@ from tests.in_process import Program
 from tests.program import ANN, BUY, GIVE, OPEN
 from tests.support.places import folder_for_servers
 
-pytestmark = pytest.mark.both_versions
+pytestmark = [
+    pytest.mark.both_versions,
+    pytest.mark.usefixtures("memberships"),
+]
 
 
 def fetch(conninfo: str, question: str) -> list[tuple[object, ...]]:
