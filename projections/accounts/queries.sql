@@ -1,7 +1,7 @@
 -- contract --
 -- An account's contract.
 SELECT *
-  FROM contract_at(%(known)s::bigint)
+  FROM contract_at(%(known_position)s::bigint)
  WHERE account_no = (SELECT account_no
                        FROM account
                       WHERE account_id = %(account_id)s::uuid)
@@ -10,16 +10,16 @@ SELECT *
 -- contracts --
 -- That of every account that is known.
 SELECT *
-  FROM contract_at(%(known)s::bigint)
- WHERE account_no <= %(known)s::bigint
+  FROM contract_at(%(known_position)s::bigint)
+ WHERE account_no <= %(known_position)s::bigint
  ORDER BY account_no, position;
 
 -- contracts_of --
 -- Those of some accounts that are known.
 SELECT *
-  FROM contract_at(%(known)s::bigint)
+  FROM contract_at(%(known_position)s::bigint)
  WHERE account_no = ANY (%(account_nos)s::bigint[])
-   AND account_no <= %(known)s::bigint
+   AND account_no <= %(known_position)s::bigint
  ORDER BY account_no, position;
 
 -- keys --
@@ -37,7 +37,7 @@ SELECT account_no, account_key, name
             AND strpos(lower(name), (SELECT lower(ledger.unwrapped(%(text)s::bytea)))) > 0))
    AND (%(account_nos)s::bigint[] IS NULL
         OR account_no = ANY (%(account_nos)s::bigint[]))
-   AND account_no <= %(known)s::bigint
+   AND account_no <= %(known_position)s::bigint
    AND account_key > %(after)s::text
  ORDER BY account_key
  LIMIT %(limit)s::bigint;

@@ -7,7 +7,7 @@ SELECT held.account_no, held.seat_type, held.number, held.user_no, held.held_fro
            THEN greatest(
                held.held_from, coalesce(closing.effective_after, held.held_until))
        END AS held_until
-  FROM seat_holding_at(%(known)s::bigint) AS held
+  FROM seat_holding_at(%(known_position)s::bigint) AS held
   LEFT JOIN journal AS closing ON closing.position = held.unassigned_position
  WHERE held.account_no = ANY (%(accounts)s::bigint[])
    AND NOT held.reversed
@@ -16,7 +16,7 @@ SELECT held.account_no, held.seat_type, held.number, held.user_no, held.held_fro
 -- The same as if each had begun as early and ended as late.
 SELECT held.account_no, held.seat_type, held.number, held.user_no,
        coalesce(opening.effective_after, held.held_from) AS held_from, held.held_until
-  FROM seat_holding_at(%(known)s::bigint) AS held
+  FROM seat_holding_at(%(known_position)s::bigint) AS held
   LEFT JOIN journal AS opening ON opening.position = held.assigned_position
  WHERE held.account_no = ANY (%(accounts)s::bigint[])
    AND NOT held.reversed
@@ -34,11 +34,11 @@ SELECT account_no, seat_type, at,
          FROM (
               SELECT account_no, seat_type, purchased_at AS at, 1 AS bought,
                      0 AS retired, 0 AS filled, 0 AS freed
-                FROM seat_at(%(known)s::bigint)
+                FROM seat_at(%(known_position)s::bigint)
                WHERE account_no = ANY (%(accounts)s::bigint[])
               UNION ALL
               SELECT account_no, seat_type, retires_at, 0, 1, 0, 0
-                FROM seat_at(%(known)s::bigint)
+                FROM seat_at(%(known_position)s::bigint)
                WHERE account_no = ANY (%(accounts)s::bigint[])
                  AND retires_at IS NOT NULL
               UNION ALL

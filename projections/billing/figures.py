@@ -113,7 +113,7 @@ def counted(
     arrays: dict[str, Any] = {
         **fields,
         "accounts": accounts,
-        "known": known_at.position,
+        "known_position": known_at.position,
         "type_accounts": [number for number in accounts for _ in types],
         "types": types * len(accounts),
     }

@@ -61,13 +61,13 @@ SELECT selected.account_no, selected.period_no, selected.starts, selected.ends,
 -- The counts of some accounts, knowing the events up to a position.
 SELECT account_no, seat_type, at, seats_purchased, seats_assigned, bought, retired,
        filled, freed
-  FROM seat_count_at(%(known)s::bigint)
+  FROM seat_count_at(%(known_position)s::bigint)
  WHERE account_no = ANY (%(accounts)s::bigint[])
 
 -- as_known_held --
 -- The holdings of some accounts, knowing the events up to a position.
 SELECT account_no, seat_type, number, user_no, held_from, held_until
-  FROM seat_holding_at(%(known)s::bigint)
+  FROM seat_holding_at(%(known_position)s::bigint)
  WHERE account_no = ANY (%(accounts)s::bigint[])
    AND NOT reversed
 

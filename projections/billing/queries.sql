@@ -116,4 +116,4 @@ SELECT DISTINCT account_no
   FROM journal
  WHERE account_no = ANY (%(account_nos)s::bigint[])
    AND effective_after IS NOT NULL
-   AND position <= %(known)s::bigint;
+   AND position <= %(known_position)s::bigint;

@@ -14,8 +14,8 @@ SELECT listed.name AS listed, listed.exclusive, last.topic::text AS topic, last.
          FROM journal
         WHERE account_no = 0
           AND seat_type = listed.type_no
-          AND position <= %(known)s::bigint
+          AND position <= %(known_position)s::bigint
         ORDER BY position DESC
         LIMIT 1) AS last ON true
- WHERE listed.added <= %(known)s::bigint
+ WHERE listed.added <= %(known_position)s::bigint
  ORDER BY listed.type_no;

@@ -2,7 +2,7 @@
 -- For each seat type under contract at a moment: purchased, assigned and pending.
 SELECT step.seat_type, step.purchased, step.assigned,
        (SELECT coalesce(sum(reduction.quantity), 0)
-          FROM reduction_at(%(known)s::bigint) AS reduction
+          FROM reduction_at(%(known_position)s::bigint) AS reduction
          WHERE reduction.account_no = %(account_no)s::bigint
            AND reduction.seat_type = step.seat_type
            AND reduction.requested_at <= %(as_of)s::timestamptz

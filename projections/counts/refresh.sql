@@ -16,7 +16,7 @@ SELECT touched.account_no, touched.seat_type, step.at,
         LIMIT 1) AS before ON true
  CROSS JOIN LATERAL (
        SELECT *
-         FROM seat_step_at(%(known)s::bigint)
+         FROM seat_step_at(%(known_position)s::bigint)
         WHERE account_no = touched.account_no
           AND seat_type = touched.seat_type
           AND at >= touched.since

@@ -258,7 +258,7 @@ def _first_unpaired(connection: _Connection, number: int, until: int) -> int | N
             return None
         touched = TouchedKeys(connection, after, until)
         row = connection.execute(
-            _REFRESH["unpaired"], {"known": until, **touched.arrays()}
+            _REFRESH["unpaired"], {"known_position": until, **touched.arrays()}
         ).fetchone()
     return None if row is None else int(row[1])
 
@@ -416,7 +416,7 @@ def refresh(
     if touched.astray:
         reason = "what it reverses is not an entry of its account"
         raise unreadable(connection, min(touched.astray), reason, "journal")
-    params = {"known": until, **touched.arrays()}
+    params = {"known_position": until, **touched.arrays()}
     if touched.seats:
         for projection in PROJECTIONS:
             if projection.touched_by:
@@ -460,7 +460,7 @@ def facts(
     connection: _Connection, account_nos: list[int], known_at: int
 ) -> list[AccountFacts]:
     """The contracts of some accounts, from the journal."""
-    params = {"account_nos": account_nos, "known": known_at}
+    params = {"account_nos": account_nos, "known_position": known_at}
     with connection.cursor(row_factory=dict_row) as cursor:
         rows = cursor.execute(_CONTRACTS["contracts_of"], params)
         return list(facts_of_each(rows, known_at))

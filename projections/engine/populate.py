@@ -44,7 +44,7 @@ def fill(
         rows = filled(_OF_ACCOUNTS, rows=part(projection.rows(from_tables=True)))
     for setting in _SETTINGS.get(name, ()):
         connection.execute(setting)
-    params = {"first": first, "last": last, "known": known_at}
+    params = {"first": first, "last": last, "known_position": known_at}
     return connection.execute(projection.filling(rows), params).rowcount
 
 
@@ -52,7 +52,8 @@ def fill_periods(connection: _Connection, known_at: int) -> int:
     """Fill the billing periods of every account; return the number of rows."""
     with connection.cursor(row_factory=dict_row) as cursor:
         contracts = cursor.execute(
-            queries("accounts", "queries.sql")["contracts"], {"known": known_at}
+            queries("accounts", "queries.sql")["contracts"],
+            {"known_position": known_at},
         ).fetchall()
     names = ", ".join(periods.PeriodRow._fields)
     copying = f"COPY billing_period ({names}) FROM STDIN (FORMAT binary)"

@@ -77,7 +77,7 @@ SELECT account_no, min(position) AS position
                      account_no, seat_type, number)
                CROSS JOIN LATERAL (
                      SELECT *
-                       FROM entry_at(%(known)s::bigint)
+                       FROM entry_at(%(known_position)s::bigint)
                       WHERE account_no = touched.account_no
                         AND seat_type = touched.seat_type
                         AND number = touched.number

@@ -101,7 +101,7 @@ class Projection(NamedTuple):
     @property
     def as_known(self) -> sql.SQL:
         """Its definition, as known at `known`."""
-        return part(f"{self.name}_at(%(known)s::bigint)")
+        return part(f"{self.name}_at(%(known_position)s::bigint)")
 
     @property
     def decoded(self) -> bytes:

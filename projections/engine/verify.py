@@ -50,7 +50,7 @@ ACCOUNTS_AT_ONCE = 50
 SECONDS_AT_ONCE = 1.0
 _TABLE = "the table"
 _OF_ACCOUNTS = b"account_no = ANY (%(accounts)s::bigint[])"
-_BEYOND = "{number} <= 0 OR {number} > %(known)s::bigint"
+_BEYOND = "{number} <= 0 OR {number} > %(known_position)s::bigint"
 _RANGE = """({number} > %(after)s::bigint OR %(after)s::bigint = 0)
 AND {number} <= %(until_position)s::bigint"""
 
@@ -134,7 +134,7 @@ def _compare_counts(connection: _Connection, result: ProjectionVerification) -> 
     for name, statement in queries("engine", "verify.sql").items():
         projection, _, check = name.partition("__")
         with connection.cursor(row_factory=dict_row) as cursor:
-            params = {**result.scope, "known": result.position}
+            params = {**result.scope, "known_position": result.position}
             row = cursor.execute(statement, params).fetchone()
         assert row is not None
         same = row["expected"] == row["actual"]
@@ -226,8 +226,8 @@ class _Full:
             if projection.name in DECODED - {"person"}:
                 scope = filled(_BEYOND, number=sql.Identifier(projection.key[0]))
             if projection.name == "seat_type":
-                scope = b"added < 0 OR added > %(known)s::bigint"
-            params = {"known": self.result.position}
+                scope = b"added < 0 OR added > %(known_position)s::bigint"
+            params = {"known_position": self.result.position}
             none = filled(
                 "SELECT * FROM {table} WHERE false",
                 table=sql.Identifier(projection.name),
@@ -312,7 +312,7 @@ class _Full:
         params = {
             "after": after,
             "until_position": until,
-            "known": self.result.position,
+            "known_position": self.result.position,
             "persons": Secret(
                 orjson.dumps([person._asdict() for person in added]).decode()
             ),
@@ -340,7 +340,7 @@ class _Full:
     ) -> tuple[bytes, bytes, dict[str, Any]]:
         """The rows that some accounts should have, and which ones are stored."""
         known_at = self.result.position
-        params: dict[str, Any] = {"known": known_at, "accounts": accounts}
+        params: dict[str, Any] = {"known_position": known_at, "accounts": accounts}
         if projection.source not in {RowSource.CALENDAR, RowSource.FIGURES}:
             rows = part(projection.rows(from_tables=False))
             fresh = filled(

@@ -1,6 +1,6 @@
 -- journal__checkpoint --
 -- The checkpoint is not beyond the store's head.
-SELECT least(%(known)s::bigint, head.position) AS expected, %(known)s::bigint AS actual
+SELECT least(%(known_position)s::bigint, head.position) AS expected, %(known_position)s::bigint AS actual
   FROM (SELECT coalesce(max(notification_id), 0) AS position
           FROM ledger.stored_events) AS head;
 
@@ -8,7 +8,7 @@ SELECT least(%(known)s::bigint, head.position) AS expected, %(known)s::bigint AS
 -- As many rows as the store has events up to the checkpoint, but for those of accounts
 -- that are set aside.
 SELECT (SELECT count(*) FROM ledger.stored_events
-         WHERE notification_id <= %(known)s::bigint
+         WHERE notification_id <= %(known_position)s::bigint
            AND is_read(originator_id, notification_id,
                        %(aside)s::uuid[], %(aside_from)s::bigint[])) AS expected,
        (SELECT count(*) FROM journal) AS actual;
@@ -17,7 +17,7 @@ SELECT (SELECT count(*) FROM ledger.stored_events
 -- No event of the store is missing from the journal, but those.
 SELECT 0 AS expected, count(*) AS actual, min(stored.notification_id) AS position
   FROM ledger.stored_events AS stored
- WHERE stored.notification_id <= %(known)s::bigint
+ WHERE stored.notification_id <= %(known_position)s::bigint
    AND is_read(stored.originator_id, stored.notification_id,
                %(aside)s::uuid[], %(aside_from)s::bigint[])
    AND NOT EXISTS (
@@ -58,13 +58,13 @@ SELECT (SELECT count(*) FROM journal WHERE topic = 'UserAdded') AS expected,
 
 -- seat__rows --
 -- As many seats as purchases hold.
-SELECT (SELECT count(*) FROM entry_at(%(known)s::bigint)
+SELECT (SELECT count(*) FROM entry_at(%(known_position)s::bigint)
          WHERE topic = 'SeatPurchased') AS expected,
        (SELECT count(*) FROM seat) AS actual;
 
 -- seat_holding__rows --
 -- As many holdings as assignments hold.
-SELECT (SELECT count(*) FROM entry_at(%(known)s::bigint)
+SELECT (SELECT count(*) FROM entry_at(%(known_position)s::bigint)
          WHERE topic = 'SeatAssigned') AS expected,
        (SELECT count(*) FROM seat_holding WHERE NOT reversed) AS actual;
 

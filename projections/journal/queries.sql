@@ -2,7 +2,7 @@
 -- The journal in the order of recording.
 SELECT entry.*
   FROM journal AS entry
- WHERE entry.position <= %(known)s::bigint
+ WHERE entry.position <= %(known_position)s::bigint
    AND entry.position >= %(first)s::bigint
    AND entry.position <= %(last)s::bigint
  ORDER BY entry.position
@@ -12,7 +12,7 @@ SELECT entry.*
 -- The same, of one account.
 SELECT entry.*
   FROM journal AS entry
- WHERE entry.position <= %(known)s::bigint
+ WHERE entry.position <= %(known_position)s::bigint
    AND entry.account_no = %(account_no)s::bigint
    AND entry.position >= %(first)s::bigint
    AND entry.position <= %(last)s::bigint
@@ -30,7 +30,7 @@ SELECT entry.*
                   ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
               ) AS latest
          FROM journal AS entry
-        WHERE entry.position <= %(known)s::bigint
+        WHERE entry.position <= %(known_position)s::bigint
           AND entry.position <= %(last)s::bigint
           AND (%(account_no)s::bigint IS NULL
                OR entry.account_no = %(account_no)s::bigint)
@@ -44,7 +44,7 @@ SELECT entry.*
 -- An account's events in the order of application (R70).
 SELECT entry.*
   FROM journal AS entry
- WHERE entry.position <= %(known)s::bigint
+ WHERE entry.position <= %(known_position)s::bigint
    AND entry.account_no = %(account_no)s::bigint
  ORDER BY entry.effective_at, entry.position;
 
@@ -55,7 +55,7 @@ SELECT entry.*
  WHERE entry.position = ANY (%(positions)s::bigint[])
    AND (%(account_nos)s::bigint[] IS NULL
         OR entry.account_no = ANY (%(account_nos)s::bigint[]))
-   AND entry.position <= %(known)s::bigint;
+   AND entry.position <= %(known_position)s::bigint;
 
 -- reversals --
 -- What reversed some entries, by position.
@@ -63,7 +63,7 @@ SELECT reversal.entry, reversal.position
   FROM journal AS reversal
  WHERE reversal.topic = 'EntryReversed'
    AND reversal.entry = ANY (%(entries)s::bigint[])
-   AND reversal.position <= %(known)s::bigint;
+   AND reversal.position <= %(known_position)s::bigint;
 
 -- requests --
 -- The positions of reductions that cancellations name by their version.

@@ -208,7 +208,7 @@ class Reader:
         """The same, row by row."""
         from_tables = known_at is not None and known_at.position == self.head
         if known_at is not None:
-            params["known"] = known_at.position
+            params["known_position"] = known_at.position
         if "seat_type" in params:
             params["type_no"] = self.types.number(params["seat_type"])
         if "seat_types" in params:

@@ -23,7 +23,7 @@ SELECT person.user_key, held.seat_type, max(held.held_until) AS ended_at
 -- members --
 -- The users of an account at a moment whose keys are among some, and since when.
 SELECT person.user_no, person.user_key, member.added_at
-  FROM membership_at(%(known)s::bigint) AS member
+  FROM membership_at(%(known_position)s::bigint) AS member
   JOIN user_directory AS person ON person.user_no = member.user_no
  WHERE member.account_no = %(account_no)s::bigint
    AND member.added_at <= %(as_of)s::timestamptz
@@ -32,7 +32,7 @@ SELECT person.user_no, person.user_key, member.added_at
 -- observed --
 -- The lists of an account that were true by a moment, with what they cover.
 SELECT entry.position, entry.effective_at, entry.details
-  FROM entry_at(%(known)s::bigint) AS entry
+  FROM entry_at(%(known_position)s::bigint) AS entry
  WHERE entry.account_no = %(account_no)s::bigint
    AND entry.topic = 'SnapshotObserved'
    AND entry.effective_at <= %(as_of)s::timestamptz

@@ -49,7 +49,7 @@ user_id NOT IN (
     SELECT originator_id
       FROM ledger.stored_events
      WHERE topic = 'UserErased'
-       AND notification_id > %(known)s::bigint);
+       AND notification_id > %(known_position)s::bigint);
 
 -- keys --
 -- How many users there are, and of how many the key is where it should not be, or is

@@ -33,14 +33,14 @@ SELECT user_id, user_no, user_key
 -- memberships --
 -- From when to when some users were of the account.
 SELECT user_no, added_at, removed_at, added, removed
-  FROM membership_at(%(known)s::bigint)
+  FROM membership_at(%(known_position)s::bigint)
  WHERE user_no = ANY (%(user_nos)s::bigint[])
  ORDER BY added_at, removed_at, added;
 
 -- members --
 -- Every user that an account ever had.
 SELECT user_no, added_at, removed_at, added, removed
-  FROM membership_at(%(known)s::bigint)
+  FROM membership_at(%(known_position)s::bigint)
  WHERE account_no = %(account_no)s::bigint
  ORDER BY added_at, added;
 
@@ -48,7 +48,7 @@ SELECT user_no, added_at, removed_at, added, removed
 -- Who was added to an account by a moment, in order, after the adding of one; a page.
 -- The order is that of an index, in which users stand together without a seat type.
 SELECT entry.user_no, entry.effective_at
-  FROM entry_at(%(known)s::bigint) AS entry
+  FROM entry_at(%(known_position)s::bigint) AS entry
  WHERE entry.account_no = %(account_no)s::bigint
    AND entry.seat_type IS NULL
    AND entry.number IS NULL
@@ -72,14 +72,14 @@ SELECT entry.user_no, entry.effective_at
 -- access --
 -- Some users' access to hubs.
 SELECT user_no, hub, granted_at, revoked_at, granted, revoked
-  FROM hub_access_at(%(known)s::bigint)
+  FROM hub_access_at(%(known_position)s::bigint)
  WHERE user_no = ANY (%(user_nos)s::bigint[])
  ORDER BY hub COLLATE "C", granted_at, granted;
 
 -- permissions --
 -- What was said of some users' permissions, in the order of application (R70).
 SELECT user_no, effective_at, position, super_admin, account_access
-  FROM entry_at(%(known)s::bigint)
+  FROM entry_at(%(known_position)s::bigint)
  WHERE user_no = ANY (%(user_nos)s::bigint[])
    AND number IS NULL
    AND topic IN ('UserAdded', 'PermissionsChanged')
