@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
@@ -282,6 +284,24 @@ def _witnesses(session: Session) -> str:
     return report.message
 
 
+def _lists(session: Session) -> str:
+    """Whether there is a list of each declared source that is new enough (R88)."""
+    from seat_ledger.cli.commands.source_compare import ages  # noqa: PLC0415
+
+    declared = os.environ.get("SEAT_LEDGER_SOURCES")
+    if not declared:
+        return "none declared (SEAT_LEDGER_SOURCES)"
+    rows = ages(session, Path(declared))
+    old = [row["message"] for row in rows if row["too_old"]]
+    if old:
+        raise LedgerError(
+            " ".join(old),
+            try_="see why the export is not there, then: seat-ledger source compare "
+            f"--sources {as_word(declared)}",
+        )
+    return "; ".join(row["message"] for row in rows)
+
+
 @connected
 def _persons(connection: Connection) -> str:
     """Whether keys are where the record says: a restore may bring too many, or few."""
@@ -362,7 +382,7 @@ def _boundaries(connection: Connection) -> str:
 
 
 WITHOUT_DATABASE = {"python", "packages", "database", "secrets"}
-OF_PROJECTIONS = {"events", "projections", "persons"}
+OF_PROJECTIONS = {"events", "projections", "persons", "lists"}
 
 CHECKS: dict[str, Check] = {
     "python": _python,
@@ -387,4 +407,5 @@ CHECKS: dict[str, Check] = {
     "seals": _seals,
     "witnesses": _witnesses,
     "persons": _persons,
+    "lists": _lists,
 }

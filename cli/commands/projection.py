@@ -16,6 +16,7 @@ from seat_ledger.cli.options.session import (
     current_session,
     option_database,
     option_format,
+    option_metrics,
 )
 from seat_ledger.cli.output import times
 from seat_ledger.cli.output.logs import log_writer
@@ -29,15 +30,6 @@ if TYPE_CHECKING:
 @click.group(epilog="Example: seat-ledger projection rebuild")
 def group() -> None:
     """The tables that answers come from."""
-
-
-option_metrics = click.option(
-    "--metrics",
-    type=click.Path(dir_okay=False, path_type=Path),
-    envvar="SEAT_LEDGER_METRICS",
-    show_envvar=True,
-    help="A text file for Prometheus' node exporter.",
-)
 
 
 @group.command()

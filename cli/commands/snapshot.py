@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
 from seat_ledger.cli.commands.convert import ACCOUNT, MAPPING, STREAM, USER, print_tally
-from seat_ledger.cli.inputs.digested import DigestedStream
+from seat_ledger.cli.inputs.dated_list import Comparison, DatedList, compared, read_list
 from seat_ledger.cli.inputs.files import input_file
+from seat_ledger.cli.inputs.mapping_file import mapping_named
 from seat_ledger.cli.options.session import (
     Session,
+    current_session,
     default_actor,
     option_database,
     option_format,
@@ -24,23 +23,12 @@ from seat_ledger.cli.output import times
 from seat_ledger.cli.output.progress import heartbeat
 from seat_ledger.cli.output.render import Answer, counted, emit, harmless
 from seat_ledger.cli.output.streams import write_data
-from seat_ledger.domain.moments import parse_moment
-from seat_ledger.domain.values import iso
-from seat_ledger.errors import CommandRefused, InvalidInput
+from seat_ledger.errors import CommandRefused
 
 if TYPE_CHECKING:
     from seat_ledger.application import SeatLedger
     from seat_ledger.commands.execution import Result
-    from seat_ledger.projections.periods.contract import AccountFacts
-    from seat_ledger.projections.reader import Reader
-    from seat_ledger.sources.holders import HolderList, ListedHolder
-    from seat_ledger.sources.mapping import SourceMapping
-    from seat_ledger.sources.reconciliation import (
-        AccountList,
-        Change,
-        ListedSeat,
-        Reconciliation,
-    )
+    from seat_ledger.sources.reconciliation import Change
 
 ACCEPTABLE = ("empty", "missing-type", "page-left", "total", "vanished")
 DIFFERS = 3
@@ -78,231 +66,33 @@ def snapshot(file: Path, **options: Any) -> None:
     last evidence to the contrary, and by the list at the latest. With --check, exit 3
     means that list and ledger differ.
     """
-    session = click.get_current_context().find_object(Session)
-    assert session is not None
-    listed = _read(file, options)
-    _check_whole(listed, options["accept"])
+    session = current_session()
+    mapping, user = mapping_named(options["mapping"]), options["user"]
+    with (
+        input_file(file, "name a file that the source exported, or -") as opened,
+        heartbeat("Reading"),
+    ):
+        listed = read_list(
+            opened,
+            harmless(file.name),
+            mapping,
+            options["account"],
+            options={"--user": user} if user is not None else None,
+            message_stream=options["stream"],
+        )
+    print_tally(listed.holders.tally)
+    listed.check_whole(options["accept"])
     with heartbeat("Comparing"), session.reader(patient=True) as reader:
-        comparisons = list(_compared(reader, listed, options))
+        comparisons = list(
+            compared(reader, listed, options["taken_at"], options["accept"])
+        )
     if options["dry_run"] and session.format == "table":
         for comparison in comparisons:
             write_data(_json_line(comparison.command(listed)), is_json=True)
         return
-    rows = _outcomes(session, listed, comparisons, options)
+    trial = options["check"] or options["dry_run"]
+    rows = outcomes(session, listed, comparisons, trial=trial)
     emit(_answer(listed, comparisons, rows, options), session.format)
-
-
-@dataclass
-class _List:
-    """A list that was read: what it says, by which mapping, and its digest."""
-
-    mapping: SourceMapping
-    holders: HolderList
-    digest: str
-    account: str | None
-    position: int | None = None
-
-    @property
-    def accounts(self) -> list[str]:
-        """The accounts that it is about."""
-        pools = [holder.pool for holder in self.holders.holders]
-        pools += [*self.holders.unnamed, *self.holders.purchased]
-        named = dict.fromkeys(pool.account for pool in pools)
-        return [*named] or [account for account in [self.account] if account]
-
-
-class _Comparison(NamedTuple):
-    """A list held against one account; `position` is of the same list, observed."""
-
-    facts: AccountFacts
-    taken_at: datetime
-    covers: list[str]
-    result: Reconciliation
-    position: int | None
-
-    @property
-    def changes(self) -> list[Change]:
-        """What differs, where the list is not observed yet."""
-        return [] if self.position else self.result.changes
-
-    def command(self, listed: _List) -> dict[str, Any]:
-        """The batch that records the changes, and the observation."""
-        totals: dict[str, int] = dict.fromkeys(self.covers, 0)
-        for seat in self.result.listed.seats:
-            totals[seat.seat_type] += 1
-        at, source = iso(self.taken_at), listed.mapping.source
-        observation = {
-            "op": "observe_snapshot",
-            "source": source,
-            "covers": self.covers,
-            "digest": listed.digest,
-            "rows": listed.holders.tally.rows,
-            "holders": len(self.result.listed.seats),
-            "totals": totals,
-            "effective_at": at,
-        }
-        return {
-            "op": "batch",
-            "account": self.facts.key,
-            "idempotency_key": f"snapshot:{source}:{at}:{listed.digest[:24]}",
-            "reason": f"listed by {source}",
-            "commands": [*self.result.operations(), observation],
-        }
-
-
-# -- reading -----------------------------------------------------------------------
-
-
-def _read(file: Path, options: dict[str, Any]) -> _List:
-    from seat_ledger.cli.inputs.mapping_file import mapping_named  # noqa: PLC0415
-    from seat_ledger.sources.holders import read_holders  # noqa: PLC0415
-    from seat_ledger.sources.reading import SourceReader  # noqa: PLC0415
-
-    mapping, user = mapping_named(options["mapping"]), options["user"]
-    with input_file(file, "name a file that the source exported, or -") as opened:
-        digested = DigestedStream(opened)
-        reader = SourceReader(
-            io.BufferedReader(digested, 1 << 20),
-            mapping,
-            options={"--user": user} if user is not None else None,
-            message_stream=options["stream"],
-        )
-        with heartbeat("Reading"):
-            holders = read_holders(
-                reader, harmless(file.name), account=options["account"]
-            )
-        print_tally(holders.tally)
-        digest = digested.whole_digest()
-    return _List(mapping, holders, digest, options["account"])
-
-
-def _check_whole(listed: _List, accepted: Iterable[str]) -> None:
-    """Refuse a list that says itself that it is not whole (R83)."""
-    for doubt in listed.holders.doubts:
-        if doubt.code not in accepted:
-            raise CommandRefused(
-                "snapshot_not_whole",
-                doubt.message,
-                try_=f"export the list again; if it is whole: --accept {doubt.code}",
-            )
-    if not listed.accounts:
-        raise InvalidInput(
-            "The list does not say of which account it is.", try_="name it: --account"
-        )
-
-
-# -- comparing -----------------------------------------------------------------------
-
-
-def _compared(
-    reader: Reader, listed: _List, options: dict[str, Any]
-) -> Iterator[_Comparison]:
-    from seat_ledger.projections import catalogue, snapshots  # noqa: PLC0415
-    from seat_ledger.projections.reader import AccountQuestion  # noqa: PLC0415
-    from seat_ledger.sources.reconciliation import Reconciliation  # noqa: PLC0415
-
-    knowledge, now = reader.knowledge(), reader.database_now()
-    exclusive = {
-        row["hub"]: row["exclusive"] for row in catalogue.listed(reader, knowledge)
-    }
-    reader.types.check(*{holder.pool.seat_type for holder in listed.holders.holders})
-    covers = [name for name in listed.mapping.covers if name in reader.types.numbers]
-    for key in listed.accounts:
-        facts = reader.account(key, knowledge)
-        taken_at = _taken_at(listed, options, facts, now)
-        of_account = _of_account(listed, facts, taken_at, covers, now)
-        about = AccountQuestion(reader, facts, knowledge, taken_at)
-        side = snapshots.ledger_side(about, of_account)
-        result = Reconciliation(of_account, side, lambda hub: exclusive.get(hub, True))
-        source, digest = listed.mapping.source, listed.digest
-        position = snapshots.position_of(about, source, digest)
-        if position is None:
-            result.check_plausible(options["accept"])
-        yield _Comparison(facts, taken_at, covers, result, position)
-
-
-def _taken_at(
-    listed: _List, options: dict[str, Any], facts: AccountFacts, now: datetime
-) -> datetime:
-    """When the list was true: as it was said, or as it says itself (R83)."""
-    text = options["taken_at"] or listed.holders.taken_at
-    if not text:
-        raise InvalidInput(
-            "The list does not say when it was true.",
-            try_="give --taken-at, such as 2026-11-30T02:00Z",
-        )
-    taken_at = parse_moment(text, facts.zones, now)
-    if taken_at > now:
-        raise CommandRefused(
-            "effective_in_future",
-            f"The list would have been true at {iso(taken_at)}, and it is {iso(now)}.",
-            try_="give the time at which it was exported: --taken-at",
-        )
-    if taken_at < facts.opened_at:
-        raise CommandRefused(
-            "before_term",
-            f"The list was true at {iso(taken_at)}; {facts.key} was opened at "
-            f"{iso(facts.opened_at)}.",
-            try_="open the account from an earlier time, or leave this list out",
-        )
-    return taken_at
-
-
-def _of_account(
-    listed: _List,
-    facts: AccountFacts,
-    taken_at: datetime,
-    covers: list[str],
-    now: datetime,
-) -> AccountList:
-    from seat_ledger.sources.reconciliation import AccountList  # noqa: PLC0415
-
-    seats = [
-        _listed_seat(holder, facts, now)
-        for holder in listed.holders.holders
-        if holder.pool.account == facts.key
-        and not _is_over(holder, facts, taken_at, now)
-    ]
-    outside = {seat.seat_type for seat in seats} - {*covers}
-    if outside:
-        raise InvalidInput(
-            f"The list names holders of {', '.join(sorted(outside))}, and the mapping "
-            "does not cover that.",
-            try_="add the type to 'covers' of the mapping",
-        )
-    by_type = [
-        {
-            pool.seat_type: count
-            for pool, count in counts.items()
-            if pool.account == facts.key
-        }
-        for counts in (listed.holders.purchased, listed.holders.unnamed)
-    ]
-    return AccountList(facts.key, taken_at, covers, seats, *by_type)
-
-
-def _listed_seat(
-    holder: ListedHolder, facts: AccountFacts, now: datetime
-) -> ListedSeat:
-    from seat_ledger.sources.reconciliation import ListedSeat  # noqa: PLC0415
-
-    since = holder.assigned_at
-    return ListedSeat(
-        holder.line,
-        holder.user,
-        holder.pool.seat_type,
-        holder.email,
-        holder.name,
-        parse_moment(since, facts.zones, now) if since else None,
-    )
-
-
-def _is_over(
-    holder: ListedHolder, facts: AccountFacts, taken_at: datetime, now: datetime
-) -> bool:
-    """Whether the list says of a seat that it was cancelled by then."""
-    ends = holder.cancelled_at
-    return bool(ends) and parse_moment(str(ends), facts.zones, now) <= taken_at
 
 
 # -- recording -----------------------------------------------------------------------
@@ -316,18 +106,14 @@ class _Outcome(NamedTuple):
     error: CommandRefused | None = None
 
 
-def _outcomes(
-    session: Session,
-    listed: _List,
-    comparisons: list[_Comparison],
-    options: dict[str, Any],
+def outcomes(
+    session: Session, listed: DatedList, comparisons: list[Comparison], *, trial: bool
 ) -> list[dict[str, Any]]:
-    """Record each account's batch, unless nothing is to be; a row for each change."""
+    """Record each account's batch, unless it is a trial; a row for each change."""
+    if trial:
+        would = _Outcome("would_record")
+        return [row for comparison in comparisons for row in _rows(comparison, would)]
     rows: list[dict[str, Any]] = []
-    if options["check"] or options["dry_run"]:
-        for comparison in comparisons:
-            rows += _rows(comparison, _Outcome("would_record"))
-        return rows
     with session.ledger() as ledger:
         for comparison in comparisons:
             if comparison.position is None:
@@ -335,7 +121,9 @@ def _outcomes(
     return rows
 
 
-def _recorded(ledger: SeatLedger, listed: _List, comparison: _Comparison) -> _Outcome:
+def _recorded(
+    ledger: SeatLedger, listed: DatedList, comparison: Comparison
+) -> _Outcome:
     command = comparison.command(listed)
     try:
         result = ledger.execute(command, default_actor=default_actor())
@@ -347,7 +135,7 @@ def _recorded(ledger: SeatLedger, listed: _List, comparison: _Comparison) -> _Ou
     return _Outcome("recorded", result=result)
 
 
-def _rows(comparison: _Comparison, outcome: _Outcome) -> Iterator[dict[str, Any]]:
+def _rows(comparison: Comparison, outcome: _Outcome) -> Iterator[dict[str, Any]]:
     for change in comparison.changes:
         word = outcome.word if change.change != "fewer_bought" else "only_told"
         error = outcome.error
@@ -386,8 +174,8 @@ def _positions(change: Change, result: Result | None) -> list[int]:
 
 
 def _answer(
-    listed: _List,
-    comparisons: list[_Comparison],
+    listed: DatedList,
+    comparisons: list[Comparison],
     rows: list[dict[str, Any]],
     options: dict[str, Any],
 ) -> Answer:
@@ -420,8 +208,8 @@ def _answer(
 
 
 def _sentence(
-    listed: _List,
-    comparisons: list[_Comparison],
+    listed: DatedList,
+    comparisons: list[Comparison],
     rows: list[dict[str, Any]],
     options: dict[str, Any],
 ) -> str:

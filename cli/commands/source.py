@@ -15,7 +15,13 @@ import click
 from seat_ledger.cli.commands.convert import print_tally
 from seat_ledger.cli.inputs.files import input_file
 from seat_ledger.cli.inputs.mapping_file import mapping_named
-from seat_ledger.cli.options.session import option_format
+from seat_ledger.cli.options.session import (
+    FilePath,
+    current_session,
+    option_database,
+    option_format,
+    option_metrics,
+)
 from seat_ledger.cli.output.progress import heartbeat
 from seat_ledger.cli.output.render import (
     Answer,
@@ -146,6 +152,36 @@ def draft(file: Path) -> None:
     """Print the first draft of a mapping: the file's fields, and what to decide."""
     with _again_readable(file) as stream:
         write_data(draft_of(stream, harmless(file.name)), is_json=False)
+
+
+@group.command()
+@click.option(
+    "--sources",
+    metavar="FILE",
+    required=True,
+    type=FilePath(dir_okay=False, path_type=Path),
+    envvar="SEAT_LEDGER_SOURCES",
+    show_envvar=True,
+    help="The file that declares the lists (TOML); see 'seat-ledger help nightly'.",
+)
+@click.option(
+    "--results",
+    metavar="FILE",
+    type=FilePath(path_type=Path),
+    help="Write the outcome to a file as well, as JSON.",
+)
+@option_metrics
+@option_database
+@option_format
+def compare(sources: Path, results: Path | None, metrics: Path | None) -> None:
+    """Hold the newest list of each declared source against the ledger.
+
+    Exit 3 where a list differs from the ledger or is too old, 1 where one could not be
+    read or recorded. A list is recorded only if it is declared so.
+    """
+    from seat_ledger.cli.commands.source_compare import compare_declared  # noqa: PLC0415
+
+    emit(compare_declared(current_session(), sources, metrics, results))
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import math
 import os
 from collections.abc import Callable, Iterable
 from datetime import date, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -261,6 +262,14 @@ option_as_of = click.option(
     "--as-of",
     metavar="T",
     help="The moment to answer for; by default now. See 'seat-ledger help time'.",
+)
+
+option_metrics = click.option(
+    "--metrics",
+    type=FilePath(dir_okay=False, path_type=Path),
+    envvar="SEAT_LEDGER_METRICS",
+    show_envvar=True,
+    help="A text file for Prometheus' node exporter.",
 )
 
 

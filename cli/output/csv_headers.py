@@ -110,6 +110,10 @@ _HEADERS = {
         "positions code message"
     ),
     "source check": "name kind fits reads problem",
+    "source compare": (
+        "account source file taken_at age_seconds allowed_seconds too_old holders "
+        "differences changes outcome code message"
+    ),
     "source list": "name kind title",
     "user access": (
         f"account user seat_type allowed {_within('because', 'code seat position')}"

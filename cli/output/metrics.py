@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,19 @@ _HELP = {
     "seat_ledger_verify_duration_seconds": "How long the last verify took.",
     "seat_ledger_verify_findings": "Comparisons of the last verify that differ.",
 }
+_OF_LISTS = "seat_ledger_snapshot_"
+_LIST_HELP = {
+    f"{_OF_LISTS}last_taken_timestamp_seconds": "When the newest list was true.",
+    f"{_OF_LISTS}last_run_timestamp_seconds": "When it was last compared.",
+    f"{_OF_LISTS}allowed_age_seconds": "How old the newest list may be.",
+    f"{_OF_LISTS}findings": "Differences between the newest list and the ledger.",
+    f"{_OF_LISTS}failed": "Whether it could not be compared, or not recorded.",
+}
+"""Each by account and source."""
+_LABELS = ("account", "source")
+
+Sample = tuple[str, str, str]
+"""A figure's name, and the account and source of the list that it is of, or none."""
 
 
 def write_rebuild(path: Path, conninfo: str, document: dict[str, Any]) -> None:
@@ -53,6 +67,23 @@ def write_verify(path: Path, conninfo: str, findings: int, seconds: float) -> No
         "seat_ledger_verify_findings": float(findings),
     }
     _write(path, {**figures, **_state(conninfo)})
+
+
+def write_lists(path: Path, rows: Iterable[dict[str, Any]]) -> None:
+    """Note how the declared lists compared; what is not declared any more goes."""
+    figures: dict[Sample, float] = {}
+    for row in rows:
+        taken_at = row["taken_at"]
+        of_list = {
+            "last_taken_timestamp_seconds": taken_at.timestamp() if taken_at else 0.0,
+            "last_run_timestamp_seconds": time.time(),
+            "allowed_age_seconds": row["allowed_seconds"],
+            "findings": float(row["differences"] or 0),
+            "failed": float(row["outcome"] in {"missing", "refused", "failed"}),
+        }
+        for name, value in of_list.items():
+            figures[f"{_OF_LISTS}{name}", row["account"], row["source"]] = value
+    _write_samples(path, figures, replaces=_LIST_HELP)
 
 
 def write_status(path: Path, conninfo: str) -> None:
@@ -88,33 +119,61 @@ def _state(conninfo: str) -> dict[str, float]:
 
 def _write(path: Path, figures: dict[str, float]) -> None:
     """Write the file anew, keeping the figures that are not among these."""
+    _write_samples(path, {(name, "", ""): figures[name] for name in figures})
+
+
+def _write_samples(
+    path: Path, figures: dict[Sample, float], *, replaces: Collection[str] = ()
+) -> None:
+    """The same; of the names that are replaced nothing is kept."""
     if path.exists() and not path.is_file():
-        _write_alone(path, figures)
+        _write_alone(path, figures, replaces)
         return
     try:
         with alone(path):  # who keeps what others note meanwhile
-            _write_alone(path, figures)
+            _write_alone(path, figures, replaces)
     except OSError as error:
         raise LedgerError(
             f"{path} cannot be written: {error.strerror}.", try_="name another file"
         ) from error
 
 
-def _write_alone(path: Path, figures: dict[str, float]) -> None:
-    earlier: dict[str, float] = {}
+def _write_alone(
+    path: Path, figures: dict[Sample, float], replaces: Collection[str]
+) -> None:
     try:
-        if path.is_file():
-            for family in text_string_to_metric_families(read_text(path, _LARGEST)):
-                for sample in family.samples:
-                    earlier[sample.name] = sample.value
-        registry = CollectorRegistry()
-        for name, value in {**earlier, **figures}.items():
-            if name in _HELP:
-                Gauge(name, _HELP[name], registry=registry).set(value)
+        earlier = dict(_samples(path)) if path.is_file() else {}
+        others = {key: v for key, v in earlier.items() if key[0] not in replaces}
+        text = generate_latest(_registry({**others, **figures})).decode()
     except (OSError, ValueError) as error:
         raise LedgerError(
             f"The metrics in {path} cannot be read: {error}.",
             try_="name another file with --metrics",
         ) from error
-    # The node exporter reads it, as a user of its own; it holds no keys or names.
-    write_whole(path, generate_latest(registry).decode(), PUBLIC)
+    # The node exporter reads it, as a user of its own; no person is in it.
+    write_whole(path, text, PUBLIC)
+
+
+def _samples(path: Path) -> Iterator[tuple[Sample, float]]:
+    """What a file holds of ours."""
+    for family in text_string_to_metric_families(read_text(path, _LARGEST)):
+        for sample in family.samples:
+            account, source = (sample.labels.get(label, "") for label in _LABELS)
+            yield (sample.name, account, source), sample.value
+
+
+def _registry(figures: dict[Sample, float]) -> CollectorRegistry:
+    registry = CollectorRegistry()
+    gauges = {
+        name: Gauge(
+            name, text, _LABELS if name in _LIST_HELP else (), registry=registry
+        )
+        for name, text in {**_HELP, **_LIST_HELP}.items()
+        if any(key[0] == name for key in figures)
+    }
+    for (name, *labels), value in figures.items():
+        if name in _LIST_HELP:
+            gauges[name].labels(*labels).set(value)
+        elif name in _HELP:
+            gauges[name].set(value)
+    return registry

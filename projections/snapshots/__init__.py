@@ -77,3 +77,10 @@ def position_of(question: AccountQuestion, source: str, digest: str) -> int | No
             position: int = row["position"]
             return position
     return None
+
+
+def last_taken(question: AccountQuestion, source: str) -> datetime | None:
+    """When the newest recorded list of a source was true; None: there is none."""
+    rows = question.ask("snapshots", "observed", as_of=question.as_of)
+    own = [row for row in rows if row["details"]["source"] == source]
+    return utc(own[-1]["effective_at"]) if own else None

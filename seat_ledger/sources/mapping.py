@@ -8,7 +8,6 @@ code in it, and nothing that it does not say is guessed.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -25,13 +24,15 @@ HOLDS, NOBODY, TOTAL, LINE = "holds", "nobody", "total", "line"
 Name = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=60)]
 
 
-class _Part(BaseModel):
+class MappingPart(BaseModel):
+    """A table of a file: strict, and without words that mean nothing."""
+
     model_config = ConfigDict(
         frozen=True, extra="forbid", strict=True, populate_by_name=True
     )
 
 
-class Lookup(_Part):
+class Lookup(MappingPart):
     """A text that a table turns into another; what the table has not is refused."""
 
     from_: Annotated[str, Field(alias="from")]
@@ -42,7 +43,7 @@ TextSpec = str | Lookup | list[str | Lookup]
 """A text of a row; of a list the first that has all of its fields."""
 
 
-class TimeField(_Part):
+class TimeField(MappingPart):
     """Where a time stands, how it is written, and in which zone without an offset."""
 
     from_: Annotated[str, Field(alias="from")]
@@ -50,7 +51,7 @@ class TimeField(_Part):
     zone: str | None = None
 
 
-class FileShape(_Part):
+class FileShape(MappingPart):
     """What the files look like; `has` are the columns or fields that identify them.
 
     ``a|b`` in `has` is one field or the other. `rows` is the path of the list of rows
@@ -88,7 +89,7 @@ class FileShape(_Part):
         return self
 
 
-class PageMarks(_Part):
+class PageMarks(MappingPart):
     """What a list says of itself, by paths in what stands around its rows.
 
     `total` is how many `counts` there are: rows, or seats, where a person counts once.
@@ -103,7 +104,7 @@ class PageMarks(_Part):
     purchased: dict[str, str] = {}
 
 
-class Changes(_Part):
+class Changes(MappingPart):
     """Two lists in a row, before and after: an entry for each value in only one.
 
     `pattern` finds the values by named groups, which are fields of the entry; `change`
@@ -116,7 +117,7 @@ class Changes(_Part):
     none: str
 
 
-class Rule(_Part):
+class Rule(MappingPart):
     """What becomes of the rows for which all of `when` hold.
 
     Either `op` with its fields, or several of them in `steps` as one batch, or the
@@ -158,14 +159,14 @@ class Rule(_Part):
 _OWN_WORDS = frozenset({"when", "op", "steps", "ignore", "refuse"})
 
 
-class AccountField(_Part):
+class AccountField(MappingPart):
     """Which account a row belongs to: a text of the row, perhaps through a table."""
 
     from_: Annotated[str, Field(alias="from")]
     table: str | None = None
 
 
-class PersonFields(_Part):
+class PersonFields(MappingPart):
     """Who a row is about: key, e-mail and name of somebody the ledger may not know."""
 
     user: TextSpec
@@ -173,7 +174,7 @@ class PersonFields(_Part):
     name: TextSpec | None = None
 
 
-class Sums(_Part):
+class Sums(MappingPart):
     """How the rows of a bill become lines: what is added up, what must be the same.
 
     Sums are exact; `quantity_places` and `amount_places` say to how many places the
@@ -191,7 +192,7 @@ class Sums(_Part):
     amount_places: Annotated[int, Field(ge=0, le=12)] | None = None
 
 
-class SourceMapping(_Part):
+class SourceMapping(MappingPart):
     """A whole mapping. `source` begins its idempotency keys: it never changes.
 
     `patterns` are regular expressions for fields: where one fits a field whole, its
@@ -237,12 +238,14 @@ def read_mapping(text: str, name: str) -> SourceMapping:
         return SourceMapping.model_validate(document)
     except ValidationError as error:
         raise InvalidInput(
-            f"{name}: {_problems(error, document)}", try_="seat-ledger help mappings"
+            f"{name}: {problems(error, 'mapping')} "
+            f"(kind: {shown(document.get('kind'))}).",
+            try_="seat-ledger help mappings",
         ) from error
 
 
-def _problems(error: ValidationError, document: Mapping[str, Any]) -> str:
-    """What is wrong with a mapping, in one sentence."""
+def problems(error: ValidationError, what: str) -> str:
+    """What is wrong with a mapping, or another such file, as a sentence without end."""
     texts = []
     for problem in error.errors(include_url=False, include_context=False)[:3]:
         place = ".".join(
@@ -253,9 +256,9 @@ def _problems(error: ValidationError, document: Mapping[str, Any]) -> str:
         if kind == "missing":
             text = f"'{place}' is missing"
         elif kind == "extra_forbidden":
-            text = f"'{place}' is not a word of a mapping"
+            text = f"'{place}' is not a word of a {what}"
         else:
             message = problem["msg"].removeprefix("Value error, ")
             text = f"'{place}': {message}" if place else message
         texts.append(text)
-    return "; ".join(texts) + f" (kind: {shown(document.get('kind'))})."
+    return "; ".join(texts)

@@ -53,6 +53,7 @@ QUESTIONS: dict[str, list[tuple[str, ...]]] = {
 }  # fmt: skip
 BESIDE = {
     "snapshot",
+    "source compare",
     "export",
     "import",
     "invoice audit",

@@ -1,0 +1,267 @@
+"""A dated list of holders, read and held against the ledger (R83 to R88)."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
+
+from seat_ledger.cli.inputs.digested import DigestedStream
+from seat_ledger.domain.moments import parse_moment
+from seat_ledger.domain.values import iso
+from seat_ledger.errors import CommandRefused, InvalidInput
+
+if TYPE_CHECKING:
+    from seat_ledger.projections.periods.contract import AccountFacts
+    from seat_ledger.projections.reader import Reader
+    from seat_ledger.sources.holders import HolderList, ListedHolder
+    from seat_ledger.sources.mapping import SourceMapping
+    from seat_ledger.sources.reconciliation import (
+        AccountList,
+        Change,
+        ListedSeat,
+        Reconciliation,
+    )
+
+
+@dataclass
+class DatedList:
+    """A list that was read: what it says, by which mapping, and its digest.
+
+    `position` is where it is observed in the ledger, once it is.
+    """
+
+    file: str
+    mapping: SourceMapping
+    holders: HolderList
+    digest: str
+    account: str | None
+    position: int | None = None
+
+    @property
+    def accounts(self) -> list[str]:
+        """The accounts that it is about."""
+        pools = [holder.pool for holder in self.holders.holders]
+        pools += [*self.holders.unnamed, *self.holders.purchased]
+        named = dict.fromkeys(pool.account for pool in pools)
+        return [*named] or [account for account in [self.account] if account]
+
+    def check_whole(self, accepted: Collection[str] = ()) -> None:
+        """Refuse a list that says itself that it is not whole (R83).
+
+        Raises CommandRefused (``snapshot_not_whole``), unless that is accepted by word.
+        """
+        for doubt in self.holders.doubts:
+            if doubt.code not in accepted:
+                raise CommandRefused(
+                    "snapshot_not_whole",
+                    f"{self.file}: {doubt.message}",
+                    try_="export the list again; if it is whole: --accept "
+                    f"{doubt.code}",
+                )
+        if not self.accounts:
+            raise InvalidInput(
+                f"{self.file} does not say of which account it is.",
+                try_="name it: --account",
+            )
+
+
+class Comparison(NamedTuple):
+    """A list held against one account; `position` is of the same list, observed."""
+
+    facts: AccountFacts
+    taken_at: datetime
+    covers: list[str]
+    result: Reconciliation
+    position: int | None
+
+    @property
+    def changes(self) -> list[Change]:
+        """What differs, where the list is not observed yet."""
+        return [] if self.position else self.result.changes
+
+    def command(self, listed: DatedList) -> dict[str, Any]:
+        """The batch that records the changes, and the observation."""
+        totals: dict[str, int] = dict.fromkeys(self.covers, 0)
+        for seat in self.result.listed.seats:
+            totals[seat.seat_type] += 1
+        at, source = iso(self.taken_at), listed.mapping.source
+        observation = {
+            "op": "observe_snapshot",
+            "source": source,
+            "covers": self.covers,
+            "digest": listed.digest,
+            "rows": listed.holders.tally.rows,
+            "holders": len(self.result.listed.seats),
+            "totals": totals,
+            "effective_at": at,
+        }
+        return {
+            "op": "batch",
+            "account": self.facts.key,
+            "idempotency_key": f"snapshot:{source}:{at}:{listed.digest[:24]}",
+            "reason": f"listed by {source}",
+            "commands": [*self.result.operations(), observation],
+        }
+
+
+# -- reading -----------------------------------------------------------------------
+
+
+def read_list(
+    stream: BinaryIO,
+    name: str,
+    mapping: SourceMapping,
+    account: str | None,
+    **reading: Any,
+) -> DatedList:
+    """Read a list, with its digest. Raises InvalidInput, with file and line.
+
+    `name` is what the file is called in messages; `reading` goes to the SourceReader.
+    """
+    from seat_ledger.sources.holders import read_holders  # noqa: PLC0415
+    from seat_ledger.sources.reading import SourceReader  # noqa: PLC0415
+
+    digested = DigestedStream(stream)
+    buffered = io.BufferedReader(digested, 1 << 20)
+    reader = SourceReader(buffered, mapping, **reading)
+    holders = read_holders(reader, name, account=account)
+    return DatedList(name, mapping, holders, digested.whole_digest(), account)
+
+
+# -- comparing -----------------------------------------------------------------------
+
+
+def compared(
+    reader: Reader,
+    listed: DatedList,
+    taken_at: str | None,
+    accepted: Collection[str] = (),
+) -> Iterator[Comparison]:
+    """Hold a list against each of its accounts.
+
+    Raises InvalidInput for what cannot be a list of the account, and CommandRefused
+    for one that is not plausible (R83).
+    """
+    from seat_ledger.projections import catalogue, snapshots  # noqa: PLC0415
+    from seat_ledger.projections.reader import AccountQuestion  # noqa: PLC0415
+    from seat_ledger.sources.reconciliation import Reconciliation  # noqa: PLC0415
+
+    knowledge, now = reader.knowledge(), reader.database_now()
+    exclusive = {
+        row["hub"]: row["exclusive"] for row in catalogue.listed(reader, knowledge)
+    }
+    _check_types(reader, listed)
+    covers = [name for name in listed.mapping.covers if name in reader.types.numbers]
+    for key in listed.accounts:
+        facts = reader.account(key, knowledge)
+        at = _true_at(listed, taken_at, facts, now)
+        of_account = _of_account(listed, facts, at, covers, now)
+        about = AccountQuestion(reader, facts, knowledge, at)
+        side = snapshots.ledger_side(about, of_account)
+        result = Reconciliation(of_account, side, lambda hub: exclusive.get(hub, True))
+        source, digest = listed.mapping.source, listed.digest
+        position = snapshots.position_of(about, source, digest)
+        if position is None:
+            result.check_plausible(accepted)
+        yield Comparison(facts, at, covers, result, position)
+
+
+def _check_types(reader: Reader, listed: DatedList) -> None:
+    """Refuse a type that the catalogue has not, with the line that names it (R81)."""
+    holders = listed.holders
+    lines = {holder.pool.seat_type: holder.line for holder in reversed(holders.holders)}
+    pools = (*holders.unnamed, *(pool for pool, n in holders.purchased.items() if n))
+    for seat_type in dict.fromkeys((*lines, *(pool.seat_type for pool in pools))):
+        try:
+            reader.types.check(seat_type)
+        except CommandRefused as error:
+            place = f":{lines[seat_type]}" if seat_type in lines else ""
+            error.message = f"{listed.file}{place}: {error.message}"
+            raise
+
+
+def _true_at(
+    listed: DatedList, text: str | None, facts: AccountFacts, now: datetime
+) -> datetime:
+    """When the list was true: by its option, or by its own words (R83)."""
+    text = text or listed.holders.taken_at
+    if not text:
+        raise InvalidInput(
+            "The list does not say when it was true.",
+            try_="give --taken-at, such as 2026-11-30T02:00Z",
+        )
+    taken_at = parse_moment(text, facts.zones, now)
+    if taken_at > now:
+        raise CommandRefused(
+            "effective_in_future",
+            f"The list would have been true at {iso(taken_at)}, and it is {iso(now)}.",
+            try_="give the time at which it was exported: --taken-at",
+        )
+    if taken_at < facts.opened_at:
+        raise CommandRefused(
+            "before_term",
+            f"The list was true at {iso(taken_at)}; {facts.key} was opened at "
+            f"{iso(facts.opened_at)}.",
+            try_="open the account from an earlier time, or leave this list out",
+        )
+    return taken_at
+
+
+def _of_account(
+    listed: DatedList,
+    facts: AccountFacts,
+    taken_at: datetime,
+    covers: list[str],
+    now: datetime,
+) -> AccountList:
+    from seat_ledger.sources.reconciliation import AccountList  # noqa: PLC0415
+
+    seats = [
+        _listed_seat(holder, facts, now)
+        for holder in listed.holders.holders
+        if holder.pool.account == facts.key
+        and not _is_over(holder, facts, taken_at, now)
+    ]
+    for seat in seats:
+        if seat.seat_type not in covers:
+            raise InvalidInput(
+                f"{listed.file}:{seat.line}: {seat.user} holds {seat.seat_type}, which "
+                "the mapping does not cover.",
+                try_="add the type to 'covers' of the mapping",
+            )
+    by_type = [
+        {
+            pool.seat_type: count
+            for pool, count in counts.items()
+            if pool.account == facts.key
+        }
+        for counts in (listed.holders.purchased, listed.holders.unnamed)
+    ]
+    return AccountList(facts.key, taken_at, covers, seats, *by_type)
+
+
+def _listed_seat(
+    holder: ListedHolder, facts: AccountFacts, now: datetime
+) -> ListedSeat:
+    from seat_ledger.sources.reconciliation import ListedSeat  # noqa: PLC0415
+
+    since = holder.assigned_at
+    return ListedSeat(
+        holder.line,
+        holder.user,
+        holder.pool.seat_type,
+        holder.email,
+        holder.name,
+        parse_moment(since, facts.zones, now) if since else None,
+    )
+
+
+def _is_over(
+    holder: ListedHolder, facts: AccountFacts, taken_at: datetime, now: datetime
+) -> bool:
+    """Whether the list says of a seat that it was cancelled by then."""
+    ends = holder.cancelled_at
+    return bool(ends) and parse_moment(str(ends), facts.zones, now) <= taken_at
