@@ -188,7 +188,7 @@ def test_what_cannot_be_is_refused_and_nothing_is_recorded(lists: Lists) -> None
     file = lists.file(seat(1))
     for at, code in (
         ("2999-01-01T00:00Z", "effective_in_future"),
-        ("10 March", "invalid_input"),
+        ("some time ago", "invalid_input"),
     ):
         done = lists.program.run(
             "snapshot", file, *WITH, "--taken-at", at, "--format", "json"
