@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,15 +13,23 @@ from seat_ledger.cli.options.session import (
     Question,
     option_account,
     option_one_account,
+    option_span,
+    options_of,
     reading,
     reading_of_accounts,
+    span_of,
 )
 from seat_ledger.cli.options.writing import writing
 from seat_ledger.cli.output import times
-from seat_ledger.cli.output.render import RECORD, Answer, cells
+from seat_ledger.cli.output.event_groups import EventGroup, grouped
+from seat_ledger.cli.output.render import RECORD, Answer, Row, cells, counted
+from seat_ledger.domain.events import EVENT_CLASSES
+
+if TYPE_CHECKING:
+    from seat_ledger.projections.journal.selection import EventSelection
 
 
-@click.group(epilog="Example: seat-ledger event list --account acme --late")
+@click.group(epilog="Example: seat-ledger event list -a acme --user ann --last 20")
 def group() -> None:
     """The journal; reversals."""
 
@@ -43,10 +52,51 @@ _COLUMNS: list[Any] = [
     *cells("entry=position", "recorded=recorded_at", "effective=effective_at"),
     *cells("event", "account", "user", "seat", "by=actor", "reason", "reversed_by"),
 ]
+_GROUP_COLUMNS: list[Any] = [
+    ("entry", lambda group: group.entries),
+    ("effective", lambda group: group.first["effective_at"]),
+    ("recorded", lambda group: group.first["recorded_at"]),
+    ("account", lambda group: group.first["account"]),
+    ("what", lambda group: group.action),
+    ("by", lambda group: group.first["actor"]),
+    ("reason", lambda group: group.first["reason"]),
+    ("reversed by", lambda group: group.reversed_by),
+]
 
 
-@group.command("list")
+option_selection = options_of(
+    click.option("--user", metavar="USER", help="Only about this user."),
+    click.option(
+        "--seat", metavar="SEAT", help="Only about this seat, or HUB/TIER for its type."
+    ),
+    click.option(
+        "--type",
+        "topics",
+        multiple=True,
+        type=click.Choice(sorted(EVENT_CLASSES), case_sensitive=False),
+        metavar="EVENT",
+        help="Only events of this type, such as SeatAssigned; can be repeated.",
+    ),
+    click.option(
+        "--actor", metavar="WHO", help="Only by this user, or by system:NAME."
+    ),
+    option_span,
+    click.option(
+        "--clock",
+        type=click.Choice(["effective", "recorded"]),
+        default="effective",
+        show_default=True,
+        help="By which of the two times --since, --until and --during select.",
+    ),
+)
+"""Which events are meant; the console's page of events has the same."""
+
+
+@group.command(
+    "list", epilog="Example: seat-ledger event list -a acme --user ann --last 20"
+)
 @option_one_account
+@option_selection
 @click.option(
     "--from-position", type=POSITION, metavar="N", help="Start at this position."
 )
@@ -54,23 +104,96 @@ _COLUMNS: list[Any] = [
     "--until-position", type=POSITION, metavar="N", help="Up to this position."
 )
 @click.option("--limit", type=COUNT, metavar="N", help="At most N events.")
+@click.option("--last", type=COUNT, metavar="N", help="Only the last N events.")
+@click.option("--reverse", is_flag=True, help="The last event first.")
 @click.option(
     "--late",
     is_flag=True,
     help="Only events recorded after something with a later effective time.",
 )
 @reading
-def list_(question: Question, account: str | None, **filters: Any) -> Answer:
-    """Events in the order of recording."""
+def list_(question: Question, account: str | None, **options: Any) -> Answer:
+    """Events in the order of recording; a table shows those of a command together."""
+    from seat_ledger.projections import journal  # noqa: PLC0415
+    from seat_ledger.projections.journal.selection import EVERY_EVENT  # noqa: PLC0415
+
+    selection = selected(question, options)
+    last, limit = options["last"], options["limit"]
+    if last is not None and limit is not None:
+        raise click.UsageError("Use one of --last and --limit.")
+    is_backwards = last is not None or options["reverse"]
+    rows: Iterable[Row] = journal.listed(
+        question.reader,
+        question.knowledge,
+        account=question.account if account else None,
+        selection=selection,
+        from_position=options["from_position"],
+        until_position=options["until_position"],
+        limit=limit if last is None else last,
+        late=options["late"],
+        backwards=is_backwards,
+    )
+    if last is not None and not options["reverse"]:
+        rows = [*rows][::-1]
+    is_filtered = selection != EVERY_EVENT or options["late"]
+    return question.answer(
+        rows,
+        _GROUP_COLUMNS,
+        sentence=_selected_in_words(account, options),
+        in_table=_groups(question, rows, options["reverse"], beside=is_filtered),
+    )
+
+
+def selected(question: Question, options: Mapping[str, Any]) -> EventSelection:
+    """The events that the options name, with the account of the question."""
+    from seat_ledger.projections.journal.selection import select  # noqa: PLC0415
+
+    since, before = span_of(options, question.zones, question.now)
+    return select(
+        question.reader,
+        question.knowledge,
+        question.account if question.options.get("account") else None,
+        user=options["user"],
+        seat=options["seat"],
+        topics=options["topics"],
+        actor=options["actor"],
+        since=since,
+        before=before,
+        by_recording=options["clock"] == "recorded",
+    )
+
+
+def _groups(
+    question: Question, rows: Iterable[Row], backwards: bool, *, beside: bool
+) -> Iterator[EventGroup]:
+    """The rows by command; where they were selected, with what else it recorded."""
     from seat_ledger.projections import journal  # noqa: PLC0415
 
-    filters.pop("known_at")
-    facts = question.account if account else None
-    rows = journal.listed(question.reader, question.knowledge, account=facts, **filters)
-    which = "Late events" if filters["late"] else "Events"
-    of = f" of {account}" if account else ""
-    sentence = f"{which}{of}, in the order of recording."
-    return question.answer(rows, _COLUMNS, sentence=sentence)
+    ordered: Sequence[Row] = list(rows)[::-1] if backwards else list(rows)
+    chosen = {row["position"] for row in ordered}
+    if beside:
+        ordered = journal.with_neighbours(question.reader, ordered, question.knowledge)
+    groups = [
+        group
+        for group in grouped(ordered)
+        if any(event["position"] in chosen for event in group.events)
+    ]
+    yield from reversed(groups) if backwards else groups
+
+
+def _selected_in_words(account: str | None, options: Mapping[str, Any]) -> str:
+    """What is listed, in the order of the options."""
+    words = {
+        "of": account,
+        "about": " and ".join(filter(None, (options["user"], options["seat"]))),
+        "by": options["actor"],
+    }
+    named = "".join(f" {word} {name}" for word, name in words.items() if name)
+    which = "Late events" if options["late"] else "Events"
+    if options["last"] is not None:
+        which = f"The last {counted(options['last'], 'event')}"
+    order = ", the last first" if options["reverse"] else ", in the order of recording"
+    return f"{which}{named}{order}."
 
 
 @group.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import click
@@ -11,11 +12,13 @@ from seat_ledger.cli.options.session import (
     Question,
     option_account,
     option_as_of,
+    option_span,
     reading,
+    span_of,
 )
 from seat_ledger.cli.options.writing import writing
 from seat_ledger.cli.output import times
-from seat_ledger.cli.output.render import Answer
+from seat_ledger.cli.output.render import Answer, counted
 from seat_ledger.domain.values import as_word, parse_seat
 
 
@@ -79,13 +82,21 @@ def unassign(**_: Any) -> None:
 @click.option("--user", metavar="USER", help="Show the seats of this user instead.")
 @option_account
 @option_as_of
+@option_span
 @reading
-def who(question: Question, seat: str | None, user: str | None, **_: Any) -> Answer:
-    """Who held a seat at a moment, who gave it, who took it, and why."""
+def who(
+    question: Question, seat: str | None, user: str | None, **options: Any
+) -> Answer:
+    """Who held a seat at a moment or in a stretch of time, who gave it, and why."""
     from seat_ledger.projections import holdings  # noqa: PLC0415
 
     if (seat is None) == (user is None):
         raise click.UsageError("Name either a seat or --user.")
+    since, before = span_of(options, question.zones, question.now)
+    if since or before:
+        if options["as_of"]:
+            raise click.UsageError("Use either --as-of or a stretch of time.")
+        return _held_within(question, seat, user, since, before)
     if seat is not None:
         rows = [holdings.who(question.about, parse_seat(seat))]
     else:
@@ -97,6 +108,38 @@ def who(question: Question, seat: str | None, user: str | None, **_: Any) -> Ans
         sentence=_who(question, rows, seat or user or ""),
         notes=_uncertain(question, rows),
         next_command=_next(rows, seat, question),
+    )
+
+
+def _held_within(
+    question: Question,
+    seat: str | None,
+    user: str | None,
+    since: datetime | None,
+    before: datetime | None,
+) -> Answer:
+    """Everybody who held a seat, or every seat of a user, in a stretch of time."""
+    from seat_ledger.projections import holdings  # noqa: PLC0415
+
+    about, zones = question.about_ever, question.zones
+    if seat is not None:
+        bare = holdings.of_seat(about, parse_seat(seat))
+    else:
+        bare = holdings.of_user(about, user or "")
+    rows = holdings.held_within(about, bare, since, before or question.now)
+    ends = [("from", since)] if since else []
+    ends += [("until", before)] if before else []
+    when = " ".join(f"{word} {times.spelled(end, zones)}" for word, end in ends)
+    held = (
+        f"{seat} was held {counted(len(rows), 'time')}"
+        if seat is not None
+        else f"{user} held {counted(len(rows), 'seat')}"
+    )
+    return question.answer(
+        rows,
+        _holder_columns(question),
+        sentence=f"{held} in {about.account.key} {when}.",
+        extra={"from": since, "until": before},
     )
 
 

@@ -6,8 +6,8 @@ import functools
 import getpass
 import math
 import os
-from collections.abc import Callable, Iterable
-from datetime import date, datetime
+from collections.abc import Callable, Iterable, Mapping
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -18,7 +18,7 @@ from seat_ledger.cli.output import times
 from seat_ledger.cli.output.render import FORMATS, Answer
 from seat_ledger.cli.output.streams import ReaderLeft
 from seat_ledger.domain.calendar import local_date
-from seat_ledger.domain.moments import parse_moment
+from seat_ledger.domain.moments import parse_moment, parse_span
 from seat_ledger.domain.values import FOREVER, check_text
 from seat_ledger.errors import CommandRefused, InvalidInput, SchemaMismatch
 from seat_ledger.lazy import lazy
@@ -282,6 +282,36 @@ def options_of(*options: Callable[..., Any]) -> Callable[[F], F]:
         return function
 
     return decorate
+
+
+option_span = options_of(
+    click.option(
+        "--since", "--from", "since", metavar="T", help="From this moment on."
+    ),
+    click.option("--until", metavar="T", help="Before this moment, itself excluded."),
+    click.option(
+        "--during",
+        metavar="SPAN",
+        help="Within a time such as 'last march', 2026 or 2026-03..2026-05.",
+    ),
+)
+"""A stretch of time, by its ends or by one word for it."""
+
+
+def span_of(
+    options: Mapping[str, Any], zones: ZoneHistory, now: datetime
+) -> tuple[datetime | None, datetime | None]:
+    """The ends of the time that is named; None where open. Raises UsageError."""
+    since, until, during = (options[name] for name in ("since", "until", "during"))
+    if not during:
+        ends = [text and parse_moment(text, zones, now) for text in (since, until)]
+        if all(ends) and ends[1] < ends[0]:
+            raise click.UsageError("--until is before --since.")
+        return ends[0] or None, ends[1] or None
+    if since or until:
+        raise click.UsageError("Use either --during, or --since and --until.")
+    span = parse_span(during, zones, now)
+    return span.begins, max(span.ends, span.begins + timedelta(microseconds=1))
 
 
 def reading(function: F) -> F:

@@ -173,15 +173,17 @@ DECODED = {
 _FILES = ("tables.sql", "decode.sql", "definition.sql", "rows.sql", "figures.sql")
 
 
-def with_sources(block: bytes, *, from_tables: bool) -> bytes:
+def with_sources(block: bytes, *, from_tables: bool, filters: str = "") -> bytes:
     """A query over definitions, as known at `known` or read from the stored tables.
 
     What is known at the checkpoint is stored in tables with the same rows, under the
-    names that stand in braces in the query.
+    names that stand in braces in the query; `filters` are conditions that questions
+    share.
     """
     definitions = [row for row in PROJECTIONS if row.source is RowSource.JOURNAL]
     return filled(
         block,
+        filters=part(filters.rstrip()),
         **{
             projection.name: part(projection.name)
             if from_tables
@@ -194,7 +196,10 @@ def with_sources(block: bytes, *, from_tables: bool) -> bytes:
 @cache
 def question(room: str, name: str, *, from_tables: bool) -> bytes:
     """A question of a room's ``queries.sql``, to the tables or as known at `known`."""
-    return with_sources(queries(room, "queries.sql")[name], from_tables=from_tables)
+    block = queries(room, "queries.sql")[name]
+    return with_sources(
+        block, from_tables=from_tables, filters=text(room, "filters.sql")
+    )
 
 
 @cache

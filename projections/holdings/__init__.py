@@ -60,15 +60,27 @@ def held_by(question: AccountQuestion, user: str) -> list[Row]:
     if person is None:
         return []
     live = [row for row in of_users(question, [person["user_no"]]) if _live(row, as_of)]
-    return [
-        {
-            "account": account.key,
-            "seat": row["seat"],
-            "purchased": True,
-            "holder": _holder(row),
-        }
-        for row in with_names(question, live)
+    return [_who(question, row) for row in with_names(question, live)]
+
+
+def held_within(
+    question: AccountQuestion,
+    bare: Iterable[Row],
+    since: datetime | None,
+    before: datetime,
+) -> list[Row]:
+    """Holdings that share an instant with some time, in the shape of :func:`who`.
+
+    `bare` are those of a seat or user.
+    """
+    shared = [
+        row
+        for row in bare
+        if not row["reversed"]
+        and row["held_from"] < before
+        and (since is None or (row["held_until"] or FOREVER) > since)
     ]
+    return [_who(question, row) for row in with_names(question, shared)]
 
 
 def history(
@@ -261,6 +273,16 @@ def described(question: AccountQuestion, rows: list[Row]) -> list[Row]:
     keys = ["seat", "user", "email", "name", "kind", "held_from", "held_until"]
     keys += ["held_after", "until_after", "assigned_by", "unassigned_by", "reversed"]
     return [{key: row[key] for key in keys} for row in with_names(question, rows)]
+
+
+def _who(question: AccountQuestion, row: Row) -> Row:
+    """A holding as an answer to who held its seat."""
+    return {
+        "account": question.account.key,
+        "seat": row["seat"],
+        "purchased": True,
+        "holder": _holder(row),
+    }
 
 
 def _holder(row: Row) -> Row:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from seat_ledger.errors import NotFound
 from seat_ledger.projections import holdings
+from seat_ledger.projections.journal.selection import EVERY_EVENT, EventSelection
 from seat_ledger.projections.reader import (
     AccountFacts,
     AccountQuestion,
@@ -19,6 +20,8 @@ from seat_ledger.projections.reader import (
 )
 
 PAGE = 2000
+_BESIDE = range(-8, 9)
+"""How far from a selected event those of the same command are looked for."""
 
 
 def listed(  # noqa: PLR0913  each a filter of its own
@@ -26,42 +29,85 @@ def listed(  # noqa: PLR0913  each a filter of its own
     known_at: Knowledge,
     *,
     account: AccountFacts | None = None,
+    selection: EventSelection = EVERY_EVENT,
     from_position: int | None = None,
     until_position: int | None = None,
     limit: int | None = None,
     late: bool = False,
+    backwards: bool = False,
 ) -> Iterator[Row]:
-    """Events in the order of recording, a page at a time.
+    """Events in the order of recording, a page at a time; at most `limit`.
 
     `late` keeps those that became effective before something recorded earlier in
-    the same account.
+    the same account. `backwards`: the last one first.
     """
-    params = {
-        "last": until_position if until_position is not None else known_at.position,
-        "account_no": account.no if account else None,
-    }
+    if until_position is None:
+        until_position = known_at.position
+    last = until_position if selection.last is None else selection.last
+    params = {"account_no": account.no if account else None, **selection.filters}
+    if selection.positions is not None:
+        params["positions"] = selection.positions
+    pages = _EventPages(
+        reader,
+        known_at,
+        params,
+        first=max(from_position or 0, selection.first),
+        last=min(last, until_position),
+    )
     if late:
-        rows = reader.stream(
-            "journal", "late", known_at, first=from_position or 0, limit=limit, **params
-        )
-        for page in _pages(rows):
-            yield from _readable(reader, page, known_at)
-        return
-    name = "events_of_account" if account else "events"
-    first, left = from_position or 0, limit
-    while left is None or left > 0:
-        size = PAGE if left is None else min(PAGE, left)
-        page = reader.ask("journal", name, known_at, first=first, limit=size, **params)
+        events = pages.late(None if backwards else limit)
+        every = reversed([*events]) if backwards else events
+    else:
+        every = pages.backwards() if backwards else pages.forwards(limit)
+    for page in _pages(islice(every, limit)):
         yield from _readable(reader, page, known_at)
-        if len(page) < PAGE:
-            return
-        first = page[-1]["position"] + 1
-        left = None if left is None else left - len(page)
 
 
 def _pages(rows: Iterator[Row]) -> Iterator[list[Row]]:
     while page := list(islice(rows, PAGE)):
         yield page
+
+
+class _EventPages(NamedTuple):
+    """Bare events that were selected, between two positions."""
+
+    reader: Reader
+    known_at: Knowledge
+    params: dict[str, Any]
+    first: int
+    last: int
+
+    def forwards(self, limit: int | None) -> Iterator[Row]:
+        """In the order of recording."""
+        first, size = self.first, PAGE if limit is None else min(PAGE, limit)
+        while page := self._page(first, self.last, size):
+            yield from page
+            if len(page) < size:
+                return
+            first = page[-1]["position"] + 1
+
+    def backwards(self) -> Iterator[Row]:
+        """The last one first, by ranges of positions that grow where little is in."""
+        last, size = self.last, PAGE
+        while last >= self.first:
+            first = max(self.first, last - size + 1)
+            page = self._page(first, last, None)
+            yield from reversed(page)
+            last, size = first - 1, size if len(page) > PAGE // 4 else 4 * size
+
+    def late(self, limit: int | None) -> Iterator[Row]:
+        """Those that became effective before something recorded earlier."""
+        params = {"first": self.first, "last": self.last, "limit": limit}
+        named = {"positions": None, **self.params}
+        return self.reader.stream("journal", "late", self.known_at, **params, **named)
+
+    def _page(self, first: int, last: int, limit: int | None) -> list[Row]:
+        of_account = self.params["account_no"] is not None
+        name = "events_of_account" if of_account else "events"
+        if "positions" in self.params:
+            name = "events_named"
+        params = {"first": first, "last": last, "limit": limit}
+        return self.reader.ask("journal", name, self.known_at, **params, **self.params)
 
 
 def show(
@@ -106,6 +152,21 @@ def entries(
     only = {"positions": selected, "account_nos": account_nos}
     page = reader.ask("journal", "entries", known_at, **only) if selected else []
     return {row["position"]: row for row in _readable(reader, page, known_at)}
+
+
+def with_neighbours(
+    reader: Reader, rows: Iterable[Mapping[str, Any]], known_at: Knowledge
+) -> list[Row]:
+    """Selected events of one account with those beside them, in order.
+
+    What one command recorded stands together, so that a seat's next holder is seen too.
+    """
+    chosen = {row["position"]: dict(row) for row in rows}
+    beside = {position + step for position in chosen for step in _BESIDE}
+    others = entries(reader, beside - chosen.keys(), known_at)
+    accounts = {row["account"] for row in chosen.values()}
+    near = {at: row for at, row in others.items() if row["account"] in accounts}
+    return [row for _, row in sorted({**near, **chosen}.items())]
 
 
 def replay(

@@ -5,6 +5,7 @@ SELECT entry.*
  WHERE entry.position <= %(known_position)s::bigint
    AND entry.position >= %(first)s::bigint
    AND entry.position <= %(last)s::bigint
+{filters}
  ORDER BY entry.position
  LIMIT %(limit)s::bigint;
 
@@ -16,8 +17,73 @@ SELECT entry.*
    AND entry.account_no = %(account_no)s::bigint
    AND entry.position >= %(first)s::bigint
    AND entry.position <= %(last)s::bigint
+{filters}
  ORDER BY entry.position
  LIMIT %(limit)s::bigint;
+
+-- events_named --
+-- The same, of some entries.
+SELECT entry.*
+  FROM unnest(%(positions)s::bigint[]) AS selected(position)
+ CROSS JOIN LATERAL (
+       SELECT journal.*
+         FROM journal
+        WHERE journal.position = selected.position
+       OFFSET 0) AS entry
+ WHERE entry.position <= %(known_position)s::bigint
+   AND entry.position >= %(first)s::bigint
+   AND entry.position <= %(last)s::bigint
+{filters}
+ ORDER BY entry.position
+ LIMIT %(limit)s::bigint;
+
+-- of_users --
+-- The entries that name some users, and what reversed those.
+WITH named AS MATERIALIZED (
+    SELECT held.position
+      FROM seat_holding
+     CROSS JOIN LATERAL unnest(ARRAY[assigned_position, unassigned_position])
+           AS held(position)
+     WHERE user_no = ANY (%(user_nos)s::bigint[])
+       AND held.position IS NOT NULL
+     UNION
+    SELECT entry.position
+      FROM journal AS entry
+     WHERE entry.user_no = ANY (%(user_nos)s::bigint[])
+       AND entry.number IS NULL
+)
+SELECT position
+  FROM named
+ UNION
+SELECT reversal.position
+  FROM named
+ CROSS JOIN LATERAL (
+       SELECT naming.position
+         FROM journal AS naming
+        WHERE naming.topic = 'EntryReversed'
+          AND naming.root = named.position
+       OFFSET 0) AS reversal;
+
+-- of_seat --
+-- The entries that name a seat, and what reversed those.
+WITH named AS MATERIALIZED (
+    SELECT entry.position
+      FROM journal AS entry
+     WHERE entry.account_no = %(account_no)s::bigint
+       AND entry.seat_type = %(type_no)s::integer
+       AND entry.number = %(number)s::integer
+)
+SELECT position
+  FROM named
+ UNION
+SELECT reversal.position
+  FROM named
+ CROSS JOIN LATERAL (
+       SELECT naming.position
+         FROM journal AS naming
+        WHERE naming.topic = 'EntryReversed'
+          AND naming.root = named.position
+       OFFSET 0) AS reversal;
 
 -- late --
 -- What became effective before something that its account had recorded already.
@@ -37,6 +103,9 @@ SELECT entry.*
        ) AS entry
  WHERE entry.effective_at < entry.latest
    AND entry.position >= %(first)s::bigint
+   AND (%(positions)s::bigint[] IS NULL
+        OR entry.position = ANY (%(positions)s::bigint[]))
+{filters}
  ORDER BY entry.position
  LIMIT %(limit)s::bigint;
 

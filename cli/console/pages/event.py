@@ -6,9 +6,16 @@ from collections.abc import Iterator
 from typing import Any
 
 from seat_ledger.cli.console.request import PAGE, Page, PageRequest
-from seat_ledger.errors import NotFound
+from seat_ledger.domain.events import EVENT_CLASSES
+from seat_ledger.domain.moments import parse_moment
+from seat_ledger.domain.values import shown
+from seat_ledger.errors import InvalidInput, NotFound
 from seat_ledger.projections import journal
+from seat_ledger.projections.journal.selection import EventSelection, select
 from seat_ledger.projections.reader import AccountSetAside, Row
+
+FILTERS = ("user", "seat", "type", "actor", "since", "until")
+"""What the events of an account are selected by; the same as of ``event list``."""
 
 
 def events(request: PageRequest) -> Page:
@@ -19,6 +26,8 @@ def events(request: PageRequest) -> Page:
     late = "late" in request.params
     identity = {"account": facts.key} if facts else {}
     identity |= {"late": "1"} if late else {}
+    filters = {name: request.params[name] for name in FILTERS if name in request.params}
+    identity |= filters
     if first:
         identity["from_position"] = str(first)
     if facts is None and request.visitor.accounts is not None:
@@ -30,6 +39,7 @@ def events(request: PageRequest) -> Page:
         request.reader,
         request.knowledge,
         account=facts,
+        selection=_selected(request, filters),
         from_position=first,
         limit=limit,
         late=late,
@@ -43,7 +53,12 @@ def events(request: PageRequest) -> Page:
         if len(page_rows) > PAGE:
             following = {**identity, "from_position": page_rows[PAGE]["position"]}
             onward = request.url("events", **following)
-        return {"rows": page_rows[:PAGE], "onward": onward, "late": late}
+        return {
+            "rows": page_rows[:PAGE],
+            "onward": onward,
+            "late": late,
+            "topics": sorted(EVENT_CLASSES),
+        }
 
     return Page(
         "events",
@@ -52,6 +67,34 @@ def events(request: PageRequest) -> Page:
         fill,
         identity,
     )
+
+
+def _selected(request: PageRequest, filters: dict[str, str]) -> EventSelection:
+    """The events that the address selects. Raises InvalidInput, NotFound."""
+    topic, actor = filters.get("type"), filters.get("actor", "")
+    if topic is not None and topic not in EVENT_CLASSES:
+        raise InvalidInput(f"There is no event of the type {shown(topic)}.")
+    if request.hides_people and actor.startswith("system:") and actor != _IMPORT:
+        raise InvalidInput("Names are hidden here: an actor is user- and a number.")
+    ends = [filters.get(name) for name in ("since", "until")]
+    since, before = (
+        parse_moment(text, request.clocks, request.now) if text else None
+        for text in ends
+    )
+    return select(
+        request.reader,
+        request.knowledge,
+        request.account if "account" in request.params else None,
+        user=filters.get("user"),
+        seat=filters.get("seat"),
+        topics=[topic] if topic else (),
+        actor=actor or None,
+        since=since,
+        before=before,
+    )
+
+
+_IMPORT = "system:import"
 
 
 def event(request: PageRequest) -> Page:
