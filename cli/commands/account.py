@@ -103,18 +103,21 @@ def set_billing_policy(**_: Any) -> None:
     "--anchor", metavar="DATE", help="The date from which bounds are counted then."
 )
 @writing("change_contract")
-def change_contract(**fields: Any) -> dict[str, Any]:
+def change_contract(**_: Any) -> None:
     """Have another term, cycle or anchor from one of the renewals on."""
-    return fields
 
 
 @group.command()
 @option_account
-@click.option("--end-holdings", is_flag=True, help="End the holdings in the same step.")
+@click.option(
+    "--end-holdings",
+    is_flag=True,
+    default=None,
+    help="End the holdings in the same step.",
+)
 @writing("close_account")
-def close(account: str, *, end_holdings: bool) -> dict[str, Any]:
+def close(**_: Any) -> None:
     """End an account: its seats are retired, no renewal follows."""
-    return {"account": account, "end_holdings": end_holdings or None}
 
 
 @group.command()
@@ -127,12 +130,12 @@ def renew(account: str | None, *, due: bool, dry_run: bool, **shared: Any) -> No
     --due skips and reports accounts that are set aside because one of their events
     cannot be read.
     """
-    fields = {name: value for name, value in shared.items() if value is not None}
     if account is not None:
-        record({"op": "renew", "account": account, **fields}, dry_run)
+        record({"op": "renew", "account": account, **shared}, dry_run)
         return
     if not due:
         raise click.UsageError("Name an --account, or use --due for all.")
+    fields = {name: value for name, value in shared.items() if value is not None}
     _renew_all(fields, dry_run)
 
 

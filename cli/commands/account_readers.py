@@ -9,9 +9,8 @@ import click
 from seat_ledger.cli.options.session import (
     current_session,
     option_account,
-    option_database,
-    option_format,
     option_one_account,
+    options_of_answering,
 )
 from seat_ledger.cli.output.render import Answer, cells, counted, emit, harmless
 from seat_ledger.domain.values import check_text, iso
@@ -26,8 +25,7 @@ def _check(login: str, account: str) -> None:
 @click.command("let-read")
 @click.argument("login")
 @option_account
-@option_database
-@option_format
+@options_of_answering
 def let_read(login: str, account: str) -> None:
     """Allow a database login to read this account and no other.
 
@@ -58,8 +56,7 @@ def let_read(login: str, account: str) -> None:
 @click.command("stop-reading")
 @click.argument("login")
 @option_account
-@option_database
-@option_format
+@options_of_answering
 def stop_reading(login: str, account: str) -> None:
     """Stop a login from reading this account, in open sessions too."""
     _check(login, account)
@@ -72,8 +69,7 @@ def stop_reading(login: str, account: str) -> None:
 
 @click.command()
 @option_one_account
-@option_database
-@option_format
+@options_of_answering
 def readers(account: str | None) -> None:
     """List the logins that may read single accounts, since when, and who allowed it."""
     check_text(account or "", "account")

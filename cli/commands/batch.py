@@ -24,10 +24,9 @@ def batch(file: Path, account: str, *, dry_run: bool, **shared: Any) -> None:
 
     FILE is JSON Lines, one command per line without its account, or - for stdin.
     """
-    fields = {name: value for name, value in shared.items() if value is not None}
     with input_file(file, "name a file of command lines, or -") as stream:
         commands = _commands(stream)
-    command = {"op": "batch", "account": account, "commands": commands, **fields}
+    command = {"op": "batch", "account": account, "commands": commands, **shared}
     record(command, dry_run)
 
 

@@ -19,7 +19,6 @@ from seat_ledger.cli.options.counting import (
     rules_in_words,
 )
 from seat_ledger.cli.options.session import Question, option_account, reading
-from seat_ledger.cli.output import times
 from seat_ledger.cli.output.render import Answer, cells, counted
 from seat_ledger.domain.counting_rules import is_of_contract
 from seat_ledger.domain.values import as_word
@@ -49,10 +48,7 @@ def policy(question: Question, **_: Any) -> Answer:
     ]
     mode, granularity = account.policy_at(question.now)
     rule = mode + (f" by {granularity}" if granularity else "")
-    columns = [
-        ("from", lambda row: times.local(row["from"], account.zones)),
-        *cells("mode", "by=granularity", "entry"),
-    ]
+    columns = cells("from", "mode", "by=granularity", "entry")
     default = "" if rows else ", the default"
     return question.answer(
         rows,
@@ -71,13 +67,7 @@ def policy(question: Question, **_: Any) -> Answer:
 def periods(question: Question, **_: Any) -> Answer:
     """The billing periods of an account."""
     result = billing.periods(question.account, question.knowledge, question.now)
-    zones = question.account.zones
-    columns = [
-        *cells("period"),
-        ("from", lambda row: times.local(row["from"], zones)),
-        ("until", lambda row: times.local(row["until"], zones)),
-        *cells("days", "seconds", "time_zone"),
-    ]
+    columns = cells("period", "from", "until", "days", "seconds", "time_zone")
     extra = {"renewal_due": True} if result.renewal_due else {}
     return question.answer(
         result.rows,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -61,7 +60,7 @@ def explain(question: Question, **options: Any) -> Answer:
     explanation = explain(question.about_now, query)
     return question.answer(
         explanation.rows,
-        _part_columns(question, explanation),
+        _part_columns(explanation),
         sentence=_explained(question, query, explanation),
         notes=_why(explanation) + ([FORECAST] if _is_forecast(explanation) else []),
         next_command=_look(explanation),
@@ -169,12 +168,9 @@ def _where(query: FigureQuery) -> str:
     return f"in the period {query.period.label}"
 
 
-def _part_columns(question: Question, explanation: Explanation) -> list[Any]:
-    zones = question.account.zones
+def _part_columns(explanation: Explanation) -> list[Any]:
     names: list[Any] = [
-        *cells("seat", "user"),
-        ("from", lambda row: times.local(row["from"], zones)),
-        ("until", lambda row: times.local(row["until"], zones)),
+        *cells("seat", "user", "from", "until|present"),
         ("entries", _entries),
         *cells("by=actor", "reason", "quantity=quantity_exact"),
     ]
@@ -183,27 +179,14 @@ def _part_columns(question: Question, explanation: Explanation) -> list[Any]:
         del names[1]
     has_dates = any(row["dates"] is not None for row in explanation.rows)
     if has_dates and "date" not in rule.columns:
-        names.insert(-1, ("days", lambda row: row["dates"]))
-    when = {
-        "date": lambda row: row["date"],
-        "at": lambda row: times.local(row["at"], zones),
-    }
-    names = [*((name, when[name]) for name in rule.columns), *names]
+        names[-1:-1] = cells("days=dates")
+    names[:0] = cells(*rule.columns)
     for name, column in (("begun after", "held_after"), ("ended after", "until_after")):
         if any(row[column] for row in explanation.rows):
-            names.append((name, _after(column, zones)))
+            names += cells(f"{name}={column}")
     if any(row["amount"] for row in explanation.rows):
-        names.append(("amount", lambda row: row["amount"]))
+        names += cells("amount")
     return names
-
-
-def _after(column: str, zones: Any) -> Callable[[dict[str, Any]], str]:
-    """The other end of the windows of derived entries (R85)."""
-
-    def shown(row: dict[str, Any]) -> str:
-        return times.local(row[column], zones) if row[column] else "-"
-
-    return shown
 
 
 def _entries(row: dict[str, Any]) -> str:
@@ -265,7 +248,7 @@ def idle(question: Question, **options: Any) -> Answer:
             notes = ["The period has not ended: counted as if nothing more happened."]
     return question.answer(
         rows,
-        _idle_columns(question),
+        _IDLE,
         sentence=f"{sentence}: paid for, and held by nobody.",
         notes=notes,
         next_command=_history(question, rows),
@@ -291,23 +274,11 @@ def _are(rows: list[dict[str, Any]]) -> str:
     return "is" if len({row["seat"] for row in rows}) < 2 else "are"
 
 
-def _idle_columns(question: Question) -> list[Any]:
-    zones = question.account.zones
-
-    def freed(row: dict[str, Any], name: str) -> Any:
-        return row["freed_by"][name] if row["freed_by"] else None
-
-    return [
-        ("seat", lambda row: row["seat"]),
-        ("from", lambda row: times.local(row["from"], zones)),
-        ("until", lambda row: times.local(row["until"], zones)),
-        ("idle days", lambda row: row["idle_days"]),
-        ("last user", lambda row: row["last_user"] or "never held"),
-        ("freed by", lambda row: freed(row, "actor")),
-        ("reason", lambda row: freed(row, "reason")),
-        ("entry", lambda row: freed(row, "position")),
-        ("next user", lambda row: row["next_user"]),
-    ]
+_IDLE = [
+    *cells("seat", "from", "until|present", "idle_days", "last_user|never held"),
+    *cells("freed by=freed_by.actor", "reason=freed_by.reason"),
+    *cells("entry=freed_by.position", "next_user"),
+]
 
 
 def _history(question: Question, rows: list[dict[str, Any]]) -> str:

@@ -8,7 +8,7 @@ import click
 
 from seat_ledger.cli.options.session import Question, reading_of_accounts
 from seat_ledger.cli.options.writing import writing
-from seat_ledger.cli.output.render import Answer, counted
+from seat_ledger.cli.output.render import Answer, cells, counted
 
 
 @click.group(epilog="Example: seat-ledger catalogue add copilot/business")
@@ -24,12 +24,9 @@ def list_(question: Question, **_: Any) -> Answer:
 
     rows = catalogue.listed(question.reader, question.knowledge)
     columns = [
-        ("seat type", lambda row: row["seat_type"]),
+        *cells("seat_type"),
         ("seats a user", lambda row: _SEATS_A_USER[row["exclusive"]]),
-        ("state", lambda row: row["state"]),
-        ("since", lambda row: row["effective_at"]),
-        ("actor", lambda row: row["actor"]),
-        ("reason", lambda row: row["reason"]),
+        *cells("state", "since=effective_at", "actor", "reason"),
     ]
     count = counted(len(rows), "seat type")
     past = sum(1 for row in rows if row["state"] == "withdrawn")
@@ -59,6 +56,5 @@ def add(seat_type: str, *, not_exclusive: bool) -> dict[str, Any]:
 @group.command(epilog="Example: seat-ledger catalogue withdraw sales/starter")
 @click.argument("seat_type", metavar="HUB/TIER")
 @writing("withdraw_seat_type")
-def withdraw(seat_type: str) -> dict[str, Any]:
+def withdraw(**_: Any) -> None:
     """Have no more seats of a type bought. Those that are there run on."""
-    return {"seat_type": seat_type}

@@ -10,7 +10,7 @@ from seat_ledger.cli.options.session import (
     confirm,
     current_session,
     option_database,
-    option_format,
+    options_of_answering,
 )
 from seat_ledger.cli.output.render import RECORD, Answer, cells, emit
 from seat_ledger.errors import InvalidInput, NotAllowed
@@ -42,8 +42,7 @@ def _server() -> Any:
 
 
 @group.command()
-@option_database
-@option_format
+@options_of_answering
 def start() -> None:
     """Start the embedded server, creating it if necessary."""
     _check_embedded("start")
@@ -54,8 +53,7 @@ def start() -> None:
 
 
 @group.command()
-@option_database
-@option_format
+@options_of_answering
 def stop() -> None:
     """Stop the embedded server."""
     _check_embedded("stop")
@@ -65,8 +63,7 @@ def stop() -> None:
 
 
 @group.command()
-@option_database
-@option_format
+@options_of_answering
 def status() -> None:
     """Show whether the server is running, and the version of the schema."""
     row = _status()
@@ -102,8 +99,7 @@ def url() -> None:
 
 
 @group.command()
-@option_database
-@option_format
+@options_of_answering
 def migrate() -> None:
     """Bring the schema up to this program's version."""
     conninfo = current_session().conninfo()

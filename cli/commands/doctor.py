@@ -15,10 +15,9 @@ from seat_ledger.cli.commands.server_checks import Check, Connection, connected
 from seat_ledger.cli.options.session import (
     Session,
     current_session,
-    option_database,
-    option_format,
+    options_of_answering,
 )
-from seat_ledger.cli.output.render import Answer, emit
+from seat_ledger.cli.output.render import Answer, cells, emit
 from seat_ledger.domain.values import as_word
 from seat_ledger.errors import LedgerError, NotAllowed
 
@@ -36,8 +35,7 @@ class DoctorWarning(LedgerError):
 
 
 @click.command()
-@option_database
-@option_format
+@options_of_answering
 def doctor() -> None:
     """Check what works and what does not; exit 3 if something does not."""
     session = current_session()
@@ -50,12 +48,7 @@ def doctor() -> None:
             check = _unsafe  # noqa: PLW2901
         rows.append(_checked(name, check, session))
     wrong = [row for row in rows if row["ok"] is False]
-    columns = [
-        ("", _state),
-        ("check", lambda row: row["check"]),
-        ("found", lambda row: row["found"]),
-        ("try", lambda row: row["try"]),
-    ]
+    columns = [("", _state), *cells("check", "found", "try")]
     code = 3 if wrong else 0
     sentence = _summary(rows, wrong)
     emit(Answer(rows, columns, sentence=sentence, exit_code=code), session.format)

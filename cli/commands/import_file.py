@@ -17,8 +17,7 @@ from seat_ledger.cli.inputs.lines import arriving, lines_of
 from seat_ledger.cli.options.invoice_seal import sealing
 from seat_ledger.cli.options.session import (
     current_session,
-    option_database,
-    option_format,
+    options_of_answering,
 )
 from seat_ledger.cli.output.render import Answer, emit, harmless, print_message
 from seat_ledger.cli.output.streams import ReaderLeft
@@ -40,8 +39,7 @@ EVERY = 30.0
     is_flag=True,
     help="Show what would be recorded, without recording it.",
 )
-@option_database
-@option_format
+@options_of_answering
 def import_(file: Path, keep_going: bool, dry_run: bool) -> None:
     """Record the commands of a file: JSON Lines, or - for stdin.
 

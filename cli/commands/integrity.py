@@ -13,7 +13,7 @@ from seat_ledger.cli.options.session import (
     FilePath,
     current_session,
     option_database,
-    option_format,
+    options_of_answering,
 )
 from seat_ledger.cli.output.files import write_whole
 from seat_ledger.cli.output.progress import heartbeat
@@ -96,8 +96,7 @@ _option_output = click.option(
     "match every signed checkpoint.",
 )
 @_option_processes
-@option_database
-@option_format
+@options_of_answering
 def seal(
     key: Path | None,
     places: tuple[Path, ...],
@@ -172,8 +171,7 @@ def _sealed_row(sealed: Sealed) -> dict[str, Any]:
 @_option_public_key
 @_option_witness
 @_option_processes
-@option_database
-@option_format
+@options_of_answering
 def verify(
     key: Path | None,
     public_key: str | None,
@@ -334,8 +332,7 @@ def _text(path: Path) -> str:
 @click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
 @_option_key
 @_option_public_key
-@option_database
-@option_format
+@options_of_answering
 def check_proof(file: Path, key: Path | None, public_key: str | None) -> None:
     """Check a proof with the public key alone: no database, no network.
 

@@ -18,7 +18,12 @@ from seat_ledger.cli.options.session import (
     reading,
     reading_of_accounts,
 )
-from seat_ledger.cli.options.writing import options_of_writing, record, recorded_answer
+from seat_ledger.cli.options.writing import (
+    options_of_writing,
+    record,
+    recorded_answer,
+    writing,
+)
 from seat_ledger.cli.output import times
 from seat_ledger.cli.output.render import (
     Answer,
@@ -86,7 +91,7 @@ def issue(  # noqa: PLR0913  an option each
         "period": period,
         "unit_prices": _prices(prices),
         "currency": currency,
-        **{name: value for name, value in shared.items() if value is not None},
+        **shared,
     }
     with Drafting(session.reader) as drafting:
         compute = drafting if dry_run else sealing(session, drafting)
@@ -148,24 +153,8 @@ _COLUMNS = [
     ("what", lambda row: " ".join(filter(None, (row["kind"], row.get("voids"))))),
     *cells("period", "type=seat_type"),
     ("quantity", _quantity),
-    *cells("price=unit_price", "amount"),
-    ("entries", lambda row: row.get("entries") or []),
+    *cells("price=unit_price", "amount", "entries"),
 ]
-
-
-@group.command()
-@click.argument("invoice", metavar="NUMBER")
-@option_account
-@options_of_writing
-def void(invoice: str, account: str, *, dry_run: bool, **shared: Any) -> None:
-    """Have an issued invoice credited whole by the next one; needs --reason.
-
-    The invoice itself never changes. Its period may be issued again under a new
-    number, and the first invoice that is issued now carries the credit.
-    """
-    fields = {name: value for name, value in shared.items() if value is not None}
-    command = {"op": "void_invoice", "account": account, "invoice": invoice, **fields}
-    record(command, dry_run, describe=_void_recorded)
 
 
 def _void_recorded(
@@ -183,6 +172,18 @@ def _void_recorded(
             f"seat-ledger invoice list --account {as_word(command['account'])}"
         )
     return answer
+
+
+@group.command()
+@click.argument("invoice", metavar="NUMBER")
+@option_account
+@writing("void_invoice", _void_recorded)
+def void(**_: Any) -> None:
+    """Have an issued invoice credited whole by the next one; needs --reason.
+
+    The invoice itself never changes. Its period may be issued again under a new
+    number, and the first invoice that is issued now carries the credit.
+    """
 
 
 def _voided(invoice: Issued) -> list[str]:

@@ -116,9 +116,7 @@ COLUMNS = [
             else row["ledger_quantity_at_issue"]
         ),
     ),
-    *cells("amount=invoiced_amount"),
-    ("difference", lambda row: row["difference"] or "not priced"),
-    *cells("verdict"),
+    *cells("amount=invoiced_amount", "difference|not priced", "verdict"),
     ("cause", lambda row: row["cause"].replace("_", " ")),
     ("entries", lambda row: short(row["events"])),
 ]

@@ -14,9 +14,8 @@ from seat_ledger.cli.options.session import (
     Seconds,
     Session,
     current_session,
-    option_database,
-    option_format,
     option_metrics,
+    options_of_answering,
 )
 from seat_ledger.cli.output import times
 from seat_ledger.cli.output.logs import log_writer
@@ -34,8 +33,7 @@ def group() -> None:
 
 @group.command()
 @option_metrics
-@option_database
-@option_format
+@options_of_answering
 def status(metrics: Path | None) -> None:
     """Show how far the projections are; exit 3 if an event cannot be read.
 
@@ -54,9 +52,8 @@ def status(metrics: Path | None) -> None:
         from seat_ledger.cli.output.metrics import write_status  # noqa: PLC0415
 
         write_status(metrics, session.conninfo())
-    columns: list[Any] = cells("projection", "version", "checkpoint", "head")
-    columns += [
-        ("behind", lambda row: row["lag_events"]),
+    columns = [
+        *cells("projection", "version", "checkpoint", "head", "behind=lag_events"),
         ("oldest waiting", lambda row: times.span(row["lag_seconds"])),
         ("state", _state),
     ]
@@ -136,8 +133,7 @@ def _status_in_words(rows: list[dict[str, Any]]) -> str:
     show_default=True,
     help="Check for new events at least this often, in seconds.",
 )
-@option_database
-@option_format
+@options_of_answering
 def run(follow: bool, rebuild_stale: bool, poll: float) -> None:
     """Catch up to the current head, or (--follow) keep following.
 
@@ -216,8 +212,7 @@ def _follow(conninfo: str, poll: float) -> bool:
     "events. An account's key, or the event's position; can be repeated.",
 )
 @option_metrics
-@option_database
-@option_format
+@options_of_answering
 def rebuild(
     workers: int | None,
     results: Path,
@@ -240,8 +235,7 @@ def rebuild(
 
 @group.command()
 @click.argument("accounts", nargs=-1, metavar="[ACCOUNT]...")
-@option_database
-@option_format
+@options_of_answering
 def resume(accounts: tuple[str, ...]) -> None:
     """Put accounts that were set aside back into service; by default all.
 
@@ -294,8 +288,7 @@ def resume(accounts: tuple[str, ...]) -> None:
     help="Recompute for this long, and report how far it got.",
 )
 @option_metrics
-@option_database
-@option_format
+@options_of_answering
 def verify(
     full: bool, sample: int | None, max_duration: float | None, metrics: Path | None
 ) -> None:

@@ -18,7 +18,7 @@ from seat_ledger.cli.options.session import (
 )
 from seat_ledger.cli.options.writing import writing
 from seat_ledger.cli.output import times
-from seat_ledger.cli.output.render import Answer, counted
+from seat_ledger.cli.output.render import Answer, cells, counted
 from seat_ledger.domain.values import as_word, parse_seat
 
 
@@ -238,15 +238,15 @@ def _holder_columns(question: Question) -> list[Any]:
         return lambda row: value(row["holder"]) if row["holder"] else "-"
 
     columns = [(title, of(value)) for title, value in _interval_columns(question)]
-    return [("seat", lambda row: row["seat"]), *columns]
+    return [*cells("seat"), *columns]
 
 
 def history_columns(question: Question) -> list[Any]:
     """Columns of a list of holdings."""
     return [
-        ("seat", lambda row: row["seat"]),
+        *cells("seat"),
         *_interval_columns(question),
-        ("reversed", lambda row: row["reversed"]),
+        *cells("reversed"),
     ]
 
 
@@ -307,19 +307,8 @@ def list_(question: Question, **_: Any) -> Answer:
         for row in totals
     ]
     columns = [
-        ("seat", lambda row: row["seat"]),
-        ("holder", lambda row: row["holder"]["user"] if row["holder"] else "-"),
-        (
-            "held from",
-            lambda r: (
-                times.local(r["holder"]["held_from"], zones) if r["holder"] else "-"
-            ),
-        ),
-        ("purchased", lambda row: times.local(row["purchased_at"], zones)),
-        (
-            "retires",
-            lambda r: times.local(r["retires_at"], zones) if r["retires_at"] else "-",
-        ),
+        *cells("seat", "holder=holder.user", "held from=holder.held_from"),
+        *cells("purchased=purchased_at", "retires=retires_at"),
     ]
     sentence = (
         f"{account.key} on {when}: " + ("; ".join(totals_in_words) or "no seats") + "."

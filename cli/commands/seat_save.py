@@ -57,10 +57,9 @@ def save(file: Path, account: str, *, dry_run: bool, **shared: Any) -> None:
     Users who are not in the file stay as they are. All of it is one batch.
     """
     session = current_session()
-    fields = {name: value for name, value in shared.items() if value is not None}
     with input_file(file, "name a CSV file of user, seat_type, ticked") as stream:
         wished = _wished(stream)
-    lines, before = _compared(session, account, wished, fields)
+    lines, before = _compared(session, account, wished, shared)
     if not lines:
         sentence = (
             "Nothing to do: every user already has the seats that the file names."
@@ -69,7 +68,7 @@ def save(file: Path, account: str, *, dry_run: bool, **shared: Any) -> None:
         answer.extra = {"before": before, "after": before}
         emit(answer)
         return
-    command = {"op": "batch", "account": account, "commands": lines, **fields}
+    command = {"op": "batch", "account": account, "commands": lines, **shared}
     record(command, dry_run, describe=partial(_saved, before))
 
 
@@ -90,7 +89,7 @@ def _saved(
 
 
 def _compared(
-    session: Session, account: str, wished: list[Tick], fields: dict[str, Any]
+    session: Session, account: str, wished: list[Tick], shared: dict[str, Any]
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """The commands that lead from what is to what is wished, and the totals now."""
     from seat_ledger.projections import holdings  # noqa: PLC0415
@@ -100,7 +99,7 @@ def _compared(
         knowledge = reader.knowledge()
         facts = reader.account(account, knowledge)
         now = reader.database_now()
-        at = fields.get("effective_at")
+        at = shared["effective_at"]
         as_of = parse_moment(at, facts.zones, now) if at else now
         about = AccountQuestion(reader, facts, knowledge, as_of)
         reader.types.check(*(tick.seat_type for tick in wished))

@@ -16,12 +16,11 @@ from seat_ledger.cli.options.session import (
     Session,
     current_session,
     default_actor,
-    option_database,
-    option_format,
+    options_of_answering,
 )
 from seat_ledger.cli.output import times
 from seat_ledger.cli.output.progress import heartbeat
-from seat_ledger.cli.output.render import Answer, counted, emit, harmless
+from seat_ledger.cli.output.render import Answer, cells, counted, emit, harmless
 from seat_ledger.cli.output.streams import write_data
 from seat_ledger.errors import CommandRefused
 
@@ -56,8 +55,7 @@ DIFFERS = 3
 )
 @click.option("--check", is_flag=True, help="Report the differences; record nothing.")
 @click.option("--dry-run", is_flag=True, help="Print the commands; record nothing.")
-@option_database
-@option_format
+@options_of_answering
 def snapshot(file: Path, **options: Any) -> None:
     """Make the ledger agree with a list of who held what at an instant.
 
@@ -233,15 +231,8 @@ def _json_line(command: dict[str, Any]) -> str:
     return orjson.dumps(command).decode() + "\n"
 
 
-_COLUMNS = (
-    ("account", lambda row: row["account"]),
-    ("user", lambda row: row["user"]),
-    ("seat type", lambda row: row["seat_type"]),
-    ("change", lambda row: row["change"]),
-    ("seats", lambda row: row["count"]),
-    ("after", lambda row: row["effective_after"]),
-    ("by", lambda row: row["effective_at"]),
-    ("outcome", lambda row: row["outcome"]),
-    ("entries", lambda row: row["positions"]),
-    ("refused", lambda row: row["code"]),
-)
+_COLUMNS = [
+    *cells("account", "user", "seat_type", "change", "seats=count"),
+    *cells("after=effective_after", "by=effective_at", "outcome"),
+    *cells("entries=positions", "refused=code"),
+]

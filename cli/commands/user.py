@@ -192,5 +192,5 @@ def find(question: Question, text: str, **_: Any) -> Answer:
 
     rows = users.find(question.reader, text, question.as_of, question.knowledge)
     count = "1 user matches" if len(rows) == 1 else f"{len(rows)} users match"
-    columns = [("account", lambda row: row["account"]), *_COLUMNS]
+    columns = [*cells("account"), *_COLUMNS]
     return question.answer(rows, columns, sentence=f"{count} {shown(text)}.")

@@ -314,6 +314,10 @@ def span_of(
     return span.begins, max(span.ends, span.begins + timedelta(microseconds=1))
 
 
+options_of_answering = options_of(option_database, option_format)
+"""The options of every command that prints an answer."""
+
+
 def reading(function: F) -> F:
     """The options of every reading command, and the printing of its answer."""
     return option_known_at(printing(function))

@@ -11,13 +11,12 @@ import click
 from seat_ledger.cli.options.session import (
     current_session,
     default_actor,
-    option_database,
-    option_format,
     options_of,
+    options_of_answering,
 )
 from seat_ledger.cli.output import times
 from seat_ledger.cli.output.csv_headers import RECORDED
-from seat_ledger.cli.output.render import Answer, counted, emit
+from seat_ledger.cli.output.render import Answer, cells, counted, emit
 
 if TYPE_CHECKING:
     from seat_ledger.application import RecordedEvent, Result, SeatLedger
@@ -27,7 +26,11 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def writing(op: str) -> Callable[[F], F]:
+Describe = Callable[..., Answer]
+"""What was recorded, in other words than those of :func:`recorded_answer`."""
+
+
+def writing(op: str, describe: Describe | None = None) -> Callable[[F], F]:
     """Turn a function into a writing command; its options are the command's own fields.
 
     The function may return other fields instead.
@@ -39,23 +42,19 @@ def writing(op: str) -> Callable[[F], F]:
     def decorate(function: F) -> F:
         @functools.wraps(function)
         def call(**options: Any) -> None:
-            shared_fields = {
-                name: options.pop(name)
-                for name in ("effective_at", "actor", "reason", "idempotency_key")
-            }
+            shared = {name: options.pop(name) for name in _SHARED}
             dry_run = options.pop("dry_run")
             fields = function(**options) or options
-            command = {"op": op, **fields, **shared_fields}
-            record({k: v for k, v in command.items() if v is not None}, dry_run)
+            record({"op": op, **fields, **shared}, dry_run, describe=describe)
 
         return cast("F", options_of_writing(call))
 
     return decorate
 
 
+_SHARED = ("effective_at", "actor", "reason", "idempotency_key")
 options_of_writing = options_of(
-    option_database,
-    option_format,
+    options_of_answering,
     click.option(
         "--effective-at",
         metavar="T",
@@ -88,13 +87,14 @@ def record(
     command: dict[str, Any],
     dry_run: bool = False,
     compute_invoice: ComputeInvoice | None = None,
-    describe: Callable[..., Answer] | None = None,
+    describe: Describe | None = None,
 ) -> None:
     """Record a command and print its events with their positions.
 
-    `describe` says what was recorded in other words than :func:`recorded_answer`.
+    Fields that are None are not given.
     """
     session = current_session()
+    command = {name: value for name, value in command.items() if value is not None}
     with session.ledger() as ledger:
         result = ledger.execute(
             command,
@@ -191,11 +191,7 @@ def _row(recorded: RecordedEvent, account: str | None, actor: str) -> dict[str, 
 
 
 _COLUMNS = (
-    ("entry", lambda row: row["position"]),
-    ("event", lambda row: row["event"]),
-    ("effective", lambda row: row["effective_at"]),
-    ("user", lambda row: row["user"]),
-    ("seat", lambda row: row["seat"]),
+    *cells("entry=position", "event", "effective=effective_at", "user", "seat"),
     (
         "what",
         lambda row: "  ".join(

@@ -71,11 +71,24 @@ class Answer:
 
 
 def cells(*names: str) -> list[Column]:
-    """Columns that show a field each: ``held`` under its name, or ``title=field``."""
-    pairs = [name.rpartition("=")[::2] for name in names]
-    return [
-        (title or name.replace("_", " "), itemgetter(name)) for title, name in pairs
-    ]
+    """Columns that show a field each: ``held`` under its name, or ``title=field``.
+
+    A field with a dot is one inside another; ``field|text`` is the text where there is
+    nothing.
+    """
+    return [_cell(*name.rpartition("=")[::2]) for name in names]
+
+
+def _cell(title: str, name: str) -> Column:
+    field, _, instead = name.partition("|")
+
+    def value(row: Row) -> object:
+        inside: Any = row
+        for part in field.split("."):
+            inside = inside.get(part) if inside else None
+        return instead if inside is None and instead else inside
+
+    return title or field.replace("_", " "), value
 
 
 RECORD: list[Column] = [("", itemgetter(0)), ("", itemgetter(1))]
