@@ -18,9 +18,9 @@ from seat_ledger.cli.inputs.mapping_file import mapping_named
 from seat_ledger.cli.options.session import (
     FilePath,
     current_session,
-    option_database,
     option_format,
     option_metrics,
+    options_of_answering,
 )
 from seat_ledger.cli.output.progress import heartbeat
 from seat_ledger.cli.output.render import (
@@ -171,8 +171,7 @@ def draft(file: Path) -> None:
     help="Write the outcome to a file as well, as JSON.",
 )
 @option_metrics
-@option_database
-@option_format
+@options_of_answering
 def compare(sources: Path, results: Path | None, metrics: Path | None) -> None:
     """Hold the newest list of each declared source against the ledger.
 
