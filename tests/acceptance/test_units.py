@@ -14,6 +14,7 @@ from tests.program import ANN, BUY, OPEN, PROGRAM, Program
 
 STATE = Path("/var/lib/seat-ledger-nightly")
 WITNESS = Path("/mnt/seat-ledger-witness")
+CONFIGURATION = Path("/etc/seat-ledger")
 SERVICES = sorted(UNITS.glob("*.service"))
 
 
@@ -33,13 +34,19 @@ def environment(unit: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("unit", SERVICES, ids=lambda unit: unit.stem)
-def test_every_path_that_a_unit_names_can_be_written(unit: Path) -> None:
+def test_every_path_that_a_unit_names_can_be_written_or_is_its_configuration(
+    unit: Path,
+) -> None:
+    """What is read lies with the configuration, and the unit runs where it is there."""
     assert settings(unit, "ProtectSystem") == ["strict"]
     paths = [Path(one) for one in environment(unit).values() if one.startswith("/")]
     paths += map(Path, settings(unit, "WorkingDirectory"))
     assert {"TMPDIR", "SEAT_LEDGER_HOME"} <= environment(unit).keys()
+    guarded = list(map(Path, settings(unit, "ConditionPathExists")))
     for path in paths:
-        assert any(path.is_relative_to(one) for one in writable(unit)), path
+        is_written = any(path.is_relative_to(one) for one in writable(unit))
+        is_read = path.is_relative_to(CONFIGURATION) and path in guarded
+        assert is_written != is_read, path
 
 
 def test_the_witness_that_the_unit_documents_can_be_written() -> None:
