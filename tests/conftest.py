@@ -1,12 +1,12 @@
 """Real PostgreSQL servers, one of each version, and a fresh database for each test.
 
-With several workers the first that needs a server starts it, and the process that
-started the tests stops it.
+Each worker has servers of its own: logins, roles and settings belong to the server, so
+those of a test are seen by no other that runs meanwhile. The process that started the
+tests stops them.
 """
 
 from __future__ import annotations
 
-import fcntl
 import functools
 import os
 import shutil
@@ -14,7 +14,6 @@ import signal
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import LiteralString
 
 import psycopg
 import pytest
@@ -69,8 +68,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         return
     home = Path(os.environ["SEAT_LEDGER_TEST_HOME"])
     for version, binaries in VERSIONS.items():
-        if (home / version).exists():
-            EmbeddedServer(home / version, binaries=binaries).destroy()
+        for folder in home.glob(f"*-{version}"):
+            EmbeddedServer(folder, binaries=binaries).destroy()
     shutil.rmtree(home, ignore_errors=True)
 
 
@@ -101,50 +100,18 @@ def server(request: pytest.FixtureRequest) -> str:
     return _serving(getattr(request, "param", "pg18"))
 
 
-@pytest.fixture
-def memberships(server: str) -> Iterator[None]:
-    """Beside others that make logins in the ledger's roles: these are of the server,
-    not of a database, and doctor sees those of every test.
-    """
-    yield from _while_locked(server, "SELECT pg_advisory_lock_shared(1)")
-
-
-@pytest.fixture
-def no_memberships(server: str) -> Iterator[None]:
-    """No other test has logins in the ledger's roles meanwhile."""
-    yield from _while_locked(server, "SELECT pg_advisory_lock(1)")
-
-
-def _while_locked(server: str, lock: LiteralString) -> Iterator[None]:
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(lock)
-        yield
-
-
 @functools.cache
 def _serving(version: str) -> str:
-    home = Path(os.environ["SEAT_LEDGER_TEST_HOME"]) / version
-    with Path(f"{home}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        found = EmbeddedServer(home, binaries=VERSIONS[version])
-        found.ensure_running()
-        conninfo = f"host={found.socket_dir} port=5432 user=seat_ledger dbname=postgres"
-        if not _has_template(conninfo):
-            _set_for_tests(conninfo)
-            found.stop()
-            found.ensure_running()
-            _make_template(conninfo)
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "alone")
+    home = Path(os.environ["SEAT_LEDGER_TEST_HOME"]) / f"{worker}-{version}"
+    found = EmbeddedServer(home, binaries=VERSIONS[version])
+    found.ensure_running()
+    conninfo = f"host={found.socket_dir} port=5432 user=seat_ledger dbname=postgres"
+    _set_for_tests(conninfo)
+    found.stop()
+    found.ensure_running()
+    _make_template(conninfo)
     return conninfo
-
-
-def _has_template(conninfo: str) -> bool:
-    with psycopg.connect(conninfo) as connection:
-        return bool(
-            connection.execute(
-                "SELECT FROM pg_database WHERE datname = %s AND datistemplate",
-                [TEMPLATE],
-            ).rowcount
-        )
 
 
 def _set_for_tests(conninfo: str) -> None:
@@ -186,13 +153,11 @@ def shared_database() -> Iterator[str]:
 def _database(server: str, template: str) -> Iterator[str]:
     name = f"t_{uuid.uuid4().hex[:12]}"
     with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute("SELECT pg_advisory_lock(2)")
         connection.execute(
             f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy"
         )
         if template == TEMPLATE:  # rights on a database are not copied
             connection.execute(f"GRANT CREATE ON DATABASE {name} TO {PROJECTOR}")
-        connection.execute("SELECT pg_advisory_unlock(2)")
     conninfo = server.replace("dbname=postgres", f"dbname={name}")
     if template == TEMPLATE:  # a copy is the same ledger, and each test has its own
         with psycopg.connect(conninfo) as connection:

@@ -139,8 +139,11 @@ SELECT session_user,
                 AND other.oid <> own.oid
                 AND NOT pg_has_role(other.oid, own.oid, 'MEMBER')
                 AND pg_has_role(other.oid, 'seat_ledger_projector', 'MEMBER')
+                AND (has_database_privilege(other.oid, current.oid, 'CONNECT')
+                     OR pg_has_role(other.oid, current.datdba, 'MEMBER'))
               ORDER BY 1) AS others
   FROM pg_catalog.pg_roles AS own
+  JOIN pg_catalog.pg_database AS current ON current.datname = current_database()
  WHERE own.rolname = session_user
    AND EXISTS (SELECT FROM pg_catalog.pg_roles
                 WHERE rolname = 'seat_ledger_projector')
@@ -157,7 +160,9 @@ def exposed_to(connection: psycopg.Connection[Any]) -> tuple[str, str, list[str]
     Whoever is of the projector's role owns the tables that are read, and may put code
     there, which runs in the session of whoever reads or fills them. SET ROLE does not
     hold such code back: it can be taken back. So a login that may more than the
-    projector should not read there while others are of that role.
+    projector should not read there while others are of that role. Roles belong to the
+    server: of its logins those count that may connect to this database, or may allow
+    themselves to, as its owner can from any other.
     """
     row = connection.execute(_EXPOSED).fetchone()
     if row is None or row[1] is None:

@@ -398,7 +398,6 @@ def persons_told(conninfo: str, capsys: pytest.CaptureFixture[str]) -> str:
     return re.sub(r".*: |\.$", "", found)
 
 
-@pytest.mark.usefixtures("no_memberships")
 def test_a_key_that_a_backup_brings_back_opens_nothing(
     database: str, ledger: SeatLedger, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -29,10 +29,7 @@ from tests.in_process import Program
 from tests.program import ANN, BUY, GIVE, OPEN
 from tests.support.places import is_newest
 
-pytestmark = [
-    pytest.mark.both_versions,
-    pytest.mark.usefixtures("memberships"),
-]
+pytestmark = pytest.mark.both_versions
 
 QUESTIONS = (
     ("account", "show", "acme", "--as-of", "2025-06-01"),

@@ -23,8 +23,6 @@ from seat_ledger.projections.engine import installation
 from seat_ledger.store import access, schema
 from tests.integration.test_roles import CYCLE, OPEN, TERMS, Login
 
-pytestmark = pytest.mark.usefixtures("memberships")
-
 SEES = "SELECT rolname FROM pg_roles WHERE rolname = current_user"
 CALLED = re.compile(r"\b([a-z_]+)\s*\(", re.IGNORECASE)
 TYPES = (

@@ -21,8 +21,6 @@ from seat_ledger.store import access, schema
 from seat_ledger.store.connection import connect
 from tests.program import run_program
 
-pytestmark = pytest.mark.usefixtures("memberships")
-
 DENIED = psycopg.errors.InsufficientPrivilege
 EVENTS = "ledger.stored_events"
 NEW = (
@@ -174,6 +172,31 @@ def login(server: str) -> Iterator[Any]:
 OPEN = ("account", "open", "acme", "--name", "Acme", "--time-zone", "UTC")
 TERMS = ("--term-start", "2025-03-05", "--term-months", 240)
 CYCLE = ("--billing-cycle-months", 1)
+
+
+@pytest.mark.both_versions
+def test_only_logins_that_reach_this_database_can_put_code_into_it(
+    database: str, login: Any
+) -> None:
+    """The server's other databases have projectors of their own."""
+    writer = login(database, "writer", "reader")
+    projector = login(database, "projector")
+    with psycopg.connect(database, autocommit=True) as connection:
+        here = connection.info.dbname
+
+        def exposed_once(statement: str) -> list[str]:
+            connection.execute(statement.encode())
+            with connect(writer.conninfo) as session:
+                return access.exposed_to(session)[2]
+
+        on_here, name = f"CONNECT ON DATABASE {here}", projector.name
+        exposed_once(f"GRANT {on_here} TO seat_ledger_writer")
+        assert exposed_once(f"REVOKE {on_here} FROM PUBLIC") == []
+        assert exposed_once(f"GRANT {on_here} TO {name}") == [name]
+        assert exposed_once(f"REVOKE {on_here} FROM {name}") == []
+        # The owner of a database may allow itself to connect, from another database.
+        assert exposed_once(f"ALTER DATABASE {here} OWNER TO {name}") == [name]
+        assert exposed_once(f"ALTER DATABASE {here} OWNER TO seat_ledger") == []
 
 
 @pytest.mark.both_versions

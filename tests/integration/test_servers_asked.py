@@ -24,10 +24,7 @@ from tests.in_process import Program
 from tests.program import ANN, BUY, GIVE, OPEN
 from tests.support.places import folder_for_servers
 
-pytestmark = [
-    pytest.mark.both_versions,
-    pytest.mark.usefixtures("memberships"),
-]
+pytestmark = pytest.mark.both_versions
 
 
 def fetch(conninfo: str, question: str) -> list[tuple[object, ...]]:

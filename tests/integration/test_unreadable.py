@@ -418,7 +418,6 @@ def test_r74_other_accounts_go_on_beside_every_kind_of_damage(
     assert program.run("billing", "counts", "-a", HEALTHY).status == 0
 
 
-@pytest.mark.usefixtures("no_memberships")
 def test_r74_whoever_looks_at_the_tables_names_every_kind_of_damage(
     caught_up: Damaged, home: Path
 ) -> None:
@@ -552,7 +551,6 @@ STRAYS = {
 }
 
 
-@pytest.mark.usefixtures("no_memberships")
 @pytest.mark.parametrize("kind", STRAYS)
 def test_r74_an_event_of_no_account_stops_everything_at_its_position(
     database: str, ledger: SeatLedger, program: Program, kind: str
