@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -19,10 +20,11 @@ from seat_ledger.cli.options.session import (
     reading_of_accounts,
     span_of,
 )
-from seat_ledger.cli.options.writing import writing
+from seat_ledger.cli.options.writing import options_of_writing, record
 from seat_ledger.cli.output import times
 from seat_ledger.cli.output.event_groups import EventGroup, grouped
 from seat_ledger.cli.output.render import RECORD, Answer, Row, cells, counted
+from seat_ledger.commands.messages import MAX_BATCH
 from seat_ledger.domain.events import EVENT_CLASSES
 
 if TYPE_CHECKING:
@@ -34,8 +36,10 @@ def group() -> None:
     """The journal; reversals."""
 
 
-@group.command()
-@click.argument("entry", type=POSITION, required=False)
+@group.command(
+    epilog="Example: seat-ledger event reverse 41-44 -a acme --reason 'wrong person'"
+)
+@click.argument("entries", metavar="[ENTRY|FIRST-LAST]...", nargs=-1)
 @click.option(
     "--key",
     "entry_key",
@@ -43,9 +47,47 @@ def group() -> None:
     help="Reverse everything that the command with this idempotency key recorded.",
 )
 @option_account
-@writing("reverse")
-def reverse(**_: Any) -> None:
-    """Reverse an entry, as if it had never been recorded; needs --reason."""
+@options_of_writing
+def reverse(
+    entries: tuple[str, ...],
+    entry_key: str | None,
+    account: str,
+    *,
+    dry_run: bool,
+    **shared: Any,
+) -> None:
+    """Reverse entries, as if they had never been recorded; needs --reason.
+
+    Several entries are reversed in one step: all of them or none.
+    """
+    positions = _positions(entries)
+    if (not positions) == (entry_key is None):
+        raise click.UsageError("Name either entries or the --key of a command.")
+    command: dict[str, Any] = {"op": "reverse", "entry_key": entry_key}
+    if len(positions) == 1:
+        command["entry"] = positions[0]
+    elif positions:
+        lines = [{"op": "reverse", "entry": position} for position in positions]
+        command = {"op": "batch", "commands": lines}
+    record({**command, "account": account, **shared}, dry_run)
+
+
+_ENTRIES = re.compile(r"#?(\d{1,18})(?:-#?(\d{1,18}))?", re.ASCII)
+
+
+def _positions(entries: Iterable[str]) -> list[int]:
+    """The positions that are named one by one, or as the first and the last."""
+    positions: dict[int, None] = {}
+    for text in entries:
+        match = _ENTRIES.fullmatch(text)
+        first, last = map(int, match.groups(match[1])) if match else (1, 0)
+        if last < first or last - first >= MAX_BATCH:
+            raise click.UsageError(
+                f"{text!r} is not an entry: write a position such as 41, or the first "
+                f"and the last of at most {MAX_BATCH:,}, 41-44."
+            )
+        positions |= dict.fromkeys(range(first, last + 1))
+    return list(positions)
 
 
 _COLUMNS: list[Any] = [

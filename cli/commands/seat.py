@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from seat_ledger.cli.commands.seat_handover import move, upgrade
 from seat_ledger.cli.commands.seat_save import save
 from seat_ledger.cli.options.session import (
     Question,
@@ -316,4 +317,5 @@ def list_(question: Question, **_: Any) -> Answer:
     return question.answer(rows, columns, sentence=sentence, extra={"totals": totals})
 
 
-group.add_command(save)
+for _command in (move, upgrade, save):
+    group.add_command(_command)

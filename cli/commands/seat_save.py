@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 import click
 
 from seat_ledger.cli.inputs.files import input_file
-from seat_ledger.cli.options.session import Session, current_session, option_account
+from seat_ledger.cli.options.current_state import account_at
+from seat_ledger.cli.options.session import option_account
 from seat_ledger.cli.options.writing import options_of_writing, record, recorded_answer
 from seat_ledger.cli.output.csv_headers import RECORDED
 from seat_ledger.cli.output.render import Answer, emit
-from seat_ledger.domain.moments import parse_moment
 from seat_ledger.domain.values import check_text, parse_seat_type, shown
 from seat_ledger.errors import InvalidInput
 
@@ -56,10 +56,9 @@ def save(file: Path, account: str, *, dry_run: bool, **shared: Any) -> None:
 
     Users who are not in the file stay as they are. All of it is one batch.
     """
-    session = current_session()
     with input_file(file, "name a CSV file of user, seat_type, ticked") as stream:
         wished = _wished(stream)
-    lines, before = _compared(session, account, wished, shared)
+    lines, before = _compared(account, wished, shared)
     if not lines:
         sentence = (
             "Nothing to do: every user already has the seats that the file names."
@@ -89,20 +88,13 @@ def _saved(
 
 
 def _compared(
-    session: Session, account: str, wished: list[Tick], shared: dict[str, Any]
+    account: str, wished: list[Tick], shared: dict[str, Any]
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """The commands that lead from what is to what is wished, and the totals now."""
     from seat_ledger.projections import holdings  # noqa: PLC0415
-    from seat_ledger.projections.reader import AccountQuestion  # noqa: PLC0415
 
-    with session.reader() as reader:
-        knowledge = reader.knowledge()
-        facts = reader.account(account, knowledge)
-        now = reader.database_now()
-        at = shared["effective_at"]
-        as_of = parse_moment(at, facts.zones, now) if at else now
-        about = AccountQuestion(reader, facts, knowledge, as_of)
-        reader.types.check(*(tick.seat_type for tick in wished))
+    with account_at(account, shared["effective_at"]) as about:
+        about.reader.types.check(*(tick.seat_type for tick in wished))
         lines = []
         for tick in wished:
             held = holdings.held_by(about, tick.user)

@@ -8,6 +8,7 @@ import click
 
 from seat_ledger.cli.commands.seat import history_columns
 from seat_ledger.cli.commands.user_erase import erase
+from seat_ledger.cli.commands.user_offboard import offboard
 from seat_ledger.cli.options.session import (
     Question,
     option_account,
@@ -108,6 +109,7 @@ def remove(**_: Any) -> None:
     """Take a user out of the account; the history stays."""
 
 
+group.add_command(offboard)
 group.add_command(erase)
 
 

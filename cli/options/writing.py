@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
@@ -17,6 +17,7 @@ from seat_ledger.cli.options.session import (
 from seat_ledger.cli.output import times
 from seat_ledger.cli.output.csv_headers import RECORDED
 from seat_ledger.cli.output.render import Answer, cells, counted, emit
+from seat_ledger.domain.values import as_word
 
 if TYPE_CHECKING:
     from seat_ledger.application import RecordedEvent, Result, SeatLedger
@@ -128,7 +129,9 @@ def recorded_answer(
         rows,
         _COLUMNS,
         sentence=_sentence(command, result, dry_run),
-        notes=[times.clock(zones)] if rows else [],
+        notes=[times.clock(zones), *_take_back(command, result, dry_run)]
+        if rows
+        else [],
         zones=zones,
         header=RECORDED,
         extra={
@@ -150,6 +153,22 @@ def _sentence(command: dict[str, Any], result: Result, dry_run: bool) -> str:
     if not count:
         return f"Nothing was due in {where}."
     return f"Recorded {events} in {where}."
+
+
+def _take_back(command: dict[str, Any], result: Result, dry_run: bool) -> Iterator[str]:
+    """How to undo what was recorded: reversed, or what is done instead (R47)."""
+    if dry_run or result.repeated or "account" not in command:
+        return
+    instead = [recorded.event.INSTEAD for recorded in result.events]
+    if not any(instead) and result.positions:
+        ends = dict.fromkeys((result.positions[0], result.positions[-1]))
+        entries = "-".join(map(str, ends))
+        yield (
+            f"To take it back: seat-ledger event reverse {entries} --account "
+            f"{as_word(command['account'])} --reason WHY"
+        )
+    for text in filter(None, dict.fromkeys(instead)):
+        yield f"Not reversible. Instead: {text}."
 
 
 _BESIDE = (
