@@ -18,13 +18,8 @@ from seat_ledger.cli.options.session import (
 from seat_ledger.cli.options.writing import options_of_writing, record, writing
 from seat_ledger.cli.output import times
 from seat_ledger.cli.output.csv_headers import RENEWED
-from seat_ledger.cli.output.render import (
-    Answer,
-    cells,
-    counted,
-    emit,
-    print_message,
-)
+from seat_ledger.cli.output.printing import emit
+from seat_ledger.cli.output.render import Answer, cells, counted, print_message
 from seat_ledger.domain.counting_rules import GRANULARITIES, MODES
 from seat_ledger.errors import CommandRefused, Conflict
 

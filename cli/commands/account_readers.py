@@ -12,7 +12,8 @@ from seat_ledger.cli.options.session import (
     option_one_account,
     options_of_answering,
 )
-from seat_ledger.cli.output.render import Answer, cells, counted, emit, harmless
+from seat_ledger.cli.output.printing import emit
+from seat_ledger.cli.output.render import Answer, cells, counted, harmless
 from seat_ledger.domain.values import check_text, iso
 from seat_ledger.store import account_readers
 

@@ -12,7 +12,8 @@ from seat_ledger.cli.options.session import (
     option_database,
     options_of_answering,
 )
-from seat_ledger.cli.output.render import RECORD, Answer, cells, emit
+from seat_ledger.cli.output.printing import emit
+from seat_ledger.cli.output.render import RECORD, Answer, cells
 from seat_ledger.errors import InvalidInput, NotAllowed
 from seat_ledger.projections.engine import installation
 from seat_ledger.store import schema, tools

@@ -17,7 +17,8 @@ from seat_ledger.cli.options.session import (
     current_session,
     options_of_answering,
 )
-from seat_ledger.cli.output.render import Answer, cells, emit
+from seat_ledger.cli.output.printing import emit
+from seat_ledger.cli.output.render import Answer, cells
 from seat_ledger.domain.values import as_word
 from seat_ledger.errors import LedgerError, NotAllowed
 

@@ -19,7 +19,8 @@ from seat_ledger.cli.options.session import (
     current_session,
     options_of_answering,
 )
-from seat_ledger.cli.output.render import Answer, emit, harmless, print_message
+from seat_ledger.cli.output.printing import emit
+from seat_ledger.cli.output.render import Answer, harmless, print_message
 from seat_ledger.cli.output.streams import ReaderLeft
 from seat_ledger.errors import InvalidInput, LedgerError, LinesRefused, OutputClosed
 

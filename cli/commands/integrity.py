@@ -16,8 +16,9 @@ from seat_ledger.cli.options.session import (
     options_of_answering,
 )
 from seat_ledger.cli.output.files import write_whole
+from seat_ledger.cli.output.printing import emit
 from seat_ledger.cli.output.progress import heartbeat
-from seat_ledger.cli.output.render import RECORD, Answer, cells, emit
+from seat_ledger.cli.output.render import RECORD, Answer, cells
 from seat_ledger.domain.values import as_word, iso
 from seat_ledger.errors import InvalidInput
 from seat_ledger.integrity import proof, service

@@ -11,8 +11,9 @@ import click
 from seat_ledger.cli.commands.convert import ACCOUNT, MAPPING, print_tally
 from seat_ledger.cli.inputs.files import input_file
 from seat_ledger.cli.options.session import current_session, option_database
+from seat_ledger.cli.output.printing import emit
 from seat_ledger.cli.output.progress import heartbeat
-from seat_ledger.cli.output.render import Answer, emit, harmless, print_message
+from seat_ledger.cli.output.render import Answer, harmless, print_message
 
 if TYPE_CHECKING:
     from seat_ledger.projections.reader import Reader

@@ -19,7 +19,8 @@ from seat_ledger.cli.options.session import (
 )
 from seat_ledger.cli.output import times
 from seat_ledger.cli.output.logs import log_writer
-from seat_ledger.cli.output.render import Answer, cells, emit, print_message
+from seat_ledger.cli.output.printing import emit
+from seat_ledger.cli.output.render import Answer, cells, print_message
 from seat_ledger.domain.values import as_word
 
 if TYPE_CHECKING:

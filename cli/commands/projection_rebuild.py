@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from seat_ledger.cli.options.session import Session
 from seat_ledger.cli.output.files import write_whole
-from seat_ledger.cli.output.render import Answer, cells, emit, print_message
+from seat_ledger.cli.output.printing import emit
+from seat_ledger.cli.output.render import Answer, cells, print_message
 from seat_ledger.errors import LedgerError
 
 if TYPE_CHECKING:

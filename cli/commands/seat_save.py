@@ -19,7 +19,8 @@ from seat_ledger.cli.options.current_state import account_at
 from seat_ledger.cli.options.session import option_account
 from seat_ledger.cli.options.writing import options_of_writing, record, recorded_answer
 from seat_ledger.cli.output.csv_headers import RECORDED
-from seat_ledger.cli.output.render import Answer, emit
+from seat_ledger.cli.output.printing import emit
+from seat_ledger.cli.output.render import Answer
 from seat_ledger.domain.values import check_text, parse_seat_type, shown
 from seat_ledger.errors import InvalidInput
 

@@ -19,8 +19,9 @@ from seat_ledger.cli.options.session import (
     options_of_answering,
 )
 from seat_ledger.cli.output import times
+from seat_ledger.cli.output.printing import emit
 from seat_ledger.cli.output.progress import heartbeat
-from seat_ledger.cli.output.render import Answer, cells, counted, emit, harmless
+from seat_ledger.cli.output.render import Answer, cells, counted, harmless
 from seat_ledger.cli.output.streams import write_data
 from seat_ledger.errors import CommandRefused
 

@@ -22,14 +22,9 @@ from seat_ledger.cli.options.session import (
     option_metrics,
     options_of_answering,
 )
+from seat_ledger.cli.output.printing import emit
 from seat_ledger.cli.output.progress import heartbeat
-from seat_ledger.cli.output.render import (
-    Answer,
-    cells,
-    emit,
-    harmless,
-    print_message,
-)
+from seat_ledger.cli.output.render import Answer, cells, harmless, print_message
 from seat_ledger.cli.output.streams import write_data
 from seat_ledger.cli.topics import print_page
 from seat_ledger.errors import InvalidInput

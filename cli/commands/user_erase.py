@@ -18,7 +18,8 @@ from seat_ledger.cli.options.writing import (
     options_of_writing,
     recorded_answer,
 )
-from seat_ledger.cli.output.render import emit, harmless
+from seat_ledger.cli.output.printing import emit
+from seat_ledger.cli.output.render import harmless
 from seat_ledger.domain.values import iso
 from seat_ledger.errors import LedgerError
 

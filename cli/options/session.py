@@ -336,7 +336,7 @@ def printing(function: F, *, of_all: bool = True) -> F:
 
     @functools.wraps(function)
     def call(**options: Any) -> None:
-        from seat_ledger.cli.output.render import emit  # noqa: PLC0415
+        from seat_ledger.cli.output.printing import emit  # noqa: PLC0415
 
         session = current_session()
         for name, value in options.items():

@@ -16,7 +16,8 @@ from seat_ledger.cli.options.session import (
 )
 from seat_ledger.cli.output import times
 from seat_ledger.cli.output.csv_headers import RECORDED
-from seat_ledger.cli.output.render import Answer, cells, counted, emit
+from seat_ledger.cli.output.printing import emit
+from seat_ledger.cli.output.render import Answer, cells, counted
 from seat_ledger.domain.values import as_word
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""One way of printing answers: as a table, JSON, JSON Lines or CSV.
+"""Answers, and their forms: JSON, JSON Lines and CSV.
 
 Data goes to stdout, messages to stderr. Texts that came from outside are shown
 without their control characters, so that none of them can drive a terminal.
@@ -13,7 +13,6 @@ import os
 import re
 import sys
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from itertools import chain
@@ -22,7 +21,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from seat_ledger.cli.output.streams import write_data
 from seat_ledger.domain.values import iso
 
 if TYPE_CHECKING:
@@ -98,44 +96,6 @@ RECORD: list[Column] = [("", itemgetter(0)), ("", itemgetter(1))]
 def counted(number: int, noun: str, plural: str = "") -> str:
     """A number and what it counts: ``1 seat``, ``2 seats``."""
     return f"{number} {noun if number == 1 else plural or noun + 's'}"
-
-
-def emit(answer: Answer, form: str = "") -> None:
-    """Print an answer to stdout, and end with its exit code where that is not 0.
-
-    The form is that of the session, if none is named.
-
-    What was found is known before anything is printed, and stays found when whoever
-    reads the answer leaves before its end.
-    """
-    context = click.get_current_context(silent=True)
-    session: Any = context.obj if context is not None else None
-    if session is not None and answer.exit_code:
-        session.exit_code = answer.exit_code
-    try:
-        _print(answer, form or session.format)
-    finally:  # what the rows come from is closed after them
-        close = getattr(answer.rows, "close", None)
-        if close is not None:
-            close()
-    if answer.exit_code:
-        raise click.exceptions.Exit(answer.exit_code)
-
-
-def _print(answer: Answer, form: str) -> None:
-    if form == "table":
-        from seat_ledger.cli.output.tables import draw  # noqa: PLC0415  only where a table is shown
-
-        draw(answer)
-    elif form == "jsonl":
-        for row in answer.rows:
-            write_data(to_json(row) + "\n", is_json=True)
-    else:
-        as_json = form == "json"
-        with closing((json_chunks if as_json else csv_chunks)(answer)) as chunks:
-            for chunk in chunks:
-                write_data(chunk, is_json=as_json)
-    sys.stdout.flush()
 
 
 def document(answer: Answer) -> dict[str, Any]:

@@ -11,7 +11,8 @@ import pytest
 
 from seat_ledger.cli.main import program as tree
 from seat_ledger.cli.output import logs
-from seat_ledger.cli.output.render import Answer, emit
+from seat_ledger.cli.output.printing import emit
+from seat_ledger.cli.output.render import Answer
 from tests.program import ANN, BUY, OPEN, Program
 from tests.property.test_fuzz_program import leaves
 

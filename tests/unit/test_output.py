@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import pytest
 
-from seat_ledger.cli.output import render, times
+from seat_ledger.cli.output import printing, render, times
 from seat_ledger.domain.calendar import ZoneHistory
 from seat_ledger.domain.moments import parse_moment
 from seat_ledger.domain.money import Currency, parse_price, plain, rounded
@@ -73,7 +73,7 @@ def test_currencies_have_their_own_places() -> None:
 
 def test_no_cell_is_a_formula(capsys: pytest.CaptureFixture[str]) -> None:
     rows = [{"name": "=1+1", "amount": "-15.00", "nested": {"reason": "@SUM(A1)"}}]
-    render.emit(render.Answer(rows), "csv")
+    printing.emit(render.Answer(rows), "csv")
     out = capsys.readouterr().out
     assert out.splitlines() == ["name,amount,nested.reason", "'=1+1,-15.00,'@SUM(A1)"]
 
