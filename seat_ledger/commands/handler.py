@@ -6,9 +6,9 @@ the aggregates; when a rule refuses it, they are rolled back to what they were.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import Any, ClassVar, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from uuid import uuid4
 
 from seat_ledger.commands import messages
@@ -133,6 +133,7 @@ class CommandHandler:
         self.new_users: list[User] = []
         self.erased: User | None = None
         self.steps: list[Step] = []
+        self._later: list[Step] = []
         self._by_line: list[int] = []  # which line triggered each event
         self._due = 0  # events of renewals, at the front
         self._start: dict[str, tuple[Aggregate, int]] = {}
@@ -179,14 +180,15 @@ class CommandHandler:
         if isinstance(self.command.operation, messages.Renew):
             due = 0
         for place, step in enumerate(self.steps):
-            self._apply_step(step, actor, self.steps[place + 1 :])
+            self._later = self.steps[place + 1 :]
+            self._apply_step(step, actor)
         return due
 
-    def _apply_step(self, step: Step, actor: str, later: Sequence[Step]) -> None:
+    def _apply_step(self, step: Step, actor: str) -> None:
         act = self._act(step.at, actor, step.operation)
         try:
             self._check_not_closed(step)
-            self.APPLY[type(step.operation)](self, step.operation, act, later)
+            getattr(self, f"_{step.operation.OP}")(step.operation, act)
         except CommandRefused as error:
             name_holders(error, self.workspace)
             if len(self.steps) > 1:
@@ -446,16 +448,14 @@ class CommandHandler:
         self.events += catalogue.pending[-1:]
         return 0
 
-    def _set_time_zone(self, op: messages.SetTimeZone, act: Act, _: object) -> None:
+    def _set_time_zone(self, op: messages.SetTimeZone, act: Act) -> None:
         zone(op.time_zone)
         self._account().set_time_zone(op.time_zone, act)
 
-    def _set_billing_policy(
-        self, op: messages.SetBillingPolicy, act: Act, _: object
-    ) -> None:
+    def _set_billing_policy(self, op: messages.SetBillingPolicy, act: Act) -> None:
         self._account().set_billing_policy(op.policy, act)
 
-    def _issue_invoice(self, op: messages.IssueInvoice, act: Act, _: object) -> None:
+    def _issue_invoice(self, op: messages.IssueInvoice, act: Act) -> None:
         """Record the figures of a period that has ended (R60, R64)."""
         account = self._account()
         for seat_type in op.unit_prices:
@@ -480,18 +480,16 @@ class CommandHandler:
         request = InvoiceRequest(key, op.invoice, period.label, prices, op.currency)
         account.issue_invoice(request, period, self._computed(request), act)
 
-    def _change_contract(
-        self, op: messages.ChangeContract, act: Act, _: object
-    ) -> None:
+    def _change_contract(self, op: messages.ChangeContract, act: Act) -> None:
         """Have other lengths, or another anchor, from a renewal on (R96)."""
         terms = NewTerms(op.renewal, op.term_months, op.billing_cycle_months, op.anchor)
         self._account().change_contract(terms, act)
 
-    def _close(self, op: messages.CloseAccount, act: Act, _: object) -> None:
+    def _close_account(self, op: messages.CloseAccount, act: Act) -> None:
         """End the account (R97)."""
         self._account().close(act, end_holdings=op.end_holdings)
 
-    def _void_invoice(self, op: messages.VoidInvoice, act: Act, _: object) -> None:
+    def _void_invoice(self, op: messages.VoidInvoice, act: Act) -> None:
         """Have an invoice credited whole by the next one (R94)."""
         _require_reason(op, "Voiding an invoice")
         self._account().void_invoice(op.invoice, act)
@@ -520,13 +518,13 @@ class CommandHandler:
             )
         return draft
 
-    def _renew(self, op: messages.Renew, act: Act, _: object) -> None:
+    def _renew(self, op: messages.Renew, act: Act) -> None:
         """Nothing is left to do: what was due is processed already."""
 
     def _user(self, reference: str, at: datetime) -> User:
         return self._involve(self.workspace.resolve(reference, at))
 
-    def _add_user(self, op: messages.AddUser, act: Act, later: Sequence[Step]) -> None:
+    def _add_user(self, op: messages.AddUser, act: Act) -> None:
         seat_types = [self.catalogue.seat_type(seat) for seat in op.seats]
         if op.super_admin and seat_types:
             raise CommandRefused(
@@ -543,7 +541,7 @@ class CommandHandler:
             kind="service" if op.kind == "service" else None,
         )
         for seat_type in seat_types:
-            self._give(user, seat_type, act, later, buy=op.buy_if_needed)
+            self._give(user, seat_type, act, buy=op.buy_if_needed)
 
     def _new_user(self, person: Person, act: Act, **facts: Any) -> User:
         if person.email or not facts.get("kind"):
@@ -558,23 +556,23 @@ class CommandHandler:
         self.new_users.append(user)
         return user
 
-    def _permit(self, op: messages.SetPermissions, act: Act, _: object) -> None:
+    def _set_permissions(self, op: messages.SetPermissions, act: Act) -> None:
         self._user(op.user, act.at).set_permissions(
             act, super_admin=op.super_admin, account_access=op.account_access
         )
 
-    def _grant(self, op: messages.GrantHubAccess, act: Act, _: object) -> None:
+    def _grant_hub_access(self, op: messages.GrantHubAccess, act: Act) -> None:
         hub = self.catalogue.hub(op.hub)
         self._user(op.user, act.at).grant(hub, act)
 
-    def _revoke(self, op: messages.RevokeHubAccess, act: Act, _: object) -> None:
+    def _revoke_hub_access(self, op: messages.RevokeHubAccess, act: Act) -> None:
         hub = self.catalogue.hub(op.hub)
         self._user(op.user, act.at).revoke(hub, act)
 
-    def _remove(self, op: messages.RemoveUser, act: Act, _: object) -> None:
+    def _remove_user(self, op: messages.RemoveUser, act: Act) -> None:
         self._user(op.user, act.at).remove(act)
 
-    def _erase(self, op: messages.EraseUser, act: Act, _: object) -> None:
+    def _erase_user(self, op: messages.EraseUser, act: Act) -> None:
         """Let nobody read any more who a user was; again, where that is so already."""
         _require_reason(op, "An erasure")
         user = self._involve(
@@ -594,19 +592,19 @@ class CommandHandler:
             user.erase(act)
         self.erased = user
 
-    def _buy(self, op: messages.BuySeats, act: Act, _: object) -> None:
+    def _buy_seats(self, op: messages.BuySeats, act: Act) -> None:
         seat_type = self.catalogue.seat_type(op.seat_type)
         self.catalogue.check_offered(seat_type, act.at)
         self._account().buy(seat_type, op.quantity, act)
 
-    def _reduce(self, op: messages.ReduceSeats, act: Act, _: object) -> None:
+    def _reduce_seats(self, op: messages.ReduceSeats, act: Act) -> None:
         seat_type = self.catalogue.seat_type(op.seat_type)
         self._account().reduce(seat_type, op.quantity, act)
 
-    def _cancel(self, op: messages.CancelReduction, act: Act, _: object) -> None:
+    def _cancel_reduction(self, op: messages.CancelReduction, act: Act) -> None:
         self._account().cancel_reduction(self.catalogue.seat_type(op.seat_type), act)
 
-    def _assign(self, op: messages.AssignSeat, act: Act, later: Sequence[Step]) -> None:
+    def _assign_seat(self, op: messages.AssignSeat, act: Act) -> None:
         seat_type = self.catalogue.seat_type(op.seat_type)
         seat = parse_seat(op.seat) if op.seat is not None else None
         if seat is not None and seat.seat_type != seat_type:
@@ -620,7 +618,7 @@ class CommandHandler:
         if self._evidence().assigned(user, seat_type, seat, act, buy=op.buy_if_needed):
             return
         if seat is None:
-            self._give(user, seat_type, act, later, buy=op.buy_if_needed)
+            self._give(user, seat_type, act, buy=op.buy_if_needed)
             return
         self._let_in(user, seat_type, act)
         self._account().assign(user.key, seat_type, act, seat=seat)
@@ -638,13 +636,12 @@ class CommandHandler:
         user: User,
         seat_type: SeatType,
         act: Act,
-        later: Sequence[Step],
         *,
         buy: bool,
     ) -> None:
         """Put a user in the lowest free seat; buy one where that is asked (R20)."""
         self._let_in(user, seat_type, act)
-        account, until = self._account(), self._until(user, seat_type, act, later)
+        account, until = self._account(), self._until(user, seat_type, act)
         before = account.version
         try:
             account.assign(user.key, seat_type, act, until=until)
@@ -658,11 +655,9 @@ class CommandHandler:
         account.buy(seat_type, 1, act)
         account.assign(user.key, seat_type, act, until=until)
 
-    def _until(
-        self, user: User, seat_type: SeatType, act: Act, later: Sequence[Step]
-    ) -> datetime:
+    def _until(self, user: User, seat_type: SeatType, act: Act) -> datetime:
         """Where the same batch ends the holding that begins (R26)."""
-        for step in later:
+        for step in self._later:
             op = step.operation
             if (
                 isinstance(op, messages.UnassignSeat)
@@ -678,7 +673,7 @@ class CommandHandler:
         if not user.has_access(seat_type.hub, act.at):
             user.grant(seat_type.hub, act)
 
-    def _unassign(self, op: messages.UnassignSeat, act: Act, _: object) -> None:
+    def _unassign_seat(self, op: messages.UnassignSeat, act: Act) -> None:
         seat_type = self.catalogue.seat_type(op.seat_type)
         act = self._within_window(op.effective_after, act)
         user = self._user(op.user, act.at)
@@ -686,7 +681,7 @@ class CommandHandler:
             return
         self._account().unassign(user.key, seat_type, act, called=user.user_key)
 
-    def _observe(self, op: messages.ObserveSnapshot, act: Act, _: object) -> None:
+    def _observe_snapshot(self, op: messages.ObserveSnapshot, act: Act) -> None:
         """Record what a source listed; it is evidence also where nothing changed."""
         self._account().observe(
             act,
@@ -716,7 +711,7 @@ class CommandHandler:
             )
         return act._replace(after=begins)
 
-    def _reverse(self, op: messages.Reverse, act: Act, _: object) -> None:
+    def _reverse(self, op: messages.Reverse, act: Act) -> None:
         _require_reason(op, "A reversal")
         positions = self._positions(op)
         if len(positions) > MAX_EVENTS_PER_COMMAND:
@@ -769,29 +764,6 @@ class CommandHandler:
         for ended_with_it in positions:
             self._reverse_one(ended_with_it, act)
         return [position, *positions]
-
-    APPLY: ClassVar[dict[type[Operation], Callable[..., None]]] = {
-        messages.SetTimeZone: _set_time_zone,
-        messages.Renew: _renew,
-        messages.AddUser: _add_user,
-        messages.SetPermissions: _permit,
-        messages.GrantHubAccess: _grant,
-        messages.RevokeHubAccess: _revoke,
-        messages.RemoveUser: _remove,
-        messages.EraseUser: _erase,
-        messages.BuySeats: _buy,
-        messages.ReduceSeats: _reduce,
-        messages.CancelReduction: _cancel,
-        messages.AssignSeat: _assign,
-        messages.UnassignSeat: _unassign,
-        messages.ObserveSnapshot: _observe,
-        messages.Reverse: _reverse,
-        messages.SetBillingPolicy: _set_billing_policy,
-        messages.IssueInvoice: _issue_invoice,
-        messages.VoidInvoice: _void_invoice,
-        messages.ChangeContract: _change_contract,
-        messages.CloseAccount: _close,
-    }
 
 
 def _require_reason(operation: Operation, what: str) -> None:

@@ -27,7 +27,7 @@ from pydantic import (
 
 from seat_ledger.domain.catalogue import check_seat_type
 from seat_ledger.domain.counting_rules import COUNTING_RULES
-from seat_ledger.domain.events import CountingMode, Granularity
+from seat_ledger.domain.events import CountingMode, Digest, Granularity
 from seat_ledger.domain.money import parse_price, places_of
 from seat_ledger.domain.seat_types import CATALOGUE_KEY
 from seat_ledger.domain.values import (
@@ -59,6 +59,7 @@ MAX_BATCH = 10_000
 """The longest line of a command file that is read, in bytes."""
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_CAPITAL = re.compile(r"(?<!^)(?=[A-Z])")
 
 
 def _iso_date(value: object) -> date:
@@ -114,7 +115,8 @@ class Operation(BaseModel):
 
     @classmethod
     def __pydantic_init_subclass__(cls, **_: Any) -> None:
-        """Register the class under its own word."""
+        """Register the class under its own word: ``AddUser`` is ``add_user``."""
+        cls.OP = _CAPITAL.sub("_", cls.__name__).lower()
         OPERATIONS[cls.OP] = cls
 
     def facts(self) -> dict[str, Any]:
@@ -129,8 +131,7 @@ class Operation(BaseModel):
 class OpenAccount(Operation):
     """Open the account under the envelope's key (R39)."""
 
-    OP: ClassVar[str] = "open_account"
-    IN_BATCH: ClassVar[bool] = False
+    IN_BATCH = False
 
     name: Text
     time_zone: Text
@@ -142,8 +143,7 @@ class OpenAccount(Operation):
 class SetTimeZone(Operation):
     """Move later bounds to another zone (R09)."""
 
-    OP: ClassVar[str] = "set_time_zone"
-    IN_BATCH: ClassVar[bool] = False
+    IN_BATCH = False
 
     time_zone: Text
 
@@ -154,8 +154,7 @@ class SetBillingPolicy(Operation):
     Without a granularity the first of the mode's is meant, where it has any.
     """
 
-    OP: ClassVar[str] = "set_billing_policy"
-    IN_BATCH: ClassVar[bool] = False
+    IN_BATCH = False
 
     mode: CountingMode
     granularity: Granularity | None = None
@@ -180,15 +179,12 @@ class SetBillingPolicy(Operation):
 class Renew(Operation):
     """Process every renewal that is due (R37)."""
 
-    OP: ClassVar[str] = "renew"
-    AFTER_CLOSING: ClassVar[bool] = True
-    IN_BATCH: ClassVar[bool] = False
+    AFTER_CLOSING = True
+    IN_BATCH = False
 
 
 class AddUser(Operation):
     """Add a user, with seats if asked (S6, S7)."""
-
-    OP: ClassVar[str] = "add_user"
 
     user: Key
     email: Text | None = None
@@ -211,8 +207,6 @@ class AddUser(Operation):
 class SetPermissions(Operation):
     """Change what a user may do; what is absent stays."""
 
-    OP: ClassVar[str] = "set_permissions"
-
     user: Reference
     super_admin: bool | None = None
     account_access: bool | None = None
@@ -228,8 +222,6 @@ class SetPermissions(Operation):
 class GrantHubAccess(Operation):
     """Give a user access to a hub."""
 
-    OP: ClassVar[str] = "grant_hub_access"
-
     user: Reference
     hub: Text
 
@@ -237,8 +229,7 @@ class GrantHubAccess(Operation):
 class RevokeHubAccess(Operation):
     """Take away a user's access to a hub."""
 
-    OP: ClassVar[str] = "revoke_hub_access"
-    CLOSES: ClassVar[bool] = True
+    CLOSES = True
 
     user: Reference
     hub: Text
@@ -247,8 +238,7 @@ class RevokeHubAccess(Operation):
 class RemoveUser(Operation):
     """Take a user out of the account (S10)."""
 
-    OP: ClassVar[str] = "remove_user"
-    CLOSES: ClassVar[bool] = True
+    CLOSES = True
 
     user: Reference
 
@@ -256,11 +246,10 @@ class RemoveUser(Operation):
 class EraseUser(Operation):
     """Let nobody read any more who a user was; `user` may be an id too."""
 
-    OP: ClassVar[str] = "erase_user"
-    AFTER_CLOSING: ClassVar[bool] = True
-    IN_BATCH: ClassVar[bool] = False
-    IN_FILE: ClassVar[bool] = False
-    TIMELESS: ClassVar[bool] = True
+    AFTER_CLOSING = True
+    IN_BATCH = False
+    IN_FILE = False
+    TIMELESS = True
 
     user: Reference
 
@@ -275,8 +264,6 @@ class EraseUser(Operation):
 class BuySeats(Operation):
     """Put more seats under contract."""
 
-    OP: ClassVar[str] = "buy_seats"
-
     seat_type: Text
     quantity: Seats
 
@@ -284,16 +271,12 @@ class BuySeats(Operation):
 class ReduceSeats(Operation):
     """Ask for fewer seats from the next renewal on (S11)."""
 
-    OP: ClassVar[str] = "reduce_seats"
-
     seat_type: Text
     quantity: Seats
 
 
 class CancelReduction(Operation):
     """Take back the latest pending reduction (R18)."""
-
-    OP: ClassVar[str] = "cancel_reduction"
 
     seat_type: Text
 
@@ -322,8 +305,6 @@ class AssignSeat(Operation):
     With `add_if_needed` somebody who is not a user at that time is added under the key.
     """
 
-    OP: ClassVar[str] = "assign_seat"
-
     user: Reference
     seat_type: Text
     seat: Text | None = None
@@ -345,8 +326,7 @@ class AssignSeat(Operation):
 class UnassignSeat(Operation):
     """Take a seat from a user; it stays purchased (S11)."""
 
-    OP: ClassVar[str] = "unassign_seat"
-    CLOSES: ClassVar[bool] = True
+    CLOSES = True
 
     user: Reference
     seat_type: Text
@@ -360,11 +340,9 @@ class UnassignSeat(Operation):
 class ObserveSnapshot(Operation):
     """Record that a source listed who holds what, at the effective time (R86)."""
 
-    OP: ClassVar[str] = "observe_snapshot"
-
     source: Text
     covers: Annotated[list[Text], Field(min_length=1, max_length=1000)]
-    digest: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+    digest: Digest
     rows: Annotated[int, Field(ge=0)]
     holders: Annotated[int, Field(ge=0)]
     totals: Annotated[dict[str, int], Field(max_length=1000)]
@@ -378,10 +356,9 @@ class ObserveSnapshot(Operation):
 class Reverse(Operation):
     """Reverse an entry, or all that a command recorded (R40)."""
 
-    OP: ClassVar[str] = "reverse"
-    AFTER_CLOSING: ClassVar[bool] = True
-    TIMELESS: ClassVar[bool] = True
-    NEEDS_RECORDED: ClassVar[bool] = True
+    AFTER_CLOSING = True
+    TIMELESS = True
+    NEEDS_RECORDED = True
 
     entry: Annotated[int, Field(ge=1, le=2**62)] | None = None
     entry_key: Text | None = None
@@ -395,10 +372,9 @@ class Reverse(Operation):
 class IssueInvoice(Operation):
     """Invoice a period that has ended, once (R60, R64)."""
 
-    OP: ClassVar[str] = "issue_invoice"
-    AFTER_CLOSING: ClassVar[bool] = True
-    IN_BATCH: ClassVar[bool] = False
-    NEEDS_RECORDED: ClassVar[bool] = True
+    AFTER_CLOSING = True
+    IN_BATCH = False
+    NEEDS_RECORDED = True
 
     invoice: InvoiceNumber
     period: Text
@@ -420,9 +396,8 @@ class IssueInvoice(Operation):
 class AddSeatType(Operation):
     """Add a seat type to the catalogue, or offer it again (R80, R81)."""
 
-    OP: ClassVar[str] = "add_seat_type"
-    OF_CATALOGUE: ClassVar[bool] = True
-    IN_BATCH: ClassVar[bool] = False
+    OF_CATALOGUE = True
+    IN_BATCH = False
 
     seat_type: Text
     exclusive: bool | None = None
@@ -435,9 +410,8 @@ class AddSeatType(Operation):
 class WithdrawSeatType(Operation):
     """Stop the sale of a seat type (R80)."""
 
-    OP: ClassVar[str] = "withdraw_seat_type"
-    OF_CATALOGUE: ClassVar[bool] = True
-    IN_BATCH: ClassVar[bool] = False
+    OF_CATALOGUE = True
+    IN_BATCH = False
 
     seat_type: Text
 
@@ -445,8 +419,7 @@ class WithdrawSeatType(Operation):
 class ChangeContract(Operation):
     """Have other lengths, or another anchor, from a renewal on (R96)."""
 
-    OP: ClassVar[str] = "change_contract"
-    IN_BATCH: ClassVar[bool] = False
+    IN_BATCH = False
 
     renewal: Annotated[int, Field(ge=1, le=10_000)]
     term_months: Annotated[int, Field(ge=1, le=240)] | None = None
@@ -465,16 +438,13 @@ class ChangeContract(Operation):
 class CloseAccount(Operation):
     """End the account, its holdings with it if asked (R97)."""
 
-    OP: ClassVar[str] = "close_account"
-
     end_holdings: bool = False
 
 
 class VoidInvoice(Operation):
     """Have an issued invoice credited whole by the next one (R94)."""
 
-    OP: ClassVar[str] = "void_invoice"
-    AFTER_CLOSING: ClassVar[bool] = True
+    AFTER_CLOSING = True
 
     invoice: InvoiceNumber
 
@@ -482,8 +452,7 @@ class VoidInvoice(Operation):
 class Batch(Operation):
     """Several operations as one step: all of them or none (S9, R28, R29)."""
 
-    OP: ClassVar[str] = "batch"
-    IN_BATCH: ClassVar[bool] = False
+    IN_BATCH = False
 
     commands: Annotated[list[dict[str, Any]], Field(min_length=1, max_length=MAX_BATCH)]
 

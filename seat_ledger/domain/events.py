@@ -40,6 +40,8 @@ else:
 ExactQuantity = Annotated[str, StringConstraints(pattern=r"^-?[0-9]+/[1-9][0-9]*$")]
 Price = Annotated[str, StringConstraints(pattern=r"^[0-9]+(\.[0-9]+)?$")]
 Money = Annotated[str, StringConstraints(pattern=r"^-?[0-9]+(\.[0-9]+)?$")]
+Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+"""A SHA-256, in lower hexadecimal digits."""
 
 EVENT_CLASSES: dict[str, type[LedgerEvent]] = {}
 """Every event class by its topic; filled as the classes are defined."""
@@ -54,7 +56,7 @@ class LedgerEvent(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    TOPIC: ClassVar[str]  # stored in every row: never renamed
+    TOPIC: ClassVar[str]  # the class's name, stored in every row: never renamed
     VERSION: ClassVar[int] = 1  # raised only together with an upcaster
     INSTEAD: ClassVar[str | None] = None  # what to do where it is not reversible (R47)
 
@@ -69,9 +71,11 @@ class LedgerEvent(BaseModel):
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
-        """Register the class under its own topic."""
-        topic = cls.__dict__.get("TOPIC")
-        if topic is not None and EVENT_CLASSES.setdefault(topic, cls) is not cls:
+        """Register the class under its name; what ends in Event is a kind of them."""
+        topic = cls.TOPIC = cls.__name__
+        if topic.endswith("Event"):
+            return
+        if EVENT_CLASSES.setdefault(topic, cls) is not cls:
             raise TypeError(f"two event classes have the topic {topic}")
 
 
@@ -93,7 +97,7 @@ class HoldingEvent(SeatEvent):
     last evidence to the contrary, and not later than it is effective (R85).
     """
 
-    VERSION: ClassVar[int] = 2
+    VERSION = 2
 
     user: UserId
     effective_after: AwareDatetime | None = None
@@ -102,7 +106,7 @@ class HoldingEvent(SeatEvent):
 class CatalogueEvent(LedgerEvent):
     """An event of the catalogue's stream, which belongs to no account (R80)."""
 
-    INSTEAD: ClassVar[str | None] = "withdraw the seat type, or add it again"
+    INSTEAD = "withdraw the seat type, or add it again"
 
     seat_type: str
 
@@ -116,8 +120,7 @@ class UserEvent(LedgerEvent):
 class AccountOpened(AccountEvent):
     """The customer has an account: a contract of terms, billed by cycles (R22)."""
 
-    TOPIC: ClassVar[str] = "AccountOpened"
-    INSTEAD: ClassVar[str | None] = "open another account"
+    INSTEAD = "open another account"
 
     account_key: str
     name: Text
@@ -130,18 +133,13 @@ class AccountOpened(AccountEvent):
 class TimeZoneChanged(AccountEvent):
     """Bounds after this instant lie in another zone (R09)."""
 
-    TOPIC: ClassVar[str] = "TimeZoneChanged"
-    INSTEAD: ClassVar[str | None] = (
-        "set the time zone again, from an instant after the last change"
-    )
+    INSTEAD = "set the time zone again, from an instant after the last change"
 
     time_zone: str
 
 
 class BillingPolicyChanged(AccountEvent):
     """Periods that begin from now on are counted by another rule (R50)."""
-
-    TOPIC: ClassVar[str] = "BillingPolicyChanged"
 
     mode: CountingMode
     granularity: Granularity | None = None
@@ -150,13 +148,9 @@ class BillingPolicyChanged(AccountEvent):
 class SeatPurchased(SeatEvent):
     """The seat is under contract, and billable, from this instant (R14)."""
 
-    TOPIC: ClassVar[str] = "SeatPurchased"
-
 
 class SeatReductionRequested(AccountEvent):
     """`quantity` seats shall be retired at the renewal of that number (R16, R17)."""
-
-    TOPIC: ClassVar[str] = "SeatReductionRequested"
 
     seat_type: str
     quantity: Count
@@ -166,8 +160,6 @@ class SeatReductionRequested(AccountEvent):
 class SeatReductionCancelled(AccountEvent):
     """The request is taken back (R18); `request` is its version in this stream."""
 
-    TOPIC: ClassVar[str] = "SeatReductionCancelled"
-
     seat_type: str
     request: Count
 
@@ -175,8 +167,7 @@ class SeatReductionCancelled(AccountEvent):
 class ContractRenewed(AccountEvent):
     """The next term began; `renewal` counts from 1 (R06, R21)."""
 
-    TOPIC: ClassVar[str] = "ContractRenewed"
-    INSTEAD: ClassVar[str | None] = "reverse the seats it retired (SeatRetired)"
+    INSTEAD = "reverse the seats it retired (SeatRetired)"
 
     renewal: Count
 
@@ -186,8 +177,6 @@ class ContractChanged(AccountEvent):
 
     What is absent stays as it was. It is effective at the renewal's instant.
     """
-
-    TOPIC: ClassVar[str] = "ContractChanged"
 
     renewal: Count
     term_months: Count | None = None
@@ -202,15 +191,11 @@ class AccountClosed(AccountEvent):
     after them the seats that it retires.
     """
 
-    TOPIC: ClassVar[str] = "AccountClosed"
-
     holdings: Annotated[int, Field(ge=0)] = 0
 
 
 class SeatRetired(SeatEvent):
     """The seat left the contract at the renewal (R21), or with the account (R97)."""
-
-    TOPIC: ClassVar[str] = "SeatRetired"
 
     renewal: Count | None = None
 
@@ -218,13 +203,9 @@ class SeatRetired(SeatEvent):
 class SeatAssigned(HoldingEvent):
     """The user holds the seat from this instant until a later event ends it."""
 
-    TOPIC: ClassVar[str] = "SeatAssigned"
-
 
 class SeatUnassigned(HoldingEvent):
     """The user no longer holds the seat; it stays purchased and billable (S11)."""
-
-    TOPIC: ClassVar[str] = "SeatUnassigned"
 
 
 class SnapshotObserved(AccountEvent):
@@ -235,24 +216,26 @@ class SnapshotObserved(AccountEvent):
     type. It changes nothing, and is evidence also where nothing changed.
     """
 
-    TOPIC: ClassVar[str] = "SnapshotObserved"
-
     source: Text
     covers: tuple[str, ...]
-    digest: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+    digest: Digest
     rows: Annotated[int, Field(ge=0)]
     holders: Annotated[int, Field(ge=0)]
     totals: dict[str, int]
 
 
-class InvoiceLine(BaseModel):
+class InvoicePart(BaseModel):
+    """A part of what an invoice says."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class InvoiceLine(InvoicePart):
     """One line: a seat type in the period, or what a correction changed (R43).
 
     `quantity` is exact, in lowest terms; `period` the period's first local date;
     `voids` the number of the voided invoice that it takes a line of back (R94).
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: LineKind
     period: date
@@ -264,20 +247,16 @@ class InvoiceLine(BaseModel):
     voids: Text | None = None
 
 
-class InvoiceDates(BaseModel):
+class InvoiceDates(InvoicePart):
     """Local dates in a row that begin 24 hours apart: the first, and how many."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     day: date
     starts: AwareDatetime
     count: Annotated[int, Field(ge=1)]
 
 
-class InvoiceCorrection(BaseModel):
+class InvoiceCorrection(InvoicePart):
     """A correction that changed no amount and so made no line (R44)."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     period: date
     seat_type: str
@@ -298,8 +277,7 @@ class InvoiceIssued(AccountEvent):
 
     model_config = ConfigDict(validate_by_name=True, serialize_by_alias=True)
 
-    TOPIC: ClassVar[str] = "InvoiceIssued"
-    INSTEAD: ClassVar[str | None] = (
+    INSTEAD = (
         "void the invoice, or record the correction: it becomes a line of the next "
         "invoice"
     )
@@ -315,14 +293,12 @@ class InvoiceIssued(AccountEvent):
     unit_prices: dict[str, Price]
     cut_off: EntryPosition
     tzdata: str
-    digest: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+    digest: Digest
     lines: tuple[InvoiceLine, ...]
     corrections: tuple[InvoiceCorrection, ...]
     dates: tuple[InvoiceDates, ...] | None = None
     tree_size: EntryPosition | None = None
-    tree_root: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = (
-        None
-    )
+    tree_root: Digest | None = None
 
 
 class InvoiceVoided(AccountEvent):
@@ -331,8 +307,7 @@ class InvoiceVoided(AccountEvent):
     `issued` is the version of its InvoiceIssued in this stream.
     """
 
-    TOPIC: ClassVar[str] = "InvoiceVoided"
-    INSTEAD: ClassVar[str | None] = "issue the period again under a new number"
+    INSTEAD = "issue the period again under a new number"
 
     invoice: Text
     issued: Count
@@ -347,8 +322,7 @@ class UserAdded(UserEvent):
     the `kind` service is nobody (R99): a shared mailbox, a room, a device.
     """
 
-    TOPIC: ClassVar[str] = "UserAdded"
-    VERSION: ClassVar[int] = 2
+    VERSION = 2
 
     user_key: str = Field(exclude=True)
     email: Text = Field(exclude=True)
@@ -363,8 +337,6 @@ class UserAdded(UserEvent):
 class PermissionsChanged(UserEvent):
     """The user's permissions are these; one that is absent stays as it was."""
 
-    TOPIC: ClassVar[str] = "PermissionsChanged"
-
     super_admin: bool | None = None
     account_access: bool | None = None
 
@@ -372,23 +344,17 @@ class PermissionsChanged(UserEvent):
 class HubAccessGranted(UserEvent):
     """The user may enter the hub (S7); a seat needs it (R25)."""
 
-    TOPIC: ClassVar[str] = "HubAccessGranted"
-
     hub: str
 
 
 class HubAccessRevoked(UserEvent):
     """The user may no longer enter the hub."""
 
-    TOPIC: ClassVar[str] = "HubAccessRevoked"
-
     hub: str
 
 
 class UserRemoved(UserEvent):
     """The user has left the account; the history stays (R32)."""
-
-    TOPIC: ClassVar[str] = "UserRemoved"
 
 
 class UserErased(UserEvent):
@@ -397,10 +363,7 @@ class UserErased(UserEvent):
     It changes no interval and no figure, and cannot be reversed.
     """
 
-    TOPIC: ClassVar[str] = "UserErased"
-    INSTEAD: ClassVar[str | None] = (
-        "add the person again: what was destroyed cannot be restored"
-    )
+    INSTEAD = "add the person again: what was destroyed cannot be restored"
 
 
 class SeatTypeAdded(CatalogueEvent):
@@ -409,15 +372,11 @@ class SeatTypeAdded(CatalogueEvent):
     `exclusive` says whether a user holds at most one live seat of the type's hub.
     """
 
-    TOPIC: ClassVar[str] = "SeatTypeAdded"
-
     exclusive: bool
 
 
 class SeatTypeWithdrawn(CatalogueEvent):
     """No more seats of this type are bought; those that are there run on (R80)."""
-
-    TOPIC: ClassVar[str] = "SeatTypeWithdrawn"
 
 
 class EntryReversed(LedgerEvent):
@@ -427,8 +386,6 @@ class EntryReversed(LedgerEvent):
     `root_version` its version in this stream, and `holds` whether it holds after
     this. ``effective_at`` is the root's. `account` stands in users' streams.
     """
-
-    TOPIC: ClassVar[str] = "EntryReversed"
 
     account: UUID | None = None
     entry: EntryPosition
