@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from seat_ledger.cli.commands import account_readers
+from seat_ledger.cli.commands.account_renewals import advise, renewals
 from seat_ledger.cli.options.session import (
     Question,
     current_session,
@@ -253,6 +254,8 @@ def show(question: Question, **_: Any) -> Answer:
 
 
 for _command in (
+    renewals,
+    advise,
     account_readers.readers,
     account_readers.let_read,
     account_readers.stop_reading,

@@ -19,6 +19,7 @@ from seat_ledger.cli.options.counting import (
     price_of_type,
     rules,
     rules_in_words,
+    unit_prices,
 )
 from seat_ledger.cli.options.session import (
     Question,
@@ -31,6 +32,7 @@ from seat_ledger.cli.output import times
 from seat_ledger.cli.output.render import Answer, cells, counted
 from seat_ledger.domain.counting_rules import COUNTING_RULES
 from seat_ledger.domain.values import as_word
+from seat_ledger.projections.billing.idle_cost import sum_of
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -212,21 +214,25 @@ def _look(explanation: Explanation) -> str:
 @option_account
 @option_periods
 @option_as_of
+@option_prices
+@option_currency
 @reading
 def idle(question: Question, **options: Any) -> Answer:
-    """Seats paid for and held by nobody: since when, and who freed them.
+    """Seats paid for and held by nobody: since when, who freed them, and the cost.
 
-    At a moment, or (--period, --from) every idle interval in a period.
+    At a moment, or (--period, --from) every idle interval in a period. With a price, at
+    a moment: what each has cost, and will cost until the renewal at which it can go.
     """
     from seat_ledger.projections import billing  # noqa: PLC0415
     from seat_ledger.projections.billing import idle  # noqa: PLC0415
 
     which = periods_named({**options, "term": False}, question.today)
+    how = unit_prices(options)
     account, knowledge = question.account, question.knowledge
     extra: dict[str, Any] = {}
     notes: list[str] = []
     if which.window is None and which.label is None:
-        rows = idle.idle_at(question.about)
+        rows = idle.idle_at(question.about, how)
         when = f"on {times.spelled(question.as_of, account.zones)}"
         sentence = f"{_seats(rows)} of {account.key} {_are(rows)} idle {when}"
     else:
@@ -238,7 +244,7 @@ def idle(question: Question, **options: Any) -> Answer:
             if which.window
             else billing.labelled(account, which.label)
         )
-        rows = idle.idle_within(question.about, period)
+        rows = idle.idle_within(question.about, period, how)
         until = knowledge.moment(question.now)
         sentence = f"{_seats(rows)} of {account.key} {_stood(rows, period, until)}"
         extra = {"complete": period.ends <= until, "forecast": period.starts > until}
@@ -248,9 +254,9 @@ def idle(question: Question, **options: Any) -> Answer:
             notes = ["The period has not ended: counted as if nothing more happened."]
     return question.answer(
         rows,
-        _IDLE,
-        sentence=f"{sentence}: paid for, and held by nobody.",
-        notes=notes,
+        _idle_columns(rows),
+        sentence=f"{sentence}: paid for, and held by nobody.{_cost(rows)}",
+        notes=[*notes, *_PRICED_DAYS] if _is_priced(rows) else notes,
         next_command=_history(question, rows),
         extra=extra,
     )
@@ -274,11 +280,41 @@ def _are(rows: list[dict[str, Any]]) -> str:
     return "is" if len({row["seat"] for row in rows}) < 2 else "are"
 
 
-_IDLE = [
-    *cells("seat", "from", "until|present", "idle_days", "last_user|never held"),
-    *cells("freed by=freed_by.actor", "reason=freed_by.reason"),
-    *cells("entry=freed_by.position", "next_user"),
+def _is_priced(rows: list[dict[str, Any]]) -> bool:
+    return any(row["amount"] is not None for row in rows)
+
+
+_PRICED_DAYS = [
+    "Amounts: the share of the period's dates, at the price of one seat and one whole "
+    "period, rounded for each seat and period."
 ]
+
+
+def _cost(rows: list[dict[str, Any]]) -> str:
+    """What the seats cost, as a sentence; what has no price is not in it (R93)."""
+    if not _is_priced(rows):
+        return ""
+    priced = [row for row in rows if row["amount"] is not None]
+    code = next((f" {row['currency']}" for row in priced if row["currency"]), "")
+    cost = f" They cost {sum_of(priced, 'amount')}{code}"
+    ahead = [row for row in priced if row["amount_until_renewal"] is not None]
+    if ahead and ahead[0]["renewal"]:
+        amount = sum_of(ahead, "amount_until_renewal")
+        cost += f" so far, and {amount}{code} more until {ahead[0]['renewal']}"
+    if others := len(rows) - len(priced):
+        cost += f"; {counted(others, 'seat')} not priced"
+    return f"{cost}."
+
+
+def _idle_columns(rows: list[dict[str, Any]]) -> list[Any]:
+    columns = cells("seat", "from", "until|present", "idle_days")
+    if _is_priced(rows):
+        columns += cells("amount")
+        if any(row["renewal"] for row in rows):
+            columns += cells("until renewal=amount_until_renewal")
+    columns += cells("last_user|never held", "freed by=freed_by.actor")
+    columns += cells("reason=freed_by.reason", "entry=freed_by.position", "next_user")
+    return columns
 
 
 def _history(question: Question, rows: list[dict[str, Any]]) -> str:

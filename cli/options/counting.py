@@ -151,6 +151,19 @@ def priced(options: dict[str, Any]) -> Any:
     )
 
 
+def unit_prices(options: dict[str, Any]) -> Any:
+    """What seats cost, as the options say. Raises as `prices_of`."""
+    from seat_ledger.domain.money import Currency  # noqa: PLC0415
+    from seat_ledger.projections.billing import Priced  # noqa: PLC0415
+
+    prices = prices_of(options["prices"])
+    return Priced(
+        single=prices.pop(None, None),
+        prices=prices,
+        currency=Currency.named(options["currency"]),
+    )
+
+
 def prices_of(texts: Iterable[str]) -> dict[Any, Any]:
     """Prices by seat type; under None the one that names no type.
 

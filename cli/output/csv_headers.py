@@ -29,6 +29,15 @@ _HEADERS = {
         "account name time_zone term_start purchased assigned available "
         "next_renewal renewal_due closed_at"
     ),
+    "account advise": (
+        "account seat_type purchased assigned available pending_reduction idle_days "
+        "most_held reduce_by renewal reduce_before unit_price currency "
+        "amount_until_renewal saved_per_period saved_per_term"
+    ),
+    "account renewals": (
+        "account name renewal date instant in_days purchased assigned available "
+        "pending_reduction renewal_due"
+    ),
     "account let-read": "login account is_new",
     "account readers": "login account granted_at granted_by works",
     "account show": (
@@ -58,7 +67,8 @@ _HEADERS = {
     "billing idle": (
         f"seat seat_type from until idle_days last_user {_within('freed_by', _ACT)} "
         f"next_user {_within('taken_by', _ACT)} {_within('purchased_by', _ACT)} "
-        "idle_since"
+        "idle_since unit_price currency amount renewal days_until_renewal "
+        "amount_until_renewal"
     ),
     "billing periods": "period from until days seconds time_zone",
     "billing policy": "account from mode granularity entry",

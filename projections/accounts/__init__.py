@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import Any
 
-from seat_ledger.domain.values import FOREVER, account_id
+from seat_ledger.domain.calendar import local_date
+from seat_ledger.domain.values import account_id
 from seat_ledger.projections import holdings
 from seat_ledger.projections.reader import (
     AccountFacts,
@@ -74,7 +74,7 @@ def _in_list(question: AccountQuestion) -> Row:
         "purchased": sum(row["purchased"] for row in totals),
         "assigned": sum(row["assigned"] for row in totals),
         "available": sum(row["available"] for row in totals),
-        "next_renewal": next_renewal(account, as_of)["instant"],
+        "next_renewal": account.next_renewal(as_of)["instant"],
         "renewal_due": account.renewal_due(as_of),
         "closed_at": account.calendar.closed_at,
     }
@@ -110,7 +110,7 @@ def show(question: AccountQuestion) -> Row:
     """One account: contract, next renewal and what is pending for it, totals."""
     account, as_of = question.account, question.as_of
     calendar = account.calendar
-    renewal = next_renewal(account, as_of)
+    renewal = account.next_renewal(as_of)
     terms = calendar.terms_at(as_of)
     return {
         "account": account.key,
@@ -132,10 +132,24 @@ def show(question: AccountQuestion) -> Row:
     }
 
 
-def next_renewal(account: AccountFacts, as_of: datetime) -> dict[str, Any]:
-    """The first renewal after a moment, or the one that is due already."""
-    number = min(account.calendar.renewal_after(as_of), account.renewals + 1)
-    bound = account.calendar.renewal(number)
-    if bound.instant is FOREVER:  # the account ends before it (R97)
-        return {"number": None, "date": None, "instant": None}
-    return {"number": number, "date": bound.day, "instant": bound.instant}
+def renewal(question: AccountQuestion) -> Row:
+    """The next renewal of an account, and what is pending for it.
+
+    `in_days` are local dates from the moment on; fewer than none for one that is due.
+    """
+    account, as_of = question.account, question.as_of
+    following = account.next_renewal(as_of)
+    totals = holdings.totals(question)
+    day = following["date"]
+    today = local_date(as_of, account.zones.at(as_of))
+    counts = ("purchased", "assigned", "available", "pending_reduction")
+    return {
+        "account": account.key,
+        "name": account.name,
+        "renewal": following["number"],
+        "date": day,
+        "instant": following["instant"],
+        "in_days": None if day is None else (day - today).days,
+        **{name: sum(row[name] for row in totals) for name in counts},
+        "renewal_due": account.renewal_due(as_of),
+    }

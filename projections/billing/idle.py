@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import groupby
 from typing import NamedTuple
 
 from seat_ledger.domain.calendar import BillingPeriod, local_date
 from seat_ledger.domain.values import FOREVER
 from seat_ledger.projections.billing.breakdown import Days
+from seat_ledger.projections.billing.idle_cost import NO_COST, IdleCost
 from seat_ledger.projections.billing.intervals import (
     CountedInterval,
     CountedSpan,
     holdings,
     lives,
 )
+from seat_ledger.projections.billing.prices import Priced
 from seat_ledger.projections.reader import AccountQuestion, Reader, Row
 
+_DAY = timedelta(days=1)
 _BEGINNING = datetime.min.replace(tzinfo=UTC)
 
 
@@ -35,14 +38,27 @@ class Stretch(NamedTuple):
     taken: CountedInterval | None
 
 
-def idle_within(question: AccountQuestion, period: BillingPeriod) -> list[Row]:
+class IdleSpan(NamedTuple):
+    """What of a stretch is asked about, and its idle dates: ``[first, until)``."""
+
+    stretch: Stretch
+    starts: datetime
+    ends: datetime
+    days: int
+    first: date
+    until: date
+
+
+def idle_within(
+    question: AccountQuestion, period: BillingPeriod, how: Priced | None = None
+) -> list[Row]:
     """The stretches that lie in a period; `idle_days` add up to R55's figure.
 
     A local date is idle if the seat was under contract on it and held at no instant.
     """
     days = Days(period)
     stretches = _stretches(question, (period.starts, period.ends))
-    rows = []
+    spans = []
     for stretch, held in stretches:
         starts, ends = (
             max(stretch.starts, period.starts),
@@ -53,25 +69,46 @@ def idle_within(question: AccountQuestion, period: BillingPeriod) -> list[Row]:
             for day in days.touched(starts, ends)
             if not any(interval.touches(*days.spans[day]) for interval in held)
         ]
-        rows.append((stretch, starts, ends, len(idle)))
-    return _readable(question.reader, rows)
+        first = days.dates[idle[0]] if idle else period.label
+        until = days.dates[idle[-1]] + _DAY if idle else first
+        spans.append(IdleSpan(stretch, starts, ends, len(idle), first, until))
+    cost = IdleCost(question, how or Priced(), period.ends)
+    rows = _readable(question.reader, spans)
+    cost.how.check_types(row["seat_type"] for row in rows)
+    return [
+        {**row, **NO_COST, **cost.of_span(row["seat_type"], span.first, span.until)}
+        for row, span in zip(rows, spans, strict=True)
+    ]
 
 
-def idle_at(question: AccountQuestion) -> list[Row]:
+def idle_at(question: AccountQuestion, how: Priced | None = None) -> list[Row]:
     """The seats that nobody held at a moment; `idle_days` are local dates until then.
 
-    `until` is when somebody took the seat, or it was retired; None while it lasts.
+    `until` is when somebody took the seat, or it was retired; None while it lasts. With
+    prices: what they have cost, and will cost until the renewal at which they can go.
     """
     as_of = question.as_of
     moment = (as_of, as_of + timedelta(microseconds=1))
-    rows = []
+    spans = []
     for stretch, _ in _stretches(question, moment):
         if stretch.starts <= as_of < stretch.ends:
             zone = question.account.zones.at(as_of)
             since = local_date(stretch.starts, zone)
-            days = (local_date(as_of, zone) - since).days
-            rows.append((stretch, stretch.starts, stretch.ends, days))
-    return _readable(question.reader, rows)
+            today = local_date(as_of, zone)
+            days = (today - since).days
+            ends = (stretch.starts, stretch.ends)
+            spans.append(IdleSpan(stretch, *ends, days, since, today))
+    cost = IdleCost(question, how or Priced())
+    rows = _readable(question.reader, spans)
+    cost.how.check_types(row["seat_type"] for row in rows)
+    return [
+        {
+            **row,
+            **cost.of_span(row["seat_type"], span.first, span.until),
+            **cost.ahead(row["seat_type"], row["until"]),
+        }
+        for row, span in zip(rows, spans, strict=True)
+    ]
 
 
 def _stretches(
@@ -111,13 +148,11 @@ def _between(
         yield Stretch(life, starts, life.ends, before, None)
 
 
-def _readable(
-    reader: Reader, stretches: list[tuple[Stretch, datetime, datetime, int]]
-) -> list[Row]:
+def _readable(reader: Reader, spans: list[IdleSpan]) -> list[Row]:
     held = [
         interval
-        for stretch, *_ in stretches
-        for interval in (stretch.freed, stretch.taken)
+        for span in spans
+        for interval in (span.stretch.freed, span.stretch.taken)
         if interval
     ]
     people = reader.people(
@@ -125,7 +160,7 @@ def _readable(
     )
     acts = reader.acts(
         entry
-        for interval in [*held, *(stretch.life for stretch, *_ in stretches)]
+        for interval in [*held, *(span.stretch.life for span in spans)]
         for entry in (interval.opened, interval.closed)
     )
 
@@ -148,5 +183,5 @@ def _readable(
             "purchased_by": acts[stretch.life.opened],
             "idle_since": stretch.starts,
         }
-        for stretch, starts, ends, days in stretches
+        for stretch, starts, ends, days, *_ in spans
     ]

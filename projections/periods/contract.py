@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from seat_ledger.domain.calendar import BillingCalendar, ZoneHistory
-from seat_ledger.domain.values import DEFAULT_POLICY
+from seat_ledger.domain.values import DEFAULT_POLICY, FOREVER
 
 Row = dict[str, Any]
 
@@ -54,3 +54,11 @@ class AccountFacts(NamedTuple):
             if policy.effective_at <= instant:
                 mode, granularity = policy.mode, policy.granularity
         return mode, granularity
+
+    def next_renewal(self, as_of: datetime) -> Row:
+        """The first renewal after a moment, or the one that is due already."""
+        number = min(self.calendar.renewal_after(as_of), self.renewals + 1)
+        bound = self.calendar.renewal(number)
+        if bound.instant is FOREVER:  # the account ends before it (R97)
+            return {"number": None, "date": None, "instant": None}
+        return {"number": number, "date": bound.day, "instant": bound.instant}

@@ -76,6 +76,7 @@ _MINUTES = {
 }
 _LENGTH = {"month": 1, "quarter": 3, "year": 12}
 _AGO = re.compile(r"-(\d{1,6}) ?([a-z]+)|(\d{1,6}) ?([a-z]+) ago", re.ASCII)
+_AHEAD = re.compile(r"(\d{1,6}) ?([a-z]+)", re.ASCII)
 _CLOCK = re.compile(
     r"(?:(?P<dates>.*\S)[t ] *|)(?P<clock>\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d{1,6})?)?)"
     r"(?P<offset> ?(?:z|[+-]\d{1,2}(?::?\d{2})?))?",
@@ -119,6 +120,21 @@ def parse_dates(text: str, today: date) -> tuple[date, date] | None:
         if match is not None:
             return read(match, today)
     return None
+
+
+def parse_ahead(text: str, today: date) -> date:
+    """The date that lies so far ahead: ``90d``, ``6w``. Raises InvalidInput."""
+    match = _AHEAD.fullmatch(text.strip().lower())
+    unit = _UNITS.get(match[2]) if match else None
+    try:
+        if match and unit:
+            return _shifted(unit, today, int(match[1]))
+    except (OverflowError, ValueError):
+        pass
+    raise InvalidInput(
+        f"{shown(text)} is not a length of time.",
+        try_="write days, weeks, months or years: 90d, 6w, 3mo or 1y",
+    )
 
 
 def _span(text: str, zones: ZoneHistory, now: datetime) -> Span:

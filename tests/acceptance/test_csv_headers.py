@@ -21,7 +21,9 @@ from tests.program import PRO, Program
 ACCOUNT = ("-a", "e")
 FIGURE = (*ACCOUNT, "--period", "2025-06", "--seat-type", PRO)
 QUESTIONS: dict[str, list[tuple[str, ...]]] = {
+    "account advise": [(), (*ACCOUNT, "--unit-price", f"{PRO}=90")],
     "account list": [()],
+    "account renewals": [(), (*ACCOUNT, "--within", "1d")],
     "account show": [("e",)],
     "catalogue list": [()],
     "billing compare": [

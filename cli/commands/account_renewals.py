@@ -1,0 +1,235 @@
+"""Renewals that come, and what to give up at them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from seat_ledger.cli.options.counting import (
+    option_currency,
+    option_typed_prices,
+    unit_prices,
+)
+from seat_ledger.cli.options.session import (
+    COUNT,
+    FilePath,
+    Question,
+    option_as_of,
+    option_one_account,
+    reading,
+)
+from seat_ledger.cli.output import times
+from seat_ledger.cli.output.calendar_file import DayEntry, calendar_text
+from seat_ledger.cli.output.files import check_target, write_whole
+from seat_ledger.cli.output.render import Answer, cells, counted, print_message
+from seat_ledger.domain.calendar import local_date
+from seat_ledger.domain.moments import parse_ahead
+from seat_ledger.domain.values import account_id, as_word
+
+if TYPE_CHECKING:
+    from seat_ledger.projections.reader import AccountQuestion
+
+_REMIND = (30, 7)
+"""How many days before a renewal a calendar reminds of it."""
+
+
+@click.command(epilog="Example: seat-ledger account renewals --within 90d")
+@option_one_account
+@click.option(
+    "--within",
+    metavar="LENGTH",
+    help="Only renewals that are no further ahead: 90d, 6w, 3mo or 1y.",
+)
+@click.option(
+    "--calendar",
+    type=FilePath(dir_okay=False, path_type=Path),
+    metavar="FILE.ics",
+    help="Write them to an iCalendar file as well, with reminders.",
+)
+@option_as_of
+@reading
+def renewals(
+    question: Question, within: str | None, calendar: Path | None, **_: Any
+) -> Answer:
+    """When contracts renew, the next first, and how many seats are unused.
+
+    What is to be given up has to be asked for before the renewal's instant.
+    """
+    from seat_ledger.projections import accounts  # noqa: PLC0415
+
+    if calendar is not None:
+        check_target(calendar, "A calendar", ".ics")
+    today = local_date(question.as_of, question.zones.at(question.as_of))
+    last = within and parse_ahead(within, today)
+    rows = [accounts.renewal(about) for about in _every(question)]
+    rows = [
+        row
+        for row in rows
+        if row["date"] is not None and (not last or row["date"] <= last)
+    ]
+    rows.sort(key=lambda row: (row["instant"], row["account"]))
+    if calendar is not None:
+        stamp = question.knowledge.recorded_at or question.now
+        write_whole(calendar, calendar_text(map(_entry, rows), stamp))
+        print_message(f"{calendar}: {counted(len(rows), 'renewal')}.")
+    columns = [
+        *cells("account", "date", "in days=in_days", "purchased", "assigned"),
+        *cells("unused=available", "to be retired=pending_reduction", "name"),
+    ]
+    if any(row["renewal_due"] for row in rows):
+        columns[3:3] = cells("due=renewal_due")
+    when = f" within {within}" if within else ""
+    return question.answer(
+        rows,
+        columns,
+        sentence=_renew(rows, when),
+        next_command=f"seat-ledger account advise --account "
+        f"{as_word(rows[0]['account'])}"
+        if rows
+        else "",
+    )
+
+
+def _every(question: Question) -> list[AccountQuestion]:
+    """The accounts that are asked about, as they are at the moment."""
+    from seat_ledger.projections.reader import AccountQuestion  # noqa: PLC0415
+
+    reader, known_at = question.reader, question.knowledge
+    if question.options["account"]:
+        return [question.about] if question.account.is_known else []
+    return [
+        AccountQuestion(reader, account, known_at, question.as_of)
+        for account in reader.accounts(known_at)
+        if account.opened_at <= question.as_of
+    ]
+
+
+def _renew(rows: list[dict[str, Any]], when: str) -> str:
+    """How many contracts renew, and how many seats nobody holds."""
+    if not rows:
+        return f"No contract renews{when}."
+    unused = sum(row["available"] - row["pending_reduction"] for row in rows)
+    renew = "1 contract renews" if len(rows) == 1 else f"{len(rows)} contracts renew"
+    if unused <= 0:
+        return f"{renew}{when}."
+    return f"{renew}{when}, with {counted(unused, 'seat')} that nobody holds."
+
+
+def _entry(row: dict[str, Any]) -> DayEntry:
+    unused = row["available"]
+    held = f"{row['assigned']} of {counted(row['purchased'], 'seat')} held"
+    retired = row["pending_reduction"]
+    return DayEntry(
+        uid=f"{account_id(row['account'])}-{row['renewal']}@seat-ledger",
+        day=row["date"],
+        summary=f"{row['account']}: renewal {row['renewal']}, {unused} seats unused",
+        description=f"{row['name']}: {held}, {unused} unused, {retired} to be retired. "
+        f"Until then: seat-ledger account advise --account {as_word(row['account'])}",
+        remind_before=_REMIND,
+    )
+
+
+@click.command(
+    epilog="Example: seat-ledger account advise -a acme "
+    "--unit-price sales/professional=90.00 --currency EUR"
+)
+@option_one_account
+@click.option(
+    "--idle-for",
+    "idle_days",
+    type=COUNT,
+    default=30,
+    show_default=True,
+    metavar="DAYS",
+    help="Only seats that nobody needed for so many days.",
+)
+@option_typed_prices
+@option_currency
+@option_as_of
+@reading
+def advise(question: Question, idle_days: int, **options: Any) -> Answer:
+    """Which seats to give up, by when, and what that saves.
+
+    A seat can go at a renewal, if it is asked for before. The most seats that were held
+    at once in the days before are kept.
+    """
+    from seat_ledger.projections.accounts import advice  # noqa: PLC0415
+
+    how = unit_prices(options)
+    every = _every(question)
+    zones = every[0].account.zones if len(every) == 1 else times.UTC_ZONES
+    rows = [row for about in every for row in advice.advised(about, how, idle_days)]
+    columns = [
+        *([] if question.options["account"] else cells("account")),
+        *cells("type=seat_type", "purchased", "assigned"),
+        *cells("most held=most_held", "to be retired=pending_reduction"),
+        *cells("reduce by=reduce_by", "renewal"),
+    ]
+    if any(row["unit_price"] for row in rows):
+        columns += cells("until renewal=amount_until_renewal")
+        columns += cells("saved a period=saved_per_period", "a term=saved_per_term")
+    to_give = [row for row in rows if row["reduce_by"]]
+    notes = [
+        f"Most held: at once, in the {idle_days} days before; so many are kept.",
+        *_priced(rows),
+    ]
+    return question.answer(
+        rows,
+        columns,
+        sentence=_advice(to_give, zones),
+        notes=notes,
+        next_command=_reduce(to_give),
+    )
+
+
+def _priced(rows: list[dict[str, Any]]) -> list[str]:
+    if not any(row["unit_price"] for row in rows):
+        return ["Without --unit-price nothing is said of money."]
+    notes = [
+        "Until renewal: what the seats that nobody holds cost whatever is done. Saved: "
+        "at the price of one seat and one whole period."
+    ]
+    other = [row["seat_type"] for row in rows if not row["unit_price"]]
+    if other:
+        notes.append(f"Not priced: {', '.join(dict.fromkeys(other))}.")
+    return notes
+
+
+def _advice(rows: list[dict[str, Any]], zones: Any) -> str:
+    """What can be given up, by when, and what that saves in all."""
+    if not rows:
+        return "There is nothing to give up."
+    count = counted(sum(row["reduce_by"] for row in rows), "seat")
+    accounts = dict.fromkeys(row["account"] for row in rows)
+    first = min(rows, key=lambda row: row["reduce_before"])
+    where = next(iter(accounts)) if len(accounts) == 1 else f"{len(accounts)} accounts"
+    before = times.spelled(first["reduce_before"], zones)
+    by = f"before {before}" if len(accounts) == 1 else f"the first before {before}"
+    return f"{where} can give up {count}, {by}.{_saving(rows)}"
+
+
+def _saving(rows: list[dict[str, Any]]) -> str:
+    from seat_ledger.projections.billing.idle_cost import sum_of  # noqa: PLC0415
+
+    priced = [row for row in rows if row["saved_per_term"] is not None]
+    if not priced:
+        return ""
+    code = next((f" {row['currency']}" for row in priced if row["currency"]), "")
+    others = sum(row["reduce_by"] for row in rows if row["saved_per_term"] is None)
+    without = f"; {counted(others, 'seat')} of them not priced" if others else ""
+    return (
+        f" That saves {sum_of(priced, 'saved_per_period')}{code} a period, "
+        f"{sum_of(priced, 'saved_per_term')}{code} a term{without}."
+    )
+
+
+def _reduce(rows: list[dict[str, Any]]) -> str:
+    if not rows:
+        return ""
+    most = max(rows, key=lambda row: row["reduce_by"])
+    return (
+        f"seat-ledger seat reduce {most['seat_type']} {most['reduce_by']} "
+        f"--account {as_word(most['account'])}"
+    )
