@@ -27,60 +27,21 @@ SELECT position, root
 
 -- issued --
 -- The invoices of an account, in the order of recording.
-SELECT account.account_key, entry.account_no, entry.position, entry.recorded_at,
-       entry.effective_at, entry.actor, entry.reason, entry.details,
-       void.position AS voided, void.effective_at AS voided_at,
-       void.recorded_at AS void_recorded_at, void.actor AS voided_by,
-       void.reason AS void_reason
-  FROM journal AS entry
-  JOIN account ON account.account_no = entry.account_no
-  LEFT JOIN journal AS void
-    ON void.topic = 'InvoiceVoided'
-   AND void.account_no = entry.account_no
-   AND void.details ->> 'invoice' = entry.details ->> 'invoice'
-   AND void.position <= %(until_position)s::bigint
- WHERE entry.account_no = %(account_no)s::bigint
-   AND entry.topic = 'InvoiceIssued'
-   AND entry.position <= %(until_position)s::bigint
+{invoices}
+   AND entry.account_no = %(account_no)s::bigint
  ORDER BY entry.position;
 
 -- issued_everywhere --
 -- The invoices of every account.
-SELECT account.account_key, entry.account_no, entry.position, entry.recorded_at,
-       entry.effective_at, entry.actor, entry.reason, entry.details,
-       void.position AS voided, void.effective_at AS voided_at,
-       void.recorded_at AS void_recorded_at, void.actor AS voided_by,
-       void.reason AS void_reason
-  FROM journal AS entry
-  JOIN account ON account.account_no = entry.account_no
-  LEFT JOIN journal AS void
-    ON void.topic = 'InvoiceVoided'
-   AND void.account_no = entry.account_no
-   AND void.details ->> 'invoice' = entry.details ->> 'invoice'
-   AND void.position <= %(until_position)s::bigint
- WHERE entry.topic = 'InvoiceIssued'
-   AND entry.position <= %(until_position)s::bigint
+{invoices}
  ORDER BY entry.position;
 
 -- issued_as --
 -- The invoice of a number.
-SELECT account.account_key, entry.account_no, entry.position, entry.recorded_at,
-       entry.effective_at, entry.actor, entry.reason, entry.details,
-       void.position AS voided, void.effective_at AS voided_at,
-       void.recorded_at AS void_recorded_at, void.actor AS voided_by,
-       void.reason AS void_reason
-  FROM journal AS entry
-  JOIN account ON account.account_no = entry.account_no
-  LEFT JOIN journal AS void
-    ON void.topic = 'InvoiceVoided'
-   AND void.account_no = entry.account_no
-   AND void.details ->> 'invoice' = entry.details ->> 'invoice'
-   AND void.position <= %(until_position)s::bigint
- WHERE entry.topic = 'InvoiceIssued'
+{invoices}
    AND entry.details ->> 'invoice' = (SELECT ledger.unwrapped(%(invoice)s::bytea))
    AND (%(account_nos)s::bigint[] IS NULL
-        OR entry.account_no = ANY (%(account_nos)s::bigint[]))
-   AND entry.position <= %(until_position)s::bigint;
+        OR entry.account_no = ANY (%(account_nos)s::bigint[]));
 
 -- earliest_change --
 -- The earliest instant that was said something of, of some accounts' seats, between two

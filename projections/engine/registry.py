@@ -173,17 +173,16 @@ DECODED = {
 _FILES = ("tables.sql", "decode.sql", "definition.sql", "rows.sql", "figures.sql")
 
 
-def with_sources(block: bytes, *, from_tables: bool, filters: str = "") -> bytes:
+def with_sources(block: bytes, *, from_tables: bool, **parts: sql.SQL) -> bytes:
     """A query over definitions, as known at `known` or read from the stored tables.
 
     What is known at the checkpoint is stored in tables with the same rows, under the
-    names that stand in braces in the query; `filters` are conditions that questions
-    share.
+    names that stand in braces in the query; `parts` are pieces that questions share.
     """
     definitions = [row for row in PROJECTIONS if row.source is RowSource.JOURNAL]
     return filled(
         block,
-        filters=part(filters.rstrip()),
+        **parts,
         **{
             projection.name: part(projection.name)
             if from_tables
@@ -195,11 +194,13 @@ def with_sources(block: bytes, *, from_tables: bool, filters: str = "") -> bytes
 
 @cache
 def question(room: str, name: str, *, from_tables: bool) -> bytes:
-    """A question of a room's ``queries.sql``, to the tables or as known at `known`."""
+    """A question of a room's ``queries.sql``, to the tables or as known at `known`.
+
+    What several share stands in the room's ``parts.sql``, under a name in braces.
+    """
     block = queries(room, "queries.sql")[name]
-    return with_sources(
-        block, from_tables=from_tables, filters=text(room, "filters.sql")
-    )
+    parts = {name: part(shared) for name, shared in queries(room, "parts.sql").items()}
+    return with_sources(block, from_tables=from_tables, **parts)
 
 
 @cache

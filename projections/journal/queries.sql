@@ -3,11 +3,7 @@
 SELECT entry.*
   FROM journal AS entry
  WHERE entry.position <= %(known_position)s::bigint
-   AND entry.position >= %(first)s::bigint
-   AND entry.position <= %(last)s::bigint
-{filters}
- ORDER BY entry.position
- LIMIT %(limit)s::bigint;
+{page};
 
 -- events_of_account --
 -- The same, of one account.
@@ -15,11 +11,7 @@ SELECT entry.*
   FROM journal AS entry
  WHERE entry.position <= %(known_position)s::bigint
    AND entry.account_no = %(account_no)s::bigint
-   AND entry.position >= %(first)s::bigint
-   AND entry.position <= %(last)s::bigint
-{filters}
- ORDER BY entry.position
- LIMIT %(limit)s::bigint;
+{page};
 
 -- events_named --
 -- The same, of some entries.
@@ -31,11 +23,7 @@ SELECT entry.*
         WHERE journal.position = selected.position
        OFFSET 0) AS entry
  WHERE entry.position <= %(known_position)s::bigint
-   AND entry.position >= %(first)s::bigint
-   AND entry.position <= %(last)s::bigint
-{filters}
- ORDER BY entry.position
- LIMIT %(limit)s::bigint;
+{page};
 
 -- of_users --
 -- The entries that name some users, and what reversed those.
@@ -52,17 +40,7 @@ WITH named AS MATERIALIZED (
      WHERE entry.user_no = ANY (%(user_nos)s::bigint[])
        AND entry.number IS NULL
 )
-SELECT position
-  FROM named
- UNION
-SELECT reversal.position
-  FROM named
- CROSS JOIN LATERAL (
-       SELECT naming.position
-         FROM journal AS naming
-        WHERE naming.topic = 'EntryReversed'
-          AND naming.root = named.position
-       OFFSET 0) AS reversal;
+{named_and_reversals};
 
 -- of_seat --
 -- The entries that name a seat, and what reversed those.
@@ -73,17 +51,7 @@ WITH named AS MATERIALIZED (
        AND entry.seat_type = %(type_no)s::integer
        AND entry.number = %(number)s::integer
 )
-SELECT position
-  FROM named
- UNION
-SELECT reversal.position
-  FROM named
- CROSS JOIN LATERAL (
-       SELECT naming.position
-         FROM journal AS naming
-        WHERE naming.topic = 'EntryReversed'
-          AND naming.root = named.position
-       OFFSET 0) AS reversal;
+{named_and_reversals};
 
 -- late --
 -- What became effective before something that its account had recorded already.
@@ -102,12 +70,9 @@ SELECT entry.*
                OR entry.account_no = %(account_no)s::bigint)
        ) AS entry
  WHERE entry.effective_at < entry.latest
-   AND entry.position >= %(first)s::bigint
    AND (%(positions)s::bigint[] IS NULL
         OR entry.position = ANY (%(positions)s::bigint[]))
-{filters}
- ORDER BY entry.position
- LIMIT %(limit)s::bigint;
+{page};
 
 -- by_effect --
 -- An account's events in the order of application (R70).

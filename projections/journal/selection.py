@@ -35,7 +35,7 @@ class EventSelection:
 
     @property
     def filters(self) -> dict[str, Any]:
-        """The parameters of ``filters.sql``."""
+        """The parameters of the part ``page``."""
         names = ("type_nos", "topics", "actors", "since", "before")
         return {name: getattr(self, name) for name in names}
 
