@@ -55,7 +55,7 @@ COMMANDS = {
     "projection": ("commands.projection:group", "The tables that answers come from."),
     "report": ("commands.report:report", "A report on an account, to pass on."),
     "seat": ("commands.seat:group", "Buy, assign and look at seats."),
-    "serve": ("console.command:serve", "The console: answers in a browser."),
+    "serve": ("commands.serve:serve", "The console: answers in a browser."),
     "source": (
         "commands.source:group",
         "Mappings of vendors' files: which fits, and a draft.",

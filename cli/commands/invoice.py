@@ -30,7 +30,6 @@ from seat_ledger.cli.output.render import (
     cells,
     counted,
     document,
-    print_message,
     to_json,
 )
 from seat_ledger.domain.calendar import ZoneHistory
@@ -230,9 +229,8 @@ def show(question: Question, invoice: str, **_: Any) -> Answer:
 
     issued = invoices.find(question.reader, invoice, question.knowledge)
     question.is_about([issued.account])
-    session = current_session()
-    if issued.voided is not None and session is not None and session.format != "table":
-        print_message(f"{issued.invoice}: {_voided(issued)[0]}")
+    if issued.voided is not None:
+        question.remark(f"{issued.invoice}: {_voided(issued)[0]}")
     return _shown(question, issued)
 
 
@@ -295,8 +293,7 @@ def reproduce(question: Question, invoice: str, **_: Any) -> Answer:
         f"{', '.join(differs)}. The lines below are the computed ones."
     )
     anew.next_command = "seat-ledger projection verify --full"
-    if current_session().format != "table":
-        print_message(anew.sentence)
+    question.remark(anew.sentence)
     anew.exit_code = 3
     return anew
 

@@ -9,13 +9,13 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 from click.core import ParameterSource
 
 from seat_ledger.cli.output import times
-from seat_ledger.cli.output.render import FORMATS, Answer
+from seat_ledger.cli.output.render import FORMATS, Answer, print_message
 from seat_ledger.cli.output.streams import ReaderLeft
 from seat_ledger.domain.calendar import local_date
 from seat_ledger.domain.moments import parse_moment, parse_span
@@ -333,20 +333,17 @@ def printing(function: F, *, of_all: bool = True) -> F:
 
     One that is not given an account is about all of them; `of_all` says otherwise.
     """
+    reading_function = ReadingFunction(function, of_all)
 
     @functools.wraps(function)
     def call(**options: Any) -> None:
         from seat_ledger.cli.output.printing import emit  # noqa: PLC0415
 
         session = current_session()
-        for name, value in options.items():
-            if isinstance(value, str):
-                check_text(value, name)
+        check_texts(options)
         with session.reader() as reader:
             question = Question(reader, options)
-            if reader.aside and of_all and not options.get("account"):
-                question.is_about_all()
-            answer: Answer = function(question, **options)
+            answer = reading_function.answer(question)
             try:
                 emit(answer)
             except (click.exceptions.Exit, ReaderLeft):
@@ -354,7 +351,35 @@ def printing(function: F, *, of_all: bool = True) -> F:
                 raise
             question.check_whole()
 
+    call.reading_function = reading_function  # type: ignore[attr-defined]
     return option_database(option_format(call))  # type: ignore[return-value]
+
+
+def check_texts(options: Mapping[str, Any]) -> None:
+    """Make sure that the texts among the options are readable. Raises InvalidInput."""
+    for name, value in options.items():
+        if isinstance(value, str):
+            check_text(value, name)
+
+
+class ReadingFunction(NamedTuple):
+    """What answers a reading command, whoever asks: a terminal, or a server."""
+
+    function: Callable[..., Answer]
+    of_all: bool
+
+    @classmethod
+    def of(cls, command: click.Command) -> ReadingFunction | None:
+        """That of a command; None where the command is no reading one."""
+        return getattr(command.callback, "reading_function", None)
+
+    def answer(self, question: Question) -> Answer:
+        """The answer to a question, by its options. Raises LedgerError, UsageError."""
+        options = question.options
+        if question.reader.aside and self.of_all and not options.get("account"):
+            question.is_about_all()
+        answer: Answer = self.function(question, **options)
+        return answer
 
 
 class Question:
@@ -463,6 +488,11 @@ class Question:
     def _renewal_due(self) -> bool:
         """Whether the account waits for a renewal, as known (R38)."""
         return self.account.renewal_due(self.knowledge.moment(self.now))
+
+    def remark(self, message: str) -> None:
+        """Say on stderr what stands beside an answer that is data (CLI 2)."""
+        if current_session().format != "table":
+            print_message(message)
 
     def footer(self) -> str:
         """Both clocks of the answer, in words."""

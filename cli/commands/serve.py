@@ -1,4 +1,4 @@
-"""``seat-ledger serve``: the console on a port of this machine, or behind a proxy."""
+"""``seat-ledger serve``: the console, or the API, on a port of this machine."""
 
 from __future__ import annotations
 
@@ -96,12 +96,15 @@ class _Networks(click.ParamType[Any]):
     help="Database connections shared by the pages.",
 )
 @click.option("--quiet", is_flag=True, help="Do not log requests.")
+@click.option("--api", is_flag=True, help="Serve the HTTP API instead of the pages.")
 @option_database
 def serve(host: str, port: int, proxies: tuple[Any, ...], **options: Any) -> None:
-    """Serve the console: read-only pages for support and auditors.
+    """Serve the console, read-only pages for support and auditors; or (--api) the API.
 
     Without --trusted-proxy it listens on this machine only. The pages need no script,
-    load nothing from elsewhere, and are also available as .json and .csv.
+    load nothing from elsewhere, and are also available as .json and .csv. The API
+    answers what the reading commands answer, with the same documents; the page at /
+    describes it.
     """
     if not proxies:
         if options["accounts_header"]:
@@ -129,20 +132,22 @@ def _run(
     try:
         import uvicorn  # noqa: PLC0415  an extra
 
+        from seat_ledger.cli.api.application import Api  # noqa: PLC0415  with it
         from seat_ledger.cli.console.access import Gate  # noqa: PLC0415  with it
         from seat_ledger.cli.console.application import Console  # noqa: PLC0415  with it
         from seat_ledger.cli.console.connections import HastyProtocol  # noqa: PLC0415  with it
     except ImportError as error:
         raise LedgerError(
-            f"The console needs the package {error.name}, which is not installed.",
+            f"A server needs the package {error.name}, which is not installed.",
             try_=_EXTRA,
         ) from error
     headers = options["actor_header"], options["accounts_header"]
     gate = Gate(proxies, *headers, options["hosts"])
-    console = Console(conninfo, gate, options["redact"], options["readers"], log)
+    kind = Api if options["api"] else Console
+    served = kind(conninfo, gate, options["redact"], options["readers"], log)
     server = uvicorn.Server(
         uvicorn.Config(
-            console.application(),
+            served.application(),
             http=HastyProtocol,
             ws="none",
             log_config=None,
@@ -158,7 +163,7 @@ def _run(
     signal.signal(signal.SIGTERM, _end)
     print_message(f"Serving on http://{shown}:{port}/ (Ctrl-C stops it).")
     server.run(sockets=[listening])
-    console.close()
+    served.close()
 
 
 def _end(_number: int, _frame: object) -> None:

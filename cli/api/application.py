@@ -1,0 +1,257 @@
+"""The web application of the API: addresses in, documents and problems out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from seat_ledger.cli.api.answering import AnswerHead, ApiRequest
+from seat_ledger.cli.api.endpoints import endpoints
+from seat_ledger.cli.api.openapi import document_text
+from seat_ledger.cli.api.page import page_text
+from seat_ledger.cli.api.problems import HttpProblem, http_status, problem
+from seat_ledger.cli.console.access import Gate, Refused
+from seat_ledger.cli.console.downloads import Download
+from seat_ledger.cli.console.envelope import HEADERS, LONGEST_ADDRESS, LONGEST_LOGGED
+from seat_ledger.cli.console.failures import BugFiles, Log, for_visitor
+from seat_ledger.cli.console.queueing import Lane
+from seat_ledger.errors import REFUSALS, LedgerError
+from seat_ledger.lazy import lazy
+from seat_ledger.projections.reader.pool import PooledReader, ReaderPool
+from seat_ledger.projections.reader.redaction import RedactedReader
+
+LONG_ANSWERS = 2
+"""Answers as long as the ledger that are read at once, by connections of their own."""
+_QUEUE, _PATIENCE = 200, 15.0
+_LONG_QUEUE, _LONG_PATIENCE = 50, 20.0
+READS = {"GET", "HEAD"}
+_OPEN = {"/", "/openapi.json", "/healthz", "/readyz", "/static/api.css"}
+"""Addresses that tell nothing of the ledger."""
+
+
+@dataclass
+class Api:
+    """The API over a database: its gate, and whom it tells."""
+
+    conninfo: str
+    gate: Gate
+    redact: bool = False
+    size: int = 4
+    log: Log = lambda _event, **_facts: None
+
+    def __post_init__(self) -> None:
+        """Make the lanes, and the readers of each: a long answer holds nobody up."""
+        reader: type[PooledReader] = RedactedReader if self.redact else PooledReader
+        self.readers = ReaderPool(self.conninfo, self.size, reader=reader)
+        self.long_readers = ReaderPool(self.conninfo, LONG_ANSWERS, reader=reader)
+        self.lane = Lane(self.size, _QUEUE, _PATIENCE)
+        self.long_lane = Lane(LONG_ANSWERS, _LONG_QUEUE, _LONG_PATIENCE)
+        self.bugs = BugFiles(self.log)
+
+    def application(self) -> ASGIApp:
+        """The application, with what holds for every answer around it."""
+        return ApiEnvelope(self)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self.readers.close()
+        self.long_readers.close()
+
+    @lazy
+    def stylesheet(self) -> bytes:
+        """How the page of the API looks."""
+        file = resources.files(__package__).joinpath("static", "api.css")
+        return file.read_bytes()
+
+    async def respond(self, request: Request) -> Response:
+        """The answer to a request that was let in. Raises LedgerError."""
+        path = request.url.path
+        endpoint = endpoints().get(path)
+        if endpoint is not None:
+            _allow(request, READS)
+            return await self._read(
+                request, ApiRequest(endpoint, request.query_params.multi_items())
+            )
+        if path in _OPEN or path.startswith("/problems/"):
+            _allow(request, READS)
+            return await self._beside(path)
+        raise HttpProblem(
+            404,
+            "no_such_address",
+            "The API has no such address.",
+            try_="see /openapi.json, or / in a browser",
+        )
+
+    async def _beside(self, path: str) -> Response:
+        """What describes the API, and says how the server is."""
+        if path == "/openapi.json":
+            return Response(document_text(), media_type="application/json")
+        if path == "/healthz":
+            return PlainTextResponse("ok\n")
+        if path == "/readyz":
+            return await self._ready()
+        if path == "/static/api.css":
+            return Response(self.stylesheet, media_type="text/css")
+        if path == "/":
+            return Response(page_text(), media_type="text/html; charset=utf-8")
+        code = path.rpartition("/")[2]
+        meaning = REFUSALS.get(code, "see 'Failures' in the reference")
+        return PlainTextResponse(f"{code[:100]}: {meaning}\n")
+
+    async def _ready(self) -> Response:
+        """Whether questions are answered: the database is there, and its tables."""
+
+        def ask() -> None:
+            with self.readers.reader():
+                pass
+
+        async with self.lane.turn():
+            await self.lane.run(ask)
+        return PlainTextResponse("ready\n")
+
+    async def _read(self, request: Request, asking: ApiRequest) -> Response:
+        seen = request.headers.get("if-none-match")
+        if not asking.is_long:
+            async with self.lane.turn():
+                stream = self._stream(self.readers, asking, seen)
+                head, *texts = await self.lane.run(lambda: list(stream))
+            assert isinstance(head, AnswerHead)
+            body = "".join(text for text in texts if isinstance(text, str))
+            return Response(body, head.status, head.headers)
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(self.long_lane.turn())
+            stream = self._stream(self.long_readers, asking, seen)
+            head = await self.long_lane.run(lambda: next(stream))
+            assert isinstance(head, AnswerHead)
+            response = Download(_texts_of(stream), self.long_lane)
+            await response.begin()
+            response.turn = stack.pop_all()
+        response.status_code = head.status
+        response.headers.update(head.headers)
+        return response
+
+    def _stream(
+        self, pool: ReaderPool, asking: ApiRequest, seen: str | None
+    ) -> Generator[AnswerHead | str]:
+        with pool.reader() as reader:
+            yield from asking.reply(reader, seen)
+
+    def failed(self, error: LedgerError) -> Response:
+        """The problem document of a failure, without what is the operator's alone."""
+        seen = for_visitor(error, self.log, redact=self.redact)
+        return problem(seen, http_status(error))
+
+
+def _texts_of(stream: Generator[AnswerHead | str]) -> Generator[str]:
+    """The text that follows a head."""
+    try:
+        yield from (text for text in stream if isinstance(text, str))
+    finally:
+        stream.close()
+
+
+def _allow(request: Request, methods: set[str]) -> None:
+    if request.method not in methods:
+        raise HttpProblem(
+            405,
+            "method_not_allowed",
+            f"{request.method} is not possible here.",
+            try_=f"use {' or '.join(sorted(methods))}",
+            headers={"Allow": ", ".join(sorted(methods))},
+        )
+
+
+class ApiEnvelope:
+    """Lets a request in or says why not; headers, failures and a line of the log."""
+
+    def __init__(self, api: Api) -> None:
+        self.api = api
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, and log it."""
+        if scope["type"] != "http":
+            return
+        began, status = time.perf_counter(), 500
+
+        async def sending(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status, scope["begun"] = message["status"], True
+                message["headers"] = _headers(message["headers"])
+            await send(message)
+
+        request = Request(scope, receive)
+        try:
+            await self._send(request, receive, sending)
+        finally:
+            took = round((time.perf_counter() - began) * 1000, 1)
+            actor = scope["visitor"].name if "visitor" in scope else None
+            path = scope["path"][:LONGEST_LOGGED]
+            self.api.log("answered", path=path, status=status, ms=took, actor=actor)
+
+    async def _send(self, request: Request, receive: Receive, send: Send) -> None:
+        scope = request.scope
+        try:
+            response = await self._respond(request)
+            await response(scope, receive, send)
+        except LedgerError as error:  # after the answer had begun
+            self.api.log("cut_off", reason=error.message)
+        except Exception as error:  # noqa: BLE001  the last resort: a bug
+            self.api.bugs.keep(error)
+            if "begun" not in scope:
+                bug = HttpProblem(500, "bug", "Something went wrong on the server.")
+                await problem(bug, bug.status)(scope, receive, send)
+
+    async def _respond(self, request: Request) -> Response:
+        try:
+            self._admit(request)
+            return await self.api.respond(request)
+        except LedgerError as error:
+            response = self.api.failed(error)
+            if _has_body(request):  # what follows could be taken for a request
+                response.headers["Connection"] = "close"
+            return response
+
+    def _admit(self, request: Request) -> None:
+        """Let a request in. Raises HttpProblem."""
+        scope = request.scope
+        if len(scope["query_string"]) + len(scope["path"]) > LONGEST_ADDRESS:
+            raise HttpProblem(414, "address_too_long", "The address is too long.")
+        if request.method in READS and _has_body(request):
+            raise HttpProblem(413, "body_not_allowed", "A question has no body.")
+        if scope["path"] in _OPEN:
+            return
+        here = (scope.get("server") or ("",))[0]
+        peer = request.client.host if request.client else None
+        try:
+            scope["visitor"] = self.api.gate.admit(peer, request.headers.getlist, here)
+        except Refused as refused:
+            raise HttpProblem(403, "not_admitted", _WHY[refused.why]) from refused
+
+
+_WHY = {
+    "proxy": "Only the trusted proxy is served.",
+    "host": "This server is not called so: name it with --allowed-host.",
+    "actor": "The proxy named no user.",
+    "accounts": "The proxy's list of accounts is not percent-encoded.",
+}
+
+
+def _has_body(request: Request) -> bool:
+    length = request.headers.get("content-length", "0")
+    return length.strip() != "0" or "transfer-encoding" in request.headers
+
+
+def _headers(headers: Any) -> list[tuple[bytes, bytes]]:
+    names = {name for name, _ in headers}
+    own = {**HEADERS, "Cache-Control": "no-store"}
+    more = ((name.lower().encode(), value.encode()) for name, value in own.items())
+    return [*headers, *((name, value) for name, value in more if name not in names)]

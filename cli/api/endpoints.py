@@ -1,0 +1,188 @@
+"""Endpoints, made of the commands' own declarations: there is no second list of them.
+
+A reading command is an address of its words (``seat who`` is ``/v1/seat/who``); its
+arguments and options are parameters of the same names, with ``_`` for ``-``. What names
+a file on the server's disk is no parameter, and a command that needs one no endpoint.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
+from typing import Any, NamedTuple
+
+import click
+
+from seat_ledger.cli.main import program
+from seat_ledger.cli.options.session import ReadingFunction, Session, check_texts
+from seat_ledger.cli.output.render import FORMATS
+from seat_ledger.domain.values import shown
+from seat_ledger.errors import InvalidInput
+
+FORMS = tuple(form for form in FORMATS if form != "table")
+LONGEST_VALUE = 400
+_NOT_OFFERED = {"database", "form"}
+_FLAGS = {"true": True, "1": True, "false": False, "0": False}
+_OPTION = re.compile(r"(?<![\w-])--([a-z]+(?:-[a-z]+)*)")
+_CONTROL = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
+_LONG = {"event replay"}
+"""Answers that may be long though they are about one account."""
+
+
+class Endpoint(NamedTuple):
+    """A reading command as an address: its words, its parameters, what answers it."""
+
+    words: str
+    command: click.Command
+    reading: ReadingFunction
+    params: Mapping[str, click.Parameter]
+
+    @property
+    def path(self) -> str:
+        """Its address."""
+        return "/v1/" + self.words.replace(" ", "/")
+
+    @property
+    def operation_id(self) -> str:
+        """Its name in a generated client."""
+        return re.sub(r"[^a-z]+", "_", self.words)
+
+    @property
+    def takes_as_of(self) -> bool:
+        """Whether a moment can be named."""
+        return "as_of" in self.params
+
+    def is_long(self, options: Mapping[str, Any]) -> bool:
+        """Whether the answer may be as long as the ledger."""
+        is_about_all = self.reading.of_all and not options.get("account")
+        return is_about_all or self.words in _LONG
+
+    def context(self, query: Iterable[tuple[str, str]], form: str) -> click.Context:
+        """The command with its options, read as the command line reads them.
+
+        Raises InvalidInput.
+        """
+        session = Session()
+        session.format = form
+        words = [*self._words(query)]
+        try:
+            context = self.command.make_context(self.words, words, obj=session)
+        except click.UsageError as error:
+            raise usage(error) from error
+        check_texts(context.params)
+        return context
+
+    def _words(self, query: Iterable[tuple[str, str]]) -> Iterator[str]:
+        """The parameters of an address as words of a command line."""
+        values = _gathered(query, self.params)
+        arguments = []
+        for name, param in self.params.items():
+            texts = values.get(name, [])
+            if param.required and not texts:
+                raise InvalidInput(f"The parameter '{name}' is missing.")
+            if len(texts) > 1 and not param.multiple:
+                raise InvalidInput(f"The parameter '{name}' is given twice.")
+            if isinstance(param, click.Argument):
+                arguments += texts
+            elif isinstance(param, click.Option) and param.is_flag:
+                yield from _flag(name, param, texts)
+            else:
+                yield from (f"{_long_option(param)}={text}" for text in texts)
+        yield "--"
+        yield from arguments
+
+
+def _flag(name: str, param: click.Option, texts: Sequence[str]) -> Iterator[str]:
+    for text in texts:
+        if text not in _FLAGS:
+            raise InvalidInput(f"The parameter '{name}' is true or false.")
+        if _FLAGS[text]:
+            yield _long_option(param)
+        elif param.secondary_opts:
+            yield param.secondary_opts[0]
+
+
+def _gathered(
+    query: Iterable[tuple[str, str]], params: Mapping[str, Any]
+) -> dict[str, list[str]]:
+    """The values of each parameter. Raises InvalidInput for one that is not there."""
+    values: dict[str, list[str]] = {}
+    for name, text in query:
+        if name not in params:
+            known_names = ", ".join(params) or "none"
+            raise InvalidInput(
+                f"There is no parameter {shown(name)} here.",
+                try_=f"use these: {known_names}",
+            )
+        if len(text) > LONGEST_VALUE or _CONTROL.search(text):
+            raise InvalidInput(f"The value of '{name}' cannot be read.")
+        values.setdefault(name, []).append(text)
+    return values
+
+
+def usage(error: click.UsageError) -> InvalidInput:
+    """Wrong usage in an API's words: parameters instead of options."""
+    text = error.format_message()
+    return InvalidInput(_OPTION.sub(lambda match: _name_of(match[0]), text))
+
+
+def _name_of(option: str) -> str:
+    return option.lstrip("-").replace("-", "_")
+
+
+def _long_option(param: click.Parameter) -> str:
+    return next(option for option in param.opts if option.startswith("--"))
+
+
+def _public_name(param: click.Parameter) -> str:
+    """The name of a parameter in an address."""
+    if isinstance(param, click.Argument):
+        return str(param.name)
+    return _name_of(_long_option(param))
+
+
+@cache
+def endpoints() -> dict[str, Endpoint]:
+    """Every endpoint that reads, by its address."""
+    context = click.Context(program, info_name="seat-ledger")
+    every = [*_leaves(program, context, ())]
+    return {endpoint.path: endpoint for endpoint in filter(None, every)}
+
+
+def _leaves(
+    group: click.Group, context: click.Context, words: tuple[str, ...]
+) -> Iterator[Endpoint | None]:
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        if isinstance(command, click.Group):
+            yield from _leaves(command, context, (*words, name))
+        elif command is not None:
+            yield _endpoint(" ".join((*words, name)), command)
+
+
+def _endpoint(words: str, command: click.Command) -> Endpoint | None:
+    reading = ReadingFunction.of(command)
+    offered = [param for param in command.params if param.name not in _NOT_OFFERED]
+    of_files = [param for param in offered if isinstance(param.type, click.Path)]
+    if reading is None or any(param.required for param in of_files):
+        return None
+    params = {}
+    for param in offered:
+        if param not in of_files:
+            own = copy.copy(param)
+            own.envvar = None  # the server's own environment answers nobody
+            params[_public_name(param)] = own
+    server = copy.copy(command)
+    server.params = [*params.values(), *_without_value(of_files)]
+    server.add_help_option = False
+    return Endpoint(words, server, reading, params)
+
+
+def _without_value(params: Iterable[click.Parameter]) -> Iterator[click.Parameter]:
+    """Parameters that are there for the command's function, and never have a value."""
+    for param in params:
+        own = copy.copy(param)
+        own.envvar = None
+        yield own

@@ -1,0 +1,238 @@
+"""The description of the API (OpenAPI 3.1), made from what the commands declare.
+
+Parameters come from the commands' options, the keys of rows from the headers of CSV,
+their types from :mod:`.fields`. ``scripts/reference`` writes it to ``openapi.json``.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from typing import Any
+
+import click
+
+from seat_ledger import __version__
+from seat_ledger.cli.api.endpoints import FORMS, LONGEST_VALUE, Endpoint, endpoints
+from seat_ledger.cli.api.fields import DOCUMENT_FIELDS, schema_of_rows
+from seat_ledger.cli.output.csv_headers import header_of
+from seat_ledger.errors import REFUSALS
+
+Schema = dict[str, Any]
+_JSON = "application/json"
+_TAG: Schema = {"schema": {"type": "string"}}
+_HEADERS: Schema = {
+    "ETag": {
+        "description": "Changes with what is recorded; of an answer that depends on "
+        "the clock, with the minute too.",
+        **_TAG,
+    },
+    "Seat-Ledger-Position": {
+        "description": "The position up to which was known.",
+        "schema": {"type": "integer"},
+    },
+    "Seat-Ledger-Exit": {
+        "description": "The exit status of the command, where it is not 0: 3 for "
+        "findings, 12 where an account is set aside.",
+        "schema": {"type": "integer"},
+    },
+}
+_PROBLEM: Schema = {
+    "type": "object",
+    "required": ["type", "title", "status", "detail", "code", "exit", "try"],
+    "properties": {
+        "type": {"type": "string", "description": "Where the code is explained."},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {
+            "type": "string",
+            "description": "What was asked, and what stands in the way.",
+        },
+        "code": {
+            "type": "string",
+            "description": "A stable word. Refusals: "
+            + "; ".join(f"`{code}`: {text}" for code, text in sorted(REFUSALS.items())),
+        },
+        "exit": {"type": "integer", "description": "The command line's exit status."},
+        "try": {"type": ["string", "null"], "description": "What to do next."},
+        "entries": {
+            "type": "array",
+            "items": {"type": "integer"},
+            "description": "The entries that stand in the way, by position.",
+        },
+        "lines": {
+            "type": "array",
+            "items": {"type": "integer"},
+            "description": "The lines of a batch that are part of it.",
+        },
+    },
+}
+PROBLEMS = {
+    "400": "The request cannot be read.",
+    "403": "The request is not admitted.",
+    "404": "What was named is not in the ledger.",
+    "405": "The method is not possible here.",
+    "413": "The body is too large, or there must be none.",
+    "414": "The address is too long.",
+    "422": "A rule of the ledger refuses.",
+    "500": "A bug, or a record that disagrees with itself.",
+    "503": "Too busy, or the database does not answer: ask again later.",
+}
+
+
+@cache
+def document_text() -> str:
+    """The description, as it is served."""
+    return json.dumps(document(), indent=1, ensure_ascii=False) + "\n"
+
+
+def document() -> Schema:
+    """The description."""
+    paths = {path: {"get": _operation(e)} for path, e in endpoints().items()}
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Seat Ledger",
+            "version": __version__,
+            "summary": "An event-sourced ledger of paid-seat history.",
+            "description": _ABOUT,
+            "license": {"name": "MIT", "identifier": "MIT"},
+        },
+        "servers": [{"url": "/"}],
+        "paths": paths,
+        "components": {
+            "schemas": {"Problem": _PROBLEM, **_documents()},
+            "responses": {f"Problem{status}": _problem(status) for status in PROBLEMS},
+        },
+    }
+
+
+_ABOUT = (
+    "Each question of the command line has an address of the same words: "
+    "`seat who` is `/v1/seat/who`. The document of an answer is that of "
+    "`--format json`, key for key; keys are only ever added, so ignore those that you "
+    "do not know. Each says `as_of` and `known_at`; moments are written as for the "
+    "command line. A failure is a problem document (RFC 9457)."
+)
+
+
+def _problem(status: str) -> Schema:
+    schema = {"$ref": "#/components/schemas/Problem"}
+    content = {"application/problem+json": {"schema": schema}}
+    return {"description": PROBLEMS[status], "content": content}
+
+
+def problems(*statuses: str) -> Schema:
+    """Responses that say no."""
+    return {
+        status: {"$ref": f"#/components/responses/Problem{status}"}
+        for status in (statuses or PROBLEMS)
+    }
+
+
+def _operation(endpoint: Endpoint) -> Schema:
+    group = endpoint.words.split()[0]
+    help_text = " ".join((endpoint.command.help or "").split())
+    summary = help_text.split(". ")[0].rstrip(".") + "."
+    return {
+        "operationId": endpoint.operation_id,
+        "tags": [group],
+        "summary": summary,
+        "description": help_text,
+        "parameters": [
+            *(_parameter(name, param) for name, param in endpoint.params.items()),
+            _FORMAT,
+        ],
+        "responses": {
+            "200": {
+                "description": "The answer.",
+                "headers": _HEADERS,
+                "content": {
+                    _JSON: {"schema": _reference(endpoint)},
+                    "application/jsonl": {"schema": {"type": "string"}},
+                    "text/csv": {"schema": {"type": "string"}},
+                },
+            },
+            "304": {
+                "description": "As before (If-None-Match).",
+                "headers": {"ETag": _HEADERS["ETag"]},
+            },
+            **problems(),
+        },
+    }
+
+
+_FORMAT: Schema = {
+    "name": "format",
+    "in": "query",
+    "required": False,
+    "description": "The document, its rows alone as JSON Lines, or as CSV.",
+    "schema": {"type": "string", "enum": list(FORMS), "default": "json"},
+}
+
+
+def _parameter(name: str, param: click.Parameter) -> Schema:
+    schema = _schema_of(param)
+    if param.multiple:
+        schema = {"type": "array", "items": schema}
+    about = getattr(param, "help", None) or _ARGUMENTS.get(name, "")
+    written: Schema = {"name": name, "in": "query", "required": param.required}
+    if about:
+        written["description"] = about
+    return {**written, "schema": schema}
+
+
+_ARGUMENTS = {
+    "account": "The account's key.",
+    "invoice": "The invoice's number.",
+    "position": "The position of an entry.",
+    "seat": "A seat, such as sales/professional#7 (in an address # is %23).",
+    "seat_type": "A seat type, such as sales/professional.",
+    "text": "A part of a key, an e-mail or a name.",
+    "user": "A user, by key or e-mail.",
+    "what": "Which table.",
+}
+
+
+def _schema_of(param: click.Parameter) -> Schema:
+    kind = param.type
+    if isinstance(param, click.Option) and param.is_flag:
+        return {"type": "boolean", "default": False}
+    if isinstance(kind, click.Choice):
+        schema: Schema = {"type": "string", "enum": [*kind.choices]}
+        default = param.to_info_dict().get("default")
+        return {**schema, "default": default} if isinstance(default, str) else schema
+    if isinstance(kind, click.IntRange):
+        return {"type": "integer", "minimum": kind.min, "maximum": kind.max}
+    return {"type": "string", "maxLength": LONGEST_VALUE}
+
+
+def _name_of_schema(endpoint: Endpoint) -> str:
+    return endpoint.operation_id.title().replace("_", "")
+
+
+def _reference(endpoint: Endpoint) -> Schema:
+    return {"$ref": f"#/components/schemas/{_name_of_schema(endpoint)}"}
+
+
+def _documents() -> dict[str, Schema]:
+    """The document of each question."""
+    return {
+        _name_of_schema(endpoint): document_schema(endpoint.words)
+        for endpoint in endpoints().values()
+    }
+
+
+def document_schema(words: str) -> Schema:
+    """The schema of a command's document (CLI 2)."""
+    is_export = words == "export"  # each table has columns of its own
+    rows = {"type": "object"} if is_export else schema_of_rows(words, header_of(words))
+    return {
+        "type": "object",
+        "required": ["schema_version", "as_of", "known_at", "rows"],
+        "properties": {**DOCUMENT_FIELDS, "rows": {"type": "array", "items": rows}},
+    }
+
+
+if __name__ == "__main__":
+    print(document_text(), end="")

@@ -1,0 +1,92 @@
+"""The API as a server in the test's own process, and what it answers."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import threading
+import time
+import urllib.parse
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import uvicorn
+
+from seat_ledger.cli.api.application import Api
+from seat_ledger.cli.console.access import Gate
+from seat_ledger.cli.console.connections import HastyProtocol
+
+
+class Replied(NamedTuple):
+    status: int
+    text: str
+    headers: Any
+
+    def json(self) -> Any:
+        return json.loads(self.text)
+
+    def problem(self) -> tuple[int, str]:
+        assert self.headers["Content-Type"] == "application/problem+json"
+        document = self.json()
+        assert document["status"] == self.status
+        assert document["detail"]
+        assert "Traceback" not in self.text
+        return self.status, document["code"]
+
+
+class Client:
+    """A client of a running API."""
+
+    def __init__(self, port: int, log: list[tuple[str, dict[str, Any]]]) -> None:
+        self.port, self.log = port, log
+        self.url = f"http://127.0.0.1:{port}"
+        self.headers: dict[str, str] = {}
+
+    def ask(self, path: str, /, **params: Any) -> Replied:
+        query = urllib.parse.urlencode(params, doseq=True)
+        return self.send("GET", f"{path}?{query}" if query else path)
+
+    def send(self, method: str, path: str, body: Any = None, **headers: str) -> Replied:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        try:
+            named = {name.replace("_", "-"): text for name, text in headers.items()}
+            connection.request(method, path, body, {**self.headers, **named})
+            response = connection.getresponse()
+            text = response.read().decode()
+            return Replied(response.status, text, response.headers)
+        finally:
+            connection.close()
+
+
+@contextmanager
+def serving(conninfo: str, **options: Any) -> Iterator[Client]:
+    """A server on a free port, in a thread."""
+    log: list[tuple[str, dict[str, Any]]] = []
+    options.setdefault("gate", Gate())
+    api = Api(conninfo, log=lambda what, **facts: log.append((what, facts)), **options)
+    server = uvicorn.Server(
+        uvicorn.Config(
+            api.application(),
+            http=HastyProtocol,
+            ws="none",
+            port=0,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            timeout_graceful_shutdown=1,
+        )
+    )
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    for _ in range(1000):
+        if server.started:
+            break
+        time.sleep(0.01)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    try:
+        yield Client(port, log)
+    finally:
+        server.should_exit = True
+        thread.join(10)
+        api.close()
