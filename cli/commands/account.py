@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import click
@@ -118,10 +119,14 @@ def close(**_: Any) -> None:
 
 @group.command()
 @click.option("--account", "-a", metavar="KEY", help="The account's key.")
-@click.option("--due", is_flag=True, help="Renew every account with a renewal due.")
+@click.option(
+    "--due", is_flag=True, help="Renew every account for which something is due."
+)
 @options_of_writing
 def renew(account: str | None, *, due: bool, dry_run: bool, **shared: Any) -> None:
     """Process due renewals, of one account or (--due) of all.
+
+    With them go the unassignments that were requested for a period's end.
 
     --due skips and reports accounts that are set aside because one of their events
     cannot be read.
@@ -144,7 +149,10 @@ def _renew_all(fields: dict[str, Any], dry_run: bool) -> None:
     if waiting:
         with session.ledger() as ledger:
             rows = [_renewed(ledger, facts.key, fields, dry_run) for facts in waiting]
-    columns = cells("account", "renewals", "seats retired=retired", "refused=error")
+    columns = [
+        *cells("account", "renewals", "seats retired=retired", "unassigned"),
+        *cells("refused=error"),
+    ]
     aside = sum(1 for row in rows if row["error"] == "account_set_aside")
     failed = sum(1 for row in rows if row["error"] is not None) - aside
     done = len(rows) - failed - aside
@@ -173,14 +181,15 @@ def _renewed(
     except (CommandRefused, Conflict) as error:
         print_message(f"{account}: {error.message}")
         none: dict[str, Any] = {"renewals": 0, "retired": 0, "positions": []}
-        return {"account": account, **none, "error": error.code}
-    retired = sum(1 for event in result.events if event.topic == "SeatRetired")
+        return {"account": account, **none, "error": error.code, "unassigned": 0}
+    count = Counter(event.topic for event in result.events)
     return {
         "account": account,
-        "renewals": len(result.events) - retired,
-        "retired": retired,
+        "renewals": count["ContractRenewed"],
+        "retired": count["SeatRetired"],
         "positions": list(result.positions),
         "error": None,
+        "unassigned": count["SeatUnassigned"],
     }
 
 
@@ -211,6 +220,15 @@ def _change(change: dict[str, Any]) -> str:
         f"anchor {change['anchor']}" if change["anchor"] else "",
     ]
     return f"From renewal {change['renewal']} on: {', '.join(filter(None, parts))}."
+
+
+def _leaving(zones: Any, pending: dict[str, Any]) -> str:
+    """A pending unassignment in words (R98)."""
+    entry = f"entry {pending['requested_by']['position']}"
+    if pending["due"] is None:
+        return f"{pending['user']} was to leave {pending['seat']} ({entry})."
+    when = times.spelled(pending["due"], zones)
+    return f"{pending['user']} is to leave {pending['seat']} on {when} ({entry})."
 
 
 def _cycle(row: dict[str, Any]) -> str:
@@ -248,6 +266,7 @@ def show(question: Question, **_: Any) -> Answer:
         *cells("to be retired=pending_reduction"),
     ]
     notes = [_change(change) for change in row["contract_changes"]]
+    notes += [_leaving(account.zones, item) for item in row["pending_unassignments"]]
     return question.answer(
         [row], columns, sentence=sentence, notes=notes, in_table=row["totals"]
     )

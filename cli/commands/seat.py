@@ -73,9 +73,28 @@ def assign(**_: Any) -> None:
 @click.argument("user")
 @click.argument("seat_type", metavar="HUB/TIER")
 @option_account
+@click.option(
+    "--at-period-end",
+    is_flag=True,
+    default=None,
+    help="Let the user hold it until the billing period ends.",
+)
 @writing("unassign_seat")
 def unassign(**_: Any) -> None:
-    """Take a seat from a user; it stays purchased and billed."""
+    """Take a seat from a user; it stays purchased and billed.
+
+    With --at-period-end it is pending until then, and carried out with the renewals:
+    seat-ledger account renew --due.
+    """
+
+
+@group.command("cancel-unassignment")
+@click.argument("user")
+@click.argument("seat_type", metavar="HUB/TIER")
+@option_account
+@writing("cancel_unassignment")
+def cancel_unassignment(**_: Any) -> None:
+    """Take back an unassignment that is pending for a period's end."""
 
 
 @group.command()
@@ -219,13 +238,20 @@ def _interval_columns(question: Question) -> list[Any]:
     zones = question.account.zones
     return [
         ("from", lambda h: _within(h["held_from"] or "-", h["held_after"], zones)),
-        ("until", lambda h: _within(h["held_until"], h["until_after"], zones)),
+        ("until", lambda h: _until(h, zones)),
         ("holder", lambda h: _called(h["user"], h["email"])),
         ("given by", lambda h: _by(h["assigned_by"])),
         ("taken by", lambda h: _by(h["unassigned_by"])),
         ("reason", _why),
         ("entries", _entries),
     ]
+
+
+def _until(held: Any, zones: Any) -> str:
+    """Where a holding ends, or is to end at a period's end (R98)."""
+    if held["unassignment_due"] is None:
+        return _within(held["held_until"], held["until_after"], zones)
+    return f"{times.local(held['unassignment_due'], zones)} (pending)"
 
 
 def _within(at: Any, after: Any, zones: Any) -> str:
@@ -309,6 +335,7 @@ def list_(question: Question, **_: Any) -> Answer:
     ]
     columns = [
         *cells("seat", "holder=holder.user", "held from=holder.held_from"),
+        *cells("to be unassigned=holder.unassignment_due"),
         *cells("purchased=purchased_at", "retires=retires_at"),
     ]
     sentence = (

@@ -19,6 +19,7 @@ _HELD = (
     "user email name kind held_from held_until held_after until_after "
     f"{_within('assigned_by', _ACT)} {_within('unassigned_by', _ACT)}"
 )
+_HOLDER = f"{_HELD} unassignment_due"
 _USER = (
     "account user email name kind id added_at removed_at super_admin "
     "account_access hubs seats"
@@ -44,7 +45,7 @@ _HEADERS = {
         "account name opened_at time_zone term_start term_months "
         "billing_cycle_months renewals_processed "
         f"{_within('next_renewal', 'number date instant')} renewal_due closed_at "
-        "contract_changes totals"
+        "contract_changes totals pending_unassignments"
     ),
     "account stop-reading": "login account could",
     "billing compare": (
@@ -112,9 +113,9 @@ _HEADERS = {
     ),
     "projection verify": "projection check status compared found",
     "report": "report manifest",
-    "seat history": f"seat {_HELD} reversed",
-    "seat list": f"seat seat_type {_within('holder', _HELD)} purchased_at retires_at",
-    "seat who": f"account seat purchased {_within('holder', _HELD)}",
+    "seat history": f"seat {_HELD} reversed unassignment_due",
+    "seat list": f"seat seat_type {_within('holder', _HOLDER)} purchased_at retires_at",
+    "seat who": f"account seat purchased {_within('holder', _HOLDER)}",
     "snapshot": (
         "account user seat_type change count effective_after effective_at outcome "
         "positions code message"
@@ -129,14 +130,14 @@ _HEADERS = {
         f"account user seat_type allowed {_within('because', 'code seat position')}"
     ),
     "user find": _USER,
-    "user history": f"seat {_HELD} reversed",
+    "user history": f"seat {_HELD} reversed unassignment_due",
     "user list": _USER,
 }
 HEADERS = {command: tuple(names.split()) for command, names in _HEADERS.items()}
 """By the words of a command. Writing commands all have :data:`RECORDED`."""
 
 RECORDED = tuple(f"{_ENTRY} data".split())
-RENEWED = ("account", "renewals", "retired", "positions", "error")
+RENEWED = ("account", "renewals", "retired", "positions", "error", "unassigned")
 """Of 'account renew --due': a row for each account."""
 
 

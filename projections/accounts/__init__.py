@@ -129,6 +129,7 @@ def show(question: AccountQuestion) -> Row:
             for change in calendar.changes
         ],
         "totals": holdings.totals(question),
+        "pending_unassignments": holdings.to_be_unassigned(question),
     }
 
 

@@ -51,6 +51,8 @@ TOPICS = (
     "SeatTypeAdded",
     "SeatTypeWithdrawn",
     "SnapshotObserved",
+    "UnassignmentRequested",
+    "UnassignmentCancelled",
 )
 """The events that the journal can decode; a test holds them to the write side's."""
 

@@ -191,6 +191,7 @@ def with_names(question: AccountQuestion, rows: list[Row]) -> list[Row]:
     """Holdings with names, acts and seats as people read them."""
     reader = question.reader
     people = reader.people(row["user_no"] for row in rows)
+    due = _unassignments_due(question, rows)
     positions = [
         position
         for row in rows
@@ -209,9 +210,60 @@ def with_names(question: AccountQuestion, rows: list[Row]) -> list[Row]:
             "assigned_by": acts[row["assigned_position"]],
             "unassigned_by": acts[row["unassigned_position"]],
             "reversed": row["reversed"],
+            "unassignment_due": due.get(row["assigned_position"]),
         }
         for row in rows
     ]
+
+
+def to_be_unassigned(question: AccountQuestion) -> list[Row]:
+    """Who is to leave which seat when: requests pending at a moment (R98)."""
+    reader, account, _, as_of = question
+    rows = question.ask("holdings", "to_be_unassigned", as_of=as_of)
+    people = reader.people(row["user_no"] for row in rows)
+    acts = reader.acts(row["requested"] for row in rows)
+    return [
+        {
+            "seat": f"{row['seat_type']}#{row['number']}",
+            **people[row["user_no"]],
+            "period": row["period"].isoformat(),
+            "due": _bounded(account.due(row)),
+            "requested_at": utc(row["requested_at"]),
+            "requested_by": acts[row["requested"]],
+        }
+        for row in rows
+    ]
+
+
+def _unassignments_due(
+    question: AccountQuestion, rows: Iterable[Row]
+) -> dict[int, datetime | None]:
+    """When pending unassignments end some holdings, by the assignment of each (R98)."""
+    live = {
+        (row["seat_type"], row["number"], row["user_no"]): row
+        for row in rows
+        if not row["reversed"] and _open_at(row, question.as_of)
+    }
+    if not live:
+        return {}
+    account, as_of = question.account, question.as_of
+    due: dict[int, datetime | None] = {}
+    for request in question.ask("holdings", "to_be_unassigned", as_of=as_of):
+        held = live.get((request["seat_type"], request["number"], request["user_no"]))
+        if held is not None and held["held_from"] <= request["requested_at"]:
+            due[held["assigned_position"]] = _bounded(account.due(request))
+    return due
+
+
+def _open_at(row: Row, as_of: datetime) -> bool:
+    """Whether a holding has not ended at a moment; with no moment, at all."""
+    until = row["held_until"]
+    return until is None or until > as_of
+
+
+def _bounded(instant: datetime) -> datetime | None:
+    """An instant; None for what is never reached."""
+    return None if instant is FOREVER else instant
 
 
 def _held(question: AccountQuestion, seats: Sequence[tuple[str, int]]) -> list[Row]:
@@ -272,6 +324,7 @@ def described(question: AccountQuestion, rows: list[Row]) -> list[Row]:
     """Bare holdings as rows of a history, in their order."""
     keys = ["seat", "user", "email", "name", "kind", "held_from", "held_until"]
     keys += ["held_after", "until_after", "assigned_by", "unassigned_by", "reversed"]
+    keys += ["unassignment_due"]
     return [{key: row[key] for key in keys} for row in with_names(question, rows)]
 
 
@@ -288,4 +341,5 @@ def _who(question: AccountQuestion, row: Row) -> Row:
 def _holder(row: Row) -> Row:
     held = ("held_from", "held_until", "held_after", "until_after")
     keys = ("user", "email", "name", "kind", *held)
-    return {key: row[key] for key in (*keys, "assigned_by", "unassigned_by")}
+    acts = ("assigned_by", "unassigned_by")
+    return {key: row[key] for key in (*keys, *acts, "unassignment_due")}

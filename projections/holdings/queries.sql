@@ -124,3 +124,26 @@ SELECT seat_type, number, purchased_at, retires_at,
    AND purchased_at < %(ends)s::timestamptz
    AND (retires_at IS NULL OR retires_at > %(starts)s::timestamptz)
  ORDER BY kind.name COLLATE "C", number;
+
+-- to_be_carried_out --
+-- Unassignments of some accounts, or of all, that are to be carried out (R98).
+SELECT account_no, period, requested_at
+  FROM unassignment_at(%(known_position)s::bigint)
+ WHERE (%(account_nos)s::bigint[] IS NULL
+        OR account_no = ANY (%(account_nos)s::bigint[]))
+   AND cancelled_at IS NULL
+   AND carried_out_at IS NULL
+   AND held_from IS NOT NULL
+   AND held_until IS NULL;
+
+-- to_be_unassigned --
+-- Unassignments that are pending in an account at a moment (R98).
+SELECT seat_type, number, user_no, period, requested_at, requested
+  FROM unassignment_at(%(known_position)s::bigint)
+ WHERE account_no = %(account_no)s::bigint
+   AND requested_at <= %(as_of)s::timestamptz
+   AND (cancelled_at IS NULL OR cancelled_at > %(as_of)s::timestamptz)
+   AND (carried_out_at IS NULL OR carried_out_at > %(as_of)s::timestamptz)
+   AND held_from IS NOT NULL
+   AND (held_until IS NULL OR held_until > %(as_of)s::timestamptz)
+ ORDER BY requested;

@@ -247,7 +247,7 @@ def _reversed_by(
 
 
 def _requests(reader: Reader, page: list[Row]) -> dict[tuple[int, int], int]:
-    """The position of each reduction that a cancellation names by its version."""
+    """The position of each request that is named by its version."""
     named = [row for row in page if row["request"] is not None]
     if not named:
         return {}
@@ -268,7 +268,7 @@ def _data(
     """
     data = {name: row[name] for name in _FIELDS if row[name] is not None}
     if row["request"] is not None:
-        data["request"] = requests[row["account_no"], row["request"]]
+        data["request"] = requests.get((row["account_no"], row["request"]))
     if row["topic"] == "UserAdded":
         person = people[row["user_no"]]
         return {"email": person["email"], "name": person["name"], **data}

@@ -93,11 +93,11 @@ SELECT entry.position,
            WHEN NOT entry.common AND entry.topic IN (
                'AccountOpened', 'TimeZoneChanged', 'BillingPolicyChanged',
                'InvoiceIssued', 'InvoiceVoided', 'ContractChanged', 'AccountClosed',
-               'SnapshotObserved'
+               'SnapshotObserved', 'UnassignmentRequested'
            )
            THEN entry.whole - ARRAY[
                'v', 'effective_at', 'actor', 'reason', 'idempotency_key',
-               'correlation_id'
+               'correlation_id', 'seat_type', 'number', 'user'
            ]
        END
   FROM (
@@ -119,7 +119,8 @@ SELECT entry.position,
               stored.whole ->> 'number' AS number,
               CASE WHEN NOT stored.common THEN stored.whole ->> 'quantity' END AS quantity,
               CASE WHEN NOT stored.common THEN stored.whole ->> 'renewal' END AS renewal,
-              CASE WHEN NOT stored.common THEN stored.whole ->> 'request' END AS request,
+              CASE WHEN stored.topic NOT IN ('SeatAssigned', 'SeatPurchased')
+                   THEN stored.whole ->> 'request' END AS request,
               CASE WHEN NOT stored.common THEN stored.whole ->> 'entry' END AS entry,
               CASE WHEN NOT stored.common THEN stored.whole ->> 'root' END AS root,
               CASE WHEN NOT stored.common THEN stored.whole ->> 'holds' END AS holds,

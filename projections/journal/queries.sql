@@ -39,6 +39,17 @@ WITH named AS MATERIALIZED (
       FROM journal AS entry
      WHERE entry.user_no = ANY (%(user_nos)s::bigint[])
        AND entry.number IS NULL
+     UNION
+    SELECT planned.position
+      FROM person
+     CROSS JOIN LATERAL (
+           SELECT request.position
+             FROM journal AS request
+            WHERE request.account_no = person.account_no
+              AND request.user_no = person.user_no
+              AND request.topic IN ('UnassignmentRequested', 'UnassignmentCancelled')
+           OFFSET 0) AS planned
+     WHERE person.user_no = ANY (%(user_nos)s::bigint[])
 )
 {named_and_reversals};
 
@@ -100,12 +111,13 @@ SELECT reversal.entry, reversal.position
    AND reversal.position <= %(known_position)s::bigint;
 
 -- requests --
--- The positions of reductions that cancellations name by their version.
-SELECT reduction.account_no, reduction.version, reduction.position
-  FROM journal AS reduction
- WHERE reduction.topic = 'SeatReductionRequested'
-   AND reduction.account_no = ANY (%(accounts)s::bigint[])
-   AND reduction.version = ANY (%(versions)s::bigint[]);
+-- The positions of requests that are named by their version: when they are cancelled, or
+-- carried out.
+SELECT request.account_no, request.version, request.position
+  FROM journal AS request
+ WHERE request.topic IN ('SeatReductionRequested', 'UnassignmentRequested')
+   AND request.account_no = ANY (%(accounts)s::bigint[])
+   AND request.version = ANY (%(versions)s::bigint[]);
 
 -- windows --
 -- The other ends of the windows in which some entries happened, where they were derived

@@ -40,6 +40,13 @@ CREATE TABLE journal (
                 THEN seat_type IS NOT NULL AND quantity > 0 AND renewal > 0
             WHEN topic = 'SeatReductionCancelled'
                 THEN seat_type IS NOT NULL AND request IS NOT NULL
+            WHEN topic = 'UnassignmentRequested'
+                THEN seat_type IS NOT NULL AND number > 0 AND user_no IS NOT NULL
+                    AND details ->> 'period' ~ '^(19|2[0-9])[0-9]{2}-[0-9]{2}-[0-9]{2}$'
+                    AND (details ->> 'period')::date IS NOT NULL
+            WHEN topic = 'UnassignmentCancelled'
+                THEN seat_type IS NOT NULL AND number > 0 AND user_no IS NOT NULL
+                    AND request IS NOT NULL
             WHEN topic IN ('SeatTypeAdded', 'SeatTypeWithdrawn')
                 THEN seat_type IS NOT NULL AND account_no = 0
             WHEN topic = 'ContractRenewed' THEN renewal > 0
@@ -75,6 +82,9 @@ CREATE INDEX journal_of_contract ON journal (account_no, topic)
            'InvoiceVoided', 'SeatReductionRequested', 'SeatReductionCancelled',
            'SnapshotObserved'
        );
+-- What was requested for the end of a period, and of whom (R98).
+CREATE INDEX journal_of_unassignments ON journal (account_no, user_no)
+ WHERE topic IN ('UnassignmentRequested', 'UnassignmentCancelled');
 -- What was derived from dated lists, with a window in which it happened (R85).
 CREATE INDEX journal_of_windows ON journal (account_no)
  WHERE effective_after IS NOT NULL;

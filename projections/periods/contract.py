@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -25,7 +25,8 @@ class AccountFacts(NamedTuple):
     """An account as known: its contract and its calendar.
 
     `no` is the position of its opening. `is_known` is false before that was recorded:
-    nothing was known then (R79).
+    nothing was known then (R79). `next_unassignment` is when the first of those is due
+    that were requested for a period's end and are not carried out (R98).
     """
 
     no: int
@@ -37,6 +38,7 @@ class AccountFacts(NamedTuple):
     calendar: BillingCalendar
     renewals: int
     policies: tuple[Policy, ...]
+    next_unassignment: datetime | None = None
 
     @property
     def zones(self) -> ZoneHistory:
@@ -44,8 +46,21 @@ class AccountFacts(NamedTuple):
         return self.calendar.zones
 
     def renewal_due(self, now: datetime) -> bool:
-        """Whether a renewal's instant has passed that is not recorded (R38)."""
-        return self.is_known and self.calendar.renewal(self.renewals + 1).instant <= now
+        """Whether a renewal's instant has passed that is not recorded (R38), or that of
+        an unassignment which is carried out with the renewals (R98).
+        """
+        due = self.calendar.renewal(self.renewals + 1).instant
+        if self.next_unassignment is not None:
+            due = min(due, self.next_unassignment)
+        return self.is_known and due <= now
+
+    def due(self, request: Row) -> datetime:
+        """When an unassignment is to take effect, at its period's end (R98).
+
+        FOREVER where there is no such period.
+        """
+        requested_at = request["requested_at"].astimezone(UTC)
+        return self.calendar.end_of(request["period"], after=requested_at)
 
     def policy_at(self, instant: datetime) -> tuple[str, str | None]:
         """Mode and granularity in force at an instant (R50, R70)."""

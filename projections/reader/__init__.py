@@ -320,7 +320,30 @@ class Reader:
         if not rows:
             aside = self.aside_of(key)
             raise no_such_account(key) if aside is None else AccountSetAside(aside)
-        return facts_of(rows, known_at.position)
+        account = facts_of(rows, known_at.position)
+        return self._with_unassignments([account], known_at, [account.no])[0]
+
+    def _with_unassignments(
+        self,
+        accounts: Iterable[AccountFacts],
+        known_at: Knowledge,
+        account_nos: list[int] | None = None,
+    ) -> list[AccountFacts]:
+        """Accounts, each with when its next requested unassignment is due (R98)."""
+        requests: dict[int, list[Row]] = {}
+        pending = self.ask(
+            "holdings", "to_be_carried_out", known_at, account_nos=account_nos
+        )
+        for row in pending:
+            requests.setdefault(row["account_no"], []).append(row)
+        return [
+            account._replace(
+                next_unassignment=min(map(account.due, requests[account.no]))
+            )
+            if account.no in requests
+            else account
+            for account in accounts
+        ]
 
     def aside_of(self, key: str) -> SetAside | None:
         """What stands in the way of an account, where it is set aside (R74)."""
@@ -339,7 +362,10 @@ class Reader:
         """Every account that is known, by key."""
         rows = self.ask("accounts", "contracts", known_at)
         accounts = facts_of_each(rows, known_at.position)
-        return sorted(accounts, key=lambda account: account.key)
+        return sorted(
+            self._with_unassignments(accounts, known_at),
+            key=lambda account: account.key,
+        )
 
     def account_keys(self, account_nos: Iterable[int]) -> dict[int, str]:
         """The keys of accounts by their numbers."""

@@ -28,6 +28,7 @@ from seat_ledger.domain.events import (
     ContractRenewed,
     EntryReversed,
     LedgerEvent,
+    SeatUnassigned,
 )
 from seat_ledger.domain.invoice_draft import (
     ComputeInvoice,
@@ -85,10 +86,15 @@ class RenewFirst(CommandRefused):
     recorded. Whoever asked may record it, as R37 has it, and ask again.
     """
 
-    def __init__(self, account: str, renewal: ContractRenewed, at: datetime) -> None:
+    def __init__(
+        self, account: str, due: ContractRenewed | SeatUnassigned, at: datetime
+    ) -> None:
+        what = "An unassignment"
+        if isinstance(due, ContractRenewed):
+            what = f"Renewal {due.renewal}"
         super().__init__(
             "renewal_due",
-            f"Renewal {renewal.renewal} of {account} ({iso(renewal.effective_at)}) is "
+            f"{what} of {account} ({iso(due.effective_at)}) is "
             "before the end of the period and has not been recorded.",
             try_=f"seat-ledger account renew --account {as_word(account)}",
         )
@@ -188,6 +194,8 @@ class CommandHandler:
         act = self._act(step.at, actor, step.operation)
         try:
             self._check_not_closed(step)
+            if not step.operation.TIMELESS:  # what this very command requested
+                self._account().unassign_due(step.at, act)
             getattr(self, f"_{step.operation.OP}")(step.operation, act)
         except CommandRefused as error:
             name_holders(error, self.workspace)
@@ -228,20 +236,19 @@ class CommandHandler:
     def _check_renewals(self) -> None:
         """Have renewals of too many events recorded one after the other.
 
-        A single one is recorded whole: what it retires was limited when it was asked.
+        What is due at a single instant is recorded whole: what a renewal retires was
+        limited when it was asked.
         """
-        renewals = [
-            event for event in self.events if isinstance(event, ContractRenewed)
-        ]
-        if self._due <= MAX_EVENTS_PER_COMMAND or len(renewals) == 1:
+        instants = sorted({event.effective_at for event in self.events})
+        if self._due <= MAX_EVENTS_PER_COMMAND or len(instants) == 1:
             return
         raise CommandRefused(
             "too_many_events",
-            f"{len(renewals)} renewals are due, of {self._due:,} events together; at "
+            f"{len(instants)} renewals are due, of {self._due:,} events together; at "
             f"most {MAX_EVENTS_PER_COMMAND:,} are recorded at once.",
             try_=f"seat-ledger account renew -a "
             f"{as_word(self.command.envelope.account)} "
-            f"--effective-at {iso(renewals[0].effective_at)}",
+            f"--effective-at {iso(instants[0])}",
         )
 
     def _origin(self) -> dict[EntryRef, int]:
@@ -370,7 +377,7 @@ class CommandHandler:
         def place(step: Step) -> tuple[bool, datetime, bool, bool]:
             operation = step.operation
             is_end = isinstance(operation, messages.CloseAccount)
-            opens = not operation.CLOSES
+            opens = not operation.closes
             return (not operation.TIMELESS, step.at, opens, opens and not is_end)
 
         return sorted(steps, key=place)
@@ -397,7 +404,8 @@ class CommandHandler:
                 "effective_in_future",
                 f"{iso(at)} is more than five minutes in the future: it is "
                 f"{iso(self.now)} now.",
-                try_="record it once it has happened; only reductions can be scheduled",
+                try_="record it once it has happened; only reductions, and "
+                "unassignments for a period's end, can be scheduled",
             )
 
     # -- the operations ---------------------------------------------------------
@@ -469,7 +477,10 @@ class CommandHandler:
                 try_="give the invoice another number",
             )
         for event in self.events:
-            if isinstance(event, ContractRenewed) and event.effective_at < period.ends:
+            if (
+                isinstance(event, ContractRenewed | SeatUnassigned)
+                and event.effective_at < period.ends
+            ):
                 raise RenewFirst(account.account_key, event, act.at)
         key = account.account_key
         currency = Currency.named(op.currency)
@@ -661,6 +672,7 @@ class CommandHandler:
             op = step.operation
             if (
                 isinstance(op, messages.UnassignSeat)
+                and op.closes
                 and step.at > act.at
                 and op.seat_type == seat_type
                 and self.workspace.resolve(op.user, step.at) is user
@@ -677,9 +689,22 @@ class CommandHandler:
         seat_type = self.catalogue.seat_type(op.seat_type)
         act = self._within_window(op.effective_after, act)
         user = self._user(op.user, act.at)
+        if op.at_period_end:
+            self._account().request_unassignment(
+                user.key, seat_type, act, called=user.user_key
+            )
+            return
         if self._evidence().unassigned(user, seat_type, act):
             return
         self._account().unassign(user.key, seat_type, act, called=user.user_key)
+
+    def _cancel_unassignment(self, op: messages.CancelUnassignment, act: Act) -> None:
+        """Take back an unassignment that is pending for a period's end (R98)."""
+        seat_type = self.catalogue.seat_type(op.seat_type)
+        user = self._user(op.user, act.at)
+        self._account().cancel_unassignment(
+            user.key, seat_type, act, called=user.user_key
+        )
 
     def _observe_snapshot(self, op: messages.ObserveSnapshot, act: Act) -> None:
         """Record what a source listed; it is evidence also where nothing changed."""

@@ -113,6 +113,11 @@ class Operation(BaseModel):
     effective_at: Text | None = None
     reason: Text | None = None
 
+    @property
+    def closes(self) -> bool:
+        """Whether it comes before openings of the same instant (R28)."""
+        return self.CLOSES
+
     @classmethod
     def __pydantic_init_subclass__(cls, **_: Any) -> None:
         """Register the class under its own word: ``AddUser`` is ``add_user``."""
@@ -324,17 +329,38 @@ class AssignSeat(Operation):
 
 
 class UnassignSeat(Operation):
-    """Take a seat from a user; it stays purchased (S11)."""
+    """Take a seat from a user; it stays purchased (S11).
+
+    With `at_period_end` the user holds it until the billing period ends (R98).
+    """
 
     CLOSES = True
 
     user: Reference
     seat_type: Text
+    at_period_end: bool = False
     effective_after: Text | None = None
 
+    @property
+    def closes(self) -> bool:
+        """What is only requested ends nothing yet."""
+        return not self.at_period_end
+
     def check(self) -> None:
-        """Refuse a window without an end."""
+        """Refuse a window without an end, and one for what is yet to come."""
         _check_window(self, self.effective_after)
+        if self.at_period_end and self.effective_after is not None:
+            raise InvalidInput(
+                "unassign_seat: 'at_period_end' and 'effective_after' exclude each "
+                "other."
+            )
+
+
+class CancelUnassignment(Operation):
+    """Take back the unassignment that is pending for a period's end (R98)."""
+
+    user: Reference
+    seat_type: Text
 
 
 class ObserveSnapshot(Operation):

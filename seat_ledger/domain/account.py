@@ -16,6 +16,7 @@ from uuid import UUID
 
 from seat_ledger.domain import intervals, validity
 from seat_ledger.domain.account_contract import MOST_NAMED, AccountContract
+from seat_ledger.domain.account_unassignments import AccountUnassignments
 from seat_ledger.domain.aggregate import Act, blocked, nothing_to_do
 from seat_ledger.domain.calendar import BillingPeriod
 from seat_ledger.domain.events import (
@@ -50,7 +51,7 @@ from seat_ledger.domain.values import (
 from seat_ledger.errors import CommandRefused, EntryRef, NotFound
 
 
-class Account(AccountContract):
+class Account(AccountContract, AccountUnassignments):
     """A customer's account. Opened once; everything else is one method a verb."""
 
     # -- contract -------------------------------------------------------------
@@ -124,8 +125,10 @@ class Account(AccountContract):
         self.trigger(InvoiceVoided, act, invoice=number, issued=invoice.version)
 
     def is_renewal_due(self, instant: datetime) -> bool:
-        """Whether the next renewal lies at or before an instant."""
-        return self._next_renewal() <= instant
+        """Whether the next renewal lies at or before an instant, or an unassignment
+        that was requested for a period's end (R98).
+        """
+        return self._next_renewal() <= instant or self.is_unassignment_due(instant)
 
     def _next_renewal(self) -> datetime:
         return self.calendar.renewal(len(self.renewals) + 1).instant
@@ -133,13 +136,15 @@ class Account(AccountContract):
     def renew_until(
         self, instant: datetime, act: Act, *, before: int | None = None
     ) -> None:
-        """Process each renewal that is due at an instant, in order (R21, R37).
+        """Process each renewal that is due at an instant, in order (R21, R37); and what
+        is to be unassigned by then (R98), at one instant before the renewal.
 
         None from the renewal `before` on: the contract is to change at it (R96).
         """
-        while (due := self._next_renewal()) <= instant:
-            number = len(self.renewals) + 1
-            if number == before:
+        while True:
+            due, number = self._next_renewal(), len(self.renewals) + 1
+            self.unassign_due(min(due, instant), act)
+            if due > instant or number == before:
                 return
             at_renewal = act.moved(due)
             self.trigger(ContractRenewed, at_renewal, renewal=number)
@@ -316,25 +321,7 @@ class Account(AccountContract):
 
         `called` is the user's key. Raises CommandRefused (``no_seat_held``).
         """
-        held = next(
-            (
-                held
-                for held in reversed(self.held_by(user, seat_type.hub))
-                if held.ends is FOREVER
-                and held.starts <= act.at
-                and held.subject[0] == seat_type
-            ),
-            None,
-        )
-        if held is None:
-            raise CommandRefused(
-                "no_seat_held",
-                f"{called} of {self.account_key} holds no seat of {seat_type} at "
-                f"{iso(act.at)} that is still open-ended.",
-                try_=f"see 'seat-ledger user history {called} --account "
-                f"{self.account_key}'; to change a holding that has ended, "
-                "record a batch: reverse, then the right unassignment",
-            )
+        held = self.open_holding(user, seat_type, act.at, called=called)
         ref = SeatRef(*held.subject)
         self._move(SeatUnassigned, ref, user, act)
         return ref
@@ -368,6 +355,7 @@ class Account(AccountContract):
         that an invoice used (R47).
         """
         self.check_contract_reversal(root)
+        self.check_unassignment_reversal(root)
         if isinstance(root, BillingPolicyChanged):
             self.billing.check_reversal(self.account_key, root)
             return

@@ -7,8 +7,9 @@ ends that. None of them decides: that is :mod:`seat_ledger.domain.account`.
 from __future__ import annotations
 
 from bisect import insort
+from dataclasses import replace
 from datetime import date, datetime
-from typing import ClassVar
+from typing import Any, ClassVar
 from uuid import UUID
 
 from seat_ledger.domain import intervals, validity
@@ -33,9 +34,17 @@ from seat_ledger.domain.events import (
     SeatRetired,
     SeatUnassigned,
     TimeZoneChanged,
+    UnassignmentCancelled,
+    UnassignmentRequested,
 )
 from seat_ledger.domain.intervals import Interval, Mark
-from seat_ledger.domain.seats import Request, Seat, SeatPool, TouchedSeats
+from seat_ledger.domain.seats import (
+    Request,
+    Seat,
+    SeatPool,
+    TouchedSeats,
+    UnassignmentRequest,
+)
 from seat_ledger.domain.values import FOREVER, SeatRef, SeatType, as_word, hub_of, utc
 from seat_ledger.errors import NotFound
 
@@ -55,6 +64,8 @@ class AccountState(Aggregate):
         self.renewals: list[Mark] = []
         self.contract_changes: list[tuple[int, int, ContractChange]] = []
         self.closed: Mark | None = None
+        self.unassignments: dict[int, UnassignmentRequest] = {}
+        self.open_unassignments: dict[int, UnassignmentRequest] = {}
         self.billing = Billing(self.key)
         self.touched = TouchedSeats()
         self.snapshot_at = 0
@@ -192,10 +203,12 @@ class AccountState(Aggregate):
         self._life_changed(seat, utc(event.effective_at))
 
     def undo(self, event: LedgerEvent) -> None:
-        """Undo a pending event: the seat's number is free again."""
+        """Undo a pending event: the seat's number is free again, the request open."""
         super().undo(event)
         if isinstance(event, SeatPurchased):
             self.pools[event.seat_type].seats.pop()
+        elif isinstance(event, SeatUnassigned) and event.request is not None:
+            self.keep_request(event.request, carried_out=None)
 
     def _retired(self, event: SeatRetired) -> None:
         seat = self._seat_of(event)
@@ -233,6 +246,8 @@ class AccountState(Aggregate):
     def _unassigned(self, event: SeatUnassigned) -> None:
         seat = self._seat_of(event)
         self._moved(seat, event, seat.track.closing(event.user, mark(event)))
+        if event.request is not None:
+            self.keep_request(event.request, carried_out=mark(event))
 
     def _not_moved(self, event: HoldingEvent) -> None:
         seat = self._seat_of(event)
@@ -255,6 +270,39 @@ class AccountState(Aggregate):
         self.touched.seat(seat.ref, at)
         self.touched.user(event.user, hub_of(seat_type), at)
 
+    def _unassignment_requested(self, event: UnassignmentRequested) -> None:
+        seat = SeatRef(SeatType(event.seat_type), event.number)
+        self.keep_request(
+            event.originator_version,
+            UnassignmentRequest(
+                mark(event), seat, event.user, event.period, event.reason
+            ),
+        )
+
+    def _unassignment_not_requested(self, event: UnassignmentRequested) -> None:
+        del self.unassignments[event.originator_version]
+        self.open_unassignments.pop(event.originator_version, None)
+
+    def _unassignment_cancelled(self, event: UnassignmentCancelled) -> None:
+        self.keep_request(event.request, cancelled=mark(event))
+
+    def _unassignment_not_cancelled(self, event: UnassignmentCancelled) -> None:
+        self.keep_request(event.request, cancelled=None)
+
+    def keep_request(
+        self,
+        version: int,
+        request: UnassignmentRequest | None = None,
+        **changed: Any,
+    ) -> None:
+        """Keep a requested unassignment, or what changed of it (R98)."""
+        request = replace(request or self.unassignments[version], **changed)
+        self.unassignments[version] = request
+        if request.is_open:
+            self.open_unassignments[version] = request
+        else:
+            self.open_unassignments.pop(version, None)
+
     STEPS: ClassVar[dict[type[LedgerEvent], Steps]] = {
         AccountOpened: (_opened, no_step),
         TimeZoneChanged: (_zone_changed, _zone_unchanged),
@@ -270,6 +318,8 @@ class AccountState(Aggregate):
         SeatReductionCancelled: (_cancelled, _not_cancelled),
         SeatAssigned: (_assigned, _not_moved),
         SeatUnassigned: (_unassigned, _not_moved),
+        UnassignmentRequested: (_unassignment_requested, _unassignment_not_requested),
+        UnassignmentCancelled: (_unassignment_cancelled, _unassignment_not_cancelled),
     }
 
     # -- what (e) of R46 needs ----------------------------------------------------

@@ -423,6 +423,24 @@ class BillingCalendar:
         k = terms.first_period + max(0, months // terms.billing_cycle_months)
         return range(max(terms.first_period, k - 1), k + 3)
 
+    def period_at(self, instant: datetime) -> BillingPeriod:
+        """The period that an instant lies in; the first where it lies before it."""
+        terms = self.terms_at(instant)
+        k = self._near(terms, instant.date())[-1]
+        while k and self.bound(k).instant > instant:
+            k -= 1
+        while self.bound(k + 1).instant <= instant:
+            k += 1
+        return self.period(k)
+
+    def end_of(self, label: date, *, after: datetime) -> datetime:
+        """Where the period of a label ends, as long as that is after an instant.
+
+        FOREVER where there is no such period.
+        """
+        period = self.period_named(label.isoformat())
+        return FOREVER if period is None else max(period.ends, after)
+
     def periods_before(self, instant: datetime) -> Iterator[BillingPeriod]:
         """Every period that begins before an instant, in order."""
         k = 0

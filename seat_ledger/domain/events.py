@@ -205,7 +205,30 @@ class SeatAssigned(HoldingEvent):
 
 
 class SeatUnassigned(HoldingEvent):
-    """The user no longer holds the seat; it stays purchased and billable (S11)."""
+    """The user no longer holds the seat; it stays purchased and billable (S11).
+
+    Where it carries out what was requested for a period's end (R98), `request` is the
+    request's version in this stream.
+    """
+
+    request: Count | None = None
+
+
+class UnassignmentRequested(SeatEvent):
+    """The user shall hold the seat until the billing period ends (R98).
+
+    `period` is the period's first local date: where its end moves, this moves with it.
+    """
+
+    user: UserId
+    period: date
+
+
+class UnassignmentCancelled(SeatEvent):
+    """The request is taken back (R98); `request` is its version in this stream."""
+
+    user: UserId
+    request: Count
 
 
 class SnapshotObserved(AccountEvent):

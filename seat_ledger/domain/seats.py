@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 
 from seat_ledger.domain import intervals
 from seat_ledger.domain.intervals import Life, Mark, Track
@@ -68,6 +68,27 @@ class Request:
         return self.mark.at <= instant and (
             self.cancelled is None or self.cancelled.at > instant
         )
+
+
+@dataclass
+class UnassignmentRequest:
+    """A requested unassignment that holds: of whom, from which seat, when (R98).
+
+    `carried_out` is the unassignment that names it, whether that holds or not.
+    """
+
+    mark: Mark
+    seat: SeatRef
+    user: str
+    period: date
+    reason: str | None = None
+    cancelled: Mark | None = None
+    carried_out: Mark | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is neither cancelled nor carried out."""
+        return self.cancelled is None and self.carried_out is None
 
 
 @dataclass

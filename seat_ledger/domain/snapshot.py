@@ -18,11 +18,11 @@ from seat_ledger.domain.calendar import ContractChange, ZoneChange, ZoneHistory
 from seat_ledger.domain.events import EVENT_CLASSES, AccountOpened, LedgerEvent
 from seat_ledger.domain.intervals import Interval, Mark
 from seat_ledger.domain.invoice_register import Invoiced
-from seat_ledger.domain.seats import Request, Seat, SeatPool
+from seat_ledger.domain.seats import Request, Seat, SeatPool, UnassignmentRequest
 from seat_ledger.domain.values import FOREVER, BillingPolicy, SeatRef, SeatType, hub_of
 
 Document = dict[str, Any]
-SNAPSHOT_TOPIC = "AccountSnapshot:3"
+SNAPSHOT_TOPIC = "AccountSnapshot:4"
 
 
 class WrittenSnapshot(NamedTuple):
@@ -58,6 +58,10 @@ class AccountSnapshot(NamedTuple):
             "policies": account.billing.policies,
             "invoices": account.billing.register.invoices,
             "voids": account.billing.register.voids,
+            "unassignments": [
+                _unassignment(request, users)
+                for request in account.unassignments.values()
+            ],
             "pools": {
                 str(seat_type): _pool(pool, users)
                 for seat_type, pool in account.pools.items()
@@ -109,6 +113,9 @@ class AccountSnapshot(NamedTuple):
         }
         for seat_type, pool in state["pools"].items():
             _restore_pool(account, SeatType(seat_type), pool, state["users"])
+        for item in state["unassignments"]:
+            request = _restored_unassignment(item, state["users"])
+            account.keep_request(request.mark.version, request)
         for hubs in account.held.values():
             for held in hubs.values():
                 held.sort()
@@ -180,6 +187,32 @@ def _restore_pool(
         pool.requests.append(request)
     last = document["last_change"]
     pool.last_change = _instant(last) if last else None
+
+
+def _unassignment(request: UnassignmentRequest, users: dict[str, int]) -> list[Any]:
+    return [
+        request.mark,
+        request.seat,
+        users.setdefault(request.user, len(users)),
+        request.period,
+        request.reason,
+        request.cancelled,
+        request.carried_out,
+    ]
+
+
+def _restored_unassignment(item: list[Any], users: list[str]) -> UnassignmentRequest:
+    mark, (seat_type, number), user_index, period, reason, *ends = item
+    cancelled, carried_out = (_mark(end) if end else None for end in ends)
+    return UnassignmentRequest(
+        _mark(mark),
+        SeatRef(SeatType(seat_type), number),
+        users[user_index],
+        date.fromisoformat(period),
+        reason,
+        cancelled,
+        carried_out,
+    )
 
 
 def _mark(item: list[Any]) -> Mark:

@@ -67,6 +67,7 @@ def account(request: PageRequest) -> Page:
             "chart": chart,
             "left_out": left_out,
             "renewal_due": shown["renewal_due"],
+            "most_pending": PAGE,
         }
 
     return Page("account", facts.key, request.answer([shown]), fill, identity)
