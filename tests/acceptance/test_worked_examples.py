@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from seat_ledger.application import SeatLedger
+from seat_ledger.domain.instants import parse_instant
 from seat_ledger.domain.money import parse_price, rounded
+from seat_ledger.domain.values import parse_seat
 from seat_ledger.errors import CommandRefused
 from seat_ledger.projections import billing, holdings, journal
 from seat_ledger.projections.billing import CountsQuery, Priced
@@ -83,9 +85,6 @@ class Book:
         return row
 
     def who(self, number: int, at: str, known_at: int | None = None) -> str | None:
-        from seat_ledger.domain.instants import parse_instant
-        from seat_ledger.domain.values import parse_seat
-
         with Reader(self.conninfo) as reader:
             known = reader.knowledge(known_at)
             account = reader.account("e", known)

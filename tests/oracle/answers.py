@@ -16,13 +16,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime
 from fractions import Fraction
+from itertools import takewhile
 from typing import Any
 
 from tests.oracle.books import Book, contract, renewals
+from tests.oracle.contract import Contract
 from tests.oracle.counting import Counted
-from tests.oracle.dates import FAR, Contract, Period
+from tests.oracle.dates import FAR, Period
 from tests.oracle.deciding import MODES, TYPES
-from tests.oracle.entries import Entry, Seat, holds, known_at
+from tests.oracle.entries import Entry, Names, Seat, holds, recorded_until
 from tests.oracle.timeline import Interval, Timeline
 
 Row = dict[str, Any]
@@ -41,7 +43,7 @@ class View:
 
     @property
     def entries(self) -> list[Entry]:
-        return known_at(self.book.entries, self.position)
+        return recorded_until(self.book.entries, self.position)
 
     @property
     def known(self) -> bool:
@@ -79,7 +81,7 @@ class View:
         return {
             "seat": written(seat),
             "purchased": life is not None and life.contains(as_of),
-            "holder": holder(held[0]) if held else None,
+            "holder": holder(timeline, held[0], as_of) if held else None,
         }
 
     def seats_of_user(self, reference: str, as_of: datetime) -> list[Row]:
@@ -91,22 +93,27 @@ class View:
             for holding in timeline.holdings
             if holding.person is person and holding.contains(as_of)
         ]
-        return [{"seat": written(holding.seat), **holder(holding)} for holding in held]
+        return [
+            {"seat": written(holding.seat), **holder(timeline, holding, as_of)}
+            for holding in held
+        ]
 
     def seat_history(self, seat: Seat, *, with_reversed: bool = False) -> list[Row]:
         """Every holding of the seat, empty ones included (R03)."""
-        rows = [history(h) for h in self.timeline.holdings if h.seat == seat]
+        timeline = self.timeline
+        rows = [history(timeline, h) for h in timeline.holdings if h.seat == seat]
         if with_reversed:
             rows += [reversed_row(e) for e in self._reversed() if e.seat == seat]
         return rows
 
     def user_history(self, reference: str, *, with_reversed: bool = False) -> list[Row]:
         """Every holding of everyone who was called so (R35)."""
-        people = self.timeline.called(reference)
+        timeline = self.timeline
+        people = list(dict.fromkeys(s.person for s in timeline.called(reference)))
         rows = [
-            history(holding)
+            history(timeline, holding)
             for person in people
-            for holding in self.timeline.holdings
+            for holding in timeline.holdings
             if holding.person is person
         ]
         if with_reversed:
@@ -173,9 +180,7 @@ class View:
             ]
             rows.append(
                 {
-                    "user": person.key,
-                    "email": person.email,
-                    "name": person.name,
+                    **called(timeline.names(person, as_of)),
                     "hubs": sorted(access),
                     "seats": sorted(written(holding.seat) for holding in held),
                     **timeline.permissions(person, as_of),
@@ -213,22 +218,24 @@ class View:
             "pending": {k: v for k, v in pending.items() if v},
         }
 
-    def periods(self, now: datetime, first: int = 0) -> list[Period]:
+    def periods(self, now: datetime) -> list[Period]:
         """Every period that has begun, in terms that have begun (R38)."""
-        horizon, found, k = self.contract.renewal(self.renewals + 1), [], first
-        while self.contract.bound(k) < horizon and self.contract.bound(k) <= now:
-            found.append(self.contract.period(k))
-            k += 1
-        return found
+        horizon = self.contract.renewal(self.renewals + 1)
+        return list(
+            takewhile(
+                lambda period: period.starts < horizon and period.starts <= now,
+                self.contract.periods(),
+            )
+        )
 
     def period(self, label: str) -> Period:
         """The period of a label: its first date, or the month that it is."""
-        horizon, k = self.contract.renewal(self.renewals + 1), 0
-        while self.contract.date_of_bound(k).isoformat() < label:
-            k += 1
-        if self.contract.bound(k) >= horizon:
+        horizon = self.contract.renewal(self.renewals + 1)
+        periods = self.contract.periods()
+        period = next(p for p in periods if p.label.isoformat() >= label)
+        if period.starts >= horizon:
             raise RenewalDue
-        return self.contract.period(k)
+        return period
 
     def window(self, first: str, until: str) -> Period:
         """The time between two dates."""
@@ -286,13 +293,15 @@ def end(instant: datetime) -> datetime | None:
     return None if instant == FAR else instant
 
 
-def holder(holding: Interval) -> Row:
-    """Who holds a seat, from when until when, and by which entries."""
-    person, closed = holding.person, holding.closed
+def called(names: Names) -> Row:
+    return {"user": names.key, "email": names.email, "name": names.name}
+
+
+def holder(timeline: Timeline, holding: Interval, as_of: datetime) -> Row:
+    """Who holds a seat, by the names of then, and by which entries."""
+    closed = holding.closed
     return {
-        "user": person.key,
-        "email": person.email,
-        "name": person.name,
+        **called(timeline.names(holding.person, as_of)),
         "held_from": holding.starts,
         "held_until": end(holding.ends),
         "assigned_by": holding.opened.position,
@@ -300,11 +309,12 @@ def holder(holding: Interval) -> Row:
     }
 
 
-def history(holding: Interval) -> Row:
+def history(timeline: Timeline, holding: Interval) -> Row:
+    """A holding, whoever it was by the key that is used last."""
     closed = holding.closed
     return {
         "seat": written(holding.seat),
-        "user": holding.person.key,
+        "user": timeline.names(holding.person, FAR).key,
         "held_from": holding.starts,
         "held_until": end(holding.ends),
         "assigned_by": holding.opened.position,
@@ -325,9 +335,8 @@ def reversed_row(entry: Entry) -> Row:
 
 
 def _allowed(code: str, holding: Interval | None = None) -> Row:
-    found = holding is not None
     return {
-        "allowed": found,
+        "allowed": holding is not None,
         "code": code,
         "seat": written(holding.seat) if holding else None,
         "position": holding.opened.position if holding else None,

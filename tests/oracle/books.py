@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from tests.oracle.dates import Contract, Zones
-from tests.oracle.entries import Entry, holding, known_at
+from tests.oracle.contract import Contract, Terms, all_terms
+from tests.oracle.dates import FAR, Zones
+from tests.oracle.entries import Entry, Person, holding, recorded_until
 from tests.oracle.timeline import Timeline
 
 
@@ -19,14 +20,20 @@ def zones(entries: list[Entry]) -> Zones:
 
 
 def contract(entries: list[Entry]) -> Contract:
-    """The anchor, the term and the cycle, and the zones that the bounds follow."""
+    """What the bounds follow from: terms and cycles, their changes, zones, the end."""
     opened = _of(entries, "AccountOpened")[0]
-    return Contract(
-        opened["term_start"],
-        opened["term_months"],
-        opened["billing_cycle_months"],
-        zones(entries),
+    terms = Terms(
+        number=0,
+        day=opened["term_start"],
+        anchor=opened["term_start"],
+        base=0,
+        term_months=opened["term_months"],
+        cycle_months=opened["billing_cycle_months"],
     )
+    current = holding(entries)
+    changes = [entry.fields for entry in _of(current, "ContractChanged")]
+    closed_at = next((e.at for e in _of(current, "AccountClosed")), FAR)
+    return Contract(all_terms(terms, changes), zones(entries), closed_at)
 
 
 def renewals(entries: list[Entry]) -> int:
@@ -54,7 +61,23 @@ class Book:
 
     def timeline(self, position: int | None = None) -> Timeline:
         """What follows from what was known at a position (R41)."""
-        return Timeline(holding(known_at(self.entries, position)))
+        return Timeline(holding(recorded_until(self.entries, position)))
+
+    def contract(self, position: int | None = None) -> Contract:
+        """What the bounds follow from, as known at a position."""
+        return contract(recorded_until(self.entries, position))
+
+    def renewals(self) -> int:
+        """How many renewals were processed."""
+        return renewals(self.entries)
+
+    def people(self) -> list[Person]:
+        """Everybody who was ever added."""
+        return [entry["user"] for entry in _of(self.entries, "UserAdded")]
+
+    def knows(self, reference: str) -> bool:
+        """Whether anybody was ever called so, at whatever position it became known."""
+        return bool(Timeline(self.entries).called(reference))
 
     def latest(self) -> datetime:
         """The latest effective time of any entry."""

@@ -119,8 +119,8 @@ class Counted:
     def quantity(self, mode: str, granularity: str | None = None) -> Fraction:
         """The figure of a mode."""
         name = mode if granularity is None else f"{mode}_{granularity}"
-        found: Fraction = getattr(self, name)()
-        return found
+        figure: Fraction = getattr(self, name)()
+        return figure
 
     # -- the rest of the row (R55) --
 

@@ -64,9 +64,9 @@ class Stretch:
 
 
 def offset_at(instant: datetime, name: str) -> timedelta:
-    found = instant.astimezone(place(name)).utcoffset()
-    assert found is not None
-    return found
+    offset = instant.astimezone(place(name)).utcoffset()
+    assert offset is not None
+    return offset
 
 
 @cache
@@ -74,15 +74,15 @@ def stretches(name: str, day: date) -> tuple[Stretch, ...]:
     """The stretches from two UTC days before `day` to three days after it."""
     starts = datetime(day.year, day.month, day.day, tzinfo=UTC) - 2 * DAY
     end = starts + 5 * DAY
-    found, here = [], starts
+    passed, here = [], starts
     while here < end:
         following = here + HOUR
         if offset_at(following, name) != offset_at(starts, name):
             change = _change_between(here, following, name)
-            found.append(Stretch(starts, change, offset_at(starts, name)))
+            passed.append(Stretch(starts, change, offset_at(starts, name)))
             starts = change
         here = following
-    return (*found, Stretch(starts, end, offset_at(starts, name)))
+    return (*passed, Stretch(starts, end, offset_at(starts, name)))
 
 
 def _change_between(before: datetime, after: datetime, name: str) -> datetime:
@@ -171,14 +171,14 @@ class Zones:
         starts = [EARLY, *(at for at, _ in self.changes)]
         ends = [*(at for at, _ in self.changes), FAR]
         zones = [self.first, *(zone for _, zone in self.changes)]
-        found = set()
+        instants = set()
         for begins, stops, zone in zip(starts, ends, zones, strict=True):
             for stretch in stretches(zone, local.date()):
                 instant = local.replace(tzinfo=UTC) - stretch.offset
                 shown = stretch.starts <= instant < stretch.ends
                 if shown and begins <= instant < stops:
-                    found.add(instant)
-        return sorted(found)
+                    instants.add(instant)
+        return sorted(instants)
 
     def resolve(self, text: str) -> datetime:
         """The instant that a text means in this account (R11)."""
@@ -186,15 +186,15 @@ class Zones:
             return self.bound(date.fromisoformat(text))[0]
         if MONTH.fullmatch(text):
             return self.bound(date.fromisoformat(f"{text}-01"))[0]
-        given = datetime.fromisoformat(text)
-        if given.tzinfo is not None:
-            return given.astimezone(UTC)
-        found = self.readings(given)
-        if not found:
+        at = datetime.fromisoformat(text)
+        if at.tzinfo is not None:
+            return at.astimezone(UTC)
+        instants = self.readings(at)
+        if not instants:
             raise NonexistentTime
-        if len(found) > 1:
+        if len(instants) > 1:
             raise AmbiguousTime
-        return found[0]
+        return instants[0]
 
 
 @dataclass(frozen=True)
@@ -210,45 +210,3 @@ class Period:
     @property
     def seconds(self) -> int:
         return (self.ends - self.starts) // timedelta(seconds=1)
-
-
-@dataclass(frozen=True)
-class Contract:
-    """What the bounds of an account follow from."""
-
-    term_start: date
-    term_months: int
-    cycle_months: int
-    zones: Zones
-
-    def date_of_bound(self, k: int) -> date:
-        """The date on which period k begins."""
-        return months_after(self.term_start, k * self.cycle_months)
-
-    def date_of_renewal(self, n: int) -> date:
-        return months_after(self.term_start, n * self.term_months)
-
-    def bound(self, k: int) -> datetime:
-        """The instant at which period k begins (R04, R06)."""
-        return self.zones.bound(self.date_of_bound(k))[0]
-
-    def renewal(self, n: int) -> datetime:
-        """The instant of renewal n, the end of the n-th term (R06)."""
-        return self.zones.bound(self.date_of_renewal(n))[0]
-
-    def renewal_after(self, instant: datetime) -> int:
-        """The number of the first renewal that lies after an instant (R17)."""
-        n = 1
-        while self.renewal(n) <= instant:
-            n += 1
-        return n
-
-    def window(self, first: date, until: date) -> Period:
-        """The time from one date to another, with the dates in it (R09)."""
-        starts, zone = self.zones.bound(first)
-        ends, _ = self.zones.bound(until)
-        dates = tuple(dates_between(first, until, zone, ends))
-        return Period(dates[0].date, starts, ends, zone, dates)
-
-    def period(self, k: int) -> Period:
-        return self.window(self.date_of_bound(k), self.date_of_bound(k + 1))

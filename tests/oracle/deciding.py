@@ -29,15 +29,16 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from tests.oracle.books import Book, contract, renewals, zones
+from tests.oracle.contract import Contract
 from tests.oracle.dates import (
     FAR,
     AmbiguousTime,
-    Contract,
     NonexistentTime,
     Zones,
+    months_after,
     names,
 )
-from tests.oracle.entries import REVERSAL, Entry, Person, Seat, holding, holds
+from tests.oracle.entries import REVERSAL, Entry, Names, Person, Seat, holding, holds
 from tests.oracle.timeline import Interval, Timeline
 from tests.oracle.validity import (
     retirable,
@@ -63,7 +64,10 @@ MODES = {
     "distinct": (None,),
 }
 CLOSING = {"unassign_seat", "revoke_hub_access", "remove_user"}
+TIMELESS = {"reverse", "erase_user"}
+"""No renewal is processed by these, and they are recorded of ended accounts too."""
 FIXED = {"AccountOpened", "TimeZoneChanged", "ContractRenewed", "InvoiceIssued"}
+FIXED |= {"UserErased"}
 PLANS = {"SeatReductionRequested", "SeatReductionCancelled"}
 AHEAD = timedelta(minutes=5)
 EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]+")
@@ -98,16 +102,19 @@ class Outcome:
 class Line:
     """One operation, and when it takes effect."""
 
-    given: dict[str, Any]
+    fields: dict[str, Any]
     at: datetime
 
     @property
     def op(self) -> str:
-        return str(self.given["op"])
+        return str(self.fields["op"])
+
+    def __getitem__(self, name: str) -> Any:
+        return self.fields[name]
 
     def get(self, name: str, default: Any = None) -> Any:
-        found = self.given.get(name)
-        return default if found is None else found
+        value = self.fields.get(name)
+        return default if value is None else value
 
 
 class Attempt:
@@ -119,7 +126,7 @@ class Attempt:
         self.later: list[Line] = []
         self.problems: set[str] = set()
         self.due = 0
-        self._seen: tuple[int, Timeline] | None = None
+        self._current: tuple[int, Timeline, Contract] | None = None
 
     # -- the whole --
 
@@ -139,15 +146,22 @@ class Attempt:
 
     def _run_on_an_account(self) -> None:
         self._attempt(self.check_actor)
-        lines = in_order([line for line in map(self.line, self.given()) if line])
-        self.renew_what_is_due([line.at for line in lines if line.op != "reverse"])
+        lines = in_order([line for line in map(self.line, self.lines()) if line])
+        times = [line.at for line in lines if line.op not in TIMELESS]
+        self.renew_what_is_due(times, self.command.get("renewal"))
         if self.command["op"] == "renew":
             self.due = 0
             return
         for place, line in enumerate(lines):
             self.later = lines[place + 1 :]
-            self._attempt(lambda line=line: getattr(self, line.op)(line))  # type: ignore[misc]
+            self._attempt(lambda line=line: self.decide(line))  # type: ignore[misc]
         self.judge(reversing=any(line.op == "reverse" for line in lines))
+
+    def decide(self, line: Line) -> None:
+        """R97: what is effective after an account's end is refused."""
+        if line.at >= self.contract.closed_at and line.op not in TIMELESS:
+            raise Refused("account_closed")
+        getattr(self, line.op)(line)
 
     def _attempt(self, step: Callable[[], None]) -> None:
         try:
@@ -155,7 +169,7 @@ class Attempt:
         except Refused as refused:
             self.problems |= refused.codes
 
-    def given(self) -> list[dict[str, Any]]:
+    def lines(self) -> list[dict[str, Any]]:
         """The lines; what they do not carry they take from the batch."""
         command = self.command
         if command["op"] != "batch":
@@ -165,10 +179,10 @@ class Attempt:
 
     def judge(self, *, reversing: bool) -> None:
         """R27, R42: the timeline with the command must be valid, past and future."""
-        found = violations(self.timeline, self.contract)
-        for violation in found:
+        broken = violations(self.timeline, self.contract)
+        for violation in broken:
             self.problems |= violation.codes
-        if found and reversing:
+        if broken and reversing:
             self.problems.add("reversal_blocked")
 
     # -- what is known so far, this command's lines included --
@@ -178,14 +192,20 @@ class Attempt:
         return [*self.book.entries, *self.new]
 
     @property
+    def current(self) -> tuple[int, Timeline, Contract]:
+        """What follows from all the entries, once for each number of them."""
+        if self._current is None or self._current[0] != len(self.new):
+            timeline = Timeline(holding(self.entries))
+            self._current = len(self.new), timeline, contract(self.entries)
+        return self._current
+
+    @property
     def timeline(self) -> Timeline:
-        if self._seen is None or self._seen[0] != len(self.new):
-            self._seen = len(self.new), Timeline(holding(self.entries))
-        return self._seen[1]
+        return self.current[1]
 
     @property
     def contract(self) -> Contract:
-        return contract(self.entries)
+        return self.current[2]
 
     @property
     def renewals(self) -> int:
@@ -199,18 +219,18 @@ class Attempt:
 
     # -- time and actor --
 
-    def line(self, given: dict[str, Any]) -> Line | None:
+    def line(self, fields: dict[str, Any]) -> Line | None:
         """The line with its effective time, or None when it has none to go by."""
         try:
-            return Line(given, self.time(given))
+            return Line(fields, self.time(fields))
         except Refused as refused:
             self.problems |= refused.codes
             return None
 
-    def time(self, given: dict[str, Any]) -> datetime:
+    def time(self, fields: dict[str, Any]) -> datetime:
         """R11, R12, R39; a reversal's own time is ignored (R37)."""
-        text = given.get("effective_at")
-        if text is None or given["op"] == "reverse":
+        text = fields.get("effective_at")
+        if text is None or fields["op"] in TIMELESS:
             return self.now
         at = resolved(text, zones(self.book.entries))
         if at > self.now + AHEAD:
@@ -235,13 +255,12 @@ class Attempt:
 
     def someone(self, reference: str, at: datetime) -> Person:
         """The user that a reference means at a time (R35)."""
-        person = self.timeline.meant(reference, at)
-        if person is not None:
-            return person
-        everyone = [e["user"] for e in self.entries if e.topic == "UserAdded"]
-        if any(person.is_called(reference) for person in everyone):
-            raise Refused("user_not_found", "user_not_present")
-        raise Refused("user_not_found")
+        people = self.timeline.all_meant(reference, at)
+        if len(people) > 1:
+            raise Refused("ambiguous_user")
+        if people:
+            return people[0]
+        raise Refused("user_not_found", "user_not_present")
 
     def member(self, reference: str, at: datetime, *also: str) -> Person:
         """The same, present at the time."""
@@ -280,7 +299,7 @@ class Attempt:
 
     def set_time_zone(self, line: Line) -> None:
         """R09."""
-        zone, moved = line.given["time_zone"], zones(self.entries)
+        zone, moved = line["time_zone"], zones(self.entries)
         codes = set()
         if zone not in names():
             codes.add("unknown_time_zone")
@@ -294,18 +313,19 @@ class Attempt:
 
     def set_billing_policy(self, line: Line) -> None:
         """R50."""
-        mode = line.given["mode"]
+        mode = line["mode"]
         granularity = line.get("granularity", MODES[mode][0])
         if self.timeline.policy(line.at) == (mode, granularity):
             raise Refused("nothing_to_do")
         self.add("BillingPolicyChanged", line.at, mode=mode, granularity=granularity)
 
-    def renew_what_is_due(self, times: list[datetime]) -> None:
-        """R37, R21: process every renewal at or before the latest of the times."""
+    def renew_what_is_due(self, times: list[datetime], change: int | None) -> None:
+        """R37, R21: process every renewal at or before the latest of the times; that
+        at which the contract is to change waits for it (R96)."""
         while times:
             number = self.renewals + 1
             at = self.contract.renewal(number)
-            if at > max(times):
+            if at > max(times) or number == change:
                 break
             self.renewal(number, at)
         self.due = len(self.new)
@@ -315,7 +335,7 @@ class Attempt:
         before = self.timeline
         self.add("ContractRenewed", at, renewal=number)
         for seat_type in TYPES:
-            wanted = sum(
+            pending = sum(
                 request.quantity
                 for request in before.requests
                 if request.entry["seat_type"] == seat_type
@@ -324,7 +344,7 @@ class Attempt:
             )
             lives = retirable(before, at, seat_type)
             lives.sort(key=lambda life: life.seat, reverse=True)
-            for life in lives[:wanted]:
+            for life in lives[:pending]:
                 self.add("SeatRetired", at, **seat_fields(life.seat), renewal=number)
 
     # -- users --
@@ -335,12 +355,12 @@ class Attempt:
         codes = unknown(*types)
         if line.get("super_admin", False) and types:
             codes.add("super_admin_seats")
-        if not EMAIL.fullmatch(line.given["email"]):
+        kind, email = line.get("kind", "person"), line.get("email", "")
+        if not EMAIL.fullmatch(email) and (email or kind == "person"):
             codes.add("invalid_email")
         if codes:
             raise Refused(*codes)
-        given = line.given
-        person = Person(given["user"], given["email"], given["name"])
+        person = Person(Names(line["user"], email, line["name"]), kind)
         self.add(
             "UserAdded",
             line.at,
@@ -351,29 +371,44 @@ class Attempt:
         for seat_type in types:
             self.give(line, person, seat_type)
 
+    def erase_user(self, line: Line) -> None:
+        """The person reads as erased, at any position; once is enough."""
+        codes: set[str] = set()
+        if not line.get("reason"):
+            codes.add("reason_required")
+        person = self.someone(line["user"], line.at)
+        holdings = self.timeline.holdings
+        if any(h.person is person and h.ends > line.at for h in holdings):
+            codes.add("seat_held")
+        if codes:
+            raise Refused(*codes)
+        erased = [e["user"] for e in self.entries if e.topic == "UserErased"]
+        if person not in erased:
+            self.add("UserErased", line.at, user=person)
+
     def set_permissions(self, line: Line) -> None:
         """R46: at the instant of the removal too."""
-        person = self.someone(line.given["user"], line.at)
+        person = self.someone(line["user"], line.at)
         membership = self.timeline.membership(person)
         if membership is None or line.at > membership.ends:
             raise Refused("user_not_present")
         fields = {
-            name: line.given[name]
+            name: line[name]
             for name in ("super_admin", "account_access")
-            if line.given.get(name) is not None
+            if line.get(name) is not None
         }
         self.add("PermissionsChanged", line.at, user=person, **fields)
 
     def grant_hub_access(self, line: Line) -> None:
-        hub = known_hub(line.given["hub"])
-        person = self.member(line.given["user"], line.at)
+        hub = known_hub(line["hub"])
+        person = self.member(line["user"], line.at)
         if self.timeline.access(person, hub, line.at) is not None:
             raise Refused("nothing_to_do")
         self.add("HubAccessGranted", line.at, user=person, hub=hub)
 
     def revoke_hub_access(self, line: Line) -> None:
-        hub = known_hub(line.given["hub"])
-        person = self.someone(line.given["user"], line.at)
+        hub = known_hub(line["hub"])
+        person = self.someone(line["user"], line.at)
         unended = self.unended(
             "HubAccessGranted",
             "HubAccessRevoked",
@@ -386,27 +421,33 @@ class Attempt:
         self.add("HubAccessRevoked", line.at, user=person, hub=hub)
 
     def remove_user(self, line: Line) -> None:
-        person = self.member(line.given["user"], line.at)
+        person = self.member(line["user"], line.at)
         self.add("UserRemoved", line.at, user=person)
 
     # -- seats --
 
     def buy_seats(self, line: Line) -> None:
-        seat_type = known_type(line.given["seat_type"])
-        for _ in range(line.given["quantity"]):
+        seat_type = known_type(line["seat_type"])
+        for _ in range(line["quantity"]):
             self.buy(seat_type, line.at)
 
     def buy(self, seat_type: str, at: datetime) -> None:
         """R39: from the first instant of the term on; numbers are never reused."""
-        if at < self.contract.bound(0):
+        if at < self.contract.start():
             raise Refused("before_term")
         ever = [e for e in self.entries if e.topic == "SeatPurchased"]
         number = 1 + sum(1 for e in ever if e["seat_type"] == seat_type)
         self.add("SeatPurchased", at, seat_type=seat_type, number=number)
+        if self.timeline.closing is not None:  # all seats are retired then (R97)
+            self.retire((seat_type, number), self.contract.closed_at)
+
+    def retire(self, seat: Seat, at: datetime) -> None:
+        """R97: a seat ends with the account."""
+        self.add("SeatRetired", at, **seat_fields(seat), closing=True)
 
     def reduce_seats(self, line: Line) -> None:
         """R17, R37: aims at the first renewal after its time."""
-        seat_type = known_type(line.given["seat_type"])
+        seat_type = known_type(line["seat_type"])
         renewal = self.contract.renewal_after(line.at)
         if renewal <= self.renewals:
             raise Refused("renewal_processed")
@@ -414,13 +455,13 @@ class Attempt:
             "SeatReductionRequested",
             line.at,
             seat_type=seat_type,
-            quantity=line.given["quantity"],
+            quantity=line["quantity"],
             renewal=renewal,
         )
 
     def cancel_reduction(self, line: Line) -> None:
         """R18: takes back the latest request that is pending at its time."""
-        seat_type = known_type(line.given["seat_type"])
+        seat_type = known_type(line["seat_type"])
         pending = self.timeline.pending(line.at, seat_type)
         codes = set()
         if self.contract.renewal_after(line.at) <= self.renewals:
@@ -439,17 +480,17 @@ class Attempt:
         )
 
     def assign_seat(self, line: Line) -> None:
-        seat_type = known_type(line.given["seat_type"])
-        if line.given.get("seat") is None:
-            person = self.member(line.given["user"], line.at)
+        seat_type = known_type(line["seat_type"])
+        if line.get("seat") is None:
+            person = self.member(line["user"], line.at)
             self.give(line, person, seat_type)
             return
-        seat = parsed(line.given["seat"])
+        seat = parsed(line["seat"])
         codes: set[str] = set()
         if seat not in [e.seat for e in self.entries if e.topic == "SeatPurchased"]:
             codes.add("seat_not_found")
         try:
-            person = self.member(line.given["user"], line.at)
+            person = self.member(line["user"], line.at)
         except Refused as refused:
             codes |= refused.codes
         if codes:
@@ -482,8 +523,8 @@ class Attempt:
     def until(self, person: Person, seat_type: str) -> datetime:
         """R26: the unassignment of that user and type later in the batch, or never."""
         for line in self.later:
-            ends = line.op == "unassign_seat" and line.given["seat_type"] == seat_type
-            if ends and self.timeline.meant(line.given["user"], line.at) is person:
+            ends = line.op == "unassign_seat" and line["seat_type"] == seat_type
+            if ends and self.timeline.meant(line["user"], line.at) is person:
                 return line.at
         return FAR
 
@@ -526,8 +567,8 @@ class Attempt:
 
     def unassign_seat(self, line: Line) -> None:
         """R27: ends the open-ended holding of that type that is live at its time."""
-        seat_type = known_type(line.given["seat_type"])
-        person = self.someone(line.given["user"], line.at)
+        seat_type = known_type(line["seat_type"])
+        person = self.someone(line["user"], line.at)
         unended = self.unended(
             "SeatAssigned",
             "SeatUnassigned",
@@ -547,15 +588,63 @@ class Attempt:
         entries = [e for e in self.timeline.of(opens, closes) if mine(e)]
         intervals = self.timeline.holdings + self.timeline.accesses
         endless = [interval.opened for interval in intervals if interval.open]
-        found = []
+        unended = []
         for entry in entries:
             number = entry.fields.get("number")
             same = [e for e in entries if e.fields.get("number") == number]
             after = same[same.index(entry) + 1 :]
             again = bool(after) and after[0].topic == opens
             if entry.topic == opens and entry.at <= at and (again or entry in endless):
-                found.append(entry)
-        return found
+                unended.append(entry)
+        return unended
+
+    # -- the contract --
+
+    def change_contract(self, line: Line) -> None:
+        """R96: from one of the renewals on, recorded before it is processed."""
+        number, current = line["renewal"], self.contract
+        if number <= self.renewals:
+            raise Refused("renewal_processed")
+        if current.terms[-1].number > number:
+            raise Refused("contract_change_order")
+        before, day = current.terms_from(number), current.date_of_renewal(number)
+        cycle = line.get("billing_cycle_months")
+        anchor = line.get("anchor") and date.fromisoformat(line["anchor"])
+        if anchor and anchor >= months_after(day, cycle or before.cycle_months):
+            raise Refused("anchor_too_late")
+        changes = {
+            "term_months": (line.get("term_months"), before.term_months),
+            "billing_cycle_months": (cycle, before.cycle_months),
+            "anchor": (anchor, before.anchor),
+        }
+        if all(new in {None, old} for new, old in changes.values()):
+            raise Refused("nothing_to_do")
+        at = current.zones.bound(day)[0]
+        fields = {name: new for name, (new, _) in changes.items()}
+        self.add("ContractChanged", at, renewal=number, **fields)
+
+    def close_account(self, line: Line) -> None:
+        """R97: seats are retired, and holdings end where that is asked for."""
+        timeline, at, codes = self.timeline, line.at, set()
+        if at <= self.contract.start():
+            codes.add("before_term")
+        if any(e.at > at for e in timeline.of("ContractRenewed")):
+            codes.add("renewal_processed")
+        if any(life.starts > at for life in timeline.lives):
+            codes.add("recorded_after_closing")
+        held = [holding for holding in timeline.holdings if holding.ends > at]
+        ended = [h for h in held if h.open and h.starts <= at]
+        if len(ended) < len(held) or (held and not line.get("end_holdings")):
+            codes.add("seat_held")
+        if codes:
+            raise Refused(*codes)
+        self.add("AccountClosed", at)
+        for held_on in ended:
+            fields = {**seat_fields(held_on.seat), "user": held_on.person}
+            self.add("SeatUnassigned", at, **fields, closing=True)
+        for life in timeline.lives:
+            if life.ends > at:
+                self.retire(life.seat, at)
 
     # -- corrections --
 
@@ -567,9 +656,12 @@ class Attempt:
         named = self.named(line)
         if not named:
             codes.add("entry_not_found")
+        reversed_entries: list[Entry] = []
         for entry in named:
+            if entry in reversed_entries:
+                continue
             try:
-                self.reverse_one(entry)
+                reversed_entries += self.reverse_one(entry)
             except Refused as refused:
                 codes |= refused.codes
         if codes:
@@ -580,9 +672,10 @@ class Attempt:
         if key is not None:
             _, recorded = self.book.commands.get(key, ({}, []))
             return recorded
-        return [e for e in self.book.entries if e.position == line.given["entry"]]
+        return [e for e in self.book.entries if e.position == line["entry"]]
 
-    def reverse_one(self, entry: Entry) -> None:
+    def reverse_one(self, entry: Entry) -> list[Entry]:
+        """The entries that are reversed by naming one."""
         root = entry.root
         if entry.topic in FIXED:
             raise Refused("not_reversible")
@@ -594,17 +687,46 @@ class Attempt:
             )
             if request["renewal"] <= self.renewals:
                 raise Refused("reversal_blocked", "renewal_processed")
-        added = self.add(REVERSAL, root.at, entry=entry, root=root)
-        added.fields["holds"] = holds(root, self.entries)
+        if self.is_built_on(root, entry):
+            raise Refused("reversal_blocked")
+        together = self.ended_with(root) if entry.topic == "AccountClosed" else []
+        for reversed_entry in [entry, *together]:
+            root = reversed_entry.root
+            added = self.add(REVERSAL, root.at, entry=reversed_entry, root=root)
+            added.fields["holds"] = holds(root, self.entries)
+        return [entry, *together]
+
+    def is_built_on(self, root: Entry, entry: Entry) -> bool:
+        """R47, R97: a contract's later change or end, and what ended with it, stay."""
+        closed = self.timeline.closing is not None
+        if root.topic == "ContractChanged":
+            later = self.contract.terms[-1].number > root["renewal"]
+            return later or closed or root["renewal"] <= self.renewals
+        if root.topic == "AccountClosed":
+            return entry is not root
+        return closed and root.topic == "SeatRetired"
+
+    def ended_with(self, closing: Entry) -> list[Entry]:
+        """What ended with the account, and is reversed with its end."""
+        return [
+            entry
+            for entry in self.timeline.entries
+            if entry.fields.get("closing")
+            and entry.at == closing.at
+            and entry.position > closing.position
+        ]
 
 
 def in_order(lines: list[Line]) -> list[Line]:
     """R28: reversals, then by effective time, and closings before the rest."""
     reversals = [line for line in lines if line.op == "reverse"]
     others = [line for line in lines if line.op != "reverse"]
-    return reversals + sorted(
-        others, key=lambda line: (line.at, line.op not in CLOSING)
-    )
+    return reversals + sorted(others, key=lambda line: (line.at, place_of(line.op)))
+
+
+def place_of(op: str) -> int:
+    """R28: closings, then the account's end, then the rest."""
+    return 0 if op in CLOSING else 1 if op == "close_account" else 2
 
 
 def resolved(text: str, moved: Zones) -> datetime:

@@ -19,17 +19,35 @@ Seat = tuple[str, int]
 REVERSAL = "EntryReversed"
 
 
-@dataclass(eq=False)
-class Person:
-    """One holder: the same key added again later is another person (R35)."""
+@dataclass(frozen=True)
+class Names:
+    """What a person is called: by key exactly, by e-mail without case."""
 
     key: str
     email: str
     name: str
 
-    def is_called(self, reference: str) -> bool:
-        """By key exactly, by e-mail without case."""
-        return reference == self.key or reference.casefold() == self.email.casefold()
+
+@dataclass(eq=False)
+class Person:
+    """One holder: the same key added again later is another person (R35)."""
+
+    added: Names
+    kind: str = "person"
+    erased: Names | None = None
+
+    @property
+    def is_service(self) -> bool:
+        return self.kind == "service"
+
+    @property
+    def key(self) -> str:
+        """The key of the addition, or what is left of it after erasure."""
+        return (self.erased or self.added).key
+
+    def erase(self, label: str) -> None:
+        """From now on no other name is known, at any position."""
+        self.erased = Names(label, label, label)
 
     def __repr__(self) -> str:
         return self.key
@@ -75,22 +93,22 @@ class Entry:
 def holds(entry: Entry, entries: list[Entry]) -> bool:
     """Whether no reversal that itself holds names this entry."""
     reversals = [other for other in entries if other.topic == REVERSAL]
-    return _stands(entry, reversals)
+    return _holds(entry, reversals)
 
 
-def _stands(entry: Entry, reversals: list[Entry]) -> bool:
+def _holds(entry: Entry, reversals: list[Entry]) -> bool:
     naming = [reversal for reversal in reversals if reversal["entry"] is entry]
-    return not any(_stands(reversal, reversals) for reversal in naming)
+    return not any(_holds(reversal, reversals) for reversal in naming)
 
 
 def holding(entries: list[Entry]) -> list[Entry]:
     """The entries that hold, without reversals, in the order of application."""
     reversals = [entry for entry in entries if entry.topic == REVERSAL]
     facts = [entry for entry in entries if entry.topic != REVERSAL]
-    found = [entry for entry in facts if _stands(entry, reversals)]
-    return sorted(found, key=lambda entry: entry.order)
+    current = [entry for entry in facts if _holds(entry, reversals)]
+    return sorted(current, key=lambda entry: entry.order)
 
 
-def known_at(entries: list[Entry], position: int | None) -> list[Entry]:
+def recorded_until(entries: list[Entry], position: int | None) -> list[Entry]:
     """What was recorded up to a position (R41)."""
     return [e for e in entries if position is None or e.position <= position]

@@ -33,14 +33,14 @@ class Oracle:
     def execute(self, command: dict[str, Any], now: datetime | None = None) -> Outcome:
         """What becomes of the command (CLI 4); accepted ones wait for `recorded`."""
         self._waiting = None
-        given = {name: fact for name, fact in command.items() if name != "expect"}
-        book = self.books.get(given["account"], Book(given["account"]))
-        first = book.commands.get(given.get("idempotency_key", ""))
+        fields = {name: fact for name, fact in command.items() if name != "expect"}
+        book = self.books.get(fields["account"], Book(fields["account"]))
+        first = book.commands.get(fields.get("idempotency_key", ""))
         if first is not None:
-            return repeated(given, *first)
-        outcome = Attempt(book, given, now or self.now()).run()
+            return repeated(fields, *first)
+        outcome = Attempt(book, fields, now or self.now()).run()
         if outcome.accepted:
-            self._waiting = book, given, outcome
+            self._waiting = book, fields, outcome
         return outcome
 
     def recorded(self, positions: list[int] | None = None) -> None:
@@ -74,9 +74,9 @@ class Oracle:
 
 
 def repeated(
-    given: dict[str, Any], command: dict[str, Any], entries: list[Any]
+    fields: dict[str, Any], command: dict[str, Any], entries: list[Any]
 ) -> Outcome:
     """R73: the same command again returns the first result; another is refused."""
-    if given != command:
+    if fields != command:
         return Outcome(accepted=False, codes={"idempotency_conflict"})
     return Outcome(accepted=True, entries=entries, repeated=True)

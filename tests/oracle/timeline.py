@@ -16,12 +16,12 @@ Choices where the rules leave room:
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from tests.oracle.dates import FAR
-from tests.oracle.entries import Entry, Person, Seat
+from tests.oracle.entries import Entry, Names, Person, Seat
 
 
 @dataclass(frozen=True)
@@ -66,8 +66,8 @@ class Interval:
 
     @property
     def person(self) -> Person:
-        found: Person = self.opened["user"]
-        return found
+        person: Person = self.opened["user"]
+        return person
 
     @property
     def seat(self) -> Seat:
@@ -75,8 +75,8 @@ class Interval:
 
     @property
     def seat_type(self) -> str:
-        found: str = self.opened["seat_type"]
-        return found
+        seat_type: str = self.opened["seat_type"]
+        return seat_type
 
     @property
     def hub(self) -> str:
@@ -87,22 +87,37 @@ class Interval:
 
 
 @dataclass(frozen=True)
+class Called:
+    """While a user of the account is called so: [starts, ends) (R95)."""
+
+    starts: datetime
+    ends: datetime
+    person: Person
+    names: Names
+
+    def overlaps(self, other: Called) -> bool:
+        """Whether both contain one instant."""
+        return max(self.starts, other.starts) < min(self.ends, other.ends)
+
+
+@dataclass(frozen=True)
 class Request:
-    """A reduction, and until when it is pending (R16)."""
+    """A reduction, and until when it is pending (R16); an account's end ends it."""
 
     entry: Entry
     cancelled: Entry | None
     carried_out: Entry | None
+    closed_at: datetime
 
     @property
     def quantity(self) -> int:
-        found: int = self.entry["quantity"]
-        return found
+        quantity: int = self.entry["quantity"]
+        return quantity
 
     @property
     def ends(self) -> datetime:
         ending = [e.at for e in (self.cancelled, self.carried_out) if e is not None]
-        return min(ending, default=FAR)
+        return min(ending, default=max(self.entry.at, self.closed_at))
 
     def pending(self, instant: datetime) -> bool:
         return self.entry.at <= instant < self.ends
@@ -125,6 +140,7 @@ class Timeline:
             "HubAccessGranted", "HubAccessRevoked", lambda e: (e["user"], e["hub"])
         )
         self.memberships = self._paired("UserAdded", "UserRemoved", lambda e: e["user"])
+        self.closing = next(iter(self.of("AccountClosed")), None)
         self.strays += self._retired_again()
         self.requests = [
             self._request(entry) for entry in self.of("SeatReductionRequested")
@@ -176,6 +192,7 @@ class Timeline:
             entry,
             cancelled[0] if cancelled else None,
             renewed[0] if renewed else None,
+            self.closing.at if self.closing else FAR,
         )
 
     def _stray_cancellations(self) -> list[Entry]:
@@ -203,8 +220,7 @@ class Timeline:
         return next((life for life in self.lives if life.seat == seat), None)
 
     def membership(self, person: Person) -> Interval | None:
-        found = (m for m in self.memberships if m.person is person)
-        return next(found, None)
+        return next((m for m in self.memberships if m.person is person), None)
 
     def member(self, person: Person, instant: datetime) -> bool:
         membership = self.membership(person)
@@ -212,14 +228,14 @@ class Timeline:
 
     def access(self, person: Person, hub: str, instant: datetime) -> Interval | None:
         """The user's access to the hub that contains the instant."""
-        found = (
+        accesses = (
             access
             for access in self.accesses
             if access.person is person
             and access.hub == hub
             and access.contains(instant)
         )
-        return next(found, None)
+        return next(accesses, None)
 
     def pending(self, instant: datetime, seat_type: str) -> list[Request]:
         return [
@@ -230,46 +246,71 @@ class Timeline:
 
     def permissions(self, person: Person, instant: datetime) -> dict[str, bool]:
         """Each permission as last set at or before the instant (R70)."""
-        found = {"super_admin": False, "account_access": False}
+        permissions = {"super_admin": False, "account_access": False}
         for entry in self.of("UserAdded", "PermissionsChanged"):
             if entry["user"] is person and entry.at <= instant:
-                for name in found:
+                for name in permissions:
                     if entry.fields.get(name) is not None:
-                        found[name] = entry[name]
-        return found
+                        permissions[name] = entry[name]
+        return permissions
 
     def policy(self, instant: datetime) -> tuple[str, str | None]:
         """The billing policy in force (R50)."""
-        found: tuple[str, str | None] = ("contracted", "day")
+        policy: tuple[str, str | None] = ("contracted", "day")
         for entry in self.of("BillingPolicyChanged"):
             if entry.at <= instant:
-                found = entry["mode"], entry["granularity"]
-        return found
+                policy = entry["mode"], entry["granularity"]
+        return policy
 
-    # -- people (R35) --
+    # -- people (R35, R95) --
 
-    def called(self, reference: str) -> list[Person]:
-        """Whoever has this key or e-mail, in the order of their memberships."""
-        people = [membership.person for membership in self.memberships]
-        return [person for person in people if person.is_called(reference)]
+    def names(self, person: Person, instant: datetime) -> Names:
+        """What a person is called at an instant."""
+        if person.erased is not None:
+            return person.erased
+        names = person.added
+        for entry in self.renamings(person):
+            if entry.at <= instant:
+                names = renamed(names, entry)
+        return names
+
+    def renamings(self, person: Person) -> list[Entry]:
+        return [e for e in self.of("UserRenamed") if e["user"] is person]
+
+    def all_called(self) -> list[Called]:
+        """What everybody is called, while they are users of the account."""
+        spans = []
+        for membership in self.memberships:
+            starts, ends, person = membership.starts, membership.ends, membership.person
+            cuts = [e.at for e in self.renamings(person) if starts < e.at < ends]
+            cuts = sorted({starts, *cuts})
+            for begin, end in zip(cuts, [*cuts[1:], ends], strict=True):
+                names = self.names(person, begin)
+                spans.append(Called(begin, end, person, names))
+        return spans
+
+    def called(self, reference: str) -> list[Called]:
+        """Whoever is called so at some time: by key, else by e-mail, persons first."""
+        spans = self.all_called()
+        by_key = [span for span in spans if span.names.key == reference]
+        email = reference.casefold()
+        by_email = [span for span in spans if span.names.email.casefold() == email]
+        persons = [span for span in by_email if not span.person.is_service]
+        return by_key or persons or by_email
+
+    def all_meant(self, reference: str, instant: datetime) -> list[Person]:
+        """Those called so at the instant, else the last who was before (R35)."""
+        begun = [span for span in self.called(reference) if span.starts <= instant]
+        current = [span.person for span in begun if instant < span.ends]
+        last = sorted(begun, key=lambda span: (span.starts, span.ends))[-1:]
+        return current or [span.person for span in last]
 
     def meant(self, reference: str, instant: datetime) -> Person | None:
-        """The user present at the instant, else the last one before (R35)."""
-        begun = [
-            person
-            for person in self.called(reference)
-            if self._added(person) <= instant
-        ]
-        present = [person for person in begun if self.member(person, instant)]
-        return next(iter(present or sorted(begun, key=self._stay)[::-1]), None)
+        """The one that a reference means, if there is any."""
+        return next(iter(self.all_meant(reference, instant)), None)
 
-    def _stay(self, person: Person) -> tuple[datetime, datetime]:
-        """Of two who were added at one instant, the last is who stayed longer."""
-        membership = self.membership(person)
-        assert membership is not None
-        return membership.starts, membership.ends
 
-    def _added(self, person: Person) -> datetime:
-        membership = self.membership(person)
-        assert membership is not None
-        return membership.starts
+def renamed(names: Names, entry: Entry) -> Names:
+    """The names after a renaming: what it does not give stays."""
+    fields = {name: entry.fields.get(name) for name in ("key", "email", "name")}
+    return replace(names, **{k: v for k, v in fields.items() if v is not None})

@@ -17,9 +17,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import combinations
 
-from tests.oracle.dates import FAR, Contract
+from tests.oracle.contract import Contract
+from tests.oracle.dates import FAR
 from tests.oracle.entries import Entry
-from tests.oracle.timeline import Interval, Request, Timeline
+from tests.oracle.timeline import Called, Interval, Request, Timeline
 
 STRAYS = {
     "SeatUnassigned": "no_seat_held",
@@ -114,7 +115,7 @@ def outside_membership(timeline: Timeline) -> Iterator[Violation]:
         membership = timeline.membership(holding.person)
         if membership is None or not membership.covers(holding):
             yield broken("R31", "user_not_present seat_held", holding)
-    for entry in timeline.of("PermissionsChanged"):
+    for entry in timeline.of("PermissionsChanged", "UserRenamed"):
         membership = timeline.membership(entry["user"])
         if membership is None or not membership.starts <= entry.at <= membership.ends:
             yield broken("R46c", "user_not_present timeline_invalid", entry)
@@ -144,8 +145,8 @@ def too_few_at_an_instant(
         if span is not None and not span.contains(instant):
             continue
         pending = timeline.pending(instant, seat_type)
-        wanted = sum(request.quantity for request in pending)
-        if wanted > len(unassigned(timeline, instant, seat_type)):
+        needed = sum(request.quantity for request in pending)
+        if needed > len(unassigned(timeline, instant, seat_type)):
             return pending[0]
     return None
 
@@ -155,10 +156,10 @@ def instants(timeline: Timeline, seat_type: str) -> list[datetime]:
     intervals = [
         i for i in timeline.lives + timeline.holdings if i.seat_type == seat_type
     ]
-    found = {i.starts for i in intervals} | {i.ends for i in intervals}
+    bounds = {i.starts for i in intervals} | {i.ends for i in intervals}
     for request in timeline.requests:
-        found |= {request.entry.at, request.ends}
-    return sorted(found - {FAR})
+        bounds |= {request.entry.at, request.ends}
+    return sorted(bounds - {FAR})
 
 
 def unassigned(timeline: Timeline, instant: datetime, seat_type: str) -> list[Interval]:
@@ -176,12 +177,12 @@ def too_few_to_retire(
     planned = [r for r in planned if r.ends == FAR]
     for request in planned:
         renewal = contract.renewal(request.entry["renewal"])
-        wanted = sum(
+        needed = sum(
             other.quantity
             for other in planned
             if other.entry["renewal"] <= request.entry["renewal"]
         )
-        if wanted > len(retirable(timeline, renewal, seat_type)):
+        if needed > len(retirable(timeline, renewal, seat_type)):
             return request
     return None
 
@@ -200,11 +201,18 @@ def retirable(timeline: Timeline, renewal: datetime, seat_type: str) -> list[Int
 
 
 def names_shared(timeline: Timeline) -> Iterator[Violation]:
-    """R35: no two users present at one time share a key or an e-mail."""
-    for one, other in combinations(timeline.memberships, 2):
-        if not one.overlaps(other):
+    """R35, R95, R99: no two users share a key at one time, no two persons an e-mail."""
+    for one, other in combinations(timeline.all_called(), 2):
+        if one.person is other.person or not one.overlaps(other):
             continue
-        if one.person.key == other.person.key:
-            yield broken("R35", "user_key_taken", one, other)
-        if one.person.email.casefold() == other.person.email.casefold():
-            yield broken("R35", "email_taken", one, other)
+        if one.names.key == other.names.key:
+            yield shared("user_key_taken", timeline, one, other)
+        services = one.person.is_service or other.person.is_service
+        same = one.names.email.casefold() == other.names.email.casefold()
+        if same and not services:
+            yield shared("email_taken", timeline, one, other)
+
+
+def shared(codes: str, timeline: Timeline, *spans: Called) -> Violation:
+    memberships = (timeline.membership(span.person) for span in spans)
+    return broken("R35", codes, *(m for m in memberships if m is not None))

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from random import Random
 from typing import Any
 
-from tests.oracle.model import FAR, Oracle
+from tests.oracle.books import Book
+from tests.oracle.dates import FAR
+from tests.oracle.entries import Entry
+from tests.oracle.oracle import Oracle
+from tests.oracle.timeline import Interval
 
 ZONES = {
     "Europe/Amsterdam": "2025-01-31",
@@ -58,35 +63,43 @@ class Author:
         self.commands = 0
         self.together = random.choice(TOGETHER)
 
+    @property
+    def book(self) -> Book:
+        return self.oracle.books[self.account]
+
     def instants(self) -> list[datetime]:
         """A small pool, so that entries meet: bounds, renewals, others' instants."""
-        opened = self.oracle.opened
+        opened, contract = self.dated()[0], self.book.contract()
         days = timedelta(days=9, hours=7)
         pool = [opened.at + n * days for n in range(8)]
         for number in (1, 2):
-            renewal = self.oracle.renewal_at(number)
-            if renewal is FAR:  # the account ends before it
+            renewal = contract.renewal(number)
+            if renewal == FAR:  # the account ends before it
                 continue
             pool += [renewal - US, renewal, renewal + timedelta(days=3)]
-        pool += [self.oracle.bound(1)[0], self.oracle.bound(1)[0] - US]
-        pool += [e.at for e in self.told()[-4:]]
+        second = contract.zones.bound(list(islice(contract.first_days(), 2))[1])[0]
+        pool += [second, second - US]
+        pool += [e.at for e in self.dated()[-4:]]
         return pool
 
-    def told(self) -> list[Any]:
+    def dated(self) -> list[Entry]:
         """The entries that somebody dates; erasures have the store's own time."""
-        return [e for e in self.oracle.entries if e.topic != "UserErased"]
+        return [e for e in self.book.entries if e.topic != "UserErased"]
+
+    def open_holdings(self) -> list[Interval]:
+        return [h for h in self.book.timeline().holdings if h.ends == FAR]
 
     def when(self) -> str:
         early = self.random.random() < 0.02
         instant = self.random.choice(self.instants())
-        latest = max(e.at for e in self.told())
+        latest = max(e.at for e in self.dated())
         if self.random.random() < self.together:
-            return _text(self.told()[-1].at)
+            return _text(self.dated()[-1].at)
         if self.random.random() < 0.5:
             after = timedelta(hours=self.random.choice([0, 5]))
             instant = max(instant, latest + after)
         if early:
-            instant = self.oracle.opened.at - timedelta(days=1)
+            instant = self.dated()[0].at - timedelta(days=1)
         return _text(instant)
 
     def command(self) -> dict[str, Any]:
@@ -96,7 +109,7 @@ class Author:
         roll = random.random()
         if self.commands <= len(FIRST):
             command = dict(FIRST[self.commands - 1])
-            command["effective_at"] = _text(self.oracle.bound(0)[0])
+            command["effective_at"] = _text(self.book.contract().start())
         elif roll < 0.10:
             lines = [self.line() for _ in range(random.randint(2, 4))]
             for line in lines:
@@ -128,27 +141,35 @@ class Author:
 
     def line(self) -> dict[str, Any]:
         random = self.random
-        wishes = ["buy", "add", "assign", "assign", "assign", "unassign", "unassign"]
-        wishes += ["reduce", "cancel", "grant", "revoke", "remove", "permit"]
-        wishes += ["reverse", "reverse", "reverse"]
-        wishes += ["close"] * (random.random() < 0.2)
-        wish = random.choice(wishes)
-        line = getattr(self, wish)()
+        operations = [
+            "buy",
+            "add",
+            "assign",
+            "assign",
+            "assign",
+            "unassign",
+            "unassign",
+        ]
+        operations += ["reduce", "cancel", "grant", "revoke", "remove", "permit"]
+        operations += ["reverse", "reverse", "reverse"]
+        operations += ["close"] * (random.random() < 0.2)
+        operation = random.choice(operations)
+        line = getattr(self, operation)()
         if line["op"] != "reverse":
             line["effective_at"] = self.when()
         return line
 
-    def some_user(self) -> str:
-        members = [p["key"] for p in self.oracle.people.values()]
+    def any_user(self) -> str:
+        members = [person.key for person in self.book.people()]
         key = self.random.choice(members * 3 + list(KEYS))
         return f"{key.upper()}@X.example" if self.random.random() < 0.1 else key
 
-    def some_type(self) -> str:
+    def any_type(self) -> str:
         return self.random.choice(TYPES[:1] * 3 + TYPES)
 
     def buy(self) -> dict[str, Any]:
         quantity = self.random.randint(1, 3)
-        return {"op": "buy_seats", "seat_type": self.some_type(), "quantity": quantity}
+        return {"op": "buy_seats", "seat_type": self.any_type(), "quantity": quantity}
 
     def add(self) -> dict[str, Any]:
         random, key = self.random, self.random.choice(KEYS)
@@ -168,8 +189,8 @@ class Author:
         return line
 
     def assign(self) -> dict[str, Any]:
-        random, seat_type = self.random, self.some_type()
-        line = {"op": "assign_seat", "user": self.some_user(), "seat_type": seat_type}
+        random, seat_type = self.random, self.any_type()
+        line = {"op": "assign_seat", "user": self.any_user(), "seat_type": seat_type}
         if random.random() < 0.2:
             line["seat"] = f"{seat_type}#{random.randint(1, 5)}"
         elif random.random() < 0.3:
@@ -177,63 +198,62 @@ class Author:
         return line
 
     def unassign(self) -> dict[str, Any]:
-        held = [h for h in self.oracle.state().holdings if h.ends is FAR]
+        held = self.open_holdings()
         if held and self.random.random() < 0.8:
-            one = self.random.choice(held)
-            user = self.oracle.people[one.user]["key"]
-            return {"op": "unassign_seat", "user": user, "seat_type": one.subject[0]}
+            holding = self.random.choice(held)
+            user, seat_type = holding.person.key, holding.seat_type
+            return {"op": "unassign_seat", "user": user, "seat_type": seat_type}
         return {
             "op": "unassign_seat",
-            "user": self.some_user(),
-            "seat_type": self.some_type(),
+            "user": self.any_user(),
+            "seat_type": self.any_type(),
         }
 
     def reduce(self) -> dict[str, Any]:
         quantity = self.random.randint(1, 2)
         return {
             "op": "reduce_seats",
-            "seat_type": self.some_type(),
+            "seat_type": self.any_type(),
             "quantity": quantity,
         }
 
     def cancel(self) -> dict[str, Any]:
-        return {"op": "cancel_reduction", "seat_type": self.some_type()}
+        return {"op": "cancel_reduction", "seat_type": self.any_type()}
 
     def grant(self) -> dict[str, Any]:
         hub = self.random.choice(("sales", "service"))
-        return {"op": "grant_hub_access", "user": self.some_user(), "hub": hub}
+        return {"op": "grant_hub_access", "user": self.any_user(), "hub": hub}
 
     def revoke(self) -> dict[str, Any]:
         hub = self.random.choice(("sales", "sales", "service"))
-        return {"op": "revoke_hub_access", "user": self.some_user(), "hub": hub}
+        return {"op": "revoke_hub_access", "user": self.any_user(), "hub": hub}
 
     def remove(self) -> dict[str, Any]:
-        return {"op": "remove_user", "user": self.some_user()}
+        return {"op": "remove_user", "user": self.any_user()}
 
     def erase(self) -> dict[str, Any]:
         """Mostly of somebody without a seat, sometimes of somebody erased already."""
-        holders = {h.user for h in self.oracle.state().holdings if h.ends is FAR}
-        people = self.oracle.people.items()
-        free = [person["key"] for user, person in people if user not in holders]
-        user = self.some_user()
+        holders = [holding.person for holding in self.open_holdings()]
+        free = [p.key for p in self.book.people() if p not in holders]
+        user = self.any_user()
         if free and self.random.random() < 0.8:
             user = self.random.choice(free)
         command = {"op": "erase_user", "user": user}
         if self.random.random() < 0.9:
-            command["reason"] = "asked for"
+            command["reason"] = "requested"
         return command
 
     def change(self) -> dict[str, Any]:
         """Other lengths or another anchor, mostly from the next renewal on."""
         random = self.random
-        number = len(self.oracle.renewals()) + random.choice([0, 1, 1, 1, 2])
+        number = self.book.renewals() + random.choice([0, 1, 1, 1, 2])
         command: dict[str, Any] = {"op": "change_contract", "renewal": max(1, number)}
         if random.random() < 0.5:
             command["term_months"] = random.choice([1, 2, 3, 12])
         if random.random() < 0.5:
             command["billing_cycle_months"] = random.choice([1, 2, 5])
         if len(command) == 2 or random.random() < 0.3:
-            day = self.oracle.opened["term_start"]
+            day = self.dated()[0]["term_start"]
             year = day.year + random.choice([0, 0, 1])
             command["anchor"] = (
                 f"{year}-{random.randint(1, 12):02}-{random.randint(1, 28):02}"
@@ -250,7 +270,7 @@ class Author:
         name = self.random.choice(("super_admin", "account_access"))
         return {
             "op": "set_permissions",
-            "user": self.some_user(),
+            "user": self.any_user(),
             name: self.random.random() < 0.7,
         }
 
@@ -264,7 +284,7 @@ class Author:
         else:
             likely = [
                 e.position
-                for e in self.oracle.entries
+                for e in self.book.entries
                 if e.topic not in ("AccountOpened", "ContractRenewed")
             ]
             recent = likely[-6:] or [1]

@@ -13,10 +13,10 @@ import pytest
 from seat_ledger.application import SeatLedger
 from seat_ledger.projections.engine import generations
 from seat_ledger.projections.engine import rebuild as rebuilding
-from seat_ledger.projections.reader import Reader
+from seat_ledger.projections.reader import AccountQuestion, Reader
 from tests.integration.tables import differences, digests, head
+from tests.property.comparison import Comparison
 from tests.property.histories import opening
-from tests.property.test_against_oracle import Comparison
 from tests.support.places import is_newest
 
 HISTORIES = max(1, int(os.environ.get("SEAT_LEDGER_EXAMPLES", "40")) // 40)
@@ -30,9 +30,9 @@ class Clipped:
         self.head = 0
         original = generations.served
 
-        def served(connection: Any, **given: Any) -> Any:
-            found = original(connection, **given)
-            return found._replace(head=min(found.head, self.head))
+        def served(connection: Any, **options: Any) -> Any:
+            result = original(connection, **options)
+            return result._replace(head=min(result.head, self.head))
 
         def keep(_: Any, __: int, *___: Any) -> int:
             return self.head
@@ -51,30 +51,33 @@ def test_r71_served_equals_rebuilt_equals_the_oracle_at_every_position(
         random = Random(seed)
         before = head(database)
         with SeatLedger(database) as ledger:
-            one = Comparison(ledger, random)
-            one.step(opening(random, one.account))
-            while len(one.script) < commands:
-                one.step(one.author.command())
+            comparison = Comparison(ledger, random)
+            comparison.step(opening(random, comparison.account))
+            while len(comparison.script) < commands:
+                comparison.step(comparison.author.command())
         ends = ends_of_commands(database)
-        added = [e.position for e in one.oracle.entries if e.topic == "UserAdded"]
+        added = [e.position for e in comparison.book.entries if e.topic == "UserAdded"]
         for position in range(before + 1, head(database) + 1):
             clipped.head = position
             with Reader(database) as reader:  # catches up by this one event
-                known = reader.knowledge()
-                assert (known.position, known.is_head) == (position, True)
-                at = random.choice(one.oracle.entries).at
+                known_at = reader.knowledge()
+                assert (known_at.position, known_at.is_head) == (position, True)
+                at = random.choice(comparison.book.entries).at
                 at -= random.choice([timedelta(), timedelta(microseconds=1)])
-                account = reader.account(one.account, known)
-                one.same_seats(reader, account, at, known)
+                account = reader.account(comparison.account, known_at)
+                question = AccountQuestion(reader, account, known_at, at)
+                comparison.same_seats(question)
                 if position >= max(added):  # before, some of them are unheard of
-                    one.same_users(reader, account, at, known)
-                one.same_billing(reader, account, known)
+                    comparison.same_users(question)
+                comparison.same_billing(reader, account, known_at)
             rebuilt = rebuilding.rebuild(database, workers=1)
             # Between the events of one command the rules may be broken for a moment;
             # a rebuild never stops there, so its checks may find what is no fault.
             if rebuilt.error is None:
-                made = {name: each.digest for name, each in rebuilt.tables.items()}
-                assert made == digests(database), one.told(f"at {position}")
+                digested = {name: each.digest for name, each in rebuilt.tables.items()}
+                assert digested == digests(database), comparison.message(
+                    f"at {position}"
+                )
             else:
                 assert position not in ends, rebuilt.error.message
         assert rebuilt.error is None

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from seat_ledger.application import SeatLedger
 from seat_ledger.importing.lines import LineOutcome
-from tests.oracle.model import Oracle
+from tests.oracle.oracle import Oracle
 from tests.property.histories import Author, opening
 
 EXAMPLES = int(os.environ.get("SEAT_LEDGER_EXAMPLES", "12"))
@@ -26,6 +26,7 @@ NOW = re.compile(r"(?<=: it is )\S+(?= now)")
 def history(ledger: SeatLedger, random: Random, head: int) -> list[dict[str, Any]]:
     """Commands of a random history, refused ones with them; some come twice."""
     oracle = Oracle()
+    oracle.head = head
     account = f"t{next(numbers)}"
     author = Author(random, account, oracle)
     now = ledger.accounts.recorder.heads_of([])[1]
@@ -35,14 +36,7 @@ def history(ledger: SeatLedger, random: Random, head: int) -> list[dict[str, Any
             continue
         if command is not script[0]:
             script.append(command)
-        people = dict(oracle.people)
-        outcome = oracle.execute(command, now)
-        if not outcome.accepted:
-            oracle.people = people
-        elif not outcome.repeated:
-            positions = [head + 1 + n for n in range(len(outcome.entries))]
-            oracle.record(command, outcome, positions)
-            head += len(positions)
+        oracle.run(command, now)
         if random.random() < 0.1:
             script.append(random.choice(script))
     return script

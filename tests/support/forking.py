@@ -110,7 +110,7 @@ def _import_program() -> None:
     """Every module, so that no fork imports one; and no fork's collector looks at them,
     which would copy them.
     """
-    import seat_ledger
+    import seat_ledger  # noqa: PLC0415  in the process that is forked
 
     for module in pkgutil.walk_packages(seat_ledger.__path__, "seat_ledger."):
         if not module.name.endswith(".__main__"):
@@ -161,7 +161,7 @@ def _become_program(
     time.tzset()
     os.chdir(folder)
     sys.argv = words
-    from seat_ledger.cli.main import run
+    from seat_ledger.cli.main import run  # noqa: PLC0415  likewise
 
     try:
         run()
