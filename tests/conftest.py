@@ -150,6 +150,12 @@ def shared_database() -> Iterator[str]:
     yield from _database(_serving("pg18"), TEMPLATE)
 
 
+@pytest.fixture(scope="module")
+def second_database() -> Iterator[str]:
+    """Another one, for the tests of a file that hold two against each other."""
+    yield from _database(_serving("pg18"), TEMPLATE)
+
+
 def _database(server: str, template: str) -> Iterator[str]:
     name = f"t_{uuid.uuid4().hex[:12]}"
     with psycopg.connect(server, autocommit=True) as connection:

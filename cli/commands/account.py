@@ -22,6 +22,7 @@ from seat_ledger.cli.output import times
 from seat_ledger.cli.output.csv_headers import RENEWED
 from seat_ledger.cli.output.printing import emit
 from seat_ledger.cli.output.render import Answer, cells, counted, print_message
+from seat_ledger.cli.output.windows import between_columns, window_sentences
 from seat_ledger.domain.counting_rules import GRANULARITIES, MODES
 from seat_ledger.errors import CommandRefused, Conflict
 
@@ -203,7 +204,9 @@ def list_(question: Question, **_: Any) -> Answer:
     rows = accounts.listed(question.reader, question.as_of, question.knowledge)
     columns = [
         *cells("account", "name", "time_zone", "term_start", "purchased"),
-        *cells("assigned", "available", "next_renewal", "renewal_due"),
+        *cells("assigned"),
+        *between_columns(rows, "assigned"),
+        *cells("available", "next_renewal", "renewal_due"),
     ]
     return question.answer(rows, columns, sentence=f"{counted(len(rows), 'account')}.")
 
@@ -262,11 +265,13 @@ def show(question: Question, **_: Any) -> Answer:
         )
     )
     columns = [
-        *cells("type=seat_type", "purchased", "assigned", "available"),
-        *cells("to be retired=pending_reduction"),
+        *cells("type=seat_type", "purchased", "assigned"),
+        *between_columns(row["totals"], "assigned"),
+        *cells("available", "to be retired=pending_reduction"),
     ]
     notes = [_change(change) for change in row["contract_changes"]]
     notes += [_leaving(account.zones, item) for item in row["pending_unassignments"]]
+    notes += window_sentences(row["windows"], account.zones)
     return question.answer(
         [row], columns, sentence=sentence, notes=notes, in_table=row["totals"]
     )

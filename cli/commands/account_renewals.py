@@ -24,6 +24,7 @@ from seat_ledger.cli.output import times
 from seat_ledger.cli.output.calendar_file import DayEntry, calendar_text
 from seat_ledger.cli.output.files import check_target, write_whole
 from seat_ledger.cli.output.render import Answer, cells, counted, print_message
+from seat_ledger.cli.output.windows import between_columns
 from seat_ledger.domain.calendar import local_date
 from seat_ledger.domain.moments import parse_ahead
 from seat_ledger.domain.values import account_id, as_word
@@ -76,6 +77,7 @@ def renewals(
         print_message(f"{calendar}: {counted(len(rows), 'renewal')}.")
     columns = [
         *cells("account", "date", "in days=in_days", "purchased", "assigned"),
+        *between_columns(rows, "assigned"),
         *cells("unused=available", "to be retired=pending_reduction", "name"),
     ]
     if any(row["renewal_due"] for row in rows):
@@ -164,6 +166,7 @@ def advise(question: Question, idle_days: int, **options: Any) -> Answer:
     columns = [
         *([] if question.options["account"] else cells("account")),
         *cells("type=seat_type", "purchased", "assigned"),
+        *between_columns(rows, "assigned"),
         *cells("most held=most_held", "to be retired=pending_reduction"),
         *cells("reduce by=reduce_by", "renewal"),
     ]

@@ -20,6 +20,7 @@ from seat_ledger.cli.options.counting import (
 )
 from seat_ledger.cli.options.session import Question, option_account, reading
 from seat_ledger.cli.output.render import Answer, cells, counted
+from seat_ledger.cli.output.windows import OPEN_FIGURES, between_columns, is_open
 from seat_ledger.domain.counting_rules import is_of_contract
 from seat_ledger.domain.values import as_word
 from seat_ledger.projections import billing
@@ -120,7 +121,13 @@ def _notes(rows: list[dict[str, Any]]) -> list[str]:
     notes = [*rules_in_words(rules), *(_PRICED[covered] for covered in priced)]
     if any(row["forecast"] for row in rows):
         notes.append(FORECAST)
+    if any(is_open(row, *_FIGURES) for row in rows):
+        notes.append(OPEN_FIGURES)
     return notes
+
+
+_FIGURES = ("quantity", "assigned_peak", "idle_seat_days")
+"""What a table shows that may rest on windows."""
 
 
 _PRICED = {
@@ -166,10 +173,21 @@ def _sentence(rows: list[dict[str, Any]]) -> str:
     when = f"the period from {last['period']}" if last["period"] else "the window"
     idle = sum(row["closing"] - row["assigned_closing"] for row in same)
     have = "has" if idle == 1 else "have"
+    if any(is_open(row, "quantity") for row in same):
+        quantities += f" ({_bounds(same)} in truth)"
     ending = f"; {idle} {have} no holder at its end"
     if not idle or not is_of_contract(last["mode"]):
         ending = ""
     return f"{last['account']} is billed for {quantities} in {when}{ending}."
+
+
+def _bounds(rows: list[dict[str, Any]]) -> str:
+    """Between which quantities the truth lies."""
+    least, most = (
+        sum((Decimal(row[f"quantity_{end}"]) for row in rows), Decimal(0))
+        for end in ("least", "most")
+    )
+    return f"between {_short(least)} and {_short(most)}"
 
 
 def _forecast(rows: list[dict[str, Any]]) -> str:
@@ -239,7 +257,15 @@ def _why(rows: list[dict[str, Any]]) -> str:
 def _columns(rows: list[dict[str, Any]], *, with_account: bool) -> list[Any]:
     columns = cells("period", "days", "type=seat_type", "opening", "bought=purchased")
     columns += [*cells("retired", "closing"), ("quantity", _quantity)]
-    columns += cells("peak held=assigned_peak", "idle days=idle_seat_days")
+    columns += between_columns(rows, "quantity", _short)
+    columns += [
+        *cells("peak held=assigned_peak"),
+        *between_columns(rows, "assigned_peak"),
+    ]
+    columns += [
+        *cells("idle days=idle_seat_days"),
+        *between_columns(rows, "idle_seat_days"),
+    ]
     if not all(row["complete"] for row in rows):
         columns += cells("complete")
     if any(row["forecast"] for row in rows):
@@ -250,6 +276,7 @@ def _columns(rows: list[dict[str, Any]], *, with_account: bool) -> list[Any]:
         columns[:0] = cells("account")
     if any(row["amount"] for row in rows):
         columns += cells("price=unit_price", "amount")
+        columns += between_columns(rows, "amount")
     return columns
 
 

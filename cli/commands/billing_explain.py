@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -30,6 +31,11 @@ from seat_ledger.cli.options.session import (
 )
 from seat_ledger.cli.output import times
 from seat_ledger.cli.output.render import Answer, cells, counted
+from seat_ledger.cli.output.windows import (
+    OPEN_FIGURES,
+    between,
+    is_open,
+)
 from seat_ledger.domain.counting_rules import COUNTING_RULES
 from seat_ledger.domain.values import as_word
 from seat_ledger.projections.billing.idle_cost import sum_of
@@ -64,7 +70,7 @@ def explain(question: Question, **options: Any) -> Answer:
         explanation.rows,
         _part_columns(explanation),
         sentence=_explained(question, query, explanation),
-        notes=_why(explanation) + ([FORECAST] if _is_forecast(explanation) else []),
+        notes=_why(explanation),
         next_command=_look(explanation),
         extra=_figure(question, query, explanation),
     )
@@ -153,7 +159,10 @@ def _explained(question: Question, query: FigureQuery, explanation: Explanation)
     )
     if not explanation.highest:
         return f"{answer}: {count}."
-    at = times.spelled(explanation.highest["at"], question.account.zones)
+    zones = question.account.zones
+    at = times.spelled(explanation.highest["at"], zones)
+    if after := explanation.highest["at_after"]:
+        at += f" (after {times.local(after, zones)})"
     entry = explanation.highest["entry"]
     how = f"by entry {entry}" if entry else "held since before the start"
     return f"{answer}: {explanation.highest['held']} at once from {at} on, {how}."
@@ -183,12 +192,19 @@ def _part_columns(explanation: Explanation) -> list[Any]:
     if has_dates and "date" not in rule.columns:
         names[-1:-1] = cells("days=dates")
     names[:0] = cells(*rule.columns)
-    for name, column in (("begun after", "held_after"), ("ended after", "until_after")):
+    for name, column in _AFTER.items():
         if any(row[column] for row in explanation.rows):
             names += cells(f"{name}={column}")
     if any(row["amount"] for row in explanation.rows):
         names += cells("amount")
     return names
+
+
+_AFTER = {
+    "begun after": "held_after",
+    "ended after": "until_after",
+    "counts after": "at_after",
+}
 
 
 def _entries(row: dict[str, Any]) -> str:
@@ -201,7 +217,28 @@ def _why(explanation: Explanation) -> list[str]:
         *rules_in_words([explanation.rule]),
         "The parts add up to the figure exactly; amounts are rounded by largest "
         "remainder.",
+        *([FORECAST] if _is_forecast(explanation) else []),
+        *_in_truth(explanation),
     ]
+
+
+def _in_truth(explanation: Explanation) -> Iterator[str]:
+    """What windows leave open of the figure and of its parts (R85, R89)."""
+    figure = explanation.figure
+    if figure is not None and is_open(figure, "quantity"):
+        amounts = f", {between('amount')(figure)} in total" if figure["amount"] else ""
+        yield f"In truth it is {between('quantity')(figure)}{amounts}."
+    if any(_windows_of(explanation)):
+        yield (
+            "Where a part has a time after which it began or ended, only lists saw "
+            "that: it happened somewhere between the two."
+        )
+
+
+def _windows_of(explanation: Explanation) -> Iterator[datetime]:
+    """The other ends of the windows of the parts (R85)."""
+    for row in explanation.rows:
+        yield from filter(None, (row[column] for column in _AFTER.values()))
 
 
 def _look(explanation: Explanation) -> str:
@@ -223,7 +260,7 @@ def idle(question: Question, **options: Any) -> Answer:
     At a moment, or (--period, --from) every idle interval in a period. With a price, at
     a moment: what each has cost, and will cost until the renewal at which it can go.
     """
-    from seat_ledger.projections import billing  # noqa: PLC0415
+    from seat_ledger.projections import billing, holdings  # noqa: PLC0415
     from seat_ledger.projections.billing import idle  # noqa: PLC0415
 
     which = periods_named({**options, "term": False}, question.today)
@@ -231,8 +268,10 @@ def idle(question: Question, **options: Any) -> Answer:
     account, knowledge = question.account, question.knowledge
     extra: dict[str, Any] = {}
     notes: list[str] = []
+    windows: list[dict[str, Any]] | None = None
     if which.window is None and which.label is None:
         rows = idle.idle_at(question.about, how)
+        windows = holdings.windows_at(question.about)
         when = f"on {times.spelled(question.as_of, account.zones)}"
         sentence = f"{_seats(rows)} of {account.key} {_are(rows)} idle {when}"
     else:
@@ -252,11 +291,14 @@ def idle(question: Question, **options: Any) -> Answer:
             notes = [FORECAST]
         elif not extra["complete"]:
             notes = ["The period has not ended: counted as if nothing more happened."]
+        if any(is_open(row, "idle_days") for row in rows):
+            notes.append(OPEN_FIGURES)
     return question.answer(
         rows,
         _idle_columns(rows),
         sentence=f"{sentence}: paid for, and held by nobody.{_cost(rows)}",
         notes=[*notes, *_PRICED_DAYS] if _is_priced(rows) else notes,
+        windows=windows,
         next_command=_history(question, rows),
         extra=extra,
     )
@@ -308,6 +350,11 @@ def _cost(rows: list[dict[str, Any]]) -> str:
 
 def _idle_columns(rows: list[dict[str, Any]]) -> list[Any]:
     columns = cells("seat", "from", "until|present", "idle_days")
+    if any(is_open(row, "idle_days") for row in rows):
+        columns.append(("between", between("idle_days")))
+    for title in ("from", "until"):
+        if any(row[f"{title}_after"] for row in rows):
+            columns += cells(f"{title}, after={title}_after")
     if _is_priced(rows):
         columns += cells("amount")
         if any(row["renewal"] for row in rows):
@@ -360,7 +407,7 @@ def compare(question: Question, known_ats: tuple[str, ...], **options: Any) -> A
         _difference_columns(rows),
         sentence=f"{count} of {question.account.key} {verb} between what was known at "
         f"position {first.position} and at {second.position}.",
-        notes=[FORECAST] if any(row["forecast"] for row in rows) else [],
+        notes=_notes(rows),
         next_command=_first_entry(rows),
         extra={
             "between": [
@@ -371,6 +418,13 @@ def compare(question: Question, known_ats: tuple[str, ...], **options: Any) -> A
     )
 
 
+def _notes(rows: list[dict[str, Any]]) -> list[str]:
+    """What is to be known of the figures that differ."""
+    has_open = any(is_open(row, "quantity_before", "quantity_after") for row in rows)
+    notes = [FORECAST] if any(row["forecast"] for row in rows) else []
+    return [*notes, OPEN_FIGURES] if has_open else notes
+
+
 def _difference_columns(rows: list[dict[str, Any]]) -> list[Any]:
     columns = cells("period", "type=seat_type", "mode", "by=granularity")
     columns += cells("before=quantity_before", "after=quantity_after", "difference")
@@ -379,6 +433,9 @@ def _difference_columns(rows: list[dict[str, Any]]) -> list[Any]:
         columns += cells("difference=amount_difference")
     if any(row["forecast"] for row in rows):
         columns += cells("forecast")
+    if any(is_open(row, "quantity_before", "quantity_after") for row in rows):
+        for title in ("before", "after"):
+            columns.append((f"{title} between", between(f"quantity_{title}")))
     return columns + cells("entries")
 
 

@@ -92,11 +92,21 @@ def _positions(entries: Iterable[str]) -> list[int]:
 
 _COLUMNS: list[Any] = [
     *cells("entry=position", "recorded=recorded_at", "effective=effective_at"),
-    *cells("event", "account", "user", "seat", "by=actor", "reason", "reversed_by"),
+    *cells(
+        "after=effective_after",
+        "event",
+        "account",
+        "user",
+        "seat",
+        "by=actor",
+        "reason",
+        "reversed_by",
+    ),
 ]
 _GROUP_COLUMNS: list[Any] = [
     ("entry", lambda group: group.entries),
     ("effective", lambda group: group.first["effective_at"]),
+    ("after", lambda group: group.after or ""),
     ("recorded", lambda group: group.first["recorded_at"]),
     ("account", lambda group: group.first["account"]),
     ("what", lambda group: group.action),
@@ -247,7 +257,8 @@ def show(question: Question, position: int, **_: Any) -> Answer:
 
     row = journal.show(question.reader, position, question.knowledge)
     question.is_about([row["account"]])
-    shown = cells("event", "account", "effective=effective_at", "recorded=recorded_at")
+    shown = cells("event", "account", "effective=effective_at", "after=effective_after")
+    shown += cells("recorded=recorded_at")
     shown += cells("by=actor", "reason", "user", "seat", "reversed_by")
     lines = [*((title, value(row)) for title, value in shown), *row["data"].items()]
     return question.answer(

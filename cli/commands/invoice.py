@@ -32,6 +32,7 @@ from seat_ledger.cli.output.render import (
     document,
     to_json,
 )
+from seat_ledger.cli.output.windows import between
 from seat_ledger.domain.calendar import ZoneHistory
 from seat_ledger.domain.values import as_word
 
@@ -148,6 +149,14 @@ def _quantity(row: Any) -> str:
     return plain(Fraction(row["quantity"]))
 
 
+_OPEN = (
+    "Between: what the quantity may have been in truth, as far as it was known at the "
+    "issue. Lists saw who held a seat at their times alone."
+)
+_PRICE = 4
+_BETWEEN = [
+    ("between", lambda row: between("quantity")(row) if "quantity_least" in row else "")
+]
 _COLUMNS = [
     ("what", lambda row: " ".join(filter(None, (row["kind"], row.get("voids"))))),
     *cells("period", "type=seat_type"),
@@ -238,7 +247,8 @@ def _shown(question: Question, invoice: Issued) -> Answer:
     """The document of an invoice: the same whenever it is asked for (R61)."""
     from seat_ledger.projections.billing import invoices  # noqa: PLC0415
 
-    rows, fields = invoices.document(invoice)
+    open_ = invoices.open_lines(question.reader, invoice)
+    rows, fields = invoices.document(invoice, open_)
     cut_off = question.reader.knowledge(invoice.cut_off)
     zone = ZoneHistory(invoice.period.zone)
     rule = invoice.mode + (f" by {invoice.granularity}" if invoice.granularity else "")
@@ -247,12 +257,13 @@ def _shown(question: Question, invoice: Issued) -> Answer:
     )
     return Answer(
         rows,
-        _COLUMNS,
+        [*_COLUMNS[:_PRICE], *_BETWEEN, *_COLUMNS[_PRICE:]] if open_ else _COLUMNS,
         sentence=f"{invoice.invoice} of {invoice.account} for the period "
         f"{fields['period']} comes to {invoice.total} {invoice.currency.code}.",
         notes=[
             *_voided(invoice),
             *_left_out(fields["corrections"]),
+            *([_OPEN] if open_ else []),
             f"Rule: {rule}; from {starts} until {ends} {invoice.period.zone}.",
             f"As known at position {invoice.cut_off}; recorded at position "
             f"{invoice.position} by {invoice.actor}. Digest {invoice.digest}.",

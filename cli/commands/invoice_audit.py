@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from seat_ledger.cli.options.session import Question, reading_of_accounts
 from seat_ledger.cli.output.audit_words import CAUSES, sentence
 from seat_ledger.cli.output.progress import heartbeat
 from seat_ledger.cli.output.render import Answer, cells, print_message
+from seat_ledger.cli.output.windows import between, is_open
 
 if TYPE_CHECKING:
     from seat_ledger.projections.billing.audit import Spool, Summary
@@ -78,7 +80,7 @@ def _answer(question: Question, file: Path, spool: Spool, summary: Summary) -> A
         extra["renewal_due"] = True
     return question.answer(
         spool.answers(),
-        COLUMNS,
+        _columns(spool),
         sentence=sentence(summary, file.name),
         notes=_notes(summary),
         next_command=_next(spool),
@@ -105,6 +107,16 @@ def _next(spool: Spool) -> str:
     return ""
 
 
+def _columns(spool: Spool) -> list[Any]:
+    """The columns, with what windows leave open where they do (R89)."""
+    few = islice(spool.answers(), _LOOKED_AT)
+    if not any(is_open(row, "ledger_quantity") for row in few):
+        return COLUMNS
+    column = ("between", between("ledger_quantity"))
+    return [*COLUMNS[:_LEDGER], column, *COLUMNS[_LEDGER:]]
+
+
+_LOOKED_AT, _LEDGER = 5_000, 7
 COLUMNS = [
     *cells("line", "invoice", "account", "period", "type=seat_type"),
     *cells("invoiced=invoiced_quantity", "ledger=ledger_quantity"),
@@ -153,6 +165,11 @@ def _notes(summary: Summary) -> list[str]:
         notes.append(
             f"{summary.incomplete:,} in a period that has not ended: counted as if "
             "nothing more happened."
+        )
+    if summary.within_windows:
+        notes.append(
+            f"{summary.within_windows:,} may be right: lists leave open how much the "
+            "ledger bills, and what was invoiced lies between its least and its most."
         )
     if None in summary.sums:
         notes.append("The file names no currency: amounts are compared to two places.")

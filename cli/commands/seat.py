@@ -20,6 +20,7 @@ from seat_ledger.cli.options.session import (
 from seat_ledger.cli.options.writing import writing
 from seat_ledger.cli.output import times
 from seat_ledger.cli.output.render import Answer, cells, counted
+from seat_ledger.cli.output.windows import between, is_open, window_sentences
 from seat_ledger.domain.values import as_word, parse_seat
 
 
@@ -122,11 +123,12 @@ def who(
     else:
         assert user is not None
         rows = holdings.held_by(question.about, user)
+    windows = _about(question, rows, user)
     return question.answer(
         rows,
         _holder_columns(question) if any(row["holder"] for row in rows) else (),
         sentence=_who(question, rows, seat or user or ""),
-        notes=_uncertain(question, rows),
+        windows=windows,
         next_command=_next(rows, seat, question),
     )
 
@@ -186,20 +188,20 @@ def _who(question: Question, rows: list[dict[str, Any]], subject: str) -> str:
     return "\n".join(sentences)
 
 
-def _uncertain(question: Question, rows: list[dict[str, Any]]) -> list[str]:
-    """What a moment inside a window leaves open (R85), a sentence for each window."""
+def _about(
+    question: Question, rows: list[dict[str, Any]], user: str | None
+) -> list[dict[str, Any]]:
+    """The windows that the moment lies in, of the seats shown and of the user (R85)."""
     from seat_ledger.projections import holdings  # noqa: PLC0415
 
-    zones = question.account.zones
-    notes = []
-    for row in rows:
-        for window in holdings.windows_at(question.about, parse_seat(row["seat"])):
-            after, at = (times.local(window[end], zones) for end in ("after", "at"))
-            name = _called(window["name"], window["email"])
-            seen = "seen with it until" if window["ends"] else "seen without it until"
-            then = "without it by" if window["ends"] else "with it by"
-            notes.append(f"{name} was {seen} {after}, and {then} {at}.")
-    return notes
+    windows = [window for row in rows for window in row["windows"]]
+    if user is not None and question.account.is_known:
+        windows += [
+            window
+            for window in holdings.windows_at(question.about)
+            if user in {window["user"], window["email"]} and window not in windows
+        ]
+    return windows
 
 
 def _next(rows: list[dict[str, Any]], seat: str | None, question: Question) -> str:
@@ -329,7 +331,8 @@ def list_(question: Question, **_: Any) -> Answer:
     rows, totals = holdings.under_contract(about), holdings.totals(about)
     when = times.spelled(question.as_of, zones)
     totals_in_words = [
-        f"{row['assigned']} of {row['purchased']} {row['seat_type']} assigned, "
+        f"{row['assigned']}{_in_truth(row)} of {row['purchased']} {row['seat_type']} "
+        "assigned, "
         f"{row['available']} available, {row['pending_reduction']} to be retired"
         for row in totals
     ]
@@ -341,7 +344,23 @@ def list_(question: Question, **_: Any) -> Answer:
     sentence = (
         f"{account.key} on {when}: " + ("; ".join(totals_in_words) or "no seats") + "."
     )
-    return question.answer(rows, columns, sentence=sentence, extra={"totals": totals})
+    windows = [window for row in rows for window in row["windows"]]
+    if any(row["holder"] and row["holder"]["held_after"] for row in rows):
+        columns[3:3] = cells("after=holder.held_after")
+    return question.answer(
+        rows,
+        columns,
+        sentence=sentence,
+        notes=window_sentences(windows, zones),
+        extra={"totals": totals},
+    )
+
+
+def _in_truth(row: dict[str, Any]) -> str:
+    """Between how many assigned seats the truth lies, where windows leave it open."""
+    if not is_open(row, "assigned"):
+        return ""
+    return f" ({between('assigned')(row)} in truth)"
 
 
 for _command in (move, upgrade, save):

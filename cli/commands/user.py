@@ -18,6 +18,7 @@ from seat_ledger.cli.options.session import (
 from seat_ledger.cli.options.writing import writing
 from seat_ledger.cli.output import times
 from seat_ledger.cli.output.render import Answer, cells, counted
+from seat_ledger.cli.output.windows import window_sentences
 from seat_ledger.domain.values import parse_seat_type, shown
 
 
@@ -154,7 +155,8 @@ def access(question: Question, user: str, seat_type: str, **_: Any) -> Answer:
     }[because["code"]]
     entry = f" (entry {because['position']})" if because["position"] else ""
     sentence = f"{user} {may} use {seat_type} on {when}: {why}{entry}."
-    return question.answer([row], sentence=sentence)
+    notes = window_sentences(row["windows"], question.account.zones)
+    return question.answer([row], sentence=sentence, notes=notes)
 
 
 _COLUMNS = cells(
@@ -181,7 +183,9 @@ def list_(question: Question, **_: Any) -> Answer:
     when = times.spelled(question.as_of, question.account.zones)
     count = counted(len(rows), "user")
     sentence = f"{question.account.key} had {count} on {when}."
-    return question.answer(rows, _COLUMNS, sentence=sentence)
+    return question.answer(
+        rows, _COLUMNS, sentence=sentence, notes=_uncertain(rows, question)
+    )
 
 
 @group.command()
@@ -195,4 +199,15 @@ def find(question: Question, text: str, **_: Any) -> Answer:
     rows = users.find(question.reader, text, question.as_of, question.knowledge)
     count = "1 user matches" if len(rows) == 1 else f"{len(rows)} users match"
     columns = [*cells("account"), *_COLUMNS]
-    return question.answer(rows, columns, sentence=f"{count} {shown(text)}.")
+    return question.answer(
+        rows,
+        columns,
+        sentence=f"{count} {shown(text)}.",
+        notes=_uncertain(rows, question),
+    )
+
+
+def _uncertain(rows: list[dict[str, Any]], question: Question) -> list[str]:
+    """What the moment leaves open of who has a seat (R85)."""
+    windows = [window for row in rows for window in row["windows"]]
+    return window_sentences(windows, question.zones)

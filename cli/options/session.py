@@ -17,6 +17,7 @@ from click.core import ParameterSource
 from seat_ledger.cli.output import times
 from seat_ledger.cli.output.render import FORMATS, Answer, print_message
 from seat_ledger.cli.output.streams import ReaderLeft
+from seat_ledger.cli.output.windows import window_sentences
 from seat_ledger.domain.calendar import local_date
 from seat_ledger.domain.moments import parse_moment, parse_span
 from seat_ledger.domain.values import FOREVER, check_text
@@ -511,8 +512,20 @@ class Question:
         return "now"
 
     def answer(self, rows: Any, columns: Any = (), **words: Any) -> Answer:
-        """An answer with both clocks filled in."""
+        """An answer with both clocks filled in.
+
+        `windows` are those that its moment lies in (R85). CSV has no place for what no
+        row is about: they are a message there.
+        """
         extra = words.pop("extra", {})
+        windows: list[dict[str, Any]] | None = words.pop("windows", None)
+        if windows is not None:
+            extra = {**extra, "windows": windows}
+            sentences = window_sentences(windows, self.zones)
+            words["notes"] = [*words.get("notes", ()), *sentences]
+            session = current_session()
+            for sentence in sentences if session.format in {"csv", "jsonl"} else ():
+                print_message(sentence)
         if self.options.get("account") and self._renewal_due():
             extra = {**extra, "renewal_due": True}
         if self.knowledge.is_head and self.reader.is_behind:

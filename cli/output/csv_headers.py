@@ -12,9 +12,14 @@ def _within(prefix: str, names: str) -> str:
     return " ".join(f"{prefix}.{name}" for name in names.split())
 
 
+def _ends(names: str) -> str:
+    """The names of the least and the most of each figure (R89)."""
+    return " ".join(f"{name}_least {name}_most" for name in names.split())
+
+
 _ACT = "position actor reason recorded_at"
 _ENTRY = "position recorded_at effective_at event account user seat actor reason"
-_EVENT = f"{_ENTRY} reversed_by data"
+_EVENT = f"{_ENTRY} reversed_by data effective_after"
 _HELD = (
     "user email name kind held_from held_until held_after until_after "
     f"{_within('assigned_by', _ACT)} {_within('unassigned_by', _ACT)}"
@@ -22,22 +27,26 @@ _HELD = (
 _HOLDER = f"{_HELD} unassignment_due"
 _USER = (
     "account user email name kind id added_at removed_at super_admin "
-    "account_access hubs seats"
+    "account_access hubs seats windows"
 )
-_LINE = "kind period seat_type quantity unit_price amount quantity_exact entries voids"
+_LINE = (
+    "kind period seat_type quantity unit_price amount quantity_exact entries voids "
+    f"{_ends('quantity')}"
+)
 _HEADERS = {
     "account list": (
         "account name time_zone term_start purchased assigned available "
-        "next_renewal renewal_due closed_at"
+        "next_renewal renewal_due closed_at assigned_least assigned_most"
     ),
     "account advise": (
         "account seat_type purchased assigned available pending_reduction idle_days "
         "most_held reduce_by renewal reduce_before unit_price currency "
-        "amount_until_renewal saved_per_period saved_per_term"
+        "amount_until_renewal saved_per_period saved_per_term assigned_least "
+        "assigned_most"
     ),
     "account renewals": (
         "account name renewal date instant in_days purchased assigned available "
-        "pending_reduction renewal_due"
+        "pending_reduction renewal_due assigned_least assigned_most"
     ),
     "account let-read": "login account is_new",
     "account readers": "login account granted_at granted_by works",
@@ -45,31 +54,33 @@ _HEADERS = {
         "account name opened_at time_zone term_start term_months "
         "billing_cycle_months renewals_processed "
         f"{_within('next_renewal', 'number date instant')} renewal_due closed_at "
-        "contract_changes totals pending_unassignments"
+        "contract_changes totals pending_unassignments windows"
     ),
     "account stop-reading": "login account could",
     "billing compare": (
         "account period seat_type mode granularity quantity_before quantity_after "
         "difference difference_exact amount_before amount_after amount_difference "
-        "entries forecast"
+        "entries forecast quantity_before_least quantity_before_most "
+        "quantity_after_least quantity_after_most"
     ),
     "billing counts": (
         "account seat_type period from until days seconds complete mode granularity "
         "opening purchased retired closing quantity quantity_exact assigned_opening "
         "assigned_peak assigned_closing idle_seat_days unit_price amount forecast "
-        "price_for quantity_least quantity_most"
+        f"price_for {_ends('quantity assigned_opening assigned_peak')} "
+        f"{_ends('assigned_closing idle_seat_days amount')}"
     ),
     "billing explain": (
         "seat user from until opened_by closed_by quantity quantity_exact amount "
         "actor reason recorded_at opened_at closed_at "
         f"{_within('closing', 'actor reason recorded_at')} at date dates "
-        "held_after until_after"
+        "held_after until_after at_after"
     ),
     "billing idle": (
         f"seat seat_type from until idle_days last_user {_within('freed_by', _ACT)} "
         f"next_user {_within('taken_by', _ACT)} {_within('purchased_by', _ACT)} "
         "idle_since unit_price currency amount renewal days_until_renewal "
-        "amount_until_renewal"
+        f"amount_until_renewal from_after until_after {_ends('idle_days')}"
     ),
     "billing periods": "period from until days seconds time_zone",
     "billing policy": "account from mode granularity entry",
@@ -86,7 +97,7 @@ _HEADERS = {
         "invoice account period seat_type invoiced_quantity ledger_quantity "
         "ledger_quantity_at_issue invoiced_amount ledger_amount difference verdict "
         "cause events line issued_position mode granularity unit_price currency "
-        "complete"
+        f"complete {_ends('ledger_quantity')} within_windows"
     ),
     "invoice list": (
         "invoice account period from until mode granularity lines currency amount "
@@ -114,8 +125,10 @@ _HEADERS = {
     "projection verify": "projection check status compared found",
     "report": "report manifest",
     "seat history": f"seat {_HELD} reversed unassignment_due",
-    "seat list": f"seat seat_type {_within('holder', _HOLDER)} purchased_at retires_at",
-    "seat who": f"account seat purchased {_within('holder', _HOLDER)}",
+    "seat list": (
+        f"seat seat_type {_within('holder', _HOLDER)} purchased_at retires_at windows"
+    ),
+    "seat who": f"account seat purchased {_within('holder', _HOLDER)} windows",
     "snapshot": (
         "account user seat_type change count effective_after effective_at outcome "
         "positions code message"
@@ -127,7 +140,8 @@ _HEADERS = {
     ),
     "source list": "name kind title",
     "user access": (
-        f"account user seat_type allowed {_within('because', 'code seat position')}"
+        f"account user seat_type allowed {_within('because', 'code seat position')} "
+        "windows"
     ),
     "user find": _USER,
     "user history": f"seat {_HELD} reversed unassignment_due",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from seat_ledger.cli.output.render import Row
 
@@ -35,6 +35,12 @@ class EventGroup(NamedTuple):
         """Their positions."""
         ends = [event["position"] for event in (self.events[0], self.events[-1])]
         return "-".join(str(end) for end in dict.fromkeys(ends))
+
+    @property
+    def after(self) -> Any:
+        """After when they happened, where they were derived from a dated list (R85)."""
+        ends = [event["effective_after"] for event in self.events]
+        return min(filter(None, ends), default=None)
 
     @property
     def reversed_by(self) -> list[int]:

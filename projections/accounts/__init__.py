@@ -77,6 +77,8 @@ def _in_list(question: AccountQuestion) -> Row:
         "next_renewal": account.next_renewal(as_of)["instant"],
         "renewal_due": account.renewal_due(as_of),
         "closed_at": account.calendar.closed_at,
+        "assigned_least": sum(row["assigned_least"] for row in totals),
+        "assigned_most": sum(row["assigned_most"] for row in totals),
     }
 
 
@@ -130,6 +132,7 @@ def show(question: AccountQuestion) -> Row:
         ],
         "totals": holdings.totals(question),
         "pending_unassignments": holdings.to_be_unassigned(question),
+        "windows": holdings.windows_at(question),
     }
 
 
@@ -143,7 +146,8 @@ def renewal(question: AccountQuestion) -> Row:
     totals = holdings.totals(question)
     day = following["date"]
     today = local_date(as_of, account.zones.at(as_of))
-    counts = ("purchased", "assigned", "available", "pending_reduction")
+    counts = ["purchased", "assigned", "available", "pending_reduction"]
+    ends = ["assigned_least", "assigned_most"]
     return {
         "account": account.key,
         "name": account.name,
@@ -153,4 +157,5 @@ def renewal(question: AccountQuestion) -> Row:
         "in_days": None if day is None else (day - today).days,
         **{name: sum(row[name] for row in totals) for name in counts},
         "renewal_due": account.renewal_due(as_of),
+        **{name: sum(row[name] for row in totals) for name in ends},
     }

@@ -11,7 +11,6 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from fractions import Fraction
 from typing import NamedTuple
 
 from seat_ledger.domain.calendar import BillingPeriod
@@ -22,10 +21,11 @@ from seat_ledger.projections.billing.bounds import (
     Bounds,
     FigureKey,
     bounds,
+    quantity_ends,
     with_windows,
 )
 from seat_ledger.projections.billing.figures import as_known, quantity, seconds, stored
-from seat_ledger.projections.billing.prices import Priced, amounts_by_period
+from seat_ledger.projections.billing.prices import Priced, Rule, amounts_by_period
 from seat_ledger.projections.periods import PeriodRow, row_of
 from seat_ledger.projections.reader import (
     AccountFacts,
@@ -186,7 +186,7 @@ def _price_periods(
         rule = row["mode"], row["granularity"]
         amount = amounts.get((str(row["seat_type"]), rule))
         if amount is not None and row["account"] == account.key:
-            row |= {"amount": amount, "price_for": "periods"}
+            row |= {**amount, "price_for": "periods"}
 
 
 def _as_known(
@@ -282,25 +282,36 @@ def figure_rows(
             **{name: int(figure[column]) for name, column in _CONTRACTED.items()},
             "quantity": plain(exact),
             "quantity_exact": exactly(exact),
-            **{name: int(figure[name]) for name in _ASSIGNED},
-            "idle_seat_days": int(figure["idle_days"]),
+            **{name: int(figure[column]) for name, column in _HELD.items()},
             "unit_price": None if price is None else how.currency.shown(price),
             "amount": None if price is None else how.currency.amount(exact, price),
             "forecast": figure["starts"] > moment,
             "price_for": None if price is None else price_for,
-            **_least_and_most(exact, between, mode, granularity),
+            **_least_and_most(figure, between, (mode, granularity)),
+            **_amounts(figure, between, (mode, granularity), how),
         }
 
 
-def _least_and_most(
-    exact: Fraction, between: Bounds | None, mode: str, granularity: str | None
-) -> Row:
-    """The bounds of a quantity; where no window bears on it, itself (R89)."""
-    least = most = exact
-    if between is not None:
-        least = min(exact, quantity(between.least, mode, granularity))
-        most = max(exact, quantity(between.most, mode, granularity))
-    return {"quantity_least": plain(least), "quantity_most": plain(most)}
+def _least_and_most(figure: Row, between: Bounds | None, rule: Rule) -> Row:
+    """The bounds of what a row counts; where no window bears on it, itself (R89)."""
+    least, most = quantity_ends(figure, between, rule)
+    row: Row = {"quantity_least": plain(least), "quantity_most": plain(most)}
+    for name, column in _HELD.items():
+        ends = [int(end[column]) for end in (figure, *(between or ()))]
+        row |= {f"{name}_least": min(ends), f"{name}_most": max(ends)}
+    return row
+
+
+def _amounts(figure: Row, between: Bounds | None, rule: Rule, how: Priced) -> Row:
+    """The bounds of an amount; nothing without a price."""
+    price = how.price(str(figure["seat_type"]))
+    if price is None:
+        return {"amount_least": None, "amount_most": None}
+    least, most = quantity_ends(figure, between, rule)
+    return {
+        "amount_least": how.currency.amount(least, price),
+        "amount_most": how.currency.amount(most, price),
+    }
 
 
 _CONTRACTED = {
@@ -309,7 +320,13 @@ _CONTRACTED = {
     "retired": "retired",
     "closing": "closing",
 }
-_ASSIGNED = ("assigned_opening", "assigned_peak", "assigned_closing")
+_HELD = {
+    "assigned_opening": "assigned_opening",
+    "assigned_peak": "assigned_peak",
+    "assigned_closing": "assigned_closing",
+    "idle_seat_days": "idle_days",
+}
+"""What depends on who held seats when, by the name in an answer."""
 
 
 def span_of(label: str) -> tuple[date, date]:

@@ -7,11 +7,13 @@ counts its end; here it is counted with each window closed at the one end or the
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from fractions import Fraction
 from typing import NamedTuple
 
-from seat_ledger.projections.billing.figures import counted
-from seat_ledger.projections.periods import PeriodRow
-from seat_ledger.projections.reader import Knowledge, Reader, Row
+from seat_ledger.domain.calendar import BillingPeriod
+from seat_ledger.projections.billing.figures import counted, quantity
+from seat_ledger.projections.periods import PeriodRow, row_of
+from seat_ledger.projections.reader import AccountQuestion, Knowledge, Reader, Row
 
 FigureKey = tuple[int, int, str]
 """An account, a period of it, and a seat type."""
@@ -22,6 +24,34 @@ class Bounds(NamedTuple):
 
     least: Row
     most: Row
+
+
+def quantity_ends(
+    figure: Row, between: Bounds | None, rule: tuple[str, str | None]
+) -> tuple[Fraction, Fraction]:
+    """The least and the most that a rule makes of a figure; where no window bears on
+    it both are what it is.
+    """
+    ends = [quantity(end, *rule) for end in (figure, *(between or ()))]
+    return min(ends), max(ends)
+
+
+def bounds_of(
+    question: AccountQuestion, periods: Iterable[BillingPeriod]
+) -> dict[FigureKey, Bounds]:
+    """The bounds of an account's figures; nothing where nothing of it was derived."""
+    account = question.account
+    return bounds_of_rows(question, [row_of(account, period) for period in periods])
+
+
+def bounds_of_rows(
+    question: AccountQuestion, periods: Sequence[PeriodRow]
+) -> dict[FigureKey, Bounds]:
+    """The same of periods as rows."""
+    reader, account, known_at, _ = question
+    if not with_windows(reader, [account.no], known_at):
+        return {}
+    return bounds(reader, periods, known_at)
 
 
 def with_windows(

@@ -15,6 +15,12 @@ from seat_ledger.projections.billing import (
     selected_periods,
     window,
 )
+from seat_ledger.projections.billing.bounds import (
+    Bounds,
+    FigureKey,
+    bounds_of_rows,
+    quantity_ends,
+)
 from seat_ledger.projections.billing.figures import as_known, quantity
 from seat_ledger.projections.billing.intervals import (
     CountedInterval,
@@ -25,7 +31,7 @@ from seat_ledger.projections.billing.intervals import (
     reach,
     reversals,
 )
-from seat_ledger.projections.billing.prices import check_one_period
+from seat_ledger.projections.billing.prices import Rule, check_one_period
 from seat_ledger.projections.periods import PeriodRow
 from seat_ledger.projections.reader import AccountQuestion, Knowledge, Reader, Row
 
@@ -36,6 +42,7 @@ class Side(NamedTuple):
     question: AccountQuestion
     periods: dict[date, PeriodRow]
     figures: dict[tuple[date, str], Row]
+    between: dict[FigureKey, Bounds]
 
 
 def compare(
@@ -68,6 +75,8 @@ def compare(
             if was != now:
                 row = _row(account.key, (label, seat_type), rule, was, now)
                 row |= _money(how, seat_type, was, now)
+                for name, side in (("before", before), ("after", after)):
+                    row |= _open(side, (label, seat_type), rule, name)
                 row["entries"] = _entries(before, after, (label, seat_type), rule[0])
                 periods = before.periods | after.periods
                 rows.append({**row, "forecast": periods[label].starts > moment})
@@ -80,13 +89,14 @@ def _side(
     account = reader.account(key, known_at)
     question = AccountQuestion(reader, account, known_at, moment)
     if not account.is_known:
-        return Side(question, {}, {})
+        return Side(question, {}, {}, {})
     periods = selected_periods(account, query, moment, lenient=True)
     rows = as_known(reader, periods, known_at)
     return Side(
         question,
         {period.label: period for period in periods},
         {(row["label"], str(row["seat_type"])): row for row in rows},
+        bounds_of_rows(question, periods),
     )
 
 
@@ -100,6 +110,17 @@ def _rules(
     rules = how.rules or [how.by_policy(period.mode, period.granularity)]
     row = side.figures.get(figure)
     return {rule: quantity(row, *rule) if row else Fraction(0) for rule in rules}
+
+
+def _open(side: Side, figure: tuple[date, str], rule: Rule, name: str) -> Row:
+    """What windows leave open of a quantity on one side (R89); null without one."""
+    names = (f"quantity_{name}_least", f"quantity_{name}_most")
+    period, row = side.periods.get(figure[0]), side.figures.get(figure)
+    if period is None or row is None:
+        return dict.fromkeys(names, None if period is None else "0")
+    between = side.between.get((period.account_no, period.period_no, figure[1]))
+    ends = quantity_ends(row, between, rule)
+    return dict(zip(names, map(plain, ends), strict=True))
 
 
 def _row(

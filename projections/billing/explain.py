@@ -18,6 +18,7 @@ from seat_ledger.domain.money import Currency, allotted, exactly, plain
 from seat_ledger.domain.values import FOREVER
 from seat_ledger.errors import IntegrityFailure
 from seat_ledger.projections.billing import Priced, figure_rows
+from seat_ledger.projections.billing.bounds import bounds_of
 from seat_ledger.projections.billing.breakdown import Part, parts_of
 from seat_ledger.projections.billing.figures import as_known, quantity, stored
 from seat_ledger.projections.billing.intervals import (
@@ -82,14 +83,17 @@ def explain(question: AccountQuestion, query: FigureQuery) -> Explanation:
     counted = quantity(matches[0], *rule) if matches else Fraction(0)
     _check_sum(account, query, parts, counted)
     rows = part_rows(reader, parts, query)
+    highest = _highest(rule, parts, reader)
     if not matches:
         return Explanation(None, rule, rows, None)
     prices = {} if query.price is None else {query.seat_type: query.price}
     label = None if query.window else query.period.label
     named = {**matches[0], "account_key": account.key, "label": label}
     how = Priced([rule], prices, query.currency)
-    figure = next(iter(figure_rows(named, how, question.moment)))
-    return Explanation(figure, rule, rows, _highest(rule, parts))
+    key = account.no, query.period.index, query.seat_type
+    between = bounds_of(question, [query.period]).get(key)
+    figure = next(iter(figure_rows(named, how, question.moment, between)))
+    return Explanation(figure, rule, rows, highest)
 
 
 def _figures(question: AccountQuestion, query: FigureQuery) -> list[Row]:
@@ -143,6 +147,7 @@ def part_rows(reader: Reader, parts: Sequence[Part], query: FigureQuery) -> list
         for entry in (part.interval.opened, part.interval.closed)
     ]
     acts, windows = reader.acts(entries), reader.windows(entries)
+    reaching = _reaching(parts)
     amounts: Sequence[str | None] = [None] * len(parts)
     if query.price is not None:
         shares = [part.quantity * query.price for part in parts]
@@ -153,6 +158,7 @@ def part_rows(reader: Reader, parts: Sequence[Part], query: FigureQuery) -> list
             **_row(part, amount, people, acts),
             "held_after": windows.get(part.interval.opened),
             "until_after": windows.get(part.interval.closed),
+            "at_after": windows.get(reaching.get(part.at)),
         }
         for part, amount in zip(parts, amounts, strict=True)
     ]
@@ -196,10 +202,27 @@ def _end(interval: CountedInterval) -> datetime | None:
     return None if interval.ends == FOREVER else interval.ends
 
 
-def _highest(rule: tuple[str, str | None], parts: Sequence[Part]) -> Row | None:
+def _highest(
+    rule: tuple[str, str | None], parts: Sequence[Part], reader: Reader
+) -> Row | None:
     """Where the peak is reached, and by which entry; None where seats were held on."""
     if rule[0] != "peak" or not parts:
         return None
     at = parts[0].at
-    brought = [part.interval.opened for part in parts if part.interval.starts == at]
-    return {"at": at, "held": len(parts), "entry": max(brought, default=None)}
+    entry = _reaching(parts).get(at)
+    return {
+        "at": at,
+        "held": len(parts),
+        "entry": entry,
+        "at_after": reader.windows([entry]).get(entry),
+    }
+
+
+def _reaching(parts: Sequence[Part]) -> dict[datetime | None, int]:
+    """By instant at which parts count: the last entry by which one began then."""
+    reaching: dict[datetime | None, int] = {}
+    for part in parts:
+        at, opened = part.at, part.interval.opened
+        if at is not None and part.interval.starts == at:
+            reaching[at] = max(opened, reaching.get(at, opened))
+    return reaching

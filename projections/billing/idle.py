@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from itertools import groupby
 from typing import NamedTuple
@@ -24,6 +24,9 @@ _DAY = timedelta(days=1)
 _BEGINNING = datetime.min.replace(tzinfo=UTC)
 
 
+TimeSpan = tuple[datetime, datetime]
+
+
 class Stretch(NamedTuple):
     """A time in which a seat is under contract and nobody holds it.
 
@@ -36,6 +39,16 @@ class Stretch(NamedTuple):
     ends: datetime
     freed: CountedInterval | None
     taken: CountedInterval | None
+
+    @property
+    def entries(self) -> tuple[int | None, int | None]:
+        """The entries by which somebody left the seat, and somebody took it."""
+        freed, taken = self.freed, self.taken
+        return freed and freed.closed, taken and taken.opened
+
+    def clipped(self, within: TimeSpan) -> TimeSpan:
+        """What of it lies within a time."""
+        return max(self.starts, within[0]), min(self.ends, within[1])
 
 
 class IdleSpan(NamedTuple):
@@ -56,29 +69,85 @@ def idle_within(
 
     A local date is idle if the seat was under contract on it and held at no instant.
     """
-    days = Days(period)
-    stretches = _stretches(question, (period.starts, period.ends))
+    days, within = Days(period), (period.starts, period.ends)
+    stretches = list(_stretches(question, within))
     spans = []
     for stretch, held in stretches:
-        starts, ends = (
-            max(stretch.starts, period.starts),
-            min(stretch.ends, period.ends),
-        )
-        idle = [
-            day
-            for day in days.touched(starts, ends)
-            if not any(interval.touches(*days.spans[day]) for interval in held)
-        ]
+        idle = _idle_dates(stretch, held, days)
         first = days.dates[idle[0]] if idle else period.label
         until = days.dates[idle[-1]] + _DAY if idle else first
-        spans.append(IdleSpan(stretch, starts, ends, len(idle), first, until))
+        ends = stretch.clipped(within)
+        spans.append(IdleSpan(stretch, *ends, len(idle), first, until))
     cost = IdleCost(question, how or Priced(), period.ends)
     rows = _readable(question.reader, spans)
     cost.how.check_types(row["seat_type"] for row in rows)
+    open_ = _open(
+        question.reader,
+        stretches,
+        spans,
+        lambda stretch, held: len(_idle_dates(stretch, held, days)),
+    )
     return [
-        {**row, **NO_COST, **cost.of_span(row["seat_type"], span.first, span.until)}
-        for row, span in zip(rows, spans, strict=True)
+        {
+            **row,
+            **NO_COST,
+            **cost.of_span(row["seat_type"], span.first, span.until),
+            **ends,
+        }
+        for row, span, ends in zip(rows, spans, open_, strict=True)
     ]
+
+
+def _idle_dates(
+    stretch: Stretch, held: Sequence[CountedInterval], days: Days
+) -> list[int]:
+    """The dates of a period that lie in a stretch and are touched by no holding."""
+    starts, ends = stretch.clipped((days.starts_at, days.ends_at))
+    if starts >= ends:
+        return []
+    return [
+        day
+        for day in days.touched(starts, ends)
+        if not any(interval.touches(*days.spans[day]) for interval in held)
+    ]
+
+
+def _open(
+    reader: Reader,
+    stretches: Sequence[tuple[Stretch, list[CountedInterval]]],
+    spans: Sequence[IdleSpan],
+    count: Callable[[Stretch, Sequence[CountedInterval]], int],
+) -> Iterator[Row]:
+    """What windows leave open of each stretch: its ends (R85), and its dates (R89)."""
+    windows = reader.windows(
+        entry for stretch, _ in stretches for entry in stretch.entries
+    )
+    for (stretch, held), span in zip(stretches, spans, strict=True):
+        from_after, until_after = (windows.get(entry) for entry in stretch.entries)
+        shorter = _moved(stretch, held, (stretch.starts, until_after or stretch.ends))
+        longer = _moved(stretch, held, (from_after or stretch.starts, stretch.ends))
+        dates = [span.days, count(*shorter), count(*longer)]
+        is_later = until_after is not None and until_after < span.ends
+        yield {
+            "from_after": from_after if span.starts == stretch.starts else None,
+            "until_after": until_after if is_later else None,
+            "idle_days_least": min(dates),
+            "idle_days_most": max(dates),
+        }
+
+
+def _moved(
+    stretch: Stretch, held: Sequence[CountedInterval], ends: TimeSpan
+) -> tuple[Stretch, list[CountedInterval]]:
+    """A stretch with other ends, and the holdings beside it as they are then."""
+    moved = [
+        interval._replace(
+            starts=ends[1] if interval is stretch.taken else interval.starts,
+            ends=ends[0] if interval is stretch.freed else interval.ends,
+        )
+        for interval in held
+    ]
+    return stretch._replace(starts=ends[0], ends=max(ends)), moved
 
 
 def idle_at(question: AccountQuestion, how: Priced | None = None) -> list[Row]:
@@ -89,25 +158,43 @@ def idle_at(question: AccountQuestion, how: Priced | None = None) -> list[Row]:
     """
     as_of = question.as_of
     moment = (as_of, as_of + timedelta(microseconds=1))
-    spans = []
-    for stretch, _ in _stretches(question, moment):
-        if stretch.starts <= as_of < stretch.ends:
-            zone = question.account.zones.at(as_of)
-            since = local_date(stretch.starts, zone)
-            today = local_date(as_of, zone)
-            days = (today - since).days
-            ends = (stretch.starts, stretch.ends)
-            spans.append(IdleSpan(stretch, *ends, days, since, today))
+    zone = question.account.zones.at(as_of)
+    today = local_date(as_of, zone)
+
+    def since(stretch: Stretch) -> date:
+        return local_date(stretch.starts, zone)
+
+    stretches = list(_stretches(question, moment))
+    spans = [
+        IdleSpan(
+            stretch,
+            stretch.starts,
+            stretch.ends,
+            (today - since(stretch)).days,
+            since(stretch),
+            today,
+        )
+        for stretch, _ in stretches
+    ]
     cost = IdleCost(question, how or Priced())
     rows = _readable(question.reader, spans)
+    open_ = _open(
+        question.reader,
+        stretches,
+        spans,
+        lambda stretch, _: (
+            (local_date(min(as_of, stretch.ends), zone) - since(stretch)).days
+        ),
+    )
     cost.how.check_types(row["seat_type"] for row in rows)
     return [
         {
             **row,
             **cost.of_span(row["seat_type"], span.first, span.until),
             **cost.ahead(row["seat_type"], row["until"]),
+            **ends,
         }
-        for row, span in zip(rows, spans, strict=True)
+        for row, span, ends in zip(rows, spans, open_, strict=True)
     ]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from fractions import Fraction
 from typing import NamedTuple
@@ -12,6 +12,11 @@ from seat_ledger.domain.invoice_draft import Figure
 from seat_ledger.domain.money import Currency, exactly, plain
 from seat_ledger.domain.values import shown
 from seat_ledger.errors import NotFound
+from seat_ledger.projections.billing.bounds import (
+    bounds_of,
+    quantity_ends,
+    with_windows,
+)
 from seat_ledger.projections.billing.figures import as_known, quantity
 from seat_ledger.projections.periods import row_of
 from seat_ledger.projections.reader import (
@@ -238,9 +243,15 @@ def figures_at(question: AccountQuestion, of: Issued) -> dict[str, Fraction]:
 
     The bounds and the rule are those of the invoice.
     """
+    figures = _of_types(question, of.period)
+    return {seat_type: quantity(row, *of.rule) for seat_type, row in figures.items()}
+
+
+def _of_types(question: AccountQuestion, period: BillingPeriod) -> dict[str, Row]:
+    """The figures of a period as known, by type."""
     reader, account, known_at, _ = question
-    rows = as_known(reader, [row_of(account, of.period)], known_at)
-    return {str(row["seat_type"]): quantity(row, *of.rule) for row in rows}
+    rows = as_known(reader, [row_of(account, period)], known_at)
+    return {str(row["seat_type"]): row for row in rows}
 
 
 def listed(invoices: Iterable[Issued]) -> list[Row]:
@@ -271,11 +282,50 @@ def listed(invoices: Iterable[Issued]) -> list[Row]:
     ]
 
 
-def document(invoice: Issued) -> tuple[list[Row], Row]:
+def open_lines(reader: Reader, invoice: Issued) -> dict[int, Row]:
+    """What windows left open of an invoice's lines when it was issued, by their places.
+
+    It is what was known at the cut-off that counts, so that the answer never changes
+    (R61). What takes back a voided invoice rests on nothing (R94).
+    """
+    known_at = reader.knowledge(invoice.cut_off)
+    if not with_windows(reader, [invoice.account_no], known_at):
+        return {}
+    account = reader.account(invoice.account, known_at)
+    question = AccountQuestion(reader, account, known_at)
+    rules = {invoice.period.label: (invoice.period, invoice.rule)}
+    for earlier in issued(reader, account, invoice.cut_off):
+        if earlier.voided is None:
+            rules.setdefault(earlier.period.label, (earlier.period, earlier.rule))
+    lines: dict[int, Row] = {}
+    for n, line in enumerate(invoice.lines):
+        if line.kind == "void" or line.period not in rules:
+            continue
+        period, rule = rules[line.period]
+        key = invoice.account_no, period.index, line.seat_type
+        between = bounds_of(question, [period]).get(key)
+        figures = {} if between is None else _of_types(question, period)
+        if between is None or line.seat_type not in figures:
+            continue
+        figure = figures[line.seat_type]
+        delta = line.quantity - quantity(figure, *rule)
+        least, most = quantity_ends(figure, between, rule)
+        if least < most:
+            lines[n] = {
+                "quantity_least": plain(least + delta),
+                "quantity_most": plain(most + delta),
+            }
+    return lines
+
+
+def document(
+    invoice: Issued, open_: Mapping[int, Row] | None = None
+) -> tuple[list[Row], Row]:
     """An invoice's lines as rows, and what else its document says (CLI 5).
 
     The same invoice gives the same document, whatever was recorded later (R61); who
     issued it stands in the journal, since an erasure changes how people are shown.
+    `open_` are its lines that rest on windows, as of :func:`open_lines`.
     """
     price = invoice.currency.as_price
     rows = [
@@ -289,8 +339,9 @@ def document(invoice: Issued) -> tuple[list[Row], Row]:
             "quantity_exact": exactly(line.quantity),
             "entries": list(line.entries),
             **({"voids": line.voids} if line.voids else {}),
+            **(open_ or {}).get(n, {}),
         }
-        for line in invoice.lines
+        for n, line in enumerate(invoice.lines)
     ]
     return rows, {
         "invoice": invoice.invoice,

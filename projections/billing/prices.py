@@ -11,6 +11,7 @@ from seat_ledger.domain.calendar import BillingPeriod
 from seat_ledger.domain.counting_rules import TIME, WITH_GRANULARITY, measure
 from seat_ledger.domain.money import Currency, rounded
 from seat_ledger.errors import InvalidInput
+from seat_ledger.projections.billing.bounds import bounds_of, quantity_ends
 from seat_ledger.projections.billing.figures import as_known, microseconds, quantity
 from seat_ledger.projections.periods import row_of
 from seat_ledger.projections.reader import AccountFacts, AccountQuestion, Row
@@ -100,11 +101,12 @@ def check_one_period(
 
 def amounts_by_period(
     question: AccountQuestion, window: BillingPeriod, how: Priced
-) -> dict[tuple[str, Rule], str]:
+) -> dict[tuple[str, Rule], Row]:
     """What a window over several periods costs, by seat type and rule (R91).
 
     Each period's part is priced by its share of that period, and rounded; then they
-    are added. Nothing where the window lies in one period.
+    are added, with what windows leave open of them (R89). Nothing where the window
+    lies in one period.
     """
     reader, account, known_at, _ = question
     touched = {period.index: period for period in periods_in(account, window)}
@@ -112,19 +114,30 @@ def amounts_by_period(
         return {}
     parts = [_part(period, window) for period in touched.values()]
     rows = as_known(reader, [row_of(account, part) for part in parts], known_at)
+    between = bounds_of(question, parts)
     policy = account.policy_at(window.starts)
-    totals: dict[tuple[str, Rule], Fraction] = {}
+    totals: dict[tuple[str, Rule], dict[str, Fraction]] = {}
     for row in rows:
-        whole = touched[row["period_no"]]
-        price = how.price(str(row["seat_type"]))
+        whole, seat_type = touched[row["period_no"]], str(row["seat_type"])
+        price = how.price(seat_type)
+        open_ = between.get((account.no, row["period_no"], seat_type))
         for rule in how.rules or [how.by_policy(*policy)]:
-            if price is not None:
-                due = quantity(row, *rule) * _share(row, whole, rule) * price
-                amount = Fraction(rounded(due, how.currency.places))
-                key = str(row["seat_type"]), rule
-                totals[key] = totals.get(key, Fraction(0)) + amount
+            if price is None:
+                continue
+            total = totals.setdefault((seat_type, rule), dict.fromkeys(_AMOUNTS, _ZERO))
+            share = _share(row, whole, rule) * price
+            ends = quantity(row, *rule), *quantity_ends(row, open_, rule)
+            for name, end in zip(_AMOUNTS, ends, strict=True):
+                total[name] += Fraction(rounded(end * share, how.currency.places))
     places = how.currency.places
-    return {key: rounded(total, places) for key, total in totals.items()}
+    return {
+        key: {name: rounded(amount, places) for name, amount in total.items()}
+        for key, total in totals.items()
+    }
+
+
+_ZERO = Fraction(0)
+_AMOUNTS = ("amount", "amount_least", "amount_most")
 
 
 def _part(period: BillingPeriod, window: BillingPeriod) -> BillingPeriod:

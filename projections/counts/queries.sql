@@ -1,6 +1,23 @@
 -- totals --
--- For each seat type under contract at a moment: purchased, assigned and pending.
+-- For each seat type under contract at a moment: purchased, assigned and pending; and of
+-- how many assignments and unassignments the window contains it.
 SELECT step.seat_type, step.purchased, step.assigned,
+       (SELECT count(*)
+          FROM entry_at(%(known_position)s::bigint) AS entry
+         WHERE entry.account_no = %(account_no)s::bigint
+           AND entry.seat_type = step.seat_type
+           AND entry.topic = 'SeatUnassigned'
+           AND entry.effective_after < %(as_of)s::timestamptz
+           AND entry.effective_at > %(as_of)s::timestamptz
+       ) AS perhaps_freed,
+       (SELECT count(*)
+          FROM entry_at(%(known_position)s::bigint) AS entry
+         WHERE entry.account_no = %(account_no)s::bigint
+           AND entry.seat_type = step.seat_type
+           AND entry.topic = 'SeatAssigned'
+           AND entry.effective_after < %(as_of)s::timestamptz
+           AND entry.effective_at > %(as_of)s::timestamptz
+       ) AS perhaps_filled,
        (SELECT coalesce(sum(reduction.quantity), 0)
           FROM reduction_at(%(known_position)s::bigint) AS reduction
          WHERE reduction.account_no = %(account_no)s::bigint

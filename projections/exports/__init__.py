@@ -32,16 +32,17 @@ FIELDS = {
     "journal": _fields(
         position="integer", recorded_at="instant", effective_at="instant", event="text",
         account="text", user="text", seat="text", actor="text", reason="text",
-        reversed_by="integer", data="json",
+        reversed_by="integer", data="json", effective_after="instant",
     ),
     "holdings": _fields(
         account="text", seat="text", seat_type="text", number="integer", user="text",
         held_from="instant", held_until="instant", assigned="integer",
-        unassigned="integer", reversed="flag",
+        unassigned="integer", reversed="flag", held_after="instant",
+        until_after="instant",
     ),
     "counts": _fields(
         account="text", seat_type="text", at="instant", purchased="integer",
-        assigned="integer", available="integer",
+        assigned="integer", available="integer", at_after="instant",
     ),
     "periods": (
         Field("account", "text"), Field("period", "date"), Field("from", "instant"),
@@ -102,6 +103,8 @@ def _holdings(
             user=people[row["user_no"]]["user"],
             held_from=utc(row["held_from"]),
             held_until=utc(row["held_until"]),
+            held_after=utc(row["held_after"]),
+            until_after=utc(row["until_after"]),
         )
 
 
@@ -110,7 +113,13 @@ def _counts(
 ) -> Iterator[Row]:
     for row in _by_account(reader, "counts", accounts, known_at):
         available = row["purchased"] - row["assigned"]
-        yield _flat("counts", row, at=utc(row["at"]), available=available)
+        yield _flat(
+            "counts",
+            row,
+            at=utc(row["at"]),
+            at_after=utc(row["at_after"]),
+            available=available,
+        )
 
 
 def _flat(name: str, row: Row, **values: Any) -> Row:

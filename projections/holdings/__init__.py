@@ -24,33 +24,35 @@ def who(question: AccountQuestion, seat: SeatRef) -> Row:
         "seat": str(seat),
         "purchased": any(_under_contract(life, question.as_of) for life in lives),
         "holder": _holder(holders[0]) if holders else None,
+        "windows": of_seat_in(windows_at(question), str(seat)),
     }
 
 
-def windows_at(question: AccountQuestion, seat: SeatRef) -> list[Row]:
-    """The windows of a seat's holdings that contain a moment, with who it is about.
+def windows_at(question: AccountQuestion) -> list[Row]:
+    """What happened before a moment or after it: the moment lies in the window (R85).
 
-    Within a window nobody saw what was so: `after` and `at` are its ends, and `ends`
-    says that the holding ended in it, and did not begin (R85).
+    Within a window nobody saw what was so. The rows have `change` and both ends as
+    those of a dated list have, with the seat, and who it is about.
     """
-    reader = question.reader
-    rows = question.ask("holdings", "of_seat", **_named(seat))
-    ends = ("held_from", "assigned_position"), ("held_until", "unassigned_position")
-    marks = [
-        (row["user_no"], utc(row[at]), row[position], at == "held_until")
-        for row in rows
-        if not row["reversed"]
-        for at, position in ends
-        if row[at] is not None
-    ]
-    windows = reader.windows(position for _, _, position, _ in marks)
-    matches = [mark for mark in marks if mark[2] in windows]
-    people = reader.people(user_no for user_no, *_ in matches) if matches else {}
+    rows = question.ask("holdings", "windows_at", as_of=question.as_of)
+    people = question.reader.people(row["user_no"] for row in rows) if rows else {}
     return [
-        {**people[user_no], "after": windows[position], "at": at, "ends": is_end}
-        for user_no, at, position, is_end in matches
-        if windows[position] < question.as_of < at
+        {
+            "seat": f"{row['seat_type']}#{row['number']}",
+            **{
+                name: people[row["user_no"]][name] for name in ("user", "email", "name")
+            },
+            "change": "assigned" if row["topic"] == "SeatAssigned" else "unassigned",
+            "effective_after": utc(row["effective_after"]),
+            "effective_at": utc(row["effective_at"]),
+        }
+        for row in rows
     ]
+
+
+def of_seat_in(windows: Iterable[Row], seat: str) -> list[Row]:
+    """Those of some windows that are about a seat."""
+    return [window for window in windows if window["seat"] == seat]
 
 
 def held_by(question: AccountQuestion, user: str) -> list[Row]:
@@ -60,7 +62,11 @@ def held_by(question: AccountQuestion, user: str) -> list[Row]:
     if person is None:
         return []
     live = [row for row in of_users(question, [person["user_no"]]) if _live(row, as_of)]
-    return [_who(question, row) for row in with_names(question, live)]
+    windows = windows_at(question)
+    return [
+        {**_who(question, row), "windows": of_seat_in(windows, row["seat"])}
+        for row in with_names(question, live)
+    ]
 
 
 def held_within(
@@ -160,6 +166,7 @@ def under_contract(
     else:
         held = _held(question, [(life["seat_type"], life["number"]) for life in lives])
     holders = {row["seat"]: _holder(row) for row in with_names(question, held)}
+    windows = windows_at(question)
     seats = [f"{life['seat_type']}#{life['number']}" for life in lives]
     return [
         {
@@ -168,13 +175,17 @@ def under_contract(
             "holder": holders.get(seat),
             "purchased_at": utc(life["purchased_at"]),
             "retires_at": utc(life["retires_at"]),
+            "windows": of_seat_in(windows, seat),
         }
         for seat, life in zip(seats, lives, strict=True)
     ]
 
 
 def totals(question: AccountQuestion) -> list[Row]:
-    """Purchased, assigned, available and pending, per type under contract."""
+    """Purchased, assigned, available and pending, per type under contract.
+
+    `assigned_least` and `assigned_most` say how many it may have been in truth (R89).
+    """
     return [
         {
             "seat_type": row["seat_type"],
@@ -182,6 +193,8 @@ def totals(question: AccountQuestion) -> list[Row]:
             "assigned": row["assigned"],
             "available": row["purchased"] - row["assigned"],
             "pending_reduction": int(row["pending_reduction"]),
+            "assigned_least": row["assigned"] - row["perhaps_freed"],
+            "assigned_most": row["assigned"] + row["perhaps_filled"],
         }
         for row in question.ask("counts", "totals", as_of=question.as_of)
     ]

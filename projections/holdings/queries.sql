@@ -147,3 +147,14 @@ SELECT seat_type, number, user_no, period, requested_at, requested
    AND held_from IS NOT NULL
    AND (held_until IS NULL OR held_until > %(as_of)s::timestamptz)
  ORDER BY requested;
+
+-- windows_at --
+-- What was derived from dated lists in an account, and may have happened before a moment
+-- or after it (R85).
+SELECT entry.seat_type, entry.number, entry.user_no, entry.topic::text,
+       entry.effective_after, entry.effective_at
+  FROM entry_at(%(known_position)s::bigint) AS entry
+ WHERE entry.account_no = %(account_no)s::bigint
+   AND entry.effective_after < %(as_of)s::timestamptz
+   AND entry.effective_at > %(as_of)s::timestamptz
+ ORDER BY entry.effective_at, entry.position;

@@ -206,6 +206,7 @@ def _readable(reader: Reader, page: list[Row], known_at: Knowledge) -> list[Row]
             "reason": row["reason"],
             "reversed_by": reversed_by.get(row["position"]),
             "data": _data(row, people, requests),
+            "effective_after": utc(row["effective_after"]),
         }
         for row in page
     ]

@@ -6,7 +6,7 @@ SELECT entry.position, entry.recorded_at, entry.effective_at, entry.topic::text 
        kind.name || '#' || entry.number AS seat,
        entry.hub, entry.quantity, entry.renewal, entry.request, entry.entry, entry.root,
        entry.holds, entry.super_admin, entry.account_access, entry.actor, entry.reason,
-       entry.idempotency_key, entry.correlation_id, entry.details
+       entry.idempotency_key, entry.correlation_id, entry.details, entry.effective_after
   FROM journal AS entry
   JOIN account ON account.account_no = entry.account_no
   LEFT JOIN seat_type AS kind ON kind.type_no = entry.seat_type
@@ -39,6 +39,8 @@ COMMENT ON COLUMN {schema}.journal.details IS
     'What only few kinds of events say, as it was recorded.';
 COMMENT ON COLUMN {schema}.journal.position IS 'The total order of the store; gaps are possible.';
 COMMENT ON COLUMN {schema}.journal.effective_at IS 'When it was true for the customer.';
+COMMENT ON COLUMN {schema}.journal.effective_after IS
+    'Where a dated list tells it: after when it happened, at the time it took effect at last.';
 COMMENT ON COLUMN {schema}.journal.recorded_at IS 'When the ledger wrote it down.';
 COMMENT ON COLUMN {schema}.journal.entry IS 'Of a reversal: the position of what it names.';
 COMMENT ON COLUMN {schema}.journal.root IS 'Of a reversal: the entry at the end of the chain.';

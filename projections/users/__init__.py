@@ -114,7 +114,18 @@ def access(question: AccountQuestion, user: str, seat_type: SeatType) -> Row:
         "seat_type": str(seat_type),
         "allowed": because["code"] == "holds_seat",
         "because": because,
+        "windows": [
+            window
+            for window in _windows(question, user)
+            if window["seat"].startswith(f"{seat_type}#")
+        ],
     }
+
+
+def _windows(question: AccountQuestion, user: str) -> list[Row]:
+    """The windows of a user in which the moment lies (R85)."""
+    windows = holdings.windows_at(question)
+    return [window for window in windows if user in {window["user"], window["email"]}]
 
 
 def _because(question: AccountQuestion, user: str, seat_type: SeatType) -> Row:
@@ -159,7 +170,7 @@ def _described(question: AccountQuestion, members: list[Row]) -> list[Row]:
         return []
     people, names = question.reader.people(ids), _ids(question.reader, ids)
     permissions, hubs = _permissions(question, ids), _hubs(question, ids)
-    seats = _seats(question, ids)
+    seats, windows = _seats(question, ids), holdings.windows_at(question)
     return [
         {
             "account": question.account.key,
@@ -170,6 +181,11 @@ def _described(question: AccountQuestion, members: list[Row]) -> list[Row]:
             **permissions[row["user_no"]],
             "hubs": hubs.get(row["user_no"], []),
             "seats": seats.get(row["user_no"], []),
+            "windows": [
+                window
+                for window in windows
+                if window["user"] == people[row["user_no"]]["user"]
+            ],
         }
         for row in members
     ]

@@ -71,7 +71,7 @@ def test_seat_who_answers_in_the_contracts_shape(acme: Program) -> None:
     assert document["as_of"] == "2025-03-09T23:00:00Z"
     assert document["known_at"]["position"] == 7
     (row,) = document["rows"]
-    assert list(row) == ["account", "seat", "purchased", "holder"]
+    assert list(row) == ["account", "seat", "purchased", "holder", "windows"]
     holder = row["holder"]
     assert holder["user"] == "ann"
     assert holder["held_from"] == "2025-03-05T23:00:00Z"
@@ -139,8 +139,18 @@ def test_billing_counts_in_the_contracts_shape(acme: Program) -> None:
         "amount",
         "forecast",
         "price_for",
-        "quantity_least",
-        "quantity_most",
+        *(
+            f"{figure}_{end}"
+            for figure in (
+                "quantity",
+                "assigned_opening",
+                "assigned_peak",
+                "assigned_closing",
+                "idle_seat_days",
+                "amount",
+            )
+            for end in ("least", "most")
+        ),
     ]
     assert (row["quantity"], row["quantity_exact"], row["amount"]) == (
         "3",

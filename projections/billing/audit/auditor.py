@@ -16,6 +16,7 @@ from seat_ledger.projections.billing.audit.figures import (
     FigureRequest,
     TouchedFigures,
     family,
+    figure_bounds,
     figures_now,
     figures_then,
 )
@@ -30,6 +31,7 @@ from seat_ledger.projections.billing.audit.verdict import (
     judge,
     money,
 )
+from seat_ledger.projections.billing.bounds import quantity_ends
 from seat_ledger.projections.billing.figures import quantity
 from seat_ledger.projections.periods import PeriodRow
 from seat_ledger.projections.reader import Knowledge, Reader, Row
@@ -79,6 +81,7 @@ class Auditor:
                 if period is not None:
                     selected.append((contract, period))
         self.figures = figures_now(reader, selected, known_at) if selected else {}
+        self.between = figure_bounds(reader, selected, known_at) if selected else {}
         self.touched = TouchedFigures(reader, selected, first, known_at.position)
 
     # -- what is to be judged ---------------------------------------------------------
@@ -334,6 +337,30 @@ class Auditor:
             "unit_price": money(line.unit_price.value, currency) if priced else None,
             "currency": line.currency,
             "complete": period.ends <= self.moment if period else None,
+            **self._open(judged),
+        }
+
+    def _open(self, judged: Judged) -> Row:
+        """What windows leave open of what the ledger owes (R89), and whether that alone
+        may be the difference.
+        """
+        billed, owed = judged.billed, judged.owed
+        figure, between = self._figure(billed), None
+        least = most = owed
+        if figure is not None and billed.period is not None:
+            place = billed.period.account_no, billed.period.period_no
+            between = self.between.get((*place, billed.line.seat_type))
+        if figure is not None and between is not None:
+            share = owed - quantity(figure, *judged.rule)
+            ends = quantity_ends(figure, between, judged.rule)
+            least, most = ends[0] + share, ends[1] + share
+        invoiced = billed.line.quantity.value
+        return {
+            "ledger_quantity_least": plain(least),
+            "ledger_quantity_most": plain(most),
+            "within_windows": not judged.verdict.matches
+            and least < most
+            and least <= invoiced <= most,
         }
 
 

@@ -12,6 +12,12 @@ from typing import Any, NamedTuple
 
 from seat_ledger.domain.counting_rules import is_of_contract
 from seat_ledger.projections.billing.audit.contracts import Contract
+from seat_ledger.projections.billing.bounds import (
+    Bounds,
+    FigureKey,
+    bounds,
+    with_windows,
+)
 from seat_ledger.projections.billing.figures import as_known
 from seat_ledger.projections.engine.figures_query import counting
 from seat_ledger.projections.periods import PeriodRow, columns, row_of
@@ -56,6 +62,16 @@ def figures_now(
             whole = {"days": period.days, "starts": period.starts, "ends": period.ends}
             by_period.setdefault(place, {})[row["seat_type"]] = {**row, **whole}
     return by_period
+
+
+def figure_bounds(
+    reader: Reader, selected: Sequence[tuple[Contract, PeriodRow]], known_at: Knowledge
+) -> dict[FigureKey, Bounds]:
+    """What windows leave open of the figures of some periods (R89)."""
+    numbers = {contract.no for contract, _ in selected}
+    derived = with_windows(reader, numbers, known_at)
+    open_ = [pair for pair in selected if pair[0].no in derived]
+    return bounds(reader, _without_gaps(open_, known_at), known_at)
 
 
 def _without_gaps(

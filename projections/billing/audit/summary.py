@@ -24,7 +24,11 @@ class Audited(NamedTuple):
 
 
 class Summary:
-    """Counted row by row; `renewal_due` where a period waits for one (R38)."""
+    """Counted row by row; `renewal_due` where a period waits for one (R38).
+
+    `within_windows` are the findings that may be none: what was invoiced lies between
+    what windows leave open of the ledger's figure (R89).
+    """
 
     def __init__(self) -> None:
         self.verdicts: Counter[str] = Counter(dict.fromkeys(VERDICTS, 0))
@@ -32,6 +36,7 @@ class Summary:
         self.sums: dict[str | None, list[Fraction]] = {}
         self.not_priced: Counter[str | None] = Counter()
         self.incomplete = 0
+        self.within_windows = 0
         self.accounts: dict[str, Audited] = {}
         self.renewal_due = False
 
@@ -42,6 +47,7 @@ class Summary:
             if row["cause"] != "none":
                 self.causes[row["cause"]] += 1
             self.incomplete += row["complete"] is False
+            self.within_windows += row["within_windows"]
             if row["complete"] is not None:
                 self._count_account(row)
             sums = self.sums.setdefault(row["currency"], [ZERO, ZERO])
@@ -103,4 +109,5 @@ class Summary:
             "totals": self.totals(),
             "unpriced": self.unpriced,
             "incomplete": self.incomplete,
+            "within_windows": self.within_windows,
         }
