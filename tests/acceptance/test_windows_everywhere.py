@@ -25,7 +25,8 @@ INSIDE = "2025-03-11"
 """A moment at which Bob may have had his seat already."""
 LEAVING = "2025-03-16"
 """A moment at which Cat may have left hers."""
-FIGURE = ("-a", "acme", "--period", "2025-03-05")
+ACME = ("-a", "acme")
+FIGURE = (*ACME, "--period", "2025-03-05")
 PRICE = ("--unit-price", f"{PRO}=90.00")
 LINES = "account,invoice,issued_at,period,seat_type,quantity,unit_price,amount\n"
 
