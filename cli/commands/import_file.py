@@ -22,6 +22,7 @@ from seat_ledger.cli.options.session import (
 from seat_ledger.cli.output.printing import emit
 from seat_ledger.cli.output.render import Answer, harmless, print_message
 from seat_ledger.cli.output.streams import ReaderLeft
+from seat_ledger.domain.values import fields_of
 from seat_ledger.errors import InvalidInput, LedgerError, LinesRefused, OutputClosed
 
 if TYPE_CHECKING:
@@ -186,10 +187,7 @@ class _Report:
 
 def _row(outcome: LineOutcome) -> dict[str, Any]:
     return {
-        "line": outcome.line,
-        "op": outcome.op,
-        "outcome": outcome.outcome,
+        **fields_of(outcome, "line", "op", "outcome"),
         "positions": list(outcome.positions),
-        "code": outcome.code,
-        "message": outcome.message,
+        **fields_of(outcome, "code", "message"),
     }

@@ -19,7 +19,7 @@ from seat_ledger.cli.output.files import write_whole
 from seat_ledger.cli.output.printing import emit
 from seat_ledger.cli.output.progress import heartbeat
 from seat_ledger.cli.output.render import RECORD, Answer, cells
-from seat_ledger.domain.values import as_word, iso
+from seat_ledger.domain.values import as_word, fields_of, iso
 from seat_ledger.errors import InvalidInput
 from seat_ledger.integrity import proof, service
 from seat_ledger.store.input_files import text_of
@@ -197,12 +197,7 @@ def verify(
             processes=processes,
         )
     rows = [
-        {
-            "kind": finding.kind,
-            "position": finding.position,
-            "events": finding.events,
-            "found": finding.message,
-        }
+        {**fields_of(finding, "kind", "position", "events"), "found": finding.message}
         for finding in result.findings
     ]
     answer = Answer(rows, _FINDINGS, sentence=_verified_in_words(result))
@@ -256,11 +251,8 @@ def _witness_notes(result: Verified) -> list[str]:
 
 def _verified_document(result: Verified) -> dict[str, Any]:
     return {
-        "events": result.events,
-        "sealed": result.sealed,
-        "checkpoints": result.checkpoints,
-        "elsewhere": result.elsewhere,
-        "witnessed": result.witnessed,
+        **fields_of(result, "events", "sealed", "checkpoints"),
+        **fields_of(result, "elsewhere", "witnessed"),
         "more_findings": result.more,
         "seconds": round(result.seconds, 3),
     }
@@ -358,9 +350,7 @@ def check_proof(file: Path, key: Path | None, public_key: str | None) -> None:
         row |= {
             "position": event.position,
             "stream": str(event.stream),
-            "version": event.version,
-            "topic": event.topic,
-            "recorded_at": event.recorded_at,
+            **fields_of(event, "version", "topic", "recorded_at"),
             "state": event.state.decode(errors="backslashreplace"),
         }
     else:

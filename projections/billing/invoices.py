@@ -10,7 +10,7 @@ from typing import NamedTuple
 from seat_ledger.domain.calendar import BillingPeriod, DateRun
 from seat_ledger.domain.invoice_draft import Figure
 from seat_ledger.domain.money import Currency, exactly, plain
-from seat_ledger.domain.values import shown
+from seat_ledger.domain.values import fields_of, shown
 from seat_ledger.errors import NotFound
 from seat_ledger.projections.billing.bounds import (
     bounds_of,
@@ -258,25 +258,18 @@ def listed(invoices: Iterable[Issued]) -> list[Row]:
     """Invoices as rows, one each."""
     return [
         {
-            "invoice": invoice.invoice,
-            "account": invoice.account,
-            "period": invoice.period.label.isoformat(),
-            "from": invoice.period.starts,
-            "until": invoice.period.ends,
-            "mode": invoice.mode,
-            "granularity": invoice.granularity,
+            **fields_of(invoice, "invoice", "account"),
+            **_bounds(invoice),
+            **fields_of(invoice, "mode", "granularity"),
             "lines": len(invoice.lines),
             "currency": invoice.currency.code,
             "amount": invoice.total,
             "voided": invoice.voided and invoice.voided.position,
             "corrections": len(invoice.corrections)
             + sum(line.kind == "correction" for line in invoice.lines),
-            "cut_off": invoice.cut_off,
-            "position": invoice.position,
+            **fields_of(invoice, "cut_off", "position"),
             "issued_at": invoice.effective_at,
-            "recorded_at": invoice.recorded_at,
-            "actor": invoice.actor,
-            "reason": invoice.reason,
+            **fields_of(invoice, "recorded_at", "actor", "reason"),
         }
         for invoice in invoices
     ]
@@ -318,6 +311,13 @@ def open_lines(reader: Reader, invoice: Issued) -> dict[int, Row]:
     return lines
 
 
+def _bounds(invoice: Issued) -> Row:
+    """Its period, as rows and documents say it."""
+    period = invoice.period
+    label = period.label.isoformat()
+    return {"period": label, "from": period.starts, "until": period.ends}
+
+
 def document(
     invoice: Issued, open_: Mapping[int, Row] | None = None
 ) -> tuple[list[Row], Row]:
@@ -344,16 +344,12 @@ def document(
         for n, line in enumerate(invoice.lines)
     ]
     return rows, {
-        "invoice": invoice.invoice,
-        "account": invoice.account,
-        "period": invoice.period.label.isoformat(),
-        "from": invoice.period.starts,
-        "until": invoice.period.ends,
+        **fields_of(invoice, "invoice", "account"),
+        **_bounds(invoice),
         "time_zone": invoice.period.zone,
         "days": len(invoice.period.days),
         "seconds": invoice.period.seconds,
-        "mode": invoice.mode,
-        "granularity": invoice.granularity,
+        **fields_of(invoice, "mode", "granularity"),
         "currency": invoice.currency.code,
         "amount": invoice.total,
         "unit_prices": {
@@ -361,9 +357,7 @@ def document(
             for seat_type, text in sorted(invoice.unit_prices.items())
         },
         "corrections": [_left_out(correction) for correction in invoice.corrections],
-        "cut_off": invoice.cut_off,
-        "tzdata": invoice.tzdata,
-        "digest": invoice.digest,
+        **fields_of(invoice, "cut_off", "tzdata", "digest"),
         "checkpoint": None
         if invoice.tree_size is None
         else {"events": invoice.tree_size, "root": invoice.tree_root},

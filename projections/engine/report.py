@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from seat_ledger.domain.values import fields_of
 from seat_ledger.errors import LedgerError
 from seat_ledger.projections.engine.checks import digest_of
 from seat_ledger.projections.engine.registry import BY_NAME, PROJECTIONS
@@ -74,9 +75,7 @@ class RebuildResult:
             "events_per_second": round(per_second),
             "ceiling": self.ceiling,
             "digest": digest_of([whole]) if error is None else None,
-            "generation": self.generation,
-            "switched": self.switched,
-            "handed_over": self.handed_over,
+            **fields_of(self, "generation", "switched", "handed_over"),
             "phases": {name: round(took, 3) for name, took in self.phases.items()},
             "set_aside": [account.document() for account in self.aside],
             "resumed": [account.account_key for account in self.resumed],

@@ -15,6 +15,7 @@ import orjson
 import psycopg
 from psycopg.rows import namedtuple_row
 
+from seat_ledger.domain.values import fields_of
 from seat_ledger.projections.engine.sql_files import queries
 
 _Connection = psycopg.Connection[Any]
@@ -68,9 +69,7 @@ class SetAside(NamedTuple):
             "position": self.position,
             "event": self.topic,
             "stream": str(self.stream),
-            "version": self.version,
-            "reason": self.reason,
-            "since": self.since,
+            **fields_of(self, "version", "reason", "since"),
         }
 
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import psycopg
 from psycopg.rows import namedtuple_row
 
+from seat_ledger.domain.values import fields_of
 from seat_ledger.errors import SchemaMismatch
 from seat_ledger.projections.engine import generations
 from seat_ledger.projections.engine.locks import FOLLOW_LOCK, REBUILD_LOCK
@@ -61,10 +62,7 @@ def status(connection: _Connection) -> list[dict[str, Any]]:
                 "lag_seconds": round(now.seconds, 3),
                 "state": state,
                 "generation": served.number,
-                "followed": now.followed,
-                "stuck_at": now.stuck_at,
-                "stuck_since": now.stuck_since,
-                "reason": now.reason,
+                **fields_of(now, "followed", "stuck_at", "stuck_since", "reason"),
             }
         )
     return rows

@@ -47,7 +47,6 @@ from seat_ledger.store.connection import connect
 from seat_ledger.store.wrapping import Secret, open_wrapping
 
 ACCOUNTS_AT_ONCE = 50
-SECONDS_AT_ONCE = 1.0
 _TABLE = "the table"
 _OF_ACCOUNTS = b"account_no = ANY (%(accounts)s::bigint[])"
 _BEYOND = "{number} <= 0 OR {number} > %(known_position)s::bigint"

@@ -708,15 +708,8 @@ class CommandHandler:
 
     def _observe_snapshot(self, op: messages.ObserveSnapshot, act: Act) -> None:
         """Record what a source listed; it is evidence also where nothing changed."""
-        self._account().observe(
-            act,
-            source=op.source,
-            covers=tuple(self.catalogue.seat_type(name) for name in op.covers),
-            digest=op.digest,
-            rows=op.rows,
-            holders=op.holders,
-            totals=op.totals,
-        )
+        covers = tuple(self.catalogue.seat_type(name) for name in op.covers)
+        self._account().observe(act, **{**op.facts(), "covers": covers})
 
     # -- what was derived from lists (R85, R87) -----------------------------------
 

@@ -21,7 +21,7 @@ from seat_ledger.domain.intervals import Mark
 from seat_ledger.domain.invoice_draft import Figure, InvoiceDraft, InvoiceRequest
 from seat_ledger.domain.invoice_register import Invoiced, InvoiceRegister
 from seat_ledger.domain.money import places_of, rounded
-from seat_ledger.domain.values import DEFAULT_POLICY, BillingPolicy, iso, utc
+from seat_ledger.domain.values import DEFAULT_POLICY, BillingPolicy, fields_of, iso, utc
 from seat_ledger.errors import CommandRefused, EntryRef, IntegrityFailure
 
 
@@ -140,20 +140,13 @@ class Billing:
             "granularity": policy.granularity,
             "currency": request.currency,
             "unit_prices": dict(sorted(request.unit_prices.items())),
-            "cut_off": draft.cut_off,
-            "tzdata": draft.tzdata,
+            **fields_of(draft, "cut_off", "tzdata", "tree_size", "tree_root", "digest"),
             "dates": tuple(asdict(run) for run in period.in_runs()),
-            "tree_size": draft.tree_size,
-            "tree_root": draft.tree_root,
-            "digest": draft.digest,
             "lines": [
                 {
                     **_figure(line),
-                    "kind": line.kind,
-                    "unit_price": line.unit_price,
-                    "amount": line.amount,
+                    **fields_of(line, "kind", "unit_price", "amount", "voids"),
                     "entries": line.entries or None,
-                    "voids": line.voids,
                 }
                 for line in draft.lines()
             ],

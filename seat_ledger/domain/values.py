@@ -11,7 +11,7 @@ import shlex
 import unicodedata
 from datetime import UTC, datetime
 from functools import cache, lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID, uuid5
 
 from seat_ledger.errors import InvalidInput, NotFound
@@ -74,11 +74,9 @@ DEFAULT_POLICY = BillingPolicy("contracted", "day")
 """The policy of an account that was never given another (R50)."""
 
 
-class Period(NamedTuple):
-    """A half-open interval of instants; an open end is ``None`` (R02)."""
-
-    starts: datetime
-    ends: datetime | None
+def fields_of(thing: object, *names: str) -> dict[str, Any]:
+    """Some attributes of a thing under their own names, in the order of these."""
+    return {name: getattr(thing, name) for name in names}
 
 
 @cache

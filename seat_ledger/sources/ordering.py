@@ -13,7 +13,6 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from itertools import chain, groupby, pairwise
 from operator import itemgetter
-from types import TracebackType
 from typing import IO, Self
 
 RUN = 20_000
@@ -47,12 +46,7 @@ class TimeSorter:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._file is not None:
             self._file.close()
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import click
 from click.testing import CliRunner
 
+from scripts.reference import reference
 from seat_ledger.cli.main import COMMANDS, program
 from seat_ledger.cli.options.session import Session
-from seat_ledger.cli.reference import reference
 from seat_ledger.cli.topics import TOPICS
 
 ROOT = Path(__file__).parents[2]

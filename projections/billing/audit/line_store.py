@@ -9,7 +9,6 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator
 from itertools import count
-from types import TracebackType
 from typing import Any, Self
 
 from seat_ledger.domain.values import iso
@@ -49,12 +48,7 @@ class Spool:
         """Return the spool itself."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, _: object, error: object, __: object) -> None:
         """Remove the file. Raises DiskFull where that is what went wrong."""
         self.database.close()
         if isinstance(error, sqlite3.OperationalError):
@@ -170,11 +164,6 @@ class Spool:
     def answers(self, *, findings: bool = False) -> Iterator[Row]:
         """The rows of the answer in order; or those alone that are findings."""
         for row in self._ask("answers", findings=int(findings)):
-            yield json.loads(row["document"])
-
-    def answers_of(self, account: str) -> Iterator[Row]:
-        """The rows of the answer about one account."""
-        for row in self._ask("answers_of", account=account):
             yield json.loads(row["document"])
 
 

@@ -152,7 +152,3 @@ INSERT INTO answer (account, is_finding, document, place) VALUES (?, ?, ?, ?);
 -- answers --
 -- The rows of the answer, in order.
 SELECT document FROM answer WHERE is_finding >= :findings ORDER BY place;
-
--- answers_of --
--- The rows of an account.
-SELECT document FROM answer WHERE account = :account ORDER BY place;

@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import Any, NamedTuple
 
 from seat_ledger.domain.money import Currency
+from seat_ledger.domain.values import fields_of
 from seat_ledger.projections.billing.audit.verdict import ZERO, money
 from seat_ledger.projections.reader import Row
 
@@ -102,12 +103,9 @@ class Summary:
     def document(self) -> dict[str, Any]:
         """What stands in the document beside the rows."""
         return {
-            "lines": self.lines,
-            "findings": self.findings,
+            **fields_of(self, "lines", "findings"),
             "verdicts": dict(self.verdicts),
             "causes": dict(self.causes),
             "totals": self.totals(),
-            "unpriced": self.unpriced,
-            "incomplete": self.incomplete,
-            "within_windows": self.within_windows,
+            **fields_of(self, "unpriced", "incomplete", "within_windows"),
         }
