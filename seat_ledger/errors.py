@@ -226,6 +226,7 @@ REFUSALS: dict[str, str] = {
     "key_missing": "the key that sealed this ledger is not on this machine",
     "not_sealed": "the event is in no checkpoint yet",
     "nothing_sealed": "there is no checkpoint, or no key, to check with",
+    "nothing_to_correct": "an invoice of corrections alone would have no line (R100)",
     "nothing_to_do": "nothing would change (R27)",
     "period_invoiced": "an invoiced period would change (R09, R47, R50)",
     "period_already_invoiced": "the period has already been invoiced (R64)",

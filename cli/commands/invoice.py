@@ -57,38 +57,50 @@ group.add_command(convert)
 @click.argument("invoice", metavar="NUMBER")
 @option_account
 @click.option(
-    "--period",
-    required=True,
-    metavar="LABEL",
-    help="The first local date of the billing period.",
+    "--period", metavar="LABEL", help="The first local date of the billing period."
+)
+@click.option(
+    "--corrections-only",
+    is_flag=True,
+    help="Issue corrections and credits alone, without a period.",
 )
 @option_typed_prices
 @click.option(
     "--currency",
-    required=True,
     metavar="CODE",
-    help="The currency: an ISO 4217 code such as EUR.",
+    help="The currency: an ISO 4217 code such as EUR. For corrections alone, by "
+    "default that of what they correct.",
 )
 @options_of_writing
 def issue(  # noqa: PLR0913  an option each
     invoice: str,
     account: str,
-    period: str,
+    period: str | None,
     prices: tuple[str, ...],
-    currency: str,
+    currency: str | None,
     *,
+    corrections_only: bool,
     dry_run: bool,
     **shared: Any,
 ) -> None:
-    """Invoice a period that has ended, with corrections to earlier invoices."""
+    """Invoice a period that has ended, with corrections to earlier invoices.
+
+    With --corrections-only nothing but these: for an account that is closed, or whose
+    next invoice is far off or in another currency.
+    """
     from seat_ledger.projections.billing.invoice_computation import Drafting  # noqa: PLC0415
 
+    if (period is None) != corrections_only:
+        raise click.UsageError("Give either --period or --corrections-only.")
+    if period is not None and currency is None:
+        raise click.UsageError("Missing option '--currency'.")
     session = current_session()
     command = {
         "op": "issue_invoice",
         "account": account,
         "invoice": invoice,
         "period": period,
+        "corrections_only": corrections_only or None,
         "unit_prices": _prices(prices),
         "currency": currency,
         **shared,
@@ -119,8 +131,9 @@ def _issued(
     lines, left_out = invoice["lines"], invoice["corrections"]
     verb = "would come" if dry_run else "comes"
     answer.sentence = (
-        f"{invoice['invoice']} of {command['account']} for the period "
-        f"{invoice['period']} {verb} to {_total(invoice)} {invoice['currency']}, "
+        f"{invoice['invoice']} of {command['account']} "
+        f"{_subject(invoice.get('period'))} {verb} to "
+        f"{_total(invoice)} {invoice['currency']}, "
         f"as known at position {invoice['cut_off']}."
     )
     answer.notes = [*_left_out(left_out)]
@@ -130,6 +143,11 @@ def _issued(
         answer.next_command = f"seat-ledger invoice show {as_word(invoice['invoice'])}"
     answer.in_table, answer.columns = lines, _COLUMNS
     return answer
+
+
+def _subject(period: str | None) -> str:
+    """What an invoice is for, in words; without a period, corrections alone (R100)."""
+    return f"for the period {period}" if period else "for corrections alone"
 
 
 def _total(invoice: dict[str, Any]) -> str:
@@ -250,21 +268,17 @@ def _shown(question: Question, invoice: Issued) -> Answer:
     open_ = invoices.open_lines(question.reader, invoice)
     rows, fields = invoices.document(invoice, open_)
     cut_off = question.reader.knowledge(invoice.cut_off)
-    zone = ZoneHistory(invoice.period.zone)
-    rule = invoice.mode + (f" by {invoice.granularity}" if invoice.granularity else "")
-    starts, ends = (
-        times.local(i, zone) for i in (invoice.period.starts, invoice.period.ends)
-    )
     return Answer(
         rows,
         [*_COLUMNS[:_PRICE], *_BETWEEN, *_COLUMNS[_PRICE:]] if open_ else _COLUMNS,
-        sentence=f"{invoice.invoice} of {invoice.account} for the period "
-        f"{fields['period']} comes to {invoice.total} {invoice.currency.code}.",
+        sentence=f"{invoice.invoice} of {invoice.account} "
+        f"{_subject(fields['period'])} comes to {invoice.total} "
+        f"{invoice.currency.code}.",
         notes=[
             *_voided(invoice),
             *_left_out(fields["corrections"]),
             *([_OPEN] if open_ else []),
-            f"Rule: {rule}; from {starts} until {ends} {invoice.period.zone}.",
+            *_rule(invoice),
             f"As known at position {invoice.cut_off}; recorded at position "
             f"{invoice.position} by {invoice.actor}. Digest {invoice.digest}.",
             *_checkpoint(invoice),
@@ -273,6 +287,18 @@ def _shown(question: Question, invoice: Issued) -> Answer:
         known_at=(cut_off.position, cut_off.recorded_at),
         extra=fields,
     )
+
+
+def _rule(invoice: Issued) -> list[str]:
+    """How its period was counted, and its bounds, in words."""
+    if invoice.period is None:
+        return []
+    rule = " by ".join(filter(None, (invoice.mode, invoice.granularity)))
+    zone = ZoneHistory(invoice.period.zone)
+    starts, ends = (
+        times.local(at, zone) for at in (invoice.period.starts, invoice.period.ends)
+    )
+    return [f"Rule: {rule}; from {starts} until {ends} {invoice.period.zone}."]
 
 
 @group.command()

@@ -12,7 +12,20 @@ from fractions import Fraction
 
 from seat_ledger.domain.invoice_draft import Figure
 from seat_ledger.domain.money import rounded
-from seat_ledger.projections.billing.invoices import Issued, balances
+from seat_ledger.projections.billing.invoices import BilledPeriod, Issued, balances
+
+
+def in_currency(
+    figures: Sequence[Figure], invoices: Sequence[Issued], code: str | None
+) -> list[Figure]:
+    """The figures that correct or credit what was invoiced in a currency (R100)."""
+    numbers = {invoice.invoice: invoice.currency.code for invoice in invoices}
+    labels = {invoice.label: invoice.currency.code for invoice in invoices}
+    return [
+        figure
+        for figure in figures
+        if code == (numbers[figure.voids] if figure.voids else labels[figure.period])
+    ]
 
 
 def valid(invoices: Sequence[Issued]) -> list[Issued]:
@@ -55,9 +68,9 @@ def corrections_of_voided(invoices: Sequence[Issued]) -> list[Figure]:
     Such a period is invoiced anew, or not at all.
     """
     in_force = valid(invoices)
-    billed = {invoice.period.label for invoice in in_force}
+    again = {invoice.label for invoice in in_force}
     voids = {
-        invoice.period.label: invoice.voided.position
+        invoice.label: invoice.voided.position
         for invoice in invoices
         if invoice.voided is not None
     }
@@ -77,15 +90,18 @@ def corrections_of_voided(invoices: Sequence[Issued]) -> list[Figure]:
             (voids[label],),
         )
         for (label, seat_type), balance in balances(in_force).items()
-        if label not in billed and (balance.quantity or balance.amount)
+        if label not in again and (balance.quantity or balance.amount)
     ]
 
 
-def due_again(invoices: Sequence[Issued], since: int) -> dict[int, dict[str, set[int]]]:
-    """The corrections that invoices voided since a position made, by the position of
-    what they corrected and by seat type: the entries that they came from.
+def due_again(
+    invoices: Sequence[Issued], corrected_ones: Sequence[BilledPeriod], since: int
+) -> dict[int, dict[str, set[int]]]:
+    """The corrections that invoices voided since a position made to some others, by
+    the position of what they corrected and by seat type: the entries that they came
+    from.
     """
-    by_period = {invoice.period.label: invoice for invoice in valid(invoices)}
+    by_period = {other.period.label: other.invoice for other in corrected_ones}
     due: dict[int, dict[str, set[int]]] = {}
     for invoice in invoices:
         if invoice.voided is None or invoice.voided.position <= since:

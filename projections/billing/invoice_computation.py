@@ -12,11 +12,16 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from fractions import Fraction
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 from seat_ledger.domain.calendar import TZDATA_VERSION, BillingPeriod
 from seat_ledger.domain.counting_rules import is_of_contract
-from seat_ledger.domain.invoice_draft import Figure, InvoiceDraft, InvoiceRequest
+from seat_ledger.domain.invoice_draft import (
+    NO_PERIOD,
+    Figure,
+    InvoiceDraft,
+    InvoiceRequest,
+)
 from seat_ledger.domain.money import exactly, places_of, rounded
 from seat_ledger.domain.values import FOREVER, as_word, iso
 from seat_ledger.errors import NotFound
@@ -24,6 +29,7 @@ from seat_ledger.projections.billing.credits import (
     corrections_of_voided,
     credits_due,
     due_again,
+    in_currency,
     valid,
 )
 from seat_ledger.projections.billing.figures import as_known, quantity
@@ -39,8 +45,10 @@ from seat_ledger.projections.billing.intervals import (
 )
 from seat_ledger.projections.billing.invoices import (
     Balance,
+    BilledPeriod,
     Issued,
     balances,
+    billed,
     figures_at,
     issued,
 )
@@ -48,12 +56,18 @@ from seat_ledger.projections.periods import row_of
 from seat_ledger.projections.reader import AccountQuestion, Knowledge, Reader, Row
 
 
-class Basis(NamedTuple):
-    """On what an invoice is computed: the bounds and the rule of its period."""
+class CountedPeriod(NamedTuple):
+    """A period in the bounds that it is invoiced with, and how it is counted."""
 
     period: BillingPeriod
     mode: str
     granularity: str | None
+
+
+class Basis(NamedTuple):
+    """On what an invoice is computed: its period, or None for corrections alone."""
+
+    counted: CountedPeriod | None
     tzdata: str
 
 
@@ -61,18 +75,19 @@ def draft(reader: Reader, request: InvoiceRequest) -> InvoiceDraft:
     """The invoice that is asked for, with all that is known at the reader's head."""
     known_at = reader.knowledge()
     account = reader.account(request.account, known_at)
-    period = account.calendar.period_named(request.period.isoformat())
-    if period is None:
-        raise NotFound(
-            "unknown_period",
-            f"{account.key} has no billing period {request.period}.",
-            try_=f"seat-ledger billing periods --account {as_word(account.key)}",
-        )
-    policy = account.policy_at(period.starts)
-    basis = Basis(period, *policy, TZDATA_VERSION)
+    counted = None
+    if request.period is not None:
+        period = account.calendar.period_named(request.period.isoformat())
+        if period is None:
+            raise NotFound(
+                "unknown_period",
+                f"{account.key} has no billing period {request.period}.",
+                try_=f"seat-ledger billing periods --account {as_word(account.key)}",
+            )
+        counted = CountedPeriod(period, *account.policy_at(period.starts))
     before = issued(reader, account, known_at.position)
     question = AccountQuestion(reader, account, known_at)
-    return computed(question, request, basis, before)
+    return computed(question, request, Basis(counted, TZDATA_VERSION), before)
 
 
 def reproduced(reader: Reader, invoice: Issued) -> Issued:
@@ -84,15 +99,18 @@ def reproduced(reader: Reader, invoice: Issued) -> Issued:
     """
     known_at = reader.knowledge(invoice.cut_off)
     account = reader.account(invoice.account, known_at)
-    label, currency = invoice.period.label, invoice.currency.code
+    currency = invoice.currency.code
     assert currency is not None
     request = InvoiceRequest(
-        invoice.account, invoice.invoice, label, invoice.unit_prices, currency
+        invoice.account, invoice.invoice, invoice.label, invoice.unit_prices, currency
     )
-    period = invoice.period
-    if period.runs is None and invoice.tzdata == TZDATA_VERSION:
-        period = account.calendar.period_named(label.isoformat()) or period
-    basis = Basis(period, invoice.mode, invoice.granularity, invoice.tzdata)
+    counted, period = None, None
+    for _, period, mode, granularity in billed([invoice]):
+        if period.runs is None and invoice.tzdata == TZDATA_VERSION:
+            label = period.label.isoformat()
+            period = account.calendar.period_named(label) or period  # noqa: PLW2901
+        counted = CountedPeriod(period, mode, granularity)
+    basis = Basis(counted, invoice.tzdata)
     before = issued(reader, account, invoice.position - 1)
     question = AccountQuestion(reader, account, known_at)
     anew = computed(question, request, basis, before)
@@ -130,19 +148,19 @@ def computed(
 ) -> InvoiceDraft:
     """The figures of a period, and of what became of the periods invoiced before."""
     reader, account, known_at, _ = question
-    period = basis.period
-    rows = as_known(reader, [row_of(account, period)], known_at)
-    figures = [
-        _of_period(request, row, quantity(row, basis.mode, basis.granularity))
-        for row in rows
-    ]
+    figures: list[Figure] = []
+    bounds = NO_PERIOD
+    if basis.counted is not None:
+        period, mode, granularity = basis.counted
+        bounds = (period.label, period.starts, period.ends, mode, granularity)
+        rows = as_known(reader, [row_of(account, period)], known_at)
+        figures = [
+            _of_period(request, period, row, quantity(row, mode, granularity))
+            for row in rows
+        ]
     figures += corrections(question, request, before)
     return InvoiceDraft(
-        period.label,
-        period.starts,
-        period.ends,
-        basis.mode,
-        basis.granularity,
+        *bounds,
         known_at.position,
         basis.tzdata,
         _digest(question, request, basis, before),
@@ -150,13 +168,15 @@ def computed(
     )
 
 
-def _of_period(request: InvoiceRequest, row: Row, exact: Fraction) -> Figure:
+def _of_period(
+    request: InvoiceRequest, period: BillingPeriod, row: Row, exact: Fraction
+) -> Figure:
     seat_type = str(row["seat_type"])
     price = request.unit_prices.get(seat_type)
     amount = None
     if price is not None:
         amount = rounded(exact * Fraction(price), places_of(request.currency))
-    return Figure("period", request.period, seat_type, exact, price, amount)
+    return Figure("period", period.label, seat_type, exact, price, amount)
 
 
 def corrections(
@@ -165,13 +185,17 @@ def corrections(
     """What was recorded since the last invoice does to the periods invoiced so far.
 
     And what voided invoices leave: their lines taken back, and corrections with them.
+    Corrections alone are those of what was invoiced in their currency (R100).
     """
     figures = [*credits_due(before), *corrections_of_voided(before)]
+    only = request.currency if request.period is None else None
+    if only:
+        figures = in_currency(figures, before, only)
     balance = balances(valid(before))
-    for late in touched(question, before):
-        now = figures_at(question, late.invoice)
+    for late in touched(question, before, only):
+        now = figures_at(question, late.of)
         for seat_type in late.entries:
-            so_far = balance.get((late.invoice.period.label, seat_type))
+            so_far = balance.get((late.of.period.label, seat_type))
             exact = now.get(seat_type, Fraction(0))
             figures.append(_correction(request, late, seat_type, exact, so_far))
     return figures
@@ -188,18 +212,18 @@ def _correction(
     price = so_far.unit_price if so_far else request.unit_prices.get(seat_type)
     more = now - (so_far.quantity if so_far else 0)
     amount = None
-    currency = late.invoice.currency
+    currency = late.of.invoice.currency
     if price is not None:
         total = Fraction(currency.amount(now, Fraction(price)))
         left = total - (so_far.amount if so_far else 0)
         amount = rounded(left, currency.places)
     changed = late.entries[seat_type]
-    counted = changed.counted(late.invoice.mode)
+    counted = changed.counted(late.of.mode)
     # What changes no amount is listed with all that was said late (R44, R45).
     entries = counted if amount is not None and Fraction(amount) else changed.entries
     return Figure(
         "correction",
-        late.invoice.period.label,
+        late.of.period.label,
         seat_type,
         more,
         price,
@@ -227,38 +251,55 @@ class Changed(NamedTuple):
 class Late(NamedTuple):
     """An invoiced period of which something was recorded late, by seat type."""
 
-    invoice: Issued
+    of: BilledPeriod
     entries: dict[str, Changed]
 
 
-def touched(question: AccountQuestion, before: Sequence[Issued]) -> Iterator[Late]:
-    """The periods invoiced so far that something recorded since then shows in.
+def touched(
+    question: AccountQuestion, before: Sequence[Issued], only: str | None = None
+) -> Iterator[Late]:
+    """The periods invoiced so far that something recorded since then shows in; of those
+    invoiced in one currency, where it is given.
 
     The last valid invoice saw all that was known at its cut-off, of every earlier one
-    too; but for what an invoice that was voided since then corrected (R94).
+    too: one of corrections alone, what was invoiced in its currency (R100).
     """
     in_force = valid(before)
-    if not in_force:
-        return
-    since = question.reader.knowledge(in_force[-1].cut_off)
-    again = due_again(before, since.position)
+    for code in dict.fromkeys(invoice.currency.code for invoice in in_force):
+        seen = [i for i in in_force if i.period or i.currency.code == code]
+        of_currency = [b for b in billed(seen) if b.invoice.currency.code == code]
+        if of_currency and only in {None, code}:
+            since = question.reader.knowledge(seen[-1].cut_off)
+            yield from _touched(question, before, of_currency, since)
+
+
+def _touched(
+    question: AccountQuestion,
+    before: Sequence[Issued],
+    in_force: Sequence[BilledPeriod],
+    since: Knowledge,
+) -> Iterator[Late]:
+    """Those of some invoices, of which all was seen up to a position; but for what an
+    invoice that was voided since then corrected (R94).
+    """
+    again = due_again(before, in_force, since.position)
     for late in _late(question, in_force, since):
-        for seat_type, entries in again.pop(late.invoice.position, {}).items():
+        for seat_type, entries in again.pop(late.of.invoice.position, {}).items():
             changed = late.entries.setdefault(seat_type, Changed(set(), set()))
             changed.of_lives.update(entries)
             changed.of_holdings.update(entries)
         yield late
-    for invoice in in_force:
-        by_type = again.get(invoice.position, {})
+    for of in in_force:
+        by_type = again.get(of.invoice.position, {})
         if by_type:
             yield Late(
-                invoice,
-                {name: Changed(of, set(of)) for name, of in by_type.items()},
+                of,
+                {name: Changed(at, set(at)) for name, at in by_type.items()},
             )
 
 
 def _late(
-    question: AccountQuestion, invoices: Sequence[Issued], since: Knowledge
+    question: AccountQuestion, invoices: Sequence[BilledPeriod], since: Knowledge
 ) -> Iterator[Late]:
     """The periods that something recorded since then shows in."""
     earliest = reach(question, since)
@@ -328,21 +369,12 @@ def _digest(
     The request, the bounds, dates and rule, the cut-off, the intervals that lie in
     the period with their entries, and the digests of the invoices issued before.
     """
-    starts, ends = basis.period.starts, basis.period.ends
-    span = CountedSpan(question.reader.types.all, starts, ends)
     inputs = {
         **request._asdict(),
         "unit_prices": dict(sorted(request.unit_prices.items())),
-        "from": basis.period.starts,
-        "until": basis.period.ends,
-        "time_zone": basis.period.zone,
-        "dates": [start for _, start in basis.period.days],
-        "mode": basis.mode,
-        "granularity": basis.granularity,
+        **(_counted(question, basis.counted) if basis.counted else {}),
         "tzdata": basis.tzdata,
         "cut_off": question.known_at.position,
-        "lives": [list(item) for item in lives(question, span)],
-        "holdings": [list(item) for item in holdings(question, span)],
         "issued": [[item.invoice, item.digest] for item in before],
     }
     voids = [[past.invoice, past.voided.position] for past in before if past.voided]
@@ -350,6 +382,22 @@ def _digest(
         inputs["voided"] = voids
     text = json.dumps(inputs, default=_plain, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _counted(question: AccountQuestion, counted: CountedPeriod) -> dict[str, Any]:
+    """What the figures of a period come from."""
+    period, mode, granularity = counted
+    span = CountedSpan(question.reader.types.all, period.starts, period.ends)
+    return {
+        "from": period.starts,
+        "until": period.ends,
+        "time_zone": period.zone,
+        "dates": [start for _, start in period.days],
+        "mode": mode,
+        "granularity": granularity,
+        "lives": [list(item) for item in lives(question, span)],
+        "holdings": [list(item) for item in holdings(question, span)],
+    }
 
 
 def _plain(value: object) -> str:

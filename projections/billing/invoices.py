@@ -41,7 +41,10 @@ class Voided(NamedTuple):
 
 
 class Issued(NamedTuple):
-    """An invoice as it was recorded. `period` has the bounds it was issued with."""
+    """An invoice as it was recorded. `period` has the bounds it was issued with.
+
+    One of corrections alone has neither period nor mode (R100).
+    """
 
     invoice: str
     account: str
@@ -51,8 +54,8 @@ class Issued(NamedTuple):
     effective_at: datetime
     actor: str
     reason: str | None
-    period: BillingPeriod
-    mode: str
+    period: BillingPeriod | None
+    mode: str | None
     granularity: str | None
     currency: Currency
     unit_prices: dict[str, str]
@@ -66,9 +69,9 @@ class Issued(NamedTuple):
     voided: Voided | None = None
 
     @property
-    def rule(self) -> tuple[str, str | None]:
-        """How its period was counted."""
-        return self.mode, self.granularity
+    def label(self) -> date | None:
+        """The first local date of its period, where it has one."""
+        return None if self.period is None else self.period.label
 
     @property
     def total(self) -> str:
@@ -152,9 +155,6 @@ def _voided(row: Row, actors: dict[str, str]) -> Voided | None:
 
 def _issued(row: Row, account: AccountFacts, actors: dict[str, str]) -> Issued:
     details = row["details"]
-    label = date.fromisoformat(details["period"])
-    named = account.calendar.period_named(details["period"])
-    assert named is not None
     return Issued(
         invoice=details["invoice"],
         account=row["account_key"],
@@ -164,16 +164,8 @@ def _issued(row: Row, account: AccountFacts, actors: dict[str, str]) -> Issued:
         effective_at=utc(row["effective_at"]),
         actor=actors[row["actor"]],
         reason=row["reason"],
-        period=BillingPeriod(
-            named.index,
-            label,
-            utc(datetime.fromisoformat(details["from"])),
-            utc(datetime.fromisoformat(details["until"])),
-            details["time_zone"],
-            named.until,
-            _runs(details.get("dates")),
-        ),
-        mode=details["mode"],
+        period=_period(details, account),
+        mode=details.get("mode"),
         granularity=details.get("granularity"),
         currency=Currency.named(details["currency"]),
         unit_prices=details["unit_prices"],
@@ -185,6 +177,23 @@ def _issued(row: Row, account: AccountFacts, actors: dict[str, str]) -> Issued:
         tree_size=details.get("tree_size"),
         tree_root=details.get("tree_root"),
         voided=_voided(row, actors),
+    )
+
+
+def _period(details: Row, account: AccountFacts) -> BillingPeriod | None:
+    """The period of an invoice, in the bounds that it keeps, if it has one."""
+    if "period" not in details:
+        return None
+    named = account.calendar.period_named(details["period"])
+    assert named is not None
+    return BillingPeriod(
+        named.index,
+        date.fromisoformat(details["period"]),
+        utc(datetime.fromisoformat(details["from"])),
+        utc(datetime.fromisoformat(details["until"])),
+        details["time_zone"],
+        named.until,
+        _runs(details.get("dates")),
     )
 
 
@@ -238,7 +247,30 @@ def balances(invoices: Iterable[Issued]) -> dict[tuple[date, str], Balance]:
     return totals
 
 
-def figures_at(question: AccountQuestion, of: Issued) -> dict[str, Fraction]:
+class BilledPeriod(NamedTuple):
+    """An invoice of a period, with that period and the rule by which it was counted."""
+
+    invoice: Issued
+    period: BillingPeriod
+    mode: str
+    granularity: str | None
+
+    @property
+    def rule(self) -> tuple[str, str | None]:
+        """How the period was counted."""
+        return self.mode, self.granularity
+
+
+def billed(invoices: Iterable[Issued]) -> list[BilledPeriod]:
+    """The invoices of periods; those of corrections alone are left out (R100)."""
+    return [
+        BilledPeriod(invoice, invoice.period, invoice.mode, invoice.granularity)
+        for invoice in invoices
+        if invoice.period is not None and invoice.mode is not None
+    ]
+
+
+def figures_at(question: AccountQuestion, of: BilledPeriod) -> dict[str, Fraction]:
     """What an invoiced period comes to as known, by type, as it was invoiced (R43).
 
     The bounds and the rule are those of the invoice.
@@ -286,10 +318,9 @@ def open_lines(reader: Reader, invoice: Issued) -> dict[int, Row]:
         return {}
     account = reader.account(invoice.account, known_at)
     question = AccountQuestion(reader, account, known_at)
-    rules = {invoice.period.label: (invoice.period, invoice.rule)}
-    for earlier in issued(reader, account, invoice.cut_off):
-        if earlier.voided is None:
-            rules.setdefault(earlier.period.label, (earlier.period, earlier.rule))
+    earlier = issued(reader, account, invoice.cut_off)
+    in_force = [invoice, *(each for each in earlier if each.voided is None)]
+    rules = {of.period.label: (of.period, of.rule) for of in billed(in_force[::-1])}
     lines: dict[int, Row] = {}
     for n, line in enumerate(invoice.lines):
         if line.kind == "void" or line.period not in rules:
@@ -314,6 +345,8 @@ def open_lines(reader: Reader, invoice: Issued) -> dict[int, Row]:
 def _bounds(invoice: Issued) -> Row:
     """Its period, as rows and documents say it."""
     period = invoice.period
+    if period is None:
+        return dict.fromkeys(("period", "from", "until"))
     label = period.label.isoformat()
     return {"period": label, "from": period.starts, "until": period.ends}
 
@@ -346,9 +379,9 @@ def document(
     return rows, {
         **fields_of(invoice, "invoice", "account"),
         **_bounds(invoice),
-        "time_zone": invoice.period.zone,
-        "days": len(invoice.period.days),
-        "seconds": invoice.period.seconds,
+        "time_zone": invoice.period and invoice.period.zone,
+        "days": invoice.period and len(invoice.period.days),
+        "seconds": invoice.period and invoice.period.seconds,
         **fields_of(invoice, "mode", "granularity"),
         "currency": invoice.currency.code,
         "amount": invoice.total,

@@ -80,7 +80,7 @@ class Decision(NamedTuple):
 
 
 class RenewFirst(CommandRefused):
-    """A renewal inside the period that is to be invoiced is not recorded.
+    """A renewal before the end of what is to be invoiced is not recorded.
 
     What it retires is part of the figures, and those are computed from what is
     recorded. Whoever asked may record it, as R37 has it, and ask again.
@@ -95,7 +95,7 @@ class RenewFirst(CommandRefused):
         super().__init__(
             "renewal_due",
             f"{what} of {account} ({iso(due.effective_at)}) is "
-            "before the end of the period and has not been recorded.",
+            "before what is to be invoiced and has not been recorded.",
             try_=f"seat-ledger account renew --account {as_word(account)}",
         )
         self.at = at
@@ -464,11 +464,15 @@ class CommandHandler:
         self._account().set_billing_policy(op.policy, act)
 
     def _issue_invoice(self, op: messages.IssueInvoice, act: Act) -> None:
-        """Record the figures of a period that has ended (R60, R64)."""
-        account = self._account()
-        for seat_type in op.unit_prices:
+        """Record the figures of a period that has ended (R60, R64), or corrections
+        alone (R100).
+        """
+        account, unit_prices = self._account(), op.unit_prices or {}
+        for seat_type in unit_prices:
             self.catalogue.seat_type(seat_type)
-        period = account.period_to_invoice(op.period, at=act.at, now=self.now)
+        period = None
+        if op.period is not None:
+            period = account.period_to_invoice(op.period, at=act.at, now=self.now)
         if self.workspace.source.has_invoice(op.invoice):
             raise CommandRefused(
                 "invoice_number_taken",
@@ -477,18 +481,18 @@ class CommandHandler:
                 try_="give the invoice another number",
             )
         for event in self.events:
-            if (
-                isinstance(event, ContractRenewed | SeatUnassigned)
-                and event.effective_at < period.ends
+            if isinstance(event, ContractRenewed | SeatUnassigned) and (
+                period is None or event.effective_at < period.ends
             ):
                 raise RenewFirst(account.account_key, event, act.at)
-        key = account.account_key
-        currency = Currency.named(op.currency)
+        key, label = account.account_key, period.label if period else None
+        code = op.currency or account.billing.currency_to_correct(key)
+        currency = Currency.named(code)
         prices = {
             seat_type: currency.as_price(price)
-            for seat_type, price in op.unit_prices.items()
+            for seat_type, price in unit_prices.items()
         }
-        request = InvoiceRequest(key, op.invoice, period.label, prices, op.currency)
+        request = InvoiceRequest(key, op.invoice, label, prices, code)
         account.issue_invoice(request, period, self._computed(request), act)
 
     def _change_contract(self, op: messages.ChangeContract, act: Act) -> None:

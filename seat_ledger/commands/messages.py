@@ -396,22 +396,33 @@ class Reverse(Operation):
 
 
 class IssueInvoice(Operation):
-    """Invoice a period that has ended, once (R60, R64)."""
+    """Invoice a period that has ended, once (R60, R64); or corrections alone (R100)."""
 
     AFTER_CLOSING = True
     IN_BATCH = False
     NEEDS_RECORDED = True
 
     invoice: InvoiceNumber
-    period: Text
-    unit_prices: Annotated[dict[str, Text], Field(max_length=1000)]
-    currency: Text
+    period: Text | None = None
+    corrections_only: bool = False
+    unit_prices: Annotated[dict[str, Text], Field(max_length=1000)] | None = None
+    currency: Text | None = None
 
     def check(self) -> None:
-        """Refuse an unknown currency, and a price that is none."""
+        """Refuse neither or both of a period and corrections alone, a period without
+        prices or currency, an unknown currency, and a price that is none.
+        """
+        if (self.period is None) != self.corrections_only:
+            raise InvalidInput(
+                f"{self.OP}: give either 'period' or 'corrections_only'."
+            )
+        for name in ("unit_prices", "currency"):
+            if self.period is not None and getattr(self, name) is None:
+                raise InvalidInput(f"{self.OP}: '{name}' is missing.")
         try:
-            places_of(self.currency)
-            for price in self.unit_prices.values():
+            if self.currency is not None:
+                places_of(self.currency)
+            for price in (self.unit_prices or {}).values():
                 parse_price(price)
         except InvalidInput as error:
             raise InvalidInput(

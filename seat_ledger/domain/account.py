@@ -107,11 +107,16 @@ class Account(AccountContract, AccountUnassignments):
     def issue_invoice(
         self,
         request: InvoiceRequest,
-        period: BillingPeriod,
+        period: BillingPeriod | None,
         draft: InvoiceDraft,
         act: Act,
     ) -> None:
-        """Record an invoice as it was computed (R60). Raises ``price_missing``."""
+        """Record an invoice as it was computed (R60); without a period one of
+        corrections alone (R100).
+
+        Raises CommandRefused: ``price_missing``, ``invoice_currency``,
+        ``nothing_to_correct``.
+        """
         facts = self.billing.facts(request, period, draft)
         self.trigger(InvoiceIssued, act, **facts)
 

@@ -19,7 +19,11 @@ from seat_ledger.domain.calendar import BillingPeriod
 from seat_ledger.domain.events import BillingPolicyChanged
 from seat_ledger.domain.intervals import Mark
 from seat_ledger.domain.invoice_draft import Figure, InvoiceDraft, InvoiceRequest
-from seat_ledger.domain.invoice_register import Invoiced, InvoiceRegister
+from seat_ledger.domain.invoice_register import (
+    Invoiced,
+    InvoicedPeriod,
+    InvoiceRegister,
+)
 from seat_ledger.domain.money import places_of, rounded
 from seat_ledger.domain.values import DEFAULT_POLICY, BillingPolicy, fields_of, iso, utc
 from seat_ledger.errors import CommandRefused, EntryRef, IntegrityFailure
@@ -57,11 +61,11 @@ class Billing:
     def check_not_invoiced(self, key: str, what: str, at: datetime) -> None:
         """Refuse a change before the end of an invoiced period (R09, R50)."""
         latest = self.register.latest
-        if latest is not None and at < latest.ends:
+        if latest is not None and at < latest[1].ends:
             raise self._period_invoiced(
-                f"{what} of {key} cannot change at {iso(at)}: {_is_invoiced(latest)}.",
-                f"give an effective time of {iso(latest.ends)} or later",
-                latest,
+                f"{what} of {key} cannot change at {iso(at)}: {_is_invoiced(*latest)}.",
+                f"give an effective time of {iso(latest[1].ends)} or later",
+                latest[0],
             )
 
     def check_reversal(self, key: str, policy: BillingPolicyChanged) -> None:
@@ -74,12 +78,12 @@ class Billing:
             at = utc(policy.effective_at)
             self.check_not_invoiced(key, "The billing policy", at)
             return
-        for invoice in self.register.valid:
-            used = self._in_force(invoice.starts)
+        for invoice, period in self.register.periods:
+            used = self._in_force(period.starts)
             if used is not None and used[0].version == version:
                 raise self._period_invoiced(
                     f"An invoice used this billing policy of {key}: "
-                    f"{_is_invoiced(invoice)}.",
+                    f"{_is_invoiced(invoice, period)}.",
                     "set the right policy from then on; an issued invoice never "
                     "changes",
                     invoice,
@@ -116,32 +120,55 @@ class Billing:
 
     # -- what an invoice says -----------------------------------------------------
 
-    def facts(
-        self, request: InvoiceRequest, period: BillingPeriod, draft: InvoiceDraft
-    ) -> dict[str, Any]:
-        """What is recorded of an invoice as computed (R60).
+    def currency_to_correct(self, key: str) -> str:
+        """The one currency of what corrections alone can be of (R100).
 
-        Raises CommandRefused: ``price_missing``, ``invoice_currency``;
-        IntegrityFailure where the figures are not this account's.
+        Raises CommandRefused (``nothing_to_correct``, ``invoice_currency``).
+        """
+        currencies = self.register.currencies
+        if not currencies:
+            raise CommandRefused(
+                "nothing_to_correct",
+                f"{key} has no invoice that could be corrected.",
+                try_="issue an invoice of a period",
+            )
+        if len(currencies) > 1:
+            raise CommandRefused(
+                "invoice_currency",
+                f"The invoices of {key} are in {' and '.join(currencies)}; corrections "
+                "alone are in the currency of what they correct.",
+                try_="give --currency",
+            )
+        return currencies[0]
+
+    def facts(
+        self,
+        request: InvoiceRequest,
+        period: BillingPeriod | None,
+        draft: InvoiceDraft,
+    ) -> dict[str, Any]:
+        """What is recorded of an invoice as computed (R60); of corrections alone
+        without a `period` (R100).
+
+        Raises CommandRefused: ``price_missing``, ``invoice_currency``,
+        ``nothing_to_correct``; IntegrityFailure where the figures are not this
+        account's.
         """
         self._check_prices(request, draft)
         self._check_currency(request, draft)
-        policy = self.policy_at(period.starts)
-        _check_draft(request, period, policy, draft)
-        self._check_credits(request, draft)
+        own = {} if period is None else self._of_period(period)
+        _check_draft(request, own, draft)
+        if not draft.trial:
+            self._check_credits(request, draft)
+            if period is None and not draft.lines():
+                raise _nothing_to_correct(request)
         zero = rounded(Fraction(0), places_of(request.currency))
         return {
             "invoice": request.invoice,
-            "period": period.label,
-            "from_": period.starts,
-            "until": period.ends,
-            "time_zone": period.zone,
-            "mode": policy.mode,
-            "granularity": policy.granularity,
+            **own,
             "currency": request.currency,
             "unit_prices": dict(sorted(request.unit_prices.items())),
             **fields_of(draft, "cut_off", "tzdata", "tree_size", "tree_root", "digest"),
-            "dates": tuple(asdict(run) for run in period.in_runs()),
             "lines": [
                 {
                     **_figure(line),
@@ -154,6 +181,19 @@ class Billing:
                 {**_figure(left_out), "amount": zero, "entries": left_out.entries}
                 for left_out in draft.corrections()
             ],
+        }
+
+    def _of_period(self, period: BillingPeriod) -> dict[str, Any]:
+        """The bounds of a period, and the policy by which it is counted."""
+        policy = self.policy_at(period.starts)
+        return {
+            "period": period.label,
+            "from_": period.starts,
+            "until": period.ends,
+            "time_zone": period.zone,
+            "mode": policy.mode,
+            "granularity": policy.granularity,
+            "dates": tuple(asdict(run) for run in period.in_runs()),
         }
 
     def _check_prices(self, request: InvoiceRequest, draft: InvoiceDraft) -> None:
@@ -195,7 +235,11 @@ class Billing:
     def _check_credits(self, request: InvoiceRequest, draft: InvoiceDraft) -> None:
         """Every voided invoice that is not credited yet is credited whole (R94)."""
         lines = Counter(line.voids for line in draft.lines() if line.kind == "void")
-        due = {entry.invoice: entry.lines for entry in self.register.credits_due}
+        due = {
+            entry.invoice: entry.lines
+            for entry in self.register.credits_due
+            if request.period is not None or entry.currency == request.currency
+        }
         if lines != due:
             raise _not_ours(request, "other invoices are voided than it credits")
 
@@ -214,8 +258,11 @@ def _policy(event: BillingPolicyChanged) -> tuple[Mark, BillingPolicy]:
     return mark(event), BillingPolicy(event.mode, event.granularity)
 
 
-def _is_invoiced(by: Invoiced) -> str:
-    return f"the period {by.period} until {iso(by.ends)} is invoiced by {by.invoice}"
+def _is_invoiced(by: Invoiced, period: InvoicedPeriod) -> str:
+    return (
+        f"the period {period.label} until {iso(period.ends)} is invoiced by "
+        f"{by.invoice}"
+    )
 
 
 def _figure(figure: Figure) -> dict[str, Any]:
@@ -228,21 +275,19 @@ def _figure(figure: Figure) -> dict[str, Any]:
 
 
 def _check_draft(
-    request: InvoiceRequest,
-    period: BillingPeriod,
-    policy: BillingPolicy,
-    draft: InvoiceDraft,
+    request: InvoiceRequest, own: Mapping[str, Any], draft: InvoiceDraft
 ) -> None:
     """The figures are of this period, by its rule and price, each of them once."""
     terms = (draft.period, draft.starts, draft.ends, draft.mode, draft.granularity)
-    if terms != (period.label, period.starts, period.ends, *policy):
+    names = ("period", "from_", "until", "mode", "granularity")
+    if terms != tuple(own.get(name) for name in names):
         raise _not_ours(request, "other bounds or another policy")
     places = [figure.place for figure in draft.figures]
     if len(set(places)) < len(places):
         raise _not_ours(request, "a figure appears twice")
     for line in draft.lines():
         _check_amount(request, line)
-        if line.kind == "period" and line.period != period.label:
+        if line.kind == "period" and line.period != draft.period:
             raise _not_ours(request, f"a {line.kind} of {line.period}")
         if (line.kind == "void") != (line.voids is not None):
             raise _not_ours(request, f"a {line.kind} of {line.voids}")
@@ -268,6 +313,15 @@ def _check_amount(request: InvoiceRequest, line: Figure) -> None:
 
 def _price(prices: Mapping[str, str], seat_type: str) -> Fraction | None:
     return Fraction(prices[seat_type]) if seat_type in prices else None
+
+
+def _nothing_to_correct(request: InvoiceRequest) -> CommandRefused:
+    return CommandRefused(
+        "nothing_to_correct",
+        f"Nothing that {request.account} was invoiced in {request.currency} is to be "
+        f"corrected or credited; {request.invoice} would have no line.",
+        try_="issue an invoice of a period, or leave it",
+    )
 
 
 def _not_ours(request: InvoiceRequest, why: str) -> IntegrityFailure:

@@ -291,6 +291,8 @@ class InvoiceCorrection(InvoicePart):
 class InvoiceIssued(AccountEvent):
     """A period was invoiced, as known at the position `cut_off` (R60, R64).
 
+    One of corrections alone has no period, bounds, zone, mode or dates (R100).
+
     `period` is the period's first local date, `from` and `until` its bounds,
     `time_zone` the zone of the first of them, `digest` the SHA-256 of the inputs.
     `tree_size` and `tree_root` name a signed checkpoint that covers the cut-off: how
@@ -306,11 +308,11 @@ class InvoiceIssued(AccountEvent):
     )
 
     invoice: Text
-    period: date
-    from_: AwareDatetime = Field(alias="from")
-    until: AwareDatetime
-    time_zone: str
-    mode: CountingMode
+    period: date | None = None
+    from_: AwareDatetime | None = Field(default=None, alias="from")
+    until: AwareDatetime | None = None
+    time_zone: str | None = None
+    mode: CountingMode | None = None
     granularity: Granularity | None = None
     currency: str
     unit_prices: dict[str, Price]

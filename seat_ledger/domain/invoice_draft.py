@@ -19,12 +19,13 @@ class InvoiceRequest(NamedTuple):
     """Which invoice is asked for: a period of an account, and what a seat costs.
 
     `period` is the first local date of a period that the account has, whatever way
-    it was named; `unit_prices` are decimals as they were given, by seat type.
+    it was named, and None for corrections alone, of what was invoiced in the
+    `currency` (R100); `unit_prices` are decimals as they were given, by seat type.
     """
 
     account: str
     invoice: str
-    period: date
+    period: date | None
     unit_prices: Mapping[str, str]
     currency: str
 
@@ -59,19 +60,28 @@ class Figure(NamedTuple):
         return self.quantity != 0 and (self.unit_price is None or self.amount is None)
 
 
+Bounds = tuple[date | None, datetime | None, datetime | None, str | None, str | None]
+"""Of what an invoice is computed: period, bounds, mode and granularity."""
+
+NO_PERIOD: Bounds = (None, None, None, None, None)
+"""Of corrections alone (R100)."""
+
+
 class InvoiceDraft(NamedTuple):
     """An invoice as computed, to be recorded (R60).
 
     `cut_off` is the position up to which the ledger was known, `tzdata` the version
     of the zone data, `digest` the SHA-256 of the inputs in hexadecimal. `figures`
     may hold what makes no line, in any order: see :meth:`lines`. `tree_size` and
-    `tree_root` name the checkpoint that the cut-off is sealed in, if it is.
+    `tree_root` name the checkpoint that the cut-off is sealed in, if it is. Of
+    corrections alone there are neither bounds nor a mode (R100). A `trial` has no
+    figures, and is recorded nowhere (R101).
     """
 
-    period: date
-    starts: datetime
-    ends: datetime
-    mode: str
+    period: date | None
+    starts: datetime | None
+    ends: datetime | None
+    mode: str | None
     granularity: str | None
     cut_off: int
     tzdata: str
@@ -79,6 +89,7 @@ class InvoiceDraft(NamedTuple):
     figures: tuple[Figure, ...]
     tree_size: int | None = None
     tree_root: str | None = None
+    trial: bool = False
 
     def lines(self) -> list[Figure]:
         """The lines, in order. No quantity, no line (R64); no amount, none (R44)."""

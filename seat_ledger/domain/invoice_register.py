@@ -16,8 +16,16 @@ from seat_ledger.domain.values import iso, shown, utc
 from seat_ledger.errors import CommandRefused, EntryRef, NotFound
 
 
+class InvoicedPeriod(NamedTuple):
+    """A period as it was invoiced: its first local date, and its bounds."""
+
+    label: date
+    starts: datetime
+    ends: datetime
+
+
 class Invoiced(NamedTuple):
-    """A period that was invoiced, by the entry of this version.
+    """An invoice, by the entry of this version; of corrections alone it has no period.
 
     `lines` counts the invoice's lines; `credits` are the numbers of the voided
     invoices that it credits.
@@ -25,9 +33,7 @@ class Invoiced(NamedTuple):
 
     version: int
     invoice: str
-    period: date
-    starts: datetime
-    ends: datetime
+    period: InvoicedPeriod | None
     currency: str
     issued_at: datetime
     lines: int
@@ -53,26 +59,40 @@ class InvoiceRegister:
             invoice for invoice in self.invoices if invoice.invoice not in self.voids
         ]
 
-    def of_period(self, period: date) -> Invoiced | None:
-        """The invoice of a period, by the period's first local date; none voided."""
-        return next(
-            (invoice for invoice in self.valid if invoice.period == period), None
-        )
+    @property
+    def periods(self) -> list[tuple[Invoiced, InvoicedPeriod]]:
+        """The invoices of periods that are not voided, each with its period."""
+        return [
+            (invoice, invoice.period)
+            for invoice in self.valid
+            if invoice.period is not None
+        ]
 
-    def ever_of_period(self, period: date) -> Invoiced | None:
+    def of_period(self, label: date) -> Invoiced | None:
+        """The invoice of a period, by the period's first local date; none voided."""
+        matches = (entry for entry, period in self.periods if period.label == label)
+        return next(matches, None)
+
+    def ever_of_period(self, label: date) -> Invoiced | None:
         """The last invoice of a period, voided ones included."""
-        return next(
-            (entry for entry in reversed(self.invoices) if entry.period == period), None
-        )
+        for entry in reversed(self.invoices):
+            if entry.period is not None and entry.period.label == label:
+                return entry
+        return None
 
     def named(self, number: str) -> Invoiced | None:
         """The invoice of a number."""
         return next((entry for entry in self.invoices if entry.invoice == number), None)
 
     @property
-    def latest(self) -> Invoiced | None:
-        """The invoice whose period ends last; none voided."""
-        return max(self.valid, key=lambda invoice: invoice.ends, default=None)
+    def latest(self) -> tuple[Invoiced, InvoicedPeriod] | None:
+        """The invoice whose period ends last, with that period; none voided."""
+        return max(self.periods, key=lambda entry: entry[1].ends, default=None)
+
+    @property
+    def currencies(self) -> list[str]:
+        """The currencies of the account's invoices, as they first came."""
+        return list(dict.fromkeys(invoice.currency for invoice in self.invoices))
 
     @property
     def credits_due(self) -> list[Invoiced]:
@@ -125,13 +145,15 @@ class InvoiceRegister:
     def issued(self, event: InvoiceIssued) -> None:
         """Remember that a period was invoiced."""
         credited = dict.fromkeys(line.voids for line in event.lines if line.voids)
+        period = None
+        if event.period and event.from_ and event.until:
+            bounds = utc(event.from_), utc(event.until)
+            period = InvoicedPeriod(event.period, *bounds)
         self.invoices.append(
             Invoiced(
                 event.originator_version,
                 event.invoice,
-                event.period,
-                utc(event.from_),
-                utc(event.until),
+                period,
                 event.currency,
                 utc(event.effective_at),
                 len(event.lines),

@@ -17,12 +17,12 @@ from seat_ledger.domain.account import Account
 from seat_ledger.domain.calendar import ContractChange, ZoneChange, ZoneHistory
 from seat_ledger.domain.events import EVENT_CLASSES, AccountOpened, LedgerEvent
 from seat_ledger.domain.intervals import Interval, Mark
-from seat_ledger.domain.invoice_register import Invoiced
+from seat_ledger.domain.invoice_register import Invoiced, InvoicedPeriod
 from seat_ledger.domain.seats import Request, Seat, SeatPool, UnassignmentRequest
 from seat_ledger.domain.values import FOREVER, BillingPolicy, SeatRef, SeatType, hub_of
 
 Document = dict[str, Any]
-SNAPSHOT_TOPIC = "AccountSnapshot:4"
+SNAPSHOT_TOPIC = "AccountSnapshot:5"
 
 
 class WrittenSnapshot(NamedTuple):
@@ -227,13 +227,16 @@ def _contract_change(item: list[Any]) -> ContractChange:
 
 
 def _invoiced(item: list[Any]) -> Invoiced:
-    version, invoice, period, starts, ends, currency, issued_at, lines, credits_ = item
+    version, invoice, billed, currency, issued_at, lines, credits_ = item
+    period = None
+    if billed is not None:
+        label, starts, ends = billed
+        bounds = _instant(starts), _instant(ends)
+        period = InvoicedPeriod(date.fromisoformat(label), *bounds)
     return Invoiced(
         version,
         invoice,
-        date.fromisoformat(period),
-        _instant(starts),
-        _instant(ends),
+        period,
         currency,
         _instant(issued_at),
         lines,

@@ -28,6 +28,7 @@ from seat_ledger.domain.calendar import TZDATA_VERSION
 from seat_ledger.domain.events import LedgerEvent
 from seat_ledger.domain.head import Head
 from seat_ledger.domain.invoice_draft import (
+    NO_PERIOD,
     ComputeInvoice,
     InvoiceDraft,
     InvoiceRequest,
@@ -279,15 +280,17 @@ class Trial(AccountRepository):
             return self.compute_invoice(request)
         account = self.workspaces[request.account].account
         assert account is not None
-        period = account.calendar.period_named(request.period.isoformat())
-        assert period is not None
+        bounds = NO_PERIOD
+        if request.period is not None:
+            period = account.calendar.period_named(request.period.isoformat())
+            assert period is not None
+            mode, granularity = account.billing.policy_at(period.starts)
+            bounds = (period.label, period.starts, period.ends, mode, granularity)
         return InvoiceDraft(
-            period.label,
-            period.starts,
-            period.ends,
-            *account.billing.policy_at(period.starts),
+            *bounds,
             self.recorder.spool.following - 1,
             TZDATA_VERSION,
             "0" * 64,
             (),
+            trial=True,
         )

@@ -24,7 +24,7 @@ def audited(request: PageRequest, invoice: Issued) -> tuple[list[Row], Summary]:
     issued = invoices.issued(
         request.reader, request.account, request.knowledge.position
     )
-    own = invoice.period.label.isoformat()
+    own = invoice.label and invoice.label.isoformat()
     with Spool() as spool:
         spool.keep(lines_of(invoice, issued))
         until = request.knowledge.moment(request.now)
@@ -45,8 +45,10 @@ def lines_of(invoice: Issued, issued: Iterable[Issued]) -> Iterator[AuditedLine]
     A correction is counted by the rule of the invoice that it corrects (R43).
     """
     every = list(issued)
-    periods = {line.period for line in invoice.lines} | {invoice.period.label}
-    rules = {other.period.label: other.rule for other in every}
+    periods = {line.period for line in invoice.lines} | {invoice.label}
+    rules = {
+        of.period.label: (of.mode, of.granularity) for of in invoices.billed(every)
+    }
     lines = [(other, line) for other in every for line in other.lines]
     for no, (other, line) in enumerate(lines, 1):
         if line.period in periods:

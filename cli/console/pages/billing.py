@@ -75,7 +75,7 @@ def _invoice_of(request: PageRequest, label: str) -> Issued | None:
     issued = invoices.issued(
         request.reader, request.account, request.knowledge.position
     )
-    own = [invoice for invoice in issued if invoice.period.label.isoformat() == label]
+    own = [invoice for invoice in issued if str(invoice.label) == label]
     return own[-1] if own else None
 
 
