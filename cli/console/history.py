@@ -18,17 +18,21 @@ from seat_ledger.projections.reader import Row
 class History:
     """Bare holdings in order, and what a page or a twin wants of them.
 
-    With `as_of` those that had begun by then; reversed ones where they are asked for.
+    With `as_of` those that had begun by then, or may have (R85); reversed ones where
+    they are asked for.
     """
 
     def __init__(
         self, request: PageRequest, every: list[Row], as_of: datetime | None
     ) -> None:
         self.request, self.every, self.as_of = request, every, as_of
-        begun = [row for row in every if not self._is_later(row)]
+        begun = every
+        if as_of is not None:
+            begun = holdings.begun(request.reader, every, as_of)
+        self._begun = {id(row) for row in begun}
         self.listed = [row for row in begun if self._is_listed(row)]
         self.later = sum(
-            1 for row in every if not row["reversed"] and self._is_later(row)
+            1 for row in every if not row["reversed"] and id(row) not in self._begun
         )
         self.hidden = len(begun) - len(self.listed)
         self.skip = request.start(len(self.listed), at_end=True)
@@ -56,8 +60,8 @@ class History:
             return self.drawn
         return [
             row
-            for row in self.drawn
-            if self._is_listed(row) and not self._is_later(row)
+            for bare, row in zip(self.every, self.drawn, strict=True)
+            if self._is_listed(row) and id(bare) in self._begun
         ]
 
     def pages(self, page: str, identity: dict[str, str]) -> Pages | None:
@@ -93,8 +97,3 @@ class History:
 
     def _is_listed(self, row: Row) -> bool:
         return not row["reversed"] or self.request.shows_reversed
-
-    def _is_later(self, row: Row) -> bool:
-        """Whether a holding begins after the moment, if there is one."""
-        begins: datetime = row["held_from"] or row["held_until"]
-        return self.as_of is not None and begins > self.as_of

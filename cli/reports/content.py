@@ -62,7 +62,7 @@ class Chart(NamedTuple):
 
 
 class Holding(NamedTuple):
-    """Who held a seat from when to when."""
+    """Who held a seat from when to when; with the other ends of windows (R85)."""
 
     account: str
     seat: str
@@ -72,6 +72,8 @@ class Holding(NamedTuple):
     ends: datetime | None
     assigned: int
     unassigned: int | None
+    starts_after: datetime | None = None
+    ends_after: datetime | None = None
 
 
 @dataclass

@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 from seat_ledger.cli.output import times
+from seat_ledger.cli.output.windows import OPEN_FIGURES, is_open
 from seat_ledger.cli.reports.content import (
     Content,
     ReportColumn,
@@ -22,6 +23,7 @@ from seat_ledger.domain.money import rounded
 from seat_ledger.domain.values import iso
 from seat_ledger.projections import billing
 from seat_ledger.projections.billing import explain
+from seat_ledger.projections.billing.bounds import with_windows
 from seat_ledger.projections.reader import AccountFacts, AccountQuestion, Knowledge
 
 Row = dict[str, Any]
@@ -43,7 +45,19 @@ COLUMNS = (
     ReportColumn("from", "instant", on_page=False),
     ReportColumn("until", "instant", on_page=False),
     ReportColumn("quantity exactly", on_page=False, field="quantity_exact"),
+    *(
+        ReportColumn(f"{title} {end}", kind, on_page=False, field=f"{name}_{end}")
+        for title, name, kind in (
+            ("quantity", "quantity", "number"),
+            ("peak held", "assigned_peak", "number"),
+            ("idle seat days", "idle_seat_days", "number"),
+            ("amount", "amount", "money"),
+        )
+        for end in ("least", "most")
+    ),
 )
+_OPEN = {column.title: column.field for column in COLUMNS[-8:]}
+"""What windows leave open of a figure (R89): on a page where they do."""
 PARTS = (
     ReportColumn("seat"),
     ReportColumn("user"),
@@ -57,6 +71,12 @@ PARTS = (
     ReportColumn("reason"),
     ReportColumn("recorded", "instant", field="recorded_at"),
 )
+DERIVED_PARTS = (
+    *PARTS,
+    ReportColumn("begun after", "instant", field="held_after"),
+    ReportColumn("ended after", "instant", field="until_after"),
+)
+"""The parts of an account of which lists tell something (R85)."""
 
 
 class _Account:
@@ -66,6 +86,9 @@ class _Account:
         self.question, self.query = question, query
         self.how = query.how
         self.rows = billing.counts(*question, query).rows
+        reader, account, known_at, _ = question
+        derived = with_windows(reader, [account.no], known_at)
+        self.part_columns = DERIVED_PARTS if derived else PARTS
 
     def lines(self) -> Iterator[ReportLine]:
         """A line for each figure."""
@@ -88,7 +111,7 @@ class _Account:
         )
         figure = explain.opened(self.question, period, row["seat_type"], rule)
         parts = explain.part_rows(self.question.reader, figure, query)
-        return [cells_of(PARTS, part) for part in parts]
+        return [cells_of(self.part_columns, part) for part in parts]
 
     def _period(self, row: Row) -> BillingPeriod:
         account = self.question.account
@@ -105,6 +128,7 @@ def of_account(question: AccountQuestion, query: billing.CountsQuery) -> Content
     starts = min((row["from"] for row in rows), default=account.opened_at)
     ends = max((row["until"] for row in rows), default=None)
     pictures = [pictured(question, starts, ends)] if ends else []
+    shown = {title for title, name in _OPEN.items() if _is_open(rows, name)}
     alike = "rule" if len({_rule(row) for row in rows}) == 1 else ""
     return Content(
         title=f"Billable seats of {account.name} ({account.key})",
@@ -112,18 +136,27 @@ def of_account(question: AccountQuestion, query: billing.CountsQuery) -> Content
         facts=_facts(account, knowledge, now, rows, (starts, ends)),
         summary=_totals(rows, how),
         columns=[
-            column._replace(on_page=column.on_page and column.title != alike)
+            column._replace(
+                on_page=column.title in shown
+                or (column.on_page and column.title != alike)
+            )
             for column in COLUMNS
         ],
         lines=figures.lines,
-        parts=PARTS,
+        parts=figures.part_columns,
         opened=figures.opened,
         pictured=pictures,
         known_at=(knowledge.position, knowledge.recorded_at),
         named_by=("period", "seat type", "rule"),
-        notes=_NOTES,
+        notes=(*_NOTES, OPEN_FIGURES) if shown else _NOTES,
         part=("part", "parts"),
     )
+
+
+def _is_open(rows: list[Row], name: str) -> bool:
+    """Whether windows leave a figure of some row open, by a name of its ends."""
+    figure = name.removesuffix("_least").removesuffix("_most")
+    return any(is_open(row, figure) for row in rows)
 
 
 _NOTES = (

@@ -8,6 +8,7 @@ from typing import Any
 
 from seat_ledger.cli.options.counting import rules_in_words
 from seat_ledger.cli.output.audit_words import CAUSES, sentence
+from seat_ledger.cli.output.windows import is_open
 from seat_ledger.cli.reports.content import (
     Content,
     Pictured,
@@ -42,7 +43,11 @@ COLUMNS = (
     ReportColumn("cause", on_page=False),
     ReportColumn("rule", on_page=False),
     ReportColumn("known at issue", "number", on_page=False, field="issued_position"),
+    ReportColumn("ledger least", "number", False, "ledger_quantity_least"),
+    ReportColumn("ledger most", "number", False, "ledger_quantity_most"),
+    ReportColumn("within windows", on_page=False),
 )
+_OPEN = ("ledger least", "ledger most")
 ENTRIES = (
     ReportColumn("position", "number"),
     ReportColumn("event"),
@@ -52,6 +57,7 @@ ENTRIES = (
     ReportColumn("user"),
     ReportColumn("by", field="actor"),
     ReportColumn("reason"),
+    ReportColumn("effective after", "instant"),
 )
 
 
@@ -62,8 +68,10 @@ def of_audit(
     rules: dict[tuple[str, str | None], None] = {}
     zones: dict[str, None] = {}
     pictures = list(_pictures(reader, summary, knowledge))
+    has_open = False
     for row in _first(spool):
         rules[row["mode"], row["granularity"]] = None
+        has_open |= is_open(row, "ledger_quantity")
     for account in pictures:
         zones[account.zones.current] = None
     return Content(
@@ -71,7 +79,12 @@ def of_audit(
         sentence=sentence(summary, name),
         facts=_facts(summary, knowledge, rules_text(rules), list(zones)),
         summary=[_verdicts(summary), _causes(summary), _totals(summary)],
-        columns=COLUMNS,
+        columns=[
+            column._replace(
+                on_page=column.on_page or (has_open and column.title in _OPEN)
+            )
+            for column in COLUMNS
+        ],
         lines=lambda: (_line(row) for row in spool.answers()),
         parts=ENTRIES,
         opened=lambda lines: _entries(reader, lines, knowledge),
@@ -170,6 +183,7 @@ def _line(row: dict[str, Any]) -> ReportLine:
         "difference": row["difference"] or "not priced",
         "cause": row["cause"].replace("_", " "),
         "rule": rule,
+        "within_windows": "yes" if row["within_windows"] else "no",
     }
     if row["cause"] == "not_known_at_issue":
         shown["ledger_quantity_at_issue"] = None
@@ -181,6 +195,11 @@ def _line(row: dict[str, Any]) -> ReportLine:
         f"{cause[0].upper()}{cause[1:]} (issued at position {row['issued_position']}, "
         f"counted {rule})."
     )
+    if row["within_windows"]:
+        remark += (
+            " It may be right: lists leave open how much the ledger bills, from "
+            f"{row['ledger_quantity_least']} to {row['ledger_quantity_most']}."
+        )
     return ReportLine(cells, row["verdict"], row, remark)
 
 

@@ -42,6 +42,9 @@ def pictured(question: AccountQuestion, starts: datetime, ends: datetime) -> Pic
     people = reader.people(
         holding.user_no for holding in held if holding.user_no is not None
     )
+    windows = reader.windows(
+        entry for holding in held for entry in (holding.opened, holding.closed)
+    )
     holdings = [
         Holding(
             account.key,
@@ -52,6 +55,8 @@ def pictured(question: AccountQuestion, starts: datetime, ends: datetime) -> Pic
             None if holding.ends == FOREVER else holding.ends,
             holding.opened,
             holding.closed,
+            windows.get(holding.opened),
+            windows.get(holding.closed),
         )
         for holding in held
         if holding.user_no is not None

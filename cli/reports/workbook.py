@@ -37,6 +37,8 @@ _HOLDERS = (
     ReportColumn("held until", "instant"),
     ReportColumn("assigned by entry", "number"),
     ReportColumn("unassigned by entry", "number"),
+    ReportColumn("begun after", "instant"),
+    ReportColumn("ended after", "instant"),
 )
 
 

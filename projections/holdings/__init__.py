@@ -8,7 +8,7 @@ from typing import Any
 
 from seat_ledger.domain.values import FOREVER, SeatRef, as_word
 from seat_ledger.errors import NotFound
-from seat_ledger.projections.reader import AccountQuestion, Row, utc
+from seat_ledger.projections.reader import AccountQuestion, Reader, Row, utc
 
 _FEW = 100
 
@@ -106,13 +106,21 @@ def user_history(
 def _history(
     question: AccountQuestion, rows: list[Row], *, with_reversed: bool
 ) -> list[Row]:
-    begun = [
-        row
-        for row in rows
-        if (with_reversed or not row["reversed"])
-        and (row["held_from"] or row["held_until"]) <= question.as_of
-    ]
-    return described(question, begun)
+    shown = [row for row in rows if with_reversed or not row["reversed"]]
+    return described(question, begun(question.reader, shown, question.as_of))
+
+
+def begun(reader: Reader, rows: Iterable[Row], as_of: datetime) -> list[Row]:
+    """Bare holdings that had begun by a moment, or may have: a window contains it."""
+    rows = list(rows)
+    later = [row for row in rows if (row["held_from"] or row["held_until"]) > as_of]
+    windows = reader.windows(row["assigned_position"] for row in later)
+    after = {
+        id(row)
+        for row in later
+        if windows.get(row["assigned_position"], FOREVER) >= as_of
+    }
+    return [row for row in rows if id(row) not in after]
 
 
 def life(question: AccountQuestion, seat: SeatRef) -> Row | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from seat_ledger.cli.console.request import PAGE, Page, PageRequest
+from seat_ledger.cli.output.windows import is_open
 from seat_ledger.domain.counting_rules import COUNTING_RULES, every_rule
 from seat_ledger.domain.money import Currency, parse_price
 from seat_ledger.domain.values import parse_seat_type, shown
@@ -62,12 +63,16 @@ def period(request: PageRequest) -> Page:
             "own": own,
             "invoice": invoice,
             "upto": request.knowledge.moment(request.now),
+            "has_open": any(is_open(row, *_FIGURES) for row in result.rows),
         }
 
     title = request.words(
         "period_of", day=request.words.day(named.label), account=facts.key
     )
     return Page("period", title, answer, fill, identity)
+
+
+_FIGURES = ("quantity", "assigned_peak", "idle_seat_days")
 
 
 def _invoice_of(request: PageRequest, label: str) -> Issued | None:

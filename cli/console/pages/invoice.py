@@ -39,7 +39,8 @@ def invoice(request: PageRequest) -> Page:
     issued = _invoice(request, request["invoice"])
     request.options["account"] = issued.account
     request.is_about([issued.account])
-    rows, fields = invoices.document(issued)
+    open_ = invoices.open_lines(request.reader, issued)
+    rows, fields = invoices.document(issued, open_)
 
     def fill() -> dict[str, Any]:
         again = invoice_computation.reproduced(request.reader, issued)
@@ -96,6 +97,7 @@ def _invoice(request: PageRequest, number: str) -> Issued:
 
 def _answer(request: PageRequest, issued: Issued) -> Answer:
     """The document of ``invoice show``: the same whenever it is asked for (R61)."""
-    rows, fields = invoices.document(issued)
+    open_ = invoices.open_lines(request.reader, issued)
+    rows, fields = invoices.document(issued, open_)
     cut_off = request.reader.knowledge(issued.cut_off)
     return Answer(rows, known_at=(cut_off.position, cut_off.recorded_at), extra=fields)
