@@ -64,6 +64,7 @@ COMMANDS = {
         "commands.snapshot:snapshot",
         "Hold a dated list of holders against the ledger.",
     ),
+    "token": ("commands.token:group", "Tokens of programs that call the API."),
     "user": ("commands.user:group", "Add, change and look at users."),
 }
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}

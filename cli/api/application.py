@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator
-from contextlib import AsyncExitStack
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import AbstractContextManager, AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any
@@ -13,20 +13,26 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from seat_ledger.cli.api.admission import Admission, Principal, without_tokens
 from seat_ledger.cli.api.answering import AnswerHead, ApiRequest
 from seat_ledger.cli.api.endpoints import endpoints
 from seat_ledger.cli.api.openapi import document_text
 from seat_ledger.cli.api.page import page_text
 from seat_ledger.cli.api.problems import HttpProblem, http_status, problem
-from seat_ledger.cli.console.access import Gate, Refused
+from seat_ledger.cli.console.access import Gate
 from seat_ledger.cli.console.downloads import Download
 from seat_ledger.cli.console.envelope import HEADERS, LONGEST_ADDRESS, LONGEST_LOGGED
 from seat_ledger.cli.console.failures import BugFiles, Log, for_visitor
 from seat_ledger.cli.console.queueing import Lane
 from seat_ledger.errors import REFUSALS, LedgerError
 from seat_ledger.lazy import lazy
+from seat_ledger.projections.reader.of_accounts import (
+    AccountsReader,
+    RedactedAccountsReader,
+)
 from seat_ledger.projections.reader.pool import PooledReader, ReaderPool
 from seat_ledger.projections.reader.redaction import RedactedReader
+from seat_ledger.store.tokens import TokenRegister
 
 LONG_ANSWERS = 2
 """Answers as long as the ledger that are read at once, by connections of their own."""
@@ -37,21 +43,57 @@ _OPEN = {"/", "/openapi.json", "/healthz", "/readyz", "/static/api.css"}
 """Addresses that tell nothing of the ledger."""
 
 
+class Readers:
+    """Readers of one lane: of everything, and of the accounts that somebody may see."""
+
+    def __init__(self, conninfo: str, size: int, *, redact: bool) -> None:
+        every = RedactedReader if redact else PooledReader
+        limited = RedactedAccountsReader if redact else AccountsReader
+        self._every = ReaderPool(conninfo, size, reader=every)
+        self._limited: ReaderPool[AccountsReader] = ReaderPool(
+            conninfo, size, reader=limited
+        )
+
+    @contextmanager
+    def reader(self, accounts: Sequence[str] | None) -> Iterator[PooledReader]:
+        """Borrow a reader that sees these accounts; None: all."""
+        if accounts is None:
+            with self._every.reader() as reader:
+                yield reader
+            return
+        with self._limited.reader() as limited:
+            limited.see(accounts)
+            yield limited
+
+    def close(self) -> None:
+        """Close what rests."""
+        self._every.close()
+        self._limited.close()
+
+
 @dataclass
 class Api:
-    """The API over a database: its gate, and whom it tells."""
+    """The API over a database: its gate, whom it logs to, and its limits.
+
+    `rate` is of requests a second and token; with `needs_token` nobody asks without.
+    """
 
     conninfo: str
     gate: Gate
     redact: bool = False
     size: int = 4
     log: Log = lambda _event, **_facts: None
+    rate: float = 1000.0
+    needs_token: bool = False
 
     def __post_init__(self) -> None:
         """Make the lanes, and the readers of each: a long answer holds nobody up."""
-        reader: type[PooledReader] = RedactedReader if self.redact else PooledReader
-        self.readers = ReaderPool(self.conninfo, self.size, reader=reader)
-        self.long_readers = ReaderPool(self.conninfo, LONG_ANSWERS, reader=reader)
+        self.readers = Readers(self.conninfo, self.size, redact=self.redact)
+        self.long_readers = Readers(self.conninfo, LONG_ANSWERS, redact=self.redact)
+        self.tokens = TokenRegister(self.conninfo)
+        self.admission = Admission(
+            self.gate, self.tokens, self.rate, needs_token=self.needs_token
+        )
         self.lane = Lane(self.size, _QUEUE, _PATIENCE)
         self.long_lane = Lane(LONG_ANSWERS, _LONG_QUEUE, _LONG_PATIENCE)
         self.bugs = BugFiles(self.log)
@@ -64,6 +106,7 @@ class Api:
         """Close the connections."""
         self.readers.close()
         self.long_readers.close()
+        self.tokens.close()
 
     @lazy
     def stylesheet(self) -> bytes:
@@ -110,7 +153,7 @@ class Api:
         """Whether questions are answered: the database is there, and its tables."""
 
         def ask() -> None:
-            with self.readers.reader():
+            with self.readers.reader(None):
                 pass
 
         async with self.lane.turn():
@@ -119,16 +162,17 @@ class Api:
 
     async def _read(self, request: Request, asking: ApiRequest) -> Response:
         seen = request.headers.get("if-none-match")
+        accounts = principal_of(request).accounts
         if not asking.is_long:
             async with self.lane.turn():
-                stream = self._stream(self.readers, asking, seen)
+                stream = _stream(self.readers.reader(accounts), asking, seen)
                 head, *texts = await self.lane.run(lambda: list(stream))
             assert isinstance(head, AnswerHead)
             body = "".join(text for text in texts if isinstance(text, str))
             return Response(body, head.status, head.headers)
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(self.long_lane.turn())
-            stream = self._stream(self.long_readers, asking, seen)
+            stream = _stream(self.long_readers.reader(accounts), asking, seen)
             head = await self.long_lane.run(lambda: next(stream))
             assert isinstance(head, AnswerHead)
             response = Download(_texts_of(stream), self.long_lane)
@@ -138,16 +182,25 @@ class Api:
         response.headers.update(head.headers)
         return response
 
-    def _stream(
-        self, pool: ReaderPool, asking: ApiRequest, seen: str | None
-    ) -> Generator[AnswerHead | str]:
-        with pool.reader() as reader:
-            yield from asking.reply(reader, seen)
-
     def failed(self, error: LedgerError) -> Response:
         """The problem document of a failure, without what is the operator's alone."""
         seen = for_visitor(error, self.log, redact=self.redact)
         return problem(seen, http_status(error))
+
+
+def principal_of(request: Request) -> Principal:
+    """Who asks, as the door found."""
+    principal: Principal = request.scope["principal"]
+    return principal
+
+
+def _stream(
+    borrowing: AbstractContextManager[PooledReader],
+    asking: ApiRequest,
+    seen: str | None,
+) -> Generator[AnswerHead | str]:
+    with borrowing as reader:
+        yield from asking.reply(reader, seen)
 
 
 def _texts_of(stream: Generator[AnswerHead | str]) -> Generator[str]:
@@ -193,8 +246,8 @@ class ApiEnvelope:
             await self._send(request, receive, sending)
         finally:
             took = round((time.perf_counter() - began) * 1000, 1)
-            actor = scope["visitor"].name if "visitor" in scope else None
-            path = scope["path"][:LONGEST_LOGGED]
+            actor = scope["principal"].name if "principal" in scope else None
+            path = without_tokens(scope["path"][:LONGEST_LOGGED])
             self.api.log("answered", path=path, status=status, ms=took, actor=actor)
 
     async def _send(self, request: Request, receive: Receive, send: Send) -> None:
@@ -212,7 +265,7 @@ class ApiEnvelope:
 
     async def _respond(self, request: Request) -> Response:
         try:
-            self._admit(request)
+            await self._admit(request)
             return await self.api.respond(request)
         except LedgerError as error:
             response = self.api.failed(error)
@@ -220,29 +273,15 @@ class ApiEnvelope:
                 response.headers["Connection"] = "close"
             return response
 
-    def _admit(self, request: Request) -> None:
+    async def _admit(self, request: Request) -> None:
         """Let a request in. Raises HttpProblem."""
         scope = request.scope
         if len(scope["query_string"]) + len(scope["path"]) > LONGEST_ADDRESS:
             raise HttpProblem(414, "address_too_long", "The address is too long.")
         if request.method in READS and _has_body(request):
             raise HttpProblem(413, "body_not_allowed", "A question has no body.")
-        if scope["path"] in _OPEN:
-            return
-        here = (scope.get("server") or ("",))[0]
-        peer = request.client.host if request.client else None
-        try:
-            scope["visitor"] = self.api.gate.admit(peer, request.headers.getlist, here)
-        except Refused as refused:
-            raise HttpProblem(403, "not_admitted", _WHY[refused.why]) from refused
-
-
-_WHY = {
-    "proxy": "Only the trusted proxy is served.",
-    "host": "This server is not called so: name it with --allowed-host.",
-    "actor": "The proxy named no user.",
-    "accounts": "The proxy's list of accounts is not percent-encoded.",
-}
+        if scope["path"] not in _OPEN:
+            scope["principal"] = await self.api.admission.admit(request)
 
 
 def _has_body(request: Request) -> bool:

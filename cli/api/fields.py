@@ -36,6 +36,12 @@ TOTALS: Schema = {
 }
 _KINDS: tuple[tuple[Schema, str], ...] = (
     (
+        TEXT,
+        "account actor code currency email event granularity hub id invoice kind "
+        "last_user mode name next_user price_for quantity_exact difference_exact "
+        "reason seat seat_type state time_zone user",
+    ),
+    (
         INSTANT,
         "recorded_at effective_at opened_at closed_at added_at removed_at from until "
         "held_from held_until held_after until_after purchased_at retires_at issued_at "
@@ -52,7 +58,7 @@ _KINDS: tuple[tuple[Schema, str], ...] = (
         "position assigned available purchased opening closing retired days seconds "
         "term_months billing_cycle_months renewals_processed number reversed_by lines "
         "corrections cut_off entry dates idle_days idle_seat_days opened_by closed_by "
-        "assigned_opening assigned_peak assigned_closing",
+        "assigned_opening assigned_peak assigned_closing days_until_renewal",
     ),
     (
         FLAG,
@@ -107,7 +113,7 @@ def schema_of_rows(words: str, names: Iterable[str]) -> Schema:
             place = place["properties"].setdefault(
                 part, {"type": ["object", "null"], "properties": {}}
             )
-        kind = _OTHERWISE.get((words, name)) or _KIND_OF.get(last, TEXT)
+        kind = _OTHERWISE.get((words, name)) or _KIND_OF.get(last, {})
         if place["properties"].get(last, {}).get("properties") is None:
             place["properties"][last] = kind
     return row

@@ -16,7 +16,6 @@ from seat_ledger import __version__
 from seat_ledger.cli.api.endpoints import FORMS, LONGEST_VALUE, Endpoint, endpoints
 from seat_ledger.cli.api.fields import DOCUMENT_FIELDS, schema_of_rows
 from seat_ledger.cli.output.csv_headers import header_of
-from seat_ledger.errors import REFUSALS
 
 Schema = dict[str, Any]
 _JSON = "application/json"
@@ -50,8 +49,7 @@ _PROBLEM: Schema = {
         },
         "code": {
             "type": "string",
-            "description": "A stable word. Refusals: "
-            + "; ".join(f"`{code}`: {text}" for code, text in sorted(REFUSALS.items())),
+            "description": "A stable word, explained at /problems/CODE.",
         },
         "exit": {"type": "integer", "description": "The command line's exit status."},
         "try": {"type": ["string", "null"], "description": "What to do next."},
@@ -69,12 +67,14 @@ _PROBLEM: Schema = {
 }
 PROBLEMS = {
     "400": "The request cannot be read.",
+    "401": "The token is missing, or none that works.",
     "403": "The request is not admitted.",
     "404": "What was named is not in the ledger.",
     "405": "The method is not possible here.",
     "413": "The body is too large, or there must be none.",
     "414": "The address is too long.",
     "422": "A rule of the ledger refuses.",
+    "429": "Too many requests: ask again after a second.",
     "500": "A bug, or a record that disagrees with itself.",
     "503": "Too busy, or the database does not answer: ask again later.",
 }
@@ -103,7 +103,15 @@ def document() -> Schema:
         "components": {
             "schemas": {"Problem": _PROBLEM, **_documents()},
             "responses": {f"Problem{status}": _problem(status) for status in PROBLEMS},
+            "securitySchemes": {
+                "token": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "A token of `token create`.",
+                }
+            },
         },
+        "security": [{"token": []}, {}],
     }
 
 

@@ -96,6 +96,20 @@ class _Networks(click.ParamType[Any]):
     help="Database connections shared by the pages.",
 )
 @click.option("--quiet", is_flag=True, help="Do not log requests.")
+@click.option(
+    "--require-token",
+    "needs_token",
+    is_flag=True,
+    help="With --api: answer nobody without a token, from this machine either.",
+)
+@click.option(
+    "--rate-limit",
+    "rate",
+    type=click.FloatRange(1, 1_000_000),
+    default=1000,
+    show_default=True,
+    help="With --api: the most requests a second of one token, or address.",
+)
 @click.option("--api", is_flag=True, help="Serve the HTTP API instead of the pages.")
 @option_database
 def serve(host: str, port: int, proxies: tuple[Any, ...], **options: Any) -> None:
@@ -109,7 +123,7 @@ def serve(host: str, port: int, proxies: tuple[Any, ...], **options: Any) -> Non
     if not proxies:
         if options["accounts_header"]:
             raise click.UsageError("--accounts-header needs a --trusted-proxy.")
-        if not _is_loopback(host):
+        if not (options["api"] or _is_loopback(host)):
             raise click.UsageError(
                 f"On {host} anybody could read the ledger. Name the --trusted-proxy "
                 "that authenticates users, or omit --host."
@@ -141,10 +155,14 @@ def _run(
             f"A server needs the package {error.name}, which is not installed.",
             try_=_EXTRA,
         ) from error
+    if not (proxies or _is_loopback(listening.getsockname()[0])):
+        options["needs_token"] = True
     headers = options["actor_header"], options["accounts_header"]
     gate = Gate(proxies, *headers, options["hosts"])
-    kind = Api if options["api"] else Console
-    served = kind(conninfo, gate, options["redact"], options["readers"], log)
+    shared = conninfo, gate, options["redact"], options["readers"], log
+    served: Api | Console = Console(*shared)
+    if options["api"]:
+        served = Api(*shared, options["rate"], options["needs_token"])
     server = uvicorn.Server(
         uvicorn.Config(
             served.application(),

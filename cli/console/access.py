@@ -56,8 +56,7 @@ class Gate:
 
         `here` is the address that the request came in at.
         """
-        if self.proxies and not self._is_proxy(peer):
-            raise Refused("proxy")
+        self.check_peer(peer)
         names = headers("host")
         host = host_of(names[0]) if len(names) == 1 else None
         if host is None or host not in LOCAL_NAMES | self.hosts | {host_of(here)}:
@@ -68,6 +67,11 @@ class Gate:
         if len(actors) != 1 or not actors[0].strip():
             raise Refused("actor")
         return Visitor(actors[0].strip()[:200], self._accounts(headers))
+
+    def check_peer(self, peer: str | None) -> None:
+        """Refuse whoever is not the proxy, where only that is served."""
+        if self.proxies and not self._is_proxy(peer):
+            raise Refused("proxy")
 
     def _is_proxy(self, peer: str | None) -> bool:
         try:

@@ -169,7 +169,7 @@ class Console:
         return _html(text, page_request.words)
 
     def _chunks(
-        self, pool: ReaderPool, request: Request, name: str, form: str
+        self, pool: ReaderPool[PooledReader], request: Request, name: str, form: str
     ) -> Generator[str]:
         """The text of a twin, as its rows are read."""
         params, words, visitor = params_of(request), words_for(request), who(request)

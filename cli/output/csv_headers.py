@@ -139,6 +139,11 @@ _HEADERS = {
         "differences changes outcome code message"
     ),
     "source list": "name kind title",
+    "token create": "token_id token actor role accounts ends_at",
+    "token list": (
+        "token_id actor role accounts created_at created_by ends_at revoked_at state"
+    ),
+    "token revoke": "token_id revoked",
     "user access": (
         f"account user seat_type allowed {_within('because', 'code seat position')} "
         "windows"

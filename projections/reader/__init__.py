@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Any, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Self
 from uuid import UUID
 
 import psycopg
@@ -27,7 +27,7 @@ from seat_ledger.projections.engine.seat_types import SeatTypes
 from seat_ledger.projections.engine.set_aside import SetAside
 from seat_ledger.projections.engine.snapshot import pin
 from seat_ledger.projections.periods.contract import AccountFacts, Row
-from seat_ledger.store.connection import become, connect, sees_store, unavailable
+from seat_ledger.store.connection import Role, become, connect, sees_store, unavailable
 from seat_ledger.store.wrapping import Secret, open_wrapping
 
 __all__ = [
@@ -125,6 +125,8 @@ class Reader:
     Unavailable, SchemaMismatch or IntegrityFailure.
     """
 
+    ROLE: ClassVar[Role] = "reader"
+
     def __init__(
         self,
         conninfo: str,
@@ -141,9 +143,9 @@ class Reader:
             self._prepare()
             if read_only:
                 self.connection.execute("SET default_transaction_read_only = on")
-            acts = become(self.connection, "reader")
+            acts = become(self.connection, self.ROLE)
             open_wrapping(self.connection)
-            self.sees_store = acts or sees_store(self.connection)
+            self.sees_store = self._sees_store(acts)
             self._pin(first_catch_up=catch_up)
         except BaseException:
             self.connection.close()
@@ -151,6 +153,10 @@ class Reader:
 
     def _prepare(self) -> None:
         """What a session needs before its first question; nothing here."""
+
+    def _sees_store(self, acts: bool) -> bool:
+        """Whether the store's head can be seen; `acts`: as the role, not the login."""
+        return acts or sees_store(self.connection)
 
     def catch_up(self) -> None:
         """Bring the tables up to the store's head as it is now."""

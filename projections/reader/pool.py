@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from typing import Generic, TypeVar
 
 import psycopg
 
@@ -97,7 +98,10 @@ class PooledReader(Reader):
             self._pin(first_catch_up=False)
 
 
-class ReaderPool:
+R = TypeVar("R", bound=PooledReader)
+
+
+class ReaderPool(Generic[R]):
     """At most `size` readers at once; who comes later waits, `patience` seconds.
 
     Raises Busy, Unavailable.
@@ -108,17 +112,17 @@ class ReaderPool:
         conninfo: str,
         size: int = 4,
         *,
-        reader: type[PooledReader] = PooledReader,
+        reader: type[R],
         patience: float = PATIENCE,
     ) -> None:
         self.conninfo = conninfo
         self.patience = patience
         self._make = reader
         self._free = threading.BoundedSemaphore(size)
-        self._idle: list[PooledReader] = []
+        self._idle: list[R] = []
 
     @contextmanager
-    def reader(self) -> Iterator[PooledReader]:
+    def reader(self) -> Iterator[R]:
         """Borrow a reader that is on what is served now."""
         if not self._free.acquire(timeout=self.patience):
             raise Busy
@@ -127,7 +131,7 @@ class ReaderPool:
         finally:
             self._free.release()
 
-    def _lent(self) -> Iterator[PooledReader]:
+    def _lent(self) -> Iterator[R]:
         reader = self._take()
         try:
             yield reader
@@ -140,7 +144,7 @@ class ReaderPool:
             raise
         self._give_back(reader)
 
-    def _give_back(self, reader: PooledReader) -> None:
+    def _give_back(self, reader: R) -> None:
         """Keep a reader, if it is still well: its answer was given, or was no."""
         try:
             reader.release()  # what its names mean is kept, and what is prepared
@@ -148,7 +152,7 @@ class ReaderPool:
         except psycopg.Error:
             reader.connection.close()
 
-    def _take(self) -> PooledReader:
+    def _take(self) -> R:
         """The reader that rested last, if it still answers; else a new one."""
         while self._idle:
             reader = self._idle.pop()

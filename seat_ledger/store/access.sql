@@ -70,7 +70,9 @@ GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA ledger TO seat_ledger_writer;
 REVOKE INSERT ON ledger.schema_migration, ledger.digest_key, ledger.identity,
                  ledger.answered
   FROM seat_ledger_writer;
-REVOKE ALL ON ledger.account_reader FROM seat_ledger_writer;
+REVOKE ALL ON ledger.account_reader, ledger.api_token FROM seat_ledger_writer;
+-- Whoever serves the API recognises tokens; only the owner makes them.
+GRANT SELECT ON ledger.api_token TO seat_ledger_reader, seat_ledger_writer;
 GRANT SELECT, USAGE, UPDATE ON ALL SEQUENCES IN SCHEMA ledger TO seat_ledger_writer;
 GRANT UPDATE ON ledger.account_head, ledger.snapshots TO seat_ledger_writer;
 -- An erasure destroys a key, a name and a digest; the events stay.

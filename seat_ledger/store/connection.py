@@ -21,7 +21,7 @@ from seat_ledger.errors import (
 from seat_ledger.store.holders import holder
 from seat_ledger.store.session import LedgerConnection
 
-Role = Literal["owner", "writer", "projector", "reader"]
+Role = Literal["owner", "writer", "projector", "reader", "account_reader"]
 
 _BECOME = (
     "SELECT pg_catalog.set_config('role', coalesce(("

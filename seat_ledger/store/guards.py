@@ -17,6 +17,8 @@ GUARDS = frozenset(
         "account_head_pkey",
         "account_reader_pkey",
         "answered_pkey",
+        "api_token_actor_check",
+        "api_token_pkey",
         "answered_single_check",
         "digest_key_pkey",
         "digest_key_single_check",

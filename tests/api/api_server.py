@@ -47,6 +47,16 @@ class Client:
         query = urllib.parse.urlencode(params, doseq=True)
         return self.send("GET", f"{path}?{query}" if query else path)
 
+    def logged(self) -> dict[str, Any]:
+        """The facts of the next request that is logged, just after its answer."""
+        for _ in range(500):
+            if self.log:
+                what, facts = self.log.pop(0)
+                assert what == "answered"
+                return facts
+            time.sleep(0.01)
+        raise AssertionError("nothing was logged")
+
     def send(self, method: str, path: str, body: Any = None, **headers: str) -> Replied:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         try:

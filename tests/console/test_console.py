@@ -243,7 +243,7 @@ def slowly(pool: ReaderPool) -> None:
 def test_who_comes_too_late_is_told_so_and_who_reads_too_slowly_is_cut_off(
     shared_database: str,
 ) -> None:
-    pool = ReaderPool(shared_database, 1, patience=0.05)
+    pool = ReaderPool(shared_database, 1, reader=PooledReader, patience=0.05)
     with pytest.raises(Unavailable, match="idle"):
         slowly(pool)
     with pool.reader() as reader:
@@ -254,7 +254,7 @@ def test_who_comes_too_late_is_told_so_and_who_reads_too_slowly_is_cut_off(
 
 def test_an_answer_that_was_given_whole_stays_one(shared_database: str) -> None:
     """What ends the session after it is noticed by the next to ask."""
-    pool = ReaderPool(shared_database, 1)
+    pool = ReaderPool(shared_database, 1, reader=PooledReader)
     with pool.reader() as reader:
         ended = reader.connection.info.backend_pid
         with psycopg.connect(shared_database) as other:
