@@ -132,8 +132,7 @@ def _unauthorised(code: str, message: str) -> HttpProblem:
         401,
         code,
         message,
-        try_="create one with 'seat-ledger token create'; send it as 'Authorization: "
-        "Bearer TOKEN'",
+        try_="send one as 'Authorization: Bearer TOKEN'; see 'seat-ledger help api'",
         headers={"WWW-Authenticate": "Bearer"},
     )
 
