@@ -1,3 +1,3 @@
 """The write side of the seat ledger: what happened, and what may happen."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
