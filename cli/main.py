@@ -52,6 +52,7 @@ COMMANDS = {
         "Tamper evidence: seal, verify, prove, check a proof.",
     ),
     "invoice": ("commands.invoice:group", "Issue, show, reproduce and audit invoices."),
+    "price": ("commands.price:group", "What a seat costs: the price book."),
     "projection": ("commands.projection:group", "The tables that answers come from."),
     "report": ("commands.report:report", "A report on an account, to pass on."),
     "seat": ("commands.seat:group", "Buy, assign and look at seats."),

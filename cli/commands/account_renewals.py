@@ -9,6 +9,7 @@ import click
 
 from seat_ledger.cli.options.counting import (
     option_currency,
+    option_price_file,
     option_typed_prices,
     unit_prices,
 )
@@ -148,6 +149,7 @@ def _entry(row: dict[str, Any]) -> DayEntry:
     help="Only seats that nobody needed for so many days.",
 )
 @option_typed_prices
+@option_price_file
 @option_currency
 @option_as_of
 @reading
@@ -189,7 +191,7 @@ def advise(question: Question, idle_days: int, **options: Any) -> Answer:
 
 def _priced(rows: list[dict[str, Any]]) -> list[str]:
     if not any(row["unit_price"] for row in rows):
-        return ["Without --unit-price nothing is said of money."]
+        return ["Without prices nothing is said of money: seat-ledger price list."]
     notes = [
         "Until renewal: what the seats that nobody holds cost whatever is done. Saved: "
         "at the price of one seat and one whole period."

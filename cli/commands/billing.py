@@ -19,11 +19,19 @@ from seat_ledger.cli.options.counting import (
     rules_in_words,
 )
 from seat_ledger.cli.options.session import Question, option_account, reading
+from seat_ledger.cli.output.money_words import (
+    prices_in_words,
+    total_in_words,
+    total_rows,
+)
 from seat_ledger.cli.output.render import Answer, cells, counted
 from seat_ledger.cli.output.windows import OPEN_FIGURES, between_columns, is_open
 from seat_ledger.domain.counting_rules import is_of_contract
 from seat_ledger.domain.values import as_word
 from seat_ledger.projections import billing
+from seat_ledger.projections.billing.totals import Sum, summed
+
+Row = dict[str, Any]
 
 
 @click.group(epilog="Example: seat-ledger billing counts --account acme --term")
@@ -103,22 +111,38 @@ def counts(
         question.now,
         counts_query(options, question.today),
     )
-    extra = {"renewal_due": True} if result.renewal_due else {}
+    rows = result.rows
+    extra: dict[str, Any] = {"renewal_due": True} if result.renewal_due else {}
+    together = None
+    if len({(row["account"], row["mode"], row["granularity"]) for row in rows}) == len(
+        {row["account"] for row in rows}
+    ):
+        together = summed(rows)
+        extra |= {"totals": together.fields(), "not_priced": len(together.not_priced)}
     return question.answer(
-        result.rows,
-        _columns(result.rows, with_account=all_),
-        sentence=_sentence(result.rows),
-        notes=_notes(result.rows),
-        next_command=_why(result.rows),
+        rows,
+        _columns(rows, with_account=all_),
+        sentence=_sentence(rows, together),
+        notes=_notes(rows, question),
+        next_command=_why(rows),
         extra=extra,
+        in_table=_with_total(rows, together, "account" if all_ else "period"),
     )
 
 
-def _notes(rows: list[dict[str, Any]]) -> list[str]:
+def _with_total(rows: list[Row], together: Sum | None, first: str) -> list[Row]:
+    """The rows with their sums below them, where there are several."""
+    if together is None or len(rows) < 2:
+        return rows
+    return rows + total_rows(together, first)
+
+
+def _notes(rows: list[Row], question: Question) -> list[str]:
     """The rules that the rows were counted by, and what prices are for, in words."""
     rules = dict.fromkeys((row["mode"], row["granularity"]) for row in rows)
-    priced = dict.fromkeys(row["price_for"] for row in rows if row["price_for"])
+    priced = dict.fromkeys(_priced_for(row) for row in rows if row["price_for"])
     notes = [*rules_in_words(rules), *(_PRICED[covered] for covered in priced)]
+    notes += prices_in_words(rows, question.zones)
     if any(row["forecast"] for row in rows):
         notes.append(FORECAST)
     if any(is_open(row, *_FIGURES) for row in rows):
@@ -130,19 +154,41 @@ _FIGURES = ("quantity", "assigned_peak", "idle_seat_days")
 """What a table shows that may rest on windows."""
 
 
+def _priced_for(row: Row) -> str:
+    """What the price of a row is for, and what of that the row is (R91)."""
+    parts = row["price_parts"] or ()
+    return "part" if len(parts) == 1 else str(row["price_for"])
+
+
 _PRICED = {
-    "period": "Amounts: at the given price, for one seat and one whole period.",
-    "window": "Amounts: at the given price, for one seat and the whole window.",
+    "period": "Amounts: the price is for one seat and one whole period.",
+    "window": "Amounts: the price is for one seat and the whole window.",
     "periods": (
-        "Amounts: at the given price for one seat and one whole period. The window "
-        "touches several periods: each part is priced by its share of its period and "
-        "rounded, and the parts are added up (--price-for window prices the window as "
-        "a whole)."
+        "Amounts: the price is for one seat and one whole period. The window touches "
+        "several periods: each part is priced by its share of its period and rounded, "
+        "and the parts are added up (--price-for window takes a --unit-price for the "
+        "whole window)."
+    ),
+    "part": (
+        "Amounts: the price is for one seat and one whole period; the window is priced "
+        "by its share of it."
     ),
 }
 
 
-def _sentence(rows: list[dict[str, Any]]) -> str:
+def _sentence(rows: list[Row], together: Sum | None) -> str:
+    """What is billed in the last period shown, and what all of it comes to."""
+    total = total_in_words(together) if together else ""
+    if not total:
+        return _billed(rows)
+    periods = len({row["from"] for row in rows if not row["forecast"]})
+    what = f"The {periods} periods come" if periods > 1 else "That comes"
+    if len({row["account"] for row in rows}) > 1:
+        what = "Together they come"
+    return f"{_billed(rows)} {what} to {total}."
+
+
+def _billed(rows: list[Row]) -> str:
     """What is billed in the last period shown, over all types."""
     if not rows:
         return "Nothing is billable then."
@@ -275,13 +321,19 @@ def _columns(rows: list[dict[str, Any]], *, with_account: bool) -> list[Any]:
     if with_account:
         columns[:0] = cells("account")
     if any(row["amount"] for row in rows):
-        columns += cells("price=unit_price", "amount")
+        codes = {row["currency"] for row in rows if row["amount"]}
+        code = codes.pop() if len(codes) == 1 else None
+        columns += cells(
+            "price=unit_price", f"amount {code}=amount" if code else "amount"
+        )
         columns += between_columns(rows, "amount")
+        if codes:
+            columns += cells("currency")
     return columns
 
 
-def _quantity(row: dict[str, Any]) -> str:
-    return _short(row["quantity"])
+def _quantity(row: Row) -> str:
+    return _short(row["quantity"]) if "quantity" in row else ""
 
 
 for _command in (explain, idle, compare):

@@ -9,9 +9,11 @@ import click
 
 from seat_ledger.cli.options.counting import (
     FORECAST,
+    books_of,
     counts_query,
     option_currency,
     option_periods,
+    option_price_file,
     option_price_for,
     option_prices,
     option_rule,
@@ -30,6 +32,7 @@ from seat_ledger.cli.options.session import (
     reading,
 )
 from seat_ledger.cli.output import times
+from seat_ledger.cli.output.money_words import priced_text, prices_in_words
 from seat_ledger.cli.output.render import Answer, cells, counted
 from seat_ledger.cli.output.windows import (
     OPEN_FIGURES,
@@ -57,6 +60,7 @@ if TYPE_CHECKING:
 )
 @option_rule
 @option_prices
+@option_price_file
 @option_price_for
 @option_currency
 @reading
@@ -107,6 +111,7 @@ def _query(question: Question, options: dict[str, Any]) -> FigureQuery:
         Currency.named(options["currency"]),
         window=which.window is not None,
         price_for=options["price_for"],
+        books=books_of(options),
     )
 
 
@@ -138,6 +143,7 @@ def _figure(
         "granularity": granularity,
         "quantity": "0",
         "quantity_exact": "0/1",
+        "unit_price": None,
         "amount": None,
     }
     return {"figure": explanation.figure or nothing, "highest": explanation.highest}
@@ -151,7 +157,7 @@ def _explained(question: Question, query: FigureQuery, explanation: Explanation)
     quantity = figure["quantity"]
     if explanation.figure["quantity_exact"].split("/")[1] != "1":
         quantity += f" ({figure['quantity_exact']})"
-    money = f", {figure['amount']} in total" if figure["amount"] else ""
+    money = f", {priced_text(figure)} in total" if figure["amount"] else ""
     count = counted(len(explanation.rows), "part")
     verb = "is forecast to have" if _is_forecast(explanation) else "has"
     answer = (
@@ -213,7 +219,9 @@ def _entries(row: dict[str, Any]) -> str:
 
 
 def _why(explanation: Explanation) -> list[str]:
+    figure = explanation.figure
     return [
+        *prices_in_words([figure] if figure else []),
         *rules_in_words([explanation.rule]),
         "The parts add up to the figure exactly; amounts are rounded by largest "
         "remainder.",
@@ -252,6 +260,7 @@ def _look(explanation: Explanation) -> str:
 @option_periods
 @option_as_of
 @option_prices
+@option_price_file
 @option_currency
 @reading
 def idle(question: Question, **options: Any) -> Answer:

@@ -68,8 +68,8 @@ group.add_command(convert)
 @click.option(
     "--currency",
     metavar="CODE",
-    help="The currency: an ISO 4217 code such as EUR. For corrections alone, by "
-    "default that of what they correct.",
+    help="The currency: an ISO 4217 code such as EUR; by default that of the recorded "
+    "prices, for corrections alone that of what they correct.",
 )
 @options_of_writing
 def issue(  # noqa: PLR0913  an option each
@@ -85,6 +85,8 @@ def issue(  # noqa: PLR0913  an option each
 ) -> None:
     """Invoice a period that has ended, with corrections to earlier invoices.
 
+    What has no --unit-price costs what the price book says.
+
     With --corrections-only nothing but these: for an account that is closed, or whose
     next invoice is far off or in another currency.
     """
@@ -92,8 +94,6 @@ def issue(  # noqa: PLR0913  an option each
 
     if (period is None) != corrections_only:
         raise click.UsageError("Give either --period or --corrections-only.")
-    if period is not None and currency is None:
-        raise click.UsageError("Missing option '--currency'.")
     session = current_session()
     command = {
         "op": "issue_invoice",

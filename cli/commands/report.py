@@ -71,6 +71,8 @@ def _command(
             words += [option, value]
     for price in options["prices"]:
         words += ["--unit-price", price]
+    if options["price_file"] is not None:
+        words += ["--prices", str(options["price_file"])]
     if options["price_for"] != "period":
         words += ["--price-for", options["price_for"]]
     knowledge = question.knowledge

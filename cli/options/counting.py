@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import click
 
-from seat_ledger.cli.options.session import options_of
+from seat_ledger.cli.options.session import FilePath, options_of
 from seat_ledger.cli.output import times
 from seat_ledger.domain.counting_rules import (
     COUNTING_RULES,
@@ -60,6 +61,14 @@ option_typed_prices = click.option(
     metavar="HUB/TIER=90.00",
     help="The price of one seat of a type for one whole period; can be repeated.",
 )
+option_price_file = click.option(
+    "--prices",
+    "price_file",
+    metavar="FILE",
+    type=FilePath(dir_okay=False, path_type=Path),
+    help="A CSV file of prices that are not to be recorded: seat_type, unit_price, "
+    "currency, and optionally account and from (a date).",
+)
 option_price_for = click.option(
     "--price-for",
     type=click.Choice(["period", "window"]),
@@ -83,6 +92,7 @@ options_of_counting = options_of(
     ),
     _option_granularity,
     option_prices,
+    option_price_file,
     option_price_for,
     option_currency,
 )
@@ -148,6 +158,7 @@ def priced(options: dict[str, Any]) -> Any:
         currency=Currency.named(options["currency"]),
         granularity=options["granularity"],
         price_for=options["price_for"],
+        books=books_of(options),
     )
 
 
@@ -161,7 +172,18 @@ def unit_prices(options: dict[str, Any]) -> Any:
         single=prices.pop(None, None),
         prices=prices,
         currency=Currency.named(options["currency"]),
+        books=books_of(options),
     )
+
+
+def books_of(options: dict[str, Any]) -> Any:
+    """The prices of a file, where one is named: they go before recorded ones."""
+    path = options["price_file"]
+    if path is None:
+        return ()
+    from seat_ledger.cli.inputs.price_file import price_file  # noqa: PLC0415
+
+    return (price_file(path),)
 
 
 def prices_of(texts: Iterable[str]) -> dict[Any, Any]:

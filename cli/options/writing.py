@@ -146,7 +146,8 @@ def recorded_answer(
 def _sentence(command: dict[str, Any], result: Result, dry_run: bool) -> str:
     count = len(result.events)
     events = counted(count, "event")
-    where = command.get("account", "the catalogue")
+    for_all = "all accounts" if command["op"] == "set_price" else "the catalogue"
+    where = command.get("account", for_all)
     if dry_run:
         return f"Would record {events} in {where}. Nothing was written."
     if result.repeated:

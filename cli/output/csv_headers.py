@@ -33,6 +33,10 @@ _LINE = (
     "kind period seat_type quantity unit_price amount quantity_exact entries voids "
     f"{_ends('quantity')}"
 )
+_PRICE = (
+    "account seat_type unit_price currency from first_date until position recorded_at "
+    "actor reason"
+)
 _HEADERS = {
     "account list": (
         "account name time_zone term_start purchased assigned available "
@@ -60,14 +64,15 @@ _HEADERS = {
     "billing compare": (
         "account period seat_type mode granularity quantity_before quantity_after "
         "difference difference_exact amount_before amount_after amount_difference "
-        "entries forecast quantity_before_least quantity_before_most "
+        "currency entries forecast quantity_before_least quantity_before_most "
         "quantity_after_least quantity_after_most"
     ),
     "billing counts": (
         "account seat_type period from until days seconds complete mode granularity "
         "opening purchased retired closing quantity quantity_exact assigned_opening "
-        "assigned_peak assigned_closing idle_seat_days unit_price amount forecast "
-        f"price_for {_ends('quantity assigned_opening assigned_peak')} "
+        "assigned_peak assigned_closing idle_seat_days unit_price currency "
+        "price_source price_entry price_since amount forecast price_for price_parts "
+        f"{_ends('quantity assigned_opening assigned_peak')} "
         f"{_ends('assigned_closing idle_seat_days amount')}"
     ),
     "billing explain": (
@@ -115,6 +120,8 @@ _HEADERS = {
         "seat_type hub exclusive state effective_at recorded_at position actor reason"
     ),
     "import": "line op outcome positions code message",
+    "price history": _PRICE,
+    "price list": _PRICE,
     "projection rebuild": "projection rows digest seconds status reason",
     "projection resume": "account from_position outcome position reason",
     "projection run": "checkpoint head before",

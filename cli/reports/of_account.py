@@ -19,11 +19,13 @@ from seat_ledger.cli.reports.content import (
 from seat_ledger.cli.reports.of_audit import rules_text
 from seat_ledger.cli.reports.pictures import pictured
 from seat_ledger.domain.calendar import TZDATA_VERSION, BillingPeriod
-from seat_ledger.domain.money import rounded
+from seat_ledger.domain.money import Currency
 from seat_ledger.domain.values import iso
 from seat_ledger.projections import billing
 from seat_ledger.projections.billing import explain
 from seat_ledger.projections.billing.bounds import with_windows
+from seat_ledger.projections.billing.price_book import UnitPrice
+from seat_ledger.projections.billing.totals import summed
 from seat_ledger.projections.reader import AccountFacts, AccountQuestion, Knowledge
 
 Row = dict[str, Any]
@@ -84,7 +86,6 @@ class _Account:
 
     def __init__(self, question: AccountQuestion, query: billing.CountsQuery) -> None:
         self.question, self.query = question, query
-        self.how = query.how
         self.rows = billing.counts(*question, query).rows
         reader, account, known_at, _ = question
         derived = with_windows(reader, [account.no], known_at)
@@ -102,15 +103,12 @@ class _Account:
     def _parts(self, row: Row) -> list[Sequence[Any]]:
         rule = (row["mode"], row["granularity"])
         period = self._period(row)
-        query = explain.FigureQuery(
-            period,
-            row["seat_type"],
-            rule,
-            None if row["price_for"] == "periods" else self.how.price(row["seat_type"]),
-            self.how.currency,
-        )
+        price = None
+        if row["unit_price"] and row["price_for"] != "periods":
+            currency = Currency.named(row["currency"])
+            price = UnitPrice(Fraction(row["unit_price"]), currency)
         figure = explain.opened(self.question, period, row["seat_type"], rule)
-        parts = explain.part_rows(self.question.reader, figure, query)
+        parts = explain.part_rows(self.question.reader, figure, price)
         return [cells_of(self.part_columns, part) for part in parts]
 
     def _period(self, row: Row) -> BillingPeriod:
@@ -123,7 +121,7 @@ class _Account:
 def of_account(question: AccountQuestion, query: billing.CountsQuery) -> Content:
     """What the report of an account says."""
     _, account, knowledge, now = question
-    figures, how = _Account(question, query), query.how
+    figures = _Account(question, query)
     rows = figures.rows
     starts = min((row["from"] for row in rows), default=account.opened_at)
     ends = max((row["until"] for row in rows), default=None)
@@ -132,9 +130,9 @@ def of_account(question: AccountQuestion, query: billing.CountsQuery) -> Content
     alike = "rule" if len({_rule(row) for row in rows}) == 1 else ""
     return Content(
         title=f"Billable seats of {account.name} ({account.key})",
-        sentence=_sentence(account, rows, how),
+        sentence=_sentence(account, rows),
         facts=_facts(account, knowledge, now, rows, (starts, ends)),
-        summary=_totals(rows, how),
+        summary=_totals(rows),
         columns=[
             column._replace(
                 on_page=column.title in shown
@@ -178,7 +176,7 @@ def _rule(row: Row) -> str:
     return f"{row['mode']}{by}"
 
 
-def _sentence(account: AccountFacts, rows: list[Row], how: billing.Priced) -> str:
+def _sentence(account: AccountFacts, rows: list[Row]) -> str:
     if not rows:
         return f"Nothing of {account.key} is billable then."
     rules = len({(row["mode"], row["granularity"]) for row in rows})
@@ -199,18 +197,18 @@ def _sentence(account: AccountFacts, rows: list[Row], how: billing.Priced) -> st
     quantities = ", ".join(f"{row['quantity']} {row['seat_type']}" for row in now[:6])
     periods = len({row["from"] for row in rows})
     when = "in the one period" if periods == 1 else f"in the last of {periods} periods"
-    amount = _amount(rows, how)
+    amount = _amount(rows)
     total = f" Altogether {amount}." if amount else ""
     return f"{account.key} is billed for {quantities} {when}.{total}"
 
 
-def _amount(rows: list[Row], how: billing.Priced) -> str:
-    priced = [Fraction(row["amount"]) for row in rows if row["amount"] is not None]
-    if not priced or len({(row["mode"], row["granularity"]) for row in rows}) > 1:
+def _amount(rows: list[Row]) -> str:
+    """What the figures come to, and what of them has no price (R93)."""
+    together = summed(rows)
+    if not together.is_priced:
         return ""
-    total = rounded(sum(priced, Fraction(0)), how.currency.places)
-    text = f"{total} {how.currency.code}" if how.currency.code else total
-    free = dict.fromkeys(row["seat_type"] for row in rows if row["amount"] is None)
+    text = " and ".join(map(str, together.totals))
+    free = dict.fromkeys(row["seat_type"] for row in together.not_priced)
     return f"{text}, without {', '.join(free)}, which have no price" if free else text
 
 
@@ -241,7 +239,7 @@ def _facts(
     ]
 
 
-def _totals(rows: list[Row], how: billing.Priced) -> list[Table]:
+def _totals(rows: list[Row]) -> list[Table]:
     """What each type comes to over the periods."""
     columns = (
         ReportColumn("seat type"),
@@ -256,8 +254,8 @@ def _totals(rows: list[Row], how: billing.Priced) -> list[Table]:
     rows = [row for row in rows if not row["forecast"]]
     for seat_type in sorted({row["seat_type"] for row in rows}):
         mine = [row for row in rows if row["seat_type"] == seat_type]
-        priced = [Fraction(row["amount"]) for row in mine if row["amount"] is not None]
-        amount = rounded(sum(priced, Fraction(0)), how.currency.places)
         idle = sum(row["idle_seat_days"] for row in mine)
-        cells.append((seat_type, len(mine), idle, amount if priced else None))
+        totals = summed(mine).totals
+        amount = totals[0].amount if len(totals) == 1 else None
+        cells.append((seat_type, len(mine), idle, amount))
     return [Table("By seat type", columns, cells)]

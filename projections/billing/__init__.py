@@ -25,7 +25,8 @@ from seat_ledger.projections.billing.bounds import (
     with_windows,
 )
 from seat_ledger.projections.billing.figures import as_known, quantity, seconds, stored
-from seat_ledger.projections.billing.prices import Priced, Rule, amounts_by_period
+from seat_ledger.projections.billing.price_book import NO_PRICE, UnitPrice
+from seat_ledger.projections.billing.prices import Priced, Rule, by_period
 from seat_ledger.projections.periods import PeriodRow, row_of
 from seat_ledger.projections.reader import (
     AccountFacts,
@@ -129,6 +130,7 @@ def counts(
     else:
         figures = _stored(reader, account, query, moment)
     how.check_types(str(figure["seat_type"]) for figure in figures)
+    how = how.with_book(reader, known_at, [account.no] if account else None)
     if figures:
         how.check_granularity(figure["granularity"] for figure in figures)
     open_figures = _bounds(questions, query, figures)
@@ -179,14 +181,22 @@ def _bounds(
 def _price_periods(
     question: AccountQuestion, dates: tuple[date, date], how: Priced, rows: list[Row]
 ) -> None:
-    """Price a window over several periods period by period, in its rows (R91)."""
+    """Price a window period by period, in its rows (R91)."""
     account = question.account
-    amounts = amounts_by_period(question, window(account, *dates), how)
-    for row in rows:
+    mine = [row for row in rows if row["account"] == account.key]
+    if not mine:
+        return
+    prices = by_period(question, window(account, *dates), how)
+    for row in mine:
         rule = row["mode"], row["granularity"]
-        amount = amounts.get((str(row["seat_type"]), rule))
-        if amount is not None and row["account"] == account.key:
-            row |= {**amount, "price_for": "periods"}
+        price = prices.get((str(row["seat_type"]), rule))
+        if price is not None and any(part["unit_price"] for part in price.parts):
+            row.update(
+                price.unit_price,
+                **price.amounts,
+                price_for="periods",
+                price_parts=price.parts,
+            )
 
 
 def _as_known(
@@ -264,8 +274,12 @@ def figure_rows(
 ) -> Iterator[Row]:
     """A row of the answer per rule, from a row of figures; `between` bounds them."""
     rules = how.rules or [how.by_policy(figure["mode"], figure["granularity"])]
-    price = how.price(str(figure["seat_type"]))
+    seat_type, price = str(figure["seat_type"]), None
     price_for = "window" if figure["label"] is None else "period"
+    if price_for == "period" or how.is_fixed(seat_type):
+        account = figure["account_no"], figure["account_key"]
+        start = figure["starts"], figure["label"] or figure["starts"].date()
+        price = how.price(account, seat_type, start)
     for mode, granularity in rules:
         exact = quantity(figure, mode, granularity)
         yield {
@@ -283,12 +297,13 @@ def figure_rows(
             "quantity": plain(exact),
             "quantity_exact": exactly(exact),
             **{name: int(figure[column]) for name, column in _HELD.items()},
-            "unit_price": None if price is None else how.currency.shown(price),
-            "amount": None if price is None else how.currency.amount(exact, price),
+            **(NO_PRICE if price is None else price.fields()),
+            "amount": price and price.currency.amount(exact, price.value),
             "forecast": figure["starts"] > moment,
             "price_for": None if price is None else price_for,
+            "price_parts": None,
             **_least_and_most(figure, between, (mode, granularity)),
-            **_amounts(figure, between, (mode, granularity), how),
+            **_amounts(figure, between, (mode, granularity), price),
         }
 
 
@@ -302,15 +317,16 @@ def _least_and_most(figure: Row, between: Bounds | None, rule: Rule) -> Row:
     return row
 
 
-def _amounts(figure: Row, between: Bounds | None, rule: Rule, how: Priced) -> Row:
+def _amounts(
+    figure: Row, between: Bounds | None, rule: Rule, price: UnitPrice | None
+) -> Row:
     """The bounds of an amount; nothing without a price."""
-    price = how.price(str(figure["seat_type"]))
     if price is None:
         return {"amount_least": None, "amount_most": None}
     least, most = quantity_ends(figure, between, rule)
     return {
-        "amount_least": how.currency.amount(least, price),
-        "amount_most": how.currency.amount(most, price),
+        "amount_least": price.currency.amount(least, price.value),
+        "amount_most": price.currency.amount(most, price.value),
     }
 
 

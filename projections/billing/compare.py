@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import date, datetime
 from fractions import Fraction
 from typing import NamedTuple
 
 from seat_ledger.domain.counting_rules import is_of_contract
-from seat_ledger.domain.money import exactly, plain, rounded
+from seat_ledger.domain.money import Currency, exactly, plain, rounded
 from seat_ledger.projections.billing import (
     CountsQuery,
     Priced,
@@ -31,6 +32,11 @@ from seat_ledger.projections.billing.intervals import (
     reach,
     reversals,
 )
+from seat_ledger.projections.billing.price_book import (
+    PriceBook,
+    UnitPrice,
+    recorded,
+)
 from seat_ledger.projections.billing.prices import Rule, check_one_period
 from seat_ledger.projections.periods import PeriodRow
 from seat_ledger.projections.reader import AccountQuestion, Knowledge, Reader, Row
@@ -43,6 +49,15 @@ class Side(NamedTuple):
     periods: dict[date, PeriodRow]
     figures: dict[tuple[date, str], Row]
     between: dict[FigureKey, Bounds]
+    book: PriceBook = PriceBook()
+
+    def price(self, how: Priced, label: date, seat_type: str) -> UnitPrice | None:
+        """What a seat of the type costs in a period, as known (R90)."""
+        account, period = self.question.account, self.periods.get(label)
+        if period is None:
+            return None
+        how = replace(how, books=(*how.books, self.book))
+        return how.price((account.no, account.key), seat_type, (period.starts, label))
 
 
 def compare(
@@ -64,7 +79,7 @@ def compare(
     account = after.question.account
     figures = before.figures.keys() | after.figures.keys()
     how.check_types(seat_type for _, seat_type in figures)
-    if query.window is not None and how.is_priced and account.is_known:
+    if query.window is not None and how.has_fixed and account.is_known:
         whole = window(account, *query.window)
         check_one_period(account, whole, how.price_for)
     rows = []
@@ -72,12 +87,18 @@ def compare(
         by_rule = [_rules(side, (label, seat_type), how) for side in (before, after)]
         for rule in dict.fromkeys([*by_rule[0], *by_rule[1]]):
             was, now = (side.get(rule) for side in by_rule)
-            if was != now:
+            prices = [side.price(how, label, seat_type) for side in (before, after)]
+            if was != now or (now and _value(prices[0]) != _value(prices[1])):
                 row = _row(account.key, (label, seat_type), rule, was, now)
-                row |= _money(how, seat_type, was, now)
+                row |= _money(prices, was, now)
                 for name, side in (("before", before), ("after", after)):
                     row |= _open(side, (label, seat_type), rule, name)
-                row["entries"] = _entries(before, after, (label, seat_type), rule[0])
+                row["entries"] = sorted(
+                    {
+                        *_entries(before, after, (label, seat_type), rule[0]),
+                        *_priced_by(prices),
+                    }
+                )
                 periods = before.periods | after.periods
                 rows.append({**row, "forecast": periods[label].starts > moment})
     return rows
@@ -92,11 +113,13 @@ def _side(
         return Side(question, {}, {}, {})
     periods = selected_periods(account, query, moment, lenient=True)
     rows = as_known(reader, periods, known_at)
+    of_periods = query.window is None  # a recorded price is for a whole period
     return Side(
         question,
         {period.label: period for period in periods},
         {(row["label"], str(row["seat_type"])): row for row in rows},
         bounds_of_rows(question, periods),
+        recorded(reader, known_at, [account.no]) if of_periods else PriceBook(),
     )
 
 
@@ -145,21 +168,42 @@ def _row(
 
 
 def _money(
-    how: Priced,
-    seat_type: str,
-    was: Fraction | None,
-    now: Fraction | None,
+    prices: Sequence[UnitPrice | None], was: Fraction | None, now: Fraction | None
 ) -> Row:
-    price = how.price(seat_type)
-    names = ("amount_before", "amount_after", "amount_difference")
-    if price is None:
-        return dict.fromkeys(names)
+    """What both come to, each at its price; no difference where one has none."""
     amounts = [
-        None if exact is None else how.currency.amount(exact, price)
-        for exact in (was, now)
+        None
+        if exact is None or price is None
+        else price.currency.amount(exact, price.value)
+        for exact, price in zip((was, now), prices, strict=True)
     ]
-    more = Fraction(amounts[1] or 0) - Fraction(amounts[0] or 0)
-    return dict(zip(names, [*amounts, rounded(more, how.currency.places)], strict=True))
+    more = None
+    unpriced = any(
+        price is None and exact for exact, price in zip((was, now), prices, strict=True)
+    )
+    currencies = {price.currency for price in prices if price is not None}
+    if len(currencies) == 1 and not unpriced:
+        change = Fraction(amounts[1] or 0) - Fraction(amounts[0] or 0)
+        more = rounded(change, currencies.pop().places)
+    return {
+        "amount_before": amounts[0],
+        "amount_after": amounts[1],
+        "amount_difference": more,
+        "currency": next((p.currency.code for p in reversed(prices) if p), None),
+    }
+
+
+def _value(price: UnitPrice | None) -> tuple[Fraction, Currency] | None:
+    """A price, wherever it is from."""
+    return price and (price.value, price.currency)
+
+
+def _priced_by(prices: Sequence[UnitPrice | None]) -> set[int]:
+    """The entries that set the prices, where the two states have other prices."""
+    was, now = prices
+    if _value(was) == _value(now):
+        return set()
+    return {price.entry for price in (was, now) if price and price.entry}
 
 
 def _entries(

@@ -8,6 +8,7 @@ why and when; parts add up to the figure exactly, and their amounts to the amoun
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from fractions import Fraction
 from typing import NamedTuple
@@ -27,6 +28,11 @@ from seat_ledger.projections.billing.intervals import (
     holdings,
     lives,
 )
+from seat_ledger.projections.billing.price_book import (
+    PriceBook,
+    UnitPrice,
+    start_of,
+)
 from seat_ledger.projections.billing.prices import PriceFor, check_one_period
 from seat_ledger.projections.periods import row_of
 from seat_ledger.projections.reader import (
@@ -40,7 +46,8 @@ from seat_ledger.projections.reader import (
 class FigureQuery(NamedTuple):
     """Which figure: a period or window, a seat type, a rule, and what a seat costs.
 
-    Without a rule the account's policy at the period's start applies (R50).
+    Without a rule the account's policy at the period's start applies (R50), and without
+    a `price` what the `books` say of the period (R90); of a window nothing.
     """
 
     period: BillingPeriod
@@ -50,6 +57,16 @@ class FigureQuery(NamedTuple):
     currency: Currency = Currency(None, 2)
     window: bool = False
     price_for: PriceFor = "period"
+    books: Sequence[PriceBook] = ()
+
+    def priced(self, question: AccountQuestion) -> Priced:
+        """By which rule to count, and at which prices."""
+        rules = [self.rule] if self.rule else None
+        fixed = {} if self.price is None else {self.seat_type: self.price}
+        how = Priced(rules, fixed, self.currency, books=self.books)
+        if self.window:
+            return replace(how, books=())
+        return how.with_book(question.reader, question.known_at, [question.account.no])
 
 
 class Explanation(NamedTuple):
@@ -82,14 +99,16 @@ def explain(question: AccountQuestion, query: FigureQuery) -> Explanation:
     parts = opened(question, query.period, query.seat_type, rule)
     counted = quantity(matches[0], *rule) if matches else Fraction(0)
     _check_sum(account, query, parts, counted)
-    rows = part_rows(reader, parts, query)
+    how = query.priced(question)
+    start = start_of(query.period)
+    price = how.price((account.no, account.key), query.seat_type, start)
+    rows = part_rows(reader, parts, price)
     highest = _highest(rule, parts, reader)
     if not matches:
         return Explanation(None, rule, rows, None)
-    prices = {} if query.price is None else {query.seat_type: query.price}
     label = None if query.window else query.period.label
     named = {**matches[0], "account_key": account.key, "label": label}
-    how = Priced([rule], prices, query.currency)
+    how = replace(how, rules=[rule])
     key = account.no, query.period.index, query.seat_type
     between = bounds_of(question, [query.period]).get(key)
     figure = next(iter(figure_rows(named, how, question.moment, between)))
@@ -136,7 +155,9 @@ def _check_sum(
         )
 
 
-def part_rows(reader: Reader, parts: Sequence[Part], query: FigureQuery) -> list[Row]:
+def part_rows(
+    reader: Reader, parts: Sequence[Part], price: UnitPrice | None
+) -> list[Row]:
     """Parts as rows, with people, entries and amounts."""
     people = reader.people(
         part.interval.user_no for part in parts if part.interval.user_no is not None
@@ -149,10 +170,10 @@ def part_rows(reader: Reader, parts: Sequence[Part], query: FigureQuery) -> list
     acts, windows = reader.acts(entries), reader.windows(entries)
     reaching = _reaching(parts)
     amounts: Sequence[str | None] = [None] * len(parts)
-    if query.price is not None:
-        shares = [part.quantity * query.price for part in parts]
+    if price is not None:
+        shares = [part.quantity * price.value for part in parts]
         numbers = [part.interval.number for part in parts]
-        amounts = allotted(shares, query.currency.places, numbers)
+        amounts = allotted(shares, price.currency.places, numbers)
     return [
         {
             **_row(part, amount, people, acts),

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from seat_ledger.domain.calendar import BillingPeriod, local_date
 from seat_ledger.domain.money import Currency, rounded
 from seat_ledger.lazy import lazy
+from seat_ledger.projections.billing.price_book import start_of
 from seat_ledger.projections.billing.prices import Priced
 from seat_ledger.projections.reader import AccountFacts, AccountQuestion, Row
 
@@ -43,7 +44,8 @@ class IdleCost:
     ) -> None:
         self.account: AccountFacts = question.account
         self.as_of = question.as_of
-        self.how = how
+        reader, account, known_at, _ = question
+        self.how = how.with_book(reader, known_at, [account.no])
         self.until = until
         self._amounts: dict[tuple[str, date, date], str | None] = {}
         self._dates: dict[int, list[date]] = {}
@@ -58,10 +60,11 @@ class IdleCost:
         """The renewal at which a seat can go that is given up now (R17)."""
         return self.account.next_renewal(self.as_of)
 
-    def price(self, seat_type: str, _: BillingPeriod) -> SeatPrice | None:
-        """What a seat of a type costs in a period; None where it has no price."""
-        price = self.how.price(seat_type)
-        return None if price is None else SeatPrice(price, self.how.currency)
+    def price(self, seat_type: str, period: BillingPeriod) -> SeatPrice | None:
+        """What a seat of a type costs in a period; None where it has no price (R90)."""
+        named = self.account.no, self.account.key
+        price = self.how.price(named, seat_type, start_of(period))
+        return None if price is None else SeatPrice(price.value, price.currency)
 
     def of_days(self, seat_type: str, first: date, until: date) -> str | None:
         """What one seat costs for some local dates; None without a price."""

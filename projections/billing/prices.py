@@ -3,18 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
 from fractions import Fraction
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from seat_ledger.domain.calendar import BillingPeriod
 from seat_ledger.domain.counting_rules import TIME, WITH_GRANULARITY, measure
-from seat_ledger.domain.money import Currency, rounded
+from seat_ledger.domain.money import Currency, exactly, plain, rounded
 from seat_ledger.errors import InvalidInput
 from seat_ledger.projections.billing.bounds import bounds_of, quantity_ends
 from seat_ledger.projections.billing.figures import as_known, microseconds, quantity
+from seat_ledger.projections.billing.price_book import (
+    NO_PRICE,
+    PriceBook,
+    UnitPrice,
+    recorded,
+    start_of,
+)
 from seat_ledger.projections.periods import row_of
-from seat_ledger.projections.reader import AccountFacts, AccountQuestion, Row
+from seat_ledger.projections.reader import (
+    AccountFacts,
+    AccountQuestion,
+    Knowledge,
+    Reader,
+    Row,
+)
 
 Rule = tuple[str, str | None]
 PriceFor = Literal["period", "window"]
@@ -27,7 +42,8 @@ class Priced:
     Without `rules` the account's policy applies (R50), with `granularity` in place of
     its own where it has one. A price is for one seat and one whole period: by seat
     type, or `single` where one type alone is asked about. `price_for` says that it is
-    meant for a window as a whole.
+    meant for a window as a whole. Before the `books` a price that is given applies,
+    and the first of them that has one (R90).
     """
 
     rules: Sequence[Rule] | None = None
@@ -36,19 +52,53 @@ class Priced:
     granularity: str | None = None
     single: Fraction | None = None
     price_for: PriceFor = "period"
+    books: Sequence[PriceBook] = ()
+
+    def with_book(
+        self, reader: Reader, known_at: Knowledge, account_nos: Iterable[int] | None
+    ) -> Priced:
+        """The same with the recorded prices of some accounts, as known (R90)."""
+        book = recorded(reader, known_at, account_nos)
+        return replace(self, books=(*self.books, book))
 
     def by_policy(self, mode: str, granularity: str | None) -> Rule:
         """The rule of a policy, by the granularity that was asked for."""
         return mode, granularity and (self.granularity or granularity)
 
-    def price(self, seat_type: str) -> Fraction | None:
-        """What a seat of a type costs."""
-        return self.prices.get(seat_type, self.single)
+    def is_fixed(self, seat_type: str) -> bool:
+        """Whether the price of a type is given with the question."""
+        return self.prices.get(seat_type, self.single) is not None
 
     @property
-    def is_priced(self) -> bool:
-        """Whether anything has a price."""
+    def has_fixed(self) -> bool:
+        """Whether any price is given with the question."""
         return bool(self.prices) or self.single is not None
+
+    def price(
+        self, account: tuple[int, str], seat_type: str, period: tuple[datetime, date]
+    ) -> UnitPrice | None:
+        """What a seat of a type costs in a period of an account (R90).
+
+        A price that is given without a currency is in that of the price book.
+        """
+        fixed = self.prices.get(seat_type, self.single)
+        if fixed is None:
+            return self._listed(account, seat_type, period)
+        currency = self.currency
+        if currency.code is None:
+            with suppress(InvalidInput):
+                if listed := self._listed(account, seat_type, period):
+                    currency = listed.currency
+        return UnitPrice(fixed, currency)
+
+    def _listed(
+        self, account: tuple[int, str], seat_type: str, period: tuple[datetime, date]
+    ) -> UnitPrice | None:
+        for book in self.books:
+            price = book.find(account, seat_type, period, self.currency.code)
+            if price is not None:
+                return price
+        return None
 
     def check_types(self, seat_types: Iterable[str]) -> None:
         """Refuse a price without a type where there is more than one.
@@ -99,45 +149,91 @@ def check_one_period(
         )
 
 
-def amounts_by_period(
-    question: AccountQuestion, window: BillingPeriod, how: Priced
-) -> dict[tuple[str, Rule], Row]:
-    """What a window over several periods costs, by seat type and rule (R91).
+_AMOUNTS = ("amount", "amount_least", "amount_most")
 
-    Each period's part is priced by its share of that period, and rounded; then they
-    are added, with what windows leave open of them (R89). Nothing where the window
-    lies in one period.
+
+class WindowPrice(NamedTuple):
+    """What a window costs: the part of each period that it touches, and their sum.
+
+    With what windows leave open of the `amounts` (R89); they are None where a part
+    with seats has no price. `unit_price` is what all parts have in common.
+    """
+
+    amounts: Row
+    unit_price: Row
+    parts: list[Row]
+
+
+def by_period(
+    question: AccountQuestion, window: BillingPeriod, how: Priced
+) -> dict[tuple[str, Rule], WindowPrice]:
+    """What a window costs period by period, by seat type and rule (R91).
+
+    Each period's part is priced by its share of that period at that period's price,
+    and rounded; then they are added. Nothing for a price that is given for the window:
+    by word, or because the window lies in one period.
     """
     reader, account, known_at, _ = question
     touched = {period.index: period for period in periods_in(account, window)}
-    if len(touched) < 2 or how.price_for == "window" or not how.is_priced:
-        return {}
+    is_whole = len(touched) < 2 or how.price_for == "window"
     parts = [_part(period, window) for period in touched.values()]
     rows = as_known(reader, [row_of(account, part) for part in parts], known_at)
     between = bounds_of(question, parts)
     policy = account.policy_at(window.starts)
-    totals: dict[tuple[str, Rule], dict[str, Fraction]] = {}
+    by_type: dict[tuple[str, Rule], list[tuple[UnitPrice | None, Row]]] = {}
     for row in rows:
         whole, seat_type = touched[row["period_no"]], str(row["seat_type"])
-        price = how.price(seat_type)
+        if is_whole and how.is_fixed(seat_type):
+            continue
+        price = how.price((account.no, account.key), seat_type, start_of(whole))
         open_ = between.get((account.no, row["period_no"], seat_type))
         for rule in how.rules or [how.by_policy(*policy)]:
-            if price is None:
-                continue
-            total = totals.setdefault((seat_type, rule), dict.fromkeys(_AMOUNTS, _ZERO))
-            share = _share(row, whole, rule) * price
+            share = _share(row, whole, rule)
             ends = quantity(row, *rule), *quantity_ends(row, open_, rule)
-            for name, end in zip(_AMOUNTS, ends, strict=True):
-                total[name] += Fraction(rounded(end * share, how.currency.places))
-    places = how.currency.places
+            part = _priced_part(whole, [share * end for end in ends], price)
+            by_type.setdefault((seat_type, rule), []).append((price, part))
+    return {key: _sum(parts) for key, parts in by_type.items()}
+
+
+def _priced_part(
+    period: BillingPeriod, shares: Sequence[Fraction], price: UnitPrice | None
+) -> Row:
+    """What of a period lies in a window, priced; its share in whole seats, and the
+    least and the most of it.
+    """
+    amounts = [price and price.currency.amount(share, price.value) for share in shares]
     return {
-        key: {name: rounded(amount, places) for name, amount in total.items()}
-        for key, total in totals.items()
+        "period": period.label.isoformat(),
+        "quantity": plain(shares[0]),
+        "quantity_exact": exactly(shares[0]),
+        **(NO_PRICE if price is None else price.fields()),
+        **dict(zip(_AMOUNTS, amounts, strict=True)),
     }
 
 
-_ZERO = Fraction(0)
-_AMOUNTS = ("amount", "amount_least", "amount_most")
+def _sum(priced: Sequence[tuple[UnitPrice | None, Row]]) -> WindowPrice:
+    parts = [part for _, part in priced]
+    prices = [price for price, part in priced if price or part["quantity"] != "0"]
+    currencies = {price and price.currency for price in prices}
+    first = prices[0] if prices else None
+    if len(currencies) != 1 or first is None:
+        return WindowPrice(dict.fromkeys(_AMOUNTS), NO_PRICE, parts)
+    fields = [price.fields() for price in prices if price is not None]
+    unit_price = {
+        name: value if all(other[name] == value for other in fields) else None
+        for name, value in fields[0].items()
+    }
+    return WindowPrice(
+        {name: _added(parts, name, first.currency) for name in _AMOUNTS},
+        unit_price,
+        parts,
+    )
+
+
+def _added(parts: Sequence[Row], name: str, currency: Currency) -> str:
+    """The sum of one amount of the parts."""
+    amounts = (Fraction(part[name] or 0) for part in parts)
+    return rounded(sum(amounts, Fraction(0)), currency.places)
 
 
 def _part(period: BillingPeriod, window: BillingPeriod) -> BillingPeriod:

@@ -78,3 +78,17 @@ SELECT DISTINCT account_no
  WHERE account_no = ANY (%(account_nos)s::bigint[])
    AND effective_after IS NOT NULL
    AND position <= %(known_position)s::bigint;
+
+-- prices --
+-- The price book as known: of some accounts, or of every one; account 0 is all (R90).
+SELECT entry.account_no, account.account_key, entry.position, entry.recorded_at,
+       entry.effective_at, entry.actor, entry.reason,
+       entry.seat_type, entry.details ->> 'unit_price' AS unit_price,
+       entry.details ->> 'currency' AS currency,
+       (entry.details ->> 'first_date')::date AS first_date
+  FROM entry_at(%(known_position)s::bigint) AS entry
+  LEFT JOIN account ON account.account_no = entry.account_no
+ WHERE entry.topic = 'PriceSet'
+   AND (%(account_nos)s::bigint[] IS NULL
+        OR entry.account_no = ANY (%(account_nos)s::bigint[]))
+ ORDER BY entry.account_no, entry.effective_at, entry.position;

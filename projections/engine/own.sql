@@ -1,8 +1,9 @@
 -- A generation's tables once more, for readers of single accounts: of each a view with
 -- its name and columns, over a function that runs as its owner and hands out the rows of
--- the accounts that the session may read. Who asks has no right to any table, so no plan
--- of theirs reaches one: EXPLAIN shows a function and how many own rows it returned, and
--- the statistics of what is not theirs are nobody's to see.
+-- the accounts that the session may read, and the prices that are for all. Who asks has
+-- no right to any table, so no plan of theirs reaches one: EXPLAIN shows a function and
+-- how many own rows it returned, and the statistics of what is not theirs are nobody's
+-- to see.
 -- Run with the schema of the views first in the search path, the generation's second.
 DO $$
 DECLARE
@@ -20,7 +21,9 @@ BEGIN
         scope := CASE
             WHEN table_name = 'seat_type' THEN 'true'
             WHEN table_name IN ('account', 'set_aside') THEN 'account_id = ANY (ledger.readable_accounts())'
-            ELSE pg_catalog.format(
+            ELSE CASE WHEN table_name = 'journal'
+                 THEN '(account_no = 0 AND topic = ''PriceSet'') OR ' ELSE '' END
+                || pg_catalog.format(
                 'account_no = ANY (ARRAY('
                 'SELECT mine.account_no FROM %I.account AS mine '
                 'WHERE mine.account_id = ANY (ledger.readable_accounts())))', tables)

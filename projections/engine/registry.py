@@ -53,6 +53,7 @@ TOPICS = (
     "SnapshotObserved",
     "UnassignmentRequested",
     "UnassignmentCancelled",
+    "PriceSet",
 )
 """The events that the journal can decode; a test holds them to the write side's."""
 

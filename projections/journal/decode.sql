@@ -63,7 +63,7 @@ SELECT entry.position,
        entry.recorded_at,
        entry.effective_at::timestamptz,
        entry.effective_after::timestamptz,
-       coalesce(account.account_no, CASE WHEN entry.topic LIKE 'SeatType%%' THEN 0 END),
+       coalesce(account.account_no, CASE WHEN entry.account_id = %(catalogue)s::uuid THEN 0 END),
        person.user_no,
        entry.version,
        CASE
@@ -93,7 +93,7 @@ SELECT entry.position,
            WHEN NOT entry.common AND entry.topic IN (
                'AccountOpened', 'TimeZoneChanged', 'BillingPolicyChanged',
                'InvoiceIssued', 'InvoiceVoided', 'ContractChanged', 'AccountClosed',
-               'SnapshotObserved', 'UnassignmentRequested'
+               'SnapshotObserved', 'UnassignmentRequested', 'PriceSet'
            )
            THEN entry.whole - ARRAY[
                'v', 'effective_at', 'actor', 'reason', 'idempotency_key',

@@ -2,7 +2,7 @@
 -- One row is one event, decoded once into typed columns. The only table that the
 -- other definitions read. It holds no personal data. People and accounts are named
 -- by the positions of the events that added and opened them, seat types by numbers; the
--- catalogue's events are of account 0, which nobody opened.
+-- ledger's own events (types, prices for all) are of account 0, which nobody opened.
 CREATE TABLE journal (
     position bigint NOT NULL,
     recorded_at timestamptz NOT NULL,
@@ -49,6 +49,7 @@ CREATE TABLE journal (
                     AND request IS NOT NULL
             WHEN topic IN ('SeatTypeAdded', 'SeatTypeWithdrawn')
                 THEN seat_type IS NOT NULL AND account_no = 0
+            WHEN topic = 'PriceSet' THEN seat_type IS NOT NULL AND details IS NOT NULL
             WHEN topic = 'ContractRenewed' THEN renewal > 0
             WHEN topic IN ('HubAccessGranted', 'HubAccessRevoked')
                 THEN user_no IS NOT NULL AND hub IS NOT NULL
@@ -88,6 +89,9 @@ CREATE INDEX journal_of_unassignments ON journal (account_no, user_no)
 -- What was derived from dated lists, with a window in which it happened (R85).
 CREATE INDEX journal_of_windows ON journal (account_no)
  WHERE effective_after IS NOT NULL;
+-- The prices of an account, and those for all (R90).
+CREATE INDEX journal_of_prices ON journal (account_no)
+ WHERE topic = 'PriceSet';
 -- An invoice by its number.
 CREATE INDEX journal_of_invoices ON journal ((details ->> 'invoice'))
  WHERE topic = 'InvoiceIssued';

@@ -6,6 +6,7 @@ the aggregates; when a rule refuses it, they are rolled back to what they were.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, TypeVar
@@ -20,7 +21,12 @@ from seat_ledger.commands.validation import judge
 from seat_ledger.domain.account import Account
 from seat_ledger.domain.account_contract import NewTerms
 from seat_ledger.domain.aggregate import Act, Aggregate
-from seat_ledger.domain.calendar import BillingCalendar, ZoneHistory, zone
+from seat_ledger.domain.calendar import (
+    BillingCalendar,
+    BillingPeriod,
+    ZoneHistory,
+    zone,
+)
 from seat_ledger.domain.catalogue import Catalogue
 from seat_ledger.domain.email import check_email
 from seat_ledger.domain.events import (
@@ -38,6 +44,8 @@ from seat_ledger.domain.invoice_draft import (
 from seat_ledger.domain.moments import parse_moment
 from seat_ledger.domain.money import Currency
 from seat_ledger.domain.personal_data import ERASED, Person
+from seat_ledger.domain.price_book import ListPrice, prices_in_force
+from seat_ledger.domain.seat_types import CATALOGUE_KEY
 from seat_ledger.domain.user import User
 from seat_ledger.domain.validity import Violation
 from seat_ledger.domain.values import (
@@ -155,7 +163,7 @@ class CommandHandler:
         try:
             if isinstance(self.command.operation, messages.OpenAccount):
                 due = self._open(self.command.operation)
-            elif self.command.operation.OF_CATALOGUE:
+            elif self.command.envelope.account == CATALOGUE_KEY:
                 due = self._change_catalogue(self.command.operation)
             else:
                 due = self._apply()
@@ -442,7 +450,7 @@ class CommandHandler:
         return 0
 
     def _change_catalogue(self, operation: Operation) -> int:
-        """Add a seat type, or withdraw one (R80)."""
+        """Add a seat type, or withdraw one (R80); or price one for all (R90)."""
         catalogue, at = self._involve(self.catalogue), self.now
         if operation.effective_at is not None:
             at = parse_moment(operation.effective_at, ZoneHistory("UTC"), self.now)
@@ -453,6 +461,15 @@ class CommandHandler:
             catalogue.add(operation.seat_type, act, exclusive=operation.exclusive)
         elif isinstance(operation, messages.WithdrawSeatType):
             catalogue.withdraw(operation.seat_type, act)
+        elif isinstance(operation, messages.SetPrice):
+            written = operation.effective_at or ""
+            catalogue.set_price(
+                catalogue.seat_type(operation.seat_type),
+                Currency.named(operation.currency).as_price(operation.unit_price),
+                operation.currency,
+                act,
+                first_date=at.date() if _A_DATE.fullmatch(written) else None,
+            )
         self.events += catalogue.pending[-1:]
         return 0
 
@@ -462,6 +479,15 @@ class CommandHandler:
 
     def _set_billing_policy(self, op: messages.SetBillingPolicy, act: Act) -> None:
         self._account().set_billing_policy(op.policy, act)
+
+    def _set_price(self, op: messages.SetPrice, act: Act) -> None:
+        """Say what a seat of a type costs in the account (R90)."""
+        self._account().set_price(
+            self.catalogue.seat_type(op.seat_type),
+            Currency.named(op.currency).as_price(op.unit_price),
+            op.currency,
+            act,
+        )
 
     def _issue_invoice(self, op: messages.IssueInvoice, act: Act) -> None:
         """Record the figures of a period that has ended (R60, R64), or corrections
@@ -486,14 +512,32 @@ class CommandHandler:
             ):
                 raise RenewFirst(account.account_key, event, act.at)
         key, label = account.account_key, period.label if period else None
-        code = op.currency or account.billing.currency_to_correct(key)
+        book = self._book(period) if period else {}
+        code = op.currency or (
+            _one_currency(op, book)
+            if period
+            else account.billing.currency_to_correct(key)
+        )
         currency = Currency.named(code)
         prices = {
-            seat_type: currency.as_price(price)
-            for seat_type, price in unit_prices.items()
+            seat_type: price.unit_price
+            for (seat_type, of), price in book.items()
+            if of == code
         }
+        for seat_type, written in unit_prices.items():
+            prices[seat_type] = currency.as_price(written)
         request = InvoiceRequest(key, op.invoice, label, prices, code)
         account.issue_invoice(request, period, self._computed(request), act)
+
+    def _book(self, period: BillingPeriod) -> dict[tuple[str, str], ListPrice]:
+        """What the price book says of the types that the account has bought (R90)."""
+        account = self._account()
+        in_force = prices_in_force(
+            account.billing.prices, self.catalogue.prices, period.starts, period.label
+        )
+        return {
+            key: price for key, price in in_force.items() if key[0] in account.pools
+        }
 
     def _change_contract(self, op: messages.ChangeContract, act: Act) -> None:
         """Have other lengths, or another anchor, from a renewal on (R96)."""
@@ -786,6 +830,27 @@ class CommandHandler:
         for ended_with_it in positions:
             self._reverse_one(ended_with_it, act)
         return [position, *positions]
+
+
+_A_DATE = re.compile(r"\d{4}-\d{2}(-\d{2})?", re.ASCII)
+
+
+def _one_currency(
+    op: messages.IssueInvoice, book: dict[tuple[str, str], ListPrice]
+) -> str:
+    """The currency of an invoice that names none: that of its recorded prices.
+
+    Raises InvalidInput where they have none, or several.
+    """
+    codes = sorted({code for _, code in book})
+    if len(codes) == 1 and not op.unit_prices:
+        return codes[0]
+    why = f"its prices are in {' and '.join(codes)}" if codes else "it has no prices"
+    raise InvalidInput(
+        f"issue_invoice: 'currency' is missing, and {why}.",
+        try_="name the currency, such as EUR; record prices as "
+        "'seat-ledger price set --help' explains",
+    )
 
 
 def _require_reason(operation: Operation, what: str) -> None:

@@ -95,7 +95,8 @@ class Operation(BaseModel):
     `IN_BATCH` and `IN_FILE` say where it may stand; `TIMELESS` that it has no
     effective time of its own, so that no renewal is due for it; `CLOSES` that it
     comes before openings of the same instant (R28); `NEEDS_RECORDED` that it builds
-    on what is recorded already.
+    on what is recorded already; `FOR_ALL` that without an account it is for all of
+    them, and recorded in the ledger's own stream, as what is `OF_CATALOGUE` always is.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -107,6 +108,7 @@ class Operation(BaseModel):
     CLOSES: ClassVar[bool] = False
     NEEDS_RECORDED: ClassVar[bool] = False
     OF_CATALOGUE: ClassVar[bool] = False
+    FOR_ALL: ClassVar[bool] = False
     AFTER_CLOSING: ClassVar[bool] = False
 
     op: str
@@ -409,16 +411,13 @@ class IssueInvoice(Operation):
     currency: Text | None = None
 
     def check(self) -> None:
-        """Refuse neither or both of a period and corrections alone, a period without
-        prices or currency, an unknown currency, and a price that is none.
+        """Refuse neither or both of a period and corrections alone, an unknown
+        currency, and a price that is none.
         """
         if (self.period is None) != self.corrections_only:
             raise InvalidInput(
                 f"{self.OP}: give either 'period' or 'corrections_only'."
             )
-        for name in ("unit_prices", "currency"):
-            if self.period is not None and getattr(self, name) is None:
-                raise InvalidInput(f"{self.OP}: '{name}' is missing.")
         try:
             if self.currency is not None:
                 places_of(self.currency)
@@ -451,6 +450,26 @@ class WithdrawSeatType(Operation):
     IN_BATCH = False
 
     seat_type: Text
+
+
+class SetPrice(Operation):
+    """Say what a seat of a type costs from now on, in the account or in all (R90)."""
+
+    FOR_ALL: ClassVar[bool] = True
+
+    seat_type: Text
+    unit_price: Text
+    currency: Text
+
+    def check(self) -> None:
+        """Refuse an unknown currency, and a price that is none."""
+        try:
+            places_of(self.currency)
+            parse_price(self.unit_price)
+        except InvalidInput as error:
+            raise InvalidInput(
+                f"{self.OP}: {error.message}", try_=error.try_
+            ) from error
 
 
 class ChangeContract(Operation):
@@ -626,7 +645,8 @@ def read_command(fields: Mapping[str, Any]) -> Command:
 
 def _read_envelope(fields: dict[str, Any], operation: Operation) -> Envelope:
     """Who gives the command, and for which account; the catalogue is no account's."""
-    if not operation.OF_CATALOGUE:
+    is_for_all = operation.FOR_ALL and fields.get("account") is None
+    if not (operation.OF_CATALOGUE or is_for_all):
         return _read(Envelope, fields, operation.op)
     if fields.get("account") is not None:
         raise InvalidInput(

@@ -27,6 +27,7 @@ from seat_ledger.domain.events import (
     InvoiceIssued,
     InvoiceVoided,
     LedgerEvent,
+    PriceSet,
     SeatAssigned,
     SeatPurchased,
     SeatReductionCancelled,
@@ -38,6 +39,7 @@ from seat_ledger.domain.events import (
 )
 from seat_ledger.domain.intervals import Mark
 from seat_ledger.domain.invoice_draft import InvoiceDraft, InvoiceRequest
+from seat_ledger.domain.price_book import ListPrice, check_new_price
 from seat_ledger.domain.seats import Request, Seat
 from seat_ledger.domain.values import (
     FOREVER,
@@ -83,6 +85,26 @@ class Account(AccountContract, AccountUnassignments):
         self.billing.check_policy(self.account_key, policy, act.at)
         self.trigger(
             BillingPolicyChanged, act, mode=policy.mode, granularity=policy.granularity
+        )
+
+    def set_price(
+        self, seat_type: SeatType, unit_price: str, currency: str, act: Act
+    ) -> None:
+        """Say what a seat of a type costs from now on in this account (R90).
+
+        Raises CommandRefused (``nothing_to_do``).
+        """
+        check_new_price(
+            self.billing.prices,
+            ListPrice(act.at, 0, seat_type, currency, unit_price),
+            self.account_key,
+        )
+        self.trigger(
+            PriceSet,
+            act,
+            seat_type=seat_type,
+            unit_price=unit_price,
+            currency=currency,
         )
 
     def period_to_invoice(
@@ -357,12 +379,15 @@ class Account(AccountContract, AccountUnassignments):
 
     def check_reversal(self, root: LedgerEvent) -> None:
         """Refuse to touch a reduction that was cancelled or carried out, or a policy
-        that an invoice used (R47).
+        or price that an invoice used (R47, R90).
         """
         self.check_contract_reversal(root)
         self.check_unassignment_reversal(root)
         if isinstance(root, BillingPolicyChanged):
             self.billing.check_reversal(self.account_key, root)
+            return
+        if isinstance(root, PriceSet):
+            self.billing.check_price_reversal(self.account_key, root)
             return
         if isinstance(root, SeatReductionRequested):
             request = self.request(root.seat_type, root.originator_version)

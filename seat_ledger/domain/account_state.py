@@ -26,6 +26,7 @@ from seat_ledger.domain.events import (
     InvoiceIssued,
     InvoiceVoided,
     LedgerEvent,
+    PriceSet,
     SeatAssigned,
     SeatEvent,
     SeatPurchased,
@@ -161,6 +162,12 @@ class AccountState(Aggregate):
 
     def _no_policy(self, event: BillingPolicyChanged) -> None:
         self.billing.unset_policy(event)
+
+    def _priced(self, event: PriceSet) -> None:
+        self.billing.set_price(event)
+
+    def _not_priced(self, event: PriceSet) -> None:
+        self.billing.unset_price(event)
 
     def _invoiced(self, event: InvoiceIssued) -> None:
         self.billing.register.issued(event)
@@ -307,6 +314,7 @@ class AccountState(Aggregate):
         AccountOpened: (_opened, no_step),
         TimeZoneChanged: (_zone_changed, _zone_unchanged),
         BillingPolicyChanged: (_policy, _no_policy),
+        PriceSet: (_priced, _not_priced),
         InvoiceIssued: (_invoiced, _not_invoiced),
         InvoiceVoided: (_voided, _not_voided),
         ContractRenewed: (_renewed, _not_renewed),

@@ -16,7 +16,7 @@ from typing import Any
 
 from seat_ledger.domain.aggregate import mark, nothing_to_do
 from seat_ledger.domain.calendar import BillingPeriod
-from seat_ledger.domain.events import BillingPolicyChanged
+from seat_ledger.domain.events import BillingPolicyChanged, PriceSet
 from seat_ledger.domain.intervals import Mark
 from seat_ledger.domain.invoice_draft import Figure, InvoiceDraft, InvoiceRequest
 from seat_ledger.domain.invoice_register import (
@@ -25,6 +25,7 @@ from seat_ledger.domain.invoice_register import (
     InvoiceRegister,
 )
 from seat_ledger.domain.money import places_of, rounded
+from seat_ledger.domain.price_book import PriceList, list_price
 from seat_ledger.domain.values import DEFAULT_POLICY, BillingPolicy, fields_of, iso, utc
 from seat_ledger.errors import CommandRefused, EntryRef, IntegrityFailure
 
@@ -35,6 +36,7 @@ class Billing:
     def __init__(self, stream: str) -> None:
         self.stream = stream
         self.policies: list[tuple[Mark, BillingPolicy]] = []
+        self.prices = PriceList()
         self.register = InvoiceRegister(stream)
 
     # -- what holds -----------------------------------------------------------
@@ -86,6 +88,22 @@ class Billing:
                     f"{_is_invoiced(invoice, period)}.",
                     "set the right policy from then on; an issued invoice never "
                     "changes",
+                    invoice,
+                )
+
+    def check_price_reversal(self, key: str, price: PriceSet) -> None:
+        """Refuse to reverse a price that an invoice used (R90)."""
+        version = price.originator_version
+        for invoice, period in self.register.periods:
+            used = any(
+                current.entry == version and current.currency == invoice.currency
+                for current in self.prices.in_force(period.starts, period.label)
+            )
+            if used and version < invoice.version:
+                raise self._period_invoiced(
+                    f"An invoice used this price of {key}: "
+                    f"{_is_invoiced(invoice, period)}.",
+                    "set the right price from then on; an issued invoice never changes",
                     invoice,
                 )
 
@@ -248,6 +266,14 @@ class Billing:
     def set_policy(self, event: BillingPolicyChanged) -> None:
         """Let a policy hold."""
         insort(self.policies, _policy(event))
+
+    def set_price(self, event: PriceSet) -> None:
+        """Let a price hold."""
+        self.prices.add(list_price(event))
+
+    def unset_price(self, event: PriceSet) -> None:
+        """Take a price out: it no longer holds."""
+        self.prices.remove(list_price(event))
 
     def unset_policy(self, event: BillingPolicyChanged) -> None:
         """Take a policy out: it no longer holds."""

@@ -1,4 +1,5 @@
-"""The catalogue: which seat types there are (R80, R81), a stream of the ledger's own.
+"""The catalogue: which seat types there are (R80, R81), and what they cost in all
+accounts (R90); a stream of the ledger's own.
 
 The six types of the source are there from the start, without an event. Every other is
 added by one, and any may be withdrawn: then no more of it is bought, and what was
@@ -7,12 +8,23 @@ bought runs on. Nothing else in the program knows a list of types.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import ClassVar
 from uuid import UUID
 
 from seat_ledger.domain.aggregate import Act, Aggregate, Steps
-from seat_ledger.domain.events import LedgerEvent, SeatTypeAdded, SeatTypeWithdrawn
+from seat_ledger.domain.events import (
+    LedgerEvent,
+    PriceSet,
+    SeatTypeAdded,
+    SeatTypeWithdrawn,
+)
+from seat_ledger.domain.price_book import (
+    ListPrice,
+    PriceList,
+    check_new_price,
+    list_price,
+)
 from seat_ledger.domain.seat_types import (
     CATALOGUE_ID,
     STARTING_TYPES,
@@ -41,6 +53,7 @@ class Catalogue(Aggregate):
             (seat_type.hub for seat_type in STARTING_TYPES), True
         )
         self._undone: list[tuple[datetime | None, bool]] = []
+        self.prices = PriceList()
 
     # -- questions --------------------------------------------------------------
 
@@ -123,6 +136,34 @@ class Catalogue(Aggregate):
             )
         self.trigger(SeatTypeWithdrawn, act, seat_type=seat_type)
 
+    def set_price(
+        self,
+        seat_type: SeatType,
+        unit_price: str,
+        currency: str,
+        act: Act,
+        *,
+        first_date: date | None = None,
+    ) -> None:
+        """Say what a seat of a type costs from now on, in every account (R90).
+
+        With a `first_date` from that local date on. Raises CommandRefused
+        (``nothing_to_do``).
+        """
+        check_new_price(
+            self.prices,
+            ListPrice(act.at, 0, seat_type, currency, unit_price, first_date),
+            "all accounts",
+        )
+        self.trigger(
+            PriceSet,
+            act,
+            seat_type=seat_type,
+            unit_price=unit_price,
+            currency=currency,
+            first_date=first_date,
+        )
+
     # -- its state --------------------------------------------------------------
 
     def _added(self, event: SeatTypeAdded) -> None:
@@ -148,7 +189,14 @@ class Catalogue(Aggregate):
     def _not_withdrawn(self, event: SeatTypeWithdrawn) -> None:
         self.seat_types[SeatType(event.seat_type)] = None
 
+    def _priced(self, event: PriceSet) -> None:
+        self.prices.add(list_price(event))
+
+    def _not_priced(self, event: PriceSet) -> None:
+        self.prices.remove(list_price(event))
+
     STEPS: ClassVar[dict[type[LedgerEvent], Steps]] = {
+        PriceSet: (_priced, _not_priced),
         SeatTypeAdded: (_added, _not_added),
         SeatTypeWithdrawn: (_withdrawn, _not_withdrawn),
     }

@@ -404,6 +404,19 @@ class SeatTypeWithdrawn(CatalogueEvent):
     """No more seats of this type are bought; those that are there run on (R80)."""
 
 
+class PriceSet(LedgerEvent):
+    """One seat of the type costs this for one whole billing period, from now on (R90).
+
+    In an account's stream it is the account's own; in the ledger's own stream it is
+    for all accounts, and with a `first_date` holds from that local date on in each.
+    """
+
+    seat_type: str
+    unit_price: Price
+    currency: str
+    first_date: date | None = None
+
+
 class EntryReversed(LedgerEvent):
     """The entry at position `entry` never held, or holds again (R40, R47).
 

@@ -18,11 +18,12 @@ from seat_ledger.domain.calendar import ContractChange, ZoneChange, ZoneHistory
 from seat_ledger.domain.events import EVENT_CLASSES, AccountOpened, LedgerEvent
 from seat_ledger.domain.intervals import Interval, Mark
 from seat_ledger.domain.invoice_register import Invoiced, InvoicedPeriod
+from seat_ledger.domain.price_book import ListPrice, PriceList
 from seat_ledger.domain.seats import Request, Seat, SeatPool, UnassignmentRequest
 from seat_ledger.domain.values import FOREVER, BillingPolicy, SeatRef, SeatType, hub_of
 
 Document = dict[str, Any]
-SNAPSHOT_TOPIC = "AccountSnapshot:5"
+SNAPSHOT_TOPIC = "AccountSnapshot:6"
 
 
 class WrittenSnapshot(NamedTuple):
@@ -56,6 +57,7 @@ class AccountSnapshot(NamedTuple):
             "contract_changes": account.contract_changes,
             "closed": account.closed,
             "policies": account.billing.policies,
+            "prices": account.billing.prices.prices,
             "invoices": account.billing.register.invoices,
             "voids": account.billing.register.voids,
             "unassignments": [
@@ -106,6 +108,7 @@ class AccountSnapshot(NamedTuple):
         account.billing.policies = [
             (_mark(item), BillingPolicy(*policy)) for item, policy in state["policies"]
         ]
+        account.billing.prices = PriceList(map(_list_price, state["prices"]))
         register = account.billing.register
         register.invoices = [_invoiced(item) for item in state["invoices"]]
         register.voids = {
@@ -224,6 +227,11 @@ def _contract_change(item: list[Any]) -> ContractChange:
     return ContractChange(
         renewal, term, cycle, date.fromisoformat(anchor) if anchor else None
     )
+
+
+def _list_price(item: list[Any]) -> ListPrice:
+    effective_at, entry, seat_type, currency, unit_price, _ = item
+    return ListPrice(_instant(effective_at), entry, seat_type, currency, unit_price)
 
 
 def _invoiced(item: list[Any]) -> Invoiced:

@@ -96,7 +96,6 @@ def test_a_closed_account_is_corrected_without_a_further_period(billed: Billed) 
             {"period": FEB, "corrections_only": True},
             "give either 'period' or 'corrections_only'",
         ),
-        ({"period": FEB, "currency": "EUR"}, "'unit_prices' is missing"),
     ],
 )
 def test_what_is_neither_or_both_is_refused(

@@ -15,7 +15,7 @@ import pytest
 from seat_ledger.cli.main import COMMANDS, program
 from seat_ledger.cli.output.csv_headers import HEADERS, RENEWED
 from seat_ledger.projections.exports import FIELDS
-from tests.audits import BOUGHT, GIVEN, OPENED, A
+from tests.audits import BOUGHT, GIVEN, OPENED, A, said
 from tests.program import PRO, Program
 
 ACCOUNT = ("-a", "e")
@@ -43,6 +43,8 @@ QUESTIONS: dict[str, list[tuple[str, ...]]] = {
     "event replay": [ACCOUNT],
     "event show": [("1",), ("3",)],
     "invoice list": [()],
+    "price history": [()],
+    "price list": [ACCOUNT],
     "seat history": [(f"{PRO}#1", *ACCOUNT)],
     "seat list": [ACCOUNT, (*ACCOUNT, "--as-of", "2025-05-02")],
     "seat who": [
@@ -68,7 +70,10 @@ BESIDE = {
 @pytest.fixture(scope="module")
 def known(shared_database: str) -> Program:
     found = Program(shared_database)
-    done = found.lines(OPENED, BOUGHT, A, GIVEN)
+    price = {"seat_type": PRO, "unit_price": "90", "currency": "EUR"}
+    done = found.lines(
+        OPENED, BOUGHT, A, GIVEN, said("set_price", "2025-06-01", **price)
+    )
     assert done.returncode == 0, done.stderr
     return found
 

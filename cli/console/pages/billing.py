@@ -62,6 +62,8 @@ def period(request: PageRequest) -> Page:
             "by_type": by_type,
             "own": own,
             "invoice": invoice,
+            "is_priced": any(row["unit_price"] for row in result.rows),
+            "prices": _prices(by_type),
             "upto": request.knowledge.moment(request.now),
             "has_open": any(is_open(row, *_FIGURES) for row in result.rows),
         }
@@ -73,6 +75,12 @@ def period(request: PageRequest) -> Page:
 
 
 _FIGURES = ("quantity", "assigned_peak", "idle_seat_days")
+
+
+def _prices(by_type: dict[str, list[Row]]) -> list[Row]:
+    """By type: what its figures are priced with, and where that is from (R91)."""
+    first = [rows[0] for rows in by_type.values()]
+    return [row for row in first if row["unit_price"]]
 
 
 def _invoice_of(request: PageRequest, label: str) -> Issued | None:

@@ -1,0 +1,113 @@
+"""The price book: what a seat costs, of one account or for all (R90)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from seat_ledger.cli.options.session import (
+    Question,
+    option_as_of,
+    option_one_account,
+    reading_of_accounts,
+)
+from seat_ledger.cli.options.writing import writing
+from seat_ledger.cli.output.render import Answer, cells, counted
+
+
+@click.group(
+    epilog="Example: seat-ledger price set sales/professional 90.00 --currency EUR "
+    "-a acme --effective-at 2026-01-01"
+)
+def group() -> None:
+    """Record what seats cost; look at prices and their history."""
+
+
+@group.command(
+    "set",
+    epilog="Example: seat-ledger price set sales/professional 90.00 --currency EUR "
+    "--for-all --effective-at 2026-01-01",
+)
+@click.argument("seat_type", metavar="HUB/TIER")
+@click.argument("unit_price", metavar="PRICE")
+@click.option(
+    "--currency",
+    required=True,
+    metavar="CODE",
+    help="The currency: an ISO 4217 code such as EUR.",
+)
+@click.option("--account", "-a", metavar="KEY", help="The account that pays it.")
+@click.option(
+    "--for-all",
+    is_flag=True,
+    help="The price of every account that has none of its own.",
+)
+@writing("set_price")
+def set_(account: str | None, *, for_all: bool, **fields: Any) -> dict[str, Any]:
+    """Record the price of one seat for one whole billing period, from a time on.
+
+    The price in force at the start of a period applies to the whole period. A date
+    given for all accounts is each account's own local date.
+    """
+    if (account is None) != for_all:
+        raise click.UsageError("Name an --account, or use --for-all.")
+    return {**fields, "account": account}
+
+
+@group.command("list", epilog="Example: seat-ledger price list -a acme")
+@option_one_account
+@option_as_of
+@reading_of_accounts
+def list_(question: Question, account: str | None, **_: Any) -> Answer:
+    """The prices in force, of an account with those for all, or of every account."""
+    as_of = question.as_of
+    rows = [
+        row
+        for row in _rows(question, account)
+        if row["from"] <= as_of and (row["until"] is None or row["until"] > as_of)
+    ]
+    count = counted(len(rows), "price")
+    verb = "is" if len(rows) == 1 else "are"
+    return _answer(question, rows, f"{count} {verb} in force." if rows else _NONE)
+
+
+@group.command(epilog="Example: seat-ledger price history -a acme")
+@option_one_account
+@reading_of_accounts
+def history(question: Question, account: str | None, **_: Any) -> Answer:
+    """Every recorded price, and until when it held."""
+    rows = _rows(question, account)
+    count = counted(len(rows), "price")
+    verb = "is" if len(rows) == 1 else "are"
+    return _answer(question, rows, f"{count} {verb} recorded." if rows else _NONE)
+
+
+_NONE = "No price is recorded."
+
+
+def _rows(question: Question, account: str | None) -> list[dict[str, Any]]:
+    from seat_ledger.projections.billing import price_book  # noqa: PLC0415
+
+    number = question.account.no if account else None
+    return price_book.listed(question.reader, question.knowledge, number)
+
+
+def _answer(question: Question, rows: list[dict[str, Any]], sentence: str) -> Answer:
+    columns = [
+        *cells("account|all accounts", "type=seat_type"),
+        *cells("price=unit_price", "currency"),
+        ("from", lambda row: row["first_date"] or row["from"]),
+        *cells("until|present", "actor", "reason", "entry=position"),
+    ]
+    try_ = "seat-ledger price set sales/professional 90.00 --currency EUR --for-all"
+    return question.answer(
+        rows,
+        columns,
+        sentence=sentence,
+        notes=[
+            "The price in force at the start of a period applies to the whole period; "
+            "an account's own goes before the one for all."
+        ],
+        next_command="" if rows else try_,
+    )

@@ -1,0 +1,95 @@
+"""Money in words: which prices were used, what it comes to, what has no price."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from seat_ledger.domain.calendar import ZoneHistory, local_date
+
+if TYPE_CHECKING:
+    from datetime import date, datetime
+
+    from seat_ledger.projections.billing.totals import Sum
+
+Row = dict[str, Any]
+_MOST_NAMED = 6
+
+
+def priced_text(row: Row) -> str:
+    """An amount with its currency, where that is known."""
+    return " ".join(filter(None, (row["amount"], row["currency"])))
+
+
+def prices_in_words(rows: Iterable[Row], zones: ZoneHistory | None = None) -> list[str]:
+    """A note of the prices that the amounts came from, and for what (R91)."""
+    rows = list(rows)
+    listed = dict.fromkeys(
+        (
+            row.get("seat_type"),
+            part["unit_price"],
+            part["currency"],
+            part["price_source"],
+            part["price_entry"],
+            part["price_since"],
+        )
+        for row in rows
+        for part in (row.get("price_parts") or [row])
+        if part["unit_price"]
+    )
+    if not listed:
+        return []
+    texts = [_price(*price, zones=zones) for price in listed]
+    if len(texts) > _MOST_NAMED:
+        more = len(texts) - _MOST_NAMED
+        texts = [*texts[:_MOST_NAMED], f"{more} more (price_source in --format json)"]
+    return [f"Prices: {'; '.join(texts)}."]
+
+
+def _price(  # noqa: PLR0913, PLR0917  the parts of a sentence
+    seat_type: str | None,
+    unit_price: str,
+    currency: str | None,
+    source: str,
+    entry: int | None,
+    since: datetime | date | None,
+    *,
+    zones: ZoneHistory | None,
+) -> str:
+    price = " ".join(filter(None, (seat_type, unit_price, currency)))
+    if source == "given":
+        return f"{price}, as given"
+    if source == "file":
+        from_ = f" from {since}" if since is not None and since.year > 1 else ""
+        return f"{price}{from_}, of the file"
+    day = since
+    if hasattr(since, "hour"):
+        day = local_date(since, (zones or ZoneHistory("UTC")).at(since))  # type: ignore[arg-type]
+    whose = "the account's own" if source == "account" else "for all accounts"
+    return f"{price} from {day}, {whose} (entry {entry})"
+
+
+def total_in_words(together: Sum) -> str:
+    """What figures come to, and what of them has no price: never nothing (R93)."""
+    unpriced = _not_priced(together.not_priced)
+    if not together.is_priced:
+        return ""
+    text = " and ".join(map(str, together.totals))
+    return f"{text}, without {unpriced}" if unpriced else text
+
+
+def _not_priced(rows: Sequence[Row]) -> str:
+    """How many figures have no price, and of which types."""
+    by_type = dict.fromkeys(row["seat_type"] for row in rows)
+    if not rows:
+        return ""
+    has = "figure that has" if len(rows) == 1 else "figures that have"
+    return f"{len(rows)} {has} no price ({', '.join(by_type)})"
+
+
+def total_rows(together: Sum, column: str) -> list[Row]:
+    """The rows of sums below a table; `column` is the first that it shows."""
+    return [
+        {column: "total", "amount": total.amount, "currency": total.currency}
+        for total in together.totals
+    ]

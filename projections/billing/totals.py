@@ -1,0 +1,63 @@
+"""What figures come to together: a sum for each currency, and what has no price (R92).
+
+A forecast is in no total, and nothing without a price is counted as nothing (R93).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from fractions import Fraction
+from typing import NamedTuple
+
+from seat_ledger.domain.money import Currency, rounded
+from seat_ledger.projections.reader import Row
+
+
+class Total(NamedTuple):
+    """The sum of the amounts in one currency, and how many figures it is of."""
+
+    currency: str | None
+    amount: str
+    figures: int
+
+    def __str__(self) -> str:
+        """The sum as people read it: ``1170.00 EUR``."""
+        return f"{self.amount} {self.currency}" if self.currency else self.amount
+
+
+class Sum(NamedTuple):
+    """The totals by currency, and the figures that have a quantity and no price."""
+
+    totals: list[Total]
+    not_priced: list[Row]
+
+    @property
+    def is_priced(self) -> bool:
+        """Whether anything has a price."""
+        return bool(self.totals)
+
+    def fields(self) -> list[Row]:
+        """The totals as a document has them."""
+        return [total._asdict() for total in self.totals]
+
+
+def summed(rows: Iterable[Row], *, with_forecast: bool = False) -> Sum:
+    """What figures come to that are counted by one rule each."""
+    amounts: dict[str | None, list[Fraction]] = {}
+    not_priced = []
+    for row in rows:
+        if row["forecast"] and not with_forecast:
+            continue
+        if row["amount"] is not None:
+            amounts.setdefault(row["currency"], []).append(Fraction(row["amount"]))
+        elif row["quantity"] != "0":
+            not_priced.append(row)
+    totals = [
+        Total(
+            code,
+            rounded(sum(of_currency, Fraction(0)), Currency.named(code).places),
+            len(of_currency),
+        )
+        for code, of_currency in sorted(amounts.items(), key=lambda item: item[0] or "")
+    ]
+    return Sum(totals, not_priced)
