@@ -126,7 +126,7 @@ def who(
     windows = _about(question, rows, user)
     return question.answer(
         rows,
-        _holder_columns(question) if any(row["holder"] for row in rows) else (),
+        _holder_columns(question, seat) if any(row["holder"] for row in rows) else (),
         sentence=_who(question, rows, seat or user or ""),
         windows=windows,
         next_command=_next(rows, seat, question),
@@ -159,7 +159,7 @@ def _held_within(
     )
     return question.answer(
         rows,
-        _holder_columns(question),
+        _holder_columns(question, seat),
         sentence=f"{held} in {about.account.key} {when}.",
         extra={"from": since, "until": before},
     )
@@ -183,7 +183,7 @@ def _who(question: Question, rows: list[dict[str, Any]], subject: str) -> str:
             )
             sentences.append(f"{row['seat']} of {account.key} on {when}: {under}.")
         else:
-            name = _called(holder["name"], holder["email"])
+            name = called(holder["name"], holder["email"])
             sentences.append(f"{name} held {row['seat']} of {account.key} on {when}.")
     return "\n".join(sentences)
 
@@ -214,8 +214,10 @@ def _next(rows: list[dict[str, Any]], seat: str | None, question: Question) -> s
     return ""
 
 
-def _by(act: dict[str, Any] | None) -> str:
-    return "-" if act is None else act["actor"]
+def _by(row: dict[str, Any]) -> str:
+    """Who gave the seat, and who took it where that is somebody else."""
+    acts = (row["assigned_by"], row["unassigned_by"])
+    return " / ".join(dict.fromkeys(act["actor"] for act in acts if act)) or "-"
 
 
 def _why(row: dict[str, Any]) -> str:
@@ -226,10 +228,10 @@ def _why(row: dict[str, Any]) -> str:
 
 def _entries(row: dict[str, Any]) -> str:
     acts = (row["assigned_by"], row["unassigned_by"])
-    return " - ".join(str(act["position"]) for act in acts if act)
+    return "-".join(str(act["position"]) for act in acts if act)
 
 
-def _called(name: str, email: str | None) -> str:
+def called(name: str, email: str | None) -> str:
     """A person with the e-mail; of an erased one there is only one word left, and a
     service may have none (R99).
     """
@@ -241,33 +243,35 @@ def _interval_columns(question: Question) -> list[Any]:
     return [
         ("from", lambda h: _within(h["held_from"] or "-", h["held_after"], zones)),
         ("until", lambda h: _until(h, zones)),
-        ("holder", lambda h: _called(h["user"], h["email"])),
-        ("given by", lambda h: _by(h["assigned_by"])),
-        ("taken by", lambda h: _by(h["unassigned_by"])),
+        ("holder", lambda h: called(h["user"], h["email"])),
+        ("by", _by),
         ("reason", _why),
         ("entries", _entries),
     ]
 
 
-def _until(held: Any, zones: Any) -> str:
+def _until(held: Any, zones: Any) -> Any:
     """Where a holding ends, or is to end at a period's end (R98)."""
     if held["unassignment_due"] is None:
         return _within(held["held_until"], held["until_after"], zones)
     return f"{times.local(held['unassignment_due'], zones)} (pending)"
 
 
-def _within(at: Any, after: Any, zones: Any) -> str:
+def _within(at: Any, after: Any, zones: Any) -> Any:
     """An instant, with the other end of the window in which it happened (R85)."""
-    text = at if at == "-" else times.local(at, zones)
-    return text if after is None else f"{text} (after {times.local(after, zones)})"
+    if after is None:
+        return at or "present"
+    return f"{times.local(at, zones)} (after {times.local(after, zones)})"
 
 
-def _holder_columns(question: Question) -> list[Any]:
+def _holder_columns(question: Question, of_one: str | None) -> list[Any]:
+    """Columns of who held what; the sentence has named the `one` seat already."""
+
     def of(value: Any) -> Any:
         return lambda row: value(row["holder"]) if row["holder"] else "-"
 
     columns = [(title, of(value)) for title, value in _interval_columns(question)]
-    return [*cells("seat"), *columns]
+    return columns if of_one else [*cells("seat"), *columns]
 
 
 def history_columns(question: Question) -> list[Any]:
@@ -330,28 +334,30 @@ def list_(question: Question, **_: Any) -> Answer:
     about = question.about
     rows, totals = holdings.under_contract(about), holdings.totals(about)
     when = times.spelled(question.as_of, zones)
-    totals_in_words = [
+    in_words = [
         f"{row['assigned']}{_in_truth(row)} of {row['purchased']} {row['seat_type']} "
         "assigned, "
         f"{row['available']} available, {row['pending_reduction']} to be retired"
         for row in totals
     ]
+    held, bought = (sum(row[n] for row in totals) for n in ("assigned", "purchased"))
+    total = f"{held} of {counted(bought, 'seat')} of {len(totals)} types assigned"
+    is_short = len(in_words) < 2
     columns = [
         *cells("seat", "holder=holder.user", "held from=holder.held_from"),
         *cells("to be unassigned=holder.unassignment_due"),
         *cells("purchased=purchased_at", "retires=retires_at"),
     ]
-    sentence = (
-        f"{account.key} on {when}: " + ("; ".join(totals_in_words) or "no seats") + "."
-    )
     windows = [window for row in rows for window in row["windows"]]
     if any(row["holder"] and row["holder"]["held_after"] for row in rows):
         columns[3:3] = cells("after=holder.held_after")
+    summary = "".join(in_words) or "no seats" if is_short else total
+    by_type = [] if is_short else [f"{text}." for text in in_words]
     return question.answer(
         rows,
         columns,
-        sentence=sentence,
-        notes=window_sentences(windows, zones),
+        sentence=f"{account.key} on {when}: {summary}.",
+        notes=[*by_type, *window_sentences(windows, zones)],
         extra={"totals": totals},
     )
 

@@ -18,9 +18,9 @@ from seat_ledger.cli.inputs.mapping_file import mapping_named
 from seat_ledger.cli.options.session import (
     FilePath,
     current_session,
-    option_format,
     option_metrics,
     options_of_answering,
+    options_of_printing,
 )
 from seat_ledger.cli.output.printing import emit
 from seat_ledger.cli.output.progress import heartbeat
@@ -47,7 +47,7 @@ def group() -> None:
 
 
 @group.command("list")
-@option_format
+@options_of_printing
 def list_() -> None:
     """The mappings that the program brings."""
     mappings = {name: shipped_mapping(name) for name in shipped_names()}
@@ -91,7 +91,7 @@ def show(name: str, *, toml: bool) -> None:
     metavar="MAPPING",
     help="Only this one: a name of 'source list', or a mapping of your own.",
 )
-@option_format
+@options_of_printing
 def check(file: Path, mapping: str | None) -> None:
     """Say which mapping fits a file, and whether all of it can be read so.
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from seat_ledger.cli.commands.seat import history_columns
+from seat_ledger.cli.commands.seat import called, history_columns
 from seat_ledger.cli.commands.user_erase import erase
 from seat_ledger.cli.commands.user_offboard import offboard
 from seat_ledger.cli.options.session import (
@@ -159,16 +159,21 @@ def access(question: Question, user: str, seat_type: str, **_: Any) -> Answer:
     return question.answer([row], sentence=sentence, notes=notes)
 
 
-_COLUMNS = cells(
-    "user",
-    "e-mail=email",
-    "name",
-    "kind",
-    "super_admin",
-    "account_access",
-    "hubs",
-    "seats",
-)
+_RIGHTS = {"super_admin": "super admin", "account_access": "account access"}
+
+
+def _rights(row: dict[str, Any]) -> str:
+    """What a user may do, and whether it is no person."""
+    rights = [text for name, text in _RIGHTS.items() if row[name]]
+    return ", ".join(rights + ["service"] * (row["kind"] == "service")) or "-"
+
+
+_COLUMNS: list[Any] = [
+    *cells("user"),
+    ("who", lambda row: called(row["name"], row["email"])),
+    *cells("seats", "hubs"),
+    ("rights", _rights),
+]
 
 
 @group.command("list")

@@ -15,6 +15,7 @@ import click
 from click.core import ParameterSource
 
 from seat_ledger.cli.output import times
+from seat_ledger.cli.output.layout import View
 from seat_ledger.cli.output.render import FORMATS, Answer, print_message
 from seat_ledger.cli.output.streams import ReaderLeft
 from seat_ledger.cli.output.windows import window_sentences
@@ -75,6 +76,7 @@ class Session:
         self.database: str | None = None
         self.embedded = ""
         self.format = "table"
+        self.view = View()
         self.exit_code = 0
 
     def conninfo(self) -> str:
@@ -242,6 +244,37 @@ def option_format(function: F) -> F:
     )(function)
 
 
+def option_columns(function: F) -> F:
+    """``--columns`` and ``--wide``."""
+
+    def choose(context: click.Context, _: click.Parameter, value: str | None) -> None:
+        names = (name.strip() for name in (value or "").split(","))
+        session = context.find_object(Session)
+        assert session is not None
+        session.view = session.view._replace(columns=tuple(filter(None, names)))
+
+    def widen(context: click.Context, _: click.Parameter, value: bool) -> None:
+        session = context.find_object(Session)
+        assert session is not None
+        session.view = session.view._replace(is_wide=value)
+
+    columns = click.option(
+        "--columns",
+        metavar="NAMES",
+        expose_value=False,
+        callback=choose,
+        help="Show only these columns of a table or CSV, such as seat,holder.",
+    )
+    wide = click.option(
+        "--wide",
+        is_flag=True,
+        expose_value=False,
+        callback=widen,
+        help="Show every column of a table, however wide the terminal is.",
+    )
+    return columns(wide(function))
+
+
 option_account = click.option(
     "--account",
     "-a",
@@ -315,7 +348,8 @@ def span_of(
     return span.begins, max(span.ends, span.begins + timedelta(microseconds=1))
 
 
-options_of_answering = options_of(option_database, option_format)
+options_of_printing = options_of(option_format, option_columns)
+options_of_answering = options_of(option_database, options_of_printing)
 """The options of every command that prints an answer."""
 
 
@@ -353,7 +387,7 @@ def printing(function: F, *, of_all: bool = True) -> F:
             question.check_whole()
 
     call.reading_function = reading_function  # type: ignore[attr-defined]
-    return option_database(option_format(call))  # type: ignore[return-value]
+    return options_of_answering(call)  # type: ignore[return-value]
 
 
 def check_texts(options: Mapping[str, Any]) -> None:

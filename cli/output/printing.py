@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from seat_ledger.cli.output.layout import View
 from seat_ledger.cli.output.render import Answer, csv_chunks, json_chunks, to_json
 from seat_ledger.cli.output.streams import write_data
 
@@ -25,7 +26,8 @@ def emit(answer: Answer, form: str = "") -> None:
     if session is not None and answer.exit_code:
         session.exit_code = answer.exit_code
     try:
-        _print(answer, form or session.format)
+        view = session.view if session is not None else View()
+        _print(answer, form or session.format, view)
     finally:  # what the rows come from is closed after them
         close = getattr(answer.rows, "close", None)
         if close is not None:
@@ -34,17 +36,18 @@ def emit(answer: Answer, form: str = "") -> None:
         raise click.exceptions.Exit(answer.exit_code)
 
 
-def _print(answer: Answer, form: str) -> None:
+def _print(answer: Answer, form: str, view: View) -> None:
     if form == "table":
         from seat_ledger.cli.output.tables import draw  # noqa: PLC0415  only where a table is shown
 
-        draw(answer)
+        draw(answer, view)
     elif form == "jsonl":
         for row in answer.rows:
             write_data(to_json(row) + "\n", is_json=True)
     else:
         as_json = form == "json"
-        with closing((json_chunks if as_json else csv_chunks)(answer)) as chunks:
+        text = json_chunks(answer) if as_json else csv_chunks(answer, view=view)
+        with closing(text) as chunks:
             for chunk in chunks:
                 write_data(chunk, is_json=as_json)
     sys.stdout.flush()

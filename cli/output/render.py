@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from seat_ledger.cli.output.layout import View, names_chosen
 from seat_ledger.domain.values import iso
 
 if TYPE_CHECKING:
@@ -178,10 +179,16 @@ def json_chunks(answer: Answer) -> Generator[str, None, None]:
     yield f"], {extra}}}\n" if extra else "]}\n"
 
 
-def csv_chunks(answer: Answer, command: str = "") -> Generator[str, None, None]:
-    """Flat rows under the command's header; nested keys are joined with a dot."""
+def csv_chunks(
+    answer: Answer, command: str = "", view: View | None = None
+) -> Generator[str, None, None]:
+    """Flat rows under the command's header; nested keys are joined with a dot.
+
+    Of the header only the columns that the view names, if any. Raises InvalidInput.
+    """
     fixed = answer.header or _header_of(command or _running_command())
     if fixed:
+        fixed = names_chosen(fixed, view.columns if view else ())
         yield from _written(
             fixed, ({n: at(row, n) for n in fixed} for row in answer.rows)
         )

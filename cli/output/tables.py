@@ -1,17 +1,11 @@
-"""Tables for people: as wide as the terminal, or a record for each row.
-
-No id, figure or instant is ever cut or broken over two lines. Where the columns do not
-fit beside each other, titles and texts are wrapped at words, and columns without any
-content are left out; where that is not enough, each row is shown as a record, a field
-a line.
-"""
+"""Tables for people, drawn as wide as the terminal; `layout` decides what fits."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -19,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from seat_ledger.cli.output import times
+from seat_ledger.cli.output.layout import Column, Layout, View, chosen, fit
 from seat_ledger.cli.output.render import harmless, is_plain
 from seat_ledger.domain.values import iso
 
@@ -26,10 +21,6 @@ if TYPE_CHECKING:
     from seat_ledger.cli.output.render import Answer
     from seat_ledger.domain.calendar import ZoneHistory
 
-WIDE, TIGHT = 3, 2
-"""Between two columns, in characters: as a rule, and where room is short."""
-TEXT_WIDTH = 20
-"""To how many characters a column of texts may shrink before rows become records."""
 _NAMES_OF_THINGS = {
     *("entry", "entries", "position", "positions", "line", "number", "root", "until"),
     *("head", "checkpoint", "before", "ceiling", "cut off", "cut_off", "reversed by"),
@@ -40,66 +31,51 @@ UNBOUNDED = 10_000
 """How wide a table may be that no terminal shows: as wide as it wants."""
 
 
-class Column(NamedTuple):
-    """A column as it is drawn: its title and its cells, in words."""
-
-    title: str
-    cells: list[str]
-    is_numeric: bool
-
-    @property
-    def is_text(self) -> bool:
-        """Whether a cell may be wrapped: it is prose, no id, figure or instant."""
-        return any(len(cell.split()) > 3 for cell in self.cells)
-
-    @property
-    def has_content(self) -> bool:
-        """Whether any cell says something."""
-        return any(cell not in {"", "-"} for cell in self.cells)
-
-    @property
-    def width(self) -> int:
-        """Of its widest cell or title."""
-        return max(map(len, [self.title, *self.cells]))
-
-    def narrowed(self) -> Column:
-        """The same with a title on as many lines as it has words."""
-        return self._replace(title=self.title.replace(" ", "\n"))
-
-    @property
-    def least(self) -> int:
-        """The least width at which nothing is broken that must not be."""
-        words = [word for cell in self.cells for word in cell.split()]
-        cells = [*words, " " * TEXT_WIDTH] if self.is_text else self.cells
-        return max(map(len, [*self.title.split("\n"), *cells]), default=0)
-
-
-def draw(answer: Answer) -> None:
+def draw(answer: Answer, view: View) -> None:
     """Print the sentence, the rows, and what stands below them."""
     terminal = sys.stdout.isatty()
+    width = None if terminal and not view.is_wide else UNBOUNDED
     console = Console(
-        no_color=is_plain(),
-        highlight=False,
-        width=None if terminal else UNBOUNDED,
-        soft_wrap=terminal,
+        no_color=is_plain(), highlight=False, width=width, soft_wrap=terminal
     )
+    rows = list(answer.rows if answer.in_table is None else answer.in_table)
+    layout = Layout(())
+    if rows and answer.columns:
+        columns = chosen(_columns(answer, rows), view.columns)
+        layout = fit(columns, console.width)
     if answer.sentence:
         console.print(Text(harmless(answer.sentence), style="bold"))
-    rows = list(answer.rows if answer.in_table is None else answer.in_table)
-    if rows and answer.columns:
-        columns = _columns(answer, rows)
-        _print(console, fitting(columns, console.width))
-    for note in answer.notes:
+    if layout.columns:
+        _print(console, table_of(layout))
+    for note in (*layout.notes, *answer.notes):
         console.print(Text(harmless(note), style="dim"))
     if answer.next_command:
         console.print(Text(f"Try: {harmless(answer.next_command)}", style="dim"))
 
 
-def _on_clock(value: object, zones: ZoneHistory | None) -> object:
-    """An instant on the clock of the answer; all else as it is."""
-    if isinstance(value, datetime) and zones is not None:
-        return times.local(value, zones)
-    return value
+def _on_clock(
+    cells: list[list[Any]], zones: ZoneHistory | None, *, exactly: bool
+) -> list[list[Any]]:
+    """Instants on the clock of the answer, to the second where that tells them apart.
+
+    All else stays as it is; `exactly` shows microseconds whatever the others are.
+    """
+    if zones is None:
+        return cells
+    instants = {
+        cell for column in cells for cell in column if isinstance(cell, datetime)
+    }
+    seconds = {instant.replace(microsecond=0) for instant in instants}
+    is_exact = exactly or len(seconds) < len(instants)
+    text = {
+        instant: times.local(instant if is_exact else floor, zones)
+        for instant in instants
+        for floor in [instant.replace(microsecond=0)]
+    }
+    return [
+        [text[cell] if isinstance(cell, datetime) else cell for cell in column]
+        for column in cells
+    ]
 
 
 def _print(console: Console, table: Table) -> None:
@@ -110,18 +86,11 @@ def _print(console: Console, table: Table) -> None:
     console.file.write("\n".join(line.rstrip() for line in lines) + "\n")
 
 
-def fitting(columns: Sequence[Column], width: int) -> Table:
-    """The columns as a table where they fit, else as records."""
-    if _sum([column.width for column in columns], WIDE) <= width:
-        return _table(columns, WIDE)
-    narrow = [column.narrowed() for column in columns if column.has_content]
-    if _sum([column.least for column in narrow], TIGHT) <= width:
-        return _table(narrow, TIGHT)
-    return _records(columns)
-
-
-def _sum(widths: Sequence[int], between: int) -> int:
-    return sum(widths) + between * len(widths)
+def table_of(layout: Layout) -> Table:
+    """The columns of a layout as they are drawn."""
+    if layout.as_records:
+        return _records(layout.columns)
+    return _table(layout.columns, layout.between)
 
 
 def _table(columns: Sequence[Column], between: int) -> Table:
@@ -138,8 +107,8 @@ def _table(columns: Sequence[Column], between: int) -> Table:
             column.title,
             justify="right" if column.is_numeric else "left",
             overflow="fold",
-            no_wrap=not column.is_text,
-            min_width=column.least if column.is_text else None,
+            no_wrap=not column.can_wrap,
+            min_width=column.least if column.can_wrap else None,
         )
     for cells in zip(*(column.cells for column in columns), strict=True):
         table.add_row(*map(Text, cells))
@@ -161,10 +130,9 @@ def _records(columns: Sequence[Column]) -> Table:
 
 def _columns(answer: Answer, rows: Sequence[Any]) -> list[Column]:
     """The columns; in a list of fields each number stands under its field's name."""
-    cells = [
-        [_on_clock(value(row), answer.zones) for row in rows]
-        for _, value in answer.columns
-    ]
+    cells = [[value(row) for row in rows] for _, value in answer.columns]
+    is_one_thing = [title for title, _ in answer.columns] == ["", ""]
+    cells = _on_clock(cells, answer.zones, exactly=is_one_thing)
     titles = [title for title, _ in answer.columns]
     if titles == ["", ""]:
         names = [str(name) for name in cells[0]]

@@ -1,0 +1,192 @@
+"""Which columns of a table fit beside each other, and how.
+
+No id, figure or instant is ever cut or broken over two lines. Where the columns do not
+fit as they are, those without any content go first; then those that have the same in
+every row, which a note says once; then titles and texts are wrapped at words. Where
+that is not enough, one row is shown as a record, a field a line, and of a list some
+columns are left out, which a note says too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from seat_ledger.errors import InvalidInput
+
+WIDE, TIGHT = 3, 2
+"""Between two columns, in characters: as a rule, and where room is short."""
+TEXT_WIDTH = 12
+"""To how many characters a column of texts may shrink."""
+_WHOLE = re.compile(r"[\d\s.,+-]+(?:[:\d]+)*|\d{4}-\d\d-\d\d.*|present", re.ASCII)
+"""Figures and instants: what has blanks, and is never broken at them."""
+_FIRST_TO_GO = (
+    *("name", "recorded", "hubs", "time zone", "term start", "to be retired"),
+    *(
+        "reason",
+        "freed by",
+        "given by",
+        "taken by",
+        "entries",
+        "entry",
+        "cause",
+        "account",
+    ),
+    *("next user", "at issue", "lines", "peak held", "opening", "days", "price", "by"),
+)
+"""Titles of what is left out before anything else, in this order."""
+_NEVER_TO_GO = {"verdict", "difference", "amount", "quantity", "reduce by", "a term"}
+"""Titles of what a list is read for."""
+
+
+class View(NamedTuple):
+    """What of a table is to be seen: named columns, and whether all of their width."""
+
+    columns: tuple[str, ...] = ()
+    is_wide: bool = False
+
+
+class Column(NamedTuple):
+    """A column as it is drawn: its title and its cells, in words."""
+
+    title: str
+    cells: list[str]
+    is_numeric: bool
+
+    @property
+    def is_text(self) -> bool:
+        """Whether a cell is prose."""
+        return any(len(cell.split()) > 3 for cell in self.cells)
+
+    @property
+    def can_wrap(self) -> bool:
+        """Whether a cell may be broken at a blank: it is no figure and no instant."""
+        return self.is_text or any(
+            " " in cell and not _WHOLE.fullmatch(cell) for cell in self.cells
+        )
+
+    @property
+    def has_content(self) -> bool:
+        """Whether any cell says something."""
+        return any(cell not in {"", "-"} for cell in self.cells)
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether several rows all say the same, and that is no figure."""
+        return len(self.cells) > 1 and len({*self.cells}) == 1 and not self.is_numeric
+
+    @property
+    def width(self) -> int:
+        """Of its widest cell or title."""
+        return max(map(len, [self.title, *self.cells]))
+
+    def narrowed(self) -> Column:
+        """The same with a title on as many lines as it has words."""
+        return self._replace(title=self.title.replace(" ", "\n"))
+
+    @property
+    def least(self) -> int:
+        """The least width at which nothing is broken that must not be."""
+        cells = self.cells
+        if self.can_wrap:
+            cells = [word for cell in self.cells for word in cell.split()]
+        if self.is_text:
+            cells = [*cells, " " * TEXT_WIDTH]
+        return max(map(len, [*self.title.split("\n"), *cells]), default=0)
+
+
+class Layout(NamedTuple):
+    """Columns as they are drawn, so far apart; and what a reader has to know of it."""
+
+    columns: Sequence[Column]
+    between: int = WIDE
+    as_records: bool = False
+    notes: Sequence[str] = ()
+
+
+def chosen(columns: list[Column], names: Sequence[str]) -> list[Column]:
+    """The columns of these titles, in this order; all where none is named.
+
+    Raises InvalidInput.
+    """
+    by_title = {_folded(column.title): column for column in columns}
+    wished = names_chosen(list(by_title), [_folded(name) for name in names])
+    return [by_title[title] for title in wished] if names else columns
+
+
+def names_chosen(names: Sequence[str], wished: Sequence[str]) -> Sequence[str]:
+    """The names that are wished, in that order; all where none is.
+
+    Raises InvalidInput for one that is not there.
+    """
+    for name in wished:
+        if name not in names:
+            raise InvalidInput(
+                f"There is no column {name!r} here.",
+                try_=f"name some of: {', '.join(names)}",
+            )
+    return wished or names
+
+
+def _folded(title: str) -> str:
+    return title.strip().lower().replace(" ", "-").replace("_", "-")
+
+
+def fit(columns: Sequence[Column], width: int) -> Layout:
+    """The columns as they fit into a width."""
+    if _sum([column.width for column in columns], WIDE) <= width:
+        return Layout(columns)
+    first, *others = [column for column in columns if column.has_content] or columns
+    varying = [first, *(column for column in others if not column.is_constant)]
+    constant = [column for column in others if column.is_constant]
+    notes = _in_every_row(constant)
+    if _sum([column.width for column in varying], WIDE) <= width:
+        return Layout(varying, notes=notes)
+    narrow = [column.narrowed() for column in varying]
+    if _least(narrow) <= width:
+        return Layout(narrow, TIGHT, notes=notes)
+    if len(first.cells) < 2:
+        return Layout(columns, as_records=True)
+    hidden = _too_much(narrow, width)
+    shown = [column for column in narrow if column not in hidden]
+    if len(shown) < 2 or _least(shown) > width:
+        return Layout(columns, as_records=True)
+    titles = [column.title.replace("\n", " ") for column in narrow if column in hidden]
+    notes.append(f"Not shown here: {', '.join(titles)} (--wide shows all).")
+    return Layout(shown, TIGHT, notes=notes)
+
+
+def _in_every_row(columns: Sequence[Column]) -> list[str]:
+    """What a list says once instead of in each row."""
+    if not columns:
+        return []
+    facts = ", ".join(f"{column.title} {column.cells[0]}" for column in columns)
+    return [f"In every row: {facts}."]
+
+
+def _too_much(columns: Sequence[Column], width: int) -> list[Column]:
+    """What is left out, so that the rest fits."""
+    order = {title: place for place, title in enumerate(_FIRST_TO_GO)}
+    last = len(order)
+
+    def place(column: Column) -> tuple[int, int]:
+        at = order.get(column.title.replace("\n", " "), last)
+        return at, -columns.index(column)
+
+    hidden: list[Column] = []
+    for column in sorted(columns[1:], key=place):
+        if column.title.replace("\n", " ") in _NEVER_TO_GO:
+            continue
+        if _least([each for each in columns if each not in hidden]) <= width:
+            break
+        hidden.append(column)
+    return hidden
+
+
+def _least(columns: Sequence[Column]) -> int:
+    return _sum([column.least for column in columns], TIGHT)
+
+
+def _sum(widths: Sequence[int], between: int) -> int:
+    return sum(widths) + between * len(widths)
