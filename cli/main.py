@@ -13,7 +13,8 @@ from typing import Any
 import click
 
 from seat_ledger import __version__
-from seat_ledger.cli.options.session import Session, option_database
+from seat_ledger.cli.options import environment
+from seat_ledger.cli.options.session import Session, check_texts_of, option_database
 from seat_ledger.cli.output.failures import (
     keep_traceback,
     print_failure,
@@ -94,6 +95,7 @@ class Commands(click.Group):
         module, attribute = entry[0].split(":")
         imported = importlib.import_module(f"seat_ledger.cli.{module}")
         command: click.Command = getattr(imported, attribute)
+        check_texts_of(command)
         return command
 
     def format_commands(self, _: click.Context, formatter: click.HelpFormatter) -> None:
@@ -117,12 +119,15 @@ class Commands(click.Group):
 @click.group(cls=Commands, context_settings=SETTINGS, epilog=EPILOG)
 @option_database
 @click.version_option(__version__, prog_name="seat-ledger")
-def program() -> None:
+@click.pass_context
+def program(context: click.Context) -> None:
     """An event-sourced ledger of paid-seat history.
 
     Who held which seat when, what was billable by which rule, and what was known
     at the time.
     """
+    if context.invoked_subcommand != "help":
+        environment.check()
 
 
 def main(args: list[str] | None = None) -> int:  # noqa: PLR0911  one per outcome

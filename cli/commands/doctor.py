@@ -18,7 +18,7 @@ from seat_ledger.cli.options.session import (
     options_of_answering,
 )
 from seat_ledger.cli.output.printing import emit
-from seat_ledger.cli.output.render import Answer, cells
+from seat_ledger.cli.output.render import Answer, cells, harmless
 from seat_ledger.domain.values import as_word
 from seat_ledger.errors import LedgerError, NotAllowed
 
@@ -278,6 +278,20 @@ def _witnesses(session: Session) -> str:
     return report.message
 
 
+def _environment(_: Session) -> str:
+    """Whether a variable is set that is named like ours, and that nothing reads."""
+    from seat_ledger.cli.options.environment import unknown  # noqa: PLC0415
+
+    names = unknown()
+    if names:
+        raise DoctorWarning(
+            f"Nothing reads {', '.join(map(harmless, names))}: no setting has that "
+            "name.",
+            try_="see 'Settings' in the reference, and the options in --help",
+        )
+    return "every SEAT_LEDGER_ variable is a setting"
+
+
 def _lists(session: Session) -> str:
     """Whether there is a list of each declared source that is new enough (R88)."""
     from seat_ledger.cli.commands.source_compare import ages  # noqa: PLC0415
@@ -375,12 +389,13 @@ def _boundaries(connection: Connection) -> str:
     )
 
 
-WITHOUT_DATABASE = {"python", "packages", "database", "secrets"}
+WITHOUT_DATABASE = {"python", "packages", "environment", "database", "secrets"}
 OF_PROJECTIONS = {"events", "projections", "persons", "lists"}
 
 CHECKS: dict[str, Check] = {
     "python": _python,
     "packages": _packages,
+    "environment": _environment,
     "database": _server,
     "access": _trust,
     "clock": _clock,

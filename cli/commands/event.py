@@ -173,27 +173,39 @@ def list_(question: Question, account: str | None, **options: Any) -> Answer:
     last, limit = options["last"], options["limit"]
     if last is not None and limit is not None:
         raise click.UsageError("Use one of --last and --limit.")
+    from_, until = options["from_position"], options["until_position"]
+    if from_ is not None and until is not None and until < from_:
+        raise click.UsageError("--until-position is before --from-position.")
     is_backwards = last is not None or options["reverse"]
     rows: Iterable[Row] = journal.listed(
         question.reader,
         question.knowledge,
         account=question.account if account else None,
         selection=selection,
-        from_position=options["from_position"],
-        until_position=options["until_position"],
+        from_position=from_,
+        until_position=until,
         limit=limit if last is None else last,
         late=options["late"],
         backwards=is_backwards,
     )
     if last is not None and not options["reverse"]:
         rows = [*rows][::-1]
+    first = next(rows := iter(rows), None)
+    rows = _resumed(first, rows)
     is_filtered = selection != EVERY_EVENT or options["late"]
     return question.answer(
         rows,
         _GROUP_COLUMNS,
-        sentence=_selected_in_words(account, options),
+        sentence=_selected_in_words(account, options, is_empty=first is None),
         in_table=_groups(question, rows, options["reverse"], beside=is_filtered),
     )
+
+
+def _resumed(first: Row | None, others: Iterator[Row]) -> Iterator[Row]:
+    """Rows whose first one was looked at."""
+    if first is not None:
+        yield first
+        yield from others
 
 
 def selected(question: Question, options: Mapping[str, Any]) -> EventSelection:
@@ -233,15 +245,23 @@ def _groups(
     yield from reversed(groups) if backwards else groups
 
 
-def _selected_in_words(account: str | None, options: Mapping[str, Any]) -> str:
+def _selected_in_words(
+    account: str | None, options: Mapping[str, Any], *, is_empty: bool
+) -> str:
     """What is listed, in the order of the options."""
     words = {
         "of": account,
         "about": " and ".join(filter(None, (options["user"], options["seat"]))),
         "by": options["actor"],
+        "from position": options["from_position"],
+        "up to position": options["until_position"],
     }
-    named = "".join(f" {word} {name}" for word, name in words.items() if name)
+    named = "".join(
+        f" {word} {name}" for word, name in words.items() if name not in {None, ""}
+    )
     which = "Late events" if options["late"] else "Events"
+    if is_empty:
+        return f"No {which.lower()}{named}."
     if options["last"] is not None:
         which = f"The last {counted(options['last'], 'event')}"
     order = ", the last first" if options["reverse"] else ", in the order of recording"

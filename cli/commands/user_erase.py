@@ -20,7 +20,7 @@ from seat_ledger.cli.options.writing import (
 )
 from seat_ledger.cli.output.printing import emit
 from seat_ledger.cli.output.render import harmless
-from seat_ledger.domain.values import iso
+from seat_ledger.cli.output.times import clock, local
 from seat_ledger.errors import LedgerError
 
 if TYPE_CHECKING:
@@ -109,11 +109,14 @@ def _who(session: Session, account: str, user: str) -> list[str]:
     except LedgerError:
         return []
     lines = [
-        f"  {row['id']}  {row['name']} <{row['email']}>  from {iso(row['added_at'])}"
-        + (f" to {iso(row['removed_at'])}" if row["removed_at"] else "")
+        f"  {row['id']}  {row['name']} <{row['email']}>  from "
+        f"{local(row['added_at'], facts.zones)} to "
+        f"{local(row['removed_at'], facts.zones)}"
         for row in rows
     ]
-    if len(lines) > 1:
+    if lines:
+        lines.append(f"  {clock(facts.zones)}")
+    if len(rows) > 1:
         lines.append("The last of them will be erased; name another one by its id.")
     return [harmless(line) for line in lines]
 

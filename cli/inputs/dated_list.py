@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from seat_ledger.cli.inputs.digested import DigestedStream
+from seat_ledger.domain.local_times import in_local_times
 from seat_ledger.domain.moments import parse_moment
 from seat_ledger.domain.values import iso
 from seat_ledger.errors import CommandRefused, InvalidInput
@@ -197,14 +198,21 @@ def _true_at(
     if taken_at > now:
         raise CommandRefused(
             "effective_in_future",
-            f"The list would have been true at {iso(taken_at)}, and it is {iso(now)}.",
+            in_local_times(
+                f"The list would have been true at {iso(taken_at)}, and it is "
+                f"{iso(now)}.",
+                facts.zones,
+            ),
             try_="give the time at which it was exported: --taken-at",
         )
     if taken_at < facts.opened_at:
         raise CommandRefused(
             "before_term",
-            f"The list was true at {iso(taken_at)}; {facts.key} was opened at "
-            f"{iso(facts.opened_at)}.",
+            in_local_times(
+                f"The list was true at {iso(taken_at)}; {facts.key} was opened at "
+                f"{iso(facts.opened_at)}.",
+                facts.zones,
+            ),
             try_="open the account from an earlier time, or leave this list out",
         )
     return taken_at

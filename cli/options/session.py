@@ -69,6 +69,31 @@ class Seconds(click.FloatRange):
         return seconds
 
 
+class FreeText(click.types.StringParamType):
+    """A text that can be stored and printed."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        """Read it. Raises InvalidInput."""
+        text = super().convert(value, param, ctx)
+        return check_text(text, (param and param.name) or "text")
+
+
+_TEXT = FreeText()
+
+
+def check_texts_of(command: click.Command) -> None:
+    """Have every text that a command takes, by whatever parameter, checked.
+
+    But the address of a database, which may hold a password: no message repeats it.
+    """
+    for inner in getattr(command, "commands", {}).values():
+        check_texts_of(inner)
+    for parameter in command.params:
+        is_text = type(parameter.type) is click.types.StringParamType
+        if is_text and parameter.name != "database":
+            parameter.type = _TEXT
+
+
 class Session:
     """One run of the program: its database, its output format, its clock."""
 
@@ -375,7 +400,6 @@ def printing(function: F, *, of_all: bool = True) -> F:
         from seat_ledger.cli.output.printing import emit  # noqa: PLC0415
 
         session = current_session()
-        check_texts(options)
         with session.reader() as reader:
             question = Question(reader, options)
             answer = reading_function.answer(question)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, date, datetime
 
+from seat_ledger.domain import local_times
 from seat_ledger.domain.calendar import ZoneHistory, local_time
 from seat_ledger.domain.moments import parse_dates, parse_moment
 from seat_ledger.domain.values import shown
@@ -40,10 +41,7 @@ def local(instant: datetime | None, zones: ZoneHistory) -> str:
     """An instant as people of the account read it; "present" for an open end."""
     if instant is None:
         return "present"
-    wall = _wall(instant, zones)
-    if wall.second or wall.microsecond:
-        return wall.isoformat(" ")
-    return wall.strftime("%Y-%m-%d %H:%M")
+    return local_times.local(instant, zones)
 
 
 def spelled(instant: datetime, zones: ZoneHistory) -> str:
@@ -57,11 +55,7 @@ def spelled(instant: datetime, zones: ZoneHistory) -> str:
 
 def clock(zones: ZoneHistory) -> str:
     """In which zones the times of an answer are, said once below it."""
-    later = [
-        f"from {_wall(change.effective_at, zones):%Y-%m-%d} in {change.zone}"
-        for change in zones.changes
-    ]
-    return f"Times in {', '.join([zones.first, *later])}."
+    return local_times.clock(zones)
 
 
 def _wall(instant: datetime, zones: ZoneHistory) -> datetime:

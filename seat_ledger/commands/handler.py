@@ -41,6 +41,7 @@ from seat_ledger.domain.invoice_draft import (
     InvoiceDraft,
     InvoiceRequest,
 )
+from seat_ledger.domain.local_times import in_local_times
 from seat_ledger.domain.moments import parse_moment
 from seat_ledger.domain.money import Currency
 from seat_ledger.domain.personal_data import ERASED, Person
@@ -168,6 +169,10 @@ class CommandHandler:
             else:
                 due = self._apply()
                 self._judge()
+        except LedgerError as error:
+            self._put_into_local_times(error)
+            self._roll_back()
+            raise
         except BaseException:
             self._roll_back()
             raise
@@ -180,6 +185,13 @@ class CommandHandler:
         return Decision(
             tuple(self.events), due, tuple(self.new_users), changed, self.erased
         )
+
+    def _put_into_local_times(self, error: LedgerError) -> None:
+        """Name instants as the account's clocks show them, as answers do."""
+        account = self.workspace.account
+        if account is not None:
+            error.message = in_local_times(error.message, account.zones)
+            error.args = (error.message,)
 
     def _apply(self) -> int:
         account = self._involve(self._account())

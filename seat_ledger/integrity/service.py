@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -321,6 +321,8 @@ def verify_here(
 ) -> Verified:
     """Verify with the key and the checkpoints of this machine, and the places named."""
     here = open_home(conninfo, database, keys.key)
+    if here.sealed_by is None and not here.keys.exist:
+        here = _sealed_elsewhere(here, places)
     verifier = _verifier(here, keys.public_key)
     result = verify(
         conninfo, verifier, places, at_home=here.checkpoints, processes=processes
@@ -328,6 +330,15 @@ def verify_here(
     if lost := _lost_at_home(here):
         result.findings.append(Finding("witness", None, lost))
     return result
+
+
+def _sealed_elsewhere(here: Home, places: Sequence[Path]) -> Home:
+    """The home, with the key that a kept checkpoint names although nothing is here."""
+    for place in [*places, here.checkpoints]:
+        latest = witnesses.read(place).latest
+        if latest is not None:
+            return replace(here, sealed_by=signed_by(latest.note))
+    return here
 
 
 def _lost_at_home(here: Home) -> str | None:
@@ -349,8 +360,8 @@ def _verifier(here: Home, public_key: str | None) -> Verifier:
     """The public key that was given, or the one at home."""
     if public_key:
         return read_public(public_key)
-    if not here.keys.exist and here.sealed_by is not None:
-        raise here.missing_key()
+    if not here.keys.exist:
+        raise here.missing_key() if here.sealed_by is not None else _nothing_sealed()
     return here.keys.verifier()
 
 
@@ -397,12 +408,17 @@ def verify(
 def _unless_unsealed(result: Verified) -> Verified:
     """What was found; NotFound (``nothing_sealed``) where there is no seal at all."""
     if not result.checkpoints and not result.findings:
-        raise NotFound(
-            "nothing_sealed",
-            "There is no checkpoint to check the events against.",
-            try_="seat-ledger integrity seal",
-        )
+        raise _nothing_sealed()
     return result
+
+
+def _nothing_sealed() -> NotFound:
+    return NotFound(
+        "nothing_sealed",
+        "Nothing of this ledger is sealed: there is no checkpoint to check its events "
+        "against.",
+        try_="seat-ledger integrity seal",
+    )
 
 
 def is_elsewhere(place: Path, key: Path | None = None) -> bool:

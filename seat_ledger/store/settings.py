@@ -6,7 +6,7 @@ every start, so the command line and the embedded server read that themselves.
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -20,7 +20,9 @@ Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
 class Settings(BaseSettings):
     """How the write side works; the defaults suit one machine."""
 
-    model_config = SettingsConfigDict(env_prefix="SEAT_LEDGER_", extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="SEAT_LEDGER_", extra="ignore", env_ignore_empty=True
+    )
 
     tries: Count = Field(
         default=100,
@@ -41,6 +43,11 @@ class Settings(BaseSettings):
     import_chunk: Count = Field(
         default=2000, description="Lines of an import that are recorded together."
     )
+    embedded_wal: Literal["replica", "minimal"] = Field(
+        default="replica",
+        description="What a new embedded server writes ahead: `minimal` trades base "
+        "backups for speed.",
+    )
 
 
 def read_settings() -> Settings:
@@ -50,8 +57,9 @@ def read_settings() -> Settings:
     except ValidationError as error:
         problem = error.errors(include_url=False, include_context=False)[0]
         variable = f"SEAT_LEDGER_{problem['loc'][0]}".upper()
+        kind = Settings.model_fields[str(problem["loc"][0])].annotation
+        needed = "a whole number of at least 1" if kind is int else "replica or minimal"
         raise InvalidInput(
-            f"{variable} is {shown(str(problem['input']))}: a whole number of at least "
-            "1 is needed.",
+            f"{variable} is {shown(str(problem['input']))}: {needed} is needed.",
             try_=f"unset {variable}",
         ) from error

@@ -15,6 +15,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from seat_ledger.cli.options import environment
 from tests.program import ANN, BUY, GIVE, OPEN, PRO, PROGRAM, Program
 
 
@@ -409,3 +410,46 @@ def test_an_output_that_is_full_or_closed_is_no_bug(acme: Program) -> None:
     assert (done.returncode, "No space left" in done.stderr) == (1, True)
     done = in_a_shell(acme, "PROGRAM event list >&- 2>&-")
     assert done.returncode == 0
+
+
+UNREADABLE = (
+    *(("POOL_SIZE", value) for value in ("0", "-1", "x", "1.5", "1e3", "9" * 30)),
+    *((name, "x") for name in sorted(environment.OF_STORE)),
+)
+
+
+def test_a_setting_that_cannot_be_read_is_refused_by_every_command(
+    acme: Program,
+) -> None:
+    """Also by those that would not need it: it was meant to do something."""
+    before = dict(acme.environment)
+    for name, value in UNREADABLE:
+        acme.environment = before | {environment.PREFIX + name: value}
+        for words in (("seat", "list", "-a", "acme"), ("db", "status"), ("doctor",)):
+            done = acme.run(*words)
+            assert done.returncode == 2, (name, value, words)
+            assert f"{name} is '{value[:20]}" in done.stderr
+            assert "Try: unset " in done.stderr
+    acme.environment = before | {"SEAT_LEDGER_POOL_SIZE": "", "TZ": "Nowhere/No"}
+    done = acme.run("seat", "list", "-a", "acme")
+    assert done.returncode == 0
+    assert "Times in Europe/Amsterdam." in done.stdout
+    acme.environment = before | {"SEAT_LEDGER_WITNES": "/mnt/elsewhere"}
+    done = acme.run("doctor", "--format", "json")
+    (row,) = (r for r in acme.parse(done)["rows"] if r["check"] == "environment")
+    assert "SEAT_LEDGER_WITNES" in row["found"]
+    assert row["try"]
+
+
+def test_a_range_of_events_without_any_says_so(acme: Program) -> None:
+    for words, sentence in (
+        (("--from-position", 99), "No events from position 99."),
+        (
+            ("--until-position", -1, "-a", "acme"),
+            "No events of acme up to position -1.",
+        ),
+        (("--late",), "No late events."),
+    ):
+        assert acme.run("event", "list", *words).stdout.startswith(sentence)
+    done = acme.run("event", "list", "--from-position", 3, "--until-position", 2)
+    assert (done.returncode, "is before" in done.stderr) == (2, True)

@@ -228,3 +228,23 @@ def test_a_wrong_password_is_never_shown() -> None:
     )
     found = {row["check"]: row["ok"] for row in warned["rows"]}
     assert found["secrets"] is False
+
+
+def test_a_ledger_that_nobody_sealed_is_not_verified(
+    auditor: Auditor, tmp_path: Path
+) -> None:
+    """Never a success; and where a checkpoint is kept, that it was sealed is known."""
+    witness = tmp_path / "witness"
+    witness.mkdir()
+    for words in (("verify",), ("verify", "--witness", witness), ("prove", 1)):
+        done = auditor.run(*words)
+        assert done.returncode == 1
+        assert "Nothing of this ledger is sealed" in done.stderr
+    assert auditor.run("seal", "--witness", witness).returncode == 0
+    with psycopg.connect(auditor.environment["SEAT_LEDGER_DATABASE_URL"]) as connection:
+        connection.execute("SET session_replication_role = replica")
+        connection.execute("DELETE FROM ledger.sealed_checkpoint")
+    auditor.environment["SEAT_LEDGER_HOME"] = str(tmp_path / "another")
+    done = auditor.run("verify", "--witness", witness)
+    assert done.returncode == 1
+    assert "is sealed with the key" in done.stderr

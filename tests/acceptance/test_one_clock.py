@@ -77,6 +77,31 @@ def test_a_command_echoes_on_the_accounts_clock(program: Program) -> None:
     assert not UTC_TIME.search(program.run("event", "show", "2").stdout)
 
 
+REFUSED = {
+    f"seat assign u {PRO} -a z --effective-at 2024-03-06": "2025-03-05 00:00; nothing "
+    "can be effective at 2024-03-06 00:00.",
+    f"seat unassign u {PRO} -a z --effective-at 2025-03-05": "2025-03-05 00:00: they",
+    f"seat assign v {PRO} --seat {PRO}#1 -a z --effective-at 2025-10-26T01:30Z": (
+        "u and v at 2025-10-26 02:30+01:00"
+    ),
+    "user remove v -a z --effective-at 2099-01-01": "2099-01-01 00:00 is more than",
+}
+
+
+def test_a_refusal_is_on_the_accounts_clock(program: Program) -> None:
+    """With the offset where clocks show a time twice."""
+    at = "2025-03-05T09:00:00+01:00"
+    words = ("--email", "v@z.example", "--name", "V", "--effective-at", at)
+    assert program.run("user", "add", "v", "-a", "z", *words).returncode == 0
+    for refused, part in REFUSED.items():
+        done = program.run(*refused.split())
+        assert done.returncode == 1, (refused, done.stdout)
+        message = done.stderr.split("Try: ")[0]
+        assert part in message
+        assert message.count("Times in Europe/Amsterdam.") == 1
+        assert not UTC_TIME.search(message), message
+
+
 def test_a_change_of_zone_is_said(program: Program) -> None:
     words = ("account", "set-time-zone", "Asia/Tokyo", "-a", "z", "--effective-at",
              "2025-10-01")  # fmt: skip

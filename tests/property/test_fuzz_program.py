@@ -30,6 +30,7 @@ from seat_ledger.cli.console import pages
 from seat_ledger.cli.console.access import Gate
 from seat_ledger.cli.console.application import Console
 from seat_ledger.cli.main import main, program
+from seat_ledger.cli.options import environment
 from seat_ledger.commands.messages import OPERATIONS, Envelope
 from tests.program import ANN, BUY, GIVE, OPEN, PRO
 from tests.property import hostile
@@ -46,26 +47,11 @@ NOT_RUN = {
 }
 RARE = {("projection", "rebuild"), ("projection", "run"), ("projection", "verify")}
 ENVIRONMENT = (
-    *("SEAT_LEDGER_TRIES", "SEAT_LEDGER_SNAPSHOT_EVERY", "SEAT_LEDGER_CACHE_ENTRIES"),
-    *("SEAT_LEDGER_POOL_SIZE", "SEAT_LEDGER_IMPORT_CHUNK", "SEAT_LEDGER_HOME"),
-    *("SEAT_LEDGER_FORMAT", "SEAT_LEDGER_ACCOUNT", "SEAT_LEDGER_ACTOR", "HOME"),
-    *("SEAT_LEDGER_WITNESS", "SEAT_LEDGER_PUBLIC_KEY", "SEAT_LEDGER_INTEGRITY_KEY"),
-    *(
-        "XDG_DATA_HOME",
-        "XDG_RUNTIME_DIR",
-        "TERM",
-        "COLUMNS",
-        "NO_COLOR",
-        "TZ",
-        "TMPDIR",
+    *sorted(
+        environment.PREFIX + name for name in environment.VARIABLES - {"DATABASE_URL"}
     ),
-    *(
-        "USER",
-        "LOGNAME",
-        "SEAT_LEDGER_LOG",
-        "SEAT_LEDGER_RESULTS",
-        "SEAT_LEDGER_METRICS",
-    ),
+    *("HOME", "XDG_DATA_HOME", "XDG_RUNTIME_DIR", "TERM", "COLUMNS", "NO_COLOR", "TZ"),
+    *("TMPDIR", "USER", "LOGNAME", "LANG", "LC_ALL", "PYTHONIOENCODING", "PAGER"),
 )
 
 
@@ -203,6 +189,24 @@ def fuzz_commands(folder: Path, seed: int, count: int) -> Counter[int]:
 def test_no_command_line_ends_in_a_bug(tmp_path: Path) -> None:
     statuses = fuzz_commands(tmp_path, 1, 600)
     assert {0, 1, 2} <= statuses.keys()
+
+
+@pytest.mark.usefixtures("acme")
+def test_no_text_that_cannot_be_stored_reaches_a_command() -> None:
+    """By whatever parameter of whatever command, one at a time."""
+    for path, command in LEAVES.items():
+        arguments = [one for one in command.params if isinstance(one, click.Argument)]
+        for parameter in command.params:
+            if parameter.type.name != "text" or parameter.name == "database":
+                continue
+            odd, words = "\udcff", ["1"] * len(arguments)
+            if isinstance(parameter, click.Argument):
+                words[arguments.index(parameter)] = odd
+                line = [*path, "--", *words]
+            else:
+                line = [*path, max(parameter.opts, key=len), odd, "--", *words]
+            status, _, err = ended(line)
+            assert (status, "lone surrogate" in err) == (2, True), (line, err)
 
 
 @pytest.mark.usefixtures("acme")

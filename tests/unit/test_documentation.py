@@ -10,8 +10,10 @@ from click.testing import CliRunner
 
 from scripts.reference import reference
 from seat_ledger.cli.main import COMMANDS, program
+from seat_ledger.cli.options import environment
 from seat_ledger.cli.options.session import Session
 from seat_ledger.cli.topics import TOPICS
+from seat_ledger.store.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [
@@ -32,6 +34,19 @@ def test_every_setting_is_in_the_reference_or_the_readme() -> None:
         if file.parts[len(ROOT.parts)] in {"seat_ledger", "projections", "cli"}:
             for name in re.findall(r'"(SEAT_LEDGER_[A-Z_]+)"', file.read_text()):
                 assert name in documented, name
+
+
+def test_every_setting_is_known_to_the_program() -> None:
+    """One that is not in this list would be named by doctor as read by nothing."""
+    named = {
+        name.removeprefix(environment.PREFIX)
+        for file in ROOT.glob("*/**/*.py")
+        if file.parts[len(ROOT.parts)] in {"seat_ledger", "projections", "cli"}
+        for name in re.findall(r'"(SEAT_LEDGER_[A-Z_]+)"', file.read_text())
+    }
+    of_store = {name.upper() for name in Settings.model_fields}
+    assert of_store == environment.OF_STORE
+    assert named - {environment.PREFIX} == environment.VARIABLES - of_store
 
 
 def test_every_option_says_what_it_does() -> None:

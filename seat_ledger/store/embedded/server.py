@@ -477,7 +477,9 @@ def _settings() -> Iterator[tuple[str, str]]:
     yield from _SETTINGS.items()
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20
     yield "shared_buffers", f"'{max(64, min(2048, memory // 8))}MB'"
-    if os.environ.get("SEAT_LEDGER_EMBEDDED_WAL") == "minimal":
+    from seat_ledger.store.settings import read_settings  # noqa: PLC0415  slow
+
+    if read_settings().embedded_wal == "minimal":
         yield "wal_level", "minimal"
         yield "max_wal_senders", "0"
 
