@@ -104,7 +104,7 @@ class Admission:
             key = f"token:{grant.token_id}"
             return Principal(grant.actor, grant.accounts, grant.may_write, key)
         if self.needs_token:
-            raise _unauthorised("token_required", "This server needs a token.")
+            raise unauthorised("token_required", "This server needs a token.")
         here = (request.scope.get("server") or ("",))[0]
         visitor = self.gate.admit(peer, request.headers.getlist, here)
         accounts = None if visitor.accounts is None else sorted(visitor.accounts)
@@ -121,13 +121,14 @@ class Admission:
                 grant = await to_thread.run_sync(self.tokens.find, token.strip())
         if grant is None:
             self._failures.take(peer)
-            raise _unauthorised(
+            raise unauthorised(
                 "token_invalid", "The token is none of this ledger, or works no longer."
             )
         return grant
 
 
-def _unauthorised(code: str, message: str) -> HttpProblem:
+def unauthorised(code: str, message: str) -> HttpProblem:
+    """The answer to who has not said who it is."""
     return HttpProblem(
         401,
         code,

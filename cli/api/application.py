@@ -13,12 +13,18 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from seat_ledger.cli.api.admission import Admission, Principal, without_tokens
+from seat_ledger.cli.api.admission import (
+    Admission,
+    Principal,
+    unauthorised,
+    without_tokens,
+)
 from seat_ledger.cli.api.answering import AnswerHead, ApiRequest
 from seat_ledger.cli.api.endpoints import endpoints
 from seat_ledger.cli.api.openapi import document_text
 from seat_ledger.cli.api.page import page_text
 from seat_ledger.cli.api.problems import HttpProblem, http_status, problem
+from seat_ledger.cli.api.recording import BATCHES, COMMANDS, Writers, read_request
 from seat_ledger.cli.console.access import Gate
 from seat_ledger.cli.console.downloads import Download
 from seat_ledger.cli.console.envelope import HEADERS, LONGEST_ADDRESS, LONGEST_LOGGED
@@ -76,6 +82,7 @@ class Api:
     """The API over a database: its gate, whom it logs to, and its limits.
 
     `rate` is of requests a second and token; with `needs_token` nobody asks without.
+    Without `writers` nothing is recorded.
     """
 
     conninfo: str
@@ -85,6 +92,7 @@ class Api:
     log: Log = lambda _event, **_facts: None
     rate: float = 1000.0
     needs_token: bool = False
+    writers: Writers | None = None
 
     def __post_init__(self) -> None:
         """Make the lanes, and the readers of each: a long answer holds nobody up."""
@@ -107,6 +115,8 @@ class Api:
         self.readers.close()
         self.long_readers.close()
         self.tokens.close()
+        if self.writers is not None:
+            self.writers.close()
 
     @lazy
     def stylesheet(self) -> bytes:
@@ -123,6 +133,9 @@ class Api:
             return await self._read(
                 request, ApiRequest(endpoint, request.query_params.multi_items())
             )
+        if path in {COMMANDS, BATCHES}:
+            _allow(request, {"POST"})
+            return await self._record(request)
         if path in _OPEN or path.startswith("/problems/"):
             _allow(request, READS)
             return await self._beside(path)
@@ -132,6 +145,19 @@ class Api:
             "The API has no such address.",
             try_="see /openapi.json, or / in a browser",
         )
+
+    async def _record(self, request: Request) -> Response:
+        if self.writers is None:
+            raise HttpProblem(
+                403,
+                "writing_off",
+                "This server only answers questions.",
+                try_="start one with --allow-writes",
+            )
+        principal = principal_of(request)
+        if not principal.limit_key.startswith("token:"):
+            raise unauthorised("token_required", "Recording needs a token.")
+        return await self.writers.record(await read_request(request, principal))
 
     async def _beside(self, path: str) -> Response:
         """What describes the API, and says how the server is."""

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import json
 from functools import cache
-from typing import Any
 
 import click
 
 from seat_ledger import __version__
+from seat_ledger.cli.api.command_schemas import recording_paths, recording_schemas
 from seat_ledger.cli.api.endpoints import FORMS, LONGEST_VALUE, Endpoint, endpoints
-from seat_ledger.cli.api.fields import DOCUMENT_FIELDS, schema_of_rows
+from seat_ledger.cli.api.fields import DOCUMENT_FIELDS, Schema, schema_of_rows
 from seat_ledger.cli.output.csv_headers import header_of
 
-Schema = dict[str, Any]
 _JSON = "application/json"
 _TAG: Schema = {"schema": {"type": "string"}}
 _HEADERS: Schema = {
@@ -79,6 +78,11 @@ PROBLEMS = {
     "503": "Too busy, or the database does not answer: ask again later.",
 }
 
+_OF_RECORDING = {
+    "409": "Somebody was first, or the key was used for another command.",
+    "415": "The body is not JSON.",
+}
+
 
 @cache
 def document_text() -> str:
@@ -89,6 +93,7 @@ def document_text() -> str:
 def document() -> Schema:
     """The description."""
     paths = {path: {"get": _operation(e)} for path, e in endpoints().items()}
+    paths |= recording_paths(problems("409", "415", *PROBLEMS))
     return {
         "openapi": "3.1.0",
         "info": {
@@ -101,8 +106,11 @@ def document() -> Schema:
         "servers": [{"url": "/"}],
         "paths": paths,
         "components": {
-            "schemas": {"Problem": _PROBLEM, **_documents()},
-            "responses": {f"Problem{status}": _problem(status) for status in PROBLEMS},
+            "schemas": {"Problem": _PROBLEM, **_documents(), **recording_schemas()},
+            "responses": {
+                f"Problem{status}": _problem(status)
+                for status in (*PROBLEMS, *_OF_RECORDING)
+            },
             "securitySchemes": {
                 "token": {
                     "type": "http",
@@ -127,7 +135,10 @@ _ABOUT = (
 def _problem(status: str) -> Schema:
     schema = {"$ref": "#/components/schemas/Problem"}
     content = {"application/problem+json": {"schema": schema}}
-    return {"description": PROBLEMS[status], "content": content}
+    return {
+        "description": {**PROBLEMS, **_OF_RECORDING}[status],
+        "content": content,
+    }
 
 
 def problems(*statuses: str) -> Schema:

@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from seat_ledger.cli.options.session import current_session, option_database
+from seat_ledger.cli.options.session import Session, current_session, option_database
 from seat_ledger.cli.output.logs import log_writer
 from seat_ledger.cli.output.render import print_message
 from seat_ledger.errors import LedgerError
@@ -110,6 +110,12 @@ class _Networks(click.ParamType[Any]):
     show_default=True,
     help="With --api: the most requests a second of one token, or address.",
 )
+@click.option(
+    "--allow-writes",
+    "writes",
+    is_flag=True,
+    help="With --api: record commands of tokens with the role writer.",
+)
 @click.option("--api", is_flag=True, help="Serve the HTTP API instead of the pages.")
 @option_database
 def serve(host: str, port: int, proxies: tuple[Any, ...], **options: Any) -> None:
@@ -120,6 +126,8 @@ def serve(host: str, port: int, proxies: tuple[Any, ...], **options: Any) -> Non
     answers what the reading commands answer, with the same documents; the page at /
     describes it.
     """
+    if options["writes"] and not options["api"]:
+        raise click.UsageError("--allow-writes needs --api: the console only reads.")
     if not proxies:
         if options["accounts_header"]:
             raise click.UsageError("--accounts-header needs a --trusted-proxy.")
@@ -133,11 +141,11 @@ def serve(host: str, port: int, proxies: tuple[Any, ...], **options: Any) -> Non
     conninfo = session.ready()
     log = log_writer("answered") if options["quiet"] else log_writer()
     with _listening(host, port) as listening, _catching_up(conninfo, log, options):
-        _run(conninfo, log, listening, proxies, options)
+        _run(session, log, listening, proxies, options)
 
 
 def _run(
-    conninfo: str,
+    session: Session,
     log: Any,
     listening: socket.socket,
     proxies: tuple[Any, ...],
@@ -147,6 +155,7 @@ def _run(
         import uvicorn  # noqa: PLC0415  an extra
 
         from seat_ledger.cli.api.application import Api  # noqa: PLC0415  with it
+        from seat_ledger.cli.api.recording import Writers  # noqa: PLC0415  with it
         from seat_ledger.cli.console.access import Gate  # noqa: PLC0415  with it
         from seat_ledger.cli.console.application import Console  # noqa: PLC0415  with it
         from seat_ledger.cli.console.connections import HastyProtocol  # noqa: PLC0415  with it
@@ -159,10 +168,11 @@ def _run(
         options["needs_token"] = True
     headers = options["actor_header"], options["accounts_header"]
     gate = Gate(proxies, *headers, options["hosts"])
-    shared = conninfo, gate, options["redact"], options["readers"], log
+    shared = session.conninfo(), gate, options["redact"], options["readers"], log
     served: Api | Console = Console(*shared)
     if options["api"]:
-        served = Api(*shared, options["rate"], options["needs_token"])
+        writers = Writers(session) if options["writes"] else None
+        served = Api(*shared, options["rate"], options["needs_token"], writers)
     server = uvicorn.Server(
         uvicorn.Config(
             served.application(),

@@ -150,9 +150,9 @@ class Session:
         from seat_ledger.application import SeatLedger  # noqa: PLC0415
 
         self.check_schema(guarded=True)
-        return SeatLedger(self.conninfo(), set_aside=self._set_aside())
+        return SeatLedger(self.conninfo(), set_aside=self.set_aside())
 
-    def _set_aside(self) -> dict[UUID, str]:
+    def set_aside(self) -> dict[UUID, str]:
         """Why nothing is to be recorded in some accounts, as far as one may see it."""
         from seat_ledger.projections.engine.status import aside_as_seen  # noqa: PLC0415
         from seat_ledger.store.connection import connect  # noqa: PLC0415

@@ -14,8 +14,10 @@ from typing import Any, NamedTuple
 import uvicorn
 
 from seat_ledger.cli.api.application import Api
+from seat_ledger.cli.api.recording import Writers
 from seat_ledger.cli.console.access import Gate
 from seat_ledger.cli.console.connections import HastyProtocol
+from seat_ledger.cli.options.session import Session
 
 
 class Replied(NamedTuple):
@@ -57,6 +59,11 @@ class Client:
             time.sleep(0.01)
         raise AssertionError("nothing was logged")
 
+    def post(self, command: Any, path: str = "/v1/commands", **headers: str) -> Replied:
+        body = command if isinstance(command, bytes) else json.dumps(command).encode()
+        kind = {"Content-Type": "application/json"}
+        return self.send("POST", path, body, **{**kind, **headers})
+
     def send(self, method: str, path: str, body: Any = None, **headers: str) -> Replied:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         try:
@@ -74,6 +81,10 @@ def serving(conninfo: str, **options: Any) -> Iterator[Client]:
     """A server on a free port, in a thread."""
     log: list[tuple[str, dict[str, Any]]] = []
     options.setdefault("gate", Gate())
+    if options.pop("writes", False):
+        session = Session()
+        session.database = conninfo
+        options["writers"] = Writers(session)
     api = Api(conninfo, log=lambda what, **facts: log.append((what, facts)), **options)
     server = uvicorn.Server(
         uvicorn.Config(

@@ -9,16 +9,27 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from seat_ledger.cli.api.openapi import document
-from tests.api.api_server import Client
+from tests.api.api_server import Client, serving
+from tests.api.test_recording import token
+from tests.in_process import Program
 
 GENERATOR = Path(sys.executable).parent / "schemathesis"
 CONFIG = Path(__file__).with_name("schemathesis.toml")
 LONG = int(os.environ.get("SEAT_LEDGER_REQUESTS", "2000"))
+
+
+@pytest.fixture(scope="module")
+def writing(program: Program) -> Iterator[Client]:
+    """A server that records, and a client with a token that may."""
+    with serving(program.conninfo, writes=True, rate=100_000) as client:
+        client.headers = {"Authorization": f"Bearer {token(program)}"}
+        yield client
 
 
 def send_generated(api: Client, folder: Path, *options: str) -> int:
@@ -41,15 +52,16 @@ def send_generated(api: Client, folder: Path, *options: str) -> int:
 
 
 def test_every_answer_to_a_generated_request_is_as_described(
-    api: Client, tmp_path: Path
+    writing: Client, tmp_path: Path
 ) -> None:
-    count = send_generated(api, tmp_path, "--phases", "fuzzing", "--max-examples", "2")
+    options = ("--phases", "fuzzing", "--max-examples", "2")
+    count = send_generated(writing, tmp_path, *options)
     assert count >= len(document()["paths"])
 
 
 @pytest.mark.long
-def test_thousands_of_generated_requests(api: Client, tmp_path: Path) -> None:
+def test_thousands_of_generated_requests(writing: Client, tmp_path: Path) -> None:
     each = max(1, LONG // len(document()["paths"]))
     options = ("--phases", "coverage,fuzzing", "--max-examples", str(each))
-    count = send_generated(api, tmp_path, *options)
+    count = send_generated(writing, tmp_path, *options)
     print(f"{count} requests")
