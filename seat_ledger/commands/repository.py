@@ -26,7 +26,7 @@ from seat_ledger.commands.stored_accounts import StoredAccounts
 from seat_ledger.commands.unit_of_work import CatalogueUnit, UnitOfWork
 from seat_ledger.domain.account import Account
 from seat_ledger.domain.catalogue import Catalogue
-from seat_ledger.domain.events import InvoiceIssued
+from seat_ledger.domain.events import InvoiceIssued, SeatPurchased
 from seat_ledger.domain.head import Head
 from seat_ledger.domain.personal_data import erased
 from seat_ledger.domain.seat_types import CATALOGUE_KEY
@@ -128,6 +128,7 @@ class AccountRepository:
             tuple(_user_name(user) for user in decision.new_users),
             _invoice_number(decision),
             _erasure(decision),
+            self.catalogue_unit.head if _buys(decision) else None,
         )
         return Prepared(workspace, decision, append)
 
@@ -336,6 +337,11 @@ def failure(error: PersistenceError) -> LedgerError | None:
     if isinstance(error, IntegrityError) or state == MOVED:
         return Conflict(_MOVED_MESSAGE, try_="repeat the command")
     return None
+
+
+def _buys(decision: Decision) -> bool:
+    """Whether a decision rests on what the catalogue offers (R80)."""
+    return any(isinstance(event, SeatPurchased) for event in decision.events)
 
 
 def _invoice_number(decision: Decision) -> str | None:

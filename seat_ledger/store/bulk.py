@@ -15,7 +15,13 @@ from psycopg import Connection
 
 from seat_ledger.domain.events import EVENT_CLASSES, LedgerEvent
 from seat_ledger.store.mapper import state_of
-from seat_ledger.store.recorder import TAKE_NUMBER, Append, LedgerRecorder, committing
+from seat_ledger.store.recorder import (
+    TAKE_NUMBER,
+    Append,
+    LedgerRecorder,
+    check_catalogue,
+    committing,
+)
 from seat_ledger.store.store_status import APPEND_LOCK
 
 _SIGNATURE = b"PGCOPY\n\xff\r\n\x00" + struct.pack("!ii", 0, 0)
@@ -65,6 +71,7 @@ def append_many(
                 [first.next.mark for first in firsts.values()],
             ],
         )
+        check_catalogue(connection.cursor(), (command.append for command in decided))
         positions = _positions(decided, first)
         _copy_events(connection, decided, states, (first, recorded_at))
         _copy_commands(connection, decided, positions)

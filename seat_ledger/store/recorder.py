@@ -10,7 +10,7 @@ not fight with VACUUM, ANALYZE or index builds as the library's table lock does.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -18,7 +18,7 @@ from uuid import UUID
 
 import orjson
 import psycopg
-from eventsourcing.persistence import PersistenceError, StoredEvent
+from eventsourcing.persistence import IntegrityError, PersistenceError, StoredEvent
 from eventsourcing.postgres import PostgresApplicationRecorder, PostgresDatastore
 from psycopg import Connection, Cursor
 from psycopg.rows import DictRow
@@ -106,6 +106,7 @@ class Append(NamedTuple):
     it will be. `due` counts the events at the front that are no part of the command's
     result (R37). `invoice` is the number of the invoice that its last event issues. An
     `erasure` leaves no digest of the command that asked for it, which named the person.
+    `catalogue` is where the catalogue was, where the decision rests on what it offers.
     """
 
     account_id: UUID
@@ -117,6 +118,7 @@ class Append(NamedTuple):
     new_users: tuple[UserName, ...]
     invoice: str | None = None
     erasure: Erasure | None = None
+    catalogue: Head | None = None
 
 
 class Appended(NamedTuple):
@@ -124,6 +126,30 @@ class Appended(NamedTuple):
 
     positions: tuple[int, ...]
     recorded_at: datetime | None
+
+
+def check_catalogue(cursor: Cursor[Any], appends: Iterable[Append]) -> None:
+    """Refuse what was decided on another catalogue, under the append lock (R80).
+
+    Decisions that an append changes the catalogue between rest on each other: its own
+    claim of the catalogue settles them. Raises IntegrityError.
+    """
+    appends = list(appends)
+    seen = {append.catalogue for append in appends if append.catalogue is not None}
+    if any(append.account_id == CATALOGUE_ID for append in appends):
+        return
+    for head in seen:
+        cursor.execute(_OTHER_CATALOGUE, [CATALOGUE_ID, *head])
+        if cursor.rowcount:
+            raise IntegrityError("the catalogue moved")
+
+
+_OTHER_CATALOGUE = (
+    "SELECT 1 FROM (VALUES (1)) AS one(row) "
+    "LEFT JOIN ledger.account_head AS types ON types.account_id = %s "
+    "WHERE coalesce(types.changes, 0) <> %s OR coalesce(types.marks[1], 0) <> %s"
+)
+"""A row where the catalogue is not at a head."""
 
 
 class Peek(NamedTuple):
@@ -240,6 +266,7 @@ class LedgerRecorder(PostgresApplicationRecorder):
             "SELECT ledger.begin_append(%s, %s, %s, %s, %s)",
             [APPEND_LOCK, append.account_id, *append.seen, append.next.mark],
         )
+        check_catalogue(cursor, [append])
         for name in append.new_users:
             cursor.execute(
                 ADD_NAME,

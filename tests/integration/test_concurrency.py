@@ -210,7 +210,9 @@ def interleaved(
 
 def attempt(ledger: SeatLedger, command: dict[str, Any]) -> str:
     try:
-        ledger.execute({"account": "acme", **command})
+        ledger.execute(
+            command if "seat_type" in command["op"] else {"account": "acme", **command}
+        )
     except CommandRefused as refused:
         return refused.code
     return "done"
@@ -267,6 +269,82 @@ def test_r30_r33_of_two_commands_that_exclude_each_other_one_is_refused(
     assert told[1] == outcome, told
     with SeatLedger(acme) as ledger:  # and it stays so for whoever comes later
         assert attempt(ledger, {**first, "idempotency_key": "again"}) == outcome
+
+
+BUSINESS = "copilot/business"
+WITHDRAW = {"op": "withdraw_seat_type", "seat_type": BUSINESS}
+PURCHASES: list[dict[str, Any]] = [
+    {"op": "buy_seats", "seat_type": BUSINESS, "quantity": 1},
+    {"op": "assign_seat", "user": "u1", "seat_type": BUSINESS, "buy_if_needed": True},
+]
+
+
+@pytest.mark.parametrize("purchase", PURCHASES, ids=lambda command: command["op"])
+def test_r80_nothing_is_bought_of_a_type_that_is_withdrawn_meanwhile(
+    acme: str, monkeypatch: pytest.MonkeyPatch, purchase: dict[str, Any]
+) -> None:
+    """The withdrawal is recorded between the decision and the append of a purchase."""
+    with SeatLedger(acme) as ledger:
+        ledger.execute({"op": "add_seat_type", "seat_type": BUSINESS})
+    outcomes = interleaved(acme, monkeypatch, purchase, WITHDRAW)
+    assert outcomes == ["done", "seat_type_withdrawn"]
+    with SeatLedger(acme) as ledger:
+        assert attempt(ledger, purchase) == "seat_type_withdrawn"
+        (outcome,) = ledger.import_lines(
+            [json.dumps({"account": "acme", **purchase}).encode()]
+        )
+    assert outcome.code == "seat_type_withdrawn"
+
+
+def buy_and_withdraw(conninfo: str, sells: bool, rounds: int, done: Any) -> None:
+    """Offer and withdraw a type, or buy of it line by line and by a file, in turn."""
+    with SeatLedger(conninfo) as ledger:
+        for n in range(rounds):
+            with contextlib.suppress(CommandRefused):
+                if sells:
+                    op = ("withdraw_seat_type", "add_seat_type")[n % 2]
+                    ledger.execute({"op": op, "seat_type": BUSINESS})
+                elif n % 2:
+                    ledger.execute({"account": "acme", **PURCHASES[0]})
+                else:
+                    line = json.dumps({"account": "acme", **PURCHASES[0]}).encode()
+                    list(ledger.import_lines([line]))
+    done.put(sells)
+
+
+def test_r80_processes_that_withdraw_and_buy_at_once_keep_the_rule(acme: str) -> None:
+    """In the order of recording, no purchase follows a withdrawal that holds for it."""
+    with SeatLedger(acme) as ledger:
+        ledger.execute({"op": "add_seat_type", "seat_type": BUSINESS})
+    context = multiprocessing.get_context("spawn")
+    done: Any = context.Queue()
+    workers = [
+        context.Process(target=buy_and_withdraw, args=(acme, sells, 40, done))
+        for sells in (True, False)
+    ]
+    for worker in workers:
+        worker.start()
+    assert {done.get(timeout=90) for _ in workers} == {True, False}
+    for worker in workers:
+        worker.join()
+    with psycopg.connect(acme) as connection:
+        rows = connection.execute(
+            "SELECT topic, event ->> 'effective_at' FROM ledger.stored_events "
+            "CROSS JOIN LATERAL (SELECT convert_from(state, 'UTF8')::json) "
+            "AS stored(event) WHERE topic IN "
+            "('SeatTypeAdded', 'SeatTypeWithdrawn', 'SeatPurchased') "
+            "AND event ->> 'seat_type' = %s ORDER BY notification_id",
+            [BUSINESS],
+        ).fetchall()
+    withdrawn, bought = None, 0
+    for topic, at in rows:
+        if topic == "SeatPurchased":
+            assert withdrawn is None or at < withdrawn
+            bought += 1
+        else:
+            withdrawn = at if topic == "SeatTypeWithdrawn" else None
+    assert bought > 0
+    assert sum(topic == "SeatTypeWithdrawn" for topic, _ in rows) > 5
 
 
 def test_r35_one_key_cannot_be_added_twice_at_once(
