@@ -122,9 +122,18 @@ class Contract:
         """Period k, counted from 0."""
         return next(islice(self.periods(), k, None))
 
+    def period_of(self, instant: datetime) -> int:
+        """The number of the period that contains an instant."""
+        return next(k for k, p in enumerate(self.periods()) if instant < p.ends)
+
+    def end_of(self, k: int) -> datetime:
+        """When period k ends; with the account, where that ends before it begins."""
+        period = next(islice(self.periods(), k, None), None)
+        return period.ends if period else self.closed_at
+
     def window(self, first: date, until: date) -> Period:
         """The time from one date to another, with the dates in it (R09)."""
         starts, zone = self.zones.bound(first)
         ends = min(self.zones.bound(until)[0], self.closed_at)
         dates = tuple(dates_between(first, until, zone, ends))
-        return Period(dates[0].date, starts, ends, zone, dates)
+        return Period(first, starts, ends, zone, dates)

@@ -6,8 +6,8 @@ the second; nothing here knows any rule of daylight saving time (R10).
 
 Choices where the rules leave room:
 
-- a period is labelled with its first date that exists (a date that was skipped is the
-  label of nothing);
+- a period is labelled with the date that its first bound is computed from, also where
+  the clocks skipped that date;
 - a date at which a period's end comes before the date begins in the zone of the first
   bound (possible when an account moves by a day and more) is not one of its dates;
 - a command that gives a date without a time means the bound of that date (R05, R09).

@@ -39,6 +39,7 @@ from tests.oracle.dates import (
     names,
 )
 from tests.oracle.entries import REVERSAL, Entry, Names, Person, Seat, holding, holds
+from tests.oracle.notices import Notice, notices
 from tests.oracle.timeline import Interval, Timeline
 from tests.oracle.validity import (
     retirable,
@@ -69,6 +70,7 @@ TIMELESS = {"reverse", "erase_user"}
 FIXED = {"AccountOpened", "TimeZoneChanged", "ContractRenewed", "InvoiceIssued"}
 FIXED |= {"UserErased"}
 PLANS = {"SeatReductionRequested", "SeatReductionCancelled"}
+NOTICES = {"UnassignmentRequested", "UnassignmentCancelled"}
 AHEAD = timedelta(minutes=5)
 EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]+")
 ORDERLY = 10**15  # tentative positions lie beyond every real one
@@ -159,8 +161,10 @@ class Attempt:
 
     def decide(self, line: Line) -> None:
         """R97: what is effective after an account's end is refused."""
-        if line.at >= self.contract.closed_at and line.op not in TIMELESS:
-            raise Refused("account_closed")
+        if line.op not in TIMELESS:
+            if line.at >= self.contract.closed_at:
+                raise Refused("account_closed")
+            self.unassign_what_is_due(line.at)
         getattr(self, line.op)(line)
 
     def _attempt(self, step: Callable[[], None]) -> None:
@@ -320,15 +324,28 @@ class Attempt:
         self.add("BillingPolicyChanged", line.at, mode=mode, granularity=granularity)
 
     def renew_what_is_due(self, times: list[datetime], change: int | None) -> None:
-        """R37, R21: process every renewal at or before the latest of the times; that
-        at which the contract is to change waits for it (R96)."""
+        """R37, R21, R98: process renewals, and unassignments before them, up to the
+        latest of the times; a renewal at which the contract is to change waits (R96).
+        """
         while times:
             number = self.renewals + 1
             at = self.contract.renewal(number)
+            self.unassign_what_is_due(min(at, max(times)))
             if at > max(times) or number == change:
                 break
             self.renewal(number, at)
         self.due = len(self.new)
+
+    def unassign_what_is_due(self, latest: datetime) -> None:
+        """R98: in order of instants, as ordinary unassignments."""
+        waiting = [n for n in self.notices() if n.waits and n.due_at <= latest]
+        for notice in sorted(waiting, key=lambda notice: notice.due_at):
+            request = notice.entry
+            fields = {**seat_fields(request.seat), "user": request["user"]}
+            self.add("SeatUnassigned", notice.due_at, **fields, request=request)
+
+    def notices(self) -> list[Notice]:
+        return notices(self.timeline, self.contract, self.entries)
 
     def renewal(self, number: int, at: datetime) -> None:
         """R21: the pending number of seats is retired, the highest numbers first."""
@@ -376,7 +393,10 @@ class Attempt:
         codes: set[str] = set()
         if not line.get("reason"):
             codes.add("reason_required")
-        person = self.someone(line["user"], line.at)
+        try:
+            person = self.someone(line["user"], line.at)
+        except Refused as refused:
+            raise Refused(*codes, *refused.codes) from None
         holdings = self.timeline.holdings
         if any(h.person is person and h.ends > line.at for h in holdings):
             codes.add("seat_held")
@@ -578,8 +598,44 @@ class Attempt:
         if not unended:
             present = self.timeline.member(person, line.at)
             raise Refused("no_seat_held", *absent(present))
-        seat = unended[0].seat
-        self.add("SeatUnassigned", line.at, **seat_fields(seat), user=person)
+        fields = {**seat_fields(unended[0].seat), "user": person}
+        if line.get("at_period_end"):
+            self.request_unassignment(line, fields)
+        else:
+            self.add("SeatUnassigned", line.at, **fields)
+
+    def request_unassignment(self, line: Line, fields: dict[str, Any]) -> None:
+        """R98: for the end of the period in which the request is effective."""
+        person, seat_type = fields["user"], fields["seat_type"]
+        if any(n.pending(line.at) for n in self.notices_of(person, seat_type)):
+            raise Refused("unassignment_pending")
+        period = self.contract.period_of(line.at)
+        self.add("UnassignmentRequested", line.at, **fields, period=period)
+
+    def cancel_unassignment(self, line: Line) -> None:
+        """R98: takes back the request that is pending at its time."""
+        seat_type = known_type(line["seat_type"])
+        person = self.someone(line["user"], line.at)
+        own = self.notices_of(person, seat_type)
+        pending = [notice for notice in own if notice.pending(line.at)]
+        if not pending:
+            present = self.timeline.member(person, line.at)
+            raise Refused("no_pending_unassignment", *absent(present))
+        notice = pending[-1]
+        if notice.cancelled is not None:
+            raise Refused("cancellation_exists")
+        if notice.carried_out is not None:
+            raise Refused("unassignment_carried_out")
+        fields = {**seat_fields(notice.entry.seat), "user": person}
+        request = notice.entry
+        self.add("UnassignmentCancelled", line.at, **fields, request=request)
+
+    def notices_of(self, person: Person, seat_type: str) -> list[Notice]:
+        return [
+            notice
+            for notice in self.notices()
+            if notice.entry["user"] is person and notice.entry["seat_type"] == seat_type
+        ]
 
     def unended(
         self, opens: str, closes: str, mine: Callable[[Entry], bool], at: datetime
@@ -704,7 +760,21 @@ class Attempt:
             return later or closed or root["renewal"] <= self.renewals
         if root.topic == "AccountClosed":
             return entry is not root
+        if root.topic in NOTICES:
+            return self.is_decided(root)
         return closed and root.topic == "SeatRetired"
+
+    def is_decided(self, root: Entry) -> bool:
+        """R98: what was cancelled or carried out stays, and what was taken back."""
+        request = root if root.topic == "UnassignmentRequested" else root["request"]
+        notice = next((n for n in self.notices() if n.entry is request), None)
+        if notice is None:  # it was reversed
+            return root is not request
+        if root is request:
+            return notice.cancelled is not None or notice.carried_out is not None
+        again = not holds(root, self.entries)
+        ended = notice.cancelled is not None or notice.carried_out is not None
+        return again and ended
 
     def ended_with(self, closing: Entry) -> list[Entry]:
         """What ended with the account, and is reversed with its end."""

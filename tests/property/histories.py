@@ -141,16 +141,8 @@ class Author:
 
     def line(self) -> dict[str, Any]:
         random = self.random
-        operations = [
-            "buy",
-            "add",
-            "assign",
-            "assign",
-            "assign",
-            "unassign",
-            "unassign",
-        ]
-        operations += ["reduce", "cancel", "grant", "revoke", "remove", "permit"]
+        operations = ["assign"] * 3 + ["unassign"] * 2 + ["buy", "add", "reduce"]
+        operations += ["cancel", "grant", "revoke", "remove", "permit", "keep"]
         operations += ["reverse", "reverse", "reverse"]
         operations += ["close"] * (random.random() < 0.2)
         operation = random.choice(operations)
@@ -202,12 +194,25 @@ class Author:
         if held and self.random.random() < 0.8:
             holding = self.random.choice(held)
             user, seat_type = holding.person.key, holding.seat_type
-            return {"op": "unassign_seat", "user": user, "seat_type": seat_type}
+            line = {"op": "unassign_seat", "user": user, "seat_type": seat_type}
+            if self.random.random() < 0.3:
+                line["at_period_end"] = True
+            return line
         return {
             "op": "unassign_seat",
             "user": self.any_user(),
             "seat_type": self.any_type(),
         }
+
+    def keep(self) -> dict[str, Any]:
+        """Cancel an unassignment, mostly of somebody who holds a seat."""
+        held = self.open_holdings()
+        if held and self.random.random() < 0.8:
+            holding = self.random.choice(held)
+            user, seat_type = holding.person.key, holding.seat_type
+        else:
+            user, seat_type = self.any_user(), self.any_type()
+        return {"op": "cancel_unassignment", "user": user, "seat_type": seat_type}
 
     def reduce(self) -> dict[str, Any]:
         quantity = self.random.randint(1, 2)

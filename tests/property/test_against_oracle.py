@@ -24,6 +24,8 @@ from tests.support.places import is_newest
 
 EXAMPLES = int(os.environ.get("SEAT_LEDGER_EXAMPLES", "40"))
 COMMANDS = 30
+QUESTIONS = int(os.environ.get("SEAT_LEDGER_QUESTIONS", "20000"))
+FIRST_SEED = int(os.environ.get("SEAT_LEDGER_SEED", "0"))
 
 
 class Machine(RuleBasedStateMachine):
@@ -85,3 +87,30 @@ def test_product_and_oracle_agree(database: str) -> None:
         )
     print(f"{machine.tried} commands, {machine.questions} questions, no difference")
     assert machine.accepted > 0.2 * machine.tried  # long histories refuse more
+
+
+@pytest.mark.long
+@pytest.mark.both_versions
+@pytest.mark.parametrize("together", [None, 0.9], ids=["life", "same_instants"])
+def test_thousands_of_questions_agree(database: str, together: float | None) -> None:
+    """Seed by seed, unshrunk: a seed that differs is named and can be run alone."""
+    questions, seed, different = 0, FIRST_SEED, []
+    with SeatLedger(database, Settings(snapshot_every=5)) as ledger:
+        while questions < QUESTIONS and len(different) < 5:
+            comparison = Comparison(ledger, Random(seed))
+            if together is not None:
+                comparison.author.together = together
+            try:
+                comparison.step(opening(comparison.random, comparison.account))
+                with Reader(database) as reader:
+                    for _ in range(12):
+                        for _ in range(4):
+                            comparison.step(comparison.author.command())
+                        reader.catch_up()
+                        comparison.same_answers(reader, 2)
+            except AssertionError as difference:
+                different.append(f"seed {seed}: {difference}")
+            questions += comparison.questions
+            seed += 1
+    print(f"{seed - FIRST_SEED} histories, {questions} questions")
+    assert different == [], "\n".join(different)
