@@ -53,6 +53,10 @@ COMMANDS = {
         "Tamper evidence: seal, verify, prove, check a proof.",
     ),
     "invoice": ("commands.invoice:group", "Issue, show, reproduce and audit invoices."),
+    "lake": (
+        "commands.lake:group",
+        "The journal as Parquet files; bulk work without the database.",
+    ),
     "price": ("commands.price:group", "What a seat costs: the price book."),
     "projection": ("commands.projection:group", "The tables that answers come from."),
     "report": ("commands.report:report", "A report on an account, to pass on."),

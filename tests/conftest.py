@@ -144,6 +144,12 @@ def database(server: str) -> Iterator[str]:
     yield from _database(server, TEMPLATE)
 
 
+@pytest.fixture
+def other_database(server: str) -> Iterator[str]:
+    """Another ledger on the same server."""
+    yield from _database(server, TEMPLATE)
+
+
 @pytest.fixture(scope="module")
 def shared_database() -> Iterator[str]:
     """One migrated database for all the tests of a file."""

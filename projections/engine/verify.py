@@ -47,7 +47,7 @@ from seat_ledger.store.connection import connect
 from seat_ledger.store.wrapping import Secret, open_wrapping
 
 ACCOUNTS_AT_ONCE = 50
-_TABLE = "the table"
+TABLE = "the table"
 _OF_ACCOUNTS = b"account_no = ANY (%(accounts)s::bigint[])"
 _BEYOND = "{number} <= 0 OR {number} > %(known_position)s::bigint"
 _RANGE = """({number} > %(after)s::bigint OR %(after)s::bigint = 0)
@@ -368,10 +368,12 @@ class _Full:
         self.reached.add(name)
         self.compared[name] += row["compared"]
         if row["apart"] is not None:
-            self._note(name, _in_words(name, *row["apart"]))
+            self._note(name, difference_in_words(name, *row["apart"]))
 
 
-def _in_words(name: str, first: dict[str, Any], *second: dict[str, Any]) -> str:
+def difference_in_words(
+    name: str, first: dict[str, Any], *second: dict[str, Any]
+) -> str:
     """The first difference: what the table has, and what it should.
 
     Personal data is left out: this goes into logs.
@@ -385,8 +387,8 @@ def _in_words(name: str, first: dict[str, Any], *second: dict[str, Any]) -> str:
             f"{part} {_value(first, part)}" for part in others if part not in hidden
         ]
         return f"only {first['side']} has {where}: {', '.join(changes)}"
-    (stored,) = (row for row in (first, *second) if row["side"] == _TABLE)
-    (fresh,) = (row for row in (first, *second) if row["side"] != _TABLE)
+    (stored,) = (row for row in (first, *second) if row["side"] == TABLE)
+    (fresh,) = (row for row in (first, *second) if row["side"] != TABLE)
     changes = [
         f"{part} differs"
         if part in hidden

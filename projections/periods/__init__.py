@@ -33,11 +33,12 @@ class PeriodRow(NamedTuple):
 
 def rows_of(account: AccountFacts) -> Iterator[PeriodRow]:
     """Every period that exists: those of the terms that have begun (R38)."""
-    for period in _existing(account):
+    for period in existing(account):
         yield row_of(account, period)
 
 
-def _existing(account: AccountFacts) -> Iterator[BillingPeriod]:
+def existing(account: AccountFacts) -> Iterator[BillingPeriod]:
+    """Every period of the terms that have begun (R38)."""
     horizon = account.calendar.renewal(account.renewals + 1).instant
     return account.calendar.periods_before(horizon)
 
@@ -159,7 +160,7 @@ def _bytes_of(text: str | None) -> bytes:
 
 def binary_rows(account: AccountFacts) -> Iterator[bytes]:
     """The rows of an account in COPY's binary form, in the table's order."""
-    for period in _existing(account):
+    for period in existing(account):
         dates = _dates_of(period.zone)
         days, items = dates.packed(period.label, period.until, period.ends)
         mode, granularity = account.policy_at(period.starts)

@@ -737,7 +737,16 @@ def verifier_of_proof(text: str, keys: KeyOptions) -> Verifier:
         key = Path(variable)
     if key is not None:
         return Keys(key).verifier()
-    label = proof.claimed_key(text)
+    return verifier_of_label(proof.claimed_key(text), None)
+
+
+def verifier_of_label(label: str | None, public_key: str | None) -> Verifier:
+    """The public key that is named, else the one of this label on this machine.
+
+    Raises NotFound (``nothing_sealed``) where there is none.
+    """
+    if public_key:
+        return read_public(public_key)
     own = home.keys_labelled(label) if label else None
     if own is None:
         raise NotFound(

@@ -30,6 +30,7 @@ from seat_ledger.projections.reader import (
 from tests.oracle.answers import View
 from tests.oracle.dates import Period
 from tests.property.zoned import History
+from tests.support import portable
 
 EXAMPLES = int(os.environ.get("SEAT_LEDGER_EXAMPLES", "20"))
 
@@ -50,6 +51,18 @@ class Comparison:
             self.same_counts(CountsQuery(period.label.isoformat()), period)
             self.laws(period)
         self.same_window()
+        self.same_texts()
+
+    def same_texts(self) -> None:
+        """Both texts of the figures, in periods and in a window beyond all of them."""
+        periods = list(billing.existing(self.account, self.now))
+        first = self.history.start - timedelta(days=self.history.random.randrange(900))
+        long = billing.window(self.account, first, first + timedelta(days=4_400))
+        for selected in (periods, [long]):
+            served, other = portable.both(
+                self.reader, self.account, selected, self.known
+            )
+            assert served == other, self.history.told(f"at {self.known.position}")
 
     def same_window(self) -> None:
         random, start = self.history.random, self.history.start

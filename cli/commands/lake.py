@@ -1,0 +1,352 @@
+"""The lake: the journal as files, and bulk work over them without the database."""
+
+from __future__ import annotations
+
+import os
+import re
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from seat_ledger.cli.options.session import (
+    SIZE,
+    current_session,
+    options_of_answering,
+)
+from seat_ledger.cli.output.printing import emit
+from seat_ledger.cli.output.progress import heartbeat
+from seat_ledger.cli.output.render import Answer, cells
+from seat_ledger.cli.reports import need
+from seat_ledger.domain.values import as_word
+from seat_ledger.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from seat_ledger.integrity.note import Verifier
+    from seat_ledger.projections.lake.layout import Lake, Manifest
+    from seat_ledger.projections.lake.verification import LakeVerdict
+
+_SHARE = re.compile(r"([1-9][0-9]{0,3})/([1-9][0-9]{0,3})")
+_SMALLEST = 256
+
+
+@click.group(
+    epilog="Example: seat-ledger lake export /srv/lake; then, anywhere: "
+    "seat-ledger lake rebuild /srv/lake --output /srv/tables"
+)
+def group() -> None:
+    """The journal as Parquet files, and bulk work over them without the database."""
+
+
+_place = click.argument("lake", metavar="LAKE", envvar="SEAT_LEDGER_LAKE")
+_option_public_key = click.option(
+    "--public-key",
+    metavar="KEY|FILE",
+    envvar="SEAT_LEDGER_PUBLIC_KEY",
+    show_envvar=True,
+    help="The public key to check with; by default the one on this machine.",
+)
+
+
+class ShareType(click.ParamType[Any]):
+    """Which share of the buckets: I/N, from 1."""
+
+    name = "I/N"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, int]:
+        """Read it; fails as click does."""
+        match = _SHARE.fullmatch(str(value))
+        if match is None or not int(match[1]) <= int(match[2]) <= _SMALLEST:
+            self.fail(
+                f"{value!r} is not a share such as 3/8: the third of eight, of at most "
+                f"{_SMALLEST}.",
+                param,
+                ctx,
+            )
+        return int(match[1]), int(match[2])
+
+
+@group.command()
+@_place
+@click.option(
+    "--segment-events",
+    type=click.IntRange(_SMALLEST, 1 << 30),
+    metavar="N",
+    help="How many events a whole file has, a power of two; 16,777,216 by default. "
+    "What the first export says stays.",
+)
+@options_of_answering
+def export(lake: str, segment_events: int | None) -> None:
+    """Bring the journal out into LAKE: a folder, or s3://BUCKET/PATH.
+
+    Seals what is new first. Whole files are written once; behind them stands a tail
+    that is made anew. No person is in it: an erasure has nothing to do there.
+    """
+    from seat_ledger.integrity.service import seal_here  # noqa: PLC0415
+    from seat_ledger.projections.lake.export import export_to  # noqa: PLC0415
+
+    if segment_events is not None and segment_events & (segment_events - 1):
+        raise InvalidInput(
+            f"{segment_events:,} is not a power of two.",
+            try_=f"--segment-events {1 << segment_events.bit_length() - 1}",
+        )
+    session = current_session()
+    conninfo = session.ready()
+    place = _opened(lake)
+    with heartbeat("Exporting"):
+        sealed = seal_here(conninfo, session.database)
+        if sealed.sealed is None or sealed.signer is None:
+            emit(Answer([], sentence="There is no event to export."))
+            return
+        checkpoint, note = sealed.sealed.checkpoint, sealed.sealed.note
+        with session.reader(patient=True) as reader:
+            done = export_to(
+                reader,
+                place,
+                sealed.signer,
+                (checkpoint, note),
+                segment_events=segment_events,
+            )
+    manifest = done.manifest
+    written = sum(segment.size for segment in done.new)
+    row = {
+        "manifest": manifest.number,
+        "events": manifest.events,
+        "files": len(manifest.segments),
+        "new_files": len(done.new),
+        "bytes": sum(segment.size for segment in manifest.segments),
+        "new_bytes": written,
+        "removed_files": done.removed,
+    }
+    if done.new:
+        sentence = (
+            f"The lake has {manifest.events:,} events, up to position "
+            f"{manifest.head}: {len(done.new)} of {len(manifest.segments)} files are "
+            f"new ({written:,} bytes)."
+        )
+    else:
+        sentence = f"Nothing new to export: the lake is at position {manifest.head}."
+    answer = Answer([row], cells(*row), sentence=sentence, flat=True)
+    answer.known_at = (manifest.head, None)
+    emit(answer)
+
+
+@group.command()
+@_place
+@options_of_answering
+def status(lake: str) -> None:
+    """Show what a lake consists of, as its newest manifest says."""
+    manifest, _ = _opened(lake).manifest()
+    rows = [
+        {
+            "file": segment.name,
+            "from_position": segment.first_position,
+            "until_position": segment.until_position,
+            "events": segment.events,
+            "bytes": segment.size,
+            "buckets": len(segment.buckets),
+            "sha256": segment.sha256,
+        }
+        for segment in manifest.segments
+    ]
+    sentence = (
+        f"Manifest {manifest.number} of ledger {manifest.ledger}: {manifest.events:,} "
+        f"events, up to position {manifest.head}, exported at {manifest.exported_at}."
+    )
+    extra = {"manifest": manifest.number, "ledger": manifest.ledger}
+    extra["exported_at"] = manifest.exported_at
+    columns = cells("file", "from=from_position", "until=until_position", "events")
+    answer = Answer(
+        rows, [*columns, *cells("bytes")], sentence=sentence, extra=extra, flat=True
+    )
+    answer.known_at = (manifest.head, None)
+    answer.next_command = f"seat-ledger lake verify {as_word(lake)}"
+    emit(answer)
+
+
+@group.command()
+@_place
+@click.option(
+    "--segments",
+    is_flag=True,
+    help="Every byte against the signed manifest, and that against the sealed tree. "
+    "Needs no database. This is done where nothing else is named.",
+)
+@click.option(
+    "--decode",
+    is_flag=True,
+    help="Every event against what the stored one says, decoded again.",
+)
+@click.option(
+    "--served",
+    is_flag=True,
+    help="Every row of the served tables against what DuckDB computes from the lake, "
+    "both ways.",
+)
+@_option_public_key
+@options_of_answering
+def verify(
+    lake: str, segments: bool, decode: bool, served: bool, public_key: str | None
+) -> None:
+    """Verify a lake, or the served tables by it; exit 3 if something differs.
+
+    Signature and digests prove that nobody changed a file since it was exported, not
+    that the events were decoded rightly: that is --decode.
+    """
+    from seat_ledger.projections.lake import verification  # noqa: PLC0415
+
+    session = current_session()
+    place = _opened(lake)
+    rows: list[LakeVerdict] = []
+    notes: list[str] = []
+    with heartbeat("Verifying"):
+        manifest, segment_rows = verification.verify_segments(
+            place, _verifier(place, public_key)
+        )
+        if segments or not (decode or served):
+            rows += segment_rows
+        elif wrong := [row for row in segment_rows if row.difference]:
+            rows += wrong
+        if not any(row.difference for row in rows) and (decode or served):
+            conninfo = session.ready()
+            if decode:
+                rows += verification.verify_decoding(conninfo, place, manifest)
+            if served:
+                with session.reader(patient=True) as reader:
+                    done = verification.verify_served(reader, place, manifest)
+                rows += done.verdicts
+                if done.changed:
+                    notes.append(
+                        f"{done.changed:,} accounts changed since the export and were "
+                        "not compared: export, and verify again."
+                    )
+    _emit_verdicts(rows, notes, manifest, lake)
+
+
+def _emit_verdicts(
+    rows: list[LakeVerdict], notes: list[str], manifest: Manifest, lake: str
+) -> None:
+    wrong = [row for row in rows if row.difference is not None]
+    if wrong:
+        many = "1 comparison" if len(wrong) == 1 else f"{len(wrong)} comparisons"
+        sentence = f"{many} found differences: {wrong[0].difference}."
+    else:
+        sentence = (
+            f"Everything compared is the same, up to position {manifest.head} "
+            f"({manifest.events:,} events)."
+        )
+    answer = Answer(
+        [row.document() for row in rows],
+        cells("subject", "check", "status", "compared", "found"),
+        sentence=sentence,
+        notes=notes,
+        extra={"manifest": manifest.number, "ledger": manifest.ledger},
+        flat=True,
+    )
+    answer.known_at = (manifest.head, None)
+    if wrong:
+        answer.exit_code = 3
+        own = wrong[0].subject == "manifest" or "/" in wrong[0].subject
+        answer.next_command = (
+            f"seat-ledger lake status {as_word(lake)}"
+            if own
+            else "seat-ledger projection verify --full"
+        )
+    emit(answer)
+
+
+@group.command()
+@_place
+@click.option(
+    "--output",
+    "-o",
+    required=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="The folder for the tables, one folder each.",
+)
+@click.option(
+    "--known-at",
+    type=SIZE,
+    metavar="POSITION",
+    help="As known at this position; by default all that is in the lake.",
+)
+@click.option(
+    "--bucket",
+    "share",
+    type=ShareType(),
+    default="1/1",
+    help="Only this share of the accounts, such as 3/8; the others are done elsewhere.",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 64),
+    help="Processes; by default one per core.",
+)
+@_option_public_key
+@options_of_answering
+def rebuild(  # noqa: PLR0913, PLR0917  options of a command
+    lake: str,
+    output: Path,
+    known_at: int | None,
+    share: tuple[int, int],
+    workers: int | None,
+    public_key: str | None,
+) -> None:
+    """Compute every table from LAKE into Parquet files, without the database.
+
+    The checks are those of a rebuild in PostgreSQL. The result is written last: where
+    there is no result-I-of-N.json, the files there count for nothing.
+    """
+    from seat_ledger.projections.lake.layout import open_manifest  # noqa: PLC0415
+    from seat_ledger.projections.lake.rebuild import rebuild_from  # noqa: PLC0415
+
+    place = _opened(lake)
+    manifest, _ = open_manifest(place, _verifier(place, public_key))
+    with heartbeat("Rebuilding"):
+        done = rebuild_from(
+            place,
+            manifest,
+            output,
+            known_at=known_at,
+            share=share,
+            workers=workers or len(os.sched_getaffinity(0)),
+        )
+    rows = [
+        {"projection": name, "rows": number, "folder": str(output / name)}
+        for name, number in done.rows.items()
+    ]
+    sentence = (
+        f"{done.events:,} events in {done.seconds:.1f} s into {output}"
+        f"{'' if share == (1, 1) else f', share {done.share}'}."
+    )
+    extra = {
+        key: value
+        for key, value in done._asdict().items()
+        if key not in {"rows", "files"}
+    }
+    answer = Answer(
+        rows, cells("projection", "rows", "folder"), sentence=sentence, extra=extra
+    )
+    answer.known_at = (done.known_at, None)
+    emit(answer)
+
+
+def _opened(place: str) -> Lake:
+    """A lake, where what it needs is installed. Raises MissingExtra, LedgerError."""
+    for package in ("pyarrow", "duckdb"):
+        if find_spec(package) is None:
+            need(package, "lake", "A lake")
+    from seat_ledger.projections.lake.layout import Lake  # noqa: PLC0415
+
+    return Lake(place)
+
+
+def _verifier(lake: Lake, public_key: str | None) -> Verifier:
+    """The public key: the one named, or the one here that signed the lake."""
+    from seat_ledger.integrity import service  # noqa: PLC0415
+    from seat_ledger.projections.lake.layout import signer_of  # noqa: PLC0415
+
+    return service.verifier_of_label(signer_of(lake), public_key)

@@ -1,0 +1,231 @@
+"""The definitions run on DuckDB, over the journal of some accounts in memory."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from seat_ledger.errors import IntegrityFailure
+from seat_ledger.projections.engine.checks import CHECKS
+from seat_ledger.projections.engine.contracts import facts_of_each
+from seat_ledger.projections.engine.sql_files import queries
+from seat_ledger.projections.lake.calendar_rows import CalendarRows
+from seat_ledger.projections.lake.columns import arrow_types
+from seat_ledger.projections.lake.definitions import (
+    as_text,
+    bound,
+    definitions,
+    figures,
+    rows_of,
+)
+from seat_ledger.projections.periods import existing
+
+TABLES = (
+    "seat",
+    "seat_holding",
+    "seat_count",
+    "current_assignment",
+    "billing_period",
+    "billable_seats",
+)
+"""What is computed from the journal, in this order."""
+
+COMPARED_LESS = {"billing_period": ("day_starts",)}
+"""Columns that served tables alone have: in the lake dates are rows."""
+
+_MEMORY = "220MB"
+_QUERIES = {
+    name: block.decode() for name, block in queries("lake", "engine.sql").items()
+}
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_IN_BOTH = tuple(
+    check
+    for check in CHECKS
+    if check.name not in {"journal_is_whole", "counts_equal_holdings"}
+)
+"""Checks whose text runs on both engines; that the journal is whole segments prove."""
+
+
+class Engine:
+    """A DuckDB in memory with the definitions, as known at a position."""
+
+    def __init__(
+        self, known_at: int, seat_types: Sequence[tuple[int, str]], *, scratch: str
+    ) -> None:
+        import duckdb  # noqa: PLC0415  an extra
+        import pyarrow as pa  # noqa: PLC0415
+
+        self.known_at, self.events = known_at, 0
+        self.names = dict(seat_types)
+        self.calendar = CalendarRows()
+        self.db = duckdb.connect(config={"threads": "1", "memory_limit": _MEMORY})
+        self.db.execute("SET TimeZone = 'UTC'")
+        self.db.execute(f"SET temp_directory = '{scratch}'")
+        types = arrow_types()
+        self.schema = pa.schema([
+            (name, kind) for name, kind in types.items() if name != "bucket"
+        ])  # fmt: skip
+        self._table("journal", self.schema.empty_table())
+        for definition in definitions(tuple(self.schema.names)):
+            self.db.execute(definition.macro())
+        self.db.execute("CREATE TABLE seat_type (type_no INTEGER, name VARCHAR)")
+        if seat_types:
+            self.db.executemany("INSERT INTO seat_type VALUES (?, ?)", list(seat_types))
+
+    def close(self) -> None:
+        """Free what it holds."""
+        self.db.close()
+
+    def load(self, journal: Any) -> None:
+        """Take the journal of other accounts, as an Arrow table."""
+        self.events = len(journal)
+        self._table("journal", journal.select(self.schema.names))
+        self._execute("CREATE OR REPLACE TABLE account AS " + _QUERIES["account"])
+
+    def compute(self, names: Sequence[str] = TABLES) -> Iterator[tuple[str, Any]]:
+        """Each table with its rows, as Arrow tables in the order of the columns."""
+        for name in TABLES:
+            if name == "billing_period":
+                self._periods()
+            elif name == "billable_seats":
+                self._figures()
+            else:
+                rows = bound(rows_of(name), {"known_position": self.known_at})
+                self._execute(f"CREATE OR REPLACE TABLE {name} AS {rows}")
+            if name in names:
+                yield name, self.rows(f"SELECT * FROM {name}")  # noqa: S608
+
+    def rows(self, statement: str) -> Any:
+        """What a statement finds, as an Arrow table."""
+        return self.db.sql(statement).to_arrow_table()
+
+    def types_of(self, name: str) -> dict[str, Any]:
+        """The types of a table's columns, as Arrow has them."""
+        schema = self.rows(f"SELECT * FROM {name} LIMIT 0").schema  # noqa: S608
+        return {field.name: field.type for field in schema}
+
+    def take_served(self, batches: Iterable[Any], types: dict[str, Any]) -> None:
+        """Take rows of a served table, as the table ``served``."""
+        import pyarrow as pa  # noqa: PLC0415
+
+        schema = pa.schema(list(types.items()))
+        self._table("served", pa.Table.from_batches(batches, schema))
+
+    def check(self) -> None:
+        """Hold the tables to what must be so of them, as a rebuild in PostgreSQL does.
+
+        Raises IntegrityFailure.
+        """
+        texts = queries("engine", "checks.sql")
+        for check in CHECKS:
+            text = _QUERIES.get(check.name) or (
+                as_text(texts[check.name]) if check in _IN_BOTH else None
+            )
+            if text is None:
+                continue
+            wrong = self.rows(
+                f"SELECT CAST(COLUMNS(*) AS VARCHAR) FROM ({bound(text)})"  # noqa: S608
+            ).to_pylist()
+            for row in wrong:
+                raise IntegrityFailure(
+                    f"{check.projection}: {check.message(row)}.",
+                    try_="seat-ledger integrity verify; seat-ledger projection rebuild",
+                )
+
+    # -- steps ------------------------------------------------------------------------
+
+    def _periods(self) -> None:
+        import pyarrow as pa  # noqa: PLC0415
+
+        contracts = self.db.execute(
+            bound(_QUERIES["contracts"], {"known": self.known_at})
+        ).fetchall()
+        rows: list[tuple[Any, ...]] = []
+        for account in facts_of_each(map(_contract, contracts), self.known_at):
+            for period in existing(account):
+                mode, granularity = account.policy_at(period.starts)
+                days = self.calendar.add(account.no, period)
+                rows.append((
+                    account.no, period.index, period.label, period.starts, period.ends,
+                    period.until, days, period.zone, mode, granularity,
+                ))  # fmt: skip
+        instant = pa.timestamp("us", "UTC")
+        schema = pa.schema([
+            ("account_no", pa.int64()), ("period_no", pa.int32()),
+            ("label", pa.date32()), ("starts", instant), ("ends", instant),
+            ("until", pa.date32()), ("days", pa.int32()), ("time_zone", pa.string()),
+            ("mode", pa.string()), ("granularity", pa.string()),
+        ])  # fmt: skip
+        columns = list(zip(*rows, strict=True)) or [()] * len(schema)
+        arrays = [
+            pa.array(column, field.type)
+            for column, field in zip(columns, schema, strict=True)
+        ]
+        self._table("billing_period", pa.Table.from_arrays(arrays, schema=schema))
+        for name, taken in self.calendar.take().items():
+            self._calendar_rows(name, taken)
+
+    def _calendar_rows(self, name: str, columns: dict[str, list[Any]]) -> None:
+        import pyarrow as pa  # noqa: PLC0415
+
+        texts = {"time_zone": pa.string()}
+        table = pa.table({
+            column: pa.array(values, texts.get(column, pa.int64()))
+            for column, values in columns.items()
+        })  # fmt: skip
+        target = "period_rows" if name == "period" else name
+        if name == "zone_date" and self._has(name):
+            self.db.register("incoming", table)
+            self._execute(f"INSERT INTO {name} SELECT * FROM incoming")  # noqa: S608
+            self.db.unregister("incoming")
+        else:
+            self._table(target, table)
+
+    def _figures(self) -> None:
+        sources = ", ".join(
+            f"{name} AS ({_QUERIES[name]})" for name in ("period", "step", "held")
+        )
+        self._execute(
+            f"CREATE OR REPLACE TABLE billable_seats AS WITH {sources}, {figures()}"
+        )
+        undated = _QUERIES["undated"].format(
+            step=_QUERIES["step"], held=_QUERIES["held"]
+        )
+        ((count,),) = self.db.execute(undated).fetchall()
+        if count:
+            raise IntegrityFailure(
+                f"The calendar has no date for {count} steps and holdings.",
+                try_="report this: it is a bug",
+            )
+
+    def _has(self, name: str) -> bool:
+        rows = self.db.execute(
+            "SELECT 1 FROM duckdb_tables() WHERE table_name = ?", [name]
+        ).fetchall()
+        return bool(rows)
+
+    def _table(self, name: str, rows: Any) -> None:
+        self.db.register("incoming", rows)
+        self._execute(f"CREATE OR REPLACE TABLE {name} AS SELECT * FROM incoming")  # noqa: S608
+        self.db.unregister("incoming")
+
+    def _execute(self, statement: str) -> None:
+        self.db.execute(statement).fetchall()
+
+
+def _contract(row: Sequence[Any]) -> dict[str, Any]:
+    """A contract's event as the read side has it; names are not in a lake."""
+    account_no, topic, position, effective_at, details, is_reversed = row
+    whole = json.loads(details) if details else {}
+    if topic == "AccountOpened":
+        whole["name"] = ""
+    return {
+        "account_no": account_no,
+        "topic": topic,
+        "position": position,
+        "effective_at": _EPOCH + timedelta(microseconds=effective_at),
+        "details": whole,
+        "reversed": is_reversed,
+    }

@@ -1,0 +1,88 @@
+-- period --
+-- The billing periods' bounds, for the figures.
+SELECT * FROM period_rows
+
+-- step --
+-- The counts, for the figures: instants as microseconds since the year 1.
+SELECT account_no, seat_type, epoch_us("at") + 62135596800000000 AS instant,
+       seats_purchased, seats_assigned, bought, retired, filled, freed
+  FROM seat_count
+
+-- held --
+-- The holdings, likewise.
+SELECT account_no, seat_type, number, user_no,
+       epoch_us(held_from) + 62135596800000000 AS held_from,
+       epoch_us(held_until) + 62135596800000000 AS held_until
+  FROM seat_holding
+ WHERE NOT reversed
+
+-- account --
+-- The accounts by number and key, as checks name them.
+SELECT account_no, json_extract_string(details, '$.account_key') AS account_key
+  FROM journal
+ WHERE topic = 'AccountOpened'
+
+-- contracts --
+-- The contract of every account that is known.
+SELECT account_no, topic, "position", epoch_us(effective_at) AS effective_at, details,
+       reversed
+  FROM contract_at(%(known)s)
+ WHERE account_no <= %(known)s
+ ORDER BY account_no, "position"
+
+-- undated --
+-- Steps and holdings inside periods for which the calendar has no date: none, or a figure
+-- would be missing without a sound.
+SELECT count(*)
+  FROM (SELECT account_no, instant FROM ({step}) AS step
+         UNION ALL
+        SELECT account_no, held_from FROM ({held}) AS held) AS mark
+  JOIN period_key AS within
+    ON within.account_no = mark.account_no
+   AND within.stretch = mark.instant - mod(mark.instant, 2592000000000)
+   AND within.starts <= mark.instant
+   AND within.ends > mark.instant
+ WHERE NOT EXISTS (
+       SELECT 1
+         FROM zone_date AS day
+        WHERE day.time_zone = within.time_zone
+          AND day.utc_day = mark.instant - mod(mark.instant, 86400000000)
+          AND day.starts <= mark.instant
+          AND day.ends > mark.instant)
+
+-- counts_equal_holdings --
+-- The counts, which come straight from the journal, are those of the holdings and of the
+-- seats: at each instant nothing else changed.
+SELECT account.account_key AS account, kind.name AS seat_type,
+       (SELECT max(entry.position)
+          FROM journal AS entry
+         WHERE entry.account_no = differing.account_no
+           AND entry.seat_type = differing.seat_type
+           AND entry.number IS NOT NULL
+           AND entry.effective_at = differing.since) AS position
+  FROM (
+       SELECT account_no, seat_type, "at" AS since
+         FROM (
+              SELECT account_no, seat_type, held_from AS "at", 1 AS filled, 0 AS freed,
+                     0 AS bought, 0 AS retired
+                FROM seat_holding WHERE NOT reversed
+              UNION ALL
+              SELECT account_no, seat_type, held_until, 0, 1, 0, 0
+                FROM seat_holding WHERE NOT reversed AND held_until IS NOT NULL
+              UNION ALL
+              SELECT account_no, seat_type, purchased_at, 0, 0, 1, 0 FROM seat
+              UNION ALL
+              SELECT account_no, seat_type, retires_at, 0, 0, 0, 1
+                FROM seat WHERE retires_at IS NOT NULL
+              UNION ALL
+              SELECT account_no, seat_type, "at", -filled, -freed, -bought, -retired
+                FROM seat_count
+              ) AS changes
+        GROUP BY account_no, seat_type, "at"
+       HAVING sum(filled) <> 0 OR sum(freed) <> 0 OR sum(bought) <> 0
+           OR sum(retired) <> 0
+       ) AS differing
+  JOIN account ON account.account_no = differing.account_no
+  JOIN seat_type AS kind ON kind.type_no = differing.seat_type
+ ORDER BY differing.since
+ LIMIT 1

@@ -1,0 +1,230 @@
+"""All tables rebuilt from a lake: bucket by bucket, without the database."""
+
+from __future__ import annotations
+
+import json
+import resource
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+from seat_ledger.errors import CommandRefused
+from seat_ledger.projections.lake.engine import TABLES, Engine
+from seat_ledger.projections.lake.layout import BUCKETS, Lake, Manifest
+
+AT_ONCE = 120_000
+"""About how many events are in memory: buckets are put together up to so many."""
+
+
+class BucketShare(NamedTuple):
+    """What one process does: some buckets of a lake, as known at a position."""
+
+    place: str
+    manifest: Manifest
+    output: str
+    known_at: int
+    buckets: tuple[int, ...]
+
+
+class Done(NamedTuple):
+    """What a share came to."""
+
+    buckets: int
+    events: int
+    rows: dict[str, int]
+    files: list[str]
+    cpu_seconds: float
+    peak_mib: float
+
+
+class Rebuilt(NamedTuple):
+    """What a rebuild came to; `share` is I/N where it was one of several."""
+
+    ledger: str
+    manifest: int
+    known_at: int
+    share: str
+    buckets: int
+    events: int
+    rows: dict[str, int]
+    files: list[str]
+    seconds: float
+    cpu_seconds: float
+    peak_mib: float
+
+
+def buckets_of(index: int, count: int) -> tuple[int, ...]:
+    """The buckets of the share `index` of `count`, from 1: every count-th."""
+    return tuple(range(index - 1, BUCKETS, count))
+
+
+def position_known(manifest: Manifest, known_at: int | None) -> int:
+    """The position to compute as known at. Raises CommandRefused beyond the lake's."""
+    if known_at is not None and known_at > manifest.head:
+        raise CommandRefused(
+            "position_beyond_head",
+            f"The lake is at position {manifest.head}; {known_at} is beyond it.",
+            try_="export again, or omit --known-at to use all that is in the lake",
+        )
+    return manifest.head if known_at is None else known_at
+
+
+def rebuild_from(  # noqa: PLR0913  what may be asked for
+    lake: Lake,
+    manifest: Manifest,
+    output: Path,
+    *,
+    known_at: int | None = None,
+    share: tuple[int, int] = (1, 1),
+    workers: int = 1,
+) -> Rebuilt:
+    """Compute every table of a share of the lake into Parquet files.
+
+    Each table is a folder of `output`. The result is written last, as
+    ``result-I-of-N.json``: without it nothing there counts. Raises IntegrityFailure
+    where a check fails.
+    """
+    began = time.monotonic()
+    position = position_known(manifest, known_at)
+    for name in TABLES:
+        (output / name).mkdir(parents=True, exist_ok=True)
+    result = output / f"result-{share[0]}-of-{share[1]}.json"
+    result.unlink(missing_ok=True)
+    buckets = buckets_of(*share)
+    shares = [
+        BucketShare(
+            lake.place, manifest, str(output), position, buckets[worker::workers]
+        )
+        for worker in range(workers)
+    ]
+    done = list(computed(shares, workers))
+    rebuilt = Rebuilt(
+        manifest.ledger,
+        manifest.number,
+        position,
+        f"{share[0]}/{share[1]}",
+        sum(share.buckets for share in done),
+        sum(share.events for share in done),
+        {name: sum(share.rows[name] for share in done) for name in TABLES},
+        sorted(file for share in done for file in share.files),
+        round(time.monotonic() - began, 3),
+        round(sum(share.cpu_seconds for share in done), 3),
+        round(max(share.peak_mib for share in done), 1),
+    )
+    partial = result.with_suffix(".partial")
+    partial.write_text(json.dumps(rebuilt._asdict(), indent=1))
+    partial.replace(result)
+    return rebuilt
+
+
+def computed(shares: Sequence[BucketShare], workers: int) -> Iterator[Done]:
+    """Do shares, in as many processes."""
+    if workers == 1:
+        yield from map(compute, shares)
+        return
+    with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
+        yield from pool.map(compute, shares)
+
+
+def compute(share: BucketShare) -> Done:
+    """Do one share, in this process."""
+    began = time.process_time()
+    rows, files = dict.fromkeys(TABLES, 0), list[str]()
+    groups, events = 0, 0
+    with tempfile.TemporaryDirectory() as scratch:
+        for numbers, engine in engines(share, scratch):
+            groups += len(numbers)
+            events += engine.events
+            for name, table in engine.compute():
+                rows[name] += len(table)
+                files.append(_write(share, name, numbers, table))
+            engine.check()
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return Done(groups, events, rows, files, time.process_time() - began, peak)
+
+
+def engines(share: BucketShare, scratch: str) -> Iterator[tuple[list[int], Engine]]:
+    """An engine that has loaded some buckets of a share, again and again."""
+    lake, manifest = Lake(share.place), share.manifest
+    engine = Engine(share.known_at, manifest.seat_types, scratch=scratch)
+    with Journal(lake, manifest) as journal:
+        for numbers in _together(manifest, share.buckets):
+            engine.load(journal.of(numbers))
+            yield numbers, engine
+    engine.close()
+
+
+class Journal:
+    """The journal of a lake, read by buckets."""
+
+    def __init__(self, lake: Lake, manifest: Manifest) -> None:
+        self.lake, self.manifest = lake, manifest
+
+    def __enter__(self) -> Self:
+        from pyarrow import parquet  # noqa: PLC0415  an extra
+
+        self.files = [
+            parquet.ParquetFile(
+                self.lake.open(segment.name), page_checksum_verification=True
+            )
+            for segment in self.manifest.segments
+        ]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for file in self.files:
+            file.close()
+
+    def of(self, buckets: Sequence[int]) -> Any:
+        """The events of some buckets, as an Arrow table."""
+        import pyarrow as pa  # noqa: PLC0415
+
+        selected = set(buckets)
+        tables = []
+        for file, segment in zip(self.files, self.manifest.segments, strict=True):
+            groups = [
+                group
+                for group, (bucket, _) in enumerate(segment.buckets)
+                if bucket in selected
+            ]
+            if groups:
+                tables.append(file.read_row_groups(groups, use_threads=False))
+        if not tables:
+            return self.files[0].schema_arrow.empty_table() if self.files else None
+        return pa.concat_tables(tables)
+
+
+def _together(manifest: Manifest, buckets: Sequence[int]) -> Iterator[list[int]]:
+    """Buckets put together up to so many events; those with none are left out."""
+    events = dict.fromkeys(buckets, 0)
+    for segment in manifest.segments:
+        for bucket, count in segment.buckets:
+            if bucket in events:
+                events[bucket] += count
+    together: list[int] = []
+    total = 0
+    for bucket, count in events.items():
+        if together and total + count > AT_ONCE:
+            yield together
+            together, total = [], 0
+        if count:
+            together.append(bucket)
+            total += count
+    if together:
+        yield together
+
+
+def _write(share: BucketShare, name: str, buckets: Sequence[int], table: Any) -> str:
+    """Write the rows of some buckets; return the file's name in the output."""
+    from pyarrow import parquet  # noqa: PLC0415
+
+    file = f"{name}/{buckets[0]:03d}-{buckets[-1]:03d}.parquet"
+    target = Path(share.output) / file
+    partial = target.with_suffix(".partial")
+    parquet.write_table(table, partial, compression="zstd", write_page_checksum=True)
+    partial.replace(target)
+    return file

@@ -1,0 +1,418 @@
+"""The lake as its users meet it: exported, verified, rebuilt, held against tables."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import psycopg
+import pytest
+from moto.server import ThreadedMotoServer
+from pyarrow import parquet
+
+from seat_ledger.projections.lake.engine import TABLES
+from tests.program import ANN, BUY, GIVE, OPEN, PROGRAM, Program
+
+SEGMENT = 256
+
+
+class Lakes:
+    """A ledger with a home of its own, and a place for its lake."""
+
+    def __init__(self, conninfo: str, folder: Path) -> None:
+        self.conninfo = conninfo
+        self.program = Program(conninfo)
+        self.program.environment["SEAT_LEDGER_HOME"] = str(folder / "home")
+        self.place = folder / "lake"
+        self.folder = folder
+
+    def run(self, *words: Any) -> Any:
+        return self.program.run("lake", *words)
+
+    def json(self, *words: Any, status: int = 0) -> dict[str, Any]:
+        done = self.run(*words, "--format", "json")
+        assert done.returncode == status, done.stderr
+        document: dict[str, Any] = json.loads(done.stdout)
+        return document
+
+    def export(self) -> dict[str, Any]:
+        words = ("export", self.place, "--segment-events", SEGMENT)
+        (row,) = self.json(*words)["rows"]
+        return dict(row)
+
+    def account(self, *keys: str) -> None:
+        """Record accounts with forty seats, of which thirty are given and taken."""
+        lines: list[dict[str, Any]] = []
+        for key in keys:
+            lines += [
+                {**OPEN, "account": key},
+                {**BUY, "account": key, "quantity": 40},
+            ]
+            for n in range(30):
+                of = {"account": key, "user": f"u{n}"}
+                named = {"email": f"u{n}@{key}.example", "name": f"Marker {n}"}
+                ends = {"op": "unassign_seat", "effective_at": "2025-04-01"}
+                lines += [
+                    {**ANN, **of, **named},
+                    {**GIVE, **of},
+                    {**GIVE, **of, **ends},
+                ]
+        done = self.program.lines(*lines)
+        assert done.returncode == 0, done.stderr
+
+    def files(self) -> dict[str, bytes]:
+        """The journal's files, by name."""
+        return {path.name: path.read_bytes() for path in self.segments}
+
+    @property
+    def segments(self) -> list[Path]:
+        return sorted((self.place / "journal").glob("*.parquet"))
+
+    @property
+    def manifests(self) -> list[Path]:
+        return sorted((self.place / "manifest").iterdir())
+
+    def findings(self, *words: Any) -> list[dict[str, Any]]:
+        """What a verification finds that is not as it should be."""
+        rows = self.json("verify", self.place, *words, status=3)["rows"]
+        return [row for row in rows if row["found"] is not None]
+
+
+@pytest.fixture
+def lakes(database: str, tmp_path: Path) -> Lakes:
+    lakes = Lakes(database, tmp_path)
+    lakes.account("acme", "beta", "corp")
+    return lakes
+
+
+def test_an_export_adds_whole_segments_once_and_a_tail_anew(lakes: Lakes) -> None:
+    first = lakes.export()
+    assert first["events"] > SEGMENT
+    assert first["new_files"] == first["files"] == -(-first["events"] // SEGMENT)
+    before = lakes.files()
+    again = lakes.export()
+    assert (again["new_files"], again["manifest"]) == (0, first["manifest"])
+    lakes.account("delta")
+    second = lakes.export()
+    assert second["manifest"] == first["manifest"] + 1
+    after = lakes.files()
+    whole = sorted(before)[: first["events"] // SEGMENT]
+    assert all(after[name] == before[name] for name in whole)
+    assert second["new_files"] == second["files"] - len(whole)
+    third = lakes.export()
+    assert third["files"] == second["files"]
+    lakes.account("echo")
+    assert lakes.export()["removed_files"] == 1  # of the manifest before the last
+    document = lakes.json("verify", lakes.place)
+    assert {row["status"] for row in document["rows"]} == {"same"}
+    assert lakes.json("verify", lakes.place, "--decode", "--served")["rows"]
+
+
+def test_no_person_is_in_a_lake_and_an_erasure_rewrites_nothing(lakes: Lakes) -> None:
+    lakes.export()
+    before = lakes.files()
+    texts = set()
+    for path in lakes.segments:
+        for row in parquet.read_table(path).to_pylist():
+            texts |= {str(value) for value in row.values() if isinstance(value, str)}
+    assert any("term_start" in text for text in texts)
+    for marker in ("u7", "u7@acme.example", "Marker"):
+        assert not any(marker in text for text in texts)
+    erased = lakes.program.run(
+        "user", "erase", "u7", "--account", "acme", "--yes", "--reason", "asked for",
+    )  # fmt: skip
+    assert erased.returncode == 0, erased.stderr
+    lakes.export()
+    whole = [name for name in before if name in lakes.files()]
+    assert whole
+    assert all(lakes.files()[name] == before[name] for name in whole)
+
+
+def change_a_byte(lakes: Lakes) -> str:
+    path = lakes.segments[0]
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    return "its bytes are not those that were exported"
+
+
+def remove_a_segment(lakes: Lakes) -> str:
+    lakes.segments[0].unlink()
+    return f"has no file journal/{lakes.segments[0].name[:4]}"
+
+
+@pytest.mark.parametrize("harm", [change_a_byte, remove_a_segment])
+def test_a_file_that_is_not_as_exported_is_named_without_a_database(
+    lakes: Lakes, harm: Callable[[Lakes], str]
+) -> None:
+    lakes.export()
+    expected = harm(lakes)
+    del lakes.program.environment["SEAT_LEDGER_DATABASE_URL"]
+    (finding,) = lakes.findings()
+    assert expected in finding["found"]
+    assert finding["subject"].startswith("journal/")
+
+
+def test_an_export_makes_a_missing_file_anew(lakes: Lakes) -> None:
+    lakes.export()
+    before = lakes.files()
+    lakes.segments[0].unlink()
+    lakes.export()
+    assert lakes.files().keys() == before.keys()
+    lakes.json("verify", lakes.place)
+
+
+def changed(path: Path, change: Callable[[Any], None]) -> None:
+    document = json.loads(path.read_text())
+    change(document["manifest"])
+    path.write_text(json.dumps(document))
+
+
+def test_a_manifest_that_was_changed_does_not_hold(lakes: Lakes) -> None:
+    lakes.export()
+    changed(lakes.manifests[-1], lambda manifest: manifest["segments"].pop())
+    output = "--output", lakes.folder / "out"
+    for name, more in (("verify", ()), ("export", ()), ("rebuild", output)):
+        done = lakes.run(name, lakes.place, *more)
+        assert done.returncode == 3, done.stdout
+        assert "does not hold" in done.stderr
+        assert "Traceback" not in done.stderr
+    assert not (lakes.folder / "out").exists()
+
+
+def test_a_lake_of_another_ledger_is_left_alone(
+    lakes: Lakes, tmp_path: Path, other_database: str
+) -> None:
+    lakes.export()
+    before = lakes.files()
+    other = Lakes(other_database, tmp_path)
+    other.account("acme")
+    done = other.run("export", lakes.place)
+    assert done.returncode == 3
+    assert "does not hold" in done.stderr or "is of the ledger" in done.stderr
+    assert lakes.files() == before
+
+
+def test_an_older_manifest_is_known_where_the_lake_was_exported(lakes: Lakes) -> None:
+    lakes.export()
+    lakes.account("delta")
+    lakes.export()
+    lakes.manifests[-1].unlink()
+    (finding,) = lakes.findings()
+    assert finding["subject"] == "manifest"
+    assert "manifest 2 was exported from here; the newest is 1" in finding["found"]
+
+
+def test_an_older_store_is_not_exported_over_a_lake(lakes: Lakes) -> None:
+    lakes.export()
+    with psycopg.connect(lakes.conninfo, autocommit=True) as connection:
+        connection.execute("SET session_replication_role = replica")
+        connection.execute(
+            "DELETE FROM ledger.sealed_checkpoint; DELETE FROM ledger.sealed_tile; "
+        )
+        connection.execute(
+            "DELETE FROM ledger.stored_events WHERE notification_id > 300"
+        )
+    before = lakes.files()
+    done = lakes.run("export", lakes.place)
+    assert done.returncode in {3, 12}
+    assert lakes.files() == before
+
+
+def test_shares_together_are_the_whole_and_a_position_is_as_known(
+    lakes: Lakes, tmp_path: Path
+) -> None:
+    lakes.export()
+    del lakes.program.environment["SEAT_LEDGER_DATABASE_URL"]
+    whole = rebuilt(lakes, tmp_path / "whole", "--workers", "1")
+    shares = [
+        rebuilt(lakes, tmp_path / "shares", "--workers", "1", "--bucket", f"{n}/3")
+        for n in (1, 2, 3)
+    ]
+    for name in TABLES:
+        rows = read(tmp_path / "whole" / name)
+        assert rows == read(tmp_path / "shares" / name)
+        assert len(rows) == whole[name] == sum(share[name] for share in shares)
+    early = rebuilt(lakes, tmp_path / "early", "--workers", "1", "--known-at", "60")
+    assert 0 < early["seat_holding"] < whole["seat_holding"]
+    done = lakes.run(
+        "rebuild", lakes.place, "-o", tmp_path / "late", "--known-at", 1_000_000
+    )
+    assert done.returncode == 1
+    assert "beyond it" in done.stderr
+    document = json.loads((tmp_path / "shares" / "result-2-of-3.json").read_text())
+    assert document["share"] == "2/3"
+
+
+def rebuilt(lakes: Lakes, output: Path, *words: str) -> dict[str, int]:
+    document = lakes.json("rebuild", lakes.place, "--output", output, *words)
+    return {row["projection"]: row["rows"] for row in document["rows"]}
+
+
+def read(folder: Path) -> list[Any]:
+    """The rows of a table, in one order."""
+    rows = [
+        row for path in folder.iterdir() for row in parquet.read_table(path).to_pylist()
+    ]
+    return sorted(rows, key=str)
+
+
+def test_processes_share_the_buckets(lakes: Lakes, tmp_path: Path) -> None:
+    lakes.export()
+    done = subprocess.run(
+        [PROGRAM, "lake", "rebuild", lakes.place, "-o", tmp_path / "o",
+         "--workers", "2", "--format", "json"],
+        env=lakes.program.environment, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    document = json.loads(done.stdout)
+    assert document["buckets"] == 3
+    one = rebuilt(lakes, tmp_path / "one", "--workers", "1")
+    assert {row["projection"]: row["rows"] for row in document["rows"]} == one
+
+
+def test_a_poisoned_served_row_is_found_and_named(lakes: Lakes) -> None:
+    lakes.export()
+    lakes.json("verify", lakes.place, "--served")
+    with psycopg.connect(lakes.conninfo, autocommit=True) as connection:
+        row = connection.execute(
+            "SELECT 'projection_' || number FROM projection.generation "
+            "WHERE state = 'served'"
+        ).fetchone()
+        assert row is not None
+        connection.execute(
+            f"UPDATE {row[0]}.billable_seats SET peak_days = peak_days + 1 "
+            "WHERE (account_no, period_no) = "
+            f"(SELECT account_no, period_no FROM {row[0]}.billable_seats LIMIT 1)"
+        )
+        connection.execute(
+            f"DELETE FROM {row[0]}.seat_holding WHERE entry = "
+            f"(SELECT min(entry) FROM {row[0]}.seat_holding)"
+        )
+    by_subject = {
+        finding["subject"]: finding["found"] for finding in lakes.findings("--served")
+    }
+    assert by_subject.keys() == {"seat_holding", "billable_seats"}
+    assert "only the lake has entry" in by_subject["seat_holding"]
+    assert "peak_days is" in by_subject["billable_seats"]
+
+
+def test_what_changed_since_the_export_is_not_compared_and_said(lakes: Lakes) -> None:
+    lakes.export()
+    lakes.account("delta")
+    done = lakes.run("verify", lakes.place, "--served")
+    assert done.returncode == 0, done.stderr
+    assert "1 accounts changed since the export" in done.stdout
+
+
+def test_an_exporter_that_is_killed_leaves_a_lake_that_reads(lakes: Lakes) -> None:
+    lakes.export()
+    for n in range(4):
+        lakes.account(f"more{n}")
+        process = subprocess.Popen(
+            [PROGRAM, "lake", "export", str(lakes.place)],
+            env=lakes.program.environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        time.sleep(0.35 + 0.15 * n)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        lakes.json("verify", lakes.place)
+    lakes.export()
+    assert not [p for p in (lakes.place / "journal").iterdir() if p.is_dir()]
+    lakes.json("verify", lakes.place, "--served")
+
+
+def test_of_two_exporters_one_is_refused_or_has_nothing_to_do(lakes: Lakes) -> None:
+    processes = [
+        subprocess.Popen(
+            [PROGRAM, "lake", "export", str(lakes.place)],
+            env=lakes.program.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(3)
+    ]
+    ended = [(p.communicate(timeout=60), p.returncode) for p in processes]
+    assert 0 in [status for _, status in ended]
+    for (_, err), status in ended:
+        assert status == 0 or (status == 11 and "is exporting" in err), err
+    lakes.json("verify", lakes.place)
+
+
+def test_a_place_that_cannot_be_used_is_named(lakes: Lakes, tmp_path: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    for place, words in (
+        (blocked, "cannot be used"),
+        ("s3://", "cannot be"),
+        ("nonsense://x/y", "cannot be reached"),
+    ):
+        done = lakes.run("export", place)
+        assert done.returncode == 1, (place, done.stdout)
+        assert words in done.stderr
+        assert "Traceback" not in done.stderr
+    done = lakes.run("status", tmp_path / "nothing")
+    assert done.returncode == 1
+    assert "There is no lake in" in done.stderr
+    done = lakes.run("rebuild", lakes.place, "-o", tmp_path, "--bucket", "4/3")
+    assert done.returncode == 2
+
+
+def test_a_key_that_is_not_here_is_asked_for(lakes: Lakes, tmp_path: Path) -> None:
+    lakes.export()
+    (public,) = (tmp_path / "home").rglob("*.pub")
+    kept = tmp_path / "given.pub"
+    shutil.copy(public, kept)
+    lakes.program.environment["SEAT_LEDGER_HOME"] = str(tmp_path / "elsewhere")
+    done = lakes.run("verify", lakes.place)
+    assert done.returncode == 1
+    assert "is not on this machine" in done.stderr
+    lakes.json("verify", lakes.place, "--public-key", kept)
+
+
+@pytest.fixture
+def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
+    """A server of the protocol, with a bucket: what the environment says of it."""
+    keys = {
+        "AWS_ACCESS_KEY_ID": "lake",
+        "AWS_SECRET_ACCESS_KEY": "lake",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+    for name, value in keys.items():
+        monkeypatch.setenv(name, value)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    address = f"http://{host}:{port}"
+    boto3.client("s3", endpoint_url=address).create_bucket(Bucket="lakes")
+    yield keys | {"AWS_ENDPOINT_URL": address}
+    server.stop()
+
+
+def test_s3(lakes: Lakes, s3: dict[str, str]) -> None:
+    """A real server of the protocol, on the loopback."""
+    lakes.program.environment |= s3
+    lakes.place = Path("unused")
+    place = "s3://lakes/ledger"
+    words = ("export", place, "--segment-events", SEGMENT)
+    first = lakes.json(*words)["rows"][0]
+    assert first["files"] > 1
+    lakes.account("delta")
+    second = lakes.json(*words)["rows"][0]
+    assert second["manifest"] == 2
+    assert {r["status"] for r in lakes.json("verify", place)["rows"]} == {"same"}
+    lakes.json("verify", place, "--served")
+    output = lakes.folder / "tables"
+    document = lakes.json("rebuild", place, "-o", output, "--workers", "1")
+    assert document["events"] == second["events"]
+    assert read(output / "seat")

@@ -1,0 +1,91 @@
+"""Both engines compute the same tables, on random histories, as known at any position.
+
+The definitions are one text; the figures two. PostgreSQL computes from its journal,
+DuckDB from the one of a lake.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from seat_ledger.application import SeatLedger
+from seat_ledger.projections import periods
+from seat_ledger.projections.engine.figures_query import counting
+from seat_ledger.projections.engine.registry import BY_NAME, RowSource
+from seat_ledger.projections.engine.sql_files import filled, part
+from seat_ledger.projections.lake.columns import rows_by_bucket
+from seat_ledger.projections.lake.definitions import tables
+from seat_ledger.projections.lake.engine import COMPARED_LESS, TABLES, Engine
+from seat_ledger.projections.lake.export import journal_rows
+from seat_ledger.projections.reader import Reader
+from tests.property.zoned import History
+
+HISTORIES = int(os.environ.get("SEAT_LEDGER_EXAMPLES", "12"))
+
+
+def in_postgresql(reader: Reader, name: str, position: int) -> list[Any]:
+    """The rows of a table, as known at a position, by PostgreSQL."""
+    names = [n for n in tables()[name] if n not in COMPARED_LESS.get(name, ())]
+    projection = BY_NAME[name]
+    accounts = list(reader.accounts(reader.knowledge(position)))
+    if projection.source is RowSource.CALENDAR:
+        rows = [row for facts in accounts for row in periods.rows_of(facts)]
+        return sorted([[getattr(row, name) for name in names] for row in rows], key=str)
+    params: dict[str, Any] = {"known_position": position}
+    if projection.source is RowSource.FIGURES:
+        selected = [row for facts in accounts for row in periods.rows_of(facts)]
+        statement = counting("selected", "as_known")
+        params |= periods.columns(selected)
+        params["accounts"] = [facts.no for facts in accounts]
+    else:
+        rows_query = projection.rows(from_tables=False)
+        statement = filled(b"SELECT * FROM ({rows}) AS t", rows=part(rows_query))
+    with reader.connection.cursor() as cursor:
+        return sorted(map(list, cursor.execute(statement, params).fetchall()), key=str)
+
+
+def in_duckdb(engine: Engine) -> dict[str, list[Any]]:
+    """The rows of every table, by DuckDB."""
+    computed = {
+        name: sorted((list(row.values()) for row in table.to_pylist()), key=str)
+        for name, table in engine.compute()
+    }
+    engine.check()
+    return computed
+
+
+def same(rows: list[Any]) -> list[list[str]]:
+    """Rows as they compare: the engines have other types of one value."""
+    return sorted([str(getattr(v, "real", v)) for v in row] for row in rows)
+
+
+@pytest.mark.both_versions
+def test_both_engines_compute_the_same_of_random_histories(
+    database: str, tmp_path: Path
+) -> None:
+
+    random = Random(11)
+    with SeatLedger(database) as ledger:
+        histories = [History(ledger, random) for _ in range(HISTORIES)]
+    with Reader(database) as reader:
+        types = [(no, name) for no, name in reader.types.names.items() if no]
+        pieces = journal_rows(reader.connection, 0, reader.head)
+        journal = pa.concat_tables([table for _, table in rows_by_bucket(pieces)])
+        assert len(journal) == reader.head
+        entries = [e for h in histories for e in h.oracle.books[h.account].entries]
+        chosen = random.sample([entry.position for entry in entries], 3)
+        for position in (reader.head, *chosen):
+            engine = Engine(position, types, scratch=str(tmp_path))
+            engine.load(journal)
+            computed = in_duckdb(engine)
+            engine.close()
+            for name in TABLES:
+                expected = same(in_postgresql(reader, name, position))
+                assert same(computed[name]) == expected, f"{name} at {position}"
+            assert all(computed[name] for name in TABLES if position == reader.head)
