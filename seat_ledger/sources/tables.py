@@ -12,6 +12,7 @@ import csv
 import io
 import re
 import zipfile
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, BinaryIO
 
@@ -25,6 +26,7 @@ MAX_CELL = 1 << 20
 
 MAX_WORKBOOK = 2 << 30
 MAX_SHARED = 256 << 20
+_DECLARED = 4_096
 """Bytes of a workbook unpacked, and of the texts that it keeps in memory."""
 
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
@@ -218,33 +220,82 @@ def workbook_rows(stream: BinaryIO, shape: FileShape) -> TableRows:
             "Reading a workbook needs the package openpyxl, which is not installed.",
             try_="pip install 'seat-ledger[sources]', or save the sheet as CSV",
         ) from error
-    content = stream if stream.seekable() else io.BytesIO(stream.read())
-    _check_size(content)
+    content = stream if stream.seekable() else io.BytesIO(_whole(stream))
+    _check_archive(content)
     try:
-        book = load_workbook(content, read_only=True, data_only=True)
+        book = load_workbook(content, read_only=True)
     except Exception as error:
-        raise UnreadableRow(
-            f"the file cannot be read as a workbook ({type(error).__name__}).",
-            "expected: an .xlsx file; save it again, or as CSV",
-        ) from error
+        raise _no_workbook(error) from error
     try:
-        rows = enumerate(_sheet(book, shape).iter_rows(values_only=True), start=1)
-        yield from _of_sheet(rows, shape)
+        yield from _of_sheet(_values(_sheet(book, shape)), shape)
     finally:
         book.close()
 
 
-def _check_size(content: BinaryIO) -> None:
-    """Refuse a workbook that unpacks to more than is read."""
+def _no_workbook(error: Exception) -> UnreadableRow:
+    return UnreadableRow(
+        f"the file cannot be read as a workbook ({type(error).__name__}).",
+        "expected: an .xlsx file; save it again, or as CSV",
+    )
+
+
+def _whole(stream: BinaryIO) -> bytes:
+    """What a pipe gives, which a workbook needs whole."""
+    content = stream.read(MAX_SHARED + 1)
+    if len(content) > MAX_SHARED:
+        raise UnreadableRow(
+            f"the workbook has more than {MAX_SHARED:,} bytes.",
+            "name the file itself, or save the sheet as CSV",
+        )
+    return content
+
+
+def _values(sheet: Any) -> Iterator[tuple[int, tuple[Any, ...]]]:
+    """The rows of a sheet with their numbers. A formula is no value: what a workbook
+    keeps of its result may be old, or missing. Raises UnreadableRow.
+    """
+    rows = enumerate(sheet.iter_rows(), start=1)
+    while True:
+        try:
+            number, cells = next(rows, (0, ()))
+        except Exception as error:
+            raise _no_workbook(error) from error
+        if not number:
+            return
+        formula = next((cell for cell in cells if cell.data_type == "f"), None)
+        if formula is not None:
+            raise UnreadableRow(
+                f"the cell {formula.coordinate} holds a formula.",
+                "expected are values: paste them over the formulas, or save the sheet "
+                "as CSV",
+                number,
+            )
+        yield number, tuple(cell.value for cell in cells)
+
+
+def _check_archive(content: BinaryIO) -> None:
+    """Refuse a workbook that unpacks to more than is read, or declares entities."""
     try:
         with zipfile.ZipFile(content) as archive:
             members = archive.infolist()
+            declares = any(
+                b"<!DOCTYPE" in archive.open(member).read(_DECLARED)
+                for member in members
+                if member.filename.endswith((".xml", ".rels"))
+            )
+    except (RuntimeError, NotImplementedError, zlib.error, EOFError) as error:
+        raise _no_workbook(error) from error
     except zipfile.BadZipFile as error:
         raise UnreadableRow(
             "the file is a damaged workbook, or a cut-off one.",
             "expected: a whole .xlsx file",
         ) from error
     content.seek(0)
+    if declares:
+        raise UnreadableRow(
+            "the workbook declares entities of its own, which no spreadsheet writes.",
+            "open it in a spreadsheet and save the sheet as CSV",
+        )
     shared = sum(m.file_size for m in members if "sharedStrings" in m.filename)
     if shared > MAX_SHARED or sum(m.file_size for m in members) > MAX_WORKBOOK:
         raise UnreadableRow(

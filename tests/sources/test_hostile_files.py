@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
+import zipfile
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seat_ledger.errors import InvalidInput
+from seat_ledger.sources import tables
+from seat_ledger.sources.holders import read_holders
+from seat_ledger.sources.reading import SourceReader
+from seat_ledger.sources.shipped import shipped_mapping
 from tests.sources.exported import converted, listed
 from tests.sources.test_bad_logs import AUDIT, log, row
+from tests.sources.test_files import HEADER, workbook
 
 HEAD = b"Id,Name,Username,Email,State\n"
 
@@ -77,6 +86,82 @@ def test_a_table_that_nobody_exports_ends_in_a_sentence(
     content: bytes, message: str
 ) -> None:
     assert attempt(content, table=True).startswith(message)
+
+
+BOOK = workbook(HEADER, [1, "Mila", "m", None, "active"])
+SHEET = "xl/worksheets/sheet1.xml"
+
+
+def rewritten(
+    change: Callable[[bytes], bytes] = bytes, more: dict[str, bytes] | None = None
+) -> bytes:
+    """The workbook with another sheet, and with more members."""
+    stream = io.BytesIO()
+    with (
+        zipfile.ZipFile(io.BytesIO(BOOK)) as source,
+        zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as target,
+    ):
+        for name in source.namelist():
+            content = source.read(name)
+            target.writestr(name, change(content) if name == SHEET else content)
+        for name, content in (more or {}).items():
+            target.writestr(name, content)
+    return stream.getvalue()
+
+
+def replaced(old: bytes, new: bytes) -> Callable[[bytes], bytes]:
+    return lambda content: content.replace(old, new)
+
+
+ENTITIES = b'<!DOCTYPE l [<!ENTITY a "ha"><!ENTITY x SYSTEM "file:///etc/passwd">]>'
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (workbook(HEADER, ["=1+1", "x", "y", None, "active"]),
+         "list:2: the cell A2 holds a formula."),
+        (workbook(HEADER, [1, '=HYPERLINK("http://x.example")', "y", None, "active"]),
+         "list:2: the cell B2 holds a formula."),
+        (rewritten(lambda content: ENTITIES + content),
+         "list:1: the workbook declares entities of its own"),
+        (rewritten(replaced(b"<sheetData>", b"<sheetData><broken>")),
+         "list:2: the file cannot be read as a workbook (ParseError)."),
+        (BOOK[:-40], "list:1: the file is a damaged workbook"),
+        (BOOK[:600] + b"rubbish" + BOOK[607:], "list:1: the file"),
+        (rewritten(more={"xl/sharedStrings9.xml": b"\0" * (257 << 20)}),
+         "list:1: the workbook unpacks to more than is read."),
+    ],
+)  # fmt: skip
+def test_a_workbook_that_nobody_exports_ends_in_a_sentence(
+    content: bytes, message: str
+) -> None:
+    assert attempt(content, table=True).startswith(message)
+
+
+def test_a_link_of_a_workbook_to_another_one_is_not_followed() -> None:
+    link = b'<externalLink xmlns="x"><externalBook/></externalLink>'
+    content = rewritten(more={"xl/externalLinks/externalLink1.xml": link})
+    assert len(listed(content, "gitlab-seats").holders) == 1
+
+
+def test_a_workbook_from_a_pipe_is_read_up_to_a_size(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Endless(io.RawIOBase):
+        """Standard input that never ends, and begins as a workbook does."""
+
+        def readable(self) -> bool:
+            return True
+
+        def readinto(self, buffer: Any) -> int:
+            buffer[:] = (BOOK[:4] * len(buffer))[: len(buffer)]
+            return len(buffer)
+
+    monkeypatch.setattr(tables, "MAX_SHARED", 1 << 20)
+    reader = SourceReader(io.BufferedReader(Endless()), shipped_mapping("gitlab-seats"))
+    with pytest.raises(InvalidInput, match="the workbook has more than"):
+        read_holders(reader, "list", account="acme")
 
 
 @given(st.binary(max_size=200), st.integers(0, 400), st.booleans())
