@@ -9,14 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from seat_ledger.cli.options.counting import books_of, option_price_file
 from seat_ledger.cli.options.session import Question, reading_of_accounts
 from seat_ledger.cli.output.audit_words import CAUSES, sentence
+from seat_ledger.cli.output.files import check_target
+from seat_ledger.cli.output.finding_words import findings_of, grouped, sentence_of
 from seat_ledger.cli.output.progress import heartbeat
 from seat_ledger.cli.output.render import Answer, cells, print_message
 from seat_ledger.cli.output.windows import between, is_open
+from seat_ledger.cli.reports.letter import write_letter
 
 if TYPE_CHECKING:
     from seat_ledger.projections.billing.audit import Spool, Summary
+    from seat_ledger.projections.billing.audit.findings import Finding
 
 IN_A_TABLE = 60
 STDIN = Path("-")
@@ -30,13 +35,35 @@ STDIN = Path("-")
     type=click.Path(path_type=Path),
     help="Also write a report, such as out.html or out.xlsx.",
 )
+@click.option(
+    "--findings",
+    "only_findings",
+    is_flag=True,
+    help="Only what does not match: a sentence each, by cause, with who owes whom.",
+)
+@click.option(
+    "--letter",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Also write a letter to the vendor: out.html or out.md.",
+)
+@option_price_file
 @reading_of_accounts
-def audit(question: Question, file: Path, report: Path | None, **_: Any) -> Answer:
+def audit(
+    question: Question,
+    file: Path,
+    report: Path | None,
+    letter: Path | None,
+    *,
+    only_findings: bool,
+    **options: Any,
+) -> Answer:
     """Check the lines of a CSV file of invoices (or of '-') against the ledger.
 
     The file has the columns account, invoice, issued_at, period, seat_type, quantity,
     unit_price and amount, and optionally mode, granularity and currency; issued_at is
-    an instant or a position. Exits with 3 if a line does not match.
+    an instant or a position. Exits with 3 if a line does not match. What no line has a
+    price for costs what the price book says.
     """
     from seat_ledger.cli import reports  # noqa: PLC0415
     from seat_ledger.cli.inputs.invoice_file import InvoiceFile  # noqa: PLC0415
@@ -46,6 +73,8 @@ def audit(question: Question, file: Path, report: Path | None, **_: Any) -> Answ
         reports.check(report)
         if file == STDIN:
             raise click.UsageError("A report needs a named file, not '-'.")
+    if letter is not None:
+        check_target(letter, "A letter", ".html", ".md")
     spool = click.get_current_context().with_resource(audit.Spool())
     invoices = InvoiceFile(file)
     with heartbeat("Auditing"):
@@ -55,10 +84,15 @@ def audit(question: Question, file: Path, report: Path | None, **_: Any) -> Answ
         audit.settle(question.reader, spool)
         question.is_about(spool.accounts())
         until = question.knowledge.moment(question.now)
-        summary = audit.audit(question.reader, spool, question.knowledge, until)
+        summary = audit.audit(
+            question.reader, spool, question.knowledge, until, books_of(options)
+        )
         if report is not None:
             _report(question, file, report, spool, summary)
-    return _answer(question, file, spool, summary)
+        if letter is not None:
+            write_letter(question, letter, spool, summary, file.name)
+            print_message(f"Letter: {letter}.")
+    return _answer(question, file, spool, summary, only_findings=only_findings)
 
 
 def _report(
@@ -74,21 +108,46 @@ def _report(
     print_message(f"Report: {report} and {report.with_name(MANIFEST)}.")
 
 
-def _answer(question: Question, file: Path, spool: Spool, summary: Summary) -> Answer:
+def _answer(
+    question: Question,
+    file: Path,
+    spool: Spool,
+    summary: Summary,
+    *,
+    only_findings: bool,
+) -> Answer:
     extra = summary.document()
+    notes = _notes(summary)
+    if only_findings:
+        findings = findings_of(question.reader, spool, question.knowledge)
+        extra["explained"] = [
+            {**finding.fields(), "sentence": sentence_of(finding)}
+            for finding in findings
+        ]
+        notes = [*_in_words(findings, summary), *notes]
     if summary.renewal_due:
         extra["renewal_due"] = True
     return question.answer(
-        spool.answers(),
+        spool.answers(findings=only_findings),
         _columns(spool),
         sentence=sentence(summary, file.name),
-        notes=_notes(summary),
+        notes=notes,
         next_command=_next(spool),
         extra=extra,
         flat=True,
         exit_code=3 if summary.findings else 0,
-        in_table=_table_rows(spool, summary),
+        in_table=() if only_findings else _table_rows(spool, summary),
     )
+
+
+def _in_words(findings: list[Finding], summary: Summary) -> Iterator[str]:
+    """The findings by cause, a paragraph each."""
+    for group in grouped(findings):
+        yield f"{group.title}: {group.owed}."
+        yield from (f"- {text}" for _, text in group.findings)
+    if summary.findings > len(findings):
+        more = summary.findings - len(findings)
+        yield f"{more:,} more are not explained here; --format csv has every row."
 
 
 def _next(spool: Spool) -> str:
@@ -141,12 +200,10 @@ def short(events: list[int], most: int = 6) -> str:
 
 
 def _table_rows(spool: Spool, summary: Summary) -> Iterator[Any]:
-    """The rows that a table shows: all of a few, else what was found."""
-    few = sum(summary.verdicts.values()) <= IN_A_TABLE
-    for n, row in enumerate(spool.answers(findings=not few)):
-        if n == IN_A_TABLE:
-            break
-        yield row
+    """The rows that a table shows: the findings, and after few of them the rest."""
+    yield from islice(spool.answers(findings=True), IN_A_TABLE)
+    if sum(summary.verdicts.values()) <= IN_A_TABLE:
+        yield from (row for row in spool.answers() if row["verdict"] == "match")
 
 
 def _notes(summary: Summary) -> list[str]:

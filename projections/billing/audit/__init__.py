@@ -6,7 +6,7 @@ a time, so that a file of any size takes the same memory.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import islice
 
@@ -18,6 +18,8 @@ from seat_ledger.projections.billing.audit.line_store import Spool
 from seat_ledger.projections.billing.audit.lines import AuditedLine, Written, issued_at
 from seat_ledger.projections.billing.audit.matching import Billed
 from seat_ledger.projections.billing.audit.summary import Summary
+from seat_ledger.projections.billing.price_book import PriceBook
+from seat_ledger.projections.billing.prices import Priced
 from seat_ledger.projections.reader import Knowledge, Reader
 
 __all__ = ["AuditedLine", "Spool", "Summary", "Written", "audit", "settle"]
@@ -42,11 +44,16 @@ def settle(reader: Reader, spool: Spool) -> None:
 
 
 def audit(
-    reader: Reader, spool: Spool, known_at: Knowledge, moment: datetime
+    reader: Reader,
+    spool: Spool,
+    known_at: Knowledge,
+    moment: datetime,
+    books: Sequence[PriceBook] = (),
 ) -> Summary:
     """Hold every line of the spool against the ledger; the rows stand there after.
 
-    `upto` is the instant of what is known. Raises CommandRefused
+    `moment` is the instant of what is known. What no line has a price for costs what
+    the `books` say, then the recorded prices (R90). Raises CommandRefused
     (``position_beyond_head``) and InvalidInput, naming the line.
     """
     summary = Summary()
@@ -54,7 +61,9 @@ def audit(
     while keys := list(islice(accounts, ACCOUNTS_AT_ONCE)):
         by_key = contracts(reader, keys)
         _understand(reader, spool, keys, by_key, known_at)
-        auditor = Auditor(reader, spool, by_key, known_at, moment)
+        numbers = [contract.no for contract in by_key.values()]
+        how = Priced(books=books).with_book(reader, known_at, numbers)
+        auditor = Auditor(reader, spool, by_key, known_at, moment, how)
         for key in keys:
             for billed in _batches(_billed(auditor, key, by_key.get(key))):
                 rows = auditor.judged(billed)

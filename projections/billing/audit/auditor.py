@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from fractions import Fraction
 from typing import Any, NamedTuple
@@ -33,6 +34,7 @@ from seat_ledger.projections.billing.audit.verdict import (
 )
 from seat_ledger.projections.billing.bounds import quantity_ends
 from seat_ledger.projections.billing.figures import quantity
+from seat_ledger.projections.billing.prices import Priced
 from seat_ledger.projections.periods import PeriodRow
 from seat_ledger.projections.reader import Knowledge, Reader, Row
 
@@ -62,15 +64,16 @@ class Judged(NamedTuple):
 class Auditor:
     """What the lines of some accounts are held against."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917  what an audit depends on
         self,
         reader: Reader,
         spool: Spool,
         contracts: dict[str, Contract],
         known_at: Knowledge,
         moment: datetime,
+        how: Priced,
     ) -> None:
-        self.reader, self.spool = reader, spool
+        self.reader, self.spool, self.how = reader, spool, how
         self.known_at, self.moment = known_at, moment
         selected = []
         first = known_at.position
@@ -132,6 +135,8 @@ class Auditor:
             for seat_type in sorted(set(figures) - invoiced):
                 line = self._absent(account, seat_type, row)
                 line = line._replace(currency=line.currency or currency)
+                if not line.unit_price.text:
+                    line = self._priced(line, contract, period)
                 rule = line.rule((period.mode, period.granularity))
                 if quantity(figures[seat_type], *rule) != 0:
                     yield Billed(line, contract, period, row["label"], row["position"])
@@ -144,6 +149,18 @@ class Auditor:
             Written(price or ""), nothing, invoiced["mode"], invoiced["granularity"],
             currency,
         )  # fmt: skip
+
+    def _priced(
+        self, line: AuditedLine, contract: Contract, period: PeriodRow
+    ) -> AuditedLine:
+        """A missing line at the price of the book, where that has one (R90)."""
+        how = replace(self.how, currency=Currency.named(line.currency))
+        named = contract.no, line.account
+        price = how.price(named, line.seat_type, (period.starts, period.label))
+        if price is None:
+            return line
+        text = price.currency.shown(price.value)
+        return line._replace(unit_price=Written(text), currency=price.currency.code)
 
     # -- judging ----------------------------------------------------------------------
 

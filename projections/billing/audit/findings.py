@@ -1,0 +1,218 @@
+"""What stands behind a finding: the seats of the figure, their people and their dates.
+
+A line is explained by the seats that count in part of its period, and by those that
+ended shortly before it or began shortly after it: what a vendor bills too long, or too
+early. What was recorded after the invoice stands beside them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from fractions import Fraction
+from typing import NamedTuple
+
+from seat_ledger.domain.calendar import BillingPeriod, local_date
+from seat_ledger.domain.counting_rules import is_of_contract
+from seat_ledger.domain.money import exactly
+from seat_ledger.domain.values import FOREVER
+from seat_ledger.errors import CommandRefused, InvalidInput, NotFound
+from seat_ledger.projections import billing
+from seat_ledger.projections.billing import explain
+from seat_ledger.projections.billing.audit.line_store import Spool
+from seat_ledger.projections.billing.intervals import (
+    CountedInterval,
+    CountedSpan,
+    holdings,
+    lives,
+)
+from seat_ledger.projections.reader import (
+    AccountFacts,
+    AccountQuestion,
+    Knowledge,
+    Reader,
+    Row,
+)
+
+_NEARBY = timedelta(days=62)
+MOST_EXPLAINED = 200
+"""As many findings as are explained in words; the rows of the answer have all."""
+
+
+class SeatFact(NamedTuple):
+    """A seat that bears on a finding, and when: `when` is before, within or after the
+    period; or whole, where it counts for all of it.
+    """
+
+    seat: str
+    user: str | None
+    when: str
+    first: str
+    until: str | None
+    dates: int | None
+    quantity: Fraction
+    opened_by: int
+    closed_by: int | None
+
+
+class Finding(NamedTuple):
+    """A row that is no match, the period that it bills, and what explains it.
+
+    `why_unknown` says that the ledger has no such account, period or type; `later` are
+    the entries recorded after the invoice, where they are looked up.
+    """
+
+    row: Row
+    period: BillingPeriod | None
+    seats: Sequence[SeatFact] = ()
+    why_unknown: str = ""
+    later: Sequence[Row] = ()
+
+    @property
+    def later_positions(self) -> list[int]:
+        """What was recorded after the invoice was issued, and touches the figure."""
+        if self.row["cause"] != "corrected_later":
+            return []
+        issued = self.row["issued_position"]
+        return [position for position in self.row["events"] if position > issued]
+
+    @property
+    def owed_by(self) -> str | None:
+        """Who owes the difference: the vendor, the customer, or nobody."""
+        difference = self.row["difference"]
+        if difference is None or Fraction(difference) == 0:
+            return None
+        return "customer" if difference.startswith("-") else "vendor"
+
+    @property
+    def owed(self) -> Fraction | None:
+        """How much is owed; None where the finding is not priced."""
+        difference = self.row["difference"]
+        return None if difference is None else abs(Fraction(difference))
+
+    def fields(self) -> Row:
+        """What a document has of it."""
+        names = ("line", "invoice", "account", "period", "seat_type", "verdict")
+        return {
+            **{name: self.row[name] for name in (*names, "cause", "currency")},
+            "owed_by": self.owed_by,
+            "owed_amount": (self.row["difference"] or "").lstrip("-") or None,
+            "seats": [
+                {**seat._asdict(), "quantity": exactly(seat.quantity)}
+                for seat in self.seats
+            ],
+            "recorded_later": self.later_positions,
+        }
+
+
+def explained(reader: Reader, spool: Spool, known_at: Knowledge) -> Iterator[Finding]:
+    """The findings of an audit, each with what explains it."""
+    accounts: dict[str, AccountFacts] = {}
+    for n, row in enumerate(spool.answers(findings=True)):
+        if n == MOST_EXPLAINED:
+            return
+        yield _explain(reader, known_at, row, accounts)
+
+
+def _explain(
+    reader: Reader, known_at: Knowledge, row: Row, accounts: dict[str, AccountFacts]
+) -> Finding:
+    key = row["account"]
+    try:
+        if key not in accounts:
+            accounts[key] = reader.account(key, known_at)
+    except NotFound:
+        return Finding(row, None, (), "account")
+    account = accounts[key]
+    try:
+        period = billing.labelled(account, row["period"])
+    except (NotFound, CommandRefused, InvalidInput):
+        return Finding(row, None, (), "period")
+    if row["seat_type"] not in reader.types.numbers:
+        return Finding(row, period, (), "seat type")
+    question = AccountQuestion(reader, account, known_at)
+    return Finding(row, period, _seats(question, period, row))
+
+
+def _seats(
+    question: AccountQuestion, period: BillingPeriod, row: Row
+) -> list[SeatFact]:
+    rule = row["mode"], row["granularity"]
+    parts = explain.opened(question, period, row["seat_type"], rule)
+    find = lives if is_of_contract(rule[0]) else holdings
+    nearby = find(
+        question,
+        CountedSpan([row["seat_type"]], period.starts - _NEARBY, period.ends + _NEARBY),
+    )
+    outside = [
+        item
+        for item in nearby
+        if item.starts < item.ends
+        and (
+            period.starts - _NEARBY <= item.ends <= period.starts
+            or period.ends <= item.starts
+        )
+    ]
+    people = question.reader.people(
+        interval.user_no
+        for interval in (*outside, *(part.interval for part in parts))
+        if interval.user_no is not None
+    )
+    facts = [
+        _fact(
+            question,
+            part.interval,
+            people,
+            "within" if _is_partial(part.interval, period) else "whole",
+            part.quantity,
+            part.dates,
+        )
+        for part in parts
+    ]
+    facts += [
+        _fact(
+            question,
+            interval,
+            people,
+            "before" if interval.ends <= period.starts else "after",
+            Fraction(0),
+            0,
+        )
+        for interval in outside
+    ]
+    return facts
+
+
+def _is_partial(interval: CountedInterval, period: BillingPeriod) -> bool:
+    return interval.starts > period.starts or interval.ends < period.ends
+
+
+def _fact(  # noqa: PLR0913, PLR0917  what one fact consists of
+    question: AccountQuestion,
+    interval: CountedInterval,
+    people: dict[int, Row],
+    when: str,
+    quantity: Fraction,
+    dates: int | None,
+) -> SeatFact:
+    zones = question.account.zones
+
+    def day(at: object) -> str | None:
+        if at == FOREVER:
+            return None
+        return local_date(at, zones.at(at)).isoformat()  # type: ignore[arg-type]
+
+    user = None if interval.user_no is None else people[interval.user_no]["user"]
+    first = day(interval.starts)
+    assert first is not None
+    return SeatFact(
+        interval.seat,
+        user,
+        when,
+        first,
+        day(interval.ends),
+        dates,
+        quantity,
+        interval.opened,
+        interval.closed,
+    )

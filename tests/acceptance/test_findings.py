@@ -1,0 +1,115 @@
+"""The findings of an audit in words and money, and the vendor's letter (R62, R93)."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.audits import START, Book, june, said
+from tests.program import PRO, Program
+
+OVER = f"e,INV-1,2025-07-01T00:00:00Z,2025-06-01,{PRO},2,30.00,60.00"
+
+
+@pytest.fixture
+def book(database: str, tmp_path: Path) -> Book:
+    """One seat from 1 June 2025 on; monthly, in UTC."""
+    return Book(Program(database), tmp_path)
+
+
+def audited(book: Book, *words: str, lines: tuple[str, ...] = (OVER,)) -> Any:
+    return book.program.run("invoice", "audit", book.file(*lines), *words)
+
+
+def test_a_finding_names_seats_dates_and_who_owes_whom(book: Book) -> None:
+    """Bought on 29 June: 2 of 30 days; the vendor billed the whole month."""
+    book.say(said("buy_seats", "2025-06-29", seat_type=PRO, quantity=1))
+    done = audited(book, "--findings", "--format", "json")
+    assert done.returncode == 3
+    document = json.loads(done.stdout)
+    (finding,) = document["explained"]
+    assert (finding["owed_by"], finding["owed_amount"]) == ("vendor", "28.00")
+    text = finding["sentence"]
+    assert "2 sales/professional billed, but the ledger has 1.0667." in text
+    assert "The vendor owes e 28.00." in text
+    assert "sales/professional#1 counts for the whole period." in text
+    assert "sales/professional#2 was bought on 2025-06-29: 2 of 30 days (entry" in text
+    assert [row["verdict"] for row in document["rows"]] == ["over"]
+
+
+def test_a_finding_names_the_people_where_holdings_count(book: Book) -> None:
+    book.say(said("unassign_seat", "2025-06-16", user="a", seat_type=PRO))
+    line = f"e,INV-1,2999-01-01T00:00:00Z,2025-06-01,{PRO},1,30.00,30.00,time_weighted"
+    file = book.file(line, header="account,invoice,issued_at,period,seat_type,quantity,"
+                                  "unit_price,amount,mode")  # fmt: skip
+    text = book.program.run("invoice", "audit", file, "--findings").stdout
+    assert "The vendor owes e 15.00." in text
+    assert f"a held {PRO}#1 from 2025-06-01 until 2025-06-16" in text
+
+
+def test_a_seat_that_was_bought_after_the_period_explains_too_much(book: Book) -> None:
+    book.say(said("buy_seats", "2025-07-03", seat_type=PRO, quantity=1))
+    text = audited(book, "--findings").stdout
+    assert f"{PRO}#2 was bought on 2025-07-03, after the period (entry" in text
+
+
+def test_r90_a_missing_line_has_the_price_of_the_book(book: Book) -> None:
+    book.say(said("buy_seats", "2025-06-01", seat_type=START, quantity=2))
+    right = june("1", "30.00", "2025-07-01T00:00:00Z")
+    done = audited(book, "--findings", lines=(right,))
+    assert "What that is in money is not priced" in done.stdout
+    assert "1 finding not priced" in done.stdout
+    book.program.json("price", "set", START, "12.50", "--currency", "EUR", "-a", "e",
+                      "--effective-at", "2025-06-01")  # fmt: skip
+    (finding,) = json.loads(
+        audited(book, "--findings", "--format", "json", lines=(right,)).stdout
+    )["explained"]
+    assert (finding["owed_by"], finding["owed_amount"], finding["currency"]) == (
+        "customer", "25.00", "EUR")  # fmt: skip
+    assert "e owes the vendor 25.00 EUR." in finding["sentence"]
+
+
+def test_what_was_recorded_later_stands_with_its_actor_and_reason(book: Book) -> None:
+    position = book.say(said("buy_seats", "2025-06-01", seat_type=PRO, quantity=1))
+    issued = OVER.replace("2025-07-01T00:00:00Z", str(position))
+    book.program.json("event", "reverse", str(position), "-a", "e", "--reason",
+                      "entered twice", "--actor", "system:desk")  # fmt: skip
+    text = audited(book, "--findings", lines=(issued,)).stdout
+    assert (
+        "Right when it was issued, and corrected since: the vendor owes 30.00." in text
+    )
+    assert "by system:desk, as of 2025-06-01: reversal of entry" in text
+    assert "because entered twice" in text
+
+
+@pytest.mark.parametrize("ending", ["md", "html"])
+def test_a_letter_to_the_vendor_says_what_to_credit(book: Book, ending: str) -> None:
+    letter = book.folder / f"letter.{ending}"
+    done = audited(book, "--letter", str(letter))
+    assert done.returncode == 3, done.stderr
+    text = letter.read_text()
+    assert "Please credit 30.00, or tell us" in text
+    assert "The vendor owes e 30.00." in text
+    assert "Differences in invoice INV-1 for account e" in text
+
+
+def test_a_letter_takes_what_a_file_says_for_text(book: Book) -> None:
+    line = OVER.replace("INV-1", "<b>INV|1</b>")
+    for ending, expected in (("html", "&lt;b&gt;INV|1"), ("md", "\\<b\\>INV\\|1")):
+        letter = book.folder / f"letter.{ending}"
+        audited(book, "--letter", str(letter), lines=(line,))
+        assert expected in letter.read_text()
+    done = audited(book, "--letter", str(book.folder / "letter.pdf"))
+    assert done.returncode == 2
+
+
+def test_findings_stand_before_what_matches(book: Book) -> None:
+    right = june("1", "30.00", "2025-07-01T00:00:00Z")
+    second = f"e,INV-2,2025-09-01T00:00:00Z,2025-07-01,{PRO},2,30.00,60.00"
+    done = audited(book, lines=(right, second))
+    table = done.stdout
+    assert done.returncode == 3, done.stderr
+    assert table.index("INV-2") < table.index("INV-6")
