@@ -21,7 +21,7 @@ from seat_ledger.cli.reports.letter import write_letter
 
 if TYPE_CHECKING:
     from seat_ledger.projections.billing.audit import Spool, Summary
-    from seat_ledger.projections.billing.audit.findings import Finding
+    from seat_ledger.projections.billing.audit.findings import AuditFinding
 
 IN_A_TABLE = 60
 STDIN = Path("-")
@@ -140,7 +140,7 @@ def _answer(
     )
 
 
-def _in_words(findings: list[Finding], summary: Summary) -> Iterator[str]:
+def _in_words(findings: list[AuditFinding], summary: Summary) -> Iterator[str]:
     """The findings by cause, a paragraph each."""
     for group in grouped(findings):
         yield f"{group.title}: {group.owed}."

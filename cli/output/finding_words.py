@@ -12,7 +12,7 @@ from seat_ledger.domain.money import Currency, rounded
 
 if TYPE_CHECKING:
     from seat_ledger.projections.billing.audit import Spool
-    from seat_ledger.projections.billing.audit.findings import Finding, SeatFact
+    from seat_ledger.projections.billing.audit.findings import AuditFinding, SeatFact
     from seat_ledger.projections.reader import Knowledge, Reader
 
 CAUSE_TITLES = {
@@ -23,7 +23,9 @@ CAUSE_TITLES = {
 _MOST_NAMED = 6
 
 
-def findings_of(reader: Reader, spool: Spool, known_at: Knowledge) -> list[Finding]:
+def findings_of(
+    reader: Reader, spool: Spool, known_at: Knowledge
+) -> list[AuditFinding]:
     """The findings of an audit, each with what explains it."""
     from seat_ledger.projections import journal  # noqa: PLC0415
     from seat_ledger.projections.billing.audit.findings import explained  # noqa: PLC0415
@@ -52,10 +54,10 @@ class FindingGroup(NamedTuple):
 
     title: str
     owed: str
-    findings: list[tuple[Finding, str]]
+    findings: list[tuple[AuditFinding, str]]
 
 
-def grouped(findings: Sequence[Finding]) -> list[FindingGroup]:
+def grouped(findings: Sequence[AuditFinding]) -> list[FindingGroup]:
     """The findings by cause, those with most money first."""
     groups = []
     for cause, title in CAUSE_TITLES.items():
@@ -67,7 +69,7 @@ def grouped(findings: Sequence[Finding]) -> list[FindingGroup]:
     return groups
 
 
-def owed_in_words(findings: Sequence[Finding]) -> str:
+def owed_in_words(findings: Sequence[AuditFinding]) -> str:
     """What findings come to: who owes how much, and how many are not priced."""
     sums: dict[tuple[str, str | None], Fraction] = {}
     not_priced = 0
@@ -91,7 +93,7 @@ def owed_in_words(findings: Sequence[Finding]) -> str:
 _OWES = {"vendor": "the vendor owes", "customer": "the customer owes"}
 
 
-def sentence_of(finding: Finding) -> str:
+def sentence_of(finding: AuditFinding) -> str:
     """A finding as a sentence or two: what was billed, what is right, who owes, why."""
     row = finding.row
     billed, right = _short(row["invoiced_quantity"]), _short(row["ledger_quantity"])
@@ -106,7 +108,7 @@ def sentence_of(finding: Finding) -> str:
     return " ".join([text, _owes(finding), *_seats(finding), *_later(finding)])
 
 
-def _owes(finding: Finding) -> str:
+def _owes(finding: AuditFinding) -> str:
     row = finding.row
     if finding.owed is None:
         return "What that is in money is not priced: no line has a price for it."
@@ -118,7 +120,7 @@ def _owes(finding: Finding) -> str:
     return f"{row['account']} owes the vendor {amount}."
 
 
-def _seats(finding: Finding) -> list[str]:
+def _seats(finding: AuditFinding) -> list[str]:
     """The seats that explain the figure, with their people and dates."""
     if finding.period is None:
         return []
@@ -178,7 +180,7 @@ def _entries(seat: SeatFact) -> str:
     return f"{'entries' if len(ends) > 1 else 'entry'} {' and '.join(ends)}"
 
 
-def _later(finding: Finding) -> list[str]:
+def _later(finding: AuditFinding) -> list[str]:
     """What was recorded after the invoice, by whom and why."""
     return [_entry(entry) for entry in finding.later[:_MOST_NAMED]]
 

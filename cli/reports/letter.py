@@ -22,7 +22,7 @@ from seat_ledger.cli.reports import need
 if TYPE_CHECKING:
     from seat_ledger.cli.options.session import Question
     from seat_ledger.projections.billing.audit import Spool, Summary
-    from seat_ledger.projections.billing.audit.findings import Finding
+    from seat_ledger.projections.billing.audit.findings import AuditFinding
 
 _TABLE = ("invoice", "account", "period", "seat_type", "invoiced_quantity")
 _TABLE_TITLES = (
@@ -54,7 +54,7 @@ def write_letter(
 
 
 def _facts(
-    question: Question, findings: list[Finding], summary: Summary, name: str
+    question: Question, findings: list[AuditFinding], summary: Summary, name: str
 ) -> dict[str, Any]:
     """What the letter says, whatever it looks like."""
     rows = [finding.row for finding in findings]
@@ -63,8 +63,8 @@ def _facts(
     groups: list[FindingGroup] = grouped(findings)
     knowledge = question.knowledge
     return {
-        "subject": f"Differences in {_some(invoices, 'invoice')} for "
-        f"{_some(accounts, 'account')}",
+        "subject": f"Differences in {_listed(invoices, 'invoice')} for "
+        f"{_listed(accounts, 'account')}",
         "day": question.now.date().isoformat(),
         "intro": f"We have checked {counted(summary.lines, 'line')} of {name} against "
         f"our record of seats. {counted(summary.findings, 'line')} of them "
@@ -89,7 +89,7 @@ def _facts(
     }
 
 
-def _request(findings: list[Finding]) -> str:
+def _request(findings: list[AuditFinding]) -> str:
     """What is asked of the vendor."""
     owed = [finding for finding in findings if finding.owed_by == "vendor"]
     if not owed:
@@ -101,7 +101,7 @@ def _request(findings: list[Finding]) -> str:
     )
 
 
-def _some(names: list[str], noun: str) -> str:
+def _listed(names: list[str], noun: str) -> str:
     if len(names) > 3:
         return counted(len(names), noun)
     return f"{noun}{'s' if len(names) > 1 else ''} {', '.join(names) or 'none'}"

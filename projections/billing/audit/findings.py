@@ -55,7 +55,7 @@ class SeatFact(NamedTuple):
     closed_by: int | None
 
 
-class Finding(NamedTuple):
+class AuditFinding(NamedTuple):
     """A row that is no match, the period that it bills, and what explains it.
 
     `why_unknown` says that the ledger has no such account, period or type; `later` are
@@ -105,7 +105,9 @@ class Finding(NamedTuple):
         }
 
 
-def explained(reader: Reader, spool: Spool, known_at: Knowledge) -> Iterator[Finding]:
+def explained(
+    reader: Reader, spool: Spool, known_at: Knowledge
+) -> Iterator[AuditFinding]:
     """The findings of an audit, each with what explains it."""
     accounts: dict[str, AccountFacts] = {}
     for n, row in enumerate(spool.answers(findings=True)):
@@ -116,22 +118,22 @@ def explained(reader: Reader, spool: Spool, known_at: Knowledge) -> Iterator[Fin
 
 def _explain(
     reader: Reader, known_at: Knowledge, row: Row, accounts: dict[str, AccountFacts]
-) -> Finding:
+) -> AuditFinding:
     key = row["account"]
     try:
         if key not in accounts:
             accounts[key] = reader.account(key, known_at)
     except NotFound:
-        return Finding(row, None, (), "account")
+        return AuditFinding(row, None, (), "account")
     account = accounts[key]
     try:
         period = billing.labelled(account, row["period"])
     except (NotFound, CommandRefused, InvalidInput):
-        return Finding(row, None, (), "period")
+        return AuditFinding(row, None, (), "period")
     if row["seat_type"] not in reader.types.numbers:
-        return Finding(row, period, (), "seat type")
+        return AuditFinding(row, period, (), "seat type")
     question = AccountQuestion(reader, account, known_at)
-    return Finding(row, period, _seats(question, period, row))
+    return AuditFinding(row, period, _seats(question, period, row))
 
 
 def _seats(
