@@ -247,10 +247,7 @@ def show(question: Question, **_: Any) -> Answer:
     from seat_ledger.projections import accounts  # noqa: PLC0415
 
     account = question.account
-    if not account.is_known:
-        unknown = (
-            f"Nothing was known of {account.key} at position {question.knowledge[0]}."
-        )
+    if unknown := question.unknown():
         return question.answer([], sentence=unknown)
     row = accounts.show(question.about)
     renewal = row["next_renewal"]

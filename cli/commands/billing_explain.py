@@ -41,6 +41,7 @@ from seat_ledger.cli.output.windows import (
 )
 from seat_ledger.domain.counting_rules import COUNTING_RULES
 from seat_ledger.domain.values import as_word
+from seat_ledger.errors import NotFound
 from seat_ledger.projections.billing.idle_cost import sum_of
 
 if TYPE_CHECKING:
@@ -117,15 +118,9 @@ def _query(question: Question, options: dict[str, Any]) -> FigureQuery:
 
 def _check_known(question: Question) -> None:
     """Before an account was recorded there is nothing to open (R79)."""
-    if not question.account.is_known:
-        from seat_ledger.errors import NotFound  # noqa: PLC0415
-
-        raise NotFound(
-            "unknown_period",
-            f"Nothing was known of {question.account.key} at position "
-            f"{question.knowledge.position}.",
-            try_="omit --known-at, or name a later one",
-        )
+    if unknown := question.unknown():
+        hint = "omit --known-at, or name a later one"
+        raise NotFound("unknown_period", unknown, try_=hint)
 
 
 def _figure(

@@ -168,10 +168,8 @@ def _held_within(
 def _who(question: Question, rows: list[dict[str, Any]], subject: str) -> str:
     account = question.account
     when = times.spelled(question.as_of, account.zones)
-    if not account.is_known:
-        return (
-            f"Nothing was known of {account.key} at position {question.knowledge[0]}."
-        )
+    if unknown := question.unknown():
+        return unknown
     if not rows:
         return f"{subject} held no seat of {account.key} on {when}."
     sentences = []

@@ -553,6 +553,13 @@ class Question:
         if current_session().format != "table":
             print_message(message)
 
+    def unknown(self) -> str:
+        """That nothing of the account was known yet, where that is so (R79)."""
+        account, position = self.account, self.knowledge.position
+        if account.is_known:
+            return ""
+        return f"Nothing was known of {account.key} at position {position}."
+
     def footer(self) -> str:
         """Both clocks of the answer, in words."""
         which = self._head() if self.knowledge.is_head else "then"

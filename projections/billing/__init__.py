@@ -7,13 +7,12 @@ definitions of counts and holdings, the bounds and local dates from
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
-from seat_ledger.domain.calendar import BillingPeriod
+from seat_ledger.domain.calendar import BillingPeriod, date_of
 from seat_ledger.domain.money import exactly, plain
 from seat_ledger.domain.values import FOREVER, as_word, shown
 from seat_ledger.errors import CommandRefused, InvalidInput, NotFound
@@ -40,8 +39,6 @@ __all__ = ["Priced"]
 
 _MICROSECOND = timedelta(microseconds=1)
 _LONGEST = 36_525
-_DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
-_MONTH = re.compile(r"\d{4}-\d{2}", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -347,19 +344,12 @@ _HELD = {
 
 def span_of(label: str) -> tuple[date, date]:
     """The dates that a label, a date or a month, can stand for. Raises InvalidInput."""
-    if not (_DAY.fullmatch(label) or _MONTH.fullmatch(label)):
-        raise InvalidInput(
-            f"{shown(label)} is not a period label.",
-            try_="write its first local date, such as 2025-03-05",
-        )
+    first, is_date = date_of(label), len(label) == 10
     try:
-        if len(label) == 10:
-            day = date.fromisoformat(label)
-            return day, day + timedelta(days=1)
-        month = date.fromisoformat(f"{label}-01")
-    except (ValueError, OverflowError) as error:
+        until = first + timedelta(days=1 if is_date else 31)
+    except OverflowError as error:
         raise InvalidInput(f"{shown(label)} is not a calendar date.") from error
-    return month, (month + timedelta(days=31)).replace(day=1)
+    return first, until if is_date else until.replace(day=1)
 
 
 def labelled(account: AccountFacts, label: str) -> BillingPeriod:
@@ -369,13 +359,7 @@ def labelled(account: AccountFacts, label: str) -> BillingPeriod:
     (``renewal_due``).
     """
     calendar = account.calendar
-    period = calendar.period_named(label)
-    if period is None:
-        raise NotFound(
-            "unknown_period",
-            f"{account.key} has no billing period {label}.",
-            try_=f"seat-ledger billing periods --account {as_word(account.key)}",
-        )
+    period = calendar.period_of(account.key, label)
     horizon = calendar.renewal(account.renewals + 1)
     if period.starts >= horizon.instant:
         raise CommandRefused(

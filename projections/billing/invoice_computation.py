@@ -23,8 +23,7 @@ from seat_ledger.domain.invoice_draft import (
     InvoiceRequest,
 )
 from seat_ledger.domain.money import exactly, places_of, rounded
-from seat_ledger.domain.values import FOREVER, as_word, iso
-from seat_ledger.errors import NotFound
+from seat_ledger.domain.values import FOREVER, iso
 from seat_ledger.projections.billing.credits import (
     corrections_of_voided,
     credits_due,
@@ -77,13 +76,7 @@ def draft(reader: Reader, request: InvoiceRequest) -> InvoiceDraft:
     account = reader.account(request.account, known_at)
     counted = None
     if request.period is not None:
-        period = account.calendar.period_named(request.period.isoformat())
-        if period is None:
-            raise NotFound(
-                "unknown_period",
-                f"{account.key} has no billing period {request.period}.",
-                try_=f"seat-ledger billing periods --account {as_word(account.key)}",
-            )
+        period = account.calendar.period_of(account.key, request.period.isoformat())
         counted = CountedPeriod(period, *account.policy_at(period.starts))
     before = issued(reader, account, known_at.position)
     question = AccountQuestion(reader, account, known_at)

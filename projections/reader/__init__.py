@@ -454,12 +454,6 @@ class Reader:
             folded=Secret(fold(reference)),
             id=reference if _ID.fullmatch(reference) else None,
         )
-        if not rows:
-            raise NotFound(
-                "user_not_found",
-                f"{account.key} has no user {shown(reference)}.",
-                try_=f"seat-ledger user list --account {as_word(account.key)}",
-            )
         names = {row["user_no"]: row for row in rows}
         members = self.ask("users", "memberships", known_at, user_nos=list(names))
         people = [{**names[member["user_no"]], **member} for member in members]

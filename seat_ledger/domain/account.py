@@ -50,7 +50,7 @@ from seat_ledger.domain.values import (
     as_word,
     iso,
 )
-from seat_ledger.errors import CommandRefused, EntryRef, NotFound
+from seat_ledger.errors import CommandRefused, EntryRef
 
 
 class Account(AccountContract, AccountUnassignments):
@@ -115,14 +115,7 @@ class Account(AccountContract, AccountUnassignments):
         Raises InvalidInput, NotFound (``unknown_period``), CommandRefused
         (``period_already_invoiced``, ``period_not_ended``).
         """
-        period = self.calendar.period_named(label)
-        if period is None:
-            raise NotFound(
-                "unknown_period",
-                f"{self.account_key} has no billing period {label}.",
-                try_="seat-ledger billing periods --account "
-                + as_word(self.account_key),
-            )
+        period = self.calendar.period_of(self.account_key, label)
         self.billing.check_period(self.account_key, period, at=at, now=now)
         return period
 

@@ -15,7 +15,7 @@ from importlib import metadata, resources
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from seat_ledger.domain.values import FOREVER, shown
+from seat_ledger.domain.values import FOREVER, as_word, shown
 from seat_ledger.errors import CommandRefused, InvalidInput, NotFound
 
 TZDATA_VERSION = metadata.version("tzdata")
@@ -397,7 +397,7 @@ class BillingCalendar:
 
         Raises InvalidInput for what is no label.
         """
-        day = _labelled(label)
+        day = date_of(label)
         for terms in reversed(self.terms):
             if len(label) == 10 and terms.start.day > day:
                 continue
@@ -415,6 +415,17 @@ class BillingCalendar:
             if terms.start.day <= day:
                 return None
         return None
+
+    def period_of(self, account: str, label: str) -> BillingPeriod:
+        """The same; raises NotFound (``unknown_period``) where there is none."""
+        period = self.period_named(label)
+        if period is None:
+            raise NotFound(
+                "unknown_period",
+                f"{account} has no billing period {label}.",
+                try_=f"seat-ledger billing periods --account {as_word(account)}",
+            )
+        return period
 
     def _near(self, terms: ContractTerms, day: date) -> range:
         """The periods that may begin in the month of a date, by their lengths."""
@@ -481,7 +492,7 @@ def merged(changes: Iterable[ContractChange]) -> list[ContractChange]:
     return [by_renewal[renewal] for renewal in sorted(by_renewal)]
 
 
-def _labelled(label: str) -> date:
+def date_of(label: str) -> date:
     """The date of a period's label, or the first of its month. Raises InvalidInput."""
     if not _LABEL.fullmatch(label):
         raise InvalidInput(

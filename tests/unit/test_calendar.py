@@ -16,6 +16,7 @@ from seat_ledger.domain.calendar import (
 )
 from seat_ledger.domain.instants import parse_instant
 from seat_ledger.errors import CommandRefused, InvalidInput, NotFound
+from seat_ledger.projections.billing import span_of
 
 
 def labels(start: str, count: int, cycle: int = 1) -> list[str]:
@@ -137,3 +138,14 @@ def test_an_unknown_zone_is_told() -> None:
     for name in ("Europe/Atlantis", "../etc/passwd", "localtime", ""):
         with pytest.raises(NotFound):
             zone(name)
+
+
+@pytest.mark.parametrize("label", ["9999-12", "9999-12-31", "2025-13", "2025", "x"])
+def test_a_label_without_a_day_behind_it_is_refused(label: str) -> None:
+    with pytest.raises(InvalidInput):
+        span_of(label)
+
+
+def test_a_label_spans_its_date_or_its_month() -> None:
+    assert span_of("2025-02-28") == (date(2025, 2, 28), date(2025, 3, 1))
+    assert span_of("2024-12") == (date(2024, 12, 1), date(2025, 1, 1))
