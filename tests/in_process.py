@@ -19,6 +19,14 @@ class Done(NamedTuple):
     err: str
 
 
+def run(*words: Any) -> Done:
+    """The program with these words alone."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        status = main([*map(str, words)])
+    return Done(status, out.getvalue(), err.getvalue())
+
+
 class Program:
     """The program over one database; it remembers what labelled steps recorded."""
 
@@ -27,10 +35,7 @@ class Program:
         self.labels: dict[str, int] = {}
 
     def run(self, *words: Any) -> Done:
-        out, err = io.StringIO(), io.StringIO()
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            status = main([*map(str, words), "--database", self.conninfo])
-        return Done(status, out.getvalue(), err.getvalue())
+        return run(*words, "--database", self.conninfo)
 
     def json(self, *words: Any) -> dict[str, Any]:
         done = self.run(*words, "--format", "json")

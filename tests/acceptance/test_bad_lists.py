@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from seat_ledger.sources.shipped import shipped_text
-from tests.in_process import Program
+from tests.in_process import Program, run
 
 SEATS = ("--with", "github-copilot-seats", "-a", "acme")
 AUDIT = ("--with", "github-copilot-audit", "-a", "acme")
@@ -99,10 +99,10 @@ LISTS: dict[str, tuple[str, str, int, str, str]] = {
     "older than the account": (
         page(*SIX), "2025-03-04T12:00Z", 1, "before_term", "acme"),
     "in the future": (
-        page(*SIX), "2999-01-01T00:00Z", 1, "effective_in_future", "2999"),
+        page(*SIX), "2999-01-01T00:00Z", 1, "effective_in_future", "2998-12-31"),
     "at no moment": (page(*SIX), "the other day", 2, "invalid_input", "the other day"),
     "at a midnight that comes twice": (
-        page(*SIX), "2025-11-02 00:30", 1, "ambiguous_local_time", "2025-11-02"),
+        page(*SIX), "2025-11-02 00:30", 1, "ambiguous_time", "2025-11-02"),
     "half of them gone": (page(*SIX[:2]), NIGHT, 1, "vanished", "4 of 6"),
 }  # fmt: skip
 
@@ -174,14 +174,14 @@ def test_a_log_that_cannot_be_right_is_refused_with_its_line(ledger: Ledger) -> 
     }  # fmt: skip
     for name, (content, line) in logs.items():
         file = ledger.file(content, "log.jsonl")
-        done = ledger.program.run("convert", file, *AUDIT)
+        done = run("convert", file, *AUDIT)
         assert done.status == 2
         assert f"log.jsonl{line}" in done.err, (name, done.err)
         assert "Try: " in done.err, (name, done.err)
         assert not done.out
     twice = {**LINE, "_document_id": "d0", "@timestamp": LINE["@timestamp"] - 1}
     file = ledger.file("\n".join(map(json.dumps, [LINE, twice, LINE])), "log.jsonl")
-    lines = ledger.program.run("convert", file, *AUDIT).out.splitlines()
+    lines = run("convert", file, *AUDIT).out.splitlines()
     times = [json.loads(line)["effective_at"] for line in lines]
     assert times == sorted(times)
     assert len(times) == 2
