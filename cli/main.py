@@ -39,9 +39,14 @@ COMMANDS = {
         "Turn a source's log into command lines, to be imported.",
     ),
     "db": ("commands.db:group", "The database: start, stop, migrate."),
+    "deliver": (
+        "commands.subscription:deliver",
+        "Deliver events to all subscribers.",
+    ),
     "demo": ("commands.demo:demo", "Import a shipped history, and ask it questions."),
     "doctor": ("commands.doctor:doctor", "Check what works and what does not."),
     "event": ("commands.event:group", "The journal; reversals."),
+    "events": ("commands.events:group", "Events for other programs, as they come."),
     "export": (
         "commands.export:export",
         "Whole tables as CSV, JSON Lines or Parquet.",
@@ -69,6 +74,10 @@ COMMANDS = {
     "snapshot": (
         "commands.snapshot:snapshot",
         "Hold a dated list of holders against the ledger.",
+    ),
+    "subscription": (
+        "commands.subscription:group",
+        "Subscribers that hear of events by webhook.",
     ),
     "token": ("commands.token:group", "Tokens of programs that call the API."),
     "user": ("commands.user:group", "Add, change and look at users."),

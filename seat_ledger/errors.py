@@ -251,6 +251,7 @@ REFUSALS: dict[str, str] = {
     "super_admin_seats": "a super admin cannot be added with seats (R34)",
     "timeline_invalid": "the timeline would not be valid (R46)",
     "token_not_found": "there is no token with this id",
+    "subscription_not_found": "there is no subscription with this id",
     "too_many_events": "the command would record more events than one append holds",
     "unassignment_carried_out": "the unassignment has been carried out (R98)",
     "unassignment_pending": "the user is to be unassigned already (R98)",

@@ -304,7 +304,8 @@ class ApiEnvelope:
         scope = request.scope
         if len(scope["query_string"]) + len(scope["path"]) > LONGEST_ADDRESS:
             raise HttpProblem(414, "address_too_long", "The address is too long.")
-        if request.method in READS and _has_body(request):
+        is_recording = scope["path"] in {COMMANDS, BATCHES}
+        if request.method in READS and _has_body(request) and not is_recording:
             raise HttpProblem(413, "body_not_allowed", "A question has no body.")
         if scope["path"] not in _OPEN:
             scope["principal"] = await self.api.admission.admit(request)

@@ -146,6 +146,14 @@ _HEADERS = {
         "differences changes outcome code message"
     ),
     "source list": "name kind title",
+    "subscription add": "subscription_id secret url position",
+    "subscription list": (
+        "subscription_id url state position behind dead_letters attempts last_error "
+        "delivered_at created_at created_by"
+    ),
+    "subscription pause": "subscription_id state",
+    "subscription replay": "subscription_id position",
+    "subscription resume": "subscription_id state",
     "token create": "token_id token actor role accounts ends_at",
     "token list": (
         "token_id actor role accounts created_at created_by ends_at revoked_at state"

@@ -70,7 +70,12 @@ GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA ledger TO seat_ledger_writer;
 REVOKE INSERT ON ledger.schema_migration, ledger.digest_key, ledger.identity,
                  ledger.answered
   FROM seat_ledger_writer;
-REVOKE ALL ON ledger.account_reader, ledger.api_token FROM seat_ledger_writer;
+REVOKE ALL ON ledger.account_reader, ledger.api_token, ledger.subscription,
+              ledger.dead_letter
+  FROM seat_ledger_writer;
+-- Whoever reads the store delivers its events, and keeps how far it came.
+GRANT SELECT, INSERT, UPDATE ON ledger.subscription TO seat_ledger_projector;
+GRANT SELECT, INSERT, UPDATE, DELETE ON ledger.dead_letter TO seat_ledger_projector;
 -- Whoever serves the API recognises tokens; only the owner makes them.
 GRANT SELECT ON ledger.api_token TO seat_ledger_reader, seat_ledger_writer;
 GRANT SELECT, USAGE, UPDATE ON ALL SEQUENCES IN SCHEMA ledger TO seat_ledger_writer;

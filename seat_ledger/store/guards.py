@@ -17,9 +17,10 @@ GUARDS = frozenset(
         "account_head_pkey",
         "account_reader_pkey",
         "answered_pkey",
+        "answered_single_check",
         "api_token_actor_check",
         "api_token_pkey",
-        "answered_single_check",
+        "dead_letter_pkey",
         "digest_key_pkey",
         "digest_key_single_check",
         "fold_with_key",
@@ -40,6 +41,9 @@ GUARDS = frozenset(
         "stored_events_no_truncate",
         "stored_events_notification_id_idx",
         "stored_events_pkey",
+        "subscription_pkey",
+        "subscription_position_check",
+        "subscription_state_check",
         "user_name_pkey",
     }
 )

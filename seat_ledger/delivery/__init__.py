@@ -1,0 +1,1 @@
+"""Events for others: as CloudEvents, by a stream or by signed webhooks."""

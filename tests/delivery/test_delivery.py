@@ -1,0 +1,328 @@
+"""Events for others: in order, none passed over, and no person among them."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import random
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from seat_ledger.application import SeatLedger
+from seat_ledger.delivery import deliverer, webhook
+from seat_ledger.delivery.deliverer import RetryPolicy
+from seat_ledger.delivery.webhook import NotDelivered, Webhook, check_url, is_public
+from seat_ledger.errors import InvalidInput
+from tests.console.served import HOSTILE_KEY, late, story
+from tests.delivery.receiver import Receiver, receiving
+from tests.in_process import Program
+from tests.program import PRO, PROGRAM
+
+SOON = RetryPolicy(first=0.01, attempts=3, patience=1.0, poll=0.1)
+KILLS = int(os.environ.get("SEAT_LEDGER_KILLS", "200"))
+PERSONAL = ("ann@", "Jansen", "onboarding", "left the team", "Hopper", '"ann"')
+
+
+@pytest.fixture(scope="module")
+def program(
+    shared_database: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Program]:
+    monkeypatch = pytest.MonkeyPatch()
+    home = f"{os.environ['SEAT_LEDGER_TEST_HOME']}/keys"
+    monkeypatch.setenv("SEAT_LEDGER_HOME", home)
+    found = Program(shared_database, tmp_path_factory.mktemp("delivery"))
+    found.import_([*story(), late()])
+    yield found
+    monkeypatch.undo()
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with receiving() as found:
+        yield found
+
+
+def events(program: Program, *words: str) -> list[dict[str, Any]]:
+    done = program.run("events", "follow", "--until-head", *words)
+    assert done.status == 0, done.err
+    return [json.loads(line) for line in done.out.splitlines()]
+
+
+def positions(program: Program) -> list[int]:
+    return [row["position"] for row in program.json("event", "list")["rows"]]
+
+
+def subscribe(program: Program, receiver: Receiver, *words: str) -> str:
+    row = program.json(
+        "subscription", "add", receiver.url, "--allow-private", *words
+    )["rows"][0]  # fmt: skip
+    receiver.secret = base64.b64decode(row["secret"].removeprefix("whsec_"))
+    return str(row["subscription_id"])
+
+
+def status_of(program: Program, subscription: str) -> dict[str, Any]:
+    rows = program.json("subscription", "list")["rows"]
+    return next(row for row in rows if row["subscription_id"] == subscription)
+
+
+def run(
+    program: Program, policy: RetryPolicy = SOON
+) -> list[tuple[str, dict[str, Any]]]:
+    """Deliver until nothing waits; what was logged."""
+    log: list[tuple[str, dict[str, Any]]] = []
+    deliverer.deliver(
+        program.conninfo,
+        policy,
+        lambda what, **facts: log.append((what, facts)),
+        threading.Event(),
+        until_head=True,
+    )
+    return log
+
+
+def buy(program: Program) -> int:
+    with SeatLedger(program.conninfo) as ledger:
+        command = {
+            "op": "buy_seats",
+            "account": "acme",
+            "seat_type": PRO,
+            "quantity": 1,
+        }
+        return ledger.execute(command, default_actor="system:test").positions[0]
+
+
+def test_every_event_comes_once_in_the_order_of_positions(program: Program) -> None:
+    every = events(program, "--after", "0")
+    assert [int(event["id"]) for event in every] == positions(program)
+    assert [event["id"] for event in events(program, "--after", "80")] == [
+        event["id"] for event in every if int(event["id"]) > 80
+    ]
+    assert events(program) == []  # nothing came since
+    acme = events(program, "--after", "0", "--account", "acme")
+    assert {event["subject"] for event in acme} == {"acme"}
+    (source,) = {event["source"] for event in every}
+    assert source.startswith("urn:uuid:")
+
+
+def test_events_name_nobody_and_ids_lead_back(program: Program) -> None:
+    text = json.dumps(events(program, "--after", "0"))
+    assert not [word for word in PERSONAL if word in text]
+    given = next(e for e in events(program, "--after", "0")
+                 if e["type"] == "seat-ledger.SeatAssigned")  # fmt: skip
+    assert given["data"]["seat"] == f"{PRO}#1"
+    user = given["data"]["user"]
+    rows = program.json("user", "history", user, "-a", "acme")["rows"]
+    assert rows[0]["user"] == "ann"
+
+
+def test_a_subscriber_hears_of_all_that_comes_after_its_position(
+    program: Program, receiver: Receiver
+) -> None:
+    subscription = subscribe(program, receiver, "--after", "70")
+    run(program)
+    assert receiver.positions == [p for p in positions(program) if p > 70]
+    assert len({delivery.webhook_id for delivery in receiver.deliveries}) == len(
+        receiver.positions
+    )
+    status = status_of(program, subscription)
+    assert (status["position"], status["behind"]) == (positions(program)[-1], 0)
+    assert "hidden" not in json.dumps(status)
+    run(program)
+    assert len(receiver.positions) == len(set(receiver.positions))
+
+
+def test_a_rebuild_delivers_nothing_again(program: Program, receiver: Receiver) -> None:
+    subscribe(program, receiver)
+    assert program.run("projection", "rebuild").status == 0
+    run(program)
+    assert receiver.positions == []
+
+
+def test_a_failure_is_tried_again_and_holds_the_order(
+    program: Program, receiver: Receiver
+) -> None:
+    subscribe(program, receiver)
+    first, second = buy(program), buy(program)
+    failures = iter([500, 302])
+    receiver.answer = lambda _: next(failures, 200)
+    for _ in range(3):
+        run(program)
+        time.sleep(0.2)
+    assert receiver.positions == [first, second]
+
+
+def test_what_is_not_taken_is_a_dead_letter_and_stops_nothing(
+    program: Program, receiver: Receiver
+) -> None:
+    subscription = subscribe(program, receiver)
+    with receiving() as other:
+        subscribe(program, other)
+        first, second = buy(program), buy(program)
+        receiver.answer = lambda position: 500 if position == first else 200
+        log = []
+        for _ in range(5):
+            log += run(program)
+            time.sleep(0.25)
+        assert other.positions == [first, second]
+    assert receiver.positions == [second]
+    assert status_of(program, subscription)["dead_letters"] == 1
+    assert "dead_letter" in [what for what, _ in log]
+    receiver.answer = lambda _: 200
+    program.json("subscription", "replay", subscription)
+    run(program)
+    assert receiver.positions == [second, first, second]
+    assert status_of(program, subscription)["dead_letters"] == 0
+
+
+def test_a_subscriber_that_is_gone_is_left_alone_until_it_is_resumed(
+    program: Program, receiver: Receiver
+) -> None:
+    subscription = subscribe(program, receiver)
+    receiver.answer = lambda _: 410
+    position = buy(program)
+    run(program)
+    assert status_of(program, subscription)["state"] == "gone"
+    receiver.answer = lambda _: 200
+    run(program)
+    assert receiver.positions == []
+    program.json("subscription", "resume", subscription)
+    run(program)
+    assert receiver.positions == [position]
+    program.json("subscription", "pause", subscription)
+    buy(program)
+    run(program)
+    assert receiver.positions == [position]
+
+
+def test_a_subscriber_that_answers_too_slowly_did_not_take_it(
+    program: Program, receiver: Receiver
+) -> None:
+    subscription = subscribe(program, receiver)
+    receiver.delay = 0.6
+    buy(program)
+    log = run(program, SOON._replace(patience=0.2))
+    (reason,) = [facts["reason"] for what, facts in log
+                 if facts["subscription"] == subscription]  # fmt: skip
+    assert reason in {"no answer in time", "the connection was lost"}
+    assert status_of(program, subscription)["behind"] == 1
+    time.sleep(0.6)
+    program.json("subscription", "pause", subscription)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://hooks.example/x", "https://", "ftp://x.example/", "https://a:b@x.example/",
+        "https://x.example/#a", "https://x.example:0/", "https://x.example:99999/",
+        "https://[::1/", "nothing", "https://x.example/ a", "https://é.example/",
+    ],
+)  # fmt: skip
+def test_what_is_no_address_of_a_subscriber_is_refused(
+    program: Program, url: str
+) -> None:
+    with pytest.raises(InvalidInput):
+        check_url(url, allow_private=False)
+    program.refused("invalid_input", "subscription", "add", url, status=2)
+
+
+def test_a_private_address_is_refused_also_behind_a_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    private = ("127.0.0.1", "10.1.2.3", "169.254.169.254", "192.168.0.1", "::1",
+               "fe80::1%eth0", "::ffff:10.0.0.1", "0.0.0.0", "224.0.0.1",
+               "100.64.0.1", "fd00::1")  # fmt: skip
+    assert not [address for address in private if is_public(address)]
+    assert is_public("8.8.8.8")
+    for address in private:
+        entry = (2, 1, 6, "", (address, 443))
+        monkeypatch.setattr(
+            webhook.socket, "getaddrinfo", lambda *_a, _e=entry, **_k: [_e]
+        )
+        with pytest.raises(NotDelivered, match="private"):
+            Webhook("https://rebound.example/", allow_private=False).post(b"", {})
+
+
+def test_what_is_not_there_cannot_be_paused(program: Program) -> None:
+    for verb in ("pause", "resume", "replay"):
+        program.refused("subscription_not_found", "subscription", verb, "nothing")
+
+
+def killed_deliveries(program: Program, receiver: Receiver, kills: int) -> None:
+    """Deliver by a process that is killed again and again while events are recorded."""
+    subscribe(program, receiver)
+    before = positions(program)[-1]
+    stop = threading.Event()
+
+    def record() -> None:
+        with SeatLedger(program.conninfo) as ledger:
+            while not stop.is_set():
+                ledger.execute(
+                    {"op": "buy_seats", "account": HOSTILE_KEY, "seat_type": PRO,
+                     "quantity": 3}
+                )  # fmt: skip
+                time.sleep(0.005)
+
+    recording = threading.Thread(target=record)
+    recording.start()
+    chance = random.Random(7)
+    command = [PROGRAM, "deliver", "--quiet", "--database", program.conninfo]
+    for _ in range(kills):
+        seen = len(receiver.deliveries)
+        process = subprocess.Popen(command, stderr=subprocess.PIPE)
+        while len(receiver.deliveries) < seen + chance.randrange(1, 20):
+            assert process.poll() is None
+            time.sleep(0.002)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    stop.set()
+    recording.join()
+    run(program)
+    came: dict[int, str] = {}
+    expected = [p for p in positions(program) if p > before]
+    for delivery in receiver.deliveries:
+        if delivery.position in came:
+            assert came[delivery.position] == delivery.webhook_id
+        else:
+            assert delivery.position == expected[len(came)]
+            came[delivery.position] = delivery.webhook_id
+    assert list(came) == expected
+
+
+def test_killed_at_any_moment_nothing_is_passed_over(
+    program: Program, receiver: Receiver
+) -> None:
+    killed_deliveries(program, receiver, 2)
+
+
+@pytest.mark.long
+def test_killed_hundreds_of_times_nothing_is_passed_over(
+    program: Program, receiver: Receiver
+) -> None:
+    killed_deliveries(program, receiver, KILLS)
+    print(f"{KILLS} kills, {len(receiver.deliveries)} deliveries")
+
+
+def test_it_follows_until_it_is_stopped(program: Program, tmp_path: Path) -> None:
+    """A stream goes on with what is recorded later, and ends with SIGTERM."""
+    out = (tmp_path / "events").open("w+")
+    command = [PROGRAM, "events", "follow", "--database", program.conninfo]
+    with subprocess.Popen(command, stdout=out, stderr=subprocess.PIPE) as process:
+        deadline = time.monotonic() + 30
+        bought = 0
+        while not (tmp_path / "events").read_text().count("\n"):
+            bought = buy(program)
+            assert time.monotonic() < deadline
+            time.sleep(0.3)
+        process.terminate()
+        process.wait(10)
+    lines = (tmp_path / "events").read_text().splitlines()
+    assert int(json.loads(lines[0])["id"]) <= bought
+    out.close()
