@@ -9,6 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from seat_ledger.cli.commands.invoice_file_words import (
+    NameResolver,
+    bill_reading,
+    explained_file,
+    total_in_words,
+)
 from seat_ledger.cli.options.counting import books_of, option_price_file
 from seat_ledger.cli.options.session import Question, reading_of_accounts
 from seat_ledger.cli.output.audit_words import CAUSES, sentence
@@ -48,21 +54,54 @@ STDIN = Path("-")
     help="Also write a letter to the vendor: out.html or out.md.",
 )
 @option_price_file
+@click.option(
+    "--column",
+    "columns",
+    multiple=True,
+    metavar="NAME=HEADER",
+    help="What the file calls one of our columns, as in amount='Net sum'.",
+)
+@click.option(
+    "--set",
+    "defaults",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="What every line has that the file has no column for, as in account=acme.",
+)
+@click.option(
+    "--alias",
+    "aliases",
+    multiple=True,
+    metavar="THEIRS=OURS",
+    help="What the file calls an account or a seat type, as in 'Acme B.V.=acme'.",
+)
+@click.option(
+    "--date-format",
+    metavar="FORMAT",
+    help="How the file writes dates, as in DD.MM.YYYY; of a range the first counts.",
+)
+@click.option(
+    "--explain-file",
+    is_flag=True,
+    help="Only show what is understood of the file; nothing is judged.",
+)
 @reading_of_accounts
-def audit(
+def audit(  # noqa: PLR0913  an option each
     question: Question,
     file: Path,
     report: Path | None,
     letter: Path | None,
     *,
     only_findings: bool,
+    explain_file: bool,
     **options: Any,
 ) -> Answer:
-    """Check the lines of a CSV file of invoices (or of '-') against the ledger.
+    """Check the lines of a file of invoices (CSV, .xlsx, or '-') against the ledger.
 
     The file has the columns account, invoice, issued_at, period, seat_type, quantity,
-    unit_price and amount, and optionally mode, granularity and currency; issued_at is
-    an instant or a position. Exits with 3 if a line does not match. What no line has a
+    unit_price and amount, and optionally mode, granularity and currency, or other names
+    that vendors give them; issued_at is an instant or a position. Lines of totals are
+    checked and left out. Exits with 3 if a line does not match. What no line has a
     price for costs what the price book says.
     """
     from seat_ledger.cli import reports  # noqa: PLC0415
@@ -76,11 +115,16 @@ def audit(
     if letter is not None:
         check_target(letter, "A letter", ".html", ".md")
     spool = click.get_current_context().with_resource(audit.Spool())
-    invoices = InvoiceFile(file)
+    names = NameResolver(question.reader)
+    invoices = InvoiceFile(file, bill_reading(options), names)
+    if explain_file:
+        return explained_file(question, invoices, names)
     with heartbeat("Auditing"):
         spool.keep(invoices.lines())
         if invoices.ignored:
             print_message(f"Columns not used: {', '.join(invoices.ignored)}.")
+        for total in invoices.totals:
+            print_message(total_in_words(total))
         audit.settle(question.reader, spool)
         question.is_about(spool.accounts())
         until = question.knowledge.moment(question.now)
@@ -92,7 +136,11 @@ def audit(
         if letter is not None:
             write_letter(question, letter, spool, summary, file.name)
             print_message(f"Letter: {letter}.")
-    return _answer(question, file, spool, summary, only_findings=only_findings)
+    answer = _answer(question, file, spool, summary, only_findings=only_findings)
+    answer.notes = [*names.hints(), *answer.notes]
+    if any(not total.agrees for total in invoices.totals):
+        answer.exit_code = 3
+    return answer
 
 
 def _report(

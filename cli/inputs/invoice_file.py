@@ -1,18 +1,33 @@
 """Invoice lines from elsewhere: a CSV file read strictly, or refused with its line.
 
 Commas, semicolons and tabs separate; a byte order mark, CRLF and decimal commas are
-read. What could mean two things is refused: a figure is never guessed.
+read, and the first sheet of a workbook. Columns may have the names that vendors give
+them (:mod:`.bill_words`); lines of totals are checked and left out. What could mean two
+things is refused: a figure is never guessed.
 """
 
 from __future__ import annotations
 
 import csv
+import io
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
+from seat_ledger.cli.inputs.bill_words import (
+    COLUMN_NAMES,
+    BillReading,
+    DateReader,
+    columns_of,
+    folded,
+    is_total,
+    plain_sum,
+)
 from seat_ledger.cli.inputs.files import input_file
 from seat_ledger.domain.values import shown
 from seat_ledger.errors import InvalidInput
@@ -41,17 +56,76 @@ _THOUSANDS = re.compile(r"-?[1-9]\d{0,2}", re.ASCII)
 _SEPARATOR = re.compile(r"sep=(.)\s*", re.ASCII | re.IGNORECASE)
 
 
+Resolve = Callable[[str, str], str]
+"""What a file's account or type means: by the kind of name, and the name."""
+
+
+def _as_written(_: str, name: str) -> str:
+    return name
+
+
+class TotalLine(NamedTuple):
+    """A line that sums others: what it says, and what they add up to."""
+
+    line: int
+    amount: Fraction
+    added: Fraction
+
+    @property
+    def agrees(self) -> bool:
+        """Whether both are the same."""
+        return self.amount == self.added
+
+
 @dataclass
 class InvoiceFile:
-    """A file of invoice lines, to be read once; `ignored` names columns not used."""
+    """A file of invoice lines, to be read once; what was understood stands here after.
+
+    `ignored` names columns not used, `columns` the file's names by ours, `totals` the
+    lines that sum others. `resolve` says what accounts and types are meant.
+    """
 
     path: Path
+    reading: BillReading = field(default_factory=BillReading)
+    resolve: Resolve = _as_written
     ignored: list[str] = field(default_factory=list)
+    columns: dict[str, str] = field(default_factory=dict)
+    totals: list[TotalLine] = field(default_factory=list)
+    separator: str = ""
 
     def lines(self) -> Iterator[AuditedLine]:
         """Every line. Raises InvalidInput, naming the line and what was expected."""
         with input_file(self.path, "name a CSV file of invoice lines") as file:
-            yield from _Lines(self, file).read()
+            stream = file
+            if self.path.suffix.lower() == ".xlsx":
+                stream = _sheet_as_csv(file, self.path.name)
+            yield from _Lines(self, stream).read()
+
+
+def _sheet_as_csv(file: BinaryIO, name: str) -> BinaryIO:
+    """A workbook's first sheet as the text of a CSV file. Raises InvalidInput."""
+    from seat_ledger.sources.mapping import FileShape  # noqa: PLC0415
+    from seat_ledger.sources.refusals import UnreadableRow  # noqa: PLC0415
+    from seat_ledger.sources.tables import workbook_values  # noqa: PLC0415
+
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    try:
+        for _, cells in workbook_values(file, FileShape(format="table", has=["*"])):
+            writer.writerow([_cell_text(cell) for cell in cells])
+    except UnreadableRow as error:
+        raise error.at(name, 1) from error
+    return io.BytesIO(text.getvalue().encode())
+
+
+def _cell_text(cell: object) -> str:
+    """A cell of a workbook as a file would have it."""
+    if isinstance(cell, datetime):
+        at_midnight = (cell.hour, cell.minute, cell.second) == (0, 0, 0)
+        return cell.date().isoformat() if at_midnight else cell.isoformat(" ")
+    if isinstance(cell, float):
+        return f"{Decimal(str(cell)):f}"
+    return "" if cell is None else str(cell).replace("\n", " ")
 
 
 class _Lines:
@@ -59,6 +133,10 @@ class _Lines:
 
     def __init__(self, of: InvoiceFile, file: BinaryIO) -> None:
         self.of, self.file, self.number, self.last = of, file, 0, ""
+        self.reading = of.reading
+        stated = of.reading.date_format
+        self.dates = DateReader(stated) if stated else None
+        self.added = self.added_since = Fraction(0)
         self.numbers = _Numbers(self.refused)
 
     def refused(self, problem: str, expected: str, line: int = 0) -> InvalidInput:
@@ -72,7 +150,15 @@ class _Lines:
         """The header, then every line that is not empty."""
         first = self._first()
         delimiter, header = self._header(first)
-        places = {name: header.index(name) for name in header if name}
+        self.of.separator = _DELIMITERS.get(delimiter, shown(delimiter))
+        try:
+            self.of.columns = columns_of(header, self.reading)
+        except InvalidInput as error:
+            raise self.refused(error.message, error.try_ or "") from error
+        used = set(self.of.columns.values())
+        self.of.ignored = [name for name in header if name and name not in used]
+        self._check_columns()
+        places = {ours: header.index(name) for ours, name in self.of.columns.items()}
         reader = csv.reader(self._texts(), delimiter=delimiter, strict=True)
         empty = True
         while True:
@@ -90,7 +176,12 @@ class _Lines:
                 break
             if any(cell.strip() for cell in cells):
                 empty = False
-                yield self._line(began, cells, header, places)
+                if is_total(cells) and self._is_sum(began, cells, places):
+                    continue
+                line = self._line(began, cells, header, places)
+                self.added += line.amount.value
+                self.added_since += line.amount.value
+                yield line
         if empty:
             raise InvalidInput(
                 f"{self.of.path.name} names its columns but has no lines.",
@@ -150,26 +241,46 @@ class _Lines:
             delimiter_: _names(text, delimiter_)
             for delimiter_ in ([separator[1]] if separator else _DELIMITERS)
         }
-        delimiter = max(
-            read, key=lambda delimiter_: len(set(read[delimiter_]) & set(REQUIRED))
-        )
+        delimiter = max(read, key=lambda delimiter_: _fitting(read[delimiter_]))
         names = read[delimiter]
-        missing = [name for name in REQUIRED if name not in names]
-        if missing:
-            raise self.refused(
-                f"the column{'s' * (len(missing) > 1)} {', '.join(missing)} "
-                f"{'are' if len(missing) > 1 else 'is'} missing.",
-                f"the first line must name the columns: {','.join(REQUIRED)}; "
-                f"optional: {','.join(OPTIONAL)}",
-            )
         twice = [name for name in names if name and names.count(name) > 1]
         if twice:
             raise self.refused(
                 f"the column {shown(twice[0])} appears twice.", "name each column once"
             )
-        used = {*REQUIRED, *OPTIONAL}
-        self.of.ignored = [name for name in names if name and name not in used]
         return delimiter, names
+
+    def _check_columns(self) -> None:
+        """Refuse a file that lacks a column that nothing stands in for."""
+        present = {*self.of.columns, *self.reading.defaults}
+        missing = [name for name in REQUIRED if name not in present]
+        if missing:
+            raise self.refused(
+                f"the column{'s' * (len(missing) > 1)} {', '.join(missing)} "
+                f"{'are' if len(missing) > 1 else 'is'} missing.",
+                f"the first line must name the columns: {','.join(REQUIRED)}; "
+                f"optional: {','.join(OPTIONAL)}. For a column of another name: "
+                f"--column {missing[0]}=NAME; for a value of every line: --set "
+                f"{missing[0]}=VALUE",
+            )
+
+    def _is_sum(self, began: int, cells: list[str], places: dict[str, int]) -> bool:
+        """Take a line that says it is a total for one, and hold it against the others.
+
+        It is none where it names an account, a type and a period as the others do.
+        """
+        named = [places[name] for name in ("quantity", "unit_price") if name in places]
+        if all(cells[place].strip() for place in named if place < len(cells)):
+            return False
+        place = places.get("amount")
+        if place is None or place >= len(cells) or not cells[place].strip():
+            return True
+        written, _ = plain_sum(cells[place])
+        amount = self.numbers.read("amount", written, began).value
+        added = self.added if amount == self.added else self.added_since
+        self.of.totals.append(TotalLine(began, amount, added))
+        self.added_since = Fraction(0)
+        return True
 
     def _line(
         self, began: int, cells: list[str], header: list[str], places: dict[str, int]
@@ -187,7 +298,9 @@ class _Lines:
                     f"the limit is {MAX_CELL:,}",
                     began,
                 )
-        named = {name: cells[place].strip() for name, place in places.items()}
+        named = {**self.reading.defaults}
+        named |= {name: cells[place].strip() for name, place in places.items()}
+        self._translate(named, began)
         for name in REQUIRED:
             if not named[name]:
                 raise self.refused(
@@ -202,9 +315,42 @@ class _Lines:
         try:
             return AuditedLine.checked(began, named, quantity, price, amount)
         except InvalidInput as error:
-            raise self.refused(
-                error.message, error.try_ or "correct the cell", began
-            ) from error
+            try_ = error.try_ or "correct the cell"
+            if self.dates is None and _DOTTED.match(named["period"]):
+                try_ = "state how the file writes dates: --date-format DD.MM.YYYY"
+            raise self.refused(error.message, try_, began) from error
+
+    def _translate(self, named: dict[str, str], began: int) -> None:
+        """A vendor's words as ours: names, dates, sums with signs of currency."""
+        for name in ("account", "seat_type"):
+            if written := named[name]:
+                alias = self.reading.aliases.get(written)
+                named[name] = alias or self.of.resolve(name, written)
+        for name in ("quantity", "unit_price", "amount"):
+            named[name], code = plain_sum(named[name])
+            if code and not named.get("currency"):
+                named["currency"] = code
+        if self.dates is None:
+            return
+        for name in ("period", "issued_at"):
+            is_position = name == "issued_at" and named[name].isdecimal()
+            if named[name] and not is_position and name in self.of.columns:
+                try:
+                    named[name] = self.dates.read(named[name])
+                except InvalidInput as error:
+                    raise self.refused(
+                        error.message, error.try_ or "", began
+                    ) from error
+
+
+_DOTTED = re.compile(r"\d{1,4}[./-]\d{1,2}[./-]\d{1,4}\b", re.ASCII)
+
+
+def _fitting(names: list[str]) -> int:
+    """How many of a header's names are known, ours or a vendor's."""
+    ours = {folded(name) for name in (*REQUIRED, *OPTIONAL)}
+    vendors = {name for names in COLUMN_NAMES.values() for name in names}
+    return len({folded(name) for name in names} & (ours | vendors))
 
 
 def _names(text: str, delimiter: str) -> list[str]:

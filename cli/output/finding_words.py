@@ -126,7 +126,7 @@ def _seats(finding: AuditFinding) -> list[str]:
         return []
     days = len(finding.period.days)
     of_contract = is_of_contract(finding.row["mode"])
-    is_over = finding.owed_by != "customer"
+    is_over = finding.row["verdict"] in {"over", "unexpected"}
     texts = []
     whole = [seat for seat in finding.seats if seat.when == "whole"]
     if whole:

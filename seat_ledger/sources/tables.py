@@ -213,6 +213,16 @@ def _cells(reader: Any, names: list[str], lines: _TextLines) -> TableRows:
 
 def workbook_rows(stream: BinaryIO, shape: FileShape) -> TableRows:
     """The rows of a workbook's sheet with their numbers. Raises UnreadableRow."""
+    yield from _of_sheet(workbook_values(stream, shape), shape)
+
+
+def workbook_values(
+    stream: BinaryIO, shape: FileShape
+) -> Iterator[tuple[int, tuple[Any, ...]]]:
+    """The cells of a workbook's sheet as they are, with the rows' numbers.
+
+    Raises UnreadableRow, and MissingExtra without openpyxl.
+    """
     try:
         from openpyxl import load_workbook  # noqa: PLC0415  an extra
     except ImportError as error:
@@ -227,7 +237,7 @@ def workbook_rows(stream: BinaryIO, shape: FileShape) -> TableRows:
     except Exception as error:
         raise _no_workbook(error) from error
     try:
-        yield from _of_sheet(_values(_sheet(book, shape)), shape)
+        yield from _values(_sheet(book, shape))
     finally:
         book.close()
 

@@ -1,0 +1,115 @@
+"""A vendor's own file, as it comes: read, explained, or refused in words (R65)."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.audits import Book
+from tests.program import Program
+
+BILL = """Invoice No;Customer;Invoice Date;Billing Period;Product;Seats;Price;Net Amount
+INV-1;e;01.07.2025;01.06.2025 - 30.06.2025;Sales Professional;1;€ 1.030,00;€ 1.030,00
+INV-1;e;01.08.2025;01.07.2025 - 31.07.2025;SALES_PROFESSIONAL;2;€ 1.030,00;€ 2.060,00
+Total;;;;;;;€ 3.090,00
+"""
+DATES = ("--date-format", "DD.MM.YYYY")
+
+
+@pytest.fixture
+def book(database: str, tmp_path: Path) -> Book:
+    """One seat from 1 June 2025 on; monthly, in UTC."""
+    return Book(Program(database), tmp_path)
+
+
+def audited(book: Book, text: str, *words: str) -> Any:
+    file = book.folder / "bill.csv"
+    file.write_text(text)
+    return book.program.run("invoice", "audit", file, *words)
+
+
+def rows(done: Any) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(done.stdout)["rows"]
+    return found
+
+
+def test_a_vendors_headers_dates_sums_and_total_are_understood(book: Book) -> None:
+    done = audited(book, BILL, *DATES, "--format", "json")
+    assert done.returncode == 3, done.stderr
+    first, second = rows(done)
+    assert (first["verdict"], first["currency"], first["seat_type"]) == (
+        "match", "EUR", "sales/professional")  # fmt: skip
+    assert (second["verdict"], second["difference"]) == ("over", "1030.00")
+    assert "Line 4 is a total of 3,090.00: it is right" in done.stderr
+
+
+def test_a_total_that_does_not_add_up_is_told(book: Book) -> None:
+    text = BILL.replace("3.090,00", "3.100,00")
+    text = text.replace("PROFESSIONAL;2", "PROFESSIONAL;1")
+    text = text.replace("€ 2.060,00", "€ 1.030,00")
+    done = audited(book, text, *DATES)
+    assert done.returncode == 3
+    message = "says a total of 3,100.00, but the lines above add up to 2,060.00"
+    assert message in done.stderr
+
+
+def test_what_was_understood_is_shown_before_anything_is_judged(book: Book) -> None:
+    text = BILL.replace("SALES_PROFESSIONAL", "Sales Profesional")
+    done = audited(book, text, *DATES, "--explain-file")
+    assert done.returncode == 0, done.stderr
+    for words in (
+        "bill.csv has 2 lines",
+        "account is the column 'customer'",
+        "Dates are read as DD.MM.YYYY",
+        "Separated by semicolons",
+        "Did you mean sales/professional? --alias",
+    ):
+        assert words in done.stdout
+    assert "verdict" not in done.stdout
+    alias = ("--alias", "Sales Profesional=sales/professional")
+    again = audited(book, text, *DATES, *alias, "--format", "json")
+    assert [row["verdict"] for row in rows(again)] == ["match", "over"]
+
+
+def test_dates_need_a_stated_format(book: Book) -> None:
+    done = audited(book, BILL)
+    assert done.returncode == 2
+    assert "--date-format DD.MM.YYYY" in done.stderr
+    done = audited(book, BILL, "--date-format", "MM/DD/YYYY")
+    assert (done.returncode, "is not a date as MM/DD/YYYY" in done.stderr) == (2, True)
+
+
+def test_columns_and_values_can_be_told(book: Book) -> None:
+    text = (
+        "when,what,how many,each,sum,cost\n"
+        "2025-06-01,sales/professional,1,30.00,30.00,9\n"
+    )
+    said = ("--set", "account=e", "--set", "invoice=I", "--set",
+            "issued_at=2025-07-01", "--column", "period=when", "--column",
+            "seat_type=what", "--column", "quantity=how many", "--column",
+            "unit_price=each", "--column", "amount=sum")  # fmt: skip
+    (row,) = rows(audited(book, text, *said, "--format", "json"))
+    assert (row["verdict"], row["invoice"]) == ("match", "I")
+
+
+def test_two_names_for_one_column_are_refused(book: Book) -> None:
+    text = BILL.replace("Net Amount", "Net Amount;Total").replace("Total;;", "Sum;;")
+    done = audited(book, text, *DATES, "--explain-file")
+    assert done.returncode == 2
+    assert "may be amount" in done.stderr
+    assert "--column amount=" in done.stderr
+
+
+def test_a_workbook_is_read_like_a_file(book: Book) -> None:
+    xlsxwriter = pytest.importorskip("xlsxwriter")
+    path = book.folder / "bill.xlsx"
+    with xlsxwriter.Workbook(path) as workbook:
+        sheet = workbook.add_worksheet()
+        for number, line in enumerate(BILL.splitlines()):
+            for place, cell in enumerate(line.split(";")):
+                sheet.write_string(number, place, cell)
+    done = book.program.run("invoice", "audit", path, *DATES, "--format", "json")
+    assert [row["verdict"] for row in rows(done)] == ["match", "over"]
