@@ -64,14 +64,10 @@ def renewals(
     if calendar is not None:
         check_target(calendar, "A calendar", ".ics")
     today = local_date(question.as_of, question.zones.at(question.as_of))
-    last = within and parse_ahead(within, today)
-    rows = [accounts.renewal(about) for about in _every(question)]
+    last = parse_ahead(within, today) if within else None
     rows = [
-        row
-        for row in rows
-        if row["date"] is not None and (not last or row["date"] <= last)
+        accounts.renewal(about) for about in accounts.renewing(_every(question), last)
     ]
-    rows.sort(key=lambda row: (row["instant"], row["account"]))
     if calendar is not None:
         stamp = question.knowledge.recorded_at or question.now
         write_whole(calendar, calendar_text(map(_entry, rows), stamp))
@@ -216,17 +212,16 @@ def _advice(rows: list[dict[str, Any]], zones: Any) -> str:
 
 
 def _saving(rows: list[dict[str, Any]]) -> str:
-    from seat_ledger.projections.billing.idle_cost import sum_of  # noqa: PLC0415
+    from seat_ledger.projections.billing.idle_cost import sums_of  # noqa: PLC0415
 
     priced = [row for row in rows if row["saved_per_term"] is not None]
     if not priced:
         return ""
-    code = next((f" {row['currency']}" for row in priced if row["currency"]), "")
     others = sum(row["reduce_by"] for row in rows if row["saved_per_term"] is None)
     without = f"; {counted(others, 'seat')} of them not priced" if others else ""
     return (
-        f" That saves {sum_of(priced, 'saved_per_period')}{code} a period, "
-        f"{sum_of(priced, 'saved_per_term')}{code} a term{without}."
+        f" That saves {sums_of(priced, 'saved_per_period')} a period, "
+        f"{sums_of(priced, 'saved_per_term')} a term{without}."
     )
 
 

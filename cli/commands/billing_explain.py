@@ -42,7 +42,7 @@ from seat_ledger.cli.output.windows import (
 from seat_ledger.domain.counting_rules import COUNTING_RULES
 from seat_ledger.domain.values import as_word
 from seat_ledger.errors import NotFound
-from seat_ledger.projections.billing.idle_cost import sum_of
+from seat_ledger.projections.billing.idle_cost import sums_of
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -341,12 +341,11 @@ def _cost(rows: list[dict[str, Any]]) -> str:
     if not _is_priced(rows):
         return ""
     priced = [row for row in rows if row["amount"] is not None]
-    code = next((f" {row['currency']}" for row in priced if row["currency"]), "")
-    cost = f" They cost {sum_of(priced, 'amount')}{code}"
+    cost = f" They cost {sums_of(priced, 'amount')}"
     ahead = [row for row in priced if row["amount_until_renewal"] is not None]
     if ahead and ahead[0]["renewal"]:
-        amount = sum_of(ahead, "amount_until_renewal")
-        cost += f" so far, and {amount}{code} more until {ahead[0]['renewal']}"
+        amount = sums_of(ahead, "amount_until_renewal")
+        cost += f" so far, and {amount} more until {ahead[0]['renewal']}"
     if others := len(rows) - len(priced):
         cost += f"; {counted(others, 'seat')} not priced"
     return f"{cost}."

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from datetime import datetime
+from collections.abc import Collection, Iterable, Sequence
+from datetime import date, datetime
+from operator import itemgetter
 
 from seat_ledger.domain.calendar import local_date
 from seat_ledger.domain.values import account_id
@@ -134,6 +135,22 @@ def show(question: AccountQuestion) -> Row:
         "pending_unassignments": holdings.to_be_unassigned(question),
         "windows": holdings.windows_at(question),
     }
+
+
+def renewing(
+    questions: Iterable[AccountQuestion], last: date | None
+) -> list[AccountQuestion]:
+    """Those of some accounts that renew, the next first; up to a local date, if any."""
+    dated = [
+        (question.account.next_renewal(question.as_of), question)
+        for question in questions
+    ]
+    within = [
+        (row["instant"], question.account.key, question)
+        for row, question in dated
+        if row["date"] is not None and (last is None or row["date"] <= last)
+    ]
+    return [question for _, _, question in sorted(within, key=itemgetter(0, 1))]
 
 
 def renewal(question: AccountQuestion) -> Row:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import date, datetime, timedelta
 from fractions import Fraction
 from typing import NamedTuple
@@ -147,10 +147,22 @@ class IdleCost:
         return None if currency is None else rounded(total, currency.places)
 
 
-def sum_of(rows: list[Row], name: str) -> str | None:
-    """The sum of an amount over rows; None where one of them has none (R93)."""
-    amounts = [row[name] for row in rows]
-    if not amounts or any(amount is None for amount in amounts):
-        return None
-    places = len(amounts[0].partition(".")[2])
-    return rounded(sum((Fraction(amount) for amount in amounts), Fraction(0)), places)
+def sums(rows: Iterable[Row], name: str) -> list[tuple[str, str]]:
+    """The sum of an amount in each currency, with its code; "" for none.
+
+    What has no price is in none of them (R93).
+    """
+    totals: dict[str | None, Fraction] = {}
+    for row in rows:
+        if row[name] is not None:
+            before = totals.get(row["currency"], Fraction(0))
+            totals[row["currency"]] = before + Fraction(row[name])
+    return [
+        (rounded(total, Currency.named(code).places), code or "")
+        for code, total in totals.items()
+    ]
+
+
+def sums_of(rows: Iterable[Row], name: str) -> str:
+    """The same as people read it: ``12.00 EUR and 3.00 USD``."""
+    return " and ".join(" ".join(pair).rstrip() for pair in sums(rows, name))

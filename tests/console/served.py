@@ -39,6 +39,9 @@ PAGES: dict[str, dict[str, Any]] = {
     "invoices": {},
     "invoice": {"invoice": INVOICE},
     "audit": {"invoice": INVOICE},
+    "renewals": {},
+    "idle": {"account": "acme", "unit_price": f"{PRO}=90.00", "currency": "EUR"},
+    "compare": {"account": "acme", "before": "20"},
     "projections": {},
 }
 """Something to ask of each page about the story."""

@@ -97,6 +97,12 @@ AS_COMMANDS = {
         *("--seat-type", PRO, "--unit-price", "90.00", "--currency", "EUR"),
     ),
     "invoices": ("invoice", "list"),
+    "renewals": ("account", "renewals", "--as-of"),
+    "idle": (
+        *("billing", "idle", "-a", "acme", "--unit-price", f"{PRO}=90.00"),
+        *("--currency", "EUR", "--as-of"),
+    ),
+    "compare": ("billing", "compare", "-a", "acme", "--known-at", "20"),
     "invoice": ("invoice", "show", INVOICE),
 }
 
@@ -579,3 +585,35 @@ def wait_until(is_so: Callable[[], bool]) -> None:
             return
         time.sleep(0.1)
     raise AssertionError
+
+
+def test_idle_seats_are_priced_by_the_address_and_say_what_is_not(
+    console: Console,
+) -> None:
+    page = console.get("idle", **PAGES["idle"], as_of=MOMENT).text
+    assert "61 seats are paid for and held by nobody." in page
+    assert "2 seats are not priced." in page
+    rows = console.get("idle.json", **PAGES["idle"], as_of=MOMENT).json()["rows"]
+    first = next(row for row in rows if row["amount"])
+    assert f">{first['amount']}</td>" in page
+    bad = console.get("idle", account="acme", unit_price="dear")
+    assert (bad.status, "is not a price" in bad.text) == (400, True)
+
+
+def test_renewals_lead_to_the_seats_that_nobody_holds(console: Console) -> None:
+    page = console.get("renewals", as_of=MOMENT).text
+    assert "2 contracts renew." in page
+    assert "/idle?account=acme" in page
+    none = console.get("renewals", as_of=MOMENT, within="30d").text
+    assert "No contract renews in that time." in none
+    assert 'aria-current="true">30 days' in none
+    assert console.get("renewals", within="soon").status == 400
+
+
+def test_what_changed_begins_at_the_last_invoice(console: Console) -> None:
+    cut_off = console.get("invoice.json", invoice=INVOICE).json()["cut_off"]
+    document = console.get("compare.json", account="acme").json()
+    assert document["between"][0]["position"] == cut_off
+    page = console.get("compare", account="acme").text
+    assert "As on invoice" in page
+    assert f"entry {cut_off}" in page

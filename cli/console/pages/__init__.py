@@ -7,9 +7,11 @@ from collections.abc import Callable
 from seat_ledger.cli.console.pages import (
     account,
     billing,
+    comparison,
     event,
     invoice,
     operations,
+    renewal,
     search,
     seat,
     user,
@@ -33,6 +35,9 @@ PAGES: dict[str, Callable[[PageRequest], Page]] = {
     "invoices": invoice.invoices_page,
     "invoice": invoice.invoice,
     "audit": invoice.audit,
+    "renewals": renewal.renewals,
+    "idle": renewal.idle_page,
+    "compare": comparison.compared,
     "projections": operations.projections,
 }
 """By the first word of the address."""
@@ -53,5 +58,8 @@ COMMANDS = {
     "invoices": "invoice list",
     "invoice": "invoice show",
     "audit": "invoice audit",
+    "renewals": "account renewals",
+    "idle": "billing idle",
+    "compare": "billing compare",
 }
 """The command that a page answers like, whose header its CSV has (CLI 2)."""

@@ -1,0 +1,123 @@
+"""What comes up for renewal, and the seats that nobody holds until then."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from seat_ledger.cli.console.request import PAGE, Page, PageRequest
+from seat_ledger.cli.options.counting import prices_of
+from seat_ledger.domain.calendar import local_date
+from seat_ledger.domain.moments import parse_ahead
+from seat_ledger.domain.money import Currency
+from seat_ledger.errors import InvalidInput
+from seat_ledger.projections import accounts, holdings
+from seat_ledger.projections.billing import Priced, idle
+from seat_ledger.projections.billing.idle_cost import sums
+from seat_ledger.projections.reader import AccountQuestion, Row
+
+WITHIN = {"30d": "within_30d", "90d": "within_90d", "1y": "within_1y"}
+"""How far ahead one looks, and what that is called; without one any time."""
+
+
+def renewals(request: PageRequest) -> Page:
+    """Contracts by the date of their next renewal, of the accounts that one may see."""
+    within = request.params.get("within", "")
+    today = local_date(request.as_of, request.clocks.at(request.as_of))
+    last = parse_ahead(within, today) if within else None
+    if not request.params.get("account"):
+        request.is_about_all()
+    renewing = accounts.renewing(_every(request), last)
+    skip = request.start(len(renewing))
+    shown = renewing[skip : skip + PAGE] if request.wants_page else renewing
+    rows = [accounts.renewal(question) for question in shown]
+    identity = {"account": request.params.get("account", ""), "within": within}
+    identity = {name: value for name, value in identity.items() if value}
+
+    def fill() -> dict[str, Any]:
+        onward = request.paged("renewals", skip, len(renewing), **identity)
+        scope = {name: value for name, value in identity.items() if name != "within"}
+        spans = [
+            (span, request.words(name), request.url("renewals", within=span, **scope))
+            for span, name in WITHIN.items()
+        ]
+        return {
+            "rows": rows,
+            "within": within,
+            "spans": spans,
+            "scope": scope,
+            **onward,
+        }
+
+    return Page(
+        "renewals", request.words("renewals"), request.answer(rows), fill, identity
+    )
+
+
+def _every(request: PageRequest) -> list[AccountQuestion]:
+    """The accounts that are asked about and may be seen, as they are at the moment."""
+    reader, known_at = request.reader, request.knowledge
+    if request.params.get("account"):
+        return [request.about] if request.account.is_known else []
+    if request.visitor.accounts is None:
+        every = reader.accounts(known_at)
+    else:
+        keys = reader.account_keys(request.account_nos or ())
+        every = [reader.account(key, known_at) for key in sorted(keys.values())]
+    return [
+        AccountQuestion(reader, account, known_at, request.as_of)
+        for account in every
+        if account.is_known and account.opened_at <= request.as_of
+    ]
+
+
+def idle_page(request: PageRequest) -> Page:
+    """The seats that nobody holds at the moment, and what they cost."""
+    facts = request.account
+    identity = {"account": facts.key}
+    if not facts.is_known:
+        return Page("unknown", facts.key, request.answer([]), dict, identity)
+    for name in ("unit_price", "currency"):
+        if name in request.params:
+            identity[name] = request.params[name]
+    rows = idle.idle_at(request.about, _prices(request))
+    skip = request.start(len(rows))
+
+    def fill() -> dict[str, Any]:
+        onward = request.paged("idle", skip, len(rows), **identity)
+        ahead = [row for row in rows if row["renewal"]]
+        return {
+            "rows": rows[skip : skip + PAGE],
+            "cost": _money(request, rows, "amount"),
+            "cost_ahead": _money(request, rows, "amount_until_renewal"),
+            "renewal": ahead[0]["renewal"] if ahead else None,
+            "not_priced": sum(1 for row in rows if row["amount"] is None),
+            **onward,
+        }
+
+    title = request.words("idle_of", account=facts.key)
+    windows = holdings.windows_at(request.about)
+    return Page(
+        "idle", title, request.answer(rows, extra={"windows": windows}), fill, identity
+    )
+
+
+def _money(request: PageRequest, rows: list[Row], name: str) -> str:
+    """The sums of an amount, as people of the language read them."""
+    words = request.words
+    return " + ".join(
+        f"{words.number(amount)} {code}".rstrip() for amount, code in sums(rows, name)
+    )
+
+
+def _prices(request: PageRequest) -> Priced:
+    """The prices of the address, which go before those of the book (InvalidInput)."""
+    texts = request.params.get("unit_price", "").replace(",", " ").split()
+    try:
+        prices = prices_of(texts)
+    except click.UsageError as error:
+        raise InvalidInput(error.message) from error
+    single = prices.pop(None, None)
+    currency = Currency.named(request.params.get("currency"))
+    return Priced(single=single, prices=prices, currency=currency)
