@@ -37,7 +37,19 @@ def ledger_side(question: AccountQuestion, listed: AccountList) -> LedgerSide:
         {row["seat_type"]: row["purchased"] for row in holdings.totals(question)},
         _observed(question),
         {(row["user_key"], row["seat_type"]): utc(row["ended_at"]) for row in ended},
+        _free(question, listed),
     )
+
+
+def _free(question: AccountQuestion, listed: AccountList) -> dict[str, list[datetime]]:
+    """By type, from when on the seats are free that nobody holds then or later."""
+    free: dict[str, list[datetime]] = {}
+    rows = question.ask(
+        "snapshots", "free", seat_types=listed.covers, as_of=question.as_of
+    )
+    for row in rows:
+        free.setdefault(row["seat_type"], []).append(utc(row["free_from"]))
+    return free
 
 
 def _members(question: AccountQuestion, rows: list[Row]) -> dict[str, Member]:

@@ -37,3 +37,22 @@ SELECT entry.position, entry.effective_at, entry.details
    AND entry.topic = 'SnapshotObserved'
    AND entry.effective_at <= %(as_of)s::timestamptz
  ORDER BY entry.effective_at;
+
+-- free --
+-- From when on seats are free that are under contract at a moment, and that nobody holds
+-- then or later.
+SELECT its.seat_type,
+       greatest(its.purchased_at, max(held.held_until)) AS free_from
+  FROM {seat} AS its
+  LEFT JOIN {seat_holding} AS held
+    ON held.account_no = its.account_no
+   AND held.seat_type = its.seat_type
+   AND held.number = its.number
+   AND NOT held.reversed
+   AND held.account_no = %(account_no)s::bigint
+ WHERE its.account_no = %(account_no)s::bigint
+   AND its.seat_type = ANY (%(type_nos)s::integer[])
+   AND its.purchased_at <= %(as_of)s::timestamptz
+   AND its.retires_at IS NULL
+ GROUP BY its.seat_type, its.number, its.purchased_at
+HAVING bool_and(held.entry IS NULL OR held.held_until <= %(as_of)s::timestamptz);

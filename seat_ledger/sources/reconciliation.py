@@ -59,7 +59,8 @@ class LedgerSide:
     """What the ledger knows of an account, as of the instant at which a list was true.
 
     `observed` is when each type was last listed before it, `ended` when a user's last
-    holding of a type ended before it. `pools` are the seats under contract by type.
+    holding of a type ended before it. `pools` are the seats under contract by type, and
+    `free` says of those that nobody holds then or later, from when on that is so.
     """
 
     opened_at: datetime
@@ -68,6 +69,7 @@ class LedgerSide:
     pools: Mapping[str, int] = field(default_factory=dict)
     observed: Mapping[str, datetime] = field(default_factory=dict)
     ended: Mapping[tuple[str, str], datetime] = field(default_factory=dict)
+    free: Mapping[str, Sequence[datetime]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -230,7 +232,7 @@ class Reconciliation:
         holders = Counter(seat.seat_type for seat in self.listed.seats)
         for seat_type in self.listed.covers:
             pool = self.state.pools.get(seat_type, 0)
-            for at, seats in self._needed(seat_type, pool).items():
+            for at, seats in self._needed(seat_type).items():
                 pool += seats
                 yield Change(BOUGHT, None, seat_type, None, at, seats)
             listed = self.listed.purchased.get(seat_type)
@@ -241,23 +243,23 @@ class Reconciliation:
             elif listed is not None and missing < 0:
                 yield Change(FEWER_BOUGHT, None, seat_type, None, taken_at, -missing)
 
-    def _needed(self, seat_type: str, pool: int) -> Counter[datetime]:
-        """How many seats beyond those of a pool the changes need, and when."""
-        steps = []
+    def _needed(self, seat_type: str) -> Counter[datetime]:
+        """How many seats the changes need that are not free then, and when (R26)."""
+        free = list(self.state.free.get(seat_type, ()))
+        arrivals = []
         for change in self._holdings:
-            if change.change != ASSIGNED and (
-                (change.leaves or change.seat_type) == seat_type
-            ):
-                steps.append((change.at, -1))
+            left = change.leaves or change.seat_type
+            if change.change != ASSIGNED and left == seat_type:
+                free.append(change.at)
             if change.change != UNASSIGNED and change.seat_type == seat_type:
-                steps.append((change.at, 1))
-        held = sum(seat.seat_type == seat_type for seat in self.state.held)
+                arrivals.append(change.at)
+        free.sort(reverse=True)
         needed: Counter[datetime] = Counter()
-        for at, step in sorted(steps):
-            held += step
-            if held > pool:
+        for at in sorted(arrivals):
+            if free and free[-1] <= at:
+                free.pop()
+            else:
                 needed[at] += 1
-                pool += 1
         return needed
 
     # -- as commands -----------------------------------------------------------------

@@ -106,6 +106,21 @@ def test_r86_the_same_list_again_records_nothing_and_an_unchanged_night_is_evide
     assert gone["effective_after"] == "2025-03-11T02:00:00Z"
 
 
+def test_a_seat_is_bought_when_somebody_had_it_before_the_others_were(
+    lists: Lists,
+) -> None:
+    """A seat that is free now was not there when a row says that somebody got one."""
+    words = ("seat", "buy", BUSINESS, "2", "-a", "acme", "--effective-at", "2025-03-08")
+    lists.program.json(*words)
+    rows = lists.rows(10, seat(1, "2025-03-06T10:00:00Z"), seat(2))
+    bought = [row for row in rows if row["change"] == "bought"]
+    assert [(row["effective_at"], row["count"]) for row in bought] == [
+        ("2025-03-06T10:00:00Z", 1)
+    ]
+    assert {row["outcome"] for row in rows} == {"recorded"}
+    assert lists.rows(11, seat(1, "2025-03-06T10:00:00Z"), seat(2)) == []
+
+
 def test_r85_an_answer_inside_a_window_says_so(lists: Lists) -> None:
     lists.rows(10, seat(1), seat(2))
     lists.rows(12, seat(1), seat(3))

@@ -164,6 +164,18 @@ class NightlyLedger:
             {BUSINESS: len(live)},
             {BUSINESS: observed[-1]} if observed else {},
             ended,
+            {
+                BUSINESS: [
+                    max(
+                        [
+                            seat.life.starts,
+                            *(held.ends for held in seat.track.intervals),
+                        ]
+                    )
+                    for seat in live
+                    if seat.life is not None and seat.is_free(at, FOREVER)
+                ]
+            },
         )
 
     def holdings(self) -> list[DerivedHolding]:
