@@ -92,8 +92,8 @@ def _positions(entries: Iterable[str]) -> list[int]:
 
 _COLUMNS: list[Any] = [
     *cells("entry=position", "recorded=recorded_at", "effective=effective_at"),
+    ("after", lambda row: row["effective_after"] or ""),
     *cells(
-        "after=effective_after",
         "event",
         "account",
         "user",

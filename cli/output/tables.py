@@ -129,7 +129,9 @@ def _records(columns: Sequence[Column]) -> Table:
 
 
 def _columns(answer: Answer, rows: Sequence[Any]) -> list[Column]:
-    """The columns; in a list of fields each number stands under its field's name."""
+    """The columns with something in them; in a list of fields each number stands under
+    its field's name.
+    """
     cells = [[value(row) for row in rows] for _, value in answer.columns]
     is_one_thing = [title for title, _ in answer.columns] == ["", ""]
     cells = _on_clock(cells, answer.zones, exactly=is_one_thing)
@@ -144,6 +146,7 @@ def _columns(answer: Answer, rows: Sequence[Any]) -> list[Column]:
     return [
         Column(title, [_shown(value, title) for value in values], _is_numeric(values))
         for title, values in zip(titles, cells, strict=True)
+        if any(value != "" for value in values)
     ]
 
 

@@ -309,7 +309,8 @@ def _least_and_most(figure: Row, between: Bounds | None, rule: Rule) -> Row:
     least, most = quantity_ends(figure, between, rule)
     row: Row = {"quantity_least": plain(least), "quantity_most": plain(most)}
     for name, column in _HELD.items():
-        ends = [int(end[column]) for end in (figure, *(between or ()))]
+        # A window may begin before the seat was bought by a list: that is no idle time.
+        ends = [max(0, int(end[column])) for end in (figure, *(between or ()))]
         row |= {f"{name}_least": min(ends), f"{name}_most": max(ends)}
     return row
 
