@@ -90,7 +90,10 @@ ELSEWHERE = {
     "billing policy", "catalogue list", "db migrate", "db start", "db status",
     "db stop", "doctor", "import", "integrity check-proof", "integrity seal",
     "integrity verify", "projection rebuild", "projection resume", "projection run",
-    "projection status", "projection verify", "source check", "source list",
+    "price history", "price list", "projection status", "projection verify",
+    "source check", "source list", "subscription add", "subscription list",
+    "subscription pause", "subscription replay", "subscription resume", "token create",
+    "token list", "token revoke",
 }  # fmt: skip
 """What says nothing of holders or figures."""
 OWN = {
