@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ import click
 
 from seat_ledger.cli.commands import server_checks
 from seat_ledger.cli.commands.server_checks import Check, Connection, connected
+from seat_ledger.cli.commands.source_compare import ages
+from seat_ledger.cli.options.environment import unknown
 from seat_ledger.cli.options.session import (
     Session,
     current_session,
@@ -19,8 +22,18 @@ from seat_ledger.cli.options.session import (
 )
 from seat_ledger.cli.output.printing import emit
 from seat_ledger.cli.output.render import Answer, cells, harmless
+from seat_ledger.domain.clock import utc_now
 from seat_ledger.domain.values import as_word
 from seat_ledger.errors import LedgerError, NotAllowed
+from seat_ledger.integrity import service
+from seat_ledger.projections.engine import generations, installation, user_directory
+from seat_ledger.projections.engine.user_directory import PERSONAL
+from seat_ledger.store import schema, statistics
+from seat_ledger.store.access import exposed_to, login_rights
+from seat_ledger.store.connection import connect, explained, is_trusted, password_of
+from seat_ledger.store.logging_settings import logged_values
+from seat_ledger.store.store_status import store_status
+from seat_ledger.store.streams import breaks
 
 
 class NotChecked(LedgerError):
@@ -74,8 +87,6 @@ def _checked(name: str, check: Check, session: Session) -> dict[str, Any]:
     except LedgerError as error:
         return _wrong(name, error)
     except Exception as error:  # a check goes on, whatever the login may not see
-        from seat_ledger.store.connection import explained  # noqa: PLC0415
-
         failure = explained(session.database or session.embedded, error)
         if failure is None:
             raise
@@ -110,8 +121,6 @@ def _python(_: Session) -> str:
 
 
 def _packages(_: Session) -> str:
-    from importlib.metadata import version  # noqa: PLC0415
-
     names = ("eventsourcing", "psycopg", "pydantic", "click", "tzdata")
     return ", ".join(f"{name} {version(name)}" for name in names)
 
@@ -124,8 +133,6 @@ def _server(connection: Connection) -> str:
 
 @connected
 def _clock(connection: Connection) -> str:
-    from seat_ledger.domain.clock import utc_now  # noqa: PLC0415
-
     row = connection.execute("SELECT clock_timestamp()").fetchone()
     away = abs((row[0] - utc_now()).total_seconds())
     if away > 60:
@@ -140,8 +147,6 @@ def _clock(connection: Connection) -> str:
 @connected
 def _positions(connection: Connection) -> str:
     """Whether the next event will stand behind the last, by position and by clock."""
-    from seat_ledger.store.store_status import store_status  # noqa: PLC0415
-
     store = store_status(connection)
     if store.is_set_back:
         raise LedgerError(
@@ -162,8 +167,6 @@ def _positions(connection: Connection) -> str:
 
 
 def _schema(session: Session) -> str:
-    from seat_ledger.store import schema  # noqa: PLC0415
-
     session.check_schema()
     applied, latest = schema.status(session.conninfo())
     return f"{applied} of {latest}"
@@ -171,8 +174,6 @@ def _schema(session: Session) -> str:
 
 @connected
 def _projections(connection: Connection) -> str:
-    from seat_ledger.projections.engine import generations, installation  # noqa: PLC0415
-
     generations.check(generations.served(connection))
     row = installation.status(connection)[0]
     if row["reason"]:
@@ -198,8 +199,6 @@ def _readable(session: Session) -> str:
 @connected
 def _streams(connection: Connection) -> str:
     """Whether the versions of each stream follow one another."""
-    from seat_ledger.store.streams import breaks  # noqa: PLC0415
-
     gaps = breaks(connection)
     if gaps:
         named = "; ".join(gap.sentence() for gap in gaps[:3])
@@ -213,8 +212,6 @@ def _streams(connection: Connection) -> str:
 
 @connected
 def _trust(connection: Connection) -> str:
-    from seat_ledger.store.connection import is_trusted  # noqa: PLC0415
-
     if connection.info.host.startswith("/"):
         return "a Unix socket"
     if is_trusted(connection):
@@ -229,8 +226,6 @@ def _trust(connection: Connection) -> str:
 
 def _secrets(_: Session) -> str:
     """A password among a program's arguments is shown to every user of the machine."""
-    from seat_ledger.store.connection import password_of  # noqa: PLC0415
-
     words = (word.removeprefix("--database=") for word in sys.argv[1:])
     if any(password_of(word) for word in words):
         raise LedgerError(
@@ -243,8 +238,6 @@ def _secrets(_: Session) -> str:
 
 @connected
 def _roles(connection: Connection) -> str:
-    from seat_ledger.store.access import login_rights  # noqa: PLC0415
-
     rights = login_rights(connection)
     if rights.lacking:
         raise LedgerError(
@@ -257,8 +250,6 @@ def _roles(connection: Connection) -> str:
 
 def _seals(session: Session) -> str:
     """Whether what is sealed and what is kept elsewhere is all there."""
-    from seat_ledger.integrity import service  # noqa: PLC0415
-
     report = service.status(session.conninfo(), session.database)
     if report.lacking:
         raise LedgerError(report.lacking, try_="seat-ledger integrity verify")
@@ -267,8 +258,6 @@ def _seals(session: Session) -> str:
 
 def _witnesses(session: Session) -> str:
     """Whether checkpoints are kept where neither the data nor the key is."""
-    from seat_ledger.integrity import service  # noqa: PLC0415
-
     report = service.witnesses_elsewhere(session.conninfo(), session.database)
     if report.lacking:
         raise DoctorWarning(
@@ -280,8 +269,6 @@ def _witnesses(session: Session) -> str:
 
 def _environment(_: Session) -> str:
     """Whether a variable is set that is named like ours, and that nothing reads."""
-    from seat_ledger.cli.options.environment import unknown  # noqa: PLC0415
-
     names = unknown()
     if names:
         raise DoctorWarning(
@@ -294,8 +281,6 @@ def _environment(_: Session) -> str:
 
 def _lists(session: Session) -> str:
     """Whether there is a list of each declared source that is new enough (R88)."""
-    from seat_ledger.cli.commands.source_compare import ages  # noqa: PLC0415
-
     declared = os.environ.get("SEAT_LEDGER_SOURCES")
     if not declared:
         return "none declared (SEAT_LEDGER_SOURCES)"
@@ -313,8 +298,6 @@ def _lists(session: Session) -> str:
 @connected
 def _persons(connection: Connection) -> str:
     """Whether keys are where the record says: a restore may bring too many, or few."""
-    from seat_ledger.projections.engine import generations, user_directory  # noqa: PLC0415
-
     generations.use(connection, generations.served(connection).number)
     keys = user_directory.keys(connection)
     if keys.locked:
@@ -342,9 +325,6 @@ def _persons(connection: Connection) -> str:
 @connected
 def _copies(connection: Connection) -> str:
     """Whether values that an erasure must reach are copied where it does not reach."""
-    from seat_ledger.projections.engine.user_directory import PERSONAL  # noqa: PLC0415
-    from seat_ledger.store import statistics  # noqa: PLC0415
-
     columns = statistics.columns_with_statistics(connection, PERSONAL)
     if columns:
         raise LedgerError(
@@ -359,9 +339,6 @@ def _copies(connection: Connection) -> str:
 
 def _logging(session: Session) -> str:
     """What the server's log holds of what it is sent."""
-    from seat_ledger.store.connection import connect  # noqa: PLC0415
-    from seat_ledger.store.logging_settings import logged_values  # noqa: PLC0415
-
     with connect(session.conninfo(), autocommit=True) as connection:
         settings = logged_values(connection)
     if not settings:
@@ -375,8 +352,6 @@ def _logging(session: Session) -> str:
 @connected
 def _boundaries(connection: Connection) -> str:
     """Whether this login could run code that a login of fewer rights has planted."""
-    from seat_ledger.store.access import exposed_to  # noqa: PLC0415
-
     login, may, others = exposed_to(connection)
     if not others:
         return f"nobody with fewer rights can plant code that {login} would run"

@@ -8,6 +8,8 @@ from typing import Any
 
 from seat_ledger.cli.options.session import Session
 from seat_ledger.errors import LedgerError
+from seat_ledger.store import guards, ownership, schema
+from seat_ledger.store.connection import connect
 
 Check = Callable[[Session], str]
 Connection = Any
@@ -18,8 +20,6 @@ def connected(check: Callable[[Connection], str]) -> Check:
 
     @functools.wraps(check)
     def call(session: Session) -> str:
-        from seat_ledger.store.connection import connect  # noqa: PLC0415
-
         with connect(session.conninfo(), autocommit=True) as connection:
             return check(connection)
 
@@ -81,8 +81,6 @@ def writable(connection: Connection) -> str:
 @connected
 def owned(connection: Connection) -> str:
     """Whether the ledger's schemas hold what is the ledger's, and nothing else."""
-    from seat_ledger.store import ownership, schema  # noqa: PLC0415
-
     ownership.check(
         connection, tuple(migration.sql for migration in schema.migrations())
     )
@@ -108,8 +106,6 @@ def owned(connection: Connection) -> str:
 @connected
 def published(connection: Connection) -> str:
     """Whether a publication stops the tables, or takes the secrets along."""
-    from seat_ledger.store import ownership  # noqa: PLC0415
-
     rows = connection.execute(_PUBLISHED, [ownership.ours(connection)]).fetchall()
     for name, secrets, stopped in rows:
         if stopped:
@@ -131,7 +127,5 @@ def published(connection: Connection) -> str:
 @connected
 def guarded(connection: Connection) -> str:
     """Whether the store refuses what it must: keys, checks, triggers."""
-    from seat_ledger.store import guards  # noqa: PLC0415
-
     guards.check(connection)
     return f"all {len(guards.GUARDS)} keys, checks and triggers are in place"

@@ -24,7 +24,7 @@ from seat_ledger.integrity.keys import Keys
 from seat_ledger.integrity.note import BadNote, signed_by
 from seat_ledger.store import schema
 from seat_ledger.store.connection import connect, unavailable
-from seat_ledger.store.embedded import default_home
+from seat_ledger.store.embedded.folders import default_home
 
 _KEY = "integrity.key"
 _CHECKPOINTS = "checkpoints"
