@@ -24,20 +24,20 @@ class Acme(AcmeCommands):
 
     def holder(self, seat: str, at: str, known_at: int | None = None) -> str | None:
         with Reader(self.conninfo) as reader:
-            known = reader.knowledge(known_at)
-            account = reader.account("acme", known)
+            at_position = reader.knowledge(known_at)
+            account = reader.account("acme", at_position)
             moment = datetime.fromisoformat(at).replace(tzinfo=UTC)
             row = holdings.who(
-                AccountQuestion(reader, account, known, moment), parse_seat(seat)
+                AccountQuestion(reader, account, at_position, moment), parse_seat(seat)
             )
         return row["holder"]["user"] if row["holder"] else None
 
     def history(self, seat: str) -> list[dict[str, Any]]:
         with Reader(self.conninfo) as reader:
-            known = reader.knowledge()
-            account = reader.account("acme", known)
+            at_position = reader.knowledge()
+            account = reader.account("acme", at_position)
             return holdings.history(
-                AccountQuestion(reader, account, known), parse_seat(seat)
+                AccountQuestion(reader, account, at_position), parse_seat(seat)
             )
 
     def events(self) -> list[dict[str, Any]]:

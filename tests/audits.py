@@ -15,24 +15,24 @@ START = "sales/starter"
 HEADER = "account,invoice,issued_at,period,seat_type,quantity,unit_price,amount"
 
 
-def said(op: str, at: str, **fields: Any) -> dict[str, Any]:
+def operation(op: str, at: str, **fields: Any) -> dict[str, Any]:
     return {"op": op, "account": "e", "effective_at": at, **fields}
 
 
-OPENED = said(
+OPENED = operation(
     "open_account", "2025-05-01T00:00:00Z", name="E", time_zone="UTC",
     term_start="2025-05-01", term_months=12, billing_cycle_months=1,
 )  # fmt: skip
-BOUGHT = said("buy_seats", "2025-06-01", seat_type=PRO, quantity=1)
-A = said("add_user", "2025-06-01", user="a", email="a@e.example", name="A")
-GIVEN = said("assign_seat", "2025-06-01", user="a", seat_type=PRO)
+BOUGHT = operation("buy_seats", "2025-06-01", seat_type=PRO, quantity=1)
+A = operation("add_user", "2025-06-01", user="a", email="a@e.example", name="A")
+ASSIGNED = operation("assign_seat", "2025-06-01", user="a", seat_type=PRO)
 TRULY_LEFT = {
     "op": "unassign_seat",
     "user": "a",
     "seat_type": PRO,
     "effective_at": "2025-06-21",
 }
-LEFT = said("unassign_seat", "2025-06-16", user="a", seat_type=PRO)
+LEFT = operation("unassign_seat", "2025-06-16", user="a", seat_type=PRO)
 
 
 class Book:
@@ -41,9 +41,9 @@ class Book:
     def __init__(self, program: Program, folder: Path) -> None:
         self.program, self.folder = program, folder
         self.conninfo = program.environment["SEAT_LEDGER_DATABASE_URL"]
-        self.say(OPENED, BOUGHT, A, GIVEN)
+        self.record(OPENED, BOUGHT, A, ASSIGNED)
 
-    def say(self, *commands: dict[str, Any]) -> int:
+    def record(self, *commands: dict[str, Any]) -> int:
         """Record commands; return the last position."""
         done = self.program.lines(*commands)
         assert done.returncode == 0, done.stderr
@@ -74,13 +74,13 @@ class Book:
         """What `billing counts` says of June as known at a position."""
         how = Priced([(mode, "day" if mode == "contracted" else None)])
         with Reader(self.conninfo) as reader:
-            known = reader.knowledge(position)
-            account = reader.account("e", known)
+            known_at = reader.knowledge(position)
+            account = reader.account("e", known_at)
             now = reader.database_now()
-            found = billing.counts(
-                reader, account, known, now, CountsQuery("2025-06", how=how)
+            result = billing.counts(
+                reader, account, known_at, now, CountsQuery("2025-06", how=how)
             )
-        return found.rows[0]["quantity"] if found.rows else "0"
+        return result.rows[0]["quantity"] if result.rows else "0"
 
     def refusal(self, content: bytes) -> dict[str, Any]:
         path = self.folder / "bad.csv"

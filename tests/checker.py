@@ -49,11 +49,11 @@ def damage(conninfo: str) -> list[str]:
                 "recorded_at, state FROM ledger.stored_events ORDER BY notification_id"
             )
         ]
-        found = [*_streams(events), *_references(events)]
-        if not found:  # what follows needs streams that are whole
-            found = [*_holdings(events), *_commands(connection, events)]
-            found += _beside(connection, events)
-    return found
+        result = [*_streams(events), *_references(events)]
+        if not result:  # what follows needs streams that are whole
+            result = [*_holdings(events), *_commands(connection, events)]
+            result += _beside(connection, events)
+    return result
 
 
 def _streams(events: list[Stored]) -> Iterator[str]:
@@ -70,9 +70,11 @@ def _streams(events: list[Stored]) -> Iterator[str]:
 
 
 def _references(events: list[Stored]) -> Iterator[str]:
-    accounts = {one.stream for one in events if one.topic == "AccountOpened"}
+    accounts = {item.stream for item in events if item.topic == "AccountOpened"}
     users = {
-        one.stream: one.facts["account"] for one in events if one.topic == "UserAdded"
+        item.stream: item.facts["account"]
+        for item in events
+        if item.topic == "UserAdded"
     }
     for event in events:
         user = event.facts.get("user")
@@ -95,14 +97,15 @@ def _references(events: list[Stored]) -> Iterator[str]:
 def _holding(events: list[Stored]) -> list[Stored]:
     """The entries that hold: no reversal, or the last of them says so."""
     holds = {
-        (one.stream, one.facts["root_version"]): one.facts["holds"]
-        for one in events
-        if one.topic == "EntryReversed"
+        (event.stream, event.facts["root_version"]): event.facts["holds"]
+        for event in events
+        if event.topic == "EntryReversed"
     }
     return [
-        one
-        for one in events
-        if one.topic != "EntryReversed" and holds.get((one.stream, one.version), True)
+        event
+        for event in events
+        if event.topic != "EntryReversed"
+        and holds.get((event.stream, event.version), True)
     ]
 
 
@@ -114,27 +117,35 @@ def _spans(opened: list[datetime], closed: list[datetime]) -> list[Span] | None:
     spans = [
         Span(at, end[n] if n < len(end) else FOREVER) for n, at in enumerate(begin)
     ]
-    return spans if all(one.starts <= one.ends for one in spans) else None
+    return spans if all(span.starts <= span.ends for span in spans) else None
 
 
 def _holdings(events: list[Stored]) -> Iterator[str]:
     opened: dict[tuple[str, ...], list[datetime]] = defaultdict(list)
     closed: dict[tuple[str, ...], list[datetime]] = defaultdict(list)
-    for one in _holding(events):
-        facts = one.facts
-        seat = (one.stream, str(facts.get("seat_type")), str(facts.get("number")))
+    for item in _holding(events):
+        facts = item.facts
+        seat = (item.stream, str(facts.get("seat_type")), str(facts.get("number")))
         for topic, book, key in (
             ("SeatPurchased", opened, ("life", *seat)),
             ("SeatRetired", closed, ("life", *seat)),
             ("SeatAssigned", opened, ("held", *seat, str(facts.get("user")))),
             ("SeatUnassigned", closed, ("held", *seat, str(facts.get("user")))),
-            ("UserAdded", opened, ("member", one.stream)),
-            ("UserRemoved", closed, ("member", one.stream)),
-            ("HubAccessGranted", opened, ("access", one.stream, str(facts.get("hub")))),
-            ("HubAccessRevoked", closed, ("access", one.stream, str(facts.get("hub")))),
+            ("UserAdded", opened, ("member", item.stream)),
+            ("UserRemoved", closed, ("member", item.stream)),
+            (
+                "HubAccessGranted",
+                opened,
+                ("access", item.stream, str(facts.get("hub"))),
+            ),
+            (
+                "HubAccessRevoked",
+                closed,
+                ("access", item.stream, str(facts.get("hub"))),
+            ),
         ):
-            if one.topic == topic:
-                book[key].append(one.at)
+            if item.topic == topic:
+                book[key].append(item.at)
     spans: dict[tuple[str, ...], list[Span]] = {}
     for key in {*opened, *closed}:
         paired = _spans(opened[key], closed[key])
@@ -163,29 +174,29 @@ def _overlaps(spans: dict[tuple[str, ...], list[Span]]) -> Iterator[str]:
         of_seat[account, seat_type, number] += held
         of_user["held", user, hub] += held
     for where, held in (*of_seat.items(), *of_user.items()):
-        lasting = sorted(one for one in held if one.starts < one.ends)
-        for one, following in pairwise(lasting):
-            if following.starts < one.ends:
+        lasting = sorted(item for item in held if item.starts < item.ends)
+        for item, following in pairwise(lasting):
+            if following.starts < item.ends:
                 yield f"{where}: twice at {following.starts}"
 
 
 def _outside(
     key: tuple[str, ...], inner: list[Span], outer: list[Span]
 ) -> Iterator[str]:
-    for one in inner:
-        if not any(a <= one.starts and one.ends <= b for a, b in outer):
-            yield f"{key}: {one.starts} to {one.ends} lies outside"
+    for item in inner:
+        if not any(a <= item.starts and item.ends <= b for a, b in outer):
+            yield f"{key}: {item.starts} to {item.ends} lies outside"
 
 
 def _commands(
     connection: psycopg.Connection[Any], events: list[Stored]
 ) -> Iterator[str]:
     """Each event belongs to one command of its account, or to a renewal before one."""
-    by_position = {one.position: one for one in events}
+    by_position = {item.position: item for item in events}
     account_of = {
-        one.stream: str(one.facts.get("account") or one.stream)
-        for one in events
-        if one.version == 1
+        item.stream: str(item.facts.get("account") or item.stream)
+        for item in events
+        if item.version == 1
     }
     of_command: Counter[int] = Counter()
     for account, key, positions in connection.execute(
@@ -198,7 +209,9 @@ def _commands(
                 yield f"{key}: acknowledged at {position}, where nothing is"
             elif account_of[event.stream] != str(account):
                 yield f"{key}: at {position} in another account"
-        at = {by_position[one].recorded_at for one in positions if one in by_position}
+        at = {
+            by_position[item].recorded_at for item in positions if item in by_position
+        }
         if len(at) > 1:
             yield f"{key}: recorded at several instants (R01)"
     for event in events:
@@ -210,12 +223,12 @@ def _commands(
 
 def _beside(connection: psycopg.Connection[Any], events: list[Stored]) -> Iterator[str]:
     """What is kept beside the events agrees with them."""
-    added = {one.stream for one in events if one.topic == "UserAdded"}
-    erased = {one.stream for one in events if one.topic == "UserErased"}
+    added = {event.stream for event in events if event.topic == "UserAdded"}
+    erased = {event.stream for event in events if event.topic == "UserErased"}
     invoices = {
-        one.facts["invoice"]: one.position
-        for one in events
-        if one.topic == "InvoiceIssued"
+        event.facts["invoice"]: event.position
+        for event in events
+        if event.topic == "InvoiceIssued"
     }
 
     def column(query: str) -> set[str]:
@@ -229,7 +242,7 @@ def _beside(connection: psycopg.Connection[Any], events: list[Stored]) -> Iterat
     if dict(taken.fetchall()) != invoices:
         yield "ledger.invoice_number does not list the invoices"
     heads = column("SELECT account_id FROM ledger.account_head")
-    if heads != {one.stream for one in events if one.topic == "AccountOpened"}:
+    if heads != {event.stream for event in events if event.topic == "AccountOpened"}:
         yield "ledger.account_head does not list the accounts"
     row = connection.execute(
         "SELECT count(*) FROM ledger.account_head WHERE changes < 1 "

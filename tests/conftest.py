@@ -39,10 +39,10 @@ SETTINGS = (
 
 def versions() -> dict[str, Path]:
     """The servers that are there: the embedded one, and the distribution's 15."""
-    found = {"pg18": next(binaries_at_hand())}
+    result = {"pg18": next(binaries_at_hand())}
     if (FIFTEEN / "postgres").exists():
-        found["pg15"] = FIFTEEN
-    return found
+        result["pg15"] = FIFTEEN
+    return result
 
 
 VERSIONS = versions()
@@ -104,12 +104,12 @@ def server(request: pytest.FixtureRequest) -> str:
 def _serving(version: str) -> str:
     worker = os.environ.get("PYTEST_XDIST_WORKER", "alone")
     home = Path(os.environ["SEAT_LEDGER_TEST_HOME"]) / f"{worker}-{version}"
-    found = EmbeddedServer(home, binaries=VERSIONS[version])
-    found.ensure_running()
-    conninfo = f"host={found.socket_dir} port=5432 user=seat_ledger dbname=postgres"
+    result = EmbeddedServer(home, binaries=VERSIONS[version])
+    result.ensure_running()
+    conninfo = f"host={result.socket_dir} port=5432 user=seat_ledger dbname=postgres"
     _set_for_tests(conninfo)
-    found.stop()
-    found.ensure_running()
+    result.stop()
+    result.ensure_running()
     _make_template(conninfo)
     return conninfo
 

@@ -40,8 +40,8 @@ class Program:
     def json(self, *words: Any) -> dict[str, Any]:
         done = self.run(*words, "--format", "json")
         assert done.status == 0, done.err
-        found: dict[str, Any] = json.loads(done.out)
-        return found
+        result: dict[str, Any] = json.loads(done.out)
+        return result
 
     def record(self, *commands: dict[str, Any]) -> list[int]:
         """Import commands; the positions of the last one."""
@@ -50,7 +50,7 @@ class Program:
     def import_(self, commands: Sequence[dict[str, Any]]) -> list[list[int]]:
         """Import commands; the positions of each."""
         file = self.folder / "commands.jsonl"
-        file.write_text("".join(json.dumps(one) + "\n" for one in commands))
+        file.write_text("".join(json.dumps(command) + "\n" for command in commands))
         done = self.run("import", file, "--format", "json")
         assert done.status == 0, done.err
         return [row["positions"] for row in json.loads(done.out)["rows"]]
@@ -76,10 +76,10 @@ class Program:
 
     def refused(self, code: str, *words: Any, status: int = 1) -> dict[str, Any]:
         done = self.run(*words, "--format", "json")
-        said: dict[str, Any] = json.loads(done.err.splitlines()[-1])
-        assert (done.status, said["code"]) == (status, code), done.err
+        text: dict[str, Any] = json.loads(done.err.splitlines()[-1])
+        assert (done.status, text["code"]) == (status, code), done.err
         assert done.out == ""
-        return said
+        return text
 
 
 def _command(step: Step) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pyarrow import parquet
 
-from tests.audits import BOUGHT, GIVEN, OPENED, A
+from tests.audits import ASSIGNED, BOUGHT, OPENED, A
 from tests.program import Program
 
 ROOT = Path(__file__).parents[2]
@@ -24,25 +24,25 @@ PAGES = {
     "cli/topics/figures.md": ["billing explain"],
 }  # fmt: skip
 """Every page that shows what commands print, and which commands."""
-FACTS = (BOUGHT, A, GIVEN)
+FACTS = (BOUGHT, A, ASSIGNED)
 
 
 def shown(page: Path) -> list[tuple[list[str], list[str]]]:
     """The commands of a page, each with the lines that it is said to print."""
-    found = []
+    result = []
     for block in re.findall(
         r"```(?:text|sh)?\n\$ (.*?)```", page.read_text(), re.DOTALL
     ):
         command, _, output = block.replace("\\\n", " ").partition("\n")
         lines = [line for line in output.splitlines() if line.strip(" ─")]
-        found.append((shlex.split(command), lines))
-    return found
+        result.append((shlex.split(command), lines))
+    return result
 
 
-def is_within(words: list[str], told: list[str]) -> bool:
+def is_within(words: list[str], message: list[str]) -> bool:
     """Whether the words come in this order, others between them or not."""
-    rest = iter(told)
-    return all(word in rest for word in words)
+    remaining = iter(message)
+    return all(word in remaining for word in words)
 
 
 def test_pages_show_what_the_program_prints(database: str) -> None:
@@ -51,17 +51,17 @@ def test_pages_show_what_the_program_prints(database: str) -> None:
     pages = [ROOT / "README.md", *sorted((ROOT / "cli" / "topics").glob("*.md"))]
     blocks = {os.fspath(page.relative_to(ROOT)): shown(page) for page in pages}
     assert {
-        page: [" ".join(words[1:3]) for words, _ in found]
-        for page, found in blocks.items()
-        if found
+        page: [" ".join(words[1:3]) for words, _ in result]
+        for page, result in blocks.items()
+        if result
     } == PAGES
-    for words, lines in (block for found in blocks.values() for block in found):
+    for words, lines in (block for result in blocks.values() for block in result):
         done = program.run(*words[1:], cwd=ROOT)
         assert done.returncode == (3 if words[1] == "invoice" else 0), done.stderr
         printed = [line.split() for line in done.stdout.splitlines()]
         every = done.stdout.split()
         for line in lines:
-            inside = any(is_within(line.split(), one) for one in printed)
+            inside = any(is_within(line.split(), item) for item in printed)
             assert inside or is_within(line.split(), every), line
 
 
@@ -75,12 +75,12 @@ def test_exports_hold_the_same_rows_in_every_form(
     }  # fmt: skip
     assert program.lines(order, OPENED, *FACTS).returncode == 0
     for what in ("journal", "holdings", "counts", "periods"):
-        known = ("--known-at", "6")
-        exact = program.run("export", what, *known, "--format", "jsonl").stdout
+        known_at = ("--known-at", "6")
+        exact = program.run("export", what, *known_at, "--format", "jsonl").stdout
         rows = [json.loads(line) for line in exact.splitlines()]
         for form in ("csv", "jsonl", "parquet"):
             target = tmp_path / f"{what}.{form}"
-            done = program.run("export", what, "--output", target, *known)
+            done = program.run("export", what, "--output", target, *known_at)
             assert done.returncode == 0, done.stderr
         assert (tmp_path / f"{what}.jsonl").read_text() == exact
         with (tmp_path / f"{what}.csv").open(newline="") as file:

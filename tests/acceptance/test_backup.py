@@ -39,20 +39,20 @@ def copy(empty_database: str) -> Program:
     return Program(empty_database)
 
 
-def test_a_dump_is_restored_and_what_it_lacks_is_told(
+def test_a_dump_is_restored_and_what_it_lacks_is_reported(
     database: str, copy: Program, tmp_path: Path
 ) -> None:
     program, dump = Program(database), tmp_path / "ledger.dump"
-    for one in (program, copy):
-        one.environment["SEAT_LEDGER_HOME"] = str(tmp_path / "home")
+    for item in (program, copy):
+        item.environment["SEAT_LEDGER_HOME"] = str(tmp_path / "home")
     elsewhere = tmp_path / "elsewhere"
     seal = ("integrity", "seal", "--witness", elsewhere)
     recorded(program, OPEN, BUY, {**ANN, **AT}, {**GIVE, **AT})
     program.json(*seal)
     who = ("seat", "who", f"{PRO}#1", "-a", "acme", "--as-of", "2025-05-01")
     answer = program.json(*who)["rows"]
-    known = ("-Fc", "--exclude-schema=projection*", "-f", dump)
-    done = program.run("db", "tool", "pg_dump", *known)
+    known_at = ("-Fc", "--exclude-schema=projection*", "-f", dump)
+    done = program.run("db", "tool", "pg_dump", *known_at)
     assert done.returncode == 0, done.stderr
     recorded(program, STARTER)
     program.json(*seal)
@@ -69,19 +69,19 @@ def test_a_dump_is_restored_and_what_it_lacks_is_told(
     copy.environment["SEAT_LEDGER_WITNESS"] = str(elsewhere)
     doctor = copy.run("doctor", "--format", "json")
     assert doctor.returncode == 3
-    told = [row for row in copy.parse(doctor)["rows"] if not row["ok"]]
-    assert [row["check"] for row in told] == ["seals"]
-    assert "ends at position 7 with 7 events" in told[0]["found"]
-    assert "has 10 events, up to position 10" in told[0]["found"]
+    message = [row for row in copy.parse(doctor)["rows"] if not row["ok"]]
+    assert [row["check"] for row in message] == ["seals"]
+    assert "ends at position 7 with 7 events" in message[0]["found"]
+    assert "has 10 events, up to position 10" in message[0]["found"]
     with psycopg.connect(copy.environment["SEAT_LEDGER_DATABASE_URL"]) as connection:
         connection.execute("SET ROLE seat_ledger_writer")
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             connection.execute("DELETE FROM ledger.stored_events")
 
 
-LONG = [f"--exclude-table-data=ledger.{one}" for one in ("person_key", "user_name")]
+LONG = [f"--exclude-table-data=ledger.{item}" for item in ("person_key", "user_name")]
 LONG += ["--exclude-schema=projection*", "--exclude-table-data=ledger.digest_key"]
-KEYS = [f"--table=ledger.{one}" for one in ("person_key", "user_name", "digest_key")]
+KEYS = [f"--table=ledger.{item}" for item in ("person_key", "user_name", "digest_key")]
 
 
 @pytest.mark.parametrize("late", [False, True])
@@ -103,7 +103,7 @@ def test_of_two_backups_the_long_one_names_nobody_without_the_other(
         done = copy.run("db", "tool", *restore, dump)
         assert (done.returncode, done.stderr) == (0, "")
 
-    def standing() -> tuple[str, bool, str]:
+    def current() -> tuple[str, bool, str]:
         assert copy.run("db", "migrate").returncode == 0
         assert copy.run(*REBUILD, tmp_path / "results.json").returncode == 0
         (user,) = copy.json(*people)["rows"]
@@ -114,12 +114,12 @@ def test_of_two_backups_the_long_one_names_nobody_without_the_other(
 
     restored(long)
     if late:
-        user, told, again = standing()
-        assert (user[:7], told, again) == ("erased-", True, "refused")
-        with psycopg.connect(copy.environment["SEAT_LEDGER_DATABASE_URL"]) as one:
-            one.execute("DELETE FROM ledger.digest_key")
+        user, message, again = current()
+        assert (user[:7], message, again) == ("erased-", True, "refused")
+        with psycopg.connect(copy.environment["SEAT_LEDGER_DATABASE_URL"]) as item:
+            item.execute("DELETE FROM ledger.digest_key")
     restored(keys)
-    assert standing() == ("ann", False, "repeated")
+    assert current() == ("ann", False, "repeated")
 
 
 @pytest.fixture

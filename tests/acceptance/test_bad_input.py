@@ -75,7 +75,7 @@ def field(**fields: Any) -> dict[str, Any]:
         ({"op": "reverse", "account": "acme", "entry": 2**70, "reason": "x"}, 2),
     ],
 )
-def test_a_bad_line_is_told_with_its_number(
+def test_a_bad_line_is_reported_with_its_number(
     acme: Program, line: Any, status: int
 ) -> None:
     before = head(acme)
@@ -89,7 +89,7 @@ def test_a_bad_line_is_told_with_its_number(
     assert head(acme) == before
 
 
-def test_quotes_emoji_and_line_breaks_come_back_as_given(acme: Program) -> None:
+def test_quotes_emoji_and_line_breaks_read_back_as_entered(acme: Program) -> None:
     reason = '"it\'s" — 🎈\nsecond\tline'
     words = ("seat", "unassign", "ann", PRO, "-a", "acme")
     acme.json(*words, "--effective-at", "2025-04-01", "--reason", reason)
@@ -198,9 +198,9 @@ def test_an_interrupted_import_resumes(acme: Program, tmp_path: Path) -> None:
     while head(acme) < 2000:
         time.sleep(0.05)
     child.send_signal(signal.SIGINT)
-    _, told = child.communicate(timeout=60)
+    _, message = child.communicate(timeout=60)
     assert child.returncode == 130
-    assert b"Traceback" not in told
+    assert b"Traceback" not in message
     lines, part = divmod(head(acme) - 7, 3)
     assert part == 0
     file.write_text("".join(json.dumps(BUY) + "\n" for _ in range(lines + 50)))
@@ -211,9 +211,9 @@ def test_an_interrupted_import_resumes(acme: Program, tmp_path: Path) -> None:
 
 def test_errors_as_json_stand_last_on_stderr(acme: Program) -> None:
     done = acme.run("seat", "who", f"{PRO}#99", "-a", "acme", "--format", "json")
-    told = json.loads(done.stderr.splitlines()[-1])
-    assert told["type"] == "error"
-    assert (told["code"], told["exit"]) == ("seat_not_found", 1)
+    message = json.loads(done.stderr.splitlines()[-1])
+    assert message["type"] == "error"
+    assert (message["code"], message["exit"]) == ("seat_not_found", 1)
     assert done.returncode == 1
 
 
@@ -231,7 +231,7 @@ def test_an_unreachable_database_is_exit_10(program: Program) -> None:
     assert "s3cret" not in done.stdout
 
 
-def test_a_named_database_is_migrated_only_when_asked(empty_database: str) -> None:
+def test_a_named_database_is_migrated_only_when_requested(empty_database: str) -> None:
     program = Program(empty_database)
     assert program.run("account", "list").returncode == 12
     assert program.run("account", "renew", "-a", "x").returncode == 12
@@ -239,7 +239,7 @@ def test_a_named_database_is_migrated_only_when_asked(empty_database: str) -> No
     assert program.run("account", "list").returncode == 0
 
 
-def test_a_newer_schema_is_told(program: Program, database: str) -> None:
+def test_a_newer_schema_is_reported(program: Program, database: str) -> None:
     with psycopg.connect(database) as connection:
         connection.execute(
             "INSERT INTO ledger.schema_migration (number, name, digest) "
@@ -329,7 +329,7 @@ def test_no_way_in_takes_a_surrogate_or_an_over_long_text(
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         (b"", "empty"),
         (b"\xff\xfe\n", "Line 1"),
@@ -341,17 +341,17 @@ def test_no_way_in_takes_a_surrogate_or_an_over_long_text(
     ],
 )
 def test_a_batch_file_that_cannot_be_read(
-    acme: Program, tmp_path: Path, content: bytes, told: str
+    acme: Program, tmp_path: Path, content: bytes, message: str
 ) -> None:
     file = tmp_path / "batch.jsonl"
     file.write_bytes(content)
     done = acme.run("batch", file, "-a", "acme")
     assert done.returncode == 2, done.stderr
-    assert told in done.stderr
+    assert message in done.stderr
 
 
 @pytest.mark.parametrize(
-    ("content", "status", "told"),
+    ("content", "status", "message"),
     [
         ("", 2, "missing"),
         ("user,seat_type\nann,x\n", 2, "header"),
@@ -364,23 +364,23 @@ def test_a_batch_file_that_cannot_be_read(
     ],
 )
 def test_a_file_of_ticks_that_cannot_be_saved(
-    acme: Program, tmp_path: Path, content: str, status: int, told: str
+    acme: Program, tmp_path: Path, content: str, status: int, message: str
 ) -> None:
     file = tmp_path / "ticks.csv"
     file.write_text(content)
     done = acme.run("seat", "save", file, "-a", "acme")
-    assert (done.returncode, told in done.stderr) == (status, True), done.stderr
+    assert (done.returncode, message in done.stderr) == (status, True), done.stderr
 
 
 def test_an_import_that_failed_says_so_as_json_at_the_end(acme: Program) -> None:
     done = acme.lines("x")
-    told = json.loads(done.stderr.splitlines()[-1])
-    assert (told["code"], told["exit"]) == ("invalid_input", 2)
-    assert "-:1:" in told["message"]
+    message = json.loads(done.stderr.splitlines()[-1])
+    assert (message["code"], message["exit"]) == ("invalid_input", 2)
+    assert "-:1:" in message["message"]
     words = ("import", "-", "--keep-going", "--format", "jsonl")
     done = acme.run(*words, input=f"x\n{json.dumps(BUY)}\n")
-    told = json.loads(done.stderr.splitlines()[-1])
-    assert (told["code"], told["exit"]) == ("lines_refused", 1)
+    message = json.loads(done.stderr.splitlines()[-1])
+    assert (message["code"], message["exit"]) == ("lines_refused", 1)
     assert len(done.stdout.splitlines()) == 2
 
 

@@ -42,8 +42,8 @@ class Ledger:
             for tier in ("business", "enterprise")
         ]
         program.record(*types, {**OPEN, "time_zone": "America/Havana"})
-        known = page(*(seat(number) for number in range(1, 7)))
-        assert self.snapshot(known, "2025-03-10T12:00Z").status == 0
+        known_at = page(*(seat(number) for number in range(1, 7)))
+        assert self.snapshot(known_at, "2025-03-10T12:00Z").status == 0
 
     def file(self, content: str | bytes, name: str = "list.json") -> Path:
         path = self.folder / name

@@ -46,8 +46,8 @@ def answer_of(program: Program, question: Question) -> None:
     words = ["--account", "e", "--period", of["period"], "--mode", of["mode"]]
     if of["granularity"]:
         words += ["--granularity", of["granularity"]]
-    if question.known:
-        words += ["--known-at", program.labels[question.known]]
+    if question.known_at:
+        words += ["--known-at", program.labels[question.known_at]]
     price = f"{of['seat_type']}={of['price']}"
     rows = program.json("billing", "counts", *words, "--unit-price", price)["rows"]
     explained = program.json(
@@ -74,7 +74,7 @@ def answer_of(program: Program, question: Question) -> None:
 @pytest.fixture
 def june(program: Program) -> Program:
     """E15: a June that comes to something else by every rule."""
-    (example,) = [one for one in EXAMPLES if one.name.startswith("E15")]
+    (example,) = [item for item in EXAMPLES if item.name.startswith("E15")]
     program.play(example)
     return program
 
@@ -89,9 +89,9 @@ def explain(program: Program, *words: Any) -> dict[str, Any]:
 def test_of_all_accounts_those_without_a_period_are_passed_over(june: Program) -> None:
     """Also where there is but one."""
     words = ["billing", "counts", "--period", "2020-01"]
-    for known in ([], ["--known-at", 1]):
-        assert june.json(*words, "--all", *known)["rows"] == []
-        june.refused("unknown_period", *words, "-a", "e", *known)
+    for known_at in ([], ["--known-at", 1]):
+        assert june.json(*words, "--all", *known_at)["rows"] == []
+        june.refused("unknown_period", *words, "-a", "e", *known_at)
 
 
 def test_a_period_ahead_is_counted_alike_of_one_account_and_of_all(
@@ -109,10 +109,10 @@ def test_a_period_ahead_is_counted_alike_of_one_account_and_of_all(
         {"op": "buy_seats", "account": "shop", "seat_type": PRO, "quantity": 1},
     )  # fmt: skip
     words = ["billing", "counts", "--period", ahead]
-    for known in ([], ["--known-at", 4]):
-        (row,) = program.json(*words, "-a", "shop", *known)["rows"]
-        assert (row["quantity"], row["complete"]) == ("3" if known else "4", False)
-        assert program.json(*words, "--all", *known)["rows"] == [row]
+    for known_at in ([], ["--known-at", 4]):
+        (row,) = program.json(*words, "-a", "shop", *known_at)["rows"]
+        assert (row["quantity"], row["complete"]) == ("3" if known_at else "4", False)
+        assert program.json(*words, "--all", *known_at)["rows"] == [row]
 
 
 def test_all_modes_are_ten_rows_and_eight_with_a_granularity(june: Program) -> None:
@@ -139,33 +139,33 @@ def test_all_modes_are_ten_rows_and_eight_with_a_granularity(june: Program) -> N
 def test_r63_a_peak_names_the_instant_the_entry_and_who_held_then(
     june: Program,
 ) -> None:
-    found = explain(june, "--mode", "peak", "--unit-price", "18.00")
-    highest = found["highest"]
+    result = explain(june, "--mode", "peak", "--unit-price", "18.00")
+    highest = result["highest"]
     assert (highest["at"], highest["held"]) == ("2025-06-13T12:00:00Z", 16)
     entry = june.json("event", "show", highest["entry"])["rows"][0]
     assert (entry["event"], entry["user"]) == ("SeatAssigned", "u16")
-    assert {part["user"] for part in found["rows"]} == {f"u{n}" for n in range(1, 17)}
-    assert {part["amount"] for part in found["rows"]} == {"18.00"}
+    assert {part["user"] for part in result["rows"]} == {f"u{n}" for n in range(1, 17)}
+    assert {part["amount"] for part in result["rows"]} == {"18.00"}
 
 
 def test_r63_each_part_names_its_events_and_who_recorded_them(june: Program) -> None:
     rows = explain(june, "--mode", "time_weighted")["rows"]
-    (one,) = [row for row in rows if row["user"] == "u1"]
-    assert one["seat"] == f"{PRO}#1"
-    assert (one["from"], one["until"]) == (
+    (item,) = [row for row in rows if row["user"] == "u1"]
+    assert item["seat"] == f"{PRO}#1"
+    assert (item["from"], item["until"]) == (
         "2025-06-01T00:00:00Z",
         "2025-06-16T12:00:00Z",
     )
-    assert one["opened_at"] == "2025-05-20T09:00:00Z"
-    assert one["quantity_exact"] == "31/60"
+    assert item["opened_at"] == "2025-05-20T09:00:00Z"
+    assert item["quantity_exact"] == "31/60"
     opened, closed = (
-        june.json("event", "show", one[name])["rows"][0]
+        june.json("event", "show", item[name])["rows"][0]
         for name in ("opened_by", "closed_by")
     )
     assert (opened["event"], closed["event"]) == ("SeatAssigned", "SeatUnassigned")
-    for event, said in ((opened, one), (closed, one["closing"])):
+    for event, text in ((opened, item), (closed, item["closing"])):
         for name in ("actor", "reason", "recorded_at"):
-            assert said[name] == event[name]
+            assert text[name] == event[name]
 
 
 def test_rises_are_those_above_the_highest_so_far(june: Program) -> None:
@@ -206,7 +206,7 @@ def test_day_peak_shows_who_held_at_each_dates_highest(june: Program) -> None:
     for row in rows:
         by_date.setdefault(row["date"], []).append(row)
     assert {
-        day: len(found) for day, found in by_date.items() if day > "2025-06-11"
+        day: len(result) for day, result in by_date.items() if day > "2025-06-11"
     } == {
         "2025-06-12": 10,
         **{f"2025-06-{day}": 16 for day in (13, 14, 15, 16)},
@@ -226,15 +226,15 @@ def test_contracted_parts_have_no_user_and_a_window_is_explained_too(
     assert len(rows) == 20
     assert {row["user"] for row in rows} == {None}
     words = ["-a", "e", "--from", "2025-06-10", "--until", "2025-06-20"]
-    found = june.json("billing", "explain", *words, "--seat-type", PRO,
+    result = june.json("billing", "explain", *words, "--seat-type", PRO,
                       "--mode", "time_weighted")  # fmt: skip
-    assert found["figure"]["period"] is None
+    assert result["figure"]["period"] is None
     (row,) = june.json("billing", "counts", *words, "--mode", "time_weighted")["rows"]
-    assert row["quantity_exact"] == found["figure"]["quantity_exact"] == "111/10"
+    assert row["quantity_exact"] == result["figure"]["quantity_exact"] == "111/10"
 
 
 def test_e25_amounts_of_parts_by_largest_remainder(program: Program) -> None:
-    (example,) = [one for one in EXAMPLES if one.name.startswith("E25 a third")]
+    (example,) = [item for item in EXAMPLES if item.name.startswith("E25 a third")]
     program.play(example)
     rows = explain(program, "--unit-price", "10.00")["rows"]
     assert [row["amount"] for row in rows] == ["3.34", "3.33", "3.33"]
@@ -247,34 +247,34 @@ def test_currencies_of_no_and_of_three_decimals(
     june: Program, currency: str, amount: str, part: str
 ) -> None:
     words = ["--mode", "time_weighted", "--unit-price", "18", "--currency", currency]
-    found = explain(june, *words)
-    assert found["figure"]["amount"] == amount
-    assert sum(Fraction(row["amount"]) for row in found["rows"]) == Fraction(amount)
+    result = explain(june, *words)
+    assert result["figure"]["amount"] == amount
+    assert sum(Fraction(row["amount"]) for row in result["rows"]) == Fraction(amount)
     assert len(part.partition(".")[2]) == len(
-        found["rows"][0]["amount"].partition(".")[2]
+        result["rows"][0]["amount"].partition(".")[2]
     )
 
 
 def test_what_cannot_be_explained_is_refused_plainly(june: Program) -> None:
-    told = ["billing", "explain", "-a", "e", "--seat-type", PRO]
-    june.refused("unknown_period", *told, "--period", "2025-06-02")
-    june.refused("renewal_due", *told, "--period", "2026-01")
-    june.refused("invalid_input", *told, "--period", "june", status=2)
-    june.refused("usage", *told, status=2)
-    june.refused("usage", *told, "--period", "2025-06", "--mode", "all", status=2)
-    june.refused("usage", *told, "--period", "2025-06", "--mode", "flat", status=2)
-    june.refused("usage", *told, "--period", "2025-06", "--mode", "peak",
+    message = ["billing", "explain", "-a", "e", "--seat-type", PRO]
+    june.refused("unknown_period", *message, "--period", "2025-06-02")
+    june.refused("renewal_due", *message, "--period", "2026-01")
+    june.refused("invalid_input", *message, "--period", "june", status=2)
+    june.refused("usage", *message, status=2)
+    june.refused("usage", *message, "--period", "2025-06", "--mode", "all", status=2)
+    june.refused("usage", *message, "--period", "2025-06", "--mode", "flat", status=2)
+    june.refused("usage", *message, "--period", "2025-06", "--mode", "peak",
                  "--granularity", "day", status=2)  # fmt: skip
-    june.refused("invalid_input", *told, "--period", "2025-06", "--unit-price", "x",
+    june.refused("invalid_input", *message, "--period", "2025-06", "--unit-price", "x",
                  status=2)  # fmt: skip
-    june.refused("invalid_input", *told, "--period", "2025-06", "--unit-price", "1",
+    june.refused("invalid_input", *message, "--period", "2025-06", "--unit-price", "1",
                  "--currency", "XXX", status=2)  # fmt: skip
     june.refused("unknown_seat_type", "billing", "explain", "-a", "e", "--period",
                  "2025-06", "--seat-type", "sales/gold")  # fmt: skip
-    june.refused("invalid_input", *told, "--from", "0001-01-01", "--until",
+    june.refused("invalid_input", *message, "--from", "0001-01-01", "--until",
                  "9999-12-31", status=2)  # fmt: skip
-    june.refused("unknown_period", *told, "--period", "2025-06", "--known-at", "0")
-    none = june.json(*told[:-1], "service/starter", "--period", "2025-06")
+    june.refused("unknown_period", *message, "--period", "2025-06", "--known-at", "0")
+    none = june.json(*message[:-1], "service/starter", "--period", "2025-06")
     assert (none["rows"], none["figure"]["quantity"]) == ([], "0")
 
 
@@ -288,17 +288,17 @@ def test_a_window_of_a_date_that_the_clocks_skipped(program: Program) -> None:
     assert program.json(*words, "2012-01-01")["rows"] == []
 
 
-def test_idle_seats_say_who_freed_them_and_when(june: Program) -> None:
-    found = june.json("billing", "idle", "-a", "e", "--as-of", "2025-06-20")["rows"]
-    assert len(found) == 12
-    first = found[0]
+def test_idle_seats_state_who_freed_them_and_when(june: Program) -> None:
+    result = june.json("billing", "idle", "-a", "e", "--as-of", "2025-06-20")["rows"]
+    assert len(result) == 12
+    first = result[0]
     assert (first["seat"], first["last_user"]) == (f"{PRO}#1", "u1")
     assert (first["from"], first["idle_days"]) == ("2025-06-16T12:00:00Z", 4)
     assert first["until"] == "2025-06-21T12:00:00Z"
     assert first["next_user"] == "u17"
     freed = june.json("event", "show", first["freed_by"]["position"])["rows"][0]
     assert (freed["event"], freed["user"]) == ("SeatUnassigned", "u1")
-    never = found[-1]
+    never = result[-1]
     assert (never["last_user"], never["freed_by"], never["until"]) == (None, None, None)
     rows = june.json("billing", "idle", "-a", "e", "--period", "2025-06")["rows"]
     (row,) = june.json("billing", "counts", "-a", "e", "--period", "2025-06")["rows"]
@@ -306,31 +306,31 @@ def test_idle_seats_say_who_freed_them_and_when(june: Program) -> None:
 
 
 def test_compare_names_the_entries_by_which_figures_differ(program: Program) -> None:
-    (example,) = [one for one in EXAMPLES if one.name.startswith("E22")]
+    (example,) = [item for item in EXAMPLES if item.name.startswith("E22")]
     program.play(example)
-    known = program.labels
+    known_at = program.labels
     words = ["billing", "compare", "-a", "e", "--mode", "time_weighted",
              "--unit-price", f"{PRO}=30.00", "--period", "2025-06"]  # fmt: skip
 
-    def between(one: str, other: str) -> dict[str, Any]:
-        found = program.json(
-            *words, "--known-at", known[one], "--known-at", known[other]
+    def between(item: str, other: str) -> dict[str, Any]:
+        result = program.json(
+            *words, "--known-at", known_at[item], "--known-at", known_at[other]
         )
-        (row,) = found["rows"]
+        (row,) = result["rows"]
         return row
 
     late = between("invoice", "late")
     assert (late["quantity_before"], late["quantity_after"]) == ("1", "0.5")
     assert late["amount_difference"] == "-15.00"
-    assert late["entries"] == [known["late"]]
+    assert late["entries"] == [known_at["late"]]
     assert between("late", "invoice") == late
     true = between("late", "true")
     assert (true["amount_before"], true["amount_after"]) == ("15.00", "20.00")
-    assert true["entries"] == [known["true"] - 1, known["true"]]
-    assert between("invoice", "true")["entries"] == [known["true"]]
+    assert true["entries"] == [known_at["true"] - 1, known_at["true"]]
+    assert between("invoice", "true")["entries"] == [known_at["true"]]
     same = program.json(
-        "billing", "compare", "-a", "e", "--known-at", known["invoice"], "--known-at",
-        known["true"],
+        "billing", "compare", "-a", "e",
+        "--known-at", known_at["invoice"], "--known-at", known_at["true"],
     )  # fmt: skip
     assert same["rows"] == []  # contracted: who held it is nothing to it (R13)
 
@@ -364,8 +364,8 @@ def test_r50_a_policy_counts_the_periods_that_begin_after_it(june: Program) -> N
     modes = {row["period"]: row["mode"] for row in rows}
     assert modes["2025-06-01"] == "contracted"
     assert modes["2025-07-01"] == "day_touch"
-    (said,) = june.json("billing", "policy", "-a", "e")["rows"]
-    assert (said["from"], said["mode"]) == ("2025-06-02T00:00:00Z", "day_touch")
+    (text,) = june.json("billing", "policy", "-a", "e")["rows"]
+    assert (text["from"], text["mode"]) == ("2025-06-02T00:00:00Z", "day_touch")
     by_second = june.json(
         "billing", "counts", "-a", "e", "--term", "--granularity", "second"
     )["rows"]

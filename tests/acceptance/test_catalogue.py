@@ -92,17 +92,17 @@ def test_every_table_is_rebuilt_and_verified_with_types_that_were_added(
     assert program.json("user", "history", "ann", "-a", "acme")["rows"] == seats
 
 
-def test_a_type_that_was_never_added_is_refused_where_it_is_asked_about(
+def test_a_type_that_was_never_added_is_refused_in_every_question(
     program: Program,
 ) -> None:
     program.json("account", "open", "acme", "--name", "Acme", "--time-zone", "UTC",
                  "--term-start", "2025-03-05", "--term-months", "12",
                  "--billing-cycle-months", "1")  # fmt: skip
-    asked = (
+    query = (
         ["billing", "counts", "-a", "acme", "--unit-price", "sales/gold=9.00"],
         ["user", "access", "ann", "sales/gold", "-a", "acme"],
     )
-    for words in asked:
+    for words in query:
         done = program.run(*words, "--format", "json")
         assert done.returncode == 1
         assert json.loads(done.stderr)["code"] == "unknown_seat_type"

@@ -45,7 +45,7 @@ def test_the_same_file_again_longer_repeats_nothing(program: Program) -> None:
     assert rows[1]["positions"] == [2, 3, 4]
 
 
-def test_who_writes_lines_as_they_come_hears_of_each(program: Program) -> None:
+def test_who_writes_lines_as_they_arrive_hears_of_each(program: Program) -> None:
     child = subprocess.Popen(
         [PROGRAM, "import", "-", "--format", "jsonl"],
         stdin=subprocess.PIPE,
@@ -54,14 +54,14 @@ def test_who_writes_lines_as_they_come_hears_of_each(program: Program) -> None:
     )
     watchdog = threading.Timer(60, child.kill)
     watchdog.start()
-    told = []
+    message = []
     for command in (OPEN, BUY):
         child.stdin.write(json.dumps(command).encode() + b"\n")
         child.stdin.flush()
-        told.append(json.loads(child.stdout.readline())["positions"])
+        message.append(json.loads(child.stdout.readline())["positions"])
     child.communicate()
     watchdog.cancel()
-    assert (child.returncode, told) == (0, [[1], [2, 3, 4]])
+    assert (child.returncode, message) == (0, [[1], [2, 3, 4]])
 
 
 def test_seat_who_answers_in_the_contracts_shape(acme: Program) -> None:

@@ -19,9 +19,9 @@ from tests.property.test_fuzz_program import leaves
 
 @pytest.fixture
 def program(database: str) -> Program:
-    made = Program(database)
-    assert made.lines(OPEN, BUY, ANN).returncode == 0
-    return made
+    created = Program(database)
+    assert created.lines(OPEN, BUY, ANN).returncode == 0
+    return created
 
 
 def test_no_variable_of_the_environment_answers_that_no_help_names() -> None:
@@ -91,11 +91,11 @@ def test_numbers_that_name_things_are_not_grouped(
     fields = {"pid": 17968, "server": 180000, "events": 17968}
     pairs = [("", lambda part: part[0]), ("", lambda part: part[1])]
     emit(Answer(list(fields.items()), pairs), "table")  # type: ignore[arg-type]
-    told = capsys.readouterr().out
-    assert "1234567  " in told
-    assert "1 234 567" in told.replace("\u202f", " ")
-    assert "17968" in told
-    assert "17 968" in told
+    message = capsys.readouterr().out
+    assert "1234567  " in message
+    assert "1 234 567" in message.replace("\u202f", " ")
+    assert "17968" in message
+    assert "17 968" in message
 
 
 def test_a_log_on_a_terminal_drives_no_terminal(
@@ -107,8 +107,8 @@ def test_a_log_on_a_terminal_drives_no_terminal(
         monkeypatch.setenv("NO_COLOR", "1")
         log = logs.logger(as_json=not is_terminal)
         log.info("answered", path="/a\x1b]0;owned\x07\nfake line", actor="\x9b31m")
-        told = out.getvalue()
-        assert not set("\x1b\x07\x9b") & set(told)
-        assert len(told.splitlines()) == 1
+        message = out.getvalue()
+        assert not set("\x1b\x07\x9b") & set(message)
+        assert len(message.splitlines()) == 1
         if not is_terminal:
-            assert json.loads(told)["path"].startswith("/a\x1b")
+            assert json.loads(message)["path"].startswith("/a\x1b")

@@ -15,7 +15,7 @@ import pytest
 from seat_ledger.cli.main import COMMANDS, program
 from seat_ledger.cli.output.csv_headers import HEADERS, RENEWED
 from seat_ledger.projections.exports import FIELDS
-from tests.audits import BOUGHT, GIVEN, OPENED, A, said
+from tests.audits import ASSIGNED, BOUGHT, OPENED, A, operation
 from tests.program import PRO, Program
 
 ACCOUNT = ("-a", "e")
@@ -68,14 +68,14 @@ BESIDE = {
 
 
 @pytest.fixture(scope="module")
-def known(shared_database: str) -> Program:
-    found = Program(shared_database)
+def written(shared_database: str) -> Program:
+    result = Program(shared_database)
     price = {"seat_type": PRO, "unit_price": "90", "currency": "EUR"}
-    done = found.lines(
-        OPENED, BOUGHT, A, GIVEN, said("set_price", "2025-06-01", **price)
+    done = result.lines(
+        OPENED, BOUGHT, A, ASSIGNED, operation("set_price", "2025-06-01", **price)
     )
     assert done.returncode == 0, done.stderr
-    return found
+    return result
 
 
 def header(text: str) -> tuple[str, ...]:
@@ -83,17 +83,17 @@ def header(text: str) -> tuple[str, ...]:
 
 
 @pytest.mark.parametrize("command", QUESTIONS)
-def test_a_header_is_the_same_whatever_the_data(known: Program, command: str) -> None:
+def test_a_header_is_the_same_whatever_the_data(written: Program, command: str) -> None:
     for words in QUESTIONS[command]:
-        done = known.run(*command.split(), *words, "--format", "csv")
+        done = written.run(*command.split(), *words, "--format", "csv")
         assert done.returncode == 0, done.stderr
         assert header(done.stdout) == HEADERS[command], words
 
 
 @pytest.mark.parametrize("command", QUESTIONS)
-def test_a_header_names_all_that_the_rows_say(known: Program, command: str) -> None:
+def test_a_header_names_all_that_the_rows_state(written: Program, command: str) -> None:
     for words in QUESTIONS[command]:
-        rows = known.json(*command.split(), *words)["rows"]
+        rows = written.json(*command.split(), *words)["rows"]
         names = [name for row in rows for name in flat(row)]
         assert set(names) <= set(HEADERS[command]), words
 
@@ -109,27 +109,27 @@ def flat(row: dict[str, Any], prefix: str = "") -> Iterator[str]:
                 yield f"{prefix}{key}"
 
 
-def test_an_invoice_has_the_header_of_its_lines(known: Program) -> None:
-    done = known.run("invoice", "issue", "INV-1", *ACCOUNT, "--period", "2025-06",
+def test_an_invoice_has_the_header_of_its_lines(written: Program) -> None:
+    done = written.run("invoice", "issue", "INV-1", *ACCOUNT, "--period", "2025-06",
                      "--unit-price", f"{PRO}=90", "--currency", "EUR")  # fmt: skip
     assert done.returncode == 0, done.stderr
     for command in ("invoice show", "invoice reproduce"):
-        text = known.run(*command.split(), "INV-1", "--format", "csv").stdout
+        text = written.run(*command.split(), "INV-1", "--format", "csv").stdout
         assert header(text) == HEADERS[command]
         row = next(csv.DictReader(io.StringIO(text)))
         assert (row["unit_price"], row["amount"]) == ("90.00", "90.00")
-    (row,) = known.json("invoice", "list")["rows"]
+    (row,) = written.json("invoice", "list")["rows"]
     assert tuple(row) == HEADERS["invoice list"]
 
 
 @pytest.mark.parametrize("name", FIELDS)
 def test_an_export_has_its_header_without_rows_too(
-    known: Program, tmp_path: Path, name: str
+    written: Program, tmp_path: Path, name: str
 ) -> None:
     file = tmp_path / "out.csv"
     for known_at in ("0", "4"):
         words = ("--known-at", known_at, "--output", file, "--format", "csv")
-        done = known.run("export", name, *words)
+        done = written.run("export", name, *words)
         assert done.returncode == 0, done.stderr
         assert header(done.stdout) == HEADERS["export"]
         assert header(file.read_text()) == tuple(f.name for f in FIELDS[name])
@@ -138,22 +138,22 @@ def test_an_export_has_its_header_without_rows_too(
 @pytest.mark.parametrize("name", FIELDS)
 @pytest.mark.parametrize("known_at", ["0", "4"])
 def test_an_export_on_standard_output_is_what_its_file_holds(
-    known: Program, tmp_path: Path, name: str, known_at: str
+    written: Program, tmp_path: Path, name: str, known_at: str
 ) -> None:
     if name == "holdings" and known_at == "4":
         known_at = "5"  # the first assignment
     for form in ("csv", "jsonl"):
         file = tmp_path / f"out.{form}"
         words = ("export", name, "--known-at", known_at)
-        known.run(*words, "--output", file)
-        assert known.run(*words, "--format", form).stdout == file.read_text()
+        written.run(*words, "--output", file)
+        assert written.run(*words, "--format", form).stdout == file.read_text()
         assert (PRO in file.read_text()) == (known_at != "0" and name != "periods")
 
 
-def test_recorded_events_have_one_header(known: Program) -> None:
+def test_recorded_events_have_one_header(written: Program) -> None:
     words = ("seat", "buy", PRO, "1", *ACCOUNT, "--dry-run")
-    bought = known.run(*words, "--format", "csv").stdout
-    none = known.run("account", "renew", *ACCOUNT, "--effective-at", "2025-06-01",
+    bought = written.run(*words, "--format", "csv").stdout
+    none = written.run("account", "renew", *ACCOUNT, "--effective-at", "2025-06-01",
                      "--format", "csv").stdout  # fmt: skip
     assert header(bought) == header(none)
     (row,) = csv.DictReader(io.StringIO(bought))
@@ -175,9 +175,9 @@ def test_every_command_that_prints_csv_has_a_header_of_its_own() -> None:
         command = program.get_command(context, name)
         assert command is not None
         for path, leaf in leaves(command, name):
-            options = {option for one in leaf.params for option in one.opts}
-            forms = {form for one in leaf.params if "--format" in one.opts
-                     for form in getattr(one.type, "choices", ())}  # fmt: skip
+            options = {option for param in leaf.params for option in param.opts}
+            forms = {form for param in leaf.params if "--format" in param.opts
+                     for form in getattr(param.type, "choices", ())}  # fmt: skip
             if "csv" in forms and "--dry-run" not in options:
                 printing.add(path)
                 if "--known-at" in options and path != "report":
@@ -197,9 +197,9 @@ WITHOUT_ROWS: dict[tuple[str, ...], tuple[str, ...]] = {
 
 @pytest.mark.parametrize("words", WITHOUT_ROWS)
 def test_a_command_that_has_nothing_to_list_prints_its_header(
-    known: Program, words: tuple[str, ...]
+    written: Program, words: tuple[str, ...]
 ) -> None:
-    done = known.run(*words, "--format", "csv")
+    done = written.run(*words, "--format", "csv")
     assert done.returncode == 0, done.stderr
     assert header(done.stdout) == WITHOUT_ROWS[words]
 
@@ -214,10 +214,10 @@ OPERATION: list[tuple[str, ...]] = [
 
 
 @pytest.mark.parametrize("words", OPERATION)
-def test_a_header_of_operations_names_all_that_the_rows_say(
-    known: Program, words: tuple[str, ...]
+def test_a_header_of_operations_names_all_that_the_rows_state(
+    written: Program, words: tuple[str, ...]
 ) -> None:
-    done = known.run(*words, "--format", "json")
+    done = written.run(*words, "--format", "json")
     rows = json.loads(done.stdout)["rows"]
     assert rows, done.stderr
     assert {name for row in rows for name in row} <= set(HEADERS[" ".join(words)])

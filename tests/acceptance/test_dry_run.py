@@ -29,7 +29,7 @@ def written(folder: Path, *lines: dict[str, object]) -> Path:
     return file
 
 
-def test_a_trial_says_what_recording_would_say_and_leaves_nothing(
+def test_a_trial_says_what_recording_would_state_and_leaves_nothing(
     database: str, tmp_path: Path
 ) -> None:
     program = Program(database, tmp_path)

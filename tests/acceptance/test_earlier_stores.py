@@ -29,8 +29,8 @@ def differences(before: Any, now: Any, path: str = "") -> list[str]:
     if isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
         return [
             difference
-            for place, (one, other) in enumerate(zip(before, now, strict=True))
-            for difference in differences(one, other, f"{path}[{place}]")
+            for place, (item, other) in enumerate(zip(before, now, strict=True))
+            for difference in differences(item, other, f"{path}[{place}]")
         ]
     return [] if before == now else [f"{path}: {before!r} is {now!r} now"]
 

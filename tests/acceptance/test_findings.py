@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.audits import START, Book, june, said
+from tests.audits import START, Book, june, operation
 from tests.program import PRO, Program
 
 OVER = f"e,INV-1,2025-07-01T00:00:00Z,2025-06-01,{PRO},2,30.00,60.00"
@@ -26,7 +26,7 @@ def audited(book: Book, *words: str, lines: tuple[str, ...] = (OVER,)) -> Any:
 
 def test_a_finding_names_seats_dates_and_who_owes_whom(book: Book) -> None:
     """Bought on 29 June: 2 of 30 days; the vendor billed the whole month."""
-    book.say(said("buy_seats", "2025-06-29", seat_type=PRO, quantity=1))
+    book.record(operation("buy_seats", "2025-06-29", seat_type=PRO, quantity=1))
     done = audited(book, "--findings", "--format", "json")
     assert done.returncode == 3
     document = json.loads(done.stdout)
@@ -41,7 +41,7 @@ def test_a_finding_names_seats_dates_and_who_owes_whom(book: Book) -> None:
 
 
 def test_a_finding_names_the_people_where_holdings_count(book: Book) -> None:
-    book.say(said("unassign_seat", "2025-06-16", user="a", seat_type=PRO))
+    book.record(operation("unassign_seat", "2025-06-16", user="a", seat_type=PRO))
     line = f"e,INV-1,2999-01-01T00:00:00Z,2025-06-01,{PRO},1,30.00,30.00,time_weighted"
     file = book.file(line, header="account,invoice,issued_at,period,seat_type,quantity,"
                                   "unit_price,amount,mode")  # fmt: skip
@@ -51,13 +51,13 @@ def test_a_finding_names_the_people_where_holdings_count(book: Book) -> None:
 
 
 def test_a_seat_that_was_bought_after_the_period_explains_too_much(book: Book) -> None:
-    book.say(said("buy_seats", "2025-07-03", seat_type=PRO, quantity=1))
+    book.record(operation("buy_seats", "2025-07-03", seat_type=PRO, quantity=1))
     text = audited(book, "--findings").stdout
     assert f"{PRO}#2 was bought on 2025-07-03, after the period (entry" in text
 
 
 def test_r90_a_missing_line_has_the_price_of_the_book(book: Book) -> None:
-    book.say(said("buy_seats", "2025-06-01", seat_type=START, quantity=2))
+    book.record(operation("buy_seats", "2025-06-01", seat_type=START, quantity=2))
     right = june("1", "30.00", "2025-07-01T00:00:00Z")
     done = audited(book, "--findings", lines=(right,))
     assert "What that is in money is not priced" in done.stdout
@@ -73,7 +73,9 @@ def test_r90_a_missing_line_has_the_price_of_the_book(book: Book) -> None:
 
 
 def test_what_was_recorded_later_stands_with_its_actor_and_reason(book: Book) -> None:
-    position = book.say(said("buy_seats", "2025-06-01", seat_type=PRO, quantity=1))
+    position = book.record(
+        operation("buy_seats", "2025-06-01", seat_type=PRO, quantity=1)
+    )
     issued = OVER.replace("2025-07-01T00:00:00Z", str(position))
     book.program.json("event", "reverse", str(position), "-a", "e", "--reason",
                       "entered twice", "--actor", "system:desk")  # fmt: skip

@@ -81,7 +81,7 @@ def test_the_first_command_works_from_a_private_folder(
 
 
 @pytest.mark.parametrize("megabytes", [1, 20, 44, 70])
-def test_a_disk_that_is_full_at_a_first_start_is_told_in_a_sentence(
+def test_a_disk_that_is_full_at_a_first_start_is_reported_in_a_sentence(
     private: Path, place: Path, megabytes: int
 ) -> None:
     size = f"size={megabytes}m"
@@ -100,7 +100,7 @@ def test_a_disk_that_is_full_at_a_first_start_is_told_in_a_sentence(
         subprocess.run(["umount", place], check=True)
 
 
-def test_a_disk_that_is_closed_at_a_first_start_is_told_in_a_sentence(
+def test_a_disk_that_is_closed_at_a_first_start_is_reported_in_a_sentence(
     private: Path, place: Path
 ) -> None:
     mount = ["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", place]

@@ -88,7 +88,7 @@ def shops(database: str, ledger: SeatLedger) -> str:
 
 
 def questions() -> list[list[str]]:
-    asked = [
+    query = [
         ["account", "list"],
         ["event", "list"],
         ["event", "show", "1"],
@@ -98,7 +98,7 @@ def questions() -> list[list[str]]:
     ]
     for key in KEYS:
         account = ["-a", key]
-        asked += [
+        query += [
             ["account", "show", "--", key],
             ["user", "list", *account],
             ["seat", "list", *account],
@@ -106,10 +106,10 @@ def questions() -> list[list[str]]:
             ["seat", "history", f"{PRO}#1", *account],
             ["event", "replay", *account],
         ]
-    return asked
+    return query
 
 
-def test_hostile_texts_are_shown_harmless_and_come_back_as_given(
+def test_hostile_texts_are_shown_harmless_and_read_back_as_entered(
     shops: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     seen = ""
@@ -132,11 +132,11 @@ def test_hostile_texts_are_shown_harmless_and_come_back_as_given(
 
 def texts_of(value: Any) -> Any:
     if isinstance(value, dict):
-        for one in value.values():
-            yield from texts_of(one)
+        for item in value.values():
+            yield from texts_of(item)
     elif isinstance(value, list):
-        for one in value:
-            yield from texts_of(one)
+        for item in value:
+            yield from texts_of(item)
     elif isinstance(value, str):
         yield value
 
@@ -153,12 +153,12 @@ class Page(HTMLParser):
 
     def __init__(self, content: str) -> None:
         super().__init__()
-        self.found: set[str] = set()
+        self.tags: set[str] = set()
         self.text = ""
         self.feed(content)
 
     def handle_starttag(self, tag: str, attrs: list[Any]) -> None:
-        self.found |= {tag, *(name for name, _ in attrs)}
+        self.tags |= {tag, *(name for name, _ in attrs)}
 
     def handle_data(self, data: str) -> None:
         self.text += data
@@ -173,7 +173,7 @@ def test_reports_show_hostile_texts_as_text(shops: str, tmp_path: Path) -> None:
         content = (tmp_path / "out.html").read_text()
         page = Page(content)
         assert not harmful(content), key
-        assert not page.found & {"script", "img", "onerror", "onload", "href", "src"}
+        assert not page.tags & {"script", "img", "onerror", "onload", "href", "src"}
         shown += page.text
         for sheet in openpyxl.load_workbook(tmp_path / "out.xlsx"):
             for row in sheet.iter_rows():
@@ -237,10 +237,10 @@ def test_hostile_words_get_an_answer_in_plain_words(
     )  # fmt: skip
     for form in ([], ["--format", "json"]):
         status = main(["--database", database, *words, *form])
-        told = capsys.readouterr()
-        assert status in {0, 1, 2}, (words, told.err)
-        assert harmless(told.out + told.err), told
-        assert len(told.err) < 2000
+        message = capsys.readouterr()
+        assert status in {0, 1, 2}, (words, message.err)
+        assert harmless(message.out + message.err), message
+        assert len(message.err) < 2000
 
 
 def test_a_command_to_try_is_one_that_a_shell_takes_literally(

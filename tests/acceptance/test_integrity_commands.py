@@ -69,16 +69,16 @@ def test_seal_verify_tamper_verify(auditor: Auditor) -> None:
     assert key.stat().st_mode & 0o777 == 0o600
     assert key.read_text().split("+")[-1] not in first.stdout + first.stderr
     assert auditor.json("seal")["rows"][0]["added"] == 0
-    found = auditor.json("verify")
-    assert (found["events"], found["sealed"], found["elsewhere"]) == (10, 10, 0)
+    result = auditor.json("verify")
+    assert (result["events"], result["sealed"], result["elsewhere"]) == (10, 10, 0)
     with psycopg.connect(auditor.environment["SEAT_LEDGER_DATABASE_URL"]) as connection:
         connection.execute("SET session_replication_role = replica")
         connection.execute(
             "UPDATE ledger.stored_events SET recorded_at = recorded_at - interval "
             "'1 day' WHERE notification_id = 4"
         )
-    found = auditor.json("verify", status=3)
-    assert [(row["kind"], row["position"]) for row in found["rows"]] == [
+    result = auditor.json("verify", status=3)
+    assert [(row["kind"], row["position"]) for row in result["rows"]] == [
         ("altered", 4),
         ("checkpoint", 1),
     ]
@@ -92,8 +92,8 @@ def test_a_proof_is_checked_with_the_public_key_and_nothing_else(
     public = auditor.run("key").stdout.strip()
     file, growth = tmp_path / "proof.json", tmp_path / "growth.json"
     assert auditor.run("prove", 7, "--output", file).returncode == 0
-    (kept,) = auditor.home.rglob("checkpoint")
-    assert auditor.run("prove", "--since", kept, "--output", growth).returncode == 0
+    (stored,) = auditor.home.rglob("checkpoint")
+    assert auditor.run("prove", "--since", stored, "--output", growth).returncode == 0
     stranger = Auditor(tmp_path / "stranger", None)
     shown = stranger.json("check-proof", file, "--public-key", public)["rows"][0]
     assert (shown["position"], shown["topic"], shown["events"]) == (
@@ -128,7 +128,7 @@ def test_a_proof_is_checked_with_the_public_key_and_nothing_else(
         (["verify", "--witness", "/nonexistent", "--public-key", "/nonexistent"], 2),
     ],
 )
-def test_bad_input_is_told_in_a_sentence(
+def test_bad_input_is_reported_in_a_sentence(
     auditor: Auditor, words: list[str], status: int
 ) -> None:
     done = auditor.run(*words)
@@ -148,15 +148,15 @@ def test_an_invoice_carries_the_checkpoint_that_its_knowledge_is_sealed_in(
     done = auditor.any(*ISSUE, *PRICE)
     assert done.returncode == 0, done.stderr
     shown = auditor.any(*SHOW).stdout
-    said = json.loads(shown)
-    assert said["cut_off"] <= said["checkpoint"]["events"] < said["position"]
-    (kept,) = auditor.home.rglob("checkpoint-*")
-    assert kept.read_text().split("\n")[1] == str(said["checkpoint"]["events"])
-    root = base64.b64decode(kept.read_text().split("\n")[2])
-    assert said["checkpoint"]["root"] == root.hex()
+    text = json.loads(shown)
+    assert text["cut_off"] <= text["checkpoint"]["events"] < text["position"]
+    (stored,) = auditor.home.rglob("checkpoint-*")
+    assert stored.read_text().split("\n")[1] == str(text["checkpoint"]["events"])
+    root = base64.b64decode(stored.read_text().split("\n")[2])
+    assert text["checkpoint"]["root"] == root.hex()
     assert auditor.any("invoice", "reproduce", "INV-7").returncode == 0
     auditor.run("seal")
-    grown = auditor.run("prove", "--since", said["checkpoint"]["events"])
+    grown = auditor.run("prove", "--since", text["checkpoint"]["events"])
     assert grown.returncode == 0, grown.stderr
 
 
@@ -174,8 +174,8 @@ def test_no_invoice_is_issued_from_a_ledger_that_does_not_continue_what_was_seal
     auditor: Auditor,
 ) -> None:
     auditor.run("seal")
-    for kept in auditor.home.rglob("checkpoint"):
-        kept.write_text(kept.read_text().replace("\n10\n", "\n11\n"))
+    for stored in auditor.home.rglob("checkpoint"):
+        stored.write_text(stored.read_text().replace("\n10\n", "\n11\n"))
     done = auditor.any(*ISSUE, *PRICE)
     assert (done.returncode, "Nothing was sealed" in done.stderr) == (3, True)
     assert auditor.any(*SHOW).returncode == 1
@@ -187,8 +187,8 @@ def test_an_import_goes_on_past_an_invoice_that_cannot_be_sealed(
 ) -> None:
     """It is the failure of one line, whatever the cause, and no refusal by rule."""
     auditor.run("seal")
-    for kept in auditor.home.rglob("checkpoint"):
-        kept.write_text(kept.read_text().replace("\n10\n", "\n11\n"))
+    for stored in auditor.home.rglob("checkpoint"):
+        stored.write_text(stored.read_text().replace("\n10\n", "\n11\n"))
     buy = {"op": "buy_seats", "account": "acme", "seat_type": "sales/professional"}
     issue = {"op": "issue_invoice", "account": "acme", "invoice": "INV-7"}
     issue |= {"period": "2025-03-05", "currency": "EUR", **expected}
@@ -221,13 +221,13 @@ def test_a_wrong_password_is_never_shown() -> None:
     ):
         done = stranger.any(*words)
         assert done.returncode not in {0, 70}, done.stderr
-        told = done.stdout + done.stderr
-        assert "nter2" not in told
+        message = done.stdout + done.stderr
+        assert "nter2" not in message
     warned = json.loads(
         stranger.any("doctor", "--format", "json", "--database", url).stdout
     )
-    found = {row["check"]: row["ok"] for row in warned["rows"]}
-    assert found["secrets"] is False
+    result = {row["check"]: row["ok"] for row in warned["rows"]}
+    assert result["secrets"] is False
 
 
 def test_a_ledger_that_nobody_sealed_is_not_verified(

@@ -18,7 +18,7 @@ from tests.audits import (
     TRULY_LEFT,
     Book,
     june,
-    said,
+    operation,
 )
 from tests.program import PRO, Program
 
@@ -58,7 +58,7 @@ def test_a_right_line_matches_in_the_contracts_shape(book: Book) -> None:
 
 
 def test_e21_right_at_issue_and_corrected_later(book: Book) -> None:
-    left = book.say(LEFT)
+    left = book.record(LEFT)
     (row,) = book.audit(f"{june('1', '30.00', 5)},time_weighted", header=TIMED)
     assert verdicts([row]) == [("over", "corrected_later")]
     assert (row["ledger_quantity"], row["ledger_quantity_at_issue"]) == ("0.5", "1")
@@ -67,12 +67,12 @@ def test_e21_right_at_issue_and_corrected_later(book: Book) -> None:
 
 
 def test_e21_in_contracted_the_correction_changes_nothing(book: Book) -> None:
-    book.say(LEFT)
+    book.record(LEFT)
     assert verdicts(book.audit(june("1", "30.00", 5))) == [("match", "none")]
 
 
 def test_an_end_recorded_late_explains_the_periods_after_it(book: Book) -> None:
-    left = book.say(LEFT)
+    left = book.record(LEFT)
     line = june("1", "30.00", 5).replace("2025-06", "2025-07")
     (row,) = book.audit(f"{line},time_weighted", header=TIMED)
     assert verdicts([row]) == [("unexpected", "corrected_later")]
@@ -82,8 +82,8 @@ def test_an_end_recorded_late_explains_the_periods_after_it(book: Book) -> None:
 def test_e22_a_correction_of_a_correction_is_explained_by_all_its_entries(
     book: Book,
 ) -> None:
-    first = book.say(LEFT)
-    last = book.say(
+    first = book.record(LEFT)
+    last = book.record(
         {
             "op": "batch",
             "account": "e",
@@ -103,7 +103,7 @@ def test_e22_a_correction_of_a_correction_is_explained_by_all_its_entries(
 
 
 def test_a_credit_on_a_later_invoice_settles_the_correction(book: Book) -> None:
-    left = book.say(LEFT)
+    left = book.record(LEFT)
     lines = (
         f"{june('1', '30.00', 5)},time_weighted",
         f"{june('-0.5', '-15.00', left, 'INV-7')},time_weighted",
@@ -144,11 +144,13 @@ def test_r65_lines_of_what_the_ledger_bills_nothing_for_are_unexpected(
 
 
 def test_r62_lines_of_one_figure_share_it_as_known_at_issue_too(book: Book) -> None:
-    bought = book.say(said("buy_seats", "2025-06-21", seat_type=PRO, quantity=2))
+    bought = book.record(
+        operation("buy_seats", "2025-06-21", seat_type=PRO, quantity=2)
+    )
     split = (june("1", "30.00", bought), june("0.666667", "20.00", bought))
     rows = book.audit(*split)
     assert shares(rows) == [("1", "1"), ("0.666666666667", "0.666666666667")]
-    later = book.say(
+    later = book.record(
         {"op": "reverse", "account": "e", "entry": bought, "reason": "one only"}
     )
     rows = book.audit(*split)
@@ -169,7 +171,7 @@ def test_r62_lines_of_one_figure_share_it_as_known_at_issue_too(book: Book) -> N
 
 
 def test_invoices_of_one_figure_are_held_against_it_each(book: Book) -> None:
-    left = book.say(LEFT)
+    left = book.record(LEFT)
     rows = book.audit(
         f"{june('1', '30.00', '2025-07-01', 'A')},time_weighted",
         f"{june('1', '30.00', 5, 'B')},time_weighted",
@@ -188,20 +190,20 @@ def test_invoices_of_one_figure_are_held_against_it_each(book: Book) -> None:
 
 
 def test_two_lines_that_share_a_figure_match_together(book: Book) -> None:
-    book.say(said("buy_seats", "2025-06-21", seat_type=PRO, quantity=2))
+    book.record(operation("buy_seats", "2025-06-21", seat_type=PRO, quantity=2))
     lines = (june("1", "30.00", 7), june("0.666667", "20.00", 7))
     assert verdicts(book.audit(*lines)) == [("match", "none")] * 2
 
 
 def test_r65_quantity_decides_where_the_amounts_agree(book: Book) -> None:
-    book.say(said("buy_seats", "2025-06-21", seat_type=PRO, quantity=1))
+    book.record(operation("buy_seats", "2025-06-21", seat_type=PRO, quantity=1))
     for quantity, word in (("1.33", "match"), ("1.3", "match"), ("1.34", "over")):
         (row,) = book.audit(june(quantity, "40.00", 6))
         assert row["verdict"] == word, quantity
 
 
-def test_missing_and_unexpected_are_found_from_both_sides(book: Book) -> None:
-    book.say(said("buy_seats", "2025-06-11", seat_type=START, quantity=3))
+def test_missing_and_unexpected_are_detected_from_both_sides(book: Book) -> None:
+    book.record(operation("buy_seats", "2025-06-11", seat_type=START, quantity=3))
     document = book.document(
         june("1", "30.00", 8),
         "e,INV-6,8,2025-06-01,sales/enterprise,1,9.00,9.00",
@@ -225,7 +227,7 @@ def test_missing_and_unexpected_are_found_from_both_sides(book: Book) -> None:
 
 
 def test_a_missing_line_is_priced_by_another_line_of_its_type(book: Book) -> None:
-    book.say(said("buy_seats", "2025-06-01", seat_type=START, quantity=3))
+    book.record(operation("buy_seats", "2025-06-01", seat_type=START, quantity=3))
     rows = book.audit(
         june("1", "30.00", 8), f"e,INV-7,8,2025-07,{PRO},1,30.00,30.00",
         f"e,INV-7,8,2025-07,{START},3,10.00,30.00",
@@ -243,15 +245,15 @@ def test_r79_issued_before_the_first_record_of_the_account(book: Book) -> None:
 
 
 def test_known_at_replaces_now(book: Book) -> None:
-    book.say(LEFT)
+    book.record(LEFT)
     line = f"{june('1', '30.00', 5)},time_weighted"
     (row,) = book.audit(line, header=TIMED, words=("--known-at", "5"))
     assert verdicts([row]) == [("match", "none")]
 
 
 def test_a_policy_set_later_for_the_period_is_the_cause(book: Book) -> None:
-    book.say(said("buy_seats", "2025-06-01", seat_type=PRO, quantity=1))
-    policy = book.say(said("set_billing_policy", "2025-05-15", mode="peak"))
+    book.record(operation("buy_seats", "2025-06-01", seat_type=PRO, quantity=1))
+    policy = book.record(operation("set_billing_policy", "2025-05-15", mode="peak"))
     (row,) = book.audit(june("2", "60.00", 6))
     assert verdicts([row]) == [("over", "corrected_later")]
     assert (row["mode"], row["events"]) == ("peak", [policy])
@@ -261,7 +263,7 @@ def test_a_policy_set_later_for_the_period_is_the_cause(book: Book) -> None:
 
 def test_currencies_with_no_and_three_decimals(book: Book) -> None:
     header = f"{HEADER},currency"
-    book.say(said("buy_seats", "2025-06-21", seat_type=PRO, quantity=1))
+    book.record(operation("buy_seats", "2025-06-21", seat_type=PRO, quantity=1))
     yen = f"e,I,6,2025-06-01,{PRO},1.33,101,135,JPY"
     dinar = f"e,I,6,2025-06-01,{PRO},1.33,101,134.667,KWD"
     (row,) = book.audit(yen, header=header)
@@ -277,7 +279,7 @@ def test_currencies_with_no_and_three_decimals(book: Book) -> None:
 def test_the_currency_of_the_ledgers_own_invoices_is_that_of_the_file(
     book: Book,
 ) -> None:
-    book.say(said("buy_seats", "2025-06-21", seat_type=PRO, quantity=1))
+    book.record(operation("buy_seats", "2025-06-21", seat_type=PRO, quantity=1))
     line = f"e,I,6,2025-06-01,{PRO},1.33,101,135"
     (row,) = book.audit(line)
     assert (row["verdict"], row["currency"], row["difference"]) == (
@@ -333,46 +335,48 @@ def test_many_lines_agree_with_the_counts_of_each_knowledge(book: Book) -> None:
     """Every quantity now and at issue is what `billing counts` says as known then."""
     draw = random.Random(5)
     for day in range(2, 28, 5):
-        book.say(said("buy_seats", f"2025-06-{day:02}", seat_type=PRO, quantity=1))
+        book.record(
+            operation("buy_seats", f"2025-06-{day:02}", seat_type=PRO, quantity=1)
+        )
         key = f"u{day}"
-        book.say(
-            said(
+        book.record(
+            operation(
                 "add_user", "2025-06-01", user=key, email=f"{key}@e.example", name="U"
             ),
-            said("assign_seat", f"2025-06-{day:02}", user=key, seat_type=PRO),
+            operation("assign_seat", f"2025-06-{day:02}", user=key, seat_type=PRO),
         )
-    head = book.say(LEFT)
+    head = book.record(LEFT)
     modes = ("contracted", "peak", "time_weighted", "day_touch", "distinct")
-    asked = [(draw.randint(1, head), mode) for mode in modes for _ in range(4)]
+    query = [(draw.randint(1, head), mode) for mode in modes for _ in range(4)]
     rows = book.audit(
         *(
             f"{june('77', '30.00', issued, f'INV-{n}')},{mode}"
-            for n, (issued, mode) in enumerate(asked)
+            for n, (issued, mode) in enumerate(query)
         ),
         header=TIMED,
     )
-    for row, (issued, mode) in zip(rows, asked, strict=True):
+    for row, (issued, mode) in zip(rows, query, strict=True):
         assert row["ledger_quantity"] == book.quantity(mode, head)
         assert row["ledger_quantity_at_issue"] == book.quantity(mode, issued)
 
 
 def test_the_answer_is_a_sentence_for_one_line_too(book: Book) -> None:
-    def told(line: str) -> str:
+    def message(line: str) -> str:
         done = book.program.run("invoice", "audit", book.file(line))
         return done.stdout.splitlines()[0]
 
     right = june("1", "30.00", 5)
-    assert told(right) == "The only line of invoices.csv matches the ledger."
-    wrong = told(june("2", "60.00", 5))
+    assert message(right) == "The only line of invoices.csv matches the ledger."
+    wrong = message(june("2", "60.00", 5))
     assert wrong.startswith("The only line of invoices.csv does not match; 1 over. ")
 
 
-def test_r54_a_period_that_has_not_ended_is_told(book: Book) -> None:
+def test_r54_a_period_that_has_not_ended_is_reported(book: Book) -> None:
     month = f"{datetime.now(UTC):%Y-%m}-01"
     opened = {**OPENED, "account": "n", "term_start": month}
-    book.say(
+    book.record(
         {**opened, "effective_at": f"{month}T00:00:00Z"},
-        said("buy_seats", month, account="n", seat_type=PRO, quantity=1),
+        operation("buy_seats", month, account="n", seat_type=PRO, quantity=1),
     )
     line = f"n,I,7,{month},{PRO},1,30.00,30.00"
     done = book.program.run("invoice", "audit", book.file(line))

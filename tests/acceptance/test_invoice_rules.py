@@ -176,7 +176,9 @@ def stored(conninfo: str, position: int) -> dict[str, Any]:
     return json.loads(bytes(row[0]))
 
 
-def test_r60_an_invoice_is_an_event_that_says_all_it_was_made_of(acme: Acme) -> None:
+def test_r60_an_invoice_is_an_event_that_says_all_it_was_consists_of(
+    acme: Acme,
+) -> None:
     acme.policy("start_plus_rises", "2025-06-05", "second")
     cut_off = acme.head()
     compute = computed(
@@ -186,11 +188,11 @@ def test_r60_an_invoice_is_an_event_that_says_all_it_was_made_of(acme: Acme) -> 
     )
     done = acme.issue("2025/6 B", "2025-06", compute, reason="monthly")
     (position,) = done.positions
-    said = stored(acme.conninfo, position)
-    digest, tzdata = said.pop("digest"), said.pop("tzdata")
+    text = stored(acme.conninfo, position)
+    digest, tzdata = text.pop("digest"), text.pop("tzdata")
     assert len(digest) == 64
     assert tzdata
-    assert said == {
+    assert text == {
         "v": 1,
         "effective_at": "2025-12-05T00:00:00Z",
         "actor": "system:import",
@@ -420,10 +422,10 @@ def test_a_policy_set_while_computing_is_a_conflict_and_no_disagreement(
 
     with SeatLedger(acme.conninfo, Settings(tries=1)) as hasty:
         acme.ledger = hasty
-        with pytest.raises(Conflict) as told:
+        with pytest.raises(Conflict) as report:
             acme.issue(compute=moved)
-    assert told.value.exit_code == 4
-    assert "INV-1" in told.value.message
+    assert report.value.exit_code == 4
+    assert "INV-1" in report.value.message
 
 
 def test_r73_an_invoice_is_issued_once_under_a_key(acme: Acme) -> None:
@@ -513,8 +515,8 @@ def test_r47_a_policy_that_an_invoice_used_cannot_be_reversed(acme: Acme) -> Non
     unused = acme.policy("distinct", "2025-04-01")
     used = acme.policy("peak", "2025-05-20")
     inside = acme.policy("day_peak", "2025-06-20")
-    gone = acme.policy("day_touch", "2025-06-04")
-    reversal = acme.do("reverse", entry=gone, reason="x").positions[0]
+    removed = acme.policy("day_touch", "2025-06-04")
+    reversal = acme.do("reverse", entry=removed, reason="x").positions[0]
     (issued,) = acme.issue(
         compute=computed(acme.conninfo, policy=("peak", None))
     ).positions
@@ -529,8 +531,8 @@ def test_r47_a_policy_that_an_invoice_used_cannot_be_reversed(acme: Acme) -> Non
 
 
 def test_r47_the_default_policy_that_an_invoice_used_stays(acme: Acme) -> None:
-    gone = acme.policy("peak", "2025-06-01")
-    reversal = acme.do("reverse", entry=gone, reason="x").positions[0]
+    removed = acme.policy("peak", "2025-06-01")
+    reversal = acme.do("reverse", entry=removed, reason="x").positions[0]
     acme.issue()
     acme.no("period_invoiced", "reverse", entry=reversal, reason="it was right")
 
@@ -556,7 +558,7 @@ def test_a_snapshot_knows_policies_and_invoices(database: str) -> None:
 
 
 def lines(*commands: dict[str, Any]) -> list[bytes]:
-    return [json.dumps({"account": "acme", **given}).encode() for given in commands]
+    return [json.dumps({"account": "acme", **fields}).encode() for fields in commands]
 
 
 BUY = {

@@ -197,8 +197,8 @@ def test_r61_an_invoice_is_reproduced_byte_for_byte(e: Customer) -> None:
     assert e.program.run("invoice", "show", "INV-6", "--format", "json").out == shown
     document = json.loads(shown)
     assert document["known_at"]["position"] == document["cut_off"]
-    told = e.program.run("invoice", "reproduce", "INV-6")
-    assert told.out.startswith("INV-6 is reproduced: the same ")
+    message = e.program.run("invoice", "reproduce", "INV-6")
+    assert message.out.startswith("INV-6 is reproduced: the same ")
 
 
 @pytest.mark.parametrize(
@@ -290,8 +290,8 @@ def test_r37_r38_a_renewal_inside_the_period_is_recorded_first(
              "--effective-at", "2026-06-05"]  # fmt: skip
     done = program.run(*words)
     assert done.status == 0, done.err
-    found = program.json("invoice", "show", "INV-3")
-    (line,) = found["rows"]
+    result = program.json("invoice", "show", "INV-3")
+    (line,) = result["rows"]
     assert (line["quantity_exact"], line["amount"]) == ("1234/151", "735.50")
     again = program.run("invoice", "reproduce", "INV-3", "--format", "json")
     assert again.status == 0

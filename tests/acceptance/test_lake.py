@@ -273,11 +273,11 @@ def test_processes_share_the_buckets(lakes: Lakes, tmp_path: Path) -> None:
     )  # fmt: skip
     document = json.loads(done.stdout)
     assert document["buckets"] == 3
-    one = rebuilt(lakes, tmp_path / "one", "--workers", "1")
-    assert {row["projection"]: row["rows"] for row in document["rows"]} == one
+    item = rebuilt(lakes, tmp_path / "one", "--workers", "1")
+    assert {row["projection"]: row["rows"] for row in document["rows"]} == item
 
 
-def test_a_poisoned_served_row_is_found_and_named(lakes: Lakes) -> None:
+def test_a_poisoned_served_row_is_detected_and_named(lakes: Lakes) -> None:
     lakes.export()
     lakes.json("verify", lakes.place, "--served")
     with psycopg.connect(lakes.conninfo, autocommit=True) as connection:
@@ -303,7 +303,7 @@ def test_a_poisoned_served_row_is_found_and_named(lakes: Lakes) -> None:
     assert "peak_days is" in by_subject["billable_seats"]
 
 
-def test_what_changed_since_the_export_is_not_compared_and_said(lakes: Lakes) -> None:
+def test_what_changed_since_the_export_is_not_compared_and_stated(lakes: Lakes) -> None:
     lakes.export()
     lakes.account("delta")
     done = lakes.run("verify", lakes.place, "--served")
@@ -367,16 +367,16 @@ def test_a_place_that_cannot_be_used_is_named(lakes: Lakes, tmp_path: Path) -> N
     assert done.returncode == 2
 
 
-def test_a_key_that_is_not_here_is_asked_for(lakes: Lakes, tmp_path: Path) -> None:
+def test_a_key_that_is_not_here_is_requested_for(lakes: Lakes, tmp_path: Path) -> None:
     lakes.export()
     (public,) = (tmp_path / "home").rglob("*.pub")
-    kept = tmp_path / "given.pub"
-    shutil.copy(public, kept)
+    stored = tmp_path / "given.pub"
+    shutil.copy(public, stored)
     lakes.program.environment["SEAT_LEDGER_HOME"] = str(tmp_path / "elsewhere")
     done = lakes.run("verify", lakes.place)
     assert done.returncode == 1
     assert "is not on this machine" in done.stderr
-    lakes.json("verify", lakes.place, "--public-key", kept)
+    lakes.json("verify", lakes.place, "--public-key", stored)
 
 
 @pytest.fixture

@@ -56,8 +56,8 @@ class Contract(Program):
 
     def counts(self, *words: str) -> list[dict[str, Any]]:
         rows = self.json("billing", "counts", "--account", "e", *words)["rows"]
-        found: list[dict[str, Any]] = rows
-        return found
+        result: list[dict[str, Any]] = rows
+        return result
 
     def verified(self) -> None:
         done = self.run("projection", "verify", "--full")
@@ -86,8 +86,8 @@ def test_e32_monthly_becomes_annual_at_a_renewal_on_31_august(e: Contract) -> No
     assert e.periods()[6:8] == ["2025-07-31", "2025-08-31"]
     event = e.json("event", "list", "--from-position", position, "--limit", 1)
     assert event["rows"][0]["effective_at"] == "2025-08-31T00:00:00Z"
-    known = e.json("account", "show", "e", "--known-at", position - 1)["rows"][0]
-    assert known["contract_changes"] == []
+    known_at = e.json("account", "show", "e", "--known-at", position - 1)["rows"][0]
+    assert known_at["contract_changes"] == []
     shown = e.json("account", "show", "e")["rows"][0]
     assert (shown["term_months"], shown["billing_cycle_months"]) == (12, 12)
     e.verified()

@@ -44,9 +44,9 @@ def issued(database: str) -> str:
 def documents(conninfo: str) -> list[str]:
     """The invoice as it is shown, and computed again: the bytes of both."""
     with Reader(conninfo) as reader:
-        found = invoices.find(reader, "INV-1", reader.knowledge())
-        again = invoice_computation.reproduced(reader, found)
-        return [to_json(invoices.document(one)) for one in (found, again)]
+        result = invoices.find(reader, "INV-1", reader.knowledge())
+        again = invoice_computation.reproduced(reader, result)
+        return [to_json(invoices.document(item)) for item in (result, again)]
 
 
 @pytest.fixture
@@ -93,7 +93,7 @@ def test_r61_new_zone_data_change_no_invoice(
 _A_DAY = tuple(map(date.fromisoformat, ("2025-03-31", "2025-04-01")))
 
 
-def test_local_dates_are_kept_in_few_runs() -> None:
+def test_local_dates_are_retained_in_few_runs() -> None:
     for zone, start, runs in (
         ("UTC", "2025-03-05", 1), (ZONE, "2025-03-05", 2),
         ("Pacific/Apia", "2011-12-05", 2), ("America/Havana", "2025-10-05", 2),
@@ -102,5 +102,5 @@ def test_local_dates_are_kept_in_few_runs() -> None:
         contract = calendar.BillingCalendar(date.fromisoformat(start), 12, 1, history)
         period = contract.period(0)
         assert len(period.in_runs()) == runs
-        kept: Any = replace(period, runs=period.in_runs())
-        assert kept.days == period.days
+        stored: Any = replace(period, runs=period.in_runs())
+        assert stored.days == period.days

@@ -28,8 +28,8 @@ INSTALLED = "/opt/seat-ledger/.venv/bin/seat-ledger"
 def steps() -> list[list[str]]:
     """What the nightly service runs, in order."""
     unit = (UNITS / "seat-ledger-nightly.service").read_text()
-    found = re.findall(r"^ExecStart=(.*)$", unit, re.MULTILINE)
-    return [shlex.split(line.removeprefix(f"{INSTALLED} ")) for line in found]
+    result = re.findall(r"^ExecStart=(.*)$", unit, re.MULTILINE)
+    return [shlex.split(line.removeprefix(f"{INSTALLED} ")) for line in result]
 
 
 @pytest.fixture
@@ -80,17 +80,17 @@ def test_the_units_are_what_systemd_understands(tmp_path: Path) -> None:
 
 def test_a_night_renews_rebuilds_and_checks(nightly: Program) -> None:
     ended = [nightly.run(*step) for step in steps()]
-    assert [one.returncode for one in ended] == [0] * 5, ended
+    assert [item.returncode for item in ended] == [0] * 5, ended
     log = [json.loads(line) for line in ended[1].stderr.splitlines()]
     assert {"projection", "phase"} <= {line["event"] for line in log}
     assert outcome(nightly)["error"] is None
-    told = figures(nightly)
-    assert told["renewals_due"] == 0
-    assert told["rebuild_failed"] == told["verify_findings"] == 0
-    assert told["rebuild_events"] == outcome(nightly)["events"] > 0
-    assert told["rebuild_last_success_timestamp_seconds"] > 1.7e9
+    message = figures(nightly)
+    assert message["renewals_due"] == 0
+    assert message["rebuild_failed"] == message["verify_findings"] == 0
+    assert message["rebuild_events"] == outcome(nightly)["events"] > 0
+    assert message["rebuild_last_success_timestamp_seconds"] > 1.7e9
     page = (ROOT / "cli" / "topics" / "nightly.md").read_text()
-    assert [name for name in told if f"`{name}`" not in page] == []
+    assert [name for name in message if f"`{name}`" not in page] == []
 
 
 def test_a_renewal_that_is_due_shows_until_the_night(nightly: Program) -> None:
@@ -108,25 +108,25 @@ def test_a_night_with_an_event_of_tomorrow_fails_closed(
     position = poison(database, "SeatGilded", b'{"v":1}', account="acme")
     done = nightly.run("projection", "rebuild", "--format", "json")
     assert done.returncode == 1
-    told = json.loads(done.stderr.splitlines()[-1])
-    assert told["code"] == "unreadable_event"
+    message = json.loads(done.stderr.splitlines()[-1])
+    assert message["code"] == "unreadable_event"
     error = outcome(nightly)["error"]
     assert error["position"] == position
     assert (error["account"], error["topic"]) == ("acme", "SeatGilded")
     assert "does not know its type" in error["reason"]
     assert figures(nightly)["rebuild_failed"] == 1
     for words in (("run",), ("status",), ("verify",)):
-        found = nightly.run("projection", *words)
-        assert found.returncode == 3
-        assert f"position {position} " in " ".join(found.stdout.split())
+        result = nightly.run("projection", *words)
+        assert result.returncode == 3
+        assert f"position {position} " in " ".join(result.stdout.split())
     doctor = nightly.run("doctor")
     assert doctor.returncode == 3
     assert f"position {position} " in " ".join(doctor.stdout.split())
     with psycopg.connect(database) as connection:
-        kept = connection.execute(
+        stored = connection.execute(
             "SELECT seat FROM projection.seat ORDER BY number"
         ).fetchall()
-    assert [row["seat"] for row in served] == [seat for (seat,) in kept]
+    assert [row["seat"] for row in served] == [seat for (seat,) in stored]
 
 
 def test_a_night_with_an_account_set_aside_does_all_else_and_ends_with_3(
@@ -137,7 +137,7 @@ def test_a_night_with_an_account_set_aside_does_all_else_and_ends_with_3(
     position = poison(database, "SeatGilded", b'{"v":1}', account="acme")
     assert nightly.run("projection", "run").returncode == 3
     ended = [nightly.run(*step) for step in steps()]
-    assert [one.returncode for one in ended] == [0, 0, 0, 0, 3], ended
+    assert [item.returncode for item in ended] == [0, 0, 0, 0, 3], ended
     assert f"position {position} " in " ".join(ended[-1].stdout.split())
     assert outcome(nightly)["set_aside"][0]["position"] == position
     assert figures(nightly)["accounts_set_aside"] == 1
@@ -208,9 +208,9 @@ def test_a_rebuild_that_a_signal_ends_cleans_up_and_tells(
             "SELECT state FROM projection.generation ORDER BY number"
         ).fetchall()
     assert process.returncode == 130
-    told = json.loads(stderr.splitlines()[-1])
-    assert (told["code"], told["exit"]) == ("interrupted", 130)
-    assert "served tables are unchanged" in told["message"]
+    message = json.loads(stderr.splitlines()[-1])
+    assert (message["code"], message["exit"]) == ("interrupted", 130)
+    assert "served tables are unchanged" in message["message"]
     assert outcome(nightly)["error"]["code"] == "interrupted"
     assert figures(nightly)["rebuild_failed"] == 1
     assert states == [("served",)]

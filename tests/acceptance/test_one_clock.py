@@ -34,16 +34,16 @@ TABLES = [
 
 @pytest.fixture(scope="module")
 def program(shared_database: str) -> Program:
-    found = Program(shared_database)
+    result = Program(shared_database)
     at = {"account": "z", "effective_at": "2025-03-05T09:00:00+01:00"}
-    done = found.lines(
+    done = result.lines(
         ZONED,
         {"op": "buy_seats", "seat_type": PRO, "quantity": 1, **at},
         {"op": "add_user", "user": "u", "email": "u@z.example", "name": "U", **at},
         {"op": "assign_seat", "user": "u", "seat_type": PRO, **at},
     )
     assert done.returncode == 0, done.stderr
-    return found
+    return result
 
 
 @pytest.mark.parametrize("words", TABLES)
@@ -68,10 +68,10 @@ def test_the_journal_shows_local_times_and_json_stays_utc(program: Program) -> N
 def test_a_command_echoes_on_the_accounts_clock(program: Program) -> None:
     words = ("seat", "buy", PRO, "1", "-a", "z", "--effective-at", "2025-06-01 10:00")
     for more in ((), ("--dry-run",)):
-        told = program.run(*words, *more).stdout
-        assert "2025-06-01 10:00" in told
-        assert "Times in Europe/Amsterdam." in told
-        assert not UTC_TIME.search(told)
+        message = program.run(*words, *more).stdout
+        assert "2025-06-01 10:00" in message
+        assert "Times in Europe/Amsterdam." in message
+        assert not UTC_TIME.search(message)
     events = program.json(*words, "--dry-run")["rows"]
     assert events[0]["effective_at"] == "2025-06-01T08:00:00Z"
     assert not UTC_TIME.search(program.run("event", "show", "2").stdout)
@@ -102,7 +102,7 @@ def test_a_refusal_is_on_the_accounts_clock(program: Program) -> None:
         assert not UTC_TIME.search(message), message
 
 
-def test_a_change_of_zone_is_said(program: Program) -> None:
+def test_a_change_of_zone_is_stated(program: Program) -> None:
     words = ("account", "set-time-zone", "Asia/Tokyo", "-a", "z", "--effective-at",
              "2025-10-01")  # fmt: skip
     assert "Times in Europe/Amsterdam, from 2025-10-01 in Asia/Tokyo." in (

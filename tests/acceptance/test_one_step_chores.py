@@ -44,7 +44,7 @@ def refused(acme: Program, code: str, *words: Any) -> str:
     return str(failure["message"])
 
 
-def test_a_leaver_is_gone_in_one_step_and_the_seat_is_free(acme: Program) -> None:
+def test_a_leaver_is_removed_in_one_step_and_the_seat_is_free(acme: Program) -> None:
     done = acme.run("user", "offboard", "ann@acme.example", *ON, "--reason", "left")
     assert f"ann@acme.example leaves acme; {PRO}#1 is free." in done.stdout
     assert (users(acme), holders(acme)) == (["bob"], {})
@@ -77,7 +77,7 @@ def test_a_seat_moves_and_stays_the_same_seat(acme: Program) -> None:
     refused(acme, "user_not_found", "seat", "move", "ann", "nobody")
 
 
-def test_an_upgrade_is_one_step_and_buys_where_asked(acme: Program) -> None:
+def test_an_upgrade_is_one_step_and_buys_where_requested(acme: Program) -> None:
     before = acme.json("event", "list", *ON)["rows"]
     refused(acme, "no_free_seat", "seat", "upgrade", "ann", ENT)
     refused(acme, "nothing_to_do", "seat", "upgrade", "ann", PRO)
@@ -88,7 +88,7 @@ def test_an_upgrade_is_one_step_and_buys_where_asked(acme: Program) -> None:
     assert holders(acme) == {f"{ENT}#1": "ann"}
 
 
-def test_chores_of_a_past_date_and_tried_ones_write_what_they_say(
+def test_chores_of_a_past_date_and_tried_ones_write_what_they_state(
     acme: Program,
 ) -> None:
     late = ("--effective-at", "2025-05-01")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.audits import START, Book, said
+from tests.audits import START, Book, operation
 from tests.program import PRO, Program
 
 ACCOUNT = ("-a", "e")
@@ -107,7 +107,7 @@ def test_r91_a_window_is_priced_at_each_periods_own_price(book: Book) -> None:
 
 
 def test_r93_what_has_no_price_is_in_no_total_and_named(book: Book) -> None:
-    book.say(said("buy_seats", "2025-06-01", seat_type=START, quantity=2))
+    book.record(operation("buy_seats", "2025-06-01", seat_type=START, quantity=2))
     price(book, "90", "2025-06-01")
     answer = document(book, *JUNE)
     assert answer["totals"] == [{"currency": "EUR", "amount": "90.00", "figures": 1}]
@@ -148,11 +148,15 @@ def test_r90_two_currencies_need_one_to_be_named(book: Book) -> None:
 
 
 def test_r90_the_book_is_listed_rebuilt_and_imported(book: Book) -> None:
-    book.say(
+    book.record(
         {"op": "set_price", "seat_type": PRO, "unit_price": "80", "currency": "EUR",
          "effective_at": "2025-06-01"},
-        said("set_price", "2025-06-01", seat_type=PRO, unit_price="90", currency="EUR"),
-        said("set_price", "2025-07-01", seat_type=PRO, unit_price="95", currency="EUR"),
+        operation(
+            "set_price", "2025-06-01", seat_type=PRO, unit_price="90", currency="EUR"
+        ),
+        operation(
+            "set_price", "2025-07-01", seat_type=PRO, unit_price="95", currency="EUR"
+        ),
     )  # fmt: skip
     listed = book.program.json("price", "list", *ACCOUNT)["rows"]
     assert [(row["account"], row["unit_price"]) for row in listed] == [
@@ -164,5 +168,5 @@ def test_r90_the_book_is_listed_rebuilt_and_imported(book: Book) -> None:
     book.program.json("projection", "rebuild")
     assert book.program.run("projection", "verify", "--full").returncode == 0
     assert book.program.json("price", "history")["rows"] == past
-    kept = json.dumps(document(book, *JUNE)["rows"])
-    assert '"amount": "90.00"' in kept
+    stored = json.dumps(document(book, *JUNE)["rows"])
+    assert '"amount": "90.00"' in stored

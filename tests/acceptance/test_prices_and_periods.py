@@ -14,7 +14,7 @@ import pytest
 from seat_ledger.projections.billing import CountsQuery, idle, labelled, settled
 from seat_ledger.projections.billing import counts as billing_counts
 from seat_ledger.projections.reader import AccountQuestion, Reader
-from tests.audits import START, Book, june, said
+from tests.audits import START, Book, june, operation
 from tests.program import PRO, Program
 
 ACCOUNT = ("-a", "e")
@@ -45,14 +45,14 @@ def test_r91_a_year_at_a_monthly_price_is_twelve_months(book: Book) -> None:
     assert (row["amount"], row["price_for"]) == ("1080.00", "periods")
     (row,) = counts(book, *YEAR, "--unit-price", "90.00", "--price-for", "window")
     assert (row["amount"], row["price_for"]) == ("90.00", "window")
-    told = book.program.run(
+    message = book.program.run(
         "billing", "counts", *ACCOUNT, *YEAR, "--unit-price", "90"
     ).stdout
-    assert "touches several periods" in told
+    assert "touches several periods" in message
 
 
 def test_r91_parts_of_periods_are_rounded_each_and_added(book: Book) -> None:
-    book.say(said("buy_seats", "2025-07-10", seat_type=PRO, quantity=1))
+    book.record(operation("buy_seats", "2025-07-10", seat_type=PRO, quantity=1))
     window = ("--from", "2025-06-16", "--until", "2025-07-11")
     (row,) = counts(book, *window, "--unit-price", "10.00")
     # 15 of the 30 days of June: 5.00. Of July 10 days of one seat and 1 of another,
@@ -70,8 +70,8 @@ def test_r91_a_window_in_one_period_takes_the_price_for_it(book: Book) -> None:
 def test_r91_explain_and_compare_ask_for_what_the_price_is_meant(book: Book) -> None:
     words = ("billing", "explain", *ACCOUNT, *YEAR, "--seat-type", PRO)
     assert "--price-for window" in refused(book, *words, "--unit-price", "90.00")
-    found = book.program.json(*words, "--unit-price", "90.00", "--price-for", "window")
-    assert found["figure"]["amount"] == "90.00"
+    result = book.program.json(*words, "--unit-price", "90.00", "--price-for", "window")
+    assert result["figure"]["amount"] == "90.00"
     words = (
         "billing",
         "compare",
@@ -90,13 +90,13 @@ def test_a_price_has_two_forms_in_both_commands(book: Book, price: str) -> None:
     (row,) = counts(book, "--period", "2025-06", "--unit-price", price)
     assert (row["unit_price"], row["amount"]) == ("90.00", "90.00")
     words = ("--period", "2025-06", "--seat-type", PRO, "--unit-price", price)
-    found = book.program.json("billing", "explain", *ACCOUNT, *words)
-    assert found["figure"]["amount"] == "90.00"
-    assert found["figure"]["unit_price"] == "90.00"
+    result = book.program.json("billing", "explain", *ACCOUNT, *words)
+    assert result["figure"]["amount"] == "90.00"
+    assert result["figure"]["unit_price"] == "90.00"
 
 
 def test_a_price_without_a_type_is_refused_where_there_are_several(book: Book) -> None:
-    book.say(said("buy_seats", "2025-06-01", seat_type=START, quantity=1))
+    book.record(operation("buy_seats", "2025-06-01", seat_type=START, quantity=1))
     words = ("billing", "counts", *ACCOUNT, "--period", "2025-06")
     error = refused(book, *words, "--unit-price", "90.00")
     assert f"--unit-price {PRO}=90.00" in error
@@ -115,11 +115,11 @@ def test_a_currency_has_its_places_on_invoices_too(book: Book) -> None:
             "--unit-price", f"{PRO}=90", "--currency", code,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
-        found = book.program.json("invoice", "show", number)
-        (line,) = found["rows"]
+        result = book.program.json("invoice", "show", number)
+        (line,) = result["rows"]
         assert (line["unit_price"], line["amount"]) == (price, price)
-        assert found["unit_prices"] == {PRO: price}
-        assert book.program.json("invoice", "reproduce", number) == found
+        assert result["unit_prices"] == {PRO: price}
+        assert book.program.json("invoice", "reproduce", number) == result
 
 
 @pytest.mark.parametrize("command", ["counts", "explain", "compare"])
@@ -134,12 +134,14 @@ def test_r50_a_granularity_that_a_mode_has_not_is_to_be_left_out(
 
 
 def test_r50_a_policy_without_granularity_refuses_one_too(book: Book) -> None:
-    book.say(said("set_billing_policy", "2025-05-01", mode="peak"))
+    book.record(operation("set_billing_policy", "2025-05-01", mode="peak"))
     words = ("--period", "2025-06", "--granularity", "day")
     for more in (("counts",), ("explain", "--seat-type", PRO)):
         error = refused(book, "billing", *more, *ACCOUNT, *words)
         assert "omit --granularity" in error
-    line = said("set_billing_policy", "2025-05-02", mode="distinct", granularity="day")
+    line = operation(
+        "set_billing_policy", "2025-05-02", mode="distinct", granularity="day"
+    )
     done = book.program.lines(line)
     assert "leave" in done.stderr
     assert "out" in done.stderr
@@ -159,10 +161,10 @@ def test_r92_a_period_ahead_is_a_forecast(database: str) -> None:
     words = ("billing", "counts", "-a", "f", "--term")
     rows = program.json(*words)["rows"]
     assert [row["forecast"] for row in rows] == [False, *[True] * 11]
-    told = program.run(*words).stdout
-    sentence = told.splitlines()[0]
+    message = program.run(*words).stdout
+    sentence = message.splitlines()[0]
     assert f"is billed for 2 {PRO} seats in the period from {start}" in sentence
-    assert "A forecast is for a period that has not begun" in told
+    assert "A forecast is for a period that has not begun" in message
     ahead = program.run("billing", "counts", "-a", "f", "--period", rows[1]["period"])
     assert "billed for" not in ahead.stdout.splitlines()[0]
     assert "has not begun; the forecast is" in ahead.stdout.splitlines()[0]
@@ -197,24 +199,24 @@ def test_r92_every_answer_about_a_period_ahead_says_so(database: str) -> None:
     label = ("-a", "f", "--period", period)
     until = (date.fromisoformat(period) + timedelta(days=3)).isoformat()
     window = ("-a", "f", "--from", period, "--until", until)
-    known = ("--known-at", "1", "--known-at", "3")
+    known_at = ("--known-at", "1", "--known-at", "3")
     for which in (label, window):
         for words in (
             ("explain", *which, "--seat-type", PRO),
             ("idle", *which),
-            ("compare", *which, *known),
+            ("compare", *which, *known_at),
             ("counts", *which),
             ("counts", "--all", *which[2:]),
         ):
-            told = program.run("billing", *words).stdout
-            assert "A forecast is for a period that has not begun" in told, words
-            sentence = told.splitlines()[0]
+            message = program.run("billing", *words).stdout
+            assert "A forecast is for a period that has not begun" in message, words
+            sentence = message.splitlines()[0]
             assert "billed for" not in sentence
             assert "stood idle" not in sentence
     assert program.json("billing", "idle", *label)["forecast"] is True
-    (row,) = program.json("billing", "compare", *label, *known)["rows"]
+    (row,) = program.json("billing", "compare", *label, *known_at)["rows"]
     assert row["forecast"] is True
-    now = program.json("billing", "compare", "-a", "f", "--term", *known)["rows"][0]
+    now = program.json("billing", "compare", "-a", "f", "--term", *known_at)["rows"][0]
     assert now["forecast"] is False
 
 
@@ -223,19 +225,19 @@ def test_r92_a_window_in_progress_is_no_forecast_though_nothing_is_recorded_in_i
 ) -> None:
     ahead_of(database)
     with Reader(database) as reader:
-        known = reader.knowledge()
-        account = reader.account("f", known)
+        known_at = reader.knowledge()
+        account = reader.account("f", known_at)
         now = reader.database_now() + timedelta(days=9)
         first = (now - timedelta(days=3)).date()
-        wanted = CountsQuery(None, (first, first + timedelta(days=30)), False)
-        question = AccountQuestion(reader, account, known, now)
-        upto = settled(question, wanted)
-        (row,) = billing_counts(reader, account, known, upto, wanted).rows
+        expected = CountsQuery(None, (first, first + timedelta(days=30)), False)
+        question = AccountQuestion(reader, account, known_at, now)
+        until = settled(question, expected)
+        (row,) = billing_counts(reader, account, known_at, until, expected).rows
         assert (row["forecast"], row["complete"]) == (False, False)
 
 
 def test_r93_missing_lines_without_a_price_are_not_priced(book: Book) -> None:
-    book.say(said("buy_seats", "2025-06-01", seat_type=START, quantity=3))
+    book.record(operation("buy_seats", "2025-06-01", seat_type=START, quantity=3))
     path = book.file(june("1", "30.00", "2025-07-01"))
     done = book.program.run("invoice", "audit", path)
     assert done.returncode == 3
@@ -258,30 +260,34 @@ def stretches(conninfo: str, period: str) -> list[tuple[Any, ...]]:
     """What each idle stretch of a period says, beside what is said as of inside it."""
     names = ("seat", "last_user", "freed_by", "next_user", "taken_by", "idle_since")
     with Reader(conninfo) as reader:
-        known = reader.knowledge()
-        account = reader.account("e", known)
-        question = AccountQuestion(reader, account, known)
+        known_at = reader.knowledge()
+        account = reader.account("e", known_at)
+        question = AccountQuestion(reader, account, known_at)
         within = idle.idle_within(question, labelled(account, period))
         assert within
         pairs = []
         for row in within:
             as_of = idle.idle_at(question._replace(as_of=row["from"]))
-            (same,) = [one for one in as_of if one["seat"] == row["seat"]]
+            (same,) = [item for item in as_of if item["seat"] == row["seat"]]
             pairs.append((tuple(row[n] for n in names), tuple(same[n] for n in names)))
     return pairs
 
 
 def test_idle_seats_know_who_held_them_before_the_period(book: Book) -> None:
-    book.say(
-        said("unassign_seat", "2025-06-16", user="a", seat_type=PRO, reason="left"),
-        said("assign_seat", "2025-09-10", user="a", seat_type=PRO),
+    book.record(
+        operation(
+            "unassign_seat", "2025-06-16", user="a", seat_type=PRO, reason="left"
+        ),
+        operation("assign_seat", "2025-09-10", user="a", seat_type=PRO),
     )
     conninfo = book.program.environment["SEAT_LEDGER_DATABASE_URL"]
     for period in ("2025-06", "2025-07", "2025-08", "2025-09"):
         for row, same in stretches(conninfo, period):
             assert row == same
             assert (row[1], row[3]) == ("a", "a")
-    told = book.program.run("billing", "idle", *ACCOUNT, "--period", "2025-08").stdout
-    assert "never held" not in told
+    message = book.program.run(
+        "billing", "idle", *ACCOUNT, "--period", "2025-08"
+    ).stdout
+    assert "never held" not in message
     none = book.program.run("billing", "idle", *ACCOUNT, "--period", "2025-10").stdout
     assert none.startswith("No seat of e stood idle from 2025-10-01 until 2025-11-01")

@@ -42,10 +42,10 @@ def meant(acme: Acme, reference: str, at: str = "2025-06-01") -> str:
     batch = {"op": "batch", "account": "acme", "commands": steps}
     granted = acme.ledger.execute(batch, dry_run=True).events[0]
     with Reader(acme.conninfo) as reader:
-        known = reader.knowledge()
-        account = reader.account("acme", known)
+        known_at = reader.knowledge()
+        account = reader.account("acme", known_at)
         as_of = granted.event.effective_at
-        row = reader.user_at(account, reference, as_of, known)
+        row = reader.user_at(account, reference, as_of, known_at)
         assert row is not None
         key = reader.people([row["user_no"]])[row["user_no"]]["user"]
     assert key == granted.user
@@ -62,10 +62,10 @@ def test_r35_an_e_mail_is_one_however_it_is_written(
     acme.no("email_taken", "add_user", user="v", email=reference, name="V",
             effective_at="2025-06-01")  # fmt: skip
     with Reader(acme.conninfo) as reader:
-        known = reader.knowledge()
+        known_at = reader.knowledge()
         now = reader.database_now()
         for text in (reference, reference.partition("@")[0]):
-            (row,) = users.find(reader, text, now, known)
+            (row,) = users.find(reader, text, now, known_at)
             assert row["user"] == "u"
 
 
@@ -86,12 +86,12 @@ def test_r35_a_key_that_is_anothers_e_mail_is_refused_with_both_named(
 def refusals(acme: Acme, reference: str) -> list[str]:
     """What the read side says of an ambiguous reference: as of now, and of history."""
     with Reader(acme.conninfo) as reader:
-        known = reader.knowledge()
-        account = reader.account("acme", known)
+        known_at = reader.knowledge()
+        account = reader.account("acme", known_at)
         with pytest.raises(CommandRefused, match="key and another's e-mail") as now:
-            reader.user_at(account, reference, reader.database_now(), known)
+            reader.user_at(account, reference, reader.database_now(), known_at)
         with pytest.raises(CommandRefused, match="key and another's e-mail") as ever:
-            reader.users_called(account, reference, known)
+            reader.users_called(account, reference, known_at)
     return [now.value.message, ever.value.message]
 
 

@@ -11,7 +11,7 @@ def test_r19_a_reduction_beyond_what_is_unassigned_says_how_many_and_who(
 ) -> None:
     acme.buy(2)
     acme.add("ann")
-    given = acme.give("ann", "2025-04-01")
+    fields = acme.give("ann", "2025-04-01")
     refused = acme.no(
         "not_enough_unassigned",
         "reduce_seats",
@@ -22,17 +22,17 @@ def test_r19_a_reduction_beyond_what_is_unassigned_says_how_many_and_who(
     assert "need 2" in refused.message
     assert "1 would be left" in refused.message
     assert f"ann holds {PRO}#1" in refused.message
-    assert refused.details["entries"] == [given[-1]]
+    assert refused.details["entries"] == [fields[-1]]
     assert "reduce by fewer" in refused.try_
 
 
 def test_r31_a_removal_names_the_seat_that_is_held(acme: Acme) -> None:
     acme.buy()
     acme.add("ann")
-    given = acme.give("ann", "2025-04-01")
+    fields = acme.give("ann", "2025-04-01")
     refused = acme.no("seat_held", "remove_user", user="ann", effective_at="2025-05-01")
     assert f"ann holds {PRO}#1" in refused.message
-    assert refused.details["entries"] == [given[-1]]
+    assert refused.details["entries"] == [fields[-1]]
 
 
 def test_r29_a_batch_that_is_short_of_unassigned_seats_names_its_lines(
@@ -55,12 +55,12 @@ def test_r29_a_batch_that_is_short_of_unassigned_seats_names_its_lines(
 def test_r29_reversals_that_contradict_each_other_name_their_lines(acme: Acme) -> None:
     acme.buy()
     acme.add("ann", "bob")
-    given = acme.give("ann", "2025-04-01")[-1]
+    fields = acme.give("ann", "2025-04-01")[-1]
     taken = acme.take("ann", "2025-05-01")[-1]
     undone = acme.do(
         "batch",
         reason="never was",
-        commands=[{"op": "reverse", "entry": e} for e in (taken, given)],
+        commands=[{"op": "reverse", "entry": e} for e in (taken, fields)],
     )
     other = acme.give("bob", "2025-04-10")[-1]
     refused = acme.no(

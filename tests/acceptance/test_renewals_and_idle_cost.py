@@ -123,7 +123,7 @@ def test_r19_what_is_advised_is_accepted_and_no_longer_advised_then(
     assert "nothing to give up" in program.run("account", "advise").stdout
 
 
-def test_renewals_come_in_order_and_within_a_time(e: Program) -> None:
+def test_renewals_are_in_order_and_within_a_time(e: Program) -> None:
     words = ("account", "renewals", "--as-of", "2025-12-10")
     first, second = e.json(*words)["rows"]
     assert (first["account"], first["date"], first["in_days"]) == (

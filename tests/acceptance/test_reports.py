@@ -13,20 +13,20 @@ from typing import Any
 import openpyxl
 import pytest
 
-from tests.audits import HEADER, LEFT, OPENED, START, TIMED, Book, june, said
+from tests.audits import HEADER, LEFT, OPENED, START, TIMED, Book, june, operation
 from tests.program import PRO, Program
 
 
 @pytest.fixture
 def book(database: str, tmp_path: Path) -> Book:
-    made = Book(Program(database), tmp_path)
-    made.say(LEFT)
-    made.file(
+    created = Book(Program(database), tmp_path)
+    created.record(LEFT)
+    created.file(
         f"{june('1', '30.00', 5)},time_weighted",
         f"{june('9', '9.00', 5, '=cmd|<b>&')},peak",
         header=TIMED,
     )
-    return made
+    return created
 
 
 def report(book: Book, name: str, **environment: str) -> bytes:
@@ -63,7 +63,7 @@ def test_a_page_answers_first_and_needs_nothing_else(book: Book) -> None:
     assert "script" not in page.tags
     assert b"url(" not in content
     assert b"@import" not in content
-    told = re.sub(r"\s+", " ", page.text)
+    message = re.sub(r"\s+", " ", page.text)
     for words in (
         "0 of 2 lines of invoices.csv match; 1 over, 1 under.",
         "time_weighted; a seat counts for the time in which it was held.",
@@ -75,7 +75,7 @@ def test_a_page_answers_first_and_needs_nothing_else(book: Book) -> None:
         "A (a): 2025-06-01 00:00 to 2025-06-16 00:00",
         "=cmd|<b>&",
     ):
-        assert words in told, words
+        assert words in message, words
     assert page.tags.count("svg") == 2
     assert page.tags.count("desc") == 2
     assert "b" not in page.tags[: page.tags.index("footer")]
@@ -154,17 +154,17 @@ def test_a_workbook_keeps_microseconds_beside_its_dates(book: Book) -> None:
     (entry,) = book.program.json("event", "show", 6)["rows"]
     sheets = openpyxl.load_workbook(book.folder / "out.xlsx")
     header, first = list(sheets["Events"].values)[:2]
-    told = dict(zip(header, first, strict=True))
-    assert told["recorded, exactly"] == entry["recorded_at"]
-    date = told["recorded (UTC)"].replace(tzinfo=UTC)
+    message = dict(zip(header, first, strict=True))
+    assert message["recorded, exactly"] == entry["recorded_at"]
+    date = message["recorded (UTC)"].replace(tzinfo=UTC)
     assert abs(date - datetime.fromisoformat(entry["recorded_at"])).total_seconds() < 1
 
 
 def test_no_text_becomes_a_formula_when_its_cell_is_edited(book: Book) -> None:
     for text in ("=1+1", "+1", "-1", "@x", "'=quoted"):
-        book.say(
+        book.record(
             {**OPENED, "account": text, "name": text},
-            said(
+            operation(
                 "buy_seats", "2025-06-01", account=text, seat_type=PRO, quantity=1,
                 reason=text,
             ),
@@ -188,14 +188,18 @@ def test_each_report_of_a_folder_stands_in_its_manifest(book: Book) -> None:
     report(book, "out.xlsx")
     words = ("report", "-a", "e", "--period", "2025-06", "--known-at", 5)
     assert book.program.run(*words, "-o", book.folder / "e.html").returncode == 0
-    told = json.loads((book.folder / "manifest.json").read_text())
-    assert [one["name"] for one in told["files"]] == ["e.html", "out.html", "out.xlsx"]
-    for one in told["files"]:
-        content = (book.folder / one["name"]).read_bytes()
-        assert one["sha256"] == hashlib.sha256(content).hexdigest()
-        assert one["command"][-1] == one["name"]
-    assert [one["known_at"]["position"] for one in told["files"]] == [5, 6, 6]
-    assert told["command"] == told["files"][0]["command"]
+    message = json.loads((book.folder / "manifest.json").read_text())
+    assert [file["name"] for file in message["files"]] == [
+        "e.html",
+        "out.html",
+        "out.xlsx",
+    ]
+    for file in message["files"]:
+        content = (book.folder / file["name"]).read_bytes()
+        assert file["sha256"] == hashlib.sha256(content).hexdigest()
+        assert file["command"][-1] == file["name"]
+    assert [file["known_at"]["position"] for file in message["files"]] == [5, 6, 6]
+    assert message["command"] == message["files"][0]["command"]
     before = (book.folder / "manifest.json").read_bytes()
     assert book.program.run(*words, "-o", book.folder / "e.html").returncode == 0
     assert (book.folder / "manifest.json").read_bytes() == before
@@ -249,21 +253,21 @@ def test_the_command_in_the_manifest_makes_the_report_again(book: Book) -> None:
     target = book.folder / "e.html"
     assert book.program.run("report", "-a", "e", "-o", target).returncode == 0
     first = target.read_bytes()
-    told = json.loads((book.folder / "manifest.json").read_text())["command"]
-    book.say(said("buy_seats", "2025-06-03", seat_type=PRO, quantity=1))
-    done = book.program.run(*told[1:-1], target)
+    message = json.loads((book.folder / "manifest.json").read_text())["command"]
+    book.record(operation("buy_seats", "2025-06-03", seat_type=PRO, quantity=1))
+    done = book.program.run(*message[1:-1], target)
     assert done.returncode == 0, done.stderr
     assert target.read_bytes() == first
 
 
 def test_a_total_says_what_has_no_price(book: Book) -> None:
-    book.say(said("buy_seats", "2025-06-01", seat_type=START, quantity=1))
+    book.record(operation("buy_seats", "2025-06-01", seat_type=START, quantity=1))
     done = book.program.run(
         "report", "-a", "e", "--period", "2025-06", "--unit-price", f"{PRO}=30.00",
         "-o", book.folder / "e.html",
     )  # fmt: skip
-    told = "Altogether 30.00, without sales/starter, which have no price."
-    assert told in done.stdout
+    message = "Altogether 30.00, without sales/starter, which have no price."
+    assert message in done.stdout
 
 
 def test_a_chart_counts_those_that_held_seats_before_it_begins(book: Book) -> None:
@@ -271,5 +275,5 @@ def test_a_chart_counts_those_that_held_seats_before_it_begins(book: Book) -> No
     window = ("--from", "2025-06-10", "--until", "2025-07-01")
     done = book.program.run("report", "-a", "e", *window, "--output", target)
     assert done.returncode == 0, done.stderr
-    told = "at most 1 assigned at once; at the end 1 purchased and 0 assigned."
-    assert told in target.read_text()
+    message = "at most 1 assigned at once; at the end 1 purchased and 0 assigned."
+    assert message in target.read_text()

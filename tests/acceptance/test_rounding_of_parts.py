@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 
-from tests.audits import Book, june, said
+from tests.audits import Book, june, operation
 from tests.program import PRO, Program
 
 
@@ -40,16 +40,16 @@ THREE = [
 @pytest.mark.parametrize("amounts", THREE)
 @pytest.mark.parametrize("quantities", [["0.333333"] * 3, ["0.33", "0.33", "0.34"]])
 @pytest.mark.parametrize("invoices", ["AAA", "ABC"])
-def test_r65_thirds_that_come_to_the_whole_match(
+def test_r65_thirds_that_amount_to_the_whole_match(
     book: Book, amounts: list[str], quantities: list[str], invoices: str
 ) -> None:
     cells = zip(quantities, amounts, invoices, strict=True)
-    found = billed(book, *(part(*three) for three in cells))
-    assert found == [("match", "0.00", amount) for amount in amounts]
+    result = billed(book, *(part(*three) for three in cells))
+    assert result == [("match", "0.00", amount) for amount in amounts]
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_r65_daily_lines_that_come_to_the_month_match(book: Book, seed: int) -> None:
+def test_r65_daily_lines_that_amount_to_the_month_match(book: Book, seed: int) -> None:
     amounts = ["2.90"] * 10 + ["2.91"] * 20  # a thirtieth of 87.20 is 2.90666…
     Random(seed).shuffle(amounts)
     lines = [part("0.033333333333", amount, price="87.20") for amount in amounts]
@@ -58,15 +58,15 @@ def test_r65_daily_lines_that_come_to_the_month_match(book: Book, seed: int) -> 
 
 def test_r65_lines_rounded_one_by_one_lose_cents_and_it_shows(book: Book) -> None:
     lines = [part("0.033333333333", "2.91", price="87.20")] * 30
-    found = billed(book, *lines)
-    over = [row for row in found if row[0] == "over"]
+    result = billed(book, *lines)
+    over = [row for row in result if row[0] == "over"]
     assert len(over) == 10
     assert {row[1] for row in over} == {"0.01"}
-    assert sum(Fraction(row[2]) for row in found) == Fraction("87.20")
-    assert all(row[1] == "0.00" for row in found if row[0] == "match")
+    assert sum(Fraction(row[2]) for row in result) == Fraction("87.20")
+    assert all(row[1] == "0.00" for row in result if row[0] == "match")
 
 
-def test_r65_a_wrong_line_among_parts_is_the_one_that_is_told(book: Book) -> None:
+def test_r65_a_wrong_line_among_parts_is_the_one_that_is_reported(book: Book) -> None:
     lines = [part("0.5", "15.00", price="30.00"), part("0.5", "14.20", price="30.00")]
     assert billed(book, *lines) == [
         ("match", "0.00", "15.00"),
@@ -75,7 +75,9 @@ def test_r65_a_wrong_line_among_parts_is_the_one_that_is_told(book: Book) -> Non
 
 
 def test_r43_r65_a_credit_rounded_with_what_it_corrects_matches(book: Book) -> None:
-    left = book.say(said("unassign_seat", "2025-06-21", user="a", seat_type=PRO))
+    left = book.record(
+        operation("unassign_seat", "2025-06-21", user="a", seat_type=PRO)
+    )
     header = (
         "account,invoice,issued_at,period,seat_type,quantity,unit_price,amount,mode"
     )

@@ -33,15 +33,15 @@ def test_r03_an_empty_holding_is_visible_in_history(acme: Acme) -> None:
     acme.give("ann", "2025-04-01")
     acme.take("ann", "2025-04-01")
     with Reader(acme.conninfo) as reader:
-        known = reader.knowledge()
-        account = reader.account("acme", known)
+        known_at = reader.knowledge()
+        account = reader.account("acme", known_at)
         rows = holdings.history(
-            AccountQuestion(reader, account, known), parse_seat(f"{PRO}#1")
+            AccountQuestion(reader, account, known_at), parse_seat(f"{PRO}#1")
         )
     assert [row["held_from"] for row in rows] == [row["held_until"] for row in rows]
 
 
-def test_r28_at_one_instant_closings_come_first(acme: Acme) -> None:
+def test_r28_at_one_instant_closings_are_first(acme: Acme) -> None:
     acme.buy()
     acme.add("ann", "bob")
     acme.give("ann", "2025-04-01")
@@ -66,10 +66,10 @@ def test_r35_a_key_belongs_to_one_present_user(acme: Acme) -> None:
     removal = acme.events()[-2]["position"]
     acme.no("reversal_blocked", "reverse", entry=removal, reason="not so")
     with Reader(acme.conninfo) as reader:
-        known = reader.knowledge()
-        account = reader.account("acme", known)
-        found = reader.users_called(account, "Ann@X.example", known)
-    assert len({row["user_no"] for row in found}) == 2
+        known_at = reader.knowledge()
+        account = reader.account("acme", known_at)
+        result = reader.users_called(account, "Ann@X.example", known_at)
+    assert len({row["user_no"] for row in result}) == 2
 
 
 def test_r36_an_actor_needs_permission_at_the_moment_of_recording(acme: Acme) -> None:
@@ -109,14 +109,14 @@ def test_r41_r47_a_reversal_of_a_reversal_lets_the_entry_hold_again(
 ) -> None:
     acme.buy()
     acme.add("ann")
-    given = acme.give("ann", "2025-04-01")[-1]
-    first = acme.reverse(given)
+    fields = acme.give("ann", "2025-04-01")[-1]
+    first = acme.reverse(fields)
     assert acme.holder(f"{PRO}#1", "2025-04-02") is None
-    acme.no("already_reversed", "reverse", entry=given, reason="again")
+    acme.no("already_reversed", "reverse", entry=fields, reason="again")
     second = acme.reverse(first)
     assert acme.holder(f"{PRO}#1", "2025-04-02") == "ann"
     assert acme.holder(f"{PRO}#1", "2025-04-02", first) is None
-    assert acme.holder(f"{PRO}#1", "2025-04-02", given) == "ann"
+    assert acme.holder(f"{PRO}#1", "2025-04-02", fields) == "ann"
     third = acme.reverse(second)
     assert acme.holder(f"{PRO}#1", "2025-04-02", third) is None
 
@@ -130,10 +130,10 @@ def test_r47_what_can_be_reversed_and_what_cannot(acme: Acme) -> None:
     acme.no("entry_not_found", "reverse", entry=999, reason="x")
     acme.reverse(bought)
     with Reader(acme.conninfo) as reader:
-        known = reader.knowledge()
-        account = reader.account("acme", known)
+        known_at = reader.knowledge()
+        account = reader.account("acme", known_at)
         now = reader.database_now()
-        question = AccountQuestion(reader, account, known, now)
+        question = AccountQuestion(reader, account, known_at, now)
         assert holdings.under_contract(question) == []
     assert acme.buy() == (bought + 4,)
     assert acme.events()[-1]["seat"] == f"{PRO}#2"
@@ -184,11 +184,11 @@ def test_s4_without_a_seat_there_are_no_paid_features(acme: Acme) -> None:
     acme.take("ann", "2025-05-01")
     answers = {}
     with Reader(acme.conninfo) as reader:
-        known = reader.knowledge()
-        account = reader.account("acme", known)
+        known_at = reader.knowledge()
+        account = reader.account("acme", known_at)
         for user, day in (("ann", 10), ("ann", 40), ("bob", 10), ("nobody", 10)):
             at = datetime(2025, 4, 1, tzinfo=UTC) + timedelta(days=day)
-            question = AccountQuestion(reader, account, known, at)
+            question = AccountQuestion(reader, account, known_at, at)
             if user == "nobody":
                 with pytest.raises(NotFound):
                     users.access(question, user, SeatType(PRO))
@@ -203,7 +203,9 @@ def test_s4_without_a_seat_there_are_no_paid_features(acme: Acme) -> None:
     }
 
 
-def test_r47_what_is_reversed_is_told_by_the_reversal_that_holds(acme: Acme) -> None:
+def test_r47_what_is_reversed_is_reported_by_the_reversal_that_holds(
+    acme: Acme,
+) -> None:
     (bought,) = acme.buy()
     first = acme.reverse(bought)
     again = acme.reverse(first)
@@ -215,12 +217,12 @@ def test_r47_what_is_reversed_is_told_by_the_reversal_that_holds(acme: Acme) -> 
 def test_r18_a_cancellation_names_its_request_by_position(acme: Acme) -> None:
     acme.buy(2)
     acme.add("ann")
-    (asked,) = acme.do(
+    (query,) = acme.do(
         "reduce_seats", seat_type=PRO, quantity=1, effective_at="2025-04-01"
     )
     acme.do("cancel_reduction", seat_type=PRO, effective_at="2025-04-02")
     (cancelled,) = [e for e in acme.events() if e["event"] == "SeatReductionCancelled"]
-    assert cancelled["data"]["request"] == asked
+    assert cancelled["data"]["request"] == query
 
 
 def reversed_by(acme: Acme) -> dict[int, int]:

@@ -114,7 +114,7 @@ def test_r46_c_permissions_changed_and_the_user_removed_at_one_instant(
     acme.no("user_not_present", **change, user="u1", effective_at="2026-02-02")
 
 
-def test_r46_c_added_seated_and_gone_in_one_day(acme: Acme) -> None:
+def test_r46_c_added_seated_and_removed_in_one_day(acme: Acme) -> None:
     acme.buy()
     for _ in range(2):  # and the same again, at the same instant
         acme.do("add_user", user="u1", email="u1@x.example", name="U",
@@ -143,9 +143,9 @@ def test_r35_a_membership_of_no_time_shares_no_key(acme: Acme) -> None:
     acme.do("remove_user", user="u1", effective_at=DAY)
     acme.do("reverse", entry=removed[0], reason="stayed after all")
     with Reader(acme.conninfo) as reader:
-        known = reader.knowledge()
-        account = reader.account("acme", known)
-        assert len(reader.users_called(account, "u1", known)) == 2
+        known_at = reader.knowledge()
+        account = reader.account("acme", known_at)
+        assert len(reader.users_called(account, "u1", known_at)) == 2
 
 
 def test_r46_what_an_instant_pairs_is_what_was_recorded_first(acme: Acme) -> None:

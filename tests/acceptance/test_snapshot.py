@@ -102,8 +102,8 @@ def test_r86_the_same_list_again_records_nothing_and_an_unchanged_night_is_evide
     last = lists.program.json("event", "list")["rows"][-1]
     assert (last["event"], last["position"]) == ("SnapshotObserved", head + 1)
     # Who is gone now was seen on the 11th.
-    (gone,) = lists.rows(12, holders[0])
-    assert gone["effective_after"] == "2025-03-11T02:00:00Z"
+    (removed,) = lists.rows(12, holders[0])
+    assert removed["effective_after"] == "2025-03-11T02:00:00Z"
 
 
 def test_a_seat_is_bought_when_somebody_had_it_before_the_others_were(

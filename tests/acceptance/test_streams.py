@@ -46,7 +46,7 @@ def left_alone(program: Program, *words: object) -> subprocess.CompletedProcess[
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_findings_are_found_whoever_reads_them(
+def test_findings_are_the_same_whoever_reads_them(
     acme: Program, invoices: Path, form: str
 ) -> None:
     done = left_alone(acme, "invoice", "audit", invoices, "--format", form)
@@ -78,7 +78,7 @@ def test_a_failure_that_nobody_can_read_is_still_one(acme: Program) -> None:
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_a_full_output_is_told_in_a_sentence(acme: Program, form: str) -> None:
+def test_a_full_output_is_reported_in_a_sentence(acme: Program, form: str) -> None:
     for words in ("event list", "help", "db url", "seat list -a acme"):
         options = [] if words in {"help", "db url"} else ["--format", form]
         with Path("/dev/full").open("wb") as full:
@@ -89,7 +89,7 @@ def test_a_full_output_is_told_in_a_sentence(acme: Program, form: str) -> None:
         assert "Exception ignored" not in done.stderr
 
 
-def test_what_was_recorded_before_the_output_failed_is_told(acme: Program) -> None:
+def test_what_was_recorded_before_the_output_failed_is_reported(acme: Program) -> None:
     buy = "PROGRAM seat buy sales/starter 1 -a acme > /dev/full"
     done = in_a_shell(acme, buy)
     assert (done.returncode, "stays recorded" in done.stderr) == (1, True)
@@ -145,12 +145,14 @@ def test_a_locale_that_is_not_utf_8_is_no_bug(acme: Program, locale: str) -> Non
     done = acme.run("user", "list", "-a", "acme")
     assert (done.returncode, done.stderr) == (0, "")
     failed = acme.run("user", "history", "Ångström", "-a", "acme", "--format", "json")
-    told = json.loads(failed.stderr.splitlines()[-1])
-    assert failed.returncode == told["exit"]
+    message = json.loads(failed.stderr.splitlines()[-1])
+    assert failed.returncode == message["exit"]
     assert failed.returncode in {1, 2}  # not found, or not readable in that locale
 
 
-def test_a_file_name_that_is_no_text_can_be_told(acme: Program, tmp_path: Path) -> None:
+def test_a_file_name_that_is_no_text_can_be_reported(
+    acme: Program, tmp_path: Path
+) -> None:
     name = os.fsencode(tmp_path) + b"/a\xffb.csv"
     for form in FORMS:
         done = subprocess.run(

@@ -71,8 +71,8 @@ def test_e35_a_seat_is_held_until_the_night_of_two_midnights(e: Contract) -> Non
     assert leaving(e) == []
 
     # What was known then stays so; and it is carried out once only.
-    known = ("--known-at", position - 1)
-    assert (then := holder(e, *known))
+    known_at = ("--known-at", position - 1)
+    assert (then := holder(e, *known_at))
     assert then["held_until"] is None
     e.do("reverse", entry=position, reason="she stayed")
     assert holder(e) is not None

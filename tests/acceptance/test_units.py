@@ -24,13 +24,13 @@ def settings(unit: Path, name: str) -> list[str]:
 
 def writable(unit: Path) -> list[Path]:
     """Where a unit may write: its state directories, and what is named."""
-    states = [Path("/var/lib", one) for one in settings(unit, "StateDirectory")]
-    named = [Path(one.lstrip("-")) for one in settings(unit, "ReadWritePaths")]
+    states = [Path("/var/lib", setting) for setting in settings(unit, "StateDirectory")]
+    named = [Path(setting.lstrip("-")) for setting in settings(unit, "ReadWritePaths")]
     return states + named
 
 
 def environment(unit: Path) -> dict[str, str]:
-    return dict(one.split("=", 1) for one in settings(unit, "Environment"))
+    return dict(setting.split("=", 1) for setting in settings(unit, "Environment"))
 
 
 @pytest.mark.parametrize("unit", SERVICES, ids=lambda unit: unit.stem)
@@ -39,22 +39,22 @@ def test_every_path_that_a_unit_names_can_be_written_or_is_its_configuration(
 ) -> None:
     """What is read lies with the configuration, and the unit runs where it is there."""
     assert settings(unit, "ProtectSystem") == ["strict"]
-    paths = [Path(one) for one in environment(unit).values() if one.startswith("/")]
+    paths = [Path(item) for item in environment(unit).values() if item.startswith("/")]
     paths += map(Path, settings(unit, "WorkingDirectory"))
     assert {"TMPDIR", "SEAT_LEDGER_HOME"} <= environment(unit).keys()
     guarded = list(map(Path, settings(unit, "ConditionPathExists")))
     for path in paths:
-        is_written = any(path.is_relative_to(one) for one in writable(unit))
+        is_written = any(path.is_relative_to(item) for item in writable(unit))
         is_read = path.is_relative_to(CONFIGURATION) and path in guarded
         assert is_written != is_read, path
 
 
 def test_the_witness_that_the_unit_documents_can_be_written() -> None:
     unit = UNITS / "seat-ledger-nightly.service"
-    (told,) = re.findall(
+    (message,) = re.findall(
         r"^#\s+SEAT_LEDGER_WITNESS=(\S+)$", unit.read_text(), re.MULTILINE
     )
-    assert Path(told) == WITNESS
+    assert Path(message) == WITNESS
     assert WITNESS in writable(unit)
 
 
@@ -89,8 +89,8 @@ def test_a_night_writes_nowhere_but_where_the_unit_lets_it(
             text = text.replace(path, str(folder))
         return text
 
-    given = {name: there(text) for name, text in environment(unit).items()}
-    given |= {
+    fields = {name: there(text) for name, text in environment(unit).items()}
+    fields |= {
         "PATH": os.environ["PATH"],
         "SEAT_LEDGER_DATABASE_URL": database,
         "SEAT_LEDGER_WITNESS": there(str(WITNESS)),
@@ -100,13 +100,13 @@ def test_a_night_writes_nowhere_but_where_the_unit_lets_it(
     }
     confined = ["unshare", "--mount", "bash", "-c", CONFINED, "bash"]
     closed = subprocess.run(
-        [*confined, "touch", tmp_path / "anywhere"], env=given, check=False
+        [*confined, "touch", tmp_path / "anywhere"], env=fields, check=False
     )
     assert closed.returncode != 0  # it is as closed as it should be
     for step in steps():
         done = subprocess.run(
             [*confined, PROGRAM, *step],
-            env=given,
+            env=fields,
             capture_output=True,
             text=True,
             check=False,

@@ -32,8 +32,8 @@ def audited(book: Book, text: str, *words: str) -> Any:
 
 
 def rows(done: Any) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads(done.stdout)["rows"]
-    return found
+    result: list[dict[str, Any]] = json.loads(done.stdout)["rows"]
+    return result
 
 
 def test_a_vendors_headers_dates_sums_and_total_are_understood(book: Book) -> None:
@@ -46,7 +46,7 @@ def test_a_vendors_headers_dates_sums_and_total_are_understood(book: Book) -> No
     assert "Line 4 is a total of 3,090.00: it is right" in done.stderr
 
 
-def test_a_total_that_does_not_add_up_is_told(book: Book) -> None:
+def test_a_total_that_does_not_add_up_is_reported(book: Book) -> None:
     text = BILL.replace("3.090,00", "3.100,00")
     text = text.replace("PROFESSIONAL;2", "PROFESSIONAL;1")
     text = text.replace("€ 2.060,00", "€ 1.030,00")
@@ -82,16 +82,16 @@ def test_dates_need_a_stated_format(book: Book) -> None:
     assert (done.returncode, "is not a date as MM/DD/YYYY" in done.stderr) == (2, True)
 
 
-def test_columns_and_values_can_be_told(book: Book) -> None:
+def test_columns_and_values_can_be_reported(book: Book) -> None:
     text = (
         "when,what,how many,each,sum,cost\n"
         "2025-06-01,sales/professional,1,30.00,30.00,9\n"
     )
-    said = ("--set", "account=e", "--set", "invoice=I", "--set",
+    message = ("--set", "account=e", "--set", "invoice=I", "--set",
             "issued_at=2025-07-01", "--column", "period=when", "--column",
             "seat_type=what", "--column", "quantity=how many", "--column",
             "unit_price=each", "--column", "amount=sum")  # fmt: skip
-    (row,) = rows(audited(book, text, *said, "--format", "json"))
+    (row,) = rows(audited(book, text, *message, "--format", "json"))
     assert (row["verdict"], row["invoice"]) == ("match", "I")
 
 

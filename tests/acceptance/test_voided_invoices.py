@@ -85,8 +85,8 @@ def test_e30_an_invoice_is_voided_after_a_correction_and_issued_anew(
 
     assert billed.run("invoice", "show", "INV-1", "--format", "json").out == before
     assert billed.listed()["INV-1"]["voided"] == void
-    known = billed.json("invoice", "list", "--known-at", void - 1)["rows"]
-    assert known[0]["voided"] is None
+    known_at = billed.json("invoice", "list", "--known-at", void - 1)["rows"]
+    assert known_at[0]["voided"] is None
     for invoice in ("INV-1", "INV-1B"):
         assert billed.run("invoice", "reproduce", invoice).status == 0
 

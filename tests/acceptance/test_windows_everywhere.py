@@ -22,8 +22,8 @@ from tests.support.windows import (
     INSIDE,
     LEAVING,
     NOW,
-    SAID,
     START,
+    WINDOW_TEXT,
     commands,
     hidden,
     hidden_in,
@@ -143,19 +143,19 @@ def test_every_answer_says_that_it_rests_on_a_window(ledgers: Ledgers) -> None:
     for command, questions in ANSWERS.items():
         for words in questions:
             for form in ("json", "csv", "table")[: 2 if command == "export" else 3]:
-                asked = [*command.split(), *ledgers.fill(words), "--format", form]
+                query = [*command.split(), *ledgers.fill(words), "--format", form]
                 seen, exact = (
-                    ledger.run(*asked) for ledger in (ledgers.seen, ledgers.exact)
+                    ledger.run(*query) for ledger in (ledgers.seen, ledgers.exact)
                 )
-                assert seen.status in {0, 3}, (asked, seen.err)
+                assert seen.status in {0, 3}, (query, seen.err)
                 texts = [NOW.sub("", done.out) for done in (seen, exact)]
                 if texts[0] == texts[1]:
                     continue
                 differing.add(command)
-                if form == "csv" and SAID.search(seen.err):
+                if form == "csv" and WINDOW_TEXT.search(seen.err):
                     continue  # of what no row is about, a message says it
                 failures += [
-                    f"{' '.join(asked)}: {place}" for place in hidden_in(form, *texts)
+                    f"{' '.join(query)}: {place}" for place in hidden_in(form, *texts)
                 ]
     assert not failures, "\n".join(failures)
     # Of what does not differ nothing was shown.
@@ -182,7 +182,7 @@ def test_every_report_says_that_it_rests_on_a_window(
         else:
             lines, others = map(_lines, files)
             assert lines != others
-            assert all(SAID.search(line) for line in lines)
+            assert all(WINDOW_TEXT.search(line) for line in lines)
             assert "least" in files[0].read_text()
             assert "least" not in files[1].read_text()
 

@@ -25,13 +25,13 @@ class Book:
 
     def __init__(self, conninfo: str, ledger: SeatLedger, **facts: Any) -> None:
         self.conninfo, self.ledger = conninfo, ledger
-        given = {
+        fields = {
             "time_zone": "Europe/Amsterdam",
             "term_start": "2025-03-05",
             "term_months": 12,
             "billing_cycle_months": 1,
         }
-        ledger.open_account("e", name="E", **(given | facts))
+        ledger.open_account("e", name="E", **(fields | facts))
 
     def buy(self, quantity: int, at: str) -> tuple[int, ...]:
         return self.ledger.buy_seats(
@@ -44,9 +44,9 @@ class Book:
                 "e", user=key, email=f"{key}@e.example", name=key, effective_at=at
             )
 
-    def assign(self, user: str, at: str, **given: Any) -> tuple[int, ...]:
+    def assign(self, user: str, at: str, **fields: Any) -> tuple[int, ...]:
         return self.ledger.assign_seat(
-            "e", user=user, seat_type=PRO, effective_at=at, **given
+            "e", user=user, seat_type=PRO, effective_at=at, **fields
         ).positions
 
     def unassign(self, user: str, at: str) -> tuple[int, ...]:
@@ -63,43 +63,45 @@ class Book:
         self.ledger.renew("e", effective_at=at)
 
     def counts(
-        self, price: str = "90.00", granularity: str = "day", **wanted: Any
+        self, price: str = "90.00", granularity: str = "day", **expected: Any
     ) -> list[dict[str, Any]]:
         with Reader(self.conninfo) as reader:
-            known = reader.knowledge()
+            at_position = reader.knowledge()
             return billing.counts(
                 reader,
-                reader.account("e", known),
-                known,
+                reader.account("e", at_position),
+                at_position,
                 reader.database_now(),
                 CountsQuery(
-                    **wanted,
+                    **expected,
                     how=Priced(
                         [("contracted", granularity)], {PRO: parse_price(price)}
                     ),
                 ),
             ).rows
 
-    def one(self, label: str, **given: Any) -> dict[str, Any]:
-        (row,) = self.counts(label=label, **given)
+    def row(self, label: str, **fields: Any) -> dict[str, Any]:
+        (row,) = self.counts(label=label, **fields)
         return row
 
     def who(self, number: int, at: str, known_at: int | None = None) -> str | None:
         with Reader(self.conninfo) as reader:
-            known = reader.knowledge(known_at)
-            account = reader.account("e", known)
+            at_position = reader.knowledge(known_at)
+            account = reader.account("e", at_position)
             seat = parse_seat(f"{PRO}#{number}")
             instant = parse_instant(at, account.zones)
-            question = AccountQuestion(reader, account, known, instant)
+            question = AccountQuestion(reader, account, at_position, instant)
             row = holdings.who(question, seat)
         return row["holder"]["user"] if row["holder"] else None
 
     def totals(self, at: str) -> dict[str, Any]:
         with Reader(self.conninfo) as reader:
-            known = reader.knowledge()
-            account = reader.account("e", known)
+            at_position = reader.knowledge()
+            account = reader.account("e", at_position)
             instant = datetime.fromisoformat(at)
-            (row,) = holdings.totals(AccountQuestion(reader, account, known, instant))
+            (row,) = holdings.totals(
+                AccountQuestion(reader, account, at_position, instant)
+            )
         return row
 
 
@@ -138,9 +140,9 @@ def test_e02_r16_a_reduction_waits_for_the_renewal(e: Book) -> None:
     four_left(e)
     e.reduce(3, "2025-06-20")
     assert e.totals("2025-07-01T00:00:00+00:00")["pending_reduction"] == 3
-    assert e.one("2026-02-05")["quantity"] == "10"
+    assert e.row("2026-02-05")["quantity"] == "10"
     e.renew("2026-03-05")
-    row = e.one("2026-03-05")
+    row = e.row("2026-03-05")
     assert (row["quantity"], row["amount"]) == ("7", "630.00")
     assert row["opening"] == 7
 
@@ -150,21 +152,21 @@ def test_e02_r18_a_cancelled_reduction_restores_the_plan(e: Book) -> None:
     e.reduce(3, "2025-06-20")
     e.ledger.cancel_reduction("e", seat_type=PRO, effective_at="2026-02-01")
     e.renew("2026-03-05")
-    assert e.one("2026-03-05")["quantity"] == "10"
+    assert e.row("2026-03-05")["quantity"] == "10"
 
 
 def test_e02_r17_a_request_at_the_renewal_targets_the_next(e: Book) -> None:
     four_left(e)
     e.reduce(3, "2026-03-05T00:00:00+01:00")
     e.renew("2026-03-06")
-    assert e.one("2026-03-05")["quantity"] == "10"
+    assert e.row("2026-03-05")["quantity"] == "10"
     with Reader(e.conninfo) as reader:
         rows = list(journal.listed(reader, reader.knowledge()))
         (request,) = [r for r in rows if r["event"] == "SeatReductionRequested"]
     assert request["data"]["renewal"] == 2
 
 
-def test_e03_r19_r20_pending_seats_are_not_given_away(e: Book) -> None:
+def test_e03_r19_r20_pending_seats_are_not_handed_out(e: Book) -> None:
     ten_assigned(e)
     e.unassign("u9", "2025-04-01")
     with pytest.raises(CommandRefused) as refused:
@@ -182,31 +184,31 @@ def test_e03_r19_r20_pending_seats_are_not_given_away(e: Book) -> None:
 def test_e04_r10_shares_by_day_and_by_second_across_dst(e: Book) -> None:
     e.buy(10, "2025-03-05")
     e.buy(3, "2025-03-20 10:00")
-    row = e.one("2025-03-05")
+    row = e.row("2025-03-05")
     assert (row["days"], row["seconds"]) == (31, 2674800)
     assert row["quantity_exact"] == "358/31"
     assert row["quantity"] == "11.548387096774"
     assert row["amount"] == "1039.35"
-    exact = Fraction(e.one("2025-03-05", granularity="second")["quantity_exact"])
+    exact = Fraction(e.row("2025-03-05", granularity="second")["quantity_exact"])
     assert rounded((exact - 10) * 90, 2) == "135.55"
 
 
 def test_e05_an_annual_share_is_rounded_once(database: str, ledger: SeatLedger) -> None:
     book = Book(database, ledger, billing_cycle_months=12)
     book.buy(3, "2025-09-01")
-    assert book.one("2025-03-05", price="1080.00")["amount"] == "1642.19"
+    assert book.row("2025-03-05", price="1080.00")["amount"] == "1642.19"
 
 
 def test_e07_a_microsecond_before_the_bound(e: Book) -> None:
     e.buy(1, "2025-04-04T23:59:59.999999+02:00")
-    assert e.one("2025-03-05")["amount"] == "2.90"
-    assert e.one("2025-03-05", granularity="second")["amount"] == "0.00"
+    assert e.row("2025-03-05")["amount"] == "2.90"
+    assert e.row("2025-03-05", granularity="second")["amount"] == "0.00"
 
 
 def test_e07_r14_exactly_at_the_bound(e: Book) -> None:
     e.buy(1, "2025-04-05T00:00:00+02:00")
     assert e.counts(label="2025-03-05") == []
-    assert e.one("2025-04-05")["amount"] == "90.00"
+    assert e.row("2025-04-05")["amount"] == "90.00"
 
 
 def test_e18_an_empty_holding_is_history_and_counts_nowhere(e: Book) -> None:
@@ -214,7 +216,7 @@ def test_e18_an_empty_holding_is_history_and_counts_nowhere(e: Book) -> None:
     e.add("a")
     e.assign("a", "2025-03-10T10:00:00Z")
     e.unassign("a", "2025-03-10T10:00:00Z")
-    row = e.one("2025-03-05")
+    row = e.row("2025-03-05")
     assert row["assigned_peak"] == 0
     assert row["idle_seat_days"] == 31
     assert e.who(1, "2025-03-10T10:00:00Z") is None
@@ -235,7 +237,7 @@ def test_e19_r28_a_handover_is_one_batch(e: Book) -> None:
             {"op": "unassign_seat", "user": "a", "seat_type": PRO},
         ],
     )
-    assert e.one("2025-03-05")["assigned_peak"] == 1
+    assert e.row("2025-03-05")["assigned_peak"] == 1
     assert (e.who(1, "2025-03-19 23:59"), e.who(1, "2025-03-20")) == ("a", "b")
 
 
@@ -277,7 +279,7 @@ def test_e25_r51_a_ratio_is_not_rounded_first(
 ) -> None:
     book = Book(database, ledger)
     book.buy(1000, "2025-04-04T12:00:00+02:00")
-    assert book.one("2025-03-05", price="9.00")["amount"] == "290.32"
+    assert book.row("2025-03-05", price="9.00")["amount"] == "290.32"
 
 
 def test_e26_r27_a_past_holding_with_an_end_is_one_batch(e: Book) -> None:
@@ -328,7 +330,7 @@ def test_r15_a_seat_ends_at_a_renewal_whatever_its_purchase_date(e: Book) -> Non
     e.buy(1, "2025-03-05")
     e.buy(1, "2026-03-04 23:59")
     e.reduce(2, "2026-03-04 23:59:30")
-    assert e.one("2026-02-05")["closing"] == 2
+    assert e.row("2026-02-05")["closing"] == 2
     e.renew("2026-03-05")
     assert e.counts(label="2026-03-05") == []
 
@@ -338,7 +340,7 @@ def test_e28_r22_a_period_across_a_renewal(database: str, ledger: SeatLedger) ->
     book.buy(10, "2025-03-05")
     book.reduce(3, "2025-06-01")
     book.renew("2026-03-05")
-    row = book.one("2026-01-05")
+    row = book.row("2026-01-05")
     assert (row["days"], row["quantity_exact"]) == (151, "1234/151")
     assert row["quantity"] == "8.172185430464"
 
@@ -346,7 +348,7 @@ def test_e28_r22_a_period_across_a_renewal(database: str, ledger: SeatLedger) ->
 def test_r38_a_period_beyond_the_recorded_renewal_is_refused(e: Book) -> None:
     e.buy(1, "2025-03-05")
     with pytest.raises(CommandRefused) as refused:
-        e.one("2026-03-05")
+        e.row("2026-03-05")
     assert refused.value.code == "renewal_due"
 
 
@@ -358,7 +360,7 @@ def test_e13_r04_r09_a_zone_change_moves_the_next_bound(
     )
     ledger.set_time_zone("e", time_zone="Europe/Amsterdam", effective_at="2025-06-01")
     book.buy(1, "2025-05-05T07:00:00Z")
-    row = book.one("2025-05-05")
+    row = book.row("2025-05-05")
     assert (row["seconds"], row["days"]) == (2646000, 31)
 
 

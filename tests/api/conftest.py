@@ -20,10 +20,10 @@ def program(
     monkeypatch = pytest.MonkeyPatch()
     home = f"{os.environ['SEAT_LEDGER_TEST_HOME']}/keys"
     monkeypatch.setenv("SEAT_LEDGER_HOME", home)
-    found = Program(shared_database, tmp_path_factory.mktemp("api"))
-    found.import_([*story(), late()])
-    found.json("account", "list")  # catches up
-    yield found
+    result = Program(shared_database, tmp_path_factory.mktemp("api"))
+    result.import_([*story(), late()])
+    result.json("account", "list")  # catches up
+    yield result
     monkeypatch.undo()
 
 

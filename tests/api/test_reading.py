@@ -73,8 +73,8 @@ def words_of(command: str, params: dict[str, Any]) -> list[str]:
     endpoint = endpoints()[path_of(command)]
     words = command.split()
     for name, param in endpoint.params.items():
-        given = params.get(name, [])
-        for text in given if isinstance(given, list) else [given]:
+        fields = params.get(name, [])
+        for text in fields if isinstance(fields, list) else [fields]:
             if isinstance(param, click.Argument):
                 words.append(text)
             elif getattr(param, "is_flag", False):

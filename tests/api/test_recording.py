@@ -215,9 +215,7 @@ def test_no_token_no_write(program: Program, writing: Client) -> None:
         writing.headers = mine
 
 
-def test_a_server_that_was_not_asked_to_does_not_record(
-    program: Program, api: Client
-) -> None:
+def test_a_server_without_writes_does_not_record(program: Program, api: Client) -> None:
     key = {"Authorization": f"Bearer {token(program)}"}
     assert api.post(BUY, **key).problem() == (403, "writing_off")
     done = program.run("serve", "--allow-writes")

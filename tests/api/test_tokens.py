@@ -229,7 +229,7 @@ def test_a_token_that_is_not_there_cannot_be_revoked(program: Program) -> None:
     program.refused("token_not_found", "token", "revoke", "nothing")
 
 
-def test_too_many_requests_are_told_to_wait(program: Program) -> None:
+def test_too_many_requests_are_ordered_to_wait(program: Program) -> None:
     with serving(program.conninfo, rate=5) as client:
         codes = [client.ask(path_of("catalogue list")).status for _ in range(20)]
         assert codes[:10] == [200] * 10

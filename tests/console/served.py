@@ -50,7 +50,7 @@ PAGES: dict[str, dict[str, Any]] = {
 def story() -> list[dict[str, Any]]:
     """Facts of two accounts; what is recorded last comes late."""
 
-    def said(op: str, at: str, account: str = "acme", **fields: Any) -> dict[str, Any]:
+    def text(op: str, at: str, account: str = "acme", **fields: Any) -> dict[str, Any]:
         return {"op": op, "account": account, **fields, "effective_at": at}
 
     def opened(account: str, name: str) -> dict[str, Any]:
@@ -61,16 +61,18 @@ def story() -> list[dict[str, Any]]:
     def person(user: str, name: str, account: str = "acme") -> dict[str, Any]:
         domain = account if account.isalnum() else "elsewhere"
         mail = f"{user if user.isalnum() else 'odd'}@{domain}.test"
-        return said("add_user", "2025-03-05", account, user=user, email=mail, name=name)
+        return text("add_user", "2025-03-05", account, user=user, email=mail, name=name)
 
-    def seat(op: str, at: str, user: str, account: str = "acme", **rest: Any) -> Any:
-        return said(op, at, account, user=user, seat_type=PRO, **rest)
+    def seat(
+        op: str, at: str, user: str, account: str = "acme", **remaining: Any
+    ) -> Any:
+        return text(op, at, account, user=user, seat_type=PRO, **remaining)
 
     return [
         opened("acme", "Acme BV"),
         opened(HOSTILE_KEY, HOSTILE),
-        said("buy_seats", "2025-03-05", seat_type=PRO, quantity=60),
-        said("buy_seats", "2025-03-20", seat_type="service/starter", quantity=2),
+        text("buy_seats", "2025-03-05", seat_type=PRO, quantity=60),
+        text("buy_seats", "2025-03-20", seat_type="service/starter", quantity=2),
         person("ann", "Ann Jansen"),
         person("grace", "Grace Hopper"),
         person(HOSTILE_KEY, HOSTILE),
@@ -78,8 +80,8 @@ def story() -> list[dict[str, Any]]:
         seat("unassign_seat", "2025-06-18 14:00", "ann", reason="left the team"),
         seat("assign_seat", "2025-07-01 09:00", "grace", reason=f"{HOSTILE} rehire"),
         seat("assign_seat", "2025-07-02 09:00", HOSTILE_KEY),
-        said("reduce_seats", "2025-08-01", seat_type=PRO, quantity=3),
-        said("buy_seats", "2025-03-05", HOSTILE_KEY, seat_type=PRO, quantity=1),
+        text("reduce_seats", "2025-08-01", seat_type=PRO, quantity=3),
+        text("buy_seats", "2025-03-05", HOSTILE_KEY, seat_type=PRO, quantity=1),
         person("zed", HOSTILE, HOSTILE_KEY),
         seat("assign_seat", "2025-03-07", "zed", HOSTILE_KEY),
         {
@@ -175,7 +177,7 @@ class Console:
         except urllib.error.HTTPError as error:
             return Answered(error.code, error.read().decode(), error.headers)
 
-    def said(self, *words: Any) -> dict[str, Any]:
+    def output_of(self, *words: Any) -> dict[str, Any]:
         """What the command line says to the same question."""
         return Program(self.conninfo).json(*words)
 
@@ -183,8 +185,8 @@ class Console:
 def wait_for(ask: Callable[[], Any]) -> Any:
     """What is there soon: a console catches up beside what is recorded."""
     for _ in range(100):
-        if found := ask():
-            return found
+        if result := ask():
+            return result
         time.sleep(0.1)
     raise AssertionError("it never came")
 

@@ -41,16 +41,16 @@ from seat_ledger.projections.reader.pool import Busy, PooledReader, ReaderPool
 
 @pytest.fixture(scope="module")
 def written(shared_database: str) -> Filled:
-    found = filled(shared_database)
+    result = filled(shared_database)
     with Reader(shared_database):
         pass  # caught up, for those who serve without
-    return found
+    return result
 
 
 @pytest.fixture(scope="module")
 def console(written: Filled) -> Iterator[Console]:
-    with serving(written.conninfo) as found:
-        yield found
+    with serving(written.conninfo) as result:
+        yield result
 
 
 def words_of(page: Answered) -> str:
@@ -63,10 +63,10 @@ def test_every_page_answers_in_both_languages_and_as_json_and_csv(
 ) -> None:
     for language in ("en", "nl"):
         accept = {"Accept-Language": f"{language}-XX,xx;q=0.5"}
-        found = console.get(page, headers=accept, **PAGES[page])
-        assert found.status == 200, found.text
-        assert f'<html lang="{language}">' in found.text
-        assert found.headers["Content-Language"] == language
+        result = console.get(page, headers=accept, **PAGES[page])
+        assert result.status == 200, result.text
+        assert f'<html lang="{language}">' in result.text
+        assert result.headers["Content-Language"] == language
     document = console.get(f"{page}.json", **PAGES[page]).json()
     assert document["schema_version"] == 1
     assert document["rows"]
@@ -121,12 +121,12 @@ def test_a_twin_says_what_the_command_says(
     console: Console, written: Filled, page: str
 ) -> None:
     words = as_command(page)
-    told = console.said(*words, "--known-at", written.head)
-    given = {**PAGES[page], "as_of": MOMENT, "known_at": written.head}
-    found = console.get(f"{page}.json", **given).json()
-    assert found["rows"] == told["rows"]
-    assert found["known_at"] == told["known_at"]
-    assert told.keys() - found.keys() <= {"quantity", "mode", "granularity"}
+    message = console.output_of(*words, "--known-at", written.head)
+    fields = {**PAGES[page], "as_of": MOMENT, "known_at": written.head}
+    result = console.get(f"{page}.json", **fields).json()
+    assert result["rows"] == message["rows"]
+    assert result["known_at"] == message["known_at"]
+    assert message.keys() - result.keys() <= {"quantity", "mode", "granularity"}
 
 
 @pytest.mark.parametrize("page", AS_COMMANDS)
@@ -134,18 +134,20 @@ def test_a_csv_twin_is_what_the_command_prints(
     console: Console, written: Filled, page: str
 ) -> None:
     words = as_command(page)
-    known = ("--known-at", written.head, "--format", "csv")
-    told = Program(console.conninfo).run(*words, *known)
-    given = {**PAGES[page], "as_of": MOMENT, "known_at": written.head}
-    assert console.get(f"{page}.csv", **given).text == told.stdout
+    known_at = ("--known-at", written.head, "--format", "csv")
+    message = Program(console.conninfo).run(*words, *known_at)
+    fields = {**PAGES[page], "as_of": MOMENT, "known_at": written.head}
+    assert console.get(f"{page}.csv", **fields).text == message.stdout
 
 
 def test_both_moments_are_spelled_out_and_go_into_every_link(console: Console) -> None:
     page = console.get("seat", account="acme", seat=f"{PRO}#1", as_of="2025-03-10",
                        known_at="80")  # fmt: skip
-    told = words_of(page)
-    assert "As it was on 10 March 2025 00:00 (Europe/Amsterdam), with what was" in told
-    assert "Ann Jansen ann@acme.test held it on 10 March 2025" in told
+    message = words_of(page)
+    assert (
+        "As it was on 10 March 2025 00:00 (Europe/Amsterdam), with what was" in message
+    )
+    assert "Ann Jansen ann@acme.test held it on 10 March 2025" in message
     links = re.findall(r'<a [^>]*href="(/[^"#]+)"[^>]*>(?!Back|Show)', page.text)
     assert len(links) > 8
     for link in links:
@@ -156,8 +158,8 @@ def test_both_moments_are_spelled_out_and_go_into_every_link(console: Console) -
 def test_a_link_answers_the_same_after_a_late_fact(
     written: Filled, console: Console
 ) -> None:
-    asked = {"account": "acme", "seat": "service/starter#1"}
-    before = console.get("seat", **asked)
+    query = {"account": "acme", "seat": "service/starter#1"}
+    before = console.get("seat", **query)
     assert "Nobody held it." in words_of(before)
     pinned = re.search(r'<a href="(/seat\.json[^"]+)"', before.text)
     assert pinned is not None
@@ -166,7 +168,7 @@ def test_a_link_answers_the_same_after_a_late_fact(
     record(written.conninfo, late())
     second = console.open(link)
     assert second.text == first.text
-    caught_up = wait_for(lambda: console.get("seat.json", **asked).json()["rows"])
+    caught_up = wait_for(lambda: console.get("seat.json", **query).json()["rows"])
     assert caught_up[0]["user"] == "ann"
 
 
@@ -196,10 +198,10 @@ BAD = {
 @pytest.mark.parametrize("case", BAD)
 def test_bad_input_gets_a_clear_answer(console: Console, case: str) -> None:
     page, params, status = BAD[case]
-    found = console.get(page, **params)
-    assert found.status == status, found.text
-    assert "Traceback" not in found.text
-    assert "<h1>" in found.text
+    result = console.get(page, **params)
+    assert result.status == status, result.text
+    assert "Traceback" not in result.text
+    assert "<h1>" in result.text
     if page != "seat.xml":
         twin = console.get(f"{page}.json", **params)
         assert twin.status == status
@@ -246,7 +248,7 @@ def slowly(pool: ReaderPool) -> None:
         reader.ask("journal", "knowledge", position=1)
 
 
-def test_who_comes_too_late_is_told_so_and_who_reads_too_slowly_is_cut_off(
+def test_who_comes_too_late_is_warned_and_who_reads_too_slowly_is_cut_off(
     shared_database: str,
 ) -> None:
     pool = ReaderPool(shared_database, 1, reader=PooledReader, patience=0.05)
@@ -258,7 +260,7 @@ def test_who_comes_too_late_is_told_so_and_who_reads_too_slowly_is_cut_off(
     pool.close()
 
 
-def test_an_answer_that_was_given_whole_stays_one(shared_database: str) -> None:
+def test_an_answer_that_was_sent_whole_stays_one(shared_database: str) -> None:
     """What ends the session after it is noticed by the next to ask."""
     pool = ReaderPool(shared_database, 1, reader=PooledReader)
     with pool.reader() as reader:
@@ -275,11 +277,11 @@ def test_a_database_that_does_not_answer_in_time_is_no_fault_of_the_question(
 ) -> None:
     hasty = make_conninfo(shared_database, options="-c lock_timeout=50ms")
     with (
-        serving(hasty, "--quiet", "--no-catch-up") as found,
+        serving(hasty, "--quiet", "--no-catch-up") as result,
         psycopg.connect(shared_database) as other,
     ):
         other.execute("LOCK TABLE projection.generation")
-        page, twin = found.get("accounts"), found.get("accounts.json")
+        page, twin = result.get("accounts"), result.get("accounts.json")
     assert (page.status, twin.status) == (503, 503)
     assert "The database did not answer:" in page.text
     assert twin.json()["code"] == "database_refused"
@@ -306,15 +308,15 @@ def test_only_the_charts_are_markup(console: Console) -> None:
 
 
 def test_hostile_names_are_shown_as_text(console: Console) -> None:
-    asked = {"account": HOSTILE_KEY, "user": "zed"}
-    page = console.get("user", **asked)
+    query = {"account": HOSTILE_KEY, "user": "zed"}
+    page = console.get("user", **query)
     assert page.status == 200
     assert "<img" not in page.text
     assert "{{7*7}}\\u202e" in page.text
     form = f'name="account" value="{html.escape(HOSTILE_KEY)}"'
     assert form in page.text.replace("&#34;", "&quot;").replace("&#39;", "&#x27;")
-    found = console.get("user.json", **asked).json()["rows"][0]
-    assert found["name"] == HOSTILE
+    result = console.get("user.json", **query).json()["rows"][0]
+    assert result["name"] == HOSTILE
     sheet = console.get("seats.csv", account="acme").text
     assert not re.search(r"(^|,)\"?[=+@]", sheet, re.MULTILINE)
 
@@ -334,7 +336,7 @@ def test_what_the_search_finds(console: Console) -> None:
     assert console.get("search.json", q="nobody at all").json()["rows"] == []
 
 
-def test_one_thing_found_is_gone_to_at_once(console: Console) -> None:
+def test_a_single_match_is_opened_at_once(console: Console) -> None:
     port = urllib.parse.urlsplit(console.url).port
     connection = http.client.HTTPConnection("127.0.0.1", port)
     query = urllib.parse.urlencode({"q": "ann@acme.test", "go": 1, "known_at": 80})
@@ -346,7 +348,9 @@ def test_one_thing_found_is_gone_to_at_once(console: Console) -> None:
     connection.close()
 
 
-def test_long_lists_are_paged_and_say_so_and_twins_are_whole(console: Console) -> None:
+def test_long_lists_are_paged_and_state_so_and_twins_are_whole(
+    console: Console,
+) -> None:
     first = console.get("seats", account="acme")
     assert "Rows 1 to 50 of 59" in words_of(first)
     second = console.get("seats", account="acme", skip=50)
@@ -364,34 +368,36 @@ def test_the_period_opens_to_parts_that_add_up(console: Console) -> None:
         named = {"seat_type": row["seat_type"], "mode": row["mode"]}
         if row["granularity"]:
             named["granularity"] = row["granularity"]
-        asked = {"account": "acme", "period": row["period"], **named}
-        found = console.get("explain.json", **asked).json()
-        assert found["figure"]["quantity_exact"] == row["quantity_exact"]
+        query = {"account": "acme", "period": row["period"], **named}
+        result = console.get("explain.json", **query).json()
+        assert result["figure"]["quantity_exact"] == row["quantity_exact"]
 
 
 def test_an_invoice_says_that_it_comes_out_again(console: Console) -> None:
-    told = words_of(console.get("invoice", invoice=INVOICE))
-    assert "bytes result from" in told
+    message = words_of(console.get("invoice", invoice=INVOICE))
+    assert "bytes result from" in message
 
 
 def test_a_rebuild_goes_on_beside_and_is_served_then(
     console: Console, tmp_path: Path
 ) -> None:
-    asked = {"account": "acme", "seat": f"{PRO}#1", "known_at": 80}
-    before = console.get("seat.json", as_of="2025-07-01", **asked)
-    rebuilt = console.said("projection", "rebuild", "--results", tmp_path / "r.json")
+    query = {"account": "acme", "seat": f"{PRO}#1", "known_at": 80}
+    before = console.get("seat.json", as_of="2025-07-01", **query)
+    rebuilt = console.output_of(
+        "projection", "rebuild", "--results", tmp_path / "r.json"
+    )
     assert rebuilt["rows"]
-    after = console.get("seat.json", as_of="2025-07-01", **asked)
+    after = console.get("seat.json", as_of="2025-07-01", **query)
     assert after.text == before.text
-    told = console.get("projections.json").json()
-    assert told["rows"][0]["generation"] > 1
+    message = console.get("projections.json").json()
+    assert message["rows"][0]["generation"] > 1
 
 
 @pytest.fixture(scope="module")
 def guarded(written: Filled) -> Iterator[Console]:
     options = ("--trusted-proxy", "127.0.0.1", "--accounts-header", "X-Accounts")
-    with serving(written.conninfo, *options) as found:
-        yield found
+    with serving(written.conninfo, *options) as result:
+        yield result
 
 
 ANN = {"X-Forwarded-User": "ann.support", "X-Accounts": "acme"}
@@ -409,8 +415,8 @@ def test_a_visitor_sees_their_accounts_and_no_sign_of_others(guarded: Console) -
     assert [row["account"] for row in rows] == ["acme"]
     assert guarded.get("search.json", headers=ANN, q="zed").json()["rows"] == []
     zed = guarded.get("search.json", headers=ALL, q="zed").json()["rows"][0]
-    asked = {"account": zed["account"], "user": "zed"}
-    assert guarded.get("user", headers=ANN, **asked).status == 404
+    query = {"account": zed["account"], "user": "zed"}
+    assert guarded.get("user", headers=ANN, **query).status == 404
     assert guarded.get("events", headers=ANN).status == 404
     every = guarded.get("events.json", headers=ALL).json()["rows"]
     theirs = next(r["position"] for r in every if r["account"] == HOSTILE_KEY)
@@ -440,9 +446,9 @@ def test_accounts_are_named_percent_encoded(guarded: Console) -> None:
 def test_without_a_name_nobody_is_let_in(
     guarded: Console, headers: dict[str, str]
 ) -> None:
-    found = guarded.get("accounts.json", headers=headers)
-    assert found.status == 403
-    assert "acme" not in found.text
+    result = guarded.get("accounts.json", headers=headers)
+    assert result.status == 403
+    assert "acme" not in result.text
 
 
 def test_without_accounts_nothing_is_seen(guarded: Console) -> None:
@@ -451,40 +457,42 @@ def test_without_accounts_nothing_is_seen(guarded: Console) -> None:
     assert guarded.get("account", headers=named, account="acme").status == 404
 
 
-def test_the_log_names_who_asked_and_not_what_about(guarded: Console) -> None:
+def test_the_log_names_who_read_and_not_what(guarded: Console) -> None:
     named = {**ANN, "X-Forwarded-User": "judy"}
     guarded.get("search", headers=named, q="ann@acme.test")
-    line = wait_for(lambda: [told for told in guarded.log if "judy" in told])[0]
-    told = json.loads(line)
-    assert (told["path"], told["status"]) == ("/search", 200)
-    assert not any("ann@" in told for told in guarded.log)
-    assert not any("password" in told for told in guarded.log)
+    line = wait_for(lambda: [message for message in guarded.log if "judy" in message])[
+        0
+    ]
+    message = json.loads(line)
+    assert (message["path"], message["status"]) == ("/search", 200)
+    assert not any("ann@" in message for message in guarded.log)
+    assert not any("password" in message for message in guarded.log)
 
 
 def test_from_elsewhere_than_the_proxy_nobody_is_let_in(
     written: Filled,
 ) -> None:
-    with serving(written.conninfo, "--trusted-proxy", "192.0.2.0/24") as found:
-        assert found.get("accounts", headers=ALL).status == 403
+    with serving(written.conninfo, "--trusted-proxy", "192.0.2.0/24") as result:
+        assert result.get("accounts", headers=ALL).status == 403
 
 
 def test_redacted_pages_name_nobody(written: Filled) -> None:
-    with serving(written.conninfo, "--redact", "--no-catch-up") as found:
-        users = found.get("users.json", account="acme").json()["rows"]
+    with serving(written.conninfo, "--redact", "--no-catch-up") as result:
+        users = result.get("users.json", account="acme").json()["rows"]
         pages = {**PAGES, "user": {"account": "acme", "user": users[0]["user"]}}
         for page, params in pages.items():
             for ending in ("", ".json", ".csv"):
-                answer = found.get(page + ending, **params)
+                answer = result.get(page + ending, **params)
                 assert answer.status == 200, (page, answer.text)
                 for name in ("Jansen", "Hopper", "@acme.test"):
                     assert name not in answer.text, (page, ending, name)
-        assert found.get("search.json", q="jansen").json()["rows"] == []
-        assert found.get("user", account="acme", user="ann").status == 404
+        assert result.get("search.json", q="jansen").json()["rows"] == []
+        assert result.get("user", account="acme", user="ann").status == 404
         assert users[0]["email"] is None
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         (["--host", "0.0.0.0"], "anybody could read"),
         (["--accounts-header", "X-A"], "needs a --trusted-proxy"),
@@ -492,9 +500,12 @@ def test_redacted_pages_name_nobody(written: Filled) -> None:
     ],
 )
 def test_an_unsafe_start_is_refused(
-    written: Filled, options: list[str], told: str
+    written: Filled, options: list[str], message: str
 ) -> None:
-    with pytest.raises(AssertionError, match=told), serving(written.conninfo, *options):
+    with (
+        pytest.raises(AssertionError, match=message),
+        serving(written.conninfo, *options),
+    ):
         pass
 
 
@@ -508,8 +519,8 @@ def test_what_pages_load_has_the_digest_that_they_name(console: Console) -> None
         console.open(console.url + icon[1]).headers["Content-Type"] == "image/svg+xml"
     )
     for address, digest in named.items():
-        found = console.open(console.url + address).text.encode()
-        assert base64.b64encode(hashlib.sha256(found).digest()).decode() == digest
+        result = console.open(console.url + address).text.encode()
+        assert base64.b64encode(hashlib.sha256(result).digest()).decode() == digest
 
 
 def test_what_may_not_be_seen_is_answered_as_if_it_were_not_there(
@@ -525,25 +536,25 @@ def test_what_may_not_be_seen_is_answered_as_if_it_were_not_there(
     ]
     other = {**ANN, "X-Accounts": "else"}
     for page, hidden, absent in cases:
-        told = []
-        for asked in (hidden, absent):
+        report = []
+        for query in (hidden, absent):
             headers = other if page == "invoice" else ANN
-            found = guarded.get(f"{page}.json", headers=headers, **asked)
-            (name,) = asked.values()
-            message = found.json()["message"].replace(shown(name).strip("'"), "…")
-            told.append((found.status, {**found.json(), "message": message}))
-        assert told[0] == told[1]
-        assert told[0][0] == 404
+            result = guarded.get(f"{page}.json", headers=headers, **query)
+            (name,) = query.values()
+            message = result.json()["message"].replace(shown(name).strip("'"), "…")
+            report.append((result.status, {**result.json(), "message": message}))
+        assert report[0] == report[1]
+        assert report[0][0] == 404
 
 
 def test_a_page_that_is_not_there_keeps_the_moments_and_the_language(
     console: Console,
 ) -> None:
-    kept = {"as_of": "2025-03-10T12:00:00Z", "known_at": "80", "lang": "nl"}
-    page = console.get("account", account="nope", **kept)
+    stored = {"as_of": "2025-03-10T12:00:00Z", "known_at": "80", "lang": "nl"}
+    page = console.get("account", account="nope", **stored)
     assert page.status == 404
     links = re.findall(r'<a class="brand" href="([^"]+)"|<a href="(/[^"]+)"', page.text)
-    addresses = [html.unescape(one or two) for one, two in links]
+    addresses = [html.unescape(item or two) for item, two in links]
     assert len(addresses) >= 3
     for address in addresses:
         query = urllib.parse.urlsplit(address).query
@@ -554,7 +565,7 @@ def test_a_page_that_is_not_there_keeps_the_moments_and_the_language(
     assert 'href="/accounts?lang=nl"' in unread.text
 
 
-def test_only_what_is_there_may_be_kept_by_a_browser(console: Console) -> None:
+def test_only_what_is_there_may_be_retained_by_a_browser(console: Console) -> None:
     assert console.get("static/nowhere").headers["Cache-Control"] == "no-store"
     assert console.get("search", method="HEAD").status == 200
     assert console.get("search", method="PUT").headers["Allow"] == "GET, HEAD"
@@ -568,14 +579,14 @@ def test_catching_up_goes_on_after_a_restore_that_it_met_half_way(
         with psycopg.connect(database, autocommit=True) as connection:
             connection.execute("ALTER SCHEMA ledger RENAME TO away")
             connection.execute("ALTER SCHEMA projection RENAME TO projection_away")
-            wait_until(lambda: any("catch_up_stopped" in one for one in console.log))
+            wait_until(lambda: any("catch_up_stopped" in item for item in console.log))
             connection.execute("ALTER SCHEMA projection_away RENAME TO projection")
             connection.execute("ALTER SCHEMA away RENAME TO ledger")
         filled(database)
-        said = "behind the store"
-        wait_until(lambda: said not in console.get("events", account="acme").text)
+        message = "behind the store"
+        wait_until(lambda: message not in console.get("events", account="acme").text)
         assert "Ann Jansen" in console.get("users", account="acme").text
-    assert sum("catch_up_stopped" in one for one in console.log) == 1
+    assert sum("catch_up_stopped" in item for item in console.log) == 1
 
 
 def wait_until(is_so: Callable[[], bool]) -> None:
@@ -587,7 +598,7 @@ def wait_until(is_so: Callable[[], bool]) -> None:
     raise AssertionError
 
 
-def test_idle_seats_are_priced_by_the_address_and_say_what_is_not(
+def test_idle_seats_are_priced_by_the_address_and_state_what_is_not(
     console: Console,
 ) -> None:
     page = console.get("idle", **PAGES["idle"], as_of=MOMENT).text

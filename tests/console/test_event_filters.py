@@ -39,7 +39,7 @@ def test_events_are_selected_as_by_the_command(
     assert page.status == 200
     assert 'class="filters"' in page.text
     twin = console.get("events.json", account="acme", **params).json()
-    printed = console.said("event", "list", "-a", "acme", *words)
+    printed = console.output_of("event", "list", "-a", "acme", *words)
     assert twin["rows"] == printed["rows"] != []
 
 

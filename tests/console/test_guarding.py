@@ -44,16 +44,16 @@ def written(shared_database: str) -> Filled:
 
 @pytest.fixture(scope="module")
 def console(written: Filled) -> Iterator[Console]:
-    with serving(written.conninfo, "--no-catch-up") as found:
-        yield found
+    with serving(written.conninfo, "--no-catch-up") as result:
+        yield result
 
 
 @pytest.fixture(scope="module")
 def guarded(written: Filled) -> Iterator[Console]:
     options = ("--trusted-proxy", "127.0.0.1", "--accounts-header", "X-Accounts")
     named = ("--allowed-host", "Console.Example", "--no-catch-up")
-    with serving(written.conninfo, *options, *named) as found:
-        yield found
+    with serving(written.conninfo, *options, *named) as result:
+        yield result
 
 
 ALL = {"X-Forwarded-User": "auditor", "X-Accounts": "*"}
@@ -92,9 +92,9 @@ OTHER_NAMES = [
 def test_a_request_for_another_sites_name_is_refused(
     request: pytest.FixtureRequest, who: str, name: str
 ) -> None:
-    found: Console = request.getfixturevalue(who)
+    result: Console = request.getfixturevalue(who)
     sent = [f"{key}: {value}" for key, value in ALL.items()]
-    answer = raw(found, "GET /search?q=acme&go=1 HTTP/1.1", f"Host: {name}", *sent)
+    answer = raw(result, "GET /search?q=acme&go=1 HTTP/1.1", f"Host: {name}", *sent)
     if host_of(name.strip()) == "localhost":
         assert answer.status == 303
     else:
@@ -209,8 +209,8 @@ def test_a_header_that_is_not_encoded_lets_nobody_in(value: str) -> None:
 class Counting(PooledReader):
     """A reader that keeps how many rows each of its statements gave."""
 
-    def run(self, statement: bytes, given: Any) -> Iterator[Row]:
-        rows = list(super().run(statement, given))
+    def run(self, statement: bytes, fields: Any) -> Iterator[Row]:
+        rows = list(super().run(statement, fields))
         self.counts = [*getattr(self, "counts", []), (statement, len(rows))]
         yield from rows
 
@@ -240,9 +240,9 @@ def test_what_may_not_be_seen_costs_as_much_as_what_is_not_there(
         for params in (hidden, absent):
             reader = Counting(written.conninfo)
             reader.counts = []
-            asked = PageRequest(reader, params, words_of("en"), visitor, "json")
+            query = PageRequest(reader, params, words_of("en"), visitor, "json")
             with suppress(NotFound):
-                assert not list(PAGES[page](asked).answer.rows)
+                assert not list(PAGES[page](query).answer.rows)
             work.append(reader.counts)
             reader.connection.close()
         assert work[0] == work[1], (page, hidden)
@@ -279,12 +279,12 @@ def test_every_error_of_the_server_is_a_sentence(shared_database: str) -> None:
                     f"USING ERRCODE = '{state}'; END $$"
                 )
             except psycopg.Error as error:
-                told = explained(shared_database, error)
-                if told is None:
+                report = explained(shared_database, error)
+                if report is None:
                     mute.append(state)
                 else:
-                    assert "as planted" in told.message or state == "25006"
-                    assert told.exit_code != 70
+                    assert "as planted" in report.message or state == "25006"
+                    assert report.exit_code != 70
     assert all(OURS.fullmatch(state) for state in mute)
     assert not set(mute) & set(STILL_THEIRS)
 
@@ -332,10 +332,10 @@ def test_an_error_of_the_database_is_a_page_and_no_file(
     database: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
-    with serving(database, "--no-catch-up") as found, planted(database) as other:
+    with serving(database, "--no-catch-up") as result, planted(database) as other:
         for state in TRIED:
             other.execute("UPDATE public.planted SET state = %s", [state])
-            page, twin = found.get("accounts"), found.get("accounts.csv")
+            page, twin = result.get("accounts"), result.get("accounts.csv")
             assert page.status == twin.status == (500 if state == "XX001" else 503)
             assert "<h1>" in page.text
             assert "planted in" not in page.text + twin.text or state == "XX001"
@@ -343,14 +343,14 @@ def test_an_error_of_the_database_is_a_page_and_no_file(
             if page.status == 503:
                 assert page.headers["Retry-After"] == twin.headers["Retry-After"]
         assert not list(tmp_path.iterdir())
-        assert any("planted in 53300" in line for line in found.log)
+        assert any("planted in 53300" in line for line in result.log)
         other.execute("UPDATE public.planted SET state = '42601'")
         for _ in range(5):
-            assert found.get("accounts").status == 500
-            assert found.get("accounts.json").status == 500
+            assert result.get("accounts").status == 500
+            assert result.get("accounts.json").status == 500
         assert len(list(tmp_path.iterdir())) <= 2
         other.execute("UPDATE public.planted SET state = '00000'")
-        assert found.get("accounts").status == 200
+        assert result.get("accounts").status == 200
 
 
 def test_an_error_of_the_database_ends_a_command_with_a_sentence(database: str) -> None:
@@ -372,8 +372,8 @@ def test_tracebacks_are_few_whatever_is_raised(
     tmp_path: Path, monkeypatch: Any
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    told: list[dict[str, Any]] = []
-    bugs = BugFiles(lambda _word, **facts: told.append(facts))
+    message: list[dict[str, Any]] = []
+    bugs = BugFiles(lambda _word, **facts: message.append(facts))
     for number in range(3 * MOST_FILES):
         kind = type(f"Kind{number}", (Exception,), {})
         for _ in range(3):
@@ -381,7 +381,7 @@ def test_tracebacks_are_few_whatever_is_raised(
     files = list(tmp_path.iterdir())
     assert len(files) == MOST_FILES
     assert max(file.stat().st_size for file in files) < 200_000
-    assert len(told) == 9 * MOST_FILES
+    assert len(message) == 9 * MOST_FILES
 
 
 # -- many at once ---------------------------------------------------------------------
@@ -390,21 +390,23 @@ def test_tracebacks_are_few_whatever_is_raised(
 def test_pages_are_answered_while_downloads_wait(written: Filled) -> None:
     """Many downloads, none of which can begin: no page waits for one of them."""
     options = ("--no-catch-up", "--quiet")
-    with serving(written.conninfo, *options) as found, ThreadPoolExecutor(60) as many:
+    with serving(written.conninfo, *options) as matches, ThreadPoolExecutor(60) as many:
         with psycopg.connect(written.conninfo) as other:
             other.execute("SELECT pg_advisory_xact_lock(%s)", [APPEND_LOCK])
             row = other.execute("SELECT clock_timestamp()::text").fetchone()
             assert row is not None
             moment = row[0].replace(" ", "T") + ":00"
-            asked = {"known_at": moment, "account": "acme"}
-            waiting = [many.submit(found.get, "users.json", **asked) for _ in range(45)]
+            query = {"known_at": moment, "account": "acme"}
+            waiting = [
+                many.submit(matches.get, "users.json", **query) for _ in range(45)
+            ]
             for page in ("search", "accounts", "account", "users"):
-                assert found.get(page, account="acme").status == 200
-            assert sum(one.done() for one in waiting) < 20
-        answers = [one.result() for one in waiting]
-        assert found.get("users.json", account="acme").status == 200
+                assert matches.get(page, account="acme").status == 200
+            assert sum(item.done() for item in waiting) < 20
+        answers = [item.result() for item in waiting]
+        assert matches.get("users.json", account="acme").status == 200
     assert {answer.status for answer in answers} <= {200, 503}
-    assert all("Retry-After" in one.headers for one in answers if one.status == 503)
+    assert all("Retry-After" in item.headers for item in answers if item.status == 503)
 
 
 def test_a_lane_lets_so_many_in_and_so_many_wait() -> None:
@@ -413,7 +415,7 @@ def test_a_lane_lets_so_many_in_and_so_many_wait() -> None:
         outcomes = []
         leave, settled = asyncio.Event(), asyncio.Semaphore(0)
 
-        async def one() -> None:
+        async def item() -> None:
             try:
                 async with lane.turn():
                     outcomes.append("in")
@@ -423,7 +425,7 @@ def test_a_lane_lets_so_many_in_and_so_many_wait() -> None:
                 outcomes.append("busy")
                 settled.release()
 
-        tasks = [asyncio.create_task(one()) for _ in range(8)]
+        tasks = [asyncio.create_task(item()) for _ in range(8)]
         for _ in tasks:
             await settled.acquire()
         leave.set()
@@ -514,14 +516,14 @@ def test_an_answer_that_nobody_reads_is_ended(port: int) -> None:
 
 def test_many_half_requests_keep_nobody_out(port: int) -> None:
     half = [socket.create_connection(("127.0.0.1", port)) for _ in range(40)]
-    for one in half:
-        one.sendall(b"GET / HTTP/1.1\r\nX: ")
+    for item in half:
+        item.sendall(b"GET / HTTP/1.1\r\nX: ")
     client = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     client.request("GET", "/")
     assert len(client.getresponse().read()) == 400 * 100_000
-    for one in half:
-        assert is_closed(one)
-        one.close()
+    for item in half:
+        assert is_closed(item)
+        item.close()
 
 
 # -- what the log shows ---------------------------------------------------------------
@@ -530,10 +532,10 @@ def test_many_half_requests_keep_nobody_out(port: int) -> None:
 def test_a_log_on_a_terminal_drives_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     log = logger(as_json=False)
     log.info("answered", path="/\x1b]0;taken\x07\x9b31m\u202e", actor="a\r\nb\x00")
-    told = capsys.readouterr().err
-    assert "taken" in told
-    assert not re.search("\x1b\\]|[\x00-\x09\x0b-\x1a\x7f-\x9f\u202e]", told)
-    assert told.count("\n") == 1
+    message = capsys.readouterr().err
+    assert "taken" in message
+    assert not re.search("\x1b\\]|[\x00-\x09\x0b-\x1a\x7f-\x9f\u202e]", message)
+    assert message.count("\n") == 1
 
 
 def test_the_names_of_hosts_have_one_spelling() -> None:

@@ -50,17 +50,17 @@ pytestmark = pytest.mark.skipif(
 @pytest.fixture(scope="module")
 def console(shared_database: str) -> Iterator[Console]:
     filled(shared_database)
-    with serving(shared_database, "--quiet") as found:
-        yield found
+    with serving(shared_database, "--quiet") as result:
+        yield result
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         options = ["--no-sandbox", "--disable-gpu"]
-        found = playwright.chromium.launch(executable_path=CHROMIUM, args=options)
-        yield found
-        found.close()
+        result = playwright.chromium.launch(executable_path=CHROMIUM, args=options)
+        yield result
+        result.close()
 
 
 @pytest.fixture
@@ -79,8 +79,8 @@ def visit(browser: Browser, console: Console) -> Iterator[Any]:
         page.on("dialog", lambda dialog: wrong.append(dialog.message))
         page.on(
             "request",
-            lambda asked: (
-                None if asked.url.startswith(console.url) else wrong.append(asked.url)
+            lambda query: (
+                None if query.url.startswith(console.url) else wrong.append(query.url)
             ),
         )
         return page
@@ -102,8 +102,8 @@ def test_a_page_has_no_violation_of_accessibility(
         expect(page.locator("html")).to_have_attribute("lang", language[:2])
         expect(page.get_by_role("banner")).to_be_visible()
         expect(page.get_by_role("main")).to_be_visible()
-        found = Axe().run(page).response["violations"]
-        assert [(one["id"], one["nodes"][0]["html"]) for one in found] == []
+        result = Axe().run(page).response["violations"]
+        assert [(item["id"], item["nodes"][0]["html"]) for item in result] == []
         wide = page.evaluate("document.documentElement.scrollWidth")
         assert wide <= 1000
         taken = os.environ.get("SEAT_LEDGER_PICTURES") and scheme == "light"
@@ -168,7 +168,7 @@ def test_the_keyboard_reaches_the_answer(visit: Any, console: Console) -> None:
 
 def test_hostile_names_do_nothing(visit: Any, console: Console) -> None:
     page = visit()
-    for name, asked in {
+    for name, query in {
         "account": {"account": HOSTILE_KEY, "as_of": "2025-09-01"},
         "user": {"account": HOSTILE_KEY, "user": "zed"},
         "users": {"account": HOSTILE_KEY},
@@ -176,7 +176,7 @@ def test_hostile_names_do_nothing(visit: Any, console: Console) -> None:
         "search": {"q": HOSTILE},
         "accounts": {},
     }.items():
-        page.goto(console.address(name, **asked))
+        page.goto(console.address(name, **query))
         assert page.title() != "taken"
         assert page.locator("main img, main script, main b").count() == 0
         expect(page.locator("main")).to_contain_text("<img src=x onerror=")
@@ -193,7 +193,7 @@ def test_no_page_is_wider_than_a_narrow_screen(
     hostile = {"account": HOSTILE_KEY, "as_of": "2025-09-01"}
     context = browser.new_context(locale=language, viewport=NARROW)
     page = context.new_page()
-    addresses = [console.address(name, **asked) for name, asked in LOOKED_AT.items()]
+    addresses = [console.address(name, **query) for name, query in LOOKED_AT.items()]
     addresses += [
         console.address("account", **hostile),
         console.address("user", **hostile, user="zed"),
@@ -235,7 +235,7 @@ SEEN = """
 """
 
 
-def contrast(one: list[int], two: list[int]) -> float:
+def contrast(item: list[int], two: list[int]) -> float:
     """How far two colours are apart (WCAG 2.2)."""
 
     def luminance(rgb: list[int]) -> float:
@@ -246,7 +246,7 @@ def contrast(one: list[int], two: list[int]) -> float:
         ]
         return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
-    dark, light = sorted((luminance(one), luminance(two)))
+    dark, light = sorted((luminance(item), luminance(two)))
     return (light + 0.05) / (dark + 0.05)
 
 
@@ -282,14 +282,14 @@ def hexadecimal(colour: str) -> list[int]:
     return [int(colour[start : start + 2], 16) for start in (1, 3, 5)]
 
 
-def test_the_charts_say_in_words_what_they_show(visit: Any, console: Console) -> None:
+def test_the_charts_state_in_words_what_they_show(visit: Any, console: Console) -> None:
     page = visit()
     page.goto(console.address("seat", account="acme", seat=f"{PRO}#1"))
     chart = page.locator("svg")
-    told = chart.get_attribute("aria-label") or ""
-    assert "Ann Jansen from 6 Mar 2025 09:00 until 18 Jun 2025 14:00" in told
-    assert "Grace Hopper from 1 Jul 2025 09:00 until present" in told
+    message = chart.get_attribute("aria-label") or ""
+    assert "Ann Jansen from 6 Mar 2025 09:00 until 18 Jun 2025 14:00" in message
+    assert "Grace Hopper from 1 Jul 2025 09:00 until present" in message
     expect(chart.locator("rect")).to_have_count(2)
     page.goto(console.address("account", account="acme", as_of="2025-09-01"))
-    told = page.locator("svg").get_attribute("aria-label") or ""
-    assert "at most 62 purchased" in told
+    message = page.locator("svg").get_attribute("aria-label") or ""
+    assert "at most 62 purchased" in message

@@ -31,8 +31,8 @@ def console(shared_database: str) -> Iterator[Console]:
     entry = imported(written.conninfo, bought, second) - 1
     reversal = {"op": "reverse", "account": "acme", "entry": entry, "reason": "twice"}
     imported(written.conninfo, reversal)
-    with serving(written.conninfo, "--quiet") as found:
-        yield found
+    with serving(written.conninfo, "--quiet") as result:
+        yield result
 
 
 def imported(conninfo: str, *commands: dict[str, Any]) -> int:
@@ -45,8 +45,8 @@ def imported(conninfo: str, *commands: dict[str, Any]) -> int:
 
 def audited_page(console: Console, invoice: str, head: int) -> Any:
     """The rows of an audit as known at a position, once the console has reached it."""
-    asked = {"invoice": invoice, "known_at": head}
-    return wait_for(lambda: console.get("audit.json", **asked).json().get("rows"))
+    query = {"invoice": invoice, "known_at": head}
+    return wait_for(lambda: console.get("audit.json", **query).json().get("rows"))
 
 
 def as_file(console: Console, path: Path, *invoices: str) -> Path:
@@ -55,10 +55,10 @@ def as_file(console: Console, path: Path, *invoices: str) -> Path:
         writer = csv.DictWriter(file, COLUMNS)
         writer.writeheader()
         for invoice in invoices:
-            told = console.said("invoice", "show", invoice)
-            for line in told["rows"]:
-                said = {**told, **line, "issued_at": told["position"]}
-                writer.writerow({name: said[name] for name in COLUMNS})
+            message = console.output_of("invoice", "show", invoice)
+            for line in message["rows"]:
+                text = {**message, **line, "issued_at": message["position"]}
+                writer.writerow({name: text[name] for name in COLUMNS})
     return path
 
 
@@ -73,31 +73,31 @@ def audited(console: Console, path: Path, head: int) -> list[dict[str, Any]]:
 def test_an_audit_says_what_the_command_says(
     console: Console, tmp_path: Path, invoice: str
 ) -> None:
-    found = console.get("audit.json", invoice=invoice).json()
-    told = audited(
+    result = console.get("audit.json", invoice=invoice).json()
+    message = audited(
         console,
         as_file(console, tmp_path / "i.csv", invoice),
-        found["known_at"]["position"],
+        result["known_at"]["position"],
     )
-    assert [{**row, "line": None} for row in found["rows"]] == told
-    assert found["findings"] == (invoice == "INV-8")
+    assert [{**row, "line": None} for row in result["rows"]] == message
+    assert result["findings"] == (invoice == "INV-8")
 
 
 def test_the_page_says_it_in_words(console: Console) -> None:
     page = console.get("invoice", invoice="INV-8").text
-    told = " ".join(re.sub(r"<[^>]*>", " ", page).split())
-    assert "1 of 2 lines match; 1 over. Invoiced 5,451.00 EUR" in told
-    assert "a difference of 15.00 EUR" in told
-    assert "over corrected later" in told
+    message = " ".join(re.sub(r"<[^>]*>", " ", page).split())
+    assert "1 of 2 lines match; 1 over. Invoiced 5,451.00 EUR" in message
+    assert "a difference of 15.00 EUR" in message
+    assert "over corrected later" in message
     dutch = console.get("invoice", invoice="INV-8", lang="nl").text
-    told = " ".join(re.sub(r"<[^>]*>", " ", dutch).split())
-    assert "te veel later gecorrigeerd" in told
+    message = " ".join(re.sub(r"<[^>]*>", " ", dutch).split())
+    assert "te veel later gecorrigeerd" in message
 
 
 def test_as_known_when_it_was_issued_it_is_right(console: Console) -> None:
-    position = console.said("invoice", "show", "INV-8")["position"]
-    found = console.get("audit.json", invoice="INV-8", known_at=position).json()
-    assert {row["verdict"] for row in found["rows"]} == {"match"}
+    position = console.output_of("invoice", "show", "INV-8")["position"]
+    result = console.get("audit.json", invoice="INV-8", known_at=position).json()
+    assert {row["verdict"] for row in result["rows"]} == {"match"}
 
 
 def test_what_a_later_invoice_put_right_is_right(
@@ -111,20 +111,20 @@ def test_what_a_later_invoice_put_right_is_right(
     assert {row["verdict"] for row in rows} == {"match"}
     assert {row["invoice"] for row in rows} == {"INV-8", "INV-9"}
     path = as_file(console, tmp_path / "all.csv", "INV-8", "INV-9")
-    told = audited(console, path, head)
-    assert {row["verdict"] for row in told} == {"match"}
+    message = audited(console, path, head)
+    assert {row["verdict"] for row in message} == {"match"}
 
 
-def test_a_correction_that_was_not_the_last_word_is_under_by_the_rest(
+def test_a_correction_that_was_not_the_last_word_is_under_by_the_remainder(
     console: Console,
 ) -> None:
     """Another seat of March is told once INV-10 has billed a first one."""
-    told = {"op": "buy_seats", "account": "acme", "quantity": 1, "seat_type": PRO,
+    message = {"op": "buy_seats", "account": "acme", "quantity": 1, "seat_type": PRO,
             "effective_at": "2025-03-10"}  # fmt: skip
     tenth = {"op": "issue_invoice", "account": "acme", "invoice": "INV-10",
              "period": "2025-06-05", "currency": "EUR",
              "unit_prices": {PRO: "90.00", "service/starter": "18.00"}}  # fmt: skip
-    head = imported(console.conninfo, told, tenth, told)
+    head = imported(console.conninfo, message, tenth, message)
     assert [
         (row["invoice"], row["verdict"], row["cause"])
         for row in audited_page(console, INVOICE, head)

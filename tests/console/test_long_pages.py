@@ -27,8 +27,8 @@ ROWS = re.compile(r"Rows ([\d,]+) to ([\d,]+) of ([\d,]+)")
 def console(shared_database: str) -> Iterator[Console]:
     write(shared_database, giant_history(EVENTS, 0))
     assert rebuild(shared_database).error is None
-    with serving(shared_database, "--quiet") as found:
-        yield found
+    with serving(shared_database, "--quiet") as result:
+        yield result
 
 
 def table_of(page: Answered) -> list[str]:
@@ -48,7 +48,7 @@ def turned(console: Console, page: Answered, rel: str) -> Iterator[Answered]:
 
 
 @pytest.mark.parametrize(
-    ("page", "asked"),
+    ("page", "query"),
     [
         ("seat", SEAT),
         ("seat", {**SEAT, "with_reversed": "1", "known_at": EVENTS - 500}),
@@ -57,48 +57,48 @@ def turned(console: Console, page: Answered, rel: str) -> Iterator[Answered]:
     ],
 )
 def test_a_long_history_begins_at_its_end_and_is_all_there(
-    console: Console, page: str, asked: dict[str, Any]
+    console: Console, page: str, query: dict[str, Any]
 ) -> None:
-    whole = console.get(f"{page}.json", **asked).json()["rows"]
-    pages = list(turned(console, console.get(page, **asked), "prev"))
+    whole = console.get(f"{page}.json", **query).json()["rows"]
+    pages = list(turned(console, console.get(page, **query), "prev"))
     assert len(pages) > (page == "seat")
     seen = [len(re.findall(r"<tr", p.text)) - 1 for p in pages]
     counted = [ROWS.search(p.text) for p in pages]
     if len(pages) > 1:
         spans = [
-            [int(n.replace(",", "")) for n in one.groups()] for one in counted if one
+            [int(n.replace(",", "")) for n in item.groups()] for item in counted if item
         ]
         assert spans[0][1:] == [len(whole), len(whole)]
         assert spans[-1][0] == 1
         assert [last - first + 1 for first, last, _ in spans] == seen
-        told = f"The chart shows rows {spans[0][0]:,} to {spans[0][1]:,}"
-        assert told in pages[0].text
+        message = f"The chart shows rows {spans[0][0]:,} to {spans[0][1]:,}"
+        assert message in pages[0].text
         assert max(len(p.text) for p in pages) < 120_000
     assert sum(seen) >= len(whole)
 
 
-def test_users_come_a_page_at_a_time_in_the_order_of_the_command(
+def test_users_are_listed_a_page_at_a_time_in_the_order_of_the_command(
     console: Console,
 ) -> None:
     for moments in ({}, {"as_of": "2014-06-01", "known_at": EVENTS - 900}):
-        asked = {"account": KEY, **moments}
-        whole = console.get("users.json", **asked).json()["rows"]
-        pages = list(turned(console, console.get("users", **asked), "next"))
+        query = {"account": KEY, **moments}
+        whole = console.get("users.json", **query).json()["rows"]
+        pages = list(turned(console, console.get("users", **query), "next"))
         shown = [link for page in pages for link in table_of(page)]
         users = [re.search(r"user=([^&]+)", link) for link in shown]
         assert [user[1] for user in users if user] == [row["user"] for row in whole]
         assert len(pages) > 5
 
 
-def test_seats_come_a_page_at_a_time_with_their_holders(console: Console) -> None:
+def test_seats_are_listed_a_page_at_a_time_with_their_holders(console: Console) -> None:
     for moments in ({}, {"as_of": "2014-06-01", "known_at": EVENTS - 900}):
-        asked = {"account": KEY, **moments}
-        whole = console.get("seats.json", **asked).json()["rows"]
-        pages = list(turned(console, console.get("seats", **asked), "next"))
+        query = {"account": KEY, **moments}
+        whole = console.get("seats.json", **query).json()["rows"]
+        pages = list(turned(console, console.get("seats", **query), "next"))
         assert len(pages) > 10
         bodies = [p.text.rpartition("<tbody>")[2] for p in pages]
         holders = [re.findall(r"/user\?[^\"]*user=([^&\"]+)", body) for body in bodies]
-        assert [user for some in holders for user in some] == [
+        assert [user for several in holders for user in several] == [
             row["holder"]["user"] for row in whole if row["holder"]
         ]
 
@@ -114,43 +114,43 @@ def test_a_link_to_a_page_is_a_link_to_that_page(console: Console) -> None:
 
 def test_a_restless_account_is_drawn_at_moments_and_says_so(console: Console) -> None:
     page = console.get("account", account=KEY)
-    told = "Drawn at 220 evenly spread moments"
-    assert page.text.count(told) >= 2
+    message = "Drawn at 220 evenly spread moments"
+    assert page.text.count(message) >= 2
     assert len(page.text) < 60_000
 
 
-def test_both_ways_to_thin_a_chart_show_what_the_steps_say(console: Console) -> None:
+def test_both_ways_to_thin_a_chart_show_what_the_steps_state(console: Console) -> None:
     reader = PooledReader(console.conninfo)
-    known = reader.knowledge()
-    account = reader.account(KEY, known)
-    steps = accounts.steps(AccountQuestion(reader, account, known))
+    known_at = reader.knowledge()
+    account = reader.account(KEY, known_at)
+    steps = accounts.steps(AccountQuestion(reader, account, known_at))
     span = (max(row["at"] for row in steps) - account.opened_at) / 50
     instants = [account.opened_at + span * n for n in range(1, 60)]
-    given = {"account_no": account.no, "instants": instants}
-    wanted = {
+    fields = {"account_no": account.no, "instants": instants}
+    expected = {
         (kind, at): before[-1]
         for kind in {row["seat_type"] for row in steps}
         for at in instants
         if (before := [r for r in steps if r["seat_type"] == kind and r["at"] < at])
     }
     for name in ("steps_before", "steps_between"):
-        found: dict[Any, Any] = {}
-        rows = reader.ask("counts", name, known, **given)
+        result: dict[Any, Any] = {}
+        rows = reader.ask("counts", name, known_at, **fields)
         last: dict[str, Any] = {}
         for at in instants:
             last |= {row["seat_type"]: row for row in rows if row["at"] == at}
-            found |= {(kind, at): row for kind, row in last.items()}
-        for place, row in wanted.items():
+            result |= {(kind, at): row for kind, row in last.items()}
+        for place, row in expected.items():
             for figure in ("purchased", "assigned"):
-                assert found[place][figure] == row[figure], (name, place)
+                assert result[place][figure] == row[figure], (name, place)
     reader.connection.close()
 
 
 def test_a_bar_without_room_has_its_text_beside_it(console: Console) -> None:
-    asked = {"account": KEY, "user": "u1"}
-    page = console.get("user", **asked)
+    query = {"account": KEY, "user": "u1"}
+    page = console.get("user", **query)
     chart = page.text[page.text.index("<svg") : page.text.index("</svg>")]
     named = set(re.findall(r">([a-z]+/[a-z]+#\d+)</text>", chart))
-    rows = console.get("user.json", **asked).json()["rows"]
+    rows = console.get("user.json", **query).json()["rows"]
     assert len({row["seat"] for row in rows}) > 1
     assert named == {row["seat"] for row in rows}

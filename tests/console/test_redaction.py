@@ -38,7 +38,7 @@ def person(user: str, at: str = "2025-03-05", **fields: Any) -> dict[str, Any]:
     }
 
 
-def said(op: str, at: str, **fields: Any) -> dict[str, Any]:
+def operation(op: str, at: str, **fields: Any) -> dict[str, Any]:
     """A command with a mark in every text that may be written freely."""
     place = f"{op}-{at}"
     return {
@@ -62,32 +62,35 @@ def story() -> list[dict[str, Any]]:
         "term_months": 12,
         "billing_cycle_months": 1,
     }
-    said_of_account = said("open_account", "2025-03-05")
-    del said_of_account["effective_at"]
+    stated_of_account = operation("open_account", "2025-03-05")
+    del stated_of_account["effective_at"]
     policy = {"mode": "peak"}
     return [
-        {**said_of_account, **own, **terms},
-        said("buy_seats", "2025-03-05", **seat, quantity=3),
-        {**said("add_user", "2025-03-05"), **person("ann", super_admin=True)},
-        {**said("add_user", "2025-03-06"), **person("bob", "2025-03-06")},
-        said("grant_hub_access", "2025-03-07", user=bob, hub="sales"),
-        said("grant_hub_access", "2025-03-08", user=bob, hub="service"),
-        said("set_permissions", "2025-03-07", user=bob, account_access=True),
-        {**said("assign_seat", "2025-03-08", **seat, user=ann), "actor": f"user:{ann}"},
-        said("unassign_seat", "2025-03-20", **seat, user=ann),
-        said("assign_seat", "2025-03-21", **seat, user=bob),
-        said("reduce_seats", "2025-03-22", **seat, quantity=1),
-        said("cancel_reduction", "2025-03-23", **seat),
-        {**said("set_time_zone", "2025-03-24"), "time_zone": "Europe/Paris"},
-        {**said("set_billing_policy", "2025-04-05"), **policy},
+        {**stated_of_account, **own, **terms},
+        operation("buy_seats", "2025-03-05", **seat, quantity=3),
+        {**operation("add_user", "2025-03-05"), **person("ann", super_admin=True)},
+        {**operation("add_user", "2025-03-06"), **person("bob", "2025-03-06")},
+        operation("grant_hub_access", "2025-03-07", user=bob, hub="sales"),
+        operation("grant_hub_access", "2025-03-08", user=bob, hub="service"),
+        operation("set_permissions", "2025-03-07", user=bob, account_access=True),
         {
-            **said("issue_invoice", "2025-04-06"),
+            **operation("assign_seat", "2025-03-08", **seat, user=ann),
+            "actor": f"user:{ann}",
+        },
+        operation("unassign_seat", "2025-03-20", **seat, user=ann),
+        operation("assign_seat", "2025-03-21", **seat, user=bob),
+        operation("reduce_seats", "2025-03-22", **seat, quantity=1),
+        operation("cancel_reduction", "2025-03-23", **seat),
+        {**operation("set_time_zone", "2025-03-24"), "time_zone": "Europe/Paris"},
+        {**operation("set_billing_policy", "2025-04-05"), **policy},
+        {
+            **operation("issue_invoice", "2025-04-06"),
             "invoice": INVOICE,
             "period": "2025-03-05",
             "unit_prices": {PRO: "90.00"},
             "currency": "EUR",
         },
-        said("revoke_hub_access", "2025-05-02", user=bob, hub="service"),
+        operation("revoke_hub_access", "2025-05-02", user=bob, hub="service"),
     ]
 
 
@@ -136,8 +139,8 @@ def bare(address: str) -> str:
     """An address without its moments and language, so that a crawl ends."""
     parts = urllib.parse.urlsplit(address)
     query = urllib.parse.parse_qsl(parts.query)
-    kept = [pair for pair in query if pair[0] not in _SAME]
-    return f"{parts.path}?{urllib.parse.urlencode(kept)}"
+    stored = [pair for pair in query if pair[0] not in _SAME]
+    return f"{parts.path}?{urllib.parse.urlencode(stored)}"
 
 
 def crawled(console: Console) -> dict[str, Answered]:
@@ -161,12 +164,12 @@ def crawled(console: Console) -> dict[str, Answered]:
         address = waiting.pop()
         path, _, query = address.partition("?")
         for form in ("", ".json", ".csv"):
-            one = f"{path}{form}?{query}" if "." not in path else address
-            if one not in seen:
-                seen[one] = console.open(console.url + one)
+            item = f"{path}{form}?{query}" if "." not in path else address
+            if item not in seen:
+                seen[item] = console.open(console.url + item)
         page = seen.get(address) or console.open(console.url + address)
-        found = {bare(link) for link in addresses_in(page.text)}
-        waiting |= {link for link in found if link not in seen}
+        result = {bare(link) for link in addresses_in(page.text)}
+        waiting |= {link for link in result if link not in seen}
     return seen
 
 
@@ -186,27 +189,27 @@ def test_no_answer_of_a_redacted_console_holds_a_text_of_a_person(
 
 def test_the_marks_are_there_where_nothing_is_hidden(consoles: Marked) -> None:
     """What the crawl above does not find is there to be found."""
-    asked = {"account": "acme"}
-    texts = consoles.plain.get("events.json", **asked).text
-    texts += consoles.plain.get("users.json", **asked).text
+    query = {"account": "acme"}
+    texts = consoles.plain.get("events.json", **query).text
+    texts += consoles.plain.get("users.json", **query).text
     texts += consoles.plain.get("accounts.json").text
     for place in ("reason-", "key-", "actor-", "account-name", "bob", "ann@"):
-        found = f"{MARK}-{place}" in texts or f"{MARK}.{place}" in texts
-        assert found, place
+        result = f"{MARK}-{place}" in texts or f"{MARK}.{place}" in texts
+        assert result, place
 
 
 HIDDEN_FIELDS = {"name", "reason", "actor", "user", "email", "idempotency_key"}
 
 
-def differing(one: Any, two: Any, name: str = "") -> set[str]:
+def differing(item: Any, two: Any, name: str = "") -> set[str]:
     """The names of the fields in which two answers differ."""
-    if isinstance(one, dict) and isinstance(two, dict):
-        assert one.keys() == two.keys()
-        return set().union(*(differing(one[key], two[key], key) for key in one))
-    if isinstance(one, list) and isinstance(two, list) and len(one) == len(two):
-        parts = zip(one, two, strict=True)
+    if isinstance(item, dict) and isinstance(two, dict):
+        assert item.keys() == two.keys()
+        return set().union(*(differing(item[key], two[key], key) for key in item))
+    if isinstance(item, list) and isinstance(two, list) and len(item) == len(two):
+        parts = zip(item, two, strict=True)
         return set().union(*(differing(*pair, name) for pair in parts))
-    return set() if one == two else {name}
+    return set() if item == two else {name}
 
 
 @pytest.mark.parametrize("page", sorted(PAGES.keys() - {"search", "user"}))
@@ -215,8 +218,8 @@ def test_what_tells_nothing_of_a_person_is_shown_as_it_is(
 ) -> None:
     invoiced = page in {"invoice", "audit"}
     params = {"invoice": INVOICE} if invoiced else PAGES[page]
-    given = {"position": 6} if page == "event" else params
-    params = {**given, "as_of": "2025-04-10", "known_at": 20}
+    fields = {"position": 6} if page == "event" else params
+    params = {**fields, "as_of": "2025-04-10", "known_at": 20}
     plain = consoles.plain.get(f"{page}.json", **params)
     redacted = consoles.redacted.get(f"{page}.json", **params)
     assert plain.status == redacted.status
@@ -262,7 +265,7 @@ def test_a_hidden_person_is_followed_by_a_number_that_stays(consoles: Marked) ->
 @pytest.mark.parametrize(
     "text", [f"{MARK}-ann", f"{MARK}.ann@{MARK}.test", f"{MARK} ann", MARK]
 )
-def test_a_hidden_person_cannot_be_found_by_guessing(
+def test_a_hidden_person_cannot_be_detected_by_guessing(
     consoles: Marked, text: str
 ) -> None:
     console = consoles.redacted

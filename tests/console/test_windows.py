@@ -23,7 +23,7 @@ from tests.support.windows import (
 
 ACME = {"account": "acme"}
 FIGURE = {**ACME, "period": START, "seat_type": PRO, "mode": "time_weighted"}
-ASKED: dict[str, list[dict[str, Any]]] = {
+QUESTIONS: dict[str, list[dict[str, Any]]] = {
     "accounts": [{"as_of": INSIDE}],
     "account": [{**ACME, "as_of": INSIDE}, {**ACME, "as_of": LEAVING}],
     "seats": [{**ACME, "as_of": INSIDE}],
@@ -50,7 +50,7 @@ ELSEWHERE = {
 
 
 def test_each_page_is_in_one_of_the_lists() -> None:
-    assert {*ASKED, *ELSEWHERE} == {*PAGES}
+    assert {*QUESTIONS, *ELSEWHERE} == {*PAGES}
 
 
 @pytest.fixture(scope="module")
@@ -70,9 +70,9 @@ def test_every_page_says_that_it_rests_on_a_window(
 ) -> None:
     *both, opening = consoles
     failures, differing = [], set()
-    for page, questions in ASKED.items():
+    for page, questions in QUESTIONS.items():
         for question in questions:
-            asked = {
+            query = {
                 name: f"{value}".format(opening=opening)
                 if value == "{opening}"
                 else value
@@ -80,7 +80,7 @@ def test_every_page_says_that_it_rests_on_a_window(
             }
             for form in ("", ".json", ".csv"):
                 answers = [
-                    console.get(f"{page}{form}", **asked).text for console in both
+                    console.get(f"{page}{form}", **query).text for console in both
                 ]
                 texts = [NOW.sub("", text) for text in answers]
                 if not form:
@@ -90,11 +90,11 @@ def test_every_page_says_that_it_rests_on_a_window(
                 differing.add(page)
                 kind = form.removeprefix(".") or "table"
                 failures += [
-                    f"{page}{form} {asked}: {place}"
+                    f"{page}{form} {query}: {place}"
                     for place in hidden_in(kind, *texts)
                 ]
     assert not failures, "\n".join(failures)
-    assert differing == {*ASKED}
+    assert differing == {*QUESTIONS}
 
 
 def _shown(page: str) -> str:

@@ -29,24 +29,26 @@ def test_both_languages_have_the_same_texts_with_the_same_gaps() -> None:
 
 def test_every_text_that_a_page_names_is_there_and_none_is_idle() -> None:
     sources = [*CONSOLE.glob("templates/*.html"), *CONSOLE.glob("**/*.py")]
-    said = "\n".join(file.read_text() for file in sources)
-    plain = set(re.findall(r'(?:\bt|words)\(\s*[\'"]([a-z_]+)[\'"]\s*[,)]', said))
-    counted = set(re.findall(r'\.counted\(\s*[\'"]([a-z_]+)[\'"]', said))
+    text = "\n".join(file.read_text() for file in sources)
+    plain = set(re.findall(r'(?:\bt|words)\(\s*[\'"]([a-z_]+)[\'"]\s*[,)]', text))
+    counted = set(re.findall(r'\.counted\(\s*[\'"]([a-z_]+)[\'"]', text))
     kinds = ["account", "user", "seat", "invoice", "entry"]
-    made = {f"event_{topic}" for topic in TOPICS}
-    made |= {f"rule_{mode}" for mode in MODES}
-    made |= {f"state_{state}" for state in ("current", "behind", "stale", "stuck")}
-    made |= {f"kind_{kind}" for kind in kinds}
-    made |= {f"verdict_{word}" for word in VERDICTS}
-    made |= {f"cause_{cause}" for cause in CAUSES}
-    made |= {f"refused_{why}" for why in re.findall(r'Refused\("(\w+)"\)', said)}
-    wanted = plain | made | {f"{key}.{n}" for key in counted for n in ("one", "many")}
-    known = set(catalogue("en"))
-    assert wanted <= known, wanted - known
+    created = {f"event_{topic}" for topic in TOPICS}
+    created |= {f"rule_{mode}" for mode in MODES}
+    created |= {f"state_{state}" for state in ("current", "behind", "stale", "stuck")}
+    created |= {f"kind_{kind}" for kind in kinds}
+    created |= {f"verdict_{word}" for word in VERDICTS}
+    created |= {f"cause_{cause}" for cause in CAUSES}
+    created |= {f"refused_{why}" for why in re.findall(r'Refused\("(\w+)"\)', text)}
+    expected = (
+        plain | created | {f"{key}.{n}" for key in counted for n in ("one", "many")}
+    )
+    known_at = set(catalogue("en"))
+    assert expected <= known_at, expected - known_at
     conditional = {"as_of_then", "as_of_now", "late_caption", "yes", "no"}
     derived = re.compile(r"(error|language|by|kind_of|event)_|months|thousands|decimal")
-    idle = {key for key in known - wanted - conditional if not derived.match(key)}
-    spoken = {key for key in idle if f'"{key}"' in said}
+    idle = {key for key in known_at - expected - conditional if not derived.match(key)}
+    spoken = {key for key in idle if f'"{key}"' in text}
     assert idle == spoken
 
 

@@ -38,16 +38,16 @@ def program(
     monkeypatch = pytest.MonkeyPatch()
     home = f"{os.environ['SEAT_LEDGER_TEST_HOME']}/keys"
     monkeypatch.setenv("SEAT_LEDGER_HOME", home)
-    found = Program(shared_database, tmp_path_factory.mktemp("delivery"))
-    found.import_([*story(), late()])
-    yield found
+    result = Program(shared_database, tmp_path_factory.mktemp("delivery"))
+    result.import_([*story(), late()])
+    yield result
     monkeypatch.undo()
 
 
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
-    with receiving() as found:
-        yield found
+    with receiving() as result:
+        yield result
 
 
 def events(program: Program, *words: str) -> list[dict[str, Any]]:
@@ -115,10 +115,10 @@ def test_every_event_comes_once_in_the_order_of_positions(program: Program) -> N
 def test_events_name_nobody_and_ids_lead_back(program: Program) -> None:
     text = json.dumps(events(program, "--after", "0"))
     assert not [word for word in PERSONAL if word in text]
-    given = next(e for e in events(program, "--after", "0")
+    fields = next(e for e in events(program, "--after", "0")
                  if e["type"] == "seat-ledger.SeatAssigned")  # fmt: skip
-    assert given["data"]["seat"] == f"{PRO}#1"
-    user = given["data"]["user"]
+    assert fields["data"]["seat"] == f"{PRO}#1"
+    user = fields["data"]["user"]
     rows = program.json("user", "history", user, "-a", "acme")["rows"]
     assert rows[0]["user"] == "ann"
 
@@ -182,7 +182,7 @@ def test_what_is_not_taken_is_a_dead_letter_and_stops_nothing(
     assert status_of(program, subscription)["dead_letters"] == 0
 
 
-def test_a_subscriber_that_is_gone_is_left_alone_until_it_is_resumed(
+def test_a_subscriber_that_is_missing_is_left_alone_until_it_is_resumed(
     program: Program, receiver: Receiver
 ) -> None:
     subscription = subscribe(program, receiver)

@@ -28,7 +28,7 @@ SERVICE = "service/starter"
 LINES = 72
 MONTHS = 13
 
-Tell = Callable[[Any], None]
+Report = Callable[[Any], None]
 
 
 def commands(turn: int) -> Iterator[tuple[dict[str, Any], list[str]]]:
@@ -75,31 +75,31 @@ def lines(turn: int) -> tuple[list[bytes], dict[str, list[str]]]:
     return written, expected
 
 
-def append(conninfo: str, turn: int, tell: Tell) -> None:
+def append(conninfo: str, turn: int, report: Report) -> None:
     """Record commands one by one, without end."""
     with SeatLedger(conninfo) as ledger:
-        tell("go")
+        report("go")
         for command, _ in commands(turn):
             result = ledger.execute(command)
-            tell([command["idempotency_key"], list(result.positions)])
+            report([command["idempotency_key"], list(result.positions)])
 
 
-def import_(conninfo: str, turn: int, tell: Tell) -> None:
+def import_(conninfo: str, turn: int, report: Report) -> None:
     """Import a file, a few lines at a time."""
     written, expected = lines(turn)
     keys = list(expected)
     with SeatLedger(conninfo) as ledger:
-        tell("go")
+        report("go")
         for outcome in ledger.import_lines(written, chunk=6):
-            tell([keys[outcome.line - 1], list(outcome.positions)])
+            report([keys[outcome.line - 1], list(outcome.positions)])
 
 
-def issue_invoices(conninfo: str, turn: int, tell: Tell) -> None:
+def issue_invoices(conninfo: str, turn: int, report: Report) -> None:
     """Invoice one period after the other."""
     compute = computed(conninfo, {PRO: 2})
     with SeatLedger(conninfo) as ledger:
         ledger.execute(opening(turn))
-        tell("go")
+        report("go")
         for month in range(MONTHS - 2):
             period = date(2025 + (2 + month) // 12, (2 + month) % 12 + 1, 5)
             command = {"op": "issue_invoice", "period": period.isoformat()}
@@ -107,43 +107,43 @@ def issue_invoices(conninfo: str, turn: int, tell: Tell) -> None:
             command |= {"unit_prices": {PRO: "90.00"}, "effective_at": "2026-03-04"}
             command |= common(turn, month + 1)
             result = ledger.execute(command, compute_invoice=compute)
-            tell([command["idempotency_key"], list(result.positions)])
+            report([command["idempotency_key"], list(result.positions)])
 
 
-def catch_up(conninfo: str, _: int, tell: Tell) -> None:
+def catch_up(conninfo: str, _: int, report: Report) -> None:
     """Catch up in many small steps."""
     catching_up.BATCH = 10
     with connect(conninfo, autocommit=True) as connection:
-        tell("go")
-        tell(["checkpoint", [catching_up.catch_up(connection).checkpoint]])
+        report("go")
+        report(["checkpoint", [catching_up.catch_up(connection).checkpoint]])
 
 
-def rebuild_(conninfo: str, _: int, tell: Tell) -> None:
+def rebuild_(conninfo: str, _: int, report: Report) -> None:
     """Rebuild again and again."""
-    tell("go")
+    report("go")
     while True:
         result = rebuild(conninfo, workers=2)
         if result.error is not None:
             raise result.error
-        tell(["generation", [result.generation]])
+        report(["generation", [result.generation]])
 
 
-def seal(conninfo: str, turn: int, tell: Tell) -> None:
+def seal(conninfo: str, turn: int, report: Report) -> None:
     """Seal after each command, with the checkpoint kept elsewhere too."""
     signer = Keys(FOLDER[0] / "key").signer("faults.example/seats")
     with SeatLedger(conninfo) as ledger:
-        tell("go")
+        report("go")
         for command, _ in commands(turn):
             ledger.execute(command)
             sealed = service.seal(conninfo, signer, [FOLDER[0] / "kept"], processes=1)
             assert sealed is not None
-            tell(["sealed", [sealed.checkpoint.size]])
+            report(["sealed", [sealed.checkpoint.size]])
 
 
 FOLDER: list[Path] = []
 """Where a process may keep files beside what it tells."""
 
-ACTS: dict[str, Callable[[str, int, Tell], None]] = {
+ACTS: dict[str, Callable[[str, int, Report], None]] = {
     "append": append,
     "import": import_,
     "invoice": issue_invoices,
@@ -153,13 +153,13 @@ ACTS: dict[str, Callable[[str, int, Tell], None]] = {
 }
 
 
-def work(act: str, conninfo: str, turn: int, told: Path) -> None:
+def work(act: str, conninfo: str, turn: int, message: Path) -> None:
     """What the process runs: an act, telling what was acknowledged."""
-    FOLDER[:] = [told.parent]
-    descriptor = os.open(told, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    FOLDER[:] = [message.parent]
+    descriptor = os.open(message, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 
-    def tell(what: Any) -> None:
+    def report(what: Any) -> None:
         os.write(descriptor, json.dumps(what).encode() + b"\n")
 
-    ACTS[act](conninfo, turn, tell)
-    tell("end")
+    ACTS[act](conninfo, turn, report)
+    report("end")

@@ -156,9 +156,9 @@ def _sent(to: socket.socket, message: bytes) -> bool:
 
 
 def _close(*both: socket.socket) -> None:
-    for one in both:
+    for item in both:
         try:
-            one.shutdown(socket.SHUT_RDWR)
+            item.shutdown(socket.SHUT_RDWR)
         except OSError:
             continue
 

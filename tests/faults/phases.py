@@ -24,8 +24,8 @@ def then_die(module: Any, name: str) -> None:
     """Let a function of a module do its work, and die when it is done."""
     original = getattr(module, name)
 
-    def call(*given: Any, **more: Any) -> None:
-        original(*given, **more)
+    def call(*fields: Any, **more: Any) -> None:
+        original(*fields, **more)
         die()
 
     setattr(module, name, call)

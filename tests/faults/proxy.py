@@ -14,8 +14,8 @@ class Proxy:
     """Listens on TCP; `lose` says which of the next COMMITs is cut off, and where."""
 
     def __init__(self, conninfo: str) -> None:
-        given = conninfo_to_dict(conninfo)
-        self.server = Path(str(given["host"])) / f".s.PGSQL.{given['port']}"
+        fields = conninfo_to_dict(conninfo)
+        self.server = Path(str(fields["host"])) / f".s.PGSQL.{fields['port']}"
         self.listening = socket.create_server(("127.0.0.1", 0))
         port = self.listening.getsockname()[1]
         self.conninfo = make_conninfo(conninfo, host="127.0.0.1", port=port)
@@ -67,16 +67,16 @@ class Proxy:
         _close(client, server)
 
 
-def _receive(one: socket.socket) -> bytes:
+def _receive(item: socket.socket) -> bytes:
     try:
-        return one.recv(1 << 16)
+        return item.recv(1 << 16)
     except OSError:
         return b""
 
 
 def _close(*both: socket.socket) -> None:
-    for one in both:
+    for item in both:
         try:
-            one.shutdown(socket.SHUT_RDWR)
+            item.shutdown(socket.SHUT_RDWR)
         except OSError:
             continue

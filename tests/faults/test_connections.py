@@ -54,8 +54,8 @@ def acme(database: str) -> str:
 
 @pytest.fixture
 def proxy(acme: str) -> Iterator[Proxy]:
-    with Proxy(acme) as found:
-        yield found
+    with Proxy(acme) as result:
+        yield result
 
 
 def command(ledger: SeatLedger, _: str) -> tuple[int, bool]:
@@ -69,8 +69,8 @@ def imported(ledger: SeatLedger, _: str) -> tuple[int, bool]:
 
 
 def invoiced(ledger: SeatLedger, conninfo: str) -> tuple[int, bool]:
-    given = {**INVOICE, "effective_at": "2026-03-06"}
-    result = ledger.execute(given, compute_invoice=computed(conninfo))
+    fields = {**INVOICE, "effective_at": "2026-03-06"}
+    result = ledger.execute(fields, compute_invoice=computed(conninfo))
     return len(result.positions), result.repeated
 
 
@@ -152,15 +152,15 @@ def test_an_exhausted_pool_waits_and_then_says_so(acme: str) -> None:
         before = head(acme)
         with (
             ledger.accounts.recorder.datastore.get_connection(),
-            pytest.raises(Unavailable) as told,
+            pytest.raises(Unavailable) as message,
         ):
             ledger.execute(BUY)
         assert head(acme) == before
-        assert told.value.exit_code in {1, 10}
+        assert message.value.exit_code in {1, 10}
         assert ledger.execute(BUY).positions
 
 
-def test_a_statement_time_limit_is_told_and_nothing_is_written(acme: str) -> None:
+def test_a_statement_time_limit_is_reported_and_nothing_is_written(acme: str) -> None:
     before = head(acme)
     limited = make_conninfo(acme, options="-c statement_timeout=100ms")
     with psycopg.connect(acme) as holder:
@@ -171,7 +171,7 @@ def test_a_statement_time_limit_is_told_and_nothing_is_written(acme: str) -> Non
     assert head(acme) == before
 
 
-def test_an_idle_time_limit_is_told_and_nothing_is_written(
+def test_an_idle_time_limit_is_reported_and_nothing_is_written(
     acme: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A client that is held up inside its append is cut off, and says so."""
@@ -180,10 +180,10 @@ def test_an_idle_time_limit_is_told_and_nothing_is_written(
         datastore = ledger.accounts.recorder.datastore
         datastore.idle_in_transaction_session_timeout = 0.05
 
-        def slow(self: Any, cursor: Any, *given: Any) -> Any:
+        def slow(self: Any, cursor: Any, *fields: Any) -> Any:
             cursor.execute("SET LOCAL idle_in_transaction_session_timeout = '50ms'")
             held_up.append(threading.Event().wait(0.4))
-            return original(self, cursor, *given)
+            return original(self, cursor, *fields)
 
         monkeypatch.setattr(LedgerRecorder, "_append", slow)
         before = head(acme)

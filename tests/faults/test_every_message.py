@@ -97,8 +97,8 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(params=["cut", "terminate"])
 def cutter(shared_database: str, request: pytest.FixtureRequest) -> Iterator[Cutter]:
     way: Way = request.param
-    with Cutter(shared_database, way) as found:
-        yield found
+    with Cutter(shared_database, way) as result:
+        yield result
 
 
 def at(command: dict[str, Any]) -> dict[str, Any]:
@@ -111,13 +111,13 @@ def at(command: dict[str, Any]) -> dict[str, Any]:
 def prepared(conninfo: str, account: str, setup: list[dict[str, Any]]) -> None:
     """Record what a command needs, undisturbed."""
     lines = [
-        {"effective_at": "2025-03-05" if one is OPEN else "2025-03-06", **one}
+        {"effective_at": "2025-03-05" if item is OPEN else "2025-03-06", **item}
         | {"account": account, "idempotency_key": f"setup-{n}"}
-        for n, one in enumerate(setup)
+        for n, item in enumerate(setup)
     ]
     with SeatLedger(conninfo) as ledger:
-        outcomes = ledger.import_lines(json.dumps(one).encode() for one in lines)
-        assert {one.outcome for one in outcomes} <= {"recorded"}
+        outcomes = ledger.import_lines(json.dumps(item).encode() for item in lines)
+        assert {item.outcome for item in outcomes} <= {"recorded"}
 
 
 def tried(
@@ -166,33 +166,33 @@ def disturbed(cutter: Cutter, name: str, number: int, *, is_warm: bool) -> bool:
 def disturbed_file(cutter: Cutter, number: int) -> bool:
     """The same with a file, two lines an append."""
     account = f"{cutter.way}-file-{number}"
-    lines = [json.dumps({**at(one), "account": account}).encode() for one in LINES]
-    told: list[LineOutcome] = []
+    lines = [json.dumps({**at(item), "account": account}).encode() for item in LINES]
+    report: list[LineOutcome] = []
     failed: LedgerError | None = None
     with SeatLedger(cutter.conninfo) as ledger:
         cutter.arm(number)
         try:
-            told.extend(ledger.import_lines(lines, chunk=2))
+            report.extend(ledger.import_lines(lines, chunk=2))
         except LedgerError as error:
             failed = error
         has_cut = cutter.disarm()
         settled(cutter.direct)
         again = list(ledger.import_lines(lines, chunk=3))
-    assert [one.line for one in again] == list(range(1, len(LINES) + 1))
-    for before, after in zip(told, again, strict=False):
+    assert [item.line for item in again] == list(range(1, len(LINES) + 1))
+    for before, after in zip(report, again, strict=False):
         assert before.outcome == "recorded"
         assert (after.outcome, after.positions) == ("repeated", before.positions)
     if failed is None:
-        assert len(told) == len(LINES)
-    elif told or "line" in failed.details:
-        assert failed.details["line"] == len(told) + 1
+        assert len(report) == len(LINES)
+    elif report or "line" in failed.details:
+        assert failed.details["line"] == len(report) + 1
         if "is not known" not in failed.message:
-            assert {one.outcome for one in again[len(told) :]} == {"recorded"}
+            assert {item.outcome for item in again[len(report) :]} == {"recorded"}
     return has_cut
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_a_command_survives_a_connection_lost_at_some_messages(
+def test_a_command_survives_a_connection_lost_at_several_messages(
     cutter: Cutter, name: str
 ) -> None:
     stride = 17 if cutter.way == "cut" else 5
@@ -202,7 +202,7 @@ def test_a_command_survives_a_connection_lost_at_some_messages(
     assert damage(cutter.direct) == []
 
 
-def test_a_file_survives_a_connection_lost_at_some_messages(cutter: Cutter) -> None:
+def test_a_file_survives_a_connection_lost_at_several_messages(cutter: Cutter) -> None:
     for number in range(3, 10**6, 29 if cutter.way == "cut" else 7):
         if not disturbed_file(cutter, number):
             break

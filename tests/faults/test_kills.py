@@ -73,16 +73,20 @@ class Book:
         if act in {"catch-up", "rebuild"}:
             self.import_all(turn)
         before = self.head()
-        told = self.folder / f"told-{turn}"
+        message = self.folder / f"told-{turn}"
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(["tests.faults.acts"])
         process = context.Process(
-            target=acts.work, args=(act, self.conninfo, turn, told)
+            target=acts.work, args=(act, self.conninfo, turn, message)
         )
         process.start()
         acts_first = self.random.choice([0, 0, 1, 3, 6])
-        while not told.exists() or told.read_bytes().count(b"\n") <= acts_first:
-            if act in {"catch-up", "rebuild"} and told.exists() and told.read_bytes():
+        while not message.exists() or message.read_bytes().count(b"\n") <= acts_first:
+            if (
+                act in {"catch-up", "rebuild"}
+                and message.exists()
+                and message.read_bytes()
+            ):
                 break
             assert process.is_alive()
             time.sleep(0.001)
@@ -90,10 +94,10 @@ class Book:
         process.kill()
         process.join()
         self.wait_until_alone()
-        lines = [json.loads(one) for one in told.read_text().splitlines()]
+        lines = [json.loads(line) for line in message.read_text().splitlines()]
         assert process.exitcode in (0, -SIGKILL)
         self.seen["kills"] += process.exitcode == -SIGKILL
-        acknowledged = dict(one for one in lines if isinstance(one, list))
+        acknowledged = dict(line for line in lines if isinstance(line, list))
         self.seen["acknowledged"] += len(acknowledged)
         if act in {"catch-up", "rebuild"}:
             self.look_at_tables()
@@ -121,7 +125,7 @@ class Book:
         written, _ = acts.lines(turn)
         with SeatLedger(self.conninfo) as ledger:
             outcomes = list(ledger.import_lines(written))
-        assert not [one for one in outcomes if one.code]
+        assert not [outcome for outcome in outcomes if outcome.code]
         return outcomes
 
     def look_at_events(
@@ -164,23 +168,23 @@ class Book:
         """The same again repeats what was acknowledged, and does the rest once."""
         if act == "import":
             keys = list(acts.lines(turn)[1])
-            again = [(keys[one.line - 1], one) for one in self.import_all(turn)]
-            told = {key: one.positions for key, one in again}
+            again = [(keys[item.line - 1], item) for item in self.import_all(turn)]
+            message = {key: item.positions for key, item in again}
         elif act == "append":
             last = len(acknowledged)
-            some = itertools.islice(acts.commands(turn), max(0, last - 1), last + 1)
+            several = itertools.islice(acts.commands(turn), max(0, last - 1), last + 1)
             with SeatLedger(self.conninfo) as ledger:
-                again = [(c["idempotency_key"], ledger.execute(c)) for c, _ in some]
-            told = {key: one.positions for key, one in again}
+                again = [(c["idempotency_key"], ledger.execute(c)) for c, _ in several]
+            message = {key: item.positions for key, item in again}
         else:
             return
-        for key, positions in told.items():
+        for key, positions in message.items():
             assert list(positions) == acknowledged.get(key, list(positions))
 
     def look_at_tables(self) -> None:
         """The served tables are right as they were left, and can go on from there."""
-        found = verify(self.conninfo, full=True)
-        assert [row for row in found.rows if row.status != "same"] == []
+        result = verify(self.conninfo, full=True)
+        assert [row for row in result.rows if row.status != "same"] == []
         with connect(self.conninfo, autocommit=True) as connection:
             assert installation.catch_up(connection).checkpoint == self.head()
 
@@ -189,14 +193,14 @@ class Book:
         place = self.folder / "kept"
         public = (self.folder / "key.pub").read_text().strip()
         service.seal(self.conninfo, Keys(self.folder / "key").signer(), [place])
-        found = service.verify(
+        result = service.verify(
             self.conninfo,
             read_public(public),
             [place],
             processes=1,
         )
-        assert found.findings == []
-        assert found.sealed == found.events >= size
+        assert result.findings == []
+        assert result.sealed == result.events >= size
 
     def end(self) -> None:
         """The next rebuild cleans up whatever a killed one left."""
@@ -233,6 +237,6 @@ def test_nothing_that_was_acknowledged_is_lost(
                     book.kill(act, turn)
             book.end()
             seen += book.seen
-    told = ", ".join(f"{number:,} {what}" for what, number in seen.items())
+    message = ", ".join(f"{number:,} {what}" for what, number in seen.items())
     with capsys.disabled():
-        print(f"\n{told}; nothing lost, {time.monotonic() - began:.0f} s")
+        print(f"\n{message}; nothing lost, {time.monotonic() - began:.0f} s")

@@ -90,10 +90,10 @@ def test_a_catch_up_killed_at_any_step_goes_on_as_if_nothing_were(
         run_until_killed(phases.catch_up, database, step)
         assert differences(database) == []
     with connect(database, autocommit=True) as connection:
-        found = installation.catch_up(connection)
+        result = installation.catch_up(connection)
     expected = 3 * 7 if step == "committed" else 0
-    assert found.checkpoint == head(database) > expected
+    assert result.checkpoint == head(database) > expected
     assert differences(database) == []
-    kept = digests(database)
+    stored = digests(database)
     assert rebuild(database).error is None
-    assert digests(database) == kept
+    assert digests(database) == stored

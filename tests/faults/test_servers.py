@@ -54,9 +54,9 @@ def kill(server: EmbeddedServer) -> None:
     pid = server.status().pid
     assert pid is not None
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    for one in (pid, *map(int, children)):
+    for item in (pid, *map(int, children)):
         try:
-            os.kill(one, signal.SIGKILL)
+            os.kill(item, signal.SIGKILL)
         except ProcessLookupError:
             continue
     while server.is_running():
@@ -152,8 +152,8 @@ def test_a_full_disk_refuses_in_words_and_loses_nothing(small_disk: Path) -> Non
         results.unlink()
         ballast.unlink()
         conninfo = server.ensure_running()
-        kept = head(conninfo)
-        assert kept == before
+        stored = head(conninfo)
+        assert stored == before
         assert differences(conninfo) == []
         done = program.run("seat", "buy", PRO, "3", "--account", "acme")
         assert done.returncode == 0, done.stderr

@@ -51,10 +51,10 @@ def standby(request: pytest.FixtureRequest) -> Iterator[str]:
     user = server_user()
     primary = EmbeddedServer(folder / "home", binaries=binaries)
     data, socket = folder / "standby", folder / "socket"
-    for one in (data, socket):
-        one.mkdir(mode=0o700)
+    for item in (data, socket):
+        item.mkdir(mode=0o700)
         if user:
-            shutil.chown(one, user.uid, user.gid)
+            shutil.chown(item, user.uid, user.gid)
     try:
         conninfo = primary.ensure_running()
         schema.migrate(conninfo)

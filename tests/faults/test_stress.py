@@ -44,7 +44,7 @@ def instant(random: Random) -> str:
     return datetime.fromtimestamp(now, UTC).isoformat().replace("+00:00", "Z")
 
 
-def some_command(random: Random) -> dict[str, Any]:
+def any_command(random: Random) -> dict[str, Any]:
     user, seat_type = f"u{random.randrange(USERS)}", random.choice([PRO, PRO, STARTER])
     other = f"u{random.randrange(USERS)}"
     give = {"op": "assign_seat", "user": user, "seat_type": seat_type}
@@ -73,22 +73,22 @@ def some_command(random: Random) -> dict[str, Any]:
 
 def work(conninfo: str, number: int, commands: int, done: Any, ready: Any) -> None:
     """Give commands as fast as it goes; tell what became of each."""
-    random, told = Random(number), []
+    random, message = Random(number), []
     with SeatLedger(conninfo) as ledger:
         ready.wait(60)
         for n in range(commands):
-            command = {"account": "acme", **some_command(random)}
+            command = {"account": "acme", **any_command(random)}
             command["effective_at"] = instant(random)
             command["idempotency_key"] = f"{number}-{n}"
             try:
                 result = ledger.execute(command)
             except CommandRefused as refused:
-                told.append(("refused", refused.code, command, []))
+                message.append(("refused", refused.code, command, []))
             except Conflict as late:
-                told.append(("late", late.code, command, []))
+                message.append(("late", late.code, command, []))
             else:
-                told.append(("recorded", "", command, list(result.positions)))
-    done.put(told)
+                message.append(("recorded", "", command, list(result.positions)))
+    done.put(message)
 
 
 def compete(conninfo: str, processes: int, commands: int) -> list[Any]:
@@ -103,10 +103,10 @@ def compete(conninfo: str, processes: int, commands: int) -> list[Any]:
     ]
     for worker in workers:
         worker.start()
-    told = [one for _ in workers for one in done.get(timeout=1200)]
+    message = [item for _ in workers for item in done.get(timeout=1200)]
     for worker in workers:
         worker.join()
-    return told
+    return message
 
 
 @pytest.mark.parametrize(
@@ -122,16 +122,16 @@ def test_r30_r33_no_process_breaks_a_rule_or_loses_a_command(
         buy = {"op": "buy_seats", "seat_type": seat_type, "quantity": SEATS}
         first.append({**buy, "account": "acme", "effective_at": OPEN["effective_at"]})
     with SeatLedger(database) as ledger:
-        given = [
+        fields = [
             (command, list(ledger.execute(command).positions)) for command in first
         ]
-    told = compete(database, processes, commands)
-    counted = Counter(outcome for outcome, *_ in told)
-    given += [
-        (command, at) for outcome, _, command, at in told if outcome == "recorded"
+    message = compete(database, processes, commands)
+    counted = Counter(outcome for outcome, *_ in message)
+    fields += [
+        (command, at) for outcome, _, command, at in message if outcome == "recorded"
     ]
-    given.sort(key=lambda one: one[1])
-    assert len(told) == commands
+    fields.sort(key=lambda item: item[1])
+    assert len(message) == commands
 
     # Every accepted command is there once, whole; of the others there is no trace.
     with psycopg.connect(database) as connection:
@@ -141,15 +141,15 @@ def test_r30_r33_no_process_breaks_a_rule_or_loses_a_command(
             "GROUP BY coalesce(convert_from(state, 'UTF8')::jsonb "
             "->> 'idempotency_key', topic || originator_id || recorded_at) ORDER BY 1"
         ).fetchall()
-        kept = connection.execute(
+        saved = connection.execute(
             "SELECT count(*) FROM ledger.recorded_command"
         ).fetchone()
-    assert [positions for (positions,) in stored] == [at for _, at in given]
-    assert kept == (len(given),)
+    assert [positions for (positions,) in stored] == [at for _, at in fields]
+    assert saved == (len(fields),)
 
     # No rule is broken: the oracle accepts each of them, in the order of positions.
     oracle = Oracle()
-    for command, positions in given:
+    for command, positions in fields:
         outcome = oracle.execute(command)
         assert outcome.accepted, (command, positions, outcome.codes)
         assert len(outcome.entries) == len(positions)

@@ -37,8 +37,8 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def acme(database: str) -> str:
     with SeatLedger(database) as ledger:
-        for one in (OPEN, BUY, ANN, BOB):
-            ledger.execute(one)
+        for item in (OPEN, BUY, ANN, BOB):
+            ledger.execute(item)
     return database
 
 
@@ -46,14 +46,14 @@ def unreachable(*_: Any, **__: Any) -> Any:
     raise psycopg.OperationalError("server closed the connection unexpectedly")
 
 
-def test_a_lost_commit_that_cannot_be_settled_is_told_as_unknown(
+def test_a_lost_commit_that_cannot_be_settled_is_reported_as_unknown(
     acme: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The reply to COMMIT is lost, and the database is not reached again."""
     original = LedgerRecorder.append
 
-    def append(self: LedgerRecorder, *given: Any) -> Any:
-        original(self, *given)
+    def append(self: LedgerRecorder, *fields: Any) -> Any:
+        original(self, *fields)
         monkeypatch.setattr(LedgerRecorder, "peek", lambda *_: fail())
         raise OutcomeUnknown
 
@@ -61,24 +61,24 @@ def test_a_lost_commit_that_cannot_be_settled_is_told_as_unknown(
         raise Unavailable("The database cannot be reached.")
 
     monkeypatch.setattr(LedgerRecorder, "append", append)
-    with SeatLedger(acme) as ledger, pytest.raises(OutcomeUnknown) as told:
+    with SeatLedger(acme) as ledger, pytest.raises(OutcomeUnknown) as report:
         ledger.execute({**BUY, "idempotency_key": "k"})
-    assert "Nothing" not in told.value.message
-    assert "all of it was recorded, or nothing" in told.value.message
-    assert "the same idempotency key" in str(told.value.try_)
+    assert "Nothing" not in report.value.message
+    assert "all of it was recorded, or nothing" in report.value.message
+    assert "the same idempotency key" in str(report.value.try_)
     monkeypatch.undo()
     with SeatLedger(acme) as ledger:
         assert ledger.execute({**BUY, "idempotency_key": "k"}).repeated
     assert damage(acme) == []
 
 
-def test_nothing_of_it_was_written_is_said_where_that_is_known(acme: str) -> None:
+def test_nothing_of_it_was_written_is_stated_where_that_is_known(acme: str) -> None:
     limited = f"{acme} options='-c lock_timeout=50ms'"
     with psycopg.connect(acme) as holder, SeatLedger(limited) as ledger:
         holder.execute("LOCK TABLE ledger.recorded_command")
-        with pytest.raises(Unavailable) as told:
+        with pytest.raises(Unavailable) as report:
             ledger.execute(BUY)
-    assert told.value.message.endswith("Nothing was written.")
+    assert report.value.message.endswith("Nothing was written.")
 
 
 def test_a_question_that_fails_claims_nothing(acme: str, tmp_path: Path) -> None:
@@ -100,8 +100,8 @@ def test_an_erasure_whose_tables_cannot_follow_says_that_it_is_recorded(
     assert done.status == 10
     erased = json.loads(done.out)["erased"]
     assert erased.startswith("erased-")
-    told = json.loads(done.err.splitlines()[-1])
-    assert "The erasure is recorded" in told["message"]
+    message = json.loads(done.err.splitlines()[-1])
+    assert "The erasure is recorded" in message["message"]
     assert "Nothing" not in done.err
     with psycopg.connect(acme) as connection:
         row = connection.execute("SELECT count(*) FROM ledger.person_key").fetchone()
@@ -117,11 +117,11 @@ def test_an_import_that_fails_tells_whole_what_is_recorded_and_names_the_line(
     """The server refuses from the third append on."""
     original, appends = repository.append_many, []
 
-    def append_many(*given: Any) -> Any:
-        appends.append(given)
+    def append_many(*fields: Any) -> Any:
+        appends.append(fields)
         if len(appends) > 2:
             raise Unavailable("The database cannot be reached.")
-        return original(*given)
+        return original(*fields)
 
     monkeypatch.setattr(repository, "append_many", append_many)
     monkeypatch.setenv("SEAT_LEDGER_IMPORT_CHUNK", "2")
@@ -157,11 +157,11 @@ class Failing:
         self.has_failed = False
         original: Callable[..., Any] = getattr(of, name)
 
-        def step(*given: Any, **named: Any) -> Any:
+        def step(*fields: Any, **named: Any) -> Any:
             if not self.has_failed:
                 self.has_failed = True
                 raise Unavailable("The database cannot be reached.")
-            return original(*given, **named)
+            return original(*fields, **named)
 
         monkeypatch.setattr(of, name, step)
 
@@ -203,7 +203,7 @@ def test_whatever_step_fails_nothing_stays_in_memory(
         attempt(lambda: ledger.execute(GIVE))
         attempt(lambda: ledger.execute({**BOB, "user": "ann"}))
         Failing(monkeypatch, of, name)
-        files = (json.dumps(one).encode() for one in lines)
+        files = (json.dumps(line).encode() for line in lines)
         attempt(lambda: list(ledger.import_lines(files, chunk=1, keep_going=True)))
         monkeypatch.undo()
         attempt(lambda: ledger.execute(GIVE))
@@ -222,14 +222,14 @@ def attempt(act: Callable[[], Any]) -> None:
 
 def test_an_import_survives_its_first_append_being_terminated(database: str) -> None:
     """The secret of the digests is locked, and the waiting process terminated."""
-    lines = [json.dumps(one).encode() for one in (OPEN, BUY, ANN, GIVE, BOB)]
-    told: list[str] = []
+    lines = [json.dumps(line).encode() for line in (OPEN, BUY, ANN, GIVE, BOB)]
+    message: list[str] = []
     with SeatLedger(database) as ledger, psycopg.connect(database) as holder:
         holder.execute("LOCK TABLE ledger.digest_key IN ACCESS EXCLUSIVE MODE")
 
         def import_() -> None:
-            told.extend(
-                one.outcome for one in ledger.import_lines(lines, keep_going=True)
+            message.extend(
+                line.outcome for line in ledger.import_lines(lines, keep_going=True)
             )
 
         thread = threading.Thread(target=import_)
@@ -237,7 +237,7 @@ def test_an_import_survives_its_first_append_being_terminated(database: str) -> 
         for _ in terminated(database):
             holder.rollback()
         thread.join()
-    assert told == ["recorded"] * 5
+    assert message == ["recorded"] * 5
     assert damage(database) == []
 
 
@@ -280,7 +280,7 @@ def test_the_checker_finds_what_is_wrong(acme: str) -> None:
                 [account, version, topic, json.dumps(state | facts).encode()],
             )
             connection.commit()
-            assert any(word in one for one in damage(acme)), (word, damage(acme))
+            assert any(word in item for item in damage(acme)), (word, damage(acme))
             connection.execute(
                 "DELETE FROM ledger.stored_events WHERE originator_id = %s "
                 "AND originator_version IN (5, 9)",

@@ -81,8 +81,8 @@ def digests(conninfo: str) -> dict[str, str]:
 
 def differences(conninfo: str) -> list[Any]:
     """What a full verification finds."""
-    found = verify(conninfo, full=True)
-    return [row for row in found.rows if row.status != "same"]
+    result = verify(conninfo, full=True)
+    return [row for row in result.rows if row.status != "same"]
 
 
 def clients(conninfo: str) -> set[int]:

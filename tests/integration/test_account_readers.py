@@ -70,9 +70,9 @@ def served(conninfo: str) -> int:
         return generations.served(connection).number
 
 
-def ask(conninfo: str, statement: str, *given: Any) -> list[Any]:
+def ask(conninfo: str, statement: str, *fields: Any) -> list[Any]:
     with psycopg.connect(conninfo) as connection:
-        return connection.execute(statement, given or None).fetchall()
+        return connection.execute(statement, fields or None).fetchall()
 
 
 def names(conninfo: str, kind: str, schema: str) -> list[str]:
@@ -104,28 +104,28 @@ def test_it_sees_its_accounts_in_every_view_table_and_function(
     numbers = {row[0] for row in ask(database, mine.format(number), list(OWN))}
     tables = [projection.name for projection in PROJECTIONS] + ["set_aside"]
     tables.remove("seat_type")
-    functions = [f"{one}(1000000)" for one in names(database, FUNCTIONS, own)]
+    functions = [f"{item}(1000000)" for item in names(database, FUNCTIONS, own)]
     assert len(functions) >= 8
-    for one in [*tables, *functions]:
-        rows = f"SELECT DISTINCT account_no FROM {own}.{one}"
-        assert {row[0] for row in ask(login, rows)} <= numbers, one
-        (seen,) = ask(login, f"SELECT count(*) FROM {own}.{one}")
-        every = f"SELECT count(*) FROM {real}.{one} WHERE account_no = ANY (%s)"
-        assert [seen] == ask(database, every, list(numbers)), one
+    for item in [*tables, *functions]:
+        rows = f"SELECT DISTINCT account_no FROM {own}.{item}"
+        assert {row[0] for row in ask(login, rows)} <= numbers, item
+        (seen,) = ask(login, f"SELECT count(*) FROM {own}.{item}")
+        every = f"SELECT count(*) FROM {real}.{item} WHERE account_no = ANY (%s)"
+        assert [seen] == ask(database, every, list(numbers)), item
 
 
 @pytest.mark.both_versions
 def test_it_sees_nothing_else(database: str, login: str) -> None:
     number = served(database)
     denied = [
-        *(f"SELECT * FROM projection_{number}.{one.name}" for one in PROJECTIONS),
+        *(f"SELECT * FROM projection_{number}.{item.name}" for item in PROJECTIONS),
         *(
             f"SELECT * FROM projection.{view}"
             for view, _ in ask(database, EVERY_VIEW, "projection")
         ),
         *(
-            f"SELECT * FROM projection_{number}.{one}(1000000)"
-            for one in names(database, FUNCTIONS, f"projection_{number}")
+            f"SELECT * FROM projection_{number}.{item}(1000000)"
+            for item in names(database, FUNCTIONS, f"projection_{number}")
         ),
         *(
             f"SELECT * FROM ledger.{table}"
@@ -174,9 +174,9 @@ def test_it_sees_nothing_else(database: str, login: str) -> None:
 def test_no_function_of_its_own_sees_what_is_hidden(database: str, login: str) -> None:
     """A cheap function that tells what it is given sees no row of another account."""
     number = served(database)
-    told = []
+    message = []
     with psycopg.connect(login, autocommit=True) as connection:
-        connection.add_notice_handler(lambda said: told.append(said.message_primary))
+        connection.add_notice_handler(lambda text: message.append(text.message_primary))
         connection.execute(
             "CREATE FUNCTION pg_temp.peek(anyelement) RETURNS boolean "
             "LANGUAGE plpgsql COST 0.0000001 AS "
@@ -205,10 +205,10 @@ def test_no_function_of_its_own_sees_what_is_hidden(database: str, login: str) -
         secret = {
             OTHER,
             str(hidden),
-            *(str(one[0]) for one in ask(database, ids, OTHER)),
+            *(str(item[0]) for item in ask(database, ids, OTHER)),
         }
-    assert len(told) > 20
-    assert secret & set(told) == set()
+    assert len(message) > 20
+    assert secret & set(message) == set()
 
 
 def test_nobody_elses_tables_know_of_it(database: str) -> None:
@@ -259,9 +259,9 @@ def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield from nodes(part)
 
 
-def plan_of(connection: Any, statement: str, *given: Any) -> list[dict[str, Any]]:
+def plan_of(connection: Any, statement: str, *fields: Any) -> list[dict[str, Any]]:
     explain = f"EXPLAIN (ANALYZE, VERBOSE, BUFFERS, FORMAT JSON) {statement}"
-    row = connection.execute(explain, given or None).fetchone()
+    row = connection.execute(explain, fields or None).fetchone()
     return list(nodes(row[0][0]["Plan"]))
 
 
@@ -273,12 +273,12 @@ def test_no_plan_tells_of_rows_that_it_does_not_see(database: str, login: str) -
         for n in range(2)
     ]
     with SeatLedger(database) as ledger:
-        for one in others:
-            ledger.add_user(OTHER, **one)
+        for item in others:
+            ledger.add_user(OTHER, **item)
     assert run(database, "user", "list", "-a", OTHER).returncode == 0
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute("ANALYZE")
-    guesses = {OTHER} | {value for one in others for value in one.values()}
+    guesses = {OTHER} | {value for item in others for value in item.values()}
     for planner in PLANNERS:
         with psycopg.connect(login, autocommit=True) as connection:
             connection.execute(planner)
@@ -296,18 +296,18 @@ def test_no_plan_tells_of_rows_that_it_does_not_see(database: str, login: str) -
 def guessed(connection: Any, table: str, column: str, guesses: set[str]) -> list[Any]:
     """Guesses of others' values that a plan tells from a value that nobody has."""
     statement = f"SELECT 1 FROM {table} WHERE {column}::text = %s"
-    nobody = told_by(plan_of(connection, statement, "nobody has this"))
+    nobody = reported_by(plan_of(connection, statement, "nobody has this"))
     return [
-        (guess, found)
+        (guess, result)
         for guess in sorted(guesses)
-        if (found := told_by(plan_of(connection, statement, guess))) != nobody
+        if (result := reported_by(plan_of(connection, statement, guess))) != nobody
     ]
 
 
 _COUNTED = re.compile("Rows|Loops|Node Type|Heap Fetches|Workers|Batches")
 
 
-def told_by(plan: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def reported_by(plan: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """What the nodes of a plan count and estimate."""
     return [
         {name: value for name, value in node.items() if _COUNTED.search(name)}
@@ -332,7 +332,7 @@ def test_no_statistic_and_no_message_of_a_plan_reaches_it(
         connection.execute("ANALYZE")
     messages: list[str] = []
     with psycopg.connect(login, autocommit=True) as connection:
-        connection.add_notice_handler(lambda one: messages.append(str(one)))
+        connection.add_notice_handler(lambda item: messages.append(str(item)))
         for view in ("pg_stats", "pg_stats_ext", "pg_stats_ext_exprs"):
             seen = (
                 f"SELECT count(*) FROM {view} WHERE schemaname ~ '^(ledger|projection)'"
@@ -354,7 +354,7 @@ def test_no_statistic_and_no_message_of_a_plan_reaches_it(
         assert set(relations) & set(hidden) == set()
 
 
-def test_a_right_that_is_taken_back_is_gone_at_once(database: str, login: str) -> None:
+def test_a_right_that_is_taken_back_ends_at_once(database: str, login: str) -> None:
     name = login.rpartition("user=")[2].split()[0]
     with psycopg.connect(login, autocommit=True) as connection:
         seen = "SELECT account FROM projection_own.account ORDER BY 1"
@@ -363,7 +363,7 @@ def test_a_right_that_is_taken_back_is_gone_at_once(database: str, login: str) -
         assert connection.execute(seen).fetchall() == [("acme",)]
         assert not account_readers.stop_reading(database, name, "bolt")
     left = account_readers.granted(database)
-    assert [(one.login, one.account, one.works) for one in left] == [
+    assert [(item.login, item.account, item.works) for item in left] == [
         (name, "acme", True)
     ]
 
@@ -374,7 +374,7 @@ def run(conninfo: str, *words: str) -> subprocess.CompletedProcess[str]:
     return run_program([*words, "--format", "json"], environment)
 
 
-def test_reading_commands_answer_of_its_accounts_and_others_say_why_not(
+def test_reading_commands_answer_of_its_accounts_and_others_state_why_not(
     database: str, login: str
 ) -> None:
     for words in (
@@ -396,8 +396,8 @@ def test_reading_commands_answer_of_its_accounts_and_others_say_why_not(
         for row in json.loads(run(login, "account", "list").stdout)["rows"]
     ]
     assert keys == ["acme", "bolt"]
-    found = json.loads(run(login, "user", "find", "ann").stdout)["rows"]
-    assert {row["account"] for row in found} == set(OWN)
+    result = json.loads(run(login, "user", "find", "ann").stdout)["rows"]
+    assert {row["account"] for row in result} == set(OWN)
     every = json.loads(run(login, "event", "list").stdout)["rows"]
     assert {row["account"] for row in every} == set(OWN)
     doctor = json.loads(run(login, "doctor").stdout)["rows"]
@@ -416,11 +416,11 @@ def test_reading_commands_answer_of_its_accounts_and_others_say_why_not(
         (("account", "let-read", "me", "-a", OTHER), "ledger_error"),
     ):
         refused = run(login, *words)
-        told = json.loads(refused.stderr.splitlines()[-1])
-        assert (refused.returncode, told["code"]) == (1, code), (words, told)
+        message = json.loads(refused.stderr.splitlines()[-1])
+        assert (refused.returncode, message["code"]) == (1, code), (words, message)
 
 
-def test_r74_it_is_told_of_its_own_accounts_that_are_set_aside_and_of_no_other(
+def test_r74_it_learns_of_its_own_accounts_that_are_set_aside_and_of_no_other(
     database: str, login: str
 ) -> None:
     own = poison(database, "SeatPurchased", b'{"v":1,', account=OWN[0])
@@ -434,7 +434,9 @@ def test_r74_it_is_told_of_its_own_accounts_that_are_set_aside_and_of_no_other(
     for words in (("seat", "list", "-a", OWN[0]), ("account", "list")):
         done = run(login, *words)
         assert done.returncode == 12, done.stderr
-        told = json.loads(done.stdout)["set_aside"]
-        assert [(one["account"], one["position"]) for one in told] == [(OWN[0], own)]
+        message = json.loads(done.stdout)["set_aside"]
+        assert [(item["account"], item["position"]) for item in message] == [
+            (OWN[0], own)
+        ]
         assert f"position {hidden}" not in done.stdout + done.stderr
         assert f'"{OTHER}"' not in done.stdout

@@ -142,7 +142,7 @@ def set_back(conninfo: str, position: int) -> None:
         )
 
 
-def test_positions_that_were_set_back_are_told_found_and_put_right(
+def test_positions_that_were_set_back_are_reported_and_put_right(
     database: str,
 ) -> None:
     program = Program(database)
@@ -158,9 +158,9 @@ def test_positions_that_were_set_back_are_told_found_and_put_right(
         set_back(database, 2)
         assert program.lines({**BUY, "quantity": 1}).returncode == 3
         set_back(database, 2)
-        found = program.run("doctor")
-        assert found.returncode == 3
-        assert "positions" in found.stdout
+        result = program.run("doctor")
+        assert result.returncode == 3
+        assert "positions" in result.stdout
         assert stored(database) == 4
         schema.migrate(database)
         assert ledger.buy_seats("acme", seat_type=PRO, quantity=1).positions > (4,)
@@ -242,8 +242,8 @@ def test_others_who_count_on_from_an_older_backup_are_noticed(
 
     with SeatLedger(database) as ledger, psycopg.connect(server) as admin:
         admin.autocommit = True
-        for one in (OPEN, buy, ANN, bob):
-            ledger.execute(one)
+        for item in (OPEN, buy, ANN, bob):
+            ledger.execute(item)
         copied(admin, name, f"{name}_backup")
         ledger.execute({**ANN, "user": "eve", "email": "eve@x.example"})
         copied(admin, f"{name}_backup", name)
@@ -263,7 +263,7 @@ def test_others_who_count_on_from_an_older_backup_are_noticed(
     assert damage(database) == []
 
 
-def test_a_snapshot_is_kept_only_of_an_account_that_is_there(database: str) -> None:
+def test_a_snapshot_is_retained_only_of_an_account_that_is_there(database: str) -> None:
     with SeatLedger(database, Settings(snapshot_every=1)) as ledger:
         ledger.execute(OPEN)
         workspace = ledger.accounts.workspaces["acme"]
@@ -313,21 +313,22 @@ def test_one_command_records_at_most_so_many_events(database: str) -> None:
 
 
 SEATS = {"seat_type": BUY["seat_type"], "quantity": 2}
-FILE = [json.dumps(one).encode() + b"\n" for one in (OPEN, BUY, ANN, GIVE)]
+FILE = [json.dumps(item).encode() + b"\n" for item in (OPEN, BUY, ANN, GIVE)]
 FORMS = {
     "a byte order mark": [b"\xef\xbb\xbf" + FILE[0], *FILE[1:]],
     "a byte order mark alone": [b"\xef\xbb\xbf\n", *FILE],
     "empty lines": [b"\n", FILE[0], b"  \t\n", *FILE[1:], b"\n"],
-    "carriage returns": [one.replace(b"\n", b"\r\n") for one in FILE],
-    "white space": [b" " + one.replace(b", ", b" ,\t") for one in FILE],
+    "carriage returns": [item.replace(b"\n", b"\r\n") for item in FILE],
+    "white space": [b" " + item.replace(b", ", b" ,\t") for item in FILE],
     "another order of fields": [
-        json.dumps(dict(reversed(one.items()))).encode()
-        for one in (OPEN, BUY, ANN, GIVE)
+        json.dumps(dict(reversed(item.items()))).encode()
+        for item in (OPEN, BUY, ANN, GIVE)
     ],
-    "escapes": [one.replace(b"acme", b"\\u0061cme") for one in FILE],
+    "escapes": [item.replace(b"acme", b"\\u0061cme") for item in FILE],
     "no line end": [*FILE[:-1], FILE[-1].rstrip(b"\n")],
     "fields that are null": [
-        one.replace(b"}", b', "reason": null, "idempotency_key": null}') for one in FILE
+        item.replace(b"}", b', "reason": null, "idempotency_key": null}')
+        for item in FILE
     ],
 }
 
@@ -338,7 +339,7 @@ def test_the_same_lines_written_otherwise_repeat_nothing(
 ) -> None:
     first = list(ledger.import_lines(FILE))
     again = list(ledger.import_lines(FORMS[form]))
-    assert [one.outcome for one in again] == ["repeated"] * 4
+    assert [item.outcome for item in again] == ["repeated"] * 4
     assert positions(again) == positions(first)
 
 
@@ -356,12 +357,12 @@ def test_lines_recorded_under_the_bytes_before_them_are_known(database: str) -> 
                     [f"import:{digest.hexdigest()[:40]}", list(outcome.positions)],
                 )
         again = list(ledger.import_lines(FILE))
-    assert [one.outcome for one in again] == ["repeated"] * 4
+    assert [item.outcome for item in again] == ["repeated"] * 4
     assert positions(again) == positions(first)
 
 
 @pytest.mark.parametrize("earlier", [False, True])
-def test_r73_a_field_that_is_null_is_not_given(database: str, earlier: bool) -> None:
+def test_r73_a_field_that_is_null_is_absent(database: str, earlier: bool) -> None:
     """Also where an earlier program recorded it as it was written."""
     batch = {"op": "batch", "account": "acme", "effective_at": BUY["effective_at"]}
     plain = [BUY, {**batch, "commands": [{"op": BUY["op"], **SEATS}]}]
@@ -371,12 +372,12 @@ def test_r73_a_field_that_is_null_is_not_given(database: str, earlier: bool) -> 
     ]
     with SeatLedger(database) as ledger:
         ledger.execute(OPEN)
-        for number, (one, other) in enumerate(zip(plain, nulls, strict=True)):
+        for number, (item, other) in enumerate(zip(plain, nulls, strict=True)):
             key = {"idempotency_key": f"key {number}"}
-            first = ledger.execute({**one, **key})
+            first = ledger.execute({**item, **key})
             if earlier:
                 record_as_written(database, {**other, **key})
-            for written in (one, other) if not earlier else (other,):
+            for written in (item, other) if not earlier else (other,):
                 again = ledger.execute({**written, **key})
                 assert again.positions == first.positions
             with pytest.raises(CommandRefused) as refused:
@@ -397,12 +398,12 @@ def record_as_written(database: str, command: dict[str, Any]) -> None:
 
 
 def test_another_line_before_makes_the_same_line_another(ledger: SeatLedger) -> None:
-    plain = [json.dumps(one).encode() for one in (OPEN, BUY, BUY)]
+    plain = [json.dumps(item).encode() for item in (OPEN, BUY, BUY)]
     list(ledger.import_lines(plain))
     more = [plain[0], plain[1], json.dumps({**BUY, "quantity": 1}).encode(), plain[2]]
     again = list(ledger.import_lines(more))
-    assert [one.outcome for one in again] == ["repeated"] * 2 + ["recorded"] * 2
+    assert [item.outcome for item in again] == ["repeated"] * 2 + ["recorded"] * 2
 
 
 def positions(outcomes: Sequence[LineOutcome]) -> list[tuple[int, ...]]:
-    return [one.positions for one in outcomes]
+    return [outcome.positions for outcome in outcomes]

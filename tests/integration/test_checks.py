@@ -34,12 +34,12 @@ BROKEN: dict[str, tuple[str, dict[str, Any]]] = {
 
 def broken(conninfo: str, name: str) -> int:
     """Store what a check is there for; return its position."""
-    topic, said = BROKEN[name]
+    topic, text = BROKEN[name]
     with psycopg.connect(conninfo) as connection:
         (user,) = connection.execute(
             "SELECT user_id::text FROM projection.seat_holding WHERE number = 1"
         ).fetchone()
-    return poison(conninfo, topic, {**WHOLE, "seat_type": PRO, "user": user, **said})
+    return poison(conninfo, topic, {**WHOLE, "seat_type": PRO, "user": user, **text})
 
 
 @pytest.mark.parametrize("name", BROKEN)
@@ -56,8 +56,8 @@ def test_a_check_finds_what_the_events_contradict(
     assert result.error.details["position"] == position
     assert result.error.details["topic"] == BROKEN[name][0]
     assert result.tables[check.projection].status == "error"
-    told = check.sentence.rpartition("}: ")[2].partition("{")[0]
-    assert told in str(result.tables[check.projection].reason)
+    message = check.sentence.rpartition("}: ")[2].partition("{")[0]
+    assert message in str(result.tables[check.projection].reason)
     assert f"acme, {PRO}" in str(result.tables[check.projection].reason)
     assert not result.switched
     assert digests(database) == before
@@ -72,8 +72,8 @@ def test_an_unassignment_that_nothing_precedes_is_named(
         (user,) = connection.execute(
             "SELECT user_id::text FROM ledger.user_name LIMIT 1"
         ).fetchone()
-    said = {**WHOLE, "seat_type": PRO, "user": user, "number": 90}
-    position = poison(database, "SeatUnassigned", said)
+    text = {**WHOLE, "seat_type": PRO, "user": user, "number": 90}
+    position = poison(database, "SeatUnassigned", text)
     result = rebuild(database)
     assert isinstance(result.error, IntegrityFailure)
     assert result.error.details["position"] == position

@@ -66,10 +66,10 @@ def test_r30_processes_compete_for_the_last_seats(acme: str) -> None:
     workers = [context.Process(target=work, args=(acme, n, 12, done)) for n in range(6)]
     for worker in workers:
         worker.start()
-    told = [position for _ in workers for position in done.get(timeout=90)]
+    message = [position for _ in workers for position in done.get(timeout=90)]
     for worker in workers:
         worker.join()
-    assert len(told) == len(set(told))
+    assert len(message) == len(set(message))
     with psycopg.connect(acme) as connection:
         rows = connection.execute(
             "SELECT topic, convert_from(state, 'UTF8')::json ->> 'number', "
@@ -79,7 +79,7 @@ def test_r30_processes_compete_for_the_last_seats(acme: str) -> None:
         ).fetchall()
     held: set[str] = set()
     for topic, number, position in rows:
-        assert position in told
+        assert position in message
         if topic == "SeatAssigned":
             assert number not in held
             held.add(number)
@@ -108,24 +108,24 @@ def invoice(conninfo: str, account: str, number: str, done: Any, ready: Any) -> 
             done.put("issued")
 
 
-def issue_at_once(conninfo: str, wanted: list[tuple[str, str]]) -> list[str]:
+def issue_at_once(conninfo: str, expected: list[tuple[str, str]]) -> list[str]:
     """Issue invoices, each in a process of its own, at one time."""
     context = multiprocessing.get_context("spawn")
     done: Any = context.Queue()
-    ready = context.Barrier(len(wanted))
+    ready = context.Barrier(len(expected))
     workers = [
-        context.Process(target=invoice, args=(conninfo, *one, done, ready))
-        for one in wanted
+        context.Process(target=invoice, args=(conninfo, *item, done, ready))
+        for item in expected
     ]
     for worker in workers:
         worker.start()
-    told = [done.get(timeout=90) for _ in workers]
+    message = [done.get(timeout=90) for _ in workers]
     for worker in workers:
         worker.join()
-    return sorted(told)
+    return sorted(message)
 
 
-def test_r64_one_number_in_several_accounts_at_once_is_given_once(acme: str) -> None:
+def test_r64_one_number_in_several_accounts_at_once_is_issued_once(acme: str) -> None:
     accounts = ["acme", "b", "c", "d"]
     with SeatLedger(acme) as ledger:
         for key in accounts[1:]:
@@ -137,8 +137,8 @@ def test_r64_one_number_in_several_accounts_at_once_is_given_once(acme: str) -> 
                 term_months=12,
                 billing_cycle_months=1,
             )
-    told = issue_at_once(acme, [(account, "INV-1") for account in accounts])
-    assert told == ["invoice_number_taken"] * 3 + ["issued"]
+    message = issue_at_once(acme, [(account, "INV-1") for account in accounts])
+    assert message == ["invoice_number_taken"] * 3 + ["issued"]
     with psycopg.connect(acme) as connection:
         rows = connection.execute(
             "SELECT number.invoice, number.account_id = event.originator_id "
@@ -150,8 +150,8 @@ def test_r64_one_number_in_several_accounts_at_once_is_given_once(acme: str) -> 
 
 
 def test_r64_one_period_at_once_is_invoiced_once(acme: str) -> None:
-    told = issue_at_once(acme, [("acme", f"INV-{n}") for n in range(4)])
-    assert told == ["issued"] + ["period_already_invoiced"] * 3
+    message = issue_at_once(acme, [("acme", f"INV-{n}") for n in range(4)])
+    assert message == ["issued"] + ["period_already_invoiced"] * 3
 
 
 def test_r64_the_store_itself_keeps_a_number_unique(
@@ -173,8 +173,8 @@ def test_r64_the_store_itself_keeps_a_number_unique(
     }
     monkeypatch.setattr(LedgerRecorder, "has_invoice", has_invoice)
     with SeatLedger(acme) as ledger:
-        one, other = ({**command, "period": f"2025-0{n}-05"} for n in (5, 6))
-        ledger.execute(one, compute_invoice=computed(acme))
+        item, other = ({**command, "period": f"2025-0{n}-05"} for n in (5, 6))
+        ledger.execute(item, compute_invoice=computed(acme))
         with pytest.raises(CommandRefused) as refused:
             ledger.execute(other, compute_invoice=computed(acme))
         assert refused.value.code == "invoice_number_taken"
@@ -194,12 +194,12 @@ def interleaved(
     original = AccountRepository.append
     between = threading.Event()
 
-    def append(self: AccountRepository, *given: Any) -> Any:
+    def append(self: AccountRepository, *fields: Any) -> Any:
         if threading.current_thread() is main and not between.is_set():
             between.set()
             with SeatLedger(database) as other:
                 outcomes.append(attempt(other, second))
-        return original(self, *given)
+        return original(self, *fields)
 
     main = threading.current_thread()
     monkeypatch.setattr(AccountRepository, "append", append)
@@ -246,7 +246,7 @@ EVE = {"op": "assign_seat", "user": "eve", "seat_type": PRO}
         (UNADD, EVE, "reversal_blocked"),
         (EVE, UNADD, "user_not_found"),
     ],
-    ids=lambda given: given if isinstance(given, str) else given["op"],
+    ids=lambda fields: fields if isinstance(fields, str) else fields["op"],
 )
 def test_r30_r33_of_two_commands_that_exclude_each_other_one_is_refused(
     acme: str,
@@ -264,9 +264,9 @@ def test_r30_r33_of_two_commands_that_exclude_each_other_one_is_refused(
         ledger.add_user(
             "acme", user="eve", email="e@x.example", name="E", idempotency_key="eve"
         )
-    told = interleaved(acme, monkeypatch, first, second)
-    assert told[0] == "done"
-    assert told[1] == outcome, told
+    message = interleaved(acme, monkeypatch, first, second)
+    assert message[0] == "done"
+    assert message[1] == outcome, message
     with SeatLedger(acme) as ledger:  # and it stays so for whoever comes later
         assert attempt(ledger, {**first, "idempotency_key": "again"}) == outcome
 
@@ -354,22 +354,22 @@ def test_r35_one_key_cannot_be_added_twice_at_once(
     assert interleaved(acme, monkeypatch, add, add) == ["done", "user_key_taken"]
 
 
-def test_who_is_always_too_late_is_told_so(
+def test_who_is_always_too_late_is_warned(
     acme: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     original = CommandExecution._decide
 
-    def decide(self: CommandExecution, *given: Any) -> Any:
-        decision = original(self, *given)
+    def decide(self: CommandExecution, *fields: Any) -> Any:
+        decision = original(self, *fields)
         with psycopg.connect(acme, autocommit=True) as connection:
             connection.execute("UPDATE ledger.account_head SET changes = changes + 1")
         return decision
 
     monkeypatch.setattr(CommandExecution, "_decide", decide)
     patient = Settings(tries=3)
-    with SeatLedger(acme, patient) as ledger, pytest.raises(Conflict) as told:
+    with SeatLedger(acme, patient) as ledger, pytest.raises(Conflict) as message:
         ledger.buy_seats("acme", seat_type=PRO, quantity=1)
-    assert told.value.exit_code == 4
+    assert message.value.exit_code == 4
 
 
 def test_an_import_and_a_command_at_once_lose_nothing(acme: str) -> None:

@@ -28,14 +28,14 @@ REPOSITORY = Path(__file__).parents[2]
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    found = folder_for_servers("sle-")
-    found.chmod(0o755)
-    yield found
+    result = folder_for_servers("sle-")
+    result.chmod(0o755)
+    yield result
     for version in VERSIONS:
-        home = found / version
+        home = result / version
         if home.exists():
             EmbeddedServer(home, binaries=VERSIONS[version]).destroy()
-    shutil.rmtree(found, ignore_errors=True)
+    shutil.rmtree(result, ignore_errors=True)
 
 
 def modes(path: Path) -> dict[Path, int]:
@@ -94,7 +94,7 @@ def test_a_server_whose_socket_folder_was_cleaned_away_is_stopped(
     assert not (server.data / "postmaster.pid").exists()
 
 
-def test_a_server_is_found_where_it_listens_from_another_environment(
+def test_a_server_is_located_where_it_listens_from_another_environment(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A nightly job has no XDG_RUNTIME_DIR where the login shell has one."""
@@ -172,7 +172,7 @@ def test_a_closed_home_is_refused_and_stays_closed(folder: Path) -> None:
 
 
 @pytest.mark.skipif(not ROOT, reason="only root can mount")
-def test_a_full_disk_is_told_and_leaves_nothing_half_made(folder: Path) -> None:
+def test_a_full_disk_is_reported_and_leaves_nothing_half_done(folder: Path) -> None:
     small = folder / "small"
     small.mkdir()
     mounted = subprocess.run(

@@ -113,7 +113,7 @@ def settle(conninfo: str) -> None:
 
 def holding(folder: Path, marks: list[bytes]) -> dict[str, list[bytes]]:
     """Every file of a folder that holds one of the marks, in any case."""
-    found: dict[str, list[bytes]] = {}
+    result: dict[str, list[bytes]] = {}
     for file in sorted(folder.rglob("*")):
         if not file.is_file():
             continue
@@ -121,8 +121,8 @@ def holding(folder: Path, marks: list[bytes]) -> dict[str, list[bytes]]:
         lower = whole.lower()
         own = [mark for mark in marks if mark in whole or mark.lower() in lower]
         if own:
-            found[str(file.relative_to(folder))] = own[:3]
-    return found
+            result[str(file.relative_to(folder))] = own[:3]
+    return result
 
 
 def ask_for_everybody(program: Program, account: str, marked: Marked) -> None:
@@ -153,28 +153,28 @@ def test_an_erased_person_stands_in_no_file_of_the_server(
     logged_database: str, tmp_path: Path
 ) -> None:
     database, program = logged_database, Program(logged_database, tmp_path)
-    gone, alive = Marked(BY_COMMAND + BY_LIBRARY), Marked(ALIVE)
+    removed, alive = Marked(BY_COMMAND + BY_LIBRARY), Marked(ALIVE)
     with SeatLedger(database) as ledger:
         open_account(ledger, "acme")
         lines = [
             json.dumps({"op": "add_user", "account": "acme", **person}).encode()
-            for person in [*gone.persons[5:], *alive.persons]
+            for person in [*removed.persons[5:], *alive.persons]
         ]
-        outcomes = {one.outcome for one in ledger.import_lines(lines)}
+        outcomes = {item.outcome for item in ledger.import_lines(lines)}
         assert outcomes == {"recorded"}
-        for person in gone.persons[:5]:
+        for person in removed.persons[:5]:
             ledger.add_user("acme", **person)
         ledger.grant_hub_access(
             "acme", user=alive.persons[0]["user"], hub="sales",
             idempotency_key="k-1",
         )  # fmt: skip
-        ask_for_everybody(program, "acme", gone)
+        ask_for_everybody(program, "acme", removed)
         analyze(database)
         assert rebuild(database).error is None
         analyze(database)
-        assert {one.status for one in verify(database, full=True).rows} == {"same"}
+        assert {item.status for item in verify(database, full=True).rows} == {"same"}
         keys = keys_of(database)
-        for n, person in enumerate(gone.persons):
+        for n, person in enumerate(removed.persons):
             if n < BY_COMMAND:
                 reference = person["email"] if n % 2 else person["user"]
                 words = ("user", "erase", reference, "-a", "acme", "--reason", "asked")
@@ -184,8 +184,8 @@ def test_an_erased_person_stands_in_no_file_of_the_server(
                 assert done.cleared
     assert program.run("projection", "run").status == 0
     settle(database)
-    marks = [gone.mark.encode()]
-    for person in gone.persons:
+    marks = [removed.mark.encode()]
+    for person in removed.persons:
         secret = keys[person["user"]]
         marks += [secret, secret.hex().encode()]
     folder = folder_of(database)
@@ -229,7 +229,7 @@ def test_an_upgrade_removes_what_analyze_copied_before(empty_database: str) -> N
 
 
 @pytest.mark.both_versions
-def test_generations_of_before_are_kept_from_copying_persons(
+def test_generations_of_before_are_prevented_from_copying_persons(
     database: str, ledger: SeatLedger
 ) -> None:
     open_account(ledger, "acme")
@@ -261,7 +261,7 @@ def test_an_erasure_that_was_cut_off_after_its_append_is_completed_by_repeating(
     assert program.run("projection", "run").status == 0
     assert rebuild(database).error is None
     done = ledger.erase_user("acme", user=marked.persons[0]["user"], reason="asked")
-    erased_name, other = (one["name"] for one in marked.persons)
+    erased_name, other = (item["name"] for item in marked.persons)
     assert names_in_generations(database) == {erased_name: 2, other: 2}
     words = ("user", "erase", str(done.erased), "-a", "acme", "--reason", "again")
     assert program.run(*words, "--yes").status == 0
@@ -269,7 +269,7 @@ def test_an_erasure_that_was_cut_off_after_its_append_is_completed_by_repeating(
 
 
 @pytest.mark.parametrize("moment", ["_figures", "_switch"])
-def test_tables_that_are_made_while_somebody_is_erased_hold_nobody_erased(
+def test_tables_that_are_created_while_somebody_is_erased_hold_nobody_erased(
     database: str, ledger: SeatLedger, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
     """The served tables do not come to the erasure meanwhile; the new ones forget."""
@@ -286,8 +286,8 @@ def test_tables_that_are_made_while_somebody_is_erased_hold_nobody_erased(
         done = ledger.erase_user("acme", user=marked.persons[0]["user"], reason="asked")
         erased.append(str(done.erased))
         with psycopg.connect(database) as making:
-            made = user_directory.directories(making)[-1]
-            statement = sql.SQL("LOCK TABLE {} IN SHARE MODE").format(made)
+            created = user_directory.directories(making)[-1]
+            statement = sql.SQL("LOCK TABLE {} IN SHARE MODE").format(created)
             making.execute(statement)  # as an index's making holds it
             assert not installation.forget(database).files
         phase(self)
@@ -312,13 +312,13 @@ def no_dead_rows(conninfo: str) -> bool:
 
 def names_in_generations(conninfo: str) -> dict[str, int]:
     """How many generations call a person so."""
-    found: dict[str, int] = {}
+    result: dict[str, int] = {}
     with psycopg.connect(conninfo) as connection:
         for directory in user_directory.directories(connection):
             statement = sql.SQL("SELECT name FROM {}").format(directory)
             for (name,) in connection.execute(statement).fetchall():
-                found[name] = found.get(name, 0) + 1
-    return found
+                result[name] = result.get(name, 0) + 1
+    return result
 
 
 @pytest.mark.parametrize("key", ["erased-41cffb4ce939", "Erased-x"])

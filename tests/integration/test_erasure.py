@@ -62,9 +62,9 @@ def test_a_stored_event_opens_with_its_key_and_reads_erased_without() -> None:
     without = read_event(HER, 1, "UserAdded", state)
     assert isinstance(without, UserAdded)
     assert without.user_key == erased(HER).user_key == "erased-41cffb4ce939"
-    with pytest.raises(IntegrityFailure) as told:
+    with pytest.raises(IntegrityFailure) as report:
         read_event(uuid4(), 1, "UserAdded", state, bytes(range(32)))
-    assert "🎈" not in told.value.message
+    assert "🎈" not in report.value.message
 
 
 def test_neither_key_nor_e_mail_nor_name_stands_in_a_stored_event(
@@ -79,7 +79,7 @@ def test_neither_key_nor_e_mail_nor_name_stands_in_a_stored_event(
     for text in (*GRACE, "hopper"):
         assert text.lower() not in whole.lower()
     added = [json.loads(state) for (state,) in states if '"sealed"' in state]
-    assert [set(one) & {"user_key", "email", "name"} for one in added] == [set()] * 2
+    assert [set(item) & {"user_key", "email", "name"} for item in added] == [set()] * 2
 
 
 def open_acme(ledger: SeatLedger) -> None:
@@ -110,7 +110,7 @@ def test_the_directory_is_the_same_caught_up_and_rebuilt(
     ]
     assert rebuild(database).error is None
     assert directory(database) == caught_up
-    assert {one.status for one in verify(database, full=True).rows} == {"same"}
+    assert {item.status for item in verify(database, full=True).rows} == {"same"}
 
 
 def directory(conninfo: str) -> list[tuple[object, ...]]:
@@ -134,20 +134,22 @@ def everything(conninfo: str) -> str:
             "SELECT format('%I.%I', schemaname, tablename) FROM pg_tables "
             "WHERE schemaname = 'ledger' OR schemaname LIKE 'projection%'"
         ).fetchall()
-        found = [
+        result = [
             connection.execute(f"SELECT string_agg(t::text, E'\n') FROM {table} AS t")
             for (table,) in tables
         ]
         states = connection.execute(
             "SELECT convert_from(state, 'UTF8') FROM ledger.stored_events"
         )
-        return "\n".join(str(row) for one in (*found, states) for row in one.fetchall())
+        return "\n".join(
+            str(row) for item in (*result, states) for row in item.fetchall()
+        )
 
 
 def digests(conninfo: str) -> dict[str, object]:
     rebuilt = rebuild(conninfo)
     assert rebuilt.error is None
-    return {name: (one.rows, one.digest) for name, one in rebuilt.tables.items()}
+    return {name: (item.rows, item.digest) for name, item in rebuilt.tables.items()}
 
 
 def without_seat(ledger: SeatLedger) -> None:
@@ -168,17 +170,17 @@ def test_an_erased_person_stands_in_no_table_and_no_other_digest_changes(
         assert text.lower() not in everything(database).lower()
     caught_up = directory(database)
     assert [row[1] for row in caught_up] == [label, "ann"]
-    assert {one.status for one in verify(database, full=True).rows} == {"same"}
+    assert {item.status for item in verify(database, full=True).rows} == {"same"}
     after = digests(database)
     assert directory(database) == caught_up
     changed = {name for name in before if before[name][1] != after[name][1]}
     assert changed == {"user_directory"}
     with Reader(database) as reader:
-        known = reader.knowledge(result.positions[0] - 1)
+        known_at = reader.knowledge(result.positions[0] - 1)
         question = AccountQuestion(
             reader,
-            reader.account("acme", known),
-            known,
+            reader.account("acme", known_at),
+            known_at,
             datetime(2025, 3, 20, tzinfo=UTC),
         )
         row = holdings.who(question, parse_seat(f"{PRO}#1"))
@@ -194,7 +196,7 @@ def test_an_erased_person_stands_in_no_answer_export_or_report(
     without_seat(ledger)
     done = ledger.erase_user("acme", user="grace", reason="asked for")
     page = tmp_path / "acme.html"
-    asked = [
+    query = [
         ["account", "show", "acme"],
         ["seat", "list", "-a", "acme", "--as-of", "2025-03-20"],
         ["seat", "who", f"{PRO}#1", "-a", "acme", "--as-of", "2025-03-20"],
@@ -209,11 +211,11 @@ def test_an_erased_person_stands_in_no_answer_export_or_report(
         *(["export", what] for what in ("journal", "holdings")),
     ]
     whole = ""
-    for words in asked:
+    for words in query:
         for form in ("jsonl", "csv", *(["table"] if words[0] != "export" else [])):
             assert main([*words, "--database", database, "--format", form]) == 0
-            told = capsys.readouterr()
-            whole += told.out + told.err
+            message = capsys.readouterr()
+            whole += message.out + message.err
     whole += page.read_text()
     assert whole.count(done.erased) > 30
     for text in (*GRACE, "hopper"):
@@ -269,10 +271,10 @@ def test_invoices_figures_and_proofs_stay_bit_for_bit(
     proof = tmp_path / "proof"
     prove = ("integrity", "prove", "5", "--output", proof)
     assert program.run(*prove).status == 0
-    known = ("--known-at", "12", "--format", "json")
-    asked = (
-        ("invoice", "show", "INV-1", *known),
-        ("billing", "counts", "-a", "acme", "--mode", "all", *known),
+    known_at = ("--known-at", "12", "--format", "json")
+    query = (
+        ("invoice", "show", "INV-1", *known_at),
+        ("billing", "counts", "-a", "acme", "--mode", "all", *known_at),
         (
             "billing",
             "explain",
@@ -284,14 +286,14 @@ def test_invoices_figures_and_proofs_stay_bit_for_bit(
             PRO,
             "--mode",
             "contracted",
-            *known,
+            *known_at,
         ),
     )
-    before = [program.run(*words) for words in asked]
-    assert [one.status for one in before] == [0, 0, 0]
+    before = [program.run(*words) for words in query]
+    assert [item.status for item in before] == [0, 0, 0]
     ledger.erase_user("acme", user="grace", reason="asked for")
     assert rebuild(database).error is None
-    assert [program.run(*words) for words in asked] == before
+    assert [program.run(*words) for words in query] == before
     assert program.run("invoice", "reproduce", "INV-1").status == 0
     assert program.run("integrity", "verify").status == 0
     assert program.run("integrity", "check-proof", proof).status == 0
@@ -302,27 +304,27 @@ def test_a_command_that_named_the_person_is_still_recorded_once(
 ) -> None:
     without_seat(ledger)
     bob = {"user": "bob", "email": "bob@acme.example", "name": "Bob"}
-    given = {**bob, "actor": "user:grace", "idempotency_key": "k-1"}
-    first = ledger.add_user("acme", **given)
+    fields = {**bob, "actor": "user:grace", "idempotency_key": "k-1"}
+    first = ledger.add_user("acme", **fields)
     other = ledger.grant_hub_access(
         "acme", user="bob", hub="sales", idempotency_key="k-2"
     )
     ledger.erase_user("acme", user="grace", reason="asked for", idempotency_key="k-3")
     with psycopg.connect(database) as connection:
-        kept = dict(
+        stored = dict(
             connection.execute(
                 "SELECT command_key, octet_length(digest) FROM ledger.recorded_command "
                 "WHERE command_key LIKE 'k-_'"
             ).fetchall()
         )
-    assert kept == {"k-1": 0, "k-2": 32, "k-3": 0}
-    again = ledger.add_user("acme", **given)
+    assert stored == {"k-1": 0, "k-2": 32, "k-3": 0}
+    again = ledger.add_user("acme", **fields)
     assert (again.positions, again.repeated) == (first.positions, True)
-    with pytest.raises(CommandRefused) as told:
+    with pytest.raises(CommandRefused) as message:
         ledger.grant_hub_access(
             "acme", user="bob", hub="service", idempotency_key="k-2"
         )
-    assert told.value.code == "idempotency_conflict"
+    assert message.value.code == "idempotency_conflict"
     assert other.positions
 
 
@@ -332,9 +334,9 @@ def test_an_erasure_waits_for_the_seat_wants_a_reason_and_repeats_nothing(
     open_acme(ledger)
 
     def refused(**fields: str) -> str:
-        with pytest.raises(CommandRefused) as told:
+        with pytest.raises(CommandRefused) as message:
             ledger.erase_user("acme", **{"reason": "asked for", **fields})
-        return told.value.code
+        return message.value.code
 
     assert refused(user="grace") == "seat_held"
     ledger.unassign_seat("acme", user="grace", seat_type=PRO)
@@ -344,9 +346,9 @@ def test_an_erasure_waits_for_the_seat_wants_a_reason_and_repeats_nothing(
     for reference in (first.erased, str(first.events[0].event.originator_id)):
         again = ledger.erase_user("acme", user=reference, reason="again")
         assert (again.positions, again.erased) == ((), first.erased)
-    with pytest.raises(CommandRefused) as told:
+    with pytest.raises(CommandRefused) as message:
         ledger.reverse("acme", entry=first.positions[0], reason="regretted")
-    assert told.value.code == "not_reversible"
+    assert message.value.code == "not_reversible"
 
 
 def test_an_earlier_holder_of_a_key_is_erased_by_id_and_the_key_lives_on(
@@ -374,11 +376,11 @@ def test_an_event_in_plain_reads_erased_though_it_stays(
             "SELECT notification_id, originator_id, state FROM ledger.stored_events "
             "WHERE topic = 'UserAdded' ORDER BY notification_id LIMIT 1"
         ).fetchone()
-        said = {**json.loads(state), **GRACE._asdict(), "v": 1}
-        del said["nonce"], said["sealed"]
+        text = {**json.loads(state), **GRACE._asdict(), "v": 1}
+        del text["nonce"], text["sealed"]
         connection.execute(
             "UPDATE ledger.stored_events SET state = %s WHERE notification_id = %s",
-            [json.dumps(said, separators=(",", ":")).encode(), position],
+            [json.dumps(text, separators=(",", ":")).encode(), position],
         )
     with SeatLedger(database) as fresh:
         assert fresh.accounts.stored.load_user(her).person == GRACE
@@ -390,12 +392,12 @@ def test_an_event_in_plain_reads_erased_though_it_stays(
     assert directory(database)[0][1] == result.erased
 
 
-def persons_told(conninfo: str, capsys: pytest.CaptureFixture[str]) -> str:
+def persons_listed(conninfo: str, capsys: pytest.CaptureFixture[str]) -> str:
     """What doctor says of the keys, in short."""
     main(["doctor", "--database", conninfo, "--format", "json"])
     rows = json.loads(capsys.readouterr().out)["rows"]
-    (found,) = [row["found"] for row in rows if row["check"] == "persons"]
-    return re.sub(r".*: |\.$", "", found)
+    (result,) = [row["found"] for row in rows if row["check"] == "persons"]
+    return re.sub(r".*: |\.$", "", result)
 
 
 def test_a_key_that_a_backup_brings_back_opens_nothing(
@@ -403,21 +405,21 @@ def test_a_key_that_a_backup_brings_back_opens_nothing(
 ) -> None:
     without_seat(ledger)
     with psycopg.connect(database, autocommit=True) as connection:
-        kept = connection.execute("SELECT user_id, key FROM ledger.person_key")
-        kept = kept.fetchall()
+        stored = connection.execute("SELECT user_id, key FROM ledger.person_key")
+        stored = stored.fetchall()
         done = ledger.erase_user("acme", user="grace", reason="asked for")
-        for row in kept:
+        for row in stored:
             connection.execute(
                 "INSERT INTO ledger.person_key VALUES (%s, %s) ON CONFLICT DO NOTHING",
                 row,
             )
         assert rebuild(database).error is None
         assert directory(database)[0][1] == done.erased
-        assert persons_told(database, capsys) == f"{done.erased} of acme"
+        assert persons_listed(database, capsys) == f"{done.erased} of acme"
         ledger.erase_user("acme", user=done.erased, reason="restored from a backup")
-        assert persons_told(database, capsys) == "2 users, 1 of them erased"
+        assert persons_listed(database, capsys) == "2 users, 1 of them erased"
         connection.execute("DELETE FROM ledger.person_key")
-        assert persons_told(database, capsys) == "their keys are missing"
+        assert persons_listed(database, capsys) == "their keys are missing"
 
 
 def test_without_its_secret_a_repeated_key_is_refused_and_nothing_doubled(
@@ -432,7 +434,7 @@ def test_without_its_secret_a_repeated_key_is_refused_and_nothing_doubled(
         fresh.buy_seats("acme", **buying)
     schema.migrate(database)
     with SeatLedger(database) as fresh:
-        with pytest.raises(CommandRefused) as told:
+        with pytest.raises(CommandRefused) as message:
             fresh.buy_seats("acme", **buying)
-        assert told.value.code == "idempotency_conflict"
+        assert message.value.code == "idempotency_conflict"
         assert fresh.buy_seats("acme", **{**buying, "idempotency_key": "k-2"}).positions

@@ -27,23 +27,23 @@ class Follower:
     """A follower in a thread, and what it tells."""
 
     def __init__(self, conninfo: str, poll: float) -> None:
-        self.told: queue.Queue[tuple[str, dict[str, Any]]] = queue.Queue()
+        self.reports: queue.Queue[tuple[str, dict[str, Any]]] = queue.Queue()
         self.stop = threading.Event()
         self.thread = threading.Thread(
             target=follow.follow,
             args=(conninfo,),
-            kwargs={"poll": poll, "notify": self.tell, "stop": self.stop},
+            kwargs={"poll": poll, "notify": self.report, "stop": self.stop},
         )
         self.thread.start()
 
-    def tell(self, word: str, **facts: Any) -> None:
-        self.told.put((word, facts))
+    def report(self, word: str, **facts: Any) -> None:
+        self.reports.put((word, facts))
 
-    def wait(self, word: str, **wanted: Any) -> dict[str, Any]:
+    def wait(self, word: str, **expected: Any) -> dict[str, Any]:
         """Wait until it tells something."""
         while True:
-            said, facts = self.told.get(timeout=30)
-            if said == word and wanted.items() <= facts.items():
+            text, facts = self.reports.get(timeout=30)
+            if text == word and expected.items() <= facts.items():
                 return facts
 
     def end(self) -> None:
@@ -54,24 +54,24 @@ class Follower:
 
 @pytest.fixture
 def followers(database: str) -> Iterator[Any]:
-    made: list[Follower] = []
+    created: list[Follower] = []
 
     def follow(poll: float) -> Follower:
-        made.append(Follower(database, poll))
-        return made[-1]
+        created.append(Follower(database, poll))
+        return created[-1]
 
     yield follow
-    for one in made:
-        one.end()
+    for item in created:
+        item.end()
 
 
 def test_a_follower_is_woken_by_the_append(
     database: str, ledger: SeatLedger, followers: Any
 ) -> None:
-    one = followers(3600.0)  # the poll alone would never see it
-    one.wait("following")
+    item = followers(3600.0)  # the poll alone would never see it
+    item.wait("following")
     fill(ledger, "acme")
-    one.wait("caught_up", position=head(database))
+    item.wait("caught_up", position=head(database))
     assert differences(database) == []
 
 
@@ -79,22 +79,22 @@ def test_the_poll_backs_the_notification(
     database: str, ledger: SeatLedger, followers: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(follow, "CHANNEL", "nobody_notifies_this")
-    one = followers(0.05)
-    one.wait("following")
+    item = followers(0.05)
+    item.wait("following")
     fill(ledger, "acme")
-    one.wait("caught_up", position=head(database))
+    item.wait("caught_up", position=head(database))
 
 
 def test_of_two_followers_one_works_and_the_other_takes_over(
     database: str, ledger: SeatLedger, followers: Any
 ) -> None:
-    one = followers(3600.0)
-    one.wait("following")
+    item = followers(3600.0)
+    item.wait("following")
     other = followers(0.05)
     other.wait("standing_by")
     fill(ledger, "acme")
-    one.wait("caught_up", position=head(database))
-    one.end()
+    item.wait("caught_up", position=head(database))
+    item.end()
     other.wait("following")
     ledger.buy_seats("acme", seat_type=PRO, quantity=1)
     other.wait("caught_up", position=head(database))
@@ -104,8 +104,8 @@ def test_of_two_followers_one_works_and_the_other_takes_over(
 def test_a_follower_connects_anew_and_goes_on_after_a_rebuild(
     database: str, followers: Any
 ) -> None:
-    one = followers(3600.0)
-    one.wait("following")
+    item = followers(3600.0)
+    item.wait("following")
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
@@ -113,12 +113,12 @@ def test_a_follower_connects_anew_and_goes_on_after_a_rebuild(
             "OR datname = current_database() AND wait_event = 'ClientRead' "
             "AND pid <> pg_backend_pid() AND application_name = 'seat-ledger'"
         )
-    one.wait("disconnected")
-    one.wait("following")
+    item.wait("disconnected")
+    item.wait("following")
     assert rebuild(database).error is None
     with SeatLedger(database) as writer:
         fill(writer, "acme")
-    one.wait("caught_up", position=head(database))
+    item.wait("caught_up", position=head(database))
     assert differences(database) == []
 
 
@@ -127,16 +127,18 @@ def test_who_has_worked_for_long_goes_on_after_a_rebuild(
 ) -> None:
     """Statements that were prepared for the tables of before are not used again."""
     fill(ledger, "acme")
-    one = followers(3600.0)
-    given = {"seat_type": PRO, "number": 1}
+    item = followers(3600.0)
+    fields = {"seat_type": PRO, "number": 1}
     with Reader(database) as reader:
         account = reader.account("acme", reader.knowledge())
         for turn in range(24):
             ledger.buy_seats("acme", seat_type=PRO, quantity=1)
-            one.wait("caught_up", position=head(database))
+            item.wait("caught_up", position=head(database))
             reader.catch_up()
-            known = reader.knowledge()
-            rows = reader.ask("holdings", "life", known, account_no=account.no, **given)
+            known_at = reader.knowledge()
+            rows = reader.ask(
+                "holdings", "life", known_at, account_no=account.no, **fields
+            )
             assert rows[0]["purchased_position"] == 2
             if turn % 8 == 7:
                 reader.connection.execute("COMMIT")

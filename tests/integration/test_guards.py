@@ -9,7 +9,7 @@ from seat_ledger.errors import IntegrityFailure
 from seat_ledger.store import guards
 from tests.program import BUY, OPEN, Program
 
-GONE = {
+WITHOUT = {
     "all triggers disabled": "ALTER TABLE ledger.stored_events DISABLE TRIGGER ALL",
     "one trigger disabled": "ALTER TABLE ledger.stored_events "
     "DISABLE TRIGGER stored_events_go_on",
@@ -27,17 +27,17 @@ GONE = {
 def test_everything_that_guards_the_store_is_known(database: str) -> None:
     """A migration that adds a key, a check or a trigger adds it to the list."""
     with psycopg.connect(database) as connection:
-        found = {row[0] for row in connection.execute(guards._AT_WORK)}
-        assert found == guards.GUARDS
+        result = {row[0] for row in connection.execute(guards._AT_WORK)}
+        assert result == guards.GUARDS
         guards.check(connection)
 
 
-@pytest.mark.parametrize("gone", GONE)
+@pytest.mark.parametrize("removed", WITHOUT)
 def test_nothing_is_recorded_where_the_store_would_take_anything(
-    database: str, gone: str
+    database: str, removed: str
 ) -> None:
     with psycopg.connect(database, autocommit=True) as connection:
-        connection.execute(GONE[gone])
+        connection.execute(WITHOUT[removed])
         with pytest.raises(IntegrityFailure):
             guards.check(connection)
 
@@ -49,7 +49,7 @@ def test_a_restore_without_what_follows_the_data_records_nothing(
     program = Program(database)
     assert program.lines(OPEN).returncode == 0
     with psycopg.connect(database, autocommit=True) as connection:
-        connection.execute(GONE["all triggers disabled"])
+        connection.execute(WITHOUT["all triggers disabled"])
         done = program.lines(BUY)
         assert done.returncode == 3, done.stderr
         assert "stored_events_go_on" in done.stderr

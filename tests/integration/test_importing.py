@@ -54,42 +54,46 @@ HISTORY = [
 
 
 def lines(*commands: dict[str, Any]) -> Iterator[bytes]:
-    for n, one in enumerate(commands):
-        at = {} if one["op"] == "reverse" else {"effective_at": f"2025-04-{n + 1:02}"}
-        if one.get("idempotency_key"):
+    for n, command in enumerate(commands):
+        at = (
+            {}
+            if command["op"] == "reverse"
+            else {"effective_at": f"2025-04-{n + 1:02}"}
+        )
+        if command.get("idempotency_key"):
             at = {"effective_at": "2025-04-01"}
-        yield json.dumps({"account": "acme", **at, **one}).encode()
+        yield json.dumps({"account": "acme", **at, **command}).encode()
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 100])
-def test_a_file_is_told_line_by_line_up_to_the_refused_one(
+def test_a_file_is_reported_line_by_line_up_to_the_refused_one(
     database: str, size: int
 ) -> None:
     with SeatLedger(database) as ledger:
-        told = list(ledger.import_lines(lines(*HISTORY), chunk=size))
+        message = list(ledger.import_lines(lines(*HISTORY), chunk=size))
         again = list(ledger.import_lines(lines(*HISTORY), chunk=size))
-    assert [one.line for one in told] == list(range(1, 14))
+    assert [item.line for item in message] == list(range(1, 14))
     refused = ["no_free_seat", "hub_seat_held", "no_free_seat"]
-    assert [one.code for one in told if one.code] == refused
-    assert told[-1].stops
-    assert told[7].outcome == "repeated"
-    assert told[7].positions == told[4].positions
-    positions = [one.positions for one in told if one.outcome == "recorded"]
+    assert [item.code for item in message if item.code] == refused
+    assert message[-1].stops
+    assert message[7].outcome == "repeated"
+    assert message[7].positions == message[4].positions
+    positions = [item.positions for item in message if item.outcome == "recorded"]
     assert sum(positions, ()) == tuple(range(1, 11))
-    assert {one.outcome for one in again} == {"repeated", "refused"}
-    assert [one.positions for one in again] == [one.positions for one in told]
+    assert {item.outcome for item in again} == {"repeated", "refused"}
+    assert [item.positions for item in again] == [item.positions for item in message]
 
 
 def elsewhere(database: str, monkeypatch: pytest.MonkeyPatch, **command: Any) -> None:
     """Let another record a command when the first lines are on their way."""
     original, other = repository.append_many, []
 
-    def append_many(*given: Any) -> Any:
+    def append_many(*fields: Any) -> Any:
         if not other:
             with SeatLedger(database) as ledger:
                 done = {"account": "acme", "effective_at": "2025-05-01", **command}
                 other.append(ledger.execute(done))
-        return original(*given)
+        return original(*fields)
 
     monkeypatch.setattr(repository, "append_many", append_many)
 
@@ -104,14 +108,16 @@ def test_a_change_from_elsewhere_is_decided_on_and_nothing_is_lost(
         list(ledger.import_lines(lines(OPEN, BUY, ANN, eve)))
         elsewhere(database, monkeypatch, **{**GIVE, "user": "eve"})
         may, taken = {"effective_at": "2025-05-02"}, {**GIVE, "seat": f"{PRO}#1"}
-        said = [{**one, **may} for one in (BUY, taken, BUY, GIVE)]
-        told = [
-            (one.outcome, one.code)
-            for one in ledger.import_lines(lines(*said), chunk=1, keep_going=keep_going)
+        text = [{**line, **may} for line in (BUY, taken, BUY, GIVE)]
+        message = [
+            (line.outcome, line.code)
+            for line in ledger.import_lines(
+                lines(*text), chunk=1, keep_going=keep_going
+            )
         ]
     refused, recorded = ("refused", "seat_taken"), ("recorded", None)
     behind = [recorded, recorded] if keep_going else []
-    assert told == [recorded, refused, *behind]
+    assert message == [recorded, refused, *behind]
     with psycopg.connect(database) as connection:
         row = connection.execute("SELECT count(*) FROM ledger.stored_events").fetchone()
     assert row == (4 + 2 + 1 + (1 + 2 if keep_going else 0),)
@@ -127,38 +133,38 @@ def test_a_line_that_is_accepted_after_all_does_not_end_the_import(
         list(ledger.import_lines(lines(OPEN, BUY)))
         elsewhere(database, monkeypatch, **{**ANN, **zoe})
         give = {**GIVE, "user": "zoe"}
-        said = [{**one, "effective_at": "2025-05-02"} for one in (ANN, give, BUY)]
-        told = ledger.import_lines(lines(*said), chunk=2)
-        assert [one.outcome for one in told] == ["recorded"] * 3
+        text = [{**item, "effective_at": "2025-05-02"} for item in (ANN, give, BUY)]
+        message = ledger.import_lines(lines(*text), chunk=2)
+        assert [item.outcome for item in message] == ["recorded"] * 3
 
 
 def fails_after_two(monkeypatch: pytest.MonkeyPatch, failure: type[Exception]) -> None:
     """Let every append but the first two fail."""
-    original, asked = repository.append_many, []
+    original, query = repository.append_many, []
 
-    def append_many(*given: Any) -> Any:
-        asked.append(given)
-        if len(asked) > 2:
+    def append_many(*fields: Any) -> Any:
+        query.append(fields)
+        if len(query) > 2:
             raise failure
-        return original(*given)
+        return original(*fields)
 
     monkeypatch.setattr(repository, "append_many", append_many)
 
 
-def test_what_fails_for_good_is_told_up_to_there_and_stays_in_no_memory(
+def test_what_fails_for_good_is_reported_up_to_there_and_stays_in_no_memory(
     database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told: list[LineOutcome] = []
+    message: list[LineOutcome] = []
     monkeypatch.setattr(chunks, "TRIES", 2)
     with SeatLedger(database) as ledger:
         fails_after_two(monkeypatch, Conflict)
         with pytest.raises(Conflict):
-            told.extend(ledger.import_lines(lines(OPEN, BUY, ANN, GIVE), chunk=1))
+            message.extend(ledger.import_lines(lines(OPEN, BUY, ANN, GIVE), chunk=1))
         monkeypatch.undo()
-        ann, give = ({**one, "effective_at": "2025-05-01"} for one in (ANN, GIVE))
-        recorded = [ledger.execute({"account": "acme", **one}) for one in (ann, give)]
-    assert [one.positions for one in told] == [(1,), (2,)]
-    assert [one.positions for one in recorded] == [(3,), (4, 5)]
+        ann, give = ({**item, "effective_at": "2025-05-01"} for item in (ANN, GIVE))
+        recorded = [ledger.execute({"account": "acme", **item}) for item in (ann, give)]
+    assert [item.positions for item in message] == [(1,), (2,)]
+    assert [item.positions for item in recorded] == [(3,), (4, 5)]
 
 
 def test_who_listens_no_longer_finds_what_was_recorded(database: str) -> None:
@@ -170,47 +176,47 @@ def test_who_listens_no_longer_finds_what_was_recorded(database: str) -> None:
     with psycopg.connect(database) as connection:
         row = connection.execute("SELECT count(*) FROM ledger.stored_events").fetchone()
     assert row == (6,)
-    assert sum([one.positions for one in whole], ()) == (1, 2, 3, 4, 5, 6)
+    assert sum([item.positions for item in whole], ()) == (1, 2, 3, 4, 5, 6)
     assert whole[0].outcome == "repeated"
     assert whole[-1].outcome == "recorded"
 
 
-def test_what_is_recorded_is_told_before_the_import_fails(
+def test_what_is_recorded_is_reported_before_the_import_fails(
     database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     two = {**BUY, "idempotency_key": "two"}
-    told: list[LineOutcome] = []
+    message: list[LineOutcome] = []
     with SeatLedger(database) as ledger:
         fails_after_two(monkeypatch, NotAllowed)
         with pytest.raises(NotAllowed):
-            told.extend(ledger.import_lines(lines(OPEN, ANN, two, UNBUY), chunk=2))
-    assert [one.positions for one in told] == [(1,), (2,), (3,)]
+            message.extend(ledger.import_lines(lines(OPEN, ANN, two, UNBUY), chunk=2))
+    assert [item.positions for item in message] == [(1,), (2,), (3,)]
 
 
-def one_by_one(quiet: bool, told: list[LineOutcome]) -> Iterator[bytes | None]:
+def one_by_one(quiet: bool, message: list[LineOutcome]) -> Iterator[bytes | None]:
     """Lines of somebody who waits for what becomes of each."""
     for n, line in enumerate(lines(OPEN, BUY, ANN, GIVE), start=1):
         yield line
         if quiet:
             yield None
             yield None
-        assert len(told) == n
+        assert len(message) == n
 
 
 @pytest.mark.parametrize("quiet", [True, False])
-def test_lines_that_come_slowly_are_told_before_more_is_read(
+def test_lines_that_arrive_slowly_are_reported_before_more_is_read(
     database: str, monkeypatch: pytest.MonkeyPatch, quiet: bool
 ) -> None:
     if not quiet:
         monkeypatch.setattr(reading, "LONGEST", -1.0)
-    told: list[LineOutcome] = []
+    message: list[LineOutcome] = []
     with SeatLedger(database) as ledger:
-        told.extend(ledger.import_lines(one_by_one(quiet, told)))
-    assert [one.line for one in told] == [1, 2, 3, 4]
+        message.extend(ledger.import_lines(one_by_one(quiet, message)))
+    assert [item.line for item in message] == [1, 2, 3, 4]
 
 
 def test_long_lines_wait_together_in_small_numbers() -> None:
     padding = b" " * 1_000_000
-    read = reading.read_lines(padding + one for one in lines(*[BUY] * 20))
+    read = reading.read_lines(padding + item for item in lines(*[BUY] * 20))
     batches = reading.batches_of(read, 2000)
-    assert [len(one.lines) for one in batches] == [5, 5, 5, 5]
+    assert [len(item.lines) for item in batches] == [5, 5, 5, 5]

@@ -190,10 +190,10 @@ class Odd(NamedTuple):
                 "FROM pg_settings WHERE context IN "
                 "('user', 'superuser', 'backend', 'superuser-backend')"
             ).fetchall()
-        found = [Setting("role", WORDS["role"])]
+        result = [Setting("role", WORDS["role"])]
         for row in rows:
-            found += [Setting(row[0], value) for value in _odd_values(*row)]
-        return found
+            result += [Setting(row[0], value) for value in _odd_values(*row)]
+        return result
 
     def alter(self, of: str, setting: Setting | None) -> bool:
         """Set or take back a setting of the role or of the database."""
@@ -250,9 +250,9 @@ def _odd_values(
     return ["odd"]
 
 
-def _is_refusal(told: str) -> bool:
+def _is_refusal(message: str) -> bool:
     """Whether it is told in a sentence what the server or its settings would not do."""
-    return ('"code"' in told or "Error: " in told) and "bug" not in told
+    return ('"code"' in message or "Error: " in message) and "bug" not in message
 
 
 PINNED_AT_ODD = tuple(
@@ -261,7 +261,7 @@ PINNED_AT_ODD = tuple(
 
 
 def test_all_that_is_pinned_at_odd_values_changes_no_answer(odd: Odd) -> None:
-    own = [one for one in odd.settings() if one.name in PINNED_AT_ODD]
+    own = [setting for setting in odd.settings() if setting.name in PINNED_AT_ODD]
     with psycopg.connect(odd.database) as connection:
         of_superusers = {
             name
@@ -270,9 +270,9 @@ def test_all_that_is_pinned_at_odd_values_changes_no_answer(odd: Odd) -> None:
             )
         }
     done = {
-        one.name
-        for one in own
-        if one.name not in of_superusers and odd.alter("role", one)
+        setting.name
+        for setting in own
+        if setting.name not in of_superusers and odd.alter("role", setting)
     }
     odd.alter("role", Setting("client_encoding", "SQL_ASCII"))
     assert len(done) > 40
@@ -300,7 +300,9 @@ def test_a_setting_that_the_login_may_not_set_right_is_refused(
 
 
 def variables() -> list[str]:
-    named = [one.envvar.decode() for one in Conninfo.get_defaults() if one.envvar]
+    named = [
+        default.envvar.decode() for default in Conninfo.get_defaults() if default.envvar
+    ]
     return sorted({*named, *VARIABLES})
 
 
@@ -351,10 +353,10 @@ def test_no_setting_changes_an_answer(odd: Odd, of: str) -> None:
         if not odd.alter(of, setting):
             continue
         tried += 1
-        told = odd.agrees()
+        message = odd.agrees()
         odd.alter(of, None)
-        if told is not None:
-            different.append((setting, told))
+        if message is not None:
+            different.append((setting, message))
     print(f"{tried} settings of the {of}")
     assert tried > 150
     assert different == []

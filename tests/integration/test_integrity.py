@@ -50,10 +50,10 @@ class Log:
         self.run(RECORD, [self.last + 1, self.last + count])
         self.last += count
 
-    def run(self, statement: str, given: Any = None) -> None:
+    def run(self, statement: str, fields: Any = None) -> None:
         with psycopg.connect(self.conninfo) as connection:
             connection.execute(UNGUARDED)
-            connection.execute(statement, given)
+            connection.execute(statement, fields)
 
     def seal(self) -> service.Sealed:
         sealed = service.seal(self.conninfo, SIGNER, [self.folder])
@@ -64,9 +64,9 @@ class Log:
         places = [self.folder] if elsewhere else []
         return service.verify(self.conninfo, SIGNER.verifier, places)
 
-    def found(self, *, elsewhere: bool = True) -> list[tuple[str, int | None]]:
+    def finding_kinds(self, *, elsewhere: bool = True) -> list[tuple[str, int | None]]:
         findings = self.verify(elsewhere=elsewhere).findings
-        return [(one.kind, one.position) for one in findings]
+        return [(finding.kind, finding.position) for finding in findings]
 
     def root(self) -> bytes:
         tree = merkle.Frontier()
@@ -89,9 +89,9 @@ def test_a_tree_that_grew_by_any_steps_is_the_tree_of_its_events(log: Log) -> No
         assert (sealed.added, sealed.checkpoint.size) == (more, log.last)
         assert sealed.checkpoint.root == log.root()
     assert log.seal().added == 0
-    found = log.verify()
-    assert (found.findings, found.events, found.sealed) == ([], log.last, log.last)
-    assert found.elsewhere == 8
+    result = log.verify()
+    assert (result.findings, result.events, result.sealed) == ([], log.last, log.last)
+    assert result.elsewhere == 8
 
 
 def test_processes_side_by_side_make_the_same_tree(
@@ -103,11 +103,11 @@ def test_processes_side_by_side_make_the_same_tree(
     assert sealed is not None
     assert sealed.checkpoint.root == log.root()
     log.record(10)
-    found = service.verify(log.conninfo, SIGNER.verifier, [log.folder], processes=2)
-    assert (found.findings, found.events, found.sealed) == ([], 2_010, 2_000)
+    result = service.verify(log.conninfo, SIGNER.verifier, [log.folder], processes=2)
+    assert (result.findings, result.events, result.sealed) == ([], 2_010, 2_000)
 
 
-def test_every_position_is_proven_in_the_checkpoint_that_is_asked_for(log: Log) -> None:
+def test_every_position_is_proven_in_the_checkpoint_that_is_named(log: Log) -> None:
     for more in (300, 700):
         log.record(more)
         log.seal()
@@ -128,15 +128,15 @@ def test_every_position_is_proven_in_the_checkpoint_that_is_asked_for(log: Log) 
     assert (shown.earlier.size, shown.checkpoint.size) == (300, 1000)
 
 
-def test_what_is_recorded_after_a_seal_is_told_and_no_finding(log: Log) -> None:
+def test_what_is_recorded_after_a_seal_is_reported_and_no_finding(log: Log) -> None:
     with pytest.raises(NotFound, match="no checkpoint"):
         log.verify(elsewhere=False)
     assert service.seal(log.conninfo, SIGNER) is None
     log.record(600)
     log.seal()
     log.record(50)
-    found = log.verify()
-    assert (found.findings, found.events, found.sealed) == ([], 650, 600)
+    result = log.verify()
+    assert (result.findings, result.events, result.sealed) == ([], 650, 600)
 
 
 E = "ledger.stored_events"
@@ -156,7 +156,7 @@ INSERT INTO {E} SELECT originator_id, 99999, topic, state, 101, recorded_at
 
 
 @pytest.mark.parametrize(
-    ("tampering", "told"),
+    ("tampering", "message"),
     [
         (f"{ALTERED} notification_id = 20", ("altered", 20)),
         (f"{ALTERED} notification_id IN (900, 20)", ("altered", 20)),
@@ -179,8 +179,8 @@ INSERT INTO {E} SELECT originator_id, 99999, topic, state, 101, recorded_at
         (f"DELETE FROM {E}", ("truncated", 1)),
     ],
 )
-def test_tampering_is_found_and_its_first_position_named(
-    log: Log, tampering: str, told: tuple[str, int]
+def test_tampering_is_detected_and_its_first_position_named(
+    log: Log, tampering: str, message: tuple[str, int]
 ) -> None:
     log.record(400)
     log.seal()
@@ -188,10 +188,10 @@ def test_tampering_is_found_and_its_first_position_named(
     log.seal()
     log.run(tampering)
     for elsewhere in (True, False):
-        found = log.found(elsewhere=elsewhere)
-        assert found[0] == told
-        assert [kind for kind, _ in found].count("truncated") < 2
-        assert ("seals", None) not in found  # the kept hashes are as they were
+        result = log.finding_kinds(elsewhere=elsewhere)
+        assert result[0] == message
+        assert [kind for kind, _ in result].count("truncated") < 2
+        assert ("seals", None) not in result  # the kept hashes are as they were
 
 
 def forge(log: Log) -> None:
@@ -210,12 +210,12 @@ def test_hashes_that_were_altered_with_the_events_hide_nothing(log: Log) -> None
         log.seal()
     log.run(f"{ALTERED} notification_id = 500")
     forge(log)
-    found = log.verify().findings
-    assert [(one.kind, one.position) for one in found] == [
+    result = log.verify().findings
+    assert [(item.kind, item.position) for item in result] == [
         ("checkpoint", 413),
         ("seals", None),
     ]
-    assert "between positions 413 and 721" in found[0].message
+    assert "between positions 413 and 721" in result[0].message
     with pytest.raises(IntegrityFailure, match="is not the one that was signed"):
         log.seal()
 
@@ -225,10 +225,10 @@ def test_a_checkpoint_signed_by_another_key_is_a_finding(log: Log) -> None:
     log.seal()
     log.run("TRUNCATE ledger.sealed_tile, ledger.sealed_checkpoint")
     service.seal(log.conninfo, Signer.generate(SIGNER.name))
-    assert log.found() == [("checkpoint", None)]
+    assert log.finding_kinds() == [("checkpoint", None)]
 
 
-def test_an_older_copy_is_told_by_the_checkpoints_elsewhere(log: Log) -> None:
+def test_an_older_copy_is_reported_by_the_checkpoints_elsewhere(log: Log) -> None:
     log.record(500)
     log.seal()
     log.run("CREATE TABLE copied AS SELECT * FROM ledger.stored_events")
@@ -241,26 +241,26 @@ def test_an_older_copy_is_told_by_the_checkpoints_elsewhere(log: Log) -> None:
     for table in ("sealed_tile", "sealed_checkpoint"):
         log.run(f"TRUNCATE ledger.{table}")
         log.run(f"INSERT INTO ledger.{table} SELECT * FROM copied_{table}")
-    assert log.found(elsewhere=False) == []
-    (found,) = log.verify().findings
-    assert (found.kind, found.position, found.events) == ("truncated", 515, 200)
+    assert log.finding_kinds(elsewhere=False) == []
+    (result,) = log.verify().findings
+    assert (result.kind, result.position, result.events) == ("truncated", 515, 200)
     with pytest.raises(IntegrityFailure, match="does not continue"):
         log.seal()
     # The copy goes on, and is sealed without the folder: it stays another history.
     log.last = 1000
     log.record(300)
     assert service.seal(log.conninfo, SIGNER) is not None
-    found = log.verify().findings[0]
-    assert (found.kind, found.position) == ("checkpoint", 516)
+    result = log.verify().findings[0]
+    assert (result.kind, result.position) == ("checkpoint", 516)
 
 
 def test_seals_that_were_removed_do_not_hide_tampering(log: Log) -> None:
     log.record(500)
     log.seal()
     log.run("TRUNCATE ledger.sealed_tile, ledger.sealed_checkpoint")
-    assert log.found() == [("seals", None)]
+    assert log.finding_kinds() == [("seals", None)]
     log.run(f"{ALTERED} notification_id = 20")
-    assert [kind for kind, _ in log.found()] == ["checkpoint", "seals"]
+    assert [kind for kind, _ in log.finding_kinds()] == ["checkpoint", "seals"]
 
 
 def test_a_damaged_event_or_tree_is_not_proven(log: Log) -> None:
@@ -282,9 +282,9 @@ def test_a_file_elsewhere_takes_one_checkpoint_after_the_other(
         log.record(more)
         log.seal()
     log.seal()
-    notes = [one.note for one in witnesses.read(log.folder).notes]
+    notes = [item.note for item in witnesses.read(log.folder).notes]
     with psycopg.connect(log.conninfo) as connection:
-        assert notes == [kept.note for kept in tiles.checkpoints(connection)]
+        assert notes == [stored.note for stored in tiles.checkpoints(connection)]
     assert log.verify().elsewhere == 2
 
 

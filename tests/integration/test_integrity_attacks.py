@@ -133,11 +133,11 @@ ATTACKS = {
 }
 
 
-def done(act: Callable[..., Any], *given: Any) -> Any:
+def done(act: Callable[..., Any], *fields: Any) -> Any:
     """What an act gives; None where it is refused, which names a way out."""
     refused = None
     try:
-        return act(*given)
+        return act(*fields)
     except LedgerError as error:
         refused = error
     assert refused.try_, refused.message
@@ -167,12 +167,12 @@ def proofs_hold(log: Log) -> None:
 
 
 @pytest.mark.parametrize("attack", ATTACKS.values(), ids=ATTACKS)
-def test_forged_seals_are_told_as_such_and_made_good(log: Log, attack: str) -> None:
+def test_forged_seals_are_reported_as_such_and_repaired(log: Log, attack: str) -> None:
     log.run(attack)
     findings = log.verify().findings
     assert findings
-    assert not {one.kind for one in findings} & ACCUSATIONS, findings
-    assert {one.kind for one in findings} <= {"seals", "checkpoint"}, findings
+    assert not {finding.kind for finding in findings} & ACCUSATIONS, findings
+    assert {finding.kind for finding in findings} <= {"seals", "checkpoint"}, findings
     proofs_hold(log)
     log.record(5)
     seal_is_never_wrong(log)
@@ -188,19 +188,19 @@ def test_forged_seals_are_told_as_such_and_made_good(log: Log, attack: str) -> N
 @pytest.mark.parametrize("attack", ATTACKS.values(), ids=ATTACKS)
 def test_forged_seals_do_not_hide_a_changed_event(log: Log, attack: str) -> None:
     log.run(f"{ALTERED} notification_id = 515; {attack}")
-    kinds = [one.kind for one in log.verify().findings]
+    kinds = [finding.kind for finding in log.verify().findings]
     assert set(kinds) & {"altered", "checkpoint"}, kinds
     assert "missing" not in kinds
     with pytest.raises(IntegrityFailure, match=r"do not lead|does not end|altered"):
         service.rebuild_tiles(log.conninfo, SIGNER.verifier, [log.folder])
 
 
-def test_a_changed_hash_and_a_changed_event_are_told_apart(log: Log) -> None:
+def test_a_changed_hash_and_a_changed_event_are_distinguished(log: Log) -> None:
     """Each part of the log is judged by its own signed root."""
     log.run(f"{FLIPPED} level = 0 AND number = 0")
     log.run(f"{ALTERED} notification_id = 900")
     findings = log.verify().findings
-    assert [(one.kind, one.position) for one in findings] == [
+    assert [(finding.kind, finding.position) for finding in findings] == [
         ("altered", 900),
         ("checkpoint", 734),
         ("seals", None),
@@ -290,8 +290,8 @@ def test_a_damaged_witness_is_a_finding_and_nothing_is_sealed_over_it(
 ) -> None:
     damage(log.folder)
     findings = log.verify().findings
-    assert {one.kind for one in findings} <= {"witness", "checkpoint"}
-    assert any(str(log.folder) in one.message for one in findings)
+    assert {finding.kind for finding in findings} <= {"witness", "checkpoint"}
+    assert any(str(log.folder) in finding.message for finding in findings)
     log.record(5)
     with pytest.raises(IntegrityFailure, match="Nothing was sealed"):
         log.seal()
@@ -334,7 +334,7 @@ def test_an_older_copy_never_passes_a_witness_that_holds_the_last_note(
         if keep != "both" and file.name != is_last[keep]:
             file.unlink()
     restore()
-    assert ("truncated", 1030) in log.found()
+    assert ("truncated", 1030) in log.finding_kinds()
     with pytest.raises(IntegrityFailure, match="older copy"):
         log.seal()
     log.run(f"DELETE FROM {E}; DELETE FROM {C}; DELETE FROM {T}", None)
@@ -348,7 +348,9 @@ def test_a_file_of_notes_is_read_to_its_end(log: Log, tmp_path: Path) -> None:
     whole = log.folder.read_text()
     for damaged in (f"{whole}x", whole[:-30], f"x\n{whole}", "", f"{whole}\n\n"):
         log.folder.write_text(damaged)
-        assert [one.kind for one in log.verify().findings] == ["witness"], damaged
+        assert [finding.kind for finding in log.verify().findings] == ["witness"], (
+            damaged
+        )
     log.folder.write_text(whole)
     assert log.verify().findings == []
 
@@ -373,7 +375,7 @@ def test_a_ledger_that_says_it_is_another_is_not_sealed(log: Log) -> None:
     log.record(3)
     with pytest.raises(IntegrityFailure, match="was sealed as ledger"):
         log.seal()
-    assert "checkpoint" in {one.kind for one in log.verify().findings}
+    assert "checkpoint" in {finding.kind for finding in log.verify().findings}
     with pytest.raises(IntegrityFailure):
         service.prove(log.conninfo, SIGNER.verifier, 1)
 

@@ -22,7 +22,7 @@ from tests.integration.test_integrity import RECORD
 
 LOCALHOST = "host=localhost dbname=seats"
 LOOPBACK = "host=127.0.0.1 dbname=seats"
-ASKED = KeyOptions()
+KEY_OPTIONS = KeyOptions()
 
 
 @pytest.fixture
@@ -48,8 +48,8 @@ def folder(home: Path, conninfo: str) -> Path:
 
 
 def findings(conninfo: str, address: str | None, *places: Path) -> list[str]:
-    result = service.verify_here(conninfo, address, places, keys=ASKED)
-    return [one.kind for one in result.findings]
+    result = service.verify_here(conninfo, address, places, keys=KEY_OPTIONS)
+    return [finding.kind for finding in result.findings]
 
 
 def label(done: service.SealedHere) -> str:
@@ -64,7 +64,7 @@ def test_one_ledger_under_two_addresses_has_one_key(home: Path, database: str) -
     second = service.seal_here(database, LOOPBACK)
     assert (first.new_key is None, second.new_key) == (False, None)
     assert label(first) == label(second)
-    assert [one.parent for one in home.rglob("integrity.key")] == [
+    assert [file.parent for file in home.rglob("integrity.key")] == [
         folder(home, database)
     ]
     assert findings(database, LOCALHOST) == findings(database, LOOPBACK) == []
@@ -84,7 +84,7 @@ def test_two_ledgers_under_one_address_have_two_keys(
 
 
 @pytest.mark.parametrize("named", [None, "other.key"])
-def test_no_key_is_made_for_what_another_key_has_sealed(
+def test_no_key_is_created_for_what_another_key_has_sealed(
     home: Path,
     database: str,
     tmp_path: Path,
@@ -108,7 +108,7 @@ def test_no_key_is_made_for_what_another_key_has_sealed(
     assert label(service.seal_here(database, LOCALHOST)) == label(done)
 
 
-def test_no_key_is_made_where_a_witness_knows_another(
+def test_no_key_is_created_where_a_witness_knows_another(
     home: Path, database: str, tmp_path: Path
 ) -> None:
     """The seals of the database were removed, and the home folder is a new one."""
@@ -125,7 +125,7 @@ def test_no_key_is_made_where_a_witness_knows_another(
     assert not list(home.rglob("integrity.key"))
 
 
-def test_no_key_is_made_where_the_private_one_was_lost(
+def test_no_key_is_created_where_the_private_one_was_lost(
     home: Path, database: str
 ) -> None:
     record(database, 1, 9)
@@ -148,7 +148,7 @@ def test_no_key_is_made_where_the_private_one_was_lost(
         (".", LOCALHOST),
     ],
 )
-def test_what_was_filed_by_address_is_found_and_moved(
+def test_what_was_filed_by_address_is_detected_and_moved(
     home: Path, database: str, former: str, address: str | None
 ) -> None:
     record(database, 1, 9)
@@ -160,14 +160,14 @@ def test_what_was_filed_by_address_is_found_and_moved(
     done = service.seal_here(database, address)
     own = folder(home, database)
     assert label(done) == signer.verifier.label
-    assert sorted(one.name for one in own.iterdir()) == [
+    assert sorted(file.name for file in own.iterdir()) == [
         "checkpoints",
         "integrity.key",
         "integrity.pub",
     ]
     assert not (old / "integrity.key").exists()
     assert len(list((own / "checkpoints").glob("checkpoint-*"))) == 2
-    result = service.verify_here(database, address, keys=ASKED)
+    result = service.verify_here(database, address, keys=KEY_OPTIONS)
     assert (result.findings, result.checkpoints, result.elsewhere) == ([], 4, 0)
 
 
@@ -187,7 +187,7 @@ def test_a_ledger_remade_where_the_former_version_sealed_is_not_called_altered(
     assert findings(other, LOCALHOST) == []
 
 
-def test_checkpoints_that_are_gone_from_beside_the_key_are_a_finding(
+def test_checkpoints_that_are_missing_from_beside_the_key_are_a_finding(
     home: Path, database: str
 ) -> None:
     record(database, 1, 9)
@@ -201,7 +201,7 @@ def test_checkpoints_that_are_gone_from_beside_the_key_are_a_finding(
 
 
 @pytest.mark.usefixtures("home")
-def test_seals_that_are_gone_are_seen_at_a_glance(database: str) -> None:
+def test_seals_that_are_missing_are_seen_at_a_glance(database: str) -> None:
     record(database, 1, 9)
     service.seal_here(database, None)
     with psycopg.connect(database) as connection:
@@ -241,7 +241,7 @@ def test_checkpoints_beside_data_and_key_are_not_elsewhere(
     assert service.witnesses_elsewhere(database, None).lacking is None
     home.mkdir()
     service.seal_here(database, None, [home / "copies"])
-    result = service.verify_here(database, None, [home / "copies"], keys=ASKED)
+    result = service.verify_here(database, None, [home / "copies"], keys=KEY_OPTIONS)
     assert (result.checkpoints, result.elsewhere) == (3, 0)
     for place in (home / "copies", folder(home, database) / "checkpoints"):
         monkeypatch.setenv("SEAT_LEDGER_WITNESS", str(place))
@@ -250,7 +250,7 @@ def test_checkpoints_beside_data_and_key_are_not_elsewhere(
     service.seal_here(database, None, [place])
     monkeypatch.setenv("SEAT_LEDGER_WITNESS", str(place))
     assert "same disk" in str(service.witnesses_elsewhere(database, None).lacking)
-    result = service.verify_here(database, None, [place], keys=ASKED)
+    result = service.verify_here(database, None, [place], keys=KEY_OPTIONS)
     assert (result.elsewhere, result.witnessed) == (1, 9)
 
 
@@ -270,8 +270,8 @@ def test_a_planted_link_is_never_written_through(
     for name in names:
         victim.unlink(missing_ok=True)
         for target in (victim, tmp_path / "nowhere"):
-            for one in shared.iterdir():
-                one.unlink()
+            for file in shared.iterdir():
+                file.unlink()
             victim.write_text("mine")
             (shared / name).symlink_to(target)
             places = [shared, shared / "notes.txt"]
@@ -287,7 +287,7 @@ def test_a_planted_link_is_never_written_through(
     assert (folder(home, database) / "checkpoints").is_dir()
 
 
-def test_a_public_key_that_is_not_the_private_ones_is_told(
+def test_a_public_key_that_is_not_the_private_ones_is_reported(
     home: Path, database: str
 ) -> None:
     record(database, 1, 9)
@@ -304,13 +304,13 @@ def test_a_public_key_that_is_not_the_private_ones_is_told(
             ask()
 
 
-def test_checkpoints_that_are_gone_from_beside_the_key_are_told_by_sealing(
+def test_checkpoints_that_are_missing_from_beside_the_key_are_reported_by_sealing(
     home: Path, database: str
 ) -> None:
     record(database, 1, 9)
     assert service.seal_here(database, LOCALHOST).new_places == []
     record(database, 10, 12)
-    kept = folder(home, database) / "checkpoints"
-    shutil.rmtree(kept)
-    assert service.seal_here(database, LOCALHOST).new_places == [kept]
+    stored = folder(home, database) / "checkpoints"
+    shutil.rmtree(stored)
+    assert service.seal_here(database, LOCALHOST).new_places == [stored]
     assert service.seal_here(database, LOCALHOST).new_places == []

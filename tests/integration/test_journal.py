@@ -86,9 +86,9 @@ def test_a_question_says_so_when_a_rebuild_is_the_shorter_way(
     monkeypatch.setattr(catch_up, "REBUILD_IS_FASTER", missing - 1)
     with pytest.raises(
         schema.SchemaMismatch, match=f"are {missing} events behind"
-    ) as told:
+    ) as message:
         Reader(database)
-    assert "projection rebuild" in (told.value.try_ or "")
+    assert "projection rebuild" in (message.value.try_ or "")
     with Reader(database, patient=True) as reader:
         assert reader.head == missing
     ledger.buy_seats("a0", seat_type=PRO, quantity=2)
@@ -147,7 +147,9 @@ def test_every_event_version_has_a_stored_example() -> None:
 def test_migrating_twice_changes_nothing_and_an_edited_history_is_refused(
     empty_database: str,
 ) -> None:
-    names = [f"{one.number:04}_{one.name}" for one in schema.migrations()]
+    names = [
+        f"{migration.number:04}_{migration.name}" for migration in schema.migrations()
+    ]
     assert schema.migrate(empty_database) == names
     assert schema.migrate(empty_database) == []
     assert len({*schema.status(empty_database)}) == 1
@@ -180,7 +182,9 @@ SELECT 'function', proname, md5(prosrc), NULL, NULL, NULL, NULL
 
 
 @pytest.mark.both_versions
-@pytest.mark.parametrize("since", [one.number for one in schema.migrations()[:-1]])
+@pytest.mark.parametrize(
+    "since", [migration.number for migration in schema.migrations()[:-1]]
+)
 def test_migrating_from_an_earlier_version_gives_the_schema_of_a_fresh_install(
     database: str, empty_database: str, since: int
 ) -> None:
@@ -205,11 +209,11 @@ def test_r78_an_instant_waits_for_appends_in_flight(
 ) -> None:
     fill(ledger, 1)
     answered = threading.Event()
-    found = []
+    result = []
 
     def ask() -> None:
         with Reader(database) as reader:
-            found.append(reader.knowledge(reader.database_now()))
+            result.append(reader.knowledge(reader.database_now()))
         answered.set()
 
     with psycopg.connect(database, autocommit=True) as appender:
@@ -220,7 +224,7 @@ def test_r78_an_instant_waits_for_appends_in_flight(
             assert not answered.wait(0.3)
         assert answered.wait(5)
     thread.join()
-    assert found[0].position == 9
+    assert result[0].position == 9
 
 
 def test_r78_an_instant_between_two_appends_never_changes_its_answer(

@@ -58,7 +58,7 @@ def imported(conninfo: str, account: str) -> None:
     lines = [json.dumps({**line, "effective_at": "2025-04-01"}).encode()] * 3
     with SeatLedger(conninfo) as ledger:
         outcomes = list(ledger.import_lines(lines))
-    assert [one.code for one in outcomes] == [None] * 3
+    assert [outcome.code for outcome in outcomes] == [None] * 3
 
 
 def invoiced(conninfo: str, account: str) -> None:
@@ -109,22 +109,22 @@ def gated(database: str) -> Iterator[tuple[str, psycopg.Connection]]:
 
 
 def wait_for(gate: psycopg.Connection, expected: tuple[int, int]) -> None:
-    given = {"gate": GATE, "append": APPEND_LOCK}
+    fields = {"gate": GATE, "append": APPEND_LOCK}
     deadline = time.monotonic() + 30
-    while gate.execute(WAITING, given).fetchone() != expected:
+    while gate.execute(WAITING, fields).fetchone() != expected:
         assert time.monotonic() < deadline
         time.sleep(0.005)
 
 
 @pytest.mark.parametrize(
-    ("one", "other"), list(itertools.product(PATHS, PATHS)), ids=lambda name: name
+    ("item", "other"), list(itertools.product(PATHS, PATHS)), ids=lambda name: name
 )
 def test_no_append_overtakes_another(
-    gated: tuple[str, psycopg.Connection], one: str, other: str
+    gated: tuple[str, psycopg.Connection], item: str, other: str
 ) -> None:
     conninfo, gate = gated
     before = head(conninfo)
-    first = threading.Thread(target=PATHS[one], args=(conninfo, "first"))
+    first = threading.Thread(target=PATHS[item], args=(conninfo, "first"))
     first.start()
     wait_for(gate, (1, 0))  # it has its positions, and is about to commit
     second = threading.Thread(target=PATHS[other], args=(conninfo, "second"))

@@ -21,10 +21,10 @@ from tests.support.places import folder_for_servers
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    found = folder_for_servers("slo-")
-    found.chmod(0o755)
-    yield found
-    shutil.rmtree(found, ignore_errors=True)
+    result = folder_for_servers("slo-")
+    result.chmod(0o755)
+    yield result
+    shutil.rmtree(result, ignore_errors=True)
 
 
 def as_server(*words: str | Path) -> None:
@@ -47,10 +47,10 @@ def elsewhere(folder: Path) -> Iterator[Path]:
     """A home above the data folder of somebody else's server, which runs."""
     home = folder / "app"
     sockets = folder / "sockets"
-    for one in (home, sockets):
-        one.mkdir()
+    for item in (home, sockets):
+        item.mkdir()
         if (user := server_user()) is not None:
-            shutil.chown(one, user.uid, user.gid)
+            shutil.chown(item, user.uid, user.gid)
     copies, data = folder / "copies", home / "data"
     copies.mkdir(mode=0o755)
     binaries = usable_binaries(VERSIONS["pg18"], server_user(), copies)
@@ -84,7 +84,7 @@ def test_another_servers_data_folder_is_not_used_stopped_or_removed(
         assert done.returncode in {3, 10}, words
         assert "not created by Seat Ledger" in done.stderr + done.stdout, words
     assert (elsewhere / "data" / "postmaster.pid").read_text() == before
-    assert {one.name for one in elsewhere.iterdir()} <= {"data", "lock"}
+    assert {file.name for file in elsewhere.iterdir()} <= {"data", "lock"}
 
 
 @pytest.mark.parametrize("name", ["data", "data.partial", "binaries"])

@@ -65,7 +65,7 @@ COUNTED = (
 _PARAMETER = re.compile(rb"%\((\w+)\)s(?:::([\w ]+(?:\[\])?))?")
 
 
-def given(statement: bytes, account_no: int, user_no: int) -> dict[str, Any]:
+def params_of(statement: bytes, account_no: int, user_no: int) -> dict[str, Any]:
     """Something for each parameter: one account, one user, all that is known."""
     now = datetime(2025, 6, 1, tzinfo=UTC)
     by_type = {
@@ -76,21 +76,21 @@ def given(statement: bytes, account_no: int, user_no: int) -> dict[str, Any]:
         "date": now.date(),
         "topic_name": "SeatAssigned",
     }
-    found: dict[str, Any] = {}
+    result: dict[str, Any] = {}
     for name, kind in _PARAMETER.findall(statement):
         word, type_ = name.decode(), kind.decode()
         base = type_.strip().removesuffix("[]")
-        one: Any = by_type.get(base, 1)
+        item: Any = by_type.get(base, 1)
         if word.startswith("account_no") or word in {"accounts", "first", "last"}:
-            one = account_no
+            item = account_no
         elif word.startswith("user_no"):
-            one = user_no
+            item = user_no
         elif word.startswith("known"):
-            one = 10**9
+            item = 10**9
         elif word in {"ends", "day_starts"} and base == "text":
-            one = "{2025-06-01T00:00:00Z}"
-        found[word] = [one] if type_.endswith("[]") else one
-    return found
+            item = "{2025-06-01T00:00:00Z}"
+        result[word] = [item] if type_.endswith("[]") else item
+    return result
 
 
 def read_whole(
@@ -98,7 +98,7 @@ def read_whole(
 ) -> set:
     """Which big tables a statement reads from one end to the other."""
     rows = connection.execute(
-        b"EXPLAIN (FORMAT JSON) " + statement, given(statement, *keys)
+        b"EXPLAIN (FORMAT JSON) " + statement, params_of(statement, *keys)
     ).fetchone()
     return {name for name in whole_in(rows[0][0]["Plan"]) if name in BIG}
 
@@ -128,23 +128,23 @@ def test_no_question_or_catch_up_reads_a_whole_table(database: str) -> None:
         keys = connection.execute(
             "SELECT account_no, user_no FROM seat_holding LIMIT 1"
         ).fetchone()
-        asked = {
-            f"{room}.{name}, kept {kept}": question(room, name, from_tables=kept)
+        query = {
+            f"{room}.{name}, kept {stored}": question(room, name, from_tables=stored)
             for room in ROOMS
             for name in queries(room, "queries.sql")
-            for kept in (False, True)
+            for stored in (False, True)
             if name not in WITHOUT_KEYS.get(room, set())
         }
-        asked |= {
+        query |= {
             f"counting {periods} periods, {source}": counting(periods, source)
             for periods, source in COUNTED
         }
         wrong = {
             name: whole
-            for name, statement in asked.items()
+            for name, statement in query.items()
             if (whole := read_whole(connection, statement, *keys))
         }
-        assert len(asked) > 100
+        assert len(query) > 100
         assert wrong == {}
         read = catch_up_of_every_kind(connection, database)
         assert max(read.values()) < EVENTS / 12, read
@@ -175,18 +175,18 @@ def test_an_invoice_reads_its_period_and_not_the_accounts_history(
         BUY | {"effective_at": "2025-01-01"},
         ANN | {"effective_at": "2025-01-01"},
         GIVE | {"effective_at": "2025-01-01"},
-        *({"account": "acme"} | one for one in moves),
+        *({"account": "acme"} | move for move in moves),
     )
     done = Program(database).lines(*commands)
     assert done.returncode == 0, done.stderr
     prices = {PRO: "90.00"}
-    asked = InvoiceRequest("acme", "I", date(2025, 10, 1), prices, "EUR")
+    query = InvoiceRequest("acme", "I", date(2025, 10, 1), prices, "EUR")
     with Reader(database) as reader:
         reader.connection.execute("COMMIT")
         reader.connection.execute("ANALYZE")
         reader.catch_up()
         before = rows_read(reader.connection)
-        draft = invoice_computation.draft(reader, asked)
+        draft = invoice_computation.draft(reader, query)
         after = rows_read(reader.connection)
         read = {name: rows - before[name] for name, rows in after.items()}
     assert [line.amount for line in draft.lines()] == ["270.00"]

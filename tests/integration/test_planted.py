@@ -68,7 +68,7 @@ class Planter:
     def __init__(self, conninfo: str, mark: str) -> None:
         self.connection = psycopg.connect(conninfo, autocommit=True)
         self.mark = mark
-        self.made = 0
+        self.created = 0
 
     def plant(self, schemas: list[str]) -> None:
         for name in schemas:
@@ -80,9 +80,9 @@ class Planter:
                 self._try(f'CREATE DOMAIN "{name}".{kind} AS pg_catalog.int4')
 
     def _functions(self, name: str) -> None:
-        for function, given in builtins(self.connection):
+        for function, fields in builtins(self.connection):
             self._try(
-                f'CREATE FUNCTION "{name}"."{function}"({given}) '
+                f'CREATE FUNCTION "{name}"."{function}"({fields}) '
                 "RETURNS pg_catalog.text LANGUAGE plpgsql AS "
                 f"$trap$ {self.note()} $trap$"
             )
@@ -126,28 +126,28 @@ class Planter:
             self.connection.execute(statement.encode())
         except psycopg.Error:
             return
-        self.made += 1
+        self.created += 1
 
 
 @pytest.fixture
 def logins(empty_database: str, server: str) -> Iterator[dict[str, Login]]:
     """A login for each role, and an owner of the database who migrates."""
-    made: dict[str, Login] = {}
+    created: dict[str, Login] = {}
     with psycopg.connect(server, autocommit=True) as connection:
         for role in ("migrating", *access.ROLES):
             name = f"t_{role}_{uuid4().hex[:8]}"
             connection.execute(f"CREATE ROLE {name} LOGIN".encode())
-            made[role] = Login(empty_database, name)
+            created[role] = Login(empty_database, name)
     schema.migrate(empty_database)
     installation.install(empty_database)
     with psycopg.connect(server, autocommit=True) as connection:
         for role in access.ROLES:
             connection.execute(
-                f"GRANT seat_ledger_{role} TO {made[role].name}".encode()
+                f"GRANT seat_ledger_{role} TO {created[role].name}".encode()
             )
-    yield made
+    yield created
     with psycopg.connect(empty_database, autocommit=True) as connection:
-        for login in made.values():
+        for login in created.values():
             connection.execute(f"DROP OWNED BY {login.name} CASCADE".encode())
             connection.execute(f"DROP ROLE {login.name}".encode())
 
@@ -182,7 +182,7 @@ def test_what_a_role_plants_runs_with_nobody_elses_rights(
     schemas += [login.name for login in logins.values()]
     planter.plant(schemas)
     if role == "projector":
-        assert planter.made > 500
+        assert planter.created > 500
     reset_migration(empty_database)
     greater = [who for who in ("superuser", "writer") if who != role]
     for who, words in COMMANDS:
@@ -250,8 +250,8 @@ def test_code_in_the_projectors_tables_never_meets_a_writer(
         (logins["reader"], False),
     ):
         rows = json.loads(login.try_("doctor").stdout)["rows"]
-        (found,) = [row for row in rows if row["check"] == "boundaries"]
-        assert found["ok"] is not is_exposed, found
+        (result,) = [row for row in rows if row["check"] == "boundaries"]
+        assert result["ok"] is not is_exposed, result
 
 
 @pytest.mark.both_versions

@@ -37,16 +37,16 @@ from tests.program import Program
 
 
 @pytest.mark.both_versions
-def test_r71_a_rebuild_gives_the_tables_that_were_kept(
+def test_r71_a_rebuild_gives_the_tables_that_were_maintained(
     database: str, ledger: SeatLedger
 ) -> None:
     fill(ledger, "acme", "boats")
     catch_up(database)
-    kept = digests(database)
+    stored = digests(database)
     result = rebuild(database)
     assert result.error is None
-    assert digests(database) == kept
-    assert {name: made.digest for name, made in result.tables.items()} == kept
+    assert digests(database) == stored
+    assert {name: created.digest for name, created in result.tables.items()} == stored
     again = rebuild(database, workers=1)
     assert again.document()["digest"] == result.document()["digest"]
 
@@ -67,9 +67,9 @@ def test_r72_commands_and_questions_go_on_through_a_rebuild_and_its_switch(
 
     original, served = switch._hand_over, generations.serve
 
-    def hand_over(*given: Any) -> int:
+    def hand_over(*fields: Any) -> int:
         go_on()
-        return original(*given)
+        return original(*fields)
 
     def serve(connection: Any, number: int) -> None:
         served(connection, number)
@@ -139,14 +139,14 @@ def test_who_catches_up_goes_on_in_what_a_rebuild_serves_meanwhile(
     monkeypatch.setattr(
         generations,
         "served",
-        lambda *given, **more: looks.pop() if looks else look(*given, **more),
+        lambda *fields, **more: looks.pop() if looks else look(*fields, **more),
     )
     assert catch_up(database) == head(database)
     assert looks == []
     assert differences(database) == []
 
 
-def test_a_failed_check_is_told_with_its_position_and_serves_nothing(
+def test_a_failed_check_is_reported_with_its_position_and_serves_nothing(
     database: str, ledger: SeatLedger, tmp_path: Any
 ) -> None:
     fill(ledger, "acme")
@@ -175,24 +175,24 @@ def test_a_failed_check_is_told_with_its_position_and_serves_nothing(
     assert digests(database) == before
 
 
-def test_a_second_rebuild_is_told_who_is_at_work_and_since_when(
+def test_a_second_rebuild_learns_who_is_at_work_and_since_when(
     database: str, ledger: SeatLedger
 ) -> None:
     fill(ledger, "acme")
-    told: list[Any] = []
+    message: list[Any] = []
     program = Program(database)
 
     def ask(_: str) -> None:
-        if not told:
-            told.append(
+        if not message:
+            message.append(
                 program.run("projection", "rebuild", "--results", "/dev/null/x")
             )
-            told.append(program.run("projection", "status"))
+            message.append(program.run("projection", "status"))
             with pytest.raises(Locked):
                 rebuild(database)
 
     assert rebuild(database, at=ask).error is None
-    second, status = told
+    second, status = message
     assert re.search(
         r"since 20\d\d-\d\d-\d\d \d\d:\d\d:\d\d UTC: .+, process \d+", second.stderr
     ), second.stderr
@@ -204,7 +204,7 @@ def test_a_reader_who_holds_the_switch_up_is_named_and_waited_for(
     database: str, ledger: SeatLedger, monkeypatch: pytest.MonkeyPatch, views: str
 ) -> None:
     fill(ledger, "acme")
-    told: list[str] = []
+    report: list[str] = []
     with psycopg.connect(database, application_name="a report") as reader:
         reader.execute(f"SELECT count(*) FROM {views}.seat")
         monkeypatch.setattr(switch, "PATIENCE", 0.0)
@@ -216,14 +216,14 @@ def test_a_reader_who_holds_the_switch_up_is_named_and_waited_for(
 
         def at(what: str) -> None:
             if "waiting" in what:
-                told.append(what)
+                report.append(what)
                 reader.rollback()
 
         assert rebuild(database, at=at).error is None
-    assert "a report" in told[0]
+    assert "a report" in report[0]
 
 
-def test_workers_stand_back_and_never_come_forward(
+def test_workers_stand_back_and_never_step_forward(
     database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On a server that stands further back already they stay there."""
@@ -241,9 +241,9 @@ def test_a_worker_s_session_stands_back_where_sessions_share_the_processors(
     own = os.getpriority(os.PRIO_PROCESS, 0)
     with WorkerPool(database, 1, 1) as crew:
         grouped = Path(f"/proc/{crew.connections[0].info.backend_pid}/autogroup")
-        told = grouped.read_text("ascii") if grouped.exists() else ""
-        if os.geteuid() == 0 and told:
-            assert told.split()[-1] == "10"
+        message = grouped.read_text("ascii") if grouped.exists() else ""
+        if os.geteuid() == 0 and message:
+            assert message.split()[-1] == "10"
         mine = crew.pool.submit(lambda: os.getpriority(os.PRIO_PROCESS, 0)).result()
         assert mine == max(10, own)
     assert os.getpriority(os.PRIO_PROCESS, 0) == own
@@ -268,11 +268,11 @@ def test_tables_are_vacuumed_when_they_are_served_and_not_while_they_are_filled(
 
     assert rebuild(database, at=look).error is None
     look("served")
-    assert seen["checks and digests"] == {one.name for one in PROJECTIONS}
+    assert seen["checks and digests"] == {projection.name for projection in PROJECTIONS}
     assert seen["served"] == set()
 
 
-def test_the_last_generation_is_kept_and_older_ones_are_dropped(
+def test_the_last_generation_is_retained_and_older_ones_are_dropped(
     database: str, ledger: SeatLedger
 ) -> None:
     fill(ledger, "acme")
@@ -296,16 +296,18 @@ def test_who_has_begun_to_read_keeps_the_tables_whatever_is_rebuilt_meanwhile(
         monkeypatch.setattr(generations, "use", use)
         assert [rebuild(database).error for _ in range(2)] == [None] * 2
 
-    def use_late(*given: Any, **more: Any) -> None:
+    def use_late(*fields: Any, **more: Any) -> None:
         rebuild_twice()  # between the look at what is served and the first question
-        use(*given, **more)
+        use(*fields, **more)
 
     if not begun:
         monkeypatch.setattr(generations, "use", use_late)
     with Reader(database, catch_up=False) as reader:
         if begun:
             rebuild_twice()
-        assert [one.key for one in reader.accounts(reader.knowledge())] == ["acme"]
+        assert [account.key for account in reader.accounts(reader.knowledge())] == [
+            "acme"
+        ]
         assert reader.generation == (1 if begun else 3)
     assert rebuild(database).error is None
     assert states_and_schemas(database)[1] == [3, 4]
@@ -329,7 +331,7 @@ def test_a_reader_whose_transaction_was_undone_goes_on(
             connection.execute("ROLLBACK")
 
 
-def test_who_reads_on_in_a_kept_generation_and_its_drop_never_wait_for_each_other(
+def test_who_reads_on_in_a_retained_generation_and_its_drop_never_wait_for_each_other(
     database: str, ledger: SeatLedger
 ) -> None:
     fill(ledger, "acme")
@@ -349,7 +351,7 @@ def test_who_reads_on_in_a_kept_generation_and_its_drop_never_wait_for_each_othe
     assert states_and_schemas(database)[1] == [2]
 
 
-def test_a_stale_definition_is_told_and_rebuilt_when_asked(
+def test_a_stale_definition_is_reported_and_rebuilt_when_requested(
     database: str, ledger: SeatLedger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(ledger, "acme")
@@ -376,9 +378,9 @@ def test_a_stale_definition_is_told_and_rebuilt_when_asked(
     side_by_side: list[Any] = []
     serve = rebuilding.switch
 
-    def look(*given: Any) -> int:
+    def look(*fields: Any) -> int:
         side_by_side.append([state for state, _ in states_and_schemas(database)[0]])
-        return serve(*given)
+        return serve(*fields)
 
     monkeypatch.setattr(rebuilding, "switch", look)
     assert rebuild(database).error is None
@@ -397,14 +399,14 @@ def test_catching_up_twice_or_from_several_places_changes_nothing(
 ) -> None:
     fill(ledger, "acme")
     catch_up(database)
-    kept = digests(database)
+    stored = digests(database)
     written = (
         "SELECT sum(n_tup_ins + n_tup_upd + n_tup_del) FROM pg_stat_xact_all_tables"
     )
     with connect(database, autocommit=True) as connection, connection.transaction():
         installation.catch_up(connection)
         assert connection.execute(written).fetchone()[0] == 0
-    assert digests(database) == kept
+    assert digests(database) == stored
 
 
 def test_other_clients_read_views_with_comments_and_nothing_else(

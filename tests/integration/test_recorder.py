@@ -25,7 +25,7 @@ from seat_ledger.store.store_status import APPEND_LOCK
 
 class TestLibraryCases(ApplicationRecorderTestCase):
     @pytest.fixture(autouse=True)
-    def given(self, database: str) -> None:
+    def open_recorder(self, database: str) -> None:
         self.datastore = LedgerDatastore(database)
         yield
         self.datastore.close()
@@ -42,18 +42,20 @@ class FromOne(LedgerRecorder):
     ) -> Sequence[int] | None:
         if stored_events and stored_events[0].originator_version == 0:
             stored_events = [
-                replace(one, originator_version=one.originator_version + 1)
-                for one in stored_events
+                replace(
+                    stored_event, originator_version=stored_event.originator_version + 1
+                )
+                for stored_event in stored_events
             ]
         return super().insert_events(stored_events, **kwargs)
 
 
-def some_event(version: int = 1) -> StoredEvent:
+def any_event(version: int = 1) -> StoredEvent:
     return StoredEvent(uuid4(), version, "Tested", b"{}")
 
 
 def test_events_are_never_changed_or_removed(database: str) -> None:
-    LedgerRecorder(LedgerDatastore(database)).insert_events([some_event()])
+    LedgerRecorder(LedgerDatastore(database)).insert_events([any_event()])
     for statement in (
         "UPDATE ledger.stored_events SET topic = 'x'",
         "DELETE FROM ledger.stored_events",
@@ -68,7 +70,7 @@ def test_events_are_never_changed_or_removed(database: str) -> None:
 
 def test_r01_events_of_one_append_have_one_recorded_at(database: str) -> None:
     recorder = LedgerRecorder(LedgerDatastore(database))
-    recorder.insert_events([some_event() for _ in range(3)])
+    recorder.insert_events([any_event() for _ in range(3)])
     with psycopg.connect(database) as connection:
         rows = connection.execute(
             "SELECT DISTINCT recorded_at FROM ledger.stored_events"
@@ -86,7 +88,7 @@ def test_r01_r78_recorded_at_goes_on_from_the_last_when_the_clock_steps_back(
             "VALUES (gen_random_uuid(), 1, 'x', '', now() + interval '1 hour')"
         )
     recorder = LedgerRecorder(LedgerDatastore(database))
-    recorder.insert_events([some_event()])
+    recorder.insert_events([any_event()])
     with psycopg.connect(database) as connection:
         rows = connection.execute(
             "SELECT recorded_at FROM ledger.stored_events ORDER BY notification_id"
@@ -100,7 +102,7 @@ def test_an_append_waits_for_the_append_lock(database: str) -> None:
     done = threading.Event()
 
     def append() -> None:
-        recorder.insert_events([some_event()])
+        recorder.insert_events([any_event()])
         done.set()
 
     with psycopg.connect(database, autocommit=True) as holder:
@@ -134,7 +136,7 @@ def test_a_tailing_reader_misses_no_position(database: str) -> None:
 
     def append() -> None:
         for _ in range(60):
-            recorder.insert_events([some_event(), some_event()])
+            recorder.insert_events([any_event(), any_event()])
 
     tailing = threading.Thread(target=tail)
     writers = [threading.Thread(target=append) for _ in range(4)]
@@ -152,20 +154,20 @@ def test_the_librarys_database_functions_stay_off(database: str) -> None:
         assert ledger.accounts.recorder.datastore.enable_db_functions is False
 
 
-def test_tls_settings_of_the_address_are_kept() -> None:
+def test_tls_settings_of_the_address_are_retained() -> None:
     conninfo = "host=127.0.0.1 port=1 dbname=x user=x sslmode=verify-full"
     assert "sslmode=verify-full" in LedgerDatastore(conninfo).pool.conninfo
 
 
-def test_an_unreachable_server_is_told_without_its_password() -> None:
-    with pytest.raises(Unavailable) as told:
+def test_an_unreachable_server_is_reported_without_its_password() -> None:
+    with pytest.raises(Unavailable) as message:
         SeatLedger("postgresql://u:s3cret@127.0.0.1:1/x").renew("acme")
-    assert "s3cret" not in str(told.value)
+    assert "s3cret" not in str(message.value)
 
 
 def test_the_same_version_twice_is_a_conflict(database: str) -> None:
     recorder = LedgerRecorder(LedgerDatastore(database))
-    event = some_event()
+    event = any_event()
     recorder.insert_events([event])
     with pytest.raises(IntegrityError):
         recorder.insert_events([event])
@@ -195,8 +197,8 @@ def test_a_lost_reply_to_commit_doubles_nothing_and_is_no_conflict(
     ledger.execute(OPEN)
     original, lost = LedgerRecorder.append, []
 
-    def append(self: LedgerRecorder, *given: Any) -> Appended:
-        done = original(self, *given)
+    def append(self: LedgerRecorder, *fields: Any) -> Appended:
+        done = original(self, *fields)
         if not lost:
             lost.append(done.positions)
             raise OutcomeUnknown

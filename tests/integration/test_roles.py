@@ -88,7 +88,11 @@ MAY = {
     "writer": [f"SELECT state FROM {EVENTS}", NEW],
     "owner": ["CREATE TABLE ledger.mine (n int)"],
 }
-CASES = [(role, one) for role, statements in MAY_NOT.items() for one in statements]
+CASES = [
+    (role, statement)
+    for role, statements in MAY_NOT.items()
+    for statement in statements
+]
 
 
 def run_as(conninfo: str, role: str, statement: str) -> None:
@@ -152,20 +156,20 @@ class Login:
 @pytest.fixture
 def login(server: str) -> Iterator[Any]:
     """Makes logins that are members of roles."""
-    made = []
+    created = []
 
     def make(conninfo: str, *roles: str, options: str = "") -> Login:
         name = f"t_{uuid.uuid4().hex[:12]}"
         with psycopg.connect(server, autocommit=True) as connection:
             connection.execute(f"CREATE ROLE {name} LOGIN {options}")
-            made.append(name)
+            created.append(name)
             for role in roles:
                 connection.execute(f"GRANT seat_ledger_{role} TO {name}")
         return Login(conninfo, name)
 
     yield make
     with psycopg.connect(server, autocommit=True) as connection:
-        for name in made:
+        for name in created:
             connection.execute(f"DROP ROLE {name}")
 
 
@@ -209,8 +213,8 @@ def test_commands_work_under_the_smallest_role(
     writer.run("seat", "buy", "sales/professional", 2, "-a", "acme")
     lines = [{"op": "buy_seats", "account": "acme", "seat_type": "sales/starter"}]
     with SeatLedger(writer.conninfo) as ledger:
-        raw = (json.dumps({**one, "quantity": 1}).encode() for one in lines)
-        assert [one.outcome for one in ledger.import_lines(raw)] == ["recorded"]
+        raw = (json.dumps({**line, "quantity": 1}).encode() for line in lines)
+        assert [line.outcome for line in ledger.import_lines(raw)] == ["recorded"]
     signer = Signer.generate("log")
     assert service.seal(writer.conninfo, signer) is not None
     assert service.verify(writer.conninfo, signer.verifier).findings == []
@@ -230,16 +234,16 @@ def test_commands_work_under_the_smallest_role(
 
 
 @pytest.mark.parametrize("words", [("run",), ("run", "--follow")])
-def test_who_may_only_read_is_told_that_nothing_was_caught_up(
+def test_who_may_only_read_learns_that_nothing_was_caught_up(
     database: str, login: Any, words: tuple[str, ...]
 ) -> None:
     """Nor does it take the place of a follower that could."""
     login(database, "writer").run(*OPEN, *TERMS, *CYCLE)
     done = login(database, "reader").try_("projection", *words)
     assert done.returncode == 1
-    told = json.loads(done.stderr.splitlines()[-1])
-    assert told["code"] == "not_allowed"
-    assert "seat_ledger_projector" in told["try"]
+    message = json.loads(done.stderr.splitlines()[-1])
+    assert message["code"] == "not_allowed"
+    assert "seat_ledger_projector" in message["try"]
     assert (
         login(database, "projector").run("projection", "run")["rows"][0]["before"] == 0
     )
@@ -268,9 +272,9 @@ def test_a_login_that_may_not_make_roles_goes_on_with_a_sentence(
     schema.migrate(alone.conninfo)
     installation.install(alone.conninfo)
     with connect(alone.conninfo, autocommit=True) as connection:
-        found = access.grant(connection)
-        assert (found.granted, len(found.unavailable)) == (False, 1)
-        assert "CREATEROLE" in found.unavailable[0]
+        result = access.grant(connection)
+        assert (result.granted, len(result.unavailable)) == (False, 1)
+        assert "CREATEROLE" in result.unavailable[0]
     alone.run(*OPEN, *TERMS, *CYCLE)
     assert alone.run("account", "list")["rows"][0]["account"] == "acme"
     with psycopg.connect(server, autocommit=True) as connection:
@@ -279,7 +283,7 @@ def test_a_login_that_may_not_make_roles_goes_on_with_a_sentence(
 
 @pytest.mark.both_versions
 @pytest.mark.parametrize("attribute", ["LOGIN", "CREATEDB", "BYPASSRLS"])
-def test_a_role_of_our_name_that_can_do_more_is_given_no_rights(
+def test_a_role_of_our_name_that_can_do_more_gets_no_rights(
     database: str, attribute: str
 ) -> None:
     """Roles are the whole server's: somebody else may have made one of that name."""
@@ -321,4 +325,4 @@ def test_an_owner_of_the_write_side_alone_migrates_it(
 ) -> None:
     owner = login(database, "owner")
     done = owner.run("db", "migrate")
-    assert any("seat_ledger_projector" in one for one in done["lacking"])
+    assert any("seat_ledger_projector" in item for item in done["lacking"])

@@ -72,9 +72,11 @@ def maker(server: str, empty_database: str) -> Iterator[str]:
 def test_who_may_make_roles_and_is_no_superuser_migrates_with_roles(
     maker: str, tmp_path: Path
 ) -> None:
-    told: list[str] = []
-    schema.migrate(maker, report=told.append)
-    assert not any("may not create the ledger's roles" in one for one in told), told
+    message: list[str] = []
+    schema.migrate(maker, report=message.append)
+    assert not any("may not create the ledger's roles" in item for item in message), (
+        message
+    )
     owners = fetch(
         maker,
         "SELECT DISTINCT relowner::regrole::text FROM pg_class "
@@ -86,7 +88,9 @@ def test_who_may_make_roles_and_is_no_superuser_migrates_with_roles(
     program.record(OPEN, BUY, ANN, GIVE)
 
 
-def test_what_a_login_could_not_give_is_told(server: str, empty_database: str) -> None:
+def test_what_a_login_could_not_grant_is_reported(
+    server: str, empty_database: str
+) -> None:
     name = f"plain_{uuid.uuid4().hex[:8]}"
     database = empty_database.rpartition("dbname=")[2]
     run(
@@ -95,8 +99,8 @@ def test_what_a_login_could_not_give_is_told(server: str, empty_database: str) -
         f"GRANT CREATE ON DATABASE {database} TO {name}",
     )
     done = Program(make_conninfo(empty_database, user=name), Path("/tmp"))
-    told = done.json("db", "migrate")
-    assert "may not create the ledger's roles" in told["lacking"][0]
+    message = done.json("db", "migrate")
+    assert "may not create the ledger's roles" in message["lacking"][0]
     run(empty_database, f"DROP OWNED BY {name} CASCADE")
     run(server, f"DROP ROLE {name}")
 
@@ -132,9 +136,9 @@ def test_a_publication_of_all_tables_stops_nothing(
     erase = ("user", "erase", "bob", "-a", "acme", "--yes", "--reason", "asked to")
     assert program.run(*erase).status == 0
     assert program.json("projection", "verify")["complete"]
-    told = doctor(program)["publications"]
-    assert not told["ok"]
-    assert "everything sends ledger.person_key" in told["found"]
+    message = doctor(program)["publications"]
+    assert not message["ok"]
+    assert "everything sends ledger.person_key" in message["found"]
 
 
 def test_tables_of_before_are_let_published_by_migrating(
@@ -146,7 +150,10 @@ def test_tables_of_before_are_let_published_by_migrating(
         database,
         "SELECT oid::regclass::text FROM pg_class WHERE relreplident = 'f'",
     )
-    run(database, *(f"ALTER TABLE {one} REPLICA IDENTITY DEFAULT" for (one,) in tables))
+    run(
+        database,
+        *(f"ALTER TABLE {item} REPLICA IDENTITY DEFAULT" for (item,) in tables),
+    )
     run(database, "CREATE PUBLICATION everything FOR ALL TABLES")
     assert "db migrate" in doctor(program)["publications"]["try"]
     assert program.run("db", "migrate").status == 0
@@ -180,8 +187,8 @@ def test_what_can_only_be_read_says_so_and_answers_what_it_knows(
     assert users.status == 0
     assert "not the latest" in users.out
     assert "bob" not in users.out
-    told = program.json("user", "list", "-a", "acme")
-    assert told["store_head"] > told["known_at"]["position"]
+    message = program.json("user", "list", "-a", "acme")
+    assert message["store_head"] > message["known_at"]["position"]
     assert "read only" in doctor(program)["server"]["found"]
     run(server, f"ALTER DATABASE {name} RESET default_transaction_read_only")
     assert "(now)" in program.run("user", "list", "-a", "acme").out

@@ -142,7 +142,7 @@ def test_a_peer_that_is_not_the_servers_user_gets_nothing(home: Path) -> None:
 
 
 @needs_root
-def test_a_home_that_somebody_else_made_is_refused(home: Path) -> None:
+def test_a_home_that_somebody_else_created_is_refused(home: Path) -> None:
     planted(home, NOBODY.pw_uid)
     with pytest.raises(EmbeddedServerError, match="belongs to somebody else"):
         EmbeddedServer(home).ensure_running()

@@ -154,15 +154,15 @@ def _let_versions_repeat(conninfo: str, may_repeat: bool) -> None:
 def end_of_nothing(conninfo: str, account: str) -> int:
     """An unassignment of a seat that the user does not hold."""
     user = user_of(conninfo, "bob", account)
-    said = {**WHOLE, "seat_type": PRO, "number": 1, "user": user}
-    return poison(conninfo, "SeatUnassigned", said, account=account)
+    text = {**WHOLE, "seat_type": PRO, "number": 1, "user": user}
+    return poison(conninfo, "SeatUnassigned", text, account=account)
 
 
 def user_of_another(conninfo: str, account: str) -> int:
     """A seat that is given to a user of another account."""
     user = user_of(conninfo, "ann", HEALTHY)
-    said = {**WHOLE, "seat_type": PRO, "number": 4, "user": user}
-    return poison(conninfo, "SeatAssigned", said, account=account)
+    text = {**WHOLE, "seat_type": PRO, "number": 4, "user": user}
+    return poison(conninfo, "SeatAssigned", text, account=account)
 
 
 def reversal_of_another(conninfo: str, account: str) -> int:
@@ -174,8 +174,8 @@ def reversal_of_another(conninfo: str, account: str) -> int:
             [account_id(HEALTHY)],
         ).fetchone()
     named = {"entry": entry, "entry_version": version, "holds": False}
-    said = {**WHOLE, **named, "root": entry, "root_version": version}
-    return poison(conninfo, "EntryReversed", said, account=account)
+    text = {**WHOLE, **named, "root": entry, "root_version": version}
+    return poison(conninfo, "EntryReversed", text, account=account)
 
 
 def damaged_user(conninfo: str, account: str) -> int:
@@ -206,12 +206,12 @@ def key_of(kind: str) -> str:
 
 def user_of(conninfo: str, key: str, account: str) -> str:
     with psycopg.connect(conninfo) as connection:
-        (found,) = connection.execute(
+        (result,) = connection.execute(
             "SELECT user_id::text FROM ledger.user_name "
             "WHERE user_key = %s AND account_id = %s",
             [key, account_id(account)],
         ).fetchone()
-    return str(found)
+    return str(result)
 
 
 def damage(conninfo: str, kind: str, account: str) -> int:
@@ -251,7 +251,7 @@ def histories(conninfo: str, *accounts: str) -> None:
     with SeatLedger(conninfo) as ledger:
         lines = [json.dumps(command).encode() for command in commands]
         outcomes = list(ledger.import_lines(lines))
-    assert {one.outcome for one in outcomes} == {"recorded"}
+    assert {item.outcome for item in outcomes} == {"recorded"}
 
 
 class Damaged(NamedTuple):
@@ -308,9 +308,9 @@ def test_r74_the_write_side_itself_refuses_what_it_cannot_load(
     with SeatLedger(damaged.conninfo) as fresh:
         if kind not in UNSEEN:
             where = f"position {damaged.positions[kind]}"
-            with pytest.raises(CommandRefused, match=where) as told:
+            with pytest.raises(CommandRefused, match=where) as message:
                 fresh.grant_hub_access(key_of(kind), user="ann", hub="service")
-            assert told.value.code == "account_set_aside"
+            assert message.value.code == "account_set_aside"
         fresh.grant_hub_access(HEALTHY, user="ann", hub="service")
         fresh.revoke_hub_access(HEALTHY, user="ann", hub="service")
 
@@ -340,14 +340,14 @@ def test_r74_every_kind_is_met_by_a_rebuild_of_a_store_that_nobody_has_read(
     assert rebuild(damaged.conninfo, named=[HEALTHY]).error is not None
     named = rebuild(damaged.conninfo, named=[key_of(kind) for kind in KINDS])
     assert named.error is None, named.error
-    assert {one.account_key: one.position for one in named.aside} == {
+    assert {item.account_key: item.position for item in named.aside} == {
         key_of(kind): position for kind, position in damaged.positions.items()
     }
-    reasons = {one.account_key: one.reason.lower() for one in named.aside}
+    reasons = {item.account_key: item.reason.lower() for item in named.aside}
     for kind in KINDS:
         assert reason_of(kind) in reasons[key_of(kind)], kind
-    (found,) = differences(damaged.conninfo)
-    assert found.check == "no account set aside"
+    (result,) = differences(damaged.conninfo)
+    assert result.check == "no account set aside"
 
 
 def test_r74_every_kind_sets_its_account_aside_when_it_is_caught_up(
@@ -361,11 +361,11 @@ def test_r74_every_kind_sets_its_account_aside_when_it_is_caught_up(
             generations.make_indexes(connection, number, projection.name)
         generations.serve(connection, number)
     assert catch_up(damaged.conninfo) == head(damaged.conninfo)
-    found = {one.account_key: one for one in aside(damaged.conninfo)}
-    assert found.keys() == set(map(key_of, KINDS))
+    result = {item.account_key: item for item in aside(damaged.conninfo)}
+    assert result.keys() == set(map(key_of, KINDS))
     for kind, position in damaged.positions.items():
-        assert found[key_of(kind)].position == position, kind
-        assert reason_of(kind) in found[key_of(kind)].reason.lower(), kind
+        assert result[key_of(kind)].position == position, kind
+        assert reason_of(kind) in result[key_of(kind)].reason.lower(), kind
     (row,) = differences(damaged.conninfo)
     assert row.check == "no account set aside"
     assert digests(damaged.conninfo) == rebuilt
@@ -388,18 +388,18 @@ def test_r74_answers_about_a_damaged_account_are_what_was_known_before(
     caught_up: Damaged, home: Path, kind: str
 ) -> None:
     program, position = over(caught_up, home), caught_up.positions[kind]
-    asked = ("seat", "list", "-a", key_of(kind), "--as-of", "2025-04-05")
-    before = program.json(*asked, "--known-at", position - 1)
-    done = as_json(program, *asked)
+    query = ("seat", "list", "-a", key_of(kind), "--as-of", "2025-04-05")
+    before = program.json(*query, "--known-at", position - 1)
+    done = as_json(program, *query)
     assert done.status == 12
     document = json.loads(done.out)
     assert document["rows"] == before["rows"]
     assert len(document["rows"]) == 4
     assert document["known_at"]["position"] == position - 1
-    assert [one["position"] for one in document["set_aside"]] == [position]
-    told = json.loads(done.err.splitlines()[-1])
-    assert (told["code"], told["exit"]) == ("account_set_aside", 12)
-    assert f"position {position} " in told["message"]
+    assert [item["position"] for item in document["set_aside"]] == [position]
+    message = json.loads(done.err.splitlines()[-1])
+    assert (message["code"], message["exit"]) == ("account_set_aside", 12)
+    assert f"position {position} " in message["message"]
     refused = program.run("seat", "buy", PRO, "1", "-a", key_of(kind))
     assert refused.status == 1
     assert f"position {position} " in refused.err
@@ -463,7 +463,7 @@ def test_r74_an_import_goes_on_with_other_accounts(
     ]
     with SeatLedger(database) as fresh:
         outcomes = list(fresh.import_lines(lines, keep_going=True))
-    assert [one.outcome for one in outcomes] == ["recorded", "refused", "recorded"]
+    assert [item.outcome for item in outcomes] == ["recorded", "refused", "recorded"]
     assert outcomes[1].code == "account_set_aside"
     assert outcomes[1].stops  # damage meets no expectation
 
@@ -481,9 +481,9 @@ def test_r74_several_damaged_accounts_are_each_set_aside_at_their_first_event(
     for account in first:
         poison(database, "SeatPurchased", b'{"v":1,', account=account)
     assert catch_up(database) == head(database)
-    assert {one.account_key: one.position for one in aside(database)} == first
+    assert {item.account_key: item.position for item in aside(database)} == first
     assert rebuild(database).error is None
-    assert {one.account_key: one.position for one in aside(database)} == first
+    assert {item.account_key: item.position for item in aside(database)} == first
 
 
 def test_r74_events_of_one_account_in_streams_that_nobody_knows_are_its_own(
@@ -491,14 +491,14 @@ def test_r74_events_of_one_account_in_streams_that_nobody_knows_are_its_own(
 ) -> None:
     fill(ledger, "acme", "boats")
     catch_up(database)
-    said = {**WHOLE, "account": str(account_id("acme"))}
+    text = {**WHOLE, "account": str(account_id("acme"))}
     positions = [
-        poison(database, "UserGilded", said, stream=uuid4()),
-        poison(database, "UserRemoved", said, stream=uuid4()),
-        poison(database, "UserGilded", said, stream=uuid4()),
+        poison(database, "UserGilded", text, stream=uuid4()),
+        poison(database, "UserRemoved", text, stream=uuid4()),
+        poison(database, "UserGilded", text, stream=uuid4()),
     ]
     assert catch_up(database) == head(database)
-    assert [one.position for one in aside(database)] == positions[:1]
+    assert [item.position for item in aside(database)] == positions[:1]
     assert rebuild(database).error is None
 
 
@@ -522,16 +522,16 @@ OPENINGS = {
 def test_r74_an_account_whose_opening_cannot_be_read_is_set_aside_from_its_beginning(
     database: str, ledger: SeatLedger, program: Program, kind: str
 ) -> None:
-    said, reason = OPENINGS[kind]
+    text, reason = OPENINGS[kind]
     fill(ledger, "acme")
     stream = account_id("evil")
-    position = poison(database, "AccountOpened", said, stream=stream)
+    position = poison(database, "AccountOpened", text, stream=stream)
     poison(database, "SeatPurchased", SOUND, stream=stream)
     fill(ledger, "boats")
     catch_up(database)
-    (found,) = aside(database)
-    assert (found.account_id, found.position) == (stream, position)
-    assert reason in found.reason
+    (result,) = aside(database)
+    assert (result.account_id, result.position) == (stream, position)
+    assert reason in result.reason
     done = program.run("seat", "list", "-a", "evil")
     assert done.status == 12
     assert f"position {position} " in done.err
@@ -563,9 +563,9 @@ def test_r74_an_event_of_no_account_stops_everything_at_its_position(
     with SeatLedger(database) as other:
         fill(other, "boats")
     for _ in range(2):  # asked again, it says the same
-        with pytest.raises(UnreadableEvent, match=f"position {position} ") as told:
+        with pytest.raises(UnreadableEvent, match=f"position {position} ") as message:
             catch_up(database)
-        assert told.value.details["account"] is None
+        assert message.value.details["account"] is None
     with psycopg.connect(database) as connection:
         row = installation.status(connection)[0]
     assert (row["state"], row["stuck_at"]) == ("stuck", position)
@@ -612,7 +612,7 @@ def test_r74_an_account_is_taken_back_when_its_events_can_be_read_again(
     else:
         result = rebuild(database)
         assert result.error is None
-        assert [one.account_key for one in result.resumed] == ["acme"]
+        assert [item.account_key for item in result.resumed] == ["acme"]
     assert aside(database) == ()
     assert differences(database) == []
     rows = program.json("seat", "list", "-a", "acme")["rows"]
@@ -641,10 +641,10 @@ def test_r74_an_account_is_taken_back_as_far_as_it_can_be_read(
     caught_up = digests(database)
     assert rebuild(database).error is None
     assert digests(database) == caught_up
-    assert [one.position for one in aside(database)] == [second]
+    assert [item.position for item in aside(database)] == [second]
 
 
-def test_r74_answers_about_all_accounts_say_which_are_set_aside(
+def test_r74_answers_about_all_accounts_state_which_are_set_aside(
     database: str, ledger: SeatLedger, program: Program
 ) -> None:
     fill(ledger, "acme", "boats")
@@ -667,7 +667,7 @@ def test_r74_answers_about_all_accounts_say_which_are_set_aside(
         assert any(f"position {position}" in line for line in last), words
         if words[0] != "export":
             document = json.loads(done.out)
-            assert [one["account"] for one in document["set_aside"]] == ["acme"]
+            assert [item["account"] for item in document["set_aside"]] == ["acme"]
             assert json.loads(last[-1])["code"] == "account_set_aside"
         earlier = program.run(*words, "--known-at", position - 1, "--format", "csv")
         assert earlier.status == 0, words
@@ -695,16 +695,16 @@ def test_r74_a_renewal_of_all_passes_over_what_is_set_aside(
     assert errors == {"acme": "account_set_aside", "boats": None}
 
 
-def test_r74_holes_are_found_by_whoever_looks_before_anybody_reads(
+def test_r74_holes_are_detected_by_whoever_looks_before_anybody_reads(
     database: str, ledger: SeatLedger, program: Program
 ) -> None:
     fill(ledger, "acme", "boats")
     catch_up(database)
     assert program.run("integrity", "seal").status == 0
     position = hole(database, "acme")
-    found = [row for row in verify(database).rows if row.status == "differs"]
-    assert [row.check for row in found] == ["events are readable"]
-    assert f"position {position} " in found[0].difference
+    result = [row for row in verify(database).rows if row.status == "differs"]
+    assert [row.check for row in result] == ["events are readable"]
+    assert f"position {position} " in result[0].difference
     done = as_json(program, "integrity", "verify")
     assert done.status == 3
     rows = json.loads(done.out)["rows"]
@@ -719,7 +719,7 @@ def test_r29_catching_up_never_stops_inside_a_command(
     cy = {"user": "cy", "email": "cy@x.example", "name": "Cy"}
     ledger.add_user("acme", **cy, effective_at="2025-03-06")
     held = {"user": "cy", "seat_type": PRO}
-    given = ledger.assign_seat("acme", **held, effective_at="2025-08-01")
+    fields = ledger.assign_seat("acme", **held, effective_at="2025-08-01")
     ledger.unassign_seat("acme", **held, effective_at="2025-09-01")
     corrected = ledger.execute(
         {
@@ -727,7 +727,7 @@ def test_r29_catching_up_never_stops_inside_a_command(
             "account": "acme",
             "reason": "a day later",
             "commands": [
-                {"op": "reverse", "entry": given.positions[-1]},
+                {"op": "reverse", "entry": fields.positions[-1]},
                 {"op": "assign_seat", **held, "effective_at": "2025-08-02"},
             ],
         }
@@ -737,9 +737,9 @@ def test_r29_catching_up_never_stops_inside_a_command(
     seen = []
     original = catching_up.refresh
 
-    def refresh(connection: Any, after: int, upto: int) -> None:
-        seen.append(upto)
-        original(connection, after, upto)
+    def refresh(connection: Any, after: int, until: int) -> None:
+        seen.append(until)
+        original(connection, after, until)
 
     monkeypatch.setattr(catching_up, "refresh", refresh)
     catch_up(database)

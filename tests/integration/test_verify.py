@@ -33,15 +33,15 @@ def test_verify_names_the_first_row_that_differs(
         )
     done = program.run("projection", "verify", "--full", "--format", "json")
     assert done.returncode == 3
-    found = {
+    result = {
         row["projection"]: row["found"]
         for row in json.loads(done.stdout)["rows"]
         if row["status"] == "differs" and row["check"] == "every row"
     }
-    assert found.keys() == {"seat", "seat_count", "current_assignment"}
-    assert "number 4" in found["seat"]
-    assert "assigned_position 999" in found["current_assignment"]
-    assert "retires_at is null, computed 2026-03-04T23:00:00+00:00" in found["seat"]
+    assert result.keys() == {"seat", "seat_count", "current_assignment"}
+    assert "number 4" in result["seat"]
+    assert "assigned_position 999" in result["current_assignment"]
+    assert "retires_at is null, computed 2026-03-04T23:00:00+00:00" in result["seat"]
     sampled = program.run("projection", "verify", "--sample", "1")
     assert sampled.returncode == 3
     short = program.run("projection", "verify", "--max-duration", "0")
@@ -54,11 +54,11 @@ def test_verify_claims_no_more_than_it_compared(
     fill(ledger, "acme", "boats")
     catch_up(database)
     program = Program(database)
-    told = program.run("projection", "verify", "--sample", "1").stdout
-    assert "What was compared, with 1 of 2 accounts, matches the store" in told
-    said = program.json("projection", "verify", "--max-duration", "0")
-    assert (said["full"], said["complete"]) == (True, False)
-    assert (said["accounts"], said["of_accounts"]) == (0, 2)
+    message = program.run("projection", "verify", "--sample", "1").stdout
+    assert "What was compared, with 1 of 2 accounts, matches the store" in message
+    text = program.json("projection", "verify", "--max-duration", "0")
+    assert (text["full"], text["complete"]) == (True, False)
+    assert (text["accounts"], text["of_accounts"]) == (0, 2)
 
 
 TAMPERED = {
@@ -92,14 +92,14 @@ def test_verify_names_the_first_differing_row_of_each_projection(
             where = " AND ".join(f"{part} = %s" for part in BY_NAME[name].key)
             connection.execute(f"CREATE TEMP TABLE kept AS TABLE {name}")
             connection.execute(f"UPDATE {name} SET {change} WHERE {where}", first)
-            found = {
+            result = {
                 row.projection: row.difference
                 for row in verify(database, full=True).rows
                 if row.check == "every row" and row.status == "differs"
             }
-            assert name in found
-            assert str(first[0]) in found[name], found[name]
-            assert "somebody" not in found[name]
+            assert name in result
+            assert str(first[0]) in result[name], result[name]
+            assert "somebody" not in result[name]
             connection.execute(f"TRUNCATE {name}")
             connection.execute(f"INSERT INTO {name} TABLE kept")
             connection.execute("DROP TABLE kept")
@@ -124,7 +124,7 @@ def test_verify_finds_an_event_that_cannot_be_read_any_more(
     rows = [row for row in program.parse(done)["rows"] if row["status"] == "differs"]
     at_once = ["events are readable"] if b'"v":9' in state else []
     assert [row["check"] for row in rows] == [*at_once, "every row"]
-    told = "event at position 3 (SeatPurchased, account acme) cannot be read"
+    message = "event at position 3 (SeatPurchased, account acme) cannot be read"
     for row in rows:
         assert row["projection"] == "journal"
-        assert told in row["found"]
+        assert message in row["found"]

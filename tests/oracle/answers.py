@@ -46,7 +46,7 @@ class View:
         return recorded_until(self.book.entries, self.position)
 
     @property
-    def known(self) -> bool:
+    def is_known(self) -> bool:
         """Whether the account had been recorded (R79)."""
         return bool(self.entries)
 

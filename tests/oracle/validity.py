@@ -62,9 +62,9 @@ def violations(timeline: Timeline, contract: Contract) -> list[Violation]:
 
 def seats_overlap(timeline: Timeline) -> Iterator[Violation]:
     """R46 (a), R24: a seat has one holder at any instant."""
-    for one, other in combinations(timeline.holdings, 2):
-        if one.seat == other.seat and one.meets(other):
-            yield broken("R24", "seat_taken", one, other)
+    for holding, other in combinations(timeline.holdings, 2):
+        if holding.seat == other.seat and holding.meets(other):
+            yield broken("R24", "seat_taken", holding, other)
 
 
 def outside_their_lives(timeline: Timeline) -> Iterator[Violation]:
@@ -77,10 +77,10 @@ def outside_their_lives(timeline: Timeline) -> Iterator[Violation]:
 
 def hubs_overlap(timeline: Timeline) -> Iterator[Violation]:
     """R46 (b), R23: a user holds one seat of a hub."""
-    for one, other in combinations(timeline.holdings, 2):
-        same = one.person is other.person and one.hub == other.hub
-        if same and one.meets(other):
-            yield broken("R23", "hub_seat_held", one, other)
+    for holding, other in combinations(timeline.holdings, 2):
+        same = holding.person is other.person and holding.hub == other.hub
+        if same and holding.meets(other):
+            yield broken("R23", "hub_seat_held", holding, other)
 
 
 def outside_access(timeline: Timeline) -> Iterator[Violation]:
@@ -99,10 +99,10 @@ def outside_access(timeline: Timeline) -> Iterator[Violation]:
 
 def accesses_overlap(timeline: Timeline) -> Iterator[Violation]:
     """R46 (c): a user's accesses to a hub do not overlap."""
-    for one, other in combinations(timeline.accesses, 2):
-        same = one.person is other.person and one.hub == other.hub
-        if same and one.overlaps(other):
-            yield broken("R46c", "access_overlap", one, other)
+    for access, other in combinations(timeline.accesses, 2):
+        same = access.person is other.person and access.hub == other.hub
+        if same and access.overlaps(other):
+            yield broken("R46c", "access_overlap", access, other)
 
 
 def outside_membership(timeline: Timeline) -> Iterator[Violation]:
@@ -202,15 +202,15 @@ def retirable(timeline: Timeline, renewal: datetime, seat_type: str) -> list[Int
 
 def names_shared(timeline: Timeline) -> Iterator[Violation]:
     """R35, R95, R99: no two users share a key at one time, no two persons an e-mail."""
-    for one, other in combinations(timeline.all_called(), 2):
-        if one.person is other.person or not one.overlaps(other):
+    for item, other in combinations(timeline.all_called(), 2):
+        if item.person is other.person or not item.overlaps(other):
             continue
-        if one.names.key == other.names.key:
-            yield shared("user_key_taken", timeline, one, other)
-        services = one.person.is_service or other.person.is_service
-        same = one.names.email.casefold() == other.names.email.casefold()
+        if item.names.key == other.names.key:
+            yield shared("user_key_taken", timeline, item, other)
+        services = item.person.is_service or other.person.is_service
+        same = item.names.email.casefold() == other.names.email.casefold()
         if same and not services:
-            yield shared("email_taken", timeline, one, other)
+            yield shared("email_taken", timeline, item, other)
 
 
 def shared(codes: str, timeline: Timeline, *spans: Called) -> Violation:

@@ -3,7 +3,7 @@
 They are data: anything that executes commands and answers questions can be held to
 them. Times without an offset are local times of the account.
 
-A step may have a label; `known` in a question means "knowing what was recorded up to
+A step may have a label; `known_at` in a question means "knowing what was recorded up to
 the end of the step with this label", and `"entry": "@label"` in a command means the
 last position that the labelled step recorded.
 
@@ -44,7 +44,7 @@ class Question:
     ask: str
     of: dict[str, Any]
     answer: Any
-    known: str | None = None
+    known_at: str | None = None
 
 
 @dataclass(frozen=True)
@@ -122,13 +122,13 @@ def people(first: int, last: int) -> list[str]:
 def count(
     answer: dict[str, Any] | None,
     period: str | None = None,
-    known: str | None = None,
+    known_at: str | None = None,
     **of: Any,
 ) -> Question:
     """A figure; by default contracted, by the day, at 90.00 a seat and period."""
     facts = {"period": period, "seat_type": PRO, "mode": "contracted"}
     facts |= {"granularity": "day", "price": "90.00"}
-    return Question("count", facts | of, answer, known)
+    return Question("count", facts | of, answer, known_at)
 
 
 def mode(name: str, granularity: str | None, exact: str, amount: str) -> Question:
@@ -141,9 +141,9 @@ def mode(name: str, granularity: str | None, exact: str, amount: str) -> Questio
     )
 
 
-def who(answer: str | None, as_of: str, number: int = 1, **known: str) -> Question:
+def who(answer: str | None, as_of: str, number: int = 1, **known_at: str) -> Question:
     facts = {"seat": f"{PRO}#{number}", "as_of": as_of}
-    return Question("who", facts, answer, known.get("known"))
+    return Question("who", facts, answer, known_at.get("known_at"))
 
 
 def totals(as_of: str, **answer: int) -> Question:
@@ -217,11 +217,11 @@ EVERY_MODE = (
 )
 
 
-def weighted(amount: str, known: str | None = None) -> Question:
+def weighted(amount: str, known_at: str | None = None) -> Question:
     return count(
         {"amount": amount},
         "2025-06-01",
-        known,
+        known_at,
         mode="time_weighted",
         granularity=None,
         price="30.00",
@@ -511,8 +511,8 @@ EXAMPLES = [
             weighted("15.00"),
             count({"amount": "30.00"}, "2025-06-01", "invoice", price="30.00"),
             count({"amount": "30.00"}, "2025-06-01", "late", price="30.00"),
-            who("a", "2025-06-20 12:00", known="invoice"),
-            who(None, "2025-06-20 12:00", known="late"),
+            who("a", "2025-06-20 12:00", known_at="invoice"),
+            who(None, "2025-06-20 12:00", known_at="late"),
         ],
     ),
     Example(
@@ -522,8 +522,8 @@ EXAMPLES = [
             weighted("30.00", "invoice"),
             weighted("15.00", "late"),
             weighted("20.00", "true"),
-            who(None, "2025-06-20 12:00", known="late"),
-            who("a", "2025-06-20 12:00", known="true"),
+            who(None, "2025-06-20 12:00", known_at="late"),
+            who("a", "2025-06-20 12:00", known_at="true"),
         ],
     ),
     Example(

@@ -38,16 +38,16 @@ EXAMPLES = int(os.environ.get("SEAT_LEDGER_EXAMPLES", "20"))
 class Comparison:
     """The answers of the product and of the oracle, about one state of knowledge."""
 
-    def __init__(self, history: History, reader: Reader, known: Knowledge) -> None:
-        self.history, self.reader, self.known = history, reader, known
-        self.view: View = history.oracle.view(history.account, known.position)
-        self.account: AccountFacts = reader.account(history.account, known)
+    def __init__(self, history: History, reader: Reader, knowledge: Knowledge) -> None:
+        self.history, self.reader, self.known_at = history, reader, knowledge
+        self.view: View = history.oracle.view(history.account, knowledge.position)
+        self.account: AccountFacts = reader.account(history.account, knowledge)
         self.now = reader.database_now()
-        self.question = AccountQuestion(reader, self.account, known, self.now)
+        self.question = AccountQuestion(reader, self.account, knowledge, self.now)
 
     def same(self) -> None:
-        upto = self.known.moment(self.now)
-        for period in self.view.periods(upto)[:4]:
+        until = self.known_at.moment(self.now)
+        for period in self.view.periods(until)[:4]:
             self.same_counts(CountsQuery(period.label.isoformat()), period)
             self.laws(period)
         self.same_window()
@@ -60,9 +60,9 @@ class Comparison:
         long = billing.window(self.account, first, first + timedelta(days=4_400))
         for selected in (periods, [long]):
             served, other = portable.both(
-                self.reader, self.account, selected, self.known
+                self.reader, self.account, selected, self.known_at
             )
-            assert served == other, self.history.told(f"at {self.known.position}")
+            assert served == other, self.history.message(f"at {self.known_at.position}")
 
     def same_window(self) -> None:
         random, start = self.history.random, self.history.start
@@ -73,46 +73,46 @@ class Comparison:
         period = self.view.window(first.isoformat(), until.isoformat())
         self.same_counts(CountsQuery(window=(first, until)), period)
 
-    def rows(self, wanted: CountsQuery, rules: Any) -> list[dict[str, Any]]:
-        return billing.counts(*self.question, replace(wanted, how=Priced(rules))).rows
+    def rows(self, expected: CountsQuery, rules: Any) -> list[dict[str, Any]]:
+        return billing.counts(*self.question, replace(expected, how=Priced(rules))).rows
 
-    def same_counts(self, wanted: CountsQuery, period: Period) -> None:
+    def same_counts(self, expected: CountsQuery, period: Period) -> None:
         product = [
             {
                 **{name: row[name] for name in ("seat_type", "mode", "granularity")},
                 "quantity": Fraction(row["quantity_exact"]),
                 **{name: row[name] for name in BESIDE},
             }
-            for row in self.rows(wanted, every_rule())
+            for row in self.rows(expected, every_rule())
         ]
         model = self.view.all_counts(period)
-        assert by_rule(product) == by_rule(model), self.told(period)
+        assert by_rule(product) == by_rule(model), self.message(period)
         mode, granularity = self.view.policy(period)
-        by_policy = {(r["mode"], r["granularity"]) for r in self.rows(wanted, None)}
-        assert by_policy <= {(mode, granularity)}, self.told(period)
-        if wanted.window is None:
-            self.parts(wanted, period, model)
+        by_policy = {(r["mode"], r["granularity"]) for r in self.rows(expected, None)}
+        assert by_policy <= {(mode, granularity)}, self.message(period)
+        if expected.window is None:
+            self.parts(expected, period, model)
 
-    def parts(self, wanted: CountsQuery, period: Period, model: list[Any]) -> None:
+    def parts(self, selected: CountsQuery, period: Period, model: list[Any]) -> None:
         """Explaining adds up: it refuses where it does not."""
-        assert wanted.label is not None
-        found = billing.labelled(self.account, wanted.label)
+        assert selected.label is not None
+        result = billing.labelled(self.account, selected.label)
         for row in model:
             rule = row["mode"], row["granularity"]
-            asked = FigureQuery(found, row["seat_type"], rule, Fraction("33.333"))
-            told = explain(self.question, asked)
-            parts = [Fraction(part["quantity_exact"]) for part in told.rows]
-            assert sum(parts, Fraction(0)) == row["quantity"], self.told(period)
-            assert told.figure is not None
-            amounts = sum(Fraction(part["amount"]) for part in told.rows)
-            assert amounts == Fraction(told.figure["amount"])
-        stretches = idle.idle_within(self.question, found)
+            query = FigureQuery(result, row["seat_type"], rule, Fraction("33.333"))
+            report = explain(self.question, query)
+            parts = [Fraction(part["quantity_exact"]) for part in report.rows]
+            assert sum(parts, Fraction(0)) == row["quantity"], self.message(period)
+            assert report.figure is not None
+            amounts = sum(Fraction(part["amount"]) for part in report.rows)
+            assert amounts == Fraction(report.figure["amount"])
+        stretches = idle.idle_within(self.question, result)
         for seat_type in {row["seat_type"] for row in model}:
             days = [r["idle_days"] for r in stretches if r["seat_type"] == seat_type]
             (expected,) = {
                 r["idle_seat_days"] for r in model if r["seat_type"] == seat_type
             }
-            assert sum(days) == expected, self.told(period)
+            assert sum(days) == expected, self.message(period)
 
     def laws(self, period: Period) -> None:
         """R52, of the product's own figures."""
@@ -134,8 +134,10 @@ class Comparison:
             for granularity in ("day", "second"):
                 assert opening <= of["start_plus_rises", granularity] <= peak
 
-    def told(self, period: Period) -> str:
-        return self.history.told(f"{period.label} as known at {self.known.position}")
+    def message(self, period: Period) -> str:
+        return self.history.message(
+            f"{period.label} as known at {self.known_at.position}"
+        )
 
 
 BESIDE = ("opening", "purchased", "retired", "closing", "assigned_opening")
@@ -164,8 +166,8 @@ def test_every_rule_counts_as_the_oracle_does(database: str) -> None:
         entries = history.oracle.books[history.account].entries
         accepted.append(len(entries) / len(history.script))
         with Reader(database) as reader:
-            known = [reader.head, random.choice(entries).position]
-            for position in known:
+            known_at = [reader.head, random.choice(entries).position]
+            for position in known_at:
                 Comparison(history, reader, reader.knowledge(position)).same()
 
     with SeatLedger(database) as ledger:

@@ -78,7 +78,7 @@ def test_no_file_without_end_is_read(database: str, tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    rows = [json.loads(one) for one in done.stdout.splitlines() if one[:2] == "[["]
+    rows = [json.loads(line) for line in done.stdout.splitlines() if line[:2] == "[["]
     assert len(rows) == len(PLACES) > 20
     for (_, device), (words, status) in zip(PLACES, rows, strict=True):
         assert status != 70, words

@@ -63,7 +63,7 @@ def acme(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setenv("SEAT_LEDGER_DATABASE_URL", database)
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     file = tmp_path / "commands.jsonl"
-    file.write_text("".join(json.dumps(one) + "\n" for one in (OPEN, BUY, ANN, GIVE)))
+    file.write_text("".join(json.dumps(item) + "\n" for item in (OPEN, BUY, ANN, GIVE)))
     done = ended(["import", str(file)])
     assert done[0] == 0, done
     assert ended(["projection", "run"])[0] == 0
@@ -83,8 +83,8 @@ def ended(words: list[str], stdin: bytes = b"") -> tuple[int, str, str]:
 
 
 def check(status: int, err: str, what: object) -> None:
-    kept = re.search(r"is in (\S+seat-ledger-\S+\.txt)", err)
-    trace = Path(kept[1]).read_text(errors="replace")[-3000:] if kept else ""
+    stored = re.search(r"is in (\S+seat-ledger-\S+\.txt)", err)
+    trace = Path(stored[1]).read_text(errors="replace")[-3000:] if stored else ""
     assert status in STATUSES, f"{what!r} ended with {status}: {err}\n{trace}"
     assert "Traceback" not in err, f"{what!r}: {err}"
 
@@ -195,7 +195,9 @@ def test_no_command_line_ends_in_a_bug(tmp_path: Path) -> None:
 def test_no_text_that_cannot_be_stored_reaches_a_command() -> None:
     """By whatever parameter of whatever command, one at a time."""
     for path, command in LEAVES.items():
-        arguments = [one for one in command.params if isinstance(one, click.Argument)]
+        arguments = [
+            param for param in command.params if isinstance(param, click.Argument)
+        ]
         for parameter in command.params:
             if parameter.type.name != "text" or parameter.name == "database":
                 continue
@@ -225,7 +227,9 @@ def test_no_environment_ends_in_a_bug(monkeypatch: pytest.MonkeyPatch) -> None:
         ),
         *(["integrity", "verify"], ["projection", "status"], ["doctor"]),
     ]
-    odd = [one for one in hostile.WORDS if "\x00" not in one and "\ud800" not in one]
+    odd = [
+        word for word in hostile.WORDS if "\x00" not in word and "\ud800" not in word
+    ]
     for _ in range(200):
         name, value = chance.choice(ENVIRONMENT), chance.choice(odd)
         words = chance.choice(commands)
@@ -270,7 +274,7 @@ def proper(op: str, chance: random.Random) -> dict[str, Any]:
             command[name] = chance.choice(hostile.VALUES)
     if op == "batch":
         inner = chance.choices(sorted(OPERATIONS), k=chance.randrange(1, 4))
-        command["commands"] = [in_a_batch(one, chance) for one in inner]
+        command["commands"] = [in_a_batch(item, chance) for item in inner]
     return command
 
 
@@ -292,14 +296,14 @@ def fuzz_lines(folder: Path, seed: int, count: int) -> Counter[str]:
         file.write_bytes(b"".join(line + b"\n" for line in lines))
         words = ["import", str(file), "--keep-going", "--format", "jsonl"]
         status, out, err = ended(words)
-        told = [json.loads(row) for row in out.splitlines()]
-        reached = told[-1]["line"] if told else 0
+        message = [json.loads(row) for row in out.splitlines()]
+        reached = message[-1]["line"] if message else 0
         check(
             status, err[-2000:], lines[reached : reached + 40] if status == 70 else ""
         )
         read = [line for line in lines if line.strip()]
-        assert len(told) == len(read), (status, err[-900:], read[len(told) :][:2])
-        outcomes.update(row["outcome"] for row in told)
+        assert len(message) == len(read), (status, err[-900:], read[len(message) :][:2])
+        outcomes.update(row["outcome"] for row in message)
         left -= len(lines)
     return outcomes
 
@@ -373,27 +377,27 @@ async def answer_of(
         "server": ("127.0.0.1", 80),
     }
     await application(scope, receive, send)
-    body = b"".join(one.get("body", b"") for one in sent[1:])
+    body = b"".join(item.get("body", b"") for item in sent[1:])
     return int(sent[0]["status"]), body
 
 
 def fuzz_addresses(conninfo: str, seed: int, count: int) -> Counter[int]:
     chance, statuses = random.Random(seed), Counter[int]()
-    told: list[tuple[str, str]] = []
+    message: list[tuple[str, str]] = []
 
-    def tell(what: str, **facts: object) -> None:
+    def report(what: str, **facts: object) -> None:
         if what == "bug":
-            told.append((what, Path(str(facts["kept"])).read_text()[-3000:]))
+            message.append((what, Path(str(facts["kept"])).read_text()[-3000:]))
 
-    console = Console(conninfo, Gate((), None, None), log=tell)
+    console = Console(conninfo, Gate((), None, None), log=report)
 
     async def ask() -> None:
         application = console.application()
         for _ in range(count):
             where = address(chance)
             status, body = await answer_of(application, *where)
-            assert status < 500, (where, told, re.sub(b"<[^>]*>", b"", body)[-900:])
-            assert not told, (where, told)
+            assert status < 500, (where, message, re.sub(b"<[^>]*>", b"", body)[-900:])
+            assert not message, (where, message)
             statuses[status] += 1
 
     try:
@@ -412,13 +416,13 @@ def test_no_address_of_the_console_ends_in_a_bug(acme: str) -> None:
 def test_two_hundred_thousand_inputs_end_in_no_bug(acme: str, tmp_path: Path) -> None:
     """Mostly lines, which cost least; a fortieth commands, a thirteenth addresses."""
     commands, addresses = LONG // 40, LONG // 13
-    told: dict[str, Counter[Any]] = {
+    message: dict[str, Counter[Any]] = {
         "lines": fuzz_lines(tmp_path, 8, LONG - commands - addresses)
     }
     assert ended(["projection", "run"])[0] == 0  # a page may be behind: 503, no bug
-    told |= {
+    message |= {
         "addresses": fuzz_addresses(acme, 7, addresses),
         "commands": fuzz_commands(tmp_path, 6, commands),
     }
-    for what, counted in told.items():
+    for what, counted in message.items():
         print(f"{what}: {counted.total():,} inputs, {dict(counted)}")

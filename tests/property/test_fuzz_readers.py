@@ -78,14 +78,14 @@ def test_a_moment_is_an_instant_in_utc_or_refused(
 ) -> None:
     for read in (parse_moment, times.knowledge):
         try:
-            found = read(text, zones, NOW)
+            result = read(text, zones, NOW)
         except LedgerError as error:
             assert_plain(error)
             continue
-        if isinstance(found, datetime):
-            assert found.utcoffset() == timedelta(0)
+        if isinstance(result, datetime):
+            assert result.utcoffset() == timedelta(0)
         else:
-            assert found >= 0
+            assert result >= 0
 
 
 @FUZZ
@@ -139,8 +139,8 @@ scalars = st.one_of(
 )  # fmt: skip
 anything = st.recursive(
     scalars,
-    lambda some: (
-        st.lists(some, max_size=3) | st.dictionaries(st.text(max_size=9), some)
+    lambda several: (
+        st.lists(several, max_size=3) | st.dictionaries(st.text(max_size=9), several)
     ),
     max_leaves=8,
 )
@@ -169,23 +169,23 @@ def commands(draw: st.DrawFn) -> Any:
     """A command with everything it needs, some of it changed to anything at all."""
     op = draw(st.sampled_from(sorted(OPERATIONS)))
     needed = {"account", *OPERATIONS[op].model_fields}
-    given: dict[str, Any] = {name: GOOD[name] for name in needed if name in GOOD}
+    options: dict[str, Any] = {name: GOOD[name] for name in needed if name in GOOD}
     for name in needed & set(OTHERS):
-        given[name] = draw(st.sampled_from(OTHERS[name]))
-    given["op"] = op
+        options[name] = draw(st.sampled_from(OTHERS[name]))
+    options["op"] = op
     if op == "batch":
-        given["commands"] = draw(st.lists(commands(), max_size=2) | anything)
+        options["commands"] = draw(st.lists(commands(), max_size=2) | anything)
     spoilt = st.lists(st.sampled_from(FIELDS), min_size=1, max_size=3)
     for name in draw(st.just([]) | spoilt):
-        given[name] = draw(anything)
-    return given
+        options[name] = draw(anything)
+    return options
 
 
 @FUZZ
 @given(commands() | anything)
-def test_a_command_is_read_or_refused_in_words(given_: Any) -> None:
+def test_a_command_is_read_or_refused_in_words(options: Any) -> None:
     try:
-        command = read_command(given_)
+        command = read_command(options)
     except InvalidInput as error:
         assert_plain(error)
         return
@@ -217,9 +217,9 @@ fields = st.sampled_from(['"a"', '"b"', r'"\\u0061"', '"c:"', '" "', r'"\""'])
 values = st.recursive(
     st.sampled_from(["1", "null", '"x"', '""', r'"\\"', r'"a\": 1, \"a"', '"{"']),
     lambda inner: st.one_of(
-        st.lists(inner, max_size=3).map(lambda some: f"[{','.join(some)}]"),
+        st.lists(inner, max_size=3).map(lambda several: f"[{','.join(several)}]"),
         st.lists(st.tuples(fields, inner), max_size=3).map(
-            lambda some: "{" + " , ".join(f"{n} : {v}" for n, v in some) + "}"
+            lambda several: "{" + " , ".join(f"{n} : {v}" for n, v in several) + "}"
         ),
     ),
     max_leaves=6,
@@ -228,10 +228,10 @@ values = st.recursive(
 
 @FUZZ
 @given(st.lists(st.tuples(fields, values), max_size=3))
-def test_a_field_given_twice_is_refused_and_nothing_else_is(
-    said: list[tuple[str, str]],
+def test_a_field_that_stands_twice_is_refused_and_nothing_else_is(
+    message: list[tuple[str, str]],
 ) -> None:
-    text = "{" + ",".join(f"{name}:{value}" for name, value in said) + "}"
+    text = "{" + ",".join(f"{name}:{value}" for name, value in message) + "}"
     twice = []
 
     def note(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -254,10 +254,10 @@ def test_a_file_of_anything_leaves_a_ledger_that_is_whole(
 
     @settings(FUZZ, max_examples=50)
     @given(st.lists(commands(), min_size=1, max_size=12))
-    def fuzz(said: list[Any]) -> None:
+    def fuzz(message: list[Any]) -> None:
         counted["files"] += 1
         own = f"acme{counted['files']}"  # one that is closed takes nothing more
-        texts = [json.dumps(one) for one in (json.loads(OPENING), *said)]
+        texts = [json.dumps(row) for row in (json.loads(OPENING), *message)]
         good = json.dumps(GOOD["account"])
         lines = [
             text.replace(f'"account": {good}', f'"account": "{own}"').encode(
@@ -273,7 +273,7 @@ def test_a_file_of_anything_leaves_a_ledger_that_is_whole(
     assert counted["recorded"] > counted["files"]
     assert len([code for code in counted if code in REFUSALS]) > 4, counted
     with Reader(database):
-        assert {one.status for one in verify(database, full=True).rows} == {"same"}
+        assert {row.status for row in verify(database, full=True).rows} == {"same"}
 
 
 OPENING = json.dumps(
@@ -300,7 +300,9 @@ rows = st.lists(cells, max_size=10).map(",".join)
 files = st.one_of(
     st.binary(max_size=400),
     st.lists(st.text(max_size=40)).map(lambda lines: "\n".join(lines).encode()),
-    st.lists(rows, max_size=5).map(lambda said: "\n".join([HEADER, *said]).encode()),
+    st.lists(rows, max_size=5).map(
+        lambda message: "\n".join([HEADER, *message]).encode()
+    ),
     st.lists(st.tuples(st.integers(0, 7), cells), max_size=3).map(
         lambda changes: _changed(dict(changes))
     ),

@@ -82,9 +82,9 @@ class Billed:
         now = self.history.now
         self.history.run({"op": "renew", "effective_at": text(now)})
         view = self.history.oracle.view(self.account)
-        ended = [one for one in view.periods(now) if one.ends <= now]
+        ended = [item for item in view.periods(now) if item.ends <= now]
         billed = self.billed()
-        left = [one for one in ended if one not in billed]
+        left = [item for item in ended if item not in billed]
         if not left:
             return False
         period = self.random.choice(left)
@@ -106,62 +106,64 @@ class Billed:
     def check(self) -> int:
         with Reader(self.conninfo) as reader:
             account = reader.account(self.account, reader.knowledge())
-            found = invoices.issued(reader, account, reader.head)
-            self.balance(found)
-            self.evidence(found)
-            for one in found:
-                assert reproduced(reader, one) == one
-        return sum(line.kind == "correction" for one in found for line in one.lines)
+            result = invoices.issued(reader, account, reader.head)
+            self.balance(result)
+            self.evidence(result)
+            for item in result:
+                assert reproduced(reader, item) == item
+        return sum(line.kind == "correction" for item in result for line in item.lines)
 
-    def balance(self, found: list[Issued]) -> None:
+    def balance(self, result: list[Issued]) -> None:
         """Invoice and deltas of a period add up to what it comes to now."""
         issued: Counter[tuple[str, str]] = Counter()
-        for one in found:
-            for line in one.lines:
+        for item in result:
+            for line in item.lines:
                 key = line.period.isoformat(), line.seat_type
                 issued[key] += Fraction(line.amount or 0)
-        view = self.history.oracle.view(self.account, found[-1].cut_off)
+        view = self.history.oracle.view(self.account, result[-1].cut_off)
         billed = self.billed()
-        for one in found:
-            period, prices = self.invoiced[one.invoice]
+        for item in result:
+            period, prices = self.invoiced[item.invoice]
             for seat_type in prices:
-                exact = view.quantity(seat_type, period, one.mode, one.granularity)
+                exact = view.quantity(seat_type, period, item.mode, item.granularity)
                 total = issued[period.label.isoformat(), seat_type]
                 expected = Fraction(0)
-                if one.voided is None:
-                    price = self.price(found, one, seat_type)
+                if item.voided is None:
+                    price = self.price(result, item, seat_type)
                     expected = Fraction(money(exact, price))
                 elif period in billed:
                     continue  # the invoice that came for it says what it comes to
-                assert total == expected, self.told(one)
+                assert total == expected, self.message(item)
 
-    def price(self, found: list[Issued], one: Issued, seat_type: str) -> str:
+    def price(self, result: list[Issued], issued: Issued, seat_type: str) -> str:
         """That of the first line of a period and type, at the invoice of the period."""
         prices = [
             line.unit_price
-            for other in found[found.index(one) :]
+            for other in result[result.index(issued) :]
             if other.voided is None
             for line in other.lines
-            if (line.period, line.seat_type) == (one.period.label, seat_type)
+            if (line.period, line.seat_type) == (issued.period.label, seat_type)
             and line.kind != "void"
-            and (other is not one or line.kind == "period")
+            and (other is not issued or line.kind == "period")
         ]
         return prices[0] or "" if prices else "0"
 
-    def evidence(self, found: list[Issued]) -> None:
+    def evidence(self, result: list[Issued]) -> None:
         """Each correction names entries of the account recorded since the invoice."""
         since = 0
-        for one in found:
-            named = [line.entries for line in one.lines if line.kind != "period"]
-            for entries in [*named, *(left["entries"] for left in one.corrections)]:
-                assert entries, self.told(one)
+        for item in result:
+            named = [line.entries for line in item.lines if line.kind != "period"]
+            for entries in [*named, *(left["entries"] for left in item.corrections)]:
+                assert entries, self.message(item)
                 late = self.voided or all(since < entry for entry in entries)
-                assert late, self.told(one)
-                assert all(entry <= one.cut_off for entry in entries)
-            since = one.cut_off
+                assert late, self.message(item)
+                assert all(entry <= item.cut_off for entry in entries)
+            since = item.cut_off
 
-    def told(self, one: Issued) -> str:
-        return self.history.told(f"{one.invoice}: {one.mode} {one.granularity}")
+    def message(self, issued: Issued) -> str:
+        return self.history.message(
+            f"{issued.invoice}: {issued.mode} {issued.granularity}"
+        )
 
 
 def test_invoices_and_their_corrections_balance(database: str) -> None:

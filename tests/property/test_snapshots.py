@@ -69,9 +69,9 @@ def test_r88_after_the_log_a_list_finds_exactly_the_lines_that_were_lost(
                 ledger.record(*line)
         at = history.night(history.nights)
         changes = ledger.compare(at, history.holders(at)).changes
-        found = {(c.user, c.change) for c in changes if c.user is not None}
+        result = {(c.user, c.change) for c in changes if c.user is not None}
         word = {"assign_seat": "assigned", "unassign_seat": "unassigned"}
-        assert found == {(log[n][2], word[log[n][1]]) for n in lost}
+        assert result == {(log[n][2], word[log[n][1]]) for n in lost}
         ledger.observe(at, history.holders(at))
         assert ledger.compare(at, history.holders(at)).changes == []
         lost_lines += len(lost)
@@ -79,7 +79,7 @@ def test_r88_after_the_log_a_list_finds_exactly_the_lines_that_were_lost(
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_r87_exact_lines_that_come_later_take_the_place_of_what_was_derived(
+def test_r87_exact_lines_that_arrive_later_take_the_place_of_what_was_derived(
     seed: int,
 ) -> None:
     """Lists first, then the whole log: what is left are the true holdings."""

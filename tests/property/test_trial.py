@@ -79,8 +79,8 @@ def test_what_is_tried_is_what_is_recorded(database: str) -> None:
         before = count(database)
         script = history(ledger, random, before[4] if before[0] else 0)
         lines = [orjson.dumps(command) for command in script]
-        known = random.randint(0, len(lines) // 2)
-        list(ledger.import_lines(lines[:known], keep_going=True))
+        known_at = random.randint(0, len(lines) // 2)
+        list(ledger.import_lines(lines[:known_at], keep_going=True))
         chunk = random.choice([1, 3, 2000])
         before = count(database)
         tried = list(ledger.try_lines(lines, keep_going=True, chunk=chunk))

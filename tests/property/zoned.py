@@ -87,8 +87,8 @@ class History:
         return first_instant(self.start + timedelta(days=days), self.zone)
 
     def buy(self, quantity: int, days: int) -> dict[str, Any]:
-        wanted = {"seat_type": PRO, "quantity": quantity}
-        return {"op": "buy_seats", **wanted, "effective_at": text(self.at(days))}
+        expected = {"seat_type": PRO, "quantity": quantity}
+        return {"op": "buy_seats", **expected, "effective_at": text(self.at(days))}
 
     def when(self) -> str:
         """Now, or a local midnight soon after, or not quite."""
@@ -117,7 +117,7 @@ class History:
             more = {"buy_if_needed": True} if kind == "assign" else {}
             return {"op": f"{kind}_seat", **held, **more}
         at = {"effective_at": held["effective_at"]}
-        some = {"seat_type": seat_type, "quantity": random.randint(1, 2), **at}
+        several = {"seat_type": seat_type, "quantity": random.randint(1, 2), **at}
         if kind == "batch":
             lines = [
                 {"op": "unassign_seat", "user": user, "seat_type": seat_type},
@@ -136,8 +136,8 @@ class History:
             entry = random.choice(entries[-8:]).position
             return {"op": "reverse", "entry": entry, "reason": "wrong"}
         return {
-            "buy": {"op": "buy_seats", **some},
-            "reduce": {"op": "reduce_seats", **some},
+            "buy": {"op": "buy_seats", **several},
+            "reduce": {"op": "reduce_seats", **several},
             "renew": {"op": "renew", **at},
             "policy": {"op": "set_billing_policy", "mode": random.choice(MODES), **at},
             "zone": {"op": "set_time_zone", "time_zone": "Asia/Kolkata", **at},
@@ -149,11 +149,11 @@ class History:
         self.script.append(command)
         expected = self.oracle.execute(command)
         result, refused = self.attempt(command)
-        assert expected.accepted == (refused is None), self.told(f"{refused}")
+        assert expected.accepted == (refused is None), self.message(f"{refused}")
         if result is None:
             return
         recorded = [*result.due, *result.events]
-        assert len(recorded) == len(expected.entries), self.told("other entries")
+        assert len(recorded) == len(expected.entries), self.message("other entries")
         theirs = sorted(recorded, key=_signature)
         ours = sorted(expected.entries, key=_model_signature)
         positions = {id(e): r.position for e, r in zip(ours, theirs, strict=True)}
@@ -165,7 +165,7 @@ class History:
         except CommandRefused as refused:
             return None, refused
 
-    def told(self, what: str) -> str:
+    def message(self, what: str) -> str:
         return "\n".join([what, self.zone, *map(str, self.script)])
 
 

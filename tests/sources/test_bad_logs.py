@@ -145,7 +145,7 @@ def test_a_mapping_of_another_kind_is_named() -> None:
     assert "reads a snapshot" in refusal(b"", "gitlab-seats").message
 
 
-def test_the_user_of_a_file_that_names_none_must_be_given() -> None:
+def test_the_user_of_a_file_that_names_none_must_be_named() -> None:
     content = (
         "Permission,Action,Updated by,Date of change\n"
         "Sales Hub Starter,Create,x,2026-10-02 09:14\n"

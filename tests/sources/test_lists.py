@@ -31,7 +31,7 @@ def test_r83_a_list_with_fewer_than_it_says_is_doubted() -> None:
     )
 
 
-def test_r83_pages_that_say_different_totals_are_doubted() -> None:
+def test_r83_pages_that_state_different_totals_are_doubted() -> None:
     read = listed(page(2, seat(1)) + page(3, seat(2)), SEATS)
     assert read.doubts[0].message == (
         "Its pages say different totals (total_seats: 2 and 3)."

@@ -85,7 +85,7 @@ def test_a_file_is_known_by_its_columns(name: str) -> None:
         ("[[rule]]", "[rule", "is not TOML"),
     ],
 )  # fmt: skip
-def test_what_is_wrong_with_a_mapping_is_said_before_a_row_is_read(
+def test_what_is_wrong_with_a_mapping_is_stated_before_a_row_is_read(
     old: str, new: str, message: str
 ) -> None:
     with pytest.raises(InvalidInput) as caught:
@@ -103,7 +103,7 @@ def test_what_is_wrong_with_a_mapping_is_said_before_a_row_is_read(
         ('format = "%Y-%m-%d", zone = "UTC"', 'format = "%Y-%m-%d"', "zone must be"),
     ],
 )  # fmt: skip
-def test_what_is_wrong_with_the_mapping_of_a_list_is_said_too(
+def test_what_is_wrong_with_the_mapping_of_a_list_is_stated_too(
     old: str, new: str, message: str
 ) -> None:
     with pytest.raises(InvalidInput) as caught:

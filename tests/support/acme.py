@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from seat_ledger.domain.account import Account
-from seat_ledger.domain.events import EntryReversed, LedgerEvent
+from seat_ledger.domain.events import LedgerEvent
 from seat_ledger.domain.values import account_id, parse_seat
 from seat_ledger.errors import CommandRefused
 from tests.support.in_memory import InMemoryLedger
@@ -75,9 +75,6 @@ class InMemoryAcme(AcmeCommands):
         account = Account(account_id("acme"))
         for event in self.ledger.events[:known_at]:
             if event.originator_id == account.id:
-                if isinstance(event, EntryReversed):
-                    root = self.ledger.events[event.root - 1]
-                    account.known = {event.root_version: root}
                 account.apply(event)
         moment = datetime.fromisoformat(at).replace(tzinfo=UTC)
         held = account.seat(parse_seat(seat)).track.at(moment)

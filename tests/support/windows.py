@@ -55,7 +55,7 @@ def commands(*, exact: bool) -> list[dict[str, Any]]:
         {**ANN, "user": user, "email": f"{user}@acme.example", "name": user.title()}
         for user in ("ann", "bob", "cat", "dan")
     ]
-    given = [
+    fields = [
         {"op": "assign_seat", "account": "acme", "user": user, "seat_type": PRO,
          "seat": f"{PRO}#{number}", "effective_at": "2025-03-06T09:00Z"}
         for number, user in ((1, "ann"), (3, "cat"))
@@ -78,7 +78,7 @@ def commands(*, exact: bool) -> list[dict[str, Any]]:
         {**BUY, "quantity": 4},
         *people,
         *access,
-        *given,
+        *fields,
         *(derived.command(exact=exact) for derived in DERIVED),
         invoice("INV-1", "2025-03-05"),
         *(derived.command(exact=exact) for derived in LATE),
@@ -92,7 +92,7 @@ NOW = re.compile(
     r"\b20(2[6-9]|[3-9]\d)-\d\d-\d\d[T ][\d:.]+Z?|[0-9a-f]{64}|[0-9a-f-]{36}"
 )
 """When something was recorded, digests and random ids: they differ in any case."""
-SAID = re.compile(r"02:07|\d to \d|between")
+WINDOW_TEXT = re.compile(r"02:07|\d to \d|between")
 """How a text says that it rests on a window: the other end, or two quantities."""
 
 
@@ -107,8 +107,8 @@ def hidden(seen: Any, exact: Any, above: bool = False, path: str = "") -> Iterat
             of_rows = at in SUMS and _says(seen.get("rows"))
             yield from hidden(seen.get(key), exact.get(key), says or of_rows, at)
     elif isinstance(seen, list) and isinstance(exact, list) and len(seen) == len(exact):
-        for n, (one, other) in enumerate(zip(seen, exact, strict=True)):
-            yield from hidden(one, other, above, f"{path}[{n}]")
+        for n, (item, other) in enumerate(zip(seen, exact, strict=True)):
+            yield from hidden(item, other, above, f"{path}[{n}]")
     elif seen != exact and not says:
         yield f"{path}: {seen} / {exact}"
 
@@ -141,7 +141,7 @@ def hidden_in(form: str, seen: str, exact: str) -> Iterator[str]:
         rows = [list(csv.DictReader(io.StringIO(text))) for text in (seen, exact)]
         plain = [[_row(row) for row in each] for each in rows]
         yield from hidden(*plain)
-    elif not SAID.search(seen):
+    elif not WINDOW_TEXT.search(seen):
         yield seen
 
 

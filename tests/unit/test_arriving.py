@@ -20,7 +20,7 @@ def pipe(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[int, lines.Lines]]:
         yield writing, lines.arriving(stream)
 
 
-def test_a_line_is_given_when_all_of_it_is_there(
+def test_a_line_is_passed_on_when_all_of_it_is_there(
     pipe: tuple[int, lines.Lines],
 ) -> None:
     end, stream = pipe

@@ -134,7 +134,7 @@ def test_other_texts_are_no_instants(text: str) -> None:
         parse_instant(text, AMSTERDAM)
 
 
-def test_an_unknown_zone_is_told() -> None:
+def test_an_unknown_zone_is_reported() -> None:
     for name in ("Europe/Atlantis", "../etc/passwd", "localtime", ""):
         with pytest.raises(NotFound):
             zone(name)

@@ -68,7 +68,7 @@ def test_an_anchor_beyond_a_month_is_returned_to_after_a_change() -> None:
     assert labels(calendar, "2025-04-01") == ["2025-01-31", "2025-02-28", "2025-03-31"]
 
 
-def test_periods_are_found_by_their_labels_and_instants() -> None:
+def test_periods_are_located_by_their_labels_and_instants() -> None:
     changes = (
         ContractChange(1, billing_cycle_months=3),
         ContractChange(2, anchor=date(2027, 3, 31), billing_cycle_months=1),

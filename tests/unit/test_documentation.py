@@ -24,8 +24,8 @@ DOCUMENTS = [
 
 
 def test_the_reference_is_what_the_program_says() -> None:
-    kept = (ROOT / "cli" / "REFERENCE.md").read_text()
-    assert kept == reference(), "run scripts/reference"
+    stored = (ROOT / "cli" / "REFERENCE.md").read_text()
+    assert stored == reference(), "run scripts/reference"
 
 
 def test_every_setting_is_in_the_reference_or_the_readme() -> None:

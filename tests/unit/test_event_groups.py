@@ -27,22 +27,24 @@ def test_seats_bought_one_after_the_other_are_counted() -> None:
 
 def test_a_user_who_changes_type_goes_from_seat_to_seat() -> None:
     taken = event(1, "SeatUnassigned", user="jan", seat="sales/starter#2")
-    given = event(2, "SeatAssigned", user="jan", seat=f"{PRO}#7")
-    assert words(taken, given) == [("1-2", f"jan went from sales/starter#2 to {PRO}#7")]
+    fields = event(2, "SeatAssigned", user="jan", seat=f"{PRO}#7")
+    assert words(taken, fields) == [
+        ("1-2", f"jan went from sales/starter#2 to {PRO}#7")
+    ]
 
 
 def test_a_seat_that_is_handed_over_goes_from_user_to_user() -> None:
     taken = event(1, "SeatUnassigned", user="ann", seat=f"{PRO}#7")
-    given = event(2, "SeatAssigned", user="jan", seat=f"{PRO}#7")
-    assert words(taken, given) == [("1-2", f"{PRO}#7 went from ann to jan")]
+    fields = event(2, "SeatAssigned", user="jan", seat=f"{PRO}#7")
+    assert words(taken, fields) == [("1-2", f"{PRO}#7 went from ann to jan")]
 
 
 def test_the_access_that_comes_with_a_seat_parts_no_move() -> None:
     taken = event(1, "SeatUnassigned", user="ann", seat=f"{PRO}#7")
     let_in = event(2, "HubAccessGranted", user="jan", data={"hub": "sales"})
-    given = event(3, "SeatAssigned", user="jan", seat=f"{PRO}#7")
+    fields = event(3, "SeatAssigned", user="jan", seat=f"{PRO}#7")
     action = f"{PRO}#7 went from ann to jan; jan let into sales"
-    assert words(taken, let_in, given) == [("1-3", action)]
+    assert words(taken, let_in, fields) == [("1-3", action)]
 
 
 def test_a_renewal_stands_with_what_it_retires() -> None:

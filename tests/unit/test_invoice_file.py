@@ -26,7 +26,7 @@ def lines_of(folder: Path, content: bytes) -> list[AuditedLine]:
 
 
 @pytest.mark.parametrize("wrap", ["bom", "crlf", "semicolons", "tabs", "sep", "quoted"])
-def test_files_as_they_come_are_read(tmp_path: Path, wrap: str) -> None:
+def test_files_as_they_arrive_are_read(tmp_path: Path, wrap: str) -> None:
     line = GOOD
     text = f"{HEADER}\n{line}\n\n,,,,,,,\n"
     if wrap == "bom":
@@ -50,7 +50,7 @@ def with_cell(name: str, cell: str) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "report"),
     [
         (b"", "is empty"),
         (b"\n\n", "is empty"),
@@ -99,11 +99,11 @@ def with_cell(name: str, cell: str) -> bytes:
     ],
 )  # fmt: skip
 def test_what_cannot_be_read_is_refused_with_its_line(
-    tmp_path: Path, content: bytes, told: str
+    tmp_path: Path, content: bytes, report: str
 ) -> None:
     with pytest.raises(InvalidInput) as refused:
         lines_of(tmp_path, content)
-    assert told in refused.value.message
+    assert report in refused.value.message
     assert refused.value.try_
 
 

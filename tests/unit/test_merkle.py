@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 from seat_ledger.integrity import leaf, merkle, note, proof
 
 LEAVES = [
-    bytes.fromhex(one)
-    for one in (
+    bytes.fromhex(item)
+    for item in (
         "",
         "00",
         "10",
@@ -46,8 +46,8 @@ ROOTS = [
 
 def tree(leaves: list[bytes]) -> merkle.Frontier:
     grown = merkle.Frontier()
-    for one in leaves:
-        grown.add(merkle.leaf_hash(one))
+    for leave in leaves:
+        grown.add(merkle.leaf_hash(leave))
     return grown
 
 
@@ -100,17 +100,17 @@ def test_growth_is_proven_and_rewriting_is_not(
     leaves = [bytes([n]) * 3 for n in range(second)]
     first = data.draw(st.integers(1, second))
     path = nodes(leaves, merkle.consistency_path(first, second))
-    one, two = tree(leaves[:first]).root(), tree(leaves).root()
-    assert merkle.is_consistent(first, second, one, two, path)
+    item, two = tree(leaves[:first]).root(), tree(leaves).root()
+    assert merkle.is_consistent(first, second, item, two, path)
     changed = data.draw(st.integers(0, first - 1))
     rewritten = tree([*leaves[:changed], b"other", *leaves[changed + 1 :]]).root()
     new_path = nodes(
         [*leaves[:changed], b"other", *leaves[changed + 1 :]],
         merkle.consistency_path(first, second),
     )
-    assert not merkle.is_consistent(first, second, one, rewritten, new_path)
-    assert not merkle.is_consistent(first, second, one, rewritten, path)
-    assert not merkle.is_consistent(first, second, one, two, [*path, one])
+    assert not merkle.is_consistent(first, second, item, rewritten, new_path)
+    assert not merkle.is_consistent(first, second, item, rewritten, path)
+    assert not merkle.is_consistent(first, second, item, two, [*path, item])
 
 
 @given(st.lists(st.binary(max_size=3), min_size=256, max_size=700))
@@ -126,12 +126,12 @@ def test_full_subtrees_make_the_same_tree_as_leaves(leaves: list[bytes]) -> None
 
 
 PETER = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW"
-SAID = (
+NOTE_TEXT = (
     "If you think cryptography is the answer to your problem,\n"
     "then you don't know what your problem is.\n"
 )
 NOTE = (
-    SAID
+    NOTE_TEXT
     + "\n— PeterNeumann x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2p"
     "ZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM=\n"
 )
@@ -140,7 +140,7 @@ NOTE = (
 def test_a_published_note_is_signed_by_its_key_and_no_other() -> None:
     verifier = note.Verifier.read(PETER)
     assert str(verifier) == PETER
-    assert verifier.text_of(NOTE) == SAID
+    assert verifier.text_of(NOTE) == NOTE_TEXT
     with pytest.raises(note.BadNote, match="not valid"):
         verifier.text_of(NOTE.replace("problem is", "problem was"))
     with pytest.raises(note.BadNote, match="not signed by"):
@@ -236,18 +236,18 @@ def test_a_leaf_is_the_row_and_nothing_else() -> None:
         "00000002"
         "7b7d"
     )
-    for event, one in zip(EVENTS, ENCODED, strict=True):
-        assert leaf.decode(one) == event
-        assert leaf.position_of(leaf.at_position(one, 99)) == 99
+    for event, item in zip(EVENTS, ENCODED, strict=True):
+        assert leaf.decode(item) == event
+        assert leaf.position_of(leaf.at_position(item, 99)) == 99
         with pytest.raises(ValueError, match="not a leaf"):
-            leaf.decode(one + b"x")
+            leaf.decode(item + b"x")
 
 
 def test_a_checkpoint_reads_as_it_was_signed() -> None:
     text = SIGNER.verifier.text_of(signed(11))
-    found = note.Checkpoint.read(text)
-    assert (found.size, found.position) == (11, 21)
-    assert found.text() == text
+    result = note.Checkpoint.read(text)
+    assert (result.size, result.position) == (11, 21)
+    assert result.text() == text
     foreign = note.Signer(SIGNER.name + "x", SIGNER.seed).sign(text)
     with pytest.raises(note.BadNote):
         note.open_checkpoint(foreign, SIGNER.verifier)

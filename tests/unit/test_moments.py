@@ -29,9 +29,13 @@ def test_the_end_of_the_last_period_of_a_term_settles_its_figures() -> None:
         ],
         known_at=1,
     )
-    known = Knowledge(1, datetime(2026, 2, 10, tzinfo=UTC), is_head=True)
-    for day, last in ((20, datetime(2026, 3, 5, tzinfo=UTC)), (4, known.recorded_at)):
+    knowledge = Knowledge(1, datetime(2026, 2, 10, tzinfo=UTC), is_head=True)
+    for day, last in (
+        (20, datetime(2026, 3, 5, tzinfo=UTC)),
+        (4, knowledge.recorded_at),
+    ):
         now = datetime(2026, 3, day, tzinfo=UTC)
         assert (
-            settled(AccountQuestion(None, account, known, now), CountsQuery()) == last
+            settled(AccountQuestion(None, account, knowledge, now), CountsQuery())
+            == last
         )

@@ -41,8 +41,8 @@ class Played:
         return command | {"entry": self.labels[named]} if named else command
 
     def answer(self, question: Question) -> Any:
-        known = self.labels[question.known] if question.known else None
-        view = self.oracle.view(ACCOUNT, known)
+        knowledge = self.labels[question.known_at] if question.known_at else None
+        view = self.oracle.view(ACCOUNT, knowledge)
         of = dict(question.of)
         if "as_of" in of:
             of["as_of"] = view.contract.zones.resolve(of["as_of"])
@@ -61,12 +61,12 @@ def _count(
 ) -> dict[str, Any] | None:
     counted = view.period(period)
     rows = view.counts(counted, mode, granularity)
-    found = [row for row in rows if row["seat_type"] == seat_type]
-    if not found or answer is None:
-        return None if not found else found[0]
-    quantity = found[0]["quantity"]
+    result = [row for row in rows if row["seat_type"] == seat_type]
+    if not result or answer is None:
+        return None if not result else result[0]
+    quantity = result[0]["quantity"]
     row = {
-        **found[0],
+        **result[0],
         **_period(counted),
         "quantity": decimal(quantity),
         "quantity_exact": f"{quantity.numerator}/{quantity.denominator}",
@@ -162,8 +162,8 @@ def test_r38_a_period_beyond_the_term_is_refused() -> None:
     ],
 )
 def test_r05_the_first_instant_of_a_date(zone: str, day: str, begins: str) -> None:
-    found = first_instant(date.fromisoformat(day), zone)
-    assert instant(found) == begins
+    result = first_instant(date.fromisoformat(day), zone)
+    assert instant(result) == begins
 
 
 def test_r05_a_date_that_does_not_exist() -> None:
@@ -195,7 +195,7 @@ def test_r09_a_bound_between_the_two_zones_stays() -> None:
     assert moved.bound(date(2025, 6, 2))[1] == "Europe/Amsterdam"
 
 
-def test_r11_local_times_that_come_twice_or_never() -> None:
+def test_r11_local_times_that_occur_twice_or_never() -> None:
     zones = Zones("Europe/Amsterdam")
     assert zones.readings(datetime(2025, 3, 30, 2, 30)) == []  # noqa: DTZ001
     twice = zones.readings(datetime(2025, 10, 26, 2, 30))  # noqa: DTZ001

@@ -10,12 +10,12 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 
 def folders_with_modules() -> set[str]:
-    found = set()
+    result = set()
     for top in ("seat_ledger", "projections", "cli"):
         for module in (ROOT / top).glob("**/__init__.py"):
             name = ".".join(module.parent.relative_to(ROOT).parts)
-            found.add(name if top == "seat_ledger" else f"seat_ledger.{name}")
-    return found
+            result.add(name if top == "seat_ledger" else f"seat_ledger.{name}")
+    return result
 
 
 def test_the_wheel_brings_one_package_with_every_folder() -> None:

@@ -51,8 +51,8 @@ def test_where_room_is_short_titles_wrap_and_empty_columns_go() -> None:
 
 
 def test_a_row_that_does_not_fit_is_a_record_and_nothing_is_left_out() -> None:
-    one = [column._replace(cells=column.cells[:1]) for column in (SEATS, FROM, NONE)]
-    lines = drawn(36, *one)
+    item = [column._replace(cells=column.cells[:1]) for column in (SEATS, FROM, NONE)]
+    lines = drawn(36, *item)
     assert lines[1].split() == ["seat", "sales/professional#1"]
     assert lines[2].split() == ["held", "from", "2025-03-05", "00:00"]
     assert lines[3].split() == ["retires", "-"]

@@ -70,15 +70,15 @@ def commands() -> Iterator[tuple[str, str]]:
     for file in SOURCES:
         for line, text in texts(ast.parse(file.read_text())):
             joined = re.sub(r"\\\n\s*", " ", text)
-            for found in COMMAND.finditer(joined):
-                words = (found["quoted"] or found["bare"]).strip().rstrip(".")
+            for result in COMMAND.finditer(joined):
+                words = (result["quoted"] or result["bare"]).strip().rstrip(".")
                 yield f"{file.relative_to(ROOT)}:{line}", words
 
 
 TRIES = sorted(set(commands()))
 
 
-def test_the_places_are_found() -> None:
+def test_the_places_are_listed() -> None:
     assert len(TRIES) > 60
     words = {command for _, command in TRIES}
     assert {"projection rebuild", "user list --account 1", "event show 1"} <= words
@@ -94,12 +94,12 @@ def test_a_command_that_is_named_is_one_that_runs(
     for file in ("FILE", "PROOF"):
         (tmp_path / file).touch()
     words, node = shlex.split(command), click.Context(program, obj=Session())
-    found: click.Command = program
-    while isinstance(found, click.Group) and words:
-        inner = found.get_command(node, words[0])
+    result: click.Command = program
+    while isinstance(result, click.Group) and words:
+        inner = result.get_command(node, words[0])
         assert inner is not None, f"{place}: unknown command '{words[0]}'"
-        found, node = inner, click.Context(inner, parent=node)
+        result, node = inner, click.Context(inner, parent=node)
         words = words[1:]
-    assert not isinstance(found, click.Group), f"{place}: '{command}' is a group"
+    assert not isinstance(result, click.Group), f"{place}: '{command}' is a group"
     with contextlib.suppress(click.exceptions.Exit):  # --help ends so
-        found.make_context(command, words, parent=node)
+        result.make_context(command, words, parent=node)

@@ -40,7 +40,7 @@ def test_r80_a_type_is_bought_from_the_event_on_that_adds_it(
     refused("seat_type_exists", add, acme, PRO)
 
 
-def test_r80_of_a_withdrawn_type_nothing_more_is_bought_and_the_rest_runs_on(
+def test_r80_of_a_withdrawn_type_nothing_more_is_bought_and_what_is_there_runs_on(
     acme: InMemoryAcme,
 ) -> None:
     acme.buy(1)

@@ -222,14 +222,14 @@ def test_r40_a_reversal_needs_a_reason(acme: InMemoryAcme) -> None:
 def test_r42_a_reversal_names_the_entries_in_the_way(acme: InMemoryAcme) -> None:
     acme.buy()
     acme.add("ann")
-    given = acme.give("ann", "2025-04-01")[-1]
+    fields = acme.give("ann", "2025-04-01")[-1]
     taken = acme.take("ann", "2025-05-01")[0]
-    refused = acme.no("reversal_blocked", "reverse", entry=given, reason="wrong")
+    refused = acme.no("reversal_blocked", "reverse", entry=fields, reason="wrong")
     assert refused.details["entries"] == [taken]
     acme.do(
         "batch",
         reason="neither was so",
-        commands=[{"op": "reverse", "entry": n} for n in (given, taken)],
+        commands=[{"op": "reverse", "entry": n} for n in (fields, taken)],
     )
 
 
@@ -257,12 +257,12 @@ def test_r47_a_reduction_that_was_cancelled_or_carried_out_stays(
 ) -> None:
     acme.buy(3)
     reduce = {"op": "reduce_seats", "seat_type": PRO, "quantity": 1}
-    (asked,) = acme.do(**reduce, effective_at="2025-04-01")
+    (query,) = acme.do(**reduce, effective_at="2025-04-01")
     (cancelled,) = acme.do("cancel_reduction", seat_type=PRO, effective_at="2025-04-02")
-    acme.no("reversal_blocked", "reverse", entry=asked, reason="x")
+    acme.no("reversal_blocked", "reverse", entry=query, reason="x")
     acme.reverse(cancelled)
     acme.do("renew", effective_at="2026-03-05")
-    acme.no("reversal_blocked", "reverse", entry=asked, reason="x")
+    acme.no("reversal_blocked", "reverse", entry=query, reason="x")
     (retired,) = acme.recorded("SeatRetired")
     assert acme.seats_under_contract() == 2
     acme.reverse(acme.recorded().index(retired) + 1)
