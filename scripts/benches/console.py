@@ -164,10 +164,11 @@ def addresses(conninfo: str) -> dict[str, list[str]]:
         assert row is not None
         head: int = row[0]
         rows = connection.execute(
-            "SELECT account.account_key, held.seat_type || '#' || held.number, "
+            "SELECT account.account_key, seat_type.name || '#' || held.number, "
             "person.user_key, held.assigned_position FROM seat_holding AS held "
             "JOIN account USING (account_no) "
             "JOIN user_directory AS person USING (user_no) "
+            "JOIN seat_type ON seat_type.type_no = held.seat_type "
             "WHERE held.assigned_position IS NOT NULL AND NOT held.reversed "
             "AND account.account_key <> %s "
             "ORDER BY hashint8(held.entry) LIMIT 600",
@@ -193,11 +194,11 @@ def addresses(conninfo: str) -> dict[str, list[str]]:
 
 @contextmanager
 def serving(
-    conninfo: str,
+    conninfo: str, *options: str
 ) -> Iterator[tuple[int, subprocess.Popen[bytes], float]]:
     """The real command on the last core: its port, and seconds to its first answer."""
     core = max(os.sched_getaffinity(0))
-    command = [BIN / "seat-ledger", "serve", "--port", "0", "--quiet"]
+    command = [BIN / "seat-ledger", "serve", "--port", "0", "--quiet", *options]
     began = time.perf_counter()
     process = subprocess.Popen(
         [sys.executable, "-c", _ON_CORE, str(core), *map(str, command)],
@@ -269,7 +270,7 @@ def ask(port: int, paths: list[str]) -> list[tuple[float, int]]:
     return found
 
 
-def steadily(port: int, paths: list[str]) -> list[float]:
+def steadily(port: int, paths: list[str], rate: float = RATE) -> list[float]:
     """Ask at a fixed rate; the milliseconds of each from its instant on, sorted."""
     took: list[float] = []
     wrong: list[BaseException] = []
@@ -279,7 +280,7 @@ def steadily(port: int, paths: list[str]) -> list[float]:
         connection = _connected(port)
         try:
             for place in range(number, len(paths), CLIENTS):
-                due = begins + place / RATE
+                due = begins + place / rate
                 time.sleep(max(0.0, due - time.perf_counter()))
                 _get(connection, paths[place])
                 took.append((time.perf_counter() - due) * 1000)

@@ -25,7 +25,7 @@ import psycopg
 from eventsourcing.application import Application
 from eventsourcing.domain import Aggregate, event
 
-from scripts.benches import billing, console, integrity, projections
+from scripts.benches import api, billing, console, integrity, projections
 from scripts.benches.converting import bench_convert
 from scripts.benches.reconciling import bench_snapshot
 from scripts.benches.sealing import bench_sealing
@@ -346,6 +346,7 @@ BENCHES: dict[str, Callable[[str, int], dict[str, Any]]] = {
     **billing.BENCHES,
     **integrity.BENCHES,
     **console.BENCHES,
+    **api.BENCHES,
 }
 EVENTS = {
     "convert": 1_000_000,
@@ -354,6 +355,7 @@ EVENTS = {
     **billing.EVENTS,
     **integrity.EVENTS,
     **console.EVENTS,
+    **api.EVENTS,
 }
 
 if __name__ == "__main__":
