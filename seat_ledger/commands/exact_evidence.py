@@ -7,14 +7,15 @@ else still had it.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable
 from datetime import datetime
 from typing import NamedTuple
 
-from seat_ledger.commands.unit_of_work import Recorded, Source
+from seat_ledger.commands.unit_of_work import Recorded, Source, UnitOfWork
 from seat_ledger.domain.account import Account
 from seat_ledger.domain.aggregate import Act
-from seat_ledger.domain.events import HoldingEvent, SeatAssigned, SeatUnassigned
+from seat_ledger.domain.events import HoldingEvent, SeatAssigned
 from seat_ledger.domain.intervals import Interval
 from seat_ledger.domain.user import User
 from seat_ledger.domain.values import SeatRef, SeatType, utc
@@ -36,6 +37,41 @@ class Derived(NamedTuple):
         return SeatRef(*self.holding.subject)
 
 
+def derived_entry(
+    workspace: UnitOfWork,
+    user: User,
+    seat_type: SeatType,
+    act: Act,
+    *,
+    is_opening: bool,
+) -> Derived | None:
+    """The derived assignment (`is_opening`) or unassignment that exact evidence
+    replaces: its window holds the act.
+    """
+    account, source = workspace.account, workspace.source
+    if act.after is not None or account is None:
+        return None
+    held = account.held_by(user.key, seat_type.hub)
+    # Nearly all of what was ever held lies before what is recorded now.
+    later = (
+        held[bisect_left(held, (act.at,)) :]
+        if is_opening
+        else [holding for holding in held if holding.ends >= act.at]
+    )
+    for holding in later:
+        version = holding.opened if is_opening else holding.closed
+        if holding.subject[0] != seat_type or not version:
+            continue
+        entry = source.entry_of(account.id, version)
+        event = None if entry is None else entry.event
+        if entry is None or not isinstance(event, HoldingEvent):
+            continue
+        begins = event.effective_after
+        if begins is not None and utc(begins) < act.at:
+            return Derived(entry, holding)
+    return None
+
+
 class ExactEvidence:
     """One command's evidence about an account in which entries were derived."""
 
@@ -44,19 +80,18 @@ class ExactEvidence:
 
     def assigned(
         self,
+        derived: Derived,
         user: User,
-        seat_type: SeatType,
         seat: SeatRef | None,
         act: Act,
         *,
         buy: bool,
     ) -> bool:
-        """Replace the derived assignment that the act is about; whether there is one.
+        """Replace a derived assignment by the act; whether that is about its seat.
 
         With `buy` another seat is bought where none is free.
         """
-        derived = self.entry_for(user, seat_type, act, SeatAssigned)
-        if derived is None or seat not in {None, derived.seat}:
+        if seat not in {None, derived.seat}:
             return False
         self.replace(derived.entry, act)
         if self._was_bought(derived, act.at):
@@ -65,38 +100,10 @@ class ExactEvidence:
             self._give_earlier(user, derived, act)
         return True
 
-    def unassigned(self, user: User, seat_type: SeatType, act: Act) -> bool:
-        """The same for an unassignment."""
-        derived = self.entry_for(user, seat_type, act, SeatUnassigned)
-        if derived is None:
-            return False
+    def unassigned(self, derived: Derived, user: User, act: Act) -> None:
+        """Replace a derived unassignment by the act."""
         self.replace(derived.entry, act)
         self.account.release(user.key, derived.seat, act)
-        return True
-
-    def entry_for(
-        self, user: User, seat_type: SeatType, act: Act, kind: type[HoldingEvent]
-    ) -> Derived | None:
-        """The derived entry that exact evidence replaces: its window holds the act."""
-        if act.after is not None:
-            return None
-        account = self.account
-        for holding in account.held_by(user.key, seat_type.hub):
-            at, version = (
-                (holding.starts, holding.opened)
-                if kind is SeatAssigned
-                else (holding.ends, holding.closed)
-            )
-            if holding.subject[0] != seat_type or not version or at < act.at:
-                continue
-            entry = self.source.entry_of(account.id, version)
-            event = None if entry is None else entry.event
-            if entry is None or not isinstance(event, HoldingEvent):
-                continue
-            begins = event.effective_after
-            if begins is not None and utc(begins) < act.at:
-                return Derived(entry, holding)
-        return None
 
     def _was_bought(self, derived: Derived, at: datetime) -> bool:
         """Whether the seat of a derived assignment was under contract by an instant."""

@@ -13,7 +13,10 @@ from typing import Any, NamedTuple, TypeVar
 from uuid import uuid4
 
 from seat_ledger.commands import messages
-from seat_ledger.commands.exact_evidence import ExactEvidence
+from seat_ledger.commands.exact_evidence import (
+    ExactEvidence,
+    derived_entry,
+)
 from seat_ledger.commands.messages import Command, Operation
 from seat_ledger.commands.refusal_messages import explain, name_holders
 from seat_ledger.commands.unit_of_work import UnitOfWork
@@ -686,10 +689,12 @@ class CommandHandler:
             )
         act = self._within_window(op.effective_after, act)
         user = self._assignee(op, act)
-        if self._evidence().assigned(user, seat_type, seat, act, buy=op.buy_if_needed):
+        derived = derived_entry(self.workspace, user, seat_type, act, is_opening=True)
+        buy = op.buy_if_needed
+        if derived and self._evidence().assigned(derived, user, seat, act, buy=buy):
             return
         if seat is None:
-            self._give(user, seat_type, act, buy=op.buy_if_needed)
+            self._give(user, seat_type, act, buy=buy)
             return
         self._let_in(user, seat_type, act)
         self._account().assign(user.key, seat_type, act, seat=seat)
@@ -754,7 +759,9 @@ class CommandHandler:
                 user.key, seat_type, act, called=user.user_key
             )
             return
-        if self._evidence().unassigned(user, seat_type, act):
+        derived = derived_entry(self.workspace, user, seat_type, act, is_opening=False)
+        if derived is not None:
+            self._evidence().unassigned(derived, user, act)
             return
         self._account().unassign(user.key, seat_type, act, called=user.user_key)
 

@@ -18,7 +18,7 @@ from seat_ledger.domain import intervals, validity
 from seat_ledger.domain.account_contract import MOST_NAMED, AccountContract
 from seat_ledger.domain.account_unassignments import AccountUnassignments
 from seat_ledger.domain.aggregate import Act, blocked, nothing_to_do
-from seat_ledger.domain.calendar import BillingPeriod
+from seat_ledger.domain.calendar import BillingCalendar, BillingPeriod
 from seat_ledger.domain.events import (
     AccountOpened,
     BillingPolicyChanged,
@@ -55,6 +55,8 @@ from seat_ledger.errors import CommandRefused, EntryRef
 
 class Account(AccountContract, AccountUnassignments):
     """A customer's account. Opened once; everything else is one method a verb."""
+
+    _renewal_ahead: tuple[BillingCalendar | None, int, datetime] = (None, 0, FOREVER)
 
     # -- contract -------------------------------------------------------------
 
@@ -151,7 +153,12 @@ class Account(AccountContract, AccountUnassignments):
         return self._next_renewal() <= instant or self.is_unassignment_due(instant)
 
     def _next_renewal(self) -> datetime:
-        return self.calendar.renewal(len(self.renewals) + 1).instant
+        number = len(self.renewals) + 1
+        calendar, following, instant = self._renewal_ahead
+        if calendar is not self.calendar or following != number:
+            instant = self.calendar.renewal(number).instant
+            self._renewal_ahead = self.calendar, number, instant
+        return instant
 
     def renew_until(
         self, instant: datetime, act: Act, *, before: int | None = None
@@ -357,13 +364,14 @@ class Account(AccountContract, AccountUnassignments):
     def _move(
         self, event_class: type[HoldingEvent], seat: SeatRef, user: str, act: Act
     ) -> None:
+        window = {} if act.after is None else {"effective_after": act.after}
         self.trigger(
             event_class,
             act,
             seat_type=seat.seat_type,
             number=seat.number,
             user=user,
-            effective_after=act.after,
+            **window,
         )
 
     def observe(self, act: Act, **facts: Any) -> None:

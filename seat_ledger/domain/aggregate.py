@@ -74,19 +74,22 @@ class Aggregate:
 
     def trigger(self, event_class: type[E], act: Act, **facts: Any) -> E:
         """Record that something happened: apply it, and keep it to be stored."""
-        event: E = event_class.__pydantic_validator__.validate_python(
-            {
-                "originator_id": self.id,
-                "originator_version": self.version + 1,
-                "v": event_class.VERSION,
-                "effective_at": act.at,
-                "actor": act.actor,
-                "reason": act.reason,
-                "idempotency_key": act.idempotency_key,
-                "correlation_id": act.correlation_id,
-                **facts,
-            }
-        )
+        fields = {
+            "originator_id": self.id,
+            "originator_version": self.version + 1,
+            "v": event_class.VERSION,
+            "effective_at": act.at,
+            "actor": act.actor,
+            **facts,
+        }
+        # What is absent needs no validation, and is not stored.
+        if act.reason is not None:
+            fields["reason"] = act.reason
+        if act.idempotency_key is not None:
+            fields["idempotency_key"] = act.idempotency_key
+        if act.correlation_id is not None:
+            fields["correlation_id"] = act.correlation_id
+        event: E = event_class.__pydantic_validator__.validate_python(fields)
         self.apply(event)
         self.pending.append(event)
         return event

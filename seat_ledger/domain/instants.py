@@ -42,14 +42,22 @@ def parse_instant(text: str, zones: ZoneHistory) -> datetime:
     A date or month stands for its first instant. Raises InvalidInput for another
     form, CommandRefused (``nonexistent_time``, ``ambiguous_time``).
     """
-    if _WITH_OFFSET.fullmatch(text):
-        return _with_offset(text)
-    match = _LOCAL.fullmatch(text)
-    if match is None:
+    instant = find_instant(text, zones)
+    if instant is None:
         raise InvalidInput(
             f"{shown(text)} is not an instant{refused_form(text)}.",
             try_="write 2026-03-14T09:30:00Z, 2026-03-14 09:30 (local) or 2026-03-14",
         )
+    return instant
+
+
+def find_instant(text: str, zones: ZoneHistory) -> datetime | None:
+    """The same; None for another form."""
+    if _WITH_OFFSET.fullmatch(text):
+        return _with_offset(text)
+    match = _LOCAL.fullmatch(text)
+    if match is None:
+        return None
     year, month, day, hour, minute, second, fraction = match.groups()
     try:
         wall = datetime(  # noqa: DTZ001  a wall-clock time
@@ -61,11 +69,6 @@ def parse_instant(text: str, zones: ZoneHistory) -> datetime:
         )
     except (ValueError, OverflowError) as error:
         raise beyond(text) from error
-
-
-def is_instant(text: str) -> bool:
-    """Whether a text has a form that :func:`parse_instant` reads."""
-    return bool(_WITH_OFFSET.fullmatch(text) or _LOCAL.fullmatch(text))
 
 
 def refused_form(text: str) -> str:

@@ -20,7 +20,7 @@ from seat_ledger.domain.calendar import (
 )
 from seat_ledger.domain.instants import (
     beyond,
-    is_instant,
+    find_instant,
     parse_instant,
     refused_form,
     within,
@@ -96,9 +96,8 @@ def parse_moment(text: str, zones: ZoneHistory, now: datetime) -> datetime:
 
     Raises InvalidInput, CommandRefused (``nonexistent_time``, ``ambiguous_time``).
     """
-    if is_instant(text):  # as programs write them, and fast
-        return parse_instant(text, zones)
-    return _span(text, zones, now).begins
+    instant = find_instant(text, zones)  # as programs write them, and fast
+    return _span(text, zones, now).begins if instant is None else instant
 
 
 def parse_span(text: str, zones: ZoneHistory, now: datetime) -> Span:

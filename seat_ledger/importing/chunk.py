@@ -27,6 +27,7 @@ from seat_ledger.errors import (
     CommandRefused,
     Conflict,
     InvalidInput,
+    LedgerError,
     NotComputed,
     OutcomeUnknown,
     Unavailable,
@@ -40,6 +41,12 @@ MAX_EVENTS = 20_000
 TRIES = 10
 PAUSE = 0.05
 """Seconds before the first of them; twice as long before each next."""
+
+
+def pause(_: LedgerError, attempt: int) -> float:
+    """How long to wait before the next attempt, in seconds."""
+    return float(PAUSE * 2**attempt)
+
 
 Key = tuple[str, str]
 """A command in the file: the account's key, and the command's own."""
@@ -64,6 +71,9 @@ class Import(NamedTuple):
 
 _NOT_EXPECTED = {"expected_refusal", "account_set_aside"}
 """Refusals that are none by the rules of the domain."""
+
+
+_NOT_RECORDED: tuple[None, tuple[int, ...]] = (None, ())
 
 
 class _Answers(NamedTuple):
@@ -138,8 +148,7 @@ class Chunk:
         names: list[tuple[UUID, str]],
     ) -> _Answers:
         recorder = self.accounts.recorder
-        if of_bytes and recorder.has_keys_of_bytes():
-            keys = keys + of_bytes
+        keys = keys + of_bytes
         stored = recorder.recorded_commands(
             [accounts[account] for (account, _), _ in keys],
             [stored for _, stored in keys],
@@ -210,18 +219,11 @@ class Chunk:
 
     def _peek(self, key: Key) -> Peek:
         """What the store, and the lines before, say of a command."""
-        digest, positions = self._recorded.get(key, (None, ()))
-        head = self._heads.get(key[0], NO_HEAD)
-        now, secret = self._clock.now(), self._secret
-        return Peek(
-            head,
-            self._heads.get(CATALOGUE_KEY, NO_HEAD),
-            continues=False,
-            now=now,
-            digest_key=secret,
-            digest=digest,
-            positions=positions,
-        )
+        digest, positions = self._recorded.get(key, _NOT_RECORDED)
+        heads, now = self._heads, self._clock.now()
+        head = heads.get(key[0], NO_HEAD)
+        catalogue = heads.get(CATALOGUE_KEY, NO_HEAD)
+        return Peek(head, catalogue, False, now, self._secret, digest, positions)
 
     def _decide(self, line: ImportLine, command: Command, key: Key, peek: Peek) -> None:
         if command.needs_recorded:
@@ -361,7 +363,7 @@ class Chunk:
         When somebody else changed one of the accounts, or the connection was lost, it
         is decided again on what is there then. Raises Conflict, Unavailable.
         """
-        retry = Retry(TRIES, lambda _, attempt: PAUSE * 2**attempt)
+        retry = Retry(TRIES, pause)
         try:
             retry.run(self._attempt_alone)
         except (Conflict, Unavailable) as error:

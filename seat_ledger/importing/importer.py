@@ -19,9 +19,10 @@ from contextlib import contextmanager, suppress
 
 from seat_ledger.commands.execution import CommandExecution
 from seat_ledger.commands.handler import Caller
+from seat_ledger.commands.retrying import Retry
 from seat_ledger.domain.invoice_draft import ComputeInvoice
 from seat_ledger.errors import Conflict, LedgerError, OutcomeUnknown, Unavailable
-from seat_ledger.importing.chunk import Chunk, Import
+from seat_ledger.importing.chunk import TRIES, Chunk, Import, pause
 from seat_ledger.importing.lines import LineBatch, LineOutcome, batches_of, read_lines
 
 CHUNK = 2000
@@ -53,10 +54,22 @@ def import_lines(  # noqa: PLR0913  each is an option of its own
     importing = _Importing(Import(execution, clerk, caller, keep_going))
     with _undisturbed():
         try:
-            yield from importing.record(batches_of(read_lines(lines), chunk))
+            read = read_lines(lines, with_bytes=_has_keys_of_bytes(execution))
+            yield from importing.record(batches_of(read, chunk))
         finally:
             clerk.shutdown()
             importing.let_go()
+
+
+def _has_keys_of_bytes(execution: CommandExecution) -> bool:
+    """Whether an earlier program recorded lines of files, which it named otherwise."""
+    accounts = execution.accounts
+
+    def ask() -> bool:
+        with accounts.errors():
+            return accounts.recorder.has_keys_of_bytes()
+
+    return Retry(TRIES, pause).run(ask)
 
 
 class _Importing:

@@ -84,10 +84,13 @@ def failed(line: ImportLine, error: LedgerError, *, stops: bool) -> LineOutcome:
     )
 
 
-def read_lines(lines: Iterable[bytes | None]) -> Iterator[ImportLine | None]:
+def read_lines(
+    lines: Iterable[bytes | None], *, with_bytes: bool = True
+) -> Iterator[ImportLine | None]:
     """The lines of a file, read; empty ones are left out.
 
-    None stands where the next line is not there yet, and is handed on.
+    None stands where the next line is not there yet, and is handed on. `with_bytes`:
+    whether lines may be recorded as an earlier program named them.
     """
     digest, digest_of_bytes, number = hashlib.sha256(), hashlib.sha256(), 0
     for raw in lines:
@@ -95,7 +98,8 @@ def read_lines(lines: Iterable[bytes | None]) -> Iterator[ImportLine | None]:
             yield None
             continue
         number += 1
-        digest_of_bytes.update(raw.rstrip(b"\r\n") + b"\n")
+        if with_bytes:
+            digest_of_bytes.update(raw.rstrip(b"\r\n") + b"\n")
         text = raw.removeprefix(_BYTE_ORDER_MARK).strip()
         if text:
             command, error, op = _read_line(text)
@@ -103,7 +107,9 @@ def read_lines(lines: Iterable[bytes | None]) -> Iterator[ImportLine | None]:
             digest.update(command.digest if command else hashlib.sha256(text).digest())
             own = command.envelope.idempotency_key if command else None
             key = own or f"lines:{digest.hexdigest()[:40]}"
-            of_bytes = None if own else f"import:{digest_of_bytes.hexdigest()[:40]}"
+            of_bytes = None
+            if with_bytes and not own:
+                of_bytes = f"import:{digest_of_bytes.hexdigest()[:40]}"
             yield ImportLine(number, key, of_bytes, command, error, op, len(raw))
 
 
