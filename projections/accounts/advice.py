@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from fractions import Fraction
 
 from seat_ledger.projections import holdings
@@ -47,12 +46,11 @@ def advised(question: AccountQuestion, how: Priced, idle_days: int) -> list[Row]
 def _most_held(question: AccountQuestion, idle_days: int) -> dict[str, int]:
     """How many seats of each type were held at once at most in the days before."""
     as_of = question.as_of
-    since = as_of - timedelta(days=idle_days)
     most: dict[str, int] = {}
     for row in question.ask("counts", "steps"):
         if row["at"] > as_of:
             continue
-        is_before = row["at"] <= since
+        is_before = (as_of - row["at"]).days >= idle_days
         before = 0 if is_before else most.get(row["seat_type"], 0)
         most[row["seat_type"]] = max(before, row["assigned"])
     return most

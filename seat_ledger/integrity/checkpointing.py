@@ -75,6 +75,8 @@ def seal(
         last = open_stored(stored, signer.verifier, ledger) if stored else None
         tree = _tree_of(connection, last)
         check(connection, last)
+        if last is not None:
+            _check_count(connection, last)
         position = last.position if last and last.position is not None else FIRST
         head, new, now = _ahead(connection, position)
         if not new:
@@ -147,6 +149,21 @@ def _tree_of(connection: Connection, last: Checkpoint | None) -> merkle.Frontier
             "Nothing is sealed on top of it."
         )
     return tree
+
+
+def _check_count(connection: Connection, last: Checkpoint) -> None:
+    """As many events stand there as were sealed, whatever each of them says now.
+
+    One that was moved behind the last position would be sealed a second time.
+    """
+    count = tiles.count_until(connection, last.position)
+    if count != last.size:
+        raise IntegrityFailure(
+            f"{last.size:,} events are sealed, up to position {last.position}, and "
+            f"{count:,} are stored there: some were removed, moved or inserted. "
+            "Nothing was sealed.",
+            try_="seat-ledger integrity verify",
+        )
 
 
 def _ahead(connection: Connection, after: int) -> tuple[int, int, datetime]:

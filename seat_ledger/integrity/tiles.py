@@ -71,6 +71,17 @@ def reached(connection: Connection) -> tuple[int, int]:
     return row[0], row[1]
 
 
+def count_until(connection: Connection, position: int | None) -> int:
+    """How many events are stored up to a position; all of them where it is None."""
+    row = connection.execute(
+        "SELECT count(*) FROM ledger.stored_events "
+        "WHERE notification_id <= coalesce(%s::bigint, notification_id)",
+        [position],
+    ).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
 def keep_checkpoint(connection: Connection, checkpoint: StoredCheckpoint) -> bool:
     """Keep a checkpoint; False where another row has its size in the column."""
     done = connection.execute(

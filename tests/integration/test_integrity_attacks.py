@@ -408,3 +408,35 @@ def test_hashes_that_no_checkpoint_is_left_of_are_no_dead_end(log: Log) -> None:
     service.rebuild_tiles(log.conninfo, SIGNER.verifier, [log.folder])
     assert log.seal().checkpoint.root == log.root()
     assert log.verify().findings == []
+
+
+MOVED = {
+    "the last is moved behind all others": (
+        f"UPDATE {E} SET notification_id = notification_id + 100000 "
+        f"WHERE notification_id = (SELECT max(notification_id) FROM {E})"
+    ),
+    "an early one is moved behind all others": (
+        f"UPDATE {E} SET notification_id = 100000 "
+        f"WHERE notification_id = (SELECT min(notification_id) FROM {E})"
+    ),
+    "one is removed": (
+        f"DELETE FROM {E} "
+        f"WHERE notification_id = (SELECT min(notification_id) FROM {E})"
+    ),
+}
+
+
+@pytest.mark.parametrize("attack", MOVED)
+def test_nothing_is_sealed_on_top_of_events_that_moved_or_went(
+    log: Log, attack: str
+) -> None:
+    """A moved event would be sealed a second time, and missed when it is put back."""
+    log.run("CREATE TABLE public.before AS SELECT * FROM ledger.stored_events")
+    log.run(MOVED[attack])
+    with pytest.raises(IntegrityFailure, match="Nothing was sealed"):
+        log.seal()
+    assert log.found()
+    log.run(f"TRUNCATE {E}")
+    log.run(f"INSERT INTO {E} SELECT * FROM public.before")
+    assert log.seal().added == 0
+    assert log.found() == []

@@ -153,6 +153,27 @@ def test_a_home_that_somebody_else_created_is_refused(home: Path) -> None:
     home.chmod(0o755)
 
 
+@needs_root
+@pytest.mark.parametrize("kind", ["folder", "open folder", "link"])
+def test_a_home_that_somebody_else_could_replace_is_refused(
+    home: Path, kind: str
+) -> None:
+    """Whoever has a folder or a link on the way to it can put another there."""
+    above = home.parent / "above"
+    if kind == "link":
+        home.mkdir(mode=0o755)
+        above.symlink_to(home)
+        os.chown(above, NOBODY.pw_uid, -1, follow_symlinks=False)
+        named = above
+    else:
+        planted(above, NOBODY.pw_uid if kind == "folder" else 0)
+        above.chmod(0o755 if kind == "folder" else 0o777)
+        named = above / "home"
+    with pytest.raises(EmbeddedServerError, match="On the way to the home"):
+        EmbeddedServer(named).ensure_running()
+    assert kind == "link" or not named.exists()
+
+
 def test_no_name_in_a_shared_folder_can_be_foreseen() -> None:
     """Where the home's name is too long for a socket, the folder's name is new."""
     root = folder_for_servers("sle-")

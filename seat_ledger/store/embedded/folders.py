@@ -117,6 +117,7 @@ def make_home(home: Path) -> None:
         f"The home folder {home} cannot be created",
         "set SEAT_LEDGER_HOME to a folder that you may write to",
     ):
+        _check_way_to(home)
         if not home.exists():
             home.mkdir(parents=True, mode=0o755, exist_ok=True)
             if os.geteuid() != 0:
@@ -127,8 +128,9 @@ def make_home(home: Path) -> None:
 def check_home(home: Path) -> None:
     """Make sure that nobody else made the home, or may put something into it.
 
-    A home that is not there yet is right.
+    Nor another one in its place. A home that is not there yet is right.
     """
+    _check_way_to(home)
     try:
         status = home.stat()
     except OSError:
@@ -145,6 +147,29 @@ def check_home(home: Path) -> None:
             try_=f"look at what is in it, then chmod o-w {home}, or set "
             "SEAT_LEDGER_HOME to another folder",
         )
+
+
+def _check_way_to(home: Path) -> None:
+    """Make sure that all folders and links on the way to the home are trusted ones."""
+    trusted = {os.geteuid(), 0, server_uid(), Path("/").stat().st_uid}
+    links = [place for place in (home, *home.parents) if place.is_symlink()]
+    for place in (*links, *home.parents, *home.resolve().parents):
+        try:
+            status = place.lstat()
+        except OSError:
+            continue
+        is_open = status.st_mode & stat.S_IWOTH and not status.st_mode & stat.S_ISVTX
+        if status.st_uid not in trusted or (is_open and stat.S_ISDIR(status.st_mode)):
+            whose = (
+                f"belongs to user id {status.st_uid}"
+                if status.st_uid not in trusted
+                else "everybody may write to"
+            )
+            raise EmbeddedServerError(
+                f"On the way to the home folder {home} is {place}, which {whose}: "
+                "somebody else could put another ledger in its place.",
+                try_="set SEAT_LEDGER_HOME to a folder of your own",
+            )
 
 
 def nominal_socket_folder(home: Path) -> Path | None:
