@@ -146,7 +146,11 @@ class View:
         for seat_type in sorted(TYPES):
             purchased = len(timeline.under_contract(as_of, seat_type))
             assigned = len(timeline.held(as_of, seat_type))
-            pending = timeline.pending(as_of, seat_type)
+            pending = [
+                request
+                for request in timeline.requests
+                if request.entry["seat_type"] == seat_type and request.listed(as_of)
+            ]
             if purchased:
                 rows.append(
                     {

@@ -659,23 +659,27 @@ class Attempt:
     def change_contract(self, line: Line) -> None:
         """R96: from one of the renewals on, recorded before it is processed."""
         number, current = line["renewal"], self.contract
-        if number <= self.renewals:
-            raise Refused("renewal_processed")
-        if current.terms[-1].number > number:
-            raise Refused("contract_change_order")
         before, day = current.terms_from(number), current.date_of_renewal(number)
+        at, codes = current.zones.bound(day)[0], set()
+        if number <= self.renewals:
+            codes.add("renewal_processed")
+        if at >= current.closed_at:  # it is effective then, whatever the line says
+            codes.add("account_closed")
+        if current.terms[-1].number > number:
+            codes.add("contract_change_order")
         cycle = line.get("billing_cycle_months")
         anchor = line.get("anchor") and date.fromisoformat(line["anchor"])
         if anchor and anchor >= months_after(day, cycle or before.cycle_months):
-            raise Refused("anchor_too_late")
+            codes.add("anchor_too_late")
         changes = {
             "term_months": (line.get("term_months"), before.term_months),
             "billing_cycle_months": (cycle, before.cycle_months),
             "anchor": (anchor, before.anchor),
         }
         if all(new in {None, old} for new, old in changes.values()):
-            raise Refused("nothing_to_do")
-        at = current.zones.bound(day)[0]
+            codes.add("nothing_to_do")
+        if codes:
+            raise Refused(*codes)
         fields = {name: new for name, (new, _) in changes.items()}
         self.add("ContractChanged", at, renewal=number, **fields)
 

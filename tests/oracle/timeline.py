@@ -122,6 +122,11 @@ class Request:
     def pending(self, instant: datetime) -> bool:
         return self.entry.at <= instant < self.ends
 
+    def listed(self, instant: datetime) -> bool:
+        """Requested by an instant, neither cancelled nor carried out by then."""
+        ending = [e.at for e in (self.cancelled, self.carried_out) if e is not None]
+        return self.entry.at <= instant < min(ending, default=FAR)
+
 
 class Timeline:
     """Lives of seats, holdings, accesses, memberships and reductions."""

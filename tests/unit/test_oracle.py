@@ -13,7 +13,7 @@ from tests.oracle.counting import money
 from tests.oracle.dates import Zones, dates_between, exists, first_instant, months_after
 from tests.oracle.deciding import parsed
 from tests.oracle.oracle import Oracle
-from tests.oracle.worked_examples import ACCOUNT, EXAMPLES, Example, Question
+from tests.oracle.worked_examples import ACCOUNT, EXAMPLES, PRO, Example, Question
 
 NOW = datetime(2026, 10, 1, tzinfo=UTC)
 
@@ -240,3 +240,41 @@ def test_r47_an_entry_holds_when_no_reversal_of_it_holds() -> None:
         {"op": "reverse", "account": "a", "entry": seat, "reason": "x"}
     )
     assert refused.codes == {"already_reversed"}
+
+
+def opened(oracle: Oracle) -> None:
+    """A term of twelve months from 1 January 2025, and a seat."""
+    start = {"time_zone": "UTC", "term_start": "2025-01-01", "name": "A"}
+    command = {"op": "open_account", "account": "a", **start}
+    oracle.run({**command, "term_months": 12, "billing_cycle_months": 1})
+    oracle.run(dated("buy_seats", "2025-01-01", seat_type=PRO, quantity=2))
+
+
+def dated(op: str, at: str, **fields: Any) -> dict[str, Any]:
+    return {"op": op, "account": "a", "effective_at": at, **fields}
+
+
+def test_r97_no_contract_changes_at_a_renewal_after_the_account_ended() -> None:
+    """It is effective at the renewal, whenever it is recorded as of."""
+    oracle = Oracle(lambda: NOW)
+    opened(oracle)
+    assert oracle.run(dated("close_account", "2026-01-01")).accepted
+    change = dated("change_contract", "2025-06-01", renewal=2, term_months=6)
+    assert oracle.run(change).codes == {"account_closed"}
+
+
+def test_r98_an_unassignment_waits_for_the_end_of_its_period() -> None:
+    oracle = Oracle(lambda: NOW)
+    opened(oracle)
+    names = {"user": "ann", "email": "ann@x.example", "name": "Ann"}
+    oracle.run(dated("add_user", "2025-01-05", **names, seats=[PRO]))
+    seat = {"user": "ann", "seat_type": PRO}
+    notice = dated("unassign_seat", "2025-03-10", **seat, at_period_end=True)
+    assert oracle.run(notice).accepted
+    assert oracle.run(notice).codes == {"unassignment_pending"}
+    outcome = oracle.run({"op": "renew", "account": "a", "effective_at": "2025-04-01"})
+    assert [entry.topic for entry in outcome.entries] == ["SeatUnassigned"]
+    (row,) = oracle.view("a").seat_history((PRO, 1))
+    assert instant(row["held_until"]) == "2025-04-01T00:00:00Z"
+    cancel = dated("cancel_unassignment", "2025-03-31", **seat)
+    assert oracle.run(cancel).codes == {"unassignment_carried_out"}
