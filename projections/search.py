@@ -168,22 +168,25 @@ class _Search:
                 limit=limit,
             )
             matches += [row for row in more if row["user_no"] not in seen]
-        matches.sort(
-            key=lambda row: folded not in {fold(row["user_key"]), fold(row["email"])}
-        )
+        matches.sort(key=lambda row: folded not in _folded(row))
         position = self.sought.known_at.position
-        chosen = [row for row in matches[:limit] if row["user_no"] <= position]
-        keys = self.reader.account_keys(row["account_no"] for row in chosen)
+        accounts = {row["user_no"]: row["account_no"] for row in matches}
+        chosen = [number for number in accounts if number <= position][:limit]
+        keys = self.reader.account_keys(accounts[number] for number in chosen)
+        people = self.reader.people(chosen, self.sought.known_at)
         return [
-            _row(
-                "user",
-                keys[row["account_no"]],
-                user=row["user_key"],
-                email=row["email"] or None,
-                name=row["name"],
-            )
-            for row in chosen
+            _row("user", keys[accounts[number]], **_called(people[number]))
+            for number in chosen
         ]
+
+
+def _folded(row: Row) -> set[str]:
+    """A user's key and e-mail, as they are compared."""
+    return {fold(row[name]) for name in ("user_key", "email") if row[name]}
+
+
+def _called(person: Row) -> Row:
+    return {name: person[name] for name in ("user", "email", "name")}
 
 
 def _row(kind: str, account: str, **fields: Any) -> Row:

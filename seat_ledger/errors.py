@@ -260,6 +260,7 @@ REFUSALS: dict[str, str] = {
     "unknown_period": "the account has no billing period with this label",
     "unknown_seat_type": "the catalogue has no such seat type",
     "unknown_time_zone": "there is no time zone with this name",
+    "user_erased": "the user was erased and has no name any more (R95)",
     "user_key_taken": "a present user has this key (R35)",
     "user_not_found": "the account never had a user with this key or e-mail",
     "user_not_present": "the user does not belong to the account at that time",

@@ -241,11 +241,20 @@ def _interval_columns(question: Question) -> list[Any]:
     return [
         ("from", lambda h: _within(h["held_from"] or "-", h["held_after"], zones)),
         ("until", lambda h: _until(h, zones)),
-        ("holder", lambda h: called(h["user"], h["email"])),
+        ("holder", _holder),
         ("by", _by),
         ("reason", _why),
         ("entries", _entries),
     ]
+
+
+def _holder(held: Any) -> str:
+    """Who holds or held it, and what they were called then if otherwise (R95)."""
+    now, then = called(held["user"], held["email"]), held["called_then"]
+    if then is None:
+        return now
+    was = called(then["user"], then["email"])
+    return f"{now} (then {then['name'] if was == now else was})"
 
 
 def _until(held: Any, zones: Any) -> Any:

@@ -105,6 +105,22 @@ def revoke(**_: Any) -> None:
 @group.command()
 @click.argument("user")
 @option_account
+@click.option("--key", "new_user", metavar="KEY", help="What the user is called now.")
+@click.option("--email", metavar="E-MAIL", help="The new e-mail address.")
+@click.option("--name", metavar="NAME", help="The new full name.")
+@writing("rename_user")
+def rename(**_: Any) -> None:
+    """Give a user another key, e-mail or name; the person and the history stay.
+
+    Answers name people as they are called at the moment that is asked about, histories
+    say what they were called then as well. The old key and e-mail go on meaning the
+    user, until somebody else has them.
+    """
+
+
+@group.command()
+@click.argument("user")
+@option_account
 @writing("remove_user")
 def remove(**_: Any) -> None:
     """Take a user out of the account; the history stays."""

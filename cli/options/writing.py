@@ -193,6 +193,10 @@ def _row(recorded: RecordedEvent, account: str | None, actor: str) -> dict[str, 
         data.pop(name, None)
     if recorded.topic == "UserAdded":  # kept sealed; shown to whoever gave it
         data = {"email": event.email or None, "name": event.name, **data}  # type: ignore[attr-defined]
+    elif recorded.topic == "UserRenamed":
+        names = ("user_key", "email", "name")
+        new = {name: getattr(event, name) for name in names}
+        data = {"user" if n == "user_key" else n: v for n, v in new.items() if v} | data
     number = data.pop("number", None)
     if "request" in data:  # known by its version here, elsewhere by its position
         data["request_version"] = data.pop("request")

@@ -24,7 +24,8 @@ _HELD = (
     "user email name kind held_from held_until held_after until_after "
     f"{_within('assigned_by', _ACT)} {_within('unassigned_by', _ACT)}"
 )
-_HOLDER = f"{_HELD} unassignment_due"
+_THEN = _within("called_then", "user email name")
+_HOLDER = f"{_HELD} unassignment_due {_THEN}"
 _USER = (
     "account user email name kind id added_at removed_at super_admin "
     "account_access hubs seats windows"
@@ -131,7 +132,7 @@ _HEADERS = {
     ),
     "projection verify": "projection check status compared found",
     "report": "report manifest",
-    "seat history": f"seat {_HELD} reversed unassignment_due",
+    "seat history": f"seat {_HELD} reversed unassignment_due {_THEN}",
     "seat list": (
         f"seat seat_type {_within('holder', _HOLDER)} purchased_at retires_at windows"
     ),
@@ -164,7 +165,7 @@ _HEADERS = {
         "windows"
     ),
     "user find": _USER,
-    "user history": f"seat {_HELD} reversed unassignment_due",
+    "user history": f"seat {_HELD} reversed unassignment_due {_THEN}",
     "user list": _USER,
 }
 HEADERS = {command: tuple(names.split()) for command, names in _HEADERS.items()}

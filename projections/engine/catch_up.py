@@ -297,9 +297,8 @@ def locked_advance(connection: _Connection, number: int, head: int) -> int:
     if after >= until:
         return after
     check_readable(connection, {**scope, "after": after, "until_position": until})
-    rows = decode(connection, after, until, scope=scope)
-    if rows["person"]:
-        open_persons(connection, after, until)
+    decode(connection, after, until, scope=scope)
+    open_persons(connection, after, until, scope=scope)
     if erase_recorded(connection, after, until):
         forget(connection)
     refresh(connection, after, until)

@@ -103,21 +103,30 @@ def naming_unreadable(
 
 
 def open_persons(
-    connection: _Connection, after: int, until: int, account_no: int | None = None
+    connection: _Connection,
+    after: int,
+    until: int,
+    account_no: int | None = None,
+    scope: Scope = EVERYTHING,
 ) -> int:
-    """Fill the directory with who was added in ``(after, until]``; how many.
+    """Fill the directory with who was added or renamed in ``(after, until]``; how many.
 
     Of one account, where it is named. The persons themselves are decoded already.
     Raises UnreadableEvent.
     """
     with _naming_persons(connection):
-        return fill_directory(connection, after, until, account_no)
+        return fill_directory(connection, after, until, account_no, scope)
 
 
-def persons(connection: _Connection, after: int, until: int) -> list[DirectoryEntry]:
-    """Who was added in ``(after, until]``, opened. Raises UnreadableEvent."""
+def persons(
+    connection: _Connection, after: int, until: int, scope: Scope
+) -> list[DirectoryEntry]:
+    """Who was added or renamed in ``(after, until]``, opened.
+
+    Raises UnreadableEvent.
+    """
     with _naming_persons(connection):
-        return entries(connection, after, until, until - after)
+        return entries(connection, after, until, until - after, scope=scope)
 
 
 @contextmanager

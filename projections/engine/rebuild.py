@@ -291,7 +291,9 @@ class _Rebuild:
                 position = self.crew.run(_ask, twice, {})
                 raise self.crew.run(unreadable, position, BEGUN_BEFORE, name) from None
         self._analyze_filled()
-        self.directory = self.crew.beside(_timed, open_persons, 0, self.result.ceiling)
+        self.directory = self.crew.beside(
+            _timed, open_persons, 0, self.result.ceiling, None, self.scope
+        )
 
     def _decode(self, name: str, workers: int | None = None) -> int:
         """Decode every event that makes rows of a table, a range a worker; index it."""

@@ -54,6 +54,7 @@ TOPICS = (
     "UnassignmentRequested",
     "UnassignmentCancelled",
     "PriceSet",
+    "UserRenamed",
 )
 """The events that the journal can decode; a test holds them to the write side's."""
 
@@ -128,7 +129,9 @@ PROJECTIONS = (
     Projection("seat_type", "catalogue", ("added", "type_no"), (), RowSource.STORE),
     Projection("account", "accounts", ("account_no",), (), RowSource.STORE),
     Projection("person", "users", ("user_no",), ("account",), RowSource.STORE),
-    Projection("user_directory", "users", ("user_no",), ("person",), RowSource.PERSONS),
+    Projection(
+        "user_directory", "users", ("position",), ("person",), RowSource.PERSONS
+    ),
     Projection(
         "journal",
         "journal",

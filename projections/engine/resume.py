@@ -111,9 +111,8 @@ def _read_on(
         until = min(until, stopped.position - 1)
     if after < until:
         check_readable(connection, {**scope, "after": after, "until_position": until})
-        rows = decode(connection, after, until, scope=scope)
-        if rows["person"]:
-            open_persons(connection, after, until, own)
+        decode(connection, after, until, scope=scope)
+        open_persons(connection, after, until, own, scope)
         erase_recorded(connection, after, until)
         catch_up.refresh(connection, after, until, own)
     return None if stopped is None else left

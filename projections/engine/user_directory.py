@@ -7,6 +7,7 @@ erasure is recorded, reads as ``erased-…``, whatever a restored backup may hol
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -18,11 +19,14 @@ from psycopg.pq import TransactionStatus
 
 from seat_ledger.domain.personal_data import (
     CannotDecrypt,
+    Naming,
     Person,
     erased,
+    naming_in,
     person_in,
 )
 from seat_ledger.domain.values import fold
+from seat_ledger.projections.engine.set_aside import EVERYTHING
 from seat_ledger.projections.engine.sql_files import queries
 from seat_ledger.store.statistics import is_seen_by_nobody, waiting_at_most
 
@@ -38,36 +42,42 @@ _PERSONAL = queries("users", "personal.sql")
 
 
 class DirectoryEntry(NamedTuple):
-    """One row of the directory."""
+    """One row of the directory: what a user was called from a position on."""
 
+    position: int
     user_no: int
     user_id: UUID
     account_no: int
-    user_key: str
-    email: str
-    folded_key: str
-    folded_email: str
-    folded_name: str
-    name: str
+    user_key: str | None
+    email: str | None
+    folded_key: str | None
+    folded_email: str | None
+    folded_name: str | None
+    name: str | None
 
 
 class Unreadable(ValueError):
-    """The event that adds a user cannot be opened or read; `position` says which."""
+    """The event that adds or renames a user cannot be opened."""
 
     def __init__(self, position: int, reason: str) -> None:
         super().__init__(reason)
         self.position = position
 
 
-def entries(
+def entries(  # noqa: PLR0913, PLR0917  of which range, and what of it
     connection: _Connection,
     after: int,
     until: int,
     many: int = MANY,
     account_no: int | None = None,
+    scope: Mapping[str, Any] = EVERYTHING,
 ) -> list[DirectoryEntry]:
-    """The first `many` users added in ``(after, upto]``, opened. Raises Unreadable."""
+    """The first `many` namings of users in ``(after, upto]``, opened.
+
+    Raises Unreadable.
+    """
     params = {
+        **scope,
         "after": after,
         "until_position": until,
         "many": many,
@@ -79,9 +89,13 @@ def entries(
 
 
 def fill_directory(
-    connection: _Connection, after: int, until: int, account_no: int | None = None
+    connection: _Connection,
+    after: int,
+    until: int,
+    account_no: int | None = None,
+    scope: Mapping[str, Any] = EVERYTHING,
 ) -> int:
-    """Copy the users added in ``(after, upto]`` into the directory; how many.
+    """Copy the namings of users in ``(after, upto]`` into the directory; how many.
 
     Those of one account, where it is named. The table `person` holds them already.
     Raises Unreadable.
@@ -91,13 +105,15 @@ def fill_directory(
     copying = sql.SQL("COPY user_directory ({}) FROM STDIN (FORMAT binary)").format(
         names
     )
-    while batch := entries(connection, after, until, account_no=account_no):
+    while batch := entries(
+        connection, after, until, account_no=account_no, scope=scope
+    ):
         with connection.cursor().copy(copying) as copy:
-            copy.set_types(["int8", "uuid", "int8", *["text"] * len(PERSONAL)])
+            copy.set_types(["int8", "int8", "uuid", "int8", *["text"] * len(PERSONAL)])
             for entry in batch:
                 copy.write_row(entry)
         copied += len(batch)
-        after = batch[-1].user_no
+        after = batch[-1].position
     return copied
 
 
@@ -220,30 +236,43 @@ def quiet(connection: _Connection, directory: sql.Identifier) -> None:
 
 
 def _entry(  # noqa: PLR0913, PLR0917  the columns of a row
+    position: int,
     user_no: int,
     user_id: UUID,
     account_no: int,
+    version: int,
     state: bytes,
     key: bytes | None,
     is_erased: bool,
 ) -> DirectoryEntry:
+    named: Person | Naming
     try:
-        person = _person(user_id, orjson.loads(state), key, is_erased)
+        event = orjson.loads(state)
+        if position == user_no:
+            named = _person(user_id, event, key, is_erased)
+        else:
+            own_key = None if key is None or is_erased else bytes(key)
+            named = naming_in(event, own_key, user_id=user_id, version=version)
     except CannotDecrypt as error:
-        raise Unreadable(user_no, str(error)) from error
+        raise Unreadable(position, str(error)) from error
     except (ValueError, KeyError, TypeError) as error:
-        raise Unreadable(user_no, "its key, e-mail or name is missing") from error
+        raise Unreadable(position, "its key, e-mail or name is missing") from error
     return DirectoryEntry(
+        position,
         user_no,
         user_id,
         account_no,
-        person.user_key,
-        person.email,
-        fold(person.user_key),
-        fold(person.email),
-        fold(person.name),
-        person.name,
+        named.user_key,
+        named.email,
+        _folded(named.user_key),
+        _folded(named.email),
+        _folded(named.name),
+        named.name,
     )
+
+
+def _folded(text: str | None) -> str | None:
+    return None if text is None else fold(text)
 
 
 def _person(

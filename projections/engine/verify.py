@@ -307,7 +307,7 @@ class _Full:
         Whose erasure is not caught up yet is left out: the key is gone already.
         """
         statements = queries("users", "decode.sql") | queries("users", "personal.sql")
-        added = persons(self.connection, after, until)
+        added = persons(self.connection, after, until, self.result.scope)
         params = {
             "after": after,
             "until_position": until,

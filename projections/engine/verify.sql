@@ -52,8 +52,9 @@ SELECT (SELECT count(*) FROM journal WHERE topic = 'UserAdded') AS expected,
        (SELECT count(*) FROM person) AS actual;
 
 -- user_directory__rows --
--- As many users as were added.
-SELECT (SELECT count(*) FROM journal WHERE topic = 'UserAdded') AS expected,
+-- As many namings as users were added and renamed.
+SELECT (SELECT count(*) FROM journal WHERE topic IN ('UserAdded', 'UserRenamed'))
+           AS expected,
        (SELECT count(*) FROM user_directory) AS actual;
 
 -- seat__rows --

@@ -94,7 +94,7 @@ def _holdings(
     reader: Reader, accounts: Sequence[AccountFacts], known_at: Knowledge
 ) -> Iterator[Row]:
     rows = list(_by_account(reader, "holdings", accounts, known_at))
-    people = reader.people(row["user_no"] for row in rows)
+    people = reader.people((row["user_no"] for row in rows), known_at)
     for row in rows:
         yield _flat(
             "holdings",

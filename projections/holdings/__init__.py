@@ -8,7 +8,7 @@ from typing import Any
 
 from seat_ledger.domain.values import FOREVER, SeatRef, as_word
 from seat_ledger.errors import NotFound
-from seat_ledger.projections.reader import AccountQuestion, Reader, Row, utc
+from seat_ledger.projections.reader import AccountQuestion, Names, Reader, Row, utc
 
 _FEW = 100
 
@@ -35,7 +35,9 @@ def windows_at(question: AccountQuestion) -> list[Row]:
     those of a dated list have, with the seat, and who it is about.
     """
     rows = question.ask("holdings", "windows_at", as_of=question.as_of)
-    people = question.reader.people(row["user_no"] for row in rows) if rows else {}
+    people = question.reader.people(
+        (row["user_no"] for row in rows), question.known_at, question.as_of
+    )
     return [
         {
             "seat": f"{row['seat_type']}#{row['number']}",
@@ -211,7 +213,7 @@ def totals(question: AccountQuestion) -> list[Row]:
 def with_names(question: AccountQuestion, rows: list[Row]) -> list[Row]:
     """Holdings with names, acts and seats as people read them."""
     reader = question.reader
-    people = reader.people(row["user_no"] for row in rows)
+    names = reader.names((row["user_no"] for row in rows), question.known_at)
     due = _unassignments_due(question, rows)
     positions = [
         position
@@ -223,7 +225,7 @@ def with_names(question: AccountQuestion, rows: list[Row]) -> list[Row]:
         {
             "account": question.account.key,
             "seat": f"{row['seat_type']}#{row['number']}",
-            **people[row["user_no"]],
+            **names.at(row["user_no"], question.as_of),
             "held_from": utc(row["held_from"]),
             "held_until": utc(row["held_until"]),
             "held_after": windows.get(row["assigned_position"]),
@@ -232,16 +234,26 @@ def with_names(question: AccountQuestion, rows: list[Row]) -> list[Row]:
             "unassigned_by": acts[row["unassigned_position"]],
             "reversed": row["reversed"],
             "unassignment_due": due.get(row["assigned_position"]),
+            "called_then": _called_then(question, row, names),
         }
         for row in rows
     ]
+
+
+def _called_then(question: AccountQuestion, row: Row, names: Names) -> Row | None:
+    """What the holder was called when the holding began, where that differs (R95)."""
+    user_no, begins = row["user_no"], row["held_from"] or row["held_until"]
+    now, then = names.at(user_no, question.as_of), names.at(user_no, begins)
+    if now == then:
+        return None
+    return {name: then[name] for name in ("user", "email", "name")}
 
 
 def to_be_unassigned(question: AccountQuestion) -> list[Row]:
     """Who is to leave which seat when: requests pending at a moment (R98)."""
     reader, account, _, as_of = question
     rows = question.ask("holdings", "to_be_unassigned", as_of=as_of)
-    people = reader.people(row["user_no"] for row in rows)
+    people = reader.people((row["user_no"] for row in rows), question.known_at, as_of)
     acts = reader.acts(row["requested"] for row in rows)
     return [
         {
@@ -345,7 +357,7 @@ def described(question: AccountQuestion, rows: list[Row]) -> list[Row]:
     """Bare holdings as rows of a history, in their order."""
     keys = ["seat", "user", "email", "name", "kind", "held_from", "held_until"]
     keys += ["held_after", "until_after", "assigned_by", "unassigned_by", "reversed"]
-    keys += ["unassignment_due"]
+    keys += ["unassignment_due", "called_then"]
     return [{key: row[key] for key in keys} for row in with_names(question, rows)]
 
 
@@ -363,4 +375,4 @@ def _holder(row: Row) -> Row:
     held = ("held_from", "held_until", "held_after", "until_after")
     keys = ("user", "email", "name", "kind", *held)
     acts = ("assigned_by", "unassigned_by")
-    return {key: row[key] for key in (*keys, *acts, "unassignment_due")}
+    return {key: row[key] for key in (*keys, *acts, "unassignment_due", "called_then")}

@@ -27,7 +27,7 @@ SELECT account.account_key AS account, kind.name AS seat_type, held.number,
   FROM seat_holding AS held
   JOIN seat_type AS kind ON kind.type_no = held.seat_type
   JOIN account ON account.account_no = held.account_no
-  JOIN user_directory AS person ON person.user_no = held.user_no;
+  JOIN user_directory AS person ON person.position = held.user_no;
 COMMENT ON VIEW {schema}.seat_holding IS
     'One row is one holding of a seat, or a reversed part of one.';
 COMMENT ON COLUMN {schema}.seat_holding.account IS 'The account''s key.';

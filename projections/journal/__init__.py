@@ -190,7 +190,8 @@ def replay(
 def _readable(reader: Reader, page: list[Row], known_at: Knowledge) -> list[Row]:
     reversed_by = _reversed_by(reader, page, known_at)
     requests = _requests(reader, page)
-    people = reader.people(row["user_no"] for row in page if row["user_no"])
+    people = reader.people((row["user_no"] for row in page if row["user_no"]), known_at)
+    renamed = _renamed(reader, page)
     actors = reader.actors(row["actor"] for row in page)
     accounts = reader.account_keys(row["account_no"] for row in page)
     return [
@@ -205,7 +206,7 @@ def _readable(reader: Reader, page: list[Row], known_at: Knowledge) -> list[Row]
             "actor": actors[row["actor"]],
             "reason": row["reason"],
             "reversed_by": reversed_by.get(row["position"]),
-            "data": _data(row, people, requests),
+            "data": _data(row, requests, renamed),
             "effective_after": utc(row["effective_after"]),
         }
         for row in page
@@ -261,8 +262,22 @@ def _requests(reader: Reader, page: list[Row]) -> dict[tuple[int, int], int]:
     return {(row["account_no"], row["version"]): row["position"] for row in rows}
 
 
+def _renamed(reader: Reader, page: list[Row]) -> dict[int, Row]:
+    """What users were called from some entries on, that added or renamed them (R95)."""
+    naming = [
+        row["position"] for row in page if row["topic"] in {"UserAdded", "UserRenamed"}
+    ]
+    rows = reader.ask("users", "namings", positions=naming) if naming else []
+    return {
+        row["position"]: {name: row[name] or None for name in ("user", "email", "name")}
+        for row in rows
+    }
+
+
 def _data(
-    row: Row, people: dict[int, Row], requests: dict[tuple[int, int], int]
+    row: Row,
+    requests: dict[tuple[int, int], int],
+    renamed: dict[int, Row],
 ) -> dict[str, Any]:
     """The event's own fields, with the person's where it is UserAdded; entries are
     named by position.
@@ -270,7 +285,11 @@ def _data(
     data = {name: row[name] for name in _FIELDS if row[name] is not None}
     if row["request"] is not None:
         data["request"] = requests.get((row["account_no"], row["request"]))
+    named = renamed.get(row["position"], {})
+    if row["topic"] == "UserRenamed":
+        texts = {name: text for name, text in named.items() if text is not None}
+        return {**texts, **data}
     if row["topic"] == "UserAdded":
-        person = people[row["user_no"]]
+        person = named
         return {"email": person["email"], "name": person["name"], **data}
     return {**(row["details"] or {}), **data}

@@ -54,7 +54,8 @@ CREATE TABLE journal (
             WHEN topic IN ('HubAccessGranted', 'HubAccessRevoked')
                 THEN user_no IS NOT NULL AND hub IS NOT NULL
             WHEN topic IN (
-                'UserAdded', 'UserRemoved', 'PermissionsChanged', 'UserErased')
+                'UserAdded', 'UserRenamed', 'UserRemoved', 'PermissionsChanged',
+                'UserErased')
                 THEN user_no IS NOT NULL
             WHEN topic = 'EntryReversed'
                 THEN entry IS NOT NULL AND root IS NOT NULL AND holds IS NOT NULL

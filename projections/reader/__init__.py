@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any, ClassVar, NamedTuple, Self
 from uuid import UUID
 
@@ -375,26 +376,40 @@ class Reader:
 
     # -- people ---------------------------------------------------------------------
 
-    def people(self, user_nos: Iterable[int]) -> dict[int, Row]:
-        """Key, e-mail, name and kind of users."""
+    def people(
+        self,
+        user_nos: Iterable[int],
+        known_at: Knowledge | None = None,
+        as_of: datetime = FOREVER,
+    ) -> dict[int, Row]:
+        """Key, e-mail, name and kind of users, as they are called at a moment (R95).
+
+        Without one: after all that is known.
+        """
+        names = self.names(user_nos, known_at)
+        return {user_no: names.at(user_no, as_of) for user_no in names.added}
+
+    def names(
+        self, user_nos: Iterable[int], known_at: Knowledge | None = None
+    ) -> Names:
+        """What some users are called, and since when, as known."""
         distinct = list(set(user_nos))
-        rows = self.ask("users", "people", user_nos=distinct) if distinct else []
-        return {
-            row["user_no"]: {
-                "user": row["user_key"],
-                "email": row["email"],
-                "name": row["name"],
-                "kind": row["kind"],
-            }
-            for row in rows
-        }
+        if not distinct:
+            return Names({}, {})
+        people = self.ask("users", "people", user_nos=distinct)
+        renamings: dict[int, list[Row]] = {}
+        known_at = known_at or self.knowledge()
+        for row in self.ask("users", "renamings", known_at, user_nos=distinct):
+            renamings.setdefault(row["user_no"], []).append(row)
+        return Names({row["user_no"]: row for row in people}, renamings)
 
     def actors(self, actors: Iterable[str]) -> dict[str, str]:
         """How stored actors are shown: a user of the account by key (DOMAIN 2)."""
         stored = set(actors)
         ids = {actor: UUID(actor[5:]) for actor in stored if actor.startswith("user:")}
         rows = self.ask("users", "actors", user_ids=list(ids.values())) if ids else []
-        keys = {row["user_id"]: row["user_key"] for row in rows}
+        people = self.people(row["user_no"] for row in rows)
+        keys = {row["user_id"]: people[row["user_no"]]["user"] for row in rows}
         return {
             actor: f"user:{keys[ids[actor]]}" if actor in ids else actor
             for actor in stored
@@ -441,39 +456,48 @@ class Reader:
             for mailed in called.mailed:
                 if keyed != mailed and _share_a_time(keyed, mailed):
                     raise ambiguous(reference, [_names(keyed), _names(mailed)])
-        return sorted(called.people, key=_stay)
+        return sorted(called.people, key=_first)
 
     def _called(
         self, account: AccountFacts, reference: str, known_at: Knowledge
     ) -> Called[Row]:
-        """Who was ever called so, with their memberships as known."""
+        """Who was ever called so, as known, each with when that was (`borne`)."""
+        folded = fold(reference)
         rows = self.ask(
             "users",
             "called",
             account_no=account.no,
-            folded=Secret(fold(reference)),
+            folded=Secret(folded),
             id=reference if _ID.fullmatch(reference) else None,
         )
-        names = {row["user_no"]: row for row in rows}
-        members = self.ask("users", "memberships", known_at, user_nos=list(names))
-        people = [{**names[member["user_no"]], **member} for member in members]
-        keyed = [person for person in people if _is_keyed(person, reference)]
-        if not keyed and not any(person["by_email"] for person in people):
-            nobody = all(not _is_keyed(row, reference) for row in rows)
-            if nobody and not any(row["by_email"] for row in rows):
-                raise NotFound(
-                    "user_not_found",
-                    f"{account.key} has no user {shown(reference)}.",
-                    try_=f"seat-ledger user list --account {as_word(account.key)}",
-                )
-        return Called(
-            keyed,
-            persons_first(
-                [person for person in people if person["by_email"]],
-                lambda person: person["kind"] == "service",
-            ),
-            [person for person in people if person["by_key"] and person not in keyed],
-        )
+        if not any(_is_meant(row, reference, folded) for row in rows):
+            raise NotFound(
+                "user_not_found",
+                f"{account.key} has no user {shown(reference)}.",
+                try_=f"seat-ledger user list --account {as_word(account.key)}",
+            )
+        user_nos = list({row["user_no"] for row in rows})
+        ids = {row["user_no"] for row in rows if str(row["user_id"]) == reference}
+        members = self.ask("users", "memberships", known_at, user_nos=user_nos)
+        names = self.names(user_nos, known_at)
+        called: Called[Row] = Called([], [], [])
+        for member in members:
+            stays = [*names.within(member)]
+            keyed = [stay for stay in stays if stay.user_key == reference]
+            mailed = [stay for stay in stays if fold(stay.email or "") == folded]
+            nearly = [stay for stay in stays if fold(stay.user_key) == folded]
+            if member["user_no"] in ids:
+                keyed = stays
+            row = {**names.at(member["user_no"], FOREVER), **member}
+            borne = [*keyed, *mailed]
+            if keyed:
+                called.keyed.append({**row, "borne": borne})  # type: ignore[attr-defined]
+            if mailed:
+                called.mailed.append({**row, "borne": borne})  # type: ignore[attr-defined]
+            if nearly and not keyed:
+                called.nearly.append({**row, "borne": nearly})  # type: ignore[attr-defined]
+        mailed_first = persons_first(called.mailed, lambda p: p["kind"] == "service")
+        return called._replace(mailed=mailed_first)
 
     def user_at(
         self,
@@ -482,39 +506,90 @@ class Reader:
         as_of: datetime,
         known_at: Knowledge,
     ) -> Row | None:
-        """The user so called who was present, else the last one before (R35)."""
+        """The user so called at a moment, else the last one before (R35, R95)."""
         return meant(
             reference,
             self._called(account, reference, known_at),
-            present=lambda row: row["added_at"] <= as_of and _contains(row, as_of),
-            stay=lambda row: _stay(row) if row["added_at"] <= as_of else None,
+            present=lambda row: any(
+                stay.starts <= as_of < stay.ends for stay in row["borne"]
+            ),
+            stay=lambda row: max(
+                (
+                    (stay.starts, stay.ends, row["added"])
+                    for stay in row["borne"]
+                    if stay.starts <= as_of
+                ),
+                default=None,
+            ),
             name=_names,
         )
 
 
-def _is_keyed(row: Row, reference: str) -> bool:
-    """By this very key, or by the id."""
-    by_neither = not row["by_key"] and not row["by_email"]
-    return row["user_key"] == reference or by_neither
+class Stay(NamedTuple):
+    """From when to when a member was called so."""
+
+    user_key: str
+    email: str | None
+    starts: datetime
+    ends: datetime
+
+
+class Names(NamedTuple):
+    """What users are called: as `added`, and as renamed in the order of application."""
+
+    added: dict[int, Row]
+    renamings: dict[int, list[Row]]
+
+    def at(self, user_no: int, as_of: datetime) -> Row:
+        """Key, e-mail, name and kind of a user at a moment."""
+        person = self.added[user_no]
+        texts = {name: person[name] for name in ("user_key", "email", "name")}
+        for row in self.renamings.get(user_no, ()):
+            if row["effective_at"] <= as_of:
+                texts |= {name: row[name] for name in texts if row[name] is not None}
+        return {
+            "user": texts["user_key"],
+            "email": texts["email"] or None,
+            "name": texts["name"],
+            "kind": person["kind"],
+        }
+
+    def within(self, member: Row) -> Iterator[Stay]:
+        """What a member was called, with the time of each within the membership."""
+        user_no, ends = member["user_no"], member["removed_at"] or FOREVER
+        renamed = [row["effective_at"] for row in self.renamings.get(user_no, ())]
+        begins = sorted({at for at in renamed if member["added_at"] < at < ends})
+        bounds = [member["added_at"], *begins, ends]
+        for starts, until in pairwise(bounds):
+            person = self.at(user_no, starts)
+            yield Stay(person["user"], person["email"], starts, until)
+
+
+def _is_meant(row: Row, reference: str, folded: str) -> bool:
+    """Whether a naming is by this very key, by e-mail, or by the id."""
+    return (
+        row["user_key"] == reference
+        or row["folded_email"] == folded
+        or str(row["user_id"]) == reference
+    )
 
 
 def _names(row: Row) -> tuple[str, str]:
-    return row["user_key"], row["email"]
+    return row["user"], row["email"] or ""
 
 
 def _share_a_time(first: Row, other: Row) -> bool:
-    """Whether two were of the account at one time."""
-    (starts, ends, _), (begins, until, _) = _stay(first), _stay(other)
-    return max(starts, begins) < min(ends, until)
+    """Whether two were called so at one time."""
+    return any(
+        max(own.starts, theirs.starts) < min(own.ends, theirs.ends)
+        for own in first["borne"]
+        for theirs in other["borne"]
+    )
 
 
-def _stay(row: Row) -> tuple[datetime, datetime, int]:
+def _first(row: Row) -> tuple[datetime, datetime, int]:
     """When a user was of the account; of two added at once who stayed is the last."""
     return row["added_at"], row["removed_at"] or FOREVER, row["added"]
-
-
-def _contains(row: Row, as_of: datetime) -> bool:
-    return row["removed_at"] is None or row["removed_at"] > as_of
 
 
 def utc(instant: Any) -> Any:

@@ -13,7 +13,7 @@ from typing import Any
 
 from seat_ledger.domain.values import shown
 from seat_ledger.errors import NotFound
-from seat_ledger.projections.reader import AccountFacts, Knowledge, Row
+from seat_ledger.projections.reader import AccountFacts, Knowledge, Names, Row
 from seat_ledger.projections.reader.pool import PooledReader
 
 HIDDEN = "…"
@@ -57,17 +57,15 @@ class RedactedReader(PooledReader):
             account._replace(name=account.key) for account in super().accounts(known_at)
         ]
 
-    def people(self, user_nos: Iterable[int]) -> dict[int, Row]:
-        """A number in place of key, e-mail and name."""
-        return {
-            number: {
-                "user": f"user-{number}",
-                "email": None,
-                "name": None,
-                "kind": None,
-            }
-            for number in set(user_nos)
-        }
+    def names(
+        self,
+        user_nos: Iterable[int],
+        known_at: Knowledge | None = None,  # noqa: ARG002  the number never changes
+    ) -> Names:
+        """A number in place of key, e-mail and name, whatever that was."""
+        texts = {"email": None, "name": None, "kind": None}
+        numbers = set(user_nos)
+        return Names({n: {"user_key": f"user-{n}", **texts} for n in numbers}, {})
 
     def actors(self, actors: Iterable[str]) -> dict[str, str]:
         """Users among the actors by their numbers; the others as they came in."""

@@ -17,16 +17,21 @@ from seat_ledger.sources.reconciliation import (
 def ledger_side(question: AccountQuestion, listed: AccountList) -> LedgerSide:
     """What is known of the types that a list covers, and of whom it names."""
     as_of = question.as_of
-    held = question.ask("snapshots", "holders", seat_types=listed.covers, as_of=as_of)
+    held = _called(
+        question,
+        question.ask("snapshots", "holders", seat_types=listed.covers, as_of=as_of),
+    )
     holders = {row["user_key"] for row in held}
     arriving = {seat.user for seat in listed.seats} - holders
     members = [
         row
-        for row in question.ask("snapshots", "members", as_of=as_of)
+        for row in _called(question, question.ask("snapshots", "members", as_of=as_of))
         if row["user_key"] in arriving or row["user_key"] in holders
     ]
     user_nos = [row["user_no"] for row in members if row["user_key"] in arriving]
-    ended = question.ask("snapshots", "ended", user_nos=user_nos, as_of=as_of)
+    ended = _called(
+        question, question.ask("snapshots", "ended", user_nos=user_nos, as_of=as_of)
+    )
     return LedgerSide(
         question.account.opened_at,
         [
@@ -50,6 +55,13 @@ def _free(question: AccountQuestion, listed: AccountList) -> dict[str, list[date
     for row in rows:
         free.setdefault(row["seat_type"], []).append(utc(row["free_from"]))
     return free
+
+
+def _called(question: AccountQuestion, rows: list[Row]) -> list[Row]:
+    """Rows with the keys by which their users are called at the moment (R95)."""
+    numbers = (row["user_no"] for row in rows)
+    people = question.reader.people(numbers, question.known_at, question.as_of)
+    return [{**row, "user_key": people[row["user_no"]]["user"]} for row in rows]
 
 
 def _members(question: AccountQuestion, rows: list[Row]) -> dict[str, Member]:

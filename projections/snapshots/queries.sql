@@ -1,8 +1,8 @@
 -- holders --
 -- Who held a seat of some types at a moment, by key, and since when.
-SELECT person.user_key, held.seat_type, held.held_from
+SELECT person.user_no, held.seat_type, held.held_from
   FROM {seat_holding} AS held
-  JOIN user_directory AS person ON person.user_no = held.user_no
+  JOIN person ON person.user_no = held.user_no
  WHERE held.account_no = %(account_no)s::bigint
    AND held.seat_type = ANY (%(type_nos)s::integer[])
    AND NOT held.reversed
@@ -11,20 +11,20 @@ SELECT person.user_key, held.seat_type, held.held_from
 
 -- ended --
 -- When the holdings of some users that ended by a moment did so last, by type.
-SELECT person.user_key, held.seat_type, max(held.held_until) AS ended_at
-  FROM user_directory AS person
+SELECT person.user_no, held.seat_type, max(held.held_until) AS ended_at
+  FROM person
   JOIN {seat_holding} AS held ON held.user_no = person.user_no
  WHERE person.user_no = ANY (%(user_nos)s::bigint[])
    AND held.account_no = %(account_no)s::bigint
    AND NOT held.reversed
    AND held.held_until <= %(as_of)s::timestamptz
- GROUP BY person.user_key, held.seat_type;
+ GROUP BY person.user_no, held.seat_type;
 
 -- members --
 -- The users of an account at a moment whose keys are among some, and since when.
-SELECT person.user_no, person.user_key, member.added_at
+SELECT person.user_no, member.added_at
   FROM membership_at(%(known_position)s::bigint) AS member
-  JOIN user_directory AS person ON person.user_no = member.user_no
+  JOIN person ON person.user_no = member.user_no
  WHERE member.account_no = %(account_no)s::bigint
    AND member.added_at <= %(as_of)s::timestamptz
    AND (member.removed_at IS NULL OR member.removed_at > %(as_of)s::timestamptz);

@@ -59,7 +59,7 @@ def ever_called(question: AccountQuestion, reference: str) -> list[Row]:
     reader, account, known_at, _ = question
     rows = reader.users_called(account, reference, known_at)
     ids = [row["user_no"] for row in rows]
-    people = reader.people(ids)
+    people = reader.people(ids, known_at, question.as_of)
     names = _ids(reader, ids)
     return [
         {
@@ -86,7 +86,7 @@ def find(reader: Reader, text: str, as_of: datetime, known_at: Knowledge) -> lis
     rows = []
     for number in account_nos:
         account = reader.account(keys[number], known_at)
-        ids = [row["user_no"] for row in matches if row["account_no"] == number]
+        ids = [*{row["user_no"] for row in matches if row["account_no"] == number}]
         members = reader.ask("users", "memberships", known_at, user_nos=ids)
         begun = [row for row in members if row["added_at"] <= as_of]
         question = AccountQuestion(reader, account, known_at, as_of)
@@ -168,7 +168,8 @@ def _described(question: AccountQuestion, members: list[Row]) -> list[Row]:
     ids = [row["user_no"] for row in members]
     if not ids:
         return []
-    people, names = question.reader.people(ids), _ids(question.reader, ids)
+    people = question.reader.people(ids, question.known_at, question.as_of)
+    names = _ids(question.reader, ids)
     permissions, hubs = _permissions(question, ids), _hubs(question, ids)
     seats, windows = _seats(question, ids), holdings.windows_at(question)
     return [

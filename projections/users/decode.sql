@@ -22,26 +22,43 @@ SELECT stored.position,
                %(aside)s::uuid[], %(aside_from)s::bigint[]);
 
 -- sealed --
--- The next persons of a range, each with the event that says who it is, with the key
--- that opens it, and whether it is erased. Of one account, where it is named.
-SELECT person.user_no, person.user_id, person.account_no, stored.state, held.key,
+-- The next namings of a range: of persons who were added, and who were renamed (R95);
+-- each with the event that says who it is, with the key that opens it, and whether it is
+-- erased. Of one account, where it is named.
+SELECT stored.notification_id, person.user_no, person.user_id, person.account_no,
+       stored.originator_version, stored.state, held.key,
        person.user_id IN (
            SELECT originator_id
              FROM ledger.stored_events
             WHERE topic = 'UserErased') AS erased
   FROM (
-       SELECT user_no, user_id, account_no
-         FROM person
-        WHERE user_no > %(after)s::bigint
-          AND user_no <= %(until_position)s::bigint
-          AND (%(account_no)s::bigint IS NULL
-               OR account_no = %(account_no)s::bigint)
-        ORDER BY user_no
+       (SELECT user_no AS position, user_no, user_id, account_no
+          FROM person
+         WHERE user_no > %(after)s::bigint
+           AND user_no <= %(until_position)s::bigint
+           AND (%(account_no)s::bigint IS NULL
+                OR account_no = %(account_no)s::bigint)
+         ORDER BY user_no
+         LIMIT %(many)s::integer)
+       UNION ALL
+       (SELECT renamed.notification_id, person.user_no, person.user_id, person.account_no
+          FROM ledger.stored_events AS renamed
+          JOIN person ON person.user_id = renamed.originator_id
+         WHERE renamed.topic = 'UserRenamed'
+           AND renamed.notification_id > %(after)s::bigint
+           AND renamed.notification_id <= %(until_position)s::bigint
+           AND is_read(renamed.originator_id, renamed.notification_id,
+                       %(aside)s::uuid[], %(aside_from)s::bigint[])
+           AND (%(account_no)s::bigint IS NULL
+                OR person.account_no = %(account_no)s::bigint)
+         ORDER BY renamed.notification_id
+         LIMIT %(many)s::integer)
+        ORDER BY position
         LIMIT %(many)s::integer
        ) AS person
-  JOIN ledger.stored_events AS stored ON stored.notification_id = person.user_no
+  JOIN ledger.stored_events AS stored ON stored.notification_id = person.position
   LEFT JOIN ledger.person_key AS held ON held.user_id = person.user_id
- ORDER BY person.user_no;
+ ORDER BY person.position;
 
 -- not_erased_later --
 -- A condition: the person's erasure is not beyond what is known.

@@ -29,8 +29,8 @@ UPDATE {} AS person
 
 -- opened --
 -- Persons that were opened in the client, as rows of the directory.
-SELECT user_no, user_id, account_no, user_key, email, folded_key, folded_email,
-       folded_name, name
+SELECT position, user_no, user_id, account_no, user_key, email, folded_key,
+       folded_email, folded_name, name
   FROM json_to_recordset((SELECT ledger.unwrapped(%(persons)s::bytea))::json) AS opened (
-       user_no bigint, user_id uuid, account_no bigint, user_key text, email text,
+       position bigint, user_no bigint, user_id uuid, account_no bigint, user_key text, email text,
        folded_key text, folded_email text, folded_name text, name text);

@@ -1,14 +1,12 @@
 -- called --
 -- Every user that ever had a key or an e-mail, compared as folded; or has an id.
-SELECT user_no, user_key, email, folded_key = (SELECT ledger.unwrapped(%(folded)s::bytea)) AS by_key,
-       folded_email = (SELECT ledger.unwrapped(%(folded)s::bytea)) AS by_email,
-       (SELECT kind FROM person WHERE person.user_no = user_directory.user_no) AS kind
+SELECT user_no, user_id, user_key, folded_key, folded_email
   FROM user_directory
  WHERE account_no = %(account_no)s::bigint
    AND (folded_key = (SELECT ledger.unwrapped(%(folded)s::bytea))
         OR folded_email = (SELECT ledger.unwrapped(%(folded)s::bytea))
         OR user_id = %(id)s::uuid)
- ORDER BY user_no;
+ ORDER BY position;
 
 -- ids --
 -- The ids of some users.
@@ -17,17 +15,39 @@ SELECT user_no, user_id
  WHERE user_no = ANY (%(user_nos)s::bigint[]);
 
 -- people --
--- Key, e-mail, name and kind of some users.
-SELECT named.user_no, named.user_key, nullif(named.email, '') AS email, named.name,
-       person.kind
+-- Key, e-mail, name and kind of some users, as they were added.
+SELECT named.user_no, named.user_key, named.email, named.name, person.kind
   FROM user_directory AS named
-  JOIN person ON person.user_no = named.user_no
- WHERE named.user_no = ANY (%(user_nos)s::bigint[]);
+  JOIN person ON person.user_no = named.position
+ WHERE named.position = ANY (%(user_nos)s::bigint[]);
+
+-- renamings --
+-- What some users were called besides, from when on, in the order of application (R70).
+SELECT named.user_no, entry.effective_at, named.position, named.user_key, named.email,
+       named.name
+  FROM (
+       SELECT user_no, position, user_key, email, name
+         FROM user_directory
+        WHERE user_no = ANY (%(user_nos)s::bigint[])
+          AND position <> user_no
+       OFFSET 0) AS named
+ CROSS JOIN LATERAL (
+       SELECT holding.effective_at
+         FROM entry_at(%(known_position)s::bigint) AS holding
+        WHERE holding.position = named.position
+       OFFSET 0) AS entry
+ ORDER BY named.user_no, entry.effective_at, named.position;
+
+-- namings --
+-- What users were called from some entries on.
+SELECT position, user_key AS "user", email, name
+  FROM user_directory
+ WHERE position = ANY (%(positions)s::bigint[]);
 
 -- actors --
 -- The numbers of some users by their ids.
-SELECT user_id, user_no, user_key
-  FROM user_directory
+SELECT user_id, user_no
+  FROM person
  WHERE user_id = ANY (%(user_ids)s::uuid[]);
 
 -- memberships --
@@ -88,7 +108,7 @@ SELECT user_no, effective_at, position, super_admin, account_access
 -- account_of --
 -- Of which accounts some users are.
 SELECT user_no, account_no
-  FROM user_directory
+  FROM person
  WHERE user_no = ANY (%(user_nos)s::bigint[]);
 
 -- beginning --

@@ -7,19 +7,24 @@ CREATE TABLE person (
     account_no bigint NOT NULL,
     kind text COLLATE "C" NOT NULL
 );
--- One row is one user ever added, with what tells who it is; `erased-…` stands there
--- for a person whose key was destroyed. The only table with personal data. What is
--- compared was folded by the program, in its one way (R35).
+-- One row is what one user was called from an entry on: as added, at the position that is
+-- the user's number, or as renamed, where what is null stayed as it was (R95). `erased-…`
+-- stands there for a person whose key was destroyed. The only table with personal data.
+-- What is compared was folded by the program, in its one way (R35).
 CREATE TABLE user_directory (
+    position bigint NOT NULL,
     user_no bigint NOT NULL,
     user_id uuid NOT NULL,
     account_no bigint NOT NULL,
-    user_key text COLLATE "C" NOT NULL,
-    email text NOT NULL,
-    folded_key text COLLATE "C" NOT NULL,
-    folded_email text COLLATE "C" NOT NULL,
-    folded_name text COLLATE "C" NOT NULL,
-    name text NOT NULL
+    user_key text COLLATE "C",
+    email text,
+    folded_key text COLLATE "C",
+    folded_email text COLLATE "C",
+    folded_name text COLLATE "C",
+    name text,
+    CONSTRAINT user_directory_is_whole CHECK (
+        position <> user_no
+        OR num_nulls(user_key, email, folded_key, folded_email, folded_name, name) = 0)
 );
 
 -- indexes of person --
@@ -28,9 +33,12 @@ CREATE UNIQUE INDEX person_by_number ON person (user_no);
 CREATE UNIQUE INDEX person_by_id ON person (user_id);
 
 -- indexes of user_directory --
-CREATE UNIQUE INDEX user_directory_by_number ON user_directory (user_no);
+CREATE UNIQUE INDEX user_directory_by_position ON user_directory (position);
+-- What a user was called besides.
+CREATE INDEX user_directory_of_renamed ON user_directory (user_no)
+ WHERE position <> user_no;
 -- Actors are shown by key; an erasure finds its row.
-CREATE UNIQUE INDEX user_directory_by_id ON user_directory (user_id);
+CREATE INDEX user_directory_by_id ON user_directory (user_id);
 -- A question names a user by key, or by e-mail without case (R35).
 CREATE INDEX user_directory_by_key ON user_directory (account_no, folded_key);
 CREATE INDEX user_directory_by_email ON user_directory (account_no, folded_email);

@@ -47,7 +47,7 @@ from seat_ledger.domain.invoice_draft import (
 from seat_ledger.domain.local_times import in_local_times
 from seat_ledger.domain.moments import parse_moment
 from seat_ledger.domain.money import Currency
-from seat_ledger.domain.personal_data import ERASED, Person
+from seat_ledger.domain.personal_data import ERASED, Naming, Person
 from seat_ledger.domain.price_book import ListPrice, prices_in_force
 from seat_ledger.domain.seat_types import CATALOGUE_KEY
 from seat_ledger.domain.user import User
@@ -629,6 +629,16 @@ class CommandHandler:
         self.workspace.add(user)
         self.new_users.append(user)
         return user
+
+    def _rename_user(self, op: messages.RenameUser, act: Act) -> None:
+        """Give a user another key, e-mail or name (R95)."""
+        if op.email is not None:
+            check_email(op.email)
+        if op.new_user is not None:
+            _check_not_reserved(op.new_user)
+        user = self._user(op.user, act.at)
+        user.rename(Naming(op.new_user, op.email, op.name), act)
+        self.workspace.add_names(user)
 
     def _set_permissions(self, op: messages.SetPermissions, act: Act) -> None:
         self._user(op.user, act.at).set_permissions(

@@ -250,6 +250,20 @@ class RemoveUser(Operation):
     user: Reference
 
 
+class RenameUser(Operation):
+    """Give a user another key, e-mail or name; the person stays (R95)."""
+
+    user: Reference
+    new_user: Key | None = None
+    email: Text | None = None
+    name: Text | None = None
+
+    def check(self) -> None:
+        """Refuse a renaming that names nothing."""
+        if self.new_user is None and self.email is None and self.name is None:
+            raise InvalidInput("rename_user: give 'new_user', 'email' or 'name'.")
+
+
 class EraseUser(Operation):
     """Let nobody read any more who a user was; `user` may be an id too."""
 
@@ -565,8 +579,10 @@ class Command(NamedTuple):
             new = getattr(line, "add_if_needed", None)
             if new is not None:
                 yield fold(new.email)
-            if isinstance(line, AddUser) and line.email:
+            if isinstance(line, AddUser | RenameUser) and line.email:
                 yield fold(line.email)
+            if isinstance(line, RenameUser) and line.new_user:
+                yield fold(line.new_user)
 
 
 _ENVELOPE = tuple(Envelope.model_fields)

@@ -38,8 +38,8 @@ _MESSAGES = {
     validity.ACCESS_OVERLAP: "{user} would have access to {subject} twice at {at}",
     validity.OUTSIDE_MEMBERSHIP: "{user} would have access to {subject} while not a "
     "user of the account",
-    validity.PERMISSION_OUTSIDE: "{user} has a change of permissions at {at} that "
-    "would lie outside the membership",
+    validity.PERMISSION_OUTSIDE: "{user} has a change of permissions or name at {at} "
+    "that would lie outside the membership",
     validity.DANGLING: "something would end at {at} that never began",
     validity.REDUCTION_SHORT: (
         "pending reductions need {needed} unassigned {subject} at {at}, but only "

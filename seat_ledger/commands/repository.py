@@ -26,13 +26,13 @@ from seat_ledger.commands.stored_accounts import StoredAccounts
 from seat_ledger.commands.unit_of_work import CatalogueUnit, UnitOfWork
 from seat_ledger.domain.account import Account
 from seat_ledger.domain.catalogue import Catalogue
-from seat_ledger.domain.events import InvoiceIssued, SeatPurchased
+from seat_ledger.domain.events import InvoiceIssued, SeatPurchased, UserRenamed
 from seat_ledger.domain.head import Head
 from seat_ledger.domain.personal_data import erased
 from seat_ledger.domain.seat_types import CATALOGUE_KEY
 from seat_ledger.domain.snapshot import AccountSnapshot, WrittenSnapshot
 from seat_ledger.domain.user import User
-from seat_ledger.domain.values import account_id, shown
+from seat_ledger.domain.values import account_id, fold, shown
 from seat_ledger.errors import (
     CommandRefused,
     Conflict,
@@ -59,6 +59,7 @@ from seat_ledger.store.recorder import (
     Append,
     Appended,
     Erasure,
+    FurtherNames,
     LedgerRecorder,
     UserName,
 )
@@ -129,6 +130,7 @@ class AccountRepository:
             _invoice_number(decision),
             _erasure(decision),
             self.catalogue_unit.head if _buys(decision) else None,
+            _further_names(decision),
         )
         return Prepared(workspace, decision, append)
 
@@ -355,6 +357,18 @@ def _user_name(user: User) -> UserName:
     assert user.person_key is not None
     return UserName(
         user.id, user.user_key, user.folded_key, user.folded_email, user.person_key
+    )
+
+
+def _further_names(decision: Decision) -> tuple[FurtherNames, ...]:
+    """What finds renamed users from now on, too (R95)."""
+    return tuple(
+        FurtherNames(
+            event.originator_id,
+            tuple(fold(text) for text in (event.user_key, event.email) if text),
+        )
+        for event in decision.events
+        if isinstance(event, UserRenamed)
     )
 
 

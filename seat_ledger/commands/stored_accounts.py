@@ -24,6 +24,7 @@ from seat_ledger.domain.events import (
     LedgerEvent,
     TimeZoneChanged,
     UserAdded,
+    UserRenamed,
 )
 from seat_ledger.domain.seat_types import CATALOGUE_ID
 from seat_ledger.domain.user import User
@@ -65,7 +66,7 @@ class StoredAccounts:
     def event_of(self, stored: StoredEvent, key: bytes | None = None) -> LedgerEvent:
         """A stored event, read; `key` is the person's. Raises DamagedStream."""
         stream, version = UUID(str(stored.originator_id)), stored.originator_version
-        if stored.topic == UserAdded.TOPIC and key is None:
+        if key is None and stored.topic in _WITH_PERSON:
             key = self.recorder.person_key(stream)
         return read_event(stream, version, stored.topic, stored.state, key)
 
@@ -91,6 +92,8 @@ class StoredAccounts:
             for row in stored
         )
         user = self._applied(User, None, events)
+        if user is not None:
+            user.person_key = key
         if user is None:
             raise DamagedStream(
                 f"The account names a user that was never added: {user_id}.",
@@ -181,6 +184,7 @@ class StoredAccounts:
         return self.event_of(self.recorder.entry(stream, version))
 
 
+_WITH_PERSON = {UserAdded.TOPIC, UserRenamed.TOPIC}
 _BEGINNINGS = {AccountOpened.TOPIC, UserAdded.TOPIC}
 _DOES_NOT_FIT = (
     CommandRefused,

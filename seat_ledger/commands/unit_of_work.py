@@ -20,7 +20,7 @@ from seat_ledger.domain.events import LedgerEvent
 from seat_ledger.domain.head import NO_HEAD, Head
 from seat_ledger.domain.references import Called, meant, persons_first
 from seat_ledger.domain.seat_types import CATALOGUE_ID
-from seat_ledger.domain.user import User
+from seat_ledger.domain.user import Named, User
 from seat_ledger.domain.values import as_word, fold, iso, shown
 from seat_ledger.errors import CommandRefused, EntryRef, NotFound
 
@@ -134,15 +134,22 @@ class UnitOfWork:
     def add(self, user: User) -> None:
         """Take in a user that is being added."""
         self.users[user.key] = user
+        self.add_names(user)
+
+    def add_names(self, user: User) -> None:
+        """Let a user be found by everything that the user was ever called."""
         for name, ids in self._names(user):
             self._look_up(name)
-            ids.setdefault(name, []).append(user.key)
+            called_so = ids.setdefault(name, [])
+            if user.key not in called_so:
+                called_so.append(user.key)
 
     def forget(self, user: User) -> None:
         """Drop a user that was never added after all."""
         del self.users[user.key]
         for name, ids in self._names(user):
-            ids[name].remove(user.key)
+            if user.key in ids.get(name, ()):
+                ids[name].remove(user.key)
 
     def undo(self, events: Sequence[LedgerEvent], new_users: Sequence[User]) -> None:
         """Take back what was decided, and is not to be recorded."""
@@ -163,9 +170,11 @@ class UnitOfWork:
             aggregate.settle()
 
     def _names(self, user: User) -> list[tuple[str, dict[str, list[str]]]]:
-        names = [(user.folded_key, self._by_key)]
-        if user.email:
-            names.append((user.folded_email, self._by_email))
+        names = []
+        for person in user.ever_called():
+            names.append((fold(person.user_key), self._by_key))
+            if person.email:
+                names.append((fold(person.email), self._by_email))
         return names
 
     def _look_up(self, name: str) -> None:
@@ -194,13 +203,22 @@ class UnitOfWork:
         """Every user that ever had this key or e-mail."""
         folded = fold(reference)
         self._look_up(folded)
-        mailed = [self.user(user_id) for user_id in self._by_email.get(folded, ())]
+        mailed = [
+            user
+            for user_id in self._by_email.get(folded, ())
+            for user in [self.user(user_id)]
+            if any(fold(person.email) == folded for person in user.ever_called())
+        ]
         mailed = persons_first(mailed, lambda user: user.is_service)
         exact: list[User] = []
         nearly: list[User] = []
         for user_id in self._by_key.get(folded, ()):
             user = self.user(user_id)
-            (exact if user.user_key == reference else nearly).append(user)
+            keys = {person.user_key for person in user.ever_called()}
+            if reference in keys:
+                exact.append(user)
+            elif folded in map(fold, keys):
+                nearly.append(user)
         return Called(exact, mailed, nearly)
 
     def _only_one(self, reference: str) -> User | None:
@@ -211,7 +229,9 @@ class UnitOfWork:
         if len(ids) != 1 or self._by_email.get(folded):
             return None
         user = self.user(ids[0])
-        return user if user.user_key == reference else None
+        if user.renamings or user.user_key != reference:
+            return None
+        return user
 
     def namesakes(self, user: User) -> list[User]:
         """The other users that ever had the user's key or e-mail."""
@@ -220,13 +240,7 @@ class UnitOfWork:
             self._look_up(name)
             ids.update(dict.fromkeys(by_name.get(name, ())))
         ids.pop(user.key, None)
-        others = [self.user(user_id) for user_id in ids]
-        return [
-            other
-            for other in others
-            if other.user_key == user.user_key
-            or other.folded_email == user.folded_email
-        ]
+        return [self.user(user_id) for user_id in ids]
 
     def _list_of_users(self) -> str:
         key = self.account.account_key if self.account else ""
@@ -246,15 +260,23 @@ class UnitOfWork:
         if only is not None:
             life = only.membership
             return only if life is not None and life.starts <= instant else None
+        folded = fold(reference)
+
+        def borne(user: User) -> list[Named]:
+            """When the user bore the name by then; else when a key was nearly so."""
+            begun = [name for name in user.names if name.starts <= instant]
+            exactly = [name for name in begun if name.bears(reference, folded)]
+            return exactly or [n for n in begun if fold(n.person.user_key) == folded]
+
+        def stay(user: User) -> tuple[datetime, datetime, int] | None:
+            last = max(borne(user), key=lambda name: name[1:], default=None)
+            return last and last[1:]
+
         return meant(
             reference,
             self.called(reference),
-            present=lambda user: user.is_present(instant),
-            stay=lambda user: (
-                user.membership
-                if user.membership and user.membership.starts <= instant
-                else None
-            ),
+            present=lambda user: any(instant < name.ends for name in borne(user)),
+            stay=stay,
             name=lambda user: (user.user_key, user.email),
         )
 
@@ -271,7 +293,7 @@ class UnitOfWork:
             raise CommandRefused(
                 "user_not_present",
                 f"{shown(reference)} is not a user of the account at {iso(instant)}: "
-                "they were added later.",
+                "they were added, or called so, later.",
                 try_="give an effective time at which they are a user of the account",
             )
         raise NotFound(

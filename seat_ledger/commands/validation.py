@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import product
 
 from seat_ledger.domain import validity
 from seat_ledger.domain.account import Account
 from seat_ledger.domain.catalogue import Catalogue
-from seat_ledger.domain.intervals import Interval, Life
-from seat_ledger.domain.user import User
+from seat_ledger.domain.intervals import Interval
+from seat_ledger.domain.user import Named, User
 from seat_ledger.domain.validity import Violation
+from seat_ledger.domain.values import fold
 from seat_ledger.errors import EntryRef
 
 
@@ -76,28 +78,40 @@ def _touched_hubs(
 def _membership(user: User, namesakes: Sequence[User]) -> Iterator[Violation]:
     life = user.membership
     changes = [change.mark for change in user.permissions]
+    changes += [renaming.mark for renaming in user.renamings]
     yield from validity.membership_violations(user.key, life, changes, user.removals)
     if life is None:
         return
     for other in namesakes:
-        theirs = other.membership
-        if theirs is None or not _share_an_instant(life, theirs):
-            continue
-        same_key = other.user_key == user.user_key
-        if not same_key and (user.is_service or other.is_service):
-            continue  # a service may share its e-mail with others (R99)
-        yield Violation(
-            validity.KEY_SHARED if same_key else validity.EMAIL_SHARED,
-            (EntryRef(other.key, theirs.opened), EntryRef(user.key, life.opened)),
-            max(life.starts, theirs.starts),
-            other.user_key if same_key else other.email,
-            user.key,
-        )
+        services = user.is_service or other.is_service
+        for own, theirs in product(user.names, other.names):
+            if not _share_an_instant(own, theirs):
+                continue
+            same_key = theirs.person.user_key == own.person.user_key
+            same_email = fold(theirs.person.email) == fold(own.person.email)
+            # A service may share its e-mail with others (R99).
+            if same_key or (same_email and not services):
+                yield _shared(user, other, own, theirs, same_key=same_key)
+                break
 
 
-def _share_an_instant(life: Life, other: Life) -> bool:
-    """Whether both are present at one instant; an empty membership is at none."""
-    return max(life.starts, other.starts) < min(life.ends, other.ends)
+def _shared(
+    user: User, other: User, own: Named, theirs: Named, *, same_key: bool
+) -> Violation:
+    """Two users who are called alike at one instant (R35, R95)."""
+    person = theirs.person
+    return Violation(
+        validity.KEY_SHARED if same_key else validity.EMAIL_SHARED,
+        (EntryRef(other.key, theirs.opened), EntryRef(user.key, own.opened)),
+        max(own.starts, theirs.starts),
+        person.user_key if same_key else person.email,
+        user.key,
+    )
+
+
+def _share_an_instant(own: Named, other: Named) -> bool:
+    """Whether both are called so at one instant; for no time, at none."""
+    return max(own.starts, other.starts) < min(own.ends, other.ends)
 
 
 def _reductions(account: Account, seat_type: str) -> Iterator[Violation]:

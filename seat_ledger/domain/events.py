@@ -6,7 +6,8 @@ where given, why (``reason``). The instant at which the ledger wrote it down
 (``recorded_at``) is set by the database and is no part of the event.
 
 Events name a person by the user's id. Key, e-mail and name stand in
-:class:`UserAdded` alone, and are stored only encrypted (:mod:`.personal_data`).
+:class:`UserAdded` and :class:`UserRenamed` alone, and are stored only encrypted
+(:mod:`.personal_data`).
 """
 
 from __future__ import annotations
@@ -339,7 +340,7 @@ class InvoiceVoided(AccountEvent):
 
 
 class UserAdded(UserEvent):
-    """The account has one more user. The only event with personal data.
+    """The account has one more user. With UserRenamed the event with personal data.
 
     The store keeps `sealed` and its `nonce` (base64), which hold the user's key,
     e-mail and name under a key of the person's own; the three are in plain here, and
@@ -355,6 +356,20 @@ class UserAdded(UserEvent):
     super_admin: bool = False
     account_access: bool = False
     kind: Literal["service"] | None = None
+    nonce: str | None = None
+    sealed: str | None = None
+
+
+class UserRenamed(UserEvent):
+    """The user has another key, e-mail or name from this instant on (R95).
+
+    What is absent stays as it was. The texts are stored as those of UserAdded are, in
+    `sealed` and its `nonce`, under the key of the person.
+    """
+
+    user_key: str | None = Field(default=None, exclude=True)
+    email: Text | None = Field(default=None, exclude=True)
+    name: Text | None = Field(default=None, exclude=True)
     nonce: str | None = None
     sealed: str | None = None
 

@@ -20,9 +20,17 @@ from seat_ledger.domain.events import (
     UserAdded,
     UserErased,
     UserRemoved,
+    UserRenamed,
 )
 from seat_ledger.domain.intervals import Life, Mark, Track
-from seat_ledger.domain.personal_data import Person, encrypt, erased, new_key
+from seat_ledger.domain.personal_data import (
+    Naming,
+    Person,
+    encrypt,
+    encrypt_naming,
+    erased,
+    new_key,
+)
 from seat_ledger.domain.values import FOREVER, fold, iso, utc
 from seat_ledger.errors import CommandRefused
 
@@ -35,11 +43,38 @@ class Permissions(NamedTuple):
     account_access: bool | None
 
 
+class Renaming(NamedTuple):
+    """What a user is called from an entry on (R95)."""
+
+    mark: Mark
+    naming: Naming
+
+
+class Named(NamedTuple):
+    """From when to when a member was called so, by the entry of this version."""
+
+    person: Person
+    starts: datetime
+    ends: datetime
+    opened: int
+
+    def bears(self, reference: str, folded: str) -> bool:
+        """Whether the key is this one, or the e-mail, without case (R35)."""
+        return (
+            self.person.user_key == reference or fold(self.person.email) == folded != ""
+        )
+
+
 class User(Aggregate):
-    """One membership of a person in an account."""
+    """One membership of a person in an account.
+
+    `person` is what the user is called after all that is recorded, `added_as` what it
+    was when the user was added.
+    """
 
     account: UUID
     person: Person
+    added_as: Person
     is_service = False
 
     def __init__(self, id_: UUID) -> None:
@@ -48,6 +83,7 @@ class User(Aggregate):
         self.removals: list[Mark] = []
         self.membership: Life | None = None
         self.permissions: list[Permissions] = []
+        self.renamings: list[Renaming] = []
         self.access: dict[str, Track] = {}
         self.touched: dict[str | None, datetime] = {}
         self.known_as: Person | None = None
@@ -79,6 +115,34 @@ class User(Aggregate):
     def folded_email(self) -> str:
         """The e-mail as it is compared, without case (R35)."""
         return fold(self.email)
+
+    @property
+    def names(self) -> list[Named]:
+        """Everything that the member was called, in order, each with its time (R95)."""
+        life = self.membership
+        if life is None:
+            return []
+        if self.is_erased or not self.renamings:
+            return [Named(self.person, life.starts, life.ends, life.opened)]
+        names = [Named(self.added_as, life.starts, life.ends, life.opened)]
+        for (at, version), naming in self.renamings:
+            before = names.pop()
+            if before.starts < at:
+                names.append(before._replace(ends=min(at, before.ends)))
+            person = naming.of(before.person)
+            names.append(Named(person, max(at, life.starts), life.ends, version))
+        return names
+
+    def ever_called(self) -> list[Person]:
+        """The same without times, also while the user is no member."""
+        people = [self.person]
+        if not self.is_erased:
+            person = self.added_as
+            people.append(person)
+            for _, naming in self.renamings:
+                person = naming.of(person)
+                people.append(person)
+        return list(dict.fromkeys(people))
 
     def is_present(self, instant: datetime) -> bool:
         """Whether the user is one of the account at an instant."""
@@ -127,6 +191,40 @@ class User(Aggregate):
             **facts,
         )
         return user
+
+    def rename(self, naming: Naming, act: Act) -> None:
+        """Give the user another key, e-mail or name from an instant on (R95).
+
+        Raises CommandRefused (``user_not_present``, ``user_erased``,
+        ``nothing_to_do``).
+        """
+        self._check_present(act.at)
+        if self.is_erased or self.person_key is None:
+            raise CommandRefused(
+                "user_erased",
+                f"{self.user_key} was erased: nobody can say any more who that was.",
+                try_="add the person again",
+            )
+        person = next(
+            name.person for name in reversed(self.names) if name.starts <= act.at
+        )
+        if naming.of(person) == person:
+            raise nothing_to_do(f"{self.user_key} is called so at {iso(act.at)}.")
+        encrypted = encrypt_naming(
+            naming,
+            self.person_key,
+            user_id=self.id,
+            account=self.account,
+            version=self.version + 1,
+        )
+        self.trigger(
+            UserRenamed,
+            act,
+            account=self.account,
+            nonce=encrypted.nonce,
+            sealed=encrypted.ciphertext,
+            **naming._asdict(),
+        )
 
     def set_permissions(
         self, act: Act, *, super_admin: bool | None, account_access: bool | None
@@ -217,12 +315,34 @@ class User(Aggregate):
     def _added(self, event: UserAdded) -> None:
         self.account = event.account
         self.is_service = event.kind is not None
-        if self.known_as is None:
-            self.person = Person(event.user_key, event.email, event.name)
+        self.added_as = Person(event.user_key, event.email, event.name)
+        self._name()
         self.added = mark(event)
         permissions = Permissions(self.added, event.super_admin, event.account_access)
         insort(self.permissions, permissions)
         self._member_changed(self.added.at)
+
+    def _name(self) -> None:
+        """Take over what the user is called; of an erased one, what that was."""
+        person = self.added_as
+        for _, naming in self.renamings:
+            person = naming.of(person)
+        if self.is_erased:
+            self.known_as = person
+        else:
+            self.person = person
+
+    def _renamed(self, event: UserRenamed) -> None:
+        naming = Naming(event.user_key, event.email, event.name)
+        insort(self.renamings, Renaming(mark(event), naming), key=_place)
+        self._name()
+        self._touch(None, utc(event.effective_at))
+
+    def _not_renamed(self, event: UserRenamed) -> None:
+        version = event.originator_version
+        self.renamings = [r for r in self.renamings if r.mark.version != version]
+        self._name()
+        self._touch(None, utc(event.effective_at))
 
     def _not_added(self, event: UserAdded) -> None:
         self.added = None
@@ -268,8 +388,13 @@ class User(Aggregate):
     STEPS: ClassVar[dict[type[LedgerEvent], Steps]] = {
         UserAdded: (_added, _not_added),
         UserRemoved: (_removed, _not_removed),
+        UserRenamed: (_renamed, _not_renamed),
         PermissionsChanged: (_permitted, _forget_permissions),
         HubAccessGranted: (_granted, _access_undone),
         HubAccessRevoked: (_revoked, _access_undone),
         UserErased: (_erased, _not_erased),
     }
+
+
+def _place(renaming: Renaming) -> Mark:
+    return renaming.mark

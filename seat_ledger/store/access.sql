@@ -82,7 +82,7 @@ GRANT SELECT, USAGE, UPDATE ON ALL SEQUENCES IN SCHEMA ledger TO seat_ledger_wri
 GRANT UPDATE ON ledger.account_head, ledger.snapshots TO seat_ledger_writer;
 -- An erasure destroys a key, a name and a digest; the events stay.
 GRANT DELETE ON ledger.person_key TO seat_ledger_writer;
-GRANT UPDATE (user_key, folded_email) ON ledger.user_name TO seat_ledger_writer;
+GRANT UPDATE (user_key, folded_email, folded_others) ON ledger.user_name TO seat_ledger_writer;
 GRANT UPDATE (digest) ON ledger.recorded_command TO seat_ledger_writer;
 
 GRANT EXECUTE ON FUNCTION ledger.rewrite_person_keys(), ledger.rewrite_user_names()

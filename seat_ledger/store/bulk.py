@@ -19,6 +19,7 @@ from seat_ledger.store.recorder import (
     TAKE_NUMBER,
     Append,
     LedgerRecorder,
+    add_further_names,
     check_catalogue,
     committing,
 )
@@ -76,6 +77,8 @@ def append_many(
         _copy_events(connection, decided, states, (first, recorded_at))
         _copy_commands(connection, decided, positions)
         _copy_names(connection, decided)
+        for command in decided:
+            add_further_names(connection, command.append.further)
         for command, own in zip(decided, positions, strict=True):
             if command.append.invoice is not None:
                 taken = [command.append.invoice, command.append.account_id, own[-1]]

@@ -22,8 +22,9 @@ from seat_ledger.domain.events import (
     SeatAssigned,
     SeatUnassigned,
     UserAdded,
+    UserRenamed,
 )
-from seat_ledger.domain.personal_data import CannotDecrypt, person_in
+from seat_ledger.domain.personal_data import CannotDecrypt, naming_in, person_in
 from seat_ledger.errors import DamagedStream
 
 State = dict[str, Any]
@@ -107,6 +108,8 @@ def read_event(
             state = _upcast(event_class, state)
         elif topic == UserAdded.TOPIC:
             state = _decrypted(originator_id, state, person_key)
+        elif topic == UserRenamed.TOPIC:
+            state = _renamed(originator_id, originator_version, state, person_key)
         head = b'{"originator_id":"%s","originator_version":%d,' % (
             str(originator_id).encode(),
             originator_version,
@@ -144,6 +147,13 @@ def _decrypted(user_id: UUID, state: bytes, key: bytes | None) -> bytes:
     """The state of a UserAdded with the person's texts in it. Raises CannotDecrypt."""
     person = person_in(orjson.loads(state), key, user_id=user_id)
     return state[:-1] + b"," + orjson.dumps(person._asdict())[1:]
+
+
+def _renamed(user_id: UUID, version: int, state: bytes, key: bytes | None) -> bytes:
+    """The state of a UserRenamed with the new texts in it. Raises CannotDecrypt."""
+    fields = orjson.loads(state)
+    naming = naming_in(fields, key, user_id=user_id, version=version)
+    return state[:-1] + b"," + orjson.dumps(naming._asdict())[1:]
 
 
 def _upcast(event_class: type[LedgerEvent], state: bytes) -> bytes:

@@ -92,6 +92,29 @@ _ADD_COMMAND = (
 )
 
 
+class FurtherNames(NamedTuple):
+    """What a user is called besides, folded: key and e-mail of a renaming (R95)."""
+
+    user_id: UUID
+    folded: tuple[str, ...]
+
+
+ADD_FURTHER = (
+    "UPDATE ledger.user_name SET folded_others = folded_others || ARRAY("
+    "SELECT json_array_elements_text(ledger.unwrapped(%s)::json)) "
+    "WHERE user_id = %s"
+)
+
+
+def add_further_names(
+    connection: Cursor[Any] | Connection[Any], further: Iterable[FurtherNames]
+) -> None:
+    """Let renamed users be found by what they are called from now on, too."""
+    for user_id, folded in further:
+        texts = Secret(orjson.dumps(folded).decode())
+        connection.execute(ADD_FURTHER, [texts, user_id])
+
+
 class Erasure(NamedTuple):
     """A user whose key is destroyed with the append, and what is read instead."""
 
@@ -119,6 +142,7 @@ class Append(NamedTuple):
     invoice: str | None = None
     erasure: Erasure | None = None
     catalogue: Head | None = None
+    further: tuple[FurtherNames, ...] = ()
 
 
 class Appended(NamedTuple):
@@ -276,6 +300,7 @@ class LedgerRecorder(PostgresApplicationRecorder):
                     *map(Secret, (name.user_key, name.folded_key, name.folded_email)),
                 ],
             )
+        add_further_names(cursor, append.further)
         digest = SecretBytes(append.digest)
         command = [append.account_id, append.command_key, digest]
         if not stored_events:
@@ -422,7 +447,12 @@ class LedgerRecorder(PostgresApplicationRecorder):
             "ON account_id = account AND folded_key = name UNION ALL "
             "SELECT account, name, user_id, false, true "
             "FROM asked JOIN ledger.user_name "
-            "ON account_id = account AND folded_email = name",
+            "ON account_id = account AND folded_email = name UNION ALL "
+            "SELECT account, name, user_id, true, true "
+            "FROM asked CROSS JOIN LATERAL ("
+            "SELECT user_id FROM ledger.user_name "
+            "WHERE account_id = account AND folded_others <> '{}' "
+            "AND folded_others @> ARRAY[name] OFFSET 0) AS renamed",
             {
                 "accounts": [account for account, _ in names],
                 "names": Secret(orjson.dumps([name for _, name in names]).decode()),
@@ -433,9 +463,9 @@ class LedgerRecorder(PostgresApplicationRecorder):
         }
         for row in rows:
             by_key, by_email = ids[row["account"], row["name"]]
-            if row["by_key"]:
+            if row["by_key"] and row["user_id"] not in by_key:
                 by_key.append(row["user_id"])
-            if row["by_email"]:
+            if row["by_email"] and row["user_id"] not in by_email:
                 by_email.append(row["user_id"])
         return ids
 

@@ -15,6 +15,7 @@ SECRET_COLUMNS = (
     ("ledger", "user_name", "user_key"),
     ("ledger", "user_name", "folded_key"),
     ("ledger", "user_name", "folded_email"),
+    ("ledger", "user_name", "folded_others"),
     ("ledger", "recorded_command", "digest"),
 )
 """The columns of the write side that an erasure clears, or that help to undo it."""

@@ -105,6 +105,7 @@ def flat(row: dict[str, Any], prefix: str = "") -> Iterator[str]:
             yield from flat(value, f"{prefix}{key}.")
         elif value is not None or not prefix:
             nested = {"holder", "assigned_by", "unassigned_by", "freed_by", "taken_by"}
+            nested |= {"called_then"}
             if value is not None or key not in {*nested, "closing"}:
                 yield f"{prefix}{key}"
 
