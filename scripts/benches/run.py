@@ -25,7 +25,7 @@ import psycopg
 from eventsourcing.application import Application
 from eventsourcing.domain import Aggregate, event
 
-from scripts.benches import api, billing, console, integrity, projections
+from scripts.benches import api, billing, console, integrity, lake, projections
 from scripts.benches.converting import bench_convert
 from scripts.benches.reconciling import bench_snapshot
 from scripts.benches.sealing import bench_sealing
@@ -347,6 +347,7 @@ BENCHES: dict[str, Callable[[str, int], dict[str, Any]]] = {
     **integrity.BENCHES,
     **console.BENCHES,
     **api.BENCHES,
+    **lake.BENCHES,
 }
 EVENTS = {
     "convert": 1_000_000,
@@ -356,6 +357,7 @@ EVENTS = {
     **integrity.EVENTS,
     **console.EVENTS,
     **api.EVENTS,
+    **lake.EVENTS,
 }
 
 if __name__ == "__main__":

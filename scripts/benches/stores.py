@@ -94,10 +94,15 @@ def rebuilt(conninfo: str) -> dict[str, Any]:
     With ``peak_mib`` and ``client_cpu_seconds`` of that process, and the CPU seconds
     of the server meanwhile, None where its processes cannot be seen.
     """
+    return run_measured(conninfo, "projection", "rebuild")
+
+
+def run_measured(conninfo: str, *words: Any) -> dict[str, Any]:
+    """Run the real command in a process of its own; return its document, as above."""
     clock = ServerClock(conninfo)
     with tempfile.TemporaryDirectory() as folder:
-        command = [BIN / "seat-ledger", "--database", conninfo, "projection"]
-        command += ["rebuild", "--format", "json"]
+        command = [BIN / "seat-ledger", "--database", conninfo, *words]
+        command += ["--format", "json"]
         done = subprocess.run(
             [sys.executable, "-c", _CHILD, *map(str, command)],
             capture_output=True,
@@ -106,7 +111,7 @@ def rebuilt(conninfo: str) -> dict[str, Any]:
             cwd=folder,
         )
     if done.returncode:
-        raise SystemExit(f"The rebuild failed: {done.stderr}")
+        raise SystemExit(f"{' '.join(map(str, words))} failed: {done.stderr}")
     used, _, document = done.stdout.partition("\n")
     peak, cpu = json.loads(used)
     server = clock.seconds()
