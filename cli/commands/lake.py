@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ from seat_ledger.cli.output.progress import heartbeat
 from seat_ledger.cli.output.render import Answer, cells
 from seat_ledger.cli.reports import need
 from seat_ledger.domain.values import as_word
-from seat_ledger.errors import InvalidInput
+from seat_ledger.errors import InvalidInput, MissingExtra
 
 if TYPE_CHECKING:
     from seat_ledger.integrity.note import Verifier
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 _SHARE = re.compile(r"([1-9][0-9]{0,3})/([1-9][0-9]{0,3})")
 _SMALLEST = 256
+_SPARK_TASKS = 64
 
 
 @click.group(
@@ -282,8 +284,22 @@ def _emit_verdicts(
 )
 @click.option(
     "--workers",
-    type=click.IntRange(1, 64),
-    help="Processes; by default one per core.",
+    type=click.IntRange(1, 256),
+    help="Processes, by default one per core; with Spark tasks, by default 64.",
+)
+@click.option(
+    "--engine",
+    type=click.Choice(["duckdb", "spark"]),
+    default="duckdb",
+    show_default=True,
+    help="Who hands out the buckets: this process, or Spark. DuckDB computes them.",
+)
+@click.option(
+    "--master",
+    metavar="URL",
+    default="local[*]",
+    show_default=True,
+    help="The Spark cluster, such as spark://HOST:7077.",
 )
 @_option_public_key
 @options_of_answering
@@ -293,6 +309,8 @@ def rebuild(  # noqa: PLR0913, PLR0917  options of a command
     known_at: int | None,
     share: tuple[int, int],
     workers: int | None,
+    engine: str,
+    master: str,
     public_key: str | None,
 ) -> None:
     """Compute every table from LAKE into Parquet files, without the database.
@@ -305,6 +323,17 @@ def rebuild(  # noqa: PLR0913, PLR0917  options of a command
 
     place = _opened(lake)
     manifest, _ = open_manifest(place, _verifier(place, public_key))
+    map_shares = None
+    if engine == "spark":
+        if find_spec("pyspark") is None:
+            raise MissingExtra(
+                "--engine spark needs the package pyspark, which is not installed.",
+                try_="pip install pyspark, here and where its executors run",
+            )
+        from seat_ledger.projections.lake.spark import computed_by_spark  # noqa: PLC0415
+
+        map_shares = partial(computed_by_spark, master=master)
+        workers = workers or _SPARK_TASKS
     with heartbeat("Rebuilding"):
         done = rebuild_from(
             place,
@@ -313,6 +342,7 @@ def rebuild(  # noqa: PLR0913, PLR0917  options of a command
             known_at=known_at,
             share=share,
             workers=workers or len(os.sched_getaffinity(0)),
+            map_shares=map_shares,
         )
     rows = [
         {"projection": name, "rows": number, "folder": str(output / name)}

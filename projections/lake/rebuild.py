@@ -6,7 +6,7 @@ import json
 import resource
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -39,6 +39,10 @@ class Done(NamedTuple):
     files: list[str]
     cpu_seconds: float
     peak_mib: float
+
+
+MapShares = Callable[[Sequence[BucketShare]], Sequence[Done]]
+"""Does shares elsewhere."""
 
 
 class Rebuilt(NamedTuple):
@@ -81,10 +85,12 @@ def rebuild_from(  # noqa: PLR0913  what may be asked for
     known_at: int | None = None,
     share: tuple[int, int] = (1, 1),
     workers: int = 1,
+    map_shares: MapShares | None = None,
 ) -> Rebuilt:
     """Compute every table of a share of the lake into Parquet files.
 
-    Each table is a folder of `output`. The result is written last, as
+    `workers` are processes here, or tasks that `map_shares` hands out. Each table is a
+    folder of `output`. The result is written last, as
     ``result-I-of-N.json``: without it nothing there counts. Raises IntegrityFailure
     where a check fails.
     """
@@ -101,7 +107,7 @@ def rebuild_from(  # noqa: PLR0913  what may be asked for
         )
         for worker in range(workers)
     ]
-    done = list(computed(shares, workers))
+    done = list(map_shares(shares) if map_shares else computed(shares, workers))
     rebuilt = Rebuilt(
         manifest.ledger,
         manifest.number,
