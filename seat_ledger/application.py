@@ -15,13 +15,12 @@ from uuid import UUID
 from seat_ledger.commands.execution import CommandExecution, RecordedEvent, Result
 from seat_ledger.commands.handler import Caller
 from seat_ledger.commands.messages import OPERATIONS, Command, read_command
-from seat_ledger.commands.repository import AccountRepository
+from seat_ledger.commands.repository import AccountRepository, Settings
 from seat_ledger.domain.calendar import ZoneHistory
 from seat_ledger.domain.invoice_draft import ComputeInvoice
 from seat_ledger.importing.importer import import_lines
 from seat_ledger.importing.lines import LineOutcome
 from seat_ledger.importing.trial import try_lines
-from seat_ledger.store.settings import Settings
 
 __all__ = ["RecordedEvent", "Result", "SeatLedger"]
 

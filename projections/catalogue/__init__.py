@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from seat_ledger.domain.values import SeatType
-from seat_ledger.projections.periods.contract import Row
-from seat_ledger.projections.reader import Knowledge, Reader, utc
+from seat_ledger.projections.reader import Knowledge, Reader, Row, utc
 
 
 def listed(reader: Reader, known_at: Knowledge) -> list[Row]:

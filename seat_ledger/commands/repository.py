@@ -65,6 +65,8 @@ from seat_ledger.store.recorder import (
 )
 from seat_ledger.store.settings import Settings, read_settings
 
+__all__ = ["AccountRepository", "Prepared", "Settings"]
+
 
 class Prepared(NamedTuple):
     """A decided command that is ready to be appended: alone, or with others."""

@@ -10,7 +10,6 @@ import re
 from typing import Any
 from uuid import UUID
 
-from seat_ledger.domain.values import iso
 from seat_ledger.store.event_feed import EventFeed, FedEvent
 
 CLOUD_EVENTS = "application/cloudevents+json"
@@ -40,7 +39,7 @@ def cloud_event(feed: EventFeed, event: FedEvent) -> dict[str, Any]:
         "id": str(event.position),
         "source": f"urn:uuid:{feed.ledger_id}",
         "type": f"seat-ledger.{event.topic}",
-        "time": iso(event.instant),
+        "time": event.time,
         "datacontenttype": "application/json",
     }
     if account is not None:
@@ -53,7 +52,7 @@ def _data(event: FedEvent, account: str | None) -> dict[str, Any]:
     data: dict[str, Any] = {
         "position": event.position,
         "event": event.topic,
-        "recorded_at": iso(event.instant),
+        "recorded_at": event.time,
         "effective_at": fields.get("effective_at"),
         "account": account,
         "user": _user_of(event, fields),

@@ -16,6 +16,8 @@ import orjson
 import psycopg
 from psycopg.rows import class_row
 
+from seat_ledger.domain.values import iso
+
 CHANNEL = "stored_events"
 AT_ONCE = 200
 
@@ -57,9 +59,9 @@ class FedEvent(NamedTuple):
         return fields if isinstance(fields, dict) else {}
 
     @property
-    def instant(self) -> datetime:
-        """When it was recorded, in UTC."""
-        return self.recorded_at.astimezone(UTC)
+    def time(self) -> str:
+        """When it was recorded, in UTC, as programs write it."""
+        return iso(self.recorded_at.astimezone(UTC))
 
 
 class EventFeed:
