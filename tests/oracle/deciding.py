@@ -388,6 +388,21 @@ class Attempt:
         for seat_type in types:
             self.give(line, person, seat_type)
 
+    def rename_user(self, line: Line) -> None:
+        """R95: another key, e-mail or name from a time on; the person stays."""
+        person = self.member(line["user"], line.at)
+        names, codes = self.timeline.names(person, line.at), set()
+        parts = {"key": "new_user", "email": "email", "name": "name"}
+        fields = {part: line.get(name) for part, name in parts.items()}
+        changes = {part: text for part, text in fields.items() if text is not None}
+        if "email" in changes and not EMAIL.fullmatch(changes["email"]):
+            codes.add("invalid_email")
+        if all(getattr(names, part) == text for part, text in changes.items()):
+            codes.add("nothing_to_do")
+        if codes:
+            raise Refused(*codes)
+        self.add("UserRenamed", line.at, user=person, **changes)
+
     def erase_user(self, line: Line) -> None:
         """The person reads as erased, at any position; once is enough."""
         codes: set[str] = set()

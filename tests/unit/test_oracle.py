@@ -278,3 +278,45 @@ def test_r98_an_unassignment_waits_for_the_end_of_its_period() -> None:
     assert instant(row["held_until"]) == "2025-04-01T00:00:00Z"
     cancel = dated("cancel_unassignment", "2025-03-31", **seat)
     assert oracle.run(cancel).codes == {"unassignment_carried_out"}
+
+
+def test_r95_a_name_means_who_bears_it_then_and_the_person_stays() -> None:
+    oracle = Oracle(lambda: NOW)
+    opened(oracle)
+    names = {"user": "ann", "email": "ann@x.example", "name": "Ann"}
+    oracle.run(dated("add_user", "2025-01-05", **names, seats=[PRO]))
+    rename = dated("rename_user", "2025-06-01", user="ann", new_user="eva")
+    assert oracle.run({**rename, "email": "eva@x.example"}).accepted
+    early, late = (datetime(2025, month, 2, tzinfo=UTC) for month in (5, 7))
+    view = oracle.view("a")
+    (then,), (now,) = (view.seats_of_user(key, late) for key in ("ann", "eva"))
+    assert then == now == view.who((PRO, 1), late)["holder"] | {"seat": f"{PRO}#1"}
+    assert (now["user"], now["email"]) == ("eva", "eva@x.example")
+    assert view.who((PRO, 1), early)["holder"]["user"] == "ann"
+    assert view.seats_of_user("eva", early) == []
+    before = oracle.view("a", oracle.head - 1)
+    assert before.who((PRO, 1), late)["holder"]["user"] == "ann"
+
+
+def test_r95_an_e_mail_passes_to_another_but_is_never_of_two_at_once() -> None:
+    oracle = Oracle(lambda: NOW)
+    opened(oracle)
+    for key in ("ann", "bob"):
+        names = {"user": key, "email": f"{key}@x.example", "name": key}
+        oracle.run(dated("add_user", "2025-01-05", **names))
+    early = dated("rename_user", "2025-05-31", user="bob", email="ann@x.example")
+    late = early | {"effective_at": "2025-06-01"}
+    assert "email_taken" in oracle.run(late).codes
+    away = dated("rename_user", "2025-06-01", user="ann", email="eva@x.example")
+    assert oracle.run(away).accepted
+    assert "email_taken" in oracle.run(early).codes
+    assert oracle.run(late).accepted
+    assert "nothing_to_do" in oracle.run(late).codes
+    timeline = oracle.books["a"].timeline()
+    meant = [
+        timeline.meant("ann@x.example", datetime(2025, month, 2, tzinfo=UTC))
+        for month in (5, 7)
+    ]
+    assert [f"{person}" for person in meant] == ["ann", "bob"]
+    blocked = {"op": "reverse", "account": "a", "entry": oracle.head - 1}
+    assert "email_taken" in oracle.run({**blocked, "reason": "wrong"}).codes
