@@ -51,6 +51,7 @@ COMMANDS = {
         "commands.export:export",
         "Whole tables as CSV, JSON Lines or Parquet.",
     ),
+    "finding": ("commands.finding:group", "What audits found: kept, settled."),
     "help": ("topics:help_", "Concepts, audits, operations, formats."),
     "import": ("commands.import_file:import_", "Record the commands of a file."),
     "integrity": (

@@ -201,6 +201,8 @@ REFUSALS: dict[str, str] = {
     "contract_change_order": "the contract changes at a later renewal already (R96)",
     "email_taken": "another present user has this e-mail (R35)",
     "entry_not_found": "there is no entry at this position or under this key",
+    "finding_not_found": "the account has no finding of this number (R93)",
+    "finding_settled": "the finding is settled already (R93)",
     "exclusivity_fixed": "the hub's first type fixed how many seats a user holds (R81)",
     "expected_refusal": "the line was accepted, but should have been refused",
     "hub_access_held": "the user still has access to a hub (R31)",

@@ -59,7 +59,7 @@ _KINDS: tuple[tuple[Schema, str], ...] = (
         "term_months billing_cycle_months renewals_processed number reversed_by lines "
         "corrections cut_off entry dates idle_days idle_seat_days opened_by closed_by "
         "assigned_opening assigned_peak assigned_closing days_until_renewal "
-        "price_entry",
+        "price_entry finding known_at",
     ),
     (
         FLAG,
@@ -69,7 +69,7 @@ _KINDS: tuple[tuple[Schema, str], ...] = (
     (POSITIONS, "entries"),
     (TEXTS, "hubs seats"),
     (OBJECT, "data"),
-    (OBJECTS, "contract_changes price_parts"),
+    (OBJECTS, "contract_changes price_parts notes"),
     (TOTALS, "totals"),
 )
 _KIND_OF = {name: kind for kind, names in _KINDS for name in names.split()}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from seat_ledger.cli.commands.finding_keeping import keep_findings
 from seat_ledger.cli.commands.invoice_file_words import (
     NameResolver,
     bill_reading,
@@ -26,6 +27,7 @@ from seat_ledger.cli.output.windows import between, is_open
 from seat_ledger.cli.reports.letter import write_letter
 
 if TYPE_CHECKING:
+    from seat_ledger.cli.inputs.invoice_file import InvoiceFile
     from seat_ledger.projections.billing.audit import Spool, Summary
     from seat_ledger.projections.billing.audit.findings import AuditFinding
 
@@ -52,6 +54,12 @@ STDIN = Path("-")
     metavar="FILE",
     type=click.Path(path_type=Path),
     help="Also write a letter to the vendor: out.html or out.md.",
+)
+@click.option(
+    "--keep",
+    is_flag=True,
+    help="Keep the findings in the ledger, to be followed by 'finding list'; the same "
+    "audit again keeps nothing twice.",
 )
 @option_price_file
 @click.option(
@@ -94,6 +102,7 @@ def audit(  # noqa: PLR0913  an option each
     *,
     only_findings: bool,
     explain_file: bool,
+    keep: bool,
     **options: Any,
 ) -> Answer:
     """Check the lines of a file of invoices (CSV, .xlsx, or '-') against the ledger.
@@ -104,16 +113,10 @@ def audit(  # noqa: PLR0913  an option each
     checked and left out. Exits with 3 if a line does not match. What no line has a
     price for costs what the price book says.
     """
-    from seat_ledger.cli import reports  # noqa: PLC0415
     from seat_ledger.cli.inputs.invoice_file import InvoiceFile  # noqa: PLC0415
     from seat_ledger.projections.billing import audit  # noqa: PLC0415
 
-    if report is not None:
-        reports.check(report)
-        if file == STDIN:
-            raise click.UsageError("A report needs a named file, not '-'.")
-    if letter is not None:
-        check_target(letter, "A letter", ".html", ".md")
+    _check_targets(file, report, letter)
     spool = click.get_current_context().with_resource(audit.Spool())
     names = NameResolver(question.reader)
     invoices = InvoiceFile(file, bill_reading(options), names)
@@ -121,10 +124,7 @@ def audit(  # noqa: PLR0913  an option each
         return explained_file(question, invoices, names)
     with heartbeat("Auditing"):
         spool.keep(invoices.lines())
-        if invoices.ignored:
-            print_message(f"Columns not used: {', '.join(invoices.ignored)}.")
-        for total in invoices.totals:
-            print_message(total_in_words(total))
+        _print_understood(invoices)
         audit.settle(question.reader, spool)
         question.is_about(spool.accounts())
         until = question.knowledge.moment(question.now)
@@ -136,11 +136,33 @@ def audit(  # noqa: PLR0913  an option each
         if letter is not None:
             write_letter(question, letter, spool, summary, file.name)
             print_message(f"Letter: {letter}.")
+    if keep:
+        print_message(keep_findings(spool, question.knowledge.position))
     answer = _answer(question, file, spool, summary, only_findings=only_findings)
     answer.notes = [*names.hints(), *answer.notes]
     if any(not total.agrees for total in invoices.totals):
         answer.exit_code = 3
     return answer
+
+
+def _check_targets(file: Path, report: Path | None, letter: Path | None) -> None:
+    """Make sure of what is to be written, before anything is read."""
+    from seat_ledger.cli import reports  # noqa: PLC0415
+
+    if report is not None:
+        reports.check(report)
+        if file == STDIN:
+            raise click.UsageError("A report needs a named file, not '-'.")
+    if letter is not None:
+        check_target(letter, "A letter", ".html", ".md")
+
+
+def _print_understood(invoices: InvoiceFile) -> None:
+    """What of the file is not judged: other columns, and lines of totals."""
+    if invoices.ignored:
+        print_message(f"Columns not used: {', '.join(invoices.ignored)}.")
+    for total in invoices.totals:
+        print_message(total_in_words(total))
 
 
 def _report(

@@ -99,6 +99,11 @@ _HEADERS = {
     "event list": _EVENT,
     "event replay": f"{_EVENT} totals",
     "event show": _EVENT,
+    "finding list": (
+        "account finding state invoice period seat_type verdict cause "
+        "invoiced_quantity ledger_quantity difference currency owed_by credited_by "
+        "settled_because notes known_at position recorded_at actor"
+    ),
     "invoice audit": (
         "invoice account period seat_type invoiced_quantity ledger_quantity "
         "ledger_quantity_at_issue invoiced_amount ledger_amount difference verdict "

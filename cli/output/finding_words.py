@@ -49,6 +49,25 @@ def findings_of(
     ]
 
 
+def listed_in_words(rows: Sequence[dict[str, Any]]) -> str:
+    """How many findings are open and disputed, and what they come to."""
+    if not rows:
+        return "No finding is kept."
+    states = [row["state"] for row in rows]
+    current = [row for row in rows if row["state"] != "settled"]
+    counts = [f"{states.count(state)} {state}" for state in ("open", "disputed")]
+    sums: dict[tuple[str, str | None], Fraction] = {}
+    for row in current:
+        if row["owed_by"]:
+            key = row["owed_by"], row["currency"]
+            sums[key] = sums.get(key, Fraction(0)) + abs(Fraction(row["difference"]))
+    owed = [f"{_OWES[who]} {_money(sum_, code)}" for (who, code), sum_ in sums.items()]
+    unpriced = sum(1 for row in current if row["difference"] is None)
+    owed += [f"{unpriced} not priced"] if unpriced else []
+    settled = f"{states.count('settled')} settled"
+    return f"{', '.join([*counts, settled])}: {'; '.join(owed) or 'nothing is owed'}."
+
+
 class FindingGroup(NamedTuple):
     """The findings of one cause, each with its sentence, and what they come to."""
 

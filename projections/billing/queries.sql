@@ -92,3 +92,15 @@ SELECT entry.account_no, account.account_key, entry.position, entry.recorded_at,
    AND (%(account_nos)s::bigint[] IS NULL
         OR entry.account_no = ANY (%(account_nos)s::bigint[]))
  ORDER BY entry.account_no, entry.effective_at, entry.position;
+
+-- findings --
+-- What is recorded of the findings of audits, of some accounts or of every one (R93).
+SELECT entry.account_no, account.account_key, entry.position, entry.recorded_at,
+       entry.topic::text AS topic, entry.actor, entry.reason, entry.details
+  FROM journal AS entry
+  JOIN account ON account.account_no = entry.account_no
+ WHERE entry.topic IN ('FindingOpened', 'FindingNoted', 'FindingSettled')
+   AND entry.position <= %(known_position)s::bigint
+   AND (%(account_nos)s::bigint[] IS NULL
+        OR entry.account_no = ANY (%(account_nos)s::bigint[]))
+ ORDER BY account.account_key, entry.position;

@@ -55,6 +55,9 @@ TOPICS = (
     "UnassignmentCancelled",
     "PriceSet",
     "UserRenamed",
+    "FindingOpened",
+    "FindingNoted",
+    "FindingSettled",
 )
 """The events that the journal can decode; a test holds them to the write side's."""
 

@@ -93,7 +93,8 @@ SELECT entry.position,
            WHEN NOT entry.common AND entry.topic IN (
                'AccountOpened', 'TimeZoneChanged', 'BillingPolicyChanged',
                'InvoiceIssued', 'InvoiceVoided', 'ContractChanged', 'AccountClosed',
-               'SnapshotObserved', 'UnassignmentRequested', 'PriceSet'
+               'SnapshotObserved', 'UnassignmentRequested', 'PriceSet',
+               'FindingOpened', 'FindingNoted', 'FindingSettled'
            )
            THEN entry.whole - ARRAY[
                'v', 'effective_at', 'actor', 'reason', 'idempotency_key',

@@ -93,6 +93,9 @@ CREATE INDEX journal_of_windows ON journal (account_no)
 -- The prices of an account, and those for all (R90).
 CREATE INDEX journal_of_prices ON journal (account_no)
  WHERE topic = 'PriceSet';
+-- The findings of audits that an account keeps (R93).
+CREATE INDEX journal_of_findings ON journal (account_no)
+ WHERE topic IN ('FindingOpened', 'FindingNoted', 'FindingSettled');
 -- An invoice by its number.
 CREATE INDEX journal_of_invoices ON journal ((details ->> 'invoice'))
  WHERE topic = 'InvoiceIssued';

@@ -27,7 +27,18 @@ SHOWN = frozenset(
         *("topic", "seat_type", "hub", "account_key", "mode", "granularity"),
         *("time_zone", "term_start", "invoice", "period", "from", "until", "kind"),
         *("currency", "quantity", "quantity_exact", "unit_price", "amount", "digest"),
-        *("first_date", "tzdata", "tree_root", "label", "day", "starts", "voids"),
+        *("product", "verdict", "cause", "invoiced_quantity", "ledger_quantity"),
+        *(
+            "difference",
+            "credited_by",
+            "first_date",
+            "tzdata",
+            "tree_root",
+            "label",
+            "day",
+            "starts",
+            "voids",
+        ),
     }
 )
 """Texts that name things and amounts, never people: columns, and fields of details."""

@@ -504,6 +504,18 @@ class CommandHandler:
             act,
         )
 
+    def _open_finding(self, op: messages.OpenFinding, act: Act) -> None:
+        """Keep a finding of an audit, unless it is kept already (R93)."""
+        self._account().open_finding(act, **op.facts())
+
+    def _note_finding(self, op: messages.NoteFinding, act: Act) -> None:
+        """Note something about a finding (R93)."""
+        self._account().note_finding(act, **op.facts())
+
+    def _settle_finding(self, op: messages.SettleFinding, act: Act) -> None:
+        """Be done with a finding (R93)."""
+        self._account().settle_finding(act, **op.facts())
+
     def _issue_invoice(self, op: messages.IssueInvoice, act: Act) -> None:
         """Record the figures of a period that has ended (R60, R64), or corrections
         alone (R100).

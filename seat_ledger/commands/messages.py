@@ -486,6 +486,56 @@ class SetPrice(Operation):
             ) from error
 
 
+class OpenFinding(Operation):
+    """Keep a finding of an audit, unless it is kept already (R93)."""
+
+    AFTER_CLOSING = True
+    TIMELESS = True
+
+    invoice: Text
+    period: Text
+    product: Text
+    nth: Annotated[int, Field(ge=1)] = 1
+    verdict: Literal["over", "under", "missing", "unexpected"]
+    cause: Literal["wrong_at_issue", "corrected_later", "not_known_at_issue"]
+    invoiced_quantity: Text
+    ledger_quantity: Text
+    difference: (
+        Annotated[str, StringConstraints(pattern=r"^-?[0-9]+(\.[0-9]+)?$")] | None
+    ) = None
+    currency: Text | None = None
+    known_at: Annotated[int, Field(ge=1)]
+
+
+class NoteFinding(Operation):
+    """Note something about a finding that is open (R93)."""
+
+    AFTER_CLOSING = True
+    TIMELESS = True
+
+    finding: Annotated[int, Field(ge=1)]
+    note: Text
+    disputed: bool = False
+
+
+class SettleFinding(Operation):
+    """Be done with a finding: credited by an invoice, or for a reason (R93)."""
+
+    AFTER_CLOSING = True
+    TIMELESS = True
+
+    finding: Annotated[int, Field(ge=1)]
+    credited_by: Text | None = None
+
+    def check(self) -> None:
+        """Refuse an end that says neither by which invoice nor why."""
+        if self.credited_by is None and not self.reason:
+            raise InvalidInput(
+                f"{self.OP}: give 'credited_by', or a 'reason'.",
+                try_="name the invoice that credits it, or say why it is given up",
+            )
+
+
 class ChangeContract(Operation):
     """Have other lengths, or another anchor, from a renewal on (R96)."""
 

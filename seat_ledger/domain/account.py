@@ -23,6 +23,9 @@ from seat_ledger.domain.events import (
     AccountOpened,
     BillingPolicyChanged,
     ContractRenewed,
+    FindingNoted,
+    FindingOpened,
+    FindingSettled,
     HoldingEvent,
     InvoiceIssued,
     InvoiceVoided,
@@ -377,6 +380,25 @@ class Account(AccountContract, AccountUnassignments):
     def observe(self, act: Act, **facts: Any) -> None:
         """Record that a source listed who holds what (R86)."""
         self.trigger(SnapshotObserved, act, **facts)
+
+    # -- findings of audits (R93) -------------------------------------------------
+
+    def open_finding(self, act: Act, **facts: Any) -> None:
+        """Keep a finding; nothing where the same one is kept."""
+        line = facts["invoice"], facts["period"], facts["product"], facts["nth"]
+        if not self.findings.is_registered(line, facts["difference"]):
+            number = len(self.findings.findings) + 1
+            self.trigger(FindingOpened, act, finding=number, **facts)
+
+    def note_finding(self, act: Act, *, finding: int, **facts: Any) -> None:
+        """Note something about an open finding. Raises ``finding_settled``."""
+        self.findings.check_open(self.account_key, finding)
+        self.trigger(FindingNoted, act, finding=finding, **facts)
+
+    def settle_finding(self, act: Act, *, finding: int, **facts: Any) -> None:
+        """Be done with an open finding. Raises ``finding_settled``."""
+        self.findings.check_open(self.account_key, finding)
+        self.trigger(FindingSettled, act, finding=finding, **facts)
 
     def check_reversal(self, root: LedgerEvent) -> None:
         """Refuse to touch a reduction that was cancelled or carried out, or a policy

@@ -22,6 +22,8 @@ from seat_ledger.domain.events import (
     BillingPolicyChanged,
     ContractChanged,
     ContractRenewed,
+    FindingOpened,
+    FindingSettled,
     HoldingEvent,
     InvoiceIssued,
     InvoiceVoided,
@@ -38,6 +40,7 @@ from seat_ledger.domain.events import (
     UnassignmentCancelled,
     UnassignmentRequested,
 )
+from seat_ledger.domain.findings import FindingRegister
 from seat_ledger.domain.intervals import Interval, Mark
 from seat_ledger.domain.seats import (
     Request,
@@ -68,6 +71,7 @@ class AccountState(Aggregate):
         self.unassignments: dict[int, UnassignmentRequest] = {}
         self.open_unassignments: dict[int, UnassignmentRequest] = {}
         self.billing = Billing(self.key)
+        self.findings = FindingRegister()
         self.touched = TouchedSeats()
         self.snapshot_at = 0
 
@@ -162,6 +166,18 @@ class AccountState(Aggregate):
 
     def _no_policy(self, event: BillingPolicyChanged) -> None:
         self.billing.unset_policy(event)
+
+    def _finding_opened(self, event: FindingOpened) -> None:
+        self.findings.opened(event)
+
+    def _finding_not_opened(self, event: FindingOpened) -> None:
+        self.findings.not_opened(event)
+
+    def _finding_settled(self, event: FindingSettled) -> None:
+        self.findings.settled(event)
+
+    def _finding_not_settled(self, event: FindingSettled) -> None:
+        self.findings.not_settled(event)
 
     def _priced(self, event: PriceSet) -> None:
         self.billing.set_price(event)
@@ -315,6 +331,8 @@ class AccountState(Aggregate):
         TimeZoneChanged: (_zone_changed, _zone_unchanged),
         BillingPolicyChanged: (_policy, _no_policy),
         PriceSet: (_priced, _not_priced),
+        FindingOpened: (_finding_opened, _finding_not_opened),
+        FindingSettled: (_finding_settled, _finding_not_settled),
         InvoiceIssued: (_invoiced, _not_invoiced),
         InvoiceVoided: (_voided, _not_voided),
         ContractRenewed: (_renewed, _not_renewed),

@@ -432,6 +432,49 @@ class PriceSet(LedgerEvent):
     first_date: date | None = None
 
 
+class FindingEvent(AccountEvent):
+    """An event about a finding of an audit, by its number in the account (R93)."""
+
+    INSTEAD: ClassVar[str | None] = "note or settle the finding, and say why"
+
+    finding: Count
+
+
+class FindingOpened(FindingEvent):
+    """An audit found that an invoice from elsewhere differs from the ledger (R62).
+
+    `product` is the seat type as the invoice names it, `nth` which of several lines of
+    the same period and product, `known_at` the position that it was audited at.
+    `difference` is what was invoiced less what the ledger bills; absent where that has
+    no price.
+    """
+
+    invoice: Text
+    period: Text
+    product: Text
+    nth: Count
+    verdict: Literal["over", "under", "missing", "unexpected"]
+    cause: Literal["wrong_at_issue", "corrected_later", "not_known_at_issue"]
+    invoiced_quantity: Text
+    ledger_quantity: Text
+    difference: Money | None = None
+    currency: Text | None = None
+    known_at: EntryPosition
+
+
+class FindingNoted(FindingEvent):
+    """Something was noted about a finding; with `disputed` the vendor was told."""
+
+    note: Text
+    disputed: bool = False
+
+
+class FindingSettled(FindingEvent):
+    """A finding is done with: credited by an invoice, or given up for a reason."""
+
+    credited_by: Text | None = None
+
+
 class EntryReversed(LedgerEvent):
     """The entry at position `entry` never held, or holds again (R40, R47).
 

@@ -16,6 +16,7 @@ import orjson
 from seat_ledger.domain.account import Account
 from seat_ledger.domain.calendar import ContractChange, ZoneChange, ZoneHistory
 from seat_ledger.domain.events import EVENT_CLASSES, AccountOpened, LedgerEvent
+from seat_ledger.domain.findings import RegisteredFinding
 from seat_ledger.domain.intervals import Interval, Mark
 from seat_ledger.domain.invoice_register import Invoiced, InvoicedPeriod
 from seat_ledger.domain.price_book import ListPrice, PriceList
@@ -23,7 +24,7 @@ from seat_ledger.domain.seats import Request, Seat, SeatPool, UnassignmentReques
 from seat_ledger.domain.values import FOREVER, BillingPolicy, SeatRef, SeatType, hub_of
 
 Document = dict[str, Any]
-SNAPSHOT_TOPIC = "AccountSnapshot:6"
+SNAPSHOT_TOPIC = "AccountSnapshot:7"
 
 
 class WrittenSnapshot(NamedTuple):
@@ -58,6 +59,7 @@ class AccountSnapshot(NamedTuple):
             "closed": account.closed,
             "policies": account.billing.policies,
             "prices": account.billing.prices.prices,
+            "findings": account.findings.findings,
             "invoices": account.billing.register.invoices,
             "voids": account.billing.register.voids,
             "unassignments": [
@@ -109,6 +111,10 @@ class AccountSnapshot(NamedTuple):
             (_mark(item), BillingPolicy(*policy)) for item, policy in state["policies"]
         ]
         account.billing.prices = PriceList(map(_list_price, state["prices"]))
+        account.findings.findings = [
+            RegisteredFinding(number, (*line[:3], line[3]), difference, settled)
+            for number, line, difference, settled in state["findings"]
+        ]
         register = account.billing.register
         register.invoices = [_invoiced(item) for item in state["invoices"]]
         register.voids = {

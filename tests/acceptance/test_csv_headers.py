@@ -42,6 +42,7 @@ QUESTIONS: dict[str, list[tuple[str, ...]]] = {
     "event list": [(), (*ACCOUNT, "--limit", "0"), (*ACCOUNT, "--late")],
     "event replay": [ACCOUNT],
     "event show": [("1",), ("3",)],
+    "finding list": [(), ("--all",)],
     "invoice list": [()],
     "price history": [()],
     "price list": [ACCOUNT],

@@ -115,3 +115,71 @@ def test_findings_stand_before_what_matches(book: Book) -> None:
     table = done.stdout
     assert done.returncode == 3, done.stderr
     assert table.index("INV-2") < table.index("INV-6")
+
+
+def listed(book: Book, *words: str) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = book.program.json("finding", "list", *words)["rows"]
+    return rows
+
+
+def test_r93_the_same_audit_again_opens_nothing_twice(book: Book) -> None:
+    done = audited(book, "--keep")
+    assert (done.returncode, "1 finding opened, 0 kept already" in done.stderr) == (
+        3,
+        True,
+    )
+    (row,) = listed(book, "-a", "e")
+    names = ("finding", "state", "invoice", "seat_type", "difference", "owed_by")
+    assert [row[name] for name in names] == [1, "open", "INV-1", PRO, "30.00", "vendor"]
+    done = audited(book, "--keep")
+    assert "0 findings opened, 1 kept already" in done.stderr
+    assert listed(book) == [row]
+
+
+def test_r93_a_finding_is_noted_disputed_and_settled_by_a_credit(book: Book) -> None:
+    audited(book, "--keep")
+    account = ("-a", "e")
+    before = book.program.json("finding", "note", "1", *account, "--note", "a letter",
+                               "--disputed")["positions"][0]  # fmt: skip
+    (row,) = listed(book)
+    assert (row["state"], [note["note"] for note in row["notes"]]) == (
+        "disputed", ["a letter"])  # fmt: skip
+    done = book.program.run("finding", "settle", "1", *account)
+    assert (done.returncode, "credited_by" in done.stderr) == (2, True)
+    book.program.json("finding", "settle", "1", *account, "--credited-by", "CN-7")
+    assert listed(book) == []
+    (row,) = listed(book, "--all")
+    assert (row["state"], row["credited_by"]) == ("settled", "CN-7")
+    (row,) = listed(book, "--known-at", str(before))
+    assert row["state"] == "disputed"
+    done = book.program.run("finding", "note", "1", *account, "--note", "x",
+                            "--format", "json")  # fmt: skip
+    assert (done.returncode, "finding_settled" in done.stderr) == (1, True)
+    done = book.program.run("finding", "note", "9", *account, "--note", "x")
+    assert done.returncode == 1
+    audited(book, "--keep")
+    assert listed(book) == [], "it is settled at this difference"
+    three = OVER.replace(",2,30.00,60.00", ",3,30.00,90.00")
+    audited(book, "--keep", lines=(three,))
+    assert [row["finding"] for row in listed(book)] == [2]
+    book.program.json("projection", "rebuild")
+    assert [row["finding"] for row in listed(book, "--all")] == [1, 2]
+
+
+def test_r93_what_is_not_priced_is_kept_so(book: Book) -> None:
+    book.say(operation("buy_seats", "2025-06-01", seat_type=START, quantity=2))
+    audited(book, "--keep", lines=(june("1", "30.00", "2025-07-01T00:00:00Z"),))
+    (row,) = listed(book)
+    assert (row["verdict"], row["difference"], row["owed_by"]) == (
+        "missing",
+        None,
+        None,
+    )
+    text = book.program.run("finding", "list").stdout
+    assert "1 not priced" in text
+
+
+def test_r93_findings_of_unknown_accounts_are_told_and_not_kept(book: Book) -> None:
+    done = audited(book, "--keep", lines=(OVER, OVER.replace("e,INV", "nobody,INV")))
+    assert "there is no such account: nobody" in done.stderr
+    assert [row["account"] for row in listed(book)] == ["e"]
