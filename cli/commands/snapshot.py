@@ -150,7 +150,18 @@ def _rows(comparison: Comparison, outcome: _Outcome) -> Iterator[dict[str, Any]]
             "positions": _positions(change, outcome.result),
             "code": error.code if error else None,
             "message": error.message if error else None,
+            "try": _way_out(error) if error else None,
         }
+
+
+def _way_out(error: CommandRefused) -> str | None:
+    """What to do next; where a list's person is known by another id, more than that."""
+    if error.code != "email_taken":
+        return error.try_
+    return (
+        "give each vendor an account of its own: a person has another id with each, "
+        "and an address belongs to one user of an account"
+    )
 
 
 def _positions(change: Change, result: Result | None) -> list[int]:
@@ -198,7 +209,10 @@ def _answer(
         rows,
         _COLUMNS,
         sentence=_sentence(listed, comparisons, rows, options),
-        notes=[*dict.fromkeys(row["message"] for row in refused)]
+        notes=[
+            *dict.fromkeys(row["message"] for row in refused),
+            *dict.fromkeys(f"Try: {row['try']}" for row in refused if row["try"]),
+        ]
         + ([times.clock(zones)] if rows else []),
         extra=extra,
         exit_code=exit_code,

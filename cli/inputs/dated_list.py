@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 from seat_ledger.cli.inputs.digested import DigestedStream
 from seat_ledger.domain.local_times import in_local_times
 from seat_ledger.domain.moments import parse_moment
-from seat_ledger.domain.values import iso
+from seat_ledger.domain.values import hub_of, iso
 from seat_ledger.errors import CommandRefused, InvalidInput
 
 if TYPE_CHECKING:
@@ -181,7 +181,19 @@ def _check_types(reader: Reader, listed: DatedList) -> None:
         except CommandRefused as error:
             place = f":{lines[seat_type]}" if seat_type in lines else ""
             error.message = f"{listed.file}{place}: {error.message}"
+            if error.try_ and hub_of(seat_type) in _shared_hubs(listed):
+                error.try_ += " --not-exclusive"
             raise
+
+
+def _shared_hubs(listed: DatedList) -> set[str]:
+    """The hubs of which somebody holds several types: they are not exclusive (R81)."""
+    types: dict[tuple[str, str, str], set[str]] = {}
+    for holder in listed.holders.holders:
+        account, seat_type = holder.pool
+        person = account, holder.user, hub_of(seat_type)
+        types.setdefault(person, set()).add(seat_type)
+    return {hub for (_, _, hub), held in types.items() if len(held) > 1}
 
 
 def _true_at(

@@ -144,7 +144,7 @@ _HEADERS = {
     "seat who": f"account seat purchased {_within('holder', _HOLDER)} windows",
     "snapshot": (
         "account user seat_type change count effective_after effective_at outcome "
-        "positions code message"
+        "positions code message try"
     ),
     "source check": "name kind fits reads problem",
     "source compare": (

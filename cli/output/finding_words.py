@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from seat_ledger.cli.output.render import counted
+from seat_ledger.cli.output.windows import between, is_open
 from seat_ledger.domain.counting_rules import is_of_contract
 from seat_ledger.domain.money import Currency, rounded
 
@@ -124,7 +125,26 @@ def sentence_of(finding: AuditFinding) -> str:
     else:
         text = f"{billed} {kind} billed, but the ledger has {right}."
     text = f"{row['invoice']}, {row['account']}, period from {row['period']}: {text}"
-    return " ".join([text, _owes(finding), *_seats(finding), *_later(finding)])
+    told = [*_open(finding), *_seats(finding), *_later(finding)]
+    return " ".join([text, _owes(finding), *told])
+
+
+def _open(finding: AuditFinding) -> list[str]:
+    """What windows leave open of the ledger's figure (R89)."""
+    row = finding.row
+    if not is_open(row, "ledger_quantity"):
+        return []
+    text = (
+        f"Lists leave it open: in truth it is {between('ledger_quantity', _short)(row)}"
+    )
+    if row["within_windows"]:
+        return [f"{text}, so that what was billed may be right."]
+    return [f"{text}; what was billed lies outside."]
+
+
+def _date(day: str | None, after: str | None) -> str:
+    """A date, with the other end of the window in which it lies."""
+    return f"{day}" if after is None else f"{day} (after {after})"
 
 
 def _owes(finding: AuditFinding) -> str:
@@ -169,10 +189,9 @@ def _partial(seat: SeatFact, days: int, of_contract: bool) -> str:
     if of_contract:
         until = f" and left the contract on {seat.until}" if seat.until else ""
         return f"{seat.seat} was bought on {seat.first}{until}{length} ({entries})."
-    until = f"until {seat.until}" if seat.until else "on"
-    return (
-        f"{seat.user} held {seat.seat} from {seat.first} {until}{length} ({entries})."
-    )
+    until = f"until {_date(seat.until, seat.until_after)}" if seat.until else "on"
+    first = _date(seat.first, seat.first_after)
+    return f"{seat.user} held {seat.seat} from {first} {until}{length} ({entries})."
 
 
 def _outside(seat: SeatFact, of_contract: bool) -> str:
@@ -184,12 +203,14 @@ def _outside(seat: SeatFact, of_contract: bool) -> str:
                 f"(entry {seat.closed_by})."
             )
         return (
-            f"{seat.user} held {seat.seat} until {seat.until}, before the period "
+            f"{seat.user} held {seat.seat} until "
+            f"{_date(seat.until, seat.until_after)}, before the period "
             f"(entry {seat.closed_by})."
         )
     verb = "was bought" if of_contract else f"went to {seat.user}"
     return (
-        f"{seat.seat} {verb} on {seat.first}, after the period (entry "
+        f"{seat.seat} {verb} on {_date(seat.first, seat.first_after)}, after the "
+        "period (entry "
         f"{seat.opened_by})."
     )
 

@@ -160,11 +160,14 @@ class Reconciliation:
             key = seat.user, self._place(seat.seat_type)
             other = seen.setdefault(key, seat)
             if other is not seat:
+                lines = dict.fromkeys((other.line, seat.line))
+                where = "Line" if len(lines) == 1 else "Lines"
                 raise InvalidInput(
-                    f"Lines {other.line} and {seat.line}: {seat.user} holds "
+                    f"{where} {' and '.join(map(str, lines))}: {seat.user} holds "
                     f"{other.seat_type} and {seat.seat_type}, and the hub allows one "
                     "seat.",
-                    try_="correct the list, or map one of the types to another hub",
+                    try_="correct the list; or, where both are right, map the types to "
+                    "a hub that is added with --not-exclusive",
                 )
 
     def _place(self, seat_type: str) -> str:

@@ -139,6 +139,19 @@ def test_a_list_of_a_type_that_the_ledger_has_not_names_the_command(
     assert "seat-ledger catalogue add copilot/pro" in error["try"]
 
 
+def test_a_person_whom_another_vendor_calls_otherwise_needs_another_account(
+    ledger: Ledger,
+) -> None:
+    before = ledger.events()
+    rows = [*SIX[1:], seat(9, email="1+login1@users.noreply.github.com")]
+    done = ledger.snapshot(page(*rows), NIGHT)
+    assert done.status == 1, done.err
+    (row,) = [row for row in json.loads(done.out)["rows"] if row["user"] == "gh-9"]
+    assert (row["outcome"], row["code"]) == ("refused", "email_taken")
+    assert row["try"].startswith("give each vendor an account of its own")
+    assert ledger.events() == before
+
+
 def test_what_is_unusual_and_right_is_taken(ledger: Ledger) -> None:
     """A seat without a holder, the same rows twice, an id with another e-mail, at a
     period's bound, and on either side of a midnight that comes twice.

@@ -57,7 +57,7 @@ ANSWERS: dict[str, list[tuple[str, ...]]] = {
     "event replay": [("-a", "acme")],
     "event show": [("{opening}",)],
     "export": [(name, "-a", "acme") for name in FIELDS],
-    "invoice audit": [("{lines}",)],
+    "invoice audit": [("{lines}",), ("{lines}", "--findings")],
     "invoice reproduce": [("INV-1",), ("INV-2",)],
     "invoice show": [("INV-1",), ("INV-2",)],
     "seat history": [(f"{PRO}#2", "-a", "acme")],

@@ -8,7 +8,7 @@ early. What was recorded after the invoice stands beside them.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -35,13 +35,15 @@ from seat_ledger.projections.reader import (
 )
 
 _NEARBY = timedelta(days=62)
+_OPEN = ("ledger_quantity_least", "ledger_quantity_most", "within_windows")
 MOST_EXPLAINED = 200
 """As many findings as are explained in words; the rows of the answer have all."""
 
 
 class SeatFact(NamedTuple):
     """A seat that bears on a finding, and when: `when` is before, within or after the
-    period; or whole, where it counts for all of it.
+    period; or whole, where it counts for all of it. What lists alone saw happened after
+    `first_after` or `until_after` (R85).
     """
 
     seat: str
@@ -53,6 +55,8 @@ class SeatFact(NamedTuple):
     quantity: Fraction
     opened_by: int
     closed_by: int | None
+    first_after: str | None = None
+    until_after: str | None = None
 
 
 class AuditFinding(NamedTuple):
@@ -94,7 +98,7 @@ class AuditFinding(NamedTuple):
         """What a document has of it."""
         names = ("line", "invoice", "account", "period", "seat_type", "verdict")
         return {
-            **{name: self.row[name] for name in (*names, "cause", "currency")},
+            **{name: self.row[name] for name in (*names, "cause", "currency", *_OPEN)},
             "owed_by": self.owed_by,
             "owed_amount": (self.row["difference"] or "").lstrip("-") or None,
             "seats": [
@@ -182,7 +186,30 @@ def _seats(
         )
         for interval in outside
     ]
-    return facts
+    return _with_windows(question, facts)
+
+
+def _with_windows(
+    question: AccountQuestion, facts: Sequence[SeatFact]
+) -> list[SeatFact]:
+    """The facts with the other ends of the windows in which they happened (R85)."""
+    windows = question.reader.windows(
+        entry for fact in facts for entry in (fact.opened_by, fact.closed_by)
+    )
+    return [
+        fact._replace(
+            first_after=_day(question, windows.get(fact.opened_by)),
+            until_after=_day(question, windows.get(fact.closed_by)),
+        )
+        for fact in facts
+    ]
+
+
+def _day(question: AccountQuestion, at: datetime | None) -> str | None:
+    """The local date of an instant."""
+    if at is None or at == FOREVER:
+        return None
+    return local_date(at, question.account.zones.at(at)).isoformat()
 
 
 def _is_partial(interval: CountedInterval, period: BillingPeriod) -> bool:
@@ -197,22 +224,15 @@ def _fact(  # noqa: PLR0913, PLR0917  what one fact consists of
     quantity: Fraction,
     dates: int | None,
 ) -> SeatFact:
-    zones = question.account.zones
-
-    def day(at: object) -> str | None:
-        if at == FOREVER:
-            return None
-        return local_date(at, zones.at(at)).isoformat()  # type: ignore[arg-type]
-
     user = None if interval.user_no is None else people[interval.user_no]["user"]
-    first = day(interval.starts)
+    first = _day(question, interval.starts)
     assert first is not None
     return SeatFact(
         interval.seat,
         user,
         when,
         first,
-        day(interval.ends),
+        _day(question, interval.ends),
         dates,
         quantity,
         interval.opened,
