@@ -125,8 +125,8 @@ def sentence_of(finding: AuditFinding) -> str:
     else:
         text = f"{billed} {kind} billed, but the ledger has {right}."
     text = f"{row['invoice']}, {row['account']}, period from {row['period']}: {text}"
-    told = [*_open(finding), *_seats(finding), *_later(finding)]
-    return " ".join([text, _owes(finding), *told])
+    details = [*_open(finding), *_seats(finding), *_later(finding)]
+    return " ".join([text, _owes(finding), *details])
 
 
 def _open(finding: AuditFinding) -> list[str]:
