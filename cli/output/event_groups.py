@@ -198,6 +198,16 @@ def _reversal(event: Row) -> str:
     return f"entry {data['entry']} reversed{holds}"
 
 
+def _renamed(event: Row) -> str:
+    names = {"user": "key", "email": "e-mail", "name": "name"}
+    new = (
+        f"{word} {event['data'][name]}"
+        for name, word in names.items()
+        if event["data"].get(name)
+    )
+    return f"{event['user']} renamed: {', '.join(new)}"
+
+
 _IN_WORDS: dict[str, Callable[[Row], str]] = {
     "AccountOpened": lambda event: f"account {event['account']} opened",
     "ContractRenewed": lambda event: f"renewal {event['data']['renewal']}",
@@ -206,6 +216,14 @@ _IN_WORDS: dict[str, Callable[[Row], str]] = {
     "SeatAssigned": lambda event: f"{event['seat']} given to {event['user']}",
     "SeatUnassigned": lambda event: f"{event['seat']} taken from {event['user']}",
     "UserAdded": lambda event: f"{event['user']} added",
+    "UserRenamed": _renamed,
+    "UnassignmentRequested": lambda event: (
+        f"{event['user']} to leave {event['seat']} when the period "
+        f"{event['data']['period']} ends"
+    ),
+    "UnassignmentCancelled": lambda event: (
+        f"{event['user']} not to leave {event['seat']} after all"
+    ),
     "UserRemoved": lambda event: f"{event['user']} removed",
     "UserErased": lambda event: f"{event['user']} erased",
     "HubAccessGranted": lambda e: f"{e['user']} let into {e['data']['hub']}",
