@@ -165,6 +165,13 @@ def _positions(connection: Connection) -> str:
             "failover or a restore may do. Nothing can be recorded.",
             try_="seat-ledger db migrate",
         )
+    if store.is_full:
+        raise LedgerError(
+            "The sequence of positions is at its end, as only a setval can bring it "
+            "there. Nothing can be recorded.",
+            try_="set it back behind the last event: SELECT setval("
+            f"'ledger.stored_events_notification_id_seq', {store.last_position})",
+        )
     if store.clock_behind.total_seconds() > 1:
         raise LedgerError(
             f"The last event was recorded {store.clock_behind.total_seconds():,.0f} s "

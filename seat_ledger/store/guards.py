@@ -69,6 +69,36 @@ SELECT tgname::text
 """
 
 
+_FOREIGN = """
+SELECT 'the trigger ' || trigger.tgname || ' on ' || class.relname
+  FROM pg_catalog.pg_trigger AS trigger
+  JOIN pg_catalog.pg_class AS class ON class.oid = trigger.tgrelid
+ WHERE class.relnamespace = pg_catalog.to_regnamespace('ledger')
+   AND NOT trigger.tgisinternal AND trigger.tgenabled <> 'D'
+   AND trigger.tgtype & 2 <> 0 AND trigger.tgname <> ALL (%(guards)s::text[])
+ UNION ALL
+SELECT 'the rule ' || rule.rulename || ' on ' || class.relname
+  FROM pg_catalog.pg_rewrite AS rule
+  JOIN pg_catalog.pg_class AS class ON class.oid = rule.ev_class
+ WHERE class.relnamespace = pg_catalog.to_regnamespace('ledger')
+   AND rule.rulename <> '_RETURN'
+ UNION ALL
+SELECT 'row security on ' || class.relname
+  FROM pg_catalog.pg_class AS class
+ WHERE class.relnamespace = pg_catalog.to_regnamespace('ledger')
+   AND (class.relrowsecurity AND class.relname <> 'account_reader'
+        OR class.relforcerowsecurity)
+ ORDER BY 1
+"""
+"""What can swallow, change or hide rows of the store, and is not this program's."""
+
+
+def foreign(connection: psycopg.Connection[Any]) -> list[str]:
+    """What somebody else attached to the tables, that changes or hides their rows."""
+    rows = connection.execute(_FOREIGN, {"guards": sorted(GUARDS)})
+    return [row[0] for row in rows]
+
+
 def missing(connection: psycopg.Connection[Any]) -> list[str]:
     """Which of them are not there, or not at work."""
     return sorted(GUARDS - {row[0] for row in connection.execute(_AT_WORK)})
@@ -84,4 +114,12 @@ def check(connection: psycopg.Connection[Any]) -> None:
             "as after a restore that did not finish, or that left this out.",
             try_="let the restore finish, or restore into an empty database; enable a "
             "disabled trigger again: ALTER TABLE … ENABLE TRIGGER",
+        )
+    if attached := foreign(connection):
+        raise IntegrityFailure(
+            f"Somebody attached {', '.join(attached[:3])} to the store's tables: it "
+            "can swallow, change or hide what is recorded.",
+            try_="see who made it and what for, and drop it (DROP TRIGGER, DROP RULE, "
+            "ALTER TABLE … DISABLE ROW LEVEL SECURITY); then: seat-ledger integrity "
+            "verify",
         )

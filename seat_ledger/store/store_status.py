@@ -27,10 +27,16 @@ class StoreStatus(NamedTuple):
         """Whether the next position is not behind the last event."""
         return self.next_position <= self.last_position
 
+    @property
+    def is_full(self) -> bool:
+        """Whether there is no next position: the sequence is at its end."""
+        return self.next_position >= 2**63
+
 
 _STATUS = """
 SELECT coalesce(last.notification_id, 0),
-       sequence.last_value + CASE WHEN sequence.is_called THEN 1 ELSE 0 END,
+       sequence.last_value::numeric
+         + CASE WHEN sequence.is_called THEN 1 ELSE 0 END,
        greatest(interval '0', last.recorded_at - pg_catalog.clock_timestamp())
   FROM ledger.stored_events_notification_id_seq AS sequence
   LEFT JOIN (SELECT notification_id, recorded_at
@@ -45,4 +51,4 @@ def store_status(connection: psycopg.Connection[Any]) -> StoreStatus:
     row = connection.execute(_STATUS).fetchone()
     assert row is not None
     last_position, next_position, clock_behind = row
-    return StoreStatus(last_position, next_position, clock_behind or timedelta(0))
+    return StoreStatus(last_position, int(next_position), clock_behind or timedelta(0))

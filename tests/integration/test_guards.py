@@ -60,3 +60,66 @@ def test_a_restore_without_what_follows_the_data_records_nothing(
         ]
         row = connection.execute("SELECT count(*) FROM ledger.stored_events").fetchone()
         assert row == (1,)
+
+
+ATTACHED = {
+    "row security": "ALTER TABLE ledger.stored_events ENABLE ROW LEVEL SECURITY",
+    "forced row security": "ALTER TABLE ledger.account_reader FORCE ROW LEVEL SECURITY",
+    "a rule": "CREATE RULE swallow AS ON INSERT TO ledger.stored_events "
+    "DO INSTEAD NOTHING",
+    "a trigger": "CREATE FUNCTION ledger.swallow() RETURNS trigger LANGUAGE plpgsql "
+    "AS 'BEGIN RETURN NULL; END'; CREATE TRIGGER swallow BEFORE INSERT "
+    "ON ledger.person_key FOR EACH ROW EXECUTE FUNCTION ledger.swallow()",
+}
+
+
+@pytest.mark.both_versions
+@pytest.mark.parametrize("attached", ATTACHED)
+def test_nothing_is_recorded_where_somebody_swallows_or_hides_rows(
+    database: str, attached: str
+) -> None:
+    program = Program(database)
+    assert program.lines(OPEN).returncode == 0
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute(ATTACHED[attached])
+    done = program.lines(BUY)
+    assert done.returncode == 3, done.stderr
+    assert "Somebody attached" in done.stderr
+
+
+def test_hidden_events_are_no_empty_store(database: str) -> None:
+    """Where a policy hides rows, whoever reads all accounts is told so."""
+    program = Program(database)
+    assert program.lines(OPEN, BUY).returncode == 0
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute(ATTACHED["row security"])
+    for words in (
+        ("account", "list"),
+        ("event", "list"),
+        ("integrity", "seal"),
+        ("projection", "rebuild", "--results", "/dev/null"),
+    ):
+        done = program.run(*words)
+        assert done.returncode not in {0, 70}, (words, done.stdout)
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute(
+            "ALTER TABLE ledger.stored_events DISABLE ROW LEVEL SECURITY"
+        )
+    assert len(program.json("account", "list")["rows"]) == 1
+
+
+def test_a_sequence_at_its_end_is_told(database: str) -> None:
+    program = Program(database)
+    assert program.lines(OPEN).returncode == 0
+    sequence = "ledger.stored_events_notification_id_seq"
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("SELECT setval(%s, %s)", [sequence, 2**63 - 1])
+        done = program.lines(BUY)
+        assert done.returncode == 1, done.stderr
+        assert "maximum value of sequence" in done.stderr
+        rows = program.parse(program.run("doctor", "--format", "json"))["rows"]
+        assert "at its end" in next(
+            row["found"] for row in rows if row["check"] == "positions"
+        )
+        connection.execute("SELECT setval(%s, 1)", [sequence])
+    assert program.lines(BUY).returncode == 0
