@@ -29,7 +29,7 @@ from seat_ledger.cli.output.windows import OPEN_FIGURES, between_columns, is_ope
 from seat_ledger.domain.counting_rules import is_of_contract
 from seat_ledger.domain.values import as_word
 from seat_ledger.projections import billing
-from seat_ledger.projections.billing.totals import Sum, summed
+from seat_ledger.projections.billing.totals import Sum, grouped_by, summed
 
 Row = dict[str, Any]
 
@@ -97,13 +97,37 @@ def _begun(account: str, rows: list[dict[str, Any]]) -> str:
 @click.option("--account", "-a", metavar="KEY", help="One account.")
 @click.option("--all", "all_", is_flag=True, help="All accounts.")
 @options_of_counting
+@click.option(
+    "--year",
+    type=click.IntRange(1, 9999),
+    help="Every period that has begun, and began in that year.",
+)
+@click.option(
+    "--by",
+    "grouping",
+    type=click.Choice(["month", "quarter", "type", "account"]),
+    help="Add up what the figures cost, by the period's month or quarter, by type or "
+    "account.",
+)
 @reading
 def counts(
-    question: Question, account: str | None, all_: bool, **options: Any
+    question: Question,
+    account: str | None,
+    all_: bool,
+    year: int | None,
+    grouping: str | None,
+    **options: Any,
 ) -> Answer:
     """Billable seats per period, by the account's rule, and what they cost."""
     if (account is None) != all_:
         raise click.UsageError("Name an --account, or use --all.")
+    has_window = bool(options["from_"] or options["until"])
+    if year is not None and (has_window or options["period"] or options["term"]):
+        raise click.UsageError(
+            "Use one of --year, --period, --from/--until and --term."
+        )
+    if grouping in {"month", "quarter"} and has_window:
+        raise click.UsageError(f"A window has no {grouping}: omit --by, or the window.")
     result = billing.counts(
         question.reader,
         question.account if account else None,
@@ -112,6 +136,8 @@ def counts(
         counts_query(options, question.today),
     )
     rows = result.rows
+    if year is not None:
+        rows = [row for row in rows if row["period"].startswith(f"{year:04}-")]
     extra: dict[str, Any] = {"renewal_due": True} if result.renewal_due else {}
     together = None
     if len({(row["account"], row["mode"], row["granularity"]) for row in rows}) == len(
@@ -119,6 +145,13 @@ def counts(
     ):
         together = summed(rows)
         extra |= {"totals": together.fields(), "not_priced": len(together.not_priced)}
+    elif grouping is not None:
+        raise click.UsageError(
+            "Figures by several rules do not add up: name one --mode."
+        )
+    if grouping is not None and together is not None:
+        extra["groups"] = grouped_by(rows, grouping)
+        return _by_group(question, grouping, rows, together, extra)
     return question.answer(
         rows,
         _columns(rows, with_account=all_),
@@ -127,6 +160,28 @@ def counts(
         next_command=_why(rows),
         extra=extra,
         in_table=_with_total(rows, together, "account" if all_ else "period"),
+    )
+
+
+def _by_group(
+    question: Question,
+    grouping: str,
+    rows: list[Row],
+    together: Sum,
+    extra: dict[str, Any],
+) -> Answer:
+    """The sums of groups in the table; the document has every figure as well."""
+    total = total_in_words(together) or "nothing that has a price"
+    return question.answer(
+        rows,
+        [
+            *cells(f"{grouping}=group", "figures", "amount|not priced", "currency"),
+            *cells("not priced=not_priced"),
+        ],
+        sentence=f"{counted(len(rows), 'figure')} by {grouping} come to {total}.",
+        notes=_notes(rows, question),
+        extra=extra,
+        in_table=[*extra["groups"], *total_rows(together, "group")],
     )
 
 

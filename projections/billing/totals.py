@@ -61,3 +61,27 @@ def summed(rows: Iterable[Row], *, with_forecast: bool = False) -> Sum:
         for code, of_currency in sorted(amounts.items(), key=lambda item: item[0] or "")
     ]
     return Sum(totals, not_priced)
+
+
+def grouped_by(rows: Iterable[Row], grouping: str) -> list[Row]:
+    """What figures come to by the month or quarter that their period begins in, by type
+    or by account: a row for each group and currency, without forecasts.
+    """
+    groups: dict[str, list[Row]] = {}
+    for row in rows:
+        if not row["forecast"]:
+            groups.setdefault(_group(row, grouping), []).append(row)
+    sums = []
+    for name, members in sorted(groups.items()):
+        together = summed(members)
+        fields = {"group": name, "not_priced": len(together.not_priced)}
+        nothing = {"currency": None, "amount": None, "figures": 0}
+        sums += [{**fields, **total} for total in together.fields() or [nothing]]
+    return sums
+
+
+def _group(row: Row, grouping: str) -> str:
+    if grouping in {"type", "account"}:
+        return str(row["seat_type" if grouping == "type" else "account"])
+    year, month = str(row["period"])[:4], int(str(row["period"])[5:7])
+    return f"{year}-{month:02}" if grouping == "month" else f"{year}q{(month + 2) // 3}"

@@ -167,7 +167,7 @@ def test_r93_a_finding_is_noted_disputed_and_settled_by_a_credit(book: Book) -> 
 
 
 def test_r93_what_is_not_priced_is_kept_so(book: Book) -> None:
-    book.say(operation("buy_seats", "2025-06-01", seat_type=START, quantity=2))
+    book.record(operation("buy_seats", "2025-06-01", seat_type=START, quantity=2))
     audited(book, "--keep", lines=(june("1", "30.00", "2025-07-01T00:00:00Z"),))
     (row,) = listed(book)
     assert (row["verdict"], row["difference"], row["owed_by"]) == (

@@ -170,3 +170,20 @@ def test_r90_the_book_is_listed_rebuilt_and_imported(book: Book) -> None:
     assert book.program.json("price", "history")["rows"] == past
     stored = json.dumps(document(book, *JUNE)["rows"])
     assert '"amount": "90.00"' in stored
+
+
+def test_r92_figures_are_added_up_by_month_quarter_and_type(book: Book) -> None:
+    price(book, "90", "2025-06-01", "--for-all")
+    answer = document(book, *ACCOUNT, "--year", "2025", "--by", "quarter")
+    # One seat in each month from June on; it is retired nowhere.
+    groups = [(row["group"], row["amount"]) for row in answer["groups"]]
+    assert groups == [("2025q2", "90.00"), ("2025q3", "270.00"), ("2025q4", "270.00")]
+    assert answer["totals"][0]["amount"] == "630.00"
+    assert {row["period"][:4] for row in answer["rows"]} == {"2025"}
+    (row,) = document(book, *ACCOUNT, "--year", "2025", "--by", "type")["groups"]
+    assert (row["group"], row["amount"], row["figures"]) == (PRO, "630.00", 7)
+    table = book.program.run("billing", "counts", *ACCOUNT, "--year", "2025", "--by",
+                             "month").stdout  # fmt: skip
+    assert "7 figures by month come to 630.00 EUR." in table
+    for words in (("--mode", "all", "--by", "type"), ("--year", "2025", "--term")):
+        assert book.program.run("billing", "counts", *ACCOUNT, *words).returncode == 2
