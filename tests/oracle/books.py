@@ -45,6 +45,13 @@ def _of(entries: list[Entry], topic: str) -> list[Entry]:
     return [entry for entry in entries if entry.topic == topic]
 
 
+def names_in(entry: Entry) -> list[str]:
+    """The key and the e-mail that an addition or a renaming gives."""
+    if entry.topic == "UserAdded":
+        return [entry["user"].added.key, entry["user"].added.email]
+    return [entry.fields[part] for part in ("key", "email") if part in entry.fields]
+
+
 @dataclass
 class Book:
     """An account: its entries in the order of recording, and the keys it has seen."""
@@ -77,7 +84,15 @@ class Book:
 
     def knows(self, reference: str) -> bool:
         """Whether anybody was ever called so, at whatever position it became known."""
-        return bool(Timeline(self.entries).called(reference))
+        recorded = [
+            name
+            for entry in _of(self.entries, "UserAdded")
+            + _of(self.entries, "UserRenamed")
+            if entry["user"].erased is None
+            for name in names_in(entry)
+        ]
+        erased = [person.erased.key for person in self.people() if person.erased]
+        return reference.casefold() in {name.casefold() for name in recorded + erased}
 
     def latest(self) -> datetime:
         """The latest effective time of any entry."""

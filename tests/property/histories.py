@@ -143,6 +143,7 @@ class Author:
         random = self.random
         operations = ["assign"] * 3 + ["unassign"] * 2 + ["buy", "add", "reduce"]
         operations += ["cancel", "grant", "revoke", "remove", "permit", "keep"]
+        operations += ["rename"]
         operations += ["reverse", "reverse", "reverse"]
         operations += ["close"] * (random.random() < 0.2)
         operation = random.choice(operations)
@@ -213,6 +214,17 @@ class Author:
         else:
             user, seat_type = self.any_user(), self.any_type()
         return {"op": "cancel_unassignment", "user": user, "seat_type": seat_type}
+
+    def rename(self) -> dict[str, Any]:
+        random = self.random
+        line = {"op": "rename_user", "user": self.any_user()}
+        if random.random() < 0.5:
+            line["new_user"] = random.choice((*KEYS, "eva"))
+        if random.random() < 0.5:
+            line["email"] = f"{random.choice((*KEYS, 'eva'))}@x.example"
+        if len(line) == 2 or random.random() < 0.3:
+            line["name"] = random.choice(("Eva", "Ann"))
+        return line
 
     def reduce(self) -> dict[str, Any]:
         quantity = self.random.randint(1, 2)

@@ -108,7 +108,7 @@ def test_thousands_of_questions_agree(database: str, together: float | None) -> 
                             comparison.step(comparison.author.command())
                         reader.catch_up()
                         comparison.same_answers(reader, 2)
-            except AssertionError as difference:
+            except (AssertionError, pytest.fail.Exception) as difference:
                 different.append(f"seed {seed}: {difference}")
             questions += comparison.questions
             seed += 1
