@@ -61,6 +61,7 @@ def snapshot(file: Path, **options: Any) -> None:
     """Make the ledger agree with a list of who held what at an instant.
 
     Who is gone is unassigned, who is new is added and assigned, who changed type both,
+    who has another e-mail is renamed,
     in one batch an account. Each change has the window in which it happened: after the
     last evidence to the contrary, and by the list at the latest. With --check, exit 3
     means that list and ledger differ.

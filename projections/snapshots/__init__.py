@@ -74,8 +74,14 @@ def _members(question: AccountQuestion, rows: list[Row]) -> dict[str, Member]:
         if row["granted_at"] <= as_of and (ends is None or ends > as_of):
             own = hubs.setdefault(row["user_no"], {})
             own[row["hub"]] = utc(row["granted_at"])
+    people = reader.people(numbers, question.known_at, as_of)
     return {
-        row["user_key"]: Member(utc(row["added_at"]), hubs.get(row["user_no"], {}))
+        row["user_key"]: Member(
+            utc(row["added_at"]),
+            hubs.get(row["user_no"], {}),
+            people[row["user_no"]]["email"],
+            people[row["user_no"]]["name"],
+        )
         for row in rows
     }
 

@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from seat_ledger.domain.values import hub_of, iso
+from seat_ledger.domain.values import fold, hub_of, iso
 from seat_ledger.errors import CommandRefused, InvalidInput
 
 ASSIGNED, UNASSIGNED, MOVED = "assigned", "unassigned", "moved"
 BOUGHT, FEWER_BOUGHT = "bought", "fewer_bought"
+RENAMED = "renamed"
 
 FEW = 3
 """So many holders may vanish, however few there are."""
@@ -48,10 +49,14 @@ class HeldSeat(NamedTuple):
 
 
 class Member(NamedTuple):
-    """A user of the account: since when, and since when with access to which hubs."""
+    """A user of the account: since when, since when with access to which hubs, and what
+    the user is called.
+    """
 
     added_at: datetime
     hubs: Mapping[str, datetime]
+    email: str | None = None
+    name: str | None = None
 
 
 @dataclass(frozen=True)
@@ -118,7 +123,7 @@ class Reconciliation:
         self.listed, self.state, self.is_exclusive = listed, state, is_exclusive
         self._check_listed_once()
         self._holdings = list(self._moves())
-        self.changes = [*self._purchases(), *self._holdings]
+        self.changes = [*self._purchases(), *self._renamings(), *self._holdings]
 
     def check_plausible(self, accepted: Iterable[str]) -> None:
         """Refuse a list from which too much is missing (R83), unless that is accepted.
@@ -190,6 +195,18 @@ class Reconciliation:
         for current in held.values():
             after = self._last_seen(current.seat_type, current.since)
             yield self._change(UNASSIGNED, current.user, current.seat_type, after, None)
+
+    def _renamings(self) -> Iterator[Change]:
+        """Users whom the list gives another e-mail than they have (R84, R95)."""
+        for seat in {seat.user: seat for seat in self.listed.seats}.values():
+            member = self.state.members.get(seat.user)
+            if member is None or seat.email is None or member.email is None:
+                continue
+            if fold(seat.email) != fold(member.email):
+                change = self._change(
+                    RENAMED, seat.user, seat.seat_type, self.listed.taken_at, None
+                )
+                yield change._replace(listed=seat)
 
     def _arrival(self, seat: ListedSeat, current: HeldSeat | None) -> Change:
         if current is not None:
@@ -277,8 +294,18 @@ class Reconciliation:
                     "quantity": change.seats,
                     "effective_at": iso(change.at),
                 }
+            elif change.change == RENAMED:
+                yield self._renaming(change)
             elif change.change != FEWER_BOUGHT:
                 yield from self._operations(change)
+
+    def _renaming(self, change: Change) -> dict[str, Any]:
+        listed = change.listed
+        assert listed is not None
+        line = {"op": "rename_user", "user": listed.user, "email": listed.email}
+        if listed.name and listed.name != self.state.members[listed.user].name:
+            line["name"] = listed.name
+        return {**line, "effective_at": iso(change.at)}
 
     def _operations(self, change: Change) -> Iterator[dict[str, Any]]:
         user, window = change.user, _window(change)

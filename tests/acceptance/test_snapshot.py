@@ -259,3 +259,24 @@ def test_the_vendors_demonstration_finds_the_missing_event_and_runs_again(
         assert "was seen without it until 2026-10-12 02:00" in done.stdout
         assert "a difference of 0.61 USD" in done.stdout
         assert '"quantity_most": "2"' in done.stdout
+
+
+def test_r84_a_person_whom_the_list_gives_another_e_mail_is_renamed(
+    lists: Lists,
+) -> None:
+    lists.rows(6, seat(1), seat(2))
+    moved = seat(1)
+    moved["assignee"]["login"] = "married"
+    (row,) = lists.rows(20, moved, seat(2))
+    assert (row["user"], row["change"], row["outcome"]) == (
+        "gh-1",
+        "renamed",
+        "recorded",
+    )
+    (position,) = row["positions"]
+    (event,) = lists.program.json("event", "show", position)["rows"]
+    assert (event["event"], event["effective_at"]) == (
+        "UserRenamed", "2025-03-20T02:00:00Z",
+    )  # fmt: skip
+    assert event["data"]["email"] == "1+married@users.noreply.github.com"
+    assert lists.rows(21, moved, seat(2)) == []
