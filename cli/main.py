@@ -21,6 +21,7 @@ from seat_ledger.cli.output.failures import (
     print_json_failure,
 )
 from seat_ledger.cli.output.streams import ReaderLeft, drop_output, prepare
+from seat_ledger.cli.topics.examples import show_examples
 from seat_ledger.errors import (
     LedgerError,
     OutputClosed,
@@ -34,6 +35,10 @@ COMMANDS = {
     "batch": ("commands.batch:batch", "Record several commands as one step."),
     "billing": ("commands.billing:group", "Periods, billable seats, and why."),
     "catalogue": ("commands.catalogue:group", "The seat types that there are."),
+    "completion": (
+        "commands.completion:completion",
+        "Completion for your shell: bash, zsh or fish.",
+    ),
     "convert": (
         "commands.convert:convert",
         "Turn a source's log into command lines, to be imported.",
@@ -110,6 +115,7 @@ class Commands(click.Group):
         imported = importlib.import_module(f"seat_ledger.cli.{module}")
         command: click.Command = getattr(imported, attribute)
         check_texts_of(command)
+        show_examples(command, name)
         return command
 
     def format_commands(self, _: click.Context, formatter: click.HelpFormatter) -> None:

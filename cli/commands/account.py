@@ -9,6 +9,7 @@ import click
 
 from seat_ledger.cli.commands import account_readers
 from seat_ledger.cli.commands.account_renewals import advise, renewals
+from seat_ledger.cli.options import completing
 from seat_ledger.cli.options.session import (
     Question,
     current_session,
@@ -35,7 +36,13 @@ def group() -> None:
 @group.command("open")
 @click.argument("account")
 @click.option("--name", required=True, help="The customer's name.")
-@click.option("--time-zone", required=True, metavar="ZONE", help="An IANA time zone.")
+@click.option(
+    "--time-zone",
+    required=True,
+    metavar="ZONE",
+    shell_complete=completing.time_zones,
+    help="An IANA time zone.",
+)
 @click.option(
     "--term-start",
     required=True,
@@ -60,7 +67,7 @@ def open_(**_: Any) -> None:
 
 
 @group.command("set-time-zone")
-@click.argument("time_zone")
+@click.argument("time_zone", shell_complete=completing.time_zones)
 @option_account
 @writing("set_time_zone")
 def set_time_zone(**_: Any) -> None:
@@ -72,7 +79,7 @@ def set_time_zone(**_: Any) -> None:
     help="Change the counting rule for periods that begin from now on.\n\n"
     f"Modes: {', '.join(MODES)}.",
 )
-@click.argument("mode")
+@click.argument("mode", shell_complete=completing.modes)
 @click.option(
     "--granularity",
     type=click.Choice(GRANULARITIES),

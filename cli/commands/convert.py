@@ -11,6 +11,7 @@ import click
 
 from seat_ledger.cli.inputs.files import input_file
 from seat_ledger.cli.inputs.mapping_file import mapping_named
+from seat_ledger.cli.options import completing
 from seat_ledger.cli.output.progress import heartbeat
 from seat_ledger.cli.output.render import escape_unseen, harmless, print_message
 from seat_ledger.cli.output.streams import write_data
@@ -25,6 +26,7 @@ MAPPING = click.option(
     "--with",
     "mapping",
     metavar="MAPPING",
+    shell_complete=completing.mappings,
     required=True,
     help="A name of 'source list', or a mapping of your own (TOML).",
 )

@@ -15,6 +15,7 @@ import click
 from seat_ledger.cli.commands.convert import print_tally
 from seat_ledger.cli.inputs.files import input_file
 from seat_ledger.cli.inputs.mapping_file import mapping_named
+from seat_ledger.cli.options import completing
 from seat_ledger.cli.options.session import (
     FilePath,
     current_session,
@@ -89,6 +90,7 @@ def show(name: str, *, toml: bool) -> None:
     "--with",
     "mapping",
     metavar="MAPPING",
+    shell_complete=completing.mappings,
     help="Only this one: a name of 'source list', or a mapping of your own.",
 )
 @options_of_printing

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from seat_ledger.cli.options import completing
 from seat_ledger.cli.options.session import FilePath, options_of
 from seat_ledger.cli.output import times
 from seat_ledger.domain.counting_rules import (
@@ -42,6 +43,7 @@ option_rule = options_of(
     click.option(
         "--mode",
         metavar="M",
+        shell_complete=completing.modes,
         help="A counting mode; without it the account's policy applies.",
     ),
     _option_granularity,
@@ -80,6 +82,7 @@ option_price_for = click.option(
 option_currency = click.option(
     "--currency",
     metavar="CODE",
+    shell_complete=completing.currencies,
     help="The currency that amounts are rounded to, such as EUR (ISO 4217).",
 )
 options_of_counting = options_of(
@@ -88,6 +91,7 @@ options_of_counting = options_of(
     click.option(
         "--mode",
         metavar="M",
+        shell_complete=completing.every_mode,
         help="A counting mode, or 'all'; without it the account's policy applies.",
     ),
     _option_granularity,

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
 import sys
+from collections.abc import Sequence
 from importlib import resources
 
 import click
+from click.shell_completion import CompletionItem
 from rich.console import Console
 from rich.markdown import Markdown
 
@@ -37,14 +40,56 @@ def print_page(markdown: str) -> None:
     Console(width=min(Console().width, 100)).print(Markdown(markdown))
 
 
+def _complete(
+    context: click.Context, _: click.Parameter, begun: str
+) -> list[CompletionItem]:
+    """Topics and commands, and behind a command those of its group."""
+    words = context.params.get("words") or ()
+    names = _names(context, words)
+    return [CompletionItem(name) for name in names if name.startswith(begun)]
+
+
+def _names(context: click.Context, words: Sequence[str]) -> list[str]:
+    """What may stand behind some words."""
+    command: click.Command | None = context.find_root().command
+    for word in words:
+        is_group = isinstance(command, click.Group)
+        command = command.get_command(context, word) if is_group else None  # type: ignore[union-attr]
+    inner = command.list_commands(context) if isinstance(command, click.Group) else []
+    return inner if words else [*TOPICS, RULES, *inner]
+
+
 @click.command("help")
-@click.argument("topic", type=click.Choice([*TOPICS, RULES]), required=False)
-def help_(topic: str | None) -> None:
-    """Read about concepts, audits, operations and formats."""
-    if topic is not None:
-        print_page(text_of(topic))
-        return
-    width = max(map(len, TOPICS)) + 2
-    print("Topics, such as 'seat-ledger help concepts':\n")
-    for name in [*TOPICS, RULES]:
-        print(f"  {name:{width}}{title_of(name)}")
+@click.argument(
+    "words", metavar="[TOPIC | COMMAND...]", nargs=-1, shell_complete=_complete
+)
+def help_(words: tuple[str, ...]) -> None:
+    """Read about concepts, audits, operations and formats, or about a command."""
+    if len(words) == 1 and words[0] in {*TOPICS, RULES}:
+        print_page(text_of(words[0]))
+    elif words:
+        print(_help_of(words))
+    else:
+        width = max(map(len, TOPICS)) + 2
+        print("Topics, such as 'seat-ledger help concepts':\n")
+        for name in [*TOPICS, RULES]:
+            print(f"  {name:{width}}{title_of(name)}")
+        print("\nCommands, such as 'seat-ledger help billing counts'.")
+
+
+def _help_of(words: Sequence[str]) -> str:
+    """The help of a command. Raises UsageError where there is none."""
+    context = click.get_current_context().find_root()
+    command: click.Command = context.command
+    for place, word in enumerate(words):
+        inner = None
+        if isinstance(command, click.Group):
+            inner = command.get_command(context, word)
+        if inner is None:
+            names = _names(context, words[:place])
+            close = difflib.get_close_matches(word, names, n=1)
+            hint = f" Did you mean '{close[0]}'?" if close else ""
+            what = "topic and no command" if not place else "command"
+            raise click.UsageError(f"'{' '.join(words)}' is no {what}.{hint}")
+        command, context = inner, click.Context(inner, info_name=word, parent=context)
+    return command.get_help(context)

@@ -1,0 +1,124 @@
+"""Help: by topic and by command, an example for each command, values that complete."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+from click.shell_completion import ShellComplete
+
+from seat_ledger.cli.main import main, program
+from seat_ledger.cli.options.session import Session
+from seat_ledger.cli.topics.examples import EXAMPLES
+
+EXAMPLE = re.compile(r"Example: seat-ledger (.*)")
+
+
+def example_of(command: click.Command) -> list[str]:
+    match = EXAMPLE.search(command.epilog or "")
+    assert match, command.name
+    return shlex.split(match[1])
+
+
+def root() -> click.Context:
+    return program.make_context("seat-ledger", ["doctor"], obj=Session())
+
+
+def leaves(command: click.Command, path: str) -> Iterator[tuple[str, click.Command]]:
+    if isinstance(command, click.Group):
+        with root() as context:
+            for name in command.list_commands(context):
+                inner = command.get_command(context, name)
+                assert inner is not None
+                yield from leaves(inner, f"{path} {name}".strip())
+    else:
+        yield path, command
+
+
+def test_the_help_of_each_command_ends_with_an_example_of_it() -> None:
+    for path, command in leaves(program, ""):
+        words, named = example_of(command), path.split()
+        assert words[: len(named)] == named, words
+        command.make_context(named[-1], words[len(named) :], parent=root())
+
+
+def test_no_example_is_of_a_command_that_is_not_there() -> None:
+    shown = {" ".join(example_of(command)) for _, command in leaves(program, "")}
+    assert {" ".join(shlex.split(line)) for line in EXAMPLES} <= shown
+
+
+def test_help_of_a_command_is_what_h_prints(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["help", "billing", "counts"]) == 0
+    first = capsys.readouterr().out
+    assert "--unit-price" in first
+    assert "Example: seat-ledger billing counts" in first
+    assert main(["billing", "counts", "--help"]) == 0
+    usage, _, text = capsys.readouterr().out.partition("\n")
+    assert text == first.partition("\n")[2]
+    assert usage.startswith("Usage: seat-ledger billing counts")
+    assert main(["help", "seat"]) == 0
+    assert "upgrade" in capsys.readouterr().out
+    assert main(["help", "time"]) == 0
+    assert capsys.readouterr().out.startswith("# ")
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [("biling", "billing"), ("billing conts", "counts"), ("tme", "time"), ("zzz", "")],
+)
+def test_help_says_what_may_be_meant(
+    capsys: pytest.CaptureFixture[str], words: str, hint: str
+) -> None:
+    assert main(["help", *words.split()]) == 2
+    message = capsys.readouterr().err
+    assert (f"Did you mean '{hint}'?" in message) == bool(hint)
+
+
+def completed(words: str, begun: str) -> set[str]:
+    shell = ShellComplete(program, {"obj": Session()}, "seat-ledger", "_X")
+    found = shell.get_completions(words.split(), begun)
+    return {item.value for item in found if item.type == "plain"}
+
+
+def test_what_is_the_same_in_every_ledger_completes() -> None:
+    assert completed("billing counts --mode", "day") == {"day_peak", "day_touch"}
+    assert "all" in completed("billing counts --mode", "a")
+    assert completed("billing counts --currency", "eu") == {"EUR"}
+    assert "Europe/Amsterdam" in completed("account open acme --time-zone", "europe/")
+    assert completed("account set-billing-policy", "pe") == {"peak"}
+    assert "github-copilot-seats" in completed("convert f --with", "github")
+    assert completed("help", "exit") == {"exit-codes"}
+    assert completed("help billing", "co") == {"counts", "compare"}
+    assert completed("source list --format", "js") == {"json", "jsonl"}
+
+
+def test_what_stands_in_a_ledger_never_completes() -> None:
+    for words in ("seat list --account", "user history", "invoice show", "seat who"):
+        assert completed(words, "") == set()
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_installs_itself_where_the_shell_looks(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    shell: str,
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    monkeypatch.setenv("SHELL", f"/bin/{shell}")
+    assert main(["completion", shell]) == 0
+    script = capsys.readouterr().out
+    assert "_SEAT_LEDGER_COMPLETE" in script
+    for _ in range(2):
+        assert main(["completion", "install"]) == 0
+    (file,) = [file for file in tmp_path.rglob("*seat-ledger*") if file.is_file()]
+    assert file.read_text() == script.removesuffix("\n")
+    assert str(file) in capsys.readouterr().err
+    monkeypatch.setenv("SHELL", "/bin/tcsh")
+    assert main(["completion", "install"]) == 2
