@@ -43,7 +43,8 @@ NOT_RUN = {
     ("db", "stop"),
     ("db", "tool"),
     ("demo",),  # minutes
-    ("serve",),  # does not end; its parameters are read below
+    ("events", "follow"),  # does not end, as the next
+    ("serve",),  # its parameters are read below
 }
 RARE = {("projection", "rebuild"), ("projection", "run"), ("projection", "verify")}
 ENVIRONMENT = (
