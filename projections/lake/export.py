@@ -203,7 +203,7 @@ class _Export:
         position = self.checkpoint.position or 0
         with self.reader.connection.cursor(row_factory=tuple_row) as cursor:
             types = cursor.execute(
-                queries("lake", "queries.sql")["seat_types"],
+                queries("lake", "export.sql")["seat_types"],
                 {"until_position": position},
             ).fetchall()
             row = cursor.execute("SELECT clock_timestamp()").fetchone()
@@ -237,7 +237,7 @@ def journal_rows(
     statement = filled(
         b"COPY ({selected}) TO STDOUT (FORMAT csv, HEADER true)",
         selected=part(
-            filled(queries("lake", "queries.sql")["journal"], rows=part(rows))
+            filled(queries("lake", "export.sql")["journal"], rows=part(rows))
         ),
     )
     with connection.transaction(), connection.cursor(row_factory=tuple_row) as cursor:

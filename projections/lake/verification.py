@@ -243,7 +243,7 @@ class _Served:
         self.different: dict[str, str] = {}
         self.accounts: set[int] = set()
         rows = self.connection.execute(
-            queries("lake", "queries.sql")["changed"], {"after": manifest.head}
+            queries("lake", "export.sql")["changed"], {"after": manifest.head}
         ).fetchall()
         self.changed = {row[0] for row in rows}
         self.changed |= {account.account_no for account in reader.aside}

@@ -20,7 +20,7 @@ from tests.property.histories import Author, opening
 
 EXAMPLES = int(os.environ.get("SEAT_LEDGER_EXAMPLES", "12"))
 numbers = itertools.count(1)
-NOW = re.compile(r"(?<=: it is )\S+(?= now)")
+NOW = re.compile(r"(?<=: it is ).+?(?= now)")
 
 
 def history(ledger: SeatLedger, random: Random, head: int) -> list[dict[str, Any]]:
