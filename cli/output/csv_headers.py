@@ -126,6 +126,10 @@ _HEADERS = {
         "seat_type hub exclusive state effective_at recorded_at position actor reason"
     ),
     "import": "line op outcome positions code message",
+    "lake export": ("manifest events files new_files bytes new_bytes removed_files"),
+    "lake rebuild": "projection rows folder",
+    "lake status": "file from_position until_position events bytes buckets sha256",
+    "lake verify": "subject check status compared found",
     "price history": _PRICE,
     "price list": _PRICE,
     "projection rebuild": "projection rows digest seconds status reason",

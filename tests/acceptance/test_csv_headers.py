@@ -61,6 +61,7 @@ BESIDE = {
     "source compare",
     "export",
     "import",
+    "lake rebuild",
     "invoice audit",
     "invoice show",
     "invoice reproduce",

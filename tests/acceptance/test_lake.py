@@ -17,6 +17,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 from pyarrow import parquet
 
+from seat_ledger.cli.output.csv_headers import HEADERS
 from seat_ledger.projections.lake.engine import TABLES
 from tests.program import ANN, BUY, GIVE, OPEN, PROGRAM, Program
 
@@ -262,6 +263,15 @@ def read(folder: Path) -> list[Any]:
         row for path in folder.iterdir() for row in parquet.read_table(path).to_pylist()
     ]
     return sorted(rows, key=str)
+
+
+def test_each_table_has_its_header_as_csv(lakes: Lakes, tmp_path: Path) -> None:
+    output = ("--output", tmp_path / "out", "--workers", "1")
+    for name, words in (("export", ()), ("status", ()), ("verify", ()),
+                        ("rebuild", output)):  # fmt: skip
+        done = lakes.run(name, lakes.place, *words, "--format", "csv")
+        assert done.returncode == 0, done.stderr
+        assert tuple(done.stdout.splitlines()[0].split(",")) == HEADERS[f"lake {name}"]
 
 
 def test_processes_share_the_buckets(lakes: Lakes, tmp_path: Path) -> None:
