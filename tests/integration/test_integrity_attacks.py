@@ -435,8 +435,8 @@ def test_nothing_is_sealed_on_top_of_events_that_moved_or_went(
     log.run(MOVED[attack])
     with pytest.raises(IntegrityFailure, match="Nothing was sealed"):
         log.seal()
-    assert log.found()
+    assert log.finding_kinds()
     log.run(f"TRUNCATE {E}")
     log.run(f"INSERT INTO {E} SELECT * FROM public.before")
     assert log.seal().added == 0
-    assert log.found() == []
+    assert log.finding_kinds() == []

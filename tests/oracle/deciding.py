@@ -701,6 +701,8 @@ class Attempt:
     def close_account(self, line: Line) -> None:
         """R97: seats are retired, and holdings end where that is asked for."""
         timeline, at, codes = self.timeline, line.at, set()
+        if timeline.closing is not None:
+            codes.add("account_closed")
         if at <= self.contract.start():
             codes.add("before_term")
         if any(e.at > at for e in timeline.of("ContractRenewed")):

@@ -98,10 +98,16 @@ class Comparison:
         added = [e.event.originator_id for e in events if e.topic == "UserAdded"]
         persons = [e["user"] for e in expected.entries if e.topic == "UserAdded"]
         self.people |= zip(map(str, added), persons, strict=False)
-        product = {self.signature(event): event for event in events}
-        model = [self.model_signature(entry) for entry in expected.entries]
-        assert sorted(product) == sorted(model), self.message(f"{product} != {model}")
-        self.oracle.recorded([product[signature].position for signature in model])
+        product = sorted((self.signature(e), e.position) for e in events)
+        signed = [(self.model_signature(e), n) for n, e in enumerate(expected.entries)]
+        model = sorted(signed)
+        assert [sign for sign, _ in product] == [sign for sign, _ in model], (
+            self.message(f"{product} != {model}")
+        )
+        positions = dict(
+            zip((n for _, n in model), (p for _, p in product), strict=True)
+        )
+        self.oracle.recorded([positions[n] for n in range(len(model))])
         for event in events:
             if event.topic == "UserErased":
                 user_id = event.event.originator_id
