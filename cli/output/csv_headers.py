@@ -71,8 +71,8 @@ _HEADERS = {
     "billing counts": (
         "account seat_type period from until days seconds complete mode granularity "
         "opening purchased retired closing quantity quantity_exact assigned_opening "
-        "assigned_peak assigned_closing idle_seat_days unit_price currency "
-        "price_source price_entry price_since amount forecast price_for price_parts "
+        "assigned_peak assigned_closing idle_seat_days unit_price amount "
+        "forecast price_for currency price_source price_entry price_since price_parts "
         f"{_ends('quantity assigned_opening assigned_peak')} "
         f"{_ends('assigned_closing idle_seat_days amount')}"
     ),

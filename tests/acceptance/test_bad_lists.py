@@ -167,6 +167,7 @@ def test_what_is_unusual_and_right_is_taken(ledger: Ledger) -> None:
         done = ledger.snapshot(page(*other), at)
         assert done.status == 0, done.err
         assert json.loads(done.out)["snapshot"]["taken_at"] == at
+    assert ledger.snapshot(page(*SIX), "2025-11-03T12:00Z").status == 0
 
 
 LINE = {"@timestamp": 1741600800000, "_document_id": "d1", "org": "acme",

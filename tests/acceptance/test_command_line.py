@@ -139,6 +139,7 @@ def test_billing_counts_in_the_contracts_shape(acme: Program) -> None:
         "amount",
         "forecast",
         "price_for",
+        *("currency", "price_source", "price_entry", "price_since", "price_parts"),
         *(
             f"{figure}_{end}"
             for figure in (

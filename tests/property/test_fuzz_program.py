@@ -43,7 +43,8 @@ NOT_RUN = {
     ("db", "stop"),
     ("db", "tool"),
     ("demo",),  # minutes
-    ("events", "follow"),  # does not end, as the next
+    ("deliver",),  # does not end, as the next two
+    ("events", "follow"),
     ("serve",),  # its parameters are read below
 }
 RARE = {("projection", "rebuild"), ("projection", "run"), ("projection", "verify")}

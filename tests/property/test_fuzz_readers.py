@@ -152,6 +152,7 @@ GOOD = {
     "email": "ann@acme.example", "seat_type": "sales/professional", "quantity": 1,
     "mode": "peak", "entry": 1, "reason": "why", "invoice": "I-1", "period": "2025-03",
     "unit_prices": {"sales/professional": "9.00"}, "currency": "EUR",
+    "unit_price": "9.00", "renewal": 1, "finding": 4, "note": "asked",
 }  # fmt: skip
 
 OTHERS = {
@@ -252,7 +253,7 @@ def test_a_file_of_anything_leaves_a_ledger_that_is_whole(
     """Commands that are almost right, many of them right, one file after another."""
     counted: Counter[str] = Counter()
 
-    @settings(FUZZ, max_examples=50)
+    @settings(FUZZ, max_examples=150)
     @given(st.lists(commands(), min_size=1, max_size=12))
     def fuzz(message: list[Any]) -> None:
         counted["files"] += 1

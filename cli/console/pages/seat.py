@@ -51,7 +51,7 @@ def who(request: PageRequest) -> Page:
     ref = parse_seat(request["seat"])
     row = holdings.who(request.about, ref)
     page = seat(request)
-    page.answer = request.answer([row])
+    page.answer = request.answer([row], extra={"windows": row["windows"]})
     return page
 
 

@@ -40,6 +40,9 @@ QUESTIONS: dict[str, list[dict[str, Any]]] = {
     "explain": [FIGURE],
     "invoice": [{"invoice": "INV-1"}, {"invoice": "INV-2"}],
     "audit": [{"invoice": "INV-1"}],
+    "renewals": [{"as_of": INSIDE}],
+    "idle": [{**ACME, "as_of": INSIDE}],
+    "compare": [ACME | {"before": "{opening}"}],
 }
 ELSEWHERE = {
     "search": "finds names",
