@@ -15,6 +15,7 @@ from seat_ledger.cli.options.session import (
 from seat_ledger.cli.output.render import to_json
 from seat_ledger.cli.output.streams import write_data
 from seat_ledger.domain.values import check_text
+from seat_ledger.errors import CommandRefused
 
 POLL = 1.0
 
@@ -58,7 +59,14 @@ def follow(after: int | None, account: str | None, until_head: bool, form: str) 
     with opened(current_session().ready()) as connection:
         feed = EventFeed(connection)
         feed.listen()
-        position = feed.head() if after is None else after
+        head = feed.head()
+        if after is not None and after > head:
+            raise CommandRefused(
+                "position_beyond_head",
+                f"The ledger is at position {head}; {after} is beyond it.",
+                try_="omit --after to begin with what comes next",
+            )
+        position = head if after is None else after
         while True:
             for event in feed.every(position):
                 document = cloud_event(feed, event)

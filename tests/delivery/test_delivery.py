@@ -110,6 +110,9 @@ def test_every_event_comes_once_in_the_order_of_positions(program: Program) -> N
     assert {event["subject"] for event in acme} == {"acme"}
     (source,) = {event["source"] for event in every}
     assert source.startswith("urn:uuid:")
+    done = program.run("events", "follow", "--after", 10_000)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "10000 is beyond it" in done.stderr
 
 
 def test_events_name_nobody_and_ids_lead_back(program: Program) -> None:
