@@ -19,7 +19,7 @@ from seat_ledger.projections.engine import installation
 from seat_ledger.store import schema
 from seat_ledger.store.connection import connect
 from seat_ledger.store.embedded import EmbeddedServer
-from seat_ledger.store.embedded.binaries import run
+from seat_ledger.store.embedded.binaries import run, usable_binaries
 from seat_ledger.store.embedded.folders import server_user
 from tests.conftest import VERSIONS
 from tests.integration.tables import PRO, fill, head
@@ -46,10 +46,12 @@ ASKING: tuple[tuple[str, ...], ...] = (
 @pytest.fixture(params=list(VERSIONS))
 def standby(request: pytest.FixtureRequest) -> Iterator[str]:
     """A server that follows one with a small ledger."""
-    folder, binaries = folder_for_servers("slf-"), VERSIONS[request.param]
+    folder, user = folder_for_servers("slf-"), server_user()
     folder.chmod(0o755)
-    user = server_user()
-    primary = EmbeddedServer(folder / "home", binaries=binaries)
+    primary = EmbeddedServer(folder / "home", binaries=VERSIONS[request.param])
+    copies = folder / "copies"
+    copies.mkdir()
+    binaries = usable_binaries(VERSIONS[request.param], user, copies)
     data, socket = folder / "standby", folder / "socket"
     for item in (data, socket):
         item.mkdir(mode=0o700)
