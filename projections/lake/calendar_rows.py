@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, NamedTuple
 
-from seat_ledger.domain.calendar import BillingPeriod, first_instant, local_dates
+from seat_ledger.domain.calendar import BillingPeriod, first_instant
 
 _BEGIN = datetime(1, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -95,13 +95,23 @@ class _Zone:
         return self.starts[ordinal]
 
     def _look_up(self, ordinal: int) -> int:
-        """1 for a date that exists, 0 for one that is skipped."""
-        self._start(ordinal)
-        day = date.fromordinal(ordinal)
-        return len(local_dates(day, date.fromordinal(ordinal + 1), self.name))
+        """1 for a date that exists; one that is skipped begins with the next: 0."""
+        return int(self._start(ordinal) < self._start(ordinal + 1))
 
     def exists(self, ordinal: int) -> bool:
         return self.numbers[ordinal] > self.numbers[ordinal - 1]
+
+
+class _Span(NamedTuple):
+    """A period's bounds and dates, which periods of many accounts have in common."""
+
+    starts: int
+    ends: int
+    days: int
+    time_zone: str
+    first_date_no: int
+    first_date: int
+    last_date: int
 
 
 class CalendarRows:
@@ -118,6 +128,7 @@ class CalendarRows:
         self._keys: list[PeriodKey] = []
         self._account_no = 0
         self._dates_before = 0
+        self._spans: dict[tuple[Any, ...], _Span] = {}
 
     def add(self, account_no: int, period: BillingPeriod) -> int:
         """Add a period, or a window as if it were one; return its number of dates.
@@ -126,28 +137,30 @@ class CalendarRows:
         """
         if account_no != self._account_no:
             self._account_no, self._dates_before = account_no, 0
-        starts, ends = micros(period.starts), micros(period.ends)
-        name, first_no, days, first_date, last_date = self._span(
-            account_no, period, starts, ends
-        )
+        span, before = self._span(account_no, period), self._dates_before
+        starts, ends, days = span.starts, span.ends, span.days
         self._periods.append(PeriodSpan(account_no, period.index, starts, ends, days))
         self._keys += [
             PeriodKey(
-                account_no, stretch, period.index, starts, ends, days, name,
-                self._dates_before, first_no, max(first_date, starts),
-                max(last_date, starts),
+                account_no, stretch, period.index, starts, ends, days, span.time_zone,
+                before, span.first_date_no, span.first_date, span.last_date,
             )
             for stretch in range(starts - starts % _STRETCH, ends, _STRETCH)
         ]  # fmt: skip
         self._dates_before += days
         return days
 
-    def _span(
-        self, account_no: int, period: BillingPeriod, starts: int, ends: int
-    ) -> tuple[str, int, int, int, int]:
-        """Zone, number of the first date, how many, where first and last begin."""
+    def _span(self, account_no: int, period: BillingPeriod) -> _Span:
         if period.runs is not None:
-            return self._span_of_runs(account_no, period, ends)
+            return self._span_of_runs(account_no, period)
+        key = (period.zone, period.label, period.until, period.starts, period.ends)
+        span = self._spans.get(key)
+        if span is None:
+            span = self._spans[key] = self._span_in_zone(period)
+        return span
+
+    def _span_in_zone(self, period: BillingPeriod) -> _Span:
+        starts, ends = micros(period.starts), micros(period.ends)
         first, last = period.label.toordinal(), period.until.toordinal() - 1
         low, high = first - _MARGIN, last + 1 + _MARGIN
         zone = self._zones.get(period.zone)
@@ -160,28 +173,31 @@ class CalendarRows:
         while first < last and not zone.exists(first):
             first += 1
         if not zone.exists(first) or zone.starts[first] >= ends or last < first:
-            return period.zone, zone.numbers[first], 0, starts, starts
+            no = zone.numbers[first]
+            return _Span(starts, ends, 0, period.zone, no, starts, starts)
         first_no, last_no = zone.numbers[first], zone.numbers[last]
-        return (
-            period.zone, first_no, last_no - first_no + 1,
-            zone.starts[first], zone.starts[last],
+        return _Span(
+            starts, ends, last_no - first_no + 1, period.zone, first_no,
+            max(zone.starts[first], starts), max(zone.starts[last], starts),
         )  # fmt: skip
 
-    def _span_of_runs(
-        self, account_no: int, period: BillingPeriod, ends: int
-    ) -> tuple[str, int, int, int, int]:
+    def _span_of_runs(self, account_no: int, period: BillingPeriod) -> _Span:
         """The same of a period that brings its dates, as an invoice keeps them."""
+        period_starts, ends = micros(period.starts), micros(period.ends)
         name = f"{account_no}/{period.index}"
         begins = [micros(start) for _, start in period.days]
         bounds = [*begins, max(ends, begins[-1] + 1)]
-        bounds[0] = min(bounds[0], micros(period.starts))
+        bounds[0] = min(bounds[0], period_starts)
         for number, starts in enumerate(bounds[:-1]):
             until = bounds[number + 1]
             self._dates += [
                 ZoneDate(name, utc_day, starts, until, number)
                 for utc_day in range(starts - starts % _DAY, until, _DAY)
             ]
-        return name, 0, len(begins), begins[0], begins[-1]
+        return _Span(
+            period_starts, ends, len(begins), name, 0,
+            max(begins[0], period_starts), max(begins[-1], period_starts),
+        )  # fmt: skip
 
     def take(self) -> dict[str, dict[str, list[Any]]]:
         """What was added since the last time, by table and column."""

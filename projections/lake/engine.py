@@ -35,6 +35,18 @@ TABLES = (
 COMPARED_LESS = {"billing_period": ("day_starts",)}
 """Columns that served tables alone have: in the lake dates are rows."""
 
+_DEFINITIONS = {
+    *("entry_at", "reversed_entry_at", "contract_at"),
+    *("seat_at", "seat_holding_at", "seat_step_at", "seat_count_at"),
+}
+"""What the tables are computed by."""
+
+_UNREAD = {
+    *("bucket", "recorded_at", "effective_after", "quantity", "request"),
+    *("super_admin", "account_access", "hub", "actor_no"),
+}
+"""Columns of the journal that none of these reads."""
+
 _MEMORY = "220MB"
 _QUERIES = {
     name: block.decode() for name, block in queries("lake", "engine.sql").items()
@@ -65,11 +77,12 @@ class Engine:
         self.db.execute(f"SET temp_directory = '{scratch}'")
         types = arrow_types()
         self.schema = pa.schema([
-            (name, kind) for name, kind in types.items() if name != "bucket"
+            (name, kind) for name, kind in types.items() if name not in _UNREAD
         ])  # fmt: skip
         self._table("journal", self.schema.empty_table())
         for definition in definitions(tuple(self.schema.names)):
-            self.db.execute(definition.macro())
+            if definition.name in _DEFINITIONS:
+                self.db.execute(definition.macro())
         self.db.execute("CREATE TABLE seat_type (type_no INTEGER, name VARCHAR)")
         if seat_types:
             self.db.executemany("INSERT INTO seat_type VALUES (?, ?)", list(seat_types))
@@ -120,6 +133,8 @@ class Engine:
         """
         texts = queries("engine", "checks.sql")
         for check in CHECKS:
+            if check.name == "counts_equal_holdings" and self._add_up():
+                continue
             text = _QUERIES.get(check.name) or (
                 as_text(texts[check.name]) if check in _IN_BOTH else None
             )
@@ -133,6 +148,11 @@ class Engine:
                     f"{check.projection}: {check.message(row)}.",
                     try_="seat-ledger integrity verify; seat-ledger projection rebuild",
                 )
+
+    def _add_up(self) -> bool:
+        """Whether by type the hashed instants of all changes add up to nothing."""
+        ((apart,),) = self.db.execute(_QUERIES["sums_apart"]).fetchall()
+        return not apart
 
     # -- steps ------------------------------------------------------------------------
 

@@ -50,6 +50,34 @@ SELECT count(*)
           AND day.starts <= mark.instant
           AND day.ends > mark.instant)
 
+-- sums_apart --
+-- In how many types what changes the counts is not what holdings and seats change: the
+-- hashed instants of all changes, added up.
+SELECT count(*)
+  FROM (
+       SELECT account_no, seat_type
+         FROM (
+              SELECT account_no, seat_type, hash(held_from) >> 1 AS h, 1 AS filled,
+                     0 AS freed, 0 AS bought, 0 AS retired
+                FROM seat_holding WHERE NOT reversed
+              UNION ALL
+              SELECT account_no, seat_type, hash(held_until) >> 1, 0, 1, 0, 0
+                FROM seat_holding WHERE NOT reversed AND held_until IS NOT NULL
+              UNION ALL
+              SELECT account_no, seat_type, hash(purchased_at) >> 1, 0, 0, 1, 0 FROM seat
+              UNION ALL
+              SELECT account_no, seat_type, hash(retires_at) >> 1, 0, 0, 0, 1
+                FROM seat WHERE retires_at IS NOT NULL
+              UNION ALL
+              SELECT account_no, seat_type, hash("at") >> 1, -filled, -freed, -bought,
+                     -retired
+                FROM seat_count
+              ) AS changes
+        GROUP BY account_no, seat_type
+       HAVING sum(h::HUGEINT * filled) <> 0 OR sum(h::HUGEINT * freed) <> 0
+           OR sum(h::HUGEINT * bought) <> 0 OR sum(h::HUGEINT * retired) <> 0
+       ) AS types
+
 -- counts_equal_holdings --
 -- The counts, which come straight from the journal, are those of the holdings and of the
 -- seats: at each instant nothing else changed.

@@ -16,7 +16,7 @@ from seat_ledger.errors import CommandRefused
 from seat_ledger.projections.lake.engine import TABLES, Engine
 from seat_ledger.projections.lake.layout import BUCKETS, Lake, Manifest
 
-AT_ONCE = 120_000
+AT_ONCE = 160_000
 """About how many events are in memory: buckets are put together up to so many."""
 
 
@@ -159,7 +159,7 @@ def engines(share: BucketShare, scratch: str) -> Iterator[tuple[list[int], Engin
     engine = Engine(share.known_at, manifest.seat_types, scratch=scratch)
     with Journal(lake, manifest) as journal:
         for numbers in _together(manifest, share.buckets):
-            engine.load(journal.of(numbers))
+            engine.load(journal.of(numbers, engine.schema.names))
             yield numbers, engine
     engine.close()
 
@@ -185,8 +185,8 @@ class Journal:
         for file in self.files:
             file.close()
 
-    def of(self, buckets: Sequence[int]) -> Any:
-        """The events of some buckets, as an Arrow table."""
+    def of(self, buckets: Sequence[int], columns: Sequence[str] | None = None) -> Any:
+        """The events of some buckets, as an Arrow table; all columns, or some."""
         import pyarrow as pa  # noqa: PLC0415
 
         selected = set(buckets)
@@ -198,7 +198,8 @@ class Journal:
                 if bucket in selected
             ]
             if groups:
-                tables.append(file.read_row_groups(groups, use_threads=False))
+                rows = file.read_row_groups(groups, columns=columns, use_threads=False)
+                tables.append(rows)
         if not tables:
             return self.files[0].schema_arrow.empty_table() if self.files else None
         return pa.concat_tables(tables)
