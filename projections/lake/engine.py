@@ -70,7 +70,6 @@ class Engine:
         import pyarrow as pa  # noqa: PLC0415
 
         self.known_at, self.events = known_at, 0
-        self.names = dict(seat_types)
         self.calendar = CalendarRows()
         self.db = duckdb.connect(config={"threads": "1", "memory_limit": _MEMORY})
         self.db.execute("SET TimeZone = 'UTC'")
@@ -97,7 +96,7 @@ class Engine:
         self._table("journal", journal.select(self.schema.names))
         self._execute("CREATE OR REPLACE TABLE account AS " + _QUERIES["account"])
 
-    def compute(self, names: Sequence[str] = TABLES) -> Iterator[tuple[str, Any]]:
+    def compute(self) -> Iterator[tuple[str, Any]]:
         """Each table with its rows, as Arrow tables in the order of the columns."""
         for name in TABLES:
             if name == "billing_period":
@@ -107,8 +106,7 @@ class Engine:
             else:
                 rows = bound(rows_of(name), {"known_position": self.known_at})
                 self._execute(f"CREATE OR REPLACE TABLE {name} AS {rows}")
-            if name in names:
-                yield name, self.rows(f"SELECT * FROM {name}")  # noqa: S608
+            yield name, self.rows(f"SELECT * FROM {name}")  # noqa: S608
 
     def rows(self, statement: str) -> Any:
         """What a statement finds, as an Arrow table."""

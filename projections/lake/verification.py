@@ -189,15 +189,11 @@ def _first_apart(bucket: int, stored: Any, table: Any) -> str:
 
 
 class ServedVerdict(NamedTuple):
-    """Every table's comparison, and what was not compared.
-
-    `changed` are accounts of which something was recorded since the export.
+    """Every table's comparison, and of how many accounts something was recorded since
+    the export.
     """
 
-    manifest: Manifest
-    position: int
     verdicts: list[LakeVerdict]
-    accounts: int
     changed: int
 
 
@@ -225,13 +221,7 @@ def verify_served(reader: Reader, lake: Lake, manifest: Manifest) -> ServedVerdi
         )
         for name in TABLES
     ]
-    return ServedVerdict(
-        manifest,
-        reader.head,
-        verdicts,
-        len(comparison.accounts),
-        len(comparison.changed),
-    )
+    return ServedVerdict(verdicts, len(comparison.changed))
 
 
 class _Served:
@@ -256,7 +246,7 @@ class _Served:
         } - self.changed
         self.accounts |= numbers
         listed = ", ".join(map(str, sorted(numbers))) or "-1"
-        for name, _ in engine.compute(TABLES):
+        for name, _ in engine.compute():
             columns = [
                 column
                 for column in tables()[name]

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pytest
 
 from seat_ledger.application import SeatLedger
+from seat_ledger.errors import IntegrityFailure
 from seat_ledger.projections import periods
 from seat_ledger.projections.engine.figures_query import counting
 from seat_ledger.projections.engine.registry import BY_NAME, RowSource
@@ -63,6 +64,39 @@ def in_duckdb(engine: Engine) -> dict[str, list[Any]]:
 def same(rows: list[Any]) -> list[list[str]]:
     """Rows as they compare: the engines have other types of one value."""
     return sorted([str(getattr(v, "real", v)) for v in row] for row in rows)
+
+
+POISON = {
+    "two holders at once": (
+        "UPDATE seat_holding SET held_until = NULL, held_from = (SELECT min(held_from) "
+        "FROM seat_holding WHERE NOT reversed) WHERE NOT reversed"
+    ),
+    "ends no holding": "UPDATE seat_holding SET assigned_position = NULL",
+    "while not under contract": "DELETE FROM seat",
+    "seats held and": "UPDATE seat_count SET seats_assigned = seats_purchased + 1",
+    "do not match the holdings": (
+        "UPDATE seat_count SET filled = filled + 1, freed = freed + 1 "
+        "WHERE rowid = (SELECT min(rowid) FROM seat_count)"
+    ),
+}
+
+
+def test_each_check_of_a_lakes_rebuild_can_fail(database: str, tmp_path: Path) -> None:
+    with SeatLedger(database) as ledger:
+        for seed in (3, 4, 5):
+            History(ledger, Random(seed))
+    with Reader(database) as reader:
+        types = [(no, name) for no, name in reader.types.names.items() if no]
+        pieces = journal_rows(reader.connection, 0, reader.head)
+        journal = pa.concat_tables([table for _, table in rows_by_bucket(pieces)])
+        for words, poison in POISON.items():
+            engine = Engine(reader.head, types, scratch=str(tmp_path))
+            engine.load(journal)
+            in_duckdb(engine)
+            engine.db.execute(poison).fetchall()
+            with pytest.raises(IntegrityFailure, match=words):
+                engine.check()
+            engine.close()
 
 
 @pytest.mark.both_versions
