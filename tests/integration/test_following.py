@@ -16,11 +16,13 @@ import pytest
 
 from seat_ledger.application import SeatLedger
 from seat_ledger.projections.engine import follow, generations, installation, status
+from seat_ledger.projections.engine.locks import FOLLOW_LOCK
 from seat_ledger.projections.engine.rebuild import rebuild
 from seat_ledger.projections.reader import Reader
 from seat_ledger.store.connection import connect
 from tests.integration.tables import PRO, differences, fill, head
 from tests.program import PROGRAM, Program
+from tests.support.waiting import AT_MOST, terminate_holder, wait_for_end
 
 
 class Follower:
@@ -42,14 +44,13 @@ class Follower:
     def wait(self, word: str, **expected: Any) -> dict[str, Any]:
         """Wait until it tells something."""
         while True:
-            text, facts = self.reports.get(timeout=30)
+            text, facts = self.reports.get(timeout=AT_MOST)
             if text == word and expected.items() <= facts.items():
                 return facts
 
     def end(self) -> None:
         self.stop.set()
-        self.thread.join(30)
-        assert not self.thread.is_alive()
+        wait_for_end([self.thread])
 
 
 @pytest.fixture
@@ -107,12 +108,7 @@ def test_a_follower_connects_anew_and_goes_on_after_a_rebuild(
     item = followers(3600.0)
     item.wait("following")
     with psycopg.connect(database, autocommit=True) as connection:
-        connection.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-            "WHERE datname = current_database() AND query LIKE 'LISTEN%' "
-            "OR datname = current_database() AND wait_event = 'ClientRead' "
-            "AND pid <> pg_backend_pid() AND application_name = 'seat-ledger'"
-        )
+        terminate_holder(connection, FOLLOW_LOCK)
     item.wait("disconnected")
     item.wait("following")
     assert rebuild(database).error is None
@@ -173,7 +169,7 @@ def test_a_follower_stopped_by_its_machine_cannot_look_healthy(
     finally:
         process.send_signal(signal.SIGCONT)
     process.send_signal(signal.SIGTERM)
-    assert process.wait(30) == 0
+    assert process.wait(AT_MOST) == 0
     with connect(database, autocommit=True) as connection:
         row = installation.status(connection)[0]
     assert row["followed"] is False
@@ -197,4 +193,4 @@ def test_ctrl_c_ends_a_follower_with_130(database: str) -> None:
     )
     assert '"following"' in process.stderr.readline()
     process.send_signal(signal.SIGINT)
-    assert process.wait(30) == 130
+    assert process.wait(AT_MOST) == 130
