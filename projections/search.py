@@ -13,7 +13,7 @@ from typing import Any
 
 from seat_ledger.domain.values import account_id, fold, parse_seat
 from seat_ledger.errors import LedgerError
-from seat_ledger.projections.reader import Knowledge, Reader, Row
+from seat_ledger.projections.reader import ConnectedReader, Knowledge, Row
 from seat_ledger.store.wrapping import Secret
 
 _POSITION = re.compile(r"#?([0-9]{1,18})", re.ASCII)
@@ -35,12 +35,14 @@ class Sought:
     hidden: bool = False
 
 
-def find(reader: Reader, sought: Sought) -> list[Row]:
+def find(reader: ConnectedReader, sought: Sought) -> list[Row]:
     """What the text may mean, the likeliest first; at most `limit` of each kind."""
     return _Search(reader, sought).rows() if sought.text.strip() else []
 
 
-def numbers_of(reader: Reader, keys: Collection[str] | None) -> list[int] | None:
+def numbers_of(
+    reader: ConnectedReader, keys: Collection[str] | None
+) -> list[int] | None:
     """The numbers of the accounts that may be seen; None for all."""
     if keys is None:
         return None
@@ -52,7 +54,7 @@ def numbers_of(reader: Reader, keys: Collection[str] | None) -> list[int] | None
 class _Search:
     """One text looked for in each kind of thing."""
 
-    def __init__(self, reader: Reader, sought: Sought) -> None:
+    def __init__(self, reader: ConnectedReader, sought: Sought) -> None:
         self.reader, self.sought = reader, sought
         self.text = sought.text.strip()
         self.numbers = numbers_of(reader, sought.accounts)

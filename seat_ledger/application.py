@@ -22,10 +22,10 @@ from seat_ledger.importing.importer import import_lines
 from seat_ledger.importing.lines import LineOutcome
 from seat_ledger.importing.trial import try_lines
 
-__all__ = ["RecordedEvent", "Result", "SeatLedger"]
+__all__ = ["CommandService", "RecordedEvent", "Result"]
 
 
-class SeatLedger:
+class CommandService:
     """The write side over one database.
 
     Use it as a context manager. Each operation of :data:`OPERATIONS` is a method too,

@@ -8,7 +8,7 @@ from typing import Any
 
 from seat_ledger.projections import billing
 from seat_ledger.projections.billing import CountsQuery, Priced
-from seat_ledger.projections.reader import Reader
+from seat_ledger.projections.reader import ConnectedReader
 from tests.program import PRO, Program
 
 START = "sales/starter"
@@ -73,7 +73,7 @@ class Book:
     def quantity(self, mode: str, position: int) -> str:
         """What `billing counts` says of June as known at a position."""
         how = Priced([(mode, "day" if mode == "contracted" else None)])
-        with Reader(self.conninfo) as reader:
+        with ConnectedReader(self.conninfo) as reader:
             known_at = reader.knowledge(position)
             account = reader.account("e", known_at)
             now = reader.database_now()

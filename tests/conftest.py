@@ -19,7 +19,7 @@ import psycopg
 import pytest
 from hypothesis import settings
 
-from seat_ledger.application import SeatLedger
+from seat_ledger.application import CommandService
 from seat_ledger.projections.engine import installation
 from seat_ledger.store import schema
 from seat_ledger.store.embedded import EmbeddedServer, binaries_at_hand
@@ -182,7 +182,7 @@ def _database(server: str, template: str) -> Iterator[str]:
 
 
 @pytest.fixture
-def ledger(database: str) -> Iterator[SeatLedger]:
+def ledger(database: str) -> Iterator[CommandService]:
     """The write side over a fresh database."""
-    with SeatLedger(database) as opened:
+    with CommandService(database) as opened:
         yield opened

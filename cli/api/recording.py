@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from starlette.requests import Request
 from starlette.responses import Response
 
-from seat_ledger.application import Result, SeatLedger
+from seat_ledger.application import CommandService, Result
 from seat_ledger.cli.api.admission import Principal
 from seat_ledger.cli.api.problems import HttpProblem
 from seat_ledger.cli.options.invoice_seal import sealing
@@ -160,7 +160,7 @@ class Writer:
         self.session = session
         self.waiting = 0
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="writer")
-        self._ledger: SeatLedger | None = None
+        self._ledger: CommandService | None = None
         self._drafting: Drafting | None = None
         self._looked_at = 0.0
 
@@ -188,7 +188,7 @@ class Writer:
             raise _as_refusal(error) from error
         return _answer(ledger, asking, result)
 
-    def _opened(self) -> SeatLedger:
+    def _opened(self) -> CommandService:
         """The write side, with the accounts that are set aside as they are now."""
         now = time.monotonic()
         if self._ledger is None:
@@ -251,7 +251,7 @@ def _as_refusal(error: NotFound) -> LedgerError:
     )
 
 
-def _answer(ledger: SeatLedger, asking: ApiCommand, result: Result) -> Response:
+def _answer(ledger: CommandService, asking: ApiCommand, result: Result) -> Response:
     """What was recorded: the document of the command line."""
     fields = {"actor": asking.actor, **asking.fields}
     zones = clock_of(ledger, fields.get("account"), result)

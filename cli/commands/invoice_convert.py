@@ -16,7 +16,7 @@ from seat_ledger.cli.output.progress import heartbeat
 from seat_ledger.cli.output.render import Answer, harmless, print_message
 
 if TYPE_CHECKING:
-    from seat_ledger.projections.reader import Reader
+    from seat_ledger.projections.reader import ConnectedReader
     from seat_ledger.sources.bills import Bill, Month
 
 
@@ -76,7 +76,7 @@ def convert(
     emit(Answer(rows, header=HEADER), "csv")
 
 
-def _other_period(reader: Reader) -> Callable[[str, Month], str | None]:
+def _other_period(reader: ConnectedReader) -> Callable[[str, Month], str | None]:
     """Says which period an account has where a month is none of its periods."""
     from seat_ledger.projections import billing  # noqa: PLC0415
 

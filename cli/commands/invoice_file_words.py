@@ -17,7 +17,7 @@ from seat_ledger.domain.values import fold, shown
 if TYPE_CHECKING:
     from seat_ledger.cli.inputs.invoice_file import InvoiceFile, TotalLine
     from seat_ledger.cli.options.session import Question
-    from seat_ledger.projections.reader import Reader
+    from seat_ledger.projections.reader import ConnectedReader
 
 _OURS = (*COLUMN_NAMES, "granularity")
 _SHOWN = 5
@@ -31,7 +31,7 @@ class NameResolver:
     the accounts' names. What fits nothing stays as it is written.
     """
 
-    def __init__(self, reader: Reader) -> None:
+    def __init__(self, reader: ConnectedReader) -> None:
         self.reader = reader
         self.read_as: dict[tuple[str, str], str] = {}
         self._accounts: dict[str, str] | None = None

@@ -26,7 +26,7 @@ from seat_ledger.cli.output.streams import write_data
 from seat_ledger.errors import CommandRefused
 
 if TYPE_CHECKING:
-    from seat_ledger.application import SeatLedger
+    from seat_ledger.application import CommandService
     from seat_ledger.commands.execution import Result
     from seat_ledger.sources.reconciliation import Change
 
@@ -122,7 +122,7 @@ def outcomes(
 
 
 def _recorded(
-    ledger: SeatLedger, listed: DatedList, comparison: Comparison
+    ledger: CommandService, listed: DatedList, comparison: Comparison
 ) -> _Outcome:
     command = comparison.command(listed)
     try:

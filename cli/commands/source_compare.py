@@ -29,7 +29,7 @@ from seat_ledger.domain.values import iso
 from seat_ledger.errors import LedgerError, Locked, Unavailable
 
 if TYPE_CHECKING:
-    from seat_ledger.projections.reader import Reader
+    from seat_ledger.projections.reader import ConnectedReader
 
 HOUR = 3600
 _LONGEST_NOTE = 300
@@ -145,7 +145,7 @@ def _run(declaration: Declaration, output: Any) -> None:
 
 
 def last_taken(
-    reader: Reader, declaration: Declaration, now: datetime
+    reader: ConnectedReader, declaration: Declaration, now: datetime
 ) -> datetime | None:
     """When the newest list that is recorded was true."""
     from seat_ledger.projections import snapshots  # noqa: PLC0415
@@ -159,7 +159,7 @@ def last_taken(
 
 def _hold(
     session: Session,
-    reader: Reader,
+    reader: ConnectedReader,
     declaration: Declaration,
     opened: _Opened,
     row: dict[str, Any],
@@ -214,7 +214,9 @@ def ages(session: Session, path: Path) -> list[dict[str, Any]]:
         return [_aged(reader, each, now) for each in read_declarations(path)]
 
 
-def _aged(reader: Reader, declaration: Declaration, now: datetime) -> dict[str, Any]:
+def _aged(
+    reader: ConnectedReader, declaration: Declaration, now: datetime
+) -> dict[str, Any]:
     row, spec = _row(declaration), declaration.spec
     row["taken_at"] = last_taken(reader, declaration, now)
     newest = declaration.newest()

@@ -24,7 +24,7 @@ from seat_ledger.cli.output.times import clock, local
 from seat_ledger.errors import LedgerError
 
 if TYPE_CHECKING:
-    from seat_ledger.application import Result, SeatLedger
+    from seat_ledger.application import CommandService, Result
 
 
 @click.command()
@@ -121,7 +121,7 @@ def _who(session: Session, account: str, user: str) -> list[str]:
     return [harmless(line) for line in lines]
 
 
-def _afterwards(session: Session, ledger: SeatLedger, result: Result) -> list[str]:
+def _afterwards(session: Session, ledger: CommandService, result: Result) -> list[str]:
     """Take the person out of the tables too, and say what could not be destroyed."""
     from seat_ledger.projections.engine import installation  # noqa: PLC0415
 

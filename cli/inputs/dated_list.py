@@ -16,7 +16,7 @@ from seat_ledger.errors import CommandRefused, InvalidInput
 
 if TYPE_CHECKING:
     from seat_ledger.projections.periods.contract import AccountFacts
-    from seat_ledger.projections.reader import Reader
+    from seat_ledger.projections.reader import ConnectedReader
     from seat_ledger.sources.holders import HolderList, ListedHolder
     from seat_ledger.sources.mapping import SourceMapping
     from seat_ledger.sources.reconciliation import (
@@ -136,7 +136,7 @@ def read_list(
 
 
 def compared(
-    reader: Reader,
+    reader: ConnectedReader,
     listed: DatedList,
     taken_at: str | None,
     accepted: Collection[str] = (),
@@ -170,7 +170,7 @@ def compared(
         yield Comparison(facts, at, covers, result, position)
 
 
-def _check_types(reader: Reader, listed: DatedList) -> None:
+def _check_types(reader: ConnectedReader, listed: DatedList) -> None:
     """Refuse a type that the catalogue has not, with the line that names it (R81)."""
     holders = listed.holders
     lines = {holder.pool.seat_type: holder.line for holder in reversed(holders.holders)}

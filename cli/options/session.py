@@ -28,14 +28,14 @@ from seat_ledger.lazy import lazy
 if TYPE_CHECKING:
     from uuid import UUID
 
-    from seat_ledger.application import SeatLedger
+    from seat_ledger.application import CommandService
     from seat_ledger.domain.calendar import ZoneHistory
     from seat_ledger.projections.engine.set_aside import SetAside
     from seat_ledger.projections.reader import (
         AccountFacts,
         AccountQuestion,
+        ConnectedReader,
         Knowledge,
-        Reader,
     )
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -127,30 +127,30 @@ class Session:
         self.check_schema()
         return self.conninfo()
 
-    def reader(self, *, patient: bool = False) -> Reader:
+    def reader(self, *, patient: bool = False) -> ConnectedReader:
         """A connection for questions, caught up to the head.
 
         `patient` catches up however much is missing.
         """
-        from seat_ledger.projections.reader import Reader  # noqa: PLC0415
+        from seat_ledger.projections.reader import ConnectedReader  # noqa: PLC0415
         from seat_ledger.store import schema  # noqa: PLC0415
 
         try:
-            reader = Reader(self.conninfo(), patient=patient)
+            reader = ConnectedReader(self.conninfo(), patient=patient)
         except SchemaMismatch:
             if self.database or not self._is_new():
                 raise
             self.prepare()
-            reader = Reader(self.conninfo(), patient=patient)
+            reader = ConnectedReader(self.conninfo(), patient=patient)
         schema.check(reader.connection)
         return reader
 
-    def ledger(self) -> SeatLedger:
+    def ledger(self) -> CommandService:
         """The write side."""
-        from seat_ledger.application import SeatLedger  # noqa: PLC0415
+        from seat_ledger.application import CommandService  # noqa: PLC0415
 
         self.check_schema(guarded=True)
-        return SeatLedger(self.conninfo(), set_aside=self.set_aside())
+        return CommandService(self.conninfo(), set_aside=self.set_aside())
 
     def set_aside(self) -> dict[UUID, str]:
         """Why nothing is to be recorded in some accounts, as far as one may see it."""
@@ -444,7 +444,7 @@ class ReadingFunction(NamedTuple):
 class Question:
     """A reading command's reader, with its moments resolved when asked for."""
 
-    def __init__(self, reader: Reader, options: dict[str, Any]) -> None:
+    def __init__(self, reader: ConnectedReader, options: dict[str, Any]) -> None:
         self.reader = reader
         self.options = options
         self.now = reader.database_now()

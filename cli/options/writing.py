@@ -21,7 +21,7 @@ from seat_ledger.cli.output.render import Answer, cells, counted
 from seat_ledger.domain.values import as_word
 
 if TYPE_CHECKING:
-    from seat_ledger.application import RecordedEvent, Result, SeatLedger
+    from seat_ledger.application import CommandService, RecordedEvent, Result
     from seat_ledger.domain.calendar import ZoneHistory
     from seat_ledger.domain.invoice_draft import ComputeInvoice
 
@@ -108,7 +108,9 @@ def record(
     emit((describe or recorded_answer)(command, result, dry_run, zones), session.format)
 
 
-def clock_of(ledger: SeatLedger, account: str | None, result: Result) -> ZoneHistory:
+def clock_of(
+    ledger: CommandService, account: str | None, result: Result
+) -> ZoneHistory:
     """The account's own clock, on which a table shows what was recorded in it."""
     from seat_ledger.domain.calendar import ZoneHistory  # noqa: PLC0415
 

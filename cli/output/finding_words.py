@@ -14,7 +14,7 @@ from seat_ledger.domain.money import Currency, rounded
 if TYPE_CHECKING:
     from seat_ledger.projections.billing.audit import Spool
     from seat_ledger.projections.billing.audit.findings import AuditFinding, SeatFact
-    from seat_ledger.projections.reader import Knowledge, Reader
+    from seat_ledger.projections.reader import ConnectedReader, Knowledge
 
 CAUSE_TITLES = {
     "wrong_at_issue": "Wrong with what was known when the invoice was issued",
@@ -25,7 +25,7 @@ _MOST_NAMED = 6
 
 
 def findings_of(
-    reader: Reader, spool: Spool, known_at: Knowledge
+    reader: ConnectedReader, spool: Spool, known_at: Knowledge
 ) -> list[AuditFinding]:
     """The findings of an audit, each with what explains it."""
     from seat_ledger.projections import journal  # noqa: PLC0415

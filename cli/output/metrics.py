@@ -93,7 +93,7 @@ def write_status(path: Path, conninfo: str) -> None:
 
 def _state(conninfo: str) -> dict[str, float]:
     from seat_ledger.projections.engine import installation  # noqa: PLC0415
-    from seat_ledger.projections.reader import Reader  # noqa: PLC0415
+    from seat_ledger.projections.reader import ConnectedReader  # noqa: PLC0415
     from seat_ledger.store.connection import connect  # noqa: PLC0415
 
     try:
@@ -107,7 +107,7 @@ def _state(conninfo: str) -> dict[str, float]:
         "seat_ledger_projection_stuck": float(row["state"] == "stuck"),
     }
     if row["state"] != "stale":
-        with Reader(conninfo, catch_up=False) as reader:
+        with ConnectedReader(conninfo, catch_up=False) as reader:
             now = reader.database_now()
             aside = len(reader.aside)
             accounts = reader.accounts(reader.knowledge())

@@ -23,7 +23,7 @@ from seat_ledger.domain.values import iso
 from seat_ledger.projections import billing, journal
 from seat_ledger.projections.billing.audit import Spool, Summary
 from seat_ledger.projections.billing.audit.summary import Audited
-from seat_ledger.projections.reader import AccountQuestion, Knowledge, Reader
+from seat_ledger.projections.reader import AccountQuestion, ConnectedReader, Knowledge
 
 ACCOUNTS_PICTURED = 12
 COLUMNS = (
@@ -62,7 +62,11 @@ ENTRIES = (
 
 
 def of_audit(
-    reader: Reader, spool: Spool, summary: Summary, knowledge: Knowledge, name: str
+    reader: ConnectedReader,
+    spool: Spool,
+    summary: Summary,
+    knowledge: Knowledge,
+    name: str,
 ) -> Content:
     """What the report of an audit says."""
     rules: dict[tuple[str, str | None], None] = {}
@@ -204,7 +208,7 @@ def _line(row: dict[str, Any]) -> ReportLine:
 
 
 def _entries(
-    reader: Reader, lines: Sequence[ReportLine], knowledge: Knowledge
+    reader: ConnectedReader, lines: Sequence[ReportLine], knowledge: Knowledge
 ) -> list[list[Sequence[Any]]]:
     positions = {position for line in lines for position in line.source["events"]}
     entries = journal.entries(reader, positions, knowledge)
@@ -222,7 +226,7 @@ def entry_cells(entry: dict[str, Any]) -> Sequence[Any]:
 
 
 def _pictures(
-    reader: Reader, summary: Summary, knowledge: Knowledge
+    reader: ConnectedReader, summary: Summary, knowledge: Knowledge
 ) -> Iterator[Pictured]:
     """The accounts with most findings, at most so many."""
     chosen = sorted(

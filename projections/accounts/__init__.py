@@ -12,15 +12,15 @@ from seat_ledger.projections import holdings
 from seat_ledger.projections.reader import (
     AccountFacts,
     AccountQuestion,
+    ConnectedReader,
     Knowledge,
-    Reader,
     Row,
     utc,
 )
 from seat_ledger.store.wrapping import Secret
 
 
-def listed(reader: Reader, as_of: datetime, known_at: Knowledge) -> list[Row]:
+def listed(reader: ConnectedReader, as_of: datetime, known_at: Knowledge) -> list[Row]:
     """Every account that was open at a moment, with its totals over all types."""
     return [
         _in_list(AccountQuestion(reader, account, known_at, as_of))
@@ -30,7 +30,7 @@ def listed(reader: Reader, as_of: datetime, known_at: Knowledge) -> list[Row]:
 
 
 def page(  # noqa: PLR0913  where to look, and how far
-    reader: Reader,
+    reader: ConnectedReader,
     as_of: datetime,
     known_at: Knowledge,
     *,
@@ -92,7 +92,7 @@ def _in_utc(rows: list[Row]) -> list[Row]:
     return [{**row, "at": utc(row["at"])} for row in rows]
 
 
-def is_restless(reader: Reader, account: AccountFacts, most: int) -> bool:
+def is_restless(reader: ConnectedReader, account: AccountFacts, most: int) -> bool:
     """Whether an account has more steps than so many."""
     rows = reader.ask("counts", "many", account_no=account.no, limit=most + 1)
     return bool(rows[0]["many"] > most)

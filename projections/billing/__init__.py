@@ -30,8 +30,8 @@ from seat_ledger.projections.periods import PeriodRow, row_of
 from seat_ledger.projections.reader import (
     AccountFacts,
     AccountQuestion,
+    ConnectedReader,
     Knowledge,
-    Reader,
     Row,
 )
 
@@ -102,7 +102,7 @@ def existing(account: AccountFacts, moment: datetime) -> Iterator[BillingPeriod]
 
 
 def counts(
-    reader: Reader,
+    reader: ConnectedReader,
     account: AccountFacts | None,
     known_at: Knowledge,
     now: datetime,
@@ -224,7 +224,10 @@ def _as_known(
 
 
 def _stored(
-    reader: Reader, account: AccountFacts | None, query: CountsQuery, moment: datetime
+    reader: ConnectedReader,
+    account: AccountFacts | None,
+    query: CountsQuery,
+    moment: datetime,
 ) -> list[Row]:
     """The figures asked for, as they are stored for what is known now."""
     first, until = date.min, date.max

@@ -13,7 +13,12 @@ from typing import NamedTuple
 from seat_ledger.domain.calendar import BillingPeriod
 from seat_ledger.projections.billing.figures import counted, quantity
 from seat_ledger.projections.periods import PeriodRow, row_of
-from seat_ledger.projections.reader import AccountQuestion, Knowledge, Reader, Row
+from seat_ledger.projections.reader import (
+    AccountQuestion,
+    ConnectedReader,
+    Knowledge,
+    Row,
+)
 
 FigureKey = tuple[int, int, str]
 """An account, a period of it, and a seat type."""
@@ -55,7 +60,7 @@ def bounds_of_rows(
 
 
 def with_windows(
-    reader: Reader, account_nos: Iterable[int], known_at: Knowledge
+    reader: ConnectedReader, account_nos: Iterable[int], known_at: Knowledge
 ) -> set[int]:
     """The accounts among some of which anything was derived from lists."""
     rows = reader.ask(
@@ -65,7 +70,7 @@ def with_windows(
 
 
 def bounds(
-    reader: Reader, selected: Sequence[PeriodRow], known_at: Knowledge
+    reader: ConnectedReader, selected: Sequence[PeriodRow], known_at: Knowledge
 ) -> dict[FigureKey, Bounds]:
     """The bounds of the figures of some periods, which follow each other."""
     if not selected:

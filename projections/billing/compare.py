@@ -39,7 +39,12 @@ from seat_ledger.projections.billing.price_book import (
 )
 from seat_ledger.projections.billing.prices import Rule, check_one_period
 from seat_ledger.projections.periods import PeriodRow
-from seat_ledger.projections.reader import AccountQuestion, Knowledge, Reader, Row
+from seat_ledger.projections.reader import (
+    AccountQuestion,
+    ConnectedReader,
+    Knowledge,
+    Row,
+)
 
 
 class Side(NamedTuple):
@@ -61,7 +66,7 @@ class Side(NamedTuple):
 
 
 def compare(
-    reader: Reader,
+    reader: ConnectedReader,
     key: str,
     between: tuple[Knowledge, Knowledge],
     moment: datetime,
@@ -105,7 +110,11 @@ def compare(
 
 
 def _side(
-    reader: Reader, key: str, known_at: Knowledge, moment: datetime, query: CountsQuery
+    reader: ConnectedReader,
+    key: str,
+    known_at: Knowledge,
+    moment: datetime,
+    query: CountsQuery,
 ) -> Side:
     account = reader.account(key, known_at)
     question = AccountQuestion(reader, account, known_at, moment)

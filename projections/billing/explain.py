@@ -38,7 +38,7 @@ from seat_ledger.projections.periods import row_of
 from seat_ledger.projections.reader import (
     AccountFacts,
     AccountQuestion,
-    Reader,
+    ConnectedReader,
     Row,
 )
 
@@ -156,7 +156,7 @@ def _check_sum(
 
 
 def part_rows(
-    reader: Reader, parts: Sequence[Part], price: UnitPrice | None
+    reader: ConnectedReader, parts: Sequence[Part], price: UnitPrice | None
 ) -> list[Row]:
     """Parts as rows, with people, entries and amounts."""
     people = reader.people(
@@ -224,7 +224,7 @@ def _end(interval: CountedInterval) -> datetime | None:
 
 
 def _highest(
-    rule: tuple[str, str | None], parts: Sequence[Part], reader: Reader
+    rule: tuple[str, str | None], parts: Sequence[Part], reader: ConnectedReader
 ) -> Row | None:
     """Where the peak is reached, and by which entry; None where seats were held on."""
     if rule[0] != "peak" or not parts:

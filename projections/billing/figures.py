@@ -15,7 +15,7 @@ from typing import Any
 from seat_ledger.domain.counting_rules import TIME, measure
 from seat_ledger.projections.engine.figures_query import counting
 from seat_ledger.projections.periods import PeriodRow, columns
-from seat_ledger.projections.reader import Knowledge, Reader, Row, utc
+from seat_ledger.projections.reader import ConnectedReader, Knowledge, Row, utc
 
 ACCOUNTS_AT_ONCE = 200
 
@@ -43,7 +43,7 @@ def seconds(starts: datetime, ends: datetime) -> float | int:
 
 
 def as_known(
-    reader: Reader, selected: Sequence[PeriodRow], known_at: Knowledge
+    reader: ConnectedReader, selected: Sequence[PeriodRow], known_at: Knowledge
 ) -> list[Row]:
     """The figures of some periods or windows, knowing the events up to a position.
 
@@ -78,7 +78,7 @@ def _by_account(selected: Sequence[PeriodRow]) -> dict[int, list[PeriodRow]]:
 
 
 def _apart(
-    reader: Reader, accounts: dict[int, list[PeriodRow]], known_at: Knowledge
+    reader: ConnectedReader, accounts: dict[int, list[PeriodRow]], known_at: Knowledge
 ) -> tuple[list[int], list[int]]:
     """The accounts whose periods nothing recorded later reaches, and the others.
 
@@ -104,7 +104,10 @@ def _apart(
 
 
 def counted(
-    reader: Reader, source: str, selected: Sequence[PeriodRow], known_at: Knowledge
+    reader: ConnectedReader,
+    source: str,
+    selected: Sequence[PeriodRow],
+    known_at: Knowledge,
 ) -> list[Row]:
     """The figures of some periods, counted from one of the sources of the query."""
     fields = columns(selected)
@@ -121,7 +124,7 @@ def counted(
 
 
 def stored(
-    reader: Reader,
+    reader: ConnectedReader,
     account_nos: list[int] | None,
     *,
     from_label: Any,

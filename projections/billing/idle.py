@@ -18,7 +18,7 @@ from seat_ledger.projections.billing.intervals import (
     lives,
 )
 from seat_ledger.projections.billing.prices import Priced
-from seat_ledger.projections.reader import AccountQuestion, Reader, Row
+from seat_ledger.projections.reader import AccountQuestion, ConnectedReader, Row
 
 _DAY = timedelta(days=1)
 _BEGINNING = datetime.min.replace(tzinfo=UTC)
@@ -113,7 +113,7 @@ def _idle_dates(
 
 
 def _open(
-    reader: Reader,
+    reader: ConnectedReader,
     stretches: Sequence[tuple[Stretch, list[CountedInterval]]],
     spans: Sequence[IdleSpan],
     count: Callable[[Stretch, Sequence[CountedInterval]], int],
@@ -235,7 +235,7 @@ def _between(
         yield Stretch(life, starts, life.ends, before, None)
 
 
-def _readable(reader: Reader, spans: list[IdleSpan]) -> list[Row]:
+def _readable(reader: ConnectedReader, spans: list[IdleSpan]) -> list[Row]:
     held = [
         interval
         for span in spans

@@ -52,7 +52,12 @@ from seat_ledger.projections.billing.invoices import (
     issued,
 )
 from seat_ledger.projections.periods import row_of
-from seat_ledger.projections.reader import AccountQuestion, Knowledge, Reader, Row
+from seat_ledger.projections.reader import (
+    AccountQuestion,
+    ConnectedReader,
+    Knowledge,
+    Row,
+)
 
 
 class CountedPeriod(NamedTuple):
@@ -70,7 +75,7 @@ class Basis(NamedTuple):
     tzdata: str
 
 
-def draft(reader: Reader, request: InvoiceRequest) -> InvoiceDraft:
+def draft(reader: ConnectedReader, request: InvoiceRequest) -> InvoiceDraft:
     """The invoice that is asked for, with all that is known at the reader's head."""
     known_at = reader.knowledge()
     account = reader.account(request.account, known_at)
@@ -83,7 +88,7 @@ def draft(reader: Reader, request: InvoiceRequest) -> InvoiceDraft:
     return computed(question, request, Basis(counted, TZDATA_VERSION), before)
 
 
-def reproduced(reader: Reader, invoice: Issued) -> Issued:
+def reproduced(reader: ConnectedReader, invoice: Issued) -> Issued:
     """An issued invoice, computed anew from what was known at its cut-off (R61).
 
     By the policy that it names, in the bounds and local dates that it keeps: zone data
@@ -406,9 +411,9 @@ class Drafting:
     holds no snapshot in between.
     """
 
-    def __init__(self, open_reader: Callable[[], Reader]) -> None:
+    def __init__(self, open_reader: Callable[[], ConnectedReader]) -> None:
         self.open_reader = open_reader
-        self.reader: Reader | None = None
+        self.reader: ConnectedReader | None = None
 
     def __call__(self, request: InvoiceRequest) -> InvoiceDraft:
         """The figures at the store's head."""

@@ -22,8 +22,8 @@ from seat_ledger.projections.periods import row_of
 from seat_ledger.projections.reader import (
     AccountFacts,
     AccountQuestion,
+    ConnectedReader,
     Knowledge,
-    Reader,
     Row,
     utc,
 )
@@ -88,7 +88,9 @@ class Balance(NamedTuple):
     unit_price: str
 
 
-def issued(reader: Reader, account: AccountFacts, until_position: int) -> list[Issued]:
+def issued(
+    reader: ConnectedReader, account: AccountFacts, until_position: int
+) -> list[Issued]:
     """The account's invoices up to a position, in the order of recording."""
     rows = reader.ask(
         "billing", "issued", account_no=account.no, until_position=until_position
@@ -96,7 +98,7 @@ def issued(reader: Reader, account: AccountFacts, until_position: int) -> list[I
     return _read(reader, rows, {account.no: account})
 
 
-def issued_everywhere(reader: Reader, known_at: Knowledge) -> list[Issued]:
+def issued_everywhere(reader: ConnectedReader, known_at: Knowledge) -> list[Issued]:
     """The invoices of every account, as known, in the order of recording."""
     rows = reader.ask("billing", "issued_everywhere", until_position=known_at.position)
     accounts = (
@@ -106,7 +108,7 @@ def issued_everywhere(reader: Reader, known_at: Knowledge) -> list[Issued]:
 
 
 def find(
-    reader: Reader,
+    reader: ConnectedReader,
     invoice: str,
     known_at: Knowledge,
     account_nos: list[int] | None = None,
@@ -133,7 +135,7 @@ def find(
 
 
 def _read(
-    reader: Reader, rows: list[Row], accounts: dict[int, AccountFacts]
+    reader: ConnectedReader, rows: list[Row], accounts: dict[int, AccountFacts]
 ) -> list[Issued]:
     actors = reader.actors(
         actor for row in rows for actor in (row["actor"], row["voided_by"]) if actor
@@ -307,7 +309,7 @@ def listed(invoices: Iterable[Issued]) -> list[Row]:
     ]
 
 
-def open_lines(reader: Reader, invoice: Issued) -> dict[int, Row]:
+def open_lines(reader: ConnectedReader, invoice: Issued) -> dict[int, Row]:
     """What windows left open of an invoice's lines when it was issued, by their places.
 
     It is what was known at the cut-off that counts, so that the answer never changes

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from seat_ledger.projections.reader import Knowledge, Reader, Row, utc
+from seat_ledger.projections.reader import ConnectedReader, Knowledge, Row, utc
 
 STATES = ("open", "disputed", "settled")
 
 
-def listed(reader: Reader, known_at: Knowledge, account_no: int | None) -> list[Row]:
+def listed(
+    reader: ConnectedReader, known_at: Knowledge, account_no: int | None
+) -> list[Row]:
     """The findings as known, of an account or of every one, in the order of opening."""
     numbers = None if account_no is None else [account_no]
     entries = reader.ask("billing", "findings", known_at, account_nos=numbers)

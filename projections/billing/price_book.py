@@ -12,7 +12,7 @@ from seat_ledger.domain.calendar import BillingPeriod
 from seat_ledger.domain.money import Currency
 from seat_ledger.domain.price_book import ListPrice, PriceList
 from seat_ledger.errors import InvalidInput
-from seat_ledger.projections.reader import Knowledge, Reader, Row, utc
+from seat_ledger.projections.reader import ConnectedReader, Knowledge, Row, utc
 
 PriceSource = Literal["given", "file", "account", "all"]
 FOR_ALL = 0
@@ -98,7 +98,7 @@ class PriceBook(NamedTuple):
 
 
 def recorded(
-    reader: Reader, known_at: Knowledge, account_nos: Iterable[int] | None
+    reader: ConnectedReader, known_at: Knowledge, account_nos: Iterable[int] | None
 ) -> PriceBook:
     """The price book as known, of some accounts, or of every one (R90)."""
     numbers = None if account_nos is None else [*account_nos, FOR_ALL]
@@ -119,7 +119,9 @@ def recorded(
     return PriceBook({no: PriceList(prices) for no, prices in lists.items()}, for_all)
 
 
-def listed(reader: Reader, known_at: Knowledge, account_no: int | None) -> list[Row]:
+def listed(
+    reader: ConnectedReader, known_at: Knowledge, account_no: int | None
+) -> list[Row]:
     """The recorded prices, each with what ended it: of an account with those for all,
     or of every account.
     """

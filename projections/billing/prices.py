@@ -26,8 +26,8 @@ from seat_ledger.projections.periods import row_of
 from seat_ledger.projections.reader import (
     AccountFacts,
     AccountQuestion,
+    ConnectedReader,
     Knowledge,
-    Reader,
     Row,
 )
 
@@ -55,7 +55,10 @@ class Priced:
     books: Sequence[PriceBook] = ()
 
     def with_book(
-        self, reader: Reader, known_at: Knowledge, account_nos: Iterable[int] | None
+        self,
+        reader: ConnectedReader,
+        known_at: Knowledge,
+        account_nos: Iterable[int] | None,
     ) -> Priced:
         """The same with the recorded prices of some accounts, as known (R90)."""
         book = recorded(reader, known_at, account_nos)

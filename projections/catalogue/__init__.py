@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from seat_ledger.domain.values import SeatType
-from seat_ledger.projections.reader import Knowledge, Reader, Row, utc
+from seat_ledger.projections.reader import ConnectedReader, Knowledge, Row, utc
 
 
-def listed(reader: Reader, known_at: Knowledge) -> list[Row]:
+def listed(reader: ConnectedReader, known_at: Knowledge) -> list[Row]:
     """The seat types as known at a position, each offered or withdrawn (R80)."""
     rows = reader.ask("catalogue", "listed", known_at)
     actors = reader.actors(row["actor"] for row in rows if row["actor"] is not None)

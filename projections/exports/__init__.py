@@ -12,7 +12,13 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from seat_ledger.projections import billing, journal
-from seat_ledger.projections.reader import AccountFacts, Knowledge, Reader, Row, utc
+from seat_ledger.projections.reader import (
+    AccountFacts,
+    ConnectedReader,
+    Knowledge,
+    Row,
+    utc,
+)
 
 ACCOUNTS_AT_ONCE = 100
 
@@ -56,7 +62,7 @@ FIELDS = {
 
 def exported(
     name: str,
-    reader: Reader,
+    reader: ConnectedReader,
     account: AccountFacts | None,
     known_at: Knowledge,
     now: datetime,
@@ -78,7 +84,10 @@ def exported(
 
 
 def _by_account(
-    reader: Reader, name: str, accounts: Sequence[AccountFacts], known_at: Knowledge
+    reader: ConnectedReader,
+    name: str,
+    accounts: Sequence[AccountFacts],
+    known_at: Knowledge,
 ) -> Iterator[Row]:
     """The rows of some accounts, each account's together, with its key."""
     keys = {account.no: account.key for account in accounts}
@@ -91,7 +100,7 @@ def _by_account(
 
 
 def _holdings(
-    reader: Reader, accounts: Sequence[AccountFacts], known_at: Knowledge
+    reader: ConnectedReader, accounts: Sequence[AccountFacts], known_at: Knowledge
 ) -> Iterator[Row]:
     rows = list(_by_account(reader, "holdings", accounts, known_at))
     people = reader.people((row["user_no"] for row in rows), known_at)
@@ -109,7 +118,7 @@ def _holdings(
 
 
 def _counts(
-    reader: Reader, accounts: Sequence[AccountFacts], known_at: Knowledge
+    reader: ConnectedReader, accounts: Sequence[AccountFacts], known_at: Knowledge
 ) -> Iterator[Row]:
     for row in _by_account(reader, "counts", accounts, known_at):
         available = row["purchased"] - row["assigned"]

@@ -8,7 +8,13 @@ from typing import Any
 
 from seat_ledger.domain.values import FOREVER, SeatRef, as_word
 from seat_ledger.errors import NotFound
-from seat_ledger.projections.reader import AccountQuestion, Names, Reader, Row, utc
+from seat_ledger.projections.reader import (
+    AccountQuestion,
+    ConnectedReader,
+    Names,
+    Row,
+    utc,
+)
 
 _FEW = 100
 
@@ -112,7 +118,7 @@ def _history(
     return described(question, begun(question.reader, shown, question.as_of))
 
 
-def begun(reader: Reader, rows: Iterable[Row], as_of: datetime) -> list[Row]:
+def begun(reader: ConnectedReader, rows: Iterable[Row], as_of: datetime) -> list[Row]:
     """Bare holdings that had begun by a moment, or may have: a window contains it."""
     rows = list(rows)
     later = [row for row in rows if (row["held_from"] or row["held_until"]) > as_of]

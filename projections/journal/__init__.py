@@ -13,8 +13,8 @@ from seat_ledger.projections.reader import (
     AccountFacts,
     AccountQuestion,
     AccountSetAside,
+    ConnectedReader,
     Knowledge,
-    Reader,
     Row,
     utc,
 )
@@ -25,7 +25,7 @@ _BESIDE = range(-8, 9)
 
 
 def listed(  # noqa: PLR0913  each a filter of its own
-    reader: Reader,
+    reader: ConnectedReader,
     known_at: Knowledge,
     *,
     account: AccountFacts | None = None,
@@ -71,7 +71,7 @@ def _pages(rows: Iterator[Row]) -> Iterator[list[Row]]:
 class _EventPages(NamedTuple):
     """Bare events that were selected, between two positions."""
 
-    reader: Reader
+    reader: ConnectedReader
     known_at: Knowledge
     params: dict[str, Any]
     first: int
@@ -111,7 +111,7 @@ class _EventPages(NamedTuple):
 
 
 def show(
-    reader: Reader,
+    reader: ConnectedReader,
     position: int,
     known_at: Knowledge,
     account_nos: list[int] | None = None,
@@ -142,7 +142,7 @@ def no_such_entry(position: int, known_at: Knowledge) -> NotFound:
 
 
 def entries(
-    reader: Reader,
+    reader: ConnectedReader,
     positions: Iterable[int],
     known_at: Knowledge,
     account_nos: list[int] | None = None,
@@ -155,7 +155,7 @@ def entries(
 
 
 def with_neighbours(
-    reader: Reader, rows: Iterable[Mapping[str, Any]], known_at: Knowledge
+    reader: ConnectedReader, rows: Iterable[Mapping[str, Any]], known_at: Knowledge
 ) -> list[Row]:
     """Selected events of one account with those beside them, in order.
 
@@ -170,7 +170,7 @@ def with_neighbours(
 
 
 def replay(
-    reader: Reader, account: AccountFacts, through: Knowledge, order: str
+    reader: ConnectedReader, account: AccountFacts, through: Knowledge, order: str
 ) -> Iterator[Row]:
     """An account's events, each with the totals as of its effective time, as known
     after it.
@@ -187,7 +187,9 @@ def replay(
         yield {**row, "totals": totals}
 
 
-def _readable(reader: Reader, page: list[Row], known_at: Knowledge) -> list[Row]:
+def _readable(
+    reader: ConnectedReader, page: list[Row], known_at: Knowledge
+) -> list[Row]:
     reversed_by = _reversed_by(reader, page, known_at)
     requests = _requests(reader, page)
     people = reader.people((row["user_no"] for row in page if row["user_no"]), known_at)
@@ -230,7 +232,7 @@ _FIELDS = (
 
 
 def _reversed_by(
-    reader: Reader, page: list[Row], known_at: Knowledge
+    reader: ConnectedReader, page: list[Row], known_at: Knowledge
 ) -> dict[int, int]:
     """By which entry each is reversed: the last that names it and holds (R41, R47)."""
     naming: dict[int, list[int]] = {}
@@ -248,7 +250,7 @@ def _reversed_by(
     return reversed_by
 
 
-def _requests(reader: Reader, page: list[Row]) -> dict[tuple[int, int], int]:
+def _requests(reader: ConnectedReader, page: list[Row]) -> dict[tuple[int, int], int]:
     """The position of each request that is named by its version."""
     named = [row for row in page if row["request"] is not None]
     if not named:
@@ -262,7 +264,7 @@ def _requests(reader: Reader, page: list[Row]) -> dict[tuple[int, int], int]:
     return {(row["account_no"], row["version"]): row["position"] for row in rows}
 
 
-def _renamed(reader: Reader, page: list[Row]) -> dict[int, Row]:
+def _renamed(reader: ConnectedReader, page: list[Row]) -> dict[int, Row]:
     """What users were called from some entries on, that added or renamed them (R95)."""
     naming = [
         row["position"] for row in page if row["topic"] in {"UserAdded", "UserRenamed"}

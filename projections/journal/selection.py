@@ -10,7 +10,7 @@ from typing import Any
 
 from seat_ledger.domain.values import parse_seat, parse_seat_type
 from seat_ledger.errors import InvalidInput
-from seat_ledger.projections.reader import AccountFacts, Knowledge, Reader
+from seat_ledger.projections.reader import AccountFacts, ConnectedReader, Knowledge
 
 _TICK = timedelta(microseconds=1)
 _SYSTEM = re.compile("system:.*", re.DOTALL)
@@ -44,7 +44,7 @@ EVERY_EVENT = EventSelection()
 
 
 def select(  # noqa: PLR0913  each a filter of its own
-    reader: Reader,
+    reader: ConnectedReader,
     known_at: Knowledge,
     account: AccountFacts | None,
     *,
@@ -88,18 +88,21 @@ def select(  # noqa: PLR0913  each a filter of its own
     return EventSelection(**fields, first=first, last=last)
 
 
-def _positions(reader: Reader, name: str, **params: Any) -> set[int]:
+def _positions(reader: ConnectedReader, name: str, **params: Any) -> set[int]:
     return {row["position"] for row in reader.ask("journal", name, **params)}
 
 
-def _recorded_before(reader: Reader, instant: datetime) -> int:
+def _recorded_before(reader: ConnectedReader, instant: datetime) -> int:
     """The last position that was recorded before an instant."""
     rows = reader.ask("journal", "last_at", instant=instant - _TICK)
     return rows[0]["position"] or 0 if rows else 0
 
 
 def _actors(
-    reader: Reader, known_at: Knowledge, account: AccountFacts | None, actor: str
+    reader: ConnectedReader,
+    known_at: Knowledge,
+    account: AccountFacts | None,
+    actor: str,
 ) -> list[str]:
     """How an actor is stored: a user of the account by id, all others as they are."""
     if _SYSTEM.fullmatch(actor):

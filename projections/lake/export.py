@@ -33,7 +33,7 @@ from seat_ledger.projections.lake.layout import (
     remember,
     superseded,
 )
-from seat_ledger.projections.reader import AccountSetAside, Reader
+from seat_ledger.projections.reader import AccountSetAside, ConnectedReader
 from seat_ledger.store.connection import connect
 
 LAKE_LOCK = 7365617437
@@ -52,7 +52,7 @@ class Exported(NamedTuple):
 
 
 def export_to(
-    reader: Reader,
+    reader: ConnectedReader,
     lake: Lake,
     signer: Signer,
     sealed: tuple[Checkpoint, str],
@@ -79,7 +79,7 @@ class _Export:
 
     def __init__(  # noqa: PLR0913, PLR0917  what one run is of
         self,
-        reader: Reader,
+        reader: ConnectedReader,
         store: Connection[Any],
         lake: Lake,
         signer: Signer,

@@ -36,7 +36,7 @@ from seat_ledger.projections.lake.layout import (
     open_manifest,
 )
 from seat_ledger.projections.lake.rebuild import BucketShare, Journal, engines
-from seat_ledger.projections.reader import Reader
+from seat_ledger.projections.reader import ConnectedReader
 from seat_ledger.store.connection import connect
 
 LAKE = "the lake"
@@ -197,7 +197,9 @@ class ServedVerdict(NamedTuple):
     changed: int
 
 
-def verify_served(reader: Reader, lake: Lake, manifest: Manifest) -> ServedVerdict:
+def verify_served(
+    reader: ConnectedReader, lake: Lake, manifest: Manifest
+) -> ServedVerdict:
     """Compute every table from the lake, and compare it with the served one, both ways.
 
     Accounts of which something was recorded since the export are left out: a new export
@@ -227,7 +229,7 @@ def verify_served(reader: Reader, lake: Lake, manifest: Manifest) -> ServedVerdi
 class _Served:
     """The served tables, asked for the accounts that the engine has."""
 
-    def __init__(self, reader: Reader, manifest: Manifest) -> None:
+    def __init__(self, reader: ConnectedReader, manifest: Manifest) -> None:
         self.connection = reader.connection
         self.compared = dict.fromkeys(TABLES, 0)
         self.different: dict[str, str] = {}

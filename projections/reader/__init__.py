@@ -35,8 +35,8 @@ __all__ = [
     "AccountFacts",
     "AccountQuestion",
     "AccountSetAside",
+    "ConnectedReader",
     "Knowledge",
-    "Reader",
     "Row",
     "no_such_account",
     "utc",
@@ -100,7 +100,7 @@ class AccountQuestion(NamedTuple):
     `as_of` is the moment that is asked about; without it, all that is recorded.
     """
 
-    reader: Reader
+    reader: ConnectedReader
     account: AccountFacts
     known_at: Knowledge
     as_of: datetime = FOREVER
@@ -118,7 +118,7 @@ class AccountQuestion(NamedTuple):
         )
 
 
-class Reader:
+class ConnectedReader:
     """A connection for questions. `catch_up=False` answers from the tables as they are.
 
     With `read_only` the connection can write nothing, and acts as the reader's role

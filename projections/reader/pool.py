@@ -16,7 +16,7 @@ from typing import Generic, TypeVar
 import psycopg
 
 from seat_ledger.errors import LedgerError, Unavailable
-from seat_ledger.projections.reader import Reader
+from seat_ledger.projections.reader import ConnectedReader
 from seat_ledger.store import schema
 from seat_ledger.store.connection import explained, is_refusal
 
@@ -55,7 +55,7 @@ class Busy(Unavailable):
     code = "busy"
 
 
-class PooledReader(Reader):
+class PooledReader(ConnectedReader):
     """A reader that is used again and again, and never writes."""
 
     def __init__(self, conninfo: str) -> None:

@@ -9,8 +9,8 @@ from seat_ledger.domain.values import SeatType, fold
 from seat_ledger.projections import holdings
 from seat_ledger.projections.reader import (
     AccountQuestion,
+    ConnectedReader,
     Knowledge,
-    Reader,
     Row,
     utc,
 )
@@ -72,12 +72,14 @@ def ever_called(question: AccountQuestion, reference: str) -> list[Row]:
     ]
 
 
-def _ids(reader: Reader, user_nos: list[int]) -> dict[int, str]:
+def _ids(reader: ConnectedReader, user_nos: list[int]) -> dict[int, str]:
     rows = reader.ask("users", "ids", user_nos=user_nos)
     return {row["user_no"]: str(row["user_id"]) for row in rows}
 
 
-def find(reader: Reader, text: str, as_of: datetime, known_at: Knowledge) -> list[Row]:
+def find(
+    reader: ConnectedReader, text: str, as_of: datetime, known_at: Knowledge
+) -> list[Row]:
     """Users of all accounts by a part of key, e-mail or name, with what each holds."""
     everywhere: dict[str, Any] = {"account_nos": None, "after": 0, "limit": None}
     matches = reader.ask("users", "containing", folded=Secret(fold(text)), **everywhere)

@@ -20,7 +20,7 @@ from urllib.parse import urlencode
 
 from scripts.benches.console import addresses, part_of, serving, steadily, told
 from scripts.benches.projections import BIN, filled, rebuilt
-from seat_ledger.application import SeatLedger
+from seat_ledger.application import CommandService
 from seat_ledger.store import subscriptions, tokens
 from tests.delivery.receiver import receiving
 
@@ -44,7 +44,7 @@ def bench_api(conninfo: str, events: int) -> dict[str, Any]:
         conninfo, "system:bench", may_write=True, accounts=None, ends_at=None
     )
     accounts = [f"bench-{n}" for n in range(CLIENTS + 2)]
-    with SeatLedger(conninfo) as ledger:
+    with CommandService(conninfo) as ledger:
         for account in accounts:
             _open(ledger, account)
     with serving(conninfo, *WRITES) as (port, _process, _first):
@@ -73,7 +73,7 @@ def questions(conninfo: str) -> dict[str, list[str]]:
     return {"who": who, "history": seats, "access": access}
 
 
-def _open(ledger: SeatLedger, account: str) -> None:
+def _open(ledger: CommandService, account: str) -> None:
     """An account with seats and users enough for all its commands."""
     start = "2025-01-05T00:00:00Z"
     ledger.execute(
@@ -101,7 +101,7 @@ def recorded(
 ) -> dict[str, Any]:
     """Milliseconds a command, in process and by HTTP; and how many of eight clients."""
     own, other, *shared = accounts
-    with SeatLedger(conninfo) as ledger:
+    with CommandService(conninfo) as ledger:
         in_process = _times(COMMANDS, lambda n: ledger.execute(assignment(own, n)))
     client = Poster(port, token)
     by_http = _times(COMMANDS, lambda n: client.post(assignment(other, n)))
@@ -187,7 +187,7 @@ def _steady_commits(conninfo: str, account: str) -> dict[int, float]:
     """When each position was committed."""
     committed = {}
     begins = time.perf_counter()
-    with SeatLedger(conninfo) as ledger:
+    with CommandService(conninfo) as ledger:
         for n in range(WEBHOOKS):
             due = begins + n / EVENTS_A_SECOND
             time.sleep(max(0.0, due - time.perf_counter()))

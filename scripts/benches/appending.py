@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from scripts.benches.stores import PRO, this_month
-from seat_ledger.application import SeatLedger
+from seat_ledger.application import CommandService
 
 PAUSE = 0.01
 _DATABASE = "SEAT_LEDGER_DATABASE_URL"
@@ -48,7 +48,7 @@ def appended(conninfo: str) -> dict[str, float]:
     waiting = threading.Thread(target=lambda: (sys.stdin.read(), ended.set()))
     waiting.start()
     took: list[float] = []
-    with SeatLedger(conninfo) as ledger:
+    with CommandService(conninfo) as ledger:
         key = f"clock-{time.time_ns()}"
         ledger.open_account(
             key, name=key, time_zone="UTC", term_start=this_month(), term_months=12,

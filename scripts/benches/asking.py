@@ -9,7 +9,7 @@ from random import Random
 from typing import Any
 
 from scripts.benches.stores import BIN, ready
-from seat_ledger.projections.reader import Reader
+from seat_ledger.projections.reader import ConnectedReader
 
 ASKED = 2_000
 PERIOD = "2025-06"
@@ -24,7 +24,7 @@ def bench_questions(conninfo: str, events: int) -> dict[str, Any]:
     ready(conninfo, events)
     random = Random(5)
     figures: dict[str, Any] = {"events": events}
-    with Reader(conninfo) as reader:
+    with ConnectedReader(conninfo) as reader:
         seats = reader.connection.execute(
             "SELECT account_no, seat_type::text, number, purchased_at FROM seat "
             "ORDER BY hashint8(account_no * 1000 + number) LIMIT %s",
@@ -37,7 +37,7 @@ def bench_questions(conninfo: str, events: int) -> dict[str, Any]:
     return figures
 
 
-def _ask(reader: Reader, random: Random, seat: Any, earlier: bool) -> float:
+def _ask(reader: ConnectedReader, random: Random, seat: Any, earlier: bool) -> float:
     """Milliseconds to learn who held a seat at a moment."""
     account_no, seat_type, number, bought = seat
     position = random.randrange(reader.head // 2, reader.head) if earlier else None
@@ -67,7 +67,7 @@ def bench_counts(conninfo: str, events: int) -> dict[str, Any]:
     figures["default_seconds"] = _counted(conninfo)
     for mode in MODES:
         figures[f"{mode}_seconds"] = _counted(conninfo, "--mode", mode)
-    with Reader(conninfo) as reader:
+    with ConnectedReader(conninfo) as reader:
         head = reader.head
     for name, position in (("known_at", head - 1), ("known_at_half", head // 2)):
         figures[f"{name}_seconds"] = _counted(conninfo, "--known-at", str(position))

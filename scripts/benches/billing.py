@@ -16,10 +16,10 @@ from typing import Any
 import psycopg
 
 from scripts.benches.projections import BIN, filled, rebuilt
-from seat_ledger.application import SeatLedger
+from seat_ledger.application import CommandService
 from seat_ledger.domain.money import rounded
 from seat_ledger.projections.billing.figures import quantity
-from seat_ledger.projections.reader import Reader
+from seat_ledger.projections.reader import ConnectedReader
 
 HEADER = "account,invoice,issued_at,period,seat_type,quantity,unit_price,amount"
 PRO = "sales/professional"
@@ -77,7 +77,7 @@ SELECT account.account_key, period.label, counted.seat_type::text AS seat_type,
 def _invoices(conninfo: str, path: Path, random_issue: bool, times: int) -> int:
     """Write the file; return how many lines it has."""
     random, made, billed = Random(11), 0, set()
-    with Reader(conninfo) as reader, path.open("w", newline="") as file:
+    with ConnectedReader(conninfo) as reader, path.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(HEADER.split(","))
         cursor = reader.connection.cursor(row_factory=psycopg.rows.dict_row)
@@ -189,7 +189,7 @@ def _two_years(conninfo: str) -> int:
                 {"op": op, **shop, "user": user, "seat_type": PRO, "effective_at": at}
             )
     events = 0
-    with SeatLedger(conninfo) as ledger:
+    with CommandService(conninfo) as ledger:
         for outcome in ledger.import_lines(json.dumps(one).encode() for one in lines):
             assert outcome.outcome == "recorded", outcome
             events += len(outcome.positions)

@@ -15,7 +15,7 @@ import psycopg
 
 from scripts.benches.generator import history, write
 from scripts.benches.stores import BIN, PRO, beside, ready, rebuilt, removed, this_month
-from seat_ledger.application import SeatLedger
+from seat_ledger.application import CommandService
 from seat_ledger.projections.engine import generations, installation
 
 GIANT = "giant-00000"
@@ -106,7 +106,7 @@ def _burst(conninfo: str, keys: list[str], events: int) -> None:
             seat = {"seat_type": PRO, "quantity": 1}
             yield json.dumps({"op": "buy_seats", "account": key, **seat}).encode()
 
-    with SeatLedger(conninfo) as ledger, _connected(conninfo) as connection:
+    with CommandService(conninfo) as ledger, _connected(conninfo) as connection:
         for key in keys:
             ledger.execute({"op": "renew", "account": key})
         installation.catch_up(connection, patient=True)
@@ -115,7 +115,7 @@ def _burst(conninfo: str, keys: list[str], events: int) -> None:
 
 
 def _one_event(conninfo: str, connection: _Connection, key: str) -> tuple[float, int]:
-    with SeatLedger(conninfo) as ledger:
+    with CommandService(conninfo) as ledger:
         ledger.execute({"op": "renew", "account": key})
         _caught_up(connection)
         ledger.buy_seats(key, seat_type=PRO, quantity=1)
@@ -210,7 +210,7 @@ def _look(
 def _tick(conninfo: str, per_second: int, events: int) -> list[tuple[int, float]]:
     """Append events at a rate; the position of each, and when it was committed."""
     committed = []
-    with SeatLedger(conninfo) as ledger:
+    with CommandService(conninfo) as ledger:
         keys = [f"tick-{time.time_ns()}-{n}" for n in range(20)]
         for key in keys:
             ledger.open_account(

@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 
 from scripts.benches.projections import filled, rebuilt
-from seat_ledger.application import SeatLedger
+from seat_ledger.application import CommandService
 from seat_ledger.integrity import leaf, merkle, proof, service
 from seat_ledger.integrity.note import Checkpoint, Signer
 from seat_ledger.store import datastore
@@ -122,7 +122,7 @@ def bench_roles(conninfo: str, events: int) -> dict[str, Any]:
         usual = datastore.become
         if key == "bare":
             datastore.become = lambda *_: None
-        ledgers[key] = SeatLedger(conninfo)
+        ledgers[key] = CommandService(conninfo)
         ledgers[key].open_account(key, name=key, billing_cycle_months=1, **account)
         datastore.become = usual
         ledgers[key].buy_seats(key, seat_type=PRO, quantity=1, effective_at=START)
@@ -154,7 +154,7 @@ def _guard(conninfo: str, *, on: bool) -> None:
         )
 
 
-def _assign(ledger: SeatLedger, key: str, n: int) -> float:
+def _assign(ledger: CommandService, key: str, n: int) -> float:
     op = "assign_seat" if n % 2 == 0 else "unassign_seat"
     at = f"2025-{2 + n // 672:02}-{1 + n // 24 % 28:02}T{n % 24:02}:00:00Z"
     fields = {"account": key, "user": "u", "seat_type": PRO, "effective_at": at}

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from scripts.benches.projections import BIN
-from seat_ledger.application import SeatLedger
-from seat_ledger.projections.reader import Reader
+from seat_ledger.application import CommandService
+from seat_ledger.projections.reader import ConnectedReader
 
 SEAT_TYPE = "copilot/business"
 NIGHT = 200
@@ -31,10 +31,10 @@ sys.stderr.write(done.stderr)
 
 def bench_snapshot(conninfo: str, holders: int) -> dict[str, Any]:
     """A list of an account that has its holders: checked, then recorded."""
-    with SeatLedger(conninfo) as ledger:
+    with CommandService(conninfo) as ledger:
         for outcome in ledger.import_lines(_history(holders)):
             assert not outcome.stops, outcome
-    with Reader(conninfo, patient=True):
+    with ConnectedReader(conninfo, patient=True):
         pass
     figures: dict[str, Any] = {"holders": holders, "changes": NIGHT}
     with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:

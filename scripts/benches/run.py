@@ -29,7 +29,7 @@ from scripts.benches import api, billing, console, integrity, lake, projections
 from scripts.benches.converting import bench_convert
 from scripts.benches.reconciling import bench_snapshot
 from scripts.benches.sealing import bench_sealing
-from seat_ledger.application import SeatLedger
+from seat_ledger.application import CommandService
 from seat_ledger.projections.engine import installation
 from seat_ledger.store import schema
 from seat_ledger.store.embedded import EmbeddedServer
@@ -218,7 +218,7 @@ def bench_import(conninfo: str, events: int) -> dict[str, Any]:
 
 def import_in_child(conninfo: str, file: str) -> None:
     recorded = 0
-    with SeatLedger(conninfo) as ledger, Path(file).open("rb") as lines:
+    with CommandService(conninfo) as ledger, Path(file).open("rb") as lines:
         started = time.perf_counter()
         for outcome in ledger.import_lines(lines):
             assert outcome.outcome == "recorded", outcome
@@ -256,7 +256,7 @@ def big_account(conninfo: str, key: str, seats: int, rounds: int) -> None:
         for command in commands:
             yield json.dumps(command).encode()
 
-    with SeatLedger(conninfo) as ledger:
+    with CommandService(conninfo) as ledger:
         for outcome in ledger.import_lines(lines()):
             assert outcome.outcome == "recorded", outcome
 
@@ -268,7 +268,7 @@ def bench_assign(conninfo: str, _: int) -> dict[str, Any]:
     with psycopg.connect(conninfo) as connection:
         row = connection.execute("SELECT count(*) FROM ledger.stored_events").fetchone()
     first = time.perf_counter()
-    with SeatLedger(conninfo) as ledger:
+    with CommandService(conninfo) as ledger:
         give(ledger, "big", 0)
         first = time.perf_counter() - first
         give(ledger, "small", 0)
@@ -290,7 +290,7 @@ def bench_assign(conninfo: str, _: int) -> dict[str, Any]:
     }
 
 
-def give(ledger: SeatLedger, key: str, n: int) -> None:
+def give(ledger: CommandService, key: str, n: int) -> None:
     op = "assign_seat" if n % 2 == 0 else "unassign_seat"
     at = f"2025-03-{1 + n // 24:02}T{n % 24:02}:00:00Z"
     fields = {"account": key, "user": "u1", "seat_type": PRO, "effective_at": at}

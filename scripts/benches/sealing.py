@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 from unittest import mock
 
-from seat_ledger.application import SeatLedger
+from seat_ledger.application import CommandService
 from seat_ledger.domain import user as users
 from seat_ledger.domain.personal_data import EncryptedPerson
 from seat_ledger.store import bulk, recorder
@@ -22,7 +22,7 @@ LINES = 5_000
 def bench_sealing(conninfo: str, _: int) -> dict[str, Any]:
     """Users added one by one, and by a file, with and without encryption."""
     took: dict[bool, list[float]] = {True: [], False: []}
-    with SeatLedger(conninfo) as ledger:
+    with CommandService(conninfo) as ledger:
         for key in ("sealed", "plain"):
             _open(ledger, key)
         for n in range(ROUNDS + 20):
@@ -46,7 +46,7 @@ def bench_sealing(conninfo: str, _: int) -> dict[str, Any]:
     }
 
 
-def _open(ledger: SeatLedger, key: str) -> None:
+def _open(ledger: CommandService, key: str) -> None:
     ledger.open_account(
         key, name=key, time_zone="UTC", term_start="2025-01-05", term_months=12,
         billing_cycle_months=1,
@@ -59,14 +59,14 @@ def _command(key: str, user: str) -> dict[str, Any]:
             "name": f"Person {user}"}  # fmt: skip
 
 
-def _add(ledger: SeatLedger, n: int, *, sealed: bool) -> float:
+def _add(ledger: CommandService, n: int, *, sealed: bool) -> float:
     with _as(sealed=sealed):
         began = time.perf_counter()
         ledger.execute(_command("sealed" if sealed else "plain", f"u{n}"))
         return time.perf_counter() - began
 
 
-def _import(ledger: SeatLedger, n: int, *, sealed: bool) -> float:
+def _import(ledger: CommandService, n: int, *, sealed: bool) -> float:
     key = "sealed" if sealed else "plain"
     lines = [json.dumps(_command(key, f"i{n}-{m}")).encode() for m in range(LINES)]
     with _as(sealed=sealed):

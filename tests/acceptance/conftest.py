@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from seat_ledger.application import SeatLedger
+from seat_ledger.application import CommandService
 from tests.acme import Acme
 
 
 @pytest.fixture
-def acme(database: str, ledger: SeatLedger) -> Acme:
+def acme(database: str, ledger: CommandService) -> Acme:
     """An open account in UTC: terms of twelve months from 5 March 2025."""
     return Acme(database, ledger)

@@ -18,7 +18,7 @@ import openpyxl
 import psycopg
 import pytest
 
-from seat_ledger.application import SeatLedger
+from seat_ledger.application import CommandService
 from seat_ledger.cli.main import main
 
 PRO = "sales/professional"
@@ -68,7 +68,7 @@ def harmful(text: str) -> list[str]:
 
 
 @pytest.fixture
-def shops(database: str, ledger: SeatLedger) -> str:
+def shops(database: str, ledger: CommandService) -> str:
     """An account per key, and a user per text in each."""
     at = {"effective_at": "2025-03-05"}
     for key, text in zip(KEYS, TEXTS, strict=False):
@@ -227,7 +227,7 @@ def test_reports_show_hostile_texts_as_text(shops: str, tmp_path: Path) -> None:
 )
 def test_hostile_words_get_an_answer_in_plain_words(
     database: str,
-    ledger: SeatLedger,
+    ledger: CommandService,
     capsys: pytest.CaptureFixture[str],
     words: list[str],
 ) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from seat_ledger.application import SeatLedger
+from seat_ledger.application import CommandService
 from tests.program import run_program
 
 
@@ -42,7 +42,7 @@ class Auditor:
 
 
 @pytest.fixture
-def auditor(ledger: SeatLedger, tmp_path: Path) -> Auditor:
+def auditor(ledger: CommandService, tmp_path: Path) -> Auditor:
     ledger.open_account(
         "acme",
         name="Acme BV",

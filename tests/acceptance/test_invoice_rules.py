@@ -13,7 +13,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from seat_ledger.application import Result, SeatLedger
+from seat_ledger.application import CommandService, Result
 from seat_ledger.domain.calendar import BillingCalendar
 from seat_ledger.domain.invoice_draft import (
     ComputeInvoice,
@@ -22,7 +22,7 @@ from seat_ledger.domain.invoice_draft import (
 )
 from seat_ledger.errors import CommandRefused, Conflict, IntegrityFailure, InvalidInput
 from seat_ledger.projections import journal
-from seat_ledger.projections.reader import Reader
+from seat_ledger.projections.reader import ConnectedReader
 from seat_ledger.store.settings import Settings
 from tests.drafts import MONTHLY, PRO, computed, correction, head_of
 
@@ -32,7 +32,7 @@ PRICES = {PRO: "90.00"}
 class Acme:
     """One account in UTC, billed monthly from 5 March 2025, with ten seats."""
 
-    def __init__(self, conninfo: str, ledger: SeatLedger) -> None:
+    def __init__(self, conninfo: str, ledger: CommandService) -> None:
         self.conninfo, self.ledger = conninfo, ledger
         self.open("acme")
 
@@ -95,7 +95,7 @@ class Acme:
 
 
 @pytest.fixture
-def acme(database: str, ledger: SeatLedger) -> Acme:
+def acme(database: str, ledger: CommandService) -> Acme:
     return Acme(database, ledger)
 
 
@@ -224,7 +224,7 @@ def test_r60_an_invoice_is_an_event_that_says_all_it_was_consists_of(
 
 def test_the_journal_shows_an_invoice_as_it_was_recorded(acme: Acme) -> None:
     acme.issue()
-    with Reader(acme.conninfo) as reader:
+    with ConnectedReader(acme.conninfo) as reader:
         *_, last = journal.listed(reader, reader.knowledge())
     assert last["event"] == "InvoiceIssued"
     assert last["data"]["invoice"] == "INV-1"
@@ -402,7 +402,7 @@ def test_who_changes_the_account_meanwhile_is_waited_for(acme: Acme) -> None:
     def moved(request: InvoiceRequest) -> InvoiceDraft:
         draft = computed(acme.conninfo)(request)
         if len(meanwhile) < 2:
-            with SeatLedger(acme.conninfo) as other:
+            with CommandService(acme.conninfo) as other:
                 op = {"seat_type": "sales/starter", "quantity": 1}
                 meanwhile.append(other.buy_seats("acme", **op))
         return draft
@@ -416,11 +416,11 @@ def test_a_policy_set_while_computing_is_a_conflict_and_no_disagreement(
     acme: Acme,
 ) -> None:
     def moved(request: InvoiceRequest) -> InvoiceDraft:
-        with SeatLedger(acme.conninfo) as other:
+        with CommandService(acme.conninfo) as other:
             other.set_billing_policy("acme", mode="peak")
         return computed(acme.conninfo)(request)
 
-    with SeatLedger(acme.conninfo, Settings(tries=1)) as hasty:
+    with CommandService(acme.conninfo, Settings(tries=1)) as hasty:
         acme.ledger = hasty
         with pytest.raises(Conflict) as report:
             acme.issue(compute=moved)
@@ -538,7 +538,7 @@ def test_r47_the_default_policy_that_an_invoice_used_stays(acme: Acme) -> None:
 
 
 def test_a_snapshot_knows_policies_and_invoices(database: str) -> None:
-    with SeatLedger(database, Settings(snapshot_every=1)) as ledger:
+    with CommandService(database, Settings(snapshot_every=1)) as ledger:
         acme = Acme(database, ledger)
         acme.policy("peak", "2025-06-01")
         acme.issue(compute=computed(database, policy=("peak", None)))

@@ -11,12 +11,12 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from seat_ledger.application import SeatLedger
+from seat_ledger.application import CommandService
 from seat_ledger.cli.output.render import to_json
 from seat_ledger.domain import calendar
 from seat_ledger.projections import periods
 from seat_ledger.projections.billing import invoice_computation, invoices
-from seat_ledger.projections.reader import Reader
+from seat_ledger.projections.reader import ConnectedReader
 from tests.support.acme import PRO
 
 ZONE = "Europe/Amsterdam"
@@ -26,14 +26,16 @@ OTHERS = ["Europe/Kyiv", "Pacific/Apia", "America/Havana"]
 @pytest.fixture
 def issued(database: str) -> str:
     """Seats bought on one day of a month with a change of clocks; then an invoice."""
-    with SeatLedger(database) as ledger:
+    with CommandService(database) as ledger:
         ledger.open_account(
             "z", name="Z", time_zone=ZONE, term_start="2025-03-05", term_months=12,
             billing_cycle_months=1,
         )  # fmt: skip
         for day, quantity in (("2025-03-05", 10), ("2025-03-20 10:00", 3)):
             ledger.buy_seats("z", seat_type=PRO, quantity=quantity, effective_at=day)
-        with invoice_computation.Drafting(partial(Reader, database)) as compute:
+        with invoice_computation.Drafting(
+            partial(ConnectedReader, database)
+        ) as compute:
             ledger.issue_invoice(
                 "z", compute_invoice=compute, invoice="INV-1", period="2025-03-05",
                 unit_prices={PRO: "90"}, currency="EUR",
@@ -43,7 +45,7 @@ def issued(database: str) -> str:
 
 def documents(conninfo: str) -> list[str]:
     """The invoice as it is shown, and computed again: the bytes of both."""
-    with Reader(conninfo) as reader:
+    with ConnectedReader(conninfo) as reader:
         result = invoices.find(reader, "INV-1", reader.knowledge())
         again = invoice_computation.reproduced(reader, result)
         return [to_json(invoices.document(item)) for item in (result, again)]

@@ -13,7 +13,7 @@ import pytest
 
 from seat_ledger.projections.billing import CountsQuery, idle, labelled, settled
 from seat_ledger.projections.billing import counts as billing_counts
-from seat_ledger.projections.reader import AccountQuestion, Reader
+from seat_ledger.projections.reader import AccountQuestion, ConnectedReader
 from tests.audits import START, Book, june, operation
 from tests.program import PRO, Program
 
@@ -168,7 +168,7 @@ def test_r92_a_period_ahead_is_a_forecast(database: str) -> None:
     ahead = program.run("billing", "counts", "-a", "f", "--period", rows[1]["period"])
     assert "billed for" not in ahead.stdout.splitlines()[0]
     assert "has not begun; the forecast is" in ahead.stdout.splitlines()[0]
-    with Reader(database) as reader:
+    with ConnectedReader(database) as reader:
         view = reader.connection.execute(
             "SELECT period, complete, forecast FROM projection.billable_seats "
             "WHERE account = 'f' ORDER BY period"
@@ -224,7 +224,7 @@ def test_r92_a_window_in_progress_is_no_forecast_though_nothing_is_recorded_in_i
     database: str,
 ) -> None:
     ahead_of(database)
-    with Reader(database) as reader:
+    with ConnectedReader(database) as reader:
         known_at = reader.knowledge()
         account = reader.account("f", known_at)
         now = reader.database_now() + timedelta(days=9)
@@ -259,7 +259,7 @@ def test_r93_missing_lines_without_a_price_are_not_priced(book: Book) -> None:
 def stretches(conninfo: str, period: str) -> list[tuple[Any, ...]]:
     """What each idle stretch of a period says, beside what is said as of inside it."""
     names = ("seat", "last_user", "freed_by", "next_user", "taken_by", "idle_since")
-    with Reader(conninfo) as reader:
+    with ConnectedReader(conninfo) as reader:
         known_at = reader.knowledge()
         account = reader.account("e", known_at)
         question = AccountQuestion(reader, account, known_at)

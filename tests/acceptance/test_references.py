@@ -12,7 +12,7 @@ import pytest
 from seat_ledger.domain.values import fold
 from seat_ledger.errors import CommandRefused
 from seat_ledger.projections import users
-from seat_ledger.projections.reader import Reader
+from seat_ledger.projections.reader import ConnectedReader
 from seat_ledger.store import schema
 from tests.acme import Acme
 from tests.support.acme import PRO
@@ -41,7 +41,7 @@ def meant(acme: Acme, reference: str, at: str = "2025-06-01") -> str:
     ]
     batch = {"op": "batch", "account": "acme", "commands": steps}
     granted = acme.ledger.execute(batch, dry_run=True).events[0]
-    with Reader(acme.conninfo) as reader:
+    with ConnectedReader(acme.conninfo) as reader:
         known_at = reader.knowledge()
         account = reader.account("acme", known_at)
         as_of = granted.event.effective_at
@@ -61,7 +61,7 @@ def test_r35_an_e_mail_is_one_however_it_is_written(
     assert meant(acme, reference) == "u"
     acme.no("email_taken", "add_user", user="v", email=reference, name="V",
             effective_at="2025-06-01")  # fmt: skip
-    with Reader(acme.conninfo) as reader:
+    with ConnectedReader(acme.conninfo) as reader:
         known_at = reader.knowledge()
         now = reader.database_now()
         for text in (reference, reference.partition("@")[0]):
@@ -85,7 +85,7 @@ def test_r35_a_key_that_is_anothers_e_mail_is_refused_with_both_named(
 
 def refusals(acme: Acme, reference: str) -> list[str]:
     """What the read side says of an ambiguous reference: as of now, and of history."""
-    with Reader(acme.conninfo) as reader:
+    with ConnectedReader(acme.conninfo) as reader:
         known_at = reader.knowledge()
         account = reader.account("acme", known_at)
         with pytest.raises(CommandRefused, match="key and another's e-mail") as now:
@@ -137,10 +137,10 @@ def test_an_erasure_takes_the_folded_forms_too(acme: Acme) -> None:
     acme.buy()
     add(acme, "Zoë", "Zoë@x.example", seats=[PRO])
     acme.take("Zoë", "2025-06-01")
-    with Reader(acme.conninfo):
+    with ConnectedReader(acme.conninfo):
         pass  # caught up, so that the name is in the tables
     acme.do("erase_user", user="zoë@x.example", reason="asked for")
-    with Reader(acme.conninfo) as reader:
+    with ConnectedReader(acme.conninfo) as reader:
         rows = reader.connection.execute(
             "SELECT folded_key || folded_email || folded_name FROM user_directory"
         ).fetchall()

@@ -9,11 +9,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from seat_ledger.application import SeatLedger
+from seat_ledger.application import CommandService
 from seat_ledger.domain.values import SeatType, parse_seat
 from seat_ledger.errors import CommandRefused, NotFound
 from seat_ledger.projections import holdings, users
-from seat_ledger.projections.reader import AccountQuestion, Reader
+from seat_ledger.projections.reader import AccountQuestion, ConnectedReader
 from tests.acme import Acme
 from tests.support.acme import PRO
 
@@ -32,7 +32,7 @@ def test_r03_an_empty_holding_is_visible_in_history(acme: Acme) -> None:
     acme.add("ann")
     acme.give("ann", "2025-04-01")
     acme.take("ann", "2025-04-01")
-    with Reader(acme.conninfo) as reader:
+    with ConnectedReader(acme.conninfo) as reader:
         known_at = reader.knowledge()
         account = reader.account("acme", known_at)
         rows = holdings.history(
@@ -65,7 +65,7 @@ def test_r35_a_key_belongs_to_one_present_user(acme: Acme) -> None:
     acme.add("ann", at="2025-06-01")
     removal = acme.events()[-2]["position"]
     acme.no("reversal_blocked", "reverse", entry=removal, reason="not so")
-    with Reader(acme.conninfo) as reader:
+    with ConnectedReader(acme.conninfo) as reader:
         known_at = reader.knowledge()
         account = reader.account("acme", known_at)
         result = reader.users_called(account, "Ann@X.example", known_at)
@@ -85,7 +85,7 @@ def test_r36_an_actor_needs_permission_at_the_moment_of_recording(acme: Acme) ->
 
 
 def test_r39_nothing_before_the_opening_and_no_seats_before_the_term(
-    acme: Acme, ledger: SeatLedger
+    acme: Acme, ledger: CommandService
 ) -> None:
     acme.no("before_term", "buy_seats", seat_type=PRO, quantity=1,
             effective_at="2025-03-04")  # fmt: skip
@@ -129,7 +129,7 @@ def test_r47_what_can_be_reversed_and_what_cannot(acme: Acme) -> None:
         acme.no("not_reversible", "reverse", entry=fixed, reason="x")
     acme.no("entry_not_found", "reverse", entry=999, reason="x")
     acme.reverse(bought)
-    with Reader(acme.conninfo) as reader:
+    with ConnectedReader(acme.conninfo) as reader:
         known_at = reader.knowledge()
         account = reader.account("acme", known_at)
         now = reader.database_now()
@@ -161,7 +161,7 @@ def test_entry_key_reverses_all_that_a_command_recorded(acme: Acme) -> None:
 
 
 def test_r76_an_account_shows_nothing_of_another(
-    acme: Acme, ledger: SeatLedger
+    acme: Acme, ledger: CommandService
 ) -> None:
     (bought,) = acme.buy()
     ledger.open_account(
@@ -183,7 +183,7 @@ def test_s4_without_a_seat_there_are_no_paid_features(acme: Acme) -> None:
     acme.give("ann", "2025-04-01")
     acme.take("ann", "2025-05-01")
     answers = {}
-    with Reader(acme.conninfo) as reader:
+    with ConnectedReader(acme.conninfo) as reader:
         known_at = reader.knowledge()
         account = reader.account("acme", known_at)
         for user, day in (("ann", 10), ("ann", 40), ("bob", 10), ("nobody", 10)):

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from seat_ledger.projections.engine import rebuild
-from seat_ledger.projections.reader import Reader
+from seat_ledger.projections.reader import ConnectedReader
 from tests.acme import Acme
 from tests.support.acme import PRO, STARTER
 
@@ -142,7 +142,7 @@ def test_r35_a_membership_of_no_time_shares_no_key(acme: Acme) -> None:
     acme.do("add_user", **again, effective_at=DAY)
     acme.do("remove_user", user="u1", effective_at=DAY)
     acme.do("reverse", entry=removed[0], reason="stayed after all")
-    with Reader(acme.conninfo) as reader:
+    with ConnectedReader(acme.conninfo) as reader:
         known_at = reader.knowledge()
         account = reader.account("acme", known_at)
         assert len(reader.users_called(account, "u1", known_at)) == 2

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from seat_ledger.application import SeatLedger
+from seat_ledger.application import CommandService
 from seat_ledger.domain.instants import parse_instant
 from seat_ledger.domain.money import parse_price, rounded
 from seat_ledger.domain.values import parse_seat
 from seat_ledger.errors import CommandRefused
 from seat_ledger.projections import billing, holdings, journal
 from seat_ledger.projections.billing import CountsQuery, Priced
-from seat_ledger.projections.reader import AccountQuestion, Reader
+from seat_ledger.projections.reader import AccountQuestion, ConnectedReader
 
 PRO = "sales/professional"
 
@@ -23,7 +23,7 @@ PRO = "sales/professional"
 class Book:
     """An account in the store, and questions about it."""
 
-    def __init__(self, conninfo: str, ledger: SeatLedger, **facts: Any) -> None:
+    def __init__(self, conninfo: str, ledger: CommandService, **facts: Any) -> None:
         self.conninfo, self.ledger = conninfo, ledger
         fields = {
             "time_zone": "Europe/Amsterdam",
@@ -65,7 +65,7 @@ class Book:
     def counts(
         self, price: str = "90.00", granularity: str = "day", **expected: Any
     ) -> list[dict[str, Any]]:
-        with Reader(self.conninfo) as reader:
+        with ConnectedReader(self.conninfo) as reader:
             at_position = reader.knowledge()
             return billing.counts(
                 reader,
@@ -85,7 +85,7 @@ class Book:
         return row
 
     def who(self, number: int, at: str, known_at: int | None = None) -> str | None:
-        with Reader(self.conninfo) as reader:
+        with ConnectedReader(self.conninfo) as reader:
             at_position = reader.knowledge(known_at)
             account = reader.account("e", at_position)
             seat = parse_seat(f"{PRO}#{number}")
@@ -95,7 +95,7 @@ class Book:
         return row["holder"]["user"] if row["holder"] else None
 
     def totals(self, at: str) -> dict[str, Any]:
-        with Reader(self.conninfo) as reader:
+        with ConnectedReader(self.conninfo) as reader:
             at_position = reader.knowledge()
             account = reader.account("e", at_position)
             instant = datetime.fromisoformat(at)
@@ -106,7 +106,7 @@ class Book:
 
 
 @pytest.fixture
-def e(database: str, ledger: SeatLedger) -> Book:
+def e(database: str, ledger: CommandService) -> Book:
     return Book(database, ledger)
 
 
@@ -160,7 +160,7 @@ def test_e02_r17_a_request_at_the_renewal_targets_the_next(e: Book) -> None:
     e.reduce(3, "2026-03-05T00:00:00+01:00")
     e.renew("2026-03-06")
     assert e.row("2026-03-05")["quantity"] == "10"
-    with Reader(e.conninfo) as reader:
+    with ConnectedReader(e.conninfo) as reader:
         rows = list(journal.listed(reader, reader.knowledge()))
         (request,) = [r for r in rows if r["event"] == "SeatReductionRequested"]
     assert request["data"]["renewal"] == 2
@@ -193,7 +193,9 @@ def test_e04_r10_shares_by_day_and_by_second_across_dst(e: Book) -> None:
     assert rounded((exact - 10) * 90, 2) == "135.55"
 
 
-def test_e05_an_annual_share_is_rounded_once(database: str, ledger: SeatLedger) -> None:
+def test_e05_an_annual_share_is_rounded_once(
+    database: str, ledger: CommandService
+) -> None:
     book = Book(database, ledger, billing_cycle_months=12)
     book.buy(3, "2025-09-01")
     assert book.row("2025-03-05", price="1080.00")["amount"] == "1642.19"
@@ -275,7 +277,7 @@ def test_e22_a_correction_of_the_correction(e: Book) -> None:
 
 
 def test_e25_r51_a_ratio_is_not_rounded_first(
-    database: str, ledger: SeatLedger
+    database: str, ledger: CommandService
 ) -> None:
     book = Book(database, ledger)
     book.buy(1000, "2025-04-04T12:00:00+02:00")
@@ -335,7 +337,9 @@ def test_r15_a_seat_ends_at_a_renewal_whatever_its_purchase_date(e: Book) -> Non
     assert e.counts(label="2026-03-05") == []
 
 
-def test_e28_r22_a_period_across_a_renewal(database: str, ledger: SeatLedger) -> None:
+def test_e28_r22_a_period_across_a_renewal(
+    database: str, ledger: CommandService
+) -> None:
     book = Book(database, ledger, time_zone="UTC", billing_cycle_months=5)
     book.buy(10, "2025-03-05")
     book.reduce(3, "2025-06-01")
@@ -353,7 +357,7 @@ def test_r38_a_period_beyond_the_recorded_renewal_is_refused(e: Book) -> None:
 
 
 def test_e13_r04_r09_a_zone_change_moves_the_next_bound(
-    database: str, ledger: SeatLedger
+    database: str, ledger: CommandService
 ) -> None:
     book = Book(
         database, ledger, time_zone="America/Los_Angeles", term_start="2025-01-05"

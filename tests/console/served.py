@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from program import PRO, PROGRAM, Program
 
-from seat_ledger.application import SeatLedger
+from seat_ledger.application import CommandService
 
 HOSTILE = "<img src=x onerror=\"document.title='taken'\">'&{{7*7}}\u202e"
 HOSTILE_KEY = "<b>'\"&?;=+%2F..\u202e"
@@ -134,7 +134,7 @@ def filled(conninfo: str) -> Filled:
 
 
 def record(conninfo: str, command: dict[str, Any]) -> list[int]:
-    with SeatLedger(conninfo) as ledger:
+    with CommandService(conninfo) as ledger:
         return list(ledger.execute(command, default_actor="system:test").positions)
 
 

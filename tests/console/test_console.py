@@ -35,14 +35,14 @@ from served import (
 
 from seat_ledger.domain.values import shown
 from seat_ledger.errors import Unavailable
-from seat_ledger.projections.reader import Reader
+from seat_ledger.projections.reader import ConnectedReader
 from seat_ledger.projections.reader.pool import Busy, PooledReader, ReaderPool
 
 
 @pytest.fixture(scope="module")
 def written(shared_database: str) -> Filled:
     result = filled(shared_database)
-    with Reader(shared_database):
+    with ConnectedReader(shared_database):
         pass  # caught up, for those who serve without
     return result
 

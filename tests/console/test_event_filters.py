@@ -6,14 +6,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from seat_ledger.projections.reader import Reader
+from seat_ledger.projections.reader import ConnectedReader
 from tests.console.served import Console, filled, serving
 
 
 @pytest.fixture(scope="module")
 def console(shared_database: str) -> Iterator[Console]:
     filled(shared_database)
-    with Reader(shared_database):
+    with ConnectedReader(shared_database):
         pass  # caught up
     with serving(shared_database) as served:
         yield served

@@ -10,7 +10,7 @@ import pytest
 from program import PRO
 from served import Console, serving
 
-from seat_ledger.projections.reader import Reader
+from seat_ledger.projections.reader import ConnectedReader
 from tests.in_process import Program
 
 
@@ -42,7 +42,7 @@ def console(
         line("issue_invoice", invoice="INV-2", corrections_only=True),
     )
     program.record(line("unassign_seat", **ann, at_period_end=True, reason="notice"))
-    with Reader(shared_database):
+    with ConnectedReader(shared_database):
         pass
     with serving(shared_database) as served:
         yield served

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from seat_ledger.application import SeatLedger
+from seat_ledger.application import CommandService
 from seat_ledger.delivery import deliverer, webhook
 from seat_ledger.delivery.deliverer import RetryPolicy
 from seat_ledger.delivery.webhook import NotDelivered, Webhook, check_url, is_public
@@ -89,7 +89,7 @@ def run(
 
 
 def buy(program: Program) -> int:
-    with SeatLedger(program.conninfo) as ledger:
+    with CommandService(program.conninfo) as ledger:
         command = {
             "op": "buy_seats",
             "account": "acme",
@@ -265,7 +265,7 @@ def killed_deliveries(program: Program, receiver: Receiver, kills: int) -> None:
     stop = threading.Event()
 
     def record() -> None:
-        with SeatLedger(program.conninfo) as ledger:
+        with CommandService(program.conninfo) as ledger:
             while not stop.is_set():
                 ledger.execute(
                     {"op": "buy_seats", "account": HOSTILE_KEY, "seat_type": PRO,

@@ -15,7 +15,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from seat_ledger.application import SeatLedger
+from seat_ledger.application import CommandService
 from seat_ledger.integrity import service
 from seat_ledger.integrity.keys import Keys
 from seat_ledger.projections.engine import catch_up as catching_up
@@ -77,7 +77,7 @@ def lines(turn: int) -> tuple[list[bytes], dict[str, list[str]]]:
 
 def append(conninfo: str, turn: int, report: Report) -> None:
     """Record commands one by one, without end."""
-    with SeatLedger(conninfo) as ledger:
+    with CommandService(conninfo) as ledger:
         report("go")
         for command, _ in commands(turn):
             result = ledger.execute(command)
@@ -88,7 +88,7 @@ def import_(conninfo: str, turn: int, report: Report) -> None:
     """Import a file, a few lines at a time."""
     written, expected = lines(turn)
     keys = list(expected)
-    with SeatLedger(conninfo) as ledger:
+    with CommandService(conninfo) as ledger:
         report("go")
         for outcome in ledger.import_lines(written, chunk=6):
             report([keys[outcome.line - 1], list(outcome.positions)])
@@ -97,7 +97,7 @@ def import_(conninfo: str, turn: int, report: Report) -> None:
 def issue_invoices(conninfo: str, turn: int, report: Report) -> None:
     """Invoice one period after the other."""
     compute = computed(conninfo, {PRO: 2})
-    with SeatLedger(conninfo) as ledger:
+    with CommandService(conninfo) as ledger:
         ledger.execute(opening(turn))
         report("go")
         for month in range(MONTHS - 2):
@@ -131,7 +131,7 @@ def rebuild_(conninfo: str, _: int, report: Report) -> None:
 def seal(conninfo: str, turn: int, report: Report) -> None:
     """Seal after each command, with the checkpoint kept elsewhere too."""
     signer = Keys(FOLDER[0] / "key").signer("faults.example/seats")
-    with SeatLedger(conninfo) as ledger:
+    with CommandService(conninfo) as ledger:
         report("go")
         for command, _ in commands(turn):
             ledger.execute(command)

@@ -12,11 +12,11 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from seat_ledger.application import SeatLedger
+from seat_ledger.application import CommandService
 from seat_ledger.errors import CommandRefused, Unavailable
 from seat_ledger.projections.engine import installation
 from seat_ledger.projections.engine.rebuild import rebuild
-from seat_ledger.projections.reader import Reader
+from seat_ledger.projections.reader import ConnectedReader
 from seat_ledger.store.connection import connect
 from seat_ledger.store.recorder import LedgerRecorder
 from seat_ledger.store.settings import Settings
@@ -39,7 +39,7 @@ INVOICE = {
 
 @pytest.fixture
 def acme(database: str) -> str:
-    with SeatLedger(database) as ledger:
+    with CommandService(database) as ledger:
         fill(ledger, "acme")
         ledger.open_account(
             "shop",
@@ -58,17 +58,17 @@ def proxy(acme: str) -> Iterator[Proxy]:
         yield result
 
 
-def command(ledger: SeatLedger, _: str) -> tuple[int, bool]:
+def command(ledger: CommandService, _: str) -> tuple[int, bool]:
     result = ledger.execute(BUY)
     return len(result.positions), result.repeated
 
 
-def imported(ledger: SeatLedger, _: str) -> tuple[int, bool]:
+def imported(ledger: CommandService, _: str) -> tuple[int, bool]:
     (outcome,) = ledger.import_lines([json.dumps(BUY).encode()])
     return len(outcome.positions), outcome.outcome == "repeated"
 
 
-def invoiced(ledger: SeatLedger, conninfo: str) -> tuple[int, bool]:
+def invoiced(ledger: CommandService, conninfo: str) -> tuple[int, bool]:
     fields = {**INVOICE, "effective_at": "2026-03-06"}
     result = ledger.execute(fields, compute_invoice=computed(conninfo))
     return len(result.positions), result.repeated
@@ -81,11 +81,11 @@ def invoiced(ledger: SeatLedger, conninfo: str) -> tuple[int, bool]:
 def test_a_lost_commit_is_no_false_conflict_and_doubles_nothing(
     acme: str,
     proxy: Proxy,
-    path: Callable[[SeatLedger, str], tuple[int, bool]],
+    path: Callable[[CommandService, str], tuple[int, bool]],
     events: int,
     what: str,
 ) -> None:
-    with SeatLedger(proxy.conninfo) as ledger:
+    with CommandService(proxy.conninfo) as ledger:
         ledger.renew("acme")  # so that nothing else comes with the command
         before = head(acme)
         proxy.lose = what
@@ -114,7 +114,7 @@ def test_a_catch_up_and_a_rebuild_survive_a_lost_commit(
         proxy.lose = what
         result = rebuild(proxy.conninfo)
         assert isinstance(result.error, Unavailable)
-        with SeatLedger(acme) as ledger:
+        with CommandService(acme) as ledger:
             ledger.execute(BUY)
     assert rebuild(acme).error is None
     assert differences(acme) == []
@@ -146,7 +146,7 @@ def test_a_server_without_a_free_place_is_exit_10(acme: str, server: str) -> Non
 
 
 def test_an_exhausted_pool_waits_and_then_says_so(acme: str) -> None:
-    with SeatLedger(acme, Settings(pool_size=1)) as ledger:
+    with CommandService(acme, Settings(pool_size=1)) as ledger:
         pool = ledger.accounts.recorder.datastore.pool
         pool.timeout = 0.05
         before = head(acme)
@@ -176,7 +176,7 @@ def test_an_idle_time_limit_is_reported_and_nothing_is_written(
 ) -> None:
     """A client that is held up inside its append is cut off, and says so."""
     original, held_up = LedgerRecorder._append, []
-    with SeatLedger(acme) as ledger:
+    with CommandService(acme) as ledger:
         datastore = ledger.accounts.recorder.datastore
         datastore.idle_in_transaction_session_timeout = 0.05
 
@@ -208,7 +208,7 @@ def test_r01_r78_a_clock_that_leaps_ahead_and_steps_back(acme: str) -> None:
         )
         connection.execute("SELECT ledger.leapt()")
     leap = head(acme)
-    with SeatLedger(acme) as ledger:
+    with CommandService(acme) as ledger:
         ledger.execute(BUY)
         list(ledger.import_lines([json.dumps(BUY).encode()]))
     with psycopg.connect(acme) as connection:
@@ -222,7 +222,7 @@ def test_r01_r78_a_clock_that_leaps_ahead_and_steps_back(acme: str) -> None:
     assert last - leapt == timedelta(microseconds=2)
     assert status["lag_seconds"] == 0
     now = datetime.now(UTC)
-    with Reader(acme) as reader:
+    with ConnectedReader(acme) as reader:
         assert reader.knowledge(now).position == leap - 1
         later = reader.knowledge(now + timedelta(hours=2)).position
         assert later == reader.head == head(acme)
@@ -233,7 +233,10 @@ def test_an_older_backup_restored_under_a_running_program(
 ) -> None:
     """What was recorded since is gone, and is not mistaken for being there."""
     name = acme.split("dbname=")[1]
-    with SeatLedger(acme) as ledger, psycopg.connect(server, autocommit=True) as admin:
+    with (
+        CommandService(acme) as ledger,
+        psycopg.connect(server, autocommit=True) as admin,
+    ):
         ledger.execute({**BUY, "quantity": 3})
         with connect(acme, autocommit=True) as connection:
             installation.catch_up(connection)

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from seat_ledger.application import SeatLedger
+from seat_ledger.application import CommandService
 from seat_ledger.commands import execution
 from seat_ledger.errors import LedgerError, OutcomeUnknown
 from seat_ledger.importing import chunk as chunks
@@ -115,13 +115,13 @@ def prepared(conninfo: str, account: str, setup: list[dict[str, Any]]) -> None:
         | {"account": account, "idempotency_key": f"setup-{n}"}
         for n, item in enumerate(setup)
     ]
-    with SeatLedger(conninfo) as ledger:
+    with CommandService(conninfo) as ledger:
         outcomes = ledger.import_lines(json.dumps(item).encode() for item in lines)
         assert {item.outcome for item in outcomes} <= {"recorded"}
 
 
 def tried(
-    ledger: SeatLedger, command: dict[str, Any], conninfo: str
+    ledger: CommandService, command: dict[str, Any], conninfo: str
 ) -> tuple[int, ...] | LedgerError:
     """What a command recorded, or how it failed."""
     compute = computed(conninfo, {PRO: 2})
@@ -142,7 +142,7 @@ def disturbed(cutter: Cutter, name: str, number: int, *, is_warm: bool) -> bool:
     if command["op"] == "issue_invoice":
         command["invoice"] = account
     prepared(cutter.direct, account, setup)
-    with SeatLedger(cutter.conninfo) as ledger:
+    with CommandService(cutter.conninfo) as ledger:
         if is_warm and setup:
             ledger.execute({**at(LATE), "account": account}, dry_run=True)
         cutter.arm(number)
@@ -169,7 +169,7 @@ def disturbed_file(cutter: Cutter, number: int) -> bool:
     lines = [json.dumps({**at(item), "account": account}).encode() for item in LINES]
     report: list[LineOutcome] = []
     failed: LedgerError | None = None
-    with SeatLedger(cutter.conninfo) as ledger:
+    with CommandService(cutter.conninfo) as ledger:
         cutter.arm(number)
         try:
             report.extend(ledger.import_lines(lines, chunk=2))

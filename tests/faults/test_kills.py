@@ -20,7 +20,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from seat_ledger.application import SeatLedger
+from seat_ledger.application import CommandService
 from seat_ledger.integrity import service
 from seat_ledger.integrity.keys import Keys, read_public
 from seat_ledger.projections.engine import installation
@@ -123,7 +123,7 @@ class Book:
 
     def import_all(self, turn: int) -> list[Any]:
         written, _ = acts.lines(turn)
-        with SeatLedger(self.conninfo) as ledger:
+        with CommandService(self.conninfo) as ledger:
             outcomes = list(ledger.import_lines(written))
         assert not [outcome for outcome in outcomes if outcome.code]
         return outcomes
@@ -173,7 +173,7 @@ class Book:
         elif act == "append":
             last = len(acknowledged)
             several = itertools.islice(acts.commands(turn), max(0, last - 1), last + 1)
-            with SeatLedger(self.conninfo) as ledger:
+            with CommandService(self.conninfo) as ledger:
                 again = [(c["idempotency_key"], ledger.execute(c)) for c, _ in several]
             message = {key: item.positions for key, item in again}
         else:

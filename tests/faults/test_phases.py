@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from seat_ledger.application import SeatLedger
+from seat_ledger.application import CommandService
 from seat_ledger.projections.engine import installation
 from seat_ledger.projections.engine.rebuild import PHASES, rebuild
 from seat_ledger.store.connection import connect
@@ -38,7 +38,7 @@ def run_until_killed(
 
 
 def test_a_rebuild_killed_at_any_phase_leaves_the_served_tables_right(
-    database: str, ledger: SeatLedger
+    database: str, ledger: CommandService
 ) -> None:
     fill(ledger, "acme", "boats")
     with connect(database, autocommit=True) as connection:
@@ -61,7 +61,7 @@ def test_a_rebuild_killed_at_any_phase_leaves_the_served_tables_right(
 
 
 def test_an_interrupt_that_costs_the_connection_leaves_no_tables_either(
-    database: str, ledger: SeatLedger
+    database: str, ledger: CommandService
 ) -> None:
     """As where a lock times out before the interrupt's cancellation is there."""
     fill(ledger, "acme")
@@ -83,7 +83,7 @@ def test_an_interrupt_that_costs_the_connection_leaves_no_tables_either(
 
 @pytest.mark.parametrize("step", phases.CATCH_UP)
 def test_a_catch_up_killed_at_any_step_goes_on_as_if_nothing_were(
-    database: str, ledger: SeatLedger, step: str
+    database: str, ledger: CommandService, step: str
 ) -> None:
     fill(ledger, "acme", "boats")
     for _ in range(3):

@@ -15,7 +15,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from seat_ledger.application import SeatLedger
+from seat_ledger.application import CommandService
 from seat_ledger.errors import Unavailable
 from seat_ledger.projections.engine import installation
 from seat_ledger.projections.engine.rebuild import rebuild
@@ -72,7 +72,7 @@ def test_a_killed_server_has_every_acknowledged_command(
         enough, stop = threading.Event(), threading.Event()
 
         def work(turn: int, enough: threading.Event, stop: threading.Event) -> None:
-            with SeatLedger(conninfo) as ledger:
+            with CommandService(conninfo) as ledger:
                 for command, _ in acts.commands(turn):
                     try:
                         result = ledger.execute(command)
@@ -133,7 +133,7 @@ def test_a_full_disk_refuses_in_words_and_loses_nothing(small_disk: Path) -> Non
     try:
         conninfo = server.ensure_running()
         install(conninfo)
-        with SeatLedger(conninfo) as ledger:
+        with CommandService(conninfo) as ledger:
             fill(ledger, "acme")
         with connect(conninfo, autocommit=True) as connection:
             installation.catch_up(connection)

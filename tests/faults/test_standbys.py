@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from seat_ledger.application import SeatLedger
+from seat_ledger.application import CommandService
 from seat_ledger.cli.console.access import Gate
 from seat_ledger.cli.console.application import Console
 from seat_ledger.projections.engine import installation
@@ -61,7 +61,7 @@ def standby(request: pytest.FixtureRequest) -> Iterator[str]:
         conninfo = primary.ensure_running()
         schema.migrate(conninfo)
         installation.install(conninfo)
-        with SeatLedger(conninfo) as ledger:
+        with CommandService(conninfo) as ledger:
             fill(ledger, "acme")
         with connect(conninfo, autocommit=True) as connection:
             installation.catch_up(connection)

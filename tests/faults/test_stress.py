@@ -16,7 +16,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from seat_ledger.application import SeatLedger
+from seat_ledger.application import CommandService
 from seat_ledger.errors import CommandRefused, Conflict
 from seat_ledger.projections.engine import installation
 from seat_ledger.store.connection import connect
@@ -74,7 +74,7 @@ def any_command(random: Random) -> dict[str, Any]:
 def work(conninfo: str, number: int, commands: int, done: Any, ready: Any) -> None:
     """Give commands as fast as it goes; tell what became of each."""
     random, message = Random(number), []
-    with SeatLedger(conninfo) as ledger:
+    with CommandService(conninfo) as ledger:
         ready.wait(60)
         for n in range(commands):
             command = {"account": "acme", **any_command(random)}
@@ -121,7 +121,7 @@ def test_r30_r33_no_process_breaks_a_rule_or_loses_a_command(
     for seat_type in (PRO, STARTER):
         buy = {"op": "buy_seats", "seat_type": seat_type, "quantity": SEATS}
         first.append({**buy, "account": "acme", "effective_at": OPEN["effective_at"]})
-    with SeatLedger(database) as ledger:
+    with CommandService(database) as ledger:
         fields = [
             (command, list(ledger.execute(command).positions)) for command in first
         ]

@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from seat_ledger.application import SeatLedger
+from seat_ledger.application import CommandService
 from seat_ledger.commands import execution, repository
 from seat_ledger.commands.execution import CommandExecution
 from seat_ledger.commands.repository import AccountRepository
@@ -36,7 +36,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def acme(database: str) -> str:
-    with SeatLedger(database) as ledger:
+    with CommandService(database) as ledger:
         for item in (OPEN, BUY, ANN, BOB):
             ledger.execute(item)
     return database
@@ -61,20 +61,20 @@ def test_a_lost_commit_that_cannot_be_settled_is_reported_as_unknown(
         raise Unavailable("The database cannot be reached.")
 
     monkeypatch.setattr(LedgerRecorder, "append", append)
-    with SeatLedger(acme) as ledger, pytest.raises(OutcomeUnknown) as report:
+    with CommandService(acme) as ledger, pytest.raises(OutcomeUnknown) as report:
         ledger.execute({**BUY, "idempotency_key": "k"})
     assert "Nothing" not in report.value.message
     assert "all of it was recorded, or nothing" in report.value.message
     assert "the same idempotency key" in str(report.value.try_)
     monkeypatch.undo()
-    with SeatLedger(acme) as ledger:
+    with CommandService(acme) as ledger:
         assert ledger.execute({**BUY, "idempotency_key": "k"}).repeated
     assert damage(acme) == []
 
 
 def test_nothing_of_it_was_written_is_stated_where_that_is_known(acme: str) -> None:
     limited = f"{acme} options='-c lock_timeout=50ms'"
-    with psycopg.connect(acme) as holder, SeatLedger(limited) as ledger:
+    with psycopg.connect(acme) as holder, CommandService(limited) as ledger:
         holder.execute("LOCK TABLE ledger.recorded_command")
         with pytest.raises(Unavailable) as report:
             ledger.execute(BUY)
@@ -197,7 +197,7 @@ def test_whatever_step_fails_nothing_stays_in_memory(
     """A command, and a file, that meet it; and what is decided after it."""
     eve = {**ANN, "user": "eve", "email": "eve@acme.example"}
     lines = [BUY, {**BOB, "user": "bo", "email": "bo@acme.example"}, eve]
-    with SeatLedger(acme) as ledger:
+    with CommandService(acme) as ledger:
         ledger.execute({**BUY, "quantity": 1}, dry_run=True)
         Failing(monkeypatch, of, name)
         attempt(lambda: ledger.execute(GIVE))
@@ -224,7 +224,7 @@ def test_an_import_survives_its_first_append_being_terminated(database: str) -> 
     """The secret of the digests is locked, and the waiting process terminated."""
     lines = [json.dumps(line).encode() for line in (OPEN, BUY, ANN, GIVE, BOB)]
     message: list[str] = []
-    with SeatLedger(database) as ledger, psycopg.connect(database) as holder:
+    with CommandService(database) as ledger, psycopg.connect(database) as holder:
         holder.execute("LOCK TABLE ledger.digest_key IN ACCESS EXCLUSIVE MODE")
 
         def import_() -> None:

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import psycopg
 
-from seat_ledger.application import SeatLedger
+from seat_ledger.application import CommandService
 from seat_ledger.domain.values import account_id
 from seat_ledger.projections.engine import generations, installation
 from seat_ledger.projections.engine.checks import table_digest
@@ -22,7 +22,7 @@ WHOLE = {"effective_at": "2025-04-01T00:00:00Z", "actor": "system:x"}
 """What every event says."""
 
 
-def fill(ledger: SeatLedger, *accounts: str) -> None:
+def fill(ledger: CommandService, *accounts: str) -> None:
     """Accounts with a history of every kind: late facts, reversals, a renewal."""
     for key in accounts:
         ledger.open_account(

@@ -17,7 +17,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from seat_ledger.application import SeatLedger
+from seat_ledger.application import CommandService
 from seat_ledger.projections.engine import generations, installation
 from seat_ledger.projections.engine.rebuild import rebuild
 from seat_ledger.projections.engine.registry import PROJECTIONS
@@ -51,7 +51,7 @@ SELECT made.proname
 @pytest.fixture
 def login(database: str, server: str) -> Iterator[str]:
     """The connection string of a login that may read two of three accounts."""
-    with SeatLedger(database) as ledger:
+    with CommandService(database) as ledger:
         fill(ledger, *OWN, OTHER)
     with connect(database, role="projector", autocommit=True) as connection:
         installation.catch_up(connection)
@@ -272,7 +272,7 @@ def test_no_plan_tells_of_rows_that_it_does_not_see(database: str, login: str) -
         {"user": f"zoe{n}", "email": f"zoe{n}@other.example", "name": f"Zoe {n}"}
         for n in range(2)
     ]
-    with SeatLedger(database) as ledger:
+    with CommandService(database) as ledger:
         for item in others:
             ledger.add_user(OTHER, **item)
     assert run(database, "user", "list", "-a", OTHER).returncode == 0

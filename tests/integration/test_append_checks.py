@@ -13,12 +13,12 @@ import psycopg
 import pytest
 from eventsourcing.persistence import PersistenceError, StoredEvent
 
-from seat_ledger.application import SeatLedger
+from seat_ledger.application import CommandService
 from seat_ledger.domain.events import SeatPurchased
 from seat_ledger.domain.head import NO_HEAD
 from seat_ledger.errors import CommandRefused
 from seat_ledger.importing.lines import LineOutcome
-from seat_ledger.projections.reader import Reader
+from seat_ledger.projections.reader import ConnectedReader
 from seat_ledger.store import schema
 from seat_ledger.store.bulk import Decided, append_many
 from seat_ledger.store.connection import sqlstate_of
@@ -146,7 +146,7 @@ def test_positions_that_were_set_back_are_reported_and_put_right(
     database: str,
 ) -> None:
     program = Program(database)
-    with SeatLedger(database) as ledger:
+    with CommandService(database) as ledger:
         ledger.execute(OPEN)
         ledger.execute(BUY)
         set_back(database, 2)
@@ -170,9 +170,9 @@ def test_positions_that_were_set_back_are_reported_and_put_right(
 def test_r78_an_instant_that_had_an_answer_keeps_it_when_the_clock_steps_back(
     database: str,
 ) -> None:
-    with SeatLedger(database) as ledger:
+    with CommandService(database) as ledger:
         ledger.execute(OPEN)
-        with Reader(database) as reader:
+        with ConnectedReader(database) as reader:
             instant = reader.database_now()
             assert reader.knowledge(instant).position == 1
         # The same as if the clock had been an hour ahead when it was asked.
@@ -184,14 +184,14 @@ def test_r78_an_instant_that_had_an_answer_keeps_it_when_the_clock_steps_back(
         assert noted == (instant + timedelta(hours=1),)
         ledger.execute(BUY)
         list(ledger.import_lines([json.dumps({**BUY, "quantity": 1}).encode()]))
-    with Reader(database) as reader:
+    with ConnectedReader(database) as reader:
         assert reader.knowledge(noted[0]).position == 1
         assert reader.knowledge(noted[0] + timedelta(microseconds=1)).position == 4
     assert Program(database).run("doctor").returncode == 3
 
 
 def test_r78_nobody_pushes_the_clock_on_by_asking(database: str) -> None:
-    with SeatLedger(database) as ledger, Reader(database) as reader:
+    with CommandService(database) as ledger, ConnectedReader(database) as reader:
         ledger.execute(OPEN)
         reader.knowledge(reader.database_now() + timedelta(days=1000))
         with psycopg.connect(database) as connection:
@@ -202,9 +202,9 @@ def test_r78_nobody_pushes_the_clock_on_by_asking(database: str) -> None:
 
 
 def test_r78_who_may_only_read_notes_what_was_answered(database: str) -> None:
-    with SeatLedger(database) as ledger:
+    with CommandService(database) as ledger:
         ledger.execute(OPEN)
-    with Reader(database, read_only=True) as reader:
+    with ConnectedReader(database, read_only=True) as reader:
         instant = reader.database_now()
         reader.knowledge(instant)
     with psycopg.connect(database) as connection:
@@ -232,7 +232,7 @@ def test_others_who_count_on_from_an_older_backup_are_noticed(
     bob = {**ANN, "user": "bob", "email": "bob@x.example"}
     buy = {**BUY, "quantity": 1}
 
-    def give(ledger: SeatLedger, command: dict[str, Any]) -> None:
+    def give(ledger: CommandService, command: dict[str, Any]) -> None:
         if by_lines:
             (outcome,) = ledger.import_lines([json.dumps(command).encode()])
             if outcome.outcome == "refused":
@@ -240,7 +240,7 @@ def test_others_who_count_on_from_an_older_backup_are_noticed(
         else:
             ledger.execute(command)
 
-    with SeatLedger(database) as ledger, psycopg.connect(server) as admin:
+    with CommandService(database) as ledger, psycopg.connect(server) as admin:
         admin.autocommit = True
         for item in (OPEN, buy, ANN, bob):
             ledger.execute(item)
@@ -253,7 +253,7 @@ def test_others_who_count_on_from_an_older_backup_are_noticed(
                 "CREATE TYPE ledger.stored_event_uuid AS (originator_id uuid, "
                 "originator_version bigint, topic text, state bytea)"
             )
-        with SeatLedger(database) as other:
+        with CommandService(database) as other:
             other.execute({**GIVE, "user": "bob"})
         with pytest.raises(CommandRefused) as refused:
             give(ledger, GIVE)
@@ -264,7 +264,7 @@ def test_others_who_count_on_from_an_older_backup_are_noticed(
 
 
 def test_a_snapshot_is_retained_only_of_an_account_that_is_there(database: str) -> None:
-    with SeatLedger(database, Settings(snapshot_every=1)) as ledger:
+    with CommandService(database, Settings(snapshot_every=1)) as ledger:
         ledger.execute(OPEN)
         workspace = ledger.accounts.workspaces["acme"]
         assert workspace.account is not None
@@ -279,7 +279,7 @@ def test_a_snapshot_is_retained_only_of_an_account_that_is_there(database: str) 
         with psycopg.connect(database) as connection:
             row = connection.execute("SELECT count(*) FROM ledger.snapshots").fetchone()
             assert row == (0,)
-        with SeatLedger(database) as other:  # somebody else moved it on meanwhile
+        with CommandService(database) as other:  # somebody else moved it on meanwhile
             other.execute(BUY)
             other.execute(ANN)
         accounts.keep([(snapshot, workspace.head)])
@@ -292,7 +292,7 @@ def test_one_command_records_at_most_so_many_events(database: str) -> None:
     many = {"op": "buy_seats", "seat_type": PRO, "quantity": 10_000}
     reduce = {**BUY, "op": "reduce_seats", "quantity": 10_000}
     batch = {"op": "batch", "account": "acme", "effective_at": "2025-03-05"}
-    with SeatLedger(database) as ledger:
+    with CommandService(database) as ledger:
         ledger.execute(OPEN)
         for commands in ([many] * 40, [many, many, {**many, "quantity": 1}]):
             with pytest.raises(CommandRefused) as refused:
@@ -335,7 +335,7 @@ FORMS = {
 
 @pytest.mark.parametrize("form", FORMS)
 def test_the_same_lines_written_otherwise_repeat_nothing(
-    ledger: SeatLedger, form: str
+    ledger: CommandService, form: str
 ) -> None:
     first = list(ledger.import_lines(FILE))
     again = list(ledger.import_lines(FORMS[form]))
@@ -346,7 +346,7 @@ def test_the_same_lines_written_otherwise_repeat_nothing(
 def test_lines_recorded_under_the_bytes_before_them_are_known(database: str) -> None:
     """As an earlier program recorded them."""
     digest = hashlib.sha256()
-    with SeatLedger(database) as ledger:
+    with CommandService(database) as ledger:
         first = list(ledger.import_lines(FILE))
         for line, outcome in zip(FILE, first, strict=True):
             digest.update(line)
@@ -370,7 +370,7 @@ def test_r73_a_field_that_is_null_is_absent(database: str, earlier: bool) -> Non
         {**BUY, "reason": None, "actor": None},
         {**batch, "commands": [{"op": BUY["op"], **SEATS, "reason": None}]},
     ]
-    with SeatLedger(database) as ledger:
+    with CommandService(database) as ledger:
         ledger.execute(OPEN)
         for number, (item, other) in enumerate(zip(plain, nulls, strict=True)):
             key = {"idempotency_key": f"key {number}"}
@@ -397,7 +397,9 @@ def record_as_written(database: str, command: dict[str, Any]) -> None:
         )
 
 
-def test_another_line_before_makes_the_same_line_another(ledger: SeatLedger) -> None:
+def test_another_line_before_makes_the_same_line_another(
+    ledger: CommandService,
+) -> None:
     plain = [json.dumps(item).encode() for item in (OPEN, BUY, BUY)]
     list(ledger.import_lines(plain))
     more = [plain[0], plain[1], json.dumps({**BUY, "quantity": 1}).encode(), plain[2]]

@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from seat_ledger.application import SeatLedger
+from seat_ledger.application import CommandService
 from seat_ledger.errors import IntegrityFailure
 from seat_ledger.projections.engine.checks import BY_CHECK
 from seat_ledger.projections.engine.rebuild import PHASES, rebuild
@@ -44,7 +44,7 @@ def broken(conninfo: str, name: str) -> int:
 
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_check_finds_what_the_events_contradict(
-    database: str, ledger: SeatLedger, name: str
+    database: str, ledger: CommandService, name: str
 ) -> None:
     fill(ledger, "acme")
     catch_up(database)
@@ -65,7 +65,7 @@ def test_a_check_finds_what_the_events_contradict(
 
 
 def test_an_unassignment_that_nothing_precedes_is_named(
-    database: str, ledger: SeatLedger
+    database: str, ledger: CommandService
 ) -> None:
     fill(ledger, "acme")
     with psycopg.connect(database) as connection:
@@ -84,7 +84,7 @@ def test_an_unassignment_that_nothing_precedes_is_named(
 
 
 def test_a_journal_that_lacks_an_event_is_not_served(
-    database: str, ledger: SeatLedger
+    database: str, ledger: CommandService
 ) -> None:
     fill(ledger, "acme")
     catch_up(database)

@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from seat_ledger.application import SeatLedger
+from seat_ledger.application import CommandService
 from seat_ledger.commands.execution import CommandExecution
 from seat_ledger.commands.repository import AccountRepository
 from seat_ledger.errors import CommandRefused, Conflict
@@ -24,7 +24,7 @@ PRO = "sales/professional"
 
 @pytest.fixture
 def acme(database: str) -> str:
-    with SeatLedger(database) as ledger:
+    with CommandService(database) as ledger:
         ledger.open_account(
             "acme",
             name="Acme",
@@ -49,7 +49,7 @@ def acme(database: str) -> str:
 def work(conninfo: str, number: int, rounds: int, done: Any) -> None:
     """Take and give back seats, as fast as it goes; tell what was accepted."""
     accepted = []
-    with SeatLedger(conninfo) as ledger:
+    with CommandService(conninfo) as ledger:
         for n in range(rounds):
             for op in ("assign_seat", "unassign_seat"):
                 fields = {"user": f"u{number}", "seat_type": PRO}
@@ -90,7 +90,7 @@ def test_r30_processes_compete_for_the_last_seats(acme: str) -> None:
 
 def invoice(conninfo: str, account: str, number: str, done: Any, ready: Any) -> None:
     """Issue one invoice as soon as all are ready; tell what became of it."""
-    with SeatLedger(conninfo) as ledger:
+    with CommandService(conninfo) as ledger:
         ready.wait(60)
         try:
             ledger.issue_invoice(
@@ -127,7 +127,7 @@ def issue_at_once(conninfo: str, expected: list[tuple[str, str]]) -> list[str]:
 
 def test_r64_one_number_in_several_accounts_at_once_is_issued_once(acme: str) -> None:
     accounts = ["acme", "b", "c", "d"]
-    with SeatLedger(acme) as ledger:
+    with CommandService(acme) as ledger:
         for key in accounts[1:]:
             ledger.open_account(
                 key,
@@ -172,7 +172,7 @@ def test_r64_the_store_itself_keeps_a_number_unique(
         "effective_at": "2025-12-05",
     }
     monkeypatch.setattr(LedgerRecorder, "has_invoice", has_invoice)
-    with SeatLedger(acme) as ledger:
+    with CommandService(acme) as ledger:
         item, other = ({**command, "period": f"2025-0{n}-05"} for n in (5, 6))
         ledger.execute(item, compute_invoice=computed(acme))
         with pytest.raises(CommandRefused) as refused:
@@ -197,18 +197,18 @@ def interleaved(
     def append(self: AccountRepository, *fields: Any) -> Any:
         if threading.current_thread() is main and not between.is_set():
             between.set()
-            with SeatLedger(database) as other:
+            with CommandService(database) as other:
                 outcomes.append(attempt(other, second))
         return original(self, *fields)
 
     main = threading.current_thread()
     monkeypatch.setattr(AccountRepository, "append", append)
-    with SeatLedger(database) as ledger:
+    with CommandService(database) as ledger:
         outcomes.append(attempt(ledger, first))
     return outcomes
 
 
-def attempt(ledger: SeatLedger, command: dict[str, Any]) -> str:
+def attempt(ledger: CommandService, command: dict[str, Any]) -> str:
     try:
         ledger.execute(
             command if "seat_type" in command["op"] else {"account": "acme", **command}
@@ -256,7 +256,7 @@ def test_r30_r33_of_two_commands_that_exclude_each_other_one_is_refused(
     outcome: str,
 ) -> None:
     """The second runs wholly between the decision and the append of the first."""
-    with SeatLedger(acme) as ledger:
+    with CommandService(acme) as ledger:
         for user in ("u6", "u7"):
             ledger.assign_seat("acme", user=user, seat_type=PRO)
         ledger.reverse("acme", entry=4, reason="only the last is free")
@@ -267,7 +267,7 @@ def test_r30_r33_of_two_commands_that_exclude_each_other_one_is_refused(
     message = interleaved(acme, monkeypatch, first, second)
     assert message[0] == "done"
     assert message[1] == outcome, message
-    with SeatLedger(acme) as ledger:  # and it stays so for whoever comes later
+    with CommandService(acme) as ledger:  # and it stays so for whoever comes later
         assert attempt(ledger, {**first, "idempotency_key": "again"}) == outcome
 
 
@@ -284,11 +284,11 @@ def test_r80_nothing_is_bought_of_a_type_that_is_withdrawn_meanwhile(
     acme: str, monkeypatch: pytest.MonkeyPatch, purchase: dict[str, Any]
 ) -> None:
     """The withdrawal is recorded between the decision and the append of a purchase."""
-    with SeatLedger(acme) as ledger:
+    with CommandService(acme) as ledger:
         ledger.execute({"op": "add_seat_type", "seat_type": BUSINESS})
     outcomes = interleaved(acme, monkeypatch, purchase, WITHDRAW)
     assert outcomes == ["done", "seat_type_withdrawn"]
-    with SeatLedger(acme) as ledger:
+    with CommandService(acme) as ledger:
         assert attempt(ledger, purchase) == "seat_type_withdrawn"
         (outcome,) = ledger.import_lines(
             [json.dumps({"account": "acme", **purchase}).encode()]
@@ -298,7 +298,7 @@ def test_r80_nothing_is_bought_of_a_type_that_is_withdrawn_meanwhile(
 
 def buy_and_withdraw(conninfo: str, sells: bool, rounds: int, done: Any) -> None:
     """Offer and withdraw a type, or buy of it line by line and by a file, in turn."""
-    with SeatLedger(conninfo) as ledger:
+    with CommandService(conninfo) as ledger:
         for n in range(rounds):
             with contextlib.suppress(CommandRefused):
                 if sells:
@@ -314,7 +314,7 @@ def buy_and_withdraw(conninfo: str, sells: bool, rounds: int, done: Any) -> None
 
 def test_r80_processes_that_withdraw_and_buy_at_once_keep_the_rule(acme: str) -> None:
     """In the order of recording, no purchase follows a withdrawal that holds for it."""
-    with SeatLedger(acme) as ledger:
+    with CommandService(acme) as ledger:
         ledger.execute({"op": "add_seat_type", "seat_type": BUSINESS})
     context = multiprocessing.get_context("spawn")
     done: Any = context.Queue()
@@ -367,7 +367,7 @@ def test_who_is_always_too_late_is_warned(
 
     monkeypatch.setattr(CommandExecution, "_decide", decide)
     patient = Settings(tries=3)
-    with SeatLedger(acme, patient) as ledger, pytest.raises(Conflict) as message:
+    with CommandService(acme, patient) as ledger, pytest.raises(Conflict) as message:
         ledger.buy_seats("acme", seat_type=PRO, quantity=1)
     assert message.value.exit_code == 4
 
@@ -381,14 +381,14 @@ def test_an_import_and_a_command_at_once_lose_nothing(acme: str) -> None:
     bought = []
 
     def buy() -> None:
-        with SeatLedger(acme) as ledger:
+        with CommandService(acme) as ledger:
             while not stop.is_set():
                 bought.append(ledger.buy_seats("acme", seat_type=PRO, quantity=1))
                 stop.wait(0.02)
 
     thread = threading.Thread(target=buy)
     thread.start()
-    with SeatLedger(acme) as ledger:
+    with CommandService(acme) as ledger:
         outcomes = list(ledger.import_lines(lines, chunk=20))
     stop.set()
     thread.join()

@@ -15,7 +15,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from seat_ledger.application import SeatLedger
+from seat_ledger.application import CommandService
 from seat_ledger.errors import Unavailable
 from seat_ledger.store import schema
 from seat_ledger.store.embedded import EmbeddedServer, EmbeddedServerError, binaries
@@ -141,7 +141,7 @@ def test_a_server_that_goes_away_between_two_commands(folder: Path) -> None:
     url = server.ensure_running()
     schema.migrate(url)
     opening = {"name": "A", "time_zone": "UTC", "term_start": "2025-03-05"}
-    with SeatLedger(url) as ledger:
+    with CommandService(url) as ledger:
         ledger.open_account("a", **opening, term_months=12, billing_cycle_months=1)
         buy = {"seat_type": "sales/starter", "quantity": 1}
         ledger.buy_seats("a", **buy)

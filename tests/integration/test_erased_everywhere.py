@@ -19,7 +19,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from seat_ledger.application import SeatLedger
+from seat_ledger.application import CommandService
 from seat_ledger.errors import CommandRefused
 from seat_ledger.projections.engine import installation, user_directory
 from seat_ledger.projections.engine import rebuild as engine
@@ -84,7 +84,7 @@ def logged_database(database: str, server: str) -> Iterator[str]:
             )
 
 
-def open_account(ledger: SeatLedger, key: str) -> None:
+def open_account(ledger: CommandService, key: str) -> None:
     ledger.open_account(
         key,
         name="Acme BV",
@@ -154,7 +154,7 @@ def test_an_erased_person_stands_in_no_file_of_the_server(
 ) -> None:
     database, program = logged_database, Program(logged_database, tmp_path)
     removed, alive = Marked(BY_COMMAND + BY_LIBRARY), Marked(ALIVE)
-    with SeatLedger(database) as ledger:
+    with CommandService(database) as ledger:
         open_account(ledger, "acme")
         lines = [
             json.dumps({"op": "add_user", "account": "acme", **person}).encode()
@@ -230,7 +230,7 @@ def test_an_upgrade_removes_what_analyze_copied_before(empty_database: str) -> N
 
 @pytest.mark.both_versions
 def test_generations_of_before_are_prevented_from_copying_persons(
-    database: str, ledger: SeatLedger
+    database: str, ledger: CommandService
 ) -> None:
     open_account(ledger, "acme")
     for person in Marked(3).persons:
@@ -252,7 +252,7 @@ def test_generations_of_before_are_prevented_from_copying_persons(
 
 
 def test_an_erasure_that_was_cut_off_after_its_append_is_completed_by_repeating(
-    database: str, ledger: SeatLedger, tmp_path: Path
+    database: str, ledger: CommandService, tmp_path: Path
 ) -> None:
     open_account(ledger, "acme")
     marked, program = Marked(2), Program(database, tmp_path)
@@ -270,7 +270,7 @@ def test_an_erasure_that_was_cut_off_after_its_append_is_completed_by_repeating(
 
 @pytest.mark.parametrize("moment", ["_figures", "_switch"])
 def test_tables_that_are_created_while_somebody_is_erased_hold_nobody_erased(
-    database: str, ledger: SeatLedger, monkeypatch: pytest.MonkeyPatch, moment: str
+    database: str, ledger: CommandService, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
     """The served tables do not come to the erasure meanwhile; the new ones forget."""
     monkeypatch.setattr(installation, "_TRIES", 1)  # a second each
@@ -322,7 +322,9 @@ def names_in_generations(conninfo: str) -> dict[str, int]:
 
 
 @pytest.mark.parametrize("key", ["erased-41cffb4ce939", "Erased-x"])
-def test_nobody_is_called_like_somebody_erased(ledger: SeatLedger, key: str) -> None:
+def test_nobody_is_called_like_somebody_erased(
+    ledger: CommandService, key: str
+) -> None:
     open_account(ledger, "acme")
     with pytest.raises(CommandRefused) as refused:
         ledger.add_user("acme", user=key, email="x@x.example", name="X")
@@ -331,7 +333,7 @@ def test_nobody_is_called_like_somebody_erased(ledger: SeatLedger, key: str) -> 
 
 @pytest.mark.both_versions
 def test_an_erasure_waits_for_older_transactions_or_says_that_it_did_not(
-    database: str, ledger: SeatLedger, monkeypatch: pytest.MonkeyPatch
+    database: str, ledger: CommandService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In whatever database of the server: one that is open sees what was removed."""
     monkeypatch.setattr(statistics, "LONGEST_WAIT", 0.2)

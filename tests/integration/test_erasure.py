@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from seat_ledger.application import SeatLedger
+from seat_ledger.application import CommandService
 from seat_ledger.cli.commands import user_erase
 from seat_ledger.cli.main import main
 from seat_ledger.domain.events import UserAdded
@@ -29,7 +29,7 @@ from seat_ledger.projections import holdings
 from seat_ledger.projections.engine import generations, installation
 from seat_ledger.projections.engine.rebuild import rebuild
 from seat_ledger.projections.engine.verify import verify
-from seat_ledger.projections.reader import AccountQuestion, Reader
+from seat_ledger.projections.reader import AccountQuestion, ConnectedReader
 from seat_ledger.store import schema
 from seat_ledger.store.mapper import read_event
 from tests.in_process import Program
@@ -68,7 +68,7 @@ def test_a_stored_event_opens_with_its_key_and_reads_erased_without() -> None:
 
 
 def test_neither_key_nor_e_mail_nor_name_stands_in_a_stored_event(
-    database: str, ledger: SeatLedger
+    database: str, ledger: CommandService
 ) -> None:
     open_acme(ledger)
     with psycopg.connect(database) as connection:
@@ -82,7 +82,7 @@ def test_neither_key_nor_e_mail_nor_name_stands_in_a_stored_event(
     assert [set(item) & {"user_key", "email", "name"} for item in added] == [set()] * 2
 
 
-def open_acme(ledger: SeatLedger) -> None:
+def open_acme(ledger: CommandService) -> None:
     at = {"effective_at": "2025-03-06"}
     ledger.open_account(
         "acme",
@@ -100,7 +100,7 @@ def open_acme(ledger: SeatLedger) -> None:
 
 
 def test_the_directory_is_the_same_caught_up_and_rebuilt(
-    database: str, ledger: SeatLedger
+    database: str, ledger: CommandService
 ) -> None:
     open_acme(ledger)
     caught_up = directory(database)
@@ -114,7 +114,7 @@ def test_the_directory_is_the_same_caught_up_and_rebuilt(
 
 
 def directory(conninfo: str) -> list[tuple[object, ...]]:
-    with Reader(conninfo):
+    with ConnectedReader(conninfo):
         pass
     with psycopg.connect(conninfo, autocommit=True) as connection:
         generations.use(connection, generations.served(connection).number)
@@ -152,13 +152,13 @@ def digests(conninfo: str) -> dict[str, object]:
     return {name: (item.rows, item.digest) for name, item in rebuilt.tables.items()}
 
 
-def without_seat(ledger: SeatLedger) -> None:
+def without_seat(ledger: CommandService) -> None:
     open_acme(ledger)
     ledger.unassign_seat("acme", user="grace", seat_type=PRO, effective_at="2025-04-01")
 
 
 def test_an_erased_person_stands_in_no_table_and_no_other_digest_changes(
-    database: str, ledger: SeatLedger
+    database: str, ledger: CommandService
 ) -> None:
     without_seat(ledger)
     before = digests(database)
@@ -175,7 +175,7 @@ def test_an_erased_person_stands_in_no_table_and_no_other_digest_changes(
     assert directory(database) == caught_up
     changed = {name for name in before if before[name][1] != after[name][1]}
     assert changed == {"user_directory"}
-    with Reader(database) as reader:
+    with ConnectedReader(database) as reader:
         known_at = reader.knowledge(result.positions[0] - 1)
         question = AccountQuestion(
             reader,
@@ -189,7 +189,7 @@ def test_an_erased_person_stands_in_no_table_and_no_other_digest_changes(
 
 def test_an_erased_person_stands_in_no_answer_export_or_report(
     database: str,
-    ledger: SeatLedger,
+    ledger: CommandService,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -226,10 +226,10 @@ def test_an_erased_person_stands_in_no_answer_export_or_report(
 
 
 def test_what_a_killed_rebuild_left_holds_nobody_who_is_erased(
-    database: str, ledger: SeatLedger
+    database: str, ledger: CommandService
 ) -> None:
     without_seat(ledger)
-    with Reader(database):
+    with ConnectedReader(database):
         assert rebuild(database).error is None
     with psycopg.connect(database) as connection:
         connection.execute(
@@ -242,12 +242,15 @@ def test_what_a_killed_rebuild_left_holds_nobody_who_is_erased(
 
 
 def test_who_gets_the_key_while_an_erasure_asks_is_not_erased(
-    database: str, ledger: SeatLedger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    database: str,
+    ledger: CommandService,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     without_seat(ledger)
 
     def meanwhile(*_: object) -> None:
-        with SeatLedger(database) as other:
+        with CommandService(database) as other:
             other.revoke_hub_access("acme", user="grace", hub="sales")
             other.remove_user("acme", user="grace")
             other.add_user("acme", user="grace", email="g@x.example", name="Another")
@@ -259,7 +262,10 @@ def test_who_gets_the_key_while_an_erasure_asks_is_not_erased(
 
 
 def test_invoices_figures_and_proofs_stay_bit_for_bit(
-    database: str, ledger: SeatLedger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    database: str,
+    ledger: CommandService,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("SEAT_LEDGER_HOME", str(tmp_path / "home"))
     without_seat(ledger)
@@ -300,7 +306,7 @@ def test_invoices_figures_and_proofs_stay_bit_for_bit(
 
 
 def test_a_command_that_named_the_person_is_still_recorded_once(
-    database: str, ledger: SeatLedger
+    database: str, ledger: CommandService
 ) -> None:
     without_seat(ledger)
     bob = {"user": "bob", "email": "bob@acme.example", "name": "Bob"}
@@ -329,7 +335,7 @@ def test_a_command_that_named_the_person_is_still_recorded_once(
 
 
 def test_an_erasure_waits_for_the_seat_wants_a_reason_and_repeats_nothing(
-    ledger: SeatLedger,
+    ledger: CommandService,
 ) -> None:
     open_acme(ledger)
 
@@ -352,7 +358,7 @@ def test_an_erasure_waits_for_the_seat_wants_a_reason_and_repeats_nothing(
 
 
 def test_an_earlier_holder_of_a_key_is_erased_by_id_and_the_key_lives_on(
-    ledger: SeatLedger,
+    ledger: CommandService,
 ) -> None:
     without_seat(ledger)
     first = ledger.accounts.workspaces["acme"].resolve("grace", datetime.now(UTC))
@@ -366,7 +372,7 @@ def test_an_earlier_holder_of_a_key_is_erased_by_id_and_the_key_lives_on(
 
 
 def test_an_event_in_plain_reads_erased_though_it_stays(
-    database: str, ledger: SeatLedger
+    database: str, ledger: CommandService
 ) -> None:
     without_seat(ledger)
     with psycopg.connect(database) as connection:
@@ -382,7 +388,7 @@ def test_an_event_in_plain_reads_erased_though_it_stays(
             "UPDATE ledger.stored_events SET state = %s WHERE notification_id = %s",
             [json.dumps(text, separators=(",", ":")).encode(), position],
         )
-    with SeatLedger(database) as fresh:
+    with CommandService(database) as fresh:
         assert fresh.accounts.stored.load_user(her).person == GRACE
         assert fresh.plain_entry(her) == position
         result = fresh.erase_user("acme", user=str(her), reason="asked for")
@@ -401,7 +407,7 @@ def persons_listed(conninfo: str, capsys: pytest.CaptureFixture[str]) -> str:
 
 
 def test_a_key_that_a_backup_brings_back_opens_nothing(
-    database: str, ledger: SeatLedger, capsys: pytest.CaptureFixture[str]
+    database: str, ledger: CommandService, capsys: pytest.CaptureFixture[str]
 ) -> None:
     without_seat(ledger)
     with psycopg.connect(database, autocommit=True) as connection:
@@ -423,17 +429,17 @@ def test_a_key_that_a_backup_brings_back_opens_nothing(
 
 
 def test_without_its_secret_a_repeated_key_is_refused_and_nothing_doubled(
-    database: str, ledger: SeatLedger
+    database: str, ledger: CommandService
 ) -> None:
     open_acme(ledger)
     buying = {"seat_type": PRO, "quantity": 1, "idempotency_key": "k-1"}
     ledger.buy_seats("acme", **buying)
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute("DELETE FROM ledger.digest_key")
-    with SeatLedger(database) as fresh, pytest.raises(SchemaMismatch):
+    with CommandService(database) as fresh, pytest.raises(SchemaMismatch):
         fresh.buy_seats("acme", **buying)
     schema.migrate(database)
-    with SeatLedger(database) as fresh:
+    with CommandService(database) as fresh:
         with pytest.raises(CommandRefused) as message:
             fresh.buy_seats("acme", **buying)
         assert message.value.code == "idempotency_conflict"

@@ -14,11 +14,11 @@ from typing import Any
 import psycopg
 import pytest
 
-from seat_ledger.application import SeatLedger
+from seat_ledger.application import CommandService
 from seat_ledger.projections.engine import follow, generations, installation, status
 from seat_ledger.projections.engine.locks import FOLLOW_LOCK
 from seat_ledger.projections.engine.rebuild import rebuild
-from seat_ledger.projections.reader import Reader
+from seat_ledger.projections.reader import ConnectedReader
 from seat_ledger.store.connection import connect
 from tests.integration.tables import PRO, differences, fill, head
 from tests.program import PROGRAM, Program
@@ -67,7 +67,7 @@ def followers(database: str) -> Iterator[Any]:
 
 
 def test_a_follower_is_woken_by_the_append(
-    database: str, ledger: SeatLedger, followers: Any
+    database: str, ledger: CommandService, followers: Any
 ) -> None:
     item = followers(3600.0)  # the poll alone would never see it
     item.wait("following")
@@ -77,7 +77,10 @@ def test_a_follower_is_woken_by_the_append(
 
 
 def test_the_poll_backs_the_notification(
-    database: str, ledger: SeatLedger, followers: Any, monkeypatch: pytest.MonkeyPatch
+    database: str,
+    ledger: CommandService,
+    followers: Any,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(follow, "CHANNEL", "nobody_notifies_this")
     item = followers(0.05)
@@ -87,7 +90,7 @@ def test_the_poll_backs_the_notification(
 
 
 def test_of_two_followers_one_works_and_the_other_takes_over(
-    database: str, ledger: SeatLedger, followers: Any
+    database: str, ledger: CommandService, followers: Any
 ) -> None:
     item = followers(3600.0)
     item.wait("following")
@@ -112,20 +115,20 @@ def test_a_follower_connects_anew_and_goes_on_after_a_rebuild(
     item.wait("disconnected")
     item.wait("following")
     assert rebuild(database).error is None
-    with SeatLedger(database) as writer:
+    with CommandService(database) as writer:
         fill(writer, "acme")
     item.wait("caught_up", position=head(database))
     assert differences(database) == []
 
 
 def test_who_has_worked_for_long_goes_on_after_a_rebuild(
-    database: str, ledger: SeatLedger, followers: Any
+    database: str, ledger: CommandService, followers: Any
 ) -> None:
     """Statements that were prepared for the tables of before are not used again."""
     fill(ledger, "acme")
     item = followers(3600.0)
     fields = {"seat_type": PRO, "number": 1}
-    with Reader(database) as reader:
+    with ConnectedReader(database) as reader:
         account = reader.account("acme", reader.knowledge())
         for turn in range(24):
             ledger.buy_seats("acme", seat_type=PRO, quantity=1)
@@ -143,7 +146,7 @@ def test_who_has_worked_for_long_goes_on_after_a_rebuild(
 
 
 def test_a_follower_stopped_by_its_machine_cannot_look_healthy(
-    database: str, ledger: SeatLedger, monkeypatch: pytest.MonkeyPatch
+    database: str, ledger: CommandService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(ledger, "acme")
     program = Program(database)

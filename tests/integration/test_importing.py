@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from seat_ledger.application import SeatLedger
+from seat_ledger.application import CommandService
 from seat_ledger.commands import repository
 from seat_ledger.errors import Conflict, NotAllowed
 from seat_ledger.importing import chunk as chunks
@@ -69,7 +69,7 @@ def lines(*commands: dict[str, Any]) -> Iterator[bytes]:
 def test_a_file_is_reported_line_by_line_up_to_the_refused_one(
     database: str, size: int
 ) -> None:
-    with SeatLedger(database) as ledger:
+    with CommandService(database) as ledger:
         message = list(ledger.import_lines(lines(*HISTORY), chunk=size))
         again = list(ledger.import_lines(lines(*HISTORY), chunk=size))
     assert [item.line for item in message] == list(range(1, 14))
@@ -90,7 +90,7 @@ def elsewhere(database: str, monkeypatch: pytest.MonkeyPatch, **command: Any) ->
 
     def append_many(*fields: Any) -> Any:
         if not other:
-            with SeatLedger(database) as ledger:
+            with CommandService(database) as ledger:
                 done = {"account": "acme", "effective_at": "2025-05-01", **command}
                 other.append(ledger.execute(done))
         return original(*fields)
@@ -104,7 +104,7 @@ def test_a_change_from_elsewhere_is_decided_on_and_nothing_is_lost(
 ) -> None:
     """Another takes the seat when a line is on its way, and the next is decided."""
     eve = {**ANN, "user": "eve", "email": "eve@x.example"}
-    with SeatLedger(database) as ledger:
+    with CommandService(database) as ledger:
         list(ledger.import_lines(lines(OPEN, BUY, ANN, eve)))
         elsewhere(database, monkeypatch, **{**GIVE, "user": "eve"})
         may, taken = {"effective_at": "2025-05-02"}, {**GIVE, "seat": f"{PRO}#1"}
@@ -129,7 +129,7 @@ def test_a_line_that_is_accepted_after_all_does_not_end_the_import(
 ) -> None:
     """Another adds the user whom the second line names; the third is not forgotten."""
     zoe = {"user": "zoe", "email": "zoe@x.example"}
-    with SeatLedger(database) as ledger:
+    with CommandService(database) as ledger:
         list(ledger.import_lines(lines(OPEN, BUY)))
         elsewhere(database, monkeypatch, **{**ANN, **zoe})
         give = {**GIVE, "user": "zoe"}
@@ -156,7 +156,7 @@ def test_what_fails_for_good_is_reported_up_to_there_and_stays_in_no_memory(
 ) -> None:
     message: list[LineOutcome] = []
     monkeypatch.setattr(chunks, "TRIES", 2)
-    with SeatLedger(database) as ledger:
+    with CommandService(database) as ledger:
         fails_after_two(monkeypatch, Conflict)
         with pytest.raises(Conflict):
             message.extend(ledger.import_lines(lines(OPEN, BUY, ANN, GIVE), chunk=1))
@@ -168,7 +168,7 @@ def test_what_fails_for_good_is_reported_up_to_there_and_stays_in_no_memory(
 
 
 def test_who_listens_no_longer_finds_what_was_recorded(database: str) -> None:
-    with SeatLedger(database) as ledger:
+    with CommandService(database) as ledger:
         telling = ledger.import_lines(lines(OPEN, BUY, ANN, GIVE, TAKE), chunk=1)
         assert next(telling).positions == (1,)
         telling.close()
@@ -186,7 +186,7 @@ def test_what_is_recorded_is_reported_before_the_import_fails(
 ) -> None:
     two = {**BUY, "idempotency_key": "two"}
     message: list[LineOutcome] = []
-    with SeatLedger(database) as ledger:
+    with CommandService(database) as ledger:
         fails_after_two(monkeypatch, NotAllowed)
         with pytest.raises(NotAllowed):
             message.extend(ledger.import_lines(lines(OPEN, ANN, two, UNBUY), chunk=2))
@@ -210,7 +210,7 @@ def test_lines_that_arrive_slowly_are_reported_before_more_is_read(
     if not quiet:
         monkeypatch.setattr(reading, "LONGEST", -1.0)
     message: list[LineOutcome] = []
-    with SeatLedger(database) as ledger:
+    with CommandService(database) as ledger:
         message.extend(ledger.import_lines(one_by_one(quiet, message)))
     assert [item.line for item in message] == [1, 2, 3, 4]
 

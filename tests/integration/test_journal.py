@@ -10,10 +10,10 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from seat_ledger.application import SeatLedger
+from seat_ledger.application import CommandService
 from seat_ledger.domain.events import EVENT_CLASSES
 from seat_ledger.projections.engine import catch_up, generations, installation
-from seat_ledger.projections.reader import Reader
+from seat_ledger.projections.reader import ConnectedReader
 from seat_ledger.store import recorder, schema
 from seat_ledger.store.mapper import read_event, state_of
 
@@ -21,7 +21,7 @@ GOLDEN = Path(__file__).parents[1] / "golden" / "events"
 PRO = "sales/professional"
 
 
-def fill(ledger: SeatLedger, accounts: int = 3) -> None:
+def fill(ledger: CommandService, accounts: int = 3) -> None:
     for n in range(accounts):
         key = f"a{n}"
         ledger.open_account(
@@ -57,10 +57,10 @@ def test_the_journal_can_decode_every_event_and_names_the_append_lock() -> None:
 
 
 @pytest.mark.both_versions
-def test_catch_up_takes_each_event_once(database: str, ledger: SeatLedger) -> None:
+def test_catch_up_takes_each_event_once(database: str, ledger: CommandService) -> None:
     fill(ledger)
     threads = [
-        threading.Thread(target=Reader(database, catch_up=False).catch_up)
+        threading.Thread(target=ConnectedReader(database, catch_up=False).catch_up)
         for _ in range(4)
     ]
     for thread in threads:
@@ -73,26 +73,26 @@ def test_catch_up_takes_each_event_once(database: str, ledger: SeatLedger) -> No
             "SELECT count(*) FROM ledger.stored_events"
         ).fetchone()
     assert count == (len(rows),)
-    with Reader(database):
+    with ConnectedReader(database):
         assert journal(database) == rows
 
 
 def test_a_question_says_so_when_a_rebuild_is_the_shorter_way(
-    database: str, ledger: SeatLedger, monkeypatch: pytest.MonkeyPatch
+    database: str, ledger: CommandService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(ledger)
-    with Reader(database, catch_up=False) as reader:
+    with ConnectedReader(database, catch_up=False) as reader:
         missing = reader.store_head
     monkeypatch.setattr(catch_up, "REBUILD_IS_FASTER", missing - 1)
     with pytest.raises(
         schema.SchemaMismatch, match=f"are {missing} events behind"
     ) as message:
-        Reader(database)
+        ConnectedReader(database)
     assert "projection rebuild" in (message.value.try_ or "")
-    with Reader(database, patient=True) as reader:
+    with ConnectedReader(database, patient=True) as reader:
         assert reader.head == missing
     ledger.buy_seats("a0", seat_type=PRO, quantity=2)
-    with Reader(database) as reader:
+    with ConnectedReader(database) as reader:
         assert reader.head == reader.store_head > missing
 
 
@@ -205,14 +205,14 @@ def test_migrating_from_an_earlier_version_gives_the_schema_of_a_fresh_install(
 
 
 def test_r78_an_instant_waits_for_appends_in_flight(
-    database: str, ledger: SeatLedger
+    database: str, ledger: CommandService
 ) -> None:
     fill(ledger, 1)
     answered = threading.Event()
     result = []
 
     def ask() -> None:
-        with Reader(database) as reader:
+        with ConnectedReader(database) as reader:
             result.append(reader.knowledge(reader.database_now()))
         answered.set()
 
@@ -228,13 +228,13 @@ def test_r78_an_instant_waits_for_appends_in_flight(
 
 
 def test_r78_an_instant_between_two_appends_never_changes_its_answer(
-    database: str, ledger: SeatLedger
+    database: str, ledger: CommandService
 ) -> None:
     fill(ledger, 1)
-    with Reader(database) as reader:
+    with ConnectedReader(database) as reader:
         instant = reader.database_now()
         before = reader.knowledge(instant)
     fill_more = ledger.buy_seats("a0", seat_type=PRO, quantity=1)
-    with Reader(database) as reader:
+    with ConnectedReader(database) as reader:
         assert reader.knowledge(instant).position == before.position
         assert reader.knowledge().position == fill_more.positions[-1]

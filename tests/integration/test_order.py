@@ -17,9 +17,9 @@ import psycopg
 import pytest
 from eventsourcing.persistence import StoredEvent
 
-from seat_ledger.application import SeatLedger
+from seat_ledger.application import CommandService
 from seat_ledger.projections.engine import installation
-from seat_ledger.projections.reader import Reader
+from seat_ledger.projections.reader import ConnectedReader
 from seat_ledger.store.connection import connect
 from seat_ledger.store.datastore import LedgerDatastore
 from seat_ledger.store.recorder import LedgerRecorder
@@ -49,20 +49,20 @@ SELECT count(*) FILTER (WHERE objid = %(gate)s),
 
 
 def command(conninfo: str, account: str) -> None:
-    with SeatLedger(conninfo) as ledger:
+    with CommandService(conninfo) as ledger:
         ledger.buy_seats(account, seat_type=PRO, quantity=2, effective_at="2025-04-01")
 
 
 def imported(conninfo: str, account: str) -> None:
     line = {"op": "buy_seats", "account": account, "seat_type": PRO, "quantity": 1}
     lines = [json.dumps({**line, "effective_at": "2025-04-01"}).encode()] * 3
-    with SeatLedger(conninfo) as ledger:
+    with CommandService(conninfo) as ledger:
         outcomes = list(ledger.import_lines(lines))
     assert [outcome.code for outcome in outcomes] == [None] * 3
 
 
 def invoiced(conninfo: str, account: str) -> None:
-    with SeatLedger(conninfo) as ledger:
+    with CommandService(conninfo) as ledger:
         ledger.issue_invoice(
             account,
             compute_invoice=computed(conninfo),
@@ -92,7 +92,7 @@ PATHS: dict[str, Callable[[str, str], None]] = {
 @pytest.fixture
 def gated(database: str) -> Iterator[tuple[str, psycopg.Connection]]:
     """A store whose appends wait at their COMMIT while the gate is shut."""
-    with SeatLedger(database) as ledger:
+    with CommandService(database) as ledger:
         for account in ("first", "second"):
             ledger.open_account(
                 account,
@@ -182,7 +182,7 @@ def test_r78_an_instant_waits_for_an_append_that_could_still_fall_before_it(
     (instant,) = gate.execute("SELECT clock_timestamp()").fetchone()
 
     def ask() -> None:
-        with Reader(conninfo) as reader:
+        with ConnectedReader(conninfo) as reader:
             answers.append(reader.knowledge(instant).position)
 
     asking = threading.Thread(target=ask)

@@ -14,7 +14,7 @@ import pytest
 
 from scripts.benches.generator import history, write
 from seat_ledger import projections
-from seat_ledger.application import SeatLedger
+from seat_ledger.application import CommandService
 from seat_ledger.domain.invoice_draft import InvoiceRequest
 from seat_ledger.projections.billing import invoice_computation
 from seat_ledger.projections.engine import generations, installation
@@ -22,7 +22,7 @@ from seat_ledger.projections.engine.figures_query import counting
 from seat_ledger.projections.engine.rebuild import rebuild
 from seat_ledger.projections.engine.registry import question
 from seat_ledger.projections.engine.sql_files import queries
-from seat_ledger.projections.reader import Reader
+from seat_ledger.projections.reader import ConnectedReader
 from seat_ledger.store.connection import connect
 from seat_ledger.store.wrapping import Secret, open_wrapping
 from tests.integration.tables import fill
@@ -181,7 +181,7 @@ def test_an_invoice_reads_its_period_and_not_the_accounts_history(
     assert done.returncode == 0, done.stderr
     prices = {PRO: "90.00"}
     query = InvoiceRequest("acme", "I", date(2025, 10, 1), prices, "EUR")
-    with Reader(database) as reader:
+    with ConnectedReader(database) as reader:
         reader.connection.execute("COMMIT")
         reader.connection.execute("ANALYZE")
         reader.catch_up()
@@ -212,7 +212,7 @@ def catch_up_of_every_kind(
     In tables as small as here a sequential read may be the cheapest, so it is made
     dear: where much is read all the same, no index could serve it.
     """
-    with SeatLedger(conninfo) as ledger:
+    with CommandService(conninfo) as ledger:
         fill(ledger, "acme")
         ledger.set_time_zone(
             "acme", time_zone="Europe/London", effective_at="2026-06-01"

@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from seat_ledger.application import SeatLedger
+from seat_ledger.application import CommandService
 from seat_ledger.errors import Locked
 from seat_ledger.projections.engine import generations, installation, switch
 from seat_ledger.projections.engine import rebuild as rebuilding
@@ -20,7 +20,7 @@ from seat_ledger.projections.engine.rebuild import rebuild
 from seat_ledger.projections.engine.registry import PROJECTIONS
 from seat_ledger.projections.engine.snapshot import pin
 from seat_ledger.projections.engine.worker_pool import WorkerPool
-from seat_ledger.projections.reader import Reader
+from seat_ledger.projections.reader import ConnectedReader
 from seat_ledger.store.connection import connect
 from tests.integration.tables import (
     PRO,
@@ -38,7 +38,7 @@ from tests.program import Program
 
 @pytest.mark.both_versions
 def test_r71_a_rebuild_gives_the_tables_that_were_maintained(
-    database: str, ledger: SeatLedger
+    database: str, ledger: CommandService
 ) -> None:
     fill(ledger, "acme", "boats")
     catch_up(database)
@@ -53,7 +53,7 @@ def test_r71_a_rebuild_gives_the_tables_that_were_maintained(
 
 @pytest.mark.both_versions
 def test_r72_commands_and_questions_go_on_through_a_rebuild_and_its_switch(
-    database: str, ledger: SeatLedger, monkeypatch: pytest.MonkeyPatch
+    database: str, ledger: CommandService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(ledger, "acme", "boats")
     catch_up(database)
@@ -61,7 +61,7 @@ def test_r72_commands_and_questions_go_on_through_a_rebuild_and_its_switch(
 
     def go_on(_: Any = None) -> None:
         ledger.buy_seats("acme", seat_type=PRO, quantity=1)
-        with Reader(database) as reader:
+        with ConnectedReader(database) as reader:
             assert reader.head == head(database)
             seen.append(reader.head)
 
@@ -92,7 +92,7 @@ def test_an_appender_and_a_follower_race_with_rebuilds(database: str) -> None:
 
     def append() -> None:
         try:
-            with SeatLedger(database) as ledger:
+            with CommandService(database) as ledger:
                 fill(ledger, "acme")
                 while not stop.is_set():
                     ledger.buy_seats("acme", seat_type=PRO, quantity=1)
@@ -103,7 +103,7 @@ def test_an_appender_and_a_follower_race_with_rebuilds(database: str) -> None:
         try:
             last = 0
             while not stop.is_set():
-                with Reader(database) as reader:
+                with ConnectedReader(database) as reader:
                     rows = reader.ask("journal", "knowledge", position=reader.head)
                     assert bool(rows) == (reader.head > 0)
                     assert reader.head >= last
@@ -125,7 +125,7 @@ def test_an_appender_and_a_follower_race_with_rebuilds(database: str) -> None:
 
 
 def test_who_catches_up_goes_on_in_what_a_rebuild_serves_meanwhile(
-    database: str, ledger: SeatLedger, monkeypatch: pytest.MonkeyPatch
+    database: str, ledger: CommandService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(ledger, "acme")
     catch_up(database)
@@ -147,7 +147,7 @@ def test_who_catches_up_goes_on_in_what_a_rebuild_serves_meanwhile(
 
 
 def test_a_failed_check_is_reported_with_its_position_and_serves_nothing(
-    database: str, ledger: SeatLedger, tmp_path: Any
+    database: str, ledger: CommandService, tmp_path: Any
 ) -> None:
     fill(ledger, "acme")
     catch_up(database)
@@ -176,7 +176,7 @@ def test_a_failed_check_is_reported_with_its_position_and_serves_nothing(
 
 
 def test_a_second_rebuild_learns_who_is_at_work_and_since_when(
-    database: str, ledger: SeatLedger
+    database: str, ledger: CommandService
 ) -> None:
     fill(ledger, "acme")
     message: list[Any] = []
@@ -201,7 +201,7 @@ def test_a_second_rebuild_learns_who_is_at_work_and_since_when(
 
 @pytest.mark.parametrize("views", ["projection", "projection_own"])
 def test_a_reader_who_holds_the_switch_up_is_named_and_waited_for(
-    database: str, ledger: SeatLedger, monkeypatch: pytest.MonkeyPatch, views: str
+    database: str, ledger: CommandService, monkeypatch: pytest.MonkeyPatch, views: str
 ) -> None:
     fill(ledger, "acme")
     report: list[str] = []
@@ -250,7 +250,7 @@ def test_a_worker_s_session_stands_back_where_sessions_share_the_processors(
 
 
 def test_tables_are_vacuumed_when_they_are_served_and_not_while_they_are_filled(
-    database: str, ledger: SeatLedger
+    database: str, ledger: CommandService
 ) -> None:
     fill(ledger, "acme")
     seen: dict[str, set[str]] = {}
@@ -273,7 +273,7 @@ def test_tables_are_vacuumed_when_they_are_served_and_not_while_they_are_filled(
 
 
 def test_the_last_generation_is_retained_and_older_ones_are_dropped(
-    database: str, ledger: SeatLedger
+    database: str, ledger: CommandService
 ) -> None:
     fill(ledger, "acme")
     for number in (2, 3, 4):
@@ -285,7 +285,7 @@ def test_the_last_generation_is_retained_and_older_ones_are_dropped(
 
 @pytest.mark.parametrize("begun", [True, False])
 def test_who_has_begun_to_read_keeps_the_tables_whatever_is_rebuilt_meanwhile(
-    database: str, ledger: SeatLedger, monkeypatch: pytest.MonkeyPatch, begun: bool
+    database: str, ledger: CommandService, monkeypatch: pytest.MonkeyPatch, begun: bool
 ) -> None:
     fill(ledger, "acme")
     catch_up(database)
@@ -302,7 +302,7 @@ def test_who_has_begun_to_read_keeps_the_tables_whatever_is_rebuilt_meanwhile(
 
     if not begun:
         monkeypatch.setattr(generations, "use", use_late)
-    with Reader(database, catch_up=False) as reader:
+    with ConnectedReader(database, catch_up=False) as reader:
         if begun:
             rebuild_twice()
         assert [account.key for account in reader.accounts(reader.knowledge())] == [
@@ -317,7 +317,7 @@ WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'relat
 
 
 def test_a_reader_whose_transaction_was_undone_goes_on(
-    database: str, ledger: SeatLedger
+    database: str, ledger: CommandService
 ) -> None:
     """What it had prepared is gone with the names that it knew, for both sides."""
     fill(ledger, "acme")
@@ -332,7 +332,7 @@ def test_a_reader_whose_transaction_was_undone_goes_on(
 
 
 def test_who_reads_on_in_a_retained_generation_and_its_drop_never_wait_for_each_other(
-    database: str, ledger: SeatLedger
+    database: str, ledger: CommandService
 ) -> None:
     fill(ledger, "acme")
     assert rebuild(database).error is None
@@ -352,7 +352,7 @@ def test_who_reads_on_in_a_retained_generation_and_its_drop_never_wait_for_each_
 
 
 def test_a_stale_definition_is_reported_and_rebuilt_when_requested(
-    database: str, ledger: SeatLedger, monkeypatch: pytest.MonkeyPatch
+    database: str, ledger: CommandService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(ledger, "acme")
     catch_up(database)
@@ -395,7 +395,7 @@ def test_a_stale_definition_is_reported_and_rebuilt_when_requested(
 
 
 def test_catching_up_twice_or_from_several_places_changes_nothing(
-    database: str, ledger: SeatLedger
+    database: str, ledger: CommandService
 ) -> None:
     fill(ledger, "acme")
     catch_up(database)
@@ -410,7 +410,7 @@ def test_catching_up_twice_or_from_several_places_changes_nothing(
 
 
 def test_other_clients_read_views_with_comments_and_nothing_else(
-    database: str, ledger: SeatLedger
+    database: str, ledger: CommandService
 ) -> None:
     fill(ledger, "acme")
     poison(database, "SeatPurchased", b'{"v":1,')  # an account set aside has a row too

@@ -15,7 +15,7 @@ import pytest
 from eventsourcing.persistence import IntegrityError, StoredEvent
 from eventsourcing.tests.persistence import ApplicationRecorderTestCase
 
-from seat_ledger.application import SeatLedger
+from seat_ledger.application import CommandService
 from seat_ledger.errors import CommandRefused, OutcomeUnknown, Unavailable
 from seat_ledger.store.datastore import LedgerDatastore
 from seat_ledger.store.recorder import Appended, LedgerRecorder
@@ -150,7 +150,7 @@ def test_a_tailing_reader_misses_no_position(database: str) -> None:
 
 
 def test_the_librarys_database_functions_stay_off(database: str) -> None:
-    with SeatLedger(database) as ledger:
+    with CommandService(database) as ledger:
         assert ledger.accounts.recorder.datastore.enable_db_functions is False
 
 
@@ -161,7 +161,7 @@ def test_tls_settings_of_the_address_are_retained() -> None:
 
 def test_an_unreachable_server_is_reported_without_its_password() -> None:
     with pytest.raises(Unavailable) as message:
-        SeatLedger("postgresql://u:s3cret@127.0.0.1:1/x").renew("acme")
+        CommandService("postgresql://u:s3cret@127.0.0.1:1/x").renew("acme")
     assert "s3cret" not in str(message.value)
 
 
@@ -192,7 +192,7 @@ BUY = {
 
 
 def test_a_lost_reply_to_commit_doubles_nothing_and_is_no_conflict(
-    ledger: SeatLedger, monkeypatch: pytest.MonkeyPatch
+    ledger: CommandService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ledger.execute(OPEN)
     original, lost = LedgerRecorder.append, []
@@ -217,7 +217,7 @@ def test_the_driver_may_log_again(database: str) -> None:
 
 
 def test_a_refused_command_leaves_a_cached_account_as_it_was(
-    ledger: SeatLedger,
+    ledger: CommandService,
 ) -> None:
     ledger.execute(OPEN)
     ledger.execute(BUY)
@@ -236,7 +236,7 @@ def test_a_refused_command_leaves_a_cached_account_as_it_was(
 
 
 def test_a_snapshot_restores_the_account_it_was_taken_of(database: str) -> None:
-    with SeatLedger(database, Settings(snapshot_every=1)) as ledger:
+    with CommandService(database, Settings(snapshot_every=1)) as ledger:
         ledger.execute(OPEN)
         ledger.execute(BUY)
         before = ledger.accounts.workspaces["acme"].account

@@ -13,7 +13,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from seat_ledger.application import SeatLedger
+from seat_ledger.application import CommandService
 from seat_ledger.integrity import service
 from seat_ledger.integrity.note import Signer
 from seat_ledger.projections.engine import installation
@@ -212,7 +212,7 @@ def test_commands_work_under_the_smallest_role(
     writer.run(*OPEN, *TERMS, *CYCLE)
     writer.run("seat", "buy", "sales/professional", 2, "-a", "acme")
     lines = [{"op": "buy_seats", "account": "acme", "seat_type": "sales/starter"}]
-    with SeatLedger(writer.conninfo) as ledger:
+    with CommandService(writer.conninfo) as ledger:
         raw = (json.dumps({**line, "quantity": 1}).encode() for line in lines)
         assert [line.outcome for line in ledger.import_lines(raw)] == ["recorded"]
     signer = Signer.generate("log")

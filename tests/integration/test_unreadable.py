@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from seat_ledger.application import SeatLedger
+from seat_ledger.application import CommandService
 from seat_ledger.domain.values import account_id
 from seat_ledger.errors import CommandRefused
 from seat_ledger.projections.engine import catch_up as catching_up
@@ -248,7 +248,7 @@ def histories(conninfo: str, *accounts: str) -> None:
             }
             for user in ("ann", "bob")
         ]
-    with SeatLedger(conninfo) as ledger:
+    with CommandService(conninfo) as ledger:
         lines = [json.dumps(command).encode() for command in commands]
         outcomes = list(ledger.import_lines(lines))
     assert {item.outcome for item in outcomes} == {"recorded"}
@@ -305,7 +305,7 @@ def test_r74_the_write_side_itself_refuses_what_it_cannot_load(
     damaged: Damaged, kind: str
 ) -> None:
     """Before any reader has seen it; other accounts go on."""
-    with SeatLedger(damaged.conninfo) as fresh:
+    with CommandService(damaged.conninfo) as fresh:
         if kind not in UNSEEN:
             where = f"position {damaged.positions[kind]}"
             with pytest.raises(CommandRefused, match=where) as message:
@@ -450,7 +450,7 @@ def flat(text: str) -> str:
 
 
 def test_r74_an_import_goes_on_with_other_accounts(
-    database: str, ledger: SeatLedger
+    database: str, ledger: CommandService
 ) -> None:
     fill(ledger, "acme", "boats")
     damage(database, "no JSON", "acme")
@@ -461,7 +461,7 @@ def test_r74_an_import_goes_on_with_other_accounts(
         ).encode()
         for key in ("boats", "acme", "boats")
     ]
-    with SeatLedger(database) as fresh:
+    with CommandService(database) as fresh:
         outcomes = list(fresh.import_lines(lines, keep_going=True))
     assert [item.outcome for item in outcomes] == ["recorded", "refused", "recorded"]
     assert outcomes[1].code == "account_set_aside"
@@ -469,7 +469,7 @@ def test_r74_an_import_goes_on_with_other_accounts(
 
 
 def test_r74_several_damaged_accounts_are_each_set_aside_at_their_first_event(
-    database: str, ledger: SeatLedger
+    database: str, ledger: CommandService
 ) -> None:
     fill(ledger, "acme", "boats", "cars", "docks")
     catch_up(database)
@@ -487,7 +487,7 @@ def test_r74_several_damaged_accounts_are_each_set_aside_at_their_first_event(
 
 
 def test_r74_events_of_one_account_in_streams_that_nobody_knows_are_its_own(
-    database: str, ledger: SeatLedger
+    database: str, ledger: CommandService
 ) -> None:
     fill(ledger, "acme", "boats")
     catch_up(database)
@@ -520,7 +520,7 @@ OPENINGS = {
 
 @pytest.mark.parametrize("kind", OPENINGS)
 def test_r74_an_account_whose_opening_cannot_be_read_is_set_aside_from_its_beginning(
-    database: str, ledger: SeatLedger, program: Program, kind: str
+    database: str, ledger: CommandService, program: Program, kind: str
 ) -> None:
     text, reason = OPENINGS[kind]
     fill(ledger, "acme")
@@ -553,14 +553,14 @@ STRAYS = {
 
 @pytest.mark.parametrize("kind", STRAYS)
 def test_r74_an_event_of_no_account_stops_everything_at_its_position(
-    database: str, ledger: SeatLedger, program: Program, kind: str
+    database: str, ledger: CommandService, program: Program, kind: str
 ) -> None:
     topic, state = STRAYS[kind]
     fill(ledger, "acme")
     catch_up(database)
     ledger.buy_seats("acme", seat_type=PRO, quantity=2)
     position = poison(database, topic, state, stream=uuid4())
-    with SeatLedger(database) as other:
+    with CommandService(database) as other:
         fill(other, "boats")
     for _ in range(2):  # asked again, it says the same
         with pytest.raises(UnreadableEvent, match=f"position {position} ") as message:
@@ -594,13 +594,13 @@ def mend(conninfo: str, position: int, state: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("way", ["resume", "rebuild"])
 def test_r74_an_account_is_taken_back_when_its_events_can_be_read_again(
-    database: str, ledger: SeatLedger, program: Program, way: str
+    database: str, ledger: CommandService, program: Program, way: str
 ) -> None:
     fill(ledger, "acme", "boats")
     catch_up(database)
     position = poison(database, "SeatPurchased", b'{"v":1,')
     later = poison(database, "SeatPurchased", {**SOUND, "number": 6})
-    with SeatLedger(database) as other:
+    with CommandService(database) as other:
         fill(other, "cars")
     catch_up(database)
     resumed = program.run("projection", "resume", "acme")
@@ -626,7 +626,7 @@ def test_r74_an_account_is_taken_back_when_its_events_can_be_read_again(
 
 
 def test_r74_an_account_is_taken_back_as_far_as_it_can_be_read(
-    database: str, ledger: SeatLedger
+    database: str, ledger: CommandService
 ) -> None:
     fill(ledger, "acme", "boats")
     catch_up(database)
@@ -645,7 +645,7 @@ def test_r74_an_account_is_taken_back_as_far_as_it_can_be_read(
 
 
 def test_r74_answers_about_all_accounts_state_which_are_set_aside(
-    database: str, ledger: SeatLedger, program: Program
+    database: str, ledger: CommandService, program: Program
 ) -> None:
     fill(ledger, "acme", "boats")
     position = poison(database, "SeatPurchased", b'{"v":1,')
@@ -677,7 +677,7 @@ def test_r74_answers_about_all_accounts_state_which_are_set_aside(
 
 
 def test_r74_a_renewal_of_all_passes_over_what_is_set_aside(
-    database: str, ledger: SeatLedger, program: Program
+    database: str, ledger: CommandService, program: Program
 ) -> None:
     for key in ("acme", "boats"):
         ledger.open_account(
@@ -696,7 +696,7 @@ def test_r74_a_renewal_of_all_passes_over_what_is_set_aside(
 
 
 def test_r74_holes_are_detected_by_whoever_looks_before_anybody_reads(
-    database: str, ledger: SeatLedger, program: Program
+    database: str, ledger: CommandService, program: Program
 ) -> None:
     fill(ledger, "acme", "boats")
     catch_up(database)
@@ -712,7 +712,7 @@ def test_r74_holes_are_detected_by_whoever_looks_before_anybody_reads(
 
 
 def test_r29_catching_up_never_stops_inside_a_command(
-    database: str, ledger: SeatLedger, monkeypatch: pytest.MonkeyPatch
+    database: str, ledger: CommandService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A correction's reversal comes first: an end is without a holding for a moment."""
     fill(ledger, "acme")

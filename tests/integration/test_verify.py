@@ -7,7 +7,7 @@ import json
 import psycopg
 import pytest
 
-from seat_ledger.application import SeatLedger
+from seat_ledger.application import CommandService
 from seat_ledger.projections.engine import generations
 from seat_ledger.projections.engine.registry import BY_NAME
 from seat_ledger.projections.engine.verify import verify
@@ -17,7 +17,7 @@ from tests.program import Program
 
 
 def test_verify_names_the_first_row_that_differs(
-    database: str, ledger: SeatLedger
+    database: str, ledger: CommandService
 ) -> None:
     fill(ledger, "acme", "boats")
     catch_up(database)
@@ -49,7 +49,7 @@ def test_verify_names_the_first_row_that_differs(
 
 
 def test_verify_claims_no_more_than_it_compared(
-    database: str, ledger: SeatLedger
+    database: str, ledger: CommandService
 ) -> None:
     fill(ledger, "acme", "boats")
     catch_up(database)
@@ -77,7 +77,7 @@ TAMPERED = {
 
 
 def test_verify_names_the_first_differing_row_of_each_projection(
-    database: str, ledger: SeatLedger
+    database: str, ledger: CommandService
 ) -> None:
     fill(ledger, "acme")
     catch_up(database)
@@ -108,7 +108,7 @@ def test_verify_names_the_first_differing_row_of_each_projection(
 
 @pytest.mark.parametrize("state", [b'{"v":1,"effe', b'{"v":9}'])
 def test_verify_finds_an_event_that_cannot_be_read_any_more(
-    database: str, ledger: SeatLedger, state: bytes
+    database: str, ledger: CommandService, state: bytes
 ) -> None:
     fill(ledger, "acme")
     catch_up(database)

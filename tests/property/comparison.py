@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from seat_ledger.application import SeatLedger
+from seat_ledger.application import CommandService
 from seat_ledger.domain.counting_rules import every_rule
 from seat_ledger.domain.values import FOREVER, SeatRef, SeatType
 from seat_ledger.errors import CommandRefused, NotFound
@@ -19,8 +19,8 @@ from seat_ledger.projections.periods import row_of
 from seat_ledger.projections.reader import (
     AccountFacts,
     AccountQuestion,
+    ConnectedReader,
     Knowledge,
-    Reader,
 )
 from tests.oracle.answers import View, written
 from tests.oracle.books import Book
@@ -50,7 +50,7 @@ OF_USERS = {
 class Comparison:
     """A history that is told to both; whatever differs fails, with the whole script."""
 
-    def __init__(self, ledger: SeatLedger, random: Random) -> None:
+    def __init__(self, ledger: CommandService, random: Random) -> None:
         self.ledger, self.random = ledger, random
         self.oracle = Oracle()
         self.account = f"a{next(numbers)}"
@@ -149,7 +149,7 @@ class Comparison:
 
     # -- answers --
 
-    def same_answers(self, reader: Reader, rounds: int) -> None:
+    def same_answers(self, reader: ConnectedReader, rounds: int) -> None:
         positions = [e.position for e in self.book.entries]
         instants = sorted({e.at for e in self.book.entries})
         chosen = [*self.random.choices(positions, k=rounds), reader.head]
@@ -213,7 +213,7 @@ class Comparison:
                 assert row["because"]["seat"] == ours["seat"], about
 
     def same_billing(
-        self, reader: Reader, account: AccountFacts, known_at: Knowledge
+        self, reader: ConnectedReader, account: AccountFacts, known_at: Knowledge
     ) -> None:
         now, view = reader.database_now(), self.view(known_at)
         periods = view.periods(known_at.moment(now))[:4]

@@ -15,8 +15,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from seat_ledger.application import SeatLedger
-from seat_ledger.projections.reader import Reader
+from seat_ledger.application import CommandService
+from seat_ledger.projections.reader import ConnectedReader
 from seat_ledger.store.settings import Settings
 from tests.property.comparison import Comparison
 from tests.property.histories import opening
@@ -32,8 +32,10 @@ class Machine(RuleBasedStateMachine):
     """Hypothesis drives the commands, and shrinks what fails to a few of them."""
 
     database = ""
-    ledger: SeatLedger
-    reader: Reader | None = None  # of one history, so that its statements are prepared
+    ledger: CommandService
+    reader: ConnectedReader | None = (
+        None  # of one history, so that its statements are prepared
+    )
     accepted = 0
     tried = 0
     questions = 0
@@ -53,7 +55,7 @@ class Machine(RuleBasedStateMachine):
     def ask(self, random: Random) -> None:
         self.comparison.random = random
         if self.reader is None:
-            self.reader = Reader(self.database)
+            self.reader = ConnectedReader(self.database)
         else:
             self.reader.catch_up()
         self.comparison.same_answers(self.reader, 2)
@@ -72,7 +74,7 @@ def test_product_and_oracle_agree(database: str) -> None:
     """On the older server a quarter of the histories: they use every statement."""
     examples = EXAMPLES if is_newest(database) else max(1, EXAMPLES // 4)
     often = Settings(snapshot_every=5)
-    with SeatLedger(database, often) as ledger:
+    with CommandService(database, often) as ledger:
         machine = type("Machine", (Machine,), {"database": database, "ledger": ledger})
         run_state_machine_as_test(
             machine,
@@ -95,14 +97,14 @@ def test_product_and_oracle_agree(database: str) -> None:
 def test_thousands_of_questions_agree(database: str, together: float | None) -> None:
     """Seed by seed, unshrunk: a seed that differs is named and can be run alone."""
     questions, seed, different = 0, FIRST_SEED, []
-    with SeatLedger(database, Settings(snapshot_every=5)) as ledger:
+    with CommandService(database, Settings(snapshot_every=5)) as ledger:
         while questions < QUESTIONS and len(different) < 5:
             comparison = Comparison(ledger, Random(seed))
             if together is not None:
                 comparison.author.together = together
             try:
                 comparison.step(opening(comparison.random, comparison.account))
-                with Reader(database) as reader:
+                with ConnectedReader(database) as reader:
                     for _ in range(12):
                         for _ in range(4):
                             comparison.step(comparison.author.command())

@@ -16,7 +16,7 @@ from typing import Any
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from seat_ledger.application import SeatLedger
+from seat_ledger.application import CommandService
 from seat_ledger.domain.counting_rules import every_rule
 from seat_ledger.projections import billing
 from seat_ledger.projections.billing import CountsQuery, Priced, idle
@@ -24,8 +24,8 @@ from seat_ledger.projections.billing.explain import FigureQuery, explain
 from seat_ledger.projections.reader import (
     AccountFacts,
     AccountQuestion,
+    ConnectedReader,
     Knowledge,
-    Reader,
 )
 from tests.oracle.answers import View
 from tests.oracle.dates import Period
@@ -38,7 +38,9 @@ EXAMPLES = int(os.environ.get("SEAT_LEDGER_EXAMPLES", "20"))
 class Comparison:
     """The answers of the product and of the oracle, about one state of knowledge."""
 
-    def __init__(self, history: History, reader: Reader, knowledge: Knowledge) -> None:
+    def __init__(
+        self, history: History, reader: ConnectedReader, knowledge: Knowledge
+    ) -> None:
         self.history, self.reader, self.known_at = history, reader, knowledge
         self.view: View = history.oracle.view(history.account, knowledge.position)
         self.account: AccountFacts = reader.account(history.account, knowledge)
@@ -165,11 +167,11 @@ def test_every_rule_counts_as_the_oracle_does(database: str) -> None:
         history = History(ledger, random)
         entries = history.oracle.books[history.account].entries
         accepted.append(len(entries) / len(history.script))
-        with Reader(database) as reader:
+        with ConnectedReader(database) as reader:
             known_at = [reader.head, random.choice(entries).position]
             for position in known_at:
                 Comparison(history, reader, reader.knowledge(position)).same()
 
-    with SeatLedger(database) as ledger:
+    with CommandService(database) as ledger:
         compare()
     assert sum(accepted) / len(accepted) > 0.5

@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from seat_ledger.application import SeatLedger
+from seat_ledger.application import CommandService
 from seat_ledger.errors import IntegrityFailure
 from seat_ledger.projections import periods
 from seat_ledger.projections.engine.figures_query import counting
@@ -24,13 +24,13 @@ from seat_ledger.projections.lake.columns import rows_by_bucket
 from seat_ledger.projections.lake.definitions import tables
 from seat_ledger.projections.lake.engine import COMPARED_LESS, TABLES, Engine
 from seat_ledger.projections.lake.export import journal_rows
-from seat_ledger.projections.reader import Reader
+from seat_ledger.projections.reader import ConnectedReader
 from tests.property.zoned import History
 
 HISTORIES = int(os.environ.get("SEAT_LEDGER_EXAMPLES", "12"))
 
 
-def in_postgresql(reader: Reader, name: str, position: int) -> list[Any]:
+def in_postgresql(reader: ConnectedReader, name: str, position: int) -> list[Any]:
     """The rows of a table, as known at a position, by PostgreSQL."""
     names = [n for n in tables()[name] if n not in COMPARED_LESS.get(name, ())]
     projection = BY_NAME[name]
@@ -82,10 +82,10 @@ POISON = {
 
 
 def test_each_check_of_a_lakes_rebuild_can_fail(database: str, tmp_path: Path) -> None:
-    with SeatLedger(database) as ledger:
+    with CommandService(database) as ledger:
         for seed in (3, 4, 5):
             History(ledger, Random(seed))
-    with Reader(database) as reader:
+    with ConnectedReader(database) as reader:
         types = [(no, name) for no, name in reader.types.names.items() if no]
         pieces = journal_rows(reader.connection, 0, reader.head)
         journal = pa.concat_tables([table for _, table in rows_by_bucket(pieces)])
@@ -105,9 +105,9 @@ def test_both_engines_compute_the_same_of_random_histories(
 ) -> None:
 
     random = Random(11)
-    with SeatLedger(database) as ledger:
+    with CommandService(database) as ledger:
         histories = [History(ledger, random) for _ in range(HISTORIES)]
-    with Reader(database) as reader:
+    with ConnectedReader(database) as reader:
         types = [(no, name) for no, name in reader.types.names.items() if no]
         pieces = journal_rows(reader.connection, 0, reader.head)
         journal = pa.concat_tables([table for _, table in rows_by_bucket(pieces)])

@@ -10,10 +10,10 @@ from typing import Any
 import psycopg
 import pytest
 
-from seat_ledger.application import SeatLedger
+from seat_ledger.application import CommandService
 from seat_ledger.projections.engine import generations
 from seat_ledger.projections.engine import rebuild as rebuilding
-from seat_ledger.projections.reader import AccountQuestion, Reader
+from seat_ledger.projections.reader import AccountQuestion, ConnectedReader
 from tests.integration.tables import differences, digests, head
 from tests.property.comparison import Comparison
 from tests.property.histories import opening
@@ -50,7 +50,7 @@ def test_r71_served_equals_rebuilt_equals_the_oracle_at_every_position(
     for seed in range(HISTORIES):
         random = Random(seed)
         before = head(database)
-        with SeatLedger(database) as ledger:
+        with CommandService(database) as ledger:
             comparison = Comparison(ledger, random)
             comparison.step(opening(random, comparison.account))
             while len(comparison.script) < commands:
@@ -59,7 +59,7 @@ def test_r71_served_equals_rebuilt_equals_the_oracle_at_every_position(
         added = [e.position for e in comparison.book.entries if e.topic == "UserAdded"]
         for position in range(before + 1, head(database) + 1):
             clipped.head = position
-            with Reader(database) as reader:  # catches up by this one event
+            with ConnectedReader(database) as reader:  # catches up by this one event
                 known_at = reader.knowledge()
                 assert (known_at.position, known_at.is_head) == (position, True)
                 at = random.choice(comparison.book.entries).at

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from seat_ledger.application import SeatLedger
+from seat_ledger.application import CommandService
 from seat_ledger.cli.inputs.invoice_file import InvoiceFile
 from seat_ledger.cli.output import times
 from seat_ledger.commands.messages import MAX_LINE, OPERATIONS, parse_line, read_command
@@ -31,7 +31,7 @@ from seat_ledger.domain.values import (
 from seat_ledger.errors import REFUSALS, InvalidInput, LedgerError
 from seat_ledger.importing.importer import read_lines
 from seat_ledger.projections.engine.verify import verify
-from seat_ledger.projections.reader import Reader
+from seat_ledger.projections.reader import ConnectedReader
 
 NOW = datetime(2025, 5, 7, 22, 30, tzinfo=UTC)
 ZONES = [
@@ -248,7 +248,7 @@ def test_a_field_that_stands_twice_is_refused_and_nothing_else_is(
 
 
 def test_a_file_of_anything_leaves_a_ledger_that_is_whole(
-    database: str, ledger: SeatLedger
+    database: str, ledger: CommandService
 ) -> None:
     """Commands that are almost right, many of them right, one file after another."""
     counted: Counter[str] = Counter()
@@ -273,7 +273,7 @@ def test_a_file_of_anything_leaves_a_ledger_that_is_whole(
     fuzz()
     assert counted["recorded"] > counted["files"]
     assert len([code for code in counted if code in REFUSALS]) > 4, counted
-    with Reader(database):
+    with ConnectedReader(database):
         assert {row.status for row in verify(database, full=True).rows} == {"same"}
 
 

@@ -17,11 +17,11 @@ from random import Random
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from seat_ledger.application import SeatLedger
+from seat_ledger.application import CommandService
 from seat_ledger.projections.billing import invoices
 from seat_ledger.projections.billing.invoice_computation import Drafting, reproduced
 from seat_ledger.projections.billing.invoices import Issued
-from seat_ledger.projections.reader import Reader
+from seat_ledger.projections.reader import ConnectedReader
 from tests.oracle.counting import money
 from tests.oracle.dates import Period
 from tests.property.zoned import PRO, STARTER, History, text
@@ -35,7 +35,7 @@ RULES += [(mode, None) for mode in ("peak", "time_weighted", "day_touch", "disti
 class Billed:
     """A history with invoices in between, of periods that have ended, in any order."""
 
-    def __init__(self, conninfo: str, ledger: SeatLedger, random: Random) -> None:
+    def __init__(self, conninfo: str, ledger: CommandService, random: Random) -> None:
         self.conninfo, self.ledger, self.random = conninfo, ledger, random
         self.history = History(ledger, random, settled=True)
         self.account = self.history.account
@@ -90,7 +90,7 @@ class Billed:
         period = self.random.choice(left)
         number = f"{self.account}/{period.label}/{len(self.invoiced)}"
         prices = self.random.choice(LISTS)
-        with Drafting(partial(Reader, self.conninfo)) as compute:
+        with Drafting(partial(ConnectedReader, self.conninfo)) as compute:
             self.ledger.issue_invoice(
                 self.account,
                 compute_invoice=compute,
@@ -104,7 +104,7 @@ class Billed:
         return True
 
     def check(self) -> int:
-        with Reader(self.conninfo) as reader:
+        with ConnectedReader(self.conninfo) as reader:
             account = reader.account(self.account, reader.knowledge())
             result = invoices.issued(reader, account, reader.head)
             self.balance(result)
@@ -183,7 +183,7 @@ def test_invoices_and_their_corrections_balance(database: str) -> None:
         corrections.append(billed.check())
         voids.append(len(billed.voided))
 
-    with SeatLedger(database) as ledger:
+    with CommandService(database) as ledger:
         compare()
     assert any(corrections)
     assert any(voids)

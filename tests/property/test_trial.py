@@ -13,7 +13,7 @@ import psycopg
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from seat_ledger.application import SeatLedger
+from seat_ledger.application import CommandService
 from seat_ledger.importing.lines import LineOutcome
 from tests.oracle.oracle import Oracle
 from tests.property.histories import Author, opening
@@ -23,7 +23,7 @@ numbers = itertools.count(1)
 NOW = re.compile(r"(?<=: it is ).+?(?= now)")
 
 
-def history(ledger: SeatLedger, random: Random, head: int) -> list[dict[str, Any]]:
+def history(ledger: CommandService, random: Random, head: int) -> list[dict[str, Any]]:
     """Commands of a random history, refused ones with them; some come twice."""
     oracle = Oracle()
     oracle.head = head
@@ -89,7 +89,7 @@ def test_what_is_tried_is_what_is_recorded(database: str) -> None:
         assert [*map(as_recorded, tried)] == [*map(as_recorded, recorded)]
         compared.append(len(tried))
 
-    with SeatLedger(database) as ledger:
+    with CommandService(database) as ledger:
         compare()
     print(f"{sum(compared)} lines tried, no difference")
     assert sum(compared) > 30 * EXAMPLES

@@ -11,18 +11,18 @@ from typing import Any
 
 import pytest
 
-from seat_ledger.application import SeatLedger
+from seat_ledger.application import CommandService
 from seat_ledger.domain.counting_rules import every_rule
 from seat_ledger.domain.values import iso
 from seat_ledger.projections.billing import CountsQuery, Priced, counts
-from seat_ledger.projections.reader import AccountQuestion, Reader
+from seat_ledger.projections.reader import AccountQuestion, ConnectedReader
 from seat_ledger.projections.snapshots import ledger_side
 from seat_ledger.sources.reconciliation import AccountList, ListedSeat, Reconciliation
 from tests.support.acme import TERMS
 from tests.support.nightly import BUSINESS, START, TrueHistory
 
 
-def record_truth(ledger: SeatLedger, account: str, history: TrueHistory) -> None:
+def record_truth(ledger: CommandService, account: str, history: TrueHistory) -> None:
     for at, op, user in history.log():
         fields: dict[str, Any] = {"user": user, "seat_type": BUSINESS}
         if op == "assign_seat":
@@ -33,7 +33,7 @@ def record_truth(ledger: SeatLedger, account: str, history: TrueHistory) -> None
 
 
 def record_nights(
-    database: str, ledger: SeatLedger, account: str, history: TrueHistory
+    database: str, ledger: CommandService, account: str, history: TrueHistory
 ) -> None:
     for night in range(history.nights):
         at = history.night(night)
@@ -43,7 +43,7 @@ def record_nights(
             for n, user in enumerate(holders, start=1)
         ]
         listed = AccountList(account, at, [BUSINESS], seats)
-        with Reader(database) as reader:
+        with ConnectedReader(database) as reader:
             known_at = reader.knowledge()
             facts = reader.account(account, known_at)
             side = ledger_side(AccountQuestion(reader, facts, known_at, at), listed)
@@ -57,7 +57,7 @@ def record_nights(
         ledger.execute({"op": "batch", "account": account, "commands": commands})
 
 
-def figures(reader: Reader, account: str) -> dict[Any, Any]:
+def figures(reader: ConnectedReader, account: str) -> dict[Any, Any]:
     known_at = reader.knowledge()
     facts = reader.account(account, known_at)
     query = CountsQuery(label="2025-03-05", how=Priced(rules=every_rule()))
@@ -69,7 +69,7 @@ def figures(reader: Reader, account: str) -> dict[Any, Any]:
     "histories", [6, pytest.param(2000, marks=pytest.mark.long)], ids=str
 )
 def test_r89_least_and_most_hold_the_true_figure_in_every_mode(
-    database: str, ledger: SeatLedger, histories: int
+    database: str, ledger: CommandService, histories: int
 ) -> None:
     rng = random.Random(89)
     ledger.execute({"op": "add_seat_type", "seat_type": BUSINESS})
@@ -83,7 +83,7 @@ def test_r89_least_and_most_hold_the_true_figure_in_every_mode(
             )
         record_truth(ledger, f"true{n}", history)
         record_nights(database, ledger, f"seen{n}", history)
-        with Reader(database) as reader:
+        with ConnectedReader(database) as reader:
             true, seen = (figures(reader, f"{kind}{n}") for kind in ("true", "seen"))
         assert true.keys() == seen.keys()
         for rule, row in seen.items():

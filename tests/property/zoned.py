@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 from random import Random
 from typing import Any
 
-from seat_ledger.application import SeatLedger
+from seat_ledger.application import CommandService
 from seat_ledger.errors import CommandRefused
 from tests.oracle.dates import first_instant
 from tests.oracle.entries import Entry
@@ -44,7 +44,7 @@ class History:
     """
 
     def __init__(
-        self, ledger: SeatLedger, random: Random, *, settled: bool = False
+        self, ledger: CommandService, random: Random, *, settled: bool = False
     ) -> None:
         self.ledger, self.random, self.oracle = ledger, random, Oracle()
         self.settled = settled

@@ -10,7 +10,7 @@ from seat_ledger.projections.billing.figures import counted
 from seat_ledger.projections.engine.sql_files import queries
 from seat_ledger.projections.lake.calendar_rows import CalendarRows
 from seat_ledger.projections.periods import row_of
-from seat_ledger.projections.reader import AccountFacts, Knowledge, Reader
+from seat_ledger.projections.reader import AccountFacts, ConnectedReader, Knowledge
 
 _TYPES = {"time_zone": "text", "period_no": "integer", "days": "integer"}
 _MICROS = "(extract(epoch FROM {0}) * 1000000)::bigint + 62135596800000000 AS {1}"
@@ -31,7 +31,7 @@ held AS (
 
 
 def both(
-    reader: Reader,
+    reader: ConnectedReader,
     account: AccountFacts,
     periods: Sequence[BillingPeriod],
     known_at: Knowledge,
@@ -46,7 +46,7 @@ def both(
 
 
 def portable(
-    reader: Reader,
+    reader: ConnectedReader,
     account: AccountFacts,
     periods: Sequence[BillingPeriod],
     known_at: Knowledge,

@@ -20,7 +20,7 @@ from seat_ledger.projections.billing.audit.matching import Billed
 from seat_ledger.projections.billing.audit.summary import Summary
 from seat_ledger.projections.billing.price_book import PriceBook
 from seat_ledger.projections.billing.prices import Priced
-from seat_ledger.projections.reader import Knowledge, Reader
+from seat_ledger.projections.reader import ConnectedReader, Knowledge
 
 __all__ = ["AuditedLine", "Spool", "Summary", "Written", "audit", "settle"]
 
@@ -29,7 +29,7 @@ LINES_AT_ONCE = 500
 _UTC = ZoneHistory("UTC")
 
 
-def settle(reader: Reader, spool: Spool) -> None:
+def settle(reader: ConnectedReader, spool: Spool) -> None:
     """Let appends end that could still fall at or before an invoice's issue (R78).
 
     To be called before "known at" is resolved: the reader may move on to a later head.
@@ -44,7 +44,7 @@ def settle(reader: Reader, spool: Spool) -> None:
 
 
 def audit(
-    reader: Reader,
+    reader: ConnectedReader,
     spool: Spool,
     known_at: Knowledge,
     moment: datetime,
@@ -79,7 +79,7 @@ def _batches(billed: Iterator[Billed]) -> Iterator[list[Billed]]:
 
 
 def _understand(
-    reader: Reader,
+    reader: ConnectedReader,
     spool: Spool,
     keys: list[str],
     by_key: dict[str, Contract],
@@ -94,7 +94,7 @@ def _understand(
 
 
 def _meanings(
-    reader: Reader,
+    reader: ConnectedReader,
     key: str,
     contract: Contract | None,
     references: list[tuple[str, str, int]],

@@ -36,7 +36,7 @@ from seat_ledger.projections.billing.bounds import quantity_ends
 from seat_ledger.projections.billing.figures import quantity
 from seat_ledger.projections.billing.prices import Priced
 from seat_ledger.projections.periods import PeriodRow
-from seat_ledger.projections.reader import Knowledge, Reader, Row
+from seat_ledger.projections.reader import ConnectedReader, Knowledge, Row
 
 Rule = tuple[str, str | None]
 NOTHING = Share(ZERO)
@@ -66,7 +66,7 @@ class Auditor:
 
     def __init__(  # noqa: PLR0913, PLR0917  what an audit depends on
         self,
-        reader: Reader,
+        reader: ConnectedReader,
         spool: Spool,
         contracts: dict[str, Contract],
         known_at: Knowledge,

@@ -9,7 +9,7 @@ from seat_ledger.domain.values import FOREVER
 from seat_ledger.projections.billing.audit.figures import CONTRACT
 from seat_ledger.projections.billing.intervals import CountedInterval, Reversal, changes
 from seat_ledger.projections.periods import PeriodRow
-from seat_ledger.projections.reader import Knowledge, Reader, Row, utc
+from seat_ledger.projections.reader import ConnectedReader, Knowledge, Row, utc
 
 _TOPICS = {
     True: ["SeatPurchased", "SeatRetired"],
@@ -27,7 +27,7 @@ class CauseQuery(NamedTuple):
 
 
 def own(
-    reader: Reader, questions: Sequence[CauseQuery], known_at: Knowledge
+    reader: ConnectedReader, questions: Sequence[CauseQuery], known_at: Knowledge
 ) -> list[list[int]]:
     """The entries that open and close the parts of each figure (R63)."""
     entries: list[list[int]] = [[] for _ in questions]
@@ -39,7 +39,7 @@ def own(
 
 
 def since(
-    reader: Reader, questions: Sequence[CauseQuery], known_at: Knowledge
+    reader: ConnectedReader, questions: Sequence[CauseQuery], known_at: Knowledge
 ) -> list[list[int]]:
     """What was recorded after issue, up to what is known, and changes each figure.
 
@@ -73,7 +73,7 @@ def since(
 
 
 def _states(
-    reader: Reader,
+    reader: ConnectedReader,
     kind: str,
     questions: dict[int, CauseQuery],
     recorded: dict[int, list[Row]],

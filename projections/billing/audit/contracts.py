@@ -13,7 +13,7 @@ from seat_ledger.projections.billing import labelled
 from seat_ledger.projections.engine.contracts import facts_of
 from seat_ledger.projections.periods import PeriodRow, row_of
 from seat_ledger.projections.periods.contract import AccountFacts
-from seat_ledger.projections.reader import Reader, Row
+from seat_ledger.projections.reader import ConnectedReader, Row
 
 UNKNOWN = "?"
 """Marks a label that is no period of its account."""
@@ -98,7 +98,7 @@ class Contract:
         return {root for root, held in holds.items() if not held}
 
 
-def contracts(reader: Reader, keys: Iterable[str]) -> dict[str, Contract]:
+def contracts(reader: ConnectedReader, keys: Iterable[str]) -> dict[str, Contract]:
     """The contracts of some accounts by key; what was never opened is left out."""
     ids = [account_id(key) for key in keys]
     rows = reader.ask("billing/audit", "contracts", account_ids=ids)

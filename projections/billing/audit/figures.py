@@ -21,7 +21,7 @@ from seat_ledger.projections.billing.bounds import (
 from seat_ledger.projections.billing.figures import as_known
 from seat_ledger.projections.engine.figures_query import counting
 from seat_ledger.projections.periods import PeriodRow, columns, row_of
-from seat_ledger.projections.reader import Knowledge, Reader, Row
+from seat_ledger.projections.reader import ConnectedReader, Knowledge, Row
 
 ByType = dict[str, Row]
 CONTRACT, HELD = "contract", "held"
@@ -41,7 +41,9 @@ class FigureRequest(NamedTuple):
 
 
 def figures_now(
-    reader: Reader, selected: Sequence[tuple[Contract, PeriodRow]], known_at: Knowledge
+    reader: ConnectedReader,
+    selected: Sequence[tuple[Contract, PeriodRow]],
+    known_at: Knowledge,
 ) -> dict[tuple[int, int], ByType]:
     """The figures of some periods by account and period, then by seat type."""
     of = {(row.account_no, row.period_no): row for _, row in selected}
@@ -65,7 +67,9 @@ def figures_now(
 
 
 def figure_bounds(
-    reader: Reader, selected: Sequence[tuple[Contract, PeriodRow]], known_at: Knowledge
+    reader: ConnectedReader,
+    selected: Sequence[tuple[Contract, PeriodRow]],
+    known_at: Knowledge,
 ) -> dict[FigureKey, Bounds]:
     """What windows leave open of the figures of some periods (R89)."""
     numbers = {contract.no for contract, _ in selected}
@@ -98,7 +102,9 @@ def _by_contract(
         yield group[0][0], [period for _, period in group]
 
 
-def figures_then(reader: Reader, requests: Sequence[FigureRequest]) -> list[ByType]:
+def figures_then(
+    reader: ConnectedReader, requests: Sequence[FigureRequest]
+) -> list[ByType]:
     """Each figure as known at its own position, by seat type."""
     if not requests:
         return []
@@ -125,7 +131,7 @@ class TouchedFigures:
 
     def __init__(
         self,
-        reader: Reader,
+        reader: ConnectedReader,
         selected: Sequence[tuple[Contract, PeriodRow]],
         after: int,
         until: int,

@@ -29,8 +29,8 @@ from seat_ledger.projections.billing.intervals import (
 from seat_ledger.projections.reader import (
     AccountFacts,
     AccountQuestion,
+    ConnectedReader,
     Knowledge,
-    Reader,
     Row,
 )
 
@@ -110,7 +110,7 @@ class AuditFinding(NamedTuple):
 
 
 def explained(
-    reader: Reader, spool: Spool, known_at: Knowledge
+    reader: ConnectedReader, spool: Spool, known_at: Knowledge
 ) -> Iterator[AuditFinding]:
     """The findings of an audit, each with what explains it."""
     accounts: dict[str, AccountFacts] = {}
@@ -121,7 +121,10 @@ def explained(
 
 
 def _explain(
-    reader: Reader, known_at: Knowledge, row: Row, accounts: dict[str, AccountFacts]
+    reader: ConnectedReader,
+    known_at: Knowledge,
+    row: Row,
+    accounts: dict[str, AccountFacts],
 ) -> AuditFinding:
     key = row["account"]
     try:
