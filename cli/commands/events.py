@@ -12,6 +12,7 @@ from seat_ledger.cli.options.session import (
     option_database,
     option_one_account,
 )
+from seat_ledger.cli.options.stopping import until_stopped
 from seat_ledger.cli.output.render import to_json
 from seat_ledger.cli.output.streams import write_data
 from seat_ledger.domain.values import check_text
@@ -56,7 +57,7 @@ def follow(after: int | None, account: str | None, until_head: bool, form: str) 
     assert form == "cloudevents"
     if account is not None:
         check_text(account, "account")
-    with opened(current_session().ready()) as connection:
+    with opened(current_session().ready()) as connection, until_stopped() as stopping:
         feed = EventFeed(connection)
         feed.listen()
         head = feed.head()
@@ -67,8 +68,10 @@ def follow(after: int | None, account: str | None, until_head: bool, form: str) 
                 try_="omit --after to begin with what comes next",
             )
         position = head if after is None else after
-        while True:
+        while not stopping.is_set():
             for event in feed.every(position):
+                if stopping.is_set():
+                    break
                 document = cloud_event(feed, event)
                 if account is None or document.get("subject") == account:
                     write_data(to_json(document) + "\n", is_json=True)

@@ -17,6 +17,7 @@ from seat_ledger.cli.options.session import (
     option_metrics,
     options_of_answering,
 )
+from seat_ledger.cli.options.stopping import until_stopped
 from seat_ledger.cli.output import times
 from seat_ledger.cli.output.logs import log_writer
 from seat_ledger.cli.output.printing import emit
@@ -152,8 +153,7 @@ def run(follow: bool, rebuild_stale: bool, poll: float) -> None:
         if stale and (code := rebuild_and_report(session)):
             raise click.exceptions.Exit(code)
     if follow:
-        if _follow(conninfo, poll):
-            raise click.exceptions.Exit(130)
+        _follow(conninfo, poll)
         return
     with connect(conninfo, role="projector", autocommit=True) as connection:
         before = generations.served(connection).checkpoint
@@ -173,11 +173,12 @@ def run(follow: bool, rebuild_stale: bool, poll: float) -> None:
         raise click.exceptions.Exit(3)
 
 
-def _follow(conninfo: str, poll: float) -> bool:
-    """Follow until a signal comes, a line for each state; whether it was Ctrl-C."""
+def _follow(conninfo: str, poll: float) -> None:
+    """Follow until a signal comes, a line for each state."""
     from seat_ledger.projections.engine.follow import follow  # noqa: PLC0415
 
-    return follow(conninfo, poll=poll, notify=log_writer())
+    with until_stopped() as stopping:
+        follow(conninfo, stopping, poll=poll, notify=log_writer())
 
 
 @group.command()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import signal
 import socket
 import threading
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from typing import Any
 import click
 
 from seat_ledger.cli.options.session import Session, current_session, option_database
+from seat_ledger.cli.options.stopping import until_stopped
 from seat_ledger.cli.output.logs import log_writer
 from seat_ledger.cli.output.render import print_message
 from seat_ledger.errors import LedgerError
@@ -140,8 +140,12 @@ def serve(host: str, port: int, proxies: tuple[Any, ...], **options: Any) -> Non
     session = current_session()
     conninfo = session.ready()
     log = log_writer("answered") if options["quiet"] else log_writer()
-    with _listening(host, port) as listening, _catching_up(conninfo, log, options):
-        _run(session, log, listening, proxies, options)
+    with (
+        until_stopped() as stopping,
+        _listening(host, port) as listening,
+        _catching_up(conninfo, log, options),
+    ):
+        _run(session, log, listening, proxies, {**options, "stopping": stopping})
 
 
 def _run(
@@ -158,7 +162,10 @@ def _run(
         from seat_ledger.cli.api.recording import Writers  # noqa: PLC0415  with it
         from seat_ledger.cli.console.access import Gate  # noqa: PLC0415  with it
         from seat_ledger.cli.console.application import Console  # noqa: PLC0415  with it
-        from seat_ledger.cli.console.connections import HastyProtocol  # noqa: PLC0415  with it
+        from seat_ledger.cli.console.connections import (  # noqa: PLC0415  with it
+            HastyProtocol,
+            StoppableServer,
+        )
     except ImportError as error:
         raise LedgerError(
             f"A server needs the package {error.name}, which is not installed.",
@@ -173,7 +180,7 @@ def _run(
     if options["api"]:
         writers = Writers(session) if options["writes"] else None
         served = Api(*shared, options["rate"], options["needs_token"], writers)
-    server = uvicorn.Server(
+    server = StoppableServer(
         uvicorn.Config(
             served.application(),
             http=HastyProtocol,
@@ -184,19 +191,14 @@ def _run(
             server_header=False,
             lifespan="off",
             timeout_graceful_shutdown=5,
-        )
+        ),
+        options["stopping"],
     )
     address, port = listening.getsockname()[:2]
     shown = f"[{address}]" if ":" in address else address
-    signal.signal(signal.SIGTERM, _end)
     print_message(f"Serving on http://{shown}:{port}/ (Ctrl-C stops it).")
-    server.run(sockets=[listening])
+    server.run(sockets=[listening])  # which takes the signals, and gives them back
     served.close()
-
-
-def _end(_number: int, _frame: object) -> None:
-    """SIGTERM is a service's ordinary end."""
-    raise SystemExit(0)
 
 
 def _host(name: str) -> str:
@@ -268,7 +270,7 @@ def _follow(conninfo: str, log: Any, stop: threading.Event) -> None:
     reason = ""
     while not stop.is_set():
         try:
-            follow(conninfo, poll=1.0, notify=log, stop=stop)
+            follow(conninfo, stop, poll=1.0, notify=log)
         except Exception as error:
             expected = error if isinstance(error, LedgerError) else None
             failure = expected or explained(conninfo, error)

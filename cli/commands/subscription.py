@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,6 +13,7 @@ from seat_ledger.cli.options.session import (
     option_database,
     options_of_answering,
 )
+from seat_ledger.cli.options.stopping import until_stopped
 from seat_ledger.cli.output.logs import log_writer
 from seat_ledger.cli.output.printing import emit
 from seat_ledger.cli.output.render import Answer, cells, counted
@@ -217,22 +216,12 @@ def deliver(
     """
     from seat_ledger.delivery import deliverer  # noqa: PLC0415
 
-    stop = threading.Event()
-    received: list[int] = []
-
-    def end(number: int, _frame: object) -> None:
-        received.append(number)
-        stop.set()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, end)
     log = log_writer(*_EVENTS) if quiet else log_writer()
     policy = deliverer.RetryPolicy(first_retry, attempts, timeout)
     conninfo = current_session().ready()
     log("delivering")
-    deliverer.deliver(conninfo, policy, log, stop, until_head=until_head)
-    if signal.SIGINT in received:
-        raise KeyboardInterrupt
+    with until_stopped() as stopping:
+        deliverer.deliver(conninfo, policy, log, stopping, until_head=until_head)
 
 
 _EVENTS = (

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from threading import Event
 from typing import Any
 
 import h11
+import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 
@@ -23,6 +25,18 @@ def _send_at_once(transport: asyncio.Transport) -> None:
     connection = transport.get_extra_info("socket")
     if connection is not None and connection.family != socket.AF_UNIX:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+class StoppableServer(uvicorn.Server):
+    """A server that ends when it is stopped, whatever stops it."""
+
+    def __init__(self, config: uvicorn.Config, stopping: Event) -> None:
+        super().__init__(config)
+        self.stopping = stopping
+
+    async def on_tick(self, counter: int) -> bool:
+        """Whether it is to end."""
+        return await super().on_tick(counter) or self.stopping.is_set()
 
 
 class HastyProtocol(H11Protocol):

@@ -7,7 +7,6 @@ and another takes over when it ends.
 
 from __future__ import annotations
 
-import signal
 import threading
 import time
 from collections.abc import Callable
@@ -37,20 +36,17 @@ def may_follow(conninfo: str) -> bool:
 
 def follow(
     conninfo: str,
+    stopping: threading.Event,
     *,
     poll: float = 1.0,
     notify: Notify = lambda _event, **_facts: None,
-    stop: threading.Event | None = None,
-) -> bool:
-    """Keep the projections at the store's head until `stop` or a signal.
+) -> None:
+    """Keep the projections at the store's head until it is stopped.
 
-    Returns whether it was Ctrl-C that ended it; SIGTERM is a service's ordinary end.
     `notify` gets a word and its facts: ``following``, ``standing_by``, ``caught_up``,
     ``disconnected``, ``stuck``, ``set_aside``, ``stopped``. Raises SchemaMismatch,
     NotAllowed.
     """
-    interrupted: list[int] = []
-    stopping = stop or _on_signals(interrupted)
     pause = 0.1
     while not stopping.is_set():
         try:
@@ -62,23 +58,6 @@ def follow(
             stopping.wait(pause)
             pause = min(pause * 2, LONGEST_PAUSE)
     notify("stopped")
-    return signal.SIGINT in interrupted
-
-
-def _on_signals(received: list[int]) -> threading.Event:
-    """An event that the first Ctrl-C or SIGTERM sets; the second one ends at once."""
-    stopping = threading.Event()
-
-    def ask(number: int, _: Any) -> None:
-        if stopping.is_set():
-            raise KeyboardInterrupt
-        received.append(number)
-        stopping.set()
-        signal.signal(number, signal.default_int_handler)
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, ask)
-    return stopping
 
 
 def _follow_on(

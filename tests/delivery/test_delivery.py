@@ -325,7 +325,7 @@ def test_it_follows_until_it_is_stopped(program: Program, tmp_path: Path) -> Non
             assert time.monotonic() < deadline
             time.sleep(0.3)
         process.terminate()
-        process.wait(10)
+        assert process.wait(30) == 0
     lines = (tmp_path / "events").read_text().splitlines()
     assert int(json.loads(lines[0])["id"]) <= bought
     out.close()

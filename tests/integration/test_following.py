@@ -33,8 +33,8 @@ class Follower:
         self.stop = threading.Event()
         self.thread = threading.Thread(
             target=follow.follow,
-            args=(conninfo,),
-            kwargs={"poll": poll, "notify": self.report, "stop": self.stop},
+            args=(conninfo, self.stop),
+            kwargs={"poll": poll, "notify": self.report},
         )
         self.thread.start()
 
