@@ -143,7 +143,7 @@ class Author:
         random = self.random
         operations = ["assign"] * 3 + ["unassign"] * 2 + ["buy", "add", "reduce"]
         operations += ["cancel", "grant", "revoke", "remove", "permit", "keep"]
-        operations += ["reverse", "reverse", "reverse"]
+        operations += ["rename", "reverse", "reverse", "reverse"]
         operations += ["close"] * (random.random() < 0.2)
         operation = random.choice(operations)
         line = getattr(self, operation)()
