@@ -66,8 +66,6 @@ class AccountContract(AccountState):
         self.trigger(ContractChanged, act.moved(start.instant), **terms._asdict())
 
     def _check_changeable(self, renewal: int, at: datetime) -> None:
-        if self.closed is not None:
-            raise self.is_closed("Its contract", at)
         if renewal <= len(self.renewals):
             raise CommandRefused(
                 "renewal_processed",
@@ -76,6 +74,8 @@ class AccountContract(AccountState):
                 try_=f"name renewal {len(self.renewals) + 1}",
                 blockers=(EntryRef(self.key, self.renewals[renewal - 1].version),),
             )
+        if self.closed is not None:
+            raise self.is_closed("Its contract", at)
         later = [change for change in self.contract_changes if change[0] > renewal]
         if later:
             raise CommandRefused(
