@@ -395,6 +395,8 @@ class Attempt:
         parts = {"key": "new_user", "email": "email", "name": "name"}
         fields = {part: line.get(name) for part, name in parts.items()}
         changes = {part: text for part, text in fields.items() if text is not None}
+        if self.is_erased(person):  # there is no key to encrypt another name with
+            codes.add("user_erased")
         if "email" in changes and not EMAIL.fullmatch(changes["email"]):
             codes.add("invalid_email")
         if all(getattr(names, part) == text for part, text in changes.items()):
@@ -417,9 +419,12 @@ class Attempt:
             codes.add("seat_held")
         if codes:
             raise Refused(*codes)
-        erased = [e["user"] for e in self.entries if e.topic == "UserErased"]
-        if person not in erased:
+        if not self.is_erased(person):
             self.add("UserErased", line.at, user=person)
+
+    def is_erased(self, person: Person) -> bool:
+        """Whether nobody can say any more who that was."""
+        return person in [e["user"] for e in self.entries if e.topic == "UserErased"]
 
     def set_permissions(self, line: Line) -> None:
         """R46: at the instant of the removal too."""
