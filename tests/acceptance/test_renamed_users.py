@@ -50,7 +50,7 @@ def e(database: str, tmp_path: Path) -> Renamed:
     return Renamed(database, tmp_path)
 
 
-def test_a_person_is_called_as_at_the_moment_that_is_asked_about(e: Renamed) -> None:
+def test_e37_a_person_is_called_as_at_the_moment_asked_about(e: Renamed) -> None:
     may, june = ("--as-of", "2025-05-31"), ("--as-of", "2025-06-01")
     assert [e.holder(*at)["user"] for at in (may, june, ())] == [
         "ann", "annika", "annika",
@@ -64,7 +64,7 @@ def test_a_person_is_called_as_at_the_moment_that_is_asked_about(e: Renamed) -> 
     assert "annika <annika@x.example> (then ann <ann@x.example>)" in " ".join(
         shown.split()
     )
-    # Found by the old e-mail as of then, and by both as of now: nobody else has it.
+    # By the old e-mail as of then, and by both as of now: nobody else has it.
     for name in ("ann", "ANN@x.example"):
         assert e.seats_of(name, *may) == e.seats_of(name) == [f"{PRO}#1"]
     assert e.seats_of("annika@x.example") == [f"{PRO}#1"]
@@ -90,7 +90,7 @@ def test_a_person_is_called_as_at_the_moment_that_is_asked_about(e: Renamed) -> 
     e.verified()
 
 
-def test_an_e_mail_passes_to_another_and_means_who_bears_it_then(e: Renamed) -> None:
+def test_e38_an_e_mail_means_who_bears_it_at_the_time(e: Renamed) -> None:
     e.no("email_taken", "add_user", "2025-05-01", user="x", email="ann@x.example",
          name="X")  # fmt: skip
     e.do("add_user", "2025-07-01", user="ann", email="ann@x.example", name="Ann Two",
@@ -178,7 +178,7 @@ def test_in_one_batch_and_one_file_with_the_adding(e: Renamed) -> None:
     e.no("user_key_taken", "rename_user", "2025-08-01", user="ann", new_user="annika")
 
 
-def test_an_erasure_covers_every_name_that_a_person_ever_had(e: Renamed) -> None:
+def test_e37_an_erasure_covers_every_name_that_a_person_ever_had(e: Renamed) -> None:
     e.rename("annika", "2025-07-01", name="Annika de Boer")
     e.do("unassign_seat", "2025-08-01", user="annika", seat_type=PRO)
     e.json("user", "find", "annika")
