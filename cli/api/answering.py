@@ -124,3 +124,14 @@ def _is_seen(tag: str, seen: str | None) -> bool:
         return False
     tags = {text.strip().removeprefix("W/") for text in seen.split(",")}
     return seen.strip() == "*" or tag.removeprefix("W/") in tags
+
+
+def answered(
+    endpoint: Endpoint, query: Iterable[tuple[str, str]], reader: PooledReader
+) -> str:
+    """The document of an answer, to whoever asks in the same process.
+
+    Raises LedgerError.
+    """
+    _, *texts = ApiRequest(endpoint, query).reply(reader, None)
+    return "".join(text for text in texts if isinstance(text, str))

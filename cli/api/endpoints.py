@@ -151,6 +151,19 @@ def endpoints() -> dict[str, Endpoint]:
     return {endpoint.path: endpoint for endpoint in filter(None, every)}
 
 
+@cache
+def endpoint_of(words: str) -> Endpoint:
+    """The endpoint of a question by its words; only its own command is imported."""
+    context = click.Context(program, info_name="seat-ledger")
+    command: click.Command | None = program
+    for word in words.split():
+        assert isinstance(command, click.Group)
+        command = command.get_command(context, word)
+    endpoint = _endpoint(words, command) if command is not None else None
+    assert endpoint is not None
+    return endpoint
+
+
 def _leaves(
     group: click.Group, context: click.Context, words: tuple[str, ...]
 ) -> Iterator[Endpoint | None]:

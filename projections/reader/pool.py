@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 import psycopg
 
@@ -56,10 +56,18 @@ class Busy(Unavailable):
 
 
 class PooledReader(ConnectedReader):
-    """A reader that is used again and again, and never writes."""
+    """A reader that is used again and again, and never writes.
+
+    `CATCHES_UP` brings the tables up to the store's head before each question, as the
+    role that may; else somebody else does.
+    """
+
+    CATCHES_UP: ClassVar[bool] = False
 
     def __init__(self, conninfo: str) -> None:
-        super().__init__(conninfo, catch_up=False, read_only=True)
+        super().__init__(
+            conninfo, catch_up=self.CATCHES_UP, read_only=not self.CATCHES_UP
+        )
         schema.check(self.connection)
 
     def _prepare(self) -> None:
@@ -71,15 +79,15 @@ class PooledReader(ConnectedReader):
     def renew(self) -> bool:
         """Stay on what is served now; false if that is another set of tables."""
         before = self.generation
-        self._pin(first_catch_up=False)
+        self._pin(first_catch_up=True)
         return self.generation == before
 
     def release(self) -> None:
         """Hold nothing."""
         self.connection.execute("COMMIT")
 
-    def _pin(self, *, first_catch_up: bool) -> None:  # noqa: ARG002  somebody else does
-        super()._pin(first_catch_up=False)
+    def _pin(self, *, first_catch_up: bool) -> None:
+        super()._pin(first_catch_up=first_catch_up and self.CATCHES_UP)
 
     def _wait_for_appends(self, instant: datetime) -> None:
         """Let the appends in flight end, and the tables reach them (R78)."""
@@ -96,6 +104,15 @@ class PooledReader(ConnectedReader):
             self.release()
             time.sleep(0.05)
             self._pin(first_catch_up=False)
+
+
+class CurrentReader(PooledReader):
+    """One whose answers know all that was recorded before they were asked for."""
+
+    CATCHES_UP: ClassVar[bool] = True
+
+    def _prepare(self) -> None:
+        """Set no limit: catching up takes as long as it takes."""
 
 
 R = TypeVar("R", bound=PooledReader)

@@ -1,0 +1,1 @@
+"""The ledger for Python programs: ``from seat_ledger import SeatLedger, Reader``."""
