@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
@@ -16,7 +16,7 @@ from seat_ledger.errors import CommandRefused, InvalidInput
 
 if TYPE_CHECKING:
     from seat_ledger.projections.periods.contract import AccountFacts
-    from seat_ledger.projections.reader import ConnectedReader
+    from seat_ledger.projections.reader import AccountQuestion, ConnectedReader
     from seat_ledger.sources.holders import HolderList, ListedHolder
     from seat_ledger.sources.mapping import SourceMapping
     from seat_ledger.sources.reconciliation import (
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         Change,
         ListedSeat,
         Reconciliation,
+        WishedSeats,
     )
 
 
@@ -170,10 +171,63 @@ def compared(
         yield Comparison(facts, at, covers, result, position)
 
 
+def wished(question: AccountQuestion, listed: DatedList) -> WishedSeats:
+    """Hold what a list says of some users against what they have at the moment.
+
+    Raises InvalidInput where it contradicts itself, and NotFound, with the line, for
+    whom the account never had.
+    """
+    from seat_ledger.projections import snapshots  # noqa: PLC0415
+    from seat_ledger.sources.reconciliation import (  # noqa: PLC0415
+        AccountList,
+        WishedSeats,
+    )
+
+    _check_types(question.reader, listed)
+    holders = (*listed.holders.holders, *listed.holders.lacking)
+    numbers = _numbers(question, listed.file, holders)
+    keys = {number: user for user, number in reversed(numbers.items()) if number}
+    ticked, lacking = (
+        [
+            _listed_seat(row, question.account, question.as_of)._replace(
+                user=keys.get(numbers[row.user], row.user)
+            )
+            for row in rows
+        ]
+        for rows in (listed.holders.holders, listed.holders.lacking)
+    )
+    types = list(dict.fromkeys(row.pool.seat_type for row in holders))
+    side = snapshots.side_of_users(question, types, keys)
+    of_account = AccountList(
+        question.account.key, question.as_of, types, ticked, lacking=lacking
+    )
+    return WishedSeats(of_account, side)
+
+
+def _numbers(
+    question: AccountQuestion, file: str, holders: Iterable[ListedHolder]
+) -> dict[str, int]:
+    """The users' numbers by what the list calls them: key or e-mail (R35); 0: nobody
+    was so called by then.
+    """
+    reader, account, known_at, as_of = question
+    numbers: dict[str, int] = {}
+    for holder in holders:
+        if holder.user not in numbers:
+            try:
+                row = reader.user_at(account, holder.user, as_of, known_at)
+            except CommandRefused as error:
+                error.message = f"{file}:{holder.line}: {error.message}"
+                raise
+            numbers[holder.user] = row["user_no"] if row else 0
+    return numbers
+
+
 def _check_types(reader: ConnectedReader, listed: DatedList) -> None:
     """Refuse a type that the catalogue has not, with the line that names it (R81)."""
     holders = listed.holders
-    lines = {holder.pool.seat_type: holder.line for holder in reversed(holders.holders)}
+    rows = (*holders.holders, *holders.lacking)
+    lines = {holder.pool.seat_type: holder.line for holder in reversed(rows)}
     pools = (*holders.unnamed, *(pool for pool, n in holders.purchased.items() if n))
     for seat_type in dict.fromkeys((*lines, *(pool.seat_type for pool in pools))):
         try:
@@ -252,15 +306,15 @@ def _of_account(
                 "the mapping does not cover.",
                 try_="add the type to 'covers' of the mapping",
             )
-    by_type = [
+    purchased, unnamed = (
         {
             pool.seat_type: count
             for pool, count in counts.items()
             if pool.account == facts.key
         }
         for counts in (listed.holders.purchased, listed.holders.unnamed)
-    ]
-    return AccountList(facts.key, taken_at, covers, seats, *by_type)
+    )
+    return AccountList(facts.key, taken_at, covers, seats, purchased, unnamed)
 
 
 def _listed_seat(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from seat_ledger.projections import holdings
@@ -19,7 +20,7 @@ def ledger_side(question: AccountQuestion, listed: AccountList) -> LedgerSide:
     as_of = question.as_of
     held = _called(
         question,
-        question.ask("snapshots", "holders", seat_types=listed.covers, as_of=as_of),
+        _holders(question, listed.covers),
     )
     holders = {row["user_key"] for row in held}
     arriving = {seat.user for seat in listed.seats} - holders
@@ -43,6 +44,45 @@ def ledger_side(question: AccountQuestion, listed: AccountList) -> LedgerSide:
         _observed(question),
         {(row["user_key"], row["seat_type"]): utc(row["ended_at"]) for row in ended},
         _free(question, listed),
+    )
+
+
+def side_of_users(
+    question: AccountQuestion, seat_types: Sequence[str], user_nos: Mapping[int, str]
+) -> LedgerSide:
+    """What some users, each under a key, are called and hold of some types."""
+    as_of, known_at = question.as_of, question.known_at
+    nos = list(user_nos)
+    held = _holders(question, seat_types, user_nos=nos)
+    people = question.reader.people(nos, known_at, as_of)
+    stays = question.reader.ask("users", "memberships", known_at, user_nos=nos)
+    members = {
+        user_nos[row["user_no"]]: Member(
+            utc(row["added_at"]),
+            {},
+            people[row["user_no"]]["email"],
+            people[row["user_no"]]["name"],
+        )
+        for row in stays
+    }
+    seats = [
+        HeldSeat(user_nos[row["user_no"]], row["seat_type"], utc(row["held_from"]))
+        for row in held
+    ]
+    return LedgerSide(question.account.opened_at, seats, members)
+
+
+def _holders(
+    question: AccountQuestion,
+    seat_types: Sequence[str],
+    user_nos: Sequence[int] | None = None,
+) -> list[Row]:
+    return question.ask(
+        "snapshots",
+        "holders",
+        seat_types=seat_types,
+        as_of=question.as_of,
+        user_nos=user_nos,
     )
 
 

@@ -1,5 +1,5 @@
 -- holders --
--- Who held a seat of some types at a moment, by key, and since when.
+-- Who held a seat of some types at a moment, of everybody or of some, and since when.
 SELECT person.user_no, held.seat_type, held.held_from
   FROM {seat_holding} AS held
   JOIN person ON person.user_no = held.user_no
@@ -7,7 +7,9 @@ SELECT person.user_no, held.seat_type, held.held_from
    AND held.seat_type = ANY (%(type_nos)s::integer[])
    AND NOT held.reversed
    AND held.held_from <= %(as_of)s::timestamptz
-   AND (held.held_until IS NULL OR held.held_until > %(as_of)s::timestamptz);
+   AND (held.held_until IS NULL OR held.held_until > %(as_of)s::timestamptz)
+   AND (%(user_nos)s::bigint[] IS NULL
+        OR held.user_no = ANY (%(user_nos)s::bigint[]));
 
 -- ended --
 -- When the holdings of some users that ended by a moment did so last, by type.

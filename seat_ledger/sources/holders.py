@@ -18,6 +18,7 @@ from seat_ledger.sources.conversion import accounts
 from seat_ledger.sources.fields import Fields, as_text, getter
 from seat_ledger.sources.mapping import (
     HOLDS,
+    LACKS,
     NOBODY,
     SNAPSHOT,
     TOTAL,
@@ -41,6 +42,7 @@ from seat_ledger.sources.values import (
 
 _FIELDS = {
     HOLDS: {"user", "email", "name", "seat_type", "assigned_at", "cancelled_at"},
+    LACKS: {"user", "email", "name", "seat_type"},
     NOBODY: {"seat_type"},
     TOTAL: {"seat_type", "purchased", "remaining"},
 }
@@ -80,11 +82,13 @@ class Doubt(NamedTuple):
 class HolderList:
     """A list, read: its holders in the order of the file, and what else it says.
 
+    `lacking` are those who hold no seat of a type, where it says so by word.
     `unnamed` counts seats whose holders the list does not name, `purchased` is how many
     are bought where it says so, `remaining` how many of them nobody holds.
     """
 
     holders: list[ListedHolder] = field(default_factory=list)
+    lacking: list[ListedHolder] = field(default_factory=list)
     unnamed: Counter[ListedPool] = field(default_factory=Counter)
     purchased: dict[ListedPool, int] = field(default_factory=dict)
     remaining: dict[ListedPool, int] = field(default_factory=dict)
@@ -156,7 +160,8 @@ class _ListReading:
         op = checked_op(rule.op, _FIELDS, what)
         person = self.mapping.person
         fields = dict(rule.fields)
-        if op == HOLDS and person is not None:
+        names_person = op in {HOLDS, LACKS}
+        if names_person and person is not None:
             about = {"user": person.user, "email": person.email, "name": person.name}
             fields = {**{k: v for k, v in about.items() if v is not None}, **fields}
         unknown = set(fields) - _FIELDS[op]
@@ -169,10 +174,15 @@ class _ListReading:
             name: self._value(name, spec, f"{name} of {what}")
             for name, spec in fields.items()
         }
-        for name in ("seat_type", "user") if op == HOLDS else ("seat_type",):
+        for name in ("seat_type", "user") if names_person else ("seat_type",):
             if name not in parts:
                 raise InvalidInput(f"{what}: {op} needs the field {name}.")
-        take = {HOLDS: self._holds, NOBODY: self._nobody, TOTAL: self._total}[op]
+        take = {
+            HOLDS: self._holds,
+            LACKS: self._lacks,
+            NOBODY: self._nobody,
+            TOTAL: self._total,
+        }[op]
 
         def make(row: Fields) -> Callable[[int, ListedPool], None]:
             values = {name: value_of(row) for name, value_of in parts.items()}
@@ -223,6 +233,12 @@ class _ListReading:
         if until is None:
             earlier = earlier._replace(cancelled_at=None)
         self._holders[key] = earlier
+
+    def _lacks(self, line: int, pool: ListedPool, values: dict[str, Any]) -> None:
+        user, email, name = values["user"], values.get("email"), values.get("name")
+        self._check_email(user, email, line)
+        holder = ListedHolder(line, pool, user, email, name, None, None)
+        self.read.lacking.append(holder)
 
     def _check_email(self, user: str, email: str | None, line: int) -> None:
         if email is None:

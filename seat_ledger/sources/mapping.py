@@ -19,7 +19,8 @@ MAX_BYTES = 1 << 20
 """The largest mapping that is read."""
 
 EVENTS, SNAPSHOT, BILL = "events", "snapshot", "bill"
-HOLDS, NOBODY, TOTAL, LINE = "holds", "nobody", "total", "line"
+HOLDS, LACKS, NOBODY, TOTAL = "holds", "lacks", "nobody", "total"
+LINE = "line"
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=60)]
 
@@ -57,7 +58,8 @@ class FileShape(MappingPart):
     ``a|b`` in `has` is one field or the other. `rows` is the path of the list of rows
     in a document, or of an object whose fields are the rows: `keyed` names the field
     that the key becomes. `each` makes an entry of each element of a list in a row.
-    `columns` gives other headers of a column; one may end with ``*``.
+    `columns` gives other headers of a column; one may end with ``*``. With `optional`
+    no columns are allowed but those and `has`.
     """
 
     format: Literal["table", "json"]
@@ -69,6 +71,7 @@ class FileShape(MappingPart):
     each_part: str | None = None
     separator: str | None = None
     none: str | None = None
+    optional: list[str] | None = None
     columns: dict[str, list[str]] = {}
     sheet: str | None = None
     encoding: str | None = None

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from seat_ledger.domain.values import fold, hub_of, iso
+from seat_ledger.domain.values import fold, hub_of, iso, shown
 from seat_ledger.errors import CommandRefused, InvalidInput
 
 ASSIGNED, UNASSIGNED, MOVED = "assigned", "unassigned", "moved"
@@ -90,6 +90,8 @@ class AccountList:
     seats: Sequence[ListedSeat]
     purchased: Mapping[str, int] = field(default_factory=dict)
     unnamed: Mapping[str, int] = field(default_factory=dict)
+    lacking: Sequence[ListedSeat] = ()
+    """Who holds no seat of a type, where the list says so by word."""
 
 
 class Change(NamedTuple):
@@ -183,6 +185,7 @@ class Reconciliation:
     # -- who holds what ----------------------------------------------------------
 
     def _moves(self) -> Iterator[Change]:
+        """Who came, and who left: whoever is not listed."""
         held = {
             (seat.user, self._place(seat.seat_type)): seat
             for seat in self.state.held
@@ -192,21 +195,31 @@ class Reconciliation:
             current = held.pop((seat.user, self._place(seat.seat_type)), None)
             if current is None or current.seat_type != seat.seat_type:
                 yield self._arrival(seat, current)
-        for current in held.values():
+        for current in self._departing(held.values()):
             after = self._last_seen(current.seat_type, current.since)
             yield self._change(UNASSIGNED, current.user, current.seat_type, after, None)
 
+    def _departing(self, unlisted: Iterable[HeldSeat]) -> Iterable[HeldSeat]:
+        """Those of the seats that nobody is listed with that are not held any more."""
+        return unlisted
+
     def _renamings(self) -> Iterator[Change]:
-        """Users whom the list gives another e-mail than they have (R84, R95)."""
-        for seat in {seat.user: seat for seat in self.listed.seats}.values():
+        """Users whom the list calls otherwise than the ledger does (R84, R95)."""
+        seen: set[str] = set()
+        for seat in (*self.listed.seats, *self.listed.lacking):
             member = self.state.members.get(seat.user)
-            if member is None or seat.email is None or member.email is None:
-                continue
-            if fold(seat.email) != fold(member.email):
+            if member and seat.user not in seen and self._is_renamed(seat, member):
+                seen.add(seat.user)
                 change = self._change(
                     RENAMED, seat.user, seat.seat_type, self.listed.taken_at, None
                 )
                 yield change._replace(listed=seat)
+
+    def _is_renamed(self, seat: ListedSeat, member: Member) -> bool:
+        """By e-mail: a vendor's list may have a login where it knows no name."""
+        return bool(
+            seat.email and member.email and fold(seat.email) != fold(member.email)
+        )
 
     def _arrival(self, seat: ListedSeat, current: HeldSeat | None) -> Change:
         if current is not None:
@@ -292,7 +305,7 @@ class Reconciliation:
                     "op": "buy_seats",
                     "seat_type": change.seat_type,
                     "quantity": change.seats,
-                    "effective_at": iso(change.at),
+                    **self._window(change),
                 }
             elif change.change == RENAMED:
                 yield self._renaming(change)
@@ -302,13 +315,16 @@ class Reconciliation:
     def _renaming(self, change: Change) -> dict[str, Any]:
         listed = change.listed
         assert listed is not None
-        line = {"op": "rename_user", "user": listed.user, "email": listed.email}
-        if listed.name and listed.name != self.state.members[listed.user].name:
+        member = self.state.members[listed.user]
+        line = {"op": "rename_user", "user": listed.user}
+        if listed.email and listed.email != member.email:
+            line["email"] = listed.email
+        if listed.name and listed.name != member.name:
             line["name"] = listed.name
-        return {**line, "effective_at": iso(change.at)}
+        return {**line, **self._window(change)}
 
     def _operations(self, change: Change) -> Iterator[dict[str, Any]]:
-        user, window = change.user, _window(change)
+        user, window = change.user, self._window(change)
         if change.change != ASSIGNED:
             left = change.leaves or change.seat_type
             yield {"op": "unassign_seat", "user": user, "seat_type": left, **window}
@@ -345,7 +361,63 @@ class Reconciliation:
                 "effective_at": iso(since),
             }
 
+    def _window(self, change: Change) -> dict[str, str]:
+        at = {"effective_at": iso(change.at)}
+        if change.after is None:
+            return at
+        return {**at, "effective_after": iso(change.after)}
 
-def _window(change: Change) -> dict[str, str]:
-    at = {"effective_at": iso(change.at)}
-    return at if change.after is None else {**at, "effective_after": iso(change.after)}
+
+class WishedSeats(Reconciliation):
+    """The changes that bring the seats of whom a list names to what it says.
+
+    It is a wish and no evidence: its changes take effect with the command and have no
+    windows, no seat is bought, and whoever is not named stays as they are. Raises
+    InvalidInput where a list says of somebody both, or two addresses.
+    """
+
+    def __init__(self, listed: AccountList, state: LedgerSide) -> None:
+        super().__init__(listed, state, lambda _hub: False)
+
+    def _check_listed_once(self) -> None:
+        ticked = {(seat.user, seat.seat_type): seat for seat in self.listed.seats}
+        mailed: dict[str, ListedSeat] = {}
+        for seat in self.listed.lacking:
+            other = ticked.get((seat.user, seat.seat_type))
+            if other is not None:
+                raise _at_odds(other, seat, f"whether to hold {seat.seat_type}")
+        for seat in (*self.listed.seats, *self.listed.lacking):
+            other = mailed.setdefault(seat.user, seat) if seat.email else seat
+            if fold(other.email or "") != fold(seat.email or ""):
+                raise _at_odds(other, seat, "the e-mail address")
+
+    def _departing(self, unlisted: Iterable[HeldSeat]) -> Iterable[HeldSeat]:
+        lacking = {(seat.user, seat.seat_type) for seat in self.listed.lacking}
+        return [seat for seat in unlisted if (seat.user, seat.seat_type) in lacking]
+
+    def _is_renamed(self, seat: ListedSeat, member: Member) -> bool:
+        by_name = bool(seat.name) and seat.name != member.name
+        return by_name or bool(
+            seat.email and fold(seat.email) != fold(member.email or "")
+        )
+
+    def _last_seen(self, _seat_type: str, _since: datetime) -> datetime:
+        return self.listed.taken_at
+
+    def _purchases(self) -> Iterator[Change]:
+        return iter(())
+
+    def _admission(self, _change: Change) -> Iterator[dict[str, Any]]:
+        """None: an assignment grants the access that is missing (R25)."""
+        return iter(())
+
+    def _window(self, _change: Change) -> dict[str, str]:
+        return {}
+
+
+def _at_odds(first: ListedSeat, other: ListedSeat, what: str) -> InvalidInput:
+    lines = " and ".join(str(line) for line in sorted((first.line, other.line)))
+    return InvalidInput(
+        f"Lines {lines} differ about {shown(other.user)}: {what}.",
+        try_="remove one of them",
+    )

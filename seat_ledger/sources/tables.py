@@ -173,6 +173,15 @@ def column_names(header: Iterable[object], shape: FileShape) -> list[str]:
             f"expected are {_columns(shape.has)}; another language's headers belong "
             "into [file.columns] of the mapping",
         )
+    if shape.optional is not None:
+        allowed = {*shape.has, *shape.optional}
+        others = [name for name in names if name not in allowed]
+        if others:
+            raise UnreadableRow(
+                f"the header has the {_columns(others)}.",
+                f"expected are {_columns(shape.has)}, and perhaps "
+                f"{_columns(shape.optional)}",
+            )
     twice = [name for name in names if name and names.count(name) > 1]
     if twice:
         raise UnreadableRow(

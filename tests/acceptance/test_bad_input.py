@@ -353,12 +353,18 @@ def test_a_batch_file_that_cannot_be_read(
 @pytest.mark.parametrize(
     ("content", "status", "message"),
     [
-        ("", 2, "missing"),
+        ("", 2, "ticks.csv:1: the file is empty"),
         ("user,seat_type\nann,x\n", 2, "header"),
-        (f"user,seat_type,ticked\nann,{PRO},maybe\n", 2, "Line 2"),
-        (f"user,seat_type,ticked\nann,{PRO}\n", 2, "Line 2"),
+        (f"user,seat_type,ticked,mail\nann,{PRO},yes,a@b\n", 2, "column 'mail'"),
+        (f"user,seat_type,ticked\nann,{PRO},maybe\n", 2, "ticks.csv:2: "),
+        (f"user,seat_type,ticked\nann,{PRO}\n", 2, "ticks.csv:2: "),
         (f"user,seat_type,ticked\na\0n,{PRO},yes\n", 2, "NUL"),
         (f"user,seat_type,ticked\nann,{PRO},no\nann,{PRO},yes\n", 2, "Lines 2 and 3"),
+        (
+            f"user,seat_type,ticked\nann@acme.example,{PRO},no\nann,{PRO},yes\n",
+            2,
+            "Lines 2 and 3 differ about 'ann'",
+        ),
         ("user,seat_type,ticked\nann,sales/gold,no\n", 1, "seat type"),
         (f"user,seat_type,ticked\nnobody,{PRO},no\n", 1, "nobody"),
     ],

@@ -192,6 +192,54 @@ def test_seat_save_is_one_batch(acme: Program, tmp_path: Path) -> None:
     assert "Nothing to do" in again.stdout
 
 
+def test_r95_seat_save_renames_whom_its_file_calls_otherwise(
+    acme: Program, tmp_path: Path
+) -> None:
+    """By the key, which stays; without those columns nobody is renamed."""
+    bob = {**ANN, "user": "bob", "email": "bob@acme.example", "name": "Bob"}
+    assert acme.lines(bob).returncode == 0
+    file = tmp_path / "wished.csv"
+    file.write_text(
+        "user;seat_type;ticked;email;name\n"
+        f"ann;{PRO};no;;\n"
+        f"bob;{PRO};yes;robert@acme.example;Robert\n"
+        "bob;service/starter;no;;\n"
+    )
+    rows = acme.json("seat", "save", file, "-a", "acme")["rows"]
+    changes = {(row["event"], row["user"]) for row in rows}
+    assert changes >= {
+        ("SeatUnassigned", "ann"),
+        ("UserRenamed", "bob"),
+        ("SeatAssigned", "bob"),
+    }
+    (seat,) = acme.json("seat", "who", "--user", "bob", "-a", "acme")["rows"]
+    assert seat["holder"]["email"] == "robert@acme.example"
+    assert seat["holder"]["name"] == "Robert"
+    assert "Nothing to do" in acme.run("seat", "save", file, "-a", "acme").stdout
+    file.write_text(f"user,seat_type,ticked,name\nROBERT@acme.example,{PRO},yes,Rob\n")
+    (row,) = acme.json("seat", "save", file, "-a", "acme")["rows"]
+    assert (row["event"], row["data"]["name"]) == ("UserRenamed", "Rob")
+
+
+def test_r23_seat_save_buys_nothing_and_moves_nobody(
+    acme: Program, tmp_path: Path
+) -> None:
+    """A tick for another type of the hub needs the first one unticked by word."""
+    file = tmp_path / "wished.csv"
+    starter = "sales/starter"
+    file.write_text(f"user,seat_type,ticked\nann,{starter},yes\n")
+    words = ("seat", "save", file, "-a", "acme", "--effective-at", "2025-06-01")
+    done = acme.run(*words)
+    assert (done.returncode, f"No seat of {starter}" in done.stderr) == (1, True)
+    bought = ("seat", "buy", starter, "1", "-a", "acme", "--effective-at")
+    acme.json(*bought, "2025-05-01")
+    done = acme.run(*words)
+    assert (done.returncode, PRO in done.stderr) == (1, True), done.stderr
+    file.write_text(f"user,seat_type,ticked\nann,{starter},yes\nann,{PRO},no\n")
+    rows = acme.json(*words)["rows"]
+    assert {row["event"] for row in rows} == {"SeatUnassigned", "SeatAssigned"}
+
+
 @pytest.mark.parametrize("words", [("account", "list"), ("event", "list")])
 def test_a_database_that_is_typed_goes_before_the_environments(
     acme: Program, empty_database: str, words: tuple[str, ...]
