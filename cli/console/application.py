@@ -31,6 +31,7 @@ from seat_ledger.cli.console.i18n import Words
 from seat_ledger.cli.console.queueing import Lane
 from seat_ledger.cli.console.request import PageRequest
 from seat_ledger.cli.console.templating import Sheet
+from seat_ledger.cli.console.watching import AttentionWatch
 from seat_ledger.cli.output.render import csv_chunks, json_chunks, to_json
 from seat_ledger.errors import LedgerError, NotFound
 from seat_ledger.lazy import lazy
@@ -68,6 +69,7 @@ class Console:
         reader: type[PooledReader] = RedactedReader if self.redact else PooledReader
         self.pool = ReaderPool(self.conninfo, self.size, reader=reader)
         self.twins = ReaderPool(self.conninfo, DOWNLOADS, reader=reader)
+        self.watch = AttentionWatch(self.twins.reader)
         self.page_lane = Lane(self.size, PAGE_QUEUE, PAGE_PATIENCE)
         self.twin_lane = Lane(DOWNLOADS, DOWNLOAD_QUEUE, DOWNLOAD_PATIENCE)
 
@@ -100,8 +102,8 @@ class Console:
         self.twins.close()
 
     async def home(self, request: Request) -> Response:
-        """The first page: the search box."""
-        return await self._answer(request, "search", "html")
+        """The first page: what needs attention."""
+        return await self._answer(request, "attention", "html")
 
     async def page(self, request: Request) -> Response:
         """A page, or with an ending one of its twins."""
@@ -160,6 +162,7 @@ class Console:
             page_request = PageRequest(
                 reader, params_of(request), words_for(request), who(request)
             )
+            page_request.watch = self.watch.at
             page = pages.PAGES[name](page_request)
             if name == "search" and "go" in page_request.params:
                 address = pages.search.only_hit(page)
@@ -175,6 +178,7 @@ class Console:
         params, words, visitor = params_of(request), words_for(request), who(request)
         with pool.reader() as reader:
             page_request = PageRequest(reader, params, words, visitor, form)
+            page_request.watch = self.watch.at
             answer = pages.PAGES[name](page_request).answer
             if form == "json":
                 yield from json_chunks(answer)

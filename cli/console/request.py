@@ -25,6 +25,7 @@ from seat_ledger.domain.values import iso, shown
 from seat_ledger.errors import InvalidInput, LedgerError
 from seat_ledger.lazy import lazy
 from seat_ledger.projections import search
+from seat_ledger.projections.attention import Attention, attention
 from seat_ledger.projections.reader import AccountFacts, Knowledge, no_such_account
 from seat_ledger.projections.reader.pool import PooledReader
 from seat_ledger.projections.reader.redaction import RedactedReader
@@ -52,6 +53,9 @@ class Page:
 
 class PageRequest(Question):
     """A question from a browser, within what the visitor may see (R76)."""
+
+    watch: Callable[[PageRequest], Attention | None] | None = None
+    """What is kept between requests of what needs attention, where anything is."""
 
     def __init__(
         self,
@@ -107,6 +111,13 @@ class PageRequest(Question):
     def _readable(self, knowledge: Knowledge) -> Knowledge:
         key = self.options.get("account")
         return super()._readable(knowledge) if key and self.may_see(key) else knowledge
+
+    @lazy
+    def attention(self) -> Attention | None:
+        """What needs attention in the accounts; None while they are being read."""
+        if self.watch is not None:
+            return self.watch(self)
+        return attention(self.reader, self.knowledge, self.as_of, self.account_nos)
 
     def is_about_all(self) -> None:
         """The same of the accounts that the visitor may see."""

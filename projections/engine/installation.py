@@ -12,18 +12,28 @@ from seat_ledger.projections.engine.catch_up import catch_up
 from seat_ledger.projections.engine.locks import APPEND_LOCK
 from seat_ledger.projections.engine.registry import TOPICS
 from seat_ledger.projections.engine.statistics import remove_personal
-from seat_ledger.projections.engine.status import aside, served_times, status
+from seat_ledger.projections.engine.status import (
+    MOST_UNSEALED,
+    LastSeal,
+    aside,
+    last_seal,
+    served_times,
+    status,
+)
 from seat_ledger.store.connection import connect
 from seat_ledger.store.statistics import waiting_at_most
 
 __all__ = [
     "APPEND_LOCK",
+    "MOST_UNSEALED",
     "TOPICS",
     "Forgotten",
+    "LastSeal",
     "aside",
     "catch_up",
     "forget",
     "install",
+    "last_seal",
     "served_times",
     "status",
 ]

@@ -119,6 +119,40 @@ def _progress(connection: _Connection, served: generations.Served) -> Projection
     return current
 
 
+class LastSeal(NamedTuple):
+    """Up to which entry the ledger is sealed, and what came since; None: never sealed.
+
+    `unsealed` is counted up to :data:`MOST_UNSEALED`.
+    """
+
+    position: int | None
+    recorded_at: datetime | None
+    unsealed: int
+    undelivered: int
+
+
+MOST_UNSEALED = 10_000
+
+
+def last_seal(connection: _Connection) -> LastSeal | None:
+    """How far the ledger is sealed, and how many events subscribers did not take.
+
+    None for a login that may not see that.
+    """
+    statements = queries("engine", "status.sql")
+    sees = connection.execute(statements["sees_seals"]).fetchone()
+    if sees is None or not sees[0]:
+        return None
+    seal = connection.execute(statements["sealed"]).fetchone()
+    position, recorded_at = seal or (None, None)
+    params = {"position": position or 0, "limit": MOST_UNSEALED + 1}
+    later = connection.execute(statements["unsealed"], params).fetchone()
+    dead = connection.execute(statements["undelivered"]).fetchone()
+    assert later is not None
+    assert dead is not None
+    return LastSeal(position, recorded_at, later[0], dead[0])
+
+
 def served_times(connection: _Connection) -> dict[str, Any]:
     """When the served tables were made (the last rebuild), and when they last moved."""
     row = connection.execute(

@@ -55,3 +55,30 @@ SELECT held.pid, activity.usename, activity.application_name, activity.xact_star
    AND activity.xact_start IS NOT NULL
  ORDER BY activity.xact_start
  LIMIT 1;
+
+-- sealed --
+-- Up to which entry the ledger is sealed, and when that was recorded.
+SELECT seal.position, entry.recorded_at
+  FROM ledger.sealed_checkpoint AS seal
+  LEFT JOIN ledger.stored_events AS entry ON entry.notification_id = seal.position
+ ORDER BY seal.tree_size DESC
+ LIMIT 1;
+
+-- unsealed --
+-- How many entries came after a position; counted up to a limit.
+SELECT count(*) AS entries
+  FROM (
+       SELECT notification_id
+         FROM ledger.stored_events
+        WHERE notification_id > %(position)s::bigint
+        LIMIT %(limit)s::bigint) AS later;
+
+-- undelivered --
+-- How many events subscribers did not take.
+SELECT count(*) AS events
+  FROM ledger.dead_letter;
+
+-- sees_seals --
+-- Whether the session may see how far the ledger is sealed, and what was not delivered.
+SELECT has_column_privilege('ledger.sealed_checkpoint', 'position', 'SELECT')
+   AND has_column_privilege('ledger.dead_letter', 'position', 'SELECT');

@@ -45,14 +45,19 @@ class AccountFacts(NamedTuple):
         """The account's time zones."""
         return self.calendar.zones
 
-    def renewal_due(self, now: datetime) -> bool:
-        """Whether a renewal's instant has passed that is not recorded (R38), or that of
-        an unassignment which is carried out with the renewals (R98).
+    @property
+    def due_at(self) -> datetime:
+        """The next renewal's instant (R38), or that of an unassignment before it which
+        is carried out with the renewals (R98).
         """
         due = self.calendar.renewal(self.renewals + 1).instant
-        if self.next_unassignment is not None:
-            due = min(due, self.next_unassignment)
-        return self.is_known and due <= now
+        return min(due, self.next_unassignment or FOREVER)
+
+    def renewal_due(self, now: datetime) -> bool:
+        """Whether a renewal, or an unassignment at a period's end, is not recorded yet
+        though its instant has passed.
+        """
+        return self.is_known and self.due_at <= now
 
     def due(self, request: Row) -> datetime:
         """When an unassignment is to take effect, at its period's end (R98).

@@ -8,7 +8,7 @@ datetimes in UTC, and an open end is None. Every question takes what is known (a
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any, ClassVar, NamedTuple, Self
@@ -359,12 +359,18 @@ class ConnectedReader:
             account for account in self.aside if account.position <= known_at.position
         ]
 
-    def accounts(self, known_at: Knowledge) -> list[AccountFacts]:
-        """Every account that is known, by key."""
-        rows = self.ask("accounts", "contracts", known_at)
+    def accounts(
+        self, known_at: Knowledge, account_nos: Collection[int] | None = None
+    ) -> list[AccountFacts]:
+        """Every account that is known, or those of some numbers, by key."""
+        numbers = None if account_nos is None else list(account_nos)
+        if numbers is None:
+            rows = self.ask("accounts", "contracts", known_at)
+        else:
+            rows = self.ask("accounts", "contracts_of", known_at, account_nos=numbers)
         accounts = facts_of_each(rows, known_at.position)
         return sorted(
-            self._with_unassignments(accounts, known_at),
+            self._with_unassignments(accounts, known_at, numbers),
             key=lambda account: account.key,
         )
 

@@ -8,7 +8,7 @@ events that are invented later too.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from seat_ledger.domain.values import shown
@@ -62,10 +62,13 @@ class RedactedReader(PooledReader):
         facts = super().account(key, known_at)
         return facts._replace(name=facts.key)
 
-    def accounts(self, known_at: Knowledge) -> list[AccountFacts]:
-        """Every account that is known, called as its key."""
+    def accounts(
+        self, known_at: Knowledge, account_nos: Collection[int] | None = None
+    ) -> list[AccountFacts]:
+        """Accounts that are known, called as their keys."""
         return [
-            account._replace(name=account.key) for account in super().accounts(known_at)
+            account._replace(name=account.key)
+            for account in super().accounts(known_at, account_nos)
         ]
 
     def names(

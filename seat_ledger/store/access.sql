@@ -96,6 +96,9 @@ GRANT SELECT ON ledger.stored_events, ledger.schema_migration, ledger.person_key
 GRANT SELECT ON ledger.schema_migration, ledger.identity TO seat_ledger_reader;
 GRANT SELECT (notification_id, recorded_at) ON ledger.stored_events
    TO seat_ledger_reader;
+-- How far the ledger is sealed, and how many events subscribers did not take.
+GRANT SELECT (tree_size, position) ON ledger.sealed_checkpoint TO seat_ledger_reader;
+GRANT SELECT (subscription_id, position) ON ledger.dead_letter TO seat_ledger_reader;
 GRANT SELECT ON SEQUENCE ledger.stored_events_notification_id_seq
    TO seat_ledger_projector, seat_ledger_reader;
 -- Whoever answers for an instant notes it.

@@ -23,6 +23,7 @@ INVOICE = "INV/7 <i>"
 PRICES = {PRO: "90.00", "service/starter": "18.00"}
 
 PAGES: dict[str, dict[str, Any]] = {
+    "attention": {},
     "search": {"q": "ann"},
     "accounts": {},
     "account": {"account": "acme"},
@@ -42,6 +43,7 @@ PAGES: dict[str, dict[str, Any]] = {
     "renewals": {},
     "idle": {"account": "acme", "unit_price": f"{PRO}=90.00", "currency": "EUR"},
     "compare": {"account": "acme", "before": "20"},
+    "findings": {"all": "1"},
     "projections": {},
 }
 """Something to ask of each page about the story."""
@@ -92,9 +94,24 @@ def story() -> list[dict[str, Any]]:
             "unit_prices": PRICES,
             "currency": "EUR",
         },
+        FINDING,
     ]
 
 
+FINDING = {
+    "op": "open_finding",
+    "account": "acme",
+    "invoice": "VENDOR-1",
+    "period": "2025-03-05",
+    "product": PRO,
+    "verdict": "over",
+    "cause": "wrong_at_issue",
+    "invoiced_quantity": "62",
+    "ledger_quantity": "60",
+    "difference": "180.00",
+    "currency": "EUR",
+    "known_at": 20,
+}
 LATE = {
     "op": "batch",
     "account": "acme",

@@ -561,7 +561,7 @@ def test_a_page_that_is_not_there_keeps_the_moments_and_the_language(
         assert {"as_of", "known_at"} <= urllib.parse.parse_qs(query).keys(), address
     assert page.text.count('<input type="hidden" name="as_of"') == 1
     unread = console.get("account", account="acme", as_of="soon", lang="nl")
-    assert '<a class="brand" href="/search?lang=nl">' in unread.text
+    assert '<a class="brand" href="/attention?lang=nl">' in unread.text
     assert 'href="/accounts?lang=nl"' in unread.text
 
 

@@ -45,6 +45,8 @@ QUESTIONS: dict[str, list[dict[str, Any]]] = {
     "compare": [ACME | {"before": "{opening}"}],
 }
 ELSEWHERE = {
+    "attention": "counts what waits; the pages that it leads to say more",
+    "findings": "what an audit said is what it said",
     "search": "finds names",
     "periods": "has bounds alone",
     "invoices": "what was invoiced is what was invoiced: each invoice says more",

@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from seat_ledger.cli.console.i18n import LANGUAGES, catalogue, chosen, words_of
+from seat_ledger.cli.console.pages.attention import KINDS
 from seat_ledger.domain.calendar import ZoneHistory
 from seat_ledger.domain.counting_rules import MODES
 from seat_ledger.projections.billing.audit.summary import CAUSES, VERDICTS
+from seat_ledger.projections.billing.kept_findings import STATES
 from seat_ledger.projections.engine.registry import TOPICS
 
 CONSOLE = Path(__file__).parents[2] / "cli" / "console"
@@ -39,6 +41,10 @@ def test_every_text_that_a_page_names_is_there_and_none_is_idle() -> None:
     created |= {f"kind_{kind}" for kind in kinds}
     created |= {f"verdict_{word}" for word in VERDICTS}
     created |= {f"cause_{cause}" for cause in CAUSES}
+    created |= {f"finding_{state}" for state in STATES}
+    created |= {f"owed_by_{who}" for who in ("vendor", "customer")}
+    created |= {f"attention_{kind}" for kind in KINDS}
+    created |= {f"attention_{kind}.{n}" for kind in KINDS for n in ("one", "many")}
     created |= {f"refused_{why}" for why in re.findall(r'Refused\("(\w+)"\)', text)}
     expected = (
         plain | created | {f"{key}.{n}" for key in counted for n in ("one", "many")}

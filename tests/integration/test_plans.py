@@ -43,7 +43,7 @@ BIG = {
 }
 ROOMS = (
     "accounts", "holdings", "counts", "journal", "users", "exports",
-    "catalogue", "snapshots", "billing", "billing/audit",
+    "attention", "catalogue", "snapshots", "billing", "billing/audit",
 )  # fmt: skip
 WITHOUT_KEYS = {
     "catalogue": {"listed"},

@@ -6,9 +6,11 @@ from collections.abc import Callable
 
 from seat_ledger.cli.console.pages import (
     account,
+    attention,
     billing,
     comparison,
     event,
+    finding,
     invoice,
     operations,
     renewal,
@@ -19,6 +21,7 @@ from seat_ledger.cli.console.pages import (
 from seat_ledger.cli.console.request import Page, PageRequest
 
 PAGES: dict[str, Callable[[PageRequest], Page]] = {
+    "attention": attention.attention_page,
     "search": search.search,
     "accounts": account.accounts_page,
     "account": account.account,
@@ -38,6 +41,7 @@ PAGES: dict[str, Callable[[PageRequest], Page]] = {
     "renewals": renewal.renewals,
     "idle": renewal.idle_page,
     "compare": comparison.compared,
+    "findings": finding.findings,
     "projections": operations.projections,
 }
 """By the first word of the address."""
@@ -61,5 +65,6 @@ COMMANDS = {
     "renewals": "account renewals",
     "idle": "billing idle",
     "compare": "billing compare",
+    "findings": "finding list",
 }
 """The command that a page answers like, whose header its CSV has (CLI 2)."""

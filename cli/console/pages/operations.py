@@ -19,6 +19,9 @@ def projections(request: PageRequest) -> Page:
     answer = request.answer(rows, extra={"rebuilt_at": built["made_at"]})
 
     def fill() -> dict[str, Any]:
-        return {"rows": rows, **built}
+        seal = None
+        if request.visitor.accounts is None:
+            seal = installation.last_seal(request.reader.connection)
+        return {"rows": rows, "seal": seal, **built}
 
     return Page("projections", request.words("projections"), answer, fill)
