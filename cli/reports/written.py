@@ -71,8 +71,7 @@ def _files(
 def manifest_at(path: Path) -> dict[str, Any]:
     """The manifest that stands there, or one of no files. Raises InvalidInput."""
     try:
-        text = "{}" if path.is_fifo() else read_text(path, _LARGEST)
-        manifest: dict[str, Any] = json.loads(text)
+        manifest: dict[str, Any] = json.loads(read_text(path, _LARGEST))
         if manifest["program"] == "seat-ledger" and all(
             isinstance(file["name"], str) for file in manifest["files"]
         ):

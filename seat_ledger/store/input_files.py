@@ -1,7 +1,8 @@
 """Files that somebody names to be read: those that have an end.
 
-A device gives bytes for ever, and a pipe that nobody writes to gives none: what is
-read whole is read up to a size, and from a file or a pipe alone.
+A device gives bytes for ever, and a named pipe or a socket none until somebody writes:
+what is read is a file, or a pipe that is connected already, as ``<(command)`` of a
+shell and ``-`` are.
 """
 
 from __future__ import annotations
@@ -12,16 +13,37 @@ import stat
 from pathlib import Path
 from typing import BinaryIO
 
+_CONNECTED = ("/dev/fd/", "/dev/stdin", "/proc/self/fd/")
+"""Where the process's own descriptors have names."""
+
 
 def opened(path: Path) -> BinaryIO:
-    """Open a file, a pipe or a terminal. Raises OSError, as it does for a device."""
-    stream = path.open("rb")
+    """Open a file, a connected pipe or a terminal, without waiting for anybody.
+
+    Raises OSError, as it does for a device, a named pipe, a socket and a folder.
+    """
     try:
-        refuse_endless(stream.fileno())
-    except OSError:
-        stream.close()
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno == errno.ENXIO and path.is_socket():
+            raise OSError(errno.ENXIO, "it is a socket") from error
         raise
-    return stream
+    try:
+        _refuse_unconnected(descriptor, path)
+        refuse_endless(descriptor)
+        os.set_blocking(descriptor, True)
+        return os.fdopen(descriptor, "rb")
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def _refuse_unconnected(descriptor: int, path: Path) -> None:
+    kind = os.fstat(descriptor).st_mode
+    if stat.S_ISDIR(kind):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if stat.S_ISFIFO(kind) and not os.fspath(path).startswith(_CONNECTED):
+        raise OSError(errno.EINVAL, "it is a named pipe, to which nobody may write")
 
 
 def refuse_endless(descriptor: int) -> None:
