@@ -14,7 +14,7 @@ import click
 
 from seat_ledger import __version__
 from seat_ledger.cli.options import environment
-from seat_ledger.cli.options.session import Session, check_texts_of, option_database
+from seat_ledger.cli.options.session import Session, check_values_of, option_database
 from seat_ledger.cli.output.failures import (
     keep_traceback,
     print_failure,
@@ -114,7 +114,7 @@ class Commands(click.Group):
         module, attribute = entry[0].split(":")
         imported = importlib.import_module(f"seat_ledger.cli.{module}")
         command: click.Command = getattr(imported, attribute)
-        check_texts_of(command)
+        check_values_of(command)
         show_examples(command, name)
         return command
 

@@ -128,6 +128,10 @@ def serve(host: str, port: int, proxies: tuple[Any, ...], **options: Any) -> Non
     """
     if options["writes"] and not options["api"]:
         raise click.UsageError("--allow-writes needs --api: the console only reads.")
+    if options["writes"] and options["redact"]:
+        raise click.UsageError(
+            "--redact excludes --allow-writes: what is refused names people."
+        )
     if not proxies:
         if options["accounts_header"]:
             raise click.UsageError("--accounts-header needs a --trusted-proxy.")

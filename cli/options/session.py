@@ -21,7 +21,7 @@ from seat_ledger.cli.output.streams import ReaderLeft
 from seat_ledger.cli.output.windows import window_sentences
 from seat_ledger.domain.calendar import local_date
 from seat_ledger.domain.moments import parse_moment, parse_span
-from seat_ledger.domain.values import FOREVER, check_text
+from seat_ledger.domain.values import FOREVER, check_text, shown
 from seat_ledger.errors import CommandRefused, InvalidInput, SchemaMismatch
 from seat_ledger.lazy import lazy
 
@@ -78,20 +78,33 @@ class FreeText(click.types.StringParamType):
         return check_text(text, (param and param.name) or "text")
 
 
-_TEXT = FreeText()
+class WholeNumber(click.types.IntParamType):
+    """A number that a store can hold."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        """Read it, or fail as click does."""
+        number: int = super().convert(value, param, ctx)
+        if abs(number) > _FURTHEST:
+            self.fail(f"{shown(value)} is too large a number.", param, ctx)
+        return number
 
 
-def check_texts_of(command: click.Command) -> None:
-    """Have every text that a command takes, by whatever parameter, checked.
+_TEXT, _NUMBER = FreeText(), WholeNumber()
+
+
+def check_values_of(command: click.Command) -> None:
+    """Have every text and number that a command takes, by whatever parameter, checked.
 
     But the address of a database, which may hold a password: no message repeats it.
     """
     for inner in getattr(command, "commands", {}).values():
-        check_texts_of(inner)
+        check_values_of(inner)
     for parameter in command.params:
         is_text = type(parameter.type) is click.types.StringParamType
         if is_text and parameter.name != "database":
             parameter.type = _TEXT
+        elif type(parameter.type) is click.types.IntParamType:
+            parameter.type = _NUMBER
 
 
 class Session:

@@ -469,21 +469,7 @@ class ConnectedReader:
     ) -> Called[Row]:
         """Who was ever called so, as known, each with when that was (`borne`)."""
         folded = fold(reference)
-        rows = self.ask(
-            "users",
-            "called",
-            account_no=account.no,
-            folded=Secret(folded),
-            id=reference if _ID.fullmatch(reference) else None,
-        )
-        if not any(_is_meant(row, reference, folded) for row in rows):
-            raise NotFound(
-                "user_not_found",
-                f"{account.key} has no user {shown(reference)}.",
-                try_=f"seat-ledger user list --account {as_word(account.key)}",
-            )
-        user_nos = list({row["user_no"] for row in rows})
-        ids = {row["user_no"] for row in rows if str(row["user_id"]) == reference}
+        user_nos, ids = self.numbers_called(account, reference)
         members = self.ask("users", "memberships", known_at, user_nos=user_nos)
         names = self.names(user_nos, known_at)
         called: Called[Row] = Called([], [], [])
@@ -504,6 +490,30 @@ class ConnectedReader:
                 called.nearly.append({**row, "borne": nearly})  # type: ignore[attr-defined]
         mailed_first = persons_first(called.mailed, lambda p: p["kind"] == "service")
         return called._replace(mailed=mailed_first)
+
+    def numbers_called(
+        self, account: AccountFacts, reference: str
+    ) -> tuple[list[int], set[int]]:
+        """The numbers of who ever had a key or an e-mail, and of whom it is the id.
+
+        Raises NotFound (``user_not_found``).
+        """
+        folded = fold(reference)
+        rows = self.ask(
+            "users",
+            "called",
+            account_no=account.no,
+            folded=Secret(folded),
+            id=reference if _ID.fullmatch(reference) else None,
+        )
+        if not any(_is_meant(row, reference, folded) for row in rows):
+            raise NotFound(
+                "user_not_found",
+                f"{account.key} has no user {shown(reference)}.",
+                try_=f"seat-ledger user list --account {as_word(account.key)}",
+            )
+        ids = {row["user_no"] for row in rows if str(row["user_id"]) == reference}
+        return list({row["user_no"] for row in rows}), ids
 
     def user_at(
         self,

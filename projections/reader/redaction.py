@@ -15,6 +15,7 @@ from seat_ledger.domain.values import shown
 from seat_ledger.errors import NotFound
 from seat_ledger.projections.reader import AccountFacts, Knowledge, Names, Row
 from seat_ledger.projections.reader.pool import PooledReader
+from seat_ledger.store.wrapping import Secret
 
 HIDDEN = "…"
 _HIDDEN_USER = re.compile(r"user-([0-9]{1,18})", re.ASCII)
@@ -27,7 +28,7 @@ SHOWN = frozenset(
         *("topic", "seat_type", "hub", "account_key", "mode", "granularity"),
         *("time_zone", "term_start", "invoice", "period", "from", "until", "kind"),
         *("currency", "quantity", "quantity_exact", "unit_price", "amount", "digest"),
-        *("product", "verdict", "cause", "invoiced_quantity", "ledger_quantity"),
+        *("verdict", "cause", "invoiced_quantity", "ledger_quantity"),
         *(
             "difference",
             "credited_by",
@@ -42,6 +43,8 @@ SHOWN = frozenset(
     }
 )
 """Texts that name things and amounts, never people: columns, and fields of details."""
+_SEAT_TYPE = re.compile(r"[a-z0-9_-]{1,40}/[a-z0-9_-]{1,40}", re.ASCII)
+"""A product that is one of the ledger's own; what a vendor calls one is free text."""
 _BY_THING = frozenset({"unit_prices"})
 """What maps things, as they are shown, to amounts."""
 
@@ -56,6 +59,19 @@ class RedactedReader(PooledReader):
         """The rows of a statement without any text that may name a person."""
         for row in super().run(statement, params):
             yield _redacted(row)
+
+    def stream(
+        self, room: str, name: str, known_at: Knowledge | None = None, **params: Any
+    ) -> Iterator[Row]:
+        """The rows of a question; none are selected by a text that is hidden."""
+        texts = [text for text in params.values() if isinstance(text, Secret)]
+        if room == "users" and texts:
+            return iter(())
+        if params.get("actors") is not None:
+            params["actors"] = [
+                actor for actor in params["actors"] if _actor(actor) == actor
+            ]
+        return super().stream(room, name, known_at, **params)
 
     def account(self, key: str, known_at: Knowledge) -> AccountFacts:
         """An account, called as its key."""
@@ -92,23 +108,18 @@ class RedactedReader(PooledReader):
             for actor in stored
         }
 
-    def users_called(
-        self, account: AccountFacts, reference: str, known_at: Knowledge
-    ) -> list[Row]:
-        """The user of a number, if it is one of the account."""
+    def numbers_called(
+        self, account: AccountFacts, reference: str
+    ) -> tuple[list[int], set[int]]:
+        """The user of a number, if it is one of the account. Raises NotFound."""
         match = _HIDDEN_USER.fullmatch(reference)
-        rows = (
-            self.ask("users", "memberships", known_at, user_nos=[int(match[1])])
-            if match and self._is_of(account, int(match[1]))
-            else []
-        )
-        if not rows:
+        if not match or not self._is_of(account, int(match[1])):
             raise NotFound(
                 "user_not_found",
                 f"{account.key} has no user {shown(reference)}.",
                 try_="names are hidden here: write user- and a number",
             )
-        return rows
+        return [int(match[1])], {int(match[1])}
 
     def _is_of(self, account: AccountFacts, user_no: int) -> bool:
         rows = self.ask("users", "account_of", user_nos=[user_no])
@@ -127,7 +138,8 @@ def _redacted(value: Any, name: str = "") -> Any:
     if isinstance(value, str):
         if name == "actor":
             return _actor(value)
-        return value if name in SHOWN else HIDDEN
+        is_type = name == "product" and _SEAT_TYPE.fullmatch(value)
+        return value if is_type or name in SHOWN else HIDDEN
     if isinstance(value, dict):
         if name in _BY_THING:
             return value

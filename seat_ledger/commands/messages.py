@@ -52,6 +52,8 @@ Reference = Annotated[
 Actor = Annotated[
     str, StringConstraints(max_length=2000, pattern=r"^(user|system):[^\x00]+$")
 ]
+Count = Annotated[int, Field(ge=0, le=2**62)]
+Ordinal = Annotated[int, Field(ge=1, le=2**62)]
 Seats = Annotated[int, Field(ge=1, le=MAX_SEATS_PER_COMMAND)]
 M = TypeVar("M", bound=BaseModel)
 MAX_LINE = 1 << 20
@@ -81,7 +83,28 @@ def _invoice_number(value: str) -> str:
         raise ValueError(error.message.rstrip(".")) from error
 
 
+def _written_as(pattern: str, words: str) -> AfterValidator:
+    """A text of one form, and no other: what people could write freely is no part."""
+    form = re.compile(pattern, re.ASCII)
+
+    def check(value: str) -> str:
+        if not form.fullmatch(value):
+            raise ValueError(words)
+        return value
+
+    return AfterValidator(check)
+
+
 InvoiceNumber = Annotated[str, AfterValidator(_invoice_number)]
+Decimal = Annotated[
+    Text, _written_as(r"-?[0-9]+(\.[0-9]+)?", "a number is written like 13.6")
+]
+Label = Annotated[
+    Text,
+    _written_as(
+        r"\d{4}-\d{2}(-\d{2})?", "a period is written like 2025-03 or 2025-03-05"
+    ),
+]
 Date = Annotated[date, BeforeValidator(_iso_date), AfterValidator(_within_calendar)]
 
 
@@ -385,14 +408,19 @@ class ObserveSnapshot(Operation):
     source: Text
     covers: Annotated[list[Text], Field(min_length=1, max_length=1000)]
     digest: Digest
-    rows: Annotated[int, Field(ge=0)]
-    holders: Annotated[int, Field(ge=0)]
-    totals: Annotated[dict[str, int], Field(max_length=1000)]
+    rows: Count
+    holders: Count
+    totals: Annotated[dict[str, Count], Field(max_length=1000)]
 
     def check(self) -> None:
-        """Refuse a list that does not say when it was true."""
+        """Refuse a list that does not say when it was true, or counts other types."""
         if self.effective_at is None:
             raise InvalidInput("observe_snapshot: 'effective_at' is missing.")
+        if others := self.totals.keys() - set(self.covers):
+            raise InvalidInput(
+                f"observe_snapshot: 'totals' names {shown(min(others))}, which "
+                "'covers' does not."
+            )
 
 
 class Reverse(Operation):
@@ -402,7 +430,7 @@ class Reverse(Operation):
     TIMELESS = True
     NEEDS_RECORDED = True
 
-    entry: Annotated[int, Field(ge=1, le=2**62)] | None = None
+    entry: Ordinal | None = None
     entry_key: Text | None = None
 
     def check(self) -> None:
@@ -466,6 +494,13 @@ class WithdrawSeatType(Operation):
     seat_type: Text
 
 
+def _check_currency(op: str, currency: str) -> None:
+    try:
+        places_of(currency)
+    except InvalidInput as error:
+        raise InvalidInput(f"{op}: {error.message}", try_=error.try_) from error
+
+
 class SetPrice(Operation):
     """Say what a seat of a type costs from now on, in the account or in all (R90)."""
 
@@ -493,18 +528,21 @@ class OpenFinding(Operation):
     TIMELESS = True
 
     invoice: Text
-    period: Text
+    period: Label
     product: Text
-    nth: Annotated[int, Field(ge=1)] = 1
+    nth: Ordinal = 1
     verdict: Literal["over", "under", "missing", "unexpected"]
     cause: Literal["wrong_at_issue", "corrected_later", "not_known_at_issue"]
-    invoiced_quantity: Text
-    ledger_quantity: Text
-    difference: (
-        Annotated[str, StringConstraints(pattern=r"^-?[0-9]+(\.[0-9]+)?$")] | None
-    ) = None
+    invoiced_quantity: Decimal
+    ledger_quantity: Decimal
+    difference: Decimal | None = None
     currency: Text | None = None
-    known_at: Annotated[int, Field(ge=1)]
+    known_at: Ordinal
+
+    def check(self) -> None:
+        """Refuse an unknown currency."""
+        if self.currency is not None:
+            _check_currency(self.OP, self.currency)
 
 
 class NoteFinding(Operation):
@@ -513,7 +551,7 @@ class NoteFinding(Operation):
     AFTER_CLOSING = True
     TIMELESS = True
 
-    finding: Annotated[int, Field(ge=1)]
+    finding: Ordinal
     note: Text
     disputed: bool = False
 
@@ -524,7 +562,7 @@ class SettleFinding(Operation):
     AFTER_CLOSING = True
     TIMELESS = True
 
-    finding: Annotated[int, Field(ge=1)]
+    finding: Ordinal
     credited_by: Text | None = None
 
     def check(self) -> None:
@@ -825,7 +863,7 @@ def _problem(problem: Any, name: str) -> str:
         return "is missing"
     if isinstance(value, str):
         try:
-            (check_key if name in {"account", "user"} else check_text)(value, name)
+            (check_key if name in _KEYS else check_text)(value, name)
         except InvalidInput as error:
             return "cannot be used: " + error.message.rstrip(".")
     text = shown(value if isinstance(value, str) else _json(value))
@@ -835,6 +873,7 @@ def _problem(problem: Any, name: str) -> str:
     return f"is {text}: {reason[:1].lower()}{reason[1:]}"
 
 
+_KEYS = {"account", "user", "new_user"}
 _EXPECTED = {
     "string_pattern_mismatch": "write user:KEY or system:NAME",  # only actors come here
     "string_too_short": "must not be empty",

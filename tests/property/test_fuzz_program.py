@@ -112,7 +112,7 @@ def ended(words: list[str], stdin: bytes = b"") -> tuple[int, str, str]:
 
 
 def check(status: int, err: str, what: object) -> None:
-    stored = re.search(r"is in (\S+seat-ledger-\S+\.txt)", err)
+    stored = re.search(r"are in (\S+seat-ledger-\S+\.txt)", err)
     trace = Path(stored[1]).read_text(errors="replace")[-3000:] if stored else ""
     assert status in STATUSES, f"{what!r} ended with {status}: {err}\n{trace}"
     assert "Traceback" not in err, f"{what!r}: {err}"
@@ -237,25 +237,38 @@ def test_a_command_without_an_end_is_tried_like_any_other(words: list[str]) -> N
     assert status == 0, err
 
 
-@pytest.mark.usefixtures("acme")
-def test_no_text_that_cannot_be_stored_reaches_a_command() -> None:
-    """By whatever parameter of whatever command, one at a time."""
+def each_parameter(kind: type[click.ParamType[Any]], odd: str) -> Iterator[list[str]]:
+    """Command lines with an odd value for each parameter of a kind, one at a time."""
     for path, command in LEAVES.items():
         arguments = [
             param for param in command.params if isinstance(param, click.Argument)
         ]
         for parameter in command.params:
-            is_text = isinstance(parameter.type, click.types.StringParamType)
-            if not is_text or parameter.name == "database":
+            if not isinstance(parameter.type, kind) or parameter.name == "database":
                 continue
-            odd, words = "\udcff", ["1"] * len(arguments)
+            words = ["1"] * len(arguments)
             if isinstance(parameter, click.Argument):
                 words[arguments.index(parameter)] = odd
-                line = [*path, "--", *words]
+                yield [*path, "--", *words]
             else:
-                line = [*path, max(parameter.opts, key=len), odd, "--", *words]
-            status, _, err = ended(line)
-            assert (status, "lone surrogate" in err) == (2, True), (line, err)
+                yield [*path, max(parameter.opts, key=len), odd, "--", *words]
+
+
+@pytest.mark.usefixtures("acme")
+def test_no_text_that_cannot_be_stored_reaches_a_command() -> None:
+    """By whatever parameter of whatever command, one at a time."""
+    for line in each_parameter(click.types.StringParamType, "\udcff"):
+        status, _, err = ended(line)
+        assert (status, "lone surrogate" in err) == (2, True), (line, err)
+
+
+@pytest.mark.usefixtures("acme")
+def test_no_number_that_cannot_be_stored_reaches_a_command() -> None:
+    lines = [*each_parameter(click.types.IntParamType, str(10**40))]
+    assert len(lines) > 25
+    for line in lines:
+        status, _, err = ended(line)
+        assert status == 2, (line, err)
 
 
 @pytest.mark.usefixtures("acme")
