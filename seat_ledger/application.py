@@ -18,6 +18,7 @@ from seat_ledger.commands.messages import OPERATIONS, Command, read_command
 from seat_ledger.commands.repository import AccountRepository, Settings
 from seat_ledger.domain.calendar import ZoneHistory
 from seat_ledger.domain.invoice_draft import ComputeInvoice
+from seat_ledger.errors import InvalidInput
 from seat_ledger.importing.importer import import_lines
 from seat_ledger.importing.lines import LineOutcome
 from seat_ledger.importing.trial import try_lines
@@ -105,11 +106,22 @@ class CommandService:
         return self.accounts.recorder.plain_entry(user_id)
 
     def import_lines(
-        self, lines: Iterable[bytes | None], **options: Any
+        self, lines: Iterable[bytes | None], *, workers: int = 1, **options: Any
     ) -> Generator[LineOutcome]:
-        """Record the commands of a file; see :mod:`seat_ledger.importing.importer`."""
+        """Record the commands of a file; see :mod:`seat_ledger.importing.importer`.
+
+        With several `workers`, so many other processes decide the lines, each those of
+        its own accounts: see :mod:`seat_ledger.importing.sharing`. Raises InvalidInput
+        where there are fewer than one.
+        """
+        if workers < 1:
+            raise InvalidInput("An import needs at least one worker.")
         options.setdefault("chunk", self.accounts.settings.import_chunk)
-        return import_lines(self.execution, lines, **options)
+        if workers == 1:
+            return import_lines(self.execution, lines, **options)
+        from seat_ledger.importing.sharing import share_lines  # noqa: PLC0415
+
+        return share_lines(self.execution, lines, workers=workers, **options)
 
     def try_lines(
         self, lines: Iterable[bytes | None], **options: Any

@@ -42,6 +42,19 @@ class LedgerError(Exception):
         self.details = details
         super().__init__(self.message)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _as_raised, (type(self), self.args, self.__dict__)
+
+
+def _as_raised(
+    kind: type[LedgerError], args: tuple[Any, ...], state: dict[str, Any]
+) -> LedgerError:
+    """An error of another process, as it was raised there."""
+    error = kind.__new__(kind, *args)
+    error.args = args
+    error.__dict__.update(state)
+    return error
+
 
 class InvalidInput(LedgerError):
     """The input cannot be read as what it should be."""

@@ -64,6 +64,15 @@ def arriving(stream: BinaryIO) -> Lines:
     return _Arriving(descriptor)
 
 
+def size_of(stream: BinaryIO) -> int | None:
+    """How many bytes a file has; None where they come from elsewhere."""
+    try:
+        status = os.fstat(stream.fileno())
+    except (OSError, ValueError):
+        return None
+    return status.st_size if stat.S_ISREG(status.st_mode) else None
+
+
 class _Arriving:
     """Lines from a descriptor; a line is given when all of it is there."""
 

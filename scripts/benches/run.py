@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import signal
 import statistics
 import subprocess
@@ -175,59 +174,63 @@ def library_save(conninfo: str, events: int) -> float:
 
 
 def bench_import(conninfo: str, events: int) -> dict[str, Any]:
-    """One event a command, one process, all rules, over 500 accounts."""
+    """One event a command, all rules, 500 accounts: one process, and one a core."""
     accounts = max(5, min(500, events // 400))
     library_before = library_save(conninfo, max(500, events // 10))
     file = Path(tempfile.gettempdir()) / f"bench-{os.getpid()}.jsonl"
     with file.open("w") as lines:
         for command in history(events, accounts):
             lines.write(json.dumps(command) + "\n")
+    workers = len(os.sched_getaffinity(0))
     try:
-        child = subprocess.run(
-            [
-                sys.executable,
-                "-m",
-                "scripts.benches.run",
-                "--import",
-                conninfo,
-                str(file),
-            ],
-            capture_output=True,
-            text=True,
-            check=True,
-        )
+        alone = imported(conninfo, file, 1)
+        dropped(conninfo)
+        shared = imported(fresh_like(conninfo), file, workers)
     finally:
         file.unlink()
-    seconds, peak, recorded, total = json.loads(child.stdout)
-    with psycopg.connect(conninfo, autocommit=True) as connection:
-        connection.execute("DROP SCHEMA bare CASCADE")
     library = statistics.mean(
         [library_before, library_save(conninfo, max(500, events // 10))]
     )
+    rates = [one["total"] / one["seconds"] for one in (alone, shared)]
     return {
-        "events": total,
-        "commands": recorded,
+        "events": alone["total"],
+        "commands": alone["recorded"],
         "accounts": accounts,
-        "seconds": round(seconds, 2),
-        "events_per_second": round(total / seconds),
+        "seconds": round(alone["seconds"], 2),
+        "events_per_second": round(rates[0]),
         "library_events_per_second": round(library),
-        "times_library": round(total / seconds / library, 2),
-        "peak_mib": round(peak, 1),
+        "times_library": round(rates[0] / library, 2),
+        "client_cpu_us_per_command": alone["client_cpu_us"],
+        "peak_mib": round(alone["peak"], 1),
+        "workers": workers,
+        "events_per_second_of_workers": round(rates[1]),
+        "times_library_of_workers": round(rates[1] / library, 2),
+        "client_cpu_us_per_command_of_workers": shared["client_cpu_us"],
     }
 
 
-def import_in_child(conninfo: str, file: str) -> None:
-    recorded = 0
-    with CommandService(conninfo) as ledger, Path(file).open("rb") as lines:
-        started = time.perf_counter()
-        for outcome in ledger.import_lines(lines):
-            assert outcome.outcome == "recorded", outcome
-            recorded += 1
-        seconds = time.perf_counter() - started
-    with psycopg.connect(conninfo) as connection:
-        row = connection.execute("SELECT count(*) FROM ledger.stored_events").fetchone()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps([seconds, peak, recorded, row[0]]))
+def dropped(conninfo: str) -> None:
+    with psycopg.connect(conninfo, autocommit=True) as connection:
+        connection.execute("DROP SCHEMA bare CASCADE")
+
+
+def fresh_like(conninfo: str) -> str:
+    """Another database of the same server, as empty as this one was."""
+    other = conninfo.replace("/bench_import?", "/bench_import_shared?")
+    with psycopg.connect(conninfo, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE bench_import_shared")
+    schema.migrate(other)
+    installation.install(other)
+    return other
+
+
+def imported(conninfo: str, file: Path, workers: int) -> dict[str, Any]:
+    """What a process of its own, with so many workers, came to."""
+    module = "scripts.benches.importing"
+    command = [sys.executable, "-m", module, conninfo, str(file), str(workers)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    result: dict[str, Any] = json.loads(done.stdout)
+    return result
 
 
 def big_account(conninfo: str, key: str, seats: int, rounds: int) -> None:
@@ -361,7 +364,4 @@ EVENTS = {
 }
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["--import"]:
-        import_in_child(*sys.argv[2:])
-    else:
-        main()
+    main()

@@ -41,7 +41,7 @@ from seat_ledger.errors import (
     InvalidInput,
     LedgerError,
 )
-from seat_ledger.store.bulk import Decided, append_many
+from seat_ledger.store.bulk import Decided, PackedCommand, append_many, pack
 from seat_ledger.store.connection import (
     connect,
     constraint_of,
@@ -65,7 +65,7 @@ from seat_ledger.store.recorder import (
 )
 from seat_ledger.store.settings import Settings, read_settings
 
-__all__ = ["AccountRepository", "Prepared", "Settings"]
+__all__ = ["AccountRepository", "Prepared", "Settings", "Snapshots"]
 
 
 class Prepared(NamedTuple):
@@ -162,7 +162,13 @@ class AccountRepository:
 
     def append_many(self, decided: Sequence[Decided]) -> Sequence[tuple[int, ...]]:
         """Append many decisions; return the positions of each one's own events."""
-        return append_many(self.recorder, decided)
+        return self.append_packed([pack(command) for command in decided])
+
+    def append_packed(
+        self, commands: Sequence[PackedCommand]
+    ) -> Sequence[tuple[int, ...]]:
+        """The same, of decisions that another process may have made."""
+        return append_many(self.recorder, commands)
 
     def snapshot_due(self, account: Account | None) -> WrittenSnapshot | None:
         """The account as it is, where it is time to keep that."""

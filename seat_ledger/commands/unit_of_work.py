@@ -108,6 +108,10 @@ class UnitOfWork:
         """Be as fresh as a head."""
         self.head, self.next = head, head.following()
 
+    def correct(self, head: Head) -> None:
+        """Be at the same mark after another number of changes."""
+        self.head, self.next = head, Head(head.changes + 1, self.next.mark)
+
     @property
     def weight(self) -> int:
         """How many entries are held in memory, roughly."""

@@ -16,7 +16,7 @@ from uuid import UUID
 from seat_ledger.commands.execution import CommandExecution, Names, is_recorded
 from seat_ledger.commands.handler import Caller
 from seat_ledger.commands.messages import Command
-from seat_ledger.commands.repository import AccountRepository, Prepared
+from seat_ledger.commands.repository import AccountRepository, Prepared, Snapshots
 from seat_ledger.commands.retrying import Retry
 from seat_ledger.commands.unit_of_work import UnitOfWork
 from seat_ledger.domain.clock import CarriedClock
@@ -86,7 +86,7 @@ class _Answers(NamedTuple):
     names: Names
 
 
-class _Pending(NamedTuple):
+class Pending(NamedTuple):
     """A decided line that waits to be appended."""
 
     line: ImportLine
@@ -109,10 +109,11 @@ class Chunk:
         self.written: dict[Key, StoredCommand] = {}
         self.moved: dict[str, Head] = {}
         self._reported = 0
-        self._pending: dict[Key, _Pending] = {}
+        self._number = 0  # of the line that is being decided
+        self._pending: dict[Key, Pending] = {}
         self._events = 0
         self._sent: dict[Key, int] = {}
-        self._under_way: tuple[dict[Key, _Pending], Future[Any]] | None = None
+        self._under_way: tuple[dict[Key, Pending], Future[Any]] | None = None
         self.touched: dict[str, UnitOfWork] = {}
 
     # -- asking -------------------------------------------------------------------
@@ -181,6 +182,7 @@ class Chunk:
         for line in self.lines:
             if line.number in self.outcomes:
                 continue
+            self._number = line.number
             outcome = self._take(line)
             if outcome is not None:
                 self.outcomes[line.number] = outcome
@@ -256,7 +258,7 @@ class Chunk:
             )
         workspace.waiting = True
         self.touched[key[0]] = workspace
-        self._pending[key] = _Pending(line, prepared)
+        self._pending[key] = Pending(line, prepared)
         self._events += len(decision.events)
 
     def _renewed(self, account: str, workspace: UnitOfWork) -> None:
@@ -282,13 +284,9 @@ class Chunk:
         """Hand what was decided to the clerk; nothing else may be under way."""
         if not self._pending:
             return
-        sending, self._pending, self._events = self._pending, {}, 0
+        sending, snapshots = self._hand_over()
         self._sent.update((key, each.line.number) for key, each in sending.items())
-        commands = [each.prepared for each in sending.values()]
-        snapshots = self.accounts.hand_over(commands)
-        for (account, _), each in sending.items():
-            self._heads[account] = self.moved[account] = each.prepared.workspace.head
-        decided = [command.decided for command in commands]
+        decided = [each.prepared.decided for each in sending.values()]
 
         def append() -> Sequence[tuple[int, ...]]:
             positions = self.accounts.append_many(decided)
@@ -296,6 +294,14 @@ class Chunk:
             return positions
 
         self._under_way = sending, self.of.clerk.submit(append)
+
+    def _hand_over(self) -> tuple[dict[Key, Pending], Snapshots]:
+        """What was decided, taken off the accounts; and the snapshots that are due."""
+        sending, self._pending, self._events = self._pending, {}, 0
+        snapshots = self.accounts.hand_over(each.prepared for each in sending.values())
+        for (account, _), each in sending.items():
+            self._heads[account] = self.moved[account] = each.prepared.workspace.head
+        return sending, snapshots
 
     def settle(self) -> None:
         """Wait for what is under way, and note what it recorded."""
@@ -338,6 +344,11 @@ class Chunk:
         for account, workspace in self.touched.items():
             if after is None or account not in after.touched:
                 workspace.waiting = False
+
+    def may_have_sent(self, line: ImportLine) -> None:
+        """Take a line for recorded by this import, where it is recorded."""
+        if line.command is not None:
+            self._sent[line.command.envelope.account, line.key] = line.number
 
     def drop(self) -> None:
         """Forget what was not recorded: it was decided on a state that is gone.

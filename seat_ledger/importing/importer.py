@@ -11,11 +11,9 @@ Where the next lines are not there yet, those before them wait for nothing.
 
 from __future__ import annotations
 
-import gc
-import sys
 from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 
 from seat_ledger.commands.execution import CommandExecution
 from seat_ledger.commands.handler import Caller
@@ -23,7 +21,14 @@ from seat_ledger.commands.retrying import Retry
 from seat_ledger.domain.invoice_draft import ComputeInvoice
 from seat_ledger.errors import Conflict, LedgerError, OutcomeUnknown, Unavailable
 from seat_ledger.importing.chunk import TRIES, Chunk, Import, pause
-from seat_ledger.importing.lines import LineBatch, LineOutcome, batches_of, read_lines
+from seat_ledger.importing.lines import (
+    KeyChain,
+    LineBatch,
+    LineOutcome,
+    batches_of,
+    read_lines,
+)
+from seat_ledger.importing.undisturbed import undisturbed
 
 CHUNK = 2000
 """Lines that are decided before they are appended together."""
@@ -52,16 +57,16 @@ def import_lines(  # noqa: PLR0913  each is an option of its own
     clerk = ThreadPoolExecutor(1, "import")
     caller = Caller(default_actor, compute_invoice)
     importing = _Importing(Import(execution, clerk, caller, keep_going))
-    with _undisturbed():
+    with undisturbed():
         try:
-            read = read_lines(lines, with_bytes=_has_keys_of_bytes(execution))
-            yield from importing.record(batches_of(read, chunk))
+            keys = KeyChain(with_bytes=has_keys_of_bytes(execution))
+            yield from importing.record(batches_of(read_lines(lines, keys), chunk))
         finally:
             clerk.shutdown()
             importing.let_go()
 
 
-def _has_keys_of_bytes(execution: CommandExecution) -> bool:
+def has_keys_of_bytes(execution: CommandExecution) -> bool:
     """Whether an earlier program recorded lines of files, which it named otherwise."""
     accounts = execution.accounts
 
@@ -184,19 +189,7 @@ class _Importing:
         chunks = (self._before, self._chunk, self._coming)
         lines = (chunk.first_unreported for chunk in chunks if chunk is not None)
         line = next((number for number in lines if number is not None), None)
-        if line is None:
-            return error
-        is_unknown = self._is_unknown or isinstance(error, OutcomeUnknown)
-        what = (
-            f"It is unknown whether line {line} and some lines after it were recorded."
-            if is_unknown
-            else f"Line {line} and those after it were not recorded."
-        )
-        error.message = f"{error.message.rstrip('.')}. {what}"
-        error.args = (error.message,)
-        error.details["line"] = line
-        error.try_ = error.try_ if not isinstance(error, Unavailable) else _AGAIN
-        return error
+        return failure(error, line, is_unknown=self._is_unknown)
 
     def let_go(self) -> None:
         """Keep no account in memory that holds what may not be recorded."""
@@ -204,17 +197,19 @@ class _Importing:
             self.of.accounts.forget()
 
 
-@contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Look for garbage seldom: the many entries in memory are none.
-
-    And let the thread that writes have its turn at once when the server answers.
-    """
-    usual, turn = gc.get_threshold(), sys.getswitchinterval()
-    gc.set_threshold(500_000, 20, 50)
-    sys.setswitchinterval(0.001)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*usual)
-        sys.setswitchinterval(turn)
+def failure(
+    error: LedgerError, line: int | None, *, is_unknown: bool = False
+) -> LedgerError:
+    """The failure of an import, with the first line not known to be recorded."""
+    if line is None:
+        return error
+    what = (
+        f"It is unknown whether line {line} and some lines after it were recorded."
+        if is_unknown or isinstance(error, OutcomeUnknown)
+        else f"Line {line} and those after it were not recorded."
+    )
+    error.message = f"{error.message.rstrip('.')}. {what}"
+    error.args = (error.message,)
+    error.details["line"] = line
+    error.try_ = error.try_ if not isinstance(error, Unavailable) else _AGAIN
+    return error

@@ -41,6 +41,12 @@ class ImportLine(NamedTuple):
     op: str | None
     size: int
 
+    def recorded_as(self, key: str, key_of_bytes: str | None) -> ImportLine:
+        """The line with the keys that its place in the file gives it."""
+        if self.key:
+            return self
+        return self._replace(key=key, key_of_bytes=key_of_bytes)
+
 
 class LineOutcome(NamedTuple):
     """What became of a line: ``recorded``, ``repeated`` or ``refused``.
@@ -84,33 +90,73 @@ def failed(line: ImportLine, error: LedgerError, *, stops: bool) -> LineOutcome:
     )
 
 
+class KeyChain:
+    """What the lines without a key of their own are recorded under, one by one.
+
+    `with_bytes`: whether lines may be recorded as an earlier program named them.
+    """
+
+    def __init__(self, *, with_bytes: bool = True) -> None:
+        self.number = 0
+        self._digest = hashlib.sha256()
+        self._digest_of_bytes = hashlib.sha256() if with_bytes else None
+
+    def count(self, raw: bytes) -> int:
+        """Take in a line as it stands; return its number."""
+        self.number += 1
+        if self._digest_of_bytes is not None:
+            self._digest_of_bytes.update(raw.rstrip(b"\r\n") + b"\n")
+        return self.number
+
+    def add(self, digest: bytes) -> str:
+        """Take in what the line says; return its key."""
+        # What a line says is as long for each, so that nothing can be shifted.
+        self._digest.update(digest)
+        return f"lines:{self._digest.hexdigest()[:40]}"
+
+    @property
+    def key_of_bytes(self) -> str | None:
+        """What an earlier program recorded the line under."""
+        if self._digest_of_bytes is None:
+            return None
+        return f"import:{self._digest_of_bytes.hexdigest()[:40]}"
+
+
 def read_lines(
-    lines: Iterable[bytes | None], *, with_bytes: bool = True
+    lines: Iterable[bytes | None], keys: KeyChain | None = None
 ) -> Iterator[ImportLine | None]:
     """The lines of a file, read; empty ones are left out.
 
-    None stands where the next line is not there yet, and is handed on. `with_bytes`:
-    whether lines may be recorded as an earlier program named them.
+    None stands where the next line is not there yet, and is handed on.
     """
-    digest, digest_of_bytes, number = hashlib.sha256(), hashlib.sha256(), 0
+    keys = keys or KeyChain()
     for raw in lines:
         if raw is None:
             yield None
             continue
-        number += 1
-        if with_bytes:
-            digest_of_bytes.update(raw.rstrip(b"\r\n") + b"\n")
-        text = raw.removeprefix(_BYTE_ORDER_MARK).strip()
+        number = keys.count(raw)
+        text = text_of(raw)
         if text:
-            command, error, op = _read_line(text)
-            # What a line says is as long for each, so that nothing can be shifted.
-            digest.update(command.digest if command else hashlib.sha256(text).digest())
-            own = command.envelope.idempotency_key if command else None
-            key = own or f"lines:{digest.hexdigest()[:40]}"
-            of_bytes = None
-            if with_bytes and not own:
-                of_bytes = f"import:{digest_of_bytes.hexdigest()[:40]}"
-            yield ImportLine(number, key, of_bytes, command, error, op, len(raw))
+            line = read_line(number, text, len(raw))
+            key = keys.add(digest_of(line, text))
+            yield line.recorded_as(key, keys.key_of_bytes)
+
+
+def text_of(raw: bytes) -> bytes:
+    """What a line says; nothing where it is empty."""
+    return raw.removeprefix(_BYTE_ORDER_MARK).strip()
+
+
+def digest_of(line: ImportLine, text: bytes) -> bytes:
+    """What a line adds to the keys of those from it on."""
+    return line.command.digest if line.command else hashlib.sha256(text).digest()
+
+
+def read_line(number: int, text: bytes, size: int) -> ImportLine:
+    """A line, read; it has no key but its own."""
+    command, error, op = _read_line(text)
+    own = command.envelope.idempotency_key if command else None
+    return ImportLine(number, own or "", None, command, error, op, size)
 
 
 def _read_line(

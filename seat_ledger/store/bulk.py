@@ -10,15 +10,19 @@ import struct
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
+from uuid import UUID
 
 from psycopg import Connection
 
 from seat_ledger.domain.events import EVENT_CLASSES, LedgerEvent
+from seat_ledger.domain.seat_types import CATALOGUE_ID
 from seat_ledger.store.mapper import state_of
 from seat_ledger.store.recorder import (
     TAKE_NUMBER,
     Append,
+    FurtherNames,
     LedgerRecorder,
+    UserName,
     add_further_names,
     check_catalogue,
     committing,
@@ -28,8 +32,9 @@ from seat_ledger.store.store_status import APPEND_LOCK
 _SIGNATURE = b"PGCOPY\n\xff\r\n\x00" + struct.pack("!ii", 0, 0)
 _TRAILER = struct.pack("!h", -1)
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
-_EVENT_HEAD = struct.Struct("!hi16siqi")
-_EVENT_TAIL = struct.Struct("!iqiq")
+_EVENT_HEAD = struct.Struct("!hiqiq")
+_EVENT = struct.Struct("!i16siqi")
+_COMMAND_HEAD = struct.Struct("!hi16si")
 _INT = struct.Struct("!i")
 _BIGINT = struct.Struct("!iq")
 _ARRAY = struct.Struct("!iiiii")
@@ -44,8 +49,76 @@ class Decided(NamedTuple):
     events: Sequence[LedgerEvent]
 
 
+class PackedCommand(NamedTuple):
+    """A decided command as rows for COPY, without what only the lock decides.
+
+    Positions and the instant of recording are put in when they are reserved. It can be
+    handed to another process. `due` counts the events at the front that are no part of
+    the command's result (R37).
+    """
+
+    account: bytes
+    seen: tuple[int, int]
+    next_mark: int
+    catalogue: tuple[int, int] | None
+    due: int
+    events: list[bytes]
+    command: bytes
+    names: bytes
+    keys: bytes
+    further: tuple[FurtherNames, ...]
+    invoice: str | None
+
+    def positions_from(self, first: int) -> tuple[int, ...]:
+        """The positions of its own events, where its first event has this one."""
+        return tuple(range(first + self.due, first + len(self.events)))
+
+
+def pack(decided: Decided) -> PackedCommand:
+    """The rows of a command: all that can be made before the lock."""
+    append, events = decided
+    key, digest = append.command_key.encode(), append.digest
+    account = append.account_id.bytes
+    command = _COMMAND_HEAD.pack(4, 16, account, len(key))
+    names, keys = _names(account, append.new_users) if append.new_users else (b"", b"")
+    return PackedCommand(
+        account,
+        append.seen,
+        append.next.mark,
+        append.catalogue,
+        append.due,
+        [_packed_event(event) for event in events],
+        command + key + _INT.pack(len(digest)) + digest,
+        names,
+        keys,
+        append.further,
+        append.invoice,
+    )
+
+
+def _packed_event(event: LedgerEvent) -> bytes:
+    """The row of an event, but for position and instant, which stand before it."""
+    topic, state = _TOPICS[event.TOPIC], state_of(event)
+    stream = event.originator_id.bytes
+    head = _EVENT.pack(16, stream, 8, event.originator_version, len(topic))
+    return head + topic + _INT.pack(len(state)) + state
+
+
+def _names(account: bytes, new_users: Sequence[UserName]) -> tuple[bytes, bytes]:
+    """The rows of new users: what finds them, and what opens who they are."""
+    names, keys = bytearray(), bytearray()
+    for name in new_users:
+        keys += struct.pack("!hi16si", 2, 16, name.user_id.bytes, 32)
+        keys += name.person_key
+        names += struct.pack("!hi16si16s", 5, 16, name.user_id.bytes, 16, account)
+        for text in (name.user_key, name.folded_key, name.folded_email):
+            encoded = text.encode()
+            names += _INT.pack(len(encoded)) + encoded
+    return bytes(names), bytes(keys)
+
+
 def append_many(
-    recorder: LedgerRecorder, decided: Sequence[Decided]
+    recorder: LedgerRecorder, commands: Sequence[PackedCommand]
 ) -> list[tuple[int, ...]]:
     """Append many commands; return the positions of each one's own events.
 
@@ -53,12 +126,15 @@ def append_many(
     Fails as a whole when any of the accounts has moved (SQLSTATE SL001). Raises
     OutcomeUnknown where the connection is lost while it commits.
     """
-    states = [state_of(event) for command in decided for event in command.events]
-    firsts: dict[int, Append] = {}  # by the id as a number, which hashes fast
-    for command in decided:
-        firsts.setdefault(command.append.account_id.int, command.append)
+    firsts: dict[bytes, PackedCommand] = {}
+    for command in commands:
+        firsts.setdefault(command.account, command)
+    rests_on = {each.catalogue for each in commands if each.catalogue is not None}
+    if CATALOGUE_ID.bytes in firsts:  # its own claim settles it
+        rests_on = set()
+    count = sum(len(command.events) for command in commands)
     with recorder.datastore.get_connection() as connection, committing(connection):
-        first, recorded_at = _reserve(connection, len(states))
+        first, recorded_at = _reserve(connection, count)
         connection.execute(
             "SELECT ledger.claim_account(account, seen, seen_mark, next_mark) "
             "FROM ROWS FROM (pg_catalog.unnest(%s::uuid[]), "
@@ -66,22 +142,20 @@ def append_many(
             "pg_catalog.unnest(%s::bigint[])) "
             "AS claimed(account, seen, seen_mark, next_mark)",
             [
-                [first.account_id for first in firsts.values()],
-                [first.seen.changes for first in firsts.values()],
-                [first.seen.mark for first in firsts.values()],
-                [first.next.mark for first in firsts.values()],
+                [UUID(bytes=account) for account in firsts],
+                [claim.seen[0] for claim in firsts.values()],
+                [claim.seen[1] for claim in firsts.values()],
+                [claim.next_mark for claim in firsts.values()],
             ],
         )
-        check_catalogue(connection.cursor(), (command.append for command in decided))
-        positions = _positions(decided, first)
-        _copy_events(connection, decided, states, (first, recorded_at))
-        _copy_commands(connection, decided, positions)
-        _copy_names(connection, decided)
-        for command in decided:
-            add_further_names(connection, command.append.further)
-        for command, own in zip(decided, positions, strict=True):
-            if command.append.invoice is not None:
-                taken = [command.append.invoice, command.append.account_id, own[-1]]
+        check_catalogue(connection.cursor(), rests_on)
+        positions = _copy_commands(connection, commands, first, recorded_at)
+        _copy_names(connection, commands)
+        for command, own in zip(commands, positions, strict=True):
+            if command.further:
+                add_further_names(connection, command.further)
+            if command.invoice is not None:
+                taken = [command.invoice, UUID(bytes=command.account), own[-1]]
                 connection.execute(TAKE_NUMBER, taken)
         connection.execute("NOTIFY stored_events")
     return positions
@@ -105,67 +179,38 @@ def _reserve(connection: Connection[Any], count: int) -> tuple[int, datetime]:
     return row["first"], row["recorded_at"]
 
 
-def _positions(decided: Sequence[Decided], first: int) -> list[tuple[int, ...]]:
-    positions = []
-    for command in decided:
-        following = first + len(command.events)
-        positions.append(tuple(range(first + command.append.due, following)))
-        first = following
-    return positions
-
-
-def _copy_events(
-    connection: Connection[Any],
-    decided: Sequence[Decided],
-    states: Sequence[bytes],
-    reserved: tuple[int, datetime],
-) -> None:
-    position, recorded_at = reserved
-    microseconds = (recorded_at - _EPOCH) // timedelta(microseconds=1)
-    buffer = bytearray(_SIGNATURE)
-    events = (event for command in decided for event in command.events)
-    for event, state in zip(events, states, strict=True):
-        topic = _TOPICS[event.TOPIC]
-        buffer += _EVENT_HEAD.pack(
-            6,
-            16,
-            event.originator_id.bytes,
-            8,
-            event.originator_version,
-            len(topic),
-        )
-        buffer += topic
-        buffer += _INT.pack(len(state))
-        buffer += state
-        buffer += _EVENT_TAIL.pack(8, position, 8, microseconds)
-        position += 1
-    _copy(
-        connection,
-        "COPY ledger.stored_events (originator_id, originator_version, topic, state, "
-        "notification_id, recorded_at) FROM STDIN (FORMAT binary)",
-        buffer,
-    )
-
-
 def _copy_commands(
     connection: Connection[Any],
-    decided: Sequence[Decided],
-    positions: Sequence[tuple[int, ...]],
-) -> None:
-    buffer = bytearray(_SIGNATURE)
-    for command, own in zip(decided, positions, strict=True):
-        append, key = command.append, command.append.command_key.encode()
-        buffer += struct.pack("!hi16si", 4, 16, append.account_id.bytes, len(key))
-        buffer += key
-        buffer += _INT.pack(len(append.digest)) + append.digest
+    commands: Sequence[PackedCommand],
+    first: int,
+    recorded_at: datetime,
+) -> list[tuple[int, ...]]:
+    """Write the events, and which of them each command recorded."""
+    microseconds = (recorded_at - _EPOCH) // timedelta(microseconds=1)
+    position = first
+    events, rows = [_SIGNATURE], [_SIGNATURE]
+    positions = []
+    for command in commands:
+        own = command.positions_from(position)
+        positions.append(own)
         array = _array(own)
-        buffer += _INT.pack(len(array)) + array
+        rows += command.command, _INT.pack(len(array)), array
+        for event in command.events:
+            events += _EVENT_HEAD.pack(6, 8, position, 8, microseconds), event
+            position += 1
+    _copy(
+        connection,
+        "COPY ledger.stored_events (notification_id, recorded_at, originator_id, "
+        "originator_version, topic, state) FROM STDIN (FORMAT binary)",
+        events,
+    )
     _copy(
         connection,
         "COPY ledger.recorded_command (account_id, command_key, digest, positions) "
         "FROM STDIN (FORMAT binary)",
-        buffer,
+        rows,
     )
+    return positions
 
 
 def _array(numbers: Sequence[int]) -> bytes:
@@ -173,42 +218,27 @@ def _array(numbers: Sequence[int]) -> bytes:
     if not numbers:
         return struct.pack("!iii", 0, 0, _BIGINT_OID)
     head = _ARRAY.pack(1, 0, _BIGINT_OID, len(numbers), 1)
-    return head + b"".join(_BIGINT.pack(8, number) for number in numbers)
+    return head + b"".join([_BIGINT.pack(8, number) for number in numbers])
 
 
-def _copy_names(connection: Connection[Any], decided: Sequence[Decided]) -> None:
-    buffer, keys = bytearray(_SIGNATURE), bytearray(_SIGNATURE)
-    for command in decided:
-        for name in command.append.new_users:
-            keys += struct.pack("!hi16si", 2, 16, name.user_id.bytes, 32)
-            keys += name.person_key
-            texts = (name.user_key, name.folded_key, name.folded_email)
-            buffer += struct.pack(
-                "!hi16si16s",
-                5,
-                16,
-                name.user_id.bytes,
-                16,
-                command.append.account_id.bytes,
-            )
-            for text in map(str.encode, texts):
-                buffer += _INT.pack(len(text)) + text
-    if len(buffer) > len(_SIGNATURE):
-        _copy(
-            connection,
-            "COPY ledger.user_name "
-            "(user_id, account_id, user_key, folded_key, folded_email) "
-            "FROM STDIN (FORMAT binary)",
-            buffer,
-        )
-        _copy(
-            connection,
-            "COPY ledger.person_key (user_id, key) FROM STDIN (FORMAT binary)",
-            keys,
-        )
+def _copy_names(connection: Connection[Any], commands: Sequence[PackedCommand]) -> None:
+    names = [command.names for command in commands if command.names]
+    if not names:
+        return
+    _copy(
+        connection,
+        "COPY ledger.user_name "
+        "(user_id, account_id, user_key, folded_key, folded_email) "
+        "FROM STDIN (FORMAT binary)",
+        [_SIGNATURE, *names],
+    )
+    _copy(
+        connection,
+        "COPY ledger.person_key (user_id, key) FROM STDIN (FORMAT binary)",
+        [_SIGNATURE, *(command.keys for command in commands)],
+    )
 
 
-def _copy(connection: Connection[Any], statement: str, buffer: bytearray) -> None:
-    buffer += _TRAILER
+def _copy(connection: Connection[Any], statement: str, rows: Sequence[bytes]) -> None:
     with connection.cursor().copy(statement) as copy:
-        copy.write(buffer)
+        copy.write(b"".join([*rows, _TRAILER]))

@@ -152,17 +152,13 @@ class Appended(NamedTuple):
     recorded_at: datetime | None
 
 
-def check_catalogue(cursor: Cursor[Any], appends: Iterable[Append]) -> None:
+def check_catalogue(cursor: Cursor[Any], rests_on: Iterable[tuple[int, int]]) -> None:
     """Refuse what was decided on another catalogue, under the append lock (R80).
 
-    Decisions that an append changes the catalogue between rest on each other: its own
-    claim of the catalogue settles them. Raises IntegrityError.
+    `rests_on` are the heads of the catalogue that the decisions saw. Raises
+    IntegrityError.
     """
-    appends = list(appends)
-    seen = {append.catalogue for append in appends if append.catalogue is not None}
-    if any(append.account_id == CATALOGUE_ID for append in appends):
-        return
-    for head in seen:
+    for head in rests_on:
         cursor.execute(_OTHER_CATALOGUE, [CATALOGUE_ID, *head])
         if cursor.rowcount:
             raise IntegrityError("the catalogue moved")
@@ -290,7 +286,8 @@ class LedgerRecorder(PostgresApplicationRecorder):
             "SELECT ledger.begin_append(%s, %s, %s, %s, %s)",
             [APPEND_LOCK, append.account_id, *append.seen, append.next.mark],
         )
-        check_catalogue(cursor, [append])
+        if append.catalogue is not None and append.account_id != CATALOGUE_ID:
+            check_catalogue(cursor, [append.catalogue])
         for name in append.new_users:
             cursor.execute(
                 ADD_NAME,

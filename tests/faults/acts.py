@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from seat_ledger.application import CommandService
+from seat_ledger.importing.sharing import in_thread
 from seat_ledger.integrity import service
 from seat_ledger.integrity.keys import Keys
 from seat_ledger.projections.engine import catch_up as catching_up
@@ -85,12 +86,14 @@ def append(conninfo: str, turn: int, report: Report) -> None:
 
 
 def import_(conninfo: str, turn: int, report: Report) -> None:
-    """Import a file, a few lines at a time."""
+    """Import a file, a few lines at a time; in turn as several processes do."""
     written, expected = lines(turn)
     keys = list(expected)
+    is_shared = turn // len(ACTS) % 2
+    shared: dict[str, Any] = {"workers": 2, "start": in_thread} if is_shared else {}
     with CommandService(conninfo) as ledger:
         report("go")
-        for outcome in ledger.import_lines(written, chunk=6):
+        for outcome in ledger.import_lines(written, chunk=6, **shared):
             report([keys[outcome.line - 1], list(outcome.positions)])
 
 

@@ -20,7 +20,7 @@ from seat_ledger.errors import CommandRefused
 from seat_ledger.importing.lines import LineOutcome
 from seat_ledger.projections.reader import ConnectedReader
 from seat_ledger.store import schema
-from seat_ledger.store.bulk import Decided, append_many
+from seat_ledger.store.bulk import Decided, append_many, pack
 from seat_ledger.store.connection import sqlstate_of
 from seat_ledger.store.datastore import LedgerDatastore
 from seat_ledger.store.recorder import BEHIND, NOT_NEXT, Append, LedgerRecorder
@@ -60,7 +60,7 @@ def by_command(conninfo: str, stream: UUID, versions: Sequence[int]) -> None:
 def by_file(conninfo: str, stream: UUID, versions: Sequence[int]) -> None:
     events = [event(stream, version) for version in versions]
     recorder = LedgerRecorder(LedgerDatastore(conninfo))
-    append_many(recorder, [Decided(of_new_account(), events)])
+    append_many(recorder, [pack(Decided(of_new_account(), events))])
 
 
 def by_library(conninfo: str, stream: UUID, versions: Sequence[int]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import psycopg
@@ -14,7 +14,9 @@ from seat_ledger.commands import repository
 from seat_ledger.errors import Conflict, NotAllowed
 from seat_ledger.importing import chunk as chunks
 from seat_ledger.importing import lines as reading
+from seat_ledger.importing import sharing
 from seat_ledger.importing.lines import LineOutcome
+from seat_ledger.importing.sharing import in_thread
 from seat_ledger.projections.engine.verify import verify
 from tests.drafts import PRO
 
@@ -53,6 +55,23 @@ HISTORY = [
 """The last but one is refused: Ann has the only seat, and bob was added just before."""
 
 
+Record = Callable[..., Iterator[LineOutcome]]
+
+
+@pytest.fixture(params=["alone", "shared"])
+def record(request: pytest.FixtureRequest) -> Record:
+    """Record lines in one process, or as several do, of which each is a thread here."""
+
+    def record(
+        ledger: CommandService, lines: Any, **options: Any
+    ) -> Iterator[LineOutcome]:
+        if request.param == "shared":
+            options |= {"workers": 2, "start": in_thread}
+        return ledger.import_lines(lines, **options)
+
+    return record
+
+
 def lines(*commands: dict[str, Any]) -> Iterator[bytes]:
     for n, command in enumerate(commands):
         at = (
@@ -67,11 +86,11 @@ def lines(*commands: dict[str, Any]) -> Iterator[bytes]:
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 100])
 def test_a_file_is_reported_line_by_line_up_to_the_refused_one(
-    database: str, size: int
+    database: str, record: Record, size: int
 ) -> None:
     with CommandService(database) as ledger:
-        message = list(ledger.import_lines(lines(*HISTORY), chunk=size))
-        again = list(ledger.import_lines(lines(*HISTORY), chunk=size))
+        message = list(record(ledger, lines(*HISTORY), chunk=size))
+        again = list(record(ledger, lines(*HISTORY), chunk=size))
     assert [item.line for item in message] == list(range(1, 14))
     refused = ["no_free_seat", "hub_seat_held", "no_free_seat"]
     assert [item.code for item in message if item.code] == refused
@@ -100,20 +119,18 @@ def elsewhere(database: str, monkeypatch: pytest.MonkeyPatch, **command: Any) ->
 
 @pytest.mark.parametrize("keep_going", [True, False])
 def test_a_change_from_elsewhere_is_decided_on_and_nothing_is_lost(
-    database: str, monkeypatch: pytest.MonkeyPatch, keep_going: bool
+    database: str, record: Record, monkeypatch: pytest.MonkeyPatch, keep_going: bool
 ) -> None:
     """Another takes the seat when a line is on its way, and the next is decided."""
     eve = {**ANN, "user": "eve", "email": "eve@x.example"}
     with CommandService(database) as ledger:
-        list(ledger.import_lines(lines(OPEN, BUY, ANN, eve)))
+        list(record(ledger, lines(OPEN, BUY, ANN, eve)))
         elsewhere(database, monkeypatch, **{**GIVE, "user": "eve"})
         may, taken = {"effective_at": "2025-05-02"}, {**GIVE, "seat": f"{PRO}#1"}
         text = [{**line, **may} for line in (BUY, taken, BUY, GIVE)]
         message = [
             (line.outcome, line.code)
-            for line in ledger.import_lines(
-                lines(*text), chunk=1, keep_going=keep_going
-            )
+            for line in record(ledger, lines(*text), chunk=1, keep_going=keep_going)
         ]
     refused, recorded = ("refused", "seat_taken"), ("recorded", None)
     behind = [recorded, recorded] if keep_going else []
@@ -125,16 +142,16 @@ def test_a_change_from_elsewhere_is_decided_on_and_nothing_is_lost(
 
 
 def test_a_line_that_is_accepted_after_all_does_not_end_the_import(
-    database: str, monkeypatch: pytest.MonkeyPatch
+    database: str, record: Record, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another adds the user whom the second line names; the third is not forgotten."""
     zoe = {"user": "zoe", "email": "zoe@x.example"}
     with CommandService(database) as ledger:
-        list(ledger.import_lines(lines(OPEN, BUY)))
+        list(record(ledger, lines(OPEN, BUY)))
         elsewhere(database, monkeypatch, **{**ANN, **zoe})
         give = {**GIVE, "user": "zoe"}
         text = [{**item, "effective_at": "2025-05-02"} for item in (ANN, give, BUY)]
-        message = ledger.import_lines(lines(*text), chunk=2)
+        message = record(ledger, lines(*text), chunk=2)
         assert [item.outcome for item in message] == ["recorded"] * 3
 
 
@@ -152,14 +169,14 @@ def fails_after_two(monkeypatch: pytest.MonkeyPatch, failure: type[Exception]) -
 
 
 def test_what_fails_for_good_is_reported_up_to_there_and_stays_in_no_memory(
-    database: str, monkeypatch: pytest.MonkeyPatch
+    database: str, record: Record, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     message: list[LineOutcome] = []
     monkeypatch.setattr(chunks, "TRIES", 2)
     with CommandService(database) as ledger:
         fails_after_two(monkeypatch, Conflict)
         with pytest.raises(Conflict):
-            message.extend(ledger.import_lines(lines(OPEN, BUY, ANN, GIVE), chunk=1))
+            message.extend(record(ledger, lines(OPEN, BUY, ANN, GIVE), chunk=1))
         monkeypatch.undo()
         ann, give = ({**item, "effective_at": "2025-05-01"} for item in (ANN, GIVE))
         recorded = [ledger.execute({"account": "acme", **item}) for item in (ann, give)]
@@ -167,12 +184,14 @@ def test_what_fails_for_good_is_reported_up_to_there_and_stays_in_no_memory(
     assert [item.positions for item in recorded] == [(3,), (4, 5)]
 
 
-def test_who_listens_no_longer_finds_what_was_recorded(database: str) -> None:
+def test_who_listens_no_longer_finds_what_was_recorded(
+    database: str, record: Record
+) -> None:
     with CommandService(database) as ledger:
-        telling = ledger.import_lines(lines(OPEN, BUY, ANN, GIVE, TAKE), chunk=1)
+        telling = record(ledger, lines(OPEN, BUY, ANN, GIVE, TAKE), chunk=1)
         assert next(telling).positions == (1,)
         telling.close()
-        whole = list(ledger.import_lines(lines(OPEN, BUY, ANN, GIVE, TAKE)))
+        whole = list(record(ledger, lines(OPEN, BUY, ANN, GIVE, TAKE)))
     with psycopg.connect(database) as connection:
         row = connection.execute("SELECT count(*) FROM ledger.stored_events").fetchone()
     assert row == (6,)
@@ -182,14 +201,14 @@ def test_who_listens_no_longer_finds_what_was_recorded(database: str) -> None:
 
 
 def test_what_is_recorded_is_reported_before_the_import_fails(
-    database: str, monkeypatch: pytest.MonkeyPatch
+    database: str, record: Record, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     two = {**BUY, "idempotency_key": "two"}
     message: list[LineOutcome] = []
     with CommandService(database) as ledger:
         fails_after_two(monkeypatch, NotAllowed)
         with pytest.raises(NotAllowed):
-            message.extend(ledger.import_lines(lines(OPEN, ANN, two, UNBUY), chunk=2))
+            message.extend(record(ledger, lines(OPEN, ANN, two, UNBUY), chunk=2))
     assert [item.positions for item in message] == [(1,), (2,), (3,)]
 
 
@@ -205,13 +224,14 @@ def one_by_one(quiet: bool, message: list[LineOutcome]) -> Iterator[bytes | None
 
 @pytest.mark.parametrize("quiet", [True, False])
 def test_lines_that_arrive_slowly_are_reported_before_more_is_read(
-    database: str, monkeypatch: pytest.MonkeyPatch, quiet: bool
+    database: str, record: Record, monkeypatch: pytest.MonkeyPatch, quiet: bool
 ) -> None:
     if not quiet:
         monkeypatch.setattr(reading, "LONGEST", -1.0)
+        monkeypatch.setattr(sharing, "LONGEST", -1.0)
     message: list[LineOutcome] = []
     with CommandService(database) as ledger:
-        message.extend(ledger.import_lines(one_by_one(quiet, message)))
+        message.extend(record(ledger, one_by_one(quiet, message)))
     assert [item.line for item in message] == [1, 2, 3, 4]
 
 
