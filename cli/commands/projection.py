@@ -188,6 +188,13 @@ def _follow(conninfo: str, poll: float) -> None:
     help="Database connections; by default one per core, at most 4.",
 )
 @click.option(
+    "--engine",
+    type=click.Choice(("postgresql", "duckdb")),
+    default="postgresql",
+    show_default=True,
+    help="What computes the tables; DuckDB needs the extra 'lake'.",
+)
+@click.option(
     "--results",
     type=click.Path(dir_okay=False, path_type=Path),
     default=Path(RESULTS),
@@ -215,8 +222,9 @@ def _follow(conninfo: str, poll: float) -> None:
 )
 @option_metrics
 @options_of_answering
-def rebuild(
+def rebuild(  # noqa: PLR0913, PLR0917  options of a command
     workers: int | None,
+    engine: str,
     results: Path,
     metrics: Path | None,
     log: str,
@@ -229,7 +237,13 @@ def rebuild(
     service.
     """
     code = rebuild_and_report(
-        current_session(), workers, metrics, results, log=log, named=named
+        current_session(),
+        workers,
+        metrics,
+        results,
+        log=log,
+        named=named,
+        engine=engine,
     )
     if code:
         raise click.exceptions.Exit(code)

@@ -15,9 +15,10 @@ from seat_ledger.cli.options.session import Session
 from seat_ledger.cli.output.files import write_whole
 from seat_ledger.cli.output.printing import emit
 from seat_ledger.cli.output.render import Answer, cells, print_message
-from seat_ledger.errors import LedgerError
+from seat_ledger.errors import LedgerError, MissingExtra
 
 if TYPE_CHECKING:
+    from seat_ledger.projections.engine.rebuild import BulkMaker
     from seat_ledger.projections.engine.report import RebuildResult
 
 RESULTS = "run_results.json"
@@ -31,6 +32,7 @@ def rebuild_and_report(  # noqa: PLR0913  an option each
     *,
     log: str = "text",
     named: Collection[str] = (),
+    engine: str = "postgresql",
 ) -> int:
     """Rebuild and tell; write the outcome down whatever it is; return the exit code."""
     from seat_ledger.projections.engine.rebuild import DEFAULT_WORKERS  # noqa: PLC0415
@@ -41,7 +43,7 @@ def rebuild_and_report(  # noqa: PLR0913  an option each
     failed = RebuildResult()
     try:
         with _ended_by_signals():
-            result = make(session.ready(), workers, named)
+            result = make(session.ready(), workers, named, _bulk(engine))
     except BaseException as error:  # whatever it is, the outcome tells
         failed.error = _outcome_of(error)
         failed.seconds = time.monotonic() - failed.began
@@ -66,6 +68,23 @@ def rebuild_and_report(  # noqa: PLR0913  an option each
     return code
 
 
+def _bulk(engine: str) -> BulkMaker | None:
+    """What computes the tables beside the server, if anything. Raises MissingExtra."""
+    from seat_ledger.projections.lake.bulk import (  # noqa: PLC0415
+        TablesByDuckDB,
+        available,
+    )
+
+    if engine != "duckdb":
+        return None
+    if not available():
+        raise MissingExtra(
+            "--engine duckdb needs the extra 'lake', which is not installed.",
+            try_="pip install 'seat-ledger[lake]', or --engine postgresql",
+        )
+    return TablesByDuckDB
+
+
 @contextmanager
 def _ended_by_signals() -> Iterator[None]:
     """Let SIGTERM and a closed terminal end a rebuild as Ctrl-C does: cleaned up."""
@@ -84,7 +103,9 @@ def _ended_by_signals() -> Iterator[None]:
             signal.signal(number, signal.SIG_DFL)
 
 
-def _make(conninfo: str, workers: int, named: Collection[str]) -> Any:
+def _make(
+    conninfo: str, workers: int, named: Collection[str], bulk: BulkMaker | None
+) -> Any:
     """Rebuild, with a line for each projection."""
     from seat_ledger.cli.output.progress import heartbeat  # noqa: PLC0415
     from seat_ledger.projections.engine.rebuild import rebuild  # noqa: PLC0415
@@ -93,7 +114,7 @@ def _make(conninfo: str, workers: int, named: Collection[str]) -> Any:
 
     print_message(
         f"Building {len(PROJECTIONS)} projections beside the served ones with "
-        f"{workers} workers."
+        f"{workers} workers{' and DuckDB' if bulk else ''}."
     )
     reported: list[str] = []
 
@@ -109,10 +130,14 @@ def _make(conninfo: str, workers: int, named: Collection[str]) -> Any:
             print_message(f"{line}{table.rows:>12,} rows {table.seconds:>8.1f} s")
 
     with heartbeat("Rebuilding") as at:
-        return rebuild(conninfo, workers=workers, report=report, at=at, named=named)
+        return rebuild(
+            conninfo, workers=workers, bulk=bulk, report=report, at=at, named=named
+        )
 
 
-def _make_in_json(conninfo: str, workers: int, named: Collection[str]) -> Any:
+def _make_in_json(
+    conninfo: str, workers: int, named: Collection[str], bulk: BulkMaker | None
+) -> Any:
     """Rebuild, with a line of JSON for each phase and each projection."""
     from seat_ledger.cli.output.logs import logger  # noqa: PLC0415
     from seat_ledger.projections.engine.rebuild import rebuild  # noqa: PLC0415
@@ -128,6 +153,7 @@ def _make_in_json(conninfo: str, workers: int, named: Collection[str]) -> Any:
     return rebuild(
         conninfo,
         workers=workers,
+        bulk=bulk,
         report=report,
         named=named,
         at=lambda what: log.info("phase", doing=what),
@@ -194,6 +220,11 @@ def _report_result(
         sentence = f"Not rebuilt; the served tables are unchanged. {tally}"
     columns = cells("projection", "rows", "digest", "seconds", "status")
     notes = [f"The outcome is in {results}."] if results else []
+    if result.compared:
+        notes.append(
+            f"DuckDB computed the tables; {result.compared:,} accounts, chosen at "
+            "random, PostgreSQL too: every row is the same."
+        )
     notes += [
         f"Account {account.account_key} is back in service."
         for account in result.resumed

@@ -22,6 +22,14 @@ SELECT *
    AND account_no <= %(known_position)s::bigint
  ORDER BY account_no, position;
 
+-- contracts_between --
+-- Those of a range of accounts that are known.
+SELECT *
+  FROM contract_at(%(known_position)s::bigint)
+ WHERE account_no >= %(first)s::bigint
+   AND account_no <= least(%(last)s::bigint, %(known_position)s::bigint)
+ ORDER BY account_no, position;
+
 -- keys --
 -- The keys of some accounts.
 SELECT account_no, account_key

@@ -6,6 +6,9 @@ touched until everything is made, indexed and checked; what was appended meanwhi
 caught up in the new tables before and inside the switch. Whatever goes wrong leaves
 the served tables as they were.
 
+What comes from the journal is computed by the server, or by an engine beside it
+(:class:`Bulk`); then a sample of the accounts is computed by both, and compared.
+
 Accounts that were set aside before, or are named, may be set aside in the new tables
 too, where they have to be; any other event that cannot be read ends the rebuild (R74).
 """
@@ -14,11 +17,12 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Collection
-from contextlib import suppress
+from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractContextManager, suppress
 from datetime import datetime
 from itertools import pairwise
-from typing import Any
+from random import SystemRandom
+from typing import Any, Protocol
 from uuid import UUID
 
 import psycopg
@@ -42,6 +46,7 @@ from seat_ledger.projections.engine.locks import alone
 from seat_ledger.projections.engine.populate import fill, fill_periods
 from seat_ledger.projections.engine.registry import BY_NAME, PROJECTIONS, RowSource
 from seat_ledger.projections.engine.report import (
+    POSTGRESQL,
     BuiltTable,
     RebuildResult,
     TableReporter,
@@ -58,6 +63,7 @@ from seat_ledger.projections.engine.set_aside import (
 from seat_ledger.projections.engine.sql_files import queries
 from seat_ledger.projections.engine.switch import switch
 from seat_ledger.projections.engine.user_directory import erases, rewrite
+from seat_ledger.projections.engine.verify import apart
 from seat_ledger.projections.engine.worker_pool import WorkerPool
 from seat_ledger.store.connection import connect, is_lost, unavailable
 
@@ -71,6 +77,7 @@ PHASES = {
     "journal": "the journal",
     "facts": "seats, holdings, counts and periods",
     "figures": "billable seats",
+    "compare": "some accounts by both engines",
     "resume": "accounts that were set aside",
     "check": "checks and digests",
     "switch": "the switch",
@@ -81,19 +88,60 @@ _TABLES_AT_ONCE = 2
 """So many tables are filled from the journal side by side: those that take long."""
 
 
-def rebuild(
+EVENTS_AT_ONCE = 160_000
+"""About how many events an engine beside the server has in memory, each worker."""
+
+_POSITIONS_AT_ONCE = 65_536
+_SAMPLE = (20, 100)
+"""So many accounts are computed by both engines, or one of so many if that is more."""
+
+_ACCOUNTS_AT_ONCE = 50
+
+
+class Bulk(Protocol):
+    """Computes in the server's stead what comes from the journal.
+
+    Ranges of accounts by number, each a share. Connections are in the generation, in a
+    transaction. Raises LedgerError where it cannot.
+    """
+
+    @property
+    def shares(self) -> range:
+        """The shares, by number."""
+
+    def read(self, connection: _Connection, after: int, until: int) -> None:
+        """Take the events of some positions."""
+
+    def fill(self, connection: _Connection, share: int) -> dict[str, int]:
+        """Fill the tables for a share, all events being taken; the rows of each."""
+
+
+class BulkMaker(Protocol):
+    """Makes one, for bounds of the ranges and the position to compute as known at."""
+
+    name: str
+
+    def __call__(
+        self, bounds: Sequence[int], known_at: int
+    ) -> AbstractContextManager[Bulk]:
+        """Make it; it is at work inside the block."""
+
+
+def rebuild(  # noqa: PLR0913  what may be asked for
     conninfo: str,
     *,
     workers: int | None = None,
+    bulk: BulkMaker | None = None,
     report: TableReporter = lambda _: None,
     at: At = lambda _: None,
     named: Collection[str] = (),
 ) -> RebuildResult:
     """Rebuild all projections and serve them; the result holds the error, if any.
 
-    `named` are accounts, or positions of events, that may be set aside (R74).
-    `report` is called as each projection is made, and again when it turns out wrong;
-    `at` with what is being done. Raises Locked (exit 11) while another rebuild is at
+    `named` are accounts, or positions of events, that may be set aside (R74). `bulk`
+    makes the engine beside the server, if it is not to do everything itself. `report`
+    is called as each projection is made, and again when it turns out wrong; `at` with
+    what is being done. Raises Locked (exit 11) while another rebuild is at
     work.
     """
     result = RebuildResult()
@@ -103,7 +151,8 @@ def rebuild(
             try:
                 size = workers or DEFAULT_WORKERS
                 of = _Rebuild(conninfo, connection, size, result, (report, at))
-                of.named = frozenset(named)
+                of.named, of.bulk = frozenset(named), bulk
+                result.engine = bulk.name if bulk else POSTGRESQL
                 of()
             except LedgerError as error:
                 result.fail(error, report)
@@ -146,6 +195,7 @@ class _Rebuild:
         self.result = result
         self.report, self.at = callbacks
         self.named: frozenset[str] = frozenset()
+        self.bulk: BulkMaker | None = None
         self.aside: dict[UUID, SetAside] = {}
         self.before: dict[UUID, SetAside] = {}
         self.stays: set[UUID] = set()
@@ -182,7 +232,7 @@ class _Rebuild:
             with WorkerPool(self.conninfo, self.number, self.workers) as crew:
                 self.crew = crew
                 for name in PHASES:
-                    if name != "switch":
+                    if name not in {"switch", *self._left_out}:
                         self._phase(name)
         except IntegrityFailure as error:
             may = self._may_set_aside(error)
@@ -194,6 +244,11 @@ class _Rebuild:
             self._drop_tables()
             raise
         return True
+
+    @property
+    def _left_out(self) -> set[str]:
+        """The phases that one engine alone does not have."""
+        return {"figures"} if self.bulk else {"compare"}
 
     def _drop_tables(self) -> None:
         """Remove the new tables; by a new connection where an interrupt closed ours.
@@ -321,6 +376,9 @@ class _Rebuild:
 
     def _facts(self) -> None:
         """Seats, holdings, counts and periods, a range of accounts a worker."""
+        if self.bulk is not None:
+            self._compute(self.bulk)
+            return
         self.ranges = self._account_ranges(self.workers)
         periods = self.crew.beside(_timed, fill_periods, self.result.ceiling)
         try:
@@ -341,6 +399,28 @@ class _Rebuild:
         """What counts of each account, period and type."""
         self._fill_from_tables()
         self._analyze_filled()
+
+    def _compare(self) -> None:
+        """Compute some accounts by the server too. Raises IntegrityFailure."""
+        numbers = self.crew.run(_ask, b"SELECT array_agg(account_no) FROM account", {})
+        numbers = numbers or []
+        least, one_of = _SAMPLE
+        sampled = min(len(numbers), max(least, len(numbers) // one_of))
+        chosen = sorted(SystemRandom().sample(numbers, sampled))
+        parts = [
+            (self.result.ceiling, chosen[first : first + _ACCOUNTS_AT_ONCE])
+            for first in range(0, sampled, _ACCOUNTS_AT_ONCE)
+        ]
+        for differences in self.crew.each(apart, parts):
+            for name, difference in differences.items():
+                raise IntegrityFailure(
+                    f"{difference}, where the table has it from the other engine. The "
+                    "served tables are unchanged.",
+                    try_="seat-ledger projection rebuild --engine postgresql; report "
+                    "this: it is a bug",
+                    projection=name,
+                )
+        self.result.compared = sampled
 
     def _resume(self) -> None:
         """Take accounts back that were set aside before, where nothing hinders now."""
@@ -389,6 +469,27 @@ class _Rebuild:
             self.result.tables[name] = table._replace(digest=task.result())
 
     # -- parts of them ---------------------------------------------------------------
+
+    def _compute(self, bulk: BulkMaker) -> None:
+        """Fill what comes from the journal by an engine beside the server."""
+        began, ceiling = time.monotonic(), self.result.ceiling
+        parts = max(self.workers, self.result.events // EVENTS_AT_ONCE)
+        ranges = self._account_ranges(parts)
+        bounds = [first - 1 for first, _ in ranges] + [_LAST]
+        positions = _split(ceiling, max(1, ceiling // _POSITIONS_AT_ONCE))
+        with bulk(bounds, ceiling) as beside:
+            self.crew.each(beside.read, positions)
+            try:
+                filled = self.crew.each(beside.fill, [(no,) for no in beside.shares])
+            except psycopg.errors.NotNullViolation:
+                self._find_unpaired()
+                raise
+        rows, took = self.directory.result()
+        self._done("user_directory", rows, time.monotonic() - took)
+        for name in filled[0]:
+            self._done(name, sum(counts[name] for counts in filled), began)
+            began = time.monotonic()
+        self._analyze_filled()
 
     def _fill_from_journal(self) -> None:
         """Fill what comes from the journal, table beside table, the longest first.

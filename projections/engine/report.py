@@ -13,6 +13,9 @@ from seat_ledger.projections.engine.checks import digest_of
 from seat_ledger.projections.engine.registry import BY_NAME, PROJECTIONS
 from seat_ledger.projections.engine.set_aside import SetAside
 
+POSTGRESQL = "postgresql"
+"""The engine that computes everything where no other is asked to."""
+
 
 class BuiltTable(NamedTuple):
     """What became of one projection: ``ok``, ``error`` or ``skipped``."""
@@ -43,6 +46,8 @@ class RebuildResult:
     seconds: float = 0.0
     switched: bool = False
     handed_over: int = 0
+    engine: str = POSTGRESQL
+    compared: int = 0
     phases: dict[str, float] = field(default_factory=dict)
     tables: dict[str, BuiltTable] = field(default_factory=dict)
     aside: list[SetAside] = field(default_factory=list)
@@ -76,6 +81,8 @@ class RebuildResult:
             "ceiling": self.ceiling,
             "digest": digest_of([whole]) if error is None else None,
             **fields_of(self, "generation", "switched", "handed_over"),
+            "engine": self.engine,
+            "accounts_compared": self.compared,
             "phases": {name: round(took, 3) for name, took in self.phases.items()},
             "set_aside": [account.document() for account in self.aside],
             "resumed": [account.account_key for account in self.resumed],

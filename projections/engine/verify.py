@@ -128,6 +128,19 @@ def verify(
     return result
 
 
+def apart(
+    connection: _Connection, position: int, accounts: list[int]
+) -> dict[str, str]:
+    """Compute what comes from the journal anew, for some accounts, and compare it.
+
+    With the tables of the search path, which are as known at the position. Returns the
+    first difference of each table that has one, in words.
+    """
+    full = _Full(connection, ProjectionVerification(position), None, None)
+    full.compare_computed(accounts)
+    return full.different
+
+
 def _compare_counts(connection: _Connection, result: ProjectionVerification) -> None:
     """Counts and gaps: whatever can be seen without computing anything anew."""
     for name, statement in queries("engine", "verify.sql").items():
@@ -201,12 +214,7 @@ class _Full:
         for accounts in self._accounts():
             if self._is_over():
                 break
-            for projection in PROJECTIONS:
-                if projection.name not in DECODED:
-                    with self._noting(projection.name):
-                        self._compare(
-                            projection.name, *self._fresh(projection, accounts)
-                        )
+            self.compare_computed(accounts)
             self.result.accounts += len(accounts)
         if self.sample is None and self.result.complete:
             self._find_strays()
@@ -217,6 +225,13 @@ class _Full:
             self.result.rows.append(
                 TableVerdict(name, "every row", status, compared, difference)
             )
+
+    def compare_computed(self, accounts: list[int]) -> None:
+        """Compare what is computed from the journal, for some accounts."""
+        for projection in PROJECTIONS:
+            if projection.name not in DECODED:
+                with self._noting(projection.name):
+                    self._compare(projection.name, *self._fresh(projection, accounts))
 
     def _find_strays(self) -> None:
         """Rows of no account, or of positions that the tables do not reach."""

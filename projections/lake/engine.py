@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -36,10 +36,13 @@ COMPARED_LESS = {"billing_period": ("day_starts",)}
 """Columns that served tables alone have: in the lake dates are rows."""
 
 _DEFINITIONS = {
-    *("entry_at", "reversed_entry_at", "contract_at"),
+    *("entry_at", "reversed_entry_at"),
     *("seat_at", "seat_holding_at", "seat_step_at", "seat_count_at"),
 }
 """What the tables are computed by."""
+
+_OF_CONTRACTS = "contract_at"
+"""What a journal that has details brings as well."""
 
 _UNREAD = {
     *("bucket", "recorded_at", "effective_after", "quantity", "request"),
@@ -47,7 +50,19 @@ _UNREAD = {
 }
 """Columns of the journal that none of these reads."""
 
-_MEMORY = "220MB"
+_CONFIGURATION: dict[str, str | bool | int | float | list[str]] = {
+    "threads": "1",
+    "memory_limit": "220MB",
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+}
+_SETTINGS = (
+    "SET TimeZone = 'UTC'",
+    "SET enable_external_access = false",
+    "SET lock_configuration = true",
+)
+"""It reads no file and fetches nothing; what has no room is spilled into scratch."""
+
 _QUERIES = {
     name: block.decode() for name, block in queries("lake", "engine.sql").items()
 }
@@ -64,23 +79,30 @@ class Engine:
     """A DuckDB in memory with the definitions, as known at a position."""
 
     def __init__(
-        self, known_at: int, seat_types: Sequence[tuple[int, str]], *, scratch: str
+        self,
+        known_at: int,
+        seat_types: Sequence[tuple[int, str]],
+        *,
+        scratch: str,
+        unread: Collection[str] = _UNREAD,
     ) -> None:
         import duckdb  # noqa: PLC0415  an extra
         import pyarrow as pa  # noqa: PLC0415
 
         self.known_at, self.events = known_at, 0
         self.calendar = CalendarRows()
-        self.db = duckdb.connect(config={"threads": "1", "memory_limit": _MEMORY})
-        self.db.execute("SET TimeZone = 'UTC'")
+        self.db = duckdb.connect(config=_CONFIGURATION)
         self.db.execute(f"SET temp_directory = '{scratch}'")
+        for setting in _SETTINGS:
+            self.db.execute(setting)
         types = arrow_types()
         self.schema = pa.schema([
-            (name, kind) for name, kind in types.items() if name not in _UNREAD
+            (name, kind) for name, kind in types.items() if name not in unread
         ])  # fmt: skip
-        self._table("journal", self.schema.empty_table())
+        self.load_rows("journal", self.schema.empty_table())
+        needed = _DEFINITIONS | ({_OF_CONTRACTS} if "details" not in unread else set())
         for definition in definitions(tuple(self.schema.names)):
-            if definition.name in _DEFINITIONS:
+            if definition.name in needed:
                 self.db.execute(definition.macro())
         self.db.execute("CREATE TABLE seat_type (type_no INTEGER, name VARCHAR)")
         if seat_types:
@@ -93,7 +115,7 @@ class Engine:
     def load(self, journal: Any) -> None:
         """Take the journal of other accounts, as an Arrow table."""
         self.events = len(journal)
-        self._table("journal", journal.select(self.schema.names))
+        self.load_rows("journal", journal.select(self.schema.names))
         self._execute("CREATE OR REPLACE TABLE account AS " + _QUERIES["account"])
 
     def compute(self) -> Iterator[tuple[str, Any]]:
@@ -101,12 +123,17 @@ class Engine:
         for name in TABLES:
             if name == "billing_period":
                 self._periods()
-            elif name == "billable_seats":
-                self._figures()
             else:
-                rows = bound(rows_of(name), {"known_position": self.known_at})
-                self._execute(f"CREATE OR REPLACE TABLE {name} AS {rows}")
+                self.make(name)
             yield name, self.rows(f"SELECT * FROM {name}")  # noqa: S608
+
+    def make(self, name: str) -> None:
+        """Make a table: by its definition, or of the figures by the portable text."""
+        if name == "billable_seats":
+            self._figures()
+            return
+        rows = bound(rows_of(name), {"known_position": self.known_at})
+        self._execute(f"CREATE OR REPLACE TABLE {name} AS {rows}")
 
     def rows(self, statement: str) -> Any:
         """What a statement finds, as an Arrow table."""
@@ -122,7 +149,7 @@ class Engine:
         import pyarrow as pa  # noqa: PLC0415
 
         schema = pa.schema(list(types.items()))
-        self._table("served", pa.Table.from_batches(batches, schema))
+        self.load_rows("served", pa.Table.from_batches(batches, schema))
 
     def check(self) -> None:
         """Hold the tables to what must be so of them, as a rebuild in PostgreSQL does.
@@ -181,7 +208,11 @@ class Engine:
             pa.array(column, field.type)
             for column, field in zip(columns, schema, strict=True)
         ]
-        self._table("billing_period", pa.Table.from_arrays(arrays, schema=schema))
+        self.load_rows("billing_period", pa.Table.from_arrays(arrays, schema=schema))
+        self.take_calendar()
+
+    def take_calendar(self) -> None:
+        """Take the calendar's rows of the periods that were added to it."""
         for name, taken in self.calendar.take().items():
             self._calendar_rows(name, taken)
 
@@ -199,7 +230,7 @@ class Engine:
             self._execute(f"INSERT INTO {name} SELECT * FROM incoming")  # noqa: S608
             self.db.unregister("incoming")
         else:
-            self._table(target, table)
+            self.load_rows(target, table)
 
     def _figures(self) -> None:
         sources = ", ".join(
@@ -224,7 +255,8 @@ class Engine:
         ).fetchall()
         return bool(rows)
 
-    def _table(self, name: str, rows: Any) -> None:
+    def load_rows(self, name: str, rows: Any) -> None:
+        """Take an Arrow table as a table of this name."""
         self.db.register("incoming", rows)
         self._execute(f"CREATE OR REPLACE TABLE {name} AS SELECT * FROM incoming")  # noqa: S608
         self.db.unregister("incoming")

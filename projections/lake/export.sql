@@ -29,3 +29,32 @@ SELECT type_no, name FROM seat_type WHERE added <= %(until_position)s::bigint OR
 -- changed --
 -- Accounts of which something was recorded behind a position.
 SELECT DISTINCT account_no FROM journal WHERE position > %(after)s::bigint
+
+-- columns --
+-- What a rebuild computes of: the numbers of each event of some positions, an array a
+-- column. The kinds are by their place in bulk.py.
+SELECT array_agg(entry.position), array_agg(entry.account_no),
+       array_agg(entry.effective_at), array_agg(coalesce(entry.user_no, entry.root, 0)),
+       array_agg(coalesce(entry.seat_type, 0)), array_agg(coalesce(entry.number, 0)),
+       array_agg((CASE
+           WHEN entry.topic = 'SeatPurchased' THEN 0
+           WHEN entry.topic = 'SeatRetired' THEN 1
+           WHEN entry.topic = 'SeatAssigned' THEN 2
+           WHEN entry.topic = 'SeatUnassigned' THEN 3
+           WHEN entry.holds THEN 5
+           ELSE 4
+       END)::smallint)
+  FROM journal AS entry
+ WHERE entry.position > %(after)s::bigint
+   AND entry.position <= %(until_position)s::bigint
+   AND entry.topic IN ('SeatPurchased', 'SeatRetired', 'SeatAssigned', 'SeatUnassigned',
+                       'EntryReversed')
+
+-- types --
+-- The columns of a table and their types, in its order.
+SELECT attribute.attname::text, format_type(attribute.atttypid, NULL)
+  FROM pg_catalog.pg_attribute AS attribute
+ WHERE attribute.attrelid = %(name)s::text::regclass
+   AND attribute.attnum > 0
+   AND NOT attribute.attisdropped
+ ORDER BY attribute.attnum

@@ -113,12 +113,13 @@ class _ZoneDates:
         return self.starts[ordinal]
 
     def _look_up(self, ordinal: int) -> None:
+        """Note a date; last of all that it is known, as other threads look there."""
         day = date.fromordinal(ordinal)
         start = first_instant(day, self.zone).astimezone(UTC)
-        self.starts[ordinal] = start
         if local_dates(day, date.fromordinal(ordinal + 1), self.zone):
             self.texts[ordinal] = _element(start)
             self.items[ordinal] = _ITEM.pack(8, _microseconds(start))
+        self.starts[ordinal] = start
 
 
 def _element(start: datetime) -> str:
@@ -161,27 +162,32 @@ def _bytes_of(text: str | None) -> bytes:
 def binary_rows(account: AccountFacts) -> Iterator[bytes]:
     """The rows of an account in COPY's binary form, in the table's order."""
     for period in existing(account):
-        dates = _dates_of(period.zone)
-        days, items = dates.packed(period.label, period.until, period.ends)
-        mode, granularity = account.policy_at(period.starts)
-        head = _HEAD.pack(
-            len(PeriodRow._fields),
-            8, account.no,
-            4, period.index,
-            4, period.label.toordinal() - _EPOCH_DAY,
-            8, _microseconds(period.starts),
-            8, _microseconds(period.ends),
-            4, period.until.toordinal() - _EPOCH_DAY,
-            4, days,
-        )  # fmt: skip
-        yield (
-            head
-            + _bytes_of(period.zone)
-            + _bytes_of(mode)
-            + _bytes_of(granularity)
-            + _ARRAY.pack(20 + len(items), 1, 0, _TIMESTAMPTZ_OID, days, 1)
-            + items
-        )
+        yield binary_row(account, period)
+
+
+def binary_row(account: AccountFacts, period: BillingPeriod) -> bytes:
+    """One of them."""
+    dates = _dates_of(period.zone)
+    days, items = dates.packed(period.label, period.until, period.ends)
+    mode, granularity = account.policy_at(period.starts)
+    head = _HEAD.pack(
+        len(PeriodRow._fields),
+        8, account.no,
+        4, period.index,
+        4, period.label.toordinal() - _EPOCH_DAY,
+        8, _microseconds(period.starts),
+        8, _microseconds(period.ends),
+        4, period.until.toordinal() - _EPOCH_DAY,
+        4, days,
+    )  # fmt: skip
+    return (
+        head
+        + _bytes_of(period.zone)
+        + _bytes_of(mode)
+        + _bytes_of(granularity)
+        + _ARRAY.pack(20 + len(items), 1, 0, _TIMESTAMPTZ_OID, days, 1)
+        + items
+    )
 
 
 def columns(rows: Iterable[PeriodRow]) -> dict[str, list[Any]]:

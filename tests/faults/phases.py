@@ -10,9 +10,12 @@ from seat_ledger.projections.engine import catch_up as catching_up
 from seat_ledger.projections.engine import generations
 from seat_ledger.projections.engine import rebuild as rebuilding
 from seat_ledger.projections.engine import switch as switching
+from seat_ledger.projections.lake.bulk import TablesByDuckDB
 from seat_ledger.store.connection import connect
 
-REBUILD = (*rebuilding.PHASES, "inside the switch", "after the switch")
+_SWITCH = ("inside the switch", "after the switch")
+REBUILD = (*(rebuilding.PHASES.keys() - {"compare"}), *_SWITCH)
+BY_DUCKDB = (*(rebuilding.PHASES.keys() - {"figures"}), "taking events", *_SWITCH)
 CATCH_UP = ("checked", "decoded", "computed", "committed")
 
 
@@ -31,7 +34,14 @@ def then_die(module: Any, name: str) -> None:
     setattr(module, name, call)
 
 
-def rebuild(conninfo: str, step: str) -> None:
+def rebuild_by_duckdb(conninfo: str, step: str) -> None:
+    """The same with DuckDB beside the server, and a step more."""
+    if step == "taking events":
+        then_die(TablesByDuckDB, "read")
+    rebuild(conninfo, step, TablesByDuckDB)
+
+
+def rebuild(conninfo: str, step: str, bulk: Any = None) -> None:
     """Rebuild until a phase begins, or the switch is reached."""
     if step == "inside the switch":
         then_die(generations, "serve")
@@ -42,7 +52,7 @@ def rebuild(conninfo: str, step: str) -> None:
         if what == rebuilding.PHASES.get(step):
             die()
 
-    rebuilding.rebuild(conninfo, at=at)
+    rebuilding.rebuild(conninfo, at=at, bulk=bulk)
 
 
 def catch_up(conninfo: str, step: str) -> None:

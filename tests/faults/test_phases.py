@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -13,6 +14,7 @@ from seat_ledger.projections.engine.rebuild import PHASES, rebuild
 from seat_ledger.store.connection import connect
 from tests.faults import phases
 from tests.integration.tables import (
+    BOTH_ENGINES,
     PRO,
     clients,
     differences,
@@ -37,21 +39,25 @@ def run_until_killed(
     wait_for_the_killed(conninfo, others)
 
 
+@BOTH_ENGINES
 def test_a_rebuild_killed_at_any_phase_leaves_the_served_tables_right(
-    database: str, ledger: CommandService
+    database: str, ledger: CommandService, bulk: Any
 ) -> None:
     fill(ledger, "acme", "boats")
     with connect(database, autocommit=True) as connection:
         installation.catch_up(connection)
-    for step in phases.REBUILD:
+    act, steps = phases.rebuild, phases.REBUILD
+    if bulk:
+        act, steps = phases.rebuild_by_duckdb, phases.BY_DUCKDB
+    for step in steps:
         before = digests(database)
-        run_until_killed(phases.rebuild, database, step)
+        run_until_killed(act, database, step)
         assert (digests(database), differences(database)) == (before, []), step
         rows, _ = states_and_schemas(database)
         left = [number for state, number in rows if state == "building"]
         assert len(left) == (0 if step == "after the switch" else 1), step
         ledger.buy_seats("acme", seat_type=PRO, quantity=1)
-        result = rebuild(database)
+        result = rebuild(database, bulk=bulk)
         assert result.error is None
         rows, schemas = states_and_schemas(database)
         assert [state for state, _ in rows] == ["kept", "served"], step

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import psycopg
+import pytest
 
 from seat_ledger.application import CommandService
 from seat_ledger.domain.values import account_id
@@ -15,8 +16,13 @@ from seat_ledger.projections.engine import generations, installation
 from seat_ledger.projections.engine.checks import table_digest
 from seat_ledger.projections.engine.registry import PROJECTIONS
 from seat_ledger.projections.engine.verify import verify
+from seat_ledger.projections.lake.bulk import TablesByDuckDB
 from seat_ledger.store.connection import connect
 
+ENGINES = (None, TablesByDuckDB)
+"""What may compute a rebuild's tables: the server alone, or DuckDB beside it."""
+
+BOTH_ENGINES = pytest.mark.parametrize("bulk", ENGINES, ids=("postgresql", "duckdb"))
 PRO = "sales/professional"
 WHOLE = {"effective_at": "2025-04-01T00:00:00Z", "actor": "system:x"}
 """What every event says."""

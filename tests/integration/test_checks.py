@@ -12,6 +12,7 @@ from seat_ledger.errors import IntegrityFailure
 from seat_ledger.projections.engine.checks import BY_CHECK
 from seat_ledger.projections.engine.rebuild import PHASES, rebuild
 from tests.integration.tables import (
+    BOTH_ENGINES,
     PRO,
     WHOLE,
     catch_up,
@@ -42,15 +43,16 @@ def broken(conninfo: str, name: str) -> int:
     return poison(conninfo, topic, {**WHOLE, "seat_type": PRO, "user": user, **text})
 
 
+@BOTH_ENGINES
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_check_finds_what_the_events_contradict(
-    database: str, ledger: CommandService, name: str
+    database: str, ledger: CommandService, name: str, bulk: Any
 ) -> None:
     fill(ledger, "acme")
     catch_up(database)
     before = digests(database)
     position = broken(database, name)
-    result = rebuild(database)
+    result = rebuild(database, bulk=bulk)
     check = BY_CHECK[name]
     assert isinstance(result.error, IntegrityFailure)
     assert result.error.details["position"] == position
@@ -64,8 +66,9 @@ def test_a_check_finds_what_the_events_contradict(
     assert [state for state, _ in states_and_schemas(database)[0]] == ["served"]
 
 
+@BOTH_ENGINES
 def test_an_unassignment_that_nothing_precedes_is_named(
-    database: str, ledger: CommandService
+    database: str, ledger: CommandService, bulk: Any
 ) -> None:
     fill(ledger, "acme")
     with psycopg.connect(database) as connection:
@@ -74,7 +77,7 @@ def test_an_unassignment_that_nothing_precedes_is_named(
         ).fetchone()
     text = {**WHOLE, "seat_type": PRO, "user": user, "number": 90}
     position = poison(database, "SeatUnassigned", text)
-    result = rebuild(database)
+    result = rebuild(database, bulk=bulk)
     assert isinstance(result.error, IntegrityFailure)
     assert result.error.details["position"] == position
     assert result.error.details["projection"] == "seat_holding"

@@ -23,6 +23,8 @@ from seat_ledger.projections.engine.worker_pool import WorkerPool
 from seat_ledger.projections.reader import ConnectedReader
 from seat_ledger.store.connection import connect
 from tests.integration.tables import (
+    BOTH_ENGINES,
+    ENGINES,
     PRO,
     WHOLE,
     catch_up,
@@ -36,24 +38,29 @@ from tests.integration.tables import (
 from tests.program import Program
 
 
+@BOTH_ENGINES
 @pytest.mark.both_versions
 def test_r71_a_rebuild_gives_the_tables_that_were_maintained(
-    database: str, ledger: CommandService
+    database: str, ledger: CommandService, bulk: Any
 ) -> None:
     fill(ledger, "acme", "boats")
     catch_up(database)
     stored = digests(database)
-    result = rebuild(database)
+    result = rebuild(database, bulk=bulk)
     assert result.error is None
     assert digests(database) == stored
     assert {name: created.digest for name, created in result.tables.items()} == stored
-    again = rebuild(database, workers=1)
+    assert (result.engine, result.compared) == (
+        ("duckdb", 2) if bulk else ("postgresql", 0)
+    )
+    again = rebuild(database, workers=1, bulk=bulk)
     assert again.document()["digest"] == result.document()["digest"]
 
 
+@BOTH_ENGINES
 @pytest.mark.both_versions
 def test_r72_commands_and_questions_go_on_through_a_rebuild_and_its_switch(
-    database: str, ledger: CommandService, monkeypatch: pytest.MonkeyPatch
+    database: str, ledger: CommandService, monkeypatch: pytest.MonkeyPatch, bulk: Any
 ) -> None:
     fill(ledger, "acme", "boats")
     catch_up(database)
@@ -77,7 +84,7 @@ def test_r72_commands_and_questions_go_on_through_a_rebuild_and_its_switch(
 
     monkeypatch.setattr(switch, "_hand_over", hand_over)
     monkeypatch.setattr(generations, "serve", serve)
-    result = rebuild(database, at=go_on, report=go_on)
+    result = rebuild(database, at=go_on, report=go_on, bulk=bulk)
     assert result.error is None
     assert result.switched
     assert seen == sorted(seen)
@@ -114,7 +121,7 @@ def test_an_appender_and_a_follower_race_with_rebuilds(database: str) -> None:
     threads = [threading.Thread(target=append), threading.Thread(target=ask)]
     for thread in threads:
         thread.start()
-    results = [rebuild(database, workers=2) for _ in range(4)]
+    results = [rebuild(database, workers=2, bulk=bulk) for bulk in ENGINES * 2]
     stop.set()
     for thread in threads:
         thread.join()

@@ -21,9 +21,11 @@ from seat_ledger.projections.engine.rebuild import rebuild
 from seat_ledger.projections.engine.registry import PROJECTIONS
 from seat_ledger.projections.engine.resume import resume
 from seat_ledger.projections.engine.verify import verify
+from seat_ledger.projections.lake.bulk import TablesByDuckDB
 from seat_ledger.store.connection import connect
 from tests.in_process import Program
 from tests.integration.tables import (
+    ENGINES,
     PRO,
     WHOLE,
     catch_up,
@@ -332,14 +334,20 @@ def test_r74_every_kind_is_met_by_a_rebuild_of_a_store_that_nobody_has_read(
     damaged: Damaged,
 ) -> None:
     first = min(damaged.positions.values())
-    refused = rebuild(damaged.conninfo)
-    assert refused.error is not None
-    assert not refused.switched
-    assert "--set-aside" in refused.error.try_
-    assert refused.error.details["position"] >= first
+    for bulk in ENGINES:
+        refused = rebuild(damaged.conninfo, bulk=bulk)
+        assert refused.error is not None
+        assert not refused.switched
+        assert "--set-aside" in refused.error.try_
+        assert refused.error.details["position"] >= first
     assert rebuild(damaged.conninfo, named=[HEALTHY]).error is not None
     named = rebuild(damaged.conninfo, named=[key_of(kind) for kind in KINDS])
     assert named.error is None, named.error
+    rows = digests(damaged.conninfo)
+    again = rebuild(damaged.conninfo, bulk=TablesByDuckDB)
+    assert again.error is None, again.error
+    assert again.aside == named.aside
+    assert digests(damaged.conninfo) == rows
     assert {item.account_key: item.position for item in named.aside} == {
         key_of(kind): position for kind, position in damaged.positions.items()
     }
@@ -376,11 +384,12 @@ def test_r74_a_rebuild_sets_aside_again_what_was_set_aside_before(
     caught_up: Damaged,
 ) -> None:
     before, rows = digests(caught_up.conninfo), aside(caught_up.conninfo)
-    again = rebuild(caught_up.conninfo)
-    assert again.error is None, again.error
-    assert again.resumed == []
-    assert digests(caught_up.conninfo) == before
-    assert aside(caught_up.conninfo) == rows
+    for bulk in ENGINES:
+        again = rebuild(caught_up.conninfo, bulk=bulk)
+        assert again.error is None, again.error
+        assert again.resumed == []
+        assert digests(caught_up.conninfo) == before
+        assert aside(caught_up.conninfo) == rows
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -592,7 +601,7 @@ def mend(conninfo: str, position: int, state: dict[str, Any]) -> None:
         )
 
 
-@pytest.mark.parametrize("way", ["resume", "rebuild"])
+@pytest.mark.parametrize("way", ["resume", "rebuild", "rebuild by DuckDB"])
 def test_r74_an_account_is_taken_back_when_its_events_can_be_read_again(
     database: str, ledger: CommandService, program: Program, way: str
 ) -> None:
@@ -610,7 +619,7 @@ def test_r74_an_account_is_taken_back_when_its_events_can_be_read_again(
         done = program.run("projection", "resume", "acme")
         assert done.status == 0, done.err
     else:
-        result = rebuild(database)
+        result = rebuild(database, bulk=None if way == "rebuild" else TablesByDuckDB)
         assert result.error is None
         assert [item.account_key for item in result.resumed] == ["acme"]
     assert aside(database) == ()
