@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
@@ -19,6 +21,7 @@ from seat_ledger.cli.output.csv_headers import RECORDED
 from seat_ledger.cli.output.printing import emit
 from seat_ledger.cli.output.render import Answer, cells, counted
 from seat_ledger.domain.values import as_word
+from seat_ledger.errors import InvalidInput
 
 if TYPE_CHECKING:
     from seat_ledger.application import CommandService, RecordedEvent, Result
@@ -97,7 +100,7 @@ def record(
     """
     session = current_session()
     command = {name: value for name, value in command.items() if value is not None}
-    with session.ledger() as ledger:
+    with session.ledger() as ledger, _in_words_of_options():
         result = ledger.execute(
             command,
             dry_run=dry_run,
@@ -106,6 +109,23 @@ def record(
         )
         zones = clock_of(ledger, command.get("account"), result)
     emit((describe or recorded_answer)(command, result, dry_run, zones), session.format)
+
+
+@contextmanager
+def _in_words_of_options() -> Iterator[None]:
+    """Let an error name the options that were typed, not the fields of a file."""
+    try:
+        yield
+    except InvalidInput as error:
+        words = {
+            param.name: max(param.opts, key=len)
+            if isinstance(param, click.Option)
+            else param.human_readable_name
+            for param in click.get_current_context().command.params
+        }
+        text = re.sub(r"^\w+: (.)", lambda begin: begin[1].upper(), error.message)
+        text = re.sub(r"'(\w+)'", lambda name: words.get(name[1], name[0]), text)
+        raise InvalidInput(text, try_=error.try_) from error
 
 
 def clock_of(

@@ -230,7 +230,7 @@ class AddUser(Operation):
         if self.email is None and self.kind == "person":
             raise InvalidInput(
                 "add_user: the field 'email' is missing.",
-                try_="give the person's e-mail, or 'kind': 'service'",
+                try_="give the person's e-mail, or say that it is a service",
             )
 
 

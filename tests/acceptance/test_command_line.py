@@ -253,3 +253,17 @@ def test_a_database_that_is_typed_goes_before_the_environments(
     nothing = acme.run(*words, "--database", "")
     assert nothing.returncode == 2
     assert "names no database" in nothing.stderr
+
+
+def test_an_error_names_the_options_that_are_typed(acme: Program) -> None:
+    """Where a file gives fields, a command line has options of other names."""
+    words = {
+        ("user", "rename", "ann"): "Give --key, --email or --name.",
+        ("user", "add", "x", "--name", "X"): "The field --email is missing.",
+        ("seat", "buy", PRO, "0"): "QUANTITY is '0'",
+        ("account", "change-contract", "--renewal", "1"): "Give --term-months,",
+        ("invoice", "issue", "I-1"): "Give either --period or --corrections-only.",
+    }
+    for command, text in words.items():
+        done = acme.run(*command, "--account", "acme")
+        assert (done.returncode, text in done.stderr) == (2, True), done.stderr
