@@ -14,6 +14,7 @@ import signal
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -46,6 +47,12 @@ def versions() -> dict[str, Path]:
 
 
 VERSIONS = versions()
+
+
+def newest_and_long() -> list[Any]:
+    """The newest server, and the others with -m long: for servers of a test's own."""
+    newest, *others = VERSIONS
+    return [newest, *(pytest.param(name, marks=pytest.mark.long) for name in others)]
 
 
 settings.register_profile("here", deadline=None)  # a machine may have much to do

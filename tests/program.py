@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.forking import can_fork, run_forked
+from tests.support.waiting import AT_MOST
 
 PROGRAM = Path(sys.executable).parent / "seat-ledger"
 PRO = "sales/professional"
@@ -25,13 +26,13 @@ def run_program(
     """The program with these words as a process: forked where it may be."""
     command = [str(PROGRAM), *map(str, words)]
     if can_fork(environment) and options.keys() <= FORKED_WITH:
-        return run_forked(command, environment, **options)
+        return run_forked(command, environment, timeout=AT_MOST, **options)
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     return subprocess.run(
         command,
         env=environment,
         text=True,
-        timeout=60,
+        timeout=AT_MOST,
         check=False,
         **{**pipes, **options},
     )

@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ import pytest
 
 from seat_ledger.cli.options import environment
 from tests.program import ANN, BUY, GIVE, OPEN, PRO, PROGRAM, Program
+from tests.support.waiting import AT_MOST, wait_until
 
 
 @pytest.fixture
@@ -26,6 +26,15 @@ def program(database: str) -> Program:
 
 @pytest.fixture
 def acme(program: Program) -> Program:
+    done = program.lines(OPEN, BUY, ANN, GIVE)
+    assert done.returncode == 0, done.stderr
+    return program
+
+
+@pytest.fixture(scope="module")
+def refusing(shared_database: str) -> Program:
+    """The same, for tests that record nothing."""
+    program = Program(shared_database)
     done = program.lines(OPEN, BUY, ANN, GIVE)
     assert done.returncode == 0, done.stderr
     return program
@@ -76,17 +85,17 @@ def field(**fields: Any) -> dict[str, Any]:
     ],
 )
 def test_a_bad_line_is_reported_with_its_number(
-    acme: Program, line: Any, status: int
+    refusing: Program, line: Any, status: int
 ) -> None:
-    before = head(acme)
-    done = acme.lines(line)
+    before = head(refusing)
+    done = refusing.lines(line)
     assert done.returncode == status, done.stderr
     assert ":1:" in done.stderr
     assert "Traceback" not in done.stderr
     row = json.loads(done.stdout)["rows"][0]
     assert row["outcome"] == "refused"
     assert row["message"]
-    assert head(acme) == before
+    assert head(refusing) == before
 
 
 def test_quotes_emoji_and_line_breaks_read_back_as_entered(acme: Program) -> None:
@@ -126,21 +135,21 @@ def test_an_import_stops_at_a_refusal_or_keeps_going(acme: Program) -> None:
     assert outcomes == ["repeated", "refused", "recorded"]
 
 
-def test_files_that_are_no_command_files(acme: Program, tmp_path: Path) -> None:
-    assert acme.run("import", tmp_path).returncode == 2
+def test_files_that_are_no_command_files(refusing: Program, tmp_path: Path) -> None:
+    assert refusing.run("import", tmp_path).returncode == 2
     empty = tmp_path / "empty"
     empty.write_bytes(b"")
-    done = acme.run("import", empty)
+    done = refusing.run("import", empty)
     assert (done.returncode, "empty" in done.stderr) == (2, True)
     packed = tmp_path / "x.gz"
     packed.write_bytes(gzip.compress(b"{}"))
-    done = acme.run("import", packed)
+    done = refusing.run("import", packed)
     assert done.returncode == 2
     assert "compressed" in done.stderr
-    assert acme.run("import", tmp_path / "none").returncode == 2
+    assert refusing.run("import", tmp_path / "none").returncode == 2
     long = tmp_path / "long"
     long.write_bytes(b"x" * 3_000_000)
-    done = acme.run("import", long)
+    done = refusing.run("import", long)
     assert done.returncode == 2
     assert len(done.stderr) < 1000
 
@@ -167,7 +176,7 @@ def test_a_huge_file_is_streamed(acme: Program) -> None:
             if line.startswith("VmHWM")
         )
     )
-    out, _ = child.communicate(timeout=60)
+    out, _ = child.communicate(timeout=AT_MOST)
     assert b"30,000 recorded" in out
     assert peak < 300_000
 
@@ -195,10 +204,9 @@ def test_an_interrupted_import_resumes(acme: Program, tmp_path: Path) -> None:
         stdout=subprocess.PIPE,
         env=acme.environment,
     )
-    while head(acme) < 2000:
-        time.sleep(0.05)
+    wait_until(lambda: head(acme) >= 2000, every=0.05)
     child.send_signal(signal.SIGINT)
-    _, message = child.communicate(timeout=60)
+    _, message = child.communicate(timeout=AT_MOST)
     assert child.returncode == 130
     assert b"Traceback" not in message
     lines, part = divmod(head(acme) - 7, 3)
@@ -257,9 +265,9 @@ def test_usage_errors_are_exit_2(program: Program) -> None:
         assert program.run(*words).returncode == 2
 
 
-def test_r78_a_position_beyond_the_head_is_refused(acme: Program) -> None:
+def test_r78_a_position_beyond_the_head_is_refused(refusing: Program) -> None:
     words = ("seat", "list", "-a", "acme", "--known-at", "999", "--format", "json")
-    done = acme.run(*words)
+    done = refusing.run(*words)
     assert done.returncode == 1
     assert json.loads(done.stderr)["code"] == "position_beyond_head"
 
@@ -318,14 +326,14 @@ TEXTS = {
 
 @pytest.mark.parametrize("field", TEXTS)
 def test_no_way_in_takes_a_surrogate_or_an_over_long_text(
-    acme: Program, field: str
+    refusing: Program, field: str
 ) -> None:
-    before = head(acme)
+    before = head(refusing)
     for text in (SURROGATE, LONG):
-        done = acme.run(*TEXTS[field], text)
+        done = refusing.run(*TEXTS[field], text)
         assert done.returncode == 2, done.stderr
         assert len(done.stderr) < 500
-    assert head(acme) == before
+    assert head(refusing) == before
 
 
 @pytest.mark.parametrize(
@@ -341,11 +349,11 @@ def test_no_way_in_takes_a_surrogate_or_an_over_long_text(
     ],
 )
 def test_a_batch_file_that_cannot_be_read(
-    acme: Program, tmp_path: Path, content: bytes, message: str
+    refusing: Program, tmp_path: Path, content: bytes, message: str
 ) -> None:
     file = tmp_path / "batch.jsonl"
     file.write_bytes(content)
-    done = acme.run("batch", file, "-a", "acme")
+    done = refusing.run("batch", file, "-a", "acme")
     assert done.returncode == 2, done.stderr
     assert message in done.stderr
 
@@ -370,11 +378,11 @@ def test_a_batch_file_that_cannot_be_read(
     ],
 )
 def test_a_file_of_ticks_that_cannot_be_saved(
-    acme: Program, tmp_path: Path, content: str, status: int, message: str
+    refusing: Program, tmp_path: Path, content: str, status: int, message: str
 ) -> None:
     file = tmp_path / "ticks.csv"
     file.write_text(content)
-    done = acme.run("seat", "save", file, "-a", "acme")
+    done = refusing.run("seat", "save", file, "-a", "acme")
     assert (done.returncode, message in done.stderr) == (status, True), done.stderr
 
 
@@ -447,7 +455,7 @@ def test_a_setting_that_cannot_be_read_is_refused_by_every_command(
     assert row["try"]
 
 
-def test_a_range_of_events_without_any_says_so(acme: Program) -> None:
+def test_a_range_of_events_without_any_says_so(refusing: Program) -> None:
     for words, sentence in (
         (("--from-position", 99), "No events from position 99."),
         (
@@ -456,6 +464,6 @@ def test_a_range_of_events_without_any_says_so(acme: Program) -> None:
         ),
         (("--late",), "No late events."),
     ):
-        assert acme.run("event", "list", *words).stdout.startswith(sentence)
-    done = acme.run("event", "list", "--from-position", 3, "--until-position", 2)
+        assert refusing.run("event", "list", *words).stdout.startswith(sentence)
+    done = refusing.run("event", "list", "--from-position", 3, "--until-position", 2)
     assert (done.returncode, "is before" in done.stderr) == (2, True)

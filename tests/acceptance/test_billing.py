@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ import pytest
 
 from tests.in_process import Program
 from tests.oracle.worked_examples import EXAMPLES, PRO, Example, Question
+from tests.support.waiting import start_of_a_month_under_way
 
 
 @pytest.fixture
@@ -97,12 +98,12 @@ def test_of_all_accounts_those_without_a_period_are_passed_over(june: Program) -
 def test_a_period_ahead_is_counted_alike_of_one_account_and_of_all(
     program: Program,
 ) -> None:
-    now = datetime.now(UTC)
-    ahead = f"{now + timedelta(days=32 - now.day):%Y-%m}"
+    start = start_of_a_month_under_way()
+    ahead = f"{start + timedelta(days=32 - start.day):%Y-%m}"
     program.record(
         {
             "op": "open_account", "account": "shop", "name": "Shop", "time_zone": "UTC",
-            "term_start": f"{now:%Y-%m}-01", "term_months": 12,
+            "term_start": start.isoformat(), "term_months": 12,
             "billing_cycle_months": 1,
         },
         {"op": "buy_seats", "account": "shop", "seat_type": PRO, "quantity": 3},

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.program import ANN, BUY, GIVE, OPEN, PRO, PROGRAM, Program
+from tests.support.waiting import AT_MOST
 
 
 @pytest.fixture
@@ -52,7 +53,7 @@ def test_who_writes_lines_as_they_arrive_hears_of_each(program: Program) -> None
         stdout=subprocess.PIPE,
         env=program.environment,
     )
-    watchdog = threading.Timer(60, child.kill)
+    watchdog = threading.Timer(AT_MOST, child.kill)
     watchdog.start()
     message = []
     for command in (OPEN, BUY):

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.program import PROGRAM
+from tests.support.waiting import AT_MOST
 
 SHELLS = ("bash", "zsh", "fish")
 ENVIRONMENT = {
@@ -78,7 +79,7 @@ def test_a_shell_completes_words(shell: str, line: str, tmp_path: Path) -> None:
         env=ENVIRONMENT | {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=AT_MOST,
         check=False,
     )
     assert done.stderr == ""

@@ -14,6 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.acceptance.test_snapshot import Lists, seat
 from tests.program import Program
+from tests.support.waiting import AT_MOST
 
 ROOT = Path(__file__).parents[2]
 NOW = datetime.now(UTC)
@@ -103,7 +104,7 @@ record = true
 """
     done = declared.compare(text)
     assert (done.returncode, done.rows[0]["outcome"]) == (0, "recorded")
-    assert done.rows[0]["age_seconds"] < 60
+    assert done.rows[0]["age_seconds"] < AT_MOST
     failing = json.dumps([sys.executable, "-c", "raise SystemExit('no such token')"])
     done = declared.compare(text.replace(run, failing))
     assert (done.returncode, done.rows[0]["outcome"]) == (1, "failed")

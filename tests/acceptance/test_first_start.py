@@ -18,6 +18,7 @@ import pytest
 from seat_ledger.errors import system_reason
 from seat_ledger.store.embedded import EmbeddedServer
 from tests.support.places import folder_for_servers
+from tests.support.waiting import AT_MOST
 
 REPOSITORY = Path(__file__).parents[2]
 pytestmark = pytest.mark.skipif(
@@ -62,7 +63,7 @@ def run(
         cwd=private,
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=AT_MOST,
         check=False,
     )
 

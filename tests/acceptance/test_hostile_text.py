@@ -20,6 +20,7 @@ import pytest
 
 from seat_ledger.application import CommandService
 from seat_ledger.cli.main import main
+from tests.support.waiting import AT_MOST
 
 PRO = "sales/professional"
 TEXTS = (
@@ -268,7 +269,7 @@ def test_a_line_without_end_takes_no_memory(tmp_path: Path, database: str) -> No
             [sys.executable, "-c", code, "--database", database, *words],
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=AT_MOST,
             check=True,
         )
         status, mebibytes = map(int, done.stdout.splitlines()[-1].split())

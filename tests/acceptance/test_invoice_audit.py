@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from tests.audits import (
     operation,
 )
 from tests.program import PRO, Program
+from tests.support.waiting import start_of_a_month_under_way
 
 
 @pytest.fixture
@@ -372,7 +372,7 @@ def test_the_answer_is_a_sentence_for_one_line_too(book: Book) -> None:
 
 
 def test_r54_a_period_that_has_not_ended_is_reported(book: Book) -> None:
-    month = f"{datetime.now(UTC):%Y-%m}-01"
+    month = start_of_a_month_under_way().isoformat()
     opened = {**OPENED, "account": "n", "term_start": month}
     book.record(
         {**opened, "effective_at": f"{month}T00:00:00Z"},

@@ -6,8 +6,8 @@ import json
 import shutil
 import signal
 import subprocess
-import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from pyarrow import parquet
 from seat_ledger.cli.output.csv_headers import HEADERS
 from seat_ledger.projections.lake.engine import TABLES
 from tests.program import ANN, BUY, GIVE, OPEN, PROGRAM, Program
+from tests.support.waiting import AT_MOST, wait_until
 
 SEGMENT = 256
 
@@ -325,19 +326,29 @@ def test_an_exporter_that_is_killed_leaves_a_lake_that_reads(lakes: Lakes) -> No
     lakes.export()
     for n in range(4):
         lakes.account(f"more{n}")
+        before = set(lakes.place.rglob("*"))
         process = subprocess.Popen(
             [PROGRAM, "lake", "export", str(lakes.place)],
             env=lakes.program.environment,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        time.sleep(0.35 + 0.15 * n)
+        has_begun = partial(wrote_or_ended, lakes.place, before, n, process)
+        wait_until(has_begun, every=0.001)
         process.send_signal(signal.SIGKILL)
         process.wait()
         lakes.json("verify", lakes.place)
     lakes.export()
     assert not [p for p in (lakes.place / "journal").iterdir() if p.is_dir()]
     lakes.json("verify", lakes.place, "--served")
+
+
+def wrote_or_ended(
+    place: Path, before: set[Path], more: int, process: subprocess.Popen[bytes]
+) -> bool:
+    """Whether it wrote more new files than so many, or has ended."""
+    has_ended = process.poll() is not None
+    return has_ended or len({*place.rglob("*")} - before) > more
 
 
 def test_of_two_exporters_one_is_refused_or_has_nothing_to_do(lakes: Lakes) -> None:
@@ -351,7 +362,7 @@ def test_of_two_exporters_one_is_refused_or_has_nothing_to_do(lakes: Lakes) -> N
         )
         for _ in range(3)
     ]
-    ended = [(p.communicate(timeout=60), p.returncode) for p in processes]
+    ended = [(p.communicate(timeout=AT_MOST), p.returncode) for p in processes]
     assert 0 in [status for _, status in ended]
     for (_, err), status in ended:
         assert status == 0 or (status == 11 and "is exporting" in err), err

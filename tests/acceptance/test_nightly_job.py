@@ -19,6 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from seat_ledger.cli.output.metrics import _HELP, _write
 from tests.integration.tables import poison
 from tests.program import ANN, BUY, OPEN, PROGRAM, Program
+from tests.support.waiting import AT_MOST
 
 ROOT = Path(__file__).parents[2]
 UNITS = ROOT / "scripts" / "systemd"
@@ -203,7 +204,7 @@ def test_a_rebuild_that_a_signal_ends_cleans_up_and_tells(
         while "waiting" not in (line := process.stderr.readline()):
             assert line
         process.send_signal(number)
-        _, stderr = process.communicate(timeout=30)
+        _, stderr = process.communicate(timeout=AT_MOST)
         states = reader.execute(
             "SELECT state FROM projection.generation ORDER BY number"
         ).fetchall()

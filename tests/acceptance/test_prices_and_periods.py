@@ -5,7 +5,7 @@ periods that know what was before them.
 from __future__ import annotations
 
 import json
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from seat_ledger.projections.billing import counts as billing_counts
 from seat_ledger.projections.reader import AccountQuestion, ConnectedReader
 from tests.audits import START, Book, june, operation
 from tests.program import PRO, Program
+from tests.support.waiting import start_of_a_month_under_way
 
 ACCOUNT = ("-a", "e")
 YEAR = ("--from", "2025-06-01", "--until", "2026-06-01")
@@ -149,8 +150,7 @@ def test_r50_a_policy_without_granularity_refuses_one_too(book: Book) -> None:
 
 def test_r92_a_period_ahead_is_a_forecast(database: str) -> None:
     program = Program(database)
-    now = datetime.now(UTC)
-    start = now.replace(day=1).date().isoformat()
+    start = start_of_a_month_under_way().isoformat()
     done = program.lines(
         {"op": "open_account", "account": "f", "name": "F", "time_zone": "UTC",
          "term_start": start, "term_months": 12, "billing_cycle_months": 1},
@@ -182,7 +182,7 @@ def test_r92_a_period_ahead_is_a_forecast(database: str) -> None:
 def ahead_of(database: str) -> tuple[Program, str]:
     """An account whose second period has not begun, and that period."""
     program = Program(database)
-    start = datetime.now(UTC).replace(day=1).date().isoformat()
+    start = start_of_a_month_under_way().isoformat()
     done = program.lines(
         {"op": "open_account", "account": "f", "name": "F", "time_zone": "UTC",
          "term_start": start, "term_months": 12, "billing_cycle_months": 1},

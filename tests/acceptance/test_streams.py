@@ -70,7 +70,6 @@ def test_a_failure_that_nobody_can_read_is_still_one(acme: Program) -> None:
     for closed in ("2>&-", "2> /dev/full", "2> >(exec true)"):
         for words, status in (
             ("seat bbuy", 2),
-            ("seat list -a nobody", 1),
             ("seat list -a nobody --format json", 1),
         ):
             done = in_a_shell(acme, f"PROGRAM {words} {closed}; echo $?")
@@ -97,16 +96,20 @@ def test_what_was_recorded_before_the_output_failed_is_reported(acme: Program) -
     assert [row["seat_type"] for row in rows].count("sales/starter") == 1
 
 
-@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-", ">&- 2>&-"])
+CLOSED = {
+    "<&-": (("seat list -a acme", 0), ("import - --format json", 2)),
+    ">&-": (("event list --format json", 0), ("seat list -a nobody", 1)),
+    "2>&-": (("seat list -a acme", 0), ("seat list -a nobody", 1)),
+    ">&- 2>&-": (("seat list -a acme", 0), ("import - --format json", 2)),
+    "<&- >&- 2>&-": (("event list --format json", 0), ("seat list -a nobody", 1)),
+}
+
+
+@pytest.mark.parametrize("closed", CLOSED)
 def test_a_stream_that_is_closed_at_the_start_is_no_bug(
     acme: Program, closed: str
 ) -> None:
-    for words, status in (
-        ("event list --format json", 0),
-        ("seat list -a acme", 0),
-        ("seat list -a nobody", 1),
-        ("import - --format json", 2),
-    ):
+    for words, status in CLOSED[closed]:
         stdin = "" if "<&-" in closed else "< /dev/null"
         done = in_a_shell(acme, f"PROGRAM {words} {stdin} {closed}")
         assert done.returncode == status, (words, closed, done.stderr)
@@ -128,13 +131,14 @@ def test_an_output_that_is_not_utf_8_cuts_nothing(acme: Program, encoding: str) 
     codec = encoding if encoding == "utf-16" else "ascii"
     document = json.loads(run("json").decode(codec))
     assert [row["name"] for row in document["rows"]] == [NAME]
-    (line,) = run("jsonl").decode(codec).splitlines()
-    assert json.loads(line)["name"] == NAME
-    assert NAME in run("csv").decode("utf-8")
     assert "Ann " in run("table").decode(encoding)
+    if encoding == ENCODINGS[-1]:
+        (line,) = run("jsonl").decode(codec).splitlines()
+        assert json.loads(line)["name"] == NAME
+        assert NAME in run("csv").decode("utf-8")
 
 
-@pytest.mark.parametrize("locale", ["C", "POSIX", "de_DE.ISO-8859-1", "no such one"])
+@pytest.mark.parametrize("locale", ["C", "de_DE.ISO-8859-1", "no such one"])
 def test_a_locale_that_is_not_utf_8_is_no_bug(acme: Program, locale: str) -> None:
     acme.environment |= {
         "LC_ALL": locale,

@@ -5,10 +5,9 @@ from __future__ import annotations
 import http.client
 import json
 import threading
-import time
 import urllib.parse
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 
 import uvicorn
@@ -18,6 +17,7 @@ from seat_ledger.cli.api.recording import Writers
 from seat_ledger.cli.console.access import Gate
 from seat_ledger.cli.console.connections import HastyProtocol
 from seat_ledger.cli.options.session import Session
+from tests.support.waiting import AT_MOST, wait_for_end, wait_until
 
 
 class Replied(NamedTuple):
@@ -51,13 +51,10 @@ class Client:
 
     def logged(self) -> dict[str, Any]:
         """The facts of the next request that is logged, just after its answer."""
-        for _ in range(500):
-            if self.log:
-                what, facts = self.log.pop(0)
-                assert what == "answered"
-                return facts
-            time.sleep(0.01)
-        raise AssertionError("nothing was logged")
+        wait_until(lambda: self.log)
+        what, facts = self.log.pop(0)
+        assert what == "answered"
+        return facts
 
     def post(self, command: Any, path: str = "/v1/commands", **headers: str) -> Replied:
         body = command if isinstance(command, bytes) else json.dumps(command).encode()
@@ -65,10 +62,12 @@ class Client:
         return self.send("POST", path, body, **{**kind, **headers})
 
     def send(self, method: str, path: str, body: Any = None, **headers: str) -> Replied:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=AT_MOST)
         try:
             named = {name.replace("_", "-"): text for name, text in headers.items()}
-            connection.request(method, path, body, {**self.headers, **named})
+            # One that refuses a body by its length need not take it before it answers.
+            with suppress(BrokenPipeError, ConnectionResetError):
+                connection.request(method, path, body, {**self.headers, **named})
             response = connection.getresponse()
             text = response.read().decode()
             return Replied(response.status, text, response.headers)
@@ -100,14 +99,11 @@ def serving(conninfo: str, **options: Any) -> Iterator[Client]:
     )
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
-    for _ in range(1000):
-        if server.started:
-            break
-        time.sleep(0.01)
+    wait_until(lambda: server.started)
     port = server.servers[0].sockets[0].getsockname()[1]
     try:
         yield Client(port, log)
     finally:
         server.should_exit = True
-        thread.join(10)
+        wait_for_end([thread])
         api.close()

@@ -16,6 +16,7 @@ from seat_ledger.cli.api.recording import LONGEST_BODY
 from tests.api.api_server import Client, serving
 from tests.in_process import Program
 from tests.program import PRO
+from tests.support.waiting import AT_MOST, wait_for_end
 
 OPEN = {
     "op": "open_account",
@@ -183,7 +184,9 @@ def test_a_body_of_a_hundred_megabytes_is_refused_before_it_is_read(
     )
     for framing in ("Content-Length: 100000000\r\n\r\n",
                     "Transfer-Encoding: chunked\r\n\r\n"):  # fmt: skip
-        with socket.create_connection(("127.0.0.1", writing.port), 10) as connection:
+        with socket.create_connection(
+            ("127.0.0.1", writing.port), AT_MOST
+        ) as connection:
             connection.sendall((start + framing).encode())
             if "chunked" in framing:
                 part = b"10000\r\n" + b"x" * 65536 + b"\r\n"
@@ -244,6 +247,5 @@ def test_of_many_who_want_the_last_seat_one_gets_it(
     threads = [threading.Thread(target=assign, args=(f"u{n}",)) for n in range(8)]
     for thread in threads:
         thread.start()
-    for thread in threads:
-        thread.join()
+    wait_for_end(threads)
     assert sorted(statuses) == [201, *[422] * 7]

@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 import subprocess
 import threading
-import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from program import PRO, PROGRAM, Program
 
 from seat_ledger.application import CommandService
+from tests.support.waiting import AT_MOST, wait_for_end
 
 HOSTILE = "<img src=x onerror=\"document.title='taken'\">'&{{7*7}}\u202e"
 HOSTILE_KEY = "<b>'\"&?;=+%2F..\u202e"
@@ -189,7 +189,7 @@ class Console:
     ) -> Answered:
         request = urllib.request.Request(url, headers=headers or {}, method=method)
         try:
-            with urllib.request.urlopen(request, timeout=30) as answer:
+            with urllib.request.urlopen(request, timeout=AT_MOST) as answer:
                 return Answered(answer.status, answer.read().decode(), answer.headers)
         except urllib.error.HTTPError as error:
             return Answered(error.code, error.read().decode(), error.headers)
@@ -197,15 +197,6 @@ class Console:
     def output_of(self, *words: Any) -> dict[str, Any]:
         """What the command line says to the same question."""
         return Program(self.conninfo).json(*words)
-
-
-def wait_for(ask: Callable[[], Any]) -> Any:
-    """What is there soon: a console catches up beside what is recorded."""
-    for _ in range(100):
-        if result := ask():
-            return result
-        time.sleep(0.1)
-    raise AssertionError("it never came")
 
 
 @contextmanager
@@ -228,6 +219,6 @@ def serving(conninfo: str, *options: str) -> Iterator[Console]:
         yield Console(url, conninfo, log)
     finally:
         process.terminate()
-        process.wait(10)
-        reading.join(5)
+        process.wait(AT_MOST)
+        wait_for_end([reading])
         process.stderr.close()

@@ -8,9 +8,8 @@ import html
 import http.client
 import json
 import re
-import time
 import urllib.parse
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,13 +29,13 @@ from served import (
     late,
     record,
     serving,
-    wait_for,
 )
 
 from seat_ledger.domain.values import shown
 from seat_ledger.errors import Unavailable
 from seat_ledger.projections.reader import ConnectedReader
 from seat_ledger.projections.reader.pool import Busy, PooledReader, ReaderPool
+from tests.support.waiting import end, has_ended, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -168,7 +167,7 @@ def test_a_link_answers_the_same_after_a_late_fact(
     record(written.conninfo, late())
     second = console.open(link)
     assert second.text == first.text
-    caught_up = wait_for(lambda: console.get("seat.json", **query).json()["rows"])
+    caught_up = wait_until(lambda: console.get("seat.json", **query).json()["rows"])
     assert caught_up[0]["user"] == "ann"
 
 
@@ -244,7 +243,9 @@ def slowly(pool: ReaderPool) -> None:
         with pytest.raises(Busy), pool.reader():
             pass
         reader.connection.execute("SET idle_in_transaction_session_timeout = '50ms'")
-        time.sleep(0.5)
+        pid = reader.connection.info.backend_pid
+        with psycopg.connect(pool.conninfo, autocommit=True) as other:
+            wait_until(lambda: has_ended(other, pid))
         reader.ask("journal", "knowledge", position=1)
 
 
@@ -266,7 +267,7 @@ def test_an_answer_that_was_sent_whole_stays_one(shared_database: str) -> None:
     with pool.reader() as reader:
         ended = reader.connection.info.backend_pid
         with psycopg.connect(shared_database) as other:
-            other.execute("SELECT pg_terminate_backend(%s, 5000)", [ended])
+            end(other, [ended])
     with pool.reader() as reader:
         assert reader.connection.info.backend_pid != ended
     pool.close()
@@ -460,9 +461,7 @@ def test_without_accounts_nothing_is_seen(guarded: Console) -> None:
 def test_the_log_names_who_read_and_not_what(guarded: Console) -> None:
     named = {**ANN, "X-Forwarded-User": "judy"}
     guarded.get("search", headers=named, q="ann@acme.test")
-    line = wait_for(lambda: [message for message in guarded.log if "judy" in message])[
-        0
-    ]
+    line = wait_until(lambda: next((m for m in guarded.log if "judy" in m), ""))
     message = json.loads(line)
     assert (message["path"], message["status"]) == ("/search", 200)
     assert not any("ann@" in message for message in guarded.log)
@@ -587,15 +586,6 @@ def test_catching_up_goes_on_after_a_restore_that_it_met_half_way(
         wait_until(lambda: message not in console.get("events", account="acme").text)
         assert "Ann Jansen" in console.get("users", account="acme").text
     assert sum("catch_up_stopped" in item for item in console.log) == 1
-
-
-def wait_until(is_so: Callable[[], bool]) -> None:
-    """Look again until it is so; a minute is too long."""
-    for _ in range(600):
-        if is_so():
-            return
-        time.sleep(0.1)
-    raise AssertionError
 
 
 def test_idle_seats_are_priced_by_the_address_and_state_what_is_not(

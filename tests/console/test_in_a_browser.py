@@ -20,6 +20,7 @@ from program import PRO
 from served import HOSTILE, HOSTILE_KEY, PAGES, Console, filled, serving
 
 from seat_ledger.cli.output import charts
+from tests.support.waiting import AT_MOST
 
 CHROMIUM = next(
     filter(
@@ -57,6 +58,7 @@ def console(shared_database: str) -> Iterator[Console]:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
+        expect.set_options(timeout=AT_MOST * 1000)
         options = ["--no-sandbox", "--disable-gpu"]
         result = playwright.chromium.launch(executable_path=CHROMIUM, args=options)
         yield result
@@ -73,6 +75,7 @@ def visit(browser: Browser, console: Console) -> Iterator[Any]:
         context = browser.new_context(
             locale=language, viewport={"width": 1000, "height": 700}, **options
         )
+        context.set_default_timeout(AT_MOST * 1000)
         contexts.append(context)
         page = context.new_page()
         page.on("pageerror", lambda error: wrong.append(str(error)))

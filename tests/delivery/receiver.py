@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
 
+from tests.support.waiting import AT_MOST
+
 
 class Delivery(NamedTuple):
     webhook_id: str
@@ -28,7 +30,8 @@ class Receiver:
         self.secret = b""
         self.deliveries: list[Delivery] = []
         self.answer: Callable[[int], int] = lambda _position: 200
-        self.delay = 0.0
+        self.may_answer = threading.Event()
+        self.may_answer.set()
         self.port = 0
 
     @property
@@ -46,21 +49,15 @@ class Receiver:
         digest = hmac.new(self.secret, signed, hashlib.sha256).digest()
         expected = "v1," + base64.b64encode(digest).decode()
         assert headers["webhook-signature"] == expected
-        assert abs(time.time() - int(timestamp)) < 60
+        assert abs(time.time() - int(timestamp)) < AT_MOST
         event = json.loads(body)
         position = int(event["id"])
         assert webhook_id.endswith(f"_{position}")
-        time.sleep(self.delay)
+        self.may_answer.wait(AT_MOST)
         status = self.answer(position)
         if status == 200:
             self.deliveries.append(Delivery(webhook_id, position, event, time.time()))
         return status
-
-    def wait_for(self, position: int, seconds: float = 30.0) -> None:
-        until = time.monotonic() + seconds
-        while position not in self.positions:
-            assert time.monotonic() < until, self.positions[-5:]
-            time.sleep(0.01)
 
 
 @contextmanager

@@ -10,13 +10,14 @@ from __future__ import annotations
 import socket
 import struct
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal, Self
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from tests.support.waiting import end, wait_until
 
 Way = Literal["cut", "terminate"]
 STATEMENTS = b"QE"
@@ -122,7 +123,8 @@ class Link:
     def _terminate(self) -> None:
         """End the server's process of this connection, and wait until it is gone."""
         with psycopg.connect(self.cutter.direct, autocommit=True) as connection:
-            connection.execute("SELECT pg_terminate_backend(%s, 5000)", [self.process])
+            assert self.process is not None
+            end(connection, [self.process])
 
 
 def messages(from_: socket.socket, *, is_client: bool) -> Iterator[bytes]:
@@ -165,15 +167,11 @@ def _close(*both: socket.socket) -> None:
 
 def settled(conninfo: str) -> None:
     """Wait until no process of the server is at work on what a lost client sent."""
+    at_work = (
+        "SELECT FROM pg_stat_activity "
+        "WHERE datname = current_database() AND pid <> pg_backend_pid() "
+        "AND (state <> 'idle' OR xact_start IS NOT NULL) "
+        "AND application_name = 'seat-ledger'"
+    )
     with psycopg.connect(conninfo, autocommit=True) as connection:
-        for _ in range(500):
-            row = connection.execute(
-                "SELECT count(*) FROM pg_stat_activity "
-                "WHERE datname = current_database() AND pid <> pg_backend_pid() "
-                "AND (state <> 'idle' OR xact_start IS NOT NULL) "
-                "AND application_name = 'seat-ledger'"
-            ).fetchone()
-            if row == (0,):
-                return
-            time.sleep(0.01)
-    raise AssertionError("something is at work for ever")
+        wait_until(lambda: connection.execute(at_work).fetchone() is None)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -25,6 +24,7 @@ from tests.acceptance.test_command_line import Program
 from tests.drafts import computed
 from tests.faults.proxy import Proxy
 from tests.integration.tables import PRO, differences, fill, head
+from tests.support.waiting import end_others, has_ended, wait_until
 
 BUY = {"op": "buy_seats", "account": "acme", "seat_type": PRO, "quantity": 2}
 INVOICE = {
@@ -177,12 +177,12 @@ def test_an_idle_time_limit_is_reported_and_nothing_is_written(
     """A client that is held up inside its append is cut off, and says so."""
     original, held_up = LedgerRecorder._append, []
     with CommandService(acme) as ledger:
-        datastore = ledger.accounts.recorder.datastore
-        datastore.idle_in_transaction_session_timeout = 0.05
 
         def slow(self: Any, cursor: Any, *fields: Any) -> Any:
             cursor.execute("SET LOCAL idle_in_transaction_session_timeout = '50ms'")
-            held_up.append(threading.Event().wait(0.4))
+            pid = cursor.connection.info.backend_pid
+            with psycopg.connect(acme, autocommit=True) as other:
+                held_up.append(wait_until(lambda: has_ended(other, pid)))
             return original(self, cursor, *fields)
 
         monkeypatch.setattr(LedgerRecorder, "_append", slow)
@@ -263,10 +263,7 @@ def test_an_older_backup_restored_under_a_running_program(
 def restore(admin: psycopg.Connection[Any], source: str, target: str) -> None:
     """Make a database what another one is now, whoever is connected."""
     admin.execute(f"DROP DATABASE IF EXISTS {target} WITH (FORCE)")
-    admin.execute(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s",
-        [source],
-    )
+    end_others(admin, source)
     admin.execute(f"CREATE DATABASE {target} TEMPLATE {source}")
 
 

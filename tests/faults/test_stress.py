@@ -22,6 +22,7 @@ from seat_ledger.projections.engine import installation
 from seat_ledger.store.connection import connect
 from tests.integration.tables import differences
 from tests.oracle.oracle import Oracle
+from tests.support.waiting import AT_MOST
 
 PRO, STARTER = "sales/professional", "sales/starter"
 USERS = 12
@@ -75,7 +76,7 @@ def work(conninfo: str, number: int, commands: int, done: Any, ready: Any) -> No
     """Give commands as fast as it goes; tell what became of each."""
     random, message = Random(number), []
     with CommandService(conninfo) as ledger:
-        ready.wait(60)
+        ready.wait(AT_MOST)
         for n in range(commands):
             command = {"account": "acme", **any_command(random)}
             command["effective_at"] = instant(random)
@@ -103,7 +104,7 @@ def compete(conninfo: str, processes: int, commands: int) -> list[Any]:
     ]
     for worker in workers:
         worker.start()
-    message = [item for _ in workers for item in done.get(timeout=1200)]
+    message = [item for _ in workers for item in done.get(timeout=4 * AT_MOST)]
     for worker in workers:
         worker.join()
     return message

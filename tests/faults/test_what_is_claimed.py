@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +21,10 @@ from seat_ledger.errors import LedgerError, OutcomeUnknown, Unavailable
 from seat_ledger.importing import chunk as chunks
 from seat_ledger.projections.engine import user_directory
 from seat_ledger.store.recorder import LedgerRecorder
-from tests.checker import damage
 from tests.in_process import Done, Program
+from tests.oracle.stored import damage
 from tests.program import ANN, BUY, GIVE, OPEN, PRO
+from tests.support.waiting import end, wait_for_end, wait_until
 
 BOB = {**ANN, "user": "bob", "email": "bob@acme.example"}
 
@@ -234,25 +235,24 @@ def test_an_import_survives_its_first_append_being_terminated(database: str) -> 
 
         thread = threading.Thread(target=import_)
         thread.start()
-        for _ in terminated(database):
-            holder.rollback()
-        thread.join()
+        with psycopg.connect(database, autocommit=True) as other:
+            end(other, wait_until(lambda: waiting(other)))
+        holder.rollback()
+        wait_for_end([thread])
     assert message == ["recorded"] * 5
     assert damage(database) == []
 
 
-def terminated(conninfo: str) -> Iterator[None]:
-    """Terminate the process that waits for a table, as soon as there is one."""
-    with psycopg.connect(conninfo, autocommit=True) as connection:
-        while not connection.execute(
-            "SELECT pg_terminate_backend(pid, 5000) FROM pg_locks "
-            "WHERE NOT granted AND relation = 'ledger.digest_key'::regclass"
-        ).fetchall():
-            threading.Event().wait(0.01)
-    yield
+def waiting(connection: psycopg.Connection[Any]) -> list[int]:
+    """The server processes that wait for the table."""
+    rows = connection.execute(
+        "SELECT pid FROM pg_locks "
+        "WHERE NOT granted AND relation = 'ledger.digest_key'::regclass"
+    ).fetchall()
+    return [pid for (pid,) in rows]
 
 
-def test_the_checker_finds_what_is_wrong(acme: str) -> None:
+def test_what_is_wrong_with_a_store_is_noticed(acme: str) -> None:
     """Each kind of damage is told, and an undamaged store has none."""
     assert damage(acme) == []
     with psycopg.connect(acme) as connection:
@@ -267,8 +267,8 @@ def test_the_checker_finds_what_is_wrong(acme: str) -> None:
         for version, topic, facts, word in (
             (9, "SeatAssigned", held, "version 9"),
             (5, "SeatAssigned", nobody, "never added"),
-            (5, "SeatAssigned", held, "lies outside"),
-            (5, "SeatUnassigned", held, "ended more often"),
+            (5, "SeatAssigned", held, "R25"),
+            (5, "SeatUnassigned", held, "R46d"),
             (5, "SeatPurchased", {"seat_type": PRO, "number": 9}, "seat 9"),
             (5, "SeatPurchased", {"seat_type": PRO, "number": 4}, "by no command"),
         ):

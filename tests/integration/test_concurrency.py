@@ -18,6 +18,7 @@ from seat_ledger.errors import CommandRefused, Conflict
 from seat_ledger.store.recorder import LedgerRecorder
 from seat_ledger.store.settings import Settings
 from tests.drafts import computed
+from tests.support.waiting import AT_MOST, wait_for_end, wait_until
 
 PRO = "sales/professional"
 
@@ -66,7 +67,7 @@ def test_r30_processes_compete_for_the_last_seats(acme: str) -> None:
     workers = [context.Process(target=work, args=(acme, n, 12, done)) for n in range(6)]
     for worker in workers:
         worker.start()
-    message = [position for _ in workers for position in done.get(timeout=90)]
+    message = [position for _ in workers for position in done.get(timeout=AT_MOST)]
     for worker in workers:
         worker.join()
     assert len(message) == len(set(message))
@@ -91,7 +92,7 @@ def test_r30_processes_compete_for_the_last_seats(acme: str) -> None:
 def invoice(conninfo: str, account: str, number: str, done: Any, ready: Any) -> None:
     """Issue one invoice as soon as all are ready; tell what became of it."""
     with CommandService(conninfo) as ledger:
-        ready.wait(60)
+        ready.wait(AT_MOST)
         try:
             ledger.issue_invoice(
                 account,
@@ -119,7 +120,7 @@ def issue_at_once(conninfo: str, expected: list[tuple[str, str]]) -> list[str]:
     ]
     for worker in workers:
         worker.start()
-    message = [done.get(timeout=90) for _ in workers]
+    message = [done.get(timeout=AT_MOST) for _ in workers]
     for worker in workers:
         worker.join()
     return sorted(message)
@@ -324,7 +325,7 @@ def test_r80_processes_that_withdraw_and_buy_at_once_keep_the_rule(acme: str) ->
     ]
     for worker in workers:
         worker.start()
-    assert {done.get(timeout=90) for _ in workers} == {True, False}
+    assert {done.get(timeout=AT_MOST) for _ in workers} == {True, False}
     for worker in workers:
         worker.join()
     with psycopg.connect(acme) as connection:
@@ -388,10 +389,11 @@ def test_an_import_and_a_command_at_once_lose_nothing(acme: str) -> None:
 
     thread = threading.Thread(target=buy)
     thread.start()
+    wait_until(lambda: bought)
     with CommandService(acme) as ledger:
         outcomes = list(ledger.import_lines(lines, chunk=20))
     stop.set()
-    thread.join()
+    wait_for_end([thread])
     assert {outcome.outcome for outcome in outcomes} == {"recorded"}
     with psycopg.connect(acme) as connection:
         row = connection.execute(

@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from seat_ledger.store import schema
 from seat_ledger.store.embedded import EmbeddedServer, EmbeddedServerError, binaries
 from tests.conftest import VERSIONS
 from tests.support.places import folder_for_servers
+from tests.support.waiting import AT_MOST, wait_until
 
 ROOT = os.geteuid() == 0
 REPOSITORY = Path(__file__).parents[2]
@@ -66,8 +66,7 @@ def test_a_killed_server_is_started_again_with_what_it_had(folder: Path) -> None
     with psycopg.connect(server.ensure_running(), autocommit=True) as connection:
         connection.execute("CREATE TABLE kept AS SELECT 1 AS one")
     os.kill(server.status().pid, signal.SIGKILL)
-    while server.is_running():
-        time.sleep(0.02)
+    wait_until(lambda: not server.is_running())
     with psycopg.connect(server.ensure_running()) as connection:
         assert connection.execute("SELECT one FROM kept").fetchone() == (1,)
 
@@ -131,7 +130,7 @@ def test_two_starters_at_the_same_moment(folder: Path) -> None:
         )
         for _ in range(3)
     ]
-    urls = {starter.communicate(timeout=90)[0] for starter in starters}
+    urls = {starter.communicate(timeout=AT_MOST)[0] for starter in starters}
     assert len(urls) == 1
     assert [starter.returncode for starter in starters] == [0, 0, 0]
 
@@ -146,9 +145,11 @@ def test_a_server_that_goes_away_between_two_commands(folder: Path) -> None:
         buy = {"seat_type": "sales/starter", "quantity": 1}
         ledger.buy_seats("a", **buy)
         server.stop()
-        ledger.accounts.recorder.datastore.pool.timeout = 1  # seconds, not fifteen
+        pool = ledger.accounts.recorder.datastore.pool
+        pool.timeout = 1  # seconds, not fifteen
         with pytest.raises(Unavailable):
             ledger.buy_seats("a", **buy)
+        pool.timeout = AT_MOST
         server.ensure_running()
         assert ledger.buy_seats("a", **buy).events[0].event.number == 2
 

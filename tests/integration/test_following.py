@@ -7,7 +7,6 @@ import queue
 import signal
 import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -22,7 +21,12 @@ from seat_ledger.projections.reader import ConnectedReader
 from seat_ledger.store.connection import connect
 from tests.integration.tables import PRO, differences, fill, head
 from tests.program import PROGRAM, Program
-from tests.support.waiting import AT_MOST, terminate_holder, wait_for_end
+from tests.support.waiting import (
+    AT_MOST,
+    end_holder,
+    wait_for_end,
+    wait_until,
+)
 
 
 class Follower:
@@ -111,7 +115,7 @@ def test_a_follower_connects_anew_and_goes_on_after_a_rebuild(
     item = followers(3600.0)
     item.wait("following")
     with psycopg.connect(database, autocommit=True) as connection:
-        terminate_holder(connection, FOLLOW_LOCK)
+        end_holder(connection, FOLLOW_LOCK)
     item.wait("disconnected")
     item.wait("following")
     assert rebuild(database).error is None
@@ -157,16 +161,14 @@ def test_a_follower_stopped_by_its_machine_cannot_look_healthy(
         text=True,
     )
     try:
-        while '"caught_up"' not in process.stderr.readline():
-            pass
+        assert any('"caught_up"' in line for line in process.stderr)
         process.send_signal(signal.SIGSTOP)
+        os.waitpid(process.pid, os.WUNTRACED)  # until it has stopped
         ledger.buy_seats("acme", seat_type=PRO, quantity=1)
         monkeypatch.setattr(status, "STUCK_AFTER", 0.2)
         with connect(database, autocommit=True) as connection:
-            while installation.status(connection)[0]["state"] == "behind":
-                time.sleep(0.02)
-            row = installation.status(connection)[0]
-        assert (row["state"], row["followed"]) == ("stuck", True)
+            row = wait_until(lambda: status_if(connection, "stuck"))
+        assert row["followed"] is True
         assert row["lag_events"] == 1
         assert "A follower is running" in row["reason"]
     finally:
@@ -174,9 +176,14 @@ def test_a_follower_stopped_by_its_machine_cannot_look_healthy(
     process.send_signal(signal.SIGTERM)
     assert process.wait(AT_MOST) == 0
     with connect(database, autocommit=True) as connection:
-        row = installation.status(connection)[0]
-    assert row["followed"] is False
-    assert row["state"] in {"behind", "current"}
+        wait_until(lambda: not installation.status(connection)[0]["followed"])
+        assert installation.status(connection)[0]["state"] in {"behind", "current"}
+
+
+def status_if(connection: psycopg.Connection[Any], state: str) -> dict[str, Any] | None:
+    """What the status says of a projection, where that is its state."""
+    row = installation.status(connection)[0]
+    return row if row["state"] == state else None
 
 
 def test_nobody_follows_and_nothing_waits(database: str) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import itertools
 import json
 import threading
-import time
 from collections.abc import Callable, Iterator
 from uuid import uuid4
 
@@ -26,6 +25,7 @@ from seat_ledger.store.recorder import LedgerRecorder
 from seat_ledger.store.store_status import APPEND_LOCK
 from tests.drafts import PRO, computed
 from tests.integration.tables import head
+from tests.support.waiting import wait_for_end, wait_until
 
 GATE = 4711
 HELD_UP = f"""
@@ -110,10 +110,7 @@ def gated(database: str) -> Iterator[tuple[str, psycopg.Connection]]:
 
 def wait_for(gate: psycopg.Connection, expected: tuple[int, int]) -> None:
     fields = {"gate": GATE, "append": APPEND_LOCK}
-    deadline = time.monotonic() + 30
-    while gate.execute(WAITING, fields).fetchone() != expected:
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
+    wait_until(lambda: gate.execute(WAITING, fields).fetchone() == expected)
 
 
 @pytest.mark.parametrize(
@@ -132,8 +129,7 @@ def test_no_append_overtakes_another(
     wait_for(gate, (1, 1))  # the other has none: it waits for the append lock
     assert head(conninfo) == before
     gate.execute("SELECT pg_advisory_unlock(%s)", [GATE])
-    first.join()
-    second.join()
+    wait_for_end([first, second])
     rows = gate.execute(
         "SELECT xmin::text::bigint FROM ledger.stored_events "
         "WHERE notification_id > %s ORDER BY notification_id",
@@ -158,8 +154,7 @@ def test_a_reader_that_tails_the_store_skips_nothing(
     with connect(conninfo, autocommit=True) as connection:
         early = installation.catch_up(connection).checkpoint
         gate.execute("SELECT pg_advisory_unlock(%s)", [GATE])
-        first.join()
-        second.join()
+        wait_for_end([first, second])
         late = installation.catch_up(connection).checkpoint
     assert early < late == head(conninfo)
     counted = gate.execute(
@@ -190,8 +185,7 @@ def test_r78_an_instant_waits_for_an_append_that_could_still_fall_before_it(
     wait_for(gate, (1, 1))  # the question waits, as nothing later is recorded yet
     assert answers == []
     gate.execute("SELECT pg_advisory_unlock(%s)", [GATE])
-    appending.join()
-    asking.join()
+    wait_for_end([appending, asking])
     command(conninfo, "second")
     ask()
     assert answers[0] == answers[1] > before

@@ -36,6 +36,7 @@ from tests.integration.tables import (
     states_and_schemas,
 )
 from tests.program import Program
+from tests.support.waiting import wait_for_end, wait_until
 
 
 @BOTH_ENGINES
@@ -123,8 +124,7 @@ def test_an_appender_and_a_follower_race_with_rebuilds(database: str) -> None:
         thread.start()
     results = [rebuild(database, workers=2, bulk=bulk) for bulk in ENGINES * 2]
     stop.set()
-    for thread in threads:
-        thread.join()
+    wait_for_end(threads)
     assert [result.error for result in results] == [None] * 4
     assert failed == []
     assert catch_up(database) == head(database)
@@ -349,12 +349,11 @@ def test_who_reads_on_in_a_retained_generation_and_its_drop_never_wait_for_each_
         dropping = threading.Thread(target=generations.drop, args=(other, 1))
         dropping.start()
         with psycopg.connect(database, autocommit=True) as watching:
-            while watching.execute(WAITING).fetchone() == (0,):
-                pass
+            wait_until(lambda: watching.execute(WAITING).fetchone() != (0,))
         for projection in PROJECTIONS:
             reader.execute(f"SELECT FROM projection_1.{projection.name}")
         reader.rollback()
-        dropping.join()
+        wait_for_end([dropping])
     assert states_and_schemas(database)[1] == [2]
 
 

@@ -21,6 +21,7 @@ from seat_ledger.store.datastore import LedgerDatastore
 from seat_ledger.store.recorder import Appended, LedgerRecorder
 from seat_ledger.store.settings import Settings
 from seat_ledger.store.store_status import APPEND_LOCK
+from tests.support.waiting import wait_for_end, wait_for_waiter
 
 
 class TestLibraryCases(ApplicationRecorderTestCase):
@@ -105,14 +106,13 @@ def test_an_append_waits_for_the_append_lock(database: str) -> None:
         recorder.insert_events([any_event()])
         done.set()
 
-    with psycopg.connect(database, autocommit=True) as holder:
-        with holder.transaction():
-            holder.execute("SELECT pg_advisory_xact_lock(%s)", [APPEND_LOCK])
-            thread = threading.Thread(target=append)
-            thread.start()
-            assert not done.wait(0.3)
-        assert done.wait(5)
-    thread.join()
+    with psycopg.connect(database, autocommit=True) as holder, holder.transaction():
+        holder.execute("SELECT pg_advisory_xact_lock(%s)", [APPEND_LOCK])
+        thread = threading.Thread(target=append)
+        thread.start()
+        wait_for_waiter(holder, APPEND_LOCK)
+        assert not done.is_set()
+    wait_for_end([thread])
 
 
 def test_a_tailing_reader_misses_no_position(database: str) -> None:

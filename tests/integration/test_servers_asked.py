@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +22,7 @@ from seat_ledger.store.session import LIMITS
 from tests.in_process import Program
 from tests.program import ANN, BUY, GIVE, OPEN
 from tests.support.places import folder_for_servers
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.both_versions
 
@@ -296,9 +296,10 @@ def pooler(database: str, mode: str, *, size: int = 20) -> Iterator[str]:
         **whom,
     )
     try:
-        while not (folder / ".s.PGSQL.6432").exists():
-            assert process.poll() is None
-            time.sleep(0.02)
+        wait_until(
+            lambda: (folder / ".s.PGSQL.6432").exists() or process.poll() is not None
+        )
+        assert process.poll() is None
         yield make_conninfo(database, host=str(folder), port=6432)
     finally:
         process.terminate()

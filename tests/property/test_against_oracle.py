@@ -22,7 +22,7 @@ from tests.property.comparison import Comparison
 from tests.property.histories import opening
 from tests.support.places import is_newest
 
-EXAMPLES = int(os.environ.get("SEAT_LEDGER_EXAMPLES", "40"))
+EXAMPLES = int(os.environ.get("SEAT_LEDGER_EXAMPLES", "26"))
 COMMANDS = 30
 QUESTIONS = int(os.environ.get("SEAT_LEDGER_QUESTIONS", "20000"))
 FIRST_SEED = int(os.environ.get("SEAT_LEDGER_SEED", "0"))

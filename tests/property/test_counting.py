@@ -32,7 +32,7 @@ from tests.oracle.dates import Period
 from tests.property.zoned import History
 from tests.support import portable
 
-EXAMPLES = int(os.environ.get("SEAT_LEDGER_EXAMPLES", "20"))
+EXAMPLES = int(os.environ.get("SEAT_LEDGER_EXAMPLES", "14"))
 
 
 class Comparison:

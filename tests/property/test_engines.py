@@ -27,7 +27,7 @@ from seat_ledger.projections.lake.export import journal_rows
 from seat_ledger.projections.reader import ConnectedReader
 from tests.property.zoned import History
 
-HISTORIES = int(os.environ.get("SEAT_LEDGER_EXAMPLES", "12"))
+HISTORIES = int(os.environ.get("SEAT_LEDGER_EXAMPLES", "9"))
 
 
 def in_postgresql(reader: ConnectedReader, name: str, position: int) -> list[Any]:

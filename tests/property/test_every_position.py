@@ -20,7 +20,7 @@ from tests.property.histories import opening
 from tests.support.places import is_newest
 
 HISTORIES = max(1, int(os.environ.get("SEAT_LEDGER_EXAMPLES", "40")) // 40)
-COMMANDS = 34
+COMMANDS = 26
 
 
 class Clipped:

@@ -216,7 +216,7 @@ def fuzz_commands(folder: Path, seed: int, count: int) -> Counter[int]:
 
 @pytest.mark.usefixtures("acme")
 def test_no_command_line_ends_in_a_bug(tmp_path: Path) -> None:
-    statuses = fuzz_commands(tmp_path, 1, 600)
+    statuses = fuzz_commands(tmp_path, 1, 360)
     assert {0, 1, 2} <= statuses.keys()
 
 
@@ -290,7 +290,7 @@ def test_no_environment_ends_in_a_bug(monkeypatch: pytest.MonkeyPatch) -> None:
     odd = [
         word for word in hostile.WORDS if "\x00" not in word and "\ud800" not in word
     ]
-    for _ in range(200):
+    for _ in range(100):
         name, value = chance.choice(ENVIRONMENT), chance.choice(odd)
         words = chance.choice(commands)
         with monkeypatch.context() as changed:
@@ -376,7 +376,7 @@ def test_no_line_of_a_command_file_ends_in_a_bug(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("acme")
 def test_no_line_of_a_batch_ends_in_a_bug(tmp_path: Path) -> None:
     chance, file = random.Random(4), tmp_path / "batch"
-    for _ in range(150):
+    for _ in range(90):
         ops = chance.choices(sorted(OPERATIONS), k=chance.randrange(1, 4))
         lines = [
             hostile.line_of(chance, hostile.mutated(chance, in_a_batch(op, chance)))

@@ -39,7 +39,7 @@ ZONES = [
     for name in ("UTC", "Pacific/Apia", "America/Havana", "Asia/Kolkata", "Etc/GMT+12")
 ]
 FUZZ = settings(
-    max_examples=300,
+    max_examples=180,
     deadline=None,
     derandomize=True,
     database=None,
@@ -194,7 +194,7 @@ def test_a_command_is_read_or_refused_in_words(options: Any) -> None:
     assert list(command.names()) is not None
 
 
-@settings(FUZZ, max_examples=100)
+@settings(FUZZ, max_examples=60)
 @given(
     st.lists(
         st.binary(max_size=200)
@@ -253,7 +253,7 @@ def test_a_file_of_anything_leaves_a_ledger_that_is_whole(
     """Commands that are almost right, many of them right, one file after another."""
     counted: Counter[str] = Counter()
 
-    @settings(FUZZ, max_examples=150)
+    @settings(FUZZ, max_examples=80)
     @given(st.lists(commands(), min_size=1, max_size=12))
     def fuzz(message: list[Any]) -> None:
         counted["files"] += 1

@@ -27,7 +27,7 @@ from seat_ledger.projections.reader import ConnectedReader
 from tests.oracle.invoicing import Line, Register, Request
 from tests.property.zoned import PRO, STARTER, History, text
 
-EXAMPLES = int(os.environ.get("SEAT_LEDGER_EXAMPLES", "12"))
+EXAMPLES = int(os.environ.get("SEAT_LEDGER_EXAMPLES", "9"))
 LISTS = [{PRO: "30.00", STARTER: "7.77"}, {PRO: "29.00", STARTER: "8.13"}]
 RULES = [("contracted", "day"), ("contracted", "second"), ("start_plus_rises", "day")]
 RULES += [(mode, None) for mode in ("peak", "time_weighted", "day_touch", "distinct")]

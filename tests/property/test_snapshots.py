@@ -1,10 +1,11 @@
 """Dated lists of true histories: what is derived of them contains what happened.
 
-On the pure core, without a database: 2,000 histories take seconds.
+On the pure core, without a database. `SEAT_LEDGER_EXAMPLES=250` draws 2,000 for each.
 """
 
 from __future__ import annotations
 
+import os
 import random
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from seat_ledger.domain.values import FOREVER
 from tests.support.nightly import NightlyLedger, TrueHistory
 
-HISTORIES = 250
+HISTORIES = int(os.environ.get("SEAT_LEDGER_EXAMPLES", "60"))
 SEEDS = range(8)
 
 

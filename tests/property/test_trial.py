@@ -18,7 +18,7 @@ from seat_ledger.importing.lines import LineOutcome
 from tests.oracle.oracle import Oracle
 from tests.property.histories import Author, opening
 
-EXAMPLES = int(os.environ.get("SEAT_LEDGER_EXAMPLES", "12"))
+EXAMPLES = int(os.environ.get("SEAT_LEDGER_EXAMPLES", "9"))
 numbers = itertools.count(1)
 NOW = re.compile(r"(?<=: it is ).+?(?= now)")
 

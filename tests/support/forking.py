@@ -45,7 +45,7 @@ def run_forked(
     cwd: Path | None = None,
     stdout: int | None = None,
     stderr: int | None = None,
-    timeout: float = 60,
+    timeout: float,
 ) -> subprocess.CompletedProcess[str]:
     """What ``subprocess.run`` does with these words; output is captured as text where
     no descriptor takes it.

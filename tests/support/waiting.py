@@ -1,18 +1,33 @@
-"""Waiting for a state, whatever the machine has to do meanwhile."""
+"""Waiting for a state, whatever else the machine has to do meanwhile.
+
+No test assumes what a thread or process is doing at a moment, nor how long anything
+takes: it waits for what it can see, and gives up only when that never comes.
+"""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections.abc import Callable, Iterable
+from datetime import UTC, date, datetime, timedelta
 from typing import TypeVar
 
 import psycopg
 
 T = TypeVar("T")
+Connection = psycopg.Connection[tuple[object, ...]]
 
 AT_MOST = 300.0
-"""Seconds that any test waits for anything: more than a busy machine ever needs."""
+"""Seconds after which any test gives up waiting: more than a busy machine needs."""
+
+_ADVISORY = """
+SELECT pid
+  FROM pg_locks
+ WHERE granted = %(granted)s
+   AND locktype = 'advisory'
+   AND classid::bigint << 32 | objid::bigint = %(lock)s
+   AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
 
 
 def wait_until(state: Callable[[], T], *, every: float = 0.01) -> T:
@@ -31,17 +46,47 @@ def wait_for_end(threads: Iterable[threading.Thread]) -> None:
         assert not thread.is_alive()
 
 
-def terminate_holder(connection: psycopg.Connection, lock: int) -> None:
-    """End the server process that holds an advisory lock, whatever it is doing.
+def end(connection: Connection, pids: Iterable[int]) -> None:
+    """End server processes, whatever they are doing; return when they have ended."""
+    statement = "SELECT pg_terminate_backend(%s, %s)"
+    for pid in pids:
+        connection.execute(statement, [pid, round(AT_MOST * 1000)])
 
-    Returns once it has ended. The connection's transactions end by themselves.
-    """
-    row = connection.execute(
-        "SELECT pg_terminate_backend(pid, %s) FROM pg_locks "
-        "WHERE granted AND locktype = 'advisory' AND objsubid = 1 "
-        "AND classid = (%s::bigint >> 32)::int "
-        "AND objid = (%s::bigint & 4294967295)::oid AND database = "
-        "(SELECT oid FROM pg_database WHERE datname = current_database())",
-        [round(AT_MOST * 1000), lock, lock],
+
+def end_others(connection: Connection, database: str | None = None) -> None:
+    """End the server processes of all other clients of a database, ours by default."""
+    rows = connection.execute(
+        "SELECT pid FROM pg_stat_activity "
+        "WHERE datname = coalesce(%s, current_database()) AND pid <> pg_backend_pid()",
+        [database],
     ).fetchall()
-    assert row == [(True,)]
+    end(connection, (pid for (pid,) in rows))
+
+
+def end_holder(connection: Connection, lock: int) -> None:
+    """End the server process that holds an advisory lock."""
+    ((pid,),) = connection.execute(
+        _ADVISORY, {"lock": lock, "granted": True}
+    ).fetchall()
+    end(connection, [pid])
+
+
+def wait_for_waiter(connection: Connection, lock: int) -> None:
+    """Wait until a server process waits for an advisory lock that another holds."""
+    fields = {"lock": lock, "granted": False}
+    wait_until(lambda: connection.execute(_ADVISORY, fields).fetchall())
+
+
+def has_ended(connection: Connection, pid: int) -> bool:
+    """Whether a server process is no more."""
+    statement = "SELECT FROM pg_stat_activity WHERE pid = %s"
+    return connection.execute(statement, [pid]).fetchone() is None
+
+
+def start_of_a_month_under_way() -> date:
+    """A day on which a month began that ends in two weeks at the earliest.
+
+    The first of this month will not do: while a test runs, the next may begin.
+    """
+    day = datetime.now(UTC).date() - timedelta(days=10)
+    return day.replace(day=min(day.day, 28))

@@ -18,6 +18,7 @@ import yaml
 
 from seat_ledger.cli.main import program
 from seat_ledger.cli.options.session import Session
+from tests.support.waiting import AT_MOST
 
 ROOT = Path(__file__).parents[2]
 ENTRY = ROOT / "scripts/image/entry"
@@ -124,7 +125,7 @@ def started() -> Iterator[Any]:
         return subprocess.run(
             [*as_nobody, str(entry), *words],
             env={"PATH": f"{place}:/usr/bin:/bin", **environment},
-            capture_output=True, text=True, check=False, timeout=30,
+            capture_output=True, text=True, check=False, timeout=AT_MOST,
         )  # fmt: skip
 
     yield run

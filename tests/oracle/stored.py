@@ -1,22 +1,26 @@
-"""The stored events checked by rules of its own: none of the product's code is used.
+"""What is stored, read without any of the product's code, and what is wrong with it.
 
-It reads the rows of the write side as they are and returns what is wrong with them in
-words: streams that do not go on, holdings that overlap or belong to nobody, commands
-and events that do not belong together. Nothing is wrong where the list is empty.
+The rows of the write side are taken as they are: streams that do not go on, commands
+and events that do not belong together, and each account's entries by the rules of the
+oracle. Nothing is wrong where the list is empty.
 """
 
 from __future__ import annotations
 
 import json
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import date, datetime
 from itertools import pairwise
 from typing import Any, NamedTuple
 
 import psycopg
 
-FOREVER = datetime.max.replace(tzinfo=UTC)
+from tests.oracle.books import Book
+from tests.oracle.entries import Entry, Names, Person
+from tests.oracle.validity import violations
+
+DATES = {"term_start", "anchor", "period", "first_date"}
 DUE = {"ContractRenewed", "SeatRetired"}
 """What may be recorded with a command and be no part of it: renewals (R37)."""
 
@@ -34,11 +38,6 @@ class Stored(NamedTuple):
         return datetime.fromisoformat(self.facts["effective_at"])
 
 
-class Span(NamedTuple):
-    starts: datetime
-    ends: datetime
-
-
 def damage(conninfo: str) -> list[str]:
     """Everything that is wrong with what is stored."""
     with psycopg.connect(conninfo) as connection:
@@ -51,7 +50,7 @@ def damage(conninfo: str) -> list[str]:
         ]
         result = [*_streams(events), *_references(events)]
         if not result:  # what follows needs streams that are whole
-            result = [*_holdings(events), *_commands(connection, events)]
+            result = [*_rules(events), *_commands(connection, events)]
             result += _beside(connection, events)
     return result
 
@@ -94,98 +93,38 @@ def _references(events: list[Stored]) -> Iterator[str]:
                 yield f"{event.position}: seat {event.facts['number']} of {of}"
 
 
-def _holding(events: list[Stored]) -> list[Stored]:
-    """The entries that hold: no reversal, or the last of them says so."""
-    holds = {
-        (event.stream, event.facts["root_version"]): event.facts["holds"]
-        for event in events
-        if event.topic == "EntryReversed"
-    }
-    return [
-        event
-        for event in events
-        if event.topic != "EntryReversed"
-        and holds.get((event.stream, event.version), True)
-    ]
+def _rules(events: list[Stored]) -> Iterator[str]:
+    """What the oracle finds wrong with the entries of each account."""
+    for book in books(events):
+        for violation in violations(book.timeline(), book.contract()):
+            yield f"{violation.rule}: {', '.join(map(str, violation.entries))}"
 
 
-def _spans(opened: list[datetime], closed: list[datetime]) -> list[Span] | None:
-    """The k-th end belongs to the k-th beginning; None where an end ends nothing."""
-    begin, end = sorted(opened), sorted(closed)
-    if len(end) > len(begin):
-        return None
-    spans = [
-        Span(at, end[n] if n < len(end) else FOREVER) for n, at in enumerate(begin)
-    ]
-    return spans if all(span.starts <= span.ends for span in spans) else None
+def books(events: list[Stored]) -> list[Book]:
+    """The oracle's entries of each account, as they are stored.
 
-
-def _holdings(events: list[Stored]) -> Iterator[str]:
-    opened: dict[tuple[str, ...], list[datetime]] = defaultdict(list)
-    closed: dict[tuple[str, ...], list[datetime]] = defaultdict(list)
-    for item in _holding(events):
-        facts = item.facts
-        seat = (item.stream, str(facts.get("seat_type")), str(facts.get("number")))
-        for topic, book, key in (
-            ("SeatPurchased", opened, ("life", *seat)),
-            ("SeatRetired", closed, ("life", *seat)),
-            ("SeatAssigned", opened, ("held", *seat, str(facts.get("user")))),
-            ("SeatUnassigned", closed, ("held", *seat, str(facts.get("user")))),
-            ("UserAdded", opened, ("member", item.stream)),
-            ("UserRemoved", closed, ("member", item.stream)),
-            (
-                "HubAccessGranted",
-                opened,
-                ("access", item.stream, str(facts.get("hub"))),
-            ),
-            (
-                "HubAccessRevoked",
-                closed,
-                ("access", item.stream, str(facts.get("hub"))),
-            ),
-        ):
-            if item.topic == topic:
-                book[key].append(item.at)
-    spans: dict[tuple[str, ...], list[Span]] = {}
-    for key in {*opened, *closed}:
-        paired = _spans(opened[key], closed[key])
-        if paired is None:
-            yield f"{key}: ended more often than begun, or before"
-            return
-        spans[key] = paired
-    yield from _overlaps(spans)
-
-
-def _overlaps(spans: dict[tuple[str, ...], list[Span]]) -> Iterator[str]:
-    of_seat: dict[tuple[str, ...], list[Span]] = defaultdict(list)
-    of_user: dict[tuple[str, ...], list[Span]] = defaultdict(list)
-    for key, held in spans.items():
-        if key[0] == "access":
-            yield from _outside(key, held, spans.get(("member", key[1]), []))
-            of_user[key] += held
-        if key[0] != "held":
-            continue
-        _, account, seat_type, number, user = key
-        hub = seat_type.partition("/")[0]
-        yield from _outside(
-            key, held, spans.get(("life", account, seat_type, number), [])
-        )
-        yield from _outside(key, held, spans.get(("access", user, hub), []))
-        of_seat[account, seat_type, number] += held
-        of_user["held", user, hub] += held
-    for where, held in (*of_seat.items(), *of_user.items()):
-        lasting = sorted(item for item in held if item.starts < item.ends)
-        for item, following in pairwise(lasting):
-            if following.starts < item.ends:
-                yield f"{where}: twice at {following.starts}"
-
-
-def _outside(
-    key: tuple[str, ...], inner: list[Span], outer: list[Span]
-) -> Iterator[str]:
-    for item in inner:
-        if not any(a <= item.starts and item.ends <= b for a, b in outer):
-            yield f"{key}: {item.starts} to {item.ends} lies outside"
+    What people are called is encrypted, so each is called by an id.
+    """
+    people: dict[str, Person] = {}
+    recorded: dict[str, Book] = {}
+    versions: dict[tuple[str, int], Entry] = {}
+    for event in events:
+        if event.topic == "UserAdded":
+            names = Names(event.stream, event.stream, event.stream)
+            people[event.stream] = Person(names, event.facts.get("kind") or "person")
+        fields = dict(event.facts)
+        if event.stream in people or "user" in fields:
+            fields["user"] = people[fields.get("user", event.stream)]
+        for name, stored_as in (("entry", "entry_version"), ("request", "request")):
+            if fields.get(name) is not None:
+                fields[name] = versions[event.stream, fields[stored_as]]
+        for name in DATES & fields.keys():
+            fields[name] = fields[name] and date.fromisoformat(fields[name])
+        entry = Entry(event.position, event.topic, event.at, fields)
+        versions[event.stream, event.version] = entry
+        account = event.facts.get("account") or event.stream
+        recorded.setdefault(account, Book(account)).entries.append(entry)
+    return list(recorded.values())
 
 
 def _commands(
