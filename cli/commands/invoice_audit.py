@@ -10,12 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from seat_ledger.cli.commands.finding_keeping import keep_findings
-from seat_ledger.cli.commands.invoice_file_words import (
-    NameResolver,
-    bill_reading,
-    explained_file,
-    total_in_words,
-)
+from seat_ledger.cli.commands.invoice_file_words import explained_file
+from seat_ledger.cli.options.bills import NameResolver, bill_reading, total_in_words
 from seat_ledger.cli.options.counting import books_of, option_price_file
 from seat_ledger.cli.options.session import Question, reading_of_accounts
 from seat_ledger.cli.output.audit_words import CAUSES, sentence

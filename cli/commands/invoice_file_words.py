@@ -2,135 +2,17 @@
 
 from __future__ import annotations
 
-import difflib
-import re
-from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import click
-
-from seat_ledger.cli.inputs.bill_words import COLUMN_NAMES, BillReading
+from seat_ledger.cli.options.bills import NameResolver, understood
 from seat_ledger.cli.output.render import Answer, cells, counted
-from seat_ledger.domain.values import fold, shown
 
 if TYPE_CHECKING:
-    from seat_ledger.cli.inputs.invoice_file import InvoiceFile, TotalLine
+    from seat_ledger.cli.inputs.invoice_file import InvoiceFile
     from seat_ledger.cli.options.session import Question
-    from seat_ledger.projections.reader import ConnectedReader
 
-_OURS = (*COLUMN_NAMES, "granularity")
 _SHOWN = 5
-
-
-class NameResolver:
-    """What a file's accounts and seat types are in the ledger.
-
-    A type is known without regard to case, spaces and signs: ``Sales Professional`` is
-    ``sales/professional``. A name that cannot be an account's key is looked up among
-    the accounts' names. What fits nothing stays as it is written.
-    """
-
-    def __init__(self, reader: ConnectedReader) -> None:
-        self.reader = reader
-        self.read_as: dict[tuple[str, str], str] = {}
-        self._accounts: dict[str, str] | None = None
-
-    def __call__(self, kind: str, name: str) -> str:
-        """The key or type that is meant."""
-        key = kind, name
-        if key not in self.read_as:
-            find = self._seat_type if kind == "seat_type" else self._account
-            self.read_as[key] = find(name)
-        return self.read_as[key]
-
-    def _seat_type(self, name: str) -> str:
-        types = [str(seat_type) for seat_type in self.reader.types.numbers]
-        if name in types:
-            return name
-        fitting = [type_ for type_ in types if _bare(type_) == _bare(name)]
-        return fitting[0] if len(fitting) == 1 else name
-
-    def _account(self, name: str) -> str:
-        if not re.search(r"[\s/#]", name):
-            return name
-        return self._by_name().get(fold(name), name)
-
-    def _by_name(self) -> dict[str, str]:
-        """The accounts' keys by their names; a name that two have means none."""
-        if self._accounts is None:
-            keys: dict[str, list[str]] = {}
-            for account in self.reader.accounts(self.reader.knowledge()):
-                keys.setdefault(fold(account.name), []).append(account.key)
-            self._accounts = {
-                name: of_name[0] for name, of_name in keys.items() if len(of_name) == 1
-            }
-        return self._accounts
-
-    def hints(self) -> Iterator[str]:
-        """For names that the ledger does not have: the nearest that it has."""
-        types = [str(seat_type) for seat_type in self.reader.types.numbers]
-        for kind, name in self.read_as:
-            read_as = self.read_as[kind, name]
-            candidates = types
-            if kind == "account":
-                if not re.search(r"[\s/#]", read_as):
-                    continue
-                candidates = [*self._by_name().values()]
-            if read_as not in candidates:
-                yield _did_you_mean(name, candidates)
-
-
-def _did_you_mean(name: str, candidates: Sequence[str]) -> str:
-    near = difflib.get_close_matches(name.lower(), candidates, 1)
-    if not near:
-        return f"The ledger has no {shown(name)}: --alias {shown(f'{name}=…')}."
-    return (
-        f"The ledger has no {shown(name)}. Did you mean {near[0]}? "
-        f"--alias {shown(f'{name}={near[0]}')}"
-    )
-
-
-def _bare(text: str) -> str:
-    return re.sub(r"[^a-z0-9]+", " ", text.lower()).strip()
-
-
-def bill_reading(options: Mapping[str, Any]) -> BillReading:
-    """How the file is to be read, as the options say. Raises UsageError."""
-    columns = _pairs("--column", options["columns"])
-    defaults = _pairs("--set", options["defaults"])
-    for option, names in (("--column", columns), ("--set", defaults)):
-        unknown = [name for name in names if name not in _OURS]
-        if unknown:
-            raise click.UsageError(
-                f"{option} names {unknown[0]}; our columns are {', '.join(_OURS)}."
-            )
-    return BillReading(
-        columns, defaults, _pairs("--alias", options["aliases"]), options["date_format"]
-    )
-
-
-def _pairs(option: str, texts: Sequence[str]) -> dict[str, str]:
-    pairs = {}
-    for text in texts:
-        name, sign, value = text.rpartition("=")
-        if option != "--alias":
-            name, sign, value = text.partition("=")
-        if not (sign and name.strip() and value.strip()):
-            raise click.UsageError(f"Write {option} as NAME=VALUE, not {shown(text)}.")
-        pairs[name.strip()] = value.strip()
-    return pairs
-
-
-def total_in_words(total: TotalLine) -> str:
-    """That a line of a total was left out, and whether it is right."""
-    amount = f"{float(total.amount):,.2f}"
-    if total.agrees:
-        return f"Line {total.line} is a total of {amount}: it is right, and left out."
-    return (
-        f"Line {total.line} says a total of {amount}, but the lines above add up to "
-        f"{float(total.added):,.2f}."
-    )
 
 
 def explained_file(
@@ -143,7 +25,6 @@ def explained_file(
         first.append(line)
         count += 1
     count += sum(1 for _ in lines)
-    reading = invoices.reading
     rows = [
         {
             "line": line.no,
@@ -159,24 +40,7 @@ def explained_file(
         }
         for line in first
     ]
-    notes = [f"Separated by {invoices.separator}."]
-    notes += [
-        f"{ours} is the column {shown(theirs)}."
-        for ours, theirs in invoices.columns.items()
-        if ours != theirs
-    ]
-    notes += [f"{ours} is {shown(text)} in every line." for ours, text in
-              reading.defaults.items()]  # fmt: skip
-    notes += [
-        f"{shown(name)} is read as {read_as}."
-        for (_, name), read_as in names.read_as.items()
-        if name != read_as
-    ]
-    if reading.date_format:
-        notes.append(f"Dates are read as {reading.date_format}; of a range the first.")
-    if invoices.ignored:
-        notes.append(f"Columns not used: {', '.join(invoices.ignored)}.")
-    notes += [total_in_words(total) for total in invoices.totals]
+    notes = understood(invoices, names)
     return question.answer(
         rows,
         [

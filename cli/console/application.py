@@ -1,4 +1,7 @@
-"""The web application: addresses in, pages and their twins out. It only reads."""
+"""The web application: addresses in, pages and their twins out. It only reads.
+
+One address takes a POST: a file to be audited, which is stored nowhere.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,13 @@ from starlette.types import ASGIApp
 from seat_ledger.cli.console import pages
 from seat_ledger.cli.console.access import Gate
 from seat_ledger.cli.console.downloads import Download
-from seat_ledger.cli.console.envelope import ResponseEnvelope, params_of, who, words_for
+from seat_ledger.cli.console.envelope import (
+    UPLOAD,
+    ResponseEnvelope,
+    params_of,
+    who,
+    words_for,
+)
 from seat_ledger.cli.console.failures import (
     RETRY_AFTER,
     BugFiles,
@@ -31,6 +40,7 @@ from seat_ledger.cli.console.i18n import Words
 from seat_ledger.cli.console.queueing import Lane
 from seat_ledger.cli.console.request import PageRequest
 from seat_ledger.cli.console.templating import Sheet
+from seat_ledger.cli.console.uploads import FormTokens, SentFile, received
 from seat_ledger.cli.console.watching import AttentionWatch
 from seat_ledger.cli.output.render import csv_chunks, json_chunks, to_json
 from seat_ledger.errors import LedgerError, NotFound
@@ -48,6 +58,7 @@ DOWNLOADS = 2
 """Twins read at once, by connections of their own."""
 PAGE_QUEUE, PAGE_PATIENCE = 100, 15.0
 DOWNLOAD_QUEUE, DOWNLOAD_PATIENCE = 50, 20.0
+UPLOAD_QUEUE = 8
 
 
 def quiet(_event: str, **_facts: object) -> None:
@@ -71,6 +82,8 @@ class Console:
         self.twins = ReaderPool(self.conninfo, DOWNLOADS, reader=reader)
         self.watch = AttentionWatch(self.twins.reader)
         self.page_lane = Lane(self.size, PAGE_QUEUE, PAGE_PATIENCE)
+        self.upload_lane = Lane(1, UPLOAD_QUEUE, PAGE_PATIENCE)
+        self.tokens = FormTokens()
         self.twin_lane = Lane(DOWNLOADS, DOWNLOAD_QUEUE, DOWNLOAD_PATIENCE)
 
     @lazy
@@ -89,6 +102,7 @@ class Console:
         routes = [
             Route("/", self.home),
             Route("/static/{name}", self.static),
+            Route(UPLOAD, self.upload, methods=["POST"]),
             Route("/{page}.{form:str}", self.page),
             Route("/{page}", self.page),
             Route("/{rest:path}", self.nowhere),
@@ -113,6 +127,26 @@ class Console:
         if name not in pages.PAGES or not (is_page or form in TYPES):
             return self._failed(request, NotFound("entry_not_found", _NO_PAGE), form)
         return await self._answer(request, name, form)
+
+    async def upload(self, request: Request) -> Response:
+        """The audit of a file that is sent; one at a time is read."""
+        try:
+            async with self.upload_lane.turn():
+                sent = await received(request)
+                work = lambda: self._audited(request, sent)  # noqa: E731  typed so
+                return await self.upload_lane.run(work)
+        except LedgerError as error:
+            return self._failed(request, error, "html", UPLOAD)
+
+    def _audited(self, request: Request, sent: SentFile) -> Response:
+        visitor, words = who(request), words_for(request)
+        self.tokens.check(sent.fields.get("token", ""), visitor.name)
+        with self.twins.reader() as reader:
+            page_request = PageRequest(reader, params_of(request), words, visitor)
+            page_request.form_token = self.tokens.issue(visitor.name)
+            page = pages.upload.checked(page_request, sent)
+            text = self.sheet.page(page_request, page, UPLOAD)
+        return _html(text, words, 200 if page.name == "checked" else 400)
 
     async def static(self, request: Request) -> Response:
         """A file that pages load."""
@@ -163,6 +197,7 @@ class Console:
                 reader, params_of(request), words_for(request), who(request)
             )
             page_request.watch = self.watch.at
+            page_request.form_token = self.tokens.issue(page_request.visitor.name)
             page = pages.PAGES[name](page_request)
             if name == "search" and "go" in page_request.params:
                 address = pages.search.only_hit(page)
@@ -185,7 +220,9 @@ class Console:
             else:
                 yield from csv_chunks(answer, pages.COMMANDS.get(name, ""))
 
-    def _failed(self, request: Request, error: LedgerError, form: str) -> Response:
+    def _failed(
+        self, request: Request, error: LedgerError, form: str, path: str = ""
+    ) -> Response:
         status = status_of(error)
         headers = {"Retry-After": str(RETRY_AFTER)} if status == _LATER else {}
         seen = for_visitor(error, self.log, redact=self.redact)
@@ -195,7 +232,7 @@ class Console:
             return Response(to_json(failure), status, headers, TYPES["json"])
         words = words_for(request)
         name = request.path_params.get("page", "")
-        path = f"/{name}" if name in pages.PAGES else "/search"
+        path = path or (f"/{name}" if name in pages.PAGES else "/search")
         text = self.sheet.failure(words, seen, params_of(request), path)
         return _html(text, words, status, headers)
 

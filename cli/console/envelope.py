@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from seat_ledger.cli.console.access import Gate, Refused, Visitor
 from seat_ledger.cli.console.failures import BugFiles, Log
 from seat_ledger.cli.console.i18n import LANGUAGES, Words, chosen, words_of
+from seat_ledger.cli.console.uploads import problem_of
 from seat_ledger.errors import LedgerError
 
 HEADERS = {
@@ -28,6 +29,8 @@ HEADERS = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
 LONGEST_ADDRESS = 8000
+UPLOAD = "/check"
+"""The one address that a file may be sent to."""
 
 
 def params_of(request: Request) -> dict[str, str]:
@@ -84,12 +87,17 @@ class ResponseEnvelope:
         # What follows a body may be taken for a request of its own, by us or by a
         # proxy that measured the body otherwise: the connection ends with the answer.
         closed = {"Connection": "close"} if _has_body(request) else {}
-        if request.method not in {"GET", "HEAD"}:
+        is_upload = request.method == "POST" and scope["path"] == UPLOAD
+        if is_upload and (problem := problem_of(request)) is not None:
+            status, why = problem
+            message = words_for(request)(f"upload_{why}")
+            return PlainTextResponse(message, status, closed)
+        if not is_upload and request.method not in {"GET", "HEAD"}:
             allowed = {"Allow": "GET, HEAD", **closed}
             return PlainTextResponse("The console only reads.", 405, allowed)
         if len(scope["query_string"]) + len(scope["path"]) > LONGEST_ADDRESS:
             return PlainTextResponse("The address is too long.", 414, closed)
-        if closed:
+        if closed and not is_upload:
             return PlainTextResponse("Requests must not have a body.", 413, closed)
         try:
             here = (scope.get("server") or ("",))[0]
@@ -97,7 +105,7 @@ class ResponseEnvelope:
             visitor = self.gate.admit(peer, request.headers.getlist, here)
         except Refused as refused:
             message = words_for(request)(f"refused_{refused.why}")
-            return PlainTextResponse(message, 403)
+            return PlainTextResponse(message, 403, closed)
         scope["visitor"] = visitor
         return None
 
@@ -128,6 +136,8 @@ def _headers(scope: Scope, status: int, headers: Any) -> list[tuple[bytes, bytes
     fixed = scope["path"].startswith("/static/") and status == HTTPStatus.OK
     cache = "public, max-age=31536000, immutable" if fixed else "no-store"
     own = {**HEADERS, "Cache-Control": cache}
+    if scope["path"] == UPLOAD:  # so that the form says where it comes from
+        own["Referrer-Policy"] = "same-origin"
     return [
         *headers,
         *((name.lower().encode(), value.encode()) for name, value in own.items()),

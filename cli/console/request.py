@@ -56,6 +56,8 @@ class PageRequest(Question):
 
     watch: Callable[[PageRequest], Attention | None] | None = None
     """What is kept between requests of what needs attention, where anything is."""
+    form_token: str = ""
+    """What a form carries that sends something, so that it is known to be ours."""
 
     def __init__(
         self,

@@ -12,6 +12,7 @@ import csv
 import io
 import re
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -82,7 +83,8 @@ class InvoiceFile:
     """A file of invoice lines, to be read once; what was understood stands here after.
 
     `ignored` names columns not used, `columns` the file's names by ours, `totals` the
-    lines that sum others. `resolve` says what accounts and types are meant.
+    lines that sum others. `resolve` says what accounts and types are meant. `content`
+    is that of a file which is on no disk, of `most` rows.
     """
 
     path: Path
@@ -92,17 +94,31 @@ class InvoiceFile:
     columns: dict[str, str] = field(default_factory=dict)
     totals: list[TotalLine] = field(default_factory=list)
     separator: str = ""
+    content: BinaryIO | None = None
+    most: int | None = None
 
     def lines(self) -> Iterator[AuditedLine]:
         """Every line. Raises InvalidInput, naming the line and what was expected."""
-        with input_file(self.path, "name a CSV file of invoice lines") as file:
+        with self._opened() as file:
             stream = file
             if self.path.suffix.lower() == ".xlsx":
-                stream = _sheet_as_csv(file, self.path.name)
+                stream = _sheet_as_csv(file, self.path.name, self.most)
             yield from _Lines(self, stream).read()
 
+    def _opened(self) -> AbstractContextManager[BinaryIO]:
+        if self.content is not None:
+            return nullcontext(self.content)
+        return input_file(self.path, "name a CSV file of invoice lines")
 
-def _sheet_as_csv(file: BinaryIO, name: str) -> BinaryIO:
+
+def _too_many(name: str, most: int) -> InvalidInput:
+    return InvalidInput(
+        f"{name} has more than {most:,} rows.",
+        try_="audit it with 'seat-ledger invoice audit FILE', or a part of it",
+    )
+
+
+def _sheet_as_csv(file: BinaryIO, name: str, most: int | None) -> BinaryIO:
     """A workbook's first sheet as the text of a CSV file. Raises InvalidInput."""
     from seat_ledger.sources.mapping import FileShape  # noqa: PLC0415
     from seat_ledger.sources.refusals import UnreadableRow  # noqa: PLC0415
@@ -111,7 +127,10 @@ def _sheet_as_csv(file: BinaryIO, name: str) -> BinaryIO:
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     try:
-        for _, cells in workbook_values(file, FileShape(format="table", has=["*"])):
+        shape = FileShape(format="table", has=["*"])
+        for number, cells in workbook_values(file, shape):
+            if most is not None and number > most:
+                raise _too_many(name, most)
             writer.writerow([_cell_text(cell) for cell in cells])
     except UnreadableRow as error:
         raise error.at(name, 1) from error
@@ -202,6 +221,8 @@ class _Lines:
     def _text(self) -> str:
         raw = self.file.readline(MAX_LINE + 1)
         self.number += bool(raw)
+        if self.of.most is not None and self.number > self.of.most:
+            raise _too_many(self.of.path.name, self.of.most)
         if self.number == 1 and b"\r" in raw.rstrip(b"\r\n") and b"\0" not in raw:
             raise self._ended_by_cr()
         if len(raw) > MAX_LINE:

@@ -35,10 +35,20 @@ def write_letter(
 ) -> None:
     """Write the letter about an audit's findings. Raises LedgerError."""
     findings = findings_of(question.reader, spool, question.knowledge)
+    write_whole(path, letter(question, findings, summary, name, path.suffix.lower()))
+
+
+def letter(
+    question: Question,
+    findings: list[AuditFinding],
+    summary: Summary,
+    name: str,
+    form: str,
+) -> str:
+    """The letter about findings, as ``.html`` or ``.md``. Raises LedgerError."""
     facts = _facts(question, findings, summary, name)
-    if path.suffix.lower() == ".md":
-        write_whole(path, _markdown(facts))
-        return
+    if form == ".md":
+        return _markdown(facts)
     need("jinja2", "reports", "A letter as .html")
     from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415
 
@@ -50,7 +60,7 @@ def write_letter(
         lstrip_blocks=True,
         finalize=harmless_in_page,
     )
-    write_whole(path, environment.get_template("letter.html").render(**facts))
+    return environment.get_template("letter.html").render(**facts)
 
 
 def _facts(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import threading
 import urllib.error
@@ -44,6 +45,7 @@ PAGES: dict[str, dict[str, Any]] = {
     "idle": {"account": "acme", "unit_price": f"{PRO}=90.00", "currency": "EUR"},
     "compare": {"account": "acme", "before": "20"},
     "findings": {"all": "1"},
+    "check": {},
     "projections": {},
 }
 """Something to ask of each page about the story."""
@@ -190,6 +192,44 @@ class Console:
         request = urllib.request.Request(url, headers=headers or {}, method=method)
         try:
             with urllib.request.urlopen(request, timeout=AT_MOST) as answer:
+                return Answered(answer.status, answer.read().decode(), answer.headers)
+        except urllib.error.HTTPError as error:
+            return Answered(error.code, error.read().decode(), error.headers)
+
+    def send(
+        self,
+        content: bytes,
+        name: str = "bill.csv",
+        headers: dict[str, str] | None = None,
+        params: dict[str, object] | None = None,
+        **fields: str,
+    ) -> Answered:
+        """Send a file as the form of its page does."""
+        if "token" not in fields:
+            page = self.get("check", headers=headers, **(params or {})).text
+            (fields["token"],) = re.findall(r'name="token" value="([^"]*)"', page)
+        cut = "----cut"
+        parts = [
+            f'--{cut}\r\nContent-Disposition: form-data; name="{key}"\r\n\r\n{text}\r\n'
+            for key, text in fields.items()
+        ]
+        begin = (
+            f'--{cut}\r\nContent-Disposition: form-data; name="file"; '
+            f'filename="{name}"\r\nContent-Type: text/csv\r\n\r\n'
+        )
+        body = (
+            "".join([*parts, begin]).encode() + content + f"\r\n--{cut}--\r\n".encode()
+        )
+        own = {
+            "Content-Type": f"multipart/form-data; boundary={cut}",
+            "Origin": self.url,
+            **(headers or {}),
+        }
+        request = urllib.request.Request(
+            self.address("check", **(params or {})), body, own, method="POST"
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
                 return Answered(answer.status, answer.read().decode(), answer.headers)
         except urllib.error.HTTPError as error:
             return Answered(error.code, error.read().decode(), error.headers)

@@ -46,6 +46,7 @@ QUESTIONS: dict[str, list[dict[str, Any]]] = {
 }
 ELSEWHERE = {
     "attention": "counts what waits; the pages that it leads to say more",
+    "check": "is a form, and the columns of a file",
     "findings": "what an audit said is what it said",
     "search": "finds names",
     "periods": "has bounds alone",

@@ -41,6 +41,7 @@ def test_every_text_that_a_page_names_is_there_and_none_is_idle() -> None:
     created |= {f"kind_{kind}" for kind in kinds}
     created |= {f"verdict_{word}" for word in VERDICTS}
     created |= {f"cause_{cause}" for cause in CAUSES}
+    created |= {f"upload_{why}" for why in ("length", "size", "site", "kind")}
     created |= {f"finding_{state}" for state in STATES}
     created |= {f"owed_by_{who}" for who in ("vendor", "customer")}
     created |= {f"attention_{kind}" for kind in KINDS}

@@ -16,6 +16,7 @@ from seat_ledger.cli.console.pages import (
     renewal,
     search,
     seat,
+    upload,
     user,
 )
 from seat_ledger.cli.console.request import Page, PageRequest
@@ -42,6 +43,7 @@ PAGES: dict[str, Callable[[PageRequest], Page]] = {
     "idle": renewal.idle_page,
     "compare": comparison.compared,
     "findings": finding.findings,
+    "check": upload.check,
     "projections": operations.projections,
 }
 """By the first word of the address."""

@@ -34,13 +34,16 @@ class DiskFull(LedgerError):
 
 
 class Spool:
-    """The lines of one file, and what was found of them."""
+    """The lines of one file, and what was found of them; on the disk, or in memory."""
 
-    def __init__(self) -> None:
-        self.database = sqlite3.connect("", isolation_level=None)
+    def __init__(self, *, in_memory: bool = False) -> None:
+        place = ":memory:" if in_memory else ""
+        self.database = sqlite3.connect(place, isolation_level=None)
         self.database.row_factory = sqlite3.Row
         for setting in _SETTINGS:
             self.database.execute(f"PRAGMA {setting}")
+        if in_memory:  # what is sorted too
+            self.database.execute("PRAGMA temp_store = MEMORY")
         self.database.executescript(_SQL["tables"])
         self.missing = count(1 << 40)
 
