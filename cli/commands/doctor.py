@@ -12,7 +12,12 @@ from typing import Any
 import click
 
 from seat_ledger.cli.commands import server_checks
-from seat_ledger.cli.commands.server_checks import Check, Connection, connected
+from seat_ledger.cli.commands.server_checks import (
+    Check,
+    Connection,
+    DoctorWarning,
+    connected,
+)
 from seat_ledger.cli.commands.source_compare import ages
 from seat_ledger.cli.options.environment import unknown
 from seat_ledger.cli.options.session import (
@@ -46,10 +51,6 @@ class NotSafe(NotChecked):
 
 class NotComparable(NotChecked):
     """The schema is another version's, and so are its keys and checks (schema)."""
-
-
-class DoctorWarning(LedgerError):
-    """What works, and should be otherwise all the same: told, and no failure."""
 
 
 @click.command()

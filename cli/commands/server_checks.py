@@ -11,6 +11,11 @@ from seat_ledger.errors import LedgerError
 from seat_ledger.store import guards, ownership, schema
 from seat_ledger.store.connection import connect
 
+
+class DoctorWarning(LedgerError):
+    """What works, and should be otherwise all the same: told, and no failure."""
+
+
 Check = Callable[[Session], str]
 Connection = Any
 
@@ -128,4 +133,12 @@ def published(connection: Connection) -> str:
 def guarded(connection: Connection) -> str:
     """Whether the store refuses what it must: keys, checks, triggers."""
     guards.check(connection)
+    if others := guards.watching(connection):
+        raise DoctorWarning(
+            f"Somebody attached {', '.join(others[:3])}{' …' * (len(others) > 3)}: it "
+            "runs with the rights of whoever records, rebuilds or migrates, and sees "
+            "what they write.",
+            try_="see who made it and what for; a login that may not change the schema "
+            "cannot have made it",
+        )
     return f"all {len(guards.GUARDS)} keys, checks and triggers are in place"

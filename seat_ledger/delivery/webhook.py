@@ -24,6 +24,10 @@ PATIENCE = 15.0
 """Seconds within which an answer has to be there, whole."""
 LONGEST_ANSWER = 1 << 16
 _GOOD = range(200, 300)
+_UNICAST = ipaddress.IPv6Network("2000::/3")
+_TRANSLATED = ipaddress.IPv6Network("64:ff9b::/96")
+"""Addresses of IPv4 as networks without it write them."""
+_PROTOCOL = ipaddress.IPv4Network("192.0.0.0/24")
 
 
 class NotDelivered(Exception):
@@ -147,8 +151,15 @@ class Webhook:
 def is_public(address: str) -> bool:
     """Whether an address is one of the internet, and no way into this network."""
     numeric = ipaddress.ip_address(address.partition("%")[0])
-    mapped = getattr(numeric, "ipv4_mapped", None)
-    return (mapped or numeric).is_global and not numeric.is_multicast
+    if isinstance(numeric, ipaddress.IPv6Address):
+        inner = numeric.ipv4_mapped
+        if numeric in _TRANSLATED:
+            inner = ipaddress.IPv4Address(int(numeric) & 0xFFFFFFFF)
+        if inner is None:
+            is_unicast = numeric in _UNICAST and numeric.sixtofour is None
+            return is_unicast and numeric.is_global
+        numeric = inner
+    return numeric.is_global and not numeric.is_multicast and numeric not in _PROTOCOL
 
 
 def _cut(connection: http.client.HTTPConnection) -> None:

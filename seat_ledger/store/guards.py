@@ -69,13 +69,33 @@ SELECT tgname::text
 """
 
 
+SECRET_TABLES = ("person_key", "digest_key", "user_name", "api_token", "subscription")
+"""What stands there is to be in no second place: no erasure would reach it."""
+
 _FOREIGN = """
 SELECT 'the trigger ' || trigger.tgname || ' on ' || class.relname
   FROM pg_catalog.pg_trigger AS trigger
   JOIN pg_catalog.pg_class AS class ON class.oid = trigger.tgrelid
  WHERE class.relnamespace = pg_catalog.to_regnamespace('ledger')
    AND NOT trigger.tgisinternal AND trigger.tgenabled <> 'D'
-   AND trigger.tgtype & 2 <> 0 AND trigger.tgname <> ALL (%(guards)s::text[])
+   AND (trigger.tgtype & 2 <> 0 OR class.relname = ANY (%(secret)s::text[]))
+   AND trigger.tgname <> ALL (%(guards)s::text[])
+ UNION ALL
+SELECT 'the table ' || child.oid::regclass::text || ', which inherits from '
+       || class.relname || ','
+  FROM pg_catalog.pg_inherits AS inherits
+  JOIN pg_catalog.pg_class AS class ON class.oid = inherits.inhparent
+  JOIN pg_catalog.pg_class AS child ON child.oid = inherits.inhrelid
+ WHERE class.relnamespace = pg_catalog.to_regnamespace('ledger')
+   AND class.relkind = 'r'
+ UNION ALL
+SELECT 'the foreign key ' || foreign_key.conname || ' on ' || class.relname
+  FROM pg_catalog.pg_constraint AS foreign_key
+  JOIN pg_catalog.pg_class AS class ON class.oid = foreign_key.conrelid
+  JOIN pg_catalog.pg_class AS target ON target.oid = foreign_key.confrelid
+ WHERE class.relnamespace = pg_catalog.to_regnamespace('ledger')
+   AND target.relnamespace <> class.relnamespace
+   AND foreign_key.contype = 'f'
  UNION ALL
 SELECT 'the rule ' || rule.rulename || ' on ' || class.relname
   FROM pg_catalog.pg_rewrite AS rule
@@ -90,12 +110,34 @@ SELECT 'row security on ' || class.relname
         OR class.relforcerowsecurity)
  ORDER BY 1
 """
-"""What can swallow, change or hide rows of the store, and is not this program's."""
+"""What can swallow, change, add, copy or hide rows of the store, and is not ours."""
+
+_WATCHING = """
+SELECT 'the trigger ' || trigger.tgname || ' on ' || class.oid::regclass::text
+  FROM pg_catalog.pg_trigger AS trigger
+  JOIN pg_catalog.pg_class AS class ON class.oid = trigger.tgrelid
+  JOIN pg_catalog.pg_namespace AS space ON space.oid = class.relnamespace
+ WHERE (space.nspname = 'ledger' OR space.nspname LIKE 'projection%%')
+   AND NOT trigger.tgisinternal AND trigger.tgenabled <> 'D'
+   AND trigger.tgname <> ALL (%(guards)s::text[])
+ UNION ALL
+SELECT 'the event trigger ' || evtname || ' (' || evtevent || ')'
+  FROM pg_catalog.pg_event_trigger
+ WHERE evtenabled <> 'D'
+ ORDER BY 1
+"""
+"""What runs with the rights of whoever records, rebuilds or migrates."""
 
 
 def foreign(connection: psycopg.Connection[Any]) -> list[str]:
     """What somebody else attached to the tables, that changes or hides their rows."""
-    rows = connection.execute(_FOREIGN, {"guards": sorted(GUARDS)})
+    params = {"guards": sorted(GUARDS), "secret": [*SECRET_TABLES]}
+    return [row[0] for row in connection.execute(_FOREIGN, params)]
+
+
+def watching(connection: psycopg.Connection[Any]) -> list[str]:
+    """What of others runs after what is recorded, or with what changes the schema."""
+    rows = connection.execute(_WATCHING, {"guards": sorted(GUARDS)})
     return [row[0] for row in rows]
 
 
@@ -118,8 +160,8 @@ def check(connection: psycopg.Connection[Any]) -> None:
     if attached := foreign(connection):
         raise IntegrityFailure(
             f"Somebody attached {', '.join(attached[:3])} to the store's tables: it "
-            "can swallow, change or hide what is recorded.",
+            "can swallow, change, add, copy or hide what is recorded.",
             try_="see who made it and what for, and drop it (DROP TRIGGER, DROP RULE, "
-            "ALTER TABLE … DISABLE ROW LEVEL SECURITY); then: seat-ledger integrity "
-            "verify",
+            "ALTER TABLE … DISABLE ROW LEVEL SECURITY, NO INHERIT or DROP CONSTRAINT); "
+            "then: seat-ledger integrity verify",
         )

@@ -124,6 +124,9 @@ _LIBPQ = {
 }
 """What the client's side does; all but the encoding may be said otherwise."""
 
+NO_PASSFILE = "/dev/null/none"
+"""No file, and none can be made there: without a name libpq reads ``~/.pgpass``."""
+
 _ROUNDS = 6
 _environment = threading.Lock()
 
@@ -144,11 +147,10 @@ class LedgerConnection(psycopg.Connection[Any]):
         for name, value in _LIBPQ.items():
             if name not in named:
                 options.setdefault(name, value)
-        if named.get("host") and not named.get("hostaddr"):
-            options["hostaddr"] = ""  # PGHOSTADDR would lead elsewhere
+        options |= where_options(named)
         options.setdefault("application_name", "seat-ledger")
         options["client_encoding"] = "UTF8"
-        with _own_environment(named):
+        with own_environment(named):
             connection = super().connect(conninfo, autocommit=True, **options)
         try:
             begin(connection, str(named.get("options") or ""))
@@ -159,10 +161,28 @@ class LedgerConnection(psycopg.Connection[Any]):
         return connection
 
 
+def where_options(named: dict[str, Any]) -> dict[str, str]:
+    """What keeps variables and files of PostgreSQL's clients from leading elsewhere.
+
+    No password of another server's is sent to the embedded one.
+    """
+    options = {}
+    if named.get("host") and not named.get("hostaddr"):
+        options["hostaddr"] = ""  # PGHOSTADDR would
+    if is_embedded(named):
+        options["passfile"] = NO_PASSFILE
+    return options
+
+
+def is_embedded(named: dict[str, Any]) -> bool:
+    """Whether an address, by its parts, is that of the embedded server."""
+    return named.get("fallback_application_name") == EMBEDDED
+
+
 @contextmanager
-def _own_environment(named: dict[str, Any]) -> Iterator[None]:
+def own_environment(named: dict[str, Any]) -> Iterator[None]:
     """Keep the variables of PostgreSQL's clients from the embedded server."""
-    if named.get("fallback_application_name") != EMBEDDED:
+    if not is_embedded(named):
         yield
         return
     with _environment:

@@ -1,7 +1,8 @@
 """PostgreSQL's own programs, run on the ledger's database: backups, mostly.
 
 They learn where it is from the environment, so that no address and no password stands
-on a command line.
+on a command line: the same database as every other command finds, whatever services,
+variables and password files are about. What they write is their user's alone.
 """
 
 from __future__ import annotations
@@ -13,11 +14,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import psycopg
-from psycopg.pq import Conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.pq import ConnStatus, PGconn
 
 from seat_ledger.errors import InvalidInput
 from seat_ledger.store.connection import unavailable
 from seat_ledger.store.embedded import binaries_at_hand
+from seat_ledger.store.session import own_environment, where_options
+
+_RESOLVED = {b"service", b"servicefile"}
 
 
 def run(conninfo: str, program: str, words: Sequence[str]) -> int:
@@ -29,6 +34,7 @@ def run(conninfo: str, program: str, words: Sequence[str]) -> int:
     done = subprocess.run(  # noqa: S603  a program of PostgreSQL's, no shell
         [os.fspath(executable), *words],
         env={**environment, **_address(conninfo)},
+        umask=0o077,
         check=False,
     )
     return done.returncode
@@ -46,13 +52,28 @@ def _find(program: str) -> Path:
 
 
 def _address(conninfo: str) -> dict[str, str]:
-    """A connection string as variables of the environment."""
+    """What a connection string comes to, as variables of the environment.
+
+    Among variables the entries of a service would go before what the string names; so
+    libpq resolves it first, as for a connection of ours.
+    """
     try:
-        options = Conninfo.parse(conninfo.encode())
-    except psycopg.Error as error:
-        raise unavailable(conninfo, error) from None
+        named = conninfo_to_dict(conninfo)
+        whole = make_conninfo(conninfo, **where_options(named))
+        with own_environment(named):
+            pgconn = PGconn.connect_start(whole.encode())
+        options, status = pgconn.info, pgconn.status
+        error = psycopg.OperationalError(pgconn.error_message.decode(errors="replace"))
+        pgconn.finish()
+    except psycopg.Error as failure:
+        raise unavailable(conninfo, failure) from None
+    if status == ConnStatus.BAD:
+        raise unavailable(conninfo, error)
     return {
         option.envvar.decode(): option.val.decode()
         for option in options
-        if option.envvar and option.val
+        if option.envvar
+        and option.val
+        and option.val != option.compiled
+        and option.keyword not in _RESOLVED
     }

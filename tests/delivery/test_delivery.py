@@ -252,9 +252,12 @@ def test_a_private_address_is_refused_also_behind_a_name(
 ) -> None:
     private = ("127.0.0.1", "10.1.2.3", "169.254.169.254", "192.168.0.1", "::1",
                "fe80::1%eth0", "::ffff:10.0.0.1", "0.0.0.0", "224.0.0.1",
-               "100.64.0.1", "fd00::1")  # fmt: skip
+               "100.64.0.1", "fd00::1", "192.0.0.8", "64:ff9b::10.0.0.1",
+               "64:ff9b:1::a00:1", "2002:a00:1::1", "::10.0.0.1", "fec0::1",
+               "::ffff:0:10.0.0.1", "2001::1", "ff0e::1")  # fmt: skip
     assert not [address for address in private if is_public(address)]
-    assert is_public("8.8.8.8")
+    for address in ("8.8.8.8", "64:ff9b::8.8.8.8", "2606:4700::1111"):
+        assert is_public(address), address
     for address in private:
         entry = (2, 1, 6, "", (address, 443))
         monkeypatch.setattr(

@@ -70,6 +70,22 @@ ATTACHED = {
     "a trigger": "CREATE FUNCTION ledger.swallow() RETURNS trigger LANGUAGE plpgsql "
     "AS 'BEGIN RETURN NULL; END'; CREATE TRIGGER swallow BEFORE INSERT "
     "ON ledger.person_key FOR EACH ROW EXECUTE FUNCTION ledger.swallow()",
+    "a trigger that copies keys": "CREATE FUNCTION ledger.copy() RETURNS trigger "
+    "LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'; CREATE TRIGGER copy AFTER INSERT "
+    "ON ledger.person_key FOR EACH ROW EXECUTE FUNCTION ledger.copy()",
+    "a table that adds events": "CREATE TABLE public.more () "
+    "INHERITS (ledger.stored_events)",
+    "a foreign key that removes": "CREATE TABLE public.other (id uuid PRIMARY KEY); "
+    "ALTER TABLE ledger.person_key ADD FOREIGN KEY (user_id) "
+    "REFERENCES public.other ON DELETE CASCADE",
+}
+WATCHING = {
+    "an audit's trigger": "CREATE FUNCTION public.note() RETURNS trigger "
+    "LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'; CREATE TRIGGER note AFTER INSERT "
+    "ON ledger.stored_events FOR EACH ROW EXECUTE FUNCTION public.note()",
+    "an event trigger": "CREATE FUNCTION public.mind() RETURNS event_trigger "
+    "LANGUAGE plpgsql AS 'BEGIN END'; CREATE EVENT TRIGGER mind ON ddl_command_end "
+    "EXECUTE FUNCTION public.mind()",
 }
 
 
@@ -85,6 +101,22 @@ def test_nothing_is_recorded_where_somebody_swallows_or_hides_rows(
     done = program.lines(BUY)
     assert done.returncode == 3, done.stderr
     assert "Somebody attached" in done.stderr
+
+
+@pytest.mark.both_versions
+@pytest.mark.parametrize("attached", WATCHING)
+def test_what_runs_beside_the_store_is_told_and_stops_nothing(
+    database: str, attached: str
+) -> None:
+    program = Program(database)
+    assert program.lines(OPEN).returncode == 0
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute(WATCHING[attached])
+    assert program.lines(BUY).returncode == 0
+    rows = program.parse(program.run("doctor", "--format", "json"))["rows"]
+    (guarded,) = (row for row in rows if row["check"] == "guards")
+    assert guarded["ok"] is True
+    assert "Somebody attached" in guarded["found"]
 
 
 def test_hidden_events_are_no_empty_store(database: str) -> None:

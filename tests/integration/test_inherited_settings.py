@@ -22,9 +22,11 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import Conninfo
 
+from seat_ledger.store import tools
+from seat_ledger.store.connection import connect
 from seat_ledger.store.embedded import EmbeddedServer
 from seat_ledger.store.marks import EMBEDDED
-from seat_ledger.store.session import LIMITS, PINNED
+from seat_ledger.store.session import LIMITS, NO_PASSFILE, PINNED
 from tests.in_process import Program
 from tests.program import ANN, BUY, GIVE, OPEN
 from tests.support.places import is_newest
@@ -343,6 +345,69 @@ def test_no_variable_reaches_the_embedded_server(
             monkeypatch.delenv(variable, raising=False)
         with psycopg.connect(server, autocommit=True) as connection:
             connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+
+
+@pytest.fixture
+def foreign_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A password file for everything, and a service, of another server."""
+    for file in (tmp_path / ".pgpass", tmp_path / "named"):
+        file.write_text("*:*:*:*:anothers-password\n")
+        file.chmod(0o600)
+    services = tmp_path / "services"
+    services.write_text("[other]\nhost=/nowhere\ndbname=other\nuser=other\n")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("PGSERVICEFILE", str(services))
+    return str(tmp_path / "named")
+
+
+def test_no_password_file_reaches_the_embedded_server(
+    database: str, foreign_files: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor its tools: what asks for a password there is not the embedded server."""
+    embedded = make_conninfo(database, fallback_application_name=EMBEDDED)
+    for variables in ({}, {"PGPASSFILE": foreign_files}, {"PGPASSWORD": "x"}):
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        with connect(embedded) as connection:
+            assert not connection.info.password
+        assert "PGPASSWORD" not in tools._address(embedded)
+        assert tools._address(embedded)["PGPASSFILE"] == NO_PASSFILE
+    with connect(database) as connection:
+        assert connection.info.password == "x"  # which a server of one's own may get
+
+
+@pytest.mark.usefixtures("foreign_files")
+@pytest.mark.parametrize("how", ["in the address", "in the environment"])
+def test_tools_find_the_database_that_commands_find(
+    database: str, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """What an address names goes before a service, in variables as well."""
+    if how == "in the environment":
+        monkeypatch.setenv("PGSERVICE", "other")
+        named = database
+    else:
+        named = f"service=other {database}"
+    statement = "SELECT current_database() || ' ' || session_user"
+    with connect(named) as connection:
+        (expected,) = connection.execute(statement.encode()).fetchone() or ("",)
+        host = connection.info.host
+    address = tools._address(named)
+    assert "PGSERVICE" not in address
+    options = {option.keyword: option.envvar for option in Conninfo.get_defaults()}
+    same = {
+        name: address[options[name.encode()].decode()]
+        for name in ("host", "user", "dbname")
+    }
+    assert f"{same['dbname']} {same['user']}" == expected
+    assert same["host"] == host
+
+
+def test_what_a_tool_writes_is_for_its_user_alone(
+    database: str, tmp_path: Path
+) -> None:
+    dump = tmp_path / "all.sql"
+    assert tools.run(database, "pg_dump", ("-f", str(dump))) == 0
+    assert dump.stat().st_mode & 0o077 == 0
 
 
 @pytest.mark.long
