@@ -198,7 +198,7 @@ def _answer(
         "digest": listed.digest,
         "covers": first.covers,
         "rows": listed.holders.tally.rows,
-        "holders": len(listed.holders.holders),
+        "holders": listed.count,
         "position": first.position or listed.position,
     }
     exit_code = 1 if refused else DIFFERS if options["check"] and rows else 0
@@ -228,7 +228,7 @@ def _sentence(
     options: dict[str, Any],
 ) -> str:
     at = times.spelled(comparisons[0].taken_at, comparisons[0].facts.zones)
-    what = f"{counted(len(listed.holders.holders), 'holder')} at {at}"
+    what = f"{counted(listed.count, 'holder')} at {at}"
     if all(comparison.position for comparison in comparisons):
         return f"{what}: this list is recorded already."
     if not rows:

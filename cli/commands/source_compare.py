@@ -174,7 +174,7 @@ def _hold(
     comparisons = list(compared(reader, listed, opened.taken_at, spec.accept))
     changes = outcomes(session, listed, comparisons, trial=not spec.record)
     row["taken_at"] = comparisons[0].taken_at
-    row["holders"] = len(listed.holders.holders)
+    row["holders"] = listed.count
     row["differences"] = len(changes)
     row["changes"] = dict(Counter(change["change"] for change in changes))
     refused = [change for change in changes if change["outcome"] == "refused"]

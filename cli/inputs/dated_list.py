@@ -42,13 +42,25 @@ class DatedList:
     account: str | None
     position: int | None = None
 
+    def __post_init__(self) -> None:
+        """Count who is listed; rows are let go when they are compared."""
+        self.count = len(self.holders.holders)
+
     @property
     def accounts(self) -> list[str]:
-        """The accounts that it is about."""
-        pools = [holder.pool for holder in self.holders.holders]
-        pools += [*self.holders.unnamed, *self.holders.purchased]
+        """The accounts that it is about, while it is not compared yet."""
+        pools = dict.fromkeys(holder.pool for holder in self.holders.holders)
+        pools |= dict.fromkeys((*self.holders.unnamed, *self.holders.purchased))
         named = dict.fromkeys(pool.account for pool in pools)
         return [*named] or [account for account in [self.account] if account]
+
+    def by_account(self) -> dict[str, list[ListedHolder]]:
+        """Its rows by account, the last ones first; the list has none after that."""
+        rows: dict[str, list[ListedHolder]] = {key: [] for key in self.accounts}
+        while self.holders.holders:
+            holder = self.holders.holders.pop()
+            rows[holder.pool.account].append(holder)
+        return rows
 
     def check_whole(self, accepted: Collection[str] = ()) -> None:
         """Refuse a list that says itself that it is not whole (R83).
@@ -87,8 +99,7 @@ class Comparison(NamedTuple):
     def command(self, listed: DatedList) -> dict[str, Any]:
         """The batch that records the changes, and the observation."""
         totals: dict[str, int] = dict.fromkeys(self.covers, 0)
-        for seat in self.result.listed.seats:
-            totals[seat.seat_type] += 1
+        totals |= self.result.totals
         at, source = iso(self.taken_at), listed.mapping.source
         observation = {
             "op": "observe_snapshot",
@@ -96,7 +107,7 @@ class Comparison(NamedTuple):
             "covers": self.covers,
             "digest": listed.digest,
             "rows": listed.holders.tally.rows,
-            "holders": len(self.result.listed.seats),
+            "holders": self.result.totals.total(),
             "totals": totals,
             "effective_at": at,
         }
@@ -157,13 +168,17 @@ def compared(
     }
     _check_types(reader, listed)
     covers = [name for name in listed.mapping.covers if name in reader.types.numbers]
-    for key in listed.accounts:
+    for key, rows in listed.by_account().items():
         facts = reader.account(key, knowledge)
         at = _true_at(listed, taken_at, facts, now)
-        of_account = _of_account(listed, facts, at, covers, now)
         about = AccountQuestion(reader, facts, knowledge, at)
-        side = snapshots.ledger_side(about, of_account)
-        result = Reconciliation(of_account, side, lambda hub: exclusive.get(hub, True))
+        of_account = _of_account(listed, rows, about, covers, now)
+        result = Reconciliation(
+            of_account,
+            snapshots.ledger_side(about, of_account),
+            lambda hub: exclusive.get(hub, True),
+        )
+        del of_account
         source, digest = listed.mapping.source, listed.digest
         position = snapshots.position_of(about, source, digest)
         if position is None:
@@ -286,19 +301,19 @@ def _true_at(
 
 def _of_account(
     listed: DatedList,
-    facts: AccountFacts,
-    taken_at: datetime,
+    rows: list[ListedHolder],
+    question: AccountQuestion,
     covers: list[str],
     now: datetime,
 ) -> AccountList:
     from seat_ledger.sources.reconciliation import AccountList  # noqa: PLC0415
 
-    seats = [
-        _listed_seat(holder, facts, now)
-        for holder in listed.holders.holders
-        if holder.pool.account == facts.key
-        and not _is_over(holder, facts, taken_at, now)
-    ]
+    facts, taken_at = question.account, question.as_of
+    seats = []
+    while rows:  # from the end, and one at a time
+        holder = rows.pop()
+        if not _is_over(holder, facts, taken_at, now):
+            seats.append(_listed_seat(holder, facts, now))
     for seat in seats:
         if seat.seat_type not in covers:
             raise InvalidInput(

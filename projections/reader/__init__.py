@@ -112,8 +112,12 @@ class AccountQuestion(NamedTuple):
 
     def ask(self, room: str, name: str, **params: Any) -> list[Row]:
         """The rows of a named question about the account."""
+        return list(self.stream(room, name, **params))
+
+    def stream(self, room: str, name: str, **params: Any) -> Iterator[Row]:
+        """The same, row by row."""
         account_no = self.account.no
-        return self.reader.ask(
+        return self.reader.stream(
             room, name, self.known_at, account_no=account_no, **params
         )
 

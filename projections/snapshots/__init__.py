@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from seat_ledger.projections import holdings
@@ -16,35 +16,97 @@ from seat_ledger.sources.reconciliation import (
 
 
 def ledger_side(question: AccountQuestion, listed: AccountList) -> LedgerSide:
-    """What is known of the types that a list covers, and of whom it names."""
-    as_of = question.as_of
-    held = _called(
-        question,
-        _holders(question, listed.covers),
-    )
-    holders = {row["user_key"] for row in held}
-    arriving = {seat.user for seat in listed.seats} - holders
-    members = [
-        row
-        for row in _called(question, question.ask("snapshots", "members", as_of=as_of))
-        if row["user_key"] in arriving or row["user_key"] in holders
-    ]
-    user_nos = [row["user_no"] for row in members if row["user_key"] in arriving]
-    ended = _called(
-        question, question.ask("snapshots", "ended", user_nos=user_nos, as_of=as_of)
-    )
+    """What is known of the types that a list covers, and of whom it names otherwise.
+
+    Row by row: who is listed as the ledger has them leaves nothing but a holding.
+    """
+    called = _Called(question)
+    by_user = {seat.user: seat for seat in listed.seats}
+    missing = {(seat.user, seat.seat_type) for seat in listed.seats}
+    numbers: dict[str, int] = {}
+    renamed: set[str] = set()
+    held: list[HeldSeat] = []
+    for row in _holders(question, listed.covers):
+        user, email, _ = called.at_the_moment(row)
+        seat = by_user.get(user)
+        user = user if seat is None else seat.user
+        held.append(HeldSeat(user, row["seat_type"], utc(row["held_from"])))
+        missing.discard((user, row["seat_type"]))
+        numbers[user] = row["user_no"]
+        if seat is not None and seat.email != email:
+            renamed.add(user)
+    arriving = {user for user, _ in missing}
+    holding = [numbers[user] for user in (arriving | renamed) & numbers.keys()]
+    del by_user, missing, numbers
+    members, ended = _of_members(question, listed, called, arriving | renamed, holding)
     return LedgerSide(
         question.account.opened_at,
-        [
-            HeldSeat(row["user_key"], row["seat_type"], utc(row["held_from"]))
-            for row in held
-        ],
-        _members(question, members),
+        held,
+        members,
         {row["seat_type"]: row["purchased"] for row in holdings.totals(question)},
         _observed(question),
-        {(row["user_key"], row["seat_type"]): utc(row["ended_at"]) for row in ended},
+        ended,
         _free(question, listed),
     )
+
+
+def _of_members(
+    question: AccountQuestion,
+    listed: AccountList,
+    called: _Called,
+    users: Collection[str],
+    holding: list[int],
+) -> tuple[dict[str, Member], dict[tuple[str, str], datetime]]:
+    """Some users as members, by key, and when their holdings ended last, by type."""
+    if not users:
+        return {}, {}
+    reader, as_of = question.reader, question.as_of
+    keys: dict[int, str] = {}
+    bare: dict[str, Member] = {}
+    for row in question.stream(
+        "snapshots",
+        "members",
+        seat_types=listed.covers,
+        as_of=as_of,
+        user_nos=holding,
+    ):
+        user, email, name = called.at_the_moment(row)
+        if user in users:
+            keys[row["user_no"]] = user
+            bare[user] = Member(utc(row["added_at"]), {}, email, name)
+    hubs: dict[str, dict[str, datetime]] = {}
+    nos = list(keys)
+    for row in reader.ask("users", "access", question.known_at, user_nos=nos):
+        ends = utc(row["revoked_at"])
+        if row["granted_at"] <= as_of and (ends is None or ends > as_of):
+            own = hubs.setdefault(keys[row["user_no"]], {})
+            own[row["hub"]] = utc(row["granted_at"])
+    ended = {
+        (keys[row["user_no"]], row["seat_type"]): utc(row["ended_at"])
+        for row in question.ask("snapshots", "ended", user_nos=nos, as_of=as_of)
+    }
+    members = {
+        user: member._replace(hubs=hubs.get(user, {})) for user, member in bare.items()
+    }
+    return members, ended
+
+
+class _Called:
+    """What the users of an account are called at the moment of a question (R95)."""
+
+    def __init__(self, question: AccountQuestion) -> None:
+        self._renamed: dict[int, list[Row]] = {}
+        for row in question.ask("snapshots", "renamed", as_of=question.as_of):
+            self._renamed.setdefault(row["user_no"], []).append(row)
+
+    def at_the_moment(self, row: Row) -> tuple[str, str | None, str | None]:
+        """Key, e-mail and name of whom a row is about; it has those of the adding."""
+        user, email, name = row["user_key"], row["email"], row["name"]
+        for later in self._renamed.get(row["user_no"], ()):
+            user = later["user_key"] or user
+            email = later["email"] if later["email"] is not None else email
+            name = later["name"] or name
+        return user, email or None, name
 
 
 def side_of_users(
@@ -76,8 +138,8 @@ def _holders(
     question: AccountQuestion,
     seat_types: Sequence[str],
     user_nos: Sequence[int] | None = None,
-) -> list[Row]:
-    return question.ask(
+) -> Iterator[Row]:
+    return question.stream(
         "snapshots",
         "holders",
         seat_types=seat_types,
@@ -89,41 +151,12 @@ def _holders(
 def _free(question: AccountQuestion, listed: AccountList) -> dict[str, list[datetime]]:
     """By type, from when on the seats are free that nobody holds then or later."""
     free: dict[str, list[datetime]] = {}
-    rows = question.ask(
+    rows = question.stream(
         "snapshots", "free", seat_types=listed.covers, as_of=question.as_of
     )
     for row in rows:
         free.setdefault(row["seat_type"], []).append(utc(row["free_from"]))
     return free
-
-
-def _called(question: AccountQuestion, rows: list[Row]) -> list[Row]:
-    """Rows with the keys by which their users are called at the moment (R95)."""
-    numbers = (row["user_no"] for row in rows)
-    people = question.reader.people(numbers, question.known_at, question.as_of)
-    return [{**row, "user_key": people[row["user_no"]]["user"]} for row in rows]
-
-
-def _members(question: AccountQuestion, rows: list[Row]) -> dict[str, Member]:
-    """By key: since when they are users, and have access to which hubs."""
-    reader, as_of = question.reader, question.as_of
-    hubs: dict[int, dict[str, datetime]] = {}
-    numbers = [row["user_no"] for row in rows]
-    for row in reader.ask("users", "access", question.known_at, user_nos=numbers):
-        ends = utc(row["revoked_at"])
-        if row["granted_at"] <= as_of and (ends is None or ends > as_of):
-            own = hubs.setdefault(row["user_no"], {})
-            own[row["hub"]] = utc(row["granted_at"])
-    people = reader.people(numbers, question.known_at, as_of)
-    return {
-        row["user_key"]: Member(
-            utc(row["added_at"]),
-            hubs.get(row["user_no"], {}),
-            people[row["user_no"]]["email"],
-            people[row["user_no"]]["name"],
-        )
-        for row in rows
-    }
 
 
 def _observed(question: AccountQuestion) -> dict[str, datetime]:

@@ -1,8 +1,10 @@
 -- holders --
--- Who held a seat of some types at a moment, of everybody or of some, and since when.
-SELECT person.user_no, held.seat_type, held.held_from
+-- Who held a seat of some types at a moment, of everybody or of some, and since when; with
+-- what they were called when they were added.
+SELECT held.user_no, held.seat_type, held.held_from,
+       named.user_key, named.email, named.name
   FROM {seat_holding} AS held
-  JOIN person ON person.user_no = held.user_no
+  JOIN user_directory AS named ON named.position = held.user_no
  WHERE held.account_no = %(account_no)s::bigint
    AND held.seat_type = ANY (%(type_nos)s::integer[])
    AND NOT held.reversed
@@ -10,6 +12,21 @@ SELECT person.user_no, held.seat_type, held.held_from
    AND (held.held_until IS NULL OR held.held_until > %(as_of)s::timestamptz)
    AND (%(user_nos)s::bigint[] IS NULL
         OR held.user_no = ANY (%(user_nos)s::bigint[]));
+
+-- renamed --
+-- What the users of an account were called from later moments on, up to one, in the order
+-- of application (R95).
+SELECT named.user_no, named.user_key, named.email, named.name
+  FROM user_directory AS named
+ CROSS JOIN LATERAL (
+       SELECT holding.effective_at, holding.position
+         FROM entry_at(%(known_position)s::bigint) AS holding
+        WHERE holding.position = named.position
+       OFFSET 0) AS entry
+ WHERE named.account_no = %(account_no)s::bigint
+   AND named.position <> named.user_no
+   AND entry.effective_at <= %(as_of)s::timestamptz
+ ORDER BY entry.effective_at, entry.position;
 
 -- ended --
 -- When the holdings of some users that ended by a moment did so last, by type.
@@ -23,13 +40,25 @@ SELECT person.user_no, held.seat_type, max(held.held_until) AS ended_at
  GROUP BY person.user_no, held.seat_type;
 
 -- members --
--- The users of an account at a moment whose keys are among some, and since when.
-SELECT person.user_no, member.added_at
+-- The users of an account at a moment who hold no seat of some types then, or are among
+-- some users, and since when; with what they were called when they were added.
+SELECT member.user_no, member.added_at, named.user_key, named.email, named.name
   FROM membership_at(%(known_position)s::bigint) AS member
-  JOIN person ON person.user_no = member.user_no
+  JOIN user_directory AS named ON named.position = member.user_no
  WHERE member.account_no = %(account_no)s::bigint
    AND member.added_at <= %(as_of)s::timestamptz
-   AND (member.removed_at IS NULL OR member.removed_at > %(as_of)s::timestamptz);
+   AND (member.removed_at IS NULL OR member.removed_at > %(as_of)s::timestamptz)
+   AND (member.user_no = ANY (%(user_nos)s::bigint[])
+        OR NOT EXISTS (
+               SELECT
+                 FROM {seat_holding} AS held
+                WHERE held.user_no = member.user_no
+                  AND held.account_no = %(account_no)s::bigint
+                  AND held.seat_type = ANY (%(type_nos)s::integer[])
+                  AND NOT held.reversed
+                  AND held.held_from <= %(as_of)s::timestamptz
+                  AND (held.held_until IS NULL
+                       OR held.held_until > %(as_of)s::timestamptz)));
 
 -- observed --
 -- The lists of an account that were true by a moment, with what they cover.

@@ -118,6 +118,7 @@ class _ListReading:
         self.read = HolderList()
         self._values = Values(self.mapping)
         self._account = accounts(self._values, account)
+        self._pools: dict[tuple[str, str], ListedPool] = {}
         self._rules = RuleBook(self.mapping, self._of_rule)
         self._holders: dict[tuple[ListedPool, str], ListedHolder] = {}
         self._orders: dict[tuple[ListedPool, str], int] = {}
@@ -151,12 +152,12 @@ class _ListReading:
         if rule.make is None:
             tally.ignored[rule.ignore or ""] += 1
             return
-        rule.make(fields)(line, ListedPool(self._account(fields), ""))
+        rule.make(fields)(line, self._account(fields))
         tally.mapped += 1
 
     def _of_rule(
         self, rule: Rule, what: str
-    ) -> Callable[[Fields], Callable[[int, ListedPool], None]]:
+    ) -> Callable[[Fields], Callable[[int, str], None]]:
         op = checked_op(rule.op, _FIELDS, what)
         person = self.mapping.person
         fields = dict(rule.fields)
@@ -184,14 +185,19 @@ class _ListReading:
             TOTAL: self._total,
         }[op]
 
-        def make(row: Fields) -> Callable[[int, ListedPool], None]:
+        def make(row: Fields) -> Callable[[int, str], None]:
             values = {name: value_of(row) for name, value_of in parts.items()}
             seat_type = values.pop("seat_type")
-            return lambda line, pool: take(
-                line, pool._replace(seat_type=seat_type), values
+            return lambda line, account: take(
+                line, self._pool(account, seat_type), values
             )
 
         return make
+
+    def _pool(self, account: str, seat_type: str) -> ListedPool:
+        """One object for each: rows are many, and pools few."""
+        key = account, seat_type
+        return self._pools.get(key) or self._pools.setdefault(key, ListedPool(*key))
 
     def _value(self, name: str, spec: Any, what: str) -> ValueOf:
         if name in {"assigned_at", "cancelled_at"}:
@@ -244,6 +250,8 @@ class _ListReading:
         if email is None:
             return
         folded = fold(email)
+        if folded == email:
+            folded = email  # the text that is kept anyhow
         other, first = self._users.setdefault(folded, (user, line))
         if other != user:
             raise UnreadableRow(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -63,6 +63,7 @@ class Member(NamedTuple):
 class LedgerSide:
     """What the ledger knows of an account, as of the instant at which a list was true.
 
+    `members` are those of whom the list says something that is not known.
     `observed` is when each type was last listed before it, `ended` when a user's last
     holding of a type ended before it. `pools` are the seats under contract by type, and
     `free` says of those that nobody holds then or later, from when on that is so.
@@ -123,37 +124,42 @@ class Reconciliation:
         is_exclusive: Callable[[str], bool],
     ) -> None:
         self.listed, self.state, self.is_exclusive = listed, state, is_exclusive
+        self.totals = Counter(seat.seat_type for seat in listed.seats)
+        self.held = Counter(
+            seat.seat_type for seat in state.held if seat.seat_type in self._covered
+        )
         self._check_listed_once()
         self._holdings = list(self._moves())
         self.changes = [*self._purchases(), *self._renamings(), *self._holdings]
+        # What agrees may be many times what differs, and is not needed any more.
+        self.listed = replace(listed, seats=(), lacking=())
+        self.state = replace(state, held=(), free={})
 
     def check_plausible(self, accepted: Iterable[str]) -> None:
         """Refuse a list from which too much is missing (R83), unless that is accepted.
 
         Raises CommandRefused (``missing_type``, ``vanished``).
         """
-        held = [seat for seat in self.state.held if seat.seat_type in self._covered]
-        before = Counter(seat.seat_type for seat in held)
-        listed = {seat.seat_type for seat in self.listed.seats}
         missing = [
             name
-            for name in before
-            if name not in listed and not self.listed.unnamed.get(name)
+            for name in self.held
+            if name not in self.totals and not self.listed.unnamed.get(name)
         ]
         account = self.listed.account
         if missing and "missing-type" not in accepted:
             raise CommandRefused(
                 "missing_type",
                 f"The list covers {', '.join(missing)} of {account} and names nobody, "
-                f"where {sum(before[name] for name in missing)} hold a seat.",
+                f"where {sum(self.held[name] for name in missing)} hold a seat.",
                 try_="see whether the list is whole; if so: --accept missing-type",
             )
         vanished = [change for change in self.changes if change.change == UNASSIGNED]
-        too_many = len(vanished) > FEW and len(vanished) * SHARE > len(held)
+        held = self.held.total()
+        too_many = len(vanished) > FEW and len(vanished) * SHARE > held
         if too_many and "vanished" not in accepted:
             raise CommandRefused(
                 "vanished",
-                f"{len(vanished)} of {len(held)} holders of {account} are not listed.",
+                f"{len(vanished)} of {held} holders of {account} are not listed.",
                 try_="see whether the list is whole; if so: --accept vanished",
             )
 
@@ -262,14 +268,13 @@ class Reconciliation:
         A seat that somebody got is bought when it was needed, all others by the list.
         """
         taken_at = self.listed.taken_at
-        holders = Counter(seat.seat_type for seat in self.listed.seats)
         for seat_type in self.listed.covers:
             pool = self.state.pools.get(seat_type, 0)
             for at, seats in self._needed(seat_type).items():
                 pool += seats
                 yield Change(BOUGHT, None, seat_type, None, at, seats)
             listed = self.listed.purchased.get(seat_type)
-            needed = holders[seat_type] + self.listed.unnamed.get(seat_type, 0)
+            needed = self.totals[seat_type] + self.listed.unnamed.get(seat_type, 0)
             missing = max(listed or 0, needed) - pool
             if missing > 0:
                 yield Change(BOUGHT, None, seat_type, None, taken_at, missing)
