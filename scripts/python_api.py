@@ -20,7 +20,7 @@ from typing import Any, Literal
 import click
 
 from seat_ledger.cli.api.endpoints import Endpoint, endpoints
-from seat_ledger.cli.api.fields import Schema, schema_of_rows
+from seat_ledger.cli.api.fields import Schema, object_of
 from seat_ledger.cli.output.csv_headers import header_of
 from seat_ledger.commands.messages import OPERATIONS, NewPerson, Operation
 
@@ -81,7 +81,7 @@ def row_name(endpoint: Endpoint) -> str:
 def schema_of(endpoint: Endpoint) -> Schema:
     """The schema of a question's rows."""
     names = () if endpoint.words == "export" else header_of(endpoint.words)
-    return schema_of_rows(endpoint.words, names)
+    return object_of(endpoint.words, names)
 
 
 def _rows() -> Iterator[str]:
@@ -135,6 +135,8 @@ class _Classes:
             case ["object"]:
                 nested = schema.get("properties")
                 return self._nested(key, nested) if nested else "dict[str, Any]"
+            case ["array"] if "properties" in schema["items"] and key != "totals":
+                return "tuple[dict[str, Any], ...]"
             case ["array"]:
                 return f"tuple[{self._kind('seat_totals', schema['items'])}, ...]"
             case [kind]:

@@ -1,16 +1,12 @@
-"""The description of what records: the operations' own models, as schemas."""
+"""The schemas of what records: the operations' own models, of the API and of files."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Collection, Iterable
 
-from seat_ledger.cli.api.fields import (
-    DOCUMENT_FIELDS,
-    POSITIONS,
-    Schema,
-    schema_of_rows,
-)
-from seat_ledger.cli.output.csv_headers import RECORDED
+from seat_ledger.cli.api.documents import document_schema
+from seat_ledger.cli.api.fields import Schema, plain_schema
+from seat_ledger.cli.topics.schemas import OF_RECORDING
 from seat_ledger.commands.messages import OPERATIONS, Batch, Envelope, Operation
 
 _COMMAND, _LINE = "Command", "BatchLine"
@@ -91,17 +87,40 @@ def recording_schemas() -> dict[str, Schema]:
         _COMMAND: _one_of(commands),
         _LINE: _one_of(lines),
         "Batch": _batch(),
-        "Recorded": {
-            "type": "object",
-            "required": ["schema_version", "rows", "positions", "repeated", "dry_run"],
-            "properties": {
-                **DOCUMENT_FIELDS,
-                "rows": {"type": "array", "items": schema_of_rows("", RECORDED)},
-                "positions": {**POSITIONS, "description": "Of the command's events."},
-                "repeated": {"type": "boolean"},
-                "dry_run": {"type": "boolean"},
-            },
+        "Recorded": document_schema(OF_RECORDING),
+    }
+
+
+def file_schema() -> Schema:
+    """The schema of a line of a command file (CLI 4), from the models that read it."""
+    operations = [operation for operation in OPERATIONS.values() if operation.IN_FILE]
+    commands = {operation.OP: _command(operation, ()) for operation in operations}
+    batch = commands[Batch.OP]["properties"]
+    batch["commands"] = {**batch["commands"], "items": {"$ref": "#/$defs/line"}}
+    lines = {op.OP: _fields(op) for op in operations if op.IN_BATCH}
+    return {
+        **_by_operation(commands, "command"),
+        "$defs": {
+            **{f"command_{op}": schema for op, schema in commands.items()},
+            **{f"line_{op}": schema for op, schema in lines.items()},
+            "line": _by_operation(lines, "line"),
         },
+    }
+
+
+def _by_operation(operations: Iterable[str], prefix: str) -> Schema:
+    """A schema that says of each operation which one its fields have."""
+    return {
+        "type": "object",
+        "required": ["op"],
+        "properties": {"op": {"enum": [*operations]}},
+        "allOf": [
+            {
+                "if": {"properties": {"op": {"const": op}}, "required": ["op"]},
+                "then": {"$ref": f"#/$defs/{prefix}_{op}"},
+            }
+            for op in operations
+        ],
     }
 
 
@@ -117,7 +136,7 @@ def _one_of(schemas: dict[str, Schema]) -> Schema:
 
 def _fields(operation: type[Operation]) -> Schema:
     """The schema of an operation, named by its word."""
-    schema = _plain(operation.model_json_schema())
+    schema = plain_schema(operation.model_json_schema())
     properties = {
         **schema["properties"],
         "op": {"const": operation.OP, "type": "string"},
@@ -135,16 +154,19 @@ def _fields(operation: type[Operation]) -> Schema:
     }
 
 
-def _command(operation: type[Operation]) -> Schema:
+def _command(
+    operation: type[Operation], without: Collection[str] = _NOT_SENT
+) -> Schema:
     """The same with the fields around it: the account, the key."""
     schema = _fields(operation)
-    envelope = _plain(Envelope.model_json_schema())["properties"]
-    beside = {
-        name: field
-        for name, field in envelope.items()
-        if name not in _NOT_SENT and not (operation.OF_CATALOGUE and name == "account")
-    }
-    required = [] if operation.OF_CATALOGUE else ["account"]
+    envelope = plain_schema(Envelope.model_json_schema())["properties"]
+    beside = {name: kind for name, kind in envelope.items() if name not in without}
+    if operation.OF_CATALOGUE:
+        beside["account"] = {"type": "null"}
+    elif operation.FOR_ALL:
+        beside["account"] = {"anyOf": [beside["account"], {"type": "null"}]}
+    is_of_one = not (operation.OF_CATALOGUE or operation.FOR_ALL)
+    required = ["account"] if is_of_one else []
     return {
         **schema,
         "properties": {**beside, **schema["properties"]},
@@ -159,24 +181,3 @@ def _batch() -> Schema:
 
 def _lines(commands: Schema) -> Schema:
     return {**commands, "items": {"$ref": f"#/components/schemas/{_LINE}"}}
-
-
-def _plain(schema: dict[str, Any]) -> dict[str, Any]:
-    """A model's schema without titles, and with what it refers to in place."""
-    definitions = schema.get("$defs", {})
-
-    def resolved(value: Any) -> Any:
-        if isinstance(value, list):
-            return [resolved(item) for item in value]
-        if not isinstance(value, dict):
-            return value
-        if "$ref" in value:
-            return resolved(definitions[value["$ref"].rpartition("/")[2]])
-        return {
-            key: resolved(item)
-            for key, item in value.items()
-            if key != "$defs" and not (key == "title" and isinstance(item, str))
-        }
-
-    plain: dict[str, Any] = resolved(schema)
-    return plain

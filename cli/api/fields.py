@@ -1,7 +1,11 @@
-"""What kind of value stands under each key of an answer, for the API's description.
+"""What stands in an answer: its keys, and what kind of value each has.
 
-The keys themselves are those of CSV's headers (:mod:`..output.csv_headers`); a test
-holds the kinds against real answers.
+The keys of rows are those of CSV's headers (:mod:`..output.csv_headers`); here is what
+these keys hold, and what stands in a document beside its rows. The API's description
+and the published schemas come from here. A test holds it against real answers.
+
+A name with a dot is a value inside a nested one, ``[]`` marks a list of nested ones,
+and ``?`` what is not always there.
 """
 
 from __future__ import annotations
@@ -14,86 +18,125 @@ Schema = dict[str, Any]
 TEXT: Schema = {"type": ["string", "null"]}
 INSTANT: Schema = {"type": ["string", "null"], "format": "date-time"}
 DATE: Schema = {"type": ["string", "null"], "format": "date"}
+DATE_OR_INSTANT: Schema = {**TEXT, "description": "A date, or an instant."}
 DECIMAL: Schema = {"type": ["string", "null"], "pattern": r"^-?[0-9]+(\.[0-9]+)?$"}
+EXACT: Schema = {"type": ["string", "null"], "pattern": r"^-?[0-9]+/[0-9]+$"}
 WHOLE: Schema = {"type": ["integer", "null"]}
+NUMBER: Schema = {"type": ["number", "null"]}
 FLAG: Schema = {"type": ["boolean", "null"]}
 POSITIONS: Schema = {"type": ["array", "null"], "items": {"type": "integer"}}
 TEXTS: Schema = {"type": ["array", "null"], "items": {"type": "string"}}
+BY_NAME: Schema = {"type": "object", "additionalProperties": {"type": "string"}}
+NUMBERS: Schema = {"type": "object", "additionalProperties": {"type": "number"}}
 OBJECT: Schema = {"type": ["object", "null"]}
-OBJECTS: Schema = {"type": ["array", "null"], "items": {"type": "object"}}
-TOTALS: Schema = {
-    "type": ["array", "null"],
-    "items": {
-        "type": "object",
-        "properties": {
-            "seat_type": {"type": "string"},
-            "purchased": {"type": "integer"},
-            "assigned": {"type": "integer"},
-            "available": {"type": "integer"},
-            "pending_reduction": {"type": "integer"},
-            "assigned_least": {"type": "integer"},
-            "assigned_most": {"type": "integer"},
-        },
-    },
-}
+COMMANDS: Schema = {"type": "array", "items": {"type": "object"}}
 _KINDS: tuple[tuple[Schema, str], ...] = (
     (
         TEXT,
-        "account actor code currency email event granularity hub id invoice kind "
-        "last_user mode name next_user price_for quantity_exact difference_exact "
-        "reason seat seat_type state time_zone user verdict cause voids owed_by "
-        "credited_by settled_because price_source price_since",
+        "account actor cause change check checkpoint code created_by credited_by "
+        "currency digest email erased error event export file folder found generation "
+        "granted_by granularity group home hub id invoice kind last_error last_user "
+        "ledger login manifest message mode name next_user note op origin outcome "
+        "owed_by price_for price_source problem projection reads reason report role "
+        "root seat seat_type secret sentence settled_because sha256 share source "
+        "state status stream subject subscription_id time_zone title token token_id "
+        "topic try tzdata url user verdict voids when",
     ),
     (
         INSTANT,
-        "recorded_at effective_at opened_at closed_at added_at removed_at from until "
-        "held_from held_until held_after until_after purchased_at retires_at issued_at "
-        "idle_since instant at next_renewal at_after from_after effective_after "
-        "reduce_before unassignment_due",
+        "added_at at at_after closed_at created_at delivered_at due effective_after "
+        "effective_at ends_at exported_at from from_after granted_at held_after "
+        "held_from held_until idle_since instant issued_at opened_at purchased_at "
+        "recorded_at reduce_before removed_at requested_at retires_at revoked_at "
+        "sealed_at since stuck_since taken_at unassignment_due until until_after",
     ),
-    (DATE, "term_start period date renewal first_date"),
+    (
+        DATE,
+        "anchor date first first_after first_date period renewal term_start",
+    ),
+    (DATE_OR_INSTANT, "price_since"),
     (
         DECIMAL,
-        "quantity quantity_least quantity_most quantity_before quantity_after amount "
-        "quantity_before_least quantity_before_most quantity_after_least "
-        "quantity_after_most amount_before amount_after amount_difference amount_least "
-        "amount_most amount_until_renewal saved_per_period saved_per_term difference "
-        "unit_price invoiced_quantity ledger_quantity",
+        "amount amount_after amount_before amount_difference amount_least amount_most "
+        "amount_until_renewal difference invoiced_amount invoiced_quantity "
+        "ledger_amount ledger_quantity ledger_quantity_at_issue ledger_quantity_least "
+        "ledger_quantity_most owed_amount quantity quantity_after "
+        "quantity_after_least quantity_after_most quantity_before "
+        "quantity_before_least quantity_before_most quantity_least quantity_most "
+        "saved_per_period saved_per_term unit_price",
     ),
+    (EXACT, "difference_exact quantity_exact"),
     (
         WHOLE,
-        "position assigned available purchased opening closing retired days seconds "
-        "term_months billing_cycle_months renewals_processed number reversed_by lines "
-        "corrections cut_off entry dates idle_days idle_seat_days opened_by closed_by "
-        "assigned_opening assigned_peak assigned_closing days_until_renewal "
-        "price_entry finding known_at pending_reduction most_held reduce_by in_days "
-        "assigned_least assigned_most assigned_opening_least assigned_opening_most "
-        "assigned_peak_least assigned_peak_most assigned_closing_least "
-        "assigned_closing_most idle_days_least idle_days_most idle_seat_days_least "
-        "idle_seat_days_most",
+        "accounts added age_seconds allowed_seconds assigned assigned_closing "
+        "assigned_closing_least assigned_closing_most assigned_least assigned_most "
+        "assigned_opening assigned_opening_least assigned_opening_most assigned_peak "
+        "assigned_peak_least assigned_peak_most attempts available before behind "
+        "billing_cycle_months buckets bytes ceiling changes checkpoints closed_by "
+        "closing compared corrected_later corrections could count cut_off dates days "
+        "days_until_renewal dead_letters differences earlier_events elsewhere entry "
+        "events figures files finding findings from_position handed_over head held "
+        "holders idle_days idle_days_least idle_days_most idle_seat_days "
+        "idle_seat_days_least idle_seat_days_most in_days incomplete issued_position "
+        "known_at lag_events line lines match missing more_findings most_held "
+        "new_bytes new_files not_known_at_issue not_priced number of_accounts "
+        "opened_by opening over pending_reduction pid position price_entry program "
+        "purchased purchased_by reduce_by removed_files renewals renewals_processed "
+        "retired retired_by reversed_by rows sealed seconds stuck_at term_months "
+        "unassigned under unexpected unpriced until_position version voided "
+        "within_windows witnessed wrong_at_issue",
     ),
+    (NUMBER, "cpu_seconds events_per_second lag_seconds peak_mib"),
     (
         FLAG,
-        "renewal_due reversed complete forecast allowed super_admin account_access "
-        "exclusive",
+        "account_access allowed complete dry_run exclusive fits followed forecast "
+        "full holds initialised is_new renewal_due repeated reversed revoked running "
+        "stopped super_admin switched too_old works",
     ),
-    (POSITIONS, "entries"),
-    (TEXTS, "hubs seats"),
+    (POSITIONS, "entries positions recorded_later"),
+    (TEXTS, "covers hubs ignored lacking rebuilding resumed seats"),
+    (BY_NAME, "columns unit_prices"),
+    (NUMBERS, "phases"),
     (OBJECT, "data"),
-    (OBJECTS, "contract_changes price_parts notes windows pending_unassignments"),
-    (TOTALS, "totals"),
+    (COMMANDS, "commands"),
 )
-_KIND_OF = {name: kind for kind, names in _KINDS for name in names.split()}
-_OTHERWISE: dict[tuple[str, str], Schema] = {
-    ("seat who", "purchased"): FLAG,
-    ("account renewals", "renewal"): WHOLE,
-    ("invoice list", "voided"): {"type": ["object", "integer", "string", "null"]},
+_KIND_OF: dict[str, Schema] = {
+    name: kind for kind, names in _KINDS for name in names.split()
 }
-"""Where a key means something else than in the other answers."""
+_OTHERWISE: dict[tuple[str, str], Schema] = {
+    ("account list", "next_renewal"): INSTANT,
+    ("account renewals", "renewal"): WHOLE,
+    ("account show", "contract_changes.renewal"): WHOLE,
+    ("db migrate", "applied"): TEXT,
+    ("db status", "schema"): WHOLE,
+    ("db status", "server"): WHOLE,
+    ("doctor", "ok"): {"type": ["boolean", "string", "null"]},
+    ("finding list", "period"): TEXT,
+    ("integrity seal", "seconds"): NUMBER,
+    ("integrity verify beside", "seconds"): NUMBER,
+    ("invoice audit", "events"): POSITIONS,
+    ("invoice audit", "issued_at"): TEXT,
+    ("invoice audit", "period"): TEXT,
+    ("invoice audit", "within_windows"): FLAG,
+    ("invoice audit beside", "explained.period"): TEXT,
+    ("invoice audit beside", "explained.seats.quantity"): EXACT,
+    ("invoice audit beside", "explained.seats.until"): DATE,
+    ("invoice audit beside", "explained.seats.until_after"): DATE,
+    ("invoice audit beside", "explained.within_windows"): FLAG,
+    ("lake rebuild beside", "seconds"): NUMBER,
+    ("projection rebuild", "seconds"): NUMBER,
+    ("projection rebuild beside", "error"): OBJECT,
+    ("projection rebuild beside", "seconds"): NUMBER,
+    ("projection status", "version"): TEXT,
+    ("seat who", "purchased"): FLAG,
+    ("token create", "accounts"): TEXTS,
+    ("token list", "accounts"): TEXTS,
+}
+"""Where a key means something else than in the other answers, and those beside rows."""
 
 _MEMBER = "account user id added_at super_admin account_access hubs seats"
 _STAY = "user held_from assigned_by"
-_HISTORY = f"seat {_STAY} reversed"
+_HISTORY = "seat user reversed"
 _EVENT = "position recorded_at effective_at event actor data"
 _ALWAYS = {
     "account advise": "account seat_type purchased assigned available",
@@ -132,60 +175,110 @@ _ALWAYS_INSIDE = {
         ("assigned_by", "unassigned_by", "freed_by", "taken_by", "purchased_by"),
         "position actor recorded_at",
     ),
-    "next_renewal": "number date instant",
     "called_then": "user",
+    "totals": (
+        "seat_type purchased assigned available pending_reduction assigned_least "
+        "assigned_most"
+    ),
 }
 """The same of what is nested, wherever it stands."""
-
-_KNOWN_AT: Schema = {
-    "type": "object",
-    "required": ["position", "recorded_at"],
-    "properties": {"position": {"type": ["integer", "null"]}, "recorded_at": INSTANT},
+_INSIDE = {
+    "contract_changes": "renewal term_months billing_cycle_months anchor from",
+    "notes": "position recorded_at actor note",
+    "pending_unassignments": (
+        "seat user email name kind period due requested_at requested_by.position "
+        "requested_by.actor requested_by.reason requested_by.recorded_at"
+    ),
+    "price_parts": (
+        "period quantity quantity_exact unit_price currency amount amount_least "
+        "amount_most price_source price_entry price_since"
+    ),
+    "set_aside": "account position event stream version reason since",
+    "totals": (
+        "seat_type purchased assigned available pending_reduction assigned_least "
+        "assigned_most"
+    ),
+    "windows": "seat user email name change effective_after effective_at",
 }
-DOCUMENT_FIELDS: Schema = {
-    "schema_version": {"type": "integer"},
-    "as_of": {**INSTANT, "description": "The moment that is answered for."},
-    "known_at": {**_KNOWN_AT, "description": "Up to where is known."},
-    "renewal_due": {
-        "type": "boolean",
-        "description": "Whether a renewal waits to be processed (R38).",
-    },
-    "store_head": {
-        "type": "integer",
-        "description": "How far the store is, where the answer is not that far.",
-    },
-    "set_aside": {
-        "type": "array",
-        "items": {"type": "object"},
-        "description": "Accounts of which an event cannot be read (R74).",
-    },
+"""The keys of a list of nested values, wherever it stands."""
+_NOT_ALWAYS = {
+    *(
+        ("invoice reproduce", name)
+        for name in ("voids", "quantity_least", "quantity_most")
+    ),
+    *(("invoice show", name) for name in ("voids", "quantity_least", "quantity_most")),
+    ("seat who", "windows"),
 }
+"""Keys that a row has only where they say something."""
 
 
-def schema_of_rows(words: str, names: Iterable[str]) -> Schema:
-    """The schema of one row, by the dotted names that a command's rows have."""
-    row: Schema = {"type": "object", "properties": {}}
+def keys_within(prefix: str, names: str) -> str:
+    """The keys of a nested value, or of a list of them, as this page writes them."""
+    return " ".join(f"{prefix}.{name}" for name in names.split())
+
+
+def object_of(words: str, names: Iterable[str]) -> Schema:
+    """The schema of an object with these keys, in the answer of a command."""
+    return _object(names, "", words, nullable=False)
+
+
+def _object(names: Iterable[str], place: str, words: str, *, nullable: bool) -> Schema:
+    inner: dict[str, list[str]] = {}
     for name in names:
-        *outer, last = name.split(".")
-        place = row
-        for depth, part in enumerate(outer):
-            path = outer[: depth + 1]
-            nested: Schema = {"type": _kind(words, path, "object"), "properties": {}}
-            place = place["properties"].setdefault(part, nested)
-        kind = _OTHERWISE.get((words, name)) or _KIND_OF.get(last, {})
-        if "type" in kind and is_always(words, name):
-            kind = {**kind, "type": kind["type"][0]}
-        if place["properties"].get(last, {}).get("properties") is None:
-            place["properties"][last] = kind
-    return row
+        first, _, remaining = name.partition(".")
+        inner.setdefault(first, []).extend(filter(None, [remaining]))
+    properties: Schema = {}
+    required = []
+    for first, nested in inner.items():
+        key = first.rstrip("?[]")
+        at = f"{place}{key}"
+        if "?" not in first and (words, at) not in _NOT_ALWAYS:
+            required.append(key)
+        value = _value(key, first.endswith("[]"), nested, at, words)
+        if "type" in value and _is_always(words, at):
+            value = {**value, "type": value["type"][0]}
+        properties[key] = value
+    kind = ["object", "null"] if nullable else "object"
+    return {"type": kind, "required": required, "properties": properties}
 
 
-def _kind(words: str, path: list[str], kind: str) -> Any:
-    return kind if is_always(words, ".".join(path)) else [kind, "null"]
+def _value(key: str, is_list: bool, nested: list[str], at: str, words: str) -> Schema:
+    """What stands under a key."""
+    if not nested and (words, at) in _OTHERWISE:
+        return _OTHERWISE[words, at]
+    if not nested and key in _INSIDE:
+        is_list, nested = True, _INSIDE[key].split()
+    if is_list:
+        items = _object(nested, f"{at}.", words, nullable=False)
+        return {"type": ["array", "null"], "items": items}
+    if nested:
+        return _object(nested, f"{at}.", words, nullable=True)
+    return _KIND_OF[key]
 
 
-def is_always(words: str, name: str) -> bool:
+def _is_always(words: str, name: str) -> bool:
     """Whether a key of a command's rows, or of what is nested there, is never null."""
     *outer, last = name.split(".")
     inside = _ALWAYS_INSIDE.get(outer[-1], "") if outer else ""
     return name in _ALWAYS.get(words, "").split() or last in inside.split()
+
+
+def plain_schema(schema: dict[str, Any]) -> dict[str, Any]:
+    """A model's schema without titles, and with what it refers to in place."""
+    definitions = schema.get("$defs", {})
+
+    def resolved(value: Any) -> Any:
+        if isinstance(value, list):
+            return [resolved(item) for item in value]
+        if not isinstance(value, dict):
+            return value
+        if "$ref" in value:
+            return resolved(definitions[value["$ref"].rpartition("/")[2]])
+        return {
+            key: resolved(item)
+            for key, item in value.items()
+            if key != "$defs" and not (key == "title" and isinstance(item, str))
+        }
+
+    plain: dict[str, Any] = resolved(schema)
+    return plain

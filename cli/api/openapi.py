@@ -1,7 +1,7 @@
 """The description of the API (OpenAPI 3.1), made from what the commands declare.
 
-Parameters come from the commands' options, the keys of rows from the headers of CSV,
-their types from :mod:`.fields`. ``scripts/reference`` writes it to ``openapi.json``.
+Parameters come from the commands' options, the documents of answers from
+:mod:`.documents`. ``scripts/reference`` writes it to ``openapi.json``.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ import click
 
 from seat_ledger import __version__
 from seat_ledger.cli.api.command_schemas import recording_paths, recording_schemas
+from seat_ledger.cli.api.documents import document_schema
 from seat_ledger.cli.api.endpoints import FORMS, LONGEST_VALUE, Endpoint, endpoints
-from seat_ledger.cli.api.fields import DOCUMENT_FIELDS, Schema, schema_of_rows
-from seat_ledger.cli.output.csv_headers import header_of
+from seat_ledger.cli.api.fields import Schema
 
 _JSON = "application/json"
 _TAG: Schema = {"schema": {"type": "string"}}
@@ -239,17 +239,6 @@ def _documents() -> dict[str, Schema]:
     return {
         _name_of_schema(endpoint): document_schema(endpoint.words)
         for endpoint in endpoints().values()
-    }
-
-
-def document_schema(words: str) -> Schema:
-    """The schema of a command's document (CLI 2)."""
-    is_export = words == "export"  # each table has columns of its own
-    rows = {"type": "object"} if is_export else schema_of_rows(words, header_of(words))
-    return {
-        "type": "object",
-        "required": ["schema_version", "as_of", "known_at", "rows"],
-        "properties": {**DOCUMENT_FIELDS, "rows": {"type": "array", "items": rows}},
     }
 
 

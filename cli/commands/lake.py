@@ -355,7 +355,7 @@ def rebuild(  # noqa: PLR0913, PLR0917  options of a command
     extra = {
         key: value
         for key, value in done._asdict().items()
-        if key not in {"rows", "files"}
+        if key not in {"rows", "files", "known_at"}
     }
     answer = Answer(
         rows, cells("projection", "rows", "folder"), sentence=sentence, extra=extra

@@ -76,9 +76,9 @@ class AccountRenewalsRow(Frozen):
 class NextRenewal(Frozen):
     """What a row has as `next_renewal`."""
 
-    number: int
-    date: dt.date
-    instant: dt.datetime
+    number: int | None = None
+    date: dt.date | None = None
+    instant: dt.datetime | None = None
 
 
 class SeatTotals(Frozen):
@@ -346,7 +346,7 @@ class FindingListRow(Frozen):
     finding: int | None = None
     state: str | None = None
     invoice: str | None = None
-    period: dt.date | None = None
+    period: str | None = None
     seat_type: str | None = None
     verdict: str | None = None
     cause: str | None = None
@@ -377,7 +377,7 @@ class InvoiceListRow(Frozen):
     lines: int | None = None
     currency: str | None = None
     amount: Decimal | None = None
-    voided: Any = None
+    voided: int | None = None
     corrections: int | None = None
     cut_off: int | None = None
     position: int
@@ -467,11 +467,11 @@ class SeatHistoryRow(Frozen):
     email: str | None = None
     name: str | None = None
     kind: str | None = None
-    held_from: dt.datetime
+    held_from: dt.datetime | None = None
     held_until: dt.datetime | None = None
     held_after: dt.datetime | None = None
     until_after: dt.datetime | None = None
-    assigned_by: EntryAct
+    assigned_by: EntryAct | None = None
     unassigned_by: EntryAct | None = None
     reversed: bool
     unassignment_due: dt.datetime | None = None
@@ -561,11 +561,11 @@ class UserHistoryRow(Frozen):
     email: str | None = None
     name: str | None = None
     kind: str | None = None
-    held_from: dt.datetime
+    held_from: dt.datetime | None = None
     held_until: dt.datetime | None = None
     held_after: dt.datetime | None = None
     until_after: dt.datetime | None = None
-    assigned_by: EntryAct
+    assigned_by: EntryAct | None = None
     unassigned_by: EntryAct | None = None
     reversed: bool
     unassignment_due: dt.datetime | None = None

@@ -23,6 +23,7 @@ from pydantic import (
     Field,
     StringConstraints,
     ValidationError,
+    WithJsonSchema,
 )
 
 from seat_ledger.domain.catalogue import check_seat_type
@@ -60,7 +61,9 @@ MAX_LINE = 1 << 20
 MAX_BATCH = 10_000
 """The longest line of a command file that is read, in bytes."""
 
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_DATE = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_NUMBER = r"-?[0-9]+(\.[0-9]+)?"
+_LABEL = "[0-9]{4}-[0-9]{2}(-[0-9]{2})?"
 _CAPITAL = re.compile(r"(?<!^)(?=[A-Z])")
 
 
@@ -83,9 +86,14 @@ def _invoice_number(value: str) -> str:
         raise ValueError(error.message.rstrip(".")) from error
 
 
+def _schema_of(pattern: str, **more: str) -> WithJsonSchema:
+    """What the schema of a text of one form says."""
+    return WithJsonSchema({"type": "string", "pattern": f"^{pattern}$", **more})
+
+
 def _written_as(pattern: str, words: str) -> AfterValidator:
     """A text of one form, and no other: what people could write freely is no part."""
-    form = re.compile(pattern, re.ASCII)
+    form = re.compile(pattern)
 
     def check(value: str) -> str:
         if not form.fullmatch(value):
@@ -97,15 +105,21 @@ def _written_as(pattern: str, words: str) -> AfterValidator:
 
 InvoiceNumber = Annotated[str, AfterValidator(_invoice_number)]
 Decimal = Annotated[
-    Text, _written_as(r"-?[0-9]+(\.[0-9]+)?", "a number is written like 13.6")
+    Text,
+    _written_as(_NUMBER, "a number is written like 13.6"),
+    _schema_of(_NUMBER),
 ]
 Label = Annotated[
     Text,
-    _written_as(
-        r"\d{4}-\d{2}(-\d{2})?", "a period is written like 2025-03 or 2025-03-05"
-    ),
+    _written_as(_LABEL, "a period is written like 2025-03 or 2025-03-05"),
+    _schema_of(_LABEL),
 ]
-Date = Annotated[date, BeforeValidator(_iso_date), AfterValidator(_within_calendar)]
+Date = Annotated[
+    date,
+    BeforeValidator(_iso_date),
+    AfterValidator(_within_calendar),
+    _schema_of(_DATE.pattern, format="date"),
+]
 
 
 OPERATIONS: dict[str, type[Operation]] = {}
