@@ -16,7 +16,7 @@ from seat_ledger import __version__
 from seat_ledger.cli.options import environment
 from seat_ledger.cli.options.session import Session, check_values_of, option_database
 from seat_ledger.cli.output.failures import (
-    keep_traceback,
+    bug_in_words,
     print_failure,
     print_json_failure,
 )
@@ -68,6 +68,7 @@ COMMANDS = {
         "commands.lake:group",
         "The journal as Parquet files; bulk work without the database.",
     ),
+    "mcp": ("commands.mcp:mcp", "Questions as tools for an assistant."),
     "price": ("commands.price:group", "What a seat costs: the price book."),
     "projection": ("commands.projection:group", "The tables that answers come from."),
     "report": ("commands.report:report", "A report on an account, to pass on."),
@@ -221,11 +222,7 @@ def _wants_json(arguments: list[str]) -> bool:
 
 def _bug(error: BaseException) -> int:
     """A bug is no answer."""
-    print(
-        f"Error: this is a bug in seat-ledger ({type(error).__name__}). The details "
-        f"are in {keep_traceback(error)}.",
-        file=sys.stderr,
-    )
+    print(f"Error: {bug_in_words(error)}", file=sys.stderr)
     return 70
 
 

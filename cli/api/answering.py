@@ -97,17 +97,21 @@ class ApiRequest:
         if _is_seen(headers["ETag"], seen):
             yield AnswerHead(304, headers)
             return
-        with self.context.scope(cleanup=False):
-            try:
-                answer = self.endpoint.reading.answer(question)
-            except click.UsageError as error:
-                raise usage(error) from error
+        answer = self.answer(question)
         headers["Content-Type"] = TYPES[self.form]
         headers[POSITION] = str((answer.known_at or (reader.head, None))[0])
         if exit_code := answer.exit_code or (12 if question.aside else 0):
             headers[FINDINGS] = str(exit_code)
         yield AnswerHead(200, headers)
         yield from self._texts(answer)
+
+    def answer(self, question: ApiQuestion) -> Answer:
+        """The answer to its question. Raises LedgerError."""
+        with self.context.scope(cleanup=False):
+            try:
+                return self.endpoint.reading.answer(question)
+            except click.UsageError as error:
+                raise usage(error) from error
 
     def _texts(self, answer: Answer) -> Generator[str]:
         if self.form == "json":

@@ -191,14 +191,21 @@ _FORMAT: Schema = {
 
 
 def _parameter(name: str, param: click.Parameter) -> Schema:
-    schema = _schema_of(param)
-    if param.multiple:
-        schema = {"type": "array", "items": schema}
-    about = getattr(param, "help", None) or _ARGUMENTS.get(name, "")
+    schema = parameter_schema(name, param)
+    about = schema.pop("description", "")
     written: Schema = {"name": name, "in": "query", "required": param.required}
     if about:
         written["description"] = about
     return {**written, "schema": schema}
+
+
+def parameter_schema(name: str, param: click.Parameter) -> Schema:
+    """The schema of a parameter, with what it means."""
+    schema = _schema_of(param)
+    if param.multiple:
+        schema = {"type": "array", "items": schema}
+    about = getattr(param, "help", None) or _ARGUMENTS.get(name, "")
+    return {**schema, "description": about} if about else schema
 
 
 _ARGUMENTS = {

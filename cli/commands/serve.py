@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import click
 
+from seat_ledger.cli.options.following import catching_up
 from seat_ledger.cli.options.session import Session, current_session, option_database
 from seat_ledger.cli.options.stopping import until_stopped
 from seat_ledger.cli.output.logs import log_writer
 from seat_ledger.cli.output.render import print_message
 from seat_ledger.errors import LedgerError
 
-PAUSE = 5.0
-"""Seconds until catching up is tried again, after what waiting may mend."""
 _EXTRA = "pip install 'seat-ledger[web]'"
 
 
@@ -147,7 +145,7 @@ def serve(host: str, port: int, proxies: tuple[Any, ...], **options: Any) -> Non
     with (
         until_stopped() as stopping,
         _listening(host, port) as listening,
-        _catching_up(conninfo, log, options),
+        catching_up(conninfo, log, options["catch_up"]),
     ):
         _run(session, log, listening, proxies, {**options, "stopping": stopping})
 
@@ -237,50 +235,3 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
         ) from error
     with listening:
         yield listening
-
-
-@contextmanager
-def _catching_up(conninfo: str, log: Any, options: dict[str, Any]) -> Iterator[None]:
-    """Follow the store beside the server, where that is wanted and allowed."""
-    from seat_ledger.projections.engine import follow  # noqa: PLC0415  a server needs it
-
-    if not options["catch_up"] or not follow.may_follow(conninfo):
-        log(
-            "as_they_are",
-            reason="this login may not update the projections, or --no-catch-up is set",
-        )
-        yield
-        return
-    stop = threading.Event()
-    thread = threading.Thread(
-        target=_follow, args=(conninfo, log, stop), name="catch-up", daemon=True
-    )
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join(timeout=5)
-
-
-def _follow(conninfo: str, log: Any, stop: threading.Event) -> None:
-    """Follow until `stop`; what ends it is told once, and tried again.
-
-    A restore or a migration makes what was missing, and pages say how far it is.
-    """
-    from seat_ledger.projections.engine.follow import follow  # noqa: PLC0415
-    from seat_ledger.store.connection import explained  # noqa: PLC0415
-
-    reason = ""
-    while not stop.is_set():
-        try:
-            follow(conninfo, stop, poll=1.0, notify=log)
-        except Exception as error:
-            expected = error if isinstance(error, LedgerError) else None
-            failure = expected or explained(conninfo, error)
-            if failure is None:
-                raise
-            if failure.message != reason:
-                log("catch_up_stopped", reason=failure.message, hint=failure.try_)
-            reason = failure.message
-            stop.wait(PAUSE)

@@ -48,3 +48,11 @@ def keep_traceback(error: BaseException) -> Path:
     with os.fdopen(handle, "w", errors="backslashreplace") as file:
         file.write(text)
     return Path(name)
+
+
+def bug_in_words(error: BaseException) -> str:
+    """Where the traceback of a bug is kept."""
+    return (
+        f"this is a bug in seat-ledger ({type(error).__name__}). The details are in "
+        f"{keep_traceback(error)}."
+    )

@@ -14,7 +14,7 @@ from typing import Any, get_args
 import orjson
 
 from seat_ledger.commands.messages import OPERATIONS, Batch, IssueInvoice
-from seat_ledger.domain.values import MAX_TEXT_LENGTH, shown
+from seat_ledger.domain.values import MAX_TEXT_LENGTH, check_key, shown
 from seat_ledger.errors import InvalidInput
 from seat_ledger.sources.fields import Fields, getter, is_fixed
 from seat_ledger.sources.mapping import EVENTS, Rule, SourceMapping
@@ -299,11 +299,11 @@ def accounts(values: Values, account: str | None) -> Callable[[Fields], str]:
                 "of.",
                 try_="give --account",
             )
-        key = checked_key(account)
+        key = check_key(account, "account")
         return lambda _: key
     text_of = values.required(mapping.account.from_, "account")
     if account is not None:
-        return _single(text_of, checked_key(account))
+        return _single(text_of, check_key(account, "account"))
     if mapping.account.table is not None:
         table = mapping.tables.get(mapping.account.table, {})
         text_of = through_table(text_of, mapping.account.table, table)

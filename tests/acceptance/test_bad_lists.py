@@ -234,3 +234,13 @@ def test_no_cell_that_is_written_is_a_formula(ledger: Ledger) -> None:
             assert not line.startswith(("=", "+", "@")), line
             assert ",=" not in line, line
             assert ',"=' not in line, line
+
+
+def test_an_account_that_no_key_can_be_is_wrong_usage(
+    database: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "ticks.csv"
+    file.write_text("user,seat_type,ticked\n")
+    done = run("seat", "save", file, "-a", "\u2028", "--database", database)
+    assert done.status == 2
+    assert "cannot have" in done.err

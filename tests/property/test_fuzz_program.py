@@ -98,7 +98,8 @@ def ended(words: list[str], stdin: bytes = b"") -> tuple[int, str, str]:
     def give_up(_number: int, _frame: object) -> None:
         raise DoesNotEnd(words)
 
-    out, err, before = io.StringIO(), io.StringIO(), sys.stdin
+    stdout, err, before = io.BytesIO(), io.StringIO(), sys.stdin
+    out = io.TextIOWrapper(stdout, encoding="utf-8", write_through=True)
     sys.stdin = io.TextIOWrapper(io.BytesIO(stdin))
     signal.signal(signal.SIGALRM, give_up)
     signal.alarm(PATIENCE)
@@ -108,7 +109,7 @@ def ended(words: list[str], stdin: bytes = b"") -> tuple[int, str, str]:
     finally:
         signal.alarm(0)
         sys.stdin = before
-    return status, out.getvalue(), err.getvalue()
+    return status, stdout.getvalue().decode(), err.getvalue()
 
 
 def check(status: int, err: str, what: object) -> None:
