@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 from program import PRO
-from served import FINDING, Answered, Console, filled, late, record, serving, wait_for
+from served import FINDING, Answered, Console, filled, late, record, serving
+
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -118,10 +120,10 @@ def test_what_is_recorded_is_counted_without_reading_all_again(
         return sum(row["count"] for row in rows_of(console)[kind])
 
     total = sum(row["count"] for row in before["finding"])
-    wait_for(lambda: counted("finding") == total + 1)
+    wait_until(lambda: counted("finding") == total + 1)
     for kind, more in (("idle", 2), ("late", 2)):
         count = sum(row["count"] for row in before[kind])
-        wait_for(lambda kind=kind, expected=count + more: counted(kind) == expected)
+        wait_until(lambda kind=kind, expected=count + more: counted(kind) == expected)
     head = console.get("attention.json").json()["known_at"]["position"]
     anew = console.get("attention.json", known_at=head).json()["rows"]
     followed = console.get("attention.json").json()["rows"]

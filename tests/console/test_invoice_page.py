@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 from program import PRO, Program
-from served import INVOICE, Console, filled, serving, wait_for
+from served import INVOICE, Console, filled, serving
+
+from tests.support.waiting import wait_until
 
 COLUMNS = (
     *("account", "invoice", "issued_at", "period", "seat_type", "quantity"),
@@ -46,7 +48,7 @@ def imported(conninfo: str, *commands: dict[str, Any]) -> int:
 def audited_page(console: Console, invoice: str, head: int) -> Any:
     """The rows of an audit as known at a position, once the console has reached it."""
     query = {"invoice": invoice, "known_at": head}
-    return wait_for(lambda: console.get("audit.json", **query).json().get("rows"))
+    return wait_until(lambda: console.get("audit.json", **query).json().get("rows"))
 
 
 def as_file(console: Console, path: Path, *invoices: str) -> Path:
