@@ -8,7 +8,7 @@ decided again on the new state; after several times it fails (exit 4).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from typing import Any, Self
 from uuid import UUID
 
@@ -23,7 +23,7 @@ from seat_ledger.importing.importer import import_lines
 from seat_ledger.importing.lines import LineOutcome
 from seat_ledger.importing.trial import try_lines
 
-__all__ = ["CommandService", "RecordedEvent", "Result"]
+__all__ = ["Caller", "CommandService", "RecordedEvent", "Result"]
 
 
 class CommandService:
@@ -73,6 +73,15 @@ class CommandService:
             command = read_command(command)
         caller = Caller(default_actor, compute_invoice)
         return self.execution.execute(command, caller, dry_run=dry_run)
+
+    def execute_together(
+        self, commands: Sequence[tuple[Command, Caller]]
+    ) -> list[Result | Exception]:
+        """Record commands of different accounts, each on its own, in one append.
+
+        What becomes of each is what :meth:`execute` gives, or raises.
+        """
+        return self.execution.execute_together(commands)
 
     def __getattr__(self, name: str) -> Callable[..., Result]:
         """Each operation as a method: ``ledger.buy_seats("acme", quantity=2, …)``."""

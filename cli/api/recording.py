@@ -1,8 +1,8 @@
 """Commands by HTTP: read, recorded in the token's name, and answered.
 
-Each account's commands are decided by one writer, in a thread of its own, with the
-account in memory: commands of one account follow each other, and those of others do not
-wait for them.
+One writer, a thread with accounts in memory, records what waits for it together: a
+command of each account, in one append, so that many clients cost one commit. What may
+take longer, or is only tried, goes to others, each of which has its own accounts.
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ from __future__ import annotations
 import asyncio
 import time
 import zlib
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from seat_ledger.application import CommandService, Result
+from seat_ledger.application import Caller, CommandService, Result
 from seat_ledger.cli.api.admission import Principal
 from seat_ledger.cli.api.problems import HttpProblem
 from seat_ledger.cli.options.invoice_seal import sealing
@@ -29,6 +30,7 @@ from seat_ledger.commands.messages import (
     parse_line,
     read_command,
 )
+from seat_ledger.domain.seat_types import CATALOGUE_KEY
 from seat_ledger.domain.values import check_text, shown
 from seat_ledger.errors import CommandRefused, InvalidInput, LedgerError, NotFound
 from seat_ledger.projections.billing.invoice_computation import Drafting
@@ -38,11 +40,12 @@ from seat_ledger.projections.reader.pool import Busy
 COMMANDS, BATCHES = "/v1/commands", "/v1/batches"
 LONGEST_BODY = 1 << 20
 WRITERS = 4
+MOST_TOGETHER = 32
+"""Commands, of an account each, that one append records."""
 MOST_WAITING = 200
 """Commands that wait for one writer; one more is told that the server is busy."""
 ASIDE_AGE = 5.0
 """Seconds after which is looked again which accounts are set aside (R74)."""
-_CATALOGUE = "catalogue"
 
 
 class ApiCommand(NamedTuple):
@@ -153,12 +156,23 @@ def _check_place(fields: dict[str, Any], principal: Principal) -> None:
         raise no_such_account(str(account))
 
 
-class Writer:
-    """One thread that records, with its own accounts in memory."""
+class Waiting(NamedTuple):
+    """A command that waits for its turn, and who waits for its answer."""
 
-    def __init__(self, session: Session) -> None:
-        self.session = session
+    asking: ApiCommand
+    answer: Future[Response]
+
+
+class Writer:
+    """One thread that records, with its own accounts in memory.
+
+    What waits when it is free is recorded together, a command of an account each.
+    """
+
+    def __init__(self, session: Session, at_once: int) -> None:
+        self.session, self.at_once = session, at_once
         self.waiting = 0
+        self._queue: deque[Waiting] = deque()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="writer")
         self._ledger: CommandService | None = None
         self._drafting: Drafting | None = None
@@ -169,24 +183,55 @@ class Writer:
         if self.waiting >= MOST_WAITING:
             raise Busy
         self.waiting += 1
-        loop = asyncio.get_running_loop()
         try:
-            return await loop.run_in_executor(self._thread, self._record, asking)
+            answer: Future[Response] = Future()
+            self._queue.append(Waiting(asking, answer))
+            self._thread.submit(self._record_waiting)
+            return await asyncio.wrap_future(answer)
         finally:
             self.waiting -= 1
 
-    def _record(self, asking: ApiCommand) -> Response:
-        ledger = self._opened()
+    def _record_waiting(self) -> None:
+        """Record what waits first, and what can be recorded together with it."""
+        group = self._next_group()
+        if not group:
+            return
+        ledger = None
+        results: list[Result | Exception] = []
         try:
-            result = ledger.execute(
-                asking.command,
-                dry_run=asking.dry_run,
-                default_actor=asking.actor,
-                compute_invoice=self._compute(asking),
-            )
-        except NotFound as error:
-            raise _as_refusal(error) from error
-        return _answer(ledger, asking, result)
+            ledger = self._opened()
+            if len(group) == 1:
+                results = [self._record(ledger, group[0].asking)]
+            else:
+                results = ledger.execute_together(
+                    [(asking.command, Caller(asking.actor)) for asking, _ in group]
+                )
+        except Exception as error:  # noqa: BLE001  raised by whoever waits
+            results = [error] * len(group)
+        for (asking, answer), result in zip(group, results, strict=True):
+            _reply(ledger, asking, result, answer)
+
+    def _next_group(self) -> list[Waiting]:
+        """What waits first, and a command of each other account that waits."""
+        group: list[Waiting] = []
+        accounts: set[str] = set()
+        while self._queue and len(group) < self.at_once:
+            account = self._queue[0].asking.command.envelope.account
+            if account in accounts:
+                break
+            following = self._queue.popleft()
+            if following.answer.set_running_or_notify_cancel():
+                group.append(following)
+                accounts.add(account)
+        return group
+
+    def _record(self, ledger: CommandService, asking: ApiCommand) -> Result:
+        return ledger.execute(
+            asking.command,
+            dry_run=asking.dry_run,
+            default_actor=asking.actor,
+            compute_invoice=self._compute(asking),
+        )
 
     def _opened(self) -> CommandService:
         """The write side, with the accounts that are set aside as they are now."""
@@ -212,6 +257,8 @@ class Writer:
     def close(self) -> None:
         """Let what is being recorded end, and let go of the database."""
         self._thread.shutdown(wait=True, cancel_futures=True)
+        for _, answer in self._queue:
+            answer.cancel()
         if self._ledger is not None:
             self._ledger.close()
         if self._drafting is not None:
@@ -219,22 +266,49 @@ class Writer:
 
 
 class Writers:
-    """The writers of a server: each account has one."""
+    """The writers of a server: one of what is quick, and those of what goes alone."""
 
     def __init__(self, session: Session) -> None:
-        self._writers = [Writer(session) for _ in range(WRITERS)]
+        self._together = Writer(session, MOST_TOGETHER)
+        self._alone = [Writer(session, 1) for _ in range(WRITERS)]
 
     async def record(self, asking: ApiCommand) -> Response:
         """Record a command. Raises LedgerError."""
-        account = asking.command.envelope.account or _CATALOGUE
-        return await self._writers[
-            zlib.crc32(account.encode("utf-8", "surrogatepass")) % WRITERS
-        ].record(asking)
+        if not goes_alone(asking):
+            return await self._together.record(asking)
+        account = asking.command.envelope.account.encode("utf-8", "surrogatepass")
+        return await self._alone[zlib.crc32(account) % WRITERS].record(asking)
 
     def close(self) -> None:
         """Let what is being recorded end."""
-        for writer in self._writers:
+        for writer in (self._together, *self._alone):
             writer.close()
+
+
+def goes_alone(asking: ApiCommand) -> bool:
+    """Whether a command may take long, or is recorded in no account."""
+    command = asking.command
+    is_of_account = command.envelope.account != CATALOGUE_KEY
+    return asking.dry_run or command.needs_recorded or not is_of_account
+
+
+def _reply(
+    ledger: CommandService | None,
+    asking: ApiCommand,
+    result: Result | Exception,
+    answer: Future[Response],
+) -> None:
+    """Answer whoever waits: nobody waits for ever."""
+    if not isinstance(result, Exception):
+        assert ledger is not None
+        try:
+            answer.set_result(_response(ledger, asking, result))
+        except Exception as error:  # noqa: BLE001  raised by whoever waits
+            answer.set_exception(error)
+        return
+    if isinstance(result, NotFound):
+        result = _as_refusal(result)
+    answer.set_exception(result)
 
 
 def _as_refusal(error: NotFound) -> LedgerError:
@@ -251,7 +325,7 @@ def _as_refusal(error: NotFound) -> LedgerError:
     )
 
 
-def _answer(ledger: CommandService, asking: ApiCommand, result: Result) -> Response:
+def _response(ledger: CommandService, asking: ApiCommand, result: Result) -> Response:
     """What was recorded: the document of the command line."""
     fields = {"actor": asking.actor, **asking.fields}
     zones = clock_of(ledger, fields.get("account"), result)

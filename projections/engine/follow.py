@@ -25,6 +25,11 @@ from seat_ledger.store.connection import connect
 CHANNEL = "stored_events"
 LONGEST_PAUSE = 30.0
 
+IDLE_AFTER = 2.0
+"""How long it is idle after a turn, in lengths of that: while much is recorded, more is
+caught up at once, and whoever records has the machine for most of the time.
+"""
+
 Notify = Callable[..., None]
 
 
@@ -88,6 +93,7 @@ def _follow_on(
                 notify("stuck", position=error.position, reason=error.message)
             stuck = error.position
         noted = _notify_set_aside(connection, noted, notify)
+        stopping.wait(min(IDLE_AFTER * (time.monotonic() - began), poll))
         _wait(connection, poll, stopping)
 
 

@@ -13,7 +13,7 @@ import hashlib
 import random
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
 from seat_ledger.commands.handler import (
@@ -34,6 +34,7 @@ from seat_ledger.errors import (
     Conflict,
     DamagedStream,
     IntegrityFailure,
+    InvalidInput,
     LedgerError,
     NotAllowed,
     NotComputed,
@@ -41,6 +42,7 @@ from seat_ledger.errors import (
     SchemaMismatch,
     Unavailable,
 )
+from seat_ledger.store.bulk import pack
 from seat_ledger.store.recorder import Peek
 
 Names = Mapping[tuple[UUID, str], tuple[list[UUID], list[UUID]]]
@@ -90,10 +92,20 @@ class CommandExecution:
         self, command: Command, caller: Caller, *, dry_run: bool = False
     ) -> Result:
         """Record one command, or say why not. `dry_run` decides and records nothing."""
-        key = command.envelope.idempotency_key or f"~{uuid4()}"
+        return self._execute(command, _key_of(command), caller, dry_run=dry_run)
+
+    def _execute(
+        self,
+        command: Command,
+        key: str,
+        caller: Caller,
+        *,
+        dry_run: bool = False,
+        is_unknown: bool = False,
+    ) -> Result:
         if command.envelope.account not in self.accounts.workspaces:
             self.accounts.shed()
-        retry = Retry(self.accounts.settings.tries, _pause)
+        retry = Retry(self.accounts.settings.tries, _pause, is_unknown=is_unknown)
         try:
             result = retry.run(lambda: self._attempt(command, key, caller, dry_run))
         except (
@@ -107,6 +119,80 @@ class CommandExecution:
             raise outcome_of(error, command, retry.is_unknown) from error
         # What is recorded after a lost reply is this very command.
         return result._replace(repeated=result.repeated and not retry.is_unknown)
+
+    def execute_together(
+        self, commands: Sequence[tuple[Command, Caller]]
+    ) -> list[Result | Exception]:
+        """Record commands of different accounts, each on its own, in one append.
+
+        What becomes of each is what :meth:`execute` gives, or raises. Where the append
+        fails, each is decided again and recorded alone.
+        """
+        group = _Group([(each, _key_of(each), caller) for each, caller in commands])
+        self.accounts.shed()
+        try:
+            with self.accounts.errors():
+                self._decide_group(group)
+                self._append_group(group)
+        except Exception as error:  # noqa: BLE001  whose it is shows alone
+            is_unknown = isinstance(error, OutcomeUnknown)
+            for place, (command, key, caller) in enumerate(group.commands):
+                if place not in group.results:
+                    unknown = is_unknown and place in group.prepared
+                    group.results[place] = _outcome(
+                        self._execute, command, key, caller, is_unknown=unknown
+                    )
+        return [group.results[place] for place in range(len(commands))]
+
+    def _decide_group(self, group: _Group) -> None:
+        """Decide each command of a group on its account; a refusal is its own."""
+        accounts = self.accounts
+        spaces = [accounts.workspace(command) for command, _, _ in group.commands]
+        seen = [
+            (workspace.account_id, key, workspace.head)
+            for workspace, (_, key, _) in zip(spaces, group.commands, strict=True)
+        ]
+        peeks = accounts.recorder.peek_many(seen)
+        names: dict[UnitOfWork, list[str]] = {}
+        for workspace, peek, (command, _, _) in zip(
+            spaces, peeks, group.commands, strict=True
+        ):
+            accounts.refresh(workspace, peek.head, continues=peek.continues)
+            names[workspace] = list(command.names())
+        accounts.look_up(names)
+        for place, (command, key, caller) in enumerate(group.commands):
+            peek, due = peeks[place], group.due[place]
+            try:
+                if is_recorded(command, peek):
+                    group.results[place] = self._repeated(command, peek.positions)
+                    continue
+                group.prepared[place] = self.prepare(
+                    command, key, peek, caller, due=due
+                )
+            except (CommandRefused, InvalidInput) as error:
+                if isinstance(error, CommandRefused):
+                    accounts.name_positions(error)
+                group.results[place] = error
+
+    def _append_group(self, group: _Group) -> None:
+        """Append what a group comes to. What follows on it can undo nothing."""
+        accounts, prepared = self.accounts, list(group.prepared.values())
+        if len(prepared) == 1:
+            (place,) = group.prepared
+            result = self._record(prepared[0])
+            due = (*group.due[place], *result.due)
+            group.results[place] = result._replace(due=due)
+        elif prepared:
+            snapshots = accounts.hand_over(prepared)
+            packed = [pack(each.decided) for each in prepared]
+            firsts, recorded_at = accounts.append_packed(packed)
+            for place, first in zip(group.prepared, firsts, strict=True):
+                each = group.prepared[place]
+                positions = range(first, first + len(each.decision.events))
+                result = _result(each, positions, recorded_at)
+                due = (*group.due[place], *result.due)
+                group.results[place] = result._replace(due=due)
+            accounts.keep(snapshots)
 
     def _attempt(
         self, command: Command, key: str, caller: Caller, dry_run: bool
@@ -232,6 +318,31 @@ class CommandExecution:
             erased=erased(erasures[0].originator_id).user_key if erasures else None,
             cleared=not command.erases or recorder.rewrite_persons(),
         )
+
+
+class _Group:
+    """Commands that are recorded together, and what became of each, by its place."""
+
+    def __init__(self, commands: Sequence[tuple[Command, str, Caller]]) -> None:
+        self.commands = commands
+        self.due: list[list[RecordedEvent]] = [[] for _ in commands]
+        self.prepared: dict[int, Prepared] = {}
+        self.results: dict[int, Result | Exception] = {}
+
+
+def _outcome(
+    execute: Callable[..., Result], *fields: Any, **options: Any
+) -> Result | Exception:
+    """What becomes of a command: its result, or what is raised."""
+    try:
+        return execute(*fields, **options)
+    except Exception as error:  # noqa: BLE001  raised again by whoever asked
+        return error
+
+
+def _key_of(command: Command) -> str:
+    """What a command is recorded under; one of its own where it has none."""
+    return command.envelope.idempotency_key or f"~{uuid4()}"
 
 
 def is_recorded(command: Command, peek: Peek) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
@@ -162,12 +163,20 @@ class AccountRepository:
 
     def append_many(self, decided: Sequence[Decided]) -> Sequence[tuple[int, ...]]:
         """Append many decisions; return the positions of each one's own events."""
-        return self.append_packed([pack(command) for command in decided])
+        commands = [pack(command) for command in decided]
+        firsts, _ = self.append_packed(commands)
+        return [
+            command.positions_from(first)
+            for command, first in zip(commands, firsts, strict=True)
+        ]
 
     def append_packed(
         self, commands: Sequence[PackedCommand]
-    ) -> Sequence[tuple[int, ...]]:
-        """The same, of decisions that another process may have made."""
+    ) -> tuple[Sequence[int], datetime]:
+        """The same, of decisions that another process may have made.
+
+        Returns the position of each one's first event, and when they were recorded.
+        """
         return append_many(self.recorder, commands)
 
     def snapshot_due(self, account: Account | None) -> WrittenSnapshot | None:
@@ -266,6 +275,29 @@ class AccountRepository:
         except DamagedStream as error:
             raise self.damaged(workspace, error) from error
         workspace.restart(account, head)
+
+    def look_up(self, names: Mapping[UnitOfWork, Sequence[str]]) -> None:
+        """Have in memory who is called so: of all accounts in two round trips."""
+        unknown = [
+            (workspace, name)
+            for workspace, folded in names.items()
+            for name in folded
+            if not workspace.knows(name)
+        ]
+        if not unknown:
+            return
+        ids = self.recorder.many_user_ids(
+            [(workspace.account_id, name) for workspace, name in unknown]
+        )
+        owners: dict[UUID, UnitOfWork] = {}
+        for workspace, name in unknown:
+            by_key, by_email = ids[workspace.account_id, name]
+            workspace.learn(name, by_key, by_email)
+            for user_id in (*by_key, *by_email):
+                if str(user_id) not in workspace.users:
+                    owners[user_id] = workspace
+        for user in self.stored.load_users(list(owners)):
+            owners[user.id].users[user.key] = user
 
     def refresh_catalogue(self, head: Head) -> None:
         """Bring the catalogue up to a head of its own (R80)."""

@@ -23,9 +23,15 @@ class Retry:
     connection was lost.
     """
 
-    def __init__(self, tries: int, pause: Callable[[LedgerError, int], float]) -> None:
+    def __init__(
+        self,
+        tries: int,
+        pause: Callable[[LedgerError, int], float],
+        *,
+        is_unknown: bool = False,
+    ) -> None:
         self.tries, self.pause = tries, pause
-        self.is_unknown = False
+        self.is_unknown = is_unknown
 
     def run(self, attempt: Callable[[], T]) -> T:
         """What the first attempt that succeeds gives. Raises the last one's error."""

@@ -86,7 +86,17 @@ class StoredAccounts:
 
     def load_user(self, user_id: UUID) -> User:
         """A user as recorded."""
-        stored, key = self.recorder.stream_of(user_id)
+        stored, key = self.recorder.streams_of([user_id]).get(user_id, ([], None))
+        return self._user(user_id, stored, key)
+
+    def load_users(self, user_ids: Sequence[UUID]) -> list[User]:
+        """Users as recorded, in one round trip."""
+        streams = self.recorder.streams_of(user_ids) if user_ids else {}
+        return [self._user(user_id, *stream) for user_id, stream in streams.items()]
+
+    def _user(
+        self, user_id: UUID, stored: Sequence[StoredEvent], key: bytes | None
+    ) -> User:
         events = (
             read_event(user_id, row.originator_version, row.topic, row.state, key)
             for row in stored

@@ -401,13 +401,14 @@ class _Sharing:
         self._sending = numbers
         commands = [current.commands.pop(n) for n in numbers]
         self._claim(current, numbers, commands)
-        with self.of.accounts.errors():
-            positions = self.of.accounts.append_packed(commands) if commands else ()
+        accounts = self.of.accounts
+        with accounts.errors():
+            firsts = accounts.append_packed(commands)[0] if commands else ()
         self._sending = ()
-        for number, command, own in zip(numbers, commands, positions, strict=True):
-            outcome = LineOutcome(number, current.ops[number], "recorded", own)
-            current.outcomes[number] = outcome
-            current.firsts[number] = own[0] - command.due if own else 0
+        for number, command, first in zip(numbers, commands, firsts, strict=True):
+            own, op = command.positions_from(first), current.ops[number]
+            current.outcomes[number] = LineOutcome(number, op, "recorded", own)
+            current.firsts[number] = first
         current.appended = decided
         if not current.ends_here:
             self._answer(current)

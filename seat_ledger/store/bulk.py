@@ -119,18 +119,18 @@ def _names(account: bytes, new_users: Sequence[UserName]) -> tuple[bytes, bytes]
 
 def append_many(
     recorder: LedgerRecorder, commands: Sequence[PackedCommand]
-) -> list[tuple[int, ...]]:
-    """Append many commands; return the positions of each one's own events.
+) -> tuple[list[int], datetime]:
+    """Append many commands; return the position of each one's first event, and when.
 
     What can be made before the lock is: all other appends wait for it.
     Fails as a whole when any of the accounts has moved (SQLSTATE SL001). Raises
     OutcomeUnknown where the connection is lost while it commits.
     """
-    firsts: dict[bytes, PackedCommand] = {}
+    claims: dict[bytes, PackedCommand] = {}
     for command in commands:
-        firsts.setdefault(command.account, command)
+        claims.setdefault(command.account, command)
     rests_on = {each.catalogue for each in commands if each.catalogue is not None}
-    if CATALOGUE_ID.bytes in firsts:  # its own claim settles it
+    if CATALOGUE_ID.bytes in claims:  # its own claim settles it
         rests_on = set()
     count = sum(len(command.events) for command in commands)
     with recorder.datastore.get_connection() as connection, committing(connection):
@@ -142,28 +142,30 @@ def append_many(
             "pg_catalog.unnest(%s::bigint[])) "
             "AS claimed(account, seen, seen_mark, next_mark)",
             [
-                [UUID(bytes=account) for account in firsts],
-                [claim.seen[0] for claim in firsts.values()],
-                [claim.seen[1] for claim in firsts.values()],
-                [claim.next_mark for claim in firsts.values()],
+                [UUID(bytes=account) for account in claims],
+                [claim.seen[0] for claim in claims.values()],
+                [claim.seen[1] for claim in claims.values()],
+                [claim.next_mark for claim in claims.values()],
             ],
         )
         check_catalogue(connection.cursor(), rests_on)
-        positions = _copy_commands(connection, commands, first, recorded_at)
+        firsts = _copy_commands(connection, commands, first, recorded_at)
         _copy_names(connection, commands)
-        for command, own in zip(commands, positions, strict=True):
+        for command, position in zip(commands, firsts, strict=True):
             if command.further:
                 add_further_names(connection, command.further)
             if command.invoice is not None:
-                taken = [command.invoice, UUID(bytes=command.account), own[-1]]
+                last = position + len(command.events) - 1
+                taken = [command.invoice, UUID(bytes=command.account), last]
                 connection.execute(TAKE_NUMBER, taken)
-        connection.execute("NOTIFY stored_events")
-    return positions
+    return firsts, recorded_at
 
 
 def _reserve(connection: Connection[Any], count: int) -> tuple[int, datetime]:
     """Take the append lock, and the next `count` positions with their instant."""
-    connection.execute("SELECT pg_advisory_xact_lock(%s)", [APPEND_LOCK])
+    connection.execute(
+        f"NOTIFY stored_events; SELECT pg_advisory_xact_lock({APPEND_LOCK})"
+    )
     row = connection.execute(
         "WITH next AS MATERIALIZED (SELECT nextval(sequence) AS first, sequence "
         "FROM pg_get_serial_sequence('ledger.stored_events', 'notification_id') "
@@ -184,16 +186,15 @@ def _copy_commands(
     commands: Sequence[PackedCommand],
     first: int,
     recorded_at: datetime,
-) -> list[tuple[int, ...]]:
+) -> list[int]:
     """Write the events, and which of them each command recorded."""
     microseconds = (recorded_at - _EPOCH) // timedelta(microseconds=1)
     position = first
     events, rows = [_SIGNATURE], [_SIGNATURE]
-    positions = []
+    firsts = []
     for command in commands:
-        own = command.positions_from(position)
-        positions.append(own)
-        array = _array(own)
+        firsts.append(position)
+        array = _array(command.positions_from(position))
         rows += command.command, _INT.pack(len(array)), array
         for event in command.events:
             events += _EVENT_HEAD.pack(6, 8, position, 8, microseconds), event
@@ -210,7 +211,7 @@ def _copy_commands(
         "FROM STDIN (FORMAT binary)",
         rows,
     )
-    return positions
+    return firsts
 
 
 def _array(numbers: Sequence[int]) -> bytes:

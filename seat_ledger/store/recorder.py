@@ -189,6 +189,35 @@ class Peek(NamedTuple):
     positions: tuple[int, ...]
 
 
+_PEEK = (
+    "pg_catalog.clock_timestamp() AS now, "
+    "(SELECT key FROM ledger.digest_key) AS digest_key, "
+    "coalesce(head.changes, 0) AS changes, coalesce(head.marks[1], 0) AS mark, "
+    "coalesce(head.marks[1 + head.changes - seen.changes] = seen.mark, false) "
+    "AS continues, recorded.digest, recorded.positions, "
+    "coalesce(types.changes, 0) AS catalogue_changes, "
+    "coalesce(types.marks[1], 0) AS catalogue_mark"
+)
+_PEEK_JOINS = (
+    "LEFT JOIN ledger.account_head AS head ON head.account_id = seen.account "
+    "LEFT JOIN ledger.account_head AS types ON types.account_id = %(catalogue)s "
+    "LEFT JOIN ledger.recorded_command AS recorded "
+    "ON recorded.account_id = seen.account AND recorded.command_key = seen.key"
+)
+
+
+def _peek(row: DictRow) -> Peek:
+    return Peek(
+        Head(row["changes"], row["mark"]),
+        Head(row["catalogue_changes"], row["catalogue_mark"]),
+        row["continues"],
+        row["now"],
+        _digest_key(row["digest_key"]),
+        bytes(row["digest"]) if row["digest"] is not None else None,
+        tuple(row["positions"] or ()),
+    )
+
+
 @contextmanager
 def committing(connection: Connection[Any]) -> Iterator[None]:
     """A transaction in which all that is left at the end is to commit.
@@ -375,19 +404,9 @@ class LedgerRecorder(PostgresApplicationRecorder):
         the secret of the digests is lost.
         """
         row = self._row(
-            "SELECT pg_catalog.clock_timestamp() AS now, "
-            "(SELECT key FROM ledger.digest_key) AS digest_key, "
-            "coalesce(head.changes, 0) AS changes, coalesce(head.marks[1], 0) AS mark, "
-            "coalesce(head.marks[1 + head.changes - %(changes)s] = %(mark)s, false) "
-            "AS continues, recorded.digest, recorded.positions, "
-            "coalesce(types.changes, 0) AS catalogue_changes, "
-            "coalesce(types.marks[1], 0) AS catalogue_mark "
-            "FROM (VALUES (1)) AS one(row) "
-            "LEFT JOIN ledger.account_head AS head ON head.account_id = %(account)s "
-            "LEFT JOIN ledger.account_head AS types "
-            "ON types.account_id = %(catalogue)s "
-            "LEFT JOIN ledger.recorded_command AS recorded "
-            "ON recorded.account_id = %(account)s AND recorded.command_key = %(key)s",
+            f"SELECT {_PEEK} FROM (VALUES (%(account)s::uuid, %(key)s, "  # noqa: S608
+            "%(changes)s::bigint, %(mark)s::bigint)) "
+            f"AS seen(account, key, changes, mark) {_PEEK_JOINS}",
             {
                 "catalogue": CATALOGUE_ID,
                 "account": account_id,
@@ -397,15 +416,26 @@ class LedgerRecorder(PostgresApplicationRecorder):
             },
         )
         assert row is not None
-        return Peek(
-            Head(row["changes"], row["mark"]),
-            Head(row["catalogue_changes"], row["catalogue_mark"]),
-            row["continues"],
-            row["now"],
-            _digest_key(row["digest_key"]),
-            bytes(row["digest"]) if row["digest"] is not None else None,
-            tuple(row["positions"] or ()),
+        return _peek(row)
+
+    def peek_many(self, seen: Sequence[tuple[UUID, str, Head]]) -> list[Peek]:
+        """The same as :meth:`peek` of commands of many accounts, in one round trip."""
+        rows = self._rows(
+            f"SELECT {_PEEK} FROM ROWS FROM ("  # noqa: S608  of these words alone
+            "pg_catalog.unnest(%(accounts)s::uuid[]), "
+            "pg_catalog.unnest(%(keys)s::text[]), "
+            "pg_catalog.unnest(%(changes)s::bigint[]), "
+            "pg_catalog.unnest(%(marks)s::bigint[])) WITH ORDINALITY "
+            f"AS seen(account, key, changes, mark, place) {_PEEK_JOINS} ORDER BY place",
+            {
+                "catalogue": CATALOGUE_ID,
+                "accounts": [account for account, _, _ in seen],
+                "keys": [key for _, key, _ in seen],
+                "changes": [head.changes for _, _, head in seen],
+                "marks": [head.mark for _, _, head in seen],
+            },
         )
+        return [_peek(row) for row in rows]
 
     def heads_of(
         self, accounts: Sequence[UUID]
@@ -490,17 +520,27 @@ class LedgerRecorder(PostgresApplicationRecorder):
         row = self._row(query, {"user": user_id})
         return None if row is None else row["position"]
 
-    def stream_of(self, user_id: UUID) -> tuple[list[StoredEvent], bytes | None]:
-        """A user's events, and the key to them."""
+    def streams_of(
+        self, users: Sequence[UUID]
+    ) -> dict[UUID, tuple[list[StoredEvent], bytes | None]]:
+        """The events of users, and the key to each; who has none is left out."""
         rows = self._rows(
             "SELECT stored.*, held.key AS person_key "
             "FROM ledger.stored_events AS stored "
-            "LEFT JOIN ledger.person_key AS held ON held.user_id = %(user)s "
-            "WHERE stored.originator_id = %(user)s ORDER BY originator_version",
-            {"user": user_id},
+            "LEFT JOIN ledger.person_key AS held "
+            "ON held.user_id = stored.originator_id "
+            "WHERE stored.originator_id = ANY(%(users)s) "
+            "ORDER BY originator_id, originator_version",
+            {"users": list(users)},
         )
-        key = rows[0]["person_key"] if rows else None
-        return [_stored(row) for row in rows], None if key is None else bytes(key)
+        streams: dict[UUID, tuple[list[StoredEvent], bytes | None]] = {}
+        for row in rows:
+            key = row["person_key"]
+            stored, _ = streams.setdefault(
+                row["originator_id"], ([], None if key is None else bytes(key))
+            )
+            stored.append(_stored(row))
+        return streams
 
     def recorded_positions(self, account_id: UUID, key: str) -> list[int] | None:
         """The positions recorded under a key; None where nothing is."""
