@@ -7,7 +7,9 @@ makes it stale; it is a cache and can be thrown away at any time.
 from __future__ import annotations
 
 import gc
+from collections.abc import Iterator
 from datetime import date, datetime
+from functools import lru_cache
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -82,7 +84,7 @@ class AccountSnapshot(NamedTuple):
         return WrittenSnapshot(self.originator_id, self.originator_version, state)
 
     def restore(self) -> Account:
-        """The account that was written down."""
+        """The account that was written down; the document is used up."""
         account = Account(self.originator_id)
         collecting = gc.isenabled()
         gc.disable()  # thousands of entries come, and no garbage
@@ -177,12 +179,13 @@ def _restore_pool(
     account: Account, seat_type: SeatType, document: Document, users: list[str]
 ) -> None:
     pool, hub = account.pool(seat_type), hub_of(seat_type)
-    for number, (purchased, retired) in enumerate(document["seats"], start=1):
+    lives = enumerate(_used_up(document["seats"]), start=1)
+    for number, (purchased, retired) in lives:
         seat = Seat(SeatRef(seat_type, number))
         bought = _mark(purchased) if purchased else None
         seat.live(bought, tuple(map(_mark, retired)))
         pool.seats.append(seat)
-    for number, user_index, starts, ends, opened, closed in document["held"]:
+    for number, user_index, starts, ends, opened, closed in _used_up(document["held"]):
         track, user = pool.seats[number - 1].track, users[user_index]
         until = FOREVER if ends is None else _instant(ends)
         holding = Interval(_instant(starts), until, opened, closed, user, track.subject)
@@ -196,6 +199,13 @@ def _restore_pool(
         pool.requests.append(request)
     last = document["last_change"]
     pool.last_change = _instant(last) if last else None
+
+
+def _used_up(items: list[Any]) -> Iterator[Any]:
+    """The items in their order, each let go: a big account is not there twice."""
+    items.reverse()
+    while items:
+        yield items.pop()
 
 
 def _unassignment(request: UnassignmentRequest, users: dict[str, int]) -> list[Any]:
@@ -258,5 +268,6 @@ def _invoiced(item: list[Any]) -> Invoiced:
     )
 
 
-_instant = datetime.fromisoformat
-"""Instants are kept with ``+00:00``: the parser then gives UTC itself."""
+_instant = lru_cache(1 << 12)(datetime.fromisoformat)
+"""Instants are kept with ``+00:00``: the parser then gives UTC itself. Many entries are
+of one instant."""
