@@ -128,12 +128,15 @@ def counts(
         )
     if grouping in {"month", "quarter"} and has_window:
         raise click.UsageError(f"A window has no {grouping}: omit --by, or the window.")
+    from seat_ledger.projections.lake.counting import counted_by_duckdb  # noqa: PLC0415
+
     result = billing.counts(
         question.reader,
         question.account if account else None,
         question.knowledge,
         question.now,
         counts_query(options, question.today),
+        counter=counted_by_duckdb,
     )
     rows = result.rows
     if year is not None:

@@ -23,7 +23,13 @@ from seat_ledger.projections.billing.bounds import (
     quantity_ends,
     with_windows,
 )
-from seat_ledger.projections.billing.figures import as_known, quantity, seconds, stored
+from seat_ledger.projections.billing.figures import (
+    Counter,
+    as_known,
+    quantity,
+    seconds,
+    stored,
+)
 from seat_ledger.projections.billing.price_book import NO_PRICE, UnitPrice
 from seat_ledger.projections.billing.prices import Priced, Rule, by_period
 from seat_ledger.projections.periods import PeriodRow, row_of
@@ -101,18 +107,21 @@ def existing(account: AccountFacts, moment: datetime) -> Iterator[BillingPeriod]
     yield from account.calendar.periods_before(min(horizon, moment + _MICROSECOND))
 
 
-def counts(
+def counts(  # noqa: PLR0913  who, when, what, and by whom it is counted
     reader: ConnectedReader,
     account: AccountFacts | None,
     known_at: Knowledge,
     now: datetime,
     query: CountsQuery,
+    *,
+    counter: Counter | None = None,
 ) -> Counts:
     """Billable seats, a row per account, period, seat type and rule.
 
     Of one account, or of every account, where those without such a period are passed
     over. Raises NotFound (``unknown_period``), CommandRefused (``renewal_due``), and
-    InvalidInput for a price or granularity that cannot be meant.
+    InvalidInput for a price or granularity that cannot be meant. A `counter` may count
+    what is asked of very many accounts as known earlier.
     """
     how, moment = query.how, known_at.moment(now)
     reader.types.check(*how.prices)
@@ -123,7 +132,7 @@ def counts(
         if facts.is_known
     ]
     if query.window or query.term or known_at.position != reader.head:
-        figures = _as_known(questions, query, lenient=account is None)
+        figures = _as_known(questions, query, counter, lenient=account is None)
     else:
         figures = _stored(reader, account, query, moment)
     how.check_types(str(figure["seat_type"]) for figure in figures)
@@ -197,7 +206,11 @@ def _price_periods(
 
 
 def _as_known(
-    questions: list[AccountQuestion], query: CountsQuery, *, lenient: bool
+    questions: list[AccountQuestion],
+    query: CountsQuery,
+    counter: Counter | None,
+    *,
+    lenient: bool,
 ) -> list[Row]:
     """The figures asked for, counted as known; a missing period is passed over if
     that is `lenient`, and else refused.
@@ -219,7 +232,7 @@ def _as_known(
             "account_key": keys[row["account_no"]],
             "label": None if query.window else row["label"],
         }
-        for row in as_known(reader, periods, known_at)
+        for row in as_known(reader, periods, known_at, counter)
     ]
 
 

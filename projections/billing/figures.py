@@ -6,7 +6,7 @@ quantity is one of them over the period's length, an exact rational until output
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from fractions import Fraction
 from itertools import islice
@@ -42,17 +42,35 @@ def seconds(starts: datetime, ends: datetime) -> float | int:
     return whole + elapsed.microseconds / 1e6 if elapsed.microseconds else whole
 
 
+Counter = Callable[
+    [ConnectedReader, Sequence[PeriodRow], Knowledge], Iterable[Row] | None
+]
+"""Counts some periods of very many accounts elsewhere; None where it does not."""
+
+
 def as_known(
-    reader: ConnectedReader, selected: Sequence[PeriodRow], known_at: Knowledge
+    reader: ConnectedReader,
+    selected: Sequence[PeriodRow],
+    known_at: Knowledge,
+    counter: Counter | None = None,
 ) -> list[Row]:
     """The figures of some periods or windows, knowing the events up to a position.
 
     The periods of one account follow each other without gaps. Rows come in the order
-    of the periods, then by seat type.
+    of the periods, then by seat type. A `counter` is asked first for what has to be
+    counted as it was known.
     """
     by_period: dict[tuple[int, int], list[Row]] = {}
     accounts = _by_account(selected)
     as_now, as_then = _apart(reader, accounts, known_at)
+    if counter is not None and as_then:
+        periods = [period for number in as_then for period in accounts[number]]
+        elsewhere = counter(reader, periods, known_at)
+        if elsewhere is not None:
+            as_then = []
+        for row in elsewhere or ():
+            key = row["account_no"], row["period_no"]
+            by_period.setdefault(key, []).append(row)
     for source, of in (("touched", as_now), ("as_known", as_then)):
         remaining = iter(of)
         while batch := list(islice(remaining, ACCOUNTS_AT_ONCE)):

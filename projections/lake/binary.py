@@ -70,7 +70,7 @@ def rows_of(table: Any, types: Mapping[str, str]) -> bytes:
         rows[f"size{at}"] = values.dtype.itemsize
         if sent is not None and nulls is not None:
             rows[f"size{at}"][nulls] = -1
-            start = rows.dtype.fields[f"value{at}"][1]
+            start = int((rows.dtype.fields or {})[f"value{at}"][1])
             sent[nulls, start : start + values.dtype.itemsize] = False
     return bytes((flat if sent is None else flat[sent]).tobytes())
 

@@ -20,6 +20,7 @@ from typing import IO, Any, Self
 import psycopg
 from psycopg.rows import dict_row
 
+from seat_ledger.domain.calendar import BillingPeriod
 from seat_ledger.errors import LedgerError
 from seat_ledger.projections import periods
 from seat_ledger.projections.engine.contracts import facts_of_each
@@ -28,6 +29,7 @@ from seat_ledger.projections.engine.sql_files import filled, part, queries
 from seat_ledger.projections.lake import binary
 from seat_ledger.projections.lake.columns import COLUMNS
 from seat_ledger.projections.lake.engine import TABLES, Engine
+from seat_ledger.projections.periods import PeriodRow
 
 Connection = psycopg.Connection[Any]
 
@@ -53,6 +55,10 @@ reversal is of."""
 def available() -> bool:
     """Whether what this needs is installed."""
     return all(find_spec(package) for package in ("duckdb", "numpy", "pyarrow"))
+
+
+class NoRoom(LedgerError):
+    """Neither machine nor engine can do it: mostly memory or disk is missing."""
 
 
 class TablesByDuckDB:
@@ -112,6 +118,23 @@ class TablesByDuckDB:
                     engine.make(name)
                     rows[name] = self._copy(connection, engine, name)
         return rows
+
+    def count(self, share: int, selected: Sequence[PeriodRow]) -> list[dict[str, Any]]:
+        """The figures of some periods of a range of accounts, in order of accounts."""
+        with _failures_named(), self._engine() as engine:
+            for row in selected:
+                bounds = (row.label, row.starts, row.ends, row.time_zone, row.until)
+                engine.calendar.add(
+                    row.account_no, BillingPeriod(row.period_no, *bounds)
+                )
+            engine.take_calendar()
+            engine.load_rows("journal", self.spool.events(share))
+            for name in ("seat_holding", "seat_count", "billable_seats"):
+                engine.make(name)
+            figures: list[dict[str, Any]] = engine.rows(
+                "SELECT * FROM billable_seats"
+            ).to_pylist()
+        return figures
 
     @contextmanager
     def _engine(self) -> Iterator[Engine]:
@@ -189,7 +212,7 @@ def _failures_named() -> Iterator[None]:
     try:
         yield
     except (duckdb.Error, OSError, MemoryError) as error:
-        raise LedgerError(
+        raise NoRoom(
             f"DuckDB could not compute the tables: {error}".rstrip(". \n")
             + ". The served tables are unchanged.",
             try_="make room in memory and in the folder for temporary files "

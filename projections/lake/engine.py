@@ -66,6 +66,10 @@ _SETTINGS = (
 _QUERIES = {
     name: block.decode() for name, block in queries("lake", "engine.sql").items()
 }
+_UNDATED = {
+    "gaps": "dates that do not follow the one before",
+    "uncovered": "periods with instants that have no date",
+}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _IN_BOTH = tuple(
     check
@@ -215,6 +219,7 @@ class Engine:
         """Take the calendar's rows of the periods that were added to it."""
         for name, taken in self.calendar.take().items():
             self._calendar_rows(name, taken)
+        self._check_dates()
 
     def _calendar_rows(self, name: str, columns: dict[str, list[Any]]) -> None:
         import pyarrow as pa  # noqa: PLC0415
@@ -239,15 +244,16 @@ class Engine:
         self._execute(
             f"CREATE OR REPLACE TABLE billable_seats AS WITH {sources}, {figures()}"
         )
-        undated = _QUERIES["undated"].format(
-            step=_QUERIES["step"], held=_QUERIES["held"]
-        )
-        ((count,),) = self.db.execute(undated).fetchall()
-        if count:
-            raise IntegrityFailure(
-                f"The calendar has no date for {count} steps and holdings.",
-                try_="report this: it is a bug",
-            )
+
+    def _check_dates(self) -> None:
+        """See that every instant of a period has a date. Raises IntegrityFailure."""
+        for name, words in _UNDATED.items():
+            ((count,),) = self.db.execute(_QUERIES[name]).fetchall()
+            if count:
+                raise IntegrityFailure(
+                    f"The calendar has {count} {words}.",
+                    try_="report this: it is a bug",
+                )
 
     def _has(self, name: str) -> bool:
         rows = self.db.execute(

@@ -30,25 +30,33 @@ SELECT account_no, topic, "position", epoch_us(effective_at) AS effective_at, de
  WHERE account_no <= %(known)s
  ORDER BY account_no, "position"
 
--- undated --
--- Steps and holdings inside periods for which the calendar has no date: none, or a figure
--- would be missing without a sound.
+-- gaps --
+-- How many dates of a zone do not begin where the one before ends, or lack one of the UTC
+-- days that they touch: none, or a figure would be missing without a sound.
 SELECT count(*)
-  FROM (SELECT account_no, instant FROM ({step}) AS step
-         UNION ALL
-        SELECT account_no, held_from FROM ({held}) AS held) AS mark
-  JOIN period_key AS within
-    ON within.account_no = mark.account_no
-   AND within.stretch = mark.instant - mod(mark.instant, 2592000000000)
-   AND within.starts <= mark.instant
-   AND within.ends > mark.instant
- WHERE NOT EXISTS (
-       SELECT 1
-         FROM zone_date AS day
-        WHERE day.time_zone = within.time_zone
-          AND day.utc_day = mark.instant - mod(mark.instant, 86400000000)
-          AND day.starts <= mark.instant
-          AND day.ends > mark.instant)
+  FROM (
+       SELECT starts, utc_days,
+              lag(ends) OVER (PARTITION BY time_zone ORDER BY starts) AS before,
+              (ends - 1) // 86400000000 - starts // 86400000000 + 1 AS touched
+         FROM (SELECT time_zone, starts, ends, count(DISTINCT utc_day) AS utc_days
+                 FROM zone_date
+                GROUP BY time_zone, starts, ends) AS day
+       ) AS day
+ WHERE day.before <> day.starts
+    OR day.touched <> day.utc_days
+
+-- uncovered --
+-- How many periods have an instant before the first date of their zone, or behind the
+-- last: likewise none.
+SELECT count(*)
+  FROM (SELECT DISTINCT time_zone, starts, ends FROM period_key) AS within
+  LEFT JOIN (SELECT time_zone, min(starts) AS starts, max(ends) AS ends
+               FROM zone_date
+              GROUP BY time_zone) AS dated
+    ON dated.time_zone = within.time_zone
+   AND dated.starts <= within.starts
+   AND dated.ends >= within.ends
+ WHERE dated.time_zone IS NULL
 
 -- sums_apart --
 -- In how many types what changes the counts is not what holdings and seats change: the

@@ -7,6 +7,7 @@ DuckDB from the one of a lake.
 from __future__ import annotations
 
 import os
+from datetime import date
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -15,11 +16,15 @@ import pyarrow as pa
 import pytest
 
 from seat_ledger.application import CommandService
+from seat_ledger.domain.calendar import BillingCalendar, ZoneHistory
+from seat_ledger.domain.counting_rules import every_rule
 from seat_ledger.errors import IntegrityFailure
 from seat_ledger.projections import periods
+from seat_ledger.projections.billing import CountsQuery, Priced, counts
 from seat_ledger.projections.engine.figures_query import counting
 from seat_ledger.projections.engine.registry import BY_NAME, RowSource
 from seat_ledger.projections.engine.sql_files import filled, part
+from seat_ledger.projections.lake import counting as counting_by_duckdb
 from seat_ledger.projections.lake.columns import rows_by_bucket
 from seat_ledger.projections.lake.definitions import tables
 from seat_ledger.projections.lake.engine import COMPARED_LESS, TABLES, Engine
@@ -123,3 +128,67 @@ def test_both_engines_compute_the_same_of_random_histories(
                 expected = same(in_postgresql(reader, name, position))
                 assert same(computed[name]) == expected, f"{name} at {position}"
             assert all(computed[name] for name in TABLES if position == reader.head)
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        ("DELETE FROM zone_date WHERE date_no = 9", "do not follow the one before"),
+        (
+            "DELETE FROM zone_date WHERE utc_day = (SELECT max(utc_day) FROM zone_date "
+            "WHERE date_no = 9) AND date_no = 9",
+            "do not follow the one before",
+        ),
+        (
+            "DELETE FROM zone_date WHERE ends >= (SELECT max(ends) FROM period_key)",
+            "have no date",
+        ),
+        ("DELETE FROM zone_date", "have no date"),
+    ],
+)
+def test_a_date_that_is_missing_in_the_calendar_is_noticed(
+    tmp_path: Path, damage: str, words: str
+) -> None:
+    zones = ZoneHistory("Asia/Kathmandu")
+    calendar = BillingCalendar(date(2025, 3, 5), 12, 1, zones)
+    engine = Engine(1, (), scratch=str(tmp_path))
+    for k in range(3):
+        engine.calendar.add(1, calendar.period(k))
+    engine.take_calendar()
+    engine.db.execute(damage).fetchall()
+    with pytest.raises(IntegrityFailure, match=words):
+        engine._check_dates()
+    engine.close()
+
+
+def test_counts_of_very_many_accounts_are_those_of_postgresql(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    random = Random(5)
+    with CommandService(database) as ledger:
+        histories = [History(ledger, random) for _ in range(HISTORIES // 2)]
+    entries = [e for h in histories for e in h.oracle.books[h.account].entries]
+    queries = [
+        CountsQuery(how=Priced(every_rule())),
+        CountsQuery(label="2025-06"),
+        CountsQuery(window=(date(2024, 11, 3), date(2026, 2, 17))),
+        CountsQuery(term=True),
+    ]
+    monkeypatch.setattr(counting_by_duckdb, "LEAST_ACCOUNTS", 1)
+    monkeypatch.setattr(counting_by_duckdb, "LEAST_PERIODS", 0)
+    counted = 0
+
+    def counter(*of: Any) -> Any:
+        nonlocal counted
+        rows = counting_by_duckdb.counted_by_duckdb(*of)
+        counted += len(rows or ())
+        return rows
+
+    with ConnectedReader(database) as reader:
+        now = reader.database_now()
+        for entry in random.sample(entries, 3):
+            known_at = reader.knowledge(entry.position)
+            for query in queries:
+                asked = (reader, None, known_at, now, query)
+                assert counts(*asked, counter=counter) == counts(*asked)
+    assert counted

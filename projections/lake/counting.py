@@ -1,0 +1,63 @@
+"""Figures of very many accounts, as known earlier, counted by DuckDB."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from psycopg.rows import tuple_row
+
+from seat_ledger.projections.billing.figures import ACCOUNTS_AT_ONCE
+from seat_ledger.projections.engine.rebuild import EVENTS_AT_ONCE
+from seat_ledger.projections.engine.sql_files import queries
+from seat_ledger.projections.lake.bulk import NoRoom, TablesByDuckDB, available
+from seat_ledger.projections.periods import PeriodRow
+from seat_ledger.projections.reader import ConnectedReader, Knowledge, Row
+
+LEAST_ACCOUNTS = 2 * ACCOUNTS_AT_ONCE
+"""For fewer accounts PostgreSQL reads what it needs by its indexes."""
+
+LEAST_PERIODS = 6
+"""Of each, on average: for one period of each PostgreSQL looks at less."""
+
+_POSITIONS_AT_ONCE = 65_536
+
+
+def counted_by_duckdb(
+    reader: ConnectedReader, selected: Sequence[PeriodRow], known_at: Knowledge
+) -> list[Row] | None:
+    """The figures of some periods, knowing the events up to a position.
+
+    None where PostgreSQL is as quick, and where DuckDB is not installed or has no room.
+    """
+    accounts = {period.account_no for period in selected}
+    is_much = len(selected) >= LEAST_PERIODS * len(accounts)
+    if len(accounts) < LEAST_ACCOUNTS or not is_much or not available():
+        return None
+    try:
+        return list(_counted(reader, selected, known_at.position))
+    except NoRoom:
+        return None
+
+
+def _counted(
+    reader: ConnectedReader, selected: Sequence[PeriodRow], known_at: int
+) -> Iterator[Row]:
+    connection, names = reader.connection, reader.types.names
+    parts = 1 + known_at // EVENTS_AT_ONCE
+    shares = [n / parts for n in range(1, parts)]
+    ranges = queries("engine", "checks.sql")["account_ranges"]
+    with connection.cursor(row_factory=tuple_row) as cursor:
+        row = cursor.execute(ranges, {"shares": shares}).fetchone()
+    bounds = sorted({0, *((row and row[0]) or ()), 2**62})
+    with TablesByDuckDB(bounds, known_at) as beside:
+        for after in range(0, known_at, _POSITIONS_AT_ONCE):
+            until = min(known_at, after + _POSITIONS_AT_ONCE)
+            beside.read(connection, after, until)
+        by_account = sorted(selected, key=lambda period: period.account_no)
+        for share in beside.shares:
+            last = bounds[share + 1]
+            periods = [p for p in by_account if bounds[share] < p.account_no <= last]
+            if periods:
+                for figure in beside.count(share, periods):
+                    figure["seat_type"] = names[figure["seat_type"]]
+                    yield figure
