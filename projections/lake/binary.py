@@ -65,13 +65,15 @@ def rows_of(table: Any, types: Mapping[str, str]) -> bytes:
     rows["fields"] = len(fields)
     flat = rows.view("u1").reshape(count, -1)
     sent = np.ones(flat.shape, bool) if any(n is not None for _, n in fields) else None
+    place = 2
     for at, (values, nulls) in enumerate(fields):
+        size = values.dtype.itemsize
         rows[f"value{at}"] = values
-        rows[f"size{at}"] = values.dtype.itemsize
+        rows[f"size{at}"] = size
         if sent is not None and nulls is not None:
             rows[f"size{at}"][nulls] = -1
-            start = int((rows.dtype.fields or {})[f"value{at}"][1])
-            sent[nulls, start : start + values.dtype.itemsize] = False
+            sent[nulls, place + 4 : place + 4 + size] = False
+        place += 4 + size
     return bytes((flat if sent is None else flat[sent]).tobytes())
 
 
