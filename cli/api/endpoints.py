@@ -49,11 +49,6 @@ class Endpoint(NamedTuple):
         """Its name in a generated client."""
         return re.sub(r"[^a-z]+", "_", self.words)
 
-    @property
-    def takes_as_of(self) -> bool:
-        """Whether a moment can be named."""
-        return "as_of" in self.params
-
     def is_long(self, options: Mapping[str, Any]) -> bool:
         """Whether the answer may be as long as the ledger."""
         is_about_all = self.reading.of_all and not options.get("account")

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from seat_ledger import __version__
-from seat_ledger.cli.options.following import catching_up
+from seat_ledger.cli.options.following import catching_up, options_of_serving
 from seat_ledger.cli.options.session import current_session, option_database
 from seat_ledger.cli.output.logs import log_writer
 from seat_ledger.errors import LedgerError
@@ -33,17 +33,7 @@ _EXTRA = "pip install 'seat-ledger[mcp]'"
 
 
 @click.command(epilog="Example: seat-ledger mcp --redact")
-@click.option(
-    "--redact",
-    is_flag=True,
-    help="Hide keys, e-mails and names of people, and every text that may contain one.",
-)
-@click.option(
-    "--catch-up/--no-catch-up",
-    default=True,
-    show_default=True,
-    help="Keep the projections up to date, over a separate connection.",
-)
+@options_of_serving
 @option_database
 def mcp(redact: bool, catch_up: bool) -> None:
     """Serve questions as tools to an assistant (Model Context Protocol, stdio).

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from seat_ledger.cli.options.following import catching_up
+from seat_ledger.cli.options.following import catching_up, options_of_serving
 from seat_ledger.cli.options.session import Session, current_session, option_database
 from seat_ledger.cli.options.stopping import until_stopped
 from seat_ledger.cli.output.logs import log_writer
@@ -75,17 +75,7 @@ class _Networks(click.ParamType[Any]):
     help="A host name under which browsers reach the console. This machine's own "
     "names are allowed; requests for any other are refused.",
 )
-@click.option(
-    "--redact",
-    is_flag=True,
-    help="Hide keys, e-mails and names of people, and every text that may contain one.",
-)
-@click.option(
-    "--catch-up/--no-catch-up",
-    default=True,
-    show_default=True,
-    help="Keep the projections up to date, over a separate connection.",
-)
+@options_of_serving
 @click.option(
     "--readers",
     type=click.IntRange(1, 64),

@@ -7,10 +7,29 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import click
+
+from seat_ledger.cli.options.session import options_of
 from seat_ledger.errors import LedgerError
 
 PAUSE = 5.0
 """Seconds until catching up is tried again, after what waiting may mend."""
+
+options_of_serving = options_of(
+    click.option(
+        "--redact",
+        is_flag=True,
+        help="Hide keys, e-mails and names of people, and every text that may contain "
+        "one.",
+    ),
+    click.option(
+        "--catch-up/--no-catch-up",
+        default=True,
+        show_default=True,
+        help="Keep the projections up to date, over a separate connection.",
+    ),
+)
+"""The options of every server: what it shows, and whether it keeps the tables up."""
 
 
 @contextmanager

@@ -67,11 +67,6 @@ class AccountAttention(NamedTuple):
     lists: tuple[datetime, ...] = ()
     changes_at: datetime = FOREVER
 
-    @property
-    def idle_seats(self) -> int:
-        """Seats under contract that nobody holds."""
-        return sum(idle.seats for idle in self.idle)
-
     def list_due(self) -> datetime:
         """When its next list is overdue: after twice the time between the last two.
 
