@@ -268,6 +268,7 @@ REFUSALS: dict[str, str] = {
     "token_not_found": "there is no token with this id",
     "subscription_not_found": "there is no subscription with this id",
     "too_many_events": "the command would record more events than one append holds",
+    "too_many_lines": "the batch has too many lines about one user",
     "unassignment_carried_out": "the unassignment has been carried out (R98)",
     "unassignment_pending": "the user is to be unassigned already (R98)",
     "unknown_actor": "the actor is not a present user of the account (R36)",

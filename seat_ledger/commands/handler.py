@@ -7,6 +7,7 @@ the aggregates; when a rule refuses it, they are rolled back to what they were.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, TypeVar
@@ -55,8 +56,11 @@ from seat_ledger.domain.validity import Violation
 from seat_ledger.domain.values import (
     FOREVER,
     MAX_EVENTS_PER_COMMAND,
+    MAX_LINES_ABOUT_ONE,
+    MAX_RENAMINGS_AT_ONCE,
     SeatType,
     as_word,
+    fold,
     iso,
     parse_seat,
     shown,
@@ -156,6 +160,7 @@ class CommandHandler:
         self._due = 0  # events of renewals, at the front
         self._start: dict[str, tuple[Aggregate, int]] = {}
         self._seen: dict[str, int] = {}
+        self._renamings = Counter[str]()
 
     # -- the whole ------------------------------------------------------------
 
@@ -164,6 +169,7 @@ class CommandHandler:
 
         Raises CommandRefused or NotFound.
         """
+        _check_lines(self.command.lines)
         try:
             if isinstance(self.command.operation, messages.OpenAccount):
                 due = self._open(self.command.operation)
@@ -649,6 +655,9 @@ class CommandHandler:
         if op.new_user is not None:
             _check_not_reserved(op.new_user)
         user = self._user(op.user, act.at)
+        self._renamings[user.key] += 1
+        if self._renamings[user.key] > MAX_RENAMINGS_AT_ONCE:
+            raise _too_many_lines(MAX_RENAMINGS_AT_ONCE, "renamings of", op.user)
         user.rename(Naming(op.new_user, op.email, op.name), act)
         self.workspace.add_names(user)
 
@@ -916,6 +925,24 @@ def _check_not_reserved(user_key: str) -> None:
             f"{shown(user_key)} cannot be a user's.",
             try_="choose another key",
         )
+
+
+def _check_lines(lines: Sequence[Operation]) -> None:
+    """Refuse a batch that goes on and on about one user."""
+    if len(lines) > MAX_LINES_ABOUT_ONE:
+        named = (getattr(line, "user", None) for line in lines)
+        about = Counter(fold(user) for user in named if user is not None)
+        for user, count in about.most_common(1):
+            if count > MAX_LINES_ABOUT_ONE:
+                raise _too_many_lines(MAX_LINES_ABOUT_ONE, "lines about", user)
+
+
+def _too_many_lines(most: int, what: str, user: str) -> CommandRefused:
+    return CommandRefused(
+        "too_many_lines",
+        f"The batch has more than {most} {what} {shown(user)}.",
+        try_="split it into several commands",
+    )
 
 
 def _too_many_events(count: int) -> CommandRefused:

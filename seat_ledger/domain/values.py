@@ -24,6 +24,8 @@ MAX_TEXT_LENGTH = 2000
 MAX_SEATS_PER_COMMAND = 10_000
 MAX_EVENTS_PER_COMMAND = 20_000
 """All other appends wait while one is written."""
+MAX_LINES_ABOUT_ONE, MAX_RENAMINGS_AT_ONCE = 500, 100
+"""Of one batch about one user: each line looks at what those before it made of them."""
 
 
 _ACCOUNTS = UUID("5d3c1e0a-6a4e-5f0b-9d51-0f4f6f0d7a11")

@@ -5,12 +5,12 @@ from __future__ import annotations
 from seat_ledger.errors import InvalidInput
 
 
-class UnreadableRow(Exception):
+class UnreadableRow(InvalidInput):
     """Something in a row is not what the mapping expects; its line is added later."""
 
     def __init__(self, message: str, expected: str, line: int | None = None) -> None:
-        super().__init__(message)
-        self.message, self.expected, self.line = message, expected, line
+        super().__init__(message, try_=expected)
+        self.expected, self.line = expected, line
 
     def at(self, file: str, line: int) -> InvalidInput:
         """The same as an error of the file and its line."""
