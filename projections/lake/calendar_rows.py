@@ -1,12 +1,19 @@
 """The one calendar as rows for ``figures.portable.sql``, which computes no date.
 
-Instants are whole microseconds since the year 1.
+Instants are whole microseconds since the year 1. The rows are
+
+    ``period``      a row for each period
+    ``period_key``  a row for each stretch of thirty days that a period touches
+    ``zone_date``   a row for each UTC day that a local date touches
+
+with the columns that are said there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from seat_ledger.domain.calendar import BillingPeriod, first_instant
@@ -25,32 +32,6 @@ EPOCH = 62_135_596_800_000_000
 def micros(instant: datetime) -> int:
     """An instant as microseconds since the year 1."""
     return (instant - _BEGIN) // _MICROSECOND
-
-
-class PeriodSpan(NamedTuple):
-    """A row of ``period``."""
-
-    account_no: int
-    period_no: int
-    starts: int
-    ends: int
-    days: int
-
-
-class PeriodKey(NamedTuple):
-    """A row of ``period_key``: a period, for a stretch of thirty days in it."""
-
-    account_no: int
-    stretch: int
-    period_no: int
-    starts: int
-    ends: int
-    days: int
-    time_zone: str
-    dates_before: int
-    first_date_no: int
-    first_date: int
-    last_date: int
 
 
 class ZoneDate(NamedTuple):
@@ -124,11 +105,11 @@ class CalendarRows:
     def __init__(self) -> None:
         self._zones: dict[str, _Zone] = {}
         self._dates: list[ZoneDate] = []
-        self._periods: list[PeriodSpan] = []
-        self._keys: list[PeriodKey] = []
+        self._added: list[tuple[int, int, int, int]] = []
         self._account_no = 0
         self._dates_before = 0
-        self._spans: dict[tuple[Any, ...], _Span] = {}
+        self._spans: list[_Span] = []
+        self._span_nos: dict[tuple[Any, ...], int] = {}
 
     def add(self, account_no: int, period: BillingPeriod) -> int:
         """Add a period, or a window as if it were one; return its number of dates.
@@ -137,27 +118,22 @@ class CalendarRows:
         """
         if account_no != self._account_no:
             self._account_no, self._dates_before = account_no, 0
-        span, before = self._span(account_no, period), self._dates_before
-        starts, ends, days = span.starts, span.ends, span.days
-        self._periods.append(PeriodSpan(account_no, period.index, starts, ends, days))
-        self._keys += [
-            PeriodKey(
-                account_no, stretch, period.index, starts, ends, days, span.time_zone,
-                before, span.first_date_no, span.first_date, span.last_date,
-            )
-            for stretch in range(starts - starts % _STRETCH, ends, _STRETCH)
-        ]  # fmt: skip
+        span_no = self._span_no(account_no, period)
+        self._added.append((account_no, period.index, span_no, self._dates_before))
+        days = self._spans[span_no].days
         self._dates_before += days
         return days
 
-    def _span(self, account_no: int, period: BillingPeriod) -> _Span:
+    def _span_no(self, account_no: int, period: BillingPeriod) -> int:
         if period.runs is not None:
-            return self._span_of_runs(account_no, period)
+            self._spans.append(self._span_of_runs(account_no, period))
+            return len(self._spans) - 1
         key = (period.zone, period.label, period.until, period.starts, period.ends)
-        span = self._spans.get(key)
-        if span is None:
-            span = self._spans[key] = self._span_in_zone(period)
-        return span
+        number = self._span_nos.get(key)
+        if number is None:
+            self._spans.append(self._span_in_zone(period))
+            number = self._span_nos[key] = len(self._spans) - 1
+        return number
 
     def _span_in_zone(self, period: BillingPeriod) -> _Span:
         starts, ends = micros(period.starts), micros(period.ends)
@@ -199,18 +175,56 @@ class CalendarRows:
             max(begins[0], period_starts), max(begins[-1], period_starts),
         )  # fmt: skip
 
-    def take(self) -> dict[str, dict[str, list[Any]]]:
-        """What was added since the last time, by table and column."""
+    def take(self) -> dict[str, dict[str, Any]]:
+        """What was added since the last time, by table and column, as numpy arrays."""
+        import numpy as np  # noqa: PLC0415  an extra
+
+        spans = _columns(_Span, self._spans)
+        account_no, period_no, span_no, before = _whole(self._added, 4)
+        first = spans["starts"] - spans["starts"] % _STRETCH
+        counts = -((first - spans["ends"]) // _STRETCH)
+        repeated = np.repeat(np.arange(len(span_no)), counts[span_no])
+        behind = np.cumsum(counts[span_no]) - counts[span_no]
+        nth = np.arange(len(repeated)) - behind[repeated]
+        of = span_no[repeated]
+        bounds = ("starts", "ends", "days")
         taken = {
-            "period": _columns(PeriodSpan, self._periods),
-            "period_key": _columns(PeriodKey, self._keys),
+            "period": {
+                "account_no": account_no,
+                "period_no": period_no,
+                **{name: spans[name][span_no] for name in bounds},
+            },
+            "period_key": {
+                "account_no": account_no[repeated],
+                "stretch": first[of] + nth * _STRETCH,
+                "period_no": period_no[repeated],
+                **{name: spans[name][of] for name in (*bounds, "time_zone")},
+                "dates_before": before[repeated],
+                **{name: spans[name][of] for name in _DATED},
+            },
             "zone_date": _columns(ZoneDate, self._dates),
         }
-        self._periods, self._keys, self._dates = [], [], []
+        self._added, self._dates = [], []
         self._account_no = self._dates_before = 0
         return taken
 
 
-def _columns(kind: Any, rows: Sequence[Any]) -> dict[str, list[Any]]:
-    columns = zip(*rows, strict=True) if rows else [()] * len(kind._fields)
-    return dict(zip(kind._fields, map(list, columns), strict=True))
+_DATED = ("first_date_no", "first_date", "last_date")
+
+
+def _whole(rows: Sequence[Any], width: int) -> Any:
+    """Columns of whole numbers."""
+    import numpy as np  # noqa: PLC0415
+
+    return np.array(rows, "i8").reshape(-1, width).T
+
+
+def _columns(kind: Any, rows: Sequence[Any]) -> dict[str, Any]:
+    """Rows as arrays: of whole numbers, but for the time zone."""
+    import numpy as np  # noqa: PLC0415
+
+    names = [name for name in kind._fields if name != "time_zone"]
+    at = [kind._fields.index(name) for name in names]
+    numbers = _whole([itemgetter(*at)(row) for row in rows], len(names))
+    zones = np.array([row.time_zone for row in rows], object)
+    return {**dict(zip(names, numbers, strict=True)), "time_zone": zones}

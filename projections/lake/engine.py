@@ -221,7 +221,7 @@ class Engine:
             self._calendar_rows(name, taken)
         self._check_dates()
 
-    def _calendar_rows(self, name: str, columns: dict[str, list[Any]]) -> None:
+    def _calendar_rows(self, name: str, columns: dict[str, Any]) -> None:
         import pyarrow as pa  # noqa: PLC0415
 
         texts = {"time_zone": pa.string()}

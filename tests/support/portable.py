@@ -59,7 +59,7 @@ def portable(
         names = ", ".join(columns)
         arrays = []
         for name, values in columns.items():
-            params[f"{table}_{name}"] = values
+            params[f"{table}_{name}"] = values.tolist()
             arrays.append(f"%({table}_{name})s::{_TYPES.get(name, 'bigint')}[]")
         sources.append(
             f"{table} AS MATERIALIZED (SELECT * FROM unnest({', '.join(arrays)}) "
