@@ -23,6 +23,7 @@ from scripts.benches.projections import BIN, filled, rebuilt
 from seat_ledger.application import CommandService
 from seat_ledger.store import subscriptions, tokens
 from tests.delivery.receiver import receiving
+from tests.support.waiting import wait_until
 
 RATE = 100
 SECONDS = 20
@@ -171,7 +172,7 @@ def delivered(conninfo: str, account: str) -> dict[str, Any]:
         try:
             time.sleep(3)
             committed = _steady_commits(conninfo, account)
-            receiver.wait_for(max(committed), 120)
+            wait_until(lambda: max(committed) in receiver.positions)
         finally:
             process.terminate()
             process.wait(10)

@@ -49,7 +49,7 @@ def derived_entry(
     replaces: its window holds the act.
     """
     account, source = workspace.account, workspace.source
-    if act.after is not None or account is None:
+    if account is None or not account.may_have_windows or act.after is not None:
         return None
     held = account.held_by(user.key, seat_type.hub)
     # Nearly all of what was ever held lies before what is recorded now.

@@ -675,11 +675,10 @@ class Command(NamedTuple):
         if actor.startswith("user:"):
             yield fold(actor.removeprefix("user:"))
         for line in self.lines:
-            user = getattr(line, "user", None)
-            if user is not None:
+            fields = line.__dict__  # asking a model for a field it lacks is slow
+            if (user := fields.get("user")) is not None:
                 yield fold(user)
-            new = getattr(line, "add_if_needed", None)
-            if new is not None:
+            if (new := fields.get("add_if_needed")) is not None:
                 yield fold(new.email)
             if isinstance(line, AddUser | RenameUser) and line.email:
                 yield fold(line.email)
@@ -752,9 +751,10 @@ def read_command(fields: Mapping[str, Any]) -> Command:
     envelope = {key: remaining.pop(key) for key in _ENVELOPE if key in remaining}
     operation = read_operation(remaining)
     read = _read_envelope(envelope, operation)
-    for name in ("idempotency_key", "correlation_id"):
-        if value := getattr(read, name):
-            check_text(value, name)
+    if read.idempotency_key:
+        check_text(read.idempotency_key, "idempotency_key")
+    if read.correlation_id:
+        check_text(read.correlation_id, "correlation_id")
     lines: tuple[Operation, ...] = (operation,)
     if isinstance(operation, Batch):
         lines = tuple(read_line(operation, n, line) for n, line in _numbered(operation))

@@ -122,6 +122,7 @@ class AccountRepository:
         self, workspace: UnitOfWork, key: str, digest: bytes, decision: Decision
     ) -> Prepared:
         """A decision with what the store must write beside its events."""
+        kinds = set(map(type, decision.events))
         append = Append(
             workspace.account_id,
             workspace.head,
@@ -129,11 +130,12 @@ class AccountRepository:
             key,
             digest,
             decision.due,
-            tuple(_user_name(user) for user in decision.new_users),
+            tuple(map(_user_name, decision.new_users)),
             _invoice_number(decision),
             _erasure(decision),
-            self.catalogue_unit.head if _buys(decision) else None,
-            _further_names(decision),
+            # Whether it rests on what the catalogue offers (R80).
+            self.catalogue_unit.head if SeatPurchased in kinds else None,
+            _further_names(decision) if UserRenamed in kinds else (),
         )
         return Prepared(workspace, decision, append)
 
@@ -379,11 +381,6 @@ def failure(error: PersistenceError) -> LedgerError | None:
     if isinstance(error, IntegrityError) or state == MOVED:
         return Conflict(_MOVED_MESSAGE, try_="repeat the command")
     return None
-
-
-def _buys(decision: Decision) -> bool:
-    """Whether a decision rests on what the catalogue offers (R80)."""
-    return any(isinstance(event, SeatPurchased) for event in decision.events)
 
 
 def _invoice_number(decision: Decision) -> str | None:

@@ -74,6 +74,7 @@ class AccountState(Aggregate):
         self.findings = FindingRegister()
         self.touched = TouchedSeats()
         self.snapshot_at = 0
+        self.may_have_windows = False
 
     # -- what it knows --------------------------------------------------------
 
@@ -281,17 +282,19 @@ class AccountState(Aggregate):
     ) -> None:
         """Keep the user's list, the free seats and what was touched in step."""
         seat_type = seat.ref.seat_type
+        hub, at = hub_of(seat_type), utc(event.effective_at)
         hubs = self.held.setdefault(event.user, {})
-        held = hubs.setdefault(hub_of(seat_type), [])
+        held = hubs.setdefault(hub, [])
         removed, added = changed
         for old in removed:
             intervals.remove(held, old)
         for new in added:
             intervals.insert(held, new)
         self.pools[seat_type].refresh(seat)
-        at = utc(event.effective_at)
         self.touched.seat(seat.ref, at)
-        self.touched.user(event.user, hub_of(seat_type), at)
+        self.touched.user(event.user, hub, at)
+        if event.effective_after is not None:
+            self.may_have_windows = True
 
     def _unassignment_requested(self, event: UnassignmentRequested) -> None:
         seat = SeatRef(SeatType(event.seat_type), event.number)

@@ -94,6 +94,7 @@ class AccountSnapshot(NamedTuple):
             if collecting:
                 gc.enable()
         account.snapshot_at = account.version
+        account.may_have_windows = True  # nobody wrote down whether it has
         return account
 
     def _fill(self, account: Account) -> None:

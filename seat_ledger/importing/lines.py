@@ -41,12 +41,6 @@ class ImportLine(NamedTuple):
     op: str | None
     size: int
 
-    def recorded_as(self, key: str, key_of_bytes: str | None) -> ImportLine:
-        """The line with the keys that its place in the file gives it."""
-        if self.key:
-            return self
-        return self._replace(key=key, key_of_bytes=key_of_bytes)
-
 
 class LineOutcome(NamedTuple):
     """What became of a line: ``recorded``, ``repeated`` or ``refused``.
@@ -135,11 +129,10 @@ def read_lines(
             yield None
             continue
         number = keys.count(raw)
-        text = text_of(raw)
-        if text:
-            line = read_line(number, text, len(raw))
-            key = keys.add(digest_of(line, text))
-            yield line.recorded_as(key, keys.key_of_bytes)
+        if text := text_of(raw):
+            content = read_content(text)
+            key = keys.add(digest_of(content, text))
+            yield named_line(number, content, len(raw), key, keys.key_of_bytes)
 
 
 def text_of(raw: bytes) -> bytes:
@@ -147,21 +140,28 @@ def text_of(raw: bytes) -> bytes:
     return raw.removeprefix(_BYTE_ORDER_MARK).strip()
 
 
-def digest_of(line: ImportLine, text: bytes) -> bytes:
+Content = tuple[Command | None, LedgerError | None, str | None]
+"""What a line is: a command, or why it is none; and its operation."""
+
+
+def digest_of(content: Content, text: bytes) -> bytes:
     """What a line adds to the keys of those from it on."""
-    return line.command.digest if line.command else hashlib.sha256(text).digest()
+    command = content[0]
+    return command.digest if command else hashlib.sha256(text).digest()
 
 
-def read_line(number: int, text: bytes, size: int) -> ImportLine:
-    """A line, read; it has no key but its own."""
-    command, error, op = _read_line(text)
-    own = command.envelope.idempotency_key if command else None
-    return ImportLine(number, own or "", None, command, error, op, size)
+def named_line(
+    number: int, content: Content, size: int, key: str, key_of_bytes: str | None
+) -> ImportLine:
+    """A line with its own key, or with those that its place in the file gives it."""
+    command, error, op = content
+    if command is not None and (own := command.envelope.idempotency_key):
+        key, key_of_bytes = own, None
+    return ImportLine(number, key, key_of_bytes, command, error, op, size)
 
 
-def _read_line(
-    text: bytes,
-) -> tuple[Command | None, LedgerError | None, str | None]:
+def read_content(text: bytes) -> Content:
+    """What a line is that says something."""
     op = None
     try:
         fields = parse_line(text)

@@ -47,7 +47,8 @@ from seat_ledger.importing.lines import (
     LineBatch,
     LineOutcome,
     digest_of,
-    read_line,
+    named_line,
+    read_content,
     text_of,
 )
 from seat_ledger.importing.undisturbed import undisturbed
@@ -483,14 +484,14 @@ class _Sharing:
 
     def _read(self, current: _Round) -> list[ImportLine]:
         """The lines of a round that are not recorded, read in this process."""
-        read = [read_line(line.number, line.text, line.size) for line in current.lines]
+        read = [read_content(line.text) for line in current.lines]
         keys = current.keys[len(current.keys) - len(read) :] or [
-            self.keys.add(digest_of(each, line.text))
-            for each, line in zip(read, current.lines, strict=True)
+            self.keys.add(digest_of(content, line.text))
+            for content, line in zip(read, current.lines, strict=True)
         ]
         return [
-            each.recorded_as(key, line.key_of_bytes)
-            for each, key, line in zip(read, keys, current.lines, strict=True)
+            named_line(line.number, content, line.size, key, line.key_of_bytes)
+            for line, content, key in zip(current.lines, read, keys, strict=True)
         ]
 
 

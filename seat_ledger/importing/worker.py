@@ -27,11 +27,12 @@ from seat_ledger.domain.invoice_draft import InvoiceDraft, InvoiceRequest
 from seat_ledger.errors import LedgerError
 from seat_ledger.importing.chunk import Chunk, Import, Key, Pending
 from seat_ledger.importing.lines import (
-    ImportLine,
+    Content,
     LineBatch,
     LineOutcome,
     digest_of,
-    read_line,
+    named_line,
+    read_content,
 )
 from seat_ledger.importing.undisturbed import undisturbed
 from seat_ledger.store.bulk import PackedCommand, pack
@@ -251,7 +252,7 @@ class _Worker:
 
     def __init__(self, of: Import, channel: _Channel) -> None:
         self.of, self.channel = of, channel
-        self._read: deque[list[ImportLine]] = deque()
+        self._read: deque[tuple[LineShare, list[Content]]] = deque()
         self._pending: deque[LineShare | LineKeys] = deque()
         self._before: _WorkerChunk | None = None
 
@@ -259,9 +260,7 @@ class _Worker:
         """Work until nobody needs it."""
         try:
             while True:
-                message = (
-                    self._pending.popleft() if self._pending else self.channel.work()
-                )
+                message = self._next()
                 if isinstance(message, LineShare):
                     self._take(message)
                 else:
@@ -275,21 +274,17 @@ class _Worker:
 
     def _take(self, share: LineShare) -> None:
         """Read the lines of a share, and say what they say."""
-        read = list(map(read_line, *share))
+        read = list(map(read_content, share.texts))
         digests = map(digest_of, read, share.texts)
-        self._read.append(read)
+        self._read.append((share, read))
         self.channel.send(Digests(b"".join(digests)))
 
     def _chunk(self, message: LineKeys) -> _WorkerChunk:
-        lines = [
-            line.recorded_as(key, of_bytes)
-            for line, key, of_bytes in zip(
-                self._read.popleft(), message.keys, message.of_bytes, strict=True
-            )
-        ]
-        return _WorkerChunk(
-            LineBatch(lines, is_last_for_now=False), self.of, self.channel
-        )
+        share, read = self._read.popleft()
+        keys, of_bytes = message
+        lines = map(named_line, share.numbers, read, share.sizes, keys, of_bytes)
+        batch = LineBatch(list(lines), is_last_for_now=False)
+        return _WorkerChunk(batch, self.of, self.channel)
 
     def _decide(self, chunk: _WorkerChunk) -> None:
         chunk.ask()

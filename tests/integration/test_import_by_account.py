@@ -211,10 +211,10 @@ def test_a_failure_that_is_no_conflict_is_raised_with_its_line(
     class Broken(Exception):
         pass
 
-    def read_line(*_: Any) -> Any:
+    def read_content(*_: Any) -> Any:
         raise Broken("a bug")
 
-    monkeypatch.setattr(sharing.worker, "read_line", read_line)
+    monkeypatch.setattr(sharing.worker, "read_content", read_content)
     shared = {"workers": 2, "start": in_thread}
     with pytest.raises(RuntimeError, match="a bug") as raised:
         recorded(fresh(), [json.dumps(opening("a0")).encode()], **shared)
