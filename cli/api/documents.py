@@ -26,8 +26,13 @@ _TOTALS = (
     "assigned_most"
 )
 _BESIDE = {
-    "billing compare": "between[].position between[].recorded_at",
+    "billing compare": (
+        "between[].position between[].recorded_at "
+        f"{keys_within('totals[]', 'currency amount_before amount_after')} "
+        "totals[].amount_difference"
+    ),
     "billing counts": (
+        f"{keys_within('by_rule?[]', f'mode granularity not_priced {_MONEY}')} "
         f"not_priced? {keys_within('totals?[]', _MONEY)} "
         f"{keys_within('groups?[]', f'group not_priced {_MONEY}')}"
     ),
@@ -35,7 +40,7 @@ _BESIDE = {
         f"{keys_within('figure', ' '.join(header_of('billing counts')))} "
         f"{keys_within('highest', 'at at_after entry held')}"
     ),
-    "billing idle": "complete? forecast? windows?",
+    "billing idle": "complete? forecast? windows? totals[].currency totals[].amount",
     "billing policy": "in_force.mode in_force.granularity",
     "db migrate": "lacking",
     "integrity verify": (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from typing import Any
 
 import click
@@ -19,7 +19,14 @@ from seat_ledger.cli.options.counting import (
     rules_in_words,
 )
 from seat_ledger.cli.options.session import Question, option_account, reading
+from seat_ledger.cli.output.matrix import (
+    matrix_columns,
+    matrix_range,
+    matrix_rows,
+    short_quantity,
+)
 from seat_ledger.cli.output.money_words import (
+    priced_in_words,
     prices_in_words,
     total_in_words,
     total_rows,
@@ -29,7 +36,7 @@ from seat_ledger.cli.output.windows import OPEN_FIGURES, between_columns, is_ope
 from seat_ledger.domain.counting_rules import is_of_contract
 from seat_ledger.domain.values import as_word
 from seat_ledger.projections import billing
-from seat_ledger.projections.billing.totals import Sum, grouped_by, summed
+from seat_ledger.projections.billing.totals import Sum, by_rule, grouped_by, summed
 
 Row = dict[str, Any]
 
@@ -152,7 +159,18 @@ def counts(
         raise click.UsageError(
             "Figures by several rules do not add up: name one --mode."
         )
-    if grouping is not None and together is not None:
+    if together is None:
+        extra["by_rule"] = by_rule(rows)
+        return question.answer(
+            rows,
+            matrix_columns(rows, with_account=all_),
+            sentence=_sentence(rows, None) + matrix_range(extra["by_rule"]),
+            notes=_notes(rows, question),
+            next_command=_why(rows),
+            extra=extra,
+            in_table=matrix_rows(rows),
+        )
+    if grouping is not None:
         extra["groups"] = grouped_by(rows, grouping)
         return _by_group(question, grouping, rows, together, extra)
     return question.answer(
@@ -198,8 +216,7 @@ def _with_total(rows: list[Row], together: Sum | None, first: str) -> list[Row]:
 def _notes(rows: list[Row], question: Question) -> list[str]:
     """The rules that the rows were counted by, and what prices are for, in words."""
     rules = dict.fromkeys((row["mode"], row["granularity"]) for row in rows)
-    priced = dict.fromkeys(_priced_for(row) for row in rows if row["price_for"])
-    notes = [*rules_in_words(rules), *(_PRICED[covered] for covered in priced)]
+    notes = [*rules_in_words(rules), *priced_in_words(rows)]
     notes += prices_in_words(rows, question.zones)
     if any(row["forecast"] for row in rows):
         notes.append(FORECAST)
@@ -210,28 +227,6 @@ def _notes(rows: list[Row], question: Question) -> list[str]:
 
 _FIGURES = ("quantity", "assigned_peak", "idle_seat_days")
 """What a table shows that may rest on windows."""
-
-
-def _priced_for(row: Row) -> str:
-    """What the price of a row is for, and what of that the row is (R91)."""
-    parts = row["price_parts"] or ()
-    return "part" if len(parts) == 1 else str(row["price_for"])
-
-
-_PRICED = {
-    "period": "Amounts: the price is for one seat and one whole period.",
-    "window": "Amounts: the price is for one seat and the whole window.",
-    "periods": (
-        "Amounts: the price is for one seat and one whole period. The window touches "
-        "several periods: each part is priced by its share of its period and rounded, "
-        "and the parts are added up (--price-for window takes a --unit-price for the "
-        "whole window)."
-    ),
-    "part": (
-        "Amounts: the price is for one seat and one whole period; the window is priced "
-        "by its share of it."
-    ),
-}
 
 
 def _sentence(rows: list[Row], together: Sum | None) -> str:
@@ -269,11 +264,11 @@ def _billed(rows: list[Row]) -> str:
         return _by_rules([row for row in rows if row["from"] == last["from"]])
     same = [row for row in rows if _bill(row) == _bill(last)]
     quantities = " and ".join(
-        f"{_short(row['quantity'])} {row['seat_type']} seats" for row in same
+        f"{short_quantity(row['quantity'])} {row['seat_type']} seats" for row in same
     )
     if len(same) > 2:
         total = sum((Decimal(row["quantity"]) for row in same), Decimal(0))
-        quantities = f"{_short(total)} seats of {len(same)} types"
+        quantities = f"{short_quantity(total)} seats of {len(same)} types"
     when = f"the period from {last['period']}" if last["period"] else "the window"
     idle = sum(row["closing"] - row["assigned_closing"] for row in same)
     have = "has" if idle == 1 else "have"
@@ -291,7 +286,7 @@ def _bounds(rows: list[dict[str, Any]]) -> str:
         sum((Decimal(row[f"quantity_{end}"]) for row in rows), Decimal(0))
         for end in ("least", "most")
     )
-    return f"between {_short(least)} and {_short(most)}"
+    return f"between {short_quantity(least)} and {short_quantity(most)}"
 
 
 def _forecast(rows: list[dict[str, Any]]) -> str:
@@ -299,7 +294,7 @@ def _forecast(rows: list[dict[str, Any]]) -> str:
     first = rows[0]
     same = [row for row in rows if _bill(row) == _bill(first)]
     quantities = " and ".join(
-        f"{_short(row['quantity'])} {row['seat_type']}" for row in same
+        f"{short_quantity(row['quantity'])} {row['seat_type']}" for row in same
     )
     when = f"The period from {first['period']}" if first["period"] else "The window"
     of = first["account"]
@@ -324,21 +319,15 @@ def _range(rows: list[dict[str, Any]], seat_type: str) -> str:
         find(of_type, key=lambda row: Decimal(row["quantity"])) for find in (min, max)
     )
     if least["quantity"] == most["quantity"]:
-        return _short(least["quantity"])
+        return short_quantity(least["quantity"])
     return " to ".join(
-        f"{_short(row['quantity'])} ({row['mode']})" for row in (least, most)
+        f"{short_quantity(row['quantity'])} ({row['mode']})" for row in (least, most)
     )
 
 
 def _bill(row: dict[str, Any]) -> tuple[Any, ...]:
     """What rows have in common that are billed together."""
     return row["from"], row["mode"], row["granularity"]
-
-
-def _short(quantity: str | Decimal) -> str:
-    """A quantity as people read it: to four places, half up."""
-    rounded = Decimal(quantity).quantize(Decimal("0.0001"), ROUND_HALF_UP)
-    return f"{rounded.normalize():f}"
 
 
 def _why(rows: list[dict[str, Any]]) -> str:
@@ -361,7 +350,7 @@ def _why(rows: list[dict[str, Any]]) -> str:
 def _columns(rows: list[dict[str, Any]], *, with_account: bool) -> list[Any]:
     columns = cells("period", "days", "type=seat_type", "opening", "bought=purchased")
     columns += [*cells("retired", "closing"), ("quantity", _quantity)]
-    columns += between_columns(rows, "quantity", _short)
+    columns += between_columns(rows, "quantity", short_quantity)
     columns += [
         *cells("peak held=assigned_peak"),
         *between_columns(rows, "assigned_peak"),
@@ -374,8 +363,6 @@ def _columns(rows: list[dict[str, Any]], *, with_account: bool) -> list[Any]:
         columns += cells("complete")
     if any(row["forecast"] for row in rows):
         columns += cells("forecast")
-    if len({(row["mode"], row["granularity"]) for row in rows}) > 1:
-        columns[3:3] = cells("mode", "by=granularity")
     if with_account:
         columns[:0] = cells("account")
     if any(row["amount"] for row in rows):
@@ -391,7 +378,7 @@ def _columns(rows: list[dict[str, Any]], *, with_account: bool) -> list[Any]:
 
 
 def _quantity(row: Row) -> str:
-    return _short(row["quantity"]) if "quantity" in row else ""
+    return short_quantity(row["quantity"]) if "quantity" in row else ""
 
 
 for _command in (explain, idle, compare):

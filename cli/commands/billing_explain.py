@@ -32,7 +32,11 @@ from seat_ledger.cli.options.session import (
     reading,
 )
 from seat_ledger.cli.output import times
-from seat_ledger.cli.output.money_words import priced_text, prices_in_words
+from seat_ledger.cli.output.money_words import (
+    priced_in_words,
+    priced_text,
+    prices_in_words,
+)
 from seat_ledger.cli.output.render import Answer, cells, counted
 from seat_ledger.cli.output.windows import (
     OPEN_FIGURES,
@@ -43,6 +47,7 @@ from seat_ledger.domain.counting_rules import COUNTING_RULES
 from seat_ledger.domain.values import as_word
 from seat_ledger.errors import NotFound
 from seat_ledger.projections.billing.idle_cost import sums_of
+from seat_ledger.projections.billing.totals import added, changes_added
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -216,6 +221,7 @@ def _entries(row: dict[str, Any]) -> str:
 def _why(explanation: Explanation) -> list[str]:
     figure = explanation.figure
     return [
+        *priced_in_words([figure] if figure else []),
         *prices_in_words([figure] if figure else []),
         *rules_in_words([explanation.rule]),
         "The parts add up to the figure exactly; amounts are rounded by largest "
@@ -297,9 +303,14 @@ def idle(question: Question, **options: Any) -> Answer:
             notes = ["The period has not ended: counted as if nothing more happened."]
         if any(is_open(row, "idle_days") for row in rows):
             notes.append(OPEN_FIGURES)
+    totals = added(rows, "amount")
+    extra["totals"] = totals
+    empty = {"until": "", "last_user": ""}
+    sums = [{"seat": "total", **empty, **total} for total in totals]
     return question.answer(
         rows,
         _idle_columns(rows),
+        in_table=[*rows, *sums] if len(rows) > 1 else rows,
         sentence=f"{sentence}: paid for, and held by nobody.{_cost(rows)}",
         notes=[*notes, *_PRICED_DAYS] if _is_priced(rows) else notes,
         windows=windows,
@@ -403,28 +414,53 @@ def compare(question: Question, known_ats: tuple[str, ...], **options: Any) -> A
         question.now,
         counts_query(options, question.today),
     )
+    totals = changes_added(rows)
     count = {0: "No figure", 1: "1 figure"}.get(len(rows), f"{len(rows)} figures")
     verb = "differ" if len(rows) > 1 else "differs"
     return question.answer(
         rows,
         _difference_columns(rows),
         sentence=f"{count} of {question.account.key} {verb} between what was known at "
-        f"position {first.position} and at {second.position}.",
+        f"position {first.position} and at {second.position}.{_changed(totals)}",
         notes=_notes(rows),
+        in_table=[*rows, *_total_rows(totals)] if len(rows) > 1 else rows,
         next_command=_first_entry(rows),
         extra={
             "between": [
                 {"position": knowledge.position, "recorded_at": knowledge.recorded_at}
                 for knowledge in (first, second)
-            ]
+            ],
+            "totals": totals,
         },
     )
+
+
+_SIDES = ("amount_before", "amount_after", "amount_difference")
+
+
+def _changed(totals: list[dict[str, Any]]) -> str:
+    """What it was and is in money, as a sentence."""
+    if not totals:
+        return ""
+    texts = []
+    for total in totals:
+        before, after, more = (total[name] for name in _SIDES)
+        sign = "" if more.startswith("-") else "+"
+        code = f" {total['currency']}" if total["currency"] else ""
+        texts.append(f"{before} to {after}{code} ({sign}{more})")
+    return f" They go from {' and from '.join(texts)}."
+
+
+def _total_rows(totals: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows of sums below a table."""
+    return [{"period": "total", **total} for total in totals]
 
 
 def _notes(rows: list[dict[str, Any]]) -> list[str]:
     """What is to be known of the figures that differ."""
     has_open = any(is_open(row, "quantity_before", "quantity_after") for row in rows)
     notes = [FORECAST] if any(row["forecast"] for row in rows) else []
+    notes += priced_in_words(rows)
     return [*notes, OPEN_FIGURES] if has_open else notes
 
 

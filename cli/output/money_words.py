@@ -21,6 +21,34 @@ def priced_text(row: Row) -> str:
     return " ".join(filter(None, (row["amount"], row["currency"])))
 
 
+def priced_in_words(rows: Iterable[Row]) -> list[str]:
+    """What the prices of the amounts are for, a sentence each (R91)."""
+    priced = dict.fromkeys(_priced_for(row) for row in rows if row["price_for"])
+    return [_PRICED[covered] for covered in priced]
+
+
+def _priced_for(row: Row) -> str:
+    """What the price of a row is for, and what of that the row is (R91)."""
+    parts = row.get("price_parts") or ()
+    return "part" if len(parts) == 1 else str(row["price_for"])
+
+
+_PRICED = {
+    "period": "Amounts: the price is for one seat and one whole period.",
+    "window": "Amounts: the price is for one seat and the whole window.",
+    "periods": (
+        "Amounts: the price is for one seat and one whole period. The window touches "
+        "several periods: each part is priced by its share of its period and rounded, "
+        "and the parts are added up (--price-for window takes a --unit-price for the "
+        "whole window)."
+    ),
+    "part": (
+        "Amounts: the price is for one seat and one whole period; the window is priced "
+        "by its share of it."
+    ),
+}
+
+
 def prices_in_words(rows: Iterable[Row], zones: ZoneHistory | None = None) -> list[str]:
     """A note of the prices that the amounts came from, and for what (R91)."""
     rows = list(rows)

@@ -43,7 +43,7 @@ def window_sentences(windows: Iterable[Row], zones: ZoneHistory) -> list[str]:
 
 def is_open(row: Row, *names: str) -> bool:
     """Whether windows leave some of the figures open."""
-    return any(row[f"{name}_least"] != row[f"{name}_most"] for name in names)
+    return any(row.get(f"{name}_least") != row.get(f"{name}_most") for name in names)
 
 
 def between(name: str, shown: Callable[[Any], str] = str) -> Callable[[Row], str]:

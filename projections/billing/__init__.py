@@ -196,13 +196,8 @@ def _price_periods(
     for row in mine:
         rule = row["mode"], row["granularity"]
         price = prices.get((str(row["seat_type"]), rule))
-        if price is not None and any(part["unit_price"] for part in price.parts):
-            row.update(
-                price.unit_price,
-                **price.amounts,
-                price_for="periods",
-                price_parts=price.parts,
-            )
+        if price is not None and price.is_priced:
+            row.update(price.fields())
 
 
 def _as_known(

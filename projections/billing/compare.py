@@ -37,7 +37,7 @@ from seat_ledger.projections.billing.price_book import (
     UnitPrice,
     recorded,
 )
-from seat_ledger.projections.billing.prices import Rule, check_one_period
+from seat_ledger.projections.billing.prices import Rule, WindowPrice, by_period
 from seat_ledger.projections.periods import PeriodRow
 from seat_ledger.projections.reader import (
     AccountQuestion,
@@ -55,13 +55,18 @@ class Side(NamedTuple):
     figures: dict[tuple[date, str], Row]
     between: dict[FigureKey, Bounds]
     book: PriceBook = PriceBook()
+    is_window: bool = False
+
+    def priced(self, how: Priced) -> Priced:
+        """The same with the prices that were recorded, as known (R90)."""
+        return replace(how, books=(*how.books, self.book))
 
     def price(self, how: Priced, label: date, seat_type: str) -> UnitPrice | None:
         """What a seat of the type costs in a period, as known (R90)."""
         account, period = self.question.account, self.periods.get(label)
-        if period is None:
-            return None
-        how = replace(how, books=(*how.books, self.book))
+        if period is None or (self.is_window and not how.is_fixed(seat_type)):
+            return None  # a recorded price is for a whole period
+        how = self.priced(how)
         return how.price((account.no, account.key), seat_type, (period.starts, label))
 
 
@@ -84,18 +89,23 @@ def compare(
     account = after.question.account
     figures = before.figures.keys() | after.figures.keys()
     how.check_types(seat_type for _, seat_type in figures)
-    if query.window is not None and how.has_fixed and account.is_known:
-        whole = window(account, *query.window)
-        check_one_period(account, whole, how.price_for)
+    by_periods = [_by_period(side, query, how) for side in (before, after)]
     rows = []
     for label, seat_type in sorted(figures):
         by_rule = [_rules(side, (label, seat_type), how) for side in (before, after)]
         for rule in dict.fromkeys([*by_rule[0], *by_rule[1]]):
             was, now = (side.get(rule) for side in by_rule)
             prices = [side.price(how, label, seat_type) for side in (before, after)]
-            if was != now or (now and _value(prices[0]) != _value(prices[1])):
+            money = _money(prices, was, now)
+            windows = [prices.get((seat_type, rule)) for prices in by_periods]
+            if any(windows):
+                money = _money_of_windows(windows, was, now)
+            is_repriced = now and _value(prices[0]) != _value(prices[1])
+            if was != now or is_repriced or _differs(money):
                 row = _row(account.key, (label, seat_type), rule, was, now)
-                row |= _money(prices, was, now)
+                row |= money
+                if money["price_for"] is None and any(prices):
+                    row["price_for"] = "window" if after.is_window else "period"
                 for name, side in (("before", before), ("after", after)):
                     row |= _open(side, (label, seat_type), rule, name)
                 row["entries"] = sorted(
@@ -122,14 +132,26 @@ def _side(
         return Side(question, {}, {}, {})
     periods = selected_periods(account, query, moment, lenient=True)
     rows = as_known(reader, periods, known_at)
-    of_periods = query.window is None  # a recorded price is for a whole period
     return Side(
         question,
         {period.label: period for period in periods},
         {(row["label"], str(row["seat_type"])): row for row in rows},
         bounds_of_rows(question, periods),
-        recorded(reader, known_at, [account.no]) if of_periods else PriceBook(),
+        recorded(reader, known_at, [account.no]),
+        query.window is not None,
     )
+
+
+def _by_period(
+    side: Side, query: CountsQuery, how: Priced
+) -> dict[tuple[str, Rule], WindowPrice]:
+    """What a window costs period by period, by seat type and rule (R91)."""
+    account = side.question.account
+    if query.window is None or not account.is_known:
+        return {}
+    whole = window(account, *query.window)
+    prices = by_period(side.question, whole, side.priced(how))
+    return {key: price for key, price in prices.items() if price.is_priced}
 
 
 def _rules(
@@ -199,7 +221,43 @@ def _money(
         "amount_after": amounts[1],
         "amount_difference": more,
         "currency": next((p.currency.code for p in reversed(prices) if p), None),
+        "price_for": None,
     }
+
+
+def _money_of_windows(
+    prices: Sequence[WindowPrice | None], was: Fraction | None, now: Fraction | None
+) -> Row:
+    """What a window comes to on both sides, priced period by period (R91)."""
+    amounts = [price and price.amounts["amount"] for price in prices]
+    codes = {
+        part["currency"]
+        for price in prices
+        if price is not None
+        for part in price.parts
+        if part["currency"]
+    }
+    code = codes.pop() if len(codes) == 1 else None
+    is_whole = all(
+        amount is not None or not exact
+        for amount, exact in zip(amounts, (was, now), strict=True)
+    )
+    more = None
+    if is_whole:
+        change = Fraction(amounts[1] or 0) - Fraction(amounts[0] or 0)
+        more = rounded(change, Currency.named(code).places)
+    return {
+        "amount_before": amounts[0],
+        "amount_after": amounts[1],
+        "amount_difference": more,
+        "currency": code,
+        "price_for": "periods",
+    }
+
+
+def _differs(money: Row) -> bool:
+    """Whether two states differ in money: by an amount, or by having one at all."""
+    return bool(money["amount_before"] != money["amount_after"])
 
 
 def _value(price: UnitPrice | None) -> tuple[Fraction, Currency] | None:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from seat_ledger.domain.calendar import BillingPeriod
 from seat_ledger.domain.counting_rules import is_of_contract
-from seat_ledger.domain.money import Currency, allotted, exactly, plain
+from seat_ledger.domain.money import Currency, allotted, exactly, plain, rounded
 from seat_ledger.domain.values import FOREVER
 from seat_ledger.errors import IntegrityFailure
 from seat_ledger.projections.billing import Priced, figure_rows
@@ -33,7 +33,14 @@ from seat_ledger.projections.billing.price_book import (
     UnitPrice,
     start_of,
 )
-from seat_ledger.projections.billing.prices import PriceFor, check_one_period
+from seat_ledger.projections.billing.prices import (
+    PriceFor,
+    WindowPrice,
+    by_period,
+    part_within,
+    periods_in,
+    share_of,
+)
 from seat_ledger.projections.periods import row_of
 from seat_ledger.projections.reader import (
     AccountFacts,
@@ -47,7 +54,8 @@ class FigureQuery(NamedTuple):
     """Which figure: a period or window, a seat type, a rule, and what a seat costs.
 
     Without a rule the account's policy at the period's start applies (R50), and without
-    a `price` what the `books` say of the period (R90); of a window nothing.
+    a `price` what the `books` say of the period (R90). A window over several periods is
+    priced period by period (R91).
     """
 
     period: BillingPeriod
@@ -63,9 +71,9 @@ class FigureQuery(NamedTuple):
         """By which rule to count, and at which prices."""
         rules = [self.rule] if self.rule else None
         fixed = {} if self.price is None else {self.seat_type: self.price}
-        how = Priced(rules, fixed, self.currency, books=self.books)
-        if self.window:
-            return replace(how, books=())
+        how = Priced(
+            rules, fixed, self.currency, price_for=self.price_for, books=self.books
+        )
         return how.with_book(question.reader, question.known_at, [question.account.no])
 
 
@@ -88,8 +96,6 @@ def explain(question: AccountQuestion, query: FigureQuery) -> Explanation:
     """
     reader, account, _, _ = question
     reader.types.check(query.seat_type)
-    if query.window and query.price is not None:
-        check_one_period(account, query.period, query.price_for)
     rule = query.rule or account.policy_at(query.period.starts)
     matches = [
         row
@@ -99,20 +105,75 @@ def explain(question: AccountQuestion, query: FigureQuery) -> Explanation:
     parts = opened(question, query.period, query.seat_type, rule)
     counted = quantity(matches[0], *rule) if matches else Fraction(0)
     _check_sum(account, query, parts, counted)
-    how = query.priced(question)
+    how = replace(query.priced(question), rules=[rule])
     start = start_of(query.period)
-    price = how.price((account.no, account.key), query.seat_type, start)
+    by_periods = _by_period(question, query, how)
+    price = None
+    if not query.window or (by_periods is None and how.is_fixed(query.seat_type)):
+        price = how.price((account.no, account.key), query.seat_type, start)
     rows = part_rows(reader, parts, price)
+    if by_periods is not None:
+        amounts = _amounts_by_period(question, query, how, parts)
+        rows = [{**row, "amount": amounts.get(n)} for n, row in enumerate(rows)]
     highest = _highest(rule, parts, reader)
     if not matches:
         return Explanation(None, rule, rows, None)
     label = None if query.window else query.period.label
     named = {**matches[0], "account_key": account.key, "label": label}
-    how = replace(how, rules=[rule])
     key = account.no, query.period.index, query.seat_type
     between = bounds_of(question, [query.period]).get(key)
     figure = next(iter(figure_rows(named, how, question.moment, between)))
+    if by_periods is not None:
+        figure |= by_periods.fields()
     return Explanation(figure, rule, rows, highest)
+
+
+def _by_period(
+    question: AccountQuestion, query: FigureQuery, how: Priced
+) -> WindowPrice | None:
+    """What a window costs period by period; None where it is not priced so (R91)."""
+    if not query.window:
+        return None
+    assert how.rules is not None
+    prices = by_period(question, query.period, how)
+    price = prices.get((query.seat_type, how.rules[0]))
+    return price if price is not None and price.is_priced else None
+
+
+def _amounts_by_period(
+    question: AccountQuestion, query: FigureQuery, how: Priced, parts: Sequence[Part]
+) -> dict[int, str]:
+    """What each part of a window costs, from the parts of each period in it.
+
+    Nothing where a period's parts are no parts of the window: a peak of a period may
+    be reached at another time than that of the window.
+    """
+    account, rules = question.account, how.rules
+    assert rules is not None
+    places = {_same(part): n for n, part in enumerate(parts)}
+    sums = dict.fromkeys(range(len(parts)), Fraction(0))
+    precision = 0
+    for whole in periods_in(account, query.period):
+        within = part_within(whole, query.period)
+        inner = opened(question, within, query.seat_type, rules[0])
+        price = how.price((account.no, account.key), query.seat_type, start_of(whole))
+        if not inner:
+            continue
+        if price is None or not {_same(part) for part in inner} <= places.keys():
+            return {}
+        share = share_of(within, whole, rules[0]) * price.value
+        numbers = [part.interval.number for part in inner]
+        precision = price.currency.places
+        amounts = allotted([p.quantity * share for p in inner], precision, numbers)
+        for part, amount in zip(inner, amounts, strict=True):
+            sums[places[_same(part)]] += Fraction(amount)
+    return {n: rounded(amount, precision) for n, amount in sums.items()}
+
+
+def _same(part: Part) -> tuple[object, ...]:
+    """What makes a part of a period the same as one of a window."""
+    interval = part.interval
+    return interval.number, interval.opened, part.on, part.at
 
 
 def _figures(question: AccountQuestion, query: FigureQuery) -> list[Row]:

@@ -93,10 +93,11 @@ class IdleCost:
         The price is None where the periods of the dates have different ones.
         """
         prices = {self.price(seat_type, p) for p in self._periods(first, until)}
+        currencies = {price and price.currency.code for price in prices}
         price = prices.pop() if len(prices) == 1 else None
         return {
             "unit_price": price and price.currency.shown(price.value),
-            "currency": price and price.currency.code,
+            "currency": currencies.pop() if len(currencies) == 1 else None,
             "amount": self.of_days(seat_type, first, until),
         }
 

@@ -138,20 +138,6 @@ def periods_in(account: AccountFacts, window: BillingPeriod) -> list[BillingPeri
     return [period for period in every if period.ends > window.starts]
 
 
-def check_one_period(
-    account: AccountFacts, window: BillingPeriod, price_for: PriceFor
-) -> None:
-    """Refuse one price for a window over several periods. Raises InvalidInput."""
-    touched = periods_in(account, window)
-    if len(touched) > 1 and price_for == "period":
-        raise InvalidInput(
-            f"The window from {window.label} until {window.until} touches "
-            f"{len(touched)} billing periods, but a price is for one.",
-            try_=f"--period {touched[0].label} and each other period by itself, or "
-            "--price-for window if the price is for the whole window",
-        )
-
-
 _AMOUNTS = ("amount", "amount_least", "amount_most")
 
 
@@ -166,6 +152,20 @@ class WindowPrice(NamedTuple):
     unit_price: Row
     parts: list[Row]
 
+    @property
+    def is_priced(self) -> bool:
+        """Whether any part has a price."""
+        return any(part["unit_price"] for part in self.parts)
+
+    def fields(self) -> Row:
+        """What a row of figures has of it."""
+        return {
+            **self.unit_price,
+            **self.amounts,
+            "price_for": "periods",
+            "price_parts": self.parts,
+        }
+
 
 def by_period(
     question: AccountQuestion, window: BillingPeriod, how: Priced
@@ -179,7 +179,7 @@ def by_period(
     reader, account, known_at, _ = question
     touched = {period.index: period for period in periods_in(account, window)}
     is_whole = len(touched) < 2 or how.price_for == "window"
-    parts = [_part(period, window) for period in touched.values()]
+    parts = [part_within(period, window) for period in touched.values()]
     rows = as_known(reader, [row_of(account, part) for part in parts], known_at)
     between = bounds_of(question, parts)
     policy = account.policy_at(window.starts)
@@ -191,7 +191,7 @@ def by_period(
         price = how.price((account.no, account.key), seat_type, start_of(whole))
         open_ = between.get((account.no, row["period_no"], seat_type))
         for rule in how.rules or [how.by_policy(*policy)]:
-            share = _share(row, whole, rule)
+            share = share_of(part_within(whole, window), whole, rule)
             ends = quantity(row, *rule), *quantity_ends(row, open_, rule)
             part = _priced_part(whole, [share * end for end in ends], price)
             by_type.setdefault((seat_type, rule), []).append((price, part))
@@ -239,7 +239,7 @@ def _added(parts: Sequence[Row], name: str, currency: Currency) -> str:
     return rounded(sum(amounts, Fraction(0)), currency.places)
 
 
-def _part(period: BillingPeriod, window: BillingPeriod) -> BillingPeriod:
+def part_within(period: BillingPeriod, window: BillingPeriod) -> BillingPeriod:
     """What of a period lies in a window, as if it were a period."""
     return BillingPeriod(
         period.index,
@@ -251,9 +251,9 @@ def _part(period: BillingPeriod, window: BillingPeriod) -> BillingPeriod:
     )
 
 
-def _share(row: Row, whole: BillingPeriod, rule: Rule) -> Fraction:
+def share_of(part: BillingPeriod, whole: BillingPeriod, rule: Rule) -> Fraction:
     """Which share of its period a part is: in the rule's dates, or in time."""
     if measure(*rule).over == TIME:
-        length = {"starts": whole.starts, "ends": whole.ends}
-        return Fraction(microseconds(row), microseconds(length))
-    return Fraction(int(row["days"]), len(whole.days))
+        lengths = ({"starts": p.starts, "ends": p.ends} for p in (part, whole))
+        return Fraction(*map(microseconds, lengths))
+    return Fraction(len(part.days), len(whole.days))

@@ -63,6 +63,55 @@ def summed(rows: Iterable[Row], *, with_forecast: bool = False) -> Sum:
     return Sum(totals, not_priced)
 
 
+def by_rule(rows: Iterable[Row]) -> list[Row]:
+    """What each rule comes to, by currency: a row for each, without forecasts."""
+    of_rule: dict[tuple[str, str | None], list[Row]] = {}
+    for row in rows:
+        of_rule.setdefault((row["mode"], row["granularity"]), []).append(row)
+    sums = []
+    for (mode, granularity), members in of_rule.items():
+        together = summed(members)
+        rule = {"mode": mode, "granularity": granularity}
+        not_priced = {"not_priced": len(together.not_priced)}
+        nothing = {"currency": None, "amount": None, "figures": 0}
+        fields = together.fields() or [nothing]
+        sums += [{**rule, **total, **not_priced} for total in fields]
+    return sums
+
+
+def added(rows: Iterable[Row], *names: str) -> list[Row]:
+    """Amounts added up by currency, a row for each; what has no amount is in none."""
+    sums: dict[str | None, dict[str, Fraction]] = {}
+    for row in rows:
+        if any(row[name] is None for name in names):
+            continue
+        of_currency = sums.setdefault(row["currency"], dict.fromkeys(names, Fraction()))
+        for name in names:
+            of_currency[name] += Fraction(row[name])
+    return [
+        {
+            "currency": code,
+            **{
+                name: rounded(amount, Currency.named(code).places)
+                for name, amount in amounts.items()
+            },
+        }
+        for code, amounts in sorted(sums.items(), key=lambda item: item[0] or "")
+    ]
+
+
+def changes_added(rows: Iterable[Row]) -> list[Row]:
+    """What differences between two states come to; figures by several rules do not
+    add up, and a forecast is in no sum.
+    """
+    rows = list(rows)
+    figures = {(row["period"], row["seat_type"]) for row in rows}
+    if len(figures) < len(rows):
+        return []
+    begun = [row for row in rows if not row["forecast"]]
+    return added(begun, "amount_before", "amount_after", "amount_difference")
+
+
 def grouped_by(rows: Iterable[Row], grouping: str) -> list[Row]:
     """What figures come to by the month or quarter that their period begins in, by type
     or by account: a row for each group and currency, without forecasts.

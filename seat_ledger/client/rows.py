@@ -135,6 +135,7 @@ class BillingCompareRow(Frozen):
     quantity_before_most: Decimal | None = None
     quantity_after_least: Decimal | None = None
     quantity_after_most: Decimal | None = None
+    price_for: str | None = None
 
 
 class BillingCountsRow(Frozen):

@@ -33,15 +33,23 @@ COUNTED = [
 ]
 
 
+@pytest.mark.parametrize("prices", ["given", "recorded"])
 @pytest.mark.parametrize("example", COUNTED, ids=lambda example: example.name)
-def test_worked_examples(program: Program, example: Example) -> None:
+def test_worked_examples(program: Program, example: Example, prices: str) -> None:
+    """The same amounts by a price that is given and by one of the price book (R90)."""
+    questions = [question for question in example.questions if question.ask == "count"]
+    if prices == "recorded":
+        amounts = [q for q in questions if "amount" in (q.answer or {})]
+        (price,) = {question.of["price"] for question in amounts or questions}
+        words = (PRO, price, "--currency", "EUR", "--effective-at", "2000-01-01")
+        done = program.run("price", "set", *words, "--for-all")
+        assert done.status == 0, done.err
     program.play(example)
-    for question in example.questions:
-        if question.ask == "count":
-            answer_of(program, question)
+    for question in questions:
+        answer_of(program, question, recorded=prices == "recorded")
 
 
-def answer_of(program: Program, question: Question) -> None:
+def answer_of(program: Program, question: Question, *, recorded: bool) -> None:
     """The figure to the digit, and its parts, which add up to it."""
     of = question.of
     words = ["--account", "e", "--period", of["period"], "--mode", of["mode"]]
@@ -49,12 +57,10 @@ def answer_of(program: Program, question: Question) -> None:
         words += ["--granularity", of["granularity"]]
     if question.known_at:
         words += ["--known-at", program.labels[question.known_at]]
-    price = f"{of['seat_type']}={of['price']}"
-    rows = program.json("billing", "counts", *words, "--unit-price", price)["rows"]
-    explained = program.json(
-        "billing", "explain", *words, "--seat-type", of["seat_type"],
-        "--unit-price", of["price"],
-    )  # fmt: skip
+    price = [] if recorded else ["--unit-price", f"{of['seat_type']}={of['price']}"]
+    rows = program.json("billing", "counts", *words, *price)["rows"]
+    about = [*words, "--seat-type", of["seat_type"]]
+    explained = program.json("billing", "explain", *about, *price)
     parts = explained["rows"]
     if question.answer is None:
         assert rows == parts == []
@@ -63,6 +69,7 @@ def answer_of(program: Program, question: Question) -> None:
     (row,) = rows
     assert {name: row[name] for name in question.answer} == question.answer
     assert explained["figure"] == row
+    assert row["price_source"] == ("all" if recorded else "given")
     for name, whole in (
         ("quantity_exact", row["quantity_exact"]),
         ("amount", row["amount"]),

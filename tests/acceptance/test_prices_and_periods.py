@@ -18,7 +18,7 @@ from tests.audits import START, Book, june, operation
 from tests.program import PRO, Program
 from tests.support.waiting import start_of_a_month_under_way
 
-ACCOUNT = ("-a", "e")
+ACCOUNT, STARTER = ("-a", "e"), "sales/starter"
 YEAR = ("--from", "2025-06-01", "--until", "2026-06-01")
 
 
@@ -68,22 +68,86 @@ def test_r91_a_window_in_one_period_takes_the_price_for_it(book: Book) -> None:
     assert (row["amount"], row["price_for"]) == ("90.00", "window")
 
 
-def test_r91_explain_and_compare_ask_for_what_the_price_is_meant(book: Book) -> None:
+def test_r91_explain_and_compare_price_a_window_period_by_period(book: Book) -> None:
     words = ("billing", "explain", *ACCOUNT, *YEAR, "--seat-type", PRO)
-    assert "--price-for window" in refused(book, *words, "--unit-price", "90.00")
+    result = book.program.json(*words, "--unit-price", "90.00")
+    figure = result["figure"]
+    assert (figure["amount"], figure["price_for"]) == ("1080.00", "periods")
+    assert [row["amount"] for row in result["rows"]] == ["1080.00"]
+    assert len(figure["price_parts"]) == 12
     result = book.program.json(*words, "--unit-price", "90.00", "--price-for", "window")
     assert result["figure"]["amount"] == "90.00"
-    words = (
-        "billing",
-        "compare",
-        *ACCOUNT,
-        *YEAR,
-        "--known-at",
-        "3",
-        "--known-at",
-        "4",
-    )
-    assert "--price-for window" in refused(book, *words, "--unit-price", f"{PRO}=9")
+    known = ("--known-at", "3", "--known-at", "5", "--mode", "time_weighted")
+    compare = ("billing", "compare", *ACCOUNT, *YEAR, *known)
+    result = book.program.json(*compare, "--unit-price", f"{PRO}=9")
+    (row,) = result["rows"]
+    assert (row["amount_before"], row["amount_after"]) == ("0.00", "108.00")
+    assert row["price_for"] == "periods"
+    (total,) = result["totals"]
+    assert total["amount_difference"] == "108.00"
+    message = book.program.run(*compare, "--unit-price", f"{PRO}=9").stdout
+    assert "touches several periods" in message
+    assert "They go from 0.00 to 108.00 (+108.00)." in message
+
+
+def test_r91_recorded_prices_of_each_period_price_the_parts_of_a_window(
+    book: Book,
+) -> None:
+    set_price(book, "10.00", "2025-06-01")
+    set_price(book, "31.00", "2025-07-01")
+    book.record(operation("buy_seats", "2025-07-10", seat_type=PRO, quantity=1))
+    window = ("--from", "2025-06-16", "--until", "2025-07-11")
+    (row,) = counts(book, *window)
+    # 15 of the 30 days of June: 5.00. Of July 10 days of one seat and 1 of another.
+    assert (row["amount"], row["currency"]) == ("16.00", "EUR")
+    words = ("billing", "explain", *ACCOUNT, *window, "--seat-type", PRO)
+    result = book.program.json(*words)
+    assert result["figure"]["amount"] == "16.00"
+    assert [row["amount"] for row in result["rows"]] == ["15.00", "1.00"]
+    # The peak of June is not that of the window: no part of it has an amount.
+    result = book.program.json(*words, "--mode", "peak")
+    assert result["figure"]["amount"] is not None
+    known = ("--known-at", "6", "--known-at", "8")
+    (changed,) = book.program.json("billing", "compare", *ACCOUNT, *window, *known)[
+        "rows"
+    ]
+    assert (changed["amount_before"], changed["amount_after"]) == ("8.23", "16.00")
+
+
+def set_price(book: Book, price: str, at: str) -> None:
+    fields = {"seat_type": PRO, "unit_price": price, "currency": "EUR"}
+    book.record(operation("set_price", at, **fields))
+
+
+def test_every_rule_is_a_row_of_a_matrix_and_adds_up_by_itself(book: Book) -> None:
+    book.record(operation("buy_seats", "2025-06-01", seat_type=STARTER, quantity=2))
+    prices = ("--unit-price", f"{PRO}=90", "--unit-price", f"{STARTER}=10")
+    words = ("billing", "counts", *ACCOUNT, "--period", "2025-06", "--mode", "all")
+    result = book.program.json(*words, *prices, "--currency", "EUR")
+    assert len(result["rows"]) == 20
+    by_rule = {(row["mode"], row["granularity"]): row for row in result["by_rule"]}
+    assert len(by_rule) == 10
+    assert by_rule["contracted", "day"]["amount"] == "110.00"
+    assert by_rule["peak", None]["amount"] == "90.00"
+    text = book.program.run(*words, *prices, "--currency", "EUR", "--wide").stdout
+    assert "That is 90.00 EUR (" in text
+    assert "to 110.00 EUR (contracted)." in text
+    (line,) = [line for line in text.splitlines() if " distinct " in line]
+    assert line.split() == ["2025-06-01", "30", "distinct", "-", "1", "0", "90.00"]
+    not_priced = book.program.run(*words, "--unit-price", f"{PRO}=90", "--wide").stdout
+    assert "not priced" in not_priced
+
+
+def test_idle_seats_of_several_prices_have_one_currency_and_a_sum(book: Book) -> None:
+    set_price(book, "10.00", "2025-06-01")
+    set_price(book, "31.00", "2025-07-01")
+    book.record(operation("buy_seats", "2025-06-01", seat_type=PRO, quantity=2))
+    window = ("--from", "2025-06-01", "--until", "2025-08-01")
+    result = book.program.json("billing", "idle", *ACCOUNT, *window)
+    assert {row["currency"] for row in result["rows"]} == {"EUR"}
+    assert result["totals"] == [{"currency": "EUR", "amount": "82.00"}]
+    text = book.program.run("billing", "idle", *ACCOUNT, *window).stdout
+    assert "82.00" in next(line for line in text.splitlines() if " total" in line)
 
 
 @pytest.mark.parametrize("price", ["90.00", "90", f"{PRO}=90.00", f"{PRO}=90"])

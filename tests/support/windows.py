@@ -114,7 +114,7 @@ def hidden(seen: Any, exact: Any, above: bool = False, path: str = "") -> Iterat
 
 
 _MARKS = ("_after", "_least", "_most")
-SUMS = (".amount", ".totals")
+SUMS = (".amount", ".totals", ".by_rule")
 """Sums of the rows beside them, which say what they rest on."""
 _AS_ISSUED = (".data.lines", ".data.corrections")
 """An invoice as it was recorded: 'invoice show' says what its lines rest on."""

@@ -13,6 +13,7 @@ from seat_ledger.errors import InvalidInput
 from seat_ledger.projections import billing
 from seat_ledger.projections.billing import explain, invoices
 from seat_ledger.projections.billing.invoices import Issued
+from seat_ledger.projections.billing.totals import by_rule
 from seat_ledger.projections.reader import Row
 
 
@@ -49,7 +50,7 @@ def period(request: PageRequest) -> Page:
         request.reader, facts, request.knowledge, request.now, query
     )
     own = facts.policy_at(named.starts)
-    answer = request.answer(result.rows)
+    answer = request.answer(result.rows, extra={"by_rule": by_rule(result.rows)})
     identity = {"account": facts.key, "period": named.label.isoformat()}
 
     def fill() -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any
 from seat_ledger.cli.console.request import PAGE, Page, PageRequest
 from seat_ledger.projections.billing import CountsQuery, compare, invoices
 from seat_ledger.projections.billing.invoices import Issued
+from seat_ledger.projections.billing.totals import changes_added
 
 
 def compared(request: PageRequest) -> Page:
@@ -43,7 +44,8 @@ def compared(request: PageRequest) -> Page:
         {"position": state.position, "recorded_at": state.recorded_at}
         for state in states
     ]
-    answer = request.answer(rows, extra={"between": between})
+    extra = {"between": between, "totals": changes_added(rows)}
+    answer = request.answer(rows, extra=extra)
     return Page("compare", title, answer, fill, identity)
 
 

@@ -15,6 +15,7 @@ from seat_ledger.errors import InvalidInput
 from seat_ledger.projections import accounts, holdings
 from seat_ledger.projections.billing import Priced, idle
 from seat_ledger.projections.billing.idle_cost import sums
+from seat_ledger.projections.billing.totals import added
 from seat_ledger.projections.reader import AccountQuestion, Row
 
 WITHIN = {"30d": "within_30d", "90d": "within_90d", "1y": "within_1y"}
@@ -98,9 +99,8 @@ def idle_page(request: PageRequest) -> Page:
 
     title = request.words("idle_of", account=facts.key)
     windows = holdings.windows_at(request.about)
-    return Page(
-        "idle", title, request.answer(rows, extra={"windows": windows}), fill, identity
-    )
+    extra = {"windows": windows, "totals": added(rows, "amount")}
+    return Page("idle", title, request.answer(rows, extra=extra), fill, identity)
 
 
 def _money(request: PageRequest, rows: list[Row], name: str) -> str:
