@@ -229,7 +229,7 @@ class Console:
             self.address("check", **(params or {})), body, own, method="POST"
         )
         try:
-            with urllib.request.urlopen(request, timeout=30) as answer:
+            with urllib.request.urlopen(request, timeout=AT_MOST) as answer:
                 return Answered(answer.status, answer.read().decode(), answer.headers)
         except urllib.error.HTTPError as error:
             return Answered(error.code, error.read().decode(), error.headers)

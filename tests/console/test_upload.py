@@ -9,6 +9,7 @@ import re
 import urllib.parse
 import zipfile
 from collections.abc import Iterator
+from contextlib import suppress
 from html import unescape
 from pathlib import Path
 
@@ -16,6 +17,8 @@ import pytest
 from openpyxl import Workbook
 from program import PRO, Program
 from served import Answered, Console, filled, serving
+
+from tests.support.waiting import AT_MOST
 
 VENDORS = """Customer;Invoice number;Invoice date;Billing period;Product;Qty;Price;Total
 acme;V-7;05.04.2025;05.03.2025 - 04.04.2025;Sales Professional;62;90,00;5580,00
@@ -170,12 +173,12 @@ def posted(
 ) -> tuple[int, str]:
     """A request that no form of ours makes."""
     at = urllib.parse.urlsplit(console.url)
-    connection = http.client.HTTPConnection(at.hostname or "", at.port, timeout=30)
+    connection = http.client.HTTPConnection(at.hostname or "", at.port, timeout=AT_MOST)
     connection.putrequest("POST", "/check")
     for name, value in headers.items():
         connection.putheader(name, value)
     connection.endheaders()
-    if body:
+    with suppress(BrokenPipeError, ConnectionResetError):  # it may be refused before
         connection.send(body)
     answer = connection.getresponse()
     text = answer.read().decode()
