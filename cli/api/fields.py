@@ -79,6 +79,7 @@ _KINDS: tuple[tuple[Schema, str], ...] = (
         "holders idle_days idle_days_least idle_days_most idle_seat_days "
         "idle_seat_days_least idle_seat_days_most in_days incomplete issued_position "
         "known_at lag_events line lines match missing more_findings most_held "
+        "most_held_least most_held_most reduce_by_least reduce_by_most "
         "new_bytes new_files not_known_at_issue not_priced number of_accounts "
         "opened_by opening over pending_reduction pid position price_entry program "
         "purchased purchased_by reduce_by removed_files renewals renewals_processed "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -165,8 +166,11 @@ def advise(question: Question, idle_days: int, **options: Any) -> Answer:
         *([] if question.options["account"] else cells("account")),
         *cells("type=seat_type", "purchased", "assigned"),
         *between_columns(rows, "assigned"),
-        *cells("most held=most_held", "to be retired=pending_reduction"),
-        *cells("reduce by=reduce_by", "renewal"),
+        *cells("most held=most_held"),
+        *between_columns(rows, "most_held"),
+        *cells("to be retired=pending_reduction", "reduce by=reduce_by"),
+        *between_columns(rows, "reduce_by"),
+        *cells("renewal"),
     ]
     if any(row["unit_price"] for row in rows):
         columns += cells("until renewal=amount_until_renewal")
@@ -174,6 +178,7 @@ def advise(question: Question, idle_days: int, **options: Any) -> Answer:
     to_give = [row for row in rows if row["reduce_by"]]
     notes = [
         f"Most held: at once, in the {idle_days} days before; so many are kept.",
+        *_open(rows),
         *_priced(rows),
     ]
     return question.answer(
@@ -183,6 +188,17 @@ def advise(question: Question, idle_days: int, **options: Any) -> Answer:
         notes=notes,
         next_command=_reduce(to_give),
     )
+
+
+def _open(rows: list[dict[str, Any]]) -> Iterator[str]:
+    """What lists leave open of how many were needed (R85)."""
+    for row in rows:
+        if row["reduce_by_least"] < row["reduce_by"]:
+            yield (
+                f"{row['seat_type']}: by what lists leave open, "
+                f"{row['most_held_most']} may have been held at once; only "
+                f"{row['reduce_by_least']} are surely not needed."
+            )
 
 
 def _priced(rows: list[dict[str, Any]]) -> list[str]:

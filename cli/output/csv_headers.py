@@ -47,7 +47,7 @@ _HEADERS = {
         "account seat_type purchased assigned available pending_reduction idle_days "
         "most_held reduce_by renewal reduce_before unit_price currency "
         "amount_until_renewal saved_per_period saved_per_term assigned_least "
-        "assigned_most"
+        f"assigned_most {_ends('most_held')} {_ends('reduce_by')}"
     ),
     "account renewals": (
         "account name renewal date instant in_days purchased assigned available "

@@ -12,6 +12,16 @@ SELECT held.account_no, held.seat_type, held.number, held.user_no, held.held_fro
  WHERE held.account_no = ANY (%(accounts)s::bigint[])
    AND NOT held.reversed
 
+-- least_seats --
+-- The seats of some accounts as if each had been bought as early as its window allows:
+-- with holdings that are as short as can be most are idle, and with others least.
+SELECT its.account_no, its.seat_type,
+       coalesce(bought.effective_after, its.purchased_at) AS purchased_at,
+       its.retires_at
+  FROM seat_at(%(known_position)s::bigint) AS its
+  LEFT JOIN journal AS bought ON bought.position = its.purchased_position
+ WHERE its.account_no = ANY (%(accounts)s::bigint[])
+
 -- most_held --
 -- The same as if each had begun as early and ended as late.
 SELECT held.account_no, held.seat_type, held.number, held.user_no,
@@ -21,8 +31,14 @@ SELECT held.account_no, held.seat_type, held.number, held.user_no,
  WHERE held.account_no = ANY (%(accounts)s::bigint[])
    AND NOT held.reversed
 
+-- most_seats --
+-- The seats as they are recorded, which is as late as their windows allow.
+SELECT account_no, seat_type, purchased_at, retires_at
+  FROM seat_at(%(known_position)s::bigint)
+ WHERE account_no = ANY (%(accounts)s::bigint[])
+
 -- bounded_steps --
--- The counts that follow from such holdings, and from the seats as they are.
+-- The counts that follow from such seats and holdings.
 SELECT account_no, seat_type, at,
        (sum(bought - retired) OVER so_far)::integer AS seats_purchased,
        (sum(filled - freed) OVER so_far)::integer AS seats_assigned,
@@ -34,13 +50,11 @@ SELECT account_no, seat_type, at,
          FROM (
               SELECT account_no, seat_type, purchased_at AS at, 1 AS bought,
                      0 AS retired, 0 AS filled, 0 AS freed
-                FROM seat_at(%(known_position)s::bigint)
-               WHERE account_no = ANY (%(accounts)s::bigint[])
+                FROM bounded_seat
               UNION ALL
               SELECT account_no, seat_type, retires_at, 0, 1, 0, 0
-                FROM seat_at(%(known_position)s::bigint)
-               WHERE account_no = ANY (%(accounts)s::bigint[])
-                 AND retires_at IS NOT NULL
+                FROM bounded_seat
+               WHERE retires_at IS NOT NULL
               UNION ALL
               SELECT account_no, seat_type, held_from, 0, 0, 1, 0
                 FROM bounded

@@ -40,6 +40,16 @@ SELECT step.seat_type, step.purchased, step.assigned,
  WHERE step.purchased > 0
  ORDER BY kind.name COLLATE "C";
 
+-- windows --
+-- What was derived from lists of an account, with windows that touch a time (R85).
+SELECT entry.seat_type, entry.topic::text, entry.effective_after, entry.effective_at
+  FROM entry_at(%(known_position)s::bigint) AS entry
+ WHERE entry.account_no = %(account_no)s::bigint
+   AND entry.topic IN ('SeatAssigned', 'SeatUnassigned')
+   AND entry.effective_after IS NOT NULL
+   AND entry.effective_after <= %(as_of)s::timestamptz
+   AND entry.effective_at > %(since)s::timestamptz;
+
 -- steps --
 -- The step function of an account.
 SELECT seat_type, at, seats_purchased AS purchased,

@@ -33,7 +33,7 @@ def sources_of(periods: str, source: str) -> list[tuple[str, bytes]]:
     """The named queries that the figures are counted from."""
     names = [("period", f"{periods}_periods")]
     if source in BOUNDS:
-        names += [("bounded", f"{source}_held")]
+        names += [("bounded", f"{source}_held"), ("bounded_seat", f"{source}_seats")]
         source = "bounded"
     names += [("touched_types", "touched_types")] * (source == "touched")
     names += [("step", f"{source}_steps"), ("held", f"{source}_held")]

@@ -155,6 +155,7 @@ SELECT entry.seat_type, entry.number, entry.user_no, entry.topic::text,
        entry.effective_after, entry.effective_at
   FROM entry_at(%(known_position)s::bigint) AS entry
  WHERE entry.account_no = %(account_no)s::bigint
+   AND entry.topic IN ('SeatAssigned', 'SeatUnassigned')
    AND entry.effective_after < %(as_of)s::timestamptz
    AND entry.effective_at > %(as_of)s::timestamptz
  ORDER BY entry.effective_at, entry.position;

@@ -6,7 +6,7 @@ LANGUAGE sql IMMUTABLE
 RETURN CASE
     WHEN substr(state, 1, 7) = '{"v":1,'::bytea THEN 1
     WHEN substr(state, 1, 7) = '{"v":2,'::bytea
-         AND topic IN ('UserAdded', 'SeatAssigned', 'SeatUnassigned') THEN 2
+         AND topic IN ('UserAdded', 'SeatPurchased', 'SeatAssigned', 'SeatUnassigned') THEN 2
 END;
 
 -- Whether an event is read: not one of a stream of `aside`, from its place in

@@ -354,6 +354,7 @@ class Operations(ABC):
         *,
         seat_type: str,
         quantity: int,
+        effective_after: Moment | None = None,
         effective_at: Moment | None = None,
         reason: str | None = None,
         actor: str | None = None,
@@ -369,6 +370,7 @@ class Operations(ABC):
             {
                 "seat_type": seat_type,
                 "quantity": quantity,
+                "effective_after": effective_after,
                 "effective_at": effective_at,
                 "reason": reason,
                 "actor": actor,
@@ -1276,6 +1278,7 @@ class AsyncOperations(ABC):
         *,
         seat_type: str,
         quantity: int,
+        effective_after: Moment | None = None,
         effective_at: Moment | None = None,
         reason: str | None = None,
         actor: str | None = None,
@@ -1291,6 +1294,7 @@ class AsyncOperations(ABC):
             {
                 "seat_type": seat_type,
                 "quantity": quantity,
+                "effective_after": effective_after,
                 "effective_at": effective_at,
                 "reason": reason,
                 "actor": actor,

@@ -36,6 +36,10 @@ class AccountAdviseRow(Frozen):
     saved_per_term: Decimal | None = None
     assigned_least: int | None = None
     assigned_most: int | None = None
+    most_held_least: int | None = None
+    most_held_most: int | None = None
+    reduce_by_least: int | None = None
+    reduce_by_most: int | None = None
 
 
 class AccountListRow(Frozen):

@@ -700,6 +700,7 @@ class CommandHandler:
     def _buy_seats(self, op: messages.BuySeats, act: Act) -> None:
         seat_type = self.catalogue.seat_type(op.seat_type)
         self.catalogue.check_offered(seat_type, act.at)
+        act = self._within_window(op.effective_after, act)
         self._account().buy(seat_type, op.quantity, act)
 
     def _reduce_seats(self, op: messages.ReduceSeats, act: Act) -> None:

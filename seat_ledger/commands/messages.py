@@ -319,11 +319,25 @@ class EraseUser(Operation):
             )
 
 
+def _check_window(operation: Operation, effective_after: str | None) -> None:
+    """Refuse a window that has no end (R85)."""
+    if effective_after is not None and operation.effective_at is None:
+        raise InvalidInput(
+            f"{operation.op}: 'effective_after' needs an 'effective_at', where the "
+            "window ends."
+        )
+
+
 class BuySeats(Operation):
     """Put more seats under contract."""
 
     seat_type: Text
     quantity: Seats
+    effective_after: Text | None = None
+
+    def check(self) -> None:
+        """Refuse a window that has no end."""
+        _check_window(self, self.effective_after)
 
 
 class ReduceSeats(Operation):
@@ -346,15 +360,6 @@ class NewPerson(BaseModel):
 
     email: Text
     name: Text
-
-
-def _check_window(operation: Operation, effective_after: str | None) -> None:
-    """Refuse a window that has no end (R85)."""
-    if effective_after is not None and operation.effective_at is None:
-        raise InvalidInput(
-            f"{operation.op}: 'effective_after' needs an 'effective_at', where the "
-            "window ends."
-        )
 
 
 class AssignSeat(Operation):

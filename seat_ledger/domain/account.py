@@ -218,7 +218,9 @@ class Account(AccountContract, AccountUnassignments):
             )
         bought = len(self.pool(seat_type).seats)
         for number in range(bought + 1, bought + quantity + 1):
-            self.trigger(SeatPurchased, act, seat_type=seat_type, number=number)
+            self.trigger(
+                SeatPurchased, act, seat_type=seat_type, number=number, **_window(act)
+            )
             if self.closed is not None:  # it ends with the account (R97)
                 seat = self.pool(seat_type).seats[-1]
                 self.retire_with_account(seat, act.moved(self.closed.at))
@@ -367,14 +369,13 @@ class Account(AccountContract, AccountUnassignments):
     def _move(
         self, event_class: type[HoldingEvent], seat: SeatRef, user: str, act: Act
     ) -> None:
-        window = {} if act.after is None else {"effective_after": act.after}
         self.trigger(
             event_class,
             act,
             seat_type=seat.seat_type,
             number=seat.number,
             user=user,
-            **window,
+            **_window(act),
         )
 
     def observe(self, act: Act, **facts: Any) -> None:
@@ -436,3 +437,8 @@ class Account(AccountContract, AccountUnassignments):
         if request.mark.version in self.reversed:
             return Mark(request.mark.at, self.reversals[request.mark.version][-1])
         return request.cancelled
+
+
+def _window(act: Act) -> dict[str, datetime]:
+    """The field of an event that was derived from a list (R85)."""
+    return {} if act.after is None else {"effective_after": act.after}

@@ -91,17 +91,22 @@ class SeatEvent(AccountEvent):
     number: Count
 
 
-class HoldingEvent(SeatEvent):
-    """An event about who holds a seat; `user` is the user's id.
+class DerivableEvent(SeatEvent):
+    """An event that may be derived from a dated list.
 
-    Where it was derived from a dated list, it happened after `effective_after`, the
-    last evidence to the contrary, and not later than it is effective (R85).
+    Then it happened after `effective_after`, the last evidence to the contrary, and not
+    later than it is effective (R85).
     """
 
     VERSION = 2
 
-    user: UserId
     effective_after: AwareDatetime | None = None
+
+
+class HoldingEvent(DerivableEvent):
+    """An event about who holds a seat; `user` is the user's id."""
+
+    user: UserId
 
 
 class CatalogueEvent(LedgerEvent):
@@ -146,7 +151,7 @@ class BillingPolicyChanged(AccountEvent):
     granularity: Granularity | None = None
 
 
-class SeatPurchased(SeatEvent):
+class SeatPurchased(DerivableEvent):
     """The seat is under contract, and billable, from this instant (R14)."""
 
 

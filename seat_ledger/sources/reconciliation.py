@@ -265,19 +265,23 @@ class Reconciliation:
     def _purchases(self) -> Iterator[Change]:
         """More seats than are known are bought; fewer are reported, never derived.
 
-        A seat that somebody got is bought when it was needed, all others by the list.
+        A seat that somebody got is bought when it was needed, all others by the list;
+        the last list that covers the type is evidence to the contrary (R85).
         """
         taken_at = self.listed.taken_at
         for seat_type in self.listed.covers:
             pool = self.state.pools.get(seat_type, 0)
+            after = self._last_seen(seat_type, self.state.opened_at)
             for at, seats in self._needed(seat_type).items():
                 pool += seats
-                yield Change(BOUGHT, None, seat_type, None, at, seats)
+                begins = after if after < at else None
+                yield Change(BOUGHT, None, seat_type, begins, at, seats)
             listed = self.listed.purchased.get(seat_type)
             needed = self.totals[seat_type] + self.listed.unnamed.get(seat_type, 0)
             missing = max(listed or 0, needed) - pool
             if missing > 0:
-                yield Change(BOUGHT, None, seat_type, None, taken_at, missing)
+                begins = after if after < taken_at else None
+                yield Change(BOUGHT, None, seat_type, begins, taken_at, missing)
             elif listed is not None and missing < 0:
                 yield Change(FEWER_BOUGHT, None, seat_type, None, taken_at, -missing)
 

@@ -20,6 +20,7 @@ from seat_ledger.domain.events import (
     EVENT_CLASSES,
     LedgerEvent,
     SeatAssigned,
+    SeatPurchased,
     SeatUnassigned,
     UserAdded,
     UserRenamed,
@@ -42,6 +43,7 @@ def _unchanged(state: State) -> State:
 
 UPCASTERS: dict[tuple[str, int], Callable[[State], State]] = {
     (UserAdded.TOPIC, 1): _in_plain,
+    (SeatPurchased.TOPIC, 1): _unchanged,
     (SeatAssigned.TOPIC, 1): _unchanged,
     (SeatUnassigned.TOPIC, 1): _unchanged,
 }

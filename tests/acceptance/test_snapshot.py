@@ -106,6 +106,44 @@ def test_r86_the_same_list_again_records_nothing_and_an_unchanged_night_is_evide
     assert removed["effective_after"] == "2025-03-11T02:00:00Z"
 
 
+def test_r89_a_list_leaves_open_when_seats_were_bought(lists: Lists) -> None:
+    """31 days; a seat by the 10th, another by the 11th, each after the list before."""
+    lists.rows(10, seat(1))
+    bought = [r for r in lists.rows(11, seat(1), seat(2)) if r["change"] == "bought"]
+    (window,) = [(row["effective_after"], row["effective_at"]) for row in bought]
+    assert window == ("2025-03-10T02:00:00Z", "2025-03-11T02:00:00Z")
+    about = ("-a", "acme", "--period", "2025-03-05", "--mode", "contracted")
+    (row,) = lists.program.json("billing", "counts", *about)["rows"]
+    ends = Fraction(row["quantity_exact"]), Fraction(row["quantity_most"]) * 31
+    assert ends[0] == Fraction(26 + 25, 31)
+    assert round(ends[1]) == 31 + 26
+    assert row["quantity_least"] == row["quantity"]
+    explained = lists.program.json(
+        "billing", "explain", *about, "--seat-type", BUSINESS
+    )
+    assert [part["held_after"] for part in explained["rows"]] == [
+        "2025-03-05T00:00:00Z",
+        "2025-03-10T02:00:00Z",
+    ]
+
+
+def test_r85_advice_names_what_lists_leave_open(lists: Lists) -> None:
+    """One left, one came, between two lists: two may have been held at once."""
+    lists.program.json(
+        "seat", "buy", BUSINESS, "3", "-a", "acme", "--effective-at", "2025-03-05"
+    )
+    lists.rows(10, seat(1))
+    lists.rows(11, seat(2))
+    words = ("account", "advise", "-a", "acme", "--as-of", "2025-03-12")
+    (row,) = lists.program.json(*words)["rows"]
+    held = row["most_held_least"], row["most_held"], row["most_held_most"]
+    assert held == (1, 1, 2)
+    spare = row["reduce_by_least"], row["reduce_by"], row["reduce_by_most"]
+    assert spare == (1, 2, 2)
+    table = lists.program.run(*words).stdout
+    assert "only 1 are surely not needed" in table
+
+
 def test_a_seat_is_bought_when_somebody_had_it_before_the_others_were(
     lists: Lists,
 ) -> None:
