@@ -84,10 +84,14 @@ class ShareType(click.ParamType[Any]):
 def export(lake: str, segment_events: int | None) -> None:
     """Bring the journal out into LAKE: a folder, or s3://BUCKET/PATH.
 
-    Seals what is new first. Whole files are written once; behind them stands a tail
-    that is made anew. No person is in it: an erasure has nothing to do there.
+    Seals what is new first, and keeps the checkpoint where SEAT_LEDGER_WITNESS says.
+    Whole files are written once; behind them stands a tail that is made anew. No person
+    is in it: an erasure has nothing to do there.
     """
-    from seat_ledger.integrity.service import seal_here  # noqa: PLC0415
+    from seat_ledger.integrity.service import (  # noqa: PLC0415
+        named_witnesses,
+        seal_here,
+    )
     from seat_ledger.projections.lake.export import export_to  # noqa: PLC0415
 
     if segment_events is not None and segment_events & (segment_events - 1):
@@ -99,7 +103,7 @@ def export(lake: str, segment_events: int | None) -> None:
     conninfo = session.ready()
     place = _opened(lake)
     with heartbeat("Exporting"):
-        sealed = seal_here(conninfo, session.database)
+        sealed = seal_here(conninfo, session.database, named_witnesses())
         if sealed.sealed is None or sealed.signer is None:
             emit(Answer([], sentence="There is no event to export."))
             return

@@ -226,5 +226,5 @@ def deliver(
 
 _EVENTS = (
     *("delivering", "disconnected", "subscriber_gone", "dead_letter", "set_back"),
-    "not_delivered",
+    *("not_delivered", "standing_by"),
 )

@@ -87,7 +87,11 @@ class Deliverer:
     def _deliver_on(
         self, connection: subscriptions.Connection, *, until_head: bool
     ) -> None:
+        is_announced = False
         while not subscriptions.take(connection, self.subscription_id):
+            if not is_announced:
+                self.notify("standing_by", subscription=self.subscription_id)
+                is_announced = True
             if self.stop.wait(self.policy.poll):
                 return
         feed = EventFeed(connection)

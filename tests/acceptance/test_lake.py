@@ -189,6 +189,24 @@ def test_a_manifest_that_was_changed_does_not_hold(lakes: Lakes) -> None:
     assert not (lakes.folder / "out").exists()
 
 
+def test_what_an_export_seals_is_held_against_the_named_witness(
+    lakes: Lakes, tmp_path: Path
+) -> None:
+    """An older copy of the store is not sealed, nor exported, beside its successor."""
+    witness = tmp_path / "mount" / "witness"
+    lakes.program.environment["SEAT_LEDGER_WITNESS"] = str(witness)
+    done = lakes.run("export", lakes.place)
+    assert done.returncode == 1, done.stdout  # nothing is mounted there
+    witness.parent.mkdir()
+    assert lakes.run("export", lakes.place).returncode == 0
+    (checkpoint,) = witness.glob("checkpoint-*")
+    lines = checkpoint.read_text().splitlines(keepends=True)
+    lines[1] = f"{int(lines[1]) + 1}\n"
+    checkpoint.with_name(f"checkpoint-{lines[1].strip()}").write_text("".join(lines))
+    lakes.account("later")
+    assert lakes.run("export", tmp_path / "other").returncode == 3
+
+
 def test_a_lake_of_another_ledger_is_left_alone(
     lakes: Lakes, tmp_path: Path, other_database: str
 ) -> None:

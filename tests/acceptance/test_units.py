@@ -55,7 +55,21 @@ def test_the_witness_that_the_unit_documents_can_be_written() -> None:
         r"^#\s+SEAT_LEDGER_WITNESS=(\S+)$", unit.read_text(), re.MULTILINE
     )
     assert Path(message) == WITNESS
-    assert WITNESS in writable(unit)
+    sealing = [
+        unit
+        for unit in SERVICES
+        if re.search(
+            r"^ExecStart=.* (integrity seal|lake export)",
+            unit.read_text(),
+            re.MULTILINE,
+        )
+    ]
+    assert {unit.stem for unit in sealing} == {
+        "seat-ledger-nightly",
+        "seat-ledger-lake",
+    }
+    for unit in sealing:  # they have the same environment
+        assert WITNESS in writable(unit), unit
 
 
 CONFINED = """

@@ -22,6 +22,7 @@ from seat_ledger.delivery import deliverer, webhook
 from seat_ledger.delivery.deliverer import RetryPolicy
 from seat_ledger.delivery.webhook import NotDelivered, Webhook, check_url, is_public
 from seat_ledger.errors import InvalidInput
+from seat_ledger.store import subscriptions
 from tests.console.served import HOSTILE_KEY, late, story
 from tests.delivery.receiver import Receiver, receiving
 from tests.in_process import Program
@@ -245,6 +246,29 @@ def test_what_is_no_address_of_a_subscriber_is_refused(
     with pytest.raises(InvalidInput):
         check_url(url, allow_private=False)
     program.refused("invalid_input", "subscription", "add", url, status=2)
+
+
+def test_who_waits_while_another_delivers_says_so(
+    program: Program, receiver: Receiver
+) -> None:
+    subscription = subscribe(program, receiver)
+    log: list[str] = []
+    stop = threading.Event()
+    with subscriptions.opened(program.conninfo) as other:
+        assert subscriptions.take(other, subscription)
+        waiting = deliverer.Deliverer(
+            program.conninfo,
+            subscription,
+            SOON,
+            lambda what, **_: log.append(what),
+            stop,
+        )
+        thread = threading.Thread(target=waiting.run)
+        thread.start()
+        wait_until(lambda: "standing_by" in log)
+        stop.set()
+        thread.join(AT_MOST)
+        assert not thread.is_alive()
 
 
 def test_a_private_address_is_refused_also_behind_a_name(
