@@ -16,7 +16,12 @@ from seat_ledger.errors import LedgerError
 from seat_ledger.projections.reader import ConnectedReader, Knowledge, Row
 from seat_ledger.store.wrapping import Secret
 
-_POSITION = re.compile(r"#?([0-9]{1,18})", re.ASCII)
+_POSITION = re.compile(
+    r"(?:#|(?:entry|position|boeking|positie)\s)?\s*"
+    "([0-9]{1,3}(?:[,. \u00a0\u202f][0-9]{3}){1,5}|[0-9]{1,18})",
+    re.ASCII | re.IGNORECASE,
+)
+"""An entry as pages and tables print it: ``#3437``, ``3,437``, ``entry 3.437``."""
 _LAST = chr(0x10FFFF)
 
 
@@ -51,6 +56,12 @@ def numbers_of(
     return [row["account_no"] for row in rows]
 
 
+def _most_exact(words: str) -> str:
+    """Of a name with an e-mail beside it the e-mail; else all of it."""
+    mails = [word.strip("<>") for word in words.split() if "@" in word]
+    return mails[0] if len(mails) == 1 else words
+
+
 class _Search:
     """One text looked for in each kind of thing."""
 
@@ -71,16 +82,18 @@ class _Search:
         return rows
 
     def _addressed(self) -> tuple[str, str]:
-        """The account that the text begins with, and what follows a slash or a space;
-        without one the whole text.
+        """The account that the text begins or ends with, and the rest of it; without
+        one the whole text. Of a person as tables print them the e-mail is looked for.
         """
         key, _, words = self.text.partition("/")
         if words and self._called(key):
             return key, words
-        parts = self.text.split()
-        if len(parts) == 2 and self._called(parts[0]):
-            return parts[0], parts[1]
-        return "", self.text
+        first, *others = self.text.split()
+        if others and self._called(first):
+            return first, _most_exact(" ".join(others))
+        if others and self._called(others[-1]):
+            return others[-1], _most_exact(" ".join([first, *others[:-1]]))
+        return "", _most_exact(self.text)
 
     def _called(self, key: str) -> list[Row]:
         """The account of a key; one that may not be looked at is not asked for: R76."""
@@ -96,7 +109,8 @@ class _Search:
         position = _POSITION.fullmatch(self.text)
         if position is None:
             return
-        only = {"positions": [int(position[1])], "account_nos": self.numbers}
+        number = int(re.sub("[^0-9]", "", position[1]))
+        only = {"positions": [number], "account_nos": self.numbers}
         known_at = self.sought.known_at
         for row in self.reader.ask("journal", "entries", known_at, **only):
             key = self.reader.account_keys([row["account_no"]])[row["account_no"]]

@@ -66,9 +66,7 @@ def renewals(
         check_target(calendar, "A calendar", ".ics")
     today = local_date(question.as_of, question.zones.at(question.as_of))
     last = parse_ahead(within, today) if within else None
-    rows = [
-        accounts.renewal(about) for about in accounts.renewing(_every(question), last)
-    ]
+    rows = accounts.renewals(accounts.renewing(_every(question), last))
     if calendar is not None:
         stamp = question.knowledge.recorded_at or question.now
         write_whole(calendar, calendar_text(map(_entry, rows), stamp))

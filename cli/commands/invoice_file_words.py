@@ -5,8 +5,13 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from seat_ledger.cli.options.bills import NameResolver, understood
+from seat_ledger.cli.options.bills import (
+    NameResolver,
+    options_of_reading,
+    understood,
+)
 from seat_ledger.cli.output.render import Answer, cells, counted
+from seat_ledger.domain.values import as_word
 
 if TYPE_CHECKING:
     from seat_ledger.cli.inputs.invoice_file import InvoiceFile
@@ -51,7 +56,8 @@ def explained_file(
         sentence=f"{invoices.path.name} has {counted(count, 'line')}; the first are "
         "read as below. Nothing is judged yet.",
         notes=[*notes, *names.hints()],
-        next_command=f"seat-ledger invoice audit {invoices.path.name} --findings",
+        next_command=f"seat-ledger invoice audit {as_word(str(invoices.path))}"
+        f"{options_of_reading(invoices.reading)} --findings",
         extra={
             "lines": count,
             "columns": invoices.columns,

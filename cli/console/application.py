@@ -39,6 +39,7 @@ from seat_ledger.cli.console.failures import (
 from seat_ledger.cli.console.i18n import Words
 from seat_ledger.cli.console.queueing import Lane
 from seat_ledger.cli.console.request import PageRequest
+from seat_ledger.cli.console.rereading import rereading
 from seat_ledger.cli.console.templating import Sheet
 from seat_ledger.cli.console.uploads import FormTokens, SentFile, received
 from seat_ledger.cli.console.watching import AttentionWatch
@@ -203,7 +204,8 @@ class Console:
                 address = pages.search.only_hit(page)
                 if address is not None:
                     return RedirectResponse(address, 303)
-            text = self.sheet.page(page_request, page, f"/{name}")
+            differs = rereading(page_request, page, pages.PAGES[name])
+            text = self.sheet.page(page_request, page, f"/{name}", differs)
         return _html(text, page_request.words)
 
     def _chunks(

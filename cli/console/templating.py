@@ -14,6 +14,8 @@ from markupsafe import Markup, escape
 
 from seat_ledger.cli.console.i18n import LANGUAGES, Words
 from seat_ledger.cli.console.request import Page, PageRequest
+from seat_ledger.cli.console.rereading import Rereading
+from seat_ledger.cli.console.stacking import stacked
 from seat_ledger.cli.output.render import harmless_in_page, to_json
 from seat_ledger.domain.calendar import ZoneHistory
 from seat_ledger.domain.values import iso
@@ -49,11 +51,18 @@ class Sheet:
         self.templates.filters["as_json"] = to_json
         self.templates.filters["as_given"] = escape
 
-    def page(self, request: PageRequest, page: Page, path: str) -> str:
-        """A page, filled in."""
+    def page(
+        self,
+        request: PageRequest,
+        page: Page,
+        path: str,
+        differs: Rereading | None = None,
+    ) -> str:
+        """A page, filled in; where it reads differently now it says so."""
         context = page.fill()
         pinned = {form: _pinned(request, page, form) for form in ("", "json", "csv")}
-        return self.templates.get_template(f"{page.name}.html").render(
+        text = self.templates.get_template(f"{page.name}.html").render(
+            rereading=differs,
             request=request,
             page=page,
             t=request.words,
@@ -64,6 +73,7 @@ class Sheet:
             behind=request.reader.store_head - request.reader.head,
             **context,
         )
+        return stacked(text)
 
     def failure(
         self, words: Words, error: LedgerError, params: Mapping[str, str], path: str

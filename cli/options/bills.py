@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from seat_ledger.cli.inputs.bill_words import COLUMN_NAMES, BillReading
-from seat_ledger.domain.values import fold, shown
+from seat_ledger.domain.values import as_word, fold, shown
 
 if TYPE_CHECKING:
     from seat_ledger.cli.inputs.invoice_file import InvoiceFile, TotalLine
@@ -52,15 +52,15 @@ class NameResolver:
     def _account(self, name: str) -> str:
         if not re.search(r"[\s/#]", name):
             return name
-        return self._by_name().get(fold(name), name)
+        return self._by_name().get(_letters(name), name)
 
     def _by_name(self) -> dict[str, str]:
-        """The accounts' keys by their names; a name that two have means none."""
+        """The accounts' keys by the letters of their names; those of two mean none."""
         if self._accounts is None:
             keys: dict[str, list[str]] = {}
             known_at = self.reader.knowledge()
             for account in self.reader.accounts(known_at, self.account_nos):
-                keys.setdefault(fold(account.name), []).append(account.key)
+                keys.setdefault(_letters(account.name), []).append(account.key)
             self._accounts = {
                 name: of_name[0] for name, of_name in keys.items() if len(of_name) == 1
             }
@@ -88,6 +88,11 @@ def _did_you_mean(name: str, candidates: Sequence[str]) -> str:
         f"The ledger has no {shown(name)}. Did you mean {near[0]}? "
         f"--alias {shown(f'{name}={near[0]}')}"
     )
+
+
+def _letters(name: str) -> str:
+    """A name as names are compared: ``Acme B.V.`` is ``Acme BV``."""
+    return re.sub(r"[\W_]+", "", fold(name)) or name
 
 
 def _bare(text: str) -> str:
@@ -154,3 +159,21 @@ def understood(invoices: InvoiceFile, names: NameResolver) -> list[str]:
         notes.append(f"Columns not used: {', '.join(invoices.ignored)}.")
     notes += [total_in_words(total) for total in invoices.totals]
     return notes
+
+
+def options_of_reading(reading: BillReading) -> str:
+    """How a file was read, as the words of a command that reads it so again."""
+    words = (
+        [f"--date-format {as_word(reading.date_format)}"]
+        if (reading.date_format)
+        else []
+    )
+    for option, pairs in (
+        ("--column", reading.columns),
+        ("--set", reading.defaults),
+        ("--alias", reading.aliases),
+    ):
+        words += [
+            f"{option} {as_word(f'{name}={text}')}" for name, text in pairs.items()
+        ]
+    return "".join(f" {word}" for word in words)

@@ -22,11 +22,20 @@ from seat_ledger.store.wrapping import Secret
 
 def listed(reader: ConnectedReader, as_of: datetime, known_at: Knowledge) -> list[Row]:
     """Every account that was open at a moment, with its totals over all types."""
-    return [
-        _in_list(AccountQuestion(reader, account, known_at, as_of))
-        for account in reader.accounts(known_at)
-        if account.opened_at <= as_of
-    ]
+    return _listed(reader, as_of, known_at, reader.accounts(known_at))
+
+
+def _listed(
+    reader: ConnectedReader,
+    as_of: datetime,
+    known_at: Knowledge,
+    accounts: Iterable[AccountFacts],
+) -> list[Row]:
+    """Those of some accounts that were open, with their totals."""
+    opened = [account for account in accounts if account.opened_at <= as_of]
+    numbers = [account.no for account in opened]
+    totals = holdings.totals_of(reader, numbers, known_at, as_of)
+    return [_in_list(account, as_of, totals[account.no]) for account in opened]
 
 
 def page(  # noqa: PLR0913  where to look, and how far
@@ -55,18 +64,13 @@ def page(  # noqa: PLR0913  where to look, and how far
         limit=limit + 1,
     )
     keys = [row["account_key"] for row in matches]
-    accounts = [reader.account(key, known_at) for key in keys[:limit]]
-    rows = [
-        _in_list(AccountQuestion(reader, account, known_at, as_of))
-        for account in accounts
-        if account.opened_at <= as_of
-    ]
+    numbers = [row["account_no"] for row in matches[:limit]]
+    accounts = reader.accounts(known_at, numbers)
+    rows = _listed(reader, as_of, known_at, accounts)
     return rows, keys[limit - 1] if len(keys) > limit else None
 
 
-def _in_list(question: AccountQuestion) -> Row:
-    account, as_of = question.account, question.as_of
-    totals = holdings.totals(question)
+def _in_list(account: AccountFacts, as_of: datetime, totals: list[Row]) -> Row:
     return {
         "account": account.key,
         "name": account.name,
@@ -153,14 +157,22 @@ def renewing(
     return [question for _, _, question in sorted(within, key=itemgetter(0, 1))]
 
 
-def renewal(question: AccountQuestion) -> Row:
-    """The next renewal of an account, and what is pending for it.
+def renewals(questions: Sequence[AccountQuestion]) -> list[Row]:
+    """The next renewal of each of some accounts, and what is pending for it.
 
     `in_days` are local dates from the moment on; fewer than none for one that is due.
     """
+    if not questions:
+        return []
+    reader, _, known_at, as_of = questions[0]
+    numbers = [question.account.no for question in questions]
+    totals = holdings.totals_of(reader, numbers, known_at, as_of)
+    return [_renewal(question, totals[question.account.no]) for question in questions]
+
+
+def _renewal(question: AccountQuestion, totals: list[Row]) -> Row:
     account, as_of = question.account, question.as_of
     following = account.next_renewal(as_of)
-    totals = holdings.totals(question)
     day = following["date"]
     today = local_date(as_of, account.zones.at(as_of))
     counts = ["purchased", "assigned", "available", "pending_reduction"]

@@ -7,15 +7,16 @@ the accounts that something was recorded of, or that time changes, are read agai
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from fractions import Fraction
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from seat_ledger.domain.money import Currency
 from seat_ledger.domain.values import FOREVER
 from seat_ledger.errors import InvalidInput
+from seat_ledger.lazy import lazy
 from seat_ledger.projections.billing import kept_findings
 from seat_ledger.projections.billing.price_book import PriceBook, recorded, start_of
 from seat_ledger.projections.reader import (
@@ -67,6 +68,12 @@ class AccountAttention(NamedTuple):
     lists: tuple[datetime, ...] = ()
     changes_at: datetime = FOREVER
 
+    @property
+    def instants(self) -> tuple[datetime, ...]:
+        """When time alone changes what is said of it."""
+        return self.changes_at, self.due_at, self.list_due
+
+    @property
     def list_due(self) -> datetime:
         """When its next list is overdue: after twice the time between the last two.
 
@@ -82,12 +89,29 @@ class AccountAttention(NamedTuple):
 
 @dataclass(frozen=True)
 class Attention:
-    """What waits in the accounts, as known at a position, at a moment."""
+    """What waits in the accounts, as known at a position, from a moment on.
+
+    `changes_at` is when time alone changes it. `computed` keeps what was made of it.
+    """
 
     generation: int
     position: int
     as_of: datetime
     accounts: Mapping[int, AccountAttention]
+    computed: dict[Hashable, Any] = field(default_factory=dict, compare=False)
+
+    @lazy
+    def changes_at(self) -> datetime:
+        """The next instant at which anything of it is different."""
+        return min(
+            (
+                instant
+                for waiting in self.accounts.values()
+                for instant in waiting.instants
+                if instant > self.as_of
+            ),
+            default=FOREVER,
+        )
 
 
 def attention(
@@ -118,6 +142,10 @@ def advanced(
         since=before.position,
         limit=MOST_RECORDED + 1,
     )
+    if not entries and as_of < before.changes_at:
+        if before.position == known_at.position:
+            return before
+        return replace(before, position=known_at.position)
     of_all = any(not entry["account_no"] for entry in entries)  # a price, or a type
     if of_all or len(entries) > MOST_RECORDED:
         return None

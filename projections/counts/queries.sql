@@ -1,10 +1,10 @@
 -- totals --
--- For each seat type under contract at a moment: purchased, assigned and pending; and of
--- how many assignments and unassignments the window contains it.
-SELECT step.seat_type, step.purchased, step.assigned,
+-- For each seat type under contract at a moment in some accounts: purchased, assigned and
+-- pending; and of how many assignments and unassignments the window contains it.
+SELECT step.account_no, step.seat_type, step.purchased, step.assigned,
        (SELECT count(*)
           FROM entry_at(%(known_position)s::bigint) AS entry
-         WHERE entry.account_no = %(account_no)s::bigint
+         WHERE entry.account_no = step.account_no
            AND entry.seat_type = step.seat_type
            AND entry.topic = 'SeatUnassigned'
            AND entry.effective_after < %(as_of)s::timestamptz
@@ -12,7 +12,7 @@ SELECT step.seat_type, step.purchased, step.assigned,
        ) AS perhaps_freed,
        (SELECT count(*)
           FROM entry_at(%(known_position)s::bigint) AS entry
-         WHERE entry.account_no = %(account_no)s::bigint
+         WHERE entry.account_no = step.account_no
            AND entry.seat_type = step.seat_type
            AND entry.topic = 'SeatAssigned'
            AND entry.effective_after < %(as_of)s::timestamptz
@@ -20,25 +20,26 @@ SELECT step.seat_type, step.purchased, step.assigned,
        ) AS perhaps_filled,
        (SELECT coalesce(sum(reduction.quantity), 0)
           FROM reduction_at(%(known_position)s::bigint) AS reduction
-         WHERE reduction.account_no = %(account_no)s::bigint
+         WHERE reduction.account_no = step.account_no
            AND reduction.seat_type = step.seat_type
            AND reduction.requested_at <= %(as_of)s::timestamptz
            AND (reduction.cancelled_at IS NULL
                 OR reduction.cancelled_at > %(as_of)s::timestamptz)
            AND (reduction.renewed_at IS NULL OR reduction.renewed_at > %(as_of)s::timestamptz)
        ) AS pending_reduction
-  FROM seat_type AS kind
+  FROM unnest(%(account_nos)s::bigint[]) AS selected(account_no)
+ CROSS JOIN seat_type AS kind
  CROSS JOIN LATERAL (
-       SELECT counted.seat_type, counted.seats_purchased AS purchased,
+       SELECT counted.account_no, counted.seat_type, counted.seats_purchased AS purchased,
               counted.seats_assigned AS assigned
          FROM {seat_count} AS counted
-        WHERE counted.account_no = %(account_no)s::bigint
+        WHERE counted.account_no = selected.account_no
           AND counted.seat_type = kind.type_no
           AND counted.at <= %(as_of)s::timestamptz
         ORDER BY counted.at DESC
         LIMIT 1) AS step
  WHERE step.purchased > 0
- ORDER BY kind.name COLLATE "C";
+ ORDER BY step.account_no, kind.name COLLATE "C";
 
 -- windows --
 -- What was derived from lists of an account, with windows that touch a time (R85).

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +11,7 @@ from seat_ledger.errors import NotFound
 from seat_ledger.projections.reader import (
     AccountQuestion,
     ConnectedReader,
+    Knowledge,
     Names,
     Row,
     utc,
@@ -202,18 +203,34 @@ def totals(question: AccountQuestion) -> list[Row]:
 
     `assigned_least` and `assigned_most` say how many it may have been in truth (R89).
     """
-    return [
-        {
-            "seat_type": row["seat_type"],
-            "purchased": row["purchased"],
-            "assigned": row["assigned"],
-            "available": row["purchased"] - row["assigned"],
-            "pending_reduction": int(row["pending_reduction"]),
-            "assigned_least": row["assigned"] - row["perhaps_freed"],
-            "assigned_most": row["assigned"] + row["perhaps_filled"],
-        }
-        for row in question.ask("counts", "totals", as_of=question.as_of)
-    ]
+    reader, account, known_at, as_of = question
+    return totals_of(reader, [account.no], known_at, as_of)[account.no]
+
+
+def totals_of(
+    reader: ConnectedReader,
+    account_nos: Collection[int],
+    known_at: Knowledge,
+    as_of: datetime,
+) -> dict[int, list[Row]]:
+    """The same of some accounts, by their numbers."""
+    totals: dict[int, list[Row]] = {no: [] for no in account_nos}
+    numbers = [*totals]
+    for row in reader.ask(
+        "counts", "totals", known_at, account_nos=numbers, as_of=as_of
+    ):
+        totals[row["account_no"]].append(
+            {
+                "seat_type": row["seat_type"],
+                "purchased": row["purchased"],
+                "assigned": row["assigned"],
+                "available": row["purchased"] - row["assigned"],
+                "pending_reduction": int(row["pending_reduction"]),
+                "assigned_least": row["assigned"] - row["perhaps_freed"],
+                "assigned_most": row["assigned"] + row["perhaps_filled"],
+            }
+        )
+    return totals
 
 
 def with_names(question: AccountQuestion, rows: list[Row]) -> list[Row]:

@@ -154,6 +154,28 @@ def test_both_moments_are_spelled_out_and_go_into_every_link(console: Console) -
         assert "known_at=80" in link, link
 
 
+def test_an_answer_that_reads_differently_now_says_so(console: Console) -> None:
+    """R41: it stays as it was, and leads to what changed."""
+    note = "this answer reads differently"
+    seat = {"account": "acme", "seat": f"{PRO}#1"}
+    page = console.get("seat", **seat, known_at=68, as_of="2025-07-01")
+    assert note in page.text
+    now, changed = re.findall(r'differently\. <a href="([^"]*)">[^<]*</a> '
+                              r'<a href="([^"]*)"', page.text)[0]  # fmt: skip
+    assert "known_at" not in now
+    assert "as_of=2025-07-01" in now
+    assert changed == "/compare?account=acme&amp;before=68"
+    assert note not in console.get("seat", **seat).text
+    late = console.get("events.json", account="acme").json()["rows"][-1]["position"]
+    assert note not in console.get("seat", **seat, known_at=late - 1).text
+    period = {"account": "acme", "period": "2025-03-05"}
+    assert note not in console.get("period", **period, known_at=late - 1).text
+    assert note in console.get("period", **period, known_at=20, lang="en").text
+    assert "luidt dit antwoord anders" in (
+        console.get("period", **period, known_at=20, lang="nl").text
+    )
+
+
 def test_a_link_answers_the_same_after_a_late_fact(
     written: Filled, console: Console
 ) -> None:
@@ -333,6 +355,11 @@ def test_what_the_search_finds(console: Console) -> None:
     assert first(f"acme/{PRO}#7")["seat"] == f"{PRO}#7"
     assert first(f"acme {PRO}#7")["seat"] == f"{PRO}#7"
     assert first("#70")["position"] == 70
+    assert first("0,070")["position"] == first("0.070")["position"] == 70
+    assert first("entry 70")["position"] == first("boeking 70")["position"] == 70
+    assert first("acme grace")["user"] == first("grace acme")["user"] == "grace"
+    assert first("acme grace hopper")["user"] == "grace"
+    assert first("Ann Jansen ann@acme.test")["user"] == "ann"
     assert first(INVOICE)["kind"] == "invoice"
     assert console.get("search.json", q="nobody at all").json()["rows"] == []
 

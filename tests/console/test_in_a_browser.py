@@ -210,8 +210,38 @@ def test_no_page_is_wider_than_a_narrow_screen(
         width = page.evaluate("document.documentElement.scrollWidth")
         if width > NARROW["width"]:
             wide[address] = width
+        wide |= {f"{address} {n}": w for n, w in enumerate(page.evaluate(TOO_WIDE))}
     context.close()
     assert wide == {}
+
+
+TOO_WIDE = """
+() => [...document.querySelectorAll("main table, main td, main tbody th")]
+  .map((part) => part.getBoundingClientRect().right)
+  .filter((right) => right > document.documentElement.clientWidth)
+"""
+
+
+def test_rows_stack_and_the_header_folds_on_a_phone(
+    browser: Browser, console: Console
+) -> None:
+    context = browser.new_context(locale="en-GB", viewport=NARROW)
+    page = context.new_page()
+    page.goto(console.address("seats", account="acme"))
+    table = page.get_by_role("table", name="Each seat under contract")
+    cell = table.locator("tbody td").first
+    before = cell.evaluate("it => getComputedStyle(it, '::before').content")
+    assert before == '"Holder: "'
+    expect(table.get_by_role("row").nth(1).get_by_role("cell")).to_have_count(5)
+    links = page.get_by_role("link", name="Accounts", exact=True)
+    expect(links).to_be_hidden()
+    expect(page.get_by_label("As of", exact=True)).to_be_hidden()
+    expect(page.locator("#sentence")).to_be_visible()
+    page.get_by_text("Menu", exact=True).click()
+    expect(links).to_be_visible()
+    expect(page.get_by_label("As of", exact=True)).to_be_visible()
+    assert Axe().run(page).response["violations"] == []
+    context.close()
 
 
 SEEN = """

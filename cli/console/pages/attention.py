@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from fractions import Fraction
 from typing import Any
 
@@ -11,7 +11,7 @@ from seat_ledger.cli.console.request import PAGE, Page, PageRequest
 from seat_ledger.domain.calendar import ZoneHistory, local_date
 from seat_ledger.domain.values import iso
 from seat_ledger.errors import InvalidInput
-from seat_ledger.projections.attention import AccountAttention
+from seat_ledger.projections.attention import AccountAttention, Attention
 from seat_ledger.projections.billing.idle_cost import sums
 from seat_ledger.projections.engine import installation
 from seat_ledger.projections.reader import Row
@@ -26,16 +26,11 @@ def attention_page(request: PageRequest) -> Page:
     if kind and kind not in KINDS:
         raise InvalidInput(f"There is no such kind of attention: {', '.join(KINDS)}.")
     request.is_about_all()
-    state = request.attention
-    every = [
-        waiting
-        for waiting in (state.accounts.values() if state is not None else ())
-        if request.may_see(waiting.account.key)
-    ]
     if kind:
-        return _accounts(request, kind, every)
-    rows = list(_sums(request, every)) if state is not None else []
-    rows += _of_the_store(request)
+        return _accounts(request, kind)
+    state = request.attention
+    rows = [] if state is None else _computed(request, state, "", _sums)
+    rows = [*rows, *_of_the_store(request)]
 
     def fill() -> dict[str, Any]:
         return {
@@ -47,24 +42,57 @@ def attention_page(request: PageRequest) -> Page:
     return Page("attention", "", request.answer(rows), fill)
 
 
-def _accounts(request: PageRequest, kind: str, every: list[AccountAttention]) -> Page:
+Waiting = list[AccountAttention]
+
+
+def _computed(
+    request: PageRequest,
+    state: Attention,
+    kind: str,
+    compute: Callable[[PageRequest, Waiting], Iterable[Row]],
+) -> list[Row]:
+    """Rows of a state that are computed once a day, and for those who see the same."""
+    key = kind, _today(request), request.visitor.accounts
+    if key not in state.computed:
+        every = [
+            waiting
+            for waiting in state.accounts.values()
+            if request.may_see(waiting.account.key)
+        ]
+        state.computed[key] = list(compute(request, every))
+    rows: list[Row] = state.computed[key]
+    return rows
+
+
+def _today(request: PageRequest) -> date:
+    return local_date(request.as_of, request.clocks.at(request.as_of))
+
+
+def _accounts(request: PageRequest, kind: str) -> Page:
     """The accounts in which something waits, those first in which it is most."""
-    rows = [row for waiting in every for row in KINDS[kind](request, waiting)]
-    if kind in {"idle", "late"}:
-        rows.sort(key=lambda row: (-row["count"], row["account"]))
-    else:
-        rows.sort(key=lambda row: (row["at"], row["account"]))
+
+    def compute(_: PageRequest, every: Waiting) -> list[Row]:
+        rows = [row for waiting in every for row in KINDS[kind](request, waiting)]
+        if kind in {"idle", "late"}:
+            return sorted(rows, key=lambda row: (-row["count"], row["account"]))
+        return sorted(rows, key=lambda row: (row["at"], row["account"]))
+
+    state = request.attention
+    rows = [] if state is None else _computed(request, state, kind, compute)
     skip = request.start(len(rows))
     title = request.words(f"attention_{kind}")
-    by_key = {waiting.account.key: waiting for waiting in every}
 
     def fill() -> dict[str, Any]:
         shown = rows[skip : skip + PAGE]
+        keys = {row["account"] for row in shown}
+        waiting = state.accounts.values() if state is not None else ()
+        by_key = {it.account.key: it for it in waiting if it.account.key in keys}
         links = [_link(request, kind, by_key[row["account"]]) for row in shown]
         return {
             "kind": kind,
             "rows": list(zip(shown, links, strict=True)),
-            "is_read": request.attention is not None,
+            "counted": sum(row["count"] for row in rows),
+            "is_read": state is not None,
             **request.paged("attention", skip, len(rows), kind=kind),
         }
 
@@ -90,9 +118,8 @@ def _due(request: PageRequest, waiting: AccountAttention) -> Iterator[Row]:
 
 
 def _near(request: PageRequest, waiting: AccountAttention) -> Iterator[Row]:
-    today = local_date(request.as_of, request.clocks.at(request.as_of))
     day = waiting.renewal["date"]
-    if day is not None and day <= today + timedelta(days=NEAR_DAYS):
+    if day is not None and day <= _today(request) + timedelta(days=NEAR_DAYS):
         at = waiting.renewal["instant"]
         yield _row("near", 1, at, account=waiting.account.key)
 
@@ -125,7 +152,7 @@ def _late(_: PageRequest, waiting: AccountAttention) -> Iterator[Row]:
 
 
 def _lists(request: PageRequest, waiting: AccountAttention) -> Iterator[Row]:
-    if waiting.list_due() <= request.as_of:
+    if waiting.list_due <= request.as_of:
         yield _row("list", 1, waiting.lists[0], account=waiting.account.key)
 
 
@@ -140,12 +167,11 @@ KINDS: Mapping[str, Callable[[PageRequest, AccountAttention], Iterator[Row]]] = 
 """What may wait in an account, and the rows that say so."""
 
 
-def _sums(request: PageRequest, every: Iterable[AccountAttention]) -> Iterator[Row]:
+def _sums(request: PageRequest, every: Waiting) -> Iterator[Row]:
     """A row of each kind and currency, over the accounts in which it waits."""
-    waiting = list(every)
     for kind, rows_of in KINDS.items():
         by_currency: dict[str | None, list[Row]] = {}
-        for account in waiting:
+        for account in every:
             for row in rows_of(request, account):
                 code = row["currency"] if row["amount"] is not None else None
                 by_currency.setdefault(code, []).append(row)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 import click
@@ -29,10 +30,10 @@ def renewals(request: PageRequest) -> Page:
     last = parse_ahead(within, today) if within else None
     if not request.params.get("account"):
         request.is_about_all()
-    renewing = accounts.renewing(_every(request), last)
+    renewing = _renewing(request, last)
     skip = request.start(len(renewing))
     shown = renewing[skip : skip + PAGE] if request.wants_page else renewing
-    rows = [accounts.renewal(question) for question in shown]
+    rows = accounts.renewals(shown)
     identity = {"account": request.params.get("account", ""), "within": within}
     identity = {name: value for name, value in identity.items() if value}
 
@@ -54,6 +55,27 @@ def renewals(request: PageRequest) -> Page:
     return Page(
         "renewals", request.words("renewals"), request.answer(rows), fill, identity
     )
+
+
+def _renewing(request: PageRequest, last: date | None) -> list[AccountQuestion]:
+    """The accounts that renew, the next first; those of the present are kept so."""
+    is_fixed = request.has_as_of or request.has_known_at
+    if is_fixed or request.params.get("account") or request.attention is None:
+        return accounts.renewing(_every(request), last)
+    computed = request.attention.computed
+    if "renewing" not in computed:
+        computed["renewing"] = sorted(
+            (waiting.renewal["instant"], waiting.account.key, waiting)
+            for waiting in request.attention.accounts.values()
+            if waiting.renewal["date"] is not None
+        )
+    return [
+        AccountQuestion(
+            request.reader, waiting.account, request.knowledge, request.as_of
+        )
+        for _, key, waiting in computed["renewing"]
+        if request.may_see(key) and (last is None or waiting.renewal["date"] <= last)
+    ]
 
 
 def _every(request: PageRequest) -> list[AccountQuestion]:
