@@ -18,7 +18,11 @@ COLUMNS = {
 """The columns of a segment, in order, and their types."""
 
 _BLOCK = 1 << 20
-_WORDS = ["bucket", "topic", "hub", "details"]
+_REPEATED = ["bucket", "topic", "hub", "details", "user_no", "seat_type", "number"]
+"""What a bucket has few of: each once in a dictionary."""
+
+_LEVEL = 6
+"""Of zstd: a twentieth smaller than by its default, for 0.2 µs an event."""
 
 
 def arrow_types() -> dict[str, Any]:
@@ -112,14 +116,15 @@ def write_segment(
     packed = [
         name
         for name, kind in COLUMNS.items()
-        if ("int" in kind or kind == "instant") and name not in _WORDS
+        if ("int" in kind or kind == "instant") and name not in _REPEATED
     ]
     counts = []
     with parquet.ParquetWriter(
         path,
         schema,
         compression="zstd",
-        use_dictionary=_WORDS,
+        compression_level=_LEVEL,
+        use_dictionary=_REPEATED,
         column_encoding=dict.fromkeys(packed, "DELTA_BINARY_PACKED"),
         write_page_checksum=True,
         store_schema=False,
