@@ -26,6 +26,10 @@ from seat_ledger.importing.trial import try_lines
 __all__ = ["Caller", "CommandService", "RecordedEvent", "Result"]
 
 
+MOST_CHUNKS = 4
+"""As many times as many lines are recorded together where workers share them."""
+
+
 class CommandService:
     """The write side over one database.
 
@@ -125,9 +129,10 @@ class CommandService:
         """
         if workers < 1:
             raise InvalidInput("An import needs at least one worker.")
-        options.setdefault("chunk", self.accounts.settings.import_chunk)
+        chunk = self.accounts.settings.import_chunk
         if workers == 1:
-            return import_lines(self.execution, lines, **options)
+            return import_lines(self.execution, lines, **{"chunk": chunk, **options})
+        options.setdefault("chunk", chunk * min(workers, MOST_CHUNKS))
         from seat_ledger.importing.sharing import share_lines  # noqa: PLC0415
 
         return share_lines(self.execution, lines, workers=workers, **options)

@@ -41,7 +41,9 @@ class Settings(BaseSettings):
         default=8, description="The largest number of connections kept open."
     )
     import_chunk: Count = Field(
-        default=2000, description="Lines of an import that are recorded together."
+        default=2000,
+        description="Lines of an import that are recorded together; where several "
+        "processes share them, for each of up to four.",
     )
     embedded_wal: Literal["replica", "minimal"] = Field(
         default="replica",
