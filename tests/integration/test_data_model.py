@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import defaultdict
 from datetime import UTC, date, datetime, timedelta
@@ -9,10 +10,13 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import jsonschema_rs
 import psycopg
 import pytest
 from psycopg.rows import dict_row
 
+from scripts.dashboards import dashboards
+from seat_ledger.cli.output.metrics import _HELP, _LIST_HELP
 from tests.console.served import late, story
 from tests.in_process import Program
 
@@ -111,3 +115,62 @@ def test_a_months_end_is_what_the_command_line_says(program: Program) -> None:
         "leaves FROM projection.seat_holding WHERE account = 'acme' AND NOT reversed",
     )
     assert totals == held
+
+
+SCHEMA = {
+    "type": "object",
+    "required": ["uid", "title", "schemaVersion", "panels", "templating", "time"],
+    "properties": {
+        "uid": {"type": "string", "maxLength": 40},
+        "schemaVersion": {"type": "integer", "minimum": 36},
+        "panels": {
+            "type": "array",
+            "minItems": 1,
+            "items": {
+                "type": "object",
+                "required": ["id", "type", "title", "datasource", "gridPos", "targets"],
+                "properties": {
+                    "id": {"type": "integer", "minimum": 1},
+                    "type": {"enum": ["stat", "timeseries", "table"]},
+                    "gridPos": {
+                        "type": "object",
+                        "required": ["h", "w", "x", "y"],
+                        "properties": {"w": {"maximum": 24}, "x": {"maximum": 23}},
+                    },
+                    "targets": {
+                        "type": "array",
+                        "items": {
+                            "type": "object",
+                            "required": ["refId", "datasource"],
+                            "oneOf": [{"required": ["expr"]}, {"required": ["rawSql"]}],
+                        },
+                    },
+                },
+            },
+        },
+    },
+}
+"""What Grafana needs of a dashboard, as far as these use it."""
+
+
+def test_the_dashboards_are_whole_and_each_query_answers(program: Program) -> None:
+    metrics = {*_HELP, *_LIST_HELP}
+    for name, text in dashboards().items():
+        assert (ROOT / "analytics/grafana" / name).read_text() == text, name
+        document = json.loads(text)
+        jsonschema_rs.validate(SCHEMA, document)
+        panels = document["panels"]
+        assert len({panel["id"] for panel in panels}) == len(panels)
+        variables = {item["name"]: item for item in document["templating"]["list"]}
+        for panel in panels:
+            assert panel["datasource"]["uid"].strip("${}") in variables
+            for target in panel["targets"]:
+                if "expr" in target:
+                    used = re.findall(r"seat_ledger_\w+", target["expr"])
+                    assert used
+                    assert {*used} <= metrics
+                else:
+                    sql = target["rawSql"].replace("${account:sqlstring}", "'acme'")
+                    assert ask(program, sql), panel["title"]
+        if "account" in variables:
+            assert ask(program, variables["account"]["query"])
