@@ -76,18 +76,34 @@ _COMMENT = re.compile(
 )
 
 
-def _views() -> Iterator[str]:
-    """The served views and their columns, from the comments that the database has."""
-    yield "\n## Views of the schema `projection`"
+def served_views() -> Iterator[tuple[str, str, list[tuple[str, str]]]]:
+    """The served views, from the comments that the database has.
+
+    The name of each, what one row is, and what its columns are.
+    """
     for room in ROOMS:
         comments = _COMMENT.findall(text(room, "view.sql"))
-        for _, name, meaning in (c for c in comments if c[0] == "VIEW"):
-            yield f"\n### `projection.{name}`\n\n{_plain(meaning)}\n"
-            yield "| column | meaning |\n|---|---|"
-            for _, column, about in (c for c in comments if c[0] == "COLUMN"):
-                view, _, short = column.partition(".")
-                if view == name:
-                    yield f"| `{short}` | {_plain(about)} |"
+        columns = [
+            (*column.partition(".")[::2], _plain(about))
+            for kind, column, about in comments
+            if kind == "COLUMN"
+        ]
+        for kind, name, meaning in comments:
+            if kind == "VIEW":
+                mine = [
+                    (short, about) for view, short, about in columns if view == name
+                ]
+                yield name, _plain(meaning), mine
+
+
+def _views() -> Iterator[str]:
+    """The served views and their columns."""
+    yield "\n## Views of the schema `projection`"
+    for name, meaning, columns in served_views():
+        yield f"\n### `projection.{name}`\n\n{meaning}\n"
+        yield "| column | meaning |\n|---|---|"
+        for column, about in columns:
+            yield f"| `{column}` | {about} |"
 
 
 def _plain(comment: str) -> str:
