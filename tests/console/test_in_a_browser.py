@@ -226,6 +226,7 @@ def test_rows_stack_and_the_header_folds_on_a_phone(
     browser: Browser, console: Console
 ) -> None:
     context = browser.new_context(locale="en-GB", viewport=NARROW)
+    context.set_default_timeout(AT_MOST * 1000)
     page = context.new_page()
     page.goto(console.address("seats", account="acme"))
     table = page.get_by_role("table", name="Each seat under contract")
