@@ -17,8 +17,18 @@ SECRET_COLUMNS = (
     ("ledger", "user_name", "folded_email"),
     ("ledger", "user_name", "folded_others"),
     ("ledger", "recorded_command", "digest"),
+    ("ledger", "stored_events", "state"),
+    ("ledger", "snapshots", "state"),
+    ("ledger", "api_token", "digest"),
+    ("ledger", "api_token", "actor"),
+    ("ledger", "subscription", "url"),
+    ("ledger", "subscription", "secret"),
+    ("ledger", "subscription", "last_error"),
+    ("ledger", "dead_letter", "error"),
 )
-"""The columns of the write side that an erasure clears, or that help to undo it."""
+"""Columns of the write side that an erasure clears, that help to undo it, or that hold
+other secrets: no second place has their values.
+"""
 
 _COLUMNS_WITH_STATISTICS = """
 SELECT DISTINCT format('%%I.%%I.%%I', space.nspname, tables.relname, its.attname)

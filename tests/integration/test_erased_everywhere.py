@@ -199,6 +199,36 @@ def test_an_erased_person_stands_in_no_file_of_the_server(
     assert holding(folder, [alive.mark.encode()])  # the search finds what is there
 
 
+HARMLESS = {
+    *("account_reader.login", "account_reader.granted_by", "api_token.token_id"),
+    *("api_token.accounts", "api_token.created_by", "dead_letter.subscription_id"),
+    *("invoice_number.invoice", "recorded_command.command_key"),
+    *("schema_migration.name", "schema_migration.digest", "sealed_checkpoint.note"),
+    *("sealed_tile.hashes", "snapshots.topic", "stored_events.topic"),
+    *("subscription.subscription_id", "subscription.state", "subscription.created_by"),
+}
+"""What may be copied into statistics: names of things and logins, topics, hashes."""
+
+
+def test_of_each_column_it_is_known_whether_statistics_may_copy_it(
+    database: str,
+) -> None:
+    """A migration that adds a text decides: quiet, or harmless."""
+    with psycopg.connect(database) as connection:
+        rows = connection.execute(
+            "SELECT class.relname || '.' || its.attname, its.attstattarget = 0 "
+            "FROM pg_attribute AS its JOIN pg_class AS class ON class.oid = attrelid "
+            "JOIN pg_type AS type ON type.oid = its.atttypid "
+            "WHERE class.relnamespace = 'ledger'::regnamespace AND class.relkind = 'r' "
+            "AND its.attnum > 0 AND NOT its.attisdropped "
+            "AND type.typname IN ('text', 'bytea', 'name', 'json', 'jsonb', '_text')"
+        ).fetchall()
+    quiet = {f"ledger.{column}" for column, is_quiet in rows if is_quiet}
+    secret = {".".join(column) for column in statistics.SECRET_COLUMNS}
+    assert quiet == secret
+    assert {column for column, is_quiet in rows if not is_quiet} == HARMLESS
+
+
 @pytest.mark.both_versions
 def test_an_upgrade_removes_what_analyze_copied_before(empty_database: str) -> None:
     schema.migrate(empty_database, up_to=8)
