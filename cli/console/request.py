@@ -19,7 +19,7 @@ from seat_ledger.cli.console.i18n import Words
 from seat_ledger.cli.options.session import Question
 from seat_ledger.cli.output import times
 from seat_ledger.cli.output.render import Answer
-from seat_ledger.domain.calendar import ZoneHistory, local_time
+from seat_ledger.domain.calendar import ZoneHistory, local_date, local_time
 from seat_ledger.domain.moments import parse_moment
 from seat_ledger.domain.values import iso, shown
 from seat_ledger.errors import InvalidInput, LedgerError
@@ -182,6 +182,11 @@ class PageRequest(Question):
     def field_as_of(self) -> str:
         """The moment as its field shows it: in local time where that is plain."""
         return wall_text(self.as_of, self.clocks) if self.has_as_of else ""
+
+    def month_began(self) -> str:
+        """The instant at which last month ended, by the account's clocks."""
+        today = local_date(self.now, self.clocks.at(self.now))
+        return iso(self.clocks.bound(today.replace(day=1)).instant)
 
     def sentence(self) -> str:
         """Both clocks, in words."""

@@ -154,6 +154,26 @@ def test_both_moments_are_spelled_out_and_go_into_every_link(console: Console) -
         assert "known_at=80" in link, link
 
 
+def test_the_rule_in_force_stands_first_and_the_others_are_folded(
+    console: Console,
+) -> None:
+    page = console.get("period", **PAGES["period"]).text
+    first, *folded = page.split("<details>")
+    assert "in force" in first
+    assert "day_touch" not in first
+    assert "time_weighted" in folded[0]
+    assert page.count(">in force<") == page.count("<details>") == 2
+
+
+def test_moments_that_people_mean_are_links(console: Console) -> None:
+    page = console.get("account", account="acme").text
+    (address,) = re.findall(r'<a href="([^"]*)">End of last month<', page)
+    began = console.open(console.url + address.replace("&amp;", "&")).text
+    assert "As it was on 1 " in began
+    invoice = console.get("invoice", invoice=INVOICE).text
+    assert re.search(r'href="/account\?account=acme&amp;known_at=[0-9]+"', invoice)
+
+
 def test_an_answer_that_reads_differently_now_says_so(console: Console) -> None:
     """R41: it stays as it was, and leads to what changed."""
     note = "this answer reads differently"
