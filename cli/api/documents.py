@@ -60,6 +60,7 @@ _BESIDE = {
         f"{keys_within('explained?[].seats[]', 'until_after when dates quantity')} "
         f"{keys_within('explained?[].seats[]', 'opened_by closed_by')}"
     ),
+    "invoice list": "totals[].currency totals[].amount",
     "invoice show": (
         "invoice account period from until time_zone days seconds mode granularity "
         "currency amount unit_prices cut_off tzdata digest checkpoint.events "

@@ -8,6 +8,7 @@ import click
 
 from seat_ledger.cli.commands.invoice_audit import audit
 from seat_ledger.cli.commands.invoice_convert import convert
+from seat_ledger.cli.options import completing
 from seat_ledger.cli.options.counting import option_typed_prices
 from seat_ledger.cli.options.invoice_seal import sealing
 from seat_ledger.cli.options.session import (
@@ -68,6 +69,7 @@ group.add_command(convert)
 @click.option(
     "--currency",
     metavar="CODE",
+    shell_complete=completing.currencies,
     help="The currency: an ISO 4217 code such as EUR; by default that of the recorded "
     "prices, for corrections alone that of what they correct.",
 )
@@ -341,6 +343,7 @@ def reproduce(question: Question, invoice: str, **_: Any) -> Answer:
 def list_(question: Question, account: str | None, **_: Any) -> Answer:
     """Invoices in the order of recording, with the number of their corrections."""
     from seat_ledger.projections.billing import invoices  # noqa: PLC0415
+    from seat_ledger.projections.billing.totals import added  # noqa: PLC0415
 
     reader, knowledge = question.reader, question.knowledge
     if account:
@@ -350,11 +353,22 @@ def list_(question: Question, account: str | None, **_: Any) -> Answer:
     names = ["invoice", "account", "period", "voided", "mode", "granularity", "lines"]
     names += ["corrections", "amount", "currency", "cut_off", "position"]
     columns = cells(*names)
+    rows = invoices.listed(issued)
+    totals = added(rows, "amount")  # what is voided is credited by another of them
     count = counted(len(issued), "invoice")
+    if any(row["voided"] for row in rows):
+        count += f", {sum(1 for row in rows if row['voided'])} of them voided"
+    if totals:
+        sums = " and ".join(f"{t['amount']} {t['currency']}" for t in totals)
+        count += f", {sums} in all"
     next_ = f"seat-ledger invoice show {as_word(issued[-1].invoice)}" if issued else ""
     return question.answer(
-        invoices.listed(issued),
+        rows,
         columns,
         sentence=f"{count}." if issued else "No invoice has been issued.",
+        extra={"totals": totals},
+        in_table=[*rows, *({"invoice": "total", **total} for total in totals)]
+        if len(rows) > 1
+        else rows,
         next_command=next_,
     )

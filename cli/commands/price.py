@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from seat_ledger.cli.options import completing
 from seat_ledger.cli.options.session import (
     Question,
     option_as_of,
@@ -35,6 +36,7 @@ def group() -> None:
     "--currency",
     required=True,
     metavar="CODE",
+    shell_complete=completing.currencies,
     help="The currency: an ISO 4217 code such as EUR.",
 )
 @click.option("--account", "-a", metavar="KEY", help="The account that pays it.")

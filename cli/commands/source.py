@@ -66,7 +66,7 @@ def list_() -> None:
 
 
 @group.command()
-@click.argument("name")
+@click.argument("name", shell_complete=completing.mappings)
 @click.option(
     "--toml", is_flag=True, help="Print the mapping itself, to begin another with."
 )

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 import pytest
-from click.shell_completion import ShellComplete
+from click.shell_completion import ShellComplete, get_completion_class
 
 from seat_ledger.cli.main import main, program
 from seat_ledger.cli.options.session import Session
@@ -94,6 +94,43 @@ def test_what_is_the_same_in_every_ledger_completes() -> None:
     assert completed("help", "exit") == {"exit-codes"}
     assert completed("help billing", "co") == {"counts", "compare"}
     assert completed("source list --format", "js") == {"json", "jsonl"}
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_every_choice_of_every_command_completes_in_every_shell(shell: str) -> None:
+    """As the script of the shell gets it: the words, in the shell's own form."""
+    kind = get_completion_class(shell)
+    assert kind is not None
+    complete = kind(program, {"obj": Session()}, "seat-ledger", "_X")
+    for path, command in leaves(program, ""):
+        for option in (p for p in command.params if isinstance(p, click.Option)):
+            if isinstance(option.type, click.Choice):
+                words = [*path.split(), option.opts[0]]
+                found = complete.get_completions(words, "")
+                lines = map(complete.format_completion, found)
+                values = {line.replace(",", "\n").split("\n")[1].split("\t")[0]
+                          for line in lines}  # fmt: skip
+                # Where case does not matter, click completes in lower case.
+                choices = set(map(str, option.type.choices))
+                assert values in (choices, {word.lower() for word in choices}), words
+
+
+@pytest.mark.parametrize(
+    ("words", "begun", "value"),
+    [
+        ("invoice issue INV-1 --currency", "eu", "EUR"),
+        ("price set sales/professional 90 --currency", "usd", "USD"),
+        ("source show", "okta", "okta-system-log"),
+        ("billing counts --mode", "al", "all"),
+        ("billing explain --mode", "dist", "distinct"),
+        ("help", "command-f", "command-files"),
+        ("help schema", "seat-w", "seat-who"),
+        ("completion", "fi", "fish"),
+        ("export", "jour", "journal"),
+    ],
+)
+def test_words_of_a_fixed_set_complete(words: str, begun: str, value: str) -> None:
+    assert value in completed(words, begun)
 
 
 def test_what_stands_in_a_ledger_never_completes() -> None:

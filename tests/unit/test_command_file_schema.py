@@ -10,7 +10,7 @@ import jsonschema_rs
 import pytest
 from pydantic import ValidationError
 
-from seat_ledger.cli.topics import schemas
+from seat_ledger.cli.topics import schemas, text_of
 from seat_ledger.commands.messages import OPERATIONS, parse_line, read_command
 from seat_ledger.errors import InvalidInput
 
@@ -173,3 +173,11 @@ def test_what_is_no_command_is_not_valid() -> None:
     for line in ({}, {"op": "erase_user", "account": "acme", "user": "ann"},
                  {"op": "nothing"}, {"op": 1}, {"account": "acme"}):  # fmt: skip
         assert not VALIDATOR.is_valid(line), line
+
+
+@pytest.mark.parametrize("topic", ["command-files", "contract"])
+def test_the_examples_of_the_help_pages_are_valid(topic: str) -> None:
+    lines = [line for line in text_of(topic).splitlines() if line.startswith('{"op"')]
+    assert len(lines) > 3
+    for line in lines:
+        VALIDATOR.validate(json.loads(line))

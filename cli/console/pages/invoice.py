@@ -11,6 +11,7 @@ from seat_ledger.cli.output.render import Answer, document, to_json
 from seat_ledger.errors import NotFound
 from seat_ledger.projections.billing import invoice_computation, invoices
 from seat_ledger.projections.billing.invoices import Issued
+from seat_ledger.projections.billing.totals import added
 
 
 def invoices_page(request: PageRequest) -> Page:
@@ -31,7 +32,8 @@ def invoices_page(request: PageRequest) -> Page:
         onward = request.paged("invoices", skip, len(rows), **identity)
         return {"rows": newest[skip : skip + PAGE], **onward}
 
-    return Page("invoices", title, request.answer(rows), fill, identity)
+    answer = request.answer(rows, extra={"totals": added(rows, "amount")})
+    return Page("invoices", title, answer, fill, identity)
 
 
 def invoice(request: PageRequest) -> Page:
