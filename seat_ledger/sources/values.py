@@ -59,6 +59,11 @@ class Values:
         source = shown(spec if isinstance(spec, str) else str(spec))
 
         def missing() -> str:
+            if "{--user}" in source:
+                raise UnreadableRow(
+                    f"the {what} is missing: the file does not say whom it is about.",
+                    "name the user: --user KEY",
+                )
             raise UnreadableRow(
                 f"the {what} is missing: {source} has an empty field.",
                 "expected: a value in each row that this rule is for",

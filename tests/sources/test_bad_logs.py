@@ -152,8 +152,9 @@ def test_the_user_of_a_file_that_names_none_must_be_named() -> None:
     )
     error = refusal(content, "hubspot-permission-history")
     assert error.message == (
-        "log:2: the user of rule 1 is missing: '{--user}' has an empty field."
+        "log:2: the user of rule 1 is missing: the file does not say whom it is about."
     )
+    assert error.try_ == "name the user: --user KEY"
 
 
 def test_ten_thousand_lines_are_sorted_in_runs(monkeypatch: pytest.MonkeyPatch) -> None:
