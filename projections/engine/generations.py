@@ -414,7 +414,12 @@ def _let_use(connection: Connection, role: str, schema: str) -> None:
 
 
 def _let_read(connection: Connection, role: str, schema: str) -> None:
-    """Let a role read all that stands in a schema."""
+    """Let a role read all that stands in a schema, and nobody by default privileges."""
+    space = sql.Identifier(schema)
+    for what in (sql.SQL("ALL TABLES IN SCHEMA {}"), sql.SQL("SCHEMA {}")):
+        connection.execute(
+            sql.SQL("REVOKE ALL ON {} FROM PUBLIC").format(what.format(space))
+        )
     _let_use(connection, role, schema)
     connection.execute(
         sql.SQL("GRANT SELECT ON ALL TABLES IN SCHEMA {} TO {}").format(

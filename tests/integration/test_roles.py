@@ -17,6 +17,7 @@ from seat_ledger.application import CommandService
 from seat_ledger.integrity import service
 from seat_ledger.integrity.note import Signer
 from seat_ledger.projections.engine import installation
+from seat_ledger.projections.engine.rebuild import rebuild
 from seat_ledger.store import access, schema
 from seat_ledger.store.connection import connect
 from tests.program import run_program
@@ -176,6 +177,29 @@ def login(server: str) -> Iterator[Any]:
 OPEN = ("account", "open", "acme", "--name", "Acme", "--time-zone", "UTC")
 TERMS = ("--term-start", "2025-03-05", "--term-months", 240)
 CYCLE = ("--billing-cycle-months", 1)
+
+
+@pytest.mark.both_versions
+def test_nobody_reads_new_tables_by_default_privileges(database: str) -> None:
+    """A database that gives every new table to everybody gives none of the ledger's."""
+    on = ("TABLES", "SELECT"), ("SCHEMAS", "USAGE")
+    words = "ALTER DEFAULT PRIVILEGES FOR ROLE seat_ledger_projector"
+    with psycopg.connect(database, autocommit=True) as connection:
+        for kind, right in on:
+            connection.execute(f"{words} GRANT {right} ON {kind} TO PUBLIC".encode())
+        try:
+            assert rebuild(database).error is None
+        finally:
+            for kind, right in on:
+                statement = f"{words} REVOKE {right} ON {kind} FROM PUBLIC"
+                connection.execute(statement.encode())
+        rows = connection.execute(
+            "SELECT class.oid::regclass::text FROM pg_class AS class "
+            "JOIN pg_namespace AS space ON space.oid = class.relnamespace "
+            "CROSS JOIN LATERAL aclexplode(class.relacl || space.nspacl) AS item "
+            "WHERE space.nspname ~ '^projection' AND item.grantee = 0"
+        ).fetchall()
+    assert rows == []
 
 
 @pytest.mark.both_versions
