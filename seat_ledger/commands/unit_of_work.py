@@ -213,7 +213,14 @@ class UnitOfWork:
             for user in [self.user(user_id)]
             if any(fold(person.email) == folded for person in user.ever_called())
         ]
-        mailed = persons_first(mailed, lambda user: user.is_service)
+        # A person whose adding or renaming was reversed never had the e-mail.
+        mailed = persons_first(
+            mailed,
+            lambda user: (
+                user.is_service
+                or all(fold(name.person.email) != folded for name in user.names)
+            ),
+        )
         exact: list[User] = []
         nearly: list[User] = []
         for user_id in self._by_key.get(folded, ()):
@@ -272,9 +279,13 @@ class UnitOfWork:
             exactly = [name for name in begun if name.bears(reference, folded)]
             return exactly or [n for n in begun if fold(n.person.user_key) == folded]
 
-        def stay(user: User) -> tuple[datetime, datetime, int] | None:
-            last = max(borne(user), key=lambda name: name[1:], default=None)
-            return last and last[1:]
+        def stay(user: User) -> tuple[datetime, datetime, tuple[int, int]] | None:
+            begun = [(name.starts, name.ends) for name in borne(user)]
+            if not begun:
+                return None
+            starts, ends = max(begun)
+            # Only of empty stays two can be alike: who was added later came later.
+            return starts, ends, self._added(user) if starts == ends else (0, 0)
 
         return meant(
             reference,
@@ -283,6 +294,11 @@ class UnitOfWork:
             stay=stay,
             name=lambda user: (user.user_key, user.email),
         )
+
+    def _added(self, user: User) -> tuple[int, int]:
+        """Where somebody stands among all who were added, recorded or not (R70)."""
+        recorded = self.source.positions_of([EntryRef(user.key, 1)])
+        return (0, recorded[0]) if recorded else (1, [*self.users].index(user.key))
 
     def resolve(self, reference: str, instant: datetime) -> User:
         """The user present at an instant, else the last one before (R35).

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -27,8 +27,9 @@ SAME = [
 ]
 
 
-def add(acme: Acme, key: str, email: str, **more: Any) -> None:
-    acme.add(key, email=email, **more)
+def add(acme: Acme, key: str, email: str, **more: Any) -> tuple[int, ...]:
+    added: tuple[int, ...] = acme.add(key, email=email, **more)
+    return added
 
 
 def meant(acme: Acme, reference: str, at: str = "2025-06-01") -> str:
@@ -110,6 +111,50 @@ def test_r35_a_person_who_comes_back_under_another_key_is_no_riddle(acme: Acme) 
     assert meant(acme, "ANN@x.example") == "ann"
     assert meant(acme, "ann@x.example") == "ann"
     assert meant(acme, "ann@x.example", "2025-04-01") == "ann@x.example"
+
+
+def test_r35_of_those_who_came_and_went_at_one_instant_the_last_added_is_meant(
+    acme: Acme,
+) -> None:
+    """Sources that know dates only let several come and go at once (R46, R70)."""
+    for workspaces_kept in (True, False):
+        for _ in range(4):
+            (added,) = add(acme, "ann", "ann@x.example", at="2025-04-01")
+            acme.do("remove_user", user="ann", effective_at="2025-04-01")
+        if not workspaces_kept:
+            acme.ledger.accounts.workspaces.clear()
+        (changed,) = acme.do(
+            "set_permissions",
+            user="ann",
+            account_access=workspaces_kept,
+            effective_at="2025-04-01",
+        )
+        with psycopg.connect(acme.conninfo) as connection:
+            users_of = connection.execute(
+                "SELECT count(*), count(DISTINCT originator_id) "
+                "FROM ledger.stored_events WHERE notification_id = ANY (%s)",
+                [[added, changed]],
+            ).fetchone()
+        assert users_of == (2, 1)
+        with ConnectedReader(acme.conninfo) as reader:
+            known_at = reader.knowledge()
+            account = reader.account("acme", known_at)
+            at = datetime(2025, 5, 1, tzinfo=UTC)
+            row = reader.user_at(account, "ann", at, known_at)
+            assert row is not None
+            assert row["added"] == added
+
+
+def test_r99_a_person_who_never_was_keeps_no_e_mail_from_a_service(acme: Acme) -> None:
+    (added,) = add(acme, "ann", "desk@x.example")
+    add(acme, "bob", "bob@x.example")
+    renamed = acme.do("rename_user", user="bob", email="desk2@x.example")[0]
+    for entry in (added, renamed):
+        acme.reverse(entry)
+    add(acme, "desk", "desk@x.example", kind="service")
+    add(acme, "desk2", "desk2@x.example", kind="service")
+    for reference in ("desk@x.example", "desk2@x.example"):
+        assert meant(acme, reference) == reference.partition("@")[0]
 
 
 def test_names_that_are_recorded_already_are_folded_anew(empty_database: str) -> None:

@@ -817,12 +817,13 @@ def in_order(lines: list[Line]) -> list[Line]:
     """R28: reversals, then by effective time, and closings before the rest."""
     reversals = [line for line in lines if line.op == "reverse"]
     others = [line for line in lines if line.op != "reverse"]
-    return reversals + sorted(others, key=lambda line: (line.at, place_of(line.op)))
+    return reversals + sorted(others, key=lambda line: (line.at, place_of(line)))
 
 
-def place_of(op: str) -> int:
+def place_of(line: Line) -> int:
     """R28: closings, then the account's end, then the rest."""
-    return 0 if op in CLOSING else 1 if op == "close_account" else 2
+    closes = line.op in CLOSING and not line.get("at_period_end")  # R98: ends nothing
+    return 0 if closes else 1 if line.op == "close_account" else 2
 
 
 def resolved(text: str, moved: Zones) -> datetime:

@@ -28,6 +28,7 @@ from tests.oracle.counting import Counted
 from tests.oracle.deciding import Outcome, parsed
 from tests.oracle.entries import Entry, Person
 from tests.oracle.oracle import Oracle
+from tests.oracle.validity import violations
 from tests.property.histories import KEYS, TYPES, Author
 
 numbers = itertools.count(1)
@@ -150,7 +151,7 @@ class Comparison:
     # -- answers --
 
     def same_answers(self, reader: ConnectedReader, rounds: int) -> None:
-        positions = [e.position for e in self.book.entries]
+        positions = [e.position for e in self.book.entries if self.is_valid(e.position)]
         instants = sorted({e.at for e in self.book.entries})
         chosen = [*self.random.choices(positions, k=rounds), reader.head]
         for position in chosen:
@@ -162,6 +163,13 @@ class Comparison:
             self.same_seats(question)
             self.same_users(question)
             self.same_billing(reader, account, known_at)
+
+    def is_valid(self, position: int) -> bool:
+        """Whether what was recorded up to a position is possible (R46): in the middle
+        of what one command recorded it need not be, and no rule says what is true then.
+        """
+        book = self.book
+        return not violations(book.timeline(position), book.contract(position))
 
     def view(self, known_at: Knowledge) -> View:
         return self.oracle.view(self.account, known_at.position)
