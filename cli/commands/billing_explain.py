@@ -382,8 +382,8 @@ def _history(question: Question, rows: list[dict[str, Any]]) -> str:
     if not rows:
         return ""
     longest = max(rows, key=lambda row: row["idle_days"])
-    account = as_word(question.account.key)
-    return f"seat-ledger seat history '{longest['seat']}' -a {account}"
+    seat, account = as_word(longest["seat"]), as_word(question.account.key)
+    return f"seat-ledger seat history {seat} -a {account}"
 
 
 @click.command()

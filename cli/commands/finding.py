@@ -15,6 +15,7 @@ from seat_ledger.cli.options.session import (
 from seat_ledger.cli.options.writing import writing
 from seat_ledger.cli.output.finding_words import listed_in_words
 from seat_ledger.cli.output.render import Answer, cells
+from seat_ledger.domain.values import as_word
 
 
 @click.group(epilog="Example: seat-ledger finding list -a acme")
@@ -44,7 +45,7 @@ def list_(question: Question, account: str | None, *, all_: bool, **_: Any) -> A
     if rows:
         try_ = (
             f"seat-ledger finding note {rows[0]['finding']} --account "
-            f"{rows[0]['account']} --note TEXT --disputed"
+            f"{as_word(rows[0]['account'])} --note TEXT --disputed"
         )
     return question.answer(
         rows, columns, sentence=listed_in_words(every), next_command=try_

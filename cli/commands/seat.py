@@ -208,7 +208,7 @@ def _next(rows: list[dict[str, Any]], seat: str | None, question: Question) -> s
         return f"seat-ledger event show {holder['assigned_by']['position']}"
     if seat is not None:
         account = as_word(question.account.key)
-        return f"seat-ledger seat history '{seat}' --account {account}"
+        return f"seat-ledger seat history {as_word(seat)} --account {account}"
     return ""
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from seat_ledger.cli.options.session import current_session
 from seat_ledger.domain.moments import parse_moment
-from seat_ledger.domain.values import shown
+from seat_ledger.domain.values import as_word, shown
 from seat_ledger.errors import NotFound
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def present_user(about: AccountQuestion, reference: str) -> dict[str, Any]:
     raise NotFound(
         "user_not_found",
         f"{shown(reference)} is not a present user of {key}.",
-        try_=f"seat-ledger user list --account {key}",
+        try_=f"seat-ledger user list --account {as_word(key)}",
     )
 
 

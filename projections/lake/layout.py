@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterable
 from contextlib import suppress
@@ -22,6 +23,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from seat_ledger.domain.values import as_word
 from seat_ledger.errors import IntegrityFailure, LedgerError, NotFound
 from seat_ledger.integrity.home import folder_of
 from seat_ledger.integrity.keys import write_beside
@@ -43,6 +45,8 @@ WORKSHOP = ".new-"
 
 _REMEMBERED = "lakes.json"
 _LARGEST_MANIFEST = 64_000_000
+_MANIFEST_NAME = re.compile(r"([0-9]{6,18})\.json")
+_UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
 
 
 class Segment(NamedTuple):
@@ -90,9 +94,14 @@ class Manifest(NamedTuple):
         whole["segments"] = [segment._asdict() for segment in self.segments]
         return json.dumps(whole, indent=1, ensure_ascii=False)
 
+    def signed_text(self, note: str) -> str:
+        """The text of its file, the only spelling that is read."""
+        whole = {"manifest": json.loads(self.text()), "note": note}
+        return json.dumps(whole, indent=1, ensure_ascii=False)
+
     @classmethod
     def read(cls, text: str) -> Manifest:
-        """Read a text. Raises ValueError, KeyError or TypeError where it is not one."""
+        """Read a text. Raises ValueError, KeyError, TypeError or AttributeError."""
         whole = json.loads(text)
         if (whole.pop("format"), whole.pop("buckets")) != (FORMAT, BUCKETS):
             raise ValueError("it is of another format than this program reads")
@@ -166,7 +175,7 @@ class Lake:
             raise NotFound(
                 "lake_file_missing",
                 f"The lake {self.place} has no file {name}, which its manifest names.",
-                try_=f"seat-ledger lake export {self.place}",
+                try_=f"seat-ledger lake export {as_word(self.place)}",
             ) from error
         except OSError as error:
             raise self._unreachable(error) from error
@@ -230,8 +239,9 @@ class Lake:
 
     def numbers(self) -> list[int]:
         """The numbers of the manifests, oldest first."""
-        stems = [name.removesuffix(".json") for name in self.names("manifest")]
-        return sorted(int(stem) for stem in stems if stem.isdigit())
+        names = map(_MANIFEST_NAME.fullmatch, self.names("manifest"))
+        numbers = {int(name[1]): name[0] for name in names if name is not None}
+        return sorted(no for no, name in numbers.items() if f"{no:06d}.json" == name)
 
     def manifest(self, number: int | None = None) -> tuple[Manifest, str]:
         """The newest manifest, or one by its number, with its note.
@@ -245,21 +255,23 @@ class Lake:
             raise NotFound(
                 "no_lake",
                 f"There is no lake in {self.place}.",
-                try_=f"seat-ledger lake export {self.place}",
+                try_=f"seat-ledger lake export {as_word(self.place)}",
             )
         number = numbers[-1] if number is None else number
         name = _manifest_name(number)
         with self.open(name) as file:
-            text = file.read(_LARGEST_MANIFEST).decode(errors="replace")
+            content = file.read(_LARGEST_MANIFEST)
         try:
+            text = content.decode()
             whole = json.loads(text)
             manifest, note = Manifest.read(json.dumps(whole["manifest"])), whole["note"]
             if manifest.number != number or not isinstance(note, str):
-                raise ValueError("it is not what its name says")  # noqa: TRY301
-        except (ValueError, KeyError, TypeError) as error:
+                raise ValueError("it is not what its name says")
+            if manifest.signed_text(note) != text:
+                raise ValueError("it is not in its exact form")
+        except _UNREADABLE as error:
             raise IntegrityFailure(
-                f"The manifest {name} of the lake {self.place} cannot be read: "
-                f"{error}.",
+                f"The manifest {name} of the lake {self.place} does not hold: {error}.",
                 try_="restore it from a backup, or export into an empty folder",
             ) from error
         return manifest, note
@@ -269,12 +281,7 @@ class Lake:
 
         Raises LedgerError where another exporter was first.
         """
-        note = signer.sign(manifest.note_text(signer.name))
-        text = json.dumps(
-            {"manifest": json.loads(manifest.text()), "note": note},
-            indent=1,
-            ensure_ascii=False,
-        )
+        text = manifest.signed_text(signer.sign(manifest.note_text(signer.name)))
         name = _manifest_name(manifest.number)
         if self.exists(name):
             raise _second_writer(self.place, name)
@@ -375,9 +382,11 @@ def exported_from_here(lake: Lake, manifest: Manifest) -> int:
 def _remembered(path: Path) -> dict[str, int]:
     try:
         numbers = json.loads(path.read_text())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
-    return numbers if isinstance(numbers, dict) else {}
+    if not isinstance(numbers, dict):
+        return {}
+    return {place: no for place, no in numbers.items() if type(no) is int}
 
 
 def superseded(lake: Lake, manifests: Iterable[Manifest]) -> list[str]:

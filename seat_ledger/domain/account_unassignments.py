@@ -40,9 +40,9 @@ class AccountUnassignments(AccountState):
             "no_seat_held",
             f"{called} of {self.account_key} holds no seat of {seat_type} at "
             f"{iso(at)} that is still open-ended.",
-            try_=f"see 'seat-ledger user history {called} --account "
-            f"{self.account_key}'; to change a holding that has ended, "
-            "record a batch: reverse, then the right unassignment",
+            try_=f"seat-ledger user history {as_word(called)} --account "
+            f"{as_word(self.account_key)}; to change a holding that has ended, record "
+            "a batch: reverse, then the right unassignment",
         )
 
     def request_unassignment(

@@ -88,8 +88,7 @@ def _read_folder(content: WitnessContent) -> None:
             continue
         try:
             stored = _stored_note(file, _text(file))
-            size = file.name.removeprefix(f"{_LATEST}-")
-            if size not in {_LATEST, f"{stored.checkpoint.size:012}"}:
+            if file.name not in {_LATEST, f"{_LATEST}-{stored.checkpoint.size:012}"}:
                 raise BadNote(
                     f"it holds the checkpoint of {stored.checkpoint.size:,} events"
                 )
@@ -97,13 +96,12 @@ def _read_folder(content: WitnessContent) -> None:
             content.faults.append(f"{file.name} cannot be used: {_reason(error)}")
         else:
             content.notes.append(stored)
-    _drop_repeated(content.notes)
+    _drop_repeated(content)
 
 
-def _drop_repeated(notes: list[StoredNote]) -> None:
-    """The last checkpoint stands in a folder twice; it is one."""
-    if len(notes) > 1 and notes[0].note in {note.note for note in notes[1:]}:
-        del notes[0]
+def _drop_repeated(content: WitnessContent) -> None:
+    """A note that stands in a place more than once, as the last of a folder, is one."""
+    content.notes = list({note.note: note for note in content.notes}.values())
 
 
 def _read_file(content: WitnessContent) -> None:
@@ -112,6 +110,7 @@ def _read_file(content: WitnessContent) -> None:
             content.notes.append(_stored_note(content.place, note))
     except (OSError, ValueError) as error:
         content.faults.append(f"it is damaged: {_reason(error)}")
+    _drop_repeated(content)
 
 
 def _notes(text: str) -> Iterator[str]:

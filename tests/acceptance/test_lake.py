@@ -19,6 +19,7 @@ from pyarrow import parquet
 
 from seat_ledger.cli.output.csv_headers import HEADERS
 from seat_ledger.projections.lake.engine import TABLES
+from tests.in_process import run
 from tests.program import ANN, BUY, GIVE, OPEN, PROGRAM, Program
 from tests.support.waiting import AT_MOST, wait_until
 
@@ -174,7 +175,7 @@ def test_an_export_makes_a_missing_file_anew(lakes: Lakes) -> None:
 def changed(path: Path, change: Callable[[Any], None]) -> None:
     document = json.loads(path.read_text())
     change(document["manifest"])
-    path.write_text(json.dumps(document))
+    path.write_text(json.dumps(document, indent=1, ensure_ascii=False))
 
 
 def test_a_manifest_that_was_changed_does_not_hold(lakes: Lakes) -> None:
@@ -187,6 +188,39 @@ def test_a_manifest_that_was_changed_does_not_hold(lakes: Lakes) -> None:
         assert "does not hold" in done.stderr
         assert "Traceback" not in done.stderr
     assert not (lakes.folder / "out").exists()
+
+
+def test_a_manifest_has_one_spelling(lakes: Lakes) -> None:
+    """As proofs and notes: what was added, repeated or written otherwise is refused."""
+    lakes.export()
+    (path,) = lakes.manifests
+    text = path.read_text()
+    spellings = {
+        "compact": json.dumps(json.loads(text)),
+        "a line more": text + "\n",
+        "a mark before": "\ufeff" + text,
+        "line ends": text.replace("\n", "\r\n"),
+        "an escape": text.replace("journal/", "journal\\/"),
+        "a fraction": text.replace('"format": 1,', '"format": 1.0,'),
+        "a truth": text.replace('"format": 1,', '"format": true,'),
+        "a field twice": text.replace('"format": 1,', '"format": 2, "format": 1,'),
+        "a field more": text.replace("{", '{"more": 1,', 1),
+        "a surrogate": text.replace('"note": "', '"note": "\\ud800'),
+        "a text within": '{"manifest": "x", "note": "x"}',
+        "nothing within": '{"manifest": null, "note": null}',
+        "a list": "[]",
+        "too deep": '{"manifest": ' * 20_000,
+    }
+    for name, spelling in spellings.items():
+        assert spelling != text, name
+        path.write_bytes(spelling.encode())
+        done = run("lake", "verify", lakes.place, "--database", lakes.conninfo)
+        assert done.status == 3, (name, done)
+        assert "does not hold" in done.err, (name, done.err)
+    path.write_text(text)
+    for other in ("\N{SUPERSCRIPT TWO}.json", "9.json", "0000009.json", "x.json"):
+        path.with_name(other).write_text("{}")
+    lakes.json("verify", lakes.place)
 
 
 def test_what_an_export_seals_is_held_against_the_named_witness(

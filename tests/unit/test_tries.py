@@ -77,6 +77,42 @@ def commands() -> Iterator[tuple[str, str]]:
 
 TRIES = sorted(set(commands()))
 
+WORDS = re.compile(
+    r"as_word\(|_keys\(|options_of_reading\(|iso\(|\['(position|finding|period|seat_type"
+    r"|reduce_by|opened_by|name)'\]$|^(position|entries|entries\[0\]|key|keys|word|words"
+    r"|command|seat|account|rule|REBUILD)$"
+)
+"""What may stand in a command as it is: a foreign text by `as_word`, maybe beforehand,
+and what is a word whatever its value, as a number or a date is."""
+
+
+def unquoted() -> Iterator[str]:
+    """Where a text that somebody else wrote is put into a command as it is."""
+    for file in SOURCES:
+        module = file.read_text()
+        for node in ast.walk(ast.parse(module)):
+            if not isinstance(node, ast.JoinedStr):
+                continue
+            before = ""
+            for part in node.values:
+                if isinstance(part, ast.Constant):
+                    before += str(part.value)
+                elif isinstance(part, ast.FormattedValue) and COMMAND.search(before):
+                    value = ast.unparse(part.value)
+                    if not WORDS.search(value) or (
+                        value in QUOTED_BEFORE
+                        and not re.search(rf"\b{value}\b.* = .*(as_word|_keys)", module)
+                    ):
+                        yield f"{file.relative_to(ROOT)}:{node.lineno}: {value}"
+
+
+QUOTED_BEFORE = {"key", "keys", "word", "seat", "account"}
+
+
+def test_a_foreign_text_is_one_word_of_a_command() -> None:
+    """So a key with a blank or a quotation mark in it can be pasted."""
+    assert list(unquoted()) == []
+
 
 def test_the_places_are_listed() -> None:
     assert len(TRIES) > 60
