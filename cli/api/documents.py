@@ -25,6 +25,21 @@ _TOTALS = (
     "seat_type purchased assigned available pending_reduction assigned_least "
     "assigned_most"
 )
+_OF_NO_SEAT = (
+    "account seat_type period from until mode granularity quantity quantity_exact "
+    "unit_price amount"
+)
+"""Keys of a figure that are there where the type had no seat too."""
+
+
+def _figure_keys() -> str:
+    """The keys of a figure; most are only there where there was a seat to count."""
+    return " ".join(
+        name if name in _OF_NO_SEAT.split() else f"{name}?"
+        for name in header_of("billing counts")
+    )
+
+
 _BESIDE = {
     "billing compare": (
         "between[].position between[].recorded_at "
@@ -37,7 +52,7 @@ _BESIDE = {
         f"{keys_within('groups?[]', f'group not_priced {_MONEY}')}"
     ),
     "billing explain": (
-        f"{keys_within('figure', ' '.join(header_of('billing counts')))} "
+        f"{keys_within('figure', _figure_keys())} "
         f"{keys_within('highest', 'at at_after entry held')}"
     ),
     "billing idle": "complete? forecast? windows? totals[].currency totals[].amount",

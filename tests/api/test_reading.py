@@ -27,6 +27,7 @@ PINNED = {"known_at": "80"}
 AT = {**PINNED, "as_of": "2025-05-01"}
 ACME = {"account": "acme"}
 FIGURE = {**ACME, "period": "2025-06-05", "seat_type": PRO, **PINNED}
+NO_SEATS = "sales/enterprise"
 PRICES = [f"{PRO}=90", "service/starter=9"]
 HOLDINGS = ["SeatAssigned", "SeatUnassigned"]
 QUESTIONS: list[tuple[str, dict[str, Any]]] = [
@@ -40,6 +41,7 @@ QUESTIONS: list[tuple[str, dict[str, Any]]] = [
     ("billing counts", {"all": "true", "mode": "all", **PINNED}),
     ("billing explain", FIGURE),
     ("billing explain", {**FIGURE, "mode": "day_peak"}),
+    ("billing explain", {**FIGURE, "seat_type": NO_SEATS}),
     ("billing idle", {**ACME, **AT}),
     ("billing periods", {**ACME, **PINNED}),
     ("billing policy", {**ACME, **PINNED}),
