@@ -26,7 +26,7 @@ from seat_ledger.cli.api.page import page_text
 from seat_ledger.cli.api.problems import HttpProblem, http_status, problem
 from seat_ledger.cli.api.recording import BATCHES, COMMANDS, Writers, read_request
 from seat_ledger.cli.console.access import Gate
-from seat_ledger.cli.console.downloads import Download
+from seat_ledger.cli.console.downloads import Download, pieces
 from seat_ledger.cli.console.envelope import HEADERS, LONGEST_ADDRESS, LONGEST_LOGGED
 from seat_ledger.cli.console.failures import BugFiles, Log, for_visitor
 from seat_ledger.cli.console.queueing import Lane
@@ -201,7 +201,7 @@ class Api:
             stream = _stream(self.long_readers.reader(accounts), asking, seen)
             head = await self.long_lane.run(lambda: next(stream))
             assert isinstance(head, AnswerHead)
-            response = Download(_texts_of(stream), self.long_lane)
+            response = Download(pieces(_texts_of(stream)), self.long_lane)
             await response.begin()
             response.turn = stack.pop_all()
         response.status_code = head.status

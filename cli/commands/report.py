@@ -13,9 +13,8 @@ from seat_ledger.cli.options.counting import counts_query, options_of_counting
 from seat_ledger.cli.options.session import Question, option_account, reading
 from seat_ledger.cli.output.progress import heartbeat
 from seat_ledger.cli.output.render import Answer, cells
-from seat_ledger.cli.reports.of_account import of_account
+from seat_ledger.cli.reports.of_account import of_account, repeated_at
 from seat_ledger.cli.reports.written import MANIFEST, write_report
-from seat_ledger.domain.values import iso
 from seat_ledger.projections import billing
 
 _REPEATED_OPTIONS = (
@@ -75,6 +74,5 @@ def _command(
         words += ["--prices", str(options["price_file"])]
     if options["price_for"] != "period":
         words += ["--price-for", options["price_for"]]
-    knowledge = question.knowledge
-    at = iso(until) if until != knowledge.recorded_at else str(knowledge.position)
+    at = repeated_at(question.knowledge, until)
     return [*words, "--known-at", at, "--output", output.name]

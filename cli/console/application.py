@@ -9,6 +9,7 @@ from collections.abc import Generator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from importlib import resources
+from tempfile import TemporaryFile
 
 from starlette.requests import Request
 from starlette.responses import (
@@ -21,7 +22,7 @@ from starlette.types import ASGIApp
 
 from seat_ledger.cli.console import pages
 from seat_ledger.cli.console.access import Gate
-from seat_ledger.cli.console.downloads import Download
+from seat_ledger.cli.console.downloads import CHUNK, Download, pieces
 from seat_ledger.cli.console.envelope import (
     UPLOAD,
     ResponseEnvelope,
@@ -37,6 +38,7 @@ from seat_ledger.cli.console.failures import (
     status_of,
 )
 from seat_ledger.cli.console.i18n import Words
+from seat_ledger.cli.console.pages.report import report_of
 from seat_ledger.cli.console.queueing import Lane
 from seat_ledger.cli.console.request import PageRequest
 from seat_ledger.cli.console.rereading import rereading
@@ -44,12 +46,18 @@ from seat_ledger.cli.console.templating import Sheet
 from seat_ledger.cli.console.uploads import FormTokens, SentFile, received
 from seat_ledger.cli.console.watching import AttentionWatch
 from seat_ledger.cli.output.render import csv_chunks, json_chunks, to_json
+from seat_ledger.cli.reports.page import page_texts
+from seat_ledger.cli.reports.workbook import write_workbook
 from seat_ledger.errors import LedgerError, NotFound
 from seat_ledger.lazy import lazy
 from seat_ledger.projections.reader.pool import PooledReader, ReaderPool
 from seat_ledger.projections.reader.redaction import RedactedReader
 
 TYPES = {"json": "application/json", "csv": "text/csv; charset=utf-8"}
+REPORT_TYPES = {
+    "html": "text/html; charset=utf-8",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+}
 STATIC = {
     "console.css": "text/css",
     "console.js": "text/javascript",
@@ -104,6 +112,7 @@ class Console:
             Route("/", self.home),
             Route("/static/{name}", self.static),
             Route(UPLOAD, self.upload, methods=["POST"]),
+            Route("/report.{form:str}", self.report),
             Route("/{page}.{form:str}", self.page),
             Route("/{page}", self.page),
             Route("/{rest:path}", self.nowhere),
@@ -179,18 +188,46 @@ class Console:
 
     async def _long(self, request: Request, name: str, form: str) -> Response:
         """What may be as long as the ledger."""
+        stream = pieces(self._chunks(self.twins, request, name, form))
+        response = await self._download(stream, TYPES[form])
+        return _as_file(response, f"{name}.csv") if form == "csv" else response
+
+    async def _download(self, stream: Generator[bytes], media_type: str) -> Download:
+        """What is sent as it is read, in a turn of its own."""
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(self.twin_lane.turn())
-            stream = self._chunks(self.twins, request, name, form)
             response = Download(stream, self.twin_lane)
             await response.begin()
             response.turn = stack.pop_all()
-        response.headers["Content-Type"] = TYPES[form]
-        if form == "csv":
-            response.headers["Content-Disposition"] = (
-                f'attachment; filename="{name}.csv"'
-            )
+        response.headers["Content-Type"] = media_type
         return response
+
+    async def report(self, request: Request) -> Response:
+        """The report of an account, a period or an invoice, as a file to pass on."""
+        form = request.path_params["form"]
+        try:
+            if form not in REPORT_TYPES:
+                raise NotFound("entry_not_found", _NO_PAGE)
+            stream = self._report(request, form)
+            response = await self._download(stream, REPORT_TYPES[form])
+        except LedgerError as error:
+            return self._failed(request, error, "html")
+        return _as_file(response, f"report.{form}")
+
+    def _report(self, request: Request, form: str) -> Generator[bytes]:
+        """The bytes of a report; a workbook is whole before the first is sent."""
+        params, words, visitor = params_of(request), words_for(request), who(request)
+        with self.twins.reader() as reader:
+            page_request = PageRequest(reader, params, words, visitor, form)
+            report = report_of(page_request, form)
+            if form == "html":
+                yield from pieces(page_texts(report.content))
+                return
+            with TemporaryFile() as file:
+                write_workbook(report.content, file, report.provenance)
+                file.seek(0)
+                while piece := file.read(CHUNK):
+                    yield piece
 
     def _page(self, request: Request, name: str) -> Response:
         with self.pool.reader() as reader:
@@ -246,6 +283,11 @@ _LATER = 503
 def _is_suggestion(request: Request, name: str, form: str) -> bool:
     """Whether it is what the search box shows while somebody types: a few rows."""
     return name == "search" and form == "json" and "quick" in request.query_params
+
+
+def _as_file(response: Response, name: str) -> Response:
+    response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    return response
 
 
 def _html(

@@ -1,4 +1,4 @@
-"""A twin on its way: rows as they are read, for as long as somebody takes them."""
+"""Twins and reports on their way, for as long as somebody takes them."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ CHUNK = 1 << 16
 
 
 class Download(Response):
-    """The text of a twin, a piece at a time; its turn and its reader end with it."""
+    """A twin or a report, a piece at a time; its turn and its reader end with it."""
 
-    def __init__(self, stream: Generator[str], lane: Lane) -> None:
+    def __init__(self, stream: Generator[bytes], lane: Lane) -> None:
         self.turn = AsyncExitStack()
-        self._pieces = pieces(stream)
+        self._pieces = stream
         self._lane = lane
         self._first: bytes | None = None
         super().__init__()

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from typing import Any
 from urllib.parse import urlencode
 
@@ -147,6 +148,11 @@ class PageRequest(Question):
     def wants_page(self) -> bool:
         """Whether a page is wanted, not the rows of its twin."""
         return self.form == "html"
+
+    @property
+    def report_forms(self) -> tuple[str, ...]:
+        """The kinds of files that a report can be had as here."""
+        return ("html", "xlsx") if find_spec("xlsxwriter") else ("html",)
 
     @property
     def shows_reversed(self) -> bool:

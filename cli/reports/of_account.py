@@ -151,6 +151,11 @@ def of_account(question: AccountQuestion, query: billing.CountsQuery) -> Content
     )
 
 
+def repeated_at(knowledge: Knowledge, until: datetime) -> str:
+    """The state of knowledge as the command is given it that repeats a report."""
+    return iso(until) if until != knowledge.recorded_at else str(knowledge.position)
+
+
 def _is_open(rows: list[Row], name: str) -> bool:
     """Whether windows leave a figure of some row open, by a name of its ends."""
     figure = name.removesuffix("_least").removesuffix("_most")

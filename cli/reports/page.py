@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from datetime import datetime
 from importlib import resources
 from itertools import islice
@@ -24,6 +24,12 @@ _UTC = ZoneHistory("UTC")
 
 def write_page(content: Content, file: IO[bytes]) -> None:
     """Write the page as it is made, piece by piece."""
+    for text in page_texts(content):
+        file.write(text.encode())
+
+
+def page_texts(content: Content) -> Generator[str]:
+    """The page as it is made, piece by piece."""
     from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415
     from markupsafe import Markup  # noqa: PLC0415
 
@@ -45,8 +51,7 @@ def write_page(content: Content, file: IO[bytes]) -> None:
         lanes_open=LANES_OPEN,
     )
     stream.enable_buffering(200)
-    for text in stream:
-        file.write(text.encode())
+    yield from stream
 
 
 class _Shown:

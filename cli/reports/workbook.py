@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from seat_ledger.cli.output.render import starts_as_formula
 from seat_ledger.cli.reports.content import Content, ReportColumn
@@ -42,13 +42,16 @@ _HOLDERS = (
 )
 
 
-def write_workbook(content: Content, path: Path, provenance: Iterable[Any]) -> None:
+def write_workbook(
+    content: Content, target: Path | IO[bytes], provenance: Iterable[Any]
+) -> None:
     """Write the workbook. The same content gives the same bytes."""
     import xlsxwriter  # noqa: PLC0415
 
     recorded = content.known_at[1]
     created = recorded.astimezone(UTC).replace(tzinfo=None) if recorded else _EPOCH
-    with xlsxwriter.Workbook(str(path), _SETTINGS) as book:
+    place = str(target) if isinstance(target, Path) else target
+    with xlsxwriter.Workbook(place, _SETTINGS) as book:
         book.set_properties({"title": content.title, "created": created})
         sheets = _Sheets(book)
         _cover(sheets, content)

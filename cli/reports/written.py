@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,34 @@ def write_report(
 
     `command` is what made it, without secrets; `inputs` are the files it was made from.
     """
-    manifest = {
+    manifest = _manifest(content, command, inputs)
+    with ExitStack() as stack:
+        report = stack.enter_context(Partial(path))
+        beside = stack.enter_context(Partial(path.with_name(MANIFEST)))
+        if path.suffix.lower() == ".html":
+            with report.path.open("wb") as file:
+                write_page(content, file)
+        else:
+            beside_it = [("digest of this file", f"in {MANIFEST} beside it")]
+            rows = chain(_provenance(manifest), beside_it)
+            write_workbook(content, report.path, rows)
+        stack.enter_context(alone(path))
+        manifest["files"] = _files(manifest, _described(report.path, path.name), beside)
+        text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
+        beside.path.write_text(text, encoding="utf-8")
+        report.place()
+        beside.place()
+
+
+def provenance(content: Content, command: Sequence[str]) -> list[tuple[str, str]]:
+    """What made a workbook that is sent, not written beside a manifest."""
+    return list(_provenance(_manifest(content, command)))
+
+
+def _manifest(
+    content: Content, command: Sequence[str], inputs: Sequence[Path] = ()
+) -> dict[str, Any]:
+    return {
         "schema_version": 1,
         "program": "seat-ledger",
         "version": __version__,
@@ -43,20 +71,6 @@ def write_report(
         "tzdata": TZDATA_VERSION,
         "inputs": [_described(file, file.name) for file in inputs],
     }
-    with ExitStack() as stack:
-        report = stack.enter_context(Partial(path))
-        beside = stack.enter_context(Partial(path.with_name(MANIFEST)))
-        if path.suffix.lower() == ".html":
-            with report.path.open("wb") as file:
-                write_page(content, file)
-        else:
-            write_workbook(content, report.path, _provenance(manifest))
-        stack.enter_context(alone(path))
-        manifest["files"] = _files(manifest, _described(report.path, path.name), beside)
-        text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
-        beside.path.write_text(text, encoding="utf-8")
-        report.place()
-        beside.place()
 
 
 def _files(
@@ -101,4 +115,3 @@ def _provenance(manifest: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "time zone data", manifest["tzdata"]
     for file in manifest["inputs"]:
         yield f"SHA-256 of {file['name']}", file["sha256"]
-    yield "digest of this file", "in manifest.json beside it"

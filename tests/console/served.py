@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import subprocess
@@ -9,6 +10,7 @@ import threading
 import urllib.error
 import urllib.parse
 import urllib.request
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -166,6 +168,15 @@ class Answered(NamedTuple):
         return json.loads(self.text)
 
 
+def text_of(answer: Any) -> str:
+    """The text of an answer; of a workbook that of everything in it."""
+    content = answer.read()
+    if "spreadsheet" not in answer.headers["Content-Type"] or not content:
+        return str(content.decode())
+    with zipfile.ZipFile(io.BytesIO(content)) as book:
+        return "".join(book.read(name).decode() for name in book.namelist())
+
+
 class Console:
     """A running console: its address, its log, and the ledger's connection string."""
 
@@ -192,7 +203,7 @@ class Console:
         request = urllib.request.Request(url, headers=headers or {}, method=method)
         try:
             with urllib.request.urlopen(request, timeout=AT_MOST) as answer:
-                return Answered(answer.status, answer.read().decode(), answer.headers)
+                return Answered(answer.status, text_of(answer), answer.headers)
         except urllib.error.HTTPError as error:
             return Answered(error.code, error.read().decode(), error.headers)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from seat_ledger.cli.console.request import PAGE, Page, PageRequest
@@ -13,6 +14,7 @@ from seat_ledger.errors import InvalidInput
 from seat_ledger.projections import billing
 from seat_ledger.projections.billing import explain, invoices
 from seat_ledger.projections.billing.invoices import Issued
+from seat_ledger.projections.billing.prices import Rule
 from seat_ledger.projections.billing.totals import by_rule
 from seat_ledger.projections.reader import Row
 
@@ -40,11 +42,8 @@ def period(request: PageRequest) -> Page:
     """What counts in a period, by every rule; priced as it was invoiced."""
     facts, label = request.account, request["period"]
     named = billing.labelled(facts, label)
-    invoice = _invoice_of(request, named.label.isoformat())
-    how = billing.Priced(every_rule())
-    if invoice is not None:
-        prices = {kind: parse_price(text) for kind, text in invoice.unit_prices.items()}
-        how = billing.Priced(every_rule(), prices, invoice.currency)
+    invoice = invoice_of(request, named.label.isoformat())
+    how = priced_by(invoice, every_rule())
     query = billing.CountsQuery(named.label.isoformat(), how=how)
     result = billing.counts(
         request.reader, facts, request.knowledge, request.now, query
@@ -84,7 +83,15 @@ def _prices(by_type: dict[str, list[Row]]) -> list[Row]:
     return [row for row in first if row["unit_price"]]
 
 
-def _invoice_of(request: PageRequest, label: str) -> Issued | None:
+def priced_by(invoice: Issued | None, rules: Sequence[Rule] | None) -> billing.Priced:
+    """How a period is counted; and priced, as the invoice of it was."""
+    if invoice is None:
+        return billing.Priced(rules)
+    prices = {kind: parse_price(text) for kind, text in invoice.unit_prices.items()}
+    return billing.Priced(rules, prices, invoice.currency)
+
+
+def invoice_of(request: PageRequest, label: str) -> Issued | None:
     """The invoice of a period, as known."""
     issued = invoices.issued(
         request.reader, request.account, request.knowledge.position
@@ -100,7 +107,7 @@ def explain_page(request: PageRequest) -> Page:
     label = named.label.isoformat()
     seat_type = str(parse_seat_type(request["seat_type"]))
     rule = _rule(request)
-    invoice = _invoice_of(request, label)
+    invoice = invoice_of(request, label)
     price, currency = None, Currency(None, 2)
     if invoice is not None and seat_type in invoice.unit_prices:
         price, currency = parse_price(invoice.unit_prices[seat_type]), invoice.currency
