@@ -13,10 +13,10 @@ from seat_ledger.cli.commands.billing_explain import (
     idle,
 )
 from seat_ledger.cli.options.counting import (
-    FORECAST,
     counts_query,
     options_of_counting,
     rules_in_words,
+    unended_in_words,
 )
 from seat_ledger.cli.options.session import Question, option_account, reading
 from seat_ledger.cli.output.matrix import (
@@ -218,8 +218,7 @@ def _notes(rows: list[Row], question: Question) -> list[str]:
     rules = dict.fromkeys((row["mode"], row["granularity"]) for row in rows)
     notes = [*rules_in_words(rules), *priced_in_words(rows)]
     notes += prices_in_words(rows, question.zones)
-    if any(row["forecast"] for row in rows):
-        notes.append(FORECAST)
+    notes += unended_in_words(rows)
     if any(is_open(row, *_FIGURES) for row in rows):
         notes.append(OPEN_FIGURES)
     return notes

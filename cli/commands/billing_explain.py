@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from seat_ledger.cli.options.counting import (
-    FORECAST,
     books_of,
     counts_query,
     option_currency,
@@ -22,6 +21,7 @@ from seat_ledger.cli.options.counting import (
     price_of_type,
     rules,
     rules_in_words,
+    unended_in_words,
     unit_prices,
 )
 from seat_ledger.cli.options.session import (
@@ -226,7 +226,7 @@ def _why(explanation: Explanation) -> list[str]:
         *rules_in_words([explanation.rule]),
         "The parts add up to the figure exactly; amounts are rounded by largest "
         "remainder.",
-        *([FORECAST] if _is_forecast(explanation) else []),
+        *unended_in_words([figure] if figure else []),
         *_in_truth(explanation),
     ]
 
@@ -297,10 +297,7 @@ def idle(question: Question, **options: Any) -> Answer:
         until = knowledge.moment(question.now)
         sentence = f"{_seats(rows)} of {account.key} {_stood(rows, period, until)}"
         extra = {"complete": period.ends <= until, "forecast": period.starts > until}
-        if extra["forecast"]:
-            notes = [FORECAST]
-        elif not extra["complete"]:
-            notes = ["The period has not ended: counted as if nothing more happened."]
+        notes = unended_in_words([extra])
         if any(is_open(row, "idle_days") for row in rows):
             notes.append(OPEN_FIGURES)
     totals = added(rows, "amount")
@@ -311,7 +308,8 @@ def idle(question: Question, **options: Any) -> Answer:
         rows,
         _idle_columns(rows),
         in_table=[*rows, *sums] if len(rows) > 1 else rows,
-        sentence=f"{sentence}: paid for, and held by nobody.{_cost(rows)}",
+        sentence=f"{sentence}: paid for, and held by nobody."
+        + _cost(rows, is_forecast=bool(extra.get("forecast"))),
         notes=[*notes, *_PRICED_DAYS] if _is_priced(rows) else notes,
         windows=windows,
         next_command=_history(question, rows),
@@ -347,12 +345,13 @@ _PRICED_DAYS = [
 ]
 
 
-def _cost(rows: list[dict[str, Any]]) -> str:
+def _cost(rows: list[dict[str, Any]], *, is_forecast: bool) -> str:
     """What the seats cost, as a sentence; what has no price is not in it (R93)."""
     if not _is_priced(rows):
         return ""
     priced = [row for row in rows if row["amount"] is not None]
-    cost = f" They cost {sums_of(priced, 'amount')}"
+    verb = "would cost" if is_forecast else "cost"
+    cost = f" They {verb} {sums_of(priced, 'amount')}"
     ahead = [row for row in priced if row["amount_until_renewal"] is not None]
     if ahead and ahead[0]["renewal"]:
         amount = sums_of(ahead, "amount_until_renewal")
@@ -459,7 +458,7 @@ def _total_rows(totals: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def _notes(rows: list[dict[str, Any]]) -> list[str]:
     """What is to be known of the figures that differ."""
     has_open = any(is_open(row, "quantity_before", "quantity_after") for row in rows)
-    notes = [FORECAST] if any(row["forecast"] for row in rows) else []
+    notes = unended_in_words(rows)
     notes += priced_in_words(rows)
     return [*notes, OPEN_FIGURES] if has_open else notes
 

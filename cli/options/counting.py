@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -21,8 +21,9 @@ from seat_ledger.domain.counting_rules import (
     every_rule,
 )
 
-FORECAST = "A forecast is for a period that has not begun; nobody is billed for it."
-"""The note below figures of which one is a forecast (R92)."""
+_FORECAST = "A forecast is for a period that has not begun; nobody is billed for it."
+_INCOMPLETE = "The period has not ended: counted as if nothing more happened."
+"""The notes below figures of a time that has not begun (R92), or ended (R54)."""
 _option_granularity = click.option(
     "--granularity",
     type=click.Choice(GRANULARITIES),
@@ -110,6 +111,14 @@ def rules_in_words(rules: Iterable[tuple[str, str | None]]) -> list[str]:
         f"Rule: {mode}{by[part]}; {COUNTING_RULES[mode].words['en']}."
         for mode, part in rules
     ]
+
+
+def unended_in_words(rows: Iterable[Mapping[str, Any]]) -> list[str]:
+    """What is said below figures of a time that has not ended, or begun (R54, R92)."""
+    rows = list(rows)
+    ahead = any(row["forecast"] for row in rows)
+    running = any(not row["forecast"] and not row.get("complete", True) for row in rows)
+    return [*([_INCOMPLETE] if running else []), *([_FORECAST] if ahead else [])]
 
 
 def rules(mode: str | None, granularity: str | None) -> Any:

@@ -15,6 +15,7 @@ from seat_ledger.projections.billing import CountsQuery, idle, labelled, settled
 from seat_ledger.projections.billing import counts as billing_counts
 from seat_ledger.projections.reader import AccountQuestion, ConnectedReader
 from tests.audits import START, Book, june, operation
+from tests.in_process import run
 from tests.program import PRO, Program
 from tests.support.waiting import start_of_a_month_under_way
 
@@ -282,6 +283,28 @@ def test_r92_every_answer_about_a_period_ahead_says_so(database: str) -> None:
     assert row["forecast"] is True
     now = program.json("billing", "compare", "-a", "f", "--term", *known_at)["rows"][0]
     assert now["forecast"] is False
+
+
+def test_r54_every_answer_about_a_period_in_progress_says_so(database: str) -> None:
+    """Also of a window that reaches beyond what has ended, in the words of people."""
+    _, ahead = ahead_of(database)
+    until = (date.fromisoformat(ahead) + timedelta(days=3)).isoformat()
+    first = start_of_a_month_under_way().isoformat()
+    price = ("--unit-price", "10", "--currency", "EUR")
+    for which in (("--period", first), ("--from", first, "--until", until)):
+        for words in (
+            ("explain", "-a", "f", *which, "--seat-type", PRO),
+            ("idle", "-a", "f", *which, *price),
+            ("counts", "-a", "f", *which, *price),
+            ("counts", "-a", "f", *which, *price, "--mode", "all"),
+            ("counts", "-a", "f", *which, *price, "--by", "type"),
+            ("counts", "--all", *which),
+        ):
+            message = run("billing", *words, "--database", database).out
+            assert "The period has not ended: counted as if nothing" in message, words
+            assert "would cost" not in message
+    idle = ("billing", "idle", "-a", "f", "--period", ahead, *price)
+    assert "They would cost" in run(*idle, "--database", database).out
 
 
 def test_r92_a_window_in_progress_is_no_forecast_though_nothing_is_recorded_in_it(
