@@ -13,6 +13,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from seat_ledger.cli.output.csv_headers import DATES, DECIMALS
+
 Schema = dict[str, Any]
 
 TEXT: Schema = {"type": ["string", "null"]}
@@ -50,21 +52,9 @@ _KINDS: tuple[tuple[Schema, str], ...] = (
         "recorded_at reduce_before removed_at requested_at retires_at revoked_at "
         "sealed_at since stuck_since taken_at unassignment_due until until_after",
     ),
-    (
-        DATE,
-        "anchor date first first_after first_date period renewal term_start",
-    ),
+    (DATE, " ".join(DATES)),
     (DATE_OR_INSTANT, "price_since"),
-    (
-        DECIMAL,
-        "amount amount_after amount_before amount_difference amount_least amount_most "
-        "amount_until_renewal difference invoiced_amount invoiced_quantity "
-        "ledger_amount ledger_quantity ledger_quantity_at_issue ledger_quantity_least "
-        "ledger_quantity_most owed_amount quantity quantity_after "
-        "quantity_after_least quantity_after_most quantity_before "
-        "quantity_before_least quantity_before_most quantity_least quantity_most "
-        "saved_per_period saved_per_term unit_price",
-    ),
+    (DECIMAL, " ".join(DECIMALS)),
     (EXACT, "difference_exact quantity_exact"),
     (
         WHOLE,

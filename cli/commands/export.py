@@ -15,10 +15,9 @@ from seat_ledger.cli.options.session import (
     option_one_account,
     reading,
 )
-from seat_ledger.cli.output.files import Partial, check_target
+from seat_ledger.cli.output.files import Partial, check_target, need
 from seat_ledger.cli.output.progress import heartbeat
 from seat_ledger.cli.output.render import Answer, csv_chunks, to_json
-from seat_ledger.cli.reports import need
 from seat_ledger.projections.exports import FIELDS, Field, exported
 
 _AT_ONCE = 20_000

@@ -16,10 +16,10 @@ from seat_ledger.cli.options.session import (
     current_session,
     options_of_answering,
 )
+from seat_ledger.cli.output.files import need
 from seat_ledger.cli.output.printing import emit
 from seat_ledger.cli.output.progress import heartbeat
 from seat_ledger.cli.output.render import Answer, cells
-from seat_ledger.cli.reports import need
 from seat_ledger.domain.values import as_word
 from seat_ledger.errors import InvalidInput, MissingExtra
 

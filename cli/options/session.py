@@ -15,8 +15,9 @@ import click
 from click.core import ParameterSource
 
 from seat_ledger.cli.output import times
+from seat_ledger.cli.output.files import check_target, need
 from seat_ledger.cli.output.layout import View
-from seat_ledger.cli.output.render import FORMATS, Answer, print_message
+from seat_ledger.cli.output.render import FILES, FORMATS, Answer, print_message
 from seat_ledger.cli.output.streams import ReaderLeft
 from seat_ledger.cli.output.windows import window_sentences
 from seat_ledger.domain.calendar import local_date
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 _FURTHEST = 2**62
+_WHOLE = {"table", "json"}
+"""Formats with a place for what no row is about."""
 POSITION = click.IntRange(-_FURTHEST, _FURTHEST)
 """A place in the journal, there or not; what no store can count to is wrong usage."""
 COUNT = click.IntRange(0, _FURTHEST)
@@ -114,6 +117,7 @@ class Session:
         self.database: str | None = None
         self.embedded = ""
         self.format = "table"
+        self.target: Path | None = None
         self.view = View()
         self.exit_code = 0
 
@@ -282,6 +286,41 @@ def option_format(function: F) -> F:
     )(function)
 
 
+def option_output(function: F) -> F:
+    """``--output``: the answer as a file, in the form that its name says.
+
+    A command with an ``--output`` of its own writes something else there.
+    """
+
+    def take(context: click.Context, _: click.Parameter, value: Path | None) -> None:
+        if value is None:
+            return
+        check_target(value, "An answer", *FILES)
+        form = value.suffix.lower().removeprefix(".")
+        session = context.find_object(Session)
+        assert session is not None
+        is_typed = context.get_parameter_source("form") is ParameterSource.COMMANDLINE
+        if is_typed and session.format != form:
+            raise click.UsageError(
+                f"--format {session.format} and {value.name} differ: with --output the "
+                "file's name says the format."
+            )
+        if form == "xlsx":
+            need("xlsxwriter", "reports", "An answer as .xlsx")
+        session.format, session.target = form, value
+
+    if "output" in function.__annotations__:
+        return function
+    return click.option(
+        "--output",
+        metavar="FILE",
+        type=FilePath(path_type=Path),
+        expose_value=False,
+        callback=take,
+        help="Write the answer's rows to this file: .xlsx, .csv, .json or .jsonl.",
+    )(function)
+
+
 def option_columns(function: F) -> F:
     """``--columns`` and ``--wide``."""
 
@@ -424,7 +463,7 @@ def printing(function: F, *, of_all: bool = True) -> F:
             question.check_whole()
 
     call.reading_function = reading_function  # type: ignore[attr-defined]
-    return options_of_answering(call)  # type: ignore[return-value]
+    return option_database(option_format(option_output(option_columns(call))))  # type: ignore[return-value]
 
 
 def check_texts(options: Mapping[str, Any]) -> None:
@@ -602,7 +641,7 @@ class Question:
             sentences = window_sentences(windows, self.zones)
             words["notes"] = [*words.get("notes", ()), *sentences]
             session = current_session()
-            for sentence in sentences if session.format in {"csv", "jsonl"} else ():
+            for sentence in sentences if session.format not in _WHOLE else ():
                 print_message(sentence)
         if self.options.get("account") and self._renewal_due():
             extra = {**extra, "renewal_due": True}

@@ -184,6 +184,21 @@ RECORDED = tuple(f"{_ENTRY} data".split())
 RENEWED = ("account", "renewals", "retired", "positions", "error", "unassigned")
 """Of 'account renew --due': a row for each account."""
 
+_DECIMALS = (
+    "amount amount_after amount_before amount_difference amount_least amount_most "
+    "amount_until_renewal difference invoiced_amount invoiced_quantity "
+    "ledger_amount ledger_quantity ledger_quantity_at_issue ledger_quantity_least "
+    "ledger_quantity_most owed_amount quantity quantity_after "
+    "quantity_after_least quantity_after_most quantity_before "
+    "quantity_before_least quantity_before_most quantity_least quantity_most "
+    "saved_per_period saved_per_term unit_price"
+)
+DECIMALS = frozenset(_DECIMALS.split())
+"""Columns whose texts are decimal numbers, money among them."""
+_DATES = "anchor date first first_after first_date period renewal term_start"
+DATES = frozenset(_DATES.split())
+"""Columns whose texts are local dates, as a rule."""
+
 
 def header_of(command: str) -> tuple[str, ...]:
     """The header of a command's rows; empty where they have no fixed one."""

@@ -13,11 +13,12 @@ import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from seat_ledger.errors import InvalidInput, LedgerError, system_reason
+from seat_ledger.errors import InvalidInput, LedgerError, MissingExtra, system_reason
 
 PRIVATE, PUBLIC = 0o600, 0o644
 
@@ -52,6 +53,15 @@ def check_target(path: Path, kind: str, *endings: str) -> None:
             f"{path} cannot be written: "
             + ("it is a folder." if path.is_dir() else "there is no such folder."),
             try_="name a file in a folder that exists",
+        )
+
+
+def need(package: str, extra: str, what: str) -> None:
+    """Make sure of a package of an extra. Raises MissingExtra."""
+    if find_spec(package) is None:
+        raise MissingExtra(
+            f"{what} needs the package {package}, which is not installed.",
+            try_=f"install its extra: pip install 'seat-ledger[{extra}]'",
         )
 
 

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 Row = Mapping[str, Any]
 Column = tuple[str, Callable[[Any], object]]
 FORMATS = ("table", "json", "jsonl", "csv")
+FILES = (".xlsx", ".csv", ".json", ".jsonl")
+"""What an answer is written as, by the ending of a file's name."""
 SCHEMA_VERSION = 1
 _CHUNK = 1 << 16
 _FORMULA = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")  # the last are wide forms
@@ -186,13 +188,17 @@ def csv_chunks(
 
     Of the header only the columns that the view names, if any. Raises InvalidInput.
     """
+    yield from _written(*columns_and_rows(answer, command, view))
+
+
+def columns_and_rows(
+    answer: Answer, command: str = "", view: View | None = None
+) -> tuple[Sequence[str], Iterable[Mapping[str, object]]]:
+    """The header of an answer's flat rows, and the rows. Raises InvalidInput."""
     fixed = answer.header or _header_of(command or _running_command())
     if fixed:
         fixed = names_chosen(fixed, view.columns if view else ())
-        yield from _written(
-            fixed, ({n: at(row, n) for n in fixed} for row in answer.rows)
-        )
-        return
+        return fixed, ({n: at(row, n) for n in fixed} for row in answer.rows)
     rows: Iterable[dict[str, object]] = (dict(_flat(row)) for row in answer.rows)
     header: dict[str, object] = {}
     if answer.flat:
@@ -203,7 +209,7 @@ def csv_chunks(
         for row in rows:
             header.update(dict.fromkeys(row))
         header = _without_parents(header)
-    yield from _written(list(header), rows)
+    return list(header), rows
 
 
 def _running_command() -> str:
@@ -270,11 +276,16 @@ def cell_of(value: object) -> object:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
-        text = _UNSEEN.sub(lambda match: harmless(match[0]), value)
+        text = readable(value)
         if starts_as_formula(value) and not _DECIMAL.fullmatch(value):
             return f"'{text}"
         return text
     return value
+
+
+def readable(text: str) -> str:
+    """A text of a cell, with what drives a terminal or turns its order spelled out."""
+    return _UNSEEN.sub(lambda match: harmless(match[0]), text)
 
 
 def starts_as_formula(text: str) -> bool:

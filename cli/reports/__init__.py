@@ -6,22 +6,11 @@ how it looks, ``written`` puts it on the disk with its manifest, whole or not at
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 
-from seat_ledger.cli.output.files import check_target
-from seat_ledger.errors import MissingExtra
+from seat_ledger.cli.output.files import check_target, need
 
 _NEEDS = {".html": "jinja2", ".xlsx": "xlsxwriter"}
-
-
-def need(package: str, extra: str, what: str) -> None:
-    """Make sure of a package of an extra. Raises MissingExtra."""
-    if find_spec(package) is None:
-        raise MissingExtra(
-            f"{what} needs the package {package}, which is not installed.",
-            try_=f"install its extra: pip install 'seat-ledger[{extra}]'",
-        )
 
 
 def check(path: Path) -> None:

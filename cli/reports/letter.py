@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seat_ledger.cli.output.files import write_whole
+from seat_ledger.cli.output.files import need, write_whole
 from seat_ledger.cli.output.finding_words import (
     FindingGroup,
     findings_of,
@@ -17,7 +17,6 @@ from seat_ledger.cli.output.finding_words import (
     owed_in_words,
 )
 from seat_ledger.cli.output.render import counted, harmless_in_page
-from seat_ledger.cli.reports import need
 
 if TYPE_CHECKING:
     from seat_ledger.cli.options.session import Question

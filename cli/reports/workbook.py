@@ -8,19 +8,12 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
+from seat_ledger.cli.output.listing import EPOCH, MOST_ROWS, SETTINGS, is_number
 from seat_ledger.cli.output.render import starts_as_formula
 from seat_ledger.cli.reports.content import Content, ReportColumn
 from seat_ledger.domain.values import iso
 
-_ROWS = 1_000_000
 _AT_ONCE = 500
-_EPOCH = datetime(2000, 1, 1)  # noqa: DTZ001  a workbook's times have no zone
-_SETTINGS = {
-    "strings_to_formulas": False,
-    "strings_to_numbers": False,
-    "strings_to_urls": False,
-    "constant_memory": True,
-}
 _FORMATS = {
     "text": {},
     "number": {"num_format": "0.############"},
@@ -49,9 +42,9 @@ def write_workbook(
     import xlsxwriter  # noqa: PLC0415
 
     recorded = content.known_at[1]
-    created = recorded.astimezone(UTC).replace(tzinfo=None) if recorded else _EPOCH
+    created = recorded.astimezone(UTC).replace(tzinfo=None) if recorded else EPOCH
     place = str(target) if isinstance(target, Path) else target
-    with xlsxwriter.Workbook(place, _SETTINGS) as book:
+    with xlsxwriter.Workbook(place, SETTINGS) as book:
         book.set_properties({"title": content.title, "created": created})
         sheets = _Sheets(book)
         _cover(sheets, content)
@@ -113,7 +106,7 @@ class _Sheets:
         number = 0
         while True:
             number += 1
-            batch = islice(remaining, _ROWS)
+            batch = islice(remaining, MOST_ROWS)
             first = next(batch, None)
             if first is None and number > 1:
                 return
@@ -183,7 +176,7 @@ class _Sheets:
 
     def _cell(self, sheet: Any, row: int, n: int, kind: str, cell: Any) -> None:
         look = self.formats[kind]
-        if kind in {"number", "money"} and _is_number(cell):
+        if kind in {"number", "money"} and is_number(cell):
             sheet.write_number(row, n, float(cell), look)
         elif kind == "date" and _is_date(cell):
             day = date.fromisoformat(cell)
@@ -214,12 +207,6 @@ def _all(first: Any, remaining: Iterable[Any]) -> Iterator[Any]:
     if first is not None:
         yield first
         yield from remaining
-
-
-def _is_number(cell: Any) -> bool:
-    """Whether a cell is a number that a workbook keeps to the last digit."""
-    digits = str(cell).strip("-").replace(".", "")
-    return digits.isdigit() and len(digits.strip("0")) <= 15
 
 
 def _is_date(cell: Any) -> bool:

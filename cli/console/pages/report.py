@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from seat_ledger.cli import reports
 from seat_ledger.cli.console.pages.billing import invoice_of, priced_by
 from seat_ledger.cli.console.request import PageRequest
+from seat_ledger.cli.output.files import need
 from seat_ledger.cli.reports.content import Content
 from seat_ledger.cli.reports.of_account import of_account, repeated_at
 from seat_ledger.cli.reports.written import provenance
@@ -29,7 +29,7 @@ def report_of(request: PageRequest, form: str) -> AccountReport:
     Raises NotFound, InvalidInput, MissingExtra.
     """
     if form == "xlsx":
-        reports.need("xlsxwriter", "reports", "A report as .xlsx")
+        need("xlsxwriter", "reports", "A report as .xlsx")
     about, query = _scope(request)
     until = billing.settled(about, query)
     content = of_account(about._replace(as_of=until), query)
