@@ -92,7 +92,8 @@ class Content:
 
     `lines` are asked for anew by each reader of them; `opened` says what some lines
     open into, as rows of the columns `parts`; `part` is what one of them is called.
-    `named_by` are the titles of the columns that tell lines apart.
+    `named_by` are the titles of the columns that tell lines apart; `findings` are those
+    of an audit, in words.
     """
 
     title: str
@@ -109,3 +110,4 @@ class Content:
     notes: Sequence[str] = field(default_factory=tuple)
     left_out: str = ""
     part: tuple[str, str] = ("entry", "entries")
+    findings: Table | None = None

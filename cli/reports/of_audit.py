@@ -8,6 +8,7 @@ from typing import Any
 
 from seat_ledger.cli.options.counting import rules_in_words
 from seat_ledger.cli.output.audit_words import CAUSES, sentence
+from seat_ledger.cli.output.finding_words import findings_of, grouped, owed_in_words
 from seat_ledger.cli.output.windows import is_open
 from seat_ledger.cli.reports.content import (
     Content,
@@ -22,6 +23,7 @@ from seat_ledger.domain.calendar import TZDATA_VERSION
 from seat_ledger.domain.values import iso
 from seat_ledger.projections import billing, journal
 from seat_ledger.projections.billing.audit import Spool, Summary
+from seat_ledger.projections.billing.audit.findings import AuditFinding
 from seat_ledger.projections.billing.audit.summary import Audited
 from seat_ledger.projections.reader import AccountQuestion, ConnectedReader, Knowledge
 
@@ -47,6 +49,19 @@ COLUMNS = (
     ReportColumn("ledger most", "number", False, "ledger_quantity_most"),
     ReportColumn("within windows", on_page=False),
 )
+FINDINGS = (
+    ReportColumn("line", "number"),
+    ReportColumn("invoice"),
+    ReportColumn("account"),
+    ReportColumn("period", "date"),
+    ReportColumn("seat type"),
+    ReportColumn("verdict"),
+    ReportColumn("owed by"),
+    ReportColumn("owed amount", "money"),
+    ReportColumn("currency"),
+    ReportColumn("cause"),
+    ReportColumn("finding", field="sentence"),
+)
 _OPEN = ("ledger least", "ledger most")
 ENTRIES = (
     ReportColumn("position", "number"),
@@ -69,6 +84,7 @@ def of_audit(
     name: str,
 ) -> Content:
     """What the report of an audit says."""
+    explained = findings_of(reader, spool, knowledge)
     rules: dict[tuple[str, str | None], None] = {}
     zones: dict[str, None] = {}
     pictures = list(_pictures(reader, summary, knowledge))
@@ -81,7 +97,10 @@ def of_audit(
     return Content(
         title=f"Audit of {name}",
         sentence=sentence(summary, name),
-        facts=_facts(summary, knowledge, rules_text(rules), list(zones)),
+        facts=[
+            ("Owed", _owed(explained, summary)),
+            *_facts(summary, knowledge, rules_text(rules), list(zones)),
+        ],
         summary=[_verdicts(summary), _causes(summary), _totals(summary)],
         columns=[
             column._replace(
@@ -97,7 +116,24 @@ def of_audit(
         named_by=("line", "invoice", "account", "period", "seat type"),
         notes=_NOTES,
         left_out=_left_out(summary),
+        findings=Table("Findings", FINDINGS, list(_in_words(explained))),
     )
+
+
+def _owed(explained: Sequence[AuditFinding], summary: Summary) -> str:
+    """Who owes whom how much, and of which findings that is."""
+    owed = owed_in_words(explained)
+    if summary.findings == len(explained):
+        return owed
+    return f"{owed} (by the first {len(explained)} of {summary.findings:,} findings)"
+
+
+def _in_words(explained: Sequence[AuditFinding]) -> Iterator[Sequence[Any]]:
+    """A row for each finding, by cause, those with most money first."""
+    for group in grouped(explained):
+        for finding, text in group.findings:
+            shown = {**finding.fields(), "cause": group.title, "sentence": text}
+            yield cells_of(FINDINGS, shown)
 
 
 _NOTES = (

@@ -50,6 +50,8 @@ def write_workbook(
         _cover(sheets, content)
         for table in content.summary:
             sheets.below("Summary", table.title, table.columns, table.rows)
+        if content.findings is not None:
+            sheets.table("Findings", content.findings.columns, content.findings.rows)
         cells = (line.cells for line in content.lines())
         sheets.table("Lines", content.columns, cells)
         sheets.table("Holders", _HOLDERS, _holdings(content))
@@ -118,6 +120,8 @@ class _Sheets:
                 sheet.set_column(1, 1, 110, self.wrapped)
             else:
                 sheet.set_column(0, _width(columns) - 1, 19)
+            if name == "Findings":
+                sheet.set_column(len(columns) - 1, len(columns) - 1, 110, self.wrapped)
             row = 0
             for row, cells in enumerate(_all(first, batch), 1):
                 self._row(sheet, row, columns, cells)

@@ -117,6 +117,7 @@ def test_a_workbook_has_real_dates_and_numbers_and_no_formula(book: Book) -> Non
     assert sheets.sheetnames == [
         "Cover",
         "Summary",
+        "Findings",
         "Lines",
         "Holders",
         "Events",
@@ -133,6 +134,13 @@ def test_a_workbook_has_real_dates_and_numbers_and_no_formula(book: Book) -> Non
     assert (first["ledger"], first["difference"]) == (0.5, 15)
     second = dict(zip(header, (cell.value for cell in lines[3]), strict=True))
     assert second["invoice"] == "=cmd|<b>&"
+    header, *findings = list(sheets["Findings"].values)
+    rows = [dict(zip(header, values, strict=True)) for values in findings]
+    owed = {row["invoice"]: (row["owed by"], row["owed amount"]) for row in rows}
+    assert owed[first["invoice"]] == ("vendor", 15)
+    assert all(row["invoice"] in row["finding"] for row in rows)
+    facts = dict(list(sheets["Cover"].values)[1:])
+    assert facts["Owed"].startswith("the vendor owes ")
     holders = list(sheets["Holders"].values)
     assert holders[1][1:4] == (f"{PRO}#1", "a", "A")
     assert holders[1][6:8] == (
