@@ -665,3 +665,29 @@ def test_what_changed_begins_at_the_last_invoice(console: Console) -> None:
     page = console.get("compare", account="acme").text
     assert "As on invoice" in page
     assert f"entry {cut_off}" in page
+
+
+BILLED = {
+    "seat": ({"account": "acme", "seat": f"{PRO}#1"}, 12, "2025-03-05"),
+    "user": ({"account": "acme", "user": "ann"}, 4, "2025-06-05"),
+}
+"""Of a seat under contract to this day; and of one held from March into June."""
+
+
+@pytest.mark.parametrize("page", BILLED)
+def test_a_seat_and_a_user_lead_to_the_periods_they_were_billed_in(
+    console: Console, page: str
+) -> None:
+    fields, count, label = BILLED[page]
+    whole = console.get(page, **fields, lang="nl")
+    assert whole.status == 200, console.log
+    text = html.unescape(whole.text)
+    section = text.partition("<h2>Factuurperioden")[2]
+    links = re.findall('href="(/explain[^"]*)"', section)
+    assert len(links) == count
+    periods = [urllib.parse.parse_qs(link)["period"][0] for link in links]
+    assert periods == sorted(periods, reverse=True)
+    assert (label in periods) == (page == "user")
+    answer = console.open(console.url + links[-1])
+    assert answer.status == 200
+    assert f"{PRO}#1" in answer.text

@@ -16,6 +16,7 @@ from served import PAGES, Answered, Console, serving
 
 from seat_ledger.domain.events import InvoiceIssued, LedgerEvent
 from seat_ledger.projections.reader.redaction import HIDDEN, SHOWN, RedactedReader
+from tests.support.waiting import wait_until
 
 MARK = "marker"
 INVOICE = "INV-1"
@@ -300,6 +301,9 @@ def test_what_a_damaged_database_says_is_for_the_operator(consoles: Marked) -> N
         answer = console.get("accounts.json")
     assert answer.status == 503
     assert "lock" not in answer.text
-    assert any(
-        '"failed"' in line and "rejected the operation" in line for line in console.log
+    wait_until(
+        lambda: any(
+            '"failed"' in line and "rejected the operation" in line
+            for line in console.log
+        )
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any
 
 from seat_ledger.cli.console.request import PAGE, Page, PageRequest
@@ -74,6 +75,31 @@ def period(request: PageRequest) -> Page:
     return Page("period", title, answer, fill, identity)
 
 
+def periods_of(
+    request: PageRequest, spans: Iterable[tuple[datetime, datetime | None, str]]
+) -> list[Row]:
+    """The last periods that some spans of time lie in, the newest first.
+
+    A span is of a seat type; `types` are those whose spans lie in the period.
+    """
+    every = list(spans)
+    result: list[Row] = []
+    moment = request.knowledge.moment(request.now)
+    for period in reversed(list(billing.existing(request.account, moment))):
+        types = {
+            seat_type
+            for starts, ends, seat_type in every
+            if starts < period.ends and (ends is None or ends > period.starts)
+        }
+        if types:
+            result.append({"label": period.label, "types": sorted(types)})
+        if len(result) == MOST_PERIODS:
+            break
+    return result
+
+
+MOST_PERIODS = 12
+"""How many periods a seat and a user lead to: a year of months."""
 _FIGURES = ("quantity", "assigned_peak", "idle_seat_days")
 
 

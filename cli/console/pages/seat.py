@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from seat_ledger.cli.console.history import History
+from seat_ledger.cli.console.pages.billing import periods_of
 from seat_ledger.cli.console.request import Page, PageRequest, wall_text
 from seat_ledger.cli.output import charts
 from seat_ledger.domain.values import parse_seat
@@ -23,6 +24,11 @@ def seat(request: PageRequest) -> Page:
     history = History(request, every, as_of)
     rows = history.rows
 
+    life = holdings.life(request.about, ref)
+    spans = (
+        [(life["purchased_at"], life["retires_at"], str(ref.seat_type))] if life else []
+    )
+
     def fill() -> dict[str, Any]:
         now = holdings.who(request.about, ref)
         return {
@@ -38,10 +44,10 @@ def seat(request: PageRequest) -> Page:
             "zone": facts.zones.at(request.as_of),
             "part": history.part_text().strip(),
             "pages": history.pages("seat", identity),
+            "periods": periods_of(request, spans),
         }
 
     title = request.words("seat_of", seat=str(ref), account=facts.key)
-    life = holdings.life(request.about, ref)
     answer = request.answer(rows, extra={"life": life})
     return Page("seat", title, answer, fill, identity)
 

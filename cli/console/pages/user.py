@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from seat_ledger.cli.console.history import History
+from seat_ledger.cli.console.pages.billing import periods_of
 from seat_ledger.cli.console.request import PAGE, Page, PageRequest
 from seat_ledger.cli.output import charts
 from seat_ledger.projections import holdings, users
@@ -51,6 +52,14 @@ def user(request: PageRequest) -> Page:
             "chart": _chart(request, reference, history),
             "part": history.part_text().strip(),
             "pages": history.pages("user", identity),
+            "periods": periods_of(
+                request,
+                (
+                    (row["held_from"], row["held_until"], row["seat_type"])
+                    for row in history.every
+                    if row["held_from"] and not row["reversed"]
+                ),
+            ),
         }
 
     title = request.words("user_of", user=reference, account=facts.key)
