@@ -145,7 +145,7 @@ def test_r93_a_finding_is_noted_disputed_and_settled_by_a_credit(book: Book) -> 
     assert (row["state"], [note["note"] for note in row["notes"]]) == (
         "disputed", ["a letter"])  # fmt: skip
     done = book.program.run("finding", "settle", "1", *account)
-    assert (done.returncode, "credited_by" in done.stderr) == (2, True)
+    assert (done.returncode, "--credited-by" in done.stderr) == (2, True)
     book.program.json("finding", "settle", "1", *account, "--credited-by", "CN-7")
     assert listed(book) == []
     (row,) = listed(book, "--all")

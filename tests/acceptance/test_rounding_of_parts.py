@@ -56,6 +56,27 @@ def test_r65_daily_lines_that_amount_to_the_month_match(book: Book, seed: int) -
     assert billed(book, *lines) == [("match", "0.00", amount) for amount in amounts]
 
 
+@pytest.mark.parametrize("at", [0, 3, 6])
+@pytest.mark.parametrize(
+    ("quantity", "each", "rest"),
+    [("0.142857", "42.86", "42.84"), ("0.14", "42.86", "42.84")],
+)
+def test_r65_one_of_the_lines_bears_what_rounding_the_others_leaves(
+    book: Book, at: int, quantity: str, each: str, rest: str
+) -> None:
+    amounts = [each] * 6
+    amounts.insert(at, rest)
+    lines = [part(quantity, amount, price="300.00") for amount in amounts]
+    assert billed(book, *lines) == [("match", "0.00", amount) for amount in amounts]
+
+
+def test_r65_what_rounding_cannot_have_moved_is_reported(book: Book) -> None:
+    amounts = ["42.86"] * 5 + ["42.76", "42.94"]  # 300.00 in all, but not by rounding
+    lines = [part("0.142857", amount, price="300.00") for amount in amounts]
+    words = [word for word, _, _ in billed(book, *lines)]
+    assert "under" in words[5:]
+
+
 def test_r65_lines_rounded_one_by_one_lose_cents_and_it_shows(book: Book) -> None:
     lines = [part("0.033333333333", "2.91", price="87.20")] * 30
     result = billed(book, *lines)

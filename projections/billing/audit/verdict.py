@@ -134,6 +134,7 @@ class Shares:
         self.total, self.slack, self.earlier = total, slack, earlier
         self.remaining: Fraction | None = None
         self.carry = ZERO
+        self.count = 0
         self.fits = self.is_as_billed = False
 
     def share(
@@ -184,8 +185,10 @@ class Shares:
         due, nearly = exact - self.carry, Fraction(1, 10**places)
         off = billed - due
         if self.is_as_billed:
+            # Of lines rounded each, one may bear what the rounding leaves.
             off = billed - exact
-            nearly += 2 * price * slack_of(line.quantity)
+            nearly = max(nearly, Fraction(self.count, 2 * 10**places))
+            nearly += price * (self.slack + slack_of(line.quantity))
         amount = half_up(due, places)
         if not first and abs(off) < nearly and half_up(billed, places) == billed:
             amount = billed
@@ -196,6 +199,7 @@ class Shares:
         """Whether the lines, each near its part, bill together what the ledger does."""
         trial = Shares(self.lines, self.total, self.slack, self.earlier)
         trial.remaining, trial.is_as_billed = self.remaining, True
+        trial.count = self.count = sum(1 for _ in self.lines())
         before: BilledShare | None = None
         for line in self.lines():
             if before is not None:
