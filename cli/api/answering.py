@@ -89,14 +89,13 @@ class ApiRequest:
     ) -> Generator[AnswerHead | str]:
         """The head of the answer, then its text; only a head where it was `seen`."""
         question = ApiQuestion(reader, dict(self.options))
-        headers = {
-            "ETag": self.tag(reader, question.now),
-            "Cache-Control": "private, no-cache",
-            "Vary": "Authorization",
-        }
-        if _is_seen(headers["ETag"], seen):
-            yield AnswerHead(304, headers)
-            return
+        headers = {"Vary": "Authorization"}
+        if self.endpoint.is_tagged:
+            headers["ETag"] = self.tag(reader, question.now)
+            headers["Cache-Control"] = "private, no-cache"
+            if _is_seen(headers["ETag"], seen):
+                yield AnswerHead(304, headers)
+                return
         answer = self.answer(question)
         headers["Content-Type"] = TYPES[self.form]
         headers[POSITION] = str((answer.known_at or (reader.head, None))[0])
@@ -109,9 +108,12 @@ class ApiRequest:
         """The answer to its question. Raises LedgerError."""
         with self.context.scope(cleanup=False):
             try:
-                return self.endpoint.reading.answer(question)
+                return self._function_answer(question)
             except click.UsageError as error:
                 raise usage(error) from error
+
+    def _function_answer(self, question: ApiQuestion) -> Answer:
+        return self.endpoint.reading.answer(question)
 
     def _texts(self, answer: Answer) -> Generator[str]:
         if self.form == "json":

@@ -20,11 +20,12 @@ from seat_ledger.cli.api.admission import (
     without_tokens,
 )
 from seat_ledger.cli.api.answering import AnswerHead, ApiRequest
-from seat_ledger.cli.api.endpoints import endpoints
+from seat_ledger.cli.api.endpoints import audit_endpoint, endpoints, status_endpoint
 from seat_ledger.cli.api.openapi import document_text
 from seat_ledger.cli.api.page import page_text
 from seat_ledger.cli.api.problems import HttpProblem, http_status, problem
 from seat_ledger.cli.api.recording import BATCHES, COMMANDS, Writers, read_request
+from seat_ledger.cli.api.sent_files import AuditRequest, received
 from seat_ledger.cli.console.access import Gate
 from seat_ledger.cli.console.downloads import Download, pieces
 from seat_ledger.cli.console.envelope import HEADERS, LONGEST_ADDRESS, LONGEST_LOGGED
@@ -32,6 +33,7 @@ from seat_ledger.cli.console.failures import BugFiles, Log, for_visitor
 from seat_ledger.cli.console.queueing import Lane
 from seat_ledger.errors import REFUSALS, LedgerError
 from seat_ledger.lazy import lazy
+from seat_ledger.projections.billing.audit import Spool
 from seat_ledger.projections.reader.of_accounts import (
     AccountsReader,
     RedactedAccountsReader,
@@ -97,13 +99,14 @@ class Api:
     def __post_init__(self) -> None:
         """Make the lanes, and the readers of each: a long answer holds nobody up."""
         self.readers = Readers(self.conninfo, self.size, redact=self.redact)
-        self.long_readers = Readers(self.conninfo, LONG_ANSWERS, redact=self.redact)
+        self.long_readers = Readers(self.conninfo, LONG_ANSWERS + 1, redact=self.redact)
         self.tokens = TokenRegister(self.conninfo)
         self.admission = Admission(
             self.gate, self.tokens, self.rate, needs_token=self.needs_token
         )
         self.lane = Lane(self.size, _QUEUE, _PATIENCE)
         self.long_lane = Lane(LONG_ANSWERS, _LONG_QUEUE, _LONG_PATIENCE)
+        self.audit_lane = Lane(1, _LONG_QUEUE, _LONG_PATIENCE)
         self.bugs = BugFiles(self.log)
 
     def application(self) -> ASGIApp:
@@ -128,11 +131,23 @@ class Api:
         """The answer to a request that was let in. Raises LedgerError."""
         path = request.url.path
         endpoint = endpoints().get(path)
+        if path == status_endpoint().path:
+            endpoint = status_endpoint()
+            if principal_of(request).accounts is not None:
+                raise HttpProblem(
+                    403,
+                    "not_allowed",
+                    "This token is for some accounts, and the tables are of all.",
+                    try_="use a token without --account",
+                )
         if endpoint is not None:
             _allow(request, READS)
             return await self._read(
                 request, ApiRequest(endpoint, request.query_params.multi_items())
             )
+        if path == audit_endpoint().path:
+            _allow(request, {"POST"})
+            return await self._audit(request)
         if path in {COMMANDS, BATCHES}:
             _allow(request, {"POST"})
             return await self._record(request)
@@ -207,6 +222,25 @@ class Api:
         response.status_code = head.status
         response.headers.update(head.headers)
         return response
+
+    async def _audit(self, request: Request) -> Response:
+        """The audit of a file that is sent; one at a time is read."""
+        accounts = principal_of(request).accounts
+        async with self.audit_lane.turn():
+            sent = await received(request)
+
+            def audited() -> list[AnswerHead | str]:
+                with Spool(in_memory=True) as spool:
+                    asking = AuditRequest(
+                        request.query_params.multi_items(), sent, spool
+                    )
+                    readers = self.long_readers.reader(accounts)
+                    return [*_stream(readers, asking, None)]
+
+            head, *texts = await self.audit_lane.run(audited)
+        assert isinstance(head, AnswerHead)
+        body = "".join(text for text in texts if isinstance(text, str))
+        return Response(body, head.status, head.headers)
 
     def failed(self, error: LedgerError) -> Response:
         """The problem document of a failure, without what is the operator's alone."""

@@ -9,14 +9,19 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
 import click
 
 from seat_ledger.cli.main import program
-from seat_ledger.cli.options.session import ReadingFunction, Session, check_texts
+from seat_ledger.cli.options.session import (
+    ReadingFunction,
+    Session,
+    check_texts,
+    function_for_server,
+)
 from seat_ledger.cli.output.render import FORMATS
 from seat_ledger.domain.values import shown
 from seat_ledger.errors import InvalidInput
@@ -29,6 +34,9 @@ _OPTION = re.compile(r"(?<![\w-])--([a-z]+(?:-[a-z]+)*)")
 _CONTROL = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 _LONG = {"event replay"}
 """Answers that may be long though they are about one account."""
+STATUS, AUDIT = "projection status", "invoice audit"
+_UNTAGGED = {STATUS, AUDIT}
+"""What changes without anything being recorded, or is not asked for by its address."""
 
 
 class Endpoint(NamedTuple):
@@ -48,6 +56,11 @@ class Endpoint(NamedTuple):
     def operation_id(self) -> str:
         """Its name in a generated client."""
         return re.sub(r"[^a-z]+", "_", self.words)
+
+    @property
+    def is_tagged(self) -> bool:
+        """Whether the answer has a tag, by which it is asked for again."""
+        return self.words not in _UNTAGGED
 
     def is_long(self, options: Mapping[str, Any]) -> bool:
         """Whether the answer may be as long as the ledger."""
@@ -147,16 +160,39 @@ def endpoints() -> dict[str, Endpoint]:
 
 
 @cache
+def status_endpoint() -> Endpoint:
+    """How far the tables are, of which no account is asked and no moment (R74)."""
+    command = copy.copy(_command_of(STATUS))
+    command.params, command.add_help_option = [], False
+    reading = ReadingFunction(function_for_server(command), of_all=False)
+    return Endpoint(STATUS, command, reading, {})
+
+
+@cache
+def audit_endpoint() -> Endpoint:
+    """The audit of a file that is sent; what it would write or keep is not offered."""
+    command = _command_of(AUDIT)
+    reading = ReadingFunction.of(command)
+    assert reading is not None
+    return _offered(AUDIT, command, reading, without={"file", "keep"})
+
+
+@cache
 def endpoint_of(words: str) -> Endpoint:
     """The endpoint of a question by its words; only its own command is imported."""
+    endpoint = _endpoint(words, _command_of(words))
+    assert endpoint is not None
+    return endpoint
+
+
+def _command_of(words: str) -> click.Command:
     context = click.Context(program, info_name="seat-ledger")
     command: click.Command | None = program
     for word in words.split():
         assert isinstance(command, click.Group)
         command = command.get_command(context, word)
-    endpoint = _endpoint(words, command) if command is not None else None
-    assert endpoint is not None
-    return endpoint
+    assert command is not None
+    return command
 
 
 def _leaves(
@@ -172,25 +208,34 @@ def _leaves(
 
 def _endpoint(words: str, command: click.Command) -> Endpoint | None:
     reading = ReadingFunction.of(command)
-    offered = [param for param in command.params if param.name not in _NOT_OFFERED]
-    of_files = [param for param in offered if isinstance(param.type, click.Path)]
-    if reading is None or any(param.required for param in of_files):
+    needs_file = any(
+        param.required and isinstance(param.type, click.Path)
+        for param in command.params
+    )
+    if reading is None or needs_file:
         return None
-    params = {}
-    for param in offered:
-        if param not in of_files:
-            own = copy.copy(param)
-            own.envvar = None  # the server's own environment answers nobody
+    return _offered(words, command, reading)
+
+
+def _offered(
+    words: str,
+    command: click.Command,
+    reading: ReadingFunction,
+    without: Collection[str] = (),
+) -> Endpoint:
+    """An endpoint with the command's parameters, but files and what is left out."""
+    params, others = {}, []
+    for param in command.params:
+        if param.name in _NOT_OFFERED:
+            continue
+        own = copy.copy(param)
+        own.envvar = None  # the server's own environment answers nobody
+        if isinstance(param.type, click.Path) or param.name in without:
+            others.append(own)  # is there for the function, and never has a value
+        else:
             params[_public_name(param)] = own
     server = copy.copy(command)
-    server.params = [*params.values(), *_without_value(of_files)]
+    optional = [param for param in others if not param.required]
+    server.params = [*params.values(), *optional]
     server.add_help_option = False
     return Endpoint(words, server, reading, params)
-
-
-def _without_value(params: Iterable[click.Parameter]) -> Iterator[click.Parameter]:
-    """Parameters that are there for the command's function, and never have a value."""
-    for param in params:
-        own = copy.copy(param)
-        own.envvar = None
-        yield own

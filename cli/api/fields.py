@@ -118,6 +118,8 @@ _OTHERWISE: dict[tuple[str, str], Schema] = {
     ("projection rebuild", "seconds"): NUMBER,
     ("projection rebuild beside", "error"): OBJECT,
     ("projection rebuild beside", "seconds"): NUMBER,
+    ("projection status", "checkpoint"): WHOLE,
+    ("projection status", "generation"): WHOLE,
     ("projection status", "version"): TEXT,
     ("seat who", "purchased"): FLAG,
     ("token create", "accounts"): TEXTS,

@@ -14,8 +14,16 @@ import click
 from seat_ledger import __version__
 from seat_ledger.cli.api.command_schemas import recording_paths, recording_schemas
 from seat_ledger.cli.api.documents import document_schema
-from seat_ledger.cli.api.endpoints import FORMS, LONGEST_VALUE, Endpoint, endpoints
+from seat_ledger.cli.api.endpoints import (
+    FORMS,
+    LONGEST_VALUE,
+    Endpoint,
+    audit_endpoint,
+    endpoints,
+    status_endpoint,
+)
 from seat_ledger.cli.api.fields import Schema
+from seat_ledger.cli.api.sent_files import MEDIA_TYPES
 
 _JSON = "application/json"
 _TAG: Schema = {"schema": {"type": "string"}}
@@ -80,7 +88,7 @@ PROBLEMS = {
 
 _OF_RECORDING = {
     "409": "Somebody was first, or the key was used for another command.",
-    "415": "The body is not JSON.",
+    "415": "The body is of a kind that is not read here.",
 }
 
 
@@ -93,6 +101,8 @@ def document_text() -> str:
 def document() -> Schema:
     """The description."""
     paths = {path: {"get": _operation(e)} for path, e in endpoints().items()}
+    paths[status_endpoint().path] = {"get": _operation(status_endpoint())}
+    paths[audit_endpoint().path] = {"post": _audit_operation()}
     paths |= recording_paths(problems("409", "415", *PROBLEMS))
     return {
         "openapi": "3.1.0",
@@ -149,10 +159,27 @@ def problems(*statuses: str) -> Schema:
     }
 
 
+def _audit_operation() -> Schema:
+    """The audit of a file: its body is the file, and it answers as a question does."""
+    operation = _operation(audit_endpoint())
+    content = {kind: {"schema": {"type": "string"}} for kind in MEDIA_TYPES}
+    operation["requestBody"] = {"required": True, "content": content}
+    operation["responses"] |= problems("415")
+    return operation
+
+
 def _operation(endpoint: Endpoint) -> Schema:
     group = endpoint.words.split()[0]
     help_text = " ".join((endpoint.command.help or "").split())
     summary = help_text.split(". ")[0].rstrip(".") + "."
+    headers = {name: of for name, of in _HEADERS.items() if name != "ETag"}
+    seen: Schema = {}
+    if endpoint.is_tagged:
+        headers = _HEADERS
+        seen["304"] = {
+            "description": "As before (If-None-Match).",
+            "headers": {"ETag": _HEADERS["ETag"]},
+        }
     return {
         "operationId": endpoint.operation_id,
         "tags": [group],
@@ -165,17 +192,14 @@ def _operation(endpoint: Endpoint) -> Schema:
         "responses": {
             "200": {
                 "description": "The answer.",
-                "headers": _HEADERS,
+                "headers": headers,
                 "content": {
                     _JSON: {"schema": _reference(endpoint)},
                     "application/jsonl": {"schema": {"type": "string"}},
                     "text/csv": {"schema": {"type": "string"}},
                 },
             },
-            "304": {
-                "description": "As before (If-None-Match).",
-                "headers": {"ETag": _HEADERS["ETag"]},
-            },
+            **seen,
             **problems(),
         },
     }
@@ -245,7 +269,7 @@ def _documents() -> dict[str, Schema]:
     """The document of each question."""
     return {
         _name_of_schema(endpoint): document_schema(endpoint.words)
-        for endpoint in endpoints().values()
+        for endpoint in (*endpoints().values(), status_endpoint(), audit_endpoint())
     }
 
 

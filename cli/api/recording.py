@@ -19,6 +19,7 @@ from starlette.responses import Response
 
 from seat_ledger.application import Caller, CommandService, Result
 from seat_ledger.cli.api.admission import Principal
+from seat_ledger.cli.api.bodies import body_of, media_type_of
 from seat_ledger.cli.api.problems import HttpProblem
 from seat_ledger.cli.options.invoice_seal import sealing
 from seat_ledger.cli.options.session import Session
@@ -65,15 +66,17 @@ async def read_request(request: Request, principal: Principal) -> ApiCommand:
     """The command of a request. Raises InvalidInput, HttpProblem, NotFound."""
     if not principal.may_write:
         raise HttpProblem(403, "not_allowed", "This token may ask, and not record.")
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/json":
+    if media_type_of(request) != "application/json":
         raise HttpProblem(
             415,
             "unsupported_media_type",
             "A command is JSON.",
             try_="send 'Content-Type: application/json'",
         )
-    fields = parse_line(await _body(request))
+    body = await body_of(
+        request, LONGEST_BODY, "record the commands of a long list one by one"
+    )
+    fields = parse_line(body)
     if request.url.path == BATCHES:
         if fields.get("op", "batch") != "batch":
             raise InvalidInput("A batch has no 'op' but 'batch'.")
@@ -81,26 +84,6 @@ async def read_request(request: Request, principal: Principal) -> ApiCommand:
     _name_key(fields, request.headers.getlist("idempotency-key"))
     _check_place(fields, principal)
     return ApiCommand(fields, read_command(fields), _dry_run(request), principal.name)
-
-
-async def _body(request: Request) -> bytes:
-    """The body, within its limit."""
-    too_long = HttpProblem(
-        413,
-        "body_too_large",
-        f"The body is longer than {LONGEST_BODY:,} bytes.",
-        try_="record the commands of a long list one by one",
-        headers={"Connection": "close"},
-    )
-    length = request.headers.get("content-length", "0")
-    if length.isdigit() and int(length) > LONGEST_BODY:
-        raise too_long
-    body = bytearray()
-    async for part in request.stream():
-        body += part
-        if len(body) > LONGEST_BODY:
-            raise too_long
-    return bytes(body)
 
 
 def _dry_run(request: Request) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -13,7 +14,7 @@ from seat_ledger.cli.commands.finding_keeping import keep_findings
 from seat_ledger.cli.commands.invoice_file_words import explained_file
 from seat_ledger.cli.options.bills import NameResolver, bill_reading, total_in_words
 from seat_ledger.cli.options.counting import books_of, option_price_file
-from seat_ledger.cli.options.session import Question, reading_of_accounts
+from seat_ledger.cli.options.session import Question, reading_of_accounts, serve_by
 from seat_ledger.cli.output.audit_words import CAUSES, sentence
 from seat_ledger.cli.output.files import check_target
 from seat_ledger.cli.output.finding_words import findings_of, grouped, sentence_of
@@ -23,6 +24,7 @@ from seat_ledger.cli.output.windows import between, is_open
 from seat_ledger.cli.reports.letter import write_letter
 
 if TYPE_CHECKING:
+    from seat_ledger.cli.console.uploads import SentFile
     from seat_ledger.cli.inputs.invoice_file import InvoiceFile
     from seat_ledger.projections.billing.audit import Spool, Summary
     from seat_ledger.projections.billing.audit.findings import AuditFinding
@@ -121,12 +123,7 @@ def audit(  # noqa: PLR0913  an option each
     with heartbeat("Auditing"):
         spool.keep(invoices.lines())
         _print_understood(invoices)
-        audit.settle(question.reader, spool)
-        question.is_about(spool.accounts())
-        until = question.knowledge.moment(question.now)
-        summary = audit.audit(
-            question.reader, spool, question.knowledge, until, books_of(options)
-        )
+        summary = _judged(question, spool, options)
         if report is not None:
             _report(question, file, report, spool, summary)
         if letter is not None:
@@ -134,11 +131,57 @@ def audit(  # noqa: PLR0913  an option each
             print_message(f"Letter: {letter}.")
     if keep:
         print_message(keep_findings(spool, question.knowledge.position))
-    answer = _answer(question, file, spool, summary, only_findings=only_findings)
-    answer.notes = [*names.hints(), *answer.notes]
-    if any(not total.agrees for total in invoices.totals):
-        answer.exit_code = 3
-    return answer
+    return _answer(
+        question, invoices, names, spool, summary, only_findings=only_findings
+    )
+
+
+def answer_of_sent(
+    question: Question,
+    sent: SentFile,
+    spool: Spool,
+    *,
+    only_findings: bool,
+    explain_file: bool,
+    **options: Any,
+) -> Answer:
+    """The same of a file that was sent to a server, in memory; nothing is printed.
+
+    Raises InvalidInput, UsageError.
+    """
+    from seat_ledger.cli.console.uploads import MOST_ROWS  # noqa: PLC0415
+    from seat_ledger.cli.inputs.invoice_file import InvoiceFile  # noqa: PLC0415
+
+    names = NameResolver(question.reader)
+    invoices = InvoiceFile(
+        Path(sent.name),
+        bill_reading(options),
+        names,
+        content=io.BytesIO(sent.content),
+        most=MOST_ROWS,
+    )
+    if explain_file:
+        return explained_file(question, invoices, names)
+    spool.keep(invoices.lines())
+    summary = _judged(question, spool, options)
+    return _answer(
+        question, invoices, names, spool, summary, only_findings=only_findings
+    )
+
+
+serve_by(audit, answer_of_sent)
+
+
+def _judged(question: Question, spool: Spool, options: dict[str, Any]) -> Summary:
+    """Hold what was read against the ledger."""
+    from seat_ledger.projections.billing import audit  # noqa: PLC0415
+
+    audit.settle(question.reader, spool)
+    question.is_about(spool.accounts())
+    until = question.knowledge.moment(question.now)
+    return audit.audit(
+        question.reader, spool, question.knowledge, until, books_of(options)
+    )
 
 
 def _check_targets(file: Path, report: Path | None, letter: Path | None) -> None:
@@ -174,9 +217,10 @@ def _report(
     print_message(f"Report: {report} and {report.with_name(MANIFEST)}.")
 
 
-def _answer(
+def _answer(  # noqa: PLR0913  what a file was read into
     question: Question,
-    file: Path,
+    invoices: InvoiceFile,
+    names: NameResolver,
     spool: Spool,
     summary: Summary,
     *,
@@ -193,15 +237,16 @@ def _answer(
         notes = [*_in_words(findings, summary), *notes]
     if summary.renewal_due:
         extra["renewal_due"] = True
+    wrong = summary.findings or not all(total.agrees for total in invoices.totals)
     return question.answer(
         spool.answers(findings=only_findings),
         _columns(spool),
-        sentence=sentence(summary, file.name),
-        notes=notes,
+        sentence=sentence(summary, invoices.path.name),
+        notes=[*names.hints(), *notes],
         next_command=_next(spool),
         extra=extra,
         flat=True,
-        exit_code=3 if summary.findings else 0,
+        exit_code=3 if wrong else 0,
         in_table=() if only_findings else _table_rows(spool, summary),
     )
 

@@ -16,6 +16,7 @@ from seat_ledger.cli.options.session import (
     current_session,
     option_metrics,
     options_of_answering,
+    serve_by,
 )
 from seat_ledger.cli.options.stopping import until_stopped
 from seat_ledger.cli.output import times
@@ -25,6 +26,8 @@ from seat_ledger.cli.output.render import Answer, cells, print_message
 from seat_ledger.domain.values import as_word
 
 if TYPE_CHECKING:
+    from psycopg import Connection
+
     from seat_ledger.projections.engine.set_aside import SetAside
 
 
@@ -42,18 +45,27 @@ def status(metrics: Path | None) -> None:
     An unreadable event sets its account aside; one without an account stops the
     projections.
     """
-    from seat_ledger.projections.engine import status  # noqa: PLC0415
     from seat_ledger.store.connection import connect  # noqa: PLC0415
 
     session = current_session()
     with connect(session.ready(), role="reader", autocommit=True) as connection:
-        rows = status.status(connection)
-        builder = status.rebuilding(connection)
-        aside = status.aside(connection)
+        answer, aside = status_answer(connection)
     if metrics is not None:
         from seat_ledger.cli.output.metrics import write_status  # noqa: PLC0415
 
         write_status(metrics, session.conninfo())
+    if answer.exit_code:
+        _name_set_aside(session, aside)
+    emit(answer)
+
+
+def status_answer(connection: Connection[Any]) -> tuple[Answer, tuple[SetAside, ...]]:
+    """How far the projections are, and the accounts that are set aside (R74)."""
+    from seat_ledger.projections.engine import status  # noqa: PLC0415
+
+    rows = status.status(connection)
+    builder = status.rebuilding(connection)
+    aside = status.aside(connection)
     columns = [
         *cells("projection", "version", "checkpoint", "head", "behind=lag_events"),
         ("oldest waiting", lambda row: times.span(row["lag_seconds"])),
@@ -67,10 +79,12 @@ def status(metrics: Path | None) -> None:
         answer.next_command = "seat-ledger projection rebuild"
     elif aside:
         answer.next_command = f"seat-ledger projection resume {_keys(aside)}"
-    emit(answer)
     if aside or rows[0]["stuck_at"] is not None:
-        _name_set_aside(session, aside)
-        raise click.exceptions.Exit(3)
+        answer.exit_code = 3
+    return answer, aside
+
+
+serve_by(status, lambda question: status_answer(question.reader.connection)[0])
 
 
 def _sentences(aside: Iterable[SetAside]) -> list[str]:

@@ -124,7 +124,7 @@ async def received(request: Request) -> SentFile:
         await form.close()
     if len(content) > MOST_BYTES:
         raise too_large()
-    return SentFile(_typed(name, content), content, texts)
+    return SentFile(typed(name, content), content, texts)
 
 
 def _unreadable() -> InvalidInput:
@@ -151,7 +151,7 @@ async def _limited(request: Request) -> AsyncGenerator[bytes]:
         yield piece
 
 
-def _typed(name: str, content: bytes) -> str:
+def typed(name: str, content: bytes) -> str:
     """The name of a file as what it is. Raises InvalidInput for no good workbook."""
     stem = PurePosixPath(name)
     if not content.startswith(_WORKBOOK):

@@ -493,6 +493,17 @@ class ReadingFunction(NamedTuple):
         return answer
 
 
+def serve_by(command: click.Command, function: Callable[..., Answer]) -> None:
+    """Have a server ask this function, where a command's own is a terminal's alone."""
+    command.callback.for_server = function  # type: ignore[union-attr]
+
+
+def function_for_server(command: click.Command) -> Callable[..., Answer]:
+    """What :func:`serve_by` named."""
+    function: Callable[..., Answer] = command.callback.for_server  # type: ignore[union-attr]
+    return function
+
+
 class Question:
     """A reading command's reader, with its moments resolved when asked for."""
 

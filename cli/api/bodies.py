@@ -1,0 +1,33 @@
+"""The body of a request: of a size that is limited, whatever it says of itself."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+
+from seat_ledger.cli.api.problems import HttpProblem
+
+
+def media_type_of(request: Request) -> str:
+    """What the body is said to be, without parameters."""
+    kind = request.headers.get("content-type", "")
+    return kind.partition(";")[0].strip().lower()
+
+
+async def body_of(request: Request, most: int, try_: str | None) -> bytes:
+    """The body, of at most so many bytes. Raises HttpProblem."""
+    too_long = HttpProblem(
+        413,
+        "body_too_large",
+        f"The body is longer than {most:,} bytes.",
+        try_=try_,
+        headers={"Connection": "close"},
+    )
+    length = request.headers.get("content-length", "0")
+    if length.isdigit() and int(length) > most:
+        raise too_long
+    body = bytearray()
+    async for part in request.stream():
+        body += part
+        if len(body) > most:
+            raise too_long
+    return bytes(body)
