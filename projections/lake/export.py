@@ -167,7 +167,15 @@ class _Export:
         raise tiles.damaged(f"tile {number} of level 0 is incomplete.")
 
     def _write(self, first: int, until: int) -> Segment:
-        """Make a segment and bring it in. Raises IntegrityFailure."""
+        """Make a segment and bring it in. Raises IntegrityFailure, and LedgerError
+        where the place has no room for it.
+        """
+        try:
+            return self._written(first, until)
+        except OSError as error:
+            raise self.lake.unreachable(error) from error
+
+    def _written(self, first: int, until: int) -> Segment:
         after, last = self._position(first), self._position(until)
         name = f"journal/{after + 1:012d}-{last:012d}.{self.journal}.parquet"
         with tempfile.TemporaryDirectory(

@@ -178,7 +178,7 @@ class Lake:
                 try_=f"seat-ledger lake export {as_word(self.place)}",
             ) from error
         except OSError as error:
-            raise self._unreachable(error) from error
+            raise self.unreachable(error) from error
 
     def digest(self, name: str) -> tuple[int, str]:
         """Size and SHA-256 of a file. Raises NotFound."""
@@ -294,9 +294,9 @@ class Lake:
         with self._reaching():
             target.parent.mkdir(parents=True, exist_ok=True)
             partial = target.with_name(f".{target.name}.{os.getpid()}")
-            partial.write_text(text)
-            _sync(partial)
             try:
+                partial.write_text(text)
+                _sync(partial)
                 os.link(partial, target)
             except FileExistsError as error:
                 raise _second_writer(self.place, name) from error
@@ -309,7 +309,8 @@ class Lake:
     def _reaching(self) -> _Reaching:
         return _Reaching(self)
 
-    def _unreachable(self, error: OSError | ValueError) -> LedgerError:
+    def unreachable(self, error: OSError | ValueError) -> LedgerError:
+        """What went wrong with the place, in a sentence that names it."""
         return LedgerError(
             f"The lake {self.place} cannot be used: {_first_line(error)}",
             try_="see that the place is there and that this user may write to it",
@@ -327,7 +328,7 @@ class _Reaching:
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         if isinstance(error, OSError | ValueError):
-            raise self.lake._unreachable(error) from error  # noqa: SLF001
+            raise self.lake.unreachable(error) from error
 
 
 def open_manifest(

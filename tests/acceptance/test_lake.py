@@ -440,6 +440,33 @@ def test_a_place_that_cannot_be_used_is_named(lakes: Lakes, tmp_path: Path) -> N
     assert done.returncode == 2
 
 
+def test_a_place_that_is_full_is_named_and_left_clean(
+    lakes: Lakes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SEAT_LEDGER_HOME", str(lakes.folder / "home"))
+    place = tmp_path / "mount"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=4k", "tmpfs", place]
+    if subprocess.run(mount, check=False).returncode != 0:
+        pytest.skip("no file system can be mounted here")
+    try:
+        for size in range(4, 1_000, 12):
+            again = ["mount", "-o", f"remount,size={size}k", place]
+            subprocess.run(again, check=True)
+            done = run("lake", "export", place, "--database", lakes.conninfo)
+            if done.status == 0:
+                break
+            assert done.status == 1, done
+            assert f"The lake {place} cannot be used: " in done.err
+            assert "No space left on device" in done.err
+            assert not list(place.glob("manifest/*"))
+            assert not list(place.glob("manifest/.*"))
+        assert size > 4
+        assert done.status == 0, done
+    finally:
+        subprocess.run(["umount", place], check=True)
+
+
 def test_a_key_that_is_not_here_is_requested_for(lakes: Lakes, tmp_path: Path) -> None:
     lakes.export()
     (public,) = (tmp_path / "home").rglob("*.pub")
