@@ -321,7 +321,7 @@ class _Sharing:
     # -- reading ------------------------------------------------------------------
 
     def _read_ahead(self) -> bool:
-        """LineShare out the next rounds; whether any is left to be recorded."""
+        """Share out the next rounds; say whether any is left to be recorded."""
         rounds = self._rounds
         while not self._has_all and len(rounds) < AHEAD:
             if rounds and rounds[-1].is_last_for_now:

@@ -21,6 +21,7 @@ from tests.api.api_server import Client, Replied, serving
 from tests.api.test_reading import QUESTIONS, path_of
 from tests.console.served import HOSTILE_KEY
 from tests.in_process import Program
+from tests.support.waiting import drop_login
 
 BILLING = ("--actor", "system:billing", "--role", "reader")
 
@@ -205,7 +206,7 @@ def test_only_who_may_read_everything_may_name_accounts(program: Program) -> Non
     finally:
         with psycopg.connect(program.conninfo, autocommit=True) as connection:
             connection.execute("DROP OWNED BY t_api_narrow")
-            connection.execute("DROP ROLE t_api_narrow")
+            drop_login(connection, "t_api_narrow")
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from tests.acceptance.test_command_line import Program
 from tests.drafts import computed
 from tests.faults.proxy import Proxy
 from tests.integration.tables import PRO, differences, fill, head
-from tests.support.waiting import end_others, has_ended, wait_until
+from tests.support.waiting import drop_login, end_others, has_ended, wait_until
 
 BUY = {"op": "buy_seats", "account": "acme", "seat_type": PRO, "quantity": 2}
 INVOICE = {
@@ -140,7 +140,7 @@ def test_a_server_without_a_free_place_is_exit_10(acme: str, server: str) -> Non
             program = Program(make_conninfo(acme, user=name))
             done = program.run("seat", "list", "--account", "acme")
         finally:
-            connection.execute(f"DROP ROLE {name}")
+            drop_login(connection, name)
     assert done.returncode == 10
     assert "too many connections" in done.stderr
 

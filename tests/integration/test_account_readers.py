@@ -27,6 +27,7 @@ from tests.integration.tables import PRO, catch_up, fill, poison
 from tests.integration.test_roles import DENIED
 from tests.program import Program, run_program
 from tests.support.places import is_newest
+from tests.support.waiting import drop_login
 
 OWN, OTHER = ("acme", "bolt"), "other"
 REFUSED = (
@@ -63,7 +64,7 @@ def login(database: str, server: str) -> Iterator[str]:
         assert account_readers.let_read(database, name, account).is_new
     yield database.replace("user=seat_ledger", f"user={name}")
     with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f"DROP ROLE {name}")
+        drop_login(connection, name)
 
 
 def served(conninfo: str) -> int:

@@ -30,6 +30,7 @@ from seat_ledger.store.session import LIMITS, NO_PASSFILE, PINNED
 from tests.in_process import Program
 from tests.program import ANN, BUY, GIVE, OPEN
 from tests.support.places import is_newest
+from tests.support.waiting import drop_login
 
 pytestmark = pytest.mark.both_versions
 
@@ -139,7 +140,7 @@ def odd(server: str, database: str, tmp_path: Path) -> Iterator[Odd]:
         psycopg.connect(database, autocommit=True) as inside,
     ):
         inside.execute(f"DROP OWNED BY {login}".encode())
-        connection.execute(f"DROP ROLE {login}".encode())
+        drop_login(connection, login)
 
 
 class Odd(NamedTuple):

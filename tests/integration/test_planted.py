@@ -22,6 +22,7 @@ import pytest
 from seat_ledger.projections.engine import installation
 from seat_ledger.store import access, schema
 from tests.integration.test_roles import CYCLE, OPEN, TERMS, Login
+from tests.support.waiting import drop_login
 
 SEES = "SELECT rolname FROM pg_roles WHERE rolname = current_user"
 CALLED = re.compile(r"\b([a-z_]+)\s*\(", re.IGNORECASE)
@@ -149,7 +150,7 @@ def logins(empty_database: str, server: str) -> Iterator[dict[str, Login]]:
     with psycopg.connect(empty_database, autocommit=True) as connection:
         for login in created.values():
             connection.execute(f"DROP OWNED BY {login.name} CASCADE".encode())
-            connection.execute(f"DROP ROLE {login.name}".encode())
+            drop_login(connection, login.name)
 
 
 COMMANDS: tuple[tuple[str, tuple[Any, ...]], ...] = (

@@ -21,6 +21,7 @@ from seat_ledger.projections.engine.rebuild import rebuild
 from seat_ledger.store import access, schema
 from seat_ledger.store.connection import connect
 from tests.program import run_program
+from tests.support.waiting import drop_login
 
 DENIED = psycopg.errors.InsufficientPrivilege
 EVENTS = "ledger.stored_events"
@@ -171,7 +172,7 @@ def login(server: str) -> Iterator[Any]:
     yield make
     with psycopg.connect(server, autocommit=True) as connection:
         for name in created:
-            connection.execute(f"DROP ROLE {name}")
+            drop_login(connection, name)
 
 
 OPEN = ("account", "open", "acme", "--name", "Acme", "--time-zone", "UTC")

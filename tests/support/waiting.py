@@ -13,6 +13,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import TypeVar
 
 import psycopg
+from psycopg import sql
 
 T = TypeVar("T")
 Connection = psycopg.Connection[tuple[object, ...]]
@@ -81,6 +82,15 @@ def has_ended(connection: Connection, pid: int) -> bool:
     """Whether a server process is no more."""
     statement = "SELECT FROM pg_stat_activity WHERE pid = %s"
     return connection.execute(statement, [pid]).fetchone() is None
+
+
+def drop_login(connection: Connection, name: str) -> None:
+    """Drop a login that owns nothing, once its last session has ended: until then the
+    server may still be removing its temporary objects.
+    """
+    sessions = "SELECT FROM pg_stat_activity WHERE usename = %s"
+    wait_until(lambda: connection.execute(sessions, [name]).fetchone() is None)
+    connection.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(name)))
 
 
 def start_of_a_month_under_way() -> date:

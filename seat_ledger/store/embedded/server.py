@@ -421,6 +421,10 @@ class EmbeddedServer:
                 f"PostgreSQL did not stop: {_last_line(stopped, None)}",
                 try_="stop the programs that use it, and try again",
             )
+        # Its id file is gone a little before it is.
+        deadline = time.monotonic() + START_TIMEOUT
+        while _working_in(self.data) and time.monotonic() < deadline:
+            time.sleep(0.01)
         self._remove_socket(folder)
 
     def destroy(self) -> None:
