@@ -107,7 +107,8 @@ class Webhook:
     def _post(self, body: bytes, headers: dict[str, str]) -> int:
         connection = self._connection or self._connect()
         self._connection = connection
-        clock = threading.Timer(self.patience, _cut, [connection])
+        late = threading.Event()
+        clock = threading.Timer(self.patience, _cut, [connection, late])
         clock.daemon = True
         clock.start()
         try:
@@ -116,9 +117,15 @@ class Webhook:
             text = response.read(LONGEST_ANSWER)
             if len(text) == LONGEST_ANSWER or response.will_close:
                 self.close()
-            return response.status
+        except (OSError, http.client.HTTPException) as error:
+            if late.is_set():
+                raise TimeoutError from error
+            raise
         finally:
             clock.cancel()
+        if late.is_set():  # a body that was cut reads like a whole one
+            raise TimeoutError
+        return response.status
 
     def _connect(self) -> http.client.HTTPConnection:
         connection = http.client.HTTPConnection(
@@ -162,8 +169,9 @@ def is_public(address: str) -> bool:
     return numeric.is_global and not numeric.is_multicast and numeric not in _PROTOCOL
 
 
-def _cut(connection: http.client.HTTPConnection) -> None:
+def _cut(connection: http.client.HTTPConnection, late: threading.Event) -> None:
     """End a wait that has taken too long."""
+    late.set()
     with suppress(OSError, AttributeError):
         connection.sock.shutdown(socket.SHUT_RDWR)
 

@@ -7,6 +7,7 @@ import json
 import os
 import random
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -289,6 +290,26 @@ def test_a_private_address_is_refused_also_behind_a_name(
         )
         with pytest.raises(NotDelivered, match="private"):
             Webhook("https://rebound.example/", allow_private=False).post(b"", {})
+
+
+def test_an_answer_that_does_not_end_in_time_is_none() -> None:
+    """A good status whose body never comes is no delivery."""
+    is_over = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            with server.accept()[0] as connection:
+                connection.recv(1 << 16)
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx")
+                is_over.wait(AT_MOST)
+
+        thread = threading.Thread(target=answer, daemon=True)
+        thread.start()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/"
+        with pytest.raises(NotDelivered, match="no answer in time"):
+            Webhook(url, allow_private=True, patience=0.2).post(b"{}", {})
+        is_over.set()
+        thread.join(AT_MOST)
 
 
 def test_what_is_not_there_cannot_be_paused(program: Program) -> None:
