@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
+from importlib import import_module
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,7 @@ def write_listing(answer: Answer, path: Path, view: View) -> None:
 
     Raises InvalidInput for a column that is not there.
     """
-    import xlsxwriter  # noqa: PLC0415
+    xlsxwriter = import_module("xlsxwriter")  # slow, and of an extra
 
     header, rows = columns_and_rows(answer, view=view)
     recorded = answer.known_at[1] if answer.known_at else None

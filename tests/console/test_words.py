@@ -46,6 +46,7 @@ def test_every_text_that_a_page_names_is_there_and_none_is_idle() -> None:
     created |= {f"owed_by_{who}" for who in ("vendor", "customer")}
     created |= {f"attention_{kind}" for kind in KINDS}
     created |= {f"attention_{kind}.{n}" for kind in KINDS for n in ("one", "many")}
+    created |= {f"report_{form}" for form in ("html", "xlsx")}
     created |= {f"refused_{why}" for why in re.findall(r'Refused\("(\w+)"\)', text)}
     expected = (
         plain | created | {f"{key}.{n}" for key in counted for n in ("one", "many")}
