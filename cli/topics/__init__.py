@@ -9,8 +9,6 @@ from importlib import resources
 
 import click
 from click.shell_completion import CompletionItem
-from rich.console import Console
-from rich.markdown import Markdown
 
 from seat_ledger.cli.topics import schemas
 
@@ -39,6 +37,9 @@ def print_page(markdown: str) -> None:
     if not sys.stdout.isatty():
         print(markdown, end="")
         return
+    from rich.console import Console  # noqa: PLC0415  slow, and every start comes by
+    from rich.markdown import Markdown  # noqa: PLC0415
+
     Console(width=min(Console().width, 100)).print(Markdown(markdown))
 
 
