@@ -14,20 +14,26 @@ import ipaddress
 import socket
 import ssl
 import threading
+import time
+from collections.abc import Callable
 from contextlib import suppress
 from http import HTTPStatus
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 from seat_ledger.errors import InvalidInput
 
 PATIENCE = 15.0
-"""Seconds within which an answer has to be there, whole."""
+"""Seconds from the look-up of a name within which an answer has to be there, whole."""
 LONGEST_ANSWER = 1 << 16
 _GOOD = range(200, 300)
+_TOO_LATE = "no answer in time"
 _UNICAST = ipaddress.IPv6Network("2000::/3")
 _TRANSLATED = ipaddress.IPv6Network("64:ff9b::/96")
 """Addresses of IPv4 as networks without it write them."""
 _PROTOCOL = ipaddress.IPv4Network("192.0.0.0/24")
+
+Socket = TypeVar("Socket", bound=socket.socket)
 
 
 class NotDelivered(Exception):
@@ -87,72 +93,143 @@ class Webhook:
         self.allow_private = allow_private
         self.patience = patience
         self._connection: http.client.HTTPConnection | None = None
+        self._socket: socket.socket | None = None
 
     def post(self, body: bytes, headers: dict[str, str]) -> None:
-        """Deliver. Raises NotDelivered, SubscriberLeft."""
-        is_used = self._connection is not None
+        """Deliver, from the name's look-up to the answer's end within the patience.
+
+        Raises NotDelivered, SubscriberLeft.
+        """
+        clock = _Clock(self.patience, self._cut)
         try:
-            status = self._post(body, headers)
+            status = self._status(body, headers, clock)
         except (OSError, http.client.HTTPException, ValueError) as error:
             self.close()
-            if is_used and isinstance(error, http.client.RemoteDisconnected):
-                self.post(body, headers)  # it had closed the connection meanwhile
-                return
-            raise NotDelivered(_reason(error)) from error
+            reason = _TOO_LATE if clock.is_over else _reason(error)
+            raise NotDelivered(reason) from error
+        finally:
+            clock.stop()
+        if clock.is_over:  # a body that was cut reads like a whole one
+            self.close()
+            raise NotDelivered(_TOO_LATE)
         if status == HTTPStatus.GONE:
             raise SubscriberLeft
         if status not in _GOOD:
             raise NotDelivered(f"the answer was {status}")
 
-    def _post(self, body: bytes, headers: dict[str, str]) -> int:
-        connection = self._connection or self._connect()
-        self._connection = connection
-        late = threading.Event()
-        clock = threading.Timer(self.patience, _cut, [connection, late])
-        clock.daemon = True
-        clock.start()
-        try:
-            connection.request("POST", self.target, body, headers)
-            response = connection.getresponse()
-            text = response.read(LONGEST_ANSWER)
-            if len(text) == LONGEST_ANSWER or response.will_close:
+    def _status(self, body: bytes, headers: dict[str, str], clock: _Clock) -> int:
+        """The status of the answer; a connection that was used may have ended."""
+        if self._connection is not None:
+            try:
+                return self._exchange(self._connection, body, headers)
+            except ConnectionError:
                 self.close()
-        except (OSError, http.client.HTTPException) as error:
-            if late.is_set():
-                raise TimeoutError from error
-            raise
-        finally:
-            clock.cancel()
-        if late.is_set():  # a body that was cut reads like a whole one
-            raise TimeoutError
+        self._connection = self._connect(clock)
+        return self._exchange(self._connection, body, headers)
+
+    def _exchange(
+        self,
+        connection: http.client.HTTPConnection,
+        body: bytes,
+        headers: dict[str, str],
+    ) -> int:
+        connection.request("POST", self.target, body, headers)
+        response = connection.getresponse()
+        text = response.read(LONGEST_ANSWER)
+        if len(text) == LONGEST_ANSWER or response.will_close:
+            self.close()
         return response.status
 
-    def _connect(self) -> http.client.HTTPConnection:
-        connection = http.client.HTTPConnection(
-            self.host, self.port, timeout=self.patience
-        )
-        plain = socket.create_connection((self._address(), self.port), self.patience)
+    def _connect(self, clock: _Clock) -> http.client.HTTPConnection:
+        connection = http.client.HTTPConnection(self.host, self.port)
+        connection.auto_open = 0  # what was not checked is not connected to
+        connection.sock = self._watched(self._reached(clock), clock)
+        connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if self.is_tls:
-            context = ssl.create_default_context()
-            plain = context.wrap_socket(plain, server_hostname=self.host)
-        connection.sock = plain
-        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            secured = ssl.create_default_context().wrap_socket(
+                connection.sock,
+                server_hostname=self.host,
+                do_handshake_on_connect=False,
+            )
+            connection.sock = self._watched(secured, clock)
+            secured.do_handshake()
         return connection
 
-    def _address(self) -> str:
-        """The address to connect to. Raises NotDelivered for a private one."""
+    def _watched(self, connected: Socket, clock: _Clock) -> Socket:
+        """A socket that the clock cuts. Raises TimeoutError where it is too late."""
+        self._socket = connected
+        clock.remaining()
+        return connected
+
+    def _reached(self, clock: _Clock) -> socket.socket:
+        """A connection to the first address that takes one. Raises OSError."""
+        addresses = self._addresses()
+        failure: OSError = TimeoutError()
+        for number, address in enumerate(addresses):
+            share = clock.remaining() / (len(addresses) - number)
+            try:
+                reached = socket.create_connection((address, self.port), share)
+            except OSError as error:
+                failure = error
+            else:
+                reached.settimeout(self.patience)
+                return reached
+        raise failure
+
+    def _addresses(self) -> list[str]:
+        """The addresses of its name. Raises NotDelivered where one is private."""
         entries = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
-        addresses = [str(entry[4][0]) for entry in entries]
-        for address in addresses:
-            if not self.allow_private and not is_public(address):
-                raise NotDelivered("its name leads to a private address")
-        return addresses[0]
+        addresses = [*dict.fromkeys(str(entry[4][0]) for entry in entries)]
+        if not (self.allow_private or all(map(is_public, addresses))):
+            raise NotDelivered("its name leads to a private address")
+        return addresses
+
+    def _cut(self) -> None:
+        """End whatever is waited for, in TLS without a word of farewell."""
+        connected = self._socket
+        if connected is not None:
+            with suppress(OSError):
+                socket.socket.shutdown(connected, socket.SHUT_RDWR)
 
     def close(self) -> None:
         """End the connection."""
         if self._connection is not None:
             self._connection.close()
-            self._connection = None
+        if self._socket is not None:
+            self._socket.close()
+        self._connection = self._socket = None
+
+
+class _Clock:
+    """The end of one delivery, at which `cut` is called."""
+
+    def __init__(self, patience: float, cut: Callable[[], None]) -> None:
+        self._end = time.monotonic() + patience
+        self._cut = cut
+        self._over = threading.Event()
+        self._timer = threading.Timer(patience, self._ring)
+        self._timer.daemon = True
+        self._timer.start()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has cut."""
+        return self._over.is_set()
+
+    def remaining(self) -> float:
+        """Seconds that remain. Raises TimeoutError where there are none."""
+        seconds = self._end - time.monotonic()
+        if self.is_over or seconds <= 0:
+            raise TimeoutError
+        return seconds
+
+    def stop(self) -> None:
+        """Never cut any more."""
+        self._timer.cancel()
+
+    def _ring(self) -> None:
+        self._over.set()
+        self._cut()
 
 
 def is_public(address: str) -> bool:
@@ -169,17 +246,10 @@ def is_public(address: str) -> bool:
     return numeric.is_global and not numeric.is_multicast and numeric not in _PROTOCOL
 
 
-def _cut(connection: http.client.HTTPConnection, late: threading.Event) -> None:
-    """End a wait that has taken too long."""
-    late.set()
-    with suppress(OSError, AttributeError):
-        connection.sock.shutdown(socket.SHUT_RDWR)
-
-
 def _reason(error: Exception) -> str:
     """Why nothing was delivered, in a few words of ours."""
     if isinstance(error, TimeoutError):
-        return "no answer in time"
+        return _TOO_LATE
     if isinstance(error, ssl.SSLError):
         return "its certificate is not accepted"
     if isinstance(error, socket.gaierror):

@@ -12,6 +12,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -292,24 +293,91 @@ def test_a_private_address_is_refused_also_behind_a_name(
             Webhook("https://rebound.example/", allow_private=False).post(b"", {})
 
 
-def test_an_answer_that_does_not_end_in_time_is_none() -> None:
-    """A good status whose body never comes is no delivery."""
+@contextmanager
+def answering(begin: bytes, scheme: str = "http") -> Iterator[str]:
+    """The address of a subscriber that begins so, and then sends a byte now and then.
+
+    Each byte comes sooner than anybody would give up waiting for one.
+    """
     is_over = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def answer() -> None:
-            with server.accept()[0] as connection:
+            with server.accept()[0] as connection, suppress(OSError):
                 connection.recv(1 << 16)
-                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx")
-                is_over.wait(AT_MOST)
+                connection.sendall(begin)
+                while not is_over.wait(0.02):
+                    connection.sendall(b"x")
 
         thread = threading.Thread(target=answer, daemon=True)
         thread.start()
-        url = f"http://127.0.0.1:{server.getsockname()[1]}/"
-        with pytest.raises(NotDelivered, match="no answer in time"):
-            Webhook(url, allow_private=True, patience=0.2).post(b"{}", {})
+        yield f"{scheme}://127.0.0.1:{server.getsockname()[1]}/"
         is_over.set()
-        thread.join(AT_MOST)
+        wait_for_end([thread])
+
+
+@pytest.mark.parametrize(
+    ("begin", "scheme"),
+    [
+        pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: 60000\r\n\r\n", "http",
+                     id="body"),
+        pytest.param(b"HTTP/1.0 200 OK\r\n\r\n", "http", id="closing"),
+        pytest.param(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nA: ", "http",
+                     id="head"),
+        pytest.param(b"\x16\x03\x03\x3f\xff", "https", id="handshake"),
+    ],
+)  # fmt: skip
+def test_what_does_not_end_in_time_is_no_delivery(begin: bytes, scheme: str) -> None:
+    """One clock goes for all of it: a slow handshake, a slow head, a slow body."""
+    too_late = pytest.raises(NotDelivered, match="no answer in time")
+    with answering(begin, scheme) as url, too_late:
+        Webhook(url, allow_private=True, patience=0.3).post(b"{}", {})
+
+
+def test_each_address_of_a_name_is_tried(
+    monkeypatch: pytest.MonkeyPatch, receiver: Receiver
+) -> None:
+    """The first that takes a connection; none where one of them is private."""
+    monkeypatch.setattr(receiver, "take", lambda *_: 204)
+    asked = socket.getaddrinfo
+
+    def resolve(host: str, *rest: Any, **options: Any) -> Any:
+        if host != "hooks.example":
+            return asked(host, *rest, **options)
+        addresses = ("127.0.0.9", "127.0.0.1")
+        return [(2, 1, 6, "", (address, receiver.port)) for address in addresses]
+
+    monkeypatch.setattr(webhook.socket, "getaddrinfo", resolve)
+    url = f"http://hooks.example:{receiver.port}/"
+    Webhook(url, allow_private=True).post(b"{}", {})
+    with pytest.raises(NotDelivered, match="private"):
+        Webhook(url, allow_private=False).post(b"{}", {})
+
+
+def test_a_connection_that_was_closed_meanwhile_is_made_again() -> None:
+    """A subscriber may close a connection that rests; that is no failure."""
+    answer = b"HTTP/1.1 204 No Content\r\n\r\n"
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        taken: list[bytes] = []
+
+        def serve() -> None:
+            for _ in range(2):
+                with server.accept()[0] as connection:
+                    text = b""
+                    while not text.endswith(b"}"):
+                        text += connection.recv(1 << 16)
+                    taken.append(text[-3:])
+                    connection.sendall(answer)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/"
+        subscriber = Webhook(url, allow_private=True)
+        subscriber.post(b"{1}", {})
+        subscriber.post(b"{2}", {})
+        subscriber.close()
+        wait_for_end([thread])
+    assert taken == [b"{1}", b"{2}"]
 
 
 def test_what_is_not_there_cannot_be_paused(program: Program) -> None:
