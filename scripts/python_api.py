@@ -176,26 +176,41 @@ def _questions() -> Iterator[str]:
     yield "from collections.abc import Mapping, Sequence"
     yield "from typing import Literal\n"
     yield "from seat_ledger.client.documents import AnyRow, Document, Moment, R"
-    yield f"from seat_ledger.client.rows import {', '.join(rows)}\n\n"
-    for asynchronous in (False, True):
-        name = "AsyncQuestions" if asynchronous else "Questions"
-        yield f"class {name}(ABC):"
-        yield '    """Every question of the command line, by its words."""\n'
-        yield "    @abstractmethod"
-        yield f"    {_def(asynchronous)} _ask("
-        yield "        self, words: str, row: type[R], params: Mapping[str, object]"
-        yield "    ) -> Document[R]:"
-        yield '        """Ask a question by its words."""\n'
-        for endpoint in endpoints().values():
-            yield from _question(endpoint, asynchronous)
-        yield "\n"
+    yield f"from seat_ledger.client.rows import {', '.join(rows)}"
+    yield "from seat_ledger.client.threads import InThreads, in_thread\n\n"
+    yield from _waiting_class(
+        "Questions",
+        "Every question of the command line, by its words.",
+        "_ask(self, words: str, row: type[R], params: Mapping[str, object])",
+        "Document[R]",
+        "Ask a question by its words.",
+    )
+    for endpoint in endpoints().values():
+        yield from _question(endpoint)
+    names = [endpoint.operation_id for endpoint in endpoints().values()]
+    yield from _threaded_class("Questions", names)
 
 
-def _def(asynchronous: bool) -> str:
-    return "async def" if asynchronous else "def"
+def _waiting_class(
+    name: str, about: str, step: str, result: str, does: str
+) -> Iterator[str]:
+    """A class whose methods all take one step, which another has."""
+    yield f"class {name}(ABC):"
+    yield f'    """{about}"""\n'
+    yield "    @abstractmethod"
+    yield f"    def {step} -> {result}:"
+    yield f'        """{does}"""\n'
 
 
-def _question(endpoint: Endpoint, asynchronous: bool) -> Iterator[str]:
+def _threaded_class(name: str, methods: list[str]) -> Iterator[str]:
+    """The same methods for event loops."""
+    yield f"\n\nclass Async{name}(InThreads):"
+    yield f'    """The methods of :class:`{name}`, to be awaited."""\n'
+    for method in methods:
+        yield f"    {method} = in_thread({name}.{method})"
+
+
+def _question(endpoint: Endpoint) -> Iterator[str]:
     params = {n: p for n, p in endpoint.params.items() if n not in _LEFT_OUT}
     positional = [n for n, p in params.items() if isinstance(p, click.Argument)]
     first = [n for n in positional if params[n].required]
@@ -205,17 +220,13 @@ def _question(endpoint: Endpoint, asynchronous: bool) -> Iterator[str]:
     words = [_declared(n, params[n]) for n in first]
     words += ["*"] * bool(named) + [_declared(n, params[n]) for n in named]
     row = row_name(endpoint)
-    yield f"    {_def(asynchronous)} {endpoint.operation_id}("
+    yield f"    def {endpoint.operation_id}("
     yield f"        self, {', '.join(words)}"
     yield f"    ) -> Document[{row}]:"
     about = {n: getattr(p, "help", None) or "" for n, p in params.items()}
-    if asynchronous:
-        yield f'        """Ask :meth:`Questions.{endpoint.operation_id}`."""'
-    else:
-        yield from _docstring(_in_python(endpoint.command.help or ""), about)
+    yield from _docstring(_in_python(endpoint.command.help or ""), about)
     fields = ", ".join(f'"{n}": {_KEYWORDS.get(n, n)}' for n in params)
-    ask = "await self._ask" if asynchronous else "self._ask"
-    yield f'        return {ask}("{endpoint.words}", {row}, {{{fields}}})\n'
+    yield f'        return self._ask("{endpoint.words}", {row}, {{{fields}}})\n'
 
 
 def _declared(name: str, param: click.Parameter) -> str:
@@ -301,24 +312,23 @@ def _operations() -> Iterator[str]:
     yield "from datetime import date"
     yield "from decimal import Decimal"
     yield "from typing import Any, Literal\n"
-    yield "from seat_ledger.client.documents import Moment, Recording\n\n"
-    for asynchronous in (False, True):
-        name = "AsyncOperations" if asynchronous else "Operations"
-        yield f"class {name}(ABC):"
-        yield f'    """{_ABOUT_OPERATIONS}"""\n'
-        yield "    @abstractmethod"
-        yield f"    {_def(asynchronous)} _record("
-        yield "        self, op: str, account: str | None, dry_run: bool, "
-        yield "        fields: dict[str, Any]"
-        yield "    ) -> Recording:"
-        yield '        """Record a command, or try it."""\n'
-        for operation in OPERATIONS.values():
-            if operation.IN_FILE:
-                yield from _operation(operation, asynchronous)
-        yield "\n"
+    yield "from seat_ledger.client.documents import Moment, Recording"
+    yield "from seat_ledger.client.threads import InThreads, in_thread\n\n"
+    yield from _waiting_class(
+        "Operations",
+        _ABOUT_OPERATIONS,
+        "_record(self, op: str, account: str | None, dry_run: bool, "
+        "fields: dict[str, Any])",
+        "Recording",
+        "Record a command, or try it.",
+    )
+    operations = [op for op in OPERATIONS.values() if op.IN_FILE]
+    for operation in operations:
+        yield from _operation(operation)
+    yield from _threaded_class("Operations", [op.OP for op in operations])
 
 
-def _operation(operation: type[Operation], asynchronous: bool) -> Iterator[str]:
+def _operation(operation: type[Operation]) -> Iterator[str]:
     fields = [n for n in operation.model_fields if n not in Operation.model_fields]
     needed = [n for n in fields if operation.model_fields[n].is_required()]
     others = [n for n in fields if n not in needed]
@@ -327,19 +337,15 @@ def _operation(operation: type[Operation], asynchronous: bool) -> Iterator[str]:
         words["effective_at"] = "Moment | None = None"
     words |= _STAMP
     account = _account_of(operation)
-    yield f"    {_def(asynchronous)} {operation.OP}("
+    yield f"    def {operation.OP}("
     listed = ", ".join(f"{name}: {kind}" for name, kind in words.items())
     yield f"        self, {account}*, {listed}"
     yield "    ) -> Recording:"
-    if asynchronous:
-        yield f'        """Record :meth:`Operations.{operation.OP}`."""'
-    else:
-        yield from _docstring(operation.__doc__ or "", {})
+    yield from _docstring(operation.__doc__ or "", {})
     words.pop("dry_run")
     fields_ = ", ".join(f'"{n}": {n}' for n in words)
     call = f'"{operation.OP}", {"account" if account else None}, dry_run'
-    record = "await self._record" if asynchronous else "self._record"
-    yield f"        return {record}({call}, {{{fields_}}})\n"
+    yield f"        return self._record({call}, {{{fields_}}})\n"
 
 
 def _account_of(operation: type[Operation]) -> str:

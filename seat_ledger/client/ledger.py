@@ -15,6 +15,7 @@ from seat_ledger.cli.options.writing import clock_of, recorded_answer
 from seat_ledger.cli.output.render import document, to_json
 from seat_ledger.client.documents import Recording, as_json
 from seat_ledger.client.operations import AsyncOperations, Operations
+from seat_ledger.client.threads import in_thread
 from seat_ledger.commands.messages import OPERATIONS
 from seat_ledger.errors import InvalidInput
 from seat_ledger.projections.billing.invoice_computation import Drafting
@@ -116,9 +117,6 @@ class AsyncSeatLedger(AsyncOperations):
     repeat it with the same idempotency key, which records it once (R73).
     """
 
-    def __init__(self, ledger: SeatLedger) -> None:
-        self._ledger = ledger
-
     @classmethod
     async def open(cls, url: str | None = None, *, actor: str | None = None) -> Self:
         """Open the ledger as :meth:`SeatLedger.open` does."""
@@ -132,20 +130,8 @@ class AsyncSeatLedger(AsyncOperations):
         """Close it."""
         await self.close()
 
-    async def close(self) -> None:
-        """Let what is being recorded end, and let go of the database."""
-        await asyncio.to_thread(self._ledger.close)
-
-    async def execute(
-        self, command: Mapping[str, Any], *, dry_run: bool = False
-    ) -> Recording:
-        """Record a command as :meth:`SeatLedger.execute` does."""
-        return await asyncio.to_thread(self._ledger.execute, command, dry_run=dry_run)
-
-    async def _record(
-        self, op: str, account: str | None, dry_run: bool, fields: dict[str, Any]
-    ) -> Recording:
-        return await self.execute(command_of(op, account, fields), dry_run=dry_run)
+    close = in_thread(SeatLedger.close)
+    execute = in_thread(SeatLedger.execute)
 
 
 def command_of(op: str, account: str | None, fields: dict[str, Any]) -> dict[str, Any]:

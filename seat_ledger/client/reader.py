@@ -11,6 +11,7 @@ from seat_ledger.cli.api.endpoints import endpoint_of
 from seat_ledger.client.documents import Document, R, as_json
 from seat_ledger.client.ledger import session_of
 from seat_ledger.client.questions import AsyncQuestions, Questions
+from seat_ledger.client.threads import in_thread
 from seat_ledger.projections.reader.pool import CurrentReader, PooledReader, ReaderPool
 from seat_ledger.projections.reader.redaction import RedactedReader
 
@@ -86,9 +87,6 @@ class Reader(Questions):
 class AsyncReader(AsyncQuestions):
     """The same for an event loop: questions are asked in threads."""
 
-    def __init__(self, reader: Reader) -> None:
-        self._reader = reader
-
     @classmethod
     async def open(
         cls,
@@ -116,15 +114,7 @@ class AsyncReader(AsyncQuestions):
         """Close it."""
         await self.close()
 
-    async def close(self) -> None:
-        """Close the connections that no question uses."""
-        await asyncio.to_thread(self._reader.close)
-
-    async def _ask(
-        self, words: str, row: type[R], params: Mapping[str, object]
-    ) -> Document[R]:
-        ask = self._reader._ask  # noqa: SLF001  its other half
-        return await asyncio.to_thread(ask, words, row, params)
+    close = in_thread(Reader.close)
 
 
 def _query(params: Mapping[str, object]) -> Iterator[tuple[str, str]]:
