@@ -19,16 +19,16 @@ from typing import Any, Literal
 
 import click
 
-from seat_ledger.cli.api.endpoints import Endpoint, endpoints
+from seat_ledger.cli.api.endpoints import AUDIT, Endpoint, answered_endpoints
 from seat_ledger.cli.api.fields import Schema, object_of
 from seat_ledger.cli.output.csv_headers import header_of
 from seat_ledger.commands.messages import OPERATIONS, NewPerson, Operation
 
 ROOM = Path(__file__).parents[1] / "seat_ledger" / "client"
-_LEFT_OUT = {"columns", "wide"}
-"""Parameters of tables and CSV."""
+_LEFT_OUT = {"columns", "wide", "explain_file"}
+"""Parameters of tables and CSV, and of what is shown to a person."""
 _MOMENTS = {"as_of", "since", "until", "from", "at", "effective_at", "effective_after"}
-_KEYWORDS = {"from": "from_"}
+_KEYWORDS = {"from": "from_", "set": "set_"}
 _ACT = ("position", "actor", "reason", "recorded_at")
 _NESTED = {"holder": "SeatHolder"}
 """Names of what is nested in rows, where its key alone would not do."""
@@ -37,6 +37,7 @@ _SIMPLE = {
     "string": "str",
     "integer": "int",
     "boolean": "bool",
+    "number": "float",
     "decimal": "Decimal",
     "date-time": "dt.datetime",
     "date": "dt.date",
@@ -94,7 +95,7 @@ def _rows() -> Iterator[str]:
     yield "from pydantic import Field\n"
     yield "from seat_ledger.client.documents import Frozen\n"
     classes = _Classes()
-    for endpoint in endpoints().values():
+    for endpoint in answered_endpoints():
         schema = schema_of(endpoint)
         if schema["properties"]:
             about = f"A row of `{endpoint.words}`."
@@ -168,38 +169,44 @@ def _default(kind: str) -> str:
 
 def _questions() -> Iterator[str]:
     rows = sorted(
-        {row_name(endpoint) for endpoint in endpoints().values()} - {"AnyRow"}
+        {row_name(endpoint) for endpoint in answered_endpoints()} - {"AnyRow"}
     )
     yield f'"""The questions of the command line, as methods.\n\n{_WRITTEN}\n"""\n'
     yield "from __future__ import annotations\n"
     yield "from abc import ABC, abstractmethod"
     yield "from collections.abc import Mapping, Sequence"
     yield "from typing import Literal\n"
-    yield "from seat_ledger.client.documents import AnyRow, Document, Moment, R"
+    yield "from seat_ledger.client.documents import ("
+    yield "    AnyRow, BillFile, Document, Moment, R)"
     yield f"from seat_ledger.client.rows import {', '.join(rows)}"
     yield "from seat_ledger.client.threads import InThreads, in_thread\n\n"
+    params = "row: type[R], params: Mapping[str, object]"
     yield from _waiting_class(
         "Questions",
         "Every question of the command line, by its words.",
-        "_ask(self, words: str, row: type[R], params: Mapping[str, object])",
-        "Document[R]",
-        "Ask a question by its words.",
+        {
+            f"_ask(self, words: str, {params}) -> Document[R]": (
+                "Ask a question by its words."
+            ),
+            f"_audit(self, file: BillFile, {params}) -> Document[R]": (
+                "Hold a file's lines against the ledger."
+            ),
+        },
     )
-    for endpoint in endpoints().values():
+    for endpoint in answered_endpoints():
         yield from _question(endpoint)
-    names = [endpoint.operation_id for endpoint in endpoints().values()]
+    names = [endpoint.operation_id for endpoint in answered_endpoints()]
     yield from _threaded_class("Questions", names)
 
 
-def _waiting_class(
-    name: str, about: str, step: str, result: str, does: str
-) -> Iterator[str]:
-    """A class whose methods all take one step, which another has."""
+def _waiting_class(name: str, about: str, steps: Mapping[str, str]) -> Iterator[str]:
+    """A class whose methods all take a few steps, which another has."""
     yield f"class {name}(ABC):"
     yield f'    """{about}"""\n'
-    yield "    @abstractmethod"
-    yield f"    def {step} -> {result}:"
-    yield f'        """{does}"""\n'
+    for step, does in steps.items():
+        yield "    @abstractmethod"
+        yield f"    def {step}:"
+        yield f'        """{does}"""\n'
 
 
 def _threaded_class(name: str, methods: list[str]) -> Iterator[str]:
@@ -217,16 +224,19 @@ def _question(endpoint: Endpoint) -> Iterator[str]:
     first += [n for n in positional if not params[n].required]
     named = [n for n in params if n not in positional]
     named.sort(key=lambda n: not params[n].required)
-    words = [_declared(n, params[n]) for n in first]
+    is_audit = endpoint.words == AUDIT
+    words = ["file: BillFile"] if is_audit else []
+    words += [_declared(n, params[n]) for n in first]
     words += ["*"] * bool(named) + [_declared(n, params[n]) for n in named]
     row = row_name(endpoint)
     yield f"    def {endpoint.operation_id}("
-    yield f"        self, {', '.join(words)}"
+    yield f"        {', '.join(['self', *words])}"
     yield f"    ) -> Document[{row}]:"
     about = {n: getattr(p, "help", None) or "" for n, p in params.items()}
     yield from _docstring(_in_python(endpoint.command.help or ""), about)
     fields = ", ".join(f'"{n}": {_KEYWORDS.get(n, n)}' for n in params)
-    yield f'        return self._ask("{endpoint.words}", {row}, {{{fields}}})\n'
+    ask = "self._audit(file" if is_audit else f'self._ask("{endpoint.words}"'
+    yield f"        return {ask}, {row}, {{{fields}}})\n"
 
 
 def _declared(name: str, param: click.Parameter) -> str:
@@ -256,7 +266,7 @@ def _in_python(text: str) -> str:
         word.replace("--", "").replace("-", "_") if word.startswith("--") else word
         for word in text.split(" ")
     )
-    return " ".join(words)
+    return " ".join(words).replace(", or '-')", ")")
 
 
 def _docstring(text: str, about: Mapping[str, str]) -> Iterator[str]:
@@ -317,10 +327,10 @@ def _operations() -> Iterator[str]:
     yield from _waiting_class(
         "Operations",
         _ABOUT_OPERATIONS,
-        "_record(self, op: str, account: str | None, dry_run: bool, "
-        "fields: dict[str, Any])",
-        "Recording",
-        "Record a command, or try it.",
+        {
+            "_record(self, op: str, account: str | None, dry_run: bool, "
+            "fields: dict[str, Any]) -> Recording": "Record a command, or try it.",
+        },
     )
     operations = [op for op in OPERATIONS.values() if op.IN_FILE]
     for operation in operations:

@@ -139,5 +139,10 @@ def answered(
 
     Raises LedgerError.
     """
-    _, *texts = ApiRequest(endpoint, query).reply(reader, None)
+    return text_of(ApiRequest(endpoint, query), reader)
+
+
+def text_of(request: ApiRequest, reader: PooledReader) -> str:
+    """The document that answers a request. Raises LedgerError."""
+    _, *texts = request.reply(reader, None)
     return "".join(text for text in texts if isinstance(text, str))

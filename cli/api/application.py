@@ -20,12 +20,13 @@ from seat_ledger.cli.api.admission import (
     without_tokens,
 )
 from seat_ledger.cli.api.answering import AnswerHead, ApiRequest
+from seat_ledger.cli.api.auditing import AuditRequest
 from seat_ledger.cli.api.endpoints import audit_endpoint, endpoints, status_endpoint
 from seat_ledger.cli.api.openapi import document_text
 from seat_ledger.cli.api.page import page_text
 from seat_ledger.cli.api.problems import HttpProblem, http_status, problem
 from seat_ledger.cli.api.recording import BATCHES, COMMANDS, Writers, read_request
-from seat_ledger.cli.api.sent_files import AuditRequest, received
+from seat_ledger.cli.api.sent_files import received
 from seat_ledger.cli.console.access import Gate
 from seat_ledger.cli.console.downloads import Download, pieces
 from seat_ledger.cli.console.envelope import HEADERS, LONGEST_ADDRESS, LONGEST_LOGGED

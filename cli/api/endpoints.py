@@ -160,6 +160,13 @@ def endpoints() -> dict[str, Endpoint]:
 
 
 @cache
+def answered_endpoints() -> tuple[Endpoint, ...]:
+    """The same with those that are not asked by their parameters alone, by words."""
+    every = [*endpoints().values(), status_endpoint(), audit_endpoint()]
+    return tuple(sorted(every, key=lambda endpoint: endpoint.words))
+
+
+@cache
 def status_endpoint() -> Endpoint:
     """How far the tables are, of which no account is asked and no moment (R74)."""
     command = copy.copy(_command_of(STATUS))
@@ -180,6 +187,8 @@ def audit_endpoint() -> Endpoint:
 @cache
 def endpoint_of(words: str) -> Endpoint:
     """The endpoint of a question by its words; only its own command is imported."""
+    if words == STATUS:
+        return status_endpoint()
     endpoint = _endpoint(words, _command_of(words))
     assert endpoint is not None
     return endpoint

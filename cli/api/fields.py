@@ -148,11 +148,18 @@ _ALWAYS = {
     "event list": _EVENT,
     "event replay": _EVENT,
     "event show": _EVENT,
+    "invoice audit": (
+        "account seat_type invoiced_quantity ledger_quantity ledger_quantity_at_issue "
+        "verdict cause events"
+    ),
     "invoice list": "invoice account position recorded_at",
     "invoice reproduce": "kind seat_type quantity unit_price amount entries",
     "invoice show": "kind seat_type quantity unit_price amount entries",
     "price history": "seat_type unit_price currency position recorded_at",
     "price list": "seat_type unit_price currency",
+    "projection status": (
+        "projection checkpoint head lag_events lag_seconds state generation followed"
+    ),
     "seat history": _HISTORY,
     "seat list": "seat seat_type purchased_at",
     "seat who": "account seat purchased",

@@ -18,6 +18,7 @@ from seat_ledger.cli.api.endpoints import (
     FORMS,
     LONGEST_VALUE,
     Endpoint,
+    answered_endpoints,
     audit_endpoint,
     endpoints,
     status_endpoint,
@@ -269,7 +270,7 @@ def _documents() -> dict[str, Schema]:
     """The document of each question."""
     return {
         _name_of_schema(endpoint): document_schema(endpoint.words)
-        for endpoint in (*endpoints().values(), status_endpoint(), audit_endpoint())
+        for endpoint in answered_endpoints()
     }
 
 

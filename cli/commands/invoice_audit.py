@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -24,8 +23,7 @@ from seat_ledger.cli.output.windows import between, is_open
 from seat_ledger.cli.reports.letter import write_letter
 
 if TYPE_CHECKING:
-    from seat_ledger.cli.console.uploads import SentFile
-    from seat_ledger.cli.inputs.invoice_file import InvoiceFile
+    from seat_ledger.cli.inputs.invoice_file import BillSource, InvoiceFile
     from seat_ledger.projections.billing.audit import Spool, Summary
     from seat_ledger.projections.billing.audit.findings import AuditFinding
 
@@ -136,29 +134,28 @@ def audit(  # noqa: PLR0913  an option each
     )
 
 
-def answer_of_sent(
+def answer_of_source(
     question: Question,
-    sent: SentFile,
+    source: BillSource,
     spool: Spool,
     *,
     only_findings: bool,
     explain_file: bool,
     **options: Any,
 ) -> Answer:
-    """The same of a file that was sent to a server, in memory; nothing is printed.
+    """The same for another program, of a file or what was sent; nothing is printed.
 
     Raises InvalidInput, UsageError.
     """
-    from seat_ledger.cli.console.uploads import MOST_ROWS  # noqa: PLC0415
     from seat_ledger.cli.inputs.invoice_file import InvoiceFile  # noqa: PLC0415
 
     names = NameResolver(question.reader)
     invoices = InvoiceFile(
-        Path(sent.name),
+        source.path,
         bill_reading(options),
         names,
-        content=io.BytesIO(sent.content),
-        most=MOST_ROWS,
+        content=source.content,
+        most=source.most,
     )
     if explain_file:
         return explained_file(question, invoices, names)
@@ -169,7 +166,7 @@ def answer_of_sent(
     )
 
 
-serve_by(audit, answer_of_sent)
+serve_by(audit, answer_of_source)
 
 
 def _judged(question: Question, spool: Spool, options: dict[str, Any]) -> Summary:

@@ -65,6 +65,17 @@ def _as_written(_: str, name: str) -> str:
     return name
 
 
+class BillSource(NamedTuple):
+    """Where invoice lines come from: a file, or what was sent under its name.
+
+    Of more than `most` rows nothing is read.
+    """
+
+    path: Path
+    content: BinaryIO | None = None
+    most: int | None = None
+
+
 class TotalLine(NamedTuple):
     """A line that sums others: what it says, and what they add up to."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import Decimal
@@ -16,6 +17,8 @@ Moment = str | date | datetime
 
 A date, and a datetime without offset, are on the account's own clock (R11).
 """
+BillFile = str | os.PathLike[str] | bytes
+"""A file of invoice lines (CSV or .xlsx): its path, or its content."""
 R = TypeVar("R", bound="Frozen")
 
 

@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from seat_ledger.client.documents import AnyRow, Document, Moment, R
+from seat_ledger.client.documents import AnyRow, BillFile, Document, Moment, R
 from seat_ledger.client.rows import (
     AccountAdviseRow,
     AccountListRow,
@@ -26,11 +26,13 @@ from seat_ledger.client.rows import (
     EventReplayRow,
     EventShowRow,
     FindingListRow,
+    InvoiceAuditRow,
     InvoiceListRow,
     InvoiceReproduceRow,
     InvoiceShowRow,
     PriceHistoryRow,
     PriceListRow,
+    ProjectionStatusRow,
     SeatHistoryRow,
     SeatListRow,
     SeatWhoRow,
@@ -50,6 +52,12 @@ class Questions(ABC):
         self, words: str, row: type[R], params: Mapping[str, object]
     ) -> Document[R]:
         """Ask a question by its words."""
+
+    @abstractmethod
+    def _audit(
+        self, file: BillFile, row: type[R], params: Mapping[str, object]
+    ) -> Document[R]:
+        """Hold a file's lines against the ledger."""
 
     def account_advise(
         self,
@@ -567,6 +575,49 @@ class Questions(ABC):
             {"account": account, "all": all, "known_at": known_at},
         )
 
+    def invoice_audit(
+        self,
+        file: BillFile,
+        *,
+        findings: bool = False,
+        column: Sequence[str] = (),
+        set_: Sequence[str] = (),
+        alias: Sequence[str] = (),
+        date_format: str | None = None,
+        known_at: Moment | int | None = None,
+    ) -> Document[InvoiceAuditRow]:
+        """Check the lines of a file of invoices (CSV, .xlsx) against the ledger.
+
+        The file has the columns account, invoice, issued_at, period, seat_type,
+        quantity, unit_price and amount, and optionally mode, granularity and
+        currency, or other names that vendors give them; issued_at is an instant or a
+        position. Lines of totals are checked and left out. Exits with 3 if a line
+        does not match. What no line has a price for costs what the price book says.
+
+        :param findings: Only what does not match: a sentence each, by cause, with who
+            owes whom.
+        :param column: What the file calls one of our columns, as in amount='Net sum'.
+        :param set_: What every line has that the file has no column for, as in
+            account=acme.
+        :param alias: What the file calls an account or a seat type, as in 'Acme
+            B.V.=acme'.
+        :param date_format: How the file writes dates, as in DD.MM.YYYY; of a range
+            the first counts.
+        :param known_at: Use only what was known then: a position or a moment.
+        """
+        return self._audit(
+            file,
+            InvoiceAuditRow,
+            {
+                "findings": findings,
+                "column": column,
+                "set": set_,
+                "alias": alias,
+                "date_format": date_format,
+                "known_at": known_at,
+            },
+        )
+
     def invoice_list(
         self, *, account: str | None = None, known_at: Moment | int | None = None
     ) -> Document[InvoiceListRow]:
@@ -637,6 +688,14 @@ class Questions(ABC):
             PriceListRow,
             {"account": account, "as_of": as_of, "known_at": known_at},
         )
+
+    def projection_status(self) -> Document[ProjectionStatusRow]:
+        """Show how far the projections are; exit 3 if an event cannot be read.
+
+        An unreadable event sets its account aside; one without an account stops the
+        projections.
+        """
+        return self._ask("projection status", ProjectionStatusRow, {})
 
     def seat_history(
         self,
@@ -841,11 +900,13 @@ class AsyncQuestions(InThreads):
     event_show = in_thread(Questions.event_show)
     export = in_thread(Questions.export)
     finding_list = in_thread(Questions.finding_list)
+    invoice_audit = in_thread(Questions.invoice_audit)
     invoice_list = in_thread(Questions.invoice_list)
     invoice_reproduce = in_thread(Questions.invoice_reproduce)
     invoice_show = in_thread(Questions.invoice_show)
     price_history = in_thread(Questions.price_history)
     price_list = in_thread(Questions.price_list)
+    projection_status = in_thread(Questions.projection_status)
     seat_history = in_thread(Questions.seat_history)
     seat_list = in_thread(Questions.seat_list)
     seat_who = in_thread(Questions.seat_who)

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import io
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Self
 
-from seat_ledger.cli.api.answering import answered
+from seat_ledger.cli.api.answering import answered, text_of
+from seat_ledger.cli.api.auditing import AuditRequest
 from seat_ledger.cli.api.endpoints import endpoint_of
-from seat_ledger.client.documents import Document, R, as_json
+from seat_ledger.cli.inputs.invoice_file import BillSource
+from seat_ledger.client.documents import BillFile, Document, R, as_json
 from seat_ledger.client.ledger import session_of
 from seat_ledger.client.questions import AsyncQuestions, Questions
 from seat_ledger.client.threads import in_thread
+from seat_ledger.projections.billing.audit import Spool
 from seat_ledger.projections.reader.pool import CurrentReader, PooledReader, ReaderPool
 from seat_ledger.projections.reader.redaction import RedactedReader
 
@@ -83,6 +88,14 @@ class Reader(Questions):
             text = answered(endpoint, query, reader)
         return Document[row].model_validate_json(text)  # type: ignore[valid-type]
 
+    def _audit(
+        self, file: BillFile, row: type[R], params: Mapping[str, object]
+    ) -> Document[R]:
+        query = [*_query(params)]
+        with Spool() as spool, self._pool.reader() as reader:
+            text = text_of(AuditRequest(query, _source(file), spool), reader)
+        return Document[row].model_validate_json(text)  # type: ignore[valid-type]
+
 
 class AsyncReader(AsyncQuestions):
     """The same for an event loop: questions are asked in threads."""
@@ -115,6 +128,14 @@ class AsyncReader(AsyncQuestions):
         await self.close()
 
     close = in_thread(Reader.close)
+
+
+def _source(file: BillFile) -> BillSource:
+    """Where the lines of a file come from; content has no name."""
+    if not isinstance(file, bytes):
+        return BillSource(Path(file))
+    name = "file.xlsx" if file.startswith(b"PK\x03\x04") else "file"
+    return BillSource(Path(name), io.BytesIO(file))
 
 
 def _query(params: Mapping[str, object]) -> Iterator[tuple[str, str]]:

@@ -369,6 +369,34 @@ class FindingListRow(Frozen):
     actor: str | None = None
 
 
+class InvoiceAuditRow(Frozen):
+    """A row of `invoice audit`."""
+
+    invoice: str | None = None
+    account: str
+    period: str | None = None
+    seat_type: str
+    invoiced_quantity: Decimal
+    ledger_quantity: Decimal
+    ledger_quantity_at_issue: Decimal
+    invoiced_amount: Decimal | None = None
+    ledger_amount: Decimal | None = None
+    difference: Decimal | None = None
+    verdict: str
+    cause: str
+    events: tuple[int, ...]
+    line: int | None = None
+    issued_position: int | None = None
+    mode: str | None = None
+    granularity: str | None = None
+    unit_price: Decimal | None = None
+    currency: str | None = None
+    complete: bool | None = None
+    ledger_quantity_least: Decimal | None = None
+    ledger_quantity_most: Decimal | None = None
+    within_windows: bool | None = None
+
+
 class InvoiceListRow(Frozen):
     """A row of `invoice list`."""
 
@@ -453,6 +481,23 @@ class PriceListRow(Frozen):
     position: int | None = None
     recorded_at: dt.datetime | None = None
     actor: str | None = None
+    reason: str | None = None
+
+
+class ProjectionStatusRow(Frozen):
+    """A row of `projection status`."""
+
+    projection: str
+    version: str | None = None
+    checkpoint: int
+    head: int
+    lag_events: int
+    lag_seconds: float
+    state: str
+    generation: int
+    followed: bool
+    stuck_at: int | None = None
+    stuck_since: dt.datetime | None = None
     reason: str | None = None
 
 
