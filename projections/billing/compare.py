@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from fractions import Fraction
@@ -108,14 +108,10 @@ def compare(
                     row["price_for"] = "window" if after.is_window else "period"
                 for name, side in (("before", before), ("after", after)):
                     row |= _open(side, (label, seat_type), rule, name)
-                row["entries"] = sorted(
-                    {
-                        *_entries(before, after, (label, seat_type), rule[0]),
-                        *_priced_by(prices),
-                    }
-                )
+                row["entries"] = _priced_by(prices)
                 periods = before.periods | after.periods
                 rows.append({**row, "forecast": periods[label].starts > moment})
+    _name_entries(rows, before, after)
     return rows
 
 
@@ -273,57 +269,84 @@ def _priced_by(prices: Sequence[UnitPrice | None]) -> set[int]:
     return {price.entry for price in (was, now) if price and price.entry}
 
 
-def _entries(
-    before: Side, after: Side, figure: tuple[date, str], mode: str
-) -> list[int]:
-    """The entries recorded between the two that make the difference."""
-    label, seat_type = figure
+def _name_entries(rows: Iterable[Row], before: Side, after: Side) -> None:
+    """Name with each figure the entries recorded between the two that changed it."""
+    by_source: dict[tuple[str, bool], list[Row]] = {}
+    for row in rows:
+        source = row["seat_type"], is_of_contract(row["mode"])
+        by_source.setdefault(source, []).append(row)
+    if not by_source:
+        return
     since = before.question.known_at
-    was, now = before.periods.get(label), after.periods.get(label)
-    positions = set(_of_contract(before, after, was, now))
-    period = now or was
-    assert period is not None
-    find = lives if is_of_contract(mode) else holdings
-    earliest = reach(after.question, since) or period.starts
+    earliest = reach(after.question, since)
+    between = reversals(after.question, since)
+    of_contract = _of_contract(before, after)
+    for (seat_type, by_lives), its in by_source.items():
+        find = lives if by_lives else holdings
+        labels = {date.fromisoformat(row["period"]) for row in its}
+        seen = [
+            _seen(find, side, seat_type, labels, earliest) for side in (before, after)
+        ]
+        named: dict[str, set[int]] = {}
+        for label in labels:
+            was, now = before.periods.get(label), after.periods.get(label)
+            period = now or was
+            assert period is not None
+            kinds = _bearing_on(was, now)
+            named[label.isoformat()] = {
+                position for position, topic in of_contract if topic in kinds
+            } | changes(
+                seen[0] if was else [],
+                seen[1] if now else [],
+                between,
+                (period.starts, period.ends),
+                since.position,
+            )
+        for row in its:
+            row["entries"] = sorted({*row["entries"], *named[row["period"]]})
 
-    def seen(side: Side, row: PeriodRow | None) -> list[CountedInterval]:
-        if row is None:
-            return []
-        span = CountedSpan([seat_type], min(row.starts, earliest), row.ends)
-        return find(side.question, span)
 
-    positions |= changes(
-        seen(before, was),
-        seen(after, now),
-        reversals(after.question, since),
-        (period.starts, period.ends),
-        since.position,
-    )
-    return sorted(positions)
-
-
-def _of_contract(
-    before: Side,
-    after: Side,
-    was: PeriodRow | None,
-    now: PeriodRow | None,
-) -> Iterable[int]:
-    """The entries that moved the bounds, changed the rule, or made the period be."""
-    topics = []
-    if was is None or now is None:
-        topics = ["AccountOpened", "ContractRenewed"]
-    else:
-        if (was.starts, was.ends) != (now.starts, now.ends):
-            topics.append("TimeZoneChanged")
-        if (was.mode, was.granularity) != (now.mode, now.granularity):
-            topics.append("BillingPolicyChanged")
-    if not topics:
+def _seen(
+    find: Callable[[AccountQuestion, CountedSpan], list[CountedInterval]],
+    side: Side,
+    seat_type: str,
+    labels: Iterable[date],
+    earliest: datetime | None,
+) -> list[CountedInterval]:
+    """The intervals of a type that some periods count, from what changed first on."""
+    periods = [side.periods[label] for label in labels if label in side.periods]
+    if not periods:
         return []
+    starts = min(period.starts for period in periods)
+    ends = max(period.ends for period in periods)
+    span = CountedSpan([seat_type], min(starts, earliest or starts), ends)
+    return find(side.question, span)
+
+
+_OF_BEING = {"AccountOpened", "ContractRenewed"}
+_OF_BOUNDS = {"TimeZoneChanged"}
+_OF_RULE = {"BillingPolicyChanged"}
+
+
+def _of_contract(before: Side, after: Side) -> list[tuple[int, str]]:
+    """What was said of the contract between the two: entries, and of which kind."""
     rows = after.question.ask(
         "billing",
         "contract_between",
         since=before.question.known_at.position,
         until_position=after.question.known_at.position,
-        topics=topics,
+        topics=sorted(_OF_BEING | _OF_BOUNDS | _OF_RULE),
     )
-    return [row["position"] for row in rows]
+    return [(row["position"], row["topic"]) for row in rows]
+
+
+def _bearing_on(was: PeriodRow | None, now: PeriodRow | None) -> set[str]:
+    """The kinds that move a period's bounds, change its rule, or make it be."""
+    if was is None or now is None:
+        return _OF_BEING
+    kinds: set[str] = set()
+    if (was.starts, was.ends) != (now.starts, now.ends):
+        kinds |= _OF_BOUNDS
+    if (was.mode, was.granularity) != (now.mode, now.granularity):
+        kinds |= _OF_RULE
+    return kinds

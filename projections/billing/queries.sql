@@ -56,19 +56,16 @@ SELECT account_no, min(effective_at) AS since
 
 -- contract_between --
 -- What was said of an account's contract after one position, up to another, with the
--- reversals of it.
-SELECT entry.position
+-- reversals of it; `topic` is that of what is reversed.
+SELECT entry.position, coalesce(root.topic, entry.topic)::text AS topic
   FROM journal AS entry
+  LEFT JOIN journal AS root
+    ON entry.topic = 'EntryReversed'
+   AND root.position = entry.root
  WHERE entry.account_no = %(account_no)s::bigint
    AND entry.position > %(since)s::bigint
    AND entry.position <= %(until_position)s::bigint
-   AND (entry.topic = ANY (%(topics)s::topic_name[])
-        OR (entry.topic = 'EntryReversed'
-            AND EXISTS (
-                SELECT 1
-                  FROM journal AS root
-                 WHERE root.position = entry.root
-                   AND root.topic = ANY (%(topics)s::topic_name[]))))
+   AND coalesce(root.topic, entry.topic) = ANY (%(topics)s::topic_name[])
  ORDER BY entry.position;
 
 -- with_windows --

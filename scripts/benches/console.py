@@ -38,6 +38,32 @@ PATIENCE = 60.0
 LONGEST = 1200.0
 """Seconds after which no more requests are made for the memory's sake."""
 KINDS = ("seat", "user", "account")
+SECONDS_OF_A_LIST = 15
+PRICED = {"unit_price": "sales/professional=90.00", "currency": "EUR"}
+LISTS: dict[str, dict[str, str]] = {
+    "accounts": {},
+    "attention_near": {"kind": "near"},
+    "attention_idle": {"kind": "idle"},
+    "renewals": {},
+    "renewals_90d": {"within": "90d"},
+    "findings": {},
+    "invoices": {},
+    "check": {},
+    "events": {},
+    "projections": {},
+}
+"""Pages over all accounts: the page's name is what stands before the first "_"."""
+OF_AN_ACCOUNT: dict[str, dict[str, str]] = {
+    "seats": {},
+    "users": {},
+    "periods": {},
+    "period": {"period": "2025-03"},
+    "idle": PRICED,
+    "compare": {},
+    "renewals_of_one": {},
+    "events_of_one": {},
+}
+"""Pages of one account, each time another."""
 GIANTS = 100
 """Times that each page of the giant account is asked for, one after the other."""
 
@@ -54,7 +80,9 @@ def bench_console(conninfo: str, events: int) -> dict[str, Any]:
     with serving(conninfo) as (port, process, first):
         figures["first_answer_seconds"] = round(first, 3)
         told("pages at a steady rate")
-        figures |= paced(port, asked)
+        figures |= paced(port, asked, SECONDS)
+        told("lists and other pages at a steady rate")
+        figures |= paced(port, lists(asked, head), SECONDS_OF_A_LIST)
         told(f"{MANY:,} requests as fast as they go")
         figures |= many(port, process.pid, asked)
         told("pages of the giant account")
@@ -63,12 +91,12 @@ def bench_console(conninfo: str, events: int) -> dict[str, Any]:
     return figures
 
 
-def paced(port: int, asked: dict[str, list[str]]) -> dict[str, float]:
+def paced(port: int, asked: dict[str, list[str]], seconds: int) -> dict[str, float]:
     """Each kind of page at a fixed rate: parts of the times, in milliseconds."""
     figures = {}
     ask(port, [one for kind in asked.values() for one in kind[:50]])
     for kind, paths in asked.items():
-        took = steadily(port, list(islice(cycle(paths), RATE * SECONDS)))
+        took = steadily(port, list(islice(cycle(paths), RATE * seconds)))
         for part in (50, 95, 99):
             figures[f"{kind}_p{part}_ms"] = part_of(took, part)
     return figures
@@ -134,6 +162,10 @@ ASKED = (
         for kind in KINDS
         for then in ("", "_known_at")
     ),
+    *(
+        Asked(f"{page}_p95_ms", 80)
+        for page in ("attention", *LISTS, *OF_AN_ACCOUNT, "search")
+    ),
     Asked("first_answer_seconds", 1),
 )
 
@@ -190,6 +222,25 @@ def addresses(conninfo: str) -> dict[str, list[str]]:
             path = f"/{page}?{urllib.parse.urlencode(params)}"
             found.setdefault(kind, []).append(path)
     return found
+
+
+def lists(asked: dict[str, list[str]], head: int) -> dict[str, list[str]]:
+    """The start page, lists over all accounts, pages of an account, and the search."""
+    parsed = [urllib.parse.urlsplit(path).query for path in asked["user"]]
+    people = [dict(urllib.parse.parse_qsl(query)) for query in parsed]
+    keys = [person["account"] for person in people]
+    found = {"attention": ["/"]}
+    found |= {name: [_address(name, params)] for name, params in LISTS.items()}
+    for name, params in OF_AN_ACCOUNT.items():
+        own = {"before": str(head // 2)} if name == "compare" else params
+        found[name] = [_address(name, {"account": key, **own}) for key in keys]
+    texts = [f"{person['account']} {person['user']}" for person in people]
+    found["search"] = [_address("search", {"q": text}) for text in texts]
+    return found
+
+
+def _address(name: str, params: dict[str, str]) -> str:
+    return f"/{name.partition('_')[0]}?{urllib.parse.urlencode(params)}"
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date
 from typing import Any
 
@@ -17,7 +18,7 @@ from seat_ledger.projections import accounts, holdings
 from seat_ledger.projections.billing import Priced, idle
 from seat_ledger.projections.billing.idle_cost import sums
 from seat_ledger.projections.billing.totals import added
-from seat_ledger.projections.reader import AccountQuestion, Row
+from seat_ledger.projections.reader import AccountFacts, AccountQuestion, Row
 
 WITHIN = {"30d": "within_30d", "90d": "within_90d", "1y": "within_1y"}
 """How far ahead one looks, and what that is called; without one any time."""
@@ -33,7 +34,7 @@ def renewals(request: PageRequest) -> Page:
     renewing = _renewing(request, last)
     skip = request.start(len(renewing))
     shown = renewing[skip : skip + PAGE] if request.wants_page else renewing
-    rows = accounts.renewals(shown)
+    rows = accounts.renewals(_questions(request, shown))
     identity = {"account": request.params.get("account", ""), "within": within}
     identity = {name: value for name, value in identity.items() if value}
 
@@ -57,42 +58,49 @@ def renewals(request: PageRequest) -> Page:
     )
 
 
-def _renewing(request: PageRequest, last: date | None) -> list[AccountQuestion]:
+def _renewing(request: PageRequest, last: date | None) -> list[AccountFacts]:
     """The accounts that renew, the next first; those of the present are kept so."""
     is_fixed = request.has_as_of or request.has_known_at
     if is_fixed or request.params.get("account") or request.attention is None:
-        return accounts.renewing(_every(request), last)
+        renewing = accounts.renewing(_questions(request, _every(request)), last)
+        return [question.account for question in renewing]
     computed = request.attention.computed
     if "renewing" not in computed:
         computed["renewing"] = sorted(
-            (waiting.renewal["instant"], waiting.account.key, waiting)
-            for waiting in request.attention.accounts.values()
-            if waiting.renewal["date"] is not None
+            (state.renewal["instant"], state.account.key, state)
+            for state in request.attention.accounts.values()
+            if state.renewal["date"] is not None
         )
     return [
-        AccountQuestion(
-            request.reader, waiting.account, request.knowledge, request.as_of
-        )
-        for _, key, waiting in computed["renewing"]
-        if request.may_see(key) and (last is None or waiting.renewal["date"] <= last)
+        state.account
+        for _, key, state in computed["renewing"]
+        if (last is None or state.renewal["date"] <= last) and request.may_see(key)
     ]
 
 
-def _every(request: PageRequest) -> list[AccountQuestion]:
+def _every(request: PageRequest) -> list[AccountFacts]:
     """The accounts that are asked about and may be seen, as they are at the moment."""
     reader, known_at = request.reader, request.knowledge
     if request.params.get("account"):
-        return [request.about] if request.account.is_known else []
+        return [request.account] if request.account.is_known else []
     if request.visitor.accounts is None:
         every = reader.accounts(known_at)
     else:
         keys = reader.account_keys(request.account_nos or ())
         every = [reader.account(key, known_at) for key in sorted(keys.values())]
     return [
-        AccountQuestion(reader, account, known_at, request.as_of)
+        account
         for account in every
         if account.is_known and account.opened_at <= request.as_of
     ]
+
+
+def _questions(
+    request: PageRequest, every: Iterable[AccountFacts]
+) -> list[AccountQuestion]:
+    """The question about each of some accounts, at the moments of the address."""
+    moment = (request.knowledge, request.as_of)
+    return [AccountQuestion(request.reader, account, *moment) for account in every]
 
 
 def idle_page(request: PageRequest) -> Page:
