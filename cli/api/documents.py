@@ -53,7 +53,7 @@ _BESIDE = {
     ),
     "billing explain": (
         f"{keys_within('figure', _figure_keys())} "
-        f"{keys_within('highest', 'at at_after entry held')}"
+        f"{keys_within('highest', 'at at_after entry held')} windows"
     ),
     "billing idle": "complete? forecast? windows? totals[].currency totals[].amount",
     "billing policy": "in_force.mode in_force.granularity",

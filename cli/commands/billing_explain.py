@@ -81,6 +81,7 @@ def explain(question: Question, **options: Any) -> Answer:
         _part_columns(explanation),
         sentence=_explained(question, query, explanation),
         notes=_why(explanation),
+        windows=list(explanation.windows),
         next_command=_look(explanation),
         extra=_figure(question, query, explanation),
     )

@@ -27,10 +27,15 @@ def window_sentences(windows: Iterable[Row], zones: ZoneHistory) -> list[str]:
     """What a moment inside windows leaves open (R85), a sentence for each window."""
     sentences = []
     for window in windows:
-        name, email = window["name"], window["email"]
-        person = name if email in {name, None} else f"{name} <{email}>"
         after = times.local(window["effective_after"], zones)
         at = times.local(window["effective_at"], zones)
+        if window["change"] == "bought":
+            sentences.append(
+                f"{window['seat']}: it was not bought yet at {after}, and was by {at}."
+            )
+            continue
+        name, email = window["name"], window["email"]
+        person = name if email in {name, None} else f"{name} <{email}>"
         states = ["without it", "with it"]
         if window["change"] == "unassigned":
             states.reverse()

@@ -21,6 +21,7 @@ from seat_ledger.projections.billing.bounds import (
     FigureKey,
     bounds,
     quantity_ends,
+    with_unseen,
     with_windows,
 )
 from seat_ledger.projections.billing.figures import (
@@ -135,11 +136,11 @@ def counts(  # noqa: PLR0913  who, when, what, and by whom it is counted
         figures = _as_known(questions, query, counter, lenient=account is None)
     else:
         figures = _stored(reader, account, query, moment)
+    figures, open_figures = _with_windows(questions, query, figures)
     how.check_types(str(figure["seat_type"]) for figure in figures)
     how = how.with_book(reader, known_at, [account.no] if account else None)
     if figures:
         how.check_granularity(figure["granularity"] for figure in figures)
-    open_figures = _bounds(questions, query, figures)
     rows = [
         row
         for figure in figures
@@ -156,32 +157,54 @@ def _key(figure: Row) -> FigureKey:
     return figure["account_no"], figure["period_no"], figure["seat_type"]
 
 
-def _bounds(
+def _with_windows(
     questions: list[AccountQuestion], query: CountsQuery, figures: list[Row]
-) -> dict[FigureKey, Bounds]:
-    """What windows leave open of the figures, where anything is derived (R89)."""
+) -> tuple[list[Row], dict[FigureKey, Bounds]]:
+    """Figures with those of nothing that windows reach, and what windows leave open of
+    them; where anything is derived (R89).
+    """
     between: dict[FigureKey, Bounds] = {}
-    numbers = {figure["account_no"] for figure in figures}
-    if not numbers:
-        return between
+    if not questions:
+        return figures, between
     reader, _, known_at, _ = questions[0]
+    numbers = [question.account.no for question in questions]
     open_accounts = with_windows(reader, numbers, known_at)
     for question in questions:
         account = question.account
         if account.no not in open_accounts:
             continue
-        if query.window is not None:
-            periods = [window(account, *query.window)]
-        else:
-            labels = {
-                figure["label"].isoformat(): None
-                for figure in figures
-                if figure["account_no"] == account.no
-            }
-            periods = [labelled(account, label) for label in sorted(labels)]
-        rows = [row_of(account, period) for period in periods]
-        between |= bounds(reader, rows, known_at)
-    return between
+        periods = selected_periods(account, query, question.moment, lenient=True)
+        own = [figure for figure in figures if figure["account_no"] == account.no]
+        between |= bounds(reader, _without_gaps(account, periods, own), known_at)
+        named = {
+            "account_key": account.key,
+            **({"label": None} if query.window else {}),
+        }
+        figures = [
+            *figures,
+            *(
+                {**figure, **named}
+                for figure in with_unseen(own, periods, between)[len(own) :]
+            ),
+        ]
+    if open_accounts:
+        figures.sort(
+            key=lambda row: (row["account_key"], row["period_no"], row["seat_type"])
+        )
+    return figures, between
+
+
+def _without_gaps(
+    account: AccountFacts, periods: list[PeriodRow], figures: list[Row]
+) -> list[PeriodRow]:
+    """The periods asked for, those of figures, and those between them."""
+    numbers = [period.period_no for period in periods]
+    numbers += [figure["period_no"] for figure in figures]
+    of = {period.period_no: period for period in periods}
+    return [
+        of.get(k) or row_of(account, account.calendar.period(k))
+        for k in range(min(numbers, default=0), max(numbers, default=-1) + 1)
+    ]
 
 
 def _price_periods(

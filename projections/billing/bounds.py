@@ -6,12 +6,12 @@ counts its end; here it is counted with each window closed at the one end or the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
 from seat_ledger.domain.calendar import BillingPeriod
-from seat_ledger.projections.billing.figures import counted, quantity
+from seat_ledger.projections.billing.figures import counted, nothing, quantity
 from seat_ledger.projections.periods import PeriodRow, row_of
 from seat_ledger.projections.reader import (
     AccountQuestion,
@@ -75,18 +75,46 @@ def bounds(
     """The bounds of the figures of some periods, which follow each other."""
     if not selected:
         return {}
-    periods = {(row.account_no, row.period_no): row._asdict() for row in selected}
+    periods = {(row.account_no, row.period_no): row for row in selected}
     ends: list[dict[FigureKey, Row]] = []
     for end in ("least", "most"):
         rows = counted(reader, end, selected, known_at)
         ends.append(
             {
                 (row["account_no"], row["period_no"], row["seat_type"]): {
-                    **periods[row["account_no"], row["period_no"]],
+                    **periods[row["account_no"], row["period_no"]]._asdict(),
                     **row,
                 }
                 for row in rows
             }
         )
     least, most = ends
-    return {key: Bounds(least[key], most[key]) for key in least.keys() & most.keys()}
+    between = {}
+    for key in least.keys() | most.keys():
+        zero = nothing(periods[key[:2]], key[2])
+        between[key] = Bounds(least.get(key, zero), most.get(key, zero))
+    return between
+
+
+def with_unseen(
+    figures: Sequence[Row],
+    periods: Iterable[PeriodRow],
+    between: Mapping[FigureKey, Bounds],
+) -> list[Row]:
+    """Figures, with those of nothing that windows reach (R89).
+
+    What a list shows to have been bought or taken between two nights may have been so
+    in the period before, in which nothing of the type is recorded.
+    """
+    present = {
+        (row["account_no"], row["period_no"], row["seat_type"]) for row in figures
+    }
+    of = {(row.account_no, row.period_no): row for row in periods}
+    return [
+        *figures,
+        *(
+            nothing(of[key[:2]], key[2])
+            for key in between
+            if key not in present and key[:2] in of
+        ),
+    ]

@@ -21,6 +21,7 @@ from seat_ledger.projections.billing.bounds import (
     FigureKey,
     bounds_of_rows,
     quantity_ends,
+    with_unseen,
 )
 from seat_ledger.projections.billing.figures import as_known, quantity
 from seat_ledger.projections.billing.intervals import (
@@ -127,12 +128,13 @@ def _side(
     if not account.is_known:
         return Side(question, {}, {}, {})
     periods = selected_periods(account, query, moment, lenient=True)
-    rows = as_known(reader, periods, known_at)
+    between = bounds_of_rows(question, periods)
+    rows = with_unseen(as_known(reader, periods, known_at), periods, between)
     return Side(
         question,
         {period.label: period for period in periods},
         {(row["label"], str(row["seat_type"])): row for row in rows},
-        bounds_of_rows(question, periods),
+        between,
         recorded(reader, known_at, [account.no]),
         query.window is not None,
     )

@@ -19,7 +19,7 @@ from seat_ledger.domain.money import Currency, allotted, exactly, plain, rounded
 from seat_ledger.domain.values import FOREVER
 from seat_ledger.errors import IntegrityFailure
 from seat_ledger.projections.billing import Priced, figure_rows
-from seat_ledger.projections.billing.bounds import bounds_of
+from seat_ledger.projections.billing.bounds import bounds_of_rows, with_unseen
 from seat_ledger.projections.billing.breakdown import Part, parts_of
 from seat_ledger.projections.billing.figures import as_known, quantity, stored
 from seat_ledger.projections.billing.intervals import (
@@ -41,6 +41,7 @@ from seat_ledger.projections.billing.prices import (
     periods_in,
     share_of,
 )
+from seat_ledger.projections.holdings import windows_across
 from seat_ledger.projections.periods import row_of
 from seat_ledger.projections.reader import (
     AccountFacts,
@@ -82,12 +83,14 @@ class Explanation(NamedTuple):
 
     `figure` is None where the type was neither under contract nor held. `highest` is
     where a ``peak`` is reached: instant, number, and the entry that brought it.
+    `windows` are those of what is dated after the period, and may have happened in it.
     """
 
     figure: Row | None
     rule: tuple[str, str | None]
     rows: list[Row]
     highest: Row | None
+    windows: Sequence[Row] = ()
 
 
 def explain(question: AccountQuestion, query: FigureQuery) -> Explanation:
@@ -97,9 +100,11 @@ def explain(question: AccountQuestion, query: FigureQuery) -> Explanation:
     reader, account, _, _ = question
     reader.types.check(query.seat_type)
     rule = query.rule or account.policy_at(query.period.starts)
+    period = row_of(account, query.period)
+    between = bounds_of_rows(question, [period])
     matches = [
         row
-        for row in _figures(question, query)
+        for row in with_unseen(_figures(question, query), [period], between)
         if str(row["seat_type"]) == query.seat_type
     ]
     parts = opened(question, query.period, query.seat_type, rule)
@@ -121,11 +126,18 @@ def explain(question: AccountQuestion, query: FigureQuery) -> Explanation:
     label = None if query.window else query.period.label
     named = {**matches[0], "account_key": account.key, "label": label}
     key = account.no, query.period.index, query.seat_type
-    between = bounds_of(question, [query.period]).get(key)
-    figure = next(iter(figure_rows(named, how, question.moment, between)))
+    figure = next(iter(figure_rows(named, how, question.moment, between.get(key))))
     if by_periods is not None:
         figure |= by_periods.fields()
-    return Explanation(figure, rule, rows, highest)
+    entries = {row[name] for row in rows for name in ("opened_by", "closed_by")}
+    windows = windows_across(
+        question,
+        query.period.ends,
+        query.seat_type,
+        of_contract=is_of_contract(rule[0]),
+        besides=entries,
+    )
+    return Explanation(figure, rule, rows, highest, windows)
 
 
 def _by_period(

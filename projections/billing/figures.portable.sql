@@ -159,7 +159,7 @@ counted AS (
       JOIN period
         ON period.account_no = runs.account_no
        AND period.period_no = runs.period_no
-     WHERE greatest(runs.opening, runs.most) > 0
+     WHERE greatest(runs.opening, runs.most, runs.assigned_opening, runs.top) > 0
     UNION ALL
     SELECT runs.account_no, runs.seat_type, period.period_no, period.days,
            CAST(period.ends - period.starts AS DECIMAL(18, 0)),
@@ -171,7 +171,7 @@ counted AS (
         ON period.account_no = runs.account_no
        AND period.period_no > runs.period_no
        AND period.period_no <= runs.quiet_until
-     WHERE runs.closing > 0
+     WHERE greatest(runs.closing, runs.assigned_closing) > 0
 ),
 -- Each holding with those before it of the seat and of the user.
 spanned AS (

@@ -12,7 +12,7 @@ from fractions import Fraction
 from itertools import islice
 from typing import Any
 
-from seat_ledger.domain.counting_rules import TIME, measure
+from seat_ledger.domain.counting_rules import TIME, every_rule, measure
 from seat_ledger.projections.engine.figures_query import counting
 from seat_ledger.projections.periods import PeriodRow, columns
 from seat_ledger.projections.reader import ConnectedReader, Knowledge, Row, utc
@@ -27,6 +27,24 @@ def quantity(row: Row, mode: str, granularity: str | None) -> Fraction:
     column, over = measure(mode, granularity)
     whole = 1 if over is None else microseconds(row) if over == TIME else int(row[over])
     return Fraction(int(row[column]), whole) if whole else Fraction(0)
+
+
+_COLUMNS = {
+    "opening",
+    "bought",
+    "retired",
+    "closing",
+    "assigned_opening",
+    "assigned_closing",
+    "idle_days",
+    *(measure(*rule).column for rule in every_rule()),
+}
+"""What a row of figures counts."""
+
+
+def nothing(period: PeriodRow, seat_type: str) -> Row:
+    """The figure of a type that was neither under contract nor held in a period."""
+    return {**period._asdict(), "seat_type": seat_type, **dict.fromkeys(_COLUMNS, 0)}
 
 
 def microseconds(row: Row) -> int:

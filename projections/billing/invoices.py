@@ -17,7 +17,7 @@ from seat_ledger.projections.billing.bounds import (
     quantity_ends,
     with_windows,
 )
-from seat_ledger.projections.billing.figures import as_known, quantity
+from seat_ledger.projections.billing.figures import as_known, nothing, quantity
 from seat_ledger.projections.periods import row_of
 from seat_ledger.projections.reader import (
     AccountFacts,
@@ -330,10 +330,11 @@ def open_lines(reader: ConnectedReader, invoice: Issued) -> dict[int, Row]:
         period, rule = rules[line.period]
         key = invoice.account_no, period.index, line.seat_type
         between = bounds_of(question, [period]).get(key)
-        figures = {} if between is None else _of_types(question, period)
-        if between is None or line.seat_type not in figures:
+        if between is None:
             continue
-        figure = figures[line.seat_type]
+        row = row_of(account, period)
+        counted = _of_types(question, period).get(line.seat_type)
+        figure = counted or nothing(row, line.seat_type)
         delta = line.quantity - quantity(figure, *rule)
         least, most = quantity_ends(figure, between, rule)
         if least < most:

@@ -13,7 +13,11 @@ from seat_ledger.domain.calendar import BillingPeriod
 from seat_ledger.domain.counting_rules import TIME, WITH_GRANULARITY, measure
 from seat_ledger.domain.money import Currency, exactly, plain, rounded
 from seat_ledger.errors import InvalidInput
-from seat_ledger.projections.billing.bounds import bounds_of, quantity_ends
+from seat_ledger.projections.billing.bounds import (
+    bounds_of,
+    quantity_ends,
+    with_unseen,
+)
 from seat_ledger.projections.billing.figures import as_known, microseconds, quantity
 from seat_ledger.projections.billing.price_book import (
     NO_PRICE,
@@ -180,8 +184,9 @@ def by_period(
     touched = {period.index: period for period in periods_in(account, window)}
     is_whole = len(touched) < 2 or how.price_for == "window"
     parts = [part_within(period, window) for period in touched.values()]
-    rows = as_known(reader, [row_of(account, part) for part in parts], known_at)
+    selected = [row_of(account, part) for part in parts]
     between = bounds_of(question, parts)
+    rows = with_unseen(as_known(reader, selected, known_at), selected, between)
     policy = account.policy_at(window.starts)
     by_type: dict[tuple[str, Rule], list[tuple[UnitPrice | None, Row]]] = {}
     for row in rows:

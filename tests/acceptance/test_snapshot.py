@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import date, timedelta
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,8 @@ class Lists:
         return f"{path}"
 
     def run(self, day: int, *seats: Any, words: tuple[str, ...] = (), **of: Any) -> Any:
-        at = ("--taken-at", f"2025-03-{day:02}T02:00Z")
+        date_ = date(2025, 3, 1) + timedelta(days=day - 1)
+        at = ("--taken-at", f"{date_}T02:00Z")
         file = self.file(*seats, **of)
         return self.program.run(
             "snapshot", file, *WITH, *at, *words, "--format", "json"
@@ -125,6 +127,46 @@ def test_r89_a_list_leaves_open_when_seats_were_bought(lists: Lists) -> None:
         "2025-03-05T00:00:00Z",
         "2025-03-10T02:00:00Z",
     ]
+
+
+def test_r89_a_window_reaches_into_a_period_of_which_nothing_is_recorded(
+    lists: Lists,
+) -> None:
+    """The first list is of 10 April: its seats may have been there in March."""
+    lists.rows(31 + 10, seat(1))
+    about = ("-a", "acme", "--period", "2025-03-05")
+    rows = lists.program.json("billing", "counts", *about, "--mode", "all")["rows"]
+    # Seen from no later than the opening, which was on the first of 31 days.
+    assert {(r["quantity"], r["quantity_least"], r["quantity_most"]) for r in rows} == {
+        ("0", "0", "1")
+    }
+    every = lists.program.json("billing", "counts", "-a", "acme", "--mode", "peak")
+    assert [(r["period"], r["quantity_most"]) for r in every["rows"][:2]] == [
+        ("2025-03-05", "1"), ("2025-04-05", "1")]  # fmt: skip
+    window = ("-a", "acme", "--from", "2025-03-10", "--until", "2025-03-20")
+    (row,) = lists.program.json(
+        "billing", "counts", *window, "--mode", "peak", "--unit-price", "90.00"
+    )["rows"]
+    assert (row["quantity"], row["quantity_most"]) == ("0", "1")
+    assert row["amount"] == row["amount_least"] == "0.00" < row["amount_most"]
+    for mode, change in (("contracted", "bought"), ("peak", "assigned")):
+        explained = lists.program.json(
+            "billing", "explain", *about, "--seat-type", BUSINESS, "--mode", mode
+        )
+        assert explained["rows"] == []
+        assert explained["figure"]["quantity_most"] == "1"
+        (named,) = explained["windows"]
+        assert (named["change"], named["seat"]) == (change, f"{BUSINESS}#1")
+        assert named["effective_after"] == "2025-03-05T00:00:00Z"
+    bill = lists.folder / "bill.csv"
+    head = "account,invoice,issued_at,period,seat_type,quantity,unit_price,amount"
+    bill.write_text(
+        f"{head}\nacme,V-1,2025-05-01,2025-03-05,{BUSINESS},1,19.00,19.00\n"
+    )
+    done = lists.program.run("invoice", "audit", f"{bill}", "--format", "json")
+    (line,) = json.loads(done.stdout)["rows"]
+    assert line["ledger_quantity_most"] == "1"
+    assert line["within_windows"]
 
 
 def test_r85_advice_names_what_lists_leave_open(lists: Lists) -> None:

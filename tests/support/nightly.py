@@ -39,15 +39,23 @@ class TrueHistory:
 
     nights: int
     holdings: list[TrueHolding] = field(default_factory=list)
+    starts: datetime = START
 
     @classmethod
-    def drawn(cls, rng: random.Random, nights: int = 8, users: int = 6) -> TrueHistory:
-        history = cls(nights)
+    def drawn(
+        cls,
+        rng: random.Random,
+        nights: int = 8,
+        users: int = 6,
+        starts: datetime = START,
+    ) -> TrueHistory:
+        history = cls(nights, starts=starts)
         for n in range(users):
             open_since = None
             for night in range(nights):
                 if rng.random() < 0.4:
-                    at = START + timedelta(days=night, seconds=rng.randrange(1, 86_400))
+                    seconds = rng.randrange(1, 86_400)
+                    at = starts + timedelta(days=night, seconds=seconds)
                     if open_since is None:
                         open_since = at
                     else:
@@ -58,7 +66,7 @@ class TrueHistory:
         return history
 
     def night(self, number: int) -> datetime:
-        return START + timedelta(days=number + 1)
+        return self.starts + timedelta(days=number + 1)
 
     def holders(self, at: datetime) -> list[str]:
         return sorted(h.user for h in self.holdings if h.starts <= at < h.ends)

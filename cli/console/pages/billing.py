@@ -159,7 +159,11 @@ def explain_page(request: PageRequest) -> Page:
             **onward,
         }
 
-    extra = {"figure": explanation.figure, "highest": explanation.highest}
+    extra = {
+        "figure": explanation.figure,
+        "highest": explanation.highest,
+        "windows": explanation.windows,
+    }
     title = request.words("explain_of", seat_type=seat_type, account=facts.key)
     return Page(
         "explain", title, request.answer(explanation.rows, extra=extra), fill, identity

@@ -33,7 +33,7 @@ from seat_ledger.projections.billing.audit.verdict import (
     money,
 )
 from seat_ledger.projections.billing.bounds import quantity_ends
-from seat_ledger.projections.billing.figures import quantity
+from seat_ledger.projections.billing.figures import nothing, quantity
 from seat_ledger.projections.billing.prices import Priced
 from seat_ledger.projections.periods import PeriodRow
 from seat_ledger.projections.reader import ConnectedReader, Knowledge, Row
@@ -362,12 +362,15 @@ class Auditor:
         may be the difference.
         """
         billed, owed = judged.billed, judged.owed
-        figure, between = self._figure(billed), None
+        between = None
         least = most = owed
-        if figure is not None and billed.period is not None:
+        if billed.period is not None:
             place = billed.period.account_no, billed.period.period_no
             between = self.between.get((*place, billed.line.seat_type))
-        if figure is not None and between is not None:
+        if billed.period is not None and between is not None:
+            figure = self._figure(billed) or nothing(
+                billed.period, billed.line.seat_type
+            )
             share = owed - quantity(figure, *judged.rule)
             ends = quantity_ends(figure, between, judged.rule)
             least, most = ends[0] + share, ends[1] + share
