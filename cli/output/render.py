@@ -118,12 +118,12 @@ def to_json(value: object) -> str:
 
     What could drive a terminal is escaped, which changes no value.
     """
-    return escape_unseen(json.dumps(value, default=_plain, ensure_ascii=False))
+    return escape_unseen(_encode(value))
 
 
 def escape_unseen(text: str) -> str:
     """JSON in which what could drive a terminal is escaped, which changes no value."""
-    return _UNSEEN.sub(_as_json_escape, text)
+    return text if text.isprintable() else _UNSEEN.sub(_as_json_escape, text)
 
 
 def _as_json_escape(match: re.Match[str]) -> str:
@@ -136,6 +136,9 @@ def _plain(value: object) -> object:
     if isinstance(value, date):
         return value.isoformat()
     return str(value)
+
+
+_encode = json.JSONEncoder(default=_plain, ensure_ascii=False).encode
 
 
 def harmless(text: object) -> str:

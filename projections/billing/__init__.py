@@ -311,56 +311,74 @@ def figure_rows(
         account = figure["account_no"], figure["account_key"]
         start = figure["starts"], figure["label"] or figure["starts"].date()
         price = how.price(account, seat_type, start)
+    length = {
+        "account": figure["account_key"],
+        "seat_type": figure["seat_type"],
+        "period": figure["label"].isoformat() if figure["label"] else None,
+        "from": figure["starts"],
+        "until": figure["ends"],
+        "days": figure["days"],
+        "seconds": seconds(figure["starts"], figure["ends"]),
+        "complete": figure["ends"] <= moment,
+    }
+    contracted = {name: int(figure[column]) for name, column in _CONTRACTED.items()}
+    held = {name: int(figure[column]) for name, column in _HELD.items()}
+    priced = {
+        "forecast": figure["starts"] > moment,
+        "price_for": None if price is None else price_for,
+        **(NO_PRICE if price is None else price.fields()),
+        "price_parts": None,
+    }
+    held_ends = _held_least_and_most(held, between)
     for mode, granularity in rules:
         exact = quantity(figure, mode, granularity)
+        counted_as = plain(exact)
         yield {
-            "account": figure["account_key"],
-            "seat_type": figure["seat_type"],
-            "period": figure["label"].isoformat() if figure["label"] else None,
-            "from": figure["starts"],
-            "until": figure["ends"],
-            "days": figure["days"],
-            "seconds": seconds(figure["starts"], figure["ends"]),
-            "complete": figure["ends"] <= moment,
+            **length,
             "mode": mode,
             "granularity": granularity,
-            **{name: int(figure[column]) for name, column in _CONTRACTED.items()},
-            "quantity": plain(exact),
+            **contracted,
+            "quantity": counted_as,
             "quantity_exact": exactly(exact),
-            **{name: int(figure[column]) for name, column in _HELD.items()},
+            **held,
             "unit_price": None,
             "amount": price and price.currency.amount(exact, price.value),
-            "forecast": figure["starts"] > moment,
-            "price_for": None if price is None else price_for,
-            **(NO_PRICE if price is None else price.fields()),
-            "price_parts": None,
-            **_least_and_most(figure, between, (mode, granularity)),
-            **_amounts(figure, between, (mode, granularity), price),
+            **priced,
+            "quantity_least": counted_as,
+            "quantity_most": counted_as,
+            **held_ends,
+            "amount_least": None,
+            "amount_most": None,
+            **_least_and_most(figure, between, (mode, granularity), price),
         }
 
 
-def _least_and_most(figure: Row, between: Bounds | None, rule: Rule) -> Row:
-    """The bounds of what a row counts; where no window bears on it, itself (R89)."""
-    least, most = quantity_ends(figure, between, rule)
-    row: Row = {"quantity_least": plain(least), "quantity_most": plain(most)}
+def _held_least_and_most(held: Row, between: Bounds | None) -> Row:
+    """The bounds of who held seats, whatever the rule (R89)."""
+    row: Row = {}
     for name, column in _HELD.items():
-        # A window may begin before the seat was bought by a list: that is no idle time.
-        ends = [max(0, int(end[column])) for end in (figure, *(between or ()))]
+        ends = [max(0, held[name])]
+        if between is not None:
+            # A window may begin before a list bought the seat: that is no idle time.
+            ends += [max(0, int(end[column])) for end in between]
         row |= {f"{name}_least": min(ends), f"{name}_most": max(ends)}
     return row
 
 
-def _amounts(
+def _least_and_most(
     figure: Row, between: Bounds | None, rule: Rule, price: UnitPrice | None
 ) -> Row:
-    """The bounds of an amount; nothing without a price."""
-    if price is None:
-        return {"amount_least": None, "amount_most": None}
+    """The bounds of what a rule counts and of what it costs, where windows bear on it
+    or it has a price (R89).
+    """
+    if between is None and price is None:
+        return {}
     least, most = quantity_ends(figure, between, rule)
-    return {
-        "amount_least": price.currency.amount(least, price.value),
-        "amount_most": price.currency.amount(most, price.value),
-    }
+    row: Row = {"quantity_least": plain(least), "quantity_most": plain(most)}
+    if price is not None:
+        row["amount_least"] = price.currency.amount(least, price.value)
+        row["amount_most"] = price.currency.amount(most, price.value)
+    return row
 
 
 _CONTRACTED = {

@@ -65,6 +65,12 @@ Counter = Callable[
 ]
 """Counts some periods of very many accounts elsewhere; None where it does not."""
 
+LEAST_ACCOUNTS = 2 * ACCOUNTS_AT_ONCE
+"""For fewer accounts PostgreSQL reads what it needs by its indexes."""
+
+LEAST_PERIODS = 6
+"""Of each, on average: for one period of each PostgreSQL looks at less."""
+
 
 def as_known(
     reader: ConnectedReader,
@@ -75,14 +81,14 @@ def as_known(
     """The figures of some periods or windows, knowing the events up to a position.
 
     The periods of one account follow each other without gaps. Rows come in the order
-    of the periods, then by seat type. A `counter` is asked first for what has to be
-    counted as it was known.
+    of the periods, then by seat type. Where much has to be counted as it was known, a
+    `counter` is asked first.
     """
     by_period: dict[tuple[int, int], list[Row]] = {}
     accounts = _by_account(selected)
     as_now, as_then = _apart(reader, accounts, known_at)
-    if counter is not None and as_then:
-        periods = [period for number in as_then for period in accounts[number]]
+    periods = [period for number in as_then for period in accounts[number]]
+    if counter and as_then and _is_much(len(as_then), len(periods)):
         elsewhere = counter(reader, periods, known_at)
         if elsewhere is not None:
             as_then = []
@@ -104,6 +110,10 @@ def as_known(
             key=lambda row: str(row["seat_type"]),
         )
     ]
+
+
+def _is_much(accounts: int, periods: int) -> bool:
+    return accounts >= LEAST_ACCOUNTS and periods >= LEAST_PERIODS * accounts
 
 
 def _by_account(selected: Sequence[PeriodRow]) -> dict[int, list[PeriodRow]]:

@@ -26,9 +26,12 @@ CHANNEL = "stored_events"
 LONGEST_PAUSE = 30.0
 
 IDLE_AFTER = 2.0
-"""How long it is idle after a turn, in lengths of that: while much is recorded, more is
-caught up at once, and whoever records has the machine for most of the time.
+"""How long it is idle after a turn at most, in lengths of that: while much is recorded,
+more is caught up at once, and whoever records has the machine for most of the time.
 """
+
+FEW = 4
+"""How many events may arrive in the time of one turn before it is idle after that."""
 
 Notify = Callable[..., None]
 
@@ -80,21 +83,34 @@ def _follow_on(
     notify("following")
     stuck: int | None = None
     noted: set[int] = set()
+    began = time.monotonic()
     while not stopping.is_set():
-        began = time.monotonic()
+        before_that, began, events = began, time.monotonic(), 0
         try:
             before, after = _advance(connection)
             stuck = None
             if after > before:
-                took = round((time.monotonic() - began) * 1000, 1)
-                notify("caught_up", events=after - before, position=after, ms=took)
+                events = after - before
+                ms = round((time.monotonic() - began) * 1000, 1)
+                notify("caught_up", events=events, position=after, ms=ms)
         except UnreadableEvent as error:
             if stuck != error.position:
                 notify("stuck", position=error.position, reason=error.message)
             stuck = error.position
         noted = _notify_set_aside(connection, noted, notify)
-        stopping.wait(min(IDLE_AFTER * (time.monotonic() - began), poll))
+        took = time.monotonic() - began
+        stopping.wait(min(idle_after(events, took, began - before_that), poll))
         _wait(connection, poll, stopping)
+
+
+def idle_after(events: int, took: float, since: float) -> float:
+    """Seconds to be idle after a turn of `took` seconds that found some events.
+
+    They arrived in the `since` seconds from the begin of the turn before it. None where
+    few arrive in the time of a turn; the more, the longer.
+    """
+    arriving = events * took / since if since else 0.0
+    return took * min(IDLE_AFTER, max(0.0, arriving / FEW - 1))
 
 
 def _notify_set_aside(

@@ -6,18 +6,11 @@ from collections.abc import Iterator, Sequence
 
 from psycopg.rows import tuple_row
 
-from seat_ledger.projections.billing.figures import ACCOUNTS_AT_ONCE
 from seat_ledger.projections.engine.rebuild import EVENTS_AT_ONCE
 from seat_ledger.projections.engine.sql_files import queries
 from seat_ledger.projections.lake.bulk import NoRoom, TablesByDuckDB, available
 from seat_ledger.projections.periods import PeriodRow
 from seat_ledger.projections.reader import ConnectedReader, Knowledge, Row
-
-LEAST_ACCOUNTS = 2 * ACCOUNTS_AT_ONCE
-"""For fewer accounts PostgreSQL reads what it needs by its indexes."""
-
-LEAST_PERIODS = 6
-"""Of each, on average: for one period of each PostgreSQL looks at less."""
 
 _POSITIONS_AT_ONCE = 65_536
 
@@ -27,11 +20,9 @@ def counted_by_duckdb(
 ) -> list[Row] | None:
     """The figures of some periods, knowing the events up to a position.
 
-    None where PostgreSQL is as quick, and where DuckDB is not installed or has no room.
+    None where DuckDB is not installed or has no room.
     """
-    accounts = {period.account_no for period in selected}
-    is_much = len(selected) >= LEAST_PERIODS * len(accounts)
-    if len(accounts) < LEAST_ACCOUNTS or not is_much or not available():
+    if not available():
         return None
     try:
         return list(_counted(reader, selected, known_at.position))

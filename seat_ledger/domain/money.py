@@ -81,8 +81,8 @@ def parse_price(text: str) -> Fraction:
 
 def rounded(amount: Fraction, places: int) -> str:
     """A decimal with that many places, half up: a tie goes up, below zero too."""
-    scaled = amount * 10**places
-    whole = (2 * scaled.numerator + scaled.denominator) // (2 * scaled.denominator)
+    over = amount.denominator
+    whole = (2 * amount.numerator * 10**places + over) // (2 * over)
     sign, digits = ("-" if whole < 0 else ""), str(abs(whole)).zfill(places + 1)
     if places == 0:
         return sign + digits

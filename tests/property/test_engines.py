@@ -20,7 +20,7 @@ from seat_ledger.domain.calendar import BillingCalendar, ZoneHistory
 from seat_ledger.domain.counting_rules import every_rule
 from seat_ledger.errors import IntegrityFailure
 from seat_ledger.projections import periods
-from seat_ledger.projections.billing import CountsQuery, Priced, counts
+from seat_ledger.projections.billing import CountsQuery, Priced, counts, figures
 from seat_ledger.projections.engine.figures_query import counting
 from seat_ledger.projections.engine.registry import BY_NAME, RowSource
 from seat_ledger.projections.engine.sql_files import filled, part
@@ -174,8 +174,8 @@ def test_counts_of_very_many_accounts_are_those_of_postgresql(
         CountsQuery(window=(date(2024, 11, 3), date(2026, 2, 17))),
         CountsQuery(term=True),
     ]
-    monkeypatch.setattr(counting_by_duckdb, "LEAST_ACCOUNTS", 1)
-    monkeypatch.setattr(counting_by_duckdb, "LEAST_PERIODS", 0)
+    monkeypatch.setattr(figures, "LEAST_ACCOUNTS", 1)
+    monkeypatch.setattr(figures, "LEAST_PERIODS", 0)
     counted = 0
 
     def counter(*of: Any) -> Any:
