@@ -6,7 +6,8 @@ counts its end; here it is counted with each window closed at the one end or the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -19,6 +20,7 @@ from seat_ledger.projections.reader import (
     Knowledge,
     Row,
 )
+from seat_ledger.projections.reader.windows import named_windows
 
 FigureKey = tuple[int, int, str]
 """An account, a period of it, and a seat type."""
@@ -118,3 +120,31 @@ def with_unseen(
             if key not in present and key[:2] in of
         ),
     ]
+
+
+def windows_across(
+    question: AccountQuestion,
+    ends: datetime,
+    seat_type: str,
+    *,
+    of_contract: bool,
+    besides: Collection[int | None],
+) -> list[Row]:
+    """What is dated at an instant or later, and may have happened before it (R89).
+
+    Of the seats of a type: purchases if a figure is `of_contract`, else who came and
+    who left. `besides` are the entries that are shown already.
+    """
+    rows = question.ask(
+        "billing",
+        "windows_across",
+        ends=ends,
+        seat_types=[seat_type],
+        topics=[topic for topic, of in _TOPICS.items() if of is of_contract],
+    )
+    rows = [row for row in rows if row["position"] not in besides]
+    return named_windows(question, rows)
+
+
+_TOPICS = {"SeatPurchased": True, "SeatAssigned": False, "SeatUnassigned": False}
+"""What may have a window, and whether that is of the contract."""

@@ -19,7 +19,11 @@ from seat_ledger.domain.money import Currency, allotted, exactly, plain, rounded
 from seat_ledger.domain.values import FOREVER
 from seat_ledger.errors import IntegrityFailure
 from seat_ledger.projections.billing import Priced, figure_rows
-from seat_ledger.projections.billing.bounds import bounds_of_rows, with_unseen
+from seat_ledger.projections.billing.bounds import (
+    bounds_of_rows,
+    windows_across,
+    with_unseen,
+)
 from seat_ledger.projections.billing.breakdown import Part, parts_of
 from seat_ledger.projections.billing.figures import as_known, quantity, stored
 from seat_ledger.projections.billing.intervals import (
@@ -41,7 +45,6 @@ from seat_ledger.projections.billing.prices import (
     periods_in,
     share_of,
 )
-from seat_ledger.projections.holdings import windows_across
 from seat_ledger.projections.periods import row_of
 from seat_ledger.projections.reader import (
     AccountFacts,

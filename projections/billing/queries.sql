@@ -76,6 +76,19 @@ SELECT DISTINCT account_no
    AND effective_after IS NOT NULL
    AND position <= %(known_position)s::bigint;
 
+-- windows_across --
+-- What was derived from dated lists of seats of some types, and is dated at an instant or
+-- after it, but may have happened before.
+SELECT entry.position, entry.seat_type, entry.number, entry.user_no, entry.topic::text,
+       entry.effective_after, entry.effective_at
+  FROM entry_at(%(known_position)s::bigint) AS entry
+ WHERE entry.account_no = %(account_no)s::bigint
+   AND entry.topic = ANY (%(topics)s::topic_name[])
+   AND entry.seat_type = ANY (%(type_nos)s::integer[])
+   AND entry.effective_after < %(ends)s::timestamptz
+   AND entry.effective_at >= %(ends)s::timestamptz
+ ORDER BY entry.effective_at, entry.position;
+
 -- prices --
 -- The price book as known: of some accounts, or of every one; account 0 is all (R90).
 SELECT entry.account_no, account.account_key, entry.position, entry.recorded_at,

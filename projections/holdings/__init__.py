@@ -16,6 +16,7 @@ from seat_ledger.projections.reader import (
     Row,
     utc,
 )
+from seat_ledger.projections.reader.windows import named_windows
 
 _FEW = 100
 
@@ -42,63 +43,7 @@ def windows_at(question: AccountQuestion) -> list[Row]:
     those of a dated list have, with the seat, and who it is about.
     """
     rows = question.ask("holdings", "windows_at", as_of=question.as_of)
-    return _windows(question, rows)
-
-
-def windows_across(
-    question: AccountQuestion,
-    ends: datetime,
-    seat_type: str,
-    *,
-    of_contract: bool,
-    besides: Collection[int | None],
-) -> list[Row]:
-    """What is dated at an instant or later, and may have happened before it (R89).
-
-    Of the seats of a type: purchases if a figure is `of_contract`, else who came and
-    who left. `besides` are the entries that are shown already.
-    """
-    rows = question.ask(
-        "holdings",
-        "windows_across",
-        ends=ends,
-        seat_types=[seat_type],
-        topics=[topic for topic, of in _TOPICS.items() if of is of_contract],
-    )
-    rows = [row for row in rows if row["position"] not in besides]
-    return _windows(question, rows)
-
-
-_TOPICS = {"SeatPurchased": True, "SeatAssigned": False, "SeatUnassigned": False}
-"""What may have a window, and whether that is of the contract."""
-
-_CHANGES = {
-    "SeatPurchased": "bought",
-    "SeatAssigned": "assigned",
-    "SeatUnassigned": "unassigned",
-}
-
-
-def _windows(question: AccountQuestion, rows: Sequence[Row]) -> list[Row]:
-    people = question.reader.people(
-        (row["user_no"] for row in rows if row["user_no"] is not None),
-        question.known_at,
-        question.as_of,
-    )
-    nobody = dict.fromkeys(_NAMES)
-    return [
-        {
-            "seat": f"{row['seat_type']}#{row['number']}",
-            **{name: people.get(row["user_no"], nobody)[name] for name in _NAMES},
-            "change": _CHANGES[row["topic"]],
-            "effective_after": utc(row["effective_after"]),
-            "effective_at": utc(row["effective_at"]),
-        }
-        for row in rows
-    ]
-
-
-_NAMES = ("user", "email", "name")
+    return named_windows(question, rows)
 
 
 def of_seat_in(windows: Iterable[Row], seat: str) -> list[Row]:

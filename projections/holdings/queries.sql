@@ -159,16 +159,3 @@ SELECT entry.seat_type, entry.number, entry.user_no, entry.topic::text,
    AND entry.effective_after < %(as_of)s::timestamptz
    AND entry.effective_at > %(as_of)s::timestamptz
  ORDER BY entry.effective_at, entry.position;
-
--- windows_across --
--- What was derived from dated lists of seats of some types, and is dated at an instant or
--- after it, but may have happened before.
-SELECT entry.position, entry.seat_type, entry.number, entry.user_no, entry.topic::text,
-       entry.effective_after, entry.effective_at
-  FROM entry_at(%(known_position)s::bigint) AS entry
- WHERE entry.account_no = %(account_no)s::bigint
-   AND entry.topic = ANY (%(topics)s::topic_name[])
-   AND entry.seat_type = ANY (%(type_nos)s::integer[])
-   AND entry.effective_after < %(ends)s::timestamptz
-   AND entry.effective_at >= %(ends)s::timestamptz
- ORDER BY entry.effective_at, entry.position;
