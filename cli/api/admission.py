@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Sequence
 from typing import NamedTuple
+from urllib.parse import unquote_plus
 
 from anyio import to_thread
 from starlette.requests import Request
@@ -74,7 +75,7 @@ class Admission:
     async def admit(self, request: Request) -> Principal:
         """Who this is. Raises HttpProblem."""
         scope = request.scope
-        query = scope["query_string"].decode("latin-1")
+        query = unquote_plus(scope["query_string"].decode("latin-1"))
         if _IN_TEXT.search(query) or _IN_TEXT.search(scope["path"]):
             raise HttpProblem(
                 400,

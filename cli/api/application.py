@@ -24,7 +24,7 @@ from seat_ledger.cli.api.auditing import AuditRequest
 from seat_ledger.cli.api.endpoints import audit_endpoint, endpoints, status_endpoint
 from seat_ledger.cli.api.openapi import document_text
 from seat_ledger.cli.api.page import page_text
-from seat_ledger.cli.api.problems import HttpProblem, http_status, problem
+from seat_ledger.cli.api.problems import HttpProblem, http_status, meaning_of, problem
 from seat_ledger.cli.api.recording import BATCHES, COMMANDS, Writers, read_request
 from seat_ledger.cli.api.sent_files import received
 from seat_ledger.cli.console.access import Gate
@@ -32,7 +32,7 @@ from seat_ledger.cli.console.downloads import Download, pieces
 from seat_ledger.cli.console.envelope import HEADERS, LONGEST_ADDRESS, LONGEST_LOGGED
 from seat_ledger.cli.console.failures import BugFiles, Log, for_visitor
 from seat_ledger.cli.console.queueing import Lane
-from seat_ledger.errors import REFUSALS, LedgerError
+from seat_ledger.errors import LedgerError
 from seat_ledger.lazy import lazy
 from seat_ledger.projections.billing.audit import Spool
 from seat_ledger.projections.reader.of_accounts import (
@@ -155,12 +155,7 @@ class Api:
         if path in _OPEN or path.startswith("/problems/"):
             _allow(request, READS)
             return await self._beside(path)
-        raise HttpProblem(
-            404,
-            "no_such_address",
-            "The API has no such address.",
-            try_="see /openapi.json, or / in a browser",
-        )
+        raise _no_such_address()
 
     async def _record(self, request: Request) -> Response:
         if self.writers is None:
@@ -187,9 +182,11 @@ class Api:
             return Response(self.stylesheet, media_type="text/css")
         if path == "/":
             return Response(page_text(), media_type="text/html; charset=utf-8")
-        code = path.rpartition("/")[2]
-        meaning = REFUSALS.get(code, "see 'Failures' in the reference")
-        return PlainTextResponse(f"{code[:100]}: {meaning}\n")
+        code = path.removeprefix("/problems/")
+        meaning = meaning_of(code)
+        if meaning is None:
+            raise _no_such_address()
+        return PlainTextResponse(f"{code}: {meaning}\n")
 
     async def _ready(self) -> Response:
         """Whether questions are answered: the database is there, and its tables."""
@@ -247,6 +244,15 @@ class Api:
         """The problem document of a failure, without what is the operator's alone."""
         seen = for_visitor(error, self.log, redact=self.redact)
         return problem(seen, http_status(error))
+
+
+def _no_such_address() -> HttpProblem:
+    return HttpProblem(
+        404,
+        "no_such_address",
+        "The API has no such address.",
+        try_="see /openapi.json, or / in a browser",
+    )
 
 
 def principal_of(request: Request) -> Principal:
@@ -340,6 +346,13 @@ class ApiEnvelope:
         if len(scope["query_string"]) + len(scope["path"]) > LONGEST_ADDRESS:
             raise HttpProblem(414, "address_too_long", "The address is too long.")
         is_recording = scope["path"] in {COMMANDS, BATCHES}
+        if {"transfer-encoding", "content-length"} <= {*request.headers}:
+            raise HttpProblem(
+                400,
+                "length_unclear",
+                "The body has two lengths, and could be read as two requests.",
+                try_="send Content-Length or Transfer-Encoding, not both",
+            )
         if request.method in READS and _has_body(request) and not is_recording:
             raise HttpProblem(413, "body_not_allowed", "A question has no body.")
         if scope["path"] not in _OPEN:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from seat_ledger.cli.api.problems import HttpProblem
 
@@ -15,6 +15,14 @@ def media_type_of(request: Request) -> str:
 
 async def body_of(request: Request, most: int, try_: str | None) -> bytes:
     """The body, of at most so many bytes. Raises HttpProblem."""
+    coding = request.headers.get("content-encoding", "identity")
+    if coding.strip().lower() != "identity":
+        raise HttpProblem(
+            415,
+            "unsupported_media_type",
+            "A body that is compressed is not read here.",
+            try_="send it as it is, without Content-Encoding",
+        )
     too_long = HttpProblem(
         413,
         "body_too_large",
@@ -26,8 +34,11 @@ async def body_of(request: Request, most: int, try_: str | None) -> bytes:
     if length.isdigit() and int(length) > most:
         raise too_long
     body = bytearray()
-    async for part in request.stream():
-        body += part
-        if len(body) > most:
-            raise too_long
+    try:
+        async for part in request.stream():
+            body += part
+            if len(body) > most:
+                raise too_long
+    except ClientDisconnect as error:
+        raise HttpProblem(400, "body_cut_off", "The body did not end.") from error
     return bytes(body)

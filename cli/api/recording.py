@@ -102,6 +102,11 @@ def _name_key(fields: dict[str, Any], keys: list[str]) -> None:
     key = keys[0].strip()
     if len(key) > 1 and key[0] == key[-1] == '"':
         key = key[1:-1]
+    if not key.isascii():
+        raise InvalidInput(
+            "The Idempotency-Key of a header is ASCII.",
+            try_="give this key in the command, as 'idempotency_key'",
+        )
     own = fields.setdefault("idempotency_key", key)
     if len(keys) > 1 or not key or own != key:
         raise InvalidInput(

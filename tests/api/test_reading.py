@@ -13,10 +13,12 @@ import pytest
 
 from seat_ledger.cli.api.endpoints import endpoints
 from seat_ledger.cli.api.openapi import document, document_text
+from seat_ledger.cli.api.problems import OF_HTTP
 from seat_ledger.cli.console.access import Gate
 from seat_ledger.cli.main import COMMANDS
 from seat_ledger.cli.main import program as command_line
 from seat_ledger.cli.options.session import ReadingFunction
+from seat_ledger.errors import REFUSALS
 from tests.api.api_server import Client, serving
 from tests.console.served import HOSTILE_KEY, INVOICE
 from tests.in_process import Program
@@ -256,3 +258,11 @@ def test_the_log_has_a_line_for_each_request_without_its_query(api: Client) -> N
     facts = api.logged()
     assert (facts["path"], facts["status"]) == ("/v1/user/find", 200)
     assert "ann" not in json.dumps(facts)
+
+
+def test_every_code_is_explained_at_its_address(api: Client) -> None:
+    for code in (*REFUSALS, *OF_HTTP, "invalid_input", "conflict", "busy"):
+        explained = api.ask(f"/problems/{code}")
+        assert explained.status == 200
+        assert explained.text.startswith(f"{code}: ")
+    assert api.ask("/problems/<b>").problem() == (404, "no_such_address")

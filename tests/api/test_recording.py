@@ -198,6 +198,59 @@ def test_a_body_of_a_hundred_megabytes_is_refused_before_it_is_read(
             assert connection.recv(4096).startswith(b"HTTP/1.1 413")
 
 
+def exchanged(writing: Client, *lines: str, body: bytes, ends: bool) -> bytes:
+    """The answer to a client that writes its own HTTP, and may say that it `ends`."""
+    start = [
+        "POST /v1/commands HTTP/1.1",
+        "Host: localhost",
+        "Content-Type: application/json",
+        f"Authorization: {writing.headers['Authorization']}",
+        *lines,
+    ]
+    with socket.create_connection(("127.0.0.1", writing.port), AT_MOST) as connection:
+        connection.sendall("\r\n".join([*start, "", ""]).encode() + body)
+        if ends:
+            connection.shutdown(socket.SHUT_WR)
+        answer = b""
+        while part := connection.recv(65536):
+            answer += part
+    return answer
+
+
+def test_a_body_of_two_lengths_is_refused_and_nothing_follows_it(
+    program: Program, writing: Client
+) -> None:
+    """What a proxy could read as two requests is answered as one, and closed."""
+    before = count(program)
+    body = json.dumps(BUY).encode()
+    chunked = b"%x\r\n%b\r\n0\r\n\r\nGET /v1/account/list HTTP/1.1\r\n\r\n"
+    answer = exchanged(
+        writing, "Transfer-Encoding: chunked", f"Content-Length: {len(body)}",
+        body=chunked % (len(body), body), ends=False,
+    )  # fmt: skip
+    assert answer.startswith(b"HTTP/1.1 400")
+    assert b"length_unclear" in answer
+    assert answer.count(b"HTTP/1.1") == 1
+    assert count(program) == before
+
+
+def test_a_client_that_ends_within_its_body_is_no_bug(writing: Client) -> None:
+    writing.log.clear()
+    exchanged(writing, "Content-Length: 100", body=b"{", ends=True)
+    assert writing.logged()["status"] == 400
+    exchanged(writing, "Transfer-Encoding: chunked", body=b"zz\r\n", ends=False)
+    assert writing.logged()["status"] == 400
+    assert writing.log == []
+
+
+def test_what_a_body_or_a_key_is_not_read_as_is_refused(writing: Client) -> None:
+    zipped = writing.post(BUY, Content_Encoding="gzip")
+    assert zipped.problem() == (415, "unsupported_media_type")
+    plain = writing.post(BUY, Content_Encoding="identity", Idempotency_Key="plain")
+    assert plain.status == 201
+    assert writing.post(BUY, Idempotency_Key="\xe9").problem() == (400, "invalid_input")
+
+
 def test_no_token_no_write(program: Program, writing: Client) -> None:
     before = count(program)
     mine = writing.headers
