@@ -175,10 +175,10 @@ def _positions(connection: Connection) -> str:
         )
     if store.clock_behind.total_seconds() > 1:
         raise LedgerError(
-            f"The last event was recorded {store.clock_behind.total_seconds():,.0f} s "
-            "ahead of the server's clock, which was fast before or has been set back "
-            "since. Until the clock catches up, events are recorded right after that "
-            "one.",
+            "The last event, or the last moment that an answer was for, lies "
+            f"{store.clock_behind.total_seconds():,.0f} s ahead of the server's clock, "
+            "which was fast before or has been set back since. Until the clock catches "
+            "up, events are recorded right after it.",
             try_="set the server's clock by NTP; see 'seat-ledger help time'",
         )
     return f"the next is {store.next_position}"

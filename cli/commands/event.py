@@ -212,6 +212,10 @@ def selected(question: Question, options: Mapping[str, Any]) -> EventSelection:
     """The events that the options name, with the account of the question."""
     from seat_ledger.projections.journal.selection import select  # noqa: PLC0415
 
+    by_recording = options["clock"] == "recorded"
+    if by_recording and question.options.get("known_at") is None:
+        _, before = span_of(options, question.zones_now(), question.now)
+        question.settle(before)
     since, before = span_of(options, question.zones, question.now)
     return select(
         question.reader,
@@ -223,7 +227,7 @@ def selected(question: Question, options: Mapping[str, Any]) -> EventSelection:
         actor=options["actor"],
         since=since,
         before=before,
-        by_recording=options["clock"] == "recorded",
+        by_recording=by_recording,
     )
 
 

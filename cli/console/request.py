@@ -137,12 +137,12 @@ class PageRequest(Question):
         """The account's zones, or UTC where no account is meant."""
         return self.account.zones if self.options.get("account") else times.UTC_ZONES
 
-    def _zones(self) -> ZoneHistory:
+    def zones_now(self) -> ZoneHistory:
+        """The same, of an account that may be seen."""
         key = self.options.get("account")
         if not key or not self.may_see(key):
             return times.UTC_ZONES
-        zones: ZoneHistory = super()._zones()
-        return zones
+        return super().zones_now()
 
     @property
     def wants_page(self) -> bool:

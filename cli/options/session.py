@@ -522,7 +522,7 @@ class Question:
 
     def knowledge_of(self, text: str) -> Knowledge:
         """What was known at a position or moment, as people write it."""
-        return self.reader.knowledge(times.knowledge(text, self._zones(), self.now))
+        return self.reader.knowledge(times.knowledge(text, self.zones_now(), self.now))
 
     def _readable(self, knowledge: Knowledge) -> Knowledge:
         """The same, but not beyond what can be read of the one account (R74)."""
@@ -600,7 +600,15 @@ class Question:
         """The one clock of the answer: the account's, or UTC where it is of several."""
         return self.account.zones if self.options.get("account") else times.UTC_ZONES
 
-    def _zones(self) -> Any:
+    def settle(self, before: datetime | None) -> None:
+        """Let no event be recorded before an instant any more (R78).
+
+        To be called before what is known is resolved: the reader may move on.
+        """
+        if before is not None:
+            self.reader.knowledge(before - timedelta(microseconds=1))
+
+    def zones_now(self) -> ZoneHistory:
         """The zones in which "known at" is read: the account's, as known now."""
         if not self.options.get("account"):
             return times.UTC_ZONES

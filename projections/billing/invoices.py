@@ -188,13 +188,18 @@ def _period(details: Row, account: AccountFacts) -> BillingPeriod | None:
         return None
     named = account.calendar.period_named(details["period"])
     assert named is not None
+    return in_bounds_of_issue(named, details)
+
+
+def in_bounds_of_issue(period: BillingPeriod, details: Row) -> BillingPeriod:
+    """A period with the bounds and local dates that its invoice keeps of it."""
     return BillingPeriod(
-        named.index,
+        period.index,
         date.fromisoformat(details["period"]),
         utc(datetime.fromisoformat(details["from"])),
         utc(datetime.fromisoformat(details["until"])),
         details["time_zone"],
-        named.until,
+        period.until,
         _runs(details.get("dates")),
     )
 

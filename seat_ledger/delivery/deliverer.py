@@ -34,6 +34,7 @@ from seat_ledger.store.subscriptions import Subscription
 AT_ONCE = 50
 """Events after which is looked whether the subscription was paused or set back."""
 LONGEST_PAUSE = 6 * 3600.0
+_SPREAD = 0.1
 Notify = Callable[..., None]
 
 
@@ -47,8 +48,16 @@ class RetryPolicy(NamedTuple):
 
     def pause(self, attempts: int) -> float:
         """Seconds to wait after so many failures; not all at one moment."""
-        pause = min(self.first * float(4 ** (attempts - 1)), LONGEST_PAUSE)
-        return pause * random.uniform(0.9, 1.1)  # noqa: S311  no secret
+        spread = random.uniform(1 - _SPREAD, 1 + _SPREAD)  # noqa: S311  no secret
+        return self._pause(attempts) * spread
+
+    def remaining(self, attempts: int, seconds: float | None) -> float:
+        """What is left of a pause; nothing where the clock was set back meanwhile."""
+        longest = self._pause(max(attempts, 1)) * (1 + _SPREAD)
+        return seconds if seconds and seconds <= longest else 0.0
+
+    def _pause(self, attempts: int) -> float:
+        return min(self.first * float(4 ** (attempts - 1)), LONGEST_PAUSE)
 
 
 class Deliverer:
@@ -104,8 +113,8 @@ class Deliverer:
         current = subscriptions.find(feed.connection, self.subscription_id)
         if current.state != "active":
             return False
-        if current.seconds_to_wait:
-            self.stop.wait(min(current.seconds_to_wait, self.policy.poll))
+        if pause := self.policy.remaining(current.attempts, current.seconds_to_wait):
+            self.stop.wait(min(pause, self.policy.poll))
             return not until_head
         if events := feed.after(current.position, AT_ONCE):
             return self._deliver(feed, current, events)

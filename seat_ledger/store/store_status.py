@@ -37,12 +37,14 @@ _STATUS = """
 SELECT coalesce(last.notification_id, 0),
        sequence.last_value::numeric
          + CASE WHEN sequence.is_called THEN 1 ELSE 0 END,
-       greatest(interval '0', last.recorded_at - pg_catalog.clock_timestamp())
+       greatest(interval '0', greatest(last.recorded_at, answered.until)
+                              - pg_catalog.clock_timestamp())
   FROM ledger.stored_events_notification_id_seq AS sequence
   LEFT JOIN (SELECT notification_id, recorded_at
                FROM ledger.stored_events
               ORDER BY notification_id DESC
               LIMIT 1) AS last ON true
+  LEFT JOIN ledger.answered ON true
 """
 
 

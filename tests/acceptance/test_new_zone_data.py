@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
 from functools import partial
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -17,6 +20,8 @@ from seat_ledger.domain import calendar
 from seat_ledger.projections import periods
 from seat_ledger.projections.billing import invoice_computation, invoices
 from seat_ledger.projections.reader import ConnectedReader
+from tests.audits import HEADER
+from tests.in_process import run
 from tests.support.acme import PRO
 
 ZONE = "Europe/Amsterdam"
@@ -90,6 +95,25 @@ def test_r61_new_zone_data_change_no_invoice(
     assert [shown, shown] == BEFORE
     assert again == shown
     assert '"1039.35"' in shown  # E04: by its own 31 days
+
+
+@pytest.mark.usefixtures("new_rule")
+@pytest.mark.parametrize("new_rule", OTHERS, indirect=True)
+def test_r61_an_issued_invoice_is_audited_in_its_own_bounds(
+    issued: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contracts = import_module("seat_ledger.projections.billing.audit.contracts")
+    monkeypatch.setattr(contracts, "TZDATA_VERSION", "2099.1")
+    with ConnectedReader(issued) as reader:
+        head = reader.knowledge().position
+    file = tmp_path / "invoice.csv"
+    file.write_text(
+        f"{HEADER}\nz,INV-1,{head},2025-03-05,{PRO},11.548387096774,90,1039.35\n"
+    )
+    words = ("invoice", "audit", file, "--database", issued, "--format", "json")
+    (row,) = json.loads(run(*words).out)["rows"]
+    assert (row["verdict"], row["cause"]) == ("match", "none")
+    assert row["ledger_quantity_at_issue"] == row["ledger_quantity"]
 
 
 _A_DAY = tuple(map(date.fromisoformat, ("2025-03-31", "2025-04-01")))

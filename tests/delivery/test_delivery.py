@@ -464,3 +464,13 @@ def test_it_follows_until_it_is_stopped(program: Program, tmp_path: Path) -> Non
     lines = (tmp_path / "events").read_text().splitlines()
     assert int(json.loads(lines[0])["id"]) in bought
     out.close()
+
+
+def test_a_pause_ends_where_the_clock_was_set_back() -> None:
+    """What is left of a pause is never more than the pause was."""
+    policy = RetryPolicy(first=5.0)
+    for attempts in range(1, 13):
+        pause = policy.pause(attempts)
+        assert policy.remaining(attempts, pause) == pause
+        assert policy.remaining(attempts, pause + 86400) == 0
+    assert policy.remaining(1, 3600) == 0

@@ -19,7 +19,7 @@ from seat_ledger.projections.reader import ConnectedReader
 from seat_ledger.store.connection import connect
 from seat_ledger.store.recorder import LedgerRecorder
 from seat_ledger.store.settings import Settings
-from seat_ledger.store.store_status import APPEND_LOCK
+from seat_ledger.store.store_status import APPEND_LOCK, store_status
 from tests.acceptance.test_command_line import Program
 from tests.drafts import computed
 from tests.faults.proxy import Proxy
@@ -226,6 +226,23 @@ def test_r01_r78_a_clock_that_leaps_ahead_and_steps_back(acme: str) -> None:
         assert reader.knowledge(now).position == leap - 1
         later = reader.knowledge(now + timedelta(hours=2)).position
         assert later == reader.head == head(acme)
+
+
+def test_r78_a_list_up_to_an_instant_of_recording_is_noted(acme: str) -> None:
+    """No append falls there later, even if the clock steps back; `doctor` sees one."""
+    with connect(acme, autocommit=True) as connection:
+        installation.catch_up(connection)
+        row = connection.execute("SELECT clock_timestamp()").fetchone()
+    assert row is not None
+    until = row[0].astimezone(UTC)
+    listed = ("event", "list", "--clock", "recorded", "--until", until.isoformat())
+    assert Program(acme).json(*listed)["rows"]
+    with psycopg.connect(acme, autocommit=True) as connection:
+        noted = connection.execute("SELECT until FROM ledger.answered").fetchone()
+        assert noted == (until - timedelta(microseconds=1),)
+        assert store_status(connection).clock_behind == timedelta(0)
+        connection.execute("UPDATE ledger.answered SET until = now() + '1 day'")
+        assert store_status(connection).clock_behind > timedelta(hours=23)
 
 
 def test_an_older_backup_restored_under_a_running_program(

@@ -59,7 +59,7 @@ def audit(
     summary = Summary()
     accounts = spool.accounts()
     while keys := list(islice(accounts, ACCOUNTS_AT_ONCE)):
-        by_key = contracts(reader, keys)
+        by_key = contracts(reader, keys, known_at)
         _understand(reader, spool, keys, by_key, known_at)
         numbers = [contract.no for contract in by_key.values()]
         how = Priced(books=books).with_book(reader, known_at, numbers)

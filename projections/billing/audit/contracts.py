@@ -7,13 +7,15 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 from operator import itemgetter
 
+from seat_ledger.domain.calendar import TZDATA_VERSION, BillingPeriod
 from seat_ledger.domain.values import account_id
 from seat_ledger.errors import CommandRefused, NotFound
 from seat_ledger.projections.billing import labelled
+from seat_ledger.projections.billing.invoices import in_bounds_of_issue
 from seat_ledger.projections.engine.contracts import facts_of
 from seat_ledger.projections.periods import PeriodRow, row_of
 from seat_ledger.projections.periods.contract import AccountFacts
-from seat_ledger.projections.reader import ConnectedReader, Row
+from seat_ledger.projections.reader import ConnectedReader, Knowledge, Row
 
 UNKNOWN = "?"
 """Marks a label that is no period of its account."""
@@ -31,6 +33,11 @@ class Contract:
         self.rows, self.reversals, self.invoices = rows, reversals, invoices
         self.turns = sorted(row["position"] for row in (*rows, *reversals))
         self.renewal_due = False
+        self._retained = {
+            row["details"]["period"]: row["details"]
+            for row in sorted(invoices, key=itemgetter("position"))
+            if row["details"]
+        }
         self._facts: dict[int, AccountFacts] = {}
         self._periods: dict[tuple[int, str], PeriodRow | None] = {}
 
@@ -63,14 +70,21 @@ class Contract:
         if key not in self._periods:
             facts = self.facts(position)
             try:
-                period = (
-                    row_of(facts, labelled(facts, label)) if facts.is_known else None
-                )
+                period = self._row(facts, label) if facts.is_known else None
             except (NotFound, CommandRefused) as error:
                 self.renewal_due |= error.code == "renewal_due"
                 period = None
             self._periods[key] = period
         return self._periods[key]
+
+    def retains(self, period: PeriodRow) -> bool:
+        """Whether a period was invoiced with other zone data, and keeps its bounds."""
+        return period.label.isoformat() in self._retained
+
+    def _row(self, facts: AccountFacts, label: str) -> PeriodRow:
+        period: BillingPeriod = labelled(facts, label)
+        details = self._retained.get(period.label.isoformat())
+        return row_of(facts, in_bounds_of_issue(period, details) if details else period)
 
     def currency(self, position: int) -> str | None:
         """The currency of the account's own invoices, where they have but one."""
@@ -98,8 +112,13 @@ class Contract:
         return {root for root, held in holds.items() if not held}
 
 
-def contracts(reader: ConnectedReader, keys: Iterable[str]) -> dict[str, Contract]:
-    """The contracts of some accounts by key; what was never opened is left out."""
+def contracts(
+    reader: ConnectedReader, keys: Iterable[str], known_at: Knowledge
+) -> dict[str, Contract]:
+    """The contracts of some accounts by key; what was never opened is left out.
+
+    A period that was invoiced, as known, keeps the bounds that it was issued with.
+    """
     ids = [account_id(key) for key in keys]
     rows = reader.ask("billing/audit", "contracts", account_ids=ids)
     account_of = {
@@ -113,7 +132,11 @@ def contracts(reader: ConnectedReader, keys: Iterable[str]) -> dict[str, Contrac
             reversals.setdefault(account_of[row["root"]], []).append(row)
     invoices: dict[int, list[Row]] = {}
     numbers = list({row["account_no"] for row in rows})
-    for row in reader.ask("billing/audit", "currencies", account_nos=numbers):
+    for row in reader.ask(
+        "billing/audit", "invoices", account_nos=numbers, tzdata=TZDATA_VERSION
+    ):
+        if row["position"] > known_at.position:
+            row["details"] = None
         invoices.setdefault(row["account_no"], []).append(row)
     by_key = {}
     for number, of_account in groupby(rows, key=itemgetter("account_no")):

@@ -45,7 +45,12 @@ def figures_now(
     selected: Sequence[tuple[Contract, PeriodRow]],
     known_at: Knowledge,
 ) -> dict[tuple[int, int], ByType]:
-    """The figures of some periods by account and period, then by seat type."""
+    """The figures of some periods by account and period, then by seat type.
+
+    Those that keep other bounds than the tables' are counted in their own.
+    """
+    retained = [pair for pair in selected if pair[0].retains(pair[1])]
+    selected = [pair for pair in selected if not pair[0].retains(pair[1])]
     of = {(row.account_no, row.period_no): row for _, row in selected}
     if known_at.position == reader.head:
         counted = reader.ask(
@@ -56,7 +61,13 @@ def figures_now(
         )
     else:
         counted = as_known(reader, _without_gaps(selected, known_at), known_at)
-    by_period: dict[tuple[int, int], ByType] = {}
+    requests = [FigureRequest(*pair, known_at.position) for pair in retained]
+    by_period: dict[tuple[int, int], ByType] = {
+        (request.contract.no, request.period.period_no): by_type
+        for request, by_type in zip(
+            requests, figures_then(reader, requests), strict=True
+        )
+    }
     for row in counted:
         place = (row["account_no"], row["period_no"])
         if place in of:

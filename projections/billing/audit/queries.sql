@@ -10,12 +10,16 @@ SELECT contract.*
  WHERE account.account_id = ANY (%(account_ids)s::uuid[])
  ORDER BY contract.account_no, contract.position;
 
--- currencies --
--- The currencies of some accounts' invoices.
+-- invoices --
+-- The currencies of some accounts' invoices; what those of periods that were issued
+-- with other zone data keep of their bounds.
 SELECT invoice.*
   FROM unnest(%(account_nos)s::bigint[]) AS selected(account_no)
  CROSS JOIN LATERAL (
-       SELECT account_no, position, details ->> 'currency' AS currency
+       SELECT account_no, position, details ->> 'currency' AS currency,
+              CASE WHEN details ->> 'tzdata' <> %(tzdata)s::text
+                    AND details ? 'dates'
+                   THEN details END AS details
          FROM journal
         WHERE account_no = selected.account_no
           AND topic = 'InvoiceIssued'
