@@ -12,6 +12,7 @@ import click
 from seat_ledger.cli.api.answering import ApiQuestion, ApiRequest
 from seat_ledger.cli.api.endpoints import Endpoint, endpoint_of
 from seat_ledger.cli.api.openapi import parameter_schema
+from seat_ledger.cli.output.failures import advice
 from seat_ledger.cli.output.render import document, to_json
 from seat_ledger.domain.values import iso
 from seat_ledger.errors import InvalidInput, LedgerError
@@ -169,4 +170,4 @@ def option_of(name: str) -> str:
 
 def sentence_of(error: LedgerError) -> str:
     """A failure in words, with what to do."""
-    return f"{error.message} Try: {error.try_}." if error.try_ else error.message
+    return f"{error.message} {advice(error.try_)}." if error.try_ else error.message

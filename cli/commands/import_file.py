@@ -20,6 +20,7 @@ from seat_ledger.cli.options.session import (
     current_session,
     options_of_answering,
 )
+from seat_ledger.cli.output.failures import advice
 from seat_ledger.cli.output.printing import emit
 from seat_ledger.cli.output.render import Answer, harmless, print_message
 from seat_ledger.cli.output.streams import ReaderLeft
@@ -199,7 +200,7 @@ class _Report:
             f"{harmless(outcome.message)}"
         )
         if outcome.try_:
-            print_message(f"Try: {harmless(outcome.try_)}")
+            print_message(harmless(advice(outcome.try_)))
 
     def failure(self, stopped: LineOutcome) -> LedgerError:
         """Why the import did not record all of the file."""

@@ -19,6 +19,7 @@ from seat_ledger.cli.options.session import (
     options_of_answering,
 )
 from seat_ledger.cli.output import times
+from seat_ledger.cli.output.failures import advice
 from seat_ledger.cli.output.printing import emit
 from seat_ledger.cli.output.progress import heartbeat
 from seat_ledger.cli.output.render import Answer, cells, counted, harmless
@@ -212,7 +213,7 @@ def _answer(
         sentence=_sentence(listed, comparisons, rows, options),
         notes=[
             *dict.fromkeys(row["message"] for row in refused),
-            *dict.fromkeys(f"Try: {row['try']}" for row in refused if row["try"]),
+            *dict.fromkeys(advice(row["try"]) for row in refused if row["try"]),
         ]
         + ([times.clock(zones)] if rows else []),
         extra=extra,

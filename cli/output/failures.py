@@ -24,8 +24,15 @@ def print_failure(error: LedgerError, *, as_json: bool) -> int:
     where = f" (line {', '.join(map(str, lines))} of the batch)" if lines else ""
     print_message(f"Error: {harmless(error.message)}{where}")
     if error.try_:
-        print_message(f"Try: {harmless(error.try_)}")
+        print_message(harmless(advice(error.try_)))
     return error.exit_code
+
+
+def advice(text: str) -> str:
+    """What to do as a line says it; some errors say what was expected instead."""
+    if text.startswith(("expected:", "expected are ")):
+        return text[0].upper() + text[1:]
+    return f"Try: {text}"
 
 
 def print_json_failure(code: str, status: int, message: str, hint: str | None) -> int:

@@ -151,7 +151,7 @@ class Bill:
                 tally.mapped += 1
         except UnreadableRow as error:
             tally.refused += 1
-            raise error.at(self.file, reader.line) from error
+            raise reader.located(error, self.file) from error
         finally:
             tally.rows = reader.rows
         return self.lines

@@ -51,7 +51,7 @@ def fit_of(stream: BinaryIO, file: str, mapping: SourceMapping, name: str) -> Fi
         for _ in reader.entries():
             break
     except UnreadableRow as error:
-        return Fit(name, mapping.kind, False, error.at(file, reader.line), None)
+        return Fit(name, mapping.kind, False, reader.located(error, file), None)
     stream.seek(0)
     try:
         tally = _read(SourceReader(stream, mapping, options={"--user": _ANYBODY}), file)
@@ -130,7 +130,7 @@ def _first_rows(stream: BinaryIO, file: str) -> tuple[FileShape, list[dict[str, 
             reader = SourceReader(stream, _bare(shape))
             rows = [row for _, row in islice(reader.entries(), _ROWS) if row]
     except UnreadableRow as error:
-        raise error.at(file, reader.line) from error
+        raise reader.located(error, file) from error
     return shape, rows
 
 

@@ -78,7 +78,7 @@ class Conversion:
                 repeated = self._read(sorter)
             except UnreadableRow as error:
                 self.tally.refused += 1
-                raise error.at(self.file, self.reader.line) from error
+                raise self.reader.located(error, self.file) from error
             finally:
                 self.tally.rows = self.reader.rows
             for _, number, _, text in sorter.lines():

@@ -134,7 +134,7 @@ class _ListReading:
             read.holders = list(self._holders.values())
             self._page_marks()
         except UnreadableRow as error:
-            raise error.at(self.file, reader.line) from error
+            raise reader.located(error, self.file) from error
         read.tally.rows = reader.rows
         for name, count in reader.ignored.items():
             read.tally.ignored[f"of the stream {shown(name)}, which is not read"] = (

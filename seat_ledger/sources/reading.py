@@ -31,7 +31,7 @@ from seat_ledger.sources.documents import (
 from seat_ledger.sources.fields import as_text, getter
 from seat_ledger.sources.mapping import SourceMapping
 from seat_ledger.sources.refusals import UnreadableRow
-from seat_ledger.sources.tables import csv_rows, workbook_rows
+from seat_ledger.sources.tables import TextLines, csv_rows, encoding_of, workbook_rows
 
 _GZIP, _ZIP = b"\x1f\x8b", b"PK\x03\x04"
 _HEAD = 1 << 20
@@ -65,8 +65,15 @@ class SourceReader:
         self.pages: list[Page] = []
         self.ignored: Counter[str] = Counter()
         self._stream = stream
+        self._lines: TextLines | None = None
         self._options = dict(options or {})
         self._selected = message_stream or self.shape.stream
+
+    def located(self, error: UnreadableRow, file: str) -> InvalidInput:
+        """An error with the file and the line that was read last."""
+        is_last = error.line is None or error.line >= self.line
+        at_end = self._lines is not None and self._lines.is_broken_off and is_last
+        return error.at(file, self.line, at_end=at_end)
 
     def entries(self) -> Iterator[SourceEntry]:
         """Every entry in the file's order. Raises UnreadableRow."""
@@ -102,7 +109,8 @@ class SourceReader:
         if self.shape.format == "table":
             if head.startswith(_ZIP):
                 return workbook_rows(stream, self.shape)
-            return csv_rows(stream, head, self.shape)
+            self._lines = TextLines(stream, encoding_of(head, self.shape))
+            return csv_rows(self._lines, self.shape)
         if head.startswith(_ZIP):
             raise UnreadableRow(
                 "the file is a workbook, or another ZIP archive.",

@@ -12,9 +12,10 @@ class UnreadableRow(InvalidInput):
         super().__init__(message, try_=expected)
         self.expected, self.line = expected, line
 
-    def at(self, file: str, line: int) -> InvalidInput:
-        """The same as an error of the file and its line."""
+    def at(self, file: str, line: int, *, at_end: bool = False) -> InvalidInput:
+        """The same as an error of the file and its line, at its end perhaps."""
         number = self.line or line
+        cut = " The file ends there, and may be cut off." if at_end else ""
         return InvalidInput(
-            f"{file}:{number}: {self.message}", try_=self.expected, line=number
+            f"{file}:{number}: {self.message}{cut}", try_=self.expected, line=number
         )

@@ -55,10 +55,9 @@ def encoding_of(head: bytes, shape: FileShape) -> str:
     return shape.encoding or "utf-8"
 
 
-def csv_rows(stream: BinaryIO, head: bytes, shape: FileShape) -> TableRows:
+def csv_rows(lines: TextLines, shape: FileShape) -> TableRows:
     """The rows of a CSV file with their lines. Raises UnreadableRow."""
     csv.field_size_limit(MAX_CELL)
-    lines = _TextLines(stream, encoding_of(head, shape))
     try:
         separator, header = _header(lines, shape)
         names = column_names(header, shape)
@@ -73,15 +72,16 @@ def csv_rows(stream: BinaryIO, head: bytes, shape: FileShape) -> TableRows:
         ) from error
 
 
-class _TextLines:
+class TextLines:
     """The lines of a text, counted as an editor counts them.
 
     Each is decoded by itself, so that what cannot be is named by its line; those of
-    UTF-16 are not lines of bytes.
+    UTF-16 are not lines of bytes. `is_broken_off` once a line had no end.
     """
 
     def __init__(self, stream: BinaryIO, encoding: str) -> None:
         self.number, self.encoding = 0, encoding
+        self.is_broken_off = False
         self._text: Callable[[int], str | bytes] = stream.readline
         if encoding == "utf-16":
             self._text = io.TextIOWrapper(stream, encoding, newline="").readline
@@ -100,15 +100,14 @@ class _TextLines:
                 "expected: one row per line, ended by a line break",
                 self.number,
             )
-        if isinstance(line, str):
-            return line
-        text = line.decode(self.encoding)
+        text = line if isinstance(line, str) else line.decode(self.encoding)
         if self.number == 1:
             self.encoding = self.encoding.removesuffix("-sig")
+        self.is_broken_off = text[-1] not in "\r\n"
         return text
 
 
-def _header(lines: _TextLines, shape: FileShape) -> tuple[str, list[str]]:
+def _header(lines: TextLines, shape: FileShape) -> tuple[str, list[str]]:
     """The separator and the cells of the first line that is not empty."""
     for line in lines:
         if not line.strip():
@@ -195,7 +194,7 @@ def _columns(names: list[str]) -> str:
     return f"{word} {', '.join(shown(name) for name in names)}"
 
 
-def _cells(reader: Any, names: list[str], lines: _TextLines) -> TableRows:
+def _cells(reader: Any, names: list[str], lines: TextLines) -> TableRows:
     began = lines.number + 1
     while True:
         try:
@@ -203,8 +202,7 @@ def _cells(reader: Any, names: list[str], lines: _TextLines) -> TableRows:
         except csv.Error as error:
             raise UnreadableRow(
                 f"the line cannot be read as CSV ({error}).",
-                'expected are cells in ", with a quote inside written as ""; the file '
-                "may be cut off",
+                'expected are cells in ", with a quote inside written as ""',
                 began,
             ) from error
         if cells is None:
@@ -213,7 +211,14 @@ def _cells(reader: Any, names: list[str], lines: _TextLines) -> TableRows:
             if len(cells) != len(names):
                 raise UnreadableRow(
                     f"the line has {len(cells)} cells, the header {len(names)}.",
-                    "expected: a cell for each column; the file may be cut off",
+                    "expected: a cell for each column",
+                    began,
+                )
+            if lines.is_broken_off and not cells[-1] and len(cells) > 1:
+                raise UnreadableRow(
+                    f"the last line has no end and nothing in {shown(names[-1])}.",
+                    "export the file again; or, if it is whole, end it with a line "
+                    "break",
                     began,
                 )
             yield began, dict(zip(names, cells, strict=True))
