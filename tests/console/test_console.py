@@ -648,6 +648,31 @@ def test_idle_seats_are_priced_by_the_address_and_state_what_is_not(
     assert (bad.status, "is not a price" in bad.text) == (400, True)
 
 
+def test_the_price_field_prices_a_period_its_parts_and_a_comparison(
+    console: Console,
+) -> None:
+    """R90: what is typed goes before the invoice's price, and stays in the links."""
+    typed = {"unit_price": f"{PRO}=45.50", "currency": "EUR"}
+    page = console.get("period", **PAGES["period"], **typed).text
+    assert f"{PRO}: 45.50 EUR, as typed here" in page
+    assert "service/starter: 18.00 EUR, as invoiced" in page
+    assert f"unit_price={PRO.replace('/', '%2F')}%3D45.50" in page
+    rows = console.get("period.json", **PAGES["period"], **typed).json()["rows"]
+    assert {row["unit_price"] for row in rows if row["seat_type"] == PRO} == {"45.50"}
+    figure = console.get("explain.json", **PAGES["explain"], **typed).json()["figure"]
+    assert figure["unit_price"] == "45.50"
+    compared = console.get("compare.json", **PAGES["compare"], **typed).json()["rows"]
+    of_pro = [row for row in compared if row["seat_type"] == PRO]
+    assert of_pro
+    assert all(row["currency"] == "EUR" for row in of_pro)
+    assert any(row["amount_difference"] for row in of_pro)
+    report = console.get("report.html", **PAGES["period"], **typed)
+    assert "45.50" in report.text
+    for page in ("period", "explain", "compare"):
+        bad = console.get(page, **PAGES[page], unit_price="dear")
+        assert (bad.status, "is not a price" in bad.text) == (400, True)
+
+
 def test_renewals_lead_to_the_seats_that_nobody_holds(console: Console) -> None:
     page = console.get("renewals", as_of=MOMENT).text
     assert "2 contracts renew." in page

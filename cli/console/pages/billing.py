@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
+from seat_ledger.cli.console.pages.pricing import priced, typed, typed_prices
 from seat_ledger.cli.console.request import PAGE, Page, PageRequest
 from seat_ledger.cli.output.windows import is_open
 from seat_ledger.domain.counting_rules import COUNTING_RULES, every_rule
-from seat_ledger.domain.money import Currency, parse_price
 from seat_ledger.domain.values import parse_seat_type, shown
 from seat_ledger.errors import InvalidInput
 from seat_ledger.projections import billing
 from seat_ledger.projections.billing import explain, invoices
 from seat_ledger.projections.billing.invoices import Issued
-from seat_ledger.projections.billing.prices import Rule
 from seat_ledger.projections.billing.totals import by_rule
 from seat_ledger.projections.reader import Row
 
@@ -44,7 +43,7 @@ def period(request: PageRequest) -> Page:
     facts, label = request.account, request["period"]
     named = billing.labelled(facts, label)
     invoice = invoice_of(request, named.label.isoformat())
-    how = priced_by(invoice, every_rule())
+    how = priced(request, invoice, every_rule())
     query = billing.CountsQuery(named.label.isoformat(), how=how)
     result = billing.counts(
         request.reader, facts, request.knowledge, request.now, query
@@ -52,6 +51,7 @@ def period(request: PageRequest) -> Page:
     own = facts.policy_at(named.starts)
     answer = request.answer(result.rows, extra={"by_rule": by_rule(result.rows)})
     identity = {"account": facts.key, "period": named.label.isoformat()}
+    identity |= typed(request)
 
     def fill() -> dict[str, Any]:
         by_type: dict[str, list[Row]] = {}
@@ -62,9 +62,10 @@ def period(request: PageRequest) -> Page:
             "period": named,
             "by_type": by_type,
             "own": own,
+            "typed": typed(request),
             "invoice": invoice,
             "is_priced": any(row["unit_price"] for row in result.rows),
-            "prices": _prices(by_type),
+            "prices": _prices(request, by_type),
             "upto": request.knowledge.moment(request.now),
             "has_open": any(is_open(row, *_FIGURES) for row in result.rows),
         }
@@ -103,18 +104,14 @@ MOST_PERIODS = 12
 _FIGURES = ("quantity", "assigned_peak", "idle_seat_days")
 
 
-def _prices(by_type: dict[str, list[Row]]) -> list[Row]:
+def _prices(request: PageRequest, by_type: dict[str, list[Row]]) -> list[Row]:
     """By type: what its figures are priced with, and where that is from (R91)."""
-    first = [rows[0] for rows in by_type.values()]
-    return [row for row in first if row["unit_price"]]
-
-
-def priced_by(invoice: Issued | None, rules: Sequence[Rule] | None) -> billing.Priced:
-    """How a period is counted; and priced, as the invoice of it was."""
-    if invoice is None:
-        return billing.Priced(rules)
-    prices = {kind: parse_price(text) for kind, text in invoice.unit_prices.items()}
-    return billing.Priced(rules, prices, invoice.currency)
+    own = typed_prices(request)
+    return [
+        {**rows[0], "price_source": "typed"} if own.is_fixed(seat_type) else rows[0]
+        for seat_type, rows in by_type.items()
+        if rows[0]["unit_price"]
+    ]
 
 
 def invoice_of(request: PageRequest, label: str) -> Issued | None:
@@ -134,15 +131,15 @@ def explain_page(request: PageRequest) -> Page:
     seat_type = str(parse_seat_type(request["seat_type"]))
     rule = _rule(request)
     invoice = invoice_of(request, label)
-    price, currency = None, Currency(None, 2)
-    if invoice is not None and seat_type in invoice.unit_prices:
-        price, currency = parse_price(invoice.unit_prices[seat_type]), invoice.currency
+    how = priced(request, invoice, None)
+    price = how.prices.get(seat_type, how.single)
     until = request.knowledge.moment(request.now)
-    query = explain.FigureQuery(named, seat_type, rule, price, currency)
+    query = explain.FigureQuery(named, seat_type, rule, price, how.currency)
     explanation = explain.explain(request.about_now, query)
     identity = {"account": facts.key, "period": label, "seat_type": seat_type}
     if rule:
         identity |= {"mode": rule[0], "granularity": rule[1] or ""}
+    identity |= typed(request)
     skip = request.start(len(explanation.rows))
 
     def fill() -> dict[str, Any]:
@@ -154,6 +151,7 @@ def explain_page(request: PageRequest) -> Page:
             "label": label,
             "upto": until,
             "seat_type": seat_type,
+            "typed": typed(request),
             "explanation": explanation,
             "rows": rows,
             **onward,

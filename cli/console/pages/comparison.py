@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from seat_ledger.cli.console.pages.pricing import typed, typed_prices
 from seat_ledger.cli.console.request import PAGE, Page, PageRequest
 from seat_ledger.projections.billing import CountsQuery, compare, invoices
 from seat_ledger.projections.billing.invoices import Issued
@@ -19,12 +20,13 @@ def compared(request: PageRequest) -> Page:
     issued = invoices.issued(request.reader, facts, request.knowledge.position)
     before = request.params.get("before") or _last_cut_off(issued)
     identity = {"account": facts.key} | ({"before": before} if before else {})
+    identity |= typed(request)
     title = request.words("compare_of", account=facts.key)
     earlier = request.knowledge_of(before) if before else request.knowledge
     states = sorted((earlier, request.knowledge), key=lambda state: state.position)
-    rows = compare.compare(
-        request.reader, facts.key, (states[0], states[1]), request.now, CountsQuery()
-    )
+    query = CountsQuery(how=typed_prices(request))
+    between = states[0], states[1]
+    rows = compare.compare(request.reader, facts.key, between, request.now, query)
     newest = rows[::-1]
     skip = request.start(len(rows))
 
@@ -32,6 +34,7 @@ def compared(request: PageRequest) -> Page:
         return {
             "rows": newest[skip : skip + PAGE],
             "before": before,
+            "typed": typed(request),
             "states": states,
             "invoices": [
                 (invoice.invoice, invoice.cut_off) for invoice in issued[:-_MOST:-1]
@@ -40,11 +43,13 @@ def compared(request: PageRequest) -> Page:
             **request.paged("compare", skip, len(rows), **identity),
         }
 
-    between = [
-        {"position": state.position, "recorded_at": state.recorded_at}
-        for state in states
-    ]
-    extra = {"between": between, "totals": changes_added(rows)}
+    extra: dict[str, Any] = {
+        "between": [
+            {"position": state.position, "recorded_at": state.recorded_at}
+            for state in states
+        ],
+        "totals": changes_added(rows),
+    }
     answer = request.answer(rows, extra=extra)
     return Page("compare", title, answer, fill, identity)
 

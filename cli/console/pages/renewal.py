@@ -6,16 +6,12 @@ from collections.abc import Iterable
 from datetime import date
 from typing import Any
 
-import click
-
+from seat_ledger.cli.console.pages.pricing import typed, typed_prices
 from seat_ledger.cli.console.request import PAGE, Page, PageRequest
-from seat_ledger.cli.options.counting import prices_of
 from seat_ledger.domain.calendar import local_date
 from seat_ledger.domain.moments import parse_ahead
-from seat_ledger.domain.money import Currency
-from seat_ledger.errors import InvalidInput
 from seat_ledger.projections import accounts, holdings
-from seat_ledger.projections.billing import Priced, idle
+from seat_ledger.projections.billing import idle
 from seat_ledger.projections.billing.idle_cost import sums
 from seat_ledger.projections.billing.totals import added
 from seat_ledger.projections.reader import AccountFacts, AccountQuestion, Row
@@ -109,10 +105,8 @@ def idle_page(request: PageRequest) -> Page:
     identity = {"account": facts.key}
     if not facts.is_known:
         return Page("unknown", facts.key, request.answer([]), dict, identity)
-    for name in ("unit_price", "currency"):
-        if name in request.params:
-            identity[name] = request.params[name]
-    rows = idle.idle_at(request.about, _prices(request))
+    identity |= typed(request)
+    rows = idle.idle_at(request.about, typed_prices(request))
     skip = request.start(len(rows))
 
     def fill() -> dict[str, Any]:
@@ -139,15 +133,3 @@ def _money(request: PageRequest, rows: list[Row], name: str) -> str:
     return " + ".join(
         f"{words.number(amount)} {code}".rstrip() for amount, code in sums(rows, name)
     )
-
-
-def _prices(request: PageRequest) -> Priced:
-    """The prices of the address, which go before those of the book (InvalidInput)."""
-    texts = request.params.get("unit_price", "").replace(",", " ").split()
-    try:
-        prices = prices_of(texts)
-    except click.UsageError as error:
-        raise InvalidInput(error.message) from error
-    single = prices.pop(None, None)
-    currency = Currency.named(request.params.get("currency"))
-    return Priced(single=single, prices=prices, currency=currency)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from seat_ledger.cli.console.pages.billing import invoice_of, priced_by
+from seat_ledger.cli.console.pages.billing import invoice_of
+from seat_ledger.cli.console.pages.pricing import priced, priced_by
 from seat_ledger.cli.console.request import PageRequest
 from seat_ledger.cli.output.files import need
 from seat_ledger.cli.reports.content import Content
@@ -45,7 +46,7 @@ def _scope(request: PageRequest) -> tuple[AccountQuestion, billing.CountsQuery]:
         return request.about_now, billing.CountsQuery(term=True)
     named = billing.labelled(request.account, request["period"])
     label = named.label.isoformat()
-    how = priced_by(invoice_of(request, label), None)
+    how = priced(request, invoice_of(request, label), None)
     return request.about_now, billing.CountsQuery(label, how=how)
 
 
@@ -81,6 +82,8 @@ def _command(
         words += ["--granularity", granularity] if granularity else []
     for seat_type, price in sorted(query.how.prices.items()):
         words += ["--unit-price", f"{seat_type}={query.how.currency.shown(price)}"]
+    if query.how.single is not None:
+        words += ["--unit-price", query.how.currency.shown(query.how.single)]
     if query.how.currency.code:
         words += ["--currency", query.how.currency.code]
     return [*words, "--known-at", known_at, "--output"]
