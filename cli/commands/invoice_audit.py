@@ -324,7 +324,8 @@ def _notes(summary: Summary) -> list[str]:
         are = "is" if summary.unpriced == 1 else "are"
         notes.append(
             f"{summary.unpriced:,} missing {are} not priced: the file has no price "
-            "for the type, so no amount includes what the ledger bills."
+            "for the type, so no amount includes what the ledger bills. Prices come "
+            "from --prices FILE or the price book."
         )
     if summary.incomplete:
         notes.append(

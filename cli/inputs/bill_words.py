@@ -7,31 +7,38 @@ date is read by a format that is stated, a name that fits two columns is refused
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from difflib import get_close_matches
 
 from seat_ledger.domain.values import shown
 from seat_ledger.errors import InvalidInput
 
 COLUMN_NAMES: dict[str, tuple[str, ...]] = {
     "account": ("customer", "customer id", "customer name", "client", "organisation",
-                "organization", "company", "klant", "kunde"),
+                "organization", "company", "klant", "klantnaam", "kunde",
+                "kundenname"),
     "invoice": ("invoice number", "invoice no", "invoice id", "invoice nr", "bill",
-                "bill number", "factuur", "factuurnummer", "rechnungsnummer"),
+                "bill number", "factuur", "factuurnummer", "rechnung",
+                "rechnungsnummer", "rechnungsnr", "facture"),
     "issued_at": ("issued", "issue date", "invoice date", "bill date", "date",
-                  "factuurdatum", "rechnungsdatum", "datum"),
+                  "factuurdatum", "rechnungsdatum", "datum", "date de facture"),
     "period": ("billing period", "service period", "invoice period", "period start",
-               "from", "periode", "zeitraum"),
+               "from", "periode", "factuurperiode", "zeitraum", "leistungszeitraum",
+               "abrechnungszeitraum", "période"),
     "seat_type": ("product", "product name", "licence", "license", "licence type",
                   "license type", "plan", "sku", "item", "description", "seat",
-                  "seat tier", "omschrijving", "produkt"),
+                  "seat tier", "omschrijving", "licentie", "produkt", "lizenz",
+                  "artikel", "bezeichnung", "produit"),
     "quantity": ("qty", "seats", "units", "licences", "licenses", "users", "aantal",
-                 "menge"),
+                 "menge", "anzahl", "quantité"),
     "unit_price": ("price", "price per seat", "price per unit", "unit cost", "rate",
-                   "list price", "prijs", "stukprijs", "preis", "einzelpreis"),
+                   "list price", "prijs", "stukprijs", "prijs per stuk", "preis",
+                   "einzelpreis", "prix unitaire"),
     "amount": ("total", "line total", "net amount", "net", "subtotal", "line amount",
-               "cost", "bedrag", "totaal", "betrag", "summe"),
+               "cost", "bedrag", "totaal", "totaalbedrag", "betrag", "summe",
+               "gesamt", "gesamtbetrag", "nettobetrag", "montant"),
     "currency": ("currency code", "valuta", "waehrung", "währung"),
     "mode": ("counting mode",),
 }  # fmt: skip
@@ -100,6 +107,20 @@ def columns_of(header: list[str], reading: BillReading) -> dict[str, str]:
         columns[ours] = fitting[0]
         taken.add(fitting[0])
     return columns
+
+
+def likely_columns(missing: Iterable[str], unused: Iterable[str]) -> dict[str, str]:
+    """Which names of a header may mean columns of ours that it lacks, by ours."""
+    left = {folded(name): name for name in unused}
+    likely = {}
+    for ours in missing:
+        for name in (ours, *COLUMN_NAMES.get(ours, ())):
+            close = get_close_matches(folded(name), left, n=1, cutoff=0.75)
+            within = [it for it in left if len(name) > 4 and folded(name) in it]
+            if similar := [*close, *within]:
+                likely[ours] = left.pop(similar[0])
+                break
+    return likely
 
 
 def is_total(cells: list[str]) -> bool:

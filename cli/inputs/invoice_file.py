@@ -27,10 +27,11 @@ from seat_ledger.cli.inputs.bill_words import (
     columns_of,
     folded,
     is_total,
+    likely_columns,
     plain_sum,
 )
 from seat_ledger.cli.inputs.files import input_file
-from seat_ledger.domain.values import shown
+from seat_ledger.domain.values import as_word, shown
 from seat_ledger.errors import InvalidInput
 from seat_ledger.projections.billing.audit.lines import AuditedLine, Written
 
@@ -287,14 +288,30 @@ class _Lines:
         present = {*self.of.columns, *self.reading.defaults}
         missing = [name for name in REQUIRED if name not in present]
         if missing:
+            plural = len(missing) > 1
             raise self.refused(
-                f"the column{'s' * (len(missing) > 1)} {', '.join(missing)} "
-                f"{'are' if len(missing) > 1 else 'is'} missing.",
-                f"the first line must name the columns: {','.join(REQUIRED)}; "
-                f"optional: {','.join(OPTIONAL)}. For a column of another name: "
-                f"--column {missing[0]}=NAME; for a value of every line: --set "
-                f"{missing[0]}=VALUE",
+                f"the column{'s' * plural} {', '.join(missing)} "
+                f"{'are' if plural else 'is'} missing.",
+                self._how_to_name(missing),
             )
+
+    def _how_to_name(self, missing: list[str]) -> str:
+        """What to type for the columns that are missing, by what the file has."""
+        likely = likely_columns(missing, self.of.ignored)
+        left = [name for name in self.of.ignored if name not in likely.values()]
+        words = []
+        for ours in missing:
+            if ours in likely:
+                words.append(f"--column {ours}={as_word(likely[ours])}")
+            elif ours in _OF_ALL or not left:
+                words.append(f"--set {ours}={_OF_ALL.get(ours, 'VALUE')}")
+            else:
+                words.append(f"--column {ours}=NAME")
+        also = f" Not used so far: {', '.join(map(shown, left))}." if left else ""
+        return (
+            f"add {' '.join(words)} (--column is for a column of another name, --set "
+            f"for what every line has).{also}"
+        )
 
     def _is_sum(self, began: int, cells: list[str], places: dict[str, int]) -> bool:
         """Take a line that says it is a total for one, and hold it against the others.
@@ -375,6 +392,8 @@ class _Lines:
                     ) from error
 
 
+_OF_ALL = {"issued_at": "2026-04-05", "account": "acme"}
+"""What a bill often has for all its lines, with an example."""
 _DOTTED = re.compile(r"\d{1,4}[./-]\d{1,2}[./-]\d{1,4}\b", re.ASCII)
 
 

@@ -62,6 +62,19 @@ def letter(
     return environment.get_template("letter.html").render(**facts)
 
 
+def _differing(summary: Summary) -> str:
+    """How many lines differ, and how many figures have no line at all."""
+    missing = summary.verdicts["missing"]
+    wrong = summary.findings - missing
+    sentences = []
+    if wrong:
+        agree = "does" if wrong == 1 else "do"
+        sentences.append(f"{counted(wrong, 'line')} of them {agree} not agree with it.")
+    if missing:
+        sentences.append(f"{counted(missing, 'figure')} of ours had no line.")
+    return " ".join(sentences)
+
+
 def _facts(
     question: Question, findings: list[AuditFinding], summary: Summary, name: str
 ) -> dict[str, Any]:
@@ -76,8 +89,7 @@ def _facts(
         f"{_listed(accounts, 'account')}",
         "day": question.now.date().isoformat(),
         "intro": f"We have checked {counted(summary.lines, 'line')} of {name} against "
-        f"our record of seats. {counted(summary.findings, 'line')} of them "
-        f"{'does' if summary.findings == 1 else 'do'} not agree with it.",
+        f"our record of seats. {_differing(summary)}",
         "owed": owed_in_words(findings),
         "request": _request(findings),
         "groups": groups,

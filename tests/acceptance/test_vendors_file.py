@@ -46,6 +46,29 @@ def test_a_vendors_headers_dates_sums_and_total_are_understood(book: Book) -> No
     assert "Line 4 is a total of 3,090.00: it is right" in done.stderr
 
 
+def test_what_a_bill_lacks_is_answered_with_the_words_to_add(book: Book) -> None:
+    """A German bill without a date of issue; then one whose headers are nobody's."""
+    text = (
+        "Rechnung;Kunde;Leistungszeitraum;Produkt;Menge;Einzelpreis;Gesamtbetrag\n"
+        "R-1;e;01.06.2025 - 30.06.2025;Sales Professional;2;90,00 €;180,00 €\n"
+        "Summe;;;;;;180,00 €\n"
+    )
+    done = audited(book, text)
+    assert done.returncode == 2
+    assert "the column issued_at is missing." in done.stderr
+    assert "add --set issued_at=2026-04-05" in done.stderr
+    letter = book.folder / "letter.md"
+    words = (*DATES, "--set", "issued_at=2025-07-01", "--letter", letter)
+    assert audited(book, text, *words).returncode == 3
+    assert "1 line of them does not agree with it." in letter.read_text()
+    text = text.replace("Rechnung;", "Rechnungs-Ref;").replace("Gesamtbetrag", "Wert")
+    done = audited(book, text)
+    assert done.returncode == 2
+    assert "--column invoice=rechnungs-ref" in done.stderr
+    assert "--column amount=NAME" in done.stderr
+    assert "Not used so far: 'wert'." in done.stderr
+
+
 def test_a_total_that_does_not_add_up_is_reported(book: Book) -> None:
     text = BILL.replace("3.090,00", "3.100,00")
     text = text.replace("PROFESSIONAL;2", "PROFESSIONAL;1")
