@@ -26,6 +26,18 @@ OPERATIONS = [
     ("Duration of the last rebuild", "seat_ledger_rebuild_duration_seconds", "s"),
     ("Differences found by verify", "seat_ledger_verify_findings", "short"),
     ("Lists that differ", "seat_ledger_snapshot_findings", "short"),
+    ("Events a second", "rate(seat_ledger_store_position[5m])", "short"),
+    (
+        "Answers a second",
+        "sum by (status) (rate(seat_ledger_http_answers_total[5m]))",
+        "reqps",
+    ),
+    (
+        "95 of 100 answers within",
+        "histogram_quantile(0.95, "
+        "sum by (le) (rate(seat_ledger_http_answer_seconds_bucket[5m])))",
+        "s",
+    ),
 ]
 SEATS = [
     (

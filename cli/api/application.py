@@ -22,6 +22,7 @@ from seat_ledger.cli.api.admission import (
 from seat_ledger.cli.api.answering import AnswerHead, ApiRequest
 from seat_ledger.cli.api.auditing import AuditRequest
 from seat_ledger.cli.api.endpoints import audit_endpoint, endpoints, status_endpoint
+from seat_ledger.cli.api.measures import MEDIA_TYPE, OTHER, Measures
 from seat_ledger.cli.api.openapi import document_text
 from seat_ledger.cli.api.page import page_text
 from seat_ledger.cli.api.problems import HttpProblem, http_status, meaning_of, problem
@@ -32,7 +33,7 @@ from seat_ledger.cli.console.downloads import Download, pieces
 from seat_ledger.cli.console.envelope import HEADERS, LONGEST_ADDRESS, LONGEST_LOGGED
 from seat_ledger.cli.console.failures import BugFiles, Log, for_visitor
 from seat_ledger.cli.console.queueing import Lane
-from seat_ledger.errors import LedgerError
+from seat_ledger.errors import LedgerError, SchemaMismatch, Unavailable
 from seat_ledger.lazy import lazy
 from seat_ledger.projections.billing.audit import Spool
 from seat_ledger.projections.reader.of_accounts import (
@@ -48,6 +49,7 @@ LONG_ANSWERS = 2
 _QUEUE, _PATIENCE = 200, 15.0
 _LONG_QUEUE, _LONG_PATIENCE = 50, 20.0
 READS = {"GET", "HEAD"}
+METRICS = "/metrics"
 _OPEN = {"/", "/openapi.json", "/healthz", "/readyz", "/static/api.css"}
 """Addresses that tell nothing of the ledger."""
 
@@ -109,6 +111,7 @@ class Api:
         self.long_lane = Lane(LONG_ANSWERS, _LONG_QUEUE, _LONG_PATIENCE)
         self.audit_lane = Lane(1, _LONG_QUEUE, _LONG_PATIENCE)
         self.bugs = BugFiles(self.log)
+        self.measures = Measures()
 
     def application(self) -> ASGIApp:
         """The application, with what holds for every answer around it."""
@@ -132,15 +135,12 @@ class Api:
         """The answer to a request that was let in. Raises LedgerError."""
         path = request.url.path
         endpoint = endpoints().get(path)
-        if path == status_endpoint().path:
+        if path in {METRICS, status_endpoint().path}:
+            _allow(request, READS)
+            _check_sees_all(request)
+            if path == METRICS:
+                return await self._measured()
             endpoint = status_endpoint()
-            if principal_of(request).accounts is not None:
-                raise HttpProblem(
-                    403,
-                    "not_allowed",
-                    "This token is for some accounts, and the tables are of all.",
-                    try_="use a token without --account",
-                )
         if endpoint is not None:
             _allow(request, READS)
             return await self._read(
@@ -199,6 +199,21 @@ class Api:
             await self.lane.run(ask)
         return PlainTextResponse("ready\n")
 
+    async def _measured(self) -> Response:
+        """The figures of the server, and of the ledger where it can be asked."""
+
+        def measured() -> str:
+            try:
+                with self.long_readers.reader(None) as reader:
+                    return self.measures.text(reader)
+            except (Unavailable, SchemaMismatch) as error:
+                self.log("failed", code=error.code, reason=error.message)
+                return self.measures.text(None)
+
+        async with self.long_lane.turn():
+            text = await self.long_lane.run(measured)
+        return Response(text, media_type=MEDIA_TYPE)
+
     async def _read(self, request: Request, asking: ApiRequest) -> Response:
         seen = request.headers.get("if-none-match")
         accounts = principal_of(request).accounts
@@ -244,6 +259,17 @@ class Api:
         """The problem document of a failure, without what is the operator's alone."""
         seen = for_visitor(error, self.log, redact=self.redact)
         return problem(seen, http_status(error))
+
+
+def _check_sees_all(request: Request) -> None:
+    """Refuse what is of all accounts to who sees some."""
+    if principal_of(request).accounts is not None:
+        raise HttpProblem(
+            403,
+            "not_allowed",
+            "This token is for some accounts, and the tables are of all.",
+            try_="use a token without --account",
+        )
 
 
 def _no_such_address() -> HttpProblem:
@@ -312,7 +338,9 @@ class ApiEnvelope:
         try:
             await self._send(request, receive, sending)
         finally:
-            took = round((time.perf_counter() - began) * 1000, 1)
+            seconds = time.perf_counter() - began
+            self.api.measures.count(_measured_as(scope["path"]), status, seconds)
+            took = round(seconds * 1000, 1)
             actor = scope["principal"].name if "principal" in scope else None
             path = without_tokens(scope["path"][:LONGEST_LOGGED])
             self.api.log("answered", path=path, status=status, ms=took, actor=actor)
@@ -362,6 +390,13 @@ class ApiEnvelope:
 def _has_body(request: Request) -> bool:
     length = request.headers.get("content-length", "0")
     return length.strip() != "0" or "transfer-encoding" in request.headers
+
+
+def _measured_as(path: str) -> str:
+    """The address that an answer is counted by: no text that somebody sent."""
+    beside = {status_endpoint().path, audit_endpoint().path, COMMANDS, BATCHES}
+    is_described = path in _OPEN or path == METRICS or path in {*endpoints(), *beside}
+    return path if is_described else OTHER
 
 
 def _headers(headers: Any) -> list[tuple[bytes, bytes]]:

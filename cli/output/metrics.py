@@ -1,11 +1,11 @@
-"""The nightly job's figures, in a text file for Prometheus' node exporter."""
+"""Figures for Prometheus: a file for its node exporter, or what a server answers."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
@@ -13,6 +13,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from seat_ledger.cli.output.files import PUBLIC, alone, write_whole
 from seat_ledger.errors import LedgerError, SchemaMismatch, Unavailable
 from seat_ledger.store.input_files import read_text
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+    from seat_ledger.projections.reader import ConnectedReader
 
 _LARGEST = 10_000_000
 _HELP = {
@@ -26,10 +31,16 @@ _HELP = {
     "seat_ledger_projection_stuck": "Whether something stops the projections.",
     "seat_ledger_accounts_set_aside": "Accounts with an event that cannot be read.",
     "seat_ledger_renewals_due": "Accounts with a renewal due.",
+    "seat_ledger_store_position": "The position of the newest event.",
     "seat_ledger_verify_last_run_timestamp_seconds": "When verify last ended.",
     "seat_ledger_verify_duration_seconds": "How long the last verify took.",
     "seat_ledger_verify_findings": "Comparisons of the last verify that differ.",
 }
+ANSWER_HELP = {
+    "seat_ledger_http_answers_total": "Answers of the server, by address and status.",
+    "seat_ledger_http_answer_seconds": "How long they took, by address.",
+}
+"""What only a server counts."""
 _OF_LISTS = "seat_ledger_snapshot_"
 _LIST_HELP = {
     f"{_OF_LISTS}last_taken_timestamp_seconds": "When the newest list was true.",
@@ -92,29 +103,53 @@ def write_status(path: Path, conninfo: str) -> None:
 
 
 def _state(conninfo: str) -> dict[str, float]:
-    from seat_ledger.projections.engine import installation  # noqa: PLC0415
+    """How far the tables are, also where nothing can be asked of them."""
     from seat_ledger.projections.reader import ConnectedReader  # noqa: PLC0415
     from seat_ledger.store.connection import connect  # noqa: PLC0415
 
     try:
         with connect(conninfo, role="reader", autocommit=True) as connection:
-            row = installation.status(connection)[0]
+            figures, is_stale = _progress(connection)
     except (Unavailable, SchemaMismatch):
         return {}  # what is noted says so already
-    figures = {
+    if not is_stale:
+        with ConnectedReader(conninfo, catch_up=False) as reader:
+            figures |= _accounts(reader)
+    return figures
+
+
+def state_of(reader: ConnectedReader) -> dict[str, float]:
+    """The same of a reader that is there."""
+    return {**_progress(reader.connection)[0], **_accounts(reader)}
+
+
+def ledger_text(figures: dict[str, float]) -> str:
+    """Figures as Prometheus reads them."""
+    samples = {(name, "", ""): value for name, value in figures.items()}
+    return generate_latest(_registry(samples)).decode()
+
+
+def _progress(connection: Connection[Any]) -> tuple[dict[str, float], bool]:
+    """How far the tables are, and whether they are of another definition."""
+    from seat_ledger.projections.engine import installation  # noqa: PLC0415
+
+    row = installation.status(connection)[0]
+    return {
+        "seat_ledger_store_position": float(row["head"]),
         "seat_ledger_projection_lag_events": float(row["lag_events"]),
         "seat_ledger_projection_lag_seconds": float(row["lag_seconds"]),
         "seat_ledger_projection_stuck": float(row["state"] == "stuck"),
+    }, row["state"] == "stale"
+
+
+def _accounts(reader: ConnectedReader) -> dict[str, float]:
+    now = reader.database_now()
+    accounts = reader.accounts(reader.knowledge())
+    due = sum(1 for account in accounts if account.renewal_due(now))
+    return {
+        "seat_ledger_accounts_set_aside": float(len(reader.aside)),
+        "seat_ledger_renewals_due": float(due),
     }
-    if row["state"] != "stale":
-        with ConnectedReader(conninfo, catch_up=False) as reader:
-            now = reader.database_now()
-            aside = len(reader.aside)
-            accounts = reader.accounts(reader.knowledge())
-            due = sum(1 for account in accounts if account.renewal_due(now))
-        figures["seat_ledger_accounts_set_aside"] = float(aside)
-        figures["seat_ledger_renewals_due"] = float(due)
-    return figures
 
 
 def _write(path: Path, figures: dict[str, float]) -> None:

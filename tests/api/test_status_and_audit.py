@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 import jsonschema_rs
 import pytest
 from openpyxl import Workbook
+from prometheus_client.parser import text_string_to_metric_families
 
 from seat_ledger.cli.api.openapi import document
 from seat_ledger.cli.api.sent_files import WORKBOOK
@@ -57,6 +58,33 @@ def test_the_status_is_the_commands(program: Program, api: Client) -> None:
         assert api.ask(STATUS, format=form).text == done.out
     assert api.ask(STATUS, metrics="/tmp/x").problem() == (400, "invalid_input")
     assert api.post({}, STATUS).problem() == (405, "method_not_allowed")
+
+
+def test_prometheus_reads_figures_and_no_names(program: Program, api: Client) -> None:
+    """What stands in the nightly file, and how the server answers, by address."""
+    api.ask("/v1/account/show", account="acme")
+    api.ask("/v1/account/show", account="ann@acme.test")
+    api.ask("/v1/ann@acme.test")
+    answered = api.ask("/metrics")
+    assert answered.status == 200, answered.text
+    assert answered.headers["Content-Type"].startswith("text/plain")
+    assert "acme" not in answered.text
+    families = {
+        family.name: family for family in text_string_to_metric_families(answered.text)
+    }
+    head = program.json("projection", "status")["rows"][0]["head"]
+    (position,) = families["seat_ledger_store_position"].samples
+    assert position.value == head
+    assert "seat_ledger_renewals_due" in families
+    counted = {
+        (sample.labels["address"], sample.labels["status"]): sample.value
+        for sample in families["seat_ledger_http_answers"].samples
+        if sample.name.endswith("_total")
+    }
+    assert counted["/v1/account/show", "200"] >= 1
+    assert counted["/v1/account/show", "404"] >= 1
+    assert counted["other", "404"] >= 1
+    assert api.post({}, "/metrics").problem() == (405, "method_not_allowed")
 
 
 @pytest.mark.parametrize("more", [{}, {"findings": "true"}, {"explain_file": "true"}])
@@ -135,5 +163,6 @@ def test_a_token_of_an_account_audits_its_lines_alone(
         return next({**row, "account": ""} for row in rows if row["account"] == key)
 
     assert row_about(HOSTILE_KEY) == row_about("nobody-at-all")
-    answered = api.send("GET", STATUS, **headers)
-    assert answered.problem() == (403, "not_allowed")
+    for path in (STATUS, "/metrics"):
+        answered = api.send("GET", path, **headers)
+        assert answered.problem() == (403, "not_allowed")
