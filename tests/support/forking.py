@@ -17,6 +17,7 @@ import io
 import json
 import os
 import pkgutil
+import select
 import signal
 import socket
 import subprocess
@@ -25,7 +26,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -107,44 +108,66 @@ def _waiting() -> tuple[socket.socket, subprocess.Popen[bytes]]:
 
 
 def _import_program() -> None:
-    """Every module, so that no fork imports one; and no fork's collector looks at them,
-    which would copy them.
+    """Every module and file of SQL, so that no fork reads one; and no fork's collector
+    looks at them, which would copy them.
     """
     import seat_ledger  # noqa: PLC0415  in the process that is forked
+    from seat_ledger.projections.engine import registry  # noqa: PLC0415
 
     for module in pkgutil.walk_packages(seat_ledger.__path__, "seat_ledger."):
         if not module.name.endswith(".__main__"):
             importlib.import_module(module.name)
+    registry.versions()  # which reads the files of SQL
     gc.collect()
     gc.freeze()
 
 
 def _wait_for_calls(calls: socket.socket) -> None:
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # who waits is the fork
+    """Fork for each call; who called is sent its fork's pid, then how it ended."""
+    woken, waking = os.pipe2(os.O_NONBLOCK)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.set_wakeup_fd(waking)
+    running: dict[int, socket.socket] = {}
     while True:
+        ready, _, _ = select.select([calls, woken], [], [])
+        if woken in ready:
+            os.read(woken, 4096)
+            _answer_ended(running)
+        if calls not in ready:
+            continue
         message, fds, _, _ = socket.recv_fds(calls, 1, 4)
         if not message:
             return None
-        if os.fork() == 0:
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            calls.close()
-            return _serve(*fds)
-        for fd in fds:
-            os.close(fd)
-
-
-def _serve(answers: int, *standard: int) -> None:
-    with socket.socket(fileno=answers) as call, call.makefile("r") as lines:
-        words, environment, folder = json.loads(lines.readline())
+        answers, *standard = fds
         pid = os.fork()
-        if pid:
-            for fd in standard:
-                os.close(fd)
-            call.sendall(f"{pid}\n".encode())
-            status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-            call.sendall(f"{status}\n".encode())
-            os._exit(0)
-    _become_program(words, environment, folder, standard)
+        if pid == 0:
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            os.close(woken)
+            os.close(waking)
+            for other in (calls, *running.values()):
+                other.close()
+            with socket.socket(fileno=answers) as call, call.makefile("r") as lines:
+                words, environment, folder = json.loads(lines.readline())
+            return _become_program(words, environment, folder, standard)
+        for fd in standard:
+            os.close(fd)
+        running[pid] = socket.socket(fileno=answers)
+        _answer(running[pid], pid)
+
+
+def _answer_ended(running: dict[int, socket.socket]) -> None:
+    while running:
+        pid, status = os.waitpid(-1, os.WNOHANG)
+        if pid == 0:
+            return
+        with running.pop(pid) as call:
+            _answer(call, os.waitstatus_to_exitcode(status))
+
+
+def _answer(call: socket.socket, number: int) -> None:
+    with suppress(OSError):  # who called waits no more
+        call.sendall(f"{number}\n".encode())
 
 
 def _become_program(
