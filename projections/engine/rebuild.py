@@ -88,14 +88,15 @@ _TABLES_AT_ONCE = 2
 """So many tables are filled from the journal side by side: those that take long."""
 
 
-EVENTS_AT_ONCE = 160_000
+EVENTS_AT_ONCE = 250_000
 """About how many events an engine beside the server has in memory, each worker."""
 
 _POSITIONS_AT_ONCE = 65_536
 _SAMPLE = (20, 100)
 """So many accounts are computed by both engines, or one of so many if that is more."""
 
-_ACCOUNTS_AT_ONCE = 50
+_ACCOUNTS_AT_ONCE = 1_000
+"""Of these so many in one statement: each reads every reversal of the journal."""
 
 
 class Bulk(Protocol):

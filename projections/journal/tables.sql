@@ -76,26 +76,19 @@ CREATE INDEX journal_by_seat ON journal (account_no, seat_type, number)
 -- A user's membership, permissions and access.
 CREATE INDEX journal_by_user ON journal (user_no)
  WHERE number IS NULL AND user_no IS NOT NULL;
--- An account's contract, and the reductions of it.
+-- What an account has few of: its contract and the reductions of it, what was requested
+-- for the end of a period (R98), its prices (R90), and the findings of audits (R93).
 CREATE INDEX journal_of_contract ON journal (account_no, topic)
  WHERE topic IN (
            'AccountOpened', 'TimeZoneChanged', 'BillingPolicyChanged',
            'ContractRenewed', 'ContractChanged', 'AccountClosed', 'InvoiceIssued',
            'InvoiceVoided', 'SeatReductionRequested', 'SeatReductionCancelled',
-           'SnapshotObserved'
+           'SnapshotObserved', 'UnassignmentRequested', 'UnassignmentCancelled',
+           'PriceSet', 'FindingOpened', 'FindingNoted', 'FindingSettled'
        );
--- What was requested for the end of a period, and of whom (R98).
-CREATE INDEX journal_of_unassignments ON journal (account_no, user_no)
- WHERE topic IN ('UnassignmentRequested', 'UnassignmentCancelled');
 -- What was derived from dated lists, with a window in which it happened (R85).
 CREATE INDEX journal_of_windows ON journal (account_no)
  WHERE effective_after IS NOT NULL;
--- The prices of an account, and those for all (R90).
-CREATE INDEX journal_of_prices ON journal (account_no)
- WHERE topic = 'PriceSet';
--- The findings of audits that an account keeps (R93).
-CREATE INDEX journal_of_findings ON journal (account_no)
- WHERE topic IN ('FindingOpened', 'FindingNoted', 'FindingSettled');
 -- An invoice by its number.
 CREATE INDEX journal_of_invoices ON journal ((details ->> 'invoice'))
  WHERE topic = 'InvoiceIssued';

@@ -12,50 +12,109 @@ import psycopg
 
 from scripts.benches.appending import appending
 from scripts.benches.library import library_runner
-from scripts.benches.stores import beside, filled, floor, number, rebuilt, removed
+from scripts.benches.stores import (
+    beside,
+    filled,
+    floor,
+    number,
+    own_memory,
+    rebuilt,
+    removed,
+)
+from seat_ledger.projections.lake import bulk
 
 SAMPLE = 10_000
+TIMES = 8
+"""So many times the events of the small store has the large one."""
+
+ENGINES = ("postgresql", *(["duckdb"] if bulk.available() else []))
 
 
 def bench_rebuild(conninfo: str, events: int) -> dict[str, Any]:
-    """Every projection from nothing, with indexes and checks, then once more beside
-    an appender.
+    """Every projection from nothing, with indexes and checks, by each engine.
+
+    Once alone between two floors, and once beside an appender; then of an eighth of
+    the events, against these.
     """
     filled(conninfo, events)
     size = number(conninfo, "SELECT pg_total_relation_size('ledger.stored_events')")
-    floor_wall, floor_cpu = floor(conninfo)
-    document = rebuilt(conninfo)
-    floor_after, _ = floor(conninfo)
-    with _watching(conninfo), appending(conninfo) as quiet:
-        time.sleep(max(10.0, document["seconds"]))
-    with _watching(conninfo) as seen, appending(conninfo) as busy:
-        rebuilt(conninfo)
+    alone = {engine: _between_floors(conninfo, engine) for engine in ENGINES}
+    slowest = max(figures["seconds"] for figures in alone.values())
+    with appending(conninfo) as quiet:
+        time.sleep(max(10.0, min(slowest, 30.0)))
+    seen = {engine: _beside_an_appender(conninfo, engine, size) for engine in ENGINES}
     library = library_runner(conninfo, min(SAMPLE, events))
-    floor_seconds = min(floor_wall, floor_after)
+    small = _of_fewer(conninfo, events // TIMES)
+    return {
+        "events": events,
+        "floor_seconds": round(min(one["floor_seconds"] for one in alone.values()), 3),
+        "library_events_per_second": round(library),
+        "append_p50_without_rebuild_ms": round(quiet["p50"], 2),
+        "append_p999_without_rebuild_ms": round(quiet["p999"], 2),
+        **{
+            engine: {
+                **alone[engine],
+                "times_library": round(alone[engine]["events_per_second"] / library, 1),
+                f"times_events_per_second_of_1_in_{TIMES}": round(
+                    alone[engine]["events_per_second"]
+                    / small[engine]["events_per_second"],
+                    3,
+                ),
+                **seen[engine],
+                "times_append_p999": round(
+                    seen[engine]["append_p999_ms"] / quiet["p999"], 2
+                ),
+            }
+            for engine in ENGINES
+        },
+    }
+
+
+def _between_floors(conninfo: str, engine: str) -> dict[str, Any]:
+    before = floor(conninfo)
+    document = rebuilt(conninfo, engine)
+    after = floor(conninfo)
+    wall, cpu = map(min, zip(before, after, strict=True))
+    client, server = document["client_cpu_seconds"], document["server_cpu_seconds"]
+    used = client + (server or 0.0)
     return {
         "events": document["events"],
         "seconds": document["seconds"],
         "events_per_second": document["events_per_second"],
-        "floor_seconds": round(floor_seconds, 3),
-        "floor_cpu_seconds": round(floor_cpu, 3),
-        "times_floor": round(document["seconds"] / floor_seconds, 2),
-        "library_events_per_second": round(library),
-        "times_library": round(document["events_per_second"] / library, 1),
-        "server_cpu_seconds": document["server_cpu_seconds"],
-        "client_cpu_seconds": round(document["client_cpu_seconds"], 2),
+        "floor_seconds": round(wall, 3),
+        "floor_cpu_seconds": round(cpu, 3),
+        "times_floor": round(document["seconds"] / wall, 2),
+        "times_floor_by_cpu": round(used / cpu, 2),
+        "server_cpu_seconds": server,
+        "client_cpu_seconds": round(client, 2),
+        "cpu_us_an_event": round(used / document["events"] * 1e6, 2),
         "phases": document["phases"],
         "rows": sum(row["rows"] for row in document["rows"]),
-        "peak_mib": round(document["peak_mib"], 1),
+        "client_peak_mib": round(document["peak_mib"], 1),
+    }
+
+
+def _beside_an_appender(conninfo: str, engine: str, size: int) -> dict[str, Any]:
+    with _watching(conninfo) as seen, appending(conninfo) as busy:
+        document = rebuilt(conninfo, engine)
+    return {
+        "peak_mib_with_servers": round(document["peak_mib"] + seen["memory"] / 2**20),
         "extra_disk_times_events_table": round(seen["disk"] / size, 2),
         "extra_wal_times_events_table": round(seen["wal"] / size, 2),
         "append_lock_longest_ms": round(seen["append"] * 1000, 1),
         "served_view_lock_longest_ms": round(seen["views"] * 1000, 1),
         "append_p50_ms": round(busy["p50"], 2),
-        "append_p50_without_rebuild_ms": round(quiet["p50"], 2),
         "append_p999_ms": round(busy["p999"], 2),
-        "append_p999_without_rebuild_ms": round(quiet["p999"], 2),
-        "times_append_p999": round(busy["p999"] / quiet["p999"], 2),
     }
+
+
+def _of_fewer(conninfo: str, events: int) -> dict[str, dict[str, Any]]:
+    """The same rebuilds of a store with so many events."""
+    other = beside(conninfo, "small")
+    filled(other, events)
+    documents = {engine: rebuilt(other, engine) for engine in ENGINES}
+    removed(conninfo, other)
+    return documents
 
 
 _LOCKS = b"""
@@ -76,6 +135,15 @@ SELECT bool_or(held.locktype = 'advisory'
 """
 """Whether the one who rebuilds holds or awaits the append lock, or a view's."""
 
+_WORKERS = b"""
+SELECT work.pid
+  FROM pg_stat_activity AS work
+ WHERE work.application_name = 'seat-ledger'
+   AND work.datname = current_database()
+   AND work.pid <> pg_backend_pid()
+"""
+"""The server's processes that work for whoever rebuilds."""
+
 _DISK = b"""
 SELECT pg_database_size(current_database())
            + (SELECT coalesce(sum(size), 0) FROM pg_ls_tmpdir()),
@@ -86,7 +154,7 @@ SELECT pg_database_size(current_database())
 @contextmanager
 def _watching(conninfo: str) -> Iterator[dict[str, float]]:
     """Sample locks and disk while something runs; longest times, largest growth."""
-    seen = {"append": 0.0, "views": 0.0, "disk": 0.0, "wal": 0.0}
+    seen = {"append": 0.0, "views": 0.0, "disk": 0.0, "wal": 0.0, "memory": 0.0}
     done = threading.Event()
     thread = threading.Thread(target=_watch, args=(conninfo, seen, done))
     thread.start()
@@ -113,6 +181,9 @@ def _watch(conninfo: str, seen: dict[str, float], done: threading.Event) -> None
                     seen[name] = max(seen[name], now - began)
             turn += 1
             if turn % 50 == 0:
+                pids = [pid for (pid,) in connection.execute(_WORKERS).fetchall()]
+                used = sum(own_memory(pid) for pid in pids)
+                seen["memory"] = max(seen["memory"], used)
                 sizes = connection.execute(_DISK).fetchone()
                 for name, size, old in zip(("disk", "wal"), sizes, before, strict=True):
                     seen[name] = max(seen[name], float(size - old))

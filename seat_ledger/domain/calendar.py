@@ -24,6 +24,7 @@ TZDATA_VERSION = metadata.version("tzdata")
 _MICROSECOND = timedelta(microseconds=1)
 _DAY = timedelta(days=1)
 _WIDEST = timedelta(hours=36)
+_IN_EVERY_MONTH = 28
 _LABEL = re.compile(r"\d{4}-\d{2}(-\d{2})?", re.ASCII)
 
 
@@ -114,6 +115,8 @@ def add_months(anchor: date, months: int) -> date:
     year, month = divmod(month, 12)
     if not date.min.year < year < date.max.year:
         raise InvalidInput(f"The year {year} is outside the calendar.")
+    if anchor.day <= _IN_EVERY_MONTH:
+        return date(year, month + 1, anchor.day)
     following = date(year + month // 11, (month + 1) % 12 + 1, 1)
     last = (following - timedelta(days=1)).day
     return date(year, month + 1, min(anchor.day, last))
