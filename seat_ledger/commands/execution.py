@@ -233,9 +233,12 @@ class CommandExecution:
         be. `names` are who is called so at that head. Raises CommandRefused with
         blockers by stream and version: see :meth:`AccountRepository.name_positions`.
         """
-        workspace = self.accounts.workspace(command)
-        self.accounts.refresh_catalogue(peek.catalogue)
-        self.accounts.refresh(workspace, peek.head, continues=peek.continues)
+        accounts = self.accounts
+        workspace = accounts.workspace(command)
+        if accounts.catalogue_unit.head != peek.catalogue:
+            accounts.refresh_catalogue(peek.catalogue)
+        if workspace.head != peek.head:
+            accounts.refresh(workspace, peek.head, continues=peek.continues)
         for name in command.names() if names else ():
             if ids := (names or {}).get((workspace.account_id, name)):
                 workspace.learn(name, *ids)
@@ -248,7 +251,7 @@ class CommandExecution:
             on_renewal(workspace)
             decision = self._decide(workspace, command, peek.now, caller)
         digest = b"" if command.erases else with_secret(peek.digest_key, command.digest)
-        return self.accounts.prepared(workspace, key, digest, decision)
+        return accounts.prepared(workspace, key, digest, decision)
 
     def _decide(
         self, workspace: UnitOfWork, command: Command, now: datetime, caller: Caller

@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any, NamedTuple, TypeVar
 from uuid import uuid4
 
@@ -40,6 +41,7 @@ from seat_ledger.domain.events import (
     LedgerEvent,
     SeatUnassigned,
 )
+from seat_ledger.domain.intervals import Mark
 from seat_ledger.domain.invoice_draft import (
     ComputeInvoice,
     InvoiceDraft,
@@ -60,6 +62,7 @@ from seat_ledger.domain.values import (
     MAX_RENAMINGS_AT_ONCE,
     SeatType,
     as_word,
+    check_text,
     fold,
     iso,
     parse_seat,
@@ -160,7 +163,7 @@ class CommandHandler:
         self._due = 0  # events of renewals, at the front
         self._start: dict[str, tuple[Aggregate, int]] = {}
         self._seen: dict[str, int] = {}
-        self._renamings = Counter[str]()
+        self._renamings: dict[str, int] = {}
 
     # -- the whole ------------------------------------------------------------
 
@@ -185,14 +188,13 @@ class CommandHandler:
         except BaseException:
             self._roll_back()
             raise
-        self._settle()
-        changed = tuple(
-            aggregate
-            for aggregate, before in self._start.values()
-            if aggregate.version > before
-        )
+        changed: list[Aggregate] = []
+        for aggregate, before in self._start.values():
+            aggregate.settle()
+            if aggregate.version > before:
+                changed.append(aggregate)
         return Decision(
-            tuple(self.events), due, tuple(self.new_users), changed, self.erased
+            tuple(self.events), due, tuple(self.new_users), tuple(changed), self.erased
         )
 
     def _put_into_local_times(self, error: LedgerError) -> None:
@@ -221,10 +223,12 @@ class CommandHandler:
 
     def _apply_step(self, step: Step, actor: str) -> None:
         act = self._act(step.at, actor, step.operation)
+        account = self._account()
         try:
-            self._check_not_closed(step)
+            if account.closed is not None:
+                self._check_not_closed(step, account.closed)
             if not step.operation.TIMELESS:  # what this very command requested
-                self._account().unassign_due(step.at, act)
+                account.unassign_due(step.at, act)
             getattr(self, f"_{step.operation.OP}")(step.operation, act)
         except CommandRefused as error:
             name_holders(error, self.workspace)
@@ -233,12 +237,10 @@ class CommandHandler:
             raise
         self._collect(step.number)
 
-    def _check_not_closed(self, step: Step) -> None:
+    def _check_not_closed(self, step: Step, closed: Mark) -> None:
         """Refuse what would be effective when the account had ended (R97)."""
-        account = self._account()
-        closed = account.closed
-        if closed and step.at >= closed.at and not step.operation.AFTER_CLOSING:
-            raise account.is_closed(step.operation.OP, step.at)
+        if step.at >= closed.at and not step.operation.AFTER_CLOSING:
+            raise self._account().is_closed(step.operation.OP, step.at)
 
     def _act(self, at: datetime, actor: str, operation: Operation) -> Act:
         envelope = self.command.envelope
@@ -300,8 +302,7 @@ class CommandHandler:
                 users[key] = aggregate
                 if None in aggregate.touched:
                     namesakes[key] = workspace.namesakes(aggregate)
-        violations = list(judge(account, users, namesakes, self.catalogue))
-        if violations:
+        if violations := [*judge(account, users, namesakes, self.catalogue)]:
             raise self._refusal(violations)
 
     def _refusal(self, violations: list[Violation]) -> CommandRefused:
@@ -371,7 +372,7 @@ class CommandHandler:
 
     def _actor(self) -> str:
         """The actor as it is stored; a user of the account by id (R36)."""
-        actor = self.command.envelope.actor or self.caller.actor
+        actor = self.command.envelope.actor or _storable(self.caller.actor)
         kind, _, key = actor.partition(":")
         if kind != "user":
             return actor
@@ -396,12 +397,13 @@ class CommandHandler:
         """The lines in the order of application: reversals, then by instant, at one
         instant closings before openings (R28).
         """
+        lines = self.command.lines
+        if len(lines) == 1:
+            return [Step(1, lines[0], self._at(lines[0]))]
         steps = [
             Step(number, operation, self._at(operation))
-            for number, operation in enumerate(self.command.lines, start=1)
+            for number, operation in enumerate(lines, start=1)
         ]
-        if len(steps) == 1:
-            return steps
 
         def place(step: Step) -> tuple[bool, datetime, bool, bool]:
             operation = step.operation
@@ -655,8 +657,8 @@ class CommandHandler:
         if op.new_user is not None:
             _check_not_reserved(op.new_user)
         user = self._user(op.user, act.at)
-        self._renamings[user.key] += 1
-        if self._renamings[user.key] > MAX_RENAMINGS_AT_ONCE:
+        count = self._renamings[user.key] = self._renamings.get(user.key, 0) + 1
+        if count > MAX_RENAMINGS_AT_ONCE:
             raise _too_many_lines(MAX_RENAMINGS_AT_ONCE, "renamings of", op.user)
         user.rename(Naming(op.new_user, op.email, op.name), act)
         self.workspace.add_names(user)
@@ -912,6 +914,12 @@ def _require_reason(operation: Operation, what: str) -> None:
             f"{what} needs a reason, so that an auditor can follow it.",
             try_="give --reason",
         )
+
+
+@lru_cache(maxsize=64)
+def _storable(actor: str) -> str:
+    """The actor that a caller names beside its commands. Raises InvalidInput."""
+    return check_text(actor, "actor")
 
 
 def _check_not_reserved(user_key: str) -> None:

@@ -10,8 +10,9 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date
+from functools import lru_cache
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple, TypeVar
 
 import orjson
@@ -56,6 +57,7 @@ Actor = Annotated[
 Count = Annotated[int, Field(ge=0, le=2**62)]
 Ordinal = Annotated[int, Field(ge=1, le=2**62)]
 Seats = Annotated[int, Field(ge=1, le=MAX_SEATS_PER_COMMAND)]
+F = TypeVar("F")
 M = TypeVar("M", bound=BaseModel)
 MAX_LINE = 1 << 20
 MAX_BATCH = 10_000
@@ -756,10 +758,6 @@ def read_command(fields: Mapping[str, Any]) -> Command:
     envelope = {key: remaining.pop(key) for key in _ENVELOPE if key in remaining}
     operation = read_operation(remaining)
     read = _read_envelope(envelope, operation)
-    if read.idempotency_key:
-        check_text(read.idempotency_key, "idempotency_key")
-    if read.correlation_id:
-        check_text(read.correlation_id, "correlation_id")
     lines: tuple[Operation, ...] = (operation,)
     if isinstance(operation, Batch):
         lines = tuple(read_line(operation, n, line) for n, line in _numbered(operation))
@@ -768,16 +766,36 @@ def read_command(fields: Mapping[str, Any]) -> Command:
 
 def _read_envelope(fields: dict[str, Any], operation: Operation) -> Envelope:
     """Who gives the command, and for which account; the catalogue is no account's."""
-    is_for_all = operation.FOR_ALL and fields.get("account") is None
-    if not (operation.OF_CATALOGUE or is_for_all):
-        return _read(Envelope, fields, operation.op)
-    if fields.get("account") is not None:
+    account = fields.get("account")
+    if not (operation.OF_CATALOGUE or (operation.FOR_ALL and account is None)):
+        if len(fields) == 1 and isinstance(account, str):
+            return _read(_of_account, account, operation.op)
+        return _checked(_read(_validated(Envelope), fields, operation.op))
+    if account is not None:
         raise InvalidInput(
             f"{operation.op}: the catalogue belongs to no account.",
             try_="omit 'account'",
         )
-    envelope = _read(Envelope, {**fields, "account": "catalogue"}, operation.op)
+    named = {**fields, "account": "catalogue"}
+    envelope = _checked(_read(_validated(Envelope), named, operation.op))
     return envelope.model_copy(update={"account": CATALOGUE_KEY})
+
+
+@lru_cache(maxsize=4096)
+def _of_account(account: str) -> Envelope:
+    """The envelope that names an account and nothing else: one for all its commands.
+
+    Raises ValidationError.
+    """
+    return Envelope(account=account)
+
+
+def _checked(envelope: Envelope) -> Envelope:
+    """An envelope whose texts can be stored. Raises InvalidInput."""
+    for name in ("idempotency_key", "correlation_id"):
+        if text := getattr(envelope, name):
+            check_text(text, name)
+    return envelope
 
 
 def _digests(fields: Mapping[str, Any]) -> tuple[bytes, bytes]:
@@ -819,7 +837,7 @@ def read_operation(fields: Mapping[str, Any]) -> Operation:
         raise InvalidInput(
             f"The command has {what}.", try_="use one of " + ", ".join(_in_a_file())
         )
-    read = _read(operation, fields, operation.OP)
+    read = _read(_validated(operation), fields, operation.OP)
     read.check()
     return read
 
@@ -854,12 +872,15 @@ def read_line(batch: Batch, number: int, fields: dict[str, Any]) -> Operation:
     return line.model_copy(update=taken) if any(taken.values()) else line
 
 
-def _read(model: type[M], fields: Mapping[str, Any], op: str) -> M:
+def _validated(model: type[M]) -> Callable[[Mapping[str, Any]], M]:
+    return model.__pydantic_validator__.validate_python
+
+
+def _read(validate: Callable[[F], M], fields: F, op: str) -> M:
     try:
-        read: M = model.__pydantic_validator__.validate_python(fields)
+        return validate(fields)
     except ValidationError as error:
         raise InvalidInput(_in_words(error, op)) from error
-    return read
 
 
 def _in_words(error: ValidationError, op: str) -> str:

@@ -123,6 +123,7 @@ class AccountRepository:
     ) -> Prepared:
         """A decision with what the store must write beside its events."""
         kinds = set(map(type, decision.events))
+        new_users = decision.new_users
         append = Append(
             workspace.account_id,
             workspace.head,
@@ -130,9 +131,9 @@ class AccountRepository:
             key,
             digest,
             decision.due,
-            tuple(map(_user_name, decision.new_users)),
-            _invoice_number(decision),
-            _erasure(decision),
+            tuple(map(_user_name, new_users)) if new_users else (),
+            _invoice_number(decision) if InvoiceIssued in kinds else None,
+            _erasure(decision.erased) if decision.erased is not None else None,
             # Whether it rests on what the catalogue offers (R80).
             self.catalogue_unit.head if SeatPurchased in kinds else None,
             _further_names(decision) if UserRenamed in kinds else (),
@@ -385,7 +386,7 @@ def failure(error: PersistenceError) -> LedgerError | None:
 
 def _invoice_number(decision: Decision) -> str | None:
     """The number of the invoice that a decision issues; it is the last event."""
-    last = decision.events[-1] if decision.events else None
+    last = decision.events[-1]
     return last.invoice if isinstance(last, InvoiceIssued) else None
 
 
@@ -409,7 +410,6 @@ def _further_names(decision: Decision) -> tuple[FurtherNames, ...]:
     )
 
 
-def _erasure(decision: Decision) -> Erasure | None:
-    """The person whose key is destroyed, where that was decided."""
-    user = decision.erased
-    return None if user is None else Erasure(user.id, erased(user.id).user_key)
+def _erasure(user: User) -> Erasure:
+    """The person whose key is destroyed."""
+    return Erasure(user.id, erased(user.id).user_key)

@@ -235,7 +235,8 @@ class UnitOfWork:
     def _only_one(self, reference: str) -> User | None:
         """The only user ever called so, by this very key: nearly every reference."""
         folded = fold(reference)
-        self._look_up(folded)
+        if folded not in self._looked_up:
+            self._look_up(folded)
         ids = self._by_key.get(folded, ())
         if len(ids) != 1 or self._by_email.get(folded):
             return None

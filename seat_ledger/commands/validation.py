@@ -41,7 +41,10 @@ def judge(
         apart = [held] if catalogue.is_exclusive(hub) else _by_type(held)
         for holdings in apart:
             yield from validity.hub_violations(account.key, holdings, since)
-        yield from validity.access_violations(user.key, access, user.membership, since)
+        if hub in user.touched:
+            yield from validity.access_violations(
+                user.key, access, user.membership, since
+            )
         for holdings in apart:
             yield from validity.holding_violations(
                 account.key, user.key, holdings, access, since
@@ -64,10 +67,7 @@ def _by_type(held: Sequence[Interval]) -> list[list[Interval]]:
 def _touched_hubs(
     account: Account, users: Mapping[str, User]
 ) -> dict[tuple[str, str], datetime]:
-    hubs = account.touched.users
-    if not any(user.touched for user in users.values()):
-        return hubs
-    hubs = dict(hubs)
+    hubs = dict(account.touched.users)
     for user in users.values():
         for hub, since in user.touched.items():
             if hub is not None:

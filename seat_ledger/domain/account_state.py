@@ -264,25 +264,31 @@ class AccountState(Aggregate):
         self.touched.pool(event.seat_type, utc(event.effective_at))
 
     def _assigned(self, event: SeatAssigned) -> None:
-        seat = self._seat_of(event)
-        self._moved(seat, event, seat.track.opening(event.user, mark(event)))
+        seat, assigned = self._seat_of(event), mark(event)
+        changed = seat.track.opening(event.user, assigned)
+        self._moved(seat, event, assigned.at, changed)
 
     def _unassigned(self, event: SeatUnassigned) -> None:
-        seat = self._seat_of(event)
-        self._moved(seat, event, seat.track.closing(event.user, mark(event)))
+        seat, unassigned = self._seat_of(event), mark(event)
+        changed = seat.track.closing(event.user, unassigned)
+        self._moved(seat, event, unassigned.at, changed)
         if event.request is not None:
-            self.keep_request(event.request, carried_out=mark(event))
+            self.keep_request(event.request, carried_out=unassigned)
 
     def _not_moved(self, event: HoldingEvent) -> None:
-        seat = self._seat_of(event)
-        self._moved(seat, event, seat.track.without(event.user, mark(event)))
+        seat, moved = self._seat_of(event), mark(event)
+        self._moved(seat, event, moved.at, seat.track.without(event.user, moved))
 
     def _moved(
-        self, seat: Seat, event: HoldingEvent, changed: intervals.Changed
+        self,
+        seat: Seat,
+        event: HoldingEvent,
+        at: datetime,
+        changed: intervals.Changed,
     ) -> None:
         """Keep the user's list, the free seats and what was touched in step."""
         seat_type = seat.ref.seat_type
-        hub, at = hub_of(seat_type), utc(event.effective_at)
+        hub = hub_of(seat_type)
         hubs = self.held.setdefault(event.user, {})
         held = hubs.setdefault(hub, [])
         removed, added = changed

@@ -82,14 +82,14 @@ class Aggregate:
             "actor": act.actor,
             **facts,
         }
-        # What is absent needs no validation, and is not stored.
+        # What is absent is not stored.
         if act.reason is not None:
             fields["reason"] = act.reason
         if act.idempotency_key is not None:
             fields["idempotency_key"] = act.idempotency_key
         if act.correlation_id is not None:
             fields["correlation_id"] = act.correlation_id
-        event: E = event_class.__pydantic_validator__.validate_python(fields)
+        event = event_class.from_checked(fields)
         self.apply(event)
         self.pending.append(event)
         return event

@@ -13,7 +13,7 @@ Events name a person by the user's id. Key, e-mail and name stand in
 from __future__ import annotations
 
 from datetime import date
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
@@ -44,6 +44,8 @@ Money = Annotated[str, StringConstraints(pattern=r"^-?[0-9]+(\.[0-9]+)?$")]
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 """A SHA-256, in lower hexadecimal digits."""
 
+_set = object.__setattr__
+
 EVENT_CLASSES: dict[str, type[LedgerEvent]] = {}
 """Every event class by its topic; filled as the classes are defined."""
 
@@ -60,6 +62,8 @@ class LedgerEvent(BaseModel):
     TOPIC: ClassVar[str]  # the class's name, stored in every row: never renamed
     VERSION: ClassVar[int] = 1  # raised only together with an upcaster
     INSTEAD: ClassVar[str | None] = None  # what to do where it is not reversible (R47)
+    HAS_PARTS: ClassVar[bool] = False  # its values are not all plain ones
+    ABSENT: ClassVar[dict[str, Any]]  # every field in order, with what it is by default
 
     originator_id: UUID = Field(exclude=True)
     originator_version: int = Field(exclude=True, ge=1)
@@ -78,6 +82,22 @@ class LedgerEvent(BaseModel):
             return
         if EVENT_CLASSES.setdefault(topic, cls) is not cls:
             raise TypeError(f"two event classes have the topic {topic}")
+        cls.ABSENT = {name: field.default for name, field in cls.model_fields.items()}
+
+    @classmethod
+    def from_checked(cls, fields: dict[str, Any]) -> Self:
+        """An event as an aggregate makes it, of values that were checked as they came.
+
+        They are not checked again. What is read is validated, and so is what has parts.
+        """
+        if cls.HAS_PARTS:
+            return cls.model_validate(fields)
+        event = cls.__new__(cls)
+        _set(event, "__dict__", cls.ABSENT | fields)
+        _set(event, "__pydantic_fields_set__", set(fields))
+        _set(event, "__pydantic_extra__", None)
+        _set(event, "__pydantic_private__", None)
+        return event
 
 
 class AccountEvent(LedgerEvent):
@@ -308,6 +328,7 @@ class InvoiceIssued(AccountEvent):
 
     model_config = ConfigDict(validate_by_name=True, serialize_by_alias=True)
 
+    HAS_PARTS = True
     INSTEAD = (
         "void the invoice, or record the correction: it becomes a line of the next "
         "invoice"

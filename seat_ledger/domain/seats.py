@@ -7,7 +7,6 @@ last judgement is noted beside it.
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
@@ -112,11 +111,12 @@ class SeatPool:
 
     def first_free(self, starts: datetime, ends: datetime) -> Seat | None:
         """The lowest-numbered seat that is free all the time (R26)."""
-        if ends is FOREVER:
-            candidates: Iterable[Seat] = (self.seats[n - 1] for n in self.free)
-        else:
-            candidates = self.seats
-        return next((seat for seat in candidates if seat.is_free(starts, ends)), None)
+        numbers = self.free if ends is FOREVER else range(1, len(self.seats) + 1)
+        for number in numbers:
+            seat = self.seats[number - 1]
+            if seat.is_free(starts, ends):
+                return seat
+        return None
 
 
 class TouchedSeats:
@@ -142,5 +142,7 @@ class TouchedSeats:
 
     def pool(self, seat_type: str, at: datetime) -> None:
         """The number of unassigned or reserved seats changed at an instant."""
-        first, last = self.pools.get(seat_type, (at, at))
-        self.pools[seat_type] = (min(first, at), max(last, at))
+        span = self.pools.get(seat_type)
+        self.pools[seat_type] = (
+            (at, at) if span is None else (min(span[0], at), max(span[1], at))
+        )

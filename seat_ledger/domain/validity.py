@@ -7,7 +7,6 @@ instant: before it the timeline was valid.
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import NamedTuple, Protocol
@@ -79,11 +78,14 @@ def overlaps(
     """Pairs that overlap, from the interval before `since` on: each with the one
     before it that reaches furthest. An empty one only if it lies strictly inside.
     """
-    if len(intervals) < 2:
+    first = len(intervals)
+    while first and intervals[first - 1].starts >= since:
+        first -= 1
+    later = intervals[max(first, 1) :]
+    if not later:
         return ()
-    first = max(0, bisect_left(intervals, (since,)) - 1)
-    furthest, pairs = intervals[first], []
-    for after in intervals[first + 1 :]:
+    furthest, pairs = intervals[max(first, 1) - 1], []
+    for after in later:
         if after.overlaps(furthest.starts, furthest.ends):
             pairs.append((furthest, after))
         if after.ends > furthest.ends:
@@ -93,7 +95,7 @@ def overlaps(
 
 def reaching(intervals: Sequence[Interval], since: datetime) -> Sequence[Interval]:
     """The intervals that reach `since` or lie after it."""
-    first = bisect_left(intervals, (since,))
+    first = len(intervals)
     while first and intervals[first - 1].ends >= since:
         first -= 1
     return intervals[first:]
@@ -191,9 +193,8 @@ def holding_violations(
 
 
 def _lets_in(access: Track, holding: Interval) -> bool:
-    """Whether an access covers the holding: one that begins at or before it."""
-    after = bisect_left(access.intervals, (holding.starts, FOREVER, 1 << 62))
-    return any(map(holding.is_within, reversed(access.intervals[:after])))
+    """Whether an access covers the holding; nearly always it is the last one."""
+    return any(map(holding.is_within, reversed(access.intervals)))
 
 
 def _within(entered: Interval, membership: Life | None) -> bool:

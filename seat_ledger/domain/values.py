@@ -44,7 +44,7 @@ class SeatType(str):
     @property
     def hub(self) -> str:
         """The hub: ``sales`` of ``sales/professional``."""
-        return self.partition("/")[0]
+        return hub_of(self)
 
     @property
     def tier(self) -> str:

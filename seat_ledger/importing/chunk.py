@@ -124,19 +124,23 @@ class Chunk:
         of_bytes: list[tuple[Key, str]] = []
         accounts: dict[str, UUID] = {CATALOGUE_KEY: CATALOGUE_ID}
         names: dict[tuple[UUID, str], None] = {}
+        workspaces, outcomes = self.accounts.workspaces, self.outcomes
         for line in self.lines:
-            if line.command is None or line.number in self.outcomes:
+            command = line.command
+            if command is None or line.number in outcomes:
                 continue
-            account = line.command.envelope.account
-            accounts[account] = id_ = account_id(account)
-            keys.append(((account, line.key), line.key))
+            account = command.envelope.account
+            key = account, line.key
+            keys.append((key, line.key))
             if line.key_of_bytes is not None:
-                of_bytes.append(((account, line.key), line.key_of_bytes))
-            workspace = self.accounts.workspaces.get(account)
+                of_bytes.append((key, line.key_of_bytes))
+            if account not in accounts:
+                accounts[account] = account_id(account)
+            workspace = workspaces.get(account)
             if workspace is None or not workspace.whole:
-                for name in line.command.names():
+                for name in command.names():
                     if workspace is None or not workspace.knows(name):
-                        names[id_, name] = None
+                        names[accounts[account], name] = None
         self._answers = self.of.clerk.submit(
             lambda: self._look_up_all(keys, of_bytes, accounts, list(names))
         )

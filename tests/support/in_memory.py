@@ -55,6 +55,7 @@ class InMemoryLedger:
             raise
         for aggregate in decision.changed:
             aggregate.collect_events()
+        _check_valid(decision.events)
         unit.move(unit.next)
         self.units[key] = unit
         self.events += decision.events
@@ -136,3 +137,10 @@ class InMemoryLedger:
         """Where the account is, and the last position."""
         heads = [u.head for u in self.units.values() if u.account_id == account]
         return (heads or [NO_HEAD])[0], len(self.events)
+
+
+def _check_valid(events: Sequence[LedgerEvent]) -> None:
+    """What an aggregate makes, unchecked, is what the store reads again (R74)."""
+    for event in events:
+        fields = {name: getattr(event, name) for name in type(event).model_fields}
+        assert type(event).model_validate(fields) == event
