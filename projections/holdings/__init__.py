@@ -32,17 +32,18 @@ def who(question: AccountQuestion, seat: SeatRef) -> Row:
         "seat": str(seat),
         "purchased": any(_under_contract(life, question.as_of) for life in lives),
         "holder": _holder(holders[0]) if holders else None,
-        "windows": of_seat_in(windows_at(question), str(seat)),
+        "windows": of_seat_in(windows_at(question, with_purchases=True), str(seat)),
     }
 
 
-def windows_at(question: AccountQuestion) -> list[Row]:
+def windows_at(question: AccountQuestion, *, with_purchases: bool = False) -> list[Row]:
     """What happened before a moment or after it: the moment lies in the window (R85).
 
     Within a window nobody saw what was so. The rows have `change` and both ends as
     those of a dated list have, with the seat, and who it is about.
     """
-    rows = question.ask("holdings", "windows_at", as_of=question.as_of)
+    topics = ["SeatAssigned", "SeatUnassigned"] + ["SeatPurchased"] * with_purchases
+    rows = question.ask("holdings", "windows_at", as_of=question.as_of, topics=topics)
     return named_windows(question, rows)
 
 

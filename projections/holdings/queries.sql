@@ -150,12 +150,12 @@ SELECT seat_type, number, user_no, period, requested_at, requested
 
 -- windows_at --
 -- What was derived from dated lists in an account, and may have happened before a moment
--- or after it (R85).
+-- or after it (R85): who got or lost a seat, or also when seats were bought.
 SELECT entry.seat_type, entry.number, entry.user_no, entry.topic::text,
        entry.effective_after, entry.effective_at
   FROM entry_at(%(known_position)s::bigint) AS entry
  WHERE entry.account_no = %(account_no)s::bigint
-   AND entry.topic IN ('SeatAssigned', 'SeatUnassigned')
+   AND entry.topic = ANY (%(topics)s::topic_name[])
    AND entry.effective_after < %(as_of)s::timestamptz
    AND entry.effective_at > %(as_of)s::timestamptz
  ORDER BY entry.effective_at, entry.position;

@@ -93,7 +93,7 @@ class _Field:
             return
         self.count += 1
         self.shapes.setdefault(_shape(text))
-        if len(self.values) <= _FEW:
+        if len(self.values) <= _FEW and "@" not in text:
             self.values.setdefault(text)
 
 

@@ -117,13 +117,17 @@ def _first_of(choices: list[TextOf]) -> TextOf:
     return read
 
 
-@lru_cache(maxsize=65536)
+_REMEMBERED = 32_768
+"""Texts that are checked once where a log has them often."""
+
+
+@lru_cache(maxsize=_REMEMBERED)
 def checked_key(text: str) -> str:
     """A user's or an account's key. Raises UnreadableRow."""
     return _checked(check_key, text, "a key of 1 to 100 characters without white space")
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=_REMEMBERED)
 def checked_email(text: str) -> str:
     """An e-mail address. Raises UnreadableRow."""
 
@@ -134,7 +138,7 @@ def checked_email(text: str) -> str:
     return _checked(check, text, "an address such as ann@acme.example")
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=_REMEMBERED)
 def checked_text(text: str) -> str:
     """A text as an event can store it. Raises UnreadableRow."""
     return _checked(check_text, text, "a text of at most 2,000 characters")
