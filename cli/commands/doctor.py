@@ -395,6 +395,7 @@ CHECKS: dict[str, Check] = {
     "server": server_checks.writable,
     "schema": _schema,
     "guards": server_checks.guarded,
+    "rights": server_checks.rights,
     "boundaries": _boundaries,  # before anything of the projections is read
     "positions": _positions,
     "events": _readable,

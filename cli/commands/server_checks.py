@@ -142,3 +142,17 @@ def guarded(connection: Connection) -> str:
             "cannot have made it",
         )
     return f"all {len(guards.GUARDS)} keys, checks and triggers are in place"
+
+
+@connected
+def rights(connection: Connection) -> str:
+    """Whether only the ledger's own roles may do anything on the write side."""
+    for name, things in guards.strangers(connection).items():
+        raise DoctorWarning(
+            f"{name} has rights of its own on {', '.join(things[:3])}"
+            f"{' …' * (len(things) > 3)}, by default privileges or by hand: the "
+            "ledger's roles are not all that protects it.",
+            try_="take them back (REVOKE, ALTER DEFAULT PRIVILEGES … REVOKE), and "
+            "grant a role of the ledger's instead: see 'seat-ledger help roles'",
+        )
+    return "nobody but the ledger's roles has any on the write side"

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import time
+from functools import partial
 from typing import Any, NamedTuple
 
 import psycopg
@@ -316,6 +317,8 @@ def serve(connection: Connection, number: int) -> None:
     _point_views(connection, "projection")
     if _has_role(connection, READER_ROLE):
         _let_read(connection, READER_ROLE, "projection")
+    if _is_there(connection, "projection_own"):
+        _let_see_checkpoint(connection)
 
 
 def _serve_own(connection: Connection, number: int) -> None:
@@ -414,18 +417,21 @@ def _let_use(connection: Connection, role: str, schema: str) -> None:
 
 
 def _let_read(connection: Connection, role: str, schema: str) -> None:
-    """Let a role read all that stands in a schema, and nobody by default privileges."""
-    space = sql.Identifier(schema)
+    """Let a role read all that stands in a schema.
+
+    Default privileges give nobody else of the ledger's anything, and take nothing.
+    """
+    space, reader = sql.Identifier(schema), sql.Identifier(role)
+    roles = filter(partial(_has_role, connection), (READER_ROLE, ACCOUNT_READER_ROLE))
+    others = sql.SQL(", ").join([sql.SQL("PUBLIC"), *map(sql.Identifier, roles)])
     for what in (sql.SQL("ALL TABLES IN SCHEMA {}"), sql.SQL("SCHEMA {}")):
-        connection.execute(
-            sql.SQL("REVOKE ALL ON {} FROM PUBLIC").format(what.format(space))
-        )
+        revoke = sql.SQL("REVOKE ALL ON {} FROM {}")
+        connection.execute(revoke.format(what.format(space), others))
     _let_use(connection, role, schema)
-    connection.execute(
-        sql.SQL("GRANT SELECT ON ALL TABLES IN SCHEMA {} TO {}").format(
-            sql.Identifier(schema), sql.Identifier(role)
+    for right in ("SELECT ON ALL TABLES", "EXECUTE ON ALL FUNCTIONS"):
+        connection.execute(
+            sql.SQL("GRANT {} IN SCHEMA {} TO {}").format(sql.SQL(right), space, reader)
         )
-    )
 
 
 def _let_see_checkpoint(connection: Connection) -> None:

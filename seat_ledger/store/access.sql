@@ -66,6 +66,31 @@ REVOKE ALL ON ALL TABLES IN SCHEMA ledger
 GRANT USAGE ON SCHEMA ledger
     TO seat_ledger_writer, seat_ledger_projector, seat_ledger_reader;
 
+-- What default privileges, or somebody by hand, gave the roles beyond this file, or took
+-- from everybody: functions run with their caller's rights, but for those named below.
+REVOKE ALL ON ALL SEQUENCES IN SCHEMA ledger
+    FROM PUBLIC, seat_ledger_writer, seat_ledger_projector, seat_ledger_reader;
+REVOKE ALL ON ALL ROUTINES IN SCHEMA ledger
+    FROM seat_ledger_writer, seat_ledger_projector, seat_ledger_reader;
+DO $$
+DECLARE
+    one record;
+BEGIN
+    FOR one IN
+        SELECT oid::regprocedure::text AS signature, prosecdef
+          FROM pg_proc
+         WHERE pronamespace = 'ledger'::regnamespace
+    LOOP
+        EXECUTE format(
+            CASE WHEN one.prosecdef
+                 THEN 'REVOKE ALL ON FUNCTION %s FROM PUBLIC'
+                 ELSE 'GRANT EXECUTE ON FUNCTION %s TO seat_ledger_writer, '
+                      'seat_ledger_projector, seat_ledger_reader' END,
+            one.signature);
+    END LOOP;
+END;
+$$;
+
 GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA ledger TO seat_ledger_writer;
 REVOKE INSERT ON ledger.schema_migration, ledger.digest_key, ledger.identity,
                  ledger.answered
@@ -119,6 +144,8 @@ EXCEPTION WHEN duplicate_object OR unique_violation THEN
 END;
 $$;
 REVOKE ALL ON ALL TABLES IN SCHEMA ledger FROM seat_ledger_account_reader;
+REVOKE ALL ON ALL SEQUENCES IN SCHEMA ledger FROM seat_ledger_account_reader;
+REVOKE ALL ON ALL ROUTINES IN SCHEMA ledger FROM seat_ledger_account_reader;
 GRANT USAGE ON SCHEMA ledger TO seat_ledger_account_reader;
 GRANT SELECT ON ledger.schema_migration TO seat_ledger_account_reader;
 -- Its own, by a function that runs as the tables' owner (projections/own.sql).

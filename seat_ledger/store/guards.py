@@ -11,6 +11,7 @@ from typing import Any
 import psycopg
 
 from seat_ledger.errors import IntegrityFailure
+from seat_ledger.store.access import ROLES
 
 GUARDS = frozenset(
     {
@@ -127,6 +128,44 @@ SELECT 'the event trigger ' || evtname || ' (' || evtevent || ')'
  ORDER BY 1
 """
 """What runs with the rights of whoever records, rebuilds or migrates."""
+
+
+_ROLES = [f"seat_ledger_{name}" for name in (*ROLES, "account_reader")]
+_RIGHTS = """
+SELECT DISTINCT coalesce(role.rolname::text, 'everybody'), thing.name
+  FROM (SELECT 'the schema ledger' AS name, nspacl AS rights
+          FROM pg_catalog.pg_namespace
+         WHERE nspname = 'ledger'
+         UNION ALL
+        SELECT 'ledger.' || relname, relacl
+          FROM pg_catalog.pg_class
+         WHERE relnamespace = pg_catalog.to_regnamespace('ledger')
+         UNION ALL
+        SELECT 'ledger.' || class.relname, attacl
+          FROM pg_catalog.pg_attribute AS attribute
+          JOIN pg_catalog.pg_class AS class ON class.oid = attribute.attrelid
+         WHERE class.relnamespace = pg_catalog.to_regnamespace('ledger')
+         UNION ALL
+        SELECT 'the function ledger.' || proname,
+               coalesce(proacl, pg_catalog.acldefault('f', proowner))
+          FROM pg_catalog.pg_proc
+         WHERE pronamespace = pg_catalog.to_regnamespace('ledger')
+           AND prosecdef) AS thing
+ CROSS JOIN LATERAL pg_catalog.aclexplode(thing.rights) AS item
+  LEFT JOIN pg_catalog.pg_roles AS role ON role.oid = item.grantee
+ WHERE item.grantee = 0
+    OR (role.rolname <> ALL (%s) AND NOT role.rolsuper
+        AND item.grantee <> item.grantor)
+ ORDER BY 1, 2
+"""
+
+
+def strangers(connection: psycopg.Connection[Any]) -> dict[str, list[str]]:
+    """Who else was given rights on the write side, by default or by hand; on what."""
+    rights: dict[str, list[str]] = {}
+    for name, thing in connection.execute(_RIGHTS, [_ROLES]):
+        rights.setdefault(name, []).append(thing)
+    return rights
 
 
 def foreign(connection: psycopg.Connection[Any]) -> list[str]:

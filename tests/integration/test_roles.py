@@ -18,7 +18,7 @@ from seat_ledger.integrity import service
 from seat_ledger.integrity.note import Signer
 from seat_ledger.projections.engine import installation
 from seat_ledger.projections.engine.rebuild import rebuild
-from seat_ledger.store import access, schema
+from seat_ledger.store import access, guards, schema
 from seat_ledger.store.connection import connect
 from tests.program import run_program
 from tests.support.waiting import drop_login
@@ -201,6 +201,69 @@ def test_nobody_reads_new_tables_by_default_privileges(database: str) -> None:
             "WHERE space.nspname ~ '^projection' AND item.grantee = 0"
         ).fetchall()
     assert rows == []
+
+
+STRICT = (
+    "ALTER DEFAULT PRIVILEGES FOR ROLE seat_ledger_projector "
+    "REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC",
+    "ALTER DEFAULT PRIVILEGES FOR ROLE seat_ledger_projector "
+    "GRANT SELECT ON TABLES TO seat_ledger_account_reader",
+    "REVOKE ALL ON ALL FUNCTIONS IN SCHEMA ledger FROM PUBLIC",
+    "GRANT UPDATE ON ALL SEQUENCES IN SCHEMA ledger TO seat_ledger_reader",
+    "GRANT EXECUTE ON FUNCTION ledger.rewrite_person_keys() "
+    "TO PUBLIC, seat_ledger_reader",
+)
+
+
+@pytest.mark.both_versions
+def test_default_privileges_take_nothing_and_give_no_role_more(
+    database: str, login: Any
+) -> None:
+    """Where functions are nobody's by default, as is advised, each role works still."""
+    with psycopg.connect(database, autocommit=True) as connection:
+        for statement in STRICT:
+            connection.execute(statement.encode())
+        assert access.grant(connection).granted
+        assert guards.strangers(connection) == {}
+    assert rebuild(database).error is None
+    writer, reader = login(database, "writer"), login(database, "reader")
+    writer.run(*OPEN, *TERMS, *CYCLE)
+    login(database, "projector").run("projection", "run")
+    assert reader.run("account", "show", "acme", "--known-at", "now")
+    for statement in (
+        "SELECT setval('ledger.stored_events_notification_id_seq', 1)",
+        "SELECT ledger.rewrite_person_keys()",
+    ):
+        with pytest.raises(DENIED):
+            run_as(database, "reader", statement)
+    with pytest.raises(DENIED):
+        run_as(database, "account_reader", "SELECT * FROM {served}.journal")
+
+
+@pytest.mark.both_versions
+def test_rights_of_others_on_the_write_side_are_named(
+    database: str, login: Any
+) -> None:
+    """On columns and functions too; `doctor` warns."""
+    name = login(database, "reader").name
+    with psycopg.connect(database, autocommit=True) as connection:
+        for words in (
+            "USAGE ON SCHEMA ledger", "SELECT (key) ON ledger.person_key",
+            "EXECUTE ON FUNCTION ledger.rewrite_person_keys()",
+            "USAGE ON SEQUENCE ledger.stored_events_notification_id_seq",
+        ):  # fmt: skip
+            connection.execute(f"GRANT {words} TO {name}".encode())
+        named = guards.strangers(connection)
+        connection.execute(f"DROP OWNED BY {name}".encode())
+        assert guards.strangers(connection) == {}
+    assert named == {
+        name: [
+            "ledger.person_key",
+            "ledger.stored_events_notification_id_seq",
+            "the function ledger.rewrite_person_keys",
+            "the schema ledger",
+        ]
+    }
 
 
 @pytest.mark.both_versions
