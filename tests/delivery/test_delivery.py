@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from seat_ledger.application import CommandService
@@ -29,7 +30,7 @@ from tests.console.served import HOSTILE_KEY, late, story
 from tests.delivery.receiver import Receiver, receiving
 from tests.in_process import Program
 from tests.program import PRO, PROGRAM
-from tests.support.waiting import AT_MOST, wait_for_end, wait_until
+from tests.support.waiting import AT_MOST, end_others, wait_for_end, wait_until
 
 SOON = RetryPolicy(first=0.01, attempts=3, patience=AT_MOST, poll=0.1)
 KILLS = int(os.environ.get("SEAT_LEDGER_KILLS", "200"))
@@ -378,6 +379,59 @@ def test_a_connection_that_was_closed_meanwhile_is_made_again() -> None:
         subscriber.close()
         wait_for_end([thread])
     assert taken == [b"{1}", b"{2}"]
+
+
+def test_an_older_store_that_is_restored_is_followed(
+    program: Program, receiver: Receiver, server: str, database: str
+) -> None:
+    """Under a running deliverer: what is recorded since comes as what it is."""
+    restored = Program(database, program.folder)
+    restored.import_([*story(), late()])
+    subscribe(restored, receiver)
+    name = psycopg.conninfo.conninfo_to_dict(database)["dbname"]
+    stop = threading.Event()
+    with psycopg.connect(server, autocommit=True) as admin:
+        copy(admin, name, f"{name}_before")
+        deliverers = threading.Thread(
+            target=deliverer.deliver,
+            args=(database, SOON, lambda *_, **__: None, stop),
+        )
+        deliverers.start()
+        lost = [buy(restored), buy(restored)]
+        wait_until(lambda: receiver.positions == lost)
+        copy(admin, f"{name}_before", name)
+        admin.execute(f"DROP DATABASE {name}_before".encode())
+        again = buy(restored)
+        assert again == lost[0]
+        wait_until(lambda: receiver.positions == [*lost, again])
+        stop.set()
+        wait_for_end([deliverers])
+    first, _, last = receiver.deliveries
+    assert first.webhook_id != last.webhook_id
+
+
+def copy(admin: psycopg.Connection[Any], source: str, target: str) -> None:
+    """Make a database what another one is now, whoever is connected."""
+    admin.execute(f"DROP DATABASE IF EXISTS {target} WITH (FORCE)".encode())
+    end_others(admin, source)
+    admin.execute(f"CREATE DATABASE {target} TEMPLATE {source}".encode())
+
+
+def test_a_checkpoint_beyond_the_store_goes_back_to_its_end(
+    program: Program, receiver: Receiver
+) -> None:
+    """Where the subscriptions were kept, and the store is an older one."""
+    subscription = subscribe(program, receiver)
+    with psycopg.connect(program.conninfo, autocommit=True) as connection:
+        connection.execute(
+            "UPDATE ledger.subscription SET position = position + 1000 "
+            "WHERE subscription_id = %s",
+            [subscription],
+        )
+    assert "set_back" in [what for what, _ in run(program)]
+    position = buy(program)
+    run(program)
+    assert receiver.positions == [position]
 
 
 def test_what_is_not_there_cannot_be_paused(program: Program) -> None:
