@@ -13,6 +13,7 @@ import shutil
 import signal
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -171,12 +172,9 @@ def second_database() -> Iterator[str]:
 
 def _database(server: str, template: str) -> Iterator[str]:
     name = f"t_{uuid.uuid4().hex[:12]}"
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(
-            f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy"
-        )
-        if template == TEMPLATE:  # rights on a database are not copied
-            connection.execute(f"GRANT CREATE ON DATABASE {name} TO {PROJECTOR}")
+    maintain(server, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
+    if template == TEMPLATE:  # rights on a database are not copied
+        maintain(server, f"GRANT CREATE ON DATABASE {name} TO {PROJECTOR}")
     conninfo = server.replace("dbname=postgres", f"dbname={name}")
     if template == TEMPLATE:  # a copy is the same ledger, and each test has its own
         with psycopg.connect(conninfo) as connection:
@@ -184,8 +182,20 @@ def _database(server: str, template: str) -> Iterator[str]:
                 "UPDATE ledger.identity SET ledger_id = gen_random_uuid()"
             )
     yield conninfo
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+    maintain(server, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
+_maintaining: dict[str, psycopg.Connection[Any]] = {}
+
+
+def maintain(server: str, statement: str) -> None:
+    """Execute on one connection to a server: a new one where a test has ended it."""
+    if server in _maintaining:
+        with suppress(psycopg.OperationalError):
+            _maintaining[server].execute(statement.encode())
+            return
+    _maintaining[server] = psycopg.connect(server, autocommit=True)
+    _maintaining[server].execute(statement.encode())
 
 
 @pytest.fixture

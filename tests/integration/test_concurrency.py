@@ -23,6 +23,13 @@ from tests.support.waiting import AT_MOST, wait_for_end, wait_until
 PRO = "sales/professional"
 
 
+def processes() -> Any:
+    """Where processes come from: forks of one that has imported what they run."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    return context
+
+
 @pytest.fixture
 def acme(database: str) -> str:
     with CommandService(database) as ledger:
@@ -62,7 +69,7 @@ def work(conninfo: str, number: int, rounds: int, done: Any) -> None:
 
 
 def test_r30_processes_compete_for_the_last_seats(acme: str) -> None:
-    context = multiprocessing.get_context("spawn")
+    context = processes()
     done: Any = context.Queue()
     workers = [context.Process(target=work, args=(acme, n, 12, done)) for n in range(6)]
     for worker in workers:
@@ -111,7 +118,7 @@ def invoice(conninfo: str, account: str, number: str, done: Any, ready: Any) -> 
 
 def issue_at_once(conninfo: str, expected: list[tuple[str, str]]) -> list[str]:
     """Issue invoices, each in a process of its own, at one time."""
-    context = multiprocessing.get_context("spawn")
+    context = processes()
     done: Any = context.Queue()
     ready = context.Barrier(len(expected))
     workers = [
@@ -317,7 +324,7 @@ def test_r80_processes_that_withdraw_and_buy_at_once_keep_the_rule(acme: str) ->
     """In the order of recording, no purchase follows a withdrawal that holds for it."""
     with CommandService(acme) as ledger:
         ledger.execute({"op": "add_seat_type", "seat_type": BUSINESS})
-    context = multiprocessing.get_context("spawn")
+    context = processes()
     done: Any = context.Queue()
     workers = [
         context.Process(target=buy_and_withdraw, args=(acme, sells, 40, done))

@@ -196,8 +196,25 @@ def test_migrating_from_any_earlier_version_gives_the_schema_of_a_fresh_install(
                 "VALUES (gen_random_uuid(), 1, 'x', '', now())"
             )
     assert schema.migrate(empty_database) == []
+    assert_same_schema(database, empty_database)
+
+
+@pytest.mark.long
+@pytest.mark.both_versions
+@pytest.mark.parametrize(
+    "since", [migration.number for migration in schema.migrations()[:-1]]
+)
+def test_migrating_in_one_step_gives_the_schema_of_a_fresh_install(
+    database: str, empty_database: str, since: int
+) -> None:
+    schema.migrate(empty_database, up_to=since)
+    assert schema.migrate(empty_database)
+    assert_same_schema(database, empty_database)
+
+
+def assert_same_schema(*databases: str) -> None:
     shapes = []
-    for conninfo in (database, empty_database):
+    for conninfo in databases:
         with psycopg.connect(conninfo) as connection:
             shapes.append(connection.execute(SHAPE).fetchall())
     assert shapes[0] == shapes[1]

@@ -20,7 +20,7 @@ from tests.property.histories import opening
 from tests.support.places import is_newest
 
 HISTORIES = max(1, int(os.environ.get("SEAT_LEDGER_EXAMPLES", "40")) // 40)
-COMMANDS = 26
+COMMANDS = [26, pytest.param(80, marks=pytest.mark.long)]
 
 
 class Clipped:
@@ -42,11 +42,13 @@ class Clipped:
 
 
 @pytest.mark.both_versions
+@pytest.mark.parametrize("commands", COMMANDS)
 def test_r71_served_equals_rebuilt_equals_the_oracle_at_every_position(
-    database: str, monkeypatch: pytest.MonkeyPatch
+    database: str, monkeypatch: pytest.MonkeyPatch, commands: int
 ) -> None:
     clipped = Clipped(monkeypatch)
-    commands = COMMANDS if is_newest(database) else COMMANDS // 2
+    if not is_newest(database):
+        commands //= 2
     for seed in range(HISTORIES):
         random = Random(seed)
         before = head(database)
