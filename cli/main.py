@@ -168,9 +168,10 @@ def main(args: list[str] | None = None) -> int:  # noqa: PLR0911  one per outcom
         print("Interrupted.", file=sys.stderr)
         return 130
     except click.ClickException as error:
+        named = _naming_commands(error)
         if wants_json:
-            return print_json_failure("usage", 2, error.format_message(), None)
-        return _usage(error)
+            return print_json_failure("usage", 2, named.format_message(), None)
+        return _usage(named)
     except ReaderLeft:  # what was found is found all the same
         drop_output()
         return session.exit_code
@@ -196,6 +197,16 @@ def _failed(error: Exception, session: Session, *, as_json: bool) -> int:
 
     failure = explained(session.database or session.embedded, error)
     return _bug(error) if failure is None else print_failure(failure, as_json=as_json)
+
+
+def _naming_commands(error: click.ClickException) -> click.ClickException:
+    """The same; of a command that is like none of its group's, with all of them."""
+    context, text = getattr(error, "ctx", None), error.format_message()
+    group = context and context.command
+    is_unlike = text.startswith("No such command") and "Did you mean" not in text
+    if not (isinstance(group, click.Group) and is_unlike):
+        return error
+    return click.UsageError(f"{text} There are: {', '.join(group.commands)}.", context)
 
 
 def _usage(error: click.ClickException) -> int:

@@ -132,6 +132,7 @@ _STAY = "user held_from assigned_by"
 _HISTORY = "seat user reversed"
 _EVENT = "position recorded_at effective_at event actor data"
 _ALWAYS = {
+    "account attention": "kind count accounts",
     "account advise": "account seat_type purchased assigned available",
     "account list": "account name time_zone term_start purchased assigned available",
     "account renewals": "account name renewal date instant in_days renewal_due",

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from seat_ledger.cli.commands import account_readers
+from seat_ledger.cli.commands.account_attention import attention
 from seat_ledger.cli.commands.account_renewals import advise, renewals
 from seat_ledger.cli.options import completing
 from seat_ledger.cli.options.session import (
@@ -282,6 +283,7 @@ def show(question: Question, **_: Any) -> Answer:
 
 
 for _command in (
+    attention,
     renewals,
     advise,
     account_readers.readers,

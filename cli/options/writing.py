@@ -237,12 +237,17 @@ def _row(recorded: RecordedEvent, account: str | None, actor: str) -> dict[str, 
     }
 
 
+def _what(row: dict[str, Any]) -> str:
+    """What an event says besides its user and its seat."""
+    if row["event"] == "EntryReversed":
+        data = row["data"]
+        holds = f"; entry {data['root']} holds again" if data["holds"] else ""
+        return f"entry {data['entry']} reversed{holds}"
+    data = row["data"].items()
+    return "  ".join(f"{name}={value}" for name, value in data if name != "seat_type")
+
+
 _COLUMNS = (
     *cells("entry=position", "event", "effective=effective_at", "user", "seat"),
-    (
-        "what",
-        lambda row: "  ".join(
-            f"{k}={v}" for k, v in row["data"].items() if k != "seat_type"
-        ),
-    ),
+    ("what", _what),
 )

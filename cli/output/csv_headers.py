@@ -49,6 +49,7 @@ _HEADERS = {
         "amount_until_renewal saved_per_period saved_per_term assigned_least "
         f"assigned_most {_ends('most_held')} {_ends('reduce_by')}"
     ),
+    "account attention": "kind account count accounts amount currency at",
     "account renewals": (
         "account name renewal date instant in_days purchased assigned available "
         "pending_reduction renewal_due assigned_least assigned_most"

@@ -12,6 +12,7 @@ from typing import Literal
 from seat_ledger.client.documents import AnyRow, BillFile, Document, Moment, R
 from seat_ledger.client.rows import (
     AccountAdviseRow,
+    AccountAttentionRow,
     AccountListRow,
     AccountRenewalsRow,
     AccountShowRow,
@@ -95,6 +96,32 @@ class Questions(ABC):
                 "as_of": as_of,
                 "known_at": known_at,
             },
+        )
+
+    def account_attention(
+        self,
+        *,
+        account: str | None = None,
+        kind: Literal["due", "near", "idle", "finding", "late", "list"] | None = None,
+        as_of: Moment | None = None,
+        known_at: Moment | int | None = None,
+    ) -> Document[AccountAttentionRow]:
+        """What waits in the accounts: renewals, unused seats, findings, late facts.
+
+        An amount of unused seats is what they cost in one billing period; a list of
+        holders is overdue after twice the time between the last two, or 35 days after
+        the only one.
+
+        :param account: Only this account.
+        :param kind: The accounts in which this waits, a row each.
+        :param as_of: The moment to answer for; by default now. See 'seat-ledger help
+            time'.
+        :param known_at: Use only what was known then: a position or a moment.
+        """
+        return self._ask(
+            "account attention",
+            AccountAttentionRow,
+            {"account": account, "kind": kind, "as_of": as_of, "known_at": known_at},
         )
 
     def account_list(
@@ -885,6 +912,7 @@ class AsyncQuestions(InThreads):
     """The methods of :class:`Questions`, to be awaited."""
 
     account_advise = in_thread(Questions.account_advise)
+    account_attention = in_thread(Questions.account_attention)
     account_list = in_thread(Questions.account_list)
     account_renewals = in_thread(Questions.account_renewals)
     account_show = in_thread(Questions.account_show)

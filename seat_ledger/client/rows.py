@@ -42,6 +42,18 @@ class AccountAdviseRow(Frozen):
     reduce_by_most: int | None = None
 
 
+class AccountAttentionRow(Frozen):
+    """A row of `account attention`."""
+
+    kind: str
+    account: str | None = None
+    count: int
+    accounts: int
+    amount: Decimal | None = None
+    currency: str | None = None
+    at: dt.datetime | None = None
+
+
 class AccountListRow(Frozen):
     """A row of `account list`."""
 

@@ -21,6 +21,7 @@ from tests.program import PRO, Program
 ACCOUNT = ("-a", "e")
 FIGURE = (*ACCOUNT, "--period", "2025-06", "--seat-type", PRO)
 QUESTIONS: dict[str, list[tuple[str, ...]]] = {
+    "account attention": [(), ("--kind", "idle")],
     "account advise": [(), (*ACCOUNT, "--unit-price", f"{PRO}=90")],
     "account list": [()],
     "account renewals": [(), (*ACCOUNT, "--within", "1d")],

@@ -34,6 +34,7 @@ PRICES = [f"{PRO}=90", "service/starter=9"]
 HOLDINGS = ["SeatAssigned", "SeatUnassigned"]
 QUESTIONS: list[tuple[str, dict[str, Any]]] = [
     ("account advise", {**ACME, **PINNED}),
+    ("account attention", PINNED),
     ("account list", AT),
     ("account renewals", {"within": "2y", **PINNED}),
     ("account show", {**ACME, **AT}),

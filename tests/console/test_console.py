@@ -76,6 +76,7 @@ def test_every_page_answers_in_both_languages_and_as_json_and_csv(
 
 
 AS_COMMANDS = {
+    "attention": ("account", "attention", "--as-of"),
     "account": ("account", "show", "acme", "--as-of"),
     "seats": ("seat", "list", "-a", "acme", "--as-of"),
     "seat": ("seat", "history", f"{PRO}#1", "-a", "acme", "--as-of"),

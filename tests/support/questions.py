@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from seat_ledger.cli.commands.account_attention import KINDS
 from tests.in_process import Program
 
 Words = tuple[Any, ...]
@@ -35,6 +36,8 @@ def _of_all(program: Program, head: int) -> Iterator[Words]:
         ("account", "list", "--as-of", "2025-06-01"),
         ("account", "renewals", "--within", "2y"),
         ("account", "advise"),
+        ("account", "attention"),
+        *(("account", "attention", "--kind", kind) for kind in KINDS),
         ("billing", "counts", "--all", "--period", "2025-06", *PRICES),
         ("billing", "counts", "--all", "--mode", "all"),
         ("catalogue", "list"),
@@ -59,6 +62,7 @@ def _of_account(program: Program, key: str, head: int) -> Iterator[Words]:
     yield "account", "show", key
     yield "account", "show", key, "--as-of", "2025-06-01"
     yield "account", "advise", *account, *PRICES
+    yield "account", "attention", *account
     yield "account", "renewals", *account
     yield "billing", "policy", *account
     yield "billing", "periods", *account

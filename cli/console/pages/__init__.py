@@ -49,6 +49,7 @@ PAGES: dict[str, Callable[[PageRequest], Page]] = {
 """By the first word of the address."""
 
 COMMANDS = {
+    "attention": "account attention",
     "accounts": "account list",
     "account": "account show",
     "seats": "seat list",
