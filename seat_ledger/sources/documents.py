@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator
 from decimal import Decimal
@@ -22,7 +23,7 @@ from seat_ledger.sources.refusals import UnreadableRow
 
 MAX_LINE = 64 << 20
 _PIECE = 1 << 16
-_SPACE = " \t\r\n"
+_SPACE = re.compile(r"[ \t\n\r]*")
 
 Page = dict[str, Any]
 Documents = Iterator[tuple[int, Any]]
@@ -199,8 +200,13 @@ class DocumentReader:
                     self._at(),
                 ) from error
             except ValueError as error:
-                is_whole = not isinstance(error, json.JSONDecodeError)
-                if self._ended or is_whole:  # else it may go on in the next piece
+                if not isinstance(error, json.JSONDecodeError):
+                    raise UnreadableRow(
+                        "a number has more digits than can be read.",
+                        "expected: a number of at most 15 digits, or a text",
+                        self._at(),
+                    ) from error
+                if self._ended:  # else it may go on in the next piece
                     raise self._broken() from error
             else:
                 if end < len(self._buffer) or self._ended:
@@ -211,11 +217,10 @@ class DocumentReader:
     def _peek(self) -> str:
         """The next character that is no white space; '' at the end."""
         while True:
-            while self._place < len(self._buffer):
-                char = self._buffer[self._place]
-                if char not in _SPACE:
-                    return char
-                self._place += 1
+            space = _SPACE.match(self._buffer, self._place)
+            self._place = space.end() if space else self._place
+            if self._place < len(self._buffer):
+                return self._buffer[self._place]
             if self._ended:
                 return ""
             self._read(0)

@@ -44,6 +44,11 @@ TableRows = Iterator[tuple[int, dict[str, Any]]]
 
 def encoding_of(head: bytes, shape: FileShape) -> str:
     """How the text of a file is encoded: by its mark, else as the mapping says."""
+    if head.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
+        raise UnreadableRow(
+            "the file is UTF-32.",
+            "expected: CSV in UTF-8, or in UTF-16 with its byte order mark",
+        )
     for mark, name in _MARKS:
         if head.startswith(mark):
             return name
@@ -94,6 +99,12 @@ class TextLines:
         if not line:
             raise StopIteration
         self.number += 1
+        if self.number == 1 and isinstance(line, bytes) and _has_old_ends(line):
+            raise UnreadableRow(
+                "the lines end with a carriage return alone.",
+                "save the file with line ends of LF or CRLF, as CSV in UTF-8",
+                1,
+            )
         if len(line) >= MAX_CELL:
             raise UnreadableRow(
                 f"the line has more than {MAX_CELL:,} bytes.",
@@ -105,6 +116,11 @@ class TextLines:
             self.encoding = self.encoding.removesuffix("-sig")
         self.is_broken_off = text[-1] not in "\r\n"
         return text
+
+
+def _has_old_ends(line: bytes) -> bool:
+    """Whether lines end as on a Macintosh of old, so that a file is one line."""
+    return b"\r" in line.rstrip(b"\r\n")
 
 
 def _header(lines: TextLines, shape: FileShape) -> tuple[str, list[str]]:

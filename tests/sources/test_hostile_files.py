@@ -164,6 +164,28 @@ def test_a_workbook_from_a_pipe_is_read_up_to_a_size(
         read_holders(reader, "list", account="acme")
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (HEAD.replace(b"\n", b"\r") + b"1,Mila,m,,active\r",
+         "list:1: the lines end with a carriage return alone."),
+        ((HEAD + b"1,Mila,m,,active\n").decode().encode("utf-32"),
+         "list:1: the file is UTF-32."),
+    ],
+)  # fmt: skip
+def test_a_table_of_another_age_is_named_as_what_it_is(
+    content: bytes, message: str
+) -> None:
+    assert attempt(content, table=True).startswith(message)
+
+
+def test_a_number_that_nobody_can_read_is_named() -> None:
+    rows = json.dumps([row("a")], indent=1).replace("4001", "4" * 5000)
+    assert "a number has more digits than can be read." in attempt(
+        rows.encode(), table=False
+    )
+
+
 @given(st.binary(max_size=200), st.integers(0, 400), st.booleans())
 @settings(max_examples=300, deadline=None)
 def test_whatever_is_done_to_a_file_ends_in_a_sentence(
