@@ -103,12 +103,13 @@ SELECT min(user_no)
 -- A reversal of what is no entry of its account.
 SELECT min(reversal.position) AS position
   FROM journal AS reversal
+  LEFT JOIN LATERAL (
+       SELECT entry.account_no
+         FROM journal AS entry
+        WHERE entry.position = reversal.root
+       OFFSET 0) AS root ON true
  WHERE reversal.topic = 'EntryReversed'
-   AND NOT EXISTS (
-       SELECT 1
-         FROM journal AS root
-        WHERE root.position = reversal.root
-          AND root.account_no = reversal.account_no);
+   AND root.account_no IS DISTINCT FROM reversal.account_no;
 
 -- broken_streams --
 -- Streams in which versions are missing or come twice (R74).
@@ -120,7 +121,7 @@ SELECT originator_id
  GROUP BY originator_id
 HAVING count(*) <> max(originator_version)
     OR min(originator_version) <> 1
-    OR sum(originator_version) * 2 <> count(*) * (count(*) + 1);
+    OR sum(least(originator_version, 2147483647)::integer) * 2 <> count(*) * (count(*) + 1);
 
 -- holdings_within_seats --
 -- A seat is held only while it is under contract (R24).

@@ -56,8 +56,16 @@ SELECT stored.notification_id, person.user_no, person.user_id, person.account_no
         ORDER BY position
         LIMIT %(many)s::integer
        ) AS person
-  JOIN ledger.stored_events AS stored ON stored.notification_id = person.position
-  LEFT JOIN ledger.person_key AS held ON held.user_id = person.user_id
+ CROSS JOIN LATERAL (
+       SELECT event.notification_id, event.originator_version, event.state
+         FROM ledger.stored_events AS event
+        WHERE event.notification_id = person.position
+       OFFSET 0) AS stored
+  LEFT JOIN LATERAL (
+       SELECT of_person.key
+         FROM ledger.person_key AS of_person
+        WHERE of_person.user_id = person.user_id
+       OFFSET 0) AS held ON true
  ORDER BY person.position;
 
 -- not_erased_later --
