@@ -13,10 +13,12 @@ from seat_ledger.cli.commands.finding_keeping import keep_findings
 from seat_ledger.cli.commands.invoice_file_words import explained_file
 from seat_ledger.cli.options.bills import NameResolver, bill_reading, total_in_words
 from seat_ledger.cli.options.counting import books_of, option_price_file
+from seat_ledger.cli.options.languages import language_option, option_language
 from seat_ledger.cli.options.session import Question, reading_of_accounts, serve_by
-from seat_ledger.cli.output.audit_words import CAUSES, sentence
+from seat_ledger.cli.output.audit_words import sentence
 from seat_ledger.cli.output.files import check_target
 from seat_ledger.cli.output.finding_words import findings_of, grouped, sentence_of
+from seat_ledger.cli.output.i18n import words_of
 from seat_ledger.cli.output.progress import heartbeat
 from seat_ledger.cli.output.render import Answer, cells, print_message
 from seat_ledger.cli.output.windows import between, is_open
@@ -57,6 +59,7 @@ STDIN = Path("-")
     help="Keep the findings in the ledger, to be followed by 'finding list'; the same "
     "audit again keeps nothing twice.",
 )
+@option_language
 @option_price_file
 @click.option(
     "--column",
@@ -99,6 +102,7 @@ def audit(  # noqa: PLR0913  an option each
     only_findings: bool,
     explain_file: bool,
     keep: bool,
+    language: str,
     **options: Any,
 ) -> Answer:
     """Check the lines of a file of invoices (CSV, .xlsx, or '-') against the ledger.
@@ -123,9 +127,10 @@ def audit(  # noqa: PLR0913  an option each
         _print_understood(invoices)
         summary = _judged(question, spool, options)
         if report is not None:
-            _report(question, file, report, spool, summary)
+            _report(question, file, report, spool, summary, language)
         if letter is not None:
-            write_letter(question, letter, spool, summary, file.name)
+            name, words = file.name, words_of(language)
+            write_letter(question, letter, spool, summary, name, words)
             print_message(f"Letter: {letter}.")
     if keep:
         print_message(keep_findings(spool, question.knowledge.position))
@@ -201,15 +206,22 @@ def _print_understood(invoices: InvoiceFile) -> None:
         print_message(total_in_words(total))
 
 
-def _report(
-    question: Question, file: Path, report: Path, spool: Spool, summary: Summary
+def _report(  # noqa: PLR0913, PLR0917  what an audit is
+    question: Question,
+    file: Path,
+    report: Path,
+    spool: Spool,
+    summary: Summary,
+    language: str,
 ) -> None:
     from seat_ledger.cli.reports.of_audit import of_audit  # noqa: PLC0415
     from seat_ledger.cli.reports.written import MANIFEST, write_report  # noqa: PLC0415
 
-    content = of_audit(question.reader, spool, summary, question.knowledge, file.name)
+    known_at, words = question.knowledge, words_of(language)
+    content = of_audit(question.reader, spool, summary, known_at, file.name, words)
     knowledge = ["--known-at", str(question.knowledge.position)]
-    command = ["seat-ledger", "invoice", "audit", file.name, *knowledge]
+    command = ["seat-ledger", "invoice", "audit", file.name]
+    command += [*language_option(language), *knowledge]
     write_report(content, report, [*command, "--report", report.name], [file])
     print_message(f"Report: {report} and {report.with_name(MANIFEST)}.")
 
@@ -315,8 +327,9 @@ def _table_rows(spool: Spool, summary: Summary) -> Iterator[Any]:
 
 
 def _notes(summary: Summary) -> list[str]:
+    words = words_of("en")
     notes = [
-        f"{count:,} {CAUSES[cause]}."
+        f"{count:,} {words(f'because_{cause}')}."
         for cause, count in summary.causes.items()
         if count
     ]

@@ -10,7 +10,9 @@ import click
 
 from seat_ledger.cli import reports
 from seat_ledger.cli.options.counting import counts_query, options_of_counting
+from seat_ledger.cli.options.languages import language_option, option_language
 from seat_ledger.cli.options.session import Question, option_account, reading
+from seat_ledger.cli.output.i18n import words_of
 from seat_ledger.cli.output.progress import heartbeat
 from seat_ledger.cli.output.render import Answer, cells
 from seat_ledger.cli.reports.of_account import of_account, repeated_at
@@ -41,24 +43,32 @@ _REPEATED_OPTIONS = (
     type=click.Path(path_type=Path),
     help="The report file: .html or .xlsx.",
 )
+@option_language
 @reading
-def report(question: Question, output: Path, **options: Any) -> Answer:
+def report(question: Question, output: Path, language: str, **options: Any) -> Answer:
     """Write what was billable of an account, with charts and every event behind it."""
     reports.check(output)
     about, query = question.about_now, counts_query(options, question.today)
     with heartbeat("Writing the report"):
         until = billing.settled(about, query)
-        content = of_account(about._replace(as_of=until), query)
-        write_report(content, output, _command(question, output, options, until))
+        content = of_account(about._replace(as_of=until), query, words_of(language))
+        write_report(
+            content,
+            output,
+            [
+                *_command(question, options, until),
+                *language_option(language),
+                "--output",
+                output.name,
+            ],
+        )
     manifest = output.with_name(MANIFEST)
     rows = [{"report": str(output), "manifest": str(manifest)}]
     columns = cells("report", "manifest")
     return question.answer(rows, columns, sentence=content.sentence)
 
 
-def _command(
-    question: Question, output: Path, options: dict[str, Any], until: datetime
-) -> list[str]:
+def _command(question: Question, options: dict[str, Any], until: datetime) -> list[str]:
     """The command that makes the same report again, whenever it is given."""
     words = ["seat-ledger", "report", "--account", question.account.key]
     for name in _REPEATED_OPTIONS:
@@ -75,4 +85,4 @@ def _command(
     if options["price_for"] != "period":
         words += ["--price-for", options["price_for"]]
     at = repeated_at(question.knowledge, until)
-    return [*words, "--known-at", at, "--output", output.name]
+    return [*words, "--known-at", at]

@@ -37,7 +37,6 @@ from seat_ledger.cli.console.failures import (
     for_visitor,
     status_of,
 )
-from seat_ledger.cli.console.i18n import Words
 from seat_ledger.cli.console.pages.report import report_of
 from seat_ledger.cli.console.queueing import Lane
 from seat_ledger.cli.console.request import PageRequest
@@ -45,6 +44,7 @@ from seat_ledger.cli.console.rereading import rereading
 from seat_ledger.cli.console.templating import Sheet
 from seat_ledger.cli.console.uploads import FormTokens, SentFile, received
 from seat_ledger.cli.console.watching import AttentionWatch
+from seat_ledger.cli.output.i18n import Words
 from seat_ledger.cli.output.render import csv_chunks, json_chunks, to_json
 from seat_ledger.cli.reports.page import page_texts
 from seat_ledger.cli.reports.workbook import write_workbook

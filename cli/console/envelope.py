@@ -13,8 +13,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from seat_ledger.cli.console.access import Gate, Refused, Visitor
 from seat_ledger.cli.console.failures import BugFiles, Log
-from seat_ledger.cli.console.i18n import LANGUAGES, Words, chosen, words_of
 from seat_ledger.cli.console.uploads import problem_of
+from seat_ledger.cli.output.i18n import LANGUAGES, Words, chosen, words_of
 from seat_ledger.errors import LedgerError
 
 HEADERS = {

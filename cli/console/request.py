@@ -16,9 +16,9 @@ from typing import Any
 from urllib.parse import urlencode
 
 from seat_ledger.cli.console.access import Visitor
-from seat_ledger.cli.console.i18n import Words
 from seat_ledger.cli.options.session import Question
 from seat_ledger.cli.output import times
+from seat_ledger.cli.output.i18n import Words
 from seat_ledger.cli.output.render import Answer
 from seat_ledger.domain.calendar import ZoneHistory, local_date, local_time
 from seat_ledger.domain.moments import parse_moment

@@ -12,10 +12,10 @@ from urllib.parse import urlencode
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from seat_ledger.cli.console.i18n import LANGUAGES, Words
 from seat_ledger.cli.console.request import Page, PageRequest
 from seat_ledger.cli.console.rereading import Rereading
 from seat_ledger.cli.console.stacking import stacked
+from seat_ledger.cli.output.i18n import LANGUAGES, Words
 from seat_ledger.cli.output.render import harmless_in_page, to_json
 from seat_ledger.domain.calendar import ZoneHistory
 from seat_ledger.domain.values import iso

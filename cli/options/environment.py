@@ -15,7 +15,16 @@ OF_STORE = {
 }
 """What `seat_ledger.store.settings` reads; named here, as it takes long to import."""
 VARIABLES = OF_STORE | {
-    *("DATABASE_URL", "HOME", "ACCOUNT", "ACTOR", "FORMAT", "LAKE", "SOURCES"),
+    *(
+        "DATABASE_URL",
+        "HOME",
+        "ACCOUNT",
+        "ACTOR",
+        "FORMAT",
+        "LANGUAGE",
+        "LAKE",
+        "SOURCES",
+    ),
     *("WITNESS", "PUBLIC_KEY", "INTEGRITY_KEY", "LOG", "METRICS", "RESULTS"),
 }
 

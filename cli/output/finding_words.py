@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from seat_ledger.cli.output.render import counted
-from seat_ledger.cli.output.windows import between, is_open
+from seat_ledger.cli.output.i18n import Words, words_of
+from seat_ledger.cli.output.windows import is_open
 from seat_ledger.domain.counting_rules import is_of_contract
 from seat_ledger.domain.money import Currency, rounded
+from seat_ledger.projections.billing.audit.summary import CAUSES
 
 if TYPE_CHECKING:
     from seat_ledger.projections.billing.audit import Spool
     from seat_ledger.projections.billing.audit.findings import AuditFinding, SeatFact
     from seat_ledger.projections.reader import ConnectedReader, Knowledge
 
-CAUSE_TITLES = {
-    "wrong_at_issue": "Wrong with what was known when the invoice was issued",
-    "corrected_later": "Right when it was issued, and corrected since",
-    "not_known_at_issue": "Issued before the ledger's first record of the account",
-}
 _MOST_NAMED = 6
 
 
@@ -62,7 +58,8 @@ def listed_in_words(rows: Sequence[dict[str, Any]]) -> str:
         if row["owed_by"]:
             key = row["owed_by"], row["currency"]
             sums[key] = sums.get(key, Fraction(0)) + abs(Fraction(row["difference"]))
-    owed = [f"{_OWES[who]} {_money(sum_, code)}" for (who, code), sum_ in sums.items()]
+    words = words_of("en")
+    owed = [_owing(words, who, sum_, code) for (who, code), sum_ in sums.items()]
     unpriced = sum(1 for row in current if row["difference"] is None)
     owed += [f"{unpriced} not priced"] if unpriced else []
     settled = f"{states.count('settled')} settled"
@@ -77,187 +74,213 @@ class FindingGroup(NamedTuple):
     findings: list[tuple[AuditFinding, str]]
 
 
-def grouped(findings: Sequence[AuditFinding]) -> list[FindingGroup]:
+def grouped(
+    findings: Sequence[AuditFinding], words: Words | None = None
+) -> list[FindingGroup]:
     """The findings by cause, those with most money first."""
+    words = words or words_of("en")
     groups = []
-    for cause, title in CAUSE_TITLES.items():
+    for cause in CAUSES:
         mine = [finding for finding in findings if finding.row["cause"] == cause]
         mine.sort(key=lambda finding: -(finding.owed or 0))
         if mine:
-            texts = [(finding, sentence_of(finding)) for finding in mine]
-            groups.append(FindingGroup(title, owed_in_words(mine), texts))
+            texts = [(finding, sentence_of(finding, words)) for finding in mine]
+            title = words(f"cause_title_{cause}")
+            groups.append(FindingGroup(title, owed_in_words(mine, words), texts))
     return groups
 
 
-def owed_in_words(findings: Sequence[AuditFinding]) -> str:
+def owed_in_words(findings: Iterable[AuditFinding], words: Words | None = None) -> str:
     """What findings come to: who owes how much, and how many are not priced."""
+    words = words or words_of("en")
+    findings = list(findings)
+    texts = [
+        _owing(words, who, amount, code) for who, code, amount in sums_owed(findings)
+    ]
+    not_priced = sum(finding.owed is None for finding in findings)
+    if not_priced:
+        texts.append(words.counted("findings_unpriced", not_priced))
+    return "; ".join(texts) or words("owes_nobody")
+
+
+def sums_owed(
+    findings: Iterable[AuditFinding],
+) -> list[tuple[str, str | None, Fraction]]:
+    """What each owes in each currency, the vendor first."""
     sums: dict[tuple[str, str | None], Fraction] = {}
-    not_priced = 0
     for finding in findings:
-        if finding.owed is None:
-            not_priced += 1
-        elif finding.owed_by is not None:
+        if finding.owed is not None and finding.owed_by is not None:
             key = finding.owed_by, finding.row["currency"]
             sums[key] = sums.get(key, Fraction(0)) + finding.owed
-    texts = [
-        f"{_OWES[who]} {_money(amount, code)}"
-        for (who, code), amount in sorted(
-            sums.items(), key=lambda item: (item[0][0] != "vendor", item[0][1] or "")
-        )
-    ]
-    if not_priced:
-        texts.append(f"{counted(not_priced, 'finding')} not priced")
-    return "; ".join(texts) or "no money is owed"
-
-
-_OWES = {"vendor": "the vendor owes", "customer": "the customer owes"}
-
-
-def sentence_of(finding: AuditFinding) -> str:
-    """A finding as a sentence or two: what was billed, what is right, who owes, why."""
-    row = finding.row
-    billed, right = _short(row["invoiced_quantity"]), _short(row["ledger_quantity"])
-    kind = row["seat_type"]
-    if row["verdict"] == "missing":
-        text = f"nothing was billed for {kind}, but the ledger has {right}."
-    elif finding.why_unknown:
-        text = f"{billed} {kind} billed; the ledger has no such {finding.why_unknown}."
-    else:
-        text = f"{billed} {kind} billed, but the ledger has {right}."
-    text = f"{row['invoice']}, {row['account']}, period from {row['period']}: {text}"
-    details = [*_open(finding), *_seats(finding), *_later(finding)]
-    return " ".join([text, _owes(finding), *details])
-
-
-def _open(finding: AuditFinding) -> list[str]:
-    """What windows leave open of the ledger's figure (R89)."""
-    row = finding.row
-    if not is_open(row, "ledger_quantity"):
-        return []
-    text = (
-        f"Lists leave it open: in truth it is {between('ledger_quantity', _short)(row)}"
+    by_debtor = sorted(
+        sums.items(), key=lambda item: (item[0][0] != "vendor", item[0][1] or "")
     )
-    if row["within_windows"]:
-        return [f"{text}, so that what was billed may be right."]
-    return [f"{text}; what was billed lies outside."]
+    return [(who, code, amount) for (who, code), amount in by_debtor]
 
 
-def _date(day: str | None, after: str | None) -> str:
-    """A date, with the other end of the window in which it lies."""
-    return f"{day}" if after is None else f"{day} (after {after})"
+def _owing(words: Words, who: str, amount: Fraction, code: str | None) -> str:
+    return words(f"owes_{who}", amount=money(words, amount, code))
 
 
-def _owes(finding: AuditFinding) -> str:
+def sentence_of(finding: AuditFinding, words: Words | None = None) -> str:
+    """A finding as a sentence or two: what was billed, what is right, who owes, why."""
+    words = words or words_of("en")
+    row = finding.row
+    figures = {
+        "seat_type": row["seat_type"],
+        "billed": _short(words, row["invoiced_quantity"]),
+        "right": _short(words, row["ledger_quantity"]),
+    }
+    if row["verdict"] == "missing":
+        key = "line_missing"
+    elif finding.why_unknown:
+        key = f"line_unknown_{finding.why_unknown.replace(' ', '_')}"
+    else:
+        key = "line_billed"
+    text = words(
+        "line_head",
+        invoice=row["invoice"],
+        account=row["account"],
+        period=words.date(row["period"]),
+        text=words(key, **figures),
+    )
+    return " ".join([text, _owes(finding, words), *_FindingWords(words, finding)()])
+
+
+def _owes(finding: AuditFinding, words: Words) -> str:
     row = finding.row
     if finding.owed is None:
-        return "What that is in money is not priced: no line has a price for it."
+        return words("line_not_priced")
     if finding.owed_by is None:
-        return "The amount is the same."
-    amount = _money(finding.owed, row["currency"])
-    if finding.owed_by == "vendor":
-        return f"The vendor owes {row['account']} {amount}."
-    return f"{row['account']} owes the vendor {amount}."
+        return words("line_even")
+    amount = money(words, finding.owed, row["currency"])
+    return words(f"line_{finding.owed_by}_owes", account=row["account"], amount=amount)
 
 
-def _seats(finding: AuditFinding) -> list[str]:
-    """The seats that explain the figure, with their people and dates."""
-    if finding.period is None:
-        return []
-    days = len(finding.period.days)
-    of_contract = is_of_contract(finding.row["mode"])
-    is_over = finding.row["verdict"] in {"over", "unexpected"}
-    texts = []
-    whole = [seat for seat in finding.seats if seat.when == "whole"]
-    if whole:
-        names = _names([seat.seat for seat in whole])
-        count = "counts" if len(whole) == 1 else "count"
-        texts.append(f"{names} {count} for the whole period.")
-    partial = [seat for seat in finding.seats if seat.when == "within"]
-    texts += [_partial(seat, days, of_contract) for seat in partial[:_MOST_NAMED]]
-    if len(partial) > _MOST_NAMED:
-        texts.append(f"{len(partial) - _MOST_NAMED} more count for a part of it.")
-    if is_over:
-        outside = [seat for seat in finding.seats if seat.when in {"before", "after"}]
-        texts += [_outside(seat, of_contract) for seat in outside[:_MOST_NAMED]]
-    return texts
+class _FindingWords(NamedTuple):
+    """What explains a finding, in a language: windows, seats, what came later."""
 
+    words: Words
+    finding: AuditFinding
 
-def _partial(seat: SeatFact, days: int, of_contract: bool) -> str:
-    """A seat that counts for a part of the period."""
-    length = f": {seat.dates} of {days} days" if seat.dates is not None else ""
-    entries = _entries(seat)
-    if of_contract:
-        until = f" and left the contract on {seat.until}" if seat.until else ""
-        return f"{seat.seat} was bought on {seat.first}{until}{length} ({entries})."
-    until = f"until {_date(seat.until, seat.until_after)}" if seat.until else "on"
-    first = _date(seat.first, seat.first_after)
-    return f"{seat.user} held {seat.seat} from {first} {until}{length} ({entries})."
+    def __call__(self) -> list[str]:
+        """The sentences, in the order in which they are read."""
+        later = [self._entry(entry) for entry in self.finding.later[:_MOST_NAMED]]
+        return [*self._open(), *self._seats(), *later]
 
-
-def _outside(seat: SeatFact, of_contract: bool) -> str:
-    """A seat that ended before the period, or began after it."""
-    if seat.when == "before":
-        if of_contract:
-            return (
-                f"{seat.seat} left the contract on {seat.until}, before the period "
-                f"(entry {seat.closed_by})."
-            )
-        return (
-            f"{seat.user} held {seat.seat} until "
-            f"{_date(seat.until, seat.until_after)}, before the period "
-            f"(entry {seat.closed_by})."
+    def _open(self) -> list[str]:
+        """What windows leave open of the ledger's figure (R89)."""
+        row = self.finding.row
+        if not is_open(row, "ledger_quantity"):
+            return []
+        which = "right" if row["within_windows"] else "wrong"
+        least, most = (
+            _short(self.words, row[f"ledger_quantity_{end}"])
+            for end in ("least", "most")
         )
-    verb = "was bought" if of_contract else f"went to {seat.user}"
-    return (
-        f"{seat.seat} {verb} on {_date(seat.first, seat.first_after)}, after the "
-        "period (entry "
-        f"{seat.opened_by})."
-    )
+        verdict = self.words(f"line_open_{which}")
+        return [self.words("line_open", least=least, most=most, verdict=verdict)]
+
+    def _seats(self) -> list[str]:
+        """The seats that explain the figure, with their people and dates."""
+        finding = self.finding
+        if finding.period is None:
+            return []
+        texts = []
+        whole = [seat.seat for seat in finding.seats if seat.when == "whole"]
+        if whole:
+            names = self._names(whole)
+            texts.append(self.words.counted("whole_period", len(whole), seats=names))
+        partial = [seat for seat in finding.seats if seat.when == "within"]
+        texts += [self._partial(seat) for seat in partial[:_MOST_NAMED]]
+        if len(partial) > _MOST_NAMED:
+            more = self.words.number(len(partial) - _MOST_NAMED)
+            texts.append(self.words("partly_more", count=more))
+        if finding.row["verdict"] in {"over", "unexpected"}:
+            outside = [s for s in finding.seats if s.when in {"before", "after"}]
+            texts += [self._outside(seat) for seat in outside[:_MOST_NAMED]]
+        return texts
+
+    @property
+    def _of_contract(self) -> bool:
+        return is_of_contract(self.finding.row["mode"])
+
+    def _partial(self, seat: SeatFact) -> str:
+        """A seat that counts for a part of the period."""
+        words, length = self.words, ""
+        if seat.dates is not None and self.finding.period is not None:
+            days = len(self.finding.period.days)
+            length = words("days_of", dates=seat.dates, days=days)
+        texts = {"seat": seat.seat, "length": length, "entries": self._entries(seat)}
+        if self._of_contract:
+            until = ""
+            if seat.until:
+                until = words("seat_bought_until", until=words.date(seat.until))
+            first = words.date(seat.first)
+            return words("seat_bought", first=first, until=until, **texts)
+        until = words("user_held_on")
+        if seat.until:
+            last = self._date(seat.until, seat.until_after)
+            until = words("user_held_until", until=last)
+        first = self._date(seat.first, seat.first_after)
+        return words("user_held", user=seat.user, first=first, until=until, **texts)
+
+    def _outside(self, seat: SeatFact) -> str:
+        """A seat that ended before the period, or began after it."""
+        ends = "ended" if self._of_contract else "held"
+        texts = {"seat": seat.seat, "user": seat.user}
+        if seat.when == "before":
+            until = self._date(seat.until or "", seat.until_after)
+            key = {"ended": "seat_ended_before", "held": "user_held_before"}[ends]
+            return self.words(key, until=until, entry=seat.closed_by, **texts)
+        first = self._date(seat.first, seat.first_after)
+        key = {"ended": "seat_bought_after", "held": "user_held_after"}[ends]
+        return self.words(key, first=first, entry=seat.opened_by, **texts)
+
+    def _date(self, day: str, after: str | None) -> str:
+        """A date, with the other end of the window in which it lies."""
+        text = self.words.date(day)
+        if after is None:
+            return text
+        return self.words("date_after", date=text, after=self.words.date(after))
+
+    def _entries(self, seat: SeatFact) -> str:
+        ends = [str(p) for p in (seat.opened_by, seat.closed_by) if p is not None]
+        entries = self.words.listed(ends)
+        return self.words.counted("entry_ends", len(ends), entries=entries)
+
+    def _entry(self, entry: dict[str, Any]) -> str:
+        """What was recorded after the invoice, by whom and why."""
+        words = self.words
+        about = " ".join(filter(None, (entry["seat"], entry["user"])))
+        if reverses := entry["data"].get("entry"):
+            about = words("recorded_entry", entry=reverses)
+        noun = f"noun_{entry['event']}"
+        what = words(noun) if words.has(noun) else words(f"event_{entry['event']}")
+        return words(
+            "recorded_later",
+            recorded=words.date(entry["recorded_at"].date()),
+            actor=entry["actor"],
+            effective=words.date(entry["effective_at"].date()),
+            what=what,
+            about=words("recorded_about", about=about) if about else "",
+            reason=words("recorded_reason", reason=entry["reason"])
+            if entry["reason"]
+            else "",
+            entry=entry["position"],
+        )
+
+    def _names(self, seats: Sequence[str]) -> str:
+        if len(seats) > _MOST_NAMED:
+            return self.words.counted("seats", len(seats))
+        return ", ".join(seats)
 
 
-def _entries(seat: SeatFact) -> str:
-    ends = [str(p) for p in (seat.opened_by, seat.closed_by) if p is not None]
-    return f"{'entries' if len(ends) > 1 else 'entry'} {' and '.join(ends)}"
-
-
-def _later(finding: AuditFinding) -> list[str]:
-    """What was recorded after the invoice, by whom and why."""
-    return [_entry(entry) for entry in finding.later[:_MOST_NAMED]]
-
-
-def _entry(entry: dict[str, Any]) -> str:
-    about = " ".join(filter(None, (entry["seat"], entry["user"])))
-    reason = f", because {entry['reason']}" if entry["reason"] else ""
-    what = _WORDS.get(entry["event"], entry["event"])
-    if reverses := entry["data"].get("entry"):
-        about = f"entry {reverses}"
-    return (
-        f"Recorded on {entry['recorded_at']:%Y-%m-%d} by {entry['actor']}, as of "
-        f"{entry['effective_at']:%Y-%m-%d}: {what}"
-        f"{' of ' + about if about else ''}{reason} (entry {entry['position']})."
-    )
-
-
-_WORDS = {
-    "SeatAssigned": "assignment",
-    "SeatUnassigned": "unassignment",
-    "SeatPurchased": "purchase",
-    "SeatRetired": "retirement",
-    "EntryReversed": "reversal",
-}
-
-
-def _names(seats: Sequence[str]) -> str:
-    if len(seats) > _MOST_NAMED:
-        return counted(len(seats), "seat")
-    return ", ".join(seats)
-
-
-def _short(quantity: str) -> str:
+def _short(words: Words, quantity: str) -> str:
     """A quantity to four places, as people read it."""
-    return rounded(Fraction(quantity), 4).rstrip("0").rstrip(".")
+    return words.figure(rounded(Fraction(quantity), 4).rstrip("0").rstrip("."))
 
 
-def _money(amount: Fraction, code: str | None) -> str:
-    text = rounded(amount, Currency.named(code).places)
-    return f"{text} {code}" if code else text
+def money(words: Words, amount: Fraction, code: str | None) -> str:
+    """An amount with its currency, to its places."""
+    return words.money(rounded(amount, Currency.named(code).places), code)

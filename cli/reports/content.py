@@ -7,20 +7,28 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from seat_ledger.cli.output.i18n import Words
 from seat_ledger.domain.calendar import ZoneHistory
 
 
 class ReportColumn(NamedTuple):
-    """A column: its title, and whether its cells are texts, numbers, dates, instants.
+    """A column: its title, and whether its cells are texts, numbers, dates, instants,
+    or the numbers of lines and entries, which nothing is counted by.
 
     A number may come as a decimal string; an instant is aware. What a page says in
     another place is no column there. It shows the row's field of that name, or `field`.
+    `is_data`: its title is a name of the ledger's, the same in every language.
     """
 
     title: str
     kind: str = "text"
     on_page: bool = True
     field: str = ""
+    is_data: bool = False
+
+    def titled(self, words: Words) -> str:
+        """Its title in a language."""
+        return self.title if self.is_data else words.column(self.title)
 
 
 def cells_of(columns: Sequence[ReportColumn], row: dict[str, Any]) -> tuple[Any, ...]:
@@ -37,6 +45,13 @@ class Table:
     title: str
     columns: Sequence[ReportColumn]
     rows: Sequence[Sequence[Any]]
+
+
+class PlottedTable(NamedTuple):
+    """A table that a workbook draws as well: a group of bars for each row."""
+
+    table: Table
+    subtype: str = "clustered"
 
 
 class ReportLine(NamedTuple):
@@ -91,13 +106,18 @@ class Content:
     """A report: the answer in a sentence, then what it is made of.
 
     `lines` are asked for anew by each reader of them; `opened` says what some lines
-    open into, as rows of the columns `parts`; `part` is what one of them is called.
+    open into, as rows of the columns `parts`; `part` is the text that counts them.
     `named_by` are the titles of the columns that tell lines apart; `findings` are those
-    of an audit, in words.
+    of an audit, in words; `plotted` is what a workbook draws. `in_short` is what a
+    manager reads, each with its heading. `zones_of` are the zones of an account, by its
+    key. Titles of columns are those of the code, which `words` has in the report's
+    language; texts are in it already.
     """
 
+    words: Words
     title: str
     sentence: str
+    in_short: Sequence[tuple[str, str]]
     facts: Sequence[tuple[str, str]]
     summary: Sequence[Table]
     columns: Sequence[ReportColumn]
@@ -106,8 +126,10 @@ class Content:
     opened: Callable[[Sequence[ReportLine]], list[list[Sequence[Any]]]]
     pictured: Sequence[Pictured]
     known_at: tuple[int, datetime | None]
+    zones_of: Callable[[str], ZoneHistory]
     named_by: Sequence[str]
     notes: Sequence[str] = field(default_factory=tuple)
     left_out: str = ""
-    part: tuple[str, str] = ("entry", "entries")
+    part: str = "report_entries"
     findings: Table | None = None
+    plotted: Sequence[PlottedTable] = ()

@@ -11,41 +11,49 @@ from typing import TYPE_CHECKING, Any
 
 from seat_ledger.cli.output.files import need, write_whole
 from seat_ledger.cli.output.finding_words import (
-    FindingGroup,
     findings_of,
     grouped,
+    money,
     owed_in_words,
+    sums_owed,
 )
-from seat_ledger.cli.output.render import counted, harmless_in_page
+from seat_ledger.cli.output.render import harmless_in_page
 
 if TYPE_CHECKING:
     from seat_ledger.cli.options.session import Question
+    from seat_ledger.cli.output.i18n import Words
     from seat_ledger.projections.billing.audit import Spool, Summary
     from seat_ledger.projections.billing.audit.findings import AuditFinding
 
-_TABLE = ("invoice", "account", "period", "seat_type", "invoiced_quantity")
-_TABLE_TITLES = (
-    *("Invoice", "Account", "Period", "Seat type", "Billed", "Right", "Difference"),
+_TITLES = (
+    *("invoice", "account", "period", "seat_type", "billed", "right", "difference"),
 )
 
 
-def write_letter(
-    question: Question, path: Path, spool: Spool, summary: Summary, name: str
+def write_letter(  # noqa: PLR0913, PLR0917  what an audit is
+    question: Question,
+    path: Path,
+    spool: Spool,
+    summary: Summary,
+    name: str,
+    words: Words,
 ) -> None:
     """Write the letter about an audit's findings. Raises LedgerError."""
     findings = findings_of(question.reader, spool, question.knowledge)
-    write_whole(path, letter(question, findings, summary, name, path.suffix.lower()))
+    form = path.suffix.lower()
+    write_whole(path, letter(question, findings, summary, name, form, words))
 
 
-def letter(
+def letter(  # noqa: PLR0913, PLR0917  what an audit is
     question: Question,
     findings: list[AuditFinding],
     summary: Summary,
     name: str,
     form: str,
+    words: Words,
 ) -> str:
     """The letter about findings, as ``.html`` or ``.md``. Raises LedgerError."""
-    facts = _facts(question, findings, summary, name)
+    facts = _facts(question, findings, summary, name, words)
     if form == ".md":
         return _markdown(facts)
     need("jinja2", "reports", "A letter as .html")
@@ -62,81 +70,95 @@ def letter(
     return environment.get_template("letter.html").render(**facts)
 
 
-def _differing(summary: Summary) -> str:
+def _differing(summary: Summary, words: Words) -> str:
     """How many lines differ, and how many figures have no line at all."""
     missing = summary.verdicts["missing"]
     wrong = summary.findings - missing
-    sentences = []
-    if wrong:
-        agree = "does" if wrong == 1 else "do"
-        sentences.append(f"{counted(wrong, 'line')} of them {agree} not agree with it.")
-    if missing:
-        sentences.append(f"{counted(missing, 'figure')} of ours had no line.")
+    sentences = [words.counted("letter_wrong", wrong)] if wrong else []
+    sentences += [words.counted("letter_missing", missing)] if missing else []
     return " ".join(sentences)
 
 
 def _facts(
-    question: Question, findings: list[AuditFinding], summary: Summary, name: str
+    question: Question,
+    findings: list[AuditFinding],
+    summary: Summary,
+    name: str,
+    words: Words,
 ) -> dict[str, Any]:
     """What the letter says, whatever it looks like."""
     rows = [finding.row for finding in findings]
     invoices = list(dict.fromkeys(row["invoice"] for row in rows))
     accounts = list(dict.fromkeys(row["account"] for row in rows))
-    groups: list[FindingGroup] = grouped(findings)
-    knowledge = question.knowledge
+    more = summary.findings - len(findings)
+    lines = words.counted("count_lines", summary.lines)
+    owed = owed_in_words(findings, words)
     return {
-        "subject": f"Differences in {_listed(invoices, 'invoice')} for "
-        f"{_listed(accounts, 'account')}",
-        "day": question.now.date().isoformat(),
-        "intro": f"We have checked {counted(summary.lines, 'line')} of {name} against "
-        f"our record of seats. {_differing(summary)}",
-        "owed": owed_in_words(findings),
-        "request": _request(findings),
-        "groups": groups,
-        "titles": _TABLE_TITLES,
+        "language": words.language,
+        "subject": words(
+            "letter_subject",
+            invoices=_listed(words, "invoices", invoices),
+            accounts=_listed(words, "accounts", accounts),
+        ),
+        "day": words.date(question.now.date()),
+        "intro": words(
+            "letter_intro",
+            lines=lines,
+            name=name,
+            differing=_differing(summary, words),
+        ),
+        "owed": words("letter_in_all", owed=owed),
+        "request": _request(findings, words),
+        "groups": grouped(findings, words),
+        "lines": words("letter_lines"),
+        "titles": [words(f"letter_{title}") for title in _TITLES],
         "table": [
             (
-                *(row[field] for field in _TABLE),
-                row["ledger_quantity"],
-                " ".join(filter(None, (row["difference"], row["currency"])))
+                row["invoice"],
+                row["account"],
+                words.date(row["period"]),
+                row["seat_type"],
+                words.figure(row["invoiced_quantity"]),
+                words.figure(row["ledger_quantity"]),
+                words.money(row["difference"], row["currency"])
                 if row["difference"]
-                else "not priced",
+                else words("not_priced_word"),
             )
             for row in rows
         ],
-        "more": summary.findings - len(findings),
-        "basis": f"All figures are as known at position {knowledge.position} of our "
-        "ledger; entry numbers name its records, which we can show you.",
+        "more": words("letter_more", count=words.number(more)) if more > 0 else "",
+        "basis": words("letter_basis", position=question.knowledge.position),
     }
 
 
-def _request(findings: list[AuditFinding]) -> str:
+def _request(findings: list[AuditFinding], words: Words) -> str:
     """What is asked of the vendor."""
-    owed = [finding for finding in findings if finding.owed_by == "vendor"]
+    owed = [
+        money(words, amount, code)
+        for who, code, amount in sums_owed(findings)
+        if who == "vendor"
+    ]
     if not owed:
-        return "Please confirm these figures, or tell us where yours come from."
-    amount = owed_in_words(owed).removeprefix("the vendor owes ")
-    return (
-        f"Please credit {amount}, or tell us for each line which seats and dates your "
-        "figure comes from."
-    )
+        return words("letter_confirm")
+    return words("letter_credit", amount=words.listed(owed))
 
 
-def _listed(names: list[str], noun: str) -> str:
+def _listed(words: Words, noun: str, names: list[str]) -> str:
     if len(names) > 3:
-        return counted(len(names), noun)
-    return f"{noun}{'s' if len(names) > 1 else ''} {', '.join(names) or 'none'}"
+        return words(f"count_{noun}", count=words.number(len(names)))
+    listed = ", ".join(names) or words("none")
+    return words.counted(f"letter_{noun}", max(1, len(names)), names=listed)
 
 
 def _markdown(facts: dict[str, Any]) -> str:
     lines = [f"# {facts['subject']}", "", facts["day"], "", facts["intro"]]
-    lines += [f"In all: {facts['owed']}.", "", f"**{facts['request']}**", ""]
+    lines += [facts["owed"], "", f"**{facts['request']}**", ""]
     for group in facts["groups"]:
         lines += [f"## {group.title}", "", f"{group.owed[0].upper()}{group.owed[1:]}."]
         lines += ["", *(f"- {_plain(text)}" for _, text in group.findings), ""]
-    if facts["more"] > 0:
-        lines += [f"{facts['more']:,} more lines are not explained here.", ""]
-    lines += ["## The lines", "", f"| {' | '.join(facts['titles'])} |"]
+    if facts["more"]:
+        lines += [facts["more"], ""]
+    lines += [f"## {facts['lines']}", "", f"| {' | '.join(facts['titles'])} |"]
     lines += [f"|{'---|' * len(facts['titles'])}"]
     lines += [f"| {' | '.join(map(_plain, row))} |" for row in facts["table"]]
     return "\n".join([*lines, "", facts["basis"], ""])

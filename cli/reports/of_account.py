@@ -7,16 +7,18 @@ from datetime import datetime
 from fractions import Fraction
 from typing import Any
 
-from seat_ledger.cli.output import times
-from seat_ledger.cli.output.windows import OPEN_FIGURES, is_open
+from seat_ledger.cli.output.i18n import Words
+from seat_ledger.cli.output.windows import is_open
 from seat_ledger.cli.reports.content import (
     Content,
+    PlottedTable,
     ReportColumn,
     ReportLine,
     Table,
     cells_of,
 )
-from seat_ledger.cli.reports.of_audit import rules_text
+from seat_ledger.cli.reports.in_short import AccountInShort, quantities
+from seat_ledger.cli.reports.of_audit import known_text, rule_named, rules_text
 from seat_ledger.cli.reports.pictures import pictured
 from seat_ledger.domain.calendar import TZDATA_VERSION, BillingPeriod
 from seat_ledger.domain.money import Currency
@@ -67,8 +69,8 @@ PARTS = (
     ReportColumn("until", "instant"),
     ReportColumn("quantity", "number"),
     ReportColumn("amount", "money"),
-    ReportColumn("opened by", "number"),
-    ReportColumn("closed by", "number"),
+    ReportColumn("opened by", "entry"),
+    ReportColumn("closed by", "entry"),
     ReportColumn("by", field="actor"),
     ReportColumn("reason"),
     ReportColumn("recorded", "instant", field="recorded_at"),
@@ -84,8 +86,10 @@ DERIVED_PARTS = (
 class _Account:
     """An account with the figures that were asked for."""
 
-    def __init__(self, question: AccountQuestion, query: billing.CountsQuery) -> None:
-        self.question, self.query = question, query
+    def __init__(
+        self, question: AccountQuestion, query: billing.CountsQuery, words: Words
+    ) -> None:
+        self.question, self.query, self.words = question, query, words
         self.rows = billing.counts(*question, query).rows
         reader, account, known_at, _ = question
         derived = with_windows(reader, [account.no], known_at)
@@ -94,7 +98,7 @@ class _Account:
     def lines(self) -> Iterator[ReportLine]:
         """A line for each figure."""
         for row in self.rows:
-            yield ReportLine(_cells(row), "", row)
+            yield ReportLine(_cells(row, self.words), "", row)
 
     def opened(self, lines: Sequence[ReportLine]) -> list[list[Sequence[Any]]]:
         """The parts of some figures."""
@@ -118,21 +122,26 @@ class _Account:
         return billing.labelled(account, row["period"])
 
 
-def of_account(question: AccountQuestion, query: billing.CountsQuery) -> Content:
-    """What the report of an account says."""
-    _, account, knowledge, now = question
-    figures = _Account(question, query)
+def of_account(
+    question: AccountQuestion, query: billing.CountsQuery, words: Words
+) -> Content:
+    """What the report of an account says, in a language."""
+    account, knowledge = question.account, question.known_at
+    figures = _Account(question, query, words)
     rows = figures.rows
     starts = min((row["from"] for row in rows), default=account.opened_at)
     ends = max((row["until"] for row in rows), default=None)
-    pictures = [pictured(question, starts, ends)] if ends else []
+    pictures = [pictured(question, starts, ends, words)] if ends else []
     shown = {title for title, name in _OPEN.items() if _is_open(rows, name)}
-    alike = "rule" if len({_rule(row) for row in rows}) == 1 else ""
+    alike = "rule" if len({rule_named(row, words) for row in rows}) == 1 else ""
+    notes = (*_NOTES, "report_open_note") if shown else _NOTES
     return Content(
-        title=f"Billable seats of {account.name} ({account.key})",
-        sentence=_sentence(account, rows),
-        facts=_facts(account, knowledge, now, rows, (starts, ends)),
-        summary=_totals(rows),
+        words=words,
+        title=words("report_of_account", name=account.name, account=account.key),
+        sentence=_sentence(account, rows, words),
+        in_short=AccountInShort(question, query, rows, words).lines(),
+        facts=_facts(question, rows, (starts, ends), words),
+        summary=_totals(rows, words),
         columns=[
             column._replace(
                 on_page=column.title in shown
@@ -145,9 +154,11 @@ def of_account(question: AccountQuestion, query: billing.CountsQuery) -> Content
         opened=figures.opened,
         pictured=pictures,
         known_at=(knowledge.position, knowledge.recorded_at),
+        zones_of=lambda _: account.zones,
         named_by=("period", "seat type", "rule"),
-        notes=(*_NOTES, OPEN_FIGURES) if shown else _NOTES,
-        part=("part", "parts"),
+        notes=[words(note) for note in notes],
+        part="report_parts",
+        plotted=list(_plotted(rows, words)),
     )
 
 
@@ -162,105 +173,136 @@ def _is_open(rows: list[Row], name: str) -> bool:
     return any(is_open(row, figure) for row in rows)
 
 
-_NOTES = (
-    "The parts of a line add up to its quantity exactly, and to its amount.",
-    '"Complete: no" means that the period has not ended; it is counted as if nothing '
-    "more happened. A forecast is for a period that has not begun, and is in no total.",
-    "A window over several periods is priced period by period: each part by its share "
-    "of its period, rounded, then added up; its parts show no amounts.",
-)
+_NOTES = ("report_parts_note", "report_complete_note", "report_window_note")
 
 
-def _cells(row: Row) -> Sequence[Any]:
-    complete = "forecast" if row["forecast"] else "yes" if row["complete"] else "no"
-    return cells_of(COLUMNS, {**row, "rule": _rule(row), "complete": complete})
+def _cells(row: Row, words: Words) -> Sequence[Any]:
+    complete = "report_forecast"
+    if not row["forecast"]:
+        complete = "yes" if row["complete"] else "no"
+    shown = {"rule": rule_named(row, words), "complete": words(complete)}
+    return cells_of(COLUMNS, {**row, **shown})
 
 
-def _rule(row: Row) -> str:
-    by = f" by {row['granularity']}" if row["granularity"] else ""
-    return f"{row['mode']}{by}"
-
-
-def _sentence(account: AccountFacts, rows: list[Row]) -> str:
+def _sentence(account: AccountFacts, rows: list[Row], words: Words) -> str:
+    key = account.key
     if not rows:
-        return f"Nothing of {account.key} is billable then."
+        return words("report_nothing", account=key)
     rules = len({(row["mode"], row["granularity"]) for row in rows})
     if rules > 1:
-        return (
-            f"What {account.key} would be billed by {rules} counting rules, side by "
-            f"side: {len(rows)} figures from the same history."
-        )
+        figures = words.number(len(rows))
+        return words("report_rules", account=key, rules=rules, figures=figures)
     begun = [row for row in rows if not row["forecast"]]
     if not begun:
-        return (
-            f"None of these periods of {account.key} has begun: every figure is a "
-            "forecast."
-        )
-    rows = begun
-    last = rows[-1]["from"]
-    now = [row for row in rows if row["from"] == last]
-    quantities = ", ".join(f"{row['quantity']} {row['seat_type']}" for row in now[:6])
-    periods = len({row["from"] for row in rows})
-    when = "in the one period" if periods == 1 else f"in the last of {periods} periods"
-    amount = _amount(rows)
-    total = f" Altogether {amount}." if amount else ""
-    return f"{account.key} is billed for {quantities} {when}.{total}"
+        return words("report_all_forecast", account=key)
+    last = begun[-1]["from"]
+    now = [row for row in begun if row["from"] == last]
+    amount = _amount(begun, words)
+    return words.counted(
+        "report_billed",
+        len({row["from"] for row in begun}),
+        account=key,
+        quantities=quantities(words, now),
+        total=words("report_altogether", amount=amount) if amount else "",
+    )
 
 
-def _amount(rows: list[Row]) -> str:
+def _amount(rows: list[Row], words: Words) -> str:
     """What the figures come to, and what of them has no price (R93)."""
     together = summed(rows)
-    if not together.is_priced:
-        return ""
-    text = " and ".join(map(str, together.totals))
+    amounts = [words.money(sum_.amount, sum_.currency) for sum_ in together.totals]
+    text = words.listed(amounts)
     free = dict.fromkeys(row["seat_type"] for row in together.not_priced)
-    return f"{text}, without {', '.join(free)}, which have no price" if free else text
+    if not (text and free):
+        return text
+    return words("report_without", amount=text, types=", ".join(free))
 
 
 def _facts(
-    account: AccountFacts,
-    knowledge: Knowledge,
-    now: datetime,
+    question: AccountQuestion,
     rows: list[Row],
     within: tuple[datetime, datetime | None],
+    words: Words,
 ) -> list[tuple[str, str]]:
+    _, account, knowledge, now = question
     rules = dict.fromkeys((row["mode"], row["granularity"]) for row in rows)
     zones = dict.fromkeys(account.zones.at(row["from"]) for row in rows)
-    span = "none"
+    span = words("none")
     if within[1] is not None:
-        from_, until = (times.spelled(at, account.zones) for at in within if at)
-        span = f"from {from_} until {until}"
-    recorded = (
-        iso(knowledge.recorded_at) if knowledge.recorded_at else "nothing recorded"
-    )
-    if knowledge.recorded_at and now > knowledge.recorded_at:
-        recorded += f"; nothing more by {iso(now)}"
+        starts, ends = (words.spelled(at, account.zones) for at in within if at)
+        span = words("report_span", starts=starts, ends=ends)
     return [
-        ("Rule", rules_text(rules)),
-        ("Time zone", ", ".join(zones) or account.zones.current),
-        ("Effective time", span),
-        ("Known at", f"position {knowledge.position}, recorded {recorded}"),
-        ("Time zone data", TZDATA_VERSION),
+        (words("report_fact_rule"), rules_text(rules, words)),
+        (words("report_fact_zone"), ", ".join(zones) or account.zones.current),
+        (words("report_fact_effective"), span),
+        (words("report_fact_known"), known_text(knowledge, words, now)),
+        (words("report_fact_tzdata"), TZDATA_VERSION),
     ]
 
 
-def _totals(rows: list[Row]) -> list[Table]:
-    """What each type comes to over the periods."""
+def _totals(rows: list[Row], words: Words) -> list[Table]:
+    """What each type comes to over the periods, and all of them."""
     columns = (
         ReportColumn("seat type"),
         ReportColumn("periods", "number"),
         ReportColumn("idle seat days", "number"),
         ReportColumn("amount", "money"),
+        ReportColumn("currency"),
     )
     rules = {(row["mode"], row["granularity"]) for row in rows}
     if len(rules) > 1:
         return []
-    cells = []
+    cells: list[tuple[Any, ...]] = []
     rows = [row for row in rows if not row["forecast"]]
     for seat_type in sorted({row["seat_type"] for row in rows}):
         mine = [row for row in rows if row["seat_type"] == seat_type]
-        idle = sum(row["idle_seat_days"] for row in mine)
-        totals = summed(mine).totals
-        amount = totals[0].amount if len(totals) == 1 else None
-        cells.append((seat_type, len(mine), idle, amount))
-    return [Table("By seat type", columns, cells)]
+        cells += _sums(seat_type, mine)
+    if len({row["seat_type"] for row in rows}) > 1:
+        cells += _sums(words("report_total"), rows)
+    return [Table(words("report_by_type"), columns, cells)]
+
+
+def _sums(name: str, rows: list[Row]) -> Iterator[tuple[Any, ...]]:
+    """The sums of some figures, a row for each currency."""
+    periods = len({row["from"] for row in rows})
+    idle = sum(row["idle_seat_days"] for row in rows)
+    totals = summed(rows).totals
+    amounts: list[tuple[Any, Any]] = [
+        (total.amount, total.currency) for total in totals
+    ] or [(None, None)]
+    for amount, currency in amounts:
+        yield name, periods, idle, amount, currency
+
+
+def _plotted(rows: list[Row], words: Words) -> Iterator[PlottedTable]:
+    """Seats per period by type, and money per period by currency."""
+    begun = [row for row in rows if not row["forecast"]]
+    if len({(row["mode"], row["granularity"]) for row in begun}) != 1:
+        return
+    seats: dict[datetime, dict[str, Any]] = {}
+    money: dict[datetime, dict[str, Any]] = {}
+    labels: dict[datetime, str] = {}
+    for row in begun:
+        starts = row["from"]
+        labels[starts] = words.date(row["period"] or str(starts.date()))
+        seats.setdefault(starts, {})[row["seat_type"]] = row["quantity"]
+    for starts in labels:
+        of_period = [row for row in begun if row["from"] == starts]
+        totals = summed(of_period).totals
+        if totals:
+            money[starts] = {
+                total.currency or words.column("amount"): total.amount
+                for total in totals
+            }
+    for title, values, kind in (
+        ("chart_seats", seats, "number"),
+        ("chart_money", money, "money"),
+    ):
+        names = sorted({name for cells in values.values() for name in cells})
+        columns = [ReportColumn("period")]
+        columns += [ReportColumn(name, kind, is_data=True) for name in names]
+        cells = [
+            (labels[starts], *(of.get(name) for name in names))
+            for starts, of in values.items()
+        ]
+        yield PlottedTable(Table(words(title), columns, cells), "stacked")

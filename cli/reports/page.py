@@ -8,7 +8,6 @@ from importlib import resources
 from itertools import islice
 from typing import IO, Any
 
-from seat_ledger.cli.output import times
 from seat_ledger.cli.output.render import harmless_in_page
 from seat_ledger.cli.reports.content import Content, Pictured, ReportLine
 from seat_ledger.domain.calendar import ZoneHistory
@@ -41,13 +40,15 @@ def page_texts(content: Content) -> Generator[str]:
         lstrip_blocks=True,
         finalize=harmless_in_page,
     )
-    environment.filters["cell"] = _cell
+    shown = _Shown(content)
+    environment.filters["cell"] = shown.cell
     environment.filters["svg"] = Markup
     style = resources.files(__package__).joinpath("templates", "report.css")
     stream = environment.get_template("report.html").stream(
         content=content,
         style=Markup(style.read_text("utf-8")),  # noqa: S704  our own
-        shown=_Shown(content),
+        shown=shown,
+        words=content.words,
         lanes_open=LANES_OPEN,
     )
     stream.enable_buffering(200)
@@ -59,9 +60,6 @@ class _Shown:
 
     def __init__(self, content: Content) -> None:
         self.content = content
-        self.zones: dict[str, ZoneHistory] = {
-            account.account: account.zones for account in content.pictured
-        }
         self.left_out = 0
 
     def lines(self) -> Iterator[tuple[ReportLine, list[Any], int]]:
@@ -91,17 +89,20 @@ class _Shown:
 
     def zones_of(self, line: ReportLine) -> ZoneHistory:
         """The zones of a line's account."""
-        return self.zones.get(line.source["account"], _UTC)
+        return self.content.zones_of(line.source["account"])
+
+    def cell(self, value: Any, kind: str = "text", zones: ZoneHistory = _UTC) -> str:
+        """A cell as it is read in the report's language."""
+        if value is None:
+            return "-"
+        words = self.content.words
+        if isinstance(value, datetime):
+            return words.instant(value, zones)
+        if kind == "date":
+            return words.date(str(value))
+        return words.figure(value) if kind in {"number", "money"} else str(value)
 
     @staticmethod
     def held(account: Pictured, seat_type: str) -> list[Any]:
         """The holdings of a type, to be listed below its chart."""
         return [row for row in account.holdings if row.seat.startswith(f"{seat_type}#")]
-
-
-def _cell(value: Any, kind: str = "text", zones: ZoneHistory = _UTC) -> str:
-    if value is None:
-        return "-"
-    if kind == "instant" or isinstance(value, datetime):
-        return times.local(value, zones)
-    return str(value)

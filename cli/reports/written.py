@@ -12,6 +12,7 @@ from typing import Any
 
 from seat_ledger import __version__
 from seat_ledger.cli.output.files import Partial, alone
+from seat_ledger.cli.output.i18n import Words
 from seat_ledger.cli.reports.content import Content
 from seat_ledger.cli.reports.page import write_page
 from seat_ledger.cli.reports.workbook import write_workbook
@@ -40,8 +41,10 @@ def write_report(
             with report.path.open("wb") as file:
                 write_page(content, file)
         else:
-            beside_it = [("digest of this file", f"in {MANIFEST} beside it")]
-            rows = chain(_provenance(manifest), beside_it)
+            words = content.words
+            place = words("made_beside", file=MANIFEST)
+            beside_it = [(words("made_own_digest"), place)]
+            rows = chain(_provenance(manifest, words), beside_it)
             write_workbook(content, report.path, rows)
         stack.enter_context(alone(path))
         manifest["files"] = _files(manifest, _described(report.path, path.name), beside)
@@ -53,7 +56,7 @@ def write_report(
 
 def provenance(content: Content, command: Sequence[str]) -> list[tuple[str, str]]:
     """What made a workbook that is sent, not written beside a manifest."""
-    return list(_provenance(_manifest(content, command)))
+    return list(_provenance(_manifest(content, command), content.words))
 
 
 def _manifest(
@@ -106,12 +109,14 @@ def _described(file: Path, name: str) -> dict[str, Any]:
     return {"name": name, "sha256": digest, "bytes": file.stat().st_size}
 
 
-def _provenance(manifest: dict[str, Any]) -> Iterator[tuple[str, str]]:
+def _provenance(manifest: dict[str, Any], words: Words) -> Iterator[tuple[str, str]]:
     """The manifest as it is known before the workbook itself is written."""
-    yield "program", f"{manifest['program']} {manifest['version']}"
-    yield "command", " ".join(manifest["command"])
-    yield "known at position", str(manifest["known_at"]["position"])
-    yield "recorded at", manifest["known_at"]["recorded_at"] or "nothing recorded"
-    yield "time zone data", manifest["tzdata"]
+    known_at = manifest["known_at"]
+    recorded = known_at["recorded_at"] or words("report_nothing_recorded")
+    yield words("made_program"), f"{manifest['program']} {manifest['version']}"
+    yield words("made_command"), " ".join(manifest["command"])
+    yield words("made_position"), str(known_at["position"])
+    yield words("made_recorded"), recorded
+    yield words("made_tzdata"), manifest["tzdata"]
     for file in manifest["inputs"]:
-        yield f"SHA-256 of {file['name']}", file["sha256"]
+        yield words("made_digest", file=file["name"]), file["sha256"]

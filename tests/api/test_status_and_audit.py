@@ -129,7 +129,7 @@ def test_what_cannot_be_audited_is_refused_and_nothing_is_recorded(
     assert send(b"\xff\xfe\x00").problem() == (400, "invalid_input")
     assert send(b"PK\x03\x04 cut off", WORKBOOK).problem() == (400, "invalid_input")
     assert send(good, "text/plain").problem() == (415, "unsupported_media_type")
-    for name in ("keep", "report", "letter", "file", "prices"):
+    for name in ("keep", "report", "letter", "file", "prices", "language"):
         answered = send(good, **{name: "true"})
         assert answered.problem() == (400, "invalid_input"), name
     assert send(good, column="nothing").problem() == (400, "invalid_input")

@@ -26,10 +26,10 @@ from served import HOSTILE_KEY, INVOICE, Answered, Console, Filled, filled, serv
 from seat_ledger.cli.console.access import Gate, Refused, Visitor, host_of
 from seat_ledger.cli.console.connections import HastyProtocol
 from seat_ledger.cli.console.failures import MOST_FILES, BugFiles
-from seat_ledger.cli.console.i18n import words_of
 from seat_ledger.cli.console.pages import PAGES
 from seat_ledger.cli.console.queueing import Lane
 from seat_ledger.cli.console.request import PageRequest
+from seat_ledger.cli.output.i18n import words_of
 from seat_ledger.cli.output.logs import logger
 from seat_ledger.errors import NotFound
 from seat_ledger.projections.engine.locks import APPEND_LOCK

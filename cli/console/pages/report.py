@@ -7,6 +7,7 @@ from typing import NamedTuple
 from seat_ledger.cli.console.pages.billing import invoice_of
 from seat_ledger.cli.console.pages.pricing import priced, priced_by
 from seat_ledger.cli.console.request import PageRequest
+from seat_ledger.cli.options.languages import language_option
 from seat_ledger.cli.output.files import need
 from seat_ledger.cli.reports.content import Content
 from seat_ledger.cli.reports.of_account import of_account, repeated_at
@@ -33,9 +34,10 @@ def report_of(request: PageRequest, form: str) -> AccountReport:
         need("xlsxwriter", "reports", "A report as .xlsx")
     about, query = _scope(request)
     until = billing.settled(about, query)
-    content = of_account(about._replace(as_of=until), query)
+    content = of_account(about._replace(as_of=until), query, request.words)
     command = _command(about, query, repeated_at(about.known_at, until))
-    return AccountReport(content, provenance(content, [*command, f"report.{form}"]))
+    command += [*language_option(request.words.language), "--output", f"report.{form}"]
+    return AccountReport(content, provenance(content, command))
 
 
 def _scope(request: PageRequest) -> tuple[AccountQuestion, billing.CountsQuery]:
@@ -86,4 +88,4 @@ def _command(
         words += ["--unit-price", query.how.currency.shown(query.how.single)]
     if query.how.currency.code:
         words += ["--currency", query.how.currency.code]
-    return [*words, "--known-at", known_at, "--output"]
+    return [*words, "--known-at", known_at]

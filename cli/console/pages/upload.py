@@ -107,8 +107,8 @@ def _audited(request: PageRequest, sent: SentFile, spool: Spool) -> Page:
     right = (row for row in spool.answers() if row["verdict"] == "match")
     context = {
         "summary": summary,
-        "groups": grouped(findings),
-        "owed": owed_in_words(findings),
+        "groups": grouped(findings, request.words),
+        "owed": owed_in_words(findings, request.words),
         "wrong": wrong,
         "right": list(islice(right, MOST_SHOWN)),
         "more": summary.findings - len(findings),
@@ -156,7 +156,7 @@ def _downloads(
     taken = []
     if summary.findings:
         for form, kind in ((".html", "text/html"), (".md", "text/markdown")):
-            text = letter(request, findings, summary, name, form)
+            text = letter(request, findings, summary, name, form, request.words)
             label = request.words("letter_as", form=form)
             taken.append((f"letter-{stem}{form}", _data(text, kind), label))
     if summary.lines <= MOST_IN_A_LINK:

@@ -1,15 +1,16 @@
-"""The console's languages: texts as data, and dates and numbers as people read them."""
+"""The languages of console, reports and letters: texts as data, figures as read."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime
 from functools import cache
 from importlib import resources
 from typing import Any
 
+from seat_ledger.domain import local_times
 from seat_ledger.domain.calendar import ZoneHistory, local_time
 from seat_ledger.domain.counting_rules import COUNTING_RULES, CountingRule
 
@@ -81,6 +82,17 @@ class Words:
         """A date, spelled out."""
         return f"{day.day} {self._months[day.month - 1]} {day.year}"
 
+    def column(self, title: str) -> str:
+        """The title of a report's column."""
+        return self(f"column_{title.replace(' ', '_')}")
+
+    def instant(self, instant: datetime | None, zones: ZoneHistory) -> str:
+        """An instant in figures, as the account's clocks show it."""
+        if instant is None:
+            return self("present")
+        text = local_times.local(instant, zones)
+        return self.date(text[:10]) + text[10:]
+
     def month(self, day: date) -> str:
         """A month, as an axis shows it."""
         return f"{self._short[day.month - 1]} {day.year}"
@@ -104,13 +116,35 @@ class Words:
         """A whole or decimal number, grouped and pointed as the language does it."""
         if value is None:
             return self("none")
-        text = str(value)
+        return self._grouped(str(value), self("thousands"), MINUS)
+
+    def figure(self, value: object) -> str:
+        """The same in what is passed on: English as the command line prints it."""
+        return self._grouped(str(value), self("figure_thousands"), "-")
+
+    def _grouped(self, text: str, thousands: str, minus: str) -> str:
         if not _DECIMAL.fullmatch(text):
             return text
         whole, point, decimals = text.partition(".")
-        sign, whole = (MINUS, whole[1:]) if whole.startswith("-") else ("", whole)
-        groups = f"{int(whole):,}".replace(",", self("thousands"))
+        sign, whole = (minus, whole[1:]) if whole.startswith("-") else ("", whole)
+        groups = f"{int(whole):,}".replace(",", thousands)
         return sign + groups + (self("decimal") if point else "") + decimals
+
+    def money(self, amount: object, code: str | None) -> str:
+        """An amount with its currency, where that is known."""
+        return " ".join(filter(None, (self.figure(amount), code)))
+
+    def date(self, day: date | str) -> str:
+        """A date in figures; a text that is none as it is."""
+        try:
+            day = date.fromisoformat(day) if isinstance(day, str) else day
+        except ValueError:
+            return str(day)
+        return self("date_form", year=day.year, month=day.month, day=day.day)
+
+    def listed(self, texts: Sequence[str]) -> str:
+        """Texts as one: with commas, and a word before the last."""
+        return self("and").join(filter(None, (", ".join(texts[:-1]), *texts[-1:])))
 
     def span(self, seconds: float) -> str:
         """A length of time: days, hours and minutes."""
