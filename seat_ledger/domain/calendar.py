@@ -381,7 +381,9 @@ class BillingCalendar:
 
     def period(self, k: int) -> BillingPeriod:
         """Period k, counted from 0."""
-        start, end = self.bound(k), self.bound(k + 1)
+        return self._between(k, self.bound(k), self.bound(k + 1))
+
+    def _between(self, k: int, start: Bound, end: Bound) -> BillingPeriod:
         period = BillingPeriod(
             k, start.day, start.instant, end.instant, start.zone, end.day
         )
@@ -457,12 +459,13 @@ class BillingCalendar:
 
     def periods_before(self, instant: datetime) -> Iterator[BillingPeriod]:
         """Every period that begins before an instant, in order."""
-        k = 0
         if self.closed_at is not None:
             instant = min(instant, self.closed_at)
-        while self.bound(k).instant < instant:
-            yield self.period(k)
-            k += 1
+        k, start = 0, self.bound(0)
+        while start.instant < instant:
+            end = self.bound(k + 1)
+            yield self._between(k, start, end)
+            k, start = k + 1, end
 
     def renewal_after(self, instant: datetime) -> int:
         """The number of the first renewal strictly after an instant (R17)."""
