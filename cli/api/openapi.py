@@ -163,7 +163,8 @@ def problems(*statuses: str) -> Schema:
 def _audit_operation() -> Schema:
     """The audit of a file: its body is the file, and it answers as a question does."""
     operation = _operation(audit_endpoint())
-    content = {kind: {"schema": {"type": "string"}} for kind in MEDIA_TYPES}
+    file = {"type": "string", "format": "binary"}
+    content = {kind: {"schema": file} for kind in MEDIA_TYPES}
     operation["requestBody"] = {"required": True, "content": content}
     operation["responses"] |= problems("415")
     return operation
