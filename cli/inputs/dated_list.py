@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
@@ -220,17 +220,19 @@ def wished(question: AccountQuestion, listed: DatedList) -> WishedSeats:
 
 
 def _numbers(
-    question: AccountQuestion, file: str, holders: Iterable[ListedHolder]
+    question: AccountQuestion, file: str, holders: Sequence[ListedHolder]
 ) -> dict[str, int]:
     """The users' numbers by what the list calls them: key or e-mail (R35); 0: nobody
     was so called by then.
     """
     reader, account, known_at, as_of = question
     numbers: dict[str, int] = {}
+    users = list(dict.fromkeys(holder.user for holder in holders))
+    user_at = reader.users_at(account, users, as_of, known_at)
     for holder in holders:
         if holder.user not in numbers:
             try:
-                row = reader.user_at(account, holder.user, as_of, known_at)
+                row = user_at(holder.user)
             except CommandRefused as error:
                 error.message = f"{file}:{holder.line}: {error.message}"
                 raise

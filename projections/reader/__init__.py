@@ -7,8 +7,16 @@ datetimes in UTC, and an open end is None. Every question takes what is known (a
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import (
+    Callable,
+    Collection,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any, ClassVar, NamedTuple, Self
@@ -42,6 +50,9 @@ __all__ = [
     "utc",
 ]
 
+
+_AT_ONCE = 1_000
+"""References that are looked up together."""
 
 _ID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -472,28 +483,9 @@ class ConnectedReader:
         self, account: AccountFacts, reference: str, known_at: Knowledge
     ) -> Called[Row]:
         """Who was ever called so, as known, each with when that was (`borne`)."""
-        folded = fold(reference)
         user_nos, ids = self.numbers_called(account, reference)
         members = self.ask("users", "memberships", known_at, user_nos=user_nos)
-        names = self.names(user_nos, known_at)
-        called: Called[Row] = Called([], [], [])
-        for member in members:
-            stays = [*names.within(member)]
-            keyed = [stay for stay in stays if stay.user_key == reference]
-            mailed = [stay for stay in stays if fold(stay.email or "") == folded]
-            nearly = [stay for stay in stays if fold(stay.user_key) == folded]
-            if member["user_no"] in ids:
-                keyed = stays
-            row = {**names.at(member["user_no"], FOREVER), **member}
-            borne = [*keyed, *mailed]
-            if keyed:
-                called.keyed.append({**row, "borne": borne})  # type: ignore[attr-defined]
-            if mailed:
-                called.mailed.append({**row, "borne": borne})  # type: ignore[attr-defined]
-            if nearly and not keyed:
-                called.nearly.append({**row, "borne": nearly})  # type: ignore[attr-defined]
-        mailed_first = persons_first(called.mailed, lambda p: p["kind"] == "service")
-        return called._replace(mailed=mailed_first)
+        return _called_so(reference, members, self.names(user_nos, known_at), ids)
 
     def numbers_called(
         self, account: AccountFacts, reference: str
@@ -511,11 +503,7 @@ class ConnectedReader:
             id=reference if _ID.fullmatch(reference) else None,
         )
         if not any(_is_meant(row, reference, folded) for row in rows):
-            raise NotFound(
-                "user_not_found",
-                f"{account.key} has no user {shown(reference)}.",
-                try_=f"seat-ledger user list --account {as_word(account.key)}",
-            )
+            raise _nobody(account, reference)
         ids = {row["user_no"] for row in rows if str(row["user_id"]) == reference}
         return list({row["user_no"] for row in rows}), ids
 
@@ -527,22 +515,51 @@ class ConnectedReader:
         known_at: Knowledge,
     ) -> Row | None:
         """The user so called at a moment, else the last one before (R35, R95)."""
-        return meant(
-            reference,
-            self._called(account, reference, known_at),
-            present=lambda row: any(
-                stay.starts <= as_of < stay.ends for stay in row["borne"]
-            ),
-            stay=lambda row: max(
-                (
-                    (stay.starts, stay.ends, row["added"])
-                    for stay in row["borne"]
-                    if stay.starts <= as_of
-                ),
-                default=None,
-            ),
-            name=_names,
-        )
+        return _meant_at(reference, self._called(account, reference, known_at), as_of)
+
+    def users_at(
+        self,
+        account: AccountFacts,
+        references: Sequence[str],
+        as_of: datetime,
+        known_at: Knowledge,
+    ) -> Callable[[str], Row | None]:
+        """Gives for each of many references what :meth:`user_at` would, and raises as
+        that does; all of them are looked up in a few questions.
+        """
+        named: dict[str, list[Row]] = {}
+        numbers: set[int] = set()
+        for first in range(0, len(references), _AT_ONCE):
+            batch = references[first : first + _AT_ONCE]
+            rows = self.ask(
+                "users",
+                "called_each",
+                account_no=account.no,
+                folded=Secret(json.dumps([fold(reference) for reference in batch])),
+                ids=[reference for reference in batch if _ID.fullmatch(reference)],
+            )
+            for row in rows:
+                numbers.add(row["user_no"])
+                texts = row["folded_key"], row["folded_email"], str(row["user_id"])
+                for text in {*texts}:
+                    named.setdefault(text, []).append(row)
+        members: dict[int, list[Row]] = {}
+        for row in self.ask("users", "memberships", known_at, user_nos=list(numbers)):
+            members.setdefault(row["user_no"], []).append(row)
+        names = self.names(numbers, known_at)
+
+        def find(reference: str) -> Row | None:
+            folded = fold(reference)
+            rows = [row for text in {folded, reference} for row in named.get(text, ())]
+            if not any(_is_meant(row, reference, folded) for row in rows):
+                raise _nobody(account, reference)
+            ids = {row["user_no"] for row in rows if str(row["user_id"]) == reference}
+            user_nos = {row["user_no"] for row in rows}
+            own = [row for number in user_nos for row in members.get(number, ())]
+            called = _called_so(reference, sorted(own, key=_first), names, ids)
+            return _meant_at(reference, called, as_of)
+
+        return find
 
 
 class Stay(NamedTuple):
@@ -583,6 +600,58 @@ class Names(NamedTuple):
         for starts, until in pairwise(bounds):
             person = self.at(user_no, starts)
             yield Stay(person["user"], person["email"], starts, until)
+
+
+def _called_so(
+    reference: str, members: Sequence[Row], names: Names, ids: set[int]
+) -> Called[Row]:
+    """The members who were ever called so, each with when that was (`borne`)."""
+    folded = fold(reference)
+    called: Called[Row] = Called([], [], [])
+    for member in members:
+        stays = [*names.within(member)]
+        keyed = [stay for stay in stays if stay.user_key == reference]
+        mailed = [stay for stay in stays if fold(stay.email or "") == folded]
+        nearly = [stay for stay in stays if fold(stay.user_key) == folded]
+        if member["user_no"] in ids:
+            keyed = stays
+        row = {**names.at(member["user_no"], FOREVER), **member}
+        borne = [*keyed, *mailed]
+        if keyed:
+            called.keyed.append({**row, "borne": borne})  # type: ignore[attr-defined]
+        if mailed:
+            called.mailed.append({**row, "borne": borne})  # type: ignore[attr-defined]
+        if nearly and not keyed:
+            called.nearly.append({**row, "borne": nearly})  # type: ignore[attr-defined]
+    mailed_first = persons_first(called.mailed, lambda p: p["kind"] == "service")
+    return called._replace(mailed=mailed_first)
+
+
+def _meant_at(reference: str, called: Called[Row], as_of: datetime) -> Row | None:
+    return meant(
+        reference,
+        called,
+        present=lambda row: any(
+            stay.starts <= as_of < stay.ends for stay in row["borne"]
+        ),
+        stay=lambda row: max(
+            (
+                (stay.starts, stay.ends, row["added"])
+                for stay in row["borne"]
+                if stay.starts <= as_of
+            ),
+            default=None,
+        ),
+        name=_names,
+    )
+
+
+def _nobody(account: AccountFacts, reference: str) -> NotFound:
+    return NotFound(
+        "user_not_found",
+        f"{account.key} has no user {shown(reference)}.",
+        try_=f"seat-ledger user list --account {as_word(account.key)}",
+    )
 
 
 def _is_meant(row: Row, reference: str, folded: str) -> bool:

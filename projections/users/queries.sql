@@ -8,6 +8,21 @@ SELECT user_no, user_id, user_key, folded_key, folded_email
         OR user_id = %(id)s::uuid)
  ORDER BY position;
 
+-- called_each --
+-- The same of many keys, e-mails and ids.
+SELECT named.user_no, named.user_id, named.user_key, named.folded_key,
+       named.folded_email
+  FROM user_directory AS named
+ WHERE named.account_no = %(account_no)s::bigint
+   AND (named.folded_key = ANY (ARRAY (
+           SELECT jsonb_array_elements_text(
+               ledger.unwrapped(%(folded)s::bytea)::jsonb)))
+        OR named.folded_email = ANY (ARRAY (
+           SELECT jsonb_array_elements_text(
+               ledger.unwrapped(%(folded)s::bytea)::jsonb)))
+        OR named.user_id = ANY (%(ids)s::uuid[]))
+ ORDER BY named.position;
+
 -- ids --
 -- The ids of some users.
 SELECT user_no, user_id

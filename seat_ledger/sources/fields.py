@@ -36,7 +36,21 @@ def getter(path: str) -> Getter:
     steps = [_step(text, path) for text in path.split(".")]
     if len(steps) == 1 and not steps[0][1]:
         return methodcaller("get", path)
+    if not any(filters or name.isdecimal() for name, filters in steps):
+        return partial(_of_fields, path, [name for name, _ in steps])
     return partial(_nested, path, steps)
+
+
+def _of_fields(path: str, names: list[str], row: Fields) -> Any:
+    """The value of a path of fields alone, which most are; otherwise as `_nested`."""
+    if path in row:
+        return row[path]
+    value: Any = row
+    for name in names:
+        if value.__class__ is not dict:
+            return None
+        value = value.get(name)
+    return value
 
 
 Filters = tuple[tuple[str, str], ...]
