@@ -186,7 +186,8 @@ class _Round:
         """Take in what a worker decided."""
         through = decisions.through
         self.through[place] = _NEVER if through is None else through
-        self.commands.update(zip(decisions.numbers, decisions.commands, strict=True))
+        commands = map(PackedCommand._make, decisions.commands)
+        self.commands.update(zip(decisions.numbers, commands, strict=True))
         self.outcomes.update((outcome.line, outcome) for outcome in decisions.outcomes)
         self.waiting[place] = decisions.numbers
         if decisions.stops_at is not None:

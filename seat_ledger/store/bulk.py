@@ -81,11 +81,12 @@ def pack(decided: Decided) -> PackedCommand:
     account = append.account_id.bytes
     command = _COMMAND_HEAD.pack(4, 16, account, len(key))
     names, keys = _names(account, append.new_users) if append.new_users else (b"", b"")
+    seen, catalogue = append.seen, append.catalogue
     return PackedCommand(
         account,
-        append.seen,
+        (seen.changes, seen.mark),
         append.next.mark,
-        append.catalogue,
+        catalogue and (catalogue.changes, catalogue.mark),
         append.due,
         [_packed_event(event) for event in events],
         command + key + _INT.pack(len(digest)) + digest,
