@@ -6,6 +6,7 @@ import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, AsyncExitStack, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from importlib import resources
 from typing import Any
 
@@ -133,7 +134,7 @@ class Api:
 
     async def respond(self, request: Request) -> Response:
         """The answer to a request that was let in. Raises LedgerError."""
-        path = request.url.path
+        path = request.scope["path"]
         endpoint = endpoints().get(path)
         if path in {METRICS, status_endpoint().path}:
             _allow(request, READS)
@@ -394,13 +395,21 @@ def _has_body(request: Request) -> bool:
 
 def _measured_as(path: str) -> str:
     """The address that an answer is counted by: no text that somebody sent."""
+    return path if path in _described() else OTHER
+
+
+@cache
+def _described() -> frozenset[str]:
     beside = {status_endpoint().path, audit_endpoint().path, COMMANDS, BATCHES}
-    is_described = path in _OPEN or path == METRICS or path in {*endpoints(), *beside}
-    return path if is_described else OTHER
+    return frozenset({*endpoints(), *beside, *_OPEN, METRICS})
 
 
 def _headers(headers: Any) -> list[tuple[bytes, bytes]]:
     names = {name for name, _ in headers}
+    return [*headers, *(header for header in _own_headers() if header[0] not in names)]
+
+
+@cache
+def _own_headers() -> list[tuple[bytes, bytes]]:
     own = {**HEADERS, "Cache-Control": "no-store"}
-    more = ((name.lower().encode(), value.encode()) for name, value in own.items())
-    return [*headers, *((name, value) for name, value in more if name not in names)]
+    return [(name.lower().encode(), value.encode()) for name, value in own.items()]

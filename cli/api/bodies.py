@@ -23,22 +23,25 @@ async def body_of(request: Request, most: int, try_: str | None) -> bytes:
             "A body that is compressed is not read here.",
             try_="send it as it is, without Content-Encoding",
         )
-    too_long = HttpProblem(
+    length = request.headers.get("content-length", "0")
+    if length.isdigit() and int(length) > most:
+        raise _too_long(most, try_)
+    body = bytearray()
+    try:
+        async for part in request.stream():
+            body += part
+            if len(body) > most:
+                raise _too_long(most, try_)
+    except ClientDisconnect as error:
+        raise HttpProblem(400, "body_cut_off", "The body did not end.") from error
+    return bytes(body)
+
+
+def _too_long(most: int, try_: str | None) -> HttpProblem:
+    return HttpProblem(
         413,
         "body_too_large",
         f"The body is longer than {most:,} bytes.",
         try_=try_,
         headers={"Connection": "close"},
     )
-    length = request.headers.get("content-length", "0")
-    if length.isdigit() and int(length) > most:
-        raise too_long
-    body = bytearray()
-    try:
-        async for part in request.stream():
-            body += part
-            if len(body) > most:
-                raise too_long
-    except ClientDisconnect as error:
-        raise HttpProblem(400, "body_cut_off", "The body did not end.") from error
-    return bytes(body)

@@ -77,7 +77,7 @@ async def read_request(request: Request, principal: Principal) -> ApiCommand:
         request, LONGEST_BODY, "record the commands of a long list one by one"
     )
     fields = parse_line(body)
-    if request.url.path == BATCHES:
+    if request.scope["path"] == BATCHES:
         if fields.get("op", "batch") != "batch":
             raise InvalidInput("A batch has no 'op' but 'batch'.")
         fields = {"op": "batch", **fields}
@@ -87,6 +87,8 @@ async def read_request(request: Request, principal: Principal) -> ApiCommand:
 
 
 def _dry_run(request: Request) -> bool:
+    if not request.scope["query_string"]:
+        return False
     values = {"true": True, "1": True, "false": False, "0": False}
     query = request.query_params.multi_items()
     unknown = {name for name, _ in query} - {"dry_run"}

@@ -16,6 +16,9 @@ import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+LONGEST_PIECE = 1 << 16
+"""Bytes that are gathered before they are sent."""
+
 
 def _send_at_once(transport: asyncio.Transport) -> None:
     """Let no answer wait for an acknowledgement of its head (40 ms on one machine).
@@ -25,6 +28,46 @@ def _send_at_once(transport: asyncio.Transport) -> None:
     connection = transport.get_extra_info("socket")
     if connection is not None and connection.family != socket.AF_UNIX:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+class Gathering:
+    """A transport that sends what is written in one turn of the loop as one piece.
+
+    So the head of an answer and its body cost one call of the system, and wake whoever
+    waits for them once. All else is the transport's own.
+    """
+
+    def __init__(
+        self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        self._transport, self._loop = transport, loop
+        self._pieces: list[bytes] = []
+        self._size = 0
+
+    def write(self, piece: bytes) -> None:
+        """Send a piece, at the end of the turn at the latest."""
+        if not piece:
+            return
+        if not self._pieces:
+            self._loop.call_soon(self.flush)
+        self._pieces.append(piece)
+        self._size += len(piece)
+        if self._size > LONGEST_PIECE:
+            self.flush()
+
+    def flush(self) -> None:
+        """Send what is written so far."""
+        if self._pieces:
+            pieces, self._pieces, self._size = self._pieces, [], 0
+            self._transport.write(b"".join(pieces))
+
+    def close(self) -> None:
+        """Send what is written, and close."""
+        self.flush()
+        self._transport.close()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
 
 
 class StoppableServer(uvicorn.Server):
@@ -57,7 +100,8 @@ class HastyProtocol(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a request, and end another's wait where there are many."""
-        super().connection_made(transport)
+        self._gathering = Gathering(transport, self.loop)
+        super().connection_made(self._gathering)  # type: ignore[arg-type]
         _send_at_once(transport)
         self._start_request_clock()
         if len(self.connections) > self.most_connections:
@@ -70,6 +114,7 @@ class HastyProtocol(H11Protocol):
 
     def on_response_complete(self) -> None:
         """Wait for the next request."""
+        self._gathering.flush()
         super().on_response_complete()
         self._mind_request()
 
