@@ -19,6 +19,8 @@ WIDE, TIGHT = 3, 2
 """Between two columns, in characters: as a rule, and where room is short."""
 TEXT_WIDTH = 12
 """To how many characters a column of texts may shrink."""
+_FEWEST = 3
+"""So many columns tell rows apart without the first, where that is always the same."""
 _WHOLE = re.compile(r"[\d\s.,+-]+(?:[:\d]+)*|\d{4}-\d\d-\d\d.*|present", re.ASCII)
 """Figures and instants: what has blanks, and is never broken at them."""
 _FIRST_TO_GO = (
@@ -79,7 +81,7 @@ class Column(NamedTuple):
     @property
     def width(self) -> int:
         """Of its widest cell or title."""
-        return max(map(len, [self.title, *self.cells]))
+        return max(map(len, [*self.title.split("\n"), *self.cells]))
 
     def narrowed(self) -> Column:
         """The same with a title on as many lines as it has words."""
@@ -103,6 +105,7 @@ class Layout(NamedTuple):
     between: int = WIDE
     as_records: bool = False
     notes: Sequence[str] = ()
+    widths: Sequence[int | None] = ()
 
 
 def chosen(columns: list[Column], names: Sequence[str]) -> list[Column]:
@@ -137,16 +140,18 @@ def fit(columns: Sequence[Column], width: int) -> Layout:
     """The columns as they fit into a width."""
     if _sum([column.width for column in columns], WIDE) <= width:
         return Layout(columns)
-    first, *others = [column for column in columns if column.has_content] or columns
-    varying = [first, *(column for column in others if not column.is_constant)]
-    constant = [column for column in others if column.is_constant]
+    telling = [column for column in columns if column.has_content] or columns
+    varying = [column for column in telling if not column.is_constant]
+    if len(varying) < _FEWEST:
+        varying = [telling[0], *(each for each in varying if each is not telling[0])]
+    constant = [column for column in telling if column not in varying]
     notes = _in_every_row(constant)
     if _sum([column.width for column in varying], WIDE) <= width:
         return Layout(varying, notes=notes)
     narrow = [column.narrowed() for column in varying]
     if _least(narrow) <= width:
-        return Layout(narrow, TIGHT, notes=notes)
-    if len(first.cells) < 2:
+        return Layout(narrow, TIGHT, notes=notes, widths=_shared(narrow, width))
+    if len(varying[0].cells) < 2:
         return Layout(columns, as_records=True)
     hidden = _too_much(narrow, width)
     shown = [column for column in narrow if column not in hidden]
@@ -154,7 +159,7 @@ def fit(columns: Sequence[Column], width: int) -> Layout:
         return Layout(columns, as_records=True)
     titles = [column.title.replace("\n", " ") for column in narrow if column in hidden]
     notes.append(f"Not shown here: {', '.join(titles)} (--wide shows all).")
-    return Layout(shown, TIGHT, notes=notes)
+    return Layout(shown, TIGHT, notes=notes, widths=_shared(shown, width))
 
 
 def _in_every_row(columns: Sequence[Column]) -> list[str]:
@@ -182,6 +187,28 @@ def _too_much(columns: Sequence[Column], width: int) -> list[Column]:
             break
         hidden.append(column)
     return hidden
+
+
+def _shared(columns: Sequence[Column], width: int) -> list[int | None]:
+    """How wide each column is that can be broken; the room left goes where most lacks.
+
+    None for one that is as wide as it is.
+    """
+    widths = [column.least for column in columns]
+    for _ in range(width - _least(columns)):
+        lacking = [
+            (column.width - widths[at], -at)
+            for at, column in enumerate(columns)
+            if column.can_wrap
+        ]
+        most, at = max(lacking, default=(0, 0))
+        if most <= 0:
+            break
+        widths[-at] += 1
+    return [
+        each if column.can_wrap else None
+        for each, column in zip(widths, columns, strict=True)
+    ]
 
 
 def _least(columns: Sequence[Column]) -> int:

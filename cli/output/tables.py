@@ -90,10 +90,12 @@ def table_of(layout: Layout) -> Table:
     """The columns of a layout as they are drawn."""
     if layout.as_records:
         return _records(layout.columns)
-    return _table(layout.columns, layout.between)
+    return _table(layout)
 
 
-def _table(columns: Sequence[Column], between: int) -> Table:
+def _table(layout: Layout) -> Table:
+    columns, between = layout.columns, layout.between
+    widths = layout.widths or [None] * len(columns)
     titled = any(column.title for column in columns)
     table = Table(
         box=SIMPLE_HEAD if titled else None,
@@ -102,13 +104,13 @@ def _table(columns: Sequence[Column], between: int) -> Table:
         show_header=titled,
         padding=(0, between - 1 if titled else between, 0, 0),
     )
-    for column in columns:
+    for column, width in zip(columns, widths, strict=True):
         table.add_column(
             column.title,
             justify="right" if column.is_numeric else "left",
             overflow="fold",
             no_wrap=not column.can_wrap,
-            min_width=column.least if column.can_wrap else None,
+            width=width,
         )
     for cells in zip(*(column.cells for column in columns), strict=True):
         table.add_row(*map(Text, cells))

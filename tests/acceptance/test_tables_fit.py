@@ -1,0 +1,153 @@
+"""Tables fit: 100 columns for README and demo, 80 for lists, and none is a record."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import shlex
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+from seat_ledger.cli.commands import demo
+from seat_ledger.cli.main import COMMANDS, main
+from seat_ledger.cli.main import program as command_line
+from seat_ledger.cli.options.session import ReadingFunction
+from tests.acceptance.test_auditors_page import shown
+from tests.in_process import Program
+
+ROOT = Path(__file__).parents[2]
+DEMO = ROOT / "cli" / "commands" / "demo"
+PRICES = ("--unit-price", "sales/professional=90.00", "--currency", "EUR")
+CONSTANT = {"account": "acme", "find": "farah"}
+"""What a list is asked with, by the name of its parameter or its command."""
+OF_ONE_THING = {
+    "account show", "billing policy", "event replay", "invoice show",
+    "user access", "token list", "db status", "doctor",
+}  # fmt: skip
+"""What reads one thing, or needs more than a ledger of facts."""
+
+
+_STYLE = re.compile("\x1b\\[[0-9;]*m")
+
+
+class Terminal(io.StringIO):
+    """What the program takes for a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture(scope="module")
+def program(shared_database: str, tmp_path_factory: pytest.TempPathFactory) -> Program:
+    """The demo's ledger."""
+    result = Program(shared_database, tmp_path_factory.mktemp("bills"))
+    assert result.run("import", DEMO / "history.jsonl").status == 0
+    invoice = ("--effective-at", "2026-04-10", "--currency", "EUR")
+    prices = [f"{seat_type}=90" for seat_type in _types(result)]
+    words = [word for price in prices for word in ("--unit-price", price)]
+    done = result.run("invoice", "issue", "INV-7", "-a", "acme", "--period", "2026-03",
+                      *invoice, *words)  # fmt: skip
+    assert done.status == 0, done.err
+    done = result.run("price", "set", "sales/professional", "90.00", "--for-all",
+                      "--currency", "EUR", "--effective-at", "2025-01-01")  # fmt: skip
+    assert done.status == 0, done.err
+    result.run("invoice", "audit", DEMO / "invoices.csv", "--keep")
+    return result
+
+
+def _types(program: Program) -> list[str]:
+    return [row["seat_type"] for row in program.json("catalogue", "list")["rows"]]
+
+
+def seen(
+    monkeypatch: pytest.MonkeyPatch, program: Program, width: int, *words: Any
+) -> list[str]:
+    """The lines that a terminal of a width shows."""
+    terminal = Terminal()
+    with monkeypatch.context() as patch:
+        patch.setenv("COLUMNS", str(width))
+        patch.setenv("TERM", "xterm")
+        patch.setenv("NO_COLOR", "1")
+        patch.setattr(sys, "stdout", terminal)
+        patch.setattr(sys, "stderr", io.StringIO())
+        main([*map(str, words), "--database", program.conninfo])
+    return _STYLE.sub("", terminal.getvalue()).splitlines()
+
+
+def fits(lines: list[str], width: int) -> bool:
+    """Whether there is a table, drawn in full, and no line of it is too long."""
+    rules = [at for at, line in enumerate(lines) if line.strip(" ─") == "" != line]
+    rules = [at for at in rules if "─" in lines[at]]
+    if len(rules) != 1:
+        return False
+    ends = next((at for at, line in enumerate(lines) if at > rules[0] and not line),
+                len(lines))  # fmt: skip
+    begins = max((at for at in range(rules[0]) if not lines[at]), default=0)
+    return all(len(line) <= width for line in lines[begins:ends])
+
+
+def examples() -> list[list[str]]:
+    """What README shows, and what the demo asks."""
+    readme = [words[1:] for words, _ in shown(ROOT / "README.md")]
+    asked = [shlex.split(command) for _, command in demo.QUESTIONS]
+    audit = ["invoice", "audit", str(DEMO / "invoices.csv")]
+    return [*readme, *asked, audit]
+
+
+@pytest.mark.parametrize("words", examples(), ids=" ".join)
+def test_an_example_fits_a_hundred_columns(
+    program: Program, monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    lines = seen(monkeypatch, program, 100, *words)
+    assert fits(lines, 100), "\n".join(lines)
+
+
+def lists() -> Iterator[list[str]]:
+    """Each reading command that asks for an account at most."""
+    context = click.Context(command_line)
+
+    def walk(command: click.Command, words: list[str]) -> Iterator[list[str]]:
+        if isinstance(command, click.Group):
+            for name, inner in command.commands.items():
+                yield from walk(inner, [*words, name])
+        elif ReadingFunction.of(command) and " ".join(words) not in OF_ONE_THING:
+            needed = [param for param in command.params if param.required]
+            names = {param.name for param in command.params}
+            if all(param.name == "account" for param in needed):
+                yield [*words, *(("-a", "acme") if "account" in names else ())]
+            elif words[-1] in CONSTANT and len(needed) == 1:
+                yield [*words, CONSTANT[words[-1]]]
+
+    for name in COMMANDS:
+        found = command_line.get_command(context, name)
+        assert found is not None
+        yield from walk(found, [name])
+
+
+LISTS = [
+    *lists(),
+    ["account", "list"],
+    ["invoice", "list"],
+    ["finding", "list", "--all"],
+    ["billing", "counts", "-a", "acme", *PRICES],
+    ["billing", "idle", "-a", "acme", *PRICES],
+    ["seat", "history", "sales/professional#4", "-a", "acme"],
+    ["seat", "who", "sales/professional#4", "-a", "acme", "--from", "2025"],
+]
+
+
+@pytest.mark.parametrize("words", LISTS, ids=" ".join)
+def test_a_list_fits_eighty_columns(
+    program: Program, monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    document = json.loads(program.run(*words, "--format", "json").out or "{}")
+    if len(document.get("rows", ())) < 2:
+        return  # one row may be a record
+    lines = seen(monkeypatch, program, 80, *words)
+    assert fits(lines, 80), "\n".join(lines)
