@@ -168,7 +168,17 @@ class Lake:
         return sorted(i.base_name for i in infos if i.type == FileType.File)
 
     def open(self, name: str) -> Any:
-        """A file to read at random. Raises NotFound where it is missing."""
+        """A file to read at random.
+
+        Raises NotFound where it is missing, and IntegrityFailure where it is no file:
+        a named pipe would never end.
+        """
+        path = Path(self.path(name))
+        if self.is_folder and path.exists() and not path.is_file():
+            raise IntegrityFailure(
+                f"{name} of the lake {self.place} is not a file.",
+                try_=f"seat-ledger lake verify {as_word(self.place)}",
+            )
         try:
             return self._files.open_input_file(self.path(name))
         except FileNotFoundError as error:
@@ -270,8 +280,9 @@ class Lake:
             if manifest.signed_text(note) != text:
                 raise ValueError("it is not in its exact form")
         except _UNREADABLE as error:
+            why = f"it lacks {error}" if isinstance(error, KeyError) else error
             raise IntegrityFailure(
-                f"The manifest {name} of the lake {self.place} does not hold: {error}.",
+                f"The manifest {name} of the lake {self.place} does not hold: {why}.",
                 try_="restore it from a backup, or export into an empty folder",
             ) from error
         return manifest, note

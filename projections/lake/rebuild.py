@@ -8,13 +8,15 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
-from seat_ledger.errors import CommandRefused
+from seat_ledger.domain.values import as_word
+from seat_ledger.errors import CommandRefused, IntegrityFailure
 from seat_ledger.projections.lake.engine import TABLES, Engine
-from seat_ledger.projections.lake.layout import BUCKETS, Lake, Manifest
+from seat_ledger.projections.lake.layout import BUCKETS, Lake, Manifest, Segment
 
 AT_ONCE = 160_000
 """About how many events are in memory: buckets are put together up to so many."""
@@ -171,15 +173,34 @@ class Journal:
         self.lake, self.manifest = lake, manifest
 
     def __enter__(self) -> Self:
+        self.files = [self._opened(segment) for segment in self.manifest.segments]
+        return self
+
+    def _opened(self, segment: Segment) -> Any:
         from pyarrow import parquet  # noqa: PLC0415  an extra
 
-        self.files = [
-            parquet.ParquetFile(
-                self.lake.open(segment.name), page_checksum_verification=True
-            )
-            for segment in self.manifest.segments
-        ]
-        return self
+        file = self.lake.open(segment.name)
+        if file.size() != segment.size:
+            raise self._changed(segment, f"it has {file.size():,} bytes")
+        with self._reading(segment):
+            return parquet.ParquetFile(file, page_checksum_verification=True)
+
+    @contextmanager
+    def _reading(self, segment: Segment) -> Iterator[None]:
+        """What Arrow cannot read is a file that was changed."""
+        try:
+            yield
+        except (ValueError, OSError, IndexError) as error:
+            reason = f"{error}".partition("\n")[0].rstrip(".")
+            raise self._changed(segment, reason) from error
+
+    def _changed(self, segment: Segment, reason: str) -> IntegrityFailure:
+        return IntegrityFailure(
+            f"{segment.name} of the lake {self.lake.place} is not as it was exported: "
+            f"{reason}.",
+            try_=f"seat-ledger lake verify {as_word(self.lake.place)}; then restore it "
+            "from a backup, or export into an empty folder",
+        )
 
     def __exit__(self, *_: object) -> None:
         for file in self.files:
@@ -198,8 +219,10 @@ class Journal:
                 if bucket in selected
             ]
             if groups:
-                rows = file.read_row_groups(groups, columns=columns, use_threads=False)
-                tables.append(rows)
+                with self._reading(segment):
+                    tables.append(
+                        file.read_row_groups(groups, columns=columns, use_threads=False)
+                    )
         if not tables:
             return self.files[0].schema_arrow.empty_table() if self.files else None
         return pa.concat_tables(tables)

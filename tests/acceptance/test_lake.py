@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -161,6 +162,29 @@ def test_a_file_that_is_not_as_exported_is_named_without_a_database(
     (finding,) = lakes.findings()
     assert expected in finding["found"]
     assert finding["subject"].startswith("journal/")
+
+
+def test_a_damaged_file_ends_a_rebuild_in_words(lakes: Lakes) -> None:
+    """Cut off, overwritten, or no file at all: named, and nobody waits for a pipe."""
+    lakes.export()
+    segment = lakes.segments[0]
+    whole = segment.read_bytes()
+    middle = len(whole) // 2
+    damaged = {
+        "cut off": whole[:100],
+        "at its end": whole[:-40] + bytes(40),
+        "inside": whole[:middle] + bytes(200) + whole[middle + 200 :],
+        "a pipe": None,
+    }
+    words = ("rebuild", lakes.place, "--output", lakes.folder / "out", "--workers", 1)
+    for harm, content in damaged.items():
+        segment.unlink()
+        os.mkfifo(segment) if content is None else segment.write_bytes(content)
+        done = lakes.run(*words)
+        assert done.returncode == 3, (harm, done.stderr)
+        assert segment.name in done.stderr, harm
+    (finding,) = lakes.findings()
+    assert "is not a file" in finding["found"]
 
 
 def test_an_export_makes_a_missing_file_anew(lakes: Lakes) -> None:
