@@ -5,22 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 import click
-from click.shell_completion import CompletionItem
 
-Complete = Callable[[click.Context, click.Parameter, str], Sequence[CompletionItem]]
+Complete = Callable[[click.Context, click.Parameter, str], Sequence[str]]
 
 
 def one_of(values: Callable[[], Iterable[str]]) -> Complete:
     """Complete with some words; they are looked up when a shell asks."""
 
-    def complete(
-        _: click.Context, __: click.Parameter, begun: str
-    ) -> list[CompletionItem]:
+    def complete(_: click.Context, __: click.Parameter, begun: str) -> list[str]:
         folded = begun.casefold()
-        every = sorted(values())
-        return [
-            CompletionItem(word) for word in every if word.casefold().startswith(folded)
-        ]
+        return [word for word in sorted(values()) if word.casefold().startswith(folded)]
 
     return complete
 

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from importlib import resources
 
 import click
-from click.shell_completion import CompletionItem
 
 from seat_ledger.cli.topics import schemas
 
@@ -43,13 +42,11 @@ def print_page(markdown: str) -> None:
     Console(width=min(Console().width, 100)).print(Markdown(markdown))
 
 
-def _complete(
-    context: click.Context, _: click.Parameter, begun: str
-) -> list[CompletionItem]:
+def _complete(context: click.Context, _: click.Parameter, begun: str) -> list[str]:
     """Topics and commands, and behind a command those of its group."""
     words = context.params.get("words") or ()
     names = _names(context, words)
-    return [CompletionItem(name) for name in names if name.startswith(begun)]
+    return [name for name in names if name.startswith(begun)]
 
 
 def _names(context: click.Context, words: Sequence[str]) -> list[str]:

@@ -11,14 +11,16 @@ from collections.abc import Iterable, Iterator
 from dataclasses import astuple, dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import cache, lru_cache
-from importlib import metadata, resources
+from importlib import resources
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
+
+import tzdata  # type: ignore[import-untyped]  # it brings no types
 
 from seat_ledger.domain.values import FOREVER, as_word, shown
 from seat_ledger.errors import CommandRefused, InvalidInput, NotFound
 
-TZDATA_VERSION = metadata.version("tzdata")
+TZDATA_VERSION: str = tzdata.__version__
 """The version of the zone data: an input of every bound."""
 
 _MICROSECOND = timedelta(microseconds=1)
