@@ -34,6 +34,7 @@ from seat_ledger.cli.console.downloads import Download, pieces
 from seat_ledger.cli.console.envelope import HEADERS, LONGEST_ADDRESS, LONGEST_LOGGED
 from seat_ledger.cli.console.failures import BugFiles, Log, for_visitor
 from seat_ledger.cli.console.queueing import Lane
+from seat_ledger.cli.output.metrics import state_at, state_of
 from seat_ledger.errors import LedgerError, SchemaMismatch, Unavailable
 from seat_ledger.lazy import lazy
 from seat_ledger.projections.billing.audit import Spool
@@ -201,15 +202,14 @@ class Api:
         return PlainTextResponse("ready\n")
 
     async def _measured(self) -> Response:
-        """The figures of the server, and of the ledger where it can be asked."""
+        """The figures of the server, and those of the ledger that can be had."""
 
         def measured() -> str:
             try:
                 with self.long_readers.reader(None) as reader:
-                    return self.measures.text(reader)
-            except (Unavailable, SchemaMismatch) as error:
-                self.log("failed", code=error.code, reason=error.message)
-                return self.measures.text(None)
+                    return self.measures.text(state_of(reader))
+            except (Unavailable, SchemaMismatch):
+                return self.measures.text(state_at(self.conninfo))
 
         async with self.long_lane.turn():
             text = await self.long_lane.run(measured)

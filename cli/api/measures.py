@@ -6,12 +6,18 @@ somebody sent is a label, so no person is in it.
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-from seat_ledger.cli.output.metrics import ANSWER_HELP, ledger_text, state_of
-from seat_ledger.projections.reader.pool import PooledReader
+from seat_ledger.cli.output.metrics import ANSWER_HELP, ledger_text
 
+disable_created_metrics()  # type: ignore[no-untyped-call]
 MEDIA_TYPE = CONTENT_TYPE_LATEST
 OTHER = "other"
 _COUNT, _SECONDS = ANSWER_HELP
@@ -42,7 +48,6 @@ class Measures:
         self._answers.labels(address, str(status)).inc()
         self._seconds.labels(address).observe(seconds)
 
-    def text(self, reader: PooledReader | None) -> str:
-        """Every figure; without a reader those of the server alone."""
-        own = generate_latest(self._registry).decode()
-        return own if reader is None else own + ledger_text(state_of(reader))
+    def text(self, ledger: dict[str, float]) -> str:
+        """Every figure, with those of the ledger."""
+        return generate_latest(self._registry).decode() + ledger_text(ledger)

@@ -67,7 +67,7 @@ def write_rebuild(path: Path, conninfo: str, document: dict[str, Any]) -> None:
     }
     if not failed:
         figures["seat_ledger_rebuild_last_success_timestamp_seconds"] = time.time()
-    _write(path, {**figures, **_state(conninfo)})
+    _write(path, {**figures, **state_at(conninfo)})
 
 
 def write_verify(path: Path, conninfo: str, findings: int, seconds: float) -> None:
@@ -77,7 +77,7 @@ def write_verify(path: Path, conninfo: str, findings: int, seconds: float) -> No
         "seat_ledger_verify_duration_seconds": seconds,
         "seat_ledger_verify_findings": float(findings),
     }
-    _write(path, {**figures, **_state(conninfo)})
+    _write(path, {**figures, **state_at(conninfo)})
 
 
 def write_lists(path: Path, rows: Iterable[dict[str, Any]]) -> None:
@@ -99,10 +99,10 @@ def write_lists(path: Path, rows: Iterable[dict[str, Any]]) -> None:
 
 def write_status(path: Path, conninfo: str) -> None:
     """Note how far the projections are."""
-    _write(path, _state(conninfo))
+    _write(path, state_at(conninfo))
 
 
-def _state(conninfo: str) -> dict[str, float]:
+def state_at(conninfo: str) -> dict[str, float]:
     """How far the tables are, also where nothing can be asked of them."""
     from seat_ledger.projections.reader import ConnectedReader  # noqa: PLC0415
     from seat_ledger.store.connection import connect  # noqa: PLC0415
@@ -133,13 +133,14 @@ def _progress(connection: Connection[Any]) -> tuple[dict[str, float], bool]:
     """How far the tables are, and whether they are of another definition."""
     from seat_ledger.projections.engine import installation  # noqa: PLC0415
 
-    row = installation.status(connection)[0]
+    rows = installation.status(connection)
+    row, is_stale = rows[0], any(row["state"] == "stale" for row in rows)
     return {
         "seat_ledger_store_position": float(row["head"]),
         "seat_ledger_projection_lag_events": float(row["lag_events"]),
         "seat_ledger_projection_lag_seconds": float(row["lag_seconds"]),
         "seat_ledger_projection_stuck": float(row["state"] == "stuck"),
-    }, row["state"] == "stale"
+    }, is_stale
 
 
 def _accounts(reader: ConnectedReader) -> dict[str, float]:

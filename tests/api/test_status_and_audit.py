@@ -10,14 +10,16 @@ from typing import Any
 from urllib.parse import urlencode
 
 import jsonschema_rs
+import psycopg
 import pytest
 from openpyxl import Workbook
 from prometheus_client.parser import text_string_to_metric_families
+from psycopg.types.json import Jsonb
 
 from seat_ledger.cli.api.openapi import document
 from seat_ledger.cli.api.sent_files import WORKBOOK
 from seat_ledger.cli.console.uploads import MOST_BYTES
-from tests.api.api_server import Client, Replied
+from tests.api.api_server import Client, Replied, serving
 from tests.console.served import HOSTILE_KEY
 from tests.in_process import Program
 from tests.program import PRO
@@ -85,6 +87,27 @@ def test_prometheus_reads_figures_and_no_names(program: Program, api: Client) ->
     assert counted["/v1/account/show", "404"] >= 1
     assert counted["other", "404"] >= 1
     assert api.post({}, "/metrics").problem() == (405, "method_not_allowed")
+
+
+def test_figures_are_there_while_nothing_can_be_asked(program: Program) -> None:
+    """Tables of another definition: how far they are is still known."""
+    with psycopg.connect(program.conninfo, autocommit=True) as connection:
+        saved = connection.execute(
+            "SELECT number, versions FROM projection.generation WHERE state = 'served'"
+        ).fetchone()
+        assert saved is not None
+        restore = "UPDATE projection.generation SET versions = %s WHERE number = %s"
+        try:
+            stale = {**saved[1], "journal": "of before"}
+            connection.execute(restore, [Jsonb(stale), saved[0]])
+            with serving(program.conninfo) as lately:
+                assert lately.ask("/v1/account/list").status == 503
+                answered = lately.ask("/metrics")
+        finally:
+            connection.execute(restore, [Jsonb(saved[1]), saved[0]])
+    assert answered.status == 200
+    assert "seat_ledger_store_position" in answered.text
+    assert "seat_ledger_renewals_due" not in answered.text
 
 
 @pytest.mark.parametrize("more", [{}, {"findings": "true"}, {"explain_file": "true"}])
