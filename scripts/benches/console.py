@@ -57,7 +57,6 @@ OF_AN_ACCOUNT: dict[str, dict[str, str]] = {
     "seats": {},
     "users": {},
     "periods": {},
-    "period": {"period": "2025-03"},
     "idle": PRICED,
     "compare": {},
     "renewals_of_one": {},
@@ -82,7 +81,7 @@ def bench_console(conninfo: str, events: int) -> dict[str, Any]:
         told("pages at a steady rate")
         figures |= paced(port, asked, SECONDS)
         told("lists and other pages at a steady rate")
-        figures |= paced(port, lists(asked, head), SECONDS_OF_A_LIST)
+        figures |= paced(port, lists(conninfo, asked, head), SECONDS_OF_A_LIST)
         told(f"{MANY:,} requests as fast as they go")
         figures |= many(port, process.pid, asked)
         told("pages of the giant account")
@@ -164,7 +163,7 @@ ASKED = (
     ),
     *(
         Asked(f"{page}_p95_ms", 80)
-        for page in ("attention", *LISTS, *OF_AN_ACCOUNT, "search")
+        for page in ("attention", *LISTS, *OF_AN_ACCOUNT, "period", "search")
     ),
     Asked("first_answer_seconds", 1),
 )
@@ -224,7 +223,9 @@ def addresses(conninfo: str) -> dict[str, list[str]]:
     return found
 
 
-def lists(asked: dict[str, list[str]], head: int) -> dict[str, list[str]]:
+def lists(
+    conninfo: str, asked: dict[str, list[str]], head: int
+) -> dict[str, list[str]]:
     """The start page, lists over all accounts, pages of an account, and the search."""
     parsed = [urllib.parse.urlsplit(path).query for path in asked["user"]]
     people = [dict(urllib.parse.parse_qsl(query)) for query in parsed]
@@ -234,9 +235,30 @@ def lists(asked: dict[str, list[str]], head: int) -> dict[str, list[str]]:
     for name, params in OF_AN_ACCOUNT.items():
         own = {"before": str(head // 2)} if name == "compare" else params
         found[name] = [_address(name, {"account": key, **own}) for key in keys]
+    found["period"] = periods(conninfo)
     texts = [f"{person['account']} {person['user']}" for person in people]
     found["search"] = [_address("search", {"q": text}) for text in texts]
     return found
+
+
+def periods(conninfo: str) -> list[str]:
+    """The pages of six hundred billing periods that have ended, chosen by chance."""
+    with psycopg.connect(conninfo) as connection:
+        connection.execute(
+            "SELECT set_config('search_path', 'projection_' || number, false) "
+            "FROM projection.generation WHERE state = 'served'"
+        )
+        rows = connection.execute(
+            "SELECT account.account_key, period.label FROM billing_period AS period "
+            "JOIN account USING (account_no) WHERE account.account_key <> %s "
+            "AND period.ends < now() "
+            "ORDER BY hashint8(account_no + period_no) LIMIT 600",
+            [giant.KEY],
+        ).fetchall()
+    return [
+        _address("period", {"account": key, "period": label.isoformat()})
+        for key, label in rows
+    ]
 
 
 def _address(name: str, params: dict[str, str]) -> str:
