@@ -11,6 +11,7 @@ from seat_ledger.cli.options.session import (
     option_account,
     option_one_account,
     options_of_answering,
+    options_of_listing,
 )
 from seat_ledger.cli.output.printing import emit
 from seat_ledger.cli.output.render import Answer, cells, counted, harmless
@@ -62,7 +63,7 @@ def stop_reading(login: str, account: str) -> None:
 
 @click.command()
 @option_one_account
-@options_of_answering
+@options_of_listing
 def readers(account: str | None) -> None:
     """List the logins that may read single accounts, since when, and who allowed it."""
     grants = account_readers.granted(current_session().ready(), account)

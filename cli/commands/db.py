@@ -11,6 +11,7 @@ from seat_ledger.cli.options.session import (
     current_session,
     option_database,
     options_of_answering,
+    options_of_listing,
 )
 from seat_ledger.cli.output.printing import emit
 from seat_ledger.cli.output.render import RECORD, Answer, cells
@@ -64,7 +65,7 @@ def stop() -> None:
 
 
 @group.command()
-@options_of_answering
+@options_of_listing
 def status() -> None:
     """Show whether the server is running, and the version of the schema."""
     row = _status()

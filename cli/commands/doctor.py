@@ -23,7 +23,7 @@ from seat_ledger.cli.options.environment import unknown
 from seat_ledger.cli.options.session import (
     Session,
     current_session,
-    options_of_answering,
+    options_of_listing,
 )
 from seat_ledger.cli.output.printing import emit
 from seat_ledger.cli.output.render import Answer, cells, harmless
@@ -54,7 +54,7 @@ class NotComparable(NotChecked):
 
 
 @click.command()
-@options_of_answering
+@options_of_listing
 def doctor() -> None:
     """Check what works and what does not; exit 3 if something does not."""
     session = current_session()

@@ -14,6 +14,7 @@ from seat_ledger.cli.options.session import (
     current_session,
     option_database,
     options_of_answering,
+    options_of_listing,
 )
 from seat_ledger.cli.output.files import write_whole
 from seat_ledger.cli.output.printing import emit
@@ -172,7 +173,7 @@ def _sealed_row(sealed: Sealed) -> dict[str, Any]:
 @_option_public_key
 @_option_witness
 @_option_processes
-@options_of_answering
+@options_of_listing
 def verify(
     key: Path | None,
     public_key: str | None,
@@ -325,7 +326,7 @@ def _text(path: Path) -> str:
 @click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
 @_option_key
 @_option_public_key
-@options_of_answering
+@options_of_listing
 def check_proof(file: Path, key: Path | None, public_key: str | None) -> None:
     """Check a proof with the public key alone: no database, no network.
 

@@ -15,6 +15,7 @@ from seat_ledger.cli.options.session import (
     SIZE,
     current_session,
     options_of_answering,
+    options_of_listing,
 )
 from seat_ledger.cli.output.files import need
 from seat_ledger.cli.output.printing import emit
@@ -142,7 +143,7 @@ def export(lake: str, segment_events: int | None) -> None:
 
 @group.command()
 @_place
-@options_of_answering
+@options_of_listing
 def status(lake: str) -> None:
     """Show what a lake consists of, as its newest manifest says."""
     manifest, _ = _opened(lake).manifest()
@@ -193,7 +194,7 @@ def status(lake: str) -> None:
     "both ways.",
 )
 @_option_public_key
-@options_of_answering
+@options_of_listing
 def verify(
     lake: str, segments: bool, decode: bool, served: bool, public_key: str | None
 ) -> None:

@@ -16,6 +16,7 @@ from seat_ledger.cli.options.session import (
     current_session,
     option_metrics,
     options_of_answering,
+    options_of_listing,
     serve_by,
 )
 from seat_ledger.cli.options.stopping import until_stopped
@@ -38,7 +39,7 @@ def group() -> None:
 
 @group.command()
 @option_metrics
-@options_of_answering
+@options_of_listing
 def status(metrics: Path | None) -> None:
     """Show how far the projections are; exit 3 if an event cannot be read.
 
@@ -318,7 +319,7 @@ def resume(accounts: tuple[str, ...]) -> None:
     help="Recompute for this long, and report how far it got.",
 )
 @option_metrics
-@options_of_answering
+@options_of_listing
 def verify(
     full: bool, sample: int | None, max_duration: float | None, metrics: Path | None
 ) -> None:

@@ -21,7 +21,7 @@ from seat_ledger.cli.options.session import (
     current_session,
     option_metrics,
     options_of_answering,
-    options_of_printing,
+    options_of_local_listing,
 )
 from seat_ledger.cli.output.printing import emit
 from seat_ledger.cli.output.progress import heartbeat
@@ -48,7 +48,7 @@ def group() -> None:
 
 
 @group.command("list")
-@options_of_printing
+@options_of_local_listing
 def list_() -> None:
     """The mappings that the program brings."""
     mappings = {name: shipped_mapping(name) for name in shipped_names()}
@@ -93,7 +93,7 @@ def show(name: str, *, toml: bool) -> None:
     shell_complete=completing.mappings,
     help="Only this one: a name of 'source list', or a mapping of your own.",
 )
-@options_of_printing
+@options_of_local_listing
 def check(file: Path, mapping: str | None) -> None:
     """Say which mapping fits a file, and whether all of it can be read so.
 

@@ -12,6 +12,7 @@ from seat_ledger.cli.options.session import (
     current_session,
     option_database,
     options_of_answering,
+    options_of_listing,
 )
 from seat_ledger.cli.options.stopping import until_stopped
 from seat_ledger.cli.output.logs import log_writer
@@ -83,7 +84,7 @@ _COLUMNS = cells(
 
 
 @group.command("list")
-@options_of_answering
+@options_of_listing
 def list_() -> None:
     """List the subscribers, how far each is, and what it did not take."""
     from seat_ledger.store import subscriptions  # noqa: PLC0415

@@ -6,7 +6,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from seat_ledger.cli.options.session import current_session, options_of_answering
+from seat_ledger.cli.options.session import (
+    current_session,
+    options_of_answering,
+    options_of_listing,
+)
 from seat_ledger.cli.output import times
 from seat_ledger.cli.output.printing import emit
 from seat_ledger.cli.output.render import Answer, cells, counted
@@ -107,7 +111,7 @@ _COLUMNS = cells(
 
 
 @group.command("list")
-@options_of_answering
+@options_of_listing
 def list_() -> None:
     """List the tokens, what they may do, and whether they still work."""
     from seat_ledger.store import tokens  # noqa: PLC0415

@@ -427,6 +427,10 @@ def span_of(
 
 options_of_printing = options_of(option_format, option_columns)
 options_of_answering = options_of(option_database, options_of_printing)
+options_of_local_listing = options_of(option_format, option_output, option_columns)
+"""Those of a listing that needs no database."""
+options_of_listing = options_of(option_database, options_of_local_listing)
+"""Those of every command that lists or checks, and changes nothing: also as a file."""
 """The options of every command that prints an answer."""
 
 
@@ -463,7 +467,7 @@ def printing(function: F, *, of_all: bool = True) -> F:
             question.check_whole()
 
     call.reading_function = reading_function  # type: ignore[attr-defined]
-    return option_database(option_format(option_output(option_columns(call))))  # type: ignore[return-value]
+    return options_of_listing(call)  # type: ignore[return-value]
 
 
 def check_texts(options: Mapping[str, Any]) -> None:

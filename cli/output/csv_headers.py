@@ -67,7 +67,7 @@ _HEADERS = {
         "account period seat_type mode granularity quantity_before quantity_after "
         "difference difference_exact amount_before amount_after amount_difference "
         "currency entries forecast quantity_before_least quantity_before_most "
-        "quantity_after_least quantity_after_most price_for"
+        "quantity_after_least quantity_after_most price_for complete"
     ),
     "billing counts": (
         "account seat_type period from until days seconds complete mode granularity "

@@ -110,8 +110,10 @@ def compare(
                 for name, side in (("before", before), ("after", after)):
                     row |= _open(side, (label, seat_type), rule, name)
                 row["entries"] = _priced_by(prices)
-                periods = before.periods | after.periods
-                rows.append({**row, "forecast": periods[label].starts > moment})
+                period = (before.periods | after.periods)[label]
+                row["forecast"] = period.starts > moment
+                row["complete"] = period.ends <= moment
+                rows.append(row)
     _name_entries(rows, before, after)
     return rows
 

@@ -152,6 +152,7 @@ class BillingCompareRow(Frozen):
     quantity_after_least: Decimal | None = None
     quantity_after_most: Decimal | None = None
     price_for: str | None = None
+    complete: bool | None = None
 
 
 class BillingCountsRow(Frozen):

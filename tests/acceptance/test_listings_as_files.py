@@ -112,6 +112,41 @@ def test_a_listing_as_a_workbook_holds_what_json_says(
     assert summed >= 2
 
 
+OPERATIONS = [
+    ("token", "list"),
+    ("subscription", "list"),
+    ("account", "readers"),
+    ("projection", "status"),
+    ("projection", "verify"),
+    ("doctor",),
+]
+"""What an operator lists, whatever it reads through."""
+
+
+def test_what_an_operator_lists_is_a_workbook_too(
+    acme: Program, tmp_path: Path
+) -> None:
+    """The rows of JSON under CSV's columns, and the exit code of the listing."""
+    done = acme.run("token", "create", "--actor", "system:a", "--role", "reader")
+    assert done.status == 0, done.err
+    for number, words in enumerate(OPERATIONS):
+        target = tmp_path / f"operations-{number}.xlsx"
+        done = acme.run(*words, "--output", target)
+        printed = acme.run(*words, "--format", "json")
+        assert done.status == printed.status, (words, done.err)
+        assert not done.out
+        rows = json.loads(printed.out)["rows"]
+        header, *lines = list(sheet_of(target).values)
+        assert len(lines) == len(rows), words
+        if rows:
+            assert header == HEADERS[" ".join(words)], words
+    target = tmp_path / "sources.xlsx"
+    assert run("source", "list", "--output", target).status == 0
+    assert len(list(sheet_of(target).values)) > 10
+    first = list(sheet_of(tmp_path / "operations-0.xlsx").values)[1]
+    assert "system:a" in first
+
+
 def test_money_has_its_places_and_a_text_is_no_formula(
     acme: Program, tmp_path: Path
 ) -> None:

@@ -113,6 +113,7 @@ def test_r91_recorded_prices_of_each_period_price_the_parts_of_a_window(
         "rows"
     ]
     assert (changed["amount_before"], changed["amount_after"]) == ("8.23", "16.00")
+    assert (changed["complete"], changed["forecast"]) == (True, False)  # R54, R92
 
 
 def set_price(book: Book, price: str, at: str) -> None:
