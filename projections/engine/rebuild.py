@@ -88,7 +88,7 @@ _TABLES_AT_ONCE = 2
 """So many tables are filled from the journal side by side: those that take long."""
 
 
-EVENTS_AT_ONCE = 250_000
+EVENTS_AT_ONCE = 160_000
 """About how many events an engine beside the server has in memory, each worker."""
 
 _POSITIONS_AT_ONCE = 65_536

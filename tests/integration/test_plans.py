@@ -22,6 +22,7 @@ from seat_ledger.projections.engine.figures_query import counting
 from seat_ledger.projections.engine.rebuild import rebuild
 from seat_ledger.projections.engine.registry import question
 from seat_ledger.projections.engine.sql_files import queries
+from seat_ledger.projections.engine.user_directory import entries
 from seat_ledger.projections.reader import ConnectedReader
 from seat_ledger.store.connection import connect
 from seat_ledger.store.wrapping import Secret, open_wrapping
@@ -148,6 +149,8 @@ def test_no_question_or_catch_up_reads_a_whole_table(database: str) -> None:
         assert wrong == {}
         read = catch_up_of_every_kind(connection, database)
         assert max(read.values()) < EVENTS / 12, read
+        opened, looked_up = directory_of_everybody(connection)
+        assert 0 < looked_up < opened + EVENTS / 12
 
 
 def test_every_file_of_questions_is_looked_at() -> None:
@@ -192,6 +195,14 @@ def test_an_invoice_reads_its_period_and_not_the_accounts_history(
     assert [line.amount for line in draft.lines()] == ["270.00"]
     assert len(commands) > 1_500
     assert (read["journal"] < 50, read["seat_count"] < 50) == (True, True), read
+
+
+def directory_of_everybody(connection: psycopg.Connection[Any]) -> tuple[int, int]:
+    """How many persons are opened for the directory, and how many events are read."""
+    with connection.transaction():
+        before = rows_read(connection)["stored_events"]
+        opened = entries(connection, 0, 10**9)
+        return len(opened), rows_read(connection)["stored_events"] - before
 
 
 def rows_read(connection: psycopg.Connection[Any]) -> dict[str, int]:
