@@ -36,6 +36,8 @@ def test_the_sources_are_what_the_views_say() -> None:
 
 
 @pytest.mark.long
+@pytest.mark.skipif("SEAT_LEDGER_DBT" not in os.environ,
+                    reason="scripts/test-dbt brings dbt")  # fmt: skip
 def test_the_package_builds_and_its_tests_hold(database: str, tmp_path: Path) -> None:
     program = Program(database, tmp_path)
     program.import_([*story(), late()])
