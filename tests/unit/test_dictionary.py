@@ -6,6 +6,7 @@ import ast
 import re
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -17,10 +18,16 @@ MODULES = [
 ]
 
 
+@cache
+def nodes(file: Path) -> list[ast.AST]:
+    """All of a file's syntax tree."""
+    return [*ast.walk(ast.parse(file.read_text()))]
+
+
 def test_a_class_name_stands_once_in_the_product() -> None:
     places = defaultdict(list)
     for file in MODULES:
-        for node in ast.walk(ast.parse(file.read_text())):
+        for node in nodes(file):
             if isinstance(node, ast.ClassDef):
                 places[node.name].append(str(file.relative_to(ROOT)))
     assert {name: at for name, at in places.items() if len(at) > 1} == {}
@@ -30,7 +37,7 @@ def test_no_import_renames_a_part_of_the_product() -> None:
     renamed = [
         f"{file.relative_to(ROOT)}: {name.name} as {name.asname}"
         for file in MODULES
-        for node in ast.walk(ast.parse(file.read_text()))
+        for node in nodes(file)
         if isinstance(node, ast.ImportFrom)
         and (node.module or "").startswith("seat_ledger")
         for name in node.names
@@ -81,7 +88,7 @@ def _names(files: list[Path]) -> list[str]:
     return [
         f"{file.relative_to(ROOT)}: {name}"
         for file in files
-        for node in ast.walk(ast.parse(file.read_text()))
+        for node in nodes(file)
         for name in _bound(node)
     ]
 
