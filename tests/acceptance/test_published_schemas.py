@@ -147,3 +147,40 @@ def test_every_answer_is_as_its_schema_says(
     if ledger == "life":
         reading = {w for w, c in every_command() if ReadingFunction.of(c) is not None}
         assert reading - {"report"} <= {name_of(words) for words in asked}
+
+
+def operations(program: Program, folder: Path) -> Iterator[tuple[Any, ...]]:
+    """What an operator asks and changes, each by what the one before printed."""
+    lake, report = folder / "lake", folder / "acme.html"
+    yield ("doctor",)
+    yield "projection", "status"
+    yield "projection", "verify"
+    yield "account", "readers"
+    yield "token", "create", "--actor", "system:a", "--role", "reader"
+    yield "token", "list"
+    token = program.json("token", "list")["rows"][0]["token_id"]
+    yield "token", "revoke", token
+    yield "token", "list"
+    yield "subscription", "add", "https://example.com/hook"
+    yield "subscription", "list"
+    hook = program.json("subscription", "list")["rows"][0]["subscription_id"]
+    for verb in ("pause", "resume", "list"):
+        yield "subscription", verb, *([] if verb == "list" else [hook])
+    yield "report", "--account", "acme", "--term", "--output", report
+    yield "lake", "export", lake
+    yield "lake", "status", lake
+    yield "lake", "verify", lake
+
+
+def test_what_an_operator_asks_and_changes_is_as_its_schema_says(
+    database: str, tmp_path: Path
+) -> None:
+    program = Program(database, tmp_path)
+    record_life(program)
+    key = program.json("account", "list")["rows"][0]["account"]
+    asked = (
+        tuple(key if word == "acme" else word for word in words)
+        for words in operations(program, tmp_path)
+    )
+    wrong = [line for words in asked for line in differences(program, words)]
+    assert not wrong, "\n".join(dict.fromkeys(wrong))

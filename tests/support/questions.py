@@ -149,4 +149,5 @@ def _bill(program: Program, keys: list[str]) -> str:
 
 def name_of(words: Words) -> str:
     """The command of a question."""
-    return "export" if words[0] == "export" else " ".join(words[:2])
+    alone = words[0] in {"export", "report", "doctor"}
+    return words[0] if alone else " ".join(words[:2])
