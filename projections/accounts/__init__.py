@@ -7,7 +7,7 @@ from datetime import date, datetime
 from operator import itemgetter
 
 from seat_ledger.domain.calendar import local_date
-from seat_ledger.domain.values import account_id
+from seat_ledger.domain.values import FOREVER, account_id
 from seat_ledger.projections import holdings
 from seat_ledger.projections.reader import (
     AccountFacts,
@@ -132,8 +132,9 @@ def show(question: AccountQuestion) -> Row:
         "renewal_due": account.renewal_due(as_of),
         "closed_at": calendar.closed_at,
         "contract_changes": [
-            {**change._asdict(), "from": calendar.renewal(change.renewal).instant}
+            {**change._asdict(), "from": at.instant}
             for change in calendar.changes
+            if (at := calendar.renewal(change.renewal)).instant < FOREVER
         ],
         "totals": holdings.totals(question),
         "pending_unassignments": holdings.to_be_unassigned(question),

@@ -263,3 +263,22 @@ def test_holdings_end_in_the_same_batch_as_the_account(e: Contract) -> None:
     rows = e.json("seat", "list", "-a", "e", "--as-of", "2025-05-01")["rows"]
     assert rows == []
     e.verified()
+
+
+def test_r97_a_change_that_an_earlier_end_forestalls_is_at_no_instant(
+    e: Contract,
+) -> None:
+    """East of Greenwich no clock shows the last instant that a ledger has."""
+    e.open("2025-06-01", 12, 1)
+    e.do("set_time_zone", "2025-06-01", time_zone="Europe/Amsterdam")
+    e.do("change_contract", "2025-07-01", renewal=1, term_months=24)
+    shown = e.json("account", "show", "e")["rows"][0]
+    assert [change["renewal"] for change in shown["contract_changes"]] == [1]
+    (closed,) = e.do("close_account", "2025-08-01T12:00Z")
+    assert e.json("account", "show", "e")["rows"][0]["contract_changes"] == []
+    for words in (("account", "show", "e"), ("event", "list", "-a", "e")):
+        done = e.run(*words)
+        assert done.status == 0, done.err
+    e.do("reverse", entry=closed, reason="wrong")
+    shown = e.json("account", "show", "e")["rows"][0]
+    assert [change["renewal"] for change in shown["contract_changes"]] == [1]
