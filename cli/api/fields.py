@@ -39,7 +39,7 @@ _KINDS: tuple[tuple[Schema, str], ...] = (
         "currency digest email erased error event export file folder found generation "
         "granted_by granularity group home hub id invoice kind last_error last_user "
         "ledger login manifest message mode name next_user note op origin outcome "
-        "owed_by price_for price_source problem projection reads reason report role "
+        "owed_by price_for price_source problem projection reason report role "
         "root seat seat_type secret sentence settled_because sha256 share source "
         "state status stream subject subscription_id time_zone title token token_id "
         "topic try tzdata url user verdict voids when",
@@ -81,8 +81,8 @@ _KINDS: tuple[tuple[Schema, str], ...] = (
     (
         FLAG,
         "account_access allowed complete dry_run exclusive fits followed forecast "
-        "full holds initialised is_new renewal_due repeated reversed revoked running "
-        "stopped super_admin switched too_old works",
+        "full holds initialised is_new reads renewal_due repeated reversed revoked "
+        "running stopped super_admin switched too_old works",
     ),
     (POSITIONS, "entries positions recorded_later"),
     (TEXTS, "covers hubs ignored lacking rebuilding resumed seats"),

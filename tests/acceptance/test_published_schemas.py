@@ -27,6 +27,7 @@ from tests.support import windows
 from tests.support.lives import a_life
 from tests.support.questions import name_of, questions
 
+EXPORTS = Path(__file__).parents[1] / "sources" / "exports"
 HISTORY = resources.files("seat_ledger.cli.commands.demo") / "history.jsonl"
 
 
@@ -184,3 +185,15 @@ def test_what_an_operator_asks_and_changes_is_as_its_schema_says(
     )
     wrong = [line for words in asked for line in differences(program, words)]
     assert not wrong, "\n".join(dict.fromkeys(wrong))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("source", "list"), ("source", "check", EXPORTS / "hubspot-users-csv.csv")],
+    ids=str,
+)
+def test_what_needs_no_database_is_as_its_schema_says(words: tuple[Any, ...]) -> None:
+    done = run(*words, "--format", "json")
+    assert done.status == 0, done.err
+    errors = validator(name_of(words)).iter_errors(json.loads(done.out))
+    assert [error.message for error in errors] == []
