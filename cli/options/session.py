@@ -216,7 +216,7 @@ def confirm(question: str, lost: str) -> None:
     """
     try:
         meant = click.confirm(question, err=True)
-    except click.Abort as error:
+    except (click.Abort, UnicodeDecodeError) as error:
         raise InvalidInput(
             f"This cannot be undone and needs a confirmation. Nothing was {lost}.",
             try_="answer y, or add --yes",
