@@ -25,7 +25,7 @@ class AuditRequest(ApiRequest):
         options = {
             name: value
             for name, value in question.options.items()
-            if name not in {"report", "letter", "keep", "language"}
+            if name not in {"report", "letter", "keep", "language", "mapping"}
         }
         function = function_for_server(self.endpoint.command)
         return function(question, self.source, self.spool, **options)

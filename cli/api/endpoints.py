@@ -181,7 +181,9 @@ def audit_endpoint() -> Endpoint:
     command = _command_of(AUDIT)
     reading = ReadingFunction.of(command)
     assert reading is not None
-    return _offered(AUDIT, command, reading, without={"file", "keep", "language"})
+    return _offered(
+        AUDIT, command, reading, without={"file", "keep", "language", "mapping"}
+    )
 
 
 @cache

@@ -11,6 +11,7 @@ import click
 
 from seat_ledger.cli.commands.finding_keeping import keep_findings
 from seat_ledger.cli.commands.invoice_file_words import explained_file
+from seat_ledger.cli.options import completing
 from seat_ledger.cli.options.bills import NameResolver, bill_reading, total_in_words
 from seat_ledger.cli.options.counting import books_of, option_price_file
 from seat_ledger.cli.options.languages import language_option, option_language
@@ -25,6 +26,7 @@ from seat_ledger.cli.output.windows import between, is_open
 from seat_ledger.cli.reports.letter import write_letter
 
 if TYPE_CHECKING:
+    from seat_ledger.cli.inputs.bill_words import BillReading
     from seat_ledger.cli.inputs.invoice_file import BillSource, InvoiceFile
     from seat_ledger.projections.billing.audit import Spool, Summary
     from seat_ledger.projections.billing.audit.findings import AuditFinding
@@ -62,6 +64,14 @@ STDIN = Path("-")
 @option_language
 @option_price_file
 @click.option(
+    "--with",
+    "mapping",
+    metavar="MAPPING",
+    shell_complete=completing.mappings,
+    help="Read the source's own bill by a name of 'source list', or a mapping file; "
+    "--set issued_at=T says when it was issued.",
+)
+@click.option(
     "--column",
     "columns",
     multiple=True,
@@ -85,7 +95,7 @@ STDIN = Path("-")
 @click.option(
     "--date-format",
     metavar="FORMAT",
-    help="How the file writes dates, as in DD.MM.YYYY; of a range the first counts.",
+    help="How the file writes dates, as in DD.MM.YYYY, also in ranges.",
 )
 @click.option(
     "--explain-file",
@@ -109,17 +119,17 @@ def audit(  # noqa: PLR0913  an option each
 
     The file has the columns account, invoice, issued_at, period, seat_type, quantity,
     unit_price and amount, and optionally mode, granularity and currency, or other names
-    that vendors give them; issued_at is an instant or a position. Lines of totals are
+    that vendors give them; issued_at is an instant or a position. A period is its first
+    date, its month, or a range of dates that must be the ledger's. Lines of totals are
     checked and left out. Exits with 3 if a line does not match. What no line has a
     price for costs what the price book says.
     """
-    from seat_ledger.cli.inputs.invoice_file import InvoiceFile  # noqa: PLC0415
     from seat_ledger.projections.billing import audit  # noqa: PLC0415
 
     _check_targets(file, report, letter)
     spool = click.get_current_context().with_resource(audit.Spool())
     names = NameResolver(question.reader)
-    invoices = InvoiceFile(file, bill_reading(options), names)
+    invoices = _invoices(file, bill_reading(options), names)
     if explain_file:
         return explained_file(question, invoices, names)
     with heartbeat("Auditing"):
@@ -174,6 +184,14 @@ def answer_of_source(
 serve_by(audit, answer_of_source)
 
 
+def _invoices(file: Path, reading: BillReading, names: NameResolver) -> InvoiceFile:
+    """The file's lines, read by its columns or by the mapping of its source."""
+    from seat_ledger.cli.inputs.invoice_file import InvoiceFile  # noqa: PLC0415
+    from seat_ledger.cli.inputs.mapped_bill import MappedBill  # noqa: PLC0415
+
+    return (MappedBill if reading.mapping else InvoiceFile)(file, reading, names)
+
+
 def _judged(question: Question, spool: Spool, options: dict[str, Any]) -> Summary:
     """Hold what was read against the ledger."""
     from seat_ledger.projections.billing import audit  # noqa: PLC0415
@@ -200,6 +218,8 @@ def _check_targets(file: Path, report: Path | None, letter: Path | None) -> None
 
 def _print_understood(invoices: InvoiceFile) -> None:
     """What of the file is not judged: other columns, and lines of totals."""
+    for remark in invoices.remarks:
+        print_message(remark)
     if invoices.ignored:
         print_message(f"Columns not used: {', '.join(invoices.ignored)}.")
     for total in invoices.totals:

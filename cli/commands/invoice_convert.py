@@ -17,7 +17,7 @@ from seat_ledger.cli.output.render import Answer, harmless, print_message
 
 if TYPE_CHECKING:
     from seat_ledger.projections.reader import ConnectedReader
-    from seat_ledger.sources.bills import Bill, Month
+    from seat_ledger.sources.bills import Month
 
 
 @click.command("convert")
@@ -48,6 +48,7 @@ def convert(
     Rows of a month and seat type are added up exactly. A month that is not a period of
     the account, and a price that varies within it, are refused.
     """
+    from seat_ledger.cli.inputs.mapped_bill import missing_dates_in_words  # noqa: PLC0415
     from seat_ledger.cli.inputs.mapping_file import mapping_named  # noqa: PLC0415
     from seat_ledger.projections.billing.audit.lines import check_issued_at  # noqa: PLC0415
     from seat_ledger.sources.bills import HEADER, Bill, check_months  # noqa: PLC0415
@@ -72,7 +73,8 @@ def convert(
     with session.reader() as reader:
         check_months(bill.lines, _other_period(reader), name)
     rows = bill.rows()
-    _report_missing(bill)
+    for text in missing_dates_in_words(bill):
+        print_message(text)
     emit(Answer(rows, header=HEADER), "csv")
 
 
@@ -97,13 +99,3 @@ def _other_period(reader: ConnectedReader) -> Callable[[str, Month], str | None]
         )
 
     return other
-
-
-def _report_missing(bill: Bill) -> None:
-    for figure, line in bill.lines.items():
-        missing = line.missing_dates(figure.month)
-        if missing:
-            print_message(
-                f"{figure.month}, {figure.seat_type}: no row for {len(missing)} of "
-                f"{figure.month.days} dates, the first is {missing[0]}."
-            )

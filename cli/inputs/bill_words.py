@@ -27,6 +27,8 @@ COLUMN_NAMES: dict[str, tuple[str, ...]] = {
     "period": ("billing period", "service period", "invoice period", "period start",
                "from", "periode", "factuurperiode", "zeitraum", "leistungszeitraum",
                "abrechnungszeitraum", "période"),
+    "until": ("period end", "period to", "service end", "end date", "to", "bis",
+              "zeitraum bis", "tot", "tot en met", "t/m", "einddatum"),
     "seat_type": ("product", "product name", "licence", "license", "licence type",
                   "license type", "plan", "sku", "item", "description", "seat",
                   "seat tier", "omschrijving", "licentie", "produkt", "lizenz",
@@ -51,7 +53,7 @@ _TOTAL = re.compile(
 _SIGNS = {"€": "EUR", "£": "GBP", "₹": "INR", "₪": "ILS"}
 _SIGN = re.compile(r"[€£₹₪$¥]|\b[A-Z]{3}\b")
 _GROUPS = re.compile(r"(?<=\d)[ \u00a0\u202f'](?=\d{3}(?!\d))")
-_RANGE = r"(\s*(-|\u2013|to|until|t/m|bis)\s*.*)?"
+_RANGE = r"(\s*(-|\u2013|to|until|t/m|tot|bis)\s*(?P<last>.*))?"
 _TOKENS = {"YYYY": r"(?P<y>\d{4})", "MM": r"(?P<m>\d{1,2})", "DD": r"(?P<d>\d{1,2})"}
 
 
@@ -60,13 +62,15 @@ class BillReading:
     """How the file of a bill is to be read, as far as it is stated.
 
     `columns` name the file's header for ours, `defaults` are cells that the file has
-    no column for, `aliases` what the file calls accounts and types.
+    no column for, `aliases` what the file calls accounts and types. By a `mapping` it
+    is read as the source's own.
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)
     defaults: Mapping[str, str] = field(default_factory=dict)
     aliases: Mapping[str, str] = field(default_factory=dict)
     date_format: str | None = None
+    mapping: str | None = None
 
 
 def folded(header: str) -> str:
@@ -144,7 +148,7 @@ def plain_sum(text: str) -> tuple[str, str | None]:
 
 
 class DateReader:
-    """Dates by a stated format: ``DD.MM.YYYY``; of a range the first."""
+    """Dates by a stated format: ``DD.MM.YYYY``."""
 
     def __init__(self, date_format: str) -> None:
         pattern, names = re.escape(date_format), []
@@ -162,7 +166,16 @@ class DateReader:
 
     def read(self, text: str) -> str:
         """A date of the file as ours are written. Raises InvalidInput."""
+        return self._date(text, self.pattern.fullmatch(text.strip()))
+
+    def read_span(self, text: str) -> str:
+        """The same of a date, or of the first and the last date of a range."""
         match = self.pattern.fullmatch(text.strip())
+        first = self._date(text, match)
+        last = match and match["last"]
+        return f"{first}..{self.read(last)}" if last else first
+
+    def _date(self, text: str, match: re.Match[str] | None) -> str:
         fields = match.group("y", "m", "d") if match else ()
         try:
             return date(*map(int, fields)).isoformat()

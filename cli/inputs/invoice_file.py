@@ -45,7 +45,7 @@ REQUIRED = (
     "unit_price",
     "amount",
 )
-OPTIONAL = ("mode", "granularity", "currency")
+OPTIONAL = ("until", "mode", "granularity", "currency")
 MAX_LINE = 1_000_000
 MAX_CELL = 2_000
 _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
@@ -95,8 +95,9 @@ class InvoiceFile:
     """A file of invoice lines, to be read once; what was understood stands here after.
 
     `ignored` names columns not used, `columns` the file's names by ours, `totals` the
-    lines that sum others. `resolve` says what accounts and types are meant. `content`
-    is that of a file which is on no disk, of `most` rows.
+    lines that sum others, `remarks` what else became of it. `resolve` says what
+    accounts and types are meant. `content` is that of a file which is on no disk, of
+    `most` rows.
     """
 
     path: Path
@@ -108,6 +109,11 @@ class InvoiceFile:
     separator: str = ""
     content: BinaryIO | None = None
     most: int | None = None
+    remarks: list[str] = field(default_factory=list)
+
+    def meant(self, kind: str, written: str) -> str:
+        """The account or seat type that a name of the file means."""
+        return self.reading.aliases.get(written) or self.resolve(kind, written)
 
     def lines(self) -> Iterator[AuditedLine]:
         """Every line. Raises InvalidInput, naming the line and what was expected."""
@@ -373,23 +379,26 @@ class _Lines:
         """A vendor's words as ours: names, dates, sums with signs of currency."""
         for name in ("account", "seat_type"):
             if written := named[name]:
-                alias = self.reading.aliases.get(written)
-                named[name] = alias or self.of.resolve(name, written)
+                named[name] = self.of.meant(name, written)
         for name in ("quantity", "unit_price", "amount"):
             named[name], code = plain_sum(named[name])
             if code and not named.get("currency"):
                 named["currency"] = code
-        if self.dates is None:
-            return
-        for name in ("period", "issued_at"):
+        if self.dates is not None:
+            try:
+                self._translate_dates(named, self.dates)
+            except InvalidInput as error:
+                raise self.refused(error.message, error.try_ or "", began) from error
+        if until := named.pop("until", ""):
+            named["period"] += f"..{until}"
+
+    def _translate_dates(self, named: dict[str, str], dates: DateReader) -> None:
+        """Dates by the stated format, in cells that the file itself has."""
+        for name in ("period", "until", "issued_at"):
             is_position = name == "issued_at" and named[name].isdecimal()
-            if named[name] and not is_position and name in self.of.columns:
-                try:
-                    named[name] = self.dates.read(named[name])
-                except InvalidInput as error:
-                    raise self.refused(
-                        error.message, error.try_ or "", began
-                    ) from error
+            if name in self.of.columns and named[name] and not is_position:
+                read = dates.read_span if name == "period" else dates.read
+                named[name] = read(named[name])
 
 
 _OF_ALL = {"issued_at": "2026-04-05", "account": "acme"}

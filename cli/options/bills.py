@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from seat_ledger.projections.reader import ConnectedReader
 
 _OURS = (*COLUMN_NAMES, "granularity")
+_BESIDE_A_MAPPING = (
+    "account", "invoice", "issued_at", "mode", "granularity", "currency",
+)  # fmt: skip
 
 
 class NameResolver:
@@ -109,9 +112,32 @@ def bill_reading(options: Mapping[str, Any]) -> BillReading:
             raise click.UsageError(
                 f"{option} names {unknown[0]}; our columns are {', '.join(_OURS)}."
             )
-    return BillReading(
-        columns, defaults, _pairs("--alias", options["aliases"]), options["date_format"]
-    )
+    mapping = options.get("mapping")
+    if mapping is not None:
+        _check_with_mapping(columns, defaults, options["date_format"])
+    aliases = _pairs("--alias", options["aliases"])
+    return BillReading(columns, defaults, aliases, options["date_format"], mapping)
+
+
+def _check_with_mapping(
+    columns: Mapping[str, str], defaults: Mapping[str, str], date_format: str | None
+) -> None:
+    """Refuse what a mapping says already, and the lack of what none says."""
+    if columns or date_format:
+        raise click.UsageError(
+            "With --with the mapping says what the columns and dates are; leave out "
+            "--column and --date-format."
+        )
+    for name in defaults:
+        if name not in _BESIDE_A_MAPPING:
+            raise click.UsageError(
+                f"With --with the mapping says {name}; --set is for "
+                f"{', '.join(_BESIDE_A_MAPPING)}."
+            )
+    if "issued_at" not in defaults:
+        raise click.UsageError(
+            "With --with, say when the invoice was issued: --set issued_at=2026-11-02."
+        )
 
 
 def _pairs(option: str, texts: Sequence[str]) -> dict[str, str]:
@@ -140,7 +166,8 @@ def total_in_words(total: TotalLine) -> str:
 def understood(invoices: InvoiceFile, names: NameResolver) -> list[str]:
     """What was understood of a file that was read, a sentence each."""
     reading = invoices.reading
-    notes = [f"Separated by {invoices.separator}."]
+    notes = [f"Separated by {invoices.separator}."] if invoices.separator else []
+    notes += invoices.remarks
     notes += [
         f"{ours} is the column {shown(theirs)}."
         for ours, theirs in invoices.columns.items()
@@ -154,7 +181,7 @@ def understood(invoices: InvoiceFile, names: NameResolver) -> list[str]:
         if name != read_as
     ]
     if reading.date_format:
-        notes.append(f"Dates are read as {reading.date_format}; of a range the first.")
+        notes.append(f"Dates are read as {reading.date_format}.")
     if invoices.ignored:
         notes.append(f"Columns not used: {', '.join(invoices.ignored)}.")
     notes += [total_in_words(total) for total in invoices.totals]
@@ -163,11 +190,14 @@ def understood(invoices: InvoiceFile, names: NameResolver) -> list[str]:
 
 def options_of_reading(reading: BillReading) -> str:
     """How a file was read, as the words of a command that reads it so again."""
-    words = (
-        [f"--date-format {as_word(reading.date_format)}"]
-        if (reading.date_format)
-        else []
-    )
+    words = [
+        f"{option} {as_word(text)}"
+        for option, text in (
+            ("--with", reading.mapping),
+            ("--date-format", reading.date_format),
+        )
+        if text
+    ]
     for option, pairs in (
         ("--column", reading.columns),
         ("--set", reading.defaults),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import timedelta
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -131,6 +132,9 @@ def sentence_of(finding: AuditFinding, words: Words | None = None) -> str:
         "billed": _short(words, row["invoiced_quantity"]),
         "right": _short(words, row["ledger_quantity"]),
     }
+    if finding.why_unknown == "bounds" and finding.period is not None:
+        figures["first"] = words.date(finding.period.label)
+        figures["last"] = words.date(finding.period.until - timedelta(days=1))
     if row["verdict"] == "missing":
         key = "line_missing"
     elif finding.why_unknown:

@@ -618,8 +618,10 @@ class Questions(ABC):
         The file has the columns account, invoice, issued_at, period, seat_type,
         quantity, unit_price and amount, and optionally mode, granularity and
         currency, or other names that vendors give them; issued_at is an instant or a
-        position. Lines of totals are checked and left out. Exits with 3 if a line
-        does not match. What no line has a price for costs what the price book says.
+        position. A period is its first date, its month, or a range of dates that must
+        be the ledger's. Lines of totals are checked and left out. Exits with 3 if a
+        line does not match. What no line has a price for costs what the price book
+        says.
 
         :param findings: Only what does not match: a sentence each, by cause, with who
             owes whom.
@@ -628,8 +630,8 @@ class Questions(ABC):
             account=acme.
         :param alias: What the file calls an account or a seat type, as in 'Acme
             B.V.=acme'.
-        :param date_format: How the file writes dates, as in DD.MM.YYYY; of a range
-            the first counts.
+        :param date_format: How the file writes dates, as in DD.MM.YYYY, also in
+            ranges.
         :param known_at: Use only what was known then: a position or a moment.
         """
         return self._audit(

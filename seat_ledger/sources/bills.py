@@ -53,6 +53,11 @@ class Month(NamedTuple):
         """How many dates it has."""
         return monthrange(self.year, self.month)[1]
 
+    @property
+    def dates(self) -> str:
+        """Its first and last date, as a bill's line has them."""
+        return f"{self.first}..{self.first.replace(day=self.days)}"
+
     def __str__(self) -> str:
         return f"{self.year}-{self.month:02}"
 

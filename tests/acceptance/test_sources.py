@@ -149,6 +149,56 @@ def test_a_bill_is_converted_and_audited(program: Program, tmp_path: Path) -> No
     assert (row["verdict"], row["ledger_amount"]) == ("match", "2.45")
 
 
+def test_a_bill_is_audited_as_it_comes(program: Program, tmp_path: Path) -> None:
+    """R65: what has other bounds than the ledger's period is a finding in words."""
+    names = ("m.toml", "b.csv", "c.jsonl")
+    mapping, bill, commands = (tmp_path / name for name in names)
+    mapping.write_text(
+        shipped_text("github-usage-report").replace("copilot/business", PRO)
+    )
+    bill.write_text(REPORT)
+    bought = {"op": "buy_seats", "account": "acme", "seat_type": PRO, "quantity": 2,
+              "effective_at": "2026-10-30"}  # fmt: skip
+    shifted = {**OPENED, "account": "shifted", "term_start": "2026-09-05"}
+    commands.write_text("\n".join(map(json.dumps, (OPENED, bought, shifted))))
+    assert program.run("import", commands).returncode == 0
+    words = ("invoice", "audit", bill, "--with", mapping)
+    issued = ("--set", "issued_at=2026-11-02T00:00:00Z")
+    acme = ("--set", "account=acme")
+
+    shown = program.run(*words, *issued, *acme, "--explain-file")
+    assert shown.returncode == 0, shown.stderr
+    for text in (
+        "Read by the mapping",
+        "2 rows read: 2 mapped",
+        "no row for 29 of 31 dates",
+        "2026-10-01..2026-10-31",
+        f"--with {mapping}",
+    ):
+        assert text in shown.stdout
+    (row,) = program.json(*words, *issued, *acme)["rows"]
+    assert (row["line"], row["verdict"]) == (2, "match")
+    assert (row["period"], row["ledger_amount"]) == ("2026-10-01", "2.45")
+
+    done = program.run(*words, *issued, "--set", "account=shifted", "--findings")
+    assert done.returncode == 3, done.stderr
+    found = " ".join(done.stdout.split())
+    assert "2026-10-01..2026-10-31" in found, done.stdout
+    assert "the ledger's period there is 2026-09-05 to 2026-10-04." in found
+
+    text = mapping.read_text().replace('[account]\nfrom = "{organization}"', "")
+    mapping.write_text(text)
+    for more, refusal in (
+        (acme, "--set issued_at="),
+        (issued, "add --set account="),
+        ((*issued, *acme, "--date-format", "DD.MM.YYYY"), "leave out --column"),
+        ((*issued, *acme, "--set", "quantity=1"), "the mapping says quantity"),
+    ):
+        done = program.run(*words, *more)
+        assert done.returncode == 2, more
+        assert refusal in done.stderr
+
+
 def test_a_month_that_is_no_period_is_refused_with_both_named(
     program: Program, tmp_path: Path
 ) -> None:

@@ -97,6 +97,42 @@ def test_what_was_understood_is_shown_before_anything_is_judged(book: Book) -> N
     assert [row["verdict"] for row in rows(again)] == ["match", "over"]
 
 
+def test_a_range_that_is_no_period_is_a_finding_that_names_both(book: Book) -> None:
+    """R65: the ledger does not know these dates; their first alone means nothing."""
+    text = BILL.replace("30.06.2025", "20.06.2025").replace(
+        "01.07.2025 - 31.07.2025", "01.07.2025 \u2013 01.08.2025"
+    )
+    first, second = rows(audited(book, text, *DATES, "--format", "json"))
+    assert (first["verdict"], first["period"]) == (
+        "unexpected",
+        "2025-06-01..2025-06-20",
+    )
+    assert (first["ledger_quantity"], first["difference"]) == ("0", "1030.00")
+    assert (second["verdict"], second["period"]) == ("over", "2025-07-01")
+    done = audited(book, text, *DATES, "--findings")
+    assert (
+        "1 sales/professional billed; the ledger's period there is 2025-06-01 to "
+        "2025-06-30."
+    ) in " ".join(done.stdout.split())
+    for ends, refusal in (("20.13.2025", "is not a date"), ("31.05.2025", "before it")):
+        done = audited(book, text.replace("20.06.2025", ends), *DATES)
+        assert (done.returncode, refusal in done.stderr) == (2, True), done.stderr
+
+
+def test_a_column_of_ends_is_held_against_the_period_too(book: Book) -> None:
+    header = "account,invoice,issued_at,from,to,seat_type,quantity,unit_price,amount"
+    lines = [
+        f"e,I,2025-08-01,{span},sales/professional,1,30.00,30.00"
+        for span in ("2025-06-01,2025-06-30", "2025-07-01,2025-07-15")
+    ]
+    done = audited(book, "\n".join([header, *lines]), "--format", "json")
+    verdicts = [(row["verdict"], row["period"]) for row in rows(done)]
+    assert verdicts == [
+        ("match", "2025-06-01"),
+        ("unexpected", "2025-07-01..2025-07-15"),
+    ]
+
+
 def test_dates_need_a_stated_format(book: Book) -> None:
     done = audited(book, BILL)
     assert done.returncode == 2

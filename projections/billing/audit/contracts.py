@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
+from datetime import date, timedelta
 from itertools import groupby
 from operator import itemgetter
 
@@ -11,6 +12,7 @@ from seat_ledger.domain.calendar import TZDATA_VERSION, BillingPeriod
 from seat_ledger.domain.values import account_id
 from seat_ledger.errors import CommandRefused, NotFound
 from seat_ledger.projections.billing import labelled
+from seat_ledger.projections.billing.audit.lines import BilledDates
 from seat_ledger.projections.billing.invoices import in_bounds_of_issue
 from seat_ledger.projections.engine.contracts import facts_of
 from seat_ledger.projections.periods import PeriodRow, row_of
@@ -82,7 +84,10 @@ class Contract:
         return period.label.isoformat() in self._retained
 
     def _row(self, facts: AccountFacts, label: str) -> PeriodRow:
-        period: BillingPeriod = labelled(facts, label)
+        dates = BilledDates.written(label)
+        period: BillingPeriod = labelled(facts, dates.label)
+        if dates.last is not None and not _ends_on(facts, period, dates.last):
+            raise NotFound("unknown_period", f"No period is {label}.")
         details = self._retained.get(period.label.isoformat())
         return row_of(facts, in_bounds_of_issue(period, details) if details else period)
 
@@ -145,3 +150,15 @@ def contracts(
         )
         by_key[contract.rows[0]["details"]["account_key"]] = contract
     return by_key
+
+
+def _ends_on(facts: AccountFacts, period: BillingPeriod, last: date) -> bool:
+    """Whether a bill that names this date as the last one means the period.
+
+    Vendors write its last date, or the next period's first; of an account that was
+    closed within it, also as it would have ended.
+    """
+    whole = facts.calendar.bound(period.index + 1).day
+    return last in {
+        end - timedelta(days=n) for end in (period.until, whole) for n in (0, 1)
+    }

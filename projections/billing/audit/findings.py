@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from fractions import Fraction
 from typing import NamedTuple
 
-from seat_ledger.domain.calendar import BillingPeriod, local_date
+from seat_ledger.domain.calendar import BillingPeriod, date_of, local_date
 from seat_ledger.domain.counting_rules import is_of_contract
 from seat_ledger.domain.money import exactly
 from seat_ledger.domain.values import FOREVER
@@ -20,6 +20,7 @@ from seat_ledger.errors import CommandRefused, InvalidInput, NotFound
 from seat_ledger.projections import billing
 from seat_ledger.projections.billing import explain
 from seat_ledger.projections.billing.audit.line_store import Spool
+from seat_ledger.projections.billing.audit.lines import BilledDates
 from seat_ledger.projections.billing.intervals import (
     CountedInterval,
     CountedSpan,
@@ -62,7 +63,8 @@ class SeatFact(NamedTuple):
 class AuditFinding(NamedTuple):
     """A row that is no match, the period that it bills, and what explains it.
 
-    `why_unknown` says that the ledger has no such account, period or type; `later` are
+    `why_unknown` says that the ledger has no such account, period or type, or that the
+    period there (`period`) has other bounds than the line; `later` are
     the entries recorded after the invoice, where they are looked up.
     """
 
@@ -133,6 +135,9 @@ def _explain(
     except NotFound:
         return AuditFinding(row, None, (), "account")
     account = accounts[key]
+    dates = BilledDates.written(row["period"])
+    if dates.last is not None:
+        return _of_other_bounds(account, row, dates)
     try:
         period = billing.labelled(account, row["period"])
     except (NotFound, CommandRefused, InvalidInput):
@@ -141,6 +146,17 @@ def _explain(
         return AuditFinding(row, period, (), "seat type")
     question = AccountQuestion(reader, account, known_at)
     return AuditFinding(row, period, _seats(question, period, row))
+
+
+def _of_other_bounds(
+    account: AccountFacts, row: Row, dates: BilledDates
+) -> AuditFinding:
+    """What bills dates that are no period: with the period that the first lies in."""
+    first = account.zones.bound(date_of(dates.label)).instant
+    period = account.calendar.period_at(first)
+    if not period.starts <= first < period.ends:
+        return AuditFinding(row, None, (), "period")
+    return AuditFinding(row, period, (), "bounds")
 
 
 def _seats(

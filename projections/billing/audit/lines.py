@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 from fractions import Fraction
 from functools import lru_cache
 from typing import NamedTuple
 
-from seat_ledger.domain.calendar import ZoneHistory
+from seat_ledger.domain.calendar import ZoneHistory, date_of
 from seat_ledger.domain.counting_rules import (
     COUNTING_RULES,
     GRANULARITIES,
@@ -48,6 +48,37 @@ def _exact(text: str) -> Fraction:
     return Fraction(int(whole + part), 10 ** len(part))
 
 
+class BilledDates(NamedTuple):
+    """What a line bills: a period's label, and the last date, where it names one."""
+
+    label: str
+    last: date | None = None
+
+    @classmethod
+    def written(cls, text: str) -> BilledDates:
+        """From a label, or from two dates as ``2025-03-05..2025-04-04``.
+
+        Raises InvalidInput.
+        """
+        label, sign, end = text.partition("..")
+        if not sign:
+            span_of(label)
+            return cls(label)
+        for day in (label, end):
+            if len(day) != len("2025-03-05"):
+                raise InvalidInput(
+                    f"{shown(text)} is not a range of dates.",
+                    try_="write the first and the last, as 2025-03-05..2025-04-04",
+                )
+        last = date_of(end)
+        if last < date_of(label):
+            raise InvalidInput(
+                f"the range {shown(text)} ends before it begins.",
+                try_="correct its dates",
+            )
+        return cls(label, last)
+
+
 Invoice = tuple[int, str]
 """An invoice by its position of issue and its number."""
 
@@ -65,8 +96,9 @@ class BilledShare(NamedTuple):
 class AuditedLine(NamedTuple):
     """One line: what was billed, when it was issued, and by which rule, if it says.
 
-    `no` is its line in the file. `period` is a label as given, `issued` a position or
-    an instant as given. `corrects`: the line is known to correct an earlier one.
+    `no` is its line in the file. `period` is a label as given, or a range of dates;
+    `issued` a position or an instant as given. `corrects`: the line is known to correct
+    an earlier one.
     """
 
     no: int
@@ -97,7 +129,7 @@ class AuditedLine(NamedTuple):
         What the ledger does not know (an account, a period, a type) is no fault of
         the file: it is a finding (R65).
         """
-        span_of(named["period"])
+        BilledDates.written(named["period"])
         issued_at(named["issued_at"], _UTC)
         if unit_price.text.startswith("-"):
             raise InvalidInput(
