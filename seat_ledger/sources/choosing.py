@@ -22,6 +22,7 @@ from seat_ledger.sources.tally import RowTally
 _ANYBODY = "check"
 _ROWS = 1_000
 _FEW = 12
+_PAGE_FIELDS = 4
 
 
 class Fit(NamedTuple):
@@ -85,6 +86,7 @@ class _Field:
     shapes: dict[str, None] = field(default_factory=dict)
     values: dict[str, None] = field(default_factory=dict)
     empty: int = 0
+    has_addresses: bool = False
 
     def note(self, value: Any) -> None:
         text = "" if value is None else str(value)
@@ -93,7 +95,8 @@ class _Field:
             return
         self.count += 1
         self.shapes.setdefault(_shape(text))
-        if len(self.values) <= _FEW and "@" not in text:
+        self.has_addresses = self.has_addresses or "@" in text
+        if len(self.values) <= _FEW:
             self.values.setdefault(text)
 
 
@@ -101,7 +104,8 @@ def draft_of(stream: BinaryIO, file: str) -> str:
     """A mapping's first draft: the file's columns, and what has to be decided.
 
     Values are shown where a field has few different ones; of all others only how they
-    look: 9 for a digit, a for a letter. Raises InvalidInput.
+    look: 9 for a digit, a for a letter. E-mail addresses are never shown. Raises
+    InvalidInput.
     """
     shape, rows = _first_rows(stream, file)
     fields: dict[str, _Field] = {}
@@ -112,8 +116,11 @@ def draft_of(stream: BinaryIO, file: str) -> str:
         raise InvalidInput(
             f"{file} has no row to draft a mapping from.", try_="export it again"
         )
-    columns = [name for name in rows[0] if all(name in row for row in rows)]
-    return "\n".join(_draft(shape, columns, fields, file)) + "\n"
+    columns = [
+        name for name in rows[0] if "|" not in name and all(name in row for row in rows)
+    ]
+    inner = None if shape.rows else _list_path(rows[0])
+    return "\n".join(_draft(shape, columns, fields, file, inner)) + "\n"
 
 
 def _first_rows(stream: BinaryIO, file: str) -> tuple[FileShape, list[dict[str, Any]]]:
@@ -123,7 +130,9 @@ def _first_rows(stream: BinaryIO, file: str) -> tuple[FileShape, list[dict[str, 
     reader = SourceReader(stream, _bare(shape))
     try:
         rows = [row for _, row in islice(reader.entries(), _ROWS) if row]
-        path = None if is_table else _list_path(rows)
+        path = None if is_table or not rows else _list_path(rows[0])
+        if len(rows) > 1 and not all(_is_page(row, path) for row in rows):
+            path = None
         if path is not None:
             stream.seek(0)
             shape = shape.model_copy(update={"rows": path})
@@ -140,12 +149,26 @@ def _bare(shape: FileShape) -> SourceMapping:
     )
 
 
-def _list_path(rows: list[dict[str, Any]]) -> str | None:
-    """Where the rows stand, if a document holds a list of them."""
-    for name, value in rows[0].items() if rows else ():
+def _list_path(row: Mapping[str, Any], before: str = "") -> str | None:
+    """Where a list of objects stands in an object, if there is one."""
+    for name, value in row.items():
+        if "." in name:
+            continue
         if isinstance(value, list) and value and isinstance(value[0], Mapping):
-            return name if len(rows) < _FEW else None
+            return f"{before}{name}"
+        if isinstance(value, Mapping):
+            inner = _list_path(value, f"{before}{name}.")
+            if inner is not None:
+                return inner
     return None
+
+
+def _is_page(row: Mapping[str, Any], path: str | None) -> bool:
+    """Whether an object looks like a page: it has little beside its list of rows."""
+    if path is None:
+        return False
+    name = path.split(".", maxsplit=1)[0]
+    return name in row and len(row) <= _PAGE_FIELDS
 
 
 def _leaves(row: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
@@ -164,12 +187,16 @@ def _shape(text: str) -> str:
 
 
 def _draft(
-    shape: FileShape, columns: list[str], fields: dict[str, _Field], file: str
+    shape: FileShape,
+    columns: list[str],
+    fields: dict[str, _Field],
+    file: str,
+    inner: str | None,
 ) -> Iterator[str]:
-    yield f"# A draft of a mapping for {file}: decide what says DECIDE."
+    yield f"# A draft of a mapping for {_printable(file)}: decide what says DECIDE."
     yield "# 'seat-ledger help mappings' explains each word. The fields of the file:"
     for path, about in fields.items():
-        yield f"#   {path}: {_description(about)}"
+        yield f"#   {_printable(path)}: {_description(about)}"
     yield ""
     yield "schema = 1"
     yield 'kind = "DECIDE: events, snapshot or bill"'
@@ -180,7 +207,9 @@ def _draft(
     yield "[file]"
     yield f'format = "{shape.format}"'
     if shape.rows is not None:
-        yield f"rows = {_quoted(shape.rows)}"
+        yield f"rows = {_quoted(shape.rows)}  # not if it is part of a row"
+    if inner is not None:
+        yield f"# rows = {_quoted(inner)}  # DECIDE: if each of its elements is a row"
     yield f"has = [{', '.join(_quoted(name) for name in columns)}]"
     yield ""
     yield "[time]  # events"
@@ -200,10 +229,12 @@ def _draft(
 
 
 def _description(about: _Field) -> str:
-    if not about.values:
+    if not about.count:
         return "always empty"
     empty = ", sometimes empty" if about.empty else ""
-    if len(about.values) <= min(_FEW, max(about.count // 3, 1)):
+    if not about.has_addresses and len(about.values) <= min(
+        _FEW, max(about.count // 3, 1)
+    ):
         values = ", ".join(shown(value) for value in about.values)
         return f"{len(about.values)} different: {values}{empty}"
     shapes = list(about.shapes)[:3]
@@ -212,4 +243,9 @@ def _description(about: _Field) -> str:
 
 def _quoted(text: str) -> str:
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
+    return f'"{_printable(escaped)}"'
+
+
+def _printable(text: str) -> str:
+    """A text with what cannot be seen as TOML's escapes."""
+    return "".join(c if c.isprintable() else f"\\U{ord(c):08x}" for c in text)

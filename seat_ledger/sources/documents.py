@@ -23,6 +23,7 @@ from seat_ledger.sources.refusals import UnreadableRow
 
 MAX_LINE = 64 << 20
 _PIECE = 1 << 16
+_BEGINS = '{["-0123456789tfnNI'
 _SPACE = re.compile(r"[ \t\n\r]*")
 
 Page = dict[str, Any]
@@ -48,7 +49,7 @@ def json_lines(stream: BinaryIO) -> Documents:
         if line.isspace():
             continue
         try:
-            yield number, loads(line)
+            value = loads(line)
         except orjson.JSONDecodeError as error:
             if len(line) > MAX_LINE:
                 raise UnreadableRow(
@@ -57,6 +58,63 @@ def json_lines(stream: BinaryIO) -> Documents:
                     number,
                 ) from error
             raise _no_json(error, number, at_end=not line.endswith(b"\n")) from error
+        if not _has_each_field_once(line, value):
+            check_fields(line, number)
+        yield number, value
+
+
+def check_fields(text: bytes | str, line: int | None = None) -> None:
+    """Check that no object of a JSON text has a field twice. Raises UnreadableRow."""
+    try:
+        _CHECKED.decode(text if isinstance(text, str) else text.decode())
+    except UnreadableRow as error:
+        error.line = line
+        raise
+
+
+def _has_each_field_once(line: bytes, value: Any) -> bool:
+    """Whether that can be seen at once: a line ends as many names as it has fields.
+
+    Where white space may stand before a colon, or a text looks like the end of a name,
+    the answer is False, and `check_fields` knows.
+    """
+    if b"\t" in line or (b" " in line and b'" ' in line):
+        return False
+    if b"\r" in line and b'"\r' in line:
+        return False
+    names = line.count(b'":')
+    is_flat = value.__class__ is dict and names == len(value)
+    return is_flat or names == _fields_in(value)
+
+
+def _fields_in(value: Any) -> int:
+    if value.__class__ is dict:
+        count = len(value)
+        for inner in value.values():
+            if inner.__class__ is dict or inner.__class__ is list:
+                count += _fields_in(inner)
+        return count
+    return sum(map(_fields_in, value)) if value.__class__ is list else 0
+
+
+def _object(fields: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object, each field of which stands once in it. Raises UnreadableRow."""
+    value = dict(fields)
+    if len(value) < len(fields):
+        counts = Counter(name for name, _ in fields)
+        raise _twice(next(name for name, count in counts.items() if count > 1))
+    return value
+
+
+def _twice(name: str, line: int | None = None) -> UnreadableRow:
+    return UnreadableRow(
+        f"the field {shown(name)} stands twice in one object: which one counts?",
+        "expected: each field of an object once",
+        line,
+    )
+
+
+_CHECKED = json.JSONDecoder(object_pairs_hook=_object, parse_int=str, parse_float=str)
 
 
 def _no_json(error: Exception, line: int, *, at_end: bool) -> UnreadableRow:
@@ -80,7 +138,9 @@ class DocumentReader:
         self._text = io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")
         self._path = tuple(path.split(".")) if path else ()
         self._keyed = keyed
-        self._decoder = json.JSONDecoder(parse_float=Decimal if exact else None)
+        self._decoder = json.JSONDecoder(
+            parse_float=Decimal if exact else None, object_pairs_hook=_object
+        )
         self._buffer, self._place, self._ended = "", 0, False
         self._line, self._counted = 1, 0
         self.pages: list[Page] = []
@@ -153,6 +213,7 @@ class DocumentReader:
         """The fields of an object into `page`; the rows at the end of `path`."""
         self._was_page = False
         was_page = False
+        names: set[str] = set()
         self._place += 1
         if self._peek() == "}":
             self._place += 1
@@ -162,6 +223,9 @@ class DocumentReader:
             key = self._value()
             if not isinstance(key, str) or self._peek() != ":":
                 raise self._broken()
+            if key in names:
+                raise _twice(key, self._at())
+            names.add(key)
             self._place += 1
             first = self._peek()
             if key == path[0] and len(path) == 1 and first == "[":
@@ -199,6 +263,9 @@ class DocumentReader:
                     "expected: a list of rows",
                     self._at(),
                 ) from error
+            except UnreadableRow as error:
+                error.line = self._at()
+                raise
             except ValueError as error:
                 if not isinstance(error, json.JSONDecodeError):
                     raise UnreadableRow(
@@ -206,7 +273,8 @@ class DocumentReader:
                         "expected: a number of at most 15 digits, or a text",
                         self._at(),
                     ) from error
-                if self._ended:  # else it may go on in the next piece
+                begins = self._buffer[self._place : self._place + 1]
+                if self._ended or begins not in _BEGINS:  # else it may go on
                     raise self._broken() from error
             else:
                 if end < len(self._buffer) or self._ended:
@@ -254,7 +322,8 @@ class DocumentReader:
                 "expected: the whole file, up to its last bracket",
                 line,
             )
-        cut = " The file may be cut off." if self._ended else ""
+        may_be_cut = self._ended and begins[0] in _BEGINS
+        cut = " The file may be cut off." if may_be_cut else ""
         return UnreadableRow(
             f"this is not JSON: {shown(begins)}.{cut}",
             "expected: JSON in UTF-8",

@@ -25,6 +25,7 @@ from seat_ledger.sources.documents import (
     Documents,
     Page,
     RecordMessages,
+    check_fields,
     is_message,
     json_lines,
 )
@@ -268,13 +269,17 @@ def _object(value: Any, name: str) -> Any:
     """What a text of JSON says."""
     if not isinstance(value, str):
         return value
+    if not value.strip():
+        return None
     try:
-        return orjson.loads(value) if value.strip() else None
+        read = orjson.loads(value)
     except orjson.JSONDecodeError as error:
         raise UnreadableRow(
             f"{shown(name)} holds no JSON: {error}.",
             "expected: the whole cell; spreadsheets cut cells off at 32,767 characters",
         ) from error
+    check_fields(value)
+    return read
 
 
 def _expansion(mapping: SourceMapping) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gzip
 import io
 import json
@@ -15,8 +16,10 @@ from hypothesis import strategies as st
 
 from seat_ledger.errors import InvalidInput
 from seat_ledger.sources import tables
+from seat_ledger.sources.documents import json_lines
 from seat_ledger.sources.holders import read_holders
 from seat_ledger.sources.reading import SourceReader
+from seat_ledger.sources.refusals import UnreadableRow
 from seat_ledger.sources.shipped import shipped_mapping
 from tests.sources.exported import converted, listed
 from tests.sources.test_bad_logs import AUDIT, log, row
@@ -64,6 +67,76 @@ def test_a_log_that_nobody_exports_ends_in_a_sentence(
     content: bytes, message: str
 ) -> None:
     assert attempt(content, table=False).startswith(message)
+
+
+SEATS = (
+    '{"total_seats": 1, "seats": [{"created_at": "2026-11-01T00:00:00Z",'
+    '"plan_type": "business", "assignee": {"login": "a", "id": 1}}]}'
+)
+
+
+@pytest.mark.parametrize(
+    ("content", "mapping", "message"),
+    [
+        (log(row("a")) + log(row("b")).replace('"user"', '"org": "x", "user"'), AUDIT,
+         "list:2: the field 'org' stands twice"),
+        (log(row("a")).replace('"user"', '"org" :"x", "user"'), AUDIT,
+         "list:1: the field 'org' stands twice"),
+        (log(row("a")).replace('"user"', '"more":{"a":1,"a":1},"user"'), AUDIT,
+         "list:1: the field 'a' stands twice"),
+        (log(row("a")).replace('"user"', '"more":[{"a\\":":1,"b":{}}],"user"'), AUDIT,
+         ""),
+        (SEATS, "github-copilot-seats", ""),
+        (SEATS.replace('"id": 1', '"id": 1,\n"id": 2'), "github-copilot-seats",
+         "list:1: the field 'id' stands twice"),
+        (SEATS.replace('"seats"', '\n"total_seats": 2, "seats"'),
+         "github-copilot-seats", "list:2: the field 'total_seats' stands twice"),
+        (SEATS[:-1] + ', "seats": []}', "github-copilot-seats",
+         "list:1: the field 'seats' stands twice"),
+    ],
+)  # fmt: skip
+def test_r82_a_field_twice_in_one_object_is_refused_with_its_line(
+    content: str, mapping: str, message: str
+) -> None:
+    error = ""
+    try:
+        (listed if mapping != AUDIT else converted)(content, mapping)
+    except InvalidInput as refused:
+        error = refused.message.replace("log:", "list:")
+    assert error[: len(message) or None] == message
+
+
+@given(st.recursive(
+    st.text() | st.integers() | st.none(),
+    lambda inner: st.lists(inner) | st.lists(st.tuples(st.sampled_from(
+        ["a", "b", '":', '" ', "", "\t"]), inner)).map(tuple),
+    max_leaves=12,
+), st.sampled_from([":", ": ", " :", "\t:", "\r:"]))  # fmt: skip
+def test_r82_no_object_with_a_field_twice_is_read_and_no_other_refused(
+    value: Any, colon: str
+) -> None:
+    def written(part: Any) -> str:
+        if isinstance(part, tuple):
+            fields = (f"{json.dumps(n)}{colon}{written(v)}" for n, v in part)
+            return "{" + ",".join(fields) + "}"
+        if isinstance(part, list):
+            return "[" + ",".join(map(written, part)) + "]"
+        return json.dumps(part)
+
+    def is_twice(part: Any) -> bool:
+        if isinstance(part, tuple):
+            names = [name for name, _ in part]
+            return len(set(names)) < len(names) or any(is_twice(v) for _, v in part)
+        return isinstance(part, list) and any(map(is_twice, part))
+
+    text = f'{{"row":{written(value)}}}\n'
+    read = functools.partial(list, json_lines(io.BytesIO(text.encode())))
+    if not is_twice(value):
+        assert [row for _, row in read()] == [json.loads(text)]
+        return
+    with pytest.raises(UnreadableRow, match="stands twice") as caught:
+        read()
+    assert caught.value.line == 1
 
 
 @pytest.mark.parametrize(

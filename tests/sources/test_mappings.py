@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -132,6 +133,30 @@ def test_a_draft_names_the_fields_and_leaves_the_decisions() -> None:
     assert 'rows = "seats"' in pages
     table = draft_of(io.BytesIO(export_of("gitlab-seats").read_bytes()), "seats.csv")
     assert 'has = ["Id", "Name", "Username", "Email", "State"]' in table
+    assert "#   Email: such as 'aa@aa.aa'" in table
+    assert "mila@" not in table
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        ('{"t":1,"a":2,"b":3,"c":4,"who":[{"id":1}]}\n{"t":2}\n', 'has = ["t"]'),
+        ('{"t":1,"who":[{"id":1}],"a":2,"b":3,"c":4}\n' * 2,
+         '# rows = "who"  # DECIDE: if each of its elements is a row'),
+        ('{"data":{"users":[{"id":1},{"id":2}]}}', 'rows = "data.users"'),
+        ('{"users":[{"id":1}],"next":1}\n{"users":[],"next":null}\n', 'rows = "users"'),
+        ('[{"a\\nb":1,"c\\u0000d\\u202e":"x\\u0007"}]',
+         'has = ["a\\U0000000ab", "c\\U00000000d\\U0000202e"]'),
+        ('id,na\x1bme,a|b,"q""\\"\n1,2,3,4\n', 'has = ["id", "na\\U0000001bme", "q'),
+    ],
+)  # fmt: skip
+def test_a_draft_is_toml_and_takes_rows_for_rows_whatever_the_names(
+    content: str, line: str
+) -> None:
+    text = draft_of(io.BytesIO(content.encode()), "x\ny.json")
+    assert tomllib.loads(text)["schema"] == 1
+    assert any(written.startswith(line) for written in text.splitlines()), text
+    assert all(part.isprintable() for part in text.splitlines())
 
 
 def test_a_regular_expression_has_named_groups_only() -> None:
