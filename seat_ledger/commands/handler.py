@@ -159,6 +159,7 @@ class CommandHandler:
         self.erased: User | None = None
         self.steps: list[Step] = []
         self._later: list[Step] = []
+        self._ended: set[int] = set()  # reversed together with an account's end
         self._by_line: list[int] = []  # which line triggered each event
         self._due = 0  # events of renewals, at the front
         self._start: dict[str, tuple[Aggregate, int]] = {}
@@ -837,8 +838,11 @@ class CommandHandler:
             raise _too_many_events(len(positions))
         done: set[int] = set()
         for position in positions:
-            if position not in done:
+            if position not in done and position not in self._ended:
                 done.update(self._reverse_one(position, act))
+        following = self._later[:1]
+        if not (following and isinstance(following[0].operation, messages.Reverse)):
+            self._account().end_with_account(act)
 
     def _positions(self, op: messages.Reverse) -> Sequence[int]:
         if op.entry is not None:
@@ -882,6 +886,7 @@ class CommandHandler:
         positions = workspace.source.positions_of(ended) if ended else []
         for ended_with_it in positions:
             self._reverse_one(ended_with_it, act)
+        self._ended.update(positions)
         return [position, *positions]
 
 

@@ -222,8 +222,7 @@ class Account(AccountContract, AccountUnassignments):
                 SeatPurchased, act, seat_type=seat_type, number=number, **_window(act)
             )
             if self.closed is not None:  # it ends with the account (R97)
-                seat = self.pool(seat_type).seats[-1]
-                self.retire_with_account(seat, act.moved(self.closed.at))
+                self.retire_with_account(self.pool(seat_type).seats[-1], act)
 
     def reduce(self, seat_type: SeatType, quantity: int, act: Act) -> None:
         """Ask for fewer seats from the next renewal on (R16, R17, R37)."""

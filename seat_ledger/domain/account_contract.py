@@ -15,12 +15,13 @@ from seat_ledger.domain.events import (
     AccountClosed,
     ContractChanged,
     LedgerEvent,
+    SeatPurchased,
     SeatRetired,
     SeatUnassigned,
 )
 from seat_ledger.domain.intervals import Interval
 from seat_ledger.domain.seats import Seat
-from seat_ledger.domain.values import FOREVER, SeatRef, as_word, iso
+from seat_ledger.domain.values import FOREVER, SeatRef, as_word, iso, utc
 from seat_ledger.errors import CommandRefused, EntryRef
 
 MOST_NAMED = 5
@@ -163,8 +164,18 @@ class AccountContract(AccountState):
 
     def retire_with_account(self, seat: Seat, act: Act) -> None:
         """Have a seat leave the contract where the account ends."""
+        assert self.closed is not None
         seat_type, number = seat.ref
-        self.trigger(SeatRetired, act, seat_type=seat_type, number=number)
+        ended = act.moved(self.closed.at)
+        self.trigger(SeatRetired, ended, seat_type=seat_type, number=number)
+
+    def end_with_account(self, act: Act) -> None:
+        """Retire where the account ended what a reversal brought back (R97)."""
+        if self.closed is None:
+            return
+        for seat in self._seats():
+            if seat.life is not None and seat.life.ends > self.closed.at:
+                self.retire_with_account(seat, act)
 
     def is_closed(self, what: str, at: datetime) -> CommandRefused:
         """The refusal of what would be effective at or after the account's end."""
@@ -221,6 +232,14 @@ class AccountContract(AccountState):
                 self,
                 self.closed,
             )
+        elif (
+            isinstance(root, SeatPurchased)
+            and root.originator_version in self.reversed
+            and self.closed is not None
+            and utc(root.effective_at) > self.closed.at
+        ):
+            message = f"The seat would be bought after {self.account_key} ended."
+            raise blocked(message, self, self.closed)
 
     def _check_reopening(self, closing: AccountClosed) -> None:
         if closing.originator_version in self.reversed:

@@ -282,3 +282,40 @@ def test_r97_a_change_that_an_earlier_end_forestalls_is_at_no_instant(
     e.do("reverse", entry=closed, reason="wrong")
     shown = e.json("account", "show", "e")["rows"][0]
     assert [change["renewal"] for change in shown["contract_changes"]] == [1]
+
+
+def test_r97_a_purchase_that_holds_again_ends_with_the_account(e: Contract) -> None:
+    e.open("2025-01-31", 1, 1)
+    bought = e.buy(2, "2025-01-31")
+    e.do("renew", "2025-03-20")
+    late = e.buy(1, "2025-03-20")
+    undone = e.do("reverse", entry=bought[0], reason="not bought")
+    too_late = e.do("reverse", entry=late[0], reason="not bought")
+    closing, *_ = e.do("close_account", "2025-03-10")
+    e.no("reversal_blocked", "reverse", entry=too_late[0], reason="it was")
+    back = e.do("reverse", entry=undone[0], reason="it was")
+    assert len(back) == 2  # it holds again, and is retired with the others
+    assert e.json("seat", "list", "--account", "e")["rows"] == []
+    last = e.counts("--period", "2025-02-28")
+    assert [(row["quantity"], row["days"]) for row in last] == [("2", 10)]
+    e.verified()
+    e.do("reverse", entry=closing, reason="stays")
+    seats = e.json("seat", "list", "--account", "e")["rows"]
+    assert [row["retires_at"] for row in seats] == [None, None]
+    e.verified()
+
+
+def test_r97_an_end_and_what_ended_with_it_are_reversed_as_one_range(
+    e: Contract,
+) -> None:
+    e.open("2025-01-31", 12, 1)
+    e.buy(2, "2025-01-31")
+    e.give("ann", "2025-02-01")
+    first, *_, last = e.do("close_account", "2025-03-10", end_holdings=True)
+    why = ("--account", "e", "--reason", "stays")
+    done = e.run("event", "reverse", f"{first}-{last}", *why)
+    assert done.status == 0, done.err
+    seats = e.json("seat", "list", "--account", "e")["rows"]
+    assert [row["retires_at"] for row in seats] == [None, None]
+    assert seats[0]["holder"]["user"] == "ann"
+    assert e.run("event", "reverse", f"{last}", *why).status == 1  # already reversed

@@ -126,6 +126,7 @@ class Attempt:
         self.book, self.command, self.now = book, command, now
         self.new: list[Entry] = []
         self.later: list[Line] = []
+        self.together: list[Entry] = []  # reversed with an account's end (R97)
         self.problems: set[str] = set()
         self.due = 0
         self._current: tuple[int, Timeline, Contract] | None = None
@@ -740,7 +741,7 @@ class Attempt:
             codes.add("entry_not_found")
         reversed_entries: list[Entry] = []
         for entry in named:
-            if entry in reversed_entries:
+            if entry in reversed_entries or entry in self.together:
                 continue
             try:
                 reversed_entries += self.reverse_one(entry)
@@ -748,6 +749,15 @@ class Attempt:
                 codes |= refused.codes
         if codes:
             raise Refused(*codes)
+        if not any(later.op == "reverse" for later in self.later):
+            self.retire_what_is_back()
+
+    def retire_what_is_back(self) -> None:
+        """R97: a seat that is there again ends with the account too."""
+        closing = self.timeline.closing
+        for life in self.timeline.lives if closing else ():
+            if closing and life.ends > closing.at:
+                self.retire(life.seat, closing.at)
 
     def named(self, line: Line) -> list[Entry]:
         key = line.get("entry_key")
@@ -776,6 +786,7 @@ class Attempt:
             root = reversed_entry.root
             added = self.add(REVERSAL, root.at, entry=reversed_entry, root=root)
             added.fields["holds"] = holds(root, self.entries)
+        self.together += together
         return [entry, *together]
 
     def is_built_on(self, root: Entry, entry: Entry) -> bool:
@@ -786,6 +797,8 @@ class Attempt:
             return later or closed or root["renewal"] <= self.renewals
         if root.topic == "AccountClosed":
             return entry is not root
+        if root.topic == "SeatPurchased" and not holds(root, self.entries):
+            return root.at > self.contract.closed_at
         if root.topic in NOTICES:
             return self.is_decided(root)
         return closed and root.topic == "SeatRetired"
