@@ -21,7 +21,7 @@ KINDS = {
     "near": "renewals within 90 days",
     "idle": "seats that nobody holds",
     "finding": "findings that are not settled",
-    "late": "facts recorded after the invoice of their time",
+    "late": "facts recorded after the invoice for their period",
     "list": "lists of holders that are overdue",
 }
 """What each kind counts, as one reads it."""
@@ -41,17 +41,18 @@ _NAMED = {
 @click.option(
     "--kind",
     type=click.Choice([*KINDS]),
-    help="The accounts in which this waits, a row each.",
+    help="List the accounts with this kind, one per row.",
 )
 @option_as_of
 @reading
 def attention(
     question: Question, account: str | None, kind: str | None, **_: Any
 ) -> Answer:
-    """What waits in the accounts: renewals, unused seats, findings, late facts.
+    """What needs attention: renewals, unused seats, findings, late facts.
 
-    An amount of unused seats is what they cost in one billing period; a list of holders
-    is overdue after twice the time between the last two, or 35 days after the only one.
+    The amount of unused seats is their cost for one billing period. A list of holders
+    is overdue after twice the interval between the last two, or 35 days after the
+    only one.
     """
     from seat_ledger.projections.attention import attention  # noqa: PLC0415
     from seat_ledger.projections.attention.waiting import (  # noqa: PLC0415
@@ -86,11 +87,11 @@ def attention(
 
 
 def _sentence(rows: list[dict[str, Any]], kind: str | None) -> str:
-    """How much waits, and what of it is money."""
+    """How much there is to look at, and what of it is money."""
     from seat_ledger.projections.billing.idle_cost import sums_of  # noqa: PLC0415
 
     if not rows:
-        return f"There are no {KINDS[kind]}." if kind else "Nothing waits for anybody."
+        return f"There are no {KINDS[kind]}." if kind else "Nothing needs attention."
     if kind is None:
         kinds = len({row["kind"] for row in rows})
         return f"{counted(kinds, 'thing')} to look at."

@@ -175,7 +175,7 @@ def _positions(connection: Connection) -> str:
         )
     if store.clock_behind.total_seconds() > 1:
         raise LedgerError(
-            "The last event, or the last moment that an answer was for, lies "
+            "The last event, or the latest moment that was asked about, lies "
             f"{store.clock_behind.total_seconds():,.0f} s ahead of the server's clock, "
             "which was fast before or has been set back since. Until the clock catches "
             "up, events are recorded right after it.",

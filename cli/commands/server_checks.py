@@ -149,10 +149,10 @@ def rights(connection: Connection) -> str:
     """Whether only the ledger's own roles may do anything on the write side."""
     for name, things in guards.strangers(connection).items():
         raise DoctorWarning(
-            f"{name} has rights of its own on {', '.join(things[:3])}"
-            f"{' …' * (len(things) > 3)}, by default privileges or by hand: the "
-            "ledger's roles are not all that protects it.",
+            f"{name} has rights on {', '.join(things[:3])}"
+            f"{' …' * (len(things) > 3)}, from default privileges or a grant by hand, "
+            "beside those of the ledger's roles.",
             try_="take them back (REVOKE, ALTER DEFAULT PRIVILEGES … REVOKE), and "
             "grant a role of the ledger's instead: see 'seat-ledger help roles'",
         )
-    return "nobody but the ledger's roles has any on the write side"
+    return "only the ledger's roles have rights on the write side"

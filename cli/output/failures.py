@@ -30,7 +30,7 @@ def print_failure(error: LedgerError, *, as_json: bool) -> int:
 
 def advice(text: str) -> str:
     """What to do as a line says it; some errors say what was expected instead."""
-    if text.startswith(("expected:", "expected are ")):
+    if text.startswith("expected:"):
         return text[0].upper() + text[1:]
     return f"Try: {text}"
 

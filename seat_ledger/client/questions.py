@@ -106,14 +106,14 @@ class Questions(ABC):
         as_of: Moment | None = None,
         known_at: Moment | int | None = None,
     ) -> Document[AccountAttentionRow]:
-        """What waits in the accounts: renewals, unused seats, findings, late facts.
+        """What needs attention: renewals, unused seats, findings, late facts.
 
-        An amount of unused seats is what they cost in one billing period; a list of
-        holders is overdue after twice the time between the last two, or 35 days after
-        the only one.
+        The amount of unused seats is their cost for one billing period. A list of
+        holders is overdue after twice the interval between the last two, or 35 days
+        after the only one.
 
         :param account: Only this account.
-        :param kind: The accounts in which this waits, a row each.
+        :param kind: List the accounts with this kind, one per row.
         :param as_of: The moment to answer for; by default now. See 'seat-ledger help
             time'.
         :param known_at: Use only what was known then: a position or a moment.

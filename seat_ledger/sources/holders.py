@@ -263,7 +263,7 @@ class _ListReading:
         if address != folded:
             raise UnreadableRow(
                 f"{shown(user)} has another e-mail address in line {first}.",
-                "expected is one address for an id",
+                "expected: one address for an id",
             )
 
     def _nobody(self, _line: int, pool: ListedPool, _values: dict[str, Any]) -> None:

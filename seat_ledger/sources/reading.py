@@ -162,7 +162,7 @@ def _other_fields(row: dict[str, Any], has: list[str]) -> UnreadableRow:
     expected = ", ".join(name.replace("|", " or ") for name in has)
     return UnreadableRow(
         f"the row has the fields {fields}.",
-        f"expected are {expected}; see 'seat-ledger source check FILE'",
+        f"expected: {expected}; see 'seat-ledger source check FILE'",
     )
 
 

@@ -185,7 +185,7 @@ def column_names(header: Iterable[object], shape: FileShape) -> list[str]:
     if missing:
         raise UnreadableRow(
             f"the header has no {_columns(missing)}; it has {_columns(cells[:30])}.",
-            f"expected are {_columns(shape.has)}; another language's headers belong "
+            f"expected: {_columns(shape.has)}; another language's headers belong "
             "into [file.columns] of the mapping",
         )
     if shape.optional is not None:
@@ -194,7 +194,7 @@ def column_names(header: Iterable[object], shape: FileShape) -> list[str]:
         if others:
             raise UnreadableRow(
                 f"the header has the {_columns(others)}.",
-                f"expected are {_columns(shape.has)}, and perhaps "
+                f"expected: {_columns(shape.has)}, and perhaps "
                 f"{_columns(shape.optional)}",
             )
     twice = [name for name in names if name and names.count(name) > 1]
@@ -218,7 +218,7 @@ def _cells(reader: Any, names: list[str], lines: TextLines) -> TableRows:
         except csv.Error as error:
             raise UnreadableRow(
                 f"the line cannot be read as CSV ({error}).",
-                'expected are cells in ", with a quote inside written as ""',
+                'expected: cells in ", with a quote inside written as ""',
                 began,
             ) from error
         if cells is None:
@@ -306,7 +306,7 @@ def _values(sheet: Any) -> Iterator[tuple[int, tuple[Any, ...]]]:
         if formula is not None:
             raise UnreadableRow(
                 f"the cell {formula.coordinate} holds a formula.",
-                "expected are values: paste them over the formulas, or save the sheet "
+                "expected: values: paste them over the formulas, or save the sheet "
                 "as CSV",
                 number,
             )

@@ -60,7 +60,7 @@ def test_r90_a_missing_line_has_the_price_of_the_book(book: Book) -> None:
     book.record(operation("buy_seats", "2025-06-01", seat_type=START, quantity=2))
     right = june("1", "30.00", "2025-07-01T00:00:00Z")
     done = audited(book, "--findings", lines=(right,))
-    assert "What that is in money is not priced" in done.stdout
+    assert "It has no amount" in done.stdout
     assert "1 finding not priced" in done.stdout
     book.program.json("price", "set", START, "12.50", "--currency", "EUR", "-a", "e",
                       "--effective-at", "2025-06-01")  # fmt: skip

@@ -62,7 +62,7 @@ def test_r90_explain_report_and_compare_use_the_book(book: Book) -> None:
     assert explained["figure"]["amount"] == "90.00"
     page = book.folder / "e.html"
     book.program.json("report", *JUNE, "-o", str(page))
-    assert "Altogether 90.00 EUR." in page.read_text()
+    assert "In total 90.00 EUR." in page.read_text()
     after = price(book, "95", "2025-06-01")
     (row,) = book.program.json(
         "billing", "compare", *JUNE, "--known-at", str(before), "--known-at", str(after)

@@ -242,7 +242,7 @@ def test_a_report_of_an_account_opens_into_parts_that_add_up(book: Book) -> None
         "--unit-price", f"{PRO}=30.00", "--currency", "EUR", "-o", target,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert "Altogether 15.00 EUR." in done.stdout
+    assert "In total 15.00 EUR." in done.stdout
     sheets = openpyxl.load_workbook(target)
     line = list(sheets["Lines"].values)[1]
     assert line[7] == 0.5
@@ -275,7 +275,7 @@ def test_a_total_says_what_has_no_price(book: Book) -> None:
         "report", "-a", "e", "--period", "2025-06", "--unit-price", f"{PRO}=30.00",
         "-o", book.folder / "e.html",
     )  # fmt: skip
-    message = "Altogether 30.00, without sales/starter, which have no price."
+    message = "In total 30.00, without sales/starter, which have no price."
     assert message in done.stdout
 
 

@@ -186,8 +186,8 @@ def test_a_report_of_a_period_in_progress_says_what_to_do_by_when(book: Book) ->
     words = ("--term", "--unit-price", "10.00", "--currency", "EUR", "-o", target)
     assert program.run("report", "-a", "f", *words).returncode == 0
     short = in_short(target.read_text())
-    assert short["Not used"].startswith("3 seats are held by nobody on")
-    assert "Until the renewal it costs" in short["Not used"]
+    assert short["Unused"].startswith("3 seats are held by nobody on")
+    assert "Until the renewal it costs" in short["Unused"]
     assert "On 2045-01-01: 3 seats renew" in short["Next renewal"]
     assert f"ask for 3 {PRO} fewer, which saves 7200.00 EUR" in short["To do"]
     assert "has not ended" in short["How sure"]

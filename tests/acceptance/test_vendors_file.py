@@ -60,7 +60,7 @@ def test_what_a_bill_lacks_is_answered_with_the_words_to_add(book: Book) -> None
     letter = book.folder / "letter.md"
     words = (*DATES, "--set", "issued_at=2025-07-01", "--letter", letter)
     assert audited(book, text, *words).returncode == 3
-    assert "1 line of them does not agree with it." in letter.read_text()
+    assert "1 of them does not agree with it." in letter.read_text()
     text = text.replace("Rechnung;", "Rechnungs-Ref;").replace("Gesamtbetrag", "Wert")
     done = audited(book, text)
     assert done.returncode == 2
