@@ -8,16 +8,22 @@ has waited longest for a request.
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 from threading import Event
 from typing import Any
+from urllib.parse import unquote
 
 import h11
 import uvicorn
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 LONGEST_PIECE = 1 << 16
 """Bytes that are gathered before they are sent."""
+_ABSOLUTE = re.compile(
+    rb"https?://([^/?#]*)(/.*)?", re.ASCII | re.IGNORECASE | re.DOTALL
+)
 
 
 def _send_at_once(transport: asyncio.Transport) -> None:
@@ -70,6 +76,27 @@ class Gathering:
         return getattr(self._transport, name)
 
 
+class InOriginForm:
+    """An application that is asked by path, however a client wrote the address.
+
+    Whoever thinks a server is its proxy sends the whole address; the host that it names
+    is then the one that is asked, whatever the header says (RFC 9112, 3.2.2).
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        absolute = _ABSOLUTE.fullmatch(scope.get("raw_path") or b"")
+        if absolute is not None:
+            path = absolute[2] or b"/"
+            others = [header for header in scope["headers"] if header[0] != b"host"]
+            scope["headers"] = [*others, (b"host", absolute[1])]
+            scope["raw_path"], scope["path"] = path, unquote(path.decode("ascii"))
+        await self._app(scope, receive, send)
+
+
 class StoppableServer(uvicorn.Server):
     """A server that ends when it is stopped, whatever stops it."""
 
@@ -95,6 +122,7 @@ class HastyProtocol(H11Protocol):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
+        self.app = InOriginForm(self.app)
         self._request_clock: asyncio.TimerHandle | None = None
         self._reading_clock: asyncio.TimerHandle | None = None
 

@@ -31,12 +31,22 @@ SHOWN = (
 _USER = re.compile(r"user:([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})", re.ASCII)
 
 
+def event_id(feed: EventFeed, event: FedEvent) -> str:
+    """What is the same whenever an event is passed on, and of no other event.
+
+    The position alone would not do: a store that was restored to what it was before
+    gives positions again, whose events nobody may take for those of then.
+    """
+    recorded = int(event.recorded_at.timestamp() * 1_000_000)
+    return f"evt_{feed.ledger_id.hex[:12]}_{recorded:x}_{event.position}"
+
+
 def cloud_event(feed: EventFeed, event: FedEvent) -> dict[str, Any]:
-    """The CloudEvent (1.0, JSON) of an event; its id is the position."""
+    """The CloudEvent (1.0, JSON) of an event; its id is that of its webhook."""
     account = feed.account_of(event)
     document: dict[str, Any] = {
         "specversion": "1.0",
-        "id": str(event.position),
+        "id": event_id(feed, event),
         "source": f"urn:uuid:{feed.ledger_id}",
         "type": f"seat-ledger.{event.topic}",
         "time": event.time,

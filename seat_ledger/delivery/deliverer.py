@@ -18,7 +18,7 @@ from typing import NamedTuple
 import orjson
 import psycopg
 
-from seat_ledger.delivery.cloud_event import CLOUD_EVENTS, cloud_event
+from seat_ledger.delivery.cloud_event import CLOUD_EVENTS, cloud_event, event_id
 from seat_ledger.delivery.webhook import (
     PATIENCE,
     NotDelivered,
@@ -162,7 +162,7 @@ class Deliverer:
                 patience=self.policy.patience,
             )
         body = orjson.dumps(cloud_event(feed, event))
-        webhook_id = _webhook_id(feed, event)
+        webhook_id = event_id(feed, event)
         timestamp = int(time.time())
         self._webhook.post(
             body,
@@ -191,16 +191,6 @@ class Deliverer:
             feed.connection, self.subscription_id, attempts, reason, pause
         )
         self.notify("not_delivered", **facts, reason=reason, retry_in=round(pause, 1))
-
-
-def _webhook_id(feed: EventFeed, event: FedEvent) -> str:
-    """What is the same whenever an event is delivered, and of no other event.
-
-    The position alone would not do: a store that was restored to what it was before
-    gives positions again, whose events nobody may take for those of then.
-    """
-    recorded = int(event.recorded_at.timestamp() * 1_000_000)
-    return f"evt_{feed.ledger_id.hex[:12]}_{recorded:x}_{event.position}"
 
 
 def deliver(

@@ -117,6 +117,23 @@ def test_an_allowed_name_is_answered_and_redirects_stay_on_the_site(
     assert answer.headers["Location"] == "/account?account=acme"
 
 
+def test_a_whole_address_is_asked_by_its_path_and_its_own_host(
+    guarded: Console,
+) -> None:
+    """As whoever thinks this is a proxy writes it (RFC 9112, 3.2.2)."""
+    sent = [f"{key}: {value}" for key, value in ALL.items()]
+    for base, host, status in (
+        ("http://console.example:9", "evil.example", 303),
+        ("HTTP://LOCALHOST", "evil.example", 303),
+        ("http://evil.example", "localhost", 403),
+        ("http://localhost@evil.example", "localhost", 403),
+        ("http://", "localhost", 403),
+        ("ftp://localhost", "localhost", 404),
+    ):
+        asked = f"GET {base}/search?q=acme&go=1 HTTP/1.1"
+        assert raw(guarded, asked, f"Host: {host}", *sent).status == status, base
+
+
 @pytest.mark.parametrize("path", ["/seat/", "//evil.example/", "/\\evil.example", "/."])
 def test_no_address_leads_to_another_site(console: Console, path: str) -> None:
     answer = raw(console, f"GET {path}?lang=en HTTP/1.1", "Host: localhost")

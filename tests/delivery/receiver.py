@@ -51,7 +51,8 @@ class Receiver:
         assert headers["webhook-signature"] == expected
         assert abs(time.time() - int(timestamp)) < AT_MOST
         event = json.loads(body)
-        position = int(event["id"])
+        position = int(event["data"]["position"])
+        assert webhook_id == event["id"]
         assert webhook_id.endswith(f"_{position}")
         self.may_answer.wait(AT_MOST)
         status = self.answer(position)

@@ -108,6 +108,10 @@ def deliver_until(
     return log
 
 
+def position_of(event: dict[str, Any]) -> int:
+    return int(event["data"]["position"])
+
+
 def buy(program: Program) -> int:
     with CommandService(program.conninfo) as ledger:
         command = {
@@ -121,10 +125,11 @@ def buy(program: Program) -> int:
 
 def test_every_event_comes_once_in_the_order_of_positions(program: Program) -> None:
     every = events(program, "--after", "0")
-    assert [int(event["id"]) for event in every] == positions(program)
+    assert [position_of(event) for event in every] == positions(program)
     assert [event["id"] for event in events(program, "--after", "80")] == [
-        event["id"] for event in every if int(event["id"]) > 80
+        event["id"] for event in every if position_of(event) > 80
     ]
+    assert len({event["id"] for event in every}) == len(every)
     assert events(program) == []  # nothing came since
     acme = events(program, "--after", "0", "--account", "acme")
     assert {event["subject"] for event in acme} == {"acme"}
@@ -408,6 +413,7 @@ def test_an_older_store_that_is_restored_is_followed(
         wait_for_end([deliverers])
     first, _, last = receiver.deliveries
     assert first.webhook_id != last.webhook_id
+    assert first.event["id"] != last.event["id"]
 
 
 def copy(admin: psycopg.Connection[Any], source: str, target: str) -> None:
@@ -516,7 +522,7 @@ def test_it_follows_until_it_is_stopped(program: Program, tmp_path: Path) -> Non
         process.terminate()
         assert process.wait(AT_MOST) == 0
     lines = (tmp_path / "events").read_text().splitlines()
-    assert int(json.loads(lines[0])["id"]) in bought
+    assert position_of(json.loads(lines[0])) in bought
     out.close()
 
 
