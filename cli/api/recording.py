@@ -317,9 +317,8 @@ def _as_refusal(error: NotFound) -> LedgerError:
 
 def _response(ledger: CommandService, asking: ApiCommand, result: Result) -> Response:
     """What was recorded: the document of the command line."""
-    fields = {"actor": asking.actor, **asking.fields}
-    zones = clock_of(ledger, fields.get("account"), result)
-    answer = recorded_answer(fields, result, asking.dry_run, zones)
+    zones = clock_of(ledger, asking.fields.get("account"), result)
+    answer = recorded_answer(asking.fields, result, asking.dry_run, zones)
     is_new = not (result.repeated or asking.dry_run)
     return Response(
         to_json(document(answer)) + "\n",

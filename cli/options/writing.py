@@ -144,10 +144,8 @@ def recorded_answer(
     command: dict[str, Any], result: Result, dry_run: bool, zones: ZoneHistory
 ) -> Answer:
     """What was recorded, as an answer on the account's clock."""
-    actor = command.get("actor") or default_actor()
-    rows = [
-        _row(e, command.get("account"), actor) for e in (*result.due, *result.events)
-    ]
+    account = command.get("account")
+    rows = [_row(each, account) for each in (*result.due, *result.events)]
     return Answer(
         rows,
         _COLUMNS,
@@ -208,7 +206,7 @@ _BESIDE = (
 )
 
 
-def _row(recorded: RecordedEvent, account: str | None, actor: str) -> dict[str, Any]:
+def _row(recorded: RecordedEvent, account: str | None) -> dict[str, Any]:
     event = recorded.event
     data = event.model_dump(mode="json", exclude_none=True)
     for name in _BESIDE:
@@ -231,7 +229,7 @@ def _row(recorded: RecordedEvent, account: str | None, actor: str) -> dict[str, 
         "account": account,
         "user": recorded.user,
         "seat": seat,
-        "actor": actor,
+        "actor": recorded.actor,
         "reason": event.reason,
         "data": data,
     }

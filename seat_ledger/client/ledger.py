@@ -86,8 +86,7 @@ class SeatLedger(Operations):
                 compute_invoice=self._compute(fields, dry_run),
             )
             zones = clock_of(self._service, fields.get("account"), result)
-        shown = {"actor": self._actor, **fields}
-        answer = recorded_answer(shown, result, dry_run, zones)
+        answer = recorded_answer(fields, result, dry_run, zones)
         return Recording.model_validate_json(to_json(document(answer)))
 
     def _compute(self, fields: Mapping[str, Any], dry_run: bool) -> Any:

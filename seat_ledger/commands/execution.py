@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID, uuid4
@@ -28,6 +28,7 @@ from seat_ledger.commands.retrying import Retry
 from seat_ledger.commands.unit_of_work import UnitOfWork
 from seat_ledger.domain.events import LedgerEvent, UserErased
 from seat_ledger.domain.personal_data import erased
+from seat_ledger.domain.user import User
 from seat_ledger.domain.values import as_word, iso, shown
 from seat_ledger.errors import (
     CommandRefused,
@@ -55,14 +56,15 @@ OnRenewal = Callable[[UnitOfWork], None]
 class RecordedEvent(NamedTuple):
     """An event as it was recorded; a dry run has neither position nor instant.
 
-    `user` is the key of the user it is about.
+    `user` is the key of the user it is about; `actor` is who caused it, a user by key.
     """
 
     position: int | None
     recorded_at: datetime | None
     topic: str
     event: LedgerEvent
-    user: str | None = None
+    user: str | None
+    actor: str
 
 
 class Result(NamedTuple):
@@ -307,16 +309,19 @@ class CommandExecution:
     def _repeated(self, command: Command, positions: Sequence[int]) -> Result:
         """The first result of a command that was recorded before (R73)."""
         recorder = self.accounts.recorder
-        stored = recorder.stored_at(positions)
-        events = []
-        for position in positions:
-            row, recorded_at = stored[position]
-            event = self.accounts.stored.event_of(row)
-            events.append(RecordedEvent(position, recorded_at, event.TOPIC, event))
+        rows = recorder.stored_at(positions)
+        source = self.accounts.stored
+        stored = [
+            (position, rows[position][1], source.event_of(rows[position][0]))
+            for position in positions
+        ]
+        named = {UUID(user) for _, _, event in stored for user in _users_in(event)}
+        users = {user.key: user for user in source.load_users([*named])}
+        events = tuple(_recorded(*facts, users) for facts in stored)
         erasures = [row.event for row in events if row.topic == UserErased.TOPIC]
         return Result(
             tuple(positions),
-            tuple(events),
+            events,
             repeated=True,
             erased=erased(erasures[0].originator_id).user_key if erasures else None,
             cleared=not command.erases or recorder.rewrite_persons(),
@@ -394,9 +399,7 @@ def _result(
 ) -> Result:
     workspace, decision = prepared.workspace, prepared.decision
     events = tuple(
-        RecordedEvent(
-            position, recorded_at, event.TOPIC, event, _user_key(workspace, event)
-        )
+        _recorded(position, recorded_at, event, workspace.users)
         for position, event in zip(positions, decision.events, strict=True)
     )
     own = events[decision.due :]
@@ -408,11 +411,41 @@ def _result(
     )
 
 
-def _user_key(workspace: UnitOfWork, event: LedgerEvent) -> str | None:
-    """The key of the user that an event is about, where one is."""
-    user_id = getattr(event, "user", None) or str(event.originator_id)
-    user = workspace.users.get(user_id)
-    return user.user_key if user is not None else None
+def _recorded(
+    position: int | None,
+    recorded_at: datetime | None,
+    event: LedgerEvent,
+    users: Mapping[str, User],
+) -> RecordedEvent:
+    """An event with what the users that it names are called."""
+    user = users.get(_subject(event) or "")
+    by = users.get(_acting_user(event) or "")
+    return RecordedEvent(
+        position,
+        recorded_at,
+        event.TOPIC,
+        event,
+        user.user_key if user is not None else None,
+        f"user:{by.user_key}" if by is not None else event.actor,
+    )
+
+
+def _users_in(event: LedgerEvent) -> Iterator[str]:
+    """The ids of the users that an event names."""
+    yield from filter(None, (_subject(event), _acting_user(event)))
+
+
+def _subject(event: LedgerEvent) -> str | None:
+    """The id of the user that an event is about: named, or whose stream it is in."""
+    if named := getattr(event, "user", None):
+        return str(named)
+    return str(event.originator_id) if getattr(event, "account", None) else None
+
+
+def _acting_user(event: LedgerEvent) -> str | None:
+    """The id of the user who caused an event, where one did (R36)."""
+    kind, _, user_id = event.actor.partition(":")
+    return user_id if kind == "user" else None
 
 
 def outcome_of(error: LedgerError, command: Command, is_unknown: bool) -> LedgerError:

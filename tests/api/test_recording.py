@@ -81,6 +81,31 @@ def test_the_document_is_that_of_the_command_line(
     assert count(program) == before
 
 
+def test_an_answer_says_what_is_recorded_whoever_asks_again(
+    program: Program, writing: Client
+) -> None:
+    """Who it is about and who caused it, as the journal has it (R36, R73)."""
+    zoe = {"op": "add_user", "account": "acme", "user": "zoe", "name": "Zoe",
+           "email": "zoe@acme.example", "actor": None}  # fmt: skip
+    assign = {"op": "assign_seat", "account": "acme", "user": "zoe", "seat_type": PRO,
+              "buy_if_needed": True, "reason": "new"}  # fmt: skip
+    another = f"Bearer {token(program, '--actor', 'system:another')}"
+    for command, key in ((zoe, "zoe-1"), (assign, "zoe-2")):
+        first = writing.post(command, Idempotency_Key=key).json()
+        again = writing.post(command, Idempotency_Key=key, Authorization=another)
+        assert (again.status, again.json()["rows"]) == (200, first["rows"])
+        for row in first["rows"]:
+            (event,) = program.json("event", "show", row["position"])["rows"]
+            assert row["actor"] == event["actor"] == "system:provisioning"
+            assert row["user"] == event["user"]
+    program.json("user", "set-permissions", "zoe", "-a", "acme", "--account-access")
+    words = ("user", "set-permissions", "zoe", "-a", "acme", "--super-admin",
+             "--actor", "user:zoe", "--idempotency-key", "zoe-3")  # fmt: skip
+    rows = [program.json(*words)["rows"] for _ in range(2)]
+    assert rows[0] == rows[1]
+    assert (rows[0][0]["user"], rows[0][0]["actor"]) == ("zoe", "user:zoe")
+
+
 def test_the_same_key_with_another_command_is_a_conflict(writing: Client) -> None:
     assert writing.post(BUY, Idempotency_Key="order-2").status == 201
     other = writing.post({**BUY, "quantity": 2}, Idempotency_Key="order-2")
