@@ -258,8 +258,8 @@ class ConnectedReader:
         return self._types
 
     def database_now(self) -> datetime:
-        """The database's clock."""
-        row = self.connection.execute("SELECT clock_timestamp()").fetchone()
+        """The database's clock, which does not go back behind what is recorded."""
+        row = self.connection.execute("SELECT ledger.database_now()").fetchone()
         assert row is not None
         now: datetime = row[0]
         return now.astimezone(UTC)

@@ -20,12 +20,14 @@ class CarriedClock:
     """The database's clock, read once and carried forward by a monotonic clock.
 
     A bulk import asks the database for the time once a chunk, not once a command.
+    `least` is what the clock may have stepped back from: it is never before that.
     """
 
-    def __init__(self, database_now: datetime) -> None:
-        self._base = database_now
+    def __init__(self, clock: datetime, least: datetime) -> None:
+        self._base, self._least = clock, least
         self._started = time.monotonic()
 
     def now(self) -> datetime:
         """The database's present instant, as far as known here."""
-        return self._base + timedelta(seconds=time.monotonic() - self._started)
+        elapsed = timedelta(seconds=time.monotonic() - self._started)
+        return max(self._base + elapsed, self._least)

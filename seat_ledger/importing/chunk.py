@@ -158,13 +158,13 @@ class Chunk:
             [accounts[account] for (account, _), _ in keys],
             [stored for _, stored in keys],
         )
-        heads, now, secret = recorder.heads_of(list(accounts.values()))
+        heads, clock, secret = recorder.heads_of(list(accounts.values()))
         of_stored_accounts = [name for name in names if name[0] in heads]
         return _Answers(
             {keys[place - 1][0]: command for place, command in stored.items()},
             {account: heads[id_] for account, id_ in accounts.items() if id_ in heads},
             secret,
-            CarriedClock(now),
+            clock,
             recorder.many_user_ids(of_stored_accounts) if of_stored_accounts else {},
         )
 

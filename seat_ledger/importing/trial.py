@@ -12,7 +12,6 @@ import struct
 from array import array
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import closing
-from datetime import datetime
 from tempfile import SpooledTemporaryFile
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
@@ -25,6 +24,7 @@ from seat_ledger.commands.repository import AccountRepository, Prepared
 from seat_ledger.commands.unit_of_work import UnitOfWork
 from seat_ledger.domain.account import Account
 from seat_ledger.domain.calendar import TZDATA_VERSION
+from seat_ledger.domain.clock import CarriedClock
 from seat_ledger.domain.events import LedgerEvent
 from seat_ledger.domain.head import Head
 from seat_ledger.domain.invoice_draft import (
@@ -173,11 +173,11 @@ class TrialRecorder(LedgerRecorder):
 
     def heads_of(
         self, accounts: Sequence[UUID]
-    ) -> tuple[dict[UUID, Head], datetime, bytes]:
+    ) -> tuple[dict[UUID, Head], CarriedClock, bytes]:
         """Where accounts would be."""
-        heads, now, digest_key = super().heads_of(accounts)
+        heads, clock, digest_key = super().heads_of(accounts)
         moved = {id_: self.heads[id_] for id_ in accounts if id_ in self.heads}
-        return heads | moved, now, digest_key
+        return heads | moved, clock, digest_key
 
     def recorded_commands(
         self, accounts: Sequence[UUID], keys: Sequence[str]

@@ -126,8 +126,8 @@ GRANT SELECT (tree_size, position) ON ledger.sealed_checkpoint TO seat_ledger_re
 GRANT SELECT (subscription_id, position) ON ledger.dead_letter TO seat_ledger_reader;
 GRANT SELECT ON SEQUENCE ledger.stored_events_notification_id_seq
    TO seat_ledger_projector, seat_ledger_reader;
--- Whoever answers for an instant notes it.
-GRANT EXECUTE ON FUNCTION ledger.note_answered(timestamptz)
+-- Whoever answers for an instant notes it, and asks what time it is.
+GRANT EXECUTE ON FUNCTION ledger.note_answered(timestamptz), ledger.database_now()
    TO seat_ledger_writer, seat_ledger_projector, seat_ledger_reader;
 
 -- single --
@@ -152,7 +152,7 @@ GRANT SELECT ON ledger.schema_migration TO seat_ledger_account_reader;
 REVOKE ALL ON FUNCTION ledger.readable_accounts() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION ledger.readable_accounts()
    TO seat_ledger_account_reader, seat_ledger_projector;
-GRANT EXECUTE ON FUNCTION ledger.note_answered(timestamptz)
+GRANT EXECUTE ON FUNCTION ledger.note_answered(timestamptz), ledger.database_now()
    TO seat_ledger_account_reader;
 
 -- making --

@@ -24,6 +24,7 @@ from psycopg import Connection, Cursor
 from psycopg.rows import DictRow
 from psycopg.sql import SQL, Identifier
 
+from seat_ledger.domain.clock import CarriedClock
 from seat_ledger.domain.head import Head
 from seat_ledger.domain.seat_types import CATALOGUE_ID
 from seat_ledger.errors import OutcomeUnknown, SchemaMismatch
@@ -190,7 +191,7 @@ class Peek(NamedTuple):
 
 
 _PEEK = (
-    "pg_catalog.clock_timestamp() AS now, "
+    "(SELECT ledger.database_now()) AS now, "
     "(SELECT key FROM ledger.digest_key) AS digest_key, "
     "coalesce(head.changes, 0) AS changes, coalesce(head.marks[1], 0) AS mark, "
     "coalesce(head.marks[1 + head.changes - seen.changes] = seen.mark, false) "
@@ -439,10 +440,11 @@ class LedgerRecorder(PostgresApplicationRecorder):
 
     def heads_of(
         self, accounts: Sequence[UUID]
-    ) -> tuple[dict[UUID, Head], datetime, bytes]:
+    ) -> tuple[dict[UUID, Head], CarriedClock, bytes]:
         """Where many accounts are, the database's clock, and the digests' secret."""
         rows = self._rows(
-            "SELECT pg_catalog.clock_timestamp() AS now, "
+            "SELECT pg_catalog.clock_timestamp() AS clock, "
+            "(SELECT ledger.database_now()) AS now, "
             "(SELECT key FROM ledger.digest_key) AS digest_key, "
             "account_id, changes, coalesce(marks[1], 0) AS mark "
             "FROM (VALUES (1)) AS one(row) LEFT JOIN ledger.account_head "
@@ -454,7 +456,8 @@ class LedgerRecorder(PostgresApplicationRecorder):
             for row in rows
             if row["account_id"]
         }
-        return heads, rows[0]["now"], _digest_key(rows[0]["digest_key"])
+        clock = CarriedClock(rows[0]["clock"], rows[0]["now"])
+        return heads, clock, _digest_key(rows[0]["digest_key"])
 
     def user_ids(self, account_id: UUID, name: str) -> tuple[list[UUID], list[UUID]]:
         """The ids of all users ever called so, folded: by key, and by e-mail."""

@@ -39,7 +39,8 @@ VALUES (%(token_id)s, %(digest)s, %(actor)s, %(may_write)s, %(accounts)s, %(ends
 _LIST = """
 SELECT token_id, actor, may_write, accounts, created_at, created_by, ends_at,
        revoked_at,
-       revoked_at IS NULL AND (ends_at IS NULL OR ends_at > clock_timestamp()) AS works
+       revoked_at IS NULL
+       AND (ends_at IS NULL OR ends_at > ledger.database_now()) AS works
   FROM ledger.api_token
  ORDER BY created_at, token_id
 """
@@ -54,7 +55,7 @@ SELECT token_id, digest, actor, may_write, accounts, ends_at
   FROM ledger.api_token
  WHERE token_id = %(token_id)s
    AND revoked_at IS NULL
-   AND (ends_at IS NULL OR ends_at > clock_timestamp())
+   AND (ends_at IS NULL OR ends_at > ledger.database_now())
 """
 
 

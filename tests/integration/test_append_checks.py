@@ -19,7 +19,7 @@ from seat_ledger.domain.head import NO_HEAD
 from seat_ledger.errors import CommandRefused
 from seat_ledger.importing.lines import LineOutcome
 from seat_ledger.projections.reader import ConnectedReader
-from seat_ledger.store import schema
+from seat_ledger.store import schema, tokens
 from seat_ledger.store.bulk import Decided, append_many, pack
 from seat_ledger.store.connection import sqlstate_of
 from seat_ledger.store.datastore import LedgerDatastore
@@ -189,6 +189,66 @@ def test_r78_an_instant_that_had_an_answer_keeps_it_when_the_clock_steps_back(
         assert reader.knowledge(noted[0]).position == 1
         assert reader.knowledge(noted[0] + timedelta(microseconds=1)).position == 4
     assert Program(database).run("doctor").returncode == 3
+
+
+@pytest.mark.both_versions
+def test_r01_now_is_never_before_what_is_recorded(database: str) -> None:
+    """After a clock that stepped back: what is recorded next is found, and held."""
+    with CommandService(database) as ledger:
+        ledger.execute(OPEN)
+        stepped_back(database, "1 hour")
+        ledger.execute(BUY)
+        ledger.execute(now(ANN))
+        line = now({**ANN, "user": "bob", "email": "bob@x.example"})
+        (outcome,) = ledger.import_lines([json.dumps(line).encode()])
+        assert outcome.outcome == "recorded"
+        ledger.execute(now(GIVE))
+    over = datetime.now(UTC) + timedelta(minutes=30)
+    tokens.create(database, "system:x", may_write=False, accounts=None, ends_at=over)
+    assert [token.works for token in tokens.listed(database)] == [False]
+    with ConnectedReader(database) as reader, psycopg.connect(database) as store:
+        row = store.execute(
+            "SELECT max(recorded_at), max(recorded_at) > clock_timestamp() "
+            "+ interval '30 minutes' FROM ledger.stored_events"
+        ).fetchone()
+        assert row == (reader.database_now(), True)
+    program = Program(database)
+    assert "ann" in program.run("seat", "list", "-a", "acme").stdout
+    events = program.json("event", "list", "-a", "acme")["rows"]
+    began = [entry["effective_at"] for entry in events if entry["user"]]
+    recorded = [entry["recorded_at"] for entry in events]
+    assert len(began) > 2
+    assert began == sorted(began)
+    assert set(began) < set(recorded)  # each the last before it
+
+
+def test_r12_a_clock_that_leapt_far_ahead_moves_no_effective_time(
+    database: str,
+) -> None:
+    with CommandService(database) as ledger:
+        ledger.execute(OPEN)
+        stepped_back(database, "2 days")
+        ledger.execute(BUY)
+    with ConnectedReader(database) as reader, psycopg.connect(database) as store:
+        assert store.execute(
+            "SELECT max(recorded_at) > clock_timestamp() + interval '1 day', "
+            "%s <= clock_timestamp() FROM ledger.stored_events",
+            [reader.database_now()],
+        ).fetchone() == (True, True)
+
+
+def now(command: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in command.items() if key != "effective_at"}
+
+
+def stepped_back(conninfo: str, distance: str) -> None:
+    """As if the clock had been so far ahead when the ledger was last asked."""
+    with ConnectedReader(conninfo) as reader:
+        reader.knowledge(reader.database_now())
+    with psycopg.connect(conninfo) as connection:
+        connection.execute(
+            "UPDATE ledger.answered SET until = until + %s::interval", [distance]
+        )
 
 
 def test_r78_nobody_pushes_the_clock_on_by_asking(database: str) -> None:

@@ -273,7 +273,7 @@ def test_every_function_of_the_ledger_says_what_its_names_mean(
 
 
 @pytest.mark.both_versions
-def test_only_four_functions_run_with_their_owners_rights(database: str) -> None:
+def test_only_five_functions_run_with_their_owners_rights(database: str) -> None:
     """And none of those is for everybody."""
     with psycopg.connect(database) as connection:
         rows = connection.execute(
@@ -282,6 +282,7 @@ def test_only_four_functions_run_with_their_owners_rights(database: str) -> None
             "ORDER BY 1"
         ).fetchall()
     assert rows == [
+        ("database_now", False),
         ("note_answered", False),
         ("readable_accounts", False),
         ("rewrite_person_keys", False),

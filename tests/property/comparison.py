@@ -69,7 +69,7 @@ class Comparison:
 
     def step(self, command: dict[str, Any]) -> None:
         self.script.append(command)
-        now = self.ledger.accounts.recorder.heads_of([])[1]
+        now = self.ledger.accounts.recorder.heads_of([])[1].now()
         expected = self.oracle.execute(command, now)
         if self.random.random() < 0.3:
             # The next command loads from the store.

@@ -29,7 +29,7 @@ def history(ledger: CommandService, random: Random, head: int) -> list[dict[str,
     oracle.head = head
     account = f"t{next(numbers)}"
     author = Author(random, account, oracle)
-    now = ledger.accounts.recorder.heads_of([])[1]
+    now = ledger.accounts.recorder.heads_of([])[1].now()
     script = [opening(random, account)]
     for command in itertools.chain(script, (author.command() for _ in range(40))):
         if command["op"] == "erase_user":
