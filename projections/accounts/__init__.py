@@ -20,9 +20,17 @@ from seat_ledger.projections.reader import (
 from seat_ledger.store.wrapping import Secret
 
 
-def listed(reader: ConnectedReader, as_of: datetime, known_at: Knowledge) -> list[Row]:
-    """Every account that was open at a moment, with its totals over all types."""
-    return _listed(reader, as_of, known_at, reader.accounts(known_at))
+def listed(
+    reader: ConnectedReader,
+    as_of: datetime,
+    known_at: Knowledge,
+    account_nos: Collection[int] | None = None,
+) -> list[Row]:
+    """Every account that was open at a moment, with its totals over all types.
+
+    Or those of some numbers.
+    """
+    return _listed(reader, as_of, known_at, reader.accounts(known_at, account_nos))
 
 
 def _listed(

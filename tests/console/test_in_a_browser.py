@@ -38,6 +38,9 @@ LOOKED_AT: dict[str, dict[str, Any]] = {
     "account": {"account": "acme", "as_of": "2025-09-01"},
     "seat": SEAT,
     "nowhere": {},
+    "invoices": {"sort": "-amount"},
+    "idle": {**PAGES["idle"], "sort": "amount"},
+    "users": {"account": "acme", "sort": "name"},
 }
 BOTH_LOOKS = ("search", "account", "seat", "period")
 PICTURED = {"account": "figure", "seat": "main table", "period": "tbody tr >> nth=6"}

@@ -103,6 +103,71 @@ def test_seats_are_listed_a_page_at_a_time_with_their_holders(console: Console) 
         ]
 
 
+def test_a_list_is_sorted_by_a_column_through_all_its_pages(console: Console) -> None:
+    """Either way, the same in the twin; what has no value stands last."""
+    for sort in ("holder", "-held_from"):
+        query = {"account": KEY, "sort": sort}
+        whole = console.get("seats.json", **query).json()["rows"]
+        holders = [row["holder"] for row in whole]
+        held = [holder for holder in holders if holder]
+        assert holders[: len(held)] == held
+        if sort == "holder":
+            names = [(holder["name"] or holder["user"]).casefold() for holder in held]
+            assert names == sorted(names)
+        else:
+            since = [holder["held_from"] for holder in held]
+            assert since == sorted(since, reverse=True)
+        pages = list(turned(console, console.get("seats", **query), "next"))
+        bodies = [page.text.rpartition("<tbody>")[2] for page in pages]
+        shown = [re.findall(r"/user\?[^\"]*user=([^&\"]+)", body) for body in bodies]
+        assert [user for users in shown for user in users] == [
+            holder["user"] for holder in held
+        ]
+    first = console.get("users", account=KEY, sort="-user")
+    assert 'aria-sort="descending"' in first.text
+    keys = [row["user"] for row in console.get("users.json", account=KEY,
+            sort="-user").json()["rows"]]  # fmt: skip
+    assert keys == sorted(keys, reverse=True)
+    shown = [link for page in turned(console, first, "next") for link in table_of(page)]
+    users = [re.search(r"user=([^&]+)", link) for link in shown]
+    assert [user[1] for user in users if user] == keys
+
+
+@pytest.mark.parametrize(
+    ("page", "query"),
+    [
+        ("accounts", {}),
+        ("users", {"account": KEY}),
+        ("seats", {"account": KEY}),
+        ("invoices", {}),
+        ("findings", {"all": "1"}),
+        ("renewals", {"within": "1y"}),
+        ("idle", {"account": KEY}),
+    ],
+)
+def test_heads_sort_both_ways_and_what_is_no_column_is_answered(
+    console: Console, page: str, query: dict[str, Any]
+) -> None:
+    wrong = console.get(page, **query, sort="colour")
+    assert wrong.status == 400
+    columns = re.search(r"but by ([\w, ]+);", html.unescape(wrong.text))
+    assert columns, wrong.text
+    for column in columns[1].split(", "):
+        up = console.get(page, **query, sort=column)
+        down = console.get(page, **query, sort=f"-{column}")
+        assert (up.status, down.status) == (200, 200), column
+        if "<thead>" not in up.text or column.startswith("amount"):
+            continue
+        assert 'aria-sort="ascending"' in up.text
+        link = re.search(r'aria-sort="ascending"[^>]*><a href="([^"]+)"', up.text)
+        assert link is not None
+        turned_round = html.unescape(link[1])
+        assert f"sort=-{column}" in turned_round
+        for name in query:
+            assert f"{name}=" in turned_round
+        assert 'aria-sort="descending"' in down.text
+
+
 def test_a_link_to_a_page_is_a_link_to_that_page(console: Console) -> None:
     second = console.get("seats", account=KEY, skip=50)
     link = re.search(r'<a href="(/seats\?[^"]+)">Link', second.text)

@@ -6,18 +6,40 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from seat_ledger.cli.console import sorting
 from seat_ledger.cli.console.request import PAGE, Page, PageRequest
 from seat_ledger.cli.output import charts
+from seat_ledger.domain.values import fold
 from seat_ledger.projections import accounts, holdings
 from seat_ledger.projections.reader import Row
 
+SEAT_COLUMNS = {
+    "seat": None,
+    "holder": lambda row: (
+        row["holder"] and fold(row["holder"]["name"] or row["holder"]["user"])
+    ),
+    "held_from": lambda row: row["holder"] and row["holder"]["held_from"],
+    "bought": sorting.value("purchased_at"),
+    "retires": sorting.value("retires_at"),
+}
+COLUMNS = {
+    "account": None,
+    "name": sorting.text("name"),
+    "purchased": sorting.value("purchased"),
+    "assigned": sorting.value("assigned"),
+    "available": sorting.value("available"),
+    "next_renewal": sorting.value("next_renewal"),
+}
 MOST_STEPS = 2000
 """An account with more is drawn at moments spread evenly over its life."""
 MOMENTS = 220
 
 
 def accounts_page(request: PageRequest) -> Page:
-    """Every account that one may see, by key, a page at a time."""
+    """Every account that one may see, by key or as asked, a page at a time."""
+    order = sorting.Sorting(request, "accounts", {}, COLUMNS)
+    if order.column:
+        return _sorted_accounts(request, order)
     after = request.params.get("after", "")
     request.is_about_all()
     title = request.words("accounts")
@@ -28,9 +50,24 @@ def accounts_page(request: PageRequest) -> Page:
 
     def fill() -> dict[str, Any]:
         onward = request.url("accounts", after=following) if following else None
-        return {"rows": rows, "onward": onward}
+        return {"rows": rows, "onward": onward, "order": order}
 
     return Page("accounts", title, request.answer(rows), fill, identity)
+
+
+def _sorted_accounts(request: PageRequest, order: sorting.Sorting) -> Page:
+    """The accounts by a column, for which all of them are read."""
+    request.is_about_all()
+    moment = (request.reader, request.as_of, request.knowledge)
+    rows = order.applied(accounts.listed(*moment, request.account_nos))
+    skip = request.start(len(rows))
+
+    def fill() -> dict[str, Any]:
+        pages = request.paged("accounts", skip, len(rows), **order.identity)
+        return {"rows": rows[skip : skip + PAGE], "order": order, **pages}
+
+    title = request.words("accounts")
+    return Page("accounts", title, request.answer(rows), fill, order.identity)
 
 
 def _page_of(request: PageRequest, after: str) -> tuple[list[Row], str | None]:
@@ -140,7 +177,10 @@ def _summed(rows: list[Row]) -> list[tuple[datetime, int, int]]:
 
 
 def seats(request: PageRequest) -> Page:
-    """Every seat under contract at the moment, with its holder."""
+    """Every seat under contract at the moment, with its holder.
+
+    By a column they are all read, else those of the page alone.
+    """
     facts = request.account
     identity = {"account": facts.key}
     if not facts.is_known:
@@ -148,13 +188,17 @@ def seats(request: PageRequest) -> Page:
     totals = holdings.totals(request.about)
     total = sum(row["purchased"] for row in totals)
     skip = request.start(total)
-    first, most = (skip, PAGE) if request.wants_page else (0, None)
-    rows = holdings.under_contract(request.about, skip=first, limit=most)
+    order = sorting.Sorting(request, "seats", identity, SEAT_COLUMNS)
+    if request.wants_page and not order.column:
+        rows = holdings.under_contract(request.about, skip=skip, limit=PAGE)
+    else:
+        rows = order.applied(holdings.under_contract(request.about))
     answer = request.answer(rows, extra={"totals": totals})
     title = request.words("seats_of", account=facts.key)
 
     def fill() -> dict[str, Any]:
-        onward = request.paged("seats", skip, total, account=facts.key)
-        return {"rows": rows, "totals": totals, **onward}
+        onward = request.paged("seats", skip, total, **order.identity)
+        shown = rows[skip : skip + PAGE] if order.column else rows
+        return {"rows": shown, "totals": totals, "order": order, **onward}
 
-    return Page("seats", title, answer, fill, identity)
+    return Page("seats", title, answer, fill, order.identity)

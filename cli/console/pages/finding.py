@@ -4,10 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
+from seat_ledger.cli.console import sorting
 from seat_ledger.cli.console.pages.attention import amounts
 from seat_ledger.cli.console.request import PAGE, Page, PageRequest
 from seat_ledger.projections.billing import kept_findings
 from seat_ledger.projections.reader import Row
+
+COLUMNS = {
+    "finding": lambda row: (row["account"], row["finding"]),
+    "state": sorting.text("state"),
+    "invoice": sorting.text("invoice"),
+    "period": sorting.text("period"),
+    "seat_type": sorting.text("seat_type"),
+    "difference": sorting.money("difference"),
+    "entry": sorting.value("position"),
+}
 
 
 def findings(request: PageRequest) -> Page:
@@ -23,7 +34,8 @@ def findings(request: PageRequest) -> Page:
         request.is_about_all()
     every = _every(request, number)
     open_ = [row for row in every if row["state"] != "settled"]
-    rows = every if "all" in identity else open_
+    order = sorting.Sorting(request, "findings", identity, COLUMNS)
+    rows = order.applied(every if "all" in identity else open_)
     skip = request.start(len(rows))
 
     def fill() -> dict[str, Any]:
@@ -32,10 +44,11 @@ def findings(request: PageRequest) -> Page:
             "open": len(open_),
             "settled": len(every) - len(open_),
             "sums": amounts(request, open_, "difference"),
-            **request.paged("findings", skip, len(rows), **identity),
+            "order": order,
+            **request.paged("findings", skip, len(rows), **order.identity),
         }
 
-    return Page("findings", title, request.answer(rows), fill, identity)
+    return Page("findings", title, request.answer(rows), fill, order.identity)
 
 
 def _every(request: PageRequest, number: int | None) -> list[Row]:

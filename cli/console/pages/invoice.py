@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Any
 
+from seat_ledger.cli.console import sorting
 from seat_ledger.cli.console.pages.audit import audited
 from seat_ledger.cli.console.request import PAGE, Page, PageRequest
 from seat_ledger.cli.output.render import Answer, document, to_json
@@ -13,9 +14,17 @@ from seat_ledger.projections.billing import invoice_computation, invoices
 from seat_ledger.projections.billing.invoices import Issued
 from seat_ledger.projections.billing.totals import added
 
+COLUMNS = {
+    "invoice": sorting.text("invoice"),
+    "account": sorting.text("account"),
+    "period": sorting.value("period"),
+    "amount": sorting.money("amount"),
+    "recorded": sorting.value("recorded_at"),
+}
+
 
 def invoices_page(request: PageRequest) -> Page:
-    """Invoices in the order of recording, of one account or of all."""
+    """Invoices of one account or of all, in the order of recording or as asked."""
     if "account" in request.params:
         facts = request.account
         issued = invoices.issued(request.reader, facts, request.knowledge.position)
@@ -25,15 +34,17 @@ def invoices_page(request: PageRequest) -> Page:
         issued = _every(request)
         title, identity = request.words("invoices"), {}
     rows = invoices.listed(issued)
-    newest = rows[::-1]
+    order = sorting.Sorting(request, "invoices", identity, COLUMNS)
+    rows = order.applied(rows)
+    shown = rows if order.column else rows[::-1]
     skip = request.start(len(rows))
 
     def fill() -> dict[str, Any]:
-        onward = request.paged("invoices", skip, len(rows), **identity)
-        return {"rows": newest[skip : skip + PAGE], **onward}
+        onward = request.paged("invoices", skip, len(rows), **order.identity)
+        return {"rows": shown[skip : skip + PAGE], "order": order, **onward}
 
     answer = request.answer(rows, extra={"totals": added(rows, "amount")})
-    return Page("invoices", title, answer, fill, identity)
+    return Page("invoices", title, answer, fill, order.identity)
 
 
 def invoice(request: PageRequest) -> Page:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import date
 from typing import Any
 
+from seat_ledger.cli.console import sorting
 from seat_ledger.cli.console.pages.pricing import typed, typed_prices
 from seat_ledger.cli.console.request import PAGE, Page, PageRequest
 from seat_ledger.domain.calendar import local_date
@@ -20,6 +21,20 @@ WITHIN = {"30d": "within_30d", "90d": "within_90d", "1y": "within_1y"}
 """How far ahead one looks, and what that is called; without one any time."""
 
 
+RENEWAL_COLUMNS = {
+    "account": lambda account: account.key,
+    "next_renewal": None,
+}
+IDLE_COLUMNS = {
+    "seat": None,
+    "from": sorting.value("from"),
+    "idle_days": sorting.value("idle_days"),
+    "amount": sorting.money("amount"),
+    "amount_until_renewal": sorting.money("amount_until_renewal"),
+    "last_user": sorting.text("last_user"),
+}
+
+
 def renewals(request: PageRequest) -> Page:
     """Contracts by the date of their next renewal, of the accounts that one may see."""
     within = request.params.get("within", "")
@@ -27,16 +42,17 @@ def renewals(request: PageRequest) -> Page:
     last = parse_ahead(within, today) if within else None
     if not request.params.get("account"):
         request.is_about_all()
-    renewing = _renewing(request, last)
+    identity = {"account": request.params.get("account", ""), "within": within}
+    identity = {name: value for name, value in identity.items() if value}
+    order = sorting.Sorting(request, "renewals", identity, RENEWAL_COLUMNS)
+    renewing = order.applied(_renewing(request, last))
     skip = request.start(len(renewing))
     shown = renewing[skip : skip + PAGE] if request.wants_page else renewing
     rows = accounts.renewals(_questions(request, shown))
-    identity = {"account": request.params.get("account", ""), "within": within}
-    identity = {name: value for name, value in identity.items() if value}
 
     def fill() -> dict[str, Any]:
-        onward = request.paged("renewals", skip, len(renewing), **identity)
-        scope = {name: value for name, value in identity.items() if name != "within"}
+        onward = request.paged("renewals", skip, len(renewing), **order.identity)
+        scope = {k: v for k, v in order.identity.items() if k != "within"}
         spans = [
             (span, request.words(name), request.url("renewals", within=span, **scope))
             for span, name in WITHIN.items()
@@ -46,12 +62,12 @@ def renewals(request: PageRequest) -> Page:
             "within": within,
             "spans": spans,
             "scope": scope,
+            "order": order,
             **onward,
         }
 
-    return Page(
-        "renewals", request.words("renewals"), request.answer(rows), fill, identity
-    )
+    title = request.words("renewals")
+    return Page("renewals", title, request.answer(rows), fill, order.identity)
 
 
 def _renewing(request: PageRequest, last: date | None) -> list[AccountFacts]:
@@ -106,14 +122,16 @@ def idle_page(request: PageRequest) -> Page:
     if not facts.is_known:
         return Page("unknown", facts.key, request.answer([]), dict, identity)
     identity |= typed(request)
-    rows = idle.idle_at(request.about, typed_prices(request))
+    order = sorting.Sorting(request, "idle", identity, IDLE_COLUMNS)
+    rows = order.applied(idle.idle_at(request.about, typed_prices(request)))
     skip = request.start(len(rows))
 
     def fill() -> dict[str, Any]:
-        onward = request.paged("idle", skip, len(rows), **identity)
+        onward = request.paged("idle", skip, len(rows), **order.identity)
         ahead = [row for row in rows if row["renewal"]]
         return {
             "rows": rows[skip : skip + PAGE],
+            "order": order,
             "cost": _money(request, rows, "amount"),
             "cost_ahead": _money(request, rows, "amount_until_renewal"),
             "renewal": ahead[0]["renewal"] if ahead else None,
@@ -124,7 +142,7 @@ def idle_page(request: PageRequest) -> Page:
     title = request.words("idle_of", account=facts.key)
     windows = holdings.windows_at(request.about)
     extra = {"windows": windows, "totals": added(rows, "amount")}
-    return Page("idle", title, request.answer(rows, extra=extra), fill, identity)
+    return Page("idle", title, request.answer(rows, extra=extra), fill, order.identity)
 
 
 def _money(request: PageRequest, rows: list[Row], name: str) -> str:

@@ -4,23 +4,42 @@ from __future__ import annotations
 
 from typing import Any
 
+from seat_ledger.cli.console import sorting
 from seat_ledger.cli.console.history import History
 from seat_ledger.cli.console.pages.billing import periods_of
 from seat_ledger.cli.console.request import PAGE, Page, PageRequest
 from seat_ledger.cli.output import charts
 from seat_ledger.projections import holdings, users
 
+COLUMNS = {
+    "user": sorting.text("user"),
+    "name": sorting.text("name"),
+    "email": sorting.text("email"),
+    "seats": lambda row: len(row["seats"]),
+}
+
 
 def users_page(request: PageRequest) -> Page:
-    """Every user present at the moment, in the order of adding, a page at a time."""
+    """Every user present at the moment, in the order of adding or as asked.
+
+    A page at a time.
+    """
     facts = request.account
     identity = {"account": facts.key}
     if not facts.is_known:
         return Page("unknown", facts.key, request.answer([]), dict, identity)
     title = request.words("users_of", account=facts.key)
-    if not request.wants_page:
-        answer = request.answer(users.listed(request.about))
-        return Page("users", title, answer, dict, identity)
+    order = sorting.Sorting(request, "users", identity, COLUMNS)
+    if order.column or not request.wants_page:
+        every = order.applied(users.listed(request.about))
+        skip = request.start(len(every))
+
+        def fill_sorted() -> dict[str, Any]:
+            pages = request.paged("users", skip, len(every), **order.identity)
+            return {"rows": every[skip : skip + PAGE], "order": order, **pages}
+
+        answer = request.answer(every)
+        return Page("users", title, answer, fill_sorted, order.identity)
     after = request.count("after")
     rows, following = users.page(request.about, after=after, limit=PAGE)
 
@@ -28,6 +47,7 @@ def users_page(request: PageRequest) -> Page:
         params = {**identity, "after": following}
         return {
             "rows": rows,
+            "order": order,
             "onward": request.url("users", **params) if following else "",
         }
 
