@@ -55,7 +55,10 @@ _BESIDE = {
         f"{keys_within('figure', _figure_keys())} "
         f"{keys_within('highest', 'at at_after entry held')} windows"
     ),
-    "billing idle": "complete? forecast? windows? totals[].currency totals[].amount",
+    "billing idle": (
+        "complete? forecast? windows? totals[].currency totals[].amount "
+        f"{keys_within('between?[]', 'seat_type idle_days_least idle_days_most')}"
+    ),
     "billing policy": "in_force.mode in_force.granularity",
     "db migrate": "lacking",
     "integrity verify": (
@@ -95,7 +98,7 @@ _BESIDE = {
     "projection status": "rebuilding",
     "projection verify": "full accounts complete of_accounts",
     "seat history": keys_within(
-        "life", "purchased_at purchased_by retires_at retired_by"
+        "life", "purchased_at purchased_after purchased_by retires_at retired_by"
     ),
     "seat list": "totals",
     "seat save": (

@@ -48,9 +48,10 @@ _KINDS: tuple[tuple[Schema, str], ...] = (
         INSTANT,
         "added_at at at_after closed_at created_at delivered_at due effective_after "
         "effective_at ends_at exported_at from from_after granted_at held_after "
-        "held_from held_until idle_since instant issued_at opened_at purchased_at "
-        "recorded_at reduce_before removed_at requested_at retires_at revoked_at "
-        "sealed_at since stuck_since taken_at unassignment_due until until_after",
+        "held_from held_until idle_since instant issued_at opened_at purchased_after "
+        "purchased_at recorded_at reduce_before removed_at requested_at retires_at "
+        "revoked_at sealed_at since stuck_since taken_at unassignment_due until "
+        "until_after",
     ),
     (DATE, " ".join(DATES)),
     (DATE_OR_INSTANT, "price_since"),

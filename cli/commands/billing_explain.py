@@ -299,7 +299,12 @@ def idle(question: Question, **options: Any) -> Answer:
         sentence = f"{_seats(rows)} of {account.key} {_stood(rows, period, until)}"
         extra = {"complete": period.ends <= until, "forecast": period.starts > until}
         notes = unended_in_words([extra])
-        if any(is_open(row, "idle_days") for row in rows):
+        extra["between"] = idle.open_idle_days(question.about, period)
+        notes += [
+            f"{row['seat_type']}: {between('idle_days')(row)} idle days in truth."
+            for row in extra["between"]
+        ]
+        if extra["between"] or any(is_open(row, "idle_days") for row in rows):
             notes.append(OPEN_FIGURES)
     totals = added(rows, "amount")
     extra["totals"] = totals

@@ -319,9 +319,11 @@ def _life(question: Question, life: dict[str, Any] | None) -> str:
     if life is None:
         return "As far as is known, it was never under contract."
     zones = question.account.zones
+    after = life["purchased_after"]
+    window = f"after {times.local(after, zones)}, " if after is not None else ""
     text = (
         f"Under contract from {times.local(life['purchased_at'], zones)} "
-        f"(entry {life['purchased_by']})"
+        f"({window}entry {life['purchased_by']})"
     )
     if life["retires_at"] is None:
         return f"{text}."

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from itertools import groupby
+from operator import itemgetter
 from typing import NamedTuple
 
 from seat_ledger.domain.calendar import BillingPeriod, local_date
 from seat_ledger.domain.values import FOREVER
+from seat_ledger.projections.billing.bounds import bounds_of
 from seat_ledger.projections.billing.breakdown import Days
 from seat_ledger.projections.billing.idle_cost import NO_COST, IdleCost
 from seat_ledger.projections.billing.intervals import (
@@ -96,6 +98,27 @@ def idle_within(
         }
         for row, span, ends in zip(rows, spans, open_, strict=True)
     ]
+
+
+def open_idle_days(question: AccountQuestion, period: BillingPeriod) -> list[Row]:
+    """The least and the most idle days of each seat type that windows leave open (R89).
+
+    When a seat was bought is one of them, which no stretch shows: a seat that was
+    bought earlier than its list says may have stood idle until somebody took it.
+    """
+    between = bounds_of(question, [period])
+    rows = []
+    for key in sorted(between, key=itemgetter(2)):
+        days = [max(0, int(end["idle_days"])) for end in between[key]]
+        if min(days) < max(days):
+            rows.append(
+                {
+                    "seat_type": key[2],
+                    "idle_days_least": min(days),
+                    "idle_days_most": max(days),
+                }
+            )
+    return rows
 
 
 def _idle_dates(

@@ -121,10 +121,15 @@ def begun(reader: ConnectedReader, rows: Iterable[Row], as_of: datetime) -> list
 
 
 def life(question: AccountQuestion, seat: SeatRef) -> Row | None:
-    """From when to when a seat is under contract, and by which entries; None: never."""
+    """From when to when a seat is under contract, and by which entries; None: never.
+
+    `purchased_after` is the other end of the window in which it was bought (R85).
+    """
     for row in question.ask("holdings", "life", **_named(seat)):
+        bought = row["purchased_position"]
         return {
             "purchased_at": utc(row["purchased_at"]),
+            "purchased_after": question.reader.windows([bought]).get(bought),
             "purchased_by": row["purchased_position"],
             "retires_at": utc(row["retires_at"]),
             "retired_by": row["retired_position"],

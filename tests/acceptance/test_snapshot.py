@@ -360,3 +360,29 @@ def test_r84_a_person_whom_the_list_gives_another_e_mail_is_renamed(
     )  # fmt: skip
     assert event["data"]["email"] == "1+married@users.noreply.github.com"
     assert lists.rows(21, moved, seat(2)) == []
+
+
+def test_r85_r89_a_seat_that_a_list_shows_bought_may_have_stood_idle(
+    lists: Lists,
+) -> None:
+    lists.rows(10, seat(1, "2025-03-01T10:00:00Z"))
+    lists.rows(12, seat(1), seat(2, "2025-02-01T10:00:00Z"))
+    run = lists.program.json
+    of_march = ("-a", "acme", "--period", "2025-03-05")
+    idle = run("billing", "idle", *of_march)
+    (counts,) = run("billing", "counts", *of_march)["rows"]
+    assert not idle["rows"]
+    # Seat 1 from 5 March (bought) instead of 10 March, and held only since: 5 dates.
+    # Seat 2 from 10 March instead of 12 March: 2 dates.
+    assert idle["between"] == [
+        {"seat_type": BUSINESS, "idle_days_least": 0, "idle_days_most": 7}
+    ]
+    assert counts["idle_seat_days_most"] == 7
+    table = lists.program.run("billing", "idle", *of_march).stdout
+    assert f"{BUSINESS}: 0 to 7 idle days in truth." in table
+    assert not run("billing", "idle", "-a", "acme", "--period", "2025-04-05")["between"]
+
+    life = run("seat", "history", f"{BUSINESS}#2", "-a", "acme")["life"]
+    assert life["purchased_after"] == "2025-03-10T02:00:00Z"
+    history = lists.program.run("seat", "history", f"{BUSINESS}#2", "-a", "acme").stdout
+    assert "contract from 2025-03-12 02:00 (after 2025-03-10 02:00, entry " in history
