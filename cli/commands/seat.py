@@ -19,6 +19,7 @@ from seat_ledger.cli.options.session import (
 )
 from seat_ledger.cli.options.writing import writing
 from seat_ledger.cli.output import times
+from seat_ledger.cli.output.names import called, person_in
 from seat_ledger.cli.output.render import Answer, cells, counted
 from seat_ledger.cli.output.windows import between, is_open, window_sentences
 from seat_ledger.domain.values import as_word, parse_seat
@@ -181,7 +182,7 @@ def _who(question: Question, rows: list[dict[str, Any]], subject: str) -> str:
             )
             sentences.append(f"{row['seat']} of {account.key} on {when}: {under}.")
         else:
-            name = called(holder["name"], holder["email"])
+            name = person_in(holder)
             sentences.append(f"{name} held {row['seat']} of {account.key} on {when}.")
     return "\n".join(sentences)
 
@@ -227,13 +228,6 @@ def _why(row: dict[str, Any]) -> str:
 def _entries(row: dict[str, Any]) -> str:
     acts = (row["assigned_by"], row["unassigned_by"])
     return "-".join(str(act["position"]) for act in acts if act)
-
-
-def called(name: str, email: str | None) -> str:
-    """A person with the e-mail; of an erased one there is only one word left, and a
-    service may have none (R99).
-    """
-    return name if email in {name, None} else f"{name} <{email}>"
 
 
 def _interval_columns(question: Question) -> list[Any]:

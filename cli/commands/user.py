@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from seat_ledger.cli.commands.seat import called, history_columns
+from seat_ledger.cli.commands.seat import history_columns
 from seat_ledger.cli.commands.user_erase import erase
 from seat_ledger.cli.commands.user_offboard import offboard
 from seat_ledger.cli.options.session import (
@@ -17,6 +17,7 @@ from seat_ledger.cli.options.session import (
 )
 from seat_ledger.cli.options.writing import writing
 from seat_ledger.cli.output import times
+from seat_ledger.cli.output.names import person_in
 from seat_ledger.cli.output.render import Answer, cells, counted
 from seat_ledger.cli.output.windows import window_sentences
 from seat_ledger.domain.values import parse_seat_type, shown
@@ -186,7 +187,7 @@ def _rights(row: dict[str, Any]) -> str:
 
 _COLUMNS: list[Any] = [
     *cells("user"),
-    ("who", lambda row: called(row["name"], row["email"])),
+    ("who", person_in),
     *cells("seats", "hubs"),
     ("rights", _rights),
 ]

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from seat_ledger.cli.output import times
+from seat_ledger.cli.output.names import person_in
 
 if TYPE_CHECKING:
     from seat_ledger.domain.calendar import ZoneHistory
@@ -34,8 +35,7 @@ def window_sentences(windows: Iterable[Row], zones: ZoneHistory) -> list[str]:
                 f"{window['seat']}: it was not bought yet at {after}, and was by {at}."
             )
             continue
-        name, email = window["name"], window["email"]
-        person = name if email in {name, None} else f"{name} <{email}>"
+        person = person_in(window)
         states = ["without it", "with it"]
         if window["change"] == "unassigned":
             states.reverse()

@@ -170,6 +170,7 @@ def test_with_redact_nobody_is_named(program: Program) -> None:
     assert "Jansen" not in json.dumps(documents)
     assert "ann@" not in json.dumps(documents)
     user = documents[0]["rows"][0]["holder"]["user"]
+    assert documents[0]["answer"].startswith(f"{user} held {SEAT}")
     (history,) = answers(
         program.conninfo, ("user_history", {**ACME, "user": user}), redact=True
     )
