@@ -172,7 +172,8 @@ def _plain(event: Row) -> str:
     """The event's name as words, with its data."""
     name = _WORDS.sub(" ", event["event"]).lower()
     about = [event["user"], event["seat"]]
-    fields = event["data"].items()
+    in_seat = {"seat_type", "number"} if event["seat"] else set()
+    fields = [field for field in event["data"].items() if field[0] not in in_seat]
     data = [f"{key} {value}" for key, value in fields if _is_short(value)]
     facts = ", ".join([part for part in about if part] + data)
     return f"{name}: {facts}" if facts else name

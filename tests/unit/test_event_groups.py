@@ -74,3 +74,11 @@ def test_an_event_without_words_of_its_own_says_its_name_and_data() -> None:
     assert words(event(1, "TimeZoneChanged", data=data)) == [
         ("1", "time zone changed: time_zone Europe/Paris")
     ]
+
+
+def test_what_has_no_sentence_of_its_own_names_its_seat_once() -> None:
+    data = {"note": "by the window", "seat_type": PRO, "number": 1}
+    noted = event(1, "SeatNoteAdded", seat=f"{PRO}#1", data=data)
+    assert words(noted) == [("1", f"seat note added: {PRO}#1, note by the window")]
+    priced = event(2, "PriceSet", data={"seat_type": PRO, "currency": "EUR"})
+    assert words(priced)[0][1].endswith(f"seat_type {PRO}, currency EUR")
