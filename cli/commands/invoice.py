@@ -194,7 +194,7 @@ def _void_recorded(
         answer.notes = [
             *answer.notes,
             f"The next invoice of {command['account']} credits {command['invoice']} "
-            "whole; its period can be issued again under a new number.",
+            "whole; what it billed can be issued again under a new number.",
         ]
         answer.next_command = (
             f"seat-ledger invoice list --account {as_word(command['account'])}"

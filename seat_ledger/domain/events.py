@@ -359,7 +359,7 @@ class InvoiceVoided(AccountEvent):
     `issued` is the version of its InvoiceIssued in this stream.
     """
 
-    INSTEAD = "issue the period again under a new number"
+    INSTEAD = "issue what it billed again under a new number"
 
     invoice: Text
     issued: Count

@@ -72,6 +72,15 @@ def test_e36_corrections_in_the_currency_of_what_they_correct(billed: Billed) ->
         assert billed.run("invoice", "reproduce", invoice).status == 0
 
 
+def test_r94_a_void_of_corrections_alone_speaks_of_no_period(billed: Billed) -> None:
+    billed.buy(1, "2025-02-19")
+    alone(billed, "INV-C", "--corrections-only")
+    void = ("invoice", "void", "INV-C", "-a", "e", "--reason", "again")
+    words = billed.run(*void).out
+    assert "what it billed" in words
+    assert "period" not in words
+
+
 def test_a_closed_account_is_corrected_without_a_further_period(billed: Billed) -> None:
     billed.do("close_account", effective_at="2025-03-05")
     entries = billed.json("event", "list", "-a", "e")["rows"]
