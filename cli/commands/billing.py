@@ -18,6 +18,7 @@ from seat_ledger.cli.options.counting import (
     rules_in_words,
     unended_in_words,
 )
+from seat_ledger.cli.options.lake import reading_lakes
 from seat_ledger.cli.options.session import Question, option_account, reading
 from seat_ledger.cli.output.matrix import (
     matrix_columns,
@@ -116,7 +117,7 @@ def _begun(account: str, rows: list[dict[str, Any]]) -> str:
     help="Add up what the figures cost, by the period's month or quarter, by type or "
     "account.",
 )
-@reading
+@reading_lakes
 def counts(
     question: Question,
     account: str | None,
@@ -128,6 +129,8 @@ def counts(
     """Billable seats per period, by the account's rule, and what they cost."""
     if (account is None) != all_:
         raise click.UsageError("Name an --account, or use --all.")
+    if options["lake"] and not all_:
+        raise click.UsageError("A --lake is asked about all accounts: use --all.")
     has_window = bool(options["from_"] or options["until"])
     if year is not None and (has_window or options["period"] or options["term"]):
         raise click.UsageError(

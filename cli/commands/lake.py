@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from seat_ledger.cli.options.lake import opened, option_public_key, verifier_of
 from seat_ledger.cli.options.session import (
     SIZE,
     current_session,
     options_of_answering,
     options_of_listing,
 )
-from seat_ledger.cli.output.files import need
 from seat_ledger.cli.output.printing import emit
 from seat_ledger.cli.output.progress import heartbeat
 from seat_ledger.cli.output.render import Answer, cells
@@ -25,8 +25,7 @@ from seat_ledger.domain.values import as_word
 from seat_ledger.errors import InvalidInput, MissingExtra
 
 if TYPE_CHECKING:
-    from seat_ledger.integrity.note import Verifier
-    from seat_ledger.projections.lake.layout import Lake, Manifest
+    from seat_ledger.projections.lake.layout import Manifest
     from seat_ledger.projections.lake.verification import LakeVerdict
 
 _SHARE = re.compile(r"([1-9][0-9]{0,3})/([1-9][0-9]{0,3})")
@@ -43,13 +42,6 @@ def group() -> None:
 
 
 _place = click.argument("lake", metavar="LAKE", envvar="SEAT_LEDGER_LAKE")
-_option_public_key = click.option(
-    "--public-key",
-    metavar="KEY|FILE",
-    envvar="SEAT_LEDGER_PUBLIC_KEY",
-    show_envvar=True,
-    help="The public key to check with; by default the one on this machine.",
-)
 
 
 class ShareType(click.ParamType[Any]):
@@ -102,7 +94,7 @@ def export(lake: str, segment_events: int | None) -> None:
         )
     session = current_session()
     conninfo = session.ready()
-    place = _opened(lake)
+    place = opened(lake)
     with heartbeat("Exporting"):
         sealed = seal_here(conninfo, session.database, named_witnesses())
         if sealed.sealed is None or sealed.signer is None:
@@ -146,7 +138,7 @@ def export(lake: str, segment_events: int | None) -> None:
 @options_of_listing
 def status(lake: str) -> None:
     """Show what a lake consists of, as its newest manifest says."""
-    manifest, _ = _opened(lake).manifest()
+    manifest, _ = opened(lake).manifest()
     rows = [
         {
             "file": segment.name,
@@ -193,7 +185,7 @@ def status(lake: str) -> None:
     help="Every row of the served tables against what DuckDB computes from the lake, "
     "both ways.",
 )
-@_option_public_key
+@option_public_key
 @options_of_listing
 def verify(
     lake: str, segments: bool, decode: bool, served: bool, public_key: str | None
@@ -206,12 +198,12 @@ def verify(
     from seat_ledger.projections.lake import verification  # noqa: PLC0415
 
     session = current_session()
-    place = _opened(lake)
+    place = opened(lake)
     rows: list[LakeVerdict] = []
     notes: list[str] = []
     with heartbeat("Verifying"):
         manifest, segment_rows = verification.verify_segments(
-            place, _verifier(place, public_key)
+            place, verifier_of(place, public_key)
         )
         if segments or not (decode or served):
             rows += segment_rows
@@ -306,7 +298,7 @@ def _emit_verdicts(
     show_default=True,
     help="The Spark cluster, such as spark://HOST:7077.",
 )
-@_option_public_key
+@option_public_key
 @options_of_answering
 def rebuild(  # noqa: PLR0913, PLR0917  options of a command
     lake: str,
@@ -326,8 +318,8 @@ def rebuild(  # noqa: PLR0913, PLR0917  options of a command
     from seat_ledger.projections.lake.layout import open_manifest  # noqa: PLC0415
     from seat_ledger.projections.lake.rebuild import rebuild_from  # noqa: PLC0415
 
-    place = _opened(lake)
-    manifest, _ = open_manifest(place, _verifier(place, public_key))
+    place = opened(lake)
+    manifest, _ = open_manifest(place, verifier_of(place, public_key))
     map_shares = None
     if engine == "spark":
         if find_spec("pyspark") is None:
@@ -367,21 +359,3 @@ def rebuild(  # noqa: PLR0913, PLR0917  options of a command
     )
     answer.known_at = (done.known_at, None)
     emit(answer)
-
-
-def _opened(place: str) -> Lake:
-    """A lake, where what it needs is installed. Raises MissingExtra, LedgerError."""
-    for package in ("pyarrow", "duckdb"):
-        if find_spec(package) is None:
-            need(package, "lake", "A lake")
-    from seat_ledger.projections.lake.layout import Lake  # noqa: PLC0415
-
-    return Lake(place)
-
-
-def _verifier(lake: Lake, public_key: str | None) -> Verifier:
-    """The public key: the one named, or the one here that signed the lake."""
-    from seat_ledger.integrity import service  # noqa: PLC0415
-    from seat_ledger.projections.lake.layout import signer_of  # noqa: PLC0415
-
-    return service.verifier_of_label(signer_of(lake), public_key)

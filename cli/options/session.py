@@ -434,9 +434,18 @@ options_of_listing = options_of(option_database, options_of_local_listing)
 """The options of every command that prints an answer."""
 
 
-def reading(function: F) -> F:
+ReaderFor = Callable[[Session, Mapping[str, Any]], "ConnectedReader"]
+"""Who answers a question with these options."""
+
+
+def by_database(session: Session, _: Mapping[str, Any]) -> ConnectedReader:
+    """The database of the session."""
+    return session.reader()
+
+
+def reading(function: F, *, reader_for: ReaderFor = by_database) -> F:
     """The options of every reading command, and the printing of its answer."""
-    return option_known_at(printing(function))
+    return option_known_at(printing(function, reader_for=reader_for))
 
 
 def reading_of_accounts(function: F) -> F:
@@ -444,7 +453,9 @@ def reading_of_accounts(function: F) -> F:
     return option_known_at(printing(function, of_all=False))
 
 
-def printing(function: F, *, of_all: bool = True) -> F:
+def printing(
+    function: F, *, of_all: bool = True, reader_for: ReaderFor = by_database
+) -> F:
     """The same for a command that takes what is known in its own way.
 
     One that is not given an account is about all of them; `of_all` says otherwise.
@@ -456,7 +467,7 @@ def printing(function: F, *, of_all: bool = True) -> F:
         from seat_ledger.cli.output.printing import emit  # noqa: PLC0415
 
         session = current_session()
-        with session.reader() as reader:
+        with reader_for(session, options) as reader:
             question = Question(reader, options)
             answer = reading_function.answer(question)
             try:

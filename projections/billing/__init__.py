@@ -7,7 +7,7 @@ definitions of counts and holdings, the bounds and local dates from
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
@@ -32,7 +32,7 @@ from seat_ledger.projections.billing.figures import (
     stored,
 )
 from seat_ledger.projections.billing.price_book import NO_PRICE, UnitPrice
-from seat_ledger.projections.billing.prices import Priced, Rule, by_period
+from seat_ledger.projections.billing.prices import Priced, Rule, by_period_of_each
 from seat_ledger.projections.periods import PeriodRow, row_of
 from seat_ledger.projections.reader import (
     AccountFacts,
@@ -132,7 +132,8 @@ def counts(  # noqa: PLR0913  who, when, what, and by whom it is counted
         for facts in accounts
         if facts.is_known
     ]
-    if query.window or query.term or known_at.position != reader.head:
+    is_kept = reader.has_tables and known_at.position == reader.head
+    if query.window or query.term or not is_kept:
         figures = _as_known(questions, query, counter, lenient=account is None)
     else:
         figures = _stored(reader, account, query, moment)
@@ -147,8 +148,7 @@ def counts(  # noqa: PLR0913  who, when, what, and by whom it is counted
         for row in figure_rows(figure, how, moment, open_figures.get(_key(figure)))
     ]
     if query.window is not None:
-        for question in questions:
-            _price_periods(question, query.window, how, rows)
+        _price_periods(questions, query.window, how, rows)
     due = any(question.account.renewal_due(moment) for question in questions)
     return Counts(rows, due)
 
@@ -163,35 +163,41 @@ def _with_windows(
     """Figures with those of nothing that windows reach, and what windows leave open of
     them; where anything is derived (R89).
     """
-    between: dict[FigureKey, Bounds] = {}
     if not questions:
-        return figures, between
+        return figures, {}
     reader, _, known_at, _ = questions[0]
     numbers = [question.account.no for question in questions]
     open_accounts = with_windows(reader, numbers, known_at)
+    if not open_accounts:
+        return figures, {}
+    of_each: dict[int, list[Row]] = {}
+    for figure in figures:
+        of_each.setdefault(figure["account_no"], []).append(figure)
+    asked: list[tuple[AccountFacts, list[PeriodRow]]] = []
+    reached: list[PeriodRow] = []
     for question in questions:
         account = question.account
-        if account.no not in open_accounts:
-            continue
-        periods = selected_periods(account, query, question.moment, lenient=True)
-        own = [figure for figure in figures if figure["account_no"] == account.no]
-        between |= bounds(reader, _without_gaps(account, periods, own), known_at)
-        named = {
-            "account_key": account.key,
-            **({"label": None} if query.window else {}),
-        }
-        figures = [
-            *figures,
-            *(
-                {**figure, **named}
-                for figure in with_unseen(own, periods, between)[len(own) :]
-            ),
-        ]
-    if open_accounts:
-        figures.sort(
-            key=lambda row: (row["account_key"], row["period_no"], row["seat_type"])
-        )
+        if account.no in open_accounts:
+            periods = selected_periods(account, query, question.moment, lenient=True)
+            asked.append((account, periods))
+            reached += _without_gaps(account, periods, of_each.get(account.no, []))
+    between = bounds(reader, reached, known_at)
+    named_by_no = {account.no: _named(account, query) for account, _ in asked}
+    every = [period for _, periods in asked for period in periods]
+    unseen = with_unseen(figures, every, between)[len(figures) :]
+    figures = [
+        *figures,
+        *({**figure, **named_by_no[figure["account_no"]]} for figure in unseen),
+    ]
+    figures.sort(
+        key=lambda row: (row["account_key"], row["period_no"], row["seat_type"])
+    )
     return figures, between
+
+
+def _named(account: AccountFacts, query: CountsQuery) -> Row:
+    """What a row of a figure has besides its period's."""
+    return {"account_key": account.key, **({"label": None} if query.window else {})}
 
 
 def _without_gaps(
@@ -208,17 +214,24 @@ def _without_gaps(
 
 
 def _price_periods(
-    question: AccountQuestion, dates: tuple[date, date], how: Priced, rows: list[Row]
+    questions: Sequence[AccountQuestion],
+    dates: tuple[date, date],
+    how: Priced,
+    rows: Sequence[Row],
 ) -> None:
-    """Price a window period by period, in its rows (R91)."""
-    account = question.account
-    mine = [row for row in rows if row["account"] == account.key]
-    if not mine:
-        return
-    prices = by_period(question, window(account, *dates), how)
-    for row in mine:
+    """Price windows period by period, in their rows (R91)."""
+    with_rows = {row["account"] for row in rows}
+    asked = [
+        (question, window(question.account, *dates))
+        for question in questions
+        if question.account.key in with_rows
+    ]
+    prices = by_period_of_each(asked, how)
+    numbers = {question.account.key: question.account.no for question, _ in asked}
+    for row in rows:
         rule = row["mode"], row["granularity"]
-        price = prices.get((str(row["seat_type"]), rule))
+        of_account = prices[numbers[row["account"]]]
+        price = of_account.get((str(row["seat_type"]), rule))
         if price is not None and price.is_priced:
             row.update(price.fields())
 

@@ -12,7 +12,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from seat_ledger.domain.calendar import BillingPeriod
-from seat_ledger.projections.billing.figures import counted, nothing, quantity
+from seat_ledger.projections.billing.figures import nothing, quantity
 from seat_ledger.projections.periods import PeriodRow, row_of
 from seat_ledger.projections.reader import (
     AccountQuestion,
@@ -74,13 +74,13 @@ def with_windows(
 def bounds(
     reader: ConnectedReader, selected: Sequence[PeriodRow], known_at: Knowledge
 ) -> dict[FigureKey, Bounds]:
-    """The bounds of the figures of some periods, which follow each other."""
+    """The bounds of the figures of some periods, which follow each other by account."""
     if not selected:
         return {}
     periods = {(row.account_no, row.period_no): row for row in selected}
     ends: list[dict[FigureKey, Row]] = []
     for end in ("least", "most"):
-        rows = counted(reader, end, selected, known_at)
+        rows = reader.count(end, selected, known_at)
         ends.append(
             {
                 (row["account_no"], row["period_no"], row["seat_type"]): {

@@ -39,16 +39,16 @@ SELECT account_no, seat_type, purchased_at, retires_at
 
 -- bounded_steps --
 -- The counts that follow from such seats and holdings.
-SELECT account_no, seat_type, at,
+SELECT account_no, seat_type, "at",
        (sum(bought - retired) OVER so_far)::integer AS seats_purchased,
        (sum(filled - freed) OVER so_far)::integer AS seats_assigned,
        bought, retired, filled, freed
   FROM (
-       SELECT account_no, seat_type, at, sum(bought)::integer AS bought,
+       SELECT account_no, seat_type, "at", sum(bought)::integer AS bought,
               sum(retired)::integer AS retired, sum(filled)::integer AS filled,
               sum(freed)::integer AS freed
          FROM (
-              SELECT account_no, seat_type, purchased_at AS at, 1 AS bought,
+              SELECT account_no, seat_type, purchased_at AS "at", 1 AS bought,
                      0 AS retired, 0 AS filled, 0 AS freed
                 FROM bounded_seat
               UNION ALL
@@ -63,9 +63,9 @@ SELECT account_no, seat_type, at,
                 FROM bounded
                WHERE held_until IS NOT NULL
               ) AS marks
-        GROUP BY account_no, seat_type, at
+        GROUP BY account_no, seat_type, "at"
        ) AS summed
-WINDOW so_far AS (PARTITION BY account_no, seat_type ORDER BY at)
+WINDOW so_far AS (PARTITION BY account_no, seat_type ORDER BY "at")
 
 -- bounded_held --
 SELECT account_no, seat_type, number, user_no, held_from, held_until

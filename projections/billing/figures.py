@@ -9,15 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from fractions import Fraction
-from itertools import islice
 from typing import Any
 
 from seat_ledger.domain.counting_rules import TIME, every_rule, measure
-from seat_ledger.projections.engine.figures_query import counting
-from seat_ledger.projections.periods import PeriodRow, columns
-from seat_ledger.projections.reader import ConnectedReader, Knowledge, Row, utc
-
-ACCOUNTS_AT_ONCE = 200
+from seat_ledger.projections.periods import PeriodRow
+from seat_ledger.projections.reader import (
+    ACCOUNTS_AT_ONCE,
+    ConnectedReader,
+    Knowledge,
+    Row,
+    utc,
+)
 
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -96,12 +98,10 @@ def as_known(
             key = row["account_no"], row["period_no"]
             by_period.setdefault(key, []).append(row)
     for source, of in (("touched", as_now), ("as_known", as_then)):
-        remaining = iter(of)
-        while batch := list(islice(remaining, ACCOUNTS_AT_ONCE)):
-            periods = [period for number in batch for period in accounts[number]]
-            for row in counted(reader, source, periods, known_at):
-                key = row["account_no"], row["period_no"]
-                by_period.setdefault(key, []).append(row)
+        periods = [period for number in of for period in accounts[number]]
+        for row in reader.count(source, periods, known_at):
+            key = row["account_no"], row["period_no"]
+            by_period.setdefault(key, []).append(row)
     return [
         {**period._asdict(), **row}
         for period in selected
@@ -130,6 +130,8 @@ def _apart(
 
     The figures of the first are what they are now, and read from what is kept.
     """
+    if not reader.has_tables:
+        return [], list(accounts)
     since: dict[int, datetime] = {}
     if known_at.position < reader.head:
         rows = reader.ask(
@@ -147,26 +149,6 @@ def _apart(
         reached = number in since and since[number] < ends
         (as_then if reached else as_now).append(number)
     return as_now, as_then
-
-
-def counted(
-    reader: ConnectedReader,
-    source: str,
-    selected: Sequence[PeriodRow],
-    known_at: Knowledge,
-) -> list[Row]:
-    """The figures of some periods, counted from one of the sources of the query."""
-    fields = columns(selected)
-    accounts = list(set(fields["account_no"]))
-    types = [*reader.types.numbers.values()]
-    arrays: dict[str, Any] = {
-        **fields,
-        "accounts": accounts,
-        "known_position": known_at.position,
-        "type_accounts": [number for number in accounts for _ in types],
-        "types": types * len(accounts),
-    }
-    return list(reader.run(counting("selected", source), arrays))
 
 
 def stored(

@@ -14,9 +14,12 @@ from seat_ledger.domain.counting_rules import TIME, WITH_GRANULARITY, measure
 from seat_ledger.domain.money import Currency, exactly, plain, rounded
 from seat_ledger.errors import InvalidInput
 from seat_ledger.projections.billing.bounds import (
-    bounds_of,
+    Bounds,
+    FigureKey,
+    bounds,
     quantity_ends,
     with_unseen,
+    with_windows,
 )
 from seat_ledger.projections.billing.figures import as_known, microseconds, quantity
 from seat_ledger.projections.billing.price_book import (
@@ -171,22 +174,69 @@ class WindowPrice(NamedTuple):
         }
 
 
+RulePrices = dict[tuple[str, Rule], WindowPrice]
+"""What a window costs, by seat type and rule."""
+
+
 def by_period(
     question: AccountQuestion, window: BillingPeriod, how: Priced
-) -> dict[tuple[str, Rule], WindowPrice]:
+) -> RulePrices:
     """What a window costs period by period, by seat type and rule (R91).
 
     Each period's part is priced by its share of that period at that period's price,
     and rounded; then they are added. Nothing for a price that is given for the window:
     by word, or because the window lies in one period.
     """
-    reader, account, known_at, _ = question
-    touched = {period.index: period for period in periods_in(account, window)}
+    return by_period_of_each([(question, window)], how)[question.account.no]
+
+
+def by_period_of_each(
+    asked: Sequence[tuple[AccountQuestion, BillingPeriod]], how: Priced
+) -> dict[int, RulePrices]:
+    """The same of the windows of several accounts, as known at one position."""
+    if not asked:
+        return {}
+    reader, _, known_at, _ = asked[0][0]
+    wholes = {
+        question.account.no: {
+            period.index: period for period in periods_in(question.account, window)
+        }
+        for question, window in asked
+    }
+    selected = [
+        row_of(question.account, part_within(period, window))
+        for question, window in asked
+        for period in wholes[question.account.no].values()
+    ]
+    with_open = with_windows(reader, wholes, known_at)
+    reached = [part for part in selected if part.account_no in with_open]
+    between = bounds(reader, reached, known_at)
+    figures: dict[int, list[Row]] = {}
+    for row in with_unseen(as_known(reader, selected, known_at), selected, between):
+        figures.setdefault(row["account_no"], []).append(row)
+    return {
+        question.account.no: _window_prices(
+            question.account,
+            window,
+            how,
+            wholes[question.account.no],
+            figures.get(question.account.no, []),
+            between,
+        )
+        for question, window in asked
+    }
+
+
+def _window_prices(  # noqa: PLR0913, PLR0917  a window, its figures, and how
+    account: AccountFacts,
+    window: BillingPeriod,
+    how: Priced,
+    touched: Mapping[int, BillingPeriod],
+    rows: Iterable[Row],
+    between: Mapping[FigureKey, Bounds],
+) -> RulePrices:
+    """What a window costs, from the figures of its parts."""
     is_whole = len(touched) < 2 or how.price_for == "window"
-    parts = [part_within(period, window) for period in touched.values()]
-    selected = [row_of(account, part) for part in parts]
-    between = bounds_of(question, parts)
-    rows = with_unseen(as_known(reader, selected, known_at), selected, between)
     policy = account.policy_at(window.starts)
     by_type: dict[tuple[str, Rule], list[tuple[UnitPrice | None, Row]]] = {}
     for row in rows:

@@ -20,7 +20,6 @@ from typing import IO, Any, Self
 import psycopg
 from psycopg.rows import dict_row
 
-from seat_ledger.domain.calendar import BillingPeriod
 from seat_ledger.errors import LedgerError
 from seat_ledger.projections import periods
 from seat_ledger.projections.engine.contracts import facts_of_each
@@ -122,19 +121,8 @@ class TablesByDuckDB:
     def count(self, share: int, selected: Sequence[PeriodRow]) -> list[dict[str, Any]]:
         """The figures of some periods of a range of accounts, in order of accounts."""
         with _failures_named(), self._engine() as engine:
-            for row in selected:
-                bounds = (row.label, row.starts, row.ends, row.time_zone, row.until)
-                engine.calendar.add(
-                    row.account_no, BillingPeriod(row.period_no, *bounds)
-                )
-            engine.take_calendar()
             engine.load_rows("journal", self.spool.events(share))
-            for name in ("seat_holding", "seat_count", "billable_seats"):
-                engine.make(name)
-            figures: list[dict[str, Any]] = engine.rows(
-                "SELECT * FROM billable_seats"
-            ).to_pylist()
-        return figures
+            return engine.count(selected)
 
     @contextmanager
     def _engine(self) -> Iterator[Engine]:

@@ -24,6 +24,8 @@ _FUNCTION = re.compile(
 )
 _TABLE = re.compile(r"CREATE TABLE ([a-z_]+) \((.*?)\n\)", re.DOTALL)
 _COLUMN = re.compile(r'^ {4}"?([a-z_]+)"? [a-z]', re.MULTILINE)
+_OF_ACCOUNTS = "= ANY (%(accounts)s::bigint[])"
+_OF_PERIODS = "IN (SELECT account_no FROM period_rows)"
 _PARAM = re.compile(r"%\((\w+)\)s")
 
 
@@ -81,9 +83,31 @@ def as_text(block: bytes) -> str:
 
 
 def bound(statement: str, params: Mapping[str, Any] = {}) -> str:
-    """A statement with whole numbers in place of its named parameters."""
-    filled = _PARAM.sub(lambda match: str(int(params[match[1]])), statement)
+    """A statement with whole numbers, or nothing, in place of its named parameters."""
+    filled = _PARAM.sub(lambda match: _literal(params[match[1]]), statement)
     return filled.replace("%%", "%")
+
+
+def _literal(value: int | None) -> str:
+    return "NULL" if value is None else str(int(value))
+
+
+def bounded(source: str) -> dict[str, str]:
+    """What the counts with closed windows follow from, each behind those that it reads;
+    of the accounts of ``period_rows``.
+    """
+    texts = queries("billing", "bounds.sql")
+    blocks = {
+        "bounded": texts[f"{source}_held"],
+        "bounded_seat": texts[f"{source}_seats"],
+        "seat_holding": b"SELECT *, false AS reversed FROM (%s) AS held"
+        % texts["bounded_held"],
+        "seat_count": texts["bounded_steps"],
+    }
+    return {
+        name: as_text(block).replace(_OF_ACCOUNTS, _OF_PERIODS)
+        for name, block in blocks.items()
+    }
 
 
 def figures() -> str:

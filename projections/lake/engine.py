@@ -7,20 +7,24 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from seat_ledger.domain.calendar import BillingPeriod
 from seat_ledger.errors import IntegrityFailure
 from seat_ledger.projections.engine.checks import CHECKS
 from seat_ledger.projections.engine.contracts import facts_of_each
+from seat_ledger.projections.engine.figures_query import BOUNDS
+from seat_ledger.projections.engine.registry import question
 from seat_ledger.projections.engine.sql_files import queries
 from seat_ledger.projections.lake.calendar_rows import CalendarRows
 from seat_ledger.projections.lake.columns import arrow_types
 from seat_ledger.projections.lake.definitions import (
     as_text,
     bound,
+    bounded,
     definitions,
     figures,
     rows_of,
 )
-from seat_ledger.projections.periods import existing
+from seat_ledger.projections.periods import PeriodRow, existing
 
 TABLES = (
     "seat",
@@ -41,10 +45,10 @@ _DEFINITIONS = {
 }
 """What the tables are computed by."""
 
-_OF_CONTRACTS = "contract_at"
-"""What a journal that has details brings as well."""
+_BY_COLUMN = {"details": "contract_at", "request": "unassignment_at"}
+"""What a journal that has a column brings as well."""
 
-_UNREAD = {
+UNREAD = {
     *("bucket", "recorded_at", "effective_after", "quantity", "request"),
     *("super_admin", "account_access", "hub", "actor_no"),
 }
@@ -88,7 +92,7 @@ class Engine:
         seat_types: Sequence[tuple[int, str]],
         *,
         scratch: str,
-        unread: Collection[str] = _UNREAD,
+        unread: Collection[str] = UNREAD,
     ) -> None:
         import duckdb  # noqa: PLC0415  an extra
         import pyarrow as pa  # noqa: PLC0415
@@ -104,7 +108,9 @@ class Engine:
             (name, kind) for name, kind in types.items() if name not in unread
         ])  # fmt: skip
         self.load_rows("journal", self.schema.empty_table())
-        needed = _DEFINITIONS | ({_OF_CONTRACTS} if "details" not in unread else set())
+        needed = _DEFINITIONS | {
+            name for column, name in _BY_COLUMN.items() if column not in unread
+        }
         for definition in definitions(tuple(self.schema.names)):
             if definition.name in needed:
                 self.db.execute(definition.macro())
@@ -130,6 +136,48 @@ class Engine:
             else:
                 self.make(name)
             yield name, self.rows(f"SELECT * FROM {name}")  # noqa: S608
+
+    def count(
+        self, selected: Iterable[PeriodRow], source: str = "as_known"
+    ) -> list[dict[str, Any]]:
+        """The figures of some periods, in order of accounts; a seat type is its number.
+
+        The source is one of those of the counting query that are as known.
+        """
+        for row in selected:
+            bounds = (row.label, row.starts, row.ends, row.time_zone, row.until)
+            self.calendar.add(row.account_no, BillingPeriod(row.period_no, *bounds))
+        self.take_calendar()
+        if source in BOUNDS:
+            for name, text in bounded(source).items():
+                rows = bound(text, {"known_position": self.known_at})
+                self._execute(f"CREATE OR REPLACE TABLE {name} AS {rows}")
+        else:
+            self.make("seat_holding")
+            self.make("seat_count")
+        self.make("billable_seats")
+        figures: list[dict[str, Any]] = self.rows(
+            "SELECT * FROM billable_seats"
+        ).to_pylist()
+        return figures
+
+    def asked(self, name: str) -> list[dict[str, Any]]:
+        """The rows of one of the lake's own queries about accounts, as known."""
+        statement = bound(_QUERIES[name], {"known": self.known_at})
+        rows: list[dict[str, Any]] = self.rows(statement).to_pylist()
+        return rows
+
+    def contracts(self) -> list[dict[str, Any]]:
+        """The contract's events of every account that is known."""
+        return [*map(_contract, self.asked("contracts"))]
+
+    def to_be_carried_out(self) -> list[dict[str, Any]]:
+        """The unassignments that are to be carried out (R98)."""
+        text = question("holdings", "to_be_carried_out", from_tables=False)
+        params = {"known_position": self.known_at, "account_nos": None}
+        statement = bound(as_text(text).rstrip("; \n"), params)
+        rows: list[dict[str, Any]] = self.rows(statement).to_pylist()
+        return rows
 
     def make(self, name: str) -> None:
         """Make a table: by its definition, or of the figures by the portable text."""
@@ -188,11 +236,8 @@ class Engine:
     def _periods(self) -> None:
         import pyarrow as pa  # noqa: PLC0415
 
-        contracts = self.db.execute(
-            bound(_QUERIES["contracts"], {"known": self.known_at})
-        ).fetchall()
         rows: list[tuple[Any, ...]] = []
-        for account in facts_of_each(map(_contract, contracts), self.known_at):
+        for account in facts_of_each(self.contracts(), self.known_at):
             for period in existing(account):
                 mode, granularity = account.policy_at(period.starts)
                 days = self.calendar.add(account.no, period)
@@ -272,17 +317,10 @@ class Engine:
         self.db.execute(statement).fetchall()
 
 
-def _contract(row: Sequence[Any]) -> dict[str, Any]:
+def _contract(row: Mapping[str, Any]) -> dict[str, Any]:
     """A contract's event as the read side has it; names are not in a lake."""
-    account_no, topic, position, effective_at, details, is_reversed = row
-    whole = json.loads(details) if details else {}
-    if topic == "AccountOpened":
+    whole = json.loads(row["details"]) if row["details"] else {}
+    if row["topic"] == "AccountOpened":
         whole["name"] = ""
-    return {
-        "account_no": account_no,
-        "topic": topic,
-        "position": position,
-        "effective_at": _EPOCH + timedelta(microseconds=effective_at),
-        "details": whole,
-        "reversed": is_reversed,
-    }
+    effective_at = _EPOCH + timedelta(microseconds=row["effective_at"])
+    return {**row, "effective_at": effective_at, "details": whole}

@@ -30,6 +30,26 @@ SELECT account_no, topic, "position", epoch_us(effective_at) AS effective_at, de
  WHERE account_no <= %(known)s
  ORDER BY account_no, "position"
 
+-- prices --
+-- The prices that are recorded and hold, as known; account 0 is all (R90).
+SELECT account_no, "position", effective_at, seat_type, details
+  FROM entry_at(%(known)s)
+ WHERE topic = 'PriceSet'
+ ORDER BY account_no, effective_at, "position"
+
+-- with_windows --
+-- The accounts in which anything was derived from dated lists (R85).
+SELECT DISTINCT account_no
+  FROM journal
+ WHERE effective_after IS NOT NULL
+   AND "position" <= %(known)s
+
+-- requests --
+-- How many unassignments were ever requested for the end of a period (R98).
+SELECT count(*) AS requests
+  FROM journal
+ WHERE topic = 'UnassignmentRequested'
+
 -- gaps --
 -- How many dates of a zone do not begin where the one before ends, or lack one of the UTC
 -- days that they touch: none, or a figure would be missing without a sound.

@@ -7,6 +7,7 @@ exported.
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -23,8 +24,13 @@ from seat_ledger.integrity.hashing import TILE
 from seat_ledger.integrity.note import Checkpoint, Signer
 from seat_ledger.projections.engine.registry import versions
 from seat_ledger.projections.engine.sql_files import filled, part, queries
-from seat_ledger.projections.lake.columns import rows_by_bucket, write_segment
+from seat_ledger.projections.lake.columns import (
+    COLUMNS,
+    rows_by_bucket,
+    write_segment,
+)
 from seat_ledger.projections.lake.layout import (
+    FORMAT,
     WORKSHOP,
     Lake,
     Manifest,
@@ -89,7 +95,7 @@ class _Export:
         self.reader, self.store = reader, store
         self.lake, self.signer = lake, signer
         self.checkpoint, self.note = sealed
-        self.journal = versions()["journal"][:8]
+        self.journal = _made_by()
         self.last = self._last()
         self.whole = segment_events or SEGMENT_EVENTS
         if self.last is not None:
@@ -229,6 +235,15 @@ class _Export:
             tuple((int(no), str(name)) for no, name in types),
             segments,
         )
+
+
+def _made_by() -> str:
+    """By what a segment is made, as its name says it: how events are decoded, and what
+    of them is brought out.
+    """
+    text = queries("lake", "export.sql")["journal"]
+    made_by = f"{FORMAT} {versions()['journal']} {COLUMNS}".encode() + text
+    return hashlib.sha256(made_by).hexdigest()[:8]
 
 
 def journal_rows(

@@ -1,7 +1,8 @@
 -- journal --
 -- What the lake has of the journal's rows: all that the definitions read, and no more. An
 -- actor is the number of a user of the ledger, or nobody; what reasons, keys and names
--- say is not there, so that an erasure has nothing to remove.
+-- say is not there, so that an erasure has nothing to remove. Details are those of the
+-- contract, of prices, and of what is to be unassigned.
 SELECT (entry.account_no %% 256)::smallint AS bucket,
        entry.account_no, entry.position, entry.recorded_at, entry.effective_at,
        entry.effective_after, entry.user_no, entry.version, entry.topic, entry.seat_type,
@@ -11,7 +12,8 @@ SELECT (entry.account_no %% 256)::smallint AS bucket,
        CASE
            WHEN entry.topic = ANY (ARRAY[
                'AccountOpened', 'TimeZoneChanged', 'BillingPolicyChanged',
-               'ContractChanged', 'AccountClosed']::topic_name[])
+               'ContractChanged', 'AccountClosed', 'PriceSet',
+               'UnassignmentRequested']::topic_name[])
            THEN entry.details - 'name'
        END AS details
   FROM {rows} AS entry

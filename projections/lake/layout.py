@@ -24,7 +24,12 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from seat_ledger.domain.values import as_word
-from seat_ledger.errors import IntegrityFailure, LedgerError, NotFound
+from seat_ledger.errors import (
+    IntegrityFailure,
+    LedgerError,
+    NotFound,
+    SchemaMismatch,
+)
 from seat_ledger.integrity.home import folder_of
 from seat_ledger.integrity.keys import write_beside
 from seat_ledger.integrity.note import (
@@ -36,7 +41,10 @@ from seat_ledger.integrity.note import (
     signed_by,
 )
 
-FORMAT = 1
+FORMAT = 2
+"""Of what an export writes: since 2 with prices, and what is to be unassigned."""
+
+_READ_FORMATS = (1, FORMAT)
 BUCKETS = 256
 """Accounts are put apart by the rest of their number: no rule crosses one."""
 
@@ -87,10 +95,11 @@ class Manifest(NamedTuple):
     definitions: dict[str, str]
     seat_types: tuple[tuple[int, str], ...]
     segments: tuple[Segment, ...]
+    format: int = FORMAT
 
     def text(self) -> str:
         """Its text, of which the note has the digest."""
-        whole = {"format": FORMAT, "buckets": BUCKETS, **self._asdict()}
+        whole = {"format": self.format, "buckets": BUCKETS, **self._asdict()}
         whole["segments"] = [segment._asdict() for segment in self.segments]
         return json.dumps(whole, indent=1, ensure_ascii=False)
 
@@ -103,7 +112,8 @@ class Manifest(NamedTuple):
     def read(cls, text: str) -> Manifest:
         """Read a text. Raises ValueError, KeyError, TypeError or AttributeError."""
         whole = json.loads(text)
-        if (whole.pop("format"), whole.pop("buckets")) != (FORMAT, BUCKETS):
+        is_read = type(whole["format"]) is int and whole["format"] in _READ_FORMATS
+        if not is_read or whole.pop("buckets") != BUCKETS:
             raise ValueError("it is of another format than this program reads")
         segments = [
             Segment(
@@ -365,6 +375,19 @@ def open_manifest(
             "one, somebody changed the manifest: export into an empty folder",
         ) from error
     return manifest, checkpoint
+
+
+def check_format(lake: Lake, manifest: Manifest) -> None:
+    """Raise SchemaMismatch for a lake that an earlier program exported: it lacks
+    recorded prices, and what is to be unassigned.
+    """
+    if manifest.format < FORMAT:
+        raise SchemaMismatch(
+            f"The lake {lake.place} was exported by an earlier program, without the "
+            "recorded prices.",
+            try_="export again, which writes every file anew: seat-ledger lake export "
+            f"{as_word(lake.place)}",
+        )
 
 
 def signer_of(lake: Lake) -> str:

@@ -160,7 +160,7 @@ def engines(share: BucketShare, scratch: str) -> Iterator[tuple[list[int], Engin
     lake, manifest = Lake(share.place), share.manifest
     engine = Engine(share.known_at, manifest.seat_types, scratch=scratch)
     with Journal(lake, manifest) as journal:
-        for numbers in _together(manifest, share.buckets):
+        for numbers in together(manifest, share.buckets):
             engine.load(journal.of(numbers, engine.schema.names))
             yield numbers, engine
     engine.close()
@@ -227,8 +227,31 @@ class Journal:
             return self.files[0].schema_arrow.empty_table() if self.files else None
         return pa.concat_tables(tables)
 
+    def last(self, column: str, of: str, limit: Any) -> Any:
+        """The highest `column` of the events whose `of` is at most a limit; both of
+        them never decrease with positions. None where there is none.
+        """
+        import pyarrow as pa  # noqa: PLC0415
+        import pyarrow.compute as pc  # noqa: PLC0415
 
-def _together(manifest: Manifest, buckets: Sequence[int]) -> Iterator[list[int]]:
+        highest = None
+        segments = zip(self.files, self.manifest.segments, strict=True)
+        for file, segment in reversed([*segments]):
+            for group in range(len(segment.buckets)):
+                with self._reading(segment):
+                    rows = file.read_row_group(
+                        group, columns=[column, of], use_threads=False
+                    )
+                within = pc.less_equal(rows[of], pa.scalar(limit, rows[of].type))
+                top = pc.max(rows[column].filter(within)).as_py()
+                if top is not None and (highest is None or top > highest):
+                    highest = top
+            if highest is not None:
+                break
+        return highest
+
+
+def together(manifest: Manifest, buckets: Sequence[int]) -> Iterator[list[int]]:
     """Buckets put together up to so many events; those with none are left out."""
     events = dict.fromkeys(buckets, 0)
     for segment in manifest.segments:

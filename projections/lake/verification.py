@@ -32,6 +32,7 @@ from seat_ledger.projections.lake.layout import (
     Lake,
     Manifest,
     Segment,
+    check_format,
     exported_from_here,
     open_manifest,
 )
@@ -133,7 +134,11 @@ def _changed(lake: Lake, segment: Segment) -> str | None:
 
 
 def verify_decoding(conninfo: str, lake: Lake, manifest: Manifest) -> list[LakeVerdict]:
-    """Decode every event again from the stored rows, and compare segment by segment."""
+    """Decode every event again from the stored rows, and compare segment by segment.
+
+    Raises SchemaMismatch for a lake of an earlier format.
+    """
+    check_format(lake, manifest)
     decoded = filled(
         b"(SELECT * FROM ({rows}) AS decoded ({names}))",
         rows=part(BY_NAME["journal"].decoded),

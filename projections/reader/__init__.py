@@ -18,7 +18,8 @@ from collections.abc import (
     Sequence,
 )
 from datetime import UTC, datetime
-from itertools import pairwise
+from itertools import groupby, islice, pairwise
+from operator import attrgetter
 from typing import Any, ClassVar, NamedTuple, Self
 from uuid import UUID
 
@@ -30,11 +31,13 @@ from seat_ledger.domain.values import FOREVER, account_id, as_word, fold, shown
 from seat_ledger.errors import CommandRefused, LedgerError, NotFound, SchemaMismatch
 from seat_ledger.projections.engine import catch_up
 from seat_ledger.projections.engine.contracts import facts_of, facts_of_each
+from seat_ledger.projections.engine.figures_query import counting
 from seat_ledger.projections.engine.locks import APPEND_LOCK
 from seat_ledger.projections.engine.registry import question
 from seat_ledger.projections.engine.seat_types import SeatTypes
 from seat_ledger.projections.engine.set_aside import SetAside
 from seat_ledger.projections.engine.snapshot import pin
+from seat_ledger.projections.periods import PeriodRow, columns
 from seat_ledger.projections.periods.contract import AccountFacts, Row
 from seat_ledger.store.connection import Role, become, connect, sees_store, unavailable
 from seat_ledger.store.wrapping import Secret, open_wrapping
@@ -50,6 +53,9 @@ __all__ = [
     "utc",
 ]
 
+
+ACCOUNTS_AT_ONCE = 200
+"""Accounts whose periods are counted together."""
 
 _AT_ONCE = 1_000
 """References that are looked up together."""
@@ -142,6 +148,9 @@ class ConnectedReader:
     """
 
     ROLE: ClassVar[Role] = "reader"
+
+    has_tables: ClassVar[bool] = True
+    """Whether what is known now is kept, or always computed of the journal."""
 
     def __init__(
         self,
@@ -249,6 +258,29 @@ class ConnectedReader:
                     yield from cursor
         except psycopg.OperationalError as error:
             raise unavailable(self.conninfo, error) from error
+
+    def count(
+        self, source: str, selected: Iterable[PeriodRow], known_at: Knowledge
+    ) -> Iterator[Row]:
+        """The figures of some periods, counted from one of the sources of the query.
+
+        The periods of one account follow each other without gaps.
+        """
+        accounts = groupby(selected, key=attrgetter("account_no"))
+        while batch := [
+            period for _, of in islice(accounts, ACCOUNTS_AT_ONCE) for period in of
+        ]:
+            fields = columns(batch)
+            numbers = list(set(fields["account_no"]))
+            types = [*self.types.numbers.values()]
+            arrays: dict[str, Any] = {
+                **fields,
+                "accounts": numbers,
+                "known_position": known_at.position,
+                "type_accounts": [number for number in numbers for _ in types],
+                "types": types * len(numbers),
+            }
+            yield from self.run(counting("selected", source), arrays)
 
     @property
     def types(self) -> SeatTypes:

@@ -19,7 +19,9 @@ from moto.server import ThreadedMotoServer
 from pyarrow import parquet
 
 from seat_ledger.cli.output.csv_headers import HEADERS
+from seat_ledger.integrity.service import seal_here
 from seat_ledger.projections.lake.engine import TABLES
+from seat_ledger.projections.lake.layout import Lake
 from tests.in_process import run
 from tests.program import ANN, BUY, GIVE, OPEN, PROGRAM, Program
 from tests.support.waiting import AT_MOST, wait_until
@@ -225,9 +227,9 @@ def test_a_manifest_has_one_spelling(lakes: Lakes) -> None:
         "a mark before": "\ufeff" + text,
         "line ends": text.replace("\n", "\r\n"),
         "an escape": text.replace("journal/", "journal\\/"),
-        "a fraction": text.replace('"format": 1,', '"format": 1.0,'),
-        "a truth": text.replace('"format": 1,', '"format": true,'),
-        "a field twice": text.replace('"format": 1,', '"format": 2, "format": 1,'),
+        "a fraction": text.replace('"format": 2,', '"format": 2.0,'),
+        "a truth": text.replace('"format": 2,', '"format": true,'),
+        "a field twice": text.replace('"format": 2,', '"format": 1, "format": 2,'),
         "a field more": text.replace("{", '{"more": 1,', 1),
         "a surrogate": text.replace('"note": "', '"note": "\\ud800'),
         "a text within": '{"manifest": "x", "note": "x"}',
@@ -540,3 +542,61 @@ def test_s3(lakes: Lakes, s3: dict[str, str]) -> None:
     document = lakes.json("rebuild", place, "-o", output, "--workers", "1")
     assert document["events"] == second["events"]
     assert read(output / "seat")
+
+
+def test_counts_of_a_lake_know_what_it_has_and_refuse_what_may_be_beyond(
+    lakes: Lakes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SEAT_LEDGER_HOME", str(lakes.folder / "home"))
+    lakes.account("delta")
+    head = lakes.export()["events"]
+    all_, database = ("billing", "counts", "--all"), ("--database", lakes.conninfo)
+    of_lake = (*all_, "--lake", lakes.place)
+    done = run(*all_, *database, "--known-at", head // 2, "--format", "json")
+    moment = json.loads(done.out)["known_at"]["recorded_at"]
+    at_moment = ("--known-at", moment, "--mode", "all", "--format", "json")
+    assert run(*of_lake, *at_moment) == run(*all_, *database, *at_moment)
+    for known_at in (head + 1, "2999-01-01"):
+        done = run(*of_lake, "--known-at", known_at)
+        assert done.status == 1, done
+        assert f"The lake is at position {head}" in done.err
+    done = run("billing", "counts", "--account", "acme", "--lake", lakes.place)
+    assert done.status == 2
+    assert "use --all" in done.err
+    lakes.segments[0].write_bytes(b"")
+    assert run(*of_lake).status == 3
+
+
+def test_a_lake_of_an_earlier_program_is_refused_in_words_until_it_is_exported_again(
+    lakes: Lakes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SEAT_LEDGER_HOME", str(lakes.folder / "home"))
+    lakes.export()
+    signer = seal_here(lakes.conninfo, lakes.conninfo).signer
+    assert signer is not None
+    tag = "0ddba115"
+    manifest, _ = Lake(str(lakes.place)).manifest()
+    for path in lakes.segments:
+        path.rename(path.with_name(f"{path.name.split('.')[0]}.{tag}.parquet"))
+    segments = tuple(
+        segment._replace(
+            name=f"{segment.name.split('.')[0]}.{tag}.parquet", journal=tag
+        )
+        for segment in manifest.segments
+    )
+    earlier = manifest._replace(format=1, segments=segments)
+    (path,) = lakes.manifests
+    note = signer.sign(earlier.note_text(signer.name))
+    path.write_text(earlier.signed_text(note))
+    counts = ("billing", "counts", "--all", "--lake", lakes.place)
+    decode = ("lake", "verify", lakes.place, "--decode", "--database", lakes.conninfo)
+    for refused in (counts, decode):
+        done = run(*refused)
+        assert done.status == 12, done
+        assert "without the recorded prices" in done.err
+        assert f"seat-ledger lake export {lakes.place}" in done.err
+    lakes.json("verify", lakes.place)
+    exported = lakes.export()
+    assert exported["new_files"] == exported["files"]
+    for answered in (counts, decode):
+        assert run(*answered).status == 0

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from seat_ledger.domain.calendar import BillingPeriod
-from seat_ledger.projections.billing.figures import counted
 from seat_ledger.projections.engine.sql_files import queries
 from seat_ledger.projections.lake.calendar_rows import CalendarRows
 from seat_ledger.projections.periods import row_of
@@ -38,7 +37,7 @@ def both(
 ) -> tuple[list[Any], list[Any]]:
     """The figures by the text that serves, and by the portable one, in one order."""
     selected = [row_of(account, period) for period in periods]
-    served = counted(reader, "as_known", selected, known_at)
+    served = reader.count("as_known", selected, known_at)
     return (
         sorted(map(_values, served), key=str),
         sorted(portable(reader, account, periods, known_at), key=str),

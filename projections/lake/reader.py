@@ -1,0 +1,221 @@
+"""Questions about all accounts answered from a lake, without the database.
+
+What is answered is what PostgreSQL answers as known at the lake's position, or at one
+before it: no answer depends on a clock.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, closing
+from datetime import UTC, date, datetime
+from operator import attrgetter, itemgetter
+from typing import Any, ClassVar, NamedTuple, Self
+
+from seat_ledger.errors import CommandRefused
+from seat_ledger.projections.engine.seat_types import SeatTypes
+from seat_ledger.projections.lake.engine import UNREAD, Engine
+from seat_ledger.projections.lake.layout import BUCKETS, Lake, Manifest, check_format
+from seat_ledger.projections.lake.rebuild import Journal, together
+from seat_ledger.projections.periods import PeriodRow
+from seat_ledger.projections.reader import ConnectedReader, Knowledge, Row
+
+_ANSWERED_LESS = UNREAD - {"effective_after", "request"}
+"""Columns of the journal that no question reads."""
+
+
+class _Survey(NamedTuple):
+    """What there is of all accounts, as known: read once, before anything is counted.
+
+    By account: its contract's events, what is to be unassigned. `open_accounts` are
+    those in which anything was derived from lists.
+    """
+
+    contracts: list[Row]
+    requests: list[Row]
+    prices: list[Row]
+    open_accounts: set[int]
+
+
+class LakeReader(ConnectedReader):
+    """Answers what is counted of all accounts. Raises SchemaMismatch for a lake of an
+    earlier format.
+
+    `manifest` is one whose signature was checked.
+    """
+
+    has_tables: ClassVar[bool] = False
+
+    def __init__(self, lake: Lake, manifest: Manifest) -> None:
+        check_format(lake, manifest)
+        self.lake, self.manifest = lake, manifest
+        self.head = self.store_head = manifest.head
+        self.is_behind, self.aside = False, ()
+        self._types = SeatTypes(
+            {None: None, **dict(manifest.seat_types)},
+            {name: number for number, name in manifest.seat_types},
+        )
+        self._groups = list(together(manifest, range(BUCKETS)))
+        self._group_nos = {
+            bucket: number
+            for number, buckets in enumerate(self._groups)
+            for bucket in buckets
+        }
+        self._surveys: dict[int, _Survey] = {}
+        self._engines: dict[int, Engine] = {}
+        self._at: dict[int, int] = {}  # the group that each engine has
+        self._answers: dict[tuple[str, str], Callable[[Row], Iterable[Row]]] = {
+            ("accounts", "contracts"): lambda of: self._survey(of).contracts,
+            ("holdings", "to_be_carried_out"): lambda of: self._survey(of).requests,
+            ("billing", "prices"): lambda of: self._survey(of).prices,
+            ("billing", "with_windows"): self._with_windows,
+            ("journal", "knowledge"): self._recorded_at,
+        }
+        with ExitStack() as stack:
+            self._journal = stack.enter_context(Journal(lake, manifest))
+            self._scratch = stack.enter_context(tempfile.TemporaryDirectory())
+            self._stack = stack.pop_all()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    @property
+    def is_standby(self) -> bool:
+        """No lake follows another server."""
+        return False
+
+    def database_now(self) -> datetime:
+        """The clock of this machine, by which words such as "today" are read."""
+        return datetime.now(UTC)
+
+    # -- asking -------------------------------------------------------------------
+
+    def stream(
+        self, room: str, name: str, known_at: Knowledge | None = None, **params: Any
+    ) -> Iterator[Row]:
+        """The rows of a named question that is answered from a lake."""
+        if known_at is not None:
+            params["known_position"] = known_at.position
+        yield from map(dict, self._answers[room, name](params))
+
+    def run(self, statement: bytes, params: Mapping[str, Any]) -> Iterator[Row]:
+        """A lake runs no statements of PostgreSQL's."""
+        raise NotImplementedError
+
+    def count(
+        self, source: str, selected: Iterable[PeriodRow], known_at: Knowledge
+    ) -> Iterator[Row]:
+        """The figures of some periods, some buckets at a time."""
+        of_groups: dict[int, list[PeriodRow]] = {}
+        for period in selected:
+            group = self._group_nos[period.account_no % BUCKETS]
+            of_groups.setdefault(group, []).append(period)
+        names = self.types.names
+        for group, periods in sorted(of_groups.items()):
+            engine = self._loaded(known_at.position, group)
+            periods.sort(key=attrgetter("account_no"))
+            for row in engine.count(periods, source):
+                row["seat_type"] = names[row["seat_type"]]
+                yield row
+
+    # -- what is known ------------------------------------------------------------
+
+    def knowledge(self, known_at: int | datetime | None = None) -> Knowledge:
+        """Resolve "known at": a position or an instant before the lake's last, or
+        nothing for all that is in it.
+
+        Raises CommandRefused (``position_beyond_head``).
+        """
+        if isinstance(known_at, datetime):
+            return self._known_at_instant(known_at)
+        if known_at is not None and known_at > self.head:
+            raise self._beyond(f"{known_at} is beyond it")
+        position = self.head if known_at is None else known_at
+        knowledge = self._at_position(position, is_head=False)
+        return knowledge._replace(until=knowledge.recorded_at)
+
+    def _known_at_instant(self, instant: datetime) -> Knowledge:
+        """What the lake's last event was recorded at, or later, may go on beyond it."""
+        last = self._at_position(self.head, is_head=False).recorded_at
+        if last is None or instant >= last:
+            raise self._beyond("what was known at that moment may be beyond it")
+        position = self._journal.last("position", "recorded_at", instant) or 0
+        knowledge = self._at_position(position, is_head=False)
+        return knowledge._replace(until=instant)
+
+    def _beyond(self, what: str) -> CommandRefused:
+        return CommandRefused(
+            "position_beyond_head",
+            f"The lake is at position {self.head}; {what}.",
+            try_="export again, or omit --known-at to use all that is in the lake",
+        )
+
+    def _recorded_at(self, of: Row) -> Iterator[Row]:
+        last = self._journal.last("recorded_at", "position", of["position"])
+        if last is not None:
+            yield {"recorded_at": last}
+
+    # -- accounts -----------------------------------------------------------------
+
+    def _with_windows(self, of: Row) -> Iterator[Row]:
+        open_accounts = self._survey(of).open_accounts
+        for number in open_accounts & set(of["account_nos"]):
+            yield {"account_no": number}
+
+    def _survey(self, of: Row) -> _Survey:
+        position = of["known_position"]
+        if position not in self._surveys:
+            self._surveys[position] = self._surveyed(position)
+        return self._surveys[position]
+
+    def _surveyed(self, position: int) -> _Survey:
+        survey = _Survey([], [], [], set())
+        for group in range(len(self._groups)):
+            engine = self._loaded(position, group)
+            survey.contracts.extend(engine.contracts())
+            survey.prices.extend(map(self._price, engine.asked("prices")))
+            for row in engine.asked("with_windows"):
+                survey.open_accounts.add(row["account_no"])
+            if engine.asked("requests")[0]["requests"]:
+                survey.requests.extend(engine.to_be_carried_out())
+        survey.contracts.sort(key=itemgetter("account_no", "position"))
+        survey.prices.sort(key=itemgetter("account_no", "effective_at", "position"))
+        return survey
+
+    def _price(self, row: Row) -> Row:
+        details = json.loads(row["details"])
+        first = details.get("first_date")
+        return {
+            **row,
+            "seat_type": self.types.names[row["seat_type"]],
+            "unit_price": details["unit_price"],
+            "currency": details["currency"],
+            "first_date": first and date.fromisoformat(first),
+        }
+
+    # -- buckets ------------------------------------------------------------------
+
+    def _loaded(self, position: int, group: int) -> Engine:
+        """The engine for what is known at a position, with the journal of a group."""
+        if position not in self._engines:
+            self._engines[position] = self._stack.enter_context(
+                closing(
+                    Engine(
+                        position,
+                        self.manifest.seat_types,
+                        scratch=self._scratch,
+                        unread=_ANSWERED_LESS,
+                    )
+                )
+            )
+        engine = self._engines[position]
+        if self._at.get(position) != group:
+            buckets = self._groups[group]
+            engine.load(self._journal.of(buckets, engine.schema.names))
+            self._at[position] = group
+        return engine
