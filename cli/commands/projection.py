@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from seat_ledger.cli.commands.projection_rebuild import RESULTS, rebuild_and_report
+from seat_ledger.cli.commands.projection_rebuild import (
+    RESULTS,
+    rebuild_and_report,
+    tables_by,
+)
 from seat_ledger.cli.options.session import (
     SIZE,
     Seconds,
@@ -318,20 +322,43 @@ def resume(accounts: tuple[str, ...]) -> None:
     metavar="SECONDS",
     help="Recompute for this long, and report how far it got.",
 )
+@click.option(
+    "--engine",
+    type=click.Choice(("postgresql", "duckdb")),
+    default="postgresql",
+    show_default=True,
+    help="With --full: what recomputes the tables; DuckDB needs the extra 'lake'.",
+)
 @option_metrics
 @options_of_listing
 def verify(
-    full: bool, sample: int | None, max_duration: float | None, metrics: Path | None
+    full: bool,
+    sample: int | None,
+    max_duration: float | None,
+    engine: str,
+    metrics: Path | None,
 ) -> None:
     """Compare the served tables with the store; exit 3 if they differ."""
     from seat_ledger.cli.output.progress import heartbeat  # noqa: PLC0415
     from seat_ledger.projections.engine.verify import verify  # noqa: PLC0415
 
+    if engine != "postgresql" and (sample is not None or not full):
+        raise click.UsageError(
+            "--engine duckdb recomputes every account: use it with --full, without "
+            "--sample."
+        )
+    beside = tables_by(engine)
     session = current_session()
     conninfo = session.ready()
     full = full or sample is not None or max_duration is not None
     with heartbeat("Verifying"):
-        result = verify(conninfo, full=full, sample=sample, max_duration=max_duration)
+        result = verify(
+            conninfo,
+            full=full,
+            sample=sample,
+            max_duration=max_duration,
+            beside=beside,
+        )
     rows = [row.document() for row in result.rows]
     wrong = sum(1 for row in rows if row["status"] == "differs")
     if metrics is not None:

@@ -20,6 +20,7 @@ from seat_ledger.errors import LedgerError, MissingExtra
 if TYPE_CHECKING:
     from seat_ledger.projections.engine.rebuild import BulkMaker
     from seat_ledger.projections.engine.report import RebuildResult
+    from seat_ledger.projections.lake.bulk import TablesByDuckDB
 
 RESULTS = "run_results.json"
 
@@ -43,7 +44,7 @@ def rebuild_and_report(  # noqa: PLR0913  an option each
     failed = RebuildResult()
     try:
         with _ended_by_signals():
-            result = make(session.ready(), workers, named, _bulk(engine))
+            result = make(session.ready(), workers, named, tables_by(engine))
     except BaseException as error:  # whatever it is, the outcome tells
         failed.error = _outcome_of(error)
         failed.seconds = time.monotonic() - failed.began
@@ -68,8 +69,8 @@ def rebuild_and_report(  # noqa: PLR0913  an option each
     return code
 
 
-def _bulk(engine: str) -> BulkMaker | None:
-    """What computes the tables beside the server, if anything. Raises MissingExtra."""
+def tables_by(engine: str) -> type[TablesByDuckDB] | None:
+    """What computes tables beside the server, if anything. Raises MissingExtra."""
     from seat_ledger.projections.lake.bulk import (  # noqa: PLC0415
         TablesByDuckDB,
         available,

@@ -9,10 +9,10 @@ go on meanwhile.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import orjson
 import psycopg
@@ -47,7 +47,13 @@ from seat_ledger.store.connection import connect
 from seat_ledger.store.wrapping import Secret, open_wrapping
 
 ACCOUNTS_AT_ONCE = 50
+_POSITIONS_AT_ONCE = 65_536
+_EVENTS_AT_ONCE = 250_000
+"""About how many events a share has that is computed beside the server."""
+_LAST = 2**62
+_PERIODS = "billing_period"
 TABLE = "the table"
+FRESH = "the fresh computation"
 _OF_ACCOUNTS = b"account_no = ANY (%(accounts)s::bigint[])"
 _BEYOND = "{number} <= 0 OR {number} > %(known_position)s::bigint"
 _RANGE = """({number} > %(after)s::bigint OR %(after)s::bigint = 0)
@@ -111,8 +117,12 @@ def verify(
     full: bool = False,
     sample: int | None = None,
     max_duration: float | None = None,
+    beside: BesideMaker | None = None,
 ) -> ProjectionVerification:
-    """Hold the served tables against the store. Raises SchemaMismatch."""
+    """Hold the served tables against the store. Raises SchemaMismatch.
+
+    In full what comes from the journal may be computed `beside` the server.
+    """
     began = time.monotonic()
     with connect(conninfo, role="projector", autocommit=True) as connection:
         open_wrapping(connection)
@@ -123,7 +133,7 @@ def verify(
         _look_for_unreadable(connection, result)
         if full:
             ends = None if max_duration is None else began + max_duration
-            _Full(connection, result, sample, ends)()
+            _Full(connection, result, sample, ends, beside)()
     result.seconds = time.monotonic() - began
     return result
 
@@ -190,6 +200,45 @@ def _look_for_unreadable(
     )
 
 
+class TableComparison(NamedTuple):
+    """How many rows of a table were compared, and the first difference, in words."""
+
+    name: str
+    compared: int
+    difference: str | None
+
+
+class Beside(Protocol):
+    """Computes anew beside the server, and compares, what comes from the journal but
+    the billing periods: of ranges of accounts by number, each a share.
+
+    Raises LedgerError where it cannot.
+    """
+
+    @property
+    def shares(self) -> range:
+        """The shares, by number."""
+
+    def read(self, connection: _Connection, after: int, until: int) -> None:
+        """Take the events of some positions."""
+
+    def compare(
+        self, connection: _Connection, share: int, accounts: Sequence[int]
+    ) -> Iterator[TableComparison]:
+        """Compare every table of the accounts of a share, all events being taken."""
+
+
+class BesideMaker(Protocol):
+    """Makes one, for bounds of the ranges and the position to compute as known at."""
+
+    name: str
+
+    def __call__(
+        self, bounds: Sequence[int], known_at: int
+    ) -> AbstractContextManager[Beside]:
+        """Make it; it is at work inside the block."""
+
+
 class _Full:
     """Everything computed anew, a few accounts at a time."""
 
@@ -199,7 +248,9 @@ class _Full:
         result: ProjectionVerification,
         sample: int | None,
         ends: float | None,
+        beside: BesideMaker | None = None,
     ) -> None:
+        self.beside = beside
         self.connection = connection
         self.result = result
         self.sample = sample
@@ -211,11 +262,14 @@ class _Full:
     def __call__(self) -> None:
         if self.sample is None:
             self._compare_decoded()
-        for accounts in self._accounts():
-            if self._is_over():
-                break
-            self.compare_computed(accounts)
-            self.result.accounts += len(accounts)
+        if self.beside is None:
+            for accounts in batched(self._accounts()):
+                if self._is_over():
+                    break
+                self.compare_computed(accounts)
+                self.result.accounts += len(accounts)
+        else:
+            self._compare_beside(self.beside)
         if self.sample is None and self.result.complete:
             self._find_strays()
         for name, compared in self.compared.items():
@@ -226,10 +280,57 @@ class _Full:
                 TableVerdict(name, "every row", status, compared, difference)
             )
 
-    def compare_computed(self, accounts: list[int]) -> None:
+    def _compare_beside(self, make: BesideMaker) -> None:
+        """Compare what is computed beside the server; periods are computed here."""
+        numbers, position = self._accounts(), self.result.position
+        bounds = self._bounds()
+        with make(bounds, position) as beside:
+            for after in range(0, position, _POSITIONS_AT_ONCE):
+                if self._is_over():
+                    return
+                until = min(position, after + _POSITIONS_AT_ONCE)
+                beside.read(self.connection, after, until)
+            for share in beside.shares:
+                if self._is_over():
+                    return
+                first, last = bounds[share], bounds[share + 1]
+                accounts = [number for number in numbers if first < number <= last]
+                self._compare_share(beside, share, accounts)
+                self.result.accounts += len(accounts)
+
+    def _compare_share(self, beside: Beside, share: int, accounts: list[int]) -> None:
+        """Compare some accounts. Where their periods are not as stored PostgreSQL does
+        all of it: what cannot be read is a finding there.
+        """
+        for batch in batched(accounts):
+            with self._noting(_PERIODS):
+                self._compare(_PERIODS, *self._fresh(BY_NAME[_PERIODS], batch))
+        if _PERIODS in self.different:
+            for batch in batched(accounts):
+                self.compare_computed(batch, {*DECODED, _PERIODS})
+            return
+        for name, compared, difference in beside.compare(
+            self.connection, share, accounts
+        ):
+            self.reached.add(name)
+            self.compared[name] += compared
+            if difference is not None:
+                self._note(name, difference)
+
+    def _bounds(self) -> list[int]:
+        """The numbers before the first account, and of the last of each share."""
+        parts = 1 + self.result.position // _EVENTS_AT_ONCE
+        shares = [n / parts for n in range(1, parts)]
+        statement = queries("engine", "checks.sql")["account_ranges"]
+        row = self.connection.execute(statement, {"shares": shares}).fetchone()
+        return sorted({0, *((row and row[0]) or ()), _LAST})
+
+    def compare_computed(
+        self, accounts: list[int], besides: Collection[str] = DECODED
+    ) -> None:
         """Compare what is computed from the journal, for some accounts."""
         for projection in PROJECTIONS:
-            if projection.name not in DECODED:
+            if projection.name not in besides:
                 with self._noting(projection.name):
                     self._compare(projection.name, *self._fresh(projection, accounts))
 
@@ -254,7 +355,7 @@ class _Full:
             self.result.complete = False
         return over
 
-    def _accounts(self) -> Iterator[list[int]]:
+    def _accounts(self) -> list[int]:
         """The accounts to look at; a sample is spread evenly, the same each time."""
         rows = self.connection.execute(
             "SELECT account_no FROM account ORDER BY account_no"
@@ -264,8 +365,7 @@ class _Full:
         if self.sample is not None:
             step = max(1, len(numbers) // self.sample)
             numbers = numbers[::step][: self.sample]
-        for first in range(0, len(numbers), ACCOUNTS_AT_ONCE):
-            yield numbers[first : first + ACCOUNTS_AT_ONCE]
+        return numbers
 
     # -- decoded from the store ------------------------------------------------------
 
@@ -384,6 +484,12 @@ class _Full:
         self.compared[name] += row["compared"]
         if row["apart"] is not None:
             self._note(name, difference_in_words(name, *row["apart"]))
+
+
+def batched(accounts: Sequence[int]) -> Iterator[list[int]]:
+    """Accounts, so many as are compared together."""
+    for first in range(0, len(accounts), ACCOUNTS_AT_ONCE):
+        yield list(accounts[first : first + ACCOUNTS_AT_ONCE])
 
 
 def difference_in_words(

@@ -25,10 +25,13 @@ from seat_ledger.projections import periods
 from seat_ledger.projections.engine.contracts import facts_of_each
 from seat_ledger.projections.engine.registry import BY_NAME
 from seat_ledger.projections.engine.sql_files import filled, part, queries
+from seat_ledger.projections.engine.verify import FRESH, TableComparison
 from seat_ledger.projections.lake import binary
 from seat_ledger.projections.lake.columns import COLUMNS
 from seat_ledger.projections.lake.engine import TABLES, Engine
+from seat_ledger.projections.lake.served import compared_with_served
 from seat_ledger.projections.periods import PeriodRow
+from seat_ledger.projections.periods.contract import AccountFacts
 
 Connection = psycopg.Connection[Any]
 
@@ -118,6 +121,26 @@ class TablesByDuckDB:
                     rows[name] = self._copy(connection, engine, name)
         return rows
 
+    def compare(
+        self, connection: Connection, share: int, accounts: Sequence[int]
+    ) -> Iterator[TableComparison]:
+        """Hold the served tables of some accounts of a range against what is computed;
+        but the billing periods, which are the one calendar's.
+        """
+        with _failures_named(), self._engine() as engine:
+            for account in self._contracts(connection, share):
+                for period in periods.existing(account):
+                    engine.calendar.add(account.no, period)
+            engine.take_calendar()
+            engine.load_rows("journal", self.spool.events(share))
+            for name in TABLES:
+                if name != "billing_period":
+                    engine.make(name)
+                    compared, difference = compared_with_served(
+                        connection, engine, name, accounts, fresh=FRESH
+                    )
+                    yield TableComparison(name, compared, difference)
+
     def count(self, share: int, selected: Sequence[PeriodRow]) -> list[dict[str, Any]]:
         """The figures of some periods of a range of accounts, in order of accounts."""
         with _failures_named(), self._engine() as engine:
@@ -138,20 +161,24 @@ class TablesByDuckDB:
 
     def _periods(self, connection: Connection, engine: Engine, share: int) -> int:
         """Fill the billing periods, and let the engine know their dates."""
-        first, last = self.bounds[share] + 1, self.bounds[share + 1]
-        with connection.cursor(row_factory=dict_row) as cursor:
-            contracts = cursor.execute(
-                queries("accounts", "queries.sql")["contracts_between"],
-                {"known_position": self.known_at, "first": first, "last": last},
-            ).fetchall()
         encoded = []
-        for account in facts_of_each(contracts, self.known_at):
+        for account in self._contracts(connection, share):
             for period in periods.existing(account):
                 engine.calendar.add(account.no, period)
                 encoded.append(periods.binary_row(account, period))
         engine.take_calendar()
         _send(connection, "billing_period", periods.PeriodRow._fields, encoded)
         return len(encoded)
+
+    def _contracts(self, connection: Connection, share: int) -> Iterator[AccountFacts]:
+        """The accounts of a range that are known, by number."""
+        first, last = self.bounds[share] + 1, self.bounds[share + 1]
+        with connection.cursor(row_factory=dict_row) as cursor:
+            contracts = cursor.execute(
+                queries("accounts", "queries.sql")["contracts_between"],
+                {"known_position": self.known_at, "first": first, "last": last},
+            ).fetchall()
+        return facts_of_each(contracts, self.known_at)
 
     def _copy(self, connection: Connection, engine: Engine, name: str) -> int:
         """Bring the rows of a table back, in the order of its key."""

@@ -9,7 +9,6 @@ were decoded rightly proves only decoding them again from the stored rows.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from psycopg import Connection
@@ -22,10 +21,10 @@ from seat_ledger.projections.engine.seat_types import CATALOGUE
 from seat_ledger.projections.engine.set_aside import EVERYTHING
 from seat_ledger.projections.engine.snapshot import pin
 from seat_ledger.projections.engine.sql_files import filled, part, queries
-from seat_ledger.projections.engine.verify import TABLE, difference_in_words
-from seat_ledger.projections.lake.columns import record_batches, rows_by_bucket
+from seat_ledger.projections.engine.verify import TABLE
+from seat_ledger.projections.lake.columns import rows_by_bucket
 from seat_ledger.projections.lake.definitions import tables
-from seat_ledger.projections.lake.engine import COMPARED_LESS, TABLES, Engine
+from seat_ledger.projections.lake.engine import TABLES, Engine
 from seat_ledger.projections.lake.export import journal_rows
 from seat_ledger.projections.lake.layout import (
     BUCKETS,
@@ -37,6 +36,7 @@ from seat_ledger.projections.lake.layout import (
     open_manifest,
 )
 from seat_ledger.projections.lake.rebuild import BucketShare, Journal, engines
+from seat_ledger.projections.lake.served import compared_with_served
 from seat_ledger.projections.reader import ConnectedReader
 from seat_ledger.store.connection import connect
 
@@ -252,60 +252,13 @@ class _Served:
             for row in engine.rows("SELECT account_no FROM account").to_pylist()
         } - self.changed
         self.accounts |= numbers
-        listed = ", ".join(map(str, sorted(numbers))) or "-1"
         for name, _ in engine.compute():
-            columns = [
-                column
-                for column in tables()[name]
-                if column not in COMPARED_LESS.get(name, ())
-            ]
-            self._compare(engine, name, columns, sorted(numbers), listed)
-
-    def _compare(
-        self,
-        engine: Engine,
-        name: str,
-        columns: Sequence[str],
-        numbers: list[int],
-        listed: str,
-    ) -> None:
-        types = engine.types_of(name)
-        engine.take_served(self._batches(name, columns, numbers, types), types)
-        key = ", ".join(f'"{part}"' for part in BY_NAME[name].key)
-        names = ", ".join(f'"{column}"' for column in columns)
-        own = f"SELECT {names} FROM {name} WHERE account_no IN ({listed})"  # noqa: S608
-        served = f"SELECT {names} FROM served"  # noqa: S608
-        apart = engine.rows(
-            f"(SELECT '{TABLE}' AS side, * FROM ({served} EXCEPT ALL {own})"  # noqa: S608
-            f" UNION ALL SELECT '{LAKE}', * FROM ({own} EXCEPT ALL {served}))"
-            f" ORDER BY {key}, side LIMIT 2"
-        ).to_pylist()
-        self.compared[name] += len(engine.rows(f"SELECT 1 FROM ({own})"))  # noqa: S608
-        if apart and name not in self.different:
-            self.different[name] = f"{name}: {difference_in_words(name, *apart)}"
-
-    def _batches(
-        self,
-        name: str,
-        columns: Sequence[str],
-        numbers: list[int],
-        types: dict[str, Any],
-    ) -> Iterator[Any]:
-        """The served rows of some accounts."""
-        names = ", ".join(f'"{column}"' for column in columns)
-        statement = filled(
-            b"COPY (SELECT {names} FROM {table} "
-            b"WHERE account_no = ANY (%(accounts)s::bigint[])) "
-            b"TO STDOUT (FORMAT csv, HEADER true)",
-            names=part(names),
-            table=part(name),
-        )
-        with self.connection.transaction(), self.connection.cursor() as cursor:
-            cursor.execute("SET LOCAL TimeZone TO 'UTC'")
-            cursor.execute("SET LOCAL DateStyle TO 'ISO, YMD'")
-            with cursor.copy(statement, {"accounts": numbers}) as copy:
-                pieces = (bytes(block) for block in copy)
-                yield from record_batches(pieces, types)
+            compared, difference = compared_with_served(
+                self.connection, engine, name, sorted(numbers), fresh=LAKE
+            )
+            self.compared[name] += compared
+            if difference is not None:
+                self.different.setdefault(name, f"{name}: {difference}")
 
     def look_beyond(self) -> None:
         """Whether a table has rows of accounts that the lake does not know."""

@@ -8,9 +8,12 @@ import psycopg
 import pytest
 
 from seat_ledger.application import CommandService
+from seat_ledger.errors import LedgerError
 from seat_ledger.projections.engine import generations
 from seat_ledger.projections.engine.registry import BY_NAME
 from seat_ledger.projections.engine.verify import verify
+from seat_ledger.projections.lake.bulk import TablesByDuckDB
+from seat_ledger.projections.lake.engine import Engine
 from seat_ledger.store.connection import connect
 from tests.integration.tables import catch_up, differences, fill
 from tests.program import Program
@@ -56,9 +59,14 @@ def test_verify_claims_no_more_than_it_compared(
     program = Program(database)
     message = program.run("projection", "verify", "--sample", "1").stdout
     assert "What was compared, with 1 of 2 accounts, matches the store" in message
-    text = program.json("projection", "verify", "--max-duration", "0")
-    assert (text["full"], text["complete"]) == (True, False)
-    assert (text["accounts"], text["of_accounts"]) == (0, 2)
+    for engine in ("postgresql", "duckdb"):
+        words = ("--full", "--max-duration", "0", "--engine", engine)
+        text = program.json("projection", "verify", *words)
+        assert (text["full"], text["complete"]) == (True, False)
+        assert (text["accounts"], text["of_accounts"]) == (0, 2)
+    done = program.run("projection", "verify", "--sample", "1", "--engine", "duckdb")
+    assert done.returncode == 2
+    assert "use it with --full" in done.stderr
 
 
 TAMPERED = {
@@ -92,9 +100,12 @@ def test_verify_names_the_first_differing_row_of_each_projection(
             where = " AND ".join(f"{part} = %s" for part in BY_NAME[name].key)
             connection.execute(f"CREATE TEMP TABLE kept AS TABLE {name}")
             connection.execute(f"UPDATE {name} SET {change} WHERE {where}", first)
+            rows = verify(database, full=True).rows
+            by_duckdb = verify(database, full=True, beside=TablesByDuckDB)
+            assert by_duckdb.rows == rows, name
             result = {
                 row.projection: row.difference
-                for row in verify(database, full=True).rows
+                for row in rows
                 if row.check == "every row" and row.status == "differs"
             }
             assert name in result
@@ -128,3 +139,24 @@ def test_verify_finds_an_event_that_cannot_be_read_any_more(
     for row in rows:
         assert row["projection"] == "journal"
         assert message in row["found"]
+
+
+@pytest.mark.parametrize("lost", ["billable_seats", "seat"])
+def test_a_full_verification_by_duckdb_fails_where_it_cannot_compute(
+    database: str,
+    ledger: CommandService,
+    monkeypatch: pytest.MonkeyPatch,
+    lost: str,
+) -> None:
+    fill(ledger, "acme", "boats")
+    catch_up(database)
+    make = Engine.make
+
+    def make_too_much(engine: Engine, name: str) -> None:
+        if name == lost:
+            engine.db.execute("SELECT list(range) FROM range(100000000)").fetchall()
+        make(engine, name)
+
+    monkeypatch.setattr(Engine, "make", make_too_much)
+    with pytest.raises(LedgerError, match="DuckDB could not compute the tables"):
+        verify(database, full=True, beside=TablesByDuckDB)
