@@ -90,8 +90,12 @@ class LakeReader(ConnectedReader):
         return False
 
     def database_now(self) -> datetime:
-        """The clock of this machine, by which words such as "today" are read."""
-        return datetime.now(UTC)
+        """The clock of this machine, which does not go back behind what is recorded.
+
+        By it words such as "today" are read.
+        """
+        now = datetime.now(UTC)
+        return max(now, self.knowledge().recorded_at or now)
 
     # -- asking -------------------------------------------------------------------
 
