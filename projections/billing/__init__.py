@@ -132,8 +132,8 @@ def counts(  # noqa: PLR0913  who, when, what, and by whom it is counted
         for facts in accounts
         if facts.is_known
     ]
-    is_kept = reader.has_tables and known_at.position == reader.head
-    if query.window or query.term or not is_kept:
+    from_tables = reader.has_tables and known_at.position == reader.head
+    if query.window or query.term or not from_tables:
         figures = _as_known(questions, query, counter, lenient=account is None)
     else:
         figures = _stored(reader, account, query, moment)
@@ -173,17 +173,19 @@ def _with_windows(
     of_each: dict[int, list[Row]] = {}
     for figure in figures:
         of_each.setdefault(figure["account_no"], []).append(figure)
-    asked: list[tuple[AccountFacts, list[PeriodRow]]] = []
+    selected_windows: list[tuple[AccountFacts, list[PeriodRow]]] = []
     reached: list[PeriodRow] = []
     for question in questions:
         account = question.account
         if account.no in open_accounts:
             periods = selected_periods(account, query, question.moment, lenient=True)
-            asked.append((account, periods))
+            selected_windows.append((account, periods))
             reached += _without_gaps(account, periods, of_each.get(account.no, []))
     between = bounds(reader, reached, known_at)
-    named_by_no = {account.no: _named(account, query) for account, _ in asked}
-    every = [period for _, periods in asked for period in periods]
+    named_by_no = {
+        account.no: _named(account, query) for account, _ in selected_windows
+    }
+    every = [period for _, periods in selected_windows for period in periods]
     unseen = with_unseen(figures, every, between)[len(figures) :]
     figures = [
         *figures,
@@ -221,13 +223,15 @@ def _price_periods(
 ) -> None:
     """Price windows period by period, in their rows (R91)."""
     with_rows = {row["account"] for row in rows}
-    asked = [
+    selected_windows = [
         (question, window(question.account, *dates))
         for question in questions
         if question.account.key in with_rows
     ]
-    prices = by_period_of_each(asked, how)
-    numbers = {question.account.key: question.account.no for question, _ in asked}
+    prices = by_period_of_each(selected_windows, how)
+    numbers = {
+        question.account.key: question.account.no for question, _ in selected_windows
+    }
     for row in rows:
         rule = row["mode"], row["granularity"]
         of_account = prices[numbers[row["account"]]]

@@ -191,21 +191,21 @@ def by_period(
 
 
 def by_period_of_each(
-    asked: Sequence[tuple[AccountQuestion, BillingPeriod]], how: Priced
+    windows: Sequence[tuple[AccountQuestion, BillingPeriod]], how: Priced
 ) -> dict[int, RulePrices]:
     """The same of the windows of several accounts, as known at one position."""
-    if not asked:
+    if not windows:
         return {}
-    reader, _, known_at, _ = asked[0][0]
+    reader, _, known_at, _ = windows[0][0]
     wholes = {
         question.account.no: {
             period.index: period for period in periods_in(question.account, window)
         }
-        for question, window in asked
+        for question, window in windows
     }
     selected = [
         row_of(question.account, part_within(period, window))
-        for question, window in asked
+        for question, window in windows
         for period in wholes[question.account.no].values()
     ]
     with_open = with_windows(reader, wholes, known_at)
@@ -223,7 +223,7 @@ def by_period_of_each(
             figures.get(question.account.no, []),
             between,
         )
-        for question, window in asked
+        for question, window in windows
     }
 
 

@@ -161,7 +161,7 @@ class Engine:
         ).to_pylist()
         return figures
 
-    def asked(self, name: str) -> list[dict[str, Any]]:
+    def rows_as_known(self, name: str) -> list[dict[str, Any]]:
         """The rows of one of the lake's own queries about accounts, as known."""
         statement = bound(_QUERIES[name], {"known": self.known_at})
         rows: list[dict[str, Any]] = self.rows(statement).to_pylist()
@@ -169,7 +169,7 @@ class Engine:
 
     def contracts(self) -> list[dict[str, Any]]:
         """The contract's events of every account that is known."""
-        return [*map(_contract, self.asked("contracts"))]
+        return [*map(_contract, self.rows_as_known("contracts"))]
 
     def to_be_carried_out(self) -> list[dict[str, Any]]:
         """The unassignments that are to be carried out (R98)."""

@@ -95,7 +95,7 @@ class _Export:
         self.reader, self.store = reader, store
         self.lake, self.signer = lake, signer
         self.checkpoint, self.note = sealed
-        self.journal = _made_by()
+        self.journal = _segment_version()
         self.last = self._last()
         self.whole = segment_events or SEGMENT_EVENTS
         if self.last is not None:
@@ -237,13 +237,13 @@ class _Export:
         )
 
 
-def _made_by() -> str:
+def _segment_version() -> str:
     """By what a segment is made, as its name says it: how events are decoded, and what
     of them is brought out.
     """
     text = queries("lake", "export.sql")["journal"]
-    made_by = f"{FORMAT} {versions()['journal']} {COLUMNS}".encode() + text
-    return hashlib.sha256(made_by).hexdigest()[:8]
+    whole = f"{FORMAT} {versions()['journal']} {COLUMNS}".encode() + text
+    return hashlib.sha256(whole).hexdigest()[:8]
 
 
 def journal_rows(

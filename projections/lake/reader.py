@@ -182,10 +182,10 @@ class LakeReader(ConnectedReader):
         for group in range(len(self._groups)):
             engine = self._loaded(position, group)
             survey.contracts.extend(engine.contracts())
-            survey.prices.extend(map(self._price, engine.asked("prices")))
-            for row in engine.asked("with_windows"):
+            survey.prices.extend(map(self._price, engine.rows_as_known("prices")))
+            for row in engine.rows_as_known("with_windows"):
                 survey.open_accounts.add(row["account_no"])
-            if engine.asked("requests")[0]["requests"]:
+            if engine.rows_as_known("requests")[0]["requests"]:
                 survey.requests.extend(engine.to_be_carried_out())
         survey.contracts.sort(key=itemgetter("account_no", "position"))
         survey.prices.sort(key=itemgetter("account_no", "effective_at", "position"))
