@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from seat_ledger.domain.calendar import BillingPeriod
-from seat_ledger.errors import IntegrityFailure
+from seat_ledger.domain.values import shown
+from seat_ledger.errors import IntegrityFailure, InvalidInput
 from seat_ledger.projections.engine.checks import CHECKS
 from seat_ledger.projections.engine.contracts import facts_of_each
 from seat_ledger.projections.engine.figures_query import BOUNDS
@@ -99,8 +100,8 @@ class Engine:
 
         self.known_at, self.events = known_at, 0
         self.calendar = CalendarRows()
-        self.db = duckdb.connect(config=_CONFIGURATION)
-        self.db.execute(f"SET temp_directory = '{scratch}'")
+        _check_is_text(scratch)
+        self.db = duckdb.connect(config={**_CONFIGURATION, "temp_directory": scratch})
         for setting in _SETTINGS:
             self.db.execute(setting)
         types = arrow_types()
@@ -315,6 +316,18 @@ class Engine:
 
     def _execute(self, statement: str) -> None:
         self.db.execute(statement).fetchall()
+
+
+def _check_is_text(folder: str) -> None:
+    """Raise InvalidInput for a folder whose name is bytes that are no text."""
+    try:
+        folder.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidInput(
+            f"The folder for temporary files, {shown(folder)}, has a name that is not "
+            "UTF-8; DuckDB cannot use it.",
+            try_="let TMPDIR name another folder",
+        ) from error
 
 
 def _contract(row: Mapping[str, Any]) -> dict[str, Any]:

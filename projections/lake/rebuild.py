@@ -278,6 +278,7 @@ def _write(share: BucketShare, name: str, buckets: Sequence[int], table: Any) ->
     file = f"{name}/{buckets[0]:03d}-{buckets[-1]:03d}.parquet"
     target = Path(share.output) / file
     partial = target.with_suffix(".partial")
-    parquet.write_table(table, partial, compression="zstd", write_page_checksum=True)
+    with partial.open("wb") as opened:  # the name may be no text
+        parquet.write_table(table, opened, compression="zstd", write_page_checksum=True)
     partial.replace(target)
     return file

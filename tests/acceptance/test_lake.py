@@ -19,8 +19,9 @@ from moto.server import ThreadedMotoServer
 from pyarrow import parquet
 
 from seat_ledger.cli.output.csv_headers import HEADERS
+from seat_ledger.errors import InvalidInput
 from seat_ledger.integrity.service import seal_here
-from seat_ledger.projections.lake.engine import TABLES
+from seat_ledger.projections.lake.engine import TABLES, Engine
 from seat_ledger.projections.lake.layout import Lake
 from tests.in_process import run
 from tests.program import ANN, BUY, GIVE, OPEN, PROGRAM, Program
@@ -187,6 +188,18 @@ def test_a_damaged_file_ends_a_rebuild_in_words(lakes: Lakes) -> None:
         assert segment.name in done.stderr, harm
     (finding,) = lakes.findings()
     assert "is not a file" in finding["found"]
+
+
+def test_folders_may_have_any_name_that_the_system_takes(lakes: Lakes) -> None:
+    """A quote or bytes that are no text: as it is, or refused in words."""
+    lakes.export()
+    odd = lakes.folder / os.fsdecode(b"o'\xff")
+    done = lakes.run("rebuild", lakes.place, "--output", odd, "--workers", 1)
+    assert done.returncode == 0, done.stderr
+    assert (odd / "result-1-of-1.json").exists()
+    Engine(1, (), scratch=str(lakes.folder / "it's")).close()
+    with pytest.raises(InvalidInput, match="not UTF-8"):
+        Engine(1, (), scratch=str(odd))
 
 
 def test_an_export_makes_a_missing_file_anew(lakes: Lakes) -> None:
