@@ -41,6 +41,11 @@ def _figure_keys() -> str:
 
 
 _BESIDE = {
+    "account attention": "totals?[].currency totals?[].amount",
+    "account advise": (
+        f"{keys_within('totals[]', 'currency amount_until_renewal')} "
+        f"{keys_within('totals[]', 'saved_per_period saved_per_term')}"
+    ),
     "billing compare": (
         "between[].position between[].recorded_at "
         f"{keys_within('totals[]', 'currency amount_before amount_after')} "
@@ -56,11 +61,13 @@ _BESIDE = {
         f"{keys_within('highest', 'at at_after entry held')} windows"
     ),
     "billing idle": (
-        "complete? forecast? windows? totals[].currency totals[].amount "
+        "complete? forecast? windows? "
+        f"{keys_within('totals[]', 'currency amount amount_until_renewal')} "
         f"{keys_within('between?[]', 'seat_type idle_days_least idle_days_most')}"
     ),
     "billing policy": "in_force.mode in_force.granularity",
     "db migrate": "lacking",
+    "finding list": "totals[].currency totals[].difference",
     "integrity verify": (
         "events sealed checkpoints elsewhere witnessed more_findings seconds"
     ),

@@ -60,6 +60,7 @@ def attention(
         summed,
         waiting_in,
     )
+    from seat_ledger.projections.billing.totals import added  # noqa: PLC0415
 
     numbers = [question.account.no] if account else None
     moment = question.reader, question.knowledge, question.as_of
@@ -82,7 +83,11 @@ def attention(
             *cells(*(["on=at"] if kind == "near" else [])),
         ]
     return question.answer(
-        rows, columns, sentence=_sentence(rows, kind), next_command=_next(rows)
+        rows,
+        columns,
+        sentence=_sentence(rows, kind),
+        next_command=_next(rows),
+        extra={"totals": added(rows, "amount")} if kind else {},
     )
 
 
@@ -98,7 +103,9 @@ def _sentence(rows: list[dict[str, Any]], kind: str | None) -> str:
     where = counted(len({row["account"] for row in rows}), "account")
     count = sum(row["count"] for row in rows)
     money = sums_of(rows, "amount")
-    return f"{count:,} {KINDS[kind]}, in {where}{money and f': {money}'}."
+    free = sum(row["count"] for row in rows if row["amount"] is None)
+    without = f"; {free:,} not priced" if money and free else ""
+    return f"{count:,} {KINDS[kind]}, in {where}{money and f': {money}'}{without}."
 
 
 def _next(rows: list[dict[str, Any]]) -> str:

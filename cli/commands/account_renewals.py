@@ -155,6 +155,7 @@ def advise(question: Question, idle_days: int, **options: Any) -> Answer:
     at once in the days before are kept.
     """
     from seat_ledger.projections.accounts import advice  # noqa: PLC0415
+    from seat_ledger.projections.billing.totals import added  # noqa: PLC0415
 
     how = unit_prices(options)
     every = _every(question)
@@ -185,7 +186,11 @@ def advise(question: Question, idle_days: int, **options: Any) -> Answer:
         sentence=_advice(to_give, zones),
         notes=notes,
         next_command=_reduce(to_give),
+        extra={"totals": added(rows, *_MONEY)},
     )
+
+
+_MONEY = ("amount_until_renewal", "saved_per_period", "saved_per_term")
 
 
 def _open(rows: list[dict[str, Any]]) -> Iterator[str]:

@@ -30,7 +30,6 @@ from seat_ledger.cli.output.money_words import (
     priced_in_words,
     prices_in_words,
     total_in_words,
-    total_rows,
 )
 from seat_ledger.cli.output.render import Answer, cells, counted
 from seat_ledger.cli.output.windows import OPEN_FIGURES, between_columns, is_open
@@ -181,7 +180,6 @@ def counts(
         notes=_notes(rows, question),
         next_command=_why(rows),
         extra=extra,
-        in_table=_with_total(rows, together, "account" if all_ else "period"),
     )
 
 
@@ -210,15 +208,8 @@ def _by_group(
         sentence=f"{counted(len(rows), 'figure')} by {grouping} come to {total}.",
         notes=_notes(rows, question),
         extra=extra,
-        in_table=[*extra["groups"], *total_rows(together, "group")],
+        in_table=extra["groups"],
     )
-
-
-def _with_total(rows: list[Row], together: Sum | None, first: str) -> list[Row]:
-    """The rows with their sums below them, where there are several."""
-    if together is None or len(rows) < 2:
-        return rows
-    return rows + total_rows(together, first)
 
 
 def _notes(rows: list[Row], question: Question) -> list[str]:

@@ -84,7 +84,16 @@ def explain(question: Question, **options: Any) -> Answer:
         windows=list(explanation.windows),
         next_command=_look(explanation),
         extra=_figure(question, query, explanation),
+        sums=_sums(explanation),
     )
+
+
+def _sums(explanation: Explanation) -> list[dict[str, Any]]:
+    """What the parts come to: the figure (CLI 5)."""
+    figure = explanation.figure
+    if figure is None or not any(row["amount"] for row in explanation.rows):
+        return []
+    return [{name: figure[name] for name in ("quantity_exact", "amount", "currency")}]
 
 
 def _query(question: Question, options: dict[str, Any]) -> FigureQuery:
@@ -306,14 +315,10 @@ def idle(question: Question, **options: Any) -> Answer:
         ]
         if extra["between"] or any(is_open(row, "idle_days") for row in rows):
             notes.append(OPEN_FIGURES)
-    totals = added(rows, "amount")
-    extra["totals"] = totals
-    empty = {"until": "", "last_user": ""}
-    sums = [{"seat": "total", **empty, **total} for total in totals]
+    extra["totals"] = added(rows, "amount", "amount_until_renewal")
     return question.answer(
         rows,
         _idle_columns(rows),
-        in_table=[*rows, *sums] if len(rows) > 1 else rows,
         sentence=f"{sentence}: paid for, and held by nobody."
         + _cost(rows, is_forecast=bool(extra.get("forecast"))),
         notes=[*notes, *_PRICED_DAYS] if _is_priced(rows) else notes,
@@ -358,7 +363,7 @@ def _cost(rows: list[dict[str, Any]], *, is_forecast: bool) -> str:
     priced = [row for row in rows if row["amount"] is not None]
     verb = "would cost" if is_forecast else "cost"
     cost = f" They {verb} {sums_of(priced, 'amount')}"
-    ahead = [row for row in priced if row["amount_until_renewal"] is not None]
+    ahead = [row for row in rows if row["amount_until_renewal"] is not None]
     if ahead and ahead[0]["renewal"]:
         amount = sums_of(ahead, "amount_until_renewal")
         cost += f" so far, and {amount} more until {ahead[0]['renewal']}"
@@ -426,9 +431,8 @@ def compare(question: Question, known_ats: tuple[str, ...], **options: Any) -> A
         rows,
         _difference_columns(rows),
         sentence=f"{count} of {question.account.key} {verb} between what was known at "
-        f"position {first.position} and at {second.position}.{_changed(totals)}",
+        f"position {first.position} and at {second.position}.{_changed(rows, totals)}",
         notes=_notes(rows),
-        in_table=[*rows, *_total_rows(totals)] if len(rows) > 1 else rows,
         next_command=_first_entry(rows),
         extra={
             "between": [
@@ -443,8 +447,8 @@ def compare(question: Question, known_ats: tuple[str, ...], **options: Any) -> A
 _SIDES = ("amount_before", "amount_after", "amount_difference")
 
 
-def _changed(totals: list[dict[str, Any]]) -> str:
-    """What it was and is in money, as a sentence."""
+def _changed(rows: list[dict[str, Any]], totals: list[dict[str, Any]]) -> str:
+    """What it was and is in money, as a sentence; what has no price is not in it."""
     if not totals:
         return ""
     texts = []
@@ -453,12 +457,11 @@ def _changed(totals: list[dict[str, Any]]) -> str:
         sign = "" if more.startswith("-") else "+"
         code = f" {total['currency']}" if total["currency"] else ""
         texts.append(f"{before} to {after}{code} ({sign}{more})")
-    return f" They go from {' and from '.join(texts)}."
-
-
-def _total_rows(totals: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The rows of sums below a table."""
-    return [{"period": "total", **total} for total in totals]
+    free = sum(
+        1 for row in rows if not row["forecast"] and row["amount_difference"] is None
+    )
+    without = f"; {counted(free, 'figure')} not priced" if free else ""
+    return f" They go from {' and from '.join(texts)}{without}."
 
 
 def _notes(rows: list[dict[str, Any]]) -> list[str]:

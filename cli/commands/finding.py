@@ -30,10 +30,16 @@ def group() -> None:
 def list_(question: Question, account: str | None, *, all_: bool, **_: Any) -> Answer:
     """The findings that are kept, those that are settled apart."""
     from seat_ledger.projections.billing import kept_findings  # noqa: PLC0415
+    from seat_ledger.projections.billing.totals import added  # noqa: PLC0415
 
     number = question.account.no if account else None
     every = kept_findings.listed(question.reader, question.knowledge, number)
-    rows = [row for row in every if all_ or row["state"] != "settled"]
+    current = [row for row in every if row["state"] != "settled"]
+    rows = every if all_ else current
+    totals = {
+        "not settled": added(current, "difference"),
+        "settled": added((row for row in rows if row not in current), "difference"),
+    }
     columns = [
         *([] if account else cells("account")),
         *cells("finding", "state", "invoice", "period", "type=seat_type", "verdict"),
@@ -42,13 +48,22 @@ def list_(question: Question, account: str | None, *, all_: bool, **_: Any) -> A
         ("last note", lambda row: row["notes"][-1]["note"] if row["notes"] else None),
     ]
     try_ = "seat-ledger invoice audit --help"
-    if rows:
+    if current:
         try_ = (
-            f"seat-ledger finding note {rows[0]['finding']} --account "
-            f"{as_word(rows[0]['account'])} --note TEXT --disputed"
+            f"seat-ledger finding note {current[0]['finding']} --account "
+            f"{as_word(current[0]['account'])} --note TEXT --disputed"
         )
     return question.answer(
-        rows, columns, sentence=listed_in_words(every), next_command=try_
+        rows,
+        columns,
+        sentence=listed_in_words(every),
+        next_command=try_,
+        extra={"totals": totals["not settled"]},
+        sums=[
+            {**total, "sum": name if rows[len(current) :] else "total"}
+            for name, of_state in totals.items()
+            for total in of_state
+        ],
     )
 
 

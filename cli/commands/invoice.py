@@ -144,6 +144,7 @@ def _issued(
     else:
         answer.next_command = f"seat-ledger invoice show {as_word(invoice['invoice'])}"
     answer.in_table, answer.columns = lines, _COLUMNS
+    answer.sums = [_sum(_total(invoice), invoice["currency"])]
     return answer
 
 
@@ -166,7 +167,7 @@ def _quantity(row: Any) -> str:
 
     from seat_ledger.domain.money import plain  # noqa: PLC0415
 
-    return plain(Fraction(row["quantity"]))
+    return plain(Fraction(row["quantity"])) if row["quantity"] else ""
 
 
 _OPEN = (
@@ -288,7 +289,13 @@ def _shown(question: Question, invoice: Issued) -> Answer:
         next_command=f"seat-ledger invoice reproduce {as_word(invoice.invoice)}",
         known_at=(cut_off.position, cut_off.recorded_at),
         extra=fields,
+        sums=[_sum(invoice.total, invoice.currency.code)],
     )
+
+
+def _sum(amount: str, currency: str | None) -> dict[str, Any]:
+    """What the lines of an invoice come to, as the row below them."""
+    return {"amount": amount, "currency": currency}
 
 
 def _rule(invoice: Issued) -> list[str]:
@@ -321,8 +328,9 @@ def reproduce(question: Question, invoice: str, **_: Any) -> Answer:
     recorded, computed = (to_json(document(answer)) for answer in (shown, anew))
     if recorded == computed:
         anew.sentence = (
-            f"{issued.invoice} is reproduced: the same {len(recorded.encode()):,} "
-            f"bytes, from what was known at position {issued.cut_off}."
+            f"{issued.invoice} is reproduced, {issued.total} {issued.currency.code}: "
+            f"the same {len(recorded.encode()):,} bytes, from what was known at "
+            f"position {issued.cut_off}."
         )
         anew.next_command = f"seat-ledger invoice show {as_word(issued.invoice)}"
         return anew
@@ -367,8 +375,5 @@ def list_(question: Question, account: str | None, **_: Any) -> Answer:
         columns,
         sentence=f"{count}." if issued else "No invoice has been issued.",
         extra={"totals": totals},
-        in_table=[*rows, *({"invoice": "total", **total} for total in totals)]
-        if len(rows) > 1
-        else rows,
         next_command=next_,
     )

@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from seat_ledger.cli.output.i18n import Words, words_of
 from seat_ledger.cli.output.windows import is_open
+from seat_ledger.domain.calendar import local_date
 from seat_ledger.domain.counting_rules import is_of_contract
 from seat_ledger.domain.money import Currency, rounded
 from seat_ledger.projections.billing.audit.summary import CAUSES
 
 if TYPE_CHECKING:
+    from datetime import date, datetime
+
     from seat_ledger.projections.billing.audit import Spool
     from seat_ledger.projections.billing.audit.findings import AuditFinding, SeatFact
     from seat_ledger.projections.reader import ConnectedReader, Knowledge
@@ -263,9 +266,9 @@ class _FindingWords(NamedTuple):
         what = words(noun) if words.has(noun) else words(f"event_{entry['event']}")
         return words(
             "recorded_later",
-            recorded=words.date(entry["recorded_at"].date()),
+            recorded=words.date(self._day(entry["recorded_at"])),
             actor=entry["actor"],
-            effective=words.date(entry["effective_at"].date()),
+            effective=words.date(self._day(entry["effective_at"])),
             what=what,
             about=words("recorded_about", about=about) if about else "",
             reason=words("recorded_reason", reason=entry["reason"])
@@ -273,6 +276,11 @@ class _FindingWords(NamedTuple):
             else "",
             entry=entry["position"],
         )
+
+    def _day(self, instant: datetime) -> date:
+        """The local date of an instant in the account (R04)."""
+        zones = self.finding.zones
+        return local_date(instant, zones.at(instant))
 
     def _names(self, seats: Sequence[str]) -> str:
         if len(seats) > _MOST_NAMED:

@@ -50,11 +50,12 @@ class View(NamedTuple):
 
 
 class Column(NamedTuple):
-    """A column as it is drawn: its title and its cells, in words."""
+    """A column as it is drawn: its title and its cells, in words; sums below them."""
 
     title: str
     cells: list[str]
     is_numeric: bool
+    sums: Sequence[str] = ()
 
     @property
     def is_text(self) -> bool:
@@ -81,7 +82,7 @@ class Column(NamedTuple):
     @property
     def width(self) -> int:
         """Of its widest cell or title."""
-        return max(map(len, [*self.title.split("\n"), *self.cells]))
+        return max(map(len, [*self.title.split("\n"), *self.cells, *self.sums]))
 
     def narrowed(self) -> Column:
         """The same with a title on as many lines as it has words."""
@@ -95,7 +96,7 @@ class Column(NamedTuple):
             cells = [word for cell in self.cells for word in cell.split()]
         if self.is_text:
             cells = [*cells, " " * TEXT_WIDTH]
-        return max(map(len, [*self.title.split("\n"), *cells]), default=0)
+        return max(map(len, [*self.title.split("\n"), *cells, *self.sums]), default=0)
 
 
 class Layout(NamedTuple):

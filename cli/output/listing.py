@@ -22,6 +22,7 @@ from seat_ledger.cli.output.render import (
     columns_and_rows,
     readable,
     starts_as_formula,
+    sums_below,
 )
 from seat_ledger.domain.calendar import ZoneHistory, instants_of, local_time
 from seat_ledger.domain.values import iso
@@ -54,7 +55,7 @@ def write_listing(answer: Answer, path: Path, view: View) -> None:
         book.set_properties({"title": answer.sentence[:255], "created": created})
         sheets = _Listing(book, header, answer.zones or times.UTC_ZONES)
         sheets.rows(rows)
-        sheets.totals(answer.extra.get("totals"))
+        sheets.totals(sums_below(answer))
         sheets.about(answer)
 
 
@@ -82,9 +83,9 @@ class _Listing:
             if self.at > 1 and self.header:
                 self.sheet.autofilter(0, 0, self.at - 1, len(self.header) - 1)
 
-    def totals(self, totals: Any) -> None:
+    def totals(self, totals: Iterable[Mapping[str, Any]]) -> None:
         """The sums of the answer, by currency, each under its column, if it has one."""
-        for total in totals if isinstance(totals, list) else ():
+        for total in totals:
             row = {name: total.get(name) for name in self.header}
             if DECIMALS.isdisjoint(name for name in row if row[name] is not None):
                 continue

@@ -113,11 +113,3 @@ def _not_priced(rows: Sequence[Row]) -> str:
         return ""
     has = "figure that has" if len(rows) == 1 else "figures that have"
     return f"{len(rows)} {has} no price ({', '.join(by_type)})"
-
-
-def total_rows(together: Sum, column: str) -> list[Row]:
-    """The rows of sums below a table; `column` is the first that it shows."""
-    return [
-        {column: "total", "amount": total.amount, "currency": total.currency}
-        for total in together.totals
-    ]

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from seat_ledger.cli.output.csv_headers import DECIMALS
 from seat_ledger.cli.output.layout import View, names_chosen
 from seat_ledger.domain.values import iso
 
@@ -51,6 +52,8 @@ class Answer:
     `zones` are the one clock of a table: instants in its cells are shown in it, and a
     note says which it is; without it they are in UTC, with a Z.
     `in_table` are the rows of a table where it shows others than the data have.
+    `sums` stand below several rows, one for each currency; by default they are the
+    `totals` that the document has beside its rows.
     `header` is that of CSV; without it, and where the command has none of its own,
     it is taken from the rows. `flat`: every row has the keys of the first, so that CSV
     need not see them all before it writes.
@@ -69,6 +72,24 @@ class Answer:
     zones: ZoneHistory | None = None
     header: Sequence[str] = ()
     in_table: Iterable[Any] | None = None
+    sums: Sequence[Row] | None = None
+
+
+class SumRow(dict[str, Any]):
+    """A row of sums: empty under whatever it has no sum of; `sum` is its name."""
+
+    def __missing__(self, key: str) -> str:
+        return ""
+
+
+def sums_below(answer: Answer) -> list[SumRow]:
+    """The sums of money below an answer's rows (R93)."""
+    totals = answer.extra.get("totals") if answer.sums is None else answer.sums
+    return [
+        SumRow((name, value) for name, value in total.items() if value is not None)
+        for total in (totals if isinstance(totals, list | tuple) else ())
+        if any(total.get(name) is not None for name in DECIMALS)
+    ]
 
 
 def cells(*names: str) -> list[Column]:
@@ -84,6 +105,8 @@ def _cell(title: str, name: str) -> Column:
     field, _, instead = name.partition("|")
 
     def value(row: Row) -> object:
+        if isinstance(row, SumRow):
+            return row[field]
         inside: Any = row
         for part in field.split("."):
             inside = inside.get(part) if inside else None

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from seat_ledger.cli.output import times
 from seat_ledger.cli.output.layout import Column, Layout, View, chosen, fit
-from seat_ledger.cli.output.render import harmless, is_plain
+from seat_ledger.cli.output.render import SumRow, harmless, is_plain, sums_below
 from seat_ledger.domain.values import iso
 
 if TYPE_CHECKING:
@@ -41,8 +41,9 @@ def draw(answer: Answer, view: View) -> None:
     rows = list(answer.rows if answer.in_table is None else answer.in_table)
     layout = Layout(())
     if rows and answer.columns:
-        columns = chosen(_columns(answer, rows), view.columns)
-        layout = fit(columns, console.width)
+        sums = sums_below(answer) if len(rows) > 1 else []
+        columns = chosen(_columns(answer, rows, sums), view.columns)
+        layout = fit(_named(columns, sums), console.width)
     if answer.sentence:
         console.print(Text(harmless(answer.sentence), style="bold"))
     if layout.columns:
@@ -114,6 +115,8 @@ def _table(layout: Layout) -> Table:
         )
     for cells in zip(*(column.cells for column in columns), strict=True):
         table.add_row(*map(Text, cells))
+    for cells in zip(*(column.sums for column in columns), strict=True):
+        table.add_row(*map(Text, cells), style="bold")
     return table
 
 
@@ -122,15 +125,40 @@ def _records(columns: Sequence[Column]) -> Table:
     table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 1))
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
-    for cells in zip(*(column.cells for column in columns), strict=True):
+    rows = [*zip(*(column.cells for column in columns), strict=True)]
+    for cells in [*rows, *zip(*(column.sums for column in columns), strict=True)]:
         table.add_row()
         for column, cell in zip(columns, cells, strict=True):
-            table.add_row(column.title, Text(cell))
+            if cell:
+                table.add_row(column.title, Text(cell))
     table.add_row()
     return table
 
 
-def _columns(answer: Answer, rows: Sequence[Any]) -> list[Column]:
+def _named(columns: list[Column], sums: Sequence[SumRow]) -> list[Column]:
+    """The columns with the rows of sums named in the first that has no figures; the
+    currency with them where no column shows it.
+    """
+    texts = [column for column in columns if not column.is_numeric]
+    varying = [column for column in texts if not column.is_constant]
+    first = next(iter(varying or texts), None)
+    if first is None or not sums:
+        return columns
+    shown = {cell for column in columns for cell in column.sums}
+    names = [
+        f"{total['sum'] or 'total'} {'' if code in shown else code}".rstrip()
+        for total in sums
+        for code in [total["currency"]]
+    ]
+    named = [cell or name for cell, name in zip(first.sums, names, strict=True)]
+    return [
+        column._replace(sums=named) if column is first else column for column in columns
+    ]
+
+
+def _columns(
+    answer: Answer, rows: Sequence[Any], sums: Sequence[SumRow] = ()
+) -> list[Column]:
     """The columns with something in them; in a list of fields each number stands under
     its field's name.
     """
@@ -145,16 +173,24 @@ def _columns(answer: Answer, rows: Sequence[Any]) -> list[Column]:
             Column("", [_shown(name, "") for name in names], is_numeric=False),
             Column("", shown, _is_numeric(cells[1])),
         ]
+    below = [
+        [_shown("" if cell is None else cell, title) for cell in map(value, sums)]
+        for title, value in answer.columns
+    ]
     return [
-        Column(title, [_shown(value, title) for value in values], _is_numeric(values))
-        for title, values in zip(titles, cells, strict=True)
+        Column(
+            title, [_shown(value, title) for value in values], _is_numeric(values), sum_
+        )
+        for title, values, sum_ in zip(titles, cells, below, strict=True)
         if any(value != "" for value in values)
     ]
 
 
 def _is_numeric(values: list[object]) -> bool:
     """Whether a column holds figures; what is missing is none."""
-    present = [value for value in values if value is not None and value != "-"]
+    present = [
+        value for value in values if value is not None and value not in ("-", "")
+    ]
     return bool(present) and all(
         isinstance(value, int | float) or (isinstance(value, str) and _figure(value))
         for value in present

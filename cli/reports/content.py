@@ -26,6 +26,11 @@ class ReportColumn(NamedTuple):
     field: str = ""
     is_data: bool = False
 
+    @property
+    def key(self) -> str:
+        """The field of a row that it shows."""
+        return self.field or self.title.replace(" ", "_")
+
     def titled(self, words: Words) -> str:
         """Its title in a language."""
         return self.title if self.is_data else words.column(self.title)
@@ -33,9 +38,12 @@ class ReportColumn(NamedTuple):
 
 def cells_of(columns: Sequence[ReportColumn], row: dict[str, Any]) -> tuple[Any, ...]:
     """The cells of a row: for each column the field that it shows."""
-    return tuple(
-        row[column.field or column.title.replace(" ", "_")] for column in columns
-    )
+    return tuple(row[column.key] for column in columns)
+
+
+def sums_of(columns: Sequence[ReportColumn], row: dict[str, Any]) -> tuple[Any, ...]:
+    """The cells of a row of sums, empty where it has none."""
+    return tuple(row.get(column.key) for column in columns)
 
 
 @dataclass(frozen=True)
@@ -107,6 +115,7 @@ class Content:
 
     `lines` are asked for anew by each reader of them; `opened` says what some lines
     open into, as rows of the columns `parts`; `part` is the text that counts them.
+    `sums` stand below all lines, a row for each currency (R93).
     `named_by` are the titles of the columns that tell lines apart; `findings` are those
     of an audit, in words; `plotted` is what a workbook draws. `in_short` is what a
     manager reads, each with its heading. `zones_of` are the zones of an account, by its
@@ -131,5 +140,6 @@ class Content:
     notes: Sequence[str] = field(default_factory=tuple)
     left_out: str = ""
     part: str = "report_entries"
+    sums: Sequence[Sequence[Any]] = ()
     findings: Table | None = None
     plotted: Sequence[PlottedTable] = ()

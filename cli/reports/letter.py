@@ -18,6 +18,7 @@ from seat_ledger.cli.output.finding_words import (
     sums_owed,
 )
 from seat_ledger.cli.output.render import harmless_in_page
+from seat_ledger.domain.calendar import local_date
 
 if TYPE_CHECKING:
     from seat_ledger.cli.options.session import Question
@@ -93,6 +94,7 @@ def _facts(
     more = summary.findings - len(findings)
     lines = words.counted("count_lines", summary.lines)
     owed = owed_in_words(findings, words)
+    zone = question.zones.at(question.now)
     return {
         "language": words.language,
         "subject": words(
@@ -100,7 +102,7 @@ def _facts(
             invoices=_listed(words, "invoices", invoices),
             accounts=_listed(words, "accounts", accounts),
         ),
-        "day": words.date(question.now.date()),
+        "day": words.date(local_date(question.now, zone)),
         "intro": words(
             "letter_intro",
             lines=lines,

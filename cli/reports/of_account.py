@@ -16,6 +16,7 @@ from seat_ledger.cli.reports.content import (
     ReportLine,
     Table,
     cells_of,
+    sums_of,
 )
 from seat_ledger.cli.reports.in_short import AccountInShort, quantities
 from seat_ledger.cli.reports.of_audit import known_text, rule_named, rules_text
@@ -27,7 +28,7 @@ from seat_ledger.projections import billing
 from seat_ledger.projections.billing import explain
 from seat_ledger.projections.billing.bounds import with_windows
 from seat_ledger.projections.billing.price_book import UnitPrice
-from seat_ledger.projections.billing.totals import summed
+from seat_ledger.projections.billing.totals import added, summed
 from seat_ledger.projections.reader import AccountFacts, AccountQuestion, Knowledge
 
 Row = dict[str, Any]
@@ -150,6 +151,7 @@ def of_account(
             for column in COLUMNS
         ],
         lines=figures.lines,
+        sums=list(_below(rows, words)),
         parts=figures.part_columns,
         opened=figures.opened,
         pictured=pictures,
@@ -182,6 +184,16 @@ def _cells(row: Row, words: Words) -> Sequence[Any]:
         complete = "yes" if row["complete"] else "no"
     shown = {"rule": rule_named(row, words), "complete": words(complete)}
     return cells_of(COLUMNS, {**row, **shown})
+
+
+def _below(rows: list[Row], words: Words) -> Iterator[Sequence[Any]]:
+    """The sums below the figures; those by several rules do not add up."""
+    if len({(row["mode"], row["granularity"]) for row in rows}) != 1:
+        return
+    begun = [row for row in rows if not row["forecast"]]
+    for total in added(begun, "amount", "amount_least", "amount_most"):
+        name = f"{words('report_total')} {total['currency'] or ''}".rstrip()
+        yield sums_of(COLUMNS, {**total, "seat_type": name})
 
 
 def _sentence(account: AccountFacts, rows: list[Row], words: Words) -> str:

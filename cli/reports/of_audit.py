@@ -23,6 +23,7 @@ from seat_ledger.cli.reports.content import (
     ReportLine,
     Table,
     cells_of,
+    sums_of,
 )
 from seat_ledger.cli.reports.in_short import audit_in_short
 from seat_ledger.cli.reports.pictures import pictured
@@ -127,6 +128,7 @@ def of_audit(  # noqa: PLR0913, PLR0917  what an audit is
             for column in COLUMNS
         ],
         lines=lambda: (_line(row, words) for row in spool.answers()),
+        sums=[_sums(total, words) for total in summary.totals()],
         parts=ENTRIES,
         opened=lambda lines: _entries(reader, lines, knowledge, words),
         pictured=pictures,
@@ -334,6 +336,12 @@ def _line(row: dict[str, Any], words: Words) -> ReportLine:
         )
         remark += f" {words('report_remark_open', least=least, most=most)}"
     return ReportLine(cells, row["verdict"], row, remark)
+
+
+def _sums(total: dict[str, Any], words: Words) -> Sequence[Any]:
+    """The sums of all lines in a currency, as the row below them."""
+    name = f"{words('report_total')} {total['currency'] or ''}".rstrip()
+    return sums_of(COLUMNS, {**total, "invoice": name})
 
 
 def _entries(

@@ -31,6 +31,7 @@ _FORMATS = {
     "date": {"num_format": "yyyy-mm-dd"},
     "instant": {"num_format": "yyyy-mm-dd hh:mm:ss"},
 }
+_SUM = {"bold": True, "top": 1}
 _HOLDERS = (
     ReportColumn("account"),
     ReportColumn("seat"),
@@ -65,7 +66,7 @@ def write_workbook(
             findings = content.findings
             sheets.table("findings", findings.columns, _utc(findings.rows))
         lines = ((line.cells, zones_of(content, line)) for line in content.lines())
-        sheets.table("lines", content.columns, lines)
+        sheets.table("lines", content.columns, lines, content.sums)
         sheets.table("holders", _HOLDERS, _holdings(content))
         titles = [column.title for column in content.columns]
         places = [titles.index(title) for title in content.named_by]
@@ -124,6 +125,10 @@ class _Sheets:
             kind: book.add_format({**look, "num_format": self._format(kind)})
             for kind, look in _FORMATS.items()
         }
+        self.below_lines = {
+            kind: book.add_format({**_SUM, **look, "num_format": self._format(kind)})
+            for kind, look in _FORMATS.items()
+        }
         self.quoted = book.add_format({"quote_prefix": True})
         self.quoted_wrapped = book.add_format(
             {"quote_prefix": True, "text_wrap": True, "valign": "top"}
@@ -149,16 +154,26 @@ class _Sheets:
         return sheet
 
     def table(
-        self, name: str, columns: Sequence[ReportColumn], rows: Iterable[ZonedRow]
+        self,
+        name: str,
+        columns: Sequence[ReportColumn],
+        rows: Iterable[ZonedRow],
+        sums: Sequence[Sequence[Any]] = (),
     ) -> None:
-        """A sheet with a frozen header; what does not fit goes on to another."""
+        """A sheet with a frozen header; what does not fit goes on to another.
+
+        Below all rows stand their sums.
+        """
         remaining = iter(rows)
-        number = 0
+        number = row = 0
+        sheet = None
         while True:
             number += 1
             batch = islice(remaining, MOST_ROWS)
             first = next(batch, None)
             if first is None and number > 1:
+                for n, cells in enumerate(sums if row else (), row + 1):
+                    self.row(sheet, n, columns, cells, None)
                 return
             sheet = self.sheet(name, number)
             self._header(sheet, 0, columns)
@@ -212,10 +227,10 @@ class _Sheets:
         row: int,
         columns: Sequence[ReportColumn],
         cells: Sequence[Any],
-        zones: ZoneHistory,
+        zones: ZoneHistory | None,
     ) -> None:
-        """A row; beside an instant its text in UTC, since a date holds no microseconds
-        and does not say which of two like times it is.
+        """A row, of sums without zones; beside an instant its text in UTC, since a date
+        holds no microseconds and does not say which of two like times it is.
         """
         n = 0
         for column, cell in zip(columns, cells, strict=True):
@@ -233,26 +248,28 @@ class _Sheets:
         place: tuple[int, int],
         kind: str,
         cell: Any,
-        zones: ZoneHistory,
+        zones: ZoneHistory | None,
     ) -> None:
-        look = self.formats[kind]
+        look = (self.formats if zones else self.below_lines)[kind]
         if kind in {"number", "money", "entry"} and is_number(cell):
             sheet.write_number(*place, float(cell), look)
         elif kind == "date" and _is_date(cell):
             day = date.fromisoformat(cell)
             at = datetime(day.year, day.month, day.day)  # noqa: DTZ001  a date
             sheet.write_datetime(*place, at, look)
-        elif isinstance(cell, datetime) and 1900 < cell.year < 9999:
+        elif zones and isinstance(cell, datetime) and 1900 < cell.year < 9999:
             wall = local_time(cell.astimezone(UTC), zones.at(cell))
             sheet.write_datetime(*place, wall, look)
         else:
-            self._text(sheet, place, str(cell))
+            self._text(sheet, place, str(cell), None if zones else look)
 
-    def _text(self, sheet: Any, place: tuple[int, int], text: str) -> None:
+    def _text(
+        self, sheet: Any, place: tuple[int, int], text: str, plain: Any = None
+    ) -> None:
         """A text; one that would be a formula once it is edited keeps its mark."""
         is_long = len(text) > _LETTERS or sheet.name == self.words("sheet_cover")
         if not starts_as_formula(text):
-            sheet.write_string(*place, text, self.wrapped if is_long else None)
+            sheet.write_string(*place, text, self.wrapped if is_long else plain)
         else:
             look = self.quoted_wrapped if is_long else self.quoted
             sheet.write_string(*place, text, look)

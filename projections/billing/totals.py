@@ -80,19 +80,25 @@ def by_rule(rows: Iterable[Row]) -> list[Row]:
 
 
 def added(rows: Iterable[Row], *names: str) -> list[Row]:
-    """Amounts added up by currency, a row for each; what has no amount is in none."""
-    sums: dict[str | None, dict[str, Fraction]] = {}
+    """Amounts added up by currency, a row for each; what has no amount is in none.
+
+    A sum is None where no row of the currency has such an amount (R93).
+    """
+    sums: dict[str | None, dict[str, Fraction | None]] = {}
     for row in rows:
-        if any(row[name] is None for name in names):
-            continue
-        of_currency = sums.setdefault(row["currency"], dict.fromkeys(names, Fraction()))
         for name in names:
-            of_currency[name] += Fraction(row[name])
+            if row[name] is None:
+                continue
+            nothing: dict[str, Fraction | None] = dict.fromkeys(names)
+            of_currency = sums.setdefault(row["currency"], nothing)
+            of_currency[name] = (of_currency[name] or Fraction()) + Fraction(row[name])
     return [
         {
             "currency": code,
             **{
-                name: rounded(amount, Currency.named(code).places)
+                name: None
+                if amount is None
+                else rounded(amount, Currency.named(code).places)
                 for name, amount in amounts.items()
             },
         }
@@ -108,7 +114,11 @@ def changes_added(rows: Iterable[Row]) -> list[Row]:
     figures = {(row["period"], row["seat_type"]) for row in rows}
     if len(figures) < len(rows):
         return []
-    begun = [row for row in rows if not row["forecast"]]
+    begun = [
+        row
+        for row in rows
+        if not row["forecast"] and row["amount_difference"] is not None
+    ]
     return added(begun, "amount_before", "amount_after", "amount_difference")
 
 

@@ -87,6 +87,23 @@ def test_what_was_recorded_later_stands_with_its_actor_and_reason(book: Book) ->
     assert "because entered twice" in text
 
 
+def test_r04_what_was_recorded_later_has_the_accounts_local_dates(book: Book) -> None:
+    def in_tokyo(op: str, at: str, **fields: Any) -> dict[str, Any]:
+        return operation(op, at, **fields) | {"account": "j"}
+
+    terms = {"term_start": "2025-05-01", "term_months": 12, "billing_cycle_months": 1}
+    opened = in_tokyo(
+        "open_account", "2025-05-01", name="J", time_zone="Asia/Tokyo", **terms
+    )
+    bought = in_tokyo("buy_seats", "2025-05-01", seat_type=PRO, quantity=1)
+    issued = book.record(opened, bought)
+    half_past_midnight = "2025-05-20T00:30:00"  # the 19th in UTC
+    book.record(in_tokyo("buy_seats", half_past_midnight, seat_type=PRO, quantity=1))
+    line = f"j,INV-2,{issued},2025-05-01,{PRO},1,30.00,30.00"
+    text = audited(book, "--findings", lines=(line,)).stdout
+    assert ", as of 2025-05-20: " in text, text
+
+
 @pytest.mark.parametrize("ending", ["md", "html"])
 def test_a_letter_to_the_vendor_says_what_to_credit(book: Book, ending: str) -> None:
     letter = book.folder / f"letter.{ending}"

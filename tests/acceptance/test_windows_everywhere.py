@@ -196,7 +196,10 @@ def _lines(file: Path) -> list[str]:
 
 
 def _tables(file: Path) -> list[list[dict[str, str]]]:
-    """The rows of a workbook's sheets, by names as a document has them."""
+    """The rows of a workbook's sheets, by names as a document has them.
+
+    Without sums: the rows above, which they are of, say what they rest on.
+    """
     tables = []
     for name in ("Lines", "Events", "Holders"):
         header, *rows = openpyxl.load_workbook(file)[name].iter_rows(values_only=True)
@@ -209,6 +212,7 @@ def _tables(file: Path) -> list[list[dict[str, str]]]:
                     if cell is not None
                 }
                 for row in rows
+                if not any(str(cell).startswith("total ") for cell in row)
             ]
         )
     return tables

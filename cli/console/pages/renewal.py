@@ -141,7 +141,10 @@ def idle_page(request: PageRequest) -> Page:
 
     title = request.words("idle_of", account=facts.key)
     windows = holdings.windows_at(request.about)
-    extra = {"windows": windows, "totals": added(rows, "amount")}
+    extra = {
+        "windows": windows,
+        "totals": added(rows, "amount", "amount_until_renewal"),
+    }
     return Page("idle", title, request.answer(rows, extra=extra), fill, order.identity)
 
 

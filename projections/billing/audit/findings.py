@@ -12,7 +12,12 @@ from datetime import datetime, timedelta
 from fractions import Fraction
 from typing import NamedTuple
 
-from seat_ledger.domain.calendar import BillingPeriod, date_of, local_date
+from seat_ledger.domain.calendar import (
+    BillingPeriod,
+    ZoneHistory,
+    date_of,
+    local_date,
+)
 from seat_ledger.domain.counting_rules import is_of_contract
 from seat_ledger.domain.money import exactly
 from seat_ledger.domain.values import FOREVER
@@ -65,7 +70,8 @@ class AuditFinding(NamedTuple):
 
     `why_unknown` says that the ledger has no such account, period or type, or that the
     period there (`period`) has other bounds than the line; `later` are
-    the entries recorded after the invoice, where they are looked up.
+    the entries recorded after the invoice, where they are looked up. `zones` are those
+    of the account, UTC's of one that the ledger has not.
     """
 
     row: Row
@@ -73,6 +79,7 @@ class AuditFinding(NamedTuple):
     seats: Sequence[SeatFact] = ()
     why_unknown: str = ""
     later: Sequence[Row] = ()
+    zones: ZoneHistory = ZoneHistory("UTC")
 
     @property
     def later_positions(self) -> list[int]:
@@ -141,11 +148,12 @@ def _explain(
     try:
         period = billing.labelled(account, row["period"])
     except (NotFound, CommandRefused, InvalidInput):
-        return AuditFinding(row, None, (), "period")
+        return AuditFinding(row, None, (), "period", zones=account.zones)
     if row["seat_type"] not in reader.types.numbers:
-        return AuditFinding(row, period, (), "seat type")
+        return AuditFinding(row, period, (), "seat type", zones=account.zones)
     question = AccountQuestion(reader, account, known_at)
-    return AuditFinding(row, period, _seats(question, period, row))
+    seats = _seats(question, period, row)
+    return AuditFinding(row, period, seats, zones=account.zones)
 
 
 def _of_other_bounds(
@@ -155,8 +163,8 @@ def _of_other_bounds(
     first = account.zones.bound(date_of(dates.label)).instant
     period = account.calendar.period_at(first)
     if not period.starts <= first < period.ends:
-        return AuditFinding(row, None, (), "period")
-    return AuditFinding(row, period, (), "bounds")
+        return AuditFinding(row, None, (), "period", zones=account.zones)
+    return AuditFinding(row, period, (), "bounds", zones=account.zones)
 
 
 def _seats(
