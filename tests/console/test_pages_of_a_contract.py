@@ -40,6 +40,9 @@ def console(
         line("issue_invoice", invoice="INV-1", period="2025-01-05", **invoice),
         line("buy_seats", "2025-01-05", seat_type=PRO, quantity=1),
         line("issue_invoice", invoice="INV-2", corrections_only=True),
+        line(
+            "add_user", "2025-01-06", user="tv", name="TV", kind="service", seats=[PRO]
+        ),
     )
     program.record(line("unassign_seat", **ann, at_period_end=True, reason="notice"))
     with ConnectedReader(shared_database):
@@ -67,3 +70,12 @@ def test_a_page_says_it_in_both_languages(console: Console, page: str) -> None:
         answer = console.get(page, headers={"Accept-Language": language}, **fields)
         assert answer.status == 200, answer.text
         assert text in answer.text
+
+
+@pytest.mark.parametrize(("lang", "word"), [("en", "service"), ("nl", "dienst")])
+def test_r99_a_seats_page_says_that_its_holder_is_a_service(
+    console: Console, lang: str, word: str
+) -> None:
+    page = console.get("seat", account="acme", seat=f"{PRO}#2", lang=lang)
+    assert page.status == 200, page.text
+    assert f"<em>{word}</em>" in page.text
