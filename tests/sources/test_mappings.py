@@ -12,7 +12,7 @@ import pytest
 from seat_ledger.cli.inputs.mapping_file import mapping_named
 from seat_ledger.errors import InvalidInput
 from seat_ledger.sources.choosing import draft_of, fits_of
-from seat_ledger.sources.mapping import read_mapping
+from seat_ledger.sources.mapping import Rule, read_mapping
 from seat_ledger.sources.shipped import shipped_mapping, shipped_names, shipped_text
 from tests.sources.exported import EXPORTS, changed, converted, export_of, listed
 
@@ -39,10 +39,12 @@ def test_each_shipped_mapping_is_linked_from_the_page_about_files() -> None:
         assert f"cli/topics/sources/{name}.md" in site
 
 
-def test_the_mapping_in_the_documentation_is_one() -> None:
+def test_the_mapping_in_the_documentation_is_one_and_so_are_its_rules() -> None:
     page = (ROOT / "cli" / "topics" / "mappings.md").read_text()
-    (text,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
-    assert read_mapping(text, "page").kind == "events"
+    whole, *parts = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    assert read_mapping(whole, "page").kind == "events"
+    rules = [Rule.model_validate(tomllib.loads(part)["rule"][0]) for part in parts]
+    assert [rule.op for rule in rules] == ["holds", "line"]
 
 
 def test_the_documentation_names_every_word_of_a_mapping() -> None:
