@@ -17,8 +17,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Collection, Sequence
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Callable, Collection
+from contextlib import suppress
 from datetime import datetime
 from itertools import pairwise
 from random import SystemRandom
@@ -32,6 +32,13 @@ from psycopg.rows import dict_row
 from seat_ledger.domain.values import as_word
 from seat_ledger.errors import IntegrityFailure, LedgerError
 from seat_ledger.projections.engine import generations
+from seat_ledger.projections.engine.beside import (
+    LAST,
+    Beside,
+    BesideMaker,
+    account_bounds,
+    position_ranges,
+)
 from seat_ledger.projections.engine.catch_up import may_not_write
 from seat_ledger.projections.engine.checks import BY_CHECK, CHECKS, Check, table_digest
 from seat_ledger.projections.engine.decode import (
@@ -69,8 +76,6 @@ from seat_ledger.store.connection import connect, is_lost, unavailable
 
 DEFAULT_WORKERS = max(1, min(4, os.cpu_count() or 1))
 _Connection = psycopg.Connection[Any]
-_LAST = 2**62
-"""No position and no number of an account is as large."""
 At = Callable[[str], None]
 PHASES = {
     "names": "accounts and users",
@@ -91,7 +96,6 @@ _TABLES_AT_ONCE = 2
 EVENTS_AT_ONCE = 160_000
 """About how many events an engine beside the server has in memory, each worker."""
 
-_POSITIONS_AT_ONCE = 65_536
 _SAMPLE = (20, 100)
 """So many accounts are computed by both engines, or one of so many if that is more."""
 
@@ -99,33 +103,17 @@ _ACCOUNTS_AT_ONCE = 1_000
 """Of these so many in one statement: each reads every reversal of the journal."""
 
 
-class Bulk(Protocol):
-    """Computes in the server's stead what comes from the journal.
+class Bulk(Beside, Protocol):
+    """Computes the tables of a generation.
 
-    Ranges of accounts by number, each a share. Connections are in the generation, in a
-    transaction. Raises LedgerError where it cannot.
+    Connections are in the generation, in a transaction.
     """
-
-    @property
-    def shares(self) -> range:
-        """The shares, by number."""
-
-    def read(self, connection: _Connection, after: int, until: int) -> None:
-        """Take the events of some positions."""
 
     def fill(self, connection: _Connection, share: int) -> dict[str, int]:
         """Fill the tables for a share, all events being taken; the rows of each."""
 
 
-class BulkMaker(Protocol):
-    """Makes one, for bounds of the ranges and the position to compute as known at."""
-
-    name: str
-
-    def __call__(
-        self, bounds: Sequence[int], known_at: int
-    ) -> AbstractContextManager[Bulk]:
-        """Make it; it is at work inside the block."""
+BulkMaker = BesideMaker[Bulk]
 
 
 def rebuild(  # noqa: PLR0913  what may be asked for
@@ -475,11 +463,9 @@ class _Rebuild:
         """Fill what comes from the journal by an engine beside the server."""
         began, ceiling = time.monotonic(), self.result.ceiling
         parts = max(self.workers, self.result.events // EVENTS_AT_ONCE)
-        ranges = self._account_ranges(parts)
-        bounds = [first - 1 for first, _ in ranges] + [_LAST]
-        positions = _split(ceiling, max(1, ceiling // _POSITIONS_AT_ONCE))
+        bounds = self.crew.run(account_bounds, parts)
         with bulk(bounds, ceiling) as beside:
-            self.crew.each(beside.read, positions)
+            self.crew.each(beside.read, [*position_ranges(ceiling)])
             try:
                 filled = self.crew.each(beside.fill, [(no,) for no in beside.shares])
             except psycopg.errors.NotNullViolation:
@@ -563,12 +549,7 @@ class _Rebuild:
 
     def _account_ranges(self, parts: int) -> list[tuple[int, int]]:
         """Ranges of accounts with about equally many events."""
-        row = self.crew.run(
-            _ask,
-            queries("engine", "checks.sql")["account_ranges"],
-            {"shares": [n / parts for n in range(1, parts)]},
-        )
-        bounds = [0, *(row or ()), _LAST]
+        bounds = self.crew.run(account_bounds, parts)
         return [(low + 1, high) for low, high in pairwise(bounds)]
 
     def _switch(self) -> None:
@@ -585,7 +566,7 @@ class _Rebuild:
         )
         self.result.switched = True
         self.result.handed_over = position - self.result.ceiling
-        if erases(self.connection, self.result.ceiling, _LAST):
+        if erases(self.connection, self.result.ceiling, LAST):
             rewrite(self.connection)
 
 

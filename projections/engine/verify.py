@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
@@ -20,6 +20,12 @@ from psycopg import sql
 from psycopg.rows import dict_row
 
 from seat_ledger.projections import periods
+from seat_ledger.projections.engine.beside import (
+    Beside,
+    BesideMaker,
+    account_bounds,
+    position_ranges,
+)
 from seat_ledger.projections.engine.catch_up import facts
 from seat_ledger.projections.engine.decode import (
     STEPS,
@@ -47,10 +53,8 @@ from seat_ledger.store.connection import connect
 from seat_ledger.store.wrapping import Secret, open_wrapping
 
 ACCOUNTS_AT_ONCE = 50
-_POSITIONS_AT_ONCE = 65_536
 _EVENTS_AT_ONCE = 250_000
 """About how many events a share has that is computed beside the server."""
-_LAST = 2**62
 _PERIODS = "billing_period"
 TABLE = "the table"
 FRESH = "the fresh computation"
@@ -117,7 +121,7 @@ def verify(
     full: bool = False,
     sample: int | None = None,
     max_duration: float | None = None,
-    beside: BesideMaker | None = None,
+    beside: BesideMaker[Comparing] | None = None,
 ) -> ProjectionVerification:
     """Hold the served tables against the store. Raises SchemaMismatch.
 
@@ -208,35 +212,13 @@ class TableComparison(NamedTuple):
     difference: str | None
 
 
-class Beside(Protocol):
-    """Computes anew beside the server, and compares, what comes from the journal but
-    the billing periods: of ranges of accounts by number, each a share.
-
-    Raises LedgerError where it cannot.
-    """
-
-    @property
-    def shares(self) -> range:
-        """The shares, by number."""
-
-    def read(self, connection: _Connection, after: int, until: int) -> None:
-        """Take the events of some positions."""
+class Comparing(Beside, Protocol):
+    """Computes anew, and compares, what comes from the journal but billing periods."""
 
     def compare(
         self, connection: _Connection, share: int, accounts: Sequence[int]
     ) -> Iterator[TableComparison]:
         """Compare every table of the accounts of a share, all events being taken."""
-
-
-class BesideMaker(Protocol):
-    """Makes one, for bounds of the ranges and the position to compute as known at."""
-
-    name: str
-
-    def __call__(
-        self, bounds: Sequence[int], known_at: int
-    ) -> AbstractContextManager[Beside]:
-        """Make it; it is at work inside the block."""
 
 
 class _Full:
@@ -248,7 +230,7 @@ class _Full:
         result: ProjectionVerification,
         sample: int | None,
         ends: float | None,
-        beside: BesideMaker | None = None,
+        beside: BesideMaker[Comparing] | None = None,
     ) -> None:
         self.beside = beside
         self.connection = connection
@@ -280,16 +262,15 @@ class _Full:
                 TableVerdict(name, "every row", status, compared, difference)
             )
 
-    def _compare_beside(self, make: BesideMaker) -> None:
+    def _compare_beside(self, make: BesideMaker[Comparing]) -> None:
         """Compare what is computed beside the server; periods are computed here."""
         numbers, position = self._accounts(), self.result.position
-        bounds = self._bounds()
+        bounds = account_bounds(self.connection, 1 + position // _EVENTS_AT_ONCE)
         with make(bounds, position) as beside:
-            for after in range(0, position, _POSITIONS_AT_ONCE):
+            for positions in position_ranges(position):
                 if self._is_over():
                     return
-                until = min(position, after + _POSITIONS_AT_ONCE)
-                beside.read(self.connection, after, until)
+                beside.read(self.connection, *positions)
             for share in beside.shares:
                 if self._is_over():
                     return
@@ -298,7 +279,9 @@ class _Full:
                 self._compare_share(beside, share, accounts)
                 self.result.accounts += len(accounts)
 
-    def _compare_share(self, beside: Beside, share: int, accounts: list[int]) -> None:
+    def _compare_share(
+        self, beside: Comparing, share: int, accounts: list[int]
+    ) -> None:
         """Compare some accounts. Where their periods are not as stored PostgreSQL does
         all of it: what cannot be read is a finding there.
         """
@@ -316,14 +299,6 @@ class _Full:
             self.compared[name] += compared
             if difference is not None:
                 self._note(name, difference)
-
-    def _bounds(self) -> list[int]:
-        """The numbers before the first account, and of the last of each share."""
-        parts = 1 + self.result.position // _EVENTS_AT_ONCE
-        shares = [n / parts for n in range(1, parts)]
-        statement = queries("engine", "checks.sql")["account_ranges"]
-        row = self.connection.execute(statement, {"shares": shares}).fetchone()
-        return sorted({0, *((row and row[0]) or ()), _LAST})
 
     def compare_computed(
         self, accounts: list[int], besides: Collection[str] = DECODED

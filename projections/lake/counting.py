@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from psycopg.rows import tuple_row
-
+from seat_ledger.projections.engine.beside import account_bounds, position_ranges
 from seat_ledger.projections.engine.rebuild import EVENTS_AT_ONCE
-from seat_ledger.projections.engine.sql_files import queries
 from seat_ledger.projections.lake.bulk import NoRoom, TablesByDuckDB, available
 from seat_ledger.projections.periods import PeriodRow
 from seat_ledger.projections.reader import ConnectedReader, Knowledge, Row
-
-_POSITIONS_AT_ONCE = 65_536
 
 
 def counted_by_duckdb(
@@ -34,16 +30,10 @@ def _counted(
     reader: ConnectedReader, selected: Sequence[PeriodRow], known_at: int
 ) -> Iterator[Row]:
     connection, names = reader.connection, reader.types.names
-    parts = 1 + known_at // EVENTS_AT_ONCE
-    shares = [n / parts for n in range(1, parts)]
-    ranges = queries("engine", "checks.sql")["account_ranges"]
-    with connection.cursor(row_factory=tuple_row) as cursor:
-        row = cursor.execute(ranges, {"shares": shares}).fetchone()
-    bounds = sorted({0, *((row and row[0]) or ()), 2**62})
+    bounds = account_bounds(connection, 1 + known_at // EVENTS_AT_ONCE)
     with TablesByDuckDB(bounds, known_at) as beside:
-        for after in range(0, known_at, _POSITIONS_AT_ONCE):
-            until = min(known_at, after + _POSITIONS_AT_ONCE)
-            beside.read(connection, after, until)
+        for positions in position_ranges(known_at):
+            beside.read(connection, *positions)
         by_account = sorted(selected, key=lambda period: period.account_no)
         for share in beside.shares:
             last = bounds[share + 1]
