@@ -7,7 +7,7 @@ definitions of counts and holdings, the bounds and local dates from
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
@@ -21,7 +21,7 @@ from seat_ledger.projections.billing.bounds import (
     FigureKey,
     bounds,
     quantity_ends,
-    with_unseen,
+    unseen,
     with_windows,
 )
 from seat_ledger.projections.billing.figures import (
@@ -173,33 +173,37 @@ def _with_windows(
     of_each: dict[int, list[Row]] = {}
     for figure in figures:
         of_each.setdefault(figure["account_no"], []).append(figure)
-    selected_windows: list[tuple[AccountFacts, list[PeriodRow]]] = []
+    keys: dict[int, str] = {}
+    selected: list[PeriodRow] = []
     reached: list[PeriodRow] = []
     for question in questions:
         account = question.account
         if account.no in open_accounts:
+            keys[account.no] = account.key
             periods = selected_periods(account, query, question.moment, lenient=True)
-            selected_windows.append((account, periods))
+            selected += periods
             reached += _without_gaps(account, periods, of_each.get(account.no, []))
     between = bounds(reader, reached, known_at)
-    named_by_no = {
-        account.no: _named(account, query) for account, _ in selected_windows
-    }
-    every = [period for _, periods in selected_windows for period in periods]
-    unseen = with_unseen(figures, every, between)[len(figures) :]
-    figures = [
-        *figures,
-        *({**figure, **named_by_no[figure["account_no"]]} for figure in unseen),
-    ]
-    figures.sort(
-        key=lambda row: (row["account_key"], row["period_no"], row["seat_type"])
+    more = unseen(figures, selected, between)
+    figures = sorted(
+        [*figures, *_named(more, keys, query)],
+        key=lambda row: (row["account_key"], row["period_no"], row["seat_type"]),
     )
     return figures, between
 
 
-def _named(account: AccountFacts, query: CountsQuery) -> Row:
-    """What a row of a figure has besides its period's."""
-    return {"account_key": account.key, **({"label": None} if query.window else {})}
+def _named(
+    figures: Iterable[Row], keys: Mapping[int, str], query: CountsQuery
+) -> list[Row]:
+    """Figures with their accounts' keys; a window has no label."""
+    return [
+        {
+            **row,
+            "account_key": keys[row["account_no"]],
+            "label": None if query.window else row["label"],
+        }
+        for row in figures
+    ]
 
 
 def _without_gaps(
@@ -229,13 +233,13 @@ def _price_periods(
         if question.account.key in with_rows
     ]
     prices = by_period_of_each(selected_windows, how)
-    numbers = {
-        question.account.key: question.account.no for question, _ in selected_windows
+    by_key = {
+        question.account.key: prices[question.account.no]
+        for question, _ in selected_windows
     }
     for row in rows:
         rule = row["mode"], row["granularity"]
-        of_account = prices[numbers[row["account"]]]
-        price = of_account.get((str(row["seat_type"]), rule))
+        price = by_key[row["account"]].get((str(row["seat_type"]), rule))
         if price is not None and price.is_priced:
             row.update(price.fields())
 
@@ -261,14 +265,7 @@ def _as_known(
         )
     ]
     keys = {question.account.no: question.account.key for question in questions}
-    return [
-        {
-            **row,
-            "account_key": keys[row["account_no"]],
-            "label": None if query.window else row["label"],
-        }
-        for row in as_known(reader, periods, known_at, counter)
-    ]
+    return _named(as_known(reader, periods, known_at, counter), keys, query)
 
 
 def _stored(

@@ -47,18 +47,19 @@ def bounds_of(
     question: AccountQuestion, periods: Iterable[BillingPeriod]
 ) -> dict[FigureKey, Bounds]:
     """The bounds of an account's figures; nothing where nothing of it was derived."""
-    account = question.account
-    return bounds_of_rows(question, [row_of(account, period) for period in periods])
+    reader, account, known_at, _ = question
+    return bounds_of_rows(
+        reader, [row_of(account, period) for period in periods], known_at
+    )
 
 
 def bounds_of_rows(
-    question: AccountQuestion, periods: Sequence[PeriodRow]
+    reader: ConnectedReader, selected: Sequence[PeriodRow], known_at: Knowledge
 ) -> dict[FigureKey, Bounds]:
-    """The same of periods as rows."""
-    reader, account, known_at, _ = question
-    if not with_windows(reader, [account.no], known_at):
-        return {}
-    return bounds(reader, periods, known_at)
+    """The same of periods as rows, of some accounts."""
+    open_accounts = with_windows(reader, {row.account_no for row in selected}, known_at)
+    reached = [row for row in selected if row.account_no in open_accounts]
+    return bounds(reader, reached, known_at)
 
 
 def with_windows(
@@ -98,12 +99,12 @@ def bounds(
     return between
 
 
-def with_unseen(
-    figures: Sequence[Row],
+def unseen(
+    figures: Iterable[Row],
     periods: Iterable[PeriodRow],
     between: Mapping[FigureKey, Bounds],
 ) -> list[Row]:
-    """Figures, with those of nothing that windows reach (R89).
+    """The figures of nothing that windows reach, beside those that there are (R89).
 
     What a list shows to have been bought or taken between two nights may have been so
     in the period before, in which nothing of the type is recorded.
@@ -113,12 +114,9 @@ def with_unseen(
     }
     of = {(row.account_no, row.period_no): row for row in periods}
     return [
-        *figures,
-        *(
-            nothing(of[key[:2]], key[2])
-            for key in between
-            if key not in present and key[:2] in of
-        ),
+        nothing(of[key[:2]], key[2])
+        for key in between
+        if key not in present and key[:2] in of
     ]
 
 

@@ -21,7 +21,7 @@ from seat_ledger.projections.billing.bounds import (
     FigureKey,
     bounds_of_rows,
     quantity_ends,
-    with_unseen,
+    unseen,
 )
 from seat_ledger.projections.billing.figures import as_known, quantity
 from seat_ledger.projections.billing.intervals import (
@@ -130,8 +130,9 @@ def _side(
     if not account.is_known:
         return Side(question, {}, {}, {})
     periods = selected_periods(account, query, moment, lenient=True)
-    between = bounds_of_rows(question, periods)
-    rows = with_unseen(as_known(reader, periods, known_at), periods, between)
+    between = bounds_of_rows(reader, periods, known_at)
+    rows = as_known(reader, periods, known_at)
+    rows += unseen(rows, periods, between)
     return Side(
         question,
         {period.label: period for period in periods},

@@ -21,8 +21,8 @@ from seat_ledger.errors import IntegrityFailure
 from seat_ledger.projections.billing import Priced, figure_rows
 from seat_ledger.projections.billing.bounds import (
     bounds_of_rows,
+    unseen,
     windows_across,
-    with_unseen,
 )
 from seat_ledger.projections.billing.breakdown import Part, parts_of
 from seat_ledger.projections.billing.figures import as_known, quantity, stored
@@ -100,14 +100,15 @@ def explain(question: AccountQuestion, query: FigureQuery) -> Explanation:
     """Open one figure. Raises IntegrityFailure where the parts do not add up, and
     InvalidInput for a price that cannot be meant.
     """
-    reader, account, _, _ = question
+    reader, account, known_at, _ = question
     reader.types.check(query.seat_type)
     rule = query.rule or account.policy_at(query.period.starts)
     period = row_of(account, query.period)
-    between = bounds_of_rows(question, [period])
+    between = bounds_of_rows(reader, [period], known_at)
+    figures = _figures(question, query)
     matches = [
         row
-        for row in with_unseen(_figures(question, query), [period], between)
+        for row in [*figures, *unseen(figures, [period], between)]
         if str(row["seat_type"]) == query.seat_type
     ]
     parts = opened(question, query.period, query.seat_type, rule)

@@ -328,18 +328,24 @@ def open_lines(reader: ConnectedReader, invoice: Issued) -> dict[int, Row]:
     earlier = issued(reader, account, invoice.cut_off)
     in_force = [invoice, *(each for each in earlier if each.voided is None)]
     rules = {of.period.label: (of.period, of.rule) for of in billed(in_force[::-1])}
+    selected = [
+        (n, line)
+        for n, line in enumerate(invoice.lines)
+        if line.kind != "void" and line.period in rules
+    ]
+    counted = {}
+    for label in {line.period for _, line in selected}:
+        period, _ = rules[label]
+        counted[label] = bounds_of(question, [period]), _of_types(question, period)
     lines: dict[int, Row] = {}
-    for n, line in enumerate(invoice.lines):
-        if line.kind == "void" or line.period not in rules:
-            continue
-        period, rule = rules[line.period]
-        key = invoice.account_no, period.index, line.seat_type
-        between = bounds_of(question, [period]).get(key)
+    for n, line in selected:
+        (period, rule), (bounds, figures) = rules[line.period], counted[line.period]
+        between = bounds.get((invoice.account_no, period.index, line.seat_type))
         if between is None:
             continue
-        row = row_of(account, period)
-        counted = _of_types(question, period).get(line.seat_type)
-        figure = counted or nothing(row, line.seat_type)
+        figure = figures.get(line.seat_type) or nothing(
+            row_of(account, period), line.seat_type
+        )
         delta = line.quantity - quantity(figure, *rule)
         least, most = quantity_ends(figure, between, rule)
         if least < most:

@@ -16,10 +16,9 @@ from seat_ledger.errors import InvalidInput
 from seat_ledger.projections.billing.bounds import (
     Bounds,
     FigureKey,
-    bounds,
+    bounds_of_rows,
     quantity_ends,
-    with_unseen,
-    with_windows,
+    unseen,
 )
 from seat_ledger.projections.billing.figures import as_known, microseconds, quantity
 from seat_ledger.projections.billing.price_book import (
@@ -208,11 +207,10 @@ def by_period_of_each(
         for question, window in windows
         for period in wholes[question.account.no].values()
     ]
-    with_open = with_windows(reader, wholes, known_at)
-    reached = [part for part in selected if part.account_no in with_open]
-    between = bounds(reader, reached, known_at)
+    between = bounds_of_rows(reader, selected, known_at)
+    rows = as_known(reader, selected, known_at)
     figures: dict[int, list[Row]] = {}
-    for row in with_unseen(as_known(reader, selected, known_at), selected, between):
+    for row in [*rows, *unseen(rows, selected, between)]:
         figures.setdefault(row["account_no"], []).append(row)
     return {
         question.account.no: _window_prices(
