@@ -15,6 +15,7 @@ from operator import attrgetter, itemgetter
 from typing import Any, ClassVar, NamedTuple, Self
 
 from seat_ledger.errors import CommandRefused
+from seat_ledger.lazy import lazy
 from seat_ledger.projections.engine.seat_types import SeatTypes
 from seat_ledger.projections.lake.engine import UNREAD, Engine
 from seat_ledger.projections.lake.layout import BUCKETS, Lake, Manifest, check_format
@@ -95,7 +96,7 @@ class LakeReader(ConnectedReader):
         By it words such as "today" are read.
         """
         now = datetime.now(UTC)
-        return max(now, self.knowledge().recorded_at or now)
+        return max(now, self._whole.recorded_at or now)
 
     # -- asking -------------------------------------------------------------------
 
@@ -139,13 +140,20 @@ class LakeReader(ConnectedReader):
             return self._known_at_instant(known_at)
         if known_at is not None and known_at > self.head:
             raise self._beyond(f"{known_at} is beyond it")
-        position = self.head if known_at is None else known_at
-        knowledge = self._at_position(position, is_head=False)
+        if known_at is None or known_at == self.head:
+            knowledge = self._whole
+        else:
+            knowledge = self._at_position(known_at, is_head=False)
         return knowledge._replace(until=knowledge.recorded_at)
+
+    @lazy
+    def _whole(self) -> Knowledge:
+        """All that is in the lake; when it was recorded is read once."""
+        return self._at_position(self.head, is_head=False)
 
     def _known_at_instant(self, instant: datetime) -> Knowledge:
         """What the lake's last event was recorded at, or later, may go on beyond it."""
-        last = self._at_position(self.head, is_head=False).recorded_at
+        last = self._whole.recorded_at
         if last is None or instant >= last:
             raise self._beyond("what was known at that moment may be beyond it")
         position = self._journal.last("position", "recorded_at", instant) or 0
