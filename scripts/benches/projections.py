@@ -1,8 +1,8 @@
 """The benches of the read side: figures as ratios to a floor within one run.
 
-The floor is the time in which psycopg reads the same events, all columns, by binary
-COPY; beside it stands the eventsourcing library's own ProjectionRunner, keeping one
-table of holdings over a sample of the same events. Those of `SHARED` work on one
+The floor is the time in which psycopg reads the same events, the stored columns, by
+binary COPY; beside it stands the eventsourcing library's own ProjectionRunner, keeping
+one table of holdings over a sample of the same events. Those of `SHARED` work on one
 store: what one filled, the next ones find.
 """
 

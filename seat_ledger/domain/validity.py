@@ -79,12 +79,12 @@ def overlaps(
     before it that reaches furthest. An empty one only if it lies strictly inside.
     """
     first = len(intervals)
-    while first and intervals[first - 1].starts >= since:
+    while first > 1 and intervals[first - 1].starts >= since:
         first -= 1
-    later = intervals[max(first, 1) :]
+    later = intervals[first:]
     if not later:
         return ()
-    furthest, pairs = intervals[max(first, 1) - 1], []
+    furthest, pairs = intervals[first - 1], []
     for after in later:
         if after.overlaps(furthest.starts, furthest.ends):
             pairs.append((furthest, after))
