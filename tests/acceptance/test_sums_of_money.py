@@ -25,13 +25,6 @@ MONEY = {
 """What an amount of money is called in a row; a `unit_price` is one seat's."""
 DIFFERENCES = {"invoice audit", "finding list"}
 """Where a `difference` is money; in a comparison it is of quantities."""
-WITHOUT = {
-    "account attention": "things of several kinds, each counted by its own measure",
-    "invoice audit --explain-file": "the first lines of a file, before it is judged",
-    "--mode all": "the same figures by several rules do not add up",
-}
-"""What has money and no sum, and why."""
-
 Words = tuple[Any, ...]
 
 
@@ -52,6 +45,9 @@ class Watched(dict[str, Any]):
 
 
 def is_exempt(words: Words) -> bool:
+    """Whether it has money and no sum: the first lines of a file, before it is judged;
+    the same figures by several rules; things of several kinds.
+    """
     text = " ".join(map(str, words))
     return (
         ("explain-file" in text)
