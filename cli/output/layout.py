@@ -196,20 +196,14 @@ def _shared(columns: Sequence[Column], width: int) -> list[int | None]:
     None for one that is as wide as it is.
     """
     widths = [column.least for column in columns]
-    for _ in range(width - _least(columns)):
-        lacking = [
-            (column.width - widths[at], -at)
-            for at, column in enumerate(columns)
-            if column.can_wrap
-        ]
+    full = {at: each.width for at, each in enumerate(columns) if each.can_wrap}
+    for _ in range(width - _sum(widths, TIGHT)):
+        lacking = ((full[at] - widths[at], -at) for at in full)
         most, at = max(lacking, default=(0, 0))
         if most <= 0:
             break
         widths[-at] += 1
-    return [
-        each if column.can_wrap else None
-        for each, column in zip(widths, columns, strict=True)
-    ]
+    return [each if at in full else None for at, each in enumerate(widths)]
 
 
 def _least(columns: Sequence[Column]) -> int:
