@@ -57,17 +57,29 @@ def listed_in_words(rows: Sequence[dict[str, Any]]) -> str:
     states = [row["state"] for row in rows]
     current = [row for row in rows if row["state"] != "settled"]
     counts = [f"{states.count(state)} {state}" for state in ("open", "disputed")]
-    sums: dict[tuple[str, str | None], Fraction] = {}
-    for row in current:
-        if row["owed_by"]:
-            key = row["owed_by"], row["currency"]
-            sums[key] = sums.get(key, Fraction(0)) + abs(Fraction(row["difference"]))
-    words = words_of("en")
-    owed = [_owing(words, who, sum_, code) for (who, code), sum_ in sums.items()]
+    owed = _owed_of_recorded(words_of("en"), current)
     unpriced = sum(1 for row in current if row["difference"] is None)
     owed += [f"{unpriced} not priced"] if unpriced else []
     settled = f"{states.count('settled')} settled"
     return f"{', '.join([*counts, settled])}: {'; '.join(owed) or 'nothing is owed'}."
+
+
+def recorded_in_words(words: Words, rows: Sequence[dict[str, Any]]) -> str:
+    """What findings that are kept come to: who owes how much, and what has no price."""
+    texts = _owed_of_recorded(words, rows)
+    if unpriced := sum(1 for row in rows if row["difference"] is None):
+        texts.append(words.counted("findings_unpriced", unpriced))
+    return "; ".join(texts) or words("owes_nobody")
+
+
+def _owed_of_recorded(words: Words, rows: Iterable[dict[str, Any]]) -> list[str]:
+    """Who owes how much by findings that are kept, in their order."""
+    sums = _added(
+        (row["owed_by"], row["currency"], abs(Fraction(row["difference"])))
+        for row in rows
+        if row["owed_by"]
+    )
+    return [_owing(words, who, amount, code) for (who, code), amount in sums.items()]
 
 
 class FindingGroup(NamedTuple):
@@ -111,15 +123,25 @@ def sums_owed(
     findings: Iterable[AuditFinding],
 ) -> list[tuple[str, str | None, Fraction]]:
     """What each owes in each currency, the vendor first."""
-    sums: dict[tuple[str, str | None], Fraction] = {}
-    for finding in findings:
-        if finding.owed is not None and finding.owed_by is not None:
-            key = finding.owed_by, finding.row["currency"]
-            sums[key] = sums.get(key, Fraction(0)) + finding.owed
+    sums = _added(
+        (finding.owed_by, finding.row["currency"], finding.owed)
+        for finding in findings
+        if finding.owed is not None and finding.owed_by is not None
+    )
     by_debtor = sorted(
         sums.items(), key=lambda item: (item[0][0] != "vendor", item[0][1] or "")
     )
     return [(who, code, amount) for (who, code), amount in by_debtor]
+
+
+def _added(
+    owed: Iterable[tuple[str, str | None, Fraction]],
+) -> dict[tuple[str, str | None], Fraction]:
+    """Debts by who owes them, and in which currency."""
+    sums: dict[tuple[str, str | None], Fraction] = {}
+    for who, code, amount in owed:
+        sums[who, code] = sums.get((who, code), Fraction(0)) + amount
+    return sums
 
 
 def _owing(words: Words, who: str, amount: Fraction, code: str | None) -> str:
@@ -132,8 +154,8 @@ def sentence_of(finding: AuditFinding, words: Words | None = None) -> str:
     row = finding.row
     figures = {
         "seat_type": row["seat_type"],
-        "billed": _short(words, row["invoiced_quantity"]),
-        "right": _short(words, row["ledger_quantity"]),
+        "billed": short(words, row["invoiced_quantity"]),
+        "right": short(words, row["ledger_quantity"]),
     }
     if finding.why_unknown == "bounds" and finding.period is not None:
         figures["first"] = words.date(finding.period.label)
@@ -182,7 +204,7 @@ class _FindingWords(NamedTuple):
             return []
         which = "right" if row["within_windows"] else "wrong"
         least, most = (
-            _short(self.words, row[f"ledger_quantity_{end}"])
+            short(self.words, row[f"ledger_quantity_{end}"])
             for end in ("least", "most")
         )
         verdict = self.words(f"line_open_{which}")
@@ -234,14 +256,13 @@ class _FindingWords(NamedTuple):
 
     def _outside(self, seat: SeatFact) -> str:
         """A seat that ended before the period, or began after it."""
-        ends = "ended" if self._of_contract else "held"
         texts = {"seat": seat.seat, "user": seat.user}
         if seat.when == "before":
             until = self._date(seat.until or "", seat.until_after)
-            key = {"ended": "seat_ended_before", "held": "user_held_before"}[ends]
+            key = "seat_ended_before" if self._of_contract else "user_held_before"
             return self.words(key, until=until, entry=seat.closed_by, **texts)
         first = self._date(seat.first, seat.first_after)
-        key = {"ended": "seat_bought_after", "held": "user_held_after"}[ends]
+        key = "seat_bought_after" if self._of_contract else "user_held_after"
         return self.words(key, first=first, entry=seat.opened_by, **texts)
 
     def _date(self, day: str, after: str | None) -> str:
@@ -288,7 +309,7 @@ class _FindingWords(NamedTuple):
         return ", ".join(seats)
 
 
-def _short(words: Words, quantity: str) -> str:
+def short(words: Words, quantity: str | Fraction) -> str:
     """A quantity to four places, as people read it."""
     return words.figure(rounded(Fraction(quantity), 4).rstrip("0").rstrip("."))
 

@@ -34,11 +34,13 @@ SETTINGS = {
     "constant_memory": True,
 }
 EPOCH = datetime(2000, 1, 1)  # noqa: DTZ001  a workbook's times have no zone
+HEAD = {"bold": True, "bottom": 1, "bg_color": "#EEF3F9"}
+SUM = {"bold": True, "top": 1}
+"""How the first row of a sheet looks, and a row of sums."""
 MOST_ROWS = 1_000_000
 _MOST_TEXT = 32_000
 _FIRST_YEAR, _LAST_YEAR = 1900, 9998
 _NUMBER = re.compile(r"-?\d+(?:\.(\d+))?", re.ASCII)
-_HEAD = {"bold": True, "bottom": 1, "bg_color": "#EEF3F9"}
 
 
 def write_listing(answer: Answer, path: Path, view: View) -> None:
@@ -114,7 +116,7 @@ class _Listing:
         self.sheet, self.at = self.book.add_worksheet(name), 1
         self.sheet.freeze_panes(1, 0)
         self.sheet.set_column(0, max(len(self.header) - 1, 0), 19)
-        head = self.book.add_format(_HEAD)
+        head = self.book.add_format(HEAD)
         for n, title in enumerate(self.header):
             self.sheet.write_string(0, n, title, head)
 
@@ -175,7 +177,7 @@ class _Listing:
     def _look(self, form: str, is_total: bool = False, **more: object) -> Any:
         """How a cell looks: its format of numbers, a sum's line above, and more."""
         look: dict[str, Any] = {name: True for name, wished in more.items() if wished}
-        look |= {"bold": True, "top": 1} if is_total else {}
+        look |= SUM if is_total else {}
         look |= {"num_format": form} if form else {}
         key = str(look)
         if key not in self.looks:

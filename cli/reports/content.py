@@ -143,3 +143,7 @@ class Content:
     sums: Sequence[Sequence[Any]] = ()
     findings: Table | None = None
     plotted: Sequence[PlottedTable] = ()
+
+    def zones_of_line(self, line: ReportLine) -> ZoneHistory:
+        """The zones in which a line's times are shown."""
+        return self.zones_of(line.source["account"])

@@ -6,12 +6,18 @@ by when, and how sure all of that is.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
-from seat_ledger.cli.output.finding_words import grouped, money, sums_owed
+from seat_ledger.cli.output.finding_words import (
+    grouped,
+    money,
+    recorded_in_words,
+    short,
+    sums_owed,
+)
 from seat_ledger.cli.output.i18n import Words
 from seat_ledger.cli.output.windows import is_open
 from seat_ledger.domain.calendar import local_date
@@ -192,7 +198,7 @@ class AccountInShort:
     def _owed(self, findings: list[Row]) -> Iterator[Line]:
         if findings:
             words = self.words
-            owed = "; ".join(owed_by_debtor(words, findings)) or words("owes_nobody")
+            owed = recorded_in_words(words, findings)
             text = words.counted("short_findings_text", len(findings), owed=owed)
             yield words("short_findings"), text
 
@@ -280,27 +286,7 @@ def quantities(words: Words, rows: Sequence[Row]) -> str:
 
 def _signed(words: Words, change: Fraction) -> str:
     """A change with its sign, to four places."""
-    text = rounded(abs(change), 4).rstrip("0").rstrip(".")
-    return f"{'+' if change > 0 else '-'}{words.figure(text)}"
-
-
-def owed_by_debtor(words: Words, findings: Iterable[Row]) -> list[str]:
-    """What findings that are kept come to: who owes how much, and what has no price."""
-    owed: dict[tuple[str, str | None], Fraction] = {}
-    not_priced = 0
-    for row in findings:
-        if row["difference"] is None:
-            not_priced += 1
-        elif row["owed_by"]:
-            key = row["owed_by"], row["currency"]
-            owed[key] = owed.get(key, Fraction()) + abs(Fraction(row["difference"]))
-    texts = [
-        words(f"owes_{who}", amount=money(words, amount, code))
-        for (who, code), amount in owed.items()
-    ]
-    if not_priced:
-        texts.append(words.counted("findings_unpriced", not_priced))
-    return texts
+    return f"{'+' if change > 0 else '-'}{short(words, abs(change))}"
 
 
 def audit_in_short(

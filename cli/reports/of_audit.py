@@ -421,17 +421,6 @@ def _by_cause(explained: Sequence[AuditFinding], words: Words) -> PlottedTable:
 
 def _by_currency(summary: Summary, words: Words) -> PlottedTable:
     """What was invoiced beside what the ledger bills, for each currency."""
-    columns = (
-        ReportColumn("currency"),
-        ReportColumn("invoiced", "money"),
-        ReportColumn("by the ledger", "money"),
-    )
-    rows = [
-        (
-            total["currency"] or words("report_no_currency"),
-            total["invoiced_amount"],
-            total["ledger_amount"],
-        )
-        for total in summary.totals()
-    ]
-    return PlottedTable(Table(words("chart_amounts"), columns, rows))
+    totals = _totals(summary, words)
+    rows = [cells[:3] for cells in totals.rows]
+    return PlottedTable(Table(words("chart_amounts"), totals.columns[:3], rows))

@@ -87,10 +87,6 @@ class _Shown:
             (line_ for line_ in self.content.lines() if not line_.tone), room
         )
 
-    def zones_of(self, line: ReportLine) -> ZoneHistory:
-        """The zones of a line's account."""
-        return self.content.zones_of(line.source["account"])
-
     def cell(self, value: Any, kind: str = "text", zones: ZoneHistory = _UTC) -> str:
         """A cell as it is read in the report's language."""
         if value is None:

@@ -5,13 +5,10 @@ They are the spreadsheet's own, over the tables that stand beside them on their 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
-from seat_ledger.cli.reports.content import Content, PlottedTable
-
-if TYPE_CHECKING:
-    from seat_ledger.cli.reports.content import Table
+from seat_ledger.cli.output.charts import COLOURS
+from seat_ledger.cli.reports.content import Content, PlottedTable, Table
 
 _WIDE, _HIGH = 720, 320
 _ROWS_OF_A_CHART = 18
@@ -47,7 +44,7 @@ def _add_chart(sheets: ChartSheets, plotted: PlottedTable) -> None:
                 "name": [name, first - 1, n],
                 "categories": [name, first, 0, last, 0],
                 "values": [name, first, n, last, n],
-                "fill": {"color": _COLOURS[(n - 1) % len(_COLOURS)]},
+                "fill": {"color": COLOURS[(n - 1) % len(COLOURS)]},
             }
         )
     chart.set_title({"name": table.title, "name_font": {"size": 12}})
@@ -60,9 +57,3 @@ def _add_chart(sheets: ChartSheets, plotted: PlottedTable) -> None:
     chart.set_size({"width": _WIDE, "height": _HIGH})
     sheet.insert_chart(first - 2, len(table.columns) + 1, chart)
     sheets.places["charts"] = (sheet, max(following, first + _ROWS_OF_A_CHART))
-
-
-_COLOURS: Sequence[str] = (
-    *("#1F5FA8", "#B34A00", "#35705A", "#7A3B8F", "#8A6D00", "#5B5B5B"),
-)
-"""Those of the page's charts."""

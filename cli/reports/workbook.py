@@ -9,9 +9,16 @@ from math import ceil
 from pathlib import Path
 from typing import IO, Any
 
-from seat_ledger.cli.output.listing import EPOCH, MOST_ROWS, SETTINGS, is_number
+from seat_ledger.cli.output.listing import (
+    EPOCH,
+    HEAD,
+    MOST_ROWS,
+    SETTINGS,
+    SUM,
+    is_number,
+)
 from seat_ledger.cli.output.render import starts_as_formula
-from seat_ledger.cli.reports.content import Content, ReportColumn, ReportLine, Table
+from seat_ledger.cli.reports.content import Content, ReportColumn, Table
 from seat_ledger.cli.reports.sheet_charts import add_charts
 from seat_ledger.domain.calendar import ZoneHistory, local_time
 from seat_ledger.domain.values import iso
@@ -31,7 +38,6 @@ _FORMATS = {
     "date": {"num_format": "yyyy-mm-dd"},
     "instant": {"num_format": "yyyy-mm-dd hh:mm:ss"},
 }
-_SUM = {"bold": True, "top": 1}
 _HOLDERS = (
     ReportColumn("account"),
     ReportColumn("seat"),
@@ -65,7 +71,7 @@ def write_workbook(
         if content.findings is not None:
             findings = content.findings
             sheets.table("findings", findings.columns, _utc(findings.rows))
-        lines = ((line.cells, zones_of(content, line)) for line in content.lines())
+        lines = ((line.cells, content.zones_of_line(line)) for line in content.lines())
         sheets.table("lines", content.columns, lines, content.sums)
         sheets.table("holders", _HOLDERS, _holdings(content))
         titles = [column.title for column in content.columns]
@@ -74,11 +80,6 @@ def write_workbook(
         sheets.table("events", columns, _parts(content, places))
         columns = (ReportColumn("what"), ReportColumn("value"))
         sheets.table("provenance", columns, _utc(provenance))
-
-
-def zones_of(content: Content, line: ReportLine) -> ZoneHistory:
-    """The zones in which a line's times are shown."""
-    return content.zones_of(line.source["account"])
 
 
 def _utc(rows: Iterable[Sequence[Any]]) -> Iterator[ZonedRow]:
@@ -112,7 +113,7 @@ def _parts(content: Content, places: Sequence[int]) -> Iterator[ZonedRow]:
         for line, parts in zip(group, content.opened(group), strict=True):
             named = [line.cells[place] for place in places]
             for part in parts:
-                yield (*named, *part), zones_of(content, line)
+                yield (*named, *part), content.zones_of_line(line)
 
 
 class _Sheets:
@@ -126,14 +127,14 @@ class _Sheets:
             for kind, look in _FORMATS.items()
         }
         self.below_lines = {
-            kind: book.add_format({**_SUM, **look, "num_format": self._format(kind)})
+            kind: book.add_format({**SUM, **look, "num_format": self._format(kind)})
             for kind, look in _FORMATS.items()
         }
         self.quoted = book.add_format({"quote_prefix": True})
         self.quoted_wrapped = book.add_format(
             {"quote_prefix": True, "text_wrap": True, "valign": "top"}
         )
-        self.head = book.add_format({"bold": True, "bottom": 1, "bg_color": "#EEF3F9"})
+        self.head = book.add_format(HEAD)
         self.wrapped = book.add_format({"text_wrap": True, "valign": "top"})
         self.places: dict[str, tuple[Any, int]] = {}
 
