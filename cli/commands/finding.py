@@ -35,10 +35,11 @@ def list_(question: Question, account: str | None, *, all_: bool, **_: Any) -> A
     number = question.account.no if account else None
     every = kept_findings.listed(question.reader, question.knowledge, number)
     current = [row for row in every if row["state"] != "settled"]
+    settled = [row for row in every if all_ and row["state"] == "settled"]
     rows = every if all_ else current
     totals = {
         "not settled": added(current, "difference"),
-        "settled": added((row for row in rows if row not in current), "difference"),
+        "settled": added(settled, "difference"),
     }
     columns = [
         *([] if account else cells("account")),
@@ -60,7 +61,7 @@ def list_(question: Question, account: str | None, *, all_: bool, **_: Any) -> A
         next_command=try_,
         extra={"totals": totals["not settled"]},
         sums=[
-            {**total, "sum": name if rows[len(current) :] else "total"}
+            {**total, "sum": name if settled else "total"}
             for name, of_state in totals.items()
             for total in of_state
         ],

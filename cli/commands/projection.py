@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from seat_ledger.cli.commands.projection_rebuild import (
 )
 from seat_ledger.cli.options.session import (
     SIZE,
+    F,
     Seconds,
     Session,
     current_session,
@@ -34,6 +35,17 @@ if TYPE_CHECKING:
     from psycopg import Connection
 
     from seat_ledger.projections.engine.set_aside import SetAside
+
+
+def _option_engine(what: str) -> Callable[[F], F]:
+    """``--engine``: by which of the two engines the tables are computed."""
+    return click.option(
+        "--engine",
+        type=click.Choice(("postgresql", "duckdb")),
+        default="postgresql",
+        show_default=True,
+        help=f"{what}; DuckDB needs the extra 'lake'.",
+    )
 
 
 @click.group(epilog="Example: seat-ledger projection rebuild")
@@ -206,13 +218,7 @@ def _follow(conninfo: str, poll: float) -> None:
     type=click.IntRange(1, 64),
     help="Database connections; by default one per core, at most 4.",
 )
-@click.option(
-    "--engine",
-    type=click.Choice(("postgresql", "duckdb")),
-    default="postgresql",
-    show_default=True,
-    help="What computes the tables; DuckDB needs the extra 'lake'.",
-)
+@_option_engine("What computes the tables")
 @click.option(
     "--results",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -322,13 +328,7 @@ def resume(accounts: tuple[str, ...]) -> None:
     metavar="SECONDS",
     help="Recompute for this long, and report how far it got.",
 )
-@click.option(
-    "--engine",
-    type=click.Choice(("postgresql", "duckdb")),
-    default="postgresql",
-    show_default=True,
-    help="With --full: what recomputes the tables; DuckDB needs the extra 'lake'.",
-)
+@_option_engine("With --full: what recomputes the tables")
 @option_metrics
 @options_of_listing
 def verify(

@@ -129,7 +129,7 @@ class HastyProtocol(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a request, and end another's wait where there are many."""
         self._gathering = Gathering(transport, self.loop)
-        super().connection_made(self._gathering)  # type: ignore[arg-type]
+        super().connection_made(self._gathering)  # type: ignore[arg-type]  # acts as one
         _send_at_once(transport)
         self._start_request_clock()
         if len(self.connections) > self.most_connections:

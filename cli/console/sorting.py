@@ -29,11 +29,6 @@ def value(name: str) -> Key:
     return lambda row: row[name]
 
 
-def decimal(name: str) -> Key:
-    """By a decimal figure."""
-    return lambda row: None if row[name] is None else Decimal(row[name])
-
-
 def money(name: str) -> Key:
     """By an amount, those of each currency together."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -45,8 +44,7 @@ def reading_lakes(function: F) -> F:
 def opened(place: str) -> Lake:
     """A lake, where what it needs is installed. Raises MissingExtra, LedgerError."""
     for package in ("pyarrow", "duckdb"):
-        if find_spec(package) is None:
-            need(package, "lake", "A lake")
+        need(package, "lake", "A lake")
     from seat_ledger.projections.lake.layout import Lake  # noqa: PLC0415
 
     return Lake(place)

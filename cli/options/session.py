@@ -427,11 +427,11 @@ def span_of(
 
 options_of_printing = options_of(option_format, option_columns)
 options_of_answering = options_of(option_database, options_of_printing)
+"""The options of every command that prints an answer."""
 options_of_local_listing = options_of(option_format, option_output, option_columns)
 """Those of a listing that needs no database."""
 options_of_listing = options_of(option_database, options_of_local_listing)
 """Those of every command that lists or checks, and changes nothing: also as a file."""
-"""The options of every command that prints an answer."""
 
 
 ReaderFor = Callable[[Session, Mapping[str, Any]], "ConnectedReader"]
@@ -510,12 +510,12 @@ class ReadingFunction(NamedTuple):
 
 def serve_by(command: click.Command, function: Callable[..., Answer]) -> None:
     """Have a server ask this function, where a command's own is a terminal's alone."""
-    command.callback.for_server = function  # type: ignore[union-attr]
+    command.callback.for_server = function  # type: ignore[union-attr]  # it has one
 
 
 def function_for_server(command: click.Command) -> Callable[..., Answer]:
     """What :func:`serve_by` named."""
-    function: Callable[..., Answer] = command.callback.for_server  # type: ignore[union-attr]
+    function: Callable[..., Answer] = command.callback.for_server  # type: ignore[union-attr]  # it has one
     return function
 
 

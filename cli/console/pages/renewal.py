@@ -7,15 +7,15 @@ from datetime import date
 from typing import Any
 
 from seat_ledger.cli.console import sorting
+from seat_ledger.cli.console.pages.attention import amounts
 from seat_ledger.cli.console.pages.pricing import typed, typed_prices
 from seat_ledger.cli.console.request import PAGE, Page, PageRequest
 from seat_ledger.domain.calendar import local_date
 from seat_ledger.domain.moments import parse_ahead
 from seat_ledger.projections import accounts, holdings
 from seat_ledger.projections.billing import idle
-from seat_ledger.projections.billing.idle_cost import sums
 from seat_ledger.projections.billing.totals import added
-from seat_ledger.projections.reader import AccountFacts, AccountQuestion, Row
+from seat_ledger.projections.reader import AccountFacts, AccountQuestion
 
 WITHIN = {"30d": "within_30d", "90d": "within_90d", "1y": "within_1y"}
 """How far ahead one looks, and what that is called; without one any time."""
@@ -132,8 +132,8 @@ def idle_page(request: PageRequest) -> Page:
         return {
             "rows": rows[skip : skip + PAGE],
             "order": order,
-            "cost": _money(request, rows, "amount"),
-            "cost_ahead": _money(request, rows, "amount_until_renewal"),
+            "cost": amounts(request, rows),
+            "cost_ahead": amounts(request, rows, "amount_until_renewal"),
             "renewal": ahead[0]["renewal"] if ahead else None,
             "not_priced": sum(1 for row in rows if row["amount"] is None),
             **onward,
@@ -146,11 +146,3 @@ def idle_page(request: PageRequest) -> Page:
         "totals": added(rows, "amount", "amount_until_renewal"),
     }
     return Page("idle", title, request.answer(rows, extra=extra), fill, order.identity)
-
-
-def _money(request: PageRequest, rows: list[Row], name: str) -> str:
-    """The sums of an amount, as people of the language read them."""
-    words = request.words
-    return " + ".join(
-        f"{words.number(amount)} {code}".rstrip() for amount, code in sums(rows, name)
-    )
