@@ -22,7 +22,12 @@ from seat_ledger.cli.api.admission import (
 )
 from seat_ledger.cli.api.answering import AnswerHead, ApiRequest
 from seat_ledger.cli.api.auditing import AuditRequest
-from seat_ledger.cli.api.endpoints import audit_endpoint, endpoints, status_endpoint
+from seat_ledger.cli.api.endpoints import (
+    answered_endpoints,
+    audit_endpoint,
+    endpoints,
+    status_endpoint,
+)
 from seat_ledger.cli.api.measures import MEDIA_TYPE, OTHER, Measures
 from seat_ledger.cli.api.openapi import document_text
 from seat_ledger.cli.api.page import page_text
@@ -400,8 +405,8 @@ def _measured_as(path: str) -> str:
 
 @cache
 def _described() -> frozenset[str]:
-    beside = {status_endpoint().path, audit_endpoint().path, COMMANDS, BATCHES}
-    return frozenset({*endpoints(), *beside, *_OPEN, METRICS})
+    answered = {endpoint.path for endpoint in answered_endpoints()}
+    return frozenset({*answered, COMMANDS, BATCHES, *_OPEN, METRICS})
 
 
 def _headers(headers: Any) -> list[tuple[bytes, bytes]]:

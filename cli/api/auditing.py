@@ -22,10 +22,5 @@ class AuditRequest(ApiRequest):
         self.source, self.spool = source, spool
 
     def _function_answer(self, question: ApiQuestion) -> Answer:
-        options = {
-            name: value
-            for name, value in question.options.items()
-            if name not in {"report", "letter", "keep", "language", "mapping"}
-        }
         function = function_for_server(self.endpoint.command)
-        return function(question, self.source, self.spool, **options)
+        return function(question, self.source, self.spool, **question.options)

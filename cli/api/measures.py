@@ -17,7 +17,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from seat_ledger.cli.output.metrics import ANSWER_HELP, ledger_text
 
-disable_created_metrics()  # type: ignore[no-untyped-call]
+disable_created_metrics()  # type: ignore[no-untyped-call]  # it has no types
 MEDIA_TYPE = CONTENT_TYPE_LATEST
 OTHER = "other"
 _COUNT, _SECONDS = ANSWER_HELP
