@@ -534,10 +534,7 @@ class ConnectedReader:
             folded=Secret(folded),
             id=reference if _ID.fullmatch(reference) else None,
         )
-        if not any(_is_meant(row, reference, folded) for row in rows):
-            raise _nobody(account, reference)
-        ids = {row["user_no"] for row in rows if str(row["user_id"]) == reference}
-        return list({row["user_no"] for row in rows}), ids
+        return _numbers_named(account, reference, rows)
 
     def user_at(
         self,
@@ -583,10 +580,7 @@ class ConnectedReader:
         def find(reference: str) -> Row | None:
             folded = fold(reference)
             rows = [row for text in {folded, reference} for row in named.get(text, ())]
-            if not any(_is_meant(row, reference, folded) for row in rows):
-                raise _nobody(account, reference)
-            ids = {row["user_no"] for row in rows if str(row["user_id"]) == reference}
-            user_nos = {row["user_no"] for row in rows}
+            user_nos, ids = _numbers_named(account, reference, rows)
             own = [row for number in user_nos for row in members.get(number, ())]
             called = _called_so(reference, sorted(own, key=_first), names, ids)
             return _meant_at(reference, called, as_of)
@@ -678,12 +672,22 @@ def _meant_at(reference: str, called: Called[Row], as_of: datetime) -> Row | Non
     )
 
 
-def _nobody(account: AccountFacts, reference: str) -> NotFound:
-    return NotFound(
-        "user_not_found",
-        f"{account.key} has no user {shown(reference)}.",
-        try_=f"seat-ledger user list --account {as_word(account.key)}",
-    )
+def _numbers_named(
+    account: AccountFacts, reference: str, rows: Sequence[Row]
+) -> tuple[list[int], set[int]]:
+    """The numbers of all whose namings are these, and of whom it is the id.
+
+    Raises NotFound.
+    """
+    folded = fold(reference)
+    if not any(_is_meant(row, reference, folded) for row in rows):
+        raise NotFound(
+            "user_not_found",
+            f"{account.key} has no user {shown(reference)}.",
+            try_=f"seat-ledger user list --account {as_word(account.key)}",
+        )
+    ids = {row["user_no"] for row in rows if str(row["user_id"]) == reference}
+    return list({row["user_no"] for row in rows}), ids
 
 
 def _is_meant(row: Row, reference: str, folded: str) -> bool:
