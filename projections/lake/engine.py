@@ -157,16 +157,11 @@ class Engine:
             self.make("seat_holding")
             self.make("seat_count")
         self.make("billable_seats")
-        figures: list[dict[str, Any]] = self.rows(
-            "SELECT * FROM billable_seats"
-        ).to_pylist()
-        return figures
+        return self.dicts("SELECT * FROM billable_seats")
 
     def rows_as_known(self, name: str) -> list[dict[str, Any]]:
         """The rows of one of the lake's own queries about accounts, as known."""
-        statement = bound(_QUERIES[name], {"known": self.known_at})
-        rows: list[dict[str, Any]] = self.rows(statement).to_pylist()
-        return rows
+        return self.dicts(bound(_QUERIES[name], {"known": self.known_at}))
 
     def contracts(self) -> list[dict[str, Any]]:
         """The contract's events of every account that is known."""
@@ -176,9 +171,7 @@ class Engine:
         """The unassignments that are to be carried out (R98)."""
         text = question("holdings", "to_be_carried_out", from_tables=False)
         params = {"known_position": self.known_at, "account_nos": None}
-        statement = bound(as_text(text).rstrip("; \n"), params)
-        rows: list[dict[str, Any]] = self.rows(statement).to_pylist()
-        return rows
+        return self.dicts(bound(as_text(text).rstrip("; \n"), params))
 
     def make(self, name: str) -> None:
         """Make a table: by its definition, or of the figures by the portable text."""
@@ -191,6 +184,11 @@ class Engine:
     def rows(self, statement: str) -> Any:
         """What a statement finds, as an Arrow table."""
         return self.db.sql(statement).to_arrow_table()
+
+    def dicts(self, statement: str) -> list[dict[str, Any]]:
+        """The same, each row by the names of its columns."""
+        rows: list[dict[str, Any]] = self.rows(statement).to_pylist()
+        return rows
 
     def types_of(self, name: str) -> dict[str, Any]:
         """The types of a table's columns, as Arrow has them."""
@@ -218,9 +216,9 @@ class Engine:
             )
             if text is None:
                 continue
-            wrong = self.rows(
+            wrong = self.dicts(
                 f"SELECT CAST(COLUMNS(*) AS VARCHAR) FROM ({bound(text)})"  # noqa: S608
-            ).to_pylist()
+            )
             for row in wrong:
                 raise IntegrityFailure(
                     f"{check.projection}: {check.message(row)}.",

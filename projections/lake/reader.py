@@ -64,9 +64,8 @@ class LakeReader(ConnectedReader):
             for number, buckets in enumerate(self._groups)
             for bucket in buckets
         }
-        self._surveys: dict[int, _Survey] = {}
-        self._engines: dict[int, Engine] = {}
-        self._at: dict[int, int] = {}  # the group that each engine has
+        self._surveys: dict[int, _Survey] = {}  # by position
+        self._group: int | None = None  # that the engine has
         self._answers: dict[tuple[str, str], Callable[[Row], Iterable[Row]]] = {
             ("accounts", "contracts"): lambda of: self._survey(of).contracts,
             ("holdings", "to_be_carried_out"): lambda of: self._survey(of).requests,
@@ -212,22 +211,22 @@ class LakeReader(ConnectedReader):
 
     # -- buckets ------------------------------------------------------------------
 
+    @lazy
+    def _engine(self) -> Engine:
+        engine = Engine(
+            self.head,
+            self.manifest.seat_types,
+            scratch=self._scratch,
+            unread=_ANSWERED_LESS,
+        )
+        return self._stack.enter_context(closing(engine))
+
     def _loaded(self, position: int, group: int) -> Engine:
         """The engine for what is known at a position, with the journal of a group."""
-        if position not in self._engines:
-            self._engines[position] = self._stack.enter_context(
-                closing(
-                    Engine(
-                        position,
-                        self.manifest.seat_types,
-                        scratch=self._scratch,
-                        unread=_ANSWERED_LESS,
-                    )
-                )
-            )
-        engine = self._engines[position]
-        if self._at.get(position) != group:
+        engine = self._engine
+        engine.known_at = position
+        if self._group != group:
             buckets = self._groups[group]
             engine.load(self._journal.of(buckets, engine.schema.names))
-            self._at[position] = group
+            self._group = group
         return engine

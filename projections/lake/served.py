@@ -39,15 +39,15 @@ def compared_with_served(
     listed = ", ".join(map(str, accounts)) or "-1"
     own = f"SELECT {names} FROM {name} WHERE account_no IN ({listed})"  # noqa: S608
     served = f"SELECT {names} FROM served"  # noqa: S608
-    apart = engine.rows(
+    apart = engine.dicts(
         f"(SELECT '{TABLE}' AS side, * FROM ({served} EXCEPT ALL {own})"  # noqa: S608
         f" UNION ALL SELECT '{fresh}', * FROM ({own} EXCEPT ALL {served}))"
         f" ORDER BY {key}, side LIMIT 2"
-    ).to_pylist()
-    compared = len(engine.rows(f"SELECT 1 FROM ({own})"))  # noqa: S608
+    )
+    (count,) = engine.dicts(f"SELECT count(*) AS compared FROM ({own})")  # noqa: S608
     if not apart:
-        return compared, None
-    return compared, difference_in_words(name, *map(_as_written, apart))
+        return count["compared"], None
+    return count["compared"], difference_in_words(name, *map(_as_written, apart))
 
 
 def _as_written(row: dict[str, Any]) -> dict[str, Any]:

@@ -248,8 +248,7 @@ class _Served:
     def compare(self, engine: Engine) -> None:
         """Compare every table of the accounts that are loaded."""
         numbers = {
-            row["account_no"]
-            for row in engine.rows("SELECT account_no FROM account").to_pylist()
+            row["account_no"] for row in engine.dicts("SELECT account_no FROM account")
         } - self.changed
         self.accounts |= numbers
         for name, _ in engine.compute():
