@@ -56,6 +56,9 @@ _LOCK = (
 holds the lock and does nothing with it is cut off.
 """
 
+LARGE = 1_000
+"""A batch of so many events may change what the planner has to know of the tables."""
+
 REFUSED = (psycopg.DataError, psycopg.IntegrityError)
 """What the tables say of events that decode, and make no rows all the same."""
 
@@ -71,6 +74,7 @@ _TOUCHED = {SEAT: "touched_seats", TYPE: "touched_types"}
 
 _Connection = psycopg.Connection[Any]
 _REFRESH = queries("engine", "refresh.sql")
+_STATUS = queries("engine", "status.sql")
 _PERIODS = queries("periods", "refresh.sql")
 _CONTRACTS = queries("accounts", "queries.sql")
 
@@ -299,6 +303,8 @@ def locked_advance(connection: _Connection, number: int, head: int) -> int:
     check_readable(connection, {**scope, "after": after, "until_position": until})
     decode(connection, after, until, scope=scope)
     open_persons(connection, after, until, scope=scope)
+    if until - after >= LARGE:
+        _analyze_grown(connection, "journal")
     if erase_recorded(connection, after, until):
         forget(connection)
     refresh(connection, after, until)
@@ -422,12 +428,25 @@ def refresh(
                 replace(
                     connection, projection.name, **_touched(projection), params=params
                 )
+                if until - after >= LARGE:
+                    _analyze_grown(connection, projection.name)
     if touched.contracts:
         contracts = facts(connection, list(touched.contracts), until)
         replace_periods(connection, contracts)
         touched.add_contracts(connection)
     if touched.types:
         _refresh_figures(connection, touched)
+
+
+def _analyze_grown(connection: _Connection, name: str) -> None:
+    """Let the planner know a table that has grown much since it last looked.
+
+    Of the indexes that lead with an account and a type it takes any where it knows
+    nothing; by the wrong one each touched seat reads all entries of its account.
+    """
+    row = connection.execute(_STATUS["has_grown"], {"name": name}).fetchone()
+    if row and row[0]:
+        connection.execute(SQL("ANALYZE {}").format(Identifier(name)))
 
 
 @cache

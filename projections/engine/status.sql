@@ -82,3 +82,11 @@ SELECT count(*) AS events
 -- Whether the session may see how far the ledger is sealed, and what was not delivered.
 SELECT has_column_privilege('ledger.sealed_checkpoint', 'position', 'SELECT')
    AND has_column_privilege('ledger.dead_letter', 'position', 'SELECT');
+
+-- has_grown --
+-- Whether a table is more than twice as long as its statistics know, if they do.
+SELECT class.reltuples < 0
+       OR pg_catalog.pg_relation_size(class.oid)
+          > 2 * class.relpages * current_setting('block_size')::bigint
+  FROM pg_catalog.pg_class AS class
+ WHERE class.oid = (%(name)s)::regclass

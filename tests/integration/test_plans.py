@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
@@ -203,6 +204,30 @@ def directory_of_everybody(connection: psycopg.Connection[Any]) -> tuple[int, in
         before = rows_read(connection)["stored_events"]
         opened = entries(connection, 0, 10**9)
         return len(opened), rows_read(connection)["stored_events"] - before
+
+
+def test_a_first_large_batch_of_one_account_reads_each_of_its_entries_a_few_times(
+    database: str,
+) -> None:
+    """Nothing is known of the tables yet, and every index leads with the account."""
+    many = 1_200
+    at = {"effective_at": "2025-03-05"}
+    people = (
+        ANN | at | {"user": f"u{n}", "email": f"u{n}@x.example", "seats": [PRO]}
+        for n in range(many)
+    )
+    lines = (OPEN, BUY | at | {"quantity": many}, *people)
+    with CommandService(database) as ledger:
+        for outcome in ledger.import_lines(json.dumps(line).encode() for line in lines):
+            assert not outcome.stops, outcome
+    with (
+        psycopg.connect(database, autocommit=True) as connection,
+        connection.transaction(),
+    ):
+        served = installation.catch_up(connection)
+        read = rows_read(connection)
+    assert served.head > 4 * many
+    assert max(read.values()) < 20 * served.head, read
 
 
 def rows_read(connection: psycopg.Connection[Any]) -> dict[str, int]:
