@@ -25,7 +25,7 @@ from seat_ledger.projections.lake.engine import TABLES, Engine
 from seat_ledger.projections.lake.layout import Lake
 from tests.in_process import run
 from tests.program import ANN, BUY, GIVE, OPEN, PROGRAM, Program
-from tests.support.waiting import AT_MOST, wait_until
+from tests.support.waiting import AT_MOST, paths_below, wait_until
 
 SEGMENT = 256
 
@@ -417,7 +417,7 @@ def test_an_exporter_that_is_killed_leaves_a_lake_that_reads(lakes: Lakes) -> No
     lakes.export()
     for n in range(4):
         lakes.account(f"more{n}")
-        before = set(lakes.place.rglob("*"))
+        before = paths_below(lakes.place)
         process = subprocess.Popen(
             [PROGRAM, "lake", "export", str(lakes.place)],
             env=lakes.program.environment,
@@ -439,7 +439,7 @@ def wrote_or_ended(
 ) -> bool:
     """Whether it wrote more new files than so many, or has ended."""
     has_ended = process.poll() is not None
-    return has_ended or len({*place.rglob("*")} - before) > more
+    return has_ended or len(paths_below(place) - before) > more
 
 
 def test_of_two_exporters_one_is_refused_or_has_nothing_to_do(lakes: Lakes) -> None:

@@ -6,10 +6,12 @@ takes: it waits for what it can see, and gives up only when that never comes.
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import TypeVar
 
 import psycopg
@@ -38,6 +40,18 @@ def wait_until(state: Callable[[], T], *, every: float = 0.01) -> T:
         assert time.monotonic() < deadline, "it never came about"
         time.sleep(every)
     return current
+
+
+def paths_below(folder: Path) -> set[Path]:
+    """Every path below a folder in which another process may be writing.
+
+    What has gone while we look is left out: ``rglob`` would fail there.
+    """
+    return {
+        Path(parent) / name
+        for parent, folders, files in os.walk(folder)
+        for name in (*folders, *files)
+    }
 
 
 def wait_for_end(threads: Iterable[threading.Thread]) -> None:
