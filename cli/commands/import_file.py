@@ -160,7 +160,7 @@ class _Report:
                 self._refused(outcome)
             if time.monotonic() - reported_at > EVERY:
                 reported_at = time.monotonic()
-                print_message(f"Line {outcome.line}: {self._counts()}.")
+                print_message(f"{self.file}:{outcome.line}: {self._counts()}.")
             yield _row(outcome)
 
     def _until_it_fails(self, outcomes: Iterator[LineOutcome]) -> Iterator[LineOutcome]:

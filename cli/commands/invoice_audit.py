@@ -11,6 +11,7 @@ import click
 
 from seat_ledger.cli.commands.finding_keeping import keep_findings
 from seat_ledger.cli.commands.invoice_file_words import explained_file
+from seat_ledger.cli.inputs.files import naming_lines_of
 from seat_ledger.cli.options import completing
 from seat_ledger.cli.options.bills import NameResolver, bill_reading, total_in_words
 from seat_ledger.cli.options.counting import books_of, option_price_file
@@ -135,7 +136,7 @@ def audit(  # noqa: PLR0913  an option each
     with heartbeat("Auditing"):
         spool.keep(invoices.lines())
         _print_understood(invoices)
-        summary = _judged(question, spool, options)
+        summary = _judged(question, file.name, spool, options)
         if report is not None:
             _report(question, file, report, spool, summary, language)
         if letter is not None:
@@ -175,7 +176,7 @@ def answer_of_source(
     if explain_file:
         return explained_file(question, invoices, names)
     spool.keep(invoices.lines())
-    summary = _judged(question, spool, options)
+    summary = _judged(question, source.path.name, spool, options)
     return _answer(
         question, invoices, names, spool, summary, only_findings=only_findings
     )
@@ -192,16 +193,18 @@ def _invoices(file: Path, reading: BillReading, names: NameResolver) -> InvoiceF
     return (MappedBill if reading.mapping else InvoiceFile)(file, reading, names)
 
 
-def _judged(question: Question, spool: Spool, options: dict[str, Any]) -> Summary:
-    """Hold what was read against the ledger."""
+def _judged(
+    question: Question, file: str, spool: Spool, options: dict[str, Any]
+) -> Summary:
+    """Hold what was read of a file against the ledger."""
     from seat_ledger.projections.billing import audit  # noqa: PLC0415
 
     audit.settle(question.reader, spool)
     question.is_about(spool.accounts())
     until = question.knowledge.moment(question.now)
-    return audit.audit(
-        question.reader, spool, question.knowledge, until, books_of(options)
-    )
+    books = books_of(options)
+    with naming_lines_of(file):
+        return audit.audit(question.reader, spool, question.knowledge, until, books)
 
 
 def _check_targets(file: Path, report: Path | None, letter: Path | None) -> None:

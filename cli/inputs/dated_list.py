@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
@@ -173,11 +174,12 @@ def compared(
         at = _true_at(listed, taken_at, facts, now)
         about = AccountQuestion(reader, facts, knowledge, at)
         of_account = _of_account(listed, rows, about, covers, now)
-        result = Reconciliation(
-            of_account,
-            snapshots.ledger_side(about, of_account),
-            lambda hub: exclusive.get(hub, True),
-        )
+        with _located(listed.file):
+            result = Reconciliation(
+                of_account,
+                snapshots.ledger_side(about, of_account),
+                lambda hub: exclusive.get(hub, True),
+            )
         del of_account
         source, digest = listed.mapping.source, listed.digest
         position = snapshots.position_of(about, source, digest)
@@ -216,7 +218,19 @@ def wished(question: AccountQuestion, listed: DatedList) -> WishedSeats:
     of_account = AccountList(
         question.account.key, question.as_of, types, ticked, lacking=lacking
     )
-    return WishedSeats(of_account, side)
+    with _located(listed.file):
+        return WishedSeats(of_account, side)
+
+
+@contextmanager
+def _located(file: str) -> Iterator[None]:
+    """Let what is wrong with rows of a list name the file, and the line."""
+    from seat_ledger.sources.refusals import UnreadableRow  # noqa: PLC0415
+
+    try:
+        yield
+    except UnreadableRow as error:
+        raise error.at(file, error.line or 1) from error
 
 
 def _numbers(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from seat_ledger.domain.values import shown
-from seat_ledger.errors import InvalidInput
+from seat_ledger.errors import InvalidInput, LedgerError
 from seat_ledger.store.input_files import opened, refuse_endless
 
 STDIN = Path("-")
@@ -39,3 +39,14 @@ def input_file(path: Path, try_: str) -> Iterator[BinaryIO]:
         return
     with stream:
         yield stream
+
+
+@contextmanager
+def naming_lines_of(file: str) -> Iterator[None]:
+    """Let an error that knows the line that it is about name the file as well."""
+    try:
+        yield
+    except LedgerError as error:
+        if line := error.details.get("line"):
+            error.message = f"{file}:{line}: {error.message}"
+        raise

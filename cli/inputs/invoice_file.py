@@ -80,6 +80,7 @@ class BillSource(NamedTuple):
 class TotalLine(NamedTuple):
     """A line that sums others: what it says, and what they add up to."""
 
+    file: str
     line: int
     amount: Fraction
     added: Fraction
@@ -333,7 +334,7 @@ class _Lines:
         written, _ = plain_sum(cells[place])
         amount = self.numbers.read("amount", written, began).value
         added = self.added if amount == self.added else self.added_since
-        self.of.totals.append(TotalLine(began, amount, added))
+        self.of.totals.append(TotalLine(self.of.path.name, began, amount, added))
         self.added_since = Fraction(0)
         return True
 

@@ -62,7 +62,14 @@ class MappedBill(InvoiceFile):
                 Written(row[name]) for name in ("quantity", "unit_price", "amount")
             )
             no = total.line if is_numbered else n
-            yield AuditedLine.checked(no, named, quantity, price, amount)
+            try:
+                line = AuditedLine.checked(no, named, quantity, price, amount)
+            except InvalidInput as error:
+                where = f"{self.path.name}:{total.line}"
+                raise InvalidInput(
+                    f"{where}: {error.message}", try_=error.try_
+                ) from error
+            yield line
 
     def _opened(self) -> AbstractContextManager[BinaryIO]:
         return input_file(self.path, "name a bill that the source exported, or -")

@@ -154,11 +154,11 @@ def _pairs(option: str, texts: Sequence[str]) -> dict[str, str]:
 
 def total_in_words(total: TotalLine) -> str:
     """That a line of a total was left out, and whether it is right."""
-    amount = f"{float(total.amount):,.2f}"
+    where, amount = f"{total.file}:{total.line}", f"{float(total.amount):,.2f}"
     if total.agrees:
-        return f"Line {total.line} is a total of {amount}: it is right, and left out."
+        return f"{where}: a total of {amount}, which is right; it is left out."
     return (
-        f"Line {total.line} says a total of {amount}, but the lines above add up to "
+        f"{where}: a total of {amount}, but the lines above add up to "
         f"{float(total.added):,.2f}."
     )
 

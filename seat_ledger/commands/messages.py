@@ -39,6 +39,7 @@ from seat_ledger.domain.values import (
     check_key,
     check_text,
     fold,
+    repeated_name,
     shown,
 )
 from seat_ledger.errors import InvalidInput
@@ -732,15 +733,13 @@ def _check_fields_once(text: bytes) -> None:
     """Refuse an object that gives a field twice: nobody knows which is meant."""
 
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        read = dict(pairs)
-        if len(read) < len(pairs):
-            names = [name for name, _ in pairs]
-            twice = next(name for name in names if names.count(name) > 1)
+        twice = repeated_name(pairs)
+        if twice is not None:
             raise InvalidInput(
                 f"The field {shown(twice)} appears twice in one command.",
                 try_="give each field once",
             )
-        return read
+        return dict(pairs)
 
     json.loads(text, object_pairs_hook=once)
 
@@ -852,14 +851,8 @@ def _numbered(batch: Batch) -> enumerate[dict[str, Any]]:
 
 def read_line(batch: Batch, number: int, fields: dict[str, Any]) -> Operation:
     """Read one line of a batch; what it does not say it takes from the batch."""
-    op = fields.get("op")
-    if isinstance(op, str) and op in OPERATIONS and not OPERATIONS[op].IN_BATCH:
-        raise InvalidInput(
-            f"Line {number} of the batch: {op} is not allowed in a batch.",
-            try_="run it as a separate command",
-        )
     try:
-        line = read_operation(fields)
+        line = operation_of_batch(fields)
     except InvalidInput as error:
         raise InvalidInput(
             f"Line {number} of the batch: {error.message}", try_=error.try_
@@ -870,6 +863,16 @@ def read_line(batch: Batch, number: int, fields: dict[str, Any]) -> Operation:
         if getattr(line, name) is None
     }
     return line.model_copy(update=taken) if any(taken.values()) else line
+
+
+def operation_of_batch(fields: Mapping[str, Any]) -> Operation:
+    """Read a line of a batch by itself. Raises InvalidInput."""
+    op = fields.get("op")
+    if isinstance(op, str) and op in OPERATIONS and not OPERATIONS[op].IN_BATCH:
+        raise InvalidInput(
+            f"{op} is not allowed in a batch.", try_="run it as a separate command"
+        )
+    return read_operation(fields)
 
 
 def _validated(model: type[M]) -> Callable[[Mapping[str, Any]], M]:

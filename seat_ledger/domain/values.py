@@ -167,6 +167,14 @@ def check_text(text: str, what: str = "text") -> str:
     return text
 
 
+def repeated_name(pairs: list[tuple[str, Any]]) -> str | None:
+    """The first name that an object of JSON has twice: nobody knows which counts."""
+    if len(dict(pairs)) == len(pairs):
+        return None
+    names = [name for name, _ in pairs]
+    return next(name for name in names if names.count(name) > 1)
+
+
 def shown(text: object, limit: int = 60) -> str:
     """A foreign text as a message may show it: quoted, escaped, not too long."""
     quoted = ascii(str(text)) if not str(text).isprintable() else f"'{text}'"

@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 
 import orjson
 
-from seat_ledger.domain.values import shown
+from seat_ledger.domain.values import repeated_name, shown
 from seat_ledger.sources.refusals import UnreadableRow
 
 MAX_LINE = 64 << 20
@@ -99,11 +99,10 @@ def _fields_in(value: Any) -> int:
 
 def _object(fields: list[tuple[str, Any]]) -> dict[str, Any]:
     """An object, each field of which stands once in it. Raises UnreadableRow."""
-    value = dict(fields)
-    if len(value) < len(fields):
-        counts = Counter(name for name, _ in fields)
-        raise _twice(next(name for name, count in counts.items() if count > 1))
-    return value
+    twice = repeated_name(fields)
+    if twice is not None:
+        raise _twice(twice)
+    return dict(fields)
 
 
 def _twice(name: str, line: int | None = None) -> UnreadableRow:
@@ -193,16 +192,13 @@ class DocumentReader:
 
     def _keyed_rows(self, name: str) -> Documents:
         """The fields of an object as rows, each with its key as a field."""
+        names: set[str] = set()
         self._place += 1
         if self._peek() == "}":
             self._place += 1
             return
         while True:
-            self._peek()
-            began, key = self._at(), self._value()
-            if self._peek() != ":":
-                raise self._broken()
-            self._place += 1
+            began, key = self._name(names)
             self._peek()
             row = self._value()
             yield began, {**row, name: key} if isinstance(row, dict) else row
@@ -219,14 +215,7 @@ class DocumentReader:
             self._place += 1
             return
         while True:
-            self._peek()
-            key = self._value()
-            if not isinstance(key, str) or self._peek() != ":":
-                raise self._broken()
-            if key in names:
-                raise _twice(key, self._at())
-            names.add(key)
-            self._place += 1
+            _, key = self._name(names)
             first = self._peek()
             if key == path[0] and len(path) == 1 and first == "[":
                 was_page = True
@@ -244,6 +233,18 @@ class DocumentReader:
             if self._separator("}"):
                 self._was_page = was_page
                 return
+
+    def _name(self, names: set[str]) -> tuple[int, str]:
+        """The name of the next field and its line; `names` are those before it."""
+        self._peek()
+        began, name = self._at(), self._value()
+        if not isinstance(name, str) or self._peek() != ":":
+            raise self._broken()
+        if name in names:
+            raise _twice(name, began)
+        names.add(name)
+        self._place += 1
+        return began, name
 
     def _separator(self, end: str) -> bool:
         """Step over a comma, or over the end; whether it was the end."""

@@ -13,7 +13,8 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from seat_ledger.domain.values import fold, hub_of, iso, shown
-from seat_ledger.errors import CommandRefused, InvalidInput
+from seat_ledger.errors import CommandRefused
+from seat_ledger.sources.refusals import UnreadableRow
 
 ASSIGNED, UNASSIGNED, MOVED = "assigned", "unassigned", "moved"
 BOUGHT, FEWER_BOUGHT = "bought", "fewer_bought"
@@ -114,7 +115,7 @@ class Change(NamedTuple):
 class Reconciliation:
     """The changes that make the ledger agree with a list.
 
-    Raises InvalidInput where somebody is listed twice in a hub that allows one seat.
+    Raises UnreadableRow where somebody is listed twice in a hub that allows one seat.
     """
 
     def __init__(
@@ -173,14 +174,14 @@ class Reconciliation:
             key = seat.user, self._place(seat.seat_type)
             other = seen.setdefault(key, seat)
             if other is not seat:
-                lines = dict.fromkeys((other.line, seat.line))
-                where = "Line" if len(lines) == 1 else "Lines"
-                raise InvalidInput(
-                    f"{where} {' and '.join(map(str, lines))}: {seat.user} holds "
-                    f"{other.seat_type} and {seat.seat_type}, and the hub allows one "
-                    "seat.",
-                    try_="correct the list; or, where both are right, map the types to "
-                    "a hub that is added with --not-exclusive",
+                first, last = sorted((other.line, seat.line))
+                where = "" if first == last else f" in line {first}"
+                raise UnreadableRow(
+                    f"{seat.user} holds {seat.seat_type}, and {other.seat_type}"
+                    f"{where}; the hub allows one seat.",
+                    "correct the list; or, where both are right, map the types to a "
+                    "hub that is added with --not-exclusive",
+                    last,
                 )
 
     def _place(self, seat_type: str) -> str:
@@ -382,7 +383,7 @@ class WishedSeats(Reconciliation):
 
     It is a wish and no evidence: its changes take effect with the command and have no
     windows, no seat is bought, and whoever is not named stays as they are. Raises
-    InvalidInput where a list says of somebody both, or two addresses.
+    UnreadableRow where a list says of somebody both, or two addresses.
     """
 
     def __init__(self, listed: AccountList, state: LedgerSide) -> None:
@@ -424,9 +425,10 @@ class WishedSeats(Reconciliation):
         return {}
 
 
-def _at_odds(first: ListedSeat, other: ListedSeat, what: str) -> InvalidInput:
-    lines = " and ".join(str(line) for line in sorted((first.line, other.line)))
-    return InvalidInput(
-        f"Lines {lines} differ about {shown(other.user)}: {what}.",
-        try_="remove one of them",
+def _at_odds(seat: ListedSeat, other: ListedSeat, what: str) -> UnreadableRow:
+    first, last = sorted((seat.line, other.line))
+    return UnreadableRow(
+        f"the row differs from line {first} about {shown(other.user)}: {what}.",
+        "remove one of them",
+        last,
     )

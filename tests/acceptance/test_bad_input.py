@@ -340,12 +340,13 @@ def test_no_way_in_takes_a_surrogate_or_an_over_long_text(
     ("content", "message"),
     [
         (b"", "empty"),
-        (b"\xff\xfe\n", "Line 1"),
-        (b"[" * 100_000, "Line 1"),
+        (b"\xff\xfe\n", "batch.jsonl:1: "),
+        (b"[" * 100_000, "batch.jsonl:1: "),
         (gzip.compress(b"{}", mtime=0), "compressed"),
-        (b'{"op": "buy_seats", "seat_type": "x", "quantity": NaN}\n', "Line 1"),
-        (b'{"op": "renew"}\n', "is not allowed in a batch"),
-        (b'{"op": "grant_hub_access", "user": "\\ud800", "hub": "sales"}\n', "Line 1"),
+        (b'\n{"op": "buy_seats", "quantity": NaN}\n', "batch.jsonl:2: "),
+        (b'\n{"op": "reverse", "entry": 1, "entry": 2}\n', "batch.jsonl:2: The field "),
+        (b'{"op": "renew"}\n', "batch.jsonl:1: renew is not allowed in a batch"),
+        (b'{"op": "remove_user", "user": "\\ud800"}\n', "batch.jsonl:1: "),
     ],
 )
 def test_a_batch_file_that_cannot_be_read(
@@ -367,11 +368,11 @@ def test_a_batch_file_that_cannot_be_read(
         (f"user,seat_type,ticked\nann,{PRO},maybe\n", 2, "ticks.csv:2: "),
         (f"user,seat_type,ticked\nann,{PRO}\n", 2, "ticks.csv:2: "),
         (f"user,seat_type,ticked\na\0n,{PRO},yes\n", 2, "NUL"),
-        (f"user,seat_type,ticked\nann,{PRO},no\nann,{PRO},yes\n", 2, "Lines 2 and 3"),
+        (f"user,seat_type,ticked\nann,{PRO},no\nann,{PRO},yes\n", 2, "ticks.csv:3: "),
         (
             f"user,seat_type,ticked\nann@acme.example,{PRO},no\nann,{PRO},yes\n",
             2,
-            "Lines 2 and 3 differ about 'ann'",
+            "ticks.csv:3: the row differs from line 2 about 'ann'",
         ),
         ("user,seat_type,ticked\nann,sales/gold,no\n", 1, "seat type"),
         (f"user,seat_type,ticked\nnobody,{PRO},no\n", 1, "nobody"),

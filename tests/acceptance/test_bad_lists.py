@@ -84,7 +84,8 @@ LISTS: dict[str, tuple[str, str, int, str, str]] = {
     "an empty list": (page(), NIGHT, 1, "snapshot_not_whole", "nobody"),
     "an empty file": ("", NIGHT, 1, "snapshot_not_whole", "nobody"),
     "one person, two types of one hub": (
-        page(*SIX, seat(1, "enterprise")), NIGHT, 2, "Lines ", "the hub allows one"),
+        page(*SIX, seat(1, "enterprise")), NIGHT, 2, "list.json:",
+        "the hub allows one"),
     "two ids with one e-mail": (
         page(*SIX, seat(7, email="a@x.example"), seat(8, email="A@x.example")),
         NIGHT, 2, "list.json:", "has the e-mail address of 'gh-7' in line"),

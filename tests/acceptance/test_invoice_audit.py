@@ -315,7 +315,7 @@ def test_what_cannot_be_read_is_refused_whole(book: Book) -> None:
 def test_a_position_beyond_the_head_is_refused(book: Book) -> None:
     done = book.program.run("invoice", "audit", book.file(june("1", "30.00", 999)))
     assert done.returncode == 1
-    assert "Line 2 was issued at position 999; the ledger is at 5." in done.stderr
+    assert ":2: The line was issued at position 999; the ledger is at 5." in done.stderr
 
 
 def test_a_cell_that_looks_like_a_formula_stays_a_text(book: Book) -> None:

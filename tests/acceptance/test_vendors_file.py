@@ -43,7 +43,7 @@ def test_a_vendors_headers_dates_sums_and_total_are_understood(book: Book) -> No
     assert (first["verdict"], first["currency"], first["seat_type"]) == (
         "match", "EUR", "sales/professional")  # fmt: skip
     assert (second["verdict"], second["difference"]) == ("over", "1030.00")
-    assert "Line 4 is a total of 3,090.00: it is right" in done.stderr
+    assert "bill.csv:4: a total of 3,090.00, which is right" in done.stderr
 
 
 def test_what_a_bill_lacks_is_answered_with_the_words_to_add(book: Book) -> None:
@@ -75,7 +75,7 @@ def test_a_total_that_does_not_add_up_is_reported(book: Book) -> None:
     text = text.replace("€ 2.060,00", "€ 1.030,00")
     done = audited(book, text, *DATES)
     assert done.returncode == 3
-    message = "says a total of 3,100.00, but the lines above add up to 2,060.00"
+    message = "a total of 3,100.00, but the lines above add up to 2,060.00"
     assert message in done.stderr
 
 

@@ -60,7 +60,7 @@ def test_from_a_vendors_file_to_a_letter(console: Console) -> None:
     assert "1 of 2 lines match; 1 over" in text
     assert "62 sales/professional billed, but the ledger has 60" in text
     assert text.index("The vendor owes") < text.index("1 line matches")
-    assert "Line 4 is a total of 5,598.58: it is right" in text
+    assert ":4: a total of 5,598.58, which is right" in text
     taken = letters(page)
     assert taken.keys() == {
         "letter-vendor.html", "letter-vendor.md", "audit-vendor.csv"

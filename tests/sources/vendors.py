@@ -57,6 +57,7 @@ class ListMaker:
     has_since: bool = False
     nameless: str = "refused"
     open_: bool = False
+    is_keyed: bool = False
     unknown: str = "no rule"
 
     def file(self, people: Sequence[Person], total: int | None = None) -> str:
@@ -243,6 +244,7 @@ LISTS = {
         _slack,
         more=lambda text: text[:-1] + ', "response_metadata": {"next_cursor": "d"}}',
         has_email=False,
+        is_keyed=True,
     ),
 }
 

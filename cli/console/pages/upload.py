@@ -12,6 +12,7 @@ import click
 
 from seat_ledger.cli.console.request import Page, PageRequest
 from seat_ledger.cli.inputs.bill_words import COLUMN_NAMES
+from seat_ledger.cli.inputs.files import naming_lines_of
 from seat_ledger.cli.inputs.invoice_file import OPTIONAL, REQUIRED, InvoiceFile
 from seat_ledger.cli.options.bills import NameResolver, bill_reading, understood
 from seat_ledger.cli.output.finding_words import findings_of, grouped, owed_in_words
@@ -100,7 +101,8 @@ def _audited(request: PageRequest, sent: SentFile, spool: Spool) -> Page:
     _check_accounts(request, spool)
     audit.settle(request.reader, spool)
     until = request.knowledge.moment(request.now)
-    summary = audit.audit(request.reader, spool, request.knowledge, until)
+    with naming_lines_of(sent.name):
+        summary = audit.audit(request.reader, spool, request.knowledge, until)
     request.is_about(spool.accounts())
     findings = findings_of(request.reader, spool, request.knowledge)
     wrong = list(islice(spool.answers(findings=True), MOST_SHOWN))

@@ -131,7 +131,7 @@ def _issued(text: str, zones: ZoneHistory, no: int) -> int | datetime:
         return issued_at(text, zones)
     except CommandRefused as error:
         raise CommandRefused(
-            error.code, f"Line {no}: {error.message}", try_=error.try_, line=no
+            error.code, error.message, try_=error.try_, line=no
         ) from error
 
 
@@ -139,7 +139,7 @@ def _check_head(position: int, head: int, no: int) -> None:
     if position > head:
         raise CommandRefused(
             "position_beyond_head",
-            f"Line {no} was issued at position {position}; the ledger is at {head}.",
+            f"The line was issued at position {position}; the ledger is at {head}.",
             try_="write the instant at which the invoice was issued, or a position up "
             f"to {head}",
             line=no,
