@@ -19,7 +19,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from seat_ledger.application import CommandService
 from seat_ledger.projections.engine import installation
@@ -56,7 +56,9 @@ def newest_and_long() -> list[Any]:
     return [newest, *(pytest.param(name, marks=pytest.mark.long) for name in others)]
 
 
-settings.register_profile("here", deadline=None)  # a machine may have much to do
+settings.register_profile(  # a machine may have much to do
+    "here", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("here")
 
 

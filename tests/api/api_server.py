@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 
 import uvicorn
+from uvicorn.server import ServerState
 
 from seat_ledger.cli.api.application import Api
 from seat_ledger.cli.api.recording import Writers
@@ -40,8 +41,10 @@ class Replied(NamedTuple):
 class Client:
     """A client of a running API."""
 
-    def __init__(self, port: int, log: list[tuple[str, dict[str, Any]]]) -> None:
-        self.port, self.log = port, log
+    def __init__(
+        self, port: int, log: list[tuple[str, dict[str, Any]]], state: ServerState
+    ) -> None:
+        self.port, self.log, self.state = port, log, state
         self.url = f"http://127.0.0.1:{port}"
         self.headers: dict[str, str] = {}
 
@@ -55,6 +58,15 @@ class Client:
         what, facts = self.log.pop(0)
         assert what == "answered"
         return facts
+
+    def settle(self) -> None:
+        """Wait until every request is not only answered, but logged."""
+        wait_until(lambda: not self.state.tasks)
+
+    def forget(self) -> None:
+        """Forget what has been logged."""
+        self.settle()
+        self.log.clear()
 
     def post(self, command: Any, path: str = "/v1/commands", **headers: str) -> Replied:
         body = command if isinstance(command, bytes) else json.dumps(command).encode()
@@ -102,7 +114,7 @@ def serving(conninfo: str, **options: Any) -> Iterator[Client]:
     wait_until(lambda: server.started)
     port = server.servers[0].sockets[0].getsockname()[1]
     try:
-        yield Client(port, log)
+        yield Client(port, log, server.server_state)
     finally:
         server.should_exit = True
         wait_for_end([thread])

@@ -254,7 +254,7 @@ def test_with_redact_nobody_is_named(program: Program) -> None:
 
 
 def test_the_log_has_a_line_for_each_request_without_its_query(api: Client) -> None:
-    api.log.clear()
+    api.forget()
     api.ask(path_of("user find"), text="ann")
     facts = api.logged()
     assert (facts["path"], facts["status"]) == ("/v1/user/find", 200)

@@ -260,11 +260,12 @@ def test_a_body_of_two_lengths_is_refused_and_nothing_follows_it(
 
 
 def test_a_client_that_ends_within_its_body_is_no_bug(writing: Client) -> None:
-    writing.log.clear()
+    writing.forget()
     exchanged(writing, "Content-Length: 100", body=b"{", ends=True)
     assert writing.logged()["status"] == 400
     exchanged(writing, "Transfer-Encoding: chunked", body=b"zz\r\n", ends=False)
     assert writing.logged()["status"] == 400
+    writing.settle()
     assert writing.log == []
 
 

@@ -124,7 +124,7 @@ def test_a_token_in_an_address_is_refused_and_not_logged(
     program: Program, closed: Client
 ) -> None:
     token = create(program, *BILLING)["token"]
-    closed.log.clear()
+    closed.forget()
     encoded = token.replace("_", "%5F")
     for path in (
         f"/v1/account/list?token={token}",

@@ -36,7 +36,7 @@ from seat_ledger.projections.engine.locks import APPEND_LOCK
 from seat_ledger.projections.reader import Row
 from seat_ledger.projections.reader.pool import Busy, PooledReader
 from seat_ledger.store.connection import explained
-from tests.support.waiting import AT_MOST, wait_for_end, wait_for_waiter
+from tests.support.waiting import AT_MOST, wait_for_end, wait_for_waiter, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -362,7 +362,7 @@ def test_an_error_of_the_database_is_a_page_and_no_file(
             if page.status == 503:
                 assert page.headers["Retry-After"] == twin.headers["Retry-After"]
         assert not list(tmp_path.iterdir())
-        assert any("planted in 53300" in line for line in result.log)
+        wait_until(lambda: any("planted in 53300" in line for line in result.log))
         other.execute("UPDATE public.planted SET state = '42601'")
         for _ in range(5):
             assert result.get("accounts").status == 500
@@ -462,11 +462,11 @@ def test_a_lane_lets_so_many_in_and_so_many_wait() -> None:
 
 
 class Quick(HastyProtocol):
-    request_patience = 0.3
+    request_patience = AT_MOST
     reading_patience = AT_MOST
     most_connections = 5
-    ended = threading.Event()
-    sockets: queue.Queue[Any] = queue.Queue()
+    ended: threading.Event
+    sockets: queue.Queue[Any]
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -487,8 +487,10 @@ async def answering(_scope: Any, _receive: Any, send: Any) -> None:
 
 
 @pytest.fixture
-def port() -> Iterator[int]:
-    """A server that has no patience at all."""
+def port(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    """A server for few connections, whose patience a test shortens."""
+    monkeypatch.setattr(Quick, "ended", threading.Event(), raising=False)
+    monkeypatch.setattr(Quick, "sockets", queue.Queue(), raising=False)
     listening = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(
         answering, http=Quick, ws="none", lifespan="off", log_config=None
@@ -525,7 +527,10 @@ def is_closed(connection: socket.socket) -> bool:
         b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n",
     ],
 )
-def test_a_request_that_does_not_end_is_ended(port: int, sent: bytes) -> None:
+def test_a_request_that_does_not_end_is_ended(
+    port: int, monkeypatch: pytest.MonkeyPatch, sent: bytes
+) -> None:
+    monkeypatch.setattr(Quick, "request_patience", 0.3)
     with socket.create_connection(("127.0.0.1", port)) as connection:
         connection.sendall(sent)
         assert is_closed(connection)
@@ -535,7 +540,6 @@ def test_an_answer_that_nobody_reads_is_ended(
     port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Quick, "reading_patience", 0.3)
-    monkeypatch.setattr(Quick, "ended", threading.Event())
     with socket.create_connection(("127.0.0.1", port)) as connection:
         connection.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert Quick.ended.wait(AT_MOST)
@@ -551,17 +555,20 @@ def test_an_answer_that_nobody_reads_is_ended(
 
 def test_no_answer_waits_for_an_acknowledgement(port: int) -> None:
     """Two writes on one connection, and a client that acknowledges late: 40 ms each."""
-    while not Quick.sockets.empty():
-        Quick.sockets.get()
     with socket.create_connection(("127.0.0.1", port)):
         connection = Quick.sockets.get(timeout=AT_MOST)
         assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
-def test_many_half_requests_keep_nobody_out(port: int) -> None:
-    half = [socket.create_connection(("127.0.0.1", port)) for _ in range(40)]
-    for item in half:
-        item.sendall(b"GET / HTTP/1.1\r\nX: ")
+def test_many_half_requests_keep_nobody_out(
+    port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as impatient:
+        impatient.setattr(Quick, "request_patience", 0.3)
+        half = [socket.create_connection(("127.0.0.1", port)) for _ in range(40)]
+        for item in half:
+            Quick.sockets.get(timeout=AT_MOST)
+            item.sendall(b"GET / HTTP/1.1\r\nX: ")
     client = http.client.HTTPConnection("127.0.0.1", port, timeout=AT_MOST)
     client.request("GET", "/")
     assert len(client.getresponse().read()) == 400 * 100_000

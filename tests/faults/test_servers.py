@@ -50,9 +50,14 @@ def install(conninfo: str) -> None:
 
 
 def kill(server: EmbeddedServer) -> None:
-    """SIGKILL of the server and all that it is made of, at once."""
+    """SIGKILL of the server and all that it is made of, at once.
+
+    It is stopped first, so that it starts nothing that we do not see.
+    """
     pid = server.status().pid
     assert pid is not None
+    os.kill(pid, signal.SIGSTOP)
+    wait_until(lambda: f"{pid} (postgres) T" in Path(f"/proc/{pid}/stat").read_text())
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     for item in (pid, *map(int, children)):
         try:

@@ -17,7 +17,7 @@ import pytest
 from seat_ledger.projections.lake.engine import TABLES
 from tests.acceptance.test_lake import Lakes, read, rebuilt
 from tests.program import PROGRAM
-from tests.support.waiting import AT_MOST, wait_until
+from tests.support.waiting import AT_MOST, paths_below, wait_until
 
 pytestmark = [
     pytest.mark.long,
@@ -124,7 +124,8 @@ def test_a_rebuild_on_a_cluster_is_that_of_one_machine_though_a_worker_is_killed
 
     def has_begun() -> bool:
         assert process.poll() is None, process.communicate()[1]
-        return len(list((output / "seat").glob("*.parquet"))) >= 3
+        written = paths_below(output / "seat")
+        return sum(path.suffix == ".parquet" for path in written) >= 3
 
     wait_until(has_begun, every=0.1)
     assert not list(output.glob("result-*"))

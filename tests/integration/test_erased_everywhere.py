@@ -30,6 +30,7 @@ from seat_ledger.store import schema, statistics, tools
 from seat_ledger.store.statistics import columns_with_statistics
 from tests.in_process import Program
 from tests.support.acme import TERMS
+from tests.support.waiting import files_below
 
 LOGGED = {
     "log_statement": "all",
@@ -114,10 +115,7 @@ def settle(conninfo: str) -> None:
 def holding(folder: Path, marks: list[bytes]) -> dict[str, list[bytes]]:
     """Every file of a folder that holds one of the marks, in any case."""
     result: dict[str, list[bytes]] = {}
-    for file in sorted(folder.rglob("*")):
-        if not file.is_file():
-            continue
-        whole = file.read_bytes()
+    for file, whole in files_below(folder):
         lower = whole.lower()
         own = [mark for mark in marks if mark in whole or mark.lower() in lower]
         if own:
@@ -190,8 +188,8 @@ def test_an_erased_person_stands_in_no_file_of_the_server(
         marks += [secret, secret.hex().encode()]
     folder = folder_of(database)
     assert holding(folder, marks) == {}
-    logged = [file.read_bytes() for file in (folder / "log").iterdir()]
-    assert any(b"ledger.unwrapped" in whole for whole in logged)
+    logged = files_below(folder / "log")
+    assert any(b"ledger.unwrapped" in whole for _, whole in logged)
     dump = tmp_path / "dump"
     dump.mkdir()
     assert tools.run(database, "pg_dump", ("-f", os.fspath(dump / "all.sql"))) == 0

@@ -81,7 +81,6 @@ def test_product_and_oracle_agree(database: str) -> None:
             settings=settings(
                 max_examples=examples,
                 stateful_step_count=COMMANDS,
-                deadline=None,
                 database=None,
                 derandomize=os.environ.get("SEAT_LEDGER_EXAMPLES") is None,
                 suppress_health_check=list(HealthCheck),

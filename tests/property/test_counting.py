@@ -156,7 +156,6 @@ def test_every_rule_counts_as_the_oracle_does(database: str) -> None:
 
     @settings(
         max_examples=EXAMPLES,
-        deadline=None,
         database=None,
         derandomize=os.environ.get("SEAT_LEDGER_EXAMPLES") is None,
         suppress_health_check=list(HealthCheck),

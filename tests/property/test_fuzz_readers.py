@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from seat_ledger.application import CommandService
@@ -40,10 +40,8 @@ ZONES = [
 ]
 FUZZ = settings(
     max_examples=180,
-    deadline=None,
     derandomize=True,
     database=None,
-    suppress_health_check=[HealthCheck.too_slow],
 )
 texts = st.text(st.characters(codec=None), max_size=60)
 """Any text, lone surrogates too: a command line can hold them."""

@@ -171,7 +171,6 @@ def test_each_invoice_says_what_the_oracle_says(database: str) -> None:
 
     @settings(
         max_examples=EXAMPLES,
-        deadline=None,
         database=None,
         derandomize=os.environ.get("SEAT_LEDGER_EXAMPLES") is None,
         suppress_health_check=list(HealthCheck),

@@ -68,7 +68,6 @@ def test_what_is_tried_is_what_is_recorded(database: str) -> None:
 
     @settings(
         max_examples=EXAMPLES,
-        deadline=None,
         database=None,
         derandomize=os.environ.get("SEAT_LEDGER_EXAMPLES") is None,
         suppress_health_check=list(HealthCheck),

@@ -110,7 +110,7 @@ def test_a_log_that_is_newest_first_is_turned_around() -> None:
 
 
 @given(st.permutations(range(30)), st.booleans())
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_the_order_of_a_file_says_nothing_where_times_differ(
     order: list[int], twice: bool
 ) -> None:

@@ -260,7 +260,7 @@ def test_a_number_that_nobody_can_read_is_named() -> None:
 
 
 @given(st.binary(max_size=200), st.integers(0, 400), st.booleans())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_whatever_is_done_to_a_file_ends_in_a_sentence(
     rubbish: bytes, place: int, table: bool
 ) -> None:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
@@ -52,6 +53,14 @@ def paths_below(folder: Path) -> set[Path]:
         for parent, folders, files in os.walk(folder)
         for name in (*folders, *files)
     }
+
+
+def files_below(folder: Path) -> Iterator[tuple[Path, bytes]]:
+    """Every file below such a folder, with its content, as far as it is still there."""
+    for path in sorted(paths_below(folder)):
+        with suppress(FileNotFoundError):
+            if path.is_file():
+                yield path, path.read_bytes()
 
 
 def wait_for_end(threads: Iterable[threading.Thread]) -> None:
