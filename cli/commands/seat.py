@@ -184,7 +184,7 @@ def _who(question: Question, rows: list[dict[str, Any]], subject: str) -> str:
         else:
             name = person_in(holder)
             sentences.append(f"{name} held {row['seat']} of {account.key} on {when}.")
-    return "\n".join(sentences)
+    return " ".join(sentences)
 
 
 def _about(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 from seat_ledger.cli.inputs.digested import DigestedStream
 from seat_ledger.domain.local_times import in_local_times
 from seat_ledger.domain.moments import parse_moment
-from seat_ledger.domain.values import hub_of, iso
+from seat_ledger.domain.values import as_word, hub_of, iso, shown
 from seat_ledger.errors import CommandRefused, InvalidInput
 
 if TYPE_CHECKING:
@@ -255,20 +255,35 @@ def _numbers(
 
 
 def _check_types(reader: ConnectedReader, listed: DatedList) -> None:
-    """Refuse a type that the catalogue has not, with the line that names it (R81)."""
+    """Refuse types that the catalogue has not, with the line that names one (R81)."""
     holders = listed.holders
     rows = (*holders.holders, *holders.lacking)
     lines = {holder.pool.seat_type: holder.line for holder in reversed(rows)}
     pools = (*holders.unnamed, *(pool for pool, n in holders.purchased.items() if n))
+    refusals: dict[str, CommandRefused] = {}
     for seat_type in dict.fromkeys((*lines, *(pool.seat_type for pool in pools))):
         try:
             reader.types.check(seat_type)
         except CommandRefused as error:
-            place = f":{lines[seat_type]}" if seat_type in lines else ""
-            error.message = f"{listed.file}{place}: {error.message}"
-            if error.try_ and hub_of(seat_type) in _shared_hubs(listed):
-                error.try_ += " --not-exclusive"
-            raise
+            refusals[seat_type] = error
+    if not refusals:
+        return
+    shared, unknown = _shared_hubs(listed), sorted(refusals)
+    first = min(unknown, key=lambda seat_type: lines.get(seat_type, 0))
+    refusal = refusals[first]
+    place = f":{lines[first]}" if first in lines else ""
+    refusal.message = f"{listed.file}{place}: {refusal.message}"
+    if len(unknown) > 1:
+        others = ", ".join(shown(name) for name in unknown if name != first)
+        refusal.message = f"{refusal.message.rstrip('.')}, nor {others}."
+        added = (f"seat-ledger catalogue add {as_word(name)}" for name in unknown)
+        refusal.try_ = "add each: " + " && ".join(
+            f"{words} --not-exclusive" if hub_of(name) in shared else words
+            for name, words in zip(unknown, added, strict=True)
+        )
+    elif refusal.try_ and hub_of(first) in shared:
+        refusal.try_ += " --not-exclusive"
+    raise refusal
 
 
 def _shared_hubs(listed: DatedList) -> set[str]:

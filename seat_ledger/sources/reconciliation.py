@@ -131,7 +131,12 @@ class Reconciliation:
         )
         self._check_listed_once()
         self._holdings = list(self._moves())
-        self.changes = [*self._purchases(), *self._renamings(), *self._holdings]
+        renamings = list(self._renamings())
+        self.changes = [
+            *self._purchases(),
+            *self._in_time(renamings),
+            *self._holdings,
+        ]
         # What agrees may be many times what differs, and is not needed any more.
         self.listed = replace(listed, seats=(), lacking=())
         self.state = replace(state, held=(), free={})
@@ -222,6 +227,30 @@ class Reconciliation:
                 )
                 yield change._replace(listed=seat)
 
+    def _in_time(self, renamings: list[Change]) -> Iterator[Change]:
+        """The renamings, each as early as whoever takes the address needs (R35).
+
+        A seat that a row dates before the list is held under the row's address: whoever
+        had that address gave it up by then, and took another by then as well.
+        """
+        by_address = {
+            fold(self.state.members[change.user or ""].email or ""): change
+            for change in renamings
+        }
+        self._freed = dict.fromkeys(by_address, self.listed.taken_at)
+        taken = [
+            (_address(change), change.at)
+            for change in self._holdings
+            if by_address and change.user not in self.state.members
+        ]
+        while taken:
+            address, at = taken.pop()
+            if at < self._freed.get(address, at):
+                self._freed[address] = at
+                taken.append((_address(by_address[address]), at))
+        for address, change in by_address.items():
+            yield change._replace(at=self._freed[address])
+
     def _is_renamed(self, seat: ListedSeat, member: Member) -> bool:
         """By e-mail: a vendor's list may have a login where it knows no name."""
         return bool(
@@ -273,17 +302,16 @@ class Reconciliation:
         for seat_type in self.listed.covers:
             pool = self.state.pools.get(seat_type, 0)
             after = self._last_seen(seat_type, self.state.opened_at)
-            for at, seats in self._needed(seat_type).items():
-                pool += seats
+            bought = self._needed(seat_type)
+            listed = self.listed.purchased.get(seat_type)
+            least = self.totals[seat_type] + self.listed.unnamed.get(seat_type, 0)
+            missing = max(listed or 0, least) - pool - bought.total()
+            if missing > 0:
+                bought[taken_at] += missing
+            for at, seats in bought.items():
                 begins = after if after < at else None
                 yield Change(BOUGHT, None, seat_type, begins, at, seats)
-            listed = self.listed.purchased.get(seat_type)
-            needed = self.totals[seat_type] + self.listed.unnamed.get(seat_type, 0)
-            missing = max(listed or 0, needed) - pool
-            if missing > 0:
-                begins = after if after < taken_at else None
-                yield Change(BOUGHT, None, seat_type, begins, taken_at, missing)
-            elif listed is not None and missing < 0:
+            if listed is not None and missing < 0:
                 yield Change(FEWER_BOUGHT, None, seat_type, None, taken_at, -missing)
 
     def _needed(self, seat_type: str) -> Counter[datetime]:
@@ -309,6 +337,7 @@ class Reconciliation:
 
     def operations(self) -> Iterator[dict[str, Any]]:
         """The lines of the batch that records the changes, without the observation."""
+        since = self._admissions()
         for change in self.changes:
             if change.change == BOUGHT:
                 yield {
@@ -320,7 +349,7 @@ class Reconciliation:
             elif change.change == RENAMED:
                 yield self._renaming(change)
             elif change.change != FEWER_BOUGHT:
-                yield from self._operations(change)
+                yield from self._operations(change, since)
 
     def _renaming(self, change: Change) -> dict[str, Any]:
         listed = change.listed
@@ -333,42 +362,61 @@ class Reconciliation:
             line["name"] = listed.name
         return {**line, **self._window(change)}
 
-    def _operations(self, change: Change) -> Iterator[dict[str, Any]]:
+    def _operations(
+        self, change: Change, since: dict[tuple[str, str | None], datetime]
+    ) -> Iterator[dict[str, Any]]:
         user, window = change.user, self._window(change)
         if change.change != ASSIGNED:
             left = change.leaves or change.seat_type
             yield {"op": "unassign_seat", "user": user, "seat_type": left, **window}
         if change.change == UNASSIGNED:
             return
-        yield from self._admission(change)
+        yield from self._admission(change, since)
         seat_type = change.seat_type
         yield {"op": "assign_seat", "user": user, "seat_type": seat_type, **window}
 
-    def _admission(self, change: Change) -> Iterator[dict[str, Any]]:
-        """Membership and access from the window's start on: exact evidence that comes
-        later may lie anywhere in it (R87).
+    def _admissions(self) -> dict[tuple[str, str | None], datetime]:
+        """Since when users are to be members, and to have access to hubs: from the
+        first window's start on, for exact evidence that comes later may lie anywhere in
+        it (R87), but no new user before the address is free.
         """
+        since: dict[tuple[str, str | None], datetime] = {}
+        for change in self._holdings:
+            user, hub = change.user or "", hub_of(change.seat_type)
+            if change.change == UNASSIGNED:
+                continue
+            at, member = change.after or change.at, self.state.members.get(user)
+            if member is None:
+                at = max(at, self._freed.get(_address(change), self.state.opened_at))
+                since[user, None] = min(at, since.get((user, None), at))
+            elif hub in member.hubs:
+                continue
+            else:
+                at = max(at, member.added_at)
+            since[user, hub] = min(at, since.get((user, hub), at))
+        return since
+
+    def _admission(
+        self, change: Change, since: dict[tuple[str, str | None], datetime]
+    ) -> Iterator[dict[str, Any]]:
+        """The lines that let a user in, where no change before it did."""
         listed, hub = change.listed, hub_of(change.seat_type)
         assert listed is not None
-        member = self.state.members.get(listed.user)
-        since = change.after or change.at
-        if member is None:
-            since = max(since, self.state.opened_at)
+        user = listed.user
+        if (user, None) in since:
             yield {
                 "op": "add_user",
-                "user": listed.user,
+                "user": user,
                 "email": listed.email or "",
-                "name": listed.name or listed.user,
-                "effective_at": iso(since),
+                "name": listed.name or user,
+                "effective_at": iso(since.pop((user, None))),
             }
-        if member is None or hub not in member.hubs:
-            if member is not None:
-                since = max(since, member.added_at)
+        if (user, hub) in since:
             yield {
                 "op": "grant_hub_access",
-                "user": listed.user,
+                "user": user,
                 "hub": hub,
-                "effective_at": iso(since),
+                "effective_at": iso(since.pop((user, hub))),
             }
 
     def _window(self, change: Change) -> dict[str, str]:
@@ -417,12 +465,17 @@ class WishedSeats(Reconciliation):
     def _purchases(self) -> Iterator[Change]:
         return iter(())
 
-    def _admission(self, _change: Change) -> Iterator[dict[str, Any]]:
+    def _admissions(self) -> dict[tuple[str, str | None], datetime]:
         """None: an assignment grants the access that is missing (R25)."""
-        return iter(())
+        return {}
 
     def _window(self, _change: Change) -> dict[str, str]:
         return {}
+
+
+def _address(change: Change) -> str:
+    """The address of whom a change is about, as the list has it."""
+    return fold((change.listed and change.listed.email) or "")
 
 
 def _at_odds(seat: ListedSeat, other: ListedSeat, what: str) -> UnreadableRow:

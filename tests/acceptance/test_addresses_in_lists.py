@@ -1,0 +1,142 @@
+"""People of dated lists who are new, and addresses that go from one to another
+(R35, R84, R85, R95).
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.in_process import Program
+from tests.program import OPEN
+
+E3 = "05e9a617-0261-4cee-bb44-138d3ef5d965"
+COPILOT = "639dec6b-bb19-468b-871c-c5c441c4b0cb"
+TYPES = ("m365/e3", "m365-copilot/copilot", "copilot/business")
+
+
+class Nights:
+    """An account of its own with its lists, night after night."""
+
+    def __init__(self, program: Program, folder: Path, account: str) -> None:
+        self.program, self.account = program, account
+        self.file = folder / f"{account}.json"
+        program.record({**OPEN, "account": account, "time_zone": "UTC"})
+
+    def users(self, day: int, *words: str, **mails: str) -> Any:
+        """Microsoft's list: who is called what, each with one licence."""
+        value = [
+            {"id": id_, "displayName": id_, "mail": mail, "userPrincipalName": mail,
+             "assignedLicenses": [{"skuId": E3}]}
+            for id_, mail in mails.items()
+        ]  # fmt: skip
+        return self.listed("m365-users", {"value": value}, day, *words)
+
+    def listed(self, mapping: str, document: Any, day: int, *words: str) -> Any:
+        self.file.write_text(json.dumps(document))
+        done = self.program.run(
+            "snapshot", self.file, "--with", mapping, "-a", self.account,
+            "--taken-at", f"2025-03-{day:02}T02:00Z", *words, "--format", "json",
+        )  # fmt: skip
+        assert done.status in {0, 3}, (done.out, done.err)
+        return json.loads(done.out)["rows"]
+
+    def called(self, address: str, at: str) -> list[tuple[str, str]]:
+        """Whose seats an address stands for at a moment."""
+        rows = self.program.json(
+            "seat", "who", "--user", address, "-a", self.account, "--as-of", at
+        )["rows"]
+        return [(row["holder"]["user"], row["seat"]) for row in rows]
+
+
+@pytest.fixture(scope="module")
+def program(shared_database: str, tmp_path_factory: Any) -> Program:
+    program = Program(shared_database, tmp_path_factory.mktemp("lists"))
+    program.record(*({"op": "add_seat_type", "seat_type": name} for name in TYPES))
+    return program
+
+
+def test_r84_a_new_person_with_two_licences_is_added_once(
+    program: Program, tmp_path: Path
+) -> None:
+    nights = Nights(program, tmp_path, "two")
+    mila = {"id": "1", "displayName": "Mila", "mail": "mila@x.example",
+            "assignedLicenses": [{"skuId": E3}, {"skuId": COPILOT}]}  # fmt: skip
+    total = {"skuId": E3, "prepaidUnits": {"enabled": 5}}
+    rows = nights.listed("m365-users", {"value": [total, mila]}, 10)
+    assert [(row["change"], row["seat_type"], row["count"]) for row in rows] == [
+        ("bought", "m365/e3", 5),
+        ("bought", "m365-copilot/copilot", 1),
+        ("assigned", "m365/e3", None),
+        ("assigned", "m365-copilot/copilot", None),
+    ]
+    assert nights.called("mila@x.example", "2025-03-11") == [
+        ("m365-1", "m365/e3#1"),
+        ("m365-1", "m365-copilot/copilot#1"),
+    ]
+    done = program.run(
+        "seat", "who", "--user", "mila@x.example", "-a", "two", "--as-of", "2025-03-11"
+    )
+    assert "\\n" not in done.out
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        {"a": "new@x.example", "c": "a@x.example"},
+        {"a": "b@x.example", "b": "new@x.example", "c": "a@x.example"},
+        {"a": "b@x.example", "b": "a@x.example"},
+        {"a": "b@x.example", "b": "d@x.example", "d": "a@x.example"},
+        {"a": "B@x.example", "b": "D@x.example", "d": "new@x.example",
+         "c": "A@x.example"},
+    ],
+    ids=["freed", "chain", "swap", "ring", "a chain in capitals"],
+)  # fmt: skip
+def test_r35_r95_addresses_go_from_one_to_another_in_a_night(
+    program: Program, tmp_path: Path, request: Any, after: dict[str, str]
+) -> None:
+    """First whoever is called otherwise, then who is new: the batch is one step."""
+    nights = Nights(program, tmp_path, request.node.callspec.id.replace(" ", "-"))
+    before = {id_: f"{id_}@x.example" for id_ in "abd"}
+    nights.users(10, **before)
+    now = {**before, **after}
+    rows = nights.users(12, **now)
+    assert {row["outcome"] for row in rows} == {"recorded"}
+    for id_, address in now.items():
+        ((user, _),) = nights.called(address, "2025-03-12T02:00Z")
+        assert user == f"m365-{id_}"
+    for id_, address in before.items():
+        ((user, _),) = nights.called(address, "2025-03-12T01:59Z")
+        assert user == f"m365-{id_}"
+    assert nights.users(13, "--check", **now) == []
+
+
+def test_r85_a_seat_dated_before_the_list_has_its_address_from_then_on(
+    program: Program, tmp_path: Path
+) -> None:
+    """Whoever had the address gave it up by then, and took their new one by then."""
+    nights = Nights(program, tmp_path, "dated")
+
+    def seat(number: int, address: str, created: str) -> dict[str, Any]:
+        assignee = {"id": number, "login": f"l{number}", "email": address}
+        return {"created_at": created, "plan_type": "business",
+                "pending_cancellation_date": None, "assignee": assignee}  # fmt: skip
+
+    def copilot(day: int, *seats: dict[str, Any]) -> Any:
+        page = {"total_seats": len(seats), "seats": seats}
+        return nights.listed("github-copilot-seats", page, day)
+
+    old = "2025-03-06T00:00:00Z"
+    copilot(10, seat(1, "a@x.example", old), seat(2, "b@x.example", old))
+    rows = copilot(
+        12, seat(1, "b@x.example", old), seat(2, "c@x.example", old),
+        seat(3, "a@x.example", "2025-03-11T09:00:00Z"),
+    )  # fmt: skip
+    renamed = [row for row in rows if row["change"] == "renamed"]
+    assert [row["effective_at"] for row in renamed] == ["2025-03-11T09:00:00Z"] * 2
+    for address, user in (("a", "gh-3"), ("b", "gh-1"), ("c", "gh-2")):
+        ((holder, _),) = nights.called(f"{address}@x.example", "2025-03-11T09:00Z")
+        assert holder == user
