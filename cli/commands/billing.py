@@ -31,7 +31,7 @@ from seat_ledger.cli.output.money_words import (
     prices_in_words,
     total_in_words,
 )
-from seat_ledger.cli.output.render import Answer, cells, counted
+from seat_ledger.cli.output.render import Answer, Column, cells, counted
 from seat_ledger.cli.output.windows import OPEN_FIGURES, between_columns, is_open
 from seat_ledger.domain.counting_rules import is_of_contract
 from seat_ledger.domain.values import as_word
@@ -148,6 +148,8 @@ def counts(
     rows = result.rows
     if year is not None:
         rows = [row for row in rows if row["period"].startswith(f"{year:04}-")]
+    open_rows = rows if result.has_windows else []
+    notes = _notes(rows, open_rows, question)
     extra: dict[str, Any] = {"renewal_due": True} if result.renewal_due else {}
     together = None
     if len({(row["account"], row["mode"], row["granularity"]) for row in rows}) == len(
@@ -163,21 +165,23 @@ def counts(
         extra["by_rule"] = by_rule(rows)
         return question.answer(
             rows,
-            matrix_columns(rows, with_account=all_),
+            matrix_columns(rows, open_rows, with_account=all_),
             sentence=_sentence(rows, None) + matrix_range(extra["by_rule"]),
-            notes=_notes(rows, question),
+            notes=notes,
             next_command=_why(rows),
             extra=extra,
             in_table=matrix_rows(rows),
         )
     if grouping is not None:
         extra["groups"] = grouped_by(rows, grouping)
-        return _by_group(question, grouping, rows, together, extra)
+        answer = _by_group(question, grouping, rows, together, extra)
+        answer.notes = notes
+        return answer
     return question.answer(
         rows,
-        _columns(rows, with_account=all_),
+        _columns(rows, open_rows, with_account=all_),
         sentence=_sentence(rows, together),
-        notes=_notes(rows, question),
+        notes=notes,
         next_command=_why(rows),
         extra=extra,
     )
@@ -206,19 +210,18 @@ def _by_group(
             *cells("not priced=not_priced"),
         ],
         sentence=f"{counted(len(rows), 'figure')} by {grouping} come to {total}.",
-        notes=_notes(rows, question),
         extra=extra,
         in_table=extra["groups"],
     )
 
 
-def _notes(rows: list[Row], question: Question) -> list[str]:
+def _notes(rows: list[Row], open_rows: list[Row], question: Question) -> list[str]:
     """The rules that the rows were counted by, and what prices are for, in words."""
     rules = dict.fromkeys((row["mode"], row["granularity"]) for row in rows)
     notes = [*rules_in_words(rules), *priced_in_words(rows)]
     notes += prices_in_words(rows, question.zones)
     notes += unended_in_words(rows)
-    if any(is_open(row, *_FIGURES) for row in rows):
+    if any(is_open(row, *_FIGURES) for row in open_rows):
         notes.append(OPEN_FIGURES)
     return notes
 
@@ -345,17 +348,20 @@ def _why(rows: list[dict[str, Any]]) -> str:
     return " ".join(words)
 
 
-def _columns(rows: list[dict[str, Any]], *, with_account: bool) -> list[Any]:
+def _columns(
+    rows: list[Row], open_rows: list[Row], *, with_account: bool
+) -> list[Column]:
+    """How figures are shown; `open_rows` are those that windows may bear on."""
     columns = cells("period", "days", "type=seat_type", "opening", "bought=purchased")
     columns += [*cells("retired", "closing"), ("quantity", _quantity)]
-    columns += between_columns(rows, "quantity", short_quantity)
+    columns += between_columns(open_rows, "quantity", short_quantity)
     columns += [
         *cells("peak held=assigned_peak"),
-        *between_columns(rows, "assigned_peak"),
+        *between_columns(open_rows, "assigned_peak"),
     ]
     columns += [
         *cells("idle days=idle_seat_days"),
-        *between_columns(rows, "idle_seat_days"),
+        *between_columns(open_rows, "idle_seat_days"),
     ]
     if not all(row["complete"] for row in rows):
         columns += cells("complete")
@@ -369,7 +375,7 @@ def _columns(rows: list[dict[str, Any]], *, with_account: bool) -> list[Any]:
         columns += cells(
             "price=unit_price", f"amount {code}=amount" if code else "amount"
         )
-        columns += between_columns(rows, "amount")
+        columns += between_columns(open_rows, "amount")
         if codes:
             columns += cells("currency")
     return columns

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
@@ -18,7 +18,7 @@ def short_quantity(quantity: str | Decimal) -> str:
     return f"{rounded.normalize():f}"
 
 
-def matrix_rows(rows: Sequence[Row]) -> list[Row]:
+def matrix_rows(rows: Sequence[Row]) -> Iterator[Row]:
     """A row for each account, period and rule, with the figures of all types in it."""
     by_rule: dict[tuple[Any, ...], Row] = {}
     for row in rows:
@@ -26,10 +26,8 @@ def matrix_rows(rows: Sequence[Row]) -> list[Row]:
         fields = {name: row[name] for name in _OF_RULE}
         mine = by_rule.setdefault(place, {**fields, "types": {}})
         mine["types"][str(row["seat_type"])] = row
-    return [
-        {**mine, "amount": _together(list(mine["types"].values()))}
-        for mine in by_rule.values()
-    ]
+    for mine in by_rule.values():
+        yield {**mine, "amount": _together(list(mine["types"].values()))}
 
 
 _OF_RULE = ("account", "period", "days", "mode", "granularity", "forecast")
@@ -44,13 +42,19 @@ def _together(figures: Sequence[Row]) -> str | None:
     return str(sum(map(Decimal, priced), Decimal(0)))
 
 
-def matrix_columns(rows: Sequence[Row], *, with_account: bool) -> list[Column]:
-    """Rules down, a column for each type, and what they come to."""
+def matrix_columns(
+    rows: Sequence[Row], open_rows: Sequence[Row], *, with_account: bool
+) -> list[Column]:
+    """Rules down, a column for each type, and what they come to.
+
+    `open_rows` are those that windows may bear on (R89).
+    """
+    open_types = {str(r["seat_type"]) for r in open_rows if is_open(r, "quantity")}
     columns = cells("account") if with_account else []
     columns += cells("period", "days", "mode", "by=granularity")
     for seat_type in sorted({str(row["seat_type"]) for row in rows}):
         columns.append((seat_type, _quantity(seat_type)))
-        if any(is_open(r, "quantity") for r in rows if r["seat_type"] == seat_type):
+        if seat_type in open_types:
             columns.append((f"{seat_type} between", _between(seat_type)))
     if any(row["amount"] for row in rows):
         codes = {row["currency"] for row in rows if row["amount"]}

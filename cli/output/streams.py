@@ -116,7 +116,7 @@ def write_data(text: str, *, is_json: bool) -> None:
             text = text.encode("ascii", "json-escape").decode("ascii")
         elif isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(encoding=_UTF_8)
-    elif is_json and not text.isprintable():  # what no encoding has: half a character
+    elif is_json and not text.isascii():  # what no encoding has: half a character
         text = text.encode(_UTF_8, "json-escape").decode(_UTF_8)
     sys.stdout.write(text)
 

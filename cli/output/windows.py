@@ -7,6 +7,7 @@ window's other end beside it, and a figure its least and its most.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from seat_ledger.cli.output import times
@@ -48,7 +49,13 @@ def window_sentences(windows: Iterable[Row], zones: ZoneHistory) -> list[str]:
 
 def is_open(row: Row, *names: str) -> bool:
     """Whether windows leave some of the figures open."""
-    return any(row.get(f"{name}_least") != row.get(f"{name}_most") for name in names)
+    return any(row.get(least) != row.get(most) for least, most in map(_ends, names))
+
+
+@cache
+def _ends(name: str) -> tuple[str, str]:
+    """Under what names a row has the least and the most of a figure."""
+    return f"{name}_least", f"{name}_most"
 
 
 def between(name: str, shown: Callable[[Any], str] = str) -> Callable[[Row], str]:

@@ -61,10 +61,13 @@ class CountsQuery:
 
 
 class Counts(NamedTuple):
-    """The rows of a question, and whether a renewal is due (R38)."""
+    """The rows of a question, whether a renewal is due (R38), and whether windows bear
+    on any of its figures (R89).
+    """
 
     rows: list[Row]
     renewal_due: bool
+    has_windows: bool = False
 
 
 def periods(account: AccountFacts, known_at: Knowledge, now: datetime) -> Counts:
@@ -150,7 +153,7 @@ def counts(  # noqa: PLR0913  who, when, what, and by whom it is counted
     if query.window is not None:
         _price_periods(questions, query.window, how, rows)
     due = any(question.account.renewal_due(moment) for question in questions)
-    return Counts(rows, due)
+    return Counts(rows, due, bool(open_figures))
 
 
 def _key(figure: Row) -> FigureKey:
@@ -370,12 +373,12 @@ def figure_rows(
 def _held_least_and_most(held: Row, between: Bounds | None) -> Row:
     """The bounds of who held seats, whatever the rule (R89)."""
     row: Row = {}
-    for name, column in _HELD.items():
-        ends = [max(0, held[name])]
-        if between is not None:
-            # A window may begin before a list bought the seat: that is no idle time.
-            ends += [max(0, int(end[column])) for end in between]
-        row |= {f"{name}_least": min(ends), f"{name}_most": max(ends)}
+    for name, (least, most) in _HELD_ENDS.items():
+        # A window may begin before a list bought the seat: that is no idle time.
+        row[least] = row[most] = max(0, held[name])
+        for end in between or ():
+            value = max(0, int(end[_HELD[name]]))
+            row[least], row[most] = min(row[least], value), max(row[most], value)
     return row
 
 
@@ -408,6 +411,7 @@ _HELD = {
     "idle_seat_days": "idle_days",
 }
 """What depends on who held seats when, by the name in an answer."""
+_HELD_ENDS = {name: (f"{name}_least", f"{name}_most") for name in _HELD}
 
 
 def span_of(label: str) -> tuple[date, date]:

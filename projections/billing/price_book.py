@@ -56,6 +56,11 @@ class PriceBook(NamedTuple):
     for_all: PriceList = _NOBODY
     is_file: bool = False
 
+    @property
+    def has_prices(self) -> bool:
+        """Whether anything is in it."""
+        return bool(self.own or self.for_all.prices)
+
     def find(
         self,
         account: tuple[int, str],

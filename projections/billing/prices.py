@@ -68,7 +68,7 @@ class Priced:
     ) -> Priced:
         """The same with the recorded prices of some accounts, as known (R90)."""
         book = recorded(reader, known_at, account_nos)
-        return replace(self, books=(*self.books, book))
+        return replace(self, books=(*self.books, book)) if book.has_prices else self
 
     def by_policy(self, mode: str, granularity: str | None) -> Rule:
         """The rule of a policy, by the granularity that was asked for."""

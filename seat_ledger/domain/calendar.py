@@ -360,10 +360,20 @@ class BillingCalendar:
         """Where period k begins: anchor + k cycles, until the contract changes."""
         if not self.changes:
             return self._bound(self.term_start, k * self.billing_cycle_months)
-        terms = next(t for t in reversed(self.terms) if t.first_period <= k)
+        terms = self._terms_of(k)
         if k == terms.first_period:
             return terms.start
         return self._bound(terms.anchor, terms.months_of_period(k))
+
+    def _terms_of(self, k: int) -> ContractTerms:
+        return next(t for t in reversed(self.terms) if t.first_period <= k)
+
+    def _label(self, k: int) -> date:
+        """On what date period k begins; without the instant, which costs more."""
+        terms = self._terms_of(k)
+        if k == terms.first_period:
+            return terms.start.day
+        return add_months(terms.anchor, terms.months_of_period(k))
 
     def renewal(self, n: int) -> Bound:
         """Where term n + 1 begins: anchor + n terms; ``renewal(0)`` is the anchor.
@@ -411,13 +421,9 @@ class BillingCalendar:
             if terms.start.day.replace(day=1) > day:
                 continue
             for k in self._near(terms, day):
-                period = self.period(k)
-                is_meant = (
-                    period.label == day
-                    if len(label) == 10
-                    else period.label.replace(day=1) == day
-                )
-                if is_meant:
+                first = self._label(k)
+                if day == (first if len(label) == 10 else first.replace(day=1)):
+                    period = self.period(k)
                     return period if self._exists(period) else None
             if terms.start.day <= day:
                 return None
