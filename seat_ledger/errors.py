@@ -206,7 +206,7 @@ REFUSALS: dict[str, str] = {
     "access_overlap": "the user would have access to one hub twice at once (R46 c)",
     "access_revoked": "the access ends before the holding does (R25)",
     "ambiguous_time": "the local time occurs twice (R11)",
-    "ambiguous_user": "the name is one user's key and another's e-mail (R35)",
+    "ambiguous_user": "the name means two users, by key or by e-mail (R35)",
     "before_term": "effective before the opening, or a purchase before the term (R39)",
     "cancellation_exists": "the reduction already has a later cancellation (R18)",
     "effective_in_future": "effective more than five minutes in the future (R12)",

@@ -28,6 +28,7 @@ _REFUSED_FORMS = tuple(
         (r"\d{1,4}[/.]\d{1,2}[/.]\d{1,4}.*", "day and month cannot be told apart"),
         (_TIME + r":\d{2}[.,]\d{7,}.*", "it has more than six digits of fraction"),
         (_TIME + r".*[+-]\d{2}:?\d{2}:\d{2}", "its offset has seconds"),
+        (_TIME + r"\S* \d{2}(:?\d{2})?", "in an address the '+' of an offset is %2B"),
         (_TIME + r".*[A-Za-z]{2,}.*", "an offset is a number or 'Z', not a name"),
         (r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}.*", "the time needs hours and minutes"),
         (r"\d{4}-\d{1,2}-\d{1,2}.*", "month and day have two digits each"),

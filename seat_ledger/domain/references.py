@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from seat_ledger.domain.values import shown
+from seat_ledger.domain.values import fold, shown
 from seat_ledger.errors import CommandRefused
 
 P = TypeVar("P")
@@ -71,15 +71,25 @@ def persons_first(mailed: Sequence[P], is_service: Callable[[P], bool]) -> list[
 
 
 def ambiguous(reference: str, names: Sequence[tuple[str, str]]) -> CommandRefused:
-    """The refusal of a reference that is one user's key and another's e-mail, or the
-    e-mail of several services.
+    """The refusal of a reference that is one user's key and another's e-mail, the
+    e-mail of several services, or, inside a batch that renames, the key of two users.
     """
-    users = " and ".join(f"{shown(key)} ({shown(email)})" for key, email in names[:2])
+    named = names[:2]
+    users = " and ".join(f"{shown(key)} ({shown(email)})" for key, email in named)
+    keyed = sum(fold(key) == fold(reference) for key, _ in named)
     return CommandRefused(
         "ambiguous_user",
-        f"{shown(reference)} is one user's key and another's e-mail: {users}.",
+        f"{shown(reference)} is {_CALLED[min(keyed, 2)]}: {users}.",
         try_="use a key or e-mail that only this user has",
     )
+
+
+_CALLED = (
+    "the e-mail of two users",
+    "one user's key and another's e-mail",
+    "the key of two users",
+)
+"""What a reference is, by how many of two users have it as their key."""
 
 
 __all__ = ["Called", "ambiguous", "meant", "persons_first"]

@@ -84,6 +84,26 @@ def test_r35_a_key_that_is_anothers_e_mail_is_refused_with_both_named(
         assert all(key in message for message in refusals(acme, reference))
 
 
+def test_r95_a_batch_that_swaps_keys_says_whose_key_it_is_meanwhile(
+    acme: Acme,
+) -> None:
+    add(acme, "ann", "a@x.example")
+    add(acme, "bob", "b@x.example")
+
+    def swapped(ann: str, bob: str) -> dict[str, Any]:
+        lines = [
+            {"op": "rename_user", "user": ann, "new_user": "bob"},
+            {"op": "rename_user", "user": bob, "new_user": "ann"},
+        ]
+        at = "2025-06-02"
+        return {"commands": [{**line, "effective_at": at} for line in lines]}
+
+    error = acme.no("ambiguous_user", "batch", **swapped("ann", "bob"))
+    assert "'bob' is the key of two users" in error.message
+    acme.do("batch", **swapped("a@x.example", "b@x.example"))
+    assert meant(acme, "b@x.example", "2025-06-03") == "ann"
+
+
 def refusals(acme: Acme, reference: str) -> list[str]:
     """What the read side says of an ambiguous reference: as of now, and of history."""
     with ConnectedReader(acme.conninfo) as reader:

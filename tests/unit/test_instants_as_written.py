@@ -42,6 +42,8 @@ def test_an_instant_is_read_however_its_parts_are_joined(text: str) -> None:
         ("6/30/2025", "day and month"),
         ("2025-06-30T22:00:00.1234567Z", "six digits"),
         ("2025-06-30T22:00:00+00:19:32", "offset has seconds"),
+        ("2025-06-30T22:00:00 02:00", "%2B"),
+        ("2025-06-30 22:00 00", "%2B"),
         ("2025-06-30 22:00:00 CEST", "not a name"),
         ("2025-06-30 10:00 PM", "not a name"),
         ("2025-06-30T22", "hours and minutes"),
