@@ -24,6 +24,7 @@ from seat_ledger.cli.output.printing import emit
 from seat_ledger.cli.output.progress import heartbeat
 from seat_ledger.cli.output.render import Answer, cells, counted, harmless
 from seat_ledger.cli.output.streams import write_data
+from seat_ledger.domain.values import as_word, iso
 from seat_ledger.errors import CommandRefused
 
 if TYPE_CHECKING:
@@ -152,17 +153,21 @@ def _rows(comparison: Comparison, outcome: _Outcome) -> Iterator[dict[str, Any]]
             "positions": _positions(change, outcome.result),
             "code": error.code if error else None,
             "message": error.message if error else None,
-            "try": _way_out(error) if error else None,
+            "try": _way_out(error, comparison) if error else None,
         }
 
 
-def _way_out(error: CommandRefused) -> str | None:
+def _way_out(error: CommandRefused, comparison: Comparison) -> str | None:
     """What to do next; where a list's person is known by another id, more than that."""
-    if error.code != "email_taken":
+    address, taken_at = error.details.get("subject"), comparison.taken_at
+    if error.code != "email_taken" or address is None:
         return error.try_
     return (
-        "give each vendor an account of its own: a person has another id with each, "
-        "and an address belongs to one user of an account"
+        "where the vendor gave a person a new id, end the old one: seat-ledger user "
+        f"offboard {as_word(str(address))} --account {as_word(comparison.facts.key)} "
+        f"--effective-at {iso(taken_at)}; otherwise give each vendor an account of its "
+        "own: a person has another id with each, and an address belongs to one user of "
+        "an account"
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 
+from seat_ledger.domain.values import fold
 from seat_ledger.projections import holdings
 from seat_ledger.projections.reader import AccountQuestion, Row, utc
 from seat_ledger.sources.reconciliation import (
@@ -37,8 +38,11 @@ def ledger_side(question: AccountQuestion, listed: AccountList) -> LedgerSide:
             renamed.add(user)
     arriving = {user for user, _ in missing}
     holding = [numbers[user] for user in (arriving | renamed) & numbers.keys()]
-    del by_user, missing, numbers
+    del missing, numbers
     members, ended = _of_members(question, listed, called, arriving | renamed, holding)
+    new = arriving - members.keys()
+    addresses = {fold(by_user[user].email or "") for user in new}
+    del by_user
     return LedgerSide(
         question.account.opened_at,
         held,
@@ -47,6 +51,7 @@ def ledger_side(question: AccountQuestion, listed: AccountList) -> LedgerSide:
         _observed(question),
         ended,
         _free(question, listed),
+        _released(question, addresses),
     )
 
 
@@ -157,6 +162,20 @@ def _free(question: AccountQuestion, listed: AccountList) -> dict[str, list[date
     for row in rows:
         free.setdefault(row["seat_type"], []).append(utc(row["free_from"]))
     return free
+
+
+def _released(
+    question: AccountQuestion, addresses: Collection[str]
+) -> dict[str, datetime]:
+    """When addresses were given up last, by whoever had them before (R35)."""
+    if not addresses:
+        return {}
+    of = {"addresses": list(addresses), "as_of": question.as_of}
+    user_nos = [row["user_no"] for row in question.ask("snapshots", "bearers", **of)]
+    if not user_nos:
+        return {}
+    rows = question.ask("snapshots", "released", user_nos=user_nos, **of)
+    return {row["folded_email"]: utc(row["released_at"]) for row in rows}
 
 
 def _observed(question: AccountQuestion) -> dict[str, datetime]:

@@ -60,6 +60,40 @@ SELECT member.user_no, member.added_at, named.user_key, named.email, named.name
                   AND (held.held_until IS NULL
                        OR held.held_until > %(as_of)s::timestamptz)));
 
+-- bearers --
+-- Who ever had some addresses, folded.
+SELECT DISTINCT user_no
+  FROM user_directory
+ WHERE account_no = %(account_no)s::bigint
+   AND folded_email = ANY (%(addresses)s::text[]);
+
+-- released --
+-- When some users last gave up some addresses, folded, by a moment: for another one, or by
+-- leaving the account.
+SELECT called.folded_email, max(called.until) AS released_at
+  FROM (SELECT named.folded_email,
+               coalesce(
+                   lead(entry.effective_at) OVER (
+                       PARTITION BY named.user_no
+                           ORDER BY entry.effective_at, entry.position),
+                   member.removed_at) AS until
+          FROM user_directory AS named
+         CROSS JOIN LATERAL (
+               SELECT holding.effective_at, holding.position
+                 FROM entry_at(%(known_position)s::bigint) AS holding
+                WHERE holding.position = named.position
+               OFFSET 0) AS entry
+          JOIN (SELECT user_no, removed_at
+                  FROM membership_at(%(known_position)s::bigint)
+                 WHERE user_no = ANY (%(user_nos)s::bigint[])) AS member
+            ON member.user_no = named.user_no
+         WHERE named.user_no = ANY (%(user_nos)s::bigint[])
+           AND named.folded_email IS NOT NULL
+           AND entry.effective_at <= %(as_of)s::timestamptz) AS called
+ WHERE called.folded_email = ANY (%(addresses)s::text[])
+   AND called.until <= %(as_of)s::timestamptz
+ GROUP BY called.folded_email;
+
 -- observed --
 -- The lists of an account that were true by a moment, with what they cover.
 SELECT entry.position, entry.effective_at, entry.details

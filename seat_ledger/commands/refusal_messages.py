@@ -120,6 +120,7 @@ def explain(
         f"{request}{where}: {message}.{_in_the_way(holdings, workspace)}",
         try_=_TRY.get(code),
         blockers=tuple(entry for entry in entries if entry not in new) or entries,
+        subject=violation.subject,
     )
 
 

@@ -68,6 +68,7 @@ class LedgerSide:
     `observed` is when each type was last listed before it, `ended` when a user's last
     holding of a type ended before it. `pools` are the seats under contract by type, and
     `free` says of those that nobody holds then or later, from when on that is so.
+    `released` is when addresses of new users were given up by those who had them.
     """
 
     opened_at: datetime
@@ -77,6 +78,7 @@ class LedgerSide:
     observed: Mapping[str, datetime] = field(default_factory=dict)
     ended: Mapping[tuple[str, str], datetime] = field(default_factory=dict)
     free: Mapping[str, Sequence[datetime]] = field(default_factory=dict)
+    released: Mapping[str, datetime] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -387,7 +389,9 @@ class Reconciliation:
                 continue
             at, member = change.after or change.at, self.state.members.get(user)
             if member is None:
-                at = max(at, self._freed.get(_address(change), self.state.opened_at))
+                address = _address(change)
+                for freed in (self._freed, self.state.released):
+                    at = max(at, freed.get(address, self.state.opened_at))
                 since[user, None] = min(at, since.get((user, None), at))
             elif hub in member.hubs:
                 continue

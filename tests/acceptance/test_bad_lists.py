@@ -149,7 +149,7 @@ def test_a_person_whom_another_vendor_calls_otherwise_needs_another_account(
     assert done.status == 1, done.err
     (row,) = [row for row in json.loads(done.out)["rows"] if row["user"] == "gh-9"]
     assert (row["outcome"], row["code"]) == ("refused", "email_taken")
-    assert row["try"].startswith("give each vendor an account of its own")
+    assert "give each vendor an account of its own" in row["try"]
     assert ledger.events() == before
 
 
