@@ -35,6 +35,7 @@ from seat_ledger.cli.api.problems import HttpProblem, http_status, meaning_of, p
 from seat_ledger.cli.api.recording import BATCHES, COMMANDS, Writers, read_request
 from seat_ledger.cli.api.sent_files import received
 from seat_ledger.cli.console.access import Gate
+from seat_ledger.cli.console.connections import HastyProtocol
 from seat_ledger.cli.console.downloads import Download, pieces
 from seat_ledger.cli.console.envelope import HEADERS, LONGEST_ADDRESS, LONGEST_LOGGED
 from seat_ledger.cli.console.failures import BugFiles, Log, for_visitor
@@ -319,6 +320,25 @@ def _allow(request: Request, methods: set[str]) -> None:
             try_=f"use {' or '.join(sorted(methods))}",
             headers={"Allow": ", ".join(sorted(methods))},
         )
+
+
+def _unreadable() -> Response:
+    """The problem document of what is no HTTP request."""
+    error = HttpProblem(
+        400,
+        "request_unreadable",
+        "What came is not HTTP/1.1 that can be read, or its head is too long.",
+        try_="send what an HTTP library makes; see 'seat-ledger help api'",
+    )
+    response = problem(error, error.status)
+    response.raw_headers = _headers(response.raw_headers)
+    return response
+
+
+class ApiProtocol(HastyProtocol):
+    """HTTP/1.1 where what is no request is answered by a problem too."""
+
+    unreadable = staticmethod(_unreadable)
 
 
 class ApiEnvelope:

@@ -25,6 +25,7 @@ from seat_ledger.cli.api.endpoints import (
 )
 from seat_ledger.cli.api.fields import Schema
 from seat_ledger.cli.api.sent_files import MEDIA_TYPES
+from seat_ledger.cli.options.session import FURTHEST
 
 _JSON = "application/json"
 _TAG: Schema = {"schema": {"type": "string"}}
@@ -255,7 +256,8 @@ def _schema_of(param: click.Parameter) -> Schema:
         default = param.to_info_dict().get("default")
         return {**schema, "default": default} if isinstance(default, str) else schema
     if isinstance(kind, click.IntRange):
-        return {"type": "integer", "minimum": kind.min, "maximum": kind.max}
+        most = FURTHEST if kind.max is None else kind.max
+        return {"type": "integer", "minimum": kind.min, "maximum": most}
     return {"type": "string", "maxLength": LONGEST_VALUE}
 
 

@@ -25,6 +25,7 @@ OF_HTTP = {
     "no_such_address": "Nothing answers at this address; /openapi.json lists all.",
     "not_admitted": "The request came under another name, or not by the proxy.",
     "not_allowed": "The token, or the database's login, may not do this.",
+    "request_unreadable": "What came is not HTTP/1.1, or its head is too long.",
     "token_in_address": "A token stood in the address, where others see it.",
     "token_invalid": "The token is cut short, ended, revoked or of another ledger.",
     "token_required": "This is not done without a token.",

@@ -47,7 +47,7 @@ def group() -> None:
 def follow(after: int | None, account: str | None, until_head: bool, form: str) -> None:
     """Print events in the order of their positions, each once, and wait for more.
 
-    The id of an event is its position: whoever has read up to P goes on with --after P.
+    Whoever has read up to an event goes on with --after and its data.position.
     Events name people by their ids; 'user history ID' tells who one is.
     """
     from seat_ledger.delivery.cloud_event import cloud_event  # noqa: PLC0415

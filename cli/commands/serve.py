@@ -150,7 +150,10 @@ def _run(
     try:
         import uvicorn  # noqa: PLC0415  an extra
 
-        from seat_ledger.cli.api.application import Api  # noqa: PLC0415  with it
+        from seat_ledger.cli.api.application import (  # noqa: PLC0415  with it
+            Api,
+            ApiProtocol,
+        )
         from seat_ledger.cli.api.recording import Writers  # noqa: PLC0415  with it
         from seat_ledger.cli.console.access import Gate  # noqa: PLC0415  with it
         from seat_ledger.cli.console.application import Console  # noqa: PLC0415  with it
@@ -169,13 +172,15 @@ def _run(
     gate = Gate(proxies, *headers, options["hosts"])
     shared = session.conninfo(), gate, options["redact"], options["readers"], log
     served: Api | Console = Console(*shared)
+    protocol = HastyProtocol
     if options["api"]:
         writers = Writers(session) if options["writes"] else None
         served = Api(*shared, options["rate"], options["needs_token"], writers)
+        protocol = ApiProtocol
     server = StoppableServer(
         uvicorn.Config(
             served.application(),
-            http=HastyProtocol,
+            http=protocol,
             ws="none",
             log_config=None,
             access_log=False,

@@ -54,7 +54,6 @@ def add(url: str, after: int | None, allow_private: bool) -> None:
 
     check_url(url, allow_private=allow_private)
     with subscriptions.opened(current_session().ready()) as connection:
-        after = None if after is None else max(after, 0)
         subscription_id, secret = subscriptions.add(
             connection, url, allow_private=allow_private, after=after
         )
@@ -161,7 +160,7 @@ def replay(subscription_id: str, after: int | None) -> None:
             first = subscriptions.first_dead(connection, subscription_id)
             after = None if first is None else first - 1
         if after is not None:
-            subscriptions.go_back(connection, subscription_id, max(after, 0))
+            subscriptions.go_back(connection, subscription_id, after)
         current = subscriptions.find(connection, subscription_id)
     row = {"subscription_id": subscription_id, "position": current.position}
     emit(

@@ -16,6 +16,7 @@ from urllib.parse import unquote
 
 import h11
 import uvicorn
+from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -109,16 +110,23 @@ class StoppableServer(uvicorn.Server):
         return await super().on_tick(counter) or self.stopping.is_set()
 
 
+def _unreadable() -> Response:
+    """The answer to what is no HTTP request, for a person."""
+    return PlainTextResponse("The request is not HTTP/1.1 that can be read.\n", 400)
+
+
 class HastyProtocol(H11Protocol):
     """HTTP/1.1 with an end to every wait for the other side.
 
     A request has to be there within `request_patience` seconds, from its first byte to
-    its last; what waits for a client has to be taken within `reading_patience`.
+    its last; what waits for a client has to be taken within `reading_patience`. What
+    is no request is answered by what `unreadable` makes.
     """
 
     request_patience = 10.0
     reading_patience = 30.0
     most_connections = 200
+    unreadable = staticmethod(_unreadable)
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -139,6 +147,18 @@ class HastyProtocol(H11Protocol):
         """Take a part of a request."""
         super().data_received(data)
         self._mind_request()
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002  Uvicorn's own words
+        """Answer what is no request, and close."""
+        if self.conn.our_state not in {h11.IDLE, h11.SEND_RESPONSE}:
+            self.give_up()  # another answer has begun
+            return
+        answer = self.unreadable()
+        headers = [*answer.raw_headers, (b"connection", b"close")]
+        head = h11.Response(status_code=answer.status_code, headers=headers)
+        for part in (head, h11.Data(data=answer.body), h11.EndOfMessage()):
+            self.transport.write(self.conn.send(part) or b"")
+        self.transport.close()
 
     def on_response_complete(self) -> None:
         """Wait for the next request."""

@@ -22,7 +22,7 @@ from seat_ledger.cli.output.streams import ReaderLeft
 from seat_ledger.cli.output.windows import window_sentences
 from seat_ledger.domain.calendar import local_date
 from seat_ledger.domain.moments import parse_moment, parse_span
-from seat_ledger.domain.values import FOREVER, check_text, shown
+from seat_ledger.domain.values import FOREVER, check_text
 from seat_ledger.errors import CommandRefused, InvalidInput, SchemaMismatch
 from seat_ledger.lazy import lazy
 
@@ -40,13 +40,10 @@ if TYPE_CHECKING:
     )
 
 F = TypeVar("F", bound=Callable[..., Any])
-_FURTHEST = 2**62
+FURTHEST = 2**62
+"""What no store can count to."""
 _WHOLE = {"table", "json"}
 """Formats with a place for what no row is about."""
-POSITION = click.IntRange(-_FURTHEST, _FURTHEST)
-"""A place in the journal, there or not; what no store can count to is wrong usage."""
-COUNT = click.IntRange(0, _FURTHEST)
-SIZE = click.IntRange(1, _FURTHEST)
 
 
 class FilePath(click.Path):
@@ -81,15 +78,35 @@ class FreeText(click.types.StringParamType):
         return check_text(text, (param and param.name) or "text")
 
 
+def _countable(number: int, kind: click.ParamType[Any], param: Any, ctx: Any) -> int:
+    if abs(number) > FURTHEST:
+        kind.fail(f"{number} is too large a number.", param, ctx)
+    return number
+
+
 class WholeNumber(click.types.IntParamType):
     """A number that a store can hold."""
 
     def convert(self, value: Any, param: Any, ctx: Any) -> Any:
         """Read it, or fail as click does."""
-        number: int = super().convert(value, param, ctx)
-        if abs(number) > _FURTHEST:
-            self.fail(f"{shown(value)} is too large a number.", param, ctx)
-        return number
+        return _countable(super().convert(value, param, ctx), self, param, ctx)
+
+
+class Count(click.IntRange):
+    """A number from `least` on that a store can hold."""
+
+    def __init__(self, least: int) -> None:
+        super().__init__(min=least)
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        """Read it, or fail as click does."""
+        return _countable(super().convert(value, param, ctx), self, param, ctx)
+
+
+POSITION = Count(0)
+"""A place in the journal, there or not; 0 is before the first event."""
+COUNT = Count(0)
+SIZE = Count(1)
 
 
 _TEXT, _NUMBER = FreeText(), WholeNumber()

@@ -460,8 +460,8 @@ def test_a_range_of_events_without_any_says_so(refusing: Program) -> None:
     for words, sentence in (
         (("--from-position", 99), "No events from position 99."),
         (
-            ("--until-position", -1, "-a", "acme"),
-            "No events of acme up to position -1.",
+            ("--until-position", 0, "-a", "acme"),
+            "No events of acme up to position 0.",
         ),
         (("--late",), "No late events."),
     ):

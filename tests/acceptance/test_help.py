@@ -51,6 +51,19 @@ def test_no_example_is_of_a_command_that_is_not_there() -> None:
     assert {" ".join(shlex.split(line)) for line in EXAMPLES} <= shown
 
 
+def test_no_place_or_count_is_below_nothing() -> None:
+    ranges = [
+        (path, param.name, param.type)
+        for path, command in leaves(program, "")
+        for param in command.params
+        if isinstance(param.type, click.IntRange)
+    ]
+    assert ("events follow", "after") in {place[:2] for place in ranges}
+    for path, name, kind in ranges:
+        assert kind.min is not None, (path, name)
+        assert kind.min >= 0, (path, name)
+
+
 def test_help_of_a_command_is_what_h_prints(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["help", "billing", "counts"]) == 0
     first = capsys.readouterr().out

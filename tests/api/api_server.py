@@ -13,10 +13,9 @@ from typing import Any, NamedTuple
 import uvicorn
 from uvicorn.server import ServerState
 
-from seat_ledger.cli.api.application import Api
+from seat_ledger.cli.api.application import Api, ApiProtocol
 from seat_ledger.cli.api.recording import Writers
 from seat_ledger.cli.console.access import Gate
-from seat_ledger.cli.console.connections import HastyProtocol
 from seat_ledger.cli.options.session import Session
 from tests.support.waiting import AT_MOST, wait_for_end, wait_until
 
@@ -100,7 +99,7 @@ def serving(conninfo: str, **options: Any) -> Iterator[Client]:
     server = uvicorn.Server(
         uvicorn.Config(
             api.application(),
-            http=HastyProtocol,
+            http=ApiProtocol,
             ws="none",
             port=0,
             log_config=None,

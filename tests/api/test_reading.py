@@ -167,6 +167,7 @@ def test_a_parameter_means_what_its_option_means(api: Client) -> None:
         ("seat list", {**ACME, "as_of": "x\x00"}, (400, "invalid_input")),
         ("seat list", {**ACME, "as_of": "9" * 3000}, (400, "invalid_input")),
         ("event list", {"limit": "many"}, (400, "invalid_input")),
+        ("event list", {"from_position": "-1"}, (400, "invalid_input")),
         ("event list", {"late": "perhaps"}, (400, "invalid_input")),
         ("event list", {"output": "/etc/passwd"}, (400, "invalid_input")),
         ("export", {"what": "journal", "output": "/tmp/x.csv"}, (400, "invalid_input")),

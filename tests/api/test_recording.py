@@ -26,6 +26,7 @@ OPEN = {
     "term_months": 12,
     "billing_cycle_months": 1,
 }
+LONGEST_HEAD = 1 << 16
 BUY = {"op": "buy_seats", "account": "acme", "seat_type": PRO, "quantity": 1}
 ANN = {"op": "assign_seat", "account": "acme", "user": "ann", "seat_type": PRO}
 
@@ -263,10 +264,37 @@ def test_a_client_that_ends_within_its_body_is_no_bug(writing: Client) -> None:
     writing.forget()
     exchanged(writing, "Content-Length: 100", body=b"{", ends=True)
     assert writing.logged()["status"] == 400
-    exchanged(writing, "Transfer-Encoding: chunked", body=b"zz\r\n", ends=False)
+    answer = exchanged(
+        writing, "Transfer-Encoding: chunked", body=b"zz\r\n", ends=False
+    )
+    assert b'"request_unreadable"' in answer
     assert writing.logged()["status"] == 400
     writing.settle()
     assert writing.log == []
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"hello\r\n\r\n",
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"GET /\xff HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nA B: c\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nA: ".ljust(LONGEST_HEAD + 1, b"x"),
+        b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n",
+    ],
+)
+def test_what_is_no_http_request_is_a_problem_too(writing: Client, sent: bytes) -> None:
+    answer = b""
+    with socket.create_connection(("127.0.0.1", writing.port), AT_MOST) as connection:
+        connection.sendall(sent)
+        while part := connection.recv(65536):
+            answer += part
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400 ")
+    assert b"content-type: application/problem+json" in head.lower()
+    assert b"x-content-type-options: nosniff" in head.lower()
+    assert json.loads(body)["code"] == "request_unreadable"
 
 
 def test_what_a_body_or_a_key_is_not_read_as_is_refused(writing: Client) -> None:
